@@ -1,0 +1,274 @@
+"""Every method beside k-means and the Gaussian mixture: one table and one HTML report.
+
+    python benchmarks/compare.py                       the digits, all methods, seeds 0, 1, 2
+    python benchmarks/compare.py --data mnist --n-samples 10000 --seeds 0-4
+    python benchmarks/compare.py --data mine.csv --methods KMeans VAEEmbedding --n-clusters 6
+
+A method is added by one line of `METHODS`. Labels only score: they choose no seed, no restart and
+no picture (the pictures show the seed with the best ``score``, the method's own criterion).
+The exit code is 1 if a fit failed; the others are reported all the same.
+"""
+
+import argparse
+import importlib
+import json
+import math
+import platform
+import shlex
+import subprocess
+import sys
+import time
+import warnings
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import datasets
+import numpy as np
+import report
+import sklearn
+import table
+import torch
+from scipy.sparse import issparse
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.mixture import GaussianMixture
+from sklearn.utils.sparsefuncs import mean_variance_axis
+from threadpoolctl import threadpool_limits
+
+import skdeepcluster
+from skdeepcluster.metrics import clustering_accuracy, majority_accuracy
+
+MOST_FEATURES_FULL = 100
+
+
+def mixture_settings(data):
+    """Give both Gaussian mixtures full covariances up to 100 features, else diagonal ones."""
+    X = data.X
+    variances = mean_variance_axis(X, axis=0)[1] if issparse(X) else X.var(axis=0)
+    kind = "full" if X.shape[1] <= MOST_FEATURES_FULL else "diag"
+    return {"covariance_type": kind, "reg_covar": 0.01 * float(variances.mean()) or 1e-6}
+
+
+def ours(name, settings=None):
+    """Make the constructor of an estimator of this package, imported when it is needed.
+
+    `settings` is a function of the data that returns further parameters.
+    """
+
+    def make(n_clusters, random_state, data):
+        estimator = getattr(importlib.import_module("skdeepcluster"), name)
+        further = settings(data) if settings else {}
+        further |= {"accept_sparse": True} if issparse(data.X) else {}
+        return estimator(n_clusters=n_clusters, random_state=random_state, **further)
+
+    return make
+
+
+def kmeans(n_clusters, random_state, data):
+    """scikit-learn's k-means with ten restarts."""
+    return KMeans(n_clusters, n_init=10, random_state=random_state)
+
+
+def gaussian_mixture(n_clusters, random_state, data):
+    """scikit-learn's Gaussian mixture."""
+    return GaussianMixture(n_clusters, random_state=random_state, **mixture_settings(data))
+
+
+# name -> constructor (n_clusters, random_state, data)
+METHODS = {
+    "KMeans": kmeans,
+    "GaussianMixture": gaussian_mixture,
+    "GaussianMixtureEM": ours("GaussianMixtureEM", mixture_settings),
+    "VAEEmbedding": ours("VAEEmbedding"),
+}
+DENSE_ONLY = {"GaussianMixture"}  # gets sparse data as one dense array
+
+
+def main(argv=None):
+    """Run the comparison; return the exit code."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    try:
+        methods = parse_methods(options.methods)
+        seeds = parse_seeds(options.seeds)
+        data = _load(options)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    print(table.describe(data), flush=True)
+    with _threads(options.threads):
+        rows, best = run(data, methods, seeds, options.results)
+    print("\n" + table.as_text(rows, data), flush=True)
+    arguments = sys.argv[1:] if argv is None else argv
+    info = {"command": shlex.join(["python", "benchmarks/compare.py", *arguments])}
+    report.write(options.out, data, rows, best, info | versions(), options.projection)
+    print(f"\nReport: {Path(options.out).resolve()}")
+    return int(any(row["error"] for row in rows))
+
+
+def run(data, methods, seeds, results=None):
+    """Fit every method with every seed; return all rows, and the best fit of each method."""
+    rows, best = [], {}
+    # The file is opened first: a wrong path should not be found out after an hour of fits.
+    with open(results, "a", encoding="utf-8") if results else nullcontext() as file:
+        for method in methods:
+            for seed in seeds:
+                row, fit = _fit(data, method, seed)
+                rows.append(row)
+                print(table.progress(row, len(rows), len(methods) * len(seeds)), flush=True)
+                if file:
+                    print(json.dumps(row, default=repr), file=file, flush=True)
+                score = -math.inf if row["score"] is None else row["score"]
+                if fit and (method not in best or score > best[method].score):
+                    best[method] = report.Fit(method, seed, score, *fit)
+    return rows, best
+
+
+def _fit(data, method, seed):
+    """Fit once: the row of the results, and (estimator, labels) or None after a failure."""
+    row = {
+        "method": method,
+        "seed": seed,
+        "data": data.name,
+        "n_samples": data.X.shape[0],
+        "n_features": data.X.shape[1],
+        "n_clusters": data.n_clusters,
+        **dict.fromkeys(("found", "acc", "majority", "nmi", "ari", "score", "seconds", "error")),
+        "warnings": [],
+        "settings": {},
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
+        **versions(),
+    }
+    X = data.X.toarray() if issparse(data.X) and method in DENSE_ONLY else data.X
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            estimator = METHODS[method](data.n_clusters, seed, data)
+            row["settings"] = estimator.get_params(deep=False)
+            start = time.perf_counter()
+            labels = estimator.fit_predict(X)
+            row["seconds"] = time.perf_counter() - start
+            row |= _measure(estimator, X, data.y, labels)
+        except Exception as error:  # whatever one method does, the others are still compared
+            row["error"] = f"{type(error).__name__}: {error}"
+    row["warnings"] = sorted({f"{w.category.__name__}: {w.message}" for w in caught})
+    return row, None if row["error"] else (estimator, labels)
+
+
+def _measure(estimator, X, y, labels):
+    score = float(estimator.score(X))
+    measured = {
+        "found": len(np.unique(labels)),
+        "score": score if math.isfinite(score) else None,
+    }
+    if y is not None:
+        measured |= {
+            "acc": clustering_accuracy(y, labels),
+            "majority": majority_accuracy(y, labels),
+            "nmi": float(normalized_mutual_info_score(y, labels)),
+            "ari": float(adjusted_rand_score(y, labels)),
+        }
+    return measured
+
+
+def versions():
+    """Versions of what the numbers depend on."""
+    return {
+        "skdeepcluster": skdeepcluster.__version__,
+        "scikit-learn": sklearn.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+@cache
+def commit():
+    """Name the commit of this checkout, "-dirty" if it was changed; None outside of git."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        answer = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return answer.stdout.strip()
+
+
+def parse_seeds(text):
+    """Read "0-4" (a range, both ends), "0,2,7" (a list) or "3" (a count: 0, 1, 2)."""
+    try:
+        if "-" in text:
+            first, last = map(int, text.split("-"))
+            seeds = list(range(first, last + 1))
+        elif "," in text:
+            seeds = [int(part) for part in text.split(",") if part.strip()]
+        else:
+            seeds = list(range(int(text)))
+    except ValueError:
+        seeds = []
+    if not seeds:
+        raise ValueError(f'--seeds {text}: expected a range "0-4", a list "0,2,7" or a count "3".')
+    return seeds
+
+
+def parse_methods(names):
+    """Names of `METHODS`, in any case, separated by spaces or commas; all if None."""
+    if names is None:
+        return list(METHODS)
+    known = {name.lower(): name for name in METHODS}
+    asked = [part for name in names for part in name.split(",") if part]
+    unknown = [name for name in asked if name.lower() not in known]
+    if unknown:
+        raise ValueError(f"--methods: {', '.join(unknown)} not among {', '.join(METHODS)}.")
+    return list(dict.fromkeys(known[name.lower()] for name in asked))
+
+
+def _load(options):
+    data = datasets.load(options.data, options.n_samples, download=options.download)
+    if options.n_clusters is not None:
+        data.n_clusters = options.n_clusters
+    if options.image_shape is not None:
+        data.image_shape = tuple(int(n) for n in options.image_shape.lower().split("x"))
+        if math.prod(data.image_shape) != data.X.shape[1]:
+            raise ValueError(f"--image-shape {options.image_shape}: {data.X.shape[1]} features.")
+    return data
+
+
+@contextmanager
+def _threads(n_threads):
+    if n_threads is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        with threadpool_limits(n_threads):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--data", default="digits", help=f"{', '.join(datasets.NAMES)}, FILE.npz or FILE.csv")
+    add("--methods", nargs="+", help=f"of {', '.join(METHODS)}; all by default")
+    add("--n-clusters", type=int, help="the number of classes by default, 8 without labels")
+    add("--seeds", default="0-2", help='a range "0-4", a list "0,2,7" or a count "3" (0, 1, 2)')
+    add("--n-samples", type=int, help="a random subsample (the same for all methods and seeds)")
+    add("--out", default="report.html", help="the HTML report (%(default)s)")
+    add("--results", help="append a JSON line per fit to this file")
+    add("--image-shape", help="of rows that are images, as 28x28 or 3x32x32")
+    add("--projection", choices=["pca", "tsne"], default="pca", help="of the embeddings")
+    add("--threads", type=int, help="threads of torch, BLAS and OpenMP; their own choice if left")
+    add("--download", action="store_true", help="fetch missing mnist, fashion_mnist from openml")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

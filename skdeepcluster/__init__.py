@@ -1,0 +1,8 @@
+"""Deep clustering as scikit-learn estimators."""
+
+from .gaussian_mixture import GaussianMixtureEM
+from .vae import VAEEmbedding
+
+__version__ = "0.1.0"
+
+__all__ = ["GaussianMixtureEM", "VAEEmbedding"]

@@ -1,0 +1,412 @@
+"""What all estimators with networks share: checking, training, and answering row by row."""
+
+import copy
+import warnings
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from math import ceil
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .engine.batches import Rows, map_rows, to_tensor
+from .engine.net import train
+from .engine.precision import resolve_device, use_bfloat16
+from .engine.randomness import draw_seed, generator, random_stream, seeded
+from .modules.likelihood import Bernoulli, Gaussian
+from .modules.networks import ACTIVATIONS, mlp
+
+#: Rows read at once when X is looked through before training.
+CHUNK = 4096
+
+
+@dataclass
+class Run:
+    """One training from start to end; the best of ``n_init`` is kept."""
+
+    model: torch.nn.Module
+    history: list
+    criterion: float = -np.inf
+    interrupted: bool = False
+
+
+class DeepEstimator(BaseEstimator, ABC):
+    """An estimator that trains a :class:`~skdeepcluster.modules.game.Game`.
+
+    A final class writes its own ``__init__`` and says how to build its model; it may warm the
+    model up before training and complete it afterwards. Everything else is here.
+    """
+
+    _parameter_constraints = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": ["array-like"],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "likelihood": [StrOptions({"auto", "bernoulli", "gaussian"})],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "encoder": [callable, None],
+        "decoder": [callable, None],
+        "precision": [StrOptions({"float32", "bfloat16", "auto"})],
+        "compile": ["boolean"],
+        "callbacks": [list, tuple, None],
+        "device": [str, torch.device],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "accept_sparse": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
+    # ---- what a final class says
+
+    @abstractmethod
+    def _build(self, n_features, likelihood):
+        """Return a new model (a Game) for rows of ``n_features``."""
+
+    def _warm_up(self, model, X, random_state):
+        """Prepare a new model before training; nothing by default."""
+
+    def _finish(self, model, X, random_state):
+        """Complete a trained model before it answers; nothing by default."""
+
+    @abstractmethod
+    def score_samples(self, X):
+        """Return the criterion of each row; higher is better."""
+
+    # ---- fit
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Train on X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to learn from. Sparse only with ``accept_sparse=True``.
+        y : Ignored
+            Present for API consistency by convention.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        FloatingPointError
+            When a loss stops being finite.
+        """
+        X = self._check_rows(X, reset=True)
+        random_state = random_stream(self.random_state)
+        device = resolve_device(self.device)
+        runs = []
+        for _ in range(1 if self._continues() else self.n_init):
+            with seeded(draw_seed(random_state), device):
+                runs.append(self._run(X, device, random_state))
+            if runs[-1].interrupted:
+                warnings.warn(
+                    f"Training was interrupted after {len(runs[-1].history)} epochs. The estimator "
+                    "holds what was learnt so far; fit() with warm_start=True goes on from there.",
+                    ConvergenceWarning,
+                    stacklevel=2,
+                )
+                break
+        self._keep(max(runs, key=lambda run: run.criterion), X)
+        return self
+
+    def _run(self, X, device, random_state):
+        """Build (or take up), warm up, train, finish and judge one model."""
+        model, past = self._build(X.shape[1], self._likelihood(X)), []
+        if self._continues():
+            _check_same_parameters(self.model_, model)
+            model, past = copy.deepcopy(self.model_), list(self.history_)
+        model.to(device)
+        if not past:
+            self._warm_up(model, X, random_state)
+        history, interrupted = self._train(model, X, random_state, resume=bool(past))
+        for record in history:
+            record["epoch"] += len(past)
+        self._finish(model, X, random_state)
+        run = Run(model, past + history, interrupted=interrupted)
+        if self.n_init > 1:
+            run.criterion = float(np.mean(self._criterion(model, X)))
+        return run
+
+    def _train(self, model, X, random_state, **changes):
+        """Put a model through the training loop with this estimator's settings."""
+        device = next(model.parameters()).device
+        settings = {
+            "max_epochs": self._n_epochs(X.shape[0]),
+            "batch_size": min(self.batch_size, X.shape[0]),
+            "learning_rate": self.learning_rate,
+            "generator": generator(draw_seed(random_state)),
+            "device": device,
+            "bfloat16": use_bfloat16(self.precision, device),
+            "compile": self.compile,
+            "callbacks": self.callbacks,
+            "verbose": int(self.verbose),
+        }
+        return train(model, Rows(X), **(settings | changes))
+
+    def _n_epochs(self, n_samples):
+        """Epochs asked for; "auto" makes about 20 sqrt(N) steps, so small data trains long too."""
+        if self.max_epochs != "auto":
+            return self.max_epochs
+        steps_per_epoch = ceil(n_samples / min(self.batch_size, n_samples))
+        return ceil(20 * np.sqrt(n_samples) / steps_per_epoch)
+
+    def _keep(self, run, X):
+        """Set what has been learnt, all at once."""
+        self.model_ = run.model
+        self.history_ = run.history
+        self.n_iter_ = len(run.history)
+
+    def _continues(self):
+        return self.warm_start and self.__sklearn_is_fitted__()
+
+    # ---- from data to model
+
+    def _check_rows(self, X, reset=False):
+        """Check X and leave it where it is: no copy, no cast, no centring."""
+        if sparse.issparse(X) and not self.accept_sparse:
+            raise TypeError(
+                f"{type(self).__name__} got sparse data, but takes dense arrays by default. Set "
+                "accept_sparse=True to have rows made dense one batch at a time, or pass "
+                "X.toarray()."
+            )
+        X = validate_data(
+            self,
+            X,
+            reset=reset and not self._continues(),
+            accept_sparse="csr" if self.accept_sparse else False,
+            dtype="numeric",
+            ensure_min_samples=2 if reset else 1,
+        )
+        n_clusters = getattr(self, "n_clusters", 1)
+        if reset and X.shape[0] < n_clusters:
+            raise ValueError(
+                f"n_samples={X.shape[0]} should be >= n_clusters={n_clusters}. Give more rows or "
+                "ask for fewer clusters."
+            )
+        return X
+
+    def _likelihood(self, X):
+        """Choose what the decoder's output means, by the parameter or by the range of X."""
+        shift, scale, low, high = _look_through(X)
+        within = low >= 0 and high <= 1
+        if self.likelihood == "bernoulli" and not within:
+            raise ValueError(
+                f"likelihood='bernoulli' reads values as probabilities, but X runs from {low:.6g} "
+                f"to {high:.6g}. Scale X to [0, 1] (MinMaxScaler) or use likelihood='gaussian'."
+            )
+        if self.likelihood == "bernoulli" or (self.likelihood == "auto" and within):
+            return Bernoulli()
+        dtype = to_tensor(X[:1]).dtype
+        return Gaussian(torch.as_tensor(shift, dtype=dtype), torch.as_tensor(scale, dtype=dtype))
+
+    def _network(self, role, n_in, n_out):
+        """Build the "encoder" or the "decoder": the user's, or the default perceptron."""
+        builder = getattr(self, role)
+        if builder is None:
+            widths = list(self.hidden_layer_sizes)
+            if not all(isinstance(width, Integral) and width > 0 for width in widths):
+                raise ValueError(
+                    f"hidden_layer_sizes must be positive whole numbers, got {widths}."
+                )
+            widths = widths if role == "encoder" else widths[::-1]
+            return mlp(n_in, n_out, widths, self.activation)
+        network = builder(n_in, n_out)
+        with torch.no_grad():
+            shape = tuple(network.eval()(torch.zeros(2, n_in)).shape)
+        if shape != (2, n_out):
+            raise ValueError(
+                f"{role} must turn rows of {n_in} into rows of {n_out} features, as "
+                f"{role}(n_in, n_out) asks, but two rows came out with shape {shape}."
+            )
+        return network
+
+    # ---- answers
+
+    def _map(self, function, X):
+        """Apply a method of the model to rows of X in fixed blocks: the only way answers come."""
+        check_is_fitted(self)
+        X = self._check_rows(X)
+        return self._answers(self.model_, function, X)
+
+    @staticmethod
+    def _answers(model, function, X):
+        return map_rows(function, X, next(model.parameters()).device)
+
+    def score(self, X, y=None):
+        """Mean of :meth:`score_samples`, the label-free criterion: higher is better.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to score.
+        y : Ignored
+            Present for API consistency by convention.
+
+        Returns
+        -------
+        score : float
+            Mean over the rows, in nats.
+        """
+        return float(np.mean(self.score_samples(X), dtype=np.float64))
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "model_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = bool(self.accept_sparse)
+        return tags
+
+    def __getstate__(self):
+        """Pickle the model on the CPU, so that a fit on a GPU opens anywhere."""
+        state = super().__getstate__()
+        if "model_" in state and next(state["model_"].parameters()).device.type != "cpu":
+            state = {**state, "model_": copy.deepcopy(state["model_"]).cpu()}
+        return state
+
+
+class AssignMixin(ClusterMixin):
+    """Clusters of rows, from a model's ``log_resp``."""
+
+    def predict_proba(self, X):
+        """Probability of each cluster, given the row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to assign.
+
+        Returns
+        -------
+        resp : ndarray of shape (n_samples, n_clusters), float32
+            Rows sum to one.
+        """
+        check_is_fitted(self)
+        return self._map(lambda x: self.model_.log_resp(x).exp().float(), X)
+
+    def predict(self, X):
+        """Most probable cluster of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to assign.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+            Between 0 and ``n_clusters - 1``.
+        """
+        check_is_fitted(self)
+        return self._map(lambda x: self.model_.log_resp(x).argmax(-1), X)
+
+    def _keep(self, run, X):
+        super()._keep(run, X)
+        self.labels_ = self._answers(run.model, lambda x: run.model.log_resp(x).argmax(-1), X)
+        sizes = np.bincount(self.labels_, minlength=self.n_clusters)
+        if self.n_clusters > 1 and np.any(sizes == 0):
+            alone = np.count_nonzero(sizes) == 1
+            found = (
+                "All rows fell into one cluster"
+                if alone
+                else f"Only {np.count_nonzero(sizes)} of {self.n_clusters} clusters have rows"
+            )
+            warnings.warn(
+                f"{found}. Lower n_clusters, train longer (max_epochs), scale the features to a "
+                "common range, or try several starts (n_init).",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+
+class EmbedMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """Codes of rows, from a model's ``encode``, and rows from codes."""
+
+    def transform(self, X):
+        """Codes of the rows: the means of the posterior q(z | x).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to encode.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components), float32
+        """
+        check_is_fitted(self)
+        return self._map(self.model_.encode, X)
+
+    def inverse_transform(self, X):
+        """Rows that codes stand for: E[x | z], in the units of the training data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes, for instance from :meth:`transform`, or points between them.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        Z = np.asarray(X, dtype=np.float32)
+        if Z.ndim != 2 or Z.shape[1] != self.n_components:
+            raise ValueError(
+                f"Codes must have shape (n_samples, {self.n_components}), got {Z.shape}. Pass "
+                "what transform() returns."
+            )
+        if not np.isfinite(Z).all():
+            raise ValueError("Codes contain NaN or infinity.")
+        return self._answers(self.model_, self.model_.decode, Z)
+
+    @property
+    def _n_features_out(self):
+        return self.n_components
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def _check_same_parameters(fitted, asked):
+    """Refuse to go on with a model that is not the one the parameters describe."""
+    found = {name: tuple(p.shape) for name, p in fitted.named_parameters()}
+    for name, p in asked.named_parameters():
+        if found.get(name) != tuple(p.shape):
+            raise ValueError(
+                f"warm_start=True goes on with the fitted model, but {name} has shape "
+                f"{found.get(name)} there and {tuple(p.shape)} by the parameters given now. Keep "
+                "the parameters of the networks and the likelihood, or set warm_start=False."
+            )
+
+
+def _look_through(X):
+    """Mean and scale of each feature, smallest and largest value; one pass, float64 sums."""
+    scaler = StandardScaler(with_mean=not sparse.issparse(X))
+    low, high = np.inf, -np.inf
+    for start in range(0, X.shape[0], CHUNK):
+        rows = X[start : start + CHUNK]
+        scaler.partial_fit(rows)
+        low, high = min(low, rows.min()), max(high, rows.max())
+    return scaler.mean_, scaler.scale_, low, high

@@ -1,0 +1,11 @@
+"""Pictures of a clustering, as scikit-learn's displays: embedding, loss curves, samples.
+
+``from_estimator`` computes, the constructor takes numbers, ``plot(ax=None)`` draws and returns
+the display with ``ax_`` and ``figure_``. matplotlib is imported by ``plot`` only.
+"""
+
+from skdeepcluster.display.embedding import EmbeddingDisplay
+from skdeepcluster.display.history import HistoryDisplay
+from skdeepcluster.display.samples import SamplesDisplay
+
+__all__ = ["EmbeddingDisplay", "HistoryDisplay", "SamplesDisplay"]

@@ -1,0 +1,207 @@
+"""SamplesDisplay: what clusters look like, as images or profiles."""
+
+import inspect
+import math
+
+import numpy as np
+
+from skdeepcluster.display.axes import COLORS, axes_or_new, grid_size, groups, panels
+
+MOST_COLUMNS = 5
+OVERSAMPLING = 5  # a mixture draws its own labels: more rows, so that rare clusters come up
+
+
+class SamplesDisplay:
+    """Samples cluster by cluster: a grid of images, or profiles over the features.
+
+    Parameters
+    ----------
+    samples : array-like of shape (n_samples, n_features)
+        Generated or observed rows.
+    labels : array-like of shape (n_samples,), default=None
+        Clusters. With labels, each cluster has its row of images or its panel of profiles.
+    image_shape : tuple of int, default=None
+        (height, width), (channels, height, width) or (height, width, channels) of an image, with
+        1 or 3 channels. None draws profiles: value against feature, one line per sample.
+    name : str, default=None
+        Title of the picture.
+
+    Attributes
+    ----------
+    image_ : matplotlib AxesImage or None
+        The grid of images, None for profiles.
+    axes_ : list of matplotlib Axes
+        The panels of the profiles, or the axes of the images.
+    ax_ : matplotlib Axes
+        The axes, which hold the panels.
+    figure_ : matplotlib Figure
+        The figure.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from sklearn.datasets import load_digits
+    >>> from skdeepcluster.display import SamplesDisplay
+    >>> X, y = load_digits(return_X_y=True)
+    >>> display = SamplesDisplay(X[:50], y[:50], image_shape=(8, 8)).plot()
+    >>> len(display.ax_.get_yticks())
+    10
+    >>> plt.close("all")
+    """
+
+    def __init__(self, samples, labels=None, *, image_shape=None, name=None):
+        self.samples = samples
+        self.labels = labels
+        self.image_shape = image_shape
+        self.name = name
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, *, n_per_cluster=10, image_shape=None, name=None, ax=None, **kwargs
+    ):
+        """Draw what a fitted estimator generates by its ``sample``.
+
+        Clusters are known where ``sample`` takes ``cluster=`` or returns samples and labels;
+        else the samples are drawn without rows.
+
+        Parameters
+        ----------
+        estimator : fitted estimator with ``sample``
+            A mixture or a generative network.
+        n_per_cluster : int, default=10
+            Samples per cluster; fewer where a cluster is so rare that it did not come up.
+        image_shape : tuple of int, default=None
+            See `SamplesDisplay`.
+        name : str, default=None
+            Title; the name of the estimator's class if None.
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+        **kwargs : dict
+            Passed to `plot`.
+
+        Returns
+        -------
+        display : SamplesDisplay
+        """
+        if not hasattr(estimator, "sample"):
+            raise ValueError(
+                f"{type(estimator).__name__} has no sample method; "
+                "pass rows to SamplesDisplay(samples, labels)."
+            )
+        name = type(estimator).__name__ if name is None else name
+        samples, labels = _draw(estimator, n_per_cluster)
+        display = cls(samples, labels, image_shape=image_shape, name=name)
+        return display.plot(ax=ax, **{"n_columns": n_per_cluster, **kwargs})
+
+    def plot(self, ax=None, *, name=None, n_columns=10, **kwargs):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+        name : str, default=None
+            Title in place of the display's own.
+        n_columns : int, default=10
+            Images in a row; with labels, further ones of a cluster are left out.
+        **kwargs : dict
+            Passed to ``Axes.imshow`` for images, to ``Axes.plot`` for profiles.
+
+        Returns
+        -------
+        display : SamplesDisplay
+            The display itself.
+        """
+        samples = np.asarray(self.samples)
+        if samples.ndim != 2 or not len(samples):
+            raise ValueError(f"samples must be (n_samples, n_features), got {samples.shape}.")
+        names, index = groups(self.labels, len(samples))
+        title = self.name if name is None else name
+        draw = self._plot_profiles if self.image_shape is None else self._plot_images
+        draw(samples, names, index, ax, title or "", n_columns, kwargs)
+        return self
+
+    def _plot_images(self, samples, names, index, ax, title, n_columns, kwargs):
+        tiles = _tiles(samples, self.image_shape)
+        if self.labels is None:
+            rows = [
+                np.arange(i, min(i + n_columns, len(tiles)))
+                for i in range(0, len(tiles), n_columns)
+            ]
+        else:
+            rows = [np.flatnonzero(index == k)[:n_columns] for k in range(len(names))]
+        height, width = tiles.shape[1] + 1, tiles.shape[2] + 1
+        n_columns = max(len(row) for row in rows)
+        grid = np.ma.masked_all((len(rows) * height - 1, n_columns * width - 1, *tiles.shape[3:]))
+        for r, row in enumerate(rows):
+            for c, tile in enumerate(tiles[row]):
+                top, left = r * height, c * width
+                grid[top : top + height - 1, left : left + width - 1] = tile
+        if grid.ndim == 3:
+            grid = grid.filled(1.0)
+        size = (0.55 * n_columns + 0.8, 0.55 * len(rows) * height / width + 0.5)
+        self.figure_, self.ax_ = axes_or_new(ax, size)
+        self.axes_ = [self.ax_]
+        self.image_ = self.ax_.imshow(grid, **{"cmap": "gray_r", **kwargs})
+        self.ax_.set(xticks=[], yticks=[], title=title)
+        if self.labels is not None:
+            self.ax_.set_yticks(np.arange(len(rows)) * height + height / 2 - 1, names)
+            self.ax_.set_ylabel("cluster")
+        self.ax_.tick_params(length=0)
+        self.ax_.spines[:].set_visible(False)
+
+    def _plot_profiles(self, samples, names, index, ax, title, n_columns, kwargs):
+        rows, columns = grid_size(len(names), MOST_COLUMNS)
+        size = (2.6 * columns, 1.8 * rows + 0.4)
+        self.figure_, self.ax_ = axes_or_new(ax, size)
+        self.image_ = None
+        self.axes_ = panels(self.ax_, len(names), MOST_COLUMNS, name=title, share=True)
+        for k, (group, panel) in enumerate(zip(names, self.axes_, strict=True)):
+            members = samples[index == k]
+            features = np.arange(samples.shape[1])
+            color = COLORS[k % len(COLORS)]
+            panel.plot(
+                features,
+                members[:n_columns].T,
+                **{"color": color, "alpha": 0.35, "lw": 0.8, **kwargs},
+            )
+            panel.plot(features, members.mean(axis=0), color="black", lw=1.2)
+            if self.labels is not None:
+                panel.set_title(f"cluster {group}", fontsize="medium")
+            panel.locator_params(axis="x", nbins=5, integer=True)
+            if k >= len(names) - columns:
+                panel.set_xlabel("feature")
+
+
+def _draw(estimator, n_per_cluster):
+    """Draw samples, and their clusters where the estimator tells them."""
+    parameters = inspect.signature(estimator.sample).parameters
+    settings = estimator.get_params(deep=False)
+    n_clusters = settings.get("n_clusters", settings.get("n_components"))
+    if "cluster" in parameters:
+        drawn = [estimator.sample(n_per_cluster, cluster=k) for k in range(n_clusters)]
+        return np.concatenate(drawn), np.repeat(np.arange(n_clusters), n_per_cluster)
+    drawn = estimator.sample(OVERSAMPLING * n_per_cluster * n_clusters)
+    if isinstance(drawn, tuple):
+        return drawn
+    return drawn[: n_per_cluster * n_clusters], None
+
+
+def _tiles(samples, image_shape):
+    """Rows as images of shape (height, width) or (height, width, 3), the latter in [0, 1]."""
+    shape = tuple(image_shape)
+    if len(shape) not in (2, 3) or math.prod(shape) != samples.shape[1]:
+        raise ValueError(
+            f"image_shape {shape} does not fit samples of {samples.shape[1]} features; "
+            "(height, width) or (channels, height, width) is expected."
+        )
+    tiles = samples.reshape(-1, *shape)
+    if len(shape) == 2:
+        return tiles
+    if shape[0] in (1, 3):
+        tiles = np.moveaxis(tiles, 1, -1)
+    if tiles.shape[-1] == 1:
+        return tiles[..., 0]
+    if tiles.shape[-1] != 3:
+        raise ValueError(f"Images have 1 or 3 channels, got image_shape {shape}.")
+    return np.clip(tiles / (255 if samples.max() > 2 else 1), 0, 1)

@@ -1,0 +1,1 @@
+"""The training loop and the one door between arrays and tensors."""

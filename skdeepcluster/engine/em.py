@@ -1,0 +1,225 @@
+"""EM over stored rows: sums over batches.
+
+Rows may be an array, a read-only memory map or a CSR matrix, with weights. Whatever their type,
+sums are taken in double precision, a batch at a time; the data are never copied as a whole.
+"""
+
+import functools
+import math
+import mmap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..functional import gaussian
+from ..functional.gaussian import Mixture, Moments
+from .batches import batches, to_tensor
+
+#: (where a batch stands, its rows) -> responsibilities (N, K).
+Responsibilities = Callable[[slice, Tensor], Tensor]
+
+#: Numbers to a batch: small enough for a processor's cache, large enough for its products.
+BATCH_NUMBERS = 2**19
+#: Batches after which the pages of a memory map are handed back.
+BATCHES_TO_RELEASE = 32
+
+
+def rows_to_batch(n_clusters: int, n_features: int, covariance_type: str) -> int:
+    """Return how many rows make EM fast: as many as its largest tensors keep in cache."""
+    full = covariance_type == "full"
+    per_row = n_clusters * n_features if full else 4 * n_features + 2 * n_clusters
+    return min(max(256, BATCH_NUMBERS // per_row), 2**14)
+
+
+def release(X: Any) -> None:
+    """Hand back the memory of a read-only map that has been read; it is read again on demand."""
+    while X is not None and not (isinstance(X, np.memmap) and X.mode == "r"):
+        X = getattr(X, "base", None)
+    buffer = getattr(X, "base", None)
+    while isinstance(buffer, np.ndarray):
+        buffer = buffer.base
+    if isinstance(buffer, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        buffer.madvise(mmap.MADV_DONTNEED)
+
+
+class WeightedRows:
+    """Rows and their weights, as batches in double precision.
+
+    Parameters
+    ----------
+    X : array, memory map or CSR matrix of shape (N, D)
+    weight : array of shape (N,)
+        At least 0.
+    batch_size : int
+    device : torch.device
+    """
+
+    def __init__(
+        self, X: Any, weight: np.ndarray, batch_size: int, device: torch.device | str = "cpu"
+    ) -> None:
+        self.X = X
+        self.weight = weight
+        self.batch_size = batch_size
+        self.device = torch.device(device)
+        self.total = float(weight.sum())
+
+    def __iter__(self) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Yield where a batch stands, its rows and their weights."""
+        for i, x in enumerate(batches(self.X, self.batch_size, torch.float64)):
+            where = slice(i * self.batch_size, i * self.batch_size + len(x))
+            yield where, x.to(self.device), torch.tensor(self.weight[where], device=self.device)
+            if i % BATCHES_TO_RELEASE == BATCHES_TO_RELEASE - 1:
+                release(self.X)
+        release(self.X)
+
+    def take(self, index: np.ndarray) -> Tensor:
+        """Return chosen rows."""
+        parts = []
+        for i in range(0, len(index), 512):
+            parts.append(to_tensor(self.X[index[i : i + 512]], torch.float64))
+            release(self.X)
+        return torch.cat(parts).to(self.device)
+
+
+class MStep(NamedTuple):
+    """How moments become a mixture."""
+
+    covariance_type: str
+    reg_covar: float
+
+    def __call__(self, stats: Moments, about: Tensor) -> Mixture:
+        """Return the maximiser of the moments about a shift."""
+        return gaussian.maximise(stats, about, self.covariance_type, self.reg_covar)
+
+
+def weighted_sums(
+    rows: WeightedRows, resp: Responsibilities, about: Tensor, covariance_type: str
+) -> Moments:
+    """Return the moments of all rows under given responsibilities."""
+    parts = (
+        gaussian.moments(x, resp(where, x) * w.unsqueeze(1), about, covariance_type)
+        for where, x, w in rows
+    )
+    return functools.reduce(Moments.plus, parts)
+
+
+def e_step(
+    rows: WeightedRows, mixture: Mixture, about: Tensor, covariance_type: str
+) -> tuple[Moments, float]:
+    """Return the moments of all rows about a shift, and their mean log-likelihood."""
+    expect = gaussian.expectation(mixture, about, covariance_type)
+    evidence = torch.zeros((), dtype=torch.float64, device=rows.device)
+
+    def part(x: Tensor, weight: Tensor) -> Moments:
+        stats, log_likelihood = expect(x, weight)
+        evidence.add_(log_likelihood)
+        return stats
+
+    stats = functools.reduce(Moments.plus, (part(x, weight) for _, x, weight in rows))
+    return stats, float(evidence) / rows.total
+
+
+def step(
+    rows: WeightedRows, mixture: Mixture, m_step: MStep, learning_rate: float = 1.0
+) -> tuple[Mixture, float]:
+    """Return the next mixture, and the mean log-likelihood under the one before.
+
+    A learning rate below one averages the moments of the rows with those behind the mixture.
+    """
+    about = mixture.centre()
+    stats, bound = e_step(rows, mixture, about, m_step.covariance_type)
+    if learning_rate < 1:
+        past = gaussian.implied_moments(mixture, about, *m_step)
+        stats = stats.times(learning_rate / rows.total).plus(past.times(1 - learning_rate))
+    return m_step(stats, about), bound
+
+
+@dataclass
+class Run:
+    """One EM run: where it ended, the bound at each iteration, and why it ended."""
+
+    mixture: Mixture
+    bound: float = -math.inf
+    bounds: list[float] = field(default_factory=list)
+    converged: bool = False
+    interrupted: bool = False
+
+    def beats(self, other: "Run") -> bool:
+        """Whether the bound is higher, by more than rounding: equal runs keep their order."""
+        return self.bound - other.bound > 1e-9 * abs(other.bound)
+
+
+def run(
+    rows: WeightedRows,
+    start: Mixture,
+    m_step: MStep,
+    max_iter: int,
+    tol: float,
+    bound: float = -math.inf,
+    report: Callable[[int, float, float], None] = lambda *_: None,
+) -> Run:
+    """EM from one start; Ctrl-C ends it with the mixture so far.
+
+    Parameters
+    ----------
+    rows : WeightedRows
+    start : Mixture
+    m_step : MStep
+    max_iter : int
+    tol : float
+        Converged is a bound that changes by less.
+    bound : float
+        The last bound of an earlier run that this one continues.
+    report : callable
+        Called with iteration, bound and its change.
+
+    Returns
+    -------
+    Run
+    """
+    done = Run(start, bound)
+    try:
+        for i in range(1, max_iter + 1):
+            done.mixture, bound = step(rows, done.mixture, m_step)
+            change, done.bound = bound - done.bound, bound
+            done.bounds.append(bound)
+            report(i, bound, change)
+            if abs(change) < tol:
+                done.converged = True
+                break
+    except KeyboardInterrupt:
+        done.interrupted = True
+    return done
+
+
+def reseeded(mixture: Mixture, least: float, generator: torch.Generator) -> Mixture:
+    """Return the mixture with every component lighter than ``least`` placed in the heaviest one.
+
+    Parameters
+    ----------
+    mixture : Mixture
+    least : float
+        Weight below which a component is starved.
+    generator : torch.Generator
+        Draws the new means.
+
+    Returns
+    -------
+    Mixture
+        A starved component takes half of the rows of the heaviest, its mean drawn from it.
+    """
+    weights, means, scales = mixture.log_weights.exp(), mixture.means.clone(), mixture.scales
+    scales = scales.clone()
+    for k in (weights < least).nonzero().squeeze(1).tolist():
+        heavy = int(weights.argmax())
+        counts = torch.zeros(len(weights), dtype=torch.long)
+        counts[heavy] = 1
+        means[k] = gaussian.sample(Mixture(weights, means, scales), counts, generator)[0]
+        weights[[k, heavy]] = weights[heavy] / 2
+        if len(scales) == len(weights):
+            scales[k] = scales[heavy]
+    return Mixture((weights / weights.sum()).log(), means, scales)

@@ -1,0 +1,396 @@
+"""Gaussian densities, mixtures and the sums of EM. Each formula has its one home here.
+
+Letters: N rows, D features, K clusters. A covariance is kept as a *scale that broadcasts*:
+
+===========  ===================================  ================================
+type         scales                               covariance of component k
+===========  ===================================  ================================
+full         (K, D, D) lower Cholesky factors     S_k S_k^T
+tied         (1, D, D) one such factor            S S^T, the same for every k
+diag         (K, D) standard deviations           diag(s_k^2)
+spherical    (K, 1) standard deviations           s_k^2 I
+===========  ===================================  ================================
+
+Three axes mean matrices, two mean standard deviations; nothing else need be known to use a
+mixture. All functions but :func:`maximise` are differentiable, in float32 and in float64.
+
+Reference: C. M. Bishop, Pattern Recognition and Machine Learning, sections 2.3 and 9.2.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+#: Covariance types whose scales are matrices.
+MATRIX = ("full", "tied")
+
+
+class Mixture(NamedTuple):
+    """K weighted Gaussians: log_weights (K,), means (K, D), scales as in the table above."""
+
+    log_weights: Tensor
+    means: Tensor
+    scales: Tensor
+
+    def to(self, like: Tensor | torch.device | str | torch.dtype) -> "Mixture":
+        """Return the mixture with another device or dtype."""
+        return Mixture(*(field.to(like) for field in self))
+
+    def covariances(self) -> Tensor:
+        """S_k S_k^T, or s_k^2: of the shape of ``scales``."""
+        return self.scales @ self.scales.mT if self.scales.ndim == 3 else self.scales.square()
+
+    def precision_factors(self) -> Tensor:
+        """U_k = S_k^-T, so that U_k U_k^T is the inverse covariance, or 1 / s_k."""
+        if self.scales.ndim == 2:
+            return self.scales.reciprocal()
+        return _inverse(self.scales).mT
+
+    def centre(self) -> Tensor:
+        """sum_k pi_k mu_k, of shape (D,)."""
+        return self.log_weights.exp() @ self.means
+
+
+class Moments(NamedTuple):
+    """Weighted sums over rows, with r the responsibilities and a a fixed shift; they add.
+
+    s0 = sum_n r_nk, of shape (K,); s1 = sum_n r_nk (x_n - a), of shape (K, D); s2 the sums of
+    squares: (K, D, D) full, (1, D, D) tied (summed over k), else their diagonals (K, D).
+    """
+
+    s0: Tensor
+    s1: Tensor
+    s2: Tensor
+
+    def plus(self, other: "Moments") -> "Moments":
+        """Return the moments of both sets of rows together; the shift must be the same."""
+        return Moments(self.s0 + other.s0, self.s1 + other.s1, self.s2 + other.s2)
+
+    def times(self, factor: float | Tensor) -> "Moments":
+        """Return the moments with every row ``factor`` times as heavy."""
+        return Moments(self.s0 * factor, self.s1 * factor, self.s2 * factor)
+
+
+def scales_from_precisions(precisions: Tensor) -> Tensor:
+    """Return the scales whose inverse covariances are given, both in the shapes of scales.
+
+    P = U U^T with U upper triangular (Cholesky with rows and columns reversed), S = U^-T.
+    """
+    if precisions.ndim == 2:
+        return precisions.rsqrt()
+    factor = torch.linalg.cholesky(precisions.flip(-2, -1)).flip(-2, -1)
+    return _inverse(factor.mT)
+
+
+def _inverse(lower: Tensor) -> Tensor:
+    """Inverses of lower triangular matrices."""
+    eye = torch.eye(lower.shape[-1], dtype=lower.dtype, device=lower.device)
+    return torch.linalg.solve_triangular(lower, eye.expand_as(lower), upper=False)
+
+
+def _log_constant(scales: Tensor, n_features: int) -> Tensor:
+    """Return log N at the mean: -log det S_k - D/2 log 2 pi, of shape (K,), or (1,) when tied."""
+    if scales.ndim == 3:
+        log_det = scales.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    else:
+        log_det = scales.log().expand(-1, n_features).sum(-1)
+    return -log_det - 0.5 * n_features * math.log(2 * math.pi)
+
+
+def _log_density(means: Tensor, scales: Tensor, constant: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return x -> constant_k - |S_k^-1 (x_n - mu_k)|^2 / 2, of shape (K, N).
+
+    All that does not depend on x is done here, once.
+    """
+    if scales.ndim == 2:
+        return _vector_log_density(means, scales, constant)
+    whiten = _inverse(scales)
+    if len(scales) < len(means):
+        whitened = means @ whiten[0].T, torch.ones_like(means[:1, :1])
+        spherical = _vector_log_density(*whitened, constant)
+        return lambda x: spherical(x @ whiten[0].T)
+    # One product for all components; a column of ones carries the means.
+    rows = torch.cat([whiten, -whiten @ means.unsqueeze(-1)], -1).flatten(0, 1) * math.sqrt(0.5)
+
+    def log_density(x: Tensor) -> Tensor:
+        columns = torch.cat([x.T, torch.ones_like(x[:, :1].T)])
+        return constant.unsqueeze(1) - (rows @ columns).unflatten(0, means.shape).square_().sum(1)
+
+    return log_density
+
+
+def _vector_log_density(
+    means: Tensor, stds: Tensor, constant: Tensor
+) -> Callable[[Tensor], Tensor]:
+    """Do the same for standard deviations."""
+    if means.dtype != torch.float64:
+        # The expanded square below would lose the digits that single precision has.
+        root, means, stds = math.sqrt(0.5), means.unsqueeze(1), stds.unsqueeze(1)
+        return lambda x: constant.unsqueeze(1) - ((x - means) / stds * root).square().sum(-1)
+    precisions = stds.pow(-2).expand_as(means)
+    linear = precisions * means
+    offset = constant.unsqueeze(1) - 0.5 * (linear * means).sum(-1, keepdim=True)
+
+    def log_density(x: Tensor) -> Tensor:
+        return torch.addmm(offset, linear, x.T).addmm_(precisions, x.square().T, alpha=-0.5)
+
+    return log_density
+
+
+def density(mixture: Mixture) -> Callable[[Tensor], Tensor]:
+    """Return x -> log_prob(x, mixture), with all that depends on the mixture alone done once."""
+    _, means, scales = mixture
+    # The shift changes no result but keeps the digits of data far from the origin.
+    shift = means.detach().mean(0)
+    constant = _log_constant(scales, means.shape[1])
+    log_density = _log_density(means - shift, scales, constant)
+    return lambda x: log_density(x - shift).T
+
+
+def log_prob(x: Tensor, mixture: Mixture) -> Tensor:
+    """Log-density log N(x_n | mu_k, S_k S_k^T), of shape (N, K).
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, D)
+    mixture : Mixture
+        Its weights are not used.
+
+    Returns
+    -------
+    Tensor of shape (N, K)
+
+    Examples
+    --------
+    >>> import torch
+    >>> standard = Mixture(torch.zeros(1), torch.zeros(1, 2), torch.ones(1, 1))
+    >>> log_prob(torch.tensor([[2.0, 0.0]]), standard) - log_prob(torch.zeros(1, 2), standard)
+    tensor([[-2.]])
+    """
+    return density(mixture)(x)
+
+
+def log_joint(x: Tensor, mixture: Mixture) -> Tensor:
+    """Log-joint log pi_k + log N(x_n | mu_k, S_k S_k^T), of shape (N, K).
+
+    Its logsumexp over k is the log-likelihood of a row, its softmax over k the responsibilities.
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, D)
+    mixture : Mixture
+
+    Returns
+    -------
+    Tensor of shape (N, K)
+    """
+    return log_prob(x, mixture) + mixture.log_weights
+
+
+def moments(x: Tensor, resp: Tensor, about: Tensor, covariance_type: str) -> Moments:
+    """Return the weighted sums that an M-step needs, of the rows of x about a shift.
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, D)
+    resp : Tensor of shape (N, K)
+        Responsibilities, times the weights of the rows if they have any.
+    about : Tensor of shape (D,)
+        The shift; near the data, so that squares keep their digits.
+    covariance_type : {"full", "tied", "diag", "spherical"}
+
+    Returns
+    -------
+    Moments
+        Those of several batches add up to those of all rows.
+    """
+    return _centred_moments(x - about, resp.T, covariance_type)
+
+
+def _centred_moments(x: Tensor, weights: Tensor, covariance_type: str) -> Moments:
+    """Do the same for rows about their shift already and weights (K, N)."""
+    s0, s1 = weights.sum(1), weights @ x
+    if covariance_type == "full":
+        columns = x.T.contiguous()
+        s2 = (weights.unsqueeze(1) * columns).flatten(0, 1) @ x
+        return Moments(s0, s1, s2.unflatten(0, s1.shape))
+    if covariance_type == "tied":
+        return Moments(s0, s1, ((x.T * weights.sum(0)) @ x).unsqueeze(0))
+    return Moments(s0, s1, weights @ x.square())
+
+
+def expectation(
+    mixture: Mixture, about: Tensor, covariance_type: str
+) -> Callable[[Tensor, Tensor], tuple[Moments, Tensor]]:
+    """E-step: return (x, w) -> the moments of r_nk w_n about a shift, and sum_n w_n log p(x_n).
+
+    r_nk is the posterior p(k | x_n), found together with the moments and without gradients.
+    """
+    log_weights, means, scales = mixture
+    constant = _log_constant(scales, means.shape[1]) + log_weights
+    log_density = _log_density(means - about, scales, constant)
+
+    def expect(x: Tensor, weight: Tensor) -> tuple[Moments, Tensor]:
+        x = x - about
+        joint = log_density(x)
+        top = joint.amax(0)
+        resp = joint.sub_(top).exp_()
+        total = resp.sum(0)
+        stats = _centred_moments(x, resp.mul_(weight / total), covariance_type)
+        return stats, weight @ total.log_().add_(top)
+
+    return expect
+
+
+def maximise(
+    stats: Moments, about: Tensor, covariance_type: str, reg_covar: float = 0.0
+) -> Mixture:
+    """M-step: the mixture that maximises the expected log-likelihood of given moments.
+
+    n_k = s0_k, pi_k = n_k / sum n, mu_k = a + s1_k / n_k, and the covariance
+    s2_k / n_k - (mu_k - a)(mu_k - a)^T + reg_covar I, restricted to its type.
+
+    Parameters
+    ----------
+    stats : Moments
+    about : Tensor of shape (D,)
+        The shift of ``stats``.
+    covariance_type : {"full", "tied", "diag", "spherical"}
+    reg_covar : float
+        Added to every variance.
+
+    Returns
+    -------
+    Mixture
+
+    Raises
+    ------
+    ValueError
+        If a component is too thin for its covariance.
+    """
+    # An empty component keeps a positive count, so that its mean is defined (it is ``about``).
+    n = stats.s0 + 10 * torch.finfo(stats.s0.dtype).eps * stats.s0.mean()
+    shift = stats.s1 / n.unsqueeze(-1)
+    if covariance_type in MATRIX:
+        outer = shift.unsqueeze(-1) * shift.unsqueeze(-2)
+        if covariance_type == "full":
+            covariance = stats.s2 / n[:, None, None] - outer
+        else:
+            covariance = (stats.s2 - (n[:, None, None] * outer).sum(0)) / n.sum()
+        covariance.diagonal(dim1=-2, dim2=-1).add_(reg_covar)
+        scales, failed = torch.linalg.cholesky_ex(covariance)
+        thin = failed != 0
+    else:
+        variance = (stats.s2 / n.unsqueeze(-1) - shift.square()).clamp_min(0)
+        if covariance_type == "spherical":
+            variance = variance.mean(-1, keepdim=True)
+        scales = (variance + reg_covar).sqrt()
+        thin = ~(scales > 0).all(-1)
+    if bool(thin.any()):
+        raise ValueError(_too_thin(stats, covariance_type, int(thin.nonzero()[0, 0])))
+    return Mixture((n / n.sum()).log(), about + shift, scales)
+
+
+def _too_thin(stats: Moments, covariance_type: str, k: int) -> str:
+    """Say which component has no covariance, and what to do."""
+    n_features = stats.s1.shape[1]
+    if covariance_type == "tied":
+        found = f"The components together cover rows of weight {float(stats.s0.sum()):.4g}"
+    else:
+        found = f"Component {k} covers rows of weight {float(stats.s0[k]):.4g}"
+    simpler = "use covariance_type='diag', " if covariance_type in MATRIX else ""
+    return (
+        f"{found}, too few or too much alike for a positive definite {covariance_type!r} "
+        f"covariance of {n_features} features (for instance singleton, repeated or constant "
+        f"rows). Try to {simpler}increase reg_covar, decrease the number of clusters, or scale "
+        "the input data."
+    )
+
+
+def implied_moments(
+    mixture: Mixture, about: Tensor, covariance_type: str, reg_covar: float = 0.0
+) -> Moments:
+    """Return the moments, per row, from which :func:`maximise` would make this mixture.
+
+    They are about the shift, s0 sums to one, and ``reg_covar`` is what ``maximise`` will add.
+    """
+    n, shift, covariance = mixture.log_weights.exp(), mixture.means - about, mixture.covariances()
+    if covariance_type in MATRIX:
+        eye = torch.eye(shift.shape[1], dtype=shift.dtype, device=shift.device)
+        outer = shift.unsqueeze(-1) * shift.unsqueeze(-2)
+        s2 = n[:, None, None] * (covariance - reg_covar * eye + outer)
+        s2 = s2.sum(0, keepdim=True) if covariance_type == "tied" else s2
+    else:
+        s2 = n.unsqueeze(-1) * (covariance - reg_covar + shift.square())
+    return Moments(n, n.unsqueeze(-1) * shift, s2)
+
+
+def sample(mixture: Mixture, counts: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Draw ``counts[k]`` rows from component k, component after component.
+
+    Parameters
+    ----------
+    mixture : Mixture
+    counts : Tensor of shape (K,), integers
+    generator : torch.Generator, optional
+        The stream to draw from; it decides nothing else.
+
+    Returns
+    -------
+    Tensor of shape (counts.sum(), D)
+    """
+    _, means, scales = mixture
+    sizes = [int(count) for count in counts]
+    noise = torch.randn(sum(sizes), means.shape[1], generator=generator, dtype=means.dtype)
+    parts = zip(
+        means,
+        scales.expand(len(means), *scales.shape[1:]),
+        noise.to(means.device).split(sizes),
+        strict=True,
+    )
+    matrix = scales.ndim == 3
+    return torch.cat([m + (z @ scale.T if matrix else z * scale) for m, scale, z in parts])
+
+
+def kl_diag(mean: Tensor, std: Tensor, means: Tensor, stds: Tensor) -> Tensor:
+    """KL(N(mean_n, diag std_n^2) || N(mu_k, diag s_k^2)), in nats, of shape (N, K).
+
+    sum_d [ (std_nd^2 + (mean_nd - mu_kd)^2) / s_kd^2 - 1 ] / 2 - log(std_nd / s_kd)
+
+    Parameters
+    ----------
+    mean, std : Tensor of shape (N, D)
+    means : Tensor of shape (K, D)
+    stds : Tensor of shape (K, D) or (K, 1)
+
+    Returns
+    -------
+    Tensor of shape (N, K)
+
+    Examples
+    --------
+    >>> import torch
+    >>> zero, one = torch.zeros(1, 3), torch.ones(1, 3)
+    >>> kl_diag(zero + 2, one, zero, one)
+    tensor([[6.]])
+    """
+    ratio = std.unsqueeze(1) / stds
+    apart = (mean.unsqueeze(1) - means) / stds
+    return (0.5 * (ratio.square() + apart.square() - 1) - ratio.log()).sum(-1)
+
+
+def standard_kl(mean: Tensor, std: Tensor) -> Tensor:
+    """KL(N(mean_n, diag std_n^2) || N(0, I)), in nats, of shape (N,).
+
+    Parameters
+    ----------
+    mean, std : Tensor of shape (N, D)
+
+    Returns
+    -------
+    Tensor of shape (N,)
+    """
+    return kl_diag(mean, std, torch.zeros_like(mean[:1]), torch.ones_like(std[:1])).squeeze(1)

@@ -1,0 +1,120 @@
+"""Information theory in log space.
+
+Distributions over K outcomes come as log-probabilities in the last dimension, shape (..., K),
+natural logarithms, results in nats. Outcomes of probability zero (``-inf``) contribute nothing,
+to values and to gradients.
+
+Reference: T. M. Cover and J. A. Thomas, Elements of Information Theory, 2nd ed., chapter 2.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def _expected(log_p: Tensor, value: Tensor) -> Tensor:
+    """sum_k p_k value_k, of shape (...); outcomes with p_k = 0 do not count."""
+    possible = log_p > -math.inf
+    zero = torch.zeros((), dtype=log_p.dtype, device=log_p.device)
+    return (log_p.exp() * torch.where(possible, value, zero)).sum(-1)
+
+
+def _finite(log_p: Tensor) -> Tensor:
+    """``log_p`` with -inf replaced by 0, so that no gradient is 0 x inf."""
+    return log_p.masked_fill(log_p == -math.inf, 0.0)
+
+
+def information_content(log_p: Tensor) -> Tensor:
+    """I = -log p, in nats, elementwise: how surprising an outcome is.
+
+    Parameters
+    ----------
+    log_p : Tensor of any shape
+        Log-probabilities.
+
+    Returns
+    -------
+    Tensor of the same shape
+        At least 0 for probabilities; adds up over independent events.
+
+    Examples
+    --------
+    >>> import torch
+    >>> information_content(torch.tensor(0.25).log() / torch.tensor(2.0).log())
+    tensor(2.)
+    """
+    return -log_p
+
+
+def entropy(log_p: Tensor) -> Tensor:
+    """H(p) = -sum_k p_k log p_k, in nats, of shape (...).
+
+    Parameters
+    ----------
+    log_p : Tensor of shape (..., K)
+        Normalised log-probabilities.
+
+    Returns
+    -------
+    Tensor of shape (...)
+        Between 0 (certain) and log K (uniform).
+
+    Examples
+    --------
+    >>> import torch
+    >>> entropy(torch.zeros(4).log_softmax(-1)).exp()
+    tensor(4.)
+    """
+    return _expected(log_p, information_content(_finite(log_p)))
+
+
+def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """KL(p || q) = sum_k p_k (log p_k - log q_k), in nats, of shape (...).
+
+    Parameters
+    ----------
+    log_p, log_q : Tensor of shape (..., K), broadcast against each other
+        Normalised log-probabilities.
+
+    Returns
+    -------
+    Tensor of shape (...)
+        At least 0; infinite where q excludes what p allows; not symmetric.
+
+    Examples
+    --------
+    >>> import torch
+    >>> p = torch.tensor([0.5, 0.5]).log()
+    >>> kl_divergence(p, p)
+    tensor(0.)
+    """
+    log_p, log_q = torch.broadcast_tensors(log_p, log_q)
+    return _expected(log_p, _finite(log_p) - log_q)
+
+
+def mutual_information(log_p: Tensor) -> Tensor:
+    """I(x; y) = H[mean_n p(y|x_n)] - mean_n H[p(y|x_n)], in nats, a scalar.
+
+    Parameters
+    ----------
+    log_p : Tensor of shape (N, K)
+        Row n holds log p(y | x_n); the rows are equally likely.
+
+    Returns
+    -------
+    Tensor of shape ()
+        Between 0 (y ignores x) and log K (sure of every row, all outcomes used equally).
+
+    Examples
+    --------
+    >>> import torch
+    >>> mutual_information(torch.eye(4).log()).exp()
+    tensor(4.)
+    """
+    return entropy(marginal(log_p)) - entropy(log_p).mean()
+
+
+def marginal(log_p: Tensor) -> Tensor:
+    """Log mean_n p(y | x_n), of shape (K,), from conditionals of shape (N, K)."""
+    return log_p.logsumexp(0) - math.log(log_p.shape[0])

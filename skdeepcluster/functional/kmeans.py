@@ -1,0 +1,123 @@
+"""k-means on weighted rows, where Gaussian mixtures start.
+
+Letters: N rows, D features, K clusters. Every random choice picks a row by inverting the
+cumulative weight, so a result depends on the rows, their weights and their order alone.
+
+Reference: D. Arthur and S. Vassilvitskii, k-means++: the advantages of careful seeding, 2007.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def draw(weight: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """Pick n rows with probability proportional to ``weight`` (N,), repeats allowed."""
+    cumulative = weight.cumsum(0)
+    u = torch.rand(n, generator=generator, dtype=torch.float64).to(weight)
+    index = torch.searchsorted(cumulative, u * cumulative[-1], right=True)
+    return index.clamp_max(len(weight) - 1)
+
+
+def squared_distances(x: Tensor, centres: Tensor) -> Tensor:
+    """|x_n - c_k|^2, of shape (N, K)."""
+    shift = centres.mean(0)
+    x, centres = x - shift, centres - shift
+    inner = torch.addmm(centres.square().sum(1), x, centres.T, alpha=-2)
+    return (inner + x.square().sum(1, keepdim=True)).clamp_min(0)
+
+
+def plusplus(x: Tensor, weight: Tensor, n_clusters: int, generator: torch.Generator) -> Tensor:
+    """k-means++ seeding: the indices (K,) of rows far apart.
+
+    Each next row is the best of 2 + log K drawn in proportion to their weight times their squared
+    distance from the rows already chosen.
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, D)
+    weight : Tensor of shape (N,)
+    n_clusters : int
+    generator : torch.Generator
+
+    Returns
+    -------
+    Tensor of shape (K,), integers
+    """
+    chosen = draw(weight, 1, generator)
+    nearest = squared_distances(x, x[chosen]).squeeze(1)
+    for _ in range(1, n_clusters):
+        candidates = draw(weight * nearest, 2 + int(math.log(n_clusters)), generator)
+        distances = squared_distances(x, x[candidates]).minimum(nearest.unsqueeze(1))
+        best = (weight @ distances).argmin()
+        nearest = distances[:, best]
+        chosen = torch.cat([chosen, candidates[best : best + 1]])
+    return chosen
+
+
+def lloyd(
+    x: Tensor, weight: Tensor, centres: Tensor, max_iter: int = 300, tol: float = 1e-4
+) -> tuple[Tensor, float]:
+    """Lloyd's iteration: the centres it ends at, and their inertia.
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, D)
+    weight : Tensor of shape (N,)
+    centres : Tensor of shape (K, D), K <= N
+        The start. A centre that loses all its rows moves to the row farthest from its own.
+    max_iter : int
+    tol : float
+        Stop when the centres move, squared and summed, less than this share of the mean variance.
+
+    Returns
+    -------
+    centres : Tensor of shape (K, D)
+    inertia : float
+        sum_n w_n min_k |x_n - c_k|^2, at the last assignment.
+    """
+    tol = tol * float(x.var(0, correction=0).mean())
+    inertia = math.inf
+    for _ in range(max_iter):
+        nearest, labels = squared_distances(x, centres).min(1)
+        inertia = float(weight @ nearest)
+        members = torch.zeros(len(centres), len(x), dtype=x.dtype, device=x.device)
+        members.scatter_(0, labels.unsqueeze(0), weight.unsqueeze(0))
+        size = members.sum(1)
+        moved = (members @ x) / size.unsqueeze(1)
+        empty = (size == 0).nonzero().squeeze(1)
+        moved[empty] = x[nearest.topk(len(empty)).indices]
+        change, centres = float((moved - centres).square().sum()), moved
+        if change <= tol:
+            break
+    return centres, inertia
+
+
+def kmeans(
+    x: Tensor, weight: Tensor, n_clusters: int, generator: torch.Generator, n_restarts: int = 1
+) -> Tensor:
+    """Return the centres (K, D) of the best of several k-means, by inertia.
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, D)
+    weight : Tensor of shape (N,)
+    n_clusters : int
+        If there are no more rows than that, the rows are the centres, repeated as needed.
+    generator : torch.Generator
+    n_restarts : int
+
+    Returns
+    -------
+    Tensor of shape (K, D)
+    """
+    if len(x) <= n_clusters:
+        return x[torch.arange(n_clusters, device=x.device) % len(x)]
+    best, least = x[:n_clusters], math.inf
+    for _ in range(n_restarts):
+        centres, inertia = lloyd(x, weight, x[plusplus(x, weight, n_clusters, generator)])
+        # Rounding must not choose between two runs that found the same clusters.
+        if inertia < least * (1 - 1e-9):
+            best, least = centres, inertia
+    return best

@@ -1,0 +1,223 @@
+"""How well clusters agree with classes: accuracy after matching, and relabelling.
+
+With the contingency table ``n[c, k]`` (rows of class ``c`` in cluster ``k``) of ``N`` rows
+
+=====================  ==========================================================================
+`clustering_accuracy`  ``max over one-to-one m of  sum_k n[m(k), k] / N``: the "ACC" of the papers
+`majority_accuracy`    ``sum_k max_c n[c, k] / N``: many clusters may share a class
+`match_labels`         the predictions, renamed by the best ``m``
+=====================  ==========================================================================
+
+The two accuracies are not comparable: the second is never below the first and grows with the
+number of clusters. Labels are compared, never used to train. All three take any names of
+clusters and classes (integers, strings, booleans), and ``-1`` is a cluster like any other.
+"""
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from sklearn.metrics.cluster import contingency_matrix
+
+__all__ = ["clustering_accuracy", "majority_accuracy", "match_labels"]
+
+
+def clustering_accuracy(labels_true, labels_pred):
+    """Share of rows in the right cluster, under the best one-to-one naming of the clusters.
+
+    ``ACC = max_m (1/N) #{i : labels_true[i] = m(labels_pred[i])}``, where ``m`` runs over all
+    one-to-one maps from clusters to classes (Hungarian algorithm). Rows of clusters beyond the
+    number of classes have no class and count as wrong.
+
+    Parameters
+    ----------
+    labels_true : array-like of shape (n_samples,)
+        Classes.
+    labels_pred : array-like of shape (n_samples,)
+        Clusters, under any names.
+
+    Returns
+    -------
+    accuracy : float
+        Between 1 / (the larger of the numbers of clusters and of classes) and 1.
+
+    See Also
+    --------
+    majority_accuracy : Several clusters may share a class.
+    sklearn.metrics.adjusted_rand_score : Agreement of pairs, corrected for chance.
+
+    References
+    ----------
+    Y. Yang, D. Xu, F. Nie, S. Yan, Y. Zhuang, "Image Clustering Using Local Discriminant Models
+    and Global Integration", IEEE Transactions on Image Processing 19(10), 2010.
+
+    H. W. Kuhn, "The Hungarian method for the assignment problem", Naval Research Logistics
+    Quarterly 2, 1955.
+
+    Examples
+    --------
+    >>> from skdeepcluster.metrics import clustering_accuracy
+    >>> clustering_accuracy([0, 0, 1, 1], [1, 1, 0, 0])
+    1.0
+    >>> clustering_accuracy(["cat", "cat", "dog", "dog"], [0, 0, 0, 1])
+    0.75
+
+    As a scorer, the classes score and never train:
+
+    >>> from sklearn.cluster import KMeans
+    >>> from sklearn.metrics import make_scorer
+    >>> scorer = make_scorer(clustering_accuracy)
+    >>> X, y = [[0.0], [0.1], [5.0], [5.1]], [1, 1, 0, 0]
+    >>> scorer(KMeans(2, random_state=0).fit(X), X, y)
+    1.0
+    """
+    table = _contingency(labels_true, labels_pred)[2]
+    return float(table[linear_sum_assignment(table, maximize=True)].sum() / table.sum())
+
+
+def majority_accuracy(labels_true, labels_pred):
+    """Share of rows in the most frequent class of their cluster (purity).
+
+    ``(1/N) sum_k max_c #{i : labels_pred[i] = k, labels_true[i] = c}``. It never falls when
+    clusters are split, and one cluster per row gives 1: always state the number of clusters.
+
+    Parameters
+    ----------
+    labels_true : array-like of shape (n_samples,)
+        Classes.
+    labels_pred : array-like of shape (n_samples,)
+        Clusters, under any names.
+
+    Returns
+    -------
+    accuracy : float
+        Between the share of the most frequent class and 1.
+
+    See Also
+    --------
+    clustering_accuracy : Every class has one cluster at most.
+
+    References
+    ----------
+    J. T. Springenberg, "Unsupervised and Semi-supervised Learning with Categorical Generative
+    Adversarial Networks", ICLR 2016 (20 clusters for the 10 digits).
+
+    Examples
+    --------
+    >>> from skdeepcluster.metrics import clustering_accuracy, majority_accuracy
+    >>> classes, clusters = [0, 0, 0, 0, 1, 1], [0, 0, 1, 1, 2, 2]
+    >>> majority_accuracy(classes, clusters)
+    1.0
+    >>> round(clustering_accuracy(classes, clusters), 3)
+    0.667
+    """
+    table = _contingency(labels_true, labels_pred)[2]
+    return float(table.max(axis=0).sum() / table.sum())
+
+
+def match_labels(labels_true, labels_pred):
+    """Rename clusters after classes, one-to-one, such that most rows agree.
+
+    The names behind `clustering_accuracy`, for confusion matrices and pictures: the accuracy
+    equals ``np.mean(match_labels(labels_true, labels_pred) == labels_true)``. Rows that shared
+    a cluster still share a name, and no two clusters get the same one.
+
+    Parameters
+    ----------
+    labels_true : array-like of shape (n_samples,)
+        Classes.
+    labels_pred : array-like of shape (n_samples,)
+        Clusters, under any names.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,)
+        The clusters under the names of their classes. Clusters beyond the number of classes get
+        fresh names in their sorted order: with numbers as classes those after the largest,
+        with strings ``"cluster "`` and the cluster's own name. Numbers come back as int64
+        (so do booleans and floats such as ``1.0``), strings as strings of numpy, or as objects
+        if the classes are objects.
+
+    See Also
+    --------
+    clustering_accuracy : The share of rows that agree after matching.
+
+    Examples
+    --------
+    >>> from skdeepcluster.metrics import match_labels
+    >>> match_labels([0, 0, 1, 1, 1], [7, 7, 3, 3, 7])
+    array([0, 0, 1, 1, 0])
+    >>> match_labels([0, 0, 1, 1, 1], [2, 2, 0, 0, 1])
+    array([0, 0, 1, 1, 2])
+    >>> match_labels(["a", "a", "b"], [1, 1, 5]).tolist()
+    ['a', 'a', 'b']
+    """
+    true, pred, table = _contingency(labels_true, labels_pred)
+    classes = np.unique(true)
+    clusters, index = np.unique(pred, return_inverse=True)
+    rows, columns = linear_sum_assignment(table, maximize=True)
+    unmatched = np.setdiff1d(np.arange(len(clusters)), columns)
+    fresh = _fresh_names(classes, clusters[unmatched])
+    kind = object if classes.dtype.kind == "O" else np.result_type(classes, fresh)
+    names = np.empty(len(clusters), dtype=kind)
+    names[columns] = classes[rows]
+    names[unmatched] = fresh
+    return names[index]
+
+
+def _fresh_names(classes, clusters):
+    if classes.dtype.kind == "i":
+        return classes[-1] + 1 + np.arange(len(clusters))
+    taken, names = set(classes.tolist()), []
+    for cluster in clusters:
+        name = f"cluster {cluster}"
+        while name in taken:
+            name += "'"
+        taken.add(name)
+        names.append(name)
+    return np.array(names, dtype=str)
+
+
+def _contingency(labels_true, labels_pred):
+    true, pred = _check(labels_true, "labels_true"), _check(labels_pred, "labels_pred")
+    if len(true) != len(pred):
+        raise ValueError(
+            f"labels_true has {len(true)} entries and labels_pred has {len(pred)}; "
+            "both must label the same rows, in the same order."
+        )
+    return true, pred, contingency_matrix(true, pred)
+
+
+def _check(labels, name):
+    """One label per row: integers as int64, strings as they are."""
+    labels = np.asarray(labels)
+    if labels.ndim != 1:
+        hint = " For probabilities per cluster pass their argmax(axis=1)." * (labels.ndim == 2)
+        raise ValueError(f"{name} must have shape (n_samples,), got {labels.shape}.{hint}")
+    if not labels.size:
+        raise ValueError(f"{name} is empty; at least one label is needed.")
+    if labels.dtype.kind not in "biufOSU":
+        raise ValueError(f"{name} must hold integers or strings, got {labels.dtype}.")
+    if labels.dtype.kind in "fO" and any(x is None or x != x for x in labels):
+        raise ValueError(f"{name} contains missing values (NaN or None); leave these rows out.")
+    return _check_objects(labels, name) if labels.dtype.kind == "O" else _as_names(labels, name)
+
+
+def _check_objects(labels, name):
+    if all(isinstance(x, str) for x in labels):
+        return labels
+    plain = np.array(labels.tolist())
+    if plain.dtype.kind not in "biuf" or any(isinstance(x, str) for x in labels):
+        raise ValueError(f"{name} mixes types; labels must be all numbers or all strings.")
+    return _as_names(plain, name)
+
+
+def _as_names(labels, name):
+    if labels.dtype.kind in "SU":
+        return labels.astype(str)
+    if labels.dtype.kind == "f":
+        odd = labels[(np.rint(labels) != labels) | np.isinf(labels)]
+        if odd.size:
+            raise ValueError(
+                f"{name} holds continuous values such as {odd[0]}; "
+                "labels must be integers or strings."
+            )
+    return labels.astype(np.int64)

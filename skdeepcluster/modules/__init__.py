@@ -1,0 +1,1 @@
+"""Building blocks of the models: networks, the game they play, the auto-encoder that pretrains."""

@@ -1,0 +1,78 @@
+"""Encoders with a Gaussian head, and the auto-encoder that pretrains networks."""
+
+import torch
+from torch import Tensor, nn
+
+from .game import Game, Player
+from .likelihood import Likelihood
+
+
+class GaussianEncoder(nn.Module):
+    """q(z | x) = N(mean(x), diag std(x)^2), from a network with twice as many outputs as codes.
+
+    Parameters
+    ----------
+    network : Module, (N, D) -> (N, 2 L)
+        Means in the first L outputs, log-variances (up to ``LOG_VAR``) in the others.
+    """
+
+    #: Added to the network's log-variances: codes start almost without noise, or the shock of it
+    #: erases what the means have learnt.
+    LOG_VAR = -4.0
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the code, (N, L) each."""
+        mean, log_var = self.network(x).float().chunk(2, dim=-1)
+        return mean, (0.5 * (log_var + self.LOG_VAR).clamp(-16.0, 16.0)).exp()
+
+
+class Autoencoder(Game):
+    """Denoising auto-encoder: rebuild x from a code of x with some features set to zero.
+
+    Minimises -E log p(x | decoder(encoder(mask * x))), mask ~ Bernoulli(1 - masking) (Vincent et
+    al., Extracting and composing robust features with denoising autoencoders, ICML 2008). The
+    masked features are drawn anew for every batch; zero is the feature's minimum (Bernoulli) or
+    its mean (Gaussian).
+
+    Parameters
+    ----------
+    encoder : GaussianEncoder
+        Only its means are trained.
+    decoder : Module, (N, L) -> (N, D)
+    likelihood : Likelihood
+    masking : float, default=0.25
+        Share of the features set to zero.
+    """
+
+    def __init__(
+        self,
+        encoder: GaussianEncoder,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        masking: float = 0.25,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.likelihood = likelihood
+        self.masking = masking
+        self.rates = {"likelihood.*": 10.0}
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Code of a row, (N, L)."""
+        return self.encoder(self.likelihood.standardize(x))[0]
+
+    def loss(self, x: Tensor) -> dict[str, Tensor]:
+        """Mean error of the rebuilt rows."""
+        seen = self.likelihood.standardize(x)
+        kept = torch.rand_like(seen) >= self.masking
+        mean, _ = self.encoder(seen * kept)
+        return {"reconstruction": -self.likelihood.log_prob(x, self.decoder(mean)).mean()}
+
+    def players(self) -> tuple[Player, ...]:
+        """One player."""
+        return (Player("autoencoder", [self], self.loss),)

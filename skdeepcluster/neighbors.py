@@ -1,0 +1,276 @@
+r"""The label-free start: neighbour graph -> layout of few dimensions -> best of many mixtures.
+
+A mixture fitted to raw codes has many near-equal optima. In a layout of the neighbour graph,
+groups are dense islands and the right partition is found far more often. Of many mixtures that
+one is kept whose labels agree most along the edges of the graph: the mutual information of the
+labels at the two ends of an edge, not the likelihood.
+
+N rows, D features, L layout dimensions, K clusters, k neighbours.
+
+Reference: L. McInnes, J. Healy, J. Melville, "UMAP: Uniform Manifold Approximation and
+Projection", 2018 (the weights of the graph).
+"""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from joblib import effective_n_jobs
+from scipy import sparse
+from scipy.spatial import cKDTree
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import check_array, check_scalar
+
+from ._layout import neighbor_layout
+from .engine.randomness import draw_seed, random_stream
+from .functional.information import kl_divergence
+from .gaussian_mixture import GaussianMixtureEM
+
+#: Up to this many dense features a tree finds neighbours faster than comparing all pairs.
+TREE_FEATURES = 15
+#: Rows on which the many mixtures are fitted; the best one sees all rows.
+MIXTURE_ROWS = 10_000
+#: Added to the variances of the mixtures, whose data have unit variance.
+REG_COVAR = 1e-4
+
+
+class NeighborStart(NamedTuple):
+    """What :func:`neighbor_start` finds; N rows, K clusters, L layout dimensions, M sampled rows.
+
+    Parameters
+    ----------
+    responsibilities : ndarray of shape (N, K)
+        p(cluster | row), float64; rows sum to one.
+    labels : ndarray of shape (N,)
+        Most probable cluster of each row.
+    layout : ndarray of shape (N, L)
+        float32.
+    graph : CSR matrix of shape (M, M)
+        The neighbour graph of the sampled rows.
+    sample_indices : ndarray of shape (M,)
+        The rows of X in the graph, ascending; all of them unless N > max_samples.
+    information : float
+        The criterion: I(label; label of a neighbour), in nats, at most log K.
+    """
+
+    responsibilities: np.ndarray
+    labels: np.ndarray
+    layout: np.ndarray
+    graph: sparse.csr_matrix
+    sample_indices: np.ndarray
+    information: float
+
+
+def neighbor_graph(X, n_neighbors=15, *, metric="euclidean", n_jobs=None):
+    r"""Fuzzy graph of nearest neighbours, W = V + V^T - V * V^T, of shape (N, N).
+
+    Row i gives its neighbour j the weight v_ij = exp(-max(0, d_ij - rho_i) / sigma_i), with rho_i
+    its smallest positive distance and sigma_i such that sum_j v_ij = log2(k + 1): every row has
+    at least one link of weight 1, however sparse its surroundings.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (N, D)
+        Rows to compare.
+    n_neighbors : int, default=15
+        k; at most N - 1 are used.
+    metric : str or callable, default="euclidean"
+        As in :class:`sklearn.neighbors.NearestNeighbors`.
+    n_jobs : int, default=None
+        Threads of the search, as in scikit-learn; the result does not depend on them.
+
+    Returns
+    -------
+    CSR matrix of shape (N, N)
+        Symmetric, float32, weights in (0, 1], no row linked to itself.
+
+    Examples
+    --------
+    >>> from skdeepcluster.neighbors import neighbor_graph
+    >>> neighbor_graph([[0.0], [1.0], [5.0]], n_neighbors=1).toarray()
+    array([[0., 1., 0.],
+           [1., 0., 1.],
+           [0., 1., 0.]], dtype=float32)
+    """
+    check_scalar(n_neighbors, "n_neighbors", (int, np.integer), min_val=1)
+    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+    n_rows, k = X.shape[0], min(n_neighbors, X.shape[0] - 1)
+    if k == 0:
+        return sparse.csr_matrix((1, 1), dtype=np.float32)
+    distances, neighbors = _search(X, k, metric, n_jobs)
+    weights = _smooth_weights(distances).astype(np.float32)
+    starts = np.arange(0, n_rows * k + 1, k)
+    one_way = sparse.csr_matrix((weights.ravel(), neighbors.ravel(), starts), (n_rows, n_rows))
+    back = one_way.T.tocsr()
+    graph = (one_way + back - one_way.multiply(back)).tocsr()
+    np.minimum(graph.data, 1, out=graph.data)
+    graph.eliminate_zeros()
+    graph.sort_indices()
+    return graph
+
+
+def _search(X, k, metric, n_jobs):
+    """Distances and numbers of the k nearest other rows, each of shape (N, k), nearest first."""
+    if metric != "euclidean" or sparse.issparse(X) or X.shape[1] > TREE_FEATURES:
+        search = NearestNeighbors(n_neighbors=k, metric=metric, n_jobs=n_jobs).fit(X)
+        return search.kneighbors()
+    tree = cKDTree(X, balanced_tree=False)
+    distances, neighbors = tree.query(X, k + 1, workers=effective_n_jobs(n_jobs))
+    # Among many equal rows a row need not find itself: then the last one found goes.
+    other = neighbors != np.arange(len(X))[:, None]
+    other[other.all(1), -1] = False
+    return distances[other].reshape(-1, k), neighbors[other].reshape(-1, k)
+
+
+def _smooth_weights(distances):
+    """v_ij of :func:`neighbor_graph`, of shape (N, k); sigma by bisection, all rows at once."""
+    positive = np.where(distances > 0, distances, np.inf).min(1, keepdims=True)
+    beyond = np.maximum(distances - np.where(np.isinf(positive), 0, positive), 0)
+    target = np.log2(distances.shape[1] + 1)
+    # A floor keeps sigma positive where most neighbours are equally near.
+    floor = np.maximum(1e-3 * distances.mean(1, keepdims=True), np.finfo(float).tiny)
+    low, high = floor, np.maximum(1e3 * distances.max(1, keepdims=True), floor)
+    for _ in range(40):
+        sigma = np.sqrt(low * high)
+        too_wide = np.exp(-beyond / sigma).sum(1, keepdims=True) > target
+        low, high = np.where(too_wide, low, sigma), np.where(too_wide, sigma, high)
+    return np.exp(-beyond / high)
+
+
+def neighbor_start(
+    X,
+    n_clusters,
+    *,
+    n_neighbors=15,
+    n_components=5,
+    n_init=50,
+    max_samples=70_000,
+    random_state=None,
+    n_jobs=None,
+):
+    r"""Find a first partition of X without labels.
+
+    The graph of nearest neighbours is laid out in few dimensions, ``n_init`` full-covariance
+    mixtures are fitted there, and that one is kept whose labels c, c' at the two ends of an edge
+    (drawn in proportion to its weight) share the most information, I(c; c').
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (N, D)
+        Rows to cluster: codes of an auto-encoder, or features.
+    n_clusters : int
+        K.
+    n_neighbors : int, default=15
+        Neighbours in the graph.
+    n_components : int, default=5
+        Dimensions of the layout, L.
+    n_init : int, default=50
+        Mixtures tried.
+    max_samples : int, default=70_000
+        Of more rows, a random draw of this many makes the graph; the others take the mean
+        responsibilities of their nearest rows in it.
+    random_state : int, RandomState instance or None, default=None
+        Decides draws and starts.
+    n_jobs : int, default=None
+        Threads, as in scikit-learn.
+
+    Returns
+    -------
+    NeighborStart
+        Responsibilities, labels, layout, graph, sample_indices, information.
+
+    Notes
+    -----
+    The criterion favours clusters of similar size where boundaries are equally clear, but prefers
+    a clear boundary to an unclear one, which the likelihood does not.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from skdeepcluster.neighbors import neighbor_start
+    >>> X, y = make_blobs(90, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
+    >>> start = neighbor_start(X, 3, n_init=3, random_state=0)
+    >>> [len(set(start.labels[y == k])) for k in range(3)]
+    [1, 1, 1]
+    """
+    check_scalar(n_clusters, "n_clusters", (int, np.integer), min_val=1)
+    check_scalar(n_init, "n_init", (int, np.integer), min_val=1)
+    check_scalar(max_samples, "max_samples", (int, np.integer), min_val=1)
+    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+    n_rows = X.shape[0]
+    if min(n_rows, max_samples) < n_clusters:
+        raise ValueError(
+            f"n_samples={n_rows} and max_samples={max_samples} should both be >= "
+            f"n_clusters={n_clusters}: a cluster needs a row. Lower n_clusters."
+        )
+    stream = random_stream(random_state)
+    chosen = np.arange(n_rows)
+    if n_rows > max_samples:
+        chosen = np.sort(stream.permutation(n_rows)[:max_samples])
+    graph = neighbor_graph(X[chosen], n_neighbors, n_jobs=n_jobs)
+    layout = neighbor_layout(graph, n_components, random_state=stream, n_jobs=n_jobs)
+    resp, information = _best_mixture(layout, graph, n_clusters, n_init, stream)
+    if n_rows > max_samples:
+        resp, layout = _spread(X, chosen, (resp, layout), n_neighbors, n_jobs)
+    return NeighborStart(resp, resp.argmax(1), layout, graph, chosen, information)
+
+
+def _best_mixture(layout, graph, n_clusters, n_init, stream):
+    """Responsibilities (N, K) of the mixture of greatest information along edges, and that."""
+    unit = layout - layout.mean(0, dtype=np.float64)
+    unit /= max(unit.std(), 1e-12)
+    rows = unit[stream.permutation(len(unit))[:MIXTURE_ROWS]]
+    best, most = None, -np.inf
+    with warnings.catch_warnings():
+        # Starts that fail or stop early lose the comparison; that is what it is for.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for _ in range(n_init):
+            mixture = _mixture(rows, _kmeans(rows, n_clusters, stream))
+            information = _edge_information(graph, mixture.predict_proba(unit))
+            if information > most:
+                best, most = mixture, information
+        resp = _mixture(unit, best.predict_proba(unit)).predict_proba(unit)
+        if len(np.unique(resp.argmax(1))) < n_clusters:
+            resp = _kmeans(unit, n_clusters, stream)
+    return resp, _edge_information(graph, resp)
+
+
+def _kmeans(rows, n_clusters, stream):
+    """One-hot labels of one k-means run, of shape (N, K)."""
+    kmeans = KMeans(n_clusters, n_init=1, max_iter=20, random_state=draw_seed(stream))
+    return np.eye(n_clusters)[kmeans.fit_predict(rows)]
+
+
+def _mixture(rows, resp):
+    """Return the full-covariance mixture that EM reaches from responsibilities."""
+    return GaussianMixtureEM(
+        resp.shape[1], init_params=resp, reg_covar=REG_COVAR, tol=1e-4, max_iter=150, device="cpu"
+    ).fit(rows)
+
+
+def _edge_information(graph, resp):
+    """I(c; c') = KL(p(c, c') || p(c) p(c')) of the labels at both ends of an edge, in nats."""
+    ones = np.eye(resp.shape[1])[resp.argmax(1)]
+    joint = torch.as_tensor(ones.T @ (graph @ ones))
+    if joint.sum() == 0:
+        return 0.0
+    log_joint = (joint / joint.sum()).log()
+    log_end = log_joint.logsumexp(1)
+    return kl_divergence(log_joint.flatten(), (log_end[:, None] + log_end).flatten()).item()
+
+
+def _spread(X, chosen, columns, n_neighbors, n_jobs):
+    """Give each row that was not chosen the mean of its nearest chosen rows."""
+    rest = np.setdiff1d(np.arange(X.shape[0]), chosen)
+    k = min(n_neighbors, len(chosen))
+    search = NearestNeighbors(n_neighbors=k, n_jobs=n_jobs).fit(X[chosen])
+    nearest = search.kneighbors(X[rest], return_distance=False)
+    result = []
+    for column in columns:
+        full = np.empty((X.shape[0], column.shape[1]), dtype=column.dtype)
+        full[chosen], full[rest] = column, column[nearest].mean(1)
+        result.append(full)
+    return result

@@ -1,0 +1,391 @@
+"""VAEEmbedding: auto-encoding variational Bayes (Kingma & Welling, 2014).
+
+Maximises the evidence lower bound (ELBO), eq. 3 with the closed form of appendix B::
+
+    L(x) = E_q[log p(x|z)] - KL(q(z|x) || N(0, I)),   q(z|x) = N(m(x), diag s(x)^2)
+
+================  =====================================
+in the paper      here
+================  =====================================
+x, z              ``x``, ``z``
+mu, sigma         ``mean``, ``std`` = ``encoder(x)``
+epsilon           ``noise``
+log p(x|z)        ``likelihood.log_prob(x, decoder(z))``
+J                 L, ``n_components``
+================  =====================================
+
+D. P. Kingma and M. Welling, Auto-Encoding Variational Bayes, ICLR 2014, arXiv:1312.6114.
+Y. Burda, R. Grosse and R. Salakhutdinov, Importance Weighted Autoencoders, ICLR 2016,
+arXiv:1509.00519, for the tighter bound of ``score_samples``.
+"""
+
+import math
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.utils import check_scalar
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from ._estimator import AssignMixin, DeepEstimator, EmbedMixin
+from ._start import code_mixture
+from .engine.randomness import normal_points, random_stream
+from .functional.gaussian import standard_kl
+from .modules.autoencoder import GaussianEncoder
+from .modules.game import Game, Player
+from .modules.likelihood import Bernoulli
+from .modules.prior import FittedMixture
+
+#: Decoder calls of an importance-weighted bound are made for this many samples at a time.
+SAMPLES_AT_ONCE = 16
+#: Quasi-random samples of z that ``score_samples`` averages an ELBO over.
+ELBO_SAMPLES = 16
+
+
+class VAE(Game):
+    """Variational auto-encoder with a standard normal prior.
+
+    Parameters
+    ----------
+    encoder : GaussianEncoder, (N, D) -> (N, L), (N, L)
+    decoder : Module, (N, L) -> (N, D)
+    likelihood : Likelihood
+    kl_warm_up : float, default=0.0
+        Share of training during which the weight of the KL term rises from 0 to 1.
+    binarize : bool, default=False
+        Draw binary rows from Bernoulli(x) anew in every step.
+    """
+
+    def __init__(self, encoder, decoder, likelihood, kl_warm_up=0.0, binarize=False):
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.likelihood = likelihood
+        self.kl_warm_up = kl_warm_up
+        self.binarize = binarize
+        self.rates = {"likelihood.*": 10.0}
+
+    def posterior(self, x):
+        """Mean and standard deviation of q(z|x), (N, L) each."""
+        return self.encoder(self.likelihood.standardize(x))
+
+    def encode(self, x):
+        """Mean of q(z|x), (N, L)."""
+        return self.posterior(x)[0]
+
+    def decode(self, z):
+        """E[x|z] in the units of the data, (N, D)."""
+        return self.likelihood.mean(self.decoder(z))
+
+    def loss(self, x):
+        """Negative ELBO, eq. 10 with one sample of z."""
+        if self.binarize:
+            x = torch.bernoulli(x.float())
+        mean, std = self.posterior(x)
+        z = mean + std * torch.randn_like(std)
+        weight = (self.progress / max(self.kl_warm_up, 1e-6)).clamp(max=1.0)
+        return {
+            "reconstruction": -self.likelihood.log_prob(x, self.decoder(z)).mean(),
+            "kl": weight * standard_kl(mean, std).mean(),
+        }
+
+    def elbo(self, x, noise):
+        """ELBO of each row, (N,), averaged over z = mean + std * noise, noise (S, L)."""
+        mean, std = self.posterior(x)
+        total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
+        for _, _, log_x in self._decoded(x, mean, std, noise):
+            total += log_x.double().sum(0)
+        return total / len(noise) - standard_kl(mean.double(), std.double())
+
+    def importance_bound(self, x, noise):
+        """Log mean_s p(x, z_s) / q(z_s|x) of each row, (N,): between the ELBO and log p(x)."""
+        mean, std = self.posterior(x)
+        log_std = std.double().log().sum(-1)
+        total = torch.full((len(x),), -math.inf, dtype=torch.float64, device=x.device)
+        for some, z, log_x in self._decoded(x, mean, std, noise):
+            # log p(z) - log q(z|x), both standard normals but for the volume of std.
+            log_ratio = 0.5 * ((some**2).sum(-1)[:, None] - (z.double() ** 2).sum(-1)) + log_std
+            total = torch.logaddexp(total, (log_x.double() + log_ratio).logsumexp(0))
+        return total - math.log(len(noise))
+
+    def _decoded(self, x, mean, std, noise):
+        """Noise (S, L), z (S, N, L) and log p(x|z) (S, N), a few samples at a time."""
+        for some in noise.split(SAMPLES_AT_ONCE):
+            z = mean + std * some[:, None, :].float()
+            decoded = self.decoder(z.flatten(0, 1)).view(*z.shape[:2], -1)
+            yield some, z, self.likelihood.log_prob(x.expand(len(some), *x.shape), decoded)
+
+    def log_resp(self, x):
+        """Log p(k | m(x)), (N, K), by the mixture fitted to the means after training."""
+        return self.mixture.log_resp(self.encode(x))
+
+    def players(self):
+        """One player."""
+        return (Player("vae", [self.encoder, self.decoder, self.likelihood], self.loss),)
+
+
+class VAEEmbedding(AssignMixin, EmbedMixin, DeepEstimator):
+    r"""Variational auto-encoder as an embedding, with a Gaussian mixture on its codes.
+
+    Learns codes of ``n_components`` numbers by maximising the evidence lower bound, then divides
+    the codes into ``n_clusters`` with a Gaussian mixture (VAE + GMM).
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        Number of components of the mixture on the codes.
+    n_components : int, default=10
+        Size of the code.
+    hidden_layer_sizes : array-like of int, default=(500, 500, 2000)
+        Widths of the encoder's hidden layers; the decoder mirrors them.
+    activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="relu"
+        Activation of the hidden layers.
+    likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
+        What the decoder's output means. "bernoulli" needs data in [0, 1]; "gaussian" works on
+        features that are standardised inside and learns the noise of each; "auto" takes
+        "bernoulli" for data in [0, 1], else "gaussian". Inputs and outputs are always in the
+        units of X.
+    init : {"neighbors", "mixture"}, default="neighbors"
+        How the mixture on the codes starts. "neighbors": from the partition seen in a layout of
+        the codes' neighbour graph (see :func:`~skdeepcluster.neighbors.neighbor_start`), far more
+        reliable. "mixture": by EM on the codes alone, the published way, best of
+        ``mixture_n_init`` starts.
+    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+        Covariances of the mixture on the codes.
+    mixture_n_init : int, default=10
+        Starts of the mixture; the best by likelihood is kept.
+    max_epochs : int or "auto", default="auto"
+        Passes over the data. "auto" makes about ``20 * sqrt(n_samples)`` steps.
+    batch_size : int, default=256
+        Rows in a step, at most ``n_samples``.
+    learning_rate : float, default=2e-3
+        Peak of the one-cycle schedule of AdamW.
+    kl_warm_up : float, default=0.1
+        Share of training during which the weight of the KL term rises from 0 to 1, so that the
+        code is used before it costs anything; 0 is the published objective from the first step.
+    n_init : int, default=1
+        Trainings from new weights; the best by :meth:`score` on X is kept.
+    encoder : callable, default=None
+        ``encoder(n_in, n_out)`` gives the encoder's network, ``n_out = 2 * n_components``. None:
+        a perceptron of ``hidden_layer_sizes``.
+    decoder : callable, default=None
+        ``decoder(n_in, n_out)`` gives the decoder's network. None: the mirrored perceptron.
+    binarize : bool, default=False
+        Draw binary rows from Bernoulli(x) anew in every step (dynamic binarisation); for
+        "bernoulli" only.
+    precision : {"float32", "bfloat16", "auto"}, default="float32"
+        Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
+        always computed in float32.
+    compile : bool, default=False
+        Compile the loss with ``torch.compile``; pays in long trainings, needs a C++ compiler.
+    callbacks : list of skorch callbacks, default=None
+        For instance ``[EarlyStopping(monitor="train_loss")]``; used as they are, not copied.
+    device : str or torch.device, default="auto"
+        "auto" is CUDA if there is a GPU, else the CPU.
+    warm_start : bool, default=False
+        Go on training the fitted model instead of a new one.
+    verbose : int, default=0
+        1 shows a progress bar, 2 a table with a line per epoch.
+    accept_sparse : bool, default=False
+        Take sparse X; rows are made dense one batch at a time.
+    random_state : int, RandomState instance or None, default=None
+        Decides everything random; an int gives the same result on every call.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        Cluster of each row of X; equal to ``predict(X)``.
+    model_ : VAE
+        The trained torch module, usable by itself.
+    history_ : list of dict
+        One record per epoch: "epoch", "dur" (seconds), "train_loss", "vae_reconstruction" and
+        "vae_kl" (nats per row; the latter
+        as weighted during ``kl_warm_up``).
+    n_iter_ : int
+        Epochs trained.
+    weights_ : ndarray of shape (n_clusters,)
+        Weights of the mixture on the codes.
+    means_ : ndarray of shape (n_clusters, n_components)
+        Its means.
+    n_features_in_ : int
+        Number of features of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, when X has names that are strings.
+
+    See Also
+    --------
+    GaussianMixtureEM : The mixture by itself.
+
+    Notes
+    -----
+    The objective is the evidence lower bound [1]_
+
+    .. math:: L(x) = E_{q(z|x)}[\log p(x|z)] - KL(q(z|x) \,\|\, N(0, I)),
+
+    both terms summed over their dimensions and averaged over rows, one sample of z per row and
+    step. ``score_samples`` averages over a fixed quasi-random set of z instead, so it is a
+    function of the row alone.
+
+    The mixture is fitted after training and does not change the codes. The neighbour start is an
+    addition of this package.
+
+    References
+    ----------
+    .. [1] D. P. Kingma and M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdeepcluster import VAEEmbedding
+    >>> X = load_iris().data
+    >>> vae = VAEEmbedding(3, n_components=2, hidden_layer_sizes=(16,), random_state=0).fit(X)
+    >>> vae.transform(X).shape
+    (150, 2)
+    >>> vae.inverse_transform(vae.transform(X)).shape
+    (150, 4)
+    >>> vae.predict_proba(X).shape
+    (150, 3)
+    """
+
+    _parameter_constraints = {
+        **DeepEstimator._parameter_constraints,
+        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "init": [StrOptions({"neighbors", "mixture"})],
+        "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
+        "mixture_n_init": [Interval(Integral, 1, None, closed="left")],
+        "kl_warm_up": [Interval(Real, 0, 1, closed="both")],
+        "binarize": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        n_clusters=8,
+        *,
+        n_components=10,
+        hidden_layer_sizes=(500, 500, 2000),
+        activation="relu",
+        likelihood="auto",
+        init="neighbors",
+        covariance_type="full",
+        mixture_n_init=10,
+        max_epochs="auto",
+        batch_size=256,
+        learning_rate=2e-3,
+        kl_warm_up=0.1,
+        n_init=1,
+        encoder=None,
+        decoder=None,
+        binarize=False,
+        precision="float32",
+        compile=False,
+        callbacks=None,
+        device="auto",
+        warm_start=False,
+        verbose=0,
+        accept_sparse=False,
+        random_state=None,
+    ):
+        self.n_clusters = n_clusters
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.likelihood = likelihood
+        self.init = init
+        self.covariance_type = covariance_type
+        self.mixture_n_init = mixture_n_init
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.kl_warm_up = kl_warm_up
+        self.n_init = n_init
+        self.encoder = encoder
+        self.decoder = decoder
+        self.binarize = binarize
+        self.precision = precision
+        self.compile = compile
+        self.callbacks = callbacks
+        self.device = device
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.accept_sparse = accept_sparse
+        self.random_state = random_state
+
+    def _build(self, n_features, likelihood):
+        if self.binarize and not isinstance(likelihood, Bernoulli):
+            raise ValueError(
+                "binarize=True draws pixels with probability x, but the likelihood is Gaussian. "
+                "Scale X to [0, 1] or set binarize=False."
+            )
+        return VAE(
+            GaussianEncoder(self._network("encoder", n_features, 2 * self.n_components)),
+            self._network("decoder", self.n_components, n_features),
+            likelihood,
+            kl_warm_up=self.kl_warm_up,
+            binarize=self.binarize,
+        )
+
+    def _finish(self, model, X, random_state):
+        mixture = code_mixture(
+            self._answers(model, model.encode, X),
+            self.n_clusters,
+            init=self.init,
+            covariance_type=self.covariance_type,
+            n_init=self.mixture_n_init,
+            random_state=random_state,
+        )
+        model.mixture = FittedMixture(mixture).to(next(model.parameters()).device)
+
+    def _keep(self, run, X):
+        super()._keep(run, X)
+        self.weights_ = run.model.mixture.log_weights.exp().cpu().numpy()
+        self.means_ = run.model.mixture.means.cpu().numpy()
+
+    def _criterion(self, model, X):
+        noise = normal_points(ELBO_SAMPLES, self.n_components).to(next(model.parameters()).device)
+        return self._answers(model, lambda x: model.elbo(x, noise), X)
+
+    def score_samples(self, X, n_importance_samples=None):
+        """Lower bound on log p(x) of each row, in nats and in the units of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to score.
+        n_importance_samples : int, default=None
+            None: the evidence lower bound. A number: the importance-weighted bound with so many
+            samples, tighter the more there are; 5000 is usual for reported log-likelihoods.
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples,), float64
+            The samples of z are a fixed quasi-random set, the same for every row.
+        """
+        check_is_fitted(self)
+        if n_importance_samples is None:
+            return self._criterion(self.model_, self._check_rows(X))
+        n_samples = check_scalar(n_importance_samples, "n_importance_samples", Integral, min_val=1)
+        model = self.model_
+        noise = normal_points(n_samples, self.n_components).to(next(model.parameters()).device)
+        return self._map(lambda x: model.importance_bound(x, noise), X)
+
+    def sample(self, n_samples=1):
+        """Draw codes from N(0, I) and decode them.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            E[x|z] of the drawn codes, in the units of the training data. As with
+            :class:`~sklearn.mixture.GaussianMixture`, an int ``random_state`` draws the same
+            rows on every call.
+        """
+        check_is_fitted(self)
+        n_samples = check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        stream = random_stream(self.random_state)
+        Z = stream.standard_normal((n_samples, self.n_components)).astype(np.float32)
+        return self._answers(self.model_, self.model_.decode, Z)

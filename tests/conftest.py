@@ -1,0 +1,28 @@
+"""One thread, array-API checks on, no windows, and the data that tests share."""
+
+import os
+
+# Before scipy is imported: scikit-learn's array-API checks are skipped without it.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits, make_blobs
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """500 digits in [0, 1], float32, read-only: whoever writes into X is found out."""
+    X = (load_digits().data[:500] / 16).astype(np.float32)
+    X.flags.writeable = False
+    return X
+
+
+@pytest.fixture(scope="session")
+def blobs():
+    """Three well separated groups of 60 rows and their labels."""
+    return make_blobs(180, n_features=4, centers=3, cluster_std=0.6, random_state=0)

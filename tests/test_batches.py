@@ -1,0 +1,96 @@
+"""From arrays to tensors: all storage formats give the same numbers, X stays where it is."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+
+from skdeepcluster.engine.batches import BLOCK, Rows, ShuffledBatches, batches, map_rows, to_tensor
+from skdeepcluster.engine.randomness import generator, normal_points, random_stream, seeded
+
+
+def stored(X, kind, tmp_path):
+    if kind == "csr":
+        return sparse.csr_array(X)
+    if kind == "memmap":
+        np.save(tmp_path / "X.npy", X)
+        return np.load(tmp_path / "X.npy", mmap_mode="r")
+    return np.asfortranarray(X) if kind == "fortran" else X
+
+
+@pytest.mark.parametrize("kind", ["array", "fortran", "memmap", "csr"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
+def test_all_storage_gives_the_same_rows(kind, dtype, tmp_path):
+    X = (np.random.default_rng(0).random((20, 5)) * 9).astype(dtype)
+    rows = Rows(stored(X, kind, tmp_path))
+    index = torch.tensor([3, 0, 19])
+    (taken,) = rows.take(index)
+    np.testing.assert_array_equal(taken, X[index])
+    assert taken.dtype == (torch.float64 if dtype in (np.float64, np.int64) else torch.float32)
+    np.testing.assert_array_equal(torch.cat(list(batches(rows.X, 7))), X)
+
+
+def test_a_batch_owns_its_memory():
+    X = np.zeros((4, 2), dtype=np.float32)
+    to_tensor(X[:2]).add_(1)
+    assert X.sum() == 0
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 16, 17, 31, 33])
+def test_an_epoch_sees_every_row_once_and_never_a_single_one(n_rows):
+    X = np.arange(n_rows, dtype=np.float32)[:, None]
+    loader = ShuffledBatches(Rows(X), 16, generator(0))
+    parts = [x[:, 0] for (x,) in loader]
+    assert len(parts) == len(loader)
+    assert sorted(torch.cat(parts).tolist()) == X[:, 0].tolist()
+    assert n_rows == 1 or min(map(len, parts)) > 1
+
+
+def test_order_is_fresh_every_epoch_and_decided_by_the_generator():
+    rows = Rows(np.arange(50, dtype=np.float32)[:, None])
+    loader, again = (ShuffledBatches(rows, 50, generator(3)) for _ in range(2))
+    first, second = (next(iter(loader))[0] for _ in range(2))
+    assert not torch.equal(first, second)
+    torch.testing.assert_close(first, next(iter(again))[0])
+
+
+def test_columns_travel_with_their_rows():
+    X = np.arange(10.0)[:, None]
+    for x, y in ShuffledBatches(Rows(X, np.arange(10)), 4, generator(0)):
+        torch.testing.assert_close(x[:, 0], y.double())
+
+
+@pytest.mark.parametrize("n_rows", [1, BLOCK - 1, BLOCK, BLOCK + 1])
+def test_map_rows_answers_bit_for_bit_the_same_beside_any_rows(n_rows):
+    network = torch.nn.Sequential(
+        torch.nn.Linear(30, 200), torch.nn.ReLU(), torch.nn.Linear(200, 9)
+    )
+    X = np.random.default_rng(0).normal(size=(2 * BLOCK, 30)).astype(np.float32)
+    order = np.random.default_rng(1).permutation(len(X))[:n_rows]
+    np.testing.assert_array_equal(map_rows(network, X)[order], map_rows(network, X[order]))
+
+
+def test_seeded_leaves_the_global_stream_alone_and_repeats():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    with seeded(0):
+        inside = torch.rand(3)
+    torch.testing.assert_close(torch.rand(3), expected)
+    with seeded(0):
+        torch.testing.assert_close(torch.rand(3), inside)
+
+
+def test_random_stream_of_none_is_not_the_global_one():
+    state = np.random.get_state()[1].copy()
+    first, second = random_stream(None).random_sample(2), random_stream(None).random_sample(2)
+    assert (first != second).any()
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
+
+
+def test_normal_points_are_normal_and_fixed():
+    z = normal_points(4096, 3)
+    torch.testing.assert_close(z.mean(0), torch.zeros(3).double(), atol=5e-3, rtol=0)
+    torch.testing.assert_close(z.T.cov(), torch.eye(3).double(), atol=2e-2, rtol=0)
+    torch.testing.assert_close(z, normal_points(4096, 3))
+    assert torch.isfinite(normal_points(1, 200)).all()

@@ -1,0 +1,278 @@
+"""Promises of every estimator: scikit-learn's checks, those it keeps for itself, and ours."""
+
+import copy
+import inspect
+import pickle
+import warnings
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from estimators import DEEP, ESTIMATORS, ONE_OF_EACH, name
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.metrics import adjusted_rand_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+over_classes = pytest.mark.parametrize("estimator", ONE_OF_EACH, ids=lambda e: type(e).__name__)
+over_deep = pytest.mark.parametrize("estimator", DEEP, ids=lambda e: type(e).__name__)
+
+
+# ---- scikit-learn's checks
+
+
+@parametrize_with_checks(ESTIMATORS)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+#: Checks that scikit-learn runs on its own estimators only.
+KEPT = [
+    "check_dataframe_column_names_consistency",
+    "check_param_validation",
+    "check_inplace_ensure_writeable",
+]
+KEPT_FOR_TRANSFORMERS = [
+    "check_transformer_get_feature_names_out",
+    "check_transformer_get_feature_names_out_pandas",
+    "check_get_feature_names_out_error",
+    "check_set_output_transform",
+    "check_set_output_transform_pandas",
+    "check_global_output_transform_pandas",
+]
+
+
+def kept_checks():
+    for estimator in ONE_OF_EACH:
+        checks = KEPT + (KEPT_FOR_TRANSFORMERS if hasattr(estimator, "transform") else [])
+        for check in checks:
+            yield pytest.param(estimator, check, id=f"{type(estimator).__name__}-{check}")
+
+
+@pytest.mark.parametrize(("estimator", "check"), kept_checks())
+def test_checks_scikit_learn_keeps_for_itself(estimator, check):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        getattr(estimator_checks, check)(type(estimator).__name__, clone(estimator))
+
+
+@over_classes
+def test_it_is_a_clusterer_whose_first_parameter_is_n_clusters(estimator):
+    first, *others = list(inspect.signature(type(estimator)).parameters.values())
+    assert (first.name, first.default) == ("n_clusters", 8)
+    assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in others)
+    assert estimator.__sklearn_tags__().estimator_type == "clusterer"
+
+
+# ---- answers
+
+
+@over_classes
+def test_labels_equal_predict_and_the_largest_probability(estimator, blobs):
+    X, y = blobs
+    fitted = clone(estimator).fit(X)
+    np.testing.assert_array_equal(fitted.labels_, fitted.predict(X))
+    resp = fitted.predict_proba(X)
+    np.testing.assert_array_equal(fitted.labels_, resp.argmax(1))
+    np.testing.assert_allclose(resp.sum(1), 1, rtol=1e-5)
+    assert adjusted_rand_score(y, fitted.labels_) > 0.9
+
+
+@over_classes
+def test_same_random_state_same_result_and_global_streams_stay(estimator, blobs):
+    X, _ = blobs
+    np_state, torch_state = np.random.get_state()[1].copy(), torch.get_rng_state()
+    first, second = clone(estimator).fit(X), clone(estimator).fit(X)
+    unseeded = clone(estimator).set_params(random_state=None).fit(X)
+    for fitted in (first, second, unseeded):
+        fitted.sample(3)
+        fitted.score(X)
+    np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+    np.testing.assert_array_equal(np.random.get_state()[1], np_state)
+    assert torch.equal(torch.get_rng_state(), torch_state)
+
+
+@over_deep
+def test_different_random_states_give_different_models(estimator, blobs):
+    a, b = (clone(estimator).set_params(random_state=s).fit(blobs[0]) for s in (0, 1))
+    assert (a.predict_proba(blobs[0]) != b.predict_proba(blobs[0])).any()
+
+
+@over_classes
+def test_answers_do_not_depend_on_the_rows_beside(estimator, digits):
+    fitted = clone(estimator).fit(digits)
+    order = np.random.default_rng(0).permutation(len(digits))[:77]
+    for method in ("predict_proba", "score_samples", "transform"):
+        if hasattr(fitted, method):
+            answer = getattr(fitted, method)
+            tolerance = {"rtol": 1e-6, "atol": 1e-12}
+            np.testing.assert_allclose(answer(digits)[order], answer(digits[order]), **tolerance)
+
+
+@over_classes
+def test_score_is_the_mean_of_score_samples(estimator, blobs):
+    fitted = clone(estimator).fit(blobs[0])
+    assert fitted.score(blobs[0]) == pytest.approx(fitted.score_samples(blobs[0]).mean())
+    assert type(fitted.score(blobs[0])) is float
+
+
+@over_classes
+def test_storage_changes_no_answer(estimator, digits, tmp_path):
+    np.save(tmp_path / "X.npy", digits)
+    stored = {
+        "fortran": np.asfortranarray(digits),
+        "memmap": np.load(tmp_path / "X.npy", mmap_mode="r"),
+        "frame": pd.DataFrame(digits).rename(columns=str),
+    }
+    expected = clone(estimator).fit(digits).predict_proba(digits)
+    for X in stored.values():
+        np.testing.assert_array_equal(clone(estimator).fit(X).predict_proba(X), expected)
+
+
+@over_classes
+@pytest.mark.parametrize("container", [sparse.csr_array, sparse.csr_matrix, sparse.coo_array])
+def test_sparse_equals_dense(estimator, container, digits):
+    dense = clone(estimator).fit(digits)
+    fitted = clone(estimator).set_params(accept_sparse=True)
+    with pytest.raises(TypeError, match="accept_sparse=True"):
+        dense.predict(container(digits))
+    fitted.fit(container(digits))
+    np.testing.assert_allclose(
+        fitted.predict_proba(container(digits)), dense.predict_proba(digits), rtol=1e-3, atol=1e-3
+    )
+
+
+@over_classes
+@pytest.mark.parametrize("how", ["pickle", "joblib", "deepcopy"])
+def test_a_copy_answers_alike(estimator, how, blobs, tmp_path):
+    fitted = clone(estimator).fit(blobs[0])
+    if how == "joblib":
+        joblib.dump(fitted, tmp_path / "fitted")
+        other = joblib.load(tmp_path / "fitted", mmap_mode="r")
+    else:
+        other = pickle.loads(pickle.dumps(fitted)) if how == "pickle" else copy.deepcopy(fitted)
+    np.testing.assert_array_equal(other.predict_proba(blobs[0]), fitted.predict_proba(blobs[0]))
+    np.testing.assert_array_equal(other.sample(4)[0], fitted.sample(4)[0])
+
+
+@over_classes
+def test_it_lives_in_pipelines_and_searches(estimator, blobs):
+    X, y = blobs
+    labels = make_pipeline(MinMaxScaler(), clone(estimator)).fit_predict(X)
+    assert adjusted_rand_score(y, labels) > 0.9
+    grid = {"n_clusters": [2, 3]}
+    by_score = GridSearchCV(clone(estimator), grid, cv=2, error_score="raise").fit(X)
+    assert np.isfinite(by_score.cv_results_["mean_test_score"]).all()
+    by_labels = GridSearchCV(
+        clone(estimator), grid, cv=2, scoring="adjusted_rand_score", error_score="raise"
+    )
+    assert by_labels.fit(X, y).best_params_ == {"n_clusters": 3}
+
+
+def test_one_script_with_kmeans(blobs):
+    for estimator in [KMeans(3, random_state=0), *map(clone, ONE_OF_EACH)]:
+        labels = estimator.fit_predict(*blobs)
+        assert adjusted_rand_score(blobs[1], labels) > 0.9
+
+
+# ---- hostile data
+
+GOOD = np.random.default_rng(0).normal(size=(40, 3))
+
+
+def spoiled(value):
+    X = GOOD.copy()
+    X[3, 1] = value
+    return X
+
+
+BAD = {
+    "nan": (spoiled(np.nan), ValueError, "NaN"),
+    "infinite": (spoiled(np.inf), ValueError, "infinity"),
+    "complex": (GOOD + 1j, ValueError, "Complex data not supported"),
+    "strings": (GOOD.astype(str), ValueError, "dtype='numeric' is not compatible|convert"),
+    "one-dimensional": (GOOD[:, 0], ValueError, "Reshape your data"),
+    "three-dimensional": (GOOD[None], ValueError, "dim 3"),
+    "no rows": (GOOD[:0], ValueError, "0 sample"),
+    "no features": (GOOD[:, :0], ValueError, "0 feature"),
+    "fewer rows than clusters": (GOOD[:2], ValueError, "n_samples=2 should be >= n_clusters=3"),
+    "sparse": (sparse.csr_array(GOOD), TypeError, "accept_sparse=True"),
+    "nothing": (None, ValueError, "Expected 2D array|got None|scalar"),
+}
+
+
+@over_classes
+@pytest.mark.parametrize("case", BAD)
+def test_bad_data_is_explained_and_leaves_nothing_fitted(estimator, case):
+    X, error, message = BAD[case]
+    estimator = clone(estimator)
+    with pytest.raises(error, match=message):
+        estimator.fit(X)
+    with pytest.raises(NotFittedError):
+        estimator.predict(GOOD)
+
+
+HOSTILE = {
+    "tiny": GOOD * 1e-6,
+    "huge": GOOD * 1e6,
+    "far away": GOOD + 1e6,
+    "mixed scales": GOOD * [1e-6, 1, 1e6],
+    "constant column": np.c_[GOOD, np.full(40, 7.0)],
+    "constant": np.full((40, 3), 3.0),
+    "duplicates": np.repeat(GOOD[:2], 20, axis=0),
+    "one feature": GOOD[:, :1],
+    "as many rows as clusters": GOOD[:3],
+    "heavy tails": np.random.default_rng(1).standard_cauchy((200, 3)),
+    "booleans": GOOD > 0,
+    "integers": (GOOD * 100).astype(int),
+    "bytes": (GOOD * 20 + 100).astype(np.uint8),
+    "half precision": GOOD.astype(np.float16),
+}
+
+
+@over_classes
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_data_gives_finite_answers(estimator, case):
+    X = HOSTILE[case]
+    fitted = clone(estimator)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted.fit(X)
+    assert np.isfinite(fitted.predict_proba(X)).all()
+    assert np.isfinite(fitted.score(X))
+    assert set(fitted.labels_) <= {0, 1, 2}
+    if hasattr(fitted, "transform"):
+        rebuilt = fitted.inverse_transform(fitted.transform(X))
+        assert np.isfinite(rebuilt).all()
+        # In the user's units: no further from the data than the data is wide.
+        assert np.abs(np.median(rebuilt - X)) <= np.ptp(X.astype(float)) + 1e-6
+
+
+@over_classes
+def test_collapse_is_said(estimator):
+    with pytest.warns(ConvergenceWarning, match=r"Only 1 of|one cluster"):
+        clone(estimator).fit(np.full((40, 3), 3.0))
+
+
+@over_classes
+def test_scale_and_offset_change_no_clusters(estimator, blobs):
+    X, y = blobs
+    for changed in (X * 1e5, X * 1e-5, X + 1e5, StandardScaler().fit_transform(X)):
+        assert adjusted_rand_score(y, clone(estimator).fit_predict(changed)) > 0.9
+
+
+@over_classes
+def test_a_failed_refit_keeps_the_last_fit(estimator, blobs):
+    fitted = clone(estimator).fit(blobs[0])
+    before = fitted.predict_proba(blobs[0])
+    with pytest.raises(ValueError, match="NaN"):
+        fitted.fit(np.full((40, 4), np.nan))
+    np.testing.assert_array_equal(fitted.predict_proba(blobs[0]), before)

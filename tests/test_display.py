@@ -1,0 +1,211 @@
+import ast
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture
+
+import skdeepcluster.display
+from skdeepcluster.display import EmbeddingDisplay, HistoryDisplay, SamplesDisplay
+
+X, Y = (part[:120] for part in load_digits(return_X_y=True))
+HISTORY = [{"epoch": i, "loss": 1.0 / i, "kl_code": float(i), "dur": 0.1} for i in range(1, 6)]
+
+
+class Blurry:
+    """A generator whose every cluster is one shade, as VaDE's sample(n, cluster=k)."""
+
+    def get_params(self, deep=True):
+        return {"n_clusters": 3}
+
+    def sample(self, n_samples=1, cluster=None):
+        return np.full((n_samples, 4), float(cluster))
+
+
+class Unlabelled(Blurry):
+    def sample(self, n_samples=1):
+        return np.zeros((n_samples, 4))
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+def drawn(display):
+    return np.concatenate([np.asarray(part.get_offsets()) for part in display.scatter_])
+
+
+def sorted_rows(points):
+    return np.asarray(points)[np.lexsort(np.asarray(points).T)]
+
+
+def test_two_columns_are_drawn_as_they_are():
+    display = EmbeddingDisplay(X[:, 20:22], Y).plot()
+    np.testing.assert_allclose(sorted_rows(drawn(display)), sorted_rows(X[:, 20:22]))
+
+
+def test_more_columns_are_drawn_by_their_principal_components():
+    display = EmbeddingDisplay(X, Y).plot()
+    expected = PCA(2, random_state=0).fit_transform(X)
+    np.testing.assert_allclose(sorted_rows(drawn(display)), sorted_rows(expected))
+
+
+def test_one_column_is_spread_in_one_strip_per_cluster():
+    points = EmbeddingDisplay(X[:, 20:21], Y).plot().points_
+    np.testing.assert_allclose(points[:, 0], X[:, 20])
+    np.testing.assert_array_equal(np.rint(-points[:, 1]), Y)
+
+
+@pytest.mark.parametrize("embedding", [X, csr_array(X)])
+def test_tsne_draws_every_row(embedding):
+    assert drawn(EmbeddingDisplay(embedding, Y, method="tsne").plot()).shape == (120, 2)
+
+
+def test_each_label_has_its_own_look_and_legend_entry():
+    labels = np.arange(120) % 23
+    display = EmbeddingDisplay(X, labels).plot()
+    handles = display.legend_.legend_handles
+    assert len({(h.get_marker(), h.get_color()) for h in handles}) == 23
+    assert [text.get_text() for text in display.legend_.get_texts()] == list(map(str, range(23)))
+    assert len(display.ax_.texts) == 23
+
+
+def test_no_labels_need_no_legend():
+    display = EmbeddingDisplay(X).plot()
+    assert display.legend_ is None
+    assert not display.ax_.texts
+
+
+def test_embedding_from_estimator_is_transform_and_predict():
+    kmeans = KMeans(3, random_state=0).fit(X)
+    display = EmbeddingDisplay.from_estimator(kmeans, X)
+    np.testing.assert_allclose(display.embedding, kmeans.transform(X))
+    np.testing.assert_array_equal(display.labels, kmeans.labels_)
+    assert display.ax_.get_title() == "KMeans"
+
+
+def test_a_display_draws_into_the_axes_it_is_given():
+    figure, axes = plt.subplots(1, 3)
+    displays = [
+        EmbeddingDisplay(X, Y).plot(axes[0], name="mine"),
+        HistoryDisplay(HISTORY).plot(axes[1]),
+        SamplesDisplay(X, Y, image_shape=(8, 8)).plot(axes[2]),
+    ]
+    for display, ax in zip(displays, axes, strict=True):
+        assert display.ax_ is ax
+        assert display.figure_ is figure
+    assert axes[0].get_title() == "mine"
+
+
+def test_history_draws_each_term_against_the_epoch():
+    display = HistoryDisplay(HISTORY).plot()
+    assert list(display.axes_) == ["loss", "kl_code"]
+    steps, values = display.axes_["kl_code"].lines[0].get_data()
+    np.testing.assert_array_equal(steps, [1, 2, 3, 4, 5])
+    np.testing.assert_array_equal(values, [1, 2, 3, 4, 5])
+
+
+def test_history_numbers_the_records_when_epochs_start_again():
+    history = [{"epoch": 1, "pre": 3.0}, {"epoch": 2, "pre": 2.0}, {"epoch": 1, "kl": 9.0}]
+    display = HistoryDisplay(history).plot()
+    np.testing.assert_array_equal(display.axes_["kl"].lines[0].get_data(), [[3], [9.0]])
+    assert display.axes_["kl"].get_xlabel() == "record"
+
+
+def test_history_takes_chosen_terms_and_leaves_what_is_no_number():
+    history = [{"epoch": 1, "loss": np.float32(2), "note": "warm", "batches": [1], "nan": np.nan}]
+    assert list(HistoryDisplay(history).plot().axes_) == ["loss"]
+    assert list(HistoryDisplay(HISTORY).plot(terms=["dur"]).axes_) == ["dur"]
+
+
+def test_history_of_a_mixture_is_its_lower_bound():
+    mixture = GaussianMixture(3, covariance_type="diag", reg_covar=1e-2, random_state=0).fit(X)
+    display = HistoryDisplay.from_estimator(mixture)
+    values = display.axes_["lower bound"].lines[0].get_ydata()
+    np.testing.assert_array_equal(values, mixture.lower_bounds_)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (1, 2, 3), (2, 3, 1)])
+def test_images_lie_in_the_row_of_their_cluster(shape):
+    samples = np.repeat(np.arange(4.0)[:, None], 6, axis=1)
+    grid = SamplesDisplay(samples, [1, 0, 1, 1], image_shape=shape).plot().image_.get_array()
+    assert grid.shape == (5, 11)
+    np.testing.assert_array_equal(grid[0:2, 0:3], np.ones((2, 3)))
+    np.testing.assert_array_equal(grid[3:5, 4:7], np.full((2, 3), 2.0))
+    assert grid.mask[0:2, 4:].all()
+
+
+@pytest.mark.parametrize("channels_first", [True, False])
+def test_colour_images(channels_first):
+    image = np.random.RandomState(0).uniform(size=(4, 5, 3))
+    stored = np.moveaxis(image, -1, 0) if channels_first else image
+    display = SamplesDisplay(stored.reshape(1, -1), image_shape=stored.shape).plot()
+    np.testing.assert_allclose(display.image_.get_array(), image)
+
+
+def test_profiles_have_a_panel_per_cluster_and_their_mean():
+    display = SamplesDisplay(X, Y).plot(n_columns=5)
+    assert len(display.axes_) == 10
+    np.testing.assert_allclose(display.axes_[3].lines[-1].get_ydata(), X[Y == 3].mean(axis=0))
+    assert len(display.axes_[3].lines) == 6
+
+
+def test_samples_of_an_estimator_that_samples_a_cluster_at_will():
+    display = SamplesDisplay.from_estimator(Blurry(), n_per_cluster=2)
+    np.testing.assert_array_equal(display.labels, [0, 0, 1, 1, 2, 2])
+    np.testing.assert_array_equal(display.samples[:, 0], display.labels)
+
+
+def test_samples_of_a_mixture_come_with_their_labels():
+    mixture = GaussianMixture(3, covariance_type="diag", reg_covar=1e-2, random_state=0).fit(X)
+    display = SamplesDisplay.from_estimator(mixture, n_per_cluster=4, image_shape=(8, 8))
+    assert set(display.labels) == {0, 1, 2}
+    assert display.image_.get_array().shape == (3 * 9 - 1, 4 * 9 - 1)
+
+
+def test_samples_without_clusters_are_a_plain_grid():
+    display = SamplesDisplay.from_estimator(Unlabelled(), n_per_cluster=2, image_shape=(2, 2))
+    assert display.labels is None
+    assert display.image_.get_array().shape == (8, 5)
+
+
+@pytest.mark.parametrize("path", sorted(Path(skdeepcluster.display.__file__).parent.glob("*.py")))
+def test_matplotlib_is_imported_only_to_draw(path):
+    """At the top of the files stand the standard library, numpy, scipy and sklearn."""
+    tops = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom)]
+    tops += [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import)]
+    names = [getattr(node, "module", None) or node.names[0].name for node in tops]
+    allowed = {"numpy", "scipy", "sklearn", "skdeepcluster"} | sys.stdlib_module_names
+    assert {name.split(".")[0] for name in names} <= allowed
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: EmbeddingDisplay(X, Y[:5]).plot(), r"labels must have shape \(120,\)"),
+        (lambda: EmbeddingDisplay(X, method="umap").plot(), "'pca' or 'tsne', got 'umap'"),
+        (lambda: EmbeddingDisplay(X[0]).plot(), "embedding must have shape"),
+        (lambda: HistoryDisplay([]).plot(), "No such terms to draw"),
+        (lambda: HistoryDisplay(HISTORY).plot(terms=["k"]), r"\['k'\].*holds.*'kl_code'"),
+        (lambda: HistoryDisplay.from_estimator(KMeans()), "KMeans has neither history_"),
+        (lambda: SamplesDisplay(X, image_shape=(7, 8)).plot(), r"\(7, 8\) does not fit.*64"),
+        (lambda: SamplesDisplay(X, image_shape=(2, 4, 8)).plot(), "1 or 3 channels"),
+        (lambda: SamplesDisplay(X[0]).plot(), "samples must be"),
+        (lambda: SamplesDisplay.from_estimator(KMeans()), "KMeans has no sample method"),
+        (
+            lambda: HistoryDisplay(HISTORY).plot(plt.figure().add_axes([0, 0, 1, 1])),
+            "plt.subplots",
+        ),
+    ],
+)
+def test_errors_say_what_to_do(draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw()

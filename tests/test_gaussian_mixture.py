@@ -1,0 +1,443 @@
+"""GaussianMixtureEM against scikit-learn's, against its own laws, and its errors."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+from scipy.special import xlogy
+from sklearn.base import clone
+from sklearn.datasets import make_blobs
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.metrics import adjusted_rand_score
+from sklearn.mixture import GaussianMixture
+
+from skdeepcluster.engine import em, starts
+from skdeepcluster.gaussian_mixture import GaussianMixtureEM
+from skdeepcluster.model_selection import select_n_clusters
+
+K, D = 3, 4
+TYPES = ["full", "tied", "diag", "spherical"]
+INITS = ["kmeans", "k-means++", "random", "random_from_data"]
+FITTED = [
+    "weights_",
+    "means_",
+    "covariances_",
+    "precisions_",
+    "precisions_cholesky_",
+    "lower_bound_",
+    "lower_bounds_",
+    "n_iter_",
+    "converged_",
+]
+no_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@pytest.fixture(scope="module")
+def X():
+    """Overlapping groups of unequal size and shape."""
+    random_state = np.random.RandomState(0)
+    parts = [
+        random_state.randn(n, D) @ random_state.randn(D, D) + 2 * random_state.randn(D)
+        for n in (60, 90, 150)
+    ]
+    return random_state.permutation(np.concatenate(parts))
+
+
+def start(X, covariance_type):
+    """Return the same start for both classes."""
+    precisions = {
+        "full": np.stack([np.eye(D) + 0.2 * k for k in range(K)]),
+        "tied": np.eye(D) + 0.3,
+        "diag": np.linspace(0.5, 2, K * D).reshape(K, D),
+        "spherical": np.linspace(0.5, 2, K),
+    }[covariance_type]
+    return {
+        "covariance_type": covariance_type,
+        "weights_init": np.array([0.2, 0.3, 0.5]),
+        "means_init": X[:K],
+        "precisions_init": precisions,
+    }
+
+
+def assert_same(first, second, rtol=1e-6, atol=1e-9):
+    for name in FITTED:
+        np.testing.assert_allclose(
+            getattr(first, name), getattr(second, name), rtol=rtol, atol=atol, err_msg=name
+        )
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+@pytest.mark.parametrize("batch_size", ["auto", 64, 7])
+def test_equals_scikit_learn(X, covariance_type, offset, batch_size):
+    # scikit-learn itself loses digits far from the origin, so its reference stays there.
+    settings = start(X, covariance_type)
+    theirs = GaussianMixture(K, **settings).fit(X)
+    settings["means_init"] = settings["means_init"] + offset
+    ours = GaussianMixtureEM(K, batch_size=batch_size, **settings).fit(X + offset)
+    ours.means_ -= offset
+    assert_same(ours, theirs)
+    np.testing.assert_allclose(
+        ours.predict_proba(X + offset), theirs.predict_proba(X), rtol=1e-6, atol=1e-9
+    )
+    np.testing.assert_allclose(ours.score_samples(X + offset), theirs.score_samples(X), rtol=1e-6)
+    np.testing.assert_array_equal(ours.labels_, theirs.predict(X))
+    for name in ("score", "bic", "aic"):
+        assert getattr(ours, name)(X + offset) == pytest.approx(getattr(theirs, name)(X), rel=1e-6)
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_storage_changes_no_answer(X, covariance_type, tmp_path):
+    X = np.where(np.abs(X) > 0.5, X, 0).astype(np.float32)
+    X.tofile(tmp_path / "X")
+    memmap = np.memmap(tmp_path / "X", dtype=np.float32, mode="r", shape=X.shape)
+    mixture = GaussianMixtureEM(
+        K, covariance_type=covariance_type, accept_sparse=True, random_state=0, tol=0.01
+    )
+    expected = clone(mixture).fit(X.astype(np.float64))
+    for same in (X, np.asfortranarray(X), memmap, sparse.csr_array(X), sparse.csc_matrix(X)):
+        found = clone(mixture).fit(same)
+        assert_same(found, expected)
+        np.testing.assert_allclose(found.predict_proba(same), expected.predict_proba(X))
+
+
+def test_reading_a_memory_map_hands_its_pages_back(X, tmp_path):
+    X.tofile(tmp_path / "X")
+    memmap = np.memmap(tmp_path / "X", dtype=X.dtype, mode="r", shape=X.shape)
+    private = np.memmap(tmp_path / "X", dtype=X.dtype, mode="c", shape=X.shape)
+    private[0] = 7
+    for view in (memmap, memmap[5:], np.asarray(memmap), private, X, None):
+        em.release(view)
+    np.testing.assert_array_equal(memmap, X)
+    np.testing.assert_array_equal(private[0], 7)
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("init_params", INITS)
+@no_convergence
+def test_weights_are_repeated_rows(X, covariance_type, init_params):
+    random_state = np.random.RandomState(0)
+    weight = random_state.randint(0, 4, size=len(X))
+    repeated = random_state.permutation(X.repeat(weight, axis=0))
+    mixture = GaussianMixtureEM(
+        K,
+        covariance_type=covariance_type,
+        init_params=init_params,
+        n_init=2,
+        max_iter=20,
+        random_state=0,
+    )
+    weighted = clone(mixture).fit(X, sample_weight=weight)
+    plain = clone(mixture).fit(repeated)
+    assert_same(weighted, plain)
+    for name in ("score", "bic", "aic", "icl"):
+        assert getattr(weighted, name)(X, sample_weight=weight) == pytest.approx(
+            getattr(plain, name)(repeated), rel=1e-6
+        )
+    assert_same(clone(mixture).fit(X, sample_weight=weight / 1e3), weighted)
+
+
+def test_of_many_rows_a_start_looks_at_a_draw_that_knows_weights(X, monkeypatch):
+    monkeypatch.setattr(starts, "START_ROWS", 50)
+    weight = np.random.RandomState(0).randint(1, 4, size=len(X))
+    draws = [
+        starts.distinct(
+            em.WeightedRows(rows, w.astype(float), 64), torch.Generator().manual_seed(0)
+        )
+        for rows, w in [(X, weight), (X.repeat(weight, axis=0), np.ones(weight.sum()))]
+    ]
+    assert len(draws[0][0]) <= 50
+    assert draws[0][1].sum() == 50
+    for first, second in zip(*draws, strict=True):
+        torch.testing.assert_close(first, second, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("init_params", INITS)
+@no_convergence
+def test_em_never_lowers_the_likelihood(X, covariance_type, init_params):
+    mixture = GaussianMixtureEM(
+        5,
+        covariance_type=covariance_type,
+        init_params=init_params,
+        reg_covar=0,
+        tol=0,
+        max_iter=40,
+        random_state=0,
+    )
+    if init_params in ("k-means++", "random_from_data"):
+        mixture.set_params(reg_covar=1e-6)  # single rows have no covariance of their own
+    bounds = mixture.fit(X).lower_bounds_
+    assert len(bounds) == mixture.n_iter_ == 40
+    assert (np.diff(bounds) > -1e-6 * (mixture.reg_covar > 0) - 1e-12).all()
+    assert mixture.score(X) >= bounds[-1] - 1e-6
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_one_component_is_mean_and_covariance(X, covariance_type):
+    mixture = GaussianMixtureEM(1, covariance_type=covariance_type, reg_covar=0).fit(X)
+    covariance = np.cov(X.T, ddof=0)
+    expected = {
+        "full": covariance[None],
+        "tied": covariance,
+        "diag": np.diag(covariance)[None],
+        "spherical": [np.trace(covariance) / D],
+    }[covariance_type]
+    np.testing.assert_allclose(mixture.means_, [X.mean(0)])
+    np.testing.assert_allclose(mixture.covariances_, expected)
+    np.testing.assert_allclose(mixture.weights_, [1])
+    assert mixture.converged_
+
+
+def test_more_starts_are_at_least_as_good(X):
+    settings = {"init_params": "random_from_data", "tol": 1e-4, "max_iter": 500, "random_state": 3}
+    one = GaussianMixtureEM(6, **settings).fit(X)
+    ten = GaussianMixtureEM(6, n_init=10, **settings).fit(X)
+    assert ten.lower_bound_ >= one.lower_bound_
+    assert ten.lower_bound_ == ten.lower_bounds_[-1]
+
+
+def test_k_means_finds_separate_groups_in_every_start():
+    X, y = make_blobs(400, centers=8, n_features=6, cluster_std=0.5, random_state=0)
+    for seed in range(5):
+        labels = GaussianMixtureEM(random_state=seed).fit_predict(X)
+        assert adjusted_rand_score(y, labels) == 1
+
+
+def test_responsibilities_are_a_start(X):
+    resp = np.random.RandomState(0).dirichlet(np.ones(K), size=len(X))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mixture = GaussianMixtureEM(K, init_params=resp, max_iter=0).fit(X)
+    np.testing.assert_allclose(mixture.weights_, resp.mean(0))
+    np.testing.assert_allclose(mixture.means_, (resp.T @ X) / resp.sum(0)[:, None])
+    assert mixture.n_iter_ == 0
+    again = GaussianMixtureEM(K, init_params=mixture.predict_proba(X), max_iter=0).fit(X)
+    with pytest.warns(ConvergenceWarning, match="did not converge"):
+        one_step = GaussianMixtureEM(K, init_params=resp, max_iter=1).fit(X)
+    np.testing.assert_allclose(again.means_, one_step.means_)
+    np.testing.assert_allclose(again.covariances_, one_step.covariances_)
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_the_torch_mixture_is_the_same_mixture(X, covariance_type):
+    mixture = GaussianMixtureEM(K, covariance_type=covariance_type, random_state=0, tol=0.01).fit(
+        X
+    )
+    log_weights, means, scales = mixture.mixture_
+    assert {log_weights.dtype, means.dtype, scales.dtype} == {torch.float64}
+    np.testing.assert_allclose(log_weights.exp(), mixture.weights_)
+    np.testing.assert_allclose(means, mixture.means_)
+    np.testing.assert_allclose(
+        mixture.mixture_.covariances().squeeze(0).squeeze(-1), mixture.covariances_
+    )
+    mixture_again = pickle.loads(pickle.dumps(mixture))
+    np.testing.assert_array_equal(mixture_again.predict_proba(X), mixture.predict_proba(X))
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+@no_convergence
+def test_a_whole_step_of_partial_fit_is_a_step_of_em(X, covariance_type):
+    settings = {"covariance_type": covariance_type, "random_state": 0, "learning_decay": 0.0}
+    batch = GaussianMixtureEM(K, max_iter=4, tol=0, **settings).fit(X)
+    stepwise = GaussianMixtureEM(K, **settings)
+    for _ in range(4):
+        stepwise.partial_fit(X)
+    np.testing.assert_allclose(stepwise.means_, batch.means_)
+    np.testing.assert_allclose(stepwise.covariances_, batch.covariances_)
+    assert stepwise.lower_bound_ == pytest.approx(batch.lower_bound_)
+    assert stepwise.n_batch_iter_ == 4
+    np.testing.assert_array_equal(stepwise.labels_, stepwise.predict(X))
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_a_fitted_mixture_is_a_fixed_point_of_partial_fit(X, covariance_type):
+    mixture = GaussianMixtureEM(
+        K, covariance_type=covariance_type, tol=1e-10, max_iter=2000, random_state=0
+    ).fit(X)
+    means, covariances = mixture.means_, mixture.covariances_
+    mixture.partial_fit(X)
+    np.testing.assert_allclose(mixture.means_, means, atol=1e-3)
+    np.testing.assert_allclose(mixture.covariances_, covariances, atol=1e-3)
+
+
+def test_a_stream_of_small_batches_is_learnt():
+    X, y = make_blobs(3000, centers=4, n_features=3, cluster_std=0.7, random_state=5)
+    mixture = GaussianMixtureEM(4, random_state=0)
+    mixture.partial_fit(X[:10])
+    with pytest.raises(NotFittedError):
+        mixture.predict(X)
+    for i in range(10, 3000, 10):
+        mixture.partial_fit(X[i : i + 10])
+    assert adjusted_rand_score(y, mixture.predict(X)) > 0.99
+    whole = GaussianMixtureEM(4, random_state=0).fit(X)
+    assert mixture.score(X) == pytest.approx(whole.score(X), abs=0.1)
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_a_starved_component_goes_where_rows_are(covariance_type):
+    X, y = make_blobs(600, centers=[[-5, 0], [5, 0]], cluster_std=0.5, random_state=0)
+    shape = {"full": np.stack([np.eye(2)] * 2), "tied": np.eye(2), "diag": np.ones((2, 2))}
+    mixture = GaussianMixtureEM(
+        2,
+        covariance_type=covariance_type,
+        weights_init=[0.5, 0.5],
+        means_init=[[0, 0], [1000, 0]],
+        precisions_init=shape.get(covariance_type, np.ones(2)),
+        learning_offset=2.0,
+        random_state=0,
+    )
+    for _ in range(10):
+        for i in range(0, 600, 60):
+            mixture.partial_fit(X[i : i + 60])
+    assert adjusted_rand_score(y, mixture.predict(X)) == 1
+    np.testing.assert_allclose(mixture.weights_, 0.5, atol=0.05)
+
+
+def test_warm_start_goes_on(X):
+    mixture = GaussianMixtureEM(K, max_iter=1, warm_start=True, random_state=0, tol=1e-4)
+    bounds = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for _ in range(1000):
+            bounds += mixture.fit(X).lower_bounds_
+            if mixture.converged_:
+                break
+    whole = GaussianMixtureEM(K, max_iter=1000, random_state=0, tol=1e-4).fit(X)
+    np.testing.assert_allclose(bounds, whole.lower_bounds_)
+    assert mixture.set_params(n_clusters=2, max_iter=1000).fit(X).means_.shape == (2, D)
+
+
+def test_sample_follows_the_mixture(X):
+    mixture = GaussianMixtureEM(K, random_state=0).fit(X)
+    drawn, component = mixture.sample(40_000)
+    assert drawn.shape == (40_000, D)
+    np.testing.assert_allclose(np.bincount(component) / 40_000, mixture.weights_, atol=0.01)
+    np.testing.assert_allclose(
+        [drawn[component == k].mean(0) for k in range(K)], mixture.means_, atol=0.15
+    )
+    np.testing.assert_array_equal(mixture.sample(5)[0], mixture.sample(5)[0])
+    with pytest.raises(ValueError, match="at least one sample"):
+        mixture.sample(0)
+
+
+def test_icl_is_bic_plus_doubt(X):
+    mixture = GaussianMixtureEM(K, random_state=0).fit(X)
+    resp = mixture.predict_proba(X)
+    assert mixture.icl(X) == pytest.approx(mixture.bic(X) - 2 * xlogy(resp, resp).sum())
+
+
+def test_the_number_of_clusters_is_found():
+    X, _ = make_blobs(500, centers=4, n_features=3, cluster_std=0.6, random_state=2)
+    for criterion in ("bic", "icl"):
+        found = select_n_clusters(
+            X, range(1, 8), criterion=criterion, estimator=GaussianMixtureEM(random_state=0)
+        )
+        assert found.best_n_clusters == 4
+        assert found.best_estimator.n_clusters == 4
+        assert found.best_estimator.bic(X) == found.results["bic"][3]
+    diag = select_n_clusters(X, [2, 3], covariance_type="diag", random_state=0)
+    assert diag.best_estimator.covariance_type == "diag"
+    with pytest.raises(ValueError, match="criterion='mdl'"):
+        select_n_clusters(X, criterion="mdl")
+    with pytest.raises(ValueError, match="empty"):
+        select_n_clusters(X, [])
+
+
+def test_components_without_rows_go_last_and_are_reported():
+    X = np.repeat([[0.0, 0.0], [3.0, 1.0], [5.0, 5.0]], 10, axis=0)
+    with pytest.warns(ConvergenceWarning, match="Only 3 of n_clusters=5 components have rows"):
+        mixture = GaussianMixtureEM(5, random_state=0).fit(X)
+    assert set(mixture.labels_) == {0, 1, 2}
+    np.testing.assert_array_equal(mixture.labels_, mixture.predict(X))
+    assert mixture.weights_[3:].max() < 1e-10
+
+
+class Interrupted(GaussianMixtureEM):
+    """Ctrl-C comes after two iterations."""
+
+    def _report(self, i, bound, change):
+        if i == 2:
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_keeps_what_was_learnt(X):
+    with pytest.warns(ConvergenceWarning, match="interrupted after 2 iterations"):
+        mixture = Interrupted(K, random_state=0, n_init=3).fit(X)
+    assert mixture.n_iter_ == 2
+    np.testing.assert_array_equal(mixture.labels_, mixture.predict(X))
+
+
+def test_verbose_tells_how_it_goes(X, capsys):
+    GaussianMixtureEM(K, verbose=2, verbose_interval=1, random_state=0).fit(X)
+    printed = capsys.readouterr().out
+    assert "Initialization 0" in printed
+    assert "Iteration 1\t lower bound" in printed
+
+
+def test_not_converging_is_said(X):
+    with pytest.warns(ConvergenceWarning, match="did not converge"):
+        GaussianMixtureEM(K, max_iter=1).fit(X)
+
+
+def test_no_global_random_stream_moves(X):
+    state, seeds = torch.get_rng_state(), np.random.get_state()[1].copy()
+    GaussianMixtureEM(K, random_state=0, n_init=2, tol=0.1).fit(X).sample(3)
+    torch.testing.assert_close(torch.get_rng_state(), state)
+    np.testing.assert_array_equal(np.random.get_state()[1], seeds)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"weights_init": [0.5, 0.5]}, r"'weights_init' should have the shape of \(3,\)"),
+        ({"weights_init": [0.5, 0.5, 0.5]}, "sum to 1.*the sum 1.5"),
+        ({"weights_init": [1.5, 0.5, -1.0]}, "at least 0.*least is -1"),
+        ({"means_init": np.zeros((2, D))}, r"'means_init' should have the shape of \(3, 4\)"),
+        ({"means_init": np.full((K, D), np.nan)}, "means_init contains NaN"),
+        ({"precisions_init": np.eye(D)}, r"'precisions_init' should have the shape"),
+        ({"precisions_init": -np.stack([np.eye(D)] * K)}, "symmetric and positive definite"),
+        ({"precisions_init": np.arange(K * D * D).reshape(K, D, D)}, "symmetric"),
+        ({"covariance_type": "spherical", "precisions_init": [1, 0, 1]}, "should be positive"),
+        ({"init_params": np.ones((10, K))}, r"'init_params' should have the shape of \(300, 3\)"),
+        ({"init_params": np.ones((300, K))}, "each row sum to 1"),
+        ({"device": "abacus"}, "device='abacus'"),
+        ({"n_clusters": 301}, "n_samples=300 should be >= n_clusters=301"),
+        ({"batch_size": 0}, "'batch_size' parameter"),
+    ],
+)
+def test_mistakes_are_explained_and_leave_nothing_behind(X, settings, message):
+    mixture = GaussianMixtureEM(**({"n_clusters": K, "random_state": 0} | settings))
+    with pytest.raises(ValueError, match=message):
+        mixture.fit(X)
+    with pytest.raises(NotFittedError):
+        mixture.predict(X)
+    assert not [name for name in vars(mixture) if name.endswith("_")]
+
+
+@no_convergence
+def test_a_failed_fit_leaves_the_last_one(X):
+    mixture = GaussianMixtureEM(K, max_iter=2, random_state=0).fit(X)
+    before = mixture.predict_proba(X)
+    with pytest.raises(ValueError, match="NaN"):
+        mixture.fit(np.full((20, 2), np.nan))
+    with pytest.raises(ValueError, match="covers rows of weight"):
+        mixture.set_params(reg_covar=0).fit(np.repeat(X[:3], 10, axis=0)[:, :2])
+    np.testing.assert_array_equal(mixture.predict_proba(X), before)
+
+
+def test_bad_weights_and_sparse_rows_are_refused(X):
+    mixture = GaussianMixtureEM(K)
+    with pytest.raises(ValueError, match="Negative values in sample_weight, the least -1"):
+        mixture.fit(X, sample_weight=np.r_[-1, np.ones(len(X) - 1)])
+    with pytest.raises(ValueError, match="non-zero"):
+        mixture.fit(X, sample_weight=np.zeros(len(X)))
+    with pytest.raises(TypeError, match="accept_sparse=True"):
+        mixture.fit(sparse.csr_array(X))
+    broken = sparse.csr_array(X)
+    broken.data[5] = np.inf
+    with pytest.raises(ValueError, match="infinity"):
+        GaussianMixtureEM(K, accept_sparse=True).fit(broken)

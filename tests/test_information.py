@@ -1,0 +1,75 @@
+"""Information theory: bounds, identities, independent values, and what happens at zero."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import rel_entr
+from scipy.stats import entropy as scipy_entropy
+
+from skdeepcluster.functional import (
+    entropy,
+    information_content,
+    kl_divergence,
+    mutual_information,
+)
+
+
+def distributions(n, k, seed=0):
+    return torch.from_numpy(np.random.default_rng(seed).dirichlet(np.ones(k), n))
+
+
+def test_information_adds_up_over_independent_events():
+    p, q = torch.tensor([0.3, 0.9]).double(), torch.tensor([0.5, 0.2]).double()
+    both = information_content((p * q).log())
+    torch.testing.assert_close(both, information_content(p.log()) + information_content(q.log()))
+    assert (information_content(p.log()) >= 0).all()
+
+
+def test_entropy_and_kl_equal_scipy():
+    p, q = distributions(20, 7), distributions(20, 7, seed=1)
+    np.testing.assert_allclose(entropy(p.log()), scipy_entropy(p, axis=1))
+    np.testing.assert_allclose(kl_divergence(p.log(), q.log()), rel_entr(p, q).sum(-1))
+
+
+def test_entropy_lies_between_certain_and_uniform():
+    assert entropy(torch.eye(5).double().log()).abs().max() == 0
+    torch.testing.assert_close(entropy(torch.zeros(5).log_softmax(-1)), torch.tensor(math.log(5)))
+
+
+def test_kl_is_positive_unless_equal_and_infinite_where_excluded():
+    p, q = distributions(50, 4).log(), distributions(50, 4, seed=1).log()
+    assert (kl_divergence(p, q) > 0).all()
+    torch.testing.assert_close(kl_divergence(p, p), torch.zeros(50).double())
+    certain = torch.tensor([1.0, 0.0]).log()
+    assert kl_divergence(torch.tensor([0.5, 0.5]).log(), certain) == math.inf
+    assert kl_divergence(certain, torch.tensor([0.5, 0.5]).log()) == pytest.approx(math.log(2))
+
+
+def test_mutual_information_is_the_kl_of_joint_and_product():
+    p = distributions(30, 6)
+    joint = p / 30
+    product = joint.sum(0, keepdim=True) * joint.sum(1, keepdim=True)
+    expected = rel_entr(joint, product).sum()
+    assert mutual_information(p.log()).item() == pytest.approx(expected.item())
+
+
+def test_mutual_information_limits():
+    same = distributions(1, 6).expand(10, 6).log()
+    assert mutual_information(same).item() == pytest.approx(0, abs=1e-12)
+    sure = torch.eye(6).repeat(3, 1).log()
+    assert mutual_information(sure).item() == pytest.approx(math.log(6), rel=1e-6)
+
+
+@pytest.mark.parametrize("function", [entropy, mutual_information])
+def test_gradients_are_finite_at_zero_probability(function):
+    logits = torch.tensor([[1000.0, 0.0, -1000.0]] * 2, requires_grad=True)
+    function(logits.log_softmax(-1)).sum().backward()
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_gradient_of_kl_is_finite_where_p_is_zero():
+    log_q = torch.tensor([0.5, 0.5]).log().requires_grad_()
+    kl_divergence(torch.tensor([1.0, 0.0]).log(), log_q).backward()
+    torch.testing.assert_close(log_q.grad, torch.tensor([-1.0, 0.0]))

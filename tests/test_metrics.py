@@ -1,0 +1,147 @@
+from itertools import permutations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.datasets import make_blobs
+from sklearn.metrics import make_scorer
+from sklearn.metrics.cluster import contingency_matrix
+from sklearn.model_selection import GridSearchCV
+
+from skdeepcluster.metrics import clustering_accuracy, majority_accuracy, match_labels
+
+METRICS = [clustering_accuracy, majority_accuracy, match_labels]
+
+
+def labels(n_classes, n_clusters, seed, n=40):
+    """Random labels in which every class and every cluster occurs."""
+    rng = np.random.RandomState(seed)
+    true = np.r_[np.arange(n_classes), rng.randint(n_classes, size=n - n_classes)]
+    pred = np.r_[np.arange(n_clusters), rng.randint(n_clusters, size=n - n_clusters)]
+    return rng.permutation(true), rng.permutation(pred)
+
+
+def best_of_all_permutations(true, pred):
+    """Pad to a square problem and try every renaming."""
+    size = max(true.max(), pred.max()) + 1
+    return max(np.mean(np.array(p)[pred] == true) for p in permutations(range(size)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("n_classes", range(1, 6))
+@pytest.mark.parametrize("n_clusters", range(1, 6))
+def test_accuracy_is_the_best_over_all_permutations(n_classes, n_clusters, seed):
+    true, pred = labels(n_classes, n_clusters, seed)
+    assert clustering_accuracy(true, pred) == pytest.approx(best_of_all_permutations(true, pred))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("n_clusters", [2, 4, 7])
+def test_accuracy_is_the_mean_after_matching(n_clusters, seed):
+    true, pred = labels(4, n_clusters, seed)
+    matched = match_labels(true, pred)
+    assert np.mean(matched == true) == pytest.approx(clustering_accuracy(true, pred))
+
+
+@pytest.mark.parametrize("n_clusters", [2, 4, 7])
+def test_matching_renames_one_to_one(n_clusters):
+    true, pred = labels(4, n_clusters, 0)
+    table = contingency_matrix(pred, match_labels(true, pred))
+    assert table.shape == (n_clusters, n_clusters)
+    assert np.all((table > 0).sum(axis=0) == 1)
+    assert np.all((table > 0).sum(axis=1) == 1)
+
+
+def test_majority_counts_the_most_frequent_class_of_every_cluster():
+    true, pred = labels(4, 6, 0)
+    counts = [np.bincount(true[pred == k]).max() for k in range(6)]
+    assert majority_accuracy(true, pred) == pytest.approx(sum(counts) / len(true))
+
+
+def test_majority_is_never_below_accuracy_and_grows_when_clusters_are_split():
+    true, pred = labels(4, 4, 1)
+    assert majority_accuracy(true, pred) >= clustering_accuracy(true, pred)
+    split = 2 * pred + np.arange(len(pred)) % 2
+    assert majority_accuracy(true, split) >= majority_accuracy(true, pred)
+    assert majority_accuracy(true, np.arange(len(true))) == 1.0
+
+
+@pytest.mark.parametrize("metric", METRICS[:2])
+def test_names_and_order_of_rows_do_not_matter(metric):
+    true, pred = labels(4, 5, 2)
+    order = np.random.RandomState(0).permutation(len(true))
+    names = np.array(["e", "a", "d", "b", "c"])
+    assert metric(true[order], pred[order]) == metric(true, pred)
+    assert metric(true, names[pred]) == metric(true, pred)
+    assert metric(true + 100, -pred) == metric(true, pred)
+
+
+@pytest.mark.parametrize("metric", METRICS[:2])
+def test_limits(metric):
+    true = np.repeat([0, 1, 2, 3], [4, 3, 2, 1])
+    assert metric(true, true) == 1.0
+    assert metric(true, (true + 1) % 4) == 1.0
+    assert metric(true, np.zeros(10)) == 0.4
+    assert metric([3], ["x"]) == 1.0
+
+
+def test_clusters_beyond_the_classes_get_fresh_names_in_order():
+    true = [5, 5, 5, 9, 9]
+    assert match_labels(true, [4, 4, 1, 8, 8]).tolist() == [5, 5, 10, 9, 9]
+    assert match_labels(true, [4, 4, 1, 8, 3]).tolist() in ([5, 5, 10, 9, 11], [5, 5, 10, 11, 9])
+    names = match_labels(["cluster 1", "cluster 1", "cluster 1", "b"], [4, 4, 1, 8]).tolist()
+    assert names == ["cluster 1", "cluster 1", "cluster 1'", "b"]
+
+
+def test_fewer_clusters_than_classes_leave_classes_unnamed():
+    assert match_labels([0, 1, 1, 2, 2, 2], [0, 1, 1, 1, 1, 1]).tolist() == [0, 2, 2, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("true", "kinds"),
+    [
+        (np.array([0, 1, 255], np.uint8), "i"),
+        ([True, False, True], "i"),
+        ([0.0, 2.0, 1.0], "i"),
+        (np.array([1, 2, 3], object), "i"),
+        (pd.Series([1, 2, 2]), "i"),
+        (["a", "b", "bb"], "U"),
+        (np.array(["a", "b", "bb"], object), "O"),
+        (pd.Categorical(["a", "b", "b"]), "OU"),
+    ],
+)
+def test_types_that_come_back(true, kinds):
+    """A fresh number past the largest of uint8 must not wrap around, nor a fresh name be cut."""
+    matched = match_labels(true, [0, 1, 2])
+    assert matched.dtype.kind in kinds
+    assert len(set(matched)) == 3
+    assert clustering_accuracy(true, [0, 1, 2]) == len(set(true)) / 3
+
+
+def test_as_scorer_the_classes_choose_the_number_of_clusters():
+    X, y = make_blobs(120, centers=3, cluster_std=0.3, random_state=0)
+    scoring = make_scorer(clustering_accuracy)
+    search = GridSearchCV(KMeans(random_state=0), {"n_clusters": [2, 3, 6]}, scoring=scoring)
+    assert search.fit(X, y).best_params_ == {"n_clusters": 3}
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize(
+    ("true", "pred", "message"),
+    [
+        ([0, 1], [0, 1, 1], "labels_true has 2 entries and labels_pred has 3"),
+        ([], [], "labels_true is empty"),
+        ([0.0, np.nan], [0, 1], r"labels_true contains missing values"),
+        ([0, 1], [None, "a"], r"labels_pred contains missing values"),
+        ([0, 1], [[0.1, 0.9], [0.8, 0.2]], r"labels_pred must have shape.*argmax"),
+        (0, 1, r"labels_true must have shape"),
+        ([0, 1], [0.5, 1.0], "labels_pred holds continuous values such as 0.5"),
+        ([0, 1], [np.inf, 1.0], "labels_pred holds continuous values such as inf"),
+        ([0, 1], [0j, 1], "must hold integers or strings, got complex128"),
+        (np.array([0, "a"], object), [0, 1], "labels_true mixes types"),
+    ],
+)
+def test_errors_say_what_was_found(metric, true, pred, message):
+    with pytest.raises(ValueError, match=message):
+        metric(true, pred)

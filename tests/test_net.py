@@ -1,0 +1,229 @@
+"""The training loop: one optimiser equals one per player, history, callbacks, and stopping."""
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    GradientNormClipping,
+    LRScheduler,
+)
+from torch import nn
+
+from skdeepcluster.engine.batches import Rows, ShuffledBatches
+from skdeepcluster.engine.net import train
+from skdeepcluster.engine.randomness import generator
+from skdeepcluster.modules.game import Game, Player
+
+
+class Duel(Game):
+    """Two players with opposite aims, sharing nothing: the smallest game with two moves."""
+
+    def __init__(self, steps=1):
+        super().__init__()
+        self.left, self.right = nn.Linear(3, 2), nn.Linear(2, 1)
+        self.steps = steps
+        self.batches = []
+
+    def left_loss(self, x):
+        self.batches.append(x)
+        return {"aim": self.right(self.left(x)).mean(), "size": self.left(x).square().mean()}
+
+    def right_loss(self, x):
+        return {"aim": -self.right(self.left(x)).mean() + self.right.weight.square().sum()}
+
+    def players(self):
+        return (
+            Player("left", [self.left], self.left_loss),
+            Player("right", [self.right], self.right_loss, self.steps),
+        )
+
+
+class Fragile(Game):
+    """Diverges in the epoch it is told to."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.weight, self.left = nn.Parameter(torch.ones(1)), epoch
+
+    def loss(self, x):
+        self.left -= 1
+        return {"fit": self.weight.sum() * (float("nan") if self.left <= 0 else 1.0)}
+
+    def players(self):
+        return (Player("fragile", [self], self.loss),)
+
+
+@pytest.fixture
+def rows():
+    return Rows(np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32))
+
+
+def fit(model, rows, **changes):
+    settings = {"max_epochs": 3, "batch_size": 16, "learning_rate": 1e-2}
+    return train(model, rows, **(settings | {"generator": generator(0)} | changes))
+
+
+def constant_rate():
+    return LRScheduler(torch.optim.lr_scheduler.ConstantLR, factor=1.0)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+@pytest.mark.parametrize("steps", [1, 2])
+def test_one_optimizer_equals_one_per_player(rows, weight_decay, steps):
+    torch.manual_seed(0)
+    model, bare = Duel(steps), Duel(steps)
+    bare.load_state_dict(model.state_dict())
+    fit(model, rows, weight_decay=weight_decay, callbacks=[constant_rate()])
+
+    options = {"lr": 1e-2, "weight_decay": weight_decay}
+    optimizers = [torch.optim.AdamW(m.parameters(), **options) for m in (bare.left, bare.right)]
+    loader = ShuffledBatches(rows, 16, generator(0))
+    for _ in range(3):
+        for (x,) in loader:
+            for player, optimizer in zip(bare.players(), optimizers, strict=True):
+                for _step in range(player.steps):
+                    bare.zero_grad()
+                    sum(player.loss(x).values()).backward()
+                    optimizer.step()
+    for ours, theirs in zip(model.parameters(), bare.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_a_move_changes_no_other_player(rows):
+    model = Duel()
+    only_left = Duel()
+    only_left.load_state_dict(model.state_dict())
+    only_left.players = lambda: (Player("left", [only_left.left], only_left.left_loss),)
+    before = [p.clone() for p in only_left.right.parameters()]
+    fit(only_left, rows)
+    for old, new in zip(before, only_left.right.parameters(), strict=True):
+        torch.testing.assert_close(old, new, rtol=0, atol=0)
+    assert not torch.equal(only_left.left.weight, model.left.weight)
+
+
+def test_history_holds_row_averages_of_every_term(rows):
+    model = Duel()
+    frozen = fit(model, rows, learning_rate=1e-30)[0]
+    x = torch.from_numpy(rows.X)
+    terms = {f"left_{name}": v for name, v in model.left_loss(x).items()}
+    terms |= {f"right_{name}": v for name, v in model.right_loss(x).items()}
+    assert [record["epoch"] for record in frozen] == [1, 2, 3]
+    for record in frozen:
+        for name, value in terms.items():
+            assert record[name] == pytest.approx(value.item(), rel=1e-5)
+        total = sum(value.item() for value in terms.values())
+        assert record["train_loss"] == pytest.approx(total, rel=1e-5)
+        assert all(isinstance(value, int | float) for value in record.values())
+
+
+def test_rates_scale_the_learning_rate_by_name(rows):
+    seen = {}
+
+    class Watch(Callback):
+        def on_train_end(self, net, **_):
+            seen.update({len(g["params"]): g["initial_lr"] for g in net.optimizer_.param_groups})
+
+    model = Duel()
+    model.left.extra = nn.Parameter(torch.zeros(1))
+    model.rates = {"left.*": 10.0}
+    fit(model, rows, callbacks=[Watch()])
+    assert seen == {3: pytest.approx(0.1), 2: pytest.approx(0.01)}
+
+
+def test_the_rate_rises_then_falls_to_zero(rows):
+    rates = []
+
+    class Watch(Callback):
+        def on_batch_begin(self, net, **_):
+            rates.append(net.optimizer_.param_groups[0]["lr"])
+
+    fit(Duel(), rows, max_epochs=25, callbacks=[Watch()])
+    top = int(np.argmax(rates))
+    assert len(rates) == 100
+    assert max(rates) == pytest.approx(1e-2, rel=0.05)
+    assert 5 <= top <= 15
+    assert np.all(np.diff(rates[:top]) > 0)
+    assert np.all(np.diff(rates[top:]) < 0)
+    assert rates[-1] < 1e-5
+
+
+def test_skorch_callbacks_apply(rows, tmp_path):
+    norms = []
+
+    class Norms(Callback):
+        def on_grad_computed(self, net, named_parameters, **_):
+            grads = [p.grad for _, p in named_parameters if p.grad is not None]
+            norms.append(torch.stack([g.norm() for g in grads]).norm().item())
+
+    history, interrupted = fit(
+        Duel(),
+        rows,
+        max_epochs=30,
+        callbacks=[
+            ("clip", GradientNormClipping(1e-3)),
+            ("norms", Norms()),
+            EarlyStopping(monitor="left_size", patience=2, threshold=10.0),
+            Checkpoint(monitor="train_loss_best", dirname=tmp_path),
+        ],
+    )
+    assert len(history) == 3
+    assert not interrupted
+    assert max(norms) <= 1e-3 * (1 + 1e-4)
+    saved = torch.load(tmp_path / "params.pt", weights_only=True)
+    assert saved.keys() == Duel().state_dict().keys()
+
+
+def test_a_schedule_of_the_users_replaces_ours(rows):
+    rates = []
+
+    class Watch(Callback):
+        def on_batch_begin(self, net, **_):
+            rates.append(net.optimizer_.param_groups[0]["lr"])
+
+    step = LRScheduler(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5)
+    fit(Duel(), rows, callbacks=[("schedule", step), Watch()])
+    np.testing.assert_allclose(rates[::4], [1e-2, 5e-3, 2.5e-3])
+
+
+def test_divergence_names_term_epoch_and_remedies(rows):
+    with pytest.raises(FloatingPointError, match=r"fragile_fit.*epoch 2.*learning_rate"):
+        fit(Fragile(6), rows)
+
+
+def test_interruption_keeps_what_has_been_learnt(rows):
+    class Stop(Callback):
+        def on_batch_end(self, net, **_):
+            if len(net.history) == 3:
+                raise KeyboardInterrupt
+
+    model = Duel()
+    history, interrupted = fit(model, rows, max_epochs=10, callbacks=[Stop()])
+    assert interrupted
+    assert len(history) == 2
+    assert not model.training
+
+
+def test_progress_bar_and_table(rows, capsys):
+    fit(Duel(), rows, verbose=0)
+    assert capsys.readouterr() == ("", "")
+    fit(Duel(), rows, verbose=1)
+    assert "3/3" in capsys.readouterr().err
+    fit(Duel(), rows, verbose=2)
+    assert "left_aim" in capsys.readouterr().out
+
+
+def test_bfloat16_computes_losses_under_autocast(rows):
+    kinds = set()
+
+    class Probe(Duel):
+        def left_loss(self, x):
+            kinds.add(self.left(x).dtype)
+            return super().left_loss(x)
+
+    model = Probe()
+    fit(model, rows, bfloat16=True)
+    assert kinds == {torch.bfloat16}
+    assert model.left.weight.dtype == torch.float32

@@ -1,0 +1,67 @@
+"""Networks: what goes in and out, and errors of shape."""
+
+import pytest
+import torch
+from torch import nn
+
+from skdeepcluster.modules.autoencoder import GaussianEncoder
+from skdeepcluster.modules.networks import ACTIVATIONS, conv_decoder, conv_encoder, mlp
+
+
+def test_mlp_without_hidden_layers_is_linear():
+    network = mlp(3, 2, ())
+    x = torch.randn(4, 3)
+    torch.testing.assert_close(network(x), x @ network[0].weight.T + network[0].bias)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_parameter_of_mlp_gets_a_gradient(activation):
+    network = mlp(3, 2, (8, 8), activation)
+    network(torch.randn(5, 3)).square().sum().backward()
+    assert all(p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+@pytest.mark.parametrize("image_shape", [(1, 28, 28), (3, 8, 12)])
+def test_convolutional_pair_mirrors_shapes_and_trains(image_shape):
+    n = image_shape[0] * image_shape[1] * image_shape[2]
+    encoder, decoder = (
+        conv_encoder(n, 6, image_shape),
+        conv_decoder(6, n, image_shape),
+    )
+    x = torch.rand(4, n)
+    rebuilt = decoder(encoder(x))
+    assert rebuilt.shape == x.shape
+    rebuilt.square().sum().backward()
+    parameters = [*encoder.parameters(), *decoder.parameters()]
+    assert all(p.grad.abs().sum() > 0 for p in parameters)
+
+
+def test_convolution_sees_the_image_not_a_shuffled_row():
+    """The first layer's answer to one bright pixel stays near that pixel."""
+    encoder = conv_encoder(64, 4, (1, 8, 8))
+    x = torch.zeros(2, 64)
+    x[1, 0] = 1.0
+    maps = encoder[1](encoder[0](x))
+    moved = (maps[1] - maps[0]).abs().sum(0) > 0
+    assert moved[0, 0]
+    assert moved.sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("n_in", "image_shape", "message"),
+    [(784, (1, 14, 14), "has 196 values"), (49, (1, 7, 7), "cannot be halved 2 times")],
+)
+def test_images_that_do_not_fit_are_explained(n_in, image_shape, message):
+    for network in (conv_encoder, lambda a, b, shape: conv_decoder(b, a, shape)):
+        with pytest.raises(ValueError, match=message):
+            network(n_in, 4, image_shape)
+
+
+def test_gaussian_encoder_stays_finite_at_extreme_outputs():
+    encoder = GaussianEncoder(nn.Identity())
+    mean, std = encoder(torch.tensor([[1.0, 2.0, -1e9, 1e9]]))
+    assert mean.tolist() == [[1.0, 2.0]]
+    assert torch.isfinite(std).all()
+    assert (std > 0).all()
+    _, start = encoder(torch.zeros(1, 4))
+    torch.testing.assert_close(start, torch.full((1, 2), 2.718281828**-2))

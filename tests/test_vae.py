@@ -1,0 +1,342 @@
+"""VAE: independent values, limits, the tighter bound, and what the estimator adds."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback, EarlyStopping
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from torch import nn
+from torch.distributions import Independent, Normal, kl_divergence
+
+from skdeepcluster import VAEEmbedding
+from skdeepcluster.engine.randomness import normal_points
+from skdeepcluster.functional import likelihood
+from skdeepcluster.modules.autoencoder import Autoencoder, GaussianEncoder
+from skdeepcluster.modules.likelihood import Bernoulli, Gaussian
+from skdeepcluster.modules.networks import conv_decoder, conv_encoder, mlp
+from skdeepcluster.vae import VAE
+
+SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
+
+
+@pytest.fixture
+def vae():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return VAE(GaussianEncoder(mlp(6, 4, (8,))), mlp(2, 6, (8,)), Bernoulli())
+
+
+class Linear(nn.Module):
+    """Probabilistic PCA as a decoder, and its exact posterior as an encoder."""
+
+    def __init__(self, loadings, mean, noise):
+        super().__init__()
+        self.loadings, self.mean = loadings, mean
+        inner = loadings.T @ loadings + noise * torch.eye(loadings.shape[1])
+        self.posterior = torch.linalg.solve(inner, loadings.T)
+        self.log_var = (noise * torch.linalg.inv(inner)).diagonal().log()
+
+    def encode(self, x):
+        mean = (x - self.mean) @ self.posterior.T
+        return torch.cat([mean, (self.log_var - GaussianEncoder.LOG_VAR).expand_as(mean)], -1)
+
+    def forward(self, z):
+        return z @ self.loadings.T + self.mean
+
+
+class Call(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def probabilistic_pca(n_components=2):
+    """Data, scikit-learn's PCA of it, and the VAE that is the same model."""
+    X = load_iris().data
+    pca = PCA(n_components).fit(X)
+    stretch = np.sqrt(np.maximum(pca.explained_variance_ - pca.noise_variance_, 0))
+    loadings = torch.tensor(pca.components_.T * stretch, dtype=torch.float32)
+    model = Linear(loadings, torch.tensor(pca.mean_).float(), float(pca.noise_variance_))
+    units = Gaussian(torch.zeros(4), torch.ones(4))
+    with torch.no_grad():
+        units.noise.fill_(float(np.log(pca.noise_variance_)))
+    return X, pca, VAE(GaussianEncoder(Call(model.encode)), model, units)
+
+
+def test_elbo_and_bound_reach_the_exact_likelihood_of_probabilistic_pca():
+    """The posterior is exact here (diagonal by construction), so both bounds are tight."""
+    X, pca, model = probabilistic_pca()
+    x, noise = torch.tensor(X).float(), normal_points(64, 2)
+    exact = torch.tensor(pca.score_samples(X))
+    with torch.no_grad():
+        torch.testing.assert_close(model.importance_bound(x, noise), exact, rtol=0, atol=1e-3)
+        torch.testing.assert_close(
+            model.elbo(x, normal_points(4096, 2)), exact, rtol=0, atol=2e-2
+        )
+
+
+def test_a_trained_linear_vae_reaches_probabilistic_pca():
+    """Kept linear, training finds the maximum likelihood that PCA has in closed form."""
+    X = np.random.default_rng(0).normal(size=(2000, 2)) @ [[2, 0.5, 1, 0], [0, 1, 1, 1]]
+    X = X + 0.3 * np.random.default_rng(1).normal(size=X.shape)
+    X = (X - X.mean(0)) / X.std(0)
+    linear = VAEEmbedding(
+        1, n_components=2, hidden_layer_sizes=(), likelihood="gaussian", max_epochs=150,
+        learning_rate=0.02, random_state=0, init="mixture",
+    ).fit(X)  # fmt: skip
+    # PCA has one noise variance, the VAE one per feature: it may do a little better.
+    pca = PCA(2).fit(X).score(X)
+    assert pca - 0.05 < linear.score_samples(X, n_importance_samples=200).mean() < pca + 0.3
+
+
+def test_loss_is_the_negative_elbo_written_out(vae):
+    x = torch.rand(500, 6)
+    mean, std = vae.posterior(x)
+    kl = kl_divergence(
+        Independent(Normal(mean, std), 1),
+        Independent(Normal(torch.zeros(2), torch.ones(2)), 1),
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        terms = vae.loss(x)
+        torch.manual_seed(3)
+        z = mean + std * torch.randn(500, 2)
+    torch.testing.assert_close(terms["kl"], kl.mean())
+    expected = -likelihood.bernoulli(x, vae.decoder(z)).mean()
+    torch.testing.assert_close(terms["reconstruction"], expected)
+    # On average over z the loss is the bound that score_samples reports.
+    assert sum(terms.values()).item() == pytest.approx(
+        -vae.elbo(x, normal_points(512, 2)).mean().item(), rel=0.01
+    )
+
+
+def test_every_parameter_gets_a_gradient(vae):
+    sum(vae.loss(torch.rand(9, 6)).values()).backward()
+    assert all(p.grad.abs().sum() > 0 for p in vae.parameters())
+
+
+def test_the_bound_is_one_elbo_sample_at_one_and_grows(vae):
+    x = torch.rand(50, 6)
+    with torch.no_grad():
+        one = normal_points(1, 2)
+        mean, std = vae.posterior(x)
+        z = mean + std * one.float()
+        standard = Normal(0.0, 1.0)
+        expected = (
+            likelihood.bernoulli(x, vae.decoder(z))
+            + standard.log_prob(z).sum(1)
+            - Normal(mean, std).log_prob(z).sum(1)
+        )
+        torch.testing.assert_close(vae.importance_bound(x, one).float(), expected)
+        vae.encoder.network[-1].bias[2:] += 4  # codes as wide as the prior: weights behave
+        bounds = [vae.importance_bound(x, normal_points(n, 2)).mean() for n in (64, 1024)]
+        assert vae.elbo(x, normal_points(64, 2)).mean() < bounds[0] <= bounds[1] + 1e-3
+
+
+def test_density_integrates_to_one():
+    """With one feature the importance-weighted evidence is a density over the line."""
+    X = np.random.default_rng(0).normal(3, 2, (300, 1))
+    fitted = VAEEmbedding(1, **SMALL | {"n_components": 1}, likelihood="gaussian").fit(X)
+    grid = np.linspace(-20, 26, 500)[:, None]
+    density = np.exp(fitted.score_samples(grid, n_importance_samples=2000))
+    assert np.trapezoid(density, grid[:, 0]) == pytest.approx(1, abs=0.05)
+
+
+def test_score_is_in_the_users_units():
+    X = load_iris().data
+    a, b = (VAEEmbedding(2, **SMALL).fit(X * scale) for scale in (1.0, 1000.0))
+    assert b.score(X * 1000.0) == pytest.approx(a.score(X) - 4 * np.log(1000), abs=0.05)
+    np.testing.assert_allclose(
+        b.inverse_transform(b.transform(X * 1000)) / 1000,
+        a.inverse_transform(a.transform(X)),
+        atol=0.05,
+    )
+
+
+def test_training_rebuilds_better_than_the_mean(digits):
+    fitted = VAEEmbedding(10, n_components=8, hidden_layer_sizes=(128,), random_state=0)
+    fitted.fit(digits)
+    error = np.square(digits - fitted.inverse_transform(fitted.transform(digits))).mean()
+    assert error < 0.5 * digits.var(0).mean()
+    losses = [record["train_loss"] for record in fitted.history_]
+    assert losses[-1] < losses[0]
+
+
+def test_likelihood_follows_the_range_of_the_data(digits):
+    auto = VAEEmbedding(3, **SMALL, max_epochs=1)
+    assert isinstance(clone(auto).fit(digits).model_.likelihood, Bernoulli)
+    assert isinstance(clone(auto).fit(digits * 16).model_.likelihood, Gaussian)
+    forced = clone(auto).set_params(likelihood="gaussian").fit(digits)
+    assert isinstance(forced.model_.likelihood, Gaussian)
+
+
+@pytest.mark.parametrize(
+    ("changes", "scale", "message"),
+    [
+        ({"likelihood": "bernoulli"}, 16, r"X runs from 0 to 16.*MinMaxScaler"),
+        ({"binarize": True}, 16, "the likelihood is Gaussian"),
+        ({"hidden_layer_sizes": (0,)}, 1, "must be positive"),
+        ({"hidden_layer_sizes": ("wide",)}, 1, "must be positive whole numbers"),
+        ({"device": "gpu"}, 1, "not a device of torch"),
+        ({"max_epochs": 0}, 1, "max_epochs"),
+        ({"encoder": lambda n_in, n_out: nn.Linear(n_in, 3)}, 1, "encoder.*4.*3"),
+        ({"decoder": lambda n_in, n_out: nn.Linear(n_in, 3)}, 1, "decoder.*64.*3"),
+    ],
+)
+def test_mistakes_are_explained(changes, scale, message, digits):
+    with pytest.raises(ValueError, match=message):
+        VAEEmbedding(3, **(SMALL | changes)).fit(digits * scale)
+
+
+def test_codes_of_the_wrong_kind_are_explained(digits):
+    fitted = VAEEmbedding(3, **SMALL, max_epochs=1).fit(digits)
+    with pytest.raises(ValueError, match=r"\(n_samples, 2\), got \(5, 3\)"):
+        fitted.inverse_transform(np.zeros((5, 3)))
+    with pytest.raises(ValueError, match="NaN"):
+        fitted.inverse_transform([[np.nan, 0.0]])
+    with pytest.raises(ValueError, match="n_samples == 0"):
+        fitted.sample(0)
+    with pytest.raises(ValueError, match="n_importance_samples"):
+        fitted.score_samples(digits, n_importance_samples=0)
+
+
+def test_samples_look_like_the_data(digits):
+    fitted = VAEEmbedding(3, n_components=4, hidden_layer_sizes=(64,), random_state=0).fit(digits)
+    drawn = fitted.sample(400)
+    assert drawn.shape == (400, 64)
+    assert 0 <= drawn.min() <= drawn.max() <= 1
+    assert np.corrcoef(drawn.mean(0), digits.mean(0))[0, 1] > 0.95
+
+
+def test_binarize_draws_binary_rows(digits):
+    seen = []
+
+    class Watch(Bernoulli):
+        def log_prob(self, x, decoded):
+            seen.append(x)
+            return super().log_prob(x, decoded)
+
+    model = VAE(GaussianEncoder(mlp(64, 4, ())), mlp(2, 64, ()), Watch(), binarize=True)
+    for _ in range(2):
+        model.loss(torch.tensor(digits))
+    assert set(seen[0].unique().tolist()) == {0.0, 1.0}
+    assert (seen[0] != seen[1]).any()
+    torch.testing.assert_close(
+        torch.stack([torch.bernoulli(torch.tensor(digits)) for _ in range(200)]).mean(0),
+        torch.tensor(digits), atol=0.2, rtol=0,
+    )  # fmt: skip
+
+
+def test_convolutional_networks_by_the_callables(digits):
+    shape = {"image_shape": (1, 8, 8), "channels": (8,), "n_hidden": 32}
+    fitted = VAEEmbedding(
+        3,
+        n_components=4,
+        encoder=partial(conv_encoder, **shape),
+        decoder=partial(conv_decoder, **shape),
+        random_state=0,
+    ).fit(digits)
+    assert any(isinstance(m, nn.Conv2d) for m in fitted.model_.modules())
+    error = np.square(digits - fitted.inverse_transform(fitted.transform(digits))).mean()
+    assert error < 0.6 * digits.var(0).mean()
+
+
+def test_n_init_keeps_the_best_by_score(digits):
+    several = VAEEmbedding(3, **SMALL, max_epochs=3, n_init=3).fit(digits)
+    one = VAEEmbedding(3, **SMALL, max_epochs=3).fit(digits)
+    assert several.score(digits) >= one.score(digits)
+
+
+def test_warm_start_goes_on(digits):
+    first = VAEEmbedding(3, **SMALL, max_epochs=2, warm_start=True).fit(digits)
+    before = first.score(digits)
+    first.fit(digits)
+    assert [record["epoch"] for record in first.history_] == [1, 2, 3, 4]
+    assert first.n_iter_ == 4
+    assert first.score(digits) > before
+    with pytest.raises(ValueError, match="warm_start=True goes on with the fitted model"):
+        first.set_params(n_components=3).fit(digits)
+    with pytest.raises(ValueError, match="32 features"):
+        first.set_params(n_components=2).fit(digits[:, :32])
+
+
+def test_interruption_leaves_a_fitted_estimator(digits):
+    class Stop(Callback):
+        def on_batch_end(self, net, **_):
+            if len(net.history) == 3:
+                raise KeyboardInterrupt
+
+    vae = VAEEmbedding(3, **SMALL, max_epochs=50, callbacks=[Stop()])
+    with pytest.warns(ConvergenceWarning, match="interrupted after 2 epochs"):
+        vae.fit(digits)
+    assert vae.n_iter_ == 2
+    np.testing.assert_array_equal(vae.predict(digits), vae.labels_)
+
+
+def test_early_stopping_ends_training_quietly(digits):
+    stop = EarlyStopping(monitor="vae_reconstruction", patience=3, threshold=1e6)
+    vae = VAEEmbedding(3, **SMALL, max_epochs=50, callbacks=[stop]).fit(digits)
+    assert vae.n_iter_ == 4
+
+
+def test_divergence_raises_and_leaves_nothing_fitted(digits):
+    vae = VAEEmbedding(3, **SMALL, learning_rate=1e30)
+    with pytest.raises(FloatingPointError, match="learning_rate"):
+        vae.fit(digits)
+    assert not hasattr(vae, "model_")
+
+
+def test_bfloat16_trains_and_answers_in_float32(digits):
+    exact = VAEEmbedding(3, **SMALL, max_epochs=20).fit(digits)
+    rough = clone(exact).set_params(precision="bfloat16").fit(digits)
+    assert rough.transform(digits).dtype == np.float32
+    assert rough.score(digits) == pytest.approx(exact.score(digits), rel=0.05)
+    assert rough.score(digits) != exact.score(digits)
+
+
+def test_the_kl_term_warms_up(digits):
+    vae = VAEEmbedding(3, **SMALL, max_epochs=20, kl_warm_up=0.5, learning_rate=1e-30).fit(digits)
+    kl = np.array([record["vae_kl"] for record in vae.history_])
+    np.testing.assert_allclose(kl[10:], kl[-1], rtol=0.05)
+    np.testing.assert_allclose(kl[:9] / kl[-1], (np.arange(9) + 0.75) / 10, rtol=0.1)
+    cold = clone(vae).set_params(kl_warm_up=0.0).fit(digits)
+    assert cold.history_[0]["vae_kl"] == pytest.approx(kl[-1], rel=0.05)
+    vae.set_params(warm_start=True, max_epochs=1).fit(digits)
+    assert vae.history_[-1]["vae_kl"] == pytest.approx(kl[-1], rel=0.05)
+
+
+def test_auto_epochs_make_twenty_root_n_steps():
+    vae = VAEEmbedding(batch_size=256)
+    for n, steps_per_epoch in ((50, 1), (1797, 8), (70_000, 274)):
+        n_steps = vae._n_epochs(n) * steps_per_epoch
+        assert 0 <= n_steps - 20 * np.sqrt(n) <= steps_per_epoch
+    assert VAEEmbedding(max_epochs=7)._n_epochs(50) == 7
+
+
+def test_the_autoencoder_learns_to_fill_in_what_is_masked(digits):
+    x = torch.tensor(digits)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Autoencoder(GaussianEncoder(mlp(64, 16, (64,))), mlp(8, 64, (64,)), Bernoulli())
+        clean = Autoencoder(model.encoder, model.decoder, model.likelihood, masking=0.0)
+        torch.testing.assert_close(
+            clean.loss(x)["reconstruction"],
+            -likelihood.bernoulli(x, model.decoder(model.encode(x))).mean(),
+        )
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+        start = model.loss(x)["reconstruction"].item()
+        for _ in range(60):
+            optimizer.zero_grad()
+            model.loss(x)["reconstruction"].backward()
+            optimizer.step()
+    assert model.loss(x)["reconstruction"].item() < start - 15
