@@ -1,8 +1,9 @@
 """Deep clustering as scikit-learn estimators."""
 
 from .gaussian_mixture import GaussianMixtureEM
+from .model_selection import select_n_clusters
 from .vae import VAEEmbedding
 
 __version__ = "0.1.0"
 
-__all__ = ["GaussianMixtureEM", "VAEEmbedding"]
+__all__ = ["GaussianMixtureEM", "VAEEmbedding", "select_n_clusters"]

@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from sklearn.utils import check_array, check_scalar
 from threadpoolctl import threadpool_limits
@@ -26,6 +27,8 @@ CLIP = 4.0
 PASSES, LINKS = 5, 2
 #: Draws per row that are made at once from its links, and how often each is used.
 DRAWS, USES = 64, 4
+#: Up to this many rows the eigenvectors are found without iteration.
+DENSE_ROWS = 500
 #: Rows that move together; fixed, so that threads change no digit.
 BLOCK = 8192
 
@@ -104,19 +107,22 @@ def _spectral_start(graph, n_components, random):
     wanted = min(n_components, n_rows - 1)
     # BLAS splits long sums by its number of threads; one thread rounds the same everywhere.
     with threadpool_limits(1, "blas"):
-        if n_rows <= max(100, 4 * n_components):
+        if n_rows <= max(DENSE_ROWS, 4 * n_components):
             dense = similarity.toarray() - 2 * np.outer(trivial, trivial)
             values, vectors = np.linalg.eigh(dense)
         else:
             operator = LinearOperator((n_rows, n_rows), deflated, dtype=np.float64)
             first = random.standard_normal(n_rows)
             try:
-                values, vectors = eigsh(operator, wanted, which="LA", v0=first, tol=1e-3)
+                values, vectors = eigsh(operator, wanted, which="LA", v0=first, tol=1e-5)
             except ArpackNoConvergence as error:
                 values, vectors = error.eigenvalues, error.eigenvectors
     vectors = vectors[:, np.argsort(-values)[:wanted]] / np.sqrt(degree)[:, None]
     start[:, : vectors.shape[1]] = vectors - vectors.mean(0)
     start *= 10 / max(np.abs(start).max(), 1e-12)
+    n_parts, part = connected_components(graph, directed=False)
+    if n_parts > 1:  # Iteration may miss some of their equal eigenvalues.
+        start += 10 * random.standard_normal((n_parts, n_components))[part]
     # Rows in the same place have no direction to part in.
     return (start + 1e-4 * random.standard_normal(start.shape)).astype(np.float32)
 

@@ -240,7 +240,7 @@ class FittedMixture(ClusterMixin, DensityMixin, BaseEstimator):
         )
 
     def _labels(self, rows):
-        return self._answers(lambda joint: joint.argmax(1), rows)
+        return self._answers(lambda joint: joint.max(1).indices, rows)
 
     def _mean(self, function, rows):
         """Return the weighted mean of a function of the log-joint."""

@@ -4,7 +4,7 @@ Maximised is the mean log-likelihood, mean_n log sum_k pi_k N(x_n | mu_k, Sigma_
 
 ==========  =====================================================  ================================
 E-step      r_nk = pi_k N(x_n | mu_k, Sigma_k) / sum over k        ``engine.em.e_step``
-M-step      moments under r -> pi, mu, Sigma                       ``functional.gaussian.maximise``
+M-step      moments under r -> pi, mu, Sigma                       ``functional.moments.maximise``
 ==========  =====================================================  ================================
 """
 

@@ -1,9 +1,8 @@
 r"""The label-free start: neighbour graph -> layout of few dimensions -> best of many mixtures.
 
 A mixture fitted to raw codes has many near-equal optima. In a layout of the neighbour graph,
-groups are dense islands and the right partition is found far more often. Of many mixtures that
-one is kept whose labels agree most along the edges of the graph: the mutual information of the
-labels at the two ends of an edge, not the likelihood.
+groups are dense islands and the right partition is found far more often. Of many mixtures not
+the likeliest is kept, but the one whose labels tell most about the labels of neighbours.
 
 N rows, D features, L layout dimensions, K clusters, k neighbours.
 
@@ -12,6 +11,8 @@ Projection", 2018 (the weights of the graph).
 """
 
 import warnings
+from functools import partial
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ from sklearn.utils import check_array, check_scalar
 
 from ._layout import neighbor_layout
 from .engine.randomness import draw_seed, random_stream
-from .functional.information import kl_divergence
+from .functional.information import entropy, kl_divergence
 from .gaussian_mixture import GaussianMixtureEM
 
 #: Up to this many dense features a tree finds neighbours faster than comparing all pairs.
@@ -52,8 +53,9 @@ class NeighborStart(NamedTuple):
         The neighbour graph of the sampled rows.
     sample_indices : ndarray of shape (M,)
         The rows of X in the graph, ascending; all of them unless N > max_samples.
-    information : float
-        The criterion: I(label; label of a neighbour), in nats, at most log K.
+    criterion : float
+        I(c; c') - boundary_weight * H(c' | c) of the labels at the ends of an edge, in nats; at
+        most log K. Comparable between starts on the same rows.
     """
 
     responsibilities: np.ndarray
@@ -61,7 +63,7 @@ class NeighborStart(NamedTuple):
     layout: np.ndarray
     graph: sparse.csr_matrix
     sample_indices: np.ndarray
-    information: float
+    criterion: float
 
 
 def neighbor_graph(X, n_neighbors=15, *, metric="euclidean", n_jobs=None):
@@ -131,7 +133,7 @@ def _smooth_weights(distances):
     beyond = np.maximum(distances - np.where(np.isinf(positive), 0, positive), 0)
     target = np.log2(distances.shape[1] + 1)
     # A floor keeps sigma positive where most neighbours are equally near.
-    floor = np.maximum(1e-3 * distances.mean(1, keepdims=True), np.finfo(float).tiny)
+    floor = np.maximum(1e-3 * distances.mean(1, keepdims=True), 1e-100)
     low, high = floor, np.maximum(1e3 * distances.max(1, keepdims=True), floor)
     for _ in range(40):
         sigma = np.sqrt(low * high)
@@ -147,6 +149,7 @@ def neighbor_start(
     n_neighbors=15,
     n_components=5,
     n_init=50,
+    boundary_weight=2.0,
     max_samples=70_000,
     random_state=None,
     n_jobs=None,
@@ -154,8 +157,8 @@ def neighbor_start(
     r"""Find a first partition of X without labels.
 
     The graph of nearest neighbours is laid out in few dimensions, ``n_init`` full-covariance
-    mixtures are fitted there, and that one is kept whose labels c, c' at the two ends of an edge
-    (drawn in proportion to its weight) share the most information, I(c; c').
+    mixtures are fitted there, and one is kept by the labels c, c' at the two ends of an edge
+    (drawn in proportion to its weight): that of the greatest I(c; c') - w H(c' | c).
 
     Parameters
     ----------
@@ -169,6 +172,9 @@ def neighbor_start(
         Dimensions of the layout, L.
     n_init : int, default=50
         Mixtures tried.
+    boundary_weight : float, default=2.0
+        w, at least 0. 0 suits clusters of similar size; larger values rather leave a large
+        cluster whole and pay with the merging of small ones that touch.
     max_samples : int, default=70_000
         Of more rows, a random draw of this many makes the graph; the others take the mean
         responsibilities of their nearest rows in it.
@@ -180,12 +186,13 @@ def neighbor_start(
     Returns
     -------
     NeighborStart
-        Responsibilities, labels, layout, graph, sample_indices, information.
+        Responsibilities, labels, layout, graph, sample_indices, criterion.
 
     Notes
     -----
-    The criterion favours clusters of similar size where boundaries are equally clear, but prefers
-    a clear boundary to an unclear one, which the likelihood does not.
+    I(c; c') = H(c) - H(c' | c) rewards many clusters of similar size and few edges between them.
+    It compares any partitions of the same graph; likelihoods only compare mixtures of one layout,
+    and there prefer clusters that look Gaussian to clusters that lie apart.
 
     Examples
     --------
@@ -199,6 +206,7 @@ def neighbor_start(
     check_scalar(n_clusters, "n_clusters", (int, np.integer), min_val=1)
     check_scalar(n_init, "n_init", (int, np.integer), min_val=1)
     check_scalar(max_samples, "max_samples", (int, np.integer), min_val=1)
+    check_scalar(boundary_weight, "boundary_weight", Real, min_val=0)
     X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
     n_rows = X.shape[0]
     if min(n_rows, max_samples) < n_clusters:
@@ -212,14 +220,18 @@ def neighbor_start(
         chosen = np.sort(stream.permutation(n_rows)[:max_samples])
     graph = neighbor_graph(X[chosen], n_neighbors, n_jobs=n_jobs)
     layout = neighbor_layout(graph, n_components, random_state=stream, n_jobs=n_jobs)
-    resp, information = _best_mixture(layout, graph, n_clusters, n_init, stream)
+    score = partial(_neighbor_information, graph, boundary_weight=boundary_weight)
+    resp = _best_mixture(layout, score, n_clusters, n_init, stream)
+    criterion = score(resp)
     if n_rows > max_samples:
         resp, layout = _spread(X, chosen, (resp, layout), n_neighbors, n_jobs)
-    return NeighborStart(resp, resp.argmax(1), layout, graph, chosen, information)
+    return NeighborStart(resp, resp.argmax(1), layout, graph, chosen, criterion)
 
 
-def _best_mixture(layout, graph, n_clusters, n_init, stream):
-    """Responsibilities (N, K) of the mixture of greatest information along edges, and that."""
+def _best_mixture(layout, score, n_clusters, n_init, stream):
+    """Responsibilities (N, K) of that one among many mixtures which scores highest."""
+    if n_clusters == 1:
+        return np.ones((len(layout), 1))
     unit = layout - layout.mean(0, dtype=np.float64)
     unit /= max(unit.std(), 1e-12)
     rows = unit[stream.permutation(len(unit))[:MIXTURE_ROWS]]
@@ -229,13 +241,13 @@ def _best_mixture(layout, graph, n_clusters, n_init, stream):
         warnings.simplefilter("ignore", ConvergenceWarning)
         for _ in range(n_init):
             mixture = _mixture(rows, _kmeans(rows, n_clusters, stream))
-            information = _edge_information(graph, mixture.predict_proba(unit))
-            if information > most:
-                best, most = mixture, information
+            criterion = score(mixture.predict_proba(unit))
+            if criterion > most:
+                best, most = mixture, criterion
         resp = _mixture(unit, best.predict_proba(unit)).predict_proba(unit)
         if len(np.unique(resp.argmax(1))) < n_clusters:
             resp = _kmeans(unit, n_clusters, stream)
-    return resp, _edge_information(graph, resp)
+    return resp
 
 
 def _kmeans(rows, n_clusters, stream):
@@ -251,15 +263,17 @@ def _mixture(rows, resp):
     ).fit(rows)
 
 
-def _edge_information(graph, resp):
-    """I(c; c') = KL(p(c, c') || p(c) p(c')) of the labels at both ends of an edge, in nats."""
-    ones = np.eye(resp.shape[1])[resp.argmax(1)]
-    joint = torch.as_tensor(ones.T @ (graph @ ones))
+def _neighbor_information(graph, resp, boundary_weight):
+    """I(c; c') - w H(c' | c) of the labels at both ends of an edge, in nats; 0 without edges."""
+    labels = np.eye(resp.shape[1])[resp.argmax(1)]
+    joint = torch.as_tensor(labels.T @ (graph @ labels))
     if joint.sum() == 0:
         return 0.0
     log_joint = (joint / joint.sum()).log()
     log_end = log_joint.logsumexp(1)
-    return kl_divergence(log_joint.flatten(), (log_end[:, None] + log_end).flatten()).item()
+    information = kl_divergence(log_joint.flatten(), (log_end[:, None] + log_end).flatten())
+    boundary = entropy(log_end) - information
+    return (information - boundary_weight * boundary).item()
 
 
 def _spread(X, chosen, columns, n_neighbors, n_jobs):

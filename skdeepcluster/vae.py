@@ -35,7 +35,7 @@ from .functional.gaussian import standard_kl
 from .modules.autoencoder import GaussianEncoder
 from .modules.game import Game, Player
 from .modules.likelihood import Bernoulli
-from .modules.prior import FittedMixture
+from .modules.prior import CodeMixture
 
 #: Decoder calls of an importance-weighted bound are made for this many samples at a time.
 SAMPLES_AT_ONCE = 16
@@ -157,11 +157,11 @@ class VAEEmbedding(AssignMixin, EmbedMixin, DeepEstimator):
         Starts of the mixture; the best by likelihood is kept.
     max_epochs : int or "auto", default="auto"
         Passes over the data. "auto" makes about ``20 * sqrt(n_samples)`` steps.
-    batch_size : int, default=256
+    batch_size : int, default=128
         Rows in a step, at most ``n_samples``.
     learning_rate : float, default=2e-3
         Peak of the one-cycle schedule of AdamW.
-    kl_warm_up : float, default=0.1
+    kl_warm_up : float, default=0.5
         Share of training during which the weight of the KL term rises from 0 to 1, so that the
         code is used before it costs anything; 0 is the published objective from the first step.
     n_init : int, default=1
@@ -270,9 +270,9 @@ class VAEEmbedding(AssignMixin, EmbedMixin, DeepEstimator):
         covariance_type="full",
         mixture_n_init=10,
         max_epochs="auto",
-        batch_size=256,
+        batch_size=128,
         learning_rate=2e-3,
-        kl_warm_up=0.1,
+        kl_warm_up=0.5,
         n_init=1,
         encoder=None,
         decoder=None,
@@ -334,7 +334,7 @@ class VAEEmbedding(AssignMixin, EmbedMixin, DeepEstimator):
             n_init=self.mixture_n_init,
             random_state=random_state,
         )
-        model.mixture = FittedMixture(mixture).to(next(model.parameters()).device)
+        model.mixture = CodeMixture(mixture).to(next(model.parameters()).device)
 
     def _keep(self, run, X):
         super()._keep(run, X)

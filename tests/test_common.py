@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from estimators import DEEP, ESTIMATORS, ONE_OF_EACH, name
+from estimators import DEEP, ESTIMATORS, ONE_OF_EACH
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.cluster import KMeans

@@ -5,11 +5,11 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback, EarlyStopping
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
+from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
@@ -61,7 +61,7 @@ class Call(nn.Module):
 
 
 def probabilistic_pca(n_components=2):
-    """Data, scikit-learn's PCA of it, and the VAE that is the same model."""
+    """Return data, scikit-learn's PCA of it, and the VAE that is the same model."""
     X = load_iris().data
     pca = PCA(n_components).fit(X)
     stretch = np.sqrt(np.maximum(pca.explained_variance_ - pca.noise_variance_, 0))
@@ -80,9 +80,7 @@ def test_elbo_and_bound_reach_the_exact_likelihood_of_probabilistic_pca():
     exact = torch.tensor(pca.score_samples(X))
     with torch.no_grad():
         torch.testing.assert_close(model.importance_bound(x, noise), exact, rtol=0, atol=1e-3)
-        torch.testing.assert_close(
-            model.elbo(x, normal_points(4096, 2)), exact, rtol=0, atol=2e-2
-        )
+        torch.testing.assert_close(model.elbo(x, normal_points(4096, 2)), exact, rtol=0, atol=2e-2)
 
 
 def test_a_trained_linear_vae_reaches_probabilistic_pca():

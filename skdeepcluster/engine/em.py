@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..functional import gaussian
-from ..functional.gaussian import Mixture, Moments
-from .batches import batches, to_tensor
+from ..functional import gaussian, moments
+from ..functional.gaussian import Mixture
+from ..functional.moments import Moments
+from .batches import to_tensor
 
 #: (where a batch stands, its rows) -> responsibilities (N, K).
 Responsibilities = Callable[[slice, Tensor], Tensor]
@@ -68,19 +69,27 @@ class WeightedRows:
         self.total = float(weight.sum())
 
     def __iter__(self) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """Yield where a batch stands, its rows and their weights."""
-        for i, x in enumerate(batches(self.X, self.batch_size, torch.float64)):
-            where = slice(i * self.batch_size, i * self.batch_size + len(x))
-            yield where, x.to(self.device), torch.tensor(self.weight[where], device=self.device)
+        """Yield where a batch stands, its rows and their weights; to be read, not written."""
+        for i, start in enumerate(range(0, self.X.shape[0], self.batch_size)):
+            where = slice(start, start + self.batch_size)
+            x, weight = self._tensor(self.X[where]), self._tensor(self.weight[where])
+            yield where, x.to(self.device), weight.to(self.device)
             if i % BATCHES_TO_RELEASE == BATCHES_TO_RELEASE - 1:
                 release(self.X)
         release(self.X)
 
+    def _tensor(self, rows: Any) -> Tensor:
+        """Rows as a tensor, without a copy where they are in double precision already."""
+        if isinstance(rows, np.ndarray) and rows.dtype == np.float64 and rows.flags.writeable:
+            return torch.from_numpy(rows)
+        return to_tensor(rows, torch.float64)
+
     def take(self, index: np.ndarray) -> Tensor:
         """Return chosen rows."""
         parts = []
-        for i in range(0, len(index), 512):
-            parts.append(to_tensor(self.X[index[i : i + 512]], torch.float64))
+        # A few at a time: reading one row of a memory map may bring in two megabytes around it.
+        for i in range(0, len(index), 64):
+            parts.append(to_tensor(self.X[index[i : i + 64]], torch.float64))
             release(self.X)
         return torch.cat(parts).to(self.device)
 
@@ -93,7 +102,7 @@ class MStep(NamedTuple):
 
     def __call__(self, stats: Moments, about: Tensor) -> Mixture:
         """Return the maximiser of the moments about a shift."""
-        return gaussian.maximise(stats, about, self.covariance_type, self.reg_covar)
+        return moments.maximise(stats, about, self.covariance_type, self.reg_covar)
 
 
 def weighted_sums(
@@ -101,7 +110,7 @@ def weighted_sums(
 ) -> Moments:
     """Return the moments of all rows under given responsibilities."""
     parts = (
-        gaussian.moments(x, resp(where, x) * w.unsqueeze(1), about, covariance_type)
+        moments.moments(x, resp(where, x) * w.unsqueeze(1), about, covariance_type)
         for where, x, w in rows
     )
     return functools.reduce(Moments.plus, parts)
@@ -111,7 +120,7 @@ def e_step(
     rows: WeightedRows, mixture: Mixture, about: Tensor, covariance_type: str
 ) -> tuple[Moments, float]:
     """Return the moments of all rows about a shift, and their mean log-likelihood."""
-    expect = gaussian.expectation(mixture, about, covariance_type)
+    expect = moments.expectation(mixture, about, covariance_type)
     evidence = torch.zeros((), dtype=torch.float64, device=rows.device)
 
     def part(x: Tensor, weight: Tensor) -> Moments:
@@ -133,7 +142,7 @@ def step(
     about = mixture.centre()
     stats, bound = e_step(rows, mixture, about, m_step.covariance_type)
     if learning_rate < 1:
-        past = gaussian.implied_moments(mixture, about, *m_step)
+        past = moments.implied_moments(mixture, about, *m_step)
         stats = stats.times(learning_rate / rows.total).plus(past.times(1 - learning_rate))
     return m_step(stats, about), bound
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..functional import gaussian, kmeans
+from ..functional import kmeans, moments
 from ..functional.gaussian import Mixture
 from .em import MStep, Responsibilities, WeightedRows, weighted_sums
 
@@ -83,7 +83,7 @@ class Starts:
             seeds = self._any_rows()
         x = self.x[seeds]
         eye = torch.eye(self.n_clusters, dtype=x.dtype, device=x.device)
-        stats = gaussian.moments(x, eye, self.about, self.m_step.covariance_type)
+        stats = moments.moments(x, eye, self.about, self.m_step.covariance_type)
         return self.m_step(stats, self.about)
 
     def maximised(self, resp: Responsibilities) -> Mixture:
@@ -97,7 +97,7 @@ class Starts:
             self.x, self.weight, self.n_clusters, self.generator, n_restarts=n_restarts
         )
         eye = torch.eye(self.n_clusters, dtype=centres.dtype, device=centres.device)
-        return lambda _, x: eye[kmeans.squared_distances(x, centres).argmin(1)]
+        return lambda _, x: eye[kmeans.squared_distances(x, centres).min(0).indices]
 
     def _scattered(self) -> Responsibilities:
         """Numbers in [0, 1) that scatter like random ones but are a function of the row."""

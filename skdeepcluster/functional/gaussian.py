@@ -1,4 +1,4 @@
-"""Gaussian densities, mixtures and the sums of EM. Each formula has its one home here.
+"""Gaussian densities, mixtures and divergences. Each formula has its one home here.
 
 Letters: N rows, D features, K clusters. A covariance is kept as a *scale that broadcasts*:
 
@@ -12,7 +12,8 @@ spherical    (K, 1) standard deviations           s_k^2 I
 ===========  ===================================  ================================
 
 Three axes mean matrices, two mean standard deviations; nothing else need be known to use a
-mixture. All functions but :func:`maximise` are differentiable, in float32 and in float64.
+mixture. Everything is differentiable, in float32 and in float64. The sums of EM are in
+``moments.py``.
 
 Reference: C. M. Bishop, Pattern Recognition and Machine Learning, sections 2.3 and 9.2.
 """
@@ -54,26 +55,6 @@ class Mixture(NamedTuple):
         return self.log_weights.exp() @ self.means
 
 
-class Moments(NamedTuple):
-    """Weighted sums over rows, with r the responsibilities and a a fixed shift; they add.
-
-    s0 = sum_n r_nk, of shape (K,); s1 = sum_n r_nk (x_n - a), of shape (K, D); s2 the sums of
-    squares: (K, D, D) full, (1, D, D) tied (summed over k), else their diagonals (K, D).
-    """
-
-    s0: Tensor
-    s1: Tensor
-    s2: Tensor
-
-    def plus(self, other: "Moments") -> "Moments":
-        """Return the moments of both sets of rows together; the shift must be the same."""
-        return Moments(self.s0 + other.s0, self.s1 + other.s1, self.s2 + other.s2)
-
-    def times(self, factor: float | Tensor) -> "Moments":
-        """Return the moments with every row ``factor`` times as heavy."""
-        return Moments(self.s0 * factor, self.s1 * factor, self.s2 * factor)
-
-
 def scales_from_precisions(precisions: Tensor) -> Tensor:
     """Return the scales whose inverse covariances are given, both in the shapes of scales.
 
@@ -91,7 +72,7 @@ def _inverse(lower: Tensor) -> Tensor:
     return torch.linalg.solve_triangular(lower, eye.expand_as(lower), upper=False)
 
 
-def _log_constant(scales: Tensor, n_features: int) -> Tensor:
+def log_constant(scales: Tensor, n_features: int) -> Tensor:
     """Return log N at the mean: -log det S_k - D/2 log 2 pi, of shape (K,), or (1,) when tied."""
     if scales.ndim == 3:
         log_det = scales.diagonal(dim1=-2, dim2=-1).log().sum(-1)
@@ -100,10 +81,10 @@ def _log_constant(scales: Tensor, n_features: int) -> Tensor:
     return -log_det - 0.5 * n_features * math.log(2 * math.pi)
 
 
-def _log_density(means: Tensor, scales: Tensor, constant: Tensor) -> Callable[[Tensor], Tensor]:
+def log_density_of(means: Tensor, scales: Tensor, constant: Tensor) -> Callable[..., Tensor]:
     """Return x -> constant_k - |S_k^-1 (x_n - mu_k)|^2 / 2, of shape (K, N).
 
-    All that does not depend on x is done here, once.
+    All that does not depend on x is done here, once. ``out`` may be lent (full), (K D, N).
     """
     if scales.ndim == 2:
         return _vector_log_density(means, scales, constant)
@@ -111,33 +92,34 @@ def _log_density(means: Tensor, scales: Tensor, constant: Tensor) -> Callable[[T
     if len(scales) < len(means):
         whitened = means @ whiten[0].T, torch.ones_like(means[:1, :1])
         spherical = _vector_log_density(*whitened, constant)
-        return lambda x: spherical(x @ whiten[0].T)
+        return lambda x, out=None: spherical(x @ whiten[0].T)
     # One product for all components; a column of ones carries the means.
     rows = torch.cat([whiten, -whiten @ means.unsqueeze(-1)], -1).flatten(0, 1) * math.sqrt(0.5)
 
-    def log_density(x: Tensor) -> Tensor:
+    def log_density(x: Tensor, out: Tensor | None = None) -> Tensor:
         columns = torch.cat([x.T, torch.ones_like(x[:, :1].T)])
-        return constant.unsqueeze(1) - (rows @ columns).unflatten(0, means.shape).square_().sum(1)
+        roots = torch.mm(rows, columns, out=out).unflatten(0, means.shape)
+        return constant.unsqueeze(1) - roots.square_().sum(1)
 
     return log_density
 
 
-def _vector_log_density(
-    means: Tensor, stds: Tensor, constant: Tensor
-) -> Callable[[Tensor], Tensor]:
+def _vector_log_density(means: Tensor, stds: Tensor, constant: Tensor) -> Callable[..., Tensor]:
     """Do the same for standard deviations."""
     if means.dtype != torch.float64:
         # The expanded square below would lose the digits that single precision has.
         root, means, stds = math.sqrt(0.5), means.unsqueeze(1), stds.unsqueeze(1)
         return lambda x: constant.unsqueeze(1) - ((x - means) / stds * root).square().sum(-1)
+    offset, factors = expanded(means, stds, constant)
+    return lambda x: torch.addmm(offset, factors, torch.cat([x, x.square()], 1).T)
+
+
+def expanded(means: Tensor, stds: Tensor, constant: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (K, 1) and (K, 2 D) by which the log-density is affine in x and its square."""
     precisions = stds.pow(-2).expand_as(means)
     linear = precisions * means
-    offset = constant.unsqueeze(1) - 0.5 * (linear * means).sum(-1, keepdim=True)
-
-    def log_density(x: Tensor) -> Tensor:
-        return torch.addmm(offset, linear, x.T).addmm_(precisions, x.square().T, alpha=-0.5)
-
-    return log_density
+    offset = constant.unsqueeze(1) - 0.5 * (linear * means).sum(1, keepdim=True)
+    return offset, torch.cat([linear, -0.5 * precisions], 1)
 
 
 def density(mixture: Mixture) -> Callable[[Tensor], Tensor]:
@@ -145,8 +127,8 @@ def density(mixture: Mixture) -> Callable[[Tensor], Tensor]:
     _, means, scales = mixture
     # The shift changes no result but keeps the digits of data far from the origin.
     shift = means.detach().mean(0)
-    constant = _log_constant(scales, means.shape[1])
-    log_density = _log_density(means - shift, scales, constant)
+    constant = log_constant(scales, means.shape[1])
+    log_density = log_density_of(means - shift, scales, constant)
     return lambda x: log_density(x - shift).T
 
 
@@ -188,144 +170,6 @@ def log_joint(x: Tensor, mixture: Mixture) -> Tensor:
     Tensor of shape (N, K)
     """
     return log_prob(x, mixture) + mixture.log_weights
-
-
-def moments(x: Tensor, resp: Tensor, about: Tensor, covariance_type: str) -> Moments:
-    """Return the weighted sums that an M-step needs, of the rows of x about a shift.
-
-    Parameters
-    ----------
-    x : Tensor of shape (N, D)
-    resp : Tensor of shape (N, K)
-        Responsibilities, times the weights of the rows if they have any.
-    about : Tensor of shape (D,)
-        The shift; near the data, so that squares keep their digits.
-    covariance_type : {"full", "tied", "diag", "spherical"}
-
-    Returns
-    -------
-    Moments
-        Those of several batches add up to those of all rows.
-    """
-    return _centred_moments(x - about, resp.T, covariance_type)
-
-
-def _centred_moments(x: Tensor, weights: Tensor, covariance_type: str) -> Moments:
-    """Do the same for rows about their shift already and weights (K, N)."""
-    s0, s1 = weights.sum(1), weights @ x
-    if covariance_type == "full":
-        columns = x.T.contiguous()
-        s2 = (weights.unsqueeze(1) * columns).flatten(0, 1) @ x
-        return Moments(s0, s1, s2.unflatten(0, s1.shape))
-    if covariance_type == "tied":
-        return Moments(s0, s1, ((x.T * weights.sum(0)) @ x).unsqueeze(0))
-    return Moments(s0, s1, weights @ x.square())
-
-
-def expectation(
-    mixture: Mixture, about: Tensor, covariance_type: str
-) -> Callable[[Tensor, Tensor], tuple[Moments, Tensor]]:
-    """E-step: return (x, w) -> the moments of r_nk w_n about a shift, and sum_n w_n log p(x_n).
-
-    r_nk is the posterior p(k | x_n), found together with the moments and without gradients.
-    """
-    log_weights, means, scales = mixture
-    constant = _log_constant(scales, means.shape[1]) + log_weights
-    log_density = _log_density(means - about, scales, constant)
-
-    def expect(x: Tensor, weight: Tensor) -> tuple[Moments, Tensor]:
-        x = x - about
-        joint = log_density(x)
-        top = joint.amax(0)
-        resp = joint.sub_(top).exp_()
-        total = resp.sum(0)
-        stats = _centred_moments(x, resp.mul_(weight / total), covariance_type)
-        return stats, weight @ total.log_().add_(top)
-
-    return expect
-
-
-def maximise(
-    stats: Moments, about: Tensor, covariance_type: str, reg_covar: float = 0.0
-) -> Mixture:
-    """M-step: the mixture that maximises the expected log-likelihood of given moments.
-
-    n_k = s0_k, pi_k = n_k / sum n, mu_k = a + s1_k / n_k, and the covariance
-    s2_k / n_k - (mu_k - a)(mu_k - a)^T + reg_covar I, restricted to its type.
-
-    Parameters
-    ----------
-    stats : Moments
-    about : Tensor of shape (D,)
-        The shift of ``stats``.
-    covariance_type : {"full", "tied", "diag", "spherical"}
-    reg_covar : float
-        Added to every variance.
-
-    Returns
-    -------
-    Mixture
-
-    Raises
-    ------
-    ValueError
-        If a component is too thin for its covariance.
-    """
-    # An empty component keeps a positive count, so that its mean is defined (it is ``about``).
-    n = stats.s0 + 10 * torch.finfo(stats.s0.dtype).eps * stats.s0.mean()
-    shift = stats.s1 / n.unsqueeze(-1)
-    if covariance_type in MATRIX:
-        outer = shift.unsqueeze(-1) * shift.unsqueeze(-2)
-        if covariance_type == "full":
-            covariance = stats.s2 / n[:, None, None] - outer
-        else:
-            covariance = (stats.s2 - (n[:, None, None] * outer).sum(0)) / n.sum()
-        covariance.diagonal(dim1=-2, dim2=-1).add_(reg_covar)
-        scales, failed = torch.linalg.cholesky_ex(covariance)
-        thin = failed != 0
-    else:
-        variance = (stats.s2 / n.unsqueeze(-1) - shift.square()).clamp_min(0)
-        if covariance_type == "spherical":
-            variance = variance.mean(-1, keepdim=True)
-        scales = (variance + reg_covar).sqrt()
-        thin = ~(scales > 0).all(-1)
-    if bool(thin.any()):
-        raise ValueError(_too_thin(stats, covariance_type, int(thin.nonzero()[0, 0])))
-    return Mixture((n / n.sum()).log(), about + shift, scales)
-
-
-def _too_thin(stats: Moments, covariance_type: str, k: int) -> str:
-    """Say which component has no covariance, and what to do."""
-    n_features = stats.s1.shape[1]
-    if covariance_type == "tied":
-        found = f"The components together cover rows of weight {float(stats.s0.sum()):.4g}"
-    else:
-        found = f"Component {k} covers rows of weight {float(stats.s0[k]):.4g}"
-    simpler = "use covariance_type='diag', " if covariance_type in MATRIX else ""
-    return (
-        f"{found}, too few or too much alike for a positive definite {covariance_type!r} "
-        f"covariance of {n_features} features (for instance singleton, repeated or constant "
-        f"rows). Try to {simpler}increase reg_covar, decrease the number of clusters, or scale "
-        "the input data."
-    )
-
-
-def implied_moments(
-    mixture: Mixture, about: Tensor, covariance_type: str, reg_covar: float = 0.0
-) -> Moments:
-    """Return the moments, per row, from which :func:`maximise` would make this mixture.
-
-    They are about the shift, s0 sums to one, and ``reg_covar`` is what ``maximise`` will add.
-    """
-    n, shift, covariance = mixture.log_weights.exp(), mixture.means - about, mixture.covariances()
-    if covariance_type in MATRIX:
-        eye = torch.eye(shift.shape[1], dtype=shift.dtype, device=shift.device)
-        outer = shift.unsqueeze(-1) * shift.unsqueeze(-2)
-        s2 = n[:, None, None] * (covariance - reg_covar * eye + outer)
-        s2 = s2.sum(0, keepdim=True) if covariance_type == "tied" else s2
-    else:
-        s2 = n.unsqueeze(-1) * (covariance - reg_covar + shift.square())
-    return Moments(n, n.unsqueeze(-1) * shift, s2)
 
 
 def sample(mixture: Mixture, counts: Tensor, generator: torch.Generator | None = None) -> Tensor:

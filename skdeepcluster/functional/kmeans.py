@@ -21,11 +21,15 @@ def draw(weight: Tensor, n: int, generator: torch.Generator) -> Tensor:
 
 
 def squared_distances(x: Tensor, centres: Tensor) -> Tensor:
-    """|x_n - c_k|^2, of shape (N, K)."""
+    """|x_n - c_k|^2, of shape (K, N)."""
     shift = centres.mean(0)
-    x, centres = x - shift, centres - shift
-    inner = torch.addmm(centres.square().sum(1), x, centres.T, alpha=-2)
-    return (inner + x.square().sum(1, keepdim=True)).clamp_min(0)
+    return _squared_distances(x - shift, (x - shift).square().sum(1), centres - shift)
+
+
+def _squared_distances(x: Tensor, norms: Tensor, centres: Tensor) -> Tensor:
+    """Do the same for rows near the origin, |x_n|^2 known."""
+    inner = torch.addmm(centres.square().sum(1, keepdim=True), centres, x.T, alpha=-2)
+    return inner.add_(norms).clamp_min_(0)
 
 
 def plusplus(x: Tensor, weight: Tensor, n_clusters: int, generator: torch.Generator) -> Tensor:
@@ -45,13 +49,15 @@ def plusplus(x: Tensor, weight: Tensor, n_clusters: int, generator: torch.Genera
     -------
     Tensor of shape (K,), integers
     """
+    x = x - x.mean(0)
+    norms = x.square().sum(1)
     chosen = draw(weight, 1, generator)
-    nearest = squared_distances(x, x[chosen]).squeeze(1)
+    nearest = _squared_distances(x, norms, x[chosen]).squeeze(0)
     for _ in range(1, n_clusters):
         candidates = draw(weight * nearest, 2 + int(math.log(n_clusters)), generator)
-        distances = squared_distances(x, x[candidates]).minimum(nearest.unsqueeze(1))
-        best = (weight @ distances).argmin()
-        nearest = distances[:, best]
+        distances = _squared_distances(x, norms, x[candidates]).minimum(nearest)
+        best = (distances @ weight).argmin()
+        nearest = distances[best]
         chosen = torch.cat([chosen, candidates[best : best + 1]])
     return chosen
 
@@ -77,13 +83,19 @@ def lloyd(
     inertia : float
         sum_n w_n min_k |x_n - c_k|^2, at the last assignment.
     """
-    tol = tol * float(x.var(0, correction=0).mean())
-    inertia = math.inf
+    shift = x.mean(0)
+    x, centres = x - shift, centres - shift
+    norms = x.square().sum(1)
+    tol = tol * float(norms.mean()) / x.shape[1]
+    inertia, total = math.inf, float(weight.sum()) * (1 + 1e-9)
     for _ in range(max_iter):
-        nearest, labels = squared_distances(x, centres).min(1)
+        distances = _squared_distances(x, norms, centres)
+        nearest = distances.amin(0)
         inertia = float(weight @ nearest)
-        members = torch.zeros(len(centres), len(x), dtype=x.dtype, device=x.device)
-        members.scatter_(0, labels.unsqueeze(0), weight.unsqueeze(0))
+        members = torch.where(distances == nearest, weight, 0.0)
+        if float(members.sum()) > total:
+            # A row as near to several centres is shared among them.
+            members *= weight / members.sum(0)
         size = members.sum(1)
         moved = (members @ x) / size.unsqueeze(1)
         empty = (size == 0).nonzero().squeeze(1)
@@ -91,7 +103,7 @@ def lloyd(
         change, centres = float((moved - centres).square().sum()), moved
         if change <= tol:
             break
-    return centres, inertia
+    return centres + shift, inertia
 
 
 def kmeans(

@@ -54,7 +54,8 @@ def mlp(
     layers: list[nn.Module] = []
     for width_in, width_out in zip(widths[:-1], widths[1:], strict=True):
         layers += [nn.Linear(width_in, width_out), ACTIVATIONS[activation]()]
-    return nn.Sequential(*layers, nn.Linear(widths[-1], n_out))
+    gain = 1.0 if activation == "tanh" else 2.0
+    return _keep_signal(nn.Sequential(*layers, nn.Linear(widths[-1], n_out)), gain)
 
 
 def conv_encoder(
@@ -153,11 +154,11 @@ def conv_decoder(
     return _keep_signal(network)
 
 
-def _keep_signal(network: nn.Sequential) -> nn.Sequential:
-    """Scale weights so that rectified layers keep the variance of what goes through (He, 2015).
+def _keep_signal(network: nn.Sequential, gain: float = 2.0) -> nn.Sequential:
+    """Scale weights so that layers keep the variance of what goes through (He et al., 2015).
 
-    With torch's defaults a code shrinks so much on its way through a convolutional pair that
-    training learns to do without it.
+    ``gain`` undoes what the activation takes: 2 for rectifiers. With torch's defaults a code
+    shrinks so much on its way through deep networks that training learns to do without it.
     """
     for layer in network:
         if isinstance(layer, nn.Linear):
@@ -168,7 +169,7 @@ def _keep_signal(network: nn.Sequential) -> nn.Sequential:
             fan_in = layer.weight[:, 0].numel() / math.prod(layer.stride)
         else:
             continue
-        nn.init.normal_(layer.weight, std=math.sqrt(2 / fan_in))
+        nn.init.normal_(layer.weight, std=math.sqrt(gain / fan_in))
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
     return network

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from ..functional.gaussian import Mixture, log_joint
 
 
-class FittedMixture(nn.Module):
+class CodeMixture(nn.Module):
     """A mixture found by EM, kept beside the network whose codes it divides.
 
     Parameters

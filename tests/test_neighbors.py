@@ -1,0 +1,268 @@
+"""The neighbour graph, its layout and the start: laws first, then limits, then errors."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+from sklearn.datasets import make_blobs
+from sklearn.metrics import adjusted_rand_score, pairwise_distances
+from sklearn.neighbors import NearestNeighbors
+
+from skdeepcluster.neighbors import (
+    _neighbor_information,
+    neighbor_graph,
+    neighbor_layout,
+    neighbor_start,
+)
+
+X, Y = make_blobs(240, n_features=6, centers=4, random_state=1)
+NORMAL = np.random.default_rng(0).normal(size=(150, 6))
+
+
+def assert_graph(graph, n_rows):
+    """Square, symmetric, weights in (0, 1], no loops."""
+    assert sparse.issparse(graph)
+    assert graph.format == "csr"
+    assert graph.shape == (n_rows, n_rows)
+    assert graph.dtype == np.float32
+    assert (graph != graph.T).nnz == 0
+    assert np.all((graph.data > 0) & (graph.data <= 1))
+    assert not graph.diagonal().any()
+
+
+# ---- the graph
+
+
+@pytest.mark.parametrize("n_features", [1, 6, 40])
+def test_graph_links_each_row_to_its_nearest_rows(n_features):
+    rows = np.random.default_rng(0).normal(size=(80, n_features))
+    graph = neighbor_graph(rows, 5).toarray()
+    assert_graph(neighbor_graph(rows, 5), 80)
+    distances = pairwise_distances(rows)
+    np.fill_diagonal(distances, np.inf)
+    near = distances <= np.sort(distances, axis=1)[:, [4]]
+    np.testing.assert_array_equal(graph > 0, near | near.T)
+    np.testing.assert_allclose(graph[np.arange(80), distances.argmin(1)], 1)
+
+
+def test_weights_of_a_row_add_up_to_the_logarithm_of_the_neighbours():
+    # One row in the middle of nobody's neighbourhood: its links are its own.
+    rows = np.r_[NORMAL, [[9.0] * 6]]
+    graph = neighbor_graph(rows, 7)
+    np.testing.assert_allclose(graph[-1].sum(), np.log2(8), rtol=1e-5)
+
+
+def test_graph_is_equivariant_to_the_order_of_rows_and_blind_to_units():
+    order = np.random.default_rng(1).permutation(len(NORMAL))
+    graph = neighbor_graph(NORMAL)
+    for same in (neighbor_graph(NORMAL[order]), neighbor_graph(NORMAL[order] * 1000.0)):
+        np.testing.assert_allclose(same.toarray(), graph[order][:, order].toarray(), atol=1e-5)
+
+
+def test_sparse_equals_dense_and_metrics_are_heard():
+    dense = np.where(NORMAL > 0.5, NORMAL, 0) + np.eye(150, 6)
+    one, other = neighbor_graph(dense), neighbor_graph(sparse.csr_matrix(dense))
+    assert_graph(other, 150)
+    # Ties between equal rows may be broken either way.
+    np.testing.assert_allclose(one.sum(), other.sum(), rtol=0.02)
+    cosine = neighbor_graph(NORMAL, 5, metric="cosine")
+    found = NearestNeighbors(n_neighbors=5, metric="cosine").fit(NORMAL).kneighbors_graph()
+    assert (found.toarray()[cosine.toarray() == 0]).sum() == 0
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 5, 20])
+@pytest.mark.parametrize("kind", ["normal", "constant", "wide"])
+def test_graph_and_layout_of_few_rows(n_rows, kind):
+    rows = {"normal": NORMAL, "constant": np.ones((20, 3)), "wide": np.eye(20)}[kind][:n_rows]
+    graph = neighbor_graph(rows, 15)
+    assert_graph(graph, n_rows)
+    layout = neighbor_layout(graph, 5, n_epochs=20, random_state=0)
+    assert layout.shape == (n_rows, 5)
+    assert np.isfinite(layout).all()
+
+
+def test_duplicates_are_neighbours_at_weight_one():
+    rows = np.repeat(NORMAL[:10], 30, axis=0)
+    graph = neighbor_graph(rows, 5)
+    assert_graph(graph, 300)
+    assert set(graph.data) == {1.0}
+    assert set(graph.indptr[1:] - graph.indptr[:-1] >= 5) == {True}
+
+
+def test_a_lone_duplicate_does_not_narrow_the_neighbourhood():
+    rows = np.r_[NORMAL, NORMAL[:1]]
+    assert (neighbor_graph(rows, 10)[0].data > 0.01).sum() >= 5
+
+
+# ---- the layout
+
+
+def test_layout_keeps_neighbours():
+    graph = neighbor_graph(X)
+    layout = neighbor_layout(graph, 2, random_state=0)
+    assert layout.dtype == np.float32
+    near = NearestNeighbors(n_neighbors=1).fit(layout).kneighbors(return_distance=False)[:, 0]
+    assert np.mean(Y[near] == Y) == 1
+    linked = graph[np.arange(len(X)), near]
+    assert np.mean(np.asarray(linked) > 0) > 0.6
+
+
+@pytest.mark.parametrize("n_long", [40, 70])
+def test_layout_starts_from_the_slow_modes_of_the_graph(n_long):
+    # A grid, with the dense solver and with the iteration: its length, then its width.
+    number = np.arange(n_long * 10).reshape(n_long, 10)
+    ends = (
+        np.c_[number[:-1].ravel(), number[1:].ravel()],
+        np.c_[number[:, 1:].ravel() - 1, number[:, 1:].ravel()],
+    )
+    i, j = np.concatenate(ends).T
+    grid = sparse.coo_matrix((np.ones(len(i)), (i, j)), (number.size, number.size))
+    layout = neighbor_layout(grid + grid.T, 1, n_epochs=0, random_state=0)
+    along = layout.reshape(n_long, 10).mean(1)
+    assert np.all(np.diff(along) > 0) or np.all(np.diff(along) < 0)
+    assert layout.reshape(n_long, 10).std(1).max() < 0.02 * along.std()
+
+
+def test_a_ring_is_laid_out_as_a_ring():
+    ring = sparse.diags([1.0, 1.0], [1, -1], shape=(300, 300)).tolil()
+    ring[0, 299] = ring[299, 0] = 1
+    radius = np.linalg.norm(neighbor_layout(ring, 2, n_epochs=0, random_state=0), axis=1)
+    assert radius.std() / radius.mean() < 0.01
+
+
+def test_layout_of_rows_and_parts_without_links():
+    parts = sparse.block_diag([neighbor_graph(NORMAL[:k], 5) for k in (60, 60, 40, 1, 1)], "csr")
+    layout = neighbor_layout(parts, 2, n_epochs=50, random_state=0)
+    assert np.isfinite(layout).all()
+    assert len(np.unique(layout, axis=0)) == 162
+    centres = np.array([layout[:60].mean(0), layout[60:120].mean(0), layout[120:160].mean(0)])
+    gap = pairwise_distances(centres)[np.triu_indices(3, 1)].min()
+    assert gap > 2 * max(layout[:60].std(0).max(), layout[60:120].std(0).max())
+
+
+def test_threads_and_seeds():
+    graph = neighbor_graph(np.random.default_rng(2).normal(size=(9000, 3)), n_jobs=2)
+    one = neighbor_layout(graph, 2, n_epochs=1, random_state=3)
+    two = neighbor_layout(graph, 2, n_epochs=1, random_state=3, n_jobs=2)
+    np.testing.assert_array_equal(one, two)
+    assert np.any(one != neighbor_layout(graph, 2, n_epochs=1, random_state=4))
+
+
+# ---- the start
+
+
+def assert_start(start, n_rows, n_clusters):
+    assert start.responsibilities.shape == (n_rows, n_clusters)
+    np.testing.assert_allclose(start.responsibilities.sum(1), 1)
+    np.testing.assert_array_equal(start.labels, start.responsibilities.argmax(1))
+    assert len(start.layout) == n_rows
+    assert len(start.sample_indices) == start.graph.shape[0]
+    assert start.criterion <= np.log(n_clusters) + 1e-12
+
+
+def test_start_finds_blobs():
+    start = neighbor_start(X, 4, n_init=5, random_state=0)
+    assert_start(start, 240, 4)
+    assert adjusted_rand_score(Y, start.labels) == 1
+    assert start.criterion > 0.99 * np.log(4)
+    np.testing.assert_array_equal(start.sample_indices, np.arange(240))
+
+
+def test_start_finds_shapes_that_k_means_cannot():
+    angle = np.linspace(0, 2 * np.pi, 200, endpoint=False)
+    ring = np.c_[np.cos(angle), np.sin(angle)]
+    rings = np.r_[ring, 3 * ring]
+    labels = neighbor_start(rings, 2, n_neighbors=10, n_init=5, random_state=0).labels
+    assert adjusted_rand_score(np.repeat([0, 1], 200), labels) == 1
+
+
+def test_criterion_of_independent_and_of_equal_ends():
+    # c and c' share all, or nothing, or the third part of one label: I = H(c) - H(c' | c).
+    pairs = sparse.csr_matrix(np.kron(np.eye(4), [[0, 1], [1, 0]]))
+    whole = np.eye(4)[np.arange(8) // 2]
+    assert _neighbor_information(pairs, whole, 2.0) == pytest.approx(np.log(4))
+    everyone = sparse.csr_matrix(np.ones((8, 8)))
+    for weight in (0.0, 2.0):
+        value = _neighbor_information(everyone, whole, weight)
+        assert value == pytest.approx(-weight * np.log(4))
+    assert _neighbor_information(sparse.csr_matrix((8, 8)), whole, 2.0) == 0
+
+
+def test_boundary_weight_decides_between_halving_a_large_and_joining_two_small():
+    random = np.random.default_rng(0)
+    classes = np.repeat([0, 1, 2], [600, 40, 40])
+    rows = np.array([[0.0, 0.0], [9.0, 0.0], [9.0, 6.0]])[classes] + random.normal(size=(680, 2))
+    halved = np.where(classes == 0, (rows[:, 0] > 0).astype(int), 2)
+    for weight, larger in ((0.0, halved), (8.0, classes)):
+        values = [
+            _neighbor_information(neighbor_graph(rows), np.eye(3)[labels], weight)
+            for labels in (halved, classes)
+        ]
+        assert np.argmax(values) == (larger is classes)
+
+
+def test_start_is_reproducible_and_leaves_the_global_streams_alone():
+    numpy_before, torch_before = np.random.get_state(), torch.get_rng_state()
+    one = neighbor_start(X, 4, n_init=2, random_state=5)
+    two = neighbor_start(X.copy(), 4, n_init=2, random_state=5)
+    neighbor_start(X, 4, n_init=1)
+    np.testing.assert_array_equal(one.layout, two.layout)
+    np.testing.assert_array_equal(one.labels, two.labels)
+    np.testing.assert_allclose(one.responsibilities, two.responsibilities, rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_before[1])
+    assert torch.equal(torch.get_rng_state(), torch_before)
+
+
+def test_rows_outside_the_sample_follow_their_neighbours():
+    start = neighbor_start(X, 4, n_init=5, max_samples=100, random_state=0)
+    assert_start(start, 240, 4)
+    assert start.graph.shape == (100, 100)
+    assert np.all(np.diff(start.sample_indices) > 0)
+    assert adjusted_rand_score(Y, start.labels) == 1
+
+
+def test_start_from_sparse_rows():
+    words = sparse.csr_matrix(np.where(X > 2, X, 0))
+    start = neighbor_start(words, 3, n_init=2, max_samples=150, random_state=0)
+    assert_start(start, 240, 3)
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 5, 12])
+def test_every_cluster_has_a_row_when_rows_are_few(n_rows):
+    for n_clusters in {1, 2, n_rows // 2, n_rows} - {0}:
+        if n_clusters <= n_rows:
+            start = neighbor_start(NORMAL[:n_rows], n_clusters, n_init=1, random_state=0)
+            assert_start(start, n_rows, n_clusters)
+            assert len(np.unique(start.labels)) == n_clusters
+
+
+@pytest.mark.parametrize("n_neighbors", [1, 500])
+def test_start_with_extreme_neighbourhoods(n_neighbors):
+    assert_start(neighbor_start(X, 4, n_neighbors=n_neighbors, n_init=2, random_state=0), 240, 4)
+
+
+def test_start_on_constant_rows():
+    assert_start(neighbor_start(np.ones((30, 4)), 3, n_init=2, random_state=0), 30, 3)
+
+
+# ---- errors
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: neighbor_graph(X, 0), "n_neighbors == 0"),
+        (lambda: neighbor_graph(np.full((4, 2), np.nan)), "NaN"),
+        (lambda: neighbor_layout(np.ones((3, 2))), "square"),
+        (lambda: neighbor_layout(sparse.eye(3), n_components=0), "n_components == 0"),
+        (lambda: neighbor_layout(sparse.eye(3), n_epochs=-1), "n_epochs == -1"),
+        (lambda: neighbor_start(X, 0), "n_clusters == 0"),
+        (lambda: neighbor_start(X, 4, n_init=0), "n_init == 0"),
+        (lambda: neighbor_start(X, 4, boundary_weight=-1.0), "boundary_weight == -1.0"),
+        (lambda: neighbor_start(X[:3], 4), "n_samples=3"),
+        (lambda: neighbor_start(X, 4, max_samples=3), "max_samples=3"),
+    ],
+)
+def test_errors_say_what_was_found(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
