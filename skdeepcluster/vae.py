@@ -28,7 +28,8 @@ from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ._estimator import AssignMixin, DeepEstimator, EmbedMixin
+from ._estimator import DeepEstimator
+from ._mixins import AssignMixin, EmbedMixin
 from ._start import code_mixture
 from .engine.randomness import normal_points, random_stream
 from .functional.gaussian import standard_kl

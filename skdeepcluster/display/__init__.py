@@ -4,8 +4,8 @@
 the display with ``ax_`` and ``figure_``. matplotlib is imported by ``plot`` only.
 """
 
-from skdeepcluster.display.embedding import EmbeddingDisplay
-from skdeepcluster.display.history import HistoryDisplay
-from skdeepcluster.display.samples import SamplesDisplay
+from .embedding import EmbeddingDisplay
+from .history import HistoryDisplay
+from .samples import SamplesDisplay
 
 __all__ = ["EmbeddingDisplay", "HistoryDisplay", "SamplesDisplay"]

@@ -7,7 +7,7 @@ from scipy.sparse import issparse
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.manifold import TSNE
 
-from skdeepcluster.display.axes import COLORS, axes_or_new, groups
+from .axes import COLORS, axes_or_new, groups
 
 MARKERS = "o^sDvP*X<>"  # the eleventh cluster starts the colours again under the next marker
 MAX_NUMBERED = 50

@@ -5,7 +5,7 @@ from numbers import Real
 
 import numpy as np
 
-from skdeepcluster.display.axes import COLORS, axes_or_new, grid_size, panels
+from .axes import COLORS, axes_or_new, grid_size, panels
 
 MOST_COLUMNS = 4
 

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from skdeepcluster.display.axes import COLORS, axes_or_new, grid_size, groups, panels
+from .axes import COLORS, axes_or_new, grid_size, groups, panels
 
 MOST_COLUMNS = 5
 OVERSAMPLING = 5  # a mixture draws its own labels: more rows, so that rare clusters come up

@@ -149,7 +149,8 @@ def log_prob(x: Tensor, mixture: Mixture) -> Tensor:
     --------
     >>> import torch
     >>> standard = Mixture(torch.zeros(1), torch.zeros(1, 2), torch.ones(1, 1))
-    >>> log_prob(torch.tensor([[2.0, 0.0]]), standard) - log_prob(torch.zeros(1, 2), standard)
+    >>> apart, near = torch.tensor([[2.0, 0.0]]), torch.zeros(1, 2)
+    >>> (log_prob(apart, standard) - log_prob(near, standard)).round()
     tensor([[-2.]])
     """
     return density(mixture)(x)
