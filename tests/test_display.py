@@ -180,10 +180,10 @@ def test_samples_without_clusters_are_a_plain_grid():
 @pytest.mark.parametrize("path", sorted(Path(skdeepcluster.display.__file__).parent.glob("*.py")))
 def test_matplotlib_is_imported_only_to_draw(path):
     """At the top of the files stand the standard library, numpy, scipy and sklearn."""
-    tops = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom)]
-    tops += [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import)]
-    names = [getattr(node, "module", None) or node.names[0].name for node in tops]
-    allowed = {"numpy", "scipy", "sklearn", "skdeepcluster"} | sys.stdlib_module_names
+    body = ast.parse(path.read_text()).body
+    names = [node.module for node in body if isinstance(node, ast.ImportFrom) and not node.level]
+    names += [node.names[0].name for node in body if isinstance(node, ast.Import)]
+    allowed = {"numpy", "scipy", "sklearn"} | sys.stdlib_module_names
     assert {name.split(".")[0] for name in names} <= allowed
 
 

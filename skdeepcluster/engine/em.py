@@ -5,8 +5,10 @@ sums are taken in double precision, a batch at a time; the data are never copied
 """
 
 import functools
+import itertools
 import math
 import mmap
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -19,9 +21,14 @@ from ..functional import gaussian, moments
 from ..functional.gaussian import Mixture
 from ..functional.moments import Moments
 from .batches import to_tensor
+from .threads import share_out
 
+#: Where a batch stands, its rows (N, D) and their weights (N,).
+Batch = tuple[slice, Tensor, Tensor]
 #: (where a batch stands, its rows) -> responsibilities (N, K).
 Responsibilities = Callable[[slice, Tensor], Tensor]
+#: Tensors that add up over batches.
+Sums = tuple[Tensor, ...]
 
 #: Numbers to a batch: small enough for a processor's cache, large enough for its products.
 BATCH_NUMBERS = 2**19
@@ -68,9 +75,14 @@ class WeightedRows:
         self.device = torch.device(device)
         self.total = float(weight.sum())
 
-    def __iter__(self) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """Yield where a batch stands, its rows and their weights; to be read, not written."""
-        for i, start in enumerate(range(0, self.X.shape[0], self.batch_size)):
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield all batches."""
+        return self.batches()
+
+    def batches(self, first: int = 0, every: int = 1) -> Iterator[Batch]:
+        """Yield batches: where each stands, its rows and their weights; read, never written."""
+        starts = range(first * self.batch_size, self.X.shape[0], every * self.batch_size)
+        for i, start in enumerate(starts):
             where = slice(start, start + self.batch_size)
             x, weight = self._tensor(self.X[where]), self._tensor(self.weight[where])
             yield where, x.to(self.device), weight.to(self.device)
@@ -80,8 +92,9 @@ class WeightedRows:
 
     def _tensor(self, rows: Any) -> Tensor:
         """Rows as a tensor, without a copy where they are in double precision already."""
-        if isinstance(rows, np.ndarray) and rows.dtype == np.float64 and rows.flags.writeable:
-            return torch.from_numpy(rows)
+        if isinstance(rows, np.ndarray) and rows.dtype == np.float64 and rows.flags.carray:
+            if min(rows.strides) > 0:
+                return torch.from_numpy(rows)
         return to_tensor(rows, torch.float64)
 
     def take(self, index: np.ndarray) -> Tensor:
@@ -105,31 +118,51 @@ class MStep(NamedTuple):
         return moments.maximise(stats, about, self.covariance_type, self.reg_covar)
 
 
+def _sums(rows: WeightedRows, start: Callable[[], Callable[[Batch], Sums]]) -> Sums:
+    """Add up what a function makes of each batch; every thread calls ``start`` for its own."""
+
+    def share(first: int, every: int, stop: threading.Event) -> Sums:
+        part = start()
+        batches = itertools.takewhile(lambda _: not stop.is_set(), rows.batches(first, every))
+        return functools.reduce(_add, map(part, batches))
+
+    n_batches = -(-rows.X.shape[0] // rows.batch_size)
+    shares = share_out(share, n_batches if rows.device.type == "cpu" else 1)
+    return functools.reduce(_add, shares)
+
+
+def _add(first: Sums, second: Sums) -> Sums:
+    return tuple(a + b for a, b in zip(first, second, strict=True))
+
+
 def weighted_sums(
     rows: WeightedRows, resp: Responsibilities, about: Tensor, covariance_type: str
 ) -> Moments:
     """Return the moments of all rows under given responsibilities."""
-    parts = (
-        moments.moments(x, resp(where, x) * w.unsqueeze(1), about, covariance_type)
-        for where, x, w in rows
-    )
-    return functools.reduce(Moments.plus, parts)
+
+    def part(batch: Batch) -> Sums:
+        where, x, weight = batch
+        return moments.moments(x, resp(where, x) * weight.unsqueeze(1), about, covariance_type)
+
+    return Moments(*_sums(rows, lambda: part))
 
 
 def e_step(
     rows: WeightedRows, mixture: Mixture, about: Tensor, covariance_type: str
 ) -> tuple[Moments, float]:
     """Return the moments of all rows about a shift, and their mean log-likelihood."""
-    expect = moments.expectation(mixture, about, covariance_type)
-    evidence = torch.zeros((), dtype=torch.float64, device=rows.device)
 
-    def part(x: Tensor, weight: Tensor) -> Moments:
-        stats, log_likelihood = expect(x, weight)
-        evidence.add_(log_likelihood)
-        return stats
+    def start() -> Callable[[Batch], Sums]:
+        expect = moments.expectation(mixture, about, covariance_type)
 
-    stats = functools.reduce(Moments.plus, (part(x, weight) for _, x, weight in rows))
-    return stats, float(evidence) / rows.total
+        def part(batch: Batch) -> Sums:
+            stats, log_likelihood = expect(*batch[1:])
+            return (*stats, log_likelihood)
+
+        return part
+
+    *stats, evidence = _sums(rows, start)
+    return Moments(*stats), float(evidence) / rows.total
 
 
 def step(
