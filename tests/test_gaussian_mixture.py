@@ -1,7 +1,9 @@
 """GaussianMixtureEM against scikit-learn's, against its own laws, and its errors."""
 
 import pickle
+import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
 from skdeepcluster.engine import em, starts
+from skdeepcluster.engine.threads import one_thread_to_an_operation, share_out
 from skdeepcluster.functional import kmeans
 from skdeepcluster.gaussian_mixture import GaussianMixtureEM
 from skdeepcluster.model_selection import select_n_clusters
@@ -100,7 +103,15 @@ def test_storage_changes_no_answer(X, covariance_type, tmp_path):
         K, covariance_type=covariance_type, accept_sparse=True, random_state=0, tol=0.01
     )
     expected = clone(mixture).fit(X.astype(np.float64))
-    for same in (X, np.asfortranarray(X), memmap, sparse.csr_array(X), sparse.csc_matrix(X)):
+    backwards = X[::-1].astype(np.float64)[::-1]
+    for same in (
+        X,
+        backwards,
+        np.asfortranarray(X),
+        memmap,
+        sparse.csr_array(X),
+        sparse.csc_matrix(X),
+    ):
         found = clone(mixture).fit(same)
         assert_same(found, expected)
         np.testing.assert_allclose(found.predict_proba(same), expected.predict_proba(X))
@@ -388,6 +399,51 @@ def test_ctrl_c_keeps_what_was_learnt(X):
         mixture = Interrupted(K, random_state=0, n_init=3).fit(X)
     assert mixture.n_iter_ == 2
     np.testing.assert_array_equal(mixture.labels_, mixture.predict(X))
+
+
+@pytest.fixture
+def two_threads():
+    """Let torch use two threads, as it does by itself on any machine."""
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_threads_change_no_answer(X, covariance_type):
+    settings = start(X, covariance_type)
+    parallel = GaussianMixtureEM(K, batch_size=7, **settings).fit(X)
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)
+    assert_same(parallel, GaussianMixtureEM(K, batch_size=7, **settings).fit(X))
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_threads_that_overlap_or_fail_leave_the_number_of_threads():
+    inside = threading.Barrier(2, timeout=20)
+
+    def block(fails):
+        with one_thread_to_an_operation() as n_threads:
+            inside.wait()
+            assert (torch.get_num_threads(), n_threads) == (1, 2)
+            if fails:
+                raise RuntimeError("on purpose")
+
+    with ThreadPoolExecutor(2) as pool:
+        blocks = [pool.submit(block, fails) for fails in (True, False)]
+    assert isinstance(blocks[0].exception(), RuntimeError)
+    assert blocks[1].exception() is None
+    assert torch.get_num_threads() == 2
+
+    def work(i, n, stop):
+        if i == 1:
+            raise ValueError("share 1 of 2")
+        return stop.wait(20)
+
+    with pytest.raises(ValueError, match="share 1 of 2"):
+        share_out(lambda i, n, stop: work(1 - i, n, stop), most=5)
+    assert torch.get_num_threads() == 2
 
 
 def test_verbose_tells_how_it_goes(X, capsys):

@@ -92,9 +92,9 @@ class WeightedRows:
 
     def _tensor(self, rows: Any) -> Tensor:
         """Rows as a tensor, without a copy where they are in double precision already."""
-        if isinstance(rows, np.ndarray) and rows.dtype == np.float64 and rows.flags.carray:
-            if min(rows.strides) > 0:
-                return torch.from_numpy(rows)
+        plain = isinstance(rows, np.ndarray) and rows.flags.carray and min(rows.strides) > 0
+        if plain and rows.dtype == np.float64:
+            return torch.from_numpy(rows)
         return to_tensor(rows, torch.float64)
 
     def take(self, index: np.ndarray) -> Tensor:

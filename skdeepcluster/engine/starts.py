@@ -1,5 +1,7 @@
 """Where EM starts: a mixture made from a few thousand different rows, or from responsibilities."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -7,9 +9,12 @@ from torch import Tensor
 from ..functional import kmeans, moments
 from ..functional.gaussian import Mixture
 from .em import MStep, Responsibilities, WeightedRows, weighted_sums
+from .threads import one_thread_to_an_operation
 
 #: k-means and its relatives start from at most this many different rows.
 START_ROWS = 25_000
+#: Fewer numbers than these are not worth spreading over threads.
+SMALL_NUMBERS = 2**20
 
 
 def distinct(rows: WeightedRows, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -93,9 +98,11 @@ class Starts:
 
     def _nearest(self, n_restarts: int) -> Responsibilities:
         """Give each row wholly to its k-means centre."""
-        centres = kmeans.kmeans(
-            self.x, self.weight, self.n_clusters, self.generator, n_restarts=n_restarts
-        )
+        small = self.x.numel() < SMALL_NUMBERS
+        with one_thread_to_an_operation() if small else nullcontext():
+            centres = kmeans.kmeans(
+                self.x, self.weight, self.n_clusters, self.generator, n_restarts=n_restarts
+            )
         eye = torch.eye(self.n_clusters, dtype=centres.dtype, device=centres.device)
         return lambda _, x: eye[kmeans.squared_distances(x, centres).min(0).indices]
 
