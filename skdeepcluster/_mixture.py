@@ -235,9 +235,7 @@ class FittedMixture(ClusterMixin, DensityMixin, BaseEstimator):
         """Apply a function of the log-joint (N, K) to all rows."""
         mixture = self.mixture_.to(rows.device)
         log_prob = gaussian.density(mixture)
-        return np.concatenate(
-            [function(log_prob(x) + mixture.log_weights).cpu().numpy() for _, x, _ in rows]
-        )
+        return em.map_batches(lambda x: function(log_prob(x) + mixture.log_weights), rows)
 
     def _labels(self, rows):
         return self._answers(lambda joint: joint.max(1).indices, rows)

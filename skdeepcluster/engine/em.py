@@ -90,6 +90,11 @@ class WeightedRows:
                 release(self.X)
         release(self.X)
 
+    @property
+    def most_shares(self) -> int:
+        """Number of batches, or one where a GPU does the work."""
+        return -(-self.X.shape[0] // self.batch_size) if self.device.type == "cpu" else 1
+
     def _tensor(self, rows: Any) -> Tensor:
         """Rows as a tensor, without a copy where they are in double precision already."""
         plain = isinstance(rows, np.ndarray) and rows.flags.carray and min(rows.strides) > 0
@@ -118,6 +123,17 @@ class MStep(NamedTuple):
         return moments.maximise(stats, about, self.covariance_type, self.reg_covar)
 
 
+def map_batches(function: Callable[[Tensor], Tensor], rows: WeightedRows) -> np.ndarray:
+    """Return what a row-wise function says of all rows, in their order."""
+
+    def share(first: int, every: int, stop: threading.Event) -> list[np.ndarray]:
+        batches = itertools.takewhile(lambda _: not stop.is_set(), rows.batches(first, every))
+        return [function(x).cpu().numpy() for _, x, _ in batches]
+
+    rounds = itertools.zip_longest(*share_out(share, rows.most_shares))
+    return np.concatenate([part for turn in rounds for part in turn if part is not None])
+
+
 def _sums(rows: WeightedRows, start: Callable[[], Callable[[Batch], Sums]]) -> Sums:
     """Add up what a function makes of each batch; every thread calls ``start`` for its own."""
 
@@ -126,9 +142,7 @@ def _sums(rows: WeightedRows, start: Callable[[], Callable[[Batch], Sums]]) -> S
         batches = itertools.takewhile(lambda _: not stop.is_set(), rows.batches(first, every))
         return functools.reduce(_add, map(part, batches))
 
-    n_batches = -(-rows.X.shape[0] // rows.batch_size)
-    shares = share_out(share, n_batches if rows.device.type == "cpu" else 1)
-    return functools.reduce(_add, shares)
+    return functools.reduce(_add, share_out(share, rows.most_shares))
 
 
 def _add(first: Sums, second: Sums) -> Sums:
