@@ -5,7 +5,6 @@ seed and divides its codes by the neighbour start; no label is used but to count
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 
@@ -13,12 +12,11 @@ import numpy as np
 import torch
 from compare import parse_seeds
 from datasets import load
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from seeds import judged, keep, summary
 
 from skdeepcluster.engine.batches import Rows, map_rows
 from skdeepcluster.engine.net import train
 from skdeepcluster.engine.randomness import generator, seeded
-from skdeepcluster.metrics import clustering_accuracy
 from skdeepcluster.modules.autoencoder import Autoencoder, GaussianEncoder
 from skdeepcluster.modules.likelihood import Bernoulli
 from skdeepcluster.modules.networks import mlp
@@ -74,23 +72,14 @@ def main():
             "data": options.data,
             "n_samples": len(codes),
             "seed": seed,
-            "acc": clustering_accuracy(data.y, start.labels),
-            "nmi": normalized_mutual_info_score(data.y, start.labels),
-            "ari": adjusted_rand_score(data.y, start.labels),
+            **judged(data.y, start.labels),
             "seconds_codes": trained - started,
             "seconds_start": time.perf_counter() - trained,
             "threads": torch.get_num_threads(),
         }
-        print(json.dumps(record), flush=True)
-        if options.results:
-            with options.results.open("a") as file:
-                file.write(json.dumps(record) + "\n")
+        keep(record, options.results)
         accuracies.append(record["acc"])
-    a = np.array(accuracies)
-    print(
-        f"ACC median {np.median(a):.4f} mean {a.mean():.4f} std {a.std():.4f} "
-        f"min {a.min():.4f} max {a.max():.4f} over {len(a)} seeds"
-    )
+    print(summary(accuracies))
 
 
 if __name__ == "__main__":

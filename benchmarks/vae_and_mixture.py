@@ -6,19 +6,16 @@ the best of ten starts, by likelihood) and "neighbour start". No label is used b
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 from compare import parse_seeds
 from datasets import load
 from scipy import sparse
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from seeds import judged, keep, summary
 
 from skdeepcluster import VAEEmbedding
-from skdeepcluster.metrics import clustering_accuracy
 
 
 def runs(data, seed):
@@ -51,24 +48,15 @@ def main():
                 "data": options.data,
                 "n_samples": data.X.shape[0],
                 "seed": seed,
-                "acc": clustering_accuracy(data.y, vae.labels_),
-                "nmi": normalized_mutual_info_score(data.y, vae.labels_),
-                "ari": adjusted_rand_score(data.y, vae.labels_),
+                **judged(data.y, vae.labels_),
                 "score": vae.score(data.X),
                 "seconds": seconds,
                 "threads": torch.get_num_threads(),
             }
-            print(json.dumps(record), flush=True)
-            if options.results:
-                with options.results.open("a") as file:
-                    file.write(json.dumps(record) + "\n")
+            keep(record, options.results)
             accuracies.setdefault(row, []).append(record["acc"])
     for row, values in accuracies.items():
-        a = np.array(values)
-        print(
-            f"{row}: ACC median {np.median(a):.4f} mean {a.mean():.4f} std {a.std():.4f} "
-            f"min {a.min():.4f} max {a.max():.4f} over {len(a)} seeds"
-        )
+        print(f"{row}: {summary(values)}")
 
 
 if __name__ == "__main__":
