@@ -82,6 +82,7 @@ METHODS = {
     "GaussianMixture": gaussian_mixture,
     "GaussianMixtureEM": ours("GaussianMixtureEM", mixture_settings),
     "VAEEmbedding": ours("VAEEmbedding"),
+    "VaDEClustering": ours("VaDEClustering"),
 }
 DENSE_ONLY = {"GaussianMixture"}  # gets sparse data as one dense array
 

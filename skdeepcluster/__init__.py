@@ -2,8 +2,9 @@
 
 from .gaussian_mixture import GaussianMixtureEM
 from .model_selection import select_n_clusters
+from .vade import VaDEClustering
 from .vae import VAEEmbedding
 
 __version__ = "0.1.0"
 
-__all__ = ["GaussianMixtureEM", "VAEEmbedding", "select_n_clusters"]
+__all__ = ["GaussianMixtureEM", "VAEEmbedding", "VaDEClustering", "select_n_clusters"]

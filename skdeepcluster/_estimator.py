@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import ceil
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -33,15 +34,24 @@ class Run:
 
     model: torch.nn.Module
     history: list
-    criterion: float = -np.inf
     interrupted: bool = False
+    start_labels: np.ndarray | None = None
+    criterion: float = -np.inf
+
+
+class Prepared(NamedTuple):
+    """Rows to train on, whether the user has stopped the fit already, and clusters so far."""
+
+    rows: Rows
+    interrupted: bool = False
+    start_labels: np.ndarray | None = None
 
 
 class DeepEstimator(BaseEstimator, ABC):
     """An estimator that trains a :class:`~skdeepcluster.modules.game.Game`.
 
-    A final class writes its own ``__init__`` and says how to build its model; it may warm the
-    model up before training and complete it afterwards. Everything else is here.
+    A final class writes its own ``__init__`` and says how to build its model; it may prepare
+    the model before training and complete it afterwards. Everything else is here.
     """
 
     _parameter_constraints = {
@@ -65,14 +75,18 @@ class DeepEstimator(BaseEstimator, ABC):
         "random_state": ["random_state"],
     }
 
+    #: Steps of training that ``max_epochs="auto"`` makes, in units of sqrt(N).
+    STEPS = 20.0
+
     # ---- what a final class says
 
     @abstractmethod
     def _build(self, n_features, likelihood):
         """Return a new model (a Game) for rows of ``n_features``."""
 
-    def _warm_up(self, model, X, random_state):
-        """Prepare a new model before training; nothing by default."""
+    def _prepare(self, model, X, random_state, is_new):
+        """Return what to train on; a method with a first phase puts a new model through it."""
+        return Prepared(Rows(X))
 
     def _finish(self, model, X, random_state):
         """Complete a trained model before it answers; nothing by default."""
@@ -130,23 +144,26 @@ class DeepEstimator(BaseEstimator, ABC):
             _check_same_parameters(self.model_, model)
             model, past = copy.deepcopy(self.model_), list(self.history_)
         model.to(device)
-        if not past:
-            self._warm_up(model, X, random_state)
-        history, interrupted = self._train(model, X, random_state, resume=bool(past))
+        prepared = self._prepare(model, X, random_state, is_new=not past)
+        history, interrupted = [], True
+        if not prepared.interrupted:
+            history, interrupted = self._train(
+                model, prepared.rows, random_state, resume=bool(past)
+            )
         for record in history:
             record["epoch"] += len(past)
         self._finish(model, X, random_state)
-        run = Run(model, past + history, interrupted=interrupted)
+        run = Run(model, past + history, interrupted, prepared.start_labels)
         if self.n_init > 1:
             run.criterion = float(np.mean(self._criterion(model, X)))
         return run
 
-    def _train(self, model, X, random_state, **changes):
+    def _train(self, model, rows, random_state, **changes):
         """Put a model through the training loop with this estimator's settings."""
         device = next(model.parameters()).device
         settings = {
-            "max_epochs": self._n_epochs(X.shape[0]),
-            "batch_size": min(self.batch_size, X.shape[0]),
+            "max_epochs": self._n_epochs(len(rows), self.max_epochs, self.STEPS),
+            "batch_size": min(self.batch_size, len(rows)),
             "learning_rate": self.learning_rate,
             "generator": generator(draw_seed(random_state)),
             "device": device,
@@ -155,14 +172,14 @@ class DeepEstimator(BaseEstimator, ABC):
             "callbacks": self.callbacks,
             "verbose": int(self.verbose),
         }
-        return train(model, Rows(X), **(settings | changes))
+        return train(model, rows, **(settings | changes))
 
-    def _n_epochs(self, n_samples):
-        """Epochs asked for; "auto" makes about 20 sqrt(N) steps, so small data trains long too."""
-        if self.max_epochs != "auto":
-            return self.max_epochs
+    def _n_epochs(self, n_samples, asked, steps):
+        """Epochs asked for; "auto" makes ``steps * sqrt(N)`` steps, so small data train long."""
+        if asked != "auto":
+            return asked
         steps_per_epoch = ceil(n_samples / min(self.batch_size, n_samples))
-        return ceil(20 * np.sqrt(n_samples) / steps_per_epoch)
+        return ceil(steps * np.sqrt(n_samples) / steps_per_epoch)
 
     def _keep(self, run, X):
         """Set what has been learnt, all at once."""

@@ -1,11 +1,17 @@
-"""Answers of estimators with networks: clusters of rows, and codes of rows."""
+"""Answers of estimators with networks: clusters of rows, codes of rows, rows drawn anew."""
 
 import warnings
+from numbers import Integral, Real
 
 import numpy as np
+import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
+
+from .engine.randomness import draw_seed, generator, random_stream
+from .functional.gaussian import confident_sample
 
 
 class AssignMixin(ClusterMixin):
@@ -111,3 +117,59 @@ class EmbedMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+class PriorMixin:
+    """Clusters of codes as a generative model, from a model's ``prior`` and ``decode``."""
+
+    def sample(self, n_samples=1, cluster=None, *, min_confidence=0.0):
+        """Draw codes from the mixture, or from one of its clusters, and decode them.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        cluster : int, default=None
+            Draw from this cluster only. None: from all, by their weights.
+        min_confidence : float, default=0.0
+            Keep only codes z whose own cluster has at least this probability p(c | z); the paper
+            shows rows above 0.999. Codes that still fall short after several draws are moved
+            towards the mean of their cluster until they reach it.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            E[x|z] of the drawn codes, in the units of the training data. An int
+            ``random_state`` draws the same rows on every call.
+
+        Raises
+        ------
+        ValueError
+            If even the mean of a cluster falls short of ``min_confidence``.
+        """
+        check_is_fitted(self)
+        n_samples = check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        check_scalar(min_confidence, "min_confidence", Real, min_val=0, max_val=1)
+        stream = random_stream(self.random_state)
+        if cluster is None:
+            weights = self.weights_.astype(np.float64)
+            counts = stream.multinomial(n_samples, weights / weights.sum())
+        else:
+            check_scalar(cluster, "cluster", Integral, min_val=0, max_val=self.n_clusters - 1)
+            counts = n_samples * np.eye(self.n_clusters, dtype=int)[cluster]
+        with torch.no_grad():
+            mixture = self.model_.prior.mixture.to("cpu")
+            draws = generator(draw_seed(stream))
+            Z = confident_sample(mixture, torch.as_tensor(counts), min_confidence, draws)
+        Z = Z.float().numpy()[stream.permutation(n_samples)]
+        return self._answers(self.model_, self.model_.decode, Z)
+
+    def _keep(self, run, X):
+        super()._keep(run, X)
+        with torch.no_grad():
+            mixture = run.model.prior.mixture
+            self.weights_ = mixture.log_weights.exp().cpu().numpy()
+            self.means_ = mixture.means.cpu().numpy()
+            self.covariances_ = mixture.covariances().cpu().numpy()
+            means = self.means_.astype(np.float32)
+        self.cluster_centers_ = self._answers(run.model, run.model.decode, means)

@@ -30,16 +30,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._estimator import DeepEstimator
 from ._mixins import AssignMixin, EmbedMixin
-from ._start import code_mixture
+from ._start import code_start
 from .engine.randomness import normal_points, random_stream
 from .functional.gaussian import standard_kl
-from .modules.autoencoder import GaussianEncoder
+from .modules.autoencoder import GaussianEncoder, decoded_samples, expected_log_prob
 from .modules.game import Game, Player
 from .modules.likelihood import Bernoulli
 from .modules.prior import CodeMixture
 
-#: Decoder calls of an importance-weighted bound are made for this many samples at a time.
-SAMPLES_AT_ONCE = 16
 #: Quasi-random samples of z that ``score_samples`` averages an ELBO over.
 ELBO_SAMPLES = 16
 
@@ -94,28 +92,19 @@ class VAE(Game):
     def elbo(self, x, noise):
         """ELBO of each row, (N,), averaged over z = mean + std * noise, noise (S, L)."""
         mean, std = self.posterior(x)
-        total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
-        for _, _, log_x in self._decoded(x, mean, std, noise):
-            total += log_x.double().sum(0)
-        return total / len(noise) - standard_kl(mean.double(), std.double())
+        kl = standard_kl(mean.double(), std.double())
+        return expected_log_prob(self, x, mean, std, noise) - kl
 
     def importance_bound(self, x, noise):
         """Log mean_s p(x, z_s) / q(z_s|x) of each row, (N,): between the ELBO and log p(x)."""
         mean, std = self.posterior(x)
         log_std = std.double().log().sum(-1)
         total = torch.full((len(x),), -math.inf, dtype=torch.float64, device=x.device)
-        for some, z, log_x in self._decoded(x, mean, std, noise):
+        for some, z, log_x in decoded_samples(self, x, mean, std, noise):
             # log p(z) - log q(z|x), both standard normals but for the volume of std.
             log_ratio = 0.5 * ((some**2).sum(-1)[:, None] - (z.double() ** 2).sum(-1)) + log_std
             total = torch.logaddexp(total, (log_x.double() + log_ratio).logsumexp(0))
         return total - math.log(len(noise))
-
-    def _decoded(self, x, mean, std, noise):
-        """Noise (S, L), z (S, N, L) and log p(x|z) (S, N), a few samples at a time."""
-        for some in noise.split(SAMPLES_AT_ONCE):
-            z = mean + std * some[:, None, :].float()
-            decoded = self.decoder(z.flatten(0, 1)).view(*z.shape[:2], -1)
-            yield some, z, self.likelihood.log_prob(x.expand(len(some), *x.shape), decoded)
 
     def log_resp(self, x):
         """Log p(k | m(x)), (N, K), by the mixture fitted to the means after training."""
@@ -327,7 +316,7 @@ class VAEEmbedding(AssignMixin, EmbedMixin, DeepEstimator):
         )
 
     def _finish(self, model, X, random_state):
-        mixture = code_mixture(
+        start = code_start(
             self._answers(model, model.encode, X),
             self.n_clusters,
             init=self.init,
@@ -335,7 +324,7 @@ class VAEEmbedding(AssignMixin, EmbedMixin, DeepEstimator):
             n_init=self.mixture_n_init,
             random_state=random_state,
         )
-        model.mixture = CodeMixture(mixture).to(next(model.parameters()).device)
+        model.mixture = CodeMixture(start.mixture).to(next(model.parameters()).device)
 
     def _keep(self, run, X):
         super()._keep(run, X)

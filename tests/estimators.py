@@ -1,6 +1,6 @@
 """The estimators that common tests run over: one line here, and a new method is tested."""
 
-from skdeepcluster import GaussianMixtureEM, VAEEmbedding
+from skdeepcluster import GaussianMixtureEM, VaDEClustering, VAEEmbedding
 
 #: Small networks and budgets, for tests that fit many times.
 SMALL = {"n_components": 2, "hidden_layer_sizes": (16,)}
@@ -11,10 +11,17 @@ ESTIMATORS = [
     VAEEmbedding(),
     VAEEmbedding(3, **SMALL),
     VAEEmbedding(3, init="mixture", likelihood="gaussian", **SMALL),
+    VaDEClustering(),
+    VaDEClustering(3, **SMALL),
+    VaDEClustering(3, init="mixture", objective="published", likelihood="gaussian", **SMALL),
 ]
 
 #: One small instance of each class, for the slower promises.
-ONE_OF_EACH = [GaussianMixtureEM(3, random_state=0), VAEEmbedding(3, random_state=0, **SMALL)]
+ONE_OF_EACH = [
+    GaussianMixtureEM(3, random_state=0),
+    VAEEmbedding(3, random_state=0, **SMALL),
+    VaDEClustering(3, random_state=0, **SMALL),
+]
 
 #: Those that train a network.
 DEEP = [estimator for estimator in ONE_OF_EACH if "max_epochs" in estimator.get_params()]

@@ -200,6 +200,67 @@ def sample(mixture: Mixture, counts: Tensor, generator: torch.Generator | None =
     return torch.cat([m + (z @ scale.T if matrix else z * scale) for m, scale, z in parts])
 
 
+#: Times that codes short of a wanted confidence are drawn anew before they are moved.
+DRAWS = 20
+#: Halvings of the way to the mean, for those that are moved.
+HALVINGS = 20
+
+
+def confident_sample(
+    mixture: Mixture, counts: Tensor, confidence: float, generator: torch.Generator | None = None
+) -> Tensor:
+    """Draw from each component rows that belong to it: p(k | x) >= confidence.
+
+    Rows that fall short are drawn anew, and the few left after ``DRAWS`` times are moved straight
+    towards the mean of their component, as little as it takes.
+
+    Parameters
+    ----------
+    mixture : Mixture
+    counts : Tensor of shape (K,), integers
+    confidence : float
+        0 draws as :func:`sample` does.
+    generator : torch.Generator, optional
+
+    Returns
+    -------
+    Tensor of shape (counts.sum(), D)
+        Component after component.
+
+    Raises
+    ------
+    ValueError
+        If the mean of a component falls short itself.
+    """
+    own = torch.repeat_interleave(torch.arange(len(counts)), counts)
+
+    def falls_short(x: Tensor, own: Tensor) -> Tensor:
+        log_p = log_joint(x, mixture).log_softmax(-1)
+        return log_p.gather(1, own[:, None]).squeeze(1).exp() < confidence
+
+    centres = mixture.means[own]
+    if bool(falls_short(centres, own).any()):
+        k = int(own[falls_short(centres, own)][0])
+        raise ValueError(
+            f"Cluster {k} overlaps others so much that not even its mean reaches a confidence of "
+            f"{confidence}. Ask for less."
+        )
+    x = sample(mixture, counts, generator)
+    for _ in range(DRAWS):
+        short = falls_short(x, own).nonzero().squeeze(1)
+        if len(short) == 0:
+            return x
+        x[short] = sample(mixture, own[short].bincount(minlength=len(counts)), generator)
+    # Shares of the way from the mean: near suffices always, far only for rows not to be moved.
+    far = torch.ones(len(x), 1, dtype=x.dtype)
+    near = far - falls_short(x, own)[:, None].to(x.dtype)
+    for _ in range(HALVINGS):
+        half = (near + far) / 2
+        short = falls_short(centres + half * (x - centres), own)[:, None]
+        near, far = torch.where(short, near, half), torch.where(short, half, far)
+    return centres + near * (x - centres)
+
+
 def kl_diag(mean: Tensor, std: Tensor, means: Tensor, stds: Tensor) -> Tensor:
     """KL(N(mean_n, diag std_n^2) || N(mu_k, diag s_k^2)), in nats, of shape (N, K).
 

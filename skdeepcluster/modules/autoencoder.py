@@ -1,5 +1,8 @@
 """Encoders with a Gaussian head, and the auto-encoder that pretrains networks."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -28,6 +31,39 @@ class GaussianEncoder(nn.Module):
         """Mean and standard deviation of the code, (N, L) each."""
         mean, log_var = self.network(x).float().chunk(2, dim=-1)
         return mean, (0.5 * (log_var + self.LOG_VAR).clamp(-16.0, 16.0)).exp()
+
+
+#: Decoder calls that average over samples of z are made for this many at a time.
+SAMPLES_AT_ONCE = 16
+
+
+def decoded_samples(
+    model: Any, x: Tensor, mean: Tensor, std: Tensor, noise: Tensor
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Noise (S, L), z = mean + std * noise (S, N, L) and log p(x|z) (S, N), some S at a time.
+
+    Parameters
+    ----------
+    model : Game
+        With a ``decoder`` and a ``likelihood``.
+    x : Tensor of shape (N, D)
+    mean, std : Tensor of shape (N, L)
+        Of q(z|x).
+    noise : Tensor of shape (S, L)
+        The same for every row.
+    """
+    for some in noise.split(SAMPLES_AT_ONCE):
+        z = mean + std * some[:, None, :].float()
+        decoded = model.decoder(z.flatten(0, 1)).view(*z.shape[:2], -1)
+        yield some, z, model.likelihood.log_prob(x.expand(len(some), *x.shape), decoded)
+
+
+def expected_log_prob(model: Any, x: Tensor, mean: Tensor, std: Tensor, noise: Tensor) -> Tensor:
+    """E_q[log p(x|z)] of each row, (N,), float64: the mean over the samples of the noise."""
+    total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
+    for _, _, log_x in decoded_samples(model, x, mean, std, noise):
+        total += log_x.double().sum(0)
+    return total / len(noise)
 
 
 class Autoencoder(Game):

@@ -1,0 +1,400 @@
+r"""VaDEClustering: variational deep embedding (Jiang et al., 2017).
+
+A VAE whose prior is a mixture of Gaussians: draw a cluster c ~ Cat(pi), a code z ~ N(mu_c, s_c^2),
+a row x ~ p(x|z). Maximised is the evidence lower bound, eq. 12, with q(z, c|x) = q(z|x) gamma_c::
+
+    L(x) = E_q[log p(x|z)] - sum_c gamma_c KL(q(z|x) || N(mu_c, s_c^2)) - KL(gamma || pi)
+
+====================  ==========================================
+in the paper          here
+====================  ==========================================
+x, z, c               ``x``, ``z``, a column
+mu~, sigma~           ``mean``, ``std`` = ``encoder(x)``
+pi, mu_c, sigma_c^2   ``prior.mixture``
+gamma_c = q(c|x)      exp of ``log_gamma``
+J                     L, ``n_components``
+====================  ==========================================
+
+Z. Jiang, Y. Zheng, H. Tan, B. Tang and H. Zhou, Variational Deep Embedding: An Unsupervised and
+Generative Approach to Clustering, IJCAI 2017, arXiv:1611.05148.
+"""
+
+from numbers import Integral, Real
+
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from ._estimator import DeepEstimator
+from ._mixins import AssignMixin, EmbedMixin, PriorMixin
+from ._start import PretrainMixin
+from .engine.randomness import normal_points
+from .functional.likelihood import gaussian
+from .functional.smoothness import adversarial_divergence, nearest_distance
+from .modules.autoencoder import GaussianEncoder, expected_log_prob
+from .modules.game import Game, Player
+from .modules.prior import MixturePrior
+
+#: Quasi-random samples of z that ``score_samples`` averages the bound over.
+SCORE_SAMPLES = 16
+#: Length of the step that should change no cluster, in distances to the batch's nearest row.
+RADIUS = 0.25
+
+
+class VaDE(Game):
+    """Variational deep embedding.
+
+    Parameters
+    ----------
+    encoder : GaussianEncoder, (N, D) -> (N, L), (N, L)
+    decoder : Module, (N, L) -> (N, D)
+    likelihood : Likelihood
+    prior : MixturePrior
+    objective : {"optimal", "sampled", "published"}, default="optimal"
+        Form of the divergence, see :meth:`divergence`.
+    masking : float, default=0.0
+        Share of the features hidden from the encoder, while there is a start to keep to.
+    start_weight, smoothness_weight : float, default=0.0
+        Weights of the terms of :meth:`kept`.
+    """
+
+    def __init__(
+        self,
+        encoder,
+        decoder,
+        likelihood,
+        prior,
+        objective="optimal",
+        masking=0.0,
+        start_weight=0.0,
+        smoothness_weight=0.0,
+    ):
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.likelihood = likelihood
+        self.prior = prior
+        self.objective = objective
+        self.masking = masking
+        self.start_weight = start_weight
+        self.smoothness_weight = smoothness_weight
+        self.rates = {"prior.*": 10.0, "likelihood.*": 10.0}
+
+    def encode(self, x):
+        """Mean of q(z|x), (N, L)."""
+        return self.encoder(self.likelihood.standardize(x))[0]
+
+    def decode(self, z):
+        """E[x|z] in the units of the data, (N, D)."""
+        return self.likelihood.mean(self.decoder(z))
+
+    def log_resp(self, x):
+        """Log gamma of each row, (N, K)."""
+        return self.log_gamma(self.likelihood.standardize(x))
+
+    def log_gamma(self, seen):
+        """Log of the gamma that maximises eq. 12, prop. to pi_c exp(-KL_c), (N, K)."""
+        return self.prior.expected_log_joint(*self.encoder(seen)).log_softmax(-1)
+
+    def divergence(self, mean, std, z):
+        """KL(q(z, c|x) || p(z, c)) of each row, (N,), in one of three forms.
+
+        "optimal": at the gamma that maximises eq. 12; it is -log sum_c pi_c exp(-KL_c) there.
+        "sampled": with q(c|z) = p(c|z), on one z: log q(z|x) - log sum_c p(z, c).
+        "published": eq. 12 with gamma_c = p(c|z) of one z, eq. 16.
+        """
+        if self.objective == "sampled":
+            log_q = gaussian(z, mean, 2 * std.log())
+            return log_q - self.prior.log_joint(z).logsumexp(-1)
+        log_joint = self.prior.expected_log_joint(mean, std)
+        if self.objective == "optimal":
+            return -log_joint.logsumexp(-1)
+        log_gamma = self.prior.log_joint(z).log_softmax(-1)
+        return (log_gamma.exp() * (log_gamma - log_joint)).sum(-1)
+
+    def loss(self, x, start=None):
+        """Negative bound, eq. 12 with one sample of z; with a start (N, K), also :meth:`kept`."""
+        seen = self.likelihood.standardize(x)
+        shown = seen if start is None else seen * (torch.rand_like(seen) >= self.masking)
+        mean, std = self.encoder(shown)
+        z = mean + std * torch.randn_like(std)
+        terms = {
+            "reconstruction": -self.likelihood.log_prob(x, self.decoder(z)).mean(),
+            "kl": self.divergence(mean, std, z).mean(),
+        }
+        return terms if start is None else terms | self.kept(seen, mean, std, start)
+
+    def kept(self, seen, mean, std, start):
+        """Not in the paper: what keeps gamma near the start, and smooth in x.
+
+        "start": cross-entropy of gamma to the responsibilities of the start. "smoothness": how
+        much gamma changes where a step of ``RADIUS`` times the distance to the nearest row of the
+        batch changes it most.
+        """
+        log_gamma = self.prior.expected_log_joint(mean, std).log_softmax(-1)
+        terms = {"start": -self.start_weight * (start * log_gamma).sum(-1).mean()}
+        if self.smoothness_weight:
+            with torch.no_grad():
+                log_gamma = self.log_gamma(seen)
+                radius = RADIUS * nearest_distance(seen)
+            jump = adversarial_divergence(self.log_gamma, seen, log_gamma, radius)
+            terms["smoothness"] = self.smoothness_weight * jump.mean()
+        return terms
+
+    def elbo(self, x, noise):
+        """Bound of each row at its best gamma, (N,), averaged over noise (S, L)."""
+        mean, std = self.encoder(self.likelihood.standardize(x))
+        log_joint = self.prior.expected_log_joint(mean.double(), std.double())
+        return expected_log_prob(self, x, mean, std, noise) + log_joint.logsumexp(-1)
+
+    def players(self):
+        """One player."""
+        return (Player("vade", [self], self.loss),)
+
+
+class VaDEClustering(AssignMixin, EmbedMixin, PriorMixin, PretrainMixin, DeepEstimator):
+    r"""Variational deep embedding: a variational auto-encoder with a Gaussian mixture as prior.
+
+    Pretrains its networks as a denoising auto-encoder, finds a first partition of the codes
+    without labels, and trains networks and mixture together.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        Number of components of the prior.
+    n_components : int, default=10
+        Size of the code.
+    hidden_layer_sizes : array-like of int, default=(500, 500, 2000)
+        Widths of the encoder's hidden layers; the decoder mirrors them.
+    activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="relu"
+        Activation of the hidden layers.
+    likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
+        What the decoder's output means. "bernoulli" needs data in [0, 1]; "gaussian" works on
+        features that are standardised inside and learns the noise of each; "auto" takes
+        "bernoulli" for data in [0, 1], else "gaussian". Inputs and outputs are always in the
+        units of X.
+    objective : {"optimal", "sampled", "published"}, default="optimal"
+        How q(c|x) enters the bound. "optimal": at its maximiser, in closed form. "sampled": as
+        p(c|z) under the expectation over z, a bound on the marginal of z. "published": p(c|z) of
+        the one z drawn, as in the paper. See the Notes.
+    init : {"neighbors", "mixture"}, default="neighbors"
+        Where the clusters come from. "neighbors": from the partition seen in a layout of the
+        codes' neighbour graph (see :func:`~skdeepcluster.neighbors.neighbor_start`); training
+        then keeps to it as ``start_weight`` and ``smoothness_weight`` say. "mixture": from a
+        mixture on the codes, the published way, without the two terms.
+    start_weight : float, default=50.0
+        Weight of the cross-entropy of the clusters to those of the start, in training from
+        init="neighbors"; without it the clusters drift away from a good start. An addition of
+        this package; 0 is the published objective.
+    smoothness_weight : float, default=50.0
+        Weight of the divergence between the clusters of a row and of its worst neighbour within
+        a short step (virtual adversarial training), in training from init="neighbors". An
+        addition of this package; 0 is the published objective and halves the cost of a step.
+    masking : float, default=0.25
+        Share of the features hidden from the encoder, in training from init="neighbors".
+    mixture_n_init : int, default=10
+        Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
+    pretraining_epochs : int or "auto", default="auto"
+        Passes of the denoising auto-encoder. "auto" makes about ``12 * sqrt(n_samples)`` steps.
+    max_epochs : int or "auto", default="auto"
+        Passes over the data after pretraining. "auto" makes about ``6 * sqrt(n_samples)`` steps.
+    batch_size : int, default=256
+        Rows in a step, at most ``n_samples``.
+    learning_rate : float, default=1e-3
+        Peak of the one-cycle schedule of AdamW; the prior's is ten times as large.
+    n_init : int, default=1
+        Trainings from new weights; the best by :meth:`score` on X is kept.
+    encoder : callable, default=None
+        ``encoder(n_in, n_out)`` gives the encoder's network, ``n_out = 2 * n_components``. None:
+        a perceptron of ``hidden_layer_sizes``.
+    decoder : callable, default=None
+        ``decoder(n_in, n_out)`` gives the decoder's network. None: the mirrored perceptron.
+    precision : {"float32", "bfloat16", "auto"}, default="float32"
+        Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
+        always computed in float32.
+    compile : bool, default=False
+        Compile the loss with ``torch.compile``; pays in long trainings, needs a C++ compiler.
+    callbacks : list of skorch callbacks, default=None
+        For the training after pretraining; used as they are.
+    device : str or torch.device, default="auto"
+        "auto" is CUDA if there is a GPU, else the CPU.
+    warm_start : bool, default=False
+        Go on training the fitted model, keeping to the clusters it has.
+    verbose : int, default=0
+        1 shows progress bars, 2 a table with a line per epoch.
+    accept_sparse : bool, default=False
+        Take sparse X; rows are made dense one batch at a time.
+    random_state : int, RandomState instance or None, default=None
+        Decides everything random; an int gives the same result on every call.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        Cluster of each row of X; equal to ``predict(X)``.
+    start_labels_ : ndarray of shape (n_samples,)
+        Clusters at the start, numbered alike: what training added is the difference.
+    weights_ : ndarray of shape (n_clusters,)
+        Weights of the prior.
+    means_, covariances_ : ndarray of shape (n_clusters, n_components)
+        Its means and variances.
+    cluster_centers_ : ndarray of shape (n_clusters, n_features)
+        The means, decoded.
+    model_ : VaDE
+        The trained torch module, usable by itself.
+    history_ : list of dict
+        One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per row
+        "vade_reconstruction", "vade_kl", and, weighted, "vade_start" and "vade_smoothness".
+    n_iter_ : int
+        Epochs trained, without pretraining.
+    n_features_in_ : int
+        Number of features of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, when X has names that are strings.
+
+    See Also
+    --------
+    VAEEmbedding : The same without the mixture in training.
+    GaussianMixtureEM : The mixture without networks.
+
+    Notes
+    -----
+    The objective is the evidence lower bound of the paper, eq. 12 [1]_,
+
+    .. math::
+
+        L(x) = E_q[\log p(x|z)] - \sum_c \gamma_c KL(q(z|x) \,\|\, p(z|c)) - KL(\gamma \,\|\, \pi).
+
+    Its maximum over :math:`\gamma` is at :math:`\gamma_c \propto \pi_c \exp(-KL_c)`, where the
+    last two terms are :math:`\log \sum_c \pi_c \exp(-KL_c)`. This is the "optimal" objective, and
+    ``predict_proba`` is this :math:`\gamma` whatever the objective: it depends on the row alone.
+
+    The bound does not know classes: trained on by itself it leaves good partitions for likelier
+    ones. The two terms that hold it, and the neighbour start, are additions of this package.
+    ``score`` is the bound in the units of X, without them. It compares fits of the same rows by
+    how well they describe the rows, which need not be how well they cluster them.
+
+    References
+    ----------
+    .. [1] Z. Jiang, Y. Zheng, H. Tan, B. Tang, H. Zhou, "Variational Deep Embedding: An
+       Unsupervised and Generative Approach to Clustering", IJCAI 2017.
+    .. [2] T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual Adversarial Training", IEEE TPAMI
+       2018, for the smoothness.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdeepcluster import VaDEClustering
+    >>> X = load_iris().data
+    >>> vade = VaDEClustering(3, n_components=2, hidden_layer_sizes=(16,), random_state=0).fit(X)
+    >>> vade.predict_proba(X).shape
+    (150, 3)
+    >>> vade.sample(5, cluster=1, min_confidence=0.9).shape
+    (5, 4)
+    >>> between = vade.transform(X[:2]).mean(0, keepdims=True)
+    >>> vade.inverse_transform(between).shape
+    (1, 4)
+    """
+
+    _parameter_constraints = {
+        **DeepEstimator._parameter_constraints,
+        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "objective": [StrOptions({"optimal", "sampled", "published"})],
+        "init": [StrOptions({"neighbors", "mixture"})],
+        "start_weight": [Interval(Real, 0, None, closed="left")],
+        "smoothness_weight": [Interval(Real, 0, None, closed="left")],
+        "masking": [Interval(Real, 0, 1, closed="left")],
+        "mixture_n_init": [Interval(Integral, 1, None, closed="left")],
+        "pretraining_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+    }
+
+    STEPS = 6.0
+
+    def __init__(
+        self,
+        n_clusters=8,
+        *,
+        n_components=10,
+        hidden_layer_sizes=(500, 500, 2000),
+        activation="relu",
+        likelihood="auto",
+        objective="optimal",
+        init="neighbors",
+        start_weight=50.0,
+        smoothness_weight=50.0,
+        masking=0.25,
+        mixture_n_init=10,
+        pretraining_epochs="auto",
+        max_epochs="auto",
+        batch_size=256,
+        learning_rate=1e-3,
+        n_init=1,
+        encoder=None,
+        decoder=None,
+        precision="float32",
+        compile=False,
+        callbacks=None,
+        device="auto",
+        warm_start=False,
+        verbose=0,
+        accept_sparse=False,
+        random_state=None,
+    ):
+        self.n_clusters = n_clusters
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.likelihood = likelihood
+        self.objective = objective
+        self.init = init
+        self.start_weight = start_weight
+        self.smoothness_weight = smoothness_weight
+        self.masking = masking
+        self.mixture_n_init = mixture_n_init
+        self.pretraining_epochs = pretraining_epochs
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.n_init = n_init
+        self.encoder = encoder
+        self.decoder = decoder
+        self.precision = precision
+        self.compile = compile
+        self.callbacks = callbacks
+        self.device = device
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.accept_sparse = accept_sparse
+        self.random_state = random_state
+
+    def _build(self, n_features, likelihood):
+        return VaDE(
+            GaussianEncoder(self._network("encoder", n_features, 2 * self.n_components)),
+            self._network("decoder", self.n_components, n_features),
+            likelihood,
+            MixturePrior(self.n_clusters, self.n_components),
+            objective=self.objective,
+            masking=self.masking,
+            start_weight=self.start_weight,
+            smoothness_weight=self.smoothness_weight,
+        )
+
+    def _criterion(self, model, X):
+        device = next(model.parameters()).device
+        noise = normal_points(SCORE_SAMPLES, self.n_components).to(device)
+        return self._answers(model, lambda x: model.elbo(x, noise), X)
+
+    def score_samples(self, X):
+        """Lower bound on log p(x) of each row, in nats and in the units of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to score.
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples,), float64
+            The samples of z are a fixed quasi-random set, the same for every row.
+        """
+        check_is_fitted(self)
+        return self._criterion(self.model_, self._check_rows(X))

@@ -1,0 +1,62 @@
+"""Adversarial smoothness: the closed form of a linear assignment, limits, constants."""
+
+import pytest
+import torch
+
+from skdeepcluster.functional.information import kl_divergence
+from skdeepcluster.functional.smoothness import adversarial_divergence, adversarial_step
+
+
+@pytest.fixture
+def stream():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+def test_two_linear_clusters_have_their_worst_direction_in_closed_form(stream):
+    """With p = softmax(x W), K = 2, only the difference of the columns can change p."""
+    weight = torch.randn(5, 2, dtype=torch.float64)
+    x, radius = torch.randn(40, 5, dtype=torch.float64), torch.rand(40, 1, dtype=torch.float64)
+
+    def log_probs(rows):
+        return (rows @ weight).log_softmax(-1)
+
+    step = adversarial_step(log_probs, x, log_probs(x), radius)
+    direction = torch.nn.functional.normalize(weight[:, 0] - weight[:, 1], dim=0)
+    torch.testing.assert_close((step @ direction).abs(), radius.squeeze(1))
+    torch.testing.assert_close(step.norm(dim=1), radius.squeeze(1))
+
+
+def test_the_step_beats_random_steps_of_its_length(stream):
+    network = torch.nn.Sequential(
+        torch.nn.Linear(20, 30), torch.nn.Tanh(), torch.nn.Linear(30, 4), torch.nn.LogSoftmax(-1)
+    )
+    x, radius = torch.randn(200, 20), torch.full((200, 1), 0.5)
+    log_p = network(x).detach()
+    worst = adversarial_divergence(network, x, log_p, radius).mean()
+    random = radius * torch.nn.functional.normalize(torch.randn_like(x))
+    assert worst > 3 * kl_divergence(log_p, network(x + random)).mean()
+
+
+def test_no_step_no_divergence_and_a_constant_assignment_has_none(stream):
+    x, zero = torch.randn(6, 3), torch.zeros(6, 1)
+    network = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.LogSoftmax(-1))
+    assert adversarial_step(network, x, network(x).detach(), zero).abs().sum() == 0
+
+    def constant(rows):
+        return torch.zeros(len(rows), 3).log_softmax(-1) + 0 * rows.sum(1, keepdim=True)
+
+    divergence = adversarial_divergence(constant, x, constant(x), zero + 1)
+    torch.testing.assert_close(divergence, torch.zeros(6))
+
+
+def test_gradients_reach_parameters_but_not_through_the_step(stream):
+    network = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.LogSoftmax(-1))
+    x, radius = torch.randn(6, 3), torch.ones(6, 1)
+    log_p = network(x).detach()
+    step = adversarial_step(network, x, log_p, radius)
+    assert not step.requires_grad
+    assert all(p.grad is None for p in network.parameters())
+    adversarial_divergence(network, x, log_p, radius).mean().backward()
+    assert all(p.grad.abs().sum() > 0 for p in network.parameters())

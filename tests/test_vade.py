@@ -1,0 +1,223 @@
+"""VaDE: the three forms of the bound, limit cases, what training may not do, and sampling."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
+from torch.distributions import Categorical, Independent, Normal, kl_divergence
+
+from skdeepcluster import VaDEClustering
+from skdeepcluster.engine.randomness import normal_points
+from skdeepcluster.functional.gaussian import Mixture, confident_sample, log_joint
+from skdeepcluster.metrics import clustering_accuracy
+from skdeepcluster.modules.autoencoder import GaussianEncoder
+from skdeepcluster.modules.likelihood import Bernoulli
+from skdeepcluster.modules.networks import mlp
+from skdeepcluster.modules.prior import MixturePrior
+from skdeepcluster.vade import VaDE
+from skdeepcluster.vae import VAE
+
+SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
+OBJECTIVES = ["optimal", "sampled", "published"]
+
+
+@pytest.fixture
+def vade():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = VaDE(GaussianEncoder(mlp(6, 4, (8,))), mlp(2, 6, (8,)), Bernoulli(), prior(3))
+        model.encoder.network[-1].bias.data[2:] += 3  # wide posteriors: the forms differ
+        return model
+
+
+@pytest.fixture
+def rows(blobs):
+    return blobs[0]
+
+
+def prior(n_clusters):
+    mixture = MixturePrior(n_clusters, 2)
+    with torch.no_grad():
+        for parameter in mixture.parameters():
+            parameter.normal_()
+    return mixture
+
+
+def written_out(model, mean, std):
+    """Log pi and KL(q(z|x) || p(z|c)), (N, K), by torch.distributions."""
+    log_weights, means, stds = model.prior.mixture
+    q = Independent(Normal(mean[:, None], std[:, None]), 1)
+    return log_weights, kl_divergence(q, Independent(Normal(means, stds), 1))
+
+
+def test_published_divergence_is_equation_12(vade):
+    vade.objective = "published"
+    mean, std = vade.encoder(torch.rand(40, 6))
+    z = mean + std * torch.randn(std.shape, generator=torch.Generator().manual_seed(0))
+    log_weights, kl = written_out(vade, mean, std)
+    gamma = Categorical(logits=log_joint(z, vade.prior.mixture))
+    cluster = kl_divergence(gamma, Categorical(logits=log_weights.expand(40, 3)))
+    torch.testing.assert_close(vade.divergence(mean, std, z), (gamma.probs * kl).sum(-1) + cluster)
+
+
+def test_optimal_divergence_is_the_least_over_gamma_and_log_resp_is_where(vade):
+    x = torch.rand(40, 6)
+    mean, std = vade.encoder(x)
+    log_weights, kl = written_out(vade, mean, std)
+    least = vade.divergence(mean, std, mean)
+
+    def at(log_gamma):
+        return (log_gamma.exp() * (log_gamma + kl - log_weights)).sum(-1)
+
+    torch.testing.assert_close(least, at(vade.log_resp(x)))
+    others = torch.randn(50, 40, 3, generator=torch.Generator().manual_seed(1)).log_softmax(-1)
+    assert all((at(other) > least).all() for other in others)
+
+
+def test_sampled_divergence_is_below_the_optimal_one_on_average(vade):
+    """E log q(z) - log sum_c p(z, c) is the exact divergence from the prior's marginal."""
+    mean, std = vade.encoder(torch.rand(40, 6))
+    z = mean + std * normal_points(4096, 2)[:, None].float()
+    vade.objective = "sampled"
+    exact = torch.stack([vade.divergence(mean, std, some) for some in z]).mean(0)
+    vade.objective = "optimal"
+    assert (exact < vade.divergence(mean, std, mean) + 1e-3).all()
+    assert (exact > -1e-3).all()
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_one_cluster_with_a_unit_prior_is_the_vae(objective, vade):
+    networks = vade.encoder, vade.decoder, vade.likelihood
+    one, vae = VaDE(*networks, MixturePrior(1, 2), objective), VAE(*networks)
+    x = torch.rand(400, 6)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        ours = one.loss(x)
+        torch.manual_seed(1)
+        theirs = vae.loss(x)
+    torch.testing.assert_close(ours["reconstruction"], theirs["reconstruction"])
+    # The sampled form only agrees on average.
+    tolerance = {"rtol": 0.1, "atol": 0.1} if objective == "sampled" else {}
+    torch.testing.assert_close(ours["kl"], theirs["kl"], **tolerance)
+    noise = normal_points(32, 2)
+    torch.testing.assert_close(one.elbo(x, noise), vae.elbo(x, noise))
+
+
+def test_without_noise_responsibilities_are_the_mixtures(vade):
+    """What the start's mixture says of the codes is what the model says, if codes are sharp."""
+    with torch.no_grad():
+        vade.encoder.network[-1].bias[2:] -= 20
+        x = torch.rand(30, 6)
+        expected = log_joint(vade.encode(x), vade.prior.mixture).log_softmax(-1)
+        torch.testing.assert_close(vade.log_resp(x), expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_far_codes_give_finite_sharp_answers_and_gradients(objective, vade):
+    vade.objective = objective
+    with torch.no_grad():
+        vade.encoder.network[-1].bias[:2] += 1e6
+    x = torch.rand(5, 6)
+    assert torch.isfinite(vade.log_resp(x)).all()
+    assert vade.log_resp(x).exp().amax(-1).min() > 0.99
+    sum(vade.loss(x).values()).backward()
+    assert all(torch.isfinite(p.grad).all() for p in vade.parameters())
+
+
+def test_gradients_of_the_bound_add_up_over_parts_of_a_batch(vade):
+    x = torch.rand(12, 6)
+
+    def gradient(rows):
+        vade.zero_grad()
+        vade.elbo(rows, normal_points(8, 2)).sum().backward()
+        return torch.cat([p.grad.flatten() for p in vade.parameters()])
+
+    whole, parts = gradient(x), gradient(x[:5]) + gradient(x[5:])
+    torch.testing.assert_close(whole, parts, rtol=1e-4, atol=1e-4)
+
+
+def test_every_parameter_gets_a_gradient_with_and_without_a_start(vade):
+    vade.start_weight = vade.smoothness_weight = 1.0
+    start = torch.eye(3)[torch.arange(9) % 3]
+    for arguments in ([], [start]):
+        vade.zero_grad()
+        terms = vade.loss(torch.rand(9, 6), *arguments)
+        assert set(terms) == {"reconstruction", "kl"} | (
+            {"start", "smoothness"} if arguments else set()
+        )
+        sum(terms.values()).backward()
+        assert all(p.grad.abs().sum() > 0 for p in vade.parameters())
+
+
+def test_it_keeps_to_a_good_start():
+    X, y = load_digits(return_X_y=True)
+    vade = VaDEClustering(10, hidden_layer_sizes=(256, 256), random_state=0).fit(X / 16)
+    start, end = (clustering_accuracy(y, labels) for labels in (vade.start_labels_, vade.labels_))
+    assert end > start - 0.02
+    assert end > 0.75
+
+
+def test_the_published_way_has_no_terms_of_ours(rows):
+    published = VaDEClustering(3, **SMALL, init="mixture", objective="published").fit(rows)
+    assert {"vade_reconstruction", "vade_kl"} == {
+        name for name in published.history_[0] if name.startswith("vade_")
+    }
+    ours = VaDEClustering(3, **SMALL).fit(rows)
+    assert {"vade_start", "vade_smoothness"} < set(ours.history_[0])
+
+
+def test_samples_of_a_cluster_fall_into_it(rows):
+    vade = VaDEClustering(3, **SMALL).fit(rows)
+    for k in range(3):
+        X = vade.sample(40, cluster=k, min_confidence=0.99)
+        assert X.shape == (40, rows.shape[1])
+        assert (vade.predict(X) == k).mean() > 0.9
+    np.testing.assert_array_equal(vade.sample(7), vade.sample(7))
+    shares = np.bincount(vade.predict(vade.sample(2000)), minlength=3) / 2000
+    np.testing.assert_allclose(shares, vade.weights_, atol=0.07)
+    assert vade.cluster_centers_.shape == (3, rows.shape[1])
+    np.testing.assert_array_equal(np.sort(vade.predict(vade.cluster_centers_)), [0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"cluster": 3}, "cluster == 3, must be <= 2"),
+        ({"min_confidence": 2.0}, "min_confidence"),
+        ({"n_samples": 0}, "n_samples"),
+    ],
+)
+def test_samples_that_cannot_be_are_explained(arguments, message, rows):
+    vade = VaDEClustering(3, **SMALL, max_epochs=1, pretraining_epochs=1).fit(rows)
+    with pytest.raises(ValueError, match=message):
+        vade.sample(**{"n_samples": 2} | arguments)
+
+
+def test_too_many_clusters_are_said_and_still_answer(rows):
+    with pytest.warns(ConvergenceWarning, match="clusters have rows"):
+        crowded = VaDEClustering(
+            40, **SMALL, start_weight=0, max_epochs=60, learning_rate=0.02
+        ).fit(rows[:60])
+    assert np.isfinite(crowded.predict_proba(rows)).all()
+
+
+def test_warm_start_keeps_the_clusters_it_has(rows):
+    vade = VaDEClustering(3, **SMALL, warm_start=True).fit(rows)
+    labels, epochs = vade.labels_, vade.n_iter_
+    vade.fit(rows)
+    assert vade.n_iter_ > epochs
+    np.testing.assert_array_equal(labels, vade.labels_)
+
+
+def test_confident_samples_of_overlapping_clusters():
+    apart = Mixture(torch.zeros(2).log_softmax(0), torch.tensor([[-1.0], [1.0]]), torch.ones(2, 1))
+    counts = torch.tensor([300, 200])
+    stream = torch.Generator().manual_seed(0)
+    for confidence in (0.0, 0.6, 0.85):
+        x = confident_sample(apart, counts, confidence, stream)
+        own = log_joint(x, apart).softmax(-1)
+        assert own[:300, 0].min() >= confidence
+        assert own[300:, 1].min() >= confidence
+    with pytest.raises(ValueError, match="not even its mean"):
+        confident_sample(apart, counts, 0.95, stream)
