@@ -83,6 +83,7 @@ METHODS = {
     "GaussianMixtureEM": ours("GaussianMixtureEM", mixture_settings),
     "VAEEmbedding": ours("VAEEmbedding"),
     "VaDEClustering": ours("VaDEClustering"),
+    "DACClustering": ours("DACClustering"),
 }
 DENSE_ONLY = {"GaussianMixture"}  # gets sparse data as one dense array
 

@@ -29,18 +29,17 @@ from skdeepcluster import VaDEClustering
 from skdeepcluster.engine.batches import Rows, map_rows
 from skdeepcluster.engine.net import train
 from skdeepcluster.engine.randomness import generator, seeded
-from skdeepcluster.functional.smoothness import adversarial_divergence, nearest_distance
 from skdeepcluster.modules.game import Game, Player
 from skdeepcluster.modules.networks import mlp
-from skdeepcluster.vade import RADIUS
+from skdeepcluster.modules.start import Keep
 
 
 class Classifier(Game):
     """p(c|x) by a perceptron, with VaDE's terms "start" and "smoothness" and nothing else."""
 
-    def __init__(self, network, likelihood, masking):
+    def __init__(self, network, likelihood, keep):
         super().__init__()
-        self.network, self.likelihood, self.masking = network, likelihood, masking
+        self.network, self.likelihood, self.keep = network, likelihood, keep
 
     def log_resp(self, x):
         """Log-probabilities of the clusters."""
@@ -53,11 +52,8 @@ class Classifier(Game):
     def loss(self, x, start):
         """Cross-entropy to the start on masked rows, and smoothness."""
         seen = self.likelihood.standardize(x)
-        log_gamma = self.log_gamma(seen * (torch.rand_like(seen) >= self.masking))
-        with torch.no_grad():
-            log_p, radius = self.log_gamma(seen), RADIUS * nearest_distance(seen)
-        jump = adversarial_divergence(self.log_gamma, seen, log_p, radius)
-        return {"start": -(start * log_gamma).sum(-1).mean(), "smoothness": jump.mean()}
+        log_gamma = self.log_gamma(self.keep.shown(seen, start))
+        return self.keep.terms(self.log_gamma, seen, log_gamma, start)
 
     def players(self):
         """One player."""
@@ -69,7 +65,7 @@ def control(vade, X, seed):
     n_clusters = vade.n_clusters
     with seeded(seed):
         network = mlp(X.shape[1], n_clusters, vade.hidden_layer_sizes)
-        model = Classifier(network, vade.model_.likelihood, vade.masking)
+        model = Classifier(network, vade.model_.likelihood, Keep(1.0, 1.0, vade.masking))
         start = nn.functional.one_hot(torch.as_tensor(vade.start_labels_), n_clusters)
         train(
             model,

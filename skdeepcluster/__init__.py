@@ -1,5 +1,7 @@
 """Deep clustering as scikit-learn estimators."""
 
+from .dac import DACClustering
+from .ensemble import ClusterEnsemble
 from .gaussian_mixture import GaussianMixtureEM
 from .model_selection import select_n_clusters
 from .vade import VaDEClustering
@@ -7,4 +9,11 @@ from .vae import VAEEmbedding
 
 __version__ = "0.1.0"
 
-__all__ = ["GaussianMixtureEM", "VAEEmbedding", "VaDEClustering", "select_n_clusters"]
+__all__ = [
+    "ClusterEnsemble",
+    "DACClustering",
+    "GaussianMixtureEM",
+    "VAEEmbedding",
+    "VaDEClustering",
+    "select_n_clusters",
+]

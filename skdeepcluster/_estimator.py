@@ -231,7 +231,7 @@ class DeepEstimator(BaseEstimator, ABC):
         return Gaussian(torch.as_tensor(shift, dtype=dtype), torch.as_tensor(scale, dtype=dtype))
 
     def _network(self, role, n_in, n_out):
-        """Build the "encoder" or the "decoder": the user's, or the default perceptron."""
+        """Build the "encoder", "decoder" or "discriminator": the user's, or a perceptron."""
         builder = getattr(self, role)
         if builder is None:
             widths = list(self.hidden_layer_sizes)
@@ -239,7 +239,7 @@ class DeepEstimator(BaseEstimator, ABC):
                 raise ValueError(
                     f"hidden_layer_sizes must be positive whole numbers, got {widths}."
                 )
-            widths = widths if role == "encoder" else widths[::-1]
+            widths = {"encoder": widths, "decoder": widths[::-1]}.get(role, widths[:2])
             return mlp(n_in, n_out, widths, self.activation)
         network = builder(n_in, n_out)
         with torch.no_grad():

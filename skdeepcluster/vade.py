@@ -30,15 +30,13 @@ from ._mixins import AssignMixin, EmbedMixin, PriorMixin
 from ._start import PretrainMixin
 from .engine.randomness import normal_points
 from .functional.likelihood import gaussian
-from .functional.smoothness import adversarial_divergence, nearest_distance
 from .modules.autoencoder import GaussianEncoder, expected_log_prob
 from .modules.game import Game, Player
 from .modules.prior import MixturePrior
+from .modules.start import NOTHING, Keep
 
 #: Quasi-random samples of z that ``score_samples`` averages the bound over.
 SCORE_SAMPLES = 16
-#: Length of the step that should change no cluster, in distances to the batch's nearest row.
-RADIUS = 0.25
 
 
 class VaDE(Game):
@@ -52,10 +50,8 @@ class VaDE(Game):
     prior : MixturePrior
     objective : {"optimal", "sampled", "published"}, default="optimal"
         Form of the divergence, see :meth:`divergence`.
-    masking : float, default=0.0
-        Share of the features hidden from the encoder, while there is a start to keep to.
-    start_weight, smoothness_weight : float, default=0.0
-        Weights of the terms of :meth:`kept`.
+    keep : Keep, default=NOTHING
+        Terms that are added while there is a start to keep to; none by default.
     """
 
     def __init__(
@@ -65,9 +61,7 @@ class VaDE(Game):
         likelihood,
         prior,
         objective="optimal",
-        masking=0.0,
-        start_weight=0.0,
-        smoothness_weight=0.0,
+        keep=NOTHING,
     ):
         super().__init__()
         self.encoder = encoder
@@ -75,9 +69,7 @@ class VaDE(Game):
         self.likelihood = likelihood
         self.prior = prior
         self.objective = objective
-        self.masking = masking
-        self.start_weight = start_weight
-        self.smoothness_weight = smoothness_weight
+        self.keep = keep
         self.rates = {"prior.*": 10.0, "likelihood.*": 10.0}
 
     def encode(self, x):
@@ -113,33 +105,16 @@ class VaDE(Game):
         return (log_gamma.exp() * (log_gamma - log_joint)).sum(-1)
 
     def loss(self, x, start=None):
-        """Negative bound, eq. 12 with one sample of z; with a start (N, K), also :meth:`kept`."""
+        """Negative bound, eq. 12 with one sample of z; with a start (N, K), what keeps to it."""
         seen = self.likelihood.standardize(x)
-        shown = seen if start is None else seen * (torch.rand_like(seen) >= self.masking)
-        mean, std = self.encoder(shown)
+        mean, std = self.encoder(self.keep.shown(seen, start))
         z = mean + std * torch.randn_like(std)
         terms = {
             "reconstruction": -self.likelihood.log_prob(x, self.decoder(z)).mean(),
             "kl": self.divergence(mean, std, z).mean(),
         }
-        return terms if start is None else terms | self.kept(seen, mean, std, start)
-
-    def kept(self, seen, mean, std, start):
-        """Not in the paper: what keeps gamma near the start, and smooth in x.
-
-        "start": cross-entropy of gamma to the responsibilities of the start. "smoothness": how
-        much gamma changes where a step of ``RADIUS`` times the distance to the nearest row of the
-        batch changes it most.
-        """
         log_gamma = self.prior.expected_log_joint(mean, std).log_softmax(-1)
-        terms = {"start": -self.start_weight * (start * log_gamma).sum(-1).mean()}
-        if self.smoothness_weight:
-            with torch.no_grad():
-                log_gamma = self.log_gamma(seen)
-                radius = RADIUS * nearest_distance(seen)
-            jump = adversarial_divergence(self.log_gamma, seen, log_gamma, radius)
-            terms["smoothness"] = self.smoothness_weight * jump.mean()
-        return terms
+        return terms | self.keep.terms(self.log_gamma, seen, log_gamma, start)
 
     def elbo(self, x, noise):
         """Bound of each row at its best gamma, (N,), averaged over noise (S, L)."""
@@ -373,9 +348,7 @@ class VaDEClustering(AssignMixin, EmbedMixin, PriorMixin, PretrainMixin, DeepEst
             likelihood,
             MixturePrior(self.n_clusters, self.n_components),
             objective=self.objective,
-            masking=self.masking,
-            start_weight=self.start_weight,
-            smoothness_weight=self.smoothness_weight,
+            keep=Keep(self.start_weight, self.smoothness_weight, self.masking),
         )
 
     def _criterion(self, model, X):

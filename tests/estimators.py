@@ -1,6 +1,6 @@
 """The estimators that common tests run over: one line here, and a new method is tested."""
 
-from skdeepcluster import GaussianMixtureEM, VaDEClustering, VAEEmbedding
+from skdeepcluster import DACClustering, GaussianMixtureEM, VaDEClustering, VAEEmbedding
 
 #: Small networks and budgets, for tests that fit many times.
 SMALL = {"n_components": 2, "hidden_layer_sizes": (16,)}
@@ -14,6 +14,9 @@ ESTIMATORS = [
     VaDEClustering(),
     VaDEClustering(3, **SMALL),
     VaDEClustering(3, init="mixture", objective="published", likelihood="gaussian", **SMALL),
+    DACClustering(),
+    DACClustering(3, **SMALL),
+    DACClustering(3, init="mixture", likelihood="gaussian", **SMALL),
 ]
 
 #: One small instance of each class, for the slower promises.
@@ -21,6 +24,7 @@ ONE_OF_EACH = [
     GaussianMixtureEM(3, random_state=0),
     VAEEmbedding(3, random_state=0, **SMALL),
     VaDEClustering(3, random_state=0, **SMALL),
+    DACClustering(3, random_state=0, **SMALL),
 ]
 
 #: Those that train a network.

@@ -1,10 +1,16 @@
 """VaDE: the three forms of the bound, limit cases, what training may not do, and sampling."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.metrics import adjusted_rand_score, completeness_score, homogeneity_score
+from skorch.callbacks import Callback
 from torch.distributions import Categorical, Independent, Normal, kl_divergence
 
 from skdeepcluster import VaDEClustering
@@ -13,8 +19,9 @@ from skdeepcluster.functional.gaussian import Mixture, confident_sample, log_joi
 from skdeepcluster.metrics import clustering_accuracy
 from skdeepcluster.modules.autoencoder import GaussianEncoder
 from skdeepcluster.modules.likelihood import Bernoulli
-from skdeepcluster.modules.networks import mlp
+from skdeepcluster.modules.networks import conv_decoder, conv_encoder, mlp
 from skdeepcluster.modules.prior import MixturePrior
+from skdeepcluster.modules.start import Keep
 from skdeepcluster.vade import VaDE
 from skdeepcluster.vae import VAE
 
@@ -138,7 +145,7 @@ def test_gradients_of_the_bound_add_up_over_parts_of_a_batch(vade):
 
 
 def test_every_parameter_gets_a_gradient_with_and_without_a_start(vade):
-    vade.start_weight = vade.smoothness_weight = 1.0
+    vade.keep = Keep(1.0, 1.0)
     start = torch.eye(3)[torch.arange(9) % 3]
     for arguments in ([], [start]):
         vade.zero_grad()
@@ -208,6 +215,57 @@ def test_warm_start_keeps_the_clusters_it_has(rows):
     vade.fit(rows)
     assert vade.n_iter_ > epochs
     np.testing.assert_array_equal(labels, vade.labels_)
+
+
+def test_convolutional_networks_through_the_callables(digits):
+    images = {"image_shape": (1, 8, 8), "channels": (8, 16), "n_hidden": 32}
+    vade = VaDEClustering(
+        10,
+        encoder=partial(conv_encoder, **images),
+        decoder=partial(conv_decoder, **images),
+        random_state=0,
+    ).fit(digits)
+    error = np.square(digits - vade.inverse_transform(vade.transform(digits))).mean()
+    assert error < 0.7 * digits.var(0).mean()
+    assert len(np.unique(vade.labels_)) == 10
+
+
+@pytest.mark.parametrize("n_clusters", [7, 14])
+def test_too_few_and_too_many_clusters_are_used_and_mix_little(n_clusters):
+    X, y = load_digits(return_X_y=True)
+    vade = VaDEClustering(n_clusters, hidden_layer_sizes=(256,), random_state=0).fit(X / 16)
+    assert len(np.unique(vade.labels_)) == n_clusters
+    # Too few: classes stay whole. Too many: clusters stay pure.
+    measure = completeness_score if n_clusters < 10 else homogeneity_score
+    assert measure(y, vade.labels_) > 0.7
+
+
+def test_text_as_sparse_counts():
+    stream = np.random.RandomState(0)
+    y = stream.randint(3, size=200)
+    topics = stream.dirichlet(np.full(80, 0.05), size=3)
+    X = np.stack([stream.multinomial(60, topics[k]) for k in y])
+    X = TfidfTransformer().fit_transform(csr_array(X))
+    settings = SMALL | {"likelihood": "gaussian", "accept_sparse": True}
+    vade = VaDEClustering(3, **settings).fit(X)
+    assert adjusted_rand_score(y, vade.labels_) > 0.9
+    np.testing.assert_allclose(vade.transform(X), vade.transform(X.toarray()), atol=1e-4)
+
+
+class Interrupt(Callback):
+    """Ctrl-C in the first epoch."""
+
+    def on_batch_end(self, net, **_):
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_pretraining_ends_the_fit_with_what_there_is(rows):
+    vade = VaDEClustering(3, **SMALL)
+    vade.PRETRAINING = vade.PRETRAINING | {"callbacks": [Interrupt()]}
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        vade.fit(rows)
+    assert vade.n_iter_ == 0
+    assert np.isfinite(vade.predict_proba(rows)).all()
 
 
 def test_confident_samples_of_overlapping_clusters():

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from .game import Game, Player
 from .likelihood import Likelihood
+from .start import masked
 
 
 class GaussianEncoder(nn.Module):
@@ -31,6 +32,31 @@ class GaussianEncoder(nn.Module):
         """Mean and standard deviation of the code, (N, L) each."""
         mean, log_var = self.network(x).float().chunk(2, dim=-1)
         return mean, (0.5 * (log_var + self.LOG_VAR).clamp(-16.0, 16.0)).exp()
+
+    def mean(self, x: Tensor) -> Tensor:
+        """Mean of the code, (N, L)."""
+        return self(x)[0]
+
+
+class PointEncoder(nn.Module):
+    """A code without noise, from a network with as many outputs.
+
+    Parameters
+    ----------
+    network : Module, (N, D) -> (N, L)
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Code, (N, L)."""
+        return self.network(x).float()
+
+    def mean(self, x: Tensor) -> Tensor:
+        """Code, (N, L)."""
+        return self(x)
 
 
 #: Decoder calls that average over samples of z are made for this many at a time.
@@ -76,7 +102,7 @@ class Autoencoder(Game):
 
     Parameters
     ----------
-    encoder : GaussianEncoder
+    encoder : GaussianEncoder or PointEncoder
         Only its means are trained.
     decoder : Module, (N, L) -> (N, D)
     likelihood : Likelihood
@@ -86,7 +112,7 @@ class Autoencoder(Game):
 
     def __init__(
         self,
-        encoder: GaussianEncoder,
+        encoder: GaussianEncoder | PointEncoder,
         decoder: nn.Module,
         likelihood: Likelihood,
         masking: float = 0.25,
@@ -100,14 +126,13 @@ class Autoencoder(Game):
 
     def encode(self, x: Tensor) -> Tensor:
         """Code of a row, (N, L)."""
-        return self.encoder(self.likelihood.standardize(x))[0]
+        return self.encoder.mean(self.likelihood.standardize(x))
 
     def loss(self, x: Tensor) -> dict[str, Tensor]:
         """Mean error of the rebuilt rows."""
         seen = self.likelihood.standardize(x)
-        kept = torch.rand_like(seen) >= self.masking
-        mean, _ = self.encoder(seen * kept)
-        return {"reconstruction": -self.likelihood.log_prob(x, self.decoder(mean)).mean()}
+        code = self.encoder.mean(masked(seen, self.masking))
+        return {"reconstruction": -self.likelihood.log_prob(x, self.decoder(code)).mean()}
 
     def players(self) -> tuple[Player, ...]:
         """One player."""

@@ -45,14 +45,21 @@ class MixturePrior(nn.Module):
         K.
     n_components : int
         L, the size of a code.
+    floor : float, default=0.0
+        Least variance in any direction, as a share of the mean variance of the mixture put in
+        place: it keeps codes that are drawn to the means from shrinking into them.
     """
+
+    least: Tensor
 
     COVARIANCE_TYPE = "diag"
     #: Bounds of the log-variances.
     LOG_VAR = (-12.0, 12.0)
 
-    def __init__(self, n_clusters: int, n_components: int) -> None:
+    def __init__(self, n_clusters: int, n_components: int, floor: float = 0.0) -> None:
         super().__init__()
+        self.floor = floor
+        self.register_buffer("least", torch.tensor(self.LOG_VAR[0]))
         self.logits = nn.Parameter(torch.zeros(n_clusters))
         self.means = nn.Parameter(torch.zeros(n_clusters, n_components))
         self.log_vars = nn.Parameter(torch.zeros(n_clusters, n_components))
@@ -63,11 +70,14 @@ class MixturePrior(nn.Module):
         self.logits.copy_(mixture.log_weights)
         self.means.copy_(mixture.means)
         self.log_vars.copy_(2 * mixture.scales.log())
+        least = torch.log(self.floor * mixture.covariances().mean())
+        self.least.copy_(least.clamp_min(self.LOG_VAR[0]))
 
     @property
     def mixture(self) -> Mixture:
         """Log-weights, means and standard deviations, as functions of the parameters."""
-        stds = (0.5 * self.log_vars.clamp(*self.LOG_VAR)).exp()
+        log_vars = torch.maximum(self.log_vars, self.least).clamp_max(self.LOG_VAR[1])
+        stds = (0.5 * log_vars).exp()
         return Mixture(self.logits.log_softmax(-1), self.means, stds)
 
     def log_joint(self, z: Tensor) -> Tensor:
@@ -78,3 +88,17 @@ class MixturePrior(nn.Module):
         """E[log p(z, c) - log q(z)] for q = N(mean, diag std^2): log pi_c - KL_c, (N, K)."""
         log_weights, means, stds = self.mixture
         return log_weights - kl_diag(mean, std, means, stds)
+
+    def draw(self, n_samples: int) -> Tensor:
+        """Draw codes from the global stream, (n_samples, L)."""
+        log_weights, means, stds = self.mixture
+        cluster = torch.multinomial(log_weights.exp(), n_samples, replacement=True)
+        return means[cluster] + stds[cluster] * torch.randn_like(means[cluster])
+
+    def whiten(self, z: Tensor) -> Tensor:
+        """Codes about the centre of the mixture, in units of its spread, (N, L)."""
+        mixture = self.mixture
+        centre = mixture.centre()
+        weights = mixture.log_weights.exp()[:, None]
+        around = mixture.covariances() + (mixture.means - centre).square()
+        return (z - centre) / (weights * around).sum(0).sqrt()

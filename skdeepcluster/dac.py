@@ -1,0 +1,400 @@
+r"""DACClustering: deep adversarial Gaussian mixture auto-encoder (Harchaoui et al., 2017).
+
+An auto-encoder whose codes follow a mixture of Gaussians, by likelihood and by an adversary who
+tells codes from draws of the mixture. Three losses, minimised together::
+
+    reconstruction   -E_x log p(x | G(E(x)))
+    mixture          -E_x log sum_k pi_k N(E(x); mu_k, s_k^2)
+    adversarial      critic A:  E_z softplus(-A(z)) + E_x softplus(A(E(x))),  z from the mixture
+                     encoder:   E_x softplus(-A(E(x)))
+
+====================  ==========================================
+in the paper          here
+====================  ==========================================
+x, z                  ``x``, ``code``
+E, G, A               ``encoder``, ``decoder``, ``critic``
+pi, mu_k, Sigma_k     ``prior.mixture``, diagonal
+====================  ==========================================
+
+W. Harchaoui, P.-A. Mattei and C. Bouveyron, Deep Adversarial Gaussian Mixture Auto-Encoder for
+Clustering, ICLR workshop 2017.
+"""
+
+from numbers import Integral, Real
+
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from ._estimator import DeepEstimator
+from ._mixins import AssignMixin, EmbedMixin, PriorMixin
+from ._start import PretrainMixin
+from .functional.adversarial import called_fake, called_real
+from .modules.autoencoder import PointEncoder
+from .modules.game import Game, Player
+from .modules.prior import MixturePrior
+from .modules.start import NOTHING, Keep
+
+#: Least variance of the mixture, as a share of its mean variance at the start.
+FLOOR = 0.01
+
+
+class DAC(Game):
+    """Deep adversarial Gaussian mixture auto-encoder.
+
+    Three players: critic, mixture (which follows the codes) and auto-encoder (whose codes follow
+    the mixture).
+
+    Parameters
+    ----------
+    encoder : PointEncoder, (N, D) -> (N, L)
+    decoder : Module, (N, L) -> (N, D)
+    critic : Module, (N, L) -> (N, 1)
+        Sees codes about the centre of the mixture in units of its spread.
+    likelihood : Likelihood
+    prior : MixturePrior
+    weights : (float, float, float), default=(1.0, 1.0, 1.0)
+        Of reconstruction, mixture and adversarial loss, in the auto-encoder's move.
+    keep : Keep, default=NOTHING
+        Terms that are added while there is a start to keep to; none by default.
+    """
+
+    def __init__(
+        self,
+        encoder,
+        decoder,
+        critic,
+        likelihood,
+        prior,
+        weights=(1.0, 1.0, 1.0),
+        keep=NOTHING,
+    ):
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.critic = critic
+        self.likelihood = likelihood
+        self.prior = prior
+        self.weights = weights
+        self.keep = keep
+        self.rates = {"prior.*": 10.0, "likelihood.*": 10.0}
+
+    def encode(self, x):
+        """Code of a row, (N, L)."""
+        return self.encoder(self.likelihood.standardize(x))
+
+    def decode(self, z):
+        """E[x|z] in the units of the data, (N, D)."""
+        return self.likelihood.mean(self.decoder(z))
+
+    def log_resp(self, x):
+        """Log p(k | E(x)), (N, K)."""
+        return self.log_gamma(self.likelihood.standardize(x))
+
+    def log_gamma(self, seen):
+        """Log p(k | E(x)) of standardised rows, (N, K)."""
+        return self.prior.log_joint(self.encoder(seen)).log_softmax(-1)
+
+    def score(self, x):
+        """Log p(x | G(z)) + log p(z) at z = E(x), (N,)."""
+        code = self.encode(x)
+        log_x = self.likelihood.log_prob(x, self.decoder(code))
+        return log_x.double() + self.prior.log_joint(code).logsumexp(-1).double()
+
+    def critic_loss(self, x, start=None):
+        """Tell draws of the mixture from codes."""
+        with torch.no_grad():
+            code, drawn = self.encode(x), self.prior.draw(len(x))
+        mixture, codes = called_real(self.judge(drawn)), called_fake(self.judge(code))
+        return {"mixture": mixture, "codes": codes}
+
+    def judge(self, code):
+        """Logits of "drawn from the mixture", (N, 1)."""
+        return self.critic(self.prior.whiten(code))
+
+    def mixture_loss(self, x, start=None):
+        """Negative log-likelihood of the codes as they are."""
+        with torch.no_grad():
+            code = self.encode(x)
+        return {"codes": -self.prior.log_joint(code).logsumexp(-1).mean()}
+
+    def loss(self, x, start=None):
+        """Three weighted losses; with a start (N, K), what keeps to it."""
+        seen = self.likelihood.standardize(x)
+        code = self.encoder(self.keep.shown(seen, start))
+        log_joint = self.prior.log_joint(code)
+        log_x = self.likelihood.log_prob(x, self.decoder(code))
+        losses = {
+            "reconstruction": -log_x.mean(),
+            "mixture": -log_joint.logsumexp(-1).mean(),
+            "adversarial": called_real(self.judge(code)),
+        }
+        terms = {n: w * loss for w, (n, loss) in zip(self.weights, losses.items(), strict=True)}
+        return terms | self.keep.terms(self.log_gamma, seen, log_joint.log_softmax(-1), start)
+
+    def players(self):
+        """Critic, mixture, auto-encoder."""
+        own = [self.encoder, self.decoder, self.likelihood]
+        return (
+            Player("critic", [self.critic], self.critic_loss),
+            Player("mixture", [self.prior], self.mixture_loss),
+            Player("autoencoder", own, self.loss),
+        )
+
+
+class DACClustering(AssignMixin, EmbedMixin, PriorMixin, PretrainMixin, DeepEstimator):
+    r"""Deep adversarial Gaussian mixture auto-encoder.
+
+    Pretrains its networks as a denoising auto-encoder, finds a first partition of the codes
+    without labels, and trains networks and mixture together, with an adversary who tells codes
+    from draws of the mixture.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        Number of components of the mixture.
+    n_components : int, default=10
+        Size of the code.
+    hidden_layer_sizes : array-like of int, default=(500, 500, 2000)
+        Widths of the encoder's hidden layers; the decoder mirrors them.
+    activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="relu"
+        Activation of the hidden layers.
+    likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
+        What the decoder's output means. "bernoulli" needs data in [0, 1]; "gaussian" works on
+        features that are standardised inside and learns the noise of each; "auto" takes
+        "bernoulli" for data in [0, 1], else "gaussian". Inputs and outputs are always in the
+        units of X.
+    reconstruction_weight : float, default=1.0
+        Weight of the reconstruction loss.
+    mixture_weight : float, default=1.0
+        Weight of the codes' negative log-likelihood by the mixture, in the encoder's loss.
+    adversarial_weight : float, default=1.0
+        Weight of the encoder's loss against the critic.
+    init : {"neighbors", "mixture"}, default="neighbors"
+        Where the clusters come from. "neighbors": from the partition seen in a layout of the
+        codes' neighbour graph (see :func:`~skdeepcluster.neighbors.neighbor_start`); training
+        then keeps to it as ``start_weight`` and ``smoothness_weight`` say. "mixture": from a
+        mixture on the codes, the published way, without the two terms.
+    start_weight : float, default=50.0
+        Weight of the cross-entropy of the clusters to those of the start, in training from
+        init="neighbors"; without it the clusters drift away from a good start. An addition of
+        this package; 0 is the published objective.
+    smoothness_weight : float, default=50.0
+        Weight of the divergence between the clusters of a row and of its worst neighbour within
+        a short step (virtual adversarial training), in training from init="neighbors". An
+        addition of this package; 0 is the published objective and halves the cost of a step.
+    masking : float, default=0.25
+        Share of the features hidden from the encoder, in training from init="neighbors".
+    mixture_n_init : int, default=10
+        Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
+    pretraining_epochs : int or "auto", default="auto"
+        Passes of the denoising auto-encoder. "auto" makes about ``12 * sqrt(n_samples)`` steps.
+    max_epochs : int or "auto", default="auto"
+        Passes over the data after pretraining. "auto" makes about ``6 * sqrt(n_samples)`` steps.
+    batch_size : int, default=256
+        Rows in a step, at most ``n_samples``.
+    learning_rate : float, default=1e-3
+        Peak of the one-cycle schedule of AdamW; the prior's is ten times as large.
+    n_init : int, default=1
+        Trainings from new weights; the best by :meth:`score` on X is kept.
+    encoder : callable, default=None
+        ``encoder(n_in, n_out)`` gives the encoder's network, ``n_out = n_components``. None: a
+        perceptron of ``hidden_layer_sizes``.
+    decoder : callable, default=None
+        ``decoder(n_in, n_out)`` gives the decoder's network. None: the mirrored perceptron.
+    discriminator : callable, default=None
+        ``discriminator(n_in, 1)`` gives the critic of codes, ``n_in = n_components``. None: a
+        perceptron of the first two of ``hidden_layer_sizes``.
+    precision : {"float32", "bfloat16", "auto"}, default="float32"
+        Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
+        always computed in float32.
+    compile : bool, default=False
+        Compile the loss with ``torch.compile``; pays in long trainings, needs a C++ compiler.
+    callbacks : list of skorch callbacks, default=None
+        For the training after pretraining; used as they are.
+    device : str or torch.device, default="auto"
+        "auto" is CUDA if there is a GPU, else the CPU.
+    warm_start : bool, default=False
+        Go on training the fitted model, keeping to the clusters it has.
+    verbose : int, default=0
+        1 shows progress bars, 2 a table with a line per epoch.
+    accept_sparse : bool, default=False
+        Take sparse X; rows are made dense one batch at a time.
+    random_state : int, RandomState instance or None, default=None
+        Decides everything random; an int gives the same result on every call.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        Cluster of each row of X; equal to ``predict(X)``.
+    start_labels_ : ndarray of shape (n_samples,)
+        Clusters at the start, numbered alike: what training added is the difference.
+    weights_ : ndarray of shape (n_clusters,)
+        Weights of the mixture.
+    means_, covariances_ : ndarray of shape (n_clusters, n_components)
+        Its means and variances.
+    cluster_centers_ : ndarray of shape (n_clusters, n_features)
+        The means, decoded.
+    model_ : DAC
+        The trained torch module, usable by itself.
+    history_ : list of dict
+        One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per row, as
+        weighted, "autoencoder_reconstruction", "autoencoder_mixture", "autoencoder_adversarial",
+        "autoencoder_start", "autoencoder_smoothness", "critic_mixture", "critic_codes" and
+        "mixture_codes".
+    n_iter_ : int
+        Epochs trained, without pretraining.
+    n_features_in_ : int
+        Number of features of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, when X has names that are strings.
+
+    See Also
+    --------
+    VaDEClustering : The variational relative.
+    ClusterEnsemble : Consensus of several fits (DAC EC in the paper).
+
+    Notes
+    -----
+    Minimised together are the weighted sum of [1]_
+
+    .. math::
+
+        -E_x \log p(x | G(E(x))), \quad -E_x \log \sum_k \pi_k N(E(x); \mu_k, \Sigma_k), \quad
+        E_x \mathrm{softplus}(-A(E(x)))
+
+    by encoder E and decoder G; the mixture follows the codes by likelihood, and the critic A
+    learns to tell draws of the mixture from codes. Codes that only had to be likely would shrink
+    to points: variances of the mixture stay above a hundredth of those at the start, and the
+    adversary wants codes spread as the mixture is.
+
+    ``score`` is the mean of log p(x | G(z)) + log p(z) at z = E(x). It is not a bound, and depends
+    on the scale of the codes: it compares fits of one kind.
+
+    References
+    ----------
+    .. [1] W. Harchaoui, P.-A. Mattei, C. Bouveyron, "Deep Adversarial Gaussian Mixture
+       Auto-Encoder for Clustering", ICLR workshop 2017.
+    .. [2] T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual Adversarial Training", IEEE TPAMI
+       2018, for the smoothness.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdeepcluster import DACClustering
+    >>> X = load_iris().data
+    >>> dac = DACClustering(3, n_components=2, hidden_layer_sizes=(16,), random_state=0).fit(X)
+    >>> dac.predict_proba(X).shape
+    (150, 3)
+    >>> dac.sample(5, cluster=1, min_confidence=0.9).shape
+    (5, 4)
+    """
+
+    _parameter_constraints = {
+        **DeepEstimator._parameter_constraints,
+        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
+        "mixture_weight": [Interval(Real, 0, None, closed="left")],
+        "adversarial_weight": [Interval(Real, 0, None, closed="left")],
+        "discriminator": [callable, None],
+        "init": [StrOptions({"neighbors", "mixture"})],
+        "start_weight": [Interval(Real, 0, None, closed="left")],
+        "smoothness_weight": [Interval(Real, 0, None, closed="left")],
+        "masking": [Interval(Real, 0, 1, closed="left")],
+        "mixture_n_init": [Interval(Integral, 1, None, closed="left")],
+        "pretraining_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+    }
+
+    STEPS = 6.0
+
+    def __init__(
+        self,
+        n_clusters=8,
+        *,
+        n_components=10,
+        hidden_layer_sizes=(500, 500, 2000),
+        activation="relu",
+        likelihood="auto",
+        reconstruction_weight=1.0,
+        mixture_weight=1.0,
+        adversarial_weight=1.0,
+        init="neighbors",
+        start_weight=50.0,
+        smoothness_weight=50.0,
+        masking=0.25,
+        mixture_n_init=10,
+        pretraining_epochs="auto",
+        max_epochs="auto",
+        batch_size=256,
+        learning_rate=1e-3,
+        n_init=1,
+        encoder=None,
+        decoder=None,
+        discriminator=None,
+        precision="float32",
+        compile=False,
+        callbacks=None,
+        device="auto",
+        warm_start=False,
+        verbose=0,
+        accept_sparse=False,
+        random_state=None,
+    ):
+        self.n_clusters = n_clusters
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.likelihood = likelihood
+        self.reconstruction_weight = reconstruction_weight
+        self.mixture_weight = mixture_weight
+        self.adversarial_weight = adversarial_weight
+        self.init = init
+        self.start_weight = start_weight
+        self.smoothness_weight = smoothness_weight
+        self.masking = masking
+        self.mixture_n_init = mixture_n_init
+        self.pretraining_epochs = pretraining_epochs
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.n_init = n_init
+        self.encoder = encoder
+        self.decoder = decoder
+        self.discriminator = discriminator
+        self.precision = precision
+        self.compile = compile
+        self.callbacks = callbacks
+        self.device = device
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.accept_sparse = accept_sparse
+        self.random_state = random_state
+
+    def _build(self, n_features, likelihood):
+        return DAC(
+            PointEncoder(self._network("encoder", n_features, self.n_components)),
+            self._network("decoder", self.n_components, n_features),
+            self._network("discriminator", self.n_components, 1),
+            likelihood,
+            MixturePrior(self.n_clusters, self.n_components, FLOOR),
+            (self.reconstruction_weight, self.mixture_weight, self.adversarial_weight),
+            Keep(self.start_weight, self.smoothness_weight, self.masking),
+        )
+
+    def _criterion(self, model, X):
+        return self._answers(model, model.score, X)
+
+    def score_samples(self, X):
+        """Log p(x | G(z)) + log p(z) of each row at its code z = E(x), in nats.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to score.
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples,), float64
+        """
+        check_is_fitted(self)
+        return self._criterion(self.model_, self._check_rows(X))

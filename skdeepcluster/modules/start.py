@@ -1,0 +1,79 @@
+"""What keeps the clusters of a network near a start, and smooth in x. Ours, not the papers'."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..functional.smoothness import adversarial_divergence, nearest_distance
+
+#: Length of the step that should change no cluster, in distances to the batch's nearest row.
+RADIUS = 0.25
+
+
+def masked(seen: Tensor, masking: float) -> Tensor:
+    """Rows with a share of their features, drawn anew, set to zero, (N, D)."""
+    return seen * (torch.rand_like(seen) >= masking) if masking else seen
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Loss terms of a model that begins from responsibilities R, "start" and "smoothness".
+
+    Parameters
+    ----------
+    start_weight : float, default=0.0
+        Of the cross-entropy -sum_c R_c log p(c|x), for masked x.
+    smoothness_weight : float, default=0.0
+        Of how much p(c|x) changes where a step of ``RADIUS`` times the distance to the nearest
+        row of the batch changes it most. A weight of 0 leaves a term out, and its cost.
+    masking : float, default=0.0
+        Share of the features hidden from the encoder.
+    """
+
+    start_weight: float = 0.0
+    smoothness_weight: float = 0.0
+    masking: float = 0.0
+
+    def shown(self, seen: Tensor, start: Tensor | None) -> Tensor:
+        """Return what the encoder sees in training: masked rows if there is a start to keep."""
+        return seen if start is None else masked(seen, self.masking)
+
+    def terms(
+        self,
+        log_probs: Callable[[Tensor], Tensor],
+        seen: Tensor,
+        log_p: Tensor,
+        start: Tensor | None,
+    ) -> dict[str, Tensor]:
+        """Weighted terms, none without a start.
+
+        Parameters
+        ----------
+        log_probs : callable, (N, D) -> (N, K)
+            Log p(c|x) of standardised rows.
+        seen : Tensor of shape (N, D)
+            Standardised rows.
+        log_p : Tensor of shape (N, K)
+            Log p(c|x) of the rows as the encoder was shown them.
+        start : Tensor of shape (N, K) or None
+            R.
+
+        Returns
+        -------
+        dict of scalar Tensors
+        """
+        terms: dict[str, Tensor] = {}
+        if start is not None and self.start_weight:
+            terms["start"] = -self.start_weight * (start * log_p).sum(-1).mean()
+        if start is not None and self.smoothness_weight:
+            with torch.no_grad():
+                clean, radius = log_probs(seen), RADIUS * nearest_distance(seen)
+            jump = adversarial_divergence(log_probs, seen, clean, radius)
+            terms["smoothness"] = self.smoothness_weight * jump.mean()
+        return terms
+
+
+#: What a published objective adds for a start.
+NOTHING = Keep()

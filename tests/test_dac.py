@@ -1,0 +1,120 @@
+"""DAC: three players with losses of their own, guards against collapse, and sampling."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+
+from skdeepcluster import DACClustering
+from skdeepcluster.dac import DAC, FLOOR
+from skdeepcluster.functional.gaussian import Mixture
+from skdeepcluster.modules.autoencoder import PointEncoder
+from skdeepcluster.modules.likelihood import Bernoulli
+from skdeepcluster.modules.networks import mlp
+from skdeepcluster.modules.prior import MixturePrior
+
+SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
+
+
+@pytest.fixture
+def dac():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        prior = MixturePrior(3, 2)
+        for parameter in prior.parameters():
+            nn.init.normal_(parameter)
+        networks = PointEncoder(mlp(6, 2, (8,))), mlp(2, 6, (8,)), mlp(2, 1, (8,))
+        return DAC(*networks, Bernoulli(), prior)
+
+
+@pytest.fixture
+def rows(blobs):
+    return blobs[0]
+
+
+def mixture(model):
+    log_weights, means, stds = model.prior.mixture
+    parts = Independent(Normal(means, stds), 1)
+    return MixtureSameFamily(Categorical(logits=log_weights), parts)
+
+
+def test_losses_are_those_of_the_paper_written_out(dac):
+    x = torch.rand(50, 6)
+    code = dac.encode(x)
+    terms = dac.loss(x)
+    torch.testing.assert_close(terms["mixture"], -mixture(dac).log_prob(code).mean())
+    p = torch.sigmoid(dac.judge(code))
+    torch.testing.assert_close(terms["adversarial"], -p.log().mean())
+    torch.testing.assert_close(dac.critic_loss(x)["codes"], -(1 - p).log().mean())
+    expected = x * dac.decode(code).log() + (1 - x) * (1 - dac.decode(code)).log()
+    torch.testing.assert_close(terms["reconstruction"], -expected.sum(1).mean())
+    torch.testing.assert_close(dac.score(x).float(), expected.sum(1) + mixture(dac).log_prob(code))
+
+
+def test_weights_scale_their_losses_and_nothing_else(dac):
+    x = torch.rand(50, 6)
+    before = dac.loss(x)
+    dac.weights = 1.0, 3.0, 0.0
+    after = dac.loss(x)
+    torch.testing.assert_close(after["mixture"], 3 * before["mixture"])
+    assert after["adversarial"] == 0
+    torch.testing.assert_close(after["reconstruction"], before["reconstruction"])
+
+
+def test_a_players_loss_reaches_its_own_modules(dac):
+    x = torch.rand(50, 6)
+    for player in dac.players():
+        dac.zero_grad()
+        sum(player.loss(x).values()).backward(inputs=player.parameters())
+        own = {id(p) for p in player.parameters()}
+        for p in dac.parameters():
+            assert (p.grad is not None and p.grad.abs().sum() > 0) == (id(p) in own)
+
+
+def test_draws_follow_the_mixture_and_whitening_makes_them_standard(dac):
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        drawn = dac.prior.draw(20_000)
+        torch.testing.assert_close(drawn.mean(0), mixture(dac).mean, atol=0.05, rtol=0)
+        white = dac.prior.whiten(drawn)
+        torch.testing.assert_close(white.mean(0), torch.zeros(2), atol=0.03, rtol=0)
+        torch.testing.assert_close(white.var(0), torch.ones(2), atol=0.05, rtol=0)
+
+
+def test_the_floor_keeps_variances_from_vanishing():
+    prior = MixturePrior(2, 3, floor=0.1)
+    prior.set(Mixture(torch.zeros(2).log_softmax(0), torch.zeros(2, 3), torch.full((2, 3), 2.0)))
+    with torch.no_grad():
+        prior.log_vars.fill_(-50)
+    torch.testing.assert_close(prior.mixture.covariances(), torch.full((2, 3), 0.4))
+
+
+@pytest.mark.parametrize("init", ["neighbors", "mixture"])
+def test_long_training_neither_shrinks_nor_inflates_the_codes(init, rows):
+    short = DACClustering(3, **SMALL, init=init, max_epochs=1).fit(rows)
+    long = DACClustering(3, **SMALL, init=init, max_epochs=300).fit(rows)
+    ratio = long.transform(rows).std(0) / short.transform(rows).std(0)
+    assert (ratio > 0.1).all()
+    assert (ratio < 10).all()
+    assert long.covariances_.min() >= FLOOR * 0.01 * long.covariances_.mean()
+    np.testing.assert_array_equal(np.unique(long.labels_), [0, 1, 2])
+
+
+def test_samples_of_a_cluster_fall_into_it(rows):
+    dac = DACClustering(3, **SMALL).fit(rows)
+    for k in range(3):
+        X = dac.sample(40, cluster=k, min_confidence=0.99)
+        assert (dac.predict(X) == k).mean() > 0.9
+
+
+def test_a_discriminator_of_the_users(rows):
+    built = []
+
+    def discriminator(n_in, n_out):
+        built.append((n_in, n_out))
+        return nn.Sequential(nn.Linear(n_in, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, n_out))
+
+    dac = DACClustering(3, **SMALL, discriminator=discriminator, max_epochs=2).fit(rows)
+    assert built == [(2, 1)]
+    assert np.isfinite(dac.predict_proba(rows)).all()

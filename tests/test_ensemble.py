@@ -1,0 +1,196 @@
+"""ClusterEnsemble: independent of numbering, equal to references, at home in scikit-learn."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import squareform
+from sklearn.base import BaseEstimator, ClusterMixin, clone
+from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
+from sklearn.datasets import make_blobs
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import adjusted_rand_score
+from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, VaDEClustering
+from skdeepcluster._consensus import average_linkage
+
+CONSENSUS = pytest.mark.parametrize("consensus", ["soft_vote", "co_association"])
+
+
+class Known(ClusterMixin, BaseEstimator):
+    """Gives a column of X as labels, in a random numbering; the column by ``random_state``."""
+
+    def __init__(self, random_state=None, renumber=True):
+        self.random_state = random_state
+        self.renumber = renumber
+
+    def fit(self, X, y=None):
+        stream = np.random.RandomState(self.random_state)
+        labels = np.asarray(X)[:, stream.randint(np.shape(X)[1])].astype(int)
+        numbers = stream.permutation(labels.max() + 1)
+        self.labels_ = numbers[labels] if self.renumber else labels
+        return self
+
+
+def noisy_labels(n_rows=300, n_clusters=4, n_columns=7, errors=0.15, seed=0):
+    stream = np.random.RandomState(seed)
+    y = stream.randint(n_clusters, size=n_rows)
+    wrong = stream.rand(n_rows, n_columns) < errors
+    return y, np.where(wrong, stream.randint(n_clusters, size=wrong.shape), y[:, None])
+
+
+@parametrize_with_checks(
+    [
+        ClusterEnsemble(),
+        ClusterEnsemble(KMeans(3), n_estimators=3, consensus="co_association"),
+        ClusterEnsemble(GaussianMixtureEM(2), n_estimators=2, weights="score"),
+        ClusterEnsemble(KMeans(3), n_estimators=4, max_samples=0.8),
+    ]
+)
+def test_scikit_learn_checks(estimator, check):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        check(estimator)
+
+
+@CONSENSUS
+def test_numbering_does_not_matter(consensus):
+    _, X = noisy_labels()
+    plain, renumbered = (
+        ClusterEnsemble(Known(renumber=renumber), 9, consensus, random_state=0).fit(X)
+        for renumber in (False, True)
+    )
+    assert adjusted_rand_score(plain.labels_, renumbered.labels_) == 1
+    np.testing.assert_allclose(plain.agreement_, renumbered.agreement_)
+
+
+@CONSENSUS
+def test_consensus_is_better_than_its_members(consensus):
+    y, X = noisy_labels()
+    ensemble = ClusterEnsemble(Known(), 15, consensus, random_state=0).fit(X)
+    single = [adjusted_rand_score(y, labels) for labels in ensemble.member_labels_.T]
+    assert adjusted_rand_score(y, ensemble.labels_) > max(single) + 0.1
+
+
+def test_linkage_with_weights_equals_scipys_on_repeated_rows():
+    stream = np.random.RandomState(0)
+    points, sizes = stream.rand(25, 3), stream.randint(1, 5, size=25)
+    distance = np.sqrt(((points[:, None] - points) ** 2).sum(-1))
+    which = np.repeat(np.arange(25), sizes)
+    repeated = linkage(squareform(distance[np.ix_(which, which)], checks=False), "average")
+    for k in (1, 2, 5, 12, 25):
+        ours = average_linkage(distance, sizes, k)
+        assert len(np.unique(ours)) == k
+        assert adjusted_rand_score(fcluster(repeated, k, "maxclust"), ours[which]) == 1
+
+
+def test_co_association_equals_linkage_over_all_pairs_of_rows():
+    _, X = noisy_labels(80, errors=0.3)
+    ensemble = ClusterEnsemble(Known(), 9, "co_association", random_state=1).fit(X)
+    members = ensemble.member_labels_
+    apart = (members[:, None] != members).mean(-1)
+    rows = fcluster(linkage(squareform(apart), "average"), 4, "maxclust")
+    groups = np.unique(rows)
+    # The tables read members' clusters by their shares in this partition.
+    shares = sum(
+        np.array([[np.mean(rows[m == label] == k) for k in groups] for label in m])
+        for m in members.T
+    )
+    assert adjusted_rand_score(shares.argmax(1), ensemble.labels_) > 0.95
+
+
+@CONSENSUS
+def test_a_single_member_is_the_consensus(consensus):
+    X, _ = make_blobs(100, random_state=0)
+    ensemble = ClusterEnsemble(KMeans(3), 1, consensus, random_state=0).fit(X)
+    assert adjusted_rand_score(ensemble.labels_, ensemble.estimators_[0].labels_) == 1
+    assert ensemble.agreement_ == [1]
+
+
+@CONSENSUS
+def test_members_may_have_different_numbers_of_clusters(consensus):
+    class Varied(KMeans):
+        def fit(self, X, y=None, sample_weight=None):
+            self.n_clusters = 3 + self.random_state % 3
+            return super().fit(X)
+
+    X, y = make_blobs(200, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
+    ensemble = ClusterEnsemble(Varied(), 8, consensus, n_clusters=3, random_state=0).fit(X)
+    assert len({len(table) for table in ensemble.tables_}) > 1
+    assert adjusted_rand_score(y, ensemble.labels_) == 1
+    np.testing.assert_array_equal(ensemble.predict(X), ensemble.labels_)
+
+
+@CONSENSUS
+@pytest.mark.parametrize(
+    "member",
+    [KMeans(3), GaussianMixtureEM(3), make_pipeline(StandardScaler(), KMeans(3))],
+    ids=str,
+)
+def test_new_rows_are_assigned_when_members_can(member, consensus):
+    X, y = make_blobs(150, random_state=3, cluster_std=0.5)
+    ensemble = ClusterEnsemble(member, 4, consensus, random_state=0).fit(X[:100])
+    np.testing.assert_array_equal(ensemble.predict(X[:100]), ensemble.labels_)
+    assert adjusted_rand_score(y[100:], ensemble.predict(X[100:])) > 0.9
+    resp = ensemble.predict_proba(X[100:])
+    np.testing.assert_allclose(resp.sum(1), 1)
+    assert 0 < ensemble.score(X) <= 1
+
+
+@CONSENSUS
+def test_members_that_only_label_what_they_were_fitted_to(consensus):
+    X, y = make_blobs(90, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
+    for member in (AgglomerativeClustering(3), DBSCAN(eps=2)):
+        ensemble = ClusterEnsemble(member, 3, consensus).fit(X)
+        assert adjusted_rand_score(y, ensemble.labels_) > 0.95
+        assert not hasattr(ensemble, "predict")
+
+
+def test_weights_by_score_prefer_the_likelier_member():
+    X, _ = make_blobs(200, centers=4, random_state=1)
+    member = GaussianMixture(4, init_params="random_from_data", max_iter=3, tol=1e9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        ensemble = ClusterEnsemble(member, 6, weights="score", random_state=0).fit(X)
+    scores = [fitted.score(X) for fitted in ensemble.estimators_]
+    np.testing.assert_array_equal(np.argsort(scores), np.argsort(ensemble.weights_))
+    assert ensemble.weights_.sum() == pytest.approx(1)
+
+
+def test_jobs_change_nothing_and_members_differ():
+    X, _ = make_blobs(200, centers=6, cluster_std=3, random_state=1)
+    one, two = (
+        ClusterEnsemble(KMeans(6), 4, n_jobs=n_jobs, random_state=0).fit(X) for n_jobs in (1, 2)
+    )
+    np.testing.assert_array_equal(one.member_labels_, two.member_labels_)
+    assert len(np.unique(one.member_labels_, axis=1).T) > 1
+
+
+def test_nested_parameters_in_pipelines_and_searches():
+    X, y = make_blobs(150, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
+    ensemble = ClusterEnsemble(VaDEClustering(3, hidden_layer_sizes=(8,), max_epochs=2), 2)
+    nested = clone(ensemble).set_params(estimator__n_components=2)
+    assert nested.estimator.n_components == 2
+    assert nested.fit(X).estimators_[0].n_components == 2
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), ClusterEnsemble(KMeans(), 3, random_state=0)),
+        {"clusterensemble__estimator__n_clusters": [2, 3]},
+        scoring="adjusted_rand_score",
+        cv=2,
+        error_score="raise",
+    ).fit(X, y)
+    assert search.best_params_ == {"clusterensemble__estimator__n_clusters": 3}
+
+
+def test_mistakes_are_explained():
+    X, _ = make_blobs(30, random_state=0)
+    with pytest.raises(TypeError, match="needs members with a score"):
+        ClusterEnsemble(AgglomerativeClustering(2), 2, weights="score").fit(X)
+    with pytest.raises(ValueError, match="n_samples=30 should be >= n_clusters=31"):
+        ClusterEnsemble(KMeans(2), 2, n_clusters=31).fit(X)
