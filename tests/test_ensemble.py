@@ -174,7 +174,7 @@ def test_jobs_change_nothing_and_members_differ():
 
 def test_nested_parameters_in_pipelines_and_searches():
     X, y = make_blobs(150, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
-    ensemble = ClusterEnsemble(VaDEClustering(3, hidden_layer_sizes=(8,), max_epochs=2), 2)
+    ensemble = ClusterEnsemble(VaDEClustering(3, hidden_layer_sizes=(16,)), 2, random_state=0)
     nested = clone(ensemble).set_params(estimator__n_components=2)
     assert nested.estimator.n_components == 2
     assert nested.fit(X).estimators_[0].n_components == 2
