@@ -132,7 +132,8 @@ class SamplesDisplay:
             rows = [np.flatnonzero(index == k)[:n_columns] for k in range(len(names))]
         height, width = tiles.shape[1] + 1, tiles.shape[2] + 1
         n_columns = max(len(row) for row in rows)
-        grid = np.ma.masked_all((len(rows) * height - 1, n_columns * width - 1, *tiles.shape[3:]))
+        shape = len(rows) * height - 1, n_columns * width - 1, *tiles.shape[3:]
+        grid = np.ma.array(np.zeros(shape), mask=True)
         for r, row in enumerate(rows):
             for c, tile in enumerate(tiles[row]):
                 top, left = r * height, c * width
