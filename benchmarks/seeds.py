@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import torch
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from skdeepcluster.metrics import clustering_accuracy
@@ -12,9 +13,41 @@ def judged(y, labels):
     """ACC, NMI and ARI of labels against classes, as a dict."""
     return {
         "acc": clustering_accuracy(y, labels),
-        "nmi": normalized_mutual_info_score(y, labels),
-        "ari": adjusted_rand_score(y, labels),
+        "nmi": float(normalized_mutual_info_score(y, labels)),
+        "ari": float(adjusted_rand_score(y, labels)),
     }
+
+
+def over_seeds(seeds, draw, rows, results=None):
+    """Run seed after seed, a JSON line for each row, then print the spread of every row.
+
+    Parameters
+    ----------
+    seeds : iterable of int
+    draw : callable
+        ``draw(seed)`` gives the data.
+    rows : callable
+        ``rows(data, seed)`` yields (name of the row, labels, further entries of the record).
+    results : Path, default=None
+        File to append to.
+    """
+    accuracies = {}
+    for seed in seeds:
+        data = draw(seed)
+        for row, labels, further in rows(data, seed):
+            record = {
+                "row": row,
+                "data": data.name,
+                "n_samples": data.X.shape[0],
+                "seed": seed,
+                **judged(data.y, labels),
+                **further,
+                "threads": torch.get_num_threads(),
+            }
+            keep(record, results)
+            accuracies.setdefault(row, []).append(record["acc"])
+    for row, values in accuracies.items():
+        print(f"{row}: {summary(values)}")
 
 
 def keep(record, results):

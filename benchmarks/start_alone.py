@@ -6,13 +6,13 @@ seed and divides its codes by the neighbour start; no label is used but to count
 
 import argparse
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from compare import parse_seeds
 from datasets import load
-from seeds import judged, keep, summary
+from seeds import over_seeds
 
 from skdeepcluster.engine.batches import Rows, map_rows
 from skdeepcluster.engine.net import train
@@ -44,6 +44,23 @@ def denoising_codes(X, seed, max_epochs, n_components=10):
     return map_rows(model.encode, X)
 
 
+def rows(data, seed, max_epochs, folder):
+    """Yield one row: the partition of the codes, kept in the folder if there is one."""
+    started = time.perf_counter()
+    kept = folder / f"{data.name}_{seed}.npy" if folder else None
+    if kept and kept.exists():
+        codes = np.load(kept)
+    else:
+        codes = denoising_codes(data.X, seed, max_epochs)
+        if kept:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            np.save(kept, codes)
+    trained = time.perf_counter()
+    start = neighbor_start(codes, data.n_clusters, random_state=seed, n_jobs=-1)
+    seconds = {"seconds_codes": trained - started, "seconds_start": time.perf_counter() - trained}
+    yield "the start alone", start.labels, seconds
+
+
 def main():
     """Run the seeds one after another, a JSON line each, then a summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -54,32 +71,9 @@ def main():
     parser.add_argument("--results", type=Path, help="file to append JSON lines to")
     options = parser.parse_args()
     data = load(options.data)
-    accuracies = []
-    for seed in parse_seeds(options.seeds):
-        started = time.perf_counter()
-        kept = options.codes / f"{options.data}_{seed}.npy" if options.codes else None
-        if kept and kept.exists():
-            codes = np.load(kept)
-        else:
-            codes = denoising_codes(data.X, seed, options.max_epochs)
-            if kept:
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                np.save(kept, codes)
-        trained = time.perf_counter()
-        start = neighbor_start(codes, data.n_clusters, random_state=seed, n_jobs=-1)
-        record = {
-            "row": "the start alone",
-            "data": options.data,
-            "n_samples": len(codes),
-            "seed": seed,
-            **judged(data.y, start.labels),
-            "seconds_codes": trained - started,
-            "seconds_start": time.perf_counter() - trained,
-            "threads": torch.get_num_threads(),
-        }
-        keep(record, options.results)
-        accuracies.append(record["acc"])
-    print(summary(accuracies))
+    settings = {"max_epochs": options.max_epochs, "folder": options.codes}
+    seeds = parse_seeds(options.seeds)
+    over_seeds(seeds, lambda seed: data, partial(rows, **settings), options.results)
 
 
 if __name__ == "__main__":

@@ -15,13 +15,14 @@ No label is used but to count.
 
 import argparse
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
 from compare import parse_seeds
 from datasets import load, unbalanced
 from scipy import sparse
-from seeds import judged, keep, summary
+from seeds import over_seeds
 from sklearn.utils import Bunch
 from torch import nn
 
@@ -32,6 +33,9 @@ from skdeepcluster.engine.randomness import generator, seeded
 from skdeepcluster.modules.game import Game, Player
 from skdeepcluster.modules.networks import mlp
 from skdeepcluster.modules.start import Keep
+
+#: What a partition that is part of another fit has of these.
+NOT_TIMED = {"score": None, "seconds": None}
 
 
 class Classifier(Game):
@@ -79,19 +83,19 @@ def control(vade, X, seed):
 
 
 def rows(data, seed, wanted):
-    """Yield (row, labels, score, seconds)."""
+    """Yield (row, labels, score and seconds)."""
     sparse_too = sparse.issparse(data.X)
     if {"default", "control"} & wanted:
         started = time.perf_counter()
         vade = VaDEClustering(data.n_clusters, accept_sparse=sparse_too, random_state=seed)
         vade.fit(data.X)
         seconds = time.perf_counter() - started
-        yield "the start alone", vade.start_labels_, None, None
-        yield "default", vade.labels_, vade.score(data.X), seconds
+        yield "the start alone", vade.start_labels_, NOT_TIMED
+        yield "default", vade.labels_, {"score": vade.score(data.X), "seconds": seconds}
     if "control" in wanted:
         started = time.perf_counter()
         labels = control(vade, data.X, seed)
-        yield "control", labels, None, time.perf_counter() - started
+        yield "control", labels, {"score": None, "seconds": time.perf_counter() - started}
     if "published" in wanted:
         started = time.perf_counter()
         vade = VaDEClustering(
@@ -102,8 +106,8 @@ def rows(data, seed, wanted):
             random_state=seed,
         ).fit(data.X)
         seconds = time.perf_counter() - started
-        yield "mixture on the codes", vade.start_labels_, None, None
-        yield "as published", vade.labels_, vade.score(data.X), seconds
+        yield "mixture on the codes", vade.start_labels_, NOT_TIMED
+        yield "as published", vade.labels_, {"score": vade.score(data.X), "seconds": seconds}
 
 
 def draw(data, n_samples, seed):
@@ -123,24 +127,13 @@ def main():
     parser.add_argument("--results", type=Path, help="file to append JSON lines to")
     options = parser.parse_args()
     data = load(options.data)
-    accuracies = {}
-    for seed in parse_seeds(options.seeds):
-        drawn = draw(data, options.unbalanced, seed) if options.unbalanced else data
-        for row, labels, score, seconds in rows(drawn, seed, set(options.rows)):
-            record = {
-                "row": row,
-                "data": drawn.name,
-                "n_samples": drawn.X.shape[0],
-                "seed": seed,
-                **judged(drawn.y, labels),
-                "score": score,
-                "seconds": seconds,
-                "threads": torch.get_num_threads(),
-            }
-            keep(record, options.results)
-            accuracies.setdefault(row, []).append(record["acc"])
-    for row, values in accuracies.items():
-        print(f"{row}: {summary(values)}")
+    size, wanted = options.unbalanced, set(options.rows)
+    over_seeds(
+        parse_seeds(options.seeds),
+        lambda seed: draw(data, size, seed) if size else data,
+        partial(rows, wanted=wanted),
+        options.results,
+    )
 
 
 if __name__ == "__main__":

@@ -9,27 +9,28 @@ import argparse
 import time
 from pathlib import Path
 
-import torch
 from compare import parse_seeds
 from datasets import load
 from scipy import sparse
-from seeds import judged, keep, summary
+from seeds import over_seeds
 
 from skdeepcluster import VAEEmbedding
 
 
 def runs(data, seed):
-    """Yield (row, fitted, seconds): one training, two ways to divide its codes."""
+    """Yield (row, labels, score and seconds): one training, two ways to divide its codes."""
     vae = VAEEmbedding(data.n_clusters, accept_sparse=sparse.issparse(data.X), random_state=seed)
     started = time.perf_counter()
     vae.fit(data.X)
-    yield "neighbour start", vae, time.perf_counter() - started
+    seconds = time.perf_counter() - started
+    yield "neighbour start", vae.labels_, {"score": vae.score(data.X), "seconds": seconds}
     trained = sum(record["dur"] for record in vae.history_)
     started = time.perf_counter()
     # A rate of almost zero: the codes stay, the mixture is found anew.
     vae.set_params(init="mixture", warm_start=True, max_epochs=1, learning_rate=1e-30)
     vae.fit(data.X)
-    yield "as published", vae, trained + time.perf_counter() - started - vae.history_[-1]["dur"]
+    seconds = trained + time.perf_counter() - started - vae.history_[-1]["dur"]
+    yield "as published", vae.labels_, {"score": vae.score(data.X), "seconds": seconds}
 
 
 def main():
@@ -40,23 +41,8 @@ def main():
     parser.add_argument("--results", type=Path, help="file to append JSON lines to")
     options = parser.parse_args()
     data = load(options.data)
-    accuracies = {}
-    for seed in parse_seeds(options.seeds):
-        for row, vae, seconds in runs(data, seed):
-            record = {
-                "row": row,
-                "data": options.data,
-                "n_samples": data.X.shape[0],
-                "seed": seed,
-                **judged(data.y, vae.labels_),
-                "score": vae.score(data.X),
-                "seconds": seconds,
-                "threads": torch.get_num_threads(),
-            }
-            keep(record, options.results)
-            accuracies.setdefault(row, []).append(record["acc"])
-    for row, values in accuracies.items():
-        print(f"{row}: {summary(values)}")
+    seeds = parse_seeds(options.seeds)
+    over_seeds(seeds, lambda seed: data, runs, options.results)
 
 
 if __name__ == "__main__":
