@@ -24,6 +24,12 @@ def blend(memberships, tables, weights):
     return sum(w * (P @ A) for P, A, w in zip(memberships, tables, weights, strict=True))
 
 
+def agreement(memberships, tables, labels):
+    """Share of the rows that each member, read by its table, puts where ``labels`` do, (M,)."""
+    read = [(P @ A).argmax(1) for P, A in zip(memberships, tables, strict=True)]
+    return np.array([np.mean(own == labels) for own in read])
+
+
 # ---- soft vote
 
 
@@ -72,11 +78,11 @@ def co_association(memberships, member_labels, weights, n_clusters):
     which = which.reshape(-1)
     frequent = np.sort(np.argsort(-sizes, kind="stable")[:MOST_COMBINATIONS])
     kept = combinations[frequent]
-    distance = 1 - _agreement(kept, kept, weights)
+    distance = 1 - _shared(kept, kept, weights)
     groups = average_linkage(distance, sizes[frequent], min(n_clusters, len(kept)))
     nearest = np.concatenate(
         [
-            _agreement(part, kept, weights).argmax(1)
+            _shared(part, kept, weights).argmax(1)
             for part in np.array_split(combinations, len(combinations) // 4096 + 1)
         ]
     )
@@ -89,7 +95,7 @@ def co_association(memberships, member_labels, weights, n_clusters):
     return tables
 
 
-def _agreement(a, b, weights):
+def _shared(a, b, weights):
     """Weighted share of members that give two combinations of labels the same one, (A, B)."""
     return sum(w * (a[:, None, m] == b[None, :, m]) for m, w in enumerate(weights))
 

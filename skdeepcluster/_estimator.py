@@ -55,6 +55,7 @@ class DeepEstimator(BaseEstimator, ABC):
     """
 
     _parameter_constraints = {
+        "n_clusters": [Interval(Integral, 1, None, closed="left")],
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "hidden_layer_sizes": ["array-like"],
         "activation": [StrOptions(set(ACTIVATIONS))],
@@ -208,11 +209,10 @@ class DeepEstimator(BaseEstimator, ABC):
             dtype="numeric",
             ensure_min_samples=2 if reset else 1,
         )
-        n_clusters = getattr(self, "n_clusters", 1)
-        if reset and X.shape[0] < n_clusters:
+        if reset and X.shape[0] < self.n_clusters:
             raise ValueError(
-                f"n_samples={X.shape[0]} should be >= n_clusters={n_clusters}. Give more rows or "
-                "ask for fewer clusters."
+                f"n_samples={X.shape[0]} should be >= n_clusters={self.n_clusters}. Give more "
+                "rows or ask for fewer clusters."
             )
         return X
 

@@ -10,8 +10,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from .engine.randomness import draw_seed, generator, random_stream
+from .engine.randomness import draw_seed, generator, normal_points, random_stream
 from .functional.gaussian import confident_sample
+
+#: Quasi-random samples of z that ``score_samples`` averages a bound over.
+ELBO_SAMPLES = 16
 
 
 class AssignMixin(ClusterMixin):
@@ -117,6 +120,30 @@ class EmbedMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+class BoundMixin:
+    """Score of rows by the evidence lower bound, a model's ``elbo``."""
+
+    def score_samples(self, X):
+        """Lower bound on log p(x) of each row, in nats and in the units of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to score.
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples,), float64
+            The samples of z are a fixed quasi-random set, the same for every row.
+        """
+        check_is_fitted(self)
+        return self._criterion(self.model_, self._check_rows(X))
+
+    def _criterion(self, model, X):
+        noise = normal_points(ELBO_SAMPLES, self.n_components).to(next(model.parameters()).device)
+        return self._answers(model, lambda x: model.elbo(x, noise), X)
 
 
 class PriorMixin:

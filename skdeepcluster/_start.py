@@ -1,10 +1,12 @@
 """Where clusters come from: pretrained codes, and a mixture on them found without labels."""
 
 import warnings
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._estimator import Prepared
 from .engine.batches import Rows
@@ -71,6 +73,15 @@ class PretrainMixin:
     ``encoder``, ``decoder``, ``likelihood`` and ``prior``. With init="neighbors" the rows of the
     second phase come with the responsibilities they start from, else alone.
     """
+
+    _parameter_constraints = {
+        "init": [StrOptions({"neighbors", "mixture"})],
+        "start_weight": [Interval(Real, 0, None, closed="left")],
+        "smoothness_weight": [Interval(Real, 0, None, closed="left")],
+        "masking": [Interval(Real, 0, 1, closed="left")],
+        "mixture_n_init": [Interval(Integral, 1, None, closed="left")],
+        "pretraining_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+    }
 
     #: Steps that ``pretraining_epochs="auto"`` makes, in units of sqrt(N).
     PRETRAINING_STEPS = 12.0

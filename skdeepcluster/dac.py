@@ -20,18 +20,18 @@ W. Harchaoui, P.-A. Mattei and C. Bouveyron, Deep Adversarial Gaussian Mixture A
 Clustering, ICLR workshop 2017.
 """
 
-from numbers import Integral, Real
+from numbers import Real
 
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from ._estimator import DeepEstimator
 from ._mixins import AssignMixin, EmbedMixin, PriorMixin
 from ._start import PretrainMixin
 from .functional.adversarial import called_fake, called_real
-from .modules.autoencoder import PointEncoder
-from .modules.game import Game, Player
+from .modules.autoencoder import CodeGame, PointEncoder
+from .modules.game import Player
 from .modules.prior import MixturePrior
 from .modules.start import NOTHING, Keep
 
@@ -39,7 +39,7 @@ from .modules.start import NOTHING, Keep
 FLOOR = 0.01
 
 
-class DAC(Game):
+class DAC(CodeGame):
     """Deep adversarial Gaussian mixture auto-encoder.
 
     Three players: critic, mixture (which follows the codes) and auto-encoder (whose codes follow
@@ -69,23 +69,12 @@ class DAC(Game):
         weights=(1.0, 1.0, 1.0),
         keep=NOTHING,
     ):
-        super().__init__()
-        self.encoder = encoder
-        self.decoder = decoder
+        super().__init__(encoder, decoder, likelihood)
         self.critic = critic
-        self.likelihood = likelihood
         self.prior = prior
         self.weights = weights
         self.keep = keep
-        self.rates = {"prior.*": 10.0, "likelihood.*": 10.0}
-
-    def encode(self, x):
-        """Code of a row, (N, L)."""
-        return self.encoder(self.likelihood.standardize(x))
-
-    def decode(self, z):
-        """E[x|z] in the units of the data, (N, D)."""
-        return self.likelihood.mean(self.decoder(z))
+        self.rates = self.rates | {"prior.*": 10.0}
 
     def log_resp(self, x):
         """Log p(k | E(x)), (N, K)."""
@@ -292,17 +281,11 @@ class DACClustering(AssignMixin, EmbedMixin, PriorMixin, PretrainMixin, DeepEsti
 
     _parameter_constraints = {
         **DeepEstimator._parameter_constraints,
-        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        **PretrainMixin._parameter_constraints,
         "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
         "mixture_weight": [Interval(Real, 0, None, closed="left")],
         "adversarial_weight": [Interval(Real, 0, None, closed="left")],
         "discriminator": [callable, None],
-        "init": [StrOptions({"neighbors", "mixture"})],
-        "start_weight": [Interval(Real, 0, None, closed="left")],
-        "smoothness_weight": [Interval(Real, 0, None, closed="left")],
-        "masking": [Interval(Real, 0, 1, closed="left")],
-        "mixture_n_init": [Interval(Integral, 1, None, closed="left")],
-        "pretraining_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     }
 
     STEPS = 6.0

@@ -24,7 +24,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
-from ._consensus import blend, co_association, soft_vote, usual
+from ._consensus import agreement, blend, co_association, soft_vote, usual
 from .engine.randomness import draw_seed, random_stream
 
 
@@ -184,8 +184,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         self.estimators_, self.member_labels_ = members, member_labels
         self.weights_, self.tables_ = weights, tables
         self.labels_ = resp.argmax(1)
-        read = [(P @ A).argmax(1) for P, A in zip(memberships, tables, strict=True)]
-        self.agreement_ = np.array([np.mean(labels == self.labels_) for labels in read])
+        self.agreement_ = agreement(memberships, tables, self.labels_)
         return self
 
     def _check_rows(self, X, reset=False):
@@ -250,12 +249,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             Rows sum to one.
         """
         check_is_fitted(self)
-        X = self._check_rows(X)
-        memberships = [
-            _memberships(member, None, X, len(A))
-            for member, A in zip(self.estimators_, self.tables_, strict=True)
-        ]
-        return blend(memberships, self.tables_, self.weights_)
+        return blend(self._new_memberships(X), self.tables_, self.weights_)
 
     @available_if(_members_can("predict"))
     def predict(self, X):
@@ -288,12 +282,17 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         agreement : float
             Share of pairs (row, member) in which the member puts the row where the consensus does.
         """
-        labels = self.predict(X)
-        agreement = [
-            np.mean((_memberships(member, None, X, len(A)) @ A).argmax(1) == labels)
+        check_is_fitted(self)
+        memberships = self._new_memberships(X)
+        labels = blend(memberships, self.tables_, self.weights_).argmax(1)
+        return float(agreement(memberships, self.tables_, labels).mean())
+
+    def _new_memberships(self, X):
+        X = self._check_rows(X)
+        return [
+            _memberships(member, None, X, len(A))
             for member, A in zip(self.estimators_, self.tables_, strict=True)
         ]
-        return float(np.mean(agreement))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

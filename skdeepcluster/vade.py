@@ -19,27 +19,20 @@ Z. Jiang, Y. Zheng, H. Tan, B. Tang and H. Zhou, Variational Deep Embedding: An 
 Generative Approach to Clustering, IJCAI 2017, arXiv:1611.05148.
 """
 
-from numbers import Integral, Real
-
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils._param_validation import StrOptions
 
 from ._estimator import DeepEstimator
-from ._mixins import AssignMixin, EmbedMixin, PriorMixin
+from ._mixins import AssignMixin, BoundMixin, EmbedMixin, PriorMixin
 from ._start import PretrainMixin
-from .engine.randomness import normal_points
 from .functional.likelihood import gaussian
-from .modules.autoencoder import GaussianEncoder, expected_log_prob
-from .modules.game import Game, Player
+from .modules.autoencoder import CodeGame, GaussianEncoder, expected_log_prob
+from .modules.game import Player
 from .modules.prior import MixturePrior
 from .modules.start import NOTHING, Keep
 
-#: Quasi-random samples of z that ``score_samples`` averages the bound over.
-SCORE_SAMPLES = 16
 
-
-class VaDE(Game):
+class VaDE(CodeGame):
     """Variational deep embedding.
 
     Parameters
@@ -63,22 +56,11 @@ class VaDE(Game):
         objective="optimal",
         keep=NOTHING,
     ):
-        super().__init__()
-        self.encoder = encoder
-        self.decoder = decoder
-        self.likelihood = likelihood
+        super().__init__(encoder, decoder, likelihood)
         self.prior = prior
         self.objective = objective
         self.keep = keep
-        self.rates = {"prior.*": 10.0, "likelihood.*": 10.0}
-
-    def encode(self, x):
-        """Mean of q(z|x), (N, L)."""
-        return self.encoder(self.likelihood.standardize(x))[0]
-
-    def decode(self, z):
-        """E[x|z] in the units of the data, (N, D)."""
-        return self.likelihood.mean(self.decoder(z))
+        self.rates = self.rates | {"prior.*": 10.0}
 
     def log_resp(self, x):
         """Log gamma of each row, (N, K)."""
@@ -127,7 +109,9 @@ class VaDE(Game):
         return (Player("vade", [self], self.loss),)
 
 
-class VaDEClustering(AssignMixin, EmbedMixin, PriorMixin, PretrainMixin, DeepEstimator):
+class VaDEClustering(
+    AssignMixin, EmbedMixin, BoundMixin, PriorMixin, PretrainMixin, DeepEstimator
+):
     r"""Variational deep embedding: a variational auto-encoder with a Gaussian mixture as prior.
 
     Pretrains its networks as a denoising auto-encoder, finds a first partition of the codes
@@ -272,14 +256,8 @@ class VaDEClustering(AssignMixin, EmbedMixin, PriorMixin, PretrainMixin, DeepEst
 
     _parameter_constraints = {
         **DeepEstimator._parameter_constraints,
-        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        **PretrainMixin._parameter_constraints,
         "objective": [StrOptions({"optimal", "sampled", "published"})],
-        "init": [StrOptions({"neighbors", "mixture"})],
-        "start_weight": [Interval(Real, 0, None, closed="left")],
-        "smoothness_weight": [Interval(Real, 0, None, closed="left")],
-        "masking": [Interval(Real, 0, 1, closed="left")],
-        "mixture_n_init": [Interval(Integral, 1, None, closed="left")],
-        "pretraining_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     }
 
     STEPS = 6.0
@@ -350,24 +328,3 @@ class VaDEClustering(AssignMixin, EmbedMixin, PriorMixin, PretrainMixin, DeepEst
             objective=self.objective,
             keep=Keep(self.start_weight, self.smoothness_weight, self.masking),
         )
-
-    def _criterion(self, model, X):
-        device = next(model.parameters()).device
-        noise = normal_points(SCORE_SAMPLES, self.n_components).to(device)
-        return self._answers(model, lambda x: model.elbo(x, noise), X)
-
-    def score_samples(self, X):
-        """Lower bound on log p(x) of each row, in nats and in the units of X.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to score.
-
-        Returns
-        -------
-        log_prob : ndarray of shape (n_samples,), float64
-            The samples of z are a fixed quasi-random set, the same for every row.
-        """
-        check_is_fitted(self)
-        return self._criterion(self.model_, self._check_rows(X))

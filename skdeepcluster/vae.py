@@ -29,20 +29,17 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._estimator import DeepEstimator
-from ._mixins import AssignMixin, EmbedMixin
+from ._mixins import AssignMixin, BoundMixin, EmbedMixin
 from ._start import code_start
 from .engine.randomness import normal_points, random_stream
 from .functional.gaussian import standard_kl
-from .modules.autoencoder import GaussianEncoder, decoded_samples, expected_log_prob
-from .modules.game import Game, Player
+from .modules.autoencoder import CodeGame, GaussianEncoder, decoded_samples, expected_log_prob
+from .modules.game import Player
 from .modules.likelihood import Bernoulli
 from .modules.prior import CodeMixture
 
-#: Quasi-random samples of z that ``score_samples`` averages an ELBO over.
-ELBO_SAMPLES = 16
 
-
-class VAE(Game):
+class VAE(CodeGame):
     """Variational auto-encoder with a standard normal prior.
 
     Parameters
@@ -57,25 +54,13 @@ class VAE(Game):
     """
 
     def __init__(self, encoder, decoder, likelihood, kl_warm_up=0.0, binarize=False):
-        super().__init__()
-        self.encoder = encoder
-        self.decoder = decoder
-        self.likelihood = likelihood
+        super().__init__(encoder, decoder, likelihood)
         self.kl_warm_up = kl_warm_up
         self.binarize = binarize
-        self.rates = {"likelihood.*": 10.0}
 
     def posterior(self, x):
         """Mean and standard deviation of q(z|x), (N, L) each."""
         return self.encoder(self.likelihood.standardize(x))
-
-    def encode(self, x):
-        """Mean of q(z|x), (N, L)."""
-        return self.posterior(x)[0]
-
-    def decode(self, z):
-        """E[x|z] in the units of the data, (N, D)."""
-        return self.likelihood.mean(self.decoder(z))
 
     def loss(self, x):
         """Negative ELBO, eq. 10 with one sample of z."""
@@ -115,7 +100,7 @@ class VAE(Game):
         return (Player("vae", [self.encoder, self.decoder, self.likelihood], self.loss),)
 
 
-class VAEEmbedding(AssignMixin, EmbedMixin, DeepEstimator):
+class VAEEmbedding(AssignMixin, EmbedMixin, BoundMixin, DeepEstimator):
     r"""Variational auto-encoder as an embedding, with a Gaussian mixture on its codes.
 
     Learns codes of ``n_components`` numbers by maximising the evidence lower bound, then divides
@@ -240,7 +225,6 @@ class VAEEmbedding(AssignMixin, EmbedMixin, DeepEstimator):
 
     _parameter_constraints = {
         **DeepEstimator._parameter_constraints,
-        "n_clusters": [Interval(Integral, 1, None, closed="left")],
         "init": [StrOptions({"neighbors", "mixture"})],
         "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
         "mixture_n_init": [Interval(Integral, 1, None, closed="left")],
@@ -331,10 +315,6 @@ class VAEEmbedding(AssignMixin, EmbedMixin, DeepEstimator):
         self.weights_ = run.model.mixture.log_weights.exp().cpu().numpy()
         self.means_ = run.model.mixture.means.cpu().numpy()
 
-    def _criterion(self, model, X):
-        noise = normal_points(ELBO_SAMPLES, self.n_components).to(next(model.parameters()).device)
-        return self._answers(model, lambda x: model.elbo(x, noise), X)
-
     def score_samples(self, X, n_importance_samples=None):
         """Lower bound on log p(x) of each row, in nats and in the units of X.
 
@@ -353,7 +333,7 @@ class VAEEmbedding(AssignMixin, EmbedMixin, DeepEstimator):
         """
         check_is_fitted(self)
         if n_importance_samples is None:
-            return self._criterion(self.model_, self._check_rows(X))
+            return super().score_samples(X)
         n_samples = check_scalar(n_importance_samples, "n_importance_samples", Integral, min_val=1)
         model = self.model_
         noise = normal_points(n_samples, self.n_components).to(next(model.parameters()).device)

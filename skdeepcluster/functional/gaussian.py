@@ -239,11 +239,11 @@ def confident_sample(
         return log_p.gather(1, own[:, None]).squeeze(1).exp() < confidence
 
     centres = mixture.means[own]
-    if bool(falls_short(centres, own).any()):
-        k = int(own[falls_short(centres, own)][0])
+    hidden = own[falls_short(centres, own)]
+    if len(hidden):
         raise ValueError(
-            f"Cluster {k} overlaps others so much that not even its mean reaches a confidence of "
-            f"{confidence}. Ask for less."
+            f"Cluster {int(hidden[0])} overlaps others so much that not even its mean reaches a "
+            f"confidence of {confidence}. Ask for less."
         )
     x = sample(mixture, counts, generator)
     for _ in range(DRAWS):

@@ -1,7 +1,6 @@
 """Encoders with a Gaussian head, and the auto-encoder that pretrains networks."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,19 +58,47 @@ class PointEncoder(nn.Module):
         return self(x)
 
 
+class CodeGame(Game):
+    """A model with codes: from rows to codes and back, in the units of the likelihood.
+
+    Parameters
+    ----------
+    encoder : GaussianEncoder or PointEncoder, of standardised rows
+    decoder : Module, (N, L) -> (N, D)
+    likelihood : Likelihood
+    """
+
+    rates = {"likelihood.*": 10.0}
+
+    def __init__(
+        self, encoder: GaussianEncoder | PointEncoder, decoder: nn.Module, likelihood: Likelihood
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.likelihood = likelihood
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Code of a row, or its mean, (N, L)."""
+        return self.encoder.mean(self.likelihood.standardize(x))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """E[x|z] in the units of the data, (N, D)."""
+        return self.likelihood.mean(self.decoder(z))
+
+
 #: Decoder calls that average over samples of z are made for this many at a time.
 SAMPLES_AT_ONCE = 16
 
 
 def decoded_samples(
-    model: Any, x: Tensor, mean: Tensor, std: Tensor, noise: Tensor
+    model: CodeGame, x: Tensor, mean: Tensor, std: Tensor, noise: Tensor
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Noise (S, L), z = mean + std * noise (S, N, L) and log p(x|z) (S, N), some S at a time.
 
     Parameters
     ----------
-    model : Game
-        With a ``decoder`` and a ``likelihood``.
+    model : CodeGame
     x : Tensor of shape (N, D)
     mean, std : Tensor of shape (N, L)
         Of q(z|x).
@@ -84,7 +111,9 @@ def decoded_samples(
         yield some, z, model.likelihood.log_prob(x.expand(len(some), *x.shape), decoded)
 
 
-def expected_log_prob(model: Any, x: Tensor, mean: Tensor, std: Tensor, noise: Tensor) -> Tensor:
+def expected_log_prob(
+    model: CodeGame, x: Tensor, mean: Tensor, std: Tensor, noise: Tensor
+) -> Tensor:
     """E_q[log p(x|z)] of each row, (N,), float64: the mean over the samples of the noise."""
     total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
     for _, _, log_x in decoded_samples(model, x, mean, std, noise):
@@ -92,7 +121,7 @@ def expected_log_prob(model: Any, x: Tensor, mean: Tensor, std: Tensor, noise: T
     return total / len(noise)
 
 
-class Autoencoder(Game):
+class Autoencoder(CodeGame):
     """Denoising auto-encoder: rebuild x from a code of x with some features set to zero.
 
     Minimises -E log p(x | decoder(encoder(mask * x))), mask ~ Bernoulli(1 - masking) (Vincent et
@@ -117,16 +146,8 @@ class Autoencoder(Game):
         likelihood: Likelihood,
         masking: float = 0.25,
     ) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.decoder = decoder
-        self.likelihood = likelihood
+        super().__init__(encoder, decoder, likelihood)
         self.masking = masking
-        self.rates = {"likelihood.*": 10.0}
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Code of a row, (N, L)."""
-        return self.encoder.mean(self.likelihood.standardize(x))
 
     def loss(self, x: Tensor) -> dict[str, Tensor]:
         """Mean error of the rebuilt rows."""

@@ -65,9 +65,11 @@ class Keep:
         dict of scalar Tensors
         """
         terms: dict[str, Tensor] = {}
-        if start is not None and self.start_weight:
+        if start is None:
+            return terms
+        if self.start_weight:
             terms["start"] = -self.start_weight * (start * log_p).sum(-1).mean()
-        if start is not None and self.smoothness_weight:
+        if self.smoothness_weight:
             with torch.no_grad():
                 clean, radius = log_probs(seen), RADIUS * nearest_distance(seen)
             jump = adversarial_divergence(log_probs, seen, clean, radius)
