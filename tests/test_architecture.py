@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -83,6 +84,32 @@ def test_public_names_are_documented(thing):
         for name, member in vars(thing).items():
             if inspect.isfunction(member) and not name.startswith("_"):
                 assert inspect.getdoc(member), f"{thing.__name__}.{name} has no docstring"
+
+
+def parameters_of(thing):
+    """Name -> description of the parameters and attributes in a docstring."""
+    entries = re.findall(r"^(\w+) : (.*(?:\n    .*)*)", inspect.getdoc(thing), re.MULTILINE)
+    return dict(entries)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["n_components", "hidden_layer_sizes", "activation", "likelihood", "decoder", "precision"]
+    + ["compile", "device", "accept_sparse", "random_state", "n_init"]
+    + ["n_features_in_", "feature_names_in_"],
+)
+def test_what_estimators_share_they_describe_alike(name):
+    """The text is repeated for readers; this keeps the copies one text."""
+    deep = skdeepcluster.VAEEmbedding, skdeepcluster.VaDEClustering, skdeepcluster.DACClustering
+    assert len({parameters_of(estimator)[name] for estimator in deep}) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["init", "start_weight", "smoothness_weight", "masking", "pretraining_epochs"]
+)
+def test_what_pretrained_estimators_share_they_describe_alike(name):
+    pretrained = skdeepcluster.VaDEClustering, skdeepcluster.DACClustering
+    assert len({parameters_of(estimator)[name] for estimator in pretrained}) == 1
 
 
 @pytest.mark.parametrize("name", skdeepcluster.__all__)
