@@ -11,7 +11,8 @@ NOTES = (
     "Mean ± standard deviation over seeds; clusters: how many are not empty; seconds: "
     "fit_predict, wall time.",
     "score is each method's own criterion, higher is better: minus the inertia (KMeans), mean "
-    "log-likelihood (mixtures), evidence lower bound (VAE). Compare it within a method only.",
+    "log-likelihood (mixtures), evidence lower bound (VAE, VaDE), log-density of rows and codes "
+    "(DAC). Compare it within a method only.",
     "Both Gaussian mixtures run with the same settings: full covariances up to 100 features, "
     "diagonal above; reg_covar = 0.01 x the mean variance of the features. scikit-learn's "
     "GaussianMixture gets sparse data as a dense array. KMeans: n_init=10. Others: defaults.",

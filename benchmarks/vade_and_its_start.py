@@ -54,10 +54,9 @@ class Classifier(Game):
         return self.network(seen).log_softmax(-1)
 
     def loss(self, x, start):
-        """Cross-entropy to the start on masked rows, and smoothness."""
+        """Cross-entropy to the start, and smoothness."""
         seen = self.likelihood.standardize(x)
-        log_gamma = self.log_gamma(self.keep.shown(seen, start))
-        return self.keep.terms(self.log_gamma, seen, log_gamma, start)
+        return self.keep.terms(self.log_gamma, seen, start)
 
     def players(self):
         """One player."""
@@ -69,7 +68,7 @@ def control(vade, X, seed):
     n_clusters = vade.n_clusters
     with seeded(seed):
         network = mlp(X.shape[1], n_clusters, vade.hidden_layer_sizes)
-        model = Classifier(network, vade.model_.likelihood, Keep(1.0, 1.0, vade.masking))
+        model = Classifier(network, vade.model_.likelihood, Keep(1.0, 1.0))
         start = nn.functional.one_hot(torch.as_tensor(vade.start_labels_), n_clusters)
         train(
             model,

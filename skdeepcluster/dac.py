@@ -119,7 +119,7 @@ class DAC(CodeGame):
             "adversarial": called_real(self.judge(code)),
         }
         terms = {n: w * loss for w, (n, loss) in zip(self.weights, losses.items(), strict=True)}
-        return terms | self.keep.terms(self.log_gamma, seen, log_joint.log_softmax(-1), start)
+        return terms | self.keep.terms(self.log_gamma, seen, start)
 
     def players(self):
         """Critic, mixture, auto-encoder."""
@@ -173,7 +173,8 @@ class DACClustering(AssignMixin, EmbedMixin, PriorMixin, PretrainMixin, DeepEsti
         a short step (virtual adversarial training), in training from init="neighbors". An
         addition of this package; 0 is the published objective and halves the cost of a step.
     masking : float, default=0.25
-        Share of the features hidden from the encoder, in training from init="neighbors".
+        Share of the features hidden from the encoder where rows are rebuilt, in training from
+        init="neighbors"; the two terms above see rows as they are.
     mixture_n_init : int, default=10
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"

@@ -95,8 +95,7 @@ class VaDE(CodeGame):
             "reconstruction": -self.likelihood.log_prob(x, self.decoder(z)).mean(),
             "kl": self.divergence(mean, std, z).mean(),
         }
-        log_gamma = self.prior.expected_log_joint(mean, std).log_softmax(-1)
-        return terms | self.keep.terms(self.log_gamma, seen, log_gamma, start)
+        return terms | self.keep.terms(self.log_gamma, seen, start)
 
     def elbo(self, x, noise):
         """Bound of each row at its best gamma, (N,), averaged over noise (S, L)."""
@@ -150,7 +149,8 @@ class VaDEClustering(
         a short step (virtual adversarial training), in training from init="neighbors". An
         addition of this package; 0 is the published objective and halves the cost of a step.
     masking : float, default=0.25
-        Share of the features hidden from the encoder, in training from init="neighbors".
+        Share of the features hidden from the encoder where rows are rebuilt, in training from
+        init="neighbors"; the two terms above see rows as they are.
     mixture_n_init : int, default=10
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"

@@ -60,3 +60,17 @@ def test_gradients_reach_parameters_but_not_through_the_step(stream):
     assert all(p.grad is None for p in network.parameters())
     adversarial_divergence(network, x, log_p, radius).mean().backward()
     assert all(p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+@pytest.mark.parametrize("gap", [40.0, 60.0, 80.0, 95.0])
+def test_assignments_that_are_almost_certain_get_steps_of_no_more_than_the_radius(gap, stream):
+    """Their gradients are so small that squares of them vanish in single precision."""
+    weight = torch.randn(5, 2)
+
+    def log_probs(rows):
+        return (rows @ weight + torch.tensor([gap, 0.0])).log_softmax(-1)
+
+    x, radius = torch.randn(40, 5), torch.rand(40, 1)
+    step = adversarial_step(log_probs, x, log_probs(x), radius)
+    assert (step.norm(dim=1) <= radius.squeeze(1) * 1.001).all()
+    assert adversarial_divergence(log_probs, x, log_probs(x), radius).abs().max() < 1e-6

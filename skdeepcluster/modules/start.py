@@ -24,12 +24,13 @@ class Keep:
     Parameters
     ----------
     start_weight : float, default=0.0
-        Of the cross-entropy -sum_c R_c log p(c|x), for masked x.
+        Of the cross-entropy -sum_c R_c log p(c|x).
     smoothness_weight : float, default=0.0
         Of how much p(c|x) changes where a step of ``RADIUS`` times the distance to the nearest
         row of the batch changes it most. A weight of 0 leaves a term out, and its cost.
     masking : float, default=0.0
-        Share of the features hidden from the encoder.
+        Share of the features hidden from the encoder where rows are rebuilt; the terms themselves
+        see rows as they are: a few masked columns of a table may be all that tells clusters apart.
     """
 
     start_weight: float = 0.0
@@ -44,7 +45,6 @@ class Keep:
         self,
         log_probs: Callable[[Tensor], Tensor],
         seen: Tensor,
-        log_p: Tensor,
         start: Tensor | None,
     ) -> dict[str, Tensor]:
         """Weighted terms, none without a start.
@@ -55,8 +55,6 @@ class Keep:
             Log p(c|x) of standardised rows.
         seen : Tensor of shape (N, D)
             Standardised rows.
-        log_p : Tensor of shape (N, K)
-            Log p(c|x) of the rows as the encoder was shown them.
         start : Tensor of shape (N, K) or None
             R.
 
@@ -67,12 +65,12 @@ class Keep:
         terms: dict[str, Tensor] = {}
         if start is None:
             return terms
+        log_p = log_probs(seen)
         if self.start_weight:
             terms["start"] = -self.start_weight * (start * log_p).sum(-1).mean()
         if self.smoothness_weight:
-            with torch.no_grad():
-                clean, radius = log_probs(seen), RADIUS * nearest_distance(seen)
-            jump = adversarial_divergence(log_probs, seen, clean, radius)
+            radius = RADIUS * nearest_distance(seen)
+            jump = adversarial_divergence(log_probs, seen, log_p.detach(), radius)
             terms["smoothness"] = self.smoothness_weight * jump.mean()
         return terms
 
