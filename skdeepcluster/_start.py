@@ -1,5 +1,6 @@
 """Where clusters come from: pretrained codes, and a mixture on them found without labels."""
 
+import copy
 import warnings
 from numbers import Integral, Real
 from typing import NamedTuple
@@ -10,9 +11,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._estimator import Prepared
 from .engine.batches import Rows
+from .engine.precision import resolve_device
 from .functional.gaussian import Mixture
 from .gaussian_mixture import GaussianMixtureEM
-from .modules.autoencoder import Autoencoder
+from .modules.autoencoder import Autoencoder, PointEncoder
+from .modules.networks import mlp
 from .modules.prior import MixturePrior
 from .neighbors import neighbor_start
 
@@ -22,10 +25,10 @@ REG_COVAR = 1e-3
 
 
 class CodeStart(NamedTuple):
-    """A mixture of codes, and the responsibilities it was made from (None with "mixture")."""
+    """A mixture of codes, and responsibilities: what it was made from, or its own answers."""
 
     mixture: Mixture
-    responsibilities: np.ndarray | None
+    responsibilities: np.ndarray
 
 
 def code_start(codes, n_clusters, *, init, covariance_type, n_init, random_state):
@@ -47,7 +50,6 @@ def code_start(codes, n_clusters, *, init, covariance_type, n_init, random_state
     CodeStart
         The mixture is float64, on the CPU.
     """
-    resp = None
     mixture = GaussianMixtureEM(
         n_clusters,
         covariance_type=covariance_type,
@@ -57,30 +59,28 @@ def code_start(codes, n_clusters, *, init, covariance_type, n_init, random_state
         device="cpu",
         random_state=random_state,
     )
+    resp = None
     if init == "neighbors":
         resp = neighbor_start(codes, n_clusters, random_state=random_state).responsibilities
         mixture.set_params(init_params=resp, max_iter=0)
     with warnings.catch_warnings():
         # Whether the clusters have rows is judged, and said, by the estimator.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return CodeStart(mixture.fit(codes).mixture_, resp)
+        mixture.fit(codes)
+    return CodeStart(mixture.mixture_, mixture.predict_proba(codes) if resp is None else resp)
 
 
-class PretrainMixin:
-    """First phase of methods with a mixture prior: a denoising auto-encoder, then a mixture.
+class StartMixin:
+    """What all methods with a start share: the denoising auto-encoder that gives codes.
 
-    Needs the parameters ``init``, ``pretraining_epochs`` and ``mixture_n_init``, and a model with
-    ``encoder``, ``decoder``, ``likelihood`` and ``prior``. With init="neighbors" the rows of the
-    second phase come with the responsibilities they start from, else alone.
+    Needs the parameter ``pretraining_epochs``.
     """
 
     _parameter_constraints = {
-        "init": [StrOptions({"neighbors", "mixture"})],
         "start_weight": [Interval(Real, 0, None, closed="left")],
         "smoothness_weight": [Interval(Real, 0, None, closed="left")],
-        "masking": [Interval(Real, 0, 1, closed="left")],
-        "mixture_n_init": [Interval(Integral, 1, None, closed="left")],
         "pretraining_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "mixture_n_init": [Interval(Integral, 1, None, closed="left")],
     }
 
     #: Steps that ``pretraining_epochs="auto"`` makes, in units of sqrt(N).
@@ -88,25 +88,13 @@ class PretrainMixin:
     #: Of the auto-encoder, whatever the second phase does.
     PRETRAINING = {"learning_rate": 2e-3, "weight_decay": 1e-4, "callbacks": None}
 
-    def _prepare(self, model, X, random_state, is_new):
-        interrupted, resp = False, None
-        if is_new:
-            interrupted = self._pretrain(model, X, random_state)
-            start = self._start(self._answers(model, model.encode, X), random_state)
-            model.prior.set(start.mixture)
-            resp = start.responsibilities
-        if resp is None:
-            resp = self._answers(model, lambda x: model.log_resp(x).exp(), X)
-        columns = [resp.astype(np.float32)] if self.init == "neighbors" else []
-        return Prepared(Rows(X, *columns), interrupted, resp.argmax(1))
-
-    def _pretrain(self, model, X, random_state):
-        """Train the networks as a denoising auto-encoder; return whether the user stopped it."""
-        autoencoder = Autoencoder(model.encoder, model.decoder, model.likelihood)
-        autoencoder.to(next(model.parameters()).device)
+    def _pretrain(self, encoder, decoder, likelihood, X, random_state):
+        """Train networks as a denoising auto-encoder; return it, and if the user stopped it."""
+        autoencoder = Autoencoder(encoder, decoder, likelihood)
+        autoencoder.to(resolve_device(self.device))
         asked, steps = self.pretraining_epochs, self.PRETRAINING_STEPS
         changes = {"max_epochs": self._n_epochs(X.shape[0], asked, steps)} | self.PRETRAINING
-        return self._train(autoencoder, Rows(X), random_state, **changes)[1]
+        return autoencoder, self._train(autoencoder, Rows(X), random_state, **changes)[1]
 
     def _start(self, codes, random_state):
         """Divide the codes, with covariances of the prior's kind."""
@@ -122,3 +110,65 @@ class PretrainMixin:
     def _keep(self, run, X):
         super()._keep(run, X)
         self.start_labels_ = run.start_labels
+
+
+class PretrainMixin(StartMixin):
+    """First phase of methods with a mixture prior: their own networks give the codes.
+
+    Needs a model with ``encoder``, ``decoder``, ``likelihood`` and ``prior``, too. With
+    init="neighbors" the rows of the second phase come with the responsibilities they start from,
+    else alone.
+    """
+
+    _parameter_constraints = {
+        **StartMixin._parameter_constraints,
+        "init": [StrOptions({"neighbors", "mixture"})],
+        "masking": [Interval(Real, 0, 1, closed="left")],
+    }
+
+    def _prepare(self, model, X, random_state, is_new):
+        interrupted = False
+        if is_new:
+            networks = model.encoder, model.decoder, model.likelihood
+            interrupted = self._pretrain(*networks, X, random_state)[1]
+            start = self._start(self._answers(model, model.encode, X), random_state)
+            model.prior.set(start.mixture)
+            resp = start.responsibilities
+        else:
+            resp = self._answers(model, lambda x: model.log_resp(x).exp(), X)
+        columns = [resp.astype(np.float32)] if self.init == "neighbors" else []
+        return Prepared(Rows(X, *columns), interrupted, resp.argmax(1))
+
+
+class PartitionMixin(StartMixin):
+    """First phase of methods without codes: an auto-encoder that is thrown away gives them.
+
+    Needs the parameters ``init``, ``n_components`` and ``hidden_layer_sizes``, and a model with
+    ``likelihood`` and ``log_resp``. The rows of the second phase come with the responsibilities
+    they start from; alone, and without ``start_labels_``, with init=None.
+    """
+
+    _parameter_constraints = {
+        **StartMixin._parameter_constraints,
+        "init": [StrOptions({"neighbors", "mixture"}), None],
+    }
+
+    def _prepare(self, model, X, random_state, is_new):
+        if self.init is None:
+            return Prepared(Rows(X))
+        interrupted = False
+        if is_new:
+            resp, interrupted = self._partition(model.likelihood, X, random_state)
+        else:
+            resp = self._answers(model, lambda x: model.log_resp(x).exp(), X)
+        return Prepared(Rows(X, resp.astype(np.float32)), interrupted, resp.argmax(1))
+
+    def _partition(self, likelihood, X, random_state):
+        """Responsibilities of the rows, (N, K), and whether the user stopped the training."""
+        widths, n_features = list(self.hidden_layer_sizes), X.shape[1]
+        encoder = PointEncoder(mlp(n_features, self.n_components, widths))
+        decoder = mlp(self.n_components, n_features, widths[::-1])
+        networks = encoder, decoder, copy.deepcopy(likelihood)
+        autoencoder, interrupted = self._pretrain(*networks, X, random_state)
+        codes = self._answers(autoencoder, autoencoder.encode, X)
+        return self._start(codes, random_state).responsibilities, interrupted
