@@ -77,16 +77,17 @@ def control(vade, X, seed):
             batch_size=min(vade.batch_size, X.shape[0]),
             learning_rate=vade.learning_rate,
             generator=generator(seed),
+            bfloat16=vade.precision == "bfloat16",
         )
     return map_rows(lambda x: model.log_resp(x).argmax(-1), X)
 
 
-def rows(data, seed, wanted):
+def rows(data, seed, wanted, precision):
     """Yield (row, labels, score and seconds)."""
-    sparse_too = sparse.issparse(data.X)
+    common = {"accept_sparse": sparse.issparse(data.X), "precision": precision}
     if {"default", "control"} & wanted:
         started = time.perf_counter()
-        vade = VaDEClustering(data.n_clusters, accept_sparse=sparse_too, random_state=seed)
+        vade = VaDEClustering(data.n_clusters, random_state=seed, **common)
         vade.fit(data.X)
         seconds = time.perf_counter() - started
         yield "the start alone", vade.start_labels_, NOT_TIMED
@@ -101,8 +102,8 @@ def rows(data, seed, wanted):
             data.n_clusters,
             init="mixture",
             objective="published",
-            accept_sparse=sparse_too,
             random_state=seed,
+            **common,
         ).fit(data.X)
         seconds = time.perf_counter() - started
         yield "mixture on the codes", vade.start_labels_, NOT_TIMED
@@ -123,6 +124,7 @@ def main():
     kinds = ["default", "control", "published"]
     parser.add_argument("--rows", nargs="+", choices=kinds, default=kinds)
     parser.add_argument("--unbalanced", type=int, help="draw so many rows, classes of 2 to 25 %%")
+    parser.add_argument("--precision", default="float32", help="of the training steps")
     parser.add_argument("--results", type=Path, help="file to append JSON lines to")
     options = parser.parse_args()
     data = load(options.data)
@@ -130,7 +132,7 @@ def main():
     over_seeds(
         parse_seeds(options.seeds),
         lambda seed: draw(data, size, seed) if size else data,
-        partial(rows, wanted=wanted),
+        partial(rows, wanted=wanted, precision=options.precision),
         options.results,
     )
 

@@ -31,7 +31,7 @@ class CodeStart(NamedTuple):
     responsibilities: np.ndarray
 
 
-def code_start(codes, n_clusters, *, init, covariance_type, n_init, random_state):
+def code_start(codes, n_clusters, *, init, covariance_type, n_init, random_state, compared=None):
     """Divide codes into clusters.
 
     Parameters
@@ -44,6 +44,8 @@ def code_start(codes, n_clusters, *, init, covariance_type, n_init, random_state
     covariance_type : {"full", "tied", "diag", "spherical"}
     n_init : int
     random_state : RandomState
+    compared : ndarray of shape (N, D), default=None
+        What the neighbour graph compares instead of the codes.
 
     Returns
     -------
@@ -61,7 +63,8 @@ def code_start(codes, n_clusters, *, init, covariance_type, n_init, random_state
     )
     resp = None
     if init == "neighbors":
-        resp = neighbor_start(codes, n_clusters, random_state=random_state).responsibilities
+        compared = codes if compared is None else compared
+        resp = neighbor_start(compared, n_clusters, random_state=random_state).responsibilities
         mixture.set_params(init_params=resp, max_iter=0)
     with warnings.catch_warnings():
         # Whether the clusters have rows is judged, and said, by the estimator.
@@ -83,8 +86,11 @@ class StartMixin:
         "mixture_n_init": [Interval(Integral, 1, None, closed="left")],
     }
 
-    #: Steps that ``pretraining_epochs="auto"`` makes, in units of sqrt(N).
-    PRETRAINING_STEPS = 12.0
+    #: From so many rows on neighbours are sought among codes. Few rows teach an auto-encoder
+    #: little: they are compared as they are, standardised.
+    MANY_ROWS = 4000
+    #: Steps that ``pretraining_epochs="auto"`` makes, in units of sqrt(N), for few and many rows.
+    PRETRAINING_STEPS = 12.0, 30.0
     #: Of the auto-encoder, whatever the second phase does.
     PRETRAINING = {"learning_rate": 2e-3, "weight_decay": 1e-4, "callbacks": None}
 
@@ -92,11 +98,15 @@ class StartMixin:
         """Train networks as a denoising auto-encoder; return it, and if the user stopped it."""
         autoencoder = Autoencoder(encoder, decoder, likelihood)
         autoencoder.to(resolve_device(self.device))
-        asked, steps = self.pretraining_epochs, self.PRETRAINING_STEPS
-        changes = {"max_epochs": self._n_epochs(X.shape[0], asked, steps)} | self.PRETRAINING
+        n_samples, steps = X.shape[0], self.PRETRAINING_STEPS[self._has_many(X)]
+        epochs = self._n_epochs(n_samples, self.pretraining_epochs, steps)
+        changes = {"max_epochs": epochs} | self.PRETRAINING
         return autoencoder, self._train(autoencoder, Rows(X), random_state, **changes)[1]
 
-    def _start(self, codes, random_state):
+    def _has_many(self, X):
+        return X.shape[0] >= self.MANY_ROWS
+
+    def _start(self, codes, compared, random_state):
         """Divide the codes, with covariances of the prior's kind."""
         return code_start(
             codes,
@@ -105,6 +115,7 @@ class StartMixin:
             covariance_type=MixturePrior.COVARIANCE_TYPE,
             n_init=self.mixture_n_init,
             random_state=random_state,
+            compared=compared,
         )
 
     def _keep(self, run, X):
@@ -131,7 +142,10 @@ class PretrainMixin(StartMixin):
         if is_new:
             networks = model.encoder, model.decoder, model.likelihood
             interrupted = self._pretrain(*networks, X, random_state)[1]
-            start = self._start(self._answers(model, model.encode, X), random_state)
+            codes, compared = self._answers(model, model.encode, X), None
+            if not self._has_many(X):
+                compared = self._answers(model, model.likelihood.standardize, X)
+            start = self._start(codes, compared, random_state)
             model.prior.set(start.mixture)
             resp = start.responsibilities
         else:
@@ -171,4 +185,4 @@ class PartitionMixin(StartMixin):
         networks = encoder, decoder, copy.deepcopy(likelihood)
         autoencoder, interrupted = self._pretrain(*networks, X, random_state)
         codes = self._answers(autoencoder, autoencoder.encode, X)
-        return self._start(codes, random_state).responsibilities, interrupted
+        return self._start(codes, None, random_state).responsibilities, interrupted

@@ -1,8 +1,10 @@
-r"""The label-free start: neighbour graph -> layout of few dimensions -> best of many mixtures.
+r"""The label-free start: neighbour graph -> layout of few dimensions -> mixture -> clusters.
 
 A mixture fitted to raw codes has many near-equal optima. In a layout of the neighbour graph,
-groups are dense islands and the right partition is found far more often. Of many mixtures not
-the likeliest is kept, but the one whose labels tell most about the labels of neighbours.
+groups are dense islands and the right partition is found far more often. The mixture has more
+components than there are clusters, and those with most links between them are joined: clusters
+may be large or small, and of any shape. Of many mixtures not the likeliest is kept, but the one
+whose labels tell most about the labels of neighbours.
 
 N rows, D features, L layout dimensions, K clusters, k neighbours.
 
@@ -25,6 +27,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array, check_scalar
 
+from ._consensus import average_linkage
 from ._layout import neighbor_layout
 from .engine.randomness import draw_seed, random_stream
 from .functional.information import entropy, kl_divergence
@@ -32,6 +35,8 @@ from .gaussian_mixture import GaussianMixtureEM
 
 #: Up to this many dense features a tree finds neighbours faster than comparing all pairs.
 TREE_FEATURES = 15
+#: Components of a mixture in the layout for every cluster.
+PARTS = 2
 #: Rows on which the many mixtures are fitted; the best one sees all rows.
 MIXTURE_ROWS = 10_000
 #: Added to the variances of the mixtures, whose data have unit variance.
@@ -148,7 +153,7 @@ def neighbor_start(
     *,
     n_neighbors=15,
     n_components=5,
-    n_init=50,
+    n_init=20,
     boundary_weight=2.0,
     max_samples=70_000,
     random_state=None,
@@ -157,8 +162,10 @@ def neighbor_start(
     r"""Find a first partition of X without labels.
 
     The graph of nearest neighbours is laid out in few dimensions, ``n_init`` full-covariance
-    mixtures are fitted there, and one is kept by the labels c, c' at the two ends of an edge
-    (drawn in proportion to its weight): that of the greatest I(c; c') - w H(c' | c).
+    mixtures of 2 K components are fitted there, and their components joined to K clusters, always
+    the two with the most weight on edges between them, per pair of rows (average linkage). One
+    is kept by the labels c, c' at the two ends of an edge (drawn in proportion to its weight):
+    that of the greatest I(c; c') - w H(c' | c).
 
     Parameters
     ----------
@@ -170,7 +177,7 @@ def neighbor_start(
         Neighbours in the graph.
     n_components : int, default=5
         Dimensions of the layout, L.
-    n_init : int, default=50
+    n_init : int, default=20
         Mixtures tried.
     boundary_weight : float, default=2.0
         w, at least 0. 0 suits clusters of similar size; larger values rather leave a large
@@ -221,33 +228,52 @@ def neighbor_start(
     graph = neighbor_graph(X[chosen], n_neighbors, n_jobs=n_jobs)
     layout = neighbor_layout(graph, n_components, random_state=stream, n_jobs=n_jobs)
     score = partial(_neighbor_information, graph, boundary_weight=boundary_weight)
-    resp = _best_mixture(layout, score, n_clusters, n_init, stream)
+    resp = _best_partition(layout, graph, n_clusters, n_init, score, stream)
     criterion = score(resp)
     if n_rows > max_samples:
         resp, layout = _spread(X, chosen, (resp, layout), n_neighbors, n_jobs)
     return NeighborStart(resp, resp.argmax(1), layout, graph, chosen, criterion)
 
 
-def _best_mixture(layout, score, n_clusters, n_init, stream):
-    """Responsibilities (N, K) of that one among many mixtures which scores highest."""
+def _best_partition(layout, graph, n_clusters, n_init, score, stream):
+    """Responsibilities (N, K) of that one among many partitions which scores highest."""
     if n_clusters == 1:
         return np.ones((len(layout), 1))
     unit = layout - layout.mean(0, dtype=np.float64)
     unit /= max(unit.std(), 1e-12)
     rows = unit[stream.permutation(len(unit))[:MIXTURE_ROWS]]
+    n_parts = min(PARTS * n_clusters, len(rows))
     best, most = None, -np.inf
     with warnings.catch_warnings():
         # Starts that fail or stop early lose the comparison; that is what it is for.
         warnings.simplefilter("ignore", ConvergenceWarning)
         for _ in range(n_init):
-            mixture = _mixture(rows, _kmeans(rows, n_clusters, stream))
-            criterion = score(mixture.predict_proba(unit))
+            parts = _mixture(rows, _kmeans(rows, n_parts, stream)).predict_proba(unit)
+            resp = parts @ _joined(parts, graph, n_clusters)
+            criterion = score(resp)
             if criterion > most:
-                best, most = mixture, criterion
-        resp = _mixture(unit, best.predict_proba(unit)).predict_proba(unit)
+                best, most = parts, criterion
+        parts = _mixture(unit, best).predict_proba(unit)
+        resp = parts @ _joined(parts, graph, n_clusters)
         if len(np.unique(resp.argmax(1))) < n_clusters:
             resp = _kmeans(unit, n_clusters, stream)
     return resp
+
+
+def _joined(parts, graph, n_clusters):
+    """Table (P, K) of which parts make up a cluster, by average linkage of the graph's edges.
+
+    The nearness of two groups is the weight of the edges between them, per pair of rows.
+    """
+    labels = np.eye(parts.shape[1])[parts.argmax(1)]
+    sizes = labels.sum(0)
+    used = np.flatnonzero(sizes)
+    density = (labels.T @ (graph @ labels))[np.ix_(used, used)] / np.outer(
+        sizes[used], sizes[used]
+    )
+    groups = np.zeros(parts.shape[1], dtype=int)
+    groups[used] = average_linkage(-density, sizes[used], min(n_clusters, len(used)))
+    return np.eye(n_clusters)[groups]
 
 
 def _kmeans(rows, n_clusters, stream):

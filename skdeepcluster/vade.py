@@ -137,9 +137,10 @@ class VaDEClustering(
         the one z drawn, as in the paper. See the Notes.
     init : {"neighbors", "mixture"}, default="neighbors"
         Where the clusters come from. "neighbors": from the partition seen in a layout of the
-        codes' neighbour graph (see :func:`~skdeepcluster.neighbors.neighbor_start`); training
-        then keeps to it as ``start_weight`` and ``smoothness_weight`` say. "mixture": from a
-        mixture on the codes, the published way, without the two terms.
+        codes' neighbour graph (see :func:`~skdeepcluster.neighbors.neighbor_start`), or of the
+        standardised rows' with fewer than 4000 rows; training then keeps to it as
+        ``start_weight`` and ``smoothness_weight`` say. "mixture": from a mixture on the codes,
+        the published way, without the two terms.
     start_weight : float, default=50.0
         Weight of the cross-entropy of the clusters to those of the start, in training from
         init="neighbors"; without it the clusters drift away from a good start. An addition of
@@ -154,7 +155,8 @@ class VaDEClustering(
     mixture_n_init : int, default=10
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"
-        Passes of the denoising auto-encoder. "auto" makes about ``12 * sqrt(n_samples)`` steps.
+        Passes of the denoising auto-encoder. "auto" makes about ``30 * sqrt(n_samples)`` steps,
+        ``12 * sqrt(n_samples)`` with fewer than 4000 rows.
     max_epochs : int or "auto", default="auto"
         Passes over the data after pretraining. "auto" makes about ``6 * sqrt(n_samples)`` steps.
     batch_size : int, default=256
