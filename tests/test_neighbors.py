@@ -9,6 +9,7 @@ from sklearn.metrics import adjusted_rand_score, pairwise_distances
 from sklearn.neighbors import NearestNeighbors
 
 from skdeepcluster.neighbors import (
+    _joined,
     _neighbor_information,
     neighbor_graph,
     neighbor_layout,
@@ -174,6 +175,28 @@ def test_start_finds_shapes_that_k_means_cannot():
     rings = np.r_[ring, 3 * ring]
     labels = neighbor_start(rings, 2, n_neighbors=10, n_init=5, random_state=0).labels
     assert adjusted_rand_score(np.repeat([0, 1], 200), labels) == 1
+
+
+def test_large_clusters_stay_whole_beside_small_ones():
+    random = np.random.default_rng(0)
+    large = random.normal(size=(900, 4)) * [1, 1, 2, 3]
+    small = [random.normal(size=(60, 4)) + place for place in ([9, 0, 0, 0], [0, 9, 0, 0])]
+    y = np.repeat([0, 1, 2], [900, 60, 60])
+    start = neighbor_start(np.concatenate([large, *small]), 3, random_state=0)
+    assert adjusted_rand_score(y, start.labels) > 0.95
+
+
+def test_parts_are_joined_by_the_weight_of_edges_for_each_pair_of_rows():
+    # Three parts of 1, 4 and 4 rows. Most weight lies between the two large parts (4 of 16
+    # pairs), but the first is nearer to the second (2 of 4 pairs).
+    graph = np.zeros((9, 9))
+    graph[0, [1, 2]] = 1
+    graph[[1, 2, 3, 4], [5, 6, 7, 8]] = 1
+    parts = np.eye(3)[np.repeat([0, 1, 2], [1, 4, 4])]
+    table = _joined(parts, sparse.csr_matrix(graph + graph.T), 2)
+    np.testing.assert_array_equal(table[0], table[1])
+    assert not np.array_equal(table[1], table[2])
+    np.testing.assert_array_equal(table.sum(1), 1)
 
 
 def test_criterion_of_independent_and_of_equal_ends():
