@@ -66,7 +66,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="mnist", help="data in [0, 1], as in compare.py")
     parser.add_argument("--seeds", default="0-4")
-    parser.add_argument("--max-epochs", type=int, default=12)
+    parser.add_argument("--max-epochs", type=int, default=29)
     parser.add_argument("--codes", type=Path, help="folder that keeps codes between runs")
     parser.add_argument("--results", type=Path, help="file to append JSON lines to")
     options = parser.parse_args()
