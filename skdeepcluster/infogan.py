@@ -1,23 +1,7 @@
-r"""InfoGANClustering: a GAN whose codes can be read back from what it generates (Chen et al., 2016).
+r"""InfoGANClustering: a GAN whose codes can be read back (Chen et al., 2016).
 
-Generator G makes rows from noise z and codes c; a discriminator D tells them from real ones, and Q,
-which shares all of D but the last layers, reads the codes back. With L_I a lower bound on the
-mutual information of codes and generated rows,
-
-    min_{G,Q} max_D  V(D, G) - lambda L_I(G, Q),    L_I = E[log Q(c | G(z, c))] + H(c)
-    D: softplus(-l_real) + softplus(l_fake)         G: softplus(-l_fake)
-
-the term -lambda L_I stands in the losses of both players, because Q moves with D. Clusters of
-real rows are argmax_c Q(c | x).
-
-========================  ==========================================
-in the paper              here
-========================  ==========================================
-G, D, Q                   ``generator``; ``body`` and ``critic``; ``body`` and ``reader``
-z; c                      ``Codes.noise``; ``Codes.categories``, ``Codes.continuous``
-Q(c | x)                  ``Reading``
-lambda                    ``mi_weight``
-========================  ==========================================
+The game of generator, discriminator and Q is in ``modules/infogan.py``, its codes in
+``modules/latent.py``; answers about codes are in ``_codes.py``, their report in ``_report.py``.
 
 X. Chen, Y. Duan, R. Houthooft, J. Schulman, I. Sutskever and P. Abbeel, InfoGAN: Interpretable
 Representation Learning by Information Maximizing Generative Adversarial Nets, NeurIPS 2016.
@@ -29,168 +13,190 @@ import torch
 from sklearn.utils._param_validation import Interval
 from torch import nn
 
-from ._codes import CodesMixin
+from ._codes import CodesMixin, InformationMixin
 from ._estimator import DeepEstimator
 from ._mixins import AssignMixin
 from ._start import PartitionMixin
 from ._style import style_start
-from .engine.batches import Rows
-from .functional.adversarial import called_fake, called_real
-from .functional.information import kl_divergence
-from .modules.gan_networks import normalized_mlp
-from .modules.game import Game, Player
+from .engine.batches import Rows, batches
+from .modules.gan_networks import normalized_mlp, renew_statistics
+from .modules.infogan import InfoGAN
 from .modules.latent import LatentSpace
 from .modules.networks import ACTIVATIONS, mlp
-from .modules.start import NOTHING, Keep
+from .modules.start import Keep
 
-#: AdamW's, for the game (Radford et al., 2016, for the first).
+#: AdamW's, for a game (Radford et al., 2016, for the first).
 BETAS = (0.5, 0.99)
 #: Width of the hidden layer with which Q reads the body, as in the paper.
 READER = 128
 
 
-class InfoGAN(Game):
-    """Information maximising generative adversarial network.
+class InfoGANClustering(AssignMixin, CodesMixin, InformationMixin, PartitionMixin, DeepEstimator):
+    r"""Information maximising generative adversarial network (InfoGAN).
+
+    A generator makes rows from noise and codes, a discriminator judges them, and Q, which shares
+    the discriminator's body, reads the codes back. One code has ``n_clusters`` values: what Q
+    reads in a real row is its cluster. Other codes tell what else varies.
 
     Parameters
     ----------
-    generator : Module, (N, latent.n_inputs) -> (N, D)
-    body : Module, (N, D) -> (N, H)
-        What D and Q share.
-    critic : Module, (N, H) -> (N, 1)
-        Logits of "real".
-    reader : Module, (N, H) -> (N, latent.n_readings)
-        Q's own layers.
-    latent : LatentSpace
-    likelihood : Likelihood
-        What the generator's output means; networks see standardised rows.
+    n_clusters : int, default=8
+        Values of the categorical code that is the cluster.
+    n_noise : int, default=62
+        Noise variables of the generator, uniform on [-1, 1].
+    n_continuous : int, default=2
+        Continuous codes, uniform on [-1, 1].
+    other_categories : array-like of int, default=()
+        Numbers of values of further categorical codes.
+    n_components : int, default=10
+        Size of the code of the auto-encoder that ``init`` takes the start from.
+    hidden_layer_sizes : array-like of int, default=(500, 500, 2000)
+        Widths of that auto-encoder. The first two are those of the discriminator's body, and in
+        reverse those of the generator, which has batch normalisation.
+    activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
+        Activation of the discriminator and of Q.
+    likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
+        What the generator's output means: "bernoulli", for data in [0, 1], logits of the
+        features; "gaussian", features that are standardised inside. "auto" takes "bernoulli" for
+        data in [0, 1], else "gaussian". Inputs and outputs are always in the units of X.
     mi_weight : float, default=1.0
-        lambda. At 0 D and G are a plain GAN, and Q reads along without being heard.
-    continuous_weight : float, default=0.1
-        Of continuous codes within the information term.
-    instance_noise : float, default=0.0
-        Standard deviation of noise on what D judges and Q reads in training.
-    keep : Keep, default=NOTHING
-        Terms on real rows while there is a start to keep to; none by default.
+        Weight lambda of the information term. At 0 generator and discriminator are a plain GAN,
+        and Q reads along without being heard by either: the paper's comparison.
+    continuous_weight : float, default=0.5
+        Weight of continuous codes within the information term: they are worth more nats.
+    instance_noise : float, default=0.1
+        Standard deviation of noise on what the discriminator judges and Q reads, in the units of
+        "bernoulli" data or of standardised features. An addition of this package; 0 is the
+        published objective.
+    init : {"neighbors", "mixture"} or None, default="neighbors"
+        Where the clusters come from. "neighbors": from the partition seen in a layout of the
+        neighbour graph of an auto-encoder's codes (see
+        :func:`~skdeepcluster.neighbors.neighbor_start`); training then keeps to it as
+        ``start_weight``, ``smoothness_weight`` and ``style_weight`` say, and draws clusters in
+        its shares. "mixture": the same from a mixture on those codes. None: from scratch, the
+        published way, without the three terms.
+    start_weight : float, default=20.0
+        Weight of the cross-entropy of Q on real rows to the clusters of the start. An addition
+        of this package.
+    smoothness_weight : float, default=20.0
+        Weight of the divergence between the clusters that Q reads in a real row and in its worst
+        neighbour within a short step (virtual adversarial training). An addition of this
+        package.
+    style_weight : float, default=1.0
+        Weight of the negative log-likelihood, by Q on real rows, of continuous codes that are the
+        ranks of the rows along the principal directions of their differences within clusters. An
+        addition of this package; at 0 continuous codes find what they stand for by themselves.
+    mixture_n_init : int, default=10
+        Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
+    pretraining_epochs : int or "auto", default="auto"
+        Passes of the denoising auto-encoder. "auto" makes about ``12 * sqrt(n_samples)`` steps.
+    max_epochs : int or "auto", default="auto"
+        Passes of the game over the data. "auto" makes about ``10 * sqrt(n_samples)`` steps.
+    batch_size : int, default=256
+        Rows in a step, at most ``n_samples``.
+    learning_rate : float, default=1e-3
+        Peak of the one-cycle schedule of AdamW, of discriminator and Q.
+    generator_learning_rate : float, default=1e-3
+        The generator's.
+    n_init : int, default=1
+        Trainings from new weights; the best by :meth:`score` on X is kept.
+    generator : callable, default=None
+        ``generator(n_in, n_out)`` gives the generator's network, ``n_in`` the number of noise
+        variables, values of categories and continuous codes. None: a perceptron.
+    discriminator : callable, default=None
+        ``discriminator(n_in, n_out)`` gives the body that the discriminator shares with Q,
+        ``n_out`` the second of ``hidden_layer_sizes``; an activation and the layers of each
+        follow. None: a perceptron. :mod:`skdeepcluster.modules.gan_networks` has the paper's
+        convolutional pair.
+    precision : {"float32", "bfloat16", "auto"}, default="float32"
+        Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
+        always computed in float32.
+    compile : bool, default=False
+        Compile the loss with ``torch.compile``; pays in long trainings, needs a C++ compiler.
+    callbacks : list of skorch callbacks, default=None
+        For the training after pretraining; used as they are.
+    device : str or torch.device, default="auto"
+        "auto" is CUDA if there is a GPU, else the CPU.
+    warm_start : bool, default=False
+        Go on training the fitted model, keeping to the clusters it has unless init=None.
+    verbose : int, default=0
+        1 shows progress bars, 2 a table with a line per epoch.
+    accept_sparse : bool, default=False
+        Take sparse X; rows are made dense one batch at a time.
+    random_state : int, RandomState instance or None, default=None
+        Decides everything random; an int gives the same result on every call.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        Cluster of each row of X; equal to ``predict(X)``.
+    start_labels_ : ndarray of shape (n_samples,) or None
+        Clusters at the start, numbered alike: what training added is the difference. None with
+        init=None.
+    code_names_ : list of str
+        "cluster", then "category1", ... and "continuous0", ...: what :meth:`sample`,
+        :meth:`traverse` and :meth:`code_report` call the codes.
+    weights_ : ndarray of shape (n_clusters,)
+        Shares in which clusters were drawn: those of the start, or equal ones.
+    model_ : InfoGAN
+        The trained torch module, usable by itself.
+    history_ : list of dict
+        One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per row, as
+        weighted, "discriminator_real", "discriminator_fake", "discriminator_category",
+        "discriminator_continuous", "discriminator_start", "discriminator_smoothness",
+        "discriminator_style", "generator_adversarial", "generator_category" and
+        "generator_continuous".
+    n_iter_ : int
+        Epochs trained, without pretraining.
+    n_features_in_ : int
+        Number of features of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, when X has names that are strings.
+
+    See Also
+    --------
+    VaDEClustering : Clusters and a density; no adversary.
+    skdeepcluster.display.TraversalDisplay : What the codes change, as a picture.
+
+    Notes
+    -----
+    The game is [1]_
+
+    .. math::
+
+        \min_{G, Q} \max_D V(D, G) - \lambda L_I(G, Q), \quad
+        L_I = E_{c, x \sim G(z, c)}[\log Q(c | x)] + H(c) \leq I(c; G(z, c))
+
+    with the generator's loss -log D(G) and the information term in the losses of both players,
+    because Q shares the discriminator's body. By the paper Q sees generated rows only; its
+    clusters of real rows are then often strokes and slants. The three terms of this package are
+    about Q on real rows. Batch normalisation in a discriminator of the user's gets its statistics
+    from real rows before the estimator answers.
+
+    The published way is ``init=None, instance_noise=0, learning_rate=2e-4`` and the
+    convolutional pair.
+
+    References
+    ----------
+    .. [1] X. Chen, Y. Duan, R. Houthooft, J. Schulman, I. Sutskever, P. Abbeel, "InfoGAN:
+       Interpretable Representation Learning by Information Maximizing Generative Adversarial
+       Nets", NeurIPS 2016.
+    .. [2] T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual Adversarial Training", IEEE TPAMI
+       2018, for the smoothness.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdeepcluster import InfoGANClustering
+    >>> X = load_iris().data
+    >>> gan = InfoGANClustering(3, n_noise=4, hidden_layer_sizes=(16,), random_state=0).fit(X)
+    >>> gan.predict_proba(X).shape
+    (150, 3)
+    >>> gan.code_names_
+    ['cluster', 'continuous0', 'continuous1']
+    >>> gan.traverse("continuous0", [-1, 0, 1], cluster=2).shape
+    (1, 3, 4)
     """
-
-    def __init__(
-        self,
-        generator,
-        body,
-        critic,
-        reader,
-        latent,
-        likelihood,
-        mi_weight=1.0,
-        continuous_weight=0.1,
-        instance_noise=0.0,
-        style_weight=0.0,
-        keep=NOTHING,
-    ):
-        super().__init__()
-        self.generator, self.body, self.critic, self.reader = generator, body, critic, reader
-        self.latent, self.likelihood, self.keep = latent, likelihood, keep
-        self.mi_weight, self.continuous_weight = mi_weight, continuous_weight
-        self.instance_noise, self.style_weight = instance_noise, style_weight
-        uniform = torch.zeros(latent.sizes[0]).log_softmax(0)
-        self.register_buffer("log_prior", uniform)
-        self.register_buffer("log_marginal", uniform.clone())
-
-    # ---- answers
-
-    def read(self, x):
-        """Q(c|x) of rows, a Reading."""
-        return self.latent.read(self.reader(self.body(self.likelihood.standardize(x))))
-
-    def log_resp(self, x):
-        """Log Q(k|x) of the cluster, (N, K)."""
-        return self.read(x).log_probs[0]
-
-    def log_gamma(self, seen):
-        """Log Q(k|x) of standardised rows, (N, K)."""
-        return self.latent.read(self.reader(self.body(seen))).log_probs[0]
-
-    def encode(self, x):
-        """Posterior of all codes: probabilities of the categories, continuous means."""
-        reading = self.read(x)
-        return torch.cat([*(log_p.exp() for log_p in reading.log_probs), reading.mean], 1)
-
-    def decode(self, code):
-        """Rows for codes in the layout of ``encode``, at noise zero, in the user's units."""
-        noise = code.new_zeros(len(code), self.latent.n_noise)
-        return self.render(torch.cat([noise, code], 1))
-
-    def render(self, inputs):
-        """Rows for inputs (N, latent.n_inputs) of the generator, in the user's units."""
-        return self.likelihood.mean(self.generator(inputs))
-
-    def information(self, x):
-        """KL(Q(k|x) || mean of Q over the rows trained on), (N,): its mean is I(x; k)."""
-        log_p = self.log_resp(x).double()
-        return kl_divergence(log_p, self.log_marginal.double())
-
-    # ---- losses
-
-    def discriminator_loss(self, x, start=None, style=None):
-        """D's two sides of V, -lambda L_I, and with a start what keeps to it.
-
-        ``start`` (N, K) are responsibilities, ``style`` (N, at most C) continuous codes.
-        """
-        seen = self.likelihood.standardize(x)
-        with torch.no_grad():
-            fake, codes = self.generate(len(x))
-        real_hidden, fake_hidden = self.body(self.blurred(seen)), self.body(self.blurred(fake))
-        terms = {
-            "real": called_real(self.critic(real_hidden)),
-            "fake": called_fake(self.critic(fake_hidden)),
-        }
-        if not self.mi_weight:
-            fake_hidden = fake_hidden.detach()
-        terms |= self.misread(fake_hidden, codes, self.mi_weight or 1.0)
-        terms |= self.keep.terms(self.log_gamma, seen, start)
-        if self.style_weight and style is not None and style.shape[1]:
-            reading = self.latent.read(self.reader(self.body(seen)))
-            terms["style"] = self.style_weight * self.latent.misread_continuous(reading, style)
-        return terms
-
-    def generator_loss(self, x, start=None, style=None):
-        """G's side of V, and -lambda L_I."""
-        fake, codes = self.generate(len(x))
-        hidden = self.body(self.blurred(fake))
-        terms = {"adversarial": called_real(self.critic(hidden))}
-        if self.mi_weight:
-            terms |= self.misread(hidden, codes, self.mi_weight)
-        return terms
-
-    def generate(self, n_rows):
-        """Standardised rows (N, D) from drawn codes, and the codes."""
-        codes = self.latent.draw(n_rows, self.log_prior)
-        return self.likelihood.standardize(self.render(self.latent.inputs(codes))), codes
-
-    def blurred(self, seen):
-        """Rows with instance noise."""
-        if not self.instance_noise:
-            return seen
-        return seen + self.instance_noise * torch.randn_like(seen)
-
-    def misread(self, hidden, codes, weight):
-        """Weighted costs of Q's reading: -lambda L_I up to the constant H(c)."""
-        costs = self.latent.misread(self.latent.read(self.reader(hidden)), codes)
-        weights = {"category": weight, "continuous": weight * self.continuous_weight}
-        return {name: weights[name] * cost for name, cost in costs.items()}
-
-    def players(self):
-        """Discriminator (with Q), generator."""
-        judge = [self.body, self.critic, self.reader]
-        return (
-            Player("discriminator", judge, self.discriminator_loss),
-            Player("generator", [self.generator], self.generator_loss),
-        )
-
-
-class InfoGANClustering(AssignMixin, CodesMixin, PartitionMixin, DeepEstimator):
-    """Doc."""
 
     _parameter_constraints = {
         **DeepEstimator._parameter_constraints,
@@ -221,11 +227,11 @@ class InfoGANClustering(AssignMixin, CodesMixin, PartitionMixin, DeepEstimator):
         activation="leaky_relu",
         likelihood="auto",
         mi_weight=1.0,
-        continuous_weight=0.1,
+        continuous_weight=0.5,
         instance_noise=0.1,
         init="neighbors",
-        start_weight=5.0,
-        smoothness_weight=5.0,
+        start_weight=20.0,
+        smoothness_weight=20.0,
         style_weight=1.0,
         mixture_n_init=10,
         pretraining_epochs="auto",
@@ -302,7 +308,7 @@ class InfoGANClustering(AssignMixin, CodesMixin, PartitionMixin, DeepEstimator):
         return model
 
     def _body(self, n_features):
-        """What D and Q share, and its width: all but the last layer of a perceptron."""
+        """Build what D and Q share, all but the last layers; return it and its width."""
         widths = list(self.hidden_layer_sizes)[:2] or [n_features]
         if self.discriminator is None:
             body = mlp(n_features, widths[-1], widths[:-1], self.activation)
@@ -311,7 +317,7 @@ class InfoGANClustering(AssignMixin, CodesMixin, PartitionMixin, DeepEstimator):
         return nn.Sequential(body, ACTIVATIONS[self.activation]()), widths[-1]
 
     def _generator(self, n_inputs, n_features):
-        """The user's network, or the mirrored perceptron with batch normalisation."""
+        """Build the user's network, or the mirrored perceptron with batch normalisation."""
         if self.generator is not None:
             return self._network("generator", n_inputs, n_features)
         widths = list(self.hidden_layer_sizes)[:2][::-1]
@@ -329,6 +335,13 @@ class InfoGANClustering(AssignMixin, CodesMixin, PartitionMixin, DeepEstimator):
         else:
             style = self._answers(model, lambda x: model.read(x).mean, X)
         return prepared._replace(rows=Rows(X, resp, style))
+
+    def _finish(self, model, X, random_state):
+        device = next(model.parameters()).device
+        blocks = batches(X, max(2, self.batch_size), None)
+        seen = (model.likelihood.standardize(x.to(device)) for x in blocks if len(x) > 1)
+        renew_statistics(model.body, seen)
+        super()._finish(model, X, random_state)
 
     def _train(self, model, rows, random_state, **changes):
         betas = {"betas": BETAS} if isinstance(model, InfoGAN) else {}

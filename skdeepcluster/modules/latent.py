@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import nll_loss, one_hot
 
+from ..functional.information import entropy
 from ..functional.likelihood import gaussian
 
 #: Bounds of the log-standard-deviation with which continuous codes are read.
@@ -79,7 +80,9 @@ class LatentSpace:
         """Take Q's output (N, n_readings) apart, in float32."""
         n = self.n_continuous
         *logits, mean, log_std = readings.float().split([*self.sizes, n, n], 1)
-        return Reading([l.log_softmax(-1) for l in logits], mean, log_std.clamp(*LOG_STD))
+        return Reading(
+            [values.log_softmax(-1) for values in logits], mean, log_std.clamp(*LOG_STD)
+        )
 
     def misread(self, reading: Reading, codes: Codes) -> dict[str, Tensor]:
         """Cost -log Q(c|x) of the drawn codes, in nats, means over the rows.
@@ -103,20 +106,18 @@ class LatentSpace:
         return -gaussian(continuous, mean, log_var).mean()
 
     def information(self, reading: Reading, codes: Codes, log_prior: Tensor) -> Tensor:
-        """Lower bound H(c) + log Q(c|x) on what x tells of each code, in nats, (A + C,).
+        """Lower bounds H(c) + log Q(c|x) on what x tells of each code, in nats, (A + C,).
 
-        Means over the rows; of a categorical code at most its entropy.
+        Means over the rows. A categorical code's is at most its entropy, log K_a when uniform.
         """
-        from ..functional.information import entropy
-
-        bounds = []
-        for a, log_p in enumerate(reading.log_probs):
-            h = entropy(log_prior) if a == 0 else torch.tensor(math.log(self.sizes[a]))
-            bounds.append(h - nll_loss(log_p, codes.categories[:, a]))
+        entropies = [
+            entropy(log_prior),
+            *(reading.mean.new_tensor(n).log() for n in self.sizes[1:]),
+        ]
+        costs = [nll_loss(p, codes.categories[:, a]) for a, p in enumerate(reading.log_probs)]
+        bounds = [h - cost for h, cost in zip(entropies, costs, strict=True)]
         for j in range(self.n_continuous):
-            one = slice(j, j + 1)
-            log_q = gaussian(
-                codes.continuous[:, one], reading.mean[:, one], 2 * reading.log_std[:, one]
-            )
-            bounds.append(math.log(2) + log_q.mean())
+            mean, log_var = reading.mean[:, j, None], 2 * reading.log_std[:, j, None]
+            log_q = gaussian(codes.continuous[:, j, None], mean, log_var).mean()
+            bounds.append(math.log(2) + log_q)
         return torch.stack(bounds)
