@@ -5,7 +5,7 @@ from numbers import Integral
 import numpy as np
 import torch
 from sklearn.utils import check_scalar
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from ._mixins import EmbedMixin
 from ._report import report
@@ -56,8 +56,8 @@ class CodesMixin(EmbedMixin):
 
         Parameters
         ----------
-        input_features : Ignored
-            Present for API consistency by convention.
+        input_features : array-like of str, default=None
+            Checked against the features seen in fit; the names of codes do not depend on it.
 
         Returns
         -------
@@ -65,6 +65,7 @@ class CodesMixin(EmbedMixin):
             "cluster_0", ..., "category1_0", ..., "continuous0", ...
         """
         check_is_fitted(self)
+        _check_feature_names_in(self, input_features)
         latent = self.model_.latent
         categories = zip(self.code_names_, latent.sizes, strict=False)
         names = [f"{name}_{value}" for name, size in categories for value in range(size)]

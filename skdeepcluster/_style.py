@@ -53,7 +53,9 @@ def _directions(rows, n_codes, random_state):
     n_codes = min(n_codes, *rows.shape)
     if not n_codes:
         return np.empty((0, rows.shape[1]))
-    u, lengths, directions = randomized_svd(rows, n_codes, random_state=random_state)
+    u, lengths, directions = randomized_svd(
+        rows, n_codes, power_iteration_normalizer="QR", random_state=random_state
+    )
     _, directions = svd_flip(u, directions, u_based_decision=False)
     return directions[lengths > 1e-6 * np.linalg.norm(rows) + np.finfo(np.float32).tiny]
 

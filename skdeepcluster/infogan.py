@@ -199,7 +199,11 @@ class InfoGANClustering(AssignMixin, CodesMixin, InformationMixin, PartitionMixi
     """
 
     _parameter_constraints = {
-        **DeepEstimator._parameter_constraints,
+        **{
+            name: allowed
+            for name, allowed in DeepEstimator._parameter_constraints.items()
+            if name not in ("encoder", "decoder")
+        },
         **PartitionMixin._parameter_constraints,
         "n_noise": [Interval(Integral, 0, None, closed="left")],
         "n_continuous": [Interval(Integral, 0, None, closed="left")],
