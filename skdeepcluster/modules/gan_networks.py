@@ -39,13 +39,8 @@ def normalized_mlp(
 
     Examples
     --------
-    >>> normalized_mlp(4, 2, (8,))
-    Sequential(
-      (0): Linear(in_features=4, out_features=8, bias=True)
-      (1): BatchNorm1d(8, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)
-      (2): ReLU()
-      (3): Linear(in_features=8, out_features=2, bias=True)
-    )
+    >>> [type(layer).__name__ for layer in normalized_mlp(4, 2, (8,))]
+    ['Linear', 'BatchNorm1d', 'ReLU', 'Linear']
     """
     layers: list[nn.Module] = []
     for layer in mlp(n_in, n_out, hidden_layer_sizes, activation):
