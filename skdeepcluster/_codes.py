@@ -71,7 +71,7 @@ class CodesMixin(EmbedMixin):
         names = [f"{name}_{value}" for name, size in categories for value in range(size)]
         return np.array([*names, *self.code_names_[len(latent.sizes) :]], dtype=object)
 
-    def sample(self, n_samples=1, cluster=None, *, codes=None):
+    def sample(self, n_samples=1, cluster=None, codes=None):
         """Generate rows from drawn noise and codes.
 
         Parameters

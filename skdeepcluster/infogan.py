@@ -173,8 +173,8 @@ class InfoGANClustering(AssignMixin, CodesMixin, InformationMixin, PartitionMixi
     about Q on real rows. Batch normalisation in a discriminator of the user's gets its statistics
     from real rows before the estimator answers.
 
-    The published way is ``init=None, instance_noise=0, learning_rate=2e-4`` and the
-    convolutional pair.
+    The published way is ``init=None, instance_noise=0, continuous_weight=0.1,
+    learning_rate=2e-4`` and the convolutional pair.
 
     References
     ----------
