@@ -72,19 +72,24 @@ def rows(data, seed, options):
             yield "as published, convolutional", gan.labels_, further
 
 
+def parser():
+    """Return the parser of what can be asked for."""
+    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    asked.add_argument("--data", default="mnist")
+    asked.add_argument("--seeds", default="0-4")
+    kinds = ["default", "published"]
+    asked.add_argument("--rows", nargs="+", choices=kinds, default=kinds)
+    asked.add_argument("--convolutional", action="store_true", help="the paper's networks, too")
+    asked.add_argument("--max-epochs", type=int, help="of the published rows")
+    asked.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "auto"])
+    asked.add_argument("--unbalanced", type=int, help="draw so many rows, classes of 2 to 25 %%")
+    asked.add_argument("--results", type=Path, help="file to append JSON lines to")
+    return asked
+
+
 def main():
     """Run the seeds one after another, a JSON line for each row, then a summary."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default="mnist")
-    parser.add_argument("--seeds", default="0-4")
-    kinds = ["default", "published"]
-    parser.add_argument("--rows", nargs="+", choices=kinds, default=kinds)
-    parser.add_argument("--convolutional", action="store_true", help="the paper's networks, too")
-    parser.add_argument("--max-epochs", type=int, help="of the published rows")
-    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "auto"])
-    parser.add_argument("--unbalanced", type=int, help="draw so many rows, classes of 2 to 25 %%")
-    parser.add_argument("--results", type=Path, help="file to append JSON lines to")
-    options = parser.parse_args()
+    options = parser().parse_args()
     data = load(options.data)
     size = options.unbalanced
     over_seeds(

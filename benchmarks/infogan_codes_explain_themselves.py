@@ -5,10 +5,10 @@
 generated digits (at most log 10 = 2.30 nats), and the correlations of the continuous codes with
 
 - slant: the shear sum (x - x')(y - y') / sum (y - y')^2 of a digit, weighted by its ink;
-- ink: the sum of a digit's grey levels; and "stroke", the same over the length of its outline,
-  the width of a stroke whatever the digit;
+- ink, the sum of a digit's grey levels: its thickness, among digits of one kind;
 
-over all generated digits, and within clusters (less the mean of each cluster). ``--picture``
+over all generated digits, and within clusters (less the mean of each cluster: a one has little
+ink however thick). ``--picture``
 writes the traversals of the first seed, the grid without the information term beside them.
 No label is used.
 """
@@ -29,7 +29,7 @@ DRAWS = 3000
 
 
 def shapes(rows, image_shape):
-    """Slant, ink and width of the stroke of images, a dict of arrays of shape (N,)."""
+    """Slant and ink of images, a dict of arrays of shape (N,)."""
     images = np.clip(rows, 0, 1).reshape(-1, *image_shape).astype(float)
     ink = images.sum((1, 2))
     y, x = np.mgrid[: image_shape[0], : image_shape[1]]
@@ -37,8 +37,7 @@ def shapes(rows, image_shape):
     dx = x - (share * x).sum((1, 2))[:, None, None]
     dy = y - (share * y).sum((1, 2))[:, None, None]
     slant = (share * dx * dy).sum((1, 2)) / np.maximum((share * dy * dy).sum((1, 2)), 1e-9)
-    outline = sum(np.abs(np.diff(images, axis=axis)).sum((1, 2)) for axis in (1, 2))
-    return {"slant": slant, "ink": ink, "stroke": ink / np.maximum(outline, 1e-9)}
+    return {"slant": slant, "ink": ink}
 
 
 def correlations(gan, image_shape):
