@@ -289,10 +289,12 @@ class InfoGANClustering(AssignMixin, CodesMixin, InformationMixin, PartitionMixi
         self.random_state = random_state
 
     def _build(self, n_features, likelihood):
-        sizes = list(self.other_categories)
-        if not all(isinstance(size, Integral) and size > 0 for size in sizes):
-            raise ValueError(f"other_categories must be positive whole numbers, got {sizes}.")
-        latent = LatentSpace(self.n_noise, [self.n_clusters, *sizes], self.n_continuous)
+        for name in ("hidden_layer_sizes", "other_categories"):
+            values = list(getattr(self, name))
+            if not all(isinstance(value, Integral) and value > 0 for value in values):
+                raise ValueError(f"{name} must be positive whole numbers, got {values}.")
+        sizes = [self.n_clusters, *self.other_categories]
+        latent = LatentSpace(self.n_noise, sizes, self.n_continuous)
         generator = self._generator(latent.n_inputs, n_features)
         body, n_hidden = self._body(n_features)
         model = InfoGAN(

@@ -290,9 +290,16 @@ def test_errors_say_what_to_do(fitted, call, message):
         call(fitted)
 
 
-def test_other_categories_are_checked(rows):
-    with pytest.raises(ValueError, match=r"positive whole numbers, got \[0\]"):
-        InfoGANClustering(3, other_categories=(0,), **SMALL).fit(rows)
+@pytest.mark.parametrize("name", ["other_categories", "hidden_layer_sizes"])
+def test_sizes_are_checked(name, rows):
+    with pytest.raises(ValueError, match=name + r" must be positive whole numbers, got \[0\]"):
+        InfoGANClustering(3, **SMALL | {name: (0,)}).fit(rows)
+
+
+def test_no_hidden_layers_are_a_linear_generator_and_judge(rows):
+    gan = InfoGANClustering(3, **SMALL | {"hidden_layer_sizes": ()}).fit(rows)
+    assert [type(layer) for layer in gan.model_.generator] == [nn.Linear]
+    assert adjusted_rand_score(gan.start_labels_, gan.labels_) > 0.9
 
 
 def planted(rows):
