@@ -12,7 +12,12 @@ import numpy as np
 import table
 from sklearn.metrics import ConfusionMatrixDisplay
 
-from skdeepcluster.display import EmbeddingDisplay, HistoryDisplay, SamplesDisplay
+from skdeepcluster.display import (
+    EmbeddingDisplay,
+    HistoryDisplay,
+    SamplesDisplay,
+    TraversalDisplay,
+)
 from skdeepcluster.metrics import clustering_accuracy, match_labels
 
 Fit = namedtuple("Fit", "method seed score estimator labels")
@@ -127,7 +132,7 @@ def _spread(rows):
 def _method(fit, data, projection):
     seed = f"Seed {fit.seed}, the best of the seeds by score ({fit.score:.5g})."
     pictures = []
-    for draw in (_embedding, _samples, _confusion, _curves):
+    for draw in (_embedding, _samples, _traversals, _confusion, _curves):
         try:
             pictures.append(draw(fit, data, projection))
         except Exception as error:  # a picture must not cost the table
@@ -182,6 +187,37 @@ def _samples(fit, data, projection):
     display = SamplesDisplay(centers, labels, image_shape=data.image_shape)
     display.plot(**style)
     return _image(display.figure_, "Cluster centres", _width(data))
+
+
+def _traversals(fit, data, projection):
+    if not hasattr(fit.estimator, "traverse"):
+        return ""
+    style = {}
+    if data.image_shape is not None:
+        style = {"vmin": data.X.min(), "vmax": data.X.max()}
+    display = TraversalDisplay.from_estimator(
+        fit.estimator, image_shape=data.image_shape, name="", **style
+    )
+    caption = "Codes: clusters, each column with its noise; continuous codes from -2 to 2"
+    return _image(display.figure_, caption, "wide") + _code_report(fit.estimator)
+
+
+def _code_report(estimator):
+    report = estimator.code_report()
+    report["where"] = [", ".join(map(str, names)) for names in report["where"]]
+    cells = [
+        [f"{v:.3f}" if isinstance(v, float) else str(v) for v in row] for row in report.values
+    ]
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in report.columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>\n"
+        for row in cells
+    )
+    return (
+        '<figure class="wide"><figcaption>What each code does (code_report)</figcaption>'
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        "</div></figure>"
+    )
 
 
 def _rename(display, fit, data):

@@ -3,6 +3,7 @@
 from .dac import DACClustering
 from .ensemble import ClusterEnsemble
 from .gaussian_mixture import GaussianMixtureEM
+from .infogan import InfoGANClustering
 from .model_selection import select_n_clusters
 from .vade import VaDEClustering
 from .vae import VAEEmbedding
@@ -13,6 +14,7 @@ __all__ = [
     "ClusterEnsemble",
     "DACClustering",
     "GaussianMixtureEM",
+    "InfoGANClustering",
     "VAEEmbedding",
     "VaDEClustering",
     "select_n_clusters",

@@ -112,6 +112,16 @@ def test_what_pretrained_estimators_share_they_describe_alike(name):
     assert len({parameters_of(estimator)[name] for estimator in pretrained}) == 1
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["precision", "compile", "device", "accept_sparse", "random_state", "n_init", "verbose"]
+    + ["mixture_n_init", "pretraining_epochs", "callbacks", "batch_size", "n_features_in_"],
+)
+def test_infogan_describes_alike_what_it_shares_with_dac(name):
+    pair = skdeepcluster.InfoGANClustering, skdeepcluster.DACClustering
+    assert len({parameters_of(estimator)[name] for estimator in pair}) == 1
+
+
 @pytest.mark.parametrize("name", skdeepcluster.__all__)
 def test_everything_promised_is_there(name):
     assert getattr(skdeepcluster, name)

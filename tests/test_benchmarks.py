@@ -12,6 +12,8 @@ sys.path.insert(0, str(BENCHMARKS))
 
 import compare  # noqa: E402  (a script's neighbours are found beside it)
 import datasets  # noqa: E402
+import infogan_and_its_start  # noqa: E402
+import infogan_codes_explain_themselves  # noqa: E402
 import table  # noqa: E402
 
 SIZES = {
@@ -225,3 +227,26 @@ def test_table_says_what_failed_in_part():
     header, lines = table.summarise(rows, Bunch(y=None))
     assert header == ["method", "fits", "clusters", "score", "seconds"]
     assert lines == [["A", "1 of 2", "3", "-2.000", "1.0"]]
+
+
+def test_slant_and_ink_are_those_of_drawn_strokes():
+    images = np.zeros((3, 28, 28))
+    images[0, 4:24, 14] = 1  # upright
+    for y in range(4, 24):
+        images[1, y, y] = 1  # a diagonal: one column per row
+    images[2, 4:24, 13:16] = 1  # upright, three times as thick
+    found = infogan_codes_explain_themselves.shapes(images.reshape(3, -1), (28, 28))
+    np.testing.assert_allclose(found["slant"], [0, 1, 0], atol=1e-12)
+    np.testing.assert_allclose(found["ink"], [20, 20, 60])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_infogan_and_its_start_yields_its_rows():
+    data = datasets.load("digits", 200)
+    options = infogan_and_its_start.parser().parse_args(["--max-epochs", "2"])
+    found = {}
+    for row, labels, further in infogan_and_its_start.rows(data, 0, options):
+        assert set(labels) <= set(range(10))
+        found[row] = further
+    assert list(found) == ["the start alone", "default", "as published"]
+    assert 0.5 < found["default"]["information"] <= np.log(10)

@@ -12,7 +12,12 @@ from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
 import skdeepcluster.display
-from skdeepcluster.display import EmbeddingDisplay, HistoryDisplay, SamplesDisplay
+from skdeepcluster.display import (
+    EmbeddingDisplay,
+    HistoryDisplay,
+    SamplesDisplay,
+    TraversalDisplay,
+)
 
 X, Y = (part[:120] for part in load_digits(return_X_y=True))
 HISTORY = [{"epoch": i, "loss": 1.0 / i, "kl_code": float(i), "dur": 0.1} for i in range(1, 6)]
@@ -31,6 +36,21 @@ class Blurry:
 class Unlabelled(Blurry):
     def sample(self, n_samples=1):
         return np.zeros((n_samples, 4))
+
+
+class Coded(Blurry):
+    """A generator of four features: cluster, a code, another code, and the draw."""
+
+    n_clusters = 3
+    code_names_ = ["cluster", "continuous0", "continuous1"]
+
+    def traverse(self, code, values=None, *, n_samples=1, cluster=None):
+        values = np.arange(3.0) if values is None else np.asarray(values)
+        rows = np.zeros((n_samples, len(values), 4))
+        rows[..., 0] = 0 if cluster is None else cluster
+        rows[..., self.code_names_.index(code)] = values
+        rows[..., 3] = np.arange(n_samples)[:, None]
+        return rows
 
 
 @pytest.fixture(autouse=True)
@@ -177,6 +197,32 @@ def test_samples_without_clusters_are_a_plain_grid():
     assert display.image_.get_array().shape == (8, 5)
 
 
+def test_traversals_are_clusters_against_noise_and_codes_against_values():
+    display = TraversalDisplay.from_estimator(
+        Coded(), values=[-2, 0, 2], n_noise=5, beside=Coded(), image_shape=(2, 2)
+    )
+    titles = ["cluster", "cluster, the other model", "continuous0", "continuous1"]
+    assert list(display.axes_) == titles
+    assert [panel.get_title() for panel in display.axes_.values()] == titles
+    clusters = display.grids["cluster"]
+    assert clusters.shape == (3, 5, 4)
+    np.testing.assert_array_equal(clusters[:, 2, 0], [0, 1, 2])
+    np.testing.assert_array_equal(clusters[1, :, 3], np.arange(5))
+    swept = display.grids["continuous1"]
+    np.testing.assert_array_equal(swept[2, :, 2], [-2, 0, 2])
+    np.testing.assert_array_equal(swept[:, 0, 0], [0, 1, 2])
+    drawn = display.axes_["continuous1"].images[0].get_array()
+    assert drawn.shape == (3 * 3 - 1, 3 * 3 - 1)
+    assert drawn[6 + 1, 6 + 0] == 2  # third cluster, third value: feature 2, a tile of two rows
+
+
+def test_traversals_of_rows_that_are_no_images_are_mean_profiles_by_value():
+    display = TraversalDisplay.from_estimator(Coded(), codes=["continuous0"], values=[-1, 3])
+    lines = display.axes_["continuous0"].lines
+    np.testing.assert_array_equal(lines[1].get_ydata(), [1, 3, 0, 0])
+    assert len(lines) == 2
+
+
 @pytest.mark.parametrize("path", sorted(Path(skdeepcluster.display.__file__).parent.glob("*.py")))
 def test_matplotlib_is_imported_only_to_draw(path):
     """At the top of the files stand the standard library, numpy, scipy and sklearn."""
@@ -200,6 +246,9 @@ def test_matplotlib_is_imported_only_to_draw(path):
         (lambda: SamplesDisplay(X, image_shape=(2, 4, 8)).plot(), "1 or 3 channels"),
         (lambda: SamplesDisplay(X[0]).plot(), "samples must be"),
         (lambda: SamplesDisplay.from_estimator(KMeans()), "KMeans has no sample method"),
+        (lambda: TraversalDisplay.from_estimator(KMeans()), "KMeans has no traverse method"),
+        (lambda: TraversalDisplay({"c": X}).plot(), r"Grid 'c' must be \(n_rows"),
+        (lambda: TraversalDisplay({}).plot(), "no grids"),
         (
             lambda: HistoryDisplay(HISTORY).plot(plt.figure().add_axes([0, 0, 1, 1])),
             "plt.subplots",

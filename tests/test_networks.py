@@ -5,6 +5,12 @@ import torch
 from torch import nn
 
 from skdeepcluster.modules.autoencoder import GaussianEncoder
+from skdeepcluster.modules.gan_networks import (
+    conv_discriminator,
+    conv_generator,
+    normalized_mlp,
+    renew_statistics,
+)
 from skdeepcluster.modules.networks import ACTIVATIONS, conv_decoder, conv_encoder, mlp
 
 
@@ -65,3 +71,32 @@ def test_gaussian_encoder_stays_finite_at_extreme_outputs():
     assert (std > 0).all()
     _, start = encoder(torch.zeros(1, 4))
     torch.testing.assert_close(start, torch.full((1, 2), 2.718281828**-2))
+
+
+@pytest.mark.parametrize("image_shape", [(1, 28, 28), (3, 8, 12)])
+def test_convolutional_gan_pair_mirrors_shapes_and_trains(image_shape):
+    n = image_shape[0] * image_shape[1] * image_shape[2]
+    body, generator = conv_discriminator(n, 6, image_shape), conv_generator(6, n, image_shape)
+    body(generator(torch.randn(5, 6))).square().mean(1).prod().backward()
+    for network in (body, generator):
+        for name, p in network.named_parameters():
+            assert p.grad is not None, name
+    with pytest.raises(ValueError, match="cannot be halved 3 times"):
+        conv_generator(6, 784, (1, 28, 28), channels=(8, 8, 8))
+
+
+def test_normalized_mlp_gives_the_same_whatever_the_scale_of_its_input():
+    network = normalized_mlp(3, 2, (8,))
+    x = torch.randn(50, 3)
+    torch.testing.assert_close(network(x), network(1000 * x), rtol=1e-3, atol=1e-3)
+
+
+def test_renewed_statistics_are_those_of_the_batches():
+    network = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2))
+    network(100 + torch.randn(50, 3))
+    batches = [torch.randn(40, 3), 5 + torch.randn(40, 3)]
+    renew_statistics(network, iter(batches))
+    norm = network[0]
+    torch.testing.assert_close(norm.running_mean, torch.stack(batches).mean((0, 1)))
+    assert not norm.training
+    assert norm.momentum == 0.1

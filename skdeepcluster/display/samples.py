@@ -122,24 +122,15 @@ class SamplesDisplay:
         return self
 
     def _plot_images(self, samples, names, index, ax, title, n_columns, kwargs):
-        tiles = _tiles(samples, self.image_shape)
         if self.labels is None:
             rows = [
-                np.arange(i, min(i + n_columns, len(tiles)))
-                for i in range(0, len(tiles), n_columns)
+                np.arange(i, min(i + n_columns, len(samples)))
+                for i in range(0, len(samples), n_columns)
             ]
         else:
             rows = [np.flatnonzero(index == k)[:n_columns] for k in range(len(names))]
-        height, width = tiles.shape[1] + 1, tiles.shape[2] + 1
         n_columns = max(len(row) for row in rows)
-        shape = len(rows) * height - 1, n_columns * width - 1, *tiles.shape[3:]
-        grid = np.ma.array(np.zeros(shape), mask=True)
-        for r, row in enumerate(rows):
-            for c, tile in enumerate(tiles[row]):
-                top, left = r * height, c * width
-                grid[top : top + height - 1, left : left + width - 1] = tile
-        if grid.ndim == 3:
-            grid = grid.filled(1.0)
+        grid, (height, width) = mosaic(samples, self.image_shape, rows)
         size = (0.55 * n_columns + 0.8, 0.55 * len(rows) * height / width + 0.5)
         self.figure_, self.ax_ = axes_or_new(ax, size)
         self.axes_ = [self.ax_]
@@ -186,6 +177,20 @@ def _draw(estimator, n_per_cluster):
     if isinstance(drawn, tuple):
         return drawn
     return drawn[: n_per_cluster * n_clusters], None
+
+
+def mosaic(samples, image_shape, rows):
+    """Images in rows, as one masked picture, and the height and width of a place in it."""
+    tiles = _tiles(samples, image_shape)
+    height, width = tiles.shape[1] + 1, tiles.shape[2] + 1
+    n_columns = max(len(row) for row in rows)
+    shape = len(rows) * height - 1, n_columns * width - 1, *tiles.shape[3:]
+    grid = np.ma.array(np.zeros(shape), mask=True)
+    for r, row in enumerate(rows):
+        for c, tile in enumerate(tiles[row]):
+            top, left = r * height, c * width
+            grid[top : top + height - 1, left : left + width - 1] = tile
+    return grid.filled(1.0) if grid.ndim == 3 else grid, (height, width)
 
 
 def _tiles(samples, image_shape):

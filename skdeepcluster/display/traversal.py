@@ -1,0 +1,171 @@
+"""TraversalDisplay: what each code of a generator changes."""
+
+import numpy as np
+
+from .axes import axes_or_new, panels
+from .samples import mosaic
+
+MOST_COLUMNS = 3
+SWEEP = np.linspace(-2, 2, 9)
+
+
+class TraversalDisplay:
+    """Grids of generated rows: one row of the grid per cluster, a code changing along it.
+
+    Parameters
+    ----------
+    grids : mapping of str to array-like of shape (n_rows, n_columns, n_features)
+        Title of a panel -> its rows.
+    image_shape : tuple of int, default=None
+        (height, width), (channels, height, width) or (height, width, channels) of an image. None
+        draws profiles: value against feature, averaged over the rows of a grid, a line per column.
+    name : str, default=None
+        Title of the picture.
+
+    Attributes
+    ----------
+    axes_ : dict of str to matplotlib Axes
+        The panel of each grid.
+    ax_ : matplotlib Axes
+        The axes, which hold the panels.
+    figure_ : matplotlib Figure
+        The figure.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> import numpy as np
+    >>> from skdeepcluster.display import TraversalDisplay
+    >>> grid = np.random.default_rng(0).uniform(size=(3, 5, 64))
+    >>> display = TraversalDisplay({"continuous0": grid}, image_shape=(8, 8)).plot()
+    >>> list(display.axes_)
+    ['continuous0']
+    >>> plt.close("all")
+    """
+
+    def __init__(self, grids, *, image_shape=None, name=None):
+        self.grids = grids
+        self.image_shape = image_shape
+        self.name = name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        *,
+        codes=None,
+        values=SWEEP,
+        n_noise=10,
+        beside=None,
+        image_shape=None,
+        name=None,
+        ax=None,
+        **kwargs,
+    ):
+        """Draw clusters against noise, and every continuous code against its values.
+
+        Parameters
+        ----------
+        estimator : fitted estimator with ``sample``, ``traverse`` and ``code_names_``
+            An InfoGANClustering.
+        codes : list of str, default=None
+            Codes that are swept, of ``code_names_``. None: the continuous ones.
+        values : array-like, default=nine values from -2 to 2
+            What continuous codes go through.
+        n_noise : int, default=10
+            Columns of the grid of clusters: each has its noise, the same for all clusters.
+        beside : fitted estimator, default=None
+            Another one, for instance with ``mi_weight=0``, whose clusters are drawn beside.
+        image_shape : tuple of int, default=None
+            See `TraversalDisplay`.
+        name : str, default=None
+            Title; the name of the estimator's class if None.
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+        **kwargs : dict
+            Passed to `plot`.
+
+        Returns
+        -------
+        display : TraversalDisplay
+        """
+        if not hasattr(estimator, "traverse"):
+            raise ValueError(
+                f"{type(estimator).__name__} has no traverse method; "
+                "pass grids of rows to TraversalDisplay(grids)."
+            )
+        known = estimator.code_names_
+        codes = [c for c in known if c.startswith("continuous")] if codes is None else codes
+        clusters = {"cluster": estimator}
+        if beside is not None:
+            clusters["cluster, the other model"] = beside
+        grids = {
+            title: np.swapaxes(model.traverse("cluster", n_samples=n_noise), 0, 1)
+            for title, model in clusters.items()
+        }
+        for code in codes:
+            swept = values if code.startswith("continuous") else None
+            rows = [
+                estimator.traverse(code, swept, cluster=k)[0] for k in range(estimator.n_clusters)
+            ]
+            grids[code] = np.stack(rows)
+        name = type(estimator).__name__ if name is None else name
+        return cls(grids, image_shape=image_shape, name=name).plot(ax=ax, **kwargs)
+
+    def plot(self, ax=None, *, name=None, **kwargs):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+        name : str, default=None
+            Title in place of the display's own.
+        **kwargs : dict
+            Passed to ``Axes.imshow`` for images, to ``Axes.plot`` for profiles.
+
+        Returns
+        -------
+        display : TraversalDisplay
+            The display itself.
+        """
+        grids = {title: np.asarray(grid) for title, grid in self.grids.items()}
+        for title, grid in grids.items():
+            if grid.ndim != 3 or not grid.size:
+                raise ValueError(
+                    f"Grid {title!r} must be (n_rows, n_columns, n_features), got {grid.shape}."
+                )
+        if not grids:
+            raise ValueError("There are no grids to draw.")
+        title = self.name if name is None else name
+        n_columns = min(len(grids), MOST_COLUMNS)
+        n_rows = -(-len(grids) // n_columns)
+        self.figure_, self.ax_ = axes_or_new(ax, (4.4 * n_columns, 4.6 * n_rows + 0.4))
+        places = panels(self.ax_, len(grids), MOST_COLUMNS, name=title or "")
+        self.axes_ = dict(zip(grids, places, strict=True))
+        draw = self._plot_profiles if self.image_shape is None else self._plot_images
+        for title, grid in grids.items():
+            draw(self.axes_[title], grid, kwargs)
+            self.axes_[title].set_title(title, fontsize="medium")
+        return self
+
+    def _plot_images(self, panel, grid, kwargs):
+        n_rows, n_columns, n_features = grid.shape
+        rows = np.arange(n_rows * n_columns).reshape(n_rows, n_columns)
+        samples = grid.reshape(-1, n_features)
+        picture, (height, _) = mosaic(samples, self.image_shape, rows)
+        panel.imshow(picture, **{"cmap": "gray_r", **kwargs})
+        panel.set_xticks([])
+        panel.set_yticks(np.arange(n_rows) * height + height / 2 - 1, range(n_rows))
+        panel.tick_params(length=0)
+        panel.spines[:].set_visible(False)
+
+    def _plot_profiles(self, panel, grid, kwargs):
+        import matplotlib.pyplot as plt
+
+        profiles = grid.mean(axis=0)
+        colors = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(profiles)))
+        for color, profile in zip(colors, profiles, strict=True):
+            panel.plot(np.arange(len(profile)), profile, **{"color": color, "lw": 1.0, **kwargs})
+        panel.set_xlabel("feature")
+        panel.locator_params(axis="x", nbins=5, integer=True)

@@ -1,0 +1,420 @@
+"""InfoGAN: its game by the paper, codes that are read back, and what they are reported to do."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import make_blobs
+from sklearn.metrics import adjusted_rand_score
+from torch import nn
+from torch.distributions import Categorical, Independent, Normal
+
+from skdeepcluster import InfoGANClustering
+from skdeepcluster._style import style_start
+from skdeepcluster.engine.randomness import seeded
+from skdeepcluster.functional.adversarial import called_fake, called_real
+from skdeepcluster.modules.infogan import InfoGAN
+from skdeepcluster.modules.latent import LOG_STD, Codes, LatentSpace, Reading
+from skdeepcluster.modules.likelihood import Bernoulli
+from skdeepcluster.modules.networks import mlp
+from skdeepcluster.modules.start import Keep
+
+SMALL = {"n_noise": 4, "n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
+#: For tests of what is generated: a good generator takes longer than good clusters.
+LONG = SMALL | {"max_epochs": 300, "generator_learning_rate": 5e-3}
+
+
+def game(**settings):
+    with seeded(0):
+        latent = LatentSpace(5, [3, 4], 2)
+        networks = mlp(latent.n_inputs, 6, (8,)), mlp(6, 8, (8,)), mlp(8, 1, ())
+        return InfoGAN(*networks, mlp(8, latent.n_readings, ()), latent, Bernoulli(), **settings)
+
+
+@pytest.fixture
+def x():
+    with seeded(1):
+        return torch.rand(50, 6)
+
+
+@pytest.fixture(scope="module")
+def rows(blobs):
+    return blobs[0]
+
+
+@pytest.fixture(scope="module")
+def fitted(rows):
+    return InfoGANClustering(3, **LONG).fit(rows)
+
+
+def gradients(loss, modules):
+    parameters = [p for module in modules for p in module.parameters()]
+    total = torch.stack(list(loss.values())).sum()
+    return torch.autograd.grad(total, parameters, allow_unused=True, materialize_grads=True)
+
+
+# ---- the codes
+
+
+def test_costs_are_those_of_torch_distributions():
+    latent = LatentSpace(2, [3, 4], 2)
+    with seeded(0):
+        reading = latent.read(3 * torch.randn(20, latent.n_readings))
+        codes = latent.draw(20, torch.zeros(3).log_softmax(0))
+    costs = latent.misread(reading, codes)
+    q = Independent(Normal(reading.mean, reading.log_std.exp()), 1)
+    torch.testing.assert_close(costs["continuous"], -q.log_prob(codes.continuous).mean())
+    expected = sum(
+        -Categorical(logits=p).log_prob(c).mean()
+        for p, c in zip(reading.log_probs, codes.categories.T, strict=True)
+    )
+    torch.testing.assert_close(costs["category"], expected)
+
+
+def test_uncertainty_stays_within_its_bounds():
+    latent = LatentSpace(0, [2], 1)
+    reading = latent.read(torch.tensor([[0.0, 0, 0, -100], [0, 0, 0, 100]]))
+    assert reading.log_std.flatten().tolist() == list(LOG_STD)
+
+
+def test_inputs_are_noise_one_hot_categories_and_continuous_codes():
+    latent = LatentSpace(1, [2, 3], 1)
+    codes = Codes(torch.tensor([[0.5]]), torch.tensor([[1, 2]]), torch.tensor([[-0.25]]))
+    assert latent.inputs(codes).tolist() == [[0.5, 0, 1, 0, 0, 1, -0.25]]
+
+
+def test_draws_are_uniform_and_clusters_follow_their_prior():
+    latent = LatentSpace(1, [3, 2], 1)
+    prior = torch.tensor([0.7, 0.3, 0.0])
+    with seeded(0):
+        codes = latent.draw(20_000, prior.log())
+    shares = torch.bincount(codes.categories[:, 0], minlength=3) / 20_000
+    torch.testing.assert_close(shares, prior, atol=0.02, rtol=0)
+    for column in (codes.noise, codes.continuous):
+        assert column.min() >= -1
+        assert column.max() <= 1
+        assert float(column.mean()) == pytest.approx(0, abs=0.02)
+        assert float(column.var()) == pytest.approx(1 / 3, abs=0.02)
+    assert float(codes.categories[:, 1].double().mean()) == pytest.approx(0.5, abs=0.02)
+
+
+def test_the_bound_never_exceeds_log_k_and_reaches_it():
+    latent = LatentSpace(0, [3, 4], 1)
+    uniform = torch.zeros(3).log_softmax(0)
+    with seeded(0):
+        codes = latent.draw(3000, uniform)
+        for scale in (0.1, 1.0, 10.0):
+            reading = latent.read(scale * torch.randn(3000, latent.n_readings))
+            bounds = latent.information(reading, codes, uniform)
+            assert (bounds[:2] <= torch.tensor([3.0, 4.0]).log()).all()
+    perfect = [
+        nn.functional.one_hot(c, k).log() for c, k in zip(codes.categories.T, (3, 4), strict=True)
+    ]
+    flat = torch.full((3000, 1), 0.5).log()
+    bounds = latent.information(Reading(perfect, codes.continuous, flat), codes, uniform)
+    torch.testing.assert_close(bounds[:2], torch.tensor([3.0, 4.0]).log())
+    ignorant = [torch.zeros(3000, k).log_softmax(1) for k in (3, 4)]
+    bounds = latent.information(Reading(ignorant, codes.continuous, flat), codes, uniform)
+    torch.testing.assert_close(bounds[:2], torch.zeros(2), atol=1e-6, rtol=0)
+
+
+def test_the_bound_of_a_continuous_code_is_entropy_plus_density():
+    latent = LatentSpace(0, [1], 1)
+    codes = Codes(torch.zeros(4, 0), torch.zeros(4, 1, dtype=int), torch.zeros(4, 1))
+    reading = Reading([torch.zeros(4, 1)], torch.zeros(4, 1), torch.zeros(4, 1))
+    bound = latent.information(reading, codes, torch.zeros(1))[1]
+    assert float(bound) == pytest.approx(math.log(2) - 0.5 * math.log(2 * math.pi))
+
+
+# ---- the game
+
+
+def test_losses_are_those_of_the_paper_written_out(x):
+    model = game(mi_weight=2.0, continuous_weight=0.5)
+    with seeded(3):
+        terms = model.discriminator_loss(x)
+    with seeded(3), torch.no_grad():
+        fake, codes = model.generate(len(x))
+    real, generated = (torch.sigmoid(model.critic(model.body(rows))) for rows in (x, fake))
+    torch.testing.assert_close(terms["real"], -real.log().mean())
+    torch.testing.assert_close(terms["fake"], -(1 - generated).log().mean())
+    costs = model.latent.misread(model.latent.read(model.reader(model.body(fake))), codes)
+    torch.testing.assert_close(terms["category"], 2 * costs["category"])
+    torch.testing.assert_close(terms["continuous"], 2 * 0.5 * costs["continuous"])
+    with seeded(3):
+        terms = model.generator_loss(x)
+    torch.testing.assert_close(terms["adversarial"], -generated.log().mean())
+    torch.testing.assert_close(terms["category"], 2 * costs["category"])
+
+
+def test_without_the_information_term_it_is_a_plain_gan_that_q_watches(x):
+    model = game(mi_weight=0.0)
+    with seeded(3):
+        judge = gradients(model.discriminator_loss(x), [model.body, model.critic])
+    with seeded(3), torch.no_grad():
+        fake, _ = model.generate(len(x))
+    plain = {
+        "real": called_real(model.critic(model.body(x))),
+        "fake": called_fake(model.critic(model.body(fake))),
+    }
+    for ours, theirs in zip(judge, gradients(plain, [model.body, model.critic]), strict=True):
+        torch.testing.assert_close(ours, theirs)
+    assert list(model.generator_loss(x)) == ["adversarial"]
+    reader = gradients(model.discriminator_loss(x), [model.reader])
+    assert all(gradient.abs().sum() > 0 for gradient in reader)
+
+
+def test_a_players_loss_reaches_its_own_modules(x):
+    model = game()
+    for player in model.players():
+        model.zero_grad()
+        sum(player.loss(x).values()).backward(inputs=player.parameters())
+        own = {id(p) for p in player.parameters()}
+        for p in model.parameters():
+            assert (p.grad is not None and p.grad.abs().sum() > 0) == (id(p) in own)
+
+
+def test_terms_of_ours_vanish_at_weight_zero_and_without_a_start(x):
+    start, style = torch.full((50, 3), 1 / 3), torch.zeros(50, 2)
+    ours = game(style_weight=1.0, keep=Keep(1.0, 1.0))
+    published = {"real", "fake", "category", "continuous"}
+    added = set(ours.discriminator_loss(x, start, style)) - published
+    assert added == {"start", "smoothness", "style"}
+    assert set(ours.discriminator_loss(x)) == published
+    assert set(game().discriminator_loss(x, start, style)) == published
+
+
+def test_instance_noise_is_noise_of_that_size(x):
+    noisy = game(instance_noise=0.3)
+    with seeded(0):
+        added = noisy.blurred(torch.zeros(200, 50))
+    assert float(added.std()) == pytest.approx(0.3, rel=0.05)
+    assert game().blurred(x) is x
+
+
+# ---- where continuous codes start
+
+
+def test_styles_are_the_axes_along_which_clusters_are_stretched():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 500)
+    stretch = rng.uniform(-1, 1, (1000, 2)) * [5, 2]
+    axes = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    X = (
+        np.eye(2)[labels] @ (30 * axes[2:4])
+        + stretch @ axes[:2]
+        + 0.05 * rng.normal(size=(1000, 6))
+    )
+    resp = np.eye(2, dtype=np.float32)[labels]
+    codes = style_start(Bernoulli(), X, resp, 2, np.random.RandomState(0))
+    for j in range(2):
+        assert abs(np.corrcoef(codes[:, j], stretch[:, j])[0, 1]) > 0.99
+        for k in range(2):
+            own = np.sort(codes[labels == k, j])
+            np.testing.assert_allclose(own, (2 * np.arange(1, 501) - 1) / 500 - 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(("X", "n_codes"), [(np.ones((30, 4)), 0), (np.arange(30.0)[:, None], 1)])
+def test_no_more_styles_than_rows_differ_in(X, n_codes):
+    resp = np.ones((30, 1), np.float32)
+    codes = style_start(Bernoulli(), X, resp, 2, np.random.RandomState(0))
+    assert codes.shape == (30, n_codes)
+
+
+# ---- the estimator
+
+
+def test_score_is_the_information_of_rows_and_clusters(fitted, rows):
+    p = fitted.predict_proba(rows).astype(np.float64)
+    marginal = p.mean(0)
+    expected = -(marginal * np.log(marginal)).sum() + (p * np.log(p)).sum(1).mean()
+    assert fitted.score(rows) == pytest.approx(expected, rel=1e-4)
+    assert fitted.score_samples(rows).mean() == pytest.approx(expected, rel=1e-4)
+    assert 0 < fitted.score(rows) <= np.log(3)
+    one = fitted.score(rows[:1])
+    assert one == pytest.approx(0, abs=1e-6)
+
+
+def test_transform_is_the_posterior_of_all_codes_by_name(rows):
+    gan = InfoGANClustering(3, other_categories=(2,), **SMALL).fit(rows)
+    Z = gan.set_output(transform="pandas").transform(rows)
+    assert list(Z.columns) == [
+        *("cluster_0", "cluster_1", "cluster_2", "category1_0", "category1_1"),
+        *("continuous0", "continuous1"),
+    ]
+    np.testing.assert_array_equal(Z.iloc[:, :3], gan.predict_proba(rows))
+    np.testing.assert_allclose(Z.iloc[:, 3:5].sum(axis=1), 1, rtol=1e-5)
+
+
+def test_a_generated_row_of_a_cluster_falls_into_it(fitted):
+    for k in range(3):
+        assert (fitted.predict(fitted.sample(100, cluster=k)) == k).mean() > 0.9
+
+
+def test_samples_follow_the_shares_of_the_clusters():
+    X, y = make_blobs([150, 50], centers=[[0, 0], [9, 9]], random_state=0)
+    gan = InfoGANClustering(2, **LONG).fit(X)
+    np.testing.assert_allclose(np.sort(gan.weights_), [0.25, 0.75], atol=0.03)
+    drawn = gan.predict(gan.sample(2000))
+    shares = np.bincount(drawn, minlength=2) / 2000
+    np.testing.assert_allclose(shares, gan.weights_, atol=0.06)
+
+
+def test_sampling_with_all_codes_given_is_traversing(fitted):
+    values = np.array([-2.0, 0.0, 2.0])
+    swept = fitted.traverse("continuous1", values, n_samples=5, cluster=2)
+    for j, value in enumerate(values):
+        alone = fitted.sample(5, cluster=2, codes={"continuous1": value})
+        np.testing.assert_allclose(swept[:, j], alone, rtol=1e-5)
+    with_array = fitted.sample(5, cluster=2, codes={"continuous1": np.full(5, 2.0)})
+    np.testing.assert_allclose(swept[:, 2], with_array, rtol=1e-5)
+    assert fitted.traverse("cluster").shape == (1, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda gan: gan.traverse("style"), "No code 'style'; there are cluster, continuous0"),
+        (lambda gan: gan.sample(2, codes={"cluster": 7}), "whole numbers from 0 to 2"),
+        (lambda gan: gan.sample(2, codes={"cluster": 0.5}), "whole numbers from 0 to 2"),
+        (lambda gan: gan.sample(2, cluster=3), "cluster == 3, must be <= 2"),
+        (lambda gan: gan.sample(2, codes={"continuous0": [1, 2, 3]}), r"shape \(2,\)"),
+        (lambda gan: gan.sample(2, codes={"continuous0": np.nan}), "must be finite"),
+        (lambda gan: gan.sample(0), "n_samples"),
+        (lambda gan: gan.inverse_transform(np.ones((2, 4))), r"\(n_samples, 5\)"),
+    ],
+)
+def test_errors_say_what_to_do(fitted, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(fitted)
+
+
+@pytest.mark.parametrize("name", ["other_categories", "hidden_layer_sizes"])
+def test_sizes_are_checked(name, rows):
+    with pytest.raises(ValueError, match=name + r" must be positive whole numbers, got \[0\]"):
+        InfoGANClustering(3, **SMALL | {name: (0,)}).fit(rows)
+
+
+def test_no_hidden_layers_are_a_linear_generator_and_judge(rows):
+    gan = InfoGANClustering(3, **SMALL | {"hidden_layer_sizes": ()}).fit(rows)
+    assert [type(layer) for layer in gan.model_.generator] == [nn.Linear]
+    assert adjusted_rand_score(gan.start_labels_, gan.labels_) > 0.9
+
+
+def planted(rows):
+    """A fitted estimator whose networks are replaced by ones that are known.
+
+    Features 0 to 2 are the cluster, feature 3 is continuous0; continuous1 does nothing.
+    """
+    gan = InfoGANClustering(3, max_epochs=1, likelihood="gaussian", **SMALL).fit(rows)
+    model, latent = gan.model_, gan.model_.latent
+    generator, reader = nn.Linear(latent.n_inputs, 4), nn.Linear(4, latent.n_readings)
+    with torch.no_grad():
+        for layer in (generator, reader):
+            layer.weight.zero_()
+            layer.bias.zero_()
+        for k in range(3):
+            generator.weight[k, latent.n_noise + k] = 10
+            reader.weight[k, k] = 10
+        generator.weight[3, latent.n_noise + 3] = 1
+        reader.weight[3, 3] = 1
+    model.generator, model.body, model.reader = generator, nn.Identity(), reader
+    model.likelihood.shift.zero_()
+    model.likelihood.scale.fill_(1)
+    model.log_prior.fill_(-math.log(3))
+    return gan
+
+
+def test_the_report_finds_what_planted_codes_do(rows):
+    report = planted(rows).code_report(500).set_index("code")
+    assert list(report.index) == ["cluster", "continuous0", "continuous1"]
+    assert list(report["kind"]) == ["categorical", "continuous", "continuous"]
+    # Unrelated rows: 2/3 have other clusters, 200 apart; feature 3 differs by 2/3 on average.
+    unrelated = 200 * 2 / 3 + 2 / 3
+    expected = np.sqrt(np.array([200, 4, 0]) / unrelated)
+    np.testing.assert_allclose(report["change"], expected, rtol=0.05)
+    assert report["n_features"]["cluster"] == pytest.approx(3, rel=0.01)
+    assert report["n_features"]["continuous0"] == pytest.approx(1)
+    assert set(report["where"]["cluster"]) == {0, 1, 2}
+    assert report["where"]["continuous0"][0] == 3
+    assert list(report["keeps_cluster"]) == [0, 1, 1]
+    np.testing.assert_allclose(report["read_back"], [1, 1, 0], atol=0.02)
+    np.testing.assert_allclose(report["moves_others"], 0, atol=0.02)
+    assert report["information"]["cluster"] == pytest.approx(math.log(3), abs=1e-3)
+
+
+def test_the_report_finds_a_code_that_moves_another(rows):
+    gan = planted(rows)
+    with torch.no_grad():
+        gan.model_.reader.weight[4, 3] = 1  # continuous1 is read where continuous0 acts
+    moved = gan.code_report(500).set_index("code")["moves_others"]
+    assert moved["continuous0"] == pytest.approx(1)
+    assert moved["cluster"] < 0.02
+
+
+def test_the_report_without_pandas_is_a_dict_of_arrays(rows, monkeypatch):
+    gan = planted(rows)
+    frame = gan.code_report(50)
+    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
+    columns = gan.code_report(50)
+    assert list(columns) == list(frame.columns)
+    np.testing.assert_array_equal(columns["change"], frame["change"])
+
+
+def test_the_information_term_makes_the_cluster_readable():
+    X, _ = make_blobs(200, n_features=3, centers=1, random_state=0)
+    settings = LONG | {"init": None}
+    told = InfoGANClustering(3, **settings).fit(X).code_report().set_index("code")
+    untold = InfoGANClustering(3, mi_weight=0, **settings).fit(X).code_report().set_index("code")
+    assert told["information"]["cluster"] > untold["information"]["cluster"] + 0.3
+    assert told["information"]["cluster"] <= math.log(3)
+
+
+def test_answers_come_from_statistics_of_real_rows(rows):
+    def discriminator(n_in, n_out):
+        return nn.Sequential(nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out))
+
+    gan = InfoGANClustering(3, discriminator=discriminator, batch_size=180, **SMALL).fit(rows)
+    linear, norm = gan.model_.body[0]
+    with torch.no_grad():
+        hidden = linear(gan.model_.likelihood.standardize(torch.as_tensor(rows)))
+    torch.testing.assert_close(norm.running_mean, hidden.mean(0), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(norm.running_var, hidden.var(0), rtol=1e-4, atol=1e-5)
+    assert norm.momentum == 0.1
+    assert adjusted_rand_score(gan.start_labels_, gan.labels_) > 0.9
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_networks_of_the_users_get_their_sizes(rows):
+    built = []
+
+    def builder(n_in, n_out):
+        built.append((n_in, n_out))
+        return nn.Linear(n_in, n_out)
+
+    settings = SMALL | {"hidden_layer_sizes": (16, 8, 4), "max_epochs": 1}
+    InfoGANClustering(3, generator=builder, discriminator=builder, **settings).fit(rows)
+    assert built == [(4 + 3 + 2, 4), (4, 8)]
+
+
+def test_one_cluster_and_few_rows(rows):
+    one = InfoGANClustering(1, **SMALL).fit(rows)
+    assert one.score(rows) == 0
+    few = InfoGANClustering(3, **SMALL).fit(rows[:20])
+    assert np.isfinite(few.code_report(10)["change"]).all()
+
+
+def test_warm_start_goes_on_from_what_it_has(rows):
+    gan = InfoGANClustering(3, warm_start=True, max_epochs=3, **SMALL).fit(rows)
+    labels = gan.labels_
+    gan.fit(rows)
+    assert [record["epoch"] for record in gan.history_] == [1, 2, 3, 4, 5, 6]
+    np.testing.assert_array_equal(gan.start_labels_, labels)
+
+
+@pytest.mark.parametrize("random_state", range(3))
+def test_few_blobs_are_found(random_state):
+    X, y = make_blobs(50, random_state=1)
+    gan = InfoGANClustering(3, random_state=random_state, hidden_layer_sizes=(64,))
+    assert adjusted_rand_score(y, gan.fit_predict(X)) > 0.4
