@@ -70,7 +70,7 @@ class InfoGANClustering(AssignMixin, CodesMixin, InformationMixin, PartitionMixi
         published objective.
     init : {"neighbors", "mixture"} or None, default="neighbors"
         Where the clusters come from. "neighbors": from the partition seen in a layout of the
-        neighbour graph of an auto-encoder's codes (see
+        neighbour graph of an auto-encoder's codes, or of few rows themselves (see
         :func:`~skdeepcluster.neighbors.neighbor_start`); training then keeps to it as
         ``start_weight``, ``smoothness_weight`` and ``style_weight`` say, and draws clusters in
         its shares. "mixture": the same from a mixture on those codes. None: from scratch, the
@@ -89,7 +89,8 @@ class InfoGANClustering(AssignMixin, CodesMixin, InformationMixin, PartitionMixi
     mixture_n_init : int, default=10
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"
-        Passes of the denoising auto-encoder. "auto" makes about ``12 * sqrt(n_samples)`` steps.
+        Passes of the denoising auto-encoder. "auto" makes about ``30 * sqrt(n_samples)`` steps;
+        none with fewer than 4000 rows, which like 0 has the rows divided as they are.
     max_epochs : int or "auto", default="auto"
         Passes of the game over the data. "auto" makes about ``10 * sqrt(n_samples)`` steps.
     batch_size : int, default=256
