@@ -1,5 +1,6 @@
 """Deep clustering as scikit-learn estimators."""
 
+from .catgan import CatGANClustering
 from .dac import DACClustering
 from .ensemble import ClusterEnsemble
 from .gaussian_mixture import GaussianMixtureEM
@@ -10,6 +11,7 @@ from .vae import VAEEmbedding
 __version__ = "0.1.0"
 
 __all__ = [
+    "CatGANClustering",
     "ClusterEnsemble",
     "DACClustering",
     "GaussianMixtureEM",

@@ -1,6 +1,12 @@
 """The estimators that common tests run over: one line here, and a new method is tested."""
 
-from skdeepcluster import DACClustering, GaussianMixtureEM, VaDEClustering, VAEEmbedding
+from skdeepcluster import (
+    CatGANClustering,
+    DACClustering,
+    GaussianMixtureEM,
+    VaDEClustering,
+    VAEEmbedding,
+)
 
 #: Small networks and budgets, for tests that fit many times.
 SMALL = {"n_components": 2, "hidden_layer_sizes": (16,)}
@@ -17,6 +23,9 @@ ESTIMATORS = [
     DACClustering(),
     DACClustering(3, **SMALL),
     DACClustering(3, init="mixture", likelihood="gaussian", **SMALL),
+    CatGANClustering(),
+    CatGANClustering(3, **SMALL),
+    CatGANClustering(3, init=None, likelihood="gaussian", **SMALL),
 ]
 
 #: One small instance of each class, for the slower promises.
@@ -25,6 +34,7 @@ ONE_OF_EACH = [
     VAEEmbedding(3, random_state=0, **SMALL),
     VaDEClustering(3, random_state=0, **SMALL),
     DACClustering(3, random_state=0, **SMALL),
+    CatGANClustering(3, random_state=0, **SMALL),
 ]
 
 #: Those that train a network.
