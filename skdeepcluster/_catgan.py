@@ -35,6 +35,8 @@ class CatGANEstimator(PartitionMixin, DeepEstimator):
         "discriminator": [callable, None],
     }
 
+    STEPS = 12.0
+
     def _perceptron(self, role, n_in, n_out, widths):
         if role == "discriminator":
             return normalised_mlp(n_in, n_out, widths[:2], self.activation, self.noise)

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._estimator import Prepared
-from .engine.batches import Rows
+from .engine.batches import Rows, map_rows
 from .engine.precision import resolve_device
 from .functional.gaussian import Mixture
 from .gaussian_mixture import GaussianMixtureEM
@@ -143,7 +143,7 @@ class PretrainMixin(StartMixin):
 class PartitionMixin(StartMixin):
     """First phase of methods without codes: an auto-encoder that is thrown away gives them.
 
-    Needs the parameters ``init``, ``n_components`` and ``hidden_layer_sizes``, and a model with
+    Few rows teach an auto-encoder little, and are divided as they are. Needs the parameters ``init``, ``n_components`` and ``hidden_layer_sizes``, and a model with
     ``likelihood`` and ``log_resp``. The rows of the second phase come with the responsibilities
     they start from; alone, and without ``start_labels_``, with init=None.
     """
@@ -151,7 +151,11 @@ class PartitionMixin(StartMixin):
     _parameter_constraints = {
         **StartMixin._parameter_constraints,
         "init": [StrOptions({"neighbors", "mixture"}), None],
+        "pretraining_epochs": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
     }
+
+    #: Rows from which on ``pretraining_epochs="auto"`` trains an auto-encoder.
+    PRETRAINING_ROWS = 4000
 
     def _prepare(self, model, X, random_state, is_new):
         if self.init is None:
@@ -165,6 +169,10 @@ class PartitionMixin(StartMixin):
 
     def _partition(self, likelihood, X, random_state):
         """Responsibilities of the rows, (N, K), and whether the user stopped the training."""
+        few = self.pretraining_epochs == "auto" and X.shape[0] < self.PRETRAINING_ROWS
+        if few or self.pretraining_epochs == 0:
+            rows = map_rows(copy.deepcopy(likelihood).cpu().standardize, X)
+            return self._start(rows, random_state).responsibilities, False
         widths, n_features = list(self.hidden_layer_sizes), X.shape[1]
         encoder = PointEncoder(mlp(n_features, self.n_components, widths))
         decoder = mlp(self.n_components, n_features, widths[::-1])

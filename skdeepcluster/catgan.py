@@ -221,9 +221,10 @@ class CatGANClustering(AssignMixin, CatGANEstimator):
     mixture_n_init : int, default=10
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"
-        Passes of the denoising auto-encoder. "auto" makes about ``12 * sqrt(n_samples)`` steps.
+        Passes of the denoising auto-encoder. 0: none, and the rows themselves stand for codes.
+        "auto" is 0 below 4000 rows, else makes about ``12 * sqrt(n_samples)`` steps.
     max_epochs : int or "auto", default="auto"
-        Passes over the data after the start. "auto" makes about ``20 * sqrt(n_samples)`` steps.
+        Passes over the data after the start. "auto" makes about ``12 * sqrt(n_samples)`` steps.
     batch_size : int, default=256
         Rows in a step, at most ``n_samples``.
     learning_rate : float, default=1e-3
