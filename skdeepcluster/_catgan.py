@@ -80,6 +80,22 @@ class CatGANEstimator(PartitionMixin, DeepEstimator):
     def _criterion(self, model, X):
         return self._answers(model, model.information, X)
 
+    def score_samples(self, X):
+        """KL(p(y|x) || p(y)) of each row, in nats: what its class tells about it.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to score.
+
+        Returns
+        -------
+        information : ndarray of shape (n_samples,), float64
+            p(y) is the mean prediction for the rows of ``fit``.
+        """
+        check_is_fitted(self)
+        return self._criterion(self.model_, self._check_rows(X))
+
     def sample(self, n_samples=1):
         """Draw rows from the generator.
 

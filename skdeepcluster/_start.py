@@ -143,9 +143,10 @@ class PretrainMixin(StartMixin):
 class PartitionMixin(StartMixin):
     """First phase of methods without codes: an auto-encoder that is thrown away gives them.
 
-    Few rows teach an auto-encoder little, and are divided as they are. Needs the parameters ``init``, ``n_components`` and ``hidden_layer_sizes``, and a model with
-    ``likelihood`` and ``log_resp``. The rows of the second phase come with the responsibilities
-    they start from; alone, and without ``start_labels_``, with init=None.
+    Few rows teach an auto-encoder little, and are divided as they are. Needs the parameters
+    ``init``, ``n_components`` and ``hidden_layer_sizes``, and a model with ``likelihood`` and
+    ``log_resp``. The rows of the second phase come with the responsibilities they start from;
+    alone, and without ``start_labels_``, with init=None.
     """
 
     _parameter_constraints = {

@@ -22,7 +22,6 @@ Adversarial Networks, ICLR 2016.
 """
 
 import torch
-from sklearn.utils.validation import check_is_fitted
 
 from ._catgan import CatGANEstimator
 from ._mixins import AssignMixin
@@ -134,7 +133,10 @@ class CatGAN(Game):
     def discriminator_loss(self, x, start=None):
         """Sure of real rows, of all classes, and unsure of generated ones."""
         seen = self.likelihood.standardize(x)
-        log_p = self.log_probs(seen)
+        return self.terms(seen, self.log_probs(seen), start)
+
+    def terms(self, seen, log_p, start):
+        """Terms of the discriminator's loss for standardised rows and its answers to them."""
         terms = {
             "certainty": entropy(log_p).mean(),
             "balance": self.balance_weight * self.unbalance(log_p),
@@ -142,14 +144,14 @@ class CatGAN(Game):
         with statistics_kept(self.discriminator):
             if self.fake_weight:
                 with torch.no_grad():
-                    fake = self.generated(len(x))
+                    fake = self.generated(len(seen))
                 terms["fake"] = -self.fake_weight * entropy(self.log_probs(fake)).mean()
             terms |= self.keep.terms(self.log_probs, seen, start)
         if "start" in terms:
             terms["start"] = (1 - self.progress) * terms["start"]
         return terms
 
-    def generator_loss(self, x, start=None):
+    def generator_loss(self, x, *_):
         """Rows that the discriminator is sure about, of all classes."""
         with statistics_kept(self.discriminator):
             log_p = self.log_probs(self.generated(len(x)))
@@ -381,19 +383,3 @@ class CatGANClustering(AssignMixin, CatGANEstimator):
 
     def _build(self, n_features, likelihood):
         return self._model(CatGAN, n_features, self.n_clusters, likelihood)
-
-    def score_samples(self, X):
-        """KL(p(y|x) || p(y)) of each row, in nats: what its cluster tells about it.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to score.
-
-        Returns
-        -------
-        information : ndarray of shape (n_samples,), float64
-            p(y) is the mean prediction for the rows of ``fit``.
-        """
-        check_is_fitted(self)
-        return self._criterion(self.model_, self._check_rows(X))
