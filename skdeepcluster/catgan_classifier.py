@@ -97,7 +97,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     start_weight : float, default=1.0
         Weight of the cross-entropy of the classes to those of the start, in training from a
         start; fades linearly to 0. An addition of this package.
-    smoothness_weight : float, default=1.0
+    smoothness_weight : float, default=2.0
         Weight of the divergence between the classes of a row and of its worst neighbour within
         a short step (virtual adversarial training), in training from a start. An addition of
         this package; 0 halves the cost of a step.
@@ -108,7 +108,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Passes over the data after the start. "auto" makes about ``12 * sqrt(n_samples)`` steps.
     batch_size : int, default=256
         Rows in a step, at most ``n_samples``.
-    learning_rate : float, default=1e-3
+    learning_rate : float, default=3e-3
         Peak of the one-cycle schedule of AdamW.
     n_init : int, default=1
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
@@ -206,11 +206,11 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         marginal_decay=0.0,
         init="neighbors",
         start_weight=1.0,
-        smoothness_weight=1.0,
+        smoothness_weight=2.0,
         pretraining_epochs="auto",
         max_epochs="auto",
         batch_size=256,
-        learning_rate=1e-3,
+        learning_rate=3e-3,
         n_init=1,
         generator=None,
         discriminator=None,

@@ -1,6 +1,7 @@
 """The estimators that common tests run over: one line here, and a new method is tested."""
 
 from skdeepcluster import (
+    CatGANClassifier,
     CatGANClustering,
     DACClustering,
     GaussianMixtureEM,
@@ -26,6 +27,9 @@ ESTIMATORS = [
     CatGANClustering(),
     CatGANClustering(3, **SMALL),
     CatGANClustering(3, init=None, likelihood="gaussian", **SMALL),
+    CatGANClassifier(),
+    CatGANClassifier(**SMALL),
+    CatGANClassifier(init=None, likelihood="gaussian", hidden_layer_sizes=(64,)),
 ]
 
 #: One small instance of each class, for the slower promises.
@@ -36,6 +40,9 @@ ONE_OF_EACH = [
     DACClustering(3, random_state=0, **SMALL),
     CatGANClustering(3, random_state=0, **SMALL),
 ]
+
+#: The same of classifiers.
+CLASSIFIERS = [CatGANClassifier(random_state=0, **SMALL)]
 
 #: Those that train a network.
 DEEP = [estimator for estimator in ONE_OF_EACH if "max_epochs" in estimator.get_params()]
