@@ -135,8 +135,11 @@ class CatGAN(Game):
         seen = self.likelihood.standardize(x)
         return self.terms(seen, self.log_probs(seen), start)
 
-    def terms(self, seen, log_p, start):
-        """Terms of the discriminator's loss for standardised rows and its answers to them."""
+    def terms(self, seen, log_p, start, alone=True):
+        """Terms of the discriminator's loss for standardised rows and its answers to them.
+
+        Smoothness compares with answers that were normalised by the same rows ``alone``.
+        """
         terms = {
             "certainty": entropy(log_p).mean(),
             "balance": self.balance_weight * self.unbalance(log_p),
@@ -146,7 +149,7 @@ class CatGAN(Game):
                 with torch.no_grad():
                     fake = self.generated(len(seen))
                 terms["fake"] = -self.fake_weight * entropy(self.log_probs(fake)).mean()
-            terms |= self.keep.terms(self.log_probs, seen, start, log_p)
+            terms |= self.keep.terms(self.log_probs, seen, start, log_p if alone else None)
         if "start" in terms:
             terms["start"] = (1 - self.progress) * terms["start"]
         return terms
@@ -196,9 +199,9 @@ class CatGANClustering(AssignMixin, CatGANEstimator):
         discriminator; the paper's experiments take 0.3 and more.
     balance_weight : float, default=1.0
         Weight of the entropy of the batch's mean prediction (all clusters used); 1 in the paper.
-    fake_weight : float, default=1.0
+    fake_weight : float, default=0.3
         Weight of the entropy of predictions for generated rows in the discriminator's loss; 1 in
-        the paper. With 0 the generator is trained but ignored.
+        the paper. With 0 the generator is trained, but the discriminator ignores it.
     class_prior : None, "estimated" or array-like of shape (n_clusters,), default=None
         Shares that the clusters should have. None: equal ones, by the entropy of the mean
         prediction. An array: these, by the cross-entropy of prior and mean prediction.
@@ -212,11 +215,12 @@ class CatGANClustering(AssignMixin, CatGANEstimator):
         neighbour graph of codes (see :func:`~skdeepcluster.neighbors.neighbor_start`);
         "mixture": from a mixture on the codes. The codes are those of a denoising auto-encoder
         that is thrown away, and the partition enters as ``start_weight`` and
-        ``smoothness_weight`` say. None: from nothing, the published way, without the two terms.
+        ``smoothness_weight`` say. None: from nothing and without the two terms, which with
+        ``fake_weight=1`` is the published way.
     start_weight : float, default=1.0
         Weight of the cross-entropy of the clusters to those of the start, in training from a
         start; fades linearly to 0. An addition of this package.
-    smoothness_weight : float, default=2.0
+    smoothness_weight : float, default=4.0
         Weight of the divergence between the clusters of a row and of its worst neighbour within
         a short step (virtual adversarial training), in training from a start. An addition of
         this package; 0 halves the cost of a step.
@@ -292,7 +296,8 @@ class CatGANClustering(AssignMixin, CatGANEstimator):
 
     Any balanced split that D can be sure of satisfies this, by style or stroke as well as by
     class: it keeps the partition that it begins with, and sharpens it. The start, its weight and
-    the smoothness [2]_ are additions of this package; ``init=None`` is the published objective.
+    the smoothness [2]_ are additions of this package, and the generator counts less than in the
+    paper; ``init=None, fake_weight=1`` is the published objective.
 
     ``score`` is the mean of KL(p(y|x) || p(y)), with p(y) the mean prediction for the rows of
     ``fit``. For these it is the mutual information of row and cluster, at most log K.
@@ -327,12 +332,12 @@ class CatGANClustering(AssignMixin, CatGANEstimator):
         n_noise=64,
         noise=0.0,
         balance_weight=1.0,
-        fake_weight=1.0,
+        fake_weight=0.3,
         class_prior=None,
         marginal_decay=0.0,
         init="neighbors",
         start_weight=1.0,
-        smoothness_weight=2.0,
+        smoothness_weight=4.0,
         mixture_n_init=10,
         pretraining_epochs="auto",
         max_epochs="auto",

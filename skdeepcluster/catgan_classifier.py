@@ -44,7 +44,7 @@ class SemiSupervisedCatGAN(CatGAN):
         seen, known = self.likelihood.standardize(x), self.likelihood.standardize(labelled)
         log_p, log_known = self.log_probs(torch.cat([seen, known])).split([len(x), len(known)])
         labels = {"labels": self.label_weight * nll_loss(log_known, target)}
-        return labels | self.terms(seen, log_p, start)
+        return labels | self.terms(seen, log_p, start, alone=False)
 
 
 class CatGANClassifier(ClassifierMixin, CatGANEstimator):
@@ -77,9 +77,9 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Weight of the cross-entropy of labelled rows.
     balance_weight : float, default=1.0
         Weight of the entropy of the batch's mean prediction (all classes used); 1 in the paper.
-    fake_weight : float, default=1.0
+    fake_weight : float, default=0.3
         Weight of the entropy of predictions for generated rows in the discriminator's loss; 1 in
-        the paper. With 0 the generator is trained but ignored.
+        the paper. With 0 the generator is trained, but the discriminator ignores it.
     class_prior : None, "estimated" or array-like of shape (n_classes,), default=None
         Shares that the classes should have. None: equal ones, by the entropy of the mean
         prediction. An array: these, by the cross-entropy of prior and mean prediction.
@@ -93,11 +93,11 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         codes (see :func:`~skdeepcluster.neighbors.spread_labels`), which enter as
         ``start_weight`` and ``smoothness_weight`` say. The codes are those of a denoising
         auto-encoder that is thrown away; where all rows have labels, none is needed. None: from
-        nothing, the published way, without the two terms.
+        nothing and without the two terms, which with ``fake_weight=1`` is the published way.
     start_weight : float, default=1.0
         Weight of the cross-entropy of the classes to those of the start, in training from a
         start; fades linearly to 0. An addition of this package.
-    smoothness_weight : float, default=2.0
+    smoothness_weight : float, default=4.0
         Weight of the divergence between the classes of a row and of its worst neighbour within
         a short step (virtual adversarial training), in training from a start. An addition of
         this package; 0 halves the cost of a step.
@@ -201,12 +201,12 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         noise=0.0,
         label_weight=1.0,
         balance_weight=1.0,
-        fake_weight=1.0,
+        fake_weight=0.3,
         class_prior=None,
         marginal_decay=0.0,
         init="neighbors",
         start_weight=1.0,
-        smoothness_weight=2.0,
+        smoothness_weight=4.0,
         pretraining_epochs="auto",
         max_epochs="auto",
         batch_size=256,

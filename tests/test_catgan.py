@@ -154,6 +154,15 @@ def test_labelled_rows_are_normalised_with_the_batch_and_add_their_cross_entropy
     torch.testing.assert_close(terms["certainty"], plain_entropy(both[:50]).mean())
 
 
+def test_where_nothing_moves_nothing_jumps_whatever_is_labelled(x):
+    """Rows that all have a twin: steps of no length, and no change by other rows' statistics."""
+    catgan = model(SemiSupervisedCatGAN, keep=Keep(1.0, 1.0))
+    twins, start = torch.cat([x, x]), torch.full((100, 3), 1 / 3)
+    known, target = torch.rand(9, 6) + 3, torch.zeros(9, dtype=torch.long)
+    smoothness = catgan.discriminator_loss(twins, known, target, start)["smoothness"]
+    torch.testing.assert_close(smoothness, torch.tensor(0.0), atol=1e-4, rtol=0)
+
+
 # ---- the clusterer
 
 
@@ -168,7 +177,7 @@ def test_score_is_the_mutual_information_of_the_rows_of_fit(rows):
     np.testing.assert_allclose(each, (p * np.log(p / mean)).sum(1)[:5], rtol=1e-3)
 
 
-def test_init_none_is_the_published_objective(rows):
+def test_without_a_start_there_is_nothing_to_keep_to(rows):
     catgan = CatGANClustering(3, **SMALL, init=None, max_epochs=3).fit(rows)
     assert catgan.start_labels_ is None
     names = {name for name in catgan.history_[0] if "_" in name}
