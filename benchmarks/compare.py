@@ -84,6 +84,7 @@ METHODS = {
     "VAEEmbedding": ours("VAEEmbedding"),
     "VaDEClustering": ours("VaDEClustering"),
     "DACClustering": ours("DACClustering"),
+    "CatGANClustering": ours("CatGANClustering"),
 }
 DENSE_ONLY = {"GaussianMixture"}  # gets sparse data as one dense array
 

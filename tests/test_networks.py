@@ -5,7 +5,14 @@ import torch
 from torch import nn
 
 from skdeepcluster.modules.autoencoder import GaussianEncoder
-from skdeepcluster.modules.networks import ACTIVATIONS, conv_decoder, conv_encoder, mlp
+from skdeepcluster.modules.networks import (
+    ACTIVATIONS,
+    conv_decoder,
+    conv_encoder,
+    mlp,
+    normalised_mlp,
+    statistics_kept,
+)
 
 
 def test_mlp_without_hidden_layers_is_linear():
@@ -65,3 +72,32 @@ def test_gaussian_encoder_stays_finite_at_extreme_outputs():
     assert (std > 0).all()
     _, start = encoder(torch.zeros(1, 4))
     torch.testing.assert_close(start, torch.full((1, 2), 2.718281828**-2))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_normalised_mlp_whitens_what_activations_see(activation):
+    network = normalised_mlp(3, 2, (8, 8), activation)
+    seen = network[:2](5 + 7 * torch.randn(200, 3))
+    torch.testing.assert_close(seen.mean(0), torch.zeros(8), atol=1e-4, rtol=0)
+    torch.testing.assert_close(seen.var(0), torch.ones(8), atol=0.02, rtol=0)
+    network(torch.randn(5, 3)).square().sum().backward()
+    assert all(p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+def test_noise_is_of_training_only():
+    network, x = normalised_mlp(3, 2, (8,), noise=0.5), torch.randn(40, 3)
+    assert (network(x) != network(x)).any()
+    many = x.repeat(500, 1)
+    assert (network[0](many) - many).std().item() == pytest.approx(0.5, abs=0.01)
+    network.eval()
+    assert torch.equal(network(x), network(x))
+
+
+def test_statistics_are_kept_while_batches_normalise_themselves():
+    network, x = normalised_mlp(3, 2, (8,)), torch.randn(40, 3)
+    before = [b.clone() for b in network.buffers()]
+    with statistics_kept(network):
+        inside = network(x)
+    assert all(torch.equal(a, b) for a, b in zip(before, network.buffers(), strict=True))
+    torch.testing.assert_close(network(x), inside)
+    assert not torch.equal(before[0], next(iter(network.buffers())))
