@@ -28,7 +28,6 @@ ESTIMATORS = [
     CatGANClustering(3, **SMALL),
     CatGANClustering(3, init=None, likelihood="gaussian", **SMALL),
     CatGANClassifier(),
-    CatGANClassifier(**SMALL),
     CatGANClassifier(init=None, likelihood="gaussian", hidden_layer_sizes=(64,)),
 ]
 
