@@ -85,6 +85,7 @@ METHODS = {
     "VaDEClustering": ours("VaDEClustering"),
     "DACClustering": ours("DACClustering"),
     "InfoGANClustering": ours("InfoGANClustering"),
+    "CatGANClustering": ours("CatGANClustering"),
 }
 DENSE_ONLY = {"GaussianMixture"}  # gets sparse data as one dense array
 

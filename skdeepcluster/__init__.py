@@ -1,5 +1,7 @@
 """Deep clustering as scikit-learn estimators."""
 
+from .catgan import CatGANClustering
+from .catgan_classifier import CatGANClassifier
 from .dac import DACClustering
 from .ensemble import ClusterEnsemble
 from .gaussian_mixture import GaussianMixtureEM
@@ -11,6 +13,8 @@ from .vae import VAEEmbedding
 __version__ = "0.1.0"
 
 __all__ = [
+    "CatGANClassifier",
+    "CatGANClustering",
     "ClusterEnsemble",
     "DACClustering",
     "GaussianMixtureEM",

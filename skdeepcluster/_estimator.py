@@ -209,9 +209,10 @@ class DeepEstimator(BaseEstimator, ABC):
             dtype="numeric",
             ensure_min_samples=2 if reset else 1,
         )
-        if reset and X.shape[0] < self.n_clusters:
+        n_clusters = getattr(self, "n_clusters", 1)
+        if reset and X.shape[0] < n_clusters:
             raise ValueError(
-                f"n_samples={X.shape[0]} should be >= n_clusters={self.n_clusters}. Give more "
+                f"n_samples={X.shape[0]} should be >= n_clusters={n_clusters}. Give more "
                 "rows or ask for fewer clusters."
             )
         return X
@@ -231,7 +232,7 @@ class DeepEstimator(BaseEstimator, ABC):
         return Gaussian(torch.as_tensor(shift, dtype=dtype), torch.as_tensor(scale, dtype=dtype))
 
     def _network(self, role, n_in, n_out):
-        """Build the "encoder", "decoder" or "discriminator": the user's, or a perceptron."""
+        """Build the network of a role ("encoder", say): the user's, or a perceptron."""
         builder = getattr(self, role)
         if builder is None:
             widths = list(self.hidden_layer_sizes)
@@ -239,8 +240,7 @@ class DeepEstimator(BaseEstimator, ABC):
                 raise ValueError(
                     f"hidden_layer_sizes must be positive whole numbers, got {widths}."
                 )
-            widths = {"encoder": widths, "decoder": widths[::-1]}.get(role, widths[:2])
-            return mlp(n_in, n_out, widths, self.activation)
+            return self._perceptron(role, n_in, n_out, widths)
         network = builder(n_in, n_out)
         with torch.no_grad():
             shape = tuple(network.eval()(torch.zeros(2, n_in)).shape)
@@ -250,6 +250,11 @@ class DeepEstimator(BaseEstimator, ABC):
                 f"{role}(n_in, n_out) asks, but two rows came out with shape {shape}."
             )
         return network
+
+    def _perceptron(self, role, n_in, n_out, widths):
+        """Build the network of a role for which the user gives none."""
+        widths = {"encoder": widths, "decoder": widths[::-1]}.get(role, widths[:2])
+        return mlp(n_in, n_out, widths, self.activation)
 
     # ---- answers
 

@@ -19,7 +19,7 @@ from ._mixins import AssignMixin
 from ._start import PartitionMixin
 from ._style import style_start
 from .engine.batches import Rows, batches
-from .modules.gan_networks import normalized_mlp, renew_statistics
+from .modules.gan_networks import normalised_mlp, renew_statistics
 from .modules.infogan import InfoGAN
 from .modules.latent import LatentSpace
 from .modules.networks import ACTIVATIONS, mlp
@@ -328,7 +328,7 @@ class InfoGANClustering(AssignMixin, CodesMixin, InformationMixin, PartitionMixi
         if self.generator is not None:
             return self._network("generator", n_inputs, n_features)
         widths = list(self.hidden_layer_sizes)[:2][::-1]
-        return normalized_mlp(n_inputs, n_features, widths, "relu")
+        return normalised_mlp(n_inputs, n_features, widths, "relu")
 
     def _prepare(self, model, X, random_state, is_new):
         prepared = super()._prepare(model, X, random_state, is_new)

@@ -237,6 +237,60 @@ def neighbor_start(
     return NeighborStart(resp, resp.argmax(1), layout, graph, chosen, criterion)
 
 
+def spread_labels(X, targets, n_classes, *, n_neighbors=15, alpha=0.99, n_iter=100):
+    r"""Give every row the classes of the labelled rows it is linked to, along the neighbour graph.
+
+    Repeats F <- alpha S F + (1 - alpha) Y with S = D^{-1/2} W D^{-1/2}, W the graph, D its sums
+    and Y the labels, each class weighing one however many labels it has [1]_.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (N, D)
+        Rows or codes.
+    targets : ndarray of shape (N,)
+        Classes from 0 on; -1 for rows without a label.
+    n_classes : int
+        K.
+    n_neighbors : int, default=15
+        Neighbours in the graph.
+    alpha : float, default=0.99
+        Share of what a row takes over from its neighbours in each step.
+    n_iter : int, default=100
+        Steps.
+
+    Returns
+    -------
+    ndarray of shape (N, K)
+        Probabilities, float64; equal ones for rows that no label reaches.
+
+    References
+    ----------
+    .. [1] D. Zhou, O. Bousquet, T. N. Lal, J. Weston, B. Schoelkopf, "Learning with Local and
+       Global Consistency", NeurIPS 2003.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdeepcluster.neighbors import spread_labels
+    >>> X = [[0.0], [1.0], [2.0], [8.0], [9.0]]
+    >>> spread_labels(X, np.array([0, -1, -1, -1, 1]), 2, n_neighbors=1).argmax(1)
+    array([0, 0, 0, 1, 1])
+    """
+    graph = neighbor_graph(X, n_neighbors)
+    sums = np.asarray(graph.sum(1), dtype=np.float64).ravel()
+    scale = sparse.diags(np.where(sums > 0, 1 / np.sqrt(np.maximum(sums, 1e-12)), 0))
+    links = (scale @ graph @ scale).tocsr()
+    known = np.flatnonzero(targets >= 0)
+    labels = np.zeros((graph.shape[0], n_classes))
+    labels[known, targets[known]] = 1
+    labels /= np.maximum(labels.sum(0), 1)
+    spread = labels
+    for _ in range(n_iter):
+        spread = alpha * (links @ spread) + (1 - alpha) * labels
+    total = spread.sum(1, keepdims=True)
+    return np.where(total > 0, spread / np.where(total > 0, total, 1), 1 / n_classes)
+
+
 def _best_partition(layout, graph, n_clusters, n_init, score, stream):
     """Responsibilities (N, K) of that one among many partitions which scores highest."""
     if n_clusters == 1:

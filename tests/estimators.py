@@ -1,6 +1,8 @@
 """The estimators that common tests run over: one line here, and a new method is tested."""
 
 from skdeepcluster import (
+    CatGANClassifier,
+    CatGANClustering,
     DACClustering,
     GaussianMixtureEM,
     InfoGANClustering,
@@ -26,6 +28,11 @@ ESTIMATORS = [
     InfoGANClustering(),
     InfoGANClustering(3, **SMALL),
     InfoGANClustering(3, init=None, n_continuous=0, other_categories=(2,), **SMALL),
+    CatGANClustering(),
+    CatGANClustering(3, **SMALL),
+    CatGANClustering(3, init=None, likelihood="gaussian", **SMALL),
+    CatGANClassifier(),
+    CatGANClassifier(init=None, likelihood="gaussian", hidden_layer_sizes=(64,)),
 ]
 
 #: One small instance of each class, for the slower promises.
@@ -35,7 +42,11 @@ ONE_OF_EACH = [
     VaDEClustering(3, random_state=0, **SMALL),
     DACClustering(3, random_state=0, **SMALL),
     InfoGANClustering(3, random_state=0, **SMALL),
+    CatGANClustering(3, random_state=0, **SMALL),
 ]
+
+#: The same of classifiers.
+CLASSIFIERS = [CatGANClassifier(random_state=0, **SMALL)]
 
 #: Those that train a network.
 DEEP = [estimator for estimator in ONE_OF_EACH if "max_epochs" in estimator.get_params()]

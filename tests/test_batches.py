@@ -5,7 +5,15 @@ import pytest
 import torch
 from scipy import sparse
 
-from skdeepcluster.engine.batches import BLOCK, Rows, ShuffledBatches, batches, map_rows, to_tensor
+from skdeepcluster.engine.batches import (
+    BLOCK,
+    LabelledRows,
+    Rows,
+    ShuffledBatches,
+    batches,
+    map_rows,
+    to_tensor,
+)
 from skdeepcluster.engine.randomness import generator, normal_points, random_stream, seeded
 
 
@@ -94,3 +102,22 @@ def test_normal_points_are_normal_and_fixed():
     torch.testing.assert_close(z.T.cov(), torch.eye(3).double(), atol=2e-2, rtol=0)
     torch.testing.assert_close(z, normal_points(4096, 3))
     assert torch.isfinite(normal_points(1, 200)).all()
+
+
+@pytest.mark.parametrize("kind", ["array", "csr"])
+def test_labelled_rows_come_beside_every_batch_and_each_gets_its_turn(kind, tmp_path):
+    X, targets = np.arange(40.0)[:, None], np.full(40, -1)
+    targets[[3, 8, 21]] = 2, 0, 1
+    rows = LabelledRows(
+        stored(X, kind, tmp_path), X[:, 0], targets=targets, generator=generator(0)
+    )
+    seen = set()
+    for index in torch.arange(40).split(2):
+        x, labelled, target, column = rows.take(index)
+        np.testing.assert_array_equal(x[:, 0], index)
+        np.testing.assert_array_equal(column, index)
+        assert len(labelled) == 2
+        np.testing.assert_array_equal(targets[labelled[:, 0].int()], target)
+        seen |= set(labelled[:, 0].tolist())
+    assert seen == {3, 8, 21}
+    assert len(rows.take(torch.arange(10))[1]) == 3

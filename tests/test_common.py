@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from estimators import DEEP, ESTIMATORS, ONE_OF_EACH
+from estimators import CLASSIFIERS, DEEP, ESTIMATORS, ONE_OF_EACH
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.cluster import KMeans
@@ -54,7 +54,7 @@ KEPT_FOR_TRANSFORMERS = [
 
 
 def kept_checks():
-    for estimator in ONE_OF_EACH:
+    for estimator in ONE_OF_EACH + CLASSIFIERS:
         checks = KEPT + (KEPT_FOR_TRANSFORMERS if hasattr(estimator, "transform") else [])
         for check in checks:
             yield pytest.param(estimator, check, id=f"{type(estimator).__name__}-{check}")

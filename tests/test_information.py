@@ -14,6 +14,7 @@ from skdeepcluster.functional import (
     kl_divergence,
     mutual_information,
 )
+from skdeepcluster.functional.information import cross_entropy
 
 
 def distributions(n, k, seed=0):
@@ -73,3 +74,13 @@ def test_gradient_of_kl_is_finite_where_p_is_zero():
     log_q = torch.tensor([0.5, 0.5]).log().requires_grad_()
     kl_divergence(torch.tensor([1.0, 0.0]).log(), log_q).backward()
     torch.testing.assert_close(log_q.grad, torch.tensor([-1.0, 0.0]))
+
+
+def test_cross_entropy_is_entropy_and_divergence_together():
+    p, q = distributions(20, 7).log(), distributions(20, 7, seed=1).log()
+    expected = -(p.exp() * q).sum(-1)
+    torch.testing.assert_close(cross_entropy(p, q), expected)
+    torch.testing.assert_close(cross_entropy(p, q), entropy(p) + kl_divergence(p, q))
+    never = torch.tensor([0.0, -math.inf])
+    assert cross_entropy(never, torch.tensor([0.5, 0.5]).log()) == pytest.approx(math.log(2))
+    assert cross_entropy(torch.tensor([0.5, 0.5]).log(), never) == math.inf

@@ -14,6 +14,7 @@ from skdeepcluster.neighbors import (
     neighbor_graph,
     neighbor_layout,
     neighbor_start,
+    spread_labels,
 )
 
 X, Y = make_blobs(240, n_features=6, centers=4, random_state=1)
@@ -289,3 +290,28 @@ def test_start_on_constant_rows():
 def test_errors_say_what_was_found(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# ---- labels along the graph
+
+
+def test_spread_labels_solve_the_equation_of_the_paper():
+    targets = np.where(np.arange(240) % 30 == 0, Y, -1)
+    graph = neighbor_graph(X).toarray().astype(float)
+    sums = graph.sum(1)
+    links = graph / np.sqrt(sums[:, None] * sums)
+    labels = np.eye(4)[Y] * (targets >= 0)[:, None]
+    spread = np.linalg.solve(np.eye(240) - 0.9 * links, labels / labels.sum(0).clip(1))
+    expected = spread / spread.sum(1, keepdims=True)
+    found = spread_labels(X, targets, 4, alpha=0.9, n_iter=300)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert (found.argmax(1) == Y).mean() > 0.9
+
+
+def test_rows_that_no_label_reaches_know_nothing():
+    rows = np.r_[np.zeros(20), np.full(20, 100.0)][:, None] + 0.01 * NORMAL[:40, :1]
+    targets = np.full(40, -1)
+    targets[0] = 1
+    found = spread_labels(rows, targets, 2, n_neighbors=3)
+    np.testing.assert_allclose(found[20:], 0.5)
+    assert found[0, 1] == 1

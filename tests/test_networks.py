@@ -8,10 +8,16 @@ from skdeepcluster.modules.autoencoder import GaussianEncoder
 from skdeepcluster.modules.gan_networks import (
     conv_discriminator,
     conv_generator,
-    normalized_mlp,
+    normalised_mlp,
     renew_statistics,
+    statistics_kept,
 )
-from skdeepcluster.modules.networks import ACTIVATIONS, conv_decoder, conv_encoder, mlp
+from skdeepcluster.modules.networks import (
+    ACTIVATIONS,
+    conv_decoder,
+    conv_encoder,
+    mlp,
+)
 
 
 def test_mlp_without_hidden_layers_is_linear():
@@ -85,8 +91,8 @@ def test_convolutional_gan_pair_mirrors_shapes_and_trains(image_shape):
         conv_generator(6, 784, (1, 28, 28), channels=(8, 8, 8))
 
 
-def test_normalized_mlp_gives_the_same_whatever_the_scale_of_its_input():
-    network = normalized_mlp(3, 2, (8,))
+def test_normalised_mlp_gives_the_same_whatever_the_scale_of_its_input():
+    network = normalised_mlp(3, 2, (8,))
     x = torch.randn(50, 3)
     torch.testing.assert_close(network(x), network(1000 * x), rtol=1e-3, atol=1e-3)
 
@@ -100,3 +106,32 @@ def test_renewed_statistics_are_those_of_the_batches():
     torch.testing.assert_close(norm.running_mean, torch.stack(batches).mean((0, 1)))
     assert not norm.training
     assert norm.momentum == 0.1
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_normalised_mlp_whitens_what_activations_see(activation):
+    network = normalised_mlp(3, 2, (8, 8), activation)
+    seen = network[:2](5 + 7 * torch.randn(200, 3))
+    torch.testing.assert_close(seen.mean(0), torch.zeros(8), atol=1e-4, rtol=0)
+    torch.testing.assert_close(seen.var(0), torch.ones(8), atol=0.02, rtol=0)
+    network(torch.randn(5, 3)).square().sum().backward()
+    assert all(p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+def test_noise_is_of_training_only():
+    network, x = normalised_mlp(3, 2, (8,), noise=0.5), torch.randn(40, 3)
+    assert (network(x) != network(x)).any()
+    many = x.repeat(500, 1)
+    assert (network[0](many) - many).std().item() == pytest.approx(0.5, abs=0.01)
+    network.eval()
+    assert torch.equal(network(x), network(x))
+
+
+def test_statistics_are_kept_while_batches_normalise_themselves():
+    network, x = normalised_mlp(3, 2, (8,)), torch.randn(40, 3)
+    before = [b.clone() for b in network.buffers()]
+    with statistics_kept(network):
+        inside = network(x)
+    assert all(torch.equal(a, b) for a, b in zip(before, network.buffers(), strict=True))
+    torch.testing.assert_close(network(x), inside)
+    assert not torch.equal(before[0], next(iter(network.buffers())))

@@ -57,6 +57,35 @@ class Rows(Dataset):
         return (to_tensor(self.X[index]), *columns)
 
 
+class LabelledRows(Rows):
+    """Rows some of which have labels: every batch comes with labelled rows beside it.
+
+    Parameters
+    ----------
+    X : array, memory map or CSR matrix of shape (N, D)
+    *columns : arrays of length N
+    targets : ndarray of shape (N,)
+        Classes from 0 on; -1 for rows without a label.
+    generator : torch.Generator
+        Decides which labelled rows come, at most as many as the batch has rows.
+    """
+
+    def __init__(
+        self, X: Any, *columns: np.ndarray, targets: np.ndarray, generator: torch.Generator
+    ) -> None:
+        super().__init__(X, *columns)
+        self.targets = targets
+        self.labelled = np.flatnonzero(targets >= 0)
+        self.generator = generator
+
+    def take(self, index: Any) -> tuple[Tensor, ...]:
+        """Rows ``index``, labelled rows, their classes, then the columns of ``index``."""
+        x, *columns = super().take(index)
+        order = torch.randperm(len(self.labelled), generator=self.generator)[: len(x)]
+        chosen = np.sort(self.labelled[order.numpy()])
+        return x, to_tensor(self.X[chosen]), torch.as_tensor(self.targets[chosen]), *columns
+
+
 class ShuffledBatches:
     """Batches of :class:`Rows` in a fresh order every epoch, sliced rather than collated.
 

@@ -131,7 +131,6 @@ def train(
     batch_size: int,
     learning_rate: float,
     weight_decay: float = 0.0,
-    betas: tuple[float, float] = (0.9, 0.999),
     generator: torch.Generator,
     device: torch.device | str = "cpu",
     bfloat16: bool = False,
@@ -156,8 +155,6 @@ def train(
     learning_rate : float
         Peak rate of AdamW; ``model.rates`` scales it by parameter name.
     weight_decay : float, default=0.0
-        AdamW's.
-    betas : (float, float), default=(0.9, 0.999)
         AdamW's.
     generator : torch.Generator
         Order of the rows.
@@ -196,7 +193,7 @@ def train(
             (pattern, {"lr": learning_rate * factor}) for pattern, factor in model.rates.items()
         ],
         optimizer__weight_decay=weight_decay,
-        optimizer__betas=betas,
+        optimizer__betas=model.betas,
         optimizer__fused=True,
         lr=learning_rate,
         max_epochs=max_epochs,

@@ -93,6 +93,30 @@ def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
     return _expected(log_p, _finite(log_p) - log_q)
 
 
+def cross_entropy(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """H(p, q) = -sum_k p_k log q_k = H(p) + KL(p || q), in nats, of shape (...).
+
+    Parameters
+    ----------
+    log_p, log_q : Tensor of shape (..., K), broadcast against each other
+        Normalised log-probabilities.
+
+    Returns
+    -------
+    Tensor of shape (...)
+        At least H(p); infinite where q excludes what p allows.
+
+    Examples
+    --------
+    >>> import torch
+    >>> p = torch.tensor([0.5, 0.5]).log()
+    >>> cross_entropy(p, p) - entropy(p)
+    tensor(0.)
+    """
+    log_p, log_q = torch.broadcast_tensors(log_p, log_q)
+    return _expected(log_p, information_content(log_q))
+
+
 def mutual_information(log_p: Tensor) -> Tensor:
     """I(x; y) = H[mean_n p(y|x_n)] - mean_n H[p(y|x_n)], in nats, a scalar.
 

@@ -47,6 +47,8 @@ class Game(nn.Module, ABC):
 
     #: Learning rates relative to the estimator's, by patterns of parameter names.
     rates: dict[str, float] = {}
+    #: Decay of the optimiser's means of gradients and of their squares (AdamW's betas).
+    betas: tuple[float, float] = (0.9, 0.999)
 
     def __init__(self) -> None:
         super().__init__()

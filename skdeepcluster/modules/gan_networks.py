@@ -7,31 +7,56 @@ Reference: A. Radford, L. Metz, S. Chintala, "Unsupervised Representation Learni
 Convolutional Generative Adversarial Networks", ICLR 2016.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .networks import _keep_signal, _smallest_map, mlp
+from .networks import ACTIVATIONS, _keep_signal, _smallest_map
 
 
-def normalized_mlp(
+class GaussianNoise(nn.Module):
+    """Adds normal noise in training, and nothing in answers.
+
+    Parameters
+    ----------
+    std : float
+    """
+
+    def __init__(self, std: float) -> None:
+        super().__init__()
+        self.std = std
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add noise of mean zero."""
+        return x + self.std * torch.randn_like(x) if self.training else x
+
+    def extra_repr(self) -> str:
+        """Show the size of the noise."""
+        return f"std={self.std}"
+
+
+def normalised_mlp(
     n_in: int,
     n_out: int,
     hidden_layer_sizes: Sequence[int] = (500, 500),
-    activation: str = "relu",
+    activation: str = "leaky_relu",
+    noise: float = 0.0,
 ) -> nn.Sequential:
-    """Multi-layer perceptron with batch normalisation before each activation.
+    """Multi-layer perceptron with batch normalisation, and noise in front of linear layers.
 
     Parameters
     ----------
     n_in, n_out : int
         Numbers of features.
     hidden_layer_sizes : sequence of int, default=(500, 500)
-        Widths of the hidden layers; empty for a linear map.
-    activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="relu"
-        Applied after each hidden layer.
+        Widths of the hidden layers.
+    activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
+        Applied after each hidden layer's normalisation.
+    noise : float, default=0.0
+        Standard deviation of the noise that training adds to the input of every linear layer.
 
     Returns
     -------
@@ -39,15 +64,16 @@ def normalized_mlp(
 
     Examples
     --------
-    >>> [type(layer).__name__ for layer in normalized_mlp(4, 2, (8,))]
-    ['Linear', 'BatchNorm1d', 'ReLU', 'Linear']
+    >>> [type(layer).__name__ for layer in normalised_mlp(4, 2, (8,), noise=0.1)]
+    ['GaussianNoise', 'Linear', 'BatchNorm1d', 'LeakyReLU', 'GaussianNoise', 'Linear']
     """
+    widths = [n_in, *hidden_layer_sizes]
+    noises = [GaussianNoise(noise)] if noise else []
     layers: list[nn.Module] = []
-    for layer in mlp(n_in, n_out, hidden_layer_sizes, activation):
-        layers.append(layer)
-        if isinstance(layer, nn.Linear):
-            layers.append(nn.BatchNorm1d(layer.out_features))
-    return nn.Sequential(*layers[:-1])
+    for width_in, width_out in zip(widths[:-1], widths[1:], strict=True):
+        linear = nn.Linear(width_in, width_out, bias=False)
+        layers += [*noises, linear, nn.BatchNorm1d(width_out), ACTIVATIONS[activation]()]
+    return _keep_signal(nn.Sequential(*layers, *noises, nn.Linear(widths[-1], n_out)))
 
 
 def conv_discriminator(
@@ -163,3 +189,24 @@ def renew_statistics(network: nn.Module, batches: Iterable[Tensor]) -> None:
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
         layer.eval()
+
+
+@contextmanager
+def statistics_kept(network: nn.Module) -> Iterator[None]:
+    """Batches seen inside are normalised by themselves, but leave no trace in the averages.
+
+    What answers are normalised by stays an average over real rows, whatever else a network has
+    to judge in training.
+    """
+    tracking = [
+        layer
+        for layer in network.modules()
+        if isinstance(layer, _BatchNorm) and layer.track_running_stats
+    ]
+    for layer in tracking:
+        layer.track_running_stats = False
+    try:
+        yield
+    finally:
+        for layer in tracking:
+            layer.track_running_stats = True

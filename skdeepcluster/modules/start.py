@@ -46,6 +46,7 @@ class Keep:
         log_probs: Callable[[Tensor], Tensor],
         seen: Tensor,
         start: Tensor | None,
+        log_p: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Weighted terms, none without a start.
 
@@ -57,6 +58,8 @@ class Keep:
             Standardised rows.
         start : Tensor of shape (N, K) or None
             R.
+        log_p : Tensor of shape (N, K), default=None
+            ``log_probs(seen)``, where it is known.
 
         Returns
         -------
@@ -65,7 +68,7 @@ class Keep:
         terms: dict[str, Tensor] = {}
         if start is None:
             return terms
-        log_p = log_probs(seen)
+        log_p = log_probs(seen) if log_p is None else log_p
         if self.start_weight:
             terms["start"] = -self.start_weight * (start * log_p).sum(-1).mean()
         if self.smoothness_weight:

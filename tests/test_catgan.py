@@ -1,0 +1,387 @@
+"""CatGAN: losses of both players, what answers are normalised by, priors, a few labels."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import make_blobs, make_moons
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import adjusted_rand_score
+from torch import nn
+
+from skdeepcluster import CatGANClassifier, CatGANClustering
+from skdeepcluster.catgan import CatGAN
+from skdeepcluster.catgan_classifier import SemiSupervisedCatGAN
+from skdeepcluster.metrics import majority_accuracy
+from skdeepcluster.modules.likelihood import Bernoulli, Gaussian
+from skdeepcluster.modules.networks import mlp, normalised_mlp
+from skdeepcluster.modules.start import Keep
+
+SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
+CLASSIFIER = {"hidden_layer_sizes": (32,), "random_state": 0}
+
+
+def model(kind=CatGAN, likelihood=None, **settings):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        networks = normalised_mlp(6, 3, (8,)), normalised_mlp(4, 6, (8,))
+        return kind(*networks, likelihood or Bernoulli(), 3, 4, **settings)
+
+
+@pytest.fixture
+def x():
+    return torch.rand(50, 6, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def rows(blobs):
+    return blobs[0]
+
+
+def plain_entropy(p):
+    return -(p * p.log()).sum(-1)
+
+
+def own_streams(function, *arguments):
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return function(*arguments)
+
+
+# ---- the game
+
+
+def test_losses_are_those_of_the_paper_written_out(x):
+    catgan = model()
+    p = torch.softmax(catgan.discriminator(x), 1)
+    q = torch.softmax(catgan.discriminator(own_streams(catgan.generated, 50)), 1)
+    terms = own_streams(catgan.discriminator_loss, x)
+    assert list(terms) == ["certainty", "balance", "fake"]
+    torch.testing.assert_close(terms["certainty"], plain_entropy(p).mean())
+    torch.testing.assert_close(terms["balance"], -plain_entropy(p.mean(0)))
+    torch.testing.assert_close(terms["fake"], -plain_entropy(q).mean())
+    terms = own_streams(catgan.generator_loss, x)
+    torch.testing.assert_close(terms["certainty"], plain_entropy(q).mean())
+    torch.testing.assert_close(terms["balance"], -plain_entropy(q.mean(0)))
+
+
+def test_weights_scale_their_terms_and_nothing_else(x):
+    plain = own_streams(model().discriminator_loss, x)
+    weighted = own_streams(model(weights=(3.0, 0.5)).discriminator_loss, x)
+    torch.testing.assert_close(weighted["certainty"], plain["certainty"])
+    torch.testing.assert_close(weighted["balance"], 3 * plain["balance"])
+    torch.testing.assert_close(weighted["fake"], 0.5 * plain["fake"])
+    assert "fake" not in model(weights=(1.0, 0.0)).discriminator_loss(x)
+
+
+def test_a_players_loss_reaches_its_own_modules(x):
+    catgan = model()
+    for player in catgan.players():
+        catgan.zero_grad()
+        sum(player.loss(x).values()).backward(inputs=player.parameters())
+        own = {id(p) for p in player.parameters()}
+        for p in catgan.parameters():
+            assert (p.grad is not None and p.grad.abs().sum() > 0) == (id(p) in own)
+
+
+def test_answers_are_normalised_by_real_rows_only(x):
+    catgan, alone = model(keep=Keep(1.0, 1.0)), model().discriminator
+    start = torch.full((50, 3), 1 / 3)
+    alone(x)
+    catgan.discriminator_loss(x, start)
+    catgan.generator_loss(x, start)
+    for name, buffer in alone.named_buffers():
+        torch.testing.assert_close(dict(catgan.discriminator.named_buffers())[name], buffer)
+    assert alone[1].running_mean.abs().sum() > 0
+
+
+def test_the_start_fades_and_the_smoothness_stays(x):
+    catgan = model(keep=Keep(2.0, 1.0))
+    start = torch.eye(3)[torch.arange(50) % 3]
+    full = -2 * (start * catgan.log_probs(x)).sum(1).mean()
+    for progress in (0.0, 0.25, 1.0):
+        catgan.progress.fill_(progress)
+        terms = catgan.discriminator_loss(x, start)
+        torch.testing.assert_close(terms["start"], (1 - progress) * full)
+        assert terms["smoothness"] > 0
+
+
+def test_a_class_prior_is_met_exactly_where_its_term_is_least():
+    catgan = model()
+    catgan.set_prior([6.0, 3.0, 1.0])
+    logits = torch.zeros(1, 3, requires_grad=True)
+    (gradient,) = torch.autograd.grad(catgan.unbalance(logits.log_softmax(1)), logits)
+    assert gradient.abs().max() > 0.1
+    at_prior = torch.tensor([[0.6, 0.3, 0.1]]).log().requires_grad_()
+    (gradient,) = torch.autograd.grad(catgan.unbalance(at_prior.log_softmax(1)), at_prior)
+    torch.testing.assert_close(gradient, torch.zeros(1, 3), atol=1e-6, rtol=0)
+
+
+def test_the_running_mean_has_its_own_value_and_the_batchs_gradient():
+    catgan = model(marginal_decay=0.75)
+    p = torch.tensor([[0.8, 0.1, 0.1], [0.6, 0.3, 0.1]], requires_grad=True)
+    mean = 0.75 / 3 + 0.25 * p.mean(0)
+    value = catgan.unbalance(p.log())
+    torch.testing.assert_close(value, (mean * mean.log()).sum())
+    torch.testing.assert_close(catgan.log_marginal.exp(), mean.detach())
+    (gradient,) = torch.autograd.grad(value, p)
+    # d/dp of sum m log m, with dm = (m / p_batch) dp_batch.
+    batch = p.detach().mean(0)
+    expected = (mean.detach().log() + 1) * mean.detach() / batch / 2
+    torch.testing.assert_close(gradient, expected.expand(2, 3))
+    catgan.unbalance(p.log())
+    torch.testing.assert_close(catgan.log_marginal.exp(), (0.75 * mean + 0.25 * batch).detach())
+
+
+def test_generated_rows_are_in_the_units_of_the_data(x):
+    shift, scale = torch.full((6,), 100.0), torch.full((6,), 5.0)
+    catgan = model(likelihood=Gaussian(shift, scale)).eval()
+    z = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(catgan.decode(z), 5 * catgan.generator(z) + 100)
+    seen = catgan.likelihood.standardize(catgan.decode(z))
+    torch.testing.assert_close(seen, catgan.generator(z), atol=1e-4, rtol=1e-4)
+
+
+def test_labelled_rows_are_normalised_with_the_batch_and_add_their_cross_entropy(x):
+    catgan = model(SemiSupervisedCatGAN, label_weight=3.0)
+    known, target = torch.rand(2, 6), torch.tensor([0, 2])
+    both = torch.softmax(catgan.discriminator(torch.cat([x, known])), 1)
+    terms = catgan.discriminator_loss(x, known, target)
+    expected = -3 * (both[50, 0].log() + both[51, 2].log()) / 2
+    torch.testing.assert_close(terms["labels"], expected)
+    torch.testing.assert_close(terms["certainty"], plain_entropy(both[:50]).mean())
+
+
+def test_where_nothing_moves_nothing_jumps_whatever_is_labelled(x):
+    """Rows that all have a twin: steps of no length, and no change by other rows' statistics."""
+    catgan = model(SemiSupervisedCatGAN, keep=Keep(1.0, 1.0))
+    twins, start = torch.cat([x, x]), torch.full((100, 3), 1 / 3)
+    known, target = torch.rand(9, 6) + 3, torch.zeros(9, dtype=torch.long)
+    smoothness = catgan.discriminator_loss(twins, known, target, start)["smoothness"]
+    torch.testing.assert_close(smoothness, torch.tensor(0.0), atol=1e-4, rtol=0)
+
+
+# ---- the clusterer
+
+
+def test_score_is_the_mutual_information_of_the_rows_of_fit(rows):
+    catgan = CatGANClustering(3, **SMALL).fit(rows)
+    p = catgan.predict_proba(rows).astype(float)
+    mean = p.mean(0)
+    expected = -(mean * np.log(mean)).sum() + (p * np.log(p)).sum(1).mean()
+    assert catgan.score(rows) == pytest.approx(expected, rel=1e-4)
+    assert 0.8 * math.log(3) < catgan.score(rows) <= math.log(3)
+    each = catgan.score_samples(rows[:5])
+    np.testing.assert_allclose(each, (p * np.log(p / mean)).sum(1)[:5], rtol=1e-3)
+
+
+def test_without_a_start_there_is_nothing_to_keep_to(rows):
+    catgan = CatGANClustering(3, **SMALL, init=None, max_epochs=3).fit(rows)
+    assert catgan.start_labels_ is None
+    names = {name for name in catgan.history_[0] if "_" in name}
+    players = {"discriminator_certainty", "discriminator_balance", "discriminator_fake"}
+    assert names == players | {"generator_certainty", "generator_balance", "train_loss"}
+    weighted = CatGANClustering(
+        3, **SMALL, init=None, start_weight=0, smoothness_weight=0, max_epochs=3
+    ).fit(rows)
+    np.testing.assert_array_equal(catgan.predict_proba(rows), weighted.predict_proba(rows))
+
+
+@pytest.mark.parametrize("init", ["neighbors", "mixture"])
+def test_every_entropy_in_the_history_keeps_its_bounds(init, rows):
+    catgan = CatGANClustering(3, **SMALL, init=init).fit(rows)
+    most = math.log(3) * (1 + 1e-5)
+    for record in catgan.history_:
+        for player in ("discriminator", "generator"):
+            assert 0 <= record[f"{player}_certainty"] <= most
+            assert -most <= record[f"{player}_balance"] <= 0
+        assert -most <= record["discriminator_fake"] <= 0
+    first, last = catgan.history_[0], catgan.history_[-1]
+    assert last["discriminator_certainty"] < first["discriminator_certainty"]
+    assert last["discriminator_start"] < 0.01 * first["discriminator_start"]
+
+
+def test_fifty_points_whatever_the_random_state():
+    X, y = make_blobs(50, random_state=1)
+    X = (X - X.mean(0)) / X.std(0)
+    for seed in range(3):
+        labels = CatGANClustering(3, hidden_layer_sizes=(64,), random_state=seed).fit_predict(X)
+        assert adjusted_rand_score(y, labels) > 0.4
+
+
+def test_over_clustering_keeps_the_groups_apart(rows, blobs):
+    catgan = CatGANClustering(6, hidden_layer_sizes=(64,), random_state=0).fit(rows)
+    assert len(np.unique(catgan.labels_)) == 6
+    assert majority_accuracy(blobs[1], catgan.labels_) > 0.98
+
+
+@pytest.mark.parametrize("prior", ["estimated", [8.0, 1.0, 1.0]])
+def test_large_groups_stay_whole_where_the_prior_allows_it(prior):
+    X, y = make_blobs([400, 50, 50], centers=[[0, 0], [6, 0], [0, 6]], random_state=0)
+    catgan = CatGANClustering(3, **SMALL, class_prior=prior, start_weight=5.0).fit(X)
+    assert adjusted_rand_score(y, catgan.labels_) > 0.95
+    shares = np.sort(catgan.model_.log_prior.exp().numpy())
+    np.testing.assert_allclose(shares, [0.1, 0.1, 0.8], atol=0.02)
+
+
+def test_a_running_marginal_serves_small_batches(rows, blobs):
+    catgan = CatGANClustering(3, **SMALL, marginal_decay=0.9, batch_size=20).fit(rows)
+    assert adjusted_rand_score(blobs[1], catgan.labels_) > 0.9
+
+
+def test_samples_look_like_rows(rows):
+    catgan = CatGANClustering(3, **SMALL, max_epochs=400).fit(rows * 50 + 1000)
+    X = catgan.sample(300)
+    assert X.shape == (300, 4)
+    assert X.std(0).min() > 1
+    middle, half = 50 * np.median(rows) + 1000, 50 * np.ptp(rows)
+    assert (np.abs(X - middle) < half).mean() > 0.9
+
+
+def test_few_rows_are_divided_without_an_autoencoder(rows):
+    asked = CatGANClustering(3, **SMALL, pretraining_epochs=0, max_epochs=2).fit(rows)
+    auto = CatGANClustering(3, **SMALL, max_epochs=2).fit(rows)
+    np.testing.assert_array_equal(asked.predict_proba(rows), auto.predict_proba(rows))
+    coded = CatGANClustering(3, **SMALL, pretraining_epochs=5, max_epochs=2).fit(rows)
+    assert (coded.predict_proba(rows) != auto.predict_proba(rows)).any()
+
+
+def test_networks_of_the_users(rows):
+    built = []
+
+    def network(n_in, n_out):
+        built.append((n_in, n_out))
+        return mlp(n_in, n_out, (8,))
+
+    networks = {"generator": network, "discriminator": network}
+    catgan = CatGANClustering(3, **SMALL, **networks, n_noise=5, max_epochs=2).fit(rows)
+    assert built == [(4, 3), (5, 4)]
+    assert np.isfinite(catgan.sample(2)).all()
+    with pytest.raises(ValueError, match="discriminator must turn rows of 4 into rows of 3"):
+        CatGANClustering(3, discriminator=lambda n_in, n_out: nn.Linear(n_in, 1)).fit(rows)
+
+
+def test_one_cluster_holds_everything(rows):
+    catgan = CatGANClustering(1, **SMALL, max_epochs=2).fit(rows)
+    assert set(catgan.labels_) == {0}
+    assert catgan.score(rows) == pytest.approx(0, abs=1e-6)
+
+
+def test_warm_start_goes_on_from_the_clusters_there_are(rows):
+    catgan = CatGANClustering(3, **SMALL, warm_start=True).fit(rows)
+    before = catgan.labels_
+    catgan.fit(rows)
+    np.testing.assert_array_equal(catgan.start_labels_, before)
+    assert [record["epoch"] for record in catgan.history_] == list(range(1, catgan.n_iter_ + 1))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"class_prior": "estimated", "init": None}, "init=None has none"),
+        ({"class_prior": [0.5, 0.5]}, "class_prior must be 3 positive numbers"),
+        ({"class_prior": [1.0, 0.0, 1.0]}, "class_prior must be 3 positive numbers"),
+    ],
+)
+def test_priors_that_cannot_be_are_explained(settings, message, rows):
+    with pytest.raises(ValueError, match=message):
+        CatGANClustering(3, **SMALL, **settings).fit(rows)
+
+
+def test_collapse_of_the_published_objective_is_said():
+    with pytest.warns(ConvergenceWarning, match="clusters have rows|one cluster"):
+        CatGANClustering(3, **SMALL, init=None).fit(np.zeros((30, 2)))
+
+
+# ---- the classifier
+
+
+@pytest.fixture
+def some(blobs):
+    """One label for each of three groups of 60."""
+    y = np.full(180, -1)
+    for k in range(3):
+        y[np.flatnonzero(blobs[1] == k)[0]] = k
+    return y
+
+
+def test_one_label_for_a_class_is_enough_where_groups_are_clear(blobs, some):
+    X, y = blobs
+    catgan = CatGANClassifier(**CLASSIFIER).fit(X, some)
+    assert catgan.score(X, y) > 0.98
+    np.testing.assert_array_equal(catgan.predict(X), catgan.predict_proba(X).argmax(1))
+
+
+def test_rows_without_labels_teach():
+    X, y = make_moons(400, noise=0.06, random_state=0)
+    some = np.full(400, -1)
+    for k in (0, 1):
+        some[np.flatnonzero(y == k)[:3]] = k
+    alone = LogisticRegression().fit(X[some >= 0], some[some >= 0]).score(X, y)
+    catgan = CatGANClassifier(hidden_layer_sizes=(64, 64), random_state=0).fit(X, some)
+    assert catgan.score(X, y) > 0.97 > alone
+
+
+def test_what_labels_are_called_changes_nothing(blobs, some):
+    X, _ = blobs
+    names = np.array(["fox", "hen", "owl"])
+    expected = CatGANClassifier(**CLASSIFIER).fit(X, some)
+    as_text = np.where(some < 0, "-1", names[some])
+    mixed = as_text.astype(object)
+    mixed[some < 0] = -1
+    for y in (as_text, mixed, as_text.tolist()):
+        catgan = CatGANClassifier(**CLASSIFIER).fit(X, y)
+        np.testing.assert_array_equal(catgan.classes_, names)
+        np.testing.assert_array_equal(catgan.predict_proba(X), expected.predict_proba(X))
+        np.testing.assert_array_equal(catgan.predict(X), names[expected.predict(X)])
+        assert set(catgan.start_labels_) == set(names)
+
+
+def test_minus_one_and_one_are_two_classes(blobs):
+    X, y = blobs[0][blobs[1] < 2], np.where(blobs[1] == 0, -1, 1)[blobs[1] < 2]
+    catgan = CatGANClassifier(**CLASSIFIER).fit(X, y)
+    np.testing.assert_array_equal(catgan.classes_, [-1, 1])
+    assert catgan.score(X, y) == 1
+
+
+def test_labels_of_all_rows_need_no_autoencoder(blobs, monkeypatch):
+    X, y = blobs
+
+    def no_pretraining(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(CatGANClassifier, "_pretrain", no_pretraining)
+    catgan = CatGANClassifier(**CLASSIFIER, pretraining_epochs=3).fit(X, y)
+    np.testing.assert_array_equal(catgan.start_labels_, y)
+    assert catgan.score(X, y) > 0.98
+
+
+def test_labels_decide_where_groups_cannot(blobs):
+    """Two groups of one class, and a class of one group: three groups, two classes."""
+    X, y = blobs[0], np.minimum(blobs[1], 1)
+    some = np.where(np.arange(180) % 12 == 0, y, -1)
+    assert CatGANClassifier(**CLASSIFIER, class_prior="estimated").fit(X, some).score(X, y) > 0.98
+
+
+def test_a_single_class_is_predicted(rows):
+    catgan = CatGANClassifier(**CLASSIFIER, max_epochs=2).fit(rows, np.full(180, 7))
+    assert set(catgan.predict(rows)) == {7}
+
+
+@pytest.mark.parametrize("y", [np.full(180, -1), np.full(180, "-1"), np.full(180, -1, dtype="O")])
+def test_no_label_at_all_is_an_error(y, rows):
+    catgan = CatGANClassifier(**CLASSIFIER)
+    with pytest.raises(ValueError, match="No row has a label"):
+        catgan.fit(rows, y)
+    assert not hasattr(catgan, "classes_")
+    assert "_labels" not in vars(catgan)
+
+
+def test_warm_start_keeps_its_classes(blobs, some):
+    X, y = blobs
+    catgan = CatGANClassifier(**CLASSIFIER, warm_start=True, max_epochs=2).fit(X, some)
+    with pytest.raises(ValueError, match=r"goes on with the classes \[0 1 2\]"):
+        catgan.fit(X, y + 1)
+    assert catgan.fit(X, some).n_iter_ == 4
