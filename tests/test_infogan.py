@@ -1,6 +1,7 @@
 """InfoGAN: its game by the paper, codes that are read back, and what they are reported to do."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from skdeepcluster import InfoGANClustering
 from skdeepcluster._style import style_start
 from skdeepcluster.engine.randomness import seeded
 from skdeepcluster.functional.adversarial import called_fake, called_real
+from skdeepcluster.modules.gan_networks import conv_discriminator, conv_generator
 from skdeepcluster.modules.infogan import InfoGAN
 from skdeepcluster.modules.latent import LOG_STD, Codes, LatentSpace, Reading
 from skdeepcluster.modules.likelihood import Bernoulli
@@ -418,3 +420,15 @@ def test_few_blobs_are_found(random_state):
     X, y = make_blobs(50, random_state=1)
     gan = InfoGANClustering(3, random_state=random_state, hidden_layer_sizes=(64,))
     assert adjusted_rand_score(y, gan.fit_predict(X)) > 0.4
+
+
+def test_the_convolutional_pair_keeps_to_the_start(digits):
+    shape = {"image_shape": (1, 8, 8), "channels": (8, 16)}
+    networks = {
+        "generator": partial(conv_generator, n_hidden=64, **shape),
+        "discriminator": partial(conv_discriminator, **shape),
+        "hidden_layer_sizes": (64, 64),
+    }
+    gan = InfoGANClustering(10, random_state=0, **networks).fit(digits)
+    assert adjusted_rand_score(gan.start_labels_, gan.labels_) > 0.9
+    assert ((gan.sample(20) >= 0) & (gan.sample(20) <= 1)).all()
