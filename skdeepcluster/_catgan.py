@@ -3,19 +3,19 @@
 from numbers import Integral, Real
 
 import numpy as np
-import torch
 from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._estimator import DeepEstimator
+from ._mixins import InformationMixin
 from ._start import PartitionMixin
 from .engine.randomness import random_stream
 from .modules.gan_networks import normalised_mlp
 from .modules.start import Keep
 
 
-class CatGANEstimator(PartitionMixin, DeepEstimator):
+class CatGANEstimator(InformationMixin, PartitionMixin, DeepEstimator):
     """Builds and completes the model, and draws rows from it."""
 
     _parameter_constraints = {
@@ -70,31 +70,6 @@ class CatGANEstimator(PartitionMixin, DeepEstimator):
             share = prepared.rows.columns[0].mean(0, dtype=np.float64)
             model.set_prior(np.maximum(share, 0.5 / X.shape[0]))
         return prepared
-
-    def _finish(self, model, X, random_state):
-        resp = self._answers(model, lambda x: model.log_resp(x).exp(), X)
-        share = torch.as_tensor(resp.mean(0, dtype=np.float64))
-        tiny = torch.finfo(model.log_marginal.dtype).tiny
-        model.log_marginal.copy_(share.clamp(min=tiny).log())
-
-    def _criterion(self, model, X):
-        return self._answers(model, model.information, X)
-
-    def score_samples(self, X):
-        """KL(p(y|x) || p(y)) of each row, in nats: what its class tells about it.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to score.
-
-        Returns
-        -------
-        information : ndarray of shape (n_samples,), float64
-            p(y) is the mean prediction for the rows of ``fit``.
-        """
-        check_is_fitted(self)
-        return self._criterion(self.model_, self._check_rows(X))
 
     def sample(self, n_samples=1):
         """Draw rows from the generator.

@@ -10,7 +10,6 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from ._mixins import EmbedMixin
 from ._report import report
 from .engine.randomness import draw_seed, random_stream, seeded
-from .functional.information import marginal, mutual_information
 from .modules.latent import Codes
 
 #: Values of a continuous code that :meth:`CodesMixin.traverse` goes through, as in the paper.
@@ -215,53 +214,3 @@ class CodesMixin(EmbedMixin):
     def _render(self, codes):
         inputs = self.model_.latent.inputs(codes).numpy()
         return self._answers(self.model_, self.model_.render, inputs)
-
-
-class InformationMixin:
-    """Score by the information between rows and clusters, from a model's ``information``.
-
-    Needs a model with the buffer ``log_marginal``.
-    """
-
-    def _finish(self, model, X, random_state):
-        log_p = torch.as_tensor(self._answers(model, model.log_resp, X)).double()
-        model.log_marginal.copy_(marginal(log_p))
-
-    def _criterion(self, model, X):
-        return self._answers(model, model.information, X)
-
-    def score_samples(self, X):
-        """Information of each row about its cluster: KL(p(c|x) || p(c)), in nats.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to score.
-
-        Returns
-        -------
-        information : ndarray of shape (n_samples,), float64
-            p(c) is the mean of p(c|x) over the rows trained on, so that answers stay row-wise;
-            over those rows, the mean is :meth:`score`.
-        """
-        check_is_fitted(self)
-        return self._criterion(self.model_, self._check_rows(X))
-
-    def score(self, X, y=None):
-        """Mutual information between rows and clusters, H[mean p] - mean H[p]: higher is better.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to score, together: p(c) is the mean over them.
-        y : Ignored
-            Present for API consistency by convention.
-
-        Returns
-        -------
-        score : float
-            In nats, between 0 and log ``n_clusters``.
-        """
-        check_is_fitted(self)
-        log_p = torch.as_tensor(self._map(self.model_.log_resp, X)).double()
-        return float(mutual_information(log_p))

@@ -13,9 +13,9 @@ import torch
 from sklearn.utils._param_validation import Interval
 from torch import nn
 
-from ._codes import CodesMixin, InformationMixin
+from ._codes import CodesMixin
 from ._estimator import DeepEstimator
-from ._mixins import AssignMixin
+from ._mixins import AssignMixin, InformationMixin
 from ._start import PartitionMixin
 from ._style import style_start
 from .engine.batches import Rows, batches
@@ -25,8 +25,6 @@ from .modules.latent import LatentSpace
 from .modules.networks import ACTIVATIONS, mlp
 from .modules.start import Keep
 
-#: AdamW's, for a game (Radford et al., 2016, for the first).
-BETAS = (0.5, 0.99)
 #: Width of the hidden layer with which Q reads the body, as in the paper.
 READER = 128
 
@@ -349,7 +347,3 @@ class InfoGANClustering(AssignMixin, CodesMixin, InformationMixin, PartitionMixi
         seen = (model.likelihood.standardize(x.to(device)) for x in blocks if len(x) > 1)
         renew_statistics(model.body, seen)
         super()._finish(model, X, random_state)
-
-    def _train(self, model, rows, random_state, **changes):
-        betas = {"betas": BETAS} if isinstance(model, InfoGAN) else {}
-        return super()._train(model, rows, random_state, **betas | changes)

@@ -15,8 +15,9 @@ from skdeepcluster import CatGANClassifier, CatGANClustering
 from skdeepcluster.catgan import CatGAN
 from skdeepcluster.catgan_classifier import SemiSupervisedCatGAN
 from skdeepcluster.metrics import majority_accuracy
+from skdeepcluster.modules.gan_networks import normalised_mlp
 from skdeepcluster.modules.likelihood import Bernoulli, Gaussian
-from skdeepcluster.modules.networks import mlp, normalised_mlp
+from skdeepcluster.modules.networks import mlp
 from skdeepcluster.modules.start import Keep
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}

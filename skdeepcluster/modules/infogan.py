@@ -63,6 +63,9 @@ class InfoGAN(Game):
         Terms on real rows while there is a start to keep to; none by default.
     """
 
+    #: Radford et al., 2016, for the first.
+    betas = (0.5, 0.99)
+
     log_prior: Tensor
     log_marginal: Tensor
 
