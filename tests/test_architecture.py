@@ -115,11 +115,20 @@ def test_what_pretrained_estimators_share_they_describe_alike(name):
 @pytest.mark.parametrize(
     "name",
     ["precision", "compile", "device", "accept_sparse", "random_state", "n_init", "verbose"]
-    + ["mixture_n_init", "pretraining_epochs", "callbacks", "batch_size", "n_features_in_"],
+    + ["mixture_n_init", "callbacks", "batch_size", "n_features_in_"],
 )
 def test_infogan_describes_alike_what_it_shares_with_dac(name):
     pair = skdeepcluster.InfoGANClustering, skdeepcluster.DACClustering
     assert len({parameters_of(estimator)[name] for estimator in pair}) == 1
+
+
+def test_methods_without_codes_describe_their_pretraining_alike():
+    estimators = (
+        skdeepcluster.InfoGANClustering,
+        skdeepcluster.CatGANClustering,
+        skdeepcluster.CatGANClassifier,
+    )
+    assert len({parameters_of(estimator)["pretraining_epochs"] for estimator in estimators}) == 1
 
 
 @pytest.mark.parametrize("name", skdeepcluster.__all__)
