@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.metrics import adjusted_rand_score, completeness_score, homogeneity_score
+from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 from torch.distributions import Categorical, Independent, Normal, kl_divergence
 
@@ -22,6 +23,7 @@ from skdeepcluster.modules.likelihood import Bernoulli
 from skdeepcluster.modules.networks import conv_decoder, conv_encoder, mlp
 from skdeepcluster.modules.prior import MixturePrior
 from skdeepcluster.modules.start import Keep
+from skdeepcluster.neighbors import neighbor_start
 from skdeepcluster.vade import VaDE
 from skdeepcluster.vae import VAE
 
@@ -279,3 +281,18 @@ def test_confident_samples_of_overlapping_clusters():
         assert own[300:, 1].min() >= confidence
     with pytest.raises(ValueError, match="not even its mean"):
         confident_sample(apart, counts, 0.95, stream)
+
+
+def test_few_rows_are_compared_as_they_are_and_many_by_their_codes(rows, monkeypatch):
+    compared = []
+
+    def recorded(X, *args, **kwargs):
+        compared.append(X)
+        return neighbor_start(X, *args, **kwargs)
+
+    monkeypatch.setattr("skdeepcluster._start.neighbor_start", recorded)
+    vade = VaDEClustering(3, **SMALL, max_epochs=1, pretraining_epochs=1).fit(rows)
+    monkeypatch.setattr(VaDEClustering, "MANY_ROWS", len(rows))
+    vade.fit(rows)
+    np.testing.assert_allclose(compared[0], StandardScaler().fit_transform(rows), atol=1e-5)
+    assert compared[1].shape == (len(rows), vade.n_components)
