@@ -19,11 +19,7 @@ class CatGANEstimator(InformationMixin, PartitionMixin, DeepEstimator):
     """Builds and completes the model, and draws rows from it."""
 
     _parameter_constraints = {
-        **{
-            name: constraint
-            for name, constraint in DeepEstimator._parameter_constraints.items()
-            if name not in ("encoder", "decoder")
-        },
+        **DeepEstimator._parameter_constraints,
         **PartitionMixin._parameter_constraints,
         "n_noise": [Interval(Integral, 1, None, closed="left")],
         "noise": [Interval(Real, 0, None, closed="left")],
@@ -31,8 +27,6 @@ class CatGANEstimator(InformationMixin, PartitionMixin, DeepEstimator):
         "fake_weight": [Interval(Real, 0, None, closed="left")],
         "class_prior": [StrOptions({"estimated"}), "array-like", None],
         "marginal_decay": [Interval(Real, 0, 1, closed="left")],
-        "generator": [callable, None],
-        "discriminator": [callable, None],
     }
 
     STEPS = 12.0

@@ -64,8 +64,6 @@ class DeepEstimator(BaseEstimator, ABC):
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
-        "encoder": [callable, None],
-        "decoder": [callable, None],
         "precision": [StrOptions({"float32", "bfloat16", "auto"})],
         "compile": ["boolean"],
         "callbacks": [list, tuple, None],

@@ -133,6 +133,8 @@ class PretrainMixin(StartMixin):
 
     _parameter_constraints = {
         **StartMixin._parameter_constraints,
+        "encoder": [callable, None],
+        "decoder": [callable, None],
         "init": [StrOptions({"neighbors", "mixture"})],
         "masking": [Interval(Real, 0, 1, closed="left")],
     }
@@ -165,6 +167,8 @@ class PartitionMixin(StartMixin):
 
     _parameter_constraints = {
         **StartMixin._parameter_constraints,
+        "generator": [callable, None],
+        "discriminator": [callable, None],
         "init": [StrOptions({"neighbors", "mixture"}), None],
         "pretraining_epochs": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
     }

@@ -198,11 +198,7 @@ class InfoGANClustering(AssignMixin, CodesMixin, InformationMixin, PartitionMixi
     """
 
     _parameter_constraints = {
-        **{
-            name: allowed
-            for name, allowed in DeepEstimator._parameter_constraints.items()
-            if name not in ("encoder", "decoder")
-        },
+        **DeepEstimator._parameter_constraints,
         **PartitionMixin._parameter_constraints,
         "n_noise": [Interval(Integral, 0, None, closed="left")],
         "n_continuous": [Interval(Integral, 0, None, closed="left")],
@@ -212,8 +208,6 @@ class InfoGANClustering(AssignMixin, CodesMixin, InformationMixin, PartitionMixi
         "style_weight": [Interval(Real, 0, None, closed="left")],
         "instance_noise": [Interval(Real, 0, None, closed="left")],
         "generator_learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "generator": [callable, None],
-        "discriminator": [callable, None],
     }
 
     STEPS = 10.0

@@ -225,6 +225,8 @@ class VAEEmbedding(AssignMixin, EmbedMixin, BoundMixin, DeepEstimator):
 
     _parameter_constraints = {
         **DeepEstimator._parameter_constraints,
+        "encoder": [callable, None],
+        "decoder": [callable, None],
         "init": [StrOptions({"neighbors", "mixture"})],
         "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
         "mixture_n_init": [Interval(Integral, 1, None, closed="left")],
