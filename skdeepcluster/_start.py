@@ -145,7 +145,7 @@ class PretrainMixin(StartMixin):
             networks = model.encoder, model.decoder, model.likelihood
             interrupted = self._pretrain(*networks, X, random_state)[1]
             codes, compared = self._answers(model, model.encode, X), None
-            if not self._has_many(X):
+            if self.init == "neighbors" and not self._has_many(X):
                 compared = self._answers(model, model.likelihood.standardize, X)
             start = self._start(codes, compared, random_state)
             model.prior.set(start.mixture)
