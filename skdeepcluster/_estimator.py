@@ -207,13 +207,16 @@ class DeepEstimator(BaseEstimator, ABC):
             dtype="numeric",
             ensure_min_samples=2 if reset else 1,
         )
-        n_clusters = getattr(self, "n_clusters", 1)
-        if reset and X.shape[0] < n_clusters:
+        if reset and X.shape[0] < self._least_rows():
             raise ValueError(
-                f"n_samples={X.shape[0]} should be >= n_clusters={n_clusters}. Give more "
+                f"n_samples={X.shape[0]} should be >= n_clusters={self._least_rows()}. Give more "
                 "rows or ask for fewer clusters."
             )
         return X
+
+    def _least_rows(self):
+        """Return the number of rows below which there is nothing to fit."""
+        return self.n_clusters
 
     def _likelihood(self, X):
         """Choose what the decoder's output means, by the parameter or by the range of X."""

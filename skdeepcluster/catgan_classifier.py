@@ -294,6 +294,9 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         finally:
             del self._labels
 
+    def _least_rows(self):
+        return 1
+
     def _build(self, n_features, likelihood):
         n_classes, weight = len(self._labels[0]), self.label_weight
         return self._model(
