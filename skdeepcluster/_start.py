@@ -89,8 +89,10 @@ class StartMixin:
     #: From so many rows on neighbours are sought among codes. Few rows teach an auto-encoder
     #: little: they are compared as they are, standardised.
     MANY_ROWS = 4000
-    #: Steps that ``pretraining_epochs="auto"`` makes, in units of sqrt(N), for few and many rows.
+    #: Steps that ``pretraining_epochs="auto"`` makes, in units of sqrt(N), for few and many rows,
+    #: and the least number for many.
     PRETRAINING_STEPS = 12.0, 30.0
+    LEAST_PRETRAINING_STEPS = 8000
     #: Of the auto-encoder, whatever the second phase does.
     PRETRAINING = {"learning_rate": 2e-3, "weight_decay": 1e-4, "callbacks": None}
 
@@ -98,7 +100,9 @@ class StartMixin:
         """Train networks as a denoising auto-encoder; return it, and if the user stopped it."""
         autoencoder = Autoencoder(encoder, decoder, likelihood)
         autoencoder.to(resolve_device(self.device))
-        n_samples, steps = X.shape[0], self.PRETRAINING_STEPS[self._has_many(X)]
+        n_samples, (steps, steps_many) = X.shape[0], self.PRETRAINING_STEPS
+        if self._has_many(X):
+            steps = max(steps_many, self.LEAST_PRETRAINING_STEPS / np.sqrt(n_samples))
         epochs = self._n_epochs(n_samples, self.pretraining_epochs, steps)
         changes = {"max_epochs": epochs} | self.PRETRAINING
         return autoencoder, self._train(autoencoder, Rows(X), random_state, **changes)[1]

@@ -12,6 +12,7 @@ Ensembles", JMLR 2002; A. Fred, A. Jain, "Combining Multiple Clusterings Using E
 Accumulation", IEEE TPAMI 2005 (co-association).
 """
 
+from itertools import cycle, islice
 from numbers import Integral, Real
 
 import numpy as np
@@ -32,9 +33,8 @@ def _members_can(method):
     """Whether rows that were not there in fit can be assigned."""
 
     def check(self):
-        if hasattr(self, "estimators_"):
-            return all(hasattr(member, method) for member in self.estimators_)
-        return hasattr(self._member(), method)
+        members = getattr(self, "estimators_", None) or self._kinds()
+        return all(hasattr(member, method) for member in members)
 
     return check
 
@@ -44,10 +44,11 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
     Parameters
     ----------
-    estimator : clusterer, default=None
+    estimator : clusterer or list of clusterers, default=None
         Anything with ``fit_predict``, Pipelines included; None takes
-        :class:`~sklearn.cluster.KMeans`. Parameters called ``random_state`` are set anew for
-        every member.
+        :class:`~sklearn.cluster.KMeans`. Of a list the members are made in turn: other methods
+        or settings make other errors. Parameters called ``random_state`` are set anew for every
+        member.
     n_estimators : int, default=10
         Members.
     consensus : {"soft_vote", "co_association"}, default="soft_vote"
@@ -56,7 +57,8 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         rows are grouped by average linkage on the share of members that put them together.
     weights : {"score"} or None, default=None
         None: members count alike. "score": by their own ``score`` on X, the label-free criterion,
-        exp((s - max s) / std s), scaled to sum to one.
+        exp((s - max s) / std s), scaled to sum to one; scores of different methods do not
+        compare.
     n_clusters : int, default=None
         Clusters of the consensus. None: as many as most members found.
     max_samples : float, default=1.0
@@ -116,7 +118,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     """
 
     _parameter_constraints = {
-        "estimator": [HasMethods(["fit_predict"]), None],
+        "estimator": [HasMethods(["fit_predict"]), list, None],
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "consensus": [StrOptions({"soft_vote", "co_association"})],
         "weights": [StrOptions({"score"}), None],
@@ -198,15 +200,24 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             check_array(X, dtype=None)  # says so
         return validate_data(self, X, reset=reset, skip_check_array=True)
 
-    def _member(self):
-        return KMeans() if self.estimator is None else self.estimator
+    def _kinds(self):
+        """List what members are made from, in turn."""
+        if self.estimator is None:
+            return [KMeans()]
+        return self.estimator if isinstance(self.estimator, list) else [self.estimator]
 
     def _fit_members(self, X):
         """Fit clones with random states of their own; return them and what each put where."""
+        kinds = self._kinds()
+        if not kinds or not all(hasattr(kind, "fit_predict") for kind in kinds):
+            raise TypeError(
+                "A list of estimators should hold clusterers, objects with a fit_predict method. "
+                f"Got {kinds}."
+            )
         stream = random_stream(self.random_state)
         members, rows = [], []
-        for _ in range(self.n_estimators):
-            member = clone(self._member())
+        for kind in islice(cycle(kinds), self.n_estimators):
+            member = clone(kind)
             states = [p for p in member.get_params() if p.split("__")[-1] == "random_state"]
             members.append(member.set_params(**{p: draw_seed(stream) for p in states}))
             chosen = None
@@ -296,7 +307,8 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags = get_tags(self._member()).input_tags
+        for kind in self._kinds()[:1]:
+            tags.input_tags = get_tags(kind).input_tags
         tags.input_tags.sparse = bool(self.accept_sparse)
         return tags
 

@@ -28,7 +28,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array, check_scalar
 
-from ._consensus import average_linkage
 from ._layout import neighbor_layout
 from .engine.randomness import draw_seed, random_stream
 from .functional.information import entropy, kl_divergence
@@ -164,10 +163,10 @@ def neighbor_start(
     r"""Find a first partition of X without labels.
 
     The graph of nearest neighbours is laid out in few dimensions, ``n_init`` full-covariance
-    mixtures of 2 K or 5 K components are fitted there, and their components joined to K
-    clusters, always the two with the most weight on edges between them, per pair of rows
-    (average linkage). One is kept by the labels c, c' at the two ends of an edge (drawn in
-    proportion to its weight): that of the greatest I(c; c') - w H(c' | c).
+    mixtures of 2 K or 5 K components are fitted there, and their components joined to K clusters:
+    in turn a group to the one that the largest share of its edges leads to. One is kept by the
+    labels c, c' at the two ends of an edge (drawn in proportion to its weight): that of the
+    greatest I(c; c') - w H(c' | c).
 
     Parameters
     ----------
@@ -317,19 +316,29 @@ def _best_partition(layout, graph, n_clusters, n_init, score, stream):
 
 
 def _joined(parts, graph, n_clusters):
-    """Table (P, K) of which parts make up a cluster, by average linkage of the graph's edges.
+    """Table (P, K) of which parts make up a cluster, by shares of the graph's edges.
 
-    The nearness of two groups is the weight of the edges between them, per pair of rows.
+    In turn a group is joined to the one that most of its edges lead to, beginning with the group
+    for which this share of its edges is the largest.
     """
     labels = np.eye(parts.shape[1])[parts.argmax(1)]
-    sizes = labels.sum(0)
-    used = np.flatnonzero(sizes)
-    density = (labels.T @ (graph @ labels))[np.ix_(used, used)] / np.outer(
-        sizes[used], sizes[used]
-    )
-    groups = np.zeros(parts.shape[1], dtype=int)
-    groups[used] = average_linkage(-density, sizes[used], min(n_clusters, len(used)))
-    return np.eye(n_clusters)[groups]
+    used = np.flatnonzero(labels.any(0))
+    edges = (labels.T @ (graph @ labels))[np.ix_(used, used)]
+    groups = [[part] for part in used]
+    # Groups that no edge leaves are joined, if they must be, smallest first.
+    edges += 1e-9 * max(edges.sum(), 1.0) / len(used) ** 2
+    while len(groups) > n_clusters:
+        share = edges / edges.sum(1, keepdims=True)
+        np.fill_diagonal(share, 0)
+        i, j = sorted(np.unravel_index(share.argmax(), share.shape))
+        groups[i] += groups.pop(j)
+        edges[i] += edges[j]
+        edges[:, i] += edges[:, j]
+        edges = np.delete(np.delete(edges, j, 0), j, 1)
+    table = np.zeros((parts.shape[1], n_clusters))
+    for k, group in enumerate(groups):
+        table[group, k] = 1
+    return table
 
 
 def _kmeans(rows, n_clusters, stream):

@@ -156,7 +156,7 @@ class VaDEClustering(
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"
         Passes of the denoising auto-encoder. "auto" makes about ``30 * sqrt(n_samples)`` steps,
-        ``12 * sqrt(n_samples)`` with fewer than 4000 rows.
+        at least 8000; with fewer than 4000 rows ``12 * sqrt(n_samples)``.
     max_epochs : int or "auto", default="auto"
         Passes over the data after pretraining. "auto" makes about ``6 * sqrt(n_samples)`` steps.
     batch_size : int, default=256

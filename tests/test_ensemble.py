@@ -172,6 +172,27 @@ def test_jobs_change_nothing_and_members_differ():
     assert len(np.unique(one.member_labels_, axis=1).T) > 1
 
 
+def test_a_list_of_clusterers_takes_turns():
+    X, _ = make_blobs(90, centers=3, cluster_std=0.3, random_state=0)
+    ensemble = ClusterEnsemble(
+        [KMeans(3), GaussianMixture(3), KMeans(5)], n_estimators=4, random_state=0
+    ).fit(X)
+    kinds = [(type(member).__name__, table.shape) for member, table in members_of(ensemble)]
+    assert kinds == [
+        ("KMeans", (3, 3)),
+        ("GaussianMixture", (3, 3)),
+        ("KMeans", (5, 3)),
+        ("KMeans", (3, 3)),
+    ]
+    np.testing.assert_array_equal(ensemble.predict(X), ensemble.labels_)
+    assert len({member.random_state for member in ensemble.estimators_}) == 4
+    assert not hasattr(ClusterEnsemble([KMeans(3), DBSCAN()]), "predict")
+
+
+def members_of(ensemble):
+    return zip(ensemble.estimators_, ensemble.tables_, strict=True)
+
+
 def test_nested_parameters_in_pipelines_and_searches():
     X, y = make_blobs(150, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
     ensemble = ClusterEnsemble(VaDEClustering(3, hidden_layer_sizes=(16,)), 2, random_state=0)
@@ -194,3 +215,6 @@ def test_mistakes_are_explained():
         ClusterEnsemble(AgglomerativeClustering(2), 2, weights="score").fit(X)
     with pytest.raises(ValueError, match="n_samples=30 should be >= n_clusters=31"):
         ClusterEnsemble(KMeans(2), 2, n_clusters=31).fit(X)
+    for nothing in ([], [KMeans(2), StandardScaler()]):
+        with pytest.raises(TypeError, match="should hold clusterers"):
+            ClusterEnsemble(nothing, 2).fit(X)

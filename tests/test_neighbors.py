@@ -187,17 +187,49 @@ def test_large_clusters_stay_whole_beside_small_ones():
     assert adjusted_rand_score(y, start.labels) > 0.95
 
 
-def test_parts_are_joined_by_the_weight_of_edges_for_each_pair_of_rows():
-    # Three parts of 1, 4 and 4 rows. Most weight lies between the two large parts (4 of 16
-    # pairs), but the first is nearer to the second (2 of 4 pairs).
-    graph = np.zeros((9, 9))
-    graph[0, [1, 2]] = 1
-    graph[[1, 2, 3, 4], [5, 6, 7, 8]] = 1
-    parts = np.eye(3)[np.repeat([0, 1, 2], [1, 4, 4])]
-    table = _joined(parts, sparse.csr_matrix(graph + graph.T), 2)
-    np.testing.assert_array_equal(table[0], table[1])
-    assert not np.array_equal(table[1], table[2])
+def test_parts_are_joined_by_shares_of_their_edges():
+    # The small third part shares 4 of its 8 edges with the fourth, the halves 12 of 92 with one
+    # another, though these are most in number.
+    edges = np.array(
+        [
+            [80.0, 12.0, 0.0, 0.0],
+            [12.0, 80.0, 1.0, 0.0],
+            [0.0, 1.0, 3.0, 4.0],
+            [0.0, 0.0, 4.0, 200.0],
+        ]
+    )
+    parts = np.eye(4)
+    three = _joined(parts, sparse.csr_matrix(edges), 3)
+    np.testing.assert_array_equal(three[2], three[3])
+    two = _joined(parts, sparse.csr_matrix(edges), 2)
+    np.testing.assert_array_equal(two, [[1, 0], [1, 0], [0, 1], [0, 1]])
+
+
+def test_joining_begins_with_the_largest_share_of_edges():
+    random = np.random.default_rng(0)
+    graph = sparse.random_array((200, 200), density=0.2, rng=random)
+    graph = (graph + graph.T).tocsr()
+    labels = np.repeat(np.arange(7), [60, 50, 40, 30, 10, 6, 4])
+    joined = np.eye(7)[labels] @ _joined(np.eye(7)[labels], graph, 6)
+
+    def share(a, b):
+        between = graph[labels == a][:, labels == b].sum()
+        return max(between / graph[labels == k].sum() for k in (a, b))
+
+    pairs = [(a, b) for a in range(7) for b in range(a)]
+    best = max(pairs, key=lambda pair: share(*pair))
+    together = [p for p in pairs if np.array_equal(*(joined[labels == k][0] for k in p))]
+    assert together == [best]
+
+
+def test_of_groups_that_no_edge_leaves_the_smallest_is_joined():
+    labels = np.eye(4)[np.repeat(np.arange(4), [9, 3, 2, 8])]
+    table = _joined(labels, sparse.csr_matrix(labels @ labels.T), 3)
+    assert len(np.unique(table[[0, 1, 3]], axis=0)) == 3
     np.testing.assert_array_equal(table.sum(1), 1)
+    apart = _joined(np.eye(4)[[0, 1, 1, 3]], sparse.csr_matrix((4, 4)), 2)
+    assert apart.shape == (4, 2)
+    np.testing.assert_array_equal(apart[[0, 1, 3]].sum(1), 1)
 
 
 def test_criterion_of_independent_and_of_equal_ends():
