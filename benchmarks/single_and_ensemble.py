@@ -1,0 +1,162 @@
+"""The fair table: every method by single fits and by an ensemble of the same fits.
+
+``python benchmarks/single_and_ensemble.py --data mnist --seeds 0-4`` fits every method with every
+seed and prints, per method, the rows
+
+- "METHOD": the single fits, and "METHOD, start": the partitions they began with, if they have one;
+- "METHOD, ensemble": ``ClusterEnsemble`` of these very fits, by "soft_vote" and by
+  "co_association", with the diversity of its members: the mean share of rows that two of them,
+  their clusters matched, put apart;
+
+and "all, ensemble" of the fits of all networks together. ``--keep FOLDER`` stores every fit's
+memberships there, and goes on where it stopped. No label is used but to count.
+"""
+
+import argparse
+import itertools
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+from compare import DENSE_ONLY, METHODS, parse_methods, parse_seeds
+from datasets import load
+from seeds import judged, keep, summary
+from sklearn.base import BaseEstimator, ClusterMixin
+from sklearn.exceptions import ConvergenceWarning
+
+from skdeepcluster import ClusterEnsemble
+from skdeepcluster.metrics import clustering_accuracy
+
+#: Of "all, ensemble": the methods that train networks.
+DEEP = [name for name in METHODS if name not in {"KMeans", "GaussianMixture", "GaussianMixtureEM"}]
+
+
+class Kept(ClusterMixin, BaseEstimator):
+    """A clusterer that was fitted before; it gives the memberships that were kept."""
+
+    def __init__(self, memberships=None):
+        self.memberships = memberships
+
+    def fit(self, X, y=None):
+        """Do nothing new."""
+        self.labels_ = self.memberships.argmax(1)
+        return self
+
+    def predict_proba(self, X):
+        """Memberships of the rows that the clusterer was fitted to."""
+        return self.memberships
+
+
+def fitted(method, data, seed, precision):
+    """Fit once; everything that is kept of it, as arrays."""
+    estimator = METHODS[method](data.n_clusters, seed, data)
+    if "precision" in estimator.get_params():
+        estimator.set_params(precision=precision)
+    started = time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        labels = estimator.fit_predict(data.X)
+    seconds = time.perf_counter() - started
+    if hasattr(estimator, "predict_proba"):
+        memberships = estimator.predict_proba(data.X).astype(np.float32)
+    else:
+        memberships = np.eye(data.n_clusters, dtype=np.float32)[labels]
+    kept = {
+        "memberships": memberships,
+        "score": estimator.score(data.X),
+        "seconds": seconds,
+        "warnings": [str(warning.message).splitlines()[0] for warning in caught],
+    }
+    if hasattr(estimator, "start_labels_"):
+        kept["start"] = estimator.start_labels_
+    return kept
+
+
+def fits(method, data, seeds, precision, folder):
+    """Yield (seed, what is kept of a fit), from the folder where it is there."""
+    for seed in seeds:
+        path = folder / f"{data.name}_{len(data.y)}_{method}_{seed}.npz" if folder else None
+        if path and path.exists():
+            yield seed, dict(np.load(path))
+            continue
+        kept = fitted(method, data, seed, precision)
+        if path:
+            np.savez_compressed(path, **kept)
+        yield seed, kept
+
+
+def diversity(members):
+    """Mean share of rows that two members, their clusters matched, put apart."""
+    labels = [memberships.argmax(1) for memberships in members]
+    return float(np.mean([1 - clustering_accuracy(*p) for p in itertools.combinations(labels, 2)]))
+
+
+def ensemble_rows(name, data, members):
+    """Yield the records of both consensus functions on kept memberships."""
+    for consensus in ("soft_vote", "co_association"):
+        ensemble = ClusterEnsemble(
+            [Kept(memberships) for memberships in members],
+            n_estimators=len(members),
+            consensus=consensus,
+            n_clusters=data.n_clusters,
+            accept_sparse=True,
+        )
+        yield {
+            "row": f"{name}, ensemble ({consensus})",
+            **judged(data.y, ensemble.fit_predict(data.X)),
+            "agreement": ensemble.agreement_.tolist(),
+            "diversity": diversity(members),
+        }
+
+
+def records(data, methods, seeds, precision, folder):
+    """Yield a record for every fit, start and ensemble."""
+    deep = []
+    for method in methods:
+        members = []
+        for seed, kept in fits(method, data, seeds, precision, folder):
+            members.append(kept["memberships"])
+            if "start" in kept:
+                yield {"row": f"{method}, start", "seed": seed, **judged(data.y, kept["start"])}
+            yield {
+                "row": method,
+                "seed": seed,
+                **judged(data.y, members[-1].argmax(1)),
+                **{key: float(kept[key]) for key in ("score", "seconds")},
+                "warnings": list(kept["warnings"]),
+            }
+        if len(members) > 1:
+            yield from ensemble_rows(method, data, members)
+        deep += members if method in DEEP else []
+    if len(set(methods) & set(DEEP)) > 1:
+        yield from ensemble_rows("all", data, deep)
+
+
+def main():
+    """Run all methods, a JSON line for each record, then the spread of every row."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="digits")
+    parser.add_argument("--n-samples", type=int, help="a random subsample of so many rows")
+    parser.add_argument("--seeds", default="0-4")
+    parser.add_argument("--methods", nargs="+", help="as in compare.py")
+    parser.add_argument("--precision", default="float32", help="of the training steps")
+    parser.add_argument("--keep", type=Path, help="folder of finished fits")
+    parser.add_argument("--results", type=Path, help="file to append JSON lines to")
+    options = parser.parse_args()
+    data = load(options.data, options.n_samples)
+    methods = [name for name in parse_methods(options.methods) if name not in DENSE_ONLY]
+    if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
+    accuracies = {}
+    size = {"data": data.name, "n_samples": data.X.shape[0]}
+    seeds = parse_seeds(options.seeds)
+    for record in records(data, methods, seeds, options.precision, options.keep):
+        keep(record | size, options.results)
+        accuracies.setdefault(record["row"], []).append(record["acc"])
+    for row, values in accuracies.items():
+        print(f"{row}: {summary(values)}")
+
+
+if __name__ == "__main__":
+    main()
