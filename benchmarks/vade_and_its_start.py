@@ -6,9 +6,10 @@
 - "the start alone": the partition that the same fit began with;
 - "control": a classifier D-500-500-2000-K, trained on that partition as long and with the same
   smoothness as VaDE, but with neither decoder nor prior: what it lacks to "default" is VaDE's;
-- "as published": init="mixture", objective="published", nothing of ours.
+- "as published": init="mixture", objective="published", nothing of ours;
+- "KMeans": scikit-learn's, ten restarts.
 
-``--rows`` chooses among default (with its start), control (with both) and published.
+``--rows`` chooses among default (with its start), control (with both), published and kmeans.
 ``--unbalanced 20000`` draws that many rows with shares of the classes from 2 % to 25 %.
 No label is used but to count.
 """
@@ -23,6 +24,7 @@ from compare import parse_seeds
 from datasets import load, unbalanced
 from scipy import sparse
 from seeds import over_seeds
+from sklearn.cluster import KMeans
 from sklearn.utils import Bunch
 from torch import nn
 
@@ -96,6 +98,10 @@ def rows(data, seed, wanted, precision):
         started = time.perf_counter()
         labels = control(vade, data.X, seed)
         yield "control", labels, {"score": None, "seconds": time.perf_counter() - started}
+    if "kmeans" in wanted:
+        started = time.perf_counter()
+        labels = KMeans(data.n_clusters, n_init=10, random_state=seed).fit_predict(data.X)
+        yield "KMeans", labels, {"score": None, "seconds": time.perf_counter() - started}
     if "published" in wanted:
         started = time.perf_counter()
         vade = VaDEClustering(
@@ -121,7 +127,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="mnist")
     parser.add_argument("--seeds", default="0-4")
-    kinds = ["default", "control", "published"]
+    kinds = ["default", "control", "published", "kmeans"]
     parser.add_argument("--rows", nargs="+", choices=kinds, default=kinds)
     parser.add_argument("--unbalanced", type=int, help="draw so many rows, classes of 2 to 25 %%")
     parser.add_argument("--precision", default="float32", help="of the training steps")
