@@ -53,6 +53,9 @@ class CatGANEstimator(InformationMixin, PartitionMixin, DeepEstimator):
             model.set_prior(_checked_prior(self.class_prior, n_classes))
         return model
 
+    def _complete(self, model, tensors):
+        model.log_prior = tensors.get("log_prior")
+
     def _prepare(self, model, X, random_state, is_new):
         prepared = super()._prepare(model, X, random_state, is_new)
         if isinstance(self.class_prior, str) and is_new:

@@ -182,6 +182,7 @@ class DeepEstimator(BaseEstimator, ABC):
 
     def _keep(self, run, X):
         """Set what has been learnt, all at once."""
+        self._fit_params = self.get_params(deep=False)
         self.model_ = run.model
         self.history_ = run.history
         self.n_iter_ = len(run.history)
@@ -294,12 +295,39 @@ class DeepEstimator(BaseEstimator, ABC):
         tags.input_tags.sparse = bool(self.accept_sparse)
         return tags
 
+    # ---- to and from plain data
+
     def __getstate__(self):
-        """Pickle the model on the CPU, so that a fit on a GPU opens anywhere."""
+        """State as arrays and plain objects, so that a fit on a GPU opens anywhere."""
         state = super().__getstate__()
-        if "model_" in state and next(state["model_"].parameters()).device.type != "cpu":
-            state = {**state, "model_": copy.deepcopy(state["model_"]).cpu()}
+        if "model_" in state:
+            tensors = state["model_"].state_dict()
+            arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+            state = {**state, "model_": arrays}
         return state
+
+    def __setstate__(self, state):
+        """Take the state back, with a model built as it was in fit."""
+        arrays = state.get("model_")
+        super().__setstate__({name: value for name, value in state.items() if name != "model_"})
+        if arrays is not None:
+            self.model_ = self._rebuilt({name: torch.tensor(a) for name, a in arrays.items()})
+
+    def _rebuilt(self, tensors):
+        """Build a model by the parameters of the last fit, with these weights."""
+        fitted = copy.copy(self)
+        fitted.set_params(**self._fit_params)
+        likelihood = Bernoulli()
+        if "likelihood.shift" in tensors:
+            likelihood = Gaussian(tensors["likelihood.shift"], tensors["likelihood.scale"])
+        with seeded(0):
+            model = fitted._build(self.n_features_in_, likelihood)
+        fitted._complete(model, tensors)
+        model.load_state_dict(tensors)
+        return model.eval()
+
+    def _complete(self, model, tensors):
+        """Give a new model the parts that only a trained one has; none by default."""
 
 
 def _check_same_parameters(fitted, asked):

@@ -272,6 +272,20 @@ class FittedMixture(ClusterMixin, DensityMixin, BaseEstimator):
     def __sklearn_is_fitted__(self):
         return hasattr(self, "mixture_")
 
+    def __getstate__(self):
+        """State as arrays and plain objects."""
+        state = super().__getstate__()
+        if "mixture_" in state:
+            fields = tuple(field.numpy() for field in state["mixture_"])
+            state = {**state, "mixture_": fields}
+        return state
+
+    def __setstate__(self, state):
+        """Take the state back."""
+        super().__setstate__(state)
+        if "mixture_" in state:
+            self.mixture_ = gaussian.Mixture(*(torch.tensor(field) for field in state["mixture_"]))
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.estimator_type = "clusterer"

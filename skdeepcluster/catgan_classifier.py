@@ -299,9 +299,13 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         return 1
 
     def _build(self, n_features, likelihood):
-        n_classes, weight = len(self._labels[0]), self.label_weight
+        classes = self._labels[0] if hasattr(self, "_labels") else self.classes_
         return self._model(
-            SemiSupervisedCatGAN, n_features, n_classes, likelihood, label_weight=weight
+            SemiSupervisedCatGAN,
+            n_features,
+            len(classes),
+            likelihood,
+            label_weight=self.label_weight,
         )
 
     def _prepare(self, model, X, random_state, is_new):

@@ -32,7 +32,7 @@ from ._estimator import DeepEstimator
 from ._mixins import AssignMixin, BoundMixin, EmbedMixin
 from ._start import code_start
 from .engine.randomness import normal_points, random_stream
-from .functional.gaussian import standard_kl
+from .functional.gaussian import Mixture, standard_kl
 from .modules.autoencoder import CodeGame, GaussianEncoder, decoded_samples, expected_log_prob
 from .modules.game import Player
 from .modules.likelihood import Bernoulli
@@ -311,6 +311,9 @@ class VAEEmbedding(AssignMixin, EmbedMixin, BoundMixin, DeepEstimator):
             random_state=random_state,
         )
         model.mixture = CodeMixture(start.mixture).to(next(model.parameters()).device)
+
+    def _complete(self, model, tensors):
+        model.mixture = CodeMixture(Mixture(*(tensors[f"mixture.{n}"] for n in Mixture._fields)))
 
     def _keep(self, run, X):
         super()._keep(run, X)
