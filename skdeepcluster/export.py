@@ -1,0 +1,127 @@
+"""Fitted estimators as ONNX files: the encoder and the assignment, for other runtimes.
+
+Needs the extra ``onnx``.
+"""
+
+import logging
+import warnings
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from .functional.gaussian import density
+
+
+def to_onnx(estimator, path):
+    """Write what a fitted estimator answers to an ONNX file.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Of this package, with ``predict_proba``; ensembles are not exported.
+    path : str or path-like
+        File to write.
+
+    Raises
+    ------
+    TypeError
+        When the estimator has no network or mixture to export.
+    ImportError
+        When onnx or onnxscript is not installed.
+
+    Notes
+    -----
+    The graph takes "X", float32 of shape (n_samples, n_features), any number of samples, in the
+    units of the data. It gives "labels", int64 of shape (n_samples,); of a classifier these are
+    positions in ``classes_``; "probabilities", float32 of shape (n_samples, n_clusters); and,
+    where the estimator has codes, "codes", float32 of shape (n_samples, n_components).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn.datasets import load_iris
+    >>> from skdeepcluster import GaussianMixtureEM
+    >>> from skdeepcluster.export import to_onnx
+    >>> X = load_iris().data
+    >>> mixture = GaussianMixtureEM(3, random_state=0).fit(X)
+    >>> with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
+    ...     to_onnx(mixture, file.name)
+    """
+    for name in ("onnx", "onnxscript"):
+        if find_spec(name) is None:
+            raise ImportError(f"to_onnx needs {name}: pip install 'skdeepcluster[onnx]'.")
+    check_is_fitted(estimator)
+    answers = _answers(estimator).eval()
+    with _quiet():
+        program = torch.onnx.export(
+            answers,
+            (torch.zeros(2, estimator.n_features_in_),),
+            dynamo=True,
+            verbose=False,
+            dynamic_shapes={"x": {0: torch.export.Dim("n_samples")}},
+            input_names=["X"],
+            output_names=answers.names,
+        )
+    program.save(path)
+
+
+@contextmanager
+def _quiet():
+    """Keep torch's remarks on its own exporter from the user."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            warnings.filterwarnings("ignore", category=FutureWarning)
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _answers(estimator):
+    if hasattr(estimator, "mixture_"):
+        return _Answers(_MixtureAssignment(estimator.mixture_))
+    if not hasattr(estimator, "model_"):
+        raise TypeError(
+            f"{type(estimator).__name__} has neither a network nor a mixture to export. "
+            "Export the members of an ensemble one by one (estimators_)."
+        )
+    model = estimator.model_
+    encode = model.encode if hasattr(estimator, "transform") else None
+    if hasattr(model, "mixture"):
+        return _Answers(_MixtureAssignment(model.mixture.mixture, encode), encode, model)
+    return _Answers(model.log_resp, encode, model)
+
+
+class _Answers(nn.Module):
+    """Labels, probabilities and codes of rows."""
+
+    def __init__(self, log_resp, encode=None, model=None):
+        super().__init__()
+        self.log_resp, self.encode, self.model = log_resp, encode, model
+        self.names = ["labels", "probabilities", *(["codes"] if encode else [])]
+
+    def forward(self, x):
+        log_resp = self.log_resp(x)
+        answers = log_resp.argmax(-1), log_resp.exp().float()
+        return answers if self.encode is None else (*answers, self.encode(x).float())
+
+
+class _MixtureAssignment(nn.Module):
+    """Log p(k | x) of a mixture of rows, or of their codes."""
+
+    def __init__(self, mixture, encode=None):
+        super().__init__()
+        self.encode = encode
+        self.log_weights = mixture.log_weights
+        self.log_prob = density(mixture)
+
+    def forward(self, x):
+        """Log-responsibilities, (N, K)."""
+        x = x if self.encode is None else self.encode(x)
+        return (self.log_prob(x.double()) + self.log_weights).log_softmax(-1)
