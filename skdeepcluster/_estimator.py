@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from .engine.batches import Rows, map_rows, to_tensor
 from .engine.net import train
 from .engine.precision import resolve_device, use_bfloat16
@@ -47,7 +48,7 @@ class Prepared(NamedTuple):
     start_labels: np.ndarray | None = None
 
 
-class DeepEstimator(BaseEstimator, ABC):
+class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
     """An estimator that trains a :class:`~skdeepcluster.modules.game.Game`.
 
     A final class writes its own ``__init__`` and says how to build its model; it may prepare
@@ -96,6 +97,7 @@ class DeepEstimator(BaseEstimator, ABC):
 
     # ---- fit
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Train on X.
@@ -120,6 +122,16 @@ class DeepEstimator(BaseEstimator, ABC):
         X = self._check_rows(X, reset=True)
         random_state = random_stream(self.random_state)
         device = resolve_device(self.device)
+        self._tasks = FitTasks(self, X, y)
+        try:
+            self._keep(self._best_run(X, device, random_state), X)
+            self._tasks.end()
+        finally:
+            del self._tasks
+        return self
+
+    def _best_run(self, X, device, random_state):
+        """Train as often as asked for; return the best by the method's own criterion."""
         runs = []
         for _ in range(1 if self._continues() else self.n_init):
             with seeded(draw_seed(random_state), device):
@@ -130,11 +142,10 @@ class DeepEstimator(BaseEstimator, ABC):
                     "estimator holds what was learnt so far; with warm_start=True, fit() goes on "
                     "from there.",
                     ConvergenceWarning,
-                    stacklevel=2,
+                    stacklevel=3,
                 )
                 break
-        self._keep(max(runs, key=lambda run: run.criterion), X)
-        return self
+        return max(runs, key=lambda run: run.criterion)
 
     def _run(self, X, device, random_state):
         """Build (or take up), warm up, train, finish and judge one model."""
@@ -147,7 +158,11 @@ class DeepEstimator(BaseEstimator, ABC):
         history, interrupted = [], True
         if not prepared.interrupted:
             history, interrupted = self._train(
-                model, prepared.rows, random_state, resume=bool(past)
+                model,
+                prepared.rows,
+                random_state,
+                resume=bool(past),
+                snapshot=lambda records: self._snapshot(model, past + records, X),
             )
         for record in history:
             record["epoch"] += len(past)
@@ -157,7 +172,21 @@ class DeepEstimator(BaseEstimator, ABC):
             run.criterion = float(np.mean(self._criterion(model, X)))
         return run
 
-    def _train(self, model, rows, random_state, **changes):
+    def _snapshot(self, model, history, X):
+        """Attributes of an estimator whose training ends here, for callbacks to try."""
+        device = next(model.parameters()).device
+        with seeded(0, device):
+            model = copy.deepcopy(model).eval()
+            model.progress.fill_(1.0)
+            self._finish(model, X, random_stream(0))
+        return {
+            "model_": model,
+            "history_": history,
+            "n_iter_": len(history),
+            "_fit_params": self.get_params(deep=False),
+        }
+
+    def _train(self, model, rows, random_state, snapshot=None, **changes):
         """Put a model through the training loop with this estimator's settings."""
         device = next(model.parameters()).device
         settings = {
@@ -170,8 +199,9 @@ class DeepEstimator(BaseEstimator, ABC):
             "compile": self.compile,
             "callbacks": self.callbacks,
             "verbose": int(self.verbose),
-        }
-        return train(model, rows, **(settings | changes))
+        } | changes
+        epochs = self._tasks.training(type(model).__name__, settings["max_epochs"], snapshot)
+        return train(model, rows, epochs=epochs, **settings)
 
     def _n_epochs(self, n_samples, asked, steps):
         """Epochs asked for; "auto" makes ``steps * sqrt(N)`` steps, so small data train long."""
@@ -299,7 +329,7 @@ class DeepEstimator(BaseEstimator, ABC):
 
     def __getstate__(self):
         """State as arrays and plain objects, so that a fit on a GPU opens anywhere."""
-        state = super().__getstate__()
+        state = {name: v for name, v in super().__getstate__().items() if name != "_tasks"}
         if "model_" in state:
             tensors = state["model_"].state_dict()
             arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}

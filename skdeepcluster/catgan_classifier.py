@@ -291,7 +291,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
                 f"{self._labels[0]}. Give labels of all classes, or set warm_start=False."
             )
         try:
-            return super().fit(X)
+            return super().fit(X, y)
         finally:
             del self._labels
 
@@ -327,6 +327,9 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     def _start(self, codes, compared, random_state):
         classes, targets = self._labels
         return CodeStart(None, spread_labels(codes, targets, len(classes)))
+
+    def _snapshot(self, model, history, X):
+        return super()._snapshot(model, history, X) | {"classes_": self._labels[0]}
 
     def _keep(self, run, X):
         super()._keep(run, X)

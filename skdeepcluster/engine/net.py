@@ -106,6 +106,32 @@ class Net(NeuralNet):
         return torch.autocast(kind, torch.bfloat16, enabled=self.bfloat16)
 
 
+class Tasks(Callback):
+    """Begins and ends the tasks of a fit with its epochs, and stops when told to.
+
+    Parameters
+    ----------
+    epochs : object
+        With ``begin()``, ``end(record) -> bool`` and ``close()``.
+    """
+
+    def __init__(self, epochs: Any) -> None:
+        self.epochs = epochs
+
+    def on_epoch_begin(self, net: NeuralNet, **_: Any) -> None:
+        """Begin an epoch's task."""
+        self.epochs.begin()
+
+    def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
+        """End it; an interrupt between epochs is how skorch's own callbacks stop, too."""
+        if self.epochs.end(_record(net.history[-1])):
+            raise KeyboardInterrupt
+
+    def on_train_end(self, net: NeuralNet, **_: Any) -> None:
+        """End the training's task."""
+        self.epochs.close()
+
+
 class Progress(Callback):
     """One bar for the whole training, with the current loss."""
 
@@ -138,6 +164,7 @@ def train(
     callbacks: Sequence[Callback] | None = None,
     verbose: int = 0,
     resume: bool = False,
+    epochs: Any = None,
 ) -> tuple[list[dict[str, float]], bool]:
     """Train a game on rows, in place.
 
@@ -170,6 +197,8 @@ def train(
         1 shows a progress bar, 2 a table with a line per epoch.
     resume : bool, default=False
         The model was trained before: its ``progress`` stays at 1.
+    epochs : object, default=None
+        Told of epochs, see :class:`Tasks`.
 
     Returns
     -------
@@ -185,6 +214,8 @@ def train(
         own.append(_schedule(n_steps))
     if verbose == 1:
         own.append(Progress())
+    if epochs is not None:
+        callbacks.append(Tasks(epochs))
     net = Net(
         model,
         criterion=nn.Identity,
