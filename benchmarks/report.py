@@ -10,20 +10,19 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import table
-from sklearn.metrics import ConfusionMatrixDisplay
 
 from skdeepcluster.display import (
+    ClusterConfusionDisplay,
     EmbeddingDisplay,
     HistoryDisplay,
     SamplesDisplay,
     TraversalDisplay,
 )
-from skdeepcluster.metrics import clustering_accuracy, match_labels
+from skdeepcluster.metrics import match_labels
 
 Fit = namedtuple("Fit", "method seed score estimator labels")
 
 MAX_POINTS = 3000
-MAX_WRITTEN = 15  # classes up to which a confusion matrix shows its numbers
 STYLE = """
 :root { color-scheme: light; }
 body { margin: 0; background: #f4f5f7; color: #1f2933;
@@ -236,27 +235,8 @@ def _width(data):
 def _confusion(fit, data, projection):
     if data.y is None:
         return ""
-    matched = match_labels(data.y, fit.labels)
-    classes = np.unique(data.y)
-    labels = np.array([*classes, *np.setdiff1d(matched, classes)])
-    names = _names(labels, data)
-    side = float(np.clip(0.42 * len(labels) + 1.2, 3.5, 8))
-    figure, ax = plt.subplots(figsize=(side, side), layout="constrained")
-    ConfusionMatrixDisplay.from_predictions(
-        *(data.y, matched),
-        labels=labels,
-        display_labels=names,
-        include_values=len(labels) <= MAX_WRITTEN,
-        xticks_rotation="vertical" if max(map(len, map(str, names))) > 3 else "horizontal",
-        cmap="Blues",
-        colorbar=False,
-        text_kw={"fontsize": 8},
-        ax=ax,
-    )
-    ax.set(xlabel="cluster, named after its class", ylabel="class")
-    ax.set_ylim(len(classes) - 0.5, -0.5)  # no row for clusters beyond the classes
-    acc = clustering_accuracy(data.y, fit.labels)
-    return _image(figure, f"Confusion after matching: ACC {acc:.3f}", "half")
+    display = ClusterConfusionDisplay.from_predictions(_names(data.y, data), fit.labels)
+    return _image(display.figure_, f"Clusters and classes: ACC {display.accuracy_:.3f}", "half")
 
 
 def _curves(fit, data, projection):

@@ -264,10 +264,7 @@ class FittedMixture(ClusterMixin, DensityMixin, BaseEstimator):
         )
 
     def _shaped(self, scales):
-        """Drop the axis of one that a tied or a spherical scale broadcasts along."""
-        if self.covariance_type == "tied":
-            return scales[0].contiguous().numpy()
-        return (scales[:, 0] if self.covariance_type == "spherical" else scales).clone().numpy()
+        return in_sklearns_shape(scales, self.covariance_type)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "mixture_")
@@ -291,3 +288,10 @@ class FittedMixture(ClusterMixin, DensityMixin, BaseEstimator):
         tags.estimator_type = "clusterer"
         tags.input_tags.sparse = bool(self.accept_sparse)
         return tags
+
+
+def in_sklearns_shape(scales, covariance_type):
+    """Drop the axis of one that a tied or a spherical scale broadcasts along; an array."""
+    if covariance_type == "tied":
+        return scales[0].contiguous().numpy()
+    return (scales[:, 0] if covariance_type == "spherical" else scales).clone().numpy()

@@ -30,6 +30,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._estimator import DeepEstimator
 from ._mixins import AssignMixin, BoundMixin, EmbedMixin
+from ._mixture import in_sklearns_shape
 from ._start import code_start
 from .engine.randomness import normal_points, random_stream
 from .functional.gaussian import Mixture, standard_kl
@@ -183,6 +184,8 @@ class VAEEmbedding(AssignMixin, EmbedMixin, BoundMixin, DeepEstimator):
         Weights of the mixture on the codes.
     means_ : ndarray of shape (n_clusters, n_components)
         Its means.
+    covariances_ : ndarray
+        Its covariances, in the shapes of :class:`GaussianMixtureEM`.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -317,8 +320,10 @@ class VAEEmbedding(AssignMixin, EmbedMixin, BoundMixin, DeepEstimator):
 
     def _keep(self, run, X):
         super()._keep(run, X)
-        self.weights_ = run.model.mixture.log_weights.exp().cpu().numpy()
-        self.means_ = run.model.mixture.means.cpu().numpy()
+        mixture = run.model.mixture.mixture.to("cpu")
+        self.weights_ = mixture.log_weights.exp().numpy()
+        self.means_ = mixture.means.clone().numpy()
+        self.covariances_ = in_sklearns_shape(mixture.covariances(), self.covariance_type)
 
     def score_samples(self, X, n_importance_samples=None):
         """Lower bound on log p(x) of each row, in nats and in the units of X.

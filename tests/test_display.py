@@ -12,9 +12,12 @@ from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
 import skdeepcluster.display
+from skdeepcluster import GaussianMixtureEM, VAEEmbedding
 from skdeepcluster.display import (
+    ClusterConfusionDisplay,
     EmbeddingDisplay,
     HistoryDisplay,
+    MixtureDisplay,
     SamplesDisplay,
     TraversalDisplay,
 )
@@ -258,3 +261,76 @@ def test_matplotlib_is_imported_only_to_draw(path):
 def test_errors_say_what_to_do(draw, message):
     with pytest.raises(ValueError, match=message):
         draw()
+
+
+# ---- confusion of classes and clusters
+
+
+def test_clusters_stand_under_their_classes_and_the_rest_last():
+    table = [[0, 8, 1], [0, 0, 6]]
+    display = ClusterConfusionDisplay(table, classes=["a", "b"]).plot()
+    np.testing.assert_array_equal(display.order_, [1, 2, 0])
+    assert display.accuracy_ == pytest.approx(14 / 15)
+    assert [tick.get_text() for tick in display.ax_.get_xticklabels()] == ["1", "2", "0"]
+    assert [tick.get_text() for tick in display.ax_.get_yticklabels()] == ["a", "b"]
+    written = [[0] * 3 for _ in range(2)]
+    for text in display.ax_.texts:
+        column, row = text.get_position()
+        written[row][column] = int(text.get_text())
+    assert written == [[8, 1, 0], [0, 6, 0]]
+    np.testing.assert_allclose(display.im_.get_array().sum(1), 1)
+
+
+def test_confusion_from_an_estimator_is_that_of_its_predictions():
+    kmeans = KMeans(12, random_state=0).fit(X)
+    one = ClusterConfusionDisplay.from_estimator(kmeans, X, Y)
+    two = ClusterConfusionDisplay.from_predictions(Y, kmeans.labels_, include_values=False)
+    assert one.ax_.get_title() == "KMeans"
+    assert one.confusion.shape == (10, 12)
+    assert one.confusion.sum() == 120
+    np.testing.assert_array_equal(one.im_.get_array(), two.im_.get_array())
+    assert not two.ax_.texts
+    with pytest.raises(ValueError, match="confusion must have shape"):
+        ClusterConfusionDisplay([1, 2]).plot()
+
+
+# ---- mixtures
+
+
+@pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
+def test_ellipses_have_the_axes_of_the_covariances(kind):
+    points = np.random.RandomState(0).normal(size=(200, 2)) @ [[2.0, 1.0], [0.0, 0.5]]
+    mixture = GaussianMixtureEM(2, covariance_type=kind, random_state=0).fit(points)
+    display = MixtureDisplay.from_estimator(mixture, points, n_std=(1.5,))
+    for k, ellipse in enumerate(display.ellipses_):
+        np.testing.assert_allclose(ellipse.center, mixture.means_[k])
+        outline = ellipse.get_transform().transform(ellipse.get_path().vertices[::3])
+        outline = display.ax_.transData.inverted().transform(outline) - mixture.means_[k]
+        expected = {
+            "full": lambda k: mixture.covariances_[k],
+            "tied": lambda _: mixture.covariances_,
+            "diag": lambda k: np.diag(mixture.covariances_[k]),
+            "spherical": lambda k: mixture.covariances_[k] * np.eye(2),
+        }[kind](k)
+        distance = np.einsum("ni,ij,nj->n", outline, np.linalg.inv(expected), outline)
+        np.testing.assert_allclose(np.sqrt(distance), 1.5, rtol=1e-3)
+
+
+def test_mixtures_of_codes_are_seen_from_their_principal_side():
+    vae = VAEEmbedding(3, hidden_layer_sizes=(8,), max_epochs=3, random_state=0).fit(X / 16)
+    display = MixtureDisplay.from_estimator(vae, X / 16)
+    assert len(display.ellipses_) == 6
+    pca = PCA(2).fit(vae.transform(X / 16))
+    centres = [ellipse.center for ellipse in display.ellipses_[::2]]
+    np.testing.assert_allclose(np.abs(centres), np.abs(pca.transform(vae.means_)), atol=1e-4)
+
+
+def test_mixtures_that_cannot_be_drawn_are_explained():
+    with pytest.raises(TypeError, match="KMeans has no mixture to draw"):
+        MixtureDisplay.from_estimator(KMeans(2).fit(X), X)
+    with pytest.raises(ValueError, match="must have as many columns"):
+        MixtureDisplay(X, np.zeros((2, 3)), np.ones((2, 3))).plot()
+    with pytest.raises(ValueError, match=r"diag covariances of 2 .* \(2, 64\), got \(2, 3\)"):
+        MixtureDisplay(X, np.zeros((2, 64)), np.ones((2, 3)), covariance_type="diag").plot()
+    with pytest.raises(ValueError, match="covariance_type must be one of full, tied"):
+        MixtureDisplay(X, np.zeros((2, 64)), np.ones(2), covariance_type="round").plot()

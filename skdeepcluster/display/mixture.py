@@ -1,0 +1,184 @@
+"""MixtureDisplay: the components of a Gaussian mixture as ellipses among the points."""
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+from .axes import COLORS, axes_or_new
+from .embedding import EmbeddingDisplay
+
+
+class MixtureDisplay:
+    """Ellipses of a mixture's components, with the rows they describe.
+
+    With more than two dimensions the points and the components are seen from the side from which
+    they vary most (principal components of the points); a Gaussian's shadow is a Gaussian.
+
+    Parameters
+    ----------
+    points : array-like of shape (n_samples, n_components)
+        Rows, or codes: what the mixture is a mixture of.
+    means : array-like of shape (n_clusters, n_components)
+    covariances : array-like
+        As scikit-learn's: of shape (n_clusters, n_components, n_components),
+        (n_components, n_components) for all alike, (n_clusters, n_components) for diagonals, or
+        (n_clusters,) for spheres, as ``covariance_type`` says.
+    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+    labels : array-like of shape (n_samples,), default=None
+        Colours of the points.
+    name : str, default=None
+        Title of the picture.
+
+    Attributes
+    ----------
+    ellipses_ : list of matplotlib Ellipse
+        For each component and each number of standard deviations.
+    ax_ : matplotlib Axes
+        The axes.
+    figure_ : matplotlib Figure
+        The figure.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from sklearn.datasets import make_blobs
+    >>> from skdeepcluster import GaussianMixtureEM
+    >>> from skdeepcluster.display import MixtureDisplay
+    >>> X, _ = make_blobs(100, n_features=5, random_state=0)
+    >>> mixture = GaussianMixtureEM(3, random_state=0).fit(X)
+    >>> len(MixtureDisplay.from_estimator(mixture, X).ellipses_)
+    6
+    >>> plt.close("all")
+    """
+
+    def __init__(
+        self, points, means, covariances, *, covariance_type="full", labels=None, name=None
+    ):
+        self.points = points
+        self.means = means
+        self.covariances = covariances
+        self.covariance_type = covariance_type
+        self.labels = labels
+        self.name = name
+
+    @classmethod
+    def from_estimator(cls, estimator, X, *, labels=None, name=None, ax=None, **kwargs):
+        """Draw the mixture of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : fitted estimator
+            With ``means_`` and ``covariances_``: GaussianMixtureEM and scikit-learn's
+            GaussianMixture (of the rows), VAEEmbedding, VaDEClustering and DACClustering (of the
+            codes).
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+        labels : array-like of shape (n_samples,), default=None
+            Colours in place of ``estimator.predict(X)``.
+        name : str, default=None
+            Title; the name of the estimator's class if None.
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+        **kwargs : dict
+            Passed to `plot`.
+
+        Returns
+        -------
+        display : MixtureDisplay
+        """
+        if not hasattr(estimator, "covariances_"):
+            raise TypeError(
+                f"{type(estimator).__name__} has no mixture to draw: means_ and covariances_ are "
+                "missing."
+            )
+        points = estimator.transform(X) if hasattr(estimator, "transform") else X
+        display = cls(
+            points,
+            estimator.means_,
+            estimator.covariances_,
+            covariance_type=getattr(estimator, "covariance_type", "diag"),
+            labels=estimator.predict(X) if labels is None else labels,
+            name=type(estimator).__name__ if name is None else name,
+        )
+        return display.plot(ax=ax, **kwargs)
+
+    def plot(self, ax=None, *, name=None, n_std=(1.0, 2.0), **kwargs):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+        name : str, default=None
+            Title in place of the display's own.
+        n_std : sequence of float, default=(1.0, 2.0)
+            Standard deviations from the mean at which ellipses are drawn.
+        **kwargs : dict
+            Passed to :meth:`EmbeddingDisplay.plot`.
+
+        Returns
+        -------
+        display : MixtureDisplay
+            The display itself.
+        """
+        points = self.points.toarray() if hasattr(self.points, "toarray") else self.points
+        points, means = np.asarray(points, dtype=float), np.asarray(self.means, dtype=float)
+        if points.ndim != 2 or means.ndim != 2 or points.shape[1] != means.shape[1]:
+            raise ValueError(
+                f"points {points.shape} and means {means.shape} must have as many columns."
+            )
+        covariances = full_covariances(self.covariances, self.covariance_type, *means.shape)
+        view = np.eye(2, means.shape[1])
+        centre = np.zeros(means.shape[1])
+        if means.shape[1] > 2:
+            pca = PCA(2).fit(points)
+            view, centre = pca.components_, pca.mean_
+        elif means.shape[1] == 1:
+            raise ValueError("A mixture of one dimension has no ellipses to draw.")
+        self.figure_, self.ax_ = axes_or_new(ax, (6.4, 4.8))
+        EmbeddingDisplay((points - centre) @ view.T, self.labels).plot(
+            ax=self.ax_, **{"alpha": 0.35, **kwargs}
+        )
+        self.ellipses_ = [
+            self._ellipse(k, view @ (mean - centre), view @ covariance @ view.T, n)
+            for k, (mean, covariance) in enumerate(zip(means, covariances, strict=True))
+            for n in n_std
+        ]
+        self.ax_.set_title((self.name if name is None else name) or "")
+        self.ax_.autoscale_view()
+        return self
+
+    def _ellipse(self, k, mean, covariance, n_std):
+        from matplotlib.patches import Ellipse
+
+        values, vectors = np.linalg.eigh(covariance)
+        width, height = 2 * n_std * np.sqrt(np.maximum(values, 0))
+        angle = np.degrees(np.arctan2(vectors[1, 0], vectors[0, 0]))
+        style = {"fill": False, "edgecolor": COLORS[k % len(COLORS)], "linewidth": 1.5}
+        return self.ax_.add_patch(Ellipse(mean, width, height, angle=angle, **style))
+
+
+def full_covariances(covariances, covariance_type, n_clusters, n_features):
+    """Covariances of any kind as matrices, of shape (n_clusters, n_features, n_features)."""
+    covariances = np.asarray(covariances, dtype=float)
+    shapes = {
+        "full": (n_clusters, n_features, n_features),
+        "tied": (n_features, n_features),
+        "diag": (n_clusters, n_features),
+        "spherical": (n_clusters,),
+    }
+    if covariance_type not in shapes:
+        raise ValueError(
+            f"covariance_type must be one of {', '.join(shapes)}, got {covariance_type!r}."
+        )
+    if covariances.shape != shapes[covariance_type]:
+        raise ValueError(
+            f"{covariance_type} covariances of {n_clusters} components must have shape "
+            f"{shapes[covariance_type]}, got {covariances.shape}."
+        )
+    if covariance_type == "tied":
+        return np.broadcast_to(covariances, (n_clusters, *covariances.shape))
+    if covariance_type == "spherical":
+        covariances = np.repeat(covariances[:, None], n_features, 1)
+    if covariance_type in ("diag", "spherical"):
+        return covariances[:, :, None] * np.eye(n_features)
+    return covariances
