@@ -1,8 +1,10 @@
-"""How many clusters: mixtures of several sizes, compared by an information criterion."""
+"""Choosing without labels: the number of clusters, and what searches need for it."""
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.metrics import calinski_harabasz_score, silhouette_score
 from sklearn.utils import Bunch
+from sklearn.utils.validation import _num_samples
 
 from .gaussian_mixture import GaussianMixtureEM
 
@@ -69,3 +71,90 @@ def select_n_clusters(
         criterion=criterion,
         results=results,
     )
+
+
+class NoSplit:
+    """A "cross-validation" of one split, in which every row is both fitted and scored.
+
+    Clusterers look for the groups of the rows at hand; there is little to overfit, and half of
+    the rows may not show a small group. Give it as ``cv`` to scikit-learn's searches.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from skdeepcluster import GaussianMixtureEM
+    >>> from skdeepcluster.model_selection import NoSplit, label_free_scorer
+    >>> X, _ = make_blobs(100, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
+    >>> search = GridSearchCV(
+    ...     GaussianMixtureEM(random_state=0),
+    ...     {"n_clusters": [1, 2, 3, 4]},
+    ...     scoring=label_free_scorer("silhouette"),
+    ...     cv=NoSplit(),
+    ... )
+    >>> search.fit(X).best_params_
+    {'n_clusters': 3}
+    """
+
+    def split(self, X, y=None, groups=None):
+        """Yield all rows, twice."""
+        rows = np.arange(_num_samples(X))
+        yield rows, rows
+
+    def get_n_splits(self, X=None, y=None, groups=None):
+        """Return 1."""
+        return 1
+
+    def __repr__(self):
+        return "NoSplit()"
+
+
+#: Measures of separation, and the value of a partition that has none.
+MEASURES = {
+    "silhouette": (lambda X, labels, seed: silhouette_score(X, labels, **seed), -1.0),
+    "calinski_harabasz": (lambda X, labels, seed: calinski_harabasz_score(X, labels), 0.0),
+}
+#: Rows that the silhouette compares with one another; of more, a fixed draw.
+MOST_COMPARED = 5000
+
+
+def label_free_scorer(measure="silhouette", *, space="features"):
+    """Make a scorer for searches that judges how separate the clusters of X are.
+
+    scikit-learn's measures raise an error when all rows are in one cluster, and a search takes
+    that for a failed fit. This scorer gives the least value instead.
+
+    Parameters
+    ----------
+    measure : {"silhouette", "calinski_harabasz"}, default="silhouette"
+        scikit-learn's; higher is better.
+    space : {"features", "codes"}, default="features"
+        Where distances are measured: between rows, or between their codes (``transform``). Only
+        rows are the same for all candidates: codes that are far apart may just be large.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y=None)``, y is not looked at.
+    """
+    if measure not in MEASURES:
+        raise ValueError(f"measure={measure!r} is unknown. Use one of {', '.join(MEASURES)}.")
+    if space not in ("features", "codes"):
+        raise ValueError(f"space={space!r} is unknown. Use 'features' or 'codes'.")
+    return _LabelFreeScorer(measure, space)
+
+
+class _LabelFreeScorer:
+    """A scorer that can be pickled, for workers."""
+
+    def __init__(self, measure, space):
+        self.measure, self.space = measure, space
+
+    def __call__(self, estimator, X, y=None):
+        function, worst = MEASURES[self.measure]
+        labels = estimator.predict(X)
+        if not 1 < len(np.unique(labels)) < len(labels):
+            return worst
+        seen = X if self.space == "features" else estimator.transform(X)
+        sampled = {"sample_size": MOST_COMPARED, "random_state": 0}
+        return float(function(seen, labels, sampled if len(labels) > MOST_COMPARED else {}))

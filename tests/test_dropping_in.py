@@ -1,0 +1,210 @@
+"""Estimators as people use them: pipelines, column transformers, searches, other schedulers."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from estimators import CLASSIFIERS, DEEP, ONE_OF_EACH, name
+from joblib import parallel_config
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+from sklearn.compose import make_column_transformer
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    RandomizedSearchCV,
+    cross_val_score,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
+
+from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, VaDEClustering, VAEEmbedding
+from skdeepcluster.model_selection import NoSplit, label_free_scorer
+
+STREAM = np.random.RandomState(0)
+Y = np.repeat([0, 1, 2], 30)
+X = STREAM.normal(size=(90, 4)) + 7.0 * np.eye(4)[Y]
+QUICK = {"max_epochs": 3}
+each = pytest.mark.parametrize("estimator", [*ONE_OF_EACH, *CLASSIFIERS], ids=name)
+each_deep = pytest.mark.parametrize("estimator", DEEP, ids=name)
+
+
+@pytest.fixture(autouse=True)
+def _few_epochs_do_not_converge():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
+
+
+def quick(estimator, **params):
+    budget = QUICK if "max_epochs" in estimator.get_params() else {}
+    return clone(estimator).set_params(**budget, **params)
+
+
+def labels_of(model, X, y=None):
+    model = model.fit(X, y)
+    return model.predict(X)
+
+
+@each
+def test_columns_of_a_frame(estimator):
+    frame = pd.DataFrame(X, columns=list("abcd")).assign(kind=np.array(["u", "v", "w"])[Y])
+    prepare = make_column_transformer(
+        (StandardScaler(), ["a", "b"]), (OneHotEncoder(), ["kind"]), sparse_threshold=0
+    )
+    model = make_pipeline(prepare, quick(estimator)).fit(frame, Y)
+    assert model.predict(frame).shape == (90,)
+    assert model[:-1].transform(frame).shape[1] == model[-1].n_features_in_ == 5
+
+
+@each_deep
+def test_text_stays_sparse_to_the_last_step(estimator):
+    words = ["ball goal team", "bank rate loan", "gene cell protein"]
+    texts = [" ".join(STREAM.choice(words[k].split(), 6)) for k in np.arange(60) % 3]
+    model = make_pipeline(TfidfVectorizer(), quick(estimator, accept_sparse=True))
+    labels = model.fit_predict(texts)
+    assert labels.shape == (60,)
+    np.testing.assert_array_equal(labels, model.predict(texts))
+
+
+@each
+def test_names_of_columns_come_out(estimator):
+    if not hasattr(estimator, "transform"):
+        pytest.skip("has no transform")
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    model = make_pipeline(MinMaxScaler(), quick(estimator)).set_output(transform="pandas")
+    codes = model.fit(frame).transform(frame)
+    assert list(codes.columns) == list(model[-1].get_feature_names_out())
+    assert codes.index.equals(frame.index)
+
+
+@each
+def test_searches_by_own_score_and_by_labels(estimator):
+    model = make_pipeline(StandardScaler(), quick(estimator))
+    step = f"{type(estimator).__name__.lower()}__"
+    key = "reg_covar" if isinstance(estimator, GaussianMixtureEM) else "learning_rate"
+    grid = {step + key: [1e-3, 1e-2]}
+    own = GridSearchCV(model, grid, cv=2, error_score="raise").fit(X, Y)
+    assert np.isfinite(own.cv_results_["mean_test_score"]).all()
+    by_labels = RandomizedSearchCV(
+        model,
+        grid,
+        n_iter=2,
+        scoring="adjusted_rand_score",
+        cv=2,
+        random_state=0,
+        error_score="raise",
+    ).fit(X, Y)
+    assert by_labels.cv_results_["mean_test_score"].max() > -0.5
+
+
+def test_halving_over_epochs():
+    search = HalvingGridSearchCV(
+        VAEEmbedding(3, hidden_layer_sizes=(16,), random_state=0),
+        {"n_components": [1, 2, 3]},
+        resource="max_epochs",
+        max_resources=9,
+        min_resources=3,
+        cv=2,
+        random_state=0,
+    ).fit(X)
+    assert search.best_estimator_.max_epochs == 9
+    assert search.n_resources_ == [3, 9]
+
+
+def test_two_jobs_and_two_dask_workers_find_the_same():
+    distributed = pytest.importorskip("distributed")
+    search = GridSearchCV(
+        VaDEClustering(3, hidden_layer_sizes=(16,), max_epochs=3, random_state=0),
+        {"n_components": [1, 2]},
+        cv=2,
+        error_score="raise",
+    )
+    alone = clone(search).fit(X)
+    two = clone(search).set_params(n_jobs=2).fit(X)
+    with (
+        warnings.catch_warnings(),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
+        ) as cluster,
+        distributed.Client(cluster),
+    ):
+        warnings.simplefilter("ignore")
+        with parallel_config("dask"):
+            spread = clone(search).fit(X)
+    for other in (two, spread):
+        np.testing.assert_array_equal(
+            alone.cv_results_["mean_test_score"], other.cv_results_["mean_test_score"]
+        )
+
+
+def test_partial_training_for_pruning_searches():
+    optuna = pytest.importorskip("optuna")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+    def objective(trial):
+        vae = VAEEmbedding(
+            3,
+            n_components=trial.suggest_int("n_components", 1, 3),
+            hidden_layer_sizes=(16,),
+            max_epochs=2,
+            warm_start=True,
+            random_state=0,
+        )
+        for step in range(3):
+            trial.report(vae.fit(X).score(X), step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        assert vae.n_iter_ == 6
+        return vae.score(X)
+
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
+    study.optimize(objective, n_trials=3)
+    assert study.best_params["n_components"] in (1, 2, 3)
+
+
+@pytest.mark.parametrize("measure", ["silhouette", "calinski_harabasz"])
+def test_label_free_scorers_survive_one_cluster_and_find_three(measure):
+    search = GridSearchCV(
+        KMeans(n_init=3, random_state=0),
+        {"n_clusters": [1, 2, 3, 5]},
+        scoring=label_free_scorer(measure),
+        cv=NoSplit(),
+        error_score="raise",
+        n_jobs=2,
+    ).fit(X)
+    assert search.best_params_ == {"n_clusters": 3}
+    assert search.cv_results_["mean_test_score"][0] == {"silhouette": -1}.get(measure, 0)
+
+
+def test_label_free_scorers_measure_codes_and_draw_from_many_rows():
+    vae = VAEEmbedding(3, hidden_layer_sizes=(16,), max_epochs=3, random_state=0).fit(X)
+    one, two = (label_free_scorer(space=space)(vae, X) for space in ("features", "codes"))
+    assert one != two
+    many = np.concatenate([X] * 100)
+    kmeans = KMeans(3, n_init=1, random_state=0).fit(many)
+    drawn = label_free_scorer()(kmeans, many)
+    assert drawn == pytest.approx(label_free_scorer()(kmeans, X), abs=0.02)
+    assert drawn == label_free_scorer()(kmeans, many)
+    with pytest.raises(ValueError, match="measure='nearness' is unknown"):
+        label_free_scorer("nearness")
+    with pytest.raises(ValueError, match="space='codes_'"):
+        label_free_scorer(space="codes_")
+
+
+def test_no_split_scores_the_rows_it_fits():
+    scores = cross_val_score(GaussianMixtureEM(3, random_state=0), X, cv=NoSplit())
+    mixture = GaussianMixtureEM(3, random_state=0).fit(X)
+    assert scores.tolist() == [mixture.score(X)]
+    assert NoSplit().get_n_splits() == 1
+
+
+def test_ensembles_in_a_search_keep_their_members_parameters():
+    ensemble = ClusterEnsemble(VaDEClustering(3, **QUICK, hidden_layer_sizes=(16,)), 2)
+    search = GridSearchCV(ensemble, {"estimator__n_components": [1, 2]}, cv=NoSplit()).fit(X)
+    chosen = search.best_params_["estimator__n_components"]
+    assert {m.n_components for m in search.best_estimator_.estimators_} == {chosen}
