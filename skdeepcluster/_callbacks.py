@@ -1,5 +1,7 @@
 """scikit-learn's callback protocol, where it is there (from 1.9 on): a task for each epoch."""
 
+from contextlib import contextmanager
+
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:  # before 1.9 there are skorch's callbacks only
@@ -71,3 +73,38 @@ class Epochs:
 
     def _attributes(self):
         return self.snapshot and (lambda: self.snapshot(self.records))
+
+
+class MemberTasks:
+    """The tasks of an ensemble's fit: one for each member, in any order."""
+
+    def __init__(self, estimator, X, n_members):
+        self.given = {"estimator": estimator, "X": X}
+        self.root = None
+        if hasattr(estimator, "set_callbacks"):
+            self.root = estimator._init_callback_context(
+                max_subtasks=n_members, sequential_subtasks=False
+            ).call_on_fit_task_begin(**self.given)
+
+    def member(self, number):
+        """Return the context of a member, or None."""
+        if self.root is None:
+            return None
+        return self.root.subcontext(task_name="member", task_id=number)
+
+    def end(self):
+        """End the fit."""
+        if self.root is not None:
+            self.root.call_on_fit_task_end(**self.given)
+
+
+@contextmanager
+def member_task(context, caller, member, X):
+    """Within the block a member is fitted; it takes over the callbacks that travel downwards."""
+    if context is None:
+        yield
+        return
+    with context.propagate_callback_context(member):
+        context.call_on_fit_task_begin(estimator=caller, X=X)
+        yield
+        context.call_on_fit_task_end(estimator=caller, X=X)

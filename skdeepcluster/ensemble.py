@@ -25,6 +25,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
+from ._callbacks import CallbackSupportMixin, MemberTasks, member_task, with_callbacks
 from ._consensus import agreement, blend, co_association, soft_vote, usual
 from .engine.randomness import draw_seed, random_stream
 
@@ -39,7 +40,7 @@ def _members_can(method):
     return check
 
 
-class ClusterEnsemble(ClusterMixin, BaseEstimator):
+class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
     r"""Consensus of several fits of a clusterer.
 
     Parameters
@@ -154,6 +155,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
     # ---- learning
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
         """Fit the members and find their consensus.
@@ -225,8 +227,13 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
                 n_chosen = max(1, round(self.max_samples * _num_samples(X)))
                 chosen = np.sort(stream.permutation(_num_samples(X))[:n_chosen])
             rows.append(chosen)
-        fits = (delayed(_fit)(*pair, X) for pair in zip(members, rows, strict=True))
+        tasks = MemberTasks(self, X, len(members))
+        fits = (
+            delayed(_fit)(*pair, X, tasks.member(i), self)
+            for i, pair in enumerate(zip(members, rows, strict=True))
+        )
         members, labels = zip(*Parallel(n_jobs=self.n_jobs)(fits), strict=True)
+        tasks.end()
         return list(members), list(labels)
 
     def _member_weights(self, members, X):
@@ -313,12 +320,13 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         return tags
 
 
-def _fit(member, chosen, X):
+def _fit(member, chosen, X, context, ensemble):
     """Fit one member to all rows, or to some; return it with labels if it has no others."""
-    if chosen is None:
-        return member, member.fit_predict(X)
-    member.fit(_safe_indexing(X, chosen))
-    return member, None
+    with member_task(context, ensemble, member, X):
+        if chosen is None:
+            return member, member.fit_predict(X)
+        member.fit(_safe_indexing(X, chosen))
+        return member, None
 
 
 def _memberships(member, labels, X, n_clusters=None):

@@ -14,7 +14,9 @@ from sklearn.preprocessing import StandardScaler
 from skdeepcluster import (
     CatGANClassifier,
     CatGANClustering,
+    ClusterEnsemble,
     DACClustering,
+    GaussianMixtureEM,
     InfoGANClustering,
     VaDEClustering,
     VAEEmbedding,
@@ -129,6 +131,26 @@ def test_scikit_learns_own_callbacks():
     vade = clone(ESTIMATORS[1]).set_callbacks(monitor, ProgressBar()).fit(X, Y)
     assert len([r for r in monitor.get_logs().data if "epoch" in r["task_name"]]) == 3
     assert vade.n_iter_ == 3
+
+
+def test_callbacks_of_an_ensemble_travel_to_its_members():
+    class Travelling(Recorder):
+        max_propagation_depth = None
+
+    recorder, stays = Travelling(), Recorder()
+    members = [clone(ESTIMATORS[0]).set_callbacks(stays), GaussianMixtureEM(3)]
+    ensemble = ClusterEnsemble(members, 2, random_state=0).set_callbacks(recorder)
+    with pytest.warns(UserWarning, match="GaussianMixtureEM does not support callbacks"):
+        ensemble.fit(X)
+    begun = [event[1:] for event in recorder.events if event[0] == "begin"]
+    assert begun[:3] == [("fit", 0), ("fit", 0), ("VAE", 0)]
+    assert begun[-1] == ("member", 1)
+    assert len([event for event in stays.events if event[:2] == ("end", "epoch")]) == 3
+    assert (stays.events[0], recorder.events[-1]) == ("setup", "teardown")
+    two = clone(ensemble).set_params(n_jobs=2, estimator=members[:1])
+    np.testing.assert_array_equal(
+        two.fit(X).labels_, clone(two).set_params(n_jobs=None).fit(X).labels_
+    )
 
 
 def test_callbacks_survive_clone_pickle_pipeline_and_search():
