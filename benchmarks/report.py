@@ -10,6 +10,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import table
+import toys
 
 from skdeepcluster.display import (
     ClusterConfusionDisplay,
@@ -74,6 +75,7 @@ def write(path, data, rows, best, info, projection="pca"):
     """
     parts = [_header(data, info), "<main>", _table(data, rows)]
     parts += [_method(fit, data, projection) for fit in best.values()]
+    parts += [_toys()] if "CatGANClustering" in best else []
     title = f"Clustering of {html.escape(data.name)}"
     page = (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -82,6 +84,11 @@ def write(path, data, rows, best, info, projection="pca"):
     )
     page += "\n".join([*parts, "</main></body></html>\n"])
     Path(path).write_text(page, encoding="utf-8")
+
+
+def _toys():
+    picture = _image(toys.figure(), "Regions of k-means and CatGAN, and adjusted Rand", "wide")
+    return f'<section><h2>Toy data</h2><div class="pictures">{picture}</div></section>'
 
 
 def _header(data, info):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.datasets import make_moons
 from sklearn.utils import Bunch
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -14,7 +15,10 @@ import compare  # noqa: E402  (a script's neighbours are found beside it)
 import datasets  # noqa: E402
 import infogan_and_its_start  # noqa: E402
 import infogan_codes_explain_themselves  # noqa: E402
+import report  # noqa: E402
+import single_and_ensemble  # noqa: E402
 import table  # noqa: E402
+import toys  # noqa: E402
 
 SIZES = {
     "digits": (1797, 64, 10),
@@ -250,3 +254,30 @@ def test_infogan_and_its_start_yields_its_rows():
         found[row] = further
     assert list(found) == ["the start alone", "default", "as published"]
     assert 0.5 < found["default"]["information"] <= np.log(10)
+
+
+def test_toy_pictures_show_both_clusterers(monkeypatch):
+    X, y = make_moons(80, noise=0.05, random_state=0)
+    monkeypatch.setattr(toys, "TOYS", {"moons": ((X, y), 2)})
+    made = toys.figure()
+    assert [ax.get_title().split(":")[0] for ax in made.axes] == [
+        "moons, KMeans",
+        "moons, CatGANClustering",
+    ]
+    assert float(made.axes[1].get_title().split(": ")[1]) > 0.9
+    report.plt.close(made)
+
+
+def test_singles_and_ensembles_of_the_same_fits(tmp_path):
+    data = datasets.load("digits", 300)
+    arguments = (data, ["KMeans", "GaussianMixtureEM"], [0, 1, 2], "float32", tmp_path)
+    first = list(single_and_ensemble.records(*arguments))
+    rows = [record["row"] for record in first]
+    assert rows[:3] == ["KMeans"] * 3
+    assert rows[3:5] == ["KMeans, ensemble (soft_vote)", "KMeans, ensemble (co_association)"]
+    assert len(list(tmp_path.iterdir())) == 6
+    assert first == list(single_and_ensemble.records(*arguments))  # from the folder
+    labels = [single_and_ensemble.fitted("KMeans", data, s, "")["memberships"] for s in (0, 1)]
+    apart = single_and_ensemble.diversity(labels)
+    assert 0 < apart < 0.5
+    assert single_and_ensemble.diversity([labels[0], labels[0][:, ::-1]]) == 0
