@@ -32,7 +32,8 @@ def clusterers(n_clusters, seed):
 
 def figure(seed=0):
     """Fit both to every toy; a figure of their regions, with the adjusted Rand index."""
-    made, axes = plt.subplots(2, len(TOYS), figsize=(4 * len(TOYS), 8), layout="constrained")
+    size = {"figsize": (4 * len(TOYS), 8), "layout": "constrained", "squeeze": False}
+    made, axes = plt.subplots(2, len(TOYS), **size)
     for column, (name, ((X, y), n_clusters)) in zip(axes.T, TOYS.items(), strict=True):
         X = StandardScaler().fit_transform(X)
         for ax, clusterer in zip(column, clusterers(n_clusters, seed), strict=True):
