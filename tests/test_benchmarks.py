@@ -257,7 +257,7 @@ def test_infogan_and_its_start_yields_its_rows():
 
 
 def test_toy_pictures_show_both_clusterers(monkeypatch):
-    X, y = make_moons(80, noise=0.05, random_state=0)
+    X, y = make_moons(250, noise=0.05, random_state=0)
     monkeypatch.setattr(toys, "TOYS", {"moons": ((X, y), 2)})
     made = toys.figure()
     assert [ax.get_title().split(":")[0] for ax in made.axes] == [
