@@ -76,7 +76,7 @@ def control(vade, X, seed):
             model,
             Rows(X, start.float().numpy()),
             max_epochs=vade.n_iter_,
-            batch_size=min(vade.batch_size, X.shape[0]),
+            batch_size=vade._rows_in_step(X.shape[0]),
             learning_rate=vade.learning_rate,
             generator=generator(seed),
             bfloat16=vade.precision == "bfloat16",

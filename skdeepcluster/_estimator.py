@@ -191,7 +191,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         device = next(model.parameters()).device
         settings = {
             "max_epochs": self._n_epochs(len(rows), self.max_epochs, self.STEPS),
-            "batch_size": min(self.batch_size, len(rows)),
+            "batch_size": self._rows_in_step(len(rows)),
             "learning_rate": self.learning_rate,
             "generator": generator(draw_seed(random_state)),
             "device": device,
@@ -207,8 +207,12 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         """Epochs asked for; "auto" makes ``steps * sqrt(N)`` steps, so small data train long."""
         if asked != "auto":
             return asked
-        steps_per_epoch = ceil(n_samples / min(self.batch_size, n_samples))
+        steps_per_epoch = ceil(n_samples / self._rows_in_step(n_samples))
         return ceil(steps * np.sqrt(n_samples) / steps_per_epoch)
+
+    def _rows_in_step(self, n_samples):
+        """Return the number of rows in a batch of training."""
+        return min(self.batch_size, n_samples)
 
     def _keep(self, run, X):
         """Set what has been learnt, all at once."""

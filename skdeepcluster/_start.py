@@ -17,7 +17,7 @@ from .gaussian_mixture import GaussianMixtureEM
 from .modules.autoencoder import Autoencoder, PointEncoder
 from .modules.networks import mlp
 from .modules.prior import MixturePrior
-from .neighbors import neighbor_start
+from .neighbors import MANY_ROWS, neighbor_start
 
 #: Added to the variances of a mixture on codes, as a share of the codes' mean variance: a code
 #: has directions that no row uses.
@@ -88,10 +88,10 @@ class StartMixin:
 
     #: From so many rows on neighbours are sought among codes. Few rows teach an auto-encoder
     #: little: they are compared as they are, standardised.
-    MANY_ROWS = 4000
+    MANY_ROWS = MANY_ROWS
     #: Steps that ``pretraining_epochs="auto"`` makes, in units of sqrt(N), for few and many rows,
     #: and the least number for many.
-    PRETRAINING_STEPS = 12.0, 30.0
+    PRETRAINING_STEPS = 6.0, 30.0
     LEAST_PRETRAINING_STEPS = 8000
     #: Of the auto-encoder, whatever the second phase does.
     PRETRAINING = {"learning_rate": 2e-3, "weight_decay": 1e-4, "callbacks": None}
@@ -101,14 +101,14 @@ class StartMixin:
         autoencoder = Autoencoder(encoder, decoder, likelihood)
         autoencoder.to(resolve_device(self.device))
         n_samples, (steps, steps_many) = X.shape[0], self.PRETRAINING_STEPS
-        if self._has_many(X):
+        if self._has_many(n_samples):
             steps = max(steps_many, self.LEAST_PRETRAINING_STEPS / np.sqrt(n_samples))
         epochs = self._n_epochs(n_samples, self.pretraining_epochs, steps)
         changes = {"max_epochs": epochs} | self.PRETRAINING
         return autoencoder, self._train(autoencoder, Rows(X), random_state, **changes)[1]
 
-    def _has_many(self, X):
-        return X.shape[0] >= self.MANY_ROWS
+    def _has_many(self, n_samples):
+        return n_samples >= self.MANY_ROWS
 
     def _start(self, codes, compared, random_state):
         """Divide the codes, with covariances of the prior's kind."""
@@ -141,7 +141,16 @@ class PretrainMixin(StartMixin):
         "decoder": [callable, None],
         "init": [StrOptions({"neighbors", "mixture"})],
         "masking": [Interval(Real, 0, 1, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     }
+
+    #: Rows in a step that ``batch_size="auto"`` makes, for few and many rows.
+    BATCH_SIZES = 32, 256
+
+    def _rows_in_step(self, n_samples):
+        if self.batch_size == "auto":
+            return min(self.BATCH_SIZES[self._has_many(n_samples)], n_samples)
+        return super()._rows_in_step(n_samples)
 
     def _prepare(self, model, X, random_state, is_new):
         interrupted = False
@@ -149,7 +158,7 @@ class PretrainMixin(StartMixin):
             networks = model.encoder, model.decoder, model.likelihood
             interrupted = self._pretrain(*networks, X, random_state)[1]
             codes, compared = self._answers(model, model.encode, X), None
-            if self.init == "neighbors" and not self._has_many(X):
+            if self.init == "neighbors" and not self._has_many(X.shape[0]):
                 compared = self._answers(model, model.likelihood.standardize, X)
             start = self._start(codes, compared, random_state)
             model.prior.set(start.mixture)
@@ -189,7 +198,7 @@ class PartitionMixin(StartMixin):
 
     def _partition(self, likelihood, X, random_state):
         """Responsibilities of the rows, (N, K), and whether the user stopped the training."""
-        few = self.pretraining_epochs == "auto" and not self._has_many(X)
+        few = self.pretraining_epochs == "auto" and not self._has_many(X.shape[0])
         if few or self.pretraining_epochs == 0:
             rows = map_rows(copy.deepcopy(likelihood).cpu().standardize, X)
             return self._start(rows, None, random_state).responsibilities, False

@@ -38,6 +38,8 @@ TREE_FEATURES = 15
 #: Components of a mixture in the layout for every cluster, in turn: a few follow the shape of
 #: large clusters well, more reach small ones.
 PARTS = 2, 5
+#: Rows from which on there are enough to tell borders of clusters from gaps within them.
+MANY_ROWS = 4000
 #: Rows on which the many mixtures are fitted; the best one sees all rows.
 MIXTURE_ROWS = 10_000
 #: Added to the variances of the mixtures, whose data have unit variance.
@@ -155,6 +157,7 @@ def neighbor_start(
     n_neighbors=15,
     n_components=5,
     n_init=20,
+    linkage="auto",
     boundary_weight=2.0,
     max_samples=70_000,
     random_state=None,
@@ -163,10 +166,10 @@ def neighbor_start(
     r"""Find a first partition of X without labels.
 
     The graph of nearest neighbours is laid out in few dimensions, ``n_init`` full-covariance
-    mixtures of 2 K or 5 K components are fitted there, and their components joined to K clusters:
-    in turn a group to the one that the largest share of its edges leads to. One is kept by the
-    labels c, c' at the two ends of an edge (drawn in proportion to its weight): that of the
-    greatest I(c; c') - w H(c' | c).
+    mixtures of 2 K or 5 K components are fitted there, and their components joined to K clusters,
+    in turn the two that are nearest by the edges between them. One is kept by the labels c, c' at
+    the two ends of an edge (drawn in proportion to its weight): that of the greatest
+    I(c; c') - w H(c' | c).
 
     Parameters
     ----------
@@ -180,6 +183,11 @@ def neighbor_start(
         Dimensions of the layout, L.
     n_init : int, default=20
         Mixtures tried.
+    linkage : {"auto", "average", "share"}, default="auto"
+        Nearness of two groups. "average": weight of the edges between them for each pair of
+        rows, which suits clusters of similar size. "share": the part that it is of all edges of
+        either, whichever is larger; large clusters stay whole beside small ones, but there must
+        be enough rows to tell a bridge from a border. "auto" is "share" from 4000 rows on.
     boundary_weight : float, default=2.0
         w, at least 0. 0 suits clusters of similar size; larger values rather leave a large
         cluster whole and pay with the merging of small ones that touch.
@@ -215,6 +223,8 @@ def neighbor_start(
     check_scalar(n_init, "n_init", (int, np.integer), min_val=1)
     check_scalar(max_samples, "max_samples", (int, np.integer), min_val=1)
     check_scalar(boundary_weight, "boundary_weight", Real, min_val=0)
+    if linkage not in ("auto", "average", "share"):
+        raise ValueError(f"linkage must be 'auto', 'average' or 'share', got {linkage!r}.")
     X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
     n_rows = X.shape[0]
     if min(n_rows, max_samples) < n_clusters:
@@ -229,7 +239,10 @@ def neighbor_start(
     graph = neighbor_graph(X[chosen], n_neighbors, n_jobs=n_jobs)
     layout = neighbor_layout(graph, n_components, random_state=stream, n_jobs=n_jobs)
     score = partial(_neighbor_information, graph, boundary_weight=boundary_weight)
-    resp = _best_partition(layout, graph, n_clusters, n_init, score, stream)
+    if linkage == "auto":
+        linkage = "share" if n_rows >= MANY_ROWS else "average"
+    join = partial(_joined, graph=graph, n_clusters=n_clusters, linkage=linkage)
+    resp = _best_partition(layout, n_clusters, n_init, join, score, stream)
     criterion = score(resp)
     if n_rows > max_samples:
         resp, layout = _spread(X, chosen, (resp, layout), n_neighbors, n_jobs)
@@ -290,7 +303,7 @@ def spread_labels(X, targets, n_classes, *, n_neighbors=15, alpha=0.99, n_iter=1
     return np.where(total > 0, spread / np.where(total > 0, total, 1), 1 / n_classes)
 
 
-def _best_partition(layout, graph, n_clusters, n_init, score, stream):
+def _best_partition(layout, n_clusters, n_init, join, score, stream):
     """Responsibilities (N, K) of that one among many partitions which scores highest."""
     if n_clusters == 1:
         return np.ones((len(layout), 1))
@@ -304,37 +317,40 @@ def _best_partition(layout, graph, n_clusters, n_init, score, stream):
         for _, per_cluster in zip(range(n_init), cycle(PARTS), strict=False):
             n_parts = min(per_cluster * n_clusters, len(rows))
             parts = _mixture(rows, _kmeans(rows, n_parts, stream)).predict_proba(unit)
-            resp = parts @ _joined(parts, graph, n_clusters)
+            resp = parts @ join(parts)
             criterion = score(resp)
             if criterion > most:
                 best, most = parts, criterion
         parts = _mixture(unit, best).predict_proba(unit)
-        resp = parts @ _joined(parts, graph, n_clusters)
+        resp = parts @ join(parts)
         if len(np.unique(resp.argmax(1))) < n_clusters:
             resp = _kmeans(unit, n_clusters, stream)
     return resp
 
 
-def _joined(parts, graph, n_clusters):
-    """Table (P, K) of which parts make up a cluster, by shares of the graph's edges.
+def _joined(parts, graph, n_clusters, linkage):
+    """Table (P, K) of which parts make up a cluster, by the graph's edges.
 
-    In turn a group is joined to the one that most of its edges lead to, beginning with the group
-    for which this share of its edges is the largest.
+    In turn the two groups are joined that are nearest by the ``linkage`` of
+    :func:`neighbor_start`.
     """
     labels = np.eye(parts.shape[1])[parts.argmax(1)]
     used = np.flatnonzero(labels.any(0))
     edges = (labels.T @ (graph @ labels))[np.ix_(used, used)]
-    groups = [[part] for part in used]
+    sizes, groups = labels.sum(0)[used], [[part] for part in used]
     # Groups that no edge leaves are joined, if they must be, smallest first.
     edges += 1e-9 * max(edges.sum(), 1.0) / len(used) ** 2
     while len(groups) > n_clusters:
-        share = edges / edges.sum(1, keepdims=True)
-        np.fill_diagonal(share, 0)
-        i, j = sorted(np.unravel_index(share.argmax(), share.shape))
+        whole = np.outer(sizes, sizes) if linkage == "average" else edges.sum(1, keepdims=True)
+        nearness = edges / whole
+        np.fill_diagonal(nearness, 0)
+        i, j = sorted(np.unravel_index(nearness.argmax(), nearness.shape))
         groups[i] += groups.pop(j)
         edges[i] += edges[j]
         edges[:, i] += edges[:, j]
         edges = np.delete(np.delete(edges, j, 0), j, 1)
+        sizes[i] += sizes[j]
+        sizes = np.delete(sizes, j)
     table = np.zeros((parts.shape[1], n_clusters))
     for k, group in enumerate(groups):
         table[group, k] = 1

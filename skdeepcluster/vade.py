@@ -156,11 +156,11 @@ class VaDEClustering(
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"
         Passes of the denoising auto-encoder. "auto" makes about ``30 * sqrt(n_samples)`` steps,
-        at least 8000; with fewer than 4000 rows ``12 * sqrt(n_samples)``.
+        at least 8000; with fewer than 4000 rows ``6 * sqrt(n_samples)``.
     max_epochs : int or "auto", default="auto"
         Passes over the data after pretraining. "auto" makes about ``6 * sqrt(n_samples)`` steps.
-    batch_size : int, default=256
-        Rows in a step, at most ``n_samples``.
+    batch_size : int or "auto", default="auto"
+        Rows in a step, at most ``n_samples``. "auto" is 256, or 32 with fewer than 4000 rows.
     learning_rate : float, default=1e-3
         Peak of the one-cycle schedule of AdamW; the prior's is ten times as large.
     n_init : int, default=1
@@ -280,7 +280,7 @@ class VaDEClustering(
         mixture_n_init=10,
         pretraining_epochs="auto",
         max_epochs="auto",
-        batch_size=256,
+        batch_size="auto",
         learning_rate=1e-3,
         n_init=1,
         encoder=None,

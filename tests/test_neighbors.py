@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 import torch
 from scipy import sparse
+from scipy.cluster.hierarchy import fcluster
+from scipy.cluster.hierarchy import linkage as linkage_tree
+from scipy.spatial.distance import squareform
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
 from sklearn.neighbors import NearestNeighbors
@@ -199,9 +202,9 @@ def test_parts_are_joined_by_shares_of_their_edges():
         ]
     )
     parts = np.eye(4)
-    three = _joined(parts, sparse.csr_matrix(edges), 3)
+    three = _joined(parts, sparse.csr_matrix(edges), 3, "share")
     np.testing.assert_array_equal(three[2], three[3])
-    two = _joined(parts, sparse.csr_matrix(edges), 2)
+    two = _joined(parts, sparse.csr_matrix(edges), 2, "share")
     np.testing.assert_array_equal(two, [[1, 0], [1, 0], [0, 1], [0, 1]])
 
 
@@ -210,7 +213,7 @@ def test_joining_begins_with_the_largest_share_of_edges():
     graph = sparse.random_array((200, 200), density=0.2, rng=random)
     graph = (graph + graph.T).tocsr()
     labels = np.repeat(np.arange(7), [60, 50, 40, 30, 10, 6, 4])
-    joined = np.eye(7)[labels] @ _joined(np.eye(7)[labels], graph, 6)
+    joined = np.eye(7)[labels] @ _joined(np.eye(7)[labels], graph, 6, "share")
 
     def share(a, b):
         between = graph[labels == a][:, labels == b].sum()
@@ -222,12 +225,38 @@ def test_joining_begins_with_the_largest_share_of_edges():
     assert together == [best]
 
 
-def test_of_groups_that_no_edge_leaves_the_smallest_is_joined():
+def test_parts_are_joined_by_the_weight_of_edges_for_each_pair_of_rows():
+    # Three parts of 1, 4 and 4 rows. Most weight lies between the two large parts (4 of 16
+    # pairs), but the first is nearer to the second (2 of 4 pairs).
+    graph = np.zeros((9, 9))
+    graph[0, [1, 2]] = 1
+    graph[[1, 2, 3, 4], [5, 6, 7, 8]] = 1
+    parts = np.eye(3)[np.repeat([0, 1, 2], [1, 4, 4])]
+    table = _joined(parts, sparse.csr_matrix(graph + graph.T), 2, "average")
+    np.testing.assert_array_equal(table[0], table[1])
+    assert not np.array_equal(table[1], table[2])
+    np.testing.assert_array_equal(table.sum(1), 1)
+
+
+def test_joining_by_average_is_scipys_average_linkage():
+    random = np.random.default_rng(0)
+    graph = sparse.random_array((60, 60), density=0.5, rng=random)
+    graph = (graph + graph.T).toarray()
+    table = _joined(np.eye(60), sparse.csr_matrix(graph), 7, "average")
+    distance = graph.max() - graph
+    np.fill_diagonal(distance, 0)
+    tree = linkage_tree(squareform(distance), "average")
+    groups = fcluster(tree, 7, "maxclust")
+    assert adjusted_rand_score(groups, table.argmax(1)) == 1
+
+
+@pytest.mark.parametrize("linkage", ["average", "share"])
+def test_of_groups_that_no_edge_leaves_the_smallest_is_joined(linkage):
     labels = np.eye(4)[np.repeat(np.arange(4), [9, 3, 2, 8])]
-    table = _joined(labels, sparse.csr_matrix(labels @ labels.T), 3)
+    table = _joined(labels, sparse.csr_matrix(labels @ labels.T), 3, linkage)
     assert len(np.unique(table[[0, 1, 3]], axis=0)) == 3
     np.testing.assert_array_equal(table.sum(1), 1)
-    apart = _joined(np.eye(4)[[0, 1, 1, 3]], sparse.csr_matrix((4, 4)), 2)
+    apart = _joined(np.eye(4)[[0, 1, 1, 3]], sparse.csr_matrix((4, 4)), 2, linkage)
     assert apart.shape == (4, 2)
     np.testing.assert_array_equal(apart[[0, 1, 3]].sum(1), 1)
 
@@ -315,6 +344,7 @@ def test_start_on_constant_rows():
         (lambda: neighbor_start(X, 0), "n_clusters == 0"),
         (lambda: neighbor_start(X, 4, n_init=0), "n_init == 0"),
         (lambda: neighbor_start(X, 4, boundary_weight=-1.0), "boundary_weight == -1.0"),
+        (lambda: neighbor_start(X, 4, linkage="ward"), "linkage must be 'auto', 'average'"),
         (lambda: neighbor_start(X[:3], 4), "n_samples=3"),
         (lambda: neighbor_start(X, 4, max_samples=3), "max_samples=3"),
     ],
