@@ -1,15 +1,22 @@
 """A Gaussian mixture that answers; how it is learnt is the business of ``gaussian_mixture``."""
 
 import math
+from functools import partial
 
 import numpy as np
 import torch
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin
 from sklearn.utils import assert_all_finite
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    _check_n_features,
+    _check_sample_weight,
+    check_is_fitted,
+    validate_data,
+)
 
 from .engine import em
+from .engine.dask_rows import DaskRows, is_dask
 from .engine.precision import resolve_device
 from .engine.randomness import draw_seed, generator, random_stream
 from .functional import gaussian
@@ -178,6 +185,8 @@ class FittedMixture(ClusterMixin, DensityMixin, BaseEstimator):
 
     def _checked_rows(self, X, sample_weight, reset, enough):
         """As ``_rows``, for a mixture that may not be there yet."""
+        if is_dask(X):
+            return self._dask_rows(X, sample_weight, reset, enough)
         if sparse.issparse(X) and not self.accept_sparse:
             raise TypeError(
                 f"{type(self).__name__} got sparse data, but takes dense arrays by default. Set "
@@ -195,16 +204,39 @@ class FittedMixture(ClusterMixin, DensityMixin, BaseEstimator):
             ensure_min_samples=min(2, enough),
         )
         self._check_finite(X)
+        self._check_enough(X, enough)
+        weight = self._check_weight(sample_weight, X)
+        return em.WeightedRows(X, weight, self._rows_to_batch(X), resolve_device(self.device))
+
+    def _dask_rows(self, X, sample_weight, reset, enough):
+        """Check a Dask array where its blocks are."""
+        if not (hasattr(X, "to_delayed") and getattr(X, "ndim", 0) == 2 and hasattr(X, "chunks")):
+            raise ValueError(
+                f"Expected a Dask array of two dimensions, got {type(X).__name__}. Of a Dask "
+                "DataFrame pass X.to_dask_array(lengths=True)."
+            )
+        if np.isnan(X.shape[0]):
+            X = X.compute_chunk_sizes()
+        X = X.rechunk({1: -1})
+        _check_n_features(self, X, reset=reset)
+        self._check_enough(X, enough)
+        weight = self._check_weight(sample_weight, X)
+        rows = DaskRows(X, weight, self._rows_to_batch(X))
+        names = {"estimator_name": type(self).__name__, "input_name": "X"}
+        rows.check(partial(assert_all_finite, **names))
+        return rows
+
+    def _check_enough(self, X, enough):
         if X.shape[0] < enough:
             raise ValueError(
                 f"n_samples={X.shape[0]} should be >= n_clusters={enough}. Give more rows or ask "
                 "for fewer clusters."
             )
-        weight = self._check_weight(sample_weight, X)
-        size = self.batch_size
-        if size == "auto":
-            size = em.rows_to_batch(self.n_clusters, X.shape[1], self.covariance_type)
-        return em.WeightedRows(X, weight, size, resolve_device(self.device))
+
+    def _rows_to_batch(self, X):
+        if self.batch_size == "auto":
+            return em.rows_to_batch(self.n_clusters, X.shape[1], self.covariance_type)
+        return self.batch_size
 
     def _check_finite(self, X):
         """Raise scikit-learn's error at NaN or infinity."""
@@ -235,7 +267,7 @@ class FittedMixture(ClusterMixin, DensityMixin, BaseEstimator):
         """Apply a function of the log-joint (N, K) to all rows."""
         mixture = self.mixture_.to(rows.device)
         log_prob = gaussian.density(mixture)
-        return em.map_batches(lambda x: function(log_prob(x) + mixture.log_weights), rows)
+        return rows.map(lambda x: function(log_prob(x) + mixture.log_weights))
 
     def _labels(self, rows):
         return self._answers(lambda joint: joint.max(1).indices, rows)

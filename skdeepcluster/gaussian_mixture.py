@@ -228,7 +228,7 @@ class GaussianMixtureEM(FittedMixture):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to learn from, memory maps included. Sparse only with ``accept_sparse=True``.
+            Rows to learn from: also memory maps, Dask arrays, and with ``accept_sparse`` CSR.
         y : Ignored
             Present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None

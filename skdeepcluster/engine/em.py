@@ -102,6 +102,26 @@ class WeightedRows:
             return torch.from_numpy(rows)
         return to_tensor(rows, torch.float64)
 
+    def map(self, function: Callable[[Tensor], Tensor]) -> np.ndarray:
+        """Return what a row-wise function says of all rows, in their order."""
+
+        def share(first: int, every: int, stop: threading.Event) -> list[np.ndarray]:
+            batches = itertools.takewhile(lambda _: not stop.is_set(), self.batches(first, every))
+            return [function(x).cpu().numpy() for _, x, _ in batches]
+
+        rounds = itertools.zip_longest(*share_out(share, self.most_shares))
+        return np.concatenate([part for turn in rounds for part in turn if part is not None])
+
+    def sums(self, start: Callable[[], Callable[[Batch], Sums]]) -> Sums:
+        """Add up what a function makes of each batch; every thread calls ``start`` for its own."""
+
+        def share(first: int, every: int, stop: threading.Event) -> Sums:
+            part = start()
+            batches = itertools.takewhile(lambda _: not stop.is_set(), self.batches(first, every))
+            return functools.reduce(add, map(part, batches))
+
+        return functools.reduce(add, share_out(share, self.most_shares))
+
     def take(self, index: np.ndarray) -> Tensor:
         """Return chosen rows."""
         parts = []
@@ -123,29 +143,8 @@ class MStep(NamedTuple):
         return moments.maximise(stats, about, self.covariance_type, self.reg_covar)
 
 
-def map_batches(function: Callable[[Tensor], Tensor], rows: WeightedRows) -> np.ndarray:
-    """Return what a row-wise function says of all rows, in their order."""
-
-    def share(first: int, every: int, stop: threading.Event) -> list[np.ndarray]:
-        batches = itertools.takewhile(lambda _: not stop.is_set(), rows.batches(first, every))
-        return [function(x).cpu().numpy() for _, x, _ in batches]
-
-    rounds = itertools.zip_longest(*share_out(share, rows.most_shares))
-    return np.concatenate([part for turn in rounds for part in turn if part is not None])
-
-
-def _sums(rows: WeightedRows, start: Callable[[], Callable[[Batch], Sums]]) -> Sums:
-    """Add up what a function makes of each batch; every thread calls ``start`` for its own."""
-
-    def share(first: int, every: int, stop: threading.Event) -> Sums:
-        part = start()
-        batches = itertools.takewhile(lambda _: not stop.is_set(), rows.batches(first, every))
-        return functools.reduce(_add, map(part, batches))
-
-    return functools.reduce(_add, share_out(share, rows.most_shares))
-
-
-def _add(first: Sums, second: Sums) -> Sums:
+def add(first: Sums, second: Sums) -> Sums:
+    """Add sums of the same kind."""
     return tuple(a + b for a, b in zip(first, second, strict=True))
 
 
@@ -158,7 +157,7 @@ def weighted_sums(
         where, x, weight = batch
         return moments.moments(x, resp(where, x) * weight.unsqueeze(1), about, covariance_type)
 
-    return Moments(*_sums(rows, lambda: part))
+    return Moments(*rows.sums(lambda: part))
 
 
 def e_step(
@@ -175,7 +174,7 @@ def e_step(
 
         return part
 
-    *stats, evidence = _sums(rows, start)
+    *stats, evidence = rows.sums(start)
     return Moments(*stats), float(evidence) / rows.total
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..functional import kmeans, moments
 from ..functional.gaussian import Mixture
-from .em import MStep, Responsibilities, WeightedRows, map_batches, weighted_sums
+from .em import MStep, Responsibilities, WeightedRows, weighted_sums
 from .threads import one_thread_to_an_operation
 
 #: k-means and its relatives start from at most this many different rows.
@@ -28,7 +28,7 @@ def distinct(rows: WeightedRows, generator: torch.Generator) -> tuple[Tensor, Te
     draws = torch.randn(rows.X.shape[1] + 1, generator=generator, dtype=torch.float64)
     direction, offset = draws[1:].to(rows.device), float(draws[0].sigmoid())
     # A sum per row, not a matrix product: it rounds equal rows alike wherever they stand.
-    place = map_batches(lambda x: (x * direction).sum(1), rows)
+    place = rows.map(lambda x: (x * direction).sum(1))
     order = np.flatnonzero(rows.weight > 0)
     order = order[np.argsort(place[order], kind="stable")]
     first = np.flatnonzero(np.diff(place[order], prepend=-np.inf))

@@ -1,0 +1,95 @@
+"""EM over Dask arrays equals EM over arrays, whatever the blocks, and rows stay where they are."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_blobs
+
+from skdeepcluster import GaussianMixtureEM
+
+da = pytest.importorskip("dask.array")
+
+X, _ = make_blobs(900, centers=4, n_features=5, random_state=0)
+WEIGHT = np.random.RandomState(0).randint(0, 4, size=900).astype(float)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+@pytest.mark.parametrize("chunks", [(900, 5), (250, 5), (77, 2), ((1, 0, 500, 399), 5)], ids=str)
+def test_any_blocks_give_the_same_mixture(covariance_type, chunks):
+    params = {"covariance_type": covariance_type, "random_state": 0, "tol": 1e-6}
+    one = GaussianMixtureEM(4, **params).fit(X, sample_weight=WEIGHT)
+    blocks = da.from_array(X, chunks=chunks)
+    two = GaussianMixtureEM(4, **params).fit(blocks, sample_weight=WEIGHT)
+    for name in ("weights_", "means_", "covariances_", "lower_bounds_"):
+        np.testing.assert_allclose(getattr(one, name), getattr(two, name), rtol=0, atol=1e-8)
+    np.testing.assert_array_equal(one.labels_, two.labels_)
+    for method in ("predict", "predict_proba", "score_samples"):
+        np.testing.assert_allclose(getattr(one, method)(X), getattr(two, method)(blocks))
+    assert one.bic(X) == pytest.approx(two.bic(blocks), abs=1e-6)
+
+
+@pytest.mark.parametrize("init", ["kmeans", "k-means++", "random", "random_from_data", "given"])
+def test_any_start(init):
+    if init == "given":
+        init = np.random.RandomState(1).dirichlet(np.ones(4), size=900)
+    one, two = (
+        GaussianMixtureEM(4, init_params=init, max_iter=30, n_init=2, random_state=1).fit(rows)
+        for rows in (X, da.from_array(X, chunks=(200, 5)))
+    )
+    np.testing.assert_allclose(one.means_, two.means_, rtol=0, atol=1e-8)
+
+
+def test_only_sums_and_a_few_rows_are_brought_together(monkeypatch):
+    sizes = []
+
+    def counted(block):
+        sizes.append(len(block))
+        return block
+
+    blocks = da.from_array(X, chunks=(100, 5)).map_blocks(counted, dtype=float)
+    monkeypatch.setattr(type(blocks), "__array__", None)  # whoever gathers all rows fails
+    monkeypatch.setattr("skdeepcluster.engine.starts.START_ROWS", 150)
+    mixture = GaussianMixtureEM(4, random_state=0).fit(blocks)
+    assert max(sizes) == 100
+    assert mixture.labels_.shape == (900,)
+
+
+def test_two_worker_processes():
+    distributed = pytest.importorskip("distributed")
+    one = GaussianMixtureEM(4, random_state=0).fit(X)
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        blocks = client.persist(da.from_array(X, chunks=(150, 5)))
+        two = GaussianMixtureEM(4, random_state=0).fit(blocks)
+        np.testing.assert_array_equal(two.predict(blocks), one.labels_)
+    np.testing.assert_allclose(one.means_, two.means_, rtol=0, atol=1e-8)
+
+
+def test_mistakes_are_explained():
+    blocks = da.from_array(X, chunks=(100, 5))
+    mixture = GaussianMixtureEM(4, random_state=0)
+    with pytest.raises(ValueError, match="Expected a Dask array of two dimensions"):
+        mixture.fit(blocks[:, 0])
+    with pytest.raises(ValueError, match=r"should be >= n_clusters=4"):
+        mixture.fit(blocks[:3])
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        mixture.fit(da.where(blocks == blocks[450, 2], np.nan, blocks))
+    assert not hasattr(mixture, "means_")
+    with pytest.raises(ValueError, match="X has 4 features, but GaussianMixtureEM is expecting 5"):
+        mixture.fit(blocks).predict(blocks[:, :4])
+
+
+def test_unknown_lengths_and_frames():
+    blocks = da.from_array(X, chunks=(300, 5))
+    some = blocks[blocks[:, 0] > 0]
+    one = GaussianMixtureEM(2, random_state=0).fit(some)
+    two = GaussianMixtureEM(2, random_state=0).fit(X[X[:, 0] > 0])
+    np.testing.assert_allclose(one.means_, two.means_, rtol=0, atol=1e-8)
+    frames = pytest.importorskip("dask.dataframe")
+    frame = frames.from_array(X, chunksize=100)
+    with pytest.raises(ValueError, match=r"pass X.to_dask_array\(lengths=True\)"):
+        GaussianMixtureEM(2).fit(frame)
+    GaussianMixtureEM(2).fit(frame.to_dask_array(lengths=True))
