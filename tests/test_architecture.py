@@ -118,7 +118,7 @@ def test_what_pretrained_estimators_share_they_describe_alike(name):
 @pytest.mark.parametrize(
     "name",
     ["precision", "compile", "device", "accept_sparse", "random_state", "n_init", "verbose"]
-    + ["mixture_n_init", "callbacks", "batch_size", "n_features_in_"],
+    + ["mixture_n_init", "callbacks", "n_features_in_"],
 )
 def test_infogan_describes_alike_what_it_shares_with_dac(name):
     pair = skdeepcluster.InfoGANClustering, skdeepcluster.DACClustering
