@@ -14,7 +14,6 @@ Projection", 2018 (the weights of the graph).
 
 import warnings
 from functools import partial
-from itertools import cycle
 from numbers import Real
 from typing import NamedTuple
 
@@ -35,9 +34,8 @@ from .gaussian_mixture import GaussianMixtureEM
 
 #: Up to this many dense features a tree finds neighbours faster than comparing all pairs.
 TREE_FEATURES = 15
-#: Components of a mixture in the layout for every cluster, in turn: a few follow the shape of
-#: large clusters well, more reach small ones.
-PARTS = 2, 5
+#: Components of a mixture in the layout for every cluster.
+PARTS = 2
 #: Rows from which on there are enough to tell borders of clusters from gaps within them.
 MANY_ROWS = 4000
 #: Rows on which the many mixtures are fitted; the best one sees all rows.
@@ -166,8 +164,8 @@ def neighbor_start(
     r"""Find a first partition of X without labels.
 
     The graph of nearest neighbours is laid out in few dimensions, ``n_init`` full-covariance
-    mixtures of 2 K or 5 K components are fitted there, and their components joined to K clusters,
-    in turn the two that are nearest by the edges between them. One is kept by the labels c, c' at
+    mixtures of 2 K components are fitted there, and their components joined to K clusters, in
+    turn the two that are nearest by the edges between them. One is kept by the labels c, c' at
     the two ends of an edge (drawn in proportion to its weight): that of the greatest
     I(c; c') - w H(c' | c).
 
@@ -310,12 +308,12 @@ def _best_partition(layout, n_clusters, n_init, join, score, stream):
     unit = layout - layout.mean(0, dtype=np.float64)
     unit /= max(unit.std(), 1e-12)
     rows = unit[stream.permutation(len(unit))[:MIXTURE_ROWS]]
+    n_parts = min(PARTS * n_clusters, len(rows))
     best, most = None, -np.inf
     with warnings.catch_warnings():
         # Starts that fail or stop early lose the comparison; that is what it is for.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        for _, per_cluster in zip(range(n_init), cycle(PARTS), strict=False):
-            n_parts = min(per_cluster * n_clusters, len(rows))
+        for _ in range(n_init):
             parts = _mixture(rows, _kmeans(rows, n_parts, stream)).predict_proba(unit)
             resp = parts @ join(parts)
             criterion = score(resp)

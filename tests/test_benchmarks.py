@@ -18,6 +18,7 @@ import infogan_codes_explain_themselves  # noqa: E402
 import report  # noqa: E402
 import single_and_ensemble  # noqa: E402
 import table  # noqa: E402
+import tables  # noqa: E402
 import toys  # noqa: E402
 
 SIZES = {
@@ -281,3 +282,31 @@ def test_singles_and_ensembles_of_the_same_fits(tmp_path):
     apart = single_and_ensemble.diversity(labels)
     assert 0 < apart < 0.5
     assert single_and_ensemble.diversity([labels[0], labels[0][:, ::-1]]) == 0
+
+
+@pytest.mark.parametrize("page", tables.PAGES, ids=lambda page: page.parent.name)
+def test_tables_of_the_pages_are_those_of_the_result_files(page):
+    text = page.read_text()
+    assert tables.BLOCK.search(text)
+    assert tables.filled(text) == text
+
+
+def test_tables_show_every_fit_and_their_spread(tmp_path, monkeypatch):
+    (tmp_path / "results").mkdir()
+    lines = [
+        {"row": "A", "seed": s, "acc": acc, "nmi": 0.5, "ari": 0.25, "score": -1.5, "seconds": 9.6}
+        for s, acc in enumerate([0.1, 0.5, 0.3])
+    ] + [{"row": "B", "acc": 0.9, "nmi": 0.8, "ari": 0.7}]
+    text = "\n".join(map(json.dumps, lines))
+    (tmp_path / "results" / "x.jsonl").write_text(text)
+    monkeypatch.setattr(tables, "HERE", tmp_path)
+    page = "a\n<!-- table: spread x.jsonl -->\nold\n<!-- end of table -->\nb\n"
+    assert tables.filled(page).splitlines()[4:7] == [
+        "| A | 3 | 0.3000 | 0.1000 | 0.5000 | 0.3000, 0.1633 | 0.500 | 0.250 | 10 |",
+        "| B | 1 | 0.9000 | 0.9000 | 0.9000 | 0.9000, 0.0000 | 0.800 | 0.700 |  |",
+        "<!-- end of table -->",
+    ]
+    assert tables.filled(tables.filled(page)) == tables.filled(page)
+    each = tables.filled(page.replace("spread", "seeds")).splitlines()[4:8]
+    assert each[1] == "| A | 1 | 0.5000 | 0.500 | 0.250 | -1.50 | 10 |"
+    assert each[3] == "| B |  | 0.9000 | 0.800 | 0.700 |  |  |"

@@ -1,0 +1,90 @@
+"""Write the tables of the READMEs from the files in ``benchmarks/results``.
+
+``python benchmarks/tables.py`` fills every block of README.md and benchmarks/README.md between
+``<!-- table: KIND FILE -->`` and ``<!-- end of table -->``. KIND is "spread" (a line for each
+row, over its seeds) or "seeds" (a line for each fit); FILE lies in ``benchmarks/results`` and
+holds the JSON lines that ``--results`` of the benchmarks has appended. Nothing else in the files
+changes.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+PAGES = HERE.parent / "README.md", HERE / "README.md"
+BLOCK = re.compile(r"(<!-- table: (\w+) (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+
+
+def records(name):
+    """Return the records of a results file, by row, in the order of the file."""
+    rows = {}
+    for line in (HERE / "results" / name).read_text().splitlines():
+        record = json.loads(line)
+        rows.setdefault(record["row"], []).append(record)
+    return rows
+
+
+def spread(rows):
+    """Yield the lines of a table over seeds."""
+    yield "| row | fits | ACC median | min | max | mean, std | NMI | ARI | seconds |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for row, found in rows.items():
+        acc, nmi, ari = (np.array([r[key] for r in found]) for key in ("acc", "nmi", "ari"))
+        seconds = [r["seconds"] for r in found if r.get("seconds")]
+        cells = [
+            row,
+            str(len(found)),
+            *(f"{value:.4f}" for value in (np.median(acc), acc.min(), acc.max())),
+            f"{acc.mean():.4f}, {acc.std():.4f}",
+            *(f"{np.median(values):.3f}" for values in (nmi, ari)),
+            f"{np.median(seconds):.0f}" if seconds else "",
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
+def seeds(rows):
+    """Yield the lines of a table of all fits."""
+    yield "| row | seed | ACC | NMI | ARI | score | seconds |"
+    yield "|---|---|---|---|---|---|---|"
+    for row, found in rows.items():
+        for r in found:
+            score, seconds = r.get("score"), r.get("seconds")
+            cells = [
+                row,
+                str(r.get("seed", "")),
+                f"{r['acc']:.4f}",
+                f"{r['nmi']:.3f}",
+                f"{r['ari']:.3f}",
+                "" if score is None else f"{score:.2f}",
+                "" if seconds is None else f"{seconds:.0f}",
+            ]
+            yield f"| {' | '.join(cells)} |"
+
+
+KINDS = {"spread": spread, "seeds": seeds}
+
+
+def filled(text):
+    """Return the text with all its tables made anew."""
+
+    def table(match):
+        start, kind, name, end = match.groups()
+        return start + "\n".join(KINDS[kind](records(name))) + "\n" + end
+
+    return BLOCK.sub(table, text)
+
+
+def main():
+    """Fill the pages."""
+    for page in PAGES:
+        text = page.read_text()
+        page.write_text(filled(text))
+        print(f"{page.name}: {len(BLOCK.findall(text))} tables")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
