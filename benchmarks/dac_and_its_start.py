@@ -47,7 +47,8 @@ def rows(data, seed, wanted, precision):
             **settings,
         )
         if key == "long":
-            dac.set_params(max_epochs=3 * dac._n_epochs(data.X.shape[0], "auto", dac.STEPS))
+            n = data.X.shape[0]
+            dac.set_params(max_epochs=3 * dac._n_epochs(n, "auto", dac._n_steps(n)))
         started = time.perf_counter()
         dac.fit(data.X)
         seconds = time.perf_counter() - started

@@ -190,7 +190,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         """Put a model through the training loop with this estimator's settings."""
         device = next(model.parameters()).device
         settings = {
-            "max_epochs": self._n_epochs(len(rows), self.max_epochs, self.STEPS),
+            "max_epochs": self._n_epochs(len(rows), self.max_epochs, self._n_steps(len(rows))),
             "batch_size": self._rows_in_step(len(rows)),
             "learning_rate": self.learning_rate,
             "generator": generator(draw_seed(random_state)),
@@ -203,12 +203,15 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         epochs = self._tasks.training(type(model).__name__, settings["max_epochs"], snapshot)
         return train(model, rows, epochs=epochs, **settings)
 
-    def _n_epochs(self, n_samples, asked, steps):
-        """Epochs asked for; "auto" makes ``steps * sqrt(N)`` steps, so small data train long."""
+    def _n_steps(self, n_samples):
+        """Return the steps that ``max_epochs="auto"`` makes."""
+        return self.STEPS * np.sqrt(n_samples)
+
+    def _n_epochs(self, n_samples, asked, n_steps):
+        """Return the epochs asked for, or as many as make so many steps."""
         if asked != "auto":
             return asked
-        steps_per_epoch = ceil(n_samples / self._rows_in_step(n_samples))
-        return ceil(steps * np.sqrt(n_samples) / steps_per_epoch)
+        return ceil(n_steps / ceil(n_samples / self._rows_in_step(n_samples)))
 
     def _rows_in_step(self, n_samples):
         """Return the number of rows in a batch of training."""

@@ -43,15 +43,34 @@ def given_fields(estimator, n_features, device):
 def given_responsibilities(estimator, n_samples, device):
     """Return the responsibilities given as ``init_params``."""
     shape = (n_samples, estimator.n_clusters)
-    resp = _checked("init_params", estimator.init_params, shape)
+    return torch.tensor(responsibilities("init_params", estimator.init_params, shape), device=device)
+
+
+def partition(name, value, n_samples, n_clusters):
+    """Return responsibilities, (N, K), from such or from the cluster of each row."""
+    if np.ndim(value) != 1:
+        return responsibilities(name, value, (n_samples, n_clusters))
+    labels = _checked(name, value, (n_samples,))
+    if labels.min() < 0 or labels.max() >= n_clusters or np.any(labels % 1):
+        raise ValueError(
+            f"Clusters given as {name!r} should be whole numbers from 0 to n_clusters - 1 = "
+            f"{n_clusters - 1}, but they run from {labels.min():.6g} to {labels.max():.6g}. Number "
+            "them anew, by sklearn.preprocessing.LabelEncoder for example, or change n_clusters."
+        )
+    return np.eye(n_clusters)[labels.astype(int)]
+
+
+def responsibilities(name, value, shape):
+    """Return responsibilities, checked, as float64."""
+    resp = _checked(name, value, shape)
     sums = resp.sum(1)
     if (resp < 0).any() or np.abs(sums - 1).max() > 1e-3:
         raise ValueError(
-            "Responsibilities given as 'init_params' should be at least 0 and each row sum to 1, "
+            f"Responsibilities given as {name!r} should be at least 0 and each row sum to 1, "
             f"but the least is {resp.min():.6g} and sums run from {sums.min():.6g} to "
             f"{sums.max():.6g}. Pass probabilities, not logarithms or labels."
         )
-    return torch.tensor(resp, device=device)
+    return resp
 
 
 def _scales(precisions, covariance_type):

@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._estimator import Prepared
+from ._mixture_start import partition
 from .engine.batches import Rows, map_rows
 from .engine.precision import resolve_device
 from .functional.gaussian import Mixture
@@ -38,9 +39,10 @@ def code_start(codes, n_clusters, *, init, covariance_type, n_init, random_state
     ----------
     codes : ndarray of shape (N, L)
     n_clusters : int
-    init : {"neighbors", "mixture"}
+    init : {"neighbors", "mixture"} or ndarray of shape (N, K)
         "neighbors": one M-step from the partition seen in the codes' neighbour graph.
-        "mixture": EM on the codes, the best of ``n_init`` starts.
+        "mixture": EM on the codes, the best of ``n_init`` starts. Responsibilities: one M-step
+        from these.
     covariance_type : {"full", "tied", "diag", "spherical"}
     n_init : int
     random_state : RandomState
@@ -61,10 +63,13 @@ def code_start(codes, n_clusters, *, init, covariance_type, n_init, random_state
         device="cpu",
         random_state=random_state,
     )
-    resp = None
-    if init == "neighbors":
-        compared = codes if compared is None else compared
-        resp = neighbor_start(compared, n_clusters, random_state=random_state).responsibilities
+    resp = init
+    if isinstance(init, str):
+        resp = None
+        if init == "neighbors":
+            compared = codes if compared is None else compared
+            resp = neighbor_start(compared, n_clusters, random_state=random_state).responsibilities
+    if resp is not None:
         mixture.set_params(init_params=resp, max_iter=0)
     with warnings.catch_warnings():
         # Whether the clusters have rows is judged, and said, by the estimator.
@@ -89,10 +94,10 @@ class StartMixin:
     #: From so many rows on neighbours are sought among codes. Few rows teach an auto-encoder
     #: little: they are compared as they are, standardised.
     MANY_ROWS = MANY_ROWS
-    #: Steps that ``pretraining_epochs="auto"`` makes, in units of sqrt(N), for few and many rows,
-    #: and the least number for many.
-    PRETRAINING_STEPS = 6.0, 30.0
-    LEAST_PRETRAINING_STEPS = 8000
+    #: Steps of ``pretraining_epochs="auto"`` with many rows: in units of sqrt(N), at least.
+    PRETRAINING_STEPS = 30.0, 8000
+    #: Steps of either phase with few rows: in units of sqrt(N), at most.
+    FEW_STEPS = 12.0, 250
     #: Of the auto-encoder, whatever the second phase does.
     PRETRAINING = {"learning_rate": 2e-3, "weight_decay": 1e-4, "callbacks": None}
 
@@ -100,22 +105,33 @@ class StartMixin:
         """Train networks as a denoising auto-encoder; return it, and if the user stopped it."""
         autoencoder = Autoencoder(encoder, decoder, likelihood)
         autoencoder.to(resolve_device(self.device))
-        n_samples, (steps, steps_many) = X.shape[0], self.PRETRAINING_STEPS
-        if self._has_many(n_samples):
-            steps = max(steps_many, self.LEAST_PRETRAINING_STEPS / np.sqrt(n_samples))
-        epochs = self._n_epochs(n_samples, self.pretraining_epochs, steps)
+        n_samples, (units, least) = X.shape[0], self.PRETRAINING_STEPS
+        n_steps = max(units * np.sqrt(n_samples), least)
+        if not self._has_many(n_samples):
+            n_steps = self._few_steps(n_samples)
+        epochs = self._n_epochs(n_samples, self.pretraining_epochs, n_steps)
         changes = {"max_epochs": epochs} | self.PRETRAINING
         return autoencoder, self._train(autoencoder, Rows(X), random_state, **changes)[1]
 
+    def _few_steps(self, n_samples):
+        units, most = self.FEW_STEPS
+        return min(units * np.sqrt(n_samples), most)
+
     def _has_many(self, n_samples):
         return n_samples >= self.MANY_ROWS
+
+    def _given(self, n_samples):
+        """Return ``init`` with a partition that the user gives checked, as responsibilities."""
+        if self.init is None or isinstance(self.init, str):
+            return self.init
+        return partition("init", self.init, n_samples, self.n_clusters)
 
     def _start(self, codes, compared, random_state):
         """Divide the codes, with covariances of the prior's kind."""
         return code_start(
             codes,
             self.n_clusters,
-            init=self.init,
+            init=self._given(len(codes)),
             covariance_type=MixturePrior.COVARIANCE_TYPE,
             n_init=self.mixture_n_init,
             random_state=random_state,
@@ -131,15 +147,15 @@ class PretrainMixin(StartMixin):
     """First phase of methods with a mixture prior: their own networks give the codes.
 
     Needs a model with ``encoder``, ``decoder``, ``likelihood`` and ``prior``, too. With
-    init="neighbors" the rows of the second phase come with the responsibilities they start from,
-    else alone.
+    init="mixture" the rows of the second phase come alone, else with the responsibilities they
+    start from.
     """
 
     _parameter_constraints = {
         **StartMixin._parameter_constraints,
         "encoder": [callable, None],
         "decoder": [callable, None],
-        "init": [StrOptions({"neighbors", "mixture"})],
+        "init": [StrOptions({"neighbors", "mixture"}), "array-like"],
         "masking": [Interval(Real, 0, 1, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     }
@@ -147,25 +163,31 @@ class PretrainMixin(StartMixin):
     #: Rows in a step that ``batch_size="auto"`` makes, for few and many rows.
     BATCH_SIZES = 32, 256
 
+    def _n_steps(self, n_samples):
+        if self._has_many(n_samples):
+            return super()._n_steps(n_samples)
+        return self._few_steps(n_samples)
+
     def _rows_in_step(self, n_samples):
         if self.batch_size == "auto":
             return min(self.BATCH_SIZES[self._has_many(n_samples)], n_samples)
         return super()._rows_in_step(n_samples)
 
     def _prepare(self, model, X, random_state, is_new):
-        interrupted = False
+        interrupted, init = False, self._given(X.shape[0])
+        alone = isinstance(init, str) and init == "mixture"
         if is_new:
             networks = model.encoder, model.decoder, model.likelihood
             interrupted = self._pretrain(*networks, X, random_state)[1]
             codes, compared = self._answers(model, model.encode, X), None
-            if self.init == "neighbors" and not self._has_many(X.shape[0]):
+            if not (alone or self._has_many(X.shape[0])):
                 compared = self._answers(model, model.likelihood.standardize, X)
             start = self._start(codes, compared, random_state)
             model.prior.set(start.mixture)
             resp = start.responsibilities
         else:
             resp = self._answers(model, lambda x: model.log_resp(x).exp(), X)
-        columns = [resp.astype(np.float32)] if self.init == "neighbors" else []
+        columns = [] if alone else [resp.astype(np.float32)]
         return Prepared(Rows(X, *columns), interrupted, resp.argmax(1))
 
 
@@ -182,7 +204,7 @@ class PartitionMixin(StartMixin):
         **StartMixin._parameter_constraints,
         "generator": [callable, None],
         "discriminator": [callable, None],
-        "init": [StrOptions({"neighbors", "mixture"}), None],
+        "init": [StrOptions({"neighbors", "mixture"}), "array-like", None],
         "pretraining_epochs": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
     }
 
@@ -198,6 +220,8 @@ class PartitionMixin(StartMixin):
 
     def _partition(self, likelihood, X, random_state):
         """Responsibilities of the rows, (N, K), and whether the user stopped the training."""
+        if not isinstance(self.init, str):
+            return self._given(X.shape[0]), False
         few = self.pretraining_epochs == "auto" and not self._has_many(X.shape[0])
         if few or self.pretraining_epochs == 0:
             rows = map_rows(copy.deepcopy(likelihood).cpu().standardize, X)

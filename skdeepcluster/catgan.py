@@ -210,12 +210,13 @@ class CatGANClustering(AssignMixin, CatGANEstimator):
         Of the running mean of predictions that stands for the batch's mean, whose entropy is
         biased where ``batch_size`` is small against ``n_clusters``. 0 is the batch's, as
         published.
-    init : {"neighbors", "mixture"} or None, default="neighbors"
+    init : {"neighbors", "mixture"}, array-like or None, default="neighbors"
         Where the clusters come from. "neighbors": from the partition seen in a layout of the
         neighbour graph of codes (see :func:`~skdeepcluster.neighbors.neighbor_start`);
         "mixture": from a mixture on the codes. The codes are those of a denoising auto-encoder
         that is thrown away, and the partition enters as ``start_weight`` and
-        ``smoothness_weight`` say. None: from nothing and without the two terms, which with
+        ``smoothness_weight`` say. An array: this partition, the cluster of each row or
+        responsibilities of shape (n_samples, n_clusters). None: from nothing and without the two terms, which with
         ``fake_weight=1`` is the published way.
     start_weight : float, default=1.0
         Weight of the cross-entropy of the clusters to those of the start, in training from a

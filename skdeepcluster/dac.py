@@ -159,30 +159,32 @@ class DACClustering(AssignMixin, EmbedMixin, PriorMixin, PretrainMixin, DeepEsti
         Weight of the codes' negative log-likelihood by the mixture, in the encoder's loss.
     adversarial_weight : float, default=1.0
         Weight of the encoder's loss against the critic.
-    init : {"neighbors", "mixture"}, default="neighbors"
+    init : {"neighbors", "mixture"} or array-like, default="neighbors"
         Where the clusters come from. "neighbors": from the partition seen in a layout of the
         codes' neighbour graph (see :func:`~skdeepcluster.neighbors.neighbor_start`), or of the
         standardised rows' with fewer than 4000 rows; training then keeps to it as
-        ``start_weight`` and ``smoothness_weight`` say. "mixture": from a mixture on the codes,
-        the published way, without the two terms.
+        ``start_weight`` and ``smoothness_weight`` say. An array: the same from this partition,
+        the cluster of each row or responsibilities of shape (n_samples, n_clusters). "mixture":
+        from a mixture on the codes, the published way, without the two terms.
     start_weight : float, default=50.0
-        Weight of the cross-entropy of the clusters to those of the start, in training from
-        init="neighbors"; without it the clusters drift away from a good start. An addition of
+        Weight of the cross-entropy of the clusters to those of the start, unless
+        init="mixture"; without it the clusters drift away from a good start. An addition of
         this package; 0 is the published objective.
     smoothness_weight : float, default=50.0
         Weight of the divergence between the clusters of a row and of its worst neighbour within
-        a short step (virtual adversarial training), in training from init="neighbors". An
+        a short step (virtual adversarial training), unless init="mixture". An
         addition of this package; 0 is the published objective and halves the cost of a step.
     masking : float, default=0.25
-        Share of the features hidden from the encoder where rows are rebuilt, in training from
-        init="neighbors"; the two terms above see rows as they are.
+        Share of the features hidden from the encoder where rows are rebuilt, unless
+        init="mixture"; the two terms above see rows as they are.
     mixture_n_init : int, default=10
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"
         Passes of the denoising auto-encoder. "auto" makes about ``30 * sqrt(n_samples)`` steps,
-        at least 8000; with fewer than 4000 rows ``6 * sqrt(n_samples)``.
+        at least 8000; with fewer than 4000 rows ``12 * sqrt(n_samples)``, at most 250.
     max_epochs : int or "auto", default="auto"
-        Passes over the data after pretraining. "auto" makes about ``6 * sqrt(n_samples)`` steps.
+        Passes over the data after pretraining. "auto" makes about ``6 * sqrt(n_samples)``
+        steps; with fewer than 4000 rows ``12 * sqrt(n_samples)``, at most 250.
     batch_size : int or "auto", default="auto"
         Rows in a step, at most ``n_samples``. "auto" is 256, or 32 with fewer than 4000 rows.
     learning_rate : float, default=1e-3

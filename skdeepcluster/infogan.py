@@ -66,13 +66,14 @@ class InfoGANClustering(AssignMixin, CodesMixin, InformationMixin, PartitionMixi
         Standard deviation of noise on what the discriminator judges and Q reads, in the units of
         "bernoulli" data or of standardised features. An addition of this package; 0 is the
         published objective.
-    init : {"neighbors", "mixture"} or None, default="neighbors"
+    init : {"neighbors", "mixture"}, array-like or None, default="neighbors"
         Where the clusters come from. "neighbors": from the partition seen in a layout of the
         neighbour graph of an auto-encoder's codes, or of few rows themselves (see
         :func:`~skdeepcluster.neighbors.neighbor_start`); training then keeps to it as
         ``start_weight``, ``smoothness_weight`` and ``style_weight`` say, and draws clusters in
-        its shares. "mixture": the same from a mixture on those codes. None: from scratch, the
-        published way, without the three terms.
+        its shares. "mixture": the same from a mixture on those codes. An array: from this
+        partition, the cluster of each row or responsibilities of shape (n_samples, n_clusters),
+        without an auto-encoder. None: from scratch, the published way, without the three terms.
     start_weight : float, default=20.0
         Weight of the cross-entropy of Q on real rows to the clusters of the start. An addition
         of this package.

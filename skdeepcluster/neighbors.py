@@ -315,12 +315,12 @@ def _best_partition(layout, n_clusters, n_init, join, score, stream):
         warnings.simplefilter("ignore", ConvergenceWarning)
         for _ in range(n_init):
             parts = _mixture(rows, _kmeans(rows, n_parts, stream)).predict_proba(unit)
-            resp = parts @ join(parts)
+            resp = _in_groups(parts, join(parts))
             criterion = score(resp)
             if criterion > most:
                 best, most = parts, criterion
         parts = _mixture(unit, best).predict_proba(unit)
-        resp = parts @ join(parts)
+        resp = _in_groups(parts, join(parts))
         if len(np.unique(resp.argmax(1))) < n_clusters:
             resp = _kmeans(unit, n_clusters, stream)
     return resp
@@ -329,8 +329,7 @@ def _best_partition(layout, n_clusters, n_init, join, score, stream):
 def _joined(parts, graph, n_clusters, linkage):
     """Table (P, K) of which parts make up a cluster, by the graph's edges.
 
-    In turn the two groups are joined that are nearest by the ``linkage`` of
-    :func:`neighbor_start`.
+    In turn the two nearest groups are joined, by the ``linkage`` of :func:`neighbor_start`.
     """
     labels = np.eye(parts.shape[1])[parts.argmax(1)]
     used = np.flatnonzero(labels.any(0))
@@ -353,6 +352,12 @@ def _joined(parts, graph, n_clusters, linkage):
     for k, group in enumerate(groups):
         table[group, k] = 1
     return table
+
+
+def _in_groups(parts, table):
+    """Responsibilities (N, K) of groups of parts; parts that no row prefers are in none."""
+    resp = parts @ table
+    return resp / resp.sum(1, keepdims=True)
 
 
 def _kmeans(rows, n_clusters, stream):

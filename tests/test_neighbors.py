@@ -12,6 +12,7 @@ from sklearn.metrics import adjusted_rand_score, pairwise_distances
 from sklearn.neighbors import NearestNeighbors
 
 from skdeepcluster.neighbors import (
+    _in_groups,
     _joined,
     _neighbor_information,
     neighbor_graph,
@@ -377,3 +378,12 @@ def test_rows_that_no_label_reaches_know_nothing():
     found = spread_labels(rows, targets, 2, n_neighbors=3)
     np.testing.assert_allclose(found[20:], 0.5)
     assert found[0, 1] == 1
+
+
+def test_responsibilities_sum_to_one_though_no_row_prefers_some_parts():
+    for seed in range(5):
+        start = neighbor_start(X[:60], 25, random_state=seed, n_init=2)
+        np.testing.assert_allclose(start.responsibilities.sum(1), 1)
+    parts = np.array([[0.5, 0.4, 0.1], [0.2, 0.3, 0.5]])
+    groups = _in_groups(parts, np.array([[1.0, 0], [0, 0], [0, 1]]))
+    np.testing.assert_allclose(groups, [[5 / 6, 1 / 6], [2 / 7, 5 / 7]])

@@ -1,5 +1,6 @@
 """What keeps the clusters of a network near a start, and smooth in x. Ours, not the papers'."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,8 +9,8 @@ from torch import Tensor
 
 from ..functional.smoothness import adversarial_divergence, nearest_distance
 
-#: Length of the step that should change no cluster, in distances to the batch's nearest row.
-RADIUS = 0.25
+#: Length of the step that should change no cluster, in distances to the nearest of so many rows.
+RADIUS, AMONG = 0.25, 256
 
 
 def masked(seen: Tensor, masking: float) -> Tensor:
@@ -72,7 +73,8 @@ class Keep:
         if self.start_weight:
             terms["start"] = -self.start_weight * (start * log_p).sum(-1).mean()
         if self.smoothness_weight:
-            radius = RADIUS * nearest_distance(seen)
+            # Among fewer rows the nearest is farther, on a surface by the root of their number.
+            radius = RADIUS * min(1.0, math.sqrt(len(seen) / AMONG)) * nearest_distance(seen)
             jump = adversarial_divergence(log_probs, seen, log_p.detach(), radius)
             terms["smoothness"] = self.smoothness_weight * jump.mean()
         return terms

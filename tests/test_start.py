@@ -1,0 +1,71 @@
+"""Starts that the user gives, by whatever clusterer found them."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+
+from skdeepcluster import (
+    CatGANClustering,
+    DACClustering,
+    InfoGANClustering,
+    VaDEClustering,
+)
+
+SMALL = {"n_components": 2, "hidden_layer_sizes": (16,), "max_epochs": 30, "random_state": 0}
+METHODS = [CatGANClustering, DACClustering, InfoGANClustering, VaDEClustering]
+each = pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
+
+
+@pytest.fixture
+def rows(blobs):
+    return blobs[0]
+
+
+@each
+def test_a_fit_begins_with_the_partition_given(method, rows):
+    labels = KMeans(3, n_init=1, random_state=0).fit_predict(rows)
+    fitted = method(3, init=labels, **SMALL).fit(rows)
+    np.testing.assert_array_equal(fitted.start_labels_, labels)
+    again = clone(fitted).set_params(init=np.eye(3)[labels]).fit(rows)
+    np.testing.assert_array_equal(again.predict_proba(rows), fitted.predict_proba(rows))
+
+
+@each
+def test_clusters_learn_a_partition_that_cuts_through_what_belongs_together(method, rows):
+    halves = (rows[:, 0] > np.median(rows[:, 0])).astype(int)
+    settings = {"hidden_layer_sizes": (64, 64), "start_weight": 100.0, "random_state": 0}
+    fitted = method(2, init=halves, smoothness_weight=0.0, **settings)
+    assert (fitted.fit(rows).labels_ == halves).mean() > 0.85
+
+
+@each
+def test_no_auto_encoder_is_needed_where_none_is_kept(method, rows, monkeypatch):
+    def pretrain(*_):
+        raise AssertionError("pretraining")
+
+    monkeypatch.setattr(method, "_pretrain", pretrain)
+    fit = method(3, init=np.arange(len(rows)) % 3, pretraining_epochs=2, **SMALL).fit
+    if method in (CatGANClustering, InfoGANClustering):
+        fit(rows)
+    else:
+        with pytest.raises(AssertionError, match="pretraining"):
+            fit(rows)
+
+
+@pytest.mark.parametrize(
+    ("init", "message"),
+    [
+        (lambda n: np.zeros(n + 1), "should have the shape"),
+        (lambda n: np.full(n, 3), "from 0 to n_clusters - 1 = 2, but they run from 3 to 3"),
+        (lambda n: np.full(n, -1), "run from -1"),
+        (lambda n: np.full(n, 0.5), "whole numbers"),
+        (lambda n: np.full((n, 3), 1.0), "each row sum to 1"),
+        (lambda n: np.full((n, 2), 0.5), "should have the shape"),
+        (lambda n: np.full(n, np.nan), "NaN"),
+    ],
+)
+def test_partitions_that_are_none_are_refused_before_training(rows, init, message, monkeypatch):
+    monkeypatch.setattr(VaDEClustering, "_pretrain", None)
+    with pytest.raises(ValueError, match=message):
+        VaDEClustering(3, init=init(len(rows)), **SMALL).fit(rows)
