@@ -43,7 +43,8 @@ def given_fields(estimator, n_features, device):
 def given_responsibilities(estimator, n_samples, device):
     """Return the responsibilities given as ``init_params``."""
     shape = (n_samples, estimator.n_clusters)
-    return torch.tensor(responsibilities("init_params", estimator.init_params, shape), device=device)
+    resp = responsibilities("init_params", estimator.init_params, shape)
+    return torch.tensor(resp, device=device)
 
 
 def partition(name, value, n_samples, n_clusters):
@@ -54,8 +55,8 @@ def partition(name, value, n_samples, n_clusters):
     if labels.min() < 0 or labels.max() >= n_clusters or np.any(labels % 1):
         raise ValueError(
             f"Clusters given as {name!r} should be whole numbers from 0 to n_clusters - 1 = "
-            f"{n_clusters - 1}, but they run from {labels.min():.6g} to {labels.max():.6g}. Number "
-            "them anew, by sklearn.preprocessing.LabelEncoder for example, or change n_clusters."
+            f"{n_clusters - 1}, but they run from {labels.min():.6g} to {labels.max():.6g}. "
+            "Number them anew (sklearn.preprocessing.LabelEncoder) or change n_clusters."
         )
     return np.eye(n_clusters)[labels.astype(int)]
 

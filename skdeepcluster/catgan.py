@@ -216,8 +216,8 @@ class CatGANClustering(AssignMixin, CatGANEstimator):
         "mixture": from a mixture on the codes. The codes are those of a denoising auto-encoder
         that is thrown away, and the partition enters as ``start_weight`` and
         ``smoothness_weight`` say. An array: this partition, the cluster of each row or
-        responsibilities of shape (n_samples, n_clusters). None: from nothing and without the two terms, which with
-        ``fake_weight=1`` is the published way.
+        responsibilities of shape (n_samples, n_clusters). None: from nothing and without the
+        two terms, which with ``fake_weight=1`` is the published way.
     start_weight : float, default=1.0
         Weight of the cross-entropy of the clusters to those of the start, in training from a
         start; fades linearly to 0. An addition of this package.
