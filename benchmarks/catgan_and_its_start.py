@@ -11,7 +11,9 @@
 
 ``--rows`` chooses among default (with its start), no_generator, published, over (both rows of
 K = 20). ``--unbalanced 20000`` draws that many rows with shares of the classes from 2 % to 25 %.
-``--settings class_prior=estimated`` changes parameters of all rows. No label is used but to count.
+``--settings class_prior=estimated`` changes parameters of all rows.
+``--starts FOLDER`` takes the starts of the VaDE fits that ``single_and_ensemble.py --keep`` left
+there. No label is used but to count.
 """
 
 import argparse
@@ -22,6 +24,7 @@ from pathlib import Path
 
 from compare import parse_seeds
 from datasets import load
+from pretrained import kept_start
 from scipy import sparse
 from seeds import over_seeds
 from vade_and_its_start import NOT_TIMED, draw
@@ -39,7 +42,7 @@ ROWS = {
 }
 
 
-def rows(data, seed, wanted, settings):
+def rows(data, seed, wanted, settings, starts=None):
     """Yield (row, labels, majority, score and seconds)."""
     for name, times, further in (row for option in wanted for row in ROWS[option]):
         catgan = CatGANClustering(
@@ -48,6 +51,8 @@ def rows(data, seed, wanted, settings):
             random_state=seed,
             **settings | further,
         )
+        if starts and times == 1 and catgan.init is not None:
+            catgan.set_params(init=kept_start(starts, data, seed))
         started = time.perf_counter()
         catgan.fit(data.X)
         seconds = time.perf_counter() - started
@@ -79,6 +84,7 @@ def main():
     parser.add_argument("--seeds", default="0-4")
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
     parser.add_argument("--settings", nargs="*", type=value, default=[])
+    parser.add_argument("--starts", type=Path, help="folder of kept fits; not for K = 20")
     parser.add_argument("--unbalanced", type=int, help="draw so many rows, classes of 2 to 25 %%")
     parser.add_argument("--results", type=Path, help="file to append JSON lines to")
     options = parser.parse_args()
@@ -86,7 +92,7 @@ def main():
     over_seeds(
         parse_seeds(options.seeds),
         lambda seed: draw(data, size, seed) if size else data,
-        partial(rows, wanted=options.rows, settings=dict(options.settings)),
+        partial(rows, wanted=options.rows, settings=dict(options.settings), starts=options.starts),
         options.results,
     )
 

@@ -7,9 +7,10 @@
 - "no adversary", "no mixture", "no reconstruction": that loss's weight at 0;
 - "as published": init="mixture", nothing of ours, and "mixture on the codes", its start.
 
-"spread" is the mean standard deviation of a code's dimensions, "least" the smallest one.
-``--rows`` chooses among default, long, no_adversary, no_mixture, no_reconstruction and published.
-No label is used but to count.
+All rows of a seed share one pretraining: the seconds of the first one hold it, those of the
+others do not. "spread" is the mean standard deviation of a code's dimensions, "least" the
+smallest one. ``--rows`` chooses among default, long, no_adversary, no_mixture, no_reconstruction
+and published. No label is used but to count.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from compare import parse_seeds
 from datasets import load
+from pretrained import SharedPretraining
 from scipy import sparse
 from seeds import over_seeds
 
@@ -35,11 +37,15 @@ ROWS = {
 STARTS = {"default": "the start alone", "published": "mixture on the codes"}
 
 
+class DAC(SharedPretraining, DACClustering):
+    """DACClustering whose fits with one seed share their pretraining."""
+
+
 def rows(data, seed, wanted, precision):
     """Yield (row, labels, score, seconds and spread of the codes)."""
     for key in wanted:
         name, settings = ROWS[key]
-        dac = DACClustering(
+        dac = DAC(
             data.n_clusters,
             precision=precision,
             accept_sparse=sparse.issparse(data.X),

@@ -10,7 +10,8 @@
 Beside accuracy stands "information", the lower bound on the mutual information of the cluster
 and generated rows, in nats: at most log K. ``--rows`` chooses among default (with its start) and
 published; ``--max-epochs`` bounds the published row. ``--unbalanced 20000`` draws that many rows
-with shares of the classes from 2 % to 25 %. No label is used but to count.
+with shares of the classes from 2 % to 25 %. ``--starts FOLDER`` takes the starts of
+the VaDE fits that ``single_and_ensemble.py --keep`` left there. No label is used but to count.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from compare import parse_seeds
 from datasets import load
+from pretrained import kept_start
 from scipy import sparse
 from seeds import over_seeds
 from vade_and_its_start import NOT_TIMED, draw
@@ -54,7 +56,8 @@ def rows(data, seed, options):
     """Yield (row, labels, further entries of the record)."""
     shared = {"precision": options.precision}
     if "default" in options.rows:
-        gan, further = fitted(data, seed, shared)
+        given = {"init": kept_start(options.starts, data, seed)} if options.starts else {}
+        gan, further = fitted(data, seed, shared | given)
         yield "the start alone", gan.start_labels_, NOT_TIMED
         yield "default", gan.labels_, further
     if "published" in options.rows:
@@ -82,6 +85,7 @@ def parser():
     asked.add_argument("--convolutional", action="store_true", help="the paper's networks, too")
     asked.add_argument("--max-epochs", type=int, help="of the published rows")
     asked.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "auto"])
+    asked.add_argument("--starts", type=Path, help="folder of kept fits")
     asked.add_argument("--unbalanced", type=int, help="draw so many rows, classes of 2 to 25 %%")
     asked.add_argument("--results", type=Path, help="file to append JSON lines to")
     return asked

@@ -5,22 +5,24 @@
 generated digits (at most log 10 = 2.30 nats), and the correlations of the continuous codes with
 
 - slant: the shear sum (x - x')(y - y') / sum (y - y')^2 of a digit, weighted by its ink;
-- ink, the sum of a digit's grey levels: its thickness, among digits of one kind;
+- ink, the sum of a digit's grey levels;
+- thickness, the width of its strokes: 2 area / perimeter, for grey levels 2 ink / total variation
 
 over all generated digits, and within clusters (less the mean of each cluster: a one has little
-ink however thick). ``--picture``
-writes the traversals of the first seed, the grid without the information term beside them.
-No label is used.
+ink however thick). ``--picture`` writes the traversals of the first seed, the grid without the
+information term beside them; ``--starts FOLDER`` takes the starts of the VaDE fits that
+``single_and_ensemble.py --keep`` left there. No label is used.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 from compare import parse_seeds
 from datasets import load
 from infogan_and_its_start import PUBLISHED
+from pretrained import kept_start
+from seeds import keep
 
 from skdeepcluster import InfoGANClustering
 from skdeepcluster.display import TraversalDisplay
@@ -29,7 +31,7 @@ DRAWS = 3000
 
 
 def shapes(rows, image_shape):
-    """Slant and ink of images, a dict of arrays of shape (N,)."""
+    """Slant, ink and thickness of images, a dict of arrays of shape (N,)."""
     images = np.clip(rows, 0, 1).reshape(-1, *image_shape).astype(float)
     ink = images.sum((1, 2))
     y, x = np.mgrid[: image_shape[0], : image_shape[1]]
@@ -37,7 +39,9 @@ def shapes(rows, image_shape):
     dx = x - (share * x).sum((1, 2))[:, None, None]
     dy = y - (share * y).sum((1, 2))[:, None, None]
     slant = (share * dx * dy).sum((1, 2)) / np.maximum((share * dy * dy).sum((1, 2)), 1e-9)
-    return {"slant": slant, "ink": ink}
+    down, across = np.diff(images, axis=1)[:, :, :-1], np.diff(images, axis=2)[:, :-1]
+    variation = np.hypot(down, across).sum((1, 2))
+    return {"slant": slant, "ink": ink, "thickness": 2 * ink / np.maximum(variation, 1e-9)}
 
 
 def correlations(gan, image_shape):
@@ -62,12 +66,16 @@ def main():
     parser.add_argument("--seeds", default="0-2")
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "auto"])
     parser.add_argument("--from-scratch", action="store_true", help="init=None, as published")
+    parser.add_argument("--starts", type=Path, help="folder of kept fits")
+    parser.add_argument("--results", type=Path, help="file to append JSON lines to")
     parser.add_argument("--picture", type=Path, help="file for the traversals of the first seed")
     options = parser.parse_args()
     data = load(options.data)
     settings = {"precision": options.precision} | (PUBLISHED if options.from_scratch else {})
     for seed in parse_seeds(options.seeds):
         pair = {}
+        if options.starts:
+            settings["init"] = kept_start(options.starts, data, seed)
         for mi_weight in (1, 0):
             gan = InfoGANClustering(
                 data.n_clusters, mi_weight=mi_weight, random_state=seed, **settings
@@ -81,9 +89,9 @@ def main():
                 "information": round(float(report["information"][0]), 3),
                 "at most": round(float(-(gan.weights_ * np.log(gan.weights_)).sum()), 3),
                 **correlations(gan, data.image_shape),
-                **settings,
+                "precision": options.precision,
             }
-            print(json.dumps(record), flush=True)
+            keep(record, options.results)
         if options.picture:
             display = TraversalDisplay.from_estimator(
                 pair[1], beside=pair[0], image_shape=data.image_shape, vmin=0, vmax=1

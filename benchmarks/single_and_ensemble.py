@@ -9,7 +9,9 @@ seed and prints, per method, the rows
   their clusters matched, put apart;
 
 and "all, ensemble" of the fits of all networks together. ``--keep FOLDER`` stores every fit's
-memberships there, and goes on where it stopped. No label is used but to count.
+memberships there, and goes on where it stopped; with ``--starts METHOD`` InfoGAN and CatGAN
+begin with the start of that method's kept fit with the same seed, which is of the same kind as
+theirs, instead of training an auto-encoder of their own. No label is used but to count.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from compare import DENSE_ONLY, METHODS, parse_methods, parse_seeds
 from datasets import load
+from pretrained import kept_start, path_of_fit
 from seeds import judged, keep, summary
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.exceptions import ConvergenceWarning
@@ -30,6 +33,8 @@ from skdeepcluster.metrics import clustering_accuracy
 
 #: Of "all, ensemble": the methods that train networks.
 DEEP = [name for name in METHODS if name not in {"KMeans", "GaussianMixture", "GaussianMixtureEM"}]
+#: Methods that throw the auto-encoder of their start away.
+WITHOUT_CODES = {"InfoGANClustering", "CatGANClustering"}
 
 
 class Kept(ClusterMixin, BaseEstimator):
@@ -48,9 +53,11 @@ class Kept(ClusterMixin, BaseEstimator):
         return self.memberships
 
 
-def fitted(method, data, seed, precision):
+def fitted(method, data, seed, precision, init):
     """Fit once; everything that is kept of it, as arrays."""
     estimator = METHODS[method](data.n_clusters, seed, data)
+    if init is not None:
+        estimator.set_params(init=init)
     if "precision" in estimator.get_params():
         estimator.set_params(precision=precision)
     started = time.perf_counter()
@@ -73,14 +80,16 @@ def fitted(method, data, seed, precision):
     return kept
 
 
-def fits(method, data, seeds, precision, folder):
+def fits(method, data, seeds, precision, folder, starts):
     """Yield (seed, what is kept of a fit), from the folder where it is there."""
     for seed in seeds:
-        path = folder / f"{data.name}_{len(data.y)}_{method}_{seed}.npz" if folder else None
+        path = path_of_fit(folder, data, method, seed) if folder else None
         if path and path.exists():
             yield seed, dict(np.load(path))
             continue
-        kept = fitted(method, data, seed, precision)
+        shared = starts and method in WITHOUT_CODES
+        init = kept_start(folder, data, seed, starts) if shared else None
+        kept = fitted(method, data, seed, precision, init)
         if path:
             np.savez_compressed(path, **kept)
         yield seed, kept
@@ -110,12 +119,12 @@ def ensemble_rows(name, data, members):
         }
 
 
-def records(data, methods, seeds, precision, folder):
+def records(data, methods, seeds, **how):
     """Yield a record for every fit, start and ensemble."""
     deep = []
     for method in methods:
         members = []
-        for seed, kept in fits(method, data, seeds, precision, folder):
+        for seed, kept in fits(method, data, seeds, **how):
             members.append(kept["memberships"])
             if "start" in kept:
                 yield {"row": f"{method}, start", "seed": seed, **judged(data.y, kept["start"])}
@@ -142,16 +151,20 @@ def main():
     parser.add_argument("--methods", nargs="+", help="as in compare.py")
     parser.add_argument("--precision", default="float32", help="of the training steps")
     parser.add_argument("--keep", type=Path, help="folder of finished fits")
+    parser.add_argument("--starts", metavar="METHOD", help="whose kept starts the GANs take")
     parser.add_argument("--results", type=Path, help="file to append JSON lines to")
     options = parser.parse_args()
     data = load(options.data, options.n_samples)
     methods = [name for name in parse_methods(options.methods) if name not in DENSE_ONLY]
+    if options.starts and not options.keep:
+        parser.error("--starts needs the folder of --keep.")
     if options.keep:
         options.keep.mkdir(parents=True, exist_ok=True)
     accuracies = {}
     size = {"data": data.name, "n_samples": data.X.shape[0]}
     seeds = parse_seeds(options.seeds)
-    for record in records(data, methods, seeds, options.precision, options.keep):
+    how = {"precision": options.precision, "folder": options.keep, "starts": options.starts}
+    for record in records(data, methods, seeds, **how):
         keep(record | size, options.results)
         accuracies.setdefault(record["row"], []).append(record["acc"])
     for row, values in accuracies.items():
