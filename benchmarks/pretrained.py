@@ -4,6 +4,7 @@ import copy
 
 import numpy as np
 
+from skdeepcluster.engine.randomness import draw_seed
 from skdeepcluster.modules.autoencoder import Autoencoder
 
 
@@ -19,6 +20,7 @@ class SharedPretraining:
         autoencoder = Autoencoder(encoder, decoder, likelihood)
         if self.random_state in self.trained:
             autoencoder.load_state_dict(self.trained[self.random_state])
+            draw_seed(random_state)  # what training would have drawn: the start stays the same
             return autoencoder, False
         done = super()._pretrain(encoder, decoder, likelihood, X, random_state)
         self.trained[self.random_state] = copy.deepcopy(autoencoder.state_dict())

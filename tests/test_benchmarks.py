@@ -12,9 +12,11 @@ BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
 import compare  # noqa: E402  (a script's neighbours are found beside it)
+import dac_and_its_start  # noqa: E402
 import datasets  # noqa: E402
 import infogan_and_its_start  # noqa: E402
 import infogan_codes_explain_themselves  # noqa: E402
+import pretrained  # noqa: E402
 import report  # noqa: E402
 import single_and_ensemble  # noqa: E402
 import table  # noqa: E402
@@ -234,7 +236,7 @@ def test_table_says_what_failed_in_part():
     assert lines == [["A", "1 of 2", "3", "-2.000", "1.0"]]
 
 
-def test_slant_and_ink_are_those_of_drawn_strokes():
+def test_slant_ink_and_thickness_are_those_of_drawn_strokes():
     images = np.zeros((3, 28, 28))
     images[0, 4:24, 14] = 1  # upright
     for y in range(4, 24):
@@ -243,6 +245,11 @@ def test_slant_and_ink_are_those_of_drawn_strokes():
     found = infogan_codes_explain_themselves.shapes(images.reshape(3, -1), (28, 28))
     np.testing.assert_allclose(found["slant"], [0, 1, 0], atol=1e-12)
     np.testing.assert_allclose(found["ink"], [20, 20, 60])
+    # An image of two bars of width 3, joined to a longer one, is as thick as one of them.
+    both = np.zeros((2, 28, 28))
+    both[0, 4:24, 6:9] = both[1, 4:24, 6:9] = both[1, 4:24, 18:21] = 1
+    one, two = infogan_codes_explain_themselves.shapes(both.reshape(2, -1), (28, 28))["thickness"]
+    np.testing.assert_allclose([one, two], 2 * 60 / (2 * 20 + 2 * 3), rtol=0.02)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -271,17 +278,42 @@ def test_toy_pictures_show_both_clusterers(monkeypatch):
 
 def test_singles_and_ensembles_of_the_same_fits(tmp_path):
     data = datasets.load("digits", 300)
-    arguments = (data, ["KMeans", "GaussianMixtureEM"], [0, 1, 2], "float32", tmp_path)
-    first = list(single_and_ensemble.records(*arguments))
+    arguments = data, ["KMeans", "GaussianMixtureEM"], [0, 1, 2]
+    how = {"precision": "float32", "folder": tmp_path, "starts": None}
+    first = list(single_and_ensemble.records(*arguments, **how))
     rows = [record["row"] for record in first]
     assert rows[:3] == ["KMeans"] * 3
     assert rows[3:5] == ["KMeans, ensemble (soft_vote)", "KMeans, ensemble (co_association)"]
     assert len(list(tmp_path.iterdir())) == 6
-    assert first == list(single_and_ensemble.records(*arguments))  # from the folder
-    labels = [single_and_ensemble.fitted("KMeans", data, s, "")["memberships"] for s in (0, 1)]
+    assert first == list(single_and_ensemble.records(*arguments, **how))  # from the folder
+    labels = [
+        single_and_ensemble.fitted("KMeans", data, s, "", None)["memberships"] for s in (0, 1)
+    ]
     apart = single_and_ensemble.diversity(labels)
     assert 0 < apart < 0.5
     assert single_and_ensemble.diversity([labels[0], labels[0][:, ::-1]]) == 0
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_methods_without_codes_take_the_starts_of_kept_fits(tmp_path):
+    data = datasets.load("digits", 200)
+    how = {"precision": "float32", "folder": tmp_path, "starts": "KMeans"}
+    start = np.arange(200) % 10
+    np.savez(pretrained.path_of_fit(tmp_path, data, "KMeans", 3), start=start)
+    ((_, kept),) = single_and_ensemble.fits("InfoGANClustering", data, [3], **how)
+    np.testing.assert_array_equal(kept["start"], start)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_rows_of_a_seed_share_their_pretraining(monkeypatch):
+    data = datasets.load("digits", 200)
+    monkeypatch.setattr(dac_and_its_start.DAC, "trained", {})
+    wanted = ["default", "no_adversary"]
+    found = list(dac_and_its_start.rows(data, 0, wanted, "float32"))
+    assert [row for row, *_ in found] == ["the start alone", "default", "no adversary"]
+    assert list(dac_and_its_start.DAC.trained) == [0]
+    again = list(dac_and_its_start.rows(data, 0, ["default"], "float32"))
+    np.testing.assert_array_equal(again[0][1], found[0][1])  # the start
 
 
 @pytest.mark.parametrize("page", tables.PAGES, ids=lambda page: page.parent.name)
