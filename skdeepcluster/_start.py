@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from math import ceil
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from .gaussian_mixture import GaussianMixtureEM
 from .modules.autoencoder import Autoencoder, PointEncoder
 from .modules.networks import mlp
 from .modules.prior import MixturePrior
-from .neighbors import MANY_ROWS, neighbor_start
+from .neighbors import neighbor_start
 
 #: Added to the variances of a mixture on codes, as a share of the codes' mean variance: a code
 #: has directions that no row uses.
@@ -93,9 +94,10 @@ class StartMixin:
 
     #: From so many rows on neighbours are sought among codes. Few rows teach an auto-encoder
     #: little: they are compared as they are, standardised.
-    MANY_ROWS = MANY_ROWS
-    #: Steps of ``pretraining_epochs="auto"`` with many rows: in units of sqrt(N), at least.
-    PRETRAINING_STEPS = 30.0, 8000
+    MANY_ROWS = 4000
+    #: Steps of ``pretraining_epochs="auto"`` with many rows: in units of sqrt(N), or so many if
+    #: these are not more than so many passes.
+    PRETRAINING_STEPS = 30.0, 8000, 100
     #: Steps of either phase with few rows: in units of sqrt(N), at most.
     FEW_STEPS = 12.0, 250
     #: Of the auto-encoder, whatever the second phase does.
@@ -105,7 +107,8 @@ class StartMixin:
         """Train networks as a denoising auto-encoder; return it, and if the user stopped it."""
         autoencoder = Autoencoder(encoder, decoder, likelihood)
         autoencoder.to(resolve_device(self.device))
-        n_samples, (units, least) = X.shape[0], self.PRETRAINING_STEPS
+        n_samples, (units, least, passes) = X.shape[0], self.PRETRAINING_STEPS
+        least = min(least, passes * ceil(n_samples / self._rows_in_step(n_samples)))
         n_steps = max(units * np.sqrt(n_samples), least)
         if not self._has_many(n_samples):
             n_steps = self._few_steps(n_samples)

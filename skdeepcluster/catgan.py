@@ -229,8 +229,8 @@ class CatGANClustering(AssignMixin, CatGANEstimator):
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"
         Passes of the denoising auto-encoder that gives codes; 0 has the rows divided as they are.
-        "auto" makes about ``30 * sqrt(n_samples)`` steps, at least 8000; none with fewer than
-        4000 rows.
+        "auto" makes about ``30 * sqrt(n_samples)`` steps, or 8000 if that is more and not over
+        100 passes; none with fewer than 4000 rows.
     max_epochs : int or "auto", default="auto"
         Passes over the data after the start. "auto" makes about ``12 * sqrt(n_samples)`` steps.
     batch_size : int, default=256

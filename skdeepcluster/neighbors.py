@@ -37,7 +37,7 @@ TREE_FEATURES = 15
 #: Components of a mixture in the layout for every cluster.
 PARTS = 2
 #: Rows from which on there are enough to tell borders of clusters from gaps within them.
-MANY_ROWS = 4000
+SHARE_ROWS = 10_000
 #: Rows on which the many mixtures are fitted; the best one sees all rows.
 MIXTURE_ROWS = 10_000
 #: Added to the variances of the mixtures, whose data have unit variance.
@@ -154,7 +154,7 @@ def neighbor_start(
     *,
     n_neighbors=15,
     n_components=5,
-    n_init=20,
+    n_init=50,
     linkage="auto",
     boundary_weight=2.0,
     max_samples=70_000,
@@ -179,13 +179,13 @@ def neighbor_start(
         Neighbours in the graph.
     n_components : int, default=5
         Dimensions of the layout, L.
-    n_init : int, default=20
+    n_init : int, default=50
         Mixtures tried.
     linkage : {"auto", "average", "share"}, default="auto"
         Nearness of two groups. "average": weight of the edges between them for each pair of
         rows, which suits clusters of similar size. "share": the part that it is of all edges of
         either, whichever is larger; large clusters stay whole beside small ones, but there must
-        be enough rows to tell a bridge from a border. "auto" is "share" from 4000 rows on.
+        be enough rows to tell a bridge from a border. "auto" is "share" from 10000 rows on.
     boundary_weight : float, default=2.0
         w, at least 0. 0 suits clusters of similar size; larger values rather leave a large
         cluster whole and pay with the merging of small ones that touch.
@@ -238,7 +238,7 @@ def neighbor_start(
     layout = neighbor_layout(graph, n_components, random_state=stream, n_jobs=n_jobs)
     score = partial(_neighbor_information, graph, boundary_weight=boundary_weight)
     if linkage == "auto":
-        linkage = "share" if n_rows >= MANY_ROWS else "average"
+        linkage = "share" if n_rows >= SHARE_ROWS else "average"
     join = partial(_joined, graph=graph, n_clusters=n_clusters, linkage=linkage)
     resp = _best_partition(layout, n_clusters, n_init, join, score, stream)
     criterion = score(resp)

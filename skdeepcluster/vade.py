@@ -157,7 +157,8 @@ class VaDEClustering(
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"
         Passes of the denoising auto-encoder. "auto" makes about ``30 * sqrt(n_samples)`` steps,
-        at least 8000; with fewer than 4000 rows ``12 * sqrt(n_samples)``, at most 250.
+        or 8000 if that is more and not over 100 passes; with fewer than 4000 rows
+        ``12 * sqrt(n_samples)``, at most 250.
     max_epochs : int or "auto", default="auto"
         Passes over the data after pretraining. "auto" makes about ``6 * sqrt(n_samples)``
         steps; with fewer than 4000 rows ``12 * sqrt(n_samples)``, at most 250.
