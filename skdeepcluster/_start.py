@@ -98,8 +98,8 @@ class StartMixin:
     #: Steps of ``pretraining_epochs="auto"`` with many rows: in units of sqrt(N), or so many if
     #: these are not more than so many passes.
     PRETRAINING_STEPS = 30.0, 8000, 100
-    #: Steps of either phase with few rows: in units of sqrt(N), at most.
-    FEW_STEPS = 12.0, 250
+    #: Most steps of either phase with few rows, which get as many as there are rows.
+    FEW_STEPS = 250
     #: Of the auto-encoder, whatever the second phase does.
     PRETRAINING = {"learning_rate": 2e-3, "weight_decay": 1e-4, "callbacks": None}
 
@@ -117,8 +117,7 @@ class StartMixin:
         return autoencoder, self._train(autoencoder, Rows(X), random_state, **changes)[1]
 
     def _few_steps(self, n_samples):
-        units, most = self.FEW_STEPS
-        return min(units * np.sqrt(n_samples), most)
+        return min(n_samples, self.FEW_STEPS)
 
     def _has_many(self, n_samples):
         return n_samples >= self.MANY_ROWS

@@ -182,10 +182,10 @@ class DACClustering(AssignMixin, EmbedMixin, PriorMixin, PretrainMixin, DeepEsti
     pretraining_epochs : int or "auto", default="auto"
         Passes of the denoising auto-encoder. "auto" makes about ``30 * sqrt(n_samples)`` steps,
         or 8000 if that is more and not over 100 passes; with fewer than 4000 rows
-        ``12 * sqrt(n_samples)``, at most 250.
+        ``min(n_samples, 250)``.
     max_epochs : int or "auto", default="auto"
         Passes over the data after pretraining. "auto" makes about ``6 * sqrt(n_samples)``
-        steps; with fewer than 4000 rows ``12 * sqrt(n_samples)``, at most 250.
+        steps; with fewer than 4000 rows ``min(n_samples, 250)``.
     batch_size : int or "auto", default="auto"
         Rows in a step, at most ``n_samples``. "auto" is 256, or 32 with fewer than 4000 rows.
     learning_rate : float, default=1e-3
