@@ -204,8 +204,8 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         return train(model, rows, epochs=epochs, **settings)
 
     def _n_steps(self, n_samples):
-        """Return the steps that ``max_epochs="auto"`` makes."""
-        return self.STEPS * np.sqrt(n_samples)
+        """Return the steps that ``max_epochs="auto"`` makes: not over two for a row."""
+        return min(self.STEPS * np.sqrt(n_samples), 2 * n_samples)
 
     def _n_epochs(self, n_samples, asked, n_steps):
         """Return the epochs asked for, or as many as make so many steps."""

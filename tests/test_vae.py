@@ -315,9 +315,10 @@ def test_the_kl_term_warms_up(digits):
 
 def test_auto_epochs_make_twenty_root_n_steps():
     vae = VAEEmbedding(batch_size=256)
-    for n, steps_per_epoch in ((50, 1), (1797, 8), (70_000, 274)):
+    for n, steps_per_epoch in ((150, 1), (1797, 8), (70_000, 274)):
         n_steps = vae._n_epochs(n, vae.max_epochs, vae._n_steps(n)) * steps_per_epoch
         assert 0 <= n_steps - 20 * np.sqrt(n) <= steps_per_epoch
+    assert vae._n_epochs(50, vae.max_epochs, vae._n_steps(50)) == 100  # two steps for a row
     assert vae._n_epochs(50, 7, 99) == 7
 
 
