@@ -14,7 +14,7 @@ Projection", 2018 (the weights of the graph).
 
 import warnings
 from functools import partial
-from numbers import Real
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
@@ -154,7 +154,7 @@ def neighbor_start(
     *,
     n_neighbors=15,
     n_components=5,
-    n_init=50,
+    n_init="auto",
     linkage="auto",
     boundary_weight=2.0,
     max_samples=70_000,
@@ -179,8 +179,8 @@ def neighbor_start(
         Neighbours in the graph.
     n_components : int, default=5
         Dimensions of the layout, L.
-    n_init : int, default=50
-        Mixtures tried.
+    n_init : int or "auto", default="auto"
+        Mixtures tried; "auto" is 50, or 10 with fewer than 1000 rows.
     linkage : {"auto", "average", "share"}, default="auto"
         Nearness of two groups. "average": weight of the edges between them for each pair of
         rows, which suits clusters of similar size. "share": the part that it is of all edges of
@@ -205,8 +205,7 @@ def neighbor_start(
     Notes
     -----
     I(c; c') = H(c) - H(c' | c) rewards many clusters of similar size and few edges between them.
-    It compares any partitions of the same graph; likelihoods only compare mixtures of one layout,
-    and there prefer clusters that look Gaussian to clusters that lie apart.
+    It compares any partitions of a graph, and asks for gaps where likelihood asks for Gaussians.
 
     Examples
     --------
@@ -217,9 +216,10 @@ def neighbor_start(
     >>> [len(set(start.labels[y == k])) for k in range(3)]
     [1, 1, 1]
     """
-    check_scalar(n_clusters, "n_clusters", (int, np.integer), min_val=1)
-    check_scalar(n_init, "n_init", (int, np.integer), min_val=1)
-    check_scalar(max_samples, "max_samples", (int, np.integer), min_val=1)
+    tried = 1 if n_init == "auto" else n_init
+    counts = {"n_clusters": n_clusters, "n_init": tried, "max_samples": max_samples}
+    for name, count in counts.items():
+        check_scalar(count, name, Integral, min_val=1)
     check_scalar(boundary_weight, "boundary_weight", Real, min_val=0)
     if linkage not in ("auto", "average", "share"):
         raise ValueError(f"linkage must be 'auto', 'average' or 'share', got {linkage!r}.")
@@ -240,6 +240,7 @@ def neighbor_start(
     if linkage == "auto":
         linkage = "share" if n_rows >= SHARE_ROWS else "average"
     join = partial(_joined, graph=graph, n_clusters=n_clusters, linkage=linkage)
+    n_init = (50 if n_rows >= 1000 else 10) if n_init == "auto" else n_init
     resp = _best_partition(layout, n_clusters, n_init, join, score, stream)
     criterion = score(resp)
     if n_rows > max_samples:
@@ -389,9 +390,8 @@ def _neighbor_information(graph, resp, boundary_weight):
 def _spread(X, chosen, columns, n_neighbors, n_jobs):
     """Give each row that was not chosen the mean of its nearest chosen rows."""
     rest = np.setdiff1d(np.arange(X.shape[0]), chosen)
-    k = min(n_neighbors, len(chosen))
-    search = NearestNeighbors(n_neighbors=k, n_jobs=n_jobs).fit(X[chosen])
-    nearest = search.kneighbors(X[rest], return_distance=False)
+    search = NearestNeighbors(n_neighbors=min(n_neighbors, len(chosen)), n_jobs=n_jobs)
+    nearest = search.fit(X[chosen]).kneighbors(X[rest], return_distance=False)
     result = []
     for column in columns:
         full = np.empty((X.shape[0], column.shape[1]), dtype=column.dtype)

@@ -296,9 +296,9 @@ def test_singles_and_ensembles_of_the_same_fits(tmp_path):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_methods_without_codes_take_the_starts_of_kept_fits(tmp_path):
-    data = datasets.load("digits", 200)
+    data = datasets.load("digits", 60)
     how = {"precision": "float32", "folder": tmp_path, "starts": "KMeans"}
-    start = np.arange(200) % 10
+    start = np.arange(60) % 10
     np.savez(pretrained.path_of_fit(tmp_path, data, "KMeans", 3), start=start)
     ((_, kept),) = single_and_ensemble.fits("InfoGANClustering", data, [3], **how)
     np.testing.assert_array_equal(kept["start"], start)
@@ -306,7 +306,7 @@ def test_methods_without_codes_take_the_starts_of_kept_fits(tmp_path):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_rows_of_a_seed_share_their_pretraining(monkeypatch):
-    data = datasets.load("digits", 200)
+    data = datasets.load("digits", 60)
     monkeypatch.setattr(dac_and_its_start.DAC, "trained", {})
     wanted = ["default", "no_adversary"]
     found = list(dac_and_its_start.rows(data, 0, wanted, "float32"))

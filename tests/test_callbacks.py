@@ -167,14 +167,14 @@ def test_callbacks_survive_clone_pickle_pipeline_and_search():
 
 
 def test_early_stopping_by_score_and_by_loss():
-    long = clone(ESTIMATORS[0]).set_params(max_epochs=30)
+    long = clone(ESTIMATORS[0]).set_params(max_epochs=15)
     monitor = ScoreMonitor()
     never = clone(long).set_callbacks(monitor).fit(X)
     scores = [record["score"] for record in monitor.log_]
-    assert never.n_iter_ == len(scores) == 30
+    assert never.n_iter_ == len(scores) == 15
     best = np.maximum.accumulate(scores)
     by_score = clone(long).set_callbacks(EarlyStopping(patience=3, tol=0.5)).fit(X)
-    assert by_score.n_iter_ == expected_stop(scores, patience=3, tol=0.5) < 30
+    assert by_score.n_iter_ == expected_stop(scores, patience=3, tol=0.5) < 15
     assert best[by_score.n_iter_ - 1] > scores[0]
     losses = [-record["train_loss"] for record in never.history_]
     by_loss = clone(long).set_callbacks(EarlyStopping("train_loss", patience=2, tol=0.5)).fit(X)
