@@ -61,7 +61,7 @@ def to_onnx(estimator, path):
             (torch.zeros(2, estimator.n_features_in_),),
             dynamo=True,
             verbose=False,
-            dynamic_shapes={"x": {0: torch.export.Dim("n_samples")}},
+            dynamic_shapes=({0: torch.export.Dim("n_samples")},),
             input_names=["X"],
             output_names=answers.names,
         )

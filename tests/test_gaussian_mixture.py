@@ -68,7 +68,8 @@ def start(X, covariance_type):
 
 
 def assert_same(first, second, rtol=1e-6, atol=1e-9):
-    for name in FITTED:
+    # Mixtures of scikit-learn before 1.7 have no lower_bounds_.
+    for name in [name for name in FITTED if name != "lower_bounds_" or hasattr(second, name)]:
         np.testing.assert_allclose(
             getattr(first, name), getattr(second, name), rtol=rtol, atol=atol, err_msg=name
         )
