@@ -18,7 +18,6 @@ there. No label is used but to count.
 
 import argparse
 import ast
-import time
 from functools import partial
 from pathlib import Path
 
@@ -26,8 +25,8 @@ from compare import parse_seeds
 from datasets import load
 from pretrained import kept_start
 from scipy import sparse
-from seeds import over_seeds
-from vade_and_its_start import NOT_TIMED, draw
+from seeds import NOT_TIMED, over_seeds, timed
+from vade_and_its_start import draw
 
 from skdeepcluster import CatGANClustering
 from skdeepcluster.metrics import majority_accuracy
@@ -53,9 +52,7 @@ def rows(data, seed, wanted, settings, starts=None):
         )
         if starts and times == 1 and catgan.init is not None:
             catgan.set_params(init=kept_start(starts, data, seed))
-        started = time.perf_counter()
-        catgan.fit(data.X)
-        seconds = time.perf_counter() - started
+        _, seconds = timed(catgan.fit, data.X)
         if catgan.start_labels_ is not None:
             start = catgan.start_labels_
             majority = {"majority": majority_accuracy(data.y, start)}

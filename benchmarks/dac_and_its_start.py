@@ -14,7 +14,6 @@ and published. No label is used but to count.
 """
 
 import argparse
-import time
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from compare import parse_seeds
 from datasets import load
 from pretrained import SharedPretraining
 from scipy import sparse
-from seeds import over_seeds
+from seeds import NOT_TIMED, over_seeds, prolonged, timed
 
 from skdeepcluster import DACClustering
 
@@ -53,13 +52,10 @@ def rows(data, seed, wanted, precision):
             **settings,
         )
         if key == "long":
-            n = data.X.shape[0]
-            dac.set_params(max_epochs=3 * dac._n_epochs(n, "auto", dac._n_steps(n)))
-        started = time.perf_counter()
-        dac.fit(data.X)
-        seconds = time.perf_counter() - started
+            prolonged(dac, data.X.shape[0])
+        _, seconds = timed(dac.fit, data.X)
         if key in STARTS:
-            yield STARTS[key], dac.start_labels_, {"score": None, "seconds": None}
+            yield STARTS[key], dac.start_labels_, NOT_TIMED
         spread = dac.transform(data.X).std(axis=0)
         found = {
             "score": dac.score(data.X),

@@ -15,7 +15,6 @@ the VaDE fits that ``single_and_ensemble.py --keep`` left there. No label is use
 """
 
 import argparse
-import time
 from functools import partial
 from pathlib import Path
 
@@ -23,8 +22,8 @@ from compare import parse_seeds
 from datasets import load
 from pretrained import kept_start
 from scipy import sparse
-from seeds import over_seeds
-from vade_and_its_start import NOT_TIMED, draw
+from seeds import NOT_TIMED, over_seeds, timed
+from vade_and_its_start import draw
 
 from skdeepcluster import InfoGANClustering
 from skdeepcluster.modules.gan_networks import conv_discriminator, conv_generator
@@ -41,12 +40,10 @@ PUBLISHED = {
 
 def fitted(data, seed, settings):
     """Return a fitted InfoGAN, and what its row says beside its labels."""
-    started = time.perf_counter()
-    sparse_too = sparse.issparse(data.X)
     gan = InfoGANClustering(
-        data.n_clusters, accept_sparse=sparse_too, random_state=seed, **settings
-    ).fit(data.X)
-    seconds = time.perf_counter() - started
+        data.n_clusters, accept_sparse=sparse.issparse(data.X), random_state=seed, **settings
+    )
+    _, seconds = timed(gan.fit, data.X)
     information = float(gan.code_report()["information"][0])
     further = {"score": gan.score(data.X), "seconds": seconds, "information": information}
     return gan, further | {"precision": gan.precision}

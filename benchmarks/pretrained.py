@@ -14,7 +14,9 @@ class SharedPretraining:
     All fits must have networks of the same shape, and the same data.
     """
 
-    trained: dict = {}
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cls.trained = {}
 
     def _pretrain(self, encoder, decoder, likelihood, X, random_state):
         autoencoder = Autoencoder(encoder, decoder, likelihood)

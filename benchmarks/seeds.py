@@ -1,12 +1,29 @@
-"""What the benchmarks over seeds share: a judged row, its JSON line, and the summary."""
+"""What the benchmarks over seeds share: fits, a judged row, its JSON line, and the summary."""
 
 import json
+import time
 
 import numpy as np
 import torch
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from skdeepcluster.metrics import clustering_accuracy
+
+#: What a partition that is part of another fit has of these.
+NOT_TIMED = {"score": None, "seconds": None}
+
+
+def timed(fit, X):
+    """Return what a fit gives, and the seconds it took."""
+    started = time.perf_counter()
+    found = fit(X)
+    return found, time.perf_counter() - started
+
+
+def prolonged(estimator, n_samples):
+    """Return the estimator, set to train three times as many epochs as by default."""
+    n_epochs = estimator._n_epochs(n_samples, "auto", estimator._n_steps(n_samples))
+    return estimator.set_params(max_epochs=3 * n_epochs)
 
 
 def judged(y, labels):

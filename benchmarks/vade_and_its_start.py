@@ -19,7 +19,6 @@ No label is used but to count.
 """
 
 import argparse
-import time
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from compare import parse_seeds
 from datasets import load, unbalanced
 from pretrained import SharedPretraining
 from scipy import sparse
-from seeds import over_seeds
+from seeds import NOT_TIMED, over_seeds, prolonged, timed
 from sklearn.cluster import KMeans
 from sklearn.utils import Bunch
 from torch import nn
@@ -40,9 +39,6 @@ from skdeepcluster.engine.randomness import generator, seeded
 from skdeepcluster.modules.game import Game, Player
 from skdeepcluster.modules.networks import mlp
 from skdeepcluster.modules.start import Keep
-
-#: What a partition that is part of another fit has of these.
-NOT_TIMED = {"score": None, "seconds": None}
 
 
 class VaDE(SharedPretraining, VaDEClustering):
@@ -93,36 +89,27 @@ def control(vade, X, seed):
     return map_rows(lambda x: model.log_resp(x).argmax(-1), X)
 
 
-def timed(fit):
-    """Return what a fit gives, and the seconds it took."""
-    started = time.perf_counter()
-    found = fit()
-    return found, time.perf_counter() - started
-
-
 def rows(data, seed, wanted, precision):
     """Yield (row, labels, score and seconds)."""
     X, n_clusters = data.X, data.n_clusters
     common = {"accept_sparse": sparse.issparse(X), "precision": precision, "random_state": seed}
     if {"default", "control"} & wanted:
-        vade, seconds = timed(partial(VaDE(n_clusters, **common).fit, X))
+        vade, seconds = timed(VaDE(n_clusters, **common).fit, X)
         yield "the start alone", vade.start_labels_, NOT_TIMED
         yield "default", vade.labels_, {"score": vade.score(X), "seconds": seconds}
     if "control" in wanted:
-        labels, seconds = timed(partial(control, vade, X, seed))
+        labels, seconds = timed(partial(control, vade, seed=seed), X)
         yield "control", labels, {"score": None, "seconds": seconds}
     if "long" in wanted:
-        vade = VaDE(n_clusters, **common)
-        n_epochs = vade._n_epochs(X.shape[0], "auto", vade._n_steps(X.shape[0]))
-        vade, seconds = timed(partial(vade.set_params(max_epochs=3 * n_epochs).fit, X))
+        vade, seconds = timed(prolonged(VaDE(n_clusters, **common), X.shape[0]).fit, X)
         yield "long", vade.labels_, {"score": vade.score(X), "seconds": seconds}
     if "kmeans" in wanted:
         kmeans = KMeans(n_clusters, n_init=10, random_state=seed)
-        labels, seconds = timed(partial(kmeans.fit_predict, X))
+        labels, seconds = timed(kmeans.fit_predict, X)
         yield "KMeans", labels, {"score": None, "seconds": seconds}
     if "published" in wanted:
         vade = VaDE(n_clusters, init="mixture", objective="published", **common)
-        vade, seconds = timed(partial(vade.fit, X))
+        vade, seconds = timed(vade.fit, X)
         yield "mixture on the codes", vade.start_labels_, NOT_TIMED
         yield "as published", vade.labels_, {"score": vade.score(X), "seconds": seconds}
 

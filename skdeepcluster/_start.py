@@ -64,12 +64,10 @@ def code_start(codes, n_clusters, *, init, covariance_type, n_init, random_state
         device="cpu",
         random_state=random_state,
     )
-    resp = init
-    if isinstance(init, str):
-        resp = None
-        if init == "neighbors":
-            compared = codes if compared is None else compared
-            resp = neighbor_start(compared, n_clusters, random_state=random_state).responsibilities
+    resp = None if isinstance(init, str) else init
+    if resp is None and init == "neighbors":
+        compared = codes if compared is None else compared
+        resp = neighbor_start(compared, n_clusters, random_state=random_state).responsibilities
     if resp is not None:
         mixture.set_params(init_params=resp, max_iter=0)
     with warnings.catch_warnings():
@@ -107,14 +105,18 @@ class StartMixin:
         """Train networks as a denoising auto-encoder; return it, and if the user stopped it."""
         autoencoder = Autoencoder(encoder, decoder, likelihood)
         autoencoder.to(resolve_device(self.device))
-        n_samples, (units, least, passes) = X.shape[0], self.PRETRAINING_STEPS
-        least = min(least, passes * ceil(n_samples / self._rows_in_step(n_samples)))
-        n_steps = max(units * np.sqrt(n_samples), least)
-        if not self._has_many(n_samples):
-            n_steps = self._few_steps(n_samples)
+        n_samples = X.shape[0]
+        n_steps = self._pretraining_steps(n_samples)
         epochs = self._n_epochs(n_samples, self.pretraining_epochs, n_steps)
         changes = {"max_epochs": epochs} | self.PRETRAINING
         return autoencoder, self._train(autoencoder, Rows(X), random_state, **changes)[1]
+
+    def _pretraining_steps(self, n_samples):
+        if not self._has_many(n_samples):
+            return self._few_steps(n_samples)
+        units, least, passes = self.PRETRAINING_STEPS
+        least = min(least, passes * ceil(n_samples / self._rows_in_step(n_samples)))
+        return max(units * np.sqrt(n_samples), least)
 
     def _few_steps(self, n_samples):
         return min(n_samples, self.FEW_STEPS)
@@ -122,18 +124,21 @@ class StartMixin:
     def _has_many(self, n_samples):
         return n_samples >= self.MANY_ROWS
 
+    def _is(self, way):
+        return isinstance(self.init, str) and self.init == way
+
     def _given(self, n_samples):
         """Return ``init`` with a partition that the user gives checked, as responsibilities."""
         if self.init is None or isinstance(self.init, str):
             return self.init
         return partition("init", self.init, n_samples, self.n_clusters)
 
-    def _start(self, codes, compared, random_state):
+    def _start(self, init, codes, compared, random_state):
         """Divide the codes, with covariances of the prior's kind."""
         return code_start(
             codes,
             self.n_clusters,
-            init=self._given(len(codes)),
+            init=init,
             covariance_type=MixturePrior.COVARIANCE_TYPE,
             n_init=self.mixture_n_init,
             random_state=random_state,
@@ -176,20 +181,20 @@ class PretrainMixin(StartMixin):
         return super()._rows_in_step(n_samples)
 
     def _prepare(self, model, X, random_state, is_new):
-        interrupted, init = False, self._given(X.shape[0])
-        alone = isinstance(init, str) and init == "mixture"
+        interrupted = False
         if is_new:
+            init = self._given(X.shape[0])
             networks = model.encoder, model.decoder, model.likelihood
             interrupted = self._pretrain(*networks, X, random_state)[1]
             codes, compared = self._answers(model, model.encode, X), None
-            if not (alone or self._has_many(X.shape[0])):
+            if self._is("neighbors") and not self._has_many(X.shape[0]):
                 compared = self._answers(model, model.likelihood.standardize, X)
-            start = self._start(codes, compared, random_state)
+            start = self._start(init, codes, compared, random_state)
             model.prior.set(start.mixture)
             resp = start.responsibilities
         else:
             resp = self._answers(model, lambda x: model.log_resp(x).exp(), X)
-        columns = [] if alone else [resp.astype(np.float32)]
+        columns = [] if self._is("mixture") else [resp.astype(np.float32)]
         return Prepared(Rows(X, *columns), interrupted, resp.argmax(1))
 
 
@@ -222,16 +227,17 @@ class PartitionMixin(StartMixin):
 
     def _partition(self, likelihood, X, random_state):
         """Responsibilities of the rows, (N, K), and whether the user stopped the training."""
-        if not isinstance(self.init, str):
-            return self._given(X.shape[0]), False
+        init = self._given(X.shape[0])
+        if not isinstance(init, str):
+            return init, False
         few = self.pretraining_epochs == "auto" and not self._has_many(X.shape[0])
         if few or self.pretraining_epochs == 0:
             rows = map_rows(copy.deepcopy(likelihood).cpu().standardize, X)
-            return self._start(rows, None, random_state).responsibilities, False
+            return self._start(init, rows, None, random_state).responsibilities, False
         widths, n_features = list(self.hidden_layer_sizes), X.shape[1]
         encoder = PointEncoder(mlp(n_features, self.n_components, widths))
         decoder = mlp(self.n_components, n_features, widths[::-1])
         networks = encoder, decoder, copy.deepcopy(likelihood)
         autoencoder, interrupted = self._pretrain(*networks, X, random_state)
         codes = self._answers(autoencoder, autoencoder.encode, X)
-        return self._start(codes, None, random_state).responsibilities, interrupted
+        return self._start(init, codes, None, random_state).responsibilities, interrupted

@@ -232,7 +232,8 @@ class CatGANClustering(AssignMixin, CatGANEstimator):
         "auto" makes about ``30 * sqrt(n_samples)`` steps, or 8000 if that is more and not over
         100 passes; none with fewer than 4000 rows.
     max_epochs : int or "auto", default="auto"
-        Passes over the data after the start. "auto" makes about ``12 * sqrt(n_samples)`` steps.
+        Passes over the data after the start. "auto" makes about ``12 * sqrt(n_samples)`` steps,
+        at most two for each row.
     batch_size : int, default=256
         Rows in a step, at most ``n_samples``.
     learning_rate : float, default=3e-3

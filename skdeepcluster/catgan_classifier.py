@@ -106,7 +106,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         "auto" makes about ``30 * sqrt(n_samples)`` steps, or 8000 if that is more and not over
         100 passes; none with fewer than 4000 rows.
     max_epochs : int or "auto", default="auto"
-        Passes over the data after the start. "auto" makes about ``12 * sqrt(n_samples)`` steps.
+        Passes over the data after the start. "auto" makes about ``12 * sqrt(n_samples)`` steps,
+        at most two for each row.
     batch_size : int, default=256
         Rows in a step, at most ``n_samples``.
     learning_rate : float, default=3e-3
@@ -324,7 +325,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
             return np.eye(len(classes))[targets], False
         return super()._partition(likelihood, X, random_state)
 
-    def _start(self, codes, compared, random_state):
+    def _start(self, init, codes, compared, random_state):
         classes, targets = self._labels
         return CodeStart(None, spread_labels(codes, targets, len(classes)))
 

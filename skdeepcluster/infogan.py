@@ -92,7 +92,8 @@ class InfoGANClustering(AssignMixin, CodesMixin, InformationMixin, PartitionMixi
         "auto" makes about ``30 * sqrt(n_samples)`` steps, or 8000 if that is more and not over
         100 passes; none with fewer than 4000 rows.
     max_epochs : int or "auto", default="auto"
-        Passes of the game over the data. "auto" makes about ``10 * sqrt(n_samples)`` steps.
+        Passes of the game over the data. "auto" makes about ``10 * sqrt(n_samples)`` steps,
+        at most two for each row.
     batch_size : int, default=256
         Rows in a step, at most ``n_samples``.
     learning_rate : float, default=1e-3

@@ -12,36 +12,27 @@ Reference: L. McInnes, J. Healy, J. Melville, "UMAP: Uniform Manifold Approximat
 Projection", 2018 (the weights of the graph).
 """
 
-import warnings
 from functools import partial
 from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from joblib import effective_n_jobs
 from scipy import sparse
 from scipy.spatial import cKDTree
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array, check_scalar
 
+from ._joining import best_partition, joined, neighbor_information
 from ._layout import neighbor_layout
-from .engine.randomness import draw_seed, random_stream
-from .functional.information import entropy, kl_divergence
-from .gaussian_mixture import GaussianMixtureEM
+from .engine.randomness import random_stream
 
 #: Up to this many dense features a tree finds neighbours faster than comparing all pairs.
 TREE_FEATURES = 15
-#: Components of a mixture in the layout for every cluster.
-PARTS = 2
 #: Rows from which on there are enough to tell borders of clusters from gaps within them.
 SHARE_ROWS = 10_000
-#: Rows on which the many mixtures are fitted; the best one sees all rows.
-MIXTURE_ROWS = 10_000
-#: Added to the variances of the mixtures, whose data have unit variance.
-REG_COVAR = 1e-4
+#: Mixtures tried by default, with fewer rows than this, and with more.
+FEW_ROWS, N_INIT = 1000, (10, 50)
 
 
 class NeighborStart(NamedTuple):
@@ -205,7 +196,8 @@ def neighbor_start(
     Notes
     -----
     I(c; c') = H(c) - H(c' | c) rewards many clusters of similar size and few edges between them.
-    It compares any partitions of a graph, and asks for gaps where likelihood asks for Gaussians.
+    It compares any partitions of the same graph; likelihoods only compare mixtures of one layout,
+    and there prefer clusters that look Gaussian to clusters that lie apart.
 
     Examples
     --------
@@ -216,15 +208,16 @@ def neighbor_start(
     >>> [len(set(start.labels[y == k])) for k in range(3)]
     [1, 1, 1]
     """
-    tried = 1 if n_init == "auto" else n_init
-    counts = {"n_clusters": n_clusters, "n_init": tried, "max_samples": max_samples}
+    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+    n_rows = X.shape[0]
+    if n_init == "auto":
+        n_init = N_INIT[n_rows >= FEW_ROWS]
+    counts = {"n_clusters": n_clusters, "n_init": n_init, "max_samples": max_samples}
     for name, count in counts.items():
         check_scalar(count, name, Integral, min_val=1)
     check_scalar(boundary_weight, "boundary_weight", Real, min_val=0)
     if linkage not in ("auto", "average", "share"):
         raise ValueError(f"linkage must be 'auto', 'average' or 'share', got {linkage!r}.")
-    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
-    n_rows = X.shape[0]
     if min(n_rows, max_samples) < n_clusters:
         raise ValueError(
             f"n_samples={n_rows} and max_samples={max_samples} should both be >= "
@@ -236,12 +229,11 @@ def neighbor_start(
         chosen = np.sort(stream.permutation(n_rows)[:max_samples])
     graph = neighbor_graph(X[chosen], n_neighbors, n_jobs=n_jobs)
     layout = neighbor_layout(graph, n_components, random_state=stream, n_jobs=n_jobs)
-    score = partial(_neighbor_information, graph, boundary_weight=boundary_weight)
+    score = partial(neighbor_information, graph, boundary_weight=boundary_weight)
     if linkage == "auto":
         linkage = "share" if n_rows >= SHARE_ROWS else "average"
-    join = partial(_joined, graph=graph, n_clusters=n_clusters, linkage=linkage)
-    n_init = (50 if n_rows >= 1000 else 10) if n_init == "auto" else n_init
-    resp = _best_partition(layout, n_clusters, n_init, join, score, stream)
+    join = partial(joined, graph=graph, n_clusters=n_clusters, linkage=linkage)
+    resp = best_partition(layout, n_clusters, n_init, join, score, stream)
     criterion = score(resp)
     if n_rows > max_samples:
         resp, layout = _spread(X, chosen, (resp, layout), n_neighbors, n_jobs)
@@ -302,96 +294,12 @@ def spread_labels(X, targets, n_classes, *, n_neighbors=15, alpha=0.99, n_iter=1
     return np.where(total > 0, spread / np.where(total > 0, total, 1), 1 / n_classes)
 
 
-def _best_partition(layout, n_clusters, n_init, join, score, stream):
-    """Responsibilities (N, K) of that one among many partitions which scores highest."""
-    if n_clusters == 1:
-        return np.ones((len(layout), 1))
-    unit = layout - layout.mean(0, dtype=np.float64)
-    unit /= max(unit.std(), 1e-12)
-    rows = unit[stream.permutation(len(unit))[:MIXTURE_ROWS]]
-    n_parts = min(PARTS * n_clusters, len(rows))
-    best, most = None, -np.inf
-    with warnings.catch_warnings():
-        # Starts that fail or stop early lose the comparison; that is what it is for.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        for _ in range(n_init):
-            parts = _mixture(rows, _kmeans(rows, n_parts, stream)).predict_proba(unit)
-            resp = _in_groups(parts, join(parts))
-            criterion = score(resp)
-            if criterion > most:
-                best, most = parts, criterion
-        parts = _mixture(unit, best).predict_proba(unit)
-        resp = _in_groups(parts, join(parts))
-        if len(np.unique(resp.argmax(1))) < n_clusters:
-            resp = _kmeans(unit, n_clusters, stream)
-    return resp
-
-
-def _joined(parts, graph, n_clusters, linkage):
-    """Table (P, K) of which parts make up a cluster, by the graph's edges.
-
-    In turn the two nearest groups are joined, by the ``linkage`` of :func:`neighbor_start`.
-    """
-    labels = np.eye(parts.shape[1])[parts.argmax(1)]
-    used = np.flatnonzero(labels.any(0))
-    edges = (labels.T @ (graph @ labels))[np.ix_(used, used)]
-    sizes, groups = labels.sum(0)[used], [[part] for part in used]
-    # Groups that no edge leaves are joined, if they must be, smallest first.
-    edges += 1e-9 * max(edges.sum(), 1.0) / len(used) ** 2
-    while len(groups) > n_clusters:
-        whole = np.outer(sizes, sizes) if linkage == "average" else edges.sum(1, keepdims=True)
-        nearness = edges / whole
-        np.fill_diagonal(nearness, 0)
-        i, j = sorted(np.unravel_index(nearness.argmax(), nearness.shape))
-        groups[i] += groups.pop(j)
-        edges[i] += edges[j]
-        edges[:, i] += edges[:, j]
-        edges = np.delete(np.delete(edges, j, 0), j, 1)
-        sizes[i] += sizes[j]
-        sizes = np.delete(sizes, j)
-    table = np.zeros((parts.shape[1], n_clusters))
-    for k, group in enumerate(groups):
-        table[group, k] = 1
-    return table
-
-
-def _in_groups(parts, table):
-    """Responsibilities (N, K) of groups of parts; parts that no row prefers are in none."""
-    resp = parts @ table
-    return resp / resp.sum(1, keepdims=True)
-
-
-def _kmeans(rows, n_clusters, stream):
-    """One-hot labels of one k-means run, of shape (N, K)."""
-    kmeans = KMeans(n_clusters, n_init=1, max_iter=20, random_state=draw_seed(stream))
-    return np.eye(n_clusters)[kmeans.fit_predict(rows)]
-
-
-def _mixture(rows, resp):
-    """Return the full-covariance mixture that EM reaches from responsibilities."""
-    return GaussianMixtureEM(
-        resp.shape[1], init_params=resp, reg_covar=REG_COVAR, tol=1e-4, max_iter=150, device="cpu"
-    ).fit(rows)
-
-
-def _neighbor_information(graph, resp, boundary_weight):
-    """I(c; c') - w H(c' | c) of the labels at both ends of an edge, in nats; 0 without edges."""
-    labels = np.eye(resp.shape[1])[resp.argmax(1)]
-    joint = torch.as_tensor(labels.T @ (graph @ labels))
-    if joint.sum() == 0:
-        return 0.0
-    log_joint = (joint / joint.sum()).log()
-    log_end = log_joint.logsumexp(1)
-    information = kl_divergence(log_joint.flatten(), (log_end[:, None] + log_end).flatten())
-    boundary = entropy(log_end) - information
-    return (information - boundary_weight * boundary).item()
-
-
 def _spread(X, chosen, columns, n_neighbors, n_jobs):
     """Give each row that was not chosen the mean of its nearest chosen rows."""
     rest = np.setdiff1d(np.arange(X.shape[0]), chosen)
-    search = NearestNeighbors(n_neighbors=min(n_neighbors, len(chosen)), n_jobs=n_jobs)
-    nearest = search.fit(X[chosen]).kneighbors(X[rest], return_distance=False)
+    k = min(n_neighbors, len(chosen))
+    search = NearestNeighbors(n_neighbors=k, n_jobs=n_jobs).fit(X[chosen])
+    nearest = search.kneighbors(X[rest], return_distance=False)
     result = []
     for column in columns:
         full = np.empty((X.shape[0], column.shape[1]), dtype=column.dtype)

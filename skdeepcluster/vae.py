@@ -132,8 +132,8 @@ class VAEEmbedding(AssignMixin, EmbedMixin, BoundMixin, DeepEstimator):
     mixture_n_init : int, default=10
         Starts of the mixture; the best by likelihood is kept.
     max_epochs : int or "auto", default="auto"
-        Passes over the data. "auto" makes about ``20 * sqrt(n_samples)`` steps, at
-        most two for each row.
+        Passes over the data. "auto" makes about ``20 * sqrt(n_samples)`` steps,
+        at most two for each row.
     batch_size : int, default=128
         Rows in a step, at most ``n_samples``.
     learning_rate : float, default=2e-3

@@ -245,7 +245,7 @@ def test_slant_ink_and_thickness_are_those_of_drawn_strokes():
     found = infogan_codes_explain_themselves.shapes(images.reshape(3, -1), (28, 28))
     np.testing.assert_allclose(found["slant"], [0, 1, 0], atol=1e-12)
     np.testing.assert_allclose(found["ink"], [20, 20, 60])
-    # An image of two bars of width 3, joined to a longer one, is as thick as one of them.
+    # Two bars of width 3 are as thick as one: there is twice the ink, and twice the edge.
     both = np.zeros((2, 28, 28))
     both[0, 4:24, 6:9] = both[1, 4:24, 6:9] = both[1, 4:24, 18:21] = 1
     one, two = infogan_codes_explain_themselves.shapes(both.reshape(2, -1), (28, 28))["thickness"]

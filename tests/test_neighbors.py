@@ -11,10 +11,8 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
 from sklearn.neighbors import NearestNeighbors
 
+from skdeepcluster._joining import in_groups, joined, neighbor_information
 from skdeepcluster.neighbors import (
-    _in_groups,
-    _joined,
-    _neighbor_information,
     neighbor_graph,
     neighbor_layout,
     neighbor_start,
@@ -203,9 +201,9 @@ def test_parts_are_joined_by_shares_of_their_edges():
         ]
     )
     parts = np.eye(4)
-    three = _joined(parts, sparse.csr_matrix(edges), 3, "share")
+    three = joined(parts, sparse.csr_matrix(edges), 3, "share")
     np.testing.assert_array_equal(three[2], three[3])
-    two = _joined(parts, sparse.csr_matrix(edges), 2, "share")
+    two = joined(parts, sparse.csr_matrix(edges), 2, "share")
     np.testing.assert_array_equal(two, [[1, 0], [1, 0], [0, 1], [0, 1]])
 
 
@@ -214,7 +212,7 @@ def test_joining_begins_with_the_largest_share_of_edges():
     graph = sparse.csr_array(random.random((200, 200)) * (random.random((200, 200)) < 0.2))
     graph = (graph + graph.T).tocsr()
     labels = np.repeat(np.arange(7), [60, 50, 40, 30, 10, 6, 4])
-    joined = np.eye(7)[labels] @ _joined(np.eye(7)[labels], graph, 6, "share")
+    groups = np.eye(7)[labels] @ joined(np.eye(7)[labels], graph, 6, "share")
 
     def share(a, b):
         between = graph[labels == a][:, labels == b].sum()
@@ -222,7 +220,7 @@ def test_joining_begins_with_the_largest_share_of_edges():
 
     pairs = [(a, b) for a in range(7) for b in range(a)]
     best = max(pairs, key=lambda pair: share(*pair))
-    together = [p for p in pairs if np.array_equal(*(joined[labels == k][0] for k in p))]
+    together = [p for p in pairs if np.array_equal(*(groups[labels == k][0] for k in p))]
     assert together == [best]
 
 
@@ -233,7 +231,7 @@ def test_parts_are_joined_by_the_weight_of_edges_for_each_pair_of_rows():
     graph[0, [1, 2]] = 1
     graph[[1, 2, 3, 4], [5, 6, 7, 8]] = 1
     parts = np.eye(3)[np.repeat([0, 1, 2], [1, 4, 4])]
-    table = _joined(parts, sparse.csr_matrix(graph + graph.T), 2, "average")
+    table = joined(parts, sparse.csr_matrix(graph + graph.T), 2, "average")
     np.testing.assert_array_equal(table[0], table[1])
     assert not np.array_equal(table[1], table[2])
     np.testing.assert_array_equal(table.sum(1), 1)
@@ -243,7 +241,7 @@ def test_joining_by_average_is_scipys_average_linkage():
     random = np.random.default_rng(0)
     graph = sparse.csr_array(random.random((60, 60)) * (random.random((60, 60)) < 0.5))
     graph = (graph + graph.T).toarray()
-    table = _joined(np.eye(60), sparse.csr_matrix(graph), 7, "average")
+    table = joined(np.eye(60), sparse.csr_matrix(graph), 7, "average")
     distance = graph.max() - graph
     np.fill_diagonal(distance, 0)
     tree = linkage_tree(squareform(distance), "average")
@@ -254,10 +252,10 @@ def test_joining_by_average_is_scipys_average_linkage():
 @pytest.mark.parametrize("linkage", ["average", "share"])
 def test_of_groups_that_no_edge_leaves_the_smallest_is_joined(linkage):
     labels = np.eye(4)[np.repeat(np.arange(4), [9, 3, 2, 8])]
-    table = _joined(labels, sparse.csr_matrix(labels @ labels.T), 3, linkage)
+    table = joined(labels, sparse.csr_matrix(labels @ labels.T), 3, linkage)
     assert len(np.unique(table[[0, 1, 3]], axis=0)) == 3
     np.testing.assert_array_equal(table.sum(1), 1)
-    apart = _joined(np.eye(4)[[0, 1, 1, 3]], sparse.csr_matrix((4, 4)), 2, linkage)
+    apart = joined(np.eye(4)[[0, 1, 1, 3]], sparse.csr_matrix((4, 4)), 2, linkage)
     assert apart.shape == (4, 2)
     np.testing.assert_array_equal(apart[[0, 1, 3]].sum(1), 1)
 
@@ -266,12 +264,12 @@ def test_criterion_of_independent_and_of_equal_ends():
     # c and c' share all, or nothing, or the third part of one label: I = H(c) - H(c' | c).
     pairs = sparse.csr_matrix(np.kron(np.eye(4), [[0, 1], [1, 0]]))
     whole = np.eye(4)[np.arange(8) // 2]
-    assert _neighbor_information(pairs, whole, 2.0) == pytest.approx(np.log(4))
+    assert neighbor_information(pairs, whole, 2.0) == pytest.approx(np.log(4))
     everyone = sparse.csr_matrix(np.ones((8, 8)))
     for weight in (0.0, 2.0):
-        value = _neighbor_information(everyone, whole, weight)
+        value = neighbor_information(everyone, whole, weight)
         assert value == pytest.approx(-weight * np.log(4))
-    assert _neighbor_information(sparse.csr_matrix((8, 8)), whole, 2.0) == 0
+    assert neighbor_information(sparse.csr_matrix((8, 8)), whole, 2.0) == 0
 
 
 def test_boundary_weight_decides_between_halving_a_large_and_joining_two_small():
@@ -281,7 +279,7 @@ def test_boundary_weight_decides_between_halving_a_large_and_joining_two_small()
     halved = np.where(classes == 0, (rows[:, 0] > 0).astype(int), 2)
     for weight, larger in ((0.0, halved), (8.0, classes)):
         values = [
-            _neighbor_information(neighbor_graph(rows), np.eye(3)[labels], weight)
+            neighbor_information(neighbor_graph(rows), np.eye(3)[labels], weight)
             for labels in (halved, classes)
         ]
         assert np.argmax(values) == (larger is classes)
@@ -385,5 +383,5 @@ def test_responsibilities_sum_to_one_though_no_row_prefers_some_parts():
         start = neighbor_start(X[:60], 25, random_state=seed, n_init=2)
         np.testing.assert_allclose(start.responsibilities.sum(1), 1)
     parts = np.array([[0.5, 0.4, 0.1], [0.2, 0.3, 0.5]])
-    groups = _in_groups(parts, np.array([[1.0, 0], [0, 0], [0, 1]]))
+    groups = in_groups(parts, np.array([[1.0, 0], [0, 0], [0, 1]]))
     np.testing.assert_allclose(groups, [[5 / 6, 1 / 6], [2 / 7, 5 / 7]])

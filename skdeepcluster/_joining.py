@@ -1,0 +1,107 @@
+"""Clusters in the layout of a neighbour graph: mixtures, their parts joined, the best one kept.
+
+N rows, P parts, K clusters.
+"""
+
+import warnings
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+
+from .engine.randomness import draw_seed
+from .functional.information import entropy, kl_divergence
+from .gaussian_mixture import GaussianMixtureEM
+
+#: Components of a mixture in the layout for every cluster.
+PARTS = 2
+#: Rows on which the many mixtures are fitted; the best one sees all rows.
+MIXTURE_ROWS = 10_000
+#: Added to the variances of the mixtures, whose data have unit variance.
+REG_COVAR = 1e-4
+
+
+def best_partition(layout, n_clusters, n_init, join, score, stream):
+    """Responsibilities (N, K) of that one among many partitions which scores highest."""
+    if n_clusters == 1:
+        return np.ones((len(layout), 1))
+    unit = layout - layout.mean(0, dtype=np.float64)
+    unit /= max(unit.std(), 1e-12)
+    rows = unit[stream.permutation(len(unit))[:MIXTURE_ROWS]]
+    n_parts = min(PARTS * n_clusters, len(rows))
+    best, most = None, -np.inf
+    with warnings.catch_warnings():
+        # Starts that fail or stop early lose the comparison; that is what it is for.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for _ in range(n_init):
+            parts = _mixture(rows, _kmeans(rows, n_parts, stream)).predict_proba(unit)
+            resp = in_groups(parts, join(parts))
+            criterion = score(resp)
+            if criterion > most:
+                best, most = parts, criterion
+        parts = _mixture(unit, best).predict_proba(unit)
+        resp = in_groups(parts, join(parts))
+        if len(np.unique(resp.argmax(1))) < n_clusters:
+            resp = _kmeans(unit, n_clusters, stream)
+    return resp
+
+
+def joined(parts, graph, n_clusters, linkage):
+    """Table (P, K) of which parts make up a cluster, by the graph's edges.
+
+    In turn the two groups are joined that are nearest by the ``linkage`` of ``neighbor_start``.
+    """
+    labels = np.eye(parts.shape[1])[parts.argmax(1)]
+    used = np.flatnonzero(labels.any(0))
+    edges = (labels.T @ (graph @ labels))[np.ix_(used, used)]
+    sizes, groups = labels.sum(0)[used], [[part] for part in used]
+    # Groups that no edge leaves are joined, if they must be, smallest first.
+    edges += 1e-9 * max(edges.sum(), 1.0) / len(used) ** 2
+    while len(groups) > n_clusters:
+        whole = np.outer(sizes, sizes) if linkage == "average" else edges.sum(1, keepdims=True)
+        nearness = edges / whole
+        np.fill_diagonal(nearness, 0)
+        i, j = sorted(np.unravel_index(nearness.argmax(), nearness.shape))
+        groups[i] += groups.pop(j)
+        edges[i] += edges[j]
+        edges[:, i] += edges[:, j]
+        edges = np.delete(np.delete(edges, j, 0), j, 1)
+        sizes[i] += sizes[j]
+        sizes = np.delete(sizes, j)
+    table = np.zeros((parts.shape[1], n_clusters))
+    for k, group in enumerate(groups):
+        table[group, k] = 1
+    return table
+
+
+def in_groups(parts, table):
+    """Responsibilities (N, K) of groups of parts; parts that no row prefers are in none."""
+    resp = parts @ table
+    return resp / resp.sum(1, keepdims=True)
+
+
+def _kmeans(rows, n_clusters, stream):
+    """One-hot labels of one k-means run, of shape (N, K)."""
+    kmeans = KMeans(n_clusters, n_init=1, max_iter=20, random_state=draw_seed(stream))
+    return np.eye(n_clusters)[kmeans.fit_predict(rows)]
+
+
+def _mixture(rows, resp):
+    """Return the full-covariance mixture that EM reaches from responsibilities."""
+    return GaussianMixtureEM(
+        resp.shape[1], init_params=resp, reg_covar=REG_COVAR, tol=1e-4, max_iter=150, device="cpu"
+    ).fit(rows)
+
+
+def neighbor_information(graph, resp, boundary_weight):
+    """I(c; c') - w H(c' | c) of the labels at both ends of an edge, in nats; 0 without edges."""
+    labels = np.eye(resp.shape[1])[resp.argmax(1)]
+    joint = torch.as_tensor(labels.T @ (graph @ labels))
+    if joint.sum() == 0:
+        return 0.0
+    log_joint = (joint / joint.sum()).log()
+    log_end = log_joint.logsumexp(1)
+    information = kl_divergence(log_joint.flatten(), (log_end[:, None] + log_end).flatten())
+    boundary = entropy(log_end) - information
+    return (information - boundary_weight * boundary).item()
