@@ -90,7 +90,13 @@ def _kmeans(rows, n_clusters, stream):
 def _mixture(rows, resp):
     """Return the full-covariance mixture that EM reaches from responsibilities."""
     return GaussianMixtureEM(
-        resp.shape[1], init_params=resp, reg_covar=REG_COVAR, tol=1e-4, max_iter=150, device="cpu"
+        resp.shape[1],
+        init_params=resp,
+        reg_covar=REG_COVAR,
+        tol=1e-4,
+        max_iter=150,
+        device="cpu",
+        random_state=0,  # decides in which order sums are rounded
     ).fit(rows)
 
 
