@@ -6,7 +6,8 @@ drawn anew from the 60,000 training images of MNIST, the others without labels; 
 CatGANClassifier (with its start: the labels spread along the neighbour graph, on training
 images), MLPClassifier on the labelled rows alone, LabelSpreading on 50 principal components, and
 SelfTrainingClassifier around the same MLPClassifier. The settings of scikit-learn's are its
-defaults but for what is written here. Test images take no part in any fit.
+defaults but for what is written here. Test images take no part in any fit. ``--pretrained FOLDER``
+keeps auto-encoders there, for this script and ``catgan_and_its_start.py --test 10000``.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import numpy as np
 from catgan_and_its_start import value
 from compare import parse_seeds
 from datasets import load
+from pretrained import SharedPretraining
 from seeds import keep
 from sklearn.decomposition import PCA
 from sklearn.neural_network import MLPClassifier
@@ -26,6 +28,10 @@ from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 from skdeepcluster import CatGANClassifier
 
 TRAINING = 60_000
+
+
+class CatGAN(SharedPretraining, CatGANClassifier):
+    """CatGANClassifier whose fits with one seed share their pretraining."""
 
 
 def labelled(y, per_class, draw):
@@ -47,7 +53,7 @@ def classifiers(draw, settings):
     """Name -> classifier, and whether it needs labels for all rows that it sees."""
     spreading = LabelSpreading(kernel="knn", n_neighbors=15, alpha=0.9, max_iter=100)
     return {
-        "CatGAN": (CatGANClassifier(random_state=draw, **settings), False),
+        "CatGAN": (CatGAN(random_state=draw, **settings), False),
         "MLP": (perceptron(draw), True),
         "LabelSpreading": (make_pipeline(PCA(50, random_state=draw), spreading), False),
         "SelfTraining": (SelfTrainingClassifier(perceptron(draw), threshold=0.95), False),
@@ -62,8 +68,12 @@ def main():
     parser.add_argument("--per-class", type=int, default=10)
     parser.add_argument("--rows", nargs="+", choices=names, default=names)
     parser.add_argument("--settings", nargs="*", type=value, default=[])
+    parser.add_argument("--pretrained", type=Path, help="folder of auto-encoders")
     parser.add_argument("--results", type=Path, help="file to append JSON lines to")
     options = parser.parse_args()
+    if options.pretrained:
+        options.pretrained.mkdir(parents=True, exist_ok=True)
+        CatGAN.folder = options.pretrained
     data, errors = load("mnist"), {}
     X, y = data.X[:TRAINING], data.y[:TRAINING]
     X_test, y_test = data.X[TRAINING:], data.y[TRAINING:]

@@ -10,18 +10,20 @@
 All rows of a seed share one pretraining: the seconds of the first one hold it, those of the
 others do not. "spread" is the mean standard deviation of a code's dimensions, "least" the
 smallest one. ``--rows`` chooses among default, long, no_adversary, no_mixture, no_reconstruction
-and published. No label is used but to count.
+and published. ``--keep FOLDER`` stores the default's fit there for ``single_and_ensemble.py``.
+No label is used but to count.
 """
 
 import argparse
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from compare import parse_seeds
 from datasets import load
-from pretrained import SharedPretraining
+from pretrained import SharedPretraining, fitted, path_of_fit
 from scipy import sparse
-from seeds import NOT_TIMED, over_seeds, prolonged, timed
+from seeds import NOT_TIMED, over_seeds, prolonged
 
 from skdeepcluster import DACClustering
 
@@ -40,7 +42,7 @@ class DAC(SharedPretraining, DACClustering):
     """DACClustering whose fits with one seed share their pretraining."""
 
 
-def rows(data, seed, wanted, precision):
+def rows(data, seed, wanted, precision, folder=None):
     """Yield (row, labels, score, seconds and spread of the codes)."""
     for key in wanted:
         name, settings = ROWS[key]
@@ -53,13 +55,16 @@ def rows(data, seed, wanted, precision):
         )
         if key == "long":
             prolonged(dac, data.X.shape[0])
-        _, seconds = timed(dac.fit, data.X)
+        kept = fitted(dac, data)
+        if key == "default" and folder:
+            np.savez_compressed(path_of_fit(folder, data, "DACClustering", seed), **kept)
         if key in STARTS:
-            yield STARTS[key], dac.start_labels_, NOT_TIMED
+            yield STARTS[key], kept["start"], NOT_TIMED
         spread = dac.transform(data.X).std(axis=0)
         found = {
-            "score": dac.score(data.X),
-            "seconds": seconds,
+            "score": kept["score"],
+            "seconds": kept["seconds"],
+            "warnings": kept["warnings"],
             "spread": float(spread.mean()),
             "least": float(spread.min()),
         }
@@ -73,13 +78,16 @@ def main():
     parser.add_argument("--seeds", default="0-4")
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
     parser.add_argument("--precision", default="float32", help="of the training steps")
+    parser.add_argument("--keep", type=Path, help="folder of finished fits")
     parser.add_argument("--results", type=Path, help="file to append JSON lines to")
     options = parser.parse_args()
     data = load(options.data)
+    if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
     over_seeds(
         parse_seeds(options.seeds),
         lambda seed: data,
-        partial(rows, wanted=options.rows, precision=options.precision),
+        partial(rows, wanted=options.rows, precision=options.precision, folder=options.keep),
         options.results,
     )
 

@@ -1,97 +1,129 @@
 """A training epoch costs what a bare torch loop costs: ratios, measured in one process.
 
-``python benchmarks/epoch_costs_a_bare_loop.py`` trains the same VAE on MNIST by the package's
-loop and by a loop written out here: same model, optimiser (fused AdamW), schedule, precision and
-batches from an array. The two take turns; medians of the epochs' seconds are compared.
+``python benchmarks/epoch_costs_a_bare_loop.py`` trains every network method on MNIST by the
+package's loop and by a loop written out here: same model and losses, optimiser (fused AdamW, one
+for each player), schedule, precision and batches from arrays. The two take turns; the ratio of
+their seconds is taken for each pair of epochs. Methods with a start train with all their terms,
+from an arbitrary partition: what a step costs does not depend on how good it is.
+``--methods``, ``--widths 64 64``, ``--precisions float32`` narrow it down.
 """
 
 import argparse
+import itertools
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
+from compare import METHODS
 from datasets import load
+from seeds import keep
 
-from skdeepcluster.engine.batches import Rows
 from skdeepcluster.engine.net import train
 from skdeepcluster.engine.randomness import generator, seeded
-from skdeepcluster.modules.autoencoder import GaussianEncoder
-from skdeepcluster.modules.likelihood import Bernoulli
-from skdeepcluster.modules.networks import mlp
-from skdeepcluster.vae import VAE
 
 BATCH_SIZE = 256
+NETWORKS = [
+    name for name in METHODS if name not in {"KMeans", "GaussianMixture", "GaussianMixtureEM"}
+]
+WIDTHS = [(500, 500, 2000), (64, 64)]
 
 
-def model(n_features, widths, n_components=10):
-    """Build the VAE."""
-    return VAE(
-        GaussianEncoder(mlp(n_features, 2 * n_components, widths)),
-        mlp(n_components, n_features, widths[::-1]),
-        Bernoulli(),
-    )
+def prepared(method, data, widths):
+    """Return a model of the method, ready to train, and the rows it trains on."""
+    estimator = METHODS[method](data.n_clusters, 0, data)
+    estimator.set_params(hidden_layer_sizes=widths, max_epochs=1)
+    if "pretraining_epochs" in estimator.get_params():
+        some = np.arange(len(data.X)) % data.n_clusters
+        estimator.set_params(init=some, pretraining_epochs=1)
+    estimator.fit(data.X)
+    stream = np.random.RandomState(0)
+    model = estimator.model_
+    return model, estimator._prepare(model, data.X, stream, is_new=False).rows
 
 
-def bare_epoch(vae, X, bfloat16):
-    """Train an epoch as one would by hand; return its seconds, without the optimiser's making."""
-    optimizer = torch.optim.AdamW(vae.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
-    vae.train()
-    order = np.random.default_rng(0).permutation(len(X))
+def bare_epoch(model, columns, bfloat16):
+    """Train an epoch as one would by hand; return its seconds, without the optimisers' making."""
+    moves = []
+    for player in model.players():
+        own = list(player.parameters())
+        optimizer = torch.optim.AdamW(own, lr=1e-4, weight_decay=0.0, fused=True)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+        moves.append((player, own, optimizer, schedule))
+    model.train()
+    order = np.random.default_rng(0).permutation(len(columns[0]))
     started = time.perf_counter()
     total = 0.0
-    for i in range(0, len(X), BATCH_SIZE):
-        x = torch.from_numpy(X[order[i : i + BATCH_SIZE]])
-        optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-            loss = sum(vae.loss(x).values())
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        total += loss.item()
+    for i in range(0, len(order), BATCH_SIZE):
+        rows = order[i : i + BATCH_SIZE]
+        batch = [torch.from_numpy(column[rows]) for column in columns]
+        for player, own, optimizer, schedule in moves:
+            for _ in range(player.steps):
+                optimizer.zero_grad(set_to_none=True)
+                with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+                    loss = sum(player.loss(*batch).values())
+                loss.backward(inputs=own)
+                optimizer.step()
+            schedule.step()
+            total += loss.item()
     return time.perf_counter() - started
 
 
-def our_epoch(vae, X, bfloat16):
+def our_epoch(model, rows, bfloat16):
     """Train an epoch by the package's loop; return its seconds as the history has them."""
     history, _ = train(
-        vae,
-        Rows(X),
+        model,
+        rows,
         max_epochs=1,
         batch_size=BATCH_SIZE,
-        learning_rate=1e-3,
+        learning_rate=1e-4,
         generator=generator(0),
+        device="cpu",
         bfloat16=bfloat16,
     )
     return history[0]["dur"]
 
 
+def measured(method, data, widths, bfloat16, repeats):
+    """Return the seconds of epochs by both loops, in turn; a pair to warm up is left out."""
+    model, rows = prepared(method, data, widths)
+    columns = [rows.X, *rows.columns]
+    bare, ours = [], []
+    with seeded(0):
+        for _ in range(repeats + 1):
+            bare.append(bare_epoch(model, columns, bfloat16))
+            ours.append(our_epoch(model, rows, bfloat16))
+    return np.array(bare[1:]), np.array(ours[1:])
+
+
 def main():
-    """Print a line for each network and precision."""
+    """Print a JSON line for each method, network and precision."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--n-samples", type=int, default=20_000)
+    parser.add_argument("--methods", nargs="+", choices=NETWORKS, default=NETWORKS)
+    parser.add_argument("--widths", nargs="+", type=int, help="of one network, instead of two")
+    kinds = ["float32", "bfloat16"]
+    parser.add_argument("--precisions", nargs="+", choices=kinds, default=kinds)
+    parser.add_argument("--results", type=Path, help="file to append JSON lines to")
     options = parser.parse_args()
-    X = load("mnist", options.n_samples).X
-    for widths in ((500, 500, 2000), (64, 64)):
-        medians = {}
-        for bfloat16 in (False, True):
-            bare, ours = [], []
-            with seeded(0):
-                vae = model(X.shape[1], widths)
-                for _ in range(options.repeats + 1):
-                    bare.append(bare_epoch(vae, X, bfloat16))
-                    ours.append(our_epoch(vae, X, bfloat16))
-            ratios = np.array(ours[1:]) / np.array(bare[1:])  # the first pair warms up
-            medians[bfloat16] = np.median(ours[1:])
-            print(
-                f"{widths} {'bfloat16' if bfloat16 else 'float32'}: bare "
-                f"{np.median(bare[1:]):.3f} s, ours {np.median(ours[1:]):.3f} s an epoch of "
-                f"{len(X)} rows; ratio median {np.median(ratios):.3f}, all "
-                f"{np.array2string(ratios, precision=3)}",
-                flush=True,
-            )
-        print(f"{widths}: bfloat16 is {medians[False] / medians[True]:.2f} x float32's speed")
+    data = load("mnist", options.n_samples)
+    widths = [tuple(options.widths)] if options.widths else WIDTHS
+    for method, sizes, kind in itertools.product(options.methods, widths, options.precisions):
+        bare, ours = measured(method, data, sizes, kind == "bfloat16", options.repeats)
+        ratios = ours / bare
+        record = {
+            "row": method,
+            "network": "-".join(map(str, sizes)),
+            "precision": kind,
+            "bare": round(float(np.median(bare)), 3),
+            "ours": round(float(np.median(ours)), 3),
+            "ratio": round(float(np.median(ratios)), 3),
+            "ratios": [round(float(ratio), 3) for ratio in ratios],
+            "n_samples": len(data.X),
+            "threads": torch.get_num_threads(),
+        }
+        keep(record, options.results)
     fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     print(f"threads {torch.get_num_threads()}; the processor has bfloat16 arithmetic: {fast}")
 

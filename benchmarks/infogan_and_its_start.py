@@ -10,8 +10,9 @@
 Beside accuracy stands "information", the lower bound on the mutual information of the cluster
 and generated rows, in nats: at most log K. ``--rows`` chooses among default (with its start) and
 published; ``--max-epochs`` bounds the published row. ``--unbalanced 20000`` draws that many rows
-with shares of the classes from 2 % to 25 %. ``--starts FOLDER`` takes the starts of
-the VaDE fits that ``single_and_ensemble.py --keep`` left there. No label is used but to count.
+with shares of the classes from 2 % to 25 %. ``--pretrained FOLDER`` keeps auto-encoders there;
+``--starts METHOD`` takes the starts of that method's fits that ``single_and_ensemble.py`` kept
+there. No label is used but to count.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from compare import parse_seeds
 from datasets import load
-from pretrained import kept_start
+from pretrained import SharedPretraining, kept_start
 from scipy import sparse
 from seeds import NOT_TIMED, over_seeds, timed
 from vade_and_its_start import draw
@@ -38,9 +39,20 @@ PUBLISHED = {
 }
 
 
+class InfoGAN(SharedPretraining, InfoGANClustering):
+    """InfoGANClustering whose fits with one seed share their pretraining."""
+
+
+def begun(data, seed, options):
+    """Return what the options say of where a fit begins, as parameters."""
+    if not options.starts:
+        return {}
+    return {"init": kept_start(options.pretrained, data, seed, options.starts)}
+
+
 def fitted(data, seed, settings):
     """Return a fitted InfoGAN, and what its row says beside its labels."""
-    gan = InfoGANClustering(
+    gan = InfoGAN(
         data.n_clusters, accept_sparse=sparse.issparse(data.X), random_state=seed, **settings
     )
     _, seconds = timed(gan.fit, data.X)
@@ -53,8 +65,7 @@ def rows(data, seed, options):
     """Yield (row, labels, further entries of the record)."""
     shared = {"precision": options.precision}
     if "default" in options.rows:
-        given = {"init": kept_start(options.starts, data, seed)} if options.starts else {}
-        gan, further = fitted(data, seed, shared | given)
+        gan, further = fitted(data, seed, shared | begun(data, seed, options))
         yield "the start alone", gan.start_labels_, NOT_TIMED
         yield "default", gan.labels_, further
     if "published" in options.rows:
@@ -82,15 +93,29 @@ def parser():
     asked.add_argument("--convolutional", action="store_true", help="the paper's networks, too")
     asked.add_argument("--max-epochs", type=int, help="of the published rows")
     asked.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "auto"])
-    asked.add_argument("--starts", type=Path, help="folder of kept fits")
+    add_where_fits_begin(asked)
     asked.add_argument("--unbalanced", type=int, help="draw so many rows, classes of 2 to 25 %%")
     asked.add_argument("--results", type=Path, help="file to append JSON lines to")
     return asked
 
 
+def add_where_fits_begin(parser):
+    """Add the options of what fits may take over from others."""
+    parser.add_argument("--pretrained", type=Path, help="folder of auto-encoders and fits")
+    parser.add_argument("--starts", metavar="METHOD", help="whose starts to take")
+
+
+def share_pretraining(folder):
+    """Keep auto-encoders in a folder, if one is given."""
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        InfoGAN.folder = folder
+
+
 def main():
     """Run the seeds one after another, a JSON line for each row, then a summary."""
     options = parser().parse_args()
+    share_pretraining(options.pretrained)
     data = load(options.data)
     size = options.unbalanced
     over_seeds(

@@ -10,8 +10,8 @@ generated digits (at most log 10 = 2.30 nats), and the correlations of the conti
 
 over all generated digits, and within clusters (less the mean of each cluster: a one has little
 ink however thick). ``--picture`` writes the traversals of the first seed, the grid without the
-information term beside them; ``--starts FOLDER`` takes the starts of the VaDE fits that
-``single_and_ensemble.py --keep`` left there. No label is used.
+information term beside them; ``--pretrained FOLDER`` and ``--starts METHOD`` as in
+``infogan_and_its_start.py``; "acc" is added for the record. No label is used but to count.
 """
 
 import argparse
@@ -20,11 +20,15 @@ from pathlib import Path
 import numpy as np
 from compare import parse_seeds
 from datasets import load
-from infogan_and_its_start import PUBLISHED
-from pretrained import kept_start
-from seeds import keep
+from infogan_and_its_start import (
+    PUBLISHED,
+    InfoGAN,
+    add_where_fits_begin,
+    begun,
+    share_pretraining,
+)
+from seeds import judged, keep
 
-from skdeepcluster import InfoGANClustering
 from skdeepcluster.display import TraversalDisplay
 
 DRAWS = 3000
@@ -66,26 +70,27 @@ def main():
     parser.add_argument("--seeds", default="0-2")
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "auto"])
     parser.add_argument("--from-scratch", action="store_true", help="init=None, as published")
-    parser.add_argument("--starts", type=Path, help="folder of kept fits")
+    add_where_fits_begin(parser)
     parser.add_argument("--results", type=Path, help="file to append JSON lines to")
     parser.add_argument("--picture", type=Path, help="file for the traversals of the first seed")
     options = parser.parse_args()
     data = load(options.data)
+    share_pretraining(options.pretrained)
     settings = {"precision": options.precision} | (PUBLISHED if options.from_scratch else {})
     for seed in parse_seeds(options.seeds):
         pair = {}
-        if options.starts:
-            settings["init"] = kept_start(options.starts, data, seed)
+        settings |= begun(data, seed, options)
         for mi_weight in (1, 0):
-            gan = InfoGANClustering(
-                data.n_clusters, mi_weight=mi_weight, random_state=seed, **settings
-            ).fit(data.X)
+            gan = InfoGAN(data.n_clusters, mi_weight=mi_weight, random_state=seed, **settings).fit(
+                data.X
+            )
             pair[mi_weight] = gan
             report = gan.code_report()
             print(report.to_string(index=False, float_format="{:.3f}".format), flush=True)
             record = {
                 "seed": seed,
                 "mi_weight": mi_weight,
+                **judged(data.y, gan.labels_),
                 "information": round(float(report["information"][0]), 3),
                 "at most": round(float(-(gan.weights_ * np.log(gan.weights_)).sum()), 3),
                 **correlations(gan, data.image_shape),

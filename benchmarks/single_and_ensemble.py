@@ -16,17 +16,14 @@ theirs, instead of training an auto-encoder of their own. No label is used but t
 
 import argparse
 import itertools
-import time
-import warnings
 from pathlib import Path
 
 import numpy as np
 from compare import DENSE_ONLY, METHODS, parse_methods, parse_seeds
 from datasets import load
-from pretrained import kept_start, path_of_fit
+from pretrained import fitted, kept_start, path_of_fit
 from seeds import judged, keep, summary
 from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.exceptions import ConvergenceWarning
 
 from skdeepcluster import ClusterEnsemble
 from skdeepcluster.metrics import clustering_accuracy
@@ -53,31 +50,14 @@ class Kept(ClusterMixin, BaseEstimator):
         return self.memberships
 
 
-def fitted(method, data, seed, precision, init):
-    """Fit once; everything that is kept of it, as arrays."""
+def prepared(method, data, seed, precision, init):
+    """Return the estimator to be fitted."""
     estimator = METHODS[method](data.n_clusters, seed, data)
     if init is not None:
         estimator.set_params(init=init)
     if "precision" in estimator.get_params():
         estimator.set_params(precision=precision)
-    started = time.perf_counter()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConvergenceWarning)
-        labels = estimator.fit_predict(data.X)
-    seconds = time.perf_counter() - started
-    if hasattr(estimator, "predict_proba"):
-        memberships = estimator.predict_proba(data.X).astype(np.float32)
-    else:
-        memberships = np.eye(data.n_clusters, dtype=np.float32)[labels]
-    kept = {
-        "memberships": memberships,
-        "score": estimator.score(data.X),
-        "seconds": seconds,
-        "warnings": [str(warning.message).splitlines()[0] for warning in caught],
-    }
-    if hasattr(estimator, "start_labels_"):
-        kept["start"] = estimator.start_labels_
-    return kept
+    return estimator
 
 
 def fits(method, data, seeds, precision, folder, starts):
@@ -89,7 +69,7 @@ def fits(method, data, seeds, precision, folder, starts):
             continue
         shared = starts and method in WITHOUT_CODES
         init = kept_start(folder, data, seed, starts) if shared else None
-        kept = fitted(method, data, seed, precision, init)
+        kept = fitted(prepared(method, data, seed, precision, init), data)
         if path:
             np.savez_compressed(path, **kept)
         yield seed, kept

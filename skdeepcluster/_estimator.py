@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from .engine.batches import Rows, map_rows, to_tensor
 from .engine.net import train
+from .engine.parallel import as_in_first, check_same, from_first, is_first
 from .engine.precision import resolve_device, use_bfloat16
 from .engine.randomness import draw_seed, generator, random_stream, seeded
 from .modules.likelihood import Bernoulli, Gaussian
@@ -120,11 +121,14 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             When a loss stops being finite.
         """
         X = self._check_rows(X, reset=True)
-        random_state = random_stream(self.random_state)
+        check_same("shape of X", X.shape)
+        random_state = from_first(lambda: random_stream(self.random_state))
         device = resolve_device(self.device)
         self._tasks = FitTasks(self, X, y)
         try:
-            self._keep(self._best_run(X, device, random_state), X)
+            run = self._best_run(X, device, random_state)
+            run.history, run.start_labels = as_in_first(run.model, run.history, run.start_labels)
+            self._keep(run, X)
             self._tasks.end()
         finally:
             del self._tasks
@@ -198,7 +202,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             "bfloat16": use_bfloat16(self.precision, device),
             "compile": self.compile,
             "callbacks": self.callbacks,
-            "verbose": int(self.verbose),
+            "verbose": int(self.verbose) if is_first() else 0,
         } | changes
         epochs = self._tasks.training(type(model).__name__, settings["max_epochs"], snapshot)
         return train(model, rows, epochs=epochs, **settings)

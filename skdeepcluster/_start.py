@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from ._estimator import Prepared
 from ._mixture_start import partition
 from .engine.batches import Rows, map_rows
+from .engine.parallel import from_first
 from .engine.precision import resolve_device
 from .functional.gaussian import Mixture
 from .gaussian_mixture import GaussianMixtureEM
@@ -64,17 +65,21 @@ def code_start(codes, n_clusters, *, init, covariance_type, n_init, random_state
         device="cpu",
         random_state=random_state,
     )
-    resp = None if isinstance(init, str) else init
-    if resp is None and init == "neighbors":
-        compared = codes if compared is None else compared
-        resp = neighbor_start(compared, n_clusters, random_state=random_state).responsibilities
-    if resp is not None:
-        mixture.set_params(init_params=resp, max_iter=0)
-    with warnings.catch_warnings():
-        # Whether the clusters have rows is judged, and said, by the estimator.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        mixture.fit(codes)
-    return CodeStart(mixture.mixture_, mixture.predict_proba(codes) if resp is None else resp)
+
+    def divided():
+        resp = None if isinstance(init, str) else init
+        if resp is None and init == "neighbors":
+            rows = codes if compared is None else compared
+            resp = neighbor_start(rows, n_clusters, random_state=random_state).responsibilities
+        if resp is not None:
+            mixture.set_params(init_params=resp, max_iter=0)
+        with warnings.catch_warnings():
+            # Whether the clusters have rows is judged, and said, by the estimator.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            mixture.fit(codes)
+        return CodeStart(mixture.mixture_, mixture.predict_proba(codes) if resp is None else resp)
+
+    return from_first(divided, random_state)
 
 
 class StartMixin:

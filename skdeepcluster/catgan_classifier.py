@@ -20,6 +20,7 @@ from ._catgan import CatGANEstimator
 from ._start import CodeStart
 from .catgan import CatGAN
 from .engine.batches import LabelledRows
+from .engine.parallel import from_first
 from .engine.randomness import draw_seed, generator
 from .neighbors import spread_labels
 
@@ -327,7 +328,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
     def _start(self, init, codes, compared, random_state):
         classes, targets = self._labels
-        return CodeStart(None, spread_labels(codes, targets, len(classes)))
+        return CodeStart(None, from_first(lambda: spread_labels(codes, targets, len(classes))))
 
     def _snapshot(self, model, history, X):
         return super()._snapshot(model, history, X) | {"classes_": self._labels[0]}

@@ -286,9 +286,8 @@ def test_singles_and_ensembles_of_the_same_fits(tmp_path):
     assert rows[3:5] == ["KMeans, ensemble (soft_vote)", "KMeans, ensemble (co_association)"]
     assert len(list(tmp_path.iterdir())) == 6
     assert first == list(single_and_ensemble.records(*arguments, **how))  # from the folder
-    labels = [
-        single_and_ensemble.fitted("KMeans", data, s, "", None)["memberships"] for s in (0, 1)
-    ]
+    members = [single_and_ensemble.prepared("KMeans", data, s, "", None) for s in (0, 1)]
+    labels = [pretrained.fitted(kmeans, data)["memberships"] for kmeans in members]
     apart = single_and_ensemble.diversity(labels)
     assert 0 < apart < 0.5
     assert single_and_ensemble.diversity([labels[0], labels[0][:, ::-1]]) == 0

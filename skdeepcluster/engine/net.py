@@ -1,6 +1,7 @@
 """The only training loop: skorch's, with a step in which every player moves once."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from tqdm.auto import tqdm
 
 from ..modules.game import Game
 from .batches import Rows, ShuffledBatches
+from .parallel import current
 
 
 class Net(NeuralNet):
@@ -32,6 +34,7 @@ class Net(NeuralNet):
         """Collect players, and their parameters, once."""
         super().on_train_begin(net, **kwargs)
         self._n_steps = 0
+        self._processes = current()
         compiled = partial(torch.compile, dynamic=False) if self.compile_losses else _as_it_is
         self._moves = [
             (player, player.parameters(), compiled(player.loss))
@@ -47,6 +50,7 @@ class Net(NeuralNet):
     def train_step(self, batch: Sequence[Tensor], **_: Any) -> dict[str, Any]:
         """Let every player move; one optimiser serves all, because others' gradients are None."""
         self._set_training(True)
+        batch = batch if self._processes is None else self._processes.part(batch)
         batch = [column.to(self.device, non_blocking=True) for column in batch]
         self._n_steps += 1
         self.module_.progress.fill_(min(1.0, self._n_steps / self.all_steps))
@@ -54,9 +58,10 @@ class Net(NeuralNet):
         for player, parameters, loss in self._moves:
             for _step in range(player.steps):
                 self.optimizer_.zero_grad(set_to_none=True)
-                with self._autocast():
+                with self._autocast(), self._shared(batch):
                     terms = loss(*batch)
                 torch.stack(list(terms.values())).sum().backward(inputs=parameters)
+                self._average(terms, parameters)
                 self.notify(
                     "on_grad_computed",
                     named_parameters=TeeGenerator(self.get_all_learnable_params()),
@@ -94,6 +99,16 @@ class Net(NeuralNet):
         except KeyboardInterrupt:
             self.interrupted = not self._between_epochs
             raise  # skorch ends training here, with what has been learnt
+
+    def _shared(self, batch: Sequence[Tensor]) -> AbstractContextManager:
+        """Within the block the batch is a part of that of all processes, if there are several."""
+        return nullcontext() if self._processes is None else self._processes.step(len(batch[0]))
+
+    def _average(self, terms: dict[str, Tensor], parameters: Sequence[nn.Parameter]) -> None:
+        """Average what the processes found; then all take the same step."""
+        if self._processes is not None:
+            gradients = [p.grad for p in parameters if p.grad is not None]
+            self._processes.average([*terms.values(), *gradients])
 
     def _add(self, moves: dict[str, Tensor], n_rows: int) -> None:
         self._n_rows += n_rows

@@ -2,9 +2,17 @@
 
 import torch
 
+from .parallel import current
+
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """Turn "auto" into the GPU if there is one, else the CPU; check any other name."""
+    """Turn "auto" into the GPU if there is one, else the CPU; check any other name.
+
+    Of several processes each has a GPU of its own by "auto".
+    """
+    processes = current()
+    if device == "auto" and processes is not None:
+        return processes.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:

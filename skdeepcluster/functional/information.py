@@ -12,6 +12,8 @@ import math
 import torch
 from torch import Tensor
 
+from .rows import all_rows
+
 
 def _expected(log_p: Tensor, value: Tensor) -> Tensor:
     """sum_k p_k value_k, of shape (...); outcomes with p_k = 0 do not count."""
@@ -141,4 +143,5 @@ def mutual_information(log_p: Tensor) -> Tensor:
 
 def marginal(log_p: Tensor) -> Tensor:
     """Log mean_n p(y | x_n), of shape (K,), from conditionals of shape (N, K)."""
+    log_p = all_rows(log_p)
     return log_p.logsumexp(0) - math.log(log_p.shape[0])

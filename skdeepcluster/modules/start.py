@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..functional.rows import all_rows, own_rows
 from ..functional.smoothness import adversarial_divergence, nearest_distance
 
 #: Length of the step that should change no cluster, in distances to the nearest of so many rows.
@@ -74,7 +75,9 @@ class Keep:
             terms["start"] = -self.start_weight * (start * log_p).sum(-1).mean()
         if self.smoothness_weight:
             # Among fewer rows the nearest is farther, on a surface by the root of their number.
-            radius = RADIUS * min(1.0, math.sqrt(len(seen) / AMONG)) * nearest_distance(seen)
+            batch = all_rows(seen)
+            radius = RADIUS * min(1.0, math.sqrt(len(batch) / AMONG)) * nearest_distance(batch)
+            radius = own_rows(radius)
             jump = adversarial_divergence(log_probs, seen, log_p.detach(), radius)
             terms["smoothness"] = self.smoothness_weight * jump.mean()
         return terms

@@ -1,0 +1,67 @@
+"""Training on several processors or machines: a batch shared out to processes.
+
+Needs the extra ``parallel``.
+"""
+
+from contextlib import contextmanager, nullcontext
+
+import torch
+
+from .engine.parallel import Processes, together
+
+
+@contextmanager
+def data_parallel():
+    """Share out the batches of all trainings within the block to the processes there are.
+
+    The processes are those that ``torchrun`` or ``accelerate launch`` started; all of them run the
+    same script on the same data. In a script that is started alone nothing changes.
+
+    Yields
+    ------
+    state : accelerate.PartialState
+        ``num_processes``, ``process_index``, ``is_main_process`` and ``wait_for_everyone()``.
+
+    Raises
+    ------
+    ImportError
+        When accelerate is not installed.
+
+    Notes
+    -----
+    A step is that of one process with the same ``batch_size``, up to rounding: every process takes
+    an equal part of the batch, gradients are averaged, random numbers are drawn as for the whole
+    batch, and batch normalisation and all that compares rows of a batch see all of its rows. Rows
+    that are left over when a batch is divided are left out of the step. Random numbers of networks
+    of your own are those of the whole batch if ``torch.randn_like`` or its like draws them;
+    dropout leaves out the same units in every part.
+
+    What cannot be divided, the start of a fit and the mixtures on codes, is found by the first
+    process and sent to the others. After a fit every process has the same estimator; save it in
+    one of them. With ``device="auto"`` each process has a GPU of its own, if there are GPUs.
+
+    Methods without networks are fitted by each process alone.
+
+    Examples
+    --------
+    In a file ``fit.py``, started by ``torchrun --nproc_per_node 2 fit.py``::
+
+        import joblib
+        from skdeepcluster import VaDEClustering
+        from skdeepcluster.parallel import data_parallel
+
+        with data_parallel() as state:
+            vade = VaDEClustering(10, random_state=0).fit(X)
+        if state.is_main_process:
+            joblib.dump(vade, "vade.joblib")
+    """
+    try:
+        from accelerate import PartialState
+    except ImportError as error:
+        raise ImportError(
+            "data_parallel needs accelerate: pip install 'skdeepcluster[parallel]'."
+        ) from error
+    state = PartialState(cpu=not torch.cuda.is_available())
+    processes = Processes(state.process_index, state.num_processes, state.device)
+    with together(processes) if state.num_processes > 1 else nullcontext():
+        yield state

@@ -1,0 +1,82 @@
+"""Fits in one of several processes: ``torchrun --nproc_per_node 2 parallel_fits.py FOLDER``."""
+
+import pickle
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+
+import skdeepcluster
+import skdeepcluster._start
+from skdeepcluster.parallel import data_parallel
+
+N_ROWS, N_CLUSTERS = 256, 4
+SMALL = {"hidden_layer_sizes": (24, 16), "batch_size": 64, "max_epochs": 2, "random_state": 0}
+# A start is given, or found by spreading labels: one that is sought may number its clusters
+# otherwise if a digit of the codes differs.
+START = {"pretraining_epochs": 1, "init": np.arange(N_ROWS) // 16 % N_CLUSTERS}
+METHODS = {
+    "VAEEmbedding": {},
+    "VaDEClustering": START,
+    "DACClustering": START,
+    "InfoGANClustering": START,
+    "CatGANClustering": START | {"noise": 0.1, "marginal_decay": 0.5},
+    "CatGANClassifier": {"pretraining_epochs": 1},
+}
+
+
+def data():
+    """Images of four digits, every fifth labelled for the classifier."""
+    X, y = load_digits(n_class=N_CLUSTERS, return_X_y=True)
+    X, y = X[:N_ROWS] / 16, y[:N_ROWS]
+    return X, np.where(np.arange(N_ROWS) % 2 == 0, y, -1)
+
+
+def fitted(name, **settings):
+    """A fit of two passes."""
+    X, y = data()
+    settings = SMALL | METHODS[name] | settings
+    if name != "CatGANClassifier":
+        settings["n_clusters"] = N_CLUSTERS
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # so short a fit may leave clusters without rows
+        return getattr(skdeepcluster, name)(**settings).fit(X, y)
+
+
+def refused(state):
+    """What is said to processes with different data."""
+    X, _ = data()
+    try:
+        skdeepcluster.VAEEmbedding(2).fit(X[: N_ROWS - state.process_index])
+    except ValueError as error:
+        return str(error)
+    return "nothing"
+
+
+def failure(state):
+    """What is said when the first process cannot find a start."""
+    skdeepcluster._start.neighbor_start = None
+    try:
+        fitted("VaDEClustering", init="neighbors")
+    except TypeError as error:
+        return str(error)
+    return "nothing"
+
+
+def main(folder):
+    """Fit all methods, as every process does, and keep what this one got."""
+    torch.set_num_threads(1)
+    with data_parallel() as state:
+        if not state.is_main_process:
+            skdeepcluster._start.neighbor_start = None  # the first one's business
+        found = {name: fitted(name) for name in METHODS}
+        found["started"] = fitted("VaDEClustering", init="neighbors")
+        found |= {"refused": refused(state), "failure": failure(state)}
+    (Path(folder) / f"{state.process_index}.pkl").write_bytes(pickle.dumps(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,116 @@
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from parallel_fits import METHODS, data, fitted
+
+from skdeepcluster.engine import parallel as engine
+from skdeepcluster.functional.rows import all_rows, own_rows
+from skdeepcluster.metrics import clustering_accuracy
+
+SCRIPT = Path(__file__).with_name("parallel_fits.py")
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory):
+    """What each of two processes that trained together has."""
+    folder = tmp_path_factory.mktemp("parallel")
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    run = subprocess.run(
+        [sys.executable, *launch, SCRIPT, folder], capture_output=True, text=True, timeout=300
+    )
+    assert run.returncode == 0, run.stderr
+    return [pickle.loads((folder / f"{rank}.pkl").read_bytes()) for rank in range(2)]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_two_processes_end_where_one_does(processes, name):
+    alone, together = fitted(name), processes[0][name]
+    for one, two in zip(alone.history_, together.history_, strict=True):
+        terms = set(one) - {"dur", "epoch"}
+        assert terms == set(two) - {"dur", "epoch"}
+        for term in terms:
+            assert two[term] == pytest.approx(one[term], rel=1e-3, abs=1e-4), term
+    X, _ = data()
+    if name == "VAEEmbedding":  # its clusters are numbered by a search
+        assert clustering_accuracy(alone.predict(X), together.predict(X)) > 0.99
+    else:
+        np.testing.assert_allclose(together.predict_proba(X), alone.predict_proba(X), atol=0.02)
+
+
+@pytest.mark.parametrize("name", [*METHODS, "started"])
+def test_all_processes_end_with_the_same_estimator(processes, name):
+    first, second = (found[name] for found in processes)
+    assert first.history_ == second.history_
+    states = first.model_.state_dict(), second.model_.state_dict()
+    assert list(states[0]) == list(states[1])
+    for a, b in zip(*(state.values() for state in states), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def test_processes_with_different_data_are_told_so(processes):
+    for found in processes:
+        assert "same shape of X" in found["refused"]
+        assert "(256, 64)" in found["refused"]
+        assert "(255, 64)" in found["refused"]
+
+
+def test_what_fails_in_the_first_process_fails_in_all(processes):
+    assert [found["failure"] for found in processes] == ["'NoneType' object is not callable"] * 2
+
+
+def test_alone_there_is_nothing_to_share():
+    x = torch.randn(3, 2)
+    assert all_rows(x) is x
+    assert own_rows(x) is x
+    assert engine.current() is None
+    assert engine.is_first()
+    assert engine.from_first(lambda: 7) == 7
+
+
+def test_rows_of_this_process_lie_among_all():
+    split = engine.Processes(1, 3, torch.device("cpu"))
+    whole = torch.arange(12).view(6, 2)
+    assert split.own_rows(whole).tolist() == [[4, 5], [6, 7]]
+    (part,) = split.part([torch.arange(8)])
+    assert part.tolist() == [2, 3]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_draws_are_those_of_the_whole_batch(rank):
+    split = engine.Processes(rank, 2, torch.device("cpu"))
+    weights = torch.tensor([0.2, 0.3, 0.5])
+
+    def draws(x):
+        return [
+            torch.randn_like(x),
+            torch.rand_like(x),
+            torch.randn(len(x), 3),
+            torch.rand(len(x), 3, device="cpu"),
+            torch.randint(9, (len(x),)),
+            torch.multinomial(weights, len(x), replacement=True),
+            torch.randn(2, 5),  # no batch
+        ]
+
+    torch.manual_seed(0)
+    whole = draws(torch.zeros(6, 4))
+    torch.manual_seed(0)
+    with split.step(3):
+        mine = draws(torch.zeros(3, 4))
+    for all_of_them, part in zip(whole[:-1], mine[:-1], strict=True):
+        torch.testing.assert_close(part, all_of_them[3 * rank : 3 * rank + 3], rtol=0, atol=0)
+    torch.testing.assert_close(mine[-1], whole[-1], rtol=0, atol=0)
+
+
+def test_two_batches_beneath_each_other_are_drawn_as_two():
+    split = engine.Processes(1, 2, torch.device("cpu"))
+    torch.manual_seed(0)
+    whole = torch.randn(12, 2)
+    torch.manual_seed(0)
+    with split.step(3):
+        part = torch.randn_like(torch.zeros(6, 2))
+    torch.testing.assert_close(part, torch.cat([whole[3:6], whole[9:]]), rtol=0, atol=0)
