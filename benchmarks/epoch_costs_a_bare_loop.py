@@ -5,7 +5,8 @@ package's loop and by a loop written out here: same model and losses, optimiser 
 for each player), schedule, precision and batches from arrays. The two take turns; the ratio of
 their seconds is taken for each pair of epochs. Methods with a start train with all their terms,
 from an arbitrary partition: what a step costs does not depend on how good it is.
-``--methods``, ``--widths 64 64``, ``--precisions float32`` narrow it down.
+``--methods``, ``--widths 64 64``, ``--precisions float32`` narrow it down; ``--device cuda`` has
+both loops run on a GPU.
 """
 
 import argparse
@@ -29,10 +30,10 @@ NETWORKS = [
 WIDTHS = [(500, 500, 2000), (64, 64)]
 
 
-def prepared(method, data, widths):
+def prepared(method, data, widths, device):
     """Return a model of the method, ready to train, and the rows it trains on."""
     estimator = METHODS[method](data.n_clusters, 0, data)
-    estimator.set_params(hidden_layer_sizes=widths, max_epochs=1)
+    estimator.set_params(hidden_layer_sizes=widths, max_epochs=1, device=device)
     if "pretraining_epochs" in estimator.get_params():
         some = np.arange(len(data.X)) % data.n_clusters
         estimator.set_params(init=some, pretraining_epochs=1)
@@ -42,7 +43,7 @@ def prepared(method, data, widths):
     return model, estimator._prepare(model, data.X, stream, is_new=False).rows
 
 
-def bare_epoch(model, columns, bfloat16):
+def bare_epoch(model, columns, bfloat16, device):
     """Train an epoch as one would by hand; return its seconds, without the optimisers' making."""
     moves = []
     for player in model.players():
@@ -56,11 +57,11 @@ def bare_epoch(model, columns, bfloat16):
     total = 0.0
     for i in range(0, len(order), BATCH_SIZE):
         rows = order[i : i + BATCH_SIZE]
-        batch = [torch.from_numpy(column[rows]) for column in columns]
+        batch = [torch.from_numpy(column[rows]).to(device) for column in columns]
         for player, own, optimizer, schedule in moves:
             for _ in range(player.steps):
                 optimizer.zero_grad(set_to_none=True)
-                with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+                with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
                     loss = sum(player.loss(*batch).values())
                 loss.backward(inputs=own)
                 optimizer.step()
@@ -69,7 +70,7 @@ def bare_epoch(model, columns, bfloat16):
     return time.perf_counter() - started
 
 
-def our_epoch(model, rows, bfloat16):
+def our_epoch(model, rows, bfloat16, device):
     """Train an epoch by the package's loop; return its seconds as the history has them."""
     history, _ = train(
         model,
@@ -78,21 +79,21 @@ def our_epoch(model, rows, bfloat16):
         batch_size=BATCH_SIZE,
         learning_rate=1e-4,
         generator=generator(0),
-        device="cpu",
+        device=device,
         bfloat16=bfloat16,
     )
     return history[0]["dur"]
 
 
-def measured(method, data, widths, bfloat16, repeats):
+def measured(method, data, widths, bfloat16, repeats, device):
     """Return the seconds of epochs by both loops, in turn; a pair to warm up is left out."""
-    model, rows = prepared(method, data, widths)
+    model, rows = prepared(method, data, widths, device)
     columns = [rows.X, *rows.columns]
     bare, ours = [], []
-    with seeded(0):
+    with seeded(0, device):
         for _ in range(repeats + 1):
-            bare.append(bare_epoch(model, columns, bfloat16))
-            ours.append(our_epoch(model, rows, bfloat16))
+            bare.append(bare_epoch(model, columns, bfloat16, device))
+            ours.append(our_epoch(model, rows, bfloat16, device))
     return np.array(bare[1:]), np.array(ours[1:])
 
 
@@ -105,12 +106,14 @@ def main():
     parser.add_argument("--widths", nargs="+", type=int, help="of one network, instead of two")
     kinds = ["float32", "bfloat16"]
     parser.add_argument("--precisions", nargs="+", choices=kinds, default=kinds)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--results", type=Path, help="file to append JSON lines to")
     options = parser.parse_args()
     data = load("mnist", options.n_samples)
     widths = [tuple(options.widths)] if options.widths else WIDTHS
     for method, sizes, kind in itertools.product(options.methods, widths, options.precisions):
-        bare, ours = measured(method, data, sizes, kind == "bfloat16", options.repeats)
+        how = kind == "bfloat16", options.repeats, options.device
+        bare, ours = measured(method, data, sizes, *how)
         ratios = ours / bare
         record = {
             "row": method,
@@ -121,6 +124,7 @@ def main():
             "ratio": round(float(np.median(ratios)), 3),
             "ratios": [round(float(ratio), 3) for ratio in ratios],
             "n_samples": len(data.X),
+            "device": options.device,
             "threads": torch.get_num_threads(),
         }
         keep(record, options.results)

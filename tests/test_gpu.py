@@ -1,0 +1,35 @@
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from estimators import ONE_OF_EACH, name
+from sklearn.base import clone
+
+pytestmark = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="torch finds no CUDA GPU: the GPU path is not tested"
+)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("estimator", ONE_OF_EACH, ids=name)
+def test_a_fit_on_a_gpu_answers_alike_on_a_cpu(digits, estimator, monkeypatch):
+    fitted = clone(estimator).set_params(device="cuda").fit(digits)
+    if hasattr(fitted, "model_"):
+        assert next(fitted.model_.parameters()).device.type == "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    elsewhere = pickle.loads(pickle.dumps(fitted)).set_params(device="auto")
+    if hasattr(elsewhere, "model_"):
+        assert next(elsewhere.model_.parameters()).device.type == "cpu"
+    np.testing.assert_allclose(
+        elsewhere.predict_proba(digits), fitted.predict_proba(digits), atol=1e-3
+    )
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("estimator", ONE_OF_EACH, ids=name)
+def test_fits_on_a_gpu_leave_its_random_stream_alone(digits, estimator):
+    torch.cuda.manual_seed(0)
+    before = torch.cuda.get_rng_state()
+    clone(estimator).set_params(device="cuda").fit(digits)
+    assert torch.equal(before, torch.cuda.get_rng_state())
