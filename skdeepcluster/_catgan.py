@@ -49,15 +49,21 @@ class CatGANEstimator(InformationMixin, PartitionMixin, DeepEstimator):
             marginal_decay=self.marginal_decay,
             **further,
         )
+        self._set_given_prior(model, n_classes)
+        return model
+
+    def _set_given_prior(self, model, n_classes):
         if not (self.class_prior is None or isinstance(self.class_prior, str)):
             model.set_prior(_checked_prior(self.class_prior, n_classes))
-        return model
 
     def _complete(self, model, tensors):
         model.log_prior = tensors.get("log_prior")
 
     def _prepare(self, model, X, random_state, is_new):
         prepared = super()._prepare(model, X, random_state, is_new)
+        if not (is_new or isinstance(self.class_prior, str)):
+            model.log_prior = None
+            self._set_given_prior(model, len(model.log_marginal))
         if isinstance(self.class_prior, str) and is_new:
             if not prepared.rows.columns:
                 raise ValueError(
@@ -85,7 +91,7 @@ class CatGANEstimator(InformationMixin, PartitionMixin, DeepEstimator):
         check_is_fitted(self)
         n_samples = check_scalar(n_samples, "n_samples", Integral, min_val=1)
         stream = random_stream(self.random_state)
-        Z = stream.standard_normal((n_samples, self.n_noise)).astype(np.float32)
+        Z = stream.standard_normal((n_samples, self.model_.n_noise)).astype(np.float32)
         return self._answers(self.model_, self.model_.decode, Z)
 
 

@@ -100,7 +100,7 @@ class CodesMixin(EmbedMixin):
         n_samples = check_scalar(n_samples, "n_samples", Integral, min_val=1)
         codes = {} if codes is None else dict(codes)
         if cluster is not None:
-            check_scalar(cluster, "cluster", Integral, min_val=0, max_val=self.n_clusters - 1)
+            check_scalar(cluster, "cluster", Integral, min_val=0, max_val=len(self.weights_) - 1)
             codes["cluster"] = cluster
         drawn = self._set(self._draw(n_samples), codes)
         return self._render(drawn)

@@ -20,14 +20,19 @@ def usual(numbers):
 
 
 def blend(memberships, tables, weights):
-    """sum_m w_m P_m A_m, of shape (N, K)."""
-    return sum(w * (P @ A) for P, A, w in zip(memberships, tables, weights, strict=True))
+    """sum_m w_m P_m A_m of the members that put a row in a cluster, (N, K); rows sum to one."""
+    resp = sum(w * (P @ A) for P, A, w in zip(memberships, tables, weights, strict=True))
+    total = resp.sum(1, keepdims=True)
+    return np.where(total > 0, resp / np.where(total > 0, total, 1), 1 / resp.shape[1])
 
 
 def agreement(memberships, tables, labels):
-    """Share of the rows that each member, read by its table, puts where ``labels`` do, (M,)."""
-    read = [(P @ A).argmax(1) for P, A in zip(memberships, tables, strict=True)]
-    return np.array([np.mean(own == labels) for own in read])
+    """Share of the rows that each member, read by its table, puts where ``labels`` do, (M,).
+
+    Rows that a member puts in no cluster agree with none.
+    """
+    read = [P @ A for P, A in zip(memberships, tables, strict=True)]
+    return np.array([np.mean(own.any(1) & (own.argmax(1) == labels)) for own in read])
 
 
 # ---- soft vote
@@ -96,8 +101,12 @@ def co_association(memberships, member_labels, weights, n_clusters):
 
 
 def _shared(a, b, weights):
-    """Weighted share of members that give two combinations of labels the same one, (A, B)."""
-    return sum(w * (a[:, None, m] == b[None, :, m]) for m, w in enumerate(weights))
+    """Weighted share of members that give two combinations of labels the same one, (A, B).
+
+    A label of -1, no cluster, is shared with none.
+    """
+    columns = ((w, a[:, None, m], b[None, :, m]) for m, w in enumerate(weights))
+    return sum(w * ((one == two) & (one >= 0)) for w, one, two in columns)
 
 
 def average_linkage(distance, sizes, n_clusters):

@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
+from ._state import ModelStateMixin, unchanged_if_it_fails
 from .engine.batches import Rows, map_rows, to_tensor
 from .engine.net import train
 from .engine.parallel import as_in_first, check_same, from_first, is_first
@@ -49,7 +50,7 @@ class Prepared(NamedTuple):
     start_labels: np.ndarray | None = None
 
 
-class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
+class DeepEstimator(ModelStateMixin, CallbackSupportMixin, BaseEstimator, ABC):
     """An estimator that trains a :class:`~skdeepcluster.modules.game.Game`.
 
     A final class writes its own ``__init__`` and says how to build its model; it may prepare
@@ -120,18 +121,17 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         FloatingPointError
             When a loss stops being finite.
         """
-        X = self._check_rows(X, reset=True)
-        check_same("shape of X", X.shape)
-        random_state = from_first(lambda: random_stream(self.random_state))
-        device = resolve_device(self.device)
-        self._tasks = FitTasks(self, X, y)
-        try:
+        with unchanged_if_it_fails(self):
+            X = self._check_rows(X, reset=True)
+            check_same("shape of X", X.shape)
+            random_state = from_first(lambda: random_stream(self.random_state))
+            device = resolve_device(self.device)
+            self._tasks = FitTasks(self, X, y)
             run = self._best_run(X, device, random_state)
             run.history, run.start_labels = as_in_first(run.model, run.history, run.start_labels)
             self._keep(run, X)
             self._tasks.end()
-        finally:
-            del self._tasks
+        del self._tasks
         return self
 
     def _best_run(self, X, device, random_state):
@@ -153,10 +153,10 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _run(self, X, device, random_state):
         """Build (or take up), warm up, train, finish and judge one model."""
-        model, past = self._build(X.shape[1], self._likelihood(X)), []
         if self._continues():
-            _check_same_parameters(self.model_, model)
-            model, past = copy.deepcopy(self.model_), list(self.history_)
+            model, past = self._taken_up(X.shape[1], self._likelihood(X)), list(self.history_)
+        else:
+            model, past = self._build(X.shape[1], self._likelihood(X)), []
         model.to(device)
         prepared = self._prepare(model, X, random_state, is_new=not past)
         history, interrupted = [], True
@@ -335,52 +335,6 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = bool(self.accept_sparse)
         return tags
-
-    # ---- to and from plain data
-
-    def __getstate__(self):
-        """State as arrays and plain objects, so that a fit on a GPU opens anywhere."""
-        state = {name: v for name, v in super().__getstate__().items() if name != "_tasks"}
-        if "model_" in state:
-            tensors = state["model_"].state_dict()
-            arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
-            state = {**state, "model_": arrays}
-        return state
-
-    def __setstate__(self, state):
-        """Take the state back, with a model built as it was in fit."""
-        arrays = state.get("model_")
-        super().__setstate__({name: value for name, value in state.items() if name != "model_"})
-        if arrays is not None:
-            self.model_ = self._rebuilt({name: torch.tensor(a) for name, a in arrays.items()})
-
-    def _rebuilt(self, tensors):
-        """Build a model by the parameters of the last fit, with these weights."""
-        fitted = copy.copy(self)
-        fitted.set_params(**self._fit_params)
-        likelihood = Bernoulli()
-        if "likelihood.shift" in tensors:
-            likelihood = Gaussian(tensors["likelihood.shift"], tensors["likelihood.scale"])
-        with seeded(0):
-            model = fitted._build(self.n_features_in_, likelihood)
-        fitted._complete(model, tensors)
-        model.load_state_dict(tensors)
-        return model.eval()
-
-    def _complete(self, model, tensors):
-        """Give a new model the parts that only a trained one has; none by default."""
-
-
-def _check_same_parameters(fitted, asked):
-    """Refuse to go on with a model that is not the one the parameters describe."""
-    found = {name: tuple(p.shape) for name, p in fitted.named_parameters()}
-    for name, p in asked.named_parameters():
-        if found.get(name) != tuple(p.shape):
-            raise ValueError(
-                f"warm_start=True goes on with the fitted model, but {name} has shape "
-                f"{found.get(name)} there and {tuple(p.shape)} by the parameters given now. Keep "
-                "the parameters of the networks and the likelihood, or set warm_start=False."
-            )
 
 
 def _look_through(X):

@@ -26,8 +26,7 @@ def best_partition(layout, n_clusters, n_init, join, score, stream):
     """Responsibilities (N, K) of that one among many partitions which scores highest."""
     if n_clusters == 1:
         return np.ones((len(layout), 1))
-    unit = layout - layout.mean(0, dtype=np.float64)
-    unit /= max(unit.std(), 1e-12)
+    unit = _of_unit_variance(layout)
     rows = unit[stream.permutation(len(unit))[:MIXTURE_ROWS]]
     n_parts = min(PARTS * n_clusters, len(rows))
     best, most = None, -np.inf
@@ -45,6 +44,20 @@ def best_partition(layout, n_clusters, n_init, join, score, stream):
         if len(np.unique(resp.argmax(1))) < n_clusters:
             resp = _kmeans(unit, n_clusters, stream)
     return resp
+
+
+def some_parts(layout, n_clusters, stream):
+    """Responsibilities (N, P) of one mixture in the layout, with twice as many parts."""
+    unit = _of_unit_variance(layout)
+    n_parts = min(PARTS * n_clusters, len(unit))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return _mixture(unit, _kmeans(unit, n_parts, stream)).predict_proba(unit)
+
+
+def _of_unit_variance(layout):
+    unit = layout - layout.mean(0, dtype=np.float64)
+    return unit / max(unit.std(), 1e-12)
 
 
 def joined(parts, graph, n_clusters, linkage):

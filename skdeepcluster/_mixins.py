@@ -140,10 +140,11 @@ class BoundMixin:
             The samples of z are a fixed quasi-random set, the same for every row.
         """
         check_is_fitted(self)
-        return self._criterion(self.model_, self._check_rows(X))
+        return self._criterion(self.model_, self._check_rows(X), self._n_features_out)
 
-    def _criterion(self, model, X):
-        noise = normal_points(ELBO_SAMPLES, self.n_components).to(next(model.parameters()).device)
+    def _criterion(self, model, X, n_codes=None):
+        n_codes = self.n_components if n_codes is None else n_codes
+        noise = normal_points(ELBO_SAMPLES, n_codes).to(next(model.parameters()).device)
         return self._answers(model, lambda x: model.elbo(x, noise), X)
 
 
@@ -183,8 +184,9 @@ class PriorMixin:
             weights = self.weights_.astype(np.float64)
             counts = stream.multinomial(n_samples, weights / weights.sum())
         else:
-            check_scalar(cluster, "cluster", Integral, min_val=0, max_val=self.n_clusters - 1)
-            counts = n_samples * np.eye(self.n_clusters, dtype=int)[cluster]
+            n_clusters = len(self.weights_)
+            check_scalar(cluster, "cluster", Integral, min_val=0, max_val=n_clusters - 1)
+            counts = n_samples * np.eye(n_clusters, dtype=int)[cluster]
         with torch.no_grad():
             mixture = self.model_.prior.mixture.to("cpu")
             draws = generator(draw_seed(stream))

@@ -7,6 +7,9 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -77,9 +80,26 @@ def code_start(codes, n_clusters, *, init, covariance_type, n_init, random_state
             # Whether the clusters have rows is judged, and said, by the estimator.
             warnings.simplefilter("ignore", ConvergenceWarning)
             mixture.fit(codes)
-        return CodeStart(mixture.mixture_, mixture.predict_proba(codes) if resp is None else resp)
+        if resp is None:
+            return CodeStart(mixture.mixture_, mixture.predict_proba(codes))
+        return CodeStart(_numbered_as(resp, mixture.mixture_, codes), resp)
 
     return from_first(divided, random_state)
+
+
+def _numbered_as(resp, mixture, codes):
+    """Return components in the order of the responsibilities they come from.
+
+    EM has put those without rows last.
+    """
+    sizes = resp.sum(0)
+    means = (resp.T @ codes) / np.maximum(sizes, np.finfo(np.float64).tiny)[:, None]
+    distances = cdist(means, mixture.means.numpy())
+    distances[sizes == 0] = 0
+    order = torch.as_tensor(linear_sum_assignment(distances)[1])
+    log_weights, means, scales = mixture
+    scales = scales[order] if len(scales) == len(means) else scales
+    return Mixture(log_weights[order], means[order], scales)
 
 
 class StartMixin:

@@ -8,6 +8,7 @@ a task; so is each training in it (of the auto-encoder, of the model), and each 
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.utils import check_scalar
 
 
@@ -57,7 +58,7 @@ class ScoreMonitor(_AfterEpochs):
                 "fit": context.root_uuid,
                 "training": context.parent.task_id,
                 "epoch": context.task_id,
-                "score": fitted_estimator.score(X),
+                "score": _label_free_score(fitted_estimator, X),
             }
             self.log_.append(record)
 
@@ -119,7 +120,7 @@ class EarlyStopping(_AfterEpochs):
 
     def _value(self, fitted, X):
         if self.monitor == "score":
-            return fitted.score(X)
+            return _label_free_score(fitted, X)
         last = fitted.history_[-1]
         if self.monitor not in last:
             raise ValueError(
@@ -127,3 +128,10 @@ class EarlyStopping(_AfterEpochs):
                 f"{', '.join(sorted(last))}."
             )
         return -last[self.monitor]
+
+
+def _label_free_score(fitted, X):
+    """Return the estimator's criterion; a classifier's ``score`` would need labels."""
+    if is_classifier(fitted):
+        return float(np.mean(fitted.score_samples(X)))
+    return fitted.score(X)

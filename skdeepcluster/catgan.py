@@ -302,8 +302,8 @@ class CatGANClustering(AssignMixin, CatGANEstimator):
     the smoothness [2]_ are additions of this package, and the generator counts less than in the
     paper; ``init=None, fake_weight=1`` is the published objective.
 
-    ``score`` is the mean of KL(p(y|x) || p(y)), with p(y) the mean prediction for the rows of
-    ``fit``. For these it is the mutual information of row and cluster, at most log K.
+    ``score_samples`` is KL(p(y|x) || p(y)), with p(y) the mean prediction for the rows of ``fit``.
+    Its mean over these is ``score``, the mutual information of row and cluster, at most log K.
 
     References
     ----------

@@ -22,7 +22,7 @@ from .catgan import CatGAN
 from .engine.batches import LabelledRows
 from .engine.parallel import from_first
 from .engine.randomness import draw_seed, generator
-from .neighbors import spread_labels
+from .neighbors import labelled_start
 
 
 class SemiSupervisedCatGAN(CatGAN):
@@ -91,7 +91,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         published.
     init : {"neighbors"} or None, default="neighbors"
         Where training begins. "neighbors": from the labels spread along the neighbour graph of
-        codes (see :func:`~skdeepcluster.neighbors.spread_labels`), which enter as
+        codes (see :func:`~skdeepcluster.neighbors.labelled_start`), which enter as
         ``start_weight`` and ``smoothness_weight`` say. The codes are those of a denoising
         auto-encoder that is thrown away; where all rows have labels, none is needed. None: from
         nothing and without the two terms, which with ``fake_weight=1`` is the published way.
@@ -266,7 +266,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
             Rows to learn from. Sparse only with ``accept_sparse=True``.
         y : array-like of shape (n_samples,)
             Labels; -1 for rows without one, as elsewhere in scikit-learn, and "-1" among strings.
-            If -1 and 1 are the only values, they are two classes: without the -1 there would be
+            If -1 and 1 are the only numbers, they are two classes: without the -1 there would be
             nothing to tell apart.
 
         Returns
@@ -328,7 +328,11 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
     def _start(self, init, codes, compared, random_state):
         classes, targets = self._labels
-        return CodeStart(None, from_first(lambda: spread_labels(codes, targets, len(classes))))
+
+        def found():
+            return labelled_start(codes, targets, len(classes), random_state=random_state)
+
+        return CodeStart(None, from_first(found, random_state))
 
     def _snapshot(self, model, history, X):
         return super()._snapshot(model, history, X) | {"classes_": self._labels[0]}

@@ -176,7 +176,7 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
         members, parts = self._fit_members(X)
         memberships = [_memberships(*pair, X) for pair in zip(members, parts, strict=True)]
         weights = self._member_weights(members, X)
-        member_labels = np.stack([P.argmax(1) for P in memberships], 1)
+        member_labels = np.stack([_labels(P) for P in memberships], 1)
         n_clusters = self.n_clusters or usual([P.shape[1] for P in memberships])
         if n_clusters > len(member_labels):
             raise ValueError(
@@ -232,6 +232,12 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
             delayed(_fit)(*pair, X, tasks.member(i), self)
             for i, pair in enumerate(zip(members, rows, strict=True))
         )
+        if self.max_samples < 1 and not all(hasattr(member, "predict") for member in members):
+            names = {type(m).__name__ for m in members if not hasattr(m, "predict")}
+            raise TypeError(
+                f"max_samples={self.max_samples} fits members to some rows and has them assign "
+                f"the others, but {', '.join(sorted(names))} has no predict. Use max_samples=1.0."
+            )
         members, labels = zip(*Parallel(n_jobs=self.n_jobs)(fits), strict=True)
         tasks.end()
         return list(members), list(labels)
@@ -339,5 +345,10 @@ def _memberships(member, labels, X, n_clusters=None):
     if hasattr(member, "predict"):
         labels = member.predict(X)
     labels = np.asarray(labels)
-    size = max(int(labels.max(initial=0)) + 1, n_clusters or 1)
+    size = n_clusters or max(int(labels.max(initial=0)) + 1, 1)
     return (labels[:, None] == np.arange(size)).astype(np.float64)
+
+
+def _labels(P):
+    """Cluster of each row by a member, -1 for rows that it puts in none."""
+    return np.where(P.any(1), P.argmax(1), -1)

@@ -3,6 +3,7 @@
 Needs the extra ``onnx``.
 """
 
+import copy
 import logging
 import warnings
 from contextlib import contextmanager
@@ -37,7 +38,7 @@ def to_onnx(estimator, path):
     The graph takes "X", float32 of shape (n_samples, n_features), any number of samples, in the
     units of the data. It gives "labels", int64 of shape (n_samples,); of a classifier these are
     positions in ``classes_``; "probabilities", float32 of shape (n_samples, n_clusters); and,
-    where the estimator has codes, "codes", float32 of shape (n_samples, n_components).
+    where the estimator has codes, "codes", float32, what ``transform`` gives.
 
     Examples
     --------
@@ -91,7 +92,7 @@ def _answers(estimator):
             f"{type(estimator).__name__} has neither a network nor a mixture to export. "
             "Export the members of an ensemble one by one (estimators_)."
         )
-    model = estimator.model_
+    model = copy.deepcopy(estimator.model_).cpu()
     encode = model.encode if hasattr(estimator, "transform") else None
     if hasattr(model, "mixture"):
         return _Answers(_MixtureAssignment(model.mixture.mixture, encode), encode, model)

@@ -9,7 +9,6 @@ M-step      moments under r -> pi, mu, Sigma                       ``functional.
 """
 
 import warnings
-from contextlib import contextmanager
 from numbers import Integral, Real
 
 import numpy as np
@@ -20,6 +19,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._mixture import FittedMixture
 from ._mixture_start import covariance_shape, given_fields, given_responsibilities
+from ._state import unchanged_if_it_fails
 from .engine import em
 from .engine.batches import to_tensor
 from .engine.randomness import draw_seed, generator, random_stream
@@ -239,7 +239,7 @@ class GaussianMixtureEM(FittedMixture):
         self : object
             The fitted mixture.
         """
-        with _unchanged_if_it_fails(self):
+        with unchanged_if_it_fails(self):
             rows = self._checked_rows(X, sample_weight, True, max(2, self.n_clusters))
             bound = self.lower_bound_ if self._continues(rows) else -np.inf
             best = None
@@ -279,7 +279,7 @@ class GaussianMixtureEM(FittedMixture):
         self : object
             It answers once the first batches have enough rows, see the Notes of the class.
         """
-        with _unchanged_if_it_fails(self):
+        with unchanged_if_it_fails(self):
             known = hasattr(self, "n_features_in_")
             rows = self._checked_rows(X, sample_weight, not known, 1)
             stream = random_stream(self.random_state)
@@ -386,15 +386,3 @@ class GaussianMixtureEM(FittedMixture):
 
 def _convergence_warning(message):
     warnings.warn(message, ConvergenceWarning, stacklevel=5)
-
-
-@contextmanager
-def _unchanged_if_it_fails(estimator):
-    """Put the attributes back as they were when the block raises."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise

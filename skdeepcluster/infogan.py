@@ -58,8 +58,9 @@ class InfoGANClustering(AssignMixin, CodesMixin, InformationMixin, PartitionMixi
         features; "gaussian", features that are standardised inside. "auto" takes "bernoulli" for
         data in [0, 1], else "gaussian". Inputs and outputs are always in the units of X.
     mi_weight : float, default=1.0
-        Weight lambda of the information term. At 0 generator and discriminator are a plain GAN,
-        and Q reads along without being heard by either: the paper's comparison.
+        Weight lambda of the information term. At 0 Q reads along without being heard by
+        generator or discriminator: the paper's comparison; with ``init=None`` these are a plain
+        GAN.
     continuous_weight : float, default=0.5
         Weight of continuous codes within the information term: they are worth more nats.
     instance_noise : float, default=0.1

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import clone
 from sklearn.metrics import calinski_harabasz_score, silhouette_score
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, _safe_indexing
 from sklearn.utils.validation import _num_samples
 
 from .gaussian_mixture import GaussianMixtureEM
@@ -111,8 +111,8 @@ class NoSplit:
 
 #: Measures of separation, and the value of a partition that has none.
 MEASURES = {
-    "silhouette": (lambda X, labels, seed: silhouette_score(X, labels, **seed), -1.0),
-    "calinski_harabasz": (lambda X, labels, seed: calinski_harabasz_score(X, labels), 0.0),
+    "silhouette": (silhouette_score, -1.0),
+    "calinski_harabasz": (calinski_harabasz_score, 0.0),
 }
 #: Rows that the silhouette compares with one another; of more, a fixed draw.
 MOST_COMPARED = 5000
@@ -152,9 +152,10 @@ class _LabelFreeScorer:
 
     def __call__(self, estimator, X, y=None):
         function, worst = MEASURES[self.measure]
+        if function is silhouette_score and _num_samples(X) > MOST_COMPARED:
+            some = np.random.RandomState(0).permutation(_num_samples(X))[:MOST_COMPARED]
+            X = _safe_indexing(X, np.sort(some))
         labels = estimator.predict(X)
         if not 1 < len(np.unique(labels)) < len(labels):
             return worst
-        seen = X if self.space == "features" else estimator.transform(X)
-        sampled = {"sample_size": MOST_COMPARED, "random_state": 0}
-        return float(function(seen, labels, sampled if len(labels) > MOST_COMPARED else {}))
+        return float(function(X if self.space == "features" else estimator.transform(X), labels))

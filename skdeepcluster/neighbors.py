@@ -23,7 +23,7 @@ from scipy.spatial import cKDTree
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array, check_scalar
 
-from ._joining import best_partition, joined, neighbor_information
+from ._joining import best_partition, joined, neighbor_information, some_parts
 from ._layout import neighbor_layout
 from .engine.randomness import random_stream
 
@@ -279,7 +279,10 @@ def spread_labels(X, targets, n_classes, *, n_neighbors=15, alpha=0.99, n_iter=1
     >>> spread_labels(X, np.array([0, -1, -1, -1, 1]), 2, n_neighbors=1).argmax(1)
     array([0, 0, 0, 1, 1])
     """
-    graph = neighbor_graph(X, n_neighbors)
+    return _spread_labels(neighbor_graph(X, n_neighbors), targets, n_classes, alpha, n_iter)
+
+
+def _spread_labels(graph, targets, n_classes, alpha=0.99, n_iter=100):
     sums = np.asarray(graph.sum(1), dtype=np.float64).ravel()
     scale = sparse.diags(np.where(sums > 0, 1 / np.sqrt(np.maximum(sums, 1e-12)), 0))
     links = (scale @ graph @ scale).tocsr()
@@ -292,6 +295,53 @@ def spread_labels(X, targets, n_classes, *, n_neighbors=15, alpha=0.99, n_iter=1
         spread = alpha * (links @ spread) + (1 - alpha) * labels
     total = spread.sum(1, keepdims=True)
     return np.where(total > 0, spread / np.where(total > 0, total, 1), 1 / n_classes)
+
+
+def labelled_start(X, targets, n_classes, *, n_neighbors=15, random_state=None, n_jobs=None):
+    r"""Give every row a class from a few labels: by its neighbours and by the group it lies in.
+
+    Labels spread along the neighbour graph (:func:`spread_labels`). The graph is laid out, and a
+    mixture of 2 K components divides the layout; a component has the mean classes of its rows.
+    The result is the mean of both: rows in the middle of nowhere follow their group, and groups
+    that two classes share follow the graph.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (N, D)
+        Rows or codes.
+    targets : ndarray of shape (N,)
+        Classes from 0 on; -1 for rows without a label.
+    n_classes : int
+        K.
+    n_neighbors : int, default=15
+        Neighbours in the graph.
+    random_state : int, RandomState instance or None, default=None
+        Decides layout and mixture.
+    n_jobs : int, default=None
+        Threads, as in scikit-learn.
+
+    Returns
+    -------
+    ndarray of shape (N, K)
+        Probabilities, float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import make_blobs
+    >>> from skdeepcluster.neighbors import labelled_start
+    >>> X, y = make_blobs(90, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
+    >>> some = np.where(np.arange(90) < 12, y, -1)
+    >>> float((labelled_start(X, some, 3, random_state=0).argmax(1) == y).mean())
+    1.0
+    """
+    stream = random_stream(random_state)
+    graph = neighbor_graph(X, n_neighbors, n_jobs=n_jobs)
+    spread = _spread_labels(graph, targets, n_classes)
+    layout = neighbor_layout(graph, random_state=stream, n_jobs=n_jobs)
+    parts = some_parts(layout, n_classes, stream)
+    sizes = np.maximum(parts.sum(0), np.finfo(np.float64).tiny)
+    return (spread + parts @ ((parts.T @ spread) / sizes[:, None])) / 2
 
 
 def _spread(X, chosen, columns, n_neighbors, n_jobs):

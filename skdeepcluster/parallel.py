@@ -32,9 +32,10 @@ def data_parallel():
     A step is that of one process with the same ``batch_size``, up to rounding: every process takes
     an equal part of the batch, gradients are averaged, random numbers are drawn as for the whole
     batch, and batch normalisation and all that compares rows of a batch see all of its rows. Rows
-    that are left over when a batch is divided are left out of the step. Random numbers of networks
-    of your own are those of the whole batch if ``torch.randn_like`` or its like draws them;
-    dropout leaves out the same units in every part.
+    that are left over when a batch is divided are left out of the step; a batch with fewer rows
+    than there are processes is taken by all. Random numbers of networks of your own are those of
+    the whole batch if ``torch.randn_like`` or ``torch.rand_like`` draws them; dropout leaves out
+    the same units in every part.
 
     What cannot be divided, the start of a fit and the mixtures on codes, is found by the first
     process and sent to the others. After a fit every process has the same estimator; save it in

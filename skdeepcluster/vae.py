@@ -347,7 +347,7 @@ class VAEEmbedding(AssignMixin, EmbedMixin, BoundMixin, DeepEstimator):
             return super().score_samples(X)
         n_samples = check_scalar(n_importance_samples, "n_importance_samples", Integral, min_val=1)
         model = self.model_
-        noise = normal_points(n_samples, self.n_components).to(next(model.parameters()).device)
+        noise = normal_points(n_samples, self._n_features_out).to(next(model.parameters()).device)
         return self._map(lambda x: model.importance_bound(x, noise), X)
 
     def sample(self, n_samples=1):
@@ -368,5 +368,5 @@ class VAEEmbedding(AssignMixin, EmbedMixin, BoundMixin, DeepEstimator):
         check_is_fitted(self)
         n_samples = check_scalar(n_samples, "n_samples", Integral, min_val=1)
         stream = random_stream(self.random_state)
-        Z = stream.standard_normal((n_samples, self.n_components)).astype(np.float32)
+        Z = stream.standard_normal((n_samples, self._n_features_out)).astype(np.float32)
         return self._answers(self.model_, self.model_.decode, Z)

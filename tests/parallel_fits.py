@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
+from skorch.callbacks import Callback
 
 import skdeepcluster
 import skdeepcluster._start
@@ -15,7 +16,7 @@ from skdeepcluster.parallel import data_parallel
 
 N_ROWS, N_CLUSTERS = 256, 4
 SMALL = {"hidden_layer_sizes": (24, 16), "batch_size": 64, "max_epochs": 2, "random_state": 0}
-# A start is given, or found by spreading labels: one that is sought may number its clusters
+# A start is given, or none: one that is sought may number its clusters
 # otherwise if a digit of the codes differs.
 START = {"pretraining_epochs": 1, "init": np.arange(N_ROWS) // 16 % N_CLUSTERS}
 METHODS = {
@@ -24,15 +25,15 @@ METHODS = {
     "DACClustering": START,
     "InfoGANClustering": START,
     "CatGANClustering": START | {"noise": 0.1, "marginal_decay": 0.5},
-    "CatGANClassifier": {"pretraining_epochs": 1},
+    "CatGANClassifier": {"init": None},
 }
 
 
 def data():
-    """Images of four digits, every fifth labelled for the classifier."""
+    """Images of four digits, ten of them labelled for the classifier."""
     X, y = load_digits(n_class=N_CLUSTERS, return_X_y=True)
     X, y = X[:N_ROWS] / 16, y[:N_ROWS]
-    return X, np.where(np.arange(N_ROWS) % 2 == 0, y, -1)
+    return X, np.where(np.arange(N_ROWS) < 10, y, -1)
 
 
 def fitted(name, **settings):
@@ -44,6 +45,21 @@ def fitted(name, **settings):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # so short a fit may leave clusters without rows
         return getattr(skdeepcluster, name)(**settings).fit(X, y)
+
+
+class Weights(Callback):
+    """Keeps the weights as training left them in this process."""
+
+    def on_train_end(self, net, **_):
+        """Copy them."""
+        self.found = [p.detach().numpy().copy() for p in net.module_.parameters()]
+
+
+def unsent():
+    """Weights before the first process sends its own to all."""
+    weights = Weights()
+    fitted("CatGANClustering", callbacks=[weights])
+    return weights.found
 
 
 def refused(state):
@@ -74,6 +90,7 @@ def main(folder):
             skdeepcluster._start.neighbor_start = None  # the first one's business
         found = {name: fitted(name) for name in METHODS}
         found["started"] = fitted("VaDEClustering", init="neighbors")
+        found["unsent"] = unsent()
         found |= {"refused": refused(state), "failure": failure(state)}
     (Path(folder) / f"{state.process_index}.pkl").write_bytes(pickle.dumps(found))
 

@@ -52,6 +52,11 @@ def test_all_processes_end_with_the_same_estimator(processes, name):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
+def test_processes_take_the_same_steps(processes):
+    for first, second in zip(*(found["unsent"] for found in processes), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
 def test_processes_with_different_data_are_told_so(processes):
     for found in processes:
         assert "same shape of X" in found["refused"]
@@ -78,6 +83,9 @@ def test_rows_of_this_process_lie_among_all():
     assert split.own_rows(whole).tolist() == [[4, 5], [6, 7]]
     (part,) = split.part([torch.arange(8)])
     assert part.tolist() == [2, 3]
+    labelled, few = split.part([torch.arange(8), torch.arange(2)])
+    assert labelled.tolist() == [2, 3]
+    assert few.tolist() == [0, 1]  # fewer than processes: all take them
 
 
 @pytest.mark.parametrize("rank", [0, 1])

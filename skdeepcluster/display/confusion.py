@@ -155,7 +155,7 @@ class ClusterConfusionDisplay:
         for (row, column), count in np.ndenumerate(table):
             color = self.im_.cmap(0.0 if shares[row, column] > 0.5 else 1.0)
             style = {"ha": "center", "va": "center", "fontsize": 8, "color": color}
-            self.ax_.text(column, row, f"{count:d}", **style)
+            self.ax_.text(column, row, f"{count:g}", **style)
 
     def _label(self, name):
         n_classes, n_clusters = np.shape(self.confusion)

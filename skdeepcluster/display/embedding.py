@@ -26,7 +26,7 @@ class EmbeddingDisplay:
     method : {"pca", "tsne"}, default="pca"
         The projection from more than two columns.
     random_state : int, RandomState instance or None, default=0
-        For the projection and for the order in which points are drawn.
+        For the projection; how a single column is spread out never changes.
     name : str, default=None
         Title of the picture.
 

@@ -138,8 +138,9 @@ class MixtureDisplay:
         EmbeddingDisplay((points - centre) @ view.T, self.labels).plot(
             ax=self.ax_, **{"alpha": 0.35, **kwargs}
         )
+        colors = self._color_numbers(len(means))
         self.ellipses_ = [
-            self._ellipse(k, view @ (mean - centre), view @ covariance @ view.T, n)
+            self._ellipse(colors[k], view @ (mean - centre), view @ covariance @ view.T, n)
             for k, (mean, covariance) in enumerate(zip(means, covariances, strict=True))
             for n in n_std
         ]
@@ -147,13 +148,21 @@ class MixtureDisplay:
         self.ax_.autoscale_view()
         return self
 
-    def _ellipse(self, k, mean, covariance, n_std):
+    def _color_numbers(self, n_clusters):
+        """Colour of each component: that of its points, where labels are numbers of components."""
+        found = np.unique([] if self.labels is None else self.labels)
+        if found.dtype.kind not in "iu" or not np.isin(found, np.arange(n_clusters)).all():
+            return np.arange(n_clusters)
+        order = np.concatenate([found, np.setdiff1d(np.arange(n_clusters), found)])
+        return np.argsort(order)
+
+    def _ellipse(self, color, mean, covariance, n_std):
         from matplotlib.patches import Ellipse
 
         values, vectors = np.linalg.eigh(covariance)
         width, height = 2 * n_std * np.sqrt(np.maximum(values, 0))
         angle = np.degrees(np.arctan2(vectors[1, 0], vectors[0, 0]))
-        style = {"fill": False, "edgecolor": COLORS[k % len(COLORS)], "linewidth": 1.5}
+        style = {"fill": False, "edgecolor": COLORS[color % len(COLORS)], "linewidth": 1.5}
         return self.ax_.add_patch(Ellipse(mean, width, height, angle=angle, **style))
 
 

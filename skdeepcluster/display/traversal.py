@@ -145,7 +145,9 @@ class TraversalDisplay:
         self.axes_ = dict(zip(grids, places, strict=True))
         draw = self._plot_profiles if self.image_shape is None else self._plot_images
         for title, grid in grids.items():
-            draw(self.axes_[title], grid, kwargs)
+            # Lines are the values of the code, which clusters are as rows, others as columns.
+            by_row = self.image_shape is None and title.startswith("cluster")
+            draw(self.axes_[title], np.swapaxes(grid, 0, 1) if by_row else grid, kwargs)
             self.axes_[title].set_title(title, fontsize="medium")
         return self
 

@@ -57,10 +57,15 @@ class Processes:
         self.rank, self.n, self.device = rank, n, device
 
     def part(self, batch: Sequence[Tensor]) -> list[Tensor]:
-        """Take the rows of this process; all have as many, and what is left over is left out."""
-        n_rows = len(batch[0]) // self.n
-        rows = slice(self.rank * n_rows, (self.rank + 1) * n_rows)
-        return [column[rows] for column in batch]
+        """Take the rows of this process; all have as many, and what is left over is left out.
+
+        Columns with fewer rows than there are processes go to all of them.
+        """
+        return [self._rows(column) for column in batch]
+
+    def _rows(self, column: Tensor) -> Tensor:
+        n_rows = len(column) // self.n
+        return column[self.rank * n_rows : (self.rank + 1) * n_rows] if n_rows else column
 
     def from_first(self, make: Callable[[], Any]) -> Any:
         """Return what the first process makes; if that fails, it fails everywhere."""
@@ -116,11 +121,11 @@ class _WholeBatch(TorchFunctionMode):
             x = args[0]
             drawn = LIKE[func](self._whole(x.shape), dtype=x.dtype, device=x.device)
             return self._mine(drawn)
-        if func in DRAWS and isinstance(args[0], int) and self._is_batch(args[0]):
+        if func in DRAWS and args and isinstance(args[0], int) and self._is_batch(args[0]):
             return self._mine(func(self._whole(args), **kwargs))
-        if func is torch.randint and self._is_batch(args[1][0]):
+        if func is torch.randint and len(args) == 2 and self._is_batch(args[1][0]):
             return self._mine(func(args[0], self._whole(args[1]), **kwargs))
-        if func is torch.multinomial and self._is_batch(args[1]):
+        if func is torch.multinomial and len(args) > 1 and self._is_batch(args[1]):
             return self._mine(func(args[0], args[1] * self.processes.n, **kwargs))
         if func is batch_norm and kwargs.get("training"):
             return self._normalised(*args, **kwargs)

@@ -14,11 +14,17 @@ def draw_seed(random_state: np.random.RandomState) -> int:
 
 @contextmanager
 def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
-    """Within the block torch's streams start from ``seed``; afterwards they are as before."""
+    """Within the block torch's streams start from ``seed``; afterwards they are as before.
+
+    The streams are those of the CPU and of ``device``; ``torch.manual_seed`` would set all.
+    """
     device = torch.device(device)
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
+        if devices:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
         yield
 
 
