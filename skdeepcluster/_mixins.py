@@ -140,7 +140,7 @@ class BoundMixin:
             The samples of z are a fixed quasi-random set, the same for every row.
         """
         check_is_fitted(self)
-        return self._criterion(self.model_, self._check_rows(X), self._n_features_out)
+        return self._criterion(self.model_, self._check_rows(X), self._fit_params["n_components"])
 
     def _criterion(self, model, X, n_codes=None):
         n_codes = self.n_components if n_codes is None else n_codes

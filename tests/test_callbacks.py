@@ -109,6 +109,14 @@ def test_the_last_epoch_shows_what_the_fit_gives(estimator):
 
 
 @each_estimator
+def test_scores_are_those_that_need_no_labels(estimator):
+    monitor = ScoreMonitor()
+    fitted = clone(estimator).set_callbacks(monitor, EarlyStopping(patience=9)).fit(X, Y)
+    last = np.mean(fitted.score_samples(X))
+    assert monitor.log_[-1]["score"] == pytest.approx(last, rel=1e-4, abs=1e-4)
+
+
+@each_estimator
 def test_a_callback_stops_training(estimator):
     fitted = clone(estimator).set_callbacks(Recorder(stop=1)).fit(X, Y)
     assert fitted.n_iter_ == len(fitted.history_) == 2

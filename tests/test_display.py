@@ -5,6 +5,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
 from scipy.sparse import csr_array
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
@@ -21,6 +22,7 @@ from skdeepcluster.display import (
     SamplesDisplay,
     TraversalDisplay,
 )
+from skdeepcluster.display.axes import COLORS
 
 X, Y = (part[:120] for part in load_digits(return_X_y=True))
 HISTORY = [{"epoch": i, "loss": 1.0 / i, "kl_code": float(i), "dur": 0.1} for i in range(1, 6)]
@@ -227,6 +229,9 @@ def test_traversals_of_rows_that_are_no_images_are_mean_profiles_by_value():
     lines = display.axes_["continuous0"].lines
     np.testing.assert_array_equal(lines[1].get_ydata(), [1, 3, 0, 0])
     assert len(lines) == 2
+    clusters = display.axes_["cluster"].lines
+    assert len(clusters) == 3
+    assert len({tuple(line.get_ydata()) for line in clusters}) == 3
 
 
 @pytest.mark.parametrize("path", sorted(Path(skdeepcluster.display.__file__).parent.glob("*.py")))
@@ -326,6 +331,16 @@ def test_mixtures_of_codes_are_seen_from_their_principal_side():
     pca = PCA(2).fit(vae.transform(X / 16))
     centres = [ellipse.center for ellipse in display.ellipses_[::2]]
     np.testing.assert_allclose(np.abs(centres), np.abs(pca.transform(vae.means_)), atol=1e-4)
+
+
+def test_ellipses_have_the_colours_of_their_points():
+    points, labels = np.random.RandomState(0).normal(size=(40, 2)), np.repeat([1, 2], 20)
+    display = MixtureDisplay(points, np.zeros((3, 2)), np.ones((3, 2)), labels=labels)
+    display.covariance_type = "diag"
+    display.plot(n_std=(1.0,))
+    drawn = [ellipse.get_edgecolor() for ellipse in display.ellipses_]
+    assert [drawn[1], drawn[2]] == [to_rgba(color) for color in COLORS[:2]]
+    assert drawn[0] == to_rgba(COLORS[2])  # no point has it
 
 
 def test_mixtures_that_cannot_be_drawn_are_explained():

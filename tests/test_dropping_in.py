@@ -191,6 +191,9 @@ def test_label_free_scorers_measure_codes_and_draw_from_many_rows():
     drawn = label_free_scorer()(kmeans, many)
     assert drawn == pytest.approx(label_free_scorer()(kmeans, X), abs=0.02)
     assert drawn == label_free_scorer()(kmeans, many)
+    lone = np.concatenate([many, [[99.0] * X.shape[1]]])  # a cluster that no draw may hit
+    apart = KMeans(2, n_init=1, init=[[0.0] * X.shape[1], [99.0] * X.shape[1]]).fit(lone)
+    assert label_free_scorer()(apart, lone) >= -1
     with pytest.raises(ValueError, match="measure='nearness' is unknown"):
         label_free_scorer("nearness")
     with pytest.raises(ValueError, match="space='codes_'"):

@@ -38,6 +38,28 @@ class Known(ClusterMixin, BaseEstimator):
         return self
 
 
+class Columns(ClusterMixin, BaseEstimator):
+    """Gives the columns of X as labels, each member the next one."""
+
+    turn = 0
+
+    def fit(self, X, y=None):
+        self.labels_ = np.asarray(X)[:, Columns.turn % np.shape(X)[1]]
+        Columns.turn += 1
+        return self
+
+
+class Echo(ClusterMixin, BaseEstimator):
+    """Says that a row's cluster is the number it holds."""
+
+    def fit(self, X, y=None):
+        self.labels_ = self.predict(X)
+        return self
+
+    def predict(self, X):
+        return np.asarray(X)[:, 0].astype(int)
+
+
 def noisy_labels(n_rows=300, n_clusters=4, n_columns=7, errors=0.15, seed=0):
     stream = np.random.RandomState(seed)
     y = stream.randint(n_clusters, size=n_rows)
@@ -209,12 +231,32 @@ def test_nested_parameters_in_pipelines_and_searches():
     assert search.best_params_ == {"clusterensemble__estimator__n_clusters": 3}
 
 
+@CONSENSUS
+def test_rows_in_no_cluster_count_for_none(consensus):
+    labels = np.repeat([0, 1, -1], 10)
+    X = np.stack([labels] * 3, 1)
+    X[20:, 2] = 1  # one member knows what to do with them
+    ensemble = ClusterEnsemble(Columns(), 3, consensus, n_clusters=2).fit(X)
+    assert (ensemble.member_labels_[20:] == -1).sum() == 20
+    assert (ensemble.labels_[20:] == ensemble.labels_[10]).all()
+    np.testing.assert_allclose(np.sort(ensemble.agreement_), [2 / 3, 2 / 3, 1])
+
+
+def test_a_cluster_that_no_training_row_had_counts_for_none():
+    X = np.repeat([[0], [1]], 5, 0)
+    ensemble = ClusterEnsemble(Echo(), 2).fit(X)
+    np.testing.assert_allclose(ensemble.predict_proba([[7]]), [[0.5, 0.5]])
+    assert ensemble.predict([[1]]) != ensemble.predict([[0]])
+
+
 def test_mistakes_are_explained():
     X, _ = make_blobs(30, random_state=0)
     with pytest.raises(TypeError, match="needs members with a score"):
         ClusterEnsemble(AgglomerativeClustering(2), 2, weights="score").fit(X)
     with pytest.raises(ValueError, match="n_samples=30 should be >= n_clusters=31"):
         ClusterEnsemble(KMeans(2), 2, n_clusters=31).fit(X)
+    with pytest.raises(TypeError, match="AgglomerativeClustering has no predict"):
+        ClusterEnsemble([KMeans(2), AgglomerativeClustering(2)], 2, max_samples=0.5).fit(X)
     for nothing in ([], [KMeans(2), StandardScaler()]):
         with pytest.raises(TypeError, match="should hold clusterers"):
             ClusterEnsemble(nothing, 2).fit(X)

@@ -13,6 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from skdeepcluster._joining import in_groups, joined, neighbor_information
 from skdeepcluster.neighbors import (
+    labelled_start,
     neighbor_graph,
     neighbor_layout,
     neighbor_start,
@@ -385,3 +386,24 @@ def test_responsibilities_sum_to_one_though_no_row_prefers_some_parts():
     parts = np.array([[0.5, 0.4, 0.1], [0.2, 0.3, 0.5]])
     groups = in_groups(parts, np.array([[1.0, 0], [0, 0], [0, 1]]))
     np.testing.assert_allclose(groups, [[5 / 6, 1 / 6], [2 / 7, 5 / 7]])
+
+
+def test_labelled_rows_name_their_groups_where_the_graph_is_torn():
+    stream = np.random.RandomState(0)
+    y = np.repeat([0, 1, 2], 100)
+    X = stream.normal(size=(300, 4)) + 4.0 * np.eye(4)[y]
+    some = np.full(300, -1)
+    some[[0, 1, 100, 101, 200, 201]] = y[[0, 1, 100, 101, 200, 201]]
+    found = labelled_start(X, some, 3, random_state=0)
+    np.testing.assert_allclose(found.sum(1), 1)
+    wrong = (found.argmax(1) != y).mean()
+    assert wrong <= (spread_labels(X, some, 3).argmax(1) != y).mean() <= 0.1
+    again = labelled_start(X, some, 3, random_state=0)
+    np.testing.assert_array_equal(again, found)
+
+
+def test_labels_start_with_few_rows_and_one_class():
+    X = np.arange(4.0)[:, None]
+    two = labelled_start(X, np.array([0, -1, -1, 1]), 2, random_state=0)
+    assert two.argmax(1)[[0, 3]].tolist() == [0, 1]
+    np.testing.assert_allclose(labelled_start(X, np.array([0, -1, -1, -1]), 1), 1)
