@@ -51,7 +51,7 @@ def seeds(rows):
     yield "| row | seed | ACC | NMI | ARI | score | seconds |"
     yield "|---|---|---|---|---|---|---|"
     for row, found in rows.items():
-        for r in found:
+        for r in sorted(found, key=lambda r: r.get("seed", 0)):
             score, seconds = r.get("score"), r.get("seconds")
             cells = [
                 row,
