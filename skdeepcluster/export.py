@@ -10,10 +10,14 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 
 import torch
+from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from .functional.gaussian import density
+
+#: Before 2.7 torch's new exporter does not go with today's onnxscript, and the old one is used.
+NEW_EXPORTER = parse_version(torch.__version__) >= parse_version("2.7")
 
 
 def to_onnx(estimator, path):
@@ -56,17 +60,17 @@ def to_onnx(estimator, path):
             raise ImportError(f"to_onnx needs {name}: pip install 'skdeepcluster[onnx]'.")
     check_is_fitted(estimator)
     answers = _answers(estimator).eval()
+    rows = (torch.zeros(2, estimator.n_features_in_),)
+    names = {"input_names": ["X"], "output_names": answers.names, "verbose": False}
     with _quiet():
-        program = torch.onnx.export(
-            answers,
-            (torch.zeros(2, estimator.n_features_in_),),
-            dynamo=True,
-            verbose=False,
-            dynamic_shapes=({0: torch.export.Dim("n_samples")},),
-            input_names=["X"],
-            output_names=answers.names,
-        )
-    program.save(path)
+        if NEW_EXPORTER:
+            shapes = ({0: torch.export.Dim("n_samples")},)
+            torch.onnx.export(answers, rows, dynamo=True, dynamic_shapes=shapes, **names).save(
+                path
+            )
+        else:
+            axes = {name: {0: "n_samples"} for name in ["X", *answers.names]}
+            torch.onnx.export(answers, rows, str(path), dynamo=False, dynamic_axes=axes, **names)
 
 
 @contextmanager
