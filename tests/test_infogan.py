@@ -1,5 +1,6 @@
 """InfoGAN: its game by the paper, codes that are read back, and what they are reported to do."""
 
+import builtins
 import math
 from functools import partial
 
@@ -360,7 +361,14 @@ def test_the_report_finds_a_code_that_moves_another(rows):
 def test_the_report_without_pandas_is_a_dict_of_arrays(rows, monkeypatch):
     gan = planted(rows)
     frame = gan.code_report(50)
-    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
+    real = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name == "pandas":
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
     columns = gan.code_report(50)
     assert list(columns) == list(frame.columns)
     np.testing.assert_array_equal(columns["change"], frame["change"])
