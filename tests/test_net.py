@@ -1,8 +1,12 @@
 """The training loop: one optimiser equals one per player, history, callbacks, and stopping."""
 
+from functools import partial
+
+import estimators
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from skorch.callbacks import (
     Callback,
     Checkpoint,
@@ -12,6 +16,7 @@ from skorch.callbacks import (
 )
 from torch import nn
 
+from skdeepcluster import VAEEmbedding
 from skdeepcluster.engine.batches import Rows, ShuffledBatches
 from skdeepcluster.engine.net import train
 from skdeepcluster.engine.randomness import generator
@@ -227,3 +232,33 @@ def test_bfloat16_computes_losses_under_autocast(rows):
     fit(model, rows, bfloat16=True)
     assert kinds == {torch.bfloat16}
     assert model.left.weight.dtype == torch.float32
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch, of its own doing
+@pytest.mark.parametrize("estimator", estimators.DEEP, ids=estimators.name)
+def test_compiled_losses_are_the_losses(estimator, blobs, monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    short = clone(estimator).set_params(max_epochs=2)
+    if "pretraining_epochs" in short.get_params():
+        short.set_params(pretraining_epochs=1, init=blobs[1])
+    plain, compiled = (clone(short).set_params(compile=how).fit(blobs[0]) for how in (False, True))
+    for one, two in zip(plain.history_, compiled.history_, strict=True):
+        assert set(one) == set(two)
+        for term in set(one) - {"dur"}:
+            assert two[term] == pytest.approx(one[term], rel=1e-4, abs=1e-5), term
+
+
+def test_a_missing_compiler_is_explained(monkeypatch):
+    class InvalidCxxCompiler(RuntimeError):
+        pass
+
+    def compiled(*_, **__):
+        def call(*_):
+            raise InvalidCxxCompiler("No working C++ compiler found")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    with pytest.raises(RuntimeError, match="needs a C\\+\\+ compiler, .* set compile=False"):
+        VAEEmbedding(2, max_epochs=1, compile=True).fit(np.eye(4))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
 
-from ..modules.game import Game
+from ..modules.game import Game, Loss
 from .batches import Rows, ShuffledBatches
 from .parallel import current
 
@@ -35,9 +35,9 @@ class Net(NeuralNet):
         super().on_train_begin(net, **kwargs)
         self._n_steps = 0
         self._processes = current()
-        compiled = partial(torch.compile, dynamic=False) if self.compile_losses else _as_it_is
+        made = _compiled if self.compile_losses else _as_it_is
         self._moves = [
-            (player, player.parameters(), compiled(player.loss))
+            (player, player.parameters(), made(player.loss))
             for player in self.module_.players()
         ]
 
@@ -286,5 +286,22 @@ def _instance(callback: Any) -> Any:
     return callback[1] if isinstance(callback, tuple) else callback
 
 
-def _as_it_is(loss: Any) -> Any:
+def _as_it_is(loss: Loss) -> Loss:
     return loss
+
+
+def _compiled(loss: Loss) -> Loss:
+    compiled = torch.compile(loss, dynamic=False)
+
+    def call(*batch: Tensor) -> dict[str, Tensor]:
+        try:
+            return compiled(*batch)
+        except Exception as error:
+            if "InvalidCxxCompiler" not in f"{type(error).__name__}: {error}":
+                raise
+            raise RuntimeError(
+                "compile=True needs a C++ compiler, and torch found none that works. Install one "
+                "(g++ or clang), name it in the environment variable CXX, or set compile=False."
+            ) from error
+
+    return call
