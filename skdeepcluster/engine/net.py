@@ -37,8 +37,7 @@ class Net(NeuralNet):
         self._processes = current()
         made = _compiled if self.compile_losses else _as_it_is
         self._moves = [
-            (player, player.parameters(), made(player.loss))
-            for player in self.module_.players()
+            (player, player.parameters(), made(player.loss)) for player in self.module_.players()
         ]
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
