@@ -1,10 +1,10 @@
 """Write the tables of the READMEs from the files in ``benchmarks/results``.
 
 ``python benchmarks/tables.py`` fills every block of README.md and benchmarks/README.md between
-``<!-- table: KIND FILE -->`` and ``<!-- end of table -->``. KIND is "spread" (a line for each
-row, over its seeds) or "seeds" (a line for each fit); FILE lies in ``benchmarks/results`` and
-holds the JSON lines that ``--results`` of the benchmarks has appended. Nothing else in the files
-changes.
+``<!-- table: KIND FILE ... -->`` and ``<!-- end of table -->``. KIND is "spread" (a line for each
+row, over its seeds), "seeds" (a line for each fit) or "overview" (a line for each method, a column
+for each file); FILE lies in ``benchmarks/results`` and holds the JSON lines that ``--results`` of
+the benchmarks has appended. Nothing else in the files changes.
 """
 
 import json
@@ -16,7 +16,7 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 PAGES = HERE.parent / "README.md", HERE / "README.md"
-BLOCK = re.compile(r"(<!-- table: (\w+) (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- table: (\w+) (\S[^>]*) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
 def records(name):
@@ -65,15 +65,33 @@ def seeds(rows):
             yield f"| {' | '.join(cells)} |"
 
 
-KINDS = {"spread": spread, "seeds": seeds}
+def span(values):
+    """Median, and smallest to largest, of some numbers; nothing of none."""
+    if not values:
+        return ""
+    return f"{np.median(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+
+
+def overview(*files):
+    """Yield the lines of a table of the methods' single fits, data beside data."""
+    data = [{row: found for row, found in rows.items() if "," not in row} for rows in files]
+    names = [next(iter(rows.values()))[0]["data"] for rows in data]
+    yield f"| method | {' | '.join(names)} |"
+    yield "|---" * (1 + len(names)) + "|"
+    for row in dict.fromkeys(row for rows in data for row in rows):
+        cells = [span([r["acc"] for r in rows.get(row, [])]) for rows in data]
+        yield f"| {row} | {' | '.join(cells)} |"
+
+
+KINDS = {"spread": spread, "seeds": seeds, "overview": overview}
 
 
 def filled(text):
     """Return the text with all its tables made anew."""
 
     def table(match):
-        start, kind, name, end = match.groups()
-        return start + "\n".join(KINDS[kind](records(name))) + "\n" + end
+        start, kind, names, end = match.groups()
+        return start + "\n".join(KINDS[kind](*map(records, names.split()))) + "\n" + end
 
     return BLOCK.sub(table, text)
 

@@ -341,3 +341,21 @@ def test_tables_show_every_fit_and_their_spread(tmp_path, monkeypatch):
     each = tables.filled(page.replace("spread", "seeds")).splitlines()[4:8]
     assert each[1] == "| A | 1 | 0.5000 | 0.500 | 0.250 | -1.50 | 10 |"
     assert each[3] == "| B |  | 0.9000 | 0.800 | 0.700 |  |  |"
+
+
+def test_the_overview_sets_single_fits_on_several_data_side_by_side(tmp_path, monkeypatch):
+    (tmp_path / "results").mkdir()
+    for data, shift in (("x", 0.0), ("y", 0.25)):
+        lines = [{"row": "A", "data": data, "acc": acc + shift} for acc in (0.5, 0.25, 0.75)]
+        lines.append({"row": "A, start", "data": data, "acc": 0.1})
+        if data == "y":
+            lines.append({"row": "B", "data": data, "acc": 0.5})
+        (tmp_path / "results" / f"{data}.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    monkeypatch.setattr(tables, "HERE", tmp_path)
+    page = "<!-- table: overview x.jsonl y.jsonl -->\n<!-- end of table -->\n"
+    assert tables.filled(page).splitlines()[1:-1] == [
+        "| method | x | y |",
+        "|---|---|---|",
+        "| A | 0.500 (0.250 to 0.750) | 0.750 (0.500 to 1.000) |",
+        "| B |  | 0.500 (0.500 to 0.500) |",
+    ]
