@@ -51,9 +51,8 @@ class SemiSupervisedCatGAN(CatGAN):
 class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     r"""Categorical generative adversarial network for few labels and many rows.
 
-    A classifier that learns from labelled rows and from rows without labels: it is sure about
-    all of them, uses all classes, is unsure about rows that a generator makes up, and does not
-    jump between rows that are close.
+    Learns from labelled rows and from rows without labels: sure about all of them, using all
+    classes, unsure about rows that a generator makes up, and not jumping between close rows.
 
     Parameters
     ----------
@@ -90,9 +89,9 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         biased where ``batch_size`` is small against the number of classes. 0 is the batch's, as
         published.
     init : {"neighbors"} or None, default="neighbors"
-        Where training begins. "neighbors": from the labels spread along the neighbour graph of
-        codes (see :func:`~skdeepcluster.neighbors.labelled_start`), which enter as
-        ``start_weight`` and ``smoothness_weight`` say. The codes are those of a denoising
+        Where training begins. "neighbors": from the likeliest class of each row by the labels in
+        the neighbour graph of codes (see :func:`~skdeepcluster.neighbors.labelled_start`), by
+        ``start_weight`` and ``smoothness_weight``. The codes are those of a denoising
         auto-encoder that is thrown away; where all rows have labels, none is needed. None: from
         nothing and without the two terms, which with ``fake_weight=1`` is the published way.
     start_weight : float, default=1.0
@@ -330,7 +329,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         classes, targets = self._labels
 
         def found():
-            return labelled_start(codes, targets, len(classes), random_state=random_state)
+            start = labelled_start(codes, targets, len(classes), random_state=random_state)
+            return np.eye(len(classes))[start.argmax(1)]  # how unsure it is means little
 
         return CodeStart(None, from_first(found, random_state))
 
