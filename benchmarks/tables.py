@@ -47,9 +47,11 @@ def spread(rows):
 
 
 def seeds(rows):
-    """Yield the lines of a table of all fits."""
-    yield "| row | seed | ACC | NMI | ARI | score | seconds |"
-    yield "|---|---|---|---|---|---|---|"
+    """Yield the lines of a table of all fits; with "majority" where it was measured."""
+    majority = any("majority" in r for found in rows.values() for r in found)
+    columns = ["row", "seed", "ACC", *["majority"] * majority, "NMI", "ARI", "score", "seconds"]
+    yield f"| {' | '.join(columns)} |"
+    yield "|---" * len(columns) + "|"
     for row, found in rows.items():
         for r in sorted(found, key=lambda r: r.get("seed", 0)):
             score, seconds = r.get("score"), r.get("seconds")
@@ -57,6 +59,7 @@ def seeds(rows):
                 row,
                 str(r.get("seed", "")),
                 f"{r['acc']:.4f}",
+                *[f"{r['majority']:.4f}" if "majority" in r else ""] * majority,
                 f"{r['nmi']:.3f}",
                 f"{r['ari']:.3f}",
                 "" if score is None else f"{score:.2f}",

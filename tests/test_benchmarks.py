@@ -341,6 +341,12 @@ def test_tables_show_every_fit_and_their_spread(tmp_path, monkeypatch):
     each = tables.filled(page.replace("spread", "seeds")).splitlines()[4:8]
     assert each[1] == "| A | 1 | 0.5000 | 0.500 | 0.250 | -1.50 | 10 |"
     assert each[3] == "| B |  | 0.9000 | 0.800 | 0.700 |  |  |"
+    lines[-1]["majority"] = 0.95
+    (tmp_path / "results" / "x.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    each = tables.filled(page.replace("spread", "seeds")).splitlines()[2:8]
+    assert each[0] == "| row | seed | ACC | majority | NMI | ARI | score | seconds |"
+    assert each[3] == "| A | 1 | 0.5000 |  | 0.500 | 0.250 | -1.50 | 10 |"
+    assert each[5] == "| B |  | 0.9000 | 0.9500 | 0.800 | 0.700 |  |  |"
 
 
 def test_the_overview_sets_single_fits_on_several_data_side_by_side(tmp_path, monkeypatch):
