@@ -2,9 +2,10 @@
 
 ``python benchmarks/tables.py`` fills every block of README.md and benchmarks/README.md between
 ``<!-- table: KIND FILE ... -->`` and ``<!-- end of table -->``. KIND is "spread" (a line for each
-row, over its seeds), "seeds" (a line for each fit) or "overview" (a line for each method, a column
-for each file); FILE lies in ``benchmarks/results`` and holds the JSON lines that ``--results`` of
-the benchmarks has appended. Nothing else in the files changes.
+row, over its seeds), "seeds" (a line for each fit), "errors" (a line for each classifier, over its
+draws of labels) or "overview" (a line for each method, a column for each file); FILE lies in
+``benchmarks/results`` and holds the JSON lines that ``--results`` of the benchmarks has appended.
+Nothing else in the files changes.
 """
 
 import json
@@ -68,6 +69,25 @@ def seeds(rows):
             yield f"| {' | '.join(cells)} |"
 
 
+def errors(rows):
+    """Yield the lines of a table of test errors over draws of labels."""
+    yield "| row | labels | draws | test error median | min | max | errors | seconds |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for row, found in rows.items():
+        for n_labels in sorted({r["labels"] for r in found}):
+            drawn = sorted((r for r in found if r["labels"] == n_labels), key=lambda r: r["draw"])
+            error = [r["error"] for r in drawn]
+            cells = [
+                row,
+                str(n_labels),
+                str(len(error)),
+                *(f"{value:.4f}" for value in (np.median(error), min(error), max(error))),
+                " ".join(f"{value:.4f}" for value in error),
+                f"{np.median([r['seconds'] for r in drawn]):.0f}",
+            ]
+            yield f"| {' | '.join(cells)} |"
+
+
 def span(values):
     """Median, and smallest to largest, of some numbers; nothing of none."""
     if not values:
@@ -86,7 +106,7 @@ def overview(*files):
         yield f"| {row} | {' | '.join(cells)} |"
 
 
-KINDS = {"spread": spread, "seeds": seeds, "overview": overview}
+KINDS = {"spread": spread, "seeds": seeds, "errors": errors, "overview": overview}
 
 
 def filled(text):

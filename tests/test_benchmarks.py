@@ -365,3 +365,18 @@ def test_the_overview_sets_single_fits_on_several_data_side_by_side(tmp_path, mo
         "| A | 0.500 (0.250 to 0.750) | 0.750 (0.500 to 1.000) |",
         "| B |  | 0.500 (0.500 to 0.500) |",
     ]
+
+
+def test_errors_stand_by_classifier_and_number_of_labels(tmp_path, monkeypatch):
+    (tmp_path / "results").mkdir()
+    lines = [
+        {"row": "A", "labels": labels, "draw": draw, "error": error, "seconds": 2.4}
+        for labels, draw, error in [(100, 1, 0.25), (100, 0, 0.125), (100, 2, 0.5), (50, 0, 0.75)]
+    ]
+    (tmp_path / "results" / "x.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    monkeypatch.setattr(tables, "HERE", tmp_path)
+    page = "<!-- table: errors x.jsonl -->\n<!-- end of table -->\n"
+    assert tables.filled(page).splitlines()[3:-1] == [
+        "| A | 50 | 1 | 0.7500 | 0.7500 | 0.7500 | 0.7500 | 2 |",
+        "| A | 100 | 3 | 0.2500 | 0.1250 | 0.5000 | 0.1250 0.2500 0.5000 | 2 |",
+    ]
