@@ -100,7 +100,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     smoothness_weight : float, default=4.0
         Weight of the divergence between the classes of a row and of its worst neighbour within
         a short step (virtual adversarial training), in training from a start. An addition of
-        this package; 0 halves the cost of a step.
+        this package; 0 halves the cost of a step, and 1 suits rows that all have labels.
     pretraining_epochs : int or "auto", default="auto"
         Passes of the denoising auto-encoder that gives codes; 0 has the rows divided as they are.
         "auto" makes about ``30 * sqrt(n_samples)`` steps, or 8000 if that is more and not over
