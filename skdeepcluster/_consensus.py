@@ -7,6 +7,8 @@ tables A_m (K_m, K).
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from ._shares import in_shares
+
 #: Rounds of aligning members to the consensus they make; it stands still after two or three.
 ROUNDS = 20
 #: Different combinations of labels that co-association compares; rarer ones join the nearest.
@@ -21,9 +23,9 @@ def usual(numbers):
 
 def blend(memberships, tables, weights):
     """sum_m w_m P_m A_m of the members that put a row in a cluster, (N, K); rows sum to one."""
-    resp = sum(w * (P @ A) for P, A, w in zip(memberships, tables, weights, strict=True))
-    total = resp.sum(1, keepdims=True)
-    return np.where(total > 0, resp / np.where(total > 0, total, 1), 1 / resp.shape[1])
+    return in_shares(
+        sum(w * (P @ A) for P, A, w in zip(memberships, tables, weights, strict=True))
+    )
 
 
 def agreement(memberships, tables, labels):
@@ -92,12 +94,7 @@ def co_association(memberships, member_labels, weights, n_clusters):
         ]
     )
     consensus = np.eye(n_clusters)[groups[nearest][which]]
-    tables = []
-    for P in memberships:
-        shares = P.T @ consensus
-        total = shares.sum(1, keepdims=True)
-        tables.append(np.where(total > 0, shares / np.where(total > 0, total, 1), 1 / n_clusters))
-    return tables
+    return [in_shares(P.T @ consensus) for P in memberships]
 
 
 def _shared(a, b, weights):

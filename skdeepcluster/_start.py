@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._estimator import Prepared
 from ._mixture_start import partition
+from ._shares import group_means
 from .engine.batches import Rows, map_rows
 from .engine.parallel import from_first
 from .engine.precision import resolve_device
@@ -92,10 +93,8 @@ def _numbered_as(resp, mixture, codes):
 
     EM has put those without rows last.
     """
-    sizes = resp.sum(0)
-    means = (resp.T @ codes) / np.maximum(sizes, np.finfo(np.float64).tiny)[:, None]
-    distances = cdist(means, mixture.means.numpy())
-    distances[sizes == 0] = 0
+    distances = cdist(group_means(resp, codes), mixture.means.numpy())
+    distances[~resp.any(0)] = 0
     order = torch.as_tensor(linear_sum_assignment(distances)[1])
     log_weights, means, scales = mixture
     scales = scales[order] if len(scales) == len(means) else scales

@@ -5,6 +5,7 @@ import torch
 from scipy.stats import rankdata
 from sklearn.utils.extmath import randomized_svd, svd_flip
 
+from ._shares import group_means
 from .engine.batches import map_rows
 
 #: Directions are sought among at most this many numbers, and at least among so many rows.
@@ -36,8 +37,7 @@ def style_start(likelihood, X, resp, n_codes, random_state):
     n_rows = min(len(resp), max(LEAST_ROWS, NUMBERS // X.shape[1]))
     some = np.sort(random_state.permutation(len(resp))[:n_rows])
     seen, shares = map_rows(likelihood.standardize, X[some]), resp[some]
-    totals = shares.sum(0)[:, None]
-    means = shares.T @ seen / np.maximum(totals, np.finfo(totals.dtype).tiny)
+    means = group_means(shares, seen)
     directions = _directions(seen - shares @ means, n_codes, random_state)
     toward = torch.from_numpy(directions.T.astype(np.float32))
     along = map_rows(lambda x: likelihood.standardize(x) @ toward.to(x.device), X)

@@ -227,17 +227,17 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
                 n_chosen = max(1, round(self.max_samples * _num_samples(X)))
                 chosen = np.sort(stream.permutation(_num_samples(X))[:n_chosen])
             rows.append(chosen)
+        unable = {type(member).__name__ for member in members if not hasattr(member, "predict")}
+        if self.max_samples < 1 and unable:
+            raise TypeError(
+                f"max_samples={self.max_samples} fits members to some rows and has them assign "
+                f"the others, but {', '.join(sorted(unable))} has no predict. Use max_samples=1.0."
+            )
         tasks = MemberTasks(self, X, len(members))
         fits = (
             delayed(_fit)(*pair, X, tasks.member(i), self)
             for i, pair in enumerate(zip(members, rows, strict=True))
         )
-        if self.max_samples < 1 and not all(hasattr(member, "predict") for member in members):
-            names = {type(m).__name__ for m in members if not hasattr(m, "predict")}
-            raise TypeError(
-                f"max_samples={self.max_samples} fits members to some rows and has them assign "
-                f"the others, but {', '.join(sorted(names))} has no predict. Use max_samples=1.0."
-            )
         members, labels = zip(*Parallel(n_jobs=self.n_jobs)(fits), strict=True)
         tasks.end()
         return list(members), list(labels)

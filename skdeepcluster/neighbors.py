@@ -25,6 +25,7 @@ from sklearn.utils import check_array, check_scalar
 
 from ._joining import best_partition, joined, neighbor_information, some_parts
 from ._layout import neighbor_layout
+from ._shares import group_means, in_shares
 from .engine.randomness import random_stream
 
 #: Up to this many dense features a tree finds neighbours faster than comparing all pairs.
@@ -293,8 +294,7 @@ def _spread_labels(graph, targets, n_classes, alpha=0.99, n_iter=100):
     spread = labels
     for _ in range(n_iter):
         spread = alpha * (links @ spread) + (1 - alpha) * labels
-    total = spread.sum(1, keepdims=True)
-    return np.where(total > 0, spread / np.where(total > 0, total, 1), 1 / n_classes)
+    return in_shares(spread)
 
 
 def labelled_start(X, targets, n_classes, *, n_neighbors=15, random_state=None, n_jobs=None):
@@ -340,8 +340,7 @@ def labelled_start(X, targets, n_classes, *, n_neighbors=15, random_state=None, 
     spread = _spread_labels(graph, targets, n_classes)
     layout = neighbor_layout(graph, random_state=stream, n_jobs=n_jobs)
     parts = some_parts(layout, n_classes, stream)
-    sizes = np.maximum(parts.sum(0), np.finfo(np.float64).tiny)
-    return (spread + parts @ ((parts.T @ spread) / sizes[:, None])) / 2
+    return (spread + parts @ group_means(parts, spread)) / 2
 
 
 def _spread(X, chosen, columns, n_neighbors, n_jobs):
