@@ -4,6 +4,7 @@ N rows, P parts, K clusters.
 """
 
 import warnings
+from operator import itemgetter
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from .engine.randomness import draw_seed
+from .engine.threads import share_out
 from .functional.information import entropy, kl_divergence
 from .gaussian_mixture import GaussianMixtureEM
 
@@ -29,20 +31,28 @@ def best_partition(layout, n_clusters, n_init, join, score, stream):
     unit = _of_unit_variance(layout)
     rows = unit[stream.permutation(len(unit))[:MIXTURE_ROWS]]
     n_parts = min(PARTS * n_clusters, len(rows))
-    best, most = None, -np.inf
     with warnings.catch_warnings():
         # Starts that fail or stop early lose the comparison; that is what it is for.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        for _ in range(n_init):
-            parts = _mixture(rows, _kmeans(rows, n_parts, stream)).predict_proba(unit)
-            resp = in_groups(parts, join(parts))
-            criterion = score(resp)
-            if criterion > most:
-                best, most = parts, criterion
+        # In turn: k-means sets the threads of all BLAS calls while it runs.
+        begun = [_kmeans(rows, n_parts, stream) for _ in range(n_init)]
+
+        def best_of_share(first, every, stop):
+            """Criterion, -number and parts of the best mixture of a share, the first of equals."""
+            best = -np.inf, -n_init, None
+            for i in range(first, n_init, every):
+                if stop.is_set():
+                    break
+                parts = _mixture(rows, _one_hot(begun[i], n_parts)).predict_proba(unit)
+                criterion = score(in_groups(parts, join(parts)))
+                best = max(best, (criterion, -i, parts), key=itemgetter(0, 1))
+            return best
+
+        best = max(share_out(best_of_share, n_init), key=itemgetter(0, 1))[2]
         parts = _mixture(unit, best).predict_proba(unit)
         resp = in_groups(parts, join(parts))
         if len(np.unique(resp.argmax(1))) < n_clusters:
-            resp = _kmeans(unit, n_clusters, stream)
+            resp = _one_hot(_kmeans(unit, n_clusters, stream), n_clusters)
     return resp
 
 
@@ -52,7 +62,8 @@ def some_parts(layout, n_clusters, stream):
     n_parts = min(PARTS * n_clusters, len(unit))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return _mixture(unit, _kmeans(unit, n_parts, stream)).predict_proba(unit)
+        begun = _one_hot(_kmeans(unit, n_parts, stream), n_parts)
+        return _mixture(unit, begun).predict_proba(unit)
 
 
 def _of_unit_variance(layout):
@@ -95,9 +106,13 @@ def in_groups(parts, table):
 
 
 def _kmeans(rows, n_clusters, stream):
-    """One-hot labels of one k-means run, of shape (N, K)."""
+    """Labels of one k-means run, (N,)."""
     kmeans = KMeans(n_clusters, n_init=1, max_iter=20, random_state=draw_seed(stream))
-    return np.eye(n_clusters)[kmeans.fit_predict(rows)]
+    return kmeans.fit_predict(rows)
+
+
+def _one_hot(labels, n_clusters):
+    return np.eye(n_clusters)[labels]
 
 
 def _mixture(rows, resp):

@@ -74,7 +74,8 @@ def code_start(codes, n_clusters, *, init, covariance_type, n_init, random_state
         resp = None if isinstance(init, str) else init
         if resp is None and init == "neighbors":
             rows = codes if compared is None else compared
-            resp = neighbor_start(rows, n_clusters, random_state=random_state).responsibilities
+            ways = {"random_state": random_state, "n_jobs": torch.get_num_threads()}
+            resp = neighbor_start(rows, n_clusters, **ways).responsibilities
         if resp is not None:
             mixture.set_params(init_params=resp, max_iter=0)
         with warnings.catch_warnings():

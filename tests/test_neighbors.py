@@ -298,6 +298,19 @@ def test_start_is_reproducible_and_leaves_the_global_streams_alone():
     assert torch.equal(torch.get_rng_state(), torch_before)
 
 
+def test_threads_share_out_the_mixtures_and_change_no_digit():
+    one = neighbor_start(NORMAL, 3, n_init=7, random_state=0)
+    try:
+        torch.set_num_threads(2)
+        two = neighbor_start(NORMAL, 3, n_init=7, random_state=0, n_jobs=2)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    np.testing.assert_array_equal(one.responsibilities, two.responsibilities)
+    first = neighbor_start(NORMAL, 3, n_init=1, random_state=0)
+    assert one.criterion == two.criterion > first.criterion
+
+
 def test_rows_outside_the_sample_follow_their_neighbours():
     start = neighbor_start(X, 4, n_init=5, max_samples=100, random_state=0)
     assert_start(start, 240, 4)
