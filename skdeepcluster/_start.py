@@ -105,7 +105,8 @@ def _numbered_as(resp, mixture, codes):
 class StartMixin:
     """What all methods with a start share: the denoising auto-encoder that gives codes.
 
-    Needs the parameter ``pretraining_epochs``.
+    Neighbours are sought among codes where rows are many. Few rows teach an auto-encoder little:
+    they are compared as they are, standardised. Needs the parameter ``pretraining_epochs``.
     """
 
     _parameter_constraints = {
@@ -113,11 +114,11 @@ class StartMixin:
         "smoothness_weight": [Interval(Real, 0, None, closed="left")],
         "pretraining_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "mixture_n_init": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     }
 
-    #: From so many rows on neighbours are sought among codes. Few rows teach an auto-encoder
-    #: little: they are compared as they are, standardised.
-    MANY_ROWS = 4000
+    #: Rows in a step that ``batch_size="auto"`` makes, for few and many rows.
+    BATCH_SIZES = 64, 256
     #: Steps of ``pretraining_epochs="auto"`` with many rows: in units of sqrt(N), or so many if
     #: these are not more than so many passes.
     PRETRAINING_STEPS = 30.0, 8000, 100
@@ -146,8 +147,10 @@ class StartMixin:
     def _few_steps(self, n_samples):
         return min(n_samples, self.FEW_STEPS)
 
-    def _has_many(self, n_samples):
-        return n_samples >= self.MANY_ROWS
+    def _rows_in_step(self, n_samples):
+        if self.batch_size == "auto":
+            return min(self.BATCH_SIZES[self._has_many(n_samples)], n_samples)
+        return super()._rows_in_step(n_samples)
 
     def _is(self, way):
         return isinstance(self.init, str) and self.init == way
@@ -189,21 +192,14 @@ class PretrainMixin(StartMixin):
         "decoder": [callable, None],
         "init": [StrOptions({"neighbors", "mixture"}), "array-like"],
         "masking": [Interval(Real, 0, 1, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     }
 
-    #: Rows in a step that ``batch_size="auto"`` makes, for few and many rows.
     BATCH_SIZES = 32, 256
 
     def _n_steps(self, n_samples):
         if self._has_many(n_samples):
             return super()._n_steps(n_samples)
         return self._few_steps(n_samples)
-
-    def _rows_in_step(self, n_samples):
-        if self.batch_size == "auto":
-            return min(self.BATCH_SIZES[self._has_many(n_samples)], n_samples)
-        return super()._rows_in_step(n_samples)
 
     def _prepare(self, model, X, random_state, is_new):
         interrupted = False

@@ -234,8 +234,8 @@ class CatGANClustering(AssignMixin, CatGANEstimator):
     max_epochs : int or "auto", default="auto"
         Passes over the data after the start. "auto" makes about ``12 * sqrt(n_samples)`` steps,
         at most two for each row.
-    batch_size : int, default=256
-        Rows in a step, at most ``n_samples``.
+    batch_size : int or "auto", default="auto"
+        Rows in a step, at most ``n_samples``. "auto" is 256, or 64 with fewer than 4000 rows.
     learning_rate : float, default=3e-3
         Peak of the one-cycle schedule of AdamW.
     n_init : int, default=1
@@ -344,7 +344,7 @@ class CatGANClustering(AssignMixin, CatGANEstimator):
         mixture_n_init=10,
         pretraining_epochs="auto",
         max_epochs="auto",
-        batch_size=256,
+        batch_size="auto",
         learning_rate=3e-3,
         n_init=1,
         generator=None,

@@ -95,8 +95,8 @@ class InfoGANClustering(AssignMixin, CodesMixin, InformationMixin, PartitionMixi
     max_epochs : int or "auto", default="auto"
         Passes of the game over the data. "auto" makes about ``10 * sqrt(n_samples)`` steps,
         at most two for each row.
-    batch_size : int, default=256
-        Rows in a step, at most ``n_samples``.
+    batch_size : int or "auto", default="auto"
+        Rows in a step, at most ``n_samples``. "auto" is 256, or 64 with fewer than 4000 rows.
     learning_rate : float, default=1e-3
         Peak of the one-cycle schedule of AdamW, of discriminator and Q.
     generator_learning_rate : float, default=1e-3
@@ -237,7 +237,7 @@ class InfoGANClustering(AssignMixin, CodesMixin, InformationMixin, PartitionMixi
         mixture_n_init=10,
         pretraining_epochs="auto",
         max_epochs="auto",
-        batch_size=256,
+        batch_size="auto",
         learning_rate=1e-3,
         generator_learning_rate=1e-3,
         n_init=1,
@@ -341,7 +341,7 @@ class InfoGANClustering(AssignMixin, CodesMixin, InformationMixin, PartitionMixi
 
     def _finish(self, model, X, random_state):
         device = next(model.parameters()).device
-        blocks = batches(X, max(2, self.batch_size), None)
+        blocks = batches(X, max(2, self._rows_in_step(X.shape[0])), None)
         seen = (model.likelihood.standardize(x.to(device)) for x in blocks if len(x) > 1)
         renew_statistics(model.body, seen)
         super()._finish(model, X, random_state)
