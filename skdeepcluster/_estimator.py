@@ -79,8 +79,6 @@ class DeepEstimator(ModelStateMixin, CallbackSupportMixin, BaseEstimator, ABC):
 
     #: Steps of training that ``max_epochs="auto"`` makes, in units of sqrt(N).
     STEPS = 20.0
-    #: Rows are many from here on; with fewer, methods choose smaller and fewer steps.
-    MANY_ROWS = 4000
 
     # ---- what a final class says
 
@@ -212,9 +210,6 @@ class DeepEstimator(ModelStateMixin, CallbackSupportMixin, BaseEstimator, ABC):
     def _n_steps(self, n_samples):
         """Return the steps that ``max_epochs="auto"`` makes: not over two for a row."""
         return min(self.STEPS * np.sqrt(n_samples), 2 * n_samples)
-
-    def _has_many(self, n_samples):
-        return n_samples >= self.MANY_ROWS
 
     def _n_epochs(self, n_samples, asked, n_steps):
         """Return the epochs asked for, or as many as make so many steps."""

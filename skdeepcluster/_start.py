@@ -105,8 +105,7 @@ def _numbered_as(resp, mixture, codes):
 class StartMixin:
     """What all methods with a start share: the denoising auto-encoder that gives codes.
 
-    Neighbours are sought among codes where rows are many. Few rows teach an auto-encoder little:
-    they are compared as they are, standardised. Needs the parameter ``pretraining_epochs``.
+    Needs the parameter ``pretraining_epochs``.
     """
 
     _parameter_constraints = {
@@ -117,6 +116,9 @@ class StartMixin:
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     }
 
+    #: From so many rows on neighbours are sought among codes. Few rows teach an auto-encoder
+    #: little: they are compared as they are, standardised.
+    MANY_ROWS = 4000
     #: Rows in a step that ``batch_size="auto"`` makes, for few and many rows.
     BATCH_SIZES = 64, 256
     #: Steps of ``pretraining_epochs="auto"`` with many rows: in units of sqrt(N), or so many if
@@ -146,6 +148,9 @@ class StartMixin:
 
     def _few_steps(self, n_samples):
         return min(n_samples, self.FEW_STEPS)
+
+    def _has_many(self, n_samples):
+        return n_samples >= self.MANY_ROWS
 
     def _rows_in_step(self, n_samples):
         if self.batch_size == "auto":

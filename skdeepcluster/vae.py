@@ -132,8 +132,8 @@ class VAEEmbedding(AssignMixin, EmbedMixin, BoundMixin, DeepEstimator):
     mixture_n_init : int, default=10
         Starts of the mixture; the best by likelihood is kept.
     max_epochs : int or "auto", default="auto"
-        Passes over the data. "auto" makes about ``20 * sqrt(n_samples)`` steps, at most two for
-        each row, and at most 500 with fewer than 4000 rows.
+        Passes over the data. "auto" makes about ``20 * sqrt(n_samples)`` steps,
+        at most two for each row.
     batch_size : int, default=128
         Rows in a step, at most ``n_samples``.
     learning_rate : float, default=2e-3
@@ -238,9 +238,6 @@ class VAEEmbedding(AssignMixin, EmbedMixin, BoundMixin, DeepEstimator):
         "binarize": ["boolean"],
     }
 
-    #: Most steps with few rows.
-    FEW_STEPS = 500
-
     def __init__(
         self,
         n_clusters=8,
@@ -293,10 +290,6 @@ class VAEEmbedding(AssignMixin, EmbedMixin, BoundMixin, DeepEstimator):
         self.verbose = verbose
         self.accept_sparse = accept_sparse
         self.random_state = random_state
-
-    def _n_steps(self, n_samples):
-        steps = super()._n_steps(n_samples)
-        return steps if self._has_many(n_samples) else min(steps, self.FEW_STEPS)
 
     def _build(self, n_features, likelihood):
         if self.binarize and not isinstance(likelihood, Bernoulli):
