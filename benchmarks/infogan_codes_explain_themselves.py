@@ -1,17 +1,19 @@
 """What the codes of an InfoGAN on MNIST stand for, with and without the information term.
 
 ``python benchmarks/infogan_codes_explain_themselves.py --seeds 0-2`` prints, per seed and for
-``mi_weight`` 1 and 0, the code report, the lower bound on the information of cluster and
-generated digits (at most log 10 = 2.30 nats), and the correlations of the continuous codes with
+each of ``--mi-weights`` (1 and 0), the code report, the lower bound on the information of cluster
+and generated digits (at most log 10 = 2.30 nats), and the correlations of the continuous codes
+with
 
 - slant: the shear sum (x - x')(y - y') / sum (y - y')^2 of a digit, weighted by its ink;
 - ink, the sum of a digit's grey levels;
 - thickness, the width of its strokes: 2 area / perimeter, for grey levels 2 ink / total variation
 
 over all generated digits, and within clusters (less the mean of each cluster: a one has little
-ink however thick). ``--picture`` writes the traversals of the first seed, the grid without the
-information term beside them; ``--pretrained FOLDER`` and ``--starts METHOD`` as in
-``infogan_and_its_start.py``; "acc" is added for the record. No label is used but to count.
+ink however thick). ``--picture`` writes the traversals of the first seed, the grid of the
+other weight beside them. ``--from-scratch`` trains as published; ``--pretrained FOLDER`` and
+``--starts METHOD`` as in ``infogan_and_its_start.py``; "acc" is added for the record. No label is
+used but to count.
 """
 
 import argparse
@@ -69,6 +71,7 @@ def main():
     parser.add_argument("--data", default="mnist")
     parser.add_argument("--seeds", default="0-2")
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "auto"])
+    parser.add_argument("--mi-weights", nargs="+", type=float, default=[1.0, 0.0])
     parser.add_argument("--from-scratch", action="store_true", help="init=None, as published")
     add_where_fits_begin(parser)
     parser.add_argument("--results", type=Path, help="file to append JSON lines to")
@@ -80,7 +83,7 @@ def main():
     for seed in parse_seeds(options.seeds):
         pair = {}
         settings |= begun(data, seed, options)
-        for mi_weight in (1, 0):
+        for mi_weight in options.mi_weights:
             gan = InfoGAN(data.n_clusters, mi_weight=mi_weight, random_state=seed, **settings).fit(
                 data.X
             )
@@ -98,8 +101,10 @@ def main():
             }
             keep(record, options.results)
         if options.picture:
+            first, *others = pair.values()
+            ways = {"image_shape": data.image_shape, "vmin": 0, "vmax": 1}
             display = TraversalDisplay.from_estimator(
-                pair[1], beside=pair[0], image_shape=data.image_shape, vmin=0, vmax=1
+                first, beside=others[0] if others else None, **ways
             )
             display.figure_.savefig(options.picture, dpi=120)
             options.picture = None
