@@ -65,49 +65,61 @@ def correlations(gan, image_shape):
     return found
 
 
+def measured(gan, data, options):
+    """Print the report of a fitted InfoGAN, and return what it says as a record."""
+    report = gan.code_report()
+    print(report.to_string(index=False, float_format="{:.3f}".format), flush=True)
+    row = "from scratch" if options.from_scratch else "default"
+    return {
+        "row": row if gan.mi_weight == 1 else f"{row}, mi_weight={gan.mi_weight:g}",
+        "seed": gan.random_state,
+        **judged(data.y, gan.labels_),
+        "information": round(float(report["information"][0]), 3),
+        "at most": round(float(-(gan.weights_ * np.log(gan.weights_)).sum()), 3),
+        **correlations(gan, data.image_shape),
+        "precision": options.precision,
+    }
+
+
+def draw(gans, image_shape, path):
+    """Draw the traversals of the first of some fits, the grid of the second beside them."""
+    first, *others = gans
+    display = TraversalDisplay.from_estimator(
+        first, beside=others[0] if others else None, image_shape=image_shape, vmin=0, vmax=1
+    )
+    display.figure_.savefig(path, dpi=120)
+
+
+def parser():
+    """Return the parser of what can be asked for."""
+    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    asked.add_argument("--data", default="mnist")
+    asked.add_argument("--seeds", default="0-2")
+    asked.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "auto"])
+    asked.add_argument("--mi-weights", nargs="+", type=float, default=[1.0, 0.0])
+    asked.add_argument("--from-scratch", action="store_true", help="init=None, as published")
+    add_where_fits_begin(asked)
+    asked.add_argument("--results", type=Path, help="file to append JSON lines to")
+    asked.add_argument("--picture", type=Path, help="file for the traversals of the first seed")
+    return asked
+
+
 def main():
     """Fit, print and draw."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default="mnist")
-    parser.add_argument("--seeds", default="0-2")
-    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "auto"])
-    parser.add_argument("--mi-weights", nargs="+", type=float, default=[1.0, 0.0])
-    parser.add_argument("--from-scratch", action="store_true", help="init=None, as published")
-    add_where_fits_begin(parser)
-    parser.add_argument("--results", type=Path, help="file to append JSON lines to")
-    parser.add_argument("--picture", type=Path, help="file for the traversals of the first seed")
-    options = parser.parse_args()
+    options = parser().parse_args()
     data = load(options.data)
     share_pretraining(options.pretrained)
     settings = {"precision": options.precision} | (PUBLISHED if options.from_scratch else {})
+    picture = options.picture
     for seed in parse_seeds(options.seeds):
-        pair = {}
-        settings |= begun(data, seed, options)
+        settings |= begun(data, seed, options) | {"random_state": seed}
+        gans = []
         for mi_weight in options.mi_weights:
-            gan = InfoGAN(data.n_clusters, mi_weight=mi_weight, random_state=seed, **settings).fit(
-                data.X
-            )
-            pair[mi_weight] = gan
-            report = gan.code_report()
-            print(report.to_string(index=False, float_format="{:.3f}".format), flush=True)
-            record = {
-                "seed": seed,
-                "mi_weight": mi_weight,
-                **judged(data.y, gan.labels_),
-                "information": round(float(report["information"][0]), 3),
-                "at most": round(float(-(gan.weights_ * np.log(gan.weights_)).sum()), 3),
-                **correlations(gan, data.image_shape),
-                "precision": options.precision,
-            }
-            keep(record, options.results)
-        if options.picture:
-            first, *others = pair.values()
-            ways = {"image_shape": data.image_shape, "vmin": 0, "vmax": 1}
-            display = TraversalDisplay.from_estimator(
-                first, beside=others[0] if others else None, **ways
-            )
-            display.figure_.savefig(options.picture, dpi=120)
-            options.picture = None
+            gans.append(InfoGAN(data.n_clusters, mi_weight=mi_weight, **settings).fit(data.X))
+            keep(measured(gans[-1], data, options), options.results)
+        if picture:
+            draw(gans, data.image_shape, picture)
+            picture = None
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 ``python benchmarks/tables.py`` fills every block of README.md and benchmarks/README.md between
 ``<!-- table: KIND FILE ... -->`` and ``<!-- end of table -->``. KIND is "spread" (a line for each
 row, over its seeds), "seeds" (a line for each fit), "errors" (a line for each classifier, over its
-draws of labels) or "overview" (a line for each method, a column for each file); FILE lies in
-``benchmarks/results`` and holds the JSON lines that ``--results`` of the benchmarks has appended.
-Nothing else in the files changes.
+draws of labels), "codes" (what the codes of each fit of an InfoGAN stand for) or "overview" (a
+line for each method, a column for each file); FILE lies in ``benchmarks/results`` and holds the
+JSON lines that ``--results`` of the benchmarks has appended. Nothing else in the files changes.
 """
 
 import json
@@ -14,9 +14,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 HERE = Path(__file__).resolve().parent
 PAGES = HERE.parent / "README.md", HERE / "README.md"
+#: What two codes of an InfoGAN are compared with.
+SHAPES = "slant", "ink"
 BLOCK = re.compile(r"(<!-- table: (\w+) (\S[^>]*) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
@@ -88,6 +91,22 @@ def errors(rows):
             yield f"| {' | '.join(cells)} |"
 
 
+def codes(rows):
+    """Yield the lines of a table of an InfoGAN's fits: which code is slant, which is ink."""
+    shapes = [*SHAPES, *(f"{shape}, in clusters" for shape in SHAPES)]
+    yield f"| row | seed | ACC | information | {' | '.join(shapes)} |"
+    yield "|---" * (4 + len(shapes)) + "|"
+    for row, found in rows.items():
+        for r in sorted(found, key=lambda r: r["seed"]):
+            names = list(r["slant"])
+            size = [[abs(r[f"{shape}, in clusters"][name]) for name in names] for shape in SHAPES]
+            _, chosen = linear_sum_assignment(size, maximize=True)
+            cells = [row, str(r["seed"]), f"{r['acc']:.4f}", f"{r['information']:.2f}"]
+            for shape, code in zip(shapes, [*chosen, *chosen], strict=True):
+                cells.append(f"{r[shape][names[code]]:.2f}")
+            yield f"| {' | '.join(cells)} |"
+
+
 def span(values):
     """Median, and smallest to largest, of some numbers; nothing of none."""
     if not values:
@@ -106,7 +125,13 @@ def overview(*files):
         yield f"| {row} | {' | '.join(cells)} |"
 
 
-KINDS = {"spread": spread, "seeds": seeds, "errors": errors, "overview": overview}
+KINDS = {
+    "spread": spread,
+    "seeds": seeds,
+    "errors": errors,
+    "codes": codes,
+    "overview": overview,
+}
 
 
 def filled(text):
