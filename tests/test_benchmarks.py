@@ -380,3 +380,18 @@ def test_errors_stand_by_classifier_and_number_of_labels(tmp_path, monkeypatch):
         "| A | 50 | 1 | 0.7500 | 0.7500 | 0.7500 | 0.7500 | 2 |",
         "| A | 100 | 3 | 0.2500 | 0.1250 | 0.5000 | 0.1250 0.2500 0.5000 | 2 |",
     ]
+
+
+def test_each_shape_stands_with_a_code_of_its_own(tmp_path, monkeypatch):
+    (tmp_path / "results").mkdir()
+    found = {"slant": [0.6, 0.5], "ink": [0.1, -0.2]}
+    found |= {"slant, in clusters": [-0.9, 0.8], "ink, in clusters": [0.85, 0.3]}
+    shapes = {key: dict(zip(("c0", "c1"), values, strict=True)) for key, values in found.items()}
+    line = {"row": "A", "seed": 3, "acc": 0.5, "information": 2.25, **shapes}
+    (tmp_path / "results" / "x.jsonl").write_text(json.dumps(line))
+    monkeypatch.setattr(tables, "HERE", tmp_path)
+    page = "<!-- table: codes x.jsonl -->\n<!-- end of table -->\n"
+    # c0 is the better one for both; it is ink, since c1 is as good as slant and bad as ink.
+    assert tables.filled(page).splitlines()[3:-1] == [
+        "| A | 3 | 0.5000 | 2.25 | 0.50 | 0.10 | 0.80 | 0.85 |"
+    ]
