@@ -11,6 +11,7 @@ import torch
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
+from ._shares import in_shares
 from .engine.randomness import draw_seed
 from .engine.threads import share_out
 from .functional.information import entropy, kl_divergence
@@ -101,8 +102,7 @@ def joined(parts, graph, n_clusters, linkage):
 
 def in_groups(parts, table):
     """Responsibilities (N, K) of groups of parts; parts that no row prefers are in none."""
-    resp = parts @ table
-    return resp / resp.sum(1, keepdims=True)
+    return in_shares(parts @ table)
 
 
 def _kmeans(rows, n_clusters, stream):

@@ -5,6 +5,7 @@ The discriminator's loss is that of :mod:`~skdeepcluster.catgan` plus, over labe
     discriminator   labels     -E_{x, y} log p(y|x)
 """
 
+from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -327,12 +328,10 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
     def _start(self, init, codes, compared, random_state):
         classes, targets = self._labels
-
-        def found():
-            start = labelled_start(codes, targets, len(classes), random_state=random_state)
-            return np.eye(len(classes))[start.argmax(1)]  # how unsure it is means little
-
-        return CodeStart(None, from_first(found, random_state))
+        ways = {"random_state": random_state, "n_jobs": torch.get_num_threads()}
+        found = partial(labelled_start, codes, targets, len(classes), **ways)
+        likeliest = from_first(found, random_state).argmax(1)  # how unsure it is means little
+        return CodeStart(None, np.eye(len(classes))[likeliest])
 
     def _snapshot(self, model, history, X):
         return super()._snapshot(model, history, X) | {"classes_": self._labels[0]}
