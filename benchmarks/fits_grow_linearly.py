@@ -29,15 +29,23 @@ FEATURES, CLUSTERS, CHUNK = 50, 10, 100_000
 OURS = [name for name in METHODS if name not in {"KMeans", "GaussianMixture"}]
 
 
-def write(path, n_rows):
-    """Write a mixture's rows to a file, chunk by chunk; return the components."""
+def mixture_rows(n_rows, chunk):
+    """Yield rows of a mixture by chunks: where they belong, the rows, and their components."""
     stream = np.random.default_rng(0)
     centers = 2 * stream.standard_normal((CLUSTERS, FEATURES))
-    X = np.lib.format.open_memmap(path, "w+", np.float32, (n_rows, FEATURES))
     y = stream.integers(CLUSTERS, size=n_rows)
-    for start in range(0, n_rows, CHUNK):
-        rows = slice(start, min(start + CHUNK, n_rows))
-        X[rows] = centers[y[rows]] + stream.standard_normal((rows.stop - start, FEATURES))
+    for start in range(0, n_rows, chunk):
+        rows = slice(start, min(start + chunk, n_rows))
+        noise = stream.standard_normal((rows.stop - start, FEATURES))
+        yield rows, centers[y[rows]] + noise, y[rows]
+
+
+def write(path, n_rows):
+    """Write a mixture's rows to a file, chunk by chunk; return the components."""
+    X = np.lib.format.open_memmap(path, "w+", np.float32, (n_rows, FEATURES))
+    y = np.empty(n_rows, dtype=int)
+    for rows, values, components in mixture_rows(n_rows, CHUNK):
+        X[rows], y[rows] = values, components
     X.flush()
     return y
 

@@ -105,13 +105,14 @@ def _numbered_as(resp, mixture, codes):
 class StartMixin:
     """What all methods with a start share: the denoising auto-encoder that gives codes.
 
-    Needs the parameter ``pretraining_epochs``.
+    Needs the parameters ``pretraining_epochs`` and ``pretraining_learning_rate``.
     """
 
     _parameter_constraints = {
         "start_weight": [Interval(Real, 0, None, closed="left")],
         "smoothness_weight": [Interval(Real, 0, None, closed="left")],
         "pretraining_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "pretraining_learning_rate": [Interval(Real, 0, None, closed="neither")],
         "mixture_n_init": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     }
@@ -127,7 +128,7 @@ class StartMixin:
     #: Most steps of either phase with few rows, which get as many as there are rows.
     FEW_STEPS = 250
     #: Of the auto-encoder, whatever the second phase does.
-    PRETRAINING = {"learning_rate": 2e-3, "weight_decay": 1e-4, "callbacks": None}
+    PRETRAINING = {"weight_decay": 1e-4, "callbacks": None}
 
     def _pretrain(self, encoder, decoder, likelihood, X, random_state):
         """Train networks as a denoising auto-encoder; return it, and if the user stopped it."""
@@ -136,7 +137,8 @@ class StartMixin:
         n_samples = X.shape[0]
         n_steps = self._pretraining_steps(n_samples)
         epochs = self._n_epochs(n_samples, self.pretraining_epochs, n_steps)
-        changes = {"max_epochs": epochs} | self.PRETRAINING
+        own = {"max_epochs": epochs, "learning_rate": self.pretraining_learning_rate}
+        changes = own | self.PRETRAINING
         return autoencoder, self._train(autoencoder, Rows(X), random_state, **changes)[1]
 
     def _pretraining_steps(self, n_samples):

@@ -63,8 +63,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Widths of that auto-encoder's hidden layers. The first two are the discriminator's, and
         mirrored the generator's.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
-        Activation of the hidden layers of discriminator and generator, which are normalised by
-        batch.
+        Activation of the hidden layers of both networks, which are normalised by batch.
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
         What the generator's output means. "bernoulli" needs data in [0, 1]; "gaussian" works on
         features that are standardised inside; "auto" takes "bernoulli" for data in [0, 1], else
@@ -87,8 +86,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         "estimated": the shares of the start.
     marginal_decay : float, default=0.0
         Of the running mean of predictions that stands for the batch's mean, whose entropy is
-        biased where ``batch_size`` is small against the number of classes. 0 is the batch's, as
-        published.
+        biased where ``batch_size`` is small against the number of classes. 0: the batch's.
     init : {"neighbors"} or None, default="neighbors"
         Where training begins. "neighbors": from the likeliest class of each row by the labels in
         the neighbour graph of codes (see :func:`~skdeepcluster.neighbors.labelled_start`), by
@@ -106,6 +104,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Passes of the denoising auto-encoder that gives codes; 0 has the rows divided as they are.
         "auto" makes about ``30 * sqrt(n_samples)`` steps, or 8000 if that is more and not over
         100 passes; none with fewer than 4000 rows.
+    pretraining_learning_rate : float, default=2e-3
+        Peak of its one-cycle schedule. With few passes 5e-3 can give better codes.
     max_epochs : int or "auto", default="auto"
         Passes over the data after the start. "auto" makes about ``12 * sqrt(n_samples)`` steps,
         at most two for each row.
@@ -116,11 +116,9 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     n_init : int, default=1
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     generator : callable, default=None
-        ``generator(n_in, n_out)`` gives the generator's network, ``n_in = n_noise``. None: a
-        perceptron.
+        ``generator(n_in, n_out)`` gives its network, ``n_in = n_noise``. None: a perceptron.
     discriminator : callable, default=None
-        ``discriminator(n_in, n_out)`` gives the discriminator's network, ``n_out`` logits, one
-        for each class. None: a perceptron.
+        ``discriminator(n_in, n_out)`` gives its network, to logits. None: a perceptron.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
         always computed in float32.
@@ -211,6 +209,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         start_weight=1.0,
         smoothness_weight=4.0,
         pretraining_epochs="auto",
+        pretraining_learning_rate=2e-3,
         max_epochs="auto",
         batch_size="auto",
         learning_rate=3e-3,
@@ -241,6 +240,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         self.start_weight = start_weight
         self.smoothness_weight = smoothness_weight
         self.pretraining_epochs = pretraining_epochs
+        self.pretraining_learning_rate = pretraining_learning_rate
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate

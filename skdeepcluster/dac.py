@@ -183,6 +183,8 @@ class DACClustering(AssignMixin, EmbedMixin, PriorMixin, PretrainMixin, DeepEsti
         Passes of the denoising auto-encoder. "auto" makes about ``30 * sqrt(n_samples)`` steps,
         or 8000 if that is more and not over 100 passes; with fewer than 4000 rows
         ``min(n_samples, 250)``.
+    pretraining_learning_rate : float, default=2e-3
+        Peak of its one-cycle schedule. With few passes 5e-3 can give better codes.
     max_epochs : int or "auto", default="auto"
         Passes over the data after pretraining. "auto" makes about ``6 * sqrt(n_samples)``
         steps; with fewer than 4000 rows ``min(n_samples, 250)``.
@@ -313,6 +315,7 @@ class DACClustering(AssignMixin, EmbedMixin, PriorMixin, PretrainMixin, DeepEsti
         masking=0.25,
         mixture_n_init=10,
         pretraining_epochs="auto",
+        pretraining_learning_rate=2e-3,
         max_epochs="auto",
         batch_size="auto",
         learning_rate=1e-3,
@@ -343,6 +346,7 @@ class DACClustering(AssignMixin, EmbedMixin, PriorMixin, PretrainMixin, DeepEsti
         self.masking = masking
         self.mixture_n_init = mixture_n_init
         self.pretraining_epochs = pretraining_epochs
+        self.pretraining_learning_rate = pretraining_learning_rate
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate

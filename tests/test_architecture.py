@@ -108,7 +108,9 @@ def test_what_estimators_share_they_describe_alike(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["init", "start_weight", "smoothness_weight", "masking", "pretraining_epochs"]
+    "name",
+    ["init", "start_weight", "smoothness_weight", "masking"]
+    + ["pretraining_epochs", "pretraining_learning_rate"],
 )
 def test_what_pretrained_estimators_share_they_describe_alike(name):
     pretrained = skdeepcluster.VaDEClustering, skdeepcluster.DACClustering
@@ -131,7 +133,8 @@ def test_methods_without_codes_describe_their_pretraining_alike():
         skdeepcluster.CatGANClustering,
         skdeepcluster.CatGANClassifier,
     )
-    assert len({parameters_of(estimator)["pretraining_epochs"] for estimator in estimators}) == 1
+    for name in ("pretraining_epochs", "pretraining_learning_rate"):
+        assert len({parameters_of(estimator)[name] for estimator in estimators}) == 1
 
 
 @pytest.mark.parametrize("name", skdeepcluster.__all__)

@@ -15,6 +15,7 @@ from skorch.callbacks import Callback
 from torch.distributions import Categorical, Independent, Normal, kl_divergence
 
 from skdeepcluster import VaDEClustering
+from skdeepcluster.engine.net import train
 from skdeepcluster.engine.randomness import normal_points
 from skdeepcluster.functional.gaussian import Mixture, confident_sample, log_joint
 from skdeepcluster.metrics import clustering_accuracy
@@ -268,6 +269,21 @@ def test_an_interrupted_pretraining_ends_the_fit_with_what_there_is(rows):
         vade.fit(rows)
     assert vade.n_iter_ == 0
     assert np.isfinite(vade.predict_proba(rows)).all()
+
+
+def test_pretraining_has_a_rate_of_its_own(rows, monkeypatch):
+    rates = {}
+
+    def recorded(model, *args, **kwargs):
+        rates[type(model).__name__] = kwargs["learning_rate"]
+        return train(model, *args, **kwargs)
+
+    monkeypatch.setattr("skdeepcluster._estimator.train", recorded)
+    settings = SMALL | {"pretraining_learning_rate": 5e-3, "learning_rate": 1e-4}
+    VaDEClustering(3, **settings).fit(rows)
+    assert rates == {"Autoencoder": 5e-3, "VaDE": 1e-4}
+    with pytest.raises(ValueError, match="'pretraining_learning_rate'"):
+        VaDEClustering(3, pretraining_learning_rate=0.0).fit(rows)
 
 
 def test_confident_samples_of_overlapping_clusters():

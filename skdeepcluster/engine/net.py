@@ -81,7 +81,7 @@ class Net(NeuralNet):
         if bad:
             raise FloatingPointError(
                 f"Training diverged: {', '.join(bad)} is not finite in epoch {len(self.history)}. "
-                "Lower learning_rate, scale the features to a common range, or clip gradients "
+                "Lower the learning rate, scale the features to a common range, or clip gradients "
                 "with callbacks=[skorch.callbacks.GradientNormClipping(1.0)]."
             )
 

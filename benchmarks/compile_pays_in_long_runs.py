@@ -1,0 +1,76 @@
+"""What ``compile=True`` costs and saves: seconds of the first epoch and of later ones, in turn.
+
+``OMP_NUM_THREADS=2 python benchmarks/compile_pays_in_long_runs.py`` trains methods on MNIST with
+and without ``torch.compile``, each method and network in this one process, the second way after
+the first. "pays after" is the number of epochs whose savings make up for compiling; null where
+compiled epochs are not faster. Needs a C++ compiler. Compilers keep what they have compiled:
+set TORCHINDUCTOR_CACHE_DIR to an empty folder to see what a first run costs.
+"""
+
+import argparse
+import itertools
+from pathlib import Path
+
+import numpy as np
+import torch
+from datasets import load
+from epoch_costs_a_bare_loop import BATCH_SIZE, NETWORKS, WIDTHS, prepared
+from seeds import keep
+
+from skdeepcluster.engine.net import train
+from skdeepcluster.engine.randomness import generator, seeded
+
+
+def epochs(method, data, widths, n_epochs, compiled, device):
+    """Train; return the seconds of every epoch, the first with what compiling takes."""
+    model, rows = prepared(method, data, widths, device)
+    with seeded(0, device):
+        history, _ = train(
+            model,
+            rows,
+            max_epochs=n_epochs,
+            batch_size=BATCH_SIZE,
+            learning_rate=1e-4,
+            generator=generator(0),
+            device=device,
+            compile=compiled,
+        )
+    return np.array([epoch["dur"] for epoch in history])
+
+
+def main():
+    """Print a JSON line for each method and network."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=6)
+    # Whole batches only: a smaller last batch is compiled anew, once in a fit.
+    parser.add_argument("--n-samples", type=int, default=20_000)
+    parser.add_argument("--methods", nargs="+", choices=NETWORKS, default=NETWORKS)
+    parser.add_argument("--widths", nargs="+", type=int, help="of one network, instead of two")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--results", type=Path, help="file to append JSON lines to")
+    options = parser.parse_args()
+    data = load("mnist", options.n_samples)
+    widths = [tuple(options.widths)] if options.widths else WIDTHS
+    for method, sizes in itertools.product(options.methods, widths):
+        run = method, data, sizes, options.epochs
+        plain, compiled = (epochs(*run, way, options.device) for way in (False, True))
+        later, later_compiled = np.median(plain[1:]), np.median(compiled[1:])
+        compiling, saved = compiled[0] - later_compiled, later - later_compiled
+        record = {
+            "row": method,
+            "network": "-".join(map(str, sizes)),
+            "n_samples": len(data.X),
+            "epoch": round(float(later), 2),
+            "compiled_epoch": round(float(later_compiled), 2),
+            "ratio": round(float(later_compiled / later), 3),
+            "compiling": round(float(compiling), 1),
+            "pays_after": round(float(compiling / saved)) if saved > 0 else None,
+            "epochs": options.epochs,
+            "device": options.device,
+            "threads": torch.get_num_threads(),
+        }
+        keep(record, options.results)
+
+
+if __name__ == "__main__":
+    main()
