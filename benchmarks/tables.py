@@ -3,8 +3,9 @@
 ``python benchmarks/tables.py`` fills every block of README.md and benchmarks/README.md between
 ``<!-- table: KIND FILE ... -->`` and ``<!-- end of table -->``. KIND is "spread" (a line for each
 row, over its seeds), "seeds" (a line for each fit), "errors" (a line for each classifier, over its
-draws of labels), "codes" (what the codes of each fit of an InfoGAN stand for) or "overview" (a
-line for each method, a column for each file); FILE lies in ``benchmarks/results`` and holds the
+draws of labels), "codes" (what the codes of each fit of an InfoGAN stand for), "each" (every
+record, without entries that are the same in all) or "overview" (a line for each method, a column
+for each file); FILE lies in ``benchmarks/results`` and holds the
 JSON lines that ``--results`` of the benchmarks has appended. Nothing else in the files changes.
 """
 
@@ -125,12 +126,35 @@ def overview(*files):
         yield f"| {row} | {' | '.join(cells)} |"
 
 
+def plain(value):
+    """Text of an entry of a record, numbers with four digits."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={plain(entry)}" for name, entry in value.items())
+    if isinstance(value, list):
+        return " ".join(map(plain, value))
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return "" if value is None else str(value)
+
+
+def each(rows):
+    """Yield the lines of a table of all records with what differs between them."""
+    fits = [record for found in rows.values() for record in found]
+    texts = [{name: plain(value) for name, value in record.items()} for record in fits]
+    columns = [name for name in texts[0] if len({text.get(name) for text in texts}) > 1]
+    yield f"| {' | '.join(name.replace('_', ' ') for name in columns)} |"
+    yield "|---" * len(columns) + "|"
+    for text in texts:
+        yield f"| {' | '.join(text.get(name, '') for name in columns)} |"
+
+
 KINDS = {
     "spread": spread,
     "seeds": seeds,
     "errors": errors,
     "codes": codes,
     "overview": overview,
+    "each": each,
 }
 
 

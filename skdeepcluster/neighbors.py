@@ -12,6 +12,7 @@ Reference: L. McInnes, J. Healy, J. Melville, "UMAP: Uniform Manifold Approximat
 Projection", 2018 (the weights of the graph).
 """
 
+from collections import Counter
 from functools import partial
 from numbers import Integral, Real
 from typing import NamedTuple
@@ -50,7 +51,8 @@ class NeighborStart(NamedTuple):
     graph : CSR matrix of shape (M, M)
         The neighbour graph of the sampled rows.
     sample_indices : ndarray of shape (M,)
-        The rows of X in the graph, ascending; all of them unless N > max_samples.
+        The rows of X in the graph, ascending; all of them unless N > max_samples or a row has
+        more than k // 2 copies: they are one row of the graph, and have one answer.
     criterion : float
         I(c; c') - boundary_weight * H(c' | c) of the labels at the ends of an edge, in nats; at
         most log K. Comparable between starts on the same rows.
@@ -228,7 +230,8 @@ def neighbor_start(
     chosen = np.arange(n_rows)
     if n_rows > max_samples:
         chosen = np.sort(stream.permutation(n_rows)[:max_samples])
-    graph = neighbor_graph(X[chosen], n_neighbors, n_jobs=n_jobs)
+    kept, like = _distinct(X[chosen], max(1, n_neighbors // 2), n_clusters)
+    graph = neighbor_graph(X[chosen[kept]], n_neighbors, n_jobs=n_jobs)
     layout = neighbor_layout(graph, n_components, random_state=stream, n_jobs=n_jobs)
     score = partial(neighbor_information, graph, boundary_weight=boundary_weight)
     if linkage == "auto":
@@ -236,9 +239,33 @@ def neighbor_start(
     join = partial(joined, graph=graph, n_clusters=n_clusters, linkage=linkage)
     resp = best_partition(layout, n_clusters, n_init, join, score, stream)
     criterion = score(resp)
+    resp, layout = resp[like], layout[like]
     if n_rows > max_samples:
         resp, layout = _spread(X, chosen, (resp, layout), n_neighbors, n_jobs)
-    return NeighborStart(resp, resp.argmax(1), layout, graph, chosen, criterion)
+    return NeighborStart(resp, resp.argmax(1), layout, graph, chosen[kept], criterion)
+
+
+def _distinct(X, most, least):
+    """Numbers of rows, of those with more than so many copies one; for every row which it equals.
+
+    Copies would be one another's neighbours, and linked to nothing else. All rows if fewer than
+    ``least`` would be left.
+    """
+    if sparse.issparse(X):
+        X = X.sorted_indices()
+        ends = zip(X.indptr[:-1], X.indptr[1:], strict=True)
+        keys = [hash((X.indices[a:b].tobytes(), X.data[a:b].tobytes())) for a, b in ends]
+    else:
+        keys = [hash(row.tobytes()) for row in X]
+    copies, first, kept, like = Counter(keys), {}, [], []
+    for i, key in enumerate(keys):
+        if copies[key] <= most or key not in first:
+            first[key] = len(kept)
+            kept.append(i)
+        like.append(first[key])
+    if len(kept) < least:
+        kept = like = range(X.shape[0])
+    return np.array(kept), np.array(like)
 
 
 def spread_labels(X, targets, n_classes, *, n_neighbors=15, alpha=0.99, n_iter=100):

@@ -179,7 +179,7 @@ class VaDEClustering(
         Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
         always computed in float32.
     compile : bool, default=False
-        Compile the loss with ``torch.compile``; pays in long trainings, needs a C++ compiler.
+        Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
         For the training after pretraining; used as they are.
     device : str or torch.device, default="auto"

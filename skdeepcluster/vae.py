@@ -155,7 +155,7 @@ class VAEEmbedding(AssignMixin, EmbedMixin, BoundMixin, DeepEstimator):
         Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
         always computed in float32.
     compile : bool, default=False
-        Compile the loss with ``torch.compile``; pays in long trainings, needs a C++ compiler.
+        Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
         For instance ``[EarlyStopping(monitor="train_loss")]``; used as they are, not copied.
     device : str or torch.device, default="auto"

@@ -15,6 +15,7 @@ sys.path.insert(0, str(BENCHMARKS))
 import epoch_costs_a_bare_loop  # noqa: E402  (a script's neighbours are found beside it)
 import fits_grow_linearly  # noqa: E402
 import predict_costs_a_forward_pass  # noqa: E402
+import tables  # noqa: E402
 import where_the_time_goes  # noqa: E402
 
 NETWORKS = epoch_costs_a_bare_loop.NETWORKS
@@ -43,10 +44,10 @@ def test_slope_is_the_power_with_which_seconds_grow():
 
 
 def test_growth_is_measured_in_a_process_of_its_own(monkeypatch, tmp_path):
-    arguments = ["--rows", "300", "600", "--methods", "GaussianMixtureEM"]
+    arguments = ["--rows", "300", "--methods", "GaussianMixtureEM"]
     picture = tmp_path / "growth.png"
     found = run(fits_grow_linearly, monkeypatch, tmp_path, *arguments, "--picture", str(picture))
-    assert [record["n_samples"] for record in found] == [300, 600]
+    assert [record["n_samples"] for record in found] == [300]
     assert all(record["seconds"] > 0 and record["acc"] > 0.9 for record in found)
     assert picture.stat().st_size > 1000
 
@@ -81,6 +82,7 @@ def test_both_loops_of_an_epoch_compute_the_same_losses_equally_often(method):
     assert len(calls) == 3 * len(players)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_stages_add_up_to_the_seconds_of_a_fit(monkeypatch, tmp_path):
     arguments = ["--data", "digits", "--n-samples", "200", "--seeds", "0-0", "--set"]
     settings = ["hidden_layer_sizes=(16,)", "max_epochs=2"]
@@ -91,3 +93,19 @@ def test_stages_add_up_to_the_seconds_of_a_fit(monkeypatch, tmp_path):
         assert sum(stages) == pytest.approx(record["seconds"], abs=0.05)
         assert record["training"] > 0
         assert record["start"] > 0
+
+
+def test_a_table_of_every_record_leaves_out_what_is_the_same_in_all(tmp_path, monkeypatch):
+    (tmp_path / "results").mkdir()
+    same = {"threads": 2, "settings": {"a": 1, "b": [0.25, 3]}}
+    lines = [{"row": "A", "seed": 0, "rows_per_second": 12345.6, "ratios": [1.03, 0.98765]} | same]
+    lines += [lines[0] | {"seed": 1, "rows_per_second": None, "settings": {"a": 2}}]
+    (tmp_path / "results" / "x.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    monkeypatch.setattr(tables, "HERE", tmp_path)
+    page = "<!-- table: each x.jsonl -->\n<!-- end of table -->\n"
+    assert tables.filled(page).splitlines()[1:-1] == [
+        "| seed | rows per second | settings |",
+        "|---|---|---|",
+        "| 0 | 12346 | a=1, b=0.25 3 |",
+        "| 1 |  | a=2 |",
+    ]

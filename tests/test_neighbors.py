@@ -165,6 +165,23 @@ def assert_start(start, n_rows, n_clusters):
     assert start.criterion <= np.log(n_clusters) + 1e-12
 
 
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_rows_with_more_copies_than_neighbours_keep_their_surroundings(container):
+    """Fifty copies of each of eight points, near one another by fours."""
+    points = np.array([[a, b + c] for a in (0.0, 1.0) for b in (0.0, 30.0) for c in (0.0, 1.5)])
+    order = np.random.default_rng(0).permutation(400)
+    rows, groups = np.repeat(points, 50, 0)[order], np.repeat(points[:, 1] > 15, 50)[order]
+    start = neighbor_start(container(rows), 2, random_state=0)
+    assert_start(start, 400, 2)
+    assert adjusted_rand_score(groups, start.labels) == 1
+    assert len(start.sample_indices) == 8
+
+
+def test_one_point_many_times_is_divided_all_the_same():
+    start = neighbor_start(np.ones((60, 3)), 8, random_state=0)
+    assert_start(start, 60, 8)
+
+
 def test_start_finds_blobs():
     start = neighbor_start(X, 4, n_init=5, random_state=0)
     assert_start(start, 240, 4)
