@@ -35,6 +35,8 @@ TREE_FEATURES = 15
 SHARE_ROWS = 10_000
 #: Mixtures tried by default, with fewer rows than this, and with more.
 FEW_ROWS, N_INIT = 1000, (10, 50)
+#: Rows outside the graph that are given their answer at once.
+SPREAD_ROWS = 20_000
 
 
 class NeighborStart(NamedTuple):
@@ -375,10 +377,11 @@ def _spread(X, chosen, columns, n_neighbors, n_jobs):
     rest = np.setdiff1d(np.arange(X.shape[0]), chosen)
     k = min(n_neighbors, len(chosen))
     search = NearestNeighbors(n_neighbors=k, n_jobs=n_jobs).fit(X[chosen])
-    nearest = search.kneighbors(X[rest], return_distance=False)
-    result = []
-    for column in columns:
-        full = np.empty((X.shape[0], column.shape[1]), dtype=column.dtype)
-        full[chosen], full[rest] = column, column[nearest].mean(1)
-        result.append(full)
-    return result
+    spread = [np.empty((X.shape[0], column.shape[1]), column.dtype) for column in columns]
+    for full, column in zip(spread, columns, strict=True):
+        full[chosen] = column
+    for rows in np.split(rest, range(SPREAD_ROWS, len(rest), SPREAD_ROWS)):
+        nearest = search.kneighbors(X[rows], return_distance=False)
+        for full, column in zip(spread, columns, strict=True):
+            full[rows] = column[nearest].mean(1)
+    return spread
