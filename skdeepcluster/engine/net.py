@@ -81,7 +81,8 @@ class Net(NeuralNet):
         if bad:
             raise FloatingPointError(
                 f"Training diverged: {', '.join(bad)} is not finite in epoch {len(self.history)}. "
-                "Lower the learning rate, scale the features to a common range, or clip gradients "
+                "Lower learning_rate (pretraining_learning_rate for an auto-encoder), scale the "
+                "features to a common range, or clip gradients "
                 "with callbacks=[skorch.callbacks.GradientNormClipping(1.0)]."
             )
 
