@@ -110,7 +110,7 @@ def draw(found, path):
     """Draw seconds and memory over rows."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(12, 4), layout="constrained")
     labels = {"seconds": "fit and labels, seconds", "memory": "memory of the process, MB"}
     for axis, (key, label) in zip(axes, labels.items(), strict=True):
         for method, records in found.items():
@@ -118,7 +118,7 @@ def draw(found, path):
             axis.plot(sizes, [record[key] for record in records], marker="o", label=method)
         axis.set(xscale="log", yscale="log", xlabel="rows", ylabel=label)
         axis.grid(alpha=0.3)
-    axes[0].legend()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center")
     figure.savefig(path, dpi=120)
 
 
