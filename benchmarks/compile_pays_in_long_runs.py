@@ -1,4 +1,4 @@
-"""What ``compile=True`` costs and saves: seconds of the first epoch and of later ones, in turn.
+"""What ``compile=True`` costs and saves: seconds of the first epoch and of later ones.
 
 ``OMP_NUM_THREADS=2 python benchmarks/compile_pays_in_long_runs.py`` trains methods on MNIST with
 and without ``torch.compile``, each method and network in this one process, the second way after
@@ -7,14 +7,10 @@ compiled epochs are not faster. Needs a C++ compiler. Compilers keep what they h
 set TORCHINDUCTOR_CACHE_DIR to an empty folder to see what a first run costs.
 """
 
-import argparse
-import itertools
-from pathlib import Path
-
 import numpy as np
 import torch
 from datasets import load
-from epoch_costs_a_bare_loop import BATCH_SIZE, NETWORKS, WIDTHS, prepared
+from epoch_costs_a_bare_loop import BATCH_SIZE, network_options, networks, prepared
 from seeds import keep
 
 from skdeepcluster.engine.net import train
@@ -40,18 +36,13 @@ def epochs(method, data, widths, n_epochs, compiled, device):
 
 def main():
     """Print a JSON line for each method and network."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = network_options(__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=6)
-    # Whole batches only: a smaller last batch is compiled anew, once in a fit.
     parser.add_argument("--n-samples", type=int, default=20_000)
-    parser.add_argument("--methods", nargs="+", choices=NETWORKS, default=NETWORKS)
-    parser.add_argument("--widths", nargs="+", type=int, help="of one network, instead of two")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--results", type=Path, help="file to append JSON lines to")
     options = parser.parse_args()
     data = load("mnist", options.n_samples)
-    widths = [tuple(options.widths)] if options.widths else WIDTHS
-    for method, sizes in itertools.product(options.methods, widths):
+    for method, sizes in networks(options):
         run = method, data, sizes, options.epochs
         plain, compiled = (epochs(*run, way, options.device) for way in (False, True))
         later, later_compiled = np.median(plain[1:]), np.median(compiled[1:])

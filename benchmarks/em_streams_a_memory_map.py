@@ -11,9 +11,6 @@ far the log-likelihood of 100,000 rows lies below that under the true mixture, i
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 import warnings
@@ -21,7 +18,7 @@ from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 
 import numpy as np
-from seeds import keep
+from seeds import in_own_process, keep
 
 from skdeepcluster import GaussianMixtureEM
 
@@ -90,12 +87,7 @@ def main():
         write(path, options.n_samples, mixture(options.features)[0])
         for kind in options.types:
             for row, iterations in (("fit", options.iterations), ("partial_fit", 0)):
-                numbers = map(str, (path, *size, kind, iterations))
-                command = [sys.executable, __file__, "--fit", *numbers]
-                done = subprocess.run(
-                    command, check=True, env=os.environ, capture_output=True, text=True
-                )
-                found = json.loads(done.stdout.splitlines()[-1])
+                found = in_own_process(__file__, "--fit", path, *size, kind, iterations)
                 names = {"row": row, "n_samples": size[0], "n_features": size[1]}
                 keep(names | {"covariance_type": kind} | found, options.results)
 

@@ -30,14 +30,34 @@ NETWORKS = [
 WIDTHS = [(500, 500, 2000), (64, 64)]
 
 
-def prepared(method, data, widths, device):
-    """Return a model of the method, ready to train, and the rows it trains on."""
+def network_options(description):
+    """Return a parser for scripts that measure methods and networks; see `networks`."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--methods", nargs="+", choices=NETWORKS, default=NETWORKS)
+    parser.add_argument("--widths", nargs="+", type=int, help="of one network, instead of two")
+    parser.add_argument("--results", type=Path, help="file to append JSON lines to")
+    return parser
+
+
+def networks(options):
+    """Return every method and widths that were asked for, in pairs."""
+    widths = [tuple(options.widths)] if options.widths else WIDTHS
+    return itertools.product(options.methods, widths)
+
+
+def fitted(method, data, widths, device="cpu"):
+    """Return an estimator of the method after one epoch, from an arbitrary partition."""
     estimator = METHODS[method](data.n_clusters, 0, data)
     estimator.set_params(hidden_layer_sizes=widths, max_epochs=1, device=device)
     if "pretraining_epochs" in estimator.get_params():
         some = np.arange(len(data.X)) % data.n_clusters
         estimator.set_params(init=some, pretraining_epochs=1)
-    estimator.fit(data.X)
+    return estimator.fit(data.X)
+
+
+def prepared(method, data, widths, device):
+    """Return a model of the method, ready to train, and the rows it trains on."""
+    estimator = fitted(method, data, widths, device)
     stream = np.random.RandomState(0)
     model = estimator.model_
     return model, estimator._prepare(model, data.X, stream, is_new=False).rows
@@ -99,19 +119,15 @@ def measured(method, data, widths, bfloat16, repeats, device):
 
 def main():
     """Print a JSON line for each method, network and precision."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = network_options(__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--n-samples", type=int, default=20_000)
-    parser.add_argument("--methods", nargs="+", choices=NETWORKS, default=NETWORKS)
-    parser.add_argument("--widths", nargs="+", type=int, help="of one network, instead of two")
     kinds = ["float32", "bfloat16"]
     parser.add_argument("--precisions", nargs="+", choices=kinds, default=kinds)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--results", type=Path, help="file to append JSON lines to")
     options = parser.parse_args()
     data = load("mnist", options.n_samples)
-    widths = [tuple(options.widths)] if options.widths else WIDTHS
-    for method, sizes, kind in itertools.product(options.methods, widths, options.precisions):
+    for (method, sizes), kind in itertools.product(networks(options), options.precisions):
         how = kind == "bfloat16", options.repeats, options.device
         bare, ours = measured(method, data, sizes, *how)
         ratios = ours / bare

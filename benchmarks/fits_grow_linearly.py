@@ -11,8 +11,6 @@ printed: at most 1 is linear growth.
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -20,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from compare import METHODS
-from seeds import keep
+from seeds import in_own_process, keep
 from sklearn.utils import Bunch
 
 from skdeepcluster.metrics import clustering_accuracy
@@ -29,23 +27,22 @@ FEATURES, CLUSTERS, CHUNK = 50, 10, 100_000
 OURS = [name for name in METHODS if name not in {"KMeans", "GaussianMixture"}]
 
 
-def mixture_rows(n_rows, chunk):
-    """Yield rows of a mixture by chunks: where they belong, the rows, and their components."""
+def fill(X, chunk=CHUNK):
+    """Write a mixture's rows into X, chunk by chunk; return the components."""
     stream = np.random.default_rng(0)
     centers = 2 * stream.standard_normal((CLUSTERS, FEATURES))
-    y = stream.integers(CLUSTERS, size=n_rows)
-    for start in range(0, n_rows, chunk):
-        rows = slice(start, min(start + chunk, n_rows))
-        noise = stream.standard_normal((rows.stop - start, FEATURES))
-        yield rows, centers[y[rows]] + noise, y[rows]
+    y = stream.integers(CLUSTERS, size=len(X))
+    for start in range(0, len(X), chunk):
+        some = y[start : start + chunk]
+        noise = stream.standard_normal((len(some), FEATURES))
+        X[start : start + chunk] = centers[some] + noise
+    return y
 
 
 def write(path, n_rows):
-    """Write a mixture's rows to a file, chunk by chunk; return the components."""
+    """Write a mixture's rows to a file; return the components."""
     X = np.lib.format.open_memmap(path, "w+", np.float32, (n_rows, FEATURES))
-    y = np.empty(n_rows, dtype=int)
-    for rows, values, components in mixture_rows(n_rows, CHUNK):
-        X[rows], y[rows] = values, components
+    y = fill(X)
     X.flush()
     return y
 
@@ -92,9 +89,7 @@ def fit(method, path):
 
 def measured(method, path, y):
     """Fit in a new process; return its record."""
-    command = [sys.executable, __file__, "--fit", method, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = in_own_process(__file__, "--fit", method, path)
     acc = clustering_accuracy(y, np.load(f"{path}.labels.npy"))
     sizes = {key: round(value, 2) for key, value in found.items()}
     return {"row": method, "n_samples": len(y), "acc": acc, **sizes}

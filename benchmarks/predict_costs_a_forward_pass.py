@@ -6,16 +6,12 @@ The bare pass is the model's own answer under ``torch.inference_mode``, once on 
 as ``predict`` takes them, and once on the blocks that are fastest of a few sizes.
 """
 
-import argparse
-import itertools
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
-from compare import METHODS
-from epoch_costs_a_bare_loop import NETWORKS, WIDTHS
-from fits_grow_linearly import CHUNK, CLUSTERS, FEATURES, mixture_rows
+from epoch_costs_a_bare_loop import fitted, network_options, networks
+from fits_grow_linearly import CLUSTERS, FEATURES, fill
 from seeds import keep
 from sklearn.utils import Bunch
 
@@ -26,20 +22,10 @@ BLOCKS = 256, 1024, 4096
 
 
 def drawn(n_rows):
-    """Return rows of a mixture, (n_rows, FEATURES), float32."""
+    """Return rows of a mixture, as a Bunch."""
     X = np.empty((n_rows, FEATURES), dtype=np.float32)
-    for rows, values, _ in mixture_rows(n_rows, CHUNK):
-        X[rows] = values
-    return X
-
-
-def fitted(method, X, widths):
-    """Return an estimator of the method after one epoch, from an arbitrary partition."""
-    estimator = METHODS[method](CLUSTERS, 0, Bunch(X=X, n_clusters=CLUSTERS, name="mixture"))
-    estimator.set_params(hidden_layer_sizes=widths, max_epochs=1)
-    if "pretraining_epochs" in estimator.get_params():
-        estimator.set_params(init=np.arange(len(X)) % CLUSTERS, pretraining_epochs=1)
-    return estimator.fit(X)
+    fill(X)
+    return Bunch(X=X, n_clusters=CLUSTERS, name="mixture")
 
 
 def bare(model, X, block):
@@ -72,17 +58,13 @@ def measured(estimator, X, repeats):
 
 def main():
     """Print a JSON line for each method and network."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = network_options(__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--methods", nargs="+", choices=NETWORKS, default=NETWORKS)
-    parser.add_argument("--widths", nargs="+", type=int, help="of one network, instead of two")
-    parser.add_argument("--results", type=Path, help="file to append JSON lines to")
     options = parser.parse_args()
-    X = drawn(options.rows)
-    widths = [tuple(options.widths)] if options.widths else WIDTHS
-    for method, sizes in itertools.product(options.methods, widths):
-        estimator = fitted(method, X[:FITTED], sizes)
+    X, few = drawn(options.rows).X, drawn(FITTED)
+    for method, sizes in networks(options):
+        estimator = fitted(method, few, sizes)
         speeds = measured(estimator, X, options.repeats)
         best = max(BLOCKS, key=lambda block: np.median(speeds[block]))
         ratios = {

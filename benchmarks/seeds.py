@@ -1,6 +1,8 @@
 """What the benchmarks over seeds share: fits, a judged row, its JSON line, and the summary."""
 
 import json
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -18,6 +20,13 @@ def timed(fit, X):
     started = time.perf_counter()
     found = fit(X)
     return found, time.perf_counter() - started
+
+
+def in_own_process(script, *arguments):
+    """Run a script with arguments in a process of its own; return the JSON of its last line."""
+    command = [sys.executable, script, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def prolonged(estimator, n_samples):

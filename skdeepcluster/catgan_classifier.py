@@ -105,7 +105,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         "auto" makes about ``30 * sqrt(n_samples)`` steps, or 8000 if that is more and not over
         100 passes; none with fewer than 4000 rows.
     pretraining_learning_rate : float, default=2e-3
-        Peak of its one-cycle schedule. With few passes 5e-3 can give better codes.
+        Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
         Passes over the data after the start. "auto" makes about ``12 * sqrt(n_samples)`` steps,
         at most two for each row.
@@ -118,7 +118,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     generator : callable, default=None
         ``generator(n_in, n_out)`` gives its network, ``n_in = n_noise``. None: a perceptron.
     discriminator : callable, default=None
-        ``discriminator(n_in, n_out)`` gives its network, to logits. None: a perceptron.
+        ``discriminator(n_in, n_out)`` gives its network; outputs are logits. None: a perceptron.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
         always computed in float32.

@@ -184,7 +184,7 @@ class DACClustering(AssignMixin, EmbedMixin, PriorMixin, PretrainMixin, DeepEsti
         or 8000 if that is more and not over 100 passes; with fewer than 4000 rows
         ``min(n_samples, 250)``.
     pretraining_learning_rate : float, default=2e-3
-        Peak of its one-cycle schedule. With few passes 5e-3 can give better codes.
+        Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
         Passes over the data after pretraining. "auto" makes about ``6 * sqrt(n_samples)``
         steps; with fewer than 4000 rows ``min(n_samples, 250)``.

@@ -93,7 +93,7 @@ class InfoGANClustering(AssignMixin, CodesMixin, InformationMixin, PartitionMixi
         "auto" makes about ``30 * sqrt(n_samples)`` steps, or 8000 if that is more and not over
         100 passes; none with fewer than 4000 rows.
     pretraining_learning_rate : float, default=2e-3
-        Peak of its one-cycle schedule. With few passes 5e-3 can give better codes.
+        Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
         Passes of the game over the data. "auto" makes about ``10 * sqrt(n_samples)`` steps,
         at most two for each row.

@@ -22,7 +22,6 @@ import pretrained  # noqa: E402
 import report  # noqa: E402
 import single_and_ensemble  # noqa: E402
 import table  # noqa: E402
-import tables  # noqa: E402
 import toys  # noqa: E402
 
 SIZES = {
@@ -316,85 +315,3 @@ def test_rows_of_a_seed_share_their_pretraining(monkeypatch):
     assert list(dac_and_its_start.DAC.trained) == [0]
     again = list(dac_and_its_start.rows(data, 0, ["default"], "float32"))
     np.testing.assert_array_equal(again[0][1], found[0][1])  # the start
-
-
-@pytest.mark.parametrize("page", tables.PAGES, ids=lambda page: page.parent.name)
-def test_tables_of_the_pages_are_those_of_the_result_files(page):
-    text = page.read_text()
-    assert tables.BLOCK.search(text)
-    assert tables.filled(text) == text
-
-
-def test_tables_show_every_fit_and_their_spread(tmp_path, monkeypatch):
-    (tmp_path / "results").mkdir()
-    lines = [
-        {"row": "A", "seed": s, "acc": acc, "nmi": 0.5, "ari": 0.25, "score": -1.5, "seconds": 9.6}
-        for s, acc in enumerate([0.1, 0.5, 0.3])
-    ] + [{"row": "B", "acc": 0.9, "nmi": 0.8, "ari": 0.7}]
-    text = "\n".join(map(json.dumps, lines))
-    (tmp_path / "results" / "x.jsonl").write_text(text)
-    monkeypatch.setattr(tables, "HERE", tmp_path)
-    page = "a\n<!-- table: spread x.jsonl -->\nold\n<!-- end of table -->\nb\n"
-    assert tables.filled(page).splitlines()[4:7] == [
-        "| A | 3 | 0.3000 | 0.1000 | 0.5000 | 0.3000, 0.1633 | 0.500 | 0.250 | 10 |",
-        "| B | 1 | 0.9000 | 0.9000 | 0.9000 | 0.9000, 0.0000 | 0.800 | 0.700 |  |",
-        "<!-- end of table -->",
-    ]
-    assert tables.filled(tables.filled(page)) == tables.filled(page)
-    each = tables.filled(page.replace("spread", "seeds")).splitlines()[4:8]
-    assert each[1] == "| A | 1 | 0.5000 | 0.500 | 0.250 | -1.50 | 10 |"
-    assert each[3] == "| B |  | 0.9000 | 0.800 | 0.700 |  |  |"
-    lines[-1]["majority"] = 0.95
-    (tmp_path / "results" / "x.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    each = tables.filled(page.replace("spread", "seeds")).splitlines()[2:8]
-    assert each[0] == "| row | seed | ACC | majority | NMI | ARI | score | seconds |"
-    assert each[3] == "| A | 1 | 0.5000 |  | 0.500 | 0.250 | -1.50 | 10 |"
-    assert each[5] == "| B |  | 0.9000 | 0.9500 | 0.800 | 0.700 |  |  |"
-
-
-def test_the_overview_sets_single_fits_on_several_data_side_by_side(tmp_path, monkeypatch):
-    (tmp_path / "results").mkdir()
-    for data, shift in (("x", 0.0), ("y", 0.25)):
-        lines = [{"row": "A", "data": data, "acc": acc + shift} for acc in (0.5, 0.25, 0.75)]
-        lines.append({"row": "A, start", "data": data, "acc": 0.1})
-        if data == "y":
-            lines.append({"row": "B", "data": data, "acc": 0.5})
-        (tmp_path / "results" / f"{data}.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    monkeypatch.setattr(tables, "HERE", tmp_path)
-    page = "<!-- table: overview x.jsonl y.jsonl -->\n<!-- end of table -->\n"
-    assert tables.filled(page).splitlines()[1:-1] == [
-        "| method | x | y |",
-        "|---|---|---|",
-        "| A | 0.500 (0.250 to 0.750) | 0.750 (0.500 to 1.000) |",
-        "| B |  | 0.500 (0.500 to 0.500) |",
-    ]
-
-
-def test_errors_stand_by_classifier_and_number_of_labels(tmp_path, monkeypatch):
-    (tmp_path / "results").mkdir()
-    lines = [
-        {"row": "A", "labels": labels, "draw": draw, "error": error, "seconds": 2.4}
-        for labels, draw, error in [(100, 1, 0.25), (100, 0, 0.125), (100, 2, 0.5), (50, 0, 0.75)]
-    ]
-    (tmp_path / "results" / "x.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    monkeypatch.setattr(tables, "HERE", tmp_path)
-    page = "<!-- table: errors x.jsonl -->\n<!-- end of table -->\n"
-    assert tables.filled(page).splitlines()[3:-1] == [
-        "| A | 50 | 1 | 0.7500 | 0.7500 | 0.7500 | 0.7500 | 2 |",
-        "| A | 100 | 3 | 0.2500 | 0.1250 | 0.5000 | 0.1250 0.2500 0.5000 | 2 |",
-    ]
-
-
-def test_each_shape_stands_with_a_code_of_its_own(tmp_path, monkeypatch):
-    (tmp_path / "results").mkdir()
-    found = {"slant": [0.6, 0.5], "ink": [0.1, -0.2]}
-    found |= {"slant, in clusters": [-0.9, 0.8], "ink, in clusters": [0.85, 0.3]}
-    shapes = {key: dict(zip(("c0", "c1"), values, strict=True)) for key, values in found.items()}
-    line = {"row": "A", "seed": 3, "acc": 0.5, "information": 2.25, **shapes}
-    (tmp_path / "results" / "x.jsonl").write_text(json.dumps(line))
-    monkeypatch.setattr(tables, "HERE", tmp_path)
-    page = "<!-- table: codes x.jsonl -->\n<!-- end of table -->\n"
-    # c0 is the better one for both; it is ink, since c1 is as good as slant and bad as ink.
-    assert tables.filled(page).splitlines()[3:-1] == [
-        "| A | 3 | 0.5000 | 2.25 | 0.50 | 0.10 | 0.80 | 0.85 |"
-    ]

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.utils import Bunch
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
@@ -15,7 +14,6 @@ sys.path.insert(0, str(BENCHMARKS))
 import epoch_costs_a_bare_loop  # noqa: E402  (a script's neighbours are found beside it)
 import fits_grow_linearly  # noqa: E402
 import predict_costs_a_forward_pass  # noqa: E402
-import tables  # noqa: E402
 import where_the_time_goes  # noqa: E402
 
 NETWORKS = epoch_costs_a_bare_loop.NETWORKS
@@ -30,12 +28,13 @@ def run(script, monkeypatch, tmp_path, *arguments):
 
 
 def test_rows_of_the_mixture_do_not_depend_on_chunks(tmp_path):
-    whole = list(fits_grow_linearly.mixture_rows(250, 250))
-    parts = list(fits_grow_linearly.mixture_rows(250, 100))
-    np.testing.assert_array_equal(whole[0][1], np.concatenate([values for _, values, _ in parts]))
+    whole, parts = np.empty((2, 250, fits_grow_linearly.FEATURES))
+    components = fits_grow_linearly.fill(whole, 250)
+    fits_grow_linearly.fill(parts, 100)
+    np.testing.assert_array_equal(whole, parts)
     y = fits_grow_linearly.write(tmp_path / "X.npy", 250)
-    np.testing.assert_array_equal(y, whole[0][2])
-    np.testing.assert_allclose(np.load(tmp_path / "X.npy"), whole[0][1], rtol=1e-6)
+    np.testing.assert_array_equal(y, components)
+    np.testing.assert_allclose(np.load(tmp_path / "X.npy"), whole, rtol=1e-6)
 
 
 def test_slope_is_the_power_with_which_seconds_grow():
@@ -54,15 +53,15 @@ def test_growth_is_measured_in_a_process_of_its_own(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("method", NETWORKS)
 def test_the_bare_pass_gives_the_labels_of_predict(method):
-    X = predict_costs_a_forward_pass.drawn(700)
-    estimator = predict_costs_a_forward_pass.fitted(method, X, (16,))
-    labels = predict_costs_a_forward_pass.bare(estimator.model_, X, 256)
-    np.testing.assert_array_equal(labels, estimator.predict(X))
+    data = predict_costs_a_forward_pass.drawn(700)
+    estimator = epoch_costs_a_bare_loop.fitted(method, data, (16,))
+    labels = predict_costs_a_forward_pass.bare(estimator.model_, data.X, 256)
+    np.testing.assert_array_equal(labels, estimator.predict(data.X))
 
 
 @pytest.mark.parametrize("method", ["DACClustering", "CatGANClustering"])
 def test_both_loops_of_an_epoch_compute_the_same_losses_equally_often(method):
-    data = Bunch(X=predict_costs_a_forward_pass.drawn(600), n_clusters=10, name="mixture")
+    data = predict_costs_a_forward_pass.drawn(600)
     model, rows = epoch_costs_a_bare_loop.prepared(method, data, (16,), "cpu")
     players, calls = model.players(), []
 
@@ -93,19 +92,3 @@ def test_stages_add_up_to_the_seconds_of_a_fit(monkeypatch, tmp_path):
         assert sum(stages) == pytest.approx(record["seconds"], abs=0.05)
         assert record["training"] > 0
         assert record["start"] > 0
-
-
-def test_a_table_of_every_record_leaves_out_what_is_the_same_in_all(tmp_path, monkeypatch):
-    (tmp_path / "results").mkdir()
-    same = {"threads": 2, "settings": {"a": 1, "b": [0.25, 3]}}
-    lines = [{"row": "A", "seed": 0, "rows_per_second": 12345.6, "ratios": [1.03, 0.98765]} | same]
-    lines += [lines[0] | {"seed": 1, "rows_per_second": None, "settings": {"a": 2}}]
-    (tmp_path / "results" / "x.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    monkeypatch.setattr(tables, "HERE", tmp_path)
-    page = "<!-- table: each x.jsonl -->\n<!-- end of table -->\n"
-    assert tables.filled(page).splitlines()[1:-1] == [
-        "| seed | rows per second | settings |",
-        "|---|---|---|",
-        "| 0 | 12346 | a=1, b=0.25 3 |",
-        "| 1 |  | a=2 |",
-    ]
