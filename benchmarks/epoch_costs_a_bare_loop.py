@@ -21,6 +21,7 @@ from datasets import load
 from seeds import keep
 
 from skdeepcluster.engine.net import train
+from skdeepcluster.engine.precision import use_bfloat16
 from skdeepcluster.engine.randomness import generator, seeded
 
 BATCH_SIZE = 256
@@ -144,8 +145,8 @@ def main():
             "threads": torch.get_num_threads(),
         }
         keep(record, options.results)
-    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    print(f"threads {torch.get_num_threads()}; the processor has bfloat16 arithmetic: {fast}")
+    fast = use_bfloat16("auto", torch.device(options.device))
+    print(f"threads {torch.get_num_threads()}; precision='auto' is bfloat16 here: {fast}")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ N rows, P parts, K clusters.
 """
 
 import warnings
+from functools import partial
 from operator import itemgetter
 
 import numpy as np
@@ -21,6 +22,8 @@ from .gaussian_mixture import GaussianMixtureEM
 PARTS = 2
 #: Rows on which the many mixtures are fitted; the best one sees all rows.
 MIXTURE_ROWS = 10_000
+#: Ways to divide a group, the best by the criterion, that are tried in an exchange.
+TRIED = 20
 #: Added to the variances of the mixtures, whose data have unit variance.
 REG_COVAR = 1e-4
 
@@ -39,19 +42,21 @@ def best_partition(layout, n_clusters, n_init, join, score, stream):
         begun = [_kmeans(rows, n_parts, stream) for _ in range(n_init)]
 
         def best_of_share(first, every, stop):
-            """Criterion, -number and parts of the best mixture of a share, the first of equals."""
-            best = -np.inf, -n_init, None
+            """Criterion, -number, parts and their table: the best of a share, first of equals."""
+            best = -np.inf, -n_init, None, None
             for i in range(first, n_init, every):
                 if stop.is_set():
                     break
                 parts = _mixture(rows, _one_hot(begun[i], n_parts)).predict_proba(unit)
-                criterion = score(in_groups(parts, join(parts)))
-                best = max(best, (criterion, -i, parts), key=itemgetter(0, 1))
+                table = join(parts)
+                criterion = score(in_groups(parts, table))
+                best = max(best, (criterion, -i, parts, table), key=itemgetter(0, 1))
             return best
 
-        best = max(share_out(best_of_share, n_init), key=itemgetter(0, 1))[2]
-        parts = _mixture(unit, best).predict_proba(unit)
-        resp = in_groups(parts, join(parts))
+        *_, parts, table = max(share_out(best_of_share, n_init), key=itemgetter(0, 1))
+        parts = _mixture(unit, parts).predict_proba(unit)
+        # The same parts, a little moved: what was best for them need not be found again.
+        resp = max((in_groups(parts, some) for some in (table, join(parts))), key=score)
         if len(np.unique(resp.argmax(1))) < n_clusters:
             resp = _one_hot(_kmeans(unit, n_clusters, stream), n_clusters)
     return resp
@@ -72,18 +77,31 @@ def _of_unit_variance(layout):
     return unit / max(unit.std(), 1e-12)
 
 
-def joined(parts, graph, n_clusters, linkage):
+def joined(parts, graph, n_clusters, linkage, boundary_weight):
     """Table (P, K) of which parts make up a cluster, by the graph's edges.
 
     In turn the two groups are joined that are nearest by the ``linkage`` of ``neighbor_start``.
+    With "share" groups exchange parts then, see :func:`exchanged`.
     """
     labels = np.eye(parts.shape[1])[parts.argmax(1)]
     used = np.flatnonzero(labels.any(0))
     edges = (labels.T @ (graph @ labels))[np.ix_(used, used)]
-    sizes, groups = labels.sum(0)[used], [[part] for part in used]
+    join = partial(agglomerated, linkage=linkage)
+    groups = join(edges, labels.sum(0)[used], n_clusters)
+    if linkage == "share":
+        groups = exchanged(edges, labels.sum(0)[used], groups, join, boundary_weight)
+    table = np.zeros((parts.shape[1], n_clusters))
+    for k, group in enumerate(groups):
+        table[used[group], k] = 1
+    return table
+
+
+def agglomerated(edges, sizes, n_groups, linkage):
+    """Join parts, with edges (P, P) between them and rows (P,), to so many lists of parts."""
+    edges, sizes, groups = edges.copy(), sizes.copy(), [[part] for part in range(len(sizes))]
     # Groups that no edge leaves are joined, if they must be, smallest first.
-    edges += 1e-9 * max(edges.sum(), 1.0) / len(used) ** 2
-    while len(groups) > n_clusters:
+    edges += 1e-9 * max(edges.sum(), 1.0) / len(sizes) ** 2
+    while len(groups) > n_groups:
         whole = np.outer(sizes, sizes) if linkage == "average" else edges.sum(1, keepdims=True)
         nearness = edges / whole
         np.fill_diagonal(nearness, 0)
@@ -94,10 +112,92 @@ def joined(parts, graph, n_clusters, linkage):
         edges = np.delete(np.delete(edges, j, 0), j, 1)
         sizes[i] += sizes[j]
         sizes = np.delete(sizes, j)
-    table = np.zeros((parts.shape[1], n_clusters))
+    return groups
+
+
+def exchanged(edges, sizes, groups, join, boundary_weight):
+    """Exchange parts between groups as long as it raises the criterion, the best way first.
+
+    In an exchange one group is divided, into the two halves that would be joined last or by one
+    part's leaving, and two groups are joined that share no smaller part of their edges than the
+    halves do. Joining in turn cannot take back what it has done.
+    """
+    if edges.sum() == 0:
+        return groups
+    edges = edges / edges.sum()
+    best = _criterion(_between(edges, groups), boundary_weight)
+    while True:
+        divided = [
+            [*groups[:k], *groups[k + 1 :], *halves]
+            for k, group in enumerate(groups)
+            for halves in _halves(edges, sizes, group, join)
+        ]
+        tables = [_between(edges, some) for some in divided]
+        likely = np.argsort([-_criterion(table, boundary_weight) for table in tables])[:TRIED]
+        after = [
+            np.where(_no_weaker(tables[i]), _after_joining(tables[i], boundary_weight), -np.inf)
+            for i in likely
+        ]
+        if max((values.max() for values in after), default=-np.inf) < best + 1e-9:
+            return groups
+        first = np.argmax([values.max() for values in after])
+        best, groups = after[first].max(), divided[likely[first]]
+        i, j = sorted(np.unravel_index(after[first].argmax(), after[first].shape))
+        groups[i] = groups[i] + groups.pop(j)
+
+
+def _halves(edges, sizes, group, join):
+    """Ways to divide a group of parts in two."""
+    if len(group) < 2:
+        return
+    first, second = join(edges[np.ix_(group, group)], sizes[group], 2)
+    yield [group[i] for i in first], [group[i] for i in second]
+    if len(group) > 2:
+        for part in group:
+            yield [part], [other for other in group if other != part]
+
+
+def _between(edges, groups):
+    """Edges between groups, (K, K)."""
+    table = np.zeros((len(edges), len(groups)))
     for k, group in enumerate(groups):
         table[group, k] = 1
-    return table
+    return table.T @ edges @ table
+
+
+def _criterion(edges, boundary_weight):
+    """As :func:`neighbor_information`: (2 + w) H(c) - (1 + w) H(c, c') by the shares of edges."""
+    w = boundary_weight
+    return (2 + w) * _surprise(edges.sum(1)).sum() - (1 + w) * _surprise(edges).sum()
+
+
+def _after_joining(edges, boundary_weight):
+    """Criterion after groups i and j are joined, (K, K); -inf on the diagonal."""
+    w, sums, own = boundary_weight, edges.sum(1), np.diag(edges)
+    apart, sums_apart = _surprise(edges), _surprise(sums)
+    both = _surprise(edges[:, None] + edges[None])
+    k = np.arange(len(edges))
+    lost = apart.sum(1)[:, None] + apart.sum(1) - apart
+    lost = 2 * lost - np.diag(apart)[:, None] - np.diag(apart)
+    won = 2 * (both.sum(2) - both[k[:, None], k, k[:, None]] - both[k[:, None], k, k])
+    won += _surprise(own[:, None] + own + 2 * edges)
+    joint = apart.sum() - lost + won
+    ends = sums_apart.sum() - sums_apart[:, None] - sums_apart + _surprise(sums[:, None] + sums)
+    after = (2 + w) * ends - (1 + w) * joint
+    np.fill_diagonal(after, -np.inf)
+    return after
+
+
+def _no_weaker(edges):
+    """Pairs of groups that share no smaller part of their edges than the last two, (K, K)."""
+    sums = edges.sum(1)
+    share = edges / np.maximum(np.minimum(sums, sums[:, None]), 1e-300)
+    return share >= share[-1, -2]
+
+
+def _surprise(shares):
+    """-p log p, elementwise."""
+    return -shares * np.log(np.maximum(shares, 1e-300))
 
 
 def in_groups(parts, table):

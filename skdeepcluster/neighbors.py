@@ -180,8 +180,9 @@ def neighbor_start(
     linkage : {"auto", "average", "share"}, default="auto"
         Nearness of two groups. "average": weight of the edges between them for each pair of
         rows, which suits clusters of similar size. "share": the part that it is of all edges of
-        either, whichever is larger; large clusters stay whole beside small ones, but there must
-        be enough rows to tell a bridge from a border. "auto" is "share" from 10000 rows on.
+        either, whichever is larger, and then the clusters exchange components where this is
+        better; large clusters stay whole beside small ones, but there must be enough rows to tell
+        a bridge from a border. "auto" is "share" from 10000 rows on.
     boundary_weight : float, default=2.0
         w, at least 0. 0 suits clusters of similar size; larger values rather leave a large
         cluster whole and pay with the merging of small ones that touch.
@@ -238,7 +239,8 @@ def neighbor_start(
     score = partial(neighbor_information, graph, boundary_weight=boundary_weight)
     if linkage == "auto":
         linkage = "share" if n_rows >= SHARE_ROWS else "average"
-    join = partial(joined, graph=graph, n_clusters=n_clusters, linkage=linkage)
+    ways = {"linkage": linkage, "boundary_weight": boundary_weight}
+    join = partial(joined, graph=graph, n_clusters=n_clusters, **ways)
     resp = best_partition(layout, n_clusters, n_init, join, score, stream)
     criterion = score(resp)
     resp, layout = resp[like], layout[like]

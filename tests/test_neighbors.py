@@ -1,5 +1,8 @@
 """The neighbour graph, its layout and the start: laws first, then limits, then errors."""
 
+import itertools
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +14,7 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
 from sklearn.neighbors import NearestNeighbors
 
+from skdeepcluster import _joining, neighbors
 from skdeepcluster._joining import in_groups, joined, neighbor_information
 from skdeepcluster.neighbors import (
     labelled_start,
@@ -207,6 +211,15 @@ def test_large_clusters_stay_whole_beside_small_ones():
     assert adjusted_rand_score(y, start.labels) > 0.95
 
 
+def in_turn(parts, graph, n_clusters, linkage):
+    """Table (P, K) of parts joined in turn, before any exchange."""
+    edges, sizes = parts.T @ (graph @ parts), parts.sum(0)
+    table = np.zeros((len(sizes), n_clusters))
+    for k, group in enumerate(_joining.agglomerated(edges, sizes, n_clusters, linkage)):
+        table[group, k] = 1
+    return table
+
+
 def test_parts_are_joined_by_shares_of_their_edges():
     # The small third part shares 4 of its 8 edges with the fourth, the halves 12 of 92 with one
     # another, though these are most in number.
@@ -219,9 +232,9 @@ def test_parts_are_joined_by_shares_of_their_edges():
         ]
     )
     parts = np.eye(4)
-    three = joined(parts, sparse.csr_matrix(edges), 3, "share")
+    three = in_turn(parts, edges, 3, "share")
     np.testing.assert_array_equal(three[2], three[3])
-    two = joined(parts, sparse.csr_matrix(edges), 2, "share")
+    two = in_turn(parts, edges, 2, "share")
     np.testing.assert_array_equal(two, [[1, 0], [1, 0], [0, 1], [0, 1]])
 
 
@@ -230,7 +243,7 @@ def test_joining_begins_with_the_largest_share_of_edges():
     graph = sparse.csr_array(random.random((200, 200)) * (random.random((200, 200)) < 0.2))
     graph = (graph + graph.T).tocsr()
     labels = np.repeat(np.arange(7), [60, 50, 40, 30, 10, 6, 4])
-    groups = np.eye(7)[labels] @ joined(np.eye(7)[labels], graph, 6, "share")
+    groups = np.eye(7)[labels] @ in_turn(np.eye(7)[labels], graph, 6, "share")
 
     def share(a, b):
         between = graph[labels == a][:, labels == b].sum()
@@ -249,7 +262,7 @@ def test_parts_are_joined_by_the_weight_of_edges_for_each_pair_of_rows():
     graph[0, [1, 2]] = 1
     graph[[1, 2, 3, 4], [5, 6, 7, 8]] = 1
     parts = np.eye(3)[np.repeat([0, 1, 2], [1, 4, 4])]
-    table = joined(parts, sparse.csr_matrix(graph + graph.T), 2, "average")
+    table = in_turn(parts, graph + graph.T, 2, "average")
     np.testing.assert_array_equal(table[0], table[1])
     assert not np.array_equal(table[1], table[2])
     np.testing.assert_array_equal(table.sum(1), 1)
@@ -259,7 +272,7 @@ def test_joining_by_average_is_scipys_average_linkage():
     random = np.random.default_rng(0)
     graph = sparse.csr_array(random.random((60, 60)) * (random.random((60, 60)) < 0.5))
     graph = (graph + graph.T).toarray()
-    table = joined(np.eye(60), sparse.csr_matrix(graph), 7, "average")
+    table = in_turn(np.eye(60), graph, 7, "average")
     distance = graph.max() - graph
     np.fill_diagonal(distance, 0)
     tree = linkage_tree(squareform(distance), "average")
@@ -267,13 +280,87 @@ def test_joining_by_average_is_scipys_average_linkage():
     assert adjusted_rand_score(groups, table.argmax(1)) == 1
 
 
+def some_edges(n_parts, seed):
+    edges = np.random.default_rng(seed).random((n_parts, n_parts)) ** 4
+    edges += edges.T + 0.3 * np.eye(n_parts)
+    return edges / edges.sum()
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0, 2.0])
+def test_criteria_of_an_exchange_are_those_of_the_labels(weight):
+    edges = some_edges(7, 0)
+    graph = sparse.csr_matrix(edges)
+    after = _joining._after_joining(edges, weight)
+    for i, j in itertools.combinations(range(7), 2):
+        labels = np.eye(7)
+        labels[j] = labels[i]
+        expected = neighbor_information(graph, labels, weight)
+        assert after[i, j] == pytest.approx(expected, abs=1e-12)
+        assert after[j, i] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_exchanges_end_where_no_move_of_a_part_to_where_it_has_more_edges_is_better(seed):
+    n_parts, n_clusters, weight = 9, 4, 1.0
+    edges, sizes = some_edges(n_parts, seed), np.ones(n_parts)
+    join = partial(_joining.agglomerated, linkage="average")
+    before = join(edges, sizes, n_clusters)
+    groups = _joining.exchanged(edges, sizes, before, join, weight)
+    assert sorted(sum(groups, [])) == list(range(n_parts))
+    assert len(groups) == n_clusters
+
+    def criterion(some):
+        labels = np.zeros((n_parts, n_clusters))
+        for k, group in enumerate(some):
+            labels[group, k] = 1
+        return neighbor_information(sparse.csr_matrix(edges), labels, weight)
+
+    assert criterion(groups) >= criterion(before)
+
+    def share(part, others):
+        between = edges[part, others].sum()
+        return between / min(edges[part].sum(), edges[others].sum())
+
+    for part, k in itertools.product(range(n_parts), range(n_clusters)):
+        rest = [[p for p in group if p != part] for group in groups]
+        own = next(other for other, group in zip(rest, groups, strict=True) if part in group)
+        if own and own is not rest[k] and share(part, rest[k]) >= share(part, own):
+            moved = [[*group, part] if group is rest[k] else group for group in rest]
+            assert criterion(moved) <= criterion(groups) + 1e-9
+
+
+def test_exchanges_take_back_a_wrong_joining():
+    # A string of three parts was torn and two clusters of two parts joined instead.
+    edges = np.kron(np.eye(4), np.ones((2, 2))) + 4 * np.eye(8) + 0.02
+    edges[0, 2] = edges[2, 0] = 0.9
+    join = partial(_joining.agglomerated, linkage="share")
+    wrong = [[0, 1], [2, 3], [4, 5, 6, 7]]
+    groups = _joining.exchanged(edges, np.ones(8), wrong, join, 1.0)
+    assert sorted(map(sorted, groups)) == [[0, 1, 2, 3], [4, 5], [6, 7]]
+
+
+def test_what_the_best_mixture_was_joined_to_is_not_lost(monkeypatch):
+    # All rows move its parts a little; joining them anew may then go wrong.
+    joins, join = [], _joining.joined
+
+    def joined_worse_at_last(parts, graph, n_clusters, **ways):
+        joins.append(len(parts))
+        table = join(parts, graph, n_clusters, **ways)
+        return np.roll(table, 1, axis=0) if len(joins) > 3 else table
+
+    monkeypatch.setattr(neighbors, "joined", joined_worse_at_last)
+    start = neighbor_start(X, 4, n_init=3, random_state=0)
+    assert len(joins) == 4
+    assert adjusted_rand_score(Y, start.labels) == 1
+
+
 @pytest.mark.parametrize("linkage", ["average", "share"])
 def test_of_groups_that_no_edge_leaves_the_smallest_is_joined(linkage):
     labels = np.eye(4)[np.repeat(np.arange(4), [9, 3, 2, 8])]
-    table = joined(labels, sparse.csr_matrix(labels @ labels.T), 3, linkage)
+    table = joined(labels, sparse.csr_matrix(labels @ labels.T), 3, linkage, 1.0)
     assert len(np.unique(table[[0, 1, 3]], axis=0)) == 3
     np.testing.assert_array_equal(table.sum(1), 1)
-    apart = joined(np.eye(4)[[0, 1, 1, 3]], sparse.csr_matrix((4, 4)), 2, linkage)
+    apart = joined(np.eye(4)[[0, 1, 1, 3]], sparse.csr_matrix((4, 4)), 2, linkage, 1.0)
     assert apart.shape == (4, 2)
     np.testing.assert_array_equal(apart[[0, 1, 3]].sum(1), 1)
 

@@ -19,6 +19,7 @@ from torch import nn
 from skdeepcluster import VAEEmbedding
 from skdeepcluster.engine.batches import Rows, ShuffledBatches
 from skdeepcluster.engine.net import train
+from skdeepcluster.engine.precision import use_bfloat16
 from skdeepcluster.engine.randomness import generator
 from skdeepcluster.modules.game import Game, Player
 
@@ -262,3 +263,12 @@ def test_a_missing_compiler_is_explained(monkeypatch):
     monkeypatch.setattr(torch, "compile", compiled)
     with pytest.raises(RuntimeError, match="needs a C\\+\\+ compiler, .* set compile=False"):
         VAEEmbedding(2, max_epochs=1, compile=True).fit(np.eye(4))
+
+
+@pytest.mark.parametrize("tiles", [False, True])
+def test_auto_is_bfloat16_on_a_cpu_with_tiles_and_a_name_is_what_it_says(monkeypatch, tiles):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
+    cpu = torch.device("cpu")
+    assert use_bfloat16("auto", cpu) is tiles
+    assert use_bfloat16("bfloat16", cpu)
+    assert not use_bfloat16("float32", cpu)

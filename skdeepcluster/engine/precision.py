@@ -29,9 +29,13 @@ def resolve_device(device: str | torch.device) -> torch.device:
 
 
 def use_bfloat16(precision: str, device: torch.device) -> bool:
-    """Whether to train in bfloat16: "auto" says yes where the hardware is fast at it."""
+    """Whether to train in bfloat16: "auto" says yes where the hardware is fast at it.
+
+    A processor is with AMX tiles; with AVX-512's dot product alone it may be slower than in
+    float32.
+    """
     if precision != "auto":
         return precision == "bfloat16"
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return torch.cpu._is_amx_tile_supported()
