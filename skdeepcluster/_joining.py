@@ -22,8 +22,9 @@ from .gaussian_mixture import GaussianMixtureEM
 PARTS = 2
 #: Rows on which the many mixtures are fitted; the best one sees all rows.
 MIXTURE_ROWS = 10_000
-#: Ways to divide a group, the best by the criterion, that are tried in an exchange.
-TRIED = 20
+#: Ways to divide a group, the best by the criterion, that are tried in an exchange, and least link
+#: of two groups that are joined in it, as a share of that of the halves.
+TRIED, LINKED = 20, 0.5
 #: Added to the variances of the mixtures, whose data have unit variance.
 REG_COVAR = 1e-4
 
@@ -53,10 +54,11 @@ def best_partition(layout, n_clusters, n_init, join, score, stream):
                 best = max(best, (criterion, -i, parts, table), key=itemgetter(0, 1))
             return best
 
-        *_, parts, table = max(share_out(best_of_share, n_init), key=itemgetter(0, 1))
-        parts = _mixture(unit, parts).predict_proba(unit)
-        # The same parts, a little moved: what was best for them need not be found again.
-        resp = max((in_groups(parts, some) for some in (table, join(parts))), key=score)
+        *_, some, table = max(share_out(best_of_share, n_init), key=itemgetter(0, 1))
+        parts = _mixture(unit, some).predict_proba(unit)
+        # All rows move the parts: joined anew, or as before, or rather left where they were.
+        ways = (parts, join(parts)), (parts, table), (some, table)
+        resp = max((in_groups(*way) for way in ways), key=score)
         if len(np.unique(resp.argmax(1))) < n_clusters:
             resp = _one_hot(_kmeans(unit, n_clusters, stream), n_clusters)
     return resp
@@ -119,8 +121,8 @@ def exchanged(edges, sizes, groups, join, boundary_weight):
     """Exchange parts between groups as long as it raises the criterion, the best way first.
 
     In an exchange one group is divided, into the two halves that would be joined last or by one
-    part's leaving, and two groups are joined that share no smaller part of their edges than the
-    halves do. Joining in turn cannot take back what it has done.
+    part's leaving, and two groups are joined that are linked, too: at least half as much as the
+    halves are. Joining in turn cannot take back what it has done.
     """
     if edges.sum() == 0:
         return groups
@@ -135,7 +137,7 @@ def exchanged(edges, sizes, groups, join, boundary_weight):
         tables = [_between(edges, some) for some in divided]
         likely = np.argsort([-_criterion(table, boundary_weight) for table in tables])[:TRIED]
         after = [
-            np.where(_no_weaker(tables[i]), _after_joining(tables[i], boundary_weight), -np.inf)
+            np.where(_linked(tables[i]), _after_joining(tables[i], boundary_weight), -np.inf)
             for i in likely
         ]
         if max((values.max() for values in after), default=-np.inf) < best + 1e-9:
@@ -188,11 +190,14 @@ def _after_joining(edges, boundary_weight):
     return after
 
 
-def _no_weaker(edges):
-    """Pairs of groups that share no smaller part of their edges than the last two, (K, K)."""
+def _linked(edges):
+    """Pairs of groups that are linked at least half as much as the last two are, (K, K).
+
+    By the part that the edges between them are of all edges of either, whichever is larger.
+    """
     sums = edges.sum(1)
     share = edges / np.maximum(np.minimum(sums, sums[:, None]), 1e-300)
-    return share >= share[-1, -2]
+    return share >= LINKED * share[-1, -2]
 
 
 def _surprise(shares):

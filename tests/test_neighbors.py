@@ -202,12 +202,14 @@ def test_start_finds_shapes_that_k_means_cannot():
     assert adjusted_rand_score(np.repeat([0, 1], 200), labels) == 1
 
 
-def test_large_clusters_stay_whole_beside_small_ones():
+@pytest.mark.parametrize("linkage", ["average", "share"])
+def test_large_clusters_stay_whole_beside_small_ones(linkage):
     random = np.random.default_rng(0)
     large = random.normal(size=(900, 4)) * [1, 1, 2, 3]
     small = [random.normal(size=(60, 4)) + place for place in ([9, 0, 0, 0], [0, 9, 0, 0])]
     y = np.repeat([0, 1, 2], [900, 60, 60])
-    start = neighbor_start(np.concatenate([large, *small]), 3, random_state=0)
+    rows = np.concatenate([large, *small])
+    start = neighbor_start(rows, 3, n_init=10, linkage=linkage, random_state=0)
     assert adjusted_rand_score(y, start.labels) > 0.95
 
 
@@ -300,7 +302,7 @@ def test_criteria_of_an_exchange_are_those_of_the_labels(weight):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_exchanges_end_where_no_move_of_a_part_to_where_it_has_more_edges_is_better(seed):
+def test_exchanges_end_where_no_move_of_a_part_to_a_linked_group_is_better(seed):
     n_parts, n_clusters, weight = 9, 4, 1.0
     edges, sizes = some_edges(n_parts, seed), np.ones(n_parts)
     join = partial(_joining.agglomerated, linkage="average")
@@ -324,7 +326,7 @@ def test_exchanges_end_where_no_move_of_a_part_to_where_it_has_more_edges_is_bet
     for part, k in itertools.product(range(n_parts), range(n_clusters)):
         rest = [[p for p in group if p != part] for group in groups]
         own = next(other for other, group in zip(rest, groups, strict=True) if part in group)
-        if own and own is not rest[k] and share(part, rest[k]) >= share(part, own):
+        if own and own is not rest[k] and share(part, rest[k]) >= 0.5 * share(part, own):
             moved = [[*group, part] if group is rest[k] else group for group in rest]
             assert criterion(moved) <= criterion(groups) + 1e-9
 
