@@ -341,6 +341,19 @@ def test_exchanges_take_back_a_wrong_joining():
     assert sorted(map(sorted, groups)) == [[0, 1, 2, 3], [4, 5], [6, 7]]
 
 
+def test_groups_without_links_are_not_joined_in_an_exchange():
+    # Halving the large cluster and joining the two small ones would raise the criterion.
+    edges = np.diag([0.40, 0.40, 0.06, 0.06])
+    edges[0, 1] = edges[1, 0] = 0.02
+    join = partial(_joining.agglomerated, linkage="share")
+    right, wrong = [[0, 1], [2], [3]], [[0], [1], [2, 3]]
+    criteria = [
+        _joining._criterion(_joining._between(edges, some), 1.0) for some in (right, wrong)
+    ]
+    assert criteria[1] > criteria[0]
+    assert _joining.exchanged(edges, np.ones(4), right, join, 1.0) == right
+
+
 def test_what_the_best_mixture_was_joined_to_is_not_lost(monkeypatch):
     # All rows move its parts a little; joining them anew may then go wrong.
     joins, join = [], _joining.joined
