@@ -64,7 +64,7 @@ class DeepEstimator(ModelStateMixin, CallbackSupportMixin, BaseEstimator, ABC):
         "activation": [StrOptions(set(ACTIVATIONS))],
         "likelihood": [StrOptions({"auto", "bernoulli", "gaussian"})],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "precision": [StrOptions({"float32", "bfloat16", "auto"})],
@@ -79,6 +79,10 @@ class DeepEstimator(ModelStateMixin, CallbackSupportMixin, BaseEstimator, ABC):
 
     #: Steps of training that ``max_epochs="auto"`` makes, in units of sqrt(N).
     STEPS = 20.0
+    #: So many rows are many: from here on other numbers of rows and steps serve best.
+    MANY_ROWS = 4000
+    #: Rows in a step that ``batch_size="auto"`` makes, for few and many rows.
+    BATCH_SIZES = 64, 256
 
     # ---- what a final class says
 
@@ -219,7 +223,11 @@ class DeepEstimator(ModelStateMixin, CallbackSupportMixin, BaseEstimator, ABC):
 
     def _rows_in_step(self, n_samples):
         """Return the number of rows in a batch of training."""
-        return min(self.batch_size, n_samples)
+        auto = self.BATCH_SIZES[self._has_many(n_samples)]
+        return min(auto if self.batch_size == "auto" else self.batch_size, n_samples)
+
+    def _has_many(self, n_samples):
+        return n_samples >= self.MANY_ROWS
 
     def _keep(self, run, X):
         """Set what has been learnt, all at once."""

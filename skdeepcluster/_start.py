@@ -105,6 +105,9 @@ def _numbered_as(resp, mixture, codes):
 class StartMixin:
     """What all methods with a start share: the denoising auto-encoder that gives codes.
 
+    Many rows are divided by their codes. Few teach an auto-encoder little: they are compared as
+    they are, standardised.
+
     Needs the parameters ``pretraining_epochs`` and ``pretraining_learning_rate``.
     """
 
@@ -114,14 +117,8 @@ class StartMixin:
         "pretraining_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "pretraining_learning_rate": [Interval(Real, 0, None, closed="neither")],
         "mixture_n_init": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     }
 
-    #: From so many rows on neighbours are sought among codes. Few rows teach an auto-encoder
-    #: little: they are compared as they are, standardised.
-    MANY_ROWS = 4000
-    #: Rows in a step that ``batch_size="auto"`` makes, for few and many rows.
-    BATCH_SIZES = 64, 256
     #: Steps of ``pretraining_epochs="auto"`` with many rows: in units of sqrt(N), or so many if
     #: these are not more than so many passes.
     PRETRAINING_STEPS = 30.0, 8000, 100
@@ -150,14 +147,6 @@ class StartMixin:
 
     def _few_steps(self, n_samples):
         return min(n_samples, self.FEW_STEPS)
-
-    def _has_many(self, n_samples):
-        return n_samples >= self.MANY_ROWS
-
-    def _rows_in_step(self, n_samples):
-        if self.batch_size == "auto":
-            return min(self.BATCH_SIZES[self._has_many(n_samples)], n_samples)
-        return super()._rows_in_step(n_samples)
 
     def _is(self, way):
         return isinstance(self.init, str) and self.init == way

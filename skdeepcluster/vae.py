@@ -134,8 +134,8 @@ class VAEEmbedding(AssignMixin, EmbedMixin, BoundMixin, DeepEstimator):
     max_epochs : int or "auto", default="auto"
         Passes over the data. "auto" makes about ``20 * sqrt(n_samples)`` steps,
         at most two for each row.
-    batch_size : int, default=128
-        Rows in a step, at most ``n_samples``.
+    batch_size : int or "auto", default="auto"
+        Rows in a step, at most ``n_samples``. "auto" is 128, or 64 with fewer than 4000 rows.
     learning_rate : float, default=2e-3
         Peak of the one-cycle schedule of AdamW.
     kl_warm_up : float, default=0.5
@@ -238,6 +238,8 @@ class VAEEmbedding(AssignMixin, EmbedMixin, BoundMixin, DeepEstimator):
         "binarize": ["boolean"],
     }
 
+    BATCH_SIZES = 64, 128
+
     def __init__(
         self,
         n_clusters=8,
@@ -250,7 +252,7 @@ class VAEEmbedding(AssignMixin, EmbedMixin, BoundMixin, DeepEstimator):
         covariance_type="full",
         mixture_n_init=10,
         max_epochs="auto",
-        batch_size=128,
+        batch_size="auto",
         learning_rate=2e-3,
         kl_warm_up=0.5,
         n_init=1,
