@@ -3,7 +3,8 @@ r"""The label-free start: neighbour graph -> layout of few dimensions -> mixture
 A mixture fitted to raw codes has many near-equal optima. In a layout of the neighbour graph,
 groups are dense islands and the right partition is found far more often. The mixture has more
 components than there are clusters, and those with most links between them are joined: clusters
-may be large or small, and of any shape. Of many mixtures not the likeliest is kept, but the one
+may be large or small, and of any shape. With many rows clusters exchange components, so that a
+wrong joining is taken back. Of many mixtures not the likeliest is kept, but the one
 whose labels tell most about the labels of neighbours.
 
 N rows, D features, L layout dimensions, K clusters, k neighbours.
