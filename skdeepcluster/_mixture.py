@@ -285,7 +285,8 @@ class FittedMixture(ClusterMixin, DensityMixin, BaseEstimator):
 
     def _keep(self, mixture):
         """Set the mixture, as tensors and in scikit-learn's shapes."""
-        self.mixture_ = mixture.to("cpu")
+        # In the layout that its copies have: a product's last digit may depend on it.
+        self.mixture_ = gaussian.Mixture(*(field.contiguous() for field in mixture.to("cpu")))
         self.weights_ = self.mixture_.log_weights.exp().numpy()
         self.means_ = self.mixture_.means.clone().numpy()
         self.covariances_ = self._shaped(self.mixture_.covariances())

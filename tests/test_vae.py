@@ -304,7 +304,8 @@ def test_bfloat16_trains_and_answers_in_float32(digits):
 
 
 def test_the_kl_term_warms_up(digits):
-    vae = VAEEmbedding(3, **SMALL, max_epochs=20, kl_warm_up=0.5, learning_rate=1e-30).fit(digits)
+    ways = {"max_epochs": 20, "batch_size": 125, "learning_rate": 1e-30}
+    vae = VAEEmbedding(3, **SMALL, **ways, kl_warm_up=0.5).fit(digits)
     kl = np.array([record["vae_kl"] for record in vae.history_])
     np.testing.assert_allclose(kl[10:], kl[-1], rtol=0.05)
     np.testing.assert_allclose(kl[:9] / kl[-1], (np.arange(9) + 0.625) / 10, rtol=0.03)
