@@ -9,6 +9,7 @@ from operator import itemgetter
 
 import numpy as np
 import torch
+from scipy.special import entr
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
@@ -88,13 +89,12 @@ def joined(parts, graph, n_clusters, linkage, boundary_weight):
     labels = np.eye(parts.shape[1])[parts.argmax(1)]
     used = np.flatnonzero(labels.any(0))
     edges = (labels.T @ (graph @ labels))[np.ix_(used, used)]
-    join = partial(agglomerated, linkage=linkage)
-    groups = join(edges, labels.sum(0)[used], n_clusters)
+    sizes, join = labels.sum(0)[used], partial(agglomerated, linkage=linkage)
+    groups = join(edges, sizes, n_clusters)
     if linkage == "share":
-        groups = exchanged(edges, labels.sum(0)[used], groups, join, boundary_weight)
+        groups = exchanged(edges, sizes, groups, join, boundary_weight)
     table = np.zeros((parts.shape[1], n_clusters))
-    for k, group in enumerate(groups):
-        table[used[group], k] = 1
+    table[used, : len(groups)] = table_of(groups)
     return table
 
 
@@ -134,17 +134,21 @@ def exchanged(edges, sizes, groups, join, boundary_weight):
             for k, group in enumerate(groups)
             for halves in _halves(edges, sizes, group, join)
         ]
+        if not divided:
+            return groups
         tables = [_between(edges, some) for some in divided]
         likely = np.argsort([-_criterion(table, boundary_weight) for table in tables])[:TRIED]
-        after = [
-            np.where(_linked(tables[i]), _after_joining(tables[i], boundary_weight), -np.inf)
-            for i in likely
-        ]
-        if max((values.max() for values in after), default=-np.inf) < best + 1e-9:
+        after = np.stack(
+            [
+                np.where(_linked(tables[i]), _after_joining(tables[i], boundary_weight), -np.inf)
+                for i in likely
+            ]
+        )
+        if after.max() < best + 1e-9:
             return groups
-        first = np.argmax([values.max() for values in after])
-        best, groups = after[first].max(), divided[likely[first]]
-        i, j = sorted(np.unravel_index(after[first].argmax(), after[first].shape))
+        first, *pair = np.unravel_index(after.argmax(), after.shape)
+        best, groups = after.max(), divided[likely[first]]
+        i, j = sorted(pair)
         groups[i] = groups[i] + groups.pop(j)
 
 
@@ -159,32 +163,35 @@ def _halves(edges, sizes, group, join):
             yield [part], [other for other in group if other != part]
 
 
-def _between(edges, groups):
-    """Edges between groups, (K, K)."""
-    table = np.zeros((len(edges), len(groups)))
+def table_of(groups):
+    """Table (P, K) of which parts are in a group; every part is in one."""
+    table = np.zeros((sum(map(len, groups)), len(groups)))
     for k, group in enumerate(groups):
         table[group, k] = 1
+    return table
+
+
+def _between(edges, groups):
+    """Edges between groups, (K, K)."""
+    table = table_of(groups)
     return table.T @ edges @ table
 
 
-def _criterion(edges, boundary_weight):
-    """As :func:`neighbor_information`: (2 + w) H(c) - (1 + w) H(c, c') by the shares of edges."""
-    w = boundary_weight
-    return (2 + w) * _surprise(edges.sum(1)).sum() - (1 + w) * _surprise(edges).sum()
-
-
 def _after_joining(edges, boundary_weight):
-    """Criterion after groups i and j are joined, (K, K); -inf on the diagonal."""
+    """Criterion after groups i and j are joined, (K, K); -inf on the diagonal.
+
+    It is (2 + w) H(c) - (1 + w) H(c, c'): of these sums only the terms of i and j change.
+    """
     w, sums, own = boundary_weight, edges.sum(1), np.diag(edges)
-    apart, sums_apart = _surprise(edges), _surprise(sums)
-    both = _surprise(edges[:, None] + edges[None])
+    apart, sums_apart = entr(edges), entr(sums)
+    both = entr(edges[:, None] + edges[None])
     k = np.arange(len(edges))
     lost = apart.sum(1)[:, None] + apart.sum(1) - apart
     lost = 2 * lost - np.diag(apart)[:, None] - np.diag(apart)
     won = 2 * (both.sum(2) - both[k[:, None], k, k[:, None]] - both[k[:, None], k, k])
-    won += _surprise(own[:, None] + own + 2 * edges)
+    won += entr(own[:, None] + own + 2 * edges)
     joint = apart.sum() - lost + won
-    ends = sums_apart.sum() - sums_apart[:, None] - sums_apart + _surprise(sums[:, None] + sums)
+    ends = sums_apart.sum() - sums_apart[:, None] - sums_apart + entr(sums[:, None] + sums)
     after = (2 + w) * ends - (1 + w) * joint
     np.fill_diagonal(after, -np.inf)
     return after
@@ -198,11 +205,6 @@ def _linked(edges):
     sums = edges.sum(1)
     share = edges / np.maximum(np.minimum(sums, sums[:, None]), 1e-300)
     return share >= LINKED * share[-1, -2]
-
-
-def _surprise(shares):
-    """-p log p, elementwise."""
-    return -shares * np.log(np.maximum(shares, 1e-300))
 
 
 def in_groups(parts, table):
@@ -236,7 +238,12 @@ def _mixture(rows, resp):
 def neighbor_information(graph, resp, boundary_weight):
     """I(c; c') - w H(c' | c) of the labels at both ends of an edge, in nats; 0 without edges."""
     labels = np.eye(resp.shape[1])[resp.argmax(1)]
-    joint = torch.as_tensor(labels.T @ (graph @ labels))
+    return _criterion(labels.T @ (graph @ labels), boundary_weight)
+
+
+def _criterion(edges, boundary_weight):
+    """Criterion of :func:`neighbor_information`, by the edges between clusters, (K, K)."""
+    joint = torch.as_tensor(edges)
     if joint.sum() == 0:
         return 0.0
     log_joint = (joint / joint.sum()).log()

@@ -134,8 +134,8 @@ class StartMixin:
         n_samples = X.shape[0]
         n_steps = self._pretraining_steps(n_samples)
         epochs = self._n_epochs(n_samples, self.pretraining_epochs, n_steps)
-        rate = {"learning_rate": self.pretraining_learning_rate}
-        changes = {"max_epochs": epochs} | rate | self.PRETRAINING
+        own = {"max_epochs": epochs, "learning_rate": self.pretraining_learning_rate}
+        changes = own | self.PRETRAINING
         return autoencoder, self._train(autoencoder, Rows(X), random_state, **changes)[1]
 
     def _pretraining_steps(self, n_samples):

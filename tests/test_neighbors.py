@@ -215,11 +215,8 @@ def test_large_clusters_stay_whole_beside_small_ones(linkage):
 
 def in_turn(parts, graph, n_clusters, linkage):
     """Table (P, K) of parts joined in turn, before any exchange."""
-    edges, sizes = parts.T @ (graph @ parts), parts.sum(0)
-    table = np.zeros((len(sizes), n_clusters))
-    for k, group in enumerate(_joining.agglomerated(edges, sizes, n_clusters, linkage)):
-        table[group, k] = 1
-    return table
+    edges = parts.T @ (graph @ parts)
+    return _joining.table_of(_joining.agglomerated(edges, parts.sum(0), n_clusters, linkage))
 
 
 def test_parts_are_joined_by_shares_of_their_edges():
@@ -312,10 +309,7 @@ def test_exchanges_end_where_no_move_of_a_part_to_a_linked_group_is_better(seed)
     assert len(groups) == n_clusters
 
     def criterion(some):
-        labels = np.zeros((n_parts, n_clusters))
-        for k, group in enumerate(some):
-            labels[group, k] = 1
-        return neighbor_information(sparse.csr_matrix(edges), labels, weight)
+        return neighbor_information(sparse.csr_matrix(edges), _joining.table_of(some), weight)
 
     assert criterion(groups) >= criterion(before)
 
