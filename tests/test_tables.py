@@ -24,6 +24,12 @@ def write(tmp_path, monkeypatch):
     return write
 
 
+def table(kind, files="x.jsonl"):
+    """Lines of a table."""
+    page = f"<!-- table: {kind} {files} -->\n<!-- end of table -->\n"
+    return tables.filled(page).splitlines()[1:-1]
+
+
 @pytest.mark.parametrize("page", tables.PAGES, ids=lambda page: page.parent.name)
 def test_tables_of_the_pages_are_those_of_the_result_files(page):
     text = page.read_text()
@@ -62,8 +68,7 @@ def test_the_overview_sets_single_fits_on_several_data_side_by_side(write):
         if data == "y":
             lines.append({"row": "B", "data": data, "acc": 0.5})
         write(data, lines)
-    page = "<!-- table: overview x.jsonl y.jsonl -->\n<!-- end of table -->\n"
-    assert tables.filled(page).splitlines()[1:-1] == [
+    assert table("overview", "x.jsonl y.jsonl") == [
         "| method | x | y |",
         "|---|---|---|",
         "| A | 0.500 (0.250 to 0.750) | 0.750 (0.500 to 1.000) |",
@@ -77,8 +82,7 @@ def test_errors_stand_by_classifier_and_number_of_labels(write):
         for labels, draw, error in [(100, 1, 0.25), (100, 0, 0.125), (100, 2, 0.5), (50, 0, 0.75)]
     ]
     write("x", lines)
-    page = "<!-- table: errors x.jsonl -->\n<!-- end of table -->\n"
-    assert tables.filled(page).splitlines()[3:-1] == [
+    assert table("errors")[2:] == [
         "| A | 50 | 1 | 0.7500 | 0.7500 | 0.7500 | 0.7500 | 2 |",
         "| A | 100 | 3 | 0.2500 | 0.1250 | 0.5000 | 0.1250 0.2500 0.5000 | 2 |",
     ]
@@ -90,11 +94,8 @@ def test_each_shape_stands_with_a_code_of_its_own(write):
     shapes = {key: dict(zip(("c0", "c1"), values, strict=True)) for key, values in found.items()}
     line = {"row": "A", "seed": 3, "acc": 0.5, "information": 2.25, **shapes}
     write("x", [line])
-    page = "<!-- table: codes x.jsonl -->\n<!-- end of table -->\n"
     # c0 is the better one for both; it is ink, since c1 is as good as slant and bad as ink.
-    assert tables.filled(page).splitlines()[3:-1] == [
-        "| A | 3 | 0.5000 | 2.25 | 0.50 | 0.10 | 0.80 | 0.85 |"
-    ]
+    assert table("codes")[2:] == ["| A | 3 | 0.5000 | 2.25 | 0.50 | 0.10 | 0.80 | 0.85 |"]
 
 
 def test_a_table_of_every_record_leaves_out_what_is_the_same_in_all(write):
@@ -102,8 +103,7 @@ def test_a_table_of_every_record_leaves_out_what_is_the_same_in_all(write):
     lines = [{"row": "A", "seed": 0, "rows_per_second": 12345.6, "ratios": [1.03, 0.98765]} | same]
     lines += [lines[0] | {"seed": 1, "rows_per_second": None, "settings": {"a": 2}}]
     write("x", lines)
-    page = "<!-- table: each x.jsonl -->\n<!-- end of table -->\n"
-    assert tables.filled(page).splitlines()[1:-1] == [
+    assert table("each") == [
         "| seed | rows per second | settings |",
         "|---|---|---|",
         "| 0 | 12346 | a=1, b=0.25 3 |",
