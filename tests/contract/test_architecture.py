@@ -13,7 +13,7 @@ import pytest
 
 import skdeepcluster
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "skdeepcluster"
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -12,7 +12,7 @@ from skdeepcluster.engine import parallel as engine
 from skdeepcluster.functional.rows import all_rows, own_rows
 from skdeepcluster.metrics import clustering_accuracy
 
-SCRIPT = Path(__file__).with_name("parallel_fits.py")
+SCRIPT = Path(__file__).parents[1] / "parallel_fits.py"
 
 
 @pytest.fixture(scope="module")
