@@ -1,7 +1,6 @@
 """Deep clustering as scikit-learn estimators."""
 
-from .catgan import CatGANClustering
-from .catgan_classifier import CatGANClassifier
+from .catgan import CatGANClassifier, CatGANClustering
 from .dac import DACClustering
 from .ensemble import ClusterEnsemble
 from .gaussian_mixture import GaussianMixtureEM

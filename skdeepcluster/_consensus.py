@@ -7,7 +7,7 @@ tables A_m (K_m, K).
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from ._shares import in_shares
+from .neighbors.agglomeration import agglomerate, normalize_rows
 
 #: Rounds of aligning members to the consensus they make; it stands still after two or three.
 ROUNDS = 20
@@ -23,7 +23,7 @@ def usual(numbers):
 
 def blend(memberships, tables, weights):
     """sum_m w_m P_m A_m of the members that put a row in a cluster, (N, K); rows sum to one."""
-    return in_shares(
+    return normalize_rows(
         sum(w * (P @ A) for P, A, w in zip(memberships, tables, weights, strict=True))
     )
 
@@ -84,9 +84,13 @@ def co_association(memberships, member_labels, weights, n_clusters):
     )
     which = which.reshape(-1)
     frequent = np.sort(np.argsort(-sizes, kind="stable")[:MOST_COMBINATIONS])
-    kept = combinations[frequent]
-    distance = 1 - _shared(kept, kept, weights)
-    groups = average_linkage(distance, sizes[frequent], min(n_clusters, len(kept)))
+    kept, kept_sizes = combinations[frequent], sizes[frequent]
+    edges = _shared(kept, kept, weights) * np.outer(kept_sizes, kept_sizes)
+    members = agglomerate(edges, kept_sizes, min(n_clusters, len(kept)), "average")
+    groups = np.empty(len(kept), dtype=np.int64)
+    members.sort(key=lambda points: -kept_sizes[points].sum())  # cluster 0 is the largest
+    for number, points in enumerate(members):
+        groups[points] = number
     nearest = np.concatenate(
         [
             _shared(part, kept, weights).argmax(1)
@@ -94,7 +98,7 @@ def co_association(memberships, member_labels, weights, n_clusters):
         ]
     )
     consensus = np.eye(n_clusters)[groups[nearest][which]]
-    return [in_shares(P.T @ consensus) for P in memberships]
+    return [normalize_rows(P.T @ consensus) for P in memberships]
 
 
 def _shared(a, b, weights):
@@ -104,49 +108,3 @@ def _shared(a, b, weights):
     """
     columns = ((w, a[:, None, m], b[None, :, m]) for m, w in enumerate(weights))
     return sum(w * ((one == two) & (one >= 0)) for w, one, two in columns)
-
-
-def average_linkage(distance, sizes, n_clusters):
-    """Join the two groups of least mean distance until ``n_clusters`` are left.
-
-    Parameters
-    ----------
-    distance : ndarray of shape (P, P)
-        Symmetric.
-    sizes : ndarray of shape (P,)
-        Rows that each point stands for: a point of size 2 equals two points at distance 0.
-    n_clusters : int
-        At most P.
-
-    Returns
-    -------
-    groups : ndarray of shape (P,)
-        Group of each point, numbered from 0 by falling size.
-    """
-    distance, size = np.array(distance, dtype=np.float64), np.array(sizes, dtype=np.float64)
-    group = np.arange(len(size))
-    np.fill_diagonal(distance, np.inf)
-    nearest = distance.argmin(1)
-    least = distance[np.arange(len(size)), nearest]
-    for _ in range(len(size) - n_clusters):
-        i = int(least.argmin())
-        j = int(nearest[i])
-        # Lance & Williams (1967): the mean distance to the union is the weighted mean.
-        joined = (size[i] * distance[i] + size[j] * distance[j]) / (size[i] + size[j])
-        joined[[i, j]] = np.inf
-        size[i] += size[j]
-        distance[i], distance[:, i] = joined, joined
-        distance[j], distance[:, j] = np.inf, np.inf
-        least[j] = np.inf
-        group[group == j] = i
-        stale = np.flatnonzero(np.isfinite(least) & ((nearest == i) | (nearest == j)))
-        closer = np.flatnonzero(joined < least)
-        nearest[closer], least[closer] = i, joined[closer]
-        for k in np.union1d(stale, [i]):
-            nearest[k] = distance[k].argmin()
-            least[k] = distance[k, nearest[k]]
-    kept = np.unique(group)
-    order = kept[np.argsort(-size[kept], kind="stable")]
-    number = np.empty(len(size), dtype=np.int64)
-    number[order] = np.arange(len(order))
-    return number[group]

@@ -1,4 +1,4 @@
-r"""CatGANClustering: categorical generative adversarial network (Springenberg, 2016).
+r"""CatGANClustering, CatGANClassifier: categorical GAN (Springenberg, 2016).
 
 A discriminator D that is a classifier, and a generator G, its opponent. With H the entropy and
 p_bar the mean of p(y|x) over a batch, each player minimises the sum of its terms::
@@ -6,6 +6,7 @@ p_bar the mean of p(y|x) over a batch, each player minimises the sum of its term
     discriminator   certainty   E_x H[p(y|x)]            sure about real rows
                     balance    -H[p_bar(real)]           all classes used
                     fake       -E_z H[p(y|G(z))]         unsure about generated rows
+                    labels     -E_{x, y} log p(y|x)      right about labelled rows
     generator       certainty   E_z H[p(y|G(z))]         rows that D is sure about,
                     balance    -H[p_bar(fake)]           of all classes
 
@@ -14,24 +15,50 @@ in the paper          here
 ====================  ==========================================
 x, z, y               ``x``, ``z``, a column of ``log_p``
 D, G                  ``discriminator`` (logits), ``generator``
-p(y | x, D)           ``log_probs``, ``log_resp``
+p(y | x, D)           exp of ``log_resp``
 ====================  ==========================================
 
 J. T. Springenberg, Unsupervised and Semi-supervised Learning with Categorical Generative
 Adversarial Networks, ICLR 2016.
 """
 
+from functools import partial
+from numbers import Integral, Real
+
+import numpy as np
 import torch
+from sklearn.base import ClassifierMixin, ClusterMixin, _fit_context
+from sklearn.utils import assert_all_finite, check_consistent_length, check_scalar, column_or_1d
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+from torch.nn.functional import nll_loss
 
-from ._catgan import CatGANEstimator
-from ._mixins import AssignMixin
+from ._adversarial import AdversarialEstimator
+from ._base import Budget, DeepEstimator
+from ._callbacks import with_callbacks
+from ._initialization import ADVERSARIAL_CONSTRAINTS
+from .engine.batches import LabelledRows
+from .engine.runtime import (
+    broadcast_object,
+    draw_seed,
+    generator,
+    random_stream,
+    restore_on_failure,
+)
 from .functional.information import cross_entropy, entropy, kl_divergence, marginal
-from .modules.game import Game, Player
-from .modules.gan_networks import statistics_kept
-from .modules.start import NOTHING
+from .modules.game import ClusterGame, Player
+from .modules.networks import (
+    build_network,
+    check_widths,
+    normalised_mlp,
+    running_statistics_kept,
+)
+from .modules.regularization import NO_REGULARIZER, Regularizer
+from .neighbors import labelled_start
 
 
-class CatGAN(Game):
+class CatGAN(ClusterGame):
     """Categorical generative adversarial network.
 
     Two players. D judges real rows by batch statistics of real rows, generated ones by their own,
@@ -48,10 +75,12 @@ class CatGAN(Game):
         K and L.
     weights : (float, float), default=(1.0, 1.0)
         Of "balance" and "fake" in D's loss.
-    keep : Keep, default=NOTHING
-        Terms that are added while there is a start to keep to; "start" fades out.
+    regularizer : Regularizer, default=NO_REGULARIZER
+        Terms that hold the assignment to an anchor; "start" fades out.
     marginal_decay : float, default=0.0
         Of the running mean that stands for p_bar(real); 0 is the batch's mean.
+    label_weight : float, default=1.0
+        Of the cross-entropy of labelled rows, where a batch has any.
 
     Attributes
     ----------
@@ -72,29 +101,26 @@ class CatGAN(Game):
         n_noise,
         *,
         weights=(1.0, 1.0),
-        keep=NOTHING,
+        regularizer=NO_REGULARIZER,
         marginal_decay=0.0,
+        label_weight=1.0,
     ):
-        super().__init__()
+        super().__init__(likelihood)
         self.discriminator = discriminator
         self.generator = generator
-        self.likelihood = likelihood
         self.n_noise = n_noise
         self.balance_weight, self.fake_weight = weights
-        self.keep = keep
+        self.regularizer = regularizer
         self.marginal_decay = marginal_decay
+        self.label_weight = label_weight
         self.register_buffer("log_prior", None)
         self.register_buffer("log_marginal", torch.zeros(n_classes).log_softmax(0))
 
-    def log_probs(self, seen):
+    def log_resp_standardized(self, seen):
         """Log p(y|x) of standardised rows, (N, K)."""
         return self.discriminator(seen).float().log_softmax(-1)
 
-    def log_resp(self, x):
-        """Log p(y|x), (N, K)."""
-        return self.log_probs(self.likelihood.standardize(x))
-
-    def information(self, x):
+    def criterion(self, x):
         """KL(p(y|x) || p(y)) of each row, (N,): its mean is the mutual information."""
         return kl_divergence(self.log_resp(x).double(), self.log_marginal.double())
 
@@ -102,62 +128,72 @@ class CatGAN(Game):
         """Rows in the units of the data, (N, D)."""
         return self.likelihood.mean(self.generator(z))
 
-    def generated(self, n_rows):
-        """Standardised rows of the generator, (N, D)."""
+    def generate(self, n_rows):
+        """Draw standardised rows from the generator, (N, D)."""
         z = torch.randn(n_rows, self.n_noise, device=self.log_marginal.device)
-        return self.likelihood.standardize(self.decode(z))
+        return self.standardize(self.decode(z))
 
-    def unbalance(self, log_p):
+    def imbalance(self, log_p):
         """-H[p_bar], or where the class prior is known, its cross-entropy to p_bar."""
         log_mean = marginal(log_p)
         if self.marginal_decay:
-            log_mean = self._running(log_mean)
+            log_mean = self._update_marginal(log_mean)
         if self.log_prior is None:
             return -entropy(log_mean)
         return cross_entropy(self.log_prior, log_mean)
 
     @torch.no_grad()
     def set_prior(self, p):
-        """Set the class prior from an array of K positive numbers."""
+        """Set the class prior from an array of K positive numbers; None: uniform."""
+        if p is None:
+            self.log_prior = None
+            return
         p = torch.as_tensor(p, dtype=torch.float64)
         self.log_prior = (p / p.sum()).log().to(self.log_marginal)
 
-    def _running(self, log_mean):
-        """Value of the running mean, gradient of the batch's."""
+    def restore_buffers(self, tensors):
+        """Create the class prior, where there is one."""
+        self.log_prior = tensors.get("log_prior")
+
+    def _update_marginal(self, log_mean):
+        """Update the running mean; return its value with the gradient of the batch's mean."""
         share = log_mean.new_tensor(self.marginal_decay)
         with torch.no_grad():
             old, new = self.log_marginal + share.log(), log_mean + (-share).log1p()
             self.log_marginal.copy_(torch.logaddexp(old, new))
         return log_mean + (self.log_marginal - log_mean).detach()
 
-    def discriminator_loss(self, x, start=None):
-        """Sure of real rows, of all classes, and unsure of generated ones."""
-        seen = self.likelihood.standardize(x)
-        return self.terms(seen, self.log_probs(seen), start)
-
-    def terms(self, seen, log_p, start, alone=True):
-        """Terms of the discriminator's loss for standardised rows and its answers to them.
-
-        Smoothness compares with answers that were normalised by the same rows ``alone``.
-        """
-        terms = {
-            "certainty": entropy(log_p).mean(),
-            "balance": self.balance_weight * self.unbalance(log_p),
-        }
-        with statistics_kept(self.discriminator):
+    def discriminator_loss(self, batch):
+        """Sure of real rows, of all classes, unsure of fakes, right about labelled rows."""
+        seen, terms = self.standardize(batch.x), {}
+        if batch.labelled is None:
+            log_p = log_p_alone = self.log_resp_standardized(seen)
+        else:
+            known = self.standardize(batch.labelled)
+            both = self.log_resp_standardized(torch.cat([seen, known]))
+            log_p, log_known = both.split([len(seen), len(known)])
+            terms["labels"] = self.label_weight * nll_loss(log_known, batch.target)
+            # Normalised with other rows: the smoothness term needs answers to the batch alone.
+            log_p_alone = None
+        terms["certainty"] = entropy(log_p).mean()
+        terms["balance"] = self.balance_weight * self.imbalance(log_p)
+        with running_statistics_kept(self.discriminator):
             if self.fake_weight:
                 with torch.no_grad():
-                    fake = self.generated(len(seen))
-                terms["fake"] = -self.fake_weight * entropy(self.log_probs(fake)).mean()
-            terms |= self.keep.terms(self.log_probs, seen, start, log_p if alone else None)
+                    fake = self.generate(len(seen))
+                log_fake = self.log_resp_standardized(fake)
+                terms["fake"] = -self.fake_weight * entropy(log_fake).mean()
+            terms |= self.regularizer.terms(
+                self.log_resp_standardized, seen, batch.anchor, log_p_alone
+            )
         if "start" in terms:
             terms["start"] = (1 - self.progress) * terms["start"]
         return terms
 
-    def generator_loss(self, x, *_):
+    def generator_loss(self, batch):
         """Rows that the discriminator is sure about, of all classes."""
-        with statistics_kept(self.discriminator):
-            log_p = self.log_probs(self.generated(len(x)))
+        with running_statistics_kept(self.discriminator):
+            log_p = self.log_resp_standardized(self.generate(len(batch.x)))
         return {"certainty": entropy(log_p).mean(), "balance": -entropy(marginal(log_p))}
 
     def players(self):
@@ -168,7 +204,96 @@ class CatGAN(Game):
         )
 
 
-class CatGANClustering(AssignMixin, CatGANEstimator):
+class CatGANEstimator(AdversarialEstimator):
+    """What the clusterer and the classifier share: building the model, its prior, and sampling."""
+
+    _parameter_constraints = {
+        **DeepEstimator._parameter_constraints,
+        **ADVERSARIAL_CONSTRAINTS,
+        "n_noise": [Interval(Integral, 1, None, closed="left")],
+        "noise": [Interval(Real, 0, None, closed="left")],
+        "balance_weight": [Interval(Real, 0, None, closed="left")],
+        "fake_weight": [Interval(Real, 0, None, closed="left")],
+        "class_prior": [StrOptions({"estimated"}), "array-like", None],
+        "marginal_decay": [Interval(Real, 0, 1, closed="left")],
+    }
+
+    _budget = Budget(steps_per_root=12)
+
+    def _build(self, n_features, likelihood):
+        n_classes = self._count_clusters()
+        widths = check_widths("hidden_layer_sizes", self.hidden_layer_sizes)[:2]
+        judge = partial(
+            normalised_mlp,
+            hidden_layer_sizes=widths,
+            activation=self.activation,
+            noise=self.noise,
+        )
+        forge = partial(judge, hidden_layer_sizes=widths[::-1], noise=0.0)
+        discriminator = self.discriminator or judge
+        model = CatGAN(
+            build_network("discriminator", discriminator, n_features, n_classes),
+            build_network("generator", self.generator or forge, self.n_noise, n_features),
+            likelihood,
+            n_classes,
+            self.n_noise,
+            weights=(self.balance_weight, self.fake_weight),
+            regularizer=Regularizer(self.start_weight, self.smoothness_weight),
+            marginal_decay=self.marginal_decay,
+        )
+        if not isinstance(self.class_prior, str):
+            model.set_prior(_check_prior(self.class_prior, n_classes))
+        return model
+
+    def _initialize(self, model, fit, is_new):
+        start = super()._initialize(model, fit, is_new)
+        if not isinstance(self.class_prior, str):
+            # A resumed model brings the prior of its first fit.
+            model.set_prior(_check_prior(self.class_prior, self._count_clusters()))
+        elif is_new:
+            if start.anchor is None:
+                raise ValueError(
+                    "class_prior='estimated' takes the prior from a start, but init=None has "
+                    "none. Give the prior as an array, or choose another init."
+                )
+            share = start.anchor.mean(0, dtype=np.float64)
+            model.set_prior(np.maximum(share, 0.5 / fit.n_samples))
+        return start
+
+    def sample(self, n_samples=1):
+        """Draw rows from the generator.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            In the units of the training data. An int ``random_state`` draws the same rows on
+            every call.
+        """
+        check_is_fitted(self)
+        n_samples = check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        stream = random_stream(self.random_state)
+        Z = stream.standard_normal((n_samples, self.model_.n_noise)).astype(np.float32)
+        return self._apply(self.model_, self.model_.decode, Z)
+
+
+def _check_prior(prior, n_classes):
+    """Return a class prior given as an array, checked; None for a uniform one."""
+    if prior is None:
+        return None
+    prior = np.asarray(prior, dtype=np.float64)
+    if prior.shape != (n_classes,) or not (np.isfinite(prior).all() and (prior > 0).all()):
+        raise ValueError(
+            f"class_prior must be {n_classes} positive numbers, one for each class, got {prior}."
+        )
+    return prior
+
+
+class CatGANClustering(ClusterMixin, CatGANEstimator):
     r"""Categorical generative adversarial network.
 
     A classifier without labels: sure about every row, using all clusters, and unsure about rows
@@ -393,5 +518,317 @@ class CatGANClustering(AssignMixin, CatGANEstimator):
         self.accept_sparse = accept_sparse
         self.random_state = random_state
 
+
+class CatGANClassifier(ClassifierMixin, CatGANEstimator):
+    r"""Categorical generative adversarial network for few labels and many rows.
+
+    Learns from labelled rows and from rows without labels: sure about all of them, using all
+    classes, unsure about rows that a generator makes up, and not jumping between close rows.
+
+    Parameters
+    ----------
+    n_components : int, default=10
+        Size of the code of the auto-encoder that the start comes from.
+    hidden_layer_sizes : array-like of int, default=(500, 500, 2000)
+        Widths of that auto-encoder's hidden layers. The first two are the discriminator's, and
+        mirrored the generator's.
+    activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
+        Activation of the hidden layers of both networks, which are normalised by batch.
+    likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
+        What the generator's output means. "bernoulli" needs data in [0, 1]; "gaussian" works on
+        features that are standardised inside; "auto" takes "bernoulli" for data in [0, 1], else
+        "gaussian". Inputs and outputs are always in the units of X.
+    n_noise : int, default=64
+        Size of the generator's input, drawn from N(0, I).
+    noise : float, default=0.0
+        Standard deviation of the noise that training adds to the input of every layer of the
+        discriminator; the paper's experiments take 0.3 and more.
+    label_weight : float, default=1.0
+        Weight of the cross-entropy of labelled rows.
+    balance_weight : float, default=1.0
+        Weight of the entropy of the batch's mean prediction (all classes used); 1 in the paper.
+    fake_weight : float, default=0.3
+        Weight of the entropy of predictions for generated rows in the discriminator's loss; 1 in
+        the paper. With 0 the generator is trained, but the discriminator ignores it.
+    class_prior : None, "estimated" or array-like of shape (n_classes,), default=None
+        Shares that the classes should have. None: equal ones, by the entropy of the mean
+        prediction. An array: these, by the cross-entropy of prior and mean prediction.
+        "estimated": the shares of the start.
+    marginal_decay : float, default=0.0
+        Of the running mean of predictions that stands for the batch's mean, whose entropy is
+        biased where ``batch_size`` is small against the number of classes. 0: the batch's.
+    init : {"neighbors"} or None, default="neighbors"
+        Where training begins. "neighbors": from the likeliest class of each row by the labels in
+        the neighbour graph of codes (see :func:`~skdeepcluster.neighbors.labelled_start`), by
+        ``start_weight`` and ``smoothness_weight``. The codes are those of a denoising
+        auto-encoder that is thrown away; where all rows have labels, none is needed. None: from
+        nothing and without the two terms, which with ``fake_weight=1`` is the published way.
+    start_weight : float, default=1.0
+        Weight of the cross-entropy of the classes to those of the start, in training from a
+        start; fades linearly to 0. An addition of this package.
+    smoothness_weight : float, default=4.0
+        Weight of the divergence between the classes of a row and of its worst neighbour within
+        a short step (virtual adversarial training), in training from a start. An addition of
+        this package; 0 halves the cost of a step, and 1 suits rows that all have labels.
+    pretraining_epochs : int or "auto", default="auto"
+        Passes of the denoising auto-encoder that gives codes; 0 has the rows divided as they are.
+        "auto" makes about ``30 * sqrt(n_samples)`` steps, or 8000 if that is more and not over
+        100 passes; none with fewer than 4000 rows.
+    pretraining_learning_rate : float, default=2e-3
+        Peak of the auto-encoder's one-cycle schedule.
+    max_epochs : int or "auto", default="auto"
+        Passes over the data after the start. "auto" makes about ``12 * sqrt(n_samples)`` steps,
+        at most two for each row.
+    batch_size : int or "auto", default="auto"
+        Rows in a step, at most ``n_samples``. "auto" is 256, or 64 with fewer than 4000 rows.
+    learning_rate : float, default=3e-3
+        Peak of the one-cycle schedule of AdamW.
+    n_init : int, default=1
+        Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
+    generator : callable, default=None
+        ``generator(n_in, n_out)`` gives its network, ``n_in = n_noise``. None: a perceptron.
+    discriminator : callable, default=None
+        ``discriminator(n_in, n_out)`` gives its network; outputs are logits. None: a perceptron.
+    precision : {"float32", "bfloat16", "auto"}, default="float32"
+        Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
+        always computed in float32.
+    compile : bool, default=False
+        Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
+    callbacks : list of skorch callbacks, default=None
+        For the training after the start; used as they are.
+    device : str or torch.device, default="auto"
+        "auto" is CUDA if there is a GPU, else the CPU.
+    warm_start : bool, default=False
+        Go on training the fitted model.
+    verbose : int, default=0
+        1 shows progress bars, 2 a table with a line per epoch.
+    accept_sparse : bool, default=False
+        Take sparse X; rows are made dense one batch at a time.
+    random_state : int, RandomState instance or None, default=None
+        Decides everything random; an int gives the same result on every call.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    start_labels_ : ndarray of shape (n_samples,) or None
+        Labels at the start: what training added is the difference.
+    model_ : CatGAN
+        The trained torch module, usable by itself.
+    history_ : list of dict
+        One record per epoch, as of :class:`CatGANClustering`, and "discriminator_labels".
+    n_iter_ : int
+        Epochs trained, without those of the start.
+    n_features_in_ : int
+        Number of features of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, when X has names that are strings.
+
+    See Also
+    --------
+    CatGANClustering : The same model without labels.
+    sklearn.semi_supervised.LabelSpreading : Classes by the neighbour graph alone.
+
+    Notes
+    -----
+    The objective is that of :class:`CatGANClustering` with the cross-entropy of the labelled rows
+    added to the discriminator's [1]_; every batch comes with labelled rows.
+
+    References
+    ----------
+    .. [1] J. T. Springenberg, "Unsupervised and Semi-supervised Learning with Categorical
+       Generative Adversarial Networks", ICLR 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from skdeepcluster import CatGANClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> some = np.where(np.arange(150) % 10 == 0, y, -1)  # 15 labels
+    >>> catgan = CatGANClassifier(hidden_layer_sizes=(32,), random_state=0).fit(X, some)
+    >>> catgan.score(X, y) > 0.8
+    True
+    """
+
+    _parameter_constraints = {
+        **{
+            name: constraint
+            for name, constraint in CatGANEstimator._parameter_constraints.items()
+            if name not in ("n_clusters", "mixture_n_init")
+        },
+        "init": [StrOptions({"neighbors"}), None],
+        "label_weight": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        *,
+        n_components=10,
+        hidden_layer_sizes=(500, 500, 2000),
+        activation="leaky_relu",
+        likelihood="auto",
+        n_noise=64,
+        noise=0.0,
+        label_weight=1.0,
+        balance_weight=1.0,
+        fake_weight=0.3,
+        class_prior=None,
+        marginal_decay=0.0,
+        init="neighbors",
+        start_weight=1.0,
+        smoothness_weight=4.0,
+        pretraining_epochs="auto",
+        pretraining_learning_rate=2e-3,
+        max_epochs="auto",
+        batch_size="auto",
+        learning_rate=3e-3,
+        n_init=1,
+        generator=None,
+        discriminator=None,
+        precision="float32",
+        compile=False,
+        callbacks=None,
+        device="auto",
+        warm_start=False,
+        verbose=0,
+        accept_sparse=False,
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.likelihood = likelihood
+        self.n_noise = n_noise
+        self.noise = noise
+        self.label_weight = label_weight
+        self.balance_weight = balance_weight
+        self.fake_weight = fake_weight
+        self.class_prior = class_prior
+        self.marginal_decay = marginal_decay
+        self.init = init
+        self.start_weight = start_weight
+        self.smoothness_weight = smoothness_weight
+        self.pretraining_epochs = pretraining_epochs
+        self.pretraining_learning_rate = pretraining_learning_rate
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.n_init = n_init
+        self.generator = generator
+        self.discriminator = discriminator
+        self.precision = precision
+        self.compile = compile
+        self.callbacks = callbacks
+        self.device = device
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.accept_sparse = accept_sparse
+        self.random_state = random_state
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y):
+        """Train on X and the labels there are.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to learn from. Sparse only with ``accept_sparse=True``.
+        y : array-like of shape (n_samples,)
+            Labels; -1 for rows without one, as elsewhere in scikit-learn, and "-1" among strings.
+            If -1 and 1 are the only numbers, they are two classes: without the -1 there would be
+            nothing to tell apart.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            When no row has a label.
+        FloatingPointError
+            When a loss stops being finite.
+        """
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
+        check_consistent_length(X, y)
+        classes, targets = _encode_labels(y)
+        if self._continues() and not np.array_equal(self.classes_, classes):
+            raise ValueError(
+                f"warm_start=True goes on with the classes {self.classes_}, but y has {classes}. "
+                "Give labels of all classes, or set warm_start=False."
+            )
+        with restore_on_failure(self):
+            self.classes_ = classes
+            return self._fit(X, y, targets)
+
+    def _count_clusters(self):
+        return len(self.classes_)
+
     def _build(self, n_features, likelihood):
-        return self._model(CatGAN, n_features, self.n_clusters, likelihood)
+        model = super()._build(n_features, likelihood)
+        model.label_weight = self.label_weight
+        return model
+
+    def _make_rows(self, start, fit):
+        draws = generator(draw_seed(fit.random_state))
+        return LabelledRows(fit.X, fit.targets, draws, anchor=start.anchor)
+
+    def _find_partition(self, likelihood, fit):
+        if (fit.targets >= 0).all():
+            return np.eye(len(self.classes_))[fit.targets], False
+        return super()._find_partition(likelihood, fit)
+
+    def _divide(self, init, rows, fit):
+        options = {"random_state": fit.random_state, "n_jobs": torch.get_num_threads()}
+        n_classes = len(self.classes_)
+        find = partial(labelled_start, rows, fit.targets, n_classes, **options)
+        # The likeliest class alone: the probabilities of the start are not calibrated.
+        return np.eye(n_classes)[broadcast_object(find, fit.random_state).argmax(1)]
+
+    def _set_labels(self, labels, start_labels):
+        self.start_labels_ = None if start_labels is None else self.classes_[start_labels]
+
+    def predict(self, X):
+        """Most probable class of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to classify.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Among ``classes_``.
+        """
+        return self.classes_[super().predict(X)]
+
+
+def _encode_labels(y):
+    """Return the classes, sorted, and the index of each row's class, -1 without a label."""
+    y = column_or_1d(y, warn=True)
+    if y.dtype.kind in "fc":
+        assert_all_finite(y, input_name="y")
+    if y.dtype.kind in "OUS":
+        labelled = np.array([str(label) != "-1" for label in y], dtype=bool)
+    else:
+        labelled = y != -1
+        if set(np.unique(y)) == {-1, 1}:
+            labelled[:] = True
+    if not labelled.any():
+        raise ValueError(
+            "No row has a label: all of y is -1. Give at least one label of each class, or use "
+            "CatGANClustering, which needs none."
+        )
+    known = np.array(y[labelled].tolist()) if y.dtype.kind == "O" else y[labelled]
+    check_classification_targets(known)
+    classes, numbers = np.unique(known, return_inverse=True)
+    targets = np.full(len(y), -1, dtype=np.int64)
+    targets[labelled] = numbers
+    return classes, targets

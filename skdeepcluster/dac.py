@@ -20,26 +20,27 @@ W. Harchaoui, P.-A. Mattei and C. Bouveyron, Deep Adversarial Gaussian Mixture A
 Clustering, ICLR workshop 2017.
 """
 
+from functools import partial
 from numbers import Real
 
 import torch
+from sklearn.base import ClusterMixin
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted
 
-from ._estimator import DeepEstimator
-from ._mixins import AssignMixin, EmbedMixin, PriorMixin
-from ._start import PretrainMixin
+from ._base import Budget, DeepEstimator
+from ._initialization import PRIOR_CONSTRAINTS, initialize_prior
+from ._sampling import PriorMixin
 from .functional.adversarial import called_fake, called_real
-from .modules.autoencoder import CodeGame, PointEncoder
+from .modules.autoencoder import MixturePrior, PointEncoder, PriorGame
 from .modules.game import Player
-from .modules.prior import MixturePrior
-from .modules.start import NOTHING, Keep
+from .modules.networks import make_network
+from .modules.regularization import NO_REGULARIZER, Regularizer
 
 #: Least variance of the mixture, as a share of its mean variance at the start.
 FLOOR = 0.01
 
 
-class DAC(CodeGame):
+class DAC(PriorGame):
     """Deep adversarial Gaussian mixture auto-encoder.
 
     Three players: critic, mixture (which follows the codes) and auto-encoder (whose codes follow
@@ -55,8 +56,10 @@ class DAC(CodeGame):
     prior : MixturePrior
     weights : (float, float, float), default=(1.0, 1.0, 1.0)
         Of reconstruction, mixture and adversarial loss, in the auto-encoder's move.
-    keep : Keep, default=NOTHING
-        Terms that are added while there is a start to keep to; none by default.
+    regularizer : Regularizer, default=NO_REGULARIZER
+        Terms that hold the assignment to an anchor; none by default.
+    masking : float, default=0.0
+        Share of the features hidden from the encoder, if there is an anchor.
     """
 
     def __init__(
@@ -67,33 +70,27 @@ class DAC(CodeGame):
         likelihood,
         prior,
         weights=(1.0, 1.0, 1.0),
-        keep=NOTHING,
+        regularizer=NO_REGULARIZER,
+        masking=0.0,
     ):
-        super().__init__(encoder, decoder, likelihood)
+        super().__init__(encoder, decoder, likelihood, prior, regularizer, masking)
         self.critic = critic
-        self.prior = prior
         self.weights = weights
-        self.keep = keep
-        self.rates = self.rates | {"prior.*": 10.0}
 
-    def log_resp(self, x):
-        """Log p(k | E(x)), (N, K)."""
-        return self.log_gamma(self.likelihood.standardize(x))
-
-    def log_gamma(self, seen):
+    def log_resp_standardized(self, seen):
         """Log p(k | E(x)) of standardised rows, (N, K)."""
         return self.prior.log_joint(self.encoder(seen)).log_softmax(-1)
 
-    def score(self, x):
+    def criterion(self, x):
         """Log p(x | G(z)) + log p(z) at z = E(x), (N,)."""
         code = self.encode(x)
-        log_x = self.likelihood.log_prob(x, self.decoder(code))
+        log_x = self.log_prob(x, code)
         return log_x.double() + self.prior.log_joint(code).logsumexp(-1).double()
 
-    def critic_loss(self, x, start=None):
+    def critic_loss(self, batch):
         """Tell draws of the mixture from codes."""
         with torch.no_grad():
-            code, drawn = self.encode(x), self.prior.draw(len(x))
+            code, drawn = self.encode(batch.x), self.prior.draw(len(batch.x))
         mixture, codes = called_real(self.judge(drawn)), called_fake(self.judge(code))
         return {"mixture": mixture, "codes": codes}
 
@@ -101,25 +98,25 @@ class DAC(CodeGame):
         """Logits of "drawn from the mixture", (N, 1)."""
         return self.critic(self.prior.whiten(code))
 
-    def mixture_loss(self, x, start=None):
+    def mixture_loss(self, batch):
         """Negative log-likelihood of the codes as they are."""
         with torch.no_grad():
-            code = self.encode(x)
+            code = self.encode(batch.x)
         return {"codes": -self.prior.log_joint(code).logsumexp(-1).mean()}
 
-    def loss(self, x, start=None):
-        """Three weighted losses; with a start (N, K), what keeps to it."""
-        seen = self.likelihood.standardize(x)
-        code = self.encoder(self.keep.shown(seen, start))
+    def loss(self, batch):
+        """Three weighted losses; with an anchor, what holds to it."""
+        seen, shown = self.observe(batch)
+        code = self.encoder(shown)
         log_joint = self.prior.log_joint(code)
-        log_x = self.likelihood.log_prob(x, self.decoder(code))
+        log_x = self.log_prob(batch.x, code)
         losses = {
             "reconstruction": -log_x.mean(),
             "mixture": -log_joint.logsumexp(-1).mean(),
             "adversarial": called_real(self.judge(code)),
         }
         terms = {n: w * loss for w, (n, loss) in zip(self.weights, losses.items(), strict=True)}
-        return terms | self.keep.terms(self.log_gamma, seen, start)
+        return terms | self.regularizer.terms(self.log_resp_standardized, seen, batch.anchor)
 
     def players(self):
         """Critic, mixture, auto-encoder."""
@@ -131,7 +128,7 @@ class DAC(CodeGame):
         )
 
 
-class DACClustering(AssignMixin, EmbedMixin, PriorMixin, PretrainMixin, DeepEstimator):
+class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
     r"""Deep adversarial Gaussian mixture auto-encoder.
 
     Pretrains its networks as a denoising auto-encoder, finds a first partition of the codes
@@ -289,14 +286,14 @@ class DACClustering(AssignMixin, EmbedMixin, PriorMixin, PretrainMixin, DeepEsti
 
     _parameter_constraints = {
         **DeepEstimator._parameter_constraints,
-        **PretrainMixin._parameter_constraints,
+        **PRIOR_CONSTRAINTS,
         "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
         "mixture_weight": [Interval(Real, 0, None, closed="left")],
         "adversarial_weight": [Interval(Real, 0, None, closed="left")],
         "discriminator": [callable, None],
     }
 
-    STEPS = 6.0
+    _budget = Budget(steps_per_root=6, few_steps=250, batch_size_few=32)
 
     def __init__(
         self,
@@ -364,30 +361,17 @@ class DACClustering(AssignMixin, EmbedMixin, PriorMixin, PretrainMixin, DeepEsti
         self.random_state = random_state
 
     def _build(self, n_features, likelihood):
+        make = partial(make_network, widths=self.hidden_layer_sizes, activation=self.activation)
         return DAC(
-            PointEncoder(self._network("encoder", n_features, self.n_components)),
-            self._network("decoder", self.n_components, n_features),
-            self._network("discriminator", self.n_components, 1),
+            PointEncoder(make("encoder", self.encoder, n_features, self.n_components)),
+            make("decoder", self.decoder, self.n_components, n_features),
+            make("discriminator", self.discriminator, self.n_components, 1),
             likelihood,
             MixturePrior(self.n_clusters, self.n_components, FLOOR),
             (self.reconstruction_weight, self.mixture_weight, self.adversarial_weight),
-            Keep(self.start_weight, self.smoothness_weight, self.masking),
+            Regularizer(self.start_weight, self.smoothness_weight),
+            self.masking,
         )
 
-    def _criterion(self, model, X):
-        return self._answers(model, model.score, X)
-
-    def score_samples(self, X):
-        """Log p(x | G(z)) + log p(z) of each row at its code z = E(x), in nats.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to score.
-
-        Returns
-        -------
-        log_prob : ndarray of shape (n_samples,), float64
-        """
-        check_is_fitted(self)
-        return self._criterion(self.model_, self._check_rows(X))
+    def _initialize(self, model, fit, is_new):
+        return initialize_prior(self, model, fit, is_new)

@@ -27,7 +27,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted, validate_dat
 
 from ._callbacks import CallbackSupportMixin, MemberTasks, member_task, with_callbacks
 from ._consensus import agreement, blend, co_association, soft_vote, usual
-from .engine.randomness import draw_seed, random_stream
+from .engine.runtime import draw_seed, random_stream
 
 
 def _members_can(method):

@@ -2,39 +2,54 @@
 
 Maximised is the mean log-likelihood, mean_n log sum_k pi_k N(x_n | mu_k, Sigma_k), by turns:
 
-==========  =====================================================  ================================
-E-step      r_nk = pi_k N(x_n | mu_k, Sigma_k) / sum over k        ``engine.em.e_step``
-M-step      moments under r -> pi, mu, Sigma                       ``functional.moments.maximise``
-==========  =====================================================  ================================
+======  ================================================  =======================================
+E-step  r_nk = pi_k N(x_n | mu_k, Sigma_k) / sum over k   ``gaussian.expected_statistics``
+M-step  sufficient statistics under r -> pi, mu, Sigma    ``gaussian.maximize``
+======  ================================================  =======================================
+
+The iteration over stored rows is ``mixture.em.fit``.
 """
 
+import math
 import warnings
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.base import _fit_context
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import (
+    _check_n_features,
+    _check_sample_weight,
+    check_is_fitted,
+    validate_data,
+)
 
-from ._mixture import FittedMixture
-from ._mixture_start import covariance_shape, given_fields, given_responsibilities
-from ._state import unchanged_if_it_fails
-from .engine import em
+from ._responsibilities import check_responsibilities, check_shape
 from .engine.batches import to_tensor
-from .engine.randomness import draw_seed, generator, random_stream
-from .engine.starts import Starts
+from .engine.runtime import draw_seed, generator, random_stream, resolve_device, restore_on_failure
+from .functional import gaussian
 from .functional.gaussian import Mixture
+from .functional.information import entropy
+from .mixture import em
+from .mixture.dask_rows import DaskRows, is_dask
+from .mixture.initialization import Initializer
 
+#: Elements of X read at once when it is checked for finiteness.
+CHECKED_ELEMENTS = 2**22
 #: k-means runs shared among the ``n_init`` starts of a fit, at least one each.
 KMEANS_RUNS = 10
-#: Rows per cluster that partial_fit collects before it starts; a full covariance needs D + 1.
+#: Rows per cluster that partial_fit collects before it starts; full covariances need D + 1.
 WARM_UP_ROWS = 15
-#: A component below this share of the mean weight may be starved.
+#: Share of the mean weight below which partial_fit reseeds a component.
 STARVED = 0.01
 
 
-class GaussianMixtureEM(FittedMixture):
+class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     r"""Gaussian mixture by EM over batches: any size of X, weighted rows, double precision.
 
     Parameters and attributes have the names and meanings of
@@ -239,25 +254,23 @@ class GaussianMixtureEM(FittedMixture):
         self : object
             The fitted mixture.
         """
-        with unchanged_if_it_fails(self):
-            rows = self._checked_rows(X, sample_weight, True, max(2, self.n_clusters))
-            bound = self.lower_bound_ if self._continues(rows) else -np.inf
-            best = None
-            for i, start in enumerate(self._starts(rows)):
-                if self.verbose:
-                    print(f"Initialization {i}")
-                budget = (self.max_iter, self.tol, bound, self._report)
-                run = em.run(rows, start, self._m_step(), *budget)
-                if best is None or run.beats(best):
-                    best = run
-                if run.interrupted:
-                    break
-            self._keep(best.mixture)
-            self._place_inhabited_first(rows)
-            self.lower_bound_, self.lower_bounds_ = best.bound, best.bounds
-            self.n_iter_, self.converged_ = len(best.bounds), best.converged
+        with restore_on_failure(self):
+            rows = self._check_rows(X, sample_weight, True, max(2, self.n_clusters))
+            run = em.fit(
+                rows,
+                self._initial_mixtures(rows),
+                self._m_step(),
+                max_iter=self.max_iter,
+                tol=self.tol,
+                bound=self.lower_bound_ if self._continues(rows) else -np.inf,
+                report=self._report,
+            )
+            self._set_mixture(run.mixture)
+            self._set_labels(rows)
+            self.lower_bound_, self.lower_bounds_ = run.bound, run.bounds
+            self.n_iter_, self.converged_ = len(run.bounds), run.converged
             self.n_batch_iter_ = 0
-            vars(self).pop("_waiting", None)
+            vars(self).pop("_collected", None)
         self._warn(interrupted=run.interrupted)
         return self
 
@@ -279,69 +292,98 @@ class GaussianMixtureEM(FittedMixture):
         self : object
             It answers once the first batches have enough rows, see the Notes of the class.
         """
-        with unchanged_if_it_fails(self):
+        with restore_on_failure(self):
             known = hasattr(self, "n_features_in_")
-            rows = self._checked_rows(X, sample_weight, not known, 1)
+            rows = self._check_rows(X, sample_weight, not known, 1)
             stream = random_stream(self.random_state)
             if self.__sklearn_is_fitted__():
                 mixture = self.mixture_.to(rows.device)
-            elif self._enough_wait_with(rows):
-                rows = self._waiting
-                mixture = next(self._starts(rows, stream))
-                del self._waiting
             else:
-                return self
+                rows = self._collect(rows)
+                if rows is None:
+                    return self
+                mixture = next(self._initial_mixtures(rows, stream))
             step = getattr(self, "n_batch_iter_", 0) + 1
             rate = (self.learning_offset + step - 1) ** -self.learning_decay
             mixture, bound = em.step(rows, mixture, self._m_step(), rate)
             least = min(rate / rows.X.shape[0], STARVED / self.n_clusters)
-            self._keep(em.reseeded(mixture, least, generator(draw_seed(stream))))
-            self.labels_ = self._labels(rows)
+            self._set_mixture(em.reseed_starved(mixture, least, generator(draw_seed(stream))))
+            self.labels_ = self._assign(rows)
             self.n_batch_iter_ = self.n_iter_ = step
             self.lower_bound_, self.lower_bounds_, self.converged_ = bound, [bound], False
         return self
 
-    def _enough_wait_with(self, rows):
-        """Put a first batch with those before it; say whether they make a start."""
+    def _collect(self, rows):
+        """Add a first batch to those before it; return all once they suffice for a start."""
         X, weight = to_tensor(rows.X, torch.float64).numpy(), rows.weight
-        if hasattr(self, "_waiting"):
-            X = np.concatenate([self._waiting.X, X])
-            weight = np.concatenate([self._waiting.weight, weight])
-        self._waiting = em.WeightedRows(X, weight, rows.batch_size, rows.device)
+        if hasattr(self, "_collected"):
+            X = np.concatenate([self._collected[0], X])
+            weight = np.concatenate([self._collected[1], weight])
         per_cluster = WARM_UP_ROWS
         if self.covariance_type == "full":
             per_cluster = max(per_cluster, X.shape[1] + 1)
-        return X.shape[0] >= per_cluster * self.n_clusters
+        if X.shape[0] < per_cluster * self.n_clusters:
+            self._collected = (X, weight)
+            return None
+        vars(self).pop("_collected", None)
+        return em.WeightedRows(X, weight, rows.batch_size, rows.device)
 
     def _m_step(self):
         return em.MStep(self.covariance_type, self.reg_covar)
 
-    def _report(self, i, bound, change):
-        """Print a line about an iteration, if one is wanted."""
-        if self.verbose and i % self.verbose_interval == 0:
+    def _report(self, start, i, bound, change):
+        """Print a line about a start or an iteration, if ``verbose`` asks for it."""
+        if self.verbose and i == 0:
+            print(f"Initialization {start}")
+        elif self.verbose and i % self.verbose_interval == 0:
             detail = f"\t lower bound {bound:.6f}\t change {change:.6f}"
             print(f"  Iteration {i}{detail if self.verbose > 1 else ''}")
 
-    # ---- starts
+    # ---- initialisation
 
-    def _starts(self, rows, stream=None):
+    def _initial_mixtures(self, rows, stream=None):
         """Yield the mixtures from which EM starts."""
         if self._continues(rows):
             yield self.mixture_.to(rows.device)
             return
-        given = given_fields(self, rows.X.shape[1], rows.device)
+        given = self._given_fields(rows.X.shape[1], rows.device)
         if len(given) == len(Mixture._fields):
             yield Mixture(**given)
             return
         stream = random_stream(self.random_state) if stream is None else stream
-        starts = Starts(rows, self.n_clusters, self._m_step(), generator(draw_seed(stream)))
+        seed = generator(draw_seed(stream))
+        initializer = Initializer(rows, self.n_clusters, self._m_step(), seed)
         if not isinstance(self.init_params, str):
-            resp = given_responsibilities(self, rows.X.shape[0], rows.device)
-            yield starts.maximised(lambda where, *_: resp[where])._replace(**given)
+            shape = (rows.X.shape[0], self.n_clusters)
+            resp = check_responsibilities("init_params", self.init_params, shape)
+            resp = torch.tensor(resp, device=rows.device)
+            yield initializer.maximize(lambda where, *_: resp[where])._replace(**given)
             return
         for _ in range(self.n_init):
-            mixture = starts.mixture(self.init_params, max(1, KMEANS_RUNS // self.n_init))
-            yield mixture._replace(**given)
+            restarts = max(1, KMEANS_RUNS // self.n_init)
+            yield initializer.mixture(self.init_params, restarts)._replace(**given)
+
+    def _given_fields(self, n_features, device):
+        """Return the fields of the start that ``weights_init``, ``means_init``, ... give."""
+        given = {}
+        if self.weights_init is not None:
+            weights = check_shape("weights_init", self.weights_init, (self.n_clusters,))
+            if (weights < 0).any() or abs(weights.sum() - 1) > 1e-6:
+                raise ValueError(
+                    "The parameter 'weights_init' should be at least 0 and sum to 1, but the "
+                    f"least is {weights.min():.6g} and the sum {weights.sum():.6g}. Divide the "
+                    "weights by their sum."
+                )
+            given["log_weights"] = torch.tensor(weights, device=device).log()
+        if self.means_init is not None:
+            means = check_shape("means_init", self.means_init, (self.n_clusters, n_features))
+            given["means"] = torch.tensor(means, device=device)
+        if self.precisions_init is not None:
+            shape = covariance_shape(self.covariance_type, self.n_clusters, n_features)
+            precisions = check_shape("precisions_init", self.precisions_init, shape)
+            scales = _scales_from_precisions(torch.tensor(precisions), self.covariance_type)
+            given["scales"] = scales.to(device)
+        return given
 
     def _continues(self, rows):
         """Whether a warm start is asked for and the last mixture has the right shape."""
@@ -351,21 +393,21 @@ class GaussianMixtureEM(FittedMixture):
         scale_shape = covariance_shape(self.covariance_type, *shape)
         return self.means_.shape == shape and self.covariances_.shape == scale_shape
 
-    # ---- endings
+    # ---- what a fit leaves
 
-    def _place_inhabited_first(self, rows):
+    def _set_labels(self, rows):
         """Set ``labels_``; components without rows go last, so that labels have no gaps."""
-        self.labels_ = self._labels(rows)
+        self.labels_ = self._assign(rows)
         empty = np.bincount(self.labels_, rows.weight, self.n_clusters) == 0
         if empty.any():
             order = np.argsort(empty, kind="stable")
             log_weights, means, scales = self.mixture_
             scales = scales[order] if len(scales) == len(means) else scales
-            self._keep(Mixture(log_weights[order], means[order], scales))
-            self.labels_ = self._labels(rows)
+            self._set_mixture(Mixture(log_weights[order], means[order], scales))
+            self.labels_ = self._assign(rows)
 
     def _warn(self, interrupted):
-        """Say what the user should know about a fit that went less than well."""
+        """Warn of an interruption, of missing convergence and of empty components."""
         inhabited = len(np.unique(self.labels_))
         if interrupted:
             _convergence_warning(
@@ -382,6 +424,326 @@ class GaussianMixtureEM(FittedMixture):
                 f"Only {inhabited} of n_clusters={self.n_clusters} components have rows, possibly "
                 "due to duplicate points in X. Decrease n_clusters or increase n_init."
             )
+
+    # ---- answers
+
+    def predict(self, X):
+        """Return the most probable component of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to assign.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Component labels.
+        """
+        return self._assign(self._fitted_rows(X))
+
+    def predict_proba(self, X):
+        """Return the responsibilities, p(component | row).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to assign.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_clusters)
+            Each row sums to one.
+        """
+        return self._apply(lambda joint: joint.softmax(1), self._fitted_rows(X))
+
+    def score_samples(self, X):
+        """Return the log-likelihood of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to score.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Natural logarithms of the density.
+        """
+        return self._apply(lambda joint: joint.logsumexp(1), self._fitted_rows(X))
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return the mean log-likelihood of the rows; higher is better.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to score.
+        y : Ignored
+            Present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            Weighted mean of ``score_samples(X)``.
+        """
+        return self._mean(lambda joint: joint.logsumexp(1), self._fitted_rows(X, sample_weight))
+
+    def bic(self, X, sample_weight=None):
+        """Return Bayes' information criterion, -2 l + p log N; lower is better.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to score.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows; their sum is N.
+
+        Returns
+        -------
+        float
+            With l the log-likelihood of all rows and p the number of free parameters.
+        """
+        rows = self._fitted_rows(X, sample_weight)
+        likelihood = self._mean(lambda joint: joint.logsumexp(1), rows)
+        return -2 * likelihood * rows.total + self._n_parameters() * math.log(rows.total)
+
+    def aic(self, X, sample_weight=None):
+        """Return Akaike's information criterion, -2 l + 2 p; lower is better.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to score.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            With l the log-likelihood of all rows and p the number of free parameters.
+        """
+        rows = self._fitted_rows(X, sample_weight)
+        likelihood = self._mean(lambda joint: joint.logsumexp(1), rows)
+        return -2 * likelihood * rows.total + 2 * self._n_parameters()
+
+    def icl(self, X, sample_weight=None):
+        """Return the integrated completed likelihood, BIC + 2 sum_n H(r_n); lower is better.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to score.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            BIC with a penalty on doubt: H(r_n) is the entropy of the responsibilities of row n,
+            so overlapping components cost more than separate clusters.
+        """
+        rows = self._fitted_rows(X, sample_weight)
+        doubt = self._mean(lambda joint: entropy(joint.log_softmax(1)), rows)
+        return self.bic(X, sample_weight) + 2 * doubt * rows.total
+
+    def sample(self, n_samples=1):
+        """Draw rows from the mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The rows, component after component.
+        y : ndarray of shape (n_samples,)
+            Their components.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(f"n_samples={n_samples}, but sampling needs at least one sample.")
+        random_state = random_stream(self.random_state)
+        counts = random_state.multinomial(n_samples, self.weights_ / self.weights_.sum())
+        stream = generator(draw_seed(random_state))
+        X = gaussian.sample(self.mixture_, torch.from_numpy(counts), stream)
+        return X.numpy(), np.repeat(np.arange(len(counts)), counts)
+
+    # ---- checks
+
+    def _fitted_rows(self, X, sample_weight=None):
+        """Check X for an answer."""
+        check_is_fitted(self)
+        return self._check_rows(X, sample_weight)
+
+    def _check_rows(self, X, sample_weight=None, reset=False, enough=1):
+        """Check X and its weights; leave X where it is: no copy, no cast, no centring."""
+        if is_dask(X):
+            return self._check_dask(X, sample_weight, reset, enough)
+        if sparse.issparse(X) and not self.accept_sparse:
+            raise TypeError(
+                f"{type(self).__name__} got sparse data, but takes dense arrays by default. Set "
+                "accept_sparse=True to have rows made dense one batch at a time, or pass "
+                "X.toarray()."
+            )
+        # Finiteness is checked below, so that a memory map does not stay in memory.
+        X = validate_data(
+            self,
+            X,
+            reset=reset,
+            accept_sparse="csr" if self.accept_sparse else False,
+            dtype="numeric",
+            ensure_all_finite=False,
+            ensure_min_samples=min(2, enough),
+        )
+        self._check_finite(X)
+        self._check_enough(X, enough)
+        weight = self._check_weight(sample_weight, X)
+        return em.WeightedRows(X, weight, self._choose_batch_size(X), resolve_device(self.device))
+
+    def _check_dask(self, X, sample_weight, reset, enough):
+        """Check a Dask array where its blocks are."""
+        if not (hasattr(X, "to_delayed") and getattr(X, "ndim", 0) == 2 and hasattr(X, "chunks")):
+            raise ValueError(
+                f"Expected a Dask array of two dimensions, got {type(X).__name__}. Of a Dask "
+                "DataFrame pass X.to_dask_array(lengths=True)."
+            )
+        if np.isnan(X.shape[0]):
+            X = X.compute_chunk_sizes()
+        X = X.rechunk({1: -1})
+        _check_n_features(self, X, reset=reset)
+        self._check_enough(X, enough)
+        weight = self._check_weight(sample_weight, X)
+        rows = DaskRows(X, weight, self._choose_batch_size(X))
+        names = {"estimator_name": type(self).__name__, "input_name": "X"}
+        rows.check(partial(assert_all_finite, **names))
+        return rows
+
+    def _check_enough(self, X, enough):
+        if X.shape[0] < enough:
+            raise ValueError(
+                f"n_samples={X.shape[0]} should be >= n_clusters={enough}. Give more rows or ask "
+                "for fewer clusters."
+            )
+
+    def _choose_batch_size(self, X):
+        if self.batch_size == "auto":
+            return em.choose_batch_size(self.n_clusters, X.shape[1], self.covariance_type)
+        return self.batch_size
+
+    def _check_finite(self, X):
+        """Raise scikit-learn's error at NaN or infinity."""
+        names = {"estimator_name": type(self).__name__, "input_name": "X"}
+        if sparse.issparse(X):
+            assert_all_finite(X.data, **names)
+            return
+        size = max(1, CHECKED_ELEMENTS // X.shape[1])
+        for start in range(0, X.shape[0], size):
+            assert_all_finite(X[start : start + size], **names)
+            em.release(X)
+
+    def _check_weight(self, sample_weight, X):
+        """Weights as float64, one each without them."""
+        if sample_weight is None:
+            return np.ones(X.shape[0])
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        if (weight < 0).any():
+            raise ValueError(
+                f"Negative values in sample_weight, the least {weight.min():.6g}. A weight says "
+                "how often a row counts: pass numbers >= 0."
+            )
+        if not weight.any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+        return weight
+
+    def _apply(self, function, rows):
+        """Apply a function of the log-joint (N, K) to all rows."""
+        mixture = self.mixture_.to(rows.device)
+        log_prob = gaussian.density(mixture)
+        return rows.map(lambda x: function(log_prob(x) + mixture.log_weights))
+
+    def _assign(self, rows):
+        return self._apply(lambda joint: joint.max(1).indices, rows)
+
+    def _mean(self, function, rows):
+        """Return the weighted mean of a function of the log-joint."""
+        return float(rows.weight @ self._apply(function, rows)) / rows.total
+
+    def _n_parameters(self):
+        """Return the number of free parameters p."""
+        n_clusters, n_features = self.means_.shape
+        scales = self.mixture_.scales
+        per_scale = n_features * (n_features + 1) // 2 if scales.ndim == 3 else scales.shape[1]
+        return len(scales) * per_scale + n_clusters * n_features + n_clusters - 1
+
+    def _set_mixture(self, mixture):
+        """Set the mixture, as tensors and in scikit-learn's shapes."""
+        # Contiguous as in copies of the estimator: rounding may depend on the memory layout.
+        self.mixture_ = Mixture(*(field.contiguous() for field in mixture.to("cpu")))
+        self.weights_ = self.mixture_.log_weights.exp().numpy()
+        self.means_ = self.mixture_.means.clone().numpy()
+        factors = self.mixture_.precision_factors()
+        precisions = factors @ factors.mT if factors.ndim == 3 else factors.square()
+        compact = partial(gaussian.compact_scales, covariance_type=self.covariance_type)
+        self.covariances_ = compact(self.mixture_.covariances()).numpy()
+        self.precisions_cholesky_ = compact(factors).numpy()
+        self.precisions_ = compact(precisions).numpy()
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "mixture_")
+
+    def __getstate__(self):
+        """State as arrays and plain objects."""
+        state = super().__getstate__()
+        if "mixture_" in state:
+            fields = tuple(field.numpy() for field in state["mixture_"])
+            state = {**state, "mixture_": fields}
+        return state
+
+    def __setstate__(self, state):
+        """Take the state back."""
+        super().__setstate__(state)
+        if "mixture_" in state:
+            self.mixture_ = Mixture(*(torch.tensor(field) for field in state["mixture_"]))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "clusterer"
+        tags.input_tags.sparse = bool(self.accept_sparse)
+        return tags
+
+
+def covariance_shape(covariance_type, n_clusters, n_features):
+    """Return scikit-learn's shape of covariances and precisions."""
+    return {
+        "full": (n_clusters, n_features, n_features),
+        "tied": (n_features, n_features),
+        "diag": (n_clusters, n_features),
+        "spherical": (n_clusters,),
+    }[covariance_type]
+
+
+def _scales_from_precisions(precisions, covariance_type):
+    """Check precisions in scikit-learn's shape and return the scales of a mixture."""
+    if covariance_type in gaussian.MATRIX:
+        precisions = precisions.unsqueeze(0) if covariance_type == "tied" else precisions
+        wanted = "symmetric and positive definite"
+        sound = torch.allclose(precisions, precisions.mT) and bool(
+            (torch.linalg.eigvalsh(precisions) > 0).all()
+        )
+    else:
+        precisions = precisions.unsqueeze(1) if covariance_type == "spherical" else precisions
+        wanted, sound = "positive", bool((precisions > 0).all())
+    if not sound:
+        raise ValueError(
+            f"The parameter 'precisions_init' should be {wanted} for "
+            f"covariance_type={covariance_type!r}. Pass inverse covariances."
+        )
+    return gaussian.scales_from_precisions(precisions)
 
 
 def _convergence_warning(message):

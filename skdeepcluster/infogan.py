@@ -1,35 +1,228 @@
 r"""InfoGANClustering: a GAN whose codes can be read back (Chen et al., 2016).
 
-The game of generator, discriminator and Q is in ``modules/infogan.py``, its codes in
-``modules/latent.py``; answers about codes are in ``_codes.py``, their report in ``_report.py``.
+Generator G makes rows from noise z and codes c; a discriminator D tells them from real ones, and
+Q, which shares all of D but the last layers, reads the codes back. With L_I a lower bound on the
+mutual information of codes and generated rows::
+
+    min_{G,Q} max_D  V(D, G) - lambda L_I(G, Q),    L_I = E[log Q(c | G(z, c))] + H(c)
+    D: softplus(-l_real) + softplus(l_fake)         G: softplus(-l_fake)
+
+The term -lambda L_I stands in the losses of both players, because Q moves with D. Clusters of
+real rows are argmax_c Q(c | x).
+
+============  ======================================================
+in the paper  here
+============  ======================================================
+G             ``generator``
+D             ``critic`` of ``body``
+Q             ``reader`` of ``body``
+z             ``Codes.noise``
+c             ``Codes.categories``, ``Codes.continuous``
+lambda        ``mi_weight``
+============  ======================================================
 
 X. Chen, Y. Duan, R. Houthooft, J. Schulman, I. Sutskever and P. Abbeel, InfoGAN: Interpretable
 Representation Learning by Information Maximizing Generative Adversarial Nets, NeurIPS 2016.
 """
 
+from functools import partial
 from numbers import Integral, Real
 
+import numpy as np
 import torch
+from scipy.stats import rankdata
+from sklearn.base import ClusterMixin
+from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval
+from sklearn.utils.extmath import randomized_svd, svd_flip
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from torch import nn
 
-from ._codes import CodesMixin
-from ._estimator import DeepEstimator
-from ._mixins import AssignMixin, InformationMixin
-from ._start import PartitionMixin
-from ._style import style_start
-from .engine.batches import Rows, batches
-from .modules.gan_networks import normalised_mlp, renew_statistics
-from .modules.infogan import InfoGAN
-from .modules.latent import LatentSpace
-from .modules.networks import ACTIVATIONS, mlp
-from .modules.start import Keep
+from ._adversarial import AdversarialEstimator
+from ._base import Budget, DeepEstimator, EmbeddingMixin
+from ._disentanglement import report
+from ._initialization import ADVERSARIAL_CONSTRAINTS
+from ._responsibilities import cluster_means
+from .engine.batches import batches, map_rows
+from .engine.runtime import draw_seed, random_stream, seeded
+from .functional.adversarial import called_fake, called_real
+from .functional.information import kl_divergence
+from .modules.game import ClusterGame, Player
+from .modules.latent import Codes, LatentSpace
+from .modules.networks import (
+    ACTIVATIONS,
+    build_network,
+    check_widths,
+    mlp,
+    normalised_mlp,
+    recalibrate_batch_norm,
+)
+from .modules.regularization import NO_REGULARIZER, Regularizer
 
 #: Width of the hidden layer with which Q reads the body, as in the paper.
-READER = 128
+READER_WIDTH = 128
+#: Values of a continuous code that ``traverse`` goes through, as in the paper.
+SWEEP = np.linspace(-2, 2, 9)
+#: Elements of the rows in which principal directions are sought.
+STYLE_ELEMENTS = 2**22
+#: Least number of these rows.
+STYLE_ROWS = 256
 
 
-class InfoGANClustering(AssignMixin, CodesMixin, InformationMixin, PartitionMixin, DeepEstimator):
+class InfoGAN(ClusterGame):
+    """Information maximising generative adversarial network.
+
+    Parameters
+    ----------
+    generator : Module, (N, latent.n_inputs) -> (N, D)
+    body : Module, (N, D) -> (N, H)
+        What D and Q share.
+    critic : Module, (N, H) -> (N, 1)
+        Logits of "real".
+    reader : Module, (N, H) -> (N, latent.n_readings)
+        Q's own layers.
+    latent : LatentSpace
+    likelihood : Likelihood
+        What the generator's output means; networks see standardised rows.
+    mi_weight : float, default=1.0
+        lambda. At 0 D and G are a plain GAN, and Q reads along without being heard.
+    continuous_weight : float, default=1.0
+        Of continuous codes within the information term.
+    instance_noise : float, default=0.0
+        Standard deviation of noise on what D judges and Q reads in training.
+    style_weight : float, default=0.0
+        Of continuous codes that real rows are given to begin with.
+    regularizer : Regularizer, default=NO_REGULARIZER
+        Terms that hold Q on real rows to an anchor; none by default.
+    """
+
+    #: Radford et al., 2016, for the first.
+    betas = (0.5, 0.99)
+
+    def __init__(
+        self,
+        generator,
+        body,
+        critic,
+        reader,
+        latent,
+        likelihood,
+        mi_weight=1.0,
+        continuous_weight=1.0,
+        instance_noise=0.0,
+        style_weight=0.0,
+        regularizer=NO_REGULARIZER,
+    ):
+        super().__init__(likelihood)
+        self.generator, self.body, self.critic, self.reader = generator, body, critic, reader
+        self.latent, self.regularizer = latent, regularizer
+        self.mi_weight, self.continuous_weight = mi_weight, continuous_weight
+        self.instance_noise, self.style_weight = instance_noise, style_weight
+        uniform = torch.zeros(latent.sizes[0]).log_softmax(0)
+        self.register_buffer("log_prior", uniform)
+        self.register_buffer("log_marginal", uniform.clone())
+
+    # ---- answers
+
+    def read_standardized(self, seen):
+        """Q(c|x) of standardised rows, a Reading."""
+        return self.latent.read(self.reader(self.body(seen)))
+
+    def read(self, x):
+        """Q(c|x) of rows, a Reading."""
+        return self.read_standardized(self.standardize(x))
+
+    def log_resp_standardized(self, seen):
+        """Log Q(k|x) of the cluster, (N, K)."""
+        return self.read_standardized(seen).log_probs[0]
+
+    def encode(self, x):
+        """Posterior of all codes: probabilities of the categories, continuous means."""
+        reading = self.read(x)
+        return torch.cat([*(log_p.exp() for log_p in reading.log_probs), reading.mean], 1)
+
+    def decode(self, code):
+        """Rows for codes in the layout of ``encode``, at noise zero, in the user's units."""
+        noise = code.new_zeros(len(code), self.latent.n_noise)
+        return self.render(torch.cat([noise, code], 1))
+
+    def render(self, inputs):
+        """Rows for inputs (N, latent.n_inputs) of the generator, in the user's units."""
+        return self.likelihood.mean(self.generator(inputs))
+
+    def criterion(self, x):
+        """KL(Q(k|x) || mean of Q over the rows trained on), (N,): its mean is I(x; k)."""
+        log_p = self.log_resp(x).double()
+        return kl_divergence(log_p, self.log_marginal.double())
+
+    def fitted_attributes(self):
+        """Names of the codes, and the shares in which clusters are drawn."""
+        others = [f"category{a}" for a in range(1, len(self.latent.sizes))]
+        continuous = [f"continuous{j}" for j in range(self.latent.n_continuous)]
+        return {
+            "code_names_": ["cluster", *others, *continuous],
+            "weights_": self.log_prior.exp(),
+        }
+
+    # ---- losses
+
+    def discriminator_loss(self, batch):
+        """D's two sides of V, -lambda L_I, and with an anchor what holds to it."""
+        seen = self.standardize(batch.x)
+        with torch.no_grad():
+            fake, codes = self.generate(len(batch.x))
+        real_hidden = self.body(self.add_noise(seen))
+        fake_hidden = self.body(self.add_noise(fake))
+        terms = {
+            "real": called_real(self.critic(real_hidden)),
+            "fake": called_fake(self.critic(fake_hidden)),
+        }
+        if not self.mi_weight:
+            fake_hidden = fake_hidden.detach()
+        terms |= self.misread(fake_hidden, codes, self.mi_weight or 1.0)
+        terms |= self.regularizer.terms(self.log_resp_standardized, seen, batch.anchor)
+        if self.style_weight and batch.style is not None and batch.style.shape[1]:
+            reading = self.read_standardized(seen)
+            misread = self.latent.misread_continuous(reading, batch.style)
+            terms["style"] = self.style_weight * misread
+        return terms
+
+    def generator_loss(self, batch):
+        """G's side of V, and -lambda L_I."""
+        fake, codes = self.generate(len(batch.x))
+        hidden = self.body(self.add_noise(fake))
+        terms = {"adversarial": called_real(self.critic(hidden))}
+        if self.mi_weight:
+            terms |= self.misread(hidden, codes, self.mi_weight)
+        return terms
+
+    def generate(self, n_rows):
+        """Standardised rows (N, D) from drawn codes, and the codes."""
+        codes = self.latent.draw(n_rows, self.log_prior)
+        return self.standardize(self.render(self.latent.inputs(codes))), codes
+
+    def add_noise(self, seen):
+        """Rows with instance noise."""
+        if not self.instance_noise:
+            return seen
+        return seen + self.instance_noise * torch.randn_like(seen)
+
+    def misread(self, hidden, codes, weight):
+        """Weighted costs of Q's reading: -lambda L_I up to the constant H(c)."""
+        costs = self.latent.misread(self.latent.read(self.reader(hidden)), codes)
+        weights = {"category": weight, "continuous": weight * self.continuous_weight}
+        return {name: weights[name] * cost for name, cost in costs.items()}
+
+    def players(self) -> tuple[Player, ...]:
+        """Discriminator (with Q), generator."""
+        judge = [self.body, self.critic, self.reader]
+        return (
+            Player("discriminator", judge, self.discriminator_loss),
+            Player("generator", [self.generator], self.generator_loss),
+        )
+
+
+class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
     r"""Information maximising generative adversarial network (InfoGAN).
 
     A generator makes rows from noise and codes, a discriminator judges them, and Q, which shares
@@ -111,7 +304,7 @@ class InfoGANClustering(AssignMixin, CodesMixin, InformationMixin, PartitionMixi
     discriminator : callable, default=None
         ``discriminator(n_in, n_out)`` gives the body that the discriminator shares with Q,
         ``n_out`` the second of ``hidden_layer_sizes``; an activation and the layers of each
-        follow. None: a perceptron. :mod:`skdeepcluster.modules.gan_networks` has the paper's
+        follow. None: a perceptron. :mod:`skdeepcluster.modules.networks` has the paper's
         convolutional pair.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
@@ -205,7 +398,7 @@ class InfoGANClustering(AssignMixin, CodesMixin, InformationMixin, PartitionMixi
 
     _parameter_constraints = {
         **DeepEstimator._parameter_constraints,
-        **PartitionMixin._parameter_constraints,
+        **ADVERSARIAL_CONSTRAINTS,
         "n_noise": [Interval(Integral, 0, None, closed="left")],
         "n_continuous": [Interval(Integral, 0, None, closed="left")],
         "other_categories": ["array-like"],
@@ -216,7 +409,7 @@ class InfoGANClustering(AssignMixin, CodesMixin, InformationMixin, PartitionMixi
         "generator_learning_rate": [Interval(Real, 0, None, closed="neither")],
     }
 
-    STEPS = 10.0
+    _budget = Budget(steps_per_root=10)
 
     def __init__(
         self,
@@ -290,62 +483,296 @@ class InfoGANClustering(AssignMixin, CodesMixin, InformationMixin, PartitionMixi
         self.random_state = random_state
 
     def _build(self, n_features, likelihood):
-        for name in ("hidden_layer_sizes", "other_categories"):
-            values = list(getattr(self, name))
-            if not all(isinstance(value, Integral) and value > 0 for value in values):
-                raise ValueError(f"{name} must be positive whole numbers, got {values}.")
-        sizes = [self.n_clusters, *self.other_categories]
-        latent = LatentSpace(self.n_noise, sizes, self.n_continuous)
-        generator = self._generator(latent.n_inputs, n_features)
-        body, n_hidden = self._body(n_features)
+        widths = check_widths("hidden_layer_sizes", self.hidden_layer_sizes)[:2]
+        sizes = check_widths("other_categories", self.other_categories)
+        latent = LatentSpace(self.n_noise, [self.n_clusters, *sizes], self.n_continuous)
+        forge = partial(normalised_mlp, hidden_layer_sizes=widths[::-1], activation="relu")
+        generator = self.generator or forge
+        n_hidden = widths[-1] if widths else n_features
+        judge = partial(mlp, hidden_layer_sizes=widths[:-1], activation=self.activation)
         model = InfoGAN(
-            generator,
-            body,
+            build_network("generator", generator, latent.n_inputs, n_features),
+            nn.Sequential(
+                build_network("discriminator", self.discriminator or judge, n_features, n_hidden),
+                ACTIVATIONS[self.activation](),
+            ),
             mlp(n_hidden, 1, ()),
-            mlp(n_hidden, latent.n_readings, (READER,), self.activation),
+            mlp(n_hidden, latent.n_readings, (READER_WIDTH,), self.activation),
             latent,
             likelihood,
             self.mi_weight,
             self.continuous_weight,
             self.instance_noise,
             self.style_weight,
-            Keep(self.start_weight, self.smoothness_weight),
+            Regularizer(self.start_weight, self.smoothness_weight),
         )
         model.rates = {"generator.*": self.generator_learning_rate / self.learning_rate}
         return model
 
-    def _body(self, n_features):
-        """Build what D and Q share, all but the last layers; return it and its width."""
-        widths = list(self.hidden_layer_sizes)[:2] or [n_features]
-        if self.discriminator is None:
-            body = mlp(n_features, widths[-1], widths[:-1], self.activation)
-        else:
-            body = self._network("discriminator", n_features, widths[-1])
-        return nn.Sequential(body, ACTIVATIONS[self.activation]()), widths[-1]
-
-    def _generator(self, n_inputs, n_features):
-        """Build the user's network, or the mirrored perceptron with batch normalisation."""
-        if self.generator is not None:
-            return self._network("generator", n_inputs, n_features)
-        widths = list(self.hidden_layer_sizes)[:2][::-1]
-        return normalised_mlp(n_inputs, n_features, widths, "relu")
-
-    def _prepare(self, model, X, random_state, is_new):
-        prepared = super()._prepare(model, X, random_state, is_new)
-        if not prepared.rows.columns:
-            return prepared
-        (resp,) = prepared.rows.columns
+    def _initialize(self, model, fit, is_new):
+        start = super()._initialize(model, fit, is_new)
+        if start.anchor is None:
+            return start
         if is_new:
-            shares = torch.as_tensor(resp.mean(0, dtype="float64"))
+            shares = torch.as_tensor(start.anchor.mean(0, dtype="float64"))
             model.log_prior.copy_(shares.log().log_softmax(0))
-            style = style_start(model.likelihood, X, resp, self.n_continuous, random_state)
+            n_codes, stream = self.n_continuous, fit.random_state
+            style = find_style(model.likelihood, fit.X, start.anchor, n_codes, stream)
         else:
-            style = self._answers(model, lambda x: model.read(x).mean, X)
-        return prepared._replace(rows=Rows(X, resp, style))
+            style = self._apply(model, lambda x: model.read(x).mean, fit.X)
+        return start._replace(style=style)
 
-    def _finish(self, model, X, random_state):
-        device = next(model.parameters()).device
-        blocks = batches(X, max(2, self._rows_in_step(X.shape[0])), None)
-        seen = (model.likelihood.standardize(x.to(device)) for x in blocks if len(x) > 1)
-        renew_statistics(model.body, seen)
-        super()._finish(model, X, random_state)
+    def _after_training(self, model, fit):
+        blocks = batches(fit.X, max(2, self._choose_batch_size(fit.X)), None)
+        seen = (model.likelihood.standardize(x.to(fit.device)) for x in blocks if len(x) > 1)
+        recalibrate_batch_norm(model.body, seen)
+        super()._after_training(model, fit)
+
+    # ---- answers
+
+    def transform(self, X):
+        """Posterior of all codes, as Q reads them.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to read.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_codes), float32
+            Probabilities of the clusters, of the values of each further categorical code, and
+            means of the continuous codes, named by :meth:`get_feature_names_out`.
+        """
+        return super().transform(X)
+
+    def inverse_transform(self, X):
+        """Rows that codes stand for, generated with all noise at its centre.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_codes)
+            Codes in the layout of :meth:`transform`.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+            In the units of the training data; rows alike in all codes come out the same.
+        """
+        return super().inverse_transform(X)
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns of :meth:`transform`.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Checked against the features seen in fit; the names of codes do not depend on it.
+
+        Returns
+        -------
+        names : ndarray of str
+            "cluster_0", ..., "category1_0", ..., "continuous0", ...
+        """
+        check_is_fitted(self)
+        _check_feature_names_in(self, input_features)
+        latent = self.model_.latent
+        categories = zip(self.code_names_, latent.sizes, strict=False)
+        names = [f"{name}_{value}" for name, size in categories for value in range(size)]
+        return np.array([*names, *self.code_names_[len(latent.sizes) :]], dtype=object)
+
+    def sample(self, n_samples=1, cluster=None, codes=None):
+        """Generate rows from drawn noise and codes.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        cluster : int, default=None
+            Of this cluster only. None: of all, by their weights.
+        codes : mapping of str to number or array of shape (n_samples,), default=None
+            Values of further codes by their names in ``code_names_``; those not given are drawn.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            In the units of the training data. An int ``random_state`` draws the same rows on
+            every call.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skdeepcluster import InfoGANClustering
+        >>> gan = InfoGANClustering(3, hidden_layer_sizes=(16,), n_noise=4, random_state=0)
+        >>> gan.fit(load_iris().data).sample(5, cluster=1, codes={"continuous0": 0.5}).shape
+        (5, 4)
+        """
+        check_is_fitted(self)
+        n_samples = check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        codes = {} if codes is None else dict(codes)
+        if cluster is not None:
+            check_scalar(cluster, "cluster", Integral, min_val=0, max_val=len(self.weights_) - 1)
+            codes["cluster"] = cluster
+        drawn = self._set_codes(self._draw(n_samples), codes)
+        return self._render(drawn)
+
+    def traverse(self, code, values=None, *, n_samples=1, cluster=None):
+        """Rows that differ in one code only.
+
+        Parameters
+        ----------
+        code : str
+            One of ``code_names_``.
+        values : array-like of shape (n_values,), default=None
+            What the code goes through. None: from -2 to 2 for a continuous code (it was drawn
+            from [-1, 1] in training), all its values for a categorical one.
+        n_samples : int, default=1
+            Draws of the noise and of the other codes.
+        cluster : int, default=None
+            Of this cluster only.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_values, n_features)
+            ``X[i]`` shares noise and all other codes.
+        """
+        check_is_fitted(self)
+        n_samples = check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        fixed = {} if cluster is None else {"cluster": cluster}
+        drawn = self._set_codes(self._draw(n_samples), fixed)
+        values = self._choose_values(code) if values is None else np.asarray(values).ravel()
+        rows = [self._render(self._set_codes(drawn, {code: value})) for value in values]
+        return np.stack(rows, 1)
+
+    def code_report(self, n_samples=1000):
+        """Measure what each code does in generated rows.
+
+        Parameters
+        ----------
+        n_samples : int, default=1000
+            Draws of the noise and of the other codes that the measures average over.
+
+        Returns
+        -------
+        report : DataFrame with a row for each code, or dict of arrays without pandas
+            "code" and "kind" ("categorical" or "continuous");
+            "change": root mean square change in the features, continuous codes between -1 and 1,
+            categorical ones between different values, with all else fixed, as a share of that
+            between two unrelated rows: 0 is a code without effect;
+            "n_features": how many features share the change (exponential of the entropy of their
+            shares of the squared change), and "where": the three with the largest share;
+            "keeps_cluster": share of rows in which Q reads the same cluster when the code
+            changes; "moves_others": the largest share of the variance of Q's reading of another
+            continuous code that this code explains: 0 is independent;
+            "read_back": share of the code that Q reads back, mutual information over entropy for
+            a categorical code, squared correlation for a continuous one; and "information": the
+            lower bound on the information between code and rows, in nats.
+        """
+        check_is_fitted(self)
+        n_samples = check_scalar(n_samples, "n_samples", Integral, min_val=2)
+        return report(self, n_samples)
+
+    # ---- codes
+
+    @property
+    def _n_features_out(self):
+        latent = self.model_.latent
+        return sum(latent.sizes) + latent.n_continuous
+
+    def _draw(self, n_samples):
+        """Codes on the CPU; an int ``random_state`` draws the same ones on every call."""
+        with seeded(draw_seed(random_stream(self.random_state))):
+            return self.model_.latent.draw(n_samples, self.model_.log_prior.cpu())
+
+    def _set_codes(self, drawn, values):
+        """Drawn codes with some of them set, by name."""
+        categories, continuous = drawn.categories.clone(), drawn.continuous.clone()
+        n_categories = categories.shape[1]
+        for name, value in values.items():
+            index, value = self._find_code(name), np.asarray(value)
+            if value.shape not in ((), (len(categories),)):
+                raise ValueError(
+                    f"Code {name!r} must be a number or have shape ({len(categories)},), got "
+                    f"shape {value.shape}."
+                )
+            if index >= n_categories:
+                if not np.isfinite(value).all():
+                    raise ValueError(f"Code {name!r} must be finite, got {value}.")
+                continuous[:, index - n_categories] = torch.as_tensor(value, dtype=torch.float32)
+                continue
+            size = self.model_.latent.sizes[index]
+            if not np.isin(value, np.arange(size)).all():
+                raise ValueError(
+                    f"Code {name!r} takes whole numbers from 0 to {size - 1}, got {value}."
+                )
+            categories[:, index] = torch.as_tensor(value.astype(np.int64))
+        return Codes(drawn.noise, categories, continuous)
+
+    def _find_code(self, name):
+        if name not in self.code_names_:
+            raise ValueError(f"No code {name!r}; there are {', '.join(self.code_names_)}.")
+        return self.code_names_.index(name)
+
+    def _choose_values(self, name):
+        """Values that a code goes through when none are given."""
+        index, sizes = self._find_code(name), self.model_.latent.sizes
+        return np.arange(sizes[index]) if index < len(sizes) else SWEEP
+
+    def _render(self, codes):
+        inputs = self.model_.latent.inputs(codes).numpy()
+        return self._apply(self.model_, self.model_.render, inputs)
+
+
+def find_style(likelihood, X, resp, n_codes, random_state):
+    """Find continuous codes of rows, uniform on [-1, 1] within each cluster (within-cluster PCA).
+
+    The rows, less the means of their clusters, are projected on the principal directions of such
+    differences, pooled over the clusters; within each cluster a row's rank along a direction is
+    its code. So the codes are as a generator draws them: alike in every cluster, and unrelated.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+        Standardises rows.
+    X : {array, memory map, CSR matrix} of shape (N, D)
+    resp : ndarray of shape (N, K)
+        Responsibilities of the clusters.
+    n_codes : int
+    random_state : RandomState
+
+    Returns
+    -------
+    codes : ndarray of shape (N, at most n_codes), float32
+        Fewer than asked for where rows differ in fewer directions.
+    """
+    n_rows = min(len(resp), max(STYLE_ROWS, STYLE_ELEMENTS // X.shape[1]))
+    some = np.sort(random_state.permutation(len(resp))[:n_rows])
+    seen, shares = map_rows(likelihood.standardize, X[some]), resp[some]
+    means = cluster_means(shares, seen)
+    directions = _principal_directions(seen - shares @ means, n_codes, random_state)
+    toward = torch.from_numpy(directions.T.astype(np.float32))
+    along = map_rows(lambda x: likelihood.standardize(x) @ toward.to(x.device), X)
+    along = along - resp @ (means @ directions.T)
+    labels = resp.argmax(1)
+    for k in np.unique(labels):
+        along[labels == k] = _rank(along[labels == k])
+    return along.astype(np.float32)
+
+
+def _principal_directions(rows, n_codes, random_state):
+    """Principal directions of the rows, (at most n_codes, D)."""
+    n_codes = min(n_codes, *rows.shape)
+    if not n_codes:
+        return np.empty((0, rows.shape[1]))
+    u, lengths, directions = randomized_svd(
+        rows, n_codes, power_iteration_normalizer="QR", random_state=random_state
+    )
+    _, directions = svd_flip(u, directions, u_based_decision=False)
+    return directions[lengths > 1e-6 * np.linalg.norm(rows) + np.finfo(np.float32).tiny]
+
+
+def _rank(values):
+    """Ranks of each column, scaled to [-1, 1]; equal values share a rank."""
+    if not values.size:
+        return values
+    return (2 * rankdata(values, axis=0) - 1) / len(values) - 1

@@ -7,7 +7,8 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 
-from .engine.parallel import Processes, together
+from .engine.distributed import Processes
+from .engine.runtime import training_together
 
 
 @contextmanager
@@ -64,5 +65,5 @@ def data_parallel():
         ) from error
     state = PartialState(cpu=not torch.cuda.is_available())
     processes = Processes(state.process_index, state.num_processes, state.device)
-    with together(processes) if state.num_processes > 1 else nullcontext():
+    with training_together(processes) if state.num_processes > 1 else nullcontext():
         yield state

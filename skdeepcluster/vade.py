@@ -11,7 +11,7 @@ in the paper          here
 x, z, c               ``x``, ``z``, a column
 mu~, sigma~           ``mean``, ``std`` = ``encoder(x)``
 pi, mu_c, sigma_c^2   ``prior.mixture``
-gamma_c = q(c|x)      exp of ``log_gamma``
+gamma_c = q(c|x)      exp of ``log_resp``
 J                     L, ``n_components``
 ====================  ==========================================
 
@@ -19,20 +19,29 @@ Z. Jiang, Y. Zheng, H. Tan, B. Tang and H. Zhou, Variational Deep Embedding: An 
 Generative Approach to Clustering, IJCAI 2017, arXiv:1611.05148.
 """
 
+from functools import partial
+
 import torch
+from sklearn.base import ClusterMixin
 from sklearn.utils._param_validation import StrOptions
 
-from ._estimator import DeepEstimator
-from ._mixins import AssignMixin, BoundMixin, EmbedMixin, PriorMixin
-from ._start import PretrainMixin
-from .functional.likelihood import gaussian
-from .modules.autoencoder import CodeGame, GaussianEncoder, expected_log_prob
+from ._base import Budget, DeepEstimator
+from ._initialization import PRIOR_CONSTRAINTS, initialize_prior
+from ._sampling import PriorMixin
+from .functional.gaussian import log_prob_diag
+from .modules.autoencoder import (
+    GaussianEncoder,
+    MixturePrior,
+    PriorGame,
+    criterion_noise,
+    expected_log_prob,
+)
 from .modules.game import Player
-from .modules.prior import MixturePrior
-from .modules.start import NOTHING, Keep
+from .modules.networks import make_network
+from .modules.regularization import NO_REGULARIZER, Regularizer
 
 
-class VaDE(CodeGame):
+class VaDE(PriorGame):
     """Variational deep embedding.
 
     Parameters
@@ -43,8 +52,10 @@ class VaDE(CodeGame):
     prior : MixturePrior
     objective : {"optimal", "sampled", "published"}, default="optimal"
         Form of the divergence, see :meth:`divergence`.
-    keep : Keep, default=NOTHING
-        Terms that are added while there is a start to keep to; none by default.
+    regularizer : Regularizer, default=NO_REGULARIZER
+        Terms that hold the assignment to an anchor; none by default.
+    masking : float, default=0.0
+        Share of the features hidden from the encoder, if there is an anchor.
     """
 
     def __init__(
@@ -54,19 +65,13 @@ class VaDE(CodeGame):
         likelihood,
         prior,
         objective="optimal",
-        keep=NOTHING,
+        regularizer=NO_REGULARIZER,
+        masking=0.0,
     ):
-        super().__init__(encoder, decoder, likelihood)
-        self.prior = prior
+        super().__init__(encoder, decoder, likelihood, prior, regularizer, masking)
         self.objective = objective
-        self.keep = keep
-        self.rates = self.rates | {"prior.*": 10.0}
 
-    def log_resp(self, x):
-        """Log gamma of each row, (N, K)."""
-        return self.log_gamma(self.likelihood.standardize(x))
-
-    def log_gamma(self, seen):
+    def log_resp_standardized(self, seen):
         """Log of the gamma that maximises eq. 12, prop. to pi_c exp(-KL_c), (N, K)."""
         return self.prior.expected_log_joint(*self.encoder(seen)).log_softmax(-1)
 
@@ -78,7 +83,7 @@ class VaDE(CodeGame):
         "published": eq. 12 with gamma_c = p(c|z) of one z, eq. 16.
         """
         if self.objective == "sampled":
-            log_q = gaussian(z, mean, 2 * std.log())
+            log_q = log_prob_diag(z, mean, 2 * std.log())
             return log_q - self.prior.log_joint(z).logsumexp(-1)
         log_joint = self.prior.expected_log_joint(mean, std)
         if self.objective == "optimal":
@@ -86,20 +91,27 @@ class VaDE(CodeGame):
         log_gamma = self.prior.log_joint(z).log_softmax(-1)
         return (log_gamma.exp() * (log_gamma - log_joint)).sum(-1)
 
-    def loss(self, x, start=None):
-        """Negative bound, eq. 12 with one sample of z; with a start (N, K), what keeps to it."""
-        seen = self.likelihood.standardize(x)
-        mean, std = self.encoder(self.keep.shown(seen, start))
+    def loss(self, batch):
+        """Negative bound, eq. 12 with one sample of z; with an anchor, what holds to it."""
+        seen, shown = self.observe(batch)
+        mean, std = self.encoder(shown)
         z = mean + std * torch.randn_like(std)
         terms = {
-            "reconstruction": -self.likelihood.log_prob(x, self.decoder(z)).mean(),
+            "reconstruction": -self.log_prob(batch.x, z).mean(),
             "kl": self.divergence(mean, std, z).mean(),
         }
-        return terms | self.keep.terms(self.log_gamma, seen, start)
+        return terms | self.regularizer.terms(self.log_resp_standardized, seen, batch.anchor)
 
     def elbo(self, x, noise):
         """Bound of each row at its best gamma, (N,), averaged over noise (S, L)."""
-        mean, std = self.encoder(self.likelihood.standardize(x))
+        return self._bound(x, *self.posterior(x), noise)
+
+    def criterion(self, x):
+        """Bound of each row, (N,), averaged over fixed quasi-random noise."""
+        mean, std = self.posterior(x)
+        return self._bound(x, mean, std, criterion_noise(mean))
+
+    def _bound(self, x, mean, std, noise):
         log_joint = self.prior.expected_log_joint(mean.double(), std.double())
         return expected_log_prob(self, x, mean, std, noise) + log_joint.logsumexp(-1)
 
@@ -108,9 +120,7 @@ class VaDE(CodeGame):
         return (Player("vade", [self], self.loss),)
 
 
-class VaDEClustering(
-    AssignMixin, EmbedMixin, BoundMixin, PriorMixin, PretrainMixin, DeepEstimator
-):
+class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
     r"""Variational deep embedding: a variational auto-encoder with a Gaussian mixture as prior.
 
     Pretrains its networks as a denoising auto-encoder, finds a first partition of the codes
@@ -263,11 +273,11 @@ class VaDEClustering(
 
     _parameter_constraints = {
         **DeepEstimator._parameter_constraints,
-        **PretrainMixin._parameter_constraints,
+        **PRIOR_CONSTRAINTS,
         "objective": [StrOptions({"optimal", "sampled", "published"})],
     }
 
-    STEPS = 6.0
+    _budget = Budget(steps_per_root=6, few_steps=250, batch_size_few=32)
 
     def __init__(
         self,
@@ -329,11 +339,16 @@ class VaDEClustering(
         self.random_state = random_state
 
     def _build(self, n_features, likelihood):
+        make = partial(make_network, widths=self.hidden_layer_sizes, activation=self.activation)
         return VaDE(
-            GaussianEncoder(self._network("encoder", n_features, 2 * self.n_components)),
-            self._network("decoder", self.n_components, n_features),
+            GaussianEncoder(make("encoder", self.encoder, n_features, 2 * self.n_components)),
+            make("decoder", self.decoder, self.n_components, n_features),
             likelihood,
             MixturePrior(self.n_clusters, self.n_components),
-            objective=self.objective,
-            keep=Keep(self.start_weight, self.smoothness_weight, self.masking),
+            self.objective,
+            Regularizer(self.start_weight, self.smoothness_weight),
+            self.masking,
         )
+
+    def _initialize(self, model, fit, is_new):
+        return initialize_prior(self, model, fit, is_new)

@@ -20,24 +20,31 @@ arXiv:1509.00519, for the tighter bound of ``score_samples``.
 """
 
 import math
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 import torch
+from sklearn.base import ClusterMixin
 from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ._estimator import DeepEstimator
-from ._mixins import AssignMixin, BoundMixin, EmbedMixin
-from ._mixture import in_sklearns_shape
-from ._start import code_start
-from .engine.randomness import normal_points, random_stream
-from .functional.gaussian import Mixture, standard_kl
-from .modules.autoencoder import CodeGame, GaussianEncoder, decoded_samples, expected_log_prob
+from ._base import Budget, DeepEstimator, EmbeddingMixin
+from ._initialization import initial_mixture
+from .engine.runtime import broadcast_object, random_stream
+from .functional.gaussian import Mixture, normal_points, standard_kl
+from .modules.autoencoder import (
+    CodeGame,
+    CodeMixture,
+    GaussianEncoder,
+    criterion_noise,
+    decoded_samples,
+    expected_log_prob,
+)
 from .modules.game import Player
 from .modules.likelihood import Bernoulli
-from .modules.prior import CodeMixture
+from .modules.networks import make_network
 
 
 class VAE(CodeGame):
@@ -52,32 +59,40 @@ class VAE(CodeGame):
         Share of training during which the weight of the KL term rises from 0 to 1.
     binarize : bool, default=False
         Draw binary rows from Bernoulli(x) anew in every step.
+    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+        Of the mixture that is fitted to the means after training.
     """
 
-    def __init__(self, encoder, decoder, likelihood, kl_warm_up=0.0, binarize=False):
+    def __init__(
+        self,
+        encoder,
+        decoder,
+        likelihood,
+        kl_warm_up=0.0,
+        binarize=False,
+        covariance_type="full",
+    ):
         super().__init__(encoder, decoder, likelihood)
         self.kl_warm_up = kl_warm_up
         self.binarize = binarize
+        self.covariance_type = covariance_type
 
-    def posterior(self, x):
-        """Mean and standard deviation of q(z|x), (N, L) each."""
-        return self.encoder(self.likelihood.standardize(x))
-
-    def loss(self, x):
+    def loss(self, batch):
         """Negative ELBO, eq. 10 with one sample of z."""
-        if self.binarize:
-            x = torch.bernoulli(x.float())
+        x = torch.bernoulli(batch.x.float()) if self.binarize else batch.x
         mean, std = self.posterior(x)
         z = mean + std * torch.randn_like(std)
         weight = (self.progress / max(self.kl_warm_up, 1e-6)).clamp(max=1.0)
         return {
-            "reconstruction": -self.likelihood.log_prob(x, self.decoder(z)).mean(),
+            "reconstruction": -self.log_prob(x, z).mean(),
             "kl": weight * standard_kl(mean, std).mean(),
         }
 
     def elbo(self, x, noise):
         """ELBO of each row, (N,), averaged over z = mean + std * noise, noise (S, L)."""
-        mean, std = self.posterior(x)
+        return self._bound(x, *self.posterior(x), noise)
+
+    def _bound(self, x, mean, std, noise):
         kl = standard_kl(mean.double(), std.double())
         return expected_log_prob(self, x, mean, std, noise) - kl
 
@@ -92,16 +107,34 @@ class VAE(CodeGame):
             total = torch.logaddexp(total, (log_x.double() + log_ratio).logsumexp(0))
         return total - math.log(len(noise))
 
-    def log_resp(self, x):
+    def criterion(self, x):
+        """ELBO of each row, (N,), averaged over fixed quasi-random noise."""
+        mean, std = self.posterior(x)
+        return self._bound(x, mean, std, criterion_noise(mean))
+
+    def log_resp_standardized(self, seen):
         """Log p(k | m(x)), (N, K), by the mixture fitted to the means after training."""
-        return self.mixture.log_resp(self.encode(x))
+        return self.mixture.log_resp(self.encoder.mean(seen))
+
+    def set_mixture(self, mixture):
+        """Set the mixture of the means."""
+        device = next(self.parameters()).device
+        self.mixture = CodeMixture(mixture, self.covariance_type).to(device)
+
+    def restore_buffers(self, tensors):
+        """Create the mixture."""
+        self.set_mixture(Mixture(*(tensors[f"mixture.{name}"] for name in Mixture._fields)))
+
+    def fitted_attributes(self):
+        """Weights, means and covariances of the mixture."""
+        return self.mixture.fitted_attributes()
 
     def players(self):
         """One player."""
         return (Player("vae", [self.encoder, self.decoder, self.likelihood], self.loss),)
 
 
-class VAEEmbedding(AssignMixin, EmbedMixin, BoundMixin, DeepEstimator):
+class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
     r"""Variational auto-encoder as an embedding, with a Gaussian mixture on its codes.
 
     Learns codes of ``n_components`` numbers by maximising the evidence lower bound, then divides
@@ -238,7 +271,7 @@ class VAEEmbedding(AssignMixin, EmbedMixin, BoundMixin, DeepEstimator):
         "binarize": ["boolean"],
     }
 
-    BATCH_SIZES = 64, 128
+    _budget = Budget(steps_per_root=20, batch_size_many=128)
 
     def __init__(
         self,
@@ -294,39 +327,26 @@ class VAEEmbedding(AssignMixin, EmbedMixin, BoundMixin, DeepEstimator):
         self.random_state = random_state
 
     def _build(self, n_features, likelihood):
+        make = partial(make_network, widths=self.hidden_layer_sizes, activation=self.activation)
         if self.binarize and not isinstance(likelihood, Bernoulli):
             raise ValueError(
                 "binarize=True draws pixels with probability x, but the likelihood is Gaussian. "
                 "Scale X to [0, 1] or set binarize=False."
             )
         return VAE(
-            GaussianEncoder(self._network("encoder", n_features, 2 * self.n_components)),
-            self._network("decoder", self.n_components, n_features),
+            GaussianEncoder(make("encoder", self.encoder, n_features, 2 * self.n_components)),
+            make("decoder", self.decoder, self.n_components, n_features),
             likelihood,
-            kl_warm_up=self.kl_warm_up,
-            binarize=self.binarize,
+            self.kl_warm_up,
+            self.binarize,
+            self.covariance_type,
         )
 
-    def _finish(self, model, X, random_state):
-        start = code_start(
-            self._answers(model, model.encode, X),
-            self.n_clusters,
-            init=self.init,
-            covariance_type=self.covariance_type,
-            n_init=self.mixture_n_init,
-            random_state=random_state,
-        )
-        model.mixture = CodeMixture(start.mixture).to(next(model.parameters()).device)
-
-    def _complete(self, model, tensors):
-        model.mixture = CodeMixture(Mixture(*(tensors[f"mixture.{n}"] for n in Mixture._fields)))
-
-    def _keep(self, run, X):
-        super()._keep(run, X)
-        mixture = run.model.mixture.mixture.to("cpu")
-        self.weights_ = mixture.log_weights.exp().numpy()
-        self.means_ = mixture.means.clone().numpy()
-        self.covariances_ = in_sklearns_shape(mixture.covariances(), self.covariance_type)
+    def _after_training(self, model, fit):
+        codes = self._apply(model, model.encode, fit.X)
+        counts = self.n_clusters, fit.random_state, self.mixture_n_init, self.covariance_type
+        divide = partial(initial_mixture, self.init, codes, codes, *counts)
+        model.set_mixture(broadcast_object(divide, fit.random_state)[0])
 
     def score_samples(self, X, n_importance_samples=None):
         """Lower bound on log p(x) of each row, in nats and in the units of X.
@@ -371,4 +391,4 @@ class VAEEmbedding(AssignMixin, EmbedMixin, BoundMixin, DeepEstimator):
         n_samples = check_scalar(n_samples, "n_samples", Integral, min_val=1)
         stream = random_stream(self.random_state)
         Z = stream.standard_normal((n_samples, self._n_features_out)).astype(np.float32)
-        return self._answers(self.model_, self.model_.decode, Z)
+        return self._apply(self.model_, self.model_.decode, Z)

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
 
 import skdeepcluster
-import skdeepcluster._start
+import skdeepcluster._initialization
 from skdeepcluster.parallel import data_parallel
 
 N_ROWS, N_CLUSTERS = 256, 4
@@ -74,7 +74,7 @@ def refused(state):
 
 def failure(state):
     """What is said when the first process cannot find a start."""
-    skdeepcluster._start.neighbor_start = None
+    skdeepcluster._initialization.neighbor_start = None
     try:
         fitted("VaDEClustering", init="neighbors")
     except TypeError as error:
@@ -87,7 +87,7 @@ def main(folder):
     torch.set_num_threads(1)
     with data_parallel() as state:
         if not state.is_main_process:
-            skdeepcluster._start.neighbor_start = None  # the first one's business
+            skdeepcluster._initialization.neighbor_start = None  # the first one's business
         found = {name: fitted(name) for name in METHODS}
         found["started"] = fitted("VaDEClustering", init="neighbors")
         found["unsent"] = unsent()

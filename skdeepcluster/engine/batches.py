@@ -1,4 +1,4 @@
-"""From stored rows to float tensors and back: the only place where the two meet.
+"""From stored rows to float tensors and back: the only module that knows both.
 
 X is a numpy array, a read-only memory map or a CSR matrix. It is never copied, cast or centred as
 a whole: rows are taken, made dense, cast and moved a batch at a time.
@@ -13,7 +13,9 @@ from scipy import sparse
 from torch import Tensor
 from torch.utils.data import Dataset
 
-#: Rows to a batch when answers are computed. Fixed, so that an answer never depends on its batch.
+from ..modules.game import Batch
+
+#: Rows per batch when answers are computed. Fixed, so that an answer never depends on its batch.
 BLOCK = 256
 
 
@@ -38,23 +40,25 @@ class Rows(Dataset):
     Parameters
     ----------
     X : array, memory map or CSR matrix of shape (N, D)
-    *columns : arrays of length N
-        What travels with the rows (targets, weights, responsibilities); empty for most models.
+    **columns : ndarray of length N, or None
+        Further fields of :class:`~skdeepcluster.modules.game.Batch` by name: "anchor", "style".
     """
 
-    def __init__(self, X: Any, *columns: np.ndarray) -> None:
+    def __init__(self, X: Any, **columns: np.ndarray | None) -> None:
         self.X = X
-        self.columns = columns
+        self.columns = {name: column for name, column in columns.items() if column is not None}
 
     def __len__(self) -> int:
         return self.X.shape[0]
 
-    def take(self, index: Any) -> tuple[Tensor, ...]:
-        """Rows ``index`` (a slice or integers), then their columns."""
+    def take(self, index: Any) -> Batch:
+        """Return the batch of rows ``index`` (a slice or integers)."""
         if isinstance(index, Tensor):
             index = index.numpy()
-        columns = (torch.as_tensor(np.array(column[index])) for column in self.columns)
-        return (to_tensor(self.X[index]), *columns)
+        columns = {
+            name: torch.as_tensor(np.array(column[index])) for name, column in self.columns.items()
+        }
+        return Batch(to_tensor(self.X[index]), **columns)
 
 
 class LabelledRows(Rows):
@@ -63,27 +67,33 @@ class LabelledRows(Rows):
     Parameters
     ----------
     X : array, memory map or CSR matrix of shape (N, D)
-    *columns : arrays of length N
     targets : ndarray of shape (N,)
         Classes from 0 on; -1 for rows without a label.
     generator : torch.Generator
         Decides which labelled rows come, at most as many as the batch has rows.
+    **columns : ndarray of length N, or None
+        As for :class:`Rows`.
     """
 
     def __init__(
-        self, X: Any, *columns: np.ndarray, targets: np.ndarray, generator: torch.Generator
+        self,
+        X: Any,
+        targets: np.ndarray,
+        generator: torch.Generator,
+        **columns: np.ndarray | None,
     ) -> None:
-        super().__init__(X, *columns)
+        super().__init__(X, **columns)
         self.targets = targets
-        self.labelled = np.flatnonzero(targets >= 0)
+        self.known = np.flatnonzero(targets >= 0)
         self.generator = generator
 
-    def take(self, index: Any) -> tuple[Tensor, ...]:
-        """Rows ``index``, labelled rows, their classes, then the columns of ``index``."""
-        x, *columns = super().take(index)
-        order = torch.randperm(len(self.labelled), generator=self.generator)[: len(x)]
-        chosen = np.sort(self.labelled[order.numpy()])
-        return x, to_tensor(self.X[chosen]), torch.as_tensor(self.targets[chosen]), *columns
+    def take(self, index: Any) -> Batch:
+        """Return the batch of rows ``index`` with labelled rows and their classes."""
+        batch = super().take(index)
+        order = torch.randperm(len(self.known), generator=self.generator)[: len(batch.x)]
+        chosen = np.sort(self.known[order.numpy()])
+        labelled, target = to_tensor(self.X[chosen]), torch.as_tensor(self.targets[chosen])
+        return batch._replace(labelled=labelled, target=target)
 
 
 class ShuffledBatches:
@@ -108,7 +118,7 @@ class ShuffledBatches:
         n = len(self.dataset)
         return max(1, -(-n // self.batch_size) - (n % self.batch_size == 1 and n > 1))
 
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+    def __iter__(self) -> Iterator[Batch]:
         order = torch.randperm(len(self.dataset), generator=self.generator)
         n_batches = len(self)
         for i in range(n_batches):

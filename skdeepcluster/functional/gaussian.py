@@ -1,4 +1,4 @@
-"""Gaussian densities, mixtures and divergences. Each formula has its one home here.
+"""Gaussian densities, divergences and mixtures, and the two steps of EM on one batch of rows.
 
 Letters: N rows, D features, K clusters. A covariance is kept as a *scale that broadcasts*:
 
@@ -12,8 +12,9 @@ spherical    (K, 1) standard deviations           s_k^2 I
 ===========  ===================================  ================================
 
 Three axes mean matrices, two mean standard deviations; nothing else need be known to use a
-mixture. Everything is differentiable, in float32 and in float64. The sums of EM are in
-``moments.py``.
+mixture. Densities and divergences are differentiable, in float32 and in float64. Sufficient
+statistics are taken about a fixed shift ``about`` (D,) near the data, so that squares keep their
+digits; those about the same shift add up, over batches and over machines.
 
 Reference: C. M. Bishop, Pattern Recognition and Machine Learning, sections 2.3 and 9.2.
 """
@@ -84,7 +85,8 @@ def log_constant(scales: Tensor, n_features: int) -> Tensor:
 def log_density_of(means: Tensor, scales: Tensor, constant: Tensor) -> Callable[..., Tensor]:
     """Return x -> constant_k - |S_k^-1 (x_n - mu_k)|^2 / 2, of shape (K, N).
 
-    All that does not depend on x is done here, once. ``out`` may be lent (full), (K D, N).
+    All that does not depend on x is computed here, once. ``out`` may be given memory of shape
+    (K D, N) for the intermediate product of full covariances.
     """
     if scales.ndim == 2:
         return _vector_log_density(means, scales, constant)
@@ -105,7 +107,7 @@ def log_density_of(means: Tensor, scales: Tensor, constant: Tensor) -> Callable[
 
 
 def _vector_log_density(means: Tensor, stds: Tensor, constant: Tensor) -> Callable[..., Tensor]:
-    """Do the same for standard deviations."""
+    """Return :func:`log_density_of` for standard deviations."""
     if means.dtype != torch.float64:
         # The expanded square below would lose the digits that single precision has.
         root, means, stds = math.sqrt(0.5), means.unsqueeze(1), stds.unsqueeze(1)
@@ -200,10 +202,10 @@ def sample(mixture: Mixture, counts: Tensor, generator: torch.Generator | None =
     return torch.cat([m + (z @ scale.T if matrix else z * scale) for m, scale, z in parts])
 
 
-#: Times that codes short of a wanted confidence are drawn anew before they are moved.
-DRAWS = 20
-#: Halvings of the way to the mean, for those that are moved.
-HALVINGS = 20
+#: Times that rows below the wanted confidence are drawn again before they are moved.
+REDRAWS = 20
+#: Bisection steps on the segment to the mean for the rows that are moved.
+BISECTIONS = 20
 
 
 def confident_sample(
@@ -211,8 +213,8 @@ def confident_sample(
 ) -> Tensor:
     """Draw from each component rows that belong to it: p(k | x) >= confidence.
 
-    Rows that fall short are drawn anew, and the few left after ``DRAWS`` times are moved straight
-    towards the mean of their component, as little as it takes.
+    Rows that fall short are drawn again, and the few left after ``REDRAWS`` times are moved
+    straight towards the mean of their component, as little as it takes.
 
     Parameters
     ----------
@@ -246,15 +248,16 @@ def confident_sample(
             f"confidence of {confidence}. Ask for less."
         )
     x = sample(mixture, counts, generator)
-    for _ in range(DRAWS):
+    for _ in range(REDRAWS):
         short = falls_short(x, own).nonzero().squeeze(1)
         if len(short) == 0:
             return x
         x[short] = sample(mixture, own[short].bincount(minlength=len(counts)), generator)
-    # Shares of the way from the mean: near suffices always, far only for rows not to be moved.
+    # Bisection of the distance from the mean: "near" always reaches the confidence, "far" only for
+    # rows that need not move.
     far = torch.ones(len(x), 1, dtype=x.dtype)
     near = far - falls_short(x, own)[:, None].to(x.dtype)
-    for _ in range(HALVINGS):
+    for _ in range(BISECTIONS):
         half = (near + far) / 2
         short = falls_short(centres + half * (x - centres), own)[:, None]
         near, far = torch.where(short, near, half), torch.where(short, half, far)
@@ -288,6 +291,14 @@ def kl_diag(mean: Tensor, std: Tensor, means: Tensor, stds: Tensor) -> Tensor:
     return (0.5 * (ratio.square() + apart.square() - 1) - ratio.log()).sum(-1)
 
 
+def log_prob_diag(x: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
+    """Log N(x_n; mean_n, diag exp log_var_n), of shape (N,).
+
+    -1/2 sum_d [log 2 pi + log v_d + (x_d - mean_d)^2 / v_d]
+    """
+    return -0.5 * (math.log(2 * math.pi) + log_var + (x - mean) ** 2 * (-log_var).exp()).sum(-1)
+
+
 def standard_kl(mean: Tensor, std: Tensor) -> Tensor:
     """KL(N(mean_n, diag std_n^2) || N(0, I)), in nats, of shape (N,).
 
@@ -300,3 +311,237 @@ def standard_kl(mean: Tensor, std: Tensor) -> Tensor:
     Tensor of shape (N,)
     """
     return kl_diag(mean, std, torch.zeros_like(mean[:1]), torch.ones_like(std[:1])).squeeze(1)
+
+
+def compact_scales(scales: Tensor, covariance_type: str) -> Tensor:
+    """Drop the axis of length one of a "tied" or "spherical" scale: scikit-learn's shapes."""
+    if covariance_type == "tied":
+        return scales[0].contiguous()
+    return (scales[:, 0] if covariance_type == "spherical" else scales).clone()
+
+
+def normal_points(n_points: int, n_dimensions: int) -> Tensor:
+    """Return fixed quasi-random points of N(0, I), (n_points, n_dimensions), float64.
+
+    A scrambled Sobol sequence goes through the inverse normal distribution function.
+    """
+    engine = torch.quasirandom.SobolEngine(n_dimensions, scramble=True, seed=0)
+    uniform = engine.draw(n_points, dtype=torch.float64)
+    tiny = torch.finfo(torch.float32).eps
+    return torch.special.ndtri(uniform.clamp(tiny, 1 - tiny))
+
+
+# ---- expectation maximisation: sufficient statistics, and the mixture that maximises them
+
+
+class SufficientStatistics(NamedTuple):
+    """Weighted sums over rows, with r the responsibilities and a a fixed shift; they add.
+
+    s0 = sum_n r_nk, of shape (K,); s1 = sum_n r_nk (x_n - a), of shape (K, D); s2 the sums of
+    squares: (K, D, D) full, (1, D, D) tied (summed over k), else their diagonals (K, D).
+    """
+
+    s0: Tensor
+    s1: Tensor
+    s2: Tensor
+
+    def plus(self, other: "SufficientStatistics") -> "SufficientStatistics":
+        """Return the statistics of both sets of rows, which must be about the same shift."""
+        return SufficientStatistics(self.s0 + other.s0, self.s1 + other.s1, self.s2 + other.s2)
+
+    def times(self, factor: float | Tensor) -> "SufficientStatistics":
+        """Return the statistics with every row ``factor`` times as heavy."""
+        return SufficientStatistics(self.s0 * factor, self.s1 * factor, self.s2 * factor)
+
+
+def sufficient_statistics(
+    x: Tensor, resp: Tensor, about: Tensor, covariance_type: str
+) -> SufficientStatistics:
+    """Return the weighted sums that an M-step needs, of the rows of x about a shift.
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, D)
+    resp : Tensor of shape (N, K)
+        Responsibilities, times the weights of the rows if they have any.
+    about : Tensor of shape (D,)
+        The shift; near the data, so that squares keep their digits.
+    covariance_type : {"full", "tied", "diag", "spherical"}
+
+    Returns
+    -------
+    SufficientStatistics
+        Those of several batches add up to those of all rows.
+    """
+    x = x - about
+    if covariance_type in MATRIX:
+        return _matrix_statistics(x, resp.T, covariance_type)
+    return _vector_statistics(torch.cat([x, x.square()], 1), resp.T)
+
+
+def _matrix_statistics(
+    x: Tensor, weights: Tensor, covariance_type: str, out: Tensor | None = None
+) -> SufficientStatistics:
+    """Return the statistics of rows less the shift, under weights (K, N)."""
+    s0, s1 = weights.sum(1), weights @ x
+    if covariance_type == "tied":
+        return SufficientStatistics(s0, s1, ((x.T * weights.sum(0)) @ x).unsqueeze(0))
+    out = None if out is None else out.unflatten(0, s1.shape)
+    weighted = torch.mul(weights.unsqueeze(1), x.T.contiguous(), out=out)
+    return SufficientStatistics(s0, s1, (weighted.flatten(0, 1) @ x).unflatten(0, s1.shape))
+
+
+def _vector_statistics(x_and_square: Tensor, weights: Tensor) -> SufficientStatistics:
+    """Return the statistics from rows and their squares side by side, (N, 2 D)."""
+    return SufficientStatistics(weights.sum(1), *(weights @ x_and_square).chunk(2, 1))
+
+
+def expected_statistics(
+    mixture: Mixture, about: Tensor, covariance_type: str
+) -> Callable[[Tensor, Tensor], tuple[SufficientStatistics, Tensor]]:
+    """E-step: return (x, w) -> the statistics of r_nk w_n about a shift, and sum_n w_n log p(x_n).
+
+    r_nk is the posterior p(k | x_n). In double precision and without gradients; batches share one
+    workspace for the largest intermediate result.
+    """
+    means, scales = mixture.means - about, mixture.scales
+    constant = log_constant(scales, means.shape[1]) + mixture.log_weights
+    make = _make_matrix_e_step if covariance_type in MATRIX else _make_vector_e_step
+    evaluate = make(means, scales, constant, about, covariance_type)
+
+    def expect(x: Tensor, weight: Tensor) -> tuple[SufficientStatistics, Tensor]:
+        joint, accumulate = evaluate(x)
+        top = joint.amax(0)
+        resp = joint.sub_(top).exp_()
+        total = resp.sum(0)
+        resp.mul_(weight / total)
+        return accumulate(resp), weight @ total.log_().add_(top)
+
+    return expect
+
+
+#: x -> its log-joint (K, N), and the function from weights (K, N) to the statistics of x.
+_EStep = Callable[[Tensor], tuple[Tensor, Callable[[Tensor], SufficientStatistics]]]
+
+
+def _make_matrix_e_step(
+    means: Tensor, scales: Tensor, constant: Tensor, about: Tensor, covariance_type: str
+) -> _EStep:
+    log_density = log_density_of(means, scales, constant)
+    allocate = _make_workspace(means)
+
+    def evaluate(x: Tensor) -> tuple[Tensor, Callable[[Tensor], SufficientStatistics]]:
+        x = x - about
+        out = allocate(means.numel(), len(x)) if covariance_type == "full" else None
+        return log_density(x, out), lambda w: _matrix_statistics(x, w, covariance_type, out)
+
+    return evaluate
+
+
+def _make_vector_e_step(
+    means: Tensor, scales: Tensor, constant: Tensor, about: Tensor, covariance_type: str
+) -> _EStep:
+    offset, factors = expanded(means, scales, constant)
+    allocate, d = _make_workspace(means), means.shape[1]
+
+    def evaluate(x: Tensor) -> tuple[Tensor, Callable[[Tensor], SufficientStatistics]]:
+        both = allocate(len(x), 2 * d)
+        torch.square(torch.sub(x, about, out=both[:, :d]), out=both[:, d:])
+        return torch.addmm(offset, factors, both.T), lambda w: _vector_statistics(both, w)
+
+    return evaluate
+
+
+def _make_workspace(like: Tensor) -> Callable[..., Tensor]:
+    """Return shape -> an uninitialised tensor of that shape; calls reuse one block of memory."""
+    memory = [like.new_empty(0)]
+
+    def allocate(*shape: int) -> Tensor:
+        if memory[0].numel() < math.prod(shape):
+            memory[0] = like.new_empty(math.prod(shape))
+        return memory[0][: math.prod(shape)].view(shape)
+
+    return allocate
+
+
+def maximize(
+    stats: SufficientStatistics, about: Tensor, covariance_type: str, reg_covar: float = 0.0
+) -> Mixture:
+    """M-step: the mixture that maximises the expected log-likelihood of given statistics.
+
+    n_k = s0_k, pi_k = n_k / sum n, mu_k = a + s1_k / n_k, and the covariance
+    s2_k / n_k - (mu_k - a)(mu_k - a)^T + reg_covar I, restricted to its type.
+
+    Parameters
+    ----------
+    stats : SufficientStatistics
+    about : Tensor of shape (D,)
+        The shift of ``stats``.
+    covariance_type : {"full", "tied", "diag", "spherical"}
+    reg_covar : float
+        Added to every variance.
+
+    Returns
+    -------
+    Mixture
+
+    Raises
+    ------
+    ValueError
+        If a component is too thin for its covariance.
+    """
+    # An empty component keeps a positive count, so that its mean is defined (it is ``about``).
+    n = stats.s0 + 10 * torch.finfo(stats.s0.dtype).eps * stats.s0.mean()
+    shift = stats.s1 / n.unsqueeze(-1)
+    if covariance_type in MATRIX:
+        outer = shift.unsqueeze(-1) * shift.unsqueeze(-2)
+        if covariance_type == "full":
+            covariance = stats.s2 / n[:, None, None] - outer
+        else:
+            covariance = (stats.s2 - (n[:, None, None] * outer).sum(0)) / n.sum()
+        covariance.diagonal(dim1=-2, dim2=-1).add_(reg_covar)
+        scales, failed = torch.linalg.cholesky_ex(covariance)
+        thin = failed != 0
+    else:
+        variance = (stats.s2 / n.unsqueeze(-1) - shift.square()).clamp_min(0)
+        if covariance_type == "spherical":
+            variance = variance.mean(-1, keepdim=True)
+        scales = (variance + reg_covar).sqrt()
+        thin = ~(scales > 0).all(-1)
+    if bool(thin.any()):
+        raise ValueError(_too_thin(stats, covariance_type, int(thin.nonzero()[0, 0])))
+    return Mixture((n / n.sum()).log(), about + shift, scales)
+
+
+def _too_thin(stats: SufficientStatistics, covariance_type: str, k: int) -> str:
+    """Say which component has no covariance, and what to do."""
+    n_features = stats.s1.shape[1]
+    if covariance_type == "tied":
+        found = f"The components together cover rows of weight {float(stats.s0.sum()):.4g}"
+    else:
+        found = f"Component {k} covers rows of weight {float(stats.s0[k]):.4g}"
+    simpler = "use covariance_type='diag', " if covariance_type in MATRIX else ""
+    return (
+        f"{found}, too few or too much alike for a positive definite {covariance_type!r} "
+        f"covariance of {n_features} features (for instance singleton, repeated or constant "
+        f"rows). Try to {simpler}increase reg_covar, decrease the number of clusters, or scale "
+        "the input data."
+    )
+
+
+def implied_statistics(
+    mixture: Mixture, about: Tensor, covariance_type: str, reg_covar: float = 0.0
+) -> SufficientStatistics:
+    """Return the statistics, per row, of which this mixture is the :func:`maximize`.
+
+    They are about the shift, s0 sums to one, and ``reg_covar`` is what ``maximize`` adds.
+    """
+    n, shift, covariance = mixture.log_weights.exp(), mixture.means - about, mixture.covariances()
+    if covariance_type in MATRIX:
+        eye = torch.eye(shift.shape[1], dtype=shift.dtype, device=shift.device)
+        outer = shift.unsqueeze(-1) * shift.unsqueeze(-2)
+        s2 = n[:, None, None] * (covariance - reg_covar * eye + outer)
+        s2 = s2.sum(0, keepdim=True) if covariance_type == "tied" else s2
+    else:
+        s2 = n.unsqueeze(-1) * (covariance - reg_covar + shift.square())
+    return SufficientStatistics(n, n.unsqueeze(-1) * shift, s2)

@@ -2,17 +2,58 @@
 
 Distributions over K outcomes come as log-probabilities in the last dimension, shape (..., K),
 natural logarithms, results in nats. Outcomes of probability zero (``-inf``) contribute nothing,
-to values and to gradients.
+to values and to gradients. Means over a batch are those of the whole batch, also when its rows
+lie in several processes (:func:`split_by`).
 
 Reference: T. M. Cover and J. A. Thomas, Elements of Information Theory, 2nd ed., chapter 2.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from .rows import all_rows
+
+class Split(Protocol):
+    """How a batch lies in several processes."""
+
+    def all_rows(self, x: Tensor) -> Tensor:
+        """Gather the rows of all processes, with gradient."""
+
+    def own_rows(self, whole: Tensor) -> Tensor:
+        """Keep the rows of this process."""
+
+
+_split: ContextVar[Split | None] = ContextVar("split", default=None)
+
+
+@contextmanager
+def split_by(split: Split) -> Iterator[None]:
+    """Within the block the rows that functions are given are one part of a batch."""
+    token = _split.set(split)
+    try:
+        yield
+    finally:
+        _split.reset(token)
+
+
+def all_rows(x: Tensor) -> Tensor:
+    """Rows of the whole batch, (N, ...), from those of this process; usually these are all.
+
+    Gradients go back to the process that a row comes from.
+    """
+    split = _split.get()
+    return x if split is None else split.all_rows(x)
+
+
+def own_rows(whole: Tensor) -> Tensor:
+    """Rows of this process among those of the whole batch; usually all."""
+    split = _split.get()
+    return whole if split is None else split.own_rows(whole)
 
 
 def _expected(log_p: Tensor, value: Tensor) -> Tensor:

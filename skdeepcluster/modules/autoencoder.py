@@ -1,13 +1,23 @@
-"""Encoders with a Gaussian head, and the auto-encoder that pretrains networks."""
+"""Models with codes: encoders q(z | x), mixtures p(z), and the auto-encoder that pretrains them.
+
+Letters: N rows, D features, L code length, K clusters, S samples of z.
+"""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .game import Game, Player
+from ..functional.gaussian import Mixture, compact_scales, kl_diag, log_joint, normal_points
+from .game import Batch, ClusterGame, Game, Player
 from .likelihood import Likelihood
-from .start import masked
+from .regularization import NO_REGULARIZER, Regularizer
+
+
+def masked(seen: Tensor, masking: float) -> Tensor:
+    """Rows with a share of their features, drawn anew, set to zero, (N, D)."""
+    return seen * (torch.rand_like(seen) >= masking) if masking else seen
 
 
 class GaussianEncoder(nn.Module):
@@ -19,8 +29,8 @@ class GaussianEncoder(nn.Module):
         Means in the first L outputs, log-variances (up to ``LOG_VAR``) in the others.
     """
 
-    #: Added to the network's log-variances: codes start almost without noise, or the shock of it
-    #: erases what the means have learnt.
+    #: Added to the network's log-variances: with variance one at the start, noise would drown the
+    #: means that pretraining has learnt.
     LOG_VAR = -4.0
 
     def __init__(self, network: nn.Module) -> None:
@@ -58,7 +68,7 @@ class PointEncoder(nn.Module):
         return self(x)
 
 
-class CodeGame(Game):
+class CodeGame(ClusterGame):
     """A model with codes: from rows to codes and back, in the units of the likelihood.
 
     Parameters
@@ -73,22 +83,36 @@ class CodeGame(Game):
     def __init__(
         self, encoder: GaussianEncoder | PointEncoder, decoder: nn.Module, likelihood: Likelihood
     ) -> None:
-        super().__init__()
+        super().__init__(likelihood)
         self.encoder = encoder
         self.decoder = decoder
-        self.likelihood = likelihood
 
     def encode(self, x: Tensor) -> Tensor:
         """Code of a row, or its mean, (N, L)."""
-        return self.encoder.mean(self.likelihood.standardize(x))
+        return self.encoder.mean(self.standardize(x))
 
     def decode(self, z: Tensor) -> Tensor:
         """E[x|z] in the units of the data, (N, D)."""
         return self.likelihood.mean(self.decoder(z))
 
+    def posterior(self, x: Tensor) -> Any:
+        """Return the encoder's output: of a GaussianEncoder mean and std of q(z|x)."""
+        return self.encoder(self.standardize(x))
 
-#: Decoder calls that average over samples of z are made for this many at a time.
+    def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
+        """Log p(x|z) of each row, (N,)."""
+        return self.likelihood.log_prob(x, self.decoder(z))
+
+
+#: Samples of z that one call of the decoder takes.
 SAMPLES_AT_ONCE = 16
+#: Quasi-random samples of z over which a criterion averages the reconstruction.
+CRITERION_SAMPLES = 16
+
+
+def criterion_noise(z: Tensor) -> Tensor:
+    """Return the fixed noise (S, L) of a criterion, for codes like z (N, L)."""
+    return normal_points(CRITERION_SAMPLES, z.shape[1]).to(z.device)
 
 
 def decoded_samples(
@@ -121,7 +145,170 @@ def expected_log_prob(
     return total / len(noise)
 
 
-class Autoencoder(CodeGame):
+class CodeMixture(nn.Module):
+    """A mixture found by EM, kept beside the network whose codes it divides.
+
+    Parameters
+    ----------
+    mixture : Mixture
+        Log-weights, means and scales; kept in their precision.
+    covariance_type : {"full", "tied", "diag", "spherical"}
+    """
+
+    log_weights: Tensor
+    means: Tensor
+    scales: Tensor
+
+    def __init__(self, mixture: Mixture, covariance_type: str) -> None:
+        super().__init__()
+        self.covariance_type = covariance_type
+        for name, value in mixture._asdict().items():
+            self.register_buffer(name, torch.as_tensor(value))
+
+    @property
+    def mixture(self) -> Mixture:
+        """The mixture, on the device of the module."""
+        return Mixture(self.log_weights, self.means, self.scales)
+
+    def log_resp(self, z: Tensor) -> Tensor:
+        """Log p(k | z), of shape (N, K)."""
+        return log_joint(z.to(self.means.dtype), self.mixture).log_softmax(-1)
+
+    def fitted_attributes(self) -> dict[str, Tensor]:
+        """Weights, means and covariances in scikit-learn's shapes."""
+        return _mixture_attributes(self.mixture, self.covariance_type)
+
+
+class MixturePrior(nn.Module):
+    """Mixture of diagonal Gaussians over codes, learnt by gradient: Cat(pi), N(mu_c, diag s_c^2).
+
+    Starts as N(0, I) K times over; :meth:`set` puts a mixture found by EM in its place.
+
+    Parameters
+    ----------
+    n_clusters : int
+        K.
+    n_components : int
+        L, the size of a code.
+    floor : float, default=0.0
+        Least variance in any direction, as a share of the mean variance of the mixture put in
+        place: it keeps codes that are drawn to the means from shrinking into them.
+    """
+
+    least: Tensor
+
+    COVARIANCE_TYPE = "diag"
+    #: Bounds of the log-variances.
+    LOG_VAR = (-12.0, 12.0)
+
+    def __init__(self, n_clusters: int, n_components: int, floor: float = 0.0) -> None:
+        super().__init__()
+        self.floor = floor
+        self.register_buffer("least", torch.tensor(self.LOG_VAR[0]))
+        self.logits = nn.Parameter(torch.zeros(n_clusters))
+        self.means = nn.Parameter(torch.zeros(n_clusters, n_components))
+        self.log_vars = nn.Parameter(torch.zeros(n_clusters, n_components))
+
+    @torch.no_grad()
+    def set(self, mixture: Mixture) -> None:
+        """Take weights, means and standard deviations from a diagonal mixture."""
+        self.logits.copy_(mixture.log_weights)
+        self.means.copy_(mixture.means)
+        self.log_vars.copy_(2 * mixture.scales.log())
+        least = torch.log(self.floor * mixture.covariances().mean())
+        self.least.copy_(least.clamp_min(self.LOG_VAR[0]))
+
+    @property
+    def mixture(self) -> Mixture:
+        """Log-weights, means and standard deviations, as functions of the parameters."""
+        log_vars = torch.maximum(self.log_vars, self.least).clamp_max(self.LOG_VAR[1])
+        stds = (0.5 * log_vars).exp()
+        return Mixture(self.logits.log_softmax(-1), self.means, stds)
+
+    def fitted_attributes(self) -> dict[str, Tensor]:
+        """Weights, means and variances."""
+        return _mixture_attributes(self.mixture, self.COVARIANCE_TYPE)
+
+    def log_joint(self, z: Tensor) -> Tensor:
+        """Log p(z, c) of codes, (N, K)."""
+        return log_joint(z, self.mixture)
+
+    def expected_log_joint(self, mean: Tensor, std: Tensor) -> Tensor:
+        """E[log p(z, c) - log q(z)] for q = N(mean, diag std^2): log pi_c - KL_c, (N, K)."""
+        log_weights, means, stds = self.mixture
+        return log_weights - kl_diag(mean, std, means, stds)
+
+    def draw(self, n_samples: int) -> Tensor:
+        """Draw codes from the global stream, (n_samples, L)."""
+        log_weights, means, stds = self.mixture
+        cluster = torch.multinomial(log_weights.exp(), n_samples, replacement=True)
+        return means[cluster] + stds[cluster] * torch.randn_like(means[cluster])
+
+    def whiten(self, z: Tensor) -> Tensor:
+        """Codes about the centre of the mixture, in units of its spread, (N, L)."""
+        mixture = self.mixture
+        centre = mixture.centre()
+        weights = mixture.log_weights.exp()[:, None]
+        around = mixture.covariances() + (mixture.means - centre).square()
+        return (z - centre) / (weights * around).sum(0).sqrt()
+
+
+def _mixture_attributes(mixture: Mixture, covariance_type: str) -> dict[str, Tensor]:
+    return {
+        "weights_": mixture.log_weights.exp(),
+        "means_": mixture.means.clone(),
+        "covariances_": compact_scales(mixture.covariances(), covariance_type),
+    }
+
+
+class PriorGame(CodeGame):
+    """A model whose codes follow a mixture of Gaussians, learnt with the networks.
+
+    Parameters
+    ----------
+    encoder : GaussianEncoder or PointEncoder, of standardised rows
+    decoder : Module, (N, L) -> (N, D)
+    likelihood : Likelihood
+    prior : MixturePrior
+    regularizer : Regularizer, default=NO_REGULARIZER
+        Terms that hold the assignment to an anchor; none by default.
+    masking : float, default=0.0
+        Share of the features hidden from the encoder where rows are rebuilt, if there is an
+        anchor. The terms of the regularizer see rows as they are: a few masked columns of a table
+        may be all that tells clusters apart.
+    """
+
+    rates = CodeGame.rates | {"prior.*": 10.0}
+
+    def __init__(
+        self,
+        encoder: GaussianEncoder | PointEncoder,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        prior: MixturePrior,
+        regularizer: Regularizer = NO_REGULARIZER,
+        masking: float = 0.0,
+    ) -> None:
+        super().__init__(encoder, decoder, likelihood)
+        self.prior = prior
+        self.regularizer = regularizer
+        self.masking = masking
+
+    def set_mixture(self, mixture: Mixture) -> None:
+        """Set the prior to a mixture of codes."""
+        self.prior.set(mixture)
+
+    def observe(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Standardised rows, and what the encoder sees of them: masked if there is an anchor."""
+        seen = self.standardize(batch.x)
+        return seen, seen if batch.anchor is None else masked(seen, self.masking)
+
+    def fitted_attributes(self) -> dict[str, Tensor]:
+        """Weights, means and variances of the prior, and its means decoded."""
+        return self.prior.fitted_attributes() | {"cluster_centers_": self.decode(self.prior.means)}
+
+
+class Autoencoder(Game):
     """Denoising auto-encoder: rebuild x from a code of x with some features set to zero.
 
     Minimises -E log p(x | decoder(encoder(mask * x))), mask ~ Bernoulli(1 - masking) (Vincent et
@@ -139,6 +326,8 @@ class Autoencoder(CodeGame):
         Share of the features set to zero.
     """
 
+    rates = {"likelihood.*": 10.0}
+
     def __init__(
         self,
         encoder: GaussianEncoder | PointEncoder,
@@ -146,14 +335,20 @@ class Autoencoder(CodeGame):
         likelihood: Likelihood,
         masking: float = 0.25,
     ) -> None:
-        super().__init__(encoder, decoder, likelihood)
+        super().__init__()
+        self.encoder, self.decoder, self.likelihood = encoder, decoder, likelihood
         self.masking = masking
 
-    def loss(self, x: Tensor) -> dict[str, Tensor]:
+    def encode(self, x: Tensor) -> Tensor:
+        """Code of a row, or its mean, (N, L)."""
+        return self.encoder.mean(self.likelihood.standardize(x))
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Mean error of the rebuilt rows."""
-        seen = self.likelihood.standardize(x)
+        seen = self.likelihood.standardize(batch.x)
         code = self.encoder.mean(masked(seen, self.masking))
-        return {"reconstruction": -self.likelihood.log_prob(x, self.decoder(code)).mean()}
+        log_x = self.likelihood.log_prob(batch.x, self.decoder(code))
+        return {"reconstruction": -log_x.mean()}
 
     def players(self) -> tuple[Player, ...]:
         """One player."""

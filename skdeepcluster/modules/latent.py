@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import nll_loss, one_hot
 
+from ..functional.gaussian import log_prob_diag
 from ..functional.information import entropy
-from ..functional.likelihood import gaussian
 
 #: Bounds of the log-standard-deviation with which continuous codes are read.
 LOG_STD = (-4.0, 2.0)
@@ -103,7 +103,7 @@ class LatentSpace:
         """Gaussian negative log-likelihood of the first codes, (N, at most C), a mean, scalar."""
         first = slice(continuous.shape[1])
         mean, log_var = reading.mean[:, first], 2 * reading.log_std[:, first]
-        return -gaussian(continuous, mean, log_var).mean()
+        return -log_prob_diag(continuous, mean, log_var).mean()
 
     def information(self, reading: Reading, codes: Codes, log_prior: Tensor) -> Tensor:
         """Lower bounds H(c) + log Q(c|x) on what x tells of each code, in nats, (A + C,).
@@ -118,6 +118,6 @@ class LatentSpace:
         bounds = [h - cost for h, cost in zip(entropies, costs, strict=True)]
         for j in range(self.n_continuous):
             mean, log_var = reading.mean[:, j, None], 2 * reading.log_std[:, j, None]
-            log_q = gaussian(codes.continuous[:, j, None], mean, log_var).mean()
+            log_q = log_prob_diag(codes.continuous[:, j, None], mean, log_var).mean()
             bounds.append(math.log(2) + log_q)
         return torch.stack(bounds)

@@ -8,8 +8,9 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ..functional import likelihood
+from ..functional.gaussian import log_prob_diag
 
 
 class Likelihood(nn.Module, ABC):
@@ -36,8 +37,9 @@ class Bernoulli(Likelihood):
         return x.float()
 
     def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
-        """-sum_d [softplus(l_d) - x_d l_d]."""
-        return likelihood.bernoulli(x.float(), decoded.float())
+        """sum_d [x_d log p_d + (1 - x_d) log(1 - p_d)] with p = sigmoid(decoded)."""
+        error = binary_cross_entropy_with_logits(decoded.float(), x.float(), reduction="none")
+        return -error.sum(-1)
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the probabilities."""
@@ -78,7 +80,7 @@ class Gaussian(Likelihood):
         """Log N(standardised x; decoded, exp noise) - sum_d log scale_d."""
         log_var = self.noise.clamp(*self.LOG_VAR)
         volume = self.scale.log().sum().float()
-        return likelihood.gaussian(self.standardize(x), decoded.float(), log_var) - volume
+        return log_prob_diag(self.standardize(x), decoded.float(), log_var) - volume
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return decoded * scale + shift."""

@@ -1,13 +1,20 @@
-"""Default networks, and builders to hand to an estimator's ``encoder`` and ``decoder``.
+"""Default networks, and builders to pass as ``encoder``, ``decoder``, ``generator``, ....
 
 An estimator calls a builder as ``builder(n_in, n_out)`` with numbers of features; rows go in and
-come out flat, (N, n_in) -> (N, n_out).
+come out flat, (N, n_in) -> (N, n_out). Networks of adversarial games have batch normalisation.
+
+Reference: A. Radford, L. Metz, S. Chintala, "Unsupervised Representation Learning with Deep
+Convolutional Generative Adversarial Networks", ICLR 2016 (the networks of adversarial games).
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from numbers import Integral
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 #: Activations by their scikit-learn names.
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -55,7 +62,7 @@ def mlp(
     for width_in, width_out in zip(widths[:-1], widths[1:], strict=True):
         layers += [nn.Linear(width_in, width_out), ACTIVATIONS[activation]()]
     gain = 1.0 if activation == "tanh" else 2.0
-    return _keep_signal(nn.Sequential(*layers, nn.Linear(widths[-1], n_out)), gain)
+    return _initialize(nn.Sequential(*layers, nn.Linear(widths[-1], n_out)), gain)
 
 
 def conv_encoder(
@@ -92,7 +99,7 @@ def conv_encoder(
     >>> network(torch.zeros(3, 784)).shape
     torch.Size([3, 20])
     """
-    height, width = _smallest_map(n_in, image_shape, channels)
+    height, width = _shape_after_stages(n_in, image_shape, channels)
     maps = [image_shape[0], *channels]
     layers: list[nn.Module] = [nn.Unflatten(1, image_shape)]
     for maps_in, maps_out in zip(maps[:-1], maps[1:], strict=True):
@@ -104,7 +111,7 @@ def conv_encoder(
         nn.ReLU(),
         nn.Linear(n_hidden, n_out),
     )
-    return _keep_signal(network)
+    return _initialize(network)
 
 
 def conv_decoder(
@@ -138,7 +145,7 @@ def conv_decoder(
     >>> network(torch.zeros(3, 10)).shape
     torch.Size([3, 784])
     """
-    height, width = _smallest_map(n_out, image_shape, channels)
+    height, width = _shape_after_stages(n_out, image_shape, channels)
     maps = [image_shape[0], *channels][::-1]
     layers: list[nn.Module] = []
     for maps_in, maps_out in zip(maps[:-1], maps[1:], strict=True):
@@ -151,14 +158,258 @@ def conv_decoder(
         *layers,
         nn.Flatten(),
     )
-    return _keep_signal(network)
+    return _initialize(network)
 
 
-def _keep_signal(network: nn.Sequential, gain: float = 2.0) -> nn.Sequential:
-    """Scale weights so that layers keep the variance of what goes through (He et al., 2015).
+class GaussianNoise(nn.Module):
+    """Adds normal noise in training, and nothing in answers.
 
-    ``gain`` undoes what the activation takes: 2 for rectifiers. With torch's defaults a code
-    shrinks so much on its way through deep networks that training learns to do without it.
+    Parameters
+    ----------
+    std : float
+    """
+
+    def __init__(self, std: float) -> None:
+        super().__init__()
+        self.std = std
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add noise of mean zero."""
+        return x + self.std * torch.randn_like(x) if self.training else x
+
+    def extra_repr(self) -> str:
+        """Show the size of the noise."""
+        return f"std={self.std}"
+
+
+def normalised_mlp(
+    n_in: int,
+    n_out: int,
+    hidden_layer_sizes: Sequence[int] = (500, 500),
+    activation: str = "leaky_relu",
+    noise: float = 0.0,
+) -> nn.Sequential:
+    """Multi-layer perceptron with batch normalisation, and noise in front of linear layers.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Numbers of features.
+    hidden_layer_sizes : sequence of int, default=(500, 500)
+        Widths of the hidden layers.
+    activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
+        Applied after each hidden layer's normalisation.
+    noise : float, default=0.0
+        Standard deviation of the noise that training adds to the input of every linear layer.
+
+    Returns
+    -------
+    Sequential
+
+    Examples
+    --------
+    >>> [type(layer).__name__ for layer in normalised_mlp(4, 2, (8,), noise=0.1)]
+    ['GaussianNoise', 'Linear', 'BatchNorm1d', 'LeakyReLU', 'GaussianNoise', 'Linear']
+    """
+    widths = [n_in, *hidden_layer_sizes]
+    noises = [GaussianNoise(noise)] if noise else []
+    layers: list[nn.Module] = []
+    for width_in, width_out in zip(widths[:-1], widths[1:], strict=True):
+        linear = nn.Linear(width_in, width_out, bias=False)
+        layers += [*noises, linear, nn.BatchNorm1d(width_out), ACTIVATIONS[activation]()]
+    return _initialize(nn.Sequential(*layers, *noises, nn.Linear(widths[-1], n_out)))
+
+
+def conv_discriminator(
+    n_in: int,
+    n_out: int,
+    image_shape: tuple[int, int, int],
+    channels: Sequence[int] = (64, 128),
+) -> nn.Sequential:
+    """Convolutional body of a discriminator, for images stored as flat rows.
+
+    As InfoGAN's for MNIST: stages that halve height and width (kernel 4, stride 2), leaky
+    rectifiers, batch normalisation after all stages but the first; one linear layer.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Numbers of features; the estimator gives them.
+    image_shape : (channels, height, width)
+        How a row is an image; height and width divisible by ``2 ** len(channels)``.
+    channels : sequence of int, default=(64, 128)
+        Feature maps after each stage.
+
+    Returns
+    -------
+    Sequential
+
+    Examples
+    --------
+    >>> import torch
+    >>> conv_discriminator(784, 1024, image_shape=(1, 28, 28))(torch.zeros(3, 784)).shape
+    torch.Size([3, 1024])
+    """
+    height, width = _shape_after_stages(n_in, image_shape, channels)
+    maps = [image_shape[0], *channels]
+    layers: list[nn.Module] = [nn.Unflatten(1, image_shape)]
+    for stage, (maps_in, maps_out) in enumerate(zip(maps[:-1], maps[1:], strict=True)):
+        layers.append(nn.Conv2d(maps_in, maps_out, 4, stride=2, padding=1))
+        layers += [nn.BatchNorm2d(maps_out)] if stage else []
+        layers.append(nn.LeakyReLU(0.1))
+    linear = nn.Linear(maps[-1] * height * width, n_out)
+    return _initialize(nn.Sequential(*layers, nn.Flatten(), linear, nn.BatchNorm1d(n_out)))
+
+
+def conv_generator(
+    n_in: int,
+    n_out: int,
+    image_shape: tuple[int, int, int],
+    channels: Sequence[int] = (64, 128),
+    n_hidden: int = 1024,
+) -> nn.Sequential:
+    """Convolutional generator, the mirror of :func:`conv_discriminator`.
+
+    As InfoGAN's for MNIST: two linear layers, then transposed convolutions that double height
+    and width, batch normalisation and rectifiers between them.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Numbers of features; the estimator gives them.
+    image_shape : (channels, height, width)
+        How a row is an image; height and width divisible by ``2 ** len(channels)``.
+    channels : sequence of int, default=(64, 128)
+        Feature maps, the last first.
+    n_hidden : int, default=1024
+        Width of the hidden linear layer.
+
+    Returns
+    -------
+    Sequential
+
+    Examples
+    --------
+    >>> import torch
+    >>> conv_generator(74, 784, image_shape=(1, 28, 28))(torch.zeros(3, 74)).shape
+    torch.Size([3, 784])
+    """
+    height, width = _shape_after_stages(n_out, image_shape, channels)
+    maps = [image_shape[0], *channels][::-1]
+    n_first = maps[0] * height * width
+    layers: list[nn.Module] = [nn.Linear(n_in, n_hidden), nn.BatchNorm1d(n_hidden), nn.ReLU()]
+    layers += [nn.Linear(n_hidden, n_first), nn.Unflatten(1, (maps[0], height, width))]
+    for maps_in, maps_out in zip(maps[:-1], maps[1:], strict=True):
+        layers += [nn.BatchNorm2d(maps_in), nn.ReLU()]
+        layers.append(nn.ConvTranspose2d(maps_in, maps_out, 4, stride=2, padding=1))
+    return _initialize(nn.Sequential(*layers, nn.Flatten()))
+
+
+def make_network(
+    role: str,
+    builder: Builder | None,
+    n_in: int,
+    n_out: int,
+    widths: Sequence[int],
+    activation: str,
+) -> nn.Module:
+    """Build the user's network of a role, or a perceptron.
+
+    Parameters
+    ----------
+    role : str
+        By default a "decoder" has the hidden layers in reverse, a "discriminator" the first two.
+    builder : callable or None
+    n_in, n_out : int
+        Numbers of features.
+    widths : sequence of int
+        The estimator's ``hidden_layer_sizes``.
+    activation : {"relu", "tanh", "gelu", "leaky_relu"}
+    """
+    if builder is not None:
+        return build_network(role, builder, n_in, n_out)
+    widths = check_widths("hidden_layer_sizes", widths)
+    widths = {"decoder": widths[::-1], "discriminator": widths[:2]}.get(role, widths)
+    return mlp(n_in, n_out, widths, activation)
+
+
+def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Module:
+    """Call a builder; raise if its network does not turn rows of ``n_in`` into ``n_out``."""
+    network = builder(n_in, n_out)
+    with torch.no_grad():
+        shape = tuple(network.eval()(torch.zeros(2, n_in)).shape)
+    if shape != (2, n_out):
+        raise ValueError(
+            f"{role} must turn rows of {n_in} into rows of {n_out} features, as "
+            f"{role}(n_in, n_out) asks, but two rows came out with shape {shape}."
+        )
+    return network
+
+
+def check_widths(name: str, values: Sequence[int]) -> list[int]:
+    """Return a parameter that lists positive whole numbers, checked."""
+    widths = list(values)
+    if not all(isinstance(width, Integral) and width > 0 for width in widths):
+        raise ValueError(f"{name} must be positive whole numbers, got {widths}.")
+    return widths
+
+
+@torch.no_grad()
+def recalibrate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Set the running statistics of batch normalisation to those of these batches.
+
+    The discriminator of a game sees real and generated rows in turn, and its running statistics
+    average over both; its answers are about real rows.
+
+    Parameters
+    ----------
+    network : Module
+        Left in evaluation mode.
+    batches : iterable of Tensor
+        What the network takes.
+    """
+    layers = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
+    if not layers:
+        return
+    momenta = [layer.momentum for layer in layers]
+    network.eval()
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # cumulative mean over all batches
+        layer.train()
+    for batch in batches:
+        network(batch)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+        layer.eval()
+
+
+@contextmanager
+def running_statistics_kept(network: nn.Module) -> Iterator[None]:
+    """Within the block batches are normalised by their own statistics, which are not recorded.
+
+    The running statistics stay averages over real rows, whatever else a network sees in training.
+    """
+    tracking = [
+        layer
+        for layer in network.modules()
+        if isinstance(layer, _BatchNorm) and layer.track_running_stats
+    ]
+    for layer in tracking:
+        layer.track_running_stats = False
+    try:
+        yield
+    finally:
+        for layer in tracking:
+            layer.track_running_stats = True
+
+
+def _initialize(network: nn.Sequential, gain: float = 2.0) -> nn.Sequential:
+    """Draw weights so that layers keep the variance of their inputs (He et al., 2015).
+
+    ``gain`` makes up for the variance that the activation removes: 2 for rectifiers. With torch's
+    default weights the variance of a code decays through a deep network, and training learns to
+    ignore the code.
     """
     for layer in network:
         if isinstance(layer, nn.Linear):
@@ -175,10 +426,10 @@ def _keep_signal(network: nn.Sequential, gain: float = 2.0) -> nn.Sequential:
     return network
 
 
-def _smallest_map(
+def _shape_after_stages(
     n_features: int, image_shape: tuple[int, int, int], channels: Sequence[int]
 ) -> tuple[int, int]:
-    """Height and width after the last halving, or a clear error."""
+    """Return height and width after the last stage; raise if they cannot be halved so often."""
     _, height, width = image_shape
     factor = 2 ** len(channels)
     if math.prod(image_shape) != n_features:

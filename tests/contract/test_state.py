@@ -9,7 +9,7 @@ from estimators import DEEP, ONE_OF_EACH, name
 from sklearn.base import clone
 
 from skdeepcluster import CatGANClustering, DACClustering, InfoGANClustering, VaDEClustering
-from skdeepcluster.engine.randomness import seeded
+from skdeepcluster.engine.runtime import seeded
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (16,), "max_epochs": 2, "random_state": 0}
 
@@ -33,7 +33,7 @@ def test_warm_start_takes_weights_and_leaves_what_parameters_say(rows):
     catgan.set_params(**changed, learning_rate=1e-30).fit(rows)
     torch.testing.assert_close(weights(catgan.model_), before, rtol=0, atol=1e-6)
     assert catgan.model_.balance_weight == 7.0
-    assert catgan.model_.keep.start_weight == 0.0
+    assert catgan.model_.regularizer.start_weight == 0.0
     np.testing.assert_allclose(catgan.model_.log_prior.exp(), [0.1, 0.2, 0.7], rtol=1e-6)
     again = pickle.loads(pickle.dumps(catgan))
     np.testing.assert_array_equal(again.predict_proba(rows), catgan.predict_proba(rows))

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import multivariate_normal
 from torch.distributions import Independent, Normal, kl_divergence
 
-from skdeepcluster.functional import gaussian, moments
+from skdeepcluster.functional import gaussian
 from skdeepcluster.functional.gaussian import Mixture
 
 K, D = 3, 4
@@ -98,9 +98,9 @@ def test_every_parameter_of_a_learnt_prior_gets_its_gradient(covariance_type, dt
 def test_moments_of_batches_add_up(covariance_type, x):
     resp = torch.rand(50, K, dtype=torch.float64)
     about = x.mean(0)
-    whole = moments.moments(x, resp, about, covariance_type)
+    whole = gaussian.sufficient_statistics(x, resp, about, covariance_type)
     parts = [
-        moments.moments(x[i : i + 7], resp[i : i + 7], about, covariance_type)
+        gaussian.sufficient_statistics(x[i : i + 7], resp[i : i + 7], about, covariance_type)
         for i in range(0, 50, 7)
     ]
     for total, *summands in zip(whole, *parts, strict=True):
@@ -112,8 +112,10 @@ def test_moments_of_batches_add_up(covariance_type, x):
 def test_m_step_equals_weighted_mean_and_covariance(covariance_type, offset, x):
     resp = torch.rand(50, K, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     about = x.mean(0) + offset + 1
-    mixture = moments.maximise(
-        moments.moments(x + offset, resp, about, covariance_type), about, covariance_type
+    mixture = gaussian.maximize(
+        gaussian.sufficient_statistics(x + offset, resp, about, covariance_type),
+        about,
+        covariance_type,
     )
     covariances = np.stack([np.cov(x.T, aweights=r, ddof=0) for r in resp.T])
     weights = (resp.sum(0) / resp.sum()).numpy()
@@ -133,10 +135,10 @@ def test_m_step_equals_weighted_mean_and_covariance(covariance_type, offset, x):
 @pytest.mark.parametrize("covariance_type", TYPES)
 def test_implied_moments_give_the_mixture_back(covariance_type):
     mixture, about = make_mixture(covariance_type), torch.ones(D, dtype=torch.float64)
-    stats = moments.implied_moments(mixture, about, covariance_type, 0.01)
+    stats = gaussian.implied_statistics(mixture, about, covariance_type, 0.01)
     close(stats.s0.sum(), torch.tensor(1.0).double())
     for found, expected in zip(
-        moments.maximise(stats.times(50.0), about, covariance_type, 0.01), mixture, strict=True
+        gaussian.maximize(stats.times(50.0), about, covariance_type, 0.01), mixture, strict=True
     ):
         close(found, expected)
 
@@ -167,26 +169,26 @@ def test_samples_have_the_moments_of_their_component(covariance_type):
 def test_a_thin_component_is_named_with_remedies(covariance_type):
     x = torch.ones(5, D, dtype=torch.float64)
     resp = torch.eye(K, dtype=torch.float64)[[0, 0, 0, 1, 1]]
-    stats = moments.moments(x, resp, x[0], covariance_type)
+    stats = gaussian.sufficient_statistics(x, resp, x[0], covariance_type)
     found = (
         "components together cover rows of weight 5"
         if covariance_type == "tied"
         else ("Component 0 covers rows of weight 3")
     )
     with pytest.raises(ValueError, match=f"{found}.*increase reg_covar.*number of clusters"):
-        moments.maximise(stats, x[0], covariance_type)
+        gaussian.maximize(stats, x[0], covariance_type)
 
 
 @pytest.mark.parametrize("covariance_type", TYPES)
 def test_expectation_is_posterior_moments_and_evidence(covariance_type, x):
     mixture, about = make_mixture(covariance_type), x.mean(0)
     weight = torch.rand(50, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    expect = moments.expectation(mixture, about, covariance_type)
+    expect = gaussian.expected_statistics(mixture, about, covariance_type)
     joint = gaussian.log_joint(x, mixture)
     resp = joint.softmax(1) * weight.unsqueeze(1)
     for rows in (slice(0, 20), slice(20, 50), slice(5, 6)):
         stats, evidence = expect(x[rows], weight[rows])
-        expected = moments.moments(x[rows], resp[rows], about, covariance_type)
+        expected = gaussian.sufficient_statistics(x[rows], resp[rows], about, covariance_type)
         close(evidence, weight[rows] @ joint[rows].logsumexp(1))
         for found, wanted in zip(stats, expected, strict=True):
             close(found, wanted)

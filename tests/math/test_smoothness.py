@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from skdeepcluster.functional.information import kl_divergence
-from skdeepcluster.functional.smoothness import adversarial_divergence, adversarial_step
+from skdeepcluster.modules.regularization import adversarial_divergence, adversarial_step
 
 
 @pytest.fixture

@@ -17,10 +17,9 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from skdeepcluster.engine import em, starts
-from skdeepcluster.engine.threads import one_thread_to_an_operation, share_out
-from skdeepcluster.functional import kmeans
+from skdeepcluster.engine.runtime import share_out, single_threaded
 from skdeepcluster.gaussian_mixture import GaussianMixtureEM
+from skdeepcluster.mixture import em, initialization, kmeans
 from skdeepcluster.model_selection import select_n_clusters
 
 K, D = 3, 4
@@ -155,10 +154,10 @@ def test_weights_are_repeated_rows(X, covariance_type, init_params):
 
 
 def test_of_many_rows_a_start_looks_at_a_draw_that_knows_weights(X, monkeypatch):
-    monkeypatch.setattr(starts, "START_ROWS", 50)
+    monkeypatch.setattr(initialization, "MAX_DISTINCT_ROWS", 50)
     weight = np.random.RandomState(0).randint(1, 4, size=len(X))
     draws = [
-        starts.distinct(
+        initialization.unique_rows(
             em.WeightedRows(rows, w.astype(float), 64), torch.Generator().manual_seed(0)
         )
         for rows, w in [(X, weight), (X.repeat(weight, axis=0), np.ones(weight.sum()))]
@@ -390,7 +389,7 @@ def test_components_without_rows_go_last_and_are_reported():
 class Interrupted(GaussianMixtureEM):
     """Ctrl-C comes after two iterations."""
 
-    def _report(self, i, bound, change):
+    def _report(self, start, i, bound, change):
         if i == 2:
             raise KeyboardInterrupt
 
@@ -425,7 +424,7 @@ def test_threads_that_overlap_or_fail_leave_the_number_of_threads():
     inside = threading.Barrier(2, timeout=20)
 
     def block(fails):
-        with one_thread_to_an_operation() as n_threads:
+        with single_threaded() as n_threads:
             inside.wait()
             assert (torch.get_num_threads(), n_threads) == (1, 2)
             if fails:
@@ -443,7 +442,7 @@ def test_threads_that_overlap_or_fail_leave_the_number_of_threads():
         return stop.wait(20)
 
     with pytest.raises(ValueError, match="share 1 of 2"):
-        share_out(lambda i, n, stop: work(1 - i, n, stop), most=5)
+        share_out(lambda i, n, stop: work(1 - i, n, stop), max_workers=5)
     assert torch.get_num_threads() == 2
 
 

@@ -13,22 +13,21 @@ from torch import nn
 
 from skdeepcluster import CatGANClassifier, CatGANClustering
 from skdeepcluster.catgan import CatGAN
-from skdeepcluster.catgan_classifier import SemiSupervisedCatGAN
 from skdeepcluster.metrics import majority_accuracy
-from skdeepcluster.modules.gan_networks import normalised_mlp
+from skdeepcluster.modules.game import Batch
 from skdeepcluster.modules.likelihood import Bernoulli, Gaussian
-from skdeepcluster.modules.networks import mlp
-from skdeepcluster.modules.start import Keep
+from skdeepcluster.modules.networks import mlp, normalised_mlp
+from skdeepcluster.modules.regularization import Regularizer
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
 CLASSIFIER = {"hidden_layer_sizes": (32,), "random_state": 0}
 
 
-def model(kind=CatGAN, likelihood=None, **settings):
+def model(likelihood=None, **settings):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         networks = normalised_mlp(6, 3, (8,)), normalised_mlp(4, 6, (8,))
-        return kind(*networks, likelihood or Bernoulli(), 3, 4, **settings)
+        return CatGAN(*networks, likelihood or Bernoulli(), 3, 4, **settings)
 
 
 @pytest.fixture
@@ -57,54 +56,54 @@ def own_streams(function, *arguments):
 def test_losses_are_those_of_the_paper_written_out(x):
     catgan = model()
     p = torch.softmax(catgan.discriminator(x), 1)
-    q = torch.softmax(catgan.discriminator(own_streams(catgan.generated, 50)), 1)
-    terms = own_streams(catgan.discriminator_loss, x)
+    q = torch.softmax(catgan.discriminator(own_streams(catgan.generate, 50)), 1)
+    terms = own_streams(catgan.discriminator_loss, Batch(x))
     assert list(terms) == ["certainty", "balance", "fake"]
     torch.testing.assert_close(terms["certainty"], plain_entropy(p).mean())
     torch.testing.assert_close(terms["balance"], -plain_entropy(p.mean(0)))
     torch.testing.assert_close(terms["fake"], -plain_entropy(q).mean())
-    terms = own_streams(catgan.generator_loss, x)
+    terms = own_streams(catgan.generator_loss, Batch(x))
     torch.testing.assert_close(terms["certainty"], plain_entropy(q).mean())
     torch.testing.assert_close(terms["balance"], -plain_entropy(q.mean(0)))
 
 
 def test_weights_scale_their_terms_and_nothing_else(x):
-    plain = own_streams(model().discriminator_loss, x)
-    weighted = own_streams(model(weights=(3.0, 0.5)).discriminator_loss, x)
+    plain = own_streams(model().discriminator_loss, Batch(x))
+    weighted = own_streams(model(weights=(3.0, 0.5)).discriminator_loss, Batch(x))
     torch.testing.assert_close(weighted["certainty"], plain["certainty"])
     torch.testing.assert_close(weighted["balance"], 3 * plain["balance"])
     torch.testing.assert_close(weighted["fake"], 0.5 * plain["fake"])
-    assert "fake" not in model(weights=(1.0, 0.0)).discriminator_loss(x)
+    assert "fake" not in model(weights=(1.0, 0.0)).discriminator_loss(Batch(x))
 
 
 def test_a_players_loss_reaches_its_own_modules(x):
     catgan = model()
     for player in catgan.players():
         catgan.zero_grad()
-        sum(player.loss(x).values()).backward(inputs=player.parameters())
+        sum(player.loss(Batch(x)).values()).backward(inputs=player.parameters())
         own = {id(p) for p in player.parameters()}
         for p in catgan.parameters():
             assert (p.grad is not None and p.grad.abs().sum() > 0) == (id(p) in own)
 
 
 def test_answers_are_normalised_by_real_rows_only(x):
-    catgan, alone = model(keep=Keep(1.0, 1.0)), model().discriminator
+    catgan, alone = model(regularizer=Regularizer(1.0, 1.0)), model().discriminator
     start = torch.full((50, 3), 1 / 3)
     alone(x)
-    catgan.discriminator_loss(x, start)
-    catgan.generator_loss(x, start)
+    catgan.discriminator_loss(Batch(x, start))
+    catgan.generator_loss(Batch(x, start))
     for name, buffer in alone.named_buffers():
         torch.testing.assert_close(dict(catgan.discriminator.named_buffers())[name], buffer)
     assert alone[1].running_mean.abs().sum() > 0
 
 
 def test_the_start_fades_and_the_smoothness_stays(x):
-    catgan = model(keep=Keep(2.0, 1.0))
+    catgan = model(regularizer=Regularizer(2.0, 1.0))
     start = torch.eye(3)[torch.arange(50) % 3]
-    full = -2 * (start * catgan.log_probs(x)).sum(1).mean()
+    full = -2 * (start * catgan.log_resp_standardized(x)).sum(1).mean()
     for progress in (0.0, 0.25, 1.0):
         catgan.progress.fill_(progress)
-        terms = catgan.discriminator_loss(x, start)
+        terms = catgan.discriminator_loss(Batch(x, start))
         torch.testing.assert_close(terms["start"], (1 - progress) * full)
         assert terms["smoothness"] > 0
 
@@ -113,10 +112,10 @@ def test_a_class_prior_is_met_exactly_where_its_term_is_least():
     catgan = model()
     catgan.set_prior([6.0, 3.0, 1.0])
     logits = torch.zeros(1, 3, requires_grad=True)
-    (gradient,) = torch.autograd.grad(catgan.unbalance(logits.log_softmax(1)), logits)
+    (gradient,) = torch.autograd.grad(catgan.imbalance(logits.log_softmax(1)), logits)
     assert gradient.abs().max() > 0.1
     at_prior = torch.tensor([[0.6, 0.3, 0.1]]).log().requires_grad_()
-    (gradient,) = torch.autograd.grad(catgan.unbalance(at_prior.log_softmax(1)), at_prior)
+    (gradient,) = torch.autograd.grad(catgan.imbalance(at_prior.log_softmax(1)), at_prior)
     torch.testing.assert_close(gradient, torch.zeros(1, 3), atol=1e-6, rtol=0)
 
 
@@ -124,7 +123,7 @@ def test_the_running_mean_has_its_own_value_and_the_batchs_gradient():
     catgan = model(marginal_decay=0.75)
     p = torch.tensor([[0.8, 0.1, 0.1], [0.6, 0.3, 0.1]], requires_grad=True)
     mean = 0.75 / 3 + 0.25 * p.mean(0)
-    value = catgan.unbalance(p.log())
+    value = catgan.imbalance(p.log())
     torch.testing.assert_close(value, (mean * mean.log()).sum())
     torch.testing.assert_close(catgan.log_marginal.exp(), mean.detach())
     (gradient,) = torch.autograd.grad(value, p)
@@ -132,7 +131,7 @@ def test_the_running_mean_has_its_own_value_and_the_batchs_gradient():
     batch = p.detach().mean(0)
     expected = (mean.detach().log() + 1) * mean.detach() / batch / 2
     torch.testing.assert_close(gradient, expected.expand(2, 3))
-    catgan.unbalance(p.log())
+    catgan.imbalance(p.log())
     torch.testing.assert_close(catgan.log_marginal.exp(), (0.75 * mean + 0.25 * batch).detach())
 
 
@@ -146,10 +145,10 @@ def test_generated_rows_are_in_the_units_of_the_data(x):
 
 
 def test_labelled_rows_are_normalised_with_the_batch_and_add_their_cross_entropy(x):
-    catgan = model(SemiSupervisedCatGAN, label_weight=3.0)
+    catgan = model(label_weight=3.0)
     known, target = torch.rand(2, 6), torch.tensor([0, 2])
     both = torch.softmax(catgan.discriminator(torch.cat([x, known])), 1)
-    terms = catgan.discriminator_loss(x, known, target)
+    terms = catgan.discriminator_loss(Batch(x, labelled=known, target=target))
     expected = -3 * (both[50, 0].log() + both[51, 2].log()) / 2
     torch.testing.assert_close(terms["labels"], expected)
     torch.testing.assert_close(terms["certainty"], plain_entropy(both[:50]).mean())
@@ -157,10 +156,10 @@ def test_labelled_rows_are_normalised_with_the_batch_and_add_their_cross_entropy
 
 def test_where_nothing_moves_nothing_jumps_whatever_is_labelled(x):
     """Rows that all have a twin: steps of no length, and no change by other rows' statistics."""
-    catgan = model(SemiSupervisedCatGAN, keep=Keep(1.0, 1.0))
+    catgan = model(regularizer=Regularizer(1.0, 1.0))
     twins, start = torch.cat([x, x]), torch.full((100, 3), 1 / 3)
     known, target = torch.rand(9, 6) + 3, torch.zeros(9, dtype=torch.long)
-    smoothness = catgan.discriminator_loss(twins, known, target, start)["smoothness"]
+    smoothness = catgan.discriminator_loss(Batch(twins, start, None, known, target))["smoothness"]
     torch.testing.assert_close(smoothness, torch.tensor(0.0), atol=1e-4, rtol=0)
 
 

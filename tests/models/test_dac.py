@@ -9,10 +9,10 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Nor
 from skdeepcluster import DACClustering
 from skdeepcluster.dac import DAC, FLOOR
 from skdeepcluster.functional.gaussian import Mixture
-from skdeepcluster.modules.autoencoder import PointEncoder
+from skdeepcluster.modules.autoencoder import MixturePrior, PointEncoder
+from skdeepcluster.modules.game import Batch
 from skdeepcluster.modules.likelihood import Bernoulli
 from skdeepcluster.modules.networks import mlp
-from skdeepcluster.modules.prior import MixturePrior
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
 
@@ -42,21 +42,23 @@ def mixture(model):
 def test_losses_are_those_of_the_paper_written_out(dac):
     x = torch.rand(50, 6)
     code = dac.encode(x)
-    terms = dac.loss(x)
+    terms = dac.loss(Batch(x))
     torch.testing.assert_close(terms["mixture"], -mixture(dac).log_prob(code).mean())
     p = torch.sigmoid(dac.judge(code))
     torch.testing.assert_close(terms["adversarial"], -p.log().mean())
-    torch.testing.assert_close(dac.critic_loss(x)["codes"], -(1 - p).log().mean())
+    torch.testing.assert_close(dac.critic_loss(Batch(x))["codes"], -(1 - p).log().mean())
     expected = x * dac.decode(code).log() + (1 - x) * (1 - dac.decode(code)).log()
     torch.testing.assert_close(terms["reconstruction"], -expected.sum(1).mean())
-    torch.testing.assert_close(dac.score(x).float(), expected.sum(1) + mixture(dac).log_prob(code))
+    torch.testing.assert_close(
+        dac.criterion(x).float(), expected.sum(1) + mixture(dac).log_prob(code)
+    )
 
 
 def test_weights_scale_their_losses_and_nothing_else(dac):
     x = torch.rand(50, 6)
-    before = dac.loss(x)
+    before = dac.loss(Batch(x))
     dac.weights = 1.0, 3.0, 0.0
-    after = dac.loss(x)
+    after = dac.loss(Batch(x))
     torch.testing.assert_close(after["mixture"], 3 * before["mixture"])
     assert after["adversarial"] == 0
     torch.testing.assert_close(after["reconstruction"], before["reconstruction"])
@@ -66,7 +68,7 @@ def test_a_players_loss_reaches_its_own_modules(dac):
     x = torch.rand(50, 6)
     for player in dac.players():
         dac.zero_grad()
-        sum(player.loss(x).values()).backward(inputs=player.parameters())
+        sum(player.loss(Batch(x)).values()).backward(inputs=player.parameters())
         own = {id(p) for p in player.parameters()}
         for p in dac.parameters():
             assert (p.grad is not None and p.grad.abs().sum() > 0) == (id(p) in own)

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, VaDEClustering
-from skdeepcluster._consensus import average_linkage
+from skdeepcluster.neighbors.agglomeration import agglomerate
 
 CONSENSUS = pytest.mark.parametrize("consensus", ["soft_vote", "co_association"])
 
@@ -107,7 +107,10 @@ def test_linkage_with_weights_equals_scipys_on_repeated_rows():
     which = np.repeat(np.arange(25), sizes)
     repeated = linkage(squareform(distance[np.ix_(which, which)], checks=False), "average")
     for k in (1, 2, 5, 12, 25):
-        ours = average_linkage(distance, sizes, k)
+        edges = (distance.max() - distance) * np.outer(sizes, sizes)
+        ours = np.empty(25, dtype=int)
+        for number, points in enumerate(agglomerate(edges, sizes, k, "average")):
+            ours[points] = number
         assert len(np.unique(ours)) == k
         assert adjusted_rand_score(fcluster(repeated, k, "maxclust"), ours[which]) == 1
 

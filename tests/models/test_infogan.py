@@ -13,15 +13,14 @@ from torch import nn
 from torch.distributions import Categorical, Independent, Normal
 
 from skdeepcluster import InfoGANClustering
-from skdeepcluster._style import style_start
-from skdeepcluster.engine.randomness import seeded
+from skdeepcluster.engine.runtime import seeded
 from skdeepcluster.functional.adversarial import called_fake, called_real
-from skdeepcluster.modules.gan_networks import conv_discriminator, conv_generator
-from skdeepcluster.modules.infogan import InfoGAN
+from skdeepcluster.infogan import InfoGAN, find_style
+from skdeepcluster.modules.game import Batch
 from skdeepcluster.modules.latent import LOG_STD, Codes, LatentSpace, Reading
 from skdeepcluster.modules.likelihood import Bernoulli
-from skdeepcluster.modules.networks import mlp
-from skdeepcluster.modules.start import Keep
+from skdeepcluster.modules.networks import conv_discriminator, conv_generator, mlp
+from skdeepcluster.modules.regularization import Regularizer
 
 SMALL = {"n_noise": 4, "n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
 #: For tests of what is generated: a good generator takes longer than good clusters.
@@ -136,7 +135,7 @@ def test_the_bound_of_a_continuous_code_is_entropy_plus_density():
 def test_losses_are_those_of_the_paper_written_out(x):
     model = game(mi_weight=2.0, continuous_weight=0.5)
     with seeded(3):
-        terms = model.discriminator_loss(x)
+        terms = model.discriminator_loss(Batch(x))
     with seeded(3), torch.no_grad():
         fake, codes = model.generate(len(x))
     real, generated = (torch.sigmoid(model.critic(model.body(rows))) for rows in (x, fake))
@@ -146,7 +145,7 @@ def test_losses_are_those_of_the_paper_written_out(x):
     torch.testing.assert_close(terms["category"], 2 * costs["category"])
     torch.testing.assert_close(terms["continuous"], 2 * 0.5 * costs["continuous"])
     with seeded(3):
-        terms = model.generator_loss(x)
+        terms = model.generator_loss(Batch(x))
     torch.testing.assert_close(terms["adversarial"], -generated.log().mean())
     torch.testing.assert_close(terms["category"], 2 * costs["category"])
 
@@ -154,7 +153,7 @@ def test_losses_are_those_of_the_paper_written_out(x):
 def test_without_the_information_term_it_is_a_plain_gan_that_q_watches(x):
     model = game(mi_weight=0.0)
     with seeded(3):
-        judge = gradients(model.discriminator_loss(x), [model.body, model.critic])
+        judge = gradients(model.discriminator_loss(Batch(x)), [model.body, model.critic])
     with seeded(3), torch.no_grad():
         fake, _ = model.generate(len(x))
     plain = {
@@ -163,8 +162,8 @@ def test_without_the_information_term_it_is_a_plain_gan_that_q_watches(x):
     }
     for ours, theirs in zip(judge, gradients(plain, [model.body, model.critic]), strict=True):
         torch.testing.assert_close(ours, theirs)
-    assert list(model.generator_loss(x)) == ["adversarial"]
-    reader = gradients(model.discriminator_loss(x), [model.reader])
+    assert list(model.generator_loss(Batch(x))) == ["adversarial"]
+    reader = gradients(model.discriminator_loss(Batch(x)), [model.reader])
     assert all(gradient.abs().sum() > 0 for gradient in reader)
 
 
@@ -172,7 +171,7 @@ def test_a_players_loss_reaches_its_own_modules(x):
     model = game()
     for player in model.players():
         model.zero_grad()
-        sum(player.loss(x).values()).backward(inputs=player.parameters())
+        sum(player.loss(Batch(x)).values()).backward(inputs=player.parameters())
         own = {id(p) for p in player.parameters()}
         for p in model.parameters():
             assert (p.grad is not None and p.grad.abs().sum() > 0) == (id(p) in own)
@@ -180,20 +179,20 @@ def test_a_players_loss_reaches_its_own_modules(x):
 
 def test_terms_of_ours_vanish_at_weight_zero_and_without_a_start(x):
     start, style = torch.full((50, 3), 1 / 3), torch.zeros(50, 2)
-    ours = game(style_weight=1.0, keep=Keep(1.0, 1.0))
+    ours = game(style_weight=1.0, regularizer=Regularizer(1.0, 1.0))
     published = {"real", "fake", "category", "continuous"}
-    added = set(ours.discriminator_loss(x, start, style)) - published
+    added = set(ours.discriminator_loss(Batch(x, start, style))) - published
     assert added == {"start", "smoothness", "style"}
-    assert set(ours.discriminator_loss(x)) == published
-    assert set(game().discriminator_loss(x, start, style)) == published
+    assert set(ours.discriminator_loss(Batch(x))) == published
+    assert set(game().discriminator_loss(Batch(x, start, style))) == published
 
 
 def test_instance_noise_is_noise_of_that_size(x):
     noisy = game(instance_noise=0.3)
     with seeded(0):
-        added = noisy.blurred(torch.zeros(200, 50))
+        added = noisy.add_noise(torch.zeros(200, 50))
     assert float(added.std()) == pytest.approx(0.3, rel=0.05)
-    assert game().blurred(x) is x
+    assert game().add_noise(x) is x
 
 
 # ---- where continuous codes start
@@ -210,7 +209,7 @@ def test_styles_are_the_axes_along_which_clusters_are_stretched():
         + 0.05 * rng.normal(size=(1000, 6))
     )
     resp = np.eye(2, dtype=np.float32)[labels]
-    codes = style_start(Bernoulli(), X, resp, 2, np.random.RandomState(0))
+    codes = find_style(Bernoulli(), X, resp, 2, np.random.RandomState(0))
     for j in range(2):
         assert abs(np.corrcoef(codes[:, j], stretch[:, j])[0, 1]) > 0.99
         for k in range(2):
@@ -221,7 +220,7 @@ def test_styles_are_the_axes_along_which_clusters_are_stretched():
 @pytest.mark.parametrize(("X", "n_codes"), [(np.ones((30, 4)), 0), (np.arange(30.0)[:, None], 1)])
 def test_no_more_styles_than_rows_differ_in(X, n_codes):
     resp = np.ones((30, 1), np.float32)
-    codes = style_start(Bernoulli(), X, resp, 2, np.random.RandomState(0))
+    codes = find_style(Bernoulli(), X, resp, 2, np.random.RandomState(0))
     assert codes.shape == (30, n_codes)
 
 

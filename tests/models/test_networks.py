@@ -5,18 +5,16 @@ import torch
 from torch import nn
 
 from skdeepcluster.modules.autoencoder import GaussianEncoder
-from skdeepcluster.modules.gan_networks import (
-    conv_discriminator,
-    conv_generator,
-    normalised_mlp,
-    renew_statistics,
-    statistics_kept,
-)
 from skdeepcluster.modules.networks import (
     ACTIVATIONS,
     conv_decoder,
+    conv_discriminator,
     conv_encoder,
+    conv_generator,
     mlp,
+    normalised_mlp,
+    recalibrate_batch_norm,
+    running_statistics_kept,
 )
 
 
@@ -101,7 +99,7 @@ def test_renewed_statistics_are_those_of_the_batches():
     network = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2))
     network(100 + torch.randn(50, 3))
     batches = [torch.randn(40, 3), 5 + torch.randn(40, 3)]
-    renew_statistics(network, iter(batches))
+    recalibrate_batch_norm(network, iter(batches))
     norm = network[0]
     torch.testing.assert_close(norm.running_mean, torch.stack(batches).mean((0, 1)))
     assert not norm.training
@@ -130,7 +128,7 @@ def test_noise_is_of_training_only():
 def test_statistics_are_kept_while_batches_normalise_themselves():
     network, x = normalised_mlp(3, 2, (8,)), torch.randn(40, 3)
     before = [b.clone() for b in network.buffers()]
-    with statistics_kept(network):
+    with running_statistics_kept(network):
         inside = network(x)
     assert all(torch.equal(a, b) for a, b in zip(before, network.buffers(), strict=True))
     torch.testing.assert_close(network(x), inside)

@@ -15,15 +15,20 @@ from skorch.callbacks import Callback
 from torch.distributions import Categorical, Independent, Normal, kl_divergence
 
 from skdeepcluster import VaDEClustering
-from skdeepcluster.engine.net import train
-from skdeepcluster.engine.randomness import normal_points
-from skdeepcluster.functional.gaussian import Mixture, confident_sample, log_joint
+from skdeepcluster._base import Budget
+from skdeepcluster.engine.loop import train
+from skdeepcluster.functional.gaussian import (
+    Mixture,
+    confident_sample,
+    log_joint,
+    normal_points,
+)
 from skdeepcluster.metrics import clustering_accuracy
-from skdeepcluster.modules.autoencoder import GaussianEncoder
+from skdeepcluster.modules.autoencoder import GaussianEncoder, MixturePrior
+from skdeepcluster.modules.game import Batch
 from skdeepcluster.modules.likelihood import Bernoulli
 from skdeepcluster.modules.networks import conv_decoder, conv_encoder, mlp
-from skdeepcluster.modules.prior import MixturePrior
-from skdeepcluster.modules.start import Keep
+from skdeepcluster.modules.regularization import Regularizer
 from skdeepcluster.neighbors import neighbor_start
 from skdeepcluster.vade import VaDE
 from skdeepcluster.vae import VAE
@@ -103,9 +108,9 @@ def test_one_cluster_with_a_unit_prior_is_the_vae(objective, vade):
     x = torch.rand(400, 6)
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        ours = one.loss(x)
+        ours = one.loss(Batch(x))
         torch.manual_seed(1)
-        theirs = vae.loss(x)
+        theirs = vae.loss(Batch(x))
     torch.testing.assert_close(ours["reconstruction"], theirs["reconstruction"])
     # The sampled form only agrees on average.
     tolerance = {"rtol": 0.1, "atol": 0.1} if objective == "sampled" else {}
@@ -131,7 +136,7 @@ def test_far_codes_give_finite_sharp_answers_and_gradients(objective, vade):
     x = torch.rand(5, 6)
     assert torch.isfinite(vade.log_resp(x)).all()
     assert vade.log_resp(x).exp().amax(-1).min() > 0.99
-    sum(vade.loss(x).values()).backward()
+    sum(vade.loss(Batch(x)).values()).backward()
     assert all(torch.isfinite(p.grad).all() for p in vade.parameters())
 
 
@@ -148,11 +153,11 @@ def test_gradients_of_the_bound_add_up_over_parts_of_a_batch(vade):
 
 
 def test_every_parameter_gets_a_gradient_with_and_without_a_start(vade):
-    vade.keep = Keep(1.0, 1.0)
+    vade.regularizer = Regularizer(1.0, 1.0)
     start = torch.eye(3)[torch.arange(9) % 3]
     for arguments in ([], [start]):
         vade.zero_grad()
-        terms = vade.loss(torch.rand(9, 6), *arguments)
+        terms = vade.loss(Batch(torch.rand(9, 6), *arguments))
         assert set(terms) == {"reconstruction", "kl"} | (
             {"start", "smoothness"} if arguments else set()
         )
@@ -262,9 +267,12 @@ class Interrupt(Callback):
         raise KeyboardInterrupt
 
 
-def test_an_interrupted_pretraining_ends_the_fit_with_what_there_is(rows):
+def test_an_interrupted_pretraining_ends_the_fit_with_what_there_is(rows, monkeypatch):
+    def interrupted(model, *args, **kwargs):
+        return train(model, *args, **kwargs, callbacks=[Interrupt()])
+
+    monkeypatch.setattr("skdeepcluster._base.train", interrupted)
     vade = VaDEClustering(3, **SMALL)
-    vade.PRETRAINING = vade.PRETRAINING | {"callbacks": [Interrupt()]}
     with pytest.warns(ConvergenceWarning, match="interrupted"):
         vade.fit(rows)
     assert vade.n_iter_ == 0
@@ -278,7 +286,7 @@ def test_pretraining_has_a_rate_of_its_own(rows, monkeypatch):
         rates[type(model).__name__] = kwargs["learning_rate"]
         return train(model, *args, **kwargs)
 
-    monkeypatch.setattr("skdeepcluster._estimator.train", recorded)
+    monkeypatch.setattr("skdeepcluster._base.train", recorded)
     settings = SMALL | {"pretraining_learning_rate": 5e-3, "learning_rate": 1e-4}
     VaDEClustering(3, **settings).fit(rows)
     assert rates == {"Autoencoder": 5e-3, "VaDE": 1e-4}
@@ -306,9 +314,9 @@ def test_few_rows_are_compared_as_they_are_and_many_by_their_codes(rows, monkeyp
         compared.append(X)
         return neighbor_start(X, *args, **kwargs)
 
-    monkeypatch.setattr("skdeepcluster._start.neighbor_start", recorded)
+    monkeypatch.setattr("skdeepcluster._initialization.neighbor_start", recorded)
     vade = VaDEClustering(3, **SMALL, max_epochs=1, pretraining_epochs=1).fit(rows)
-    monkeypatch.setattr(VaDEClustering, "MANY_ROWS", len(rows))
+    monkeypatch.setattr(Budget, "MANY_ROWS", len(rows))
     vade.fit(rows)
     np.testing.assert_allclose(compared[0], StandardScaler().fit_transform(rows), atol=1e-5)
     assert compared[1].shape == (len(rows), vade.n_components)

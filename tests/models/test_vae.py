@@ -15,9 +15,9 @@ from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
 from skdeepcluster import VAEEmbedding
-from skdeepcluster.engine.randomness import normal_points
-from skdeepcluster.functional import likelihood
+from skdeepcluster.functional.gaussian import normal_points
 from skdeepcluster.modules.autoencoder import Autoencoder, GaussianEncoder
+from skdeepcluster.modules.game import Batch
 from skdeepcluster.modules.likelihood import Bernoulli, Gaussian
 from skdeepcluster.modules.networks import conv_decoder, conv_encoder, mlp
 from skdeepcluster.vae import VAE
@@ -107,11 +107,11 @@ def test_loss_is_the_negative_elbo_written_out(vae):
     )
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        terms = vae.loss(x)
+        terms = vae.loss(Batch(x))
         torch.manual_seed(3)
         z = mean + std * torch.randn(500, 2)
     torch.testing.assert_close(terms["kl"], kl.mean())
-    expected = -likelihood.bernoulli(x, vae.decoder(z)).mean()
+    expected = -Bernoulli().log_prob(x, vae.decoder(z)).mean()
     torch.testing.assert_close(terms["reconstruction"], expected)
     # On average over z the loss is the bound that score_samples reports.
     assert sum(terms.values()).item() == pytest.approx(
@@ -120,7 +120,7 @@ def test_loss_is_the_negative_elbo_written_out(vae):
 
 
 def test_every_parameter_gets_a_gradient(vae):
-    sum(vae.loss(torch.rand(9, 6)).values()).backward()
+    sum(vae.loss(Batch(torch.rand(9, 6))).values()).backward()
     assert all(p.grad.abs().sum() > 0 for p in vae.parameters())
 
 
@@ -132,7 +132,7 @@ def test_the_bound_is_one_elbo_sample_at_one_and_grows(vae):
         z = mean + std * one.float()
         standard = Normal(0.0, 1.0)
         expected = (
-            likelihood.bernoulli(x, vae.decoder(z))
+            Bernoulli().log_prob(x, vae.decoder(z))
             + standard.log_prob(z).sum(1)
             - Normal(mean, std).log_prob(z).sum(1)
         )
@@ -227,7 +227,7 @@ def test_binarize_draws_binary_rows(digits):
 
     model = VAE(GaussianEncoder(mlp(64, 4, ())), mlp(2, 64, ()), Watch(), binarize=True)
     for _ in range(2):
-        model.loss(torch.tensor(digits))
+        model.loss(Batch(torch.tensor(digits)))
     assert set(seen[0].unique().tolist()) == {0.0, 1.0}
     assert (seen[0] != seen[1]).any()
     torch.testing.assert_close(
@@ -318,10 +318,10 @@ def test_the_kl_term_warms_up(digits):
 def test_auto_epochs_make_twenty_root_n_steps():
     vae = VAEEmbedding(batch_size=256)
     for n, steps_per_epoch in ((150, 1), (1797, 8), (70_000, 274)):
-        n_steps = vae._n_epochs(n, vae.max_epochs, vae._n_steps(n)) * steps_per_epoch
+        n_steps = vae._choose_max_epochs(np.empty((n, 0))) * steps_per_epoch
         assert 0 <= n_steps - 20 * np.sqrt(n) <= steps_per_epoch
-    assert vae._n_epochs(50, vae.max_epochs, vae._n_steps(50)) == 100  # two steps for a row
-    assert vae._n_epochs(50, 7, 99) == 7
+    assert vae._choose_max_epochs(np.empty((50, 0))) == 100  # two steps for a row
+    assert vae.set_params(max_epochs=7)._choose_max_epochs(np.empty((50, 0))) == 7
 
 
 def test_the_autoencoder_learns_to_fill_in_what_is_masked(digits):
@@ -331,13 +331,13 @@ def test_the_autoencoder_learns_to_fill_in_what_is_masked(digits):
         model = Autoencoder(GaussianEncoder(mlp(64, 16, (64,))), mlp(8, 64, (64,)), Bernoulli())
         clean = Autoencoder(model.encoder, model.decoder, model.likelihood, masking=0.0)
         torch.testing.assert_close(
-            clean.loss(x)["reconstruction"],
-            -likelihood.bernoulli(x, model.decoder(model.encode(x))).mean(),
+            clean.loss(Batch(x))["reconstruction"],
+            -Bernoulli().log_prob(x, model.decoder(model.encode(x))).mean(),
         )
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-        start = model.loss(x)["reconstruction"].item()
+        start = model.loss(Batch(x))["reconstruction"].item()
         for _ in range(60):
             optimizer.zero_grad()
-            model.loss(x)["reconstruction"].backward()
+            model.loss(Batch(x))["reconstruction"].backward()
             optimizer.step()
-    assert model.loss(x)["reconstruction"].item() < start - 15
+    assert model.loss(Batch(x))["reconstruction"].item() < start - 15

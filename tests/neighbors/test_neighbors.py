@@ -1,7 +1,6 @@
 """The neighbour graph, its layout and the start: laws first, then limits, then errors."""
 
 import itertools
-from functools import partial
 
 import numpy as np
 import pytest
@@ -14,15 +13,16 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
 from sklearn.neighbors import NearestNeighbors
 
-from skdeepcluster import _joining, neighbors
-from skdeepcluster._joining import in_groups, joined, neighbor_information
 from skdeepcluster.neighbors import (
+    agglomeration,
     labelled_start,
     neighbor_graph,
     neighbor_layout,
     neighbor_start,
+    partition,
     spread_labels,
 )
+from skdeepcluster.neighbors.agglomeration import neighbor_information
 
 X, Y = make_blobs(240, n_features=6, centers=4, random_state=1)
 NORMAL = np.random.default_rng(0).normal(size=(150, 6))
@@ -216,7 +216,9 @@ def test_large_clusters_stay_whole_beside_small_ones(linkage):
 def in_turn(parts, graph, n_clusters, linkage):
     """Table (P, K) of parts joined in turn, before any exchange."""
     edges = parts.T @ (graph @ parts)
-    return _joining.table_of(_joining.agglomerated(edges, parts.sum(0), n_clusters, linkage))
+    return agglomeration._membership(
+        agglomeration.agglomerate(edges, parts.sum(0), n_clusters, linkage)
+    )
 
 
 def test_parts_are_joined_by_shares_of_their_edges():
@@ -289,7 +291,7 @@ def some_edges(n_parts, seed):
 def test_criteria_of_an_exchange_are_those_of_the_labels(weight):
     edges = some_edges(7, 0)
     graph = sparse.csr_matrix(edges)
-    after = _joining._after_joining(edges, weight)
+    after = agglomeration._criterion_after_merges(edges, weight)
     for i, j in itertools.combinations(range(7), 2):
         labels = np.eye(7)
         labels[j] = labels[i]
@@ -302,14 +304,15 @@ def test_criteria_of_an_exchange_are_those_of_the_labels(weight):
 def test_exchanges_end_where_no_move_of_a_part_to_a_linked_group_is_better(seed):
     n_parts, n_clusters, weight = 9, 4, 1.0
     edges, sizes = some_edges(n_parts, seed), np.ones(n_parts)
-    join = partial(_joining.agglomerated, linkage="average")
-    before = join(edges, sizes, n_clusters)
-    groups = _joining.exchanged(edges, sizes, before, join, weight)
+    before = agglomeration.agglomerate(edges, sizes, n_clusters, "average")
+    groups = agglomeration.split_and_merge(edges, sizes, before, weight)
     assert sorted(sum(groups, [])) == list(range(n_parts))
     assert len(groups) == n_clusters
 
     def criterion(some):
-        return neighbor_information(sparse.csr_matrix(edges), _joining.table_of(some), weight)
+        return neighbor_information(
+            sparse.csr_matrix(edges), agglomeration._membership(some), weight
+        )
 
     assert criterion(groups) >= criterion(before)
 
@@ -329,9 +332,8 @@ def test_exchanges_take_back_a_wrong_joining():
     # A string of three parts was torn and two clusters of two parts joined instead.
     edges = np.kron(np.eye(4), np.ones((2, 2))) + 4 * np.eye(8) + 0.02
     edges[0, 2] = edges[2, 0] = 0.9
-    join = partial(_joining.agglomerated, linkage="share")
     wrong = [[0, 1], [2, 3], [4, 5, 6, 7]]
-    groups = _joining.exchanged(edges, np.ones(8), wrong, join, 1.0)
+    groups = agglomeration.split_and_merge(edges, np.ones(8), wrong, 1.0)
     assert sorted(map(sorted, groups)) == [[0, 1, 2, 3], [4, 5], [6, 7]]
 
 
@@ -339,37 +341,40 @@ def test_groups_without_links_are_not_joined_in_an_exchange():
     # Halving the large cluster and joining the two small ones would raise the criterion.
     edges = np.diag([0.40, 0.40, 0.06, 0.06])
     edges[0, 1] = edges[1, 0] = 0.02
-    join = partial(_joining.agglomerated, linkage="share")
     right, wrong = [[0, 1], [2], [3]], [[0], [1], [2, 3]]
     criteria = [
-        _joining._criterion(_joining._between(edges, some), 1.0) for some in (right, wrong)
+        agglomeration._criterion(agglomeration._edges_between(edges, some), 1.0)
+        for some in (right, wrong)
     ]
     assert criteria[1] > criteria[0]
-    assert _joining.exchanged(edges, np.ones(4), right, join, 1.0) == right
+    assert agglomeration.split_and_merge(edges, np.ones(4), right, 1.0) == right
 
 
 def test_what_the_best_mixture_was_joined_to_is_not_lost(monkeypatch):
     # All rows move its parts a little; joining them anew may then go wrong.
-    joins, join = [], _joining.joined
+    merges, merge = [], agglomeration.merge_components
 
-    def joined_worse_at_last(parts, graph, n_clusters, **ways):
-        joins.append(len(parts))
-        table = join(parts, graph, n_clusters, **ways)
-        return np.roll(table, 1, axis=0) if len(joins) > 3 else table
+    def merged_worse_at_last(resp, graph, n_clusters, **options):
+        merges.append(len(resp))
+        table = merge(resp, graph, n_clusters, **options)
+        return np.roll(table, 1, axis=0) if len(merges) > 3 else table
 
-    monkeypatch.setattr(neighbors, "joined", joined_worse_at_last)
+    monkeypatch.setattr(partition, "merge_components", merged_worse_at_last)
     start = neighbor_start(X, 4, n_init=3, random_state=0)
-    assert len(joins) == 4
+    assert len(merges) == 4
     assert adjusted_rand_score(Y, start.labels) == 1
 
 
 @pytest.mark.parametrize("linkage", ["average", "share"])
 def test_of_groups_that_no_edge_leaves_the_smallest_is_joined(linkage):
     labels = np.eye(4)[np.repeat(np.arange(4), [9, 3, 2, 8])]
-    table = joined(labels, sparse.csr_matrix(labels @ labels.T), 3, linkage, 1.0)
+    table = agglomeration.merge_components(
+        labels, sparse.csr_matrix(labels @ labels.T), 3, linkage, 1.0
+    )
     assert len(np.unique(table[[0, 1, 3]], axis=0)) == 3
     np.testing.assert_array_equal(table.sum(1), 1)
-    apart = joined(np.eye(4)[[0, 1, 1, 3]], sparse.csr_matrix((4, 4)), 2, linkage, 1.0)
+    resp = np.eye(4)[[0, 1, 1, 3]]
+    apart = agglomeration.merge_components(resp, sparse.csr_matrix((4, 4)), 2, linkage, 1.0)
     assert apart.shape == (4, 2)
     np.testing.assert_array_equal(apart[[0, 1, 3]].sum(1), 1)
 
@@ -510,7 +515,7 @@ def test_responsibilities_sum_to_one_though_no_row_prefers_some_parts():
         start = neighbor_start(X[:60], 25, random_state=seed, n_init=2)
         np.testing.assert_allclose(start.responsibilities.sum(1), 1)
     parts = np.array([[0.5, 0.4, 0.1], [0.2, 0.3, 0.5]])
-    groups = in_groups(parts, np.array([[1.0, 0], [0, 0], [0, 1]]))
+    groups = agglomeration.cluster_responsibilities(parts, np.array([[1.0, 0], [0, 0], [0, 1]]))
     np.testing.assert_allclose(groups, [[5 / 6, 1 / 6], [2 / 7, 5 / 7]])
 
 

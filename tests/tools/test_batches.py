@@ -14,7 +14,8 @@ from skdeepcluster.engine.batches import (
     map_rows,
     to_tensor,
 )
-from skdeepcluster.engine.randomness import generator, normal_points, random_stream, seeded
+from skdeepcluster.engine.runtime import generator, random_stream, seeded
+from skdeepcluster.functional.gaussian import normal_points
 
 
 def stored(X, kind, tmp_path):
@@ -32,7 +33,7 @@ def test_all_storage_gives_the_same_rows(kind, dtype, tmp_path):
     X = (np.random.default_rng(0).random((20, 5)) * 9).astype(dtype)
     rows = Rows(stored(X, kind, tmp_path))
     index = torch.tensor([3, 0, 19])
-    (taken,) = rows.take(index)
+    taken = rows.take(index).x
     np.testing.assert_array_equal(taken, X[index])
     assert taken.dtype == (torch.float64 if dtype in (np.float64, np.int64) else torch.float32)
     np.testing.assert_array_equal(torch.cat(list(batches(rows.X, 7))), X)
@@ -48,7 +49,7 @@ def test_a_batch_owns_its_memory():
 def test_an_epoch_sees_every_row_once_and_never_a_single_one(n_rows):
     X = np.arange(n_rows, dtype=np.float32)[:, None]
     loader = ShuffledBatches(Rows(X), 16, generator(0))
-    parts = [x[:, 0] for (x,) in loader]
+    parts = [batch.x[:, 0] for batch in loader]
     assert len(parts) == len(loader)
     assert sorted(torch.cat(parts).tolist()) == X[:, 0].tolist()
     assert n_rows == 1 or min(map(len, parts)) > 1
@@ -57,14 +58,14 @@ def test_an_epoch_sees_every_row_once_and_never_a_single_one(n_rows):
 def test_order_is_fresh_every_epoch_and_decided_by_the_generator():
     rows = Rows(np.arange(50, dtype=np.float32)[:, None])
     loader, again = (ShuffledBatches(rows, 50, generator(3)) for _ in range(2))
-    first, second = (next(iter(loader))[0] for _ in range(2))
+    first, second = (next(iter(loader)).x for _ in range(2))
     assert not torch.equal(first, second)
-    torch.testing.assert_close(first, next(iter(again))[0])
+    torch.testing.assert_close(first, next(iter(again)).x)
 
 
 def test_columns_travel_with_their_rows():
     X = np.arange(10.0)[:, None]
-    for x, y in ShuffledBatches(Rows(X, np.arange(10)), 4, generator(0)):
+    for x, y, *_ in ShuffledBatches(Rows(X, anchor=np.arange(10)), 4, generator(0)):
         torch.testing.assert_close(x[:, 0], y.double())
 
 
@@ -108,16 +109,14 @@ def test_normal_points_are_normal_and_fixed():
 def test_labelled_rows_come_beside_every_batch_and_each_gets_its_turn(kind, tmp_path):
     X, targets = np.arange(40.0)[:, None], np.full(40, -1)
     targets[[3, 8, 21]] = 2, 0, 1
-    rows = LabelledRows(
-        stored(X, kind, tmp_path), X[:, 0], targets=targets, generator=generator(0)
-    )
+    rows = LabelledRows(stored(X, kind, tmp_path), targets, generator(0), anchor=X[:, 0])
     seen = set()
     for index in torch.arange(40).split(2):
-        x, labelled, target, column = rows.take(index)
+        x, column, _, labelled, target = rows.take(index)
         np.testing.assert_array_equal(x[:, 0], index)
         np.testing.assert_array_equal(column, index)
         assert len(labelled) == 2
         np.testing.assert_array_equal(targets[labelled[:, 0].int()], target)
         seen |= set(labelled[:, 0].tolist())
     assert seen == {3, 8, 21}
-    assert len(rows.take(torch.arange(10))[1]) == 3
+    assert len(rows.take(torch.arange(10)).labelled) == 3

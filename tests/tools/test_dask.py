@@ -47,7 +47,7 @@ def test_only_sums_and_a_few_rows_are_brought_together(monkeypatch):
 
     blocks = da.from_array(X, chunks=(100, 5)).map_blocks(counted, dtype=float)
     monkeypatch.setattr(type(blocks), "__array__", None)  # whoever gathers all rows fails
-    monkeypatch.setattr("skdeepcluster.engine.starts.START_ROWS", 150)
+    monkeypatch.setattr("skdeepcluster.mixture.initialization.MAX_DISTINCT_ROWS", 150)
     mixture = GaussianMixtureEM(4, random_state=0).fit(blocks)
     assert max(sizes) == 100
     assert mixture.labels_.shape == (900,)

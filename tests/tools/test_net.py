@@ -18,10 +18,9 @@ from torch import nn
 
 from skdeepcluster import VAEEmbedding
 from skdeepcluster.engine.batches import Rows, ShuffledBatches
-from skdeepcluster.engine.net import train
-from skdeepcluster.engine.precision import use_bfloat16
-from skdeepcluster.engine.randomness import generator
-from skdeepcluster.modules.game import Game, Player
+from skdeepcluster.engine.loop import train
+from skdeepcluster.engine.runtime import generator, resolve_precision
+from skdeepcluster.modules.game import Batch, Game, Player
 
 
 class Duel(Game):
@@ -33,11 +32,13 @@ class Duel(Game):
         self.steps = steps
         self.batches = []
 
-    def left_loss(self, x):
+    def left_loss(self, batch):
+        x = batch.x
         self.batches.append(x)
         return {"aim": self.right(self.left(x)).mean(), "size": self.left(x).square().mean()}
 
-    def right_loss(self, x):
+    def right_loss(self, batch):
+        x = batch.x
         return {"aim": -self.right(self.left(x)).mean() + self.right.weight.square().sum()}
 
     def players(self):
@@ -54,7 +55,7 @@ class Fragile(Game):
         super().__init__()
         self.weight, self.left = nn.Parameter(torch.ones(1)), epoch
 
-    def loss(self, x):
+    def loss(self, batch):
         self.left -= 1
         return {"fit": self.weight.sum() * (float("nan") if self.left <= 0 else 1.0)}
 
@@ -88,11 +89,11 @@ def test_one_optimizer_equals_one_per_player(rows, weight_decay, steps):
     optimizers = [torch.optim.AdamW(m.parameters(), **options) for m in (bare.left, bare.right)]
     loader = ShuffledBatches(rows, 16, generator(0))
     for _ in range(3):
-        for (x,) in loader:
+        for batch in loader:
             for player, optimizer in zip(bare.players(), optimizers, strict=True):
                 for _step in range(player.steps):
                     bare.zero_grad()
-                    sum(player.loss(x).values()).backward()
+                    sum(player.loss(batch).values()).backward()
                     optimizer.step()
     for ours, theirs in zip(model.parameters(), bare.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs)
@@ -113,7 +114,7 @@ def test_a_move_changes_no_other_player(rows):
 def test_history_holds_row_averages_of_every_term(rows):
     model = Duel()
     frozen = fit(model, rows, learning_rate=1e-30)[0]
-    x = torch.from_numpy(rows.X)
+    x = Batch(torch.from_numpy(rows.X))
     terms = {f"left_{name}": v for name, v in model.left_loss(x).items()}
     terms |= {f"right_{name}": v for name, v in model.right_loss(x).items()}
     assert [record["epoch"] for record in frozen] == [1, 2, 3]
@@ -225,9 +226,9 @@ def test_bfloat16_computes_losses_under_autocast(rows):
     kinds = set()
 
     class Probe(Duel):
-        def left_loss(self, x):
-            kinds.add(self.left(x).dtype)
-            return super().left_loss(x)
+        def left_loss(self, batch):
+            kinds.add(self.left(batch.x).dtype)
+            return super().left_loss(batch)
 
     model = Probe()
     fit(model, rows, bfloat16=True)
@@ -269,6 +270,6 @@ def test_a_missing_compiler_is_explained(monkeypatch):
 def test_auto_is_bfloat16_on_a_cpu_with_tiles_and_a_name_is_what_it_says(monkeypatch, tiles):
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
     cpu = torch.device("cpu")
-    assert use_bfloat16("auto", cpu) is tiles
-    assert use_bfloat16("bfloat16", cpu)
-    assert not use_bfloat16("float32", cpu)
+    assert (resolve_precision("auto", cpu) == "bfloat16") is tiles
+    assert resolve_precision("bfloat16", cpu) == "bfloat16"
+    assert resolve_precision("float32", cpu) == "float32"

@@ -8,9 +8,11 @@ import pytest
 import torch
 from parallel_fits import METHODS, data, fitted
 
-from skdeepcluster.engine import parallel as engine
-from skdeepcluster.functional.rows import all_rows, own_rows
+from skdeepcluster.engine import runtime
+from skdeepcluster.engine.distributed import Processes
+from skdeepcluster.functional.information import all_rows, own_rows
 from skdeepcluster.metrics import clustering_accuracy
+from skdeepcluster.modules.game import Batch
 
 SCRIPT = Path(__file__).parents[1] / "parallel_fits.py"
 
@@ -72,25 +74,25 @@ def test_alone_there_is_nothing_to_share():
     x = torch.randn(3, 2)
     assert all_rows(x) is x
     assert own_rows(x) is x
-    assert engine.current() is None
-    assert engine.is_first()
-    assert engine.from_first(lambda: 7) == 7
+    assert runtime.current_processes() is None
+    assert runtime.is_main_process()
+    assert runtime.broadcast_object(lambda: 7) == 7
 
 
 def test_rows_of_this_process_lie_among_all():
-    split = engine.Processes(1, 3, torch.device("cpu"))
+    split = Processes(1, 3, torch.device("cpu"))
     whole = torch.arange(12).view(6, 2)
     assert split.own_rows(whole).tolist() == [[4, 5], [6, 7]]
-    (part,) = split.part([torch.arange(8)])
+    part = split.take_part(Batch(torch.arange(8))).x
     assert part.tolist() == [2, 3]
-    labelled, few = split.part([torch.arange(8), torch.arange(2)])
+    labelled, few, *_ = split.take_part(Batch(torch.arange(8), torch.arange(2)))
     assert labelled.tolist() == [2, 3]
     assert few.tolist() == [0, 1]  # fewer than processes: all take them
 
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_draws_are_those_of_the_whole_batch(rank):
-    split = engine.Processes(rank, 2, torch.device("cpu"))
+    split = Processes(rank, 2, torch.device("cpu"))
     weights = torch.tensor([0.2, 0.3, 0.5])
 
     def draws(x):
@@ -115,7 +117,7 @@ def test_draws_are_those_of_the_whole_batch(rank):
 
 
 def test_two_batches_beneath_each_other_are_drawn_as_two():
-    split = engine.Processes(1, 2, torch.device("cpu"))
+    split = Processes(1, 2, torch.device("cpu"))
     torch.manual_seed(0)
     whole = torch.randn(12, 2)
     torch.manual_seed(0)

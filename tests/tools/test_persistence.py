@@ -3,6 +3,7 @@
 import json
 import pickle
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from sklearn.base import clone
 from sklearn.cluster import KMeans
+from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 from torch import nn
@@ -172,3 +174,19 @@ def test_what_cannot_be_written_is_named(tmp_path):
     with pytest.raises(TypeError, match="is a StandardScaler"):
         save(StandardScaler(), tmp_path / "fit.safetensors")
     assert not (tmp_path / "fit.safetensors").exists()
+
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+
+
+@pytest.mark.parametrize("name", np.load(FIXTURES / "answers.npz").files)
+def test_files_of_format_1_and_pickles_of_that_time_still_answer(name):
+    """Written by the version before modules were renamed, fitted to the irises."""
+    X, expected = load_iris().data[::10], np.load(FIXTURES / "answers.npz")[name]
+    for old in (
+        load(FIXTURES / f"{name}.safetensors"),
+        pickle.loads((FIXTURES / f"{name}.pickle").read_bytes()),
+    ):
+        assert type(old) is getattr(skdeepcluster, name)
+        np.testing.assert_allclose(old.predict_proba(X), expected, rtol=1e-5, atol=1e-6)
+        assert np.shape(old.predict(X)) == (15,)

@@ -1,0 +1,643 @@
+"""What all estimators with networks share: checks, training, answers, and their state."""
+
+import copy
+import warnings
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from functools import partial
+from math import ceil
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._callbacks import CallbackSupportMixin, with_callbacks
+from ._initialization import Initialization
+from .engine.batches import Rows, map_rows, to_tensor
+from .engine.loop import EpochTasks, train
+from .engine.runtime import (
+    broadcast_object,
+    broadcast_weights,
+    check_same,
+    current_processes,
+    draw_seed,
+    generator,
+    is_main_process,
+    random_stream,
+    resolve_device,
+    resolve_precision,
+    restore_on_failure,
+    seeded,
+)
+from .modules.autoencoder import Autoencoder
+from .modules.likelihood import Bernoulli, Gaussian
+from .modules.networks import ACTIVATIONS
+
+#: Rows read at once when the range and moments of X are computed before training.
+CHUNK = 4096
+#: Parameters that determine the networks; training cannot go on with others.
+ARCHITECTURE = (
+    *("n_clusters", "n_components", "n_noise", "n_continuous", "other_categories"),
+    *("hidden_layer_sizes", "activation", "covariance_type"),
+    *("encoder", "decoder", "generator", "discriminator"),
+)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What "auto" means for batches and epochs, by the number of rows.
+
+    Parameters
+    ----------
+    steps_per_root : float
+        Steps of training in units of sqrt(N), at most two for each row.
+    few_steps : int or None
+        With few rows, so many steps instead, at most one for each row.
+    batch_size_few, batch_size_many : int
+        Rows in a step.
+    """
+
+    #: From this many rows on, larger batches and other numbers of steps are used (chosen on MNIST
+    #: and the digits).
+    MANY_ROWS = 4000
+    #: Steps of pretraining with few rows, at most one for each row.
+    FEW_STEPS = 250
+    #: Steps of pretraining with many rows, in units of sqrt(N) ...
+    PRETRAINING_STEPS_PER_ROOT = 30.0
+    #: ... but not fewer than this ...
+    LEAST_PRETRAINING_STEPS = 8000
+    #: ... unless these would be more passes over the rows.
+    PASSES = 100
+
+    steps_per_root: float
+    few_steps: int | None = None
+    batch_size_few: int = 64
+    batch_size_many: int = 256
+
+    def many(self, X):
+        """Whether there are many rows."""
+        return X.shape[0] >= self.MANY_ROWS
+
+    def batch_size(self, X):
+        """Return the rows in a step."""
+        return self.batch_size_many if self.many(X) else self.batch_size_few
+
+    def epochs(self, X, batch_size):
+        """Return the epochs of training."""
+        n_samples = X.shape[0]
+        n_steps = min(self.steps_per_root * np.sqrt(n_samples), 2 * n_samples)
+        if self.few_steps and not self.many(X):
+            n_steps = min(n_samples, self.few_steps)
+        return ceil(n_steps / ceil(n_samples / batch_size))
+
+    def pretraining_epochs(self, X, batch_size):
+        """Return the epochs of the auto-encoder."""
+        n_samples = X.shape[0]
+        n_batches = ceil(n_samples / batch_size)
+        n_steps = min(n_samples, self.FEW_STEPS)
+        if self.many(X):
+            least = min(self.LEAST_PRETRAINING_STEPS, self.PASSES * n_batches)
+            n_steps = max(self.PRETRAINING_STEPS_PER_ROOT * np.sqrt(n_samples), least)
+        return ceil(n_steps / n_batches)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What one call of ``fit`` works with.
+
+    Parameters
+    ----------
+    X : array, memory map or CSR matrix of shape (N, D)
+    device : torch.device
+    random_state : RandomState
+    likelihood : Likelihood
+    targets : ndarray of shape (N,) or None
+        Classes of the rows, -1 without a label; of a classifier only.
+    task : sklearn.callback.CallbackContext or None
+        Of the fit.
+    given : dict
+        What callbacks receive: "estimator", "X" and "y".
+    """
+
+    X: Any
+    device: torch.device
+    random_state: np.random.RandomState
+    likelihood: torch.nn.Module
+    targets: np.ndarray | None
+    task: Any
+    given: dict
+
+    @property
+    def n_samples(self):
+        """N."""
+        return self.X.shape[0]
+
+
+@dataclass
+class Run:
+    """One training from start to end; the best of ``n_init`` is kept."""
+
+    model: torch.nn.Module
+    history: list
+    interrupted: bool = False
+    start_labels: np.ndarray | None = None
+    criterion: float = -np.inf
+
+
+class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
+    """An estimator that trains a :class:`~skdeepcluster.modules.game.ClusterGame`.
+
+    A final class writes its own ``__init__``, says how to build its model and what "auto" means
+    for it (``_budget``); it may initialise the model before training and complete it afterwards.
+    Everything else is here.
+    """
+
+    _parameter_constraints = {
+        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": ["array-like"],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "likelihood": [StrOptions({"auto", "bernoulli", "gaussian"})],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "precision": [StrOptions({"float32", "bfloat16", "auto"})],
+        "compile": ["boolean"],
+        "callbacks": [list, tuple, None],
+        "device": [str, torch.device],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "accept_sparse": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
+    # ---- what a final class says
+
+    _budget: Budget
+
+    @abstractmethod
+    def _build(self, n_features, likelihood):
+        """Return a new model, a ClusterGame, for rows of ``n_features``."""
+
+    def _count_clusters(self):
+        """Return the number of clusters, or classes."""
+        return self.n_clusters
+
+    def _initialize(self, model, fit, is_new):
+        """Return the Initialization; a method with a first phase puts a new model through it."""
+        return Initialization()
+
+    def _make_rows(self, start, fit):
+        """Return the data set of training."""
+        return Rows(fit.X, anchor=start.anchor, style=start.style)
+
+    def _after_training(self, model, fit):
+        """Complete a trained model before it answers; nothing by default."""
+
+    # ---- fit
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Train on X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to learn from. Sparse only with ``accept_sparse=True``.
+        y : Ignored
+            Present for API consistency by convention.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        FloatingPointError
+            When a loss stops being finite.
+        """
+        with restore_on_failure(self):
+            return self._fit(X, y)
+
+    def _fit(self, X, y, targets=None):
+        """Train on X, of which a classifier knows some targets."""
+        X = self._check_rows(X, reset=True)
+        check_same("shape of X", X.shape)
+        random_state = broadcast_object(partial(random_stream, self.random_state))
+        device, likelihood = resolve_device(self.device), self._choose_likelihood(X)
+        given, task = {"estimator": self, "X": X, "y": y}, None
+        if hasattr(self, "set_callbacks"):  # scikit-learn 1.9 and later
+            task = self._init_callback_context(max_subtasks=None).call_on_fit_task_begin(**given)
+        fit = Fit(X, device, random_state, likelihood, targets, task, given)
+        run = self._best_run(fit)
+        run.history, run.start_labels = broadcast_weights(run.model, run.history, run.start_labels)
+        self._set_fitted_attributes(run, fit)
+        if task is not None:
+            learnt = {name: v for name, v in vars(self).items() if name.endswith("_")}
+            task.call_on_fit_task_end(**given, reconstruction_attributes=learnt)
+        return self
+
+    def _best_run(self, fit):
+        """Train as often as asked for; return the best by the method's own criterion."""
+        runs = []
+        for _ in range(1 if self._continues() else self.n_init):
+            with seeded(draw_seed(fit.random_state), fit.device):
+                runs.append(self._run(fit))
+            if runs[-1].interrupted:
+                warnings.warn(
+                    f"Training was interrupted after {len(runs[-1].history)} epochs. The "
+                    "estimator holds what was learnt so far; with warm_start=True, fit() goes on "
+                    "from there.",
+                    ConvergenceWarning,
+                    stacklevel=4,
+                )
+                break
+        return max(runs, key=lambda run: run.criterion)
+
+    def _run(self, fit):
+        """Build (or resume), initialise, train, complete and judge one model."""
+        if self._continues():
+            model, past = self._resume(fit), list(self.history_)
+        else:
+            model, past = self._build(fit.X.shape[1], copy.deepcopy(fit.likelihood)), []
+        model.to(fit.device)
+        start = self._initialize(model, fit, is_new=not past)
+        if start.mixture is not None:
+            model.set_mixture(start.mixture)
+        rows = self._make_rows(start, fit)
+        history, interrupted = [], True
+        if not start.interrupted:
+            history, interrupted = self._train(
+                model,
+                rows,
+                fit,
+                max_epochs=self._choose_max_epochs(fit.X),
+                learning_rate=self.learning_rate,
+                callbacks=self.callbacks,
+                resume=bool(past),
+                snapshot=lambda records: self._snapshot(model, past + records, fit),
+            )
+        for record in history:
+            record["epoch"] += len(past)
+        self._after_training(model, fit)
+        run = Run(model, past + history, interrupted, start.start_labels)
+        if self.n_init > 1:
+            run.criterion = float(np.mean(self._apply(model, model.criterion, fit.X)))
+        return run
+
+    def _snapshot(self, model, history, fit):
+        """Attributes of an estimator whose training ends here, for callbacks to try."""
+        with seeded(0, fit.device):
+            model = copy.deepcopy(model).eval()
+            model.progress.fill_(1.0)
+            self._after_training(model, replace(fit, random_state=random_stream(0)))
+        attributes = {name: v for name, v in vars(self).items() if name == "classes_"}
+        return attributes | {
+            "model_": model,
+            "history_": history,
+            "n_iter_": len(history),
+            "_fit_params": self.get_params(deep=False),
+        }
+
+    def _train(self, model, rows, fit, *, max_epochs, snapshot=None, **settings):
+        """Put a model through the training loop; return history, and if the user stopped it."""
+        tasks = None
+        if fit.task is not None:
+            context = fit.task.subcontext(task_name=type(model).__name__, max_subtasks=max_epochs)
+            tasks = EpochTasks(context, fit.given, snapshot)
+        return train(
+            model,
+            rows,
+            max_epochs=max_epochs,
+            batch_size=self._choose_batch_size(fit.X),
+            generator=generator(draw_seed(fit.random_state)),
+            device=fit.device,
+            bfloat16=resolve_precision(self.precision, fit.device) == "bfloat16",
+            compile=self.compile,
+            verbose=int(self.verbose) if is_main_process() else 0,
+            processes=current_processes(),
+            tasks=tasks,
+            **settings,
+        )
+
+    def _pretrain(self, encoder, decoder, likelihood, fit):
+        """Train networks as a denoising auto-encoder; return it, and if the user stopped it."""
+        autoencoder = Autoencoder(encoder, decoder, likelihood).to(fit.device)
+        interrupted = self._train(
+            autoencoder,
+            Rows(fit.X),
+            fit,
+            max_epochs=self._choose_pretraining_epochs(fit.X),
+            learning_rate=self.pretraining_learning_rate,
+            weight_decay=1e-4,
+        )[1]
+        return autoencoder, interrupted
+
+    def _set_fitted_attributes(self, run, fit):
+        """Set what has been learnt, and what "auto" took."""
+        labels = self._apply(run.model, run.model.assign, fit.X)
+        self._fit_params = self.get_params(deep=False)
+        self.model_, self.history_, self.n_iter_ = run.model, run.history, len(run.history)
+        self.likelihood_ = type(fit.likelihood).__name__.lower()
+        self.batch_size_ = self._choose_batch_size(fit.X)
+        self.max_epochs_ = self._choose_max_epochs(fit.X)
+        if hasattr(self, "pretraining_epochs"):
+            self.pretraining_epochs_ = self._choose_pretraining_epochs(fit.X)
+        self.device_ = str(fit.device)
+        self.precision_ = resolve_precision(self.precision, fit.device)
+        with torch.no_grad():
+            for name, value in run.model.fitted_attributes().items():
+                is_tensor = isinstance(value, torch.Tensor)
+                setattr(self, name, value.cpu().numpy() if is_tensor else value)
+        self._set_labels(labels, run.start_labels)
+
+    def _set_labels(self, labels, start_labels):
+        """Set the labels of the training rows; warn of clusters that have none."""
+        self.labels_, self.start_labels_ = labels, start_labels
+        sizes = np.bincount(labels, minlength=self.n_clusters)
+        n_found = np.count_nonzero(sizes)
+        if n_found < self.n_clusters:
+            found = f"Only {n_found} of {self.n_clusters} clusters have rows"
+            warnings.warn(
+                f"{'All rows fell into one cluster' if n_found == 1 else found}. Lower "
+                "n_clusters, train longer (max_epochs), scale the features to a common range, or "
+                "try several starts (n_init).",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+
+    # ---- what "auto" takes
+
+    def _choose_batch_size(self, X):
+        asked = self.batch_size
+        return min(self._budget.batch_size(X) if asked == "auto" else asked, X.shape[0])
+
+    def _choose_max_epochs(self, X):
+        if self.max_epochs != "auto":
+            return self.max_epochs
+        return self._budget.epochs(X, self._choose_batch_size(X))
+
+    def _choose_pretraining_epochs(self, X):
+        if self.pretraining_epochs != "auto":
+            return self.pretraining_epochs
+        return self._budget.pretraining_epochs(X, self._choose_batch_size(X))
+
+    def _choose_likelihood(self, X):
+        """Choose what the decoder's output means, by the parameter or by the range of X."""
+        shift, scale, low, high = _measure_features(X)
+        within = low >= 0 and high <= 1
+        if self.likelihood == "bernoulli" and not within:
+            raise ValueError(
+                f"likelihood='bernoulli' reads values as probabilities, but X runs from {low:.6g} "
+                f"to {high:.6g}. Scale X to [0, 1] (MinMaxScaler) or use likelihood='gaussian'."
+            )
+        if self.likelihood == "bernoulli" or (self.likelihood == "auto" and within):
+            return Bernoulli()
+        dtype = to_tensor(X[:1]).dtype
+        return Gaussian(torch.as_tensor(shift, dtype=dtype), torch.as_tensor(scale, dtype=dtype))
+
+    # ---- from data to model
+
+    def _check_rows(self, X, reset=False):
+        """Check X and leave it where it is: no copy, no cast, no centring."""
+        if sparse.issparse(X) and not self.accept_sparse:
+            raise TypeError(
+                f"{type(self).__name__} got sparse data, but takes dense arrays by default. Set "
+                "accept_sparse=True to have rows made dense one batch at a time, or pass "
+                "X.toarray()."
+            )
+        X = validate_data(
+            self,
+            X,
+            reset=reset and not self._continues(),
+            accept_sparse="csr" if self.accept_sparse else False,
+            dtype="numeric",
+            ensure_min_samples=2 if reset else 1,
+        )
+        if reset and X.shape[0] < self._count_clusters():
+            raise ValueError(
+                f"n_samples={X.shape[0]} should be >= n_clusters={self._count_clusters()}. Give "
+                "more rows or ask for fewer clusters."
+            )
+        return X
+
+    # ---- answers
+
+    def _map(self, function, X):
+        """Apply a function of the model to rows in fixed blocks: the only way answers come."""
+        check_is_fitted(self)
+        return self._apply(self.model_, function, self._check_rows(X))
+
+    @staticmethod
+    def _apply(model, function, X):
+        return map_rows(function, X, next(model.parameters()).device)
+
+    def predict_proba(self, X):
+        """Probability of each cluster, given the row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to assign.
+
+        Returns
+        -------
+        resp : ndarray of shape (n_samples, n_clusters), float32
+            Rows sum to one. The columns of a classifier are in the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        return self._map(self.model_.resp, X)
+
+    def predict(self, X):
+        """Most probable cluster of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to assign.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+            Between 0 and ``n_clusters - 1``.
+        """
+        check_is_fitted(self)
+        return self._map(self.model_.assign, X)
+
+    def score_samples(self, X):
+        """Label-free criterion of each row, in nats: higher is better.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to score.
+
+        Returns
+        -------
+        criterion : ndarray of shape (n_samples,), float64
+            VAEEmbedding, VaDEClustering: a lower bound on log p(x), in the units of X; its samples
+            of z are a fixed quasi-random set, the same for every row. DACClustering:
+            log p(x | G(z)) + log p(z) at z = E(x). InfoGANClustering, CatGANClustering: the
+            information of a row about its cluster, KL(p(c|x) || p(c)), with p(c) the mean of
+            p(c|x) over the rows trained on, so that answers stay row-wise.
+        """
+        check_is_fitted(self)
+        return self._map(self.model_.criterion, X)
+
+    def score(self, X, y=None):
+        """Mean of :meth:`score_samples`, the label-free criterion: higher is better.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to score.
+        y : Ignored
+            Present for API consistency by convention.
+
+        Returns
+        -------
+        score : float
+            Mean over the rows, in nats.
+        """
+        return float(np.mean(self.score_samples(X), dtype=np.float64))
+
+    # ---- state: kept in files, resumed by the next fit
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "model_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = bool(self.accept_sparse)
+        return tags
+
+    def __getstate__(self):
+        """State as arrays and plain objects, so that a fit on a GPU opens anywhere."""
+        state = super().__getstate__()
+        if "model_" in state:
+            tensors = state["model_"].state_dict()
+            arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+            state = {**state, "model_": arrays}
+        return state
+
+    def __setstate__(self, state):
+        """Take the state back, with a model built as it was in fit."""
+        arrays = state.get("model_")
+        super().__setstate__({name: value for name, value in state.items() if name != "model_"})
+        if arrays is not None:
+            tensors = {name: torch.tensor(array) for name, array in arrays.items()}
+            fitted = copy.copy(self)
+            fitted.set_params(**self._fit_params)
+            likelihood = Bernoulli()
+            if "likelihood.shift" in tensors:
+                likelihood = Gaussian(tensors["likelihood.shift"], tensors["likelihood.scale"])
+            with seeded(0):
+                self.model_ = fitted._build_from(tensors, likelihood).eval()
+
+    def _build_from(self, tensors, likelihood):
+        """Build a model by the present parameters, with these weights."""
+        model = self._build(self.n_features_in_, likelihood)
+        model.restore_buffers(tensors)
+        model.load_state_dict(tensors)
+        return model
+
+    def _continues(self):
+        return self.warm_start and self.__sklearn_is_fitted__()
+
+    def _resume(self, fit):
+        """Build the model with the weights learnt so far, all else as the parameters say now."""
+        asked = self.get_params(deep=False)
+        for name in ARCHITECTURE:
+            before, now = self._fit_params.get(name), asked.get(name)
+            if before is not now and not np.array_equal(before, now):
+                raise ValueError(
+                    f"warm_start=True goes on with the fitted model, made with {name}={before}, "
+                    f"but now {name}={now}. Keep it, or set warm_start=False."
+                )
+        kinds = (type(kind).__name__.lower() for kind in (self.model_.likelihood, fit.likelihood))
+        before, now = kinds
+        if before != now:
+            raise ValueError(
+                f"warm_start=True goes on with a model whose likelihood is {before}, but these "
+                f"rows and the parameters ask for {now}. Scale X as it was, or set "
+                "warm_start=False."
+            )
+        tensors = {name: tensor.cpu() for name, tensor in self.model_.state_dict().items()}
+        return self._build_from(tensors, copy.deepcopy(self.model_.likelihood).cpu())
+
+
+class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """Codes of rows, by the model's ``encode``, and rows of codes, by its ``decode``."""
+
+    def transform(self, X):
+        """Codes of the rows: the means of the posterior q(z | x).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to encode.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components), float32
+        """
+        check_is_fitted(self)
+        return self._map(self.model_.encode, X)
+
+    def inverse_transform(self, X):
+        """Rows that codes stand for: E[x | z], in the units of the training data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes, for instance from :meth:`transform`, or points between them.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        Z = np.asarray(X, dtype=np.float32)
+        if Z.ndim != 2 or Z.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"Codes must have shape (n_samples, {self._n_features_out}), got {Z.shape}. Pass "
+                "what transform() returns."
+            )
+        if not np.isfinite(Z).all():
+            raise ValueError("Codes contain NaN or infinity.")
+        return self._apply(self.model_, self.model_.decode, Z)
+
+    @property
+    def _n_features_out(self):
+        return self._fit_params["n_components"]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def _measure_features(X):
+    """Mean and scale of each feature, smallest and largest value; one pass, float64 sums."""
+    scaler = StandardScaler(with_mean=not sparse.issparse(X))
+    low, high = np.inf, -np.inf
+    for start in range(0, X.shape[0], CHUNK):
+        rows = X[start : start + CHUNK]
+        scaler.partial_fit(rows)
+        low, high = min(low, rows.min()), max(high, rows.max())
+    return scaler.mean_, scaler.scale_, low, high

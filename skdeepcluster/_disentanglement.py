@@ -1,0 +1,130 @@
+"""What the codes of a generator do, measured: see ``InfoGANClustering.code_report``."""
+
+import numpy as np
+import torch
+from sklearn.metrics import mutual_info_score
+
+from .modules.latent import Codes
+
+#: Features named under "where".
+FEATURES = 3
+
+
+def report(gan, n_samples):
+    """Rows of the report, as a DataFrame if pandas is there, else as a dict of arrays."""
+    latent, drawn = gan.model_.latent, gan._draw(n_samples)
+    rendered, reading = _read(gan, drawn)
+    # Row i beside row i + 1: two unrelated rows.
+    unrelated = np.square(rendered - np.roll(rendered, 1, 0)).mean(0)
+    bounds = latent.information(reading, drawn, gan.model_.log_prior.cpu()).numpy()
+    records = []
+    for index, name in enumerate(gan.code_names_):
+        low, high = _ends(drawn, index, latent)
+        (before, read_before), (after, read_after) = _read(gan, low), _read(gan, high)
+        change = np.square(after - before).mean(0)
+        same = read_before.log_probs[0].argmax(1) == read_after.log_probs[0].argmax(1)
+        records.append(
+            {
+                "code": name,
+                "kind": "categorical" if index < len(latent.sizes) else "continuous",
+                "change": _ratio(change.sum(), unrelated.sum()) ** 0.5,
+                **_place(change, gan),
+                "keeps_cluster": float(same.double().mean()),
+                "moves_others": _moved(index, drawn, reading, latent),
+                "read_back": _read_back(index, drawn, reading, latent),
+                "information": float(bounds[index]),
+            }
+        )
+    return _table(records)
+
+
+def _read(gan, codes):
+    """Rows for codes, float64, and what Q reads in them, float64."""
+    rows = gan._render(codes)
+    model = gan.model_
+    seen = gan._apply(
+        model, lambda x: model.reader(model.body(model.likelihood.standardize(x))).float(), rows
+    )
+    return rows.astype(np.float64), gan.model_.latent.read(torch.as_tensor(seen))
+
+
+def _ends(drawn, index, latent):
+    """Return the drawn codes with one of them at two values: -1 and 1, or any and the next."""
+    categories, continuous = drawn.categories, drawn.continuous
+    if index < len(latent.sizes):
+        size = latent.sizes[index]
+        other = categories.clone()
+        n = len(other)
+        other[:, index] = (other[:, index] + 1 + torch.arange(n) % max(1, size - 1)) % size
+        return drawn, Codes(drawn.noise, other, continuous)
+    ends = []
+    for value in (-1.0, 1.0):
+        other = continuous.clone()
+        other[:, index - len(latent.sizes)] = value
+        ends.append(Codes(drawn.noise, categories, other))
+    return ends
+
+
+def _place(change, gan):
+    """Where in the features a change acts."""
+    total = change.sum()
+    shares = change / total if total > 0 else np.full(len(change), 1 / len(change))
+    n_features = float(np.exp(-(shares * np.log(np.where(shares > 0, shares, 1))).sum()))
+    names = getattr(gan, "feature_names_in_", np.arange(len(change)))
+    largest = np.argsort(-shares, kind="stable")[:FEATURES]
+    return {"n_features": n_features, "where": tuple(names[largest].tolist())}
+
+
+def _moved(index, drawn, reading, latent):
+    """Largest share of the variance of another continuous code's reading that a code explains."""
+    n_categories = len(latent.sizes)
+    means = reading.mean.double().numpy()
+    shares = [0.0]
+    for j in range(latent.n_continuous):
+        if j + n_categories == index:
+            continue
+        if index < n_categories:
+            shares.append(_between(means[:, j], drawn.categories[:, index].numpy()))
+        else:
+            own = drawn.continuous[:, index - n_categories].numpy()
+            shares.append(_squared_correlation(own, means[:, j]))
+    return max(shares)
+
+
+def _read_back(index, drawn, reading, latent):
+    """Share of a code that Q reads back."""
+    n_categories = len(latent.sizes)
+    if index >= n_categories:
+        j = index - n_categories
+        return _squared_correlation(drawn.continuous[:, j].numpy(), reading.mean[:, j].numpy())
+    value, read = drawn.categories[:, index].numpy(), reading.log_probs[index].argmax(1).numpy()
+    return _ratio(mutual_info_score(value, read), mutual_info_score(value, value))
+
+
+def _between(values, groups):
+    """Share of the variance of values that lies between groups."""
+    means = np.array([values[groups == g].mean() for g in np.unique(groups)])
+    counts = np.array([(groups == g).sum() for g in np.unique(groups)])
+    between = (counts * (means - values.mean()) ** 2).sum()
+    return _ratio(between, ((values - values.mean()) ** 2).sum())
+
+
+def _squared_correlation(a, b):
+    a, b = a.astype(np.float64) - a.mean(), b.astype(np.float64) - b.mean()
+    return _ratio((a @ b) ** 2, (a @ a) * (b @ b))
+
+
+def _ratio(part, whole):
+    return float(part / whole) if whole > 0 else 0.0
+
+
+def _table(records):
+    columns = {name: [record[name] for record in records] for name in records[0]}
+    try:
+        import pandas as pd
+    except ImportError:
+        return {
+            name: np.array(values, dtype=object if name == "where" else None)
+            for name, values in columns.items()
+        }
+    return pd.DataFrame(columns)

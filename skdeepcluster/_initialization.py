@@ -1,0 +1,190 @@
+"""Where clusters come from: initial responsibilities of rows, or of codes of pretrained networks.
+
+N rows, D features, L code length, K clusters.
+"""
+
+from functools import partial
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from ._responsibilities import check_partition
+from .engine.runtime import broadcast_object, draw_seed, generator
+from .functional.gaussian import Mixture
+from .mixture import em
+from .mixture.initialization import Initializer
+from .neighbors import neighbor_start
+
+#: Constraints on the parameters of methods that start from something.
+START_CONSTRAINTS = {
+    "start_weight": [Interval(Real, 0, None, closed="left")],
+    "smoothness_weight": [Interval(Real, 0, None, closed="left")],
+    "pretraining_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+    "pretraining_learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "mixture_n_init": [Interval(Integral, 1, None, closed="left")],
+}
+#: The same of methods whose codes follow a mixture prior.
+PRIOR_CONSTRAINTS = {
+    **START_CONSTRAINTS,
+    "encoder": [callable, None],
+    "decoder": [callable, None],
+    "init": [StrOptions({"neighbors", "mixture"}), "array-like"],
+    "masking": [Interval(Real, 0, 1, closed="left")],
+}
+#: The same of adversarial methods.
+ADVERSARIAL_CONSTRAINTS = {
+    **START_CONSTRAINTS,
+    "generator": [callable, None],
+    "discriminator": [callable, None],
+    "init": [StrOptions({"neighbors", "mixture"}), "array-like", None],
+    "pretraining_epochs": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+}
+#: Added to the variances of a mixture on codes, as a share of the mean variance of the codes: some
+#: directions of a code may be unused.
+REG_COVAR = 1e-3
+#: EM on codes has converged when the mean log-likelihood changes by less.
+TOL = 1e-3
+#: Most EM iterations on codes.
+MAX_ITER = 200
+
+
+class Initialization(NamedTuple):
+    """Where the training of a model begins.
+
+    Parameters
+    ----------
+    anchor : ndarray of shape (N, K) or None
+        Responsibilities to which training is held, float32.
+    start_labels : ndarray of shape (N,) or None
+        Clusters at the start.
+    style : ndarray of shape (N, C) or None
+        Continuous codes for InfoGAN's Q.
+    mixture : Mixture or None
+        Of the codes at the start; for a new model that has a mixture.
+    interrupted : bool
+        Whether the user stopped the pretraining.
+    """
+
+    anchor: np.ndarray | None = None
+    start_labels: np.ndarray | None = None
+    style: np.ndarray | None = None
+    mixture: Mixture | None = None
+    interrupted: bool = False
+
+
+def initial_responsibilities(init, rows, n_clusters, random_state, n_init=10):
+    """Divide rows, or codes, into clusters without labels.
+
+    Parameters
+    ----------
+    init : {"neighbors", "mixture"} or ndarray of shape (N, K)
+        "neighbors": the partition seen in the neighbour graph of the rows. "mixture": the
+        posterior of a Gaussian mixture. Responsibilities are returned as they are.
+    rows : ndarray of shape (N, D)
+    n_clusters : int
+    random_state : RandomState
+    n_init : int
+        Starts of EM for "mixture"; the likeliest is kept.
+
+    Returns
+    -------
+    ndarray of shape (N, K)
+    """
+    if isinstance(init, str) and init == "mixture":
+        return em.posterior(rows, fit_mixture(rows, n_clusters, random_state, n_init))
+    resp = init
+    if isinstance(init, str):
+        options = {"random_state": random_state, "n_jobs": torch.get_num_threads()}
+        resp = neighbor_start(rows, n_clusters, **options).responsibilities
+    # EM draws one seed; so does every other way, and leaves the stream where EM would.
+    draw_seed(random_state)
+    return resp
+
+
+def initial_mixture(
+    init, codes, rows, n_clusters, random_state, n_init=10, covariance_type="diag"
+):
+    """Divide codes into clusters without labels.
+
+    Parameters
+    ----------
+    init, n_clusters, random_state, n_init
+        As for :func:`initial_responsibilities`.
+    codes : ndarray of shape (N, L)
+    rows : ndarray of shape (N, D)
+        What the neighbour graph compares: the codes, or the rows themselves.
+    covariance_type : {"full", "tied", "diag", "spherical"}
+
+    Returns
+    -------
+    mixture : Mixture
+        The result of EM, or one M-step from the responsibilities; float64, on the CPU.
+    resp : ndarray of shape (N, K)
+        Its posterior, or the responsibilities.
+    """
+    if isinstance(init, str) and init == "mixture":
+        mixture = fit_mixture(codes, n_clusters, random_state, n_init, covariance_type)
+        return mixture, em.posterior(codes, mixture)
+    resp = initial_responsibilities(init, rows, n_clusters, random_state)
+    return em.m_step(codes, resp, covariance_type, relative_reg_covar(codes)), resp
+
+
+def fit_mixture(codes, n_clusters, random_state, n_init, covariance_type="diag"):
+    """Fit a mixture to codes: EM from k-means, the likeliest of ``n_init`` runs."""
+    rows = em.as_rows(codes, n_clusters, covariance_type)
+    m_step = em.MStep(covariance_type, relative_reg_covar(codes))
+    initializer = Initializer(rows, n_clusters, m_step, generator(draw_seed(random_state)))
+    starts = (initializer.mixture("kmeans", max(1, 10 // n_init)) for _ in range(n_init))
+    return em.fit(rows, starts, m_step, max_iter=MAX_ITER, tol=TOL).mixture
+
+
+def relative_reg_covar(codes):
+    """Return what is added to the variances of a mixture on codes."""
+    return REG_COVAR * float(np.var(codes, axis=0).mean()) + np.finfo(np.float32).tiny
+
+
+def check_init(estimator, n_samples):
+    """Return ``init``; a partition that the user passes, as responsibilities (N, K)."""
+    init = estimator.init
+    if init is None or isinstance(init, str):
+        return init
+    return check_partition("init", init, n_samples, estimator.n_clusters)
+
+
+def initialize_prior(estimator, model, fit, is_new):
+    """Pretrain the networks of a model with a mixture prior, and divide their codes.
+
+    Many rows are divided by their codes. Few teach an auto-encoder little: the neighbour graph is
+    then that of the standardised rows.
+
+    Parameters
+    ----------
+    estimator : DeepEstimator
+    model : PriorGame
+    fit : Fit
+    is_new : bool
+        False: the model has been trained before, and keeps to the clusters it has.
+
+    Returns
+    -------
+    Initialization
+        Without an anchor for init="mixture".
+    """
+    init, mixture, interrupted = check_init(estimator, fit.n_samples), None, False
+    if is_new:
+        networks = model.encoder, model.decoder, model.likelihood
+        interrupted = estimator._pretrain(*networks, fit)[1]
+        codes = rows = estimator._apply(model, model.encode, fit.X)
+        if not estimator._budget.many(fit.X):
+            rows = estimator._apply(model, model.standardize, fit.X)
+        counts = estimator.n_clusters, fit.random_state, estimator.mixture_n_init
+        divide = partial(initial_mixture, init, codes, rows, *counts)
+        mixture, resp = broadcast_object(divide, fit.random_state)
+    else:
+        resp = estimator._apply(model, model.resp, fit.X)
+    anchored = not (isinstance(init, str) and init == "mixture")
+    anchor = resp.astype(np.float32) if anchored else None
+    return Initialization(anchor, resp.argmax(1), mixture=mixture, interrupted=interrupted)

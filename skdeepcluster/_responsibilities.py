@@ -1,0 +1,47 @@
+"""Responsibilities (N, K) of N rows for K clusters: given by users, and means under them."""
+
+import numpy as np
+from sklearn.utils import check_array
+
+
+def check_responsibilities(name, value, shape):
+    """Return responsibilities given as a parameter, checked, as float64."""
+    resp = check_shape(name, value, shape)
+    sums = resp.sum(1)
+    if (resp < 0).any() or np.abs(sums - 1).max() > 1e-3:
+        raise ValueError(
+            f"Responsibilities given as {name!r} should be at least 0 and each row sum to 1, "
+            f"but the least is {resp.min():.6g} and sums run from {sums.min():.6g} to "
+            f"{sums.max():.6g}. Pass probabilities, not logarithms or labels."
+        )
+    return resp
+
+
+def check_partition(name, value, n_samples, n_clusters):
+    """Return responsibilities, (N, K), from such or from the cluster of each row."""
+    if np.ndim(value) != 1:
+        return check_responsibilities(name, value, (n_samples, n_clusters))
+    labels = check_shape(name, value, (n_samples,))
+    if labels.min() < 0 or labels.max() >= n_clusters or np.any(labels % 1):
+        raise ValueError(
+            f"Clusters given as {name!r} should be whole numbers from 0 to n_clusters - 1 = "
+            f"{n_clusters - 1}, but they run from {labels.min():.6g} to {labels.max():.6g}. "
+            "Number them anew (sklearn.preprocessing.LabelEncoder) or change n_clusters."
+        )
+    return np.eye(n_clusters)[labels.astype(int)]
+
+
+def check_shape(name, value, shape):
+    """Return the array given as a parameter, checked for its shape, as finite float64."""
+    value = check_array(value, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name)
+    if value.shape != shape:
+        raise ValueError(
+            f"The parameter {name!r} should have the shape of {shape}, but got {value.shape}"
+        )
+    return value
+
+
+def cluster_means(resp, rows):
+    """Means (K, D) of rows (N, D), weighted by responsibilities; zero in an empty cluster."""
+    sizes = resp.sum(0)[:, None]
+    return resp.T @ rows / np.maximum(sizes, np.finfo(sizes.dtype).tiny)

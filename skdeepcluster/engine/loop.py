@@ -1,0 +1,326 @@
+"""The only training loop: skorch's, with a step in which every player moves once."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, LRScheduler
+from skorch.utils import TeeGenerator
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+from tqdm.auto import tqdm
+
+from ..modules.game import Batch, Game, Loss
+from .batches import Rows, ShuffledBatches
+
+
+class Net(NeuralNet):
+    """skorch's net for a :class:`Game`: trains it, keeps the history, and is thrown away.
+
+    The net of a fit is an ordinary skorch net with one module and one optimiser, so skorch's
+    callbacks apply. Every term of every player's loss stands in the history under
+    ``<player>_<term>``, averaged over the rows of the epoch; ``train_loss`` is their sum.
+    """
+
+    interrupted = False
+    _between_epochs = False
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Collect players, and their parameters, once."""
+        super().on_train_begin(net, **kwargs)
+        self._n_steps = 0
+        self._moves = [
+            (
+                player,
+                player.parameters(),
+                _compiled(player.loss) if self.compile_losses else player.loss,
+            )
+            for player in self.module_.players()
+        ]
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Start the sums of the epoch."""
+        super().on_epoch_begin(net, **kwargs)
+        self._sums: dict[str, Tensor] = {}
+        self._n_rows = 0
+
+    def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
+        """Let every player move; one optimiser serves all, because others' gradients are None."""
+        self._set_training(True)
+        batch = batch if self.processes is None else self.processes.take_part(batch)
+        batch = batch.to(self.device)
+        self._n_steps += 1
+        self.module_.progress.fill_(min(1.0, self._n_steps / self.all_steps))
+        moves: dict[str, Tensor] = {}
+        for player, parameters, loss in self._moves:
+            for _step in range(player.steps):
+                self.optimizer_.zero_grad(set_to_none=True)
+                with self._autocast(), self._shared(batch):
+                    terms = loss(batch)
+                torch.stack(list(terms.values())).sum().backward(inputs=parameters)
+                self._average(terms, parameters)
+                self.notify(
+                    "on_grad_computed",
+                    named_parameters=TeeGenerator(self.get_all_learnable_params()),
+                    batch=batch,
+                    training=True,
+                )
+                self.optimizer_.step()
+            moves |= {f"{player.name}_{name}": term.detach() for name, term in terms.items()}
+        self._accumulate(moves, len(batch.x))
+        return {"loss": torch.stack(list(moves.values())).sum(), "y_pred": None}
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Record the means of the terms; stop training that has diverged."""
+        super().on_epoch_end(net, **kwargs)
+        for name, total in self._sums.items():
+            self.history.record(name, float(total) / self._n_rows)
+        bad = [name for name in self._sums if not np.isfinite(self.history[-1, name])]
+        if bad:
+            raise FloatingPointError(
+                f"Training diverged: {', '.join(bad)} is not finite in epoch {len(self.history)}. "
+                "Lower learning_rate (pretraining_learning_rate for an auto-encoder), scale the "
+                "features to a common range, or clip gradients "
+                "with callbacks=[skorch.callbacks.GradientNormClipping(1.0)]."
+            )
+
+    def notify(self, method_name: str, **kwargs: Any) -> None:
+        """As skorch's; a KeyboardInterrupt at the end of an epoch is how its callbacks stop."""
+        self._between_epochs = method_name == "on_epoch_end"
+        super().notify(method_name, **kwargs)
+        self._between_epochs = False
+
+    def fit_loop(self, *args: Any, **kwargs: Any) -> "Net":
+        """As skorch's, and remember when the user, not a callback, stopped it."""
+        try:
+            return super().fit_loop(*args, **kwargs)
+        except KeyboardInterrupt:
+            self.interrupted = not self._between_epochs
+            raise  # skorch ends training here, with what has been learnt
+
+    def _shared(self, batch: Batch) -> AbstractContextManager:
+        """Within the block the batch is a part of that of all processes, if there are several."""
+        return nullcontext() if self.processes is None else self.processes.step(len(batch.x))
+
+    def _average(self, terms: dict[str, Tensor], parameters: Sequence[nn.Parameter]) -> None:
+        """Average losses and gradients over the processes; then all take the same step."""
+        if self.processes is not None:
+            gradients = [p.grad for p in parameters if p.grad is not None]
+            self.processes.average([*terms.values(), *gradients])
+
+    def _accumulate(self, moves: dict[str, Tensor], n_rows: int) -> None:
+        self._n_rows += n_rows
+        for name, value in moves.items():
+            value = value.float() * n_rows
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+
+    def _autocast(self) -> torch.autocast:
+        kind = torch.device(self.device).type
+        return torch.autocast(kind, torch.bfloat16, enabled=self.bfloat16)
+
+
+class EpochTasks(Callback):
+    """Reports a training and its epochs as tasks in scikit-learn's callback protocol.
+
+    Parameters
+    ----------
+    context : sklearn.callback.CallbackContext
+        Of the training, whose subtasks are the epochs.
+    given : dict
+        "estimator", "X" and "y" of the fit, which callbacks receive.
+    snapshot : callable or None
+        From the records so far to the fitted attributes of an estimator whose fit ends here.
+    """
+
+    def __init__(self, context: Any, given: dict[str, Any], snapshot: Any) -> None:
+        self.context, self.given, self.snapshot = context, given, snapshot
+        self.records: list[dict[str, float]] = []
+
+    def on_train_begin(self, net: NeuralNet, *_: Any, **__: Any) -> None:
+        """Begin the training's task."""
+        self.context.call_on_fit_task_begin(**self.given)
+
+    def on_epoch_begin(self, net: NeuralNet, **_: Any) -> None:
+        """Begin an epoch's task."""
+        self.epoch = self.context.subcontext(task_name="epoch")
+        self.epoch.call_on_fit_task_begin(**self.given)
+
+    def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
+        """End it; a KeyboardInterrupt between epochs is how skorch's own callbacks stop, too."""
+        self.records.append(_record(net.history[-1]))
+        if self._end(self.epoch):
+            raise KeyboardInterrupt
+
+    def on_train_end(self, net: NeuralNet, **_: Any) -> None:
+        """End the training's task."""
+        self._end(self.context)
+
+    def _end(self, context: Any) -> bool:
+        attributes = self.snapshot and (lambda: self.snapshot(self.records))
+        stops: bool = context.call_on_fit_task_end(
+            **self.given, reconstruction_attributes=attributes
+        )
+        return stops
+
+
+class Progress(Callback):
+    """One bar for the whole training, with the current loss."""
+
+    def on_train_begin(self, net: NeuralNet, X: Any = None, **_: Any) -> None:
+        """Open the bar."""
+        self._bar = tqdm(total=net.max_epochs, unit="epoch", desc=type(net.module_).__name__)
+
+    def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
+        """Move the bar."""
+        self._bar.set_postfix_str(f"loss={net.history[-1, 'train_loss']:.4g}", refresh=False)
+        self._bar.update()
+
+    def on_train_end(self, net: NeuralNet, **_: Any) -> None:
+        """Close the bar."""
+        self._bar.close()
+
+
+def train(
+    model: Game,
+    rows: Rows,
+    *,
+    max_epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    weight_decay: float = 0.0,
+    generator: torch.Generator,
+    device: torch.device | str = "cpu",
+    bfloat16: bool = False,
+    compile: bool = False,
+    callbacks: Sequence[Callback] | None = None,
+    verbose: int = 0,
+    resume: bool = False,
+    processes: Any = None,
+    tasks: Callback | None = None,
+) -> tuple[list[dict[str, float]], bool]:
+    """Train a game on rows, in place.
+
+    The learning rate rises over the first tenth of the steps and falls to zero along a cosine,
+    unless ``callbacks`` brings an ``LRScheduler`` of its own.
+
+    Parameters
+    ----------
+    model : Game
+        Moved to ``device`` and trained.
+    rows : Rows
+        The data.
+    max_epochs, batch_size : int
+        Passes over the rows, and rows in a batch.
+    learning_rate : float
+        Peak rate of AdamW; ``model.rates`` scales it by parameter name.
+    weight_decay : float, default=0.0
+        AdamW's.
+    generator : torch.Generator
+        Order of the rows.
+    device : torch.device or str, default="cpu"
+        Where to train.
+    bfloat16 : bool, default=False
+        Compute losses under autocast.
+    compile : bool, default=False
+        Compile the losses with ``torch.compile``.
+    callbacks : sequence of skorch callbacks, default=None
+        Used as they are, after the package's own.
+    verbose : int, default=0
+        1 shows a progress bar, 2 a table with a line per epoch.
+    resume : bool, default=False
+        The model was trained before: its ``progress`` stays at 1.
+    processes : Processes, default=None
+        Those that train together, each with a part of every batch.
+    tasks : EpochTasks, default=None
+        Reports epochs to scikit-learn's callbacks.
+
+    Returns
+    -------
+    history : list of dict
+        One record per finished epoch: "epoch", "dur" (seconds), "train_loss", and every term.
+    interrupted : bool
+        Whether the user stopped training with Ctrl-C.
+    """
+    callbacks = list(callbacks or [])
+    n_steps = max_epochs * len(ShuffledBatches(rows, batch_size, generator))
+    own: list[Callback] = []
+    if not any(isinstance(_instance(callback), LRScheduler) for callback in callbacks):
+        own.append(_schedule(n_steps))
+    if verbose == 1:
+        own.append(Progress())
+    if tasks is not None:
+        callbacks.append(tasks)
+    net = Net(
+        model,
+        criterion=nn.Identity,
+        optimizer=torch.optim.AdamW,
+        optimizer__param_groups=[
+            (pattern, {"lr": learning_rate * factor}) for pattern, factor in model.rates.items()
+        ],
+        optimizer__weight_decay=weight_decay,
+        optimizer__betas=model.betas,
+        optimizer__fused=True,
+        lr=learning_rate,
+        max_epochs=max_epochs,
+        batch_size=batch_size,
+        iterator_train=partial(ShuffledBatches, generator=generator),
+        train_split=None,
+        callbacks=own + callbacks,
+        verbose=verbose >= 2,
+        device=str(device),
+    )
+    net.bfloat16, net.compile_losses, net.processes = bfloat16, compile, processes
+    net.all_steps = 1 if resume else n_steps
+    if verbose < 2:
+        net.set_params(callbacks__print_log=None)
+    net.fit(rows, None)
+    model.eval()
+    model.progress.fill_(1.0)
+    return [_record(epoch) for epoch in net.history if "train_loss" in epoch], net.interrupted
+
+
+def _record(epoch: dict[str, Any]) -> dict[str, float]:
+    """Keep the numbers of an epoch, without skorch's batches and bookkeeping."""
+    return {
+        name: value
+        for name, value in epoch.items()
+        if isinstance(value, int | float) and not name.endswith(("_best", "_batch_count"))
+    }
+
+
+def _schedule(n_steps: int, warm_up: float = 0.1) -> LRScheduler:
+    """One cycle: linear up to the peak rate, then a cosine down to zero."""
+
+    def factor(step: int) -> float:
+        share = (step + 1) / (n_steps + 1)
+        if share < warm_up:
+            return share / warm_up
+        return 0.5 * (1 + float(np.cos(np.pi * (share - warm_up) / (1 - warm_up))))
+
+    return LRScheduler(LambdaLR, lr_lambda=factor, step_every="batch", event_name=None)
+
+
+def _instance(callback: Any) -> Any:
+    """Skorch takes callbacks as instances or as (name, instance)."""
+    return callback[1] if isinstance(callback, tuple) else callback
+
+
+def _compiled(loss: Loss) -> Loss:
+    compiled = torch.compile(loss, dynamic=False)
+
+    def call(batch: Batch) -> dict[str, Tensor]:
+        try:
+            return compiled(batch)
+        except Exception as error:
+            if "InvalidCxxCompiler" not in f"{type(error).__name__}: {error}":
+                raise
+            raise RuntimeError(
+                "compile=True needs a C++ compiler, and torch found none that works. Install one "
+                "(g++ or clang), name it in the environment variable CXX, or set compile=False."
+            ) from error
+
+    return call

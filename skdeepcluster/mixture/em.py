@@ -1,0 +1,341 @@
+"""Expectation maximisation over stored rows: :func:`fit`, :func:`m_step`, :func:`posterior`.
+
+Rows may be an array, a read-only memory map or a CSR matrix, with weights. Whatever their type,
+sufficient statistics are summed in double precision, a batch at a time; the data are never copied
+as a whole. N rows, D features, K clusters.
+"""
+
+import functools
+import itertools
+import math
+import mmap
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..engine.batches import to_tensor
+from ..engine.runtime import share_out
+from ..functional import gaussian
+from ..functional.gaussian import Mixture, SufficientStatistics
+
+#: Where a batch stands, its rows (N, D) and their weights (N,).
+Batch = tuple[slice, Tensor, Tensor]
+#: (where a batch stands, its rows) -> responsibilities (N, K).
+Responsibilities = Callable[[slice, Tensor], Tensor]
+#: Tensors that add up over batches.
+Sums = tuple[Tensor, ...]
+
+#: Elements of the largest intermediate tensor of a batch: it fits a processor's cache, and matrix
+#: products of this size run near peak speed.
+BATCH_ELEMENTS = 2**19
+#: Batches after which the pages of a memory map are returned to the operating system.
+BATCHES_TO_RELEASE = 32
+
+
+def choose_batch_size(n_clusters: int, n_features: int, covariance_type: str) -> int:
+    """Return the rows per batch for which the largest intermediate tensor fits the cache."""
+    full = covariance_type == "full"
+    per_row = n_clusters * n_features if full else 4 * n_features + 2 * n_clusters
+    return min(max(256, BATCH_ELEMENTS // per_row), 2**14)
+
+
+def release(X: Any) -> None:
+    """Return the pages of a read-only memory map to the system; they are read again on demand."""
+    while X is not None and not (isinstance(X, np.memmap) and X.mode == "r"):
+        X = getattr(X, "base", None)
+    buffer = getattr(X, "base", None)
+    while isinstance(buffer, np.ndarray):
+        buffer = buffer.base
+    if isinstance(buffer, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        buffer.madvise(mmap.MADV_DONTNEED)
+
+
+class WeightedRows:
+    """Rows and their weights, as batches in double precision.
+
+    Parameters
+    ----------
+    X : array, memory map or CSR matrix of shape (N, D)
+    weight : array of shape (N,)
+        At least 0.
+    batch_size : int
+    device : torch.device
+    """
+
+    def __init__(
+        self, X: Any, weight: np.ndarray, batch_size: int, device: torch.device | str = "cpu"
+    ) -> None:
+        self.X = X
+        self.weight = weight
+        self.batch_size = batch_size
+        self.device = torch.device(device)
+        self.total = float(weight.sum())
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield all batches."""
+        return self.batches()
+
+    def batches(self, first: int = 0, every: int = 1) -> Iterator[Batch]:
+        """Yield batches: where each stands, its rows and their weights; read, never written."""
+        starts = range(first * self.batch_size, self.X.shape[0], every * self.batch_size)
+        for i, start in enumerate(starts):
+            where = slice(start, start + self.batch_size)
+            x, weight = self._tensor(self.X[where]), self._tensor(self.weight[where])
+            yield where, x.to(self.device), weight.to(self.device)
+            if i % BATCHES_TO_RELEASE == BATCHES_TO_RELEASE - 1:
+                release(self.X)
+        release(self.X)
+
+    @property
+    def max_workers(self) -> int:
+        """Number of threads that could each take a batch; one where a GPU does the work."""
+        return -(-self.X.shape[0] // self.batch_size) if self.device.type == "cpu" else 1
+
+    def _tensor(self, rows: Any) -> Tensor:
+        """Rows as a tensor, without a copy where they are in double precision already."""
+        plain = isinstance(rows, np.ndarray) and rows.flags.carray and min(rows.strides) > 0
+        if plain and rows.dtype == np.float64:
+            return torch.from_numpy(rows)
+        return to_tensor(rows, torch.float64)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> np.ndarray:
+        """Apply a row-wise function to all rows; the results in the order of the rows."""
+
+        def work(first: int, every: int, stop: threading.Event) -> list[np.ndarray]:
+            batches = itertools.takewhile(lambda _: not stop.is_set(), self.batches(first, every))
+            return [function(x).cpu().numpy() for _, x, _ in batches]
+
+        # Thread i had batches i, i + n, ...: interleave them again.
+        rounds = itertools.zip_longest(*share_out(work, self.max_workers))
+        return np.concatenate([part for turn in rounds for part in turn if part is not None])
+
+    def sums(self, make: Callable[[], Callable[[Batch], Sums]]) -> Sums:
+        """Add up a function's results over the batches; ``make`` builds one for each thread."""
+
+        def work(first: int, every: int, stop: threading.Event) -> Sums:
+            summarize = make()
+            batches = itertools.takewhile(lambda _: not stop.is_set(), self.batches(first, every))
+            return functools.reduce(add, map(summarize, batches))
+
+        return functools.reduce(add, share_out(work, self.max_workers))
+
+    def take(self, index: np.ndarray) -> Tensor:
+        """Return chosen rows."""
+        parts = []
+        # A few at a time: reading one row of a memory map may bring in two megabytes around it.
+        for i in range(0, len(index), 64):
+            parts.append(to_tensor(self.X[index[i : i + 64]], torch.float64))
+            release(self.X)
+        return torch.cat(parts).to(self.device)
+
+
+class MStep(NamedTuple):
+    """Which covariances an M-step estimates, and what it adds to every variance."""
+
+    covariance_type: str
+    reg_covar: float
+
+    def __call__(self, stats: SufficientStatistics, about: Tensor) -> Mixture:
+        """Return the mixture that maximises the statistics about a shift."""
+        return gaussian.maximize(stats, about, self.covariance_type, self.reg_covar)
+
+
+def add(first: Sums, second: Sums) -> Sums:
+    """Add sums of the same kind."""
+    return tuple(a + b for a, b in zip(first, second, strict=True))
+
+
+def maximize(rows: WeightedRows, resp: Responsibilities, about: Tensor, m_step: MStep) -> Mixture:
+    """Return the M-step over all rows of given responsibilities."""
+
+    def summarize(batch: Batch) -> Sums:
+        where, x, weight = batch
+        weighted = resp(where, x) * weight.unsqueeze(1)
+        return gaussian.sufficient_statistics(x, weighted, about, m_step.covariance_type)
+
+    return m_step(SufficientStatistics(*rows.sums(lambda: summarize)), about)
+
+
+def step(
+    rows: WeightedRows, mixture: Mixture, m_step: MStep, learning_rate: float = 1.0
+) -> tuple[Mixture, float]:
+    """Return the next mixture, and the mean log-likelihood under the one before.
+
+    A learning rate below one averages the statistics of the rows with those that the mixture
+    itself implies (stepwise EM).
+    """
+    about = mixture.centre()
+
+    def make() -> Callable[[Batch], Sums]:
+        expect = gaussian.expected_statistics(mixture, about, m_step.covariance_type)
+
+        def summarize(batch: Batch) -> Sums:
+            stats, log_likelihood = expect(*batch[1:])
+            return (*stats, log_likelihood)
+
+        return summarize
+
+    *sums, log_likelihood = rows.sums(make)
+    stats = SufficientStatistics(*sums)
+    if learning_rate < 1:
+        past = gaussian.implied_statistics(mixture, about, *m_step)
+        stats = stats.times(learning_rate / rows.total).plus(past.times(1 - learning_rate))
+    return m_step(stats, about), float(log_likelihood) / rows.total
+
+
+@dataclass
+class Run:
+    """One EM run: where it ended, the bound at each iteration, and why it ended."""
+
+    mixture: Mixture
+    bound: float = -math.inf
+    bounds: list[float] = field(default_factory=list)
+    converged: bool = False
+    interrupted: bool = False
+
+    def beats(self, other: "Run") -> bool:
+        """Whether the bound is higher by more than rounding; of equal runs the first is kept."""
+        return self.bound - other.bound > 1e-9 * abs(other.bound)
+
+
+def fit(
+    rows: WeightedRows,
+    starts: Iterable[Mixture],
+    m_step: MStep,
+    *,
+    max_iter: int,
+    tol: float,
+    bound: float = -math.inf,
+    report: Callable[[int, int, float, float], None] = lambda *_: None,
+) -> Run:
+    """EM from each of several mixtures; return the run that ends with the highest bound.
+
+    Ctrl-C ends the current run, and the fit, with the mixture so far.
+
+    Parameters
+    ----------
+    rows : WeightedRows
+    starts : iterable of Mixture
+    m_step : MStep
+    max_iter : int
+        0 returns the first start.
+    tol : float
+        A run has converged when the mean log-likelihood changes by less.
+    bound : float
+        The last bound of an earlier run that this one continues.
+    report : callable
+        Called with run, iteration, bound and its change; iteration 0 begins a run.
+
+    Returns
+    -------
+    Run
+    """
+    best = None
+    for i, start in enumerate(starts):
+        report(i, 0, bound, math.inf)
+        run = _run(rows, start, m_step, max_iter, tol, bound, partial(report, i))
+        if best is None or run.beats(best):
+            best = run
+        if run.interrupted:
+            best.interrupted = True
+            break
+    assert best is not None, "starts must not be empty"
+    return best
+
+
+def _run(
+    rows: WeightedRows,
+    mixture: Mixture,
+    m_step: MStep,
+    max_iter: int,
+    tol: float,
+    bound: float,
+    report: Callable[[int, float, float], None],
+) -> Run:
+    """EM from one mixture."""
+    run = Run(mixture, bound)
+    try:
+        for i in range(1, max_iter + 1):
+            run.mixture, bound = step(rows, run.mixture, m_step)
+            change, run.bound = bound - run.bound, bound
+            run.bounds.append(bound)
+            report(i, bound, change)
+            if abs(change) < tol:
+                run.converged = True
+                break
+    except KeyboardInterrupt:
+        run.interrupted = True
+    return run
+
+
+def as_rows(X: np.ndarray, n_clusters: int, covariance_type: str) -> WeightedRows:
+    """Rows of an array in memory, of weight one each, in double precision."""
+    batch_size = choose_batch_size(n_clusters, X.shape[1], covariance_type)
+    X = np.ascontiguousarray(X, dtype=np.float64)
+    return WeightedRows(X, np.ones(len(X)), batch_size)
+
+
+def m_step(X: np.ndarray, resp: np.ndarray, covariance_type: str, reg_covar: float) -> Mixture:
+    """Return the mixture that maximises the expected log-likelihood under responsibilities.
+
+    Parameters
+    ----------
+    X : ndarray of shape (N, D)
+    resp : ndarray of shape (N, K)
+    covariance_type : {"full", "tied", "diag", "spherical"}
+    reg_covar : float
+        Added to every variance.
+
+    Returns
+    -------
+    Mixture
+        In double precision, on the CPU.
+    """
+    given = torch.as_tensor(resp, dtype=torch.float64)
+    about = torch.from_numpy(X.mean(0, dtype=np.float64))
+    rows = as_rows(X, resp.shape[1], covariance_type)
+    return maximize(rows, lambda where, _: given[where], about, MStep(covariance_type, reg_covar))
+
+
+def posterior(X: np.ndarray, mixture: Mixture) -> np.ndarray:
+    """Return the responsibilities p(k | x_n) of a mixture, (N, K), float64."""
+    log_prob = gaussian.density(mixture)
+    covariance_type = "full" if mixture.scales.ndim == 3 else "diag"
+    rows = as_rows(X, len(mixture.means), covariance_type)
+    return rows.map(lambda x: (log_prob(x) + mixture.log_weights).softmax(1))
+
+
+def reseed_starved(mixture: Mixture, least: float, generator: torch.Generator) -> Mixture:
+    """Move every component whose weight is below ``least`` into the heaviest component.
+
+    Parameters
+    ----------
+    mixture : Mixture
+    least : float
+        Weight below which a component is starved.
+    generator : torch.Generator
+        Draws the new means.
+
+    Returns
+    -------
+    Mixture
+        A starved component takes half of the heaviest one's weight, its covariance, and a mean
+        drawn from it.
+    """
+    weights, means, scales = mixture.log_weights.exp(), mixture.means.clone(), mixture.scales
+    scales = scales.clone()
+    for k in (weights < least).nonzero().squeeze(1).tolist():
+        heavy = int(weights.argmax())
+        counts = torch.zeros(len(weights), dtype=torch.long)
+        counts[heavy] = 1
+        means[k] = gaussian.sample(Mixture(weights, means, scales), counts, generator)[0]
+        weights[[k, heavy]] = weights[heavy] / 2
+        if len(scales) == len(weights):
+            scales[k] = scales[heavy]
+    return Mixture((weights / weights.sum()).log(), means, scales)

@@ -1,0 +1,159 @@
+"""Terms that hold an assignment to its start, and smooth in x. Ours, not the papers'.
+
+Anchor: the cross-entropy to the responsibilities of the start. Smoothness: virtual adversarial
+training (VAT), the divergence under the small change of a row that disturbs its assignment most.
+
+Reference: T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual Adversarial Training: A
+Regularization Method for Supervised and Semi-Supervised Learning", IEEE TPAMI 2018.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..functional.information import all_rows, kl_divergence, own_rows
+
+#: Length of the adversarial step, in distances to the nearest other row of a batch.
+RADIUS = 0.25
+#: Rows of the batch to which RADIUS refers.
+REFERENCE_ROWS = 256
+#: Length of the random step at which the divergence's gradient is taken, as a share of the radius.
+PROBE = 0.1
+
+
+@dataclass(frozen=True)
+class Regularizer:
+    """Loss terms "start" and "smoothness" of an assignment that begins from responsibilities R.
+
+    Parameters
+    ----------
+    start_weight : float, default=0.0
+        Of the cross-entropy -sum_c R_c log p(c|x).
+    smoothness_weight : float, default=0.0
+        Of :func:`adversarial_divergence` for a step of ``RADIUS`` times the distance to the
+        nearest row of the batch. A weight of 0 leaves a term out, and its cost.
+    """
+
+    start_weight: float = 0.0
+    smoothness_weight: float = 0.0
+
+    def terms(
+        self,
+        log_resp: Callable[[Tensor], Tensor],
+        seen: Tensor,
+        anchor: Tensor | None,
+        log_p: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Weighted terms, none without an anchor.
+
+        Parameters
+        ----------
+        log_resp : callable, (N, D) -> (N, K)
+            Log p(c|x) of standardised rows.
+        seen : Tensor of shape (N, D)
+            Standardised rows.
+        anchor : Tensor of shape (N, K) or None
+            R.
+        log_p : Tensor of shape (N, K), default=None
+            ``log_resp(seen)``, where it is known.
+
+        Returns
+        -------
+        dict of scalar Tensors
+        """
+        terms: dict[str, Tensor] = {}
+        if anchor is None:
+            return terms
+        log_p = log_resp(seen) if log_p is None else log_p
+        if self.start_weight:
+            terms["start"] = -self.start_weight * (anchor * log_p).sum(-1).mean()
+        if self.smoothness_weight:
+            # Nearest neighbours are farther apart in smaller batches: by sqrt(256 / n) on a
+            # two-dimensional manifold.
+            batch = all_rows(seen)
+            scale = RADIUS * min(1.0, math.sqrt(len(batch) / REFERENCE_ROWS))
+            radius = own_rows(scale * nearest_distance(batch))
+            divergence = adversarial_divergence(log_resp, seen, log_p.detach(), radius)
+            terms["smoothness"] = self.smoothness_weight * divergence.mean()
+        return terms
+
+
+#: The published objectives add nothing.
+NO_REGULARIZER = Regularizer()
+
+
+def nearest_distance(x: Tensor) -> Tensor:
+    """Distance of each row to the nearest other one, (N, 1); 0 for a single row.
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, D)
+
+    Returns
+    -------
+    Tensor of shape (N, 1)
+
+    Examples
+    --------
+    >>> import torch
+    >>> nearest_distance(torch.tensor([[0.0], [1.0], [5.0]])).squeeze()
+    tensor([1., 1., 4.])
+    """
+    if len(x) == 1:
+        return torch.zeros_like(x[:, :1])
+    itself = torch.eye(len(x), dtype=torch.bool, device=x.device)
+    return torch.cdist(x, x).masked_fill(itself, torch.inf).amin(1, keepdim=True)
+
+
+def adversarial_step(
+    log_resp: Callable[[Tensor], Tensor], x: Tensor, log_p: Tensor, radius: Tensor
+) -> Tensor:
+    """Return the step of given length that changes an assignment most, by one power iteration.
+
+    The gradient g of KL(p || p(x + d)) at a small random d points along the direction in which
+    the divergence curves most (eq. 10 and 11); the step is radius * g / |g|.
+
+    Parameters
+    ----------
+    log_resp : callable, (N, D) -> (N, K)
+        Log-probabilities of the assignment.
+    x : Tensor of shape (N, D)
+    log_p : Tensor of shape (N, K)
+        ``log_resp(x)``, as a constant.
+    radius : Tensor of shape (N, 1)
+        Length of each row's step; 0 leaves the row where it is.
+
+    Returns
+    -------
+    Tensor of shape (N, D)
+        Without gradient.
+    """
+    probe = torch.nn.functional.normalize(torch.randn_like(x))
+    probe = (PROBE * radius * probe).requires_grad_()
+    divergence = kl_divergence(log_p, log_resp(x + probe)).sum()
+    (gradient,) = torch.autograd.grad(divergence, probe)
+    # To order one first: squares of the gradients of almost certain assignments would vanish.
+    largest = gradient.abs().amax(1, keepdim=True)
+    gradient = gradient / torch.where(largest > 0, largest, 1)
+    return radius * torch.nn.functional.normalize(gradient)
+
+
+def adversarial_divergence(
+    log_resp: Callable[[Tensor], Tensor], x: Tensor, log_p: Tensor, radius: Tensor
+) -> Tensor:
+    """KL(p(x) || p(x + step)) of each row for its :func:`adversarial_step`, in nats, (N,).
+
+    Parameters
+    ----------
+    log_resp, x, log_p, radius
+        As there; gradients reach the parameters through ``p(x + step)`` only.
+
+    Returns
+    -------
+    Tensor of shape (N,)
+    """
+    step = adversarial_step(log_resp, x, log_p, radius)
+    return kl_divergence(log_p, log_resp(x + step))

@@ -1,0 +1,14 @@
+"""The label-free start: neighbour graph, layout, mixtures, agglomeration, partition."""
+
+from .graph import neighbor_graph, spread_labels
+from .layout import neighbor_layout
+from .partition import NeighborStart, labelled_start, neighbor_start
+
+__all__ = [
+    "NeighborStart",
+    "labelled_start",
+    "neighbor_graph",
+    "neighbor_layout",
+    "neighbor_start",
+    "spread_labels",
+]

@@ -1,0 +1,197 @@
+"""Graph layout in the manner of UMAP: linked rows near each other, others apart.
+
+N rows, L layout dimensions.
+
+References: L. McInnes, J. Healy, J. Melville, "UMAP: Uniform Manifold Approximation and
+Projection", 2018 (the forces); M. Belkin, P. Niyogi, "Laplacian Eigenmaps", 2003 (the
+initialisation).
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import numpy as np
+from joblib import effective_n_jobs
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+from sklearn.utils import check_array, check_scalar
+from threadpoolctl import threadpool_limits
+
+from ..engine.runtime import draw_seed, random_stream
+
+#: a of the similarity 1 / (1 + a d^(2b)) at distance d in the layout.
+CURVE_A = 1.929
+#: b of this similarity.
+CURVE_B = 0.7915
+#: Largest component of one gradient.
+CLIP = 4.0
+#: Gradient steps of every row in an epoch.
+STEPS_PER_EPOCH = 5
+#: Linked rows that attract a row in one step.
+ATTRACTIONS = 2
+#: Linked rows drawn at once for every row.
+DRAWS = 64
+#: Times that each of these draws is used before new ones are made.
+USES_PER_DRAW = 4
+#: Up to this many rows the eigenvectors are computed densely, without iteration.
+DENSE_ROWS = 500
+#: Rows per task of a thread; fixed, so that the result does not depend on the number of threads.
+BLOCK = 8192
+
+
+def neighbor_layout(
+    graph, n_components=5, *, n_epochs=150, n_negative=5, random_state=None, n_jobs=None
+):
+    r"""Place the rows of a graph in few dimensions: linked rows near, others apart; (N, L).
+
+    With q(d) = 1 / (1 + a d^(2b)), a row i climbs log q(d_ij) for rows j drawn from its links,
+    and log(1 - q(d_ij)) for rows j drawn from all; the rate falls from 1 to 0.
+    The first positions are the eigenvectors of the normalised Laplacian.
+
+    Parameters
+    ----------
+    graph : sparse matrix of shape (N, N)
+        Symmetric, with positive weights.
+    n_components : int, default=5
+        L.
+    n_epochs : int, default=150
+        Length of the optimisation; 0 gives the spectral layout.
+    n_negative : int, default=5
+        Random rows that push a row away, for every two linked rows that pull.
+    random_state : int, RandomState instance or None, default=None
+        Decides the draws.
+    n_jobs : int, default=None
+        Threads, as in scikit-learn; the result does not depend on them.
+
+    Returns
+    -------
+    ndarray of shape (N, L)
+        float32.
+
+    Examples
+    --------
+    >>> from skdeepcluster.neighbors import neighbor_graph, neighbor_layout
+    >>> graph = neighbor_graph([[0.0], [0.1], [0.2], [9.0], [9.1], [9.2]], n_neighbors=2)
+    >>> layout = neighbor_layout(graph, 2, random_state=0)
+    >>> bool(abs(layout[:3] - layout[:3].mean(0)).max() < abs(layout[0] - layout[3]).max())
+    True
+    """
+    for value, name, least in (
+        (n_components, "n_components", 1),
+        (n_epochs, "n_epochs", 0),
+        (n_negative, "n_negative", 0),
+    ):
+        check_scalar(value, name, (int, np.integer), min_val=least)
+    graph = check_array(graph, accept_sparse="csr", dtype=np.float32)
+    if graph.shape[0] != graph.shape[1]:
+        raise ValueError(
+            f"graph has shape {graph.shape}; expected a square matrix of link weights, "
+            "as neighbor_graph returns."
+        )
+    random = np.random.default_rng(draw_seed(random_stream(random_state)))
+    # In a random order of the rows, the row n places further on is a random row: the repulsive
+    # forces need neither random numbers nor a gather.
+    order = random.permutation(graph.shape[0])
+    graph = sparse.csr_matrix(graph)[order][:, order]
+    start = _spectral_layout(graph, n_components, random)
+    layout = np.empty_like(start)
+    layout[order] = _optimize(graph, start, n_epochs, n_negative, random, n_jobs)
+    return layout
+
+
+def _spectral_layout(graph, n_components, random):
+    """Eigenvectors of the normalised Laplacian, smallest first, within [-10, 10]; (N, L)."""
+    n_rows = graph.shape[0]
+    degree = np.maximum(np.asarray(graph.sum(1), dtype=np.float64).ravel(), 1e-12)
+    scale = sparse.diags(degree**-0.5)
+    trivial = np.sqrt(degree / degree.sum())
+    similarity = (scale @ graph @ scale + sparse.eye(n_rows)).tocsr()
+
+    def deflated(x):
+        return similarity @ x - 2 * trivial * (trivial @ x)
+
+    start = np.zeros((n_rows, n_components))
+    wanted = min(n_components, n_rows - 1)
+    # BLAS splits long sums by its number of threads; one thread rounds the same everywhere.
+    with threadpool_limits(1, "blas"):
+        if n_rows <= max(DENSE_ROWS, 4 * n_components):
+            dense = similarity.toarray() - 2 * np.outer(trivial, trivial)
+            values, vectors = np.linalg.eigh(dense)
+        else:
+            operator = LinearOperator((n_rows, n_rows), deflated, dtype=np.float64)
+            first = random.standard_normal(n_rows)
+            try:
+                values, vectors = eigsh(operator, wanted, which="LA", v0=first, tol=1e-5)
+            except ArpackNoConvergence as error:
+                values, vectors = error.eigenvalues, error.eigenvectors
+    vectors = vectors[:, np.argsort(-values)[:wanted]] / np.sqrt(degree)[:, None]
+    start[:, : vectors.shape[1]] = vectors - vectors.mean(0)
+    start *= 10 / max(np.abs(start).max(), 1e-12)
+    n_components_found, component = connected_components(graph, directed=False)
+    # Each connected component has an eigenvalue of one, and the iteration may miss some of these.
+    if n_components_found > 1:
+        start += 10 * random.standard_normal((n_components_found, n_components))[component]
+    # Between coinciding rows the repulsive gradient is zero.
+    return (start + 1e-4 * random.standard_normal(start.shape)).astype(np.float32)
+
+
+def _draw_links(graph, random):
+    """Draw linked rows in proportion to their weights, (DRAWS, N); rows without links themselves.
+
+    Systematic sampling: a link with share p of a row's weights is drawn DRAWS * p times, rounded
+    up or down at random.
+    """
+    n_rows = graph.shape[0]
+    ends = np.concatenate([[0.0], np.cumsum(graph.data, dtype=np.float64)])
+    first, last = graph.indptr[:-1, None], graph.indptr[1:, None]
+    at = (np.arange(DRAWS) + random.random((n_rows, 1))) / DRAWS
+    at = ends[first] + at * (ends[last] - ends[first])
+    place = np.searchsorted(ends, at.ravel(), side="right").reshape(n_rows, DRAWS) - 1
+    place = np.clip(place, first, np.maximum(last - 1, first))
+    linked = np.append(graph.indices, 0)[place]
+    linked = np.where(first == last, np.arange(n_rows)[:, None], linked)
+    return np.ascontiguousarray(random.permuted(linked, axis=1).T)
+
+
+def _optimize(graph, start, n_epochs, n_negative, random, n_jobs):
+    """Return the layout after stochastic gradient ascent on the log-likelihood of the links."""
+    n_rows = graph.shape[0]
+    y = np.ascontiguousarray(start.T)
+    n_moves = n_epochs * STEPS_PER_EPOCH if n_rows > 1 else 0
+    blocks = [slice(i, min(i + BLOCK, n_rows)) for i in range(0, n_rows, BLOCK)]
+    n_turns = DRAWS // ATTRACTIONS
+    with ThreadPoolExecutor(effective_n_jobs(n_jobs)) as threads:
+        for t in range(n_moves):
+            if t % (n_turns * USES_PER_DRAW) == 0:
+                drawn = _draw_links(graph, random)
+            if t % n_turns == 0:
+                turns = random.permutation(DRAWS).reshape(n_turns, ATTRACTIONS)
+            linked = drawn[turns[t % n_turns]]
+            shifts = random.integers(1, n_rows, n_negative)
+            rate = np.float32(1 - t / n_moves)
+            move = partial(_step_block, y, np.concatenate([y, y], axis=1), linked, shifts, rate)
+            y = np.concatenate(list(threads.map(move, blocks)), axis=1)
+    return y.T
+
+
+def _step_block(y, twice, linked, shifts, rate, rows):
+    """Return the positions (L, block) of a block of rows after a gradient step.
+
+    ``twice`` is y beside itself, so that a cyclic shift of the rows is a slice.
+    """
+    a, b = CURVE_A, CURVE_B
+    here = y[:, rows]
+    step = np.zeros_like(here)
+    for other in linked:
+        gap = np.take(y, other[rows], axis=1) - here
+        square = np.maximum(np.einsum("ln,ln->n", gap, gap), 1e-12)
+        power = np.exp((b - 1) * np.log(square))
+        gap *= 2 * a * b * power / (1 + a * square * power)
+        step += np.clip(gap, -CLIP, CLIP, out=gap)
+    for shift in shifts:
+        gap = here - twice[:, rows.start + shift : rows.stop + shift]
+        square = np.maximum(np.einsum("ln,ln->n", gap, gap), 1e-12)
+        gap *= 2 * b / ((1e-3 + square) * (1 + a * np.exp(b * np.log(square))))
+        step += np.clip(gap, -CLIP, CLIP, out=gap)
+    return here + rate * step

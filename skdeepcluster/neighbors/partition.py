@@ -1,0 +1,322 @@
+r"""Partitions of the rows of a neighbour graph, without labels or from a few.
+
+A mixture fitted to raw codes has many near-equal optima. In a layout of the neighbour graph,
+groups are dense islands and the right partition is found far more often. The mixture has more
+components than there are clusters, and those with most edges between them are merged: clusters
+may be large or small, and of any shape. Of many mixtures not the likeliest is kept, but the one
+whose labels tell most about the labels of neighbours.
+
+N rows, D features, L layout dimensions, P components, K clusters, k neighbours.
+"""
+
+import warnings
+from functools import partial
+from numbers import Integral, Real
+from operator import itemgetter
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import check_array, check_scalar
+
+from .._responsibilities import cluster_means
+from ..engine.runtime import draw_seed, random_stream, share_out
+from ..mixture import em
+from .agglomeration import cluster_responsibilities, merge_components, neighbor_information
+from .graph import neighbor_graph, spread_along, unique_rows
+from .layout import neighbor_layout
+
+#: Rows from which on there are enough to tell borders of clusters from gaps within them.
+SHARE_ROWS = 10_000
+#: Below this many rows, ``n_init="auto"`` is FEW_INIT, else MANY_INIT.
+FEW_ROWS = 1000
+#: Mixtures fitted to few rows.
+FEW_INIT = 10
+#: Mixtures fitted to many rows.
+MANY_INIT = 50
+#: Components of a mixture in the layout for every cluster.
+COMPONENTS_PER_CLUSTER = 2
+#: Rows to which the candidate mixtures are fitted; the best one is refitted to all rows.
+SUBSAMPLE_ROWS = 10_000
+#: Added to the variances of the mixtures, whose data have unit variance.
+REG_COVAR = 1e-4
+#: A mixture in the layout has converged when the mean log-likelihood changes by less.
+TOL = 1e-4
+#: Most EM iterations of a mixture in the layout.
+MAX_ITER = 150
+#: Rows outside the graph that are assigned at once.
+BLOCK = 20_000
+
+
+class NeighborStart(NamedTuple):
+    """What :func:`neighbor_start` finds; N rows, K clusters, L layout dimensions, M sampled rows.
+
+    Parameters
+    ----------
+    responsibilities : ndarray of shape (N, K)
+        p(cluster | row), float64; rows sum to one.
+    labels : ndarray of shape (N,)
+        Most probable cluster of each row.
+    layout : ndarray of shape (N, L)
+        float32.
+    graph : CSR matrix of shape (M, M)
+        The neighbour graph of the sampled rows.
+    sample_indices : ndarray of shape (M,)
+        The rows of X in the graph, ascending; all of them unless N > max_samples or a row has
+        more than k // 2 copies: they are one row of the graph, and have one answer.
+    criterion : float
+        I(c; c') - boundary_weight * H(c' | c) of the labels at the ends of an edge, in nats; at
+        most log K. Comparable between starts on the same rows.
+    """
+
+    responsibilities: np.ndarray
+    labels: np.ndarray
+    layout: np.ndarray
+    graph: sparse.csr_matrix
+    sample_indices: np.ndarray
+    criterion: float
+
+
+def neighbor_start(
+    X,
+    n_clusters,
+    *,
+    n_neighbors=15,
+    n_components=5,
+    n_init="auto",
+    linkage="auto",
+    boundary_weight=2.0,
+    max_samples=70_000,
+    random_state=None,
+    n_jobs=None,
+):
+    r"""Find a first partition of X without labels.
+
+    The graph of nearest neighbours is laid out in few dimensions, ``n_init`` full-covariance
+    mixtures of 2 K components are fitted there, and their components agglomerated to K clusters
+    by the edges between them. One is kept by the labels c, c' at
+    the two ends of an edge (drawn in proportion to its weight): that of the greatest
+    I(c; c') - w H(c' | c).
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (N, D)
+        Rows to cluster: codes of an auto-encoder, or features.
+    n_clusters : int
+        K.
+    n_neighbors : int, default=15
+        Neighbours in the graph.
+    n_components : int, default=5
+        Dimensions of the layout, L.
+    n_init : int or "auto", default="auto"
+        Mixtures tried; "auto" is 50, or 10 with fewer than 1000 rows.
+    linkage : {"auto", "average", "share"}, default="auto"
+        Linkage of two groups. "average": mean weight of the edges over all pairs of rows, which
+        suits clusters of similar size. "share": weight of the edges between them as a share of
+        all edges of either, whichever is larger, followed by swaps of components between clusters;
+        large clusters stay whole beside small ones, but there must be enough rows to tell a
+        bridge from a border. "auto" is "share" from 10000 rows on.
+    boundary_weight : float, default=2.0
+        w, at least 0. 0 suits clusters of similar size; larger values rather leave a large
+        cluster whole and pay with the merging of small ones that touch.
+    max_samples : int, default=70_000
+        Of more rows, a random draw of this many makes the graph; the others take the mean
+        responsibilities of their nearest rows in it.
+    random_state : int, RandomState instance or None, default=None
+        Decides draws and starts.
+    n_jobs : int, default=None
+        Threads, as in scikit-learn.
+
+    Returns
+    -------
+    NeighborStart
+        Responsibilities, labels, layout, graph, sample_indices, criterion.
+
+    Notes
+    -----
+    I(c; c') = H(c) - H(c' | c) rewards many clusters of similar size and few edges between them.
+    It compares any partitions of the same graph; likelihoods only compare mixtures of one layout,
+    and there prefer clusters that look Gaussian to clusters that lie apart.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from skdeepcluster.neighbors import neighbor_start
+    >>> X, y = make_blobs(90, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
+    >>> start = neighbor_start(X, 3, n_init=3, random_state=0)
+    >>> [len(set(start.labels[y == k])) for k in range(3)]
+    [1, 1, 1]
+    """
+    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+    n_rows = X.shape[0]
+    if n_init == "auto":
+        n_init = FEW_INIT if n_rows < FEW_ROWS else MANY_INIT
+    counts = {"n_clusters": n_clusters, "n_init": n_init, "max_samples": max_samples}
+    for name, count in counts.items():
+        check_scalar(count, name, Integral, min_val=1)
+    check_scalar(boundary_weight, "boundary_weight", Real, min_val=0)
+    if linkage not in ("auto", "average", "share"):
+        raise ValueError(f"linkage must be 'auto', 'average' or 'share', got {linkage!r}.")
+    if min(n_rows, max_samples) < n_clusters:
+        raise ValueError(
+            f"n_samples={n_rows} and max_samples={max_samples} should both be >= "
+            f"n_clusters={n_clusters}: a cluster needs a row. Lower n_clusters."
+        )
+    stream = random_stream(random_state)
+    chosen = np.arange(n_rows)
+    if n_rows > max_samples:
+        chosen = np.sort(stream.permutation(n_rows)[:max_samples])
+    kept, inverse = unique_rows(X[chosen], max(1, n_neighbors // 2), n_clusters)
+    graph = neighbor_graph(X[chosen[kept]], n_neighbors, n_jobs=n_jobs)
+    layout = neighbor_layout(graph, n_components, random_state=stream, n_jobs=n_jobs)
+    if linkage == "auto":
+        linkage = "share" if n_rows >= SHARE_ROWS else "average"
+    criterion = partial(neighbor_information, graph, boundary_weight=boundary_weight)
+    options = {"linkage": linkage, "boundary_weight": boundary_weight}
+    merge = partial(merge_components, graph=graph, n_clusters=n_clusters, **options)
+    resp = best_partition(layout, n_clusters, n_init, merge, criterion, stream)
+    score = criterion(resp)
+    resp, layout = resp[inverse], layout[inverse]
+    if n_rows > max_samples:
+        resp, layout = _assign_others(X, chosen, (resp, layout), n_neighbors, n_jobs)
+    return NeighborStart(resp, resp.argmax(1), layout, graph, chosen[kept], score)
+
+
+def best_partition(layout, n_clusters, n_init, merge, criterion, stream):
+    """Fit many mixtures in the layout, merge their components, and keep the best partition.
+
+    Parameters
+    ----------
+    layout : ndarray of shape (N, L)
+    n_clusters, n_init : int
+    merge : callable
+        From responsibilities of components (N, P) to their assignment (P, K).
+    criterion : callable
+        From responsibilities of clusters (N, K) to a number; higher is better.
+    stream : RandomState
+
+    Returns
+    -------
+    ndarray of shape (N, K)
+        Responsibilities, float64.
+    """
+    if n_clusters == 1:
+        return np.ones((len(layout), 1))
+    unit = _scale_to_unit_variance(layout)
+    rows = unit[stream.permutation(len(unit))[:SUBSAMPLE_ROWS]]
+    n_components = min(COMPONENTS_PER_CLUSTER * n_clusters, len(rows))
+    # Run serially: scikit-learn's KMeans changes the process-wide BLAS thread limit.
+    labels = [_run_kmeans(rows, n_components, stream) for _ in range(n_init)]
+
+    def fit_candidates(first, every, stop):
+        """Criterion, -index, responsibilities and assignment of the best of some candidates."""
+        best = -np.inf, -n_init, None, None
+        for i in range(first, n_init, every):
+            if stop.is_set():
+                break
+            resp = _fit_mixture(rows, np.eye(n_components)[labels[i]], unit)
+            assignment = merge(resp)
+            score = criterion(cluster_responsibilities(resp, assignment))
+            best = max(best, (score, -i, resp, assignment), key=itemgetter(0, 1))
+        return best
+
+    candidates = share_out(fit_candidates, n_init)
+    *_, subsampled, assignment = max(candidates, key=itemgetter(0, 1))
+    # Refitting on all rows moves the components. Of three partitions the best is kept: the refit
+    # with new merges, the refit with the old merges, and the fit of the subsample.
+    refitted = _fit_mixture(unit, subsampled, unit)
+    pairs = (refitted, merge(refitted)), (refitted, assignment), (subsampled, assignment)
+    resp = max((cluster_responsibilities(*pair) for pair in pairs), key=criterion)
+    if len(np.unique(resp.argmax(1))) < n_clusters:
+        resp = np.eye(n_clusters)[_run_kmeans(unit, n_clusters, stream)]
+    return resp
+
+
+def _scale_to_unit_variance(layout):
+    unit = layout - layout.mean(0, dtype=np.float64)
+    return unit / max(unit.std(), 1e-12)
+
+
+def _run_kmeans(rows, n_clusters, stream):
+    """Labels of one k-means run, (N,)."""
+    kmeans = KMeans(n_clusters, n_init=1, max_iter=20, random_state=draw_seed(stream))
+    with warnings.catch_warnings():
+        # Copies may leave k-means fewer distinct rows than clusters.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return kmeans.fit_predict(rows)
+
+
+def _fit_mixture(rows, resp, others):
+    """Fit a full-covariance mixture by EM from responsibilities; return those of other rows."""
+    m_step = em.MStep("full", REG_COVAR)
+    start = em.m_step(rows, resp, *m_step)
+    weighted = em.as_rows(rows, resp.shape[1], "full")
+    run = em.fit(weighted, [start], m_step, max_iter=MAX_ITER, tol=TOL)
+    return em.posterior(others, run.mixture)
+
+
+def labelled_start(X, targets, n_classes, *, n_neighbors=15, random_state=None, n_jobs=None):
+    r"""Give every row a class from a few labels: by its neighbours and by the group it lies in.
+
+    Labels spread along the neighbour graph (:func:`spread_labels`). A mixture of 2 K components is
+    fitted to a layout of the graph, and each component has the mean class probabilities of its
+    rows. The result is the mean of both: isolated rows follow their component, and rows of a
+    component with several classes follow the graph.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (N, D)
+        Rows or codes.
+    targets : ndarray of shape (N,)
+        Classes from 0 on; -1 for rows without a label.
+    n_classes : int
+        K.
+    n_neighbors : int, default=15
+        Neighbours in the graph.
+    random_state : int, RandomState instance or None, default=None
+        Decides layout and mixture.
+    n_jobs : int, default=None
+        Threads, as in scikit-learn.
+
+    Returns
+    -------
+    ndarray of shape (N, K)
+        Probabilities, float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import make_blobs
+    >>> from skdeepcluster.neighbors import labelled_start
+    >>> X, y = make_blobs(90, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
+    >>> some = np.where(np.arange(90) < 12, y, -1)
+    >>> float((labelled_start(X, some, 3, random_state=0).argmax(1) == y).mean())
+    1.0
+    """
+    stream = random_stream(random_state)
+    graph = neighbor_graph(X, n_neighbors, n_jobs=n_jobs)
+    spread = spread_along(graph, targets, n_classes)
+    layout = neighbor_layout(graph, random_state=stream, n_jobs=n_jobs)
+    unit = _scale_to_unit_variance(layout)
+    n_components = min(COMPONENTS_PER_CLUSTER * n_classes, len(unit))
+    resp = np.eye(n_components)[_run_kmeans(unit, n_components, stream)]
+    resp = _fit_mixture(unit, resp, unit)
+    return (spread + resp @ cluster_means(resp, spread)) / 2
+
+
+def _assign_others(X, chosen, columns, n_neighbors, n_jobs):
+    """Give each row that was not chosen the mean of its nearest chosen rows, a block at a time."""
+    rest = np.setdiff1d(np.arange(X.shape[0]), chosen)
+    k = min(n_neighbors, len(chosen))
+    search = NearestNeighbors(n_neighbors=k, n_jobs=n_jobs).fit(X[chosen])
+    assigned = [np.empty((X.shape[0], column.shape[1]), column.dtype) for column in columns]
+    for full, column in zip(assigned, columns, strict=True):
+        full[chosen] = column
+    for rows in np.split(rest, range(BLOCK, len(rest), BLOCK)):
+        nearest = search.kneighbors(X[rows], return_distance=False)
+        for full, column in zip(assigned, columns, strict=True):
+            full[rows] = column[nearest].mean(1)
+    return assigned
