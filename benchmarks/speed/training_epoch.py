@@ -1,6 +1,6 @@
 """A training epoch costs what a bare torch loop costs: ratios, measured in one process.
 
-``python benchmarks/epoch_costs_a_bare_loop.py`` trains every network method on MNIST by the
+``python benchmarks/speed/training_epoch.py`` trains every network method on MNIST by the
 package's loop and by a loop written out here: same model and losses, optimiser (fused AdamW, one
 for each player), schedule, precision and batches from arrays. The two take turns; the ratio of
 their seconds is taken for each pair of epochs. Methods with a start train with all their terms,
@@ -9,59 +9,19 @@ from an arbitrary partition: what a step costs does not depend on how good it is
 both loops run on a GPU.
 """
 
-import argparse
 import itertools
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from compare import METHODS
-from datasets import load
-from seeds import keep
 
-from skdeepcluster.engine.net import train
-from skdeepcluster.engine.precision import use_bfloat16
-from skdeepcluster.engine.randomness import generator, seeded
-
-BATCH_SIZE = 256
-NETWORKS = [
-    name for name in METHODS if name not in {"KMeans", "GaussianMixture", "GaussianMixtureEM"}
-]
-WIDTHS = [(500, 500, 2000), (64, 64)]
-
-
-def network_options(description):
-    """Return a parser for scripts that measure methods and networks; see `networks`."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--methods", nargs="+", choices=NETWORKS, default=NETWORKS)
-    parser.add_argument("--widths", nargs="+", type=int, help="of one network, instead of two")
-    parser.add_argument("--results", type=Path, help="file to append JSON lines to")
-    return parser
-
-
-def networks(options):
-    """Return every method and widths that were asked for, in pairs."""
-    widths = [tuple(options.widths)] if options.widths else WIDTHS
-    return itertools.product(options.methods, widths)
-
-
-def fitted(method, data, widths, device="cpu"):
-    """Return an estimator of the method after one epoch, from an arbitrary partition."""
-    estimator = METHODS[method](data.n_clusters, 0, data)
-    estimator.set_params(hidden_layer_sizes=widths, max_epochs=1, device=device)
-    if "pretraining_epochs" in estimator.get_params():
-        some = np.arange(len(data.X)) % data.n_clusters
-        estimator.set_params(init=some, pretraining_epochs=1)
-    return estimator.fit(data.X)
-
-
-def prepared(method, data, widths, device):
-    """Return a model of the method, ready to train, and the rows it trains on."""
-    estimator = fitted(method, data, widths, device)
-    stream = np.random.RandomState(0)
-    model = estimator.model_
-    return model, estimator._prepare(model, data.X, stream, is_new=False).rows
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from lib.datasets import load
+from lib.internals import generator, is_bfloat16, seeded, train
+from lib.networks import BATCH_SIZE, network_parser, networks, prepared
+from lib.records import keep
 
 
 def bare_epoch(model, columns, bfloat16, device):
@@ -120,7 +80,7 @@ def measured(method, data, widths, bfloat16, repeats, device):
 
 def main():
     """Print a JSON line for each method, network and precision."""
-    parser = network_options(__doc__.splitlines()[0])
+    parser = network_parser(__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--n-samples", type=int, default=20_000)
     kinds = ["float32", "bfloat16"]
@@ -135,17 +95,15 @@ def main():
         record = {
             "row": method,
             "network": "-".join(map(str, sizes)),
-            "precision": kind,
             "bare": round(float(np.median(bare)), 3),
             "ours": round(float(np.median(ours)), 3),
             "ratio": round(float(np.median(ratios)), 3),
             "ratios": [round(float(ratio), 3) for ratio in ratios],
             "n_samples": len(data.X),
             "device": options.device,
-            "threads": torch.get_num_threads(),
         }
-        keep(record, options.results)
-    fast = use_bfloat16("auto", torch.device(options.device))
+        keep(record, kind, options.results)
+    fast = is_bfloat16("auto", options.device)
     print(f"threads {torch.get_num_threads()}; precision='auto' is bfloat16 here: {fast}")
 
 

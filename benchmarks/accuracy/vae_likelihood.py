@@ -1,27 +1,31 @@
 """Test log-likelihood of a VAE on dynamically binarised MNIST, by importance weighting.
 
-``python benchmarks/vae_likelihood.py`` trains 784-200-200-50 (tanh, one stochastic layer) on the
-60,000 training images, drawn binary anew in every step, and reports log p(x) of test images,
+``python benchmarks/accuracy/vae_likelihood.py`` trains 784-200-200-50 (tanh, one stochastic layer)
+on the 60,000 training images, binarised anew in every step, and reports log p(x) of test images,
 binarised once with a fixed seed, by the bound with 5000 samples (Burda et al., 2016).
 
 The default is what fits in about a quarter of an hour on two cores. ``--max-epochs 3280`` is the
 length at which the same network is published with -86.76 nats; it takes hours here.
 """
 
-import argparse
-import json
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
-import torch
-from datasets import load
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from lib.datasets import load
+from lib.internals import precision_of
+from lib.options import bare_parser
+from lib.records import keep
 
 from skdeepcluster import VAEEmbedding
 
 
 def main():
     """Train, report, print one JSON line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = bare_parser(__doc__)
     parser.add_argument("--max-epochs", type=int, default=250)
     parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
@@ -57,6 +61,7 @@ def main():
     log_likelihood = vae.score_samples(some, options.n_importance_samples)
     error = log_likelihood.std() / np.sqrt(len(some))
     record = {
+        "row": "VAEEmbedding",
         "max_epochs": options.max_epochs,
         "batch_size": options.batch_size,
         "seed": options.seed,
@@ -68,9 +73,8 @@ def main():
         "standard_error_over_images": round(float(error), 3),
         "elbo_same_images": round(vae.score(some), 3),
         "seconds_all": round(time.perf_counter() - started, 1),
-        "threads": torch.get_num_threads(),
     }
-    print(json.dumps(record))
+    keep(record, precision_of(vae, train), options.results)
 
 
 if __name__ == "__main__":

@@ -1,31 +1,26 @@
 """A prediction costs a forward pass: rows per second of both, measured in turn in one process.
 
-``OMP_NUM_THREADS=2 python benchmarks/predict_costs_a_forward_pass.py`` fits every network method
+``OMP_NUM_THREADS=2 python benchmarks/speed/prediction.py`` fits every network method
 for one epoch to some rows of a synthetic mixture with 50 features, then predicts a million rows.
 The bare pass is the model's own answer under ``torch.inference_mode``, once on blocks of 256 rows,
 as ``predict`` takes them, and once on the blocks that are fastest of a few sizes.
 """
 
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
-from epoch_costs_a_bare_loop import fitted, network_options, networks
-from fits_grow_linearly import CLUSTERS, FEATURES, fill
-from seeds import keep
-from sklearn.utils import Bunch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from lib.networks import drawn, fitted, network_parser, networks
+from lib.records import keep
 
 #: Rows that a network is fitted to: what an answer costs does not depend on it.
 FITTED = 5000
 #: Rows to a block of the bare pass.
 BLOCKS = 256, 1024, 4096
-
-
-def drawn(n_rows):
-    """Return rows of a mixture, as a Bunch."""
-    X = np.empty((n_rows, FEATURES), dtype=np.float32)
-    fill(X)
-    return Bunch(X=X, n_clusters=CLUSTERS, name="mixture")
 
 
 def bare(model, X, block):
@@ -58,7 +53,7 @@ def measured(estimator, X, repeats):
 
 def main():
     """Print a JSON line for each method and network."""
-    parser = network_options(__doc__.splitlines()[0])
+    parser = network_parser(__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
@@ -80,9 +75,8 @@ def main():
             "best_block": best,
             "best_bare": round(float(np.median(speeds[best]))),
             **{f"of_{name}": np.round(values, 3).tolist() for name, values in ratios.items()},
-            "threads": torch.get_num_threads(),
         }
-        keep(record, options.results)
+        keep(record, "float32", options.results)
 
 
 if __name__ == "__main__":

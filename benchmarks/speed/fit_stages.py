@@ -1,6 +1,6 @@
 """From arrays to labels: seconds of a fit, stage by stage, and the accuracy they buy.
 
-``python benchmarks/where_the_time_goes.py --data mnist --precision auto --seeds 0-2`` fits every
+``python benchmarks/speed/fit_stages.py --data mnist --precision auto --seeds 0-2`` fits every
 network method and prints, per fit, the seconds of
 
 - "scan": looking through X once, for its range and scale;
@@ -14,30 +14,20 @@ network method and prints, per fit, the seconds of
 those of the process (OMP_NUM_THREADS). Labels only count.
 """
 
-import argparse
+import sys
 import time
 from collections import defaultdict
 from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
-import torch
-from catgan_and_its_start import value
-from compare import METHODS, parse_seeds
-from datasets import load
-from epoch_costs_a_bare_loop import NETWORKS
-from seeds import judged, keep
-
-from skdeepcluster import _estimator, _start, vae
-
-#: Stage -> where its function lives.
-STAGES = {
-    "scan": [(_estimator.DeepEstimator, "_likelihood")],
-    "pretraining": [(_start.StartMixin, "_pretrain")],
-    "start": [(_start, "code_start"), (vae, "code_start")],
-    "training": [(_estimator.DeepEstimator, "_train")],
-    "answers": [(_estimator, "map_rows"), (_start, "map_rows")],
-}
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from lib.datasets import load
+from lib.internals import STAGES, precision_of
+from lib.methods import METHODS, NETWORKS
+from lib.options import add_precision, parse_seeds, setting
+from lib.options import parser as common_parser
+from lib.records import judged, keep
 
 
 class Clock:
@@ -98,14 +88,11 @@ def _as_method(call):
 
 def main():
     """Fit one after another, a JSON line for each."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default="mnist")
+    parser = common_parser(__doc__, seeds="0-2")
     parser.add_argument("--n-samples", type=int, help="a random subsample of so many rows")
-    parser.add_argument("--seeds", default="0-2")
     parser.add_argument("--methods", nargs="+", choices=NETWORKS, default=NETWORKS)
-    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "auto"])
-    parser.add_argument("--set", nargs="*", type=value, default=[], metavar="NAME=VALUE")
-    parser.add_argument("--results", type=Path, help="file to append JSON lines to")
+    add_precision(parser)
+    parser.add_argument("--set", nargs="*", type=setting, default=[], metavar="NAME=VALUE")
     options = parser.parse_args()
     data = load(options.data, options.n_samples)
     for method in options.methods:
@@ -122,11 +109,9 @@ def main():
                 "acc": judged(data.y, labels)["acc"],
                 "seconds": round(sum(clock.seconds.values()), 2),
                 **{stage: round(clock.seconds[stage], 2) for stage in [*STAGES, "rest"]},
-                "precision": options.precision,
-                "settings": {name: str(setting) for name, setting in options.set},
-                "threads": torch.get_num_threads(),
+                "settings": {name: str(value) for name, value in options.set},
             }
-            keep(record, options.results)
+            keep(record, precision_of(estimator, data.X), options.results)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Write the tables of the READMEs from the files in ``benchmarks/results``.
 
-``python benchmarks/tables.py`` fills every block of README.md and benchmarks/README.md between
+``python benchmarks/lib/tables.py`` fills every block of README.md and benchmarks/README.md between
 ``<!-- table: KIND FILE ... -->`` and ``<!-- end of table -->``. KIND is "spread" (a line for each
 row, over its seeds), "seeds" (a line for each fit), "errors" (a line for each classifier, over its
 draws of labels), "codes" (what the codes of each fit of an InfoGAN stand for), "each" (every
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parents[1]
 PAGES = HERE.parent / "README.md", HERE / "README.md"
 #: What two codes of an InfoGAN are compared with.
 SHAPES = "slant", "ink"

@@ -1,28 +1,16 @@
+"""Data, comparison and report."""
+
 import json
 import re
-import sys
-from pathlib import Path
 
+import compare
 import numpy as np
 import pytest
 import sklearn
+from lib import datasets, report, summary, toys
 from sklearn.datasets import make_moons
 from sklearn.utils import Bunch
 from sklearn.utils.fixes import parse_version
-
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
-
-import compare  # noqa: E402  (a script's neighbours are found beside it)
-import dac_and_its_start  # noqa: E402
-import datasets  # noqa: E402
-import infogan_and_its_start  # noqa: E402
-import infogan_codes_explain_themselves  # noqa: E402
-import pretrained  # noqa: E402
-import report  # noqa: E402
-import single_and_ensemble  # noqa: E402
-import table  # noqa: E402
-import toys  # noqa: E402
 
 SIZES = {
     "digits": (1797, 64, 10),
@@ -176,6 +164,7 @@ def test_comparison_writes_table_lines_and_a_self_contained_report(tmp_path, cap
     assert f"{min(acc):.3f} / {np.median(acc):.3f} / {max(acc):.3f}" in page
     assert rows[0]["settings"]["n_init"] == 10
     assert {"commit", "torch", "scikit-learn", "date"} <= set(rows[0])
+    assert (rows[0]["precision"], rows[0]["threads"]) == ("float64", 1)
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
     keeps_bounds = parse_version(sklearn.__version__) >= parse_version("1.7")
     assert len(sources) == 1 + 2 * 3 + keeps_bounds  # of GaussianMixture
@@ -233,37 +222,9 @@ def test_every_method_is_constructed_for_dense_data():
 def test_table_says_what_failed_in_part():
     row = {"method": "A", "found": 3, "score": -2.0, "seconds": 1.0, "error": None}
     rows = [{**row, "seed": 0}, {**row, "seed": 1, "error": "ValueError: no"}]
-    header, lines = table.summarise(rows, Bunch(y=None))
+    header, lines = summary.summarise(rows, Bunch(y=None))
     assert header == ["method", "fits", "clusters", "score", "seconds"]
     assert lines == [["A", "1 of 2", "3", "-2.000", "1.0"]]
-
-
-def test_slant_ink_and_thickness_are_those_of_drawn_strokes():
-    images = np.zeros((3, 28, 28))
-    images[0, 4:24, 14] = 1  # upright
-    for y in range(4, 24):
-        images[1, y, y] = 1  # a diagonal: one column per row
-    images[2, 4:24, 13:16] = 1  # upright, three times as thick
-    found = infogan_codes_explain_themselves.shapes(images.reshape(3, -1), (28, 28))
-    np.testing.assert_allclose(found["slant"], [0, 1, 0], atol=1e-12)
-    np.testing.assert_allclose(found["ink"], [20, 20, 60])
-    # Two bars of width 3 are as thick as one: there is twice the ink, and twice the edge.
-    both = np.zeros((2, 28, 28))
-    both[0, 4:24, 6:9] = both[1, 4:24, 6:9] = both[1, 4:24, 18:21] = 1
-    one, two = infogan_codes_explain_themselves.shapes(both.reshape(2, -1), (28, 28))["thickness"]
-    np.testing.assert_allclose([one, two], 2 * 60 / (2 * 20 + 2 * 3), rtol=0.02)
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_infogan_and_its_start_yields_its_rows():
-    data = datasets.load("digits", 200)
-    options = infogan_and_its_start.parser().parse_args(["--max-epochs", "2"])
-    found = {}
-    for row, labels, further in infogan_and_its_start.rows(data, 0, options):
-        assert set(labels) <= set(range(10))
-        found[row] = further
-    assert list(found) == ["the start alone", "default", "as published"]
-    assert 0.5 < found["default"]["information"] <= np.log(10)
 
 
 def test_toy_pictures_show_both_clusterers(monkeypatch):
@@ -276,42 +237,3 @@ def test_toy_pictures_show_both_clusterers(monkeypatch):
     ]
     assert float(made.axes[1].get_title().split(": ")[1]) > 0.9
     report.plt.close(made)
-
-
-def test_singles_and_ensembles_of_the_same_fits(tmp_path):
-    data = datasets.load("digits", 300)
-    arguments = data, ["KMeans", "GaussianMixtureEM"], [0, 1, 2]
-    how = {"precision": "float32", "folder": tmp_path, "starts": None}
-    first = list(single_and_ensemble.records(*arguments, **how))
-    rows = [record["row"] for record in first]
-    assert rows[:3] == ["KMeans"] * 3
-    assert rows[3:5] == ["KMeans, ensemble (soft_vote)", "KMeans, ensemble (co_association)"]
-    assert len(list(tmp_path.iterdir())) == 6
-    assert first == list(single_and_ensemble.records(*arguments, **how))  # from the folder
-    members = [single_and_ensemble.prepared("KMeans", data, s, "", None) for s in (0, 1)]
-    labels = [pretrained.fitted(kmeans, data)["memberships"] for kmeans in members]
-    apart = single_and_ensemble.diversity(labels)
-    assert 0 < apart < 0.5
-    assert single_and_ensemble.diversity([labels[0], labels[0][:, ::-1]]) == 0
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_methods_without_codes_take_the_starts_of_kept_fits(tmp_path):
-    data = datasets.load("digits", 60)
-    how = {"precision": "float32", "folder": tmp_path, "starts": "KMeans"}
-    start = np.arange(60) % 10
-    np.savez(pretrained.path_of_fit(tmp_path, data, "KMeans", 3), start=start)
-    ((_, kept),) = single_and_ensemble.fits("InfoGANClustering", data, [3], **how)
-    np.testing.assert_array_equal(kept["start"], start)
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_rows_of_a_seed_share_their_pretraining(monkeypatch):
-    data = datasets.load("digits", 60)
-    monkeypatch.setattr(dac_and_its_start.DAC, "trained", {})
-    wanted = ["default", "no_adversary"]
-    found = list(dac_and_its_start.rows(data, 0, wanted, "float32"))
-    assert [row for row, *_ in found] == ["the start alone", "default", "no adversary"]
-    assert list(dac_and_its_start.DAC.trained) == [0]
-    again = list(dac_and_its_start.rows(data, 0, ["default"], "float32"))
-    np.testing.assert_array_equal(again[0][1], found[0][1])  # the start

@@ -1,20 +1,22 @@
 """What ``compile=True`` costs and saves: seconds of the first epoch and of later ones.
 
-``OMP_NUM_THREADS=2 python benchmarks/compile_pays_in_long_runs.py`` trains methods on MNIST with
+``OMP_NUM_THREADS=2 python benchmarks/speed/torch_compile.py`` trains methods on MNIST with
 and without ``torch.compile``, each method and network in this one process, the second way after
 the first. "pays after" is the number of epochs whose savings make up for compiling; null where
 compiled epochs are not faster. Needs a C++ compiler. Compilers keep what they have compiled:
 set TORCHINDUCTOR_CACHE_DIR to an empty folder to see what a first run costs.
 """
 
-import numpy as np
-import torch
-from datasets import load
-from epoch_costs_a_bare_loop import BATCH_SIZE, network_options, networks, prepared
-from seeds import keep
+import sys
+from pathlib import Path
 
-from skdeepcluster.engine.net import train
-from skdeepcluster.engine.randomness import generator, seeded
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from lib.datasets import load
+from lib.internals import generator, seeded, train
+from lib.networks import BATCH_SIZE, network_parser, networks, prepared
+from lib.records import keep
 
 
 def epochs(method, data, widths, n_epochs, compiled, device):
@@ -36,7 +38,7 @@ def epochs(method, data, widths, n_epochs, compiled, device):
 
 def main():
     """Print a JSON line for each method and network."""
-    parser = network_options(__doc__.splitlines()[0])
+    parser = network_parser(__doc__)
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--n-samples", type=int, default=20_000)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
@@ -58,9 +60,8 @@ def main():
             "pays_after": round(float(compiling / saved)) if saved > 0 else None,
             "epochs": options.epochs,
             "device": options.device,
-            "threads": torch.get_num_threads(),
         }
-        keep(record, options.results)
+        keep(record, "float32", options.results)
 
 
 if __name__ == "__main__":

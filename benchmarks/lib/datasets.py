@@ -121,10 +121,21 @@ def unbalanced(X, y, n=20000, shares=SHARES, random_state=0):
     return X[rows], y[rows]
 
 
+def draw_unbalanced(data, n_samples, seed):
+    """Return an unbalanced subsample of the data, itself as data."""
+    X, y = unbalanced(data.X, data.y, n_samples, random_state=seed)
+    return Bunch(**data | {"X": X, "y": y, "name": f"{data.name}, unbalanced"})
+
+
+def part(data, rows):
+    """Return some rows of the data, as data."""
+    return Bunch(**data | {"X": data.X[rows], "y": data.y[rows]})
+
+
 def data_folder():
     """Folder of the .npz files: $SKDEEPCLUSTER_DATA, else shared/data beside the project."""
     given = os.environ.get("SKDEEPCLUSTER_DATA")
-    return Path(given) if given else Path(__file__).resolve().parents[2] / "shared" / "data"
+    return Path(given) if given else Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 def _load_named(name, download):

@@ -1,9 +1,8 @@
-"""What the benchmarks over seeds share: fits, a judged row, its JSON line, and the summary."""
+"""Records of results: a judged row, its JSON line, and the spread over seeds."""
 
 import json
 import subprocess
 import sys
-import time
 
 import numpy as np
 import torch
@@ -15,24 +14,11 @@ from skdeepcluster.metrics import clustering_accuracy
 NOT_TIMED = {"score": None, "seconds": None}
 
 
-def timed(fit, X):
-    """Return what a fit gives, and the seconds it took."""
-    started = time.perf_counter()
-    found = fit(X)
-    return found, time.perf_counter() - started
-
-
 def in_own_process(script, *arguments):
     """Run a script with arguments in a process of its own; return the JSON of its last line."""
     command = [sys.executable, script, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def prolonged(estimator, n_samples):
-    """Return the estimator, set to train three times as many epochs as by default."""
-    n_epochs = estimator._n_epochs(n_samples, "auto", estimator._n_steps(n_samples))
-    return estimator.set_params(max_epochs=3 * n_epochs)
 
 
 def judged(y, labels):
@@ -53,7 +39,8 @@ def over_seeds(seeds, draw, rows, results=None):
     draw : callable
         ``draw(seed)`` gives the data.
     rows : callable
-        ``rows(data, seed)`` yields (name of the row, labels, further entries of the record).
+        ``rows(data, seed)`` yields (name of the row, labels, further entries of the record, of
+        which one is "precision").
     results : Path, default=None
         File to append to.
     """
@@ -61,24 +48,26 @@ def over_seeds(seeds, draw, rows, results=None):
     for seed in seeds:
         data = draw(seed)
         for row, labels, further in rows(data, seed):
-            record = {
-                "row": row,
-                "data": data.name,
-                "n_samples": data.X.shape[0],
-                "seed": seed,
-                **judged(data.y, labels),
-                **further,
-                "threads": torch.get_num_threads(),
-            }
-            keep(record, results)
+            record = {"row": row, "data": data.name, "n_samples": data.X.shape[0], "seed": seed}
+            record |= judged(data.y, labels) | further
+            keep(record, record["precision"], results)
             accuracies.setdefault(row, []).append(record["acc"])
-    for row, values in accuracies.items():
-        print(f"{row}: {summary(values)}")
+    print_spreads(accuracies)
 
 
-def keep(record, results):
-    """Print a record as a JSON line, and append it to the file ``results`` if there is one."""
-    line = json.dumps(record)
+def environment(precision):
+    """Entries of every record: the precision of the training steps and the number of threads."""
+    return {"precision": precision, "threads": torch.get_num_threads()}
+
+
+def keep(record, precision, results=None):
+    """Print a record as a JSON line, and append it to the file ``results`` if there is one.
+
+    `precision` is that of the training steps ("float32" or "bfloat16"); of methods without
+    networks the dtype of the rows. It is written to the record together with the number of
+    threads, since results depend on both.
+    """
+    line = json.dumps(record | environment(precision))
     print(line, flush=True)
     if results:
         with results.open("a") as file:
@@ -92,3 +81,9 @@ def summary(accuracies):
         f"ACC median {np.median(a):.4f} mean {a.mean():.4f} std {a.std():.4f} "
         f"min {a.min():.4f} max {a.max():.4f} over {len(a)} seeds"
     )
+
+
+def print_spreads(accuracies):
+    """Print a line for each row of a dict from rows to accuracies."""
+    for row, values in accuracies.items():
+        print(f"{row}: {summary(values)}")

@@ -1,6 +1,6 @@
 """What the codes of an InfoGAN on MNIST stand for, with and without the information term.
 
-``python benchmarks/infogan_codes_explain_themselves.py --seeds 0-2`` prints, per seed and for
+``python benchmarks/accuracy/infogan_codes.py --seeds 0-2`` prints, per seed and for
 each of ``--mi-weights`` (1 and 0), the code report, the lower bound on the information of cluster
 and generated digits (at most log 10 = 2.30 nats), and the correlations of the continuous codes
 with
@@ -12,24 +12,24 @@ with
 over all generated digits, and within clusters (less the mean of each cluster: a one has little
 ink however thick). ``--picture`` writes the traversals of the first seed, the grid of the
 other weight beside them. ``--from-scratch`` trains as published; ``--pretrained FOLDER`` and
-``--starts METHOD`` as in ``infogan_and_its_start.py``; "acc" is added for the record. No label is
+``--starts METHOD`` as in ``ablation.py``; "acc" is added for the record. No label is
 used but to count.
 """
 
-import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
-from compare import parse_seeds
-from datasets import load
-from infogan_and_its_start import (
-    PUBLISHED,
-    InfoGAN,
-    add_where_fits_begin,
-    begun,
-    share_pretraining,
-)
-from seeds import judged, keep
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from lib.datasets import load
+from lib.fits import kept_start
+from lib.internals import precision_of
+from lib.methods import PUBLISHED
+from lib.options import add_precision, add_shared_starts, parse_seeds
+from lib.options import parser as common_parser
+from lib.pretraining import InfoGAN, share_pretraining
+from lib.records import judged, keep
 
 from skdeepcluster.display import TraversalDisplay
 
@@ -77,7 +77,7 @@ def measured(gan, data, options):
         "information": round(float(report["information"][0]), 3),
         "at most": round(float(-(gan.weights_ * np.log(gan.weights_)).sum()), 3),
         **correlations(gan, data.image_shape),
-        "precision": options.precision,
+        "epochs": gan.n_iter_,
     }
 
 
@@ -92,14 +92,11 @@ def draw(gans, image_shape, path):
 
 def parser():
     """Return the parser of what can be asked for."""
-    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    asked.add_argument("--data", default="mnist")
-    asked.add_argument("--seeds", default="0-2")
-    asked.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "auto"])
+    asked = common_parser(__doc__, seeds="0-2")
+    add_precision(asked)
     asked.add_argument("--mi-weights", nargs="+", type=float, default=[1.0, 0.0])
     asked.add_argument("--from-scratch", action="store_true", help="init=None, as published")
-    add_where_fits_begin(asked)
-    asked.add_argument("--results", type=Path, help="file to append JSON lines to")
+    add_shared_starts(asked)
     asked.add_argument("--picture", type=Path, help="file for the traversals of the first seed")
     return asked
 
@@ -109,14 +106,18 @@ def main():
     options = parser().parse_args()
     data = load(options.data)
     share_pretraining(options.pretrained)
-    settings = {"precision": options.precision} | (PUBLISHED if options.from_scratch else {})
+    settings = {"precision": options.precision}
+    settings |= PUBLISHED["InfoGANClustering"] if options.from_scratch else {}
     picture = options.picture
     for seed in parse_seeds(options.seeds):
-        settings |= begun(data, seed, options) | {"random_state": seed}
+        settings["random_state"] = seed
+        if options.starts:
+            settings["init"] = kept_start(options.pretrained, data, seed, options.starts)
         gans = []
         for mi_weight in options.mi_weights:
             gans.append(InfoGAN(data.n_clusters, mi_weight=mi_weight, **settings).fit(data.X))
-            keep(measured(gans[-1], data, options), options.results)
+            record = measured(gans[-1], data, options)
+            keep(record, precision_of(gans[-1], data.X), options.results)
         if picture:
             draw(gans, data.image_shape, picture)
             picture = None

@@ -1,6 +1,6 @@
 """Seconds and memory of a fit over the number of rows, from a memory map.
 
-``python benchmarks/fits_grow_linearly.py --rows 1000 10000 100000 1000000`` draws rows of ten
+``python benchmarks/speed/growth_with_rows.py --rows 1000 10000 100000 1000000`` draws rows of ten
 Gaussians with 50 features, writes them to a file, and fits every method to a memory map of it,
 each in a process of its own. "seconds" are those of ``fit_predict``; "memory" is the most that the
 process asked for above what it had before the fit, in MB, without the pages of the file, which
@@ -11,32 +11,25 @@ printed: at most 1 is linear growth.
 
 import argparse
 import json
+import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
-from compare import METHODS
-from seeds import in_own_process, keep
 from sklearn.utils import Bunch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from lib.internals import precision_of
+from lib.methods import METHODS
+from lib.networks import CHUNK, CLUSTERS, FEATURES, fill
+from lib.options import bare_parser
+from lib.records import in_own_process, keep
 
 from skdeepcluster.metrics import clustering_accuracy
 
-FEATURES, CLUSTERS, CHUNK = 50, 10, 100_000
 OURS = [name for name in METHODS if name not in {"KMeans", "GaussianMixture"}]
-
-
-def fill(X, chunk=CHUNK):
-    """Write a mixture's rows into X, chunk by chunk; return the components."""
-    stream = np.random.default_rng(0)
-    centers = 2 * stream.standard_normal((CLUSTERS, FEATURES))
-    y = stream.integers(CLUSTERS, size=len(X))
-    for start in range(0, len(X), chunk):
-        some = y[start : start + chunk]
-        noise = stream.standard_normal((len(some), FEATURES))
-        X[start : start + chunk] = centers[some] + noise
-    return y
 
 
 def write(path, n_rows):
@@ -84,15 +77,15 @@ def fit(method, path):
     peak.done.set()
     peak.join()
     np.save(f"{path}.labels.npy", labels)
-    print(json.dumps({"seconds": seconds, "memory": peak.most - peak.before}))
+    found = {"seconds": round(seconds, 2), "memory": round(peak.most - peak.before, 2)}
+    print(json.dumps(found | {"precision": precision_of(estimator, X)}))
 
 
 def measured(method, path, y):
     """Fit in a new process; return its record."""
     found = in_own_process(__file__, "--fit", method, path)
     acc = clustering_accuracy(y, np.load(f"{path}.labels.npy"))
-    sizes = {key: round(value, 2) for key, value in found.items()}
-    return {"row": method, "n_samples": len(y), "acc": acc, **sizes}
+    return {"row": method, "n_samples": len(y), "acc": acc, **found}
 
 
 def slope(records):
@@ -119,11 +112,10 @@ def draw(found, path):
 
 def main():
     """Fit every method to every size, a JSON line for each."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = bare_parser(__doc__)
     parser.add_argument("--rows", nargs="+", type=int, default=[1000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--methods", nargs="+", choices=OURS, default=OURS)
     parser.add_argument("--picture", type=Path, help="file for the curves")
-    parser.add_argument("--results", type=Path, help="file to append JSON lines to")
     parser.add_argument("--fit", nargs=2, metavar=("METHOD", "FILE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.fit:
@@ -136,7 +128,7 @@ def main():
             y = write(path, n_rows)
             for method, records in found.items():
                 records.append(measured(method, path, y))
-                keep(records[-1], options.results)
+                keep(records[-1], records[-1]["precision"], options.results)
     for method, records in found.items():
         if len(records) > 1:
             print(f"{method}: seconds grow as rows to the power {slope(records):.2f}")

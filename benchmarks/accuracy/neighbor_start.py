@@ -1,25 +1,33 @@
 """The neighbour start alone: accuracy of the partition that later methods begin from.
 
-``python benchmarks/start_alone.py --data mnist --seeds 0-4`` trains a denoising auto-encoder per
-seed and divides its codes by the neighbour start; no label is used but to count.
+``python benchmarks/accuracy/neighbor_start.py --data mnist --seeds 0-4`` trains a denoising
+auto-encoder per seed and divides its codes by the neighbour start. The data must lie in [0, 1].
+No label is used but to count.
 """
 
-import argparse
+import sys
 import time
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from compare import parse_seeds
-from datasets import load
-from seeds import over_seeds
 
-from skdeepcluster.engine.batches import Rows, map_rows
-from skdeepcluster.engine.net import train
-from skdeepcluster.engine.randomness import generator, seeded
-from skdeepcluster.modules.autoencoder import Autoencoder, GaussianEncoder
-from skdeepcluster.modules.likelihood import Bernoulli
-from skdeepcluster.modules.networks import mlp
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from lib.datasets import load
+from lib.internals import (
+    Autoencoder,
+    Bernoulli,
+    GaussianEncoder,
+    Rows,
+    generator,
+    map_rows,
+    mlp,
+    seeded,
+    train,
+)
+from lib.options import parse_seeds, parser
+from lib.records import over_seeds
+
 from skdeepcluster.neighbors import neighbor_start
 
 
@@ -58,18 +66,15 @@ def rows(data, seed, max_epochs, folder):
     trained = time.perf_counter()
     start = neighbor_start(codes, data.n_clusters, random_state=seed, n_jobs=-1)
     seconds = {"seconds_codes": trained - started, "seconds_start": time.perf_counter() - trained}
-    yield "the start alone", start.labels, seconds
+    yield "the start alone", start.labels, seconds | {"precision": "float32"}
 
 
 def main():
     """Run the seeds one after another, a JSON line each, then a summary."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default="mnist", help="data in [0, 1], as in compare.py")
-    parser.add_argument("--seeds", default="0-4")
-    parser.add_argument("--max-epochs", type=int, default=29)
-    parser.add_argument("--codes", type=Path, help="folder that keeps codes between runs")
-    parser.add_argument("--results", type=Path, help="file to append JSON lines to")
-    options = parser.parse_args()
+    asked = parser(__doc__)
+    asked.add_argument("--max-epochs", type=int, default=29)
+    asked.add_argument("--codes", type=Path, help="folder that keeps codes between runs")
+    options = asked.parse_args()
     data = load(options.data)
     settings = {"max_epochs": options.max_epochs, "folder": options.codes}
     seeds = parse_seeds(options.seeds)

@@ -12,7 +12,8 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import StandardScaler
 
 from skdeepcluster import CatGANClustering
-from skdeepcluster.display.axes import COLORS
+
+from .internals import COLORS
 
 N_SAMPLES = 500
 TOYS = {
@@ -55,7 +56,3 @@ def _regions(clusterer, X, labels, ax):
     low, high = display.xx0[0, [0, -1]], display.xx1[[0, -1], 0]
     ax.imshow(regions, extent=(*low, *high), origin="lower", aspect="auto", zorder=0)
     ax.scatter(*X.T, c=colors[labels % len(colors)], s=9, linewidths=0)
-
-
-if __name__ == "__main__":
-    figure().savefig("toys.png", dpi=100)

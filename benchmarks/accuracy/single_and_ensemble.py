@@ -1,7 +1,7 @@
 """The fair table: every method by single fits and by an ensemble of the same fits.
 
-``python benchmarks/single_and_ensemble.py --data mnist --seeds 0-4`` fits every method with every
-seed and prints, per method, the rows
+``python benchmarks/accuracy/single_and_ensemble.py --data mnist --seeds 0-4`` fits every method
+with every seed and prints, per method, the rows
 
 - "METHOD": the single fits, and "METHOD, start": the partitions they began with, if they have one;
 - "METHOD, ensemble": ``ClusterEnsemble`` of these very fits, by "soft_vote" and by
@@ -14,22 +14,25 @@ begin with the start of that method's kept fit with the same seed, which is of t
 theirs, instead of training an auto-encoder of their own. No label is used but to count.
 """
 
-import argparse
 import itertools
+import sys
 from pathlib import Path
 
 import numpy as np
-from compare import DENSE_ONLY, METHODS, parse_methods, parse_seeds
-from datasets import load
-from pretrained import fitted, kept_start, path_of_fit
-from seeds import judged, keep, summary
 from sklearn.base import BaseEstimator, ClusterMixin
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from lib.datasets import load
+from lib.fits import fitted, kept_of, kept_start, path_of_fit
+from lib.internals import precision_of
+from lib.methods import DENSE_ONLY, METHODS, NETWORKS
+from lib.options import add_precision, parse_methods, parse_seeds
+from lib.options import parser as common_parser
+from lib.records import judged, keep, print_spreads
 
 from skdeepcluster import ClusterEnsemble
 from skdeepcluster.metrics import clustering_accuracy
 
-#: Of "all, ensemble": the methods that train networks.
-DEEP = [name for name in METHODS if name not in {"KMeans", "GaussianMixture", "GaussianMixtureEM"}]
 #: Methods that throw the auto-encoder of their start away.
 WITHOUT_CODES = {"InfoGANClustering", "CatGANClustering"}
 
@@ -69,7 +72,9 @@ def fits(method, data, seeds, precision, folder, starts):
             continue
         shared = starts and method in WITHOUT_CODES
         init = kept_start(folder, data, seed, starts) if shared else None
-        kept = fitted(prepared(method, data, seed, precision, init), data)
+        estimator = prepared(method, data, seed, precision, init)
+        kept = kept_of(estimator, data.X, *fitted(estimator, data.X))
+        kept["precision"] = precision_of(estimator, data.X)
         if path:
             np.savez_compressed(path, **kept)
         yield seed, kept
@@ -106,33 +111,36 @@ def records(data, methods, seeds, **how):
         members = []
         for seed, kept in fits(method, data, seeds, **how):
             members.append(kept["memberships"])
+            # Fits that were kept by earlier versions have no precision.
+            precision = {"precision": str(kept.get("precision", how["precision"]))}
             if "start" in kept:
-                yield {"row": f"{method}, start", "seed": seed, **judged(data.y, kept["start"])}
+                found = judged(data.y, kept["start"]) | precision
+                yield {"row": f"{method}, start", "seed": seed, **found}
             yield {
                 "row": method,
                 "seed": seed,
                 **judged(data.y, members[-1].argmax(1)),
                 **{key: float(kept[key]) for key in ("score", "seconds")},
                 "warnings": list(kept["warnings"]),
+                **precision,
             }
         if len(members) > 1:
-            yield from ensemble_rows(method, data, members)
-        deep += members if method in DEEP else []
-    if len(set(methods) & set(DEEP)) > 1:
-        yield from ensemble_rows("all", data, deep)
+            for record in ensemble_rows(method, data, members):
+                yield record | precision
+        deep += members if method in NETWORKS else []
+    if len(set(methods) & set(NETWORKS)) > 1:
+        for record in ensemble_rows("all", data, deep):
+            yield record | precision
 
 
 def main():
     """Run all methods, a JSON line for each record, then the spread of every row."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default="digits")
+    parser = common_parser(__doc__, data="digits")
     parser.add_argument("--n-samples", type=int, help="a random subsample of so many rows")
-    parser.add_argument("--seeds", default="0-4")
     parser.add_argument("--methods", nargs="+", help="as in compare.py")
-    parser.add_argument("--precision", default="float32", help="of the training steps")
+    add_precision(parser)
     parser.add_argument("--keep", type=Path, help="folder of finished fits")
     parser.add_argument("--starts", metavar="METHOD", help="whose kept starts the GANs take")
-    parser.add_argument("--results", type=Path, help="file to append JSON lines to")
     options = parser.parse_args()
     data = load(options.data, options.n_samples)
     methods = [name for name in parse_methods(options.methods) if name not in DENSE_ONLY]
@@ -145,10 +153,9 @@ def main():
     seeds = parse_seeds(options.seeds)
     how = {"precision": options.precision, "folder": options.keep, "starts": options.starts}
     for record in records(data, methods, seeds, **how):
-        keep(record | size, options.results)
+        keep(record | size, record["precision"], options.results)
         accuracies.setdefault(record["row"], []).append(record["acc"])
-    for row, values in accuracies.items():
-        print(f"{row}: {summary(values)}")
+    print_spreads(accuracies)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-import table
-import toys
 
 from skdeepcluster.display import (
     ClusterConfusionDisplay,
@@ -20,6 +18,8 @@ from skdeepcluster.display import (
     TraversalDisplay,
 )
 from skdeepcluster.metrics import match_labels
+
+from . import summary, toys
 
 Fit = namedtuple("Fit", "method seed score estimator labels")
 
@@ -96,20 +96,20 @@ def _header(data, info):
     versions = ", ".join(f"{name} {value}" for name, value in info.items() if name != "command")
     return (
         f"<header><h1>Clustering of {html.escape(data.name)}</h1>"
-        f"<p>{html.escape(table.describe(data))}</p><p>{html.escape(f'{date} · {versions}')}</p>"
+        f"<p>{html.escape(summary.describe(data))}</p><p>{html.escape(f'{date} · {versions}')}</p>"
         f"<p><code>{html.escape(info['command'])}</code></p></header>"
     )
 
 
 def _table(data, rows):
-    header, lines = table.summarise(rows, data)
+    header, lines = summary.summarise(rows, data)
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
     body = ""
     for line in lines:
         failed = ' class="failed"' if "failed" in line else ""
         body += f"<tr{failed}>" + "".join(f"<td>{html.escape(c)}</td>" for c in line) + "</tr>\n"
-    errors = "".join(f'<p class="error">{html.escape(t)}</p>' for t in table.failures(rows))
-    notes = "".join(f'<p class="note">{html.escape(note)}</p>' for note in table.notes(data))
+    errors = "".join(f'<p class="error">{html.escape(t)}</p>' for t in summary.failures(rows))
+    notes = "".join(f'<p class="note">{html.escape(note)}</p>' for note in summary.notes(data))
     return (
         f'<section><h2>Results</h2><div class="scroll"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>\n{body}</tbody></table></div>{errors}{notes}{_spread(rows)}</section>"

@@ -1,7 +1,7 @@
 """Claim: EM on a memory map of 4,000,000 x 50 float32 needs less than 600 MB of memory.
 
-    python benchmarks/em_streams_a_memory_map.py
-    python benchmarks/em_streams_a_memory_map.py --n-samples 10000000 --features 20
+    python benchmarks/speed/em_memory_map.py
+    python benchmarks/speed/em_memory_map.py --n-samples 10000000 --features 20
 
 Writes the map (800 MB) to a temporary folder and fits it in processes of their own: a few
 iterations by ``fit``, and one pass of ``partial_fit`` in batches of 10,000 rows. Prints the peak
@@ -11,6 +11,7 @@ far the log-likelihood of 100,000 rows lies below that under the true mixture, i
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 import warnings
@@ -18,7 +19,10 @@ from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 
 import numpy as np
-from seeds import in_own_process, keep
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from lib.options import bare_parser
+from lib.records import in_own_process, keep
 
 from skdeepcluster import GaussianMixtureEM
 
@@ -69,12 +73,11 @@ def fit(path, n_samples, n_features, covariance_type, iterations):
 
 def main():
     """Print a JSON line per covariance type and way."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = bare_parser(__doc__)
     parser.add_argument("--n-samples", type=int, default=4_000_000)
     parser.add_argument("--features", type=int, default=50)
     parser.add_argument("--iterations", type=int, default=3)
     parser.add_argument("--types", nargs="+", default=["full", "diag"])
-    parser.add_argument("--results", type=Path, help="file to append JSON lines to")
     parser.add_argument("--fit", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.fit:
@@ -89,7 +92,7 @@ def main():
             for row, iterations in (("fit", options.iterations), ("partial_fit", 0)):
                 found = in_own_process(__file__, "--fit", path, *size, kind, iterations)
                 names = {"row": row, "n_samples": size[0], "n_features": size[1]}
-                keep(names | {"covariance_type": kind} | found, options.results)
+                keep(names | {"covariance_type": kind} | found, "float32", options.results)
 
 
 if __name__ == "__main__":

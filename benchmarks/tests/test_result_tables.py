@@ -1,14 +1,9 @@
 """The tables of the pages are what the result files say."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-
-import tables  # noqa: E402  (a script's neighbours are found beside it)
+from lib import tables
 
 
 @pytest.fixture
