@@ -1,8 +1,9 @@
 """All that the benchmarks use of the package's private modules and methods.
 
 Everything else in ``benchmarks`` imports public names of the package, or from here, so that a
-renamed private name is renamed in this file only (and in ``pretraining.py``, which overrides a
-private method).
+renamed module is renamed in this file only. Methods of private classes are also used by
+``pretraining.py`` (overrides the pretraining), ``control.py`` (a model of its own) and
+``speed/training_epoch.py`` (players, and the columns of rows).
 """
 
 import numpy as np

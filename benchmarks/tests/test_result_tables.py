@@ -25,11 +25,34 @@ def table(kind, files="x.jsonl"):
     return tables.filled(page).splitlines()[1:-1]
 
 
-@pytest.mark.parametrize("page", tables.PAGES, ids=lambda page: page.parent.name)
-def test_tables_of_the_pages_are_those_of_the_result_files(page):
-    text = page.read_text()
+def test_tables_of_the_pages_are_those_of_the_result_files():
+    text = tables.README.read_text()
     assert tables.BLOCK.search(text)
     assert tables.filled(text) == text
+    assert tables.RESULTS.read_text() == tables.results_page()
+
+
+def test_every_result_file_stands_on_the_page():
+    shown = {name for entry in tables.listed()["table"] for name in entry["files"]}
+    assert shown == {path.name for path in (tables.HERE / "results").glob("*.jsonl")}
+
+
+def test_rows_are_named_as_the_list_says(write):
+    write("x", [{"row": "A", "data": "x", "acc": 0.5}])
+    names = '[rows]\n"x.jsonl" = { "A" = "A (6 epochs)" }\n'
+    (tables.HERE / "results" / "tables.toml").write_text(names)
+    assert table("overview")[2:] == ["| A (6 epochs) | 0.500 (0.500 to 0.500) |"]
+
+
+def test_gains_are_differences_to_the_start_of_the_same_seed_and_to_the_median(write):
+    lines = [{"row": "A, start", "seed": seed, "acc": acc} for seed, acc in enumerate([0.5, 0.25])]
+    lines += [{"row": "A", "seed": seed, "acc": acc} for seed, acc in [(1, 0.375), (0, 0.75)]]
+    lines += [
+        {"row": f"A, ensemble ({name})", "acc": acc, "diversity": 0.125}
+        for name, acc in [("soft_vote", 0.5), ("co_association", 0.75)]
+    ]
+    write("x", [*lines, {"row": "B", "seed": 0, "acc": 0.5}])
+    assert table("gains")[2:] == ["| A | +0.1250 to +0.2500 | -0.0625 | +0.1875 | 0.125 |"]
 
 
 def test_tables_show_every_fit_and_their_spread(write):
