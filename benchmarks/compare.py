@@ -4,13 +4,13 @@
     python benchmarks/compare.py --data mnist --n-samples 10000 --seeds 0-4
     python benchmarks/compare.py --data mine.csv --methods KMeans VAEEmbedding --n-clusters 6
 
-A method is added by one line of `METHODS`. Labels only score: they choose no seed, no restart and
-no picture (the pictures show the seed with the best ``score``, the method's own criterion).
+A method is added by one line of `METHODS` in ``lib/methods.py``. Labels only score: they choose no
+seed, no restart and no picture (the pictures show the seed with the best ``score``, the method's
+own criterion).
 The exit code is 1 if a fit failed; the others are reported all the same.
 """
 
 import argparse
-import importlib
 import json
 import math
 import platform
@@ -19,75 +19,24 @@ import subprocess
 import sys
 import time
 import warnings
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-import datasets
 import numpy as np
-import report
 import sklearn
-import table
 import torch
+from lib import datasets, report, summary
+from lib.internals import precision_of
+from lib.methods import DENSE_ONLY, METHODS
+from lib.options import parse_methods, parse_seeds
+from lib.records import environment, judged
+from lib.threads import limited
 from scipy.sparse import issparse
-from seeds import judged
-from sklearn.cluster import KMeans
-from sklearn.mixture import GaussianMixture
-from sklearn.utils.sparsefuncs import mean_variance_axis
-from threadpoolctl import threadpool_limits
 
 import skdeepcluster
 from skdeepcluster.metrics import majority_accuracy
-
-MOST_FEATURES_FULL = 100
-
-
-def mixture_settings(data):
-    """Give both Gaussian mixtures full covariances up to 100 features, else diagonal ones."""
-    X = data.X
-    variances = mean_variance_axis(X, axis=0)[1] if issparse(X) else X.var(axis=0)
-    kind = "full" if X.shape[1] <= MOST_FEATURES_FULL else "diag"
-    return {"covariance_type": kind, "reg_covar": 0.01 * float(variances.mean()) or 1e-6}
-
-
-def ours(name, settings=None):
-    """Make the constructor of an estimator of this package, imported when it is needed.
-
-    `settings` is a function of the data that returns further parameters.
-    """
-
-    def make(n_clusters, random_state, data):
-        estimator = getattr(importlib.import_module("skdeepcluster"), name)
-        further = settings(data) if settings else {}
-        further |= {"accept_sparse": True} if issparse(data.X) else {}
-        return estimator(n_clusters=n_clusters, random_state=random_state, **further)
-
-    return make
-
-
-def kmeans(n_clusters, random_state, data):
-    """scikit-learn's k-means with ten restarts."""
-    return KMeans(n_clusters, n_init=10, random_state=random_state)
-
-
-def gaussian_mixture(n_clusters, random_state, data):
-    """scikit-learn's Gaussian mixture."""
-    return GaussianMixture(n_clusters, random_state=random_state, **mixture_settings(data))
-
-
-# name -> constructor (n_clusters, random_state, data)
-METHODS = {
-    "KMeans": kmeans,
-    "GaussianMixture": gaussian_mixture,
-    "GaussianMixtureEM": ours("GaussianMixtureEM", mixture_settings),
-    "VAEEmbedding": ours("VAEEmbedding"),
-    "VaDEClustering": ours("VaDEClustering"),
-    "DACClustering": ours("DACClustering"),
-    "InfoGANClustering": ours("InfoGANClustering"),
-    "CatGANClustering": ours("CatGANClustering"),
-}
-DENSE_ONLY = {"GaussianMixture"}  # gets sparse data as one dense array
 
 
 def main(argv=None):
@@ -100,10 +49,10 @@ def main(argv=None):
         data = _load(options)
     except (ValueError, OSError) as error:
         parser.error(str(error))
-    print(table.describe(data), flush=True)
-    with _threads(options.threads):
+    print(summary.describe(data), flush=True)
+    with limited(options.threads):
         rows, best = run(data, methods, seeds, options.results)
-    print("\n" + table.as_text(rows, data), flush=True)
+    print("\n" + summary.as_text(rows, data), flush=True)
     arguments = sys.argv[1:] if argv is None else argv
     info = {"command": shlex.join(["python", "benchmarks/compare.py", *arguments])}
     report.write(options.out, data, rows, best, info | versions(), options.projection)
@@ -120,7 +69,7 @@ def run(data, methods, seeds, results=None):
             for seed in seeds:
                 row, fit = _fit(data, method, seed)
                 rows.append(row)
-                print(table.progress(row, len(rows), len(methods) * len(seeds)), flush=True)
+                print(summary.progress(row, len(rows), len(methods) * len(seeds)), flush=True)
                 if file:
                     print(json.dumps(row, default=repr), file=file, flush=True)
                 score = -math.inf if row["score"] is None else row["score"]
@@ -151,6 +100,7 @@ def _fit(data, method, seed):
         try:
             estimator = METHODS[method](data.n_clusters, seed, data)
             row["settings"] = estimator.get_params(deep=False)
+            row |= environment(precision_of(estimator, X))
             start = time.perf_counter()
             labels = estimator.fit_predict(X)
             row["seconds"] = time.perf_counter() - start
@@ -196,35 +146,6 @@ def commit():
     return answer.stdout.strip()
 
 
-def parse_seeds(text):
-    """Read "0-4" (a range, both ends), "0,2,7" (a list) or "3" (a count: 0, 1, 2)."""
-    try:
-        if "-" in text:
-            first, last = map(int, text.split("-"))
-            seeds = list(range(first, last + 1))
-        elif "," in text:
-            seeds = [int(part) for part in text.split(",") if part.strip()]
-        else:
-            seeds = list(range(int(text)))
-    except ValueError:
-        seeds = []
-    if not seeds:
-        raise ValueError(f'--seeds {text}: expected a range "0-4", a list "0,2,7" or a count "3".')
-    return seeds
-
-
-def parse_methods(names):
-    """Names of `METHODS`, in any case, separated by spaces or commas; all if None."""
-    if names is None:
-        return list(METHODS)
-    known = {name.lower(): name for name in METHODS}
-    asked = [part for name in names for part in name.split(",") if part]
-    unknown = [name for name in asked if name.lower() not in known]
-    if unknown:
-        raise ValueError(f"--methods: {', '.join(unknown)} not among {', '.join(METHODS)}.")
-    return list(dict.fromkeys(known[name.lower()] for name in asked))
-
-
 def _load(options):
     data = datasets.load(options.data, options.n_samples, download=options.download)
     if options.n_clusters is not None:
@@ -234,20 +155,6 @@ def _load(options):
         if math.prod(data.image_shape) != data.X.shape[1]:
             raise ValueError(f"--image-shape {options.image_shape}: {data.X.shape[1]} features.")
     return data
-
-
-@contextmanager
-def _threads(n_threads):
-    if n_threads is None:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
-    try:
-        with threadpool_limits(n_threads):
-            yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _parser():

@@ -1,0 +1,1 @@
+"""What the benchmark scripts share; no script imports another one."""

@@ -1,0 +1,61 @@
+"""The control of VaDE: a plain classifier trained on the start of a fit."""
+
+import torch
+from torch import nn
+
+from .internals import (
+    Game,
+    Keep,
+    Player,
+    Rows,
+    batch_size,
+    generator,
+    map_rows,
+    mlp,
+    seeded,
+    train,
+)
+
+
+class Classifier(Game):
+    """p(c|x) by a perceptron, with VaDE's terms "start" and "smoothness" and nothing else."""
+
+    def __init__(self, network, likelihood, keep):
+        super().__init__()
+        self.network, self.likelihood, self.keep = network, likelihood, keep
+
+    def log_resp(self, x):
+        """Log-probabilities of the clusters."""
+        return self.log_gamma(self.likelihood.standardize(x))
+
+    def log_gamma(self, seen):
+        """Log-probabilities of standardised rows."""
+        return self.network(seen).log_softmax(-1)
+
+    def loss(self, x, start):
+        """Cross-entropy to the start, and smoothness."""
+        seen = self.likelihood.standardize(x)
+        return self.keep.terms(self.log_gamma, seen, start)
+
+    def players(self):
+        """One player."""
+        return (Player("classifier", [self.network], self.loss),)
+
+
+def control(vade, X, seed):
+    """Labels of a classifier trained on the start of a fitted VaDE, for as many epochs."""
+    n_clusters = vade.n_clusters
+    with seeded(seed):
+        network = mlp(X.shape[1], n_clusters, vade.hidden_layer_sizes)
+        model = Classifier(network, vade.model_.likelihood, Keep(1.0, 1.0))
+        start = nn.functional.one_hot(torch.as_tensor(vade.start_labels_), n_clusters)
+        train(
+            model,
+            Rows(X, start.float().numpy()),
+            max_epochs=vade.n_iter_,
+            batch_size=batch_size(vade, X.shape[0]),
+            learning_rate=vade.learning_rate,
+            generator=generator(seed),
+            bfloat16=vade.precision == "bfloat16",
+        )
+    return map_rows(lambda x: model.log_resp(x).argmax(-1), X)

@@ -1,0 +1,243 @@
+"""Write RESULTS.md, and the tables of README.md, from the files in ``benchmarks/results``.
+
+``python benchmarks/lib/tables.py`` writes benchmarks/RESULTS.md anew: the tables that
+``results/tables.toml`` lists, each with its command and a sentence, then ``results/notes.md``. In
+README.md it fills every block between ``<!-- table: KIND FILE ... -->`` and
+``<!-- end of table -->`` and changes nothing else. Kinds of tables:
+
+- "spread": a line for each row, over its seeds;
+- "seeds": a line for each fit;
+- "gains": a line for each method, what training adds to its start and consensus to its fits;
+- "errors": a line for each classifier, over its draws of labels;
+- "codes": a line for each fit of an InfoGAN, what its codes stand for;
+- "each": every record, without entries that are the same in all;
+- "overview": a line for each method, a column for each file.
+
+FILE holds the JSON lines that ``--results`` of the scripts has appended.
+"""
+
+import json
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+HERE = Path(__file__).resolve().parents[1]
+README, RESULTS = HERE.parent / "README.md", HERE / "RESULTS.md"
+#: What two codes of an InfoGAN are compared with.
+SHAPES = "slant", "ink"
+#: What is measured of some methods' fits only -> digits after the point.
+MEASURES = {"majority": 4, "information": 2, "spread": 2, "least": 2}
+CONSENSUS = "soft_vote", "co_association"
+BLOCK = re.compile(r"(<!-- table: (\w+) (\S[^>]*) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+
+
+def listed():
+    """Return what tables.toml says: names of rows, and tables."""
+    path = HERE / "results" / "tables.toml"
+    return tomllib.loads(path.read_text()) if path.exists() else {}
+
+
+def records(name):
+    """Return the records of a results file, by row, in the order of the file."""
+    rows, names = {}, listed().get("rows", {}).get(name, {})
+    for line in (HERE / "results" / name).read_text().splitlines():
+        record = json.loads(line)
+        rows.setdefault(names.get(record["row"], record["row"]), []).append(record)
+    return rows
+
+
+def head(columns):
+    """Yield the first two lines of a table."""
+    yield f"| {' | '.join(columns)} |"
+    yield "|---" * len(columns) + "|"
+
+
+def spread(rows):
+    """Yield the lines of a table over seeds."""
+    columns = ["row", "fits", "ACC median", "min", "max", "mean, std", "NMI", "ARI", "seconds"]
+    yield from head(columns)
+    for row, found in rows.items():
+        acc, nmi, ari = (np.array([r[key] for r in found]) for key in ("acc", "nmi", "ari"))
+        seconds = [r["seconds"] for r in found if r.get("seconds")]
+        cells = [
+            row,
+            str(len(found)),
+            *(f"{value:.4f}" for value in (np.median(acc), acc.min(), acc.max())),
+            f"{acc.mean():.4f}, {acc.std():.4f}",
+            *(f"{np.median(values):.3f}" for values in (nmi, ari)),
+            f"{np.median(seconds):.0f}" if seconds else "",
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
+def seeds(rows):
+    """Yield the lines of a table of all fits; with what else was measured of some."""
+    more = [m for m in MEASURES if any(m in r for found in rows.values() for r in found)]
+    yield from head(["row", "seed", "ACC", *more, "NMI", "ARI", "score", "seconds"])
+    for row, found in rows.items():
+        for r in sorted(found, key=lambda r: r.get("seed", 0)):
+            score, seconds = r.get("score"), r.get("seconds")
+            cells = [
+                row,
+                str(r.get("seed", "")),
+                f"{r['acc']:.4f}",
+                *(f"{r[name]:.{MEASURES[name]}f}" if name in r else "" for name in more),
+                f"{r['nmi']:.3f}",
+                f"{r['ari']:.3f}",
+                "" if score is None else f"{score:.2f}",
+                "" if seconds is None else f"{seconds:.0f}",
+            ]
+            yield f"| {' | '.join(cells)} |"
+
+
+def errors(rows):
+    """Yield the lines of a table of test errors over draws of labels."""
+    columns = ["row", "labels", "draws", "test error median", "min", "max", "errors", "seconds"]
+    yield from head(columns)
+    for row, found in rows.items():
+        for n_labels in sorted({r["labels"] for r in found}):
+            drawn = sorted((r for r in found if r["labels"] == n_labels), key=lambda r: r["draw"])
+            error = [r["error"] for r in drawn]
+            cells = [
+                row,
+                str(n_labels),
+                str(len(error)),
+                *(f"{value:.4f}" for value in (np.median(error), min(error), max(error))),
+                " ".join(f"{value:.4f}" for value in error),
+                f"{np.median([r['seconds'] for r in drawn]):.0f}",
+            ]
+            yield f"| {' | '.join(cells)} |"
+
+
+def codes(rows):
+    """Yield the lines of a table of an InfoGAN's fits: which code is slant, which is ink."""
+    shapes = [*SHAPES, *(f"{shape}, in clusters" for shape in SHAPES)]
+    yield from head(["row", "seed", "ACC", "information", *shapes])
+    for row, found in rows.items():
+        for r in sorted(found, key=lambda r: r["seed"]):
+            names = list(r["slant"])
+            size = [[abs(r[f"{shape}, in clusters"][name]) for name in names] for shape in SHAPES]
+            _, chosen = linear_sum_assignment(size, maximize=True)
+            cells = [row, str(r["seed"]), f"{r['acc']:.4f}", f"{r['information']:.2f}"]
+            for shape, code in zip(shapes, [*chosen, *chosen], strict=True):
+                cells.append(f"{r[shape][names[code]]:.2f}")
+            yield f"| {' | '.join(cells)} |"
+
+
+def by_seed(found):
+    """Accuracies of some records by their seed."""
+    return {r["seed"]: r["acc"] for r in found}
+
+
+def gains(rows):
+    """Yield the lines of a table of differences of ACC: fit - start, consensus - median fit."""
+    yield from head(["method", "fit - start, min to max", *CONSENSUS, "diversity"])
+    for row, found in rows.items():
+        consensus = [rows.get(f"{row}, ensemble ({name})", [None])[0] for name in CONSENSUS]
+        if None in consensus:
+            continue
+        starts, accuracies = by_seed(rows.get(f"{row}, start", [])), by_seed(found)
+        added = [acc - starts[seed] for seed, acc in accuracies.items() if seed in starts]
+        median = np.median(list(accuracies.values()))
+        cells = [
+            row,
+            f"{min(added):+.4f} to {max(added):+.4f}" if added else "",
+            *(f"{ensemble['acc'] - median:+.4f}" for ensemble in consensus),
+            f"{consensus[0]['diversity']:.3f}",
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
+def span(values):
+    """Median, and smallest to largest, of some numbers; nothing of none."""
+    if not values:
+        return ""
+    return f"{np.median(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+
+
+def overview(*files):
+    """Yield the lines of a table of the methods' single fits, data beside data."""
+    data = [{row: found for row, found in rows.items() if "," not in row} for rows in files]
+    names = [next(iter(rows.values()))[0]["data"] for rows in data]
+    yield from head(["method", *names])
+    for row in dict.fromkeys(row for rows in data for row in rows):
+        cells = [span([r["acc"] for r in rows.get(row, [])]) for rows in data]
+        yield f"| {row} | {' | '.join(cells)} |"
+
+
+def plain(value):
+    """Text of an entry of a record, numbers with four digits."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={plain(entry)}" for name, entry in value.items())
+    if isinstance(value, list):
+        return " ".join(map(plain, value))
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return "" if value is None else str(value)
+
+
+def each(rows):
+    """Yield the lines of a table of all records with what differs between them."""
+    fits = [record for found in rows.values() for record in found]
+    texts = [{name: plain(value) for name, value in record.items()} for record in fits]
+    columns = [name for name in texts[0] if len({text.get(name) for text in texts}) > 1]
+    yield from head([name.replace("_", " ") for name in columns])
+    for text in texts:
+        yield f"| {' | '.join(text.get(name, '') for name in columns)} |"
+
+
+KINDS = {
+    "spread": spread,
+    "seeds": seeds,
+    "gains": gains,
+    "errors": errors,
+    "codes": codes,
+    "overview": overview,
+    "each": each,
+}
+
+
+def table(kind, files):
+    """Return the text of a table."""
+    return "\n".join(KINDS[kind](*map(records, files)))
+
+
+def filled(text):
+    """Return the text with all its tables made anew."""
+
+    def made(match):
+        start, kind, names, end = match.groups()
+        return f"{start}{table(kind, names.split())}\n{end}"
+
+    return BLOCK.sub(made, text)
+
+
+def results_page():
+    """Return the text of RESULTS.md."""
+    parts = [f"# Results\n\n{listed()['introduction'].strip()}\n"]
+    for entry in listed()["table"]:
+        if "section" in entry:
+            parts.append(f"## {entry['section']}\n")
+        files = ", ".join(f"`{name}`" for name in entry["files"])
+        parts.append(f"### {entry['title']}\n\n{entry['text']} ({files})\n")
+        if "command" in entry:
+            parts.append(f"```bash\n{entry['command'].strip()}\n```\n")
+        parts.append(table(entry["kind"], entry["files"]) + "\n")
+        if "picture" in entry:
+            parts.append(f"![{entry['title']}]({entry['picture']})\n")
+    return "\n".join([*parts, (HERE / "results" / "notes.md").read_text()])
+
+
+def main():
+    """Write both pages."""
+    README.write_text(filled(README.read_text()))
+    RESULTS.write_text(results_page())
+    print(f"{RESULTS.name}: {len(listed()['table'])} tables")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
