@@ -5,8 +5,8 @@ from torch import nn
 
 from .internals import (
     Game,
-    Keep,
     Player,
+    Regularizer,
     Rows,
     batch_size,
     generator,
@@ -20,22 +20,22 @@ from .internals import (
 class Classifier(Game):
     """p(c|x) by a perceptron, with VaDE's terms "start" and "smoothness" and nothing else."""
 
-    def __init__(self, network, likelihood, keep):
+    def __init__(self, network, likelihood, regularizer):
         super().__init__()
-        self.network, self.likelihood, self.keep = network, likelihood, keep
+        self.network, self.likelihood, self.regularizer = network, likelihood, regularizer
 
     def log_resp(self, x):
         """Log-probabilities of the clusters."""
-        return self.log_gamma(self.likelihood.standardize(x))
+        return self.log_resp_standardized(self.likelihood.standardize(x))
 
-    def log_gamma(self, seen):
+    def log_resp_standardized(self, seen):
         """Log-probabilities of standardised rows."""
         return self.network(seen).log_softmax(-1)
 
-    def loss(self, x, start):
+    def loss(self, batch):
         """Cross-entropy to the start, and smoothness."""
-        seen = self.likelihood.standardize(x)
-        return self.keep.terms(self.log_gamma, seen, start)
+        seen = self.likelihood.standardize(batch.x)
+        return self.regularizer.terms(self.log_resp_standardized, seen, batch.anchor)
 
     def players(self):
         """One player."""
@@ -47,11 +47,11 @@ def control(vade, X, seed):
     n_clusters = vade.n_clusters
     with seeded(seed):
         network = mlp(X.shape[1], n_clusters, vade.hidden_layer_sizes)
-        model = Classifier(network, vade.model_.likelihood, Keep(1.0, 1.0))
+        model = Classifier(network, vade.model_.likelihood, Regularizer(1.0, 1.0))
         start = nn.functional.one_hot(torch.as_tensor(vade.start_labels_), n_clusters)
         train(
             model,
-            Rows(X, start.float().numpy()),
+            Rows(X, anchor=start.float().numpy()),
             max_epochs=vade.n_iter_,
             batch_size=batch_size(vade, X.shape[0]),
             learning_rate=vade.learning_rate,

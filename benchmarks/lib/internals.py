@@ -9,28 +9,33 @@ renamed module is renamed in this file only. Methods of private classes are also
 import numpy as np
 import torch
 
-from skdeepcluster import _estimator, _start, vae
+from skdeepcluster import _adversarial, _base, _initialization, vae
 from skdeepcluster.display.axes import COLORS
 from skdeepcluster.engine.batches import Rows, map_rows
-from skdeepcluster.engine.net import train
-from skdeepcluster.engine.precision import resolve_device, use_bfloat16
-from skdeepcluster.engine.randomness import draw_seed, generator, seeded
+from skdeepcluster.engine.loop import train
+from skdeepcluster.engine.runtime import (
+    draw_seed,
+    generator,
+    resolve_device,
+    resolve_precision,
+    seeded,
+)
 from skdeepcluster.modules.autoencoder import Autoencoder, GaussianEncoder
-from skdeepcluster.modules.game import Game, Player
-from skdeepcluster.modules.gan_networks import conv_discriminator, conv_generator
+from skdeepcluster.modules.game import Batch, Game, Player
 from skdeepcluster.modules.likelihood import Bernoulli
-from skdeepcluster.modules.networks import mlp
-from skdeepcluster.modules.start import Keep
+from skdeepcluster.modules.networks import conv_discriminator, conv_generator, mlp
+from skdeepcluster.modules.regularization import Regularizer
 
 __all__ = [
     "COLORS",
     "STAGES",
     "Autoencoder",
+    "Batch",
     "Bernoulli",
     "Game",
     "GaussianEncoder",
-    "Keep",
     "Player",
+    "Regularizer",
     "Rows",
     "batch_size",
     "conv_discriminator",
@@ -49,33 +54,40 @@ __all__ = [
 
 #: Stage of a fit -> the functions, as (owner, name), whose time is the stage's.
 STAGES = {
-    "scan": [(_estimator.DeepEstimator, "_likelihood")],
-    "pretraining": [(_start.StartMixin, "_pretrain")],
-    "start": [(_start, "code_start"), (vae, "code_start")],
-    "training": [(_estimator.DeepEstimator, "_train")],
-    "answers": [(_estimator, "map_rows"), (_start, "map_rows")],
+    "scan": [(_base.DeepEstimator, "_choose_likelihood")],
+    "pretraining": [(_base.DeepEstimator, "_pretrain")],
+    "start": [
+        (_initialization, "initial_mixture"),
+        (vae, "initial_mixture"),
+        (_adversarial, "initial_responsibilities"),
+    ],
+    "training": [(_base.DeepEstimator, "_train")],
+    "answers": [(_base, "map_rows"), (_adversarial, "map_rows")],
 }
 
 
 def n_epochs(estimator, n_samples):
     """Return the number of epochs that ``max_epochs="auto"`` means for so many rows."""
-    return estimator._n_epochs(n_samples, "auto", estimator._n_steps(n_samples))
+    return estimator._choose_max_epochs(np.empty((n_samples, 0)))
 
 
 def batch_size(estimator, n_samples):
     """Return the number of rows in a step of an estimator fitted to so many rows."""
-    return estimator._rows_in_step(n_samples)
+    return estimator._choose_batch_size(np.empty((n_samples, 0)))
 
 
 def training_rows(estimator, X):
     """Return the rows that a fitted estimator's model trains on, with their start."""
-    stream = np.random.RandomState(0)
-    return estimator._prepare(estimator.model_, X, stream, is_new=False).rows
+    device = next(estimator.model_.parameters()).device
+    stream, likelihood = np.random.RandomState(0), estimator.model_.likelihood
+    fit = _base.Fit(X, device, stream, likelihood, targets=None, task=None, given={})
+    start = estimator._initialize(estimator.model_, fit, is_new=False)
+    return estimator._make_rows(start, fit)
 
 
 def is_bfloat16(precision, device):
     """Whether a training step with this precision is in bfloat16 on this device."""
-    return use_bfloat16(precision, torch.device(device))
+    return resolve_precision(precision, torch.device(device)) == "bfloat16"
 
 
 def precision_of(estimator, X):
@@ -84,4 +96,4 @@ def precision_of(estimator, X):
     if precision is None:
         return str(X.dtype)
     device = resolve_device(estimator.get_params().get("device", "auto"))
-    return "bfloat16" if use_bfloat16(precision, device) else "float32"
+    return resolve_precision(precision, device)

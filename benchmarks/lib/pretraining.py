@@ -29,17 +29,17 @@ class SharedPretraining:
         super().__init_subclass__(**kwargs)
         cls.trained = {}
 
-    def _pretrain(self, encoder, decoder, likelihood, X, random_state):
+    def _pretrain(self, encoder, decoder, likelihood, fit):
         autoencoder = Autoencoder(encoder, decoder, likelihood)
-        path = self.folder and self.folder / f"{self._kind(autoencoder, X)}.pt"
+        path = self.folder and self.folder / f"{self._kind(autoencoder, fit.X)}.pt"
         if path and path.exists():
             self.trained[self.random_state] = torch.load(path)
         if self.random_state in self.trained:
             autoencoder.load_state_dict(self.trained[self.random_state])
             # Training would have drawn this seed: what is drawn after it stays the same.
-            draw_seed(random_state)
+            draw_seed(fit.random_state)
             return autoencoder, False
-        done = super()._pretrain(encoder, decoder, likelihood, X, random_state)
+        done = super()._pretrain(encoder, decoder, likelihood, fit)
         self.trained[self.random_state] = copy.deepcopy(autoencoder.state_dict())
         if path:
             torch.save(self.trained[self.random_state], path)

@@ -19,12 +19,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib.datasets import load
-from lib.internals import generator, is_bfloat16, seeded, train
+from lib.internals import Batch, generator, is_bfloat16, seeded, train
 from lib.networks import BATCH_SIZE, network_parser, networks, prepared
 from lib.records import keep
 
 
-def bare_epoch(model, columns, bfloat16, device):
+def bare_epoch(model, rows, bfloat16, device):
     """Train an epoch as one would by hand; return its seconds, without the optimisers' making."""
     moves = []
     for player in model.players():
@@ -33,17 +33,18 @@ def bare_epoch(model, columns, bfloat16, device):
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
         moves.append((player, own, optimizer, schedule))
     model.train()
-    order = np.random.default_rng(0).permutation(len(columns[0]))
+    order = np.random.default_rng(0).permutation(len(rows))
     started = time.perf_counter()
     total = 0.0
     for i in range(0, len(order), BATCH_SIZE):
-        rows = order[i : i + BATCH_SIZE]
-        batch = [torch.from_numpy(column[rows]).to(device) for column in columns]
+        index = order[i : i + BATCH_SIZE]
+        columns = {name: torch.from_numpy(c[index]) for name, c in rows.columns.items()}
+        batch = Batch(torch.from_numpy(rows.X[index]), **columns).to(device)
         for player, own, optimizer, schedule in moves:
             for _ in range(player.steps):
                 optimizer.zero_grad(set_to_none=True)
                 with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
-                    loss = sum(player.loss(*batch).values())
+                    loss = sum(player.loss(batch).values())
                 loss.backward(inputs=own)
                 optimizer.step()
             schedule.step()
@@ -69,11 +70,10 @@ def our_epoch(model, rows, bfloat16, device):
 def measured(method, data, widths, bfloat16, repeats, device):
     """Return the seconds of epochs by both loops, in turn; a pair to warm up is left out."""
     model, rows = prepared(method, data, widths, device)
-    columns = [rows.X, *rows.columns]
     bare, ours = [], []
     with seeded(0, device):
         for _ in range(repeats + 1):
-            bare.append(bare_epoch(model, columns, bfloat16, device))
+            bare.append(bare_epoch(model, rows, bfloat16, device))
             ours.append(our_epoch(model, rows, bfloat16, device))
     return np.array(bare[1:]), np.array(ours[1:])
 
