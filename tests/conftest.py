@@ -24,5 +24,7 @@ def digits():
 
 @pytest.fixture(scope="session")
 def blobs():
-    """Three well separated groups of 60 rows and their labels."""
-    return make_blobs(180, n_features=4, centers=3, cluster_std=0.6, random_state=0)
+    """Three well separated groups of 60 rows and their labels, read-only."""
+    X, y = make_blobs(180, n_features=4, centers=3, cluster_std=0.6, random_state=0)
+    X.flags.writeable = y.flags.writeable = False
+    return X, y

@@ -1,5 +1,10 @@
 """The estimators that common tests run over: one line here, and a new method is tested."""
 
+import joblib
+import numpy as np
+import pytest
+from sklearn.base import clone
+
 from skdeepcluster import (
     CatGANClassifier,
     CatGANClustering,
@@ -10,29 +15,54 @@ from skdeepcluster import (
     VAEEmbedding,
 )
 
-#: Small networks and budgets, for tests that fit many times.
+#: Small networks, for tests that fit many times.
 SMALL = {"n_components": 2, "hidden_layer_sizes": (16,)}
+#: The shortest training there is, for tests of form: what is found does not matter to them.
+BRIEF = {"max_epochs": 2, "pretraining_epochs": 2}
 
-ESTIMATORS = [
+#: As they are made without arguments.
+DEFAULTS = [
     GaussianMixtureEM(),
-    GaussianMixtureEM(3, covariance_type="diag"),
     VAEEmbedding(),
+    VaDEClustering(),
+    DACClustering(),
+    InfoGANClustering(),
+    CatGANClustering(),
+    CatGANClassifier(),
+]
+
+#: Both starts of every class, and its other ways.
+WAYS = [
+    GaussianMixtureEM(3, covariance_type="diag"),
     VAEEmbedding(3, **SMALL),
     VAEEmbedding(3, init="mixture", likelihood="gaussian", **SMALL),
-    VaDEClustering(),
     VaDEClustering(3, **SMALL),
     VaDEClustering(3, init="mixture", objective="published", likelihood="gaussian", **SMALL),
-    DACClustering(),
     DACClustering(3, **SMALL),
     DACClustering(3, init="mixture", likelihood="gaussian", **SMALL),
-    InfoGANClustering(),
     InfoGANClustering(3, other_categories=(2,), **SMALL),
     InfoGANClustering(3, init=None, n_continuous=0, n_noise=2, hidden_layer_sizes=(32, 32)),
-    CatGANClustering(),
     CatGANClustering(3, **SMALL),
     CatGANClustering(3, init=None, likelihood="gaussian", **SMALL),
-    CatGANClassifier(),
+    CatGANClassifier(hidden_layer_sizes=(64,)),
     CatGANClassifier(init=None, likelihood="gaussian", hidden_layer_sizes=(64,)),
+]
+
+
+def from_mixture(estimator):
+    """Return an unfitted copy that starts with EM where it would compare neighbours."""
+    starts = getattr(estimator, "init", None) == "neighbors" and "n_clusters" in vars(estimator)
+    return clone(estimator).set_params(**({"init": "mixture"} if starts else {}))
+
+
+#: For checks of form. EM is the cheaper start; one method shows what the other does to a check.
+FORMS = [
+    GaussianMixtureEM(),
+    *(
+        way if isinstance(way, CatGANClustering) else from_mixture(way)
+        for way in WAYS
+        if getattr(way, "init", None) != "mixture"
+    ),
 ]
 
 #: One small instance of each class, for the slower promises.
@@ -55,3 +85,54 @@ DEEP = [estimator for estimator in ONE_OF_EACH if "max_epochs" in estimator.get_
 def name(estimator):
     """Test id of an estimator."""
     return str(estimator).replace("\n", "").replace(" ", "")
+
+
+def brief(estimator, **settings):
+    """Return an unfitted copy that trains as briefly as can be, as far as it has the parameters.
+
+    >>> brief(VAEEmbedding(3), init="mixture")
+    VAEEmbedding(init='mixture', max_epochs=2, n_clusters=3)
+    """
+    known = estimator.get_params(deep=False)
+    settings = {key: value for key, value in (BRIEF | settings).items() if key in known}
+    return clone(estimator).set_params(**settings)
+
+
+def short(estimator):
+    """Return an unfitted copy that trains long and fast enough to find separate groups."""
+    return brief(estimator, max_epochs=20, pretraining_epochs=20, learning_rate=1e-2)
+
+
+def after(training, *marks):
+    """Parametrize ``made``, which sets a training up: this one, and a whole one in .ci/full."""
+    few, whole = pytest.param(training, marks=marks), pytest.param(clone, marks=pytest.mark.full)
+    return pytest.mark.parametrize("made", [few, whole], ids=[training.__name__, "whole"])
+
+
+#: For what holds whatever was learnt.
+after_any_training = after(
+    brief, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+)
+#: For what is found.
+after_training = after(short)
+
+
+#: Class, parameters and identity of the data -> data (which must live on) and their fit.
+_FITS = {}
+
+
+def fitted(estimator, X, y=None):
+    """Return ``clone(estimator).fit(X, y)``, made once: for tests that ask a fit and change none.
+
+    Data are to be read-only, and so are the arrays of the fit: whoever writes is found out. A
+    test that changes a fit takes a ``copy.deepcopy``.
+    """
+    assert not any(values.flags.writeable for values in (X, y) if values is not None)
+    key = joblib.hash((type(estimator), estimator.get_params())), id(X), id(y)
+    if key not in _FITS:
+        fit = clone(estimator).fit(X, y)
+        for value in vars(fit).values():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+        _FITS[key] = X, y, fit
+    return _FITS[key][-1]

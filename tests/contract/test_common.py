@@ -10,7 +10,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from estimators import CLASSIFIERS, DEEP, ESTIMATORS, ONE_OF_EACH
+from estimators import (
+    CLASSIFIERS,
+    DEEP,
+    DEFAULTS,
+    FORMS,
+    ONE_OF_EACH,
+    WAYS,
+    after_any_training,
+    after_training,
+    brief,
+    fitted,
+    from_mixture,
+    short,
+)
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.cluster import KMeans
@@ -29,12 +42,27 @@ over_deep = pytest.mark.parametrize("estimator", DEEP, ids=lambda e: type(e).__n
 # ---- scikit-learn's checks
 
 
-@parametrize_with_checks(ESTIMATORS)
-def test_scikit_learn_checks(estimator, check):
+#: Checks that judge what is found. The others look at form, for which any training will do.
+JUDGES = {"check_clustering", "check_classifiers_train"}
+
+
+def run_check(check, estimator):
     with warnings.catch_warnings():
         # Some checks fit eight clusters to four rows: that deserves the warning it gets.
         warnings.simplefilter("ignore", ConvergenceWarning)
         check(estimator)
+
+
+@parametrize_with_checks(FORMS)
+def test_scikit_learn_checks(estimator, check):
+    made = short if check.func.__name__ in JUDGES else brief
+    run_check(check, made(estimator))
+
+
+@pytest.mark.full
+@parametrize_with_checks([*DEFAULTS[1:], *WAYS])
+def test_scikit_learn_checks_after_whole_trainings(estimator, check):
+    run_check(check, estimator)
 
 
 #: Checks that scikit-learn runs on its own estimators only.
@@ -60,13 +88,15 @@ def kept_checks():
             yield pytest.param(estimator, check, id=f"{type(estimator).__name__}-{check}")
 
 
+@after_any_training
 @pytest.mark.parametrize(("estimator", "check"), list(kept_checks()))
-def test_checks_scikit_learn_keeps_for_itself(estimator, check):
+def test_checks_scikit_learn_keeps_for_itself(estimator, check, made):
+    estimator = made(from_mixture(estimator) if made is brief else estimator)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         # Some checks fit frames and transform bare values, or the reverse.
         warnings.filterwarnings("ignore", "X .*feature names")
-        getattr(estimator_checks, check)(type(estimator).__name__, clone(estimator))
+        getattr(estimator_checks, check)(type(estimator).__name__, estimator)
 
 
 @over_classes
@@ -83,107 +113,113 @@ def test_it_is_a_clusterer_whose_first_parameter_is_n_clusters(estimator):
 @over_classes
 def test_labels_equal_predict_and_the_largest_probability(estimator, blobs):
     X, y = blobs
-    fitted = clone(estimator).fit(X)
-    np.testing.assert_array_equal(fitted.labels_, fitted.predict(X))
-    resp = fitted.predict_proba(X)
-    np.testing.assert_array_equal(fitted.labels_, resp.argmax(1))
+    fit = fitted(estimator, X)
+    np.testing.assert_array_equal(fit.labels_, fit.predict(X))
+    resp = fit.predict_proba(X)
+    np.testing.assert_array_equal(fit.labels_, resp.argmax(1))
     np.testing.assert_allclose(resp.sum(1), 1, rtol=1e-5)
-    assert adjusted_rand_score(y, fitted.labels_) > 0.9
+    assert adjusted_rand_score(y, fit.labels_) > 0.9
 
 
 @over_classes
-def test_same_random_state_same_result_and_global_streams_stay(estimator, blobs):
+@after_any_training
+def test_same_random_state_same_result_and_global_streams_stay(estimator, made, blobs):
     X, _ = blobs
     np_state, torch_state = np.random.get_state()[1].copy(), torch.get_rng_state()
-    first, second = clone(estimator).fit(X), clone(estimator).fit(X)
-    unseeded = clone(estimator).set_params(random_state=None).fit(X)
-    for fitted in (first, second, unseeded):
-        fitted.sample(3)
-        fitted.score(X)
+    first, second = made(estimator).fit(X), made(estimator).fit(X)
+    unseeded = made(estimator).set_params(random_state=None).fit(X)
+    for fit in (first, second, unseeded):
+        fit.sample(3)
+        fit.score(X)
     np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
     np.testing.assert_array_equal(np.random.get_state()[1], np_state)
     assert torch.equal(torch.get_rng_state(), torch_state)
 
 
 @over_deep
-def test_different_random_states_give_different_models(estimator, blobs):
-    a, b = (clone(estimator).set_params(random_state=s).fit(blobs[0]) for s in (0, 1))
+@after_any_training
+def test_different_random_states_give_different_models(estimator, made, blobs):
+    a, b = (made(estimator).set_params(random_state=s).fit(blobs[0]) for s in (0, 1))
     assert (a.predict_proba(blobs[0]) != b.predict_proba(blobs[0])).any()
 
 
 @over_classes
-def test_answers_do_not_depend_on_the_rows_beside(estimator, digits):
-    fitted = clone(estimator).fit(digits)
+@after_any_training
+def test_answers_do_not_depend_on_the_rows_beside(estimator, made, digits):
+    fit = fitted(made(estimator), digits)
     order = np.random.default_rng(0).permutation(len(digits))[:77]
     for method in ("predict_proba", "score_samples", "transform"):
-        if hasattr(fitted, method):
-            answer = getattr(fitted, method)
+        if hasattr(fit, method):
+            answer = getattr(fit, method)
             tolerance = {"rtol": 1e-6, "atol": 1e-12}
             np.testing.assert_allclose(answer(digits)[order], answer(digits[order]), **tolerance)
 
 
 @over_classes
 def test_score_is_the_mean_of_score_samples(estimator, blobs):
-    fitted = clone(estimator).fit(blobs[0])
-    assert fitted.score(blobs[0]) == pytest.approx(fitted.score_samples(blobs[0]).mean())
-    assert type(fitted.score(blobs[0])) is float
+    fit = fitted(estimator, blobs[0])
+    assert fit.score(blobs[0]) == pytest.approx(fit.score_samples(blobs[0]).mean())
+    assert type(fit.score(blobs[0])) is float
 
 
 @over_classes
-def test_storage_changes_no_answer(estimator, digits, tmp_path):
+@after_any_training
+def test_storage_changes_no_answer(estimator, made, digits, tmp_path):
     np.save(tmp_path / "X.npy", digits)
     stored = {
         "fortran": np.asfortranarray(digits),
         "memmap": np.load(tmp_path / "X.npy", mmap_mode="r"),
         "frame": pd.DataFrame(digits).rename(columns=str),
     }
-    expected = clone(estimator).fit(digits).predict_proba(digits)
+    expected = fitted(made(estimator), digits).predict_proba(digits)
     for X in stored.values():
-        np.testing.assert_array_equal(clone(estimator).fit(X).predict_proba(X), expected)
+        np.testing.assert_array_equal(made(estimator).fit(X).predict_proba(X), expected)
 
 
 @over_classes
 @pytest.mark.parametrize("container", [sparse.csr_array, sparse.csr_matrix, sparse.coo_array])
-def test_sparse_equals_dense(estimator, container, digits):
-    dense = clone(estimator).fit(digits)
-    fitted = clone(estimator).set_params(accept_sparse=True)
+@after_any_training
+def test_sparse_equals_dense(estimator, made, container, digits):
+    dense = fitted(made(estimator), digits)
+    fit = made(estimator).set_params(accept_sparse=True)
     with pytest.raises(TypeError, match="accept_sparse=True"):
         dense.predict(container(digits))
-    fitted.fit(container(digits))
+    fit.fit(container(digits))
     np.testing.assert_allclose(
-        fitted.predict_proba(container(digits)), dense.predict_proba(digits), rtol=1e-3, atol=1e-3
+        fit.predict_proba(container(digits)), dense.predict_proba(digits), rtol=1e-3, atol=1e-3
     )
 
 
 @over_classes
 @pytest.mark.parametrize("how", ["pickle", "joblib", "deepcopy"])
 def test_a_copy_answers_alike(estimator, how, blobs, tmp_path):
-    fitted = clone(estimator).fit(blobs[0])
+    fit = fitted(estimator, blobs[0])
     if how == "joblib":
-        joblib.dump(fitted, tmp_path / "fitted")
-        other = joblib.load(tmp_path / "fitted", mmap_mode="r")
+        joblib.dump(fit, tmp_path / "fit")
+        other = joblib.load(tmp_path / "fit", mmap_mode="r")
     else:
-        other = pickle.loads(pickle.dumps(fitted)) if how == "pickle" else copy.deepcopy(fitted)
-    np.testing.assert_array_equal(other.predict_proba(blobs[0]), fitted.predict_proba(blobs[0]))
-    np.testing.assert_array_equal(other.sample(4)[0], fitted.sample(4)[0])
+        other = pickle.loads(pickle.dumps(fit)) if how == "pickle" else copy.deepcopy(fit)
+    np.testing.assert_array_equal(other.predict_proba(blobs[0]), fit.predict_proba(blobs[0]))
+    np.testing.assert_array_equal(other.sample(4)[0], fit.sample(4)[0])
 
 
 @over_classes
-def test_it_lives_in_pipelines_and_searches(estimator, blobs):
+@after_training
+def test_it_lives_in_pipelines_and_searches(estimator, made, blobs):
     X, y = blobs
-    labels = make_pipeline(MinMaxScaler(), clone(estimator)).fit_predict(X)
+    labels = make_pipeline(MinMaxScaler(), made(estimator)).fit_predict(X)
     assert adjusted_rand_score(y, labels) > 0.9
     grid = {"n_clusters": [2, 3]}
-    by_score = GridSearchCV(clone(estimator), grid, cv=2, error_score="raise").fit(X)
+    settings = {"cv": 2, "refit": False, "error_score": "raise"}
+    by_score = GridSearchCV(made(estimator), grid, **settings).fit(X)
     assert np.isfinite(by_score.cv_results_["mean_test_score"]).all()
-    by_labels = GridSearchCV(
-        clone(estimator), grid, cv=2, scoring="adjusted_rand_score", error_score="raise"
-    )
+    by_labels = GridSearchCV(made(estimator), grid, scoring="adjusted_rand_score", **settings)
     assert by_labels.fit(X, y).best_params_ == {"n_clusters": 3}
 
 
-def test_one_script_with_kmeans(blobs):
-    for estimator in [KMeans(3, random_state=0), *map(clone, ONE_OF_EACH)]:
+@after_training
+def test_one_script_with_kmeans(made, blobs):
+    for estimator in [KMeans(3, random_state=0), *map(made, ONE_OF_EACH)]:
         labels = estimator.fit_predict(*blobs)
         assert adjusted_rand_score(blobs[1], labels) > 0.9
 
@@ -245,17 +281,18 @@ HOSTILE = {
 
 @over_classes
 @pytest.mark.parametrize("case", HOSTILE)
-def test_hostile_data_gives_finite_answers(estimator, case):
+@after_any_training
+def test_hostile_data_gives_finite_answers(estimator, made, case):
     X = HOSTILE[case]
-    fitted = clone(estimator)
+    fit = made(estimator)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted.fit(X)
-    assert np.isfinite(fitted.predict_proba(X)).all()
-    assert np.isfinite(fitted.score(X))
-    assert set(fitted.labels_) <= {0, 1, 2}
-    if hasattr(fitted, "transform"):
-        rebuilt = fitted.inverse_transform(fitted.transform(X))
+        fit.fit(X)
+    assert np.isfinite(fit.predict_proba(X)).all()
+    assert np.isfinite(fit.score(X))
+    assert set(fit.labels_) <= {0, 1, 2}
+    if hasattr(fit, "transform"):
+        rebuilt = fit.inverse_transform(fit.transform(X))
         assert np.isfinite(rebuilt).all()
         # In the user's units: no further from the data than the data is wide.
         width = np.ptp(X.astype(float)) or 0.1
@@ -263,22 +300,24 @@ def test_hostile_data_gives_finite_answers(estimator, case):
 
 
 @over_classes
-def test_collapse_is_said(estimator):
+@after_training
+def test_collapse_is_said(estimator, made):
     with pytest.warns(ConvergenceWarning, match=r"Only 1 of|one cluster"):
-        clone(estimator).fit(np.full((40, 3), 3.0))
+        made(estimator).fit(np.full((40, 3), 3.0))
 
 
 @over_deep
-def test_scale_and_offset_change_no_clusters(estimator, blobs):
+@after_training
+def test_scale_and_offset_change_no_clusters(estimator, made, blobs):
     X, y = blobs
     for changed in (X * 1e5, X * 1e-5, X + 1e5, StandardScaler().fit_transform(X)):
-        assert adjusted_rand_score(y, clone(estimator).fit_predict(changed)) > 0.9
+        assert adjusted_rand_score(y, made(estimator).fit_predict(changed)) > 0.9
 
 
 @over_classes
 def test_a_failed_refit_keeps_the_last_fit(estimator, blobs):
-    fitted = clone(estimator).fit(blobs[0])
-    before = fitted.predict_proba(blobs[0])
+    fit = copy.deepcopy(fitted(estimator, blobs[0]))
+    before = fit.predict_proba(blobs[0])
     with pytest.raises(ValueError, match="NaN"):
-        fitted.fit(np.full((40, 4), np.nan))
-    np.testing.assert_array_equal(fitted.predict_proba(blobs[0]), before)
+        fit.fit(np.full((40, 4), np.nan))
+    np.testing.assert_array_equal(fit.predict_proba(blobs[0]), before)

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from estimators import CLASSIFIERS, DEEP, ONE_OF_EACH, name
+from estimators import BRIEF, CLASSIFIERS, DEEP, ONE_OF_EACH, brief, from_mixture, name
 from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.cluster import KMeans
@@ -28,7 +28,8 @@ from skdeepcluster.model_selection import NoSplit, label_free_scorer
 STREAM = np.random.RandomState(0)
 Y = np.repeat([0, 1, 2], 30)
 X = STREAM.normal(size=(90, 4)) + 7.0 * np.eye(4)[Y]
-QUICK = {"max_epochs": 3}
+#: The shortest trainings, from the cheaper start.
+QUICK = BRIEF | {"init": "mixture"}
 each = pytest.mark.parametrize("estimator", [*ONE_OF_EACH, *CLASSIFIERS], ids=name)
 each_with_codes = pytest.mark.parametrize(
     "estimator", [e for e in ONE_OF_EACH if hasattr(e, "transform")], ids=name
@@ -44,8 +45,7 @@ def _few_epochs_do_not_converge():
 
 
 def quick(estimator, **params):
-    budget = QUICK if "max_epochs" in estimator.get_params() else {}
-    return clone(estimator).set_params(**budget, **params)
+    return brief(from_mixture(estimator), **params)
 
 
 def labels_of(model, X, y=None):
@@ -105,7 +105,7 @@ def test_searches_by_own_score_and_by_labels(estimator):
 
 def test_halving_over_epochs():
     search = HalvingGridSearchCV(
-        VAEEmbedding(3, hidden_layer_sizes=(16,), random_state=0),
+        VAEEmbedding(3, hidden_layer_sizes=(16,), init="mixture", random_state=0),
         {"n_components": [1, 2, 3]},
         resource="max_epochs",
         max_resources=9,
@@ -120,7 +120,7 @@ def test_halving_over_epochs():
 def test_two_jobs_and_two_dask_workers_find_the_same():
     distributed = pytest.importorskip("distributed")
     search = GridSearchCV(
-        VaDEClustering(3, hidden_layer_sizes=(16,), max_epochs=3, random_state=0),
+        VaDEClustering(3, hidden_layer_sizes=(16,), **QUICK, random_state=0),
         {"n_components": [1, 2]},
         cv=2,
         error_score="raise",

@@ -12,7 +12,7 @@ from skdeepcluster import (
     VaDEClustering,
 )
 
-SMALL = {"n_components": 2, "hidden_layer_sizes": (16,), "max_epochs": 30, "random_state": 0}
+SMALL = {"n_components": 2, "hidden_layer_sizes": (16,), "max_epochs": 20, "random_state": 0}
 METHODS = [CatGANClustering, DACClustering, InfoGANClustering, VaDEClustering]
 each = pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
 

@@ -232,7 +232,7 @@ def test_a_running_marginal_serves_small_batches(rows, blobs):
 
 
 def test_samples_look_like_rows(rows):
-    catgan = CatGANClustering(3, **SMALL, max_epochs=400).fit(rows * 50 + 1000)
+    catgan = CatGANClustering(3, **SMALL, max_epochs=200).fit(rows * 50 + 1000)
     X = catgan.sample(300)
     assert X.shape == (300, 4)
     assert X.std(0).min() > 1
@@ -327,12 +327,12 @@ def test_rows_without_labels_teach():
 def test_what_labels_are_called_changes_nothing(blobs, some):
     X, _ = blobs
     names = np.array(["fox", "hen", "owl"])
-    expected = CatGANClassifier(**CLASSIFIER).fit(X, some)
+    expected = CatGANClassifier(**CLASSIFIER, max_epochs=5).fit(X, some)
     as_text = np.where(some < 0, "-1", names[some])
     mixed = as_text.astype(object)
     mixed[some < 0] = -1
     for y in (as_text, mixed, as_text.tolist()):
-        catgan = CatGANClassifier(**CLASSIFIER).fit(X, y)
+        catgan = CatGANClassifier(**CLASSIFIER, max_epochs=5).fit(X, y)
         np.testing.assert_array_equal(catgan.classes_, names)
         np.testing.assert_array_equal(catgan.predict_proba(X), expected.predict_proba(X))
         np.testing.assert_array_equal(catgan.predict(X), names[expected.predict(X)])

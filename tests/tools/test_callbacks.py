@@ -30,12 +30,13 @@ STREAM = np.random.RandomState(0)
 Y = np.repeat([0, 1, 2], 40)
 X = STREAM.normal(size=(120, 3)) + 6.0 * Y[:, None]
 SMALL = {"hidden_layer_sizes": (8, 8), "max_epochs": 3, "random_state": 0}
+TWO_PHASES = SMALL | {"init": "mixture", "pretraining_epochs": 2}
 ESTIMATORS = [
-    VAEEmbedding(3, **SMALL),
-    VaDEClustering(3, pretraining_epochs=2, **SMALL),
-    DACClustering(3, pretraining_epochs=2, **SMALL),
-    InfoGANClustering(3, pretraining_epochs=2, **SMALL),
-    CatGANClustering(3, pretraining_epochs=2, **SMALL),
+    VAEEmbedding(3, init="mixture", **SMALL),
+    VaDEClustering(3, **TWO_PHASES),
+    DACClustering(3, **TWO_PHASES),
+    InfoGANClustering(3, **TWO_PHASES),
+    CatGANClustering(3, **TWO_PHASES),
     CatGANClassifier(pretraining_epochs=2, **SMALL),
 ]
 each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)

@@ -27,7 +27,8 @@ STREAM = np.random.RandomState(0)
 X = np.concatenate([STREAM.normal(size=(40, 3)) + place for place in (100.0, 106.0, 112.0)])
 X = X.astype(np.float32)
 Y = np.where(np.arange(120) % 10 == 0, np.repeat([0, 1, 2], 40), -1)
-SMALL = {"hidden_layer_sizes": (8, 8), "max_epochs": 20, "random_state": 0}
+SMALL = {"hidden_layer_sizes": (8, 8), "max_epochs": 5, "random_state": 0}
+FROM_EM = SMALL | {"init": "mixture"}
 
 
 def linear(n_in, n_out):
@@ -39,11 +40,11 @@ def linear(n_in, n_out):
     [
         GaussianMixtureEM(3, random_state=0),
         GaussianMixtureEM(3, covariance_type="spherical", random_state=0),
-        VAEEmbedding(3, **SMALL),
-        VaDEClustering(3, encoder=linear, **SMALL),
-        DACClustering(3, **SMALL),
-        InfoGANClustering(3, **SMALL),
-        CatGANClustering(3, **SMALL),
+        VAEEmbedding(3, **FROM_EM),
+        VaDEClustering(3, encoder=linear, **FROM_EM),
+        DACClustering(3, **FROM_EM),
+        InfoGANClustering(3, **FROM_EM),
+        CatGANClustering(3, **FROM_EM),
         CatGANClassifier(**SMALL),
     ],
     ids=lambda e: type(e).__name__,

@@ -33,16 +33,17 @@ STREAM = np.random.RandomState(0)
 X = np.concatenate([STREAM.normal(size=(40, 3)) + place for place in (0.0, 6.0, 12.0)])
 Y = np.where(np.arange(120) % 10 == 0, np.repeat(["a", "b", "c"], 40), "?")
 SMALL = {"hidden_layer_sizes": (8, 8), "max_epochs": 2, "random_state": 0}
+TWO_PHASES = SMALL | {"init": "mixture", "pretraining_epochs": 2}
 FITTED = [
     GaussianMixtureEM(3, random_state=0),
     GaussianMixtureEM(2, covariance_type="tied", random_state=np.random.RandomState(3)),
-    VAEEmbedding(3, **SMALL),
-    VaDEClustering(3, pretraining_epochs=2, **SMALL),
-    DACClustering(3, pretraining_epochs=2, **SMALL),
-    InfoGANClustering(3, other_categories=(2,), **SMALL),
-    CatGANClustering(3, class_prior="estimated", **SMALL),
+    VAEEmbedding(3, init="mixture", **SMALL),
+    VaDEClustering(3, **TWO_PHASES),
+    DACClustering(3, **TWO_PHASES),
+    InfoGANClustering(3, other_categories=(2,), **TWO_PHASES),
+    CatGANClustering(3, class_prior="estimated", **TWO_PHASES),
     CatGANClassifier(**SMALL),
-    ClusterEnsemble([GaussianMixtureEM(3), VaDEClustering(3, **SMALL)], n_estimators=2),
+    ClusterEnsemble([GaussianMixtureEM(3), VaDEClustering(3, **TWO_PHASES)], n_estimators=2),
 ]
 each_estimator = pytest.mark.parametrize("estimator", FITTED, ids=lambda e: type(e).__name__)
 
@@ -97,7 +98,7 @@ def test_every_estimator_is_tried():
 
 
 def test_training_goes_on_after_reading_as_without(tmp_path):
-    vade = VaDEClustering(3, pretraining_epochs=2, warm_start=True, **SMALL).fit(X)
+    vade = VaDEClustering(3, warm_start=True, **TWO_PHASES).fit(X)
     save(vade, tmp_path / "fit.safetensors")
     read = load(tmp_path / "fit.safetensors")
     np.testing.assert_array_equal(vade.fit(X).predict_proba(X), read.fit(X).predict_proba(X))
