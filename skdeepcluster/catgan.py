@@ -45,6 +45,7 @@ from .engine.runtime import (
     generator,
     random_stream,
     restore_on_failure,
+    store_parameters,
 )
 from .functional.information import cross_entropy, entropy, kl_divergence, marginal
 from .modules.game import ClusterGame, Player
@@ -486,37 +487,7 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
         accept_sparse=False,
         random_state=None,
     ):
-        self.n_clusters = n_clusters
-        self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.likelihood = likelihood
-        self.n_noise = n_noise
-        self.noise = noise
-        self.balance_weight = balance_weight
-        self.fake_weight = fake_weight
-        self.class_prior = class_prior
-        self.marginal_decay = marginal_decay
-        self.init = init
-        self.start_weight = start_weight
-        self.smoothness_weight = smoothness_weight
-        self.mixture_n_init = mixture_n_init
-        self.pretraining_epochs = pretraining_epochs
-        self.pretraining_learning_rate = pretraining_learning_rate
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.n_init = n_init
-        self.generator = generator
-        self.discriminator = discriminator
-        self.precision = precision
-        self.compile = compile
-        self.callbacks = callbacks
-        self.device = device
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.accept_sparse = accept_sparse
-        self.random_state = random_state
+        store_parameters(locals())
 
 
 class CatGANClassifier(ClassifierMixin, CatGANEstimator):
@@ -695,36 +666,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         accept_sparse=False,
         random_state=None,
     ):
-        self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.likelihood = likelihood
-        self.n_noise = n_noise
-        self.noise = noise
-        self.label_weight = label_weight
-        self.balance_weight = balance_weight
-        self.fake_weight = fake_weight
-        self.class_prior = class_prior
-        self.marginal_decay = marginal_decay
-        self.init = init
-        self.start_weight = start_weight
-        self.smoothness_weight = smoothness_weight
-        self.pretraining_epochs = pretraining_epochs
-        self.pretraining_learning_rate = pretraining_learning_rate
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.n_init = n_init
-        self.generator = generator
-        self.discriminator = discriminator
-        self.precision = precision
-        self.compile = compile
-        self.callbacks = callbacks
-        self.device = device
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.accept_sparse = accept_sparse
-        self.random_state = random_state
+        store_parameters(locals())
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)

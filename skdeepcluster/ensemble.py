@@ -27,7 +27,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted, validate_dat
 
 from ._callbacks import CallbackSupportMixin, MemberTasks, member_task, with_callbacks
 from ._consensus import agreement, blend, co_association, soft_vote, usual
-from .engine.runtime import draw_seed, random_stream
+from .engine.runtime import draw_seed, random_stream, store_parameters
 
 
 def _members_can(method):
@@ -143,15 +143,7 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
         n_jobs=None,
         random_state=None,
     ):
-        self.estimator = estimator
-        self.n_estimators = n_estimators
-        self.consensus = consensus
-        self.weights = weights
-        self.n_clusters = n_clusters
-        self.max_samples = max_samples
-        self.accept_sparse = accept_sparse
-        self.n_jobs = n_jobs
-        self.random_state = random_state
+        store_parameters(locals())
 
     # ---- learning
 

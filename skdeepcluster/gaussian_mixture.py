@@ -31,7 +31,14 @@ from sklearn.utils.validation import (
 
 from ._responsibilities import check_responsibilities, check_shape
 from .engine.batches import to_tensor
-from .engine.runtime import draw_seed, generator, random_stream, resolve_device, restore_on_failure
+from .engine.runtime import (
+    draw_seed,
+    generator,
+    random_stream,
+    resolve_device,
+    restore_on_failure,
+    store_parameters,
+)
 from .functional import gaussian
 from .functional.gaussian import Mixture
 from .functional.information import entropy
@@ -214,25 +221,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         verbose=0,
         verbose_interval=10,
     ):
-        self.n_clusters = n_clusters
-        self.covariance_type = covariance_type
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.weights_init = weights_init
-        self.means_init = means_init
-        self.precisions_init = precisions_init
-        self.learning_decay = learning_decay
-        self.learning_offset = learning_offset
-        self.batch_size = batch_size
-        self.accept_sparse = accept_sparse
-        self.device = device
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
-        self.verbose_interval = verbose_interval
+        store_parameters(locals())
 
     # ---- learning
 

@@ -44,7 +44,7 @@ from ._disentanglement import report
 from ._initialization import ADVERSARIAL_CONSTRAINTS
 from ._responsibilities import cluster_means
 from .engine.batches import batches, map_rows
-from .engine.runtime import draw_seed, random_stream, seeded
+from .engine.runtime import draw_seed, random_stream, seeded, store_parameters
 from .functional.adversarial import called_fake, called_real
 from .functional.information import kl_divergence
 from .modules.game import ClusterGame, Player
@@ -448,39 +448,7 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         accept_sparse=False,
         random_state=None,
     ):
-        self.n_clusters = n_clusters
-        self.n_noise = n_noise
-        self.n_continuous = n_continuous
-        self.other_categories = other_categories
-        self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.likelihood = likelihood
-        self.mi_weight = mi_weight
-        self.continuous_weight = continuous_weight
-        self.instance_noise = instance_noise
-        self.init = init
-        self.start_weight = start_weight
-        self.smoothness_weight = smoothness_weight
-        self.style_weight = style_weight
-        self.mixture_n_init = mixture_n_init
-        self.pretraining_epochs = pretraining_epochs
-        self.pretraining_learning_rate = pretraining_learning_rate
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.generator_learning_rate = generator_learning_rate
-        self.n_init = n_init
-        self.generator = generator
-        self.discriminator = discriminator
-        self.precision = precision
-        self.compile = compile
-        self.callbacks = callbacks
-        self.device = device
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.accept_sparse = accept_sparse
-        self.random_state = random_state
+        store_parameters(locals())
 
     def _build(self, n_features, likelihood):
         widths = check_widths("hidden_layer_sizes", self.hidden_layer_sizes)[:2]

@@ -28,6 +28,7 @@ from sklearn.utils._param_validation import StrOptions
 from ._base import Budget, DeepEstimator
 from ._initialization import PRIOR_CONSTRAINTS, initialize_prior
 from ._sampling import PriorMixin
+from .engine.runtime import store_parameters
 from .functional.gaussian import log_prob_diag
 from .modules.autoencoder import (
     GaussianEncoder,
@@ -310,33 +311,7 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
         accept_sparse=False,
         random_state=None,
     ):
-        self.n_clusters = n_clusters
-        self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.likelihood = likelihood
-        self.objective = objective
-        self.init = init
-        self.start_weight = start_weight
-        self.smoothness_weight = smoothness_weight
-        self.masking = masking
-        self.mixture_n_init = mixture_n_init
-        self.pretraining_epochs = pretraining_epochs
-        self.pretraining_learning_rate = pretraining_learning_rate
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.n_init = n_init
-        self.encoder = encoder
-        self.decoder = decoder
-        self.precision = precision
-        self.compile = compile
-        self.callbacks = callbacks
-        self.device = device
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.accept_sparse = accept_sparse
-        self.random_state = random_state
+        store_parameters(locals())
 
     def _build(self, n_features, likelihood):
         make = partial(make_network, widths=self.hidden_layer_sizes, activation=self.activation)

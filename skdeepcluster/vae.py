@@ -32,7 +32,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import Budget, DeepEstimator, EmbeddingMixin
 from ._initialization import initial_mixture
-from .engine.runtime import broadcast_object, random_stream
+from .engine.runtime import broadcast_object, random_stream, store_parameters
 from .functional.gaussian import Mixture, normal_points, standard_kl
 from .modules.autoencoder import (
     CodeGame,
@@ -301,30 +301,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         accept_sparse=False,
         random_state=None,
     ):
-        self.n_clusters = n_clusters
-        self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.likelihood = likelihood
-        self.init = init
-        self.covariance_type = covariance_type
-        self.mixture_n_init = mixture_n_init
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.kl_warm_up = kl_warm_up
-        self.n_init = n_init
-        self.encoder = encoder
-        self.decoder = decoder
-        self.binarize = binarize
-        self.precision = precision
-        self.compile = compile
-        self.callbacks = callbacks
-        self.device = device
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.accept_sparse = accept_sparse
-        self.random_state = random_state
+        store_parameters(locals())
 
     def _build(self, n_features, likelihood):
         make = partial(make_network, widths=self.hidden_layer_sizes, activation=self.activation)

@@ -217,7 +217,13 @@ def check_same(name: str, value: Any) -> None:
         )
 
 
-# ---- a fit that fails
+# ---- attributes of estimators
+
+
+def store_parameters(parameters: dict[str, Any]) -> None:
+    """Set the parameters of an ``__init__``, its ``locals()``, as attributes, unchanged."""
+    estimator = parameters["self"]
+    vars(estimator).update({name: v for name, v in parameters.items() if name != "self"})
 
 
 @contextmanager
