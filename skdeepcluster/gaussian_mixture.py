@@ -133,6 +133,10 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         The same for each iteration.
     n_batch_iter_ : int
         Steps of ``partial_fit`` since the last fit.
+    batch_size_ : int
+        Rows to a chunk, as given or as "auto" chose.
+    device_ : str
+        Where EM ran, as given or as "auto" chose.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -256,6 +260,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             )
             self._set_mixture(run.mixture)
             self._set_labels(rows)
+            self.batch_size_, self.device_ = rows.batch_size, str(rows.device)
             self.lower_bound_, self.lower_bounds_ = run.bound, run.bounds
             self.n_iter_, self.converged_ = len(run.bounds), run.converged
             self.n_batch_iter_ = 0
@@ -298,6 +303,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             least = min(rate / rows.X.shape[0], STARVED / self.n_clusters)
             self._set_mixture(em.reseed_starved(mixture, least, generator(draw_seed(stream))))
             self.labels_ = self._assign(rows)
+            self.batch_size_, self.device_ = rows.batch_size, str(rows.device)
             self.n_batch_iter_ = self.n_iter_ = step
             self.lower_bound_, self.lower_bounds_, self.converged_ = bound, [bound], False
         return self
