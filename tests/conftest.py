@@ -2,6 +2,9 @@
 
 import os
 
+# Before numpy is imported: workers of xdist share the cores, and BLAS would take them all.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Before scipy is imported: scikit-learn's array-API checks are skipped without it.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
