@@ -100,7 +100,8 @@ def brief(estimator, **settings):
 
 def short(estimator):
     """Return an unfitted copy that trains long and fast enough to find separate groups."""
-    return brief(estimator, max_epochs=20, pretraining_epochs=20, learning_rate=1e-2)
+    fast = {"learning_rate": 1e-2, "batch_size": 64}
+    return brief(estimator, max_epochs=20, pretraining_epochs=10, **fast)
 
 
 def after(training, *marks):

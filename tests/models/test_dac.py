@@ -95,7 +95,7 @@ def test_the_floor_keeps_variances_from_vanishing():
 @pytest.mark.parametrize(
     ("init", "max_epochs"),
     [
-        ("neighbors", 100),
+        ("neighbors", 60),
         pytest.param("neighbors", 300, marks=pytest.mark.full),
         pytest.param("mixture", 300, marks=pytest.mark.full),
     ],

@@ -58,7 +58,7 @@ def test_two_worker_processes():
     one = GaussianMixtureEM(4, random_state=0).fit(X)
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", processes=True
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
