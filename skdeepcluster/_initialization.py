@@ -137,7 +137,7 @@ def fit_mixture(codes, n_clusters, random_state, n_init, covariance_type="diag")
     rows = em.as_rows(codes, n_clusters, covariance_type)
     m_step = em.MStep(covariance_type, relative_reg_covar(codes))
     initializer = Initializer(rows, n_clusters, m_step, generator(draw_seed(random_state)))
-    starts = (initializer.mixture("kmeans", max(1, 10 // n_init)) for _ in range(n_init))
+    starts = (initializer.initialize("kmeans", max(1, 10 // n_init)) for _ in range(n_init))
     return em.fit(rows, starts, m_step, max_iter=MAX_ITER, tol=TOL).mixture
 
 

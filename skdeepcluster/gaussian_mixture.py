@@ -356,7 +356,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             return
         for _ in range(self.n_init):
             restarts = max(1, KMEANS_RUNS // self.n_init)
-            yield initializer.mixture(self.init_params, restarts)._replace(**given)
+            yield initializer.initialize(self.init_params, restarts)._replace(**given)
 
     def _given_fields(self, n_features, device):
         """Return the fields of the start that ``weights_init``, ``means_init``, ... give."""
