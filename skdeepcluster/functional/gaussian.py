@@ -251,7 +251,7 @@ def standard_kl(mean: Tensor, std: Tensor) -> Tensor:
 
 
 def compact_scales(scales: Tensor, covariance_type: str) -> Tensor:
-    """Return a copy in scikit-learn's shape: "tied" and "spherical" without the axis of length 1."""
+    """Return scikit-learn's shapes: "tied" and "spherical" without the axis of length one."""
     if covariance_type == "tied":
         return scales[0].contiguous()
     return (scales[:, 0] if covariance_type == "spherical" else scales).clone()

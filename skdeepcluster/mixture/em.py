@@ -189,7 +189,7 @@ class Run:
     interrupted: bool = False
 
     def beats(self, other: "Run") -> bool:
-        """Return whether the bound is higher by more than rounding, a tie is no."""
+        """Return whether the bound is higher by more than rounding; ties keep the first run."""
         return self.bound - other.bound > 1e-9 * abs(other.bound)
 
 
