@@ -1,4 +1,4 @@
-"""How well clusters agree with classes: accuracy after matching, and relabelling.
+"""Agreement of clusters with classes: accuracy after matching, and relabelling.
 
 With the contingency table ``n[c, k]`` (rows of class ``c`` in cluster ``k``) of ``N`` rows
 
@@ -187,7 +187,7 @@ def _contingency(labels_true, labels_pred):
 
 
 def _check(labels, name):
-    """One label per row: integers as int64, strings as they are."""
+    """Return one label per row: numbers as int64, strings as they are."""
     labels = np.asarray(labels)
     if labels.ndim != 1:
         hint = " For probabilities per cluster pass their argmax(axis=1)." * (labels.ndim == 2)
