@@ -52,26 +52,17 @@ MAX_ITER = 200
 
 
 class Initialization(NamedTuple):
-    """What the training of a model starts from.
+    """What the training of a model starts from."""
 
-    Parameters
-    ----------
-    anchor : ndarray of shape (N, K) or None
-        Responsibilities that training is regularised towards, float32.
-    start_labels : ndarray of shape (N,) or None
-        Initial clusters.
-    style : ndarray of shape (N, C) or None
-        Continuous codes that InfoGAN's Q is regularised towards.
-    mixture : Mixture or None
-        Initial mixture of the codes, for a new model that has one.
-    interrupted : bool
-        Whether the user stopped the pretraining.
-    """
-
+    #: Responsibilities (N, K) that training is regularised towards, float32.
     anchor: np.ndarray | None = None
+    #: Initial clusters (N,).
     start_labels: np.ndarray | None = None
+    #: Continuous codes (N, C) that InfoGAN's Q is regularised towards.
     style: np.ndarray | None = None
+    #: Initial mixture of the codes, for a new model that has one.
     mixture: Mixture | None = None
+    #: Whether the user stopped the pretraining.
     interrupted: bool = False
 
 

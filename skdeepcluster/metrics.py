@@ -1,16 +1,9 @@
 """Agreement of clusters with classes: accuracy after matching, and relabelling.
 
-With the contingency table ``n[c, k]`` (rows of class ``c`` in cluster ``k``) of ``N`` rows
-
-=====================  ==========================================================================
-`clustering_accuracy`  ``max over one-to-one m of  sum_k n[m(k), k] / N``: the "ACC" of the papers
-`majority_accuracy`    ``sum_k max_c n[c, k] / N``: many clusters may share a class
-`match_labels`         the predictions, renamed by the best ``m``
-=====================  ==========================================================================
-
-The two accuracies are not comparable: the second is never below the first and grows with the
-number of clusters. Labels are compared, never used to train. All three take any names of
-clusters and classes (integers, strings, booleans), and ``-1`` is a cluster like any other.
+`clustering_accuracy` (the "ACC" of the papers) and `majority_accuracy` are not comparable: the
+second is never below the first and grows with the number of clusters. Labels are compared, never
+used to train. Clusters and classes may have any names (integers, strings, booleans), and ``-1`` is
+a cluster like any other.
 """
 
 import numpy as np

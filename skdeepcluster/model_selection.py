@@ -1,5 +1,7 @@
 """Model selection without labels: the number of clusters, and a scorer for searches."""
 
+from functools import partial
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.metrics import calinski_harabasz_score, silhouette_score
@@ -142,21 +144,16 @@ def label_free_scorer(measure="silhouette", *, space="features"):
         raise ValueError(f"measure={measure!r} is unknown. Use one of {', '.join(MEASURES)}.")
     if space not in ("features", "codes"):
         raise ValueError(f"space={space!r} is unknown. Use 'features' or 'codes'.")
-    return _LabelFreeScorer(measure, space)
+    # Not a closure: joblib's workers need a scorer that can be pickled.
+    return partial(_measure_separation, measure=measure, space=space)
 
 
-class _LabelFreeScorer:
-    """A scorer that can be pickled, as joblib's workers need."""
-
-    def __init__(self, measure, space):
-        self.measure, self.space = measure, space
-
-    def __call__(self, estimator, X, y=None):
-        function, worst = MEASURES[self.measure]
-        if function is silhouette_score and _num_samples(X) > MAX_SILHOUETTE_ROWS:
-            sample = np.random.RandomState(0).permutation(_num_samples(X))[:MAX_SILHOUETTE_ROWS]
-            X = _safe_indexing(X, np.sort(sample))
-        labels = estimator.predict(X)
-        if not 1 < len(np.unique(labels)) < len(labels):
-            return worst
-        return float(function(X if self.space == "features" else estimator.transform(X), labels))
+def _measure_separation(estimator, X, y=None, *, measure, space):
+    function, worst = MEASURES[measure]
+    if function is silhouette_score and _num_samples(X) > MAX_SILHOUETTE_ROWS:
+        sample = np.random.RandomState(0).permutation(_num_samples(X))[:MAX_SILHOUETTE_ROWS]
+        X = _safe_indexing(X, np.sort(sample))
+    labels = estimator.predict(X)
+    if not 1 < len(np.unique(labels)) < len(labels):
+        return worst
+    return float(function(X if space == "features" else estimator.transform(X), labels))

@@ -116,7 +116,7 @@ def load(path, **networks):
     content = json.loads(metadata["estimator"])
     if _hash(content, arrays) != metadata["sha256"]:
         raise ValueError(f"{path} has changed since it was written: its checksum differs.")
-    return _Reader(arrays, networks).read(content)
+    return _decode(content, arrays, networks)
 
 
 def _import_safetensors():
@@ -221,60 +221,53 @@ def _(value: BaseEstimator, place, arrays):
     }
 
 
-# ---- decoding
+# ---- decoding: arrays of the file, networks of the user
 
 
-class _Reader:
-    """Decodes JSON, with the file's arrays and the functions that the user passes; see _encode."""
+def _decode(value, arrays, networks, key=None):
+    """Return the value of ``key`` from JSON."""
+    if isinstance(value, list):
+        return [_decode(item, arrays, networks) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if KIND not in value:
+        return {name: _decode(item, arrays, networks, name) for name, item in value.items()}
+    return _decode_kind(value, arrays, networks, key)
 
-    def __init__(self, arrays, networks):
-        self.arrays, self.networks = arrays, networks
 
-    def read(self, value, key=None):
-        """Return the value of a key."""
-        if isinstance(value, list):
-            return [self.read(item) for item in value]
-        if not isinstance(value, dict):
-            return value
-        if KIND not in value:
-            return {name: self.read(item, name) for name, item in value.items()}
-        known = {"array", "items", "tuple", "stream", "estimator", "function"}
-        if value[KIND] not in known:
-            raise ValueError(f"The file holds a {value[KIND]!r}, which this version cannot read.")
-        return getattr(self, value[KIND])(value, key)
+def _decode_kind(value, arrays, networks, key):
+    """Return a value that JSON cannot represent."""
+    match value[KIND]:
+        case "array":
+            return arrays[value["name"]].reshape(value["shape"])
+        case "items":
+            return np.array(value["items"], dtype=value["dtype"])
+        case "tuple":
+            return tuple(_decode(value["items"], arrays, networks))
+        case "stream":
+            stream = np.random.RandomState()
+            stream.set_state(_decode(value["state"], arrays, networks))
+            return stream
+        case "function":
+            return _find_network(value["name"], networks, key)
+        case "estimator":
+            return _restore_estimator(value, arrays, networks)
+    raise ValueError(f"The file holds a {value[KIND]!r}, which this version cannot read.")
 
-    def array(self, value, key):
-        """Return an array of numbers."""
-        return self.arrays[value["name"]].reshape(value["shape"])
 
-    def items(self, value, key):
-        """Return an array of another kind."""
-        return np.array(value["items"], dtype=value["dtype"])
+def _find_network(name, networks, key):
+    if key not in networks:
+        raise ValueError(
+            f"The estimator was fitted with {key}={name}, a function, which is not stored. Pass "
+            f"it: load(path, {key}=...)."
+        )
+    return networks[key]
 
-    def tuple(self, value, key):
-        """Return a tuple."""
-        return tuple(self.read(value["items"]))
 
-    def stream(self, value, key):
-        """Return a RandomState."""
-        stream = np.random.RandomState()
-        stream.set_state(self.read(value["state"]))
-        return stream
-
-    def function(self, value, key):
-        """Return the function that the user passes for the parameter ``key``."""
-        if key not in self.networks:
-            raise ValueError(
-                f"The estimator was fitted with {key}={value['name']}, a function, which is not "
-                f"stored. Pass it: load(path, {key}=...)."
-            )
-        return self.networks[key]
-
-    def estimator(self, value, key):
-        """Return a fitted estimator of this package."""
-        if value["class"] not in ESTIMATORS:
-            raise ValueError(f"{value['class']!r} is no estimator of skdeepcluster.")
-        cls = getattr(importlib.import_module("skdeepcluster"), value["class"])
-        estimator = cls.__new__(cls)
-        estimator.__setstate__(self.read(value["state"]))
-        return estimator
+def _restore_estimator(value, arrays, networks):
+    if value["class"] not in ESTIMATORS:
+        raise ValueError(f"{value['class']!r} is no estimator of skdeepcluster.")
+    cls = getattr(importlib.import_module("skdeepcluster"), value["class"])
+    estimator = cls.__new__(cls)
+    estimator.__setstate__(_decode(value["state"], arrays, networks))
+    return estimator

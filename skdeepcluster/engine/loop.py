@@ -120,14 +120,9 @@ class Net(NeuralNet):
 class EpochTasks(Callback):
     """Reports a training and its epochs as tasks in scikit-learn's callback protocol.
 
-    Parameters
-    ----------
-    context : sklearn.callback.CallbackContext
-        The context of the training, whose subtasks are the epochs.
-    given : dict
-        "estimator", "X" and "y" of the fit, which callbacks receive.
-    snapshot : callable or None
-        Maps the records so far to the fitted attributes of an estimator whose fit ends here.
+    ``context`` is the training's CallbackContext, whose subtasks are the epochs. ``given`` are the
+    "estimator", "X" and "y" of the fit, which callbacks receive. ``snapshot``, or None, maps the
+    records so far to the fitted attributes of an estimator whose fit ends here.
     """
 
     def __init__(self, context: Any, given: dict[str, Any], snapshot: Any) -> None:
@@ -196,41 +191,19 @@ def train(
     processes: Any = None,
     tasks: Callback | None = None,
 ) -> tuple[list[dict[str, float]], bool]:
-    """Train a game on rows, in place, with AdamW; move it to ``device``.
+    """Train a game on rows, in place, with AdamW on ``device``; return (history, interrupted).
 
-    The learning rate rises over the first tenth of the steps and falls to zero along a cosine,
-    unless ``callbacks`` contains an ``LRScheduler``.
+    ``learning_rate`` is the peak rate, which ``model.rates`` scales by parameter name: it rises
+    over the first tenth of the steps and falls to zero along a cosine, unless ``callbacks``
+    contains an ``LRScheduler``. ``generator`` decides the order of the rows. ``bfloat16`` computes
+    the losses under autocast, ``compile`` compiles them. ``callbacks`` are skorch's, used as they
+    are, after the package's own. ``verbose=1`` shows a progress bar, 2 a table with a line per
+    epoch. ``resume`` says that the model was trained before: its ``progress`` stays at 1.
+    ``processes`` train together, each with a part of every batch. ``tasks``, an
+    :class:`EpochTasks`, reports epochs to scikit-learn's callbacks.
 
-    Parameters
-    ----------
-    model : Game
-    rows : Rows
-    max_epochs, batch_size : int
-    learning_rate : float
-        Peak learning rate; ``model.rates`` scales it by parameter name.
-    weight_decay : float
-    generator : torch.Generator
-        Decides the order of the rows.
-    device : torch.device or str
-    bfloat16, compile : bool
-        Whether to compute the losses under autocast, and whether to compile them.
-    callbacks : sequence of skorch callbacks
-        Used as they are, after the package's own.
-    verbose : int
-        1 shows a progress bar, 2 a table with a line per epoch.
-    resume : bool
-        Whether the model was trained before: its ``progress`` stays at 1.
-    processes : Processes
-        The processes that train together, each with a part of every batch.
-    tasks : EpochTasks
-        Reports epochs to scikit-learn's callbacks.
-
-    Returns
-    -------
-    history : list of dict
-        One record per finished epoch: "epoch", "dur" (seconds), "train_loss", and every term.
-    interrupted : bool
-        Whether the user stopped training with Ctrl-C.
+    The history has a record for each finished epoch: "epoch", "dur" (seconds), "train_loss", and
+    every term. ``interrupted`` is whether the user stopped training with Ctrl-C.
     """
     callbacks = list(callbacks or [])
     n_steps = max_epochs * len(ShuffledBatches(rows, batch_size, generator))

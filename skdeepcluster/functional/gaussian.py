@@ -282,13 +282,9 @@ class SufficientStatistics(NamedTuple):
     s1: Tensor
     s2: Tensor
 
-    def plus(self, other: "SufficientStatistics") -> "SufficientStatistics":
-        """Return the statistics of both sets of rows, which must be about the same shift."""
-        return SufficientStatistics(self.s0 + other.s0, self.s1 + other.s1, self.s2 + other.s2)
-
-    def times(self, factor: float | Tensor) -> "SufficientStatistics":
-        """Return the statistics with every row ``factor`` times as heavy."""
-        return SufficientStatistics(self.s0 * factor, self.s1 * factor, self.s2 * factor)
+    def times(self, factor: float) -> "SufficientStatistics":
+        """Return the statistics with the weight of every row times ``factor``."""
+        return SufficientStatistics(*(s * factor for s in self))
 
 
 def sufficient_statistics(

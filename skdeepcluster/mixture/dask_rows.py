@@ -87,11 +87,10 @@ def _sum_block(
     size: int,
 ) -> Sums:
     rows, weights = _to_tensor(block), torch.as_tensor(weight, dtype=torch.float64)
+    starts = range(first, first + len(rows), size)
     batches = (
-        (slice(first + i, first + i + len(x)), x, w)
-        for i, x, w in zip(
-            range(0, len(rows), size), rows.split(size), weights.split(size), strict=True
-        )
+        (slice(start, start + len(x)), x, w)
+        for start, x, w in zip(starts, rows.split(size), weights.split(size), strict=True)
     )
     with single_threaded():
         return functools.reduce(add, map(make(), batches))

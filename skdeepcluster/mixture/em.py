@@ -173,8 +173,8 @@ def step(
     *sums, log_likelihood = rows.sums(make)
     stats = SufficientStatistics(*sums)
     if learning_rate < 1:
-        past = gaussian.implied_statistics(mixture, about, *m_step)
-        stats = stats.times(learning_rate / rows.total).plus(past.times(1 - learning_rate))
+        past = gaussian.implied_statistics(mixture, about, *m_step).times(1 - learning_rate)
+        stats = SufficientStatistics(*add(stats.times(learning_rate / rows.total), past))
     return m_step(stats, about), float(log_likelihood) / rows.total
 
 

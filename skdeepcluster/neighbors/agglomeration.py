@@ -48,23 +48,12 @@ def cluster_responsibilities(resp, assignment):
 def agglomerate(edges, sizes, n_groups, linkage):
     """Merge the two groups with the largest linkage until ``n_groups`` are left.
 
-    Parameters
-    ----------
-    edges : ndarray of shape (P, P)
-        Symmetric, at least 0: total weight of the edges between the rows of two points, or within
-        one.
-    sizes : ndarray of shape (P,)
-        Number of rows in each point.
-    n_groups : int
-    linkage : {"average", "share"}
-        "average": mean weight of the edges over all pairs of rows. "share": weight of the edges
-        between two groups as a share of all edges of either, whichever is larger.
-
-    Returns
-    -------
-    list of list of int
-        The points of each group, in the order of their first points. Groups without edges to
-        others are merged last, the smallest first.
+    A point stands for ``sizes`` (P,) rows; ``edges`` (P, P), symmetric, at least 0, are the total
+    weights of the edges between the rows of two points, or within one. Linkage "average" is the
+    mean weight over all pairs of rows; "share" the weight of the edges between two groups as a
+    share of all edges of either, whichever is larger. Groups without edges to others are merged
+    last, the smallest first. Returned are lists of the points of each group, in the order of
+    their first points.
     """
     n_points = len(sizes)
     edges = np.maximum(edges, 1e-9 * max(edges.sum(), 1.0) / n_points**2)
