@@ -270,7 +270,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
-        """Take one step of stepwise EM on a batch, from the mixture there is.
+        """Take one step of stepwise EM on a batch, from the current mixture.
 
         Parameters
         ----------
@@ -572,7 +572,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     # ---- checks
 
     def _fitted_rows(self, X, sample_weight=None):
-        """Check that there is a mixture, and X and its weights."""
+        """Check that the estimator is fitted, then X and its weights."""
         check_is_fitted(self)
         return self._check_rows(X, sample_weight)
 

@@ -149,6 +149,7 @@ def label_free_scorer(measure="silhouette", *, space="features"):
 
 
 def _measure_separation(estimator, X, y=None, *, measure, space):
+    """Return the measure of the clusters that the estimator predicts for X."""
     function, worst = MEASURES[measure]
     if function is silhouette_score and _num_samples(X) > MAX_SILHOUETTE_ROWS:
         sample = np.random.RandomState(0).permutation(_num_samples(X))[:MAX_SILHOUETTE_ROWS]

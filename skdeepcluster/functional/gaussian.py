@@ -82,18 +82,18 @@ def log_constant(scales: Tensor, n_features: int) -> Tensor:
     return -log_det - 0.5 * n_features * math.log(2 * math.pi)
 
 
-def log_density_of(means: Tensor, scales: Tensor, constant: Tensor) -> Callable[..., Tensor]:
+def make_log_density(means: Tensor, scales: Tensor, constant: Tensor) -> Callable[..., Tensor]:
     """Return x -> constant_k - |S_k^-1 (x_n - mu_k)|^2 / 2, of shape (K, N).
 
     What does not depend on x is computed once. ``out`` may be a workspace of shape (K D, N) for
     the matrix product of full covariances.
     """
     if scales.ndim == 2:
-        return _vector_log_density(means, scales, constant)
+        return _make_vector_log_density(means, scales, constant)
     whiten = _invert(scales)
     if len(scales) < len(means):
         whitened = means @ whiten[0].T, torch.ones_like(means[:1, :1])
-        spherical = _vector_log_density(*whitened, constant)
+        spherical = _make_vector_log_density(*whitened, constant)
         return lambda x, out=None: spherical(x @ whiten[0].T)
     # One matrix product for all components; a column of ones multiplies the means.
     rows = torch.cat([whiten, -whiten @ means.unsqueeze(-1)], -1).flatten(0, 1) * math.sqrt(0.5)
@@ -106,8 +106,10 @@ def log_density_of(means: Tensor, scales: Tensor, constant: Tensor) -> Callable[
     return log_density
 
 
-def _vector_log_density(means: Tensor, stds: Tensor, constant: Tensor) -> Callable[..., Tensor]:
-    """Return :func:`log_density_of` for standard deviations."""
+def _make_vector_log_density(
+    means: Tensor, stds: Tensor, constant: Tensor
+) -> Callable[..., Tensor]:
+    """Return :func:`make_log_density` for standard deviations."""
     if means.dtype != torch.float64:
         # In single precision the expanded square below would cancel too many digits.
         root, means, stds = math.sqrt(0.5), means.unsqueeze(1), stds.unsqueeze(1)
@@ -130,7 +132,7 @@ def density(mixture: Mixture) -> Callable[[Tensor], Tensor]:
     # Centring changes no result, but data far from the origin would lose digits without it.
     shift = means.detach().mean(0)
     constant = log_constant(scales, means.shape[1])
-    log_density = log_density_of(means - shift, scales, constant)
+    log_density = make_log_density(means - shift, scales, constant)
     return lambda x: log_density(x - shift).T
 
 
@@ -163,12 +165,8 @@ def sample(mixture: Mixture, counts: Tensor, generator: torch.Generator | None =
     _, means, scales = mixture
     sizes = counts.tolist()
     noise = torch.randn(sum(sizes), means.shape[1], generator=generator, dtype=means.dtype)
-    parts = zip(
-        means,
-        scales.expand(len(means), *scales.shape[1:]),
-        noise.to(means.device).split(sizes),
-        strict=True,
-    )
+    scales = scales.expand(len(means), *scales.shape[1:])
+    parts = zip(means, scales, noise.to(means.device).split(sizes), strict=True)
     matrix = scales.ndim == 3
     return torch.cat([m + (z @ scale.T if matrix else z * scale) for m, scale, z in parts])
 
@@ -317,6 +315,10 @@ def _vector_statistics(x_and_square: Tensor, weights: Tensor) -> SufficientStati
     return SufficientStatistics(weights.sum(1), *(weights @ x_and_square).chunk(2, 1))
 
 
+#: The log-joint (K, N) of a batch, and a function from weights (K, N) to its statistics.
+_Evaluation = tuple[Tensor, Callable[[Tensor], SufficientStatistics]]
+
+
 def expected_statistics(
     mixture: Mixture, about: Tensor, covariance_type: str
 ) -> Callable[[Tensor, Tensor], tuple[SufficientStatistics, Tensor]]:
@@ -327,8 +329,22 @@ def expected_statistics(
     """
     means, scales = mixture.means - about, mixture.scales
     constant = log_constant(scales, means.shape[1]) + mixture.log_weights
-    make = _make_matrix_e_step if covariance_type in MATRIX else _make_vector_e_step
-    evaluate = make(means, scales, constant, about, covariance_type)
+    allocate, d = _make_workspace(means), means.shape[1]
+    if covariance_type in MATRIX:
+        log_density = make_log_density(means, scales, constant)
+
+        def evaluate(x: Tensor) -> _Evaluation:
+            x = x - about
+            out = allocate(means.numel(), len(x)) if covariance_type == "full" else None
+            return log_density(x, out), lambda w: _matrix_statistics(x, w, covariance_type, out)
+
+    else:
+        offset, factors = expand_square(means, scales, constant)
+
+        def evaluate(x: Tensor) -> _Evaluation:
+            both = allocate(len(x), 2 * d)
+            torch.square(torch.sub(x, about, out=both[:, :d]), out=both[:, d:])
+            return torch.addmm(offset, factors, both.T), lambda w: _vector_statistics(both, w)
 
     def expect(x: Tensor, weight: Tensor) -> tuple[SufficientStatistics, Tensor]:
         joint, accumulate = evaluate(x)
@@ -339,38 +355,6 @@ def expected_statistics(
         return accumulate(resp), weight @ total.log_().add_(top)
 
     return expect
-
-
-#: x -> its log-joint (K, N), and a function from weights (K, N) to the statistics of x.
-_EStep = Callable[[Tensor], tuple[Tensor, Callable[[Tensor], SufficientStatistics]]]
-
-
-def _make_matrix_e_step(
-    means: Tensor, scales: Tensor, constant: Tensor, about: Tensor, covariance_type: str
-) -> _EStep:
-    log_density = log_density_of(means, scales, constant)
-    allocate = _make_workspace(means)
-
-    def evaluate(x: Tensor) -> tuple[Tensor, Callable[[Tensor], SufficientStatistics]]:
-        x = x - about
-        out = allocate(means.numel(), len(x)) if covariance_type == "full" else None
-        return log_density(x, out), lambda w: _matrix_statistics(x, w, covariance_type, out)
-
-    return evaluate
-
-
-def _make_vector_e_step(
-    means: Tensor, scales: Tensor, constant: Tensor, about: Tensor, covariance_type: str
-) -> _EStep:
-    offset, factors = expand_square(means, scales, constant)
-    allocate, d = _make_workspace(means), means.shape[1]
-
-    def evaluate(x: Tensor) -> tuple[Tensor, Callable[[Tensor], SufficientStatistics]]:
-        both = allocate(len(x), 2 * d)
-        torch.square(torch.sub(x, about, out=both[:, :d]), out=both[:, d:])
-        return torch.addmm(offset, factors, both.T), lambda w: _vector_statistics(both, w)
-
-    return evaluate
 
 
 def _make_workspace(like: Tensor) -> Callable[..., Tensor]:

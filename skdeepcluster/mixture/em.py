@@ -104,7 +104,7 @@ class WeightedRows:
 
         # Thread i had batches i, i + n, ...: interleave them again.
         rounds = itertools.zip_longest(*share_out(work, self.max_workers))
-        return np.concatenate([part for turn in rounds for part in turn if part is not None])
+        return np.concatenate([part for parts in rounds for part in parts if part is not None])
 
     def sums(self, make: Callable[[], Callable[[Batch], Sums]]) -> Sums:
         """Add up a function's results over the batches; ``make`` builds one for each thread."""

@@ -65,7 +65,7 @@ def neighbor_layout(
     n_jobs : int, default=None
         Threads, as in scikit-learn; the result does not depend on them.
 
-    Returns
+    Resubsets
     -------
     ndarray of shape (N, L)
         float32.
@@ -88,7 +88,7 @@ def neighbor_layout(
     if graph.shape[0] != graph.shape[1]:
         raise ValueError(
             f"graph has shape {graph.shape}; expected a square matrix of link weights, "
-            "as neighbor_graph returns."
+            "as neighbor_graph resubsets."
         )
     random = np.random.default_rng(draw_seed(random_stream(random_state)))
     # The rows are permuted, so that a cyclic shift of them pairs every row with a random one:
@@ -162,14 +162,14 @@ def _optimize(graph, start, n_epochs, n_negative, random, n_jobs):
     y = np.ascontiguousarray(start.T)
     n_moves = n_epochs * STEPS_PER_EPOCH if n_rows > 1 else 0
     blocks = [slice(i, min(i + BLOCK, n_rows)) for i in range(0, n_rows, BLOCK)]
-    n_turns = DRAWS // ATTRACTIONS
+    n_subsets = DRAWS // ATTRACTIONS
     with ThreadPoolExecutor(effective_n_jobs(n_jobs)) as threads:
         for t in range(n_moves):
-            if t % (n_turns * USES_PER_DRAW) == 0:
+            if t % (n_subsets * USES_PER_DRAW) == 0:
                 drawn = _draw_links(graph, random)
-            if t % n_turns == 0:
-                turns = random.permutation(DRAWS).reshape(n_turns, ATTRACTIONS)
-            linked = drawn[turns[t % n_turns]]
+            if t % n_subsets == 0:
+                subsets = random.permutation(DRAWS).reshape(n_subsets, ATTRACTIONS)
+            linked = drawn[subsets[t % n_subsets]]
             shifts = random.integers(1, n_rows, n_negative)
             rate = np.float32(1 - t / n_moves)
             move = partial(_step_block, y, np.concatenate([y, y], axis=1), linked, shifts, rate)
@@ -180,7 +180,7 @@ def _optimize(graph, start, n_epochs, n_negative, random, n_jobs):
 def _step_block(y, twice, linked, shifts, rate, rows):
     """Return the positions (L, block) of a block of rows after a gradient step.
 
-    ``twice`` is y beside itself, so that a cyclic shift of the rows is a slice.
+    ``twice`` is y concatenated with itself, so that a cyclic shift of the rows is a slice.
     """
     a, b = CURVE_A, CURVE_B
     here = y[:, rows]
