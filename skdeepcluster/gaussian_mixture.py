@@ -438,7 +438,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             Component labels.
         """
-        return self._assign(self._fitted_rows(X))
+        return self._assign(self._check_fitted(X))
 
     def predict_proba(self, X):
         """Return the responsibilities, p(component | row).
@@ -453,7 +453,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ndarray of shape (n_samples, n_clusters)
             Each row sums to one.
         """
-        return self._apply(lambda joint: joint.softmax(1), self._fitted_rows(X))
+        return self._apply(lambda joint: joint.softmax(1), self._check_fitted(X))
 
     def score_samples(self, X):
         """Return the log-likelihood of each row.
@@ -468,7 +468,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             Natural logarithms of the density.
         """
-        return self._apply(_log_likelihood, self._fitted_rows(X))
+        return self._apply(_log_likelihood, self._check_fitted(X))
 
     def score(self, X, y=None, sample_weight=None):
         """Return the mean log-likelihood of the rows; higher is better.
@@ -487,7 +487,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         float
             Weighted mean of ``score_samples(X)``.
         """
-        return self._average(_log_likelihood, self._fitted_rows(X, sample_weight))
+        return self._average(_log_likelihood, self._check_fitted(X, sample_weight))
 
     def bic(self, X, sample_weight=None):
         """Return Bayes' information criterion, -2 l + p log N; lower is better.
@@ -504,7 +504,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         float
             With l the log-likelihood of all rows and p the number of free parameters.
         """
-        rows = self._fitted_rows(X, sample_weight)
+        rows = self._check_fitted(X, sample_weight)
         return self._penalize(rows, math.log(rows.total))
 
     def aic(self, X, sample_weight=None):
@@ -522,7 +522,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         float
             With l the log-likelihood of all rows and p the number of free parameters.
         """
-        rows = self._fitted_rows(X, sample_weight)
+        rows = self._check_fitted(X, sample_weight)
         return self._penalize(rows, 2)
 
     def icl(self, X, sample_weight=None):
@@ -541,7 +541,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             BIC with a penalty on uncertain assignments: H(r_n) is the entropy of the
             responsibilities of row n, so overlapping components cost more than separate clusters.
         """
-        rows = self._fitted_rows(X, sample_weight)
+        rows = self._check_fitted(X, sample_weight)
         mean_entropy = self._average(lambda joint: entropy(joint.log_softmax(1)), rows)
         return self._penalize(rows, math.log(rows.total)) + 2 * mean_entropy * rows.total
 
@@ -571,7 +571,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     # ---- checks
 
-    def _fitted_rows(self, X, sample_weight=None):
+    def _check_fitted(self, X, sample_weight=None):
         """Check that the estimator is fitted, then X and its weights."""
         check_is_fitted(self)
         return self._check_rows(X, sample_weight)
@@ -591,7 +591,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         if not is_dask(X):
             return em.WeightedRows(X, weight, size, resolve_device(self.device))
         rows = DaskRows(X, weight, size)
-        rows.check(self._finiteness_check())
+        rows.check(self._make_finiteness_check())
         return rows
 
     def _check_array(self, X, reset, enough):
@@ -612,7 +612,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             ensure_all_finite=False,
             ensure_min_samples=min(2, enough),
         )
-        check = self._finiteness_check()
+        check = self._make_finiteness_check()
         if sparse.issparse(X):
             check(X.data)
             return X
@@ -635,7 +635,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         _check_n_features(self, X, reset=reset)
         return X
 
-    def _finiteness_check(self):
+    def _make_finiteness_check(self):
         """Return the function that raises scikit-learn's error at NaN or infinity."""
         names = {"estimator_name": type(self).__name__, "input_name": "X"}
         return partial(assert_all_finite, **names)

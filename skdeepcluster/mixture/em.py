@@ -107,7 +107,7 @@ class WeightedRows:
         return np.concatenate([part for parts in rounds for part in parts if part is not None])
 
     def sums(self, make: Callable[[], Callable[[Batch], Sums]]) -> Sums:
-        """Add up a function's results over the batches; ``make`` builds one for each thread."""
+        """Add up a function's results over the batches; ``make`` returns one for each thread."""
 
         def work(first: int, every: int, stop: threading.Event) -> Sums:
             return functools.reduce(add, map(make(), self.batches(first, every, stop)))
