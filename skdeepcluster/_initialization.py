@@ -98,19 +98,19 @@ def initial_mixture(
         mixture = fit_mixture(codes, n_clusters, random_state, n_init, covariance_type)
         return mixture, em.posterior(codes, mixture)
     resp = initial_responsibilities(init, rows, n_clusters, random_state)
-    return em.m_step(codes, resp, covariance_type, relative_reg_covar(codes)), resp
+    return em.m_step(codes, resp, covariance_type, compute_reg_covar(codes)), resp
 
 
 def fit_mixture(codes, n_clusters, random_state, n_init, covariance_type="diag"):
     """Fit a mixture to codes: EM from k-means, the likeliest of ``n_init`` runs."""
     rows = em.as_rows(codes, n_clusters, covariance_type)
-    m_step = em.MStep(covariance_type, relative_reg_covar(codes))
+    m_step = em.MStep(covariance_type, compute_reg_covar(codes))
     initializer = Initializer(rows, n_clusters, m_step, generator(draw_seed(random_state)))
     starts = (initializer.initialize("kmeans", max(1, 10 // n_init)) for _ in range(n_init))
     return em.fit(rows, starts, m_step, max_iter=MAX_ITER, tol=TOL).mixture
 
 
-def relative_reg_covar(codes):
+def compute_reg_covar(codes):
     """Return what is added to the variances of a mixture on codes, see ``REG_COVAR``."""
     return REG_COVAR * float(np.var(codes, axis=0).mean()) + np.finfo(np.float32).tiny
 
