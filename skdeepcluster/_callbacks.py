@@ -1,10 +1,10 @@
-"""scikit-learn's callback protocol, where it is there (from 1.9 on), and an ensemble's tasks."""
+"""scikit-learn's callback protocol, available from 1.9 on, and the tasks of an ensemble's fit."""
 
 from contextlib import contextmanager
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:  # before 1.9 there are skorch's callbacks only
+except ImportError:  # before 1.9 estimators have skorch's callbacks only
 
     class CallbackSupportMixin:
         """Estimators without ``set_callbacks``."""
@@ -39,7 +39,7 @@ class MemberTasks:
 
 @contextmanager
 def member_task(context, caller, member, X):
-    """Within the block a member is fitted; it takes over the callbacks that travel downwards."""
+    """Within the block a member is fitted; it inherits the callbacks that propagate."""
     if context is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""Where clusters come from: initial responsibilities of rows, or of codes of pretrained networks.
+"""Initial responsibilities of rows, or of codes of pretrained networks.
 
 N rows, D features, L code length, K clusters.
 """
@@ -18,7 +18,7 @@ from .mixture import em
 from .mixture.initialization import Initializer
 from .neighbors import neighbor_start
 
-#: Constraints on the parameters of methods that start from something.
+#: Constraints on the parameters of all methods that have initial responsibilities.
 START_CONSTRAINTS = {
     "start_weight": [Interval(Real, 0, None, closed="left")],
     "smoothness_weight": [Interval(Real, 0, None, closed="left")],
@@ -26,7 +26,7 @@ START_CONSTRAINTS = {
     "pretraining_learning_rate": [Interval(Real, 0, None, closed="neither")],
     "mixture_n_init": [Interval(Integral, 1, None, closed="left")],
 }
-#: The same of methods whose codes follow a mixture prior.
+#: Constraints on the parameters of methods whose codes follow a mixture prior.
 PRIOR_CONSTRAINTS = {
     **START_CONSTRAINTS,
     "encoder": [callable, None],
@@ -34,7 +34,7 @@ PRIOR_CONSTRAINTS = {
     "init": [StrOptions({"neighbors", "mixture"}), "array-like"],
     "masking": [Interval(Real, 0, 1, closed="left")],
 }
-#: The same of adversarial methods.
+#: Constraints on the parameters of adversarial methods.
 ADVERSARIAL_CONSTRAINTS = {
     **START_CONSTRAINTS,
     "generator": [callable, None],
@@ -43,7 +43,7 @@ ADVERSARIAL_CONSTRAINTS = {
     "pretraining_epochs": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
 }
 #: Added to the variances of a mixture on codes, as a share of the mean variance of the codes: some
-#: directions of a code may be unused.
+#: dimensions of the codes may be constant.
 REG_COVAR = 1e-3
 #: EM on codes has converged when the mean log-likelihood changes by less.
 TOL = 1e-3
@@ -52,46 +52,26 @@ MAX_ITER = 200
 
 
 class Initialization(NamedTuple):
-    """Where the training of a model begins.
+    """What the training of a model starts from."""
 
-    Parameters
-    ----------
-    anchor : ndarray of shape (N, K) or None
-        Responsibilities to which training is held, float32.
-    start_labels : ndarray of shape (N,) or None
-        Clusters at the start.
-    style : ndarray of shape (N, C) or None
-        Continuous codes for InfoGAN's Q.
-    mixture : Mixture or None
-        Of the codes at the start; for a new model that has a mixture.
-    interrupted : bool
-        Whether the user stopped the pretraining.
-    """
-
+    #: Responsibilities (N, K) that training is regularised towards, float32.
     anchor: np.ndarray | None = None
+    #: Initial clusters (N,).
     start_labels: np.ndarray | None = None
+    #: Continuous codes (N, C) that InfoGAN's Q is regularised towards.
     style: np.ndarray | None = None
+    #: Initial mixture of the codes, for a new model that has one.
     mixture: Mixture | None = None
+    #: Whether the user stopped the pretraining.
     interrupted: bool = False
 
 
 def initial_responsibilities(init, rows, n_clusters, random_state, n_init=10):
-    """Divide rows, or codes, into clusters without labels.
+    """Return responsibilities (N, K) of clusters for rows (N, D), found without labels.
 
-    Parameters
-    ----------
-    init : {"neighbors", "mixture"} or ndarray of shape (N, K)
-        "neighbors": the partition seen in the neighbour graph of the rows. "mixture": the
-        posterior of a Gaussian mixture. Responsibilities are returned as they are.
-    rows : ndarray of shape (N, D)
-    n_clusters : int
-    random_state : RandomState
-    n_init : int
-        Starts of EM for "mixture"; the likeliest is kept.
-
-    Returns
-    -------
-    ndarray of shape (N, K)
+    ``init`` is "neighbors", the partition of the neighbour graph of the rows; "mixture", the
+    posterior of the likeliest of ``n_init`` Gaussian mixtures; or responsibilities (N, K), which
+    are returned as they are.
     """
     if isinstance(init, str) and init == "mixture":
         return em.posterior(rows, fit_mixture(rows, n_clusters, random_state, n_init))
@@ -99,7 +79,8 @@ def initial_responsibilities(init, rows, n_clusters, random_state, n_init=10):
     if isinstance(init, str):
         options = {"random_state": random_state, "n_jobs": torch.get_num_threads()}
         resp = neighbor_start(rows, n_clusters, **options).responsibilities
-    # EM draws one seed; so does every other way, and leaves the stream where EM would.
+    # EM draws one seed from the stream; every other method does so, too, and leaves it in the same
+    # state.
     draw_seed(random_state)
     return resp
 
@@ -107,47 +88,35 @@ def initial_responsibilities(init, rows, n_clusters, random_state, n_init=10):
 def initial_mixture(
     init, codes, rows, n_clusters, random_state, n_init=10, covariance_type="diag"
 ):
-    """Divide codes into clusters without labels.
+    """Return a mixture of codes (N, L), float64 on the CPU, and responsibilities (N, K).
 
-    Parameters
-    ----------
-    init, n_clusters, random_state, n_init
-        As for :func:`initial_responsibilities`.
-    codes : ndarray of shape (N, L)
-    rows : ndarray of shape (N, D)
-        What the neighbour graph compares: the codes, or the rows themselves.
-    covariance_type : {"full", "tied", "diag", "spherical"}
-
-    Returns
-    -------
-    mixture : Mixture
-        The result of EM, or one M-step from the responsibilities; float64, on the CPU.
-    resp : ndarray of shape (N, K)
-        Its posterior, or the responsibilities.
+    With ``init="mixture"`` these are the result of EM and its posterior; otherwise the
+    :func:`initial_responsibilities` of ``rows`` and the M-step from them. The neighbour graph is
+    that of ``rows`` (N, D): the codes, or the rows themselves.
     """
     if isinstance(init, str) and init == "mixture":
         mixture = fit_mixture(codes, n_clusters, random_state, n_init, covariance_type)
         return mixture, em.posterior(codes, mixture)
     resp = initial_responsibilities(init, rows, n_clusters, random_state)
-    return em.m_step(codes, resp, covariance_type, relative_reg_covar(codes)), resp
+    return em.m_step(codes, resp, covariance_type, compute_reg_covar(codes)), resp
 
 
 def fit_mixture(codes, n_clusters, random_state, n_init, covariance_type="diag"):
     """Fit a mixture to codes: EM from k-means, the likeliest of ``n_init`` runs."""
     rows = em.as_rows(codes, n_clusters, covariance_type)
-    m_step = em.MStep(covariance_type, relative_reg_covar(codes))
+    m_step = em.MStep(covariance_type, compute_reg_covar(codes))
     initializer = Initializer(rows, n_clusters, m_step, generator(draw_seed(random_state)))
-    starts = (initializer.mixture("kmeans", max(1, 10 // n_init)) for _ in range(n_init))
+    starts = (initializer.initialize("kmeans", max(1, 10 // n_init)) for _ in range(n_init))
     return em.fit(rows, starts, m_step, max_iter=MAX_ITER, tol=TOL).mixture
 
 
-def relative_reg_covar(codes):
-    """Return what is added to the variances of a mixture on codes."""
+def compute_reg_covar(codes):
+    """Return what is added to the variances of a mixture on codes, see ``REG_COVAR``."""
     return REG_COVAR * float(np.var(codes, axis=0).mean()) + np.finfo(np.float32).tiny
 
 
 def check_init(estimator, n_samples):
-    """Return ``init``; a partition that the user passes, as responsibilities (N, K)."""
+    """Return ``init``; clusters or responsibilities given by the user, as (N, K), checked."""
     init = estimator.init
     if init is None or isinstance(init, str):
         return init
@@ -155,23 +124,11 @@ def check_init(estimator, n_samples):
 
 
 def initialize_prior(estimator, model, fit, is_new):
-    """Pretrain the networks of a model with a mixture prior, and divide their codes.
+    """Pretrain the networks of a model with a mixture prior, and cluster their codes.
 
-    Many rows are divided by their codes. Few teach an auto-encoder little: the neighbour graph is
-    then that of the standardised rows.
-
-    Parameters
-    ----------
-    estimator : DeepEstimator
-    model : PriorGame
-    fit : Fit
-    is_new : bool
-        False: the model has been trained before, and keeps to the clusters it has.
-
-    Returns
-    -------
-    Initialization
-        Without an anchor for init="mixture".
+    The neighbour graph is that of the codes, or with few rows, from which an auto-encoder learns
+    little, that of the standardised rows. A model that is not new is not pretrained, and keeps the
+    clusters it has. With ``init="mixture"`` there is no anchor.
     """
     init, mixture, interrupted = check_init(estimator, fit.n_samples), None, False
     if is_new:
@@ -181,8 +138,8 @@ def initialize_prior(estimator, model, fit, is_new):
         if not estimator._budget.many(fit.X):
             rows = estimator._apply(model, model.standardize, fit.X)
         counts = estimator.n_clusters, fit.random_state, estimator.mixture_n_init
-        divide = partial(initial_mixture, init, codes, rows, *counts)
-        mixture, resp = broadcast_object(divide, fit.random_state)
+        initialize = partial(initial_mixture, init, codes, rows, *counts)
+        mixture, resp = broadcast_object(initialize, fit.random_state)
     else:
         resp = estimator._apply(model, model.resp, fit.X)
     anchored = not (isinstance(init, str) and init == "mixture")

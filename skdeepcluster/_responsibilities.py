@@ -1,4 +1,4 @@
-"""Responsibilities (N, K) of N rows for K clusters: given by users, and means under them."""
+"""Responsibilities (N, K) of K clusters for N rows: checks of a user's, and weighted means."""
 
 import numpy as np
 from sklearn.utils import check_array
@@ -18,7 +18,7 @@ def check_responsibilities(name, value, shape):
 
 
 def check_partition(name, value, n_samples, n_clusters):
-    """Return responsibilities, (N, K), from such or from the cluster of each row."""
+    """Return responsibilities, (N, K), checked, or made from the cluster of each row."""
     if np.ndim(value) != 1:
         return check_responsibilities(name, value, (n_samples, n_clusters))
     labels = check_shape(name, value, (n_samples,))
@@ -32,7 +32,7 @@ def check_partition(name, value, n_samples, n_clusters):
 
 
 def check_shape(name, value, shape):
-    """Return the array given as a parameter, checked for its shape, as finite float64."""
+    """Return an array given as a parameter, checked for shape and finiteness, as float64."""
     value = check_array(value, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name)
     if value.shape != shape:
         raise ValueError(
@@ -42,6 +42,6 @@ def check_shape(name, value, shape):
 
 
 def cluster_means(resp, rows):
-    """Means (K, D) of rows (N, D), weighted by responsibilities; zero in an empty cluster."""
+    """Return the means (K, D) of rows (N, D) under responsibilities; zero for empty clusters."""
     sizes = resp.sum(0)[:, None]
     return resp.T @ rows / np.maximum(sizes, np.finfo(sizes.dtype).tiny)

@@ -1,8 +1,8 @@
 """Callbacks in scikit-learn's protocol (1.9 and later), for fits without labels.
 
 scikit-learn's own ProgressBar works with every estimator of this package that trains a network;
-its ScoringMonitor needs y. These two look at the estimator's own, label-free ``score``. A fit is
-a task; so is each training in it (of the auto-encoder, of the model), and each epoch.
+its ScoringMonitor needs y. These two use the estimator's own, label-free ``score``. A fit is a
+task; so is each training in it (of the auto-encoder, of the model), and each epoch.
 """
 
 from numbers import Integral, Real
@@ -13,16 +13,16 @@ from sklearn.utils import check_scalar
 
 
 class _AfterEpochs:
-    """What callbacks do that look at the model after its epochs."""
+    """The protocol of callbacks that use the model after each epoch."""
 
     def setup(self, estimator, context):
-        """Begin with a fit."""
+        """Do nothing before a fit."""
 
     def teardown(self, estimator, context):
-        """End with a fit."""
+        """Do nothing after a fit."""
 
     def on_fit_task_begin(self, estimator, context):
-        """Nothing."""
+        """Do nothing before a task."""
 
     @staticmethod
     def _is_epoch(context, fitted_estimator):
@@ -64,7 +64,7 @@ class ScoreMonitor(_AfterEpochs):
 
 
 class EarlyStopping(_AfterEpochs):
-    """Stops a training that no longer gets better.
+    """Stops a training that no longer improves.
 
     Parameters
     ----------
@@ -74,12 +74,12 @@ class EarlyStopping(_AfterEpochs):
     patience : int, default=5
         Epochs without improvement after which training stops.
     tol : float, default=1e-4
-        Least improvement that counts.
+        Least increase of the score (or decrease of the loss) that is an improvement.
 
     Notes
     -----
-    The learning rate follows a cycle made for all of ``max_epochs``: a training stopped early
-    has not come to rest. The first phase, a training of the auto-encoder, is not stopped.
+    The learning rate follows a schedule over all of ``max_epochs``: a training stopped early ends
+    at a high rate, before it has converged. The pretraining of the auto-encoder is not stopped.
 
     Examples
     --------
@@ -131,7 +131,7 @@ class EarlyStopping(_AfterEpochs):
 
 
 def _label_free_score(fitted, X):
-    """Return the estimator's criterion; a classifier's ``score`` would need labels."""
+    """Return the estimator's own criterion; a classifier's ``score`` would need labels."""
     if is_classifier(fitted):
         return float(np.mean(fitted.score_samples(X)))
     return fitted.score(X)

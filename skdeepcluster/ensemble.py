@@ -2,9 +2,8 @@ r"""ClusterEnsemble: one partition from several fits of any clusterer.
 
 N rows, M members, K clusters of the consensus, K_m clusters of member m.
 
-Each member m gives memberships P_m (N, K_m); a table A_m (K_m, K), rows summing to one, says what
-its clusters mean for the consensus, whose memberships are sum_m w_m P_m A_m. The two ways to find
-the tables are "soft_vote" and "co_association".
+Each member m gives memberships P_m (N, K_m); a table A_m (K_m, K), whose rows sum to one, maps its
+clusters to those of the consensus, whose memberships are sum_m w_m P_m A_m.
 
 References: W. Harchaoui, P.-A. Mattei, C. Bouveyron, "Deep Adversarial Gaussian Mixture
 Auto-Encoder for Clustering", ICLR workshop 2017 (DAC EC); A. Strehl, J. Ghosh, "Cluster
@@ -26,15 +25,15 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from ._callbacks import CallbackSupportMixin, MemberTasks, member_task, with_callbacks
-from ._consensus import agreement, blend, co_association, soft_vote, usual
+from ._consensus import average_memberships, co_association, measure_agreement, soft_vote
 from .engine.runtime import draw_seed, random_stream, store_parameters
 
 
 def _members_can(method):
-    """Whether rows that were not there in fit can be assigned."""
+    """Return a check whether all members have a method."""
 
     def check(self):
-        members = getattr(self, "estimators_", None) or self._kinds()
+        members = getattr(self, "estimators_", None) or self._list_templates()
         return all(hasattr(member, method) for member in members)
 
     return check
@@ -47,30 +46,30 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
     ----------
     estimator : clusterer or list of clusterers, default=None
         Anything with ``fit_predict``, Pipelines included; None takes
-        :class:`~sklearn.cluster.KMeans`. Of a list the members are made in turn: other methods
-        or settings make other errors. Parameters called ``random_state`` are set anew for every
-        member.
+        :class:`~sklearn.cluster.KMeans`. The members are clones, of a list in turn: different
+        methods or settings make different errors. Parameters called ``random_state`` are set to a
+        new seed for every member.
     n_estimators : int, default=10
         Members.
     consensus : {"soft_vote", "co_association"}, default="soft_vote"
         "soft_vote": clusters of the members are matched to those of the consensus (Hungarian
-        algorithm) and memberships averaged, in turns until nothing changes. "co_association":
-        rows are grouped by average linkage on the share of members that put them together.
+        algorithm) and memberships averaged, alternately until a fixed point. "co_association":
+        average linkage on the share of members that put two rows in the same cluster.
     weights : {"score"} or None, default=None
-        None: members count alike. "score": by their own ``score`` on X, the label-free criterion,
-        exp((s - max s) / std s), scaled to sum to one; scores of different methods do not
-        compare.
+        None: equal weights. "score": weights exp((s - max s) / std s), normalised, with s the
+        members' ``score`` on X, their label-free criterion; scores of different methods are not
+        comparable.
     n_clusters : int, default=None
-        Clusters of the consensus. None: as many as most members found.
+        Clusters of the consensus. None: the number that most members found.
     max_samples : float, default=1.0
         Share of the rows, drawn without replacement, that a member is fitted to; less than 1 makes
         members differ, and needs members with ``predict``.
     accept_sparse : bool, default=False
-        Hand sparse X to the members, who must take it.
+        Pass sparse X to the members, which must accept it.
     n_jobs : int, default=None
         Members fitted at the same time, as in scikit-learn.
     random_state : int, RandomState instance or None, default=None
-        Decides the members.
+        Decides the members' seeds and rows.
 
     Attributes
     ----------
@@ -83,9 +82,9 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
     weights_ : ndarray of shape (n_estimators,)
         Weight of each member; they sum to one.
     tables_ : list of ndarray of shape (n_clusters of the member, n_clusters)
-        What each member's clusters mean for the consensus; rows sum to one.
+        How each member's clusters map to those of the consensus; rows sum to one.
     agreement_ : ndarray of shape (n_estimators,)
-        Share of the rows that a member, its clusters read by its table, puts where the consensus
+        Share of the rows that a member, its clusters mapped by its table, assigns as the consensus
         does.
     n_features_in_ : int
         Number of features of X.
@@ -94,16 +93,16 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
 
     Notes
     -----
-    Nothing depends on how members number their clusters, but for the numbering of the consensus.
-    Members may have different numbers of clusters: those left over by the matching join the
-    cluster of the consensus with which they share most.
+    How members number their clusters changes nothing but the numbering of the consensus. Members
+    may have different numbers of clusters: unmatched ones join the cluster of the consensus with
+    which they have most rows in common.
 
-    Co-association compares combinations of labels instead of rows: rows that every member treats
-    alike are one point that weighs as many rows. Of more than 2,000 combinations the most
-    frequent are linked, and the others join the one they share most labels with. Then ``tables_``
-    holds the shares p(cluster of the consensus | cluster of the member).
+    Co-association compares combinations of labels instead of rows: rows with equal labels by every
+    member are one point, weighted by their number. Of more than 2,000 combinations the most
+    frequent are agglomerated, and the others join the one with which they have most labels in
+    common. Then ``tables_`` holds p(cluster of the consensus | cluster of the member).
 
-    An ensemble cannot mend errors that all members make. Compare ensembles with ensembles.
+    An ensemble cannot correct errors that all members make. Compare ensembles with ensembles.
 
     Examples
     --------
@@ -155,7 +154,7 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-            Rows, handed to the members as they are.
+            Rows, passed to the members as they are.
         y : Ignored
             Present for API consistency by convention.
 
@@ -166,52 +165,54 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
         """
         X = self._check_rows(X, reset=True)
         members, parts = self._fit_members(X)
-        memberships = [_memberships(*pair, X) for pair in zip(members, parts, strict=True)]
-        weights = self._member_weights(members, X)
-        member_labels = np.stack([_labels(P) for P in memberships], 1)
-        n_clusters = self.n_clusters or usual([P.shape[1] for P in memberships])
+        memberships = [_compute_memberships(*pair, X) for pair in zip(members, parts, strict=True)]
+        weights = self._weigh_members(members, X)
+        # Rows that a member assigns to no cluster have label -1.
+        member_labels = np.stack([np.where(P.any(1), P.argmax(1), -1) for P in memberships], 1)
+        # The most frequent number, the smallest of several.
+        n_clusters = self.n_clusters or int(
+            np.bincount([P.shape[1] for P in memberships]).argmax()
+        )
         if n_clusters > len(member_labels):
             raise ValueError(
                 f"n_samples={len(member_labels)} should be >= n_clusters={n_clusters}."
             )
         find = soft_vote if self.consensus == "soft_vote" else co_association
         tables = find(memberships, member_labels, weights, n_clusters)
-        resp = blend(memberships, tables, weights)
         self.estimators_, self.member_labels_ = members, member_labels
         self.weights_, self.tables_ = weights, tables
-        self.labels_ = resp.argmax(1)
-        self.agreement_ = agreement(memberships, tables, self.labels_)
+        self.labels_ = average_memberships(memberships, tables, weights).argmax(1)
+        self.agreement_ = measure_agreement(memberships, tables, self.labels_)
         return self
 
     def _check_rows(self, X, reset=False):
-        """Check shape and names; values are the members' business."""
+        """Check the shape and the names of X; the members check its values."""
         if sparse.issparse(X) and not self.accept_sparse:
             raise TypeError(
                 "ClusterEnsemble got sparse data, but takes dense arrays by default. Set "
                 "accept_sparse=True if the members take it, or pass X.toarray()."
             )
         if np.ndim(X) != 2:
-            check_array(X, dtype=None)  # says so
+            check_array(X, dtype=None)  # raises scikit-learn's error
         return validate_data(self, X, reset=reset, skip_check_array=True)
 
-    def _kinds(self):
-        """List what members are made from, in turn."""
+    def _list_templates(self):
+        """List the estimators that members are cloned from, in turn."""
         if self.estimator is None:
             return [KMeans()]
         return self.estimator if isinstance(self.estimator, list) else [self.estimator]
 
     def _fit_members(self, X):
-        """Fit clones with random states of their own; return them and what each put where."""
-        kinds = self._kinds()
-        if not kinds or not all(hasattr(kind, "fit_predict") for kind in kinds):
+        """Fit clones with seeds of their own; return them and their labels, see :func:`_fit`."""
+        templates = self._list_templates()
+        if not templates or not all(hasattr(member, "fit_predict") for member in templates):
             raise TypeError(
                 "A list of estimators should hold clusterers, objects with a fit_predict method. "
-                f"Got {kinds}."
+                f"Got {templates}."
             )
         stream = random_stream(self.random_state)
         members, rows = [], []
-        for kind in islice(cycle(kinds), self.n_estimators):
-            member = clone(kind)
+        for member in map(clone, islice(cycle(templates), self.n_estimators)):
             states = [p for p in member.get_params() if p.split("__")[-1] == "random_state"]
             members.append(member.set_params(**{p: draw_seed(stream) for p in states}))
             chosen = None
@@ -234,8 +235,8 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
         tasks.end()
         return list(members), list(labels)
 
-    def _member_weights(self, members, X):
-        """Weights of the members, adding up to one."""
+    def _weigh_members(self, members, X):
+        """Return the weights of the members, which sum to one."""
         scores = np.zeros(len(members))
         if self.weights == "score":
             if not all(hasattr(member, "score") for member in members):
@@ -252,7 +253,7 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
 
     @available_if(_members_can("predict"))
     def predict_proba(self, X):
-        """Weighted mean of the members' memberships, read by their tables.
+        """Weighted mean of the members' memberships, mapped by their tables.
 
         Parameters
         ----------
@@ -265,7 +266,7 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
             Rows sum to one.
         """
         check_is_fitted(self)
-        return blend(self._new_memberships(X), self.tables_, self.weights_)
+        return average_memberships(self._assign(X), self.tables_, self.weights_)
 
     @available_if(_members_can("predict"))
     def predict(self, X):
@@ -296,30 +297,31 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
         Returns
         -------
         agreement : float
-            Share of pairs (row, member) in which the member puts the row where the consensus does.
+            Share of pairs (row, member) in which the member assigns the row as the consensus does.
         """
         check_is_fitted(self)
-        memberships = self._new_memberships(X)
-        labels = blend(memberships, self.tables_, self.weights_).argmax(1)
-        return float(agreement(memberships, self.tables_, labels).mean())
+        memberships = self._assign(X)
+        labels = average_memberships(memberships, self.tables_, self.weights_).argmax(1)
+        return float(measure_agreement(memberships, self.tables_, labels).mean())
 
-    def _new_memberships(self, X):
+    def _assign(self, X):
+        """Return the members' memberships of new rows."""
         X = self._check_rows(X)
         return [
-            _memberships(member, None, X, len(A))
+            _compute_memberships(member, None, X, len(A))
             for member, A in zip(self.estimators_, self.tables_, strict=True)
         ]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        for kind in self._kinds()[:1]:
-            tags.input_tags = get_tags(kind).input_tags
+        for member in self._list_templates()[:1]:
+            tags.input_tags = get_tags(member).input_tags
         tags.input_tags.sparse = bool(self.accept_sparse)
         return tags
 
 
 def _fit(member, chosen, X, context, ensemble):
-    """Fit one member to all rows, or to some; return it with labels if it has no others."""
+    """Fit a member; return it, and its labels if it was fitted to all rows (``chosen=None``)."""
     with member_task(context, ensemble, member, X):
         if chosen is None:
             return member, member.fit_predict(X)
@@ -327,10 +329,10 @@ def _fit(member, chosen, X, context, ensemble):
         return member, None
 
 
-def _memberships(member, labels, X, n_clusters=None):
-    """P (N, K_m) of a member: its probabilities, else its labels as zeros and ones.
+def _compute_memberships(member, labels, X, n_clusters=None):
+    """Return P (N, K_m) of a member: its probabilities, else its labels as zeros and ones.
 
-    Rows without a cluster (label -1) count for none.
+    Rows without a cluster (label -1) have zeros only.
     """
     if hasattr(member, "predict_proba"):
         return np.asarray(member.predict_proba(X), dtype=np.float64)
@@ -339,8 +341,3 @@ def _memberships(member, labels, X, n_clusters=None):
     labels = np.asarray(labels)
     size = n_clusters or max(int(labels.max(initial=0)) + 1, 1)
     return (labels[:, None] == np.arange(size)).astype(np.float64)
-
-
-def _labels(P):
-    """Cluster of each row by a member, -1 for rows that it puts in none."""
-    return np.where(P.any(1), P.argmax(1), -1)

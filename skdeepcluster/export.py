@@ -16,12 +16,12 @@ from torch import nn
 
 from .functional.gaussian import density
 
-#: Before 2.7 torch's new exporter does not go with today's onnxscript, and the old one is used.
+#: Whether to use torch's exporter by torch.export; before 2.7 it fails with current onnxscript.
 NEW_EXPORTER = parse_version(torch.__version__) >= parse_version("2.7")
 
 
 def to_onnx(estimator, path):
-    """Write what a fitted estimator answers to an ONNX file.
+    """Write the predictions of a fitted estimator as an ONNX graph.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def to_onnx(estimator, path):
         if find_spec(name) is None:
             raise ImportError(f"to_onnx needs {name}: pip install 'skdeepcluster[onnx]'.")
     check_is_fitted(estimator)
-    answers = _answers(estimator).eval()
+    answers = _build_answers(estimator).eval()
     rows = (torch.zeros(2, estimator.n_features_in_),)
     names = {"input_names": ["X"], "output_names": answers.names, "verbose": False}
     with _quiet():
@@ -75,7 +75,7 @@ def to_onnx(estimator, path):
 
 @contextmanager
 def _quiet():
-    """Keep torch's remarks on its own exporter from the user."""
+    """Silence the log messages and warnings of torch's exporter."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -88,7 +88,8 @@ def _quiet():
         logger.setLevel(level)
 
 
-def _answers(estimator):
+def _build_answers(estimator):
+    """Return the module that computes an estimator's predictions."""
     if hasattr(estimator, "mixture_"):
         return _Answers(_MixtureAssignment(estimator.mixture_))
     if not hasattr(estimator, "model_"):
@@ -127,6 +128,6 @@ class _MixtureAssignment(nn.Module):
         self.log_prob = density(mixture)
 
     def forward(self, x):
-        """Log-responsibilities, (N, K)."""
+        """Return log-responsibilities, (N, K)."""
         x = x if self.encode is None else self.encode(x)
         return (self.log_prob(x.double()) + self.log_weights).log_softmax(-1)

@@ -1,7 +1,5 @@
 """Gaussian mixtures by expectation maximisation, over batches.
 
-Maximised is the mean log-likelihood, mean_n log sum_k pi_k N(x_n | mu_k, Sigma_k), by turns:
-
 ======  ================================================  =======================================
 E-step  r_nk = pi_k N(x_n | mu_k, Sigma_k) / sum over k   ``gaussian.expected_statistics``
 M-step  sufficient statistics under r -> pi, mu, Sigma    ``gaussian.maximize``
@@ -48,9 +46,9 @@ from .mixture.initialization import Initializer
 
 #: Elements of X read at once when it is checked for finiteness.
 CHECKED_ELEMENTS = 2**22
-#: k-means runs shared among the ``n_init`` starts of a fit, at least one each.
+#: k-means runs divided among the ``n_init`` initialisations of a fit, at least one each.
 KMEANS_RUNS = 10
-#: Rows per cluster that partial_fit collects before it starts; full covariances need D + 1.
+#: Rows per cluster that partial_fit collects before its first step; full covariances need D + 1.
 WARM_UP_ROWS = 15
 #: Share of the mean weight below which partial_fit reseeds a component.
 STARVED = 0.01
@@ -74,38 +72,40 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     reg_covar : float, default=1e-6
         Added to every variance.
     max_iter : int, default=100
-        Most EM iterations; 0 keeps the start.
+        Most EM iterations; 0 keeps the initial mixture.
     n_init : int, default=1
-        Starts; the one with the best lower bound is kept.
+        Initialisations; the run with the highest lower bound is kept.
     init_params : {"kmeans", "k-means++", "random", "random_from_data"} or array-like of shape \
 (n_samples, n_clusters), default="kmeans"
-        Where EM starts: the M-step of k-means labels (of the best of 10 k-means, shared among the
-        ``n_init`` starts), of single rows far apart, of scattered responsibilities, of single rows
-        drawn at random, or of the responsibilities given. Of more than 25,000 different rows,
-        "kmeans", "k-means++" and "random_from_data" look at a systematic draw of that many.
+        Initial mixture: the M-step of k-means labels (10 runs of k-means are divided among the
+        ``n_init`` initialisations, at least one each, and the least inertia is kept), of single
+        rows far apart, of random responsibilities, of single rows drawn at random, or of the
+        responsibilities given. Of more than 25,000 distinct rows, "kmeans", "k-means++" and
+        "random_from_data" use a systematic sample of that many.
     weights_init : array-like of shape (n_clusters,), default=None
-        Weights to start from instead.
+        Initial weights instead.
     means_init : array-like of shape (n_clusters, n_features), default=None
-        Means to start from instead.
+        Initial means instead.
     precisions_init : array-like, default=None
-        Inverse covariances to start from instead; of the shape of ``precisions_``.
+        Initial inverse covariances instead; of the shape of ``precisions_``.
     learning_decay : float, default=0.7
-        ``partial_fit`` number t moves the moments by the share
-        ``(learning_offset + t - 1) ** -learning_decay``; 0 replaces them (batch EM).
+        ``partial_fit`` number t averages the sufficient statistics with those of the batch, whose
+        share is ``(learning_offset + t - 1) ** -learning_decay``; 0 replaces them (batch EM).
     learning_offset : float, default=10.0
-        At least 1; larger values slow the first steps down.
+        At least 1; larger values make the first steps smaller.
     batch_size : int or "auto", default="auto"
-        Rows to a chunk of an EM iteration; changes time and memory, not results.
+        Rows per batch of an EM iteration; changes time and memory, not results. "auto" is the
+        number of rows whose largest intermediate tensor takes 4 MiB, from 256 to 16384.
     accept_sparse : bool, default=False
         Take sparse X; rows are made dense one batch at a time.
     device : str or torch.device, default="auto"
-        "auto" is CUDA if there is a GPU, else the CPU. Double precision everywhere.
+        Where EM runs, in double precision; "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
         Start from the last fit, if its shapes match; ``n_init`` is ignored then.
     random_state : int, RandomState instance or None, default=None
-        Decides starts and samples.
+        Decides initialisations and samples.
     verbose : int, default=0
-        1 prints starts and iterations, 2 the bound as well.
+        1 prints initialisations and iterations, 2 the bound as well.
     verbose_interval : int, default=10
         Iterations between two lines.
 
@@ -124,17 +124,17 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     labels_ : ndarray of shape (n_samples,)
         Component of each row of X (after ``partial_fit``: of its batch); equal to ``predict(X)``.
     converged_ : bool
-        Whether the best start reached ``tol``.
+        Whether the best run reached ``tol``.
     n_iter_ : int
-        Iterations of the best start (after ``partial_fit``: steps).
+        Iterations of the best run (after ``partial_fit``: steps).
     lower_bound_ : float
-        Mean log-likelihood of the rows, as of the last E-step of the best start.
+        Mean log-likelihood of the rows, as of the last E-step of the best run.
     lower_bounds_ : list of float
         The same for each iteration.
     n_batch_iter_ : int
         Steps of ``partial_fit`` since the last fit.
     batch_size_ : int
-        Rows to a chunk, as given or as "auto" chose.
+        Rows per batch, as given or as "auto" chose.
     device_ : str
         Where EM ran, as given or as "auto" chose.
     n_features_in_ : int
@@ -150,13 +150,13 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     Notes
     -----
     Maximised is the weighted mean of :math:`\log \sum_k \pi_k N(x_n | \mu_k, \Sigma_k)` [1]_.
-    Weights equal repeated rows, the start included. Components to which no row belongs are placed
-    last, with a warning, so that labels count from 0 without gaps.
+    A row of weight 2 equals two rows, in the initialisation too. Components that are no row's most
+    probable one are placed last, with a warning, so that labels count from 0 without gaps.
 
-    ``partial_fit`` is stepwise EM [2]_: the moments behind the mixture are averaged with those of
-    the batch. The first batches are collected until there are 15 rows per cluster, or
-    ``n_features + 1`` if that is more and covariances are full. A component that covers less than
-    one of the rows that the average remembers takes half of the heaviest one.
+    ``partial_fit`` is stepwise EM [2]_: the sufficient statistics of the mixture are averaged with
+    those of the batch. The first batches are collected until there are 15 rows per cluster, or
+    ``n_features + 1`` if that is more and covariances are full. A component of less than one
+    effective row in the average is reseeded: it takes half of the heaviest one.
 
     References
     ----------
@@ -265,12 +265,12 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             self.n_iter_, self.converged_ = len(run.bounds), run.converged
             self.n_batch_iter_ = 0
             vars(self).pop("_collected", None)
-        self._warn(interrupted=run.interrupted)
+        self._warn(run.interrupted)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
-        """Take one step of stepwise EM on a batch, from the mixture there is.
+        """Take one step of stepwise EM on a batch, from the current mixture.
 
         Parameters
         ----------
@@ -309,7 +309,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         return self
 
     def _collect(self, rows):
-        """Add a first batch to those before it; return all once they suffice for a start."""
+        """Add a batch to those collected; return all once they suffice to initialise, or None."""
         X, weight = to_tensor(rows.X, torch.float64).numpy(), rows.weight
         if hasattr(self, "_collected"):
             X = np.concatenate([self._collected[0], X])
@@ -327,7 +327,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         return em.MStep(self.covariance_type, self.reg_covar)
 
     def _report(self, start, i, bound, change):
-        """Print a line about a start or an iteration, if ``verbose`` asks for it."""
+        """Print a line about an initialisation or an iteration, as ``verbose`` asks."""
         if self.verbose and i == 0:
             print(f"Initialization {start}")
         elif self.verbose and i % self.verbose_interval == 0:
@@ -337,7 +337,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     # ---- initialisation
 
     def _initial_mixtures(self, rows, stream=None):
-        """Yield the mixtures from which EM starts."""
+        """Yield the initial mixtures of EM; ``stream`` replaces ``random_state``."""
         if self._continues(rows):
             yield self.mixture_.to(rows.device)
             return
@@ -356,10 +356,10 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             return
         for _ in range(self.n_init):
             restarts = max(1, KMEANS_RUNS // self.n_init)
-            yield initializer.mixture(self.init_params, restarts)._replace(**given)
+            yield initializer.initialize(self.init_params, restarts)._replace(**given)
 
     def _given_fields(self, n_features, device):
-        """Return the fields of the start that ``weights_init``, ``means_init``, ... give."""
+        """Return the fields of Mixture that ``weights_init``, ``means_init``, ... give."""
         given = {}
         if self.weights_init is not None:
             weights = check_shape("weights_init", self.weights_init, (self.n_clusters,))
@@ -381,7 +381,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         return given
 
     def _continues(self, rows):
-        """Whether a warm start is asked for and the last mixture has the right shape."""
+        """Return whether a warm start is asked for and the last mixture has the right shape."""
         if not (self.warm_start and self.__sklearn_is_fitted__()):
             return False
         shape = (self.n_clusters, rows.X.shape[1])
@@ -391,7 +391,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     # ---- what a fit leaves
 
     def _set_labels(self, rows):
-        """Set ``labels_``; components without rows go last, so that labels have no gaps."""
+        """Set ``labels_``; empty components go last, so that labels have no gaps."""
         self.labels_ = self._assign(rows)
         empty = np.bincount(self.labels_, rows.weight, self.n_clusters) == 0
         if empty.any():
@@ -403,22 +403,25 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     def _warn(self, interrupted):
         """Warn of an interruption, of missing convergence and of empty components."""
-        inhabited = len(np.unique(self.labels_))
+        messages = []
+        n_found = len(np.unique(self.labels_))
         if interrupted:
-            _convergence_warning(
+            messages.append(
                 f"EM was interrupted after {self.n_iter_} iterations. The estimator holds the "
                 "mixture so far; warm_start=True and fit() go on from there."
             )
         elif not self.converged_ and self.max_iter > 0:
-            _convergence_warning(
+            messages.append(
                 "Best performing initialization did not converge. Try different init parameters, "
                 "or increase max_iter, tol, or check for degenerate data."
             )
-        if inhabited < self.n_clusters:
-            _convergence_warning(
-                f"Only {inhabited} of n_clusters={self.n_clusters} components have rows, possibly "
+        if n_found < self.n_clusters:
+            messages.append(
+                f"Only {n_found} of n_clusters={self.n_clusters} components have rows, possibly "
                 "due to duplicate points in X. Decrease n_clusters or increase n_init."
             )
+        for message in messages:
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
 
     # ---- answers
 
@@ -435,7 +438,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             Component labels.
         """
-        return self._assign(self._fitted_rows(X))
+        return self._assign(self._check_fitted(X))
 
     def predict_proba(self, X):
         """Return the responsibilities, p(component | row).
@@ -450,7 +453,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ndarray of shape (n_samples, n_clusters)
             Each row sums to one.
         """
-        return self._apply(lambda joint: joint.softmax(1), self._fitted_rows(X))
+        return self._apply(lambda joint: joint.softmax(1), self._check_fitted(X))
 
     def score_samples(self, X):
         """Return the log-likelihood of each row.
@@ -465,7 +468,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             Natural logarithms of the density.
         """
-        return self._apply(lambda joint: joint.logsumexp(1), self._fitted_rows(X))
+        return self._apply(_log_likelihood, self._check_fitted(X))
 
     def score(self, X, y=None, sample_weight=None):
         """Return the mean log-likelihood of the rows; higher is better.
@@ -484,7 +487,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         float
             Weighted mean of ``score_samples(X)``.
         """
-        return self._mean(lambda joint: joint.logsumexp(1), self._fitted_rows(X, sample_weight))
+        return self._average(_log_likelihood, self._check_fitted(X, sample_weight))
 
     def bic(self, X, sample_weight=None):
         """Return Bayes' information criterion, -2 l + p log N; lower is better.
@@ -501,9 +504,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         float
             With l the log-likelihood of all rows and p the number of free parameters.
         """
-        rows = self._fitted_rows(X, sample_weight)
-        likelihood = self._mean(lambda joint: joint.logsumexp(1), rows)
-        return -2 * likelihood * rows.total + self._n_parameters() * math.log(rows.total)
+        rows = self._check_fitted(X, sample_weight)
+        return self._penalize(rows, math.log(rows.total))
 
     def aic(self, X, sample_weight=None):
         """Return Akaike's information criterion, -2 l + 2 p; lower is better.
@@ -520,9 +522,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         float
             With l the log-likelihood of all rows and p the number of free parameters.
         """
-        rows = self._fitted_rows(X, sample_weight)
-        likelihood = self._mean(lambda joint: joint.logsumexp(1), rows)
-        return -2 * likelihood * rows.total + 2 * self._n_parameters()
+        rows = self._check_fitted(X, sample_weight)
+        return self._penalize(rows, 2)
 
     def icl(self, X, sample_weight=None):
         """Return the integrated completed likelihood, BIC + 2 sum_n H(r_n); lower is better.
@@ -537,12 +538,12 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         Returns
         -------
         float
-            BIC with a penalty on doubt: H(r_n) is the entropy of the responsibilities of row n,
-            so overlapping components cost more than separate clusters.
+            BIC with a penalty on uncertain assignments: H(r_n) is the entropy of the
+            responsibilities of row n, so overlapping components cost more than separate clusters.
         """
-        rows = self._fitted_rows(X, sample_weight)
-        doubt = self._mean(lambda joint: entropy(joint.log_softmax(1)), rows)
-        return self.bic(X, sample_weight) + 2 * doubt * rows.total
+        rows = self._check_fitted(X, sample_weight)
+        mean_entropy = self._average(lambda joint: entropy(joint.log_softmax(1)), rows)
+        return self._penalize(rows, math.log(rows.total)) + 2 * mean_entropy * rows.total
 
     def sample(self, n_samples=1):
         """Draw rows from the mixture.
@@ -570,22 +571,38 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     # ---- checks
 
-    def _fitted_rows(self, X, sample_weight=None):
-        """Check X for an answer."""
+    def _check_fitted(self, X, sample_weight=None):
+        """Check that the estimator is fitted, then X and its weights."""
         check_is_fitted(self)
         return self._check_rows(X, sample_weight)
 
     def _check_rows(self, X, sample_weight=None, reset=False, enough=1):
-        """Check X and its weights; leave X where it is: no copy, no cast, no centring."""
-        if is_dask(X):
-            return self._check_dask(X, sample_weight, reset, enough)
+        """Check X and its weights; X is neither copied nor cast."""
+        check = self._check_dask if is_dask(X) else self._check_array
+        X = check(X, reset, enough)
+        if X.shape[0] < enough:
+            raise ValueError(
+                f"n_samples={X.shape[0]} should be >= n_clusters={enough}. Give more rows or ask "
+                "for fewer clusters."
+            )
+        weight, size = self._check_weight(sample_weight, X), self.batch_size
+        if size == "auto":
+            size = em.choose_batch_size(self.n_clusters, X.shape[1], self.covariance_type)
+        if not is_dask(X):
+            return em.WeightedRows(X, weight, size, resolve_device(self.device))
+        rows = DaskRows(X, weight, size)
+        rows.check(self._make_finiteness_check())
+        return rows
+
+    def _check_array(self, X, reset, enough):
+        """Check an array, memory map or sparse matrix."""
         if sparse.issparse(X) and not self.accept_sparse:
             raise TypeError(
                 f"{type(self).__name__} got sparse data, but takes dense arrays by default. Set "
                 "accept_sparse=True to have rows made dense one batch at a time, or pass "
                 "X.toarray()."
             )
-        # Finiteness is checked below, so that a memory map does not stay in memory.
+        # Finiteness is checked below a part at a time, so that a memory map is not kept in memory.
         X = validate_data(
             self,
             X,
@@ -595,13 +612,18 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             ensure_all_finite=False,
             ensure_min_samples=min(2, enough),
         )
-        self._check_finite(X)
-        self._check_enough(X, enough)
-        weight = self._check_weight(sample_weight, X)
-        return em.WeightedRows(X, weight, self._choose_batch_size(X), resolve_device(self.device))
+        check = self._make_finiteness_check()
+        if sparse.issparse(X):
+            check(X.data)
+            return X
+        size = max(1, CHECKED_ELEMENTS // X.shape[1])
+        for start in range(0, X.shape[0], size):
+            check(X[start : start + size])
+            em.release(X)
+        return X
 
-    def _check_dask(self, X, sample_weight, reset, enough):
-        """Check a Dask array where its blocks are."""
+    def _check_dask(self, X, reset, enough):
+        """Check the shape of a Dask array, and make its blocks whole rows."""
         if not (hasattr(X, "to_delayed") and getattr(X, "ndim", 0) == 2 and hasattr(X, "chunks")):
             raise ValueError(
                 f"Expected a Dask array of two dimensions, got {type(X).__name__}. Of a Dask "
@@ -611,38 +633,15 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             X = X.compute_chunk_sizes()
         X = X.rechunk({1: -1})
         _check_n_features(self, X, reset=reset)
-        self._check_enough(X, enough)
-        weight = self._check_weight(sample_weight, X)
-        rows = DaskRows(X, weight, self._choose_batch_size(X))
+        return X
+
+    def _make_finiteness_check(self):
+        """Return the function that raises scikit-learn's error at NaN or infinity."""
         names = {"estimator_name": type(self).__name__, "input_name": "X"}
-        rows.check(partial(assert_all_finite, **names))
-        return rows
-
-    def _check_enough(self, X, enough):
-        if X.shape[0] < enough:
-            raise ValueError(
-                f"n_samples={X.shape[0]} should be >= n_clusters={enough}. Give more rows or ask "
-                "for fewer clusters."
-            )
-
-    def _choose_batch_size(self, X):
-        if self.batch_size == "auto":
-            return em.choose_batch_size(self.n_clusters, X.shape[1], self.covariance_type)
-        return self.batch_size
-
-    def _check_finite(self, X):
-        """Raise scikit-learn's error at NaN or infinity."""
-        names = {"estimator_name": type(self).__name__, "input_name": "X"}
-        if sparse.issparse(X):
-            assert_all_finite(X.data, **names)
-            return
-        size = max(1, CHECKED_ELEMENTS // X.shape[1])
-        for start in range(0, X.shape[0], size):
-            assert_all_finite(X[start : start + size], **names)
-            em.release(X)
+        return partial(assert_all_finite, **names)
 
     def _check_weight(self, sample_weight, X):
-        """Weights as float64, one each without them."""
+        """Return the weights as float64; without any, ones."""
         if sample_weight is None:
             return np.ones(X.shape[0])
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
@@ -664,20 +663,21 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     def _assign(self, rows):
         return self._apply(lambda joint: joint.max(1).indices, rows)
 
-    def _mean(self, function, rows):
+    def _average(self, function, rows):
         """Return the weighted mean of a function of the log-joint."""
         return float(rows.weight @ self._apply(function, rows)) / rows.total
 
-    def _n_parameters(self):
-        """Return the number of free parameters p."""
+    def _penalize(self, rows, penalty):
+        """Return -2 l + p penalty, l the log-likelihood of all rows, p the free parameters."""
         n_clusters, n_features = self.means_.shape
         scales = self.mixture_.scales
         per_scale = n_features * (n_features + 1) // 2 if scales.ndim == 3 else scales.shape[1]
-        return len(scales) * per_scale + n_clusters * n_features + n_clusters - 1
+        n_parameters = len(scales) * per_scale + n_clusters * n_features + n_clusters - 1
+        return -2 * self._average(_log_likelihood, rows) * rows.total + n_parameters * penalty
 
     def _set_mixture(self, mixture):
         """Set the mixture, as tensors and in scikit-learn's shapes."""
-        # Contiguous as in copies of the estimator: rounding may depend on the memory layout.
+        # Contiguous, as in pickled copies: rounding may depend on the memory layout.
         self.mixture_ = Mixture(*(field.contiguous() for field in mixture.to("cpu")))
         self.weights_ = self.mixture_.log_weights.exp().numpy()
         self.means_ = self.mixture_.means.clone().numpy()
@@ -692,7 +692,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         return hasattr(self, "mixture_")
 
     def __getstate__(self):
-        """State as arrays and plain objects."""
+        """Return the state with the mixture's tensors as arrays."""
         state = super().__getstate__()
         if "mixture_" in state:
             fields = tuple(field.numpy() for field in state["mixture_"])
@@ -700,7 +700,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         return state
 
     def __setstate__(self, state):
-        """Take the state back."""
+        """Restore the state, with the mixture's arrays as tensors."""
         super().__setstate__(state)
         if "mixture_" in state:
             self.mixture_ = Mixture(*(torch.tensor(field) for field in state["mixture_"]))
@@ -710,6 +710,11 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         tags.estimator_type = "clusterer"
         tags.input_tags.sparse = bool(self.accept_sparse)
         return tags
+
+
+def _log_likelihood(joint):
+    """Return the log-likelihood of each row, from the log-joint (N, K)."""
+    return joint.logsumexp(1)
 
 
 def covariance_shape(covariance_type, n_clusters, n_features):
@@ -739,7 +744,3 @@ def _scales_from_precisions(precisions, covariance_type):
             f"covariance_type={covariance_type!r}. Pass inverse covariances."
         )
     return gaussian.scales_from_precisions(precisions)
-
-
-def _convergence_warning(message):
-    warnings.warn(message, ConvergenceWarning, stacklevel=5)

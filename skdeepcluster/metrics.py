@@ -1,16 +1,9 @@
-"""How well clusters agree with classes: accuracy after matching, and relabelling.
+"""Agreement of clusters with classes: accuracy after matching, and relabelling.
 
-With the contingency table ``n[c, k]`` (rows of class ``c`` in cluster ``k``) of ``N`` rows
-
-=====================  ==========================================================================
-`clustering_accuracy`  ``max over one-to-one m of  sum_k n[m(k), k] / N``: the "ACC" of the papers
-`majority_accuracy`    ``sum_k max_c n[c, k] / N``: many clusters may share a class
-`match_labels`         the predictions, renamed by the best ``m``
-=====================  ==========================================================================
-
-The two accuracies are not comparable: the second is never below the first and grows with the
-number of clusters. Labels are compared, never used to train. All three take any names of
-clusters and classes (integers, strings, booleans), and ``-1`` is a cluster like any other.
+`clustering_accuracy` (the "ACC" of the papers) and `majority_accuracy` are not comparable: the
+second is never below the first and grows with the number of clusters. Labels are compared, never
+used to train. Clusters and classes may have any names (integers, strings, booleans), and ``-1`` is
+a cluster like any other.
 """
 
 import numpy as np
@@ -69,7 +62,7 @@ def clustering_accuracy(labels_true, labels_pred):
     >>> scorer(KMeans(2, random_state=0).fit(X), X, y)
     1.0
     """
-    table = _contingency(labels_true, labels_pred)[2]
+    table = _tabulate(labels_true, labels_pred)[2]
     return float(table[linear_sum_assignment(table, maximize=True)].sum() / table.sum())
 
 
@@ -109,7 +102,7 @@ def majority_accuracy(labels_true, labels_pred):
     >>> round(clustering_accuracy(classes, clusters), 3)
     0.667
     """
-    table = _contingency(labels_true, labels_pred)[2]
+    table = _tabulate(labels_true, labels_pred)[2]
     return float(table.max(axis=0).sum() / table.sum())
 
 
@@ -131,7 +124,7 @@ def match_labels(labels_true, labels_pred):
     -------
     labels : ndarray of shape (n_samples,)
         The clusters under the names of their classes. Clusters beyond the number of classes get
-        fresh names in their sorted order: with numbers as classes those after the largest,
+        new names in their sorted order: with numbers as classes those after the largest,
         with strings ``"cluster "`` and the cluster's own name. Numbers come back as int64
         (so do booleans and floats such as ``1.0``), strings as strings of numpy, or as objects
         if the classes are objects.
@@ -150,20 +143,20 @@ def match_labels(labels_true, labels_pred):
     >>> match_labels(["a", "a", "b"], [1, 1, 5]).tolist()
     ['a', 'a', 'b']
     """
-    true, pred, table = _contingency(labels_true, labels_pred)
+    true, pred, table = _tabulate(labels_true, labels_pred)
     classes = np.unique(true)
     clusters, index = np.unique(pred, return_inverse=True)
     rows, columns = linear_sum_assignment(table, maximize=True)
     unmatched = np.setdiff1d(np.arange(len(clusters)), columns)
-    fresh = _fresh_names(classes, clusters[unmatched])
-    kind = object if classes.dtype.kind == "O" else np.result_type(classes, fresh)
+    new = _make_names(classes, clusters[unmatched])
+    kind = object if classes.dtype.kind == "O" else np.result_type(classes, new)
     names = np.empty(len(clusters), dtype=kind)
     names[columns] = classes[rows]
-    names[unmatched] = fresh
+    names[unmatched] = new
     return names[index]
 
 
-def _fresh_names(classes, clusters):
+def _make_names(classes, clusters):
     if classes.dtype.kind == "i":
         return classes[-1] + 1 + np.arange(len(clusters))
     taken, names = set(classes.tolist()), []
@@ -176,7 +169,7 @@ def _fresh_names(classes, clusters):
     return np.array(names, dtype=str)
 
 
-def _contingency(labels_true, labels_pred):
+def _tabulate(labels_true, labels_pred):
     true, pred = _check(labels_true, "labels_true"), _check(labels_pred, "labels_pred")
     if len(true) != len(pred):
         raise ValueError(
@@ -187,7 +180,7 @@ def _contingency(labels_true, labels_pred):
 
 
 def _check(labels, name):
-    """One label per row: integers as int64, strings as they are."""
+    """Return one label per row: numbers as int64, strings as they are."""
     labels = np.asarray(labels)
     if labels.ndim != 1:
         hint = " For probabilities per cluster pass their argmax(axis=1)." * (labels.ndim == 2)
@@ -198,7 +191,7 @@ def _check(labels, name):
         raise ValueError(f"{name} must hold integers or strings, got {labels.dtype}.")
     if labels.dtype.kind in "fO" and any(x is None or x != x for x in labels):
         raise ValueError(f"{name} contains missing values (NaN or None); leave these rows out.")
-    return _check_objects(labels, name) if labels.dtype.kind == "O" else _as_names(labels, name)
+    return _check_objects(labels, name) if labels.dtype.kind == "O" else _convert(labels, name)
 
 
 def _check_objects(labels, name):
@@ -207,10 +200,10 @@ def _check_objects(labels, name):
     plain = np.array(labels.tolist())
     if plain.dtype.kind not in "biuf" or any(isinstance(x, str) for x in labels):
         raise ValueError(f"{name} mixes types; labels must be all numbers or all strings.")
-    return _as_names(plain, name)
+    return _convert(plain, name)
 
 
-def _as_names(labels, name):
+def _convert(labels, name):
     if labels.dtype.kind in "SU":
         return labels.astype(str)
     if labels.dtype.kind == "f":

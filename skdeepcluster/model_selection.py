@@ -1,4 +1,6 @@
-"""Choosing without labels: the number of clusters, and what searches need for it."""
+"""Model selection without labels: the number of clusters, and a scorer for searches."""
+
+from functools import partial
 
 import numpy as np
 from sklearn.base import clone
@@ -8,6 +10,7 @@ from sklearn.utils.validation import _num_samples
 
 from .gaussian_mixture import GaussianMixtureEM
 
+#: Information criteria, names of methods of GaussianMixtureEM.
 CRITERIA = ("bic", "icl", "aic")
 
 
@@ -23,8 +26,8 @@ def select_n_clusters(
     n_clusters : iterable of int, default=range(1, 11)
         Numbers of clusters to try.
     criterion : {"bic", "icl", "aic"}, default="bic"
-        What to minimise. "bic" finds the number of Gaussians, "icl" the number of separate
-        clusters, "aic" the best predicting density.
+        What to minimise. "bic" estimates the number of Gaussians, "icl" the number of separate
+        clusters, "aic" the density that predicts best.
     estimator : GaussianMixtureEM, default=None
         Cloned for each fit; None is ``GaussianMixtureEM()``.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -76,8 +79,8 @@ def select_n_clusters(
 class NoSplit:
     """A "cross-validation" of one split, in which every row is both fitted and scored.
 
-    Clusterers look for the groups of the rows at hand; there is little to overfit, and half of
-    the rows may not show a small group. Give it as ``cv`` to scikit-learn's searches.
+    Clusterers describe the rows that they are fitted to; there is little to overfit, and a small
+    cluster may be missing from half of the rows. Pass it as ``cv`` to scikit-learn's searches.
 
     Examples
     --------
@@ -97,7 +100,7 @@ class NoSplit:
     """
 
     def split(self, X, y=None, groups=None):
-        """Yield all rows, twice."""
+        """Yield all rows as training set and as test set."""
         rows = np.arange(_num_samples(X))
         yield rows, rows
 
@@ -109,53 +112,49 @@ class NoSplit:
         return "NoSplit()"
 
 
-#: Measures of separation, and the value of a partition that has none.
+#: Measures of separation, and the value for partitions for which they are not defined.
 MEASURES = {
     "silhouette": (silhouette_score, -1.0),
     "calinski_harabasz": (calinski_harabasz_score, 0.0),
 }
-#: Rows that the silhouette compares with one another; of more, a fixed draw.
-MOST_COMPARED = 5000
+#: Most rows for the silhouette, which compares all pairs; of more, a fixed random sample.
+MAX_SILHOUETTE_ROWS = 5000
 
 
 def label_free_scorer(measure="silhouette", *, space="features"):
-    """Make a scorer for searches that judges how separate the clusters of X are.
+    """Make a scorer for searches that measures the separation of the clusters of X.
 
-    scikit-learn's measures raise an error when all rows are in one cluster, and a search takes
-    that for a failed fit. This scorer gives the least value instead.
+    scikit-learn's measures raise an error when all rows are in one cluster, which a search treats
+    as a failed fit. This scorer returns the least value instead.
 
     Parameters
     ----------
     measure : {"silhouette", "calinski_harabasz"}, default="silhouette"
         scikit-learn's; higher is better.
     space : {"features", "codes"}, default="features"
-        Where distances are measured: between rows, or between their codes (``transform``). Only
-        rows are the same for all candidates: codes that are far apart may just be large.
+        Where distances are measured: between rows, or between their codes (``transform``). Codes
+        differ between candidates: distances between them may be large because the codes are.
 
     Returns
     -------
     scorer : callable
-        ``scorer(estimator, X, y=None)``, y is not looked at.
+        ``scorer(estimator, X, y=None)``; y is ignored.
     """
     if measure not in MEASURES:
         raise ValueError(f"measure={measure!r} is unknown. Use one of {', '.join(MEASURES)}.")
     if space not in ("features", "codes"):
         raise ValueError(f"space={space!r} is unknown. Use 'features' or 'codes'.")
-    return _LabelFreeScorer(measure, space)
+    # Not a closure: joblib's workers need a scorer that can be pickled.
+    return partial(_measure_separation, measure=measure, space=space)
 
 
-class _LabelFreeScorer:
-    """A scorer that can be pickled, for workers."""
-
-    def __init__(self, measure, space):
-        self.measure, self.space = measure, space
-
-    def __call__(self, estimator, X, y=None):
-        function, worst = MEASURES[self.measure]
-        if function is silhouette_score and _num_samples(X) > MOST_COMPARED:
-            some = np.random.RandomState(0).permutation(_num_samples(X))[:MOST_COMPARED]
-            X = _safe_indexing(X, np.sort(some))
-        labels = estimator.predict(X)
-        if not 1 < len(np.unique(labels)) < len(labels):
-            return worst
-        return float(function(X if self.space == "features" else estimator.transform(X), labels))
+def _measure_separation(estimator, X, y=None, *, measure, space):
+    """Return the measure of the clusters that the estimator predicts for X."""
+    function, worst = MEASURES[measure]
+    if function is silhouette_score and _num_samples(X) > MAX_SILHOUETTE_ROWS:
+        sample = np.random.RandomState(0).permutation(_num_samples(X))[:MAX_SILHOUETTE_ROWS]
+        X = _safe_indexing(X, np.sort(sample))
+    labels = estimator.predict(X)
+    if not 1 < len(np.unique(labels)) < len(labels):
+        return worst
+    return float(function(X if space == "features" else estimator.transform(X), labels))

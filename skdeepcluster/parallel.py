@@ -1,4 +1,4 @@
-"""Training on several processors or machines: a batch shared out to processes.
+"""Data-parallel training on several processors or machines.
 
 Needs the extra ``parallel``.
 """
@@ -13,10 +13,10 @@ from .engine.runtime import training_together
 
 @contextmanager
 def data_parallel():
-    """Share out the batches of all trainings within the block to the processes there are.
+    """Distribute the batches of all trainings within the block over several processes.
 
     The processes are those that ``torchrun`` or ``accelerate launch`` started; all of them run the
-    same script on the same data. In a script that is started alone nothing changes.
+    same script on the same data. A single process trains as without the block.
 
     Yields
     ------
@@ -32,15 +32,15 @@ def data_parallel():
     -----
     A step is that of one process with the same ``batch_size``, up to rounding: every process takes
     an equal part of the batch, gradients are averaged, random numbers are drawn as for the whole
-    batch, and batch normalisation and all that compares rows of a batch see all of its rows. Rows
-    that are left over when a batch is divided are left out of the step; a batch with fewer rows
-    than there are processes is taken by all. Random numbers of networks of your own are those of
-    the whole batch if ``torch.randn_like`` or ``torch.rand_like`` draws them; dropout leaves out
-    the same units in every part.
+    batch, and batch normalisation and losses that compare rows use all rows of the batch. The
+    remainder of the division of a batch is left out of the step; a batch with fewer rows than
+    there are processes is processed by all. Random numbers of networks of your own are those of
+    the whole batch if ``torch.randn_like`` or ``torch.rand_like`` draws them; dropout drops the
+    same units in every part.
 
-    What cannot be divided, the start of a fit and the mixtures on codes, is found by the first
-    process and sent to the others. After a fit every process has the same estimator; save it in
-    one of them. With ``device="auto"`` each process has a GPU of its own, if there are GPUs.
+    The initialisation of a fit and the mixtures on codes are not parallel: the main process
+    computes them and broadcasts the result. After a fit every process has the same estimator; save
+    it in one of them. With ``device="auto"`` each process has a GPU of its own, if there are GPUs.
 
     Methods without networks are fitted by each process alone.
 

@@ -1,12 +1,11 @@
-"""Fitted estimators as files that hold nothing but numbers and names.
+"""Fitted estimators as files of plain data.
 
-A file is in the safetensors format: arrays, and a JSON header that people can read. Reading one
-runs no code of the file: the class is looked up by name among this package's, parameters and
-attributes are plain data, and a checksum tells whether bytes have changed. Needs the extra
-``persistence``.
+A file is in the safetensors format: arrays, and a readable JSON header. Reading one executes no
+code from the file: the class is looked up by name among this package's, parameters and attributes
+are plain data, and a checksum detects changed bytes. Needs the extra ``persistence``.
 
-pickle, joblib and skops work as with any estimator of scikit-learn; this is for files that come
-from others, that others read, or that shall outlive a version of Python.
+pickle, joblib and skops work as with any estimator of scikit-learn; this is for files from
+untrusted sources, for exchange, or for use with later versions of Python.
 """
 
 import hashlib
@@ -19,8 +18,9 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
-#: Grows when files are written that the code before it cannot read.
+#: Increased when files are written that earlier versions of this module cannot read.
 FORMAT_VERSION = 1
+#: Classes that may be stored, and read.
 ESTIMATORS = (
     "CatGANClassifier",
     "CatGANClustering",
@@ -31,9 +31,9 @@ ESTIMATORS = (
     "VAEEmbedding",
     "VaDEClustering",
 )
-#: Key of what JSON has no form for: {KIND: "array", ...}.
+#: Key that marks values JSON cannot represent: {KIND: "array", ...}.
 KIND = "__kind__"
-#: Arrays of these kinds are stored as arrays; others (names, mixed labels) in the header.
+#: Kinds of dtype that are stored as arrays; others (names, mixed labels) go to the header.
 NUMBERS = "biuf"
 
 
@@ -50,8 +50,8 @@ def save(estimator, path):
     Raises
     ------
     TypeError
-        When something of the estimator is neither number, text nor array, as other packages'
-        estimators and ``callbacks`` are; it names the parameter or attribute.
+        When a parameter or attribute, which is named, is neither number, text nor array, as other
+        packages' estimators and ``callbacks``.
     ImportError
         When safetensors is not installed.
 
@@ -70,14 +70,14 @@ def save(estimator, path):
     True
     """
     arrays = {}
-    content = _encoded(estimator, type(estimator).__name__, arrays)
+    content = _encode(estimator, type(estimator).__name__, arrays)
     metadata = {
         "format": "skdeepcluster",
         "format_version": str(FORMAT_VERSION),
         "estimator": json.dumps(content),
-        "sha256": _digest(content, arrays),
+        "sha256": _hash(content, arrays),
     }
-    _safetensors().save_file(arrays, path, metadata=metadata)
+    _import_safetensors().save_file(arrays, path, metadata=metadata)
 
 
 def load(path, **networks):
@@ -114,12 +114,12 @@ def load(path, **networks):
             f"{FORMAT_VERSION}. Update skdeepcluster."
         )
     content = json.loads(metadata["estimator"])
-    if _digest(content, arrays) != metadata["sha256"]:
+    if _hash(content, arrays) != metadata["sha256"]:
         raise ValueError(f"{path} has changed since it was written: its checksum differs.")
-    return _Reader(arrays, networks).read(content)
+    return _decode(content, arrays, networks)
 
 
-def _safetensors():
+def _import_safetensors():
     try:
         return importlib.import_module("safetensors.numpy")
     except ImportError as error:
@@ -130,8 +130,8 @@ def _safetensors():
 
 
 def _read(path):
-    """Arrays and metadata of a safetensors file."""
-    _safetensors()
+    """Return the arrays and the metadata of a safetensors file."""
+    _import_safetensors()
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -141,8 +141,8 @@ def _read(path):
         raise ValueError(f"{path} is not a whole safetensors file: {error}") from error
 
 
-def _digest(content, arrays):
-    """SHA-256 of the header's content and of all arrays."""
+def _hash(content, arrays):
+    """Return the SHA-256 of the header's content and of all arrays."""
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for name in sorted(arrays):
         array = arrays[name]
@@ -151,12 +151,12 @@ def _digest(content, arrays):
     return digest.hexdigest()
 
 
-# ---- from values to plain data
+# ---- encoding
 
 
 @singledispatch
-def _encoded(value, place, arrays):
-    """Value as JSON; its arrays go to ``arrays``, under the place where they stand."""
+def _encode(value, place, arrays):
+    """Return a value as JSON; its arrays are added to ``arrays`` by their path, ``place``."""
     if callable(value):
         return {KIND: "function", "name": getattr(value, "__qualname__", type(value).__name__)}
     raise TypeError(
@@ -165,116 +165,109 @@ def _encoded(value, place, arrays):
     )
 
 
-@_encoded.register(bool | int | float | str | NoneType)
+@_encode.register(bool | int | float | str | NoneType)
 def _(value, place, arrays):
     return value
 
 
-@_encoded.register
+@_encode.register
 def _(value: np.generic, place, arrays):
     return value.item()
 
 
-@_encoded.register
+@_encode.register
 def _(value: np.ndarray, place, arrays):
     if value.dtype.kind not in NUMBERS:
-        items = _encoded(value.tolist(), place, arrays)
+        items = _encode(value.tolist(), place, arrays)
         return {KIND: "items", "items": items, "dtype": value.dtype.str}
     arrays[place] = np.ascontiguousarray(value)
     return {KIND: "array", "name": place, "shape": list(value.shape)}
 
 
-@_encoded.register
+@_encode.register
 def _(value: list, place, arrays):
-    return [_encoded(item, f"{place}.{i}", arrays) for i, item in enumerate(value)]
+    return [_encode(item, f"{place}.{i}", arrays) for i, item in enumerate(value)]
 
 
-@_encoded.register
+@_encode.register
 def _(value: tuple, place, arrays):
-    return {KIND: "tuple", "items": _encoded(list(value), place, arrays)}
+    return {KIND: "tuple", "items": _encode(list(value), place, arrays)}
 
 
-@_encoded.register
+@_encode.register
 def _(value: dict, place, arrays):
-    return {key: _encoded(item, f"{place}.{key}", arrays) for key, item in value.items()}
+    return {key: _encode(item, f"{place}.{key}", arrays) for key, item in value.items()}
 
 
-@_encoded.register
+@_encode.register
 def _(value: np.random.RandomState, place, arrays):
-    return {KIND: "stream", "state": _encoded(value.get_state(), place, arrays)}
+    return {KIND: "stream", "state": _encode(value.get_state(), place, arrays)}
 
 
-@_encoded.register
+@_encode.register
 def _(value: torch.device, place, arrays):
     return str(value)
 
 
-@_encoded.register
+@_encode.register
 def _(value: BaseEstimator, place, arrays):
     name = type(value).__name__
     if name not in ESTIMATORS:
-        return _encoded.dispatch(object)(value, place, arrays)
+        return _encode.dispatch(object)(value, place, arrays)
     return {
         KIND: "estimator",
         "class": name,
-        "state": _encoded(value.__getstate__(), place, arrays),
+        "state": _encode(value.__getstate__(), place, arrays),
     }
 
 
-# ---- and back
+# ---- decoding: arrays of the file, networks of the user
 
 
-class _Reader:
-    """Values from JSON, arrays and the functions that the user gives again."""
+def _decode(value, arrays, networks, key=None):
+    """Return the value of ``key`` from JSON."""
+    if isinstance(value, list):
+        return [_decode(item, arrays, networks) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if KIND not in value:
+        return {name: _decode(item, arrays, networks, name) for name, item in value.items()}
+    return _decode_kind(value, arrays, networks, key)
 
-    def __init__(self, arrays, networks):
-        self.arrays, self.networks = arrays, networks
 
-    def read(self, value, key=None):
-        """Value that stands under a key."""
-        if isinstance(value, list):
-            return [self.read(item) for item in value]
-        if not isinstance(value, dict):
-            return value
-        if KIND not in value:
-            return {name: self.read(item, name) for name, item in value.items()}
-        known = {"array", "items", "tuple", "stream", "estimator", "function"}
-        if value[KIND] not in known:
-            raise ValueError(f"The file holds a {value[KIND]!r}, which this version cannot read.")
-        return getattr(self, value[KIND])(value, key)
+def _decode_kind(value, arrays, networks, key):
+    """Return a value that JSON cannot represent."""
+    match value[KIND]:
+        case "array":
+            return arrays[value["name"]].reshape(value["shape"])
+        case "items":
+            return np.array(value["items"], dtype=value["dtype"])
+        case "tuple":
+            return tuple(_decode(value["items"], arrays, networks))
+        case "stream":
+            stream = np.random.RandomState()
+            stream.set_state(_decode(value["state"], arrays, networks))
+            return stream
+        case "function":
+            return _find_network(value["name"], networks, key)
+        case "estimator":
+            return _restore_estimator(value, arrays, networks)
+    raise ValueError(f"The file holds a {value[KIND]!r}, which this version cannot read.")
 
-    def array(self, value, key):
-        """Array of numbers."""
-        return self.arrays[value["name"]].reshape(value["shape"])
 
-    def items(self, value, key):
-        """Array of something else."""
-        return np.array(value["items"], dtype=value["dtype"])
+def _find_network(name, networks, key):
+    if key not in networks:
+        raise ValueError(
+            f"The estimator was fitted with {key}={name}, a function, which is not stored. Pass "
+            f"it: load(path, {key}=...)."
+        )
+    return networks[key]
 
-    def tuple(self, value, key):
-        """Tuple of anything."""
-        return tuple(self.read(value["items"]))
 
-    def stream(self, value, key):
-        """Legacy random stream of numpy."""
-        stream = np.random.RandomState()
-        stream.set_state(self.read(value["state"]))
-        return stream
-
-    def function(self, value, key):
-        """Return the function given for the parameter."""
-        if key not in self.networks:
-            raise ValueError(
-                f"The estimator was fitted with {key}={value['name']}, a function, which is not "
-                f"stored. Pass it: load(path, {key}=...)."
-            )
-        return self.networks[key]
-
-    def estimator(self, value, key):
-        """Estimator of this package, fitted."""
-        if value["class"] not in ESTIMATORS:
-            raise ValueError(f"{value['class']!r} is no estimator of skdeepcluster.")
-        cls = getattr(importlib.import_module("skdeepcluster"), value["class"])
-        estimator = cls.__new__(cls)
-        estimator.__setstate__(self.read(value["state"]))
-        return estimator
+def _restore_estimator(value, arrays, networks):
+    if value["class"] not in ESTIMATORS:
+        raise ValueError(f"{value['class']!r} is no estimator of skdeepcluster.")
+    cls = getattr(importlib.import_module("skdeepcluster"), value["class"])
+    estimator = cls.__new__(cls)
+    estimator.__setstate__(_decode(value["state"], arrays, networks))
+    return estimator

@@ -1,7 +1,7 @@
-"""From stored rows to float tensors and back: the only module that knows both.
+"""Conversion of stored rows to float tensors and back.
 
 X is a numpy array, a read-only memory map or a CSR matrix. It is never copied, cast or centred as
-a whole: rows are taken, made dense, cast and moved a batch at a time.
+a whole: rows are read, made dense, cast and moved to the device a batch at a time.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,12 +15,14 @@ from torch.utils.data import Dataset
 
 from ..modules.game import Batch
 
-#: Rows per batch when answers are computed. Fixed, so that an answer never depends on its batch.
+#: Rows per batch in prediction; fixed, so that a result does not depend on the size of its batch.
 BLOCK = 256
+#: numpy's types of torch's.
+_NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 
 
 def to_tensor(rows: Any, dtype: torch.dtype | None = None) -> Tensor:
-    """Turn a slice of X, dense or CSR, into a dense tensor of its own memory.
+    """Convert a slice of X, dense or CSR, to a dense tensor with memory of its own.
 
     Without ``dtype``, float64 and wide integers become float64, so that data far from the origin
     loses no digits before it is centred; everything else becomes float32.
@@ -31,17 +33,11 @@ def to_tensor(rows: Any, dtype: torch.dtype | None = None) -> Tensor:
     return torch.from_numpy(np.array(dense, dtype=kind, order="C"))
 
 
-_NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
-
-
 class Rows(Dataset):
-    """X as a torch data set that hands out whole batches.
+    """X (N, D) as a torch data set that returns whole batches.
 
-    Parameters
-    ----------
-    X : array, memory map or CSR matrix of shape (N, D)
-    **columns : ndarray of length N, or None
-        Further fields of :class:`~skdeepcluster.modules.game.Batch` by name: "anchor", "style".
+    ``columns`` are arrays of length N, or None, by the names of further fields of
+    :class:`~skdeepcluster.modules.game.Batch`: "anchor", "style".
     """
 
     def __init__(self, X: Any, **columns: np.ndarray | None) -> None:
@@ -62,25 +58,14 @@ class Rows(Dataset):
 
 
 class LabelledRows(Rows):
-    """Rows some of which have labels: every batch comes with labelled rows beside it.
+    """Rows of which some have labels: every batch also has random labelled rows.
 
-    Parameters
-    ----------
-    X : array, memory map or CSR matrix of shape (N, D)
-    targets : ndarray of shape (N,)
-        Classes from 0 on; -1 for rows without a label.
-    generator : torch.Generator
-        Decides which labelled rows come, at most as many as the batch has rows.
-    **columns : ndarray of length N, or None
-        As for :class:`Rows`.
+    ``targets`` (N,) are classes from 0 on, -1 for rows without a label; ``generator`` draws the
+    labelled rows of a batch, at most as many as it has rows.
     """
 
     def __init__(
-        self,
-        X: Any,
-        targets: np.ndarray,
-        generator: torch.Generator,
-        **columns: np.ndarray | None,
+        self, X: Any, targets: np.ndarray, generator: torch.Generator, **columns: np.ndarray | None
     ) -> None:
         super().__init__(X, **columns)
         self.targets = targets
@@ -97,16 +82,10 @@ class LabelledRows(Rows):
 
 
 class ShuffledBatches:
-    """Batches of :class:`Rows` in a fresh order every epoch, sliced rather than collated.
+    """Batches of :class:`Rows` in a new random order every epoch, sliced rather than collated.
 
-    Parameters
-    ----------
-    dataset : Rows
-    batch_size : int
-        The last batch may be smaller, but never a single row while there are others: batch
-        normalisation needs two.
-    generator : torch.Generator
-        Decides the order; no other stream is touched.
+    The last batch may be smaller, but a single row is added to the batch before it: batch
+    normalisation needs two.
     """
 
     def __init__(self, dataset: Rows, batch_size: int, generator: torch.Generator) -> None:
@@ -139,8 +118,8 @@ def map_rows(
 ) -> np.ndarray:
     """Apply a row-wise function to every row of X; shape (N, ...), in the function's own dtype.
 
-    Every call sees exactly ``BLOCK`` rows (the last block is filled up with repeats), so that
-    matrix products round alike and a row's answer does not depend on the rows beside it.
+    Every call gets exactly ``BLOCK`` rows (the last block is padded with copies of its last row),
+    so that matrix products round alike and a row's result does not depend on the other rows.
     """
     parts = []
     with torch.inference_mode():

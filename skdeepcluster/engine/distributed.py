@@ -1,8 +1,8 @@
-"""Data parallelism: each process takes a part of a batch, and all take the same step.
+"""Data parallelism: each process computes on a part of a batch, and all take the same step.
 
 The step is that of one process with the whole batch, up to rounding: every process draws random
-numbers for the whole batch and keeps those of its rows; batch normalisation and all that compares
-rows of a batch see the whole batch; losses and gradients are averaged.
+numbers for the whole batch and keeps those of its rows; batch normalisation and losses that
+compare rows use the whole batch; losses and gradients are averaged.
 
 Reference: S. Li et al., "PyTorch Distributed: Experiences on Accelerating Data Parallel Training",
 VLDB 2020 (the averaging of gradients).
@@ -21,7 +21,9 @@ from torch.overrides import TorchFunctionMode
 from ..functional.information import split_by
 from ..modules.game import Batch
 
+#: Functions that draw random numbers of the shape of a tensor: the functions that take a shape.
 RANDOM_LIKE = {torch.randn_like: torch.randn, torch.rand_like: torch.rand}
+#: Functions that draw random numbers of a shape.
 RANDOM = {torch.randn, torch.rand}
 
 
@@ -42,23 +44,15 @@ class _AllReduce(torch.autograd.Function):
 
 
 class Processes:
-    """The processes that train one model together.
-
-    Parameters
-    ----------
-    rank, n : int
-        Number of this process, and of all.
-    device : torch.device
-        Where this process computes.
-    """
+    """The n processes that train one model together, seen from process ``rank`` on its device."""
 
     def __init__(self, rank: int, n: int, device: torch.device) -> None:
         self.rank, self.n, self.device = rank, n, device
 
     def take_part(self, batch: Batch) -> Batch:
-        """Take the rows of this process; all have as many, and what is left over is left out.
+        """Return the rows of this process: equal parts, without the remainder of the division.
 
-        Columns with fewer rows than there are processes go to all of them.
+        Columns with fewer rows than there are processes are returned whole.
         """
         return batch.map(self._take_part)
 
@@ -80,7 +74,7 @@ class Processes:
         return made[0]
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Replace tensors by their means over the processes, in one exchange."""
+        """Replace tensors by their means over the processes, in one all-reduce."""
         flat = torch.cat([tensor.detach().reshape(-1).float() for tensor in tensors])
         dist.all_reduce(flat)
         flat /= self.n
@@ -100,13 +94,13 @@ class Processes:
 
     @contextmanager
     def step(self, n_rows: int) -> Iterator[None]:
-        """Within the block the ``n_rows`` rows of this process are one part of the batch."""
+        """Within the block, a batch of ``n_rows`` rows is this process's part of the whole one."""
         with split_by(self), _WholeBatch(self, n_rows):
             yield
 
 
 class _WholeBatch(TorchFunctionMode):
-    """Random numbers and batch statistics as of the whole batch."""
+    """Makes torch's functions draw random numbers, and normalise, as for the whole batch."""
 
     def __init__(self, processes: Processes, n_rows: int) -> None:
         super().__init__()
@@ -152,7 +146,7 @@ class _WholeBatch(TorchFunctionMode):
         momentum: float = 0.1,
         eps: float = 1e-5,
     ) -> Tensor:
-        """Batch normalisation by the rows of all processes."""
+        """Normalise by the mean and variance of the rows of all processes."""
         over = [0, *range(2, x.ndim)]
         shape = [1, -1, *[1] * (x.ndim - 2)]
         n = self.processes.n * x.numel() // x.shape[1]

@@ -1,4 +1,4 @@
-"""The only training loop: skorch's, with a step in which every player moves once."""
+"""The only training loop: skorch's, with a step in which every player updates its parameters."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -19,47 +19,44 @@ from .batches import Rows, ShuffledBatches
 
 
 class Net(NeuralNet):
-    """skorch's net for a :class:`Game`: trains it, keeps the history, and is thrown away.
+    """skorch's net that trains a :class:`Game`; made for one training.
 
-    The net of a fit is an ordinary skorch net with one module and one optimiser, so skorch's
-    callbacks apply. Every term of every player's loss stands in the history under
-    ``<player>_<term>``, averaged over the rows of the epoch; ``train_loss`` is their sum.
+    It has one module and one optimiser, so skorch's callbacks apply. Every term of every player's
+    loss is in the history as ``<player>_<term>``, averaged over the rows of the epoch;
+    ``train_loss`` is their sum.
     """
 
     interrupted = False
     _between_epochs = False
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        """Collect players, and their parameters, once."""
+        """Collect players, their parameters and losses, once."""
         super().on_train_begin(net, **kwargs)
         self._n_steps = 0
-        self._moves = [
-            (
-                player,
-                player.parameters(),
-                _compiled(player.loss) if self.compile_losses else player.loss,
-            )
+        prepare = _compile if self.compile_losses else lambda loss: loss
+        self._players = [
+            (player, player.parameters(), prepare(player.loss))
             for player in self.module_.players()
         ]
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        """Start the sums of the epoch."""
+        """Reset the sums of the epoch."""
         super().on_epoch_begin(net, **kwargs)
         self._sums: dict[str, Tensor] = {}
         self._n_rows = 0
 
     def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
-        """Let every player move; one optimiser serves all, because others' gradients are None."""
+        """Let every player step; one optimiser suffices, because others' gradients are None."""
         self._set_training(True)
         batch = batch if self.processes is None else self.processes.take_part(batch)
         batch = batch.to(self.device)
         self._n_steps += 1
         self.module_.progress.fill_(min(1.0, self._n_steps / self.all_steps))
-        moves: dict[str, Tensor] = {}
-        for player, parameters, loss in self._moves:
+        found: dict[str, Tensor] = {}
+        for player, parameters, loss in self._players:
             for _step in range(player.steps):
                 self.optimizer_.zero_grad(set_to_none=True)
-                with self._autocast(), self._shared(batch):
+                with self._autocast(), self._split(batch):
                     terms = loss(batch)
                 torch.stack(list(terms.values())).sum().backward(inputs=parameters)
                 self._average(terms, parameters)
@@ -70,9 +67,12 @@ class Net(NeuralNet):
                     training=True,
                 )
                 self.optimizer_.step()
-            moves |= {f"{player.name}_{name}": term.detach() for name, term in terms.items()}
-        self._accumulate(moves, len(batch.x))
-        return {"loss": torch.stack(list(moves.values())).sum(), "y_pred": None}
+            found |= {f"{player.name}_{name}": term.detach() for name, term in terms.items()}
+        self._n_rows += len(batch.x)
+        for name, term in found.items():
+            value = term.float() * len(batch.x)
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+        return {"loss": torch.stack(list(found.values())).sum(), "y_pred": None}
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Record the means of the terms; stop training that has diverged."""
@@ -89,51 +89,40 @@ class Net(NeuralNet):
             )
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
-        """As skorch's; a KeyboardInterrupt at the end of an epoch is how its callbacks stop."""
+        """Call the callbacks; at the end of an epoch a KeyboardInterrupt is one of theirs."""
         self._between_epochs = method_name == "on_epoch_end"
         super().notify(method_name, **kwargs)
         self._between_epochs = False
 
     def fit_loop(self, *args: Any, **kwargs: Any) -> "Net":
-        """As skorch's, and remember when the user, not a callback, stopped it."""
+        """Train; remember whether the user, not a callback, stopped the training."""
         try:
             return super().fit_loop(*args, **kwargs)
         except KeyboardInterrupt:
             self.interrupted = not self._between_epochs
-            raise  # skorch ends training here, with what has been learnt
+            raise  # skorch then ends the training and keeps the weights
 
-    def _shared(self, batch: Batch) -> AbstractContextManager:
-        """Within the block the batch is a part of that of all processes, if there are several."""
+    def _split(self, batch: Batch) -> AbstractContextManager:
+        """Mark the batch as this process's part of a larger one, if several processes train."""
         return nullcontext() if self.processes is None else self.processes.step(len(batch.x))
 
     def _average(self, terms: dict[str, Tensor], parameters: Sequence[nn.Parameter]) -> None:
-        """Average losses and gradients over the processes; then all take the same step."""
+        """Average losses and gradients over the processes, so that all take the same step."""
         if self.processes is not None:
             gradients = [p.grad for p in parameters if p.grad is not None]
             self.processes.average([*terms.values(), *gradients])
 
-    def _accumulate(self, moves: dict[str, Tensor], n_rows: int) -> None:
-        self._n_rows += n_rows
-        for name, value in moves.items():
-            value = value.float() * n_rows
-            self._sums[name] = self._sums[name] + value if name in self._sums else value
-
     def _autocast(self) -> torch.autocast:
-        kind = torch.device(self.device).type
-        return torch.autocast(kind, torch.bfloat16, enabled=self.bfloat16)
+        device = torch.device(self.device).type
+        return torch.autocast(device, torch.bfloat16, enabled=self.bfloat16)
 
 
 class EpochTasks(Callback):
     """Reports a training and its epochs as tasks in scikit-learn's callback protocol.
 
-    Parameters
-    ----------
-    context : sklearn.callback.CallbackContext
-        Of the training, whose subtasks are the epochs.
-    given : dict
-        "estimator", "X" and "y" of the fit, which callbacks receive.
-    snapshot : callable or None
-        From the records so far to the fitted attributes of an estimator whose fit ends here.
+    ``context`` is the training's CallbackContext, whose subtasks are the epochs. ``given`` are the
+    "estimator", "X" and "y" of the fit, which callbacks receive. ``snapshot``, or None, maps the
+    records so far to the fitted attributes of an estimator whose fit ends here.
     """
 
     def __init__(self, context: Any, given: dict[str, Any], snapshot: Any) -> None:
@@ -150,8 +139,8 @@ class EpochTasks(Callback):
         self.epoch.call_on_fit_task_begin(**self.given)
 
     def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
-        """End it; a KeyboardInterrupt between epochs is how skorch's own callbacks stop, too."""
-        self.records.append(_record(net.history[-1]))
+        """End an epoch's task; if a callback asks to stop, interrupt as skorch's callbacks do."""
+        self.records.append(_extract(net.history[-1]))
         if self._end(self.epoch):
             raise KeyboardInterrupt
 
@@ -168,14 +157,14 @@ class EpochTasks(Callback):
 
 
 class Progress(Callback):
-    """One bar for the whole training, with the current loss."""
+    """One progress bar for the whole training, with the current loss."""
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, **_: Any) -> None:
         """Open the bar."""
         self._bar = tqdm(total=net.max_epochs, unit="epoch", desc=type(net.module_).__name__)
 
     def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
-        """Move the bar."""
+        """Advance the bar."""
         self._bar.set_postfix_str(f"loss={net.history[-1, 'train_loss']:.4g}", refresh=False)
         self._bar.update()
 
@@ -202,54 +191,27 @@ def train(
     processes: Any = None,
     tasks: Callback | None = None,
 ) -> tuple[list[dict[str, float]], bool]:
-    """Train a game on rows, in place.
+    """Train a game on rows, in place, with AdamW on ``device``; return (history, interrupted).
 
-    The learning rate rises over the first tenth of the steps and falls to zero along a cosine,
-    unless ``callbacks`` brings an ``LRScheduler`` of its own.
+    ``learning_rate`` is the peak rate, which ``model.rates`` scales by parameter name: it rises
+    over the first tenth of the steps and falls to zero along a cosine, unless ``callbacks``
+    contains an ``LRScheduler``. ``generator`` decides the order of the rows. ``bfloat16`` computes
+    the losses under autocast, ``compile`` compiles them. ``callbacks`` are skorch's, used as they
+    are, after the package's own. ``verbose=1`` shows a progress bar, 2 a table with a line per
+    epoch. ``resume`` says that the model was trained before: its ``progress`` stays at 1.
+    ``processes`` train together, each with a part of every batch. ``tasks``, an
+    :class:`EpochTasks`, reports epochs to scikit-learn's callbacks.
 
-    Parameters
-    ----------
-    model : Game
-        Moved to ``device`` and trained.
-    rows : Rows
-        The data.
-    max_epochs, batch_size : int
-        Passes over the rows, and rows in a batch.
-    learning_rate : float
-        Peak rate of AdamW; ``model.rates`` scales it by parameter name.
-    weight_decay : float, default=0.0
-        AdamW's.
-    generator : torch.Generator
-        Order of the rows.
-    device : torch.device or str, default="cpu"
-        Where to train.
-    bfloat16 : bool, default=False
-        Compute losses under autocast.
-    compile : bool, default=False
-        Compile the losses with ``torch.compile``.
-    callbacks : sequence of skorch callbacks, default=None
-        Used as they are, after the package's own.
-    verbose : int, default=0
-        1 shows a progress bar, 2 a table with a line per epoch.
-    resume : bool, default=False
-        The model was trained before: its ``progress`` stays at 1.
-    processes : Processes, default=None
-        Those that train together, each with a part of every batch.
-    tasks : EpochTasks, default=None
-        Reports epochs to scikit-learn's callbacks.
-
-    Returns
-    -------
-    history : list of dict
-        One record per finished epoch: "epoch", "dur" (seconds), "train_loss", and every term.
-    interrupted : bool
-        Whether the user stopped training with Ctrl-C.
+    The history has a record for each finished epoch: "epoch", "dur" (seconds), "train_loss", and
+    every term. ``interrupted`` is whether the user stopped training with Ctrl-C.
     """
     callbacks = list(callbacks or [])
     n_steps = max_epochs * len(ShuffledBatches(rows, batch_size, generator))
     own: list[Callback] = []
-    if not any(isinstance(_instance(callback), LRScheduler) for callback in callbacks):
-        own.append(_schedule(n_steps))
+    # skorch takes callbacks as instances or as (name, instance).
+    instances = [c[1] if isinstance(c, tuple) else c for c in callbacks]
+    if not any(isinstance(callback, LRScheduler) for callback in instances):
+        own.append(_make_schedule(n_steps))
     if verbose == 1:
         own.append(Progress())
     if tasks is not None:
@@ -280,11 +242,11 @@ def train(
     net.fit(rows, None)
     model.eval()
     model.progress.fill_(1.0)
-    return [_record(epoch) for epoch in net.history if "train_loss" in epoch], net.interrupted
+    return [_extract(epoch) for epoch in net.history if "train_loss" in epoch], net.interrupted
 
 
-def _record(epoch: dict[str, Any]) -> dict[str, float]:
-    """Keep the numbers of an epoch, without skorch's batches and bookkeeping."""
+def _extract(epoch: dict[str, Any]) -> dict[str, float]:
+    """Return the numbers of an epoch, without skorch's batches and bookkeeping."""
     return {
         name: value
         for name, value in epoch.items()
@@ -292,8 +254,8 @@ def _record(epoch: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def _schedule(n_steps: int, warm_up: float = 0.1) -> LRScheduler:
-    """One cycle: linear up to the peak rate, then a cosine down to zero."""
+def _make_schedule(n_steps: int, warm_up: float = 0.1) -> LRScheduler:
+    """Return one cycle: a linear warm-up to the peak rate, then cosine annealing to zero."""
 
     def factor(step: int) -> float:
         share = (step + 1) / (n_steps + 1)
@@ -304,12 +266,7 @@ def _schedule(n_steps: int, warm_up: float = 0.1) -> LRScheduler:
     return LRScheduler(LambdaLR, lr_lambda=factor, step_every="batch", event_name=None)
 
 
-def _instance(callback: Any) -> Any:
-    """Skorch takes callbacks as instances or as (name, instance)."""
-    return callback[1] if isinstance(callback, tuple) else callback
-
-
-def _compiled(loss: Loss) -> Loss:
+def _compile(loss: Loss) -> Loss:
     compiled = torch.compile(loss, dynamic=False)
 
     def call(batch: Batch) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
-"""What a computation needs of the machine: device, precision, random streams, threads, processes.
+"""Device, precision, random streams, threads and processes of a computation.
 
-Global state of numpy and torch is left as it was found.
+The global state of numpy and torch is restored after use.
 """
 
 import threading
@@ -18,9 +18,9 @@ import torch.distributed as dist
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """Turn "auto" into the GPU if there is one, else the CPU; check any other name.
+    """Return a device: "auto" is the GPU if there is one, else the CPU; other names are checked.
 
-    Of several processes each has a GPU of its own by "auto".
+    Of several processes, "auto" gives each a GPU of its own.
     """
     processes = current_processes()
     if device == "auto" and processes is not None:
@@ -41,10 +41,10 @@ def resolve_device(device: str | torch.device) -> torch.device:
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
-    """Turn "auto" into "bfloat16" where the hardware is fast at it, else "float32".
+    """Return a precision: "auto" is "bfloat16" where the hardware accelerates it, else "float32".
 
-    A CPU is fast at bfloat16 with AMX tiles; with AVX-512's dot product alone it may be slower
-    than in float32.
+    Of CPUs those with AMX tiles do; with AVX-512's dot product alone bfloat16 may be slower than
+    float32.
     """
     if precision != "auto":
         return precision
@@ -59,7 +59,7 @@ def resolve_precision(precision: str, device: torch.device) -> str:
 
 
 def random_stream(random_state: int | np.random.RandomState | None) -> np.random.RandomState:
-    """As scikit-learn's ``check_random_state``, but None is a fresh stream, not the global one."""
+    """Return a numpy stream; as scikit-learn's ``check_random_state``, but None is a new one."""
     if isinstance(random_state, np.random.RandomState):
         return random_state
     return np.random.RandomState(random_state)
@@ -71,15 +71,15 @@ def draw_seed(random_state: np.random.RandomState) -> int:
 
 
 def generator(seed: int) -> torch.Generator:
-    """Return a CPU stream of its own, started from ``seed``."""
+    """Return a torch stream on the CPU, seeded."""
     return torch.Generator().manual_seed(seed)
 
 
 @contextmanager
 def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
-    """Within the block torch's streams start from ``seed``; afterwards they are as before.
+    """Within the block torch's streams of the CPU and of ``device`` start from ``seed``.
 
-    The streams are those of the CPU and of ``device``; ``torch.manual_seed`` would set all.
+    Afterwards they are restored. ``torch.manual_seed`` would seed those of all devices.
     """
     device = torch.device(device)
     devices = [device] if device.type == "cuda" else []
@@ -91,7 +91,7 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
         yield
 
 
-# ---- threads: one for each independent task, instead of all for each small operation
+# ---- threads: one per independent task, instead of all of them in every small operation
 
 _threads_lock = threading.Lock()
 _threads = {"blocks": 0, "count": 1}
@@ -99,10 +99,9 @@ _threads = {"blocks": 0, "count": 1}
 
 @contextmanager
 def single_threaded() -> Iterator[int]:
-    """Within the block torch runs each operation on one thread; yields the number there was.
+    """Within the block torch runs each operation on one thread; yields the number before it.
 
-    Blocks in several threads may overlap; the last one to end restores the number of threads that
-    the first one found.
+    Blocks in several threads may overlap; the number that the first one found is restored.
     """
     with _threads_lock:
         if _threads["blocks"] == 0:
@@ -120,21 +119,10 @@ def single_threaded() -> Iterator[int]:
 def share_out(work: Callable[[int, int, threading.Event], Any], max_workers: int) -> list:
     """Return [work(i, n, stop) for i < n], each call in a thread of its own.
 
-    Threads that share each operation synchronise after each; threads that take whole batches or
-    mixtures synchronise once, at the end.
-
-    Parameters
-    ----------
-    work : callable
-        Does every n-th task from task i on; gives up early when ``stop`` is set, because another
-        thread failed or the user pressed Ctrl-C.
-    max_workers : int
-        Largest useful n; n is at most the number of threads that torch may use.
-
-    Returns
-    -------
-    list
-        The results, in order.
+    Threads that share an operation synchronise after each operation; threads that process whole
+    batches or mixtures synchronise once, at the end. ``work`` does every n-th task from task i
+    on, and returns early when ``stop`` is set: another thread has failed, or the user has pressed
+    Ctrl-C. n is the number of threads that torch may use, at most ``max_workers``.
     """
     stop = threading.Event()
     if min(max_workers, torch.get_num_threads()) == 1:
@@ -149,20 +137,19 @@ def share_out(work: Callable[[int, int, threading.Event], Any], max_workers: int
                 raise
 
 
-# ---- processes that train one model together; how they do is in ``distributed``
-
+# ---- processes that train one model together, see ``distributed``
 
 _processes: ContextVar[Any] = ContextVar("processes", default=None)
 
 
 def current_processes() -> Any:
-    """Return the processes that train together, None if this one trains alone."""
+    """Return the processes that train together, or None if this one trains alone."""
     return _processes.get()
 
 
 @contextmanager
 def training_together(processes: Any) -> Iterator[None]:
-    """Within the block trainings are those of all processes."""
+    """Within the block all trainings are shared by the processes."""
     token = _processes.set(processes)
     try:
         yield
@@ -171,7 +158,7 @@ def training_together(processes: Any) -> Iterator[None]:
 
 
 def is_main_process() -> bool:
-    """Whether this process is the one that reports for all."""
+    """Return whether this process is the one that reports for all."""
     processes = current_processes()
     return processes is None or processes.rank == 0
 
@@ -179,9 +166,9 @@ def is_main_process() -> bool:
 def broadcast_object(
     make: Callable[[], Any], random_state: np.random.RandomState | None = None
 ) -> Any:
-    """Return what ``make`` gives; of several processes only the main one calls it.
+    """Return the result of ``make``; of several processes only the main one calls it.
 
-    The stream ``random_state`` is afterwards everywhere as it is there.
+    The others receive the result, and the state of the stream ``random_state`` after it.
     """
     processes = current_processes()
     if processes is None:
@@ -194,7 +181,7 @@ def broadcast_object(
 
 
 def broadcast_weights(model: torch.nn.Module, *values: Any) -> Sequence[Any]:
-    """Give the model the weights of the main process; return the values there."""
+    """Copy the weights of the main process to the model; return the main process's values."""
     if current_processes() is None:
         return values
     weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
@@ -204,7 +191,7 @@ def broadcast_weights(model: torch.nn.Module, *values: Any) -> Sequence[Any]:
 
 
 def check_same(name: str, value: Any) -> None:
-    """Check that all processes have the same value; otherwise they would wait for ever."""
+    """Check that all processes have the same value; otherwise they would deadlock."""
     processes = current_processes()
     if processes is None:
         return
@@ -228,7 +215,7 @@ def store_parameters(parameters: dict[str, Any]) -> None:
 
 @contextmanager
 def restore_on_failure(estimator: Any) -> Iterator[None]:
-    """Put an estimator's attributes back as they were when the block raises."""
+    """Restore an estimator's attributes if the block raises."""
     before = dict(vars(estimator))
     try:
         yield

@@ -1,7 +1,7 @@
-"""The two sides of a generative adversarial game, on logits of "this is real", in nats.
+"""The losses of a generative adversarial game, on a discriminator's logits of "real", in nats.
 
-Reference: I. Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014; the player who is
-judged minimises -log of what the judge says (its section 3, against vanishing gradients).
+Reference: I. Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014. The generator
+minimises the non-saturating loss, -log D (its section 3, against vanishing gradients).
 """
 
 from torch import Tensor
@@ -9,10 +9,10 @@ from torch.nn.functional import softplus
 
 
 def called_real(logits: Tensor) -> Tensor:
-    """Mean of -log sigmoid(l): what it costs when these are to be called real."""
+    """Mean of -log sigmoid(l): the loss of logits whose target is "real"."""
     return softplus(-logits).mean()
 
 
 def called_fake(logits: Tensor) -> Tensor:
-    """Mean of -log(1 - sigmoid(l)): what it costs when these are to be called fake."""
+    """Mean of -log(1 - sigmoid(l)): the loss of logits whose target is "fake"."""
     return softplus(logits).mean()

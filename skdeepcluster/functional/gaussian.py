@@ -11,10 +11,10 @@ diag         (K, D) standard deviations           diag(s_k^2)
 spherical    (K, 1) standard deviations           s_k^2 I
 ===========  ===================================  ================================
 
-Three axes mean matrices, two mean standard deviations; nothing else need be known to use a
-mixture. Densities and divergences are differentiable, in float32 and in float64. Sufficient
-statistics are taken about a fixed shift ``about`` (D,) near the data, so that squares keep their
-digits; those about the same shift add up, over batches and over machines.
+Three axes mean matrices, two mean standard deviations; no function needs to know the type of a
+mixture to use it. Densities and divergences are differentiable, in float32 and in float64.
+Sufficient statistics are taken about a fixed shift ``about`` (D,) near the data, so that squares
+lose no digits; those about the same shift add up, over batches and over machines.
 
 Reference: C. M. Bishop, Pattern Recognition and Machine Learning, sections 2.3 and 9.2.
 """
@@ -49,7 +49,7 @@ class Mixture(NamedTuple):
         """U_k = S_k^-T, so that U_k U_k^T is the inverse covariance, or 1 / s_k."""
         if self.scales.ndim == 2:
             return self.scales.reciprocal()
-        return _inverse(self.scales).mT
+        return _invert(self.scales).mT
 
     def centre(self) -> Tensor:
         """sum_k pi_k mu_k, of shape (D,)."""
@@ -64,11 +64,11 @@ def scales_from_precisions(precisions: Tensor) -> Tensor:
     if precisions.ndim == 2:
         return precisions.rsqrt()
     factor = torch.linalg.cholesky(precisions.flip(-2, -1)).flip(-2, -1)
-    return _inverse(factor.mT)
+    return _invert(factor.mT)
 
 
-def _inverse(lower: Tensor) -> Tensor:
-    """Inverses of lower triangular matrices."""
+def _invert(lower: Tensor) -> Tensor:
+    """Invert lower triangular matrices."""
     eye = torch.eye(lower.shape[-1], dtype=lower.dtype, device=lower.device)
     return torch.linalg.solve_triangular(lower, eye.expand_as(lower), upper=False)
 
@@ -82,20 +82,20 @@ def log_constant(scales: Tensor, n_features: int) -> Tensor:
     return -log_det - 0.5 * n_features * math.log(2 * math.pi)
 
 
-def log_density_of(means: Tensor, scales: Tensor, constant: Tensor) -> Callable[..., Tensor]:
+def make_log_density(means: Tensor, scales: Tensor, constant: Tensor) -> Callable[..., Tensor]:
     """Return x -> constant_k - |S_k^-1 (x_n - mu_k)|^2 / 2, of shape (K, N).
 
-    All that does not depend on x is computed here, once. ``out`` may be given memory of shape
-    (K D, N) for the intermediate product of full covariances.
+    What does not depend on x is computed once. ``out`` may be a workspace of shape (K D, N) for
+    the matrix product of full covariances.
     """
     if scales.ndim == 2:
-        return _vector_log_density(means, scales, constant)
-    whiten = _inverse(scales)
+        return _make_vector_log_density(means, scales, constant)
+    whiten = _invert(scales)
     if len(scales) < len(means):
         whitened = means @ whiten[0].T, torch.ones_like(means[:1, :1])
-        spherical = _vector_log_density(*whitened, constant)
+        spherical = _make_vector_log_density(*whitened, constant)
         return lambda x, out=None: spherical(x @ whiten[0].T)
-    # One product for all components; a column of ones carries the means.
+    # One matrix product for all components; a column of ones multiplies the means.
     rows = torch.cat([whiten, -whiten @ means.unsqueeze(-1)], -1).flatten(0, 1) * math.sqrt(0.5)
 
     def log_density(x: Tensor, out: Tensor | None = None) -> Tensor:
@@ -106,18 +106,20 @@ def log_density_of(means: Tensor, scales: Tensor, constant: Tensor) -> Callable[
     return log_density
 
 
-def _vector_log_density(means: Tensor, stds: Tensor, constant: Tensor) -> Callable[..., Tensor]:
-    """Return :func:`log_density_of` for standard deviations."""
+def _make_vector_log_density(
+    means: Tensor, stds: Tensor, constant: Tensor
+) -> Callable[..., Tensor]:
+    """Return :func:`make_log_density` for standard deviations."""
     if means.dtype != torch.float64:
-        # The expanded square below would lose the digits that single precision has.
+        # In single precision the expanded square below would cancel too many digits.
         root, means, stds = math.sqrt(0.5), means.unsqueeze(1), stds.unsqueeze(1)
         return lambda x: constant.unsqueeze(1) - ((x - means) / stds * root).square().sum(-1)
-    offset, factors = expanded(means, stds, constant)
+    offset, factors = expand_square(means, stds, constant)
     return lambda x: torch.addmm(offset, factors, torch.cat([x, x.square()], 1).T)
 
 
-def expanded(means: Tensor, stds: Tensor, constant: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (K, 1) and (K, 2 D) by which the log-density is affine in x and its square."""
+def expand_square(means: Tensor, stds: Tensor, constant: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (K, 1) and (K, 2 D): the log-density as an affine function of x and its square."""
     precisions = stds.pow(-2).expand_as(means)
     linear = precisions * means
     offset = constant.unsqueeze(1) - 0.5 * (linear * means).sum(1, keepdim=True)
@@ -125,27 +127,19 @@ def expanded(means: Tensor, stds: Tensor, constant: Tensor) -> tuple[Tensor, Ten
 
 
 def density(mixture: Mixture) -> Callable[[Tensor], Tensor]:
-    """Return x -> log_prob(x, mixture), with all that depends on the mixture alone done once."""
+    """Return x -> log_prob(x, mixture); what depends on the mixture alone is computed once."""
     _, means, scales = mixture
-    # The shift changes no result but keeps the digits of data far from the origin.
+    # Centring changes no result, but data far from the origin would lose digits without it.
     shift = means.detach().mean(0)
     constant = log_constant(scales, means.shape[1])
-    log_density = log_density_of(means - shift, scales, constant)
+    log_density = make_log_density(means - shift, scales, constant)
     return lambda x: log_density(x - shift).T
 
 
 def log_prob(x: Tensor, mixture: Mixture) -> Tensor:
-    """Log-density log N(x_n | mu_k, S_k S_k^T), of shape (N, K).
+    """Log-density log N(x_n | mu_k, S_k S_k^T) of rows (N, D), of shape (N, K).
 
-    Parameters
-    ----------
-    x : Tensor of shape (N, D)
-    mixture : Mixture
-        Its weights are not used.
-
-    Returns
-    -------
-    Tensor of shape (N, K)
+    The weights of the mixture are not used.
 
     Examples
     --------
@@ -159,89 +153,47 @@ def log_prob(x: Tensor, mixture: Mixture) -> Tensor:
 
 
 def log_joint(x: Tensor, mixture: Mixture) -> Tensor:
-    """Log-joint log pi_k + log N(x_n | mu_k, S_k S_k^T), of shape (N, K).
+    """Log-joint log pi_k + log N(x_n | mu_k, S_k S_k^T) of rows (N, D), of shape (N, K).
 
     Its logsumexp over k is the log-likelihood of a row, its softmax over k the responsibilities.
-
-    Parameters
-    ----------
-    x : Tensor of shape (N, D)
-    mixture : Mixture
-
-    Returns
-    -------
-    Tensor of shape (N, K)
     """
     return log_prob(x, mixture) + mixture.log_weights
 
 
 def sample(mixture: Mixture, counts: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Draw ``counts[k]`` rows from component k, component after component.
-
-    Parameters
-    ----------
-    mixture : Mixture
-    counts : Tensor of shape (K,), integers
-    generator : torch.Generator, optional
-        The stream to draw from; it decides nothing else.
-
-    Returns
-    -------
-    Tensor of shape (counts.sum(), D)
-    """
+    """Draw ``counts[k]`` rows from component k, component after component; (counts.sum(), D)."""
     _, means, scales = mixture
-    sizes = [int(count) for count in counts]
+    sizes = counts.tolist()
     noise = torch.randn(sum(sizes), means.shape[1], generator=generator, dtype=means.dtype)
-    parts = zip(
-        means,
-        scales.expand(len(means), *scales.shape[1:]),
-        noise.to(means.device).split(sizes),
-        strict=True,
-    )
+    scales = scales.expand(len(means), *scales.shape[1:])
+    parts = zip(means, scales, noise.to(means.device).split(sizes), strict=True)
     matrix = scales.ndim == 3
     return torch.cat([m + (z @ scale.T if matrix else z * scale) for m, scale, z in parts])
 
 
-#: Times that rows below the wanted confidence are drawn again before they are moved.
+#: Rounds of rejection sampling in :func:`confident_sample`.
 REDRAWS = 20
-#: Bisection steps on the segment to the mean for the rows that are moved.
+#: Bisection steps for the rows that are still rejected then: 2^-20 of the distance to the mean.
 BISECTIONS = 20
 
 
 def confident_sample(
     mixture: Mixture, counts: Tensor, confidence: float, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Draw from each component rows that belong to it: p(k | x) >= confidence.
+    """Draw rows as :func:`sample` does, under the condition p(k | x) >= confidence.
 
-    Rows that fall short are drawn again, and the few left after ``REDRAWS`` times are moved
-    straight towards the mean of their component, as little as it takes.
-
-    Parameters
-    ----------
-    mixture : Mixture
-    counts : Tensor of shape (K,), integers
-    confidence : float
-        0 draws as :func:`sample` does.
-    generator : torch.Generator, optional
-
-    Returns
-    -------
-    Tensor of shape (counts.sum(), D)
-        Component after component.
-
-    Raises
-    ------
-    ValueError
-        If the mean of a component falls short itself.
+    Rows below the confidence are rejected and drawn again, at most ``REDRAWS`` times. The few
+    left are moved along the segment towards the mean of their component, by the least distance
+    that suffices (bisection). If the mean itself is below the confidence, ValueError is raised.
     """
     own = torch.repeat_interleave(torch.arange(len(counts)), counts)
 
-    def falls_short(x: Tensor, own: Tensor) -> Tensor:
+    def is_rejected(x: Tensor, own: Tensor) -> Tensor:
         log_p = log_joint(x, mixture).log_softmax(-1)
         return log_p.gather(1, own[:, None]).squeeze(1).exp() < confidence
 
     centres = mixture.means[own]
-    hidden = own[falls_short(centres, own)]
+    hidden = own[is_rejected(centres, own)]
     if len(hidden):
         raise ValueError(
             f"Cluster {int(hidden[0])} overlaps others so much that not even its mean reaches a "
@@ -249,18 +201,18 @@ def confident_sample(
         )
     x = sample(mixture, counts, generator)
     for _ in range(REDRAWS):
-        short = falls_short(x, own).nonzero().squeeze(1)
-        if len(short) == 0:
+        rejected = is_rejected(x, own).nonzero().squeeze(1)
+        if len(rejected) == 0:
             return x
-        x[short] = sample(mixture, own[short].bincount(minlength=len(counts)), generator)
-    # Bisection of the distance from the mean: "near" always reaches the confidence, "far" only for
-    # rows that need not move.
+        x[rejected] = sample(mixture, own[rejected].bincount(minlength=len(counts)), generator)
+    # Bisection of the distance from the mean, relative to that of x: "near" is always accepted,
+    # "far" only for rows that need not move.
     far = torch.ones(len(x), 1, dtype=x.dtype)
-    near = far - falls_short(x, own)[:, None].to(x.dtype)
+    near = far - is_rejected(x, own)[:, None].to(x.dtype)
     for _ in range(BISECTIONS):
         half = (near + far) / 2
-        short = falls_short(centres + half * (x - centres), own)[:, None]
-        near, far = torch.where(short, near, half), torch.where(short, half, far)
+        rejected = is_rejected(centres + half * (x - centres), own)[:, None]
+        near, far = torch.where(rejected, near, half), torch.where(rejected, half, far)
     return centres + near * (x - centres)
 
 
@@ -269,15 +221,7 @@ def kl_diag(mean: Tensor, std: Tensor, means: Tensor, stds: Tensor) -> Tensor:
 
     sum_d [ (std_nd^2 + (mean_nd - mu_kd)^2) / s_kd^2 - 1 ] / 2 - log(std_nd / s_kd)
 
-    Parameters
-    ----------
-    mean, std : Tensor of shape (N, D)
-    means : Tensor of shape (K, D)
-    stds : Tensor of shape (K, D) or (K, 1)
-
-    Returns
-    -------
-    Tensor of shape (N, K)
+    ``mean`` and ``std`` are of shape (N, D), ``means`` (K, D), ``stds`` (K, D) or (K, 1).
 
     Examples
     --------
@@ -300,21 +244,12 @@ def log_prob_diag(x: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
 
 
 def standard_kl(mean: Tensor, std: Tensor) -> Tensor:
-    """KL(N(mean_n, diag std_n^2) || N(0, I)), in nats, of shape (N,).
-
-    Parameters
-    ----------
-    mean, std : Tensor of shape (N, D)
-
-    Returns
-    -------
-    Tensor of shape (N,)
-    """
+    """KL(N(mean_n, diag std_n^2) || N(0, I)), in nats, of shape (N,)."""
     return kl_diag(mean, std, torch.zeros_like(mean[:1]), torch.ones_like(std[:1])).squeeze(1)
 
 
 def compact_scales(scales: Tensor, covariance_type: str) -> Tensor:
-    """Drop the axis of length one of a "tied" or "spherical" scale: scikit-learn's shapes."""
+    """Return scikit-learn's shapes: "tied" and "spherical" without the axis of length one."""
     if covariance_type == "tied":
         return scales[0].contiguous()
     return (scales[:, 0] if covariance_type == "spherical" else scales).clone()
@@ -323,7 +258,7 @@ def compact_scales(scales: Tensor, covariance_type: str) -> Tensor:
 def normal_points(n_points: int, n_dimensions: int) -> Tensor:
     """Return fixed quasi-random points of N(0, I), (n_points, n_dimensions), float64.
 
-    A scrambled Sobol sequence goes through the inverse normal distribution function.
+    A scrambled Sobol sequence is transformed by the normal quantile function.
     """
     engine = torch.quasirandom.SobolEngine(n_dimensions, scramble=True, seed=0)
     uniform = engine.draw(n_points, dtype=torch.float64)
@@ -335,7 +270,7 @@ def normal_points(n_points: int, n_dimensions: int) -> Tensor:
 
 
 class SufficientStatistics(NamedTuple):
-    """Weighted sums over rows, with r the responsibilities and a a fixed shift; they add.
+    """Weighted sums over rows, with r the responsibilities and a the shift ``about``.
 
     s0 = sum_n r_nk, of shape (K,); s1 = sum_n r_nk (x_n - a), of shape (K, D); s2 the sums of
     squares: (K, D, D) full, (1, D, D) tied (summed over k), else their diagonals (K, D).
@@ -345,33 +280,17 @@ class SufficientStatistics(NamedTuple):
     s1: Tensor
     s2: Tensor
 
-    def plus(self, other: "SufficientStatistics") -> "SufficientStatistics":
-        """Return the statistics of both sets of rows, which must be about the same shift."""
-        return SufficientStatistics(self.s0 + other.s0, self.s1 + other.s1, self.s2 + other.s2)
-
-    def times(self, factor: float | Tensor) -> "SufficientStatistics":
-        """Return the statistics with every row ``factor`` times as heavy."""
-        return SufficientStatistics(self.s0 * factor, self.s1 * factor, self.s2 * factor)
+    def times(self, factor: float) -> "SufficientStatistics":
+        """Return the statistics with the weight of every row times ``factor``."""
+        return SufficientStatistics(*(s * factor for s in self))
 
 
 def sufficient_statistics(
     x: Tensor, resp: Tensor, about: Tensor, covariance_type: str
 ) -> SufficientStatistics:
-    """Return the weighted sums that an M-step needs, of the rows of x about a shift.
+    """Return the statistics of rows x (N, D) about a shift.
 
-    Parameters
-    ----------
-    x : Tensor of shape (N, D)
-    resp : Tensor of shape (N, K)
-        Responsibilities, times the weights of the rows if they have any.
-    about : Tensor of shape (D,)
-        The shift; near the data, so that squares keep their digits.
-    covariance_type : {"full", "tied", "diag", "spherical"}
-
-    Returns
-    -------
-    SufficientStatistics
-        Those of several batches add up to those of all rows.
+    ``resp`` (N, K) are responsibilities, times the weights of the rows if they have any.
     """
     x = x - about
     if covariance_type in MATRIX:
@@ -382,7 +301,7 @@ def sufficient_statistics(
 def _matrix_statistics(
     x: Tensor, weights: Tensor, covariance_type: str, out: Tensor | None = None
 ) -> SufficientStatistics:
-    """Return the statistics of rows less the shift, under weights (K, N)."""
+    """Return the statistics of rows minus the shift, with responsibilities ``weights`` (K, N)."""
     s0, s1 = weights.sum(1), weights @ x
     if covariance_type == "tied":
         return SufficientStatistics(s0, s1, ((x.T * weights.sum(0)) @ x).unsqueeze(0))
@@ -396,18 +315,36 @@ def _vector_statistics(x_and_square: Tensor, weights: Tensor) -> SufficientStati
     return SufficientStatistics(weights.sum(1), *(weights @ x_and_square).chunk(2, 1))
 
 
+#: The log-joint (K, N) of a batch, and a function from weights (K, N) to its statistics.
+_Evaluation = tuple[Tensor, Callable[[Tensor], SufficientStatistics]]
+
+
 def expected_statistics(
     mixture: Mixture, about: Tensor, covariance_type: str
 ) -> Callable[[Tensor, Tensor], tuple[SufficientStatistics, Tensor]]:
-    """E-step: return (x, w) -> the statistics of r_nk w_n about a shift, and sum_n w_n log p(x_n).
+    """Return the E-step: (x, w) -> the statistics of r_nk w_n and sum_n w_n log p(x_n).
 
-    r_nk is the posterior p(k | x_n). In double precision and without gradients; batches share one
-    workspace for the largest intermediate result.
+    r_nk is the posterior p(k | x_n). Computed in double precision and without gradients; batches
+    share one workspace for the largest intermediate result.
     """
     means, scales = mixture.means - about, mixture.scales
     constant = log_constant(scales, means.shape[1]) + mixture.log_weights
-    make = _make_matrix_e_step if covariance_type in MATRIX else _make_vector_e_step
-    evaluate = make(means, scales, constant, about, covariance_type)
+    allocate, d = _make_workspace(means), means.shape[1]
+    if covariance_type in MATRIX:
+        log_density = make_log_density(means, scales, constant)
+
+        def evaluate(x: Tensor) -> _Evaluation:
+            x = x - about
+            out = allocate(means.numel(), len(x)) if covariance_type == "full" else None
+            return log_density(x, out), lambda w: _matrix_statistics(x, w, covariance_type, out)
+
+    else:
+        offset, factors = expand_square(means, scales, constant)
+
+        def evaluate(x: Tensor) -> _Evaluation:
+            both = allocate(len(x), 2 * d)
+            torch.square(torch.sub(x, about, out=both[:, :d]), out=both[:, d:])
+            return torch.addmm(offset, factors, both.T), lambda w: _vector_statistics(both, w)
 
     def expect(x: Tensor, weight: Tensor) -> tuple[SufficientStatistics, Tensor]:
         joint, accumulate = evaluate(x)
@@ -418,38 +355,6 @@ def expected_statistics(
         return accumulate(resp), weight @ total.log_().add_(top)
 
     return expect
-
-
-#: x -> its log-joint (K, N), and the function from weights (K, N) to the statistics of x.
-_EStep = Callable[[Tensor], tuple[Tensor, Callable[[Tensor], SufficientStatistics]]]
-
-
-def _make_matrix_e_step(
-    means: Tensor, scales: Tensor, constant: Tensor, about: Tensor, covariance_type: str
-) -> _EStep:
-    log_density = log_density_of(means, scales, constant)
-    allocate = _make_workspace(means)
-
-    def evaluate(x: Tensor) -> tuple[Tensor, Callable[[Tensor], SufficientStatistics]]:
-        x = x - about
-        out = allocate(means.numel(), len(x)) if covariance_type == "full" else None
-        return log_density(x, out), lambda w: _matrix_statistics(x, w, covariance_type, out)
-
-    return evaluate
-
-
-def _make_vector_e_step(
-    means: Tensor, scales: Tensor, constant: Tensor, about: Tensor, covariance_type: str
-) -> _EStep:
-    offset, factors = expanded(means, scales, constant)
-    allocate, d = _make_workspace(means), means.shape[1]
-
-    def evaluate(x: Tensor) -> tuple[Tensor, Callable[[Tensor], SufficientStatistics]]:
-        both = allocate(len(x), 2 * d)
-        torch.square(torch.sub(x, about, out=both[:, :d]), out=both[:, d:])
-        return torch.addmm(offset, factors, both.T), lambda w: _vector_statistics(both, w)
-
-    return evaluate
 
 
 def _make_workspace(like: Tensor) -> Callable[..., Tensor]:
@@ -467,28 +372,11 @@ def _make_workspace(like: Tensor) -> Callable[..., Tensor]:
 def maximize(
     stats: SufficientStatistics, about: Tensor, covariance_type: str, reg_covar: float = 0.0
 ) -> Mixture:
-    """M-step: the mixture that maximises the expected log-likelihood of given statistics.
+    """Return the M-step: the mixture of greatest expected log-likelihood for given statistics.
 
     n_k = s0_k, pi_k = n_k / sum n, mu_k = a + s1_k / n_k, and the covariance
-    s2_k / n_k - (mu_k - a)(mu_k - a)^T + reg_covar I, restricted to its type.
-
-    Parameters
-    ----------
-    stats : SufficientStatistics
-    about : Tensor of shape (D,)
-        The shift of ``stats``.
-    covariance_type : {"full", "tied", "diag", "spherical"}
-    reg_covar : float
-        Added to every variance.
-
-    Returns
-    -------
-    Mixture
-
-    Raises
-    ------
-    ValueError
-        If a component is too thin for its covariance.
+    s2_k / n_k - (mu_k - a)(mu_k - a)^T + reg_covar I, restricted to its type. ValueError is
+    raised if a covariance is not positive definite.
     """
     # An empty component keeps a positive count, so that its mean is defined (it is ``about``).
     n = stats.s0 + 10 * torch.finfo(stats.s0.dtype).eps * stats.s0.mean()
@@ -501,20 +389,20 @@ def maximize(
             covariance = (stats.s2 - (n[:, None, None] * outer).sum(0)) / n.sum()
         covariance.diagonal(dim1=-2, dim2=-1).add_(reg_covar)
         scales, failed = torch.linalg.cholesky_ex(covariance)
-        thin = failed != 0
+        singular = failed != 0
     else:
         variance = (stats.s2 / n.unsqueeze(-1) - shift.square()).clamp_min(0)
         if covariance_type == "spherical":
             variance = variance.mean(-1, keepdim=True)
         scales = (variance + reg_covar).sqrt()
-        thin = ~(scales > 0).all(-1)
-    if bool(thin.any()):
-        raise ValueError(_too_thin(stats, covariance_type, int(thin.nonzero()[0, 0])))
+        singular = ~(scales > 0).all(-1)
+    if bool(singular.any()):
+        raise ValueError(_explain_singular(stats, covariance_type, int(singular.nonzero()[0, 0])))
     return Mixture((n / n.sum()).log(), about + shift, scales)
 
 
-def _too_thin(stats: SufficientStatistics, covariance_type: str, k: int) -> str:
-    """Say which component has no covariance, and what to do."""
+def _explain_singular(stats: SufficientStatistics, covariance_type: str, k: int) -> str:
+    """Say which component's covariance is not positive definite, and what to do."""
     n_features = stats.s1.shape[1]
     if covariance_type == "tied":
         found = f"The components together cover rows of weight {float(stats.s0.sum()):.4g}"
@@ -532,9 +420,9 @@ def _too_thin(stats: SufficientStatistics, covariance_type: str, k: int) -> str:
 def implied_statistics(
     mixture: Mixture, about: Tensor, covariance_type: str, reg_covar: float = 0.0
 ) -> SufficientStatistics:
-    """Return the statistics, per row, of which this mixture is the :func:`maximize`.
+    """Return the statistics, per row, whose M-step is this mixture: :func:`maximize` inverted.
 
-    They are about the shift, s0 sums to one, and ``reg_covar`` is what ``maximize`` adds.
+    s0 sums to one; ``reg_covar`` is what the M-step adds.
     """
     n, shift, covariance = mixture.log_weights.exp(), mixture.means - about, mixture.covariances()
     if covariance_type in MATRIX:

@@ -3,7 +3,7 @@
 Distributions over K outcomes come as log-probabilities in the last dimension, shape (..., K),
 natural logarithms, results in nats. Outcomes of probability zero (``-inf``) contribute nothing,
 to values and to gradients. Means over a batch are those of the whole batch, also when its rows
-lie in several processes (:func:`split_by`).
+are distributed over several processes (:func:`split_by`).
 
 Reference: T. M. Cover and J. A. Thomas, Elements of Information Theory, 2nd ed., chapter 2.
 """
@@ -19,7 +19,7 @@ from torch import Tensor
 
 
 class Split(Protocol):
-    """How a batch lies in several processes."""
+    """How a batch is distributed over several processes."""
 
     def all_rows(self, x: Tensor) -> Tensor:
         """Gather the rows of all processes, with gradient."""
@@ -33,7 +33,7 @@ _split: ContextVar[Split | None] = ContextVar("split", default=None)
 
 @contextmanager
 def split_by(split: Split) -> Iterator[None]:
-    """Within the block the rows that functions are given are one part of a batch."""
+    """Within the block, the rows given to functions are this process's part of a batch."""
     token = _split.set(split)
     try:
         yield
@@ -42,7 +42,7 @@ def split_by(split: Split) -> Iterator[None]:
 
 
 def all_rows(x: Tensor) -> Tensor:
-    """Rows of the whole batch, (N, ...), from those of this process; usually these are all.
+    """Gather the whole batch, (N, ...), from the rows of each process; without processes, ``x``.
 
     Gradients go back to the process that a row comes from.
     """
@@ -51,20 +51,20 @@ def all_rows(x: Tensor) -> Tensor:
 
 
 def own_rows(whole: Tensor) -> Tensor:
-    """Rows of this process among those of the whole batch; usually all."""
+    """Keep the rows of this process among those of the whole batch; without processes, all."""
     split = _split.get()
     return whole if split is None else split.own_rows(whole)
 
 
-def _expected(log_p: Tensor, value: Tensor) -> Tensor:
+def _expect(log_p: Tensor, value: Tensor) -> Tensor:
     """sum_k p_k value_k, of shape (...); outcomes with p_k = 0 do not count."""
     possible = log_p > -math.inf
     zero = torch.zeros((), dtype=log_p.dtype, device=log_p.device)
     return (log_p.exp() * torch.where(possible, value, zero)).sum(-1)
 
 
-def _finite(log_p: Tensor) -> Tensor:
-    """``log_p`` with -inf replaced by 0, so that no gradient is 0 x inf."""
+def _mask_impossible(log_p: Tensor) -> Tensor:
+    """Replace -inf by 0, so that no gradient is 0 x inf."""
     return log_p.masked_fill(log_p == -math.inf, 0.0)
 
 
@@ -109,7 +109,7 @@ def entropy(log_p: Tensor) -> Tensor:
     >>> entropy(torch.zeros(4).log_softmax(-1)).exp()
     tensor(4.)
     """
-    return _expected(log_p, information_content(_finite(log_p)))
+    return _expect(log_p, information_content(_mask_impossible(log_p)))
 
 
 def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
@@ -133,21 +133,13 @@ def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
     tensor(0.)
     """
     log_p, log_q = torch.broadcast_tensors(log_p, log_q)
-    return _expected(log_p, _finite(log_p) - log_q)
+    return _expect(log_p, _mask_impossible(log_p) - log_q)
 
 
 def cross_entropy(log_p: Tensor, log_q: Tensor) -> Tensor:
     """H(p, q) = -sum_k p_k log q_k = H(p) + KL(p || q), in nats, of shape (...).
 
-    Parameters
-    ----------
-    log_p, log_q : Tensor of shape (..., K), broadcast against each other
-        Normalised log-probabilities.
-
-    Returns
-    -------
-    Tensor of shape (...)
-        At least H(p); infinite where q excludes what p allows.
+    Broadcasts; infinite where q excludes what p allows.
 
     Examples
     --------
@@ -157,7 +149,7 @@ def cross_entropy(log_p: Tensor, log_q: Tensor) -> Tensor:
     tensor(0.)
     """
     log_p, log_q = torch.broadcast_tensors(log_p, log_q)
-    return _expected(log_p, information_content(log_q))
+    return _expect(log_p, information_content(log_q))
 
 
 def mutual_information(log_p: Tensor) -> Tensor:

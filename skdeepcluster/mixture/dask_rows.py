@@ -1,4 +1,4 @@
-"""EM over the blocks of a Dask array: workers sum statistics where their blocks are."""
+"""EM over the blocks of a Dask array: each worker sums the statistics of the blocks it holds."""
 
 import functools
 from collections.abc import Callable
@@ -14,20 +14,12 @@ from .em import Batch, Sums, WeightedRows, add
 
 
 def is_dask(X: Any) -> bool:
-    """Whether X is a Dask collection; without importing Dask."""
+    """Return whether X is a Dask collection, without importing Dask."""
     return type(X).__module__.split(".")[0].startswith("dask")
 
 
 class DaskRows(WeightedRows):
-    """Rows of a Dask array and their weights; they are read by the workers that hold them.
-
-    Parameters
-    ----------
-    X : dask.array.Array of shape (N, D)
-        In blocks of whole rows.
-    weight : array of shape (N,)
-    batch_size : int
-    """
+    """Rows of a Dask array (N, D), in blocks of whole rows, and their weights (N,)."""
 
     def __init__(self, X: Any, weight: np.ndarray, batch_size: int) -> None:
         super().__init__(X, weight, batch_size)
@@ -36,7 +28,7 @@ class DaskRows(WeightedRows):
         self.blocks = X.to_delayed().ravel()
 
     def map(self, function: Callable[[Tensor], Tensor]) -> np.ndarray:
-        """Apply a row-wise function to all rows; the results in the order of the rows."""
+        """Apply a row-wise function to all rows; return the results in the order of the rows."""
         parts = self._compute(lambda block, _: (_map_block, function, block, self.batch_size))
         return np.concatenate(parts)
 
@@ -50,7 +42,7 @@ class DaskRows(WeightedRows):
             )
             for block, place in self._nonempty_blocks()
         ]
-        while len(parts) > 1:  # A binary tree: no worker collects all sums.
+        while len(parts) > 1:  # Added as a binary tree, so that no worker collects all sums.
             pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
             parts = [delayed(add, pure=False)(*p) if len(p) == 2 else p[0] for p in pairs]
         return compute(parts[0])[0]
@@ -71,20 +63,20 @@ class DaskRows(WeightedRows):
         return [(block, place) for block, place in pairs if place.stop > place.start]
 
     def _compute(self, task: Callable[[Any, slice], tuple]) -> tuple:
-        """Run a task for each block; the results, in order."""
+        """Run a task, (function, *arguments), for each block; return the results in order."""
         from dask import compute, delayed
 
         tasks = (task(*pair) for pair in self._nonempty_blocks())
         return compute(*(delayed(function, pure=False)(*args) for function, *args in tasks))
 
 
-def _tensor(block: Any) -> Tensor:
+def _to_tensor(block: Any) -> Tensor:
     return to_tensor(np.asarray(block), torch.float64)
 
 
 def _map_block(function: Callable[[Tensor], Tensor], block: Any, size: int) -> np.ndarray:
     with single_threaded():
-        return np.concatenate([function(x).numpy() for x in _tensor(block).split(size)])
+        return np.concatenate([function(x).numpy() for x in _to_tensor(block).split(size)])
 
 
 def _sum_block(
@@ -94,15 +86,14 @@ def _sum_block(
     first: int,
     size: int,
 ) -> Sums:
-    rows, weights, summarize = _tensor(block), torch.as_tensor(weight, dtype=torch.float64), make()
+    rows, weights = _to_tensor(block), torch.as_tensor(weight, dtype=torch.float64)
+    starts = range(first, first + len(rows), size)
     batches = (
-        (slice(first + i, first + i + len(x)), x, w)
-        for i, x, w in zip(
-            range(0, len(rows), size), rows.split(size), weights.split(size), strict=True
-        )
+        (slice(start, start + len(x)), x, w)
+        for start, x, w in zip(starts, rows.split(size), weights.split(size), strict=True)
     )
     with single_threaded():
-        return functools.reduce(add, map(summarize, batches))
+        return functools.reduce(add, map(make(), batches))
 
 
 def _check_block(function: Callable[[Any], Any], block: Any) -> None:

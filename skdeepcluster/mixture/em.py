@@ -1,8 +1,7 @@
 """Expectation maximisation over stored rows: :func:`fit`, :func:`m_step`, :func:`posterior`.
 
-Rows may be an array, a read-only memory map or a CSR matrix, with weights. Whatever their type,
-sufficient statistics are summed in double precision, a batch at a time; the data are never copied
-as a whole. N rows, D features, K clusters.
+Sufficient statistics are summed in double precision, a batch of rows at a time; the data are never
+copied as a whole. N rows, D features, K clusters.
 """
 
 import functools
@@ -24,15 +23,15 @@ from ..engine.runtime import share_out
 from ..functional import gaussian
 from ..functional.gaussian import Mixture, SufficientStatistics
 
-#: Where a batch stands, its rows (N, D) and their weights (N,).
+#: The positions of a batch among all rows, its rows (N, D) and their weights (N,).
 Batch = tuple[slice, Tensor, Tensor]
-#: (where a batch stands, its rows) -> responsibilities (N, K).
+#: (positions of a batch, its rows) -> responsibilities (N, K).
 Responsibilities = Callable[[slice, Tensor], Tensor]
 #: Tensors that add up over batches.
 Sums = tuple[Tensor, ...]
 
-#: Elements of the largest intermediate tensor of a batch: it fits a processor's cache, and matrix
-#: products of this size run near peak speed.
+#: Elements of the largest intermediate tensor of a batch: 4 MiB, which fits a processor's cache
+#: while matrix products of this size still run near peak speed.
 BATCH_ELEMENTS = 2**19
 #: Batches after which the pages of a memory map are returned to the operating system.
 BATCHES_TO_RELEASE = 32
@@ -57,15 +56,9 @@ def release(X: Any) -> None:
 
 
 class WeightedRows:
-    """Rows and their weights, as batches in double precision.
+    """Rows and their weights, read as batches in double precision.
 
-    Parameters
-    ----------
-    X : array, memory map or CSR matrix of shape (N, D)
-    weight : array of shape (N,)
-        At least 0.
-    batch_size : int
-    device : torch.device
+    X (N, D) is an array, a read-only memory map or a CSR matrix; weights (N,) are at least 0.
     """
 
     def __init__(
@@ -77,14 +70,13 @@ class WeightedRows:
         self.device = torch.device(device)
         self.total = float(weight.sum())
 
-    def __iter__(self) -> Iterator[Batch]:
-        """Yield all batches."""
-        return self.batches()
+    def batches(self, first: int, every: int, stop: threading.Event) -> Iterator[Batch]:
+        """Yield every ``every``-th batch from number ``first`` on, until ``stop`` is set.
 
-    def batches(self, first: int = 0, every: int = 1) -> Iterator[Batch]:
-        """Yield batches: where each stands, its rows and their weights; read, never written."""
+        Batches may be views of X: they are read, never written.
+        """
         starts = range(first * self.batch_size, self.X.shape[0], every * self.batch_size)
-        for i, start in enumerate(starts):
+        for i, start in enumerate(itertools.takewhile(lambda _: not stop.is_set(), starts)):
             where = slice(start, start + self.batch_size)
             x, weight = self._tensor(self.X[where]), self._tensor(self.weight[where])
             yield where, x.to(self.device), weight.to(self.device)
@@ -94,41 +86,38 @@ class WeightedRows:
 
     @property
     def max_workers(self) -> int:
-        """Number of threads that could each take a batch; one where a GPU does the work."""
+        """Most threads that could each take a batch; one on a GPU."""
         return -(-self.X.shape[0] // self.batch_size) if self.device.type == "cpu" else 1
 
     def _tensor(self, rows: Any) -> Tensor:
-        """Rows as a tensor, without a copy where they are in double precision already."""
+        """Return rows as a tensor, without a copy if they are in double precision already."""
         plain = isinstance(rows, np.ndarray) and rows.flags.carray and min(rows.strides) > 0
         if plain and rows.dtype == np.float64:
             return torch.from_numpy(rows)
         return to_tensor(rows, torch.float64)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> np.ndarray:
-        """Apply a row-wise function to all rows; the results in the order of the rows."""
+        """Apply a row-wise function to all rows; return the results in the order of the rows."""
 
         def work(first: int, every: int, stop: threading.Event) -> list[np.ndarray]:
-            batches = itertools.takewhile(lambda _: not stop.is_set(), self.batches(first, every))
-            return [function(x).cpu().numpy() for _, x, _ in batches]
+            return [function(x).cpu().numpy() for _, x, _ in self.batches(first, every, stop)]
 
         # Thread i had batches i, i + n, ...: interleave them again.
         rounds = itertools.zip_longest(*share_out(work, self.max_workers))
-        return np.concatenate([part for turn in rounds for part in turn if part is not None])
+        return np.concatenate([part for parts in rounds for part in parts if part is not None])
 
     def sums(self, make: Callable[[], Callable[[Batch], Sums]]) -> Sums:
-        """Add up a function's results over the batches; ``make`` builds one for each thread."""
+        """Add up a function's results over the batches; ``make`` returns one for each thread."""
 
         def work(first: int, every: int, stop: threading.Event) -> Sums:
-            summarize = make()
-            batches = itertools.takewhile(lambda _: not stop.is_set(), self.batches(first, every))
-            return functools.reduce(add, map(summarize, batches))
+            return functools.reduce(add, map(make(), self.batches(first, every, stop)))
 
         return functools.reduce(add, share_out(work, self.max_workers))
 
     def take(self, index: np.ndarray) -> Tensor:
         """Return chosen rows."""
         parts = []
-        # A few at a time: reading one row of a memory map may bring in two megabytes around it.
+        # A few at a time: reading one row of a memory map may load two megabytes around it.
         for i in range(0, len(index), 64):
             parts.append(to_tensor(self.X[index[i : i + 64]], torch.float64))
             release(self.X)
@@ -136,13 +125,13 @@ class WeightedRows:
 
 
 class MStep(NamedTuple):
-    """Which covariances an M-step estimates, and what it adds to every variance."""
+    """The options of an M-step: the type of the covariances, and what is added to variances."""
 
     covariance_type: str
     reg_covar: float
 
     def __call__(self, stats: SufficientStatistics, about: Tensor) -> Mixture:
-        """Return the mixture that maximises the statistics about a shift."""
+        """Return the mixture that maximises the expected log-likelihood of given statistics."""
         return gaussian.maximize(stats, about, self.covariance_type, self.reg_covar)
 
 
@@ -167,8 +156,8 @@ def step(
 ) -> tuple[Mixture, float]:
     """Return the next mixture, and the mean log-likelihood under the one before.
 
-    A learning rate below one averages the statistics of the rows with those that the mixture
-    itself implies (stepwise EM).
+    With a learning rate below one (stepwise EM) the statistics of the rows are averaged with those
+    of which the mixture itself is the M-step.
     """
     about = mixture.centre()
 
@@ -184,14 +173,14 @@ def step(
     *sums, log_likelihood = rows.sums(make)
     stats = SufficientStatistics(*sums)
     if learning_rate < 1:
-        past = gaussian.implied_statistics(mixture, about, *m_step)
-        stats = stats.times(learning_rate / rows.total).plus(past.times(1 - learning_rate))
+        past = gaussian.implied_statistics(mixture, about, *m_step).times(1 - learning_rate)
+        stats = SufficientStatistics(*add(stats.times(learning_rate / rows.total), past))
     return m_step(stats, about), float(log_likelihood) / rows.total
 
 
 @dataclass
 class Run:
-    """One EM run: where it ended, the bound at each iteration, and why it ended."""
+    """One EM run: the last mixture, the bound of each iteration, and why the run ended."""
 
     mixture: Mixture
     bound: float = -math.inf
@@ -200,7 +189,7 @@ class Run:
     interrupted: bool = False
 
     def beats(self, other: "Run") -> bool:
-        """Whether the bound is higher by more than rounding; of equal runs the first is kept."""
+        """Return whether the bound is higher by more than rounding; ties keep the first run."""
         return self.bound - other.bound > 1e-9 * abs(other.bound)
 
 
@@ -214,27 +203,13 @@ def fit(
     bound: float = -math.inf,
     report: Callable[[int, int, float, float], None] = lambda *_: None,
 ) -> Run:
-    """EM from each of several mixtures; return the run that ends with the highest bound.
+    """Run EM from each of several mixtures; return the run that ends with the highest bound.
 
-    Ctrl-C ends the current run, and the fit, with the mixture so far.
-
-    Parameters
-    ----------
-    rows : WeightedRows
-    starts : iterable of Mixture
-    m_step : MStep
-    max_iter : int
-        0 returns the first start.
-    tol : float
-        A run has converged when the mean log-likelihood changes by less.
-    bound : float
-        The last bound of an earlier run that this one continues.
-    report : callable
-        Called with run, iteration, bound and its change; iteration 0 begins a run.
-
-    Returns
-    -------
-    Run
+    A run has converged when the mean log-likelihood, the bound, changes by less than ``tol``;
+    ``max_iter=0`` returns the first start. ``bound`` is the last one of an earlier run that this
+    one continues. ``report`` is called with the number of the run, the iteration (0 begins a
+    run), the bound and its change. Ctrl-C ends the current run, and the fit, with the mixture so
+    far.
     """
     best = None
     for i, start in enumerate(starts):
@@ -258,7 +233,7 @@ def _run(
     bound: float,
     report: Callable[[int, float, float], None],
 ) -> Run:
-    """EM from one mixture."""
+    """Run EM from one mixture."""
     run = Run(mixture, bound)
     try:
         for i in range(1, max_iter + 1):
@@ -275,28 +250,14 @@ def _run(
 
 
 def as_rows(X: np.ndarray, n_clusters: int, covariance_type: str) -> WeightedRows:
-    """Rows of an array in memory, of weight one each, in double precision."""
+    """Return the rows of an array in memory, in double precision, with weight one each."""
     batch_size = choose_batch_size(n_clusters, X.shape[1], covariance_type)
     X = np.ascontiguousarray(X, dtype=np.float64)
     return WeightedRows(X, np.ones(len(X)), batch_size)
 
 
 def m_step(X: np.ndarray, resp: np.ndarray, covariance_type: str, reg_covar: float) -> Mixture:
-    """Return the mixture that maximises the expected log-likelihood under responsibilities.
-
-    Parameters
-    ----------
-    X : ndarray of shape (N, D)
-    resp : ndarray of shape (N, K)
-    covariance_type : {"full", "tied", "diag", "spherical"}
-    reg_covar : float
-        Added to every variance.
-
-    Returns
-    -------
-    Mixture
-        In double precision, on the CPU.
-    """
+    """Return the M-step over rows X (N, D) of responsibilities (N, K), float64, on the CPU."""
     given = torch.as_tensor(resp, dtype=torch.float64)
     about = torch.from_numpy(X.mean(0, dtype=np.float64))
     rows = as_rows(X, resp.shape[1], covariance_type)
@@ -312,24 +273,15 @@ def posterior(X: np.ndarray, mixture: Mixture) -> np.ndarray:
 
 
 def reseed_starved(mixture: Mixture, least: float, generator: torch.Generator) -> Mixture:
-    """Move every component whose weight is below ``least`` into the heaviest component.
+    """Replace every component whose weight is below ``least`` by a part of the heaviest one.
 
-    Parameters
-    ----------
-    mixture : Mixture
-    least : float
-        Weight below which a component is starved.
-    generator : torch.Generator
-        Draws the new means.
-
-    Returns
-    -------
-    Mixture
-        A starved component takes half of the heaviest one's weight, its covariance, and a mean
-        drawn from it.
+    It takes half of the heaviest component's weight, its covariance, and a mean drawn from it.
     """
-    weights, means, scales = mixture.log_weights.exp(), mixture.means.clone(), mixture.scales
-    scales = scales.clone()
+    weights, means, scales = (
+        mixture.log_weights.exp(),
+        mixture.means.clone(),
+        mixture.scales.clone(),
+    )
     for k in (weights < least).nonzero().squeeze(1).tolist():
         heavy = int(weights.argmax())
         counts = torch.zeros(len(weights), dtype=torch.long)

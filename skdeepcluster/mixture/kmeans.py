@@ -1,7 +1,8 @@
 """k-means on weighted rows, which initialises EM.
 
-Letters: N rows, D features, K clusters. Every random choice picks a row by inverting the
-cumulative weight, so a result depends on the rows, their weights and their order alone.
+Letters: N rows, D features, K clusters; rows ``x`` (N, D), their weights ``weight`` (N,). Every
+random choice picks a row by inverting the cumulative weight, so a result depends on the rows,
+their weights and their order alone.
 
 Reference: D. Arthur and S. Vassilvitskii, k-means++: the advantages of careful seeding, 2007.
 """
@@ -13,7 +14,7 @@ from torch import Tensor
 
 
 def draw(weight: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    """Pick n rows with probability proportional to ``weight`` (N,), repeats allowed."""
+    """Draw n rows with probability proportional to ``weight``, with replacement."""
     cumulative = weight.cumsum(0)
     u = torch.rand(n, generator=generator, dtype=torch.float64).to(weight)
     index = torch.searchsorted(cumulative, u * cumulative[-1], right=True)
@@ -33,21 +34,10 @@ def _squared_distances(x: Tensor, norms: Tensor, centres: Tensor) -> Tensor:
 
 
 def plusplus(x: Tensor, weight: Tensor, n_clusters: int, generator: torch.Generator) -> Tensor:
-    """k-means++ seeding: the indices (K,) of rows far apart.
+    """Return the indices (K,) of rows far apart: k-means++ seeding, greedy variant.
 
-    Each next row is the best of 2 + log K drawn in proportion to their weight times their squared
-    distance from the rows already chosen.
-
-    Parameters
-    ----------
-    x : Tensor of shape (N, D)
-    weight : Tensor of shape (N,)
-    n_clusters : int
-    generator : torch.Generator
-
-    Returns
-    -------
-    Tensor of shape (K,), integers
+    Each next row is the best of 2 + log K candidates, drawn in proportion to their weight times
+    their squared distance from the rows already chosen.
     """
     x = x - x.mean(0)
     norms = x.square().sum(1)
@@ -65,23 +55,11 @@ def plusplus(x: Tensor, weight: Tensor, n_clusters: int, generator: torch.Genera
 def lloyd(
     x: Tensor, weight: Tensor, centres: Tensor, max_iter: int = 300, tol: float = 1e-4
 ) -> tuple[Tensor, float]:
-    """Lloyd's iteration: the centres it ends at, and their inertia.
+    """Iterate Lloyd's algorithm from centres (K, D), K <= N; return the last centres and inertia.
 
-    Parameters
-    ----------
-    x : Tensor of shape (N, D)
-    weight : Tensor of shape (N,)
-    centres : Tensor of shape (K, D), K <= N
-        The start. A centre that loses all its rows moves to the row farthest from its own.
-    max_iter : int
-    tol : float
-        Stop when the centres move, squared and summed, less than this share of the mean variance.
-
-    Returns
-    -------
-    centres : Tensor of shape (K, D)
-    inertia : float
-        sum_n w_n min_k |x_n - c_k|^2, at the last assignment.
+    The inertia is sum_n w_n min_k |x_n - c_k|^2 at the last assignment. A centre that loses all
+    its rows moves to the row farthest from its own centre. The iteration stops when the centres
+    move, squared and summed, by at most ``tol`` times the mean variance of the features.
     """
     shift = x.mean(0)
     x, centres = x - shift, centres - shift
@@ -94,7 +72,7 @@ def lloyd(
         inertia = float(weight @ nearest)
         members = torch.where(distances == nearest, weight, 0.0)
         if float(members.sum()) > total:
-            # A row as near to several centres is shared among them.
+            # The weight of a row equally near to several centres is divided among them.
             members *= weight / members.sum(0)
         size = members.sum(1)
         moved = (members @ x) / size.unsqueeze(1)
@@ -109,20 +87,9 @@ def lloyd(
 def kmeans(
     x: Tensor, weight: Tensor, n_clusters: int, generator: torch.Generator, n_restarts: int = 1
 ) -> Tensor:
-    """Return the centres (K, D) of the best of several k-means, by inertia.
+    """Return the centres (K, D) of the run with the least inertia, of ``n_restarts`` runs.
 
-    Parameters
-    ----------
-    x : Tensor of shape (N, D)
-    weight : Tensor of shape (N,)
-    n_clusters : int
-        If there are no more rows than that, the rows are the centres, repeated as needed.
-    generator : torch.Generator
-    n_restarts : int
-
-    Returns
-    -------
-    Tensor of shape (K, D)
+    If there are at most K rows, the rows are the centres, repeated as needed.
     """
     if len(x) <= n_clusters:
         return x[torch.arange(n_clusters, device=x.device) % len(x)]

@@ -1,4 +1,4 @@
-"""Agglomeration: components of a mixture are merged to clusters by the edges between them.
+"""Agglomeration: the components of a mixture are merged into clusters, by edges between rows.
 
 N rows, P components, K clusters. An assignment (P, K) of zeros and ones says to which cluster a
 component belongs.
@@ -10,9 +10,9 @@ from scipy.special import entr
 
 from ..functional.information import entropy, kl_divergence
 
-#: Splits, the best by the criterion, after which :func:`split_and_merge` tries all merges.
+#: Splits for which :func:`split_and_merge` evaluates all merges: those of the highest criterion.
 MAX_SPLITS = 20
-#: Least linkage of two clusters that a swap merges, relative to that of the halves it separates.
+#: Least linkage of two clusters that a swap merges, relative to that of the two halves it splits.
 MIN_RELATIVE_LINKAGE = 0.5
 
 
@@ -23,20 +23,11 @@ def normalize_rows(table):
 
 
 def merge_components(resp, graph, n_clusters, linkage, boundary_weight):
-    """Return the assignment (P, K) of components to clusters, by the edges of a graph.
+    """Return the assignment (P, K) of components to clusters, by the edges of a graph (N, N).
 
-    Edges are counted between the components that rows most probably belong to. Components that
-    are no row's argmax belong to no cluster. The components are agglomerated; with linkage
-    "share" the clusters are then improved by :func:`split_and_merge`.
-
-    Parameters
-    ----------
-    resp : ndarray of shape (N, P)
-        Responsibilities of the components.
-    graph : sparse matrix of shape (N, N)
-    n_clusters : int
-    linkage : {"average", "share"}
-    boundary_weight : float
+    Every row counts for its most probable component by ``resp`` (N, P). Components that are no
+    row's argmax belong to no cluster. The others are agglomerated; with linkage "share" the
+    clusters are then improved by :func:`split_and_merge`.
     """
     labels = np.eye(resp.shape[1])[resp.argmax(1)]
     used = np.flatnonzero(labels.any(0))
@@ -45,35 +36,24 @@ def merge_components(resp, graph, n_clusters, linkage, boundary_weight):
     if linkage == "share":
         groups = split_and_merge(edges, sizes, groups, boundary_weight)
     assignment = np.zeros((resp.shape[1], n_clusters))
-    assignment[used, : len(groups)] = _membership(groups)
+    assignment[used, : len(groups)] = _build_assignment(groups)
     return assignment
 
 
 def cluster_responsibilities(resp, assignment):
-    """Responsibilities (N, K) of clusters, from those of components (N, P)."""
+    """Return responsibilities (N, K) of clusters, from those of components (N, P)."""
     return normalize_rows(resp @ assignment)
 
 
 def agglomerate(edges, sizes, n_groups, linkage):
     """Merge the two groups with the largest linkage until ``n_groups`` are left.
 
-    Parameters
-    ----------
-    edges : ndarray of shape (P, P)
-        Symmetric, at least 0: total weight of the edges between the rows of two points, or within
-        one.
-    sizes : ndarray of shape (P,)
-        Rows that each point stands for.
-    n_groups : int
-    linkage : {"average", "share"}
-        "average": mean weight of the edges over all pairs of rows. "share": weight of the edges
-        between two groups as a share of all edges of either, whichever is larger.
-
-    Returns
-    -------
-    list of list of int
-        The points of each group; groups in the order of their first points. Groups without edges
-        to others are merged last, the smallest first.
+    A point stands for ``sizes`` (P,) rows; ``edges`` (P, P), symmetric, at least 0, are the total
+    weights of the edges between the rows of two points, or within one. Linkage "average" is the
+    mean weight over all pairs of rows; "share" the weight of the edges between two groups as a
+    share of all edges of either, whichever is larger. Groups without edges to others are merged
+    last, the smallest first. Returned are lists of the points of each group, in the order of
+    their first points.
     """
     n_points = len(sizes)
     edges = np.maximum(edges, 1e-9 * max(edges.sum(), 1.0) / n_points**2)
@@ -81,12 +61,11 @@ def agglomerate(edges, sizes, n_groups, linkage):
     groups = [[point] for point in range(n_points)]
 
     def find_nearest(rows):
-        """For each of some groups the nearest other one, and their linkage."""
+        """Update the nearest other group of each of some groups, and their linkage."""
         whole = sizes[rows, None] * sizes if linkage == "average" else sizes[rows, None]
-        nearness = np.where(alive, edges[rows] / whole, -np.inf)
-        nearness[np.arange(len(rows)), rows] = -np.inf
-        best = nearness.argmax(1)
-        nearest[rows], largest[rows] = best, nearness[np.arange(len(rows)), best]
+        linkages = np.where(alive, edges[rows] / whole, -np.inf)
+        linkages[np.arange(len(rows)), rows] = -np.inf
+        nearest[rows], largest[rows] = linkages.argmax(1), linkages.max(1)
 
     alive = np.ones(n_points, dtype=bool)
     nearest, largest = np.zeros(n_points, dtype=np.int64), np.full(n_points, -np.inf)
@@ -107,42 +86,29 @@ def agglomerate(edges, sizes, n_groups, linkage):
 
 
 def split_and_merge(edges, sizes, groups, boundary_weight):
-    """Swap components between clusters as long as the criterion rises, the best swap first.
+    """Return the groups after swaps, of which the best is made as long as the criterion rises.
 
-    A swap splits one cluster (undoing its last merge, or removing one component) and merges two
+    A swap splits one group (undoing its last merge, or removing one component) and merges two
     others whose linkage is at least half that of the split halves. Agglomeration alone cannot undo
-    an early merge.
-
-    Parameters
-    ----------
-    edges : ndarray of shape (P, P)
-    sizes : ndarray of shape (P,)
-    groups : list of list of int
-        The components of each cluster.
-    boundary_weight : float
-
-    Returns
-    -------
-    list of list of int
+    an early merge. Edges (P, P), sizes (P,) and groups are those of :func:`agglomerate`.
     """
     if edges.sum() == 0:
         return groups
     edges = edges / edges.sum()
-    best = _criterion(_edges_between(edges, groups), boundary_weight)
+    best = _evaluate_criterion(_sum_edges(edges, groups), boundary_weight)
     while True:
         splits = [
             [*groups[:k], *groups[k + 1 :], *halves]
             for k, group in enumerate(groups)
-            for halves in _splits_of(edges, sizes, group)
+            for halves in _list_splits(edges, sizes, group)
         ]
         if not splits:
             return groups
-        tables = [_edges_between(edges, split) for split in splits]
-        order = np.argsort([-_criterion(table, boundary_weight) for table in tables])[:MAX_SPLITS]
-        merges = [_criterion_after_merges(tables[i], boundary_weight) for i in order]
-        after = np.stack(
-            [np.where(_linked(tables[i]), m, -np.inf) for i, m in zip(order, merges, strict=True)]
-        )
+        tables = [_sum_edges(edges, split) for split in splits]
+        scores = [_evaluate_criterion(table, boundary_weight) for table in tables]
+        order = np.argsort(np.negative(scores))[:MAX_SPLITS]
+        after = np.stack([_evaluate_merges(tables[i], boundary_weight) for i in order])
+        after[~np.stack([_find_linked(tables[i]) for i in order])] = -np.inf
         if after.max() < best + 1e-9:
             return groups
         split, *pair = np.unravel_index(after.argmax(), after.shape)
@@ -151,7 +117,7 @@ def split_and_merge(edges, sizes, groups, boundary_weight):
         groups[i] = groups[i] + groups.pop(j)
 
 
-def _splits_of(edges, sizes, group):
+def _list_splits(edges, sizes, group):
     """Yield the ways in which a swap may divide a group of components in two."""
     if len(group) < 2:
         return
@@ -162,24 +128,24 @@ def _splits_of(edges, sizes, group):
             yield [component], [other for other in group if other != component]
 
 
-def _membership(groups):
-    """Table (P, K) of which points are in a group; every point is in one."""
+def _build_assignment(groups):
+    """Return the assignment (P, K) of points to groups; every point is in one."""
     table = np.zeros((sum(map(len, groups)), len(groups)))
     for k, group in enumerate(groups):
         table[group, k] = 1
     return table
 
 
-def _edges_between(edges, groups):
+def _sum_edges(edges, groups):
     """Sum edges (P, P) over the points of groups, (K, K)."""
-    table = _membership(groups)
-    return table.T @ edges @ table
+    assignment = _build_assignment(groups)
+    return assignment.T @ edges @ assignment
 
 
-def _criterion_after_merges(edges, boundary_weight):
-    """Criterion after the merge of clusters i and j, (K, K); -inf on the diagonal.
+def _evaluate_merges(edges, boundary_weight):
+    """Return the criterion after the merge of clusters i and j, (K, K); -inf on the diagonal.
 
-    It is (2 + w) H(c) - (1 + w) H(c, c'): of these sums only the terms of i and j change.
+    The criterion is (2 + w) H(c) - (1 + w) H(c, c'): only the terms of i and j change.
     """
     w, sums, own = boundary_weight, edges.sum(1), np.diag(edges)
     joint, marginal = entr(edges), entr(sums)
@@ -196,8 +162,8 @@ def _criterion_after_merges(edges, boundary_weight):
     return after
 
 
-def _linked(edges):
-    """Pairs of clusters with at least half the linkage of the last two, the halves, (K, K)."""
+def _find_linked(edges):
+    """Return which pairs of clusters have at least half the linkage of the last two, (K, K)."""
     sums = edges.sum(1)
     share = edges / np.maximum(np.minimum(sums, sums[:, None]), np.finfo(np.float64).tiny)
     return share >= MIN_RELATIVE_LINKAGE * share[-1, -2]
@@ -206,11 +172,11 @@ def _linked(edges):
 def neighbor_information(graph, resp, boundary_weight):
     """I(c; c') - w H(c' | c) of the labels at both ends of an edge, in nats; 0 without edges."""
     labels = np.eye(resp.shape[1])[resp.argmax(1)]
-    return _criterion(labels.T @ (graph @ labels), boundary_weight)
+    return _evaluate_criterion(labels.T @ (graph @ labels), boundary_weight)
 
 
-def _criterion(edges, boundary_weight):
-    """Criterion of :func:`neighbor_information`, by the edges between clusters, (K, K)."""
+def _evaluate_criterion(edges, boundary_weight):
+    """Return :func:`neighbor_information`, from the edges between clusters, (K, K)."""
     joint = torch.as_tensor(edges)
     if joint.sum() == 0:
         return 0.0

@@ -1,4 +1,4 @@
-"""The graph of nearest neighbours (UMAP's fuzzy simplicial set), and labels spread along it.
+"""The graph of nearest neighbours (UMAP's fuzzy simplicial set), and label propagation on it.
 
 N rows, D features, K classes, k neighbours.
 
@@ -17,9 +17,9 @@ from sklearn.utils import check_array, check_scalar
 
 from .agglomeration import normalize_rows
 
-#: Up to this many dense features a k-d tree finds neighbours faster than comparing all pairs.
+#: Most features for which a k-d tree finds neighbours faster than brute force does.
 TREE_FEATURES = 15
-#: Bisection steps for the widths sigma_i.
+#: Bisection steps for the widths sigma_i, on a logarithmic scale.
 BISECTIONS = 40
 
 
@@ -28,7 +28,7 @@ def neighbor_graph(X, n_neighbors=15, *, metric="euclidean", n_jobs=None):
 
     Row i gives its neighbour j the weight v_ij = exp(-max(0, d_ij - rho_i) / sigma_i), with rho_i
     its smallest positive distance and sigma_i such that sum_j v_ij = log2(k + 1): every row has
-    at least one link of weight 1, however sparse its surroundings.
+    at least one link of weight 1, however low the density around it.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def neighbor_graph(X, n_neighbors=15, *, metric="euclidean", n_jobs=None):
 
 
 def _search(X, k, metric, n_jobs):
-    """Distances and indices of the k nearest other rows, (N, k) each, nearest first."""
+    """Return distances and indices of the k nearest other rows, (N, k) each, nearest first."""
     if metric != "euclidean" or sparse.issparse(X) or X.shape[1] > TREE_FEATURES:
         search = NearestNeighbors(n_neighbors=k, metric=metric, n_jobs=n_jobs).fit(X)
         return search.kneighbors()
@@ -85,11 +85,11 @@ def _search(X, k, metric, n_jobs):
 
 
 def _smooth_weights(distances):
-    """v_ij of :func:`neighbor_graph`, of shape (N, k); sigma by bisection, all rows at once."""
+    """Return v_ij of :func:`neighbor_graph`, (N, k); sigma by bisection, all rows at once."""
     positive = np.where(distances > 0, distances, np.inf).min(1, keepdims=True)
     beyond = np.maximum(distances - np.where(np.isinf(positive), 0, positive), 0)
     target = np.log2(distances.shape[1] + 1)
-    # Where most distances are equal the bisection would drive sigma to zero.
+    # Lower bound of sigma: if most distances are equal, the bisection would converge to zero.
     floor = np.maximum(1e-3 * distances.mean(1, keepdims=True), 1e-100)
     low, high = floor, np.maximum(1e3 * distances.max(1, keepdims=True), floor)
     for _ in range(BISECTIONS):
@@ -100,11 +100,11 @@ def _smooth_weights(distances):
 
 
 def unique_rows(X, most, least):
-    """Return (kept, inverse): the rows that make the graph, and each row's position among them.
+    """Return (kept, inverse): the rows that make the graph, and each row's position in ``kept``.
 
-    Of rows with more than ``most`` equal copies one is kept: copies would be each other's nearest
-    neighbours, and linked to nothing else. All rows are kept if less than ``least`` would be
-    left.
+    One row is kept of each value that occurs more than ``most`` times: the copies would be each
+    other's nearest neighbours, and linked to nothing else. If fewer than ``least`` rows would be
+    left, all are kept.
     """
     if sparse.issparse(X):
         X = X.sorted_indices()
@@ -124,10 +124,10 @@ def unique_rows(X, most, least):
 
 
 def spread_labels(X, targets, n_classes, *, n_neighbors=15, alpha=0.99, n_iter=100):
-    r"""Give every row the classes of the labelled rows it is linked to, along the neighbour graph.
+    r"""Give every row class probabilities by label spreading on the neighbour graph.
 
-    Repeats F <- alpha S F + (1 - alpha) Y with S = D^{-1/2} W D^{-1/2}, W the graph, D its sums
-    and Y the labels, each class weighing one however many labels it has [1]_.
+    Iterates F <- alpha S F + (1 - alpha) Y with S = D^{-1/2} W D^{-1/2}, W the graph, D its
+    degrees and Y the labels, normalised so that each class has weight one [1]_.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def spread_labels(X, targets, n_classes, *, n_neighbors=15, alpha=0.99, n_iter=1
     n_neighbors : int, default=15
         Neighbours in the graph.
     alpha : float, default=0.99
-        Share of what a row takes over from its neighbours in each step.
+        Weight of the neighbours in each step; the labels have 1 - alpha.
     n_iter : int, default=100
         Steps.
 

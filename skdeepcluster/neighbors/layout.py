@@ -1,4 +1,4 @@
-"""Graph layout in the manner of UMAP: linked rows near each other, others apart.
+"""Graph layout as in UMAP: attraction along links, repulsion by negative sampling.
 
 N rows, L layout dimensions.
 
@@ -28,13 +28,13 @@ CURVE_B = 0.7915
 CLIP = 4.0
 #: Gradient steps of every row in an epoch.
 STEPS_PER_EPOCH = 5
-#: Linked rows that attract a row in one step.
+#: Links of each row that attract it in one step.
 ATTRACTIONS = 2
-#: Linked rows drawn at once for every row.
+#: Links drawn at once for every row, by systematic sampling.
 DRAWS = 64
-#: Times that each of these draws is used before new ones are made.
+#: Times that each drawn link is used before new ones are drawn.
 USES_PER_DRAW = 4
-#: Up to this many rows the eigenvectors are computed densely, without iteration.
+#: Most rows for which the eigenvectors are computed by a dense solver, without iteration.
 DENSE_ROWS = 500
 #: Rows per task of a thread; fixed, so that the result does not depend on the number of threads.
 BLOCK = 8192
@@ -45,9 +45,10 @@ def neighbor_layout(
 ):
     r"""Place the rows of a graph in few dimensions: linked rows near, others apart; (N, L).
 
-    With q(d) = 1 / (1 + a d^(2b)), a row i climbs log q(d_ij) for rows j drawn from its links,
-    and log(1 - q(d_ij)) for rows j drawn from all; the rate falls from 1 to 0.
-    The first positions are the eigenvectors of the normalised Laplacian.
+    Stochastic gradient ascent with q(d) = 1 / (1 + a d^(2b)): row i follows the gradient of
+    log q(d_ij) for rows j drawn from its links, and of log(1 - q(d_ij)) for rows j drawn from all
+    rows. The learning rate falls linearly from 1 to 0. The initial positions are eigenvectors of
+    the normalised Laplacian.
 
     Parameters
     ----------
@@ -56,15 +57,15 @@ def neighbor_layout(
     n_components : int, default=5
         L.
     n_epochs : int, default=150
-        Length of the optimisation; 0 gives the spectral layout.
+        Epochs of the optimisation; 0 gives the spectral layout.
     n_negative : int, default=5
-        Random rows that push a row away, for every two linked rows that pull.
+        Random rows that repel a row in each step, in which two linked rows attract it.
     random_state : int, RandomState instance or None, default=None
         Decides the draws.
     n_jobs : int, default=None
         Threads, as in scikit-learn; the result does not depend on them.
 
-    Returns
+    Resubsets
     -------
     ndarray of shape (N, L)
         float32.
@@ -87,39 +88,39 @@ def neighbor_layout(
     if graph.shape[0] != graph.shape[1]:
         raise ValueError(
             f"graph has shape {graph.shape}; expected a square matrix of link weights, "
-            "as neighbor_graph returns."
+            "as neighbor_graph resubsets."
         )
     random = np.random.default_rng(draw_seed(random_stream(random_state)))
-    # In a random order of the rows, the row n places further on is a random row: the repulsive
-    # forces need neither random numbers nor a gather.
+    # The rows are permuted, so that a cyclic shift of them pairs every row with a random one:
+    # negative sampling then needs neither random numbers for each row nor a gather.
     order = random.permutation(graph.shape[0])
     graph = sparse.csr_matrix(graph)[order][:, order]
-    start = _spectral_layout(graph, n_components, random)
+    start = _embed_spectrally(graph, n_components, random)
     layout = np.empty_like(start)
     layout[order] = _optimize(graph, start, n_epochs, n_negative, random, n_jobs)
     return layout
 
 
-def _spectral_layout(graph, n_components, random):
-    """Eigenvectors of the normalised Laplacian, smallest first, within [-10, 10]; (N, L)."""
+def _embed_spectrally(graph, n_components, random):
+    """Return eigenvectors of the normalised Laplacian, smallest first, in [-10, 10]; (N, L)."""
     n_rows = graph.shape[0]
     degree = np.maximum(np.asarray(graph.sum(1), dtype=np.float64).ravel(), 1e-12)
     scale = sparse.diags(degree**-0.5)
     trivial = np.sqrt(degree / degree.sum())
     similarity = (scale @ graph @ scale + sparse.eye(n_rows)).tocsr()
 
-    def deflated(x):
+    def deflate(x):
         return similarity @ x - 2 * trivial * (trivial @ x)
 
     start = np.zeros((n_rows, n_components))
     wanted = min(n_components, n_rows - 1)
-    # BLAS splits long sums by its number of threads; one thread rounds the same everywhere.
+    # BLAS splits sums by the number of threads; with one thread rounding is the same everywhere.
     with threadpool_limits(1, "blas"):
         if n_rows <= max(DENSE_ROWS, 4 * n_components):
             dense = similarity.toarray() - 2 * np.outer(trivial, trivial)
             values, vectors = np.linalg.eigh(dense)
         else:
-            operator = LinearOperator((n_rows, n_rows), deflated, dtype=np.float64)
+            operator = LinearOperator((n_rows, n_rows), deflate, dtype=np.float64)
             first = random.standard_normal(n_rows)
             try:
                 values, vectors = eigsh(operator, wanted, which="LA", v0=first, tol=1e-5)
@@ -129,15 +130,16 @@ def _spectral_layout(graph, n_components, random):
     start[:, : vectors.shape[1]] = vectors - vectors.mean(0)
     start *= 10 / max(np.abs(start).max(), 1e-12)
     n_components_found, component = connected_components(graph, directed=False)
-    # Each connected component has an eigenvalue of one, and the iteration may miss some of these.
+    # Every connected component has a trivial eigenvector, and the solver may miss some of them:
+    # the components are placed apart at random.
     if n_components_found > 1:
         start += 10 * random.standard_normal((n_components_found, n_components))[component]
-    # Between coinciding rows the repulsive gradient is zero.
+    # Noise, because the repulsive gradient between rows at the same position is zero.
     return (start + 1e-4 * random.standard_normal(start.shape)).astype(np.float32)
 
 
 def _draw_links(graph, random):
-    """Draw linked rows in proportion to their weights, (DRAWS, N); rows without links themselves.
+    """Draw linked rows by weight, (DRAWS, N); a row without links is linked to itself.
 
     Systematic sampling: a link with share p of a row's weights is drawn DRAWS * p times, rounded
     up or down at random.
@@ -160,14 +162,14 @@ def _optimize(graph, start, n_epochs, n_negative, random, n_jobs):
     y = np.ascontiguousarray(start.T)
     n_moves = n_epochs * STEPS_PER_EPOCH if n_rows > 1 else 0
     blocks = [slice(i, min(i + BLOCK, n_rows)) for i in range(0, n_rows, BLOCK)]
-    n_turns = DRAWS // ATTRACTIONS
+    n_subsets = DRAWS // ATTRACTIONS
     with ThreadPoolExecutor(effective_n_jobs(n_jobs)) as threads:
         for t in range(n_moves):
-            if t % (n_turns * USES_PER_DRAW) == 0:
+            if t % (n_subsets * USES_PER_DRAW) == 0:
                 drawn = _draw_links(graph, random)
-            if t % n_turns == 0:
-                turns = random.permutation(DRAWS).reshape(n_turns, ATTRACTIONS)
-            linked = drawn[turns[t % n_turns]]
+            if t % n_subsets == 0:
+                subsets = random.permutation(DRAWS).reshape(n_subsets, ATTRACTIONS)
+            linked = drawn[subsets[t % n_subsets]]
             shifts = random.integers(1, n_rows, n_negative)
             rate = np.float32(1 - t / n_moves)
             move = partial(_step_block, y, np.concatenate([y, y], axis=1), linked, shifts, rate)
@@ -178,7 +180,7 @@ def _optimize(graph, start, n_epochs, n_negative, random, n_jobs):
 def _step_block(y, twice, linked, shifts, rate, rows):
     """Return the positions (L, block) of a block of rows after a gradient step.
 
-    ``twice`` is y beside itself, so that a cyclic shift of the rows is a slice.
+    ``twice`` is y concatenated with itself, so that a cyclic shift of the rows is a slice.
     """
     a, b = CURVE_A, CURVE_B
     here = y[:, rows]

@@ -1,10 +1,10 @@
 r"""Partitions of the rows of a neighbour graph, without labels or from a few.
 
-A mixture fitted to raw codes has many near-equal optima. In a layout of the neighbour graph,
-groups are dense islands and the right partition is found far more often. The mixture has more
-components than there are clusters, and those with most edges between them are merged: clusters
-may be large or small, and of any shape. Of many mixtures not the likeliest is kept, but the one
-whose labels tell most about the labels of neighbours.
+A mixture fitted to raw codes has many local optima of similar likelihood. In a layout of the
+neighbour graph clusters are dense and separate, and the right partition is found far more often.
+The mixture has more components than there are clusters, and those with most edges between them
+are merged: clusters may be large or small, and of any shape. Of many mixtures not the likeliest
+is kept, but the one whose labels have most mutual information with the labels of neighbours.
 
 N rows, D features, L layout dimensions, P components, K clusters, k neighbours.
 """
@@ -29,7 +29,7 @@ from .agglomeration import cluster_responsibilities, merge_components, neighbor_
 from .graph import neighbor_graph, spread_along, unique_rows
 from .layout import neighbor_layout
 
-#: Rows from which on there are enough to tell borders of clusters from gaps within them.
+#: Rows from which on ``linkage="auto"`` is "share": enough to estimate the shares of edges.
 SHARE_ROWS = 10_000
 #: Below this many rows, ``n_init="auto"`` is FEW_INIT, else MANY_INIT.
 FEW_ROWS = 1000
@@ -37,9 +37,9 @@ FEW_ROWS = 1000
 FEW_INIT = 10
 #: Mixtures fitted to many rows.
 MANY_INIT = 50
-#: Components of a mixture in the layout for every cluster.
+#: Components of a mixture in the layout per cluster.
 COMPONENTS_PER_CLUSTER = 2
-#: Rows to which the candidate mixtures are fitted; the best one is refitted to all rows.
+#: Most rows to which candidate mixtures are fitted; the best one is refitted to all rows.
 SUBSAMPLE_ROWS = 10_000
 #: Added to the variances of the mixtures, whose data have unit variance.
 REG_COVAR = 1e-4
@@ -47,12 +47,12 @@ REG_COVAR = 1e-4
 TOL = 1e-4
 #: Most EM iterations of a mixture in the layout.
 MAX_ITER = 150
-#: Rows outside the graph that are assigned at once.
+#: Rows outside the graph that are assigned at once, which bounds memory.
 BLOCK = 20_000
 
 
 class NeighborStart(NamedTuple):
-    """What :func:`neighbor_start` finds; N rows, K clusters, L layout dimensions, M sampled rows.
+    """Result of :func:`neighbor_start`; N rows, K clusters, L layout dimensions, M sampled rows.
 
     Parameters
     ----------
@@ -65,8 +65,9 @@ class NeighborStart(NamedTuple):
     graph : CSR matrix of shape (M, M)
         The neighbour graph of the sampled rows.
     sample_indices : ndarray of shape (M,)
-        The rows of X in the graph, ascending; all of them unless N > max_samples or a row has
-        more than k // 2 copies: they are one row of the graph, and have one answer.
+        The rows of X in the graph, ascending; all of them unless N > max_samples, or a value
+        occurs more than max(1, k // 2) times: these rows are one row of the graph and get the
+        same responsibilities.
     criterion : float
         I(c; c') - boundary_weight * H(c' | c) of the labels at the ends of an edge, in nats; at
         most log K. Comparable between starts on the same rows.
@@ -97,9 +98,8 @@ def neighbor_start(
 
     The graph of nearest neighbours is laid out in few dimensions, ``n_init`` full-covariance
     mixtures of 2 K components are fitted there, and their components agglomerated to K clusters
-    by the edges between them. One is kept by the labels c, c' at
-    the two ends of an edge (drawn in proportion to its weight): that of the greatest
-    I(c; c') - w H(c' | c).
+    by the edges between them. The partition of the greatest I(c; c') - w H(c' | c) is kept, with
+    c, c' the labels at the two ends of an edge (drawn in proportion to its weight).
 
     Parameters
     ----------
@@ -117,16 +117,16 @@ def neighbor_start(
         Linkage of two groups. "average": mean weight of the edges over all pairs of rows, which
         suits clusters of similar size. "share": weight of the edges between them as a share of
         all edges of either, whichever is larger, followed by swaps of components between clusters;
-        large clusters stay whole beside small ones, but there must be enough rows to tell a
-        bridge from a border. "auto" is "share" from 10000 rows on.
+        large clusters stay whole beside small ones, but shares need many rows to be estimated.
+        "auto" is "share", or "average" with fewer than 10000 rows.
     boundary_weight : float, default=2.0
-        w, at least 0. 0 suits clusters of similar size; larger values rather leave a large
-        cluster whole and pay with the merging of small ones that touch.
+        w, at least 0. 0 suits clusters of similar size; larger values keep large clusters whole
+        and merge small adjacent ones instead.
     max_samples : int, default=70_000
-        Of more rows, a random draw of this many makes the graph; the others take the mean
+        Of more rows, a random sample of this many makes the graph; the others get the mean
         responsibilities of their nearest rows in it.
     random_state : int, RandomState instance or None, default=None
-        Decides draws and starts.
+        Decides the sample, the layout and the initial mixtures.
     n_jobs : int, default=None
         Threads, as in scikit-learn.
 
@@ -139,7 +139,7 @@ def neighbor_start(
     -----
     I(c; c') = H(c) - H(c' | c) rewards many clusters of similar size and few edges between them.
     It compares any partitions of the same graph; likelihoods only compare mixtures of one layout,
-    and there prefer clusters that look Gaussian to clusters that lie apart.
+    and there prefer clusters of Gaussian shape to separate clusters.
 
     Examples
     --------
@@ -177,7 +177,7 @@ def neighbor_start(
     criterion = partial(neighbor_information, graph, boundary_weight=boundary_weight)
     options = {"linkage": linkage, "boundary_weight": boundary_weight}
     merge = partial(merge_components, graph=graph, n_clusters=n_clusters, **options)
-    resp = best_partition(layout, n_clusters, n_init, merge, criterion, stream)
+    resp = find_best_partition(layout, n_clusters, n_init, merge, criterion, stream)
     score = criterion(resp)
     resp, layout = resp[inverse], layout[inverse]
     if n_rows > max_samples:
@@ -185,23 +185,12 @@ def neighbor_start(
     return NeighborStart(resp, resp.argmax(1), layout, graph, chosen[kept], score)
 
 
-def best_partition(layout, n_clusters, n_init, merge, criterion, stream):
-    """Fit many mixtures in the layout, merge their components, and keep the best partition.
+def find_best_partition(layout, n_clusters, n_init, merge, criterion, stream):
+    """Fit many mixtures in the layout, merge their components, and return the best partition.
 
-    Parameters
-    ----------
-    layout : ndarray of shape (N, L)
-    n_clusters, n_init : int
-    merge : callable
-        From responsibilities of components (N, P) to their assignment (P, K).
-    criterion : callable
-        From responsibilities of clusters (N, K) to a number; higher is better.
-    stream : RandomState
-
-    Returns
-    -------
-    ndarray of shape (N, K)
-        Responsibilities, float64.
+    ``merge`` maps responsibilities of components (N, P) to their assignment (P, K); ``criterion``
+    maps responsibilities of clusters (N, K) to a number, higher is better. The partition is
+    returned as responsibilities (N, K), float64.
     """
     if n_clusters == 1:
         return np.ones((len(layout), 1))
@@ -212,7 +201,7 @@ def best_partition(layout, n_clusters, n_init, merge, criterion, stream):
     labels = [_run_kmeans(rows, n_components, stream) for _ in range(n_init)]
 
     def fit_candidates(first, every, stop):
-        """Criterion, -index, responsibilities and assignment of the best of some candidates."""
+        """Return criterion, -index, responsibilities and assignment of the best candidate."""
         best = -np.inf, -n_init, None, None
         for i in range(first, n_init, every):
             if stop.is_set():
@@ -241,7 +230,7 @@ def _scale_to_unit_variance(layout):
 
 
 def _run_kmeans(rows, n_clusters, stream):
-    """Labels of one k-means run, (N,)."""
+    """Return the labels (N,) of one k-means run."""
     kmeans = KMeans(n_clusters, n_init=1, max_iter=20, random_state=draw_seed(stream))
     with warnings.catch_warnings():
         # Copies may leave k-means fewer distinct rows than clusters.
@@ -259,12 +248,12 @@ def _fit_mixture(rows, resp, others):
 
 
 def labelled_start(X, targets, n_classes, *, n_neighbors=15, random_state=None, n_jobs=None):
-    r"""Give every row a class from a few labels: by its neighbours and by the group it lies in.
+    r"""Give every row class probabilities from a few labels, by the graph and by a mixture.
 
-    Labels spread along the neighbour graph (:func:`spread_labels`). A mixture of 2 K components is
-    fitted to a layout of the graph, and each component has the mean class probabilities of its
-    rows. The result is the mean of both: isolated rows follow their component, and rows of a
-    component with several classes follow the graph.
+    Labels are spread along the neighbour graph (:func:`spread_labels`). A mixture of 2 K
+    components is fitted to a layout of the graph, and each component has the mean class
+    probabilities of its rows. The result is the mean of both: isolated rows follow their
+    component, and rows of a component with several classes follow the graph.
 
     Parameters
     ----------
@@ -277,7 +266,7 @@ def labelled_start(X, targets, n_classes, *, n_neighbors=15, random_state=None, 
     n_neighbors : int, default=15
         Neighbours in the graph.
     random_state : int, RandomState instance or None, default=None
-        Decides layout and mixture.
+        Decides the layout and the initial mixture.
     n_jobs : int, default=None
         Threads, as in scikit-learn.
 
@@ -308,7 +297,7 @@ def labelled_start(X, targets, n_classes, *, n_neighbors=15, random_state=None, 
 
 
 def _assign_others(X, chosen, columns, n_neighbors, n_jobs):
-    """Give each row that was not chosen the mean of its nearest chosen rows, a block at a time."""
+    """Extend columns of the chosen rows to all rows, by the mean of the nearest chosen rows."""
     rest = np.setdiff1d(np.arange(X.shape[0]), chosen)
     k = min(n_neighbors, len(chosen))
     search = NearestNeighbors(n_neighbors=k, n_jobs=n_jobs).fit(X[chosen])

@@ -216,7 +216,7 @@ def test_large_clusters_stay_whole_beside_small_ones(linkage):
 def in_turn(parts, graph, n_clusters, linkage):
     """Table (P, K) of parts joined in turn, before any exchange."""
     edges = parts.T @ (graph @ parts)
-    return agglomeration._membership(
+    return agglomeration._build_assignment(
         agglomeration.agglomerate(edges, parts.sum(0), n_clusters, linkage)
     )
 
@@ -291,7 +291,7 @@ def some_edges(n_parts, seed):
 def test_criteria_of_an_exchange_are_those_of_the_labels(weight):
     edges = some_edges(7, 0)
     graph = sparse.csr_matrix(edges)
-    after = agglomeration._criterion_after_merges(edges, weight)
+    after = agglomeration._evaluate_merges(edges, weight)
     for i, j in itertools.combinations(range(7), 2):
         labels = np.eye(7)
         labels[j] = labels[i]
@@ -311,7 +311,7 @@ def test_exchanges_end_where_no_move_of_a_part_to_a_linked_group_is_better(seed)
 
     def criterion(some):
         return neighbor_information(
-            sparse.csr_matrix(edges), agglomeration._membership(some), weight
+            sparse.csr_matrix(edges), agglomeration._build_assignment(some), weight
         )
 
     assert criterion(groups) >= criterion(before)
@@ -343,7 +343,7 @@ def test_groups_without_links_are_not_joined_in_an_exchange():
     edges[0, 1] = edges[1, 0] = 0.02
     right, wrong = [[0, 1], [2], [3]], [[0], [1], [2, 3]]
     criteria = [
-        agglomeration._criterion(agglomeration._edges_between(edges, some), 1.0)
+        agglomeration._evaluate_criterion(agglomeration._sum_edges(edges, some), 1.0)
         for some in (right, wrong)
     ]
     assert criteria[1] > criteria[0]
