@@ -33,7 +33,7 @@ def to_tensor(rows: Any, dtype: torch.dtype | None = None) -> Tensor:
     return torch.from_numpy(np.array(dense, dtype=kind, order="C"))
 
 
-class Rows(Dataset):
+class Rows(Dataset[Any]):
     """X (N, D) as a torch data set that returns whole batches.
 
     ``columns`` are arrays of length N, or None, by the names of further fields of

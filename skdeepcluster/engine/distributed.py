@@ -107,7 +107,11 @@ class _WholeBatch(TorchFunctionMode):
         self.processes, self.n_rows = processes, n_rows
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
         if func in RANDOM_LIKE and self._is_batch(len(args[0])):

@@ -102,7 +102,7 @@ class Net(NeuralNet):
             self.interrupted = not self._between_epochs
             raise  # skorch then ends the training and keeps the weights
 
-    def _split(self, batch: Batch) -> AbstractContextManager:
+    def _split(self, batch: Batch) -> AbstractContextManager[None]:
         """Mark the batch as this process's part of a larger one, if several processes train."""
         return nullcontext() if self.processes is None else self.processes.step(len(batch.x))
 

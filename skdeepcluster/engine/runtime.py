@@ -116,7 +116,7 @@ def single_threaded() -> Iterator[int]:
             torch.set_num_threads(_threads["count"])
 
 
-def share_out(work: Callable[[int, int, threading.Event], Any], max_workers: int) -> list:
+def share_out(work: Callable[[int, int, threading.Event], Any], max_workers: int) -> list[Any]:
     """Return [work(i, n, stop) for i < n], each call in a thread of its own.
 
     Threads that share an operation synchronise after each operation; threads that process whole

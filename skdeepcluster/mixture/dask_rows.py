@@ -62,7 +62,7 @@ class DaskRows(WeightedRows):
         pairs = zip(self.blocks, self.places, strict=True)
         return [(block, place) for block, place in pairs if place.stop > place.start]
 
-    def _compute(self, task: Callable[[Any, slice], tuple]) -> tuple:
+    def _compute(self, task: Callable[[Any, slice], tuple[Any, ...]]) -> Any:
         """Run a task, (function, *arguments), for each block; return the results in order."""
         from dask import compute, delayed
 
