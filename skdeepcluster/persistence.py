@@ -12,6 +12,7 @@ import hashlib
 import importlib
 import json
 from functools import singledispatch
+from inspect import isclass
 from types import NoneType
 
 import numpy as np
@@ -20,17 +21,10 @@ from sklearn.base import BaseEstimator
 
 #: Increased when files are written that earlier versions of this module cannot read.
 FORMAT_VERSION = 1
+#: The package itself, for the classes that it names.
+PACKAGE = importlib.import_module(__package__)
 #: Classes that may be stored, and read.
-ESTIMATORS = (
-    "CatGANClassifier",
-    "CatGANClustering",
-    "ClusterEnsemble",
-    "DACClustering",
-    "GaussianMixtureEM",
-    "InfoGANClustering",
-    "VAEEmbedding",
-    "VaDEClustering",
-)
+ESTIMATORS = tuple(name for name in PACKAGE.__all__ if isclass(getattr(PACKAGE, name)))
 #: Key that marks values JSON cannot represent: {KIND: "array", ...}.
 KIND = "__kind__"
 #: Kinds of dtype that are stored as arrays; others (names, mixed labels) go to the header.
@@ -267,7 +261,7 @@ def _find_network(name, networks, key):
 def _restore_estimator(value, arrays, networks):
     if value["class"] not in ESTIMATORS:
         raise ValueError(f"{value['class']!r} is no estimator of skdeepcluster.")
-    cls = getattr(importlib.import_module("skdeepcluster"), value["class"])
+    cls = getattr(PACKAGE, value["class"])
     estimator = cls.__new__(cls)
     estimator.__setstate__(_decode(value["state"], arrays, networks))
     return estimator
