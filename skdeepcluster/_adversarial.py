@@ -39,7 +39,7 @@ class AdversarialEstimator(DeepEstimator):
         init = check_init(self, fit.n_samples)
         if not isinstance(init, str):
             return init, False
-        if self._choose_pretraining_epochs(fit.X) == 0:
+        if self._choose_pretraining_epochs(fit) == 0:
             rows = map_rows(copy.deepcopy(likelihood).cpu().standardize, fit.X)
             return self._divide(init, rows, fit), False
         widths, n_features = list(self.hidden_layer_sizes), fit.X.shape[1]
@@ -56,10 +56,11 @@ class AdversarialEstimator(DeepEstimator):
         divide = partial(initial_responsibilities, init, rows, *counts)
         return broadcast_object(divide, fit.random_state)
 
-    def _choose_pretraining_epochs(self, X):
-        if self.pretraining_epochs == "auto" and not self._budget.many(X):
+    def _choose_pretraining_epochs(self, fit):
+        given = not isinstance(self.init, str)
+        if given or (self.pretraining_epochs == "auto" and not self._budget.many(fit.X)):
             return 0
-        return super()._choose_pretraining_epochs(X)
+        return super()._choose_pretraining_epochs(fit)
 
     def _after_training(self, model, fit):
         log_p = torch.as_tensor(self._apply(model, model.log_resp, fit.X)).double()

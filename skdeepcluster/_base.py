@@ -342,22 +342,23 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             autoencoder,
             Rows(fit.X),
             fit,
-            max_epochs=self._choose_pretraining_epochs(fit.X),
+            max_epochs=self._choose_pretraining_epochs(fit),
             learning_rate=self.pretraining_learning_rate,
             weight_decay=1e-4,
         )[1]
         return autoencoder, interrupted
 
     def _set_fitted_attributes(self, run, fit):
-        """Set what has been learnt, and what "auto" took."""
+        """Set what has been learnt, and what each "auto" stood for."""
         labels = self._apply(run.model, run.model.assign, fit.X)
+        if hasattr(self, "pretraining_epochs"):
+            # Before ``model_`` is set: a resumed fit, recognised by it, trains no auto-encoder.
+            self.pretraining_epochs_ = self._choose_pretraining_epochs(fit)
         self._fit_params = self.get_params(deep=False)
         self.model_, self.history_, self.n_iter_ = run.model, run.history, len(run.history)
         self.likelihood_ = type(fit.likelihood).__name__.lower()
         self.batch_size_ = self._choose_batch_size(fit.X)
         self.max_epochs_ = self._choose_max_epochs(fit.X)
-        if hasattr(self, "pretraining_epochs"):
-            self.pretraining_epochs_ = self._choose_pretraining_epochs(fit.X)
         self.device_ = str(fit.device)
         self.precision_ = resolve_precision(self.precision, fit.device)
         with torch.no_grad():
@@ -368,7 +369,9 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _set_labels(self, labels, start_labels):
         """Set the labels of the training rows; warn of clusters that have none."""
-        self.labels_, self.start_labels_ = labels, start_labels
+        self.labels_ = labels
+        if hasattr(self, "start_weight"):
+            self.start_labels_ = start_labels
         sizes = np.bincount(labels, minlength=self.n_clusters)
         n_found = np.count_nonzero(sizes)
         if n_found < self.n_clusters:
@@ -392,10 +395,13 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             return self.max_epochs
         return self._budget.epochs(X, self._choose_batch_size(X))
 
-    def _choose_pretraining_epochs(self, X):
+    def _choose_pretraining_epochs(self, fit):
+        """Return the epochs of the auto-encoder; 0 where this fit trains none."""
+        if self._continues():
+            return 0
         if self.pretraining_epochs != "auto":
             return self.pretraining_epochs
-        return self._budget.pretraining_epochs(X, self._choose_batch_size(X))
+        return self._budget.pretraining_epochs(fit.X, self._choose_batch_size(fit.X))
 
     def _choose_likelihood(self, X):
         """Choose what the decoder's output means, by the parameter or by the range of X."""

@@ -315,9 +315,9 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
         Activation of the hidden layers of discriminator and generator, which are normalised by
         batch.
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
-        What the generator's output means. "bernoulli" needs data in [0, 1]; "gaussian" works on
-        features that are standardised inside; "auto" takes "bernoulli" for data in [0, 1], else
-        "gaussian". Inputs and outputs are always in the units of X.
+        What the generator's output means: "bernoulli", for data in [0, 1], logits of the features;
+        "gaussian", features that are standardised inside. "auto" takes "bernoulli" for data in
+        [0, 1], else "gaussian". Inputs and outputs are always in the units of X.
     n_noise : int, default=64
         Size of the generator's input, drawn from N(0, I).
     noise : float, default=0.0
@@ -354,39 +354,41 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
     mixture_n_init : int, default=10
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"
-        Passes of the denoising auto-encoder that gives codes; 0 has the rows divided as they are.
-        "auto" makes about ``30 * sqrt(n_samples)`` steps, or 8000 if that is more and not over
-        100 passes; none with fewer than 4000 rows.
+        Passes of the denoising auto-encoder over X; 0 has the rows divided as they are. "auto"
+        makes ``30 * sqrt(n_samples)`` steps, but not fewer than
+        ``min(8000, 100 * n_samples / batch_size)``, or with fewer than 4000 rows none.
     pretraining_learning_rate : float, default=2e-3
         Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
-        Passes over the data after the start. "auto" makes about ``12 * sqrt(n_samples)`` steps,
-        at most two for each row.
-    batch_size : int or "auto", default="auto"
-        Rows in a step, at most ``n_samples``. "auto" is 256, or 64 with fewer than 4000 rows.
+        Passes over X after pretraining. "auto" makes ``12 * sqrt(n_samples)`` steps, at most two
+        for each row.
     learning_rate : float, default=3e-3
         Peak of the one-cycle schedule of AdamW.
-    n_init : int, default=1
-        Trainings from new weights; the best by :meth:`score` on X is kept.
     generator : callable, default=None
         ``generator(n_in, n_out)`` gives the generator's network, ``n_in = n_noise``. None: a
         perceptron.
     discriminator : callable, default=None
         ``discriminator(n_in, n_out)`` gives the discriminator's network, ``n_out = n_clusters``
         logits. None: a perceptron.
+    batch_size : int or "auto", default="auto"
+        Rows in a step, at most ``n_samples``. "auto" is 256, or 64 with fewer than 4000 rows.
+    n_init : int, default=1
+        Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
         always computed in float32.
     compile : bool, default=False
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
-        For the training after the start; used as they are.
+        For instance ``[EarlyStopping(monitor="train_loss")]``; used as they are, not copied, and
+        not called in pretraining.
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
-        Go on training the fitted model.
+        Go on training the fitted model instead of a new one. Training that is held to a start is
+        then held to the clusters that the model has.
     verbose : int, default=0
-        1 shows progress bars, 2 a table with a line per epoch.
+        1 shows a progress bar for each training, 2 a table with a line per epoch.
     accept_sparse : bool, default=False
         Take sparse X; rows are made dense one batch at a time.
     random_state : int, RandomState instance or None, default=None
@@ -397,7 +399,8 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
     labels_ : ndarray of shape (n_samples,)
         Cluster of each row of X; equal to ``predict(X)``.
     start_labels_ : ndarray of shape (n_samples,) or None
-        Clusters at the start, numbered alike: what training added is the difference.
+        Clusters at the start, numbered alike: what training added is the difference. None with
+        init=None.
     model_ : CatGAN
         The trained torch module, usable by itself.
     history_ : list of dict
@@ -406,7 +409,15 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
         "discriminator_start", "discriminator_smoothness", "generator_certainty" and
         "generator_balance".
     n_iter_ : int
-        Epochs trained, without those of the start.
+        Epochs trained, without pretraining.
+    likelihood_ : {"bernoulli", "gaussian"}
+        As given or as "auto" chose.
+    batch_size_, max_epochs_ : int
+        As given or as "auto" chose; a step has at most ``n_samples`` rows.
+    pretraining_epochs_ : int
+        As given or as "auto" chose; 0 where this fit trained no auto-encoder.
+    device_, precision_ : str
+        As given or as "auto" chose.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -473,11 +484,11 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
         pretraining_epochs="auto",
         pretraining_learning_rate=2e-3,
         max_epochs="auto",
-        batch_size="auto",
         learning_rate=3e-3,
-        n_init=1,
         generator=None,
         discriminator=None,
+        batch_size="auto",
+        n_init=1,
         precision="float32",
         compile=False,
         callbacks=None,
@@ -506,9 +517,9 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
         Activation of the hidden layers of both networks, which are normalised by batch.
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
-        What the generator's output means. "bernoulli" needs data in [0, 1]; "gaussian" works on
-        features that are standardised inside; "auto" takes "bernoulli" for data in [0, 1], else
-        "gaussian". Inputs and outputs are always in the units of X.
+        What the generator's output means: "bernoulli", for data in [0, 1], logits of the features;
+        "gaussian", features that are standardised inside. "auto" takes "bernoulli" for data in
+        [0, 1], else "gaussian". Inputs and outputs are always in the units of X.
     n_noise : int, default=64
         Size of the generator's input, drawn from N(0, I).
     noise : float, default=0.0
@@ -542,37 +553,39 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         a short step (virtual adversarial training), in training from a start. An addition of
         this package; 0 halves the cost of a step, and 1 suits rows that all have labels.
     pretraining_epochs : int or "auto", default="auto"
-        Passes of the denoising auto-encoder that gives codes; 0 has the rows divided as they are.
-        "auto" makes about ``30 * sqrt(n_samples)`` steps, or 8000 if that is more and not over
-        100 passes; none with fewer than 4000 rows.
+        Passes of the denoising auto-encoder over X; 0 has the rows divided as they are. "auto"
+        makes ``30 * sqrt(n_samples)`` steps, but not fewer than
+        ``min(8000, 100 * n_samples / batch_size)``, or with fewer than 4000 rows none.
     pretraining_learning_rate : float, default=2e-3
         Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
-        Passes over the data after the start. "auto" makes about ``12 * sqrt(n_samples)`` steps,
-        at most two for each row.
-    batch_size : int or "auto", default="auto"
-        Rows in a step, at most ``n_samples``. "auto" is 256, or 64 with fewer than 4000 rows.
+        Passes over X after pretraining. "auto" makes ``12 * sqrt(n_samples)`` steps, at most two
+        for each row.
     learning_rate : float, default=3e-3
         Peak of the one-cycle schedule of AdamW.
-    n_init : int, default=1
-        Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     generator : callable, default=None
         ``generator(n_in, n_out)`` gives its network, ``n_in = n_noise``. None: a perceptron.
     discriminator : callable, default=None
         ``discriminator(n_in, n_out)`` gives its network; outputs are logits. None: a perceptron.
+    batch_size : int or "auto", default="auto"
+        Rows in a step, at most ``n_samples``. "auto" is 256, or 64 with fewer than 4000 rows.
+    n_init : int, default=1
+        Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
         always computed in float32.
     compile : bool, default=False
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
-        For the training after the start; used as they are.
+        For instance ``[EarlyStopping(monitor="train_loss")]``; used as they are, not copied, and
+        not called in pretraining.
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
-        Go on training the fitted model.
+        Go on training the fitted model instead of a new one. Training that is held to a start is
+        then held to the clusters that the model has.
     verbose : int, default=0
-        1 shows progress bars, 2 a table with a line per epoch.
+        1 shows a progress bar for each training, 2 a table with a line per epoch.
     accept_sparse : bool, default=False
         Take sparse X; rows are made dense one batch at a time.
     random_state : int, RandomState instance or None, default=None
@@ -583,13 +596,21 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     start_labels_ : ndarray of shape (n_samples,) or None
-        Labels at the start: what training added is the difference.
+        Labels at the start: what training added is the difference. None with init=None.
     model_ : CatGAN
         The trained torch module, usable by itself.
     history_ : list of dict
         One record per epoch, as of :class:`CatGANClustering`, and "discriminator_labels".
     n_iter_ : int
-        Epochs trained, without those of the start.
+        Epochs trained, without pretraining.
+    likelihood_ : {"bernoulli", "gaussian"}
+        As given or as "auto" chose.
+    batch_size_, max_epochs_ : int
+        As given or as "auto" chose; a step has at most ``n_samples`` rows.
+    pretraining_epochs_ : int
+        As given or as "auto" chose; 0 where this fit trained no auto-encoder.
+    device_, precision_ : str
+        As given or as "auto" chose.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -652,11 +673,11 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         pretraining_epochs="auto",
         pretraining_learning_rate=2e-3,
         max_epochs="auto",
-        batch_size="auto",
         learning_rate=3e-3,
-        n_init=1,
         generator=None,
         discriminator=None,
+        batch_size="auto",
+        n_init=1,
         precision="float32",
         compile=False,
         callbacks=None,
@@ -725,6 +746,9 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         if (fit.targets >= 0).all():
             return np.eye(len(self.classes_))[fit.targets], False
         return super()._find_partition(likelihood, fit)
+
+    def _choose_pretraining_epochs(self, fit):
+        return 0 if (fit.targets >= 0).all() else super()._choose_pretraining_epochs(fit)
 
     def _divide(self, init, rows, fit):
         options = {"random_state": fit.random_state, "n_jobs": torch.get_num_threads()}

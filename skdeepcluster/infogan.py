@@ -247,9 +247,9 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
         Activation of the discriminator and of Q.
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
-        What the generator's output means: "bernoulli", for data in [0, 1], logits of the
-        features; "gaussian", features that are standardised inside. "auto" takes "bernoulli" for
-        data in [0, 1], else "gaussian". Inputs and outputs are always in the units of X.
+        What the generator's output means: "bernoulli", for data in [0, 1], logits of the features;
+        "gaussian", features that are standardised inside. "auto" takes "bernoulli" for data in
+        [0, 1], else "gaussian". Inputs and outputs are always in the units of X.
     mi_weight : float, default=1.0
         Weight lambda of the information term. At 0 Q reads along without being heard by
         generator or discriminator: the paper's comparison; with ``init=None`` these are a plain
@@ -282,22 +282,18 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
     mixture_n_init : int, default=10
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"
-        Passes of the denoising auto-encoder that gives codes; 0 has the rows divided as they are.
-        "auto" makes about ``30 * sqrt(n_samples)`` steps, or 8000 if that is more and not over
-        100 passes; none with fewer than 4000 rows.
+        Passes of the denoising auto-encoder over X; 0 has the rows divided as they are. "auto"
+        makes ``30 * sqrt(n_samples)`` steps, but not fewer than
+        ``min(8000, 100 * n_samples / batch_size)``, or with fewer than 4000 rows none.
     pretraining_learning_rate : float, default=2e-3
         Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
-        Passes of the game over the data. "auto" makes about ``10 * sqrt(n_samples)`` steps,
-        at most two for each row.
-    batch_size : int or "auto", default="auto"
-        Rows in a step, at most ``n_samples``. "auto" is 256, or 64 with fewer than 4000 rows.
+        Passes over X after pretraining. "auto" makes ``10 * sqrt(n_samples)`` steps, at most two
+        for each row.
     learning_rate : float, default=1e-3
         Peak of the one-cycle schedule of AdamW, of discriminator and Q.
     generator_learning_rate : float, default=1e-3
         The generator's.
-    n_init : int, default=1
-        Trainings from new weights; the best by :meth:`score` on X is kept.
     generator : callable, default=None
         ``generator(n_in, n_out)`` gives the generator's network, ``n_in`` the number of noise
         variables, values of categories and continuous codes. None: a perceptron.
@@ -306,19 +302,25 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         ``n_out`` the second of ``hidden_layer_sizes``; an activation and the layers of each
         follow. None: a perceptron. :mod:`skdeepcluster.modules.networks` has the paper's
         convolutional pair.
+    batch_size : int or "auto", default="auto"
+        Rows in a step, at most ``n_samples``. "auto" is 256, or 64 with fewer than 4000 rows.
+    n_init : int, default=1
+        Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
         always computed in float32.
     compile : bool, default=False
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
-        For the training after pretraining; used as they are.
+        For instance ``[EarlyStopping(monitor="train_loss")]``; used as they are, not copied, and
+        not called in pretraining.
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
-        Go on training the fitted model, keeping to the clusters it has unless init=None.
+        Go on training the fitted model instead of a new one. Training that is held to a start is
+        then held to the clusters that the model has.
     verbose : int, default=0
-        1 shows progress bars, 2 a table with a line per epoch.
+        1 shows a progress bar for each training, 2 a table with a line per epoch.
     accept_sparse : bool, default=False
         Take sparse X; rows are made dense one batch at a time.
     random_state : int, RandomState instance or None, default=None
@@ -346,6 +348,14 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         "generator_continuous".
     n_iter_ : int
         Epochs trained, without pretraining.
+    likelihood_ : {"bernoulli", "gaussian"}
+        As given or as "auto" chose.
+    batch_size_, max_epochs_ : int
+        As given or as "auto" chose; a step has at most ``n_samples`` rows.
+    pretraining_epochs_ : int
+        As given or as "auto" chose; 0 where this fit trained no auto-encoder.
+    device_, precision_ : str
+        As given or as "auto" chose.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -433,12 +443,12 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         pretraining_epochs="auto",
         pretraining_learning_rate=2e-3,
         max_epochs="auto",
-        batch_size="auto",
         learning_rate=1e-3,
         generator_learning_rate=1e-3,
-        n_init=1,
         generator=None,
         discriminator=None,
+        batch_size="auto",
+        n_init=1,
         precision="float32",
         compile=False,
         callbacks=None,

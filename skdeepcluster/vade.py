@@ -167,38 +167,40 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
     mixture_n_init : int, default=10
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"
-        Passes of the denoising auto-encoder. "auto" makes about ``30 * sqrt(n_samples)`` steps,
-        or 8000 if that is more and not over 100 passes; with fewer than 4000 rows
-        ``min(n_samples, 250)``.
+        Passes of the denoising auto-encoder over X. "auto" makes ``30 * sqrt(n_samples)`` steps,
+        but not fewer than ``min(8000, 100 * n_samples / batch_size)``, or with fewer than 4000
+        rows one for each row, at most 250.
     pretraining_learning_rate : float, default=2e-3
         Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
-        Passes over the data after pretraining. "auto" makes about ``6 * sqrt(n_samples)``
-        steps; with fewer than 4000 rows ``min(n_samples, 250)``.
-    batch_size : int or "auto", default="auto"
-        Rows in a step, at most ``n_samples``. "auto" is 256, or 32 with fewer than 4000 rows.
+        Passes over X after pretraining. "auto" makes ``6 * sqrt(n_samples)`` steps, or with fewer
+        than 4000 rows one for each row, at most 250.
     learning_rate : float, default=1e-3
         Peak of the one-cycle schedule of AdamW; the prior's is ten times as large.
-    n_init : int, default=1
-        Trainings from new weights; the best by :meth:`score` on X is kept.
     encoder : callable, default=None
         ``encoder(n_in, n_out)`` gives the encoder's network, ``n_out = 2 * n_components``. None:
         a perceptron of ``hidden_layer_sizes``.
     decoder : callable, default=None
         ``decoder(n_in, n_out)`` gives the decoder's network. None: the mirrored perceptron.
+    batch_size : int or "auto", default="auto"
+        Rows in a step, at most ``n_samples``. "auto" is 256, or 32 with fewer than 4000 rows.
+    n_init : int, default=1
+        Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
         always computed in float32.
     compile : bool, default=False
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
-        For the training after pretraining; used as they are.
+        For instance ``[EarlyStopping(monitor="train_loss")]``; used as they are, not copied, and
+        not called in pretraining.
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
-        Go on training the fitted model, keeping to the clusters it has.
+        Go on training the fitted model instead of a new one. Training that is held to a start is
+        then held to the clusters that the model has.
     verbose : int, default=0
-        1 shows progress bars, 2 a table with a line per epoch.
+        1 shows a progress bar for each training, 2 a table with a line per epoch.
     accept_sparse : bool, default=False
         Take sparse X; rows are made dense one batch at a time.
     random_state : int, RandomState instance or None, default=None
@@ -223,6 +225,14 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
         "vade_reconstruction", "vade_kl", and, weighted, "vade_start" and "vade_smoothness".
     n_iter_ : int
         Epochs trained, without pretraining.
+    likelihood_ : {"bernoulli", "gaussian"}
+        As given or as "auto" chose.
+    batch_size_, max_epochs_ : int
+        As given or as "auto" chose; a step has at most ``n_samples`` rows.
+    pretraining_epochs_ : int
+        As given or as "auto" chose; 0 where this fit trained no auto-encoder.
+    device_, precision_ : str
+        As given or as "auto" chose.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -297,11 +307,11 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
         pretraining_epochs="auto",
         pretraining_learning_rate=2e-3,
         max_epochs="auto",
-        batch_size="auto",
         learning_rate=1e-3,
-        n_init=1,
         encoder=None,
         decoder=None,
+        batch_size="auto",
+        n_init=1,
         precision="float32",
         compile=False,
         callbacks=None,

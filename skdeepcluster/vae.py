@@ -165,17 +165,12 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
     mixture_n_init : int, default=10
         Starts of the mixture; the best by likelihood is kept.
     max_epochs : int or "auto", default="auto"
-        Passes over the data. "auto" makes about ``20 * sqrt(n_samples)`` steps,
-        at most two for each row.
-    batch_size : int or "auto", default="auto"
-        Rows in a step, at most ``n_samples``. "auto" is 128, or 64 with fewer than 4000 rows.
+        Passes over X. "auto" makes ``20 * sqrt(n_samples)`` steps, at most two for each row.
     learning_rate : float, default=2e-3
         Peak of the one-cycle schedule of AdamW.
     kl_warm_up : float, default=0.5
         Share of training during which the weight of the KL term rises from 0 to 1, so that the
         code is used before it costs anything; 0 is the published objective from the first step.
-    n_init : int, default=1
-        Trainings from new weights; the best by :meth:`score` on X is kept.
     encoder : callable, default=None
         ``encoder(n_in, n_out)`` gives the encoder's network, ``n_out = 2 * n_components``. None:
         a perceptron of ``hidden_layer_sizes``.
@@ -184,19 +179,24 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
     binarize : bool, default=False
         Draw binary rows from Bernoulli(x) anew in every step (dynamic binarisation); for
         "bernoulli" only.
+    batch_size : int or "auto", default="auto"
+        Rows in a step, at most ``n_samples``. "auto" is 128, or 64 with fewer than 4000 rows.
+    n_init : int, default=1
+        Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
         always computed in float32.
     compile : bool, default=False
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
-        For instance ``[EarlyStopping(monitor="train_loss")]``; used as they are, not copied.
+        For instance ``[EarlyStopping(monitor="train_loss")]``; used as they are, not copied, and
+        not called in pretraining.
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
         Go on training the fitted model instead of a new one.
     verbose : int, default=0
-        1 shows a progress bar, 2 a table with a line per epoch.
+        1 shows a progress bar for each training, 2 a table with a line per epoch.
     accept_sparse : bool, default=False
         Take sparse X; rows are made dense one batch at a time.
     random_state : int, RandomState instance or None, default=None
@@ -220,6 +220,12 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         Its means.
     covariances_ : ndarray
         Its covariances, in the shapes of :class:`GaussianMixtureEM`.
+    likelihood_ : {"bernoulli", "gaussian"}
+        As given or as "auto" chose.
+    batch_size_, max_epochs_ : int
+        As given or as "auto" chose; a step has at most ``n_samples`` rows.
+    device_, precision_ : str
+        As given or as "auto" chose.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -285,13 +291,13 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         covariance_type="full",
         mixture_n_init=10,
         max_epochs="auto",
-        batch_size="auto",
         learning_rate=2e-3,
         kl_warm_up=0.5,
-        n_init=1,
         encoder=None,
         decoder=None,
         binarize=False,
+        batch_size="auto",
+        n_init=1,
         precision="float32",
         compile=False,
         callbacks=None,
