@@ -52,8 +52,8 @@ from .modules.game import ClusterGame, Player
 from .modules.networks import (
     build_network,
     check_widths,
+    keep_running_statistics,
     normalised_mlp,
-    running_statistics_kept,
 )
 from .modules.regularization import NO_REGULARIZER, Regularizer
 from .neighbors import labelled_start
@@ -178,7 +178,7 @@ class CatGAN(ClusterGame):
             log_p_alone = None
         terms["certainty"] = entropy(log_p).mean()
         terms["balance"] = self.balance_weight * self.imbalance(log_p)
-        with running_statistics_kept(self.discriminator):
+        with keep_running_statistics(self.discriminator):
             if self.fake_weight:
                 with torch.no_grad():
                     fake = self.generate(len(seen))
@@ -193,7 +193,7 @@ class CatGAN(ClusterGame):
 
     def generator_loss(self, batch):
         """Rows that the discriminator is sure about, of all classes."""
-        with running_statistics_kept(self.discriminator):
+        with keep_running_statistics(self.discriminator):
             log_p = self.log_resp_standardized(self.generate(len(batch.x)))
         return {"certainty": entropy(log_p).mean(), "balance": -entropy(marginal(log_p))}
 

@@ -37,30 +37,25 @@ from .modules.game import Player
 from .modules.networks import make_network
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
-#: Least variance of the mixture, as a share of its mean variance at the start.
+#: Smallest variance of the mixture, relative to its mean variance at the start.
 FLOOR = 0.01
 
 
 class DAC(PriorGame):
     """Deep adversarial Gaussian mixture auto-encoder.
 
-    Three players: critic, mixture (which follows the codes) and auto-encoder (whose codes follow
-    the mixture).
+    Three players: critic, mixture (fitted to the codes) and auto-encoder (whose codes are trained
+    towards the mixture).
 
     Parameters
     ----------
     encoder : PointEncoder, (N, D) -> (N, L)
-    decoder : Module, (N, L) -> (N, D)
     critic : Module, (N, L) -> (N, 1)
-        Sees codes about the centre of the mixture in units of its spread.
-    likelihood : Likelihood
-    prior : MixturePrior
+        Takes codes that are standardised by the mixture.
     weights : (float, float, float), default=(1.0, 1.0, 1.0)
-        Of reconstruction, mixture and adversarial loss, in the auto-encoder's move.
-    regularizer : Regularizer, default=NO_REGULARIZER
-        Terms that hold the assignment to an anchor; none by default.
-    masking : float, default=0.0
-        Share of the features hidden from the encoder, if there is an anchor.
+        Of reconstruction, mixture and adversarial loss, in the auto-encoder's loss.
+    decoder, likelihood, prior, regularizer, masking
+        As of :class:`~skdeepcluster.modules.autoencoder.PriorGame`.
     """
 
     def __init__(
@@ -85,34 +80,32 @@ class DAC(PriorGame):
     def criterion(self, x):
         """Log p(x | G(z)) + log p(z) at z = E(x), (N,)."""
         code = self.encode(x)
-        log_x = self.log_prob(x, code)
-        return log_x.double() + self.prior.log_joint(code).logsumexp(-1).double()
+        log_z = self.prior.log_joint(code).logsumexp(-1)
+        return self.log_prob(x, code).double() + log_z.double()
 
     def critic_loss(self, batch):
-        """Tell draws of the mixture from codes."""
+        """Cross-entropies of telling draws of the mixture ("real") from codes ("fake")."""
         with torch.no_grad():
             code, drawn = self.encode(batch.x), self.prior.draw(len(batch.x))
-        mixture, codes = called_real(self.judge(drawn)), called_fake(self.judge(code))
-        return {"mixture": mixture, "codes": codes}
+        return {"mixture": called_real(self.judge(drawn)), "codes": called_fake(self.judge(code))}
 
     def judge(self, code):
         """Logits of "drawn from the mixture", (N, 1)."""
         return self.critic(self.prior.whiten(code))
 
     def mixture_loss(self, batch):
-        """Negative log-likelihood of the codes as they are."""
+        """Negative log-likelihood of the codes, without gradient to the encoder."""
         with torch.no_grad():
             code = self.encode(batch.x)
         return {"codes": -self.prior.log_joint(code).logsumexp(-1).mean()}
 
     def loss(self, batch):
-        """Three weighted losses; with an anchor, what holds to it."""
+        """Three weighted losses, and the terms of the regularizer."""
         seen, shown = self.observe(batch)
         code = self.encoder(shown)
         log_joint = self.prior.log_joint(code)
-        log_x = self.log_prob(batch.x, code)
         losses = {
-            "reconstruction": -log_x.mean(),
+            "reconstruction": -self.log_prob(batch.x, code).mean(),
             "mixture": -log_joint.logsumexp(-1).mean(),
             "adversarial": called_real(self.judge(code)),
         }
@@ -121,11 +114,10 @@ class DAC(PriorGame):
 
     def players(self):
         """Critic, mixture, auto-encoder."""
-        own = [self.encoder, self.decoder, self.likelihood]
         return (
             Player("critic", [self.critic], self.critic_loss),
             Player("mixture", [self.prior], self.mixture_loss),
-            Player("autoencoder", own, self.loss),
+            Player("autoencoder", [self.encoder, self.decoder, self.likelihood], self.loss),
         )
 
 

@@ -30,13 +30,7 @@ from ._initialization import PRIOR_CONSTRAINTS, initialize_prior
 from ._sampling import PriorMixin
 from .engine.runtime import store_parameters
 from .functional.gaussian import log_prob_diag
-from .modules.autoencoder import (
-    GaussianEncoder,
-    MixturePrior,
-    PriorGame,
-    criterion_noise,
-    expected_log_prob,
-)
+from .modules.autoencoder import GaussianEncoder, MixturePrior, PriorGame, evidence_bound
 from .modules.game import Player
 from .modules.networks import make_network
 from .modules.regularization import NO_REGULARIZER, Regularizer
@@ -48,15 +42,10 @@ class VaDE(PriorGame):
     Parameters
     ----------
     encoder : GaussianEncoder, (N, D) -> (N, L), (N, L)
-    decoder : Module, (N, L) -> (N, D)
-    likelihood : Likelihood
-    prior : MixturePrior
     objective : {"optimal", "sampled", "published"}, default="optimal"
         Form of the divergence, see :meth:`divergence`.
-    regularizer : Regularizer, default=NO_REGULARIZER
-        Terms that hold the assignment to an anchor; none by default.
-    masking : float, default=0.0
-        Share of the features hidden from the encoder, if there is an anchor.
+    decoder, likelihood, prior, regularizer, masking
+        As of :class:`~skdeepcluster.modules.autoencoder.PriorGame`.
     """
 
     def __init__(
@@ -73,27 +62,31 @@ class VaDE(PriorGame):
         self.objective = objective
 
     def log_resp_standardized(self, seen):
-        """Log of the gamma that maximises eq. 12, prop. to pi_c exp(-KL_c), (N, K)."""
+        """Log gamma_c, proportional to pi_c exp(-KL_c): the maximiser of eq. 12, (N, K)."""
         return self.prior.expected_log_joint(*self.encoder(seen)).log_softmax(-1)
 
     def divergence(self, mean, std, z):
         """KL(q(z, c|x) || p(z, c)) of each row, (N,), in one of three forms.
 
-        "optimal": at the gamma that maximises eq. 12; it is -log sum_c pi_c exp(-KL_c) there.
+        "optimal": at the gamma that maximises eq. 12.
         "sampled": with q(c|z) = p(c|z), on one z: log q(z|x) - log sum_c p(z, c).
         "published": eq. 12 with gamma_c = p(c|z) of one z, eq. 16.
         """
         if self.objective == "sampled":
             log_q = log_prob_diag(z, mean, 2 * std.log())
             return log_q - self.prior.log_joint(z).logsumexp(-1)
-        log_joint = self.prior.expected_log_joint(mean, std)
         if self.objective == "optimal":
-            return -log_joint.logsumexp(-1)
+            return self.optimal_divergence(mean, std)
+        log_joint = self.prior.expected_log_joint(mean, std)
         log_gamma = self.prior.log_joint(z).log_softmax(-1)
         return (log_gamma.exp() * (log_gamma - log_joint)).sum(-1)
 
+    def optimal_divergence(self, mean, std):
+        """KL(q(z, c|x) || p(z, c)) at the best gamma, -log sum_c pi_c exp(-KL_c), (N,)."""
+        return -self.prior.expected_log_joint(mean, std).logsumexp(-1)
+
     def loss(self, batch):
-        """Negative bound, eq. 12 with one sample of z; with an anchor, what holds to it."""
+        """Negative bound, eq. 12 with one sample of z, and the terms of the regularizer."""
         seen, shown = self.observe(batch)
         mean, std = self.encoder(shown)
         z = mean + std * torch.randn_like(std)
@@ -105,16 +98,11 @@ class VaDE(PriorGame):
 
     def elbo(self, x, noise):
         """Bound of each row at its best gamma, (N,), averaged over noise (S, L)."""
-        return self._bound(x, *self.posterior(x), noise)
+        return evidence_bound(self, x, self.optimal_divergence, noise)
 
     def criterion(self, x):
-        """Bound of each row, (N,), averaged over fixed quasi-random noise."""
-        mean, std = self.posterior(x)
-        return self._bound(x, mean, std, criterion_noise(mean))
-
-    def _bound(self, x, mean, std, noise):
-        log_joint = self.prior.expected_log_joint(mean.double(), std.double())
-        return expected_log_prob(self, x, mean, std, noise) + log_joint.logsumexp(-1)
+        """Bound of each row at its best gamma, (N,), averaged over fixed quasi-random noise."""
+        return evidence_bound(self, x, self.optimal_divergence)
 
     def players(self):
         """One player."""

@@ -38,9 +38,8 @@ from .modules.autoencoder import (
     CodeGame,
     CodeMixture,
     GaussianEncoder,
-    criterion_noise,
-    decoded_samples,
-    expected_log_prob,
+    decode_samples,
+    evidence_bound,
 )
 from .modules.game import Player
 from .modules.likelihood import Bernoulli
@@ -53,24 +52,14 @@ class VAE(CodeGame):
     Parameters
     ----------
     encoder : GaussianEncoder, (N, D) -> (N, L), (N, L)
-    decoder : Module, (N, L) -> (N, D)
-    likelihood : Likelihood
-    kl_warm_up : float, default=0.0
-        Share of training during which the weight of the KL term rises from 0 to 1.
-    binarize : bool, default=False
-        Draw binary rows from Bernoulli(x) anew in every step.
-    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
-        Of the mixture that is fitted to the means after training.
+    decoder, likelihood
+        As of :class:`~skdeepcluster.modules.autoencoder.CodeGame`.
+    kl_warm_up, binarize, covariance_type
+        As of :class:`VAEEmbedding`; the mixture is fitted to the means after training.
     """
 
     def __init__(
-        self,
-        encoder,
-        decoder,
-        likelihood,
-        kl_warm_up=0.0,
-        binarize=False,
-        covariance_type="full",
+        self, encoder, decoder, likelihood, kl_warm_up=0.0, binarize=False, covariance_type="full"
     ):
         super().__init__(encoder, decoder, likelihood)
         self.kl_warm_up = kl_warm_up
@@ -90,30 +79,25 @@ class VAE(CodeGame):
 
     def elbo(self, x, noise):
         """ELBO of each row, (N,), averaged over z = mean + std * noise, noise (S, L)."""
-        return self._bound(x, *self.posterior(x), noise)
+        return evidence_bound(self, x, standard_kl, noise)
 
-    def _bound(self, x, mean, std, noise):
-        kl = standard_kl(mean.double(), std.double())
-        return expected_log_prob(self, x, mean, std, noise) - kl
+    def criterion(self, x):
+        """ELBO of each row, (N,), averaged over fixed quasi-random noise."""
+        return evidence_bound(self, x, standard_kl)
 
     def importance_bound(self, x, noise):
         """Log mean_s p(x, z_s) / q(z_s|x) of each row, (N,): between the ELBO and log p(x)."""
         mean, std = self.posterior(x)
         log_std = std.double().log().sum(-1)
         total = torch.full((len(x),), -math.inf, dtype=torch.float64, device=x.device)
-        for some, z, log_x in decoded_samples(self, x, mean, std, noise):
-            # log p(z) - log q(z|x), both standard normals but for the volume of std.
+        for some, z, log_x in decode_samples(self, x, mean, std, noise):
+            # log p(z) - log q(z|x); the densities of both are normal, and constants cancel.
             log_ratio = 0.5 * ((some**2).sum(-1)[:, None] - (z.double() ** 2).sum(-1)) + log_std
             total = torch.logaddexp(total, (log_x.double() + log_ratio).logsumexp(0))
         return total - math.log(len(noise))
 
-    def criterion(self, x):
-        """ELBO of each row, (N,), averaged over fixed quasi-random noise."""
-        mean, std = self.posterior(x)
-        return self._bound(x, mean, std, criterion_noise(mean))
-
     def log_resp_standardized(self, seen):
-        """Log p(k | m(x)), (N, K), by the mixture fitted to the means after training."""
+        """Log p(k | z = mean of q(z|x)), (N, K), by the mixture."""
         return self.mixture.log_resp(self.encoder.mean(seen))
 
     def set_mixture(self, mixture):
@@ -122,7 +106,7 @@ class VAE(CodeGame):
         self.mixture = CodeMixture(mixture, self.covariance_type).to(device)
 
     def restore_buffers(self, tensors):
-        """Create the mixture."""
+        """Create the mixture, which a new model does not have."""
         self.set_mixture(Mixture(*(tensors[f"mixture.{name}"] for name in Mixture._fields)))
 
     def fitted_attributes(self):
