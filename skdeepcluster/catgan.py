@@ -62,15 +62,15 @@ from .neighbors import labelled_start
 class CatGAN(ClusterGame):
     """Categorical generative adversarial network.
 
-    Two players. D judges real rows by batch statistics of real rows, generated ones by their own,
-    and what it keeps for its answers are those of real rows.
+    Two players. Batch normalisation of D uses the batch's statistics for real and for generated
+    rows apart; its running statistics are those of real rows.
 
     Parameters
     ----------
     discriminator : Module, (N, D) -> (N, K)
         Logits of the classes of standardised rows.
     generator : Module, (N, L) -> (N, D)
-        What the likelihood turns into rows.
+        Its outputs are decoded by the likelihood.
     likelihood : Likelihood
     n_classes, n_noise : int
         K and L.
@@ -78,17 +78,15 @@ class CatGAN(ClusterGame):
         Of "balance" and "fake" in D's loss.
     regularizer : Regularizer, default=NO_REGULARIZER
         Terms that hold the assignment to an anchor; "start" fades out.
-    marginal_decay : float, default=0.0
-        Of the running mean that stands for p_bar(real); 0 is the batch's mean.
-    label_weight : float, default=1.0
-        Of the cross-entropy of labelled rows, where a batch has any.
+    marginal_decay, label_weight : float
+        As of :class:`CatGANClassifier`; a batch may have no labelled rows.
 
     Attributes
     ----------
     log_prior : Tensor of shape (K,) or None
         Class prior that p_bar(real) is to follow; None where it is to be uniform.
     log_marginal : Tensor of shape (K,)
-        The running mean; after a fit, log mean p(y|x) of its rows.
+        The running mean of p(y|x); after a fit, the logarithm of its mean over the rows.
     """
 
     betas = 0.5, 0.99
@@ -107,12 +105,9 @@ class CatGAN(ClusterGame):
         label_weight=1.0,
     ):
         super().__init__(likelihood)
-        self.discriminator = discriminator
-        self.generator = generator
-        self.n_noise = n_noise
+        self.discriminator, self.generator, self.n_noise = discriminator, generator, n_noise
         self.balance_weight, self.fake_weight = weights
-        self.regularizer = regularizer
-        self.marginal_decay = marginal_decay
+        self.regularizer, self.marginal_decay = regularizer, marginal_decay
         self.label_weight = label_weight
         self.register_buffer("log_prior", None)
         self.register_buffer("log_marginal", torch.zeros(n_classes).log_softmax(0))
@@ -135,7 +130,7 @@ class CatGAN(ClusterGame):
         return self.standardize(self.decode(z))
 
     def imbalance(self, log_p):
-        """-H[p_bar], or where the class prior is known, its cross-entropy to p_bar."""
+        """-H[p_bar], or with a class prior its cross-entropy to p_bar."""
         log_mean = marginal(log_p)
         if self.marginal_decay:
             log_mean = self._update_marginal(log_mean)
@@ -165,7 +160,7 @@ class CatGAN(ClusterGame):
         return log_mean + (self.log_marginal - log_mean).detach()
 
     def discriminator_loss(self, batch):
-        """Sure of real rows, of all classes, unsure of fakes, right about labelled rows."""
+        """Weighted entropies of real and generated rows, cross-entropy of labelled rows, VAT."""
         seen, terms = self.standardize(batch.x), {}
         if batch.labelled is None:
             log_p = log_p_alone = self.log_resp_standardized(seen)
@@ -174,7 +169,8 @@ class CatGAN(ClusterGame):
             both = self.log_resp_standardized(torch.cat([seen, known]))
             log_p, log_known = both.split([len(seen), len(known)])
             terms["labels"] = self.label_weight * nll_loss(log_known, batch.target)
-            # Normalised with other rows: the smoothness term needs answers to the batch alone.
+            # Batch normalisation saw labelled rows, too; the smoothness term compares answers
+            # that are normalised by the batch alone.
             log_p_alone = None
         terms["certainty"] = entropy(log_p).mean()
         terms["balance"] = self.balance_weight * self.imbalance(log_p)
@@ -192,7 +188,7 @@ class CatGAN(ClusterGame):
         return terms
 
     def generator_loss(self, batch):
-        """Rows that the discriminator is sure about, of all classes."""
+        """Entropies of D's predictions for generated rows, and of their mean."""
         with keep_running_statistics(self.discriminator):
             log_p = self.log_resp_standardized(self.generate(len(batch.x)))
         return {"certainty": entropy(log_p).mean(), "balance": -entropy(marginal(log_p))}
@@ -206,7 +202,7 @@ class CatGAN(ClusterGame):
 
 
 class CatGANEstimator(AdversarialEstimator):
-    """What the clusterer and the classifier share: building the model, its prior, and sampling."""
+    """What clusterer and classifier share: building the model, its class prior, sampling."""
 
     _parameter_constraints = {
         **DeepEstimator._parameter_constraints,
@@ -224,17 +220,14 @@ class CatGANEstimator(AdversarialEstimator):
     def _build(self, n_features, likelihood):
         n_classes = self._count_clusters()
         widths = check_widths("hidden_layer_sizes", self.hidden_layer_sizes)[:2]
-        judge = partial(
-            normalised_mlp,
-            hidden_layer_sizes=widths,
-            activation=self.activation,
-            noise=self.noise,
-        )
-        forge = partial(judge, hidden_layer_sizes=widths[::-1], noise=0.0)
-        discriminator = self.discriminator or judge
-        model = CatGAN(
-            build_network("discriminator", discriminator, n_features, n_classes),
-            build_network("generator", self.generator or forge, self.n_noise, n_features),
+        make = partial(normalised_mlp, activation=self.activation)
+        discriminator = partial(make, hidden_layer_sizes=widths, noise=self.noise)
+        generator = self.generator or partial(make, hidden_layer_sizes=widths[::-1])
+        return CatGAN(
+            build_network(
+                "discriminator", self.discriminator or discriminator, n_features, n_classes
+            ),
+            build_network("generator", generator, self.n_noise, n_features),
             likelihood,
             n_classes,
             self.n_noise,
@@ -242,16 +235,14 @@ class CatGANEstimator(AdversarialEstimator):
             regularizer=Regularizer(self.start_weight, self.smoothness_weight),
             marginal_decay=self.marginal_decay,
         )
-        if not isinstance(self.class_prior, str):
-            model.set_prior(_check_prior(self.class_prior, n_classes))
-        return model
 
     def _initialize(self, model, fit, is_new):
-        start = super()._initialize(model, fit, is_new)
-        if not isinstance(self.class_prior, str):
-            # A resumed model brings the prior of its first fit.
+        estimated = isinstance(self.class_prior, str)
+        if not estimated:
+            # Also of a resumed model, whose buffer holds the prior of its first fit.
             model.set_prior(_check_prior(self.class_prior, self._count_clusters()))
-        elif is_new:
+        start = super()._initialize(model, fit, is_new)
+        if estimated and is_new:
             if start.anchor is None:
                 raise ValueError(
                     "class_prior='estimated' takes the prior from a start, but init=None has "
@@ -283,7 +274,7 @@ class CatGANEstimator(AdversarialEstimator):
 
 
 def _check_prior(prior, n_classes):
-    """Return a class prior given as an array, checked; None for a uniform one."""
+    """Return a given class prior as an array, validated; None for a uniform one."""
     if prior is None:
         return None
     prior = np.asarray(prior, dtype=np.float64)
@@ -754,7 +745,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         options = {"random_state": fit.random_state, "n_jobs": torch.get_num_threads()}
         n_classes = len(self.classes_)
         find = partial(labelled_start, rows, fit.targets, n_classes, **options)
-        # The likeliest class alone: the probabilities of the start are not calibrated.
+        # One-hot, because the probabilities by the neighbour graph are not calibrated.
         return np.eye(n_classes)[broadcast_object(find, fit.random_state).argmax(1)]
 
     def _set_labels(self, labels, start_labels):
@@ -777,16 +768,14 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
 
 def _encode_labels(y):
-    """Return the classes, sorted, and the index of each row's class, -1 without a label."""
+    """Return the sorted classes, and the index of each row's class, -1 without a label."""
     y = column_or_1d(y, warn=True)
     if y.dtype.kind in "fc":
         assert_all_finite(y, input_name="y")
     if y.dtype.kind in "OUS":
         labelled = np.array([str(label) != "-1" for label in y], dtype=bool)
     else:
-        labelled = y != -1
-        if set(np.unique(y)) == {-1, 1}:
-            labelled[:] = True
+        labelled = (y != -1) | (set(np.unique(y)) == {-1, 1})
     if not labelled.any():
         raise ValueError(
             "No row has a label: all of y is -1. Give at least one label of each class, or use "

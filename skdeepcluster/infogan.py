@@ -59,13 +59,13 @@ from .modules.networks import (
 )
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
-#: Width of the hidden layer with which Q reads the body, as in the paper.
+#: Width of the hidden layer of Q's own part, as in the paper.
 READER_WIDTH = 128
 #: Values of a continuous code that ``traverse`` goes through, as in the paper.
 SWEEP = np.linspace(-2, 2, 9)
-#: Elements of the rows in which principal directions are sought.
+#: Matrix elements (rows times features) of the subsample from which principal directions come.
 STYLE_ELEMENTS = 2**22
-#: Least number of these rows.
+#: Fewest rows of that subsample, however many features they have.
 STYLE_ROWS = 256
 
 
@@ -84,19 +84,13 @@ class InfoGAN(ClusterGame):
     latent : LatentSpace
     likelihood : Likelihood
         What the generator's output means; networks see standardised rows.
-    mi_weight : float, default=1.0
-        lambda. At 0 D and G are a plain GAN, and Q reads along without being heard.
-    continuous_weight : float, default=1.0
-        Of continuous codes within the information term.
-    instance_noise : float, default=0.0
-        Standard deviation of noise on what D judges and Q reads in training.
-    style_weight : float, default=0.0
-        Of continuous codes that real rows are given to begin with.
+    mi_weight, continuous_weight, instance_noise, style_weight : float
+        As of :class:`InfoGANClustering`, with other defaults.
     regularizer : Regularizer, default=NO_REGULARIZER
         Terms that hold Q on real rows to an anchor; none by default.
     """
 
-    #: Radford et al., 2016, for the first.
+    #: The first as Radford et al., 2016.
     betas = (0.5, 0.99)
 
     def __init__(
@@ -125,11 +119,11 @@ class InfoGAN(ClusterGame):
     # ---- answers
 
     def read_standardized(self, seen):
-        """Q(c|x) of standardised rows, a Reading."""
+        """Q(c|x) of standardised rows, as a Reading."""
         return self.latent.read(self.reader(self.body(seen)))
 
     def read(self, x):
-        """Q(c|x) of rows, a Reading."""
+        """Q(c|x) of rows, as a Reading."""
         return self.read_standardized(self.standardize(x))
 
     def log_resp_standardized(self, seen):
@@ -142,32 +136,28 @@ class InfoGAN(ClusterGame):
         return torch.cat([*(log_p.exp() for log_p in reading.log_probs), reading.mean], 1)
 
     def decode(self, code):
-        """Rows for codes in the layout of ``encode``, at noise zero, in the user's units."""
+        """Rows for codes in the layout of ``encode``, at noise zero, in the units of the data."""
         noise = code.new_zeros(len(code), self.latent.n_noise)
         return self.render(torch.cat([noise, code], 1))
 
     def render(self, inputs):
-        """Rows for inputs (N, latent.n_inputs) of the generator, in the user's units."""
+        """Rows for inputs (N, latent.n_inputs) of the generator, in the units of the data."""
         return self.likelihood.mean(self.generator(inputs))
 
     def criterion(self, x):
         """KL(Q(k|x) || mean of Q over the rows trained on), (N,): its mean is I(x; k)."""
-        log_p = self.log_resp(x).double()
-        return kl_divergence(log_p, self.log_marginal.double())
+        return kl_divergence(self.log_resp(x).double(), self.log_marginal.double())
 
     def fitted_attributes(self):
-        """Names of the codes, and the shares in which clusters are drawn."""
+        """Names of the codes, and the probabilities with which clusters are drawn."""
         others = [f"category{a}" for a in range(1, len(self.latent.sizes))]
         continuous = [f"continuous{j}" for j in range(self.latent.n_continuous)]
-        return {
-            "code_names_": ["cluster", *others, *continuous],
-            "weights_": self.log_prior.exp(),
-        }
+        return {"code_names_": ["cluster", *others, *continuous], "weights_": self.log_prior.exp()}
 
     # ---- losses
 
     def discriminator_loss(self, batch):
-        """D's two sides of V, -lambda L_I, and with an anchor what holds to it."""
+        """D's cross-entropies on real and generated rows, -lambda L_I, and the regularizer."""
         seen = self.standardize(batch.x)
         with torch.no_grad():
             fake, codes = self.generate(len(batch.x))
@@ -179,45 +169,44 @@ class InfoGAN(ClusterGame):
         }
         if not self.mi_weight:
             fake_hidden = fake_hidden.detach()
-        terms |= self.misread(fake_hidden, codes, self.mi_weight or 1.0)
+        terms |= self.information_loss(fake_hidden, codes, self.mi_weight or 1.0)
         terms |= self.regularizer.terms(self.log_resp_standardized, seen, batch.anchor)
         if self.style_weight and batch.style is not None and batch.style.shape[1]:
-            reading = self.read_standardized(seen)
-            misread = self.latent.misread_continuous(reading, batch.style)
-            terms["style"] = self.style_weight * misread
+            loss = self.latent.continuous_loss(self.read_standardized(seen), batch.style)
+            terms["style"] = self.style_weight * loss
         return terms
 
     def generator_loss(self, batch):
-        """G's side of V, and -lambda L_I."""
+        """G's non-saturating loss -log D(G), and -lambda L_I."""
         fake, codes = self.generate(len(batch.x))
         hidden = self.body(self.add_noise(fake))
         terms = {"adversarial": called_real(self.critic(hidden))}
         if self.mi_weight:
-            terms |= self.misread(hidden, codes, self.mi_weight)
+            terms |= self.information_loss(hidden, codes, self.mi_weight)
         return terms
 
     def generate(self, n_rows):
-        """Standardised rows (N, D) from drawn codes, and the codes."""
+        """Draw codes; return standardised rows (N, D) generated from them, and the codes."""
         codes = self.latent.draw(n_rows, self.log_prior)
         return self.standardize(self.render(self.latent.inputs(codes))), codes
 
     def add_noise(self, seen):
-        """Rows with instance noise."""
+        """Add instance noise to standardised rows."""
         if not self.instance_noise:
             return seen
         return seen + self.instance_noise * torch.randn_like(seen)
 
-    def misread(self, hidden, codes, weight):
-        """Weighted costs of Q's reading: -lambda L_I up to the constant H(c)."""
-        costs = self.latent.misread(self.latent.read(self.reader(hidden)), codes)
+    def information_loss(self, hidden, codes, weight):
+        """Weighted losses of Q's reading of the codes: -lambda L_I without the constant H(c)."""
+        losses = self.latent.reading_loss(self.latent.read(self.reader(hidden)), codes)
         weights = {"category": weight, "continuous": weight * self.continuous_weight}
-        return {name: weights[name] * cost for name, cost in costs.items()}
+        return {name: weights[name] * loss for name, loss in losses.items()}
 
     def players(self) -> tuple[Player, ...]:
         """Discriminator (with Q), generator."""
-        judge = [self.body, self.critic, self.reader]
+        own = [self.body, self.critic, self.reader]
         return (
-            Player("discriminator", judge, self.discriminator_loss),
+            Player("discriminator", own, self.discriminator_loss),
             Player("generator", [self.generator], self.generator_loss),
         )
 
@@ -464,14 +453,17 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         widths = check_widths("hidden_layer_sizes", self.hidden_layer_sizes)[:2]
         sizes = check_widths("other_categories", self.other_categories)
         latent = LatentSpace(self.n_noise, [self.n_clusters, *sizes], self.n_continuous)
-        forge = partial(normalised_mlp, hidden_layer_sizes=widths[::-1], activation="relu")
-        generator = self.generator or forge
+        generator = self.generator or partial(
+            normalised_mlp, hidden_layer_sizes=widths[::-1], activation="relu"
+        )
         n_hidden = widths[-1] if widths else n_features
-        judge = partial(mlp, hidden_layer_sizes=widths[:-1], activation=self.activation)
+        body = self.discriminator or partial(
+            mlp, hidden_layer_sizes=widths[:-1], activation=self.activation
+        )
         model = InfoGAN(
             build_network("generator", generator, latent.n_inputs, n_features),
             nn.Sequential(
-                build_network("discriminator", self.discriminator or judge, n_features, n_hidden),
+                build_network("discriminator", body, n_features, n_hidden),
                 ACTIVATIONS[self.activation](),
             ),
             mlp(n_hidden, 1, ()),
@@ -507,37 +499,6 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         super()._after_training(model, fit)
 
     # ---- answers
-
-    def transform(self, X):
-        """Posterior of all codes, as Q reads them.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to read.
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_codes), float32
-            Probabilities of the clusters, of the values of each further categorical code, and
-            means of the continuous codes, named by :meth:`get_feature_names_out`.
-        """
-        return super().transform(X)
-
-    def inverse_transform(self, X):
-        """Rows that codes stand for, generated with all noise at its centre.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_codes)
-            Codes in the layout of :meth:`transform`.
-
-        Returns
-        -------
-        X_original : ndarray of shape (n_samples, n_features)
-            In the units of the training data; rows alike in all codes come out the same.
-        """
-        return super().inverse_transform(X)
 
     def get_feature_names_out(self, input_features=None):
         """Names of the columns of :meth:`transform`.
@@ -591,8 +552,7 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         if cluster is not None:
             check_scalar(cluster, "cluster", Integral, min_val=0, max_val=len(self.weights_) - 1)
             codes["cluster"] = cluster
-        drawn = self._set_codes(self._draw(n_samples), codes)
-        return self._render(drawn)
+        return self._render(self._set_codes(self._draw(n_samples), codes))
 
     def traverse(self, code, values=None, *, n_samples=1, cluster=None):
         """Rows that differ in one code only.
@@ -658,12 +618,12 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         return sum(latent.sizes) + latent.n_continuous
 
     def _draw(self, n_samples):
-        """Codes on the CPU; an int ``random_state`` draws the same ones on every call."""
+        """Draw codes on the CPU; an int ``random_state`` draws the same ones on every call."""
         with seeded(draw_seed(random_stream(self.random_state))):
             return self.model_.latent.draw(n_samples, self.model_.log_prior.cpu())
 
     def _set_codes(self, drawn, values):
-        """Drawn codes with some of them set, by name."""
+        """Return the drawn codes with the given values, by name, in place of some."""
         categories, continuous = drawn.categories.clone(), drawn.continuous.clone()
         n_categories = categories.shape[1]
         for name, value in values.items():
@@ -692,7 +652,7 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         return self.code_names_.index(name)
 
     def _choose_values(self, name):
-        """Values that a code goes through when none are given."""
+        """Return the default values of a traversal."""
         index, sizes = self._find_code(name), self.model_.latent.sizes
         return np.arange(sizes[index]) if index < len(sizes) else SWEEP
 
@@ -702,26 +662,13 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
 
 
 def find_style(likelihood, X, resp, n_codes, random_state):
-    """Find continuous codes of rows, uniform on [-1, 1] within each cluster (within-cluster PCA).
+    """Find continuous codes of rows by within-cluster PCA, (N, at most n_codes), float32.
 
-    The rows, less the means of their clusters, are projected on the principal directions of such
-    differences, pooled over the clusters; within each cluster a row's rank along a direction is
-    its code. So the codes are as a generator draws them: alike in every cluster, and unrelated.
-
-    Parameters
-    ----------
-    likelihood : Likelihood
-        Standardises rows.
-    X : {array, memory map, CSR matrix} of shape (N, D)
-    resp : ndarray of shape (N, K)
-        Responsibilities of the clusters.
-    n_codes : int
-    random_state : RandomState
-
-    Returns
-    -------
-    codes : ndarray of shape (N, at most n_codes), float32
-        Fewer than asked for where rows differ in fewer directions.
+    The standardised rows, less the means of their clusters by the responsibilities (N, K), are
+    projected on the principal directions of such differences, pooled over the clusters; a row's
+    rank within its cluster, scaled to [-1, 1], is its code. So the codes are distributed as the
+    generator's are drawn: uniformly in every cluster, and uncorrelated. There are fewer than
+    ``n_codes`` where rows differ in fewer directions.
     """
     n_rows = min(len(resp), max(STYLE_ROWS, STYLE_ELEMENTS // X.shape[1]))
     some = np.sort(random_state.permutation(len(resp))[:n_rows])
@@ -738,7 +685,7 @@ def find_style(likelihood, X, resp, n_codes, random_state):
 
 
 def _principal_directions(rows, n_codes, random_state):
-    """Principal directions of the rows, (at most n_codes, D)."""
+    """Return the principal directions of centred rows, (at most n_codes, D)."""
     n_codes = min(n_codes, *rows.shape)
     if not n_codes:
         return np.empty((0, rows.shape[1]))
@@ -750,7 +697,7 @@ def _principal_directions(rows, n_codes, random_state):
 
 
 def _rank(values):
-    """Ranks of each column, scaled to [-1, 1]; equal values share a rank."""
+    """Return the ranks in each column, scaled to [-1, 1]; equal values share their mean rank."""
     if not values.size:
         return values
     return (2 * rankdata(values, axis=0) - 1) / len(values) - 1
