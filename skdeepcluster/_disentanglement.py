@@ -39,10 +39,8 @@ def report(gan, n_samples):
 def _read(gan, codes):
     """Return the rows that codes generate, float64, and Q's Reading of them."""
     rows, model = gan._render(codes), gan.model_
-    seen = gan._apply(
-        model, lambda x: model.reader(model.body(model.standardize(x))).float(), rows
-    )
-    return rows.astype(np.float64), model.latent.read(torch.as_tensor(seen))
+    readings = gan._apply(model, lambda x: model.reader(model.body(model.standardize(x))), rows)
+    return rows.astype(np.float64), model.latent.read(torch.as_tensor(readings))
 
 
 def _set_two_values(drawn, index, latent):

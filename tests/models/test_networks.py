@@ -11,10 +11,10 @@ from skdeepcluster.modules.networks import (
     conv_discriminator,
     conv_encoder,
     conv_generator,
+    keep_running_statistics,
     mlp,
     normalised_mlp,
     recalibrate_batch_norm,
-    keep_running_statistics,
 )
 
 
