@@ -17,9 +17,6 @@ x, z, y               ``x``, ``z``, a column of ``log_p``
 D, G                  ``discriminator`` (logits), ``generator``
 p(y | x, D)           exp of ``log_resp``
 ====================  ==========================================
-
-J. T. Springenberg, Unsupervised and Semi-supervised Learning with Categorical Generative
-Adversarial Networks, ICLR 2016.
 """
 
 from functools import partial

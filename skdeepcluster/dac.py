@@ -15,9 +15,6 @@ x, z                  ``x``, ``code``
 E, G, A               ``encoder``, ``decoder``, ``critic``
 pi, mu_k, Sigma_k     ``prior.mixture``, diagonal
 ====================  ==========================================
-
-W. Harchaoui, P.-A. Mattei and C. Bouveyron, Deep Adversarial Gaussian Mixture Auto-Encoder for
-Clustering, ICLR workshop 2017.
 """
 
 from functools import partial
@@ -253,14 +250,14 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
 
     Notes
     -----
-    Minimised together are the weighted sum of [1]_
+    Encoder E and decoder G minimise the weighted sum of [1]_
 
     .. math::
 
         -E_x \log p(x | G(E(x))), \quad -E_x \log \sum_k \pi_k N(E(x); \mu_k, \Sigma_k), \quad
-        E_x \mathrm{softplus}(-A(E(x)))
+        E_x \mathrm{softplus}(-A(E(x)));
 
-    by encoder E and decoder G; the mixture follows the codes by likelihood, and the critic A
+    the mixture follows the codes by likelihood, and the critic A
     learns to tell draws of the mixture from codes. Codes that only had to be likely would shrink
     to points: variances of the mixture stay above a hundredth of those at the start, and the
     adversary wants codes spread as the mixture is.

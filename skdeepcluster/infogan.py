@@ -1,14 +1,9 @@
 r"""InfoGANClustering: a GAN whose codes can be read back (Chen et al., 2016).
 
 Generator G makes rows from noise z and codes c; a discriminator D tells them from real ones, and
-Q, which shares all of D but the last layers, reads the codes back. With L_I a lower bound on the
-mutual information of codes and generated rows::
-
-    min_{G,Q} max_D  V(D, G) - lambda L_I(G, Q),    L_I = E[log Q(c | G(z, c))] + H(c)
-    D: softplus(-l_real) + softplus(l_fake)         G: softplus(-l_fake)
-
-The term -lambda L_I stands in the losses of both players, because Q moves with D. Clusters of
-real rows are argmax_c Q(c | x).
+Q, which shares all of D but the last layers, reads the codes back. On logits l, D minimises
+softplus(-l_real) + softplus(l_fake), G softplus(-l_fake), and both -lambda L_I, a bound on the
+mutual information of codes and generated rows. Clusters of real rows are argmax_c Q(c | x).
 
 ============  ======================================================
 in the paper  here
@@ -20,9 +15,6 @@ z             ``Codes.noise``
 c             ``Codes.categories``, ``Codes.continuous``
 lambda        ``mi_weight``
 ============  ======================================================
-
-X. Chen, Y. Duan, R. Houthooft, J. Schulman, I. Sutskever and P. Abbeel, InfoGAN: Interpretable
-Representation Learning by Information Maximizing Generative Adversarial Nets, NeurIPS 2016.
 """
 
 from functools import partial

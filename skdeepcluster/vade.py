@@ -1,9 +1,7 @@
 r"""VaDEClustering: variational deep embedding (Jiang et al., 2017).
 
 A VAE whose prior is a mixture of Gaussians: draw a cluster c ~ Cat(pi), a code z ~ N(mu_c, s_c^2),
-a row x ~ p(x|z). Maximised is the evidence lower bound, eq. 12, with q(z, c|x) = q(z|x) gamma_c::
-
-    L(x) = E_q[log p(x|z)] - sum_c gamma_c KL(q(z|x) || N(mu_c, s_c^2)) - KL(gamma || pi)
+a row x ~ p(x|z). Maximised is the evidence lower bound, eq. 12, with q(z, c|x) = q(z|x) gamma_c.
 
 ====================  ==========================================
 in the paper          here
@@ -14,9 +12,6 @@ pi, mu_c, sigma_c^2   ``prior.mixture``
 gamma_c = q(c|x)      exp of ``log_resp``
 J                     L, ``n_components``
 ====================  ==========================================
-
-Z. Jiang, Y. Zheng, H. Tan, B. Tang and H. Zhou, Variational Deep Embedding: An Unsupervised and
-Generative Approach to Clustering, IJCAI 2017, arXiv:1611.05148.
 """
 
 from functools import partial
@@ -251,7 +246,7 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
     References
     ----------
     .. [1] Z. Jiang, Y. Zheng, H. Tan, B. Tang, H. Zhou, "Variational Deep Embedding: An
-       Unsupervised and Generative Approach to Clustering", IJCAI 2017.
+       Unsupervised and Generative Approach to Clustering", IJCAI 2017, arXiv:1611.05148.
     .. [2] T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual Adversarial Training", IEEE TPAMI
        2018, for the smoothness.
 

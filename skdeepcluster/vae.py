@@ -1,8 +1,6 @@
 """VAEEmbedding: auto-encoding variational Bayes (Kingma & Welling, 2014).
 
-Maximises the evidence lower bound (ELBO), eq. 3 with the closed form of appendix B::
-
-    L(x) = E_q[log p(x|z)] - KL(q(z|x) || N(0, I)),   q(z|x) = N(m(x), diag s(x)^2)
+Maximises the evidence lower bound (ELBO), eq. 3 with the closed form of appendix B.
 
 ================  =====================================
 in the paper      here
@@ -13,10 +11,6 @@ epsilon           ``noise``
 log p(x|z)        ``likelihood.log_prob(x, decoder(z))``
 J                 L, ``n_components``
 ================  =====================================
-
-D. P. Kingma and M. Welling, Auto-Encoding Variational Bayes, ICLR 2014, arXiv:1312.6114.
-Y. Burda, R. Grosse and R. Salakhutdinov, Importance Weighted Autoencoders, ICLR 2016,
-arXiv:1509.00519, for the tighter bound of ``score_samples``.
 """
 
 import math
@@ -223,18 +217,19 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
     -----
     The objective is the evidence lower bound [1]_
 
-    .. math:: L(x) = E_{q(z|x)}[\log p(x|z)] - KL(q(z|x) \,\|\, N(0, I)),
+    .. math:: L(x) = E_{q(z|x)}[\log p(x|z)] - KL(q(z|x) \,\|\, N(0, I)), \quad
+              q(z|x) = N(\mu(x), \mathrm{diag} \, \sigma(x)^2),
 
     both terms summed over their dimensions and averaged over rows, one sample of z per row and
-    step. ``score_samples`` averages over a fixed quasi-random set of z instead, so it is a
-    function of the row alone.
-
-    The mixture is fitted after training and does not change the codes. The neighbour start is an
+    step. ``score_samples`` averages over a fixed quasi-random set of z instead. The mixture is fitted after training and does not change the codes. The neighbour start is an
     addition of this package.
 
     References
     ----------
-    .. [1] D. P. Kingma and M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014.
+    .. [1] D. P. Kingma, M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014,
+       arXiv:1312.6114.
+    .. [2] Y. Burda, R. Grosse, R. Salakhutdinov, "Importance Weighted Autoencoders", ICLR 2016,
+       arXiv:1509.00519, for the tighter bound of ``score_samples``.
 
     Examples
     --------
