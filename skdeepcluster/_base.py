@@ -335,7 +335,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         """Set what has been learnt, and what each "auto" stood for."""
         labels = self._apply(run.model, run.model.assign, fit.X)
         if hasattr(self, "pretraining_epochs"):
-            # Before ``model_`` is set: a resumed fit, recognised by it, trains no auto-encoder.
+            # Before ``model_`` and ``history_`` are set, which tell that a fit is resumed.
             self.pretraining_epochs_ = self._choose_pretraining_epochs(fit)
         self._fit_params = self.get_params(deep=False)
         self.model_, self.history_, self.n_iter_ = run.model, run.history, len(run.history)
@@ -370,8 +370,8 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
     # ---- what "auto" stands for
 
     def _choose_batch_size(self, X):
-        asked = self.batch_size
-        return min(self._budget.batch_size(X) if asked == "auto" else asked, X.shape[0])
+        auto = self.batch_size == "auto"
+        return min(self._budget.batch_size(X) if auto else self.batch_size, X.shape[0])
 
     def _choose_max_epochs(self, X):
         if self.max_epochs != "auto":
@@ -380,7 +380,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _choose_pretraining_epochs(self, fit):
         """Return the epochs of the auto-encoder; 0 where this fit trains none."""
-        if self._continues():
+        if self._continues() and self.history_:
             return 0
         if self.pretraining_epochs != "auto":
             return self.pretraining_epochs

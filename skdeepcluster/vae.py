@@ -221,7 +221,9 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
               q(z|x) = N(\mu(x), \mathrm{diag} \, \sigma(x)^2),
 
     both terms summed over their dimensions and averaged over rows, one sample of z per row and
-    step. ``score_samples`` averages over a fixed quasi-random set of z instead. The mixture is fitted after training and does not change the codes. The neighbour start is an
+    step. ``score_samples`` averages over a fixed quasi-random set of z instead.
+
+    The mixture is fitted after training and does not change the codes. The neighbour start is an
     addition of this package.
 
     References

@@ -1,6 +1,5 @@
 """HistoryDisplay: the terms of a loss over the epochs."""
 
-import math
 from numbers import Real
 
 import numpy as np
@@ -133,7 +132,5 @@ class HistoryDisplay:
     def _read(self, key):
         """Return the values of all records as floats, NaN for anything but a number."""
         values = [record.get(key) for record in self.history]
-        numbers = [isinstance(v, Real) and not isinstance(v, bool) for v in values]
-        return np.array(
-            [float(v) if n else math.nan for v, n in zip(values, numbers, strict=True)]
-        )
+        no_number = [isinstance(v, bool) or not isinstance(v, Real) for v in values]
+        return np.where(no_number, np.nan, values).astype(float)

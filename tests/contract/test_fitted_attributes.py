@@ -6,6 +6,7 @@ from estimators import CLASSIFIERS, DEEP, brief, name
 from sklearn import __version__
 from sklearn.utils.fixes import parse_version
 
+import skdeepcluster
 from skdeepcluster import CatGANClassifier, CatGANClustering, InfoGANClustering, VaDEClustering
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -58,3 +59,21 @@ def test_pretraining_epochs_are_those_of_this_fit(rows):
     vade = VaDEClustering(3, **few, init=y, warm_start=True)
     assert vade.fit(X).pretraining_epochs_ == 3, "the codes are needed"
     assert vade.fit(X).pretraining_epochs_ == 0, "the model goes on"
+
+
+def test_a_fit_stopped_in_pretraining_pretrains_when_it_goes_on(rows, monkeypatch):
+    train, calls = skdeepcluster._base.train, []
+
+    def stop_first(model, *args, **settings):
+        calls.append((type(model).__name__, settings["max_epochs"]))
+        history, _ = train(model, *args, **settings)
+        return history, len(calls) == 1
+
+    monkeypatch.setattr("skdeepcluster._base.train", stop_first)
+    for method, given in ((VaDEClustering, {}), (CatGANClustering, {"init": "mixture"})):
+        calls.clear()
+        few = {**TINY, **given, "pretraining_epochs": 3, "warm_start": True}
+        fitted = method(3, **few).fit(rows[0])
+        assert fitted.n_iter_ == 0
+        assert fitted.fit(rows[0]).pretraining_epochs_ == 3
+        assert [call for call in calls if call[0] == "Autoencoder"] == 2 * [("Autoencoder", 3)]
