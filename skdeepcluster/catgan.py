@@ -3,11 +3,11 @@ r"""CatGANClustering, CatGANClassifier: categorical GAN (Springenberg, 2016).
 A discriminator D that is a classifier, and a generator G, its opponent. With H the entropy and
 p_bar the mean of p(y|x) over a batch, each player minimises the sum of its terms::
 
-    discriminator   certainty   E_x H[p(y|x)]            sure about real rows
+    discriminator   certainty   E_x H[p(y|x)]            certain about real rows
                     balance    -H[p_bar(real)]           all classes used
-                    fake       -E_z H[p(y|G(z))]         unsure about generated rows
+                    fake       -E_z H[p(y|G(z))]         uncertain about generated rows
                     labels     -E_{x, y} log p(y|x)      right about labelled rows
-    generator       certainty   E_z H[p(y|G(z))]         rows that D is sure about,
+    generator       certainty   E_z H[p(y|G(z))]         rows that D is certain about,
                     balance    -H[p_bar(fake)]           of all classes
 
 ====================  ==========================================
@@ -285,9 +285,9 @@ def _check_prior(prior, n_classes):
 class CatGANClustering(ClusterMixin, CatGANEstimator):
     r"""Categorical generative adversarial network.
 
-    A classifier without labels: sure about every row, using all clusters, and unsure about rows
-    that a generator makes up. By default it begins with a partition found without labels, and is
-    kept from jumping between rows that are close.
+    A classifier trained without labels: its predictions are certain for every row, use all
+    clusters, and are uncertain for generated rows. By default it starts from a partition found
+    without labels, and its predictions are kept smooth.
 
     Parameters
     ----------
@@ -363,18 +363,15 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
     n_init : int, default=1
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
-        Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
-        always computed in float32.
+        Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
     compile : bool, default=False
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
-        For instance ``[EarlyStopping(monitor="train_loss")]``; used as they are, not copied, and
-        not called in pretraining.
+        For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
-        Go on training the fitted model instead of a new one. Training that is held to a start is
-        then held to the clusters that the model has.
+        Go on training the fitted model. Its clusters then replace those of the start.
     verbose : int, default=0
         1 shows a progress bar for each training, 2 a table with a line per epoch.
     accept_sparse : bool, default=False
@@ -492,8 +489,8 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
 class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     r"""Categorical generative adversarial network for few labels and many rows.
 
-    Learns from labelled rows and from rows without labels: sure about all of them, using all
-    classes, unsure about rows that a generator makes up, and not jumping between close rows.
+    Learns from labelled rows and from rows without labels: its predictions are certain for all of
+    them, use all classes, are uncertain for generated rows, and are kept smooth.
 
     Parameters
     ----------
@@ -560,18 +557,15 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     n_init : int, default=1
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
-        Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
-        always computed in float32.
+        Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
     compile : bool, default=False
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
-        For instance ``[EarlyStopping(monitor="train_loss")]``; used as they are, not copied, and
-        not called in pretraining.
+        For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
-        Go on training the fitted model instead of a new one. Training that is held to a start is
-        then held to the clusters that the model has.
+        Go on training the fitted model. Its clusters then replace those of the start.
     verbose : int, default=0
         1 shows a progress bar for each training, 2 a table with a line per epoch.
     accept_sparse : bool, default=False

@@ -190,18 +190,15 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
     n_init : int, default=1
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
-        Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
-        always computed in float32.
+        Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
     compile : bool, default=False
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
-        For instance ``[EarlyStopping(monitor="train_loss")]``; used as they are, not copied, and
-        not called in pretraining.
+        For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
-        Go on training the fitted model instead of a new one. Training that is held to a start is
-        then held to the clusters that the model has.
+        Go on training the fitted model. Its clusters then replace those of the start.
     verbose : int, default=0
         1 shows a progress bar for each training, 2 a table with a line per epoch.
     accept_sparse : bool, default=False
@@ -257,10 +254,10 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
         -E_x \log p(x | G(E(x))), \quad -E_x \log \sum_k \pi_k N(E(x); \mu_k, \Sigma_k), \quad
         E_x \mathrm{softplus}(-A(E(x)));
 
-    the mixture follows the codes by likelihood, and the critic A
-    learns to tell draws of the mixture from codes. Codes that only had to be likely would shrink
-    to points: variances of the mixture stay above a hundredth of those at the start, and the
-    adversary wants codes spread as the mixture is.
+    the mixture follows the codes by likelihood, and the critic A learns to tell draws of the
+    mixture from codes. Likelihood alone would let codes and mixture collapse to points: variances
+    of the mixture stay above a hundredth of those at the start, and the adversarial loss is
+    smallest for codes distributed as the mixture is.
 
     ``score`` is the mean of log p(x | G(z)) + log p(z) at z = E(x). It is not a bound, and depends
     on the scale of the codes: it compares fits of one kind.

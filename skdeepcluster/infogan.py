@@ -208,7 +208,7 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
 
     A generator makes rows from noise and codes, a discriminator judges them, and Q, which shares
     the discriminator's body, reads the codes back. One code has ``n_clusters`` values: what Q
-    reads in a real row is its cluster. Other codes tell what else varies.
+    reads in a real row is its cluster. Other codes describe what else varies.
 
     Parameters
     ----------
@@ -232,11 +232,10 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         "gaussian", features that are standardised inside. "auto" takes "bernoulli" for data in
         [0, 1], else "gaussian". Inputs and outputs are always in the units of X.
     mi_weight : float, default=1.0
-        Weight lambda of the information term. At 0 Q reads along without being heard by
-        generator or discriminator: the paper's comparison; with ``init=None`` these are a plain
-        GAN.
+        Weight lambda of the information term. At 0 Q is trained, but not generator and
+        discriminator with it: the paper's comparison, with ``init=None`` a plain GAN.
     continuous_weight : float, default=0.5
-        Weight of continuous codes within the information term: they are worth more nats.
+        Weight of continuous codes within the information term, since they are worth more nats.
     instance_noise : float, default=0.1
         Standard deviation of noise on what the discriminator judges and Q reads, in the units of
         "bernoulli" data or of standardised features. An addition of this package; 0 is the
@@ -288,18 +287,15 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
     n_init : int, default=1
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
-        Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
-        always computed in float32.
+        Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
     compile : bool, default=False
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
-        For instance ``[EarlyStopping(monitor="train_loss")]``; used as they are, not copied, and
-        not called in pretraining.
+        For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
-        Go on training the fitted model instead of a new one. Training that is held to a start is
-        then held to the clusters that the model has.
+        Go on training the fitted model. Its clusters then replace those of the start.
     verbose : int, default=0
         1 shows a progress bar for each training, 2 a table with a line per epoch.
     accept_sparse : bool, default=False
@@ -357,10 +353,10 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         L_I = E_{c, x \sim G(z, c)}[\log Q(c | x)] + H(c) \leq I(c; G(z, c))
 
     with the generator's loss -log D(G) and the information term in the losses of both players,
-    because Q shares the discriminator's body. By the paper Q sees generated rows only; its
-    clusters of real rows are then often strokes and slants. The three terms of this package are
-    about Q on real rows. Batch normalisation in a discriminator of the user's gets its statistics
-    from real rows before the estimator answers.
+    because Q shares the discriminator's body. In the paper Q is trained on generated rows only;
+    its clusters of real rows then often follow stroke width and slant. The three terms of this
+    package train Q on real rows. If the discriminator has batch normalisation, its running
+    statistics are recomputed from real rows after training.
 
     The published way is ``init=None, instance_noise=0, continuous_weight=0.1,
     learning_rate=2e-4`` and the convolutional pair.

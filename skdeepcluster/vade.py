@@ -170,18 +170,15 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
     n_init : int, default=1
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
-        Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
-        always computed in float32.
+        Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
     compile : bool, default=False
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
-        For instance ``[EarlyStopping(monitor="train_loss")]``; used as they are, not copied, and
-        not called in pretraining.
+        For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
-        Go on training the fitted model instead of a new one. Training that is held to a start is
-        then held to the clusters that the model has.
+        Go on training the fitted model. Its clusters then replace those of the start.
     verbose : int, default=0
         1 shows a progress bar for each training, 2 a table with a line per epoch.
     accept_sparse : bool, default=False
@@ -238,10 +235,10 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
     last two terms are :math:`\log \sum_c \pi_c \exp(-KL_c)`. This is the "optimal" objective, and
     ``predict_proba`` is this :math:`\gamma` whatever the objective: it depends on the row alone.
 
-    The bound does not know classes: trained on by itself it leaves good partitions for likelier
-    ones. The two terms that hold it, and the neighbour start, are additions of this package.
-    ``score`` is the bound in the units of X, without them. It compares fits of the same rows by
-    how well they describe the rows, which need not be how well they cluster them.
+    A higher bound does not mean better clusters: training by the bound alone leaves good
+    partitions for likelier ones. The two terms against this, and the neighbour start, are
+    additions of this package. ``score`` is the bound in the units of X, without them. It compares
+    fits by how well they describe the rows, not by how well they cluster them.
 
     References
     ----------

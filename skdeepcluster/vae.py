@@ -147,8 +147,8 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
     learning_rate : float, default=2e-3
         Peak of the one-cycle schedule of AdamW.
     kl_warm_up : float, default=0.5
-        Share of training during which the weight of the KL term rises from 0 to 1, so that the
-        code is used before it costs anything; 0 is the published objective from the first step.
+        Share of training during which the weight of the KL term rises from 0 to 1, against
+        posterior collapse; 0 is the published objective from the first step.
     encoder : callable, default=None
         ``encoder(n_in, n_out)`` gives the encoder's network, ``n_out = 2 * n_components``. None:
         a perceptron of ``hidden_layer_sizes``.
@@ -162,17 +162,15 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
     n_init : int, default=1
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
-        Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
-        always computed in float32.
+        Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
     compile : bool, default=False
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
-        For instance ``[EarlyStopping(monitor="train_loss")]``; used as they are, not copied, and
-        not called in pretraining.
+        For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
-        Go on training the fitted model instead of a new one.
+        Go on training the fitted model.
     verbose : int, default=0
         1 shows a progress bar for each training, 2 a table with a line per epoch.
     accept_sparse : bool, default=False
@@ -187,9 +185,8 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
     model_ : VAE
         The trained torch module, usable by itself.
     history_ : list of dict
-        One record per epoch: "epoch", "dur" (seconds), "train_loss", "vae_reconstruction" and
-        "vae_kl" (nats per row; the latter
-        as weighted during ``kl_warm_up``).
+        One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per row
+        "vae_reconstruction" and, weighted during ``kl_warm_up``, "vae_kl".
     n_iter_ : int
         Epochs trained.
     weights_ : ndarray of shape (n_clusters,)

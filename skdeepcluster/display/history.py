@@ -131,6 +131,9 @@ class HistoryDisplay:
 
     def _read(self, key):
         """Return the values of all records as floats, NaN for anything but a number."""
-        values = [record.get(key) for record in self.history]
-        no_number = [isinstance(v, bool) or not isinstance(v, Real) for v in values]
-        return np.where(no_number, np.nan, values).astype(float)
+        values = (record.get(key) for record in self.history)
+        return np.array([float(v) if _is_number(v) else np.nan for v in values])
+
+
+def _is_number(value):
+    return isinstance(value, Real) and not isinstance(value, bool)
