@@ -33,7 +33,7 @@ def report(gan, n_samples):
                 "information": float(bounds[index]),
             }
         )
-    return _table(records)
+    return _make_table(records)
 
 
 def _read(gan, codes):
@@ -112,7 +112,7 @@ def _ratio(part, whole):
     return float(part / whole) if whole > 0 else 0.0
 
 
-def _table(records):
+def _make_table(records):
     columns = {name: [record[name] for record in records] for name in records[0]}
     try:
         import pandas as pd

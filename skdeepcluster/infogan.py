@@ -82,7 +82,7 @@ class InfoGAN(ClusterGame):
         Terms that hold Q on real rows to an anchor; none by default.
     """
 
-    #: The first as Radford et al., 2016.
+    #: The first as in DCGAN (Radford et al., 2016).
     betas = (0.5, 0.99)
 
     def __init__(
