@@ -1,11 +1,10 @@
-"""What adversarial methods share: a start without codes of their own, the information score."""
+"""What adversarial methods share: an initialisation without an encoder, the information score."""
 
 import copy
 from functools import partial
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
 
 from ._base import DeepEstimator
 from ._initialization import Initialization, check_init, initial_responsibilities
@@ -17,10 +16,10 @@ from .modules.networks import mlp
 
 
 class AdversarialEstimator(DeepEstimator):
-    """An estimator whose model has no encoder, but a ``log_marginal``, log p(c) of its rows."""
+    """An estimator whose model has no encoder, and ``log_marginal``, log p(c) of its rows."""
 
     def _initialize(self, model, fit, is_new):
-        """Divide the rows; without an anchor, and without ``start_labels_``, for init=None."""
+        """Initialise responsibilities, those of the model if it is resumed; none for init=None."""
         if self.init is None:
             return Initialization()
         interrupted = False
@@ -31,35 +30,35 @@ class AdversarialEstimator(DeepEstimator):
         return Initialization(resp.astype(np.float32), resp.argmax(1), interrupted=interrupted)
 
     def _find_partition(self, likelihood, fit):
-        """Responsibilities of the rows, (N, K), and whether the user stopped the pretraining.
+        """Return responsibilities, (N, K), and whether the user interrupted the pretraining.
 
-        Few rows are divided as they are, standardised; many by the codes of a denoising
-        auto-encoder, which is thrown away.
+        Few rows are clustered themselves, standardised; many by the codes of a denoising
+        auto-encoder, which is discarded.
         """
         init = check_init(self, fit.n_samples)
         if not isinstance(init, str):
             return init, False
-        if self._choose_pretraining_epochs(fit.X) == 0:
+        if self._choose_pretraining_epochs(fit) == 0:
             rows = map_rows(copy.deepcopy(likelihood).cpu().standardize, fit.X)
             return self._divide(init, rows, fit), False
         widths, n_features = list(self.hidden_layer_sizes), fit.X.shape[1]
         encoder = PointEncoder(mlp(n_features, self.n_components, widths))
         decoder = mlp(self.n_components, n_features, widths[::-1])
-        networks = encoder, decoder, copy.deepcopy(likelihood)
-        autoencoder, interrupted = self._pretrain(*networks, fit)
+        autoencoder, interrupted = self._pretrain(encoder, decoder, copy.deepcopy(likelihood), fit)
         codes = self._apply(autoencoder, autoencoder.encode, fit.X)
         return self._divide(init, codes, fit), interrupted
 
     def _divide(self, init, rows, fit):
-        """Divide rows, or codes, as ``init`` says."""
+        """Cluster rows, or codes, as ``init`` says; return responsibilities."""
         counts = self.n_clusters, fit.random_state, self.mixture_n_init
         divide = partial(initial_responsibilities, init, rows, *counts)
         return broadcast_object(divide, fit.random_state)
 
-    def _choose_pretraining_epochs(self, X):
-        if self.pretraining_epochs == "auto" and not self._budget.many(X):
+    def _choose_pretraining_epochs(self, fit):
+        given = not isinstance(self.init, str)
+        if given or (self.pretraining_epochs == "auto" and not self._budget.many(fit.X)):
             return 0
-        return super()._choose_pretraining_epochs(X)
+        return super()._choose_pretraining_epochs(fit)
 
     def _after_training(self, model, fit):
         log_p = torch.as_tensor(self._apply(model, model.log_resp, fit.X)).double()
@@ -80,6 +79,5 @@ class AdversarialEstimator(DeepEstimator):
         score : float
             In nats, between 0 and log ``n_clusters``.
         """
-        check_is_fitted(self)
-        log_p = torch.as_tensor(self._map(self.model_.log_resp, X)).double()
+        log_p = torch.as_tensor(self._map("log_resp", X)).double()
         return float(mutual_information(log_p))

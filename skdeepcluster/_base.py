@@ -1,4 +1,4 @@
-"""What all estimators with networks share: checks, training, answers, and their state."""
+"""What all estimators with networks share: validation, training, answers and saved state."""
 
 import copy
 import warnings
@@ -45,9 +45,9 @@ from .modules.autoencoder import Autoencoder
 from .modules.likelihood import Bernoulli, Gaussian
 from .modules.networks import ACTIVATIONS
 
-#: Rows read at once when the range and moments of X are computed before training.
+#: Rows in a block when the range and the moments of X are computed before training.
 CHUNK = 4096
-#: Parameters that determine the networks; training cannot go on with others.
+#: Parameters that determine the networks, so that ``warm_start`` needs them unchanged.
 ARCHITECTURE = (
     *("n_clusters", "n_components", "n_noise", "n_continuous", "other_categories"),
     *("hidden_layer_sizes", "activation", "covariance_type"),
@@ -57,33 +57,27 @@ ARCHITECTURE = (
 
 @dataclass(frozen=True)
 class Budget:
-    """What "auto" means for batches and epochs, by the number of rows.
-
-    Parameters
-    ----------
-    steps_per_root : float
-        Steps of training in units of sqrt(N), at most two for each row.
-    few_steps : int or None
-        With few rows, so many steps instead, at most one for each row.
-    batch_size_few, batch_size_many : int
-        Rows in a step.
-    """
+    """What "auto" means for batches and epochs, by the number N of rows."""
 
     #: From this many rows on, larger batches and other numbers of steps are used (chosen on MNIST
     #: and the digits).
     MANY_ROWS = 4000
     #: Steps of pretraining with few rows, at most one for each row.
     FEW_STEPS = 250
-    #: Steps of pretraining with many rows, in units of sqrt(N) ...
+    #: Steps of pretraining with many rows, in units of sqrt(N).
     PRETRAINING_STEPS_PER_ROOT = 30.0
-    #: ... but not fewer than this ...
+    #: Fewest steps of pretraining with many rows, as far as ``MOST_PASSES`` allow.
     LEAST_PRETRAINING_STEPS = 8000
-    #: ... unless these would be more passes over the rows.
-    PASSES = 100
+    #: Most passes over the rows that ``LEAST_PRETRAINING_STEPS`` may ask for.
+    MOST_PASSES = 100
 
+    #: Steps of training in units of sqrt(N), at most two for each row.
     steps_per_root: float
+    #: Steps of training with few rows, at most one for each row; None: as with many.
     few_steps: int | None = None
+    #: Rows in a step, with few rows.
     batch_size_few: int = 64
+    #: Rows in a step, with many rows.
     batch_size_many: int = 256
 
     def many(self, X):
@@ -108,35 +102,25 @@ class Budget:
         n_batches = ceil(n_samples / batch_size)
         n_steps = min(n_samples, self.FEW_STEPS)
         if self.many(X):
-            least = min(self.LEAST_PRETRAINING_STEPS, self.PASSES * n_batches)
+            least = min(self.LEAST_PRETRAINING_STEPS, self.MOST_PASSES * n_batches)
             n_steps = max(self.PRETRAINING_STEPS_PER_ROOT * np.sqrt(n_samples), least)
         return ceil(n_steps / n_batches)
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What one call of ``fit`` works with.
+    """The data and settings of one call of ``fit``."""
 
-    Parameters
-    ----------
-    X : array, memory map or CSR matrix of shape (N, D)
-    device : torch.device
-    random_state : RandomState
-    likelihood : Likelihood
-    targets : ndarray of shape (N,) or None
-        Classes of the rows, -1 without a label; of a classifier only.
-    task : sklearn.callback.CallbackContext or None
-        Of the fit.
-    given : dict
-        What callbacks receive: "estimator", "X" and "y".
-    """
-
+    #: Array, memory map or CSR matrix of shape (N, D).
     X: Any
     device: torch.device
     random_state: np.random.RandomState
     likelihood: torch.nn.Module
+    #: Classes of the rows, (N,), -1 without a label; None but for a classifier.
     targets: np.ndarray | None
+    #: scikit-learn's CallbackContext of this fit; None before version 1.9.
     task: Any
+    #: What callbacks receive: "estimator", "X" and "y".
     given: dict
 
     @property
@@ -159,9 +143,8 @@ class Run:
 class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
     """An estimator that trains a :class:`~skdeepcluster.modules.game.ClusterGame`.
 
-    A final class writes its own ``__init__``, says how to build its model and what "auto" means
-    for it (``_budget``); it may initialise the model before training and complete it afterwards.
-    Everything else is here.
+    A subclass defines its ``__init__``, how to build its model, and what "auto" means for it
+    (``_budget``); it may initialise the model before training and complete it afterwards.
     """
 
     _parameter_constraints = {
@@ -184,7 +167,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         "random_state": ["random_state"],
     }
 
-    # ---- what a final class says
+    # ---- what a subclass defines
 
     _budget: Budget
 
@@ -197,7 +180,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         return self.n_clusters
 
     def _initialize(self, model, fit, is_new):
-        """Return the Initialization; a method with a first phase puts a new model through it."""
+        """Return the Initialization, after pretraining a new model where the method does so."""
         return Initialization()
 
     def _make_rows(self, start, fit):
@@ -253,7 +236,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         return self
 
     def _best_run(self, fit):
-        """Train as often as asked for; return the best by the method's own criterion."""
+        """Train ``n_init`` times; return the run with the highest mean criterion."""
         runs = []
         for _ in range(1 if self._continues() else self.n_init):
             with seeded(draw_seed(fit.random_state), fit.device):
@@ -270,7 +253,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         return max(runs, key=lambda run: run.criterion)
 
     def _run(self, fit):
-        """Build (or resume), initialise, train, complete and judge one model."""
+        """Build (or resume), initialise, train, complete and score one model."""
         if self._continues():
             model, past = self._resume(fit), list(self.history_)
         else:
@@ -301,7 +284,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         return run
 
     def _snapshot(self, model, history, fit):
-        """Attributes of an estimator whose training ends here, for callbacks to try."""
+        """Attributes of an estimator whose training ends now, for callbacks that evaluate one."""
         with seeded(0, fit.device):
             model = copy.deepcopy(model).eval()
             model.progress.fill_(1.0)
@@ -315,7 +298,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         }
 
     def _train(self, model, rows, fit, *, max_epochs, snapshot=None, **settings):
-        """Put a model through the training loop; return history, and if the user stopped it."""
+        """Run the training loop; return the history, and whether the user interrupted it."""
         tasks = None
         if fit.task is not None:
             context = fit.task.subcontext(task_name=type(model).__name__, max_subtasks=max_epochs)
@@ -336,28 +319,29 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         )
 
     def _pretrain(self, encoder, decoder, likelihood, fit):
-        """Train networks as a denoising auto-encoder; return it, and if the user stopped it."""
+        """Train networks as a denoising auto-encoder; return it, and whether it was stopped."""
         autoencoder = Autoencoder(encoder, decoder, likelihood).to(fit.device)
         interrupted = self._train(
             autoencoder,
             Rows(fit.X),
             fit,
-            max_epochs=self._choose_pretraining_epochs(fit.X),
+            max_epochs=self._choose_pretraining_epochs(fit),
             learning_rate=self.pretraining_learning_rate,
             weight_decay=1e-4,
         )[1]
         return autoencoder, interrupted
 
     def _set_fitted_attributes(self, run, fit):
-        """Set what has been learnt, and what "auto" took."""
+        """Set what has been learnt, and what each "auto" stood for."""
         labels = self._apply(run.model, run.model.assign, fit.X)
+        if hasattr(self, "pretraining_epochs"):
+            # Before ``model_`` and ``history_`` are set, which tell that a fit is resumed.
+            self.pretraining_epochs_ = self._choose_pretraining_epochs(fit)
         self._fit_params = self.get_params(deep=False)
         self.model_, self.history_, self.n_iter_ = run.model, run.history, len(run.history)
         self.likelihood_ = type(fit.likelihood).__name__.lower()
         self.batch_size_ = self._choose_batch_size(fit.X)
         self.max_epochs_ = self._choose_max_epochs(fit.X)
-        if hasattr(self, "pretraining_epochs"):
-            self.pretraining_epochs_ = self._choose_pretraining_epochs(fit.X)
         self.device_ = str(fit.device)
         self.precision_ = resolve_precision(self.precision, fit.device)
         with torch.no_grad():
@@ -368,7 +352,9 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _set_labels(self, labels, start_labels):
         """Set the labels of the training rows; warn of clusters that have none."""
-        self.labels_, self.start_labels_ = labels, start_labels
+        self.labels_ = labels
+        if hasattr(self, "start_weight"):
+            self.start_labels_ = start_labels
         sizes = np.bincount(labels, minlength=self.n_clusters)
         n_found = np.count_nonzero(sizes)
         if n_found < self.n_clusters:
@@ -381,24 +367,27 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
                 stacklevel=5,
             )
 
-    # ---- what "auto" takes
+    # ---- what "auto" stands for
 
     def _choose_batch_size(self, X):
-        asked = self.batch_size
-        return min(self._budget.batch_size(X) if asked == "auto" else asked, X.shape[0])
+        auto = self.batch_size == "auto"
+        return min(self._budget.batch_size(X) if auto else self.batch_size, X.shape[0])
 
     def _choose_max_epochs(self, X):
         if self.max_epochs != "auto":
             return self.max_epochs
         return self._budget.epochs(X, self._choose_batch_size(X))
 
-    def _choose_pretraining_epochs(self, X):
+    def _choose_pretraining_epochs(self, fit):
+        """Return the epochs of the auto-encoder; 0 where this fit trains none."""
+        if self._continues() and self.history_:
+            return 0
         if self.pretraining_epochs != "auto":
             return self.pretraining_epochs
-        return self._budget.pretraining_epochs(X, self._choose_batch_size(X))
+        return self._budget.pretraining_epochs(fit.X, self._choose_batch_size(fit.X))
 
     def _choose_likelihood(self, X):
-        """Choose what the decoder's output means, by the parameter or by the range of X."""
+        """Return the likelihood by the parameter, or for "auto" by the range of X."""
         shift, scale, low, high = _measure_features(X)
         within = low >= 0 and high <= 1
         if self.likelihood == "bernoulli" and not within:
@@ -414,7 +403,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
     # ---- from data to model
 
     def _check_rows(self, X, reset=False):
-        """Check X and leave it where it is: no copy, no cast, no centring."""
+        """Validate X without copying, casting or centring it."""
         if sparse.issparse(X) and not self.accept_sparse:
             raise TypeError(
                 f"{type(self).__name__} got sparse data, but takes dense arrays by default. Set "
@@ -439,12 +428,14 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
     # ---- answers
 
     def _map(self, function, X):
-        """Apply a function of the model to rows in fixed blocks: the only way answers come."""
+        """Validate X and apply a method of the model, by name, or a function of tensors to it."""
         check_is_fitted(self)
+        function = getattr(self.model_, function) if isinstance(function, str) else function
         return self._apply(self.model_, function, self._check_rows(X))
 
     @staticmethod
     def _apply(model, function, X):
+        """Apply a function to rows in fixed blocks, so that no answer depends on other rows."""
         return map_rows(function, X, next(model.parameters()).device)
 
     def predict_proba(self, X):
@@ -460,8 +451,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         resp : ndarray of shape (n_samples, n_clusters), float32
             Rows sum to one. The columns of a classifier are in the order of ``classes_``.
         """
-        check_is_fitted(self)
-        return self._map(self.model_.resp, X)
+        return self._map("resp", X)
 
     def predict(self, X):
         """Most probable cluster of each row.
@@ -476,8 +466,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         labels : ndarray of shape (n_samples,), int64
             Between 0 and ``n_clusters - 1``.
         """
-        check_is_fitted(self)
-        return self._map(self.model_.assign, X)
+        return self._map("assign", X)
 
     def score_samples(self, X):
         """Label-free criterion of each row, in nats: higher is better.
@@ -496,8 +485,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             information of a row about its cluster, KL(p(c|x) || p(c)), with p(c) the mean of
             p(c|x) over the rows trained on, so that answers stay row-wise.
         """
-        check_is_fitted(self)
-        return self._map(self.model_.criterion, X)
+        return self._map("criterion", X)
 
     def score(self, X, y=None):
         """Mean of :meth:`score_samples`, the label-free criterion: higher is better.
@@ -516,7 +504,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         """
         return float(np.mean(self.score_samples(X), dtype=np.float64))
 
-    # ---- state: kept in files, resumed by the next fit
+    # ---- state: pickled and saved, and resumed by ``warm_start``
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "model_")
@@ -527,7 +515,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         return tags
 
     def __getstate__(self):
-        """State as arrays and plain objects, so that a fit on a GPU opens anywhere."""
+        """State as arrays and plain objects, so that a fit on a GPU loads without one."""
         state = super().__getstate__()
         if "model_" in state:
             tensors = state["model_"].state_dict()
@@ -536,7 +524,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         return state
 
     def __setstate__(self, state):
-        """Take the state back, with a model built as it was in fit."""
+        """Restore the state; the model is rebuilt with the parameters that it was fitted with."""
         arrays = state.get("model_")
         super().__setstate__({name: value for name, value in state.items() if name != "model_"})
         if arrays is not None:
@@ -550,17 +538,18 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
                 self.model_ = fitted._build_from(tensors, likelihood).eval()
 
     def _build_from(self, tensors, likelihood):
-        """Build a model by the present parameters, with these weights."""
+        """Build a model by the current parameters and load its weights from a state dict."""
         model = self._build(self.n_features_in_, likelihood)
         model.restore_buffers(tensors)
         model.load_state_dict(tensors)
         return model
 
     def _continues(self):
+        """Whether ``fit`` goes on with the fitted model."""
         return self.warm_start and self.__sklearn_is_fitted__()
 
     def _resume(self, fit):
-        """Build the model with the weights learnt so far, all else as the parameters say now."""
+        """Return a model with the weights learnt so far, by the current parameters."""
         asked = self.get_params(deep=False)
         for name in ARCHITECTURE:
             before, now = self._fit_params.get(name), asked.get(name)
@@ -569,8 +558,8 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
                     f"warm_start=True goes on with the fitted model, made with {name}={before}, "
                     f"but now {name}={now}. Keep it, or set warm_start=False."
                 )
-        kinds = (type(kind).__name__.lower() for kind in (self.model_.likelihood, fit.likelihood))
-        before, now = kinds
+        kinds = self.model_.likelihood, fit.likelihood
+        before, now = (type(kind).__name__.lower() for kind in kinds)
         if before != now:
             raise ValueError(
                 f"warm_start=True goes on with a model whose likelihood is {before}, but these "
@@ -582,7 +571,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
 
 
 class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
-    """Codes of rows, by the model's ``encode``, and rows of codes, by its ``decode``."""
+    """``transform`` by the model's ``encode`` and ``inverse_transform`` by its ``decode``."""
 
     def transform(self, X):
         """Codes of the rows: the means of the posterior q(z | x).
@@ -595,9 +584,11 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         Z : ndarray of shape (n_samples, n_components), float32
+            Of InfoGANClustering the posterior of all codes as Q reads them: probabilities of the
+            clusters, of the values of each further categorical code, and means of the continuous
+            codes, named by ``get_feature_names_out``.
         """
-        check_is_fitted(self)
-        return self._map(self.model_.encode, X)
+        return self._map("encode", X)
 
     def inverse_transform(self, X):
         """Rows that codes stand for: E[x | z], in the units of the training data.
@@ -610,6 +601,8 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         X_original : ndarray of shape (n_samples, n_features)
+            InfoGANClustering generates them with all noise at its centre, so that rows with equal
+            codes come out equal.
         """
         check_is_fitted(self)
         Z = np.asarray(X, dtype=np.float32)

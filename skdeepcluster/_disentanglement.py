@@ -1,25 +1,23 @@
-"""What the codes of a generator do, measured: see ``InfoGANClustering.code_report``."""
+"""Measures of what each code of a generator changes: see ``InfoGANClustering.code_report``."""
 
 import numpy as np
 import torch
 from sklearn.metrics import mutual_info_score
 
-from .modules.latent import Codes
-
-#: Features named under "where".
+#: Number of features named under "where".
 FEATURES = 3
 
 
 def report(gan, n_samples):
-    """Rows of the report, as a DataFrame if pandas is there, else as a dict of arrays."""
+    """Return the report as a DataFrame if pandas is installed, else as a dict of arrays."""
     latent, drawn = gan.model_.latent, gan._draw(n_samples)
     rendered, reading = _read(gan, drawn)
-    # Row i beside row i + 1: two unrelated rows.
+    # Consecutive rows are independent draws.
     unrelated = np.square(rendered - np.roll(rendered, 1, 0)).mean(0)
     bounds = latent.information(reading, drawn, gan.model_.log_prior.cpu()).numpy()
     records = []
     for index, name in enumerate(gan.code_names_):
-        low, high = _ends(drawn, index, latent)
+        low, high = _set_two_values(drawn, index, latent)
         (before, read_before), (after, read_after) = _read(gan, low), _read(gan, high)
         change = np.square(after - before).mean(0)
         same = read_before.log_probs[0].argmax(1) == read_after.log_probs[0].argmax(1)
@@ -28,45 +26,41 @@ def report(gan, n_samples):
                 "code": name,
                 "kind": "categorical" if index < len(latent.sizes) else "continuous",
                 "change": _ratio(change.sum(), unrelated.sum()) ** 0.5,
-                **_place(change, gan),
+                **_locate(change, gan),
                 "keeps_cluster": float(same.double().mean()),
-                "moves_others": _moved(index, drawn, reading, latent),
+                "moves_others": _explain_others(index, drawn, reading, latent),
                 "read_back": _read_back(index, drawn, reading, latent),
                 "information": float(bounds[index]),
             }
         )
-    return _table(records)
+    return _make_table(records)
 
 
 def _read(gan, codes):
-    """Rows for codes, float64, and what Q reads in them, float64."""
-    rows = gan._render(codes)
-    model = gan.model_
-    seen = gan._apply(
-        model, lambda x: model.reader(model.body(model.likelihood.standardize(x))).float(), rows
-    )
-    return rows.astype(np.float64), gan.model_.latent.read(torch.as_tensor(seen))
+    """Return the rows that codes generate, float64, and Q's Reading of them."""
+    rows, model = gan._render(codes), gan.model_
+    readings = gan._apply(model, lambda x: model.reader(model.body(model.standardize(x))), rows)
+    return rows.astype(np.float64), model.latent.read(torch.as_tensor(readings))
 
 
-def _ends(drawn, index, latent):
-    """Return the drawn codes with one of them at two values: -1 and 1, or any and the next."""
-    categories, continuous = drawn.categories, drawn.continuous
+def _set_two_values(drawn, index, latent):
+    """Return the drawn codes with one of them at two values.
+
+    A continuous code is at -1 and 1, a categorical one as drawn and at another value; over the
+    rows all others take turns.
+    """
     if index < len(latent.sizes):
-        size = latent.sizes[index]
-        other = categories.clone()
-        n = len(other)
-        other[:, index] = (other[:, index] + 1 + torch.arange(n) % max(1, size - 1)) % size
-        return drawn, Codes(drawn.noise, other, continuous)
-    ends = []
-    for value in (-1.0, 1.0):
-        other = continuous.clone()
-        other[:, index - len(latent.sizes)] = value
-        ends.append(Codes(drawn.noise, categories, other))
-    return ends
+        size, other = latent.sizes[index], drawn.categories.clone()
+        shift = 1 + torch.arange(len(other)) % max(1, size - 1)
+        other[:, index] = (other[:, index] + shift) % size
+        return drawn, drawn._replace(categories=other)
+    low, high = drawn.continuous.clone(), drawn.continuous.clone()
+    low[:, index - len(latent.sizes)], high[:, index - len(latent.sizes)] = -1.0, 1.0
+    return drawn._replace(continuous=low), drawn._replace(continuous=high)
 
 
-def _place(change, gan):
-    """Where in the features a change acts."""
+def _locate(change, gan):
+    """Return how many features share a squared change, (D,), and which have most of it."""
     total = change.sum()
     shares = change / total if total > 0 else np.full(len(change), 1 / len(change))
     n_features = float(np.exp(-(shares * np.log(np.where(shares > 0, shares, 1))).sum()))
@@ -75,7 +69,7 @@ def _place(change, gan):
     return {"n_features": n_features, "where": tuple(names[largest].tolist())}
 
 
-def _moved(index, drawn, reading, latent):
+def _explain_others(index, drawn, reading, latent):
     """Largest share of the variance of another continuous code's reading that a code explains."""
     n_categories = len(latent.sizes)
     means = reading.mean.double().numpy()
@@ -84,7 +78,7 @@ def _moved(index, drawn, reading, latent):
         if j + n_categories == index:
             continue
         if index < n_categories:
-            shares.append(_between(means[:, j], drawn.categories[:, index].numpy()))
+            shares.append(_correlation_ratio(means[:, j], drawn.categories[:, index].numpy()))
         else:
             own = drawn.continuous[:, index - n_categories].numpy()
             shares.append(_squared_correlation(own, means[:, j]))
@@ -92,7 +86,7 @@ def _moved(index, drawn, reading, latent):
 
 
 def _read_back(index, drawn, reading, latent):
-    """Share of a code that Q reads back."""
+    """Share of a code that Q reads back: I(c; c') / H(c), or the squared correlation."""
     n_categories = len(latent.sizes)
     if index >= n_categories:
         j = index - n_categories
@@ -101,10 +95,10 @@ def _read_back(index, drawn, reading, latent):
     return _ratio(mutual_info_score(value, read), mutual_info_score(value, value))
 
 
-def _between(values, groups):
-    """Share of the variance of values that lies between groups."""
-    means = np.array([values[groups == g].mean() for g in np.unique(groups)])
-    counts = np.array([(groups == g).sum() for g in np.unique(groups)])
+def _correlation_ratio(values, groups):
+    """Share of the variance of values that lies between groups (eta squared)."""
+    names, counts = np.unique(groups, return_counts=True)
+    means = np.array([values[groups == g].mean() for g in names])
     between = (counts * (means - values.mean()) ** 2).sum()
     return _ratio(between, ((values - values.mean()) ** 2).sum())
 
@@ -118,7 +112,7 @@ def _ratio(part, whole):
     return float(part / whole) if whole > 0 else 0.0
 
 
-def _table(records):
+def _make_table(records):
     columns = {name: [record[name] for record in records] for name in records[0]}
     try:
         import pandas as pd

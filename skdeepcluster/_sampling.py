@@ -1,4 +1,4 @@
-"""Rows drawn from a mixture of codes."""
+"""Ancestral sampling from a mixture of codes."""
 
 from numbers import Integral, Real
 
@@ -13,7 +13,7 @@ from .functional.gaussian import confident_sample
 
 
 class PriorMixin(EmbeddingMixin):
-    """An embedding with a mixture of codes, the model's ``prior``, to draw from."""
+    """An embedding whose model has a mixture of codes, ``prior``, to sample from."""
 
     def sample(self, n_samples=1, cluster=None, *, min_confidence=0.0):
         """Draw codes from the mixture, or from one of its clusters, and decode them.

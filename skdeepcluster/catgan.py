@@ -3,11 +3,11 @@ r"""CatGANClustering, CatGANClassifier: categorical GAN (Springenberg, 2016).
 A discriminator D that is a classifier, and a generator G, its opponent. With H the entropy and
 p_bar the mean of p(y|x) over a batch, each player minimises the sum of its terms::
 
-    discriminator   certainty   E_x H[p(y|x)]            sure about real rows
+    discriminator   certainty   E_x H[p(y|x)]            certain about real rows
                     balance    -H[p_bar(real)]           all classes used
-                    fake       -E_z H[p(y|G(z))]         unsure about generated rows
+                    fake       -E_z H[p(y|G(z))]         uncertain about generated rows
                     labels     -E_{x, y} log p(y|x)      right about labelled rows
-    generator       certainty   E_z H[p(y|G(z))]         rows that D is sure about,
+    generator       certainty   E_z H[p(y|G(z))]         rows that D is certain about,
                     balance    -H[p_bar(fake)]           of all classes
 
 ====================  ==========================================
@@ -17,9 +17,6 @@ x, z, y               ``x``, ``z``, a column of ``log_p``
 D, G                  ``discriminator`` (logits), ``generator``
 p(y | x, D)           exp of ``log_resp``
 ====================  ==========================================
-
-J. T. Springenberg, Unsupervised and Semi-supervised Learning with Categorical Generative
-Adversarial Networks, ICLR 2016.
 """
 
 from functools import partial
@@ -52,8 +49,8 @@ from .modules.game import ClusterGame, Player
 from .modules.networks import (
     build_network,
     check_widths,
+    keep_running_statistics,
     normalised_mlp,
-    running_statistics_kept,
 )
 from .modules.regularization import NO_REGULARIZER, Regularizer
 from .neighbors import labelled_start
@@ -62,15 +59,15 @@ from .neighbors import labelled_start
 class CatGAN(ClusterGame):
     """Categorical generative adversarial network.
 
-    Two players. D judges real rows by batch statistics of real rows, generated ones by their own,
-    and what it keeps for its answers are those of real rows.
+    Two players. Batch normalisation of D uses the batch's statistics for real and for generated
+    rows apart; its running statistics are those of real rows.
 
     Parameters
     ----------
     discriminator : Module, (N, D) -> (N, K)
         Logits of the classes of standardised rows.
     generator : Module, (N, L) -> (N, D)
-        What the likelihood turns into rows.
+        Its outputs are decoded by the likelihood.
     likelihood : Likelihood
     n_classes, n_noise : int
         K and L.
@@ -78,17 +75,15 @@ class CatGAN(ClusterGame):
         Of "balance" and "fake" in D's loss.
     regularizer : Regularizer, default=NO_REGULARIZER
         Terms that hold the assignment to an anchor; "start" fades out.
-    marginal_decay : float, default=0.0
-        Of the running mean that stands for p_bar(real); 0 is the batch's mean.
-    label_weight : float, default=1.0
-        Of the cross-entropy of labelled rows, where a batch has any.
+    marginal_decay, label_weight : float
+        As of :class:`CatGANClassifier`; a batch may have no labelled rows.
 
     Attributes
     ----------
     log_prior : Tensor of shape (K,) or None
         Class prior that p_bar(real) is to follow; None where it is to be uniform.
     log_marginal : Tensor of shape (K,)
-        The running mean; after a fit, log mean p(y|x) of its rows.
+        The running mean of p(y|x); after a fit, the logarithm of its mean over the rows.
     """
 
     betas = 0.5, 0.99
@@ -107,12 +102,9 @@ class CatGAN(ClusterGame):
         label_weight=1.0,
     ):
         super().__init__(likelihood)
-        self.discriminator = discriminator
-        self.generator = generator
-        self.n_noise = n_noise
+        self.discriminator, self.generator, self.n_noise = discriminator, generator, n_noise
         self.balance_weight, self.fake_weight = weights
-        self.regularizer = regularizer
-        self.marginal_decay = marginal_decay
+        self.regularizer, self.marginal_decay = regularizer, marginal_decay
         self.label_weight = label_weight
         self.register_buffer("log_prior", None)
         self.register_buffer("log_marginal", torch.zeros(n_classes).log_softmax(0))
@@ -135,7 +127,7 @@ class CatGAN(ClusterGame):
         return self.standardize(self.decode(z))
 
     def imbalance(self, log_p):
-        """-H[p_bar], or where the class prior is known, its cross-entropy to p_bar."""
+        """-H[p_bar], or with a class prior its cross-entropy to p_bar."""
         log_mean = marginal(log_p)
         if self.marginal_decay:
             log_mean = self._update_marginal(log_mean)
@@ -165,7 +157,7 @@ class CatGAN(ClusterGame):
         return log_mean + (self.log_marginal - log_mean).detach()
 
     def discriminator_loss(self, batch):
-        """Sure of real rows, of all classes, unsure of fakes, right about labelled rows."""
+        """Weighted entropies of real and generated rows, cross-entropy of labelled rows, VAT."""
         seen, terms = self.standardize(batch.x), {}
         if batch.labelled is None:
             log_p = log_p_alone = self.log_resp_standardized(seen)
@@ -174,11 +166,12 @@ class CatGAN(ClusterGame):
             both = self.log_resp_standardized(torch.cat([seen, known]))
             log_p, log_known = both.split([len(seen), len(known)])
             terms["labels"] = self.label_weight * nll_loss(log_known, batch.target)
-            # Normalised with other rows: the smoothness term needs answers to the batch alone.
+            # Batch normalisation saw labelled rows, too; the smoothness term compares answers
+            # that are normalised by the batch alone.
             log_p_alone = None
         terms["certainty"] = entropy(log_p).mean()
         terms["balance"] = self.balance_weight * self.imbalance(log_p)
-        with running_statistics_kept(self.discriminator):
+        with keep_running_statistics(self.discriminator):
             if self.fake_weight:
                 with torch.no_grad():
                     fake = self.generate(len(seen))
@@ -192,8 +185,8 @@ class CatGAN(ClusterGame):
         return terms
 
     def generator_loss(self, batch):
-        """Rows that the discriminator is sure about, of all classes."""
-        with running_statistics_kept(self.discriminator):
+        """Entropies of D's predictions for generated rows, and of their mean."""
+        with keep_running_statistics(self.discriminator):
             log_p = self.log_resp_standardized(self.generate(len(batch.x)))
         return {"certainty": entropy(log_p).mean(), "balance": -entropy(marginal(log_p))}
 
@@ -206,7 +199,7 @@ class CatGAN(ClusterGame):
 
 
 class CatGANEstimator(AdversarialEstimator):
-    """What the clusterer and the classifier share: building the model, its prior, and sampling."""
+    """What clusterer and classifier share: building the model, its class prior, sampling."""
 
     _parameter_constraints = {
         **DeepEstimator._parameter_constraints,
@@ -224,17 +217,14 @@ class CatGANEstimator(AdversarialEstimator):
     def _build(self, n_features, likelihood):
         n_classes = self._count_clusters()
         widths = check_widths("hidden_layer_sizes", self.hidden_layer_sizes)[:2]
-        judge = partial(
-            normalised_mlp,
-            hidden_layer_sizes=widths,
-            activation=self.activation,
-            noise=self.noise,
-        )
-        forge = partial(judge, hidden_layer_sizes=widths[::-1], noise=0.0)
-        discriminator = self.discriminator or judge
-        model = CatGAN(
-            build_network("discriminator", discriminator, n_features, n_classes),
-            build_network("generator", self.generator or forge, self.n_noise, n_features),
+        make = partial(normalised_mlp, activation=self.activation)
+        discriminator = partial(make, hidden_layer_sizes=widths, noise=self.noise)
+        generator = self.generator or partial(make, hidden_layer_sizes=widths[::-1])
+        return CatGAN(
+            build_network(
+                "discriminator", self.discriminator or discriminator, n_features, n_classes
+            ),
+            build_network("generator", generator, self.n_noise, n_features),
             likelihood,
             n_classes,
             self.n_noise,
@@ -242,16 +232,14 @@ class CatGANEstimator(AdversarialEstimator):
             regularizer=Regularizer(self.start_weight, self.smoothness_weight),
             marginal_decay=self.marginal_decay,
         )
-        if not isinstance(self.class_prior, str):
-            model.set_prior(_check_prior(self.class_prior, n_classes))
-        return model
 
     def _initialize(self, model, fit, is_new):
-        start = super()._initialize(model, fit, is_new)
-        if not isinstance(self.class_prior, str):
-            # A resumed model brings the prior of its first fit.
+        estimated = isinstance(self.class_prior, str)
+        if not estimated:
+            # Also of a resumed model, whose buffer holds the prior of its first fit.
             model.set_prior(_check_prior(self.class_prior, self._count_clusters()))
-        elif is_new:
+        start = super()._initialize(model, fit, is_new)
+        if estimated and is_new:
             if start.anchor is None:
                 raise ValueError(
                     "class_prior='estimated' takes the prior from a start, but init=None has "
@@ -283,7 +271,7 @@ class CatGANEstimator(AdversarialEstimator):
 
 
 def _check_prior(prior, n_classes):
-    """Return a class prior given as an array, checked; None for a uniform one."""
+    """Return a given class prior as an array, validated; None for a uniform one."""
     if prior is None:
         return None
     prior = np.asarray(prior, dtype=np.float64)
@@ -297,9 +285,9 @@ def _check_prior(prior, n_classes):
 class CatGANClustering(ClusterMixin, CatGANEstimator):
     r"""Categorical generative adversarial network.
 
-    A classifier without labels: sure about every row, using all clusters, and unsure about rows
-    that a generator makes up. By default it begins with a partition found without labels, and is
-    kept from jumping between rows that are close.
+    A classifier trained without labels: its predictions are certain for every row, use all
+    clusters, and are uncertain for generated rows. By default it starts from a partition found
+    without labels, and its predictions are kept smooth.
 
     Parameters
     ----------
@@ -315,9 +303,9 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
         Activation of the hidden layers of discriminator and generator, which are normalised by
         batch.
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
-        What the generator's output means. "bernoulli" needs data in [0, 1]; "gaussian" works on
-        features that are standardised inside; "auto" takes "bernoulli" for data in [0, 1], else
-        "gaussian". Inputs and outputs are always in the units of X.
+        What the generator's output means: "bernoulli", for data in [0, 1], logits of the features;
+        "gaussian", features that are standardised inside. "auto" takes "bernoulli" for data in
+        [0, 1], else "gaussian". Inputs and outputs are always in the units of X.
     n_noise : int, default=64
         Size of the generator's input, drawn from N(0, I).
     noise : float, default=0.0
@@ -354,39 +342,38 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
     mixture_n_init : int, default=10
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"
-        Passes of the denoising auto-encoder that gives codes; 0 has the rows divided as they are.
-        "auto" makes about ``30 * sqrt(n_samples)`` steps, or 8000 if that is more and not over
-        100 passes; none with fewer than 4000 rows.
+        Passes of the denoising auto-encoder over X; 0 has the rows divided as they are. "auto"
+        makes ``30 * sqrt(n_samples)`` steps, but not fewer than
+        ``min(8000, 100 * n_samples / batch_size)``, or with fewer than 4000 rows none.
     pretraining_learning_rate : float, default=2e-3
         Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
-        Passes over the data after the start. "auto" makes about ``12 * sqrt(n_samples)`` steps,
-        at most two for each row.
-    batch_size : int or "auto", default="auto"
-        Rows in a step, at most ``n_samples``. "auto" is 256, or 64 with fewer than 4000 rows.
+        Passes over X after pretraining. "auto" makes ``12 * sqrt(n_samples)`` steps, at most two
+        for each row.
     learning_rate : float, default=3e-3
         Peak of the one-cycle schedule of AdamW.
-    n_init : int, default=1
-        Trainings from new weights; the best by :meth:`score` on X is kept.
     generator : callable, default=None
         ``generator(n_in, n_out)`` gives the generator's network, ``n_in = n_noise``. None: a
         perceptron.
     discriminator : callable, default=None
         ``discriminator(n_in, n_out)`` gives the discriminator's network, ``n_out = n_clusters``
         logits. None: a perceptron.
+    batch_size : int or "auto", default="auto"
+        Rows in a step, at most ``n_samples``. "auto" is 256, or 64 with fewer than 4000 rows.
+    n_init : int, default=1
+        Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
-        Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
-        always computed in float32.
+        Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
     compile : bool, default=False
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
-        For the training after the start; used as they are.
+        For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
-        Go on training the fitted model.
+        Go on training the fitted model. Its clusters then replace those of the start.
     verbose : int, default=0
-        1 shows progress bars, 2 a table with a line per epoch.
+        1 shows a progress bar for each training, 2 a table with a line per epoch.
     accept_sparse : bool, default=False
         Take sparse X; rows are made dense one batch at a time.
     random_state : int, RandomState instance or None, default=None
@@ -397,7 +384,8 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
     labels_ : ndarray of shape (n_samples,)
         Cluster of each row of X; equal to ``predict(X)``.
     start_labels_ : ndarray of shape (n_samples,) or None
-        Clusters at the start, numbered alike: what training added is the difference.
+        Clusters at the start, numbered alike: what training added is the difference. None with
+        init=None.
     model_ : CatGAN
         The trained torch module, usable by itself.
     history_ : list of dict
@@ -406,7 +394,15 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
         "discriminator_start", "discriminator_smoothness", "generator_certainty" and
         "generator_balance".
     n_iter_ : int
-        Epochs trained, without those of the start.
+        Epochs trained, without pretraining.
+    likelihood_ : {"bernoulli", "gaussian"}
+        As given or as "auto" chose.
+    batch_size_, max_epochs_ : int
+        As given or as "auto" chose; a step has at most ``n_samples`` rows.
+    pretraining_epochs_ : int
+        As given or as "auto" chose; 0 where this fit trained no auto-encoder.
+    device_, precision_ : str
+        As given or as "auto" chose.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -473,11 +469,11 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
         pretraining_epochs="auto",
         pretraining_learning_rate=2e-3,
         max_epochs="auto",
-        batch_size="auto",
         learning_rate=3e-3,
-        n_init=1,
         generator=None,
         discriminator=None,
+        batch_size="auto",
+        n_init=1,
         precision="float32",
         compile=False,
         callbacks=None,
@@ -493,8 +489,8 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
 class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     r"""Categorical generative adversarial network for few labels and many rows.
 
-    Learns from labelled rows and from rows without labels: sure about all of them, using all
-    classes, unsure about rows that a generator makes up, and not jumping between close rows.
+    Learns from labelled rows and from rows without labels: its predictions are certain for all of
+    them, use all classes, are uncertain for generated rows, and are kept smooth.
 
     Parameters
     ----------
@@ -506,9 +502,9 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
         Activation of the hidden layers of both networks, which are normalised by batch.
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
-        What the generator's output means. "bernoulli" needs data in [0, 1]; "gaussian" works on
-        features that are standardised inside; "auto" takes "bernoulli" for data in [0, 1], else
-        "gaussian". Inputs and outputs are always in the units of X.
+        What the generator's output means: "bernoulli", for data in [0, 1], logits of the features;
+        "gaussian", features that are standardised inside. "auto" takes "bernoulli" for data in
+        [0, 1], else "gaussian". Inputs and outputs are always in the units of X.
     n_noise : int, default=64
         Size of the generator's input, drawn from N(0, I).
     noise : float, default=0.0
@@ -542,37 +538,36 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         a short step (virtual adversarial training), in training from a start. An addition of
         this package; 0 halves the cost of a step, and 1 suits rows that all have labels.
     pretraining_epochs : int or "auto", default="auto"
-        Passes of the denoising auto-encoder that gives codes; 0 has the rows divided as they are.
-        "auto" makes about ``30 * sqrt(n_samples)`` steps, or 8000 if that is more and not over
-        100 passes; none with fewer than 4000 rows.
+        Passes of the denoising auto-encoder over X; 0 has the rows divided as they are. "auto"
+        makes ``30 * sqrt(n_samples)`` steps, but not fewer than
+        ``min(8000, 100 * n_samples / batch_size)``, or with fewer than 4000 rows none.
     pretraining_learning_rate : float, default=2e-3
         Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
-        Passes over the data after the start. "auto" makes about ``12 * sqrt(n_samples)`` steps,
-        at most two for each row.
-    batch_size : int or "auto", default="auto"
-        Rows in a step, at most ``n_samples``. "auto" is 256, or 64 with fewer than 4000 rows.
+        Passes over X after pretraining. "auto" makes ``12 * sqrt(n_samples)`` steps, at most two
+        for each row.
     learning_rate : float, default=3e-3
         Peak of the one-cycle schedule of AdamW.
-    n_init : int, default=1
-        Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     generator : callable, default=None
         ``generator(n_in, n_out)`` gives its network, ``n_in = n_noise``. None: a perceptron.
     discriminator : callable, default=None
         ``discriminator(n_in, n_out)`` gives its network; outputs are logits. None: a perceptron.
+    batch_size : int or "auto", default="auto"
+        Rows in a step, at most ``n_samples``. "auto" is 256, or 64 with fewer than 4000 rows.
+    n_init : int, default=1
+        Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
-        Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
-        always computed in float32.
+        Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
     compile : bool, default=False
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
-        For the training after the start; used as they are.
+        For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
-        Go on training the fitted model.
+        Go on training the fitted model. Its clusters then replace those of the start.
     verbose : int, default=0
-        1 shows progress bars, 2 a table with a line per epoch.
+        1 shows a progress bar for each training, 2 a table with a line per epoch.
     accept_sparse : bool, default=False
         Take sparse X; rows are made dense one batch at a time.
     random_state : int, RandomState instance or None, default=None
@@ -583,13 +578,21 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     start_labels_ : ndarray of shape (n_samples,) or None
-        Labels at the start: what training added is the difference.
+        Labels at the start: what training added is the difference. None with init=None.
     model_ : CatGAN
         The trained torch module, usable by itself.
     history_ : list of dict
         One record per epoch, as of :class:`CatGANClustering`, and "discriminator_labels".
     n_iter_ : int
-        Epochs trained, without those of the start.
+        Epochs trained, without pretraining.
+    likelihood_ : {"bernoulli", "gaussian"}
+        As given or as "auto" chose.
+    batch_size_, max_epochs_ : int
+        As given or as "auto" chose; a step has at most ``n_samples`` rows.
+    pretraining_epochs_ : int
+        As given or as "auto" chose; 0 where this fit trained no auto-encoder.
+    device_, precision_ : str
+        As given or as "auto" chose.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -652,11 +655,11 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         pretraining_epochs="auto",
         pretraining_learning_rate=2e-3,
         max_epochs="auto",
-        batch_size="auto",
         learning_rate=3e-3,
-        n_init=1,
         generator=None,
         discriminator=None,
+        batch_size="auto",
+        n_init=1,
         precision="float32",
         compile=False,
         callbacks=None,
@@ -726,11 +729,14 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
             return np.eye(len(self.classes_))[fit.targets], False
         return super()._find_partition(likelihood, fit)
 
+    def _choose_pretraining_epochs(self, fit):
+        return 0 if (fit.targets >= 0).all() else super()._choose_pretraining_epochs(fit)
+
     def _divide(self, init, rows, fit):
         options = {"random_state": fit.random_state, "n_jobs": torch.get_num_threads()}
         n_classes = len(self.classes_)
         find = partial(labelled_start, rows, fit.targets, n_classes, **options)
-        # The likeliest class alone: the probabilities of the start are not calibrated.
+        # One-hot, because the probabilities by the neighbour graph are not calibrated.
         return np.eye(n_classes)[broadcast_object(find, fit.random_state).argmax(1)]
 
     def _set_labels(self, labels, start_labels):
@@ -753,16 +759,14 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
 
 def _encode_labels(y):
-    """Return the classes, sorted, and the index of each row's class, -1 without a label."""
+    """Return the sorted classes, and the index of each row's class, -1 without a label."""
     y = column_or_1d(y, warn=True)
     if y.dtype.kind in "fc":
         assert_all_finite(y, input_name="y")
     if y.dtype.kind in "OUS":
         labelled = np.array([str(label) != "-1" for label in y], dtype=bool)
     else:
-        labelled = y != -1
-        if set(np.unique(y)) == {-1, 1}:
-            labelled[:] = True
+        labelled = (y != -1) | (set(np.unique(y)) == {-1, 1})
     if not labelled.any():
         raise ValueError(
             "No row has a label: all of y is -1. Give at least one label of each class, or use "

@@ -15,9 +15,6 @@ x, z                  ``x``, ``code``
 E, G, A               ``encoder``, ``decoder``, ``critic``
 pi, mu_k, Sigma_k     ``prior.mixture``, diagonal
 ====================  ==========================================
-
-W. Harchaoui, P.-A. Mattei and C. Bouveyron, Deep Adversarial Gaussian Mixture Auto-Encoder for
-Clustering, ICLR workshop 2017.
 """
 
 from functools import partial
@@ -37,30 +34,25 @@ from .modules.game import Player
 from .modules.networks import make_network
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
-#: Least variance of the mixture, as a share of its mean variance at the start.
+#: Smallest variance of the mixture, relative to its mean variance at the start.
 FLOOR = 0.01
 
 
 class DAC(PriorGame):
     """Deep adversarial Gaussian mixture auto-encoder.
 
-    Three players: critic, mixture (which follows the codes) and auto-encoder (whose codes follow
-    the mixture).
+    Three players: critic, mixture (fitted to the codes) and auto-encoder (whose codes are trained
+    towards the mixture).
 
     Parameters
     ----------
     encoder : PointEncoder, (N, D) -> (N, L)
-    decoder : Module, (N, L) -> (N, D)
     critic : Module, (N, L) -> (N, 1)
-        Sees codes about the centre of the mixture in units of its spread.
-    likelihood : Likelihood
-    prior : MixturePrior
+        Takes codes that are standardised by the mixture.
     weights : (float, float, float), default=(1.0, 1.0, 1.0)
-        Of reconstruction, mixture and adversarial loss, in the auto-encoder's move.
-    regularizer : Regularizer, default=NO_REGULARIZER
-        Terms that hold the assignment to an anchor; none by default.
-    masking : float, default=0.0
-        Share of the features hidden from the encoder, if there is an anchor.
+        Of reconstruction, mixture and adversarial loss, in the auto-encoder's loss.
+    decoder, likelihood, prior, regularizer, masking
+        As of :class:`~skdeepcluster.modules.autoencoder.PriorGame`.
     """
 
     def __init__(
@@ -85,34 +77,32 @@ class DAC(PriorGame):
     def criterion(self, x):
         """Log p(x | G(z)) + log p(z) at z = E(x), (N,)."""
         code = self.encode(x)
-        log_x = self.log_prob(x, code)
-        return log_x.double() + self.prior.log_joint(code).logsumexp(-1).double()
+        log_z = self.prior.log_joint(code).logsumexp(-1)
+        return self.log_prob(x, code).double() + log_z.double()
 
     def critic_loss(self, batch):
-        """Tell draws of the mixture from codes."""
+        """Cross-entropies of telling draws of the mixture ("real") from codes ("fake")."""
         with torch.no_grad():
             code, drawn = self.encode(batch.x), self.prior.draw(len(batch.x))
-        mixture, codes = called_real(self.judge(drawn)), called_fake(self.judge(code))
-        return {"mixture": mixture, "codes": codes}
+        return {"mixture": called_real(self.judge(drawn)), "codes": called_fake(self.judge(code))}
 
     def judge(self, code):
         """Logits of "drawn from the mixture", (N, 1)."""
         return self.critic(self.prior.whiten(code))
 
     def mixture_loss(self, batch):
-        """Negative log-likelihood of the codes as they are."""
+        """Negative log-likelihood of the codes, without gradient to the encoder."""
         with torch.no_grad():
             code = self.encode(batch.x)
         return {"codes": -self.prior.log_joint(code).logsumexp(-1).mean()}
 
     def loss(self, batch):
-        """Three weighted losses; with an anchor, what holds to it."""
+        """Three weighted losses, and the terms of the regularizer."""
         seen, shown = self.observe(batch)
         code = self.encoder(shown)
         log_joint = self.prior.log_joint(code)
-        log_x = self.log_prob(batch.x, code)
         losses = {
-            "reconstruction": -log_x.mean(),
+            "reconstruction": -self.log_prob(batch.x, code).mean(),
             "mixture": -log_joint.logsumexp(-1).mean(),
             "adversarial": called_real(self.judge(code)),
         }
@@ -121,11 +111,10 @@ class DAC(PriorGame):
 
     def players(self):
         """Critic, mixture, auto-encoder."""
-        own = [self.encoder, self.decoder, self.likelihood]
         return (
             Player("critic", [self.critic], self.critic_loss),
             Player("mixture", [self.prior], self.mixture_loss),
-            Player("autoencoder", own, self.loss),
+            Player("autoencoder", [self.encoder, self.decoder, self.likelihood], self.loss),
         )
 
 
@@ -178,20 +167,16 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
     mixture_n_init : int, default=10
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"
-        Passes of the denoising auto-encoder. "auto" makes about ``30 * sqrt(n_samples)`` steps,
-        or 8000 if that is more and not over 100 passes; with fewer than 4000 rows
-        ``min(n_samples, 250)``.
+        Passes of the denoising auto-encoder over X. "auto" makes ``30 * sqrt(n_samples)`` steps,
+        but not fewer than ``min(8000, 100 * n_samples / batch_size)``, or with fewer than 4000
+        rows one for each row, at most 250.
     pretraining_learning_rate : float, default=2e-3
         Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
-        Passes over the data after pretraining. "auto" makes about ``6 * sqrt(n_samples)``
-        steps; with fewer than 4000 rows ``min(n_samples, 250)``.
-    batch_size : int or "auto", default="auto"
-        Rows in a step, at most ``n_samples``. "auto" is 256, or 32 with fewer than 4000 rows.
+        Passes over X after pretraining. "auto" makes ``6 * sqrt(n_samples)`` steps, or with fewer
+        than 4000 rows one for each row, at most 250.
     learning_rate : float, default=1e-3
         Peak of the one-cycle schedule of AdamW; the prior's is ten times as large.
-    n_init : int, default=1
-        Trainings from new weights; the best by :meth:`score` on X is kept.
     encoder : callable, default=None
         ``encoder(n_in, n_out)`` gives the encoder's network, ``n_out = n_components``. None: a
         perceptron of ``hidden_layer_sizes``.
@@ -200,19 +185,22 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
     discriminator : callable, default=None
         ``discriminator(n_in, 1)`` gives the critic of codes, ``n_in = n_components``. None: a
         perceptron of the first two of ``hidden_layer_sizes``.
+    batch_size : int or "auto", default="auto"
+        Rows in a step, at most ``n_samples``. "auto" is 256, or 32 with fewer than 4000 rows.
+    n_init : int, default=1
+        Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
-        Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
-        always computed in float32.
+        Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
     compile : bool, default=False
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
-        For the training after pretraining; used as they are.
+        For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
-        Go on training the fitted model, keeping to the clusters it has.
+        Go on training the fitted model. Its clusters then replace those of the start.
     verbose : int, default=0
-        1 shows progress bars, 2 a table with a line per epoch.
+        1 shows a progress bar for each training, 2 a table with a line per epoch.
     accept_sparse : bool, default=False
         Take sparse X; rows are made dense one batch at a time.
     random_state : int, RandomState instance or None, default=None
@@ -239,6 +227,14 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
         "mixture_codes".
     n_iter_ : int
         Epochs trained, without pretraining.
+    likelihood_ : {"bernoulli", "gaussian"}
+        As given or as "auto" chose.
+    batch_size_, max_epochs_ : int
+        As given or as "auto" chose; a step has at most ``n_samples`` rows.
+    pretraining_epochs_ : int
+        As given or as "auto" chose; 0 where this fit trained no auto-encoder.
+    device_, precision_ : str
+        As given or as "auto" chose.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -251,17 +247,17 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
 
     Notes
     -----
-    Minimised together are the weighted sum of [1]_
+    Encoder E and decoder G minimise the weighted sum of [1]_
 
     .. math::
 
         -E_x \log p(x | G(E(x))), \quad -E_x \log \sum_k \pi_k N(E(x); \mu_k, \Sigma_k), \quad
-        E_x \mathrm{softplus}(-A(E(x)))
+        E_x \mathrm{softplus}(-A(E(x)));
 
-    by encoder E and decoder G; the mixture follows the codes by likelihood, and the critic A
-    learns to tell draws of the mixture from codes. Codes that only had to be likely would shrink
-    to points: variances of the mixture stay above a hundredth of those at the start, and the
-    adversary wants codes spread as the mixture is.
+    the mixture follows the codes by likelihood, and the critic A learns to tell draws of the
+    mixture from codes. Likelihood alone would let codes and mixture collapse to points: variances
+    of the mixture stay above a hundredth of those at the start, and the adversarial loss is
+    smallest for codes distributed as the mixture is.
 
     ``score`` is the mean of log p(x | G(z)) + log p(z) at z = E(x). It is not a bound, and depends
     on the scale of the codes: it compares fits of one kind.
@@ -315,12 +311,12 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
         pretraining_epochs="auto",
         pretraining_learning_rate=2e-3,
         max_epochs="auto",
-        batch_size="auto",
         learning_rate=1e-3,
-        n_init=1,
         encoder=None,
         decoder=None,
         discriminator=None,
+        batch_size="auto",
+        n_init=1,
         precision="float32",
         compile=False,
         callbacks=None,

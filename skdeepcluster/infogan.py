@@ -1,14 +1,9 @@
 r"""InfoGANClustering: a GAN whose codes can be read back (Chen et al., 2016).
 
 Generator G makes rows from noise z and codes c; a discriminator D tells them from real ones, and
-Q, which shares all of D but the last layers, reads the codes back. With L_I a lower bound on the
-mutual information of codes and generated rows::
-
-    min_{G,Q} max_D  V(D, G) - lambda L_I(G, Q),    L_I = E[log Q(c | G(z, c))] + H(c)
-    D: softplus(-l_real) + softplus(l_fake)         G: softplus(-l_fake)
-
-The term -lambda L_I stands in the losses of both players, because Q moves with D. Clusters of
-real rows are argmax_c Q(c | x).
+Q, which shares all of D but the last layers, reads the codes back. On logits l, D minimises
+softplus(-l_real) + softplus(l_fake), G softplus(-l_fake), and both -lambda L_I, a bound on the
+mutual information of codes and generated rows. Clusters of real rows are argmax_c Q(c | x).
 
 ============  ======================================================
 in the paper  here
@@ -20,9 +15,6 @@ z             ``Codes.noise``
 c             ``Codes.categories``, ``Codes.continuous``
 lambda        ``mi_weight``
 ============  ======================================================
-
-X. Chen, Y. Duan, R. Houthooft, J. Schulman, I. Sutskever and P. Abbeel, InfoGAN: Interpretable
-Representation Learning by Information Maximizing Generative Adversarial Nets, NeurIPS 2016.
 """
 
 from functools import partial
@@ -59,13 +51,13 @@ from .modules.networks import (
 )
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
-#: Width of the hidden layer with which Q reads the body, as in the paper.
+#: Width of the hidden layer of Q's own part, as in the paper.
 READER_WIDTH = 128
 #: Values of a continuous code that ``traverse`` goes through, as in the paper.
 SWEEP = np.linspace(-2, 2, 9)
-#: Elements of the rows in which principal directions are sought.
+#: Matrix elements (rows times features) of the subsample from which principal directions come.
 STYLE_ELEMENTS = 2**22
-#: Least number of these rows.
+#: Fewest rows of that subsample, however many features they have.
 STYLE_ROWS = 256
 
 
@@ -84,19 +76,13 @@ class InfoGAN(ClusterGame):
     latent : LatentSpace
     likelihood : Likelihood
         What the generator's output means; networks see standardised rows.
-    mi_weight : float, default=1.0
-        lambda. At 0 D and G are a plain GAN, and Q reads along without being heard.
-    continuous_weight : float, default=1.0
-        Of continuous codes within the information term.
-    instance_noise : float, default=0.0
-        Standard deviation of noise on what D judges and Q reads in training.
-    style_weight : float, default=0.0
-        Of continuous codes that real rows are given to begin with.
+    mi_weight, continuous_weight, instance_noise, style_weight : float
+        As of :class:`InfoGANClustering`, with other defaults.
     regularizer : Regularizer, default=NO_REGULARIZER
         Terms that hold Q on real rows to an anchor; none by default.
     """
 
-    #: Radford et al., 2016, for the first.
+    #: The first as in DCGAN (Radford et al., 2016).
     betas = (0.5, 0.99)
 
     def __init__(
@@ -125,11 +111,11 @@ class InfoGAN(ClusterGame):
     # ---- answers
 
     def read_standardized(self, seen):
-        """Q(c|x) of standardised rows, a Reading."""
+        """Q(c|x) of standardised rows, as a Reading."""
         return self.latent.read(self.reader(self.body(seen)))
 
     def read(self, x):
-        """Q(c|x) of rows, a Reading."""
+        """Q(c|x) of rows, as a Reading."""
         return self.read_standardized(self.standardize(x))
 
     def log_resp_standardized(self, seen):
@@ -142,32 +128,28 @@ class InfoGAN(ClusterGame):
         return torch.cat([*(log_p.exp() for log_p in reading.log_probs), reading.mean], 1)
 
     def decode(self, code):
-        """Rows for codes in the layout of ``encode``, at noise zero, in the user's units."""
+        """Rows for codes in the layout of ``encode``, at noise zero, in the units of the data."""
         noise = code.new_zeros(len(code), self.latent.n_noise)
         return self.render(torch.cat([noise, code], 1))
 
     def render(self, inputs):
-        """Rows for inputs (N, latent.n_inputs) of the generator, in the user's units."""
+        """Rows for inputs (N, latent.n_inputs) of the generator, in the units of the data."""
         return self.likelihood.mean(self.generator(inputs))
 
     def criterion(self, x):
         """KL(Q(k|x) || mean of Q over the rows trained on), (N,): its mean is I(x; k)."""
-        log_p = self.log_resp(x).double()
-        return kl_divergence(log_p, self.log_marginal.double())
+        return kl_divergence(self.log_resp(x).double(), self.log_marginal.double())
 
     def fitted_attributes(self):
-        """Names of the codes, and the shares in which clusters are drawn."""
+        """Names of the codes, and the probabilities with which clusters are drawn."""
         others = [f"category{a}" for a in range(1, len(self.latent.sizes))]
         continuous = [f"continuous{j}" for j in range(self.latent.n_continuous)]
-        return {
-            "code_names_": ["cluster", *others, *continuous],
-            "weights_": self.log_prior.exp(),
-        }
+        return {"code_names_": ["cluster", *others, *continuous], "weights_": self.log_prior.exp()}
 
     # ---- losses
 
     def discriminator_loss(self, batch):
-        """D's two sides of V, -lambda L_I, and with an anchor what holds to it."""
+        """D's cross-entropies on real and generated rows, -lambda L_I, and the regularizer."""
         seen = self.standardize(batch.x)
         with torch.no_grad():
             fake, codes = self.generate(len(batch.x))
@@ -179,45 +161,44 @@ class InfoGAN(ClusterGame):
         }
         if not self.mi_weight:
             fake_hidden = fake_hidden.detach()
-        terms |= self.misread(fake_hidden, codes, self.mi_weight or 1.0)
+        terms |= self.information_loss(fake_hidden, codes, self.mi_weight or 1.0)
         terms |= self.regularizer.terms(self.log_resp_standardized, seen, batch.anchor)
         if self.style_weight and batch.style is not None and batch.style.shape[1]:
-            reading = self.read_standardized(seen)
-            misread = self.latent.misread_continuous(reading, batch.style)
-            terms["style"] = self.style_weight * misread
+            loss = self.latent.continuous_loss(self.read_standardized(seen), batch.style)
+            terms["style"] = self.style_weight * loss
         return terms
 
     def generator_loss(self, batch):
-        """G's side of V, and -lambda L_I."""
+        """G's non-saturating loss -log D(G), and -lambda L_I."""
         fake, codes = self.generate(len(batch.x))
         hidden = self.body(self.add_noise(fake))
         terms = {"adversarial": called_real(self.critic(hidden))}
         if self.mi_weight:
-            terms |= self.misread(hidden, codes, self.mi_weight)
+            terms |= self.information_loss(hidden, codes, self.mi_weight)
         return terms
 
     def generate(self, n_rows):
-        """Standardised rows (N, D) from drawn codes, and the codes."""
+        """Draw codes; return standardised rows (N, D) generated from them, and the codes."""
         codes = self.latent.draw(n_rows, self.log_prior)
         return self.standardize(self.render(self.latent.inputs(codes))), codes
 
     def add_noise(self, seen):
-        """Rows with instance noise."""
+        """Add instance noise to standardised rows."""
         if not self.instance_noise:
             return seen
         return seen + self.instance_noise * torch.randn_like(seen)
 
-    def misread(self, hidden, codes, weight):
-        """Weighted costs of Q's reading: -lambda L_I up to the constant H(c)."""
-        costs = self.latent.misread(self.latent.read(self.reader(hidden)), codes)
+    def information_loss(self, hidden, codes, weight):
+        """Weighted losses of Q's reading of the codes: -lambda L_I without the constant H(c)."""
+        losses = self.latent.reading_loss(self.latent.read(self.reader(hidden)), codes)
         weights = {"category": weight, "continuous": weight * self.continuous_weight}
-        return {name: weights[name] * cost for name, cost in costs.items()}
+        return {name: weights[name] * loss for name, loss in losses.items()}
 
     def players(self) -> tuple[Player, ...]:
         """Discriminator (with Q), generator."""
-        judge = [self.body, self.critic, self.reader]
+        own = [self.body, self.critic, self.reader]
         return (
-            Player("discriminator", judge, self.discriminator_loss),
+            Player("discriminator", own, self.discriminator_loss),
             Player("generator", [self.generator], self.generator_loss),
         )
 
@@ -227,7 +208,7 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
 
     A generator makes rows from noise and codes, a discriminator judges them, and Q, which shares
     the discriminator's body, reads the codes back. One code has ``n_clusters`` values: what Q
-    reads in a real row is its cluster. Other codes tell what else varies.
+    reads in a real row is its cluster. Other codes describe what else varies.
 
     Parameters
     ----------
@@ -247,15 +228,14 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
         Activation of the discriminator and of Q.
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
-        What the generator's output means: "bernoulli", for data in [0, 1], logits of the
-        features; "gaussian", features that are standardised inside. "auto" takes "bernoulli" for
-        data in [0, 1], else "gaussian". Inputs and outputs are always in the units of X.
+        What the generator's output means: "bernoulli", for data in [0, 1], logits of the features;
+        "gaussian", features that are standardised inside. "auto" takes "bernoulli" for data in
+        [0, 1], else "gaussian". Inputs and outputs are always in the units of X.
     mi_weight : float, default=1.0
-        Weight lambda of the information term. At 0 Q reads along without being heard by
-        generator or discriminator: the paper's comparison; with ``init=None`` these are a plain
-        GAN.
+        Weight lambda of the information term. At 0 Q is trained, but not generator and
+        discriminator with it: the paper's comparison, with ``init=None`` a plain GAN.
     continuous_weight : float, default=0.5
-        Weight of continuous codes within the information term: they are worth more nats.
+        Weight of continuous codes within the information term, since they are worth more nats.
     instance_noise : float, default=0.1
         Standard deviation of noise on what the discriminator judges and Q reads, in the units of
         "bernoulli" data or of standardised features. An addition of this package; 0 is the
@@ -282,22 +262,18 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
     mixture_n_init : int, default=10
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"
-        Passes of the denoising auto-encoder that gives codes; 0 has the rows divided as they are.
-        "auto" makes about ``30 * sqrt(n_samples)`` steps, or 8000 if that is more and not over
-        100 passes; none with fewer than 4000 rows.
+        Passes of the denoising auto-encoder over X; 0 has the rows divided as they are. "auto"
+        makes ``30 * sqrt(n_samples)`` steps, but not fewer than
+        ``min(8000, 100 * n_samples / batch_size)``, or with fewer than 4000 rows none.
     pretraining_learning_rate : float, default=2e-3
         Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
-        Passes of the game over the data. "auto" makes about ``10 * sqrt(n_samples)`` steps,
-        at most two for each row.
-    batch_size : int or "auto", default="auto"
-        Rows in a step, at most ``n_samples``. "auto" is 256, or 64 with fewer than 4000 rows.
+        Passes over X after pretraining. "auto" makes ``10 * sqrt(n_samples)`` steps, at most two
+        for each row.
     learning_rate : float, default=1e-3
         Peak of the one-cycle schedule of AdamW, of discriminator and Q.
     generator_learning_rate : float, default=1e-3
         The generator's.
-    n_init : int, default=1
-        Trainings from new weights; the best by :meth:`score` on X is kept.
     generator : callable, default=None
         ``generator(n_in, n_out)`` gives the generator's network, ``n_in`` the number of noise
         variables, values of categories and continuous codes. None: a perceptron.
@@ -306,19 +282,22 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         ``n_out`` the second of ``hidden_layer_sizes``; an activation and the layers of each
         follow. None: a perceptron. :mod:`skdeepcluster.modules.networks` has the paper's
         convolutional pair.
+    batch_size : int or "auto", default="auto"
+        Rows in a step, at most ``n_samples``. "auto" is 256, or 64 with fewer than 4000 rows.
+    n_init : int, default=1
+        Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
-        Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
-        always computed in float32.
+        Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
     compile : bool, default=False
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
-        For the training after pretraining; used as they are.
+        For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
-        Go on training the fitted model, keeping to the clusters it has unless init=None.
+        Go on training the fitted model. Its clusters then replace those of the start.
     verbose : int, default=0
-        1 shows progress bars, 2 a table with a line per epoch.
+        1 shows a progress bar for each training, 2 a table with a line per epoch.
     accept_sparse : bool, default=False
         Take sparse X; rows are made dense one batch at a time.
     random_state : int, RandomState instance or None, default=None
@@ -346,6 +325,14 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         "generator_continuous".
     n_iter_ : int
         Epochs trained, without pretraining.
+    likelihood_ : {"bernoulli", "gaussian"}
+        As given or as "auto" chose.
+    batch_size_, max_epochs_ : int
+        As given or as "auto" chose; a step has at most ``n_samples`` rows.
+    pretraining_epochs_ : int
+        As given or as "auto" chose; 0 where this fit trained no auto-encoder.
+    device_, precision_ : str
+        As given or as "auto" chose.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -366,10 +353,10 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         L_I = E_{c, x \sim G(z, c)}[\log Q(c | x)] + H(c) \leq I(c; G(z, c))
 
     with the generator's loss -log D(G) and the information term in the losses of both players,
-    because Q shares the discriminator's body. By the paper Q sees generated rows only; its
-    clusters of real rows are then often strokes and slants. The three terms of this package are
-    about Q on real rows. Batch normalisation in a discriminator of the user's gets its statistics
-    from real rows before the estimator answers.
+    because Q shares the discriminator's body. In the paper Q is trained on generated rows only;
+    its clusters of real rows then often follow stroke width and slant. The three terms of this
+    package train Q on real rows. If the discriminator has batch normalisation, its running
+    statistics are recomputed from real rows after training.
 
     The published way is ``init=None, instance_noise=0, continuous_weight=0.1,
     learning_rate=2e-4`` and the convolutional pair.
@@ -433,12 +420,12 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         pretraining_epochs="auto",
         pretraining_learning_rate=2e-3,
         max_epochs="auto",
-        batch_size="auto",
         learning_rate=1e-3,
         generator_learning_rate=1e-3,
-        n_init=1,
         generator=None,
         discriminator=None,
+        batch_size="auto",
+        n_init=1,
         precision="float32",
         compile=False,
         callbacks=None,
@@ -454,14 +441,17 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         widths = check_widths("hidden_layer_sizes", self.hidden_layer_sizes)[:2]
         sizes = check_widths("other_categories", self.other_categories)
         latent = LatentSpace(self.n_noise, [self.n_clusters, *sizes], self.n_continuous)
-        forge = partial(normalised_mlp, hidden_layer_sizes=widths[::-1], activation="relu")
-        generator = self.generator or forge
+        generator = self.generator or partial(
+            normalised_mlp, hidden_layer_sizes=widths[::-1], activation="relu"
+        )
         n_hidden = widths[-1] if widths else n_features
-        judge = partial(mlp, hidden_layer_sizes=widths[:-1], activation=self.activation)
+        body = self.discriminator or partial(
+            mlp, hidden_layer_sizes=widths[:-1], activation=self.activation
+        )
         model = InfoGAN(
             build_network("generator", generator, latent.n_inputs, n_features),
             nn.Sequential(
-                build_network("discriminator", self.discriminator or judge, n_features, n_hidden),
+                build_network("discriminator", body, n_features, n_hidden),
                 ACTIVATIONS[self.activation](),
             ),
             mlp(n_hidden, 1, ()),
@@ -497,37 +487,6 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         super()._after_training(model, fit)
 
     # ---- answers
-
-    def transform(self, X):
-        """Posterior of all codes, as Q reads them.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to read.
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_codes), float32
-            Probabilities of the clusters, of the values of each further categorical code, and
-            means of the continuous codes, named by :meth:`get_feature_names_out`.
-        """
-        return super().transform(X)
-
-    def inverse_transform(self, X):
-        """Rows that codes stand for, generated with all noise at its centre.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_codes)
-            Codes in the layout of :meth:`transform`.
-
-        Returns
-        -------
-        X_original : ndarray of shape (n_samples, n_features)
-            In the units of the training data; rows alike in all codes come out the same.
-        """
-        return super().inverse_transform(X)
 
     def get_feature_names_out(self, input_features=None):
         """Names of the columns of :meth:`transform`.
@@ -581,8 +540,7 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         if cluster is not None:
             check_scalar(cluster, "cluster", Integral, min_val=0, max_val=len(self.weights_) - 1)
             codes["cluster"] = cluster
-        drawn = self._set_codes(self._draw(n_samples), codes)
-        return self._render(drawn)
+        return self._render(self._set_codes(self._draw(n_samples), codes))
 
     def traverse(self, code, values=None, *, n_samples=1, cluster=None):
         """Rows that differ in one code only.
@@ -648,12 +606,12 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         return sum(latent.sizes) + latent.n_continuous
 
     def _draw(self, n_samples):
-        """Codes on the CPU; an int ``random_state`` draws the same ones on every call."""
+        """Draw codes on the CPU; an int ``random_state`` draws the same ones on every call."""
         with seeded(draw_seed(random_stream(self.random_state))):
             return self.model_.latent.draw(n_samples, self.model_.log_prior.cpu())
 
     def _set_codes(self, drawn, values):
-        """Drawn codes with some of them set, by name."""
+        """Return the drawn codes with the given values, by name, in place of some."""
         categories, continuous = drawn.categories.clone(), drawn.continuous.clone()
         n_categories = categories.shape[1]
         for name, value in values.items():
@@ -682,7 +640,7 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         return self.code_names_.index(name)
 
     def _choose_values(self, name):
-        """Values that a code goes through when none are given."""
+        """Return the default values of a traversal."""
         index, sizes = self._find_code(name), self.model_.latent.sizes
         return np.arange(sizes[index]) if index < len(sizes) else SWEEP
 
@@ -692,26 +650,13 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
 
 
 def find_style(likelihood, X, resp, n_codes, random_state):
-    """Find continuous codes of rows, uniform on [-1, 1] within each cluster (within-cluster PCA).
+    """Find continuous codes of rows by within-cluster PCA, (N, at most n_codes), float32.
 
-    The rows, less the means of their clusters, are projected on the principal directions of such
-    differences, pooled over the clusters; within each cluster a row's rank along a direction is
-    its code. So the codes are as a generator draws them: alike in every cluster, and unrelated.
-
-    Parameters
-    ----------
-    likelihood : Likelihood
-        Standardises rows.
-    X : {array, memory map, CSR matrix} of shape (N, D)
-    resp : ndarray of shape (N, K)
-        Responsibilities of the clusters.
-    n_codes : int
-    random_state : RandomState
-
-    Returns
-    -------
-    codes : ndarray of shape (N, at most n_codes), float32
-        Fewer than asked for where rows differ in fewer directions.
+    The standardised rows, less the means of their clusters by the responsibilities (N, K), are
+    projected on the principal directions of such differences, pooled over the clusters; a row's
+    rank within its cluster, scaled to [-1, 1], is its code. So the codes are distributed as the
+    generator's are drawn: uniformly in every cluster, and uncorrelated. There are fewer than
+    ``n_codes`` where rows differ in fewer directions.
     """
     n_rows = min(len(resp), max(STYLE_ROWS, STYLE_ELEMENTS // X.shape[1]))
     some = np.sort(random_state.permutation(len(resp))[:n_rows])
@@ -728,7 +673,7 @@ def find_style(likelihood, X, resp, n_codes, random_state):
 
 
 def _principal_directions(rows, n_codes, random_state):
-    """Principal directions of the rows, (at most n_codes, D)."""
+    """Return the principal directions of centred rows, (at most n_codes, D)."""
     n_codes = min(n_codes, *rows.shape)
     if not n_codes:
         return np.empty((0, rows.shape[1]))
@@ -740,7 +685,7 @@ def _principal_directions(rows, n_codes, random_state):
 
 
 def _rank(values):
-    """Ranks of each column, scaled to [-1, 1]; equal values share a rank."""
+    """Return the ranks in each column, scaled to [-1, 1]; equal values share their mean rank."""
     if not values.size:
         return values
     return (2 * rankdata(values, axis=0) - 1) / len(values) - 1

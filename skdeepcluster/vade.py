@@ -1,9 +1,7 @@
 r"""VaDEClustering: variational deep embedding (Jiang et al., 2017).
 
 A VAE whose prior is a mixture of Gaussians: draw a cluster c ~ Cat(pi), a code z ~ N(mu_c, s_c^2),
-a row x ~ p(x|z). Maximised is the evidence lower bound, eq. 12, with q(z, c|x) = q(z|x) gamma_c::
-
-    L(x) = E_q[log p(x|z)] - sum_c gamma_c KL(q(z|x) || N(mu_c, s_c^2)) - KL(gamma || pi)
+a row x ~ p(x|z). Maximised is the evidence lower bound, eq. 12, with q(z, c|x) = q(z|x) gamma_c.
 
 ====================  ==========================================
 in the paper          here
@@ -14,9 +12,6 @@ pi, mu_c, sigma_c^2   ``prior.mixture``
 gamma_c = q(c|x)      exp of ``log_resp``
 J                     L, ``n_components``
 ====================  ==========================================
-
-Z. Jiang, Y. Zheng, H. Tan, B. Tang and H. Zhou, Variational Deep Embedding: An Unsupervised and
-Generative Approach to Clustering, IJCAI 2017, arXiv:1611.05148.
 """
 
 from functools import partial
@@ -30,13 +25,7 @@ from ._initialization import PRIOR_CONSTRAINTS, initialize_prior
 from ._sampling import PriorMixin
 from .engine.runtime import store_parameters
 from .functional.gaussian import log_prob_diag
-from .modules.autoencoder import (
-    GaussianEncoder,
-    MixturePrior,
-    PriorGame,
-    criterion_noise,
-    expected_log_prob,
-)
+from .modules.autoencoder import GaussianEncoder, MixturePrior, PriorGame, evidence_bound
 from .modules.game import Player
 from .modules.networks import make_network
 from .modules.regularization import NO_REGULARIZER, Regularizer
@@ -48,15 +37,10 @@ class VaDE(PriorGame):
     Parameters
     ----------
     encoder : GaussianEncoder, (N, D) -> (N, L), (N, L)
-    decoder : Module, (N, L) -> (N, D)
-    likelihood : Likelihood
-    prior : MixturePrior
     objective : {"optimal", "sampled", "published"}, default="optimal"
         Form of the divergence, see :meth:`divergence`.
-    regularizer : Regularizer, default=NO_REGULARIZER
-        Terms that hold the assignment to an anchor; none by default.
-    masking : float, default=0.0
-        Share of the features hidden from the encoder, if there is an anchor.
+    decoder, likelihood, prior, regularizer, masking
+        As of :class:`~skdeepcluster.modules.autoencoder.PriorGame`.
     """
 
     def __init__(
@@ -73,27 +57,31 @@ class VaDE(PriorGame):
         self.objective = objective
 
     def log_resp_standardized(self, seen):
-        """Log of the gamma that maximises eq. 12, prop. to pi_c exp(-KL_c), (N, K)."""
+        """Log gamma_c, proportional to pi_c exp(-KL_c): the maximiser of eq. 12, (N, K)."""
         return self.prior.expected_log_joint(*self.encoder(seen)).log_softmax(-1)
 
     def divergence(self, mean, std, z):
         """KL(q(z, c|x) || p(z, c)) of each row, (N,), in one of three forms.
 
-        "optimal": at the gamma that maximises eq. 12; it is -log sum_c pi_c exp(-KL_c) there.
+        "optimal": at the gamma that maximises eq. 12.
         "sampled": with q(c|z) = p(c|z), on one z: log q(z|x) - log sum_c p(z, c).
         "published": eq. 12 with gamma_c = p(c|z) of one z, eq. 16.
         """
         if self.objective == "sampled":
             log_q = log_prob_diag(z, mean, 2 * std.log())
             return log_q - self.prior.log_joint(z).logsumexp(-1)
-        log_joint = self.prior.expected_log_joint(mean, std)
         if self.objective == "optimal":
-            return -log_joint.logsumexp(-1)
+            return self.optimal_divergence(mean, std)
+        log_joint = self.prior.expected_log_joint(mean, std)
         log_gamma = self.prior.log_joint(z).log_softmax(-1)
         return (log_gamma.exp() * (log_gamma - log_joint)).sum(-1)
 
+    def optimal_divergence(self, mean, std):
+        """KL(q(z, c|x) || p(z, c)) at the best gamma, -log sum_c pi_c exp(-KL_c), (N,)."""
+        return -self.prior.expected_log_joint(mean, std).logsumexp(-1)
+
     def loss(self, batch):
-        """Negative bound, eq. 12 with one sample of z; with an anchor, what holds to it."""
+        """Negative bound, eq. 12 with one sample of z, and the terms of the regularizer."""
         seen, shown = self.observe(batch)
         mean, std = self.encoder(shown)
         z = mean + std * torch.randn_like(std)
@@ -105,16 +93,11 @@ class VaDE(PriorGame):
 
     def elbo(self, x, noise):
         """Bound of each row at its best gamma, (N,), averaged over noise (S, L)."""
-        return self._bound(x, *self.posterior(x), noise)
+        return evidence_bound(self, x, self.optimal_divergence, noise)
 
     def criterion(self, x):
-        """Bound of each row, (N,), averaged over fixed quasi-random noise."""
-        mean, std = self.posterior(x)
-        return self._bound(x, mean, std, criterion_noise(mean))
-
-    def _bound(self, x, mean, std, noise):
-        log_joint = self.prior.expected_log_joint(mean.double(), std.double())
-        return expected_log_prob(self, x, mean, std, noise) + log_joint.logsumexp(-1)
+        """Bound of each row at its best gamma, (N,), averaged over fixed quasi-random noise."""
+        return evidence_bound(self, x, self.optimal_divergence)
 
     def players(self):
         """One player."""
@@ -167,38 +150,37 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
     mixture_n_init : int, default=10
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"
-        Passes of the denoising auto-encoder. "auto" makes about ``30 * sqrt(n_samples)`` steps,
-        or 8000 if that is more and not over 100 passes; with fewer than 4000 rows
-        ``min(n_samples, 250)``.
+        Passes of the denoising auto-encoder over X. "auto" makes ``30 * sqrt(n_samples)`` steps,
+        but not fewer than ``min(8000, 100 * n_samples / batch_size)``, or with fewer than 4000
+        rows one for each row, at most 250.
     pretraining_learning_rate : float, default=2e-3
         Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
-        Passes over the data after pretraining. "auto" makes about ``6 * sqrt(n_samples)``
-        steps; with fewer than 4000 rows ``min(n_samples, 250)``.
-    batch_size : int or "auto", default="auto"
-        Rows in a step, at most ``n_samples``. "auto" is 256, or 32 with fewer than 4000 rows.
+        Passes over X after pretraining. "auto" makes ``6 * sqrt(n_samples)`` steps, or with fewer
+        than 4000 rows one for each row, at most 250.
     learning_rate : float, default=1e-3
         Peak of the one-cycle schedule of AdamW; the prior's is ten times as large.
-    n_init : int, default=1
-        Trainings from new weights; the best by :meth:`score` on X is kept.
     encoder : callable, default=None
         ``encoder(n_in, n_out)`` gives the encoder's network, ``n_out = 2 * n_components``. None:
         a perceptron of ``hidden_layer_sizes``.
     decoder : callable, default=None
         ``decoder(n_in, n_out)`` gives the decoder's network. None: the mirrored perceptron.
+    batch_size : int or "auto", default="auto"
+        Rows in a step, at most ``n_samples``. "auto" is 256, or 32 with fewer than 4000 rows.
+    n_init : int, default=1
+        Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
-        Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
-        always computed in float32.
+        Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
     compile : bool, default=False
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
-        For the training after pretraining; used as they are.
+        For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
-        Go on training the fitted model, keeping to the clusters it has.
+        Go on training the fitted model. Its clusters then replace those of the start.
     verbose : int, default=0
-        1 shows progress bars, 2 a table with a line per epoch.
+        1 shows a progress bar for each training, 2 a table with a line per epoch.
     accept_sparse : bool, default=False
         Take sparse X; rows are made dense one batch at a time.
     random_state : int, RandomState instance or None, default=None
@@ -223,6 +205,14 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
         "vade_reconstruction", "vade_kl", and, weighted, "vade_start" and "vade_smoothness".
     n_iter_ : int
         Epochs trained, without pretraining.
+    likelihood_ : {"bernoulli", "gaussian"}
+        As given or as "auto" chose.
+    batch_size_, max_epochs_ : int
+        As given or as "auto" chose; a step has at most ``n_samples`` rows.
+    pretraining_epochs_ : int
+        As given or as "auto" chose; 0 where this fit trained no auto-encoder.
+    device_, precision_ : str
+        As given or as "auto" chose.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -245,15 +235,15 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
     last two terms are :math:`\log \sum_c \pi_c \exp(-KL_c)`. This is the "optimal" objective, and
     ``predict_proba`` is this :math:`\gamma` whatever the objective: it depends on the row alone.
 
-    The bound does not know classes: trained on by itself it leaves good partitions for likelier
-    ones. The two terms that hold it, and the neighbour start, are additions of this package.
-    ``score`` is the bound in the units of X, without them. It compares fits of the same rows by
-    how well they describe the rows, which need not be how well they cluster them.
+    A higher bound does not mean better clusters: training by the bound alone leaves good
+    partitions for likelier ones. The two terms against this, and the neighbour start, are
+    additions of this package. ``score`` is the bound in the units of X, without them. It compares
+    fits by how well they describe the rows, not by how well they cluster them.
 
     References
     ----------
     .. [1] Z. Jiang, Y. Zheng, H. Tan, B. Tang, H. Zhou, "Variational Deep Embedding: An
-       Unsupervised and Generative Approach to Clustering", IJCAI 2017.
+       Unsupervised and Generative Approach to Clustering", IJCAI 2017, arXiv:1611.05148.
     .. [2] T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual Adversarial Training", IEEE TPAMI
        2018, for the smoothness.
 
@@ -297,11 +287,11 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
         pretraining_epochs="auto",
         pretraining_learning_rate=2e-3,
         max_epochs="auto",
-        batch_size="auto",
         learning_rate=1e-3,
-        n_init=1,
         encoder=None,
         decoder=None,
+        batch_size="auto",
+        n_init=1,
         precision="float32",
         compile=False,
         callbacks=None,

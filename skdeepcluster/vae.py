@@ -1,8 +1,6 @@
 """VAEEmbedding: auto-encoding variational Bayes (Kingma & Welling, 2014).
 
-Maximises the evidence lower bound (ELBO), eq. 3 with the closed form of appendix B::
-
-    L(x) = E_q[log p(x|z)] - KL(q(z|x) || N(0, I)),   q(z|x) = N(m(x), diag s(x)^2)
+Maximises the evidence lower bound (ELBO), eq. 3 with the closed form of appendix B.
 
 ================  =====================================
 in the paper      here
@@ -13,10 +11,6 @@ epsilon           ``noise``
 log p(x|z)        ``likelihood.log_prob(x, decoder(z))``
 J                 L, ``n_components``
 ================  =====================================
-
-D. P. Kingma and M. Welling, Auto-Encoding Variational Bayes, ICLR 2014, arXiv:1312.6114.
-Y. Burda, R. Grosse and R. Salakhutdinov, Importance Weighted Autoencoders, ICLR 2016,
-arXiv:1509.00519, for the tighter bound of ``score_samples``.
 """
 
 import math
@@ -38,9 +32,8 @@ from .modules.autoencoder import (
     CodeGame,
     CodeMixture,
     GaussianEncoder,
-    criterion_noise,
-    decoded_samples,
-    expected_log_prob,
+    decode_samples,
+    evidence_bound,
 )
 from .modules.game import Player
 from .modules.likelihood import Bernoulli
@@ -53,24 +46,14 @@ class VAE(CodeGame):
     Parameters
     ----------
     encoder : GaussianEncoder, (N, D) -> (N, L), (N, L)
-    decoder : Module, (N, L) -> (N, D)
-    likelihood : Likelihood
-    kl_warm_up : float, default=0.0
-        Share of training during which the weight of the KL term rises from 0 to 1.
-    binarize : bool, default=False
-        Draw binary rows from Bernoulli(x) anew in every step.
-    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
-        Of the mixture that is fitted to the means after training.
+    decoder, likelihood
+        As of :class:`~skdeepcluster.modules.autoencoder.CodeGame`.
+    kl_warm_up, binarize, covariance_type
+        As of :class:`VAEEmbedding`; the mixture is fitted to the means after training.
     """
 
     def __init__(
-        self,
-        encoder,
-        decoder,
-        likelihood,
-        kl_warm_up=0.0,
-        binarize=False,
-        covariance_type="full",
+        self, encoder, decoder, likelihood, kl_warm_up=0.0, binarize=False, covariance_type="full"
     ):
         super().__init__(encoder, decoder, likelihood)
         self.kl_warm_up = kl_warm_up
@@ -90,30 +73,25 @@ class VAE(CodeGame):
 
     def elbo(self, x, noise):
         """ELBO of each row, (N,), averaged over z = mean + std * noise, noise (S, L)."""
-        return self._bound(x, *self.posterior(x), noise)
+        return evidence_bound(self, x, standard_kl, noise)
 
-    def _bound(self, x, mean, std, noise):
-        kl = standard_kl(mean.double(), std.double())
-        return expected_log_prob(self, x, mean, std, noise) - kl
+    def criterion(self, x):
+        """ELBO of each row, (N,), averaged over fixed quasi-random noise."""
+        return evidence_bound(self, x, standard_kl)
 
     def importance_bound(self, x, noise):
         """Log mean_s p(x, z_s) / q(z_s|x) of each row, (N,): between the ELBO and log p(x)."""
         mean, std = self.posterior(x)
         log_std = std.double().log().sum(-1)
         total = torch.full((len(x),), -math.inf, dtype=torch.float64, device=x.device)
-        for some, z, log_x in decoded_samples(self, x, mean, std, noise):
-            # log p(z) - log q(z|x), both standard normals but for the volume of std.
+        for some, z, log_x in decode_samples(self, x, mean, std, noise):
+            # log p(z) - log q(z|x); the densities of both are normal, and constants cancel.
             log_ratio = 0.5 * ((some**2).sum(-1)[:, None] - (z.double() ** 2).sum(-1)) + log_std
             total = torch.logaddexp(total, (log_x.double() + log_ratio).logsumexp(0))
         return total - math.log(len(noise))
 
-    def criterion(self, x):
-        """ELBO of each row, (N,), averaged over fixed quasi-random noise."""
-        mean, std = self.posterior(x)
-        return self._bound(x, mean, std, criterion_noise(mean))
-
     def log_resp_standardized(self, seen):
-        """Log p(k | m(x)), (N, K), by the mixture fitted to the means after training."""
+        """Log p(k | z = mean of q(z|x)), (N, K), by the mixture."""
         return self.mixture.log_resp(self.encoder.mean(seen))
 
     def set_mixture(self, mixture):
@@ -122,7 +100,7 @@ class VAE(CodeGame):
         self.mixture = CodeMixture(mixture, self.covariance_type).to(device)
 
     def restore_buffers(self, tensors):
-        """Create the mixture."""
+        """Create the mixture, which a new model does not have."""
         self.set_mixture(Mixture(*(tensors[f"mixture.{name}"] for name in Mixture._fields)))
 
     def fitted_attributes(self):
@@ -165,17 +143,12 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
     mixture_n_init : int, default=10
         Starts of the mixture; the best by likelihood is kept.
     max_epochs : int or "auto", default="auto"
-        Passes over the data. "auto" makes about ``20 * sqrt(n_samples)`` steps,
-        at most two for each row.
-    batch_size : int or "auto", default="auto"
-        Rows in a step, at most ``n_samples``. "auto" is 128, or 64 with fewer than 4000 rows.
+        Passes over X. "auto" makes ``20 * sqrt(n_samples)`` steps, at most two for each row.
     learning_rate : float, default=2e-3
         Peak of the one-cycle schedule of AdamW.
     kl_warm_up : float, default=0.5
-        Share of training during which the weight of the KL term rises from 0 to 1, so that the
-        code is used before it costs anything; 0 is the published objective from the first step.
-    n_init : int, default=1
-        Trainings from new weights; the best by :meth:`score` on X is kept.
+        Share of training during which the weight of the KL term rises from 0 to 1, against
+        posterior collapse; 0 is the published objective from the first step.
     encoder : callable, default=None
         ``encoder(n_in, n_out)`` gives the encoder's network, ``n_out = 2 * n_components``. None:
         a perceptron of ``hidden_layer_sizes``.
@@ -184,19 +157,22 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
     binarize : bool, default=False
         Draw binary rows from Bernoulli(x) anew in every step (dynamic binarisation); for
         "bernoulli" only.
+    batch_size : int or "auto", default="auto"
+        Rows in a step, at most ``n_samples``. "auto" is 128, or 64 with fewer than 4000 rows.
+    n_init : int, default=1
+        Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
-        Of the training step; "auto" is bfloat16 where the hardware is fast at it. Answers are
-        always computed in float32.
+        Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
     compile : bool, default=False
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
-        For instance ``[EarlyStopping(monitor="train_loss")]``; used as they are, not copied.
+        For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
-        Go on training the fitted model instead of a new one.
+        Go on training the fitted model.
     verbose : int, default=0
-        1 shows a progress bar, 2 a table with a line per epoch.
+        1 shows a progress bar for each training, 2 a table with a line per epoch.
     accept_sparse : bool, default=False
         Take sparse X; rows are made dense one batch at a time.
     random_state : int, RandomState instance or None, default=None
@@ -209,9 +185,8 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
     model_ : VAE
         The trained torch module, usable by itself.
     history_ : list of dict
-        One record per epoch: "epoch", "dur" (seconds), "train_loss", "vae_reconstruction" and
-        "vae_kl" (nats per row; the latter
-        as weighted during ``kl_warm_up``).
+        One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per row
+        "vae_reconstruction" and, weighted during ``kl_warm_up``, "vae_kl".
     n_iter_ : int
         Epochs trained.
     weights_ : ndarray of shape (n_clusters,)
@@ -220,6 +195,12 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         Its means.
     covariances_ : ndarray
         Its covariances, in the shapes of :class:`GaussianMixtureEM`.
+    likelihood_ : {"bernoulli", "gaussian"}
+        As given or as "auto" chose.
+    batch_size_, max_epochs_ : int
+        As given or as "auto" chose; a step has at most ``n_samples`` rows.
+    device_, precision_ : str
+        As given or as "auto" chose.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -233,18 +214,21 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
     -----
     The objective is the evidence lower bound [1]_
 
-    .. math:: L(x) = E_{q(z|x)}[\log p(x|z)] - KL(q(z|x) \,\|\, N(0, I)),
+    .. math:: L(x) = E_{q(z|x)}[\log p(x|z)] - KL(q(z|x) \,\|\, N(0, I)), \quad
+              q(z|x) = N(\mu(x), \mathrm{diag} \, \sigma(x)^2),
 
     both terms summed over their dimensions and averaged over rows, one sample of z per row and
-    step. ``score_samples`` averages over a fixed quasi-random set of z instead, so it is a
-    function of the row alone.
+    step. ``score_samples`` averages over a fixed quasi-random set of z instead.
 
     The mixture is fitted after training and does not change the codes. The neighbour start is an
     addition of this package.
 
     References
     ----------
-    .. [1] D. P. Kingma and M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014.
+    .. [1] D. P. Kingma, M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014,
+       arXiv:1312.6114.
+    .. [2] Y. Burda, R. Grosse, R. Salakhutdinov, "Importance Weighted Autoencoders", ICLR 2016,
+       arXiv:1509.00519, for the tighter bound of ``score_samples``.
 
     Examples
     --------
@@ -285,13 +269,13 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         covariance_type="full",
         mixture_n_init=10,
         max_epochs="auto",
-        batch_size="auto",
         learning_rate=2e-3,
         kl_warm_up=0.5,
-        n_init=1,
         encoder=None,
         decoder=None,
         binarize=False,
+        batch_size="auto",
+        n_init=1,
         precision="float32",
         compile=False,
         callbacks=None,

@@ -1,4 +1,4 @@
-"""What all displays share: colours, figures, panels, and the groups of the rows."""
+"""What all displays share: colours, figures, panels, and grouping of rows by label."""
 
 import numpy as np
 
@@ -9,8 +9,8 @@ COLORS = (
 )
 
 
-def axes_or_new(ax, size):
-    """Figure and axes: the given axes, or those of a new figure of `size` inches."""
+def make_axes(ax, size):
+    """Return figure and axes: the given axes, or those of a new figure of `size` inches."""
     if ax is not None:
         return ax.figure, ax
     import matplotlib.pyplot as plt
@@ -18,18 +18,18 @@ def axes_or_new(ax, size):
     return plt.subplots(figsize=size, layout="constrained")
 
 
-def grid_size(n_panels, most_columns):
-    """Rows and columns for `n_panels`, with as few empty places as rows allow."""
+def choose_grid(n_panels, most_columns):
+    """Return the fewest rows for `n_panels`, and the fewest columns for that many rows."""
     n_rows = -(-n_panels // most_columns)
     return n_rows, -(-n_panels // n_rows)
 
 
-def panels(ax, n_panels, most_columns, name=None, share=False):
+def divide_axes(ax, n_panels, most_columns, name=None, share=False):
     """Divide `ax` into `n_panels` axes, row by row; `share` gives them one vertical scale."""
     if ax.get_subplotspec() is None:
         raise ValueError("ax must be part of a grid, as plt.subplots() makes it, to hold panels.")
-    n_rows, n_columns = grid_size(n_panels, most_columns)
-    # The title has a row of its own: that of `ax` would collide with the titles of the panels.
+    n_rows, n_columns = choose_grid(n_panels, most_columns)
+    # The title has a row of its own: that of `ax` would overlap the titles of the panels.
     heights = [0.01 if name else 0.0001, *[1] * n_rows]
     grid = ax.get_subplotspec().subgridspec(n_rows + 1, n_columns, height_ratios=heights)
     ax.set_axis_off()
@@ -46,8 +46,8 @@ def panels(ax, n_panels, most_columns, name=None, share=False):
     return made
 
 
-def groups(labels, n_samples):
-    """Sorted distinct labels, and the number of its group for each row; no labels, one group."""
+def group_rows(labels, n_samples):
+    """Return the sorted distinct labels and each row's index into them; one group if None."""
     if labels is None:
         return np.array([""]), np.zeros(n_samples, dtype=int)
     labels = np.asarray(labels)

@@ -4,9 +4,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics.cluster import contingency_matrix
 
-from .axes import axes_or_new
+from .axes import make_axes
 
-#: Clusters or classes up to which the numbers are written.
+#: Most clusters or classes for which the counts are written by default.
 MOST_WRITTEN = 15
 
 
@@ -34,10 +34,8 @@ class ClusterConfusionDisplay:
         Share of rows in the cluster that is matched with their class.
     im_ : matplotlib AxesImage
         The table.
-    ax_ : matplotlib Axes
-        The axes.
-    figure_ : matplotlib Figure
-        The figure.
+    ax_, figure_ : matplotlib Axes and Figure
+        Where it is drawn.
 
     Examples
     --------
@@ -66,23 +64,15 @@ class ClusterConfusionDisplay:
             Classes.
         labels : array-like of shape (n_samples,)
             Clusters.
-        name : str, default=None
-            Title.
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
-        **kwargs : dict
-            Passed to `plot`.
+        name, ax, **kwargs
+            As of `plot`.
 
         Returns
         -------
         display : ClusterConfusionDisplay
         """
-        display = cls(
-            contingency_matrix(y_true, labels),
-            classes=np.unique(y_true),
-            clusters=np.unique(labels),
-            name=name,
-        )
+        names = {"classes": np.unique(y_true), "clusters": np.unique(labels)}
+        display = cls(contingency_matrix(y_true, labels), **names, name=name)
         return display.plot(ax=ax, **kwargs)
 
     @classmethod
@@ -97,12 +87,8 @@ class ClusterConfusionDisplay:
             Samples.
         y : array-like of shape (n_samples,)
             Classes.
-        name : str, default=None
-            Title; the name of the estimator's class if None.
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
-        **kwargs : dict
-            Passed to `plot`.
+        name, ax, **kwargs
+            As of `plot`; the title is the name of the estimator's class if None.
 
         Returns
         -------
@@ -141,23 +127,23 @@ class ClusterConfusionDisplay:
         self.accuracy_ = float(table[rows, columns].sum() / max(table.sum(), 1))
         table = table[:, self.order_]
         side = np.clip(0.42 * np.array(table.shape[::-1]) + 1.2, 3.5, 9)
-        self.figure_, self.ax_ = axes_or_new(ax, tuple(side))
+        self.figure_, self.ax_ = make_axes(ax, tuple(side))
         shares = table / np.maximum(table.sum(1, keepdims=True), 1)
         self.im_ = self.ax_.imshow(shares, cmap=cmap, vmin=0, vmax=1, aspect="auto")
         if include_values is None:
             include_values = max(table.shape) <= MOST_WRITTEN
         if include_values:
-            self._write(table, shares)
-        self._label(self.name if name is None else name)
+            self._write_counts(table, shares)
+        self._write_names(self.name if name is None else name)
         return self
 
-    def _write(self, table, shares):
+    def _write_counts(self, table, shares):
         for (row, column), count in np.ndenumerate(table):
             color = self.im_.cmap(0.0 if shares[row, column] > 0.5 else 1.0)
             style = {"ha": "center", "va": "center", "fontsize": 8, "color": color}
             self.ax_.text(column, row, f"{count:g}", **style)
 
-    def _label(self, name):
+    def _write_names(self, name):
         n_classes, n_clusters = np.shape(self.confusion)
         classes = np.arange(n_classes) if self.classes is None else np.asarray(self.classes)
         clusters = np.arange(n_clusters) if self.clusters is None else np.asarray(self.clusters)

@@ -7,9 +7,11 @@ from scipy.sparse import issparse
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.manifold import TSNE
 
-from .axes import COLORS, axes_or_new, groups
+from .axes import COLORS, group_rows, make_axes
 
-MARKERS = "o^sDvP*X<>"  # the eleventh cluster starts the colours again under the next marker
+#: Each marker is used with all colours before the next one.
+MARKERS = "o^sDvP*X<>"
+#: Most labels that are written at their points.
 MAX_NUMBERED = 50
 
 
@@ -38,10 +40,8 @@ class EmbeddingDisplay:
         The points, one collection per marker.
     legend_ : matplotlib Legend or None
         The legend, None without labels.
-    ax_ : matplotlib Axes
-        The axes.
-    figure_ : matplotlib Figure
-        The figure.
+    ax_, figure_ : matplotlib Axes and Figure
+        Where it is drawn.
 
     Examples
     --------
@@ -84,14 +84,10 @@ class EmbeddingDisplay:
             Samples.
         labels : array-like of shape (n_samples,), default=None
             Colours in place of ``estimator.predict(X)``, for instance the classes.
-        method, random_state : see `EmbeddingDisplay`
-            The projection.
-        name : str, default=None
-            Title; the name of the estimator's class if None.
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
-        **kwargs : dict
-            Passed to `plot`.
+        method, random_state
+            The projection, see `EmbeddingDisplay`.
+        name, ax, **kwargs
+            As of `plot`; the title is the name of the estimator's class if None.
 
         Returns
         -------
@@ -126,15 +122,15 @@ class EmbeddingDisplay:
             The display itself.
         """
         points = _project(self.embedding, self.method, self.random_state)
-        names, index = groups(self.labels, len(points))
-        if points.shape[1] == 1:  # a strip for each cluster
+        names, index = group_rows(self.labels, len(points))
+        if points.shape[1] == 1:  # a horizontal strip for each cluster, jittered vertically
             heights = np.random.RandomState(0).uniform(-0.3, 0.3, size=len(points)) - index
             points = np.column_stack([points, heights])
         self.points_ = points
-        self.figure_, self.ax_ = axes_or_new(ax, (6.4, 4.8))
+        self.figure_, self.ax_ = make_axes(ax, (6.4, 4.8))
         size = float(np.clip(9000 / len(points), 2, 30))
         style = {"s": size, "alpha": 0.75, "linewidths": 0, "rasterized": True, **kwargs}
-        # A fixed random order: drawn cluster by cluster, the last one would hide the others.
+        # In a fixed random order: drawn cluster by cluster, the last one would hide the others.
         order = np.random.RandomState(0).permutation(len(points))
         colors = np.array(COLORS)[index % len(COLORS)]
         self.scatter_ = []
@@ -160,18 +156,17 @@ class EmbeddingDisplay:
     def _draw_legend(self, names):
         from matplotlib.lines import Line2D
 
-        handles = [
-            Line2D([], [], ls="", marker=MARKERS[k // len(COLORS) % len(MARKERS)],
-                   color=COLORS[k % len(COLORS)], label=str(group))
-            for k, group in enumerate(names)
-        ]  # fmt: skip
+        handles = []
+        for k, group in enumerate(names):
+            marker, color = MARKERS[k // len(COLORS) % len(MARKERS)], COLORS[k % len(COLORS)]
+            handles.append(Line2D([], [], ls="", marker=marker, color=color, label=str(group)))
         columns = math.ceil(len(names) / 18)
         place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0}
         return self.ax_.legend(handles=handles, ncols=columns, frameon=False, **place)
 
 
 def _project(embedding, method, random_state):
-    """Two columns, or the only one."""
+    """Return the embedding in two columns, or in its only one."""
     if method not in ("pca", "tsne"):
         raise ValueError(f"method must be 'pca' or 'tsne', got {method!r}.")
     if not issparse(embedding):
@@ -188,7 +183,7 @@ def _project(embedding, method, random_state):
 
 
 def _reduce(embedding, n_columns, random_state):
-    """Principal components if there are more than `n_columns`; sparse rows are not centred."""
+    """Project more than `n_columns` on principal components; sparse rows are not centred."""
     if embedding.shape[1] > n_columns:
         n_columns = min(n_columns, embedding.shape[0])
         reducer = TruncatedSVD if issparse(embedding) else PCA

@@ -1,12 +1,12 @@
 """HistoryDisplay: the terms of a loss over the epochs."""
 
-import math
 from numbers import Real
 
 import numpy as np
 
-from .axes import COLORS, axes_or_new, grid_size, panels
+from .axes import COLORS, choose_grid, divide_axes, make_axes
 
+#: Most panels side by side.
 MOST_COLUMNS = 4
 
 
@@ -29,10 +29,8 @@ class HistoryDisplay:
     ----------
     axes_ : dict of str to matplotlib Axes
         The panel of each term.
-    ax_ : matplotlib Axes
-        The axes that hold the panels.
-    figure_ : matplotlib Figure
-        The figure.
+    ax_, figure_ : matplotlib Axes and Figure
+        Where it is drawn; the axes hold the panels.
 
     Examples
     --------
@@ -57,12 +55,8 @@ class HistoryDisplay:
         ----------
         estimator : fitted estimator
             With ``history_`` (a list of dict) or ``lower_bounds_`` (one number per iteration).
-        name : str, default=None
-            Title; the name of the estimator's class if None.
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
-        **kwargs : dict
-            Passed to `plot`.
+        name, ax, **kwargs
+            As of `plot`; the title is the name of the estimator's class if None.
 
         Returns
         -------
@@ -101,18 +95,18 @@ class HistoryDisplay:
         display : HistoryDisplay
             The display itself.
         """
-        found = self._terms()
+        found = self._find_terms()
         terms = [term for term in found if term != "dur"] if terms is None else list(terms)
         if not terms or set(terms) - set(found):
             raise ValueError(f"No such terms to draw: {terms}. The history holds {found}.")
-        label, steps = self._steps()
-        rows, columns = grid_size(len(terms), MOST_COLUMNS)
-        size = (3.2 * columns, 2.5 * rows + 0.3)
-        self.figure_, self.ax_ = axes_or_new(ax, size)
-        axes = panels(self.ax_, len(terms), MOST_COLUMNS, name=self.name if name is None else name)
+        label, steps = self._choose_steps()
+        rows, columns = choose_grid(len(terms), MOST_COLUMNS)
+        self.figure_, self.ax_ = make_axes(ax, (3.2 * columns, 2.5 * rows + 0.3))
+        name = self.name if name is None else name
+        axes = divide_axes(self.ax_, len(terms), MOST_COLUMNS, name=name)
         self.axes_ = dict(zip(terms, axes, strict=True))
         for k, (term, panel) in enumerate(self.axes_.items()):
-            values = np.array([_number(record.get(term)) for record in self.history])
+            values = self._read(term)
             drawn = np.isfinite(values)
             marker = "o" if drawn.sum() == 1 else ""
             style = {"color": COLORS[0], "marker": marker, **kwargs}
@@ -125,22 +119,21 @@ class HistoryDisplay:
                 panel.set_xlabel(label)
         return self
 
-    def _terms(self):
-        names = dict.fromkeys(key for record in self.history for key in record)
-        return [
-            key
-            for key in names
-            if key != self.step and any(np.isfinite(_number(r.get(key))) for r in self.history)
-        ]
+    def _find_terms(self):
+        names = dict.fromkeys(key for record in self.history for key in record if key != self.step)
+        return [name for name in names if np.isfinite(self._read(name)).any()]
 
-    def _steps(self):
-        steps = np.array([_number(record.get(self.step)) for record in self.history])
+    def _choose_steps(self):
+        steps = self._read(self.step)
         if np.isfinite(steps).all() and np.all(np.diff(steps) > 0):
             return self.step, steps
         return "record", np.arange(1.0, len(steps) + 1)
 
+    def _read(self, key):
+        """Return the values of all records as floats, NaN for anything but a number."""
+        values = (record.get(key) for record in self.history)
+        return np.array([float(v) if _is_number(v) else np.nan for v in values])
 
-def _number(value):
-    """Return the value as a float, NaN for anything but a number."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    return float(value) if is_number else math.nan
+
+def _is_number(value):
+    return isinstance(value, Real) and not isinstance(value, bool)

@@ -3,15 +3,15 @@
 import numpy as np
 from sklearn.decomposition import PCA
 
-from .axes import COLORS, axes_or_new
+from .axes import COLORS, make_axes
 from .embedding import EmbeddingDisplay
 
 
 class MixtureDisplay:
     """Ellipses of a mixture's components, with the rows they describe.
 
-    With more than two dimensions the points and the components are seen from the side from which
-    they vary most (principal components of the points); a Gaussian's shadow is a Gaussian.
+    With more than two dimensions points and components are projected on the first two principal
+    components of the points; the projection of a Gaussian is a Gaussian.
 
     Parameters
     ----------
@@ -32,10 +32,8 @@ class MixtureDisplay:
     ----------
     ellipses_ : list of matplotlib Ellipse
         For each component and each number of standard deviations.
-    ax_ : matplotlib Axes
-        The axes.
-    figure_ : matplotlib Figure
-        The figure.
+    ax_, figure_ : matplotlib Axes and Figure
+        Where it is drawn.
 
     Examples
     --------
@@ -74,12 +72,8 @@ class MixtureDisplay:
             Samples.
         labels : array-like of shape (n_samples,), default=None
             Colours in place of ``estimator.predict(X)``.
-        name : str, default=None
-            Title; the name of the estimator's class if None.
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
-        **kwargs : dict
-            Passed to `plot`.
+        name, ax, **kwargs
+            As of `plot`; the title is the name of the estimator's class if None.
 
         Returns
         -------
@@ -126,7 +120,7 @@ class MixtureDisplay:
             raise ValueError(
                 f"points {points.shape} and means {means.shape} must have as many columns."
             )
-        covariances = full_covariances(self.covariances, self.covariance_type, *means.shape)
+        covariances = expand_covariances(self.covariances, self.covariance_type, *means.shape)
         view = np.eye(2, means.shape[1])
         centre = np.zeros(means.shape[1])
         if means.shape[1] > 2:
@@ -134,13 +128,12 @@ class MixtureDisplay:
             view, centre = pca.components_, pca.mean_
         elif means.shape[1] == 1:
             raise ValueError("A mixture of one dimension has no ellipses to draw.")
-        self.figure_, self.ax_ = axes_or_new(ax, (6.4, 4.8))
-        EmbeddingDisplay((points - centre) @ view.T, self.labels).plot(
-            ax=self.ax_, **{"alpha": 0.35, **kwargs}
-        )
-        colors = self._color_numbers(len(means))
+        self.figure_, self.ax_ = make_axes(ax, (6.4, 4.8))
+        projected = EmbeddingDisplay((points - centre) @ view.T, self.labels)
+        projected.plot(ax=self.ax_, **{"alpha": 0.35, **kwargs})
+        colors = self._match_colors(len(means))
         self.ellipses_ = [
-            self._ellipse(colors[k], view @ (mean - centre), view @ covariance @ view.T, n)
+            self._draw_ellipse(colors[k], view @ (mean - centre), view @ covariance @ view.T, n)
             for k, (mean, covariance) in enumerate(zip(means, covariances, strict=True))
             for n in n_std
         ]
@@ -148,15 +141,15 @@ class MixtureDisplay:
         self.ax_.autoscale_view()
         return self
 
-    def _color_numbers(self, n_clusters):
-        """Colour of each component: that of its points, where labels are numbers of components."""
+    def _match_colors(self, n_clusters):
+        """Return each component's colour: that of its points, if labels number the components."""
         found = np.unique([] if self.labels is None else self.labels)
         if found.dtype.kind not in "iu" or not np.isin(found, np.arange(n_clusters)).all():
             return np.arange(n_clusters)
         order = np.concatenate([found, np.setdiff1d(np.arange(n_clusters), found)])
         return np.argsort(order)
 
-    def _ellipse(self, color, mean, covariance, n_std):
+    def _draw_ellipse(self, color, mean, covariance, n_std):
         from matplotlib.patches import Ellipse
 
         values, vectors = np.linalg.eigh(covariance)
@@ -166,8 +159,8 @@ class MixtureDisplay:
         return self.ax_.add_patch(Ellipse(mean, width, height, angle=angle, **style))
 
 
-def full_covariances(covariances, covariance_type, n_clusters, n_features):
-    """Covariances of any kind as matrices, of shape (n_clusters, n_features, n_features)."""
+def expand_covariances(covariances, covariance_type, n_clusters, n_features):
+    """Return covariances of any type as matrices, (n_clusters, n_features, n_features)."""
     covariances = np.asarray(covariances, dtype=float)
     shapes = {
         "full": (n_clusters, n_features, n_features),
@@ -186,8 +179,7 @@ def full_covariances(covariances, covariance_type, n_clusters, n_features):
         )
     if covariance_type == "tied":
         return np.broadcast_to(covariances, (n_clusters, *covariances.shape))
-    if covariance_type == "spherical":
-        covariances = np.repeat(covariances[:, None], n_features, 1)
-    if covariance_type in ("diag", "spherical"):
-        return covariances[:, :, None] * np.eye(n_features)
-    return covariances
+    if covariance_type == "full":
+        return covariances
+    variances = covariances.reshape(n_clusters, -1, 1)  # one, or one for each feature
+    return variances * np.eye(n_features)

@@ -5,10 +5,13 @@ import math
 
 import numpy as np
 
-from .axes import COLORS, axes_or_new, grid_size, groups, panels
+from .axes import COLORS, choose_grid, divide_axes, group_rows, make_axes
 
+#: Most panels of profiles side by side.
 MOST_COLUMNS = 5
-OVERSAMPLING = 5  # a mixture draws its own labels: more rows, so that rare clusters come up
+#: Where ``sample`` draws the labels itself, so many times the rows that are shown are drawn, so
+#: that clusters of small weight have enough.
+OVERSAMPLING = 5
 
 
 class SamplesDisplay:
@@ -32,10 +35,8 @@ class SamplesDisplay:
         The grid of images, None for profiles.
     axes_ : list of matplotlib Axes
         The panels of the profiles, or the axes of the images.
-    ax_ : matplotlib Axes
-        The axes, which hold the panels.
-    figure_ : matplotlib Figure
-        The figure.
+    ax_, figure_ : matplotlib Axes and Figure
+        Where it is drawn; the axes hold the panels.
 
     Examples
     --------
@@ -72,12 +73,8 @@ class SamplesDisplay:
             Samples per cluster; fewer where a cluster is so rare that it did not come up.
         image_shape : tuple of int, default=None
             See `SamplesDisplay`.
-        name : str, default=None
-            Title; the name of the estimator's class if None.
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
-        **kwargs : dict
-            Passed to `plot`.
+        name, ax, **kwargs
+            As of `plot`; the title is the name of the estimator's class if None.
 
         Returns
         -------
@@ -89,7 +86,7 @@ class SamplesDisplay:
                 "pass rows to SamplesDisplay(samples, labels)."
             )
         name = type(estimator).__name__ if name is None else name
-        samples, labels = _draw(estimator, n_per_cluster)
+        samples, labels = _draw_samples(estimator, n_per_cluster)
         display = cls(samples, labels, image_shape=image_shape, name=name)
         return display.plot(ax=ax, **{"n_columns": n_per_cluster, **kwargs})
 
@@ -115,48 +112,35 @@ class SamplesDisplay:
         samples = np.asarray(self.samples)
         if samples.ndim != 2 or not len(samples):
             raise ValueError(f"samples must be (n_samples, n_features), got {samples.shape}.")
-        names, index = groups(self.labels, len(samples))
-        title = self.name if name is None else name
+        names, index = group_rows(self.labels, len(samples))
+        title = (self.name if name is None else name) or ""
         draw = self._plot_profiles if self.image_shape is None else self._plot_images
-        draw(samples, names, index, ax, title or "", n_columns, kwargs)
+        draw(samples, names, index, ax, title, n_columns, kwargs)
         return self
 
     def _plot_images(self, samples, names, index, ax, title, n_columns, kwargs):
         if self.labels is None:
-            rows = [
-                np.arange(i, min(i + n_columns, len(samples)))
-                for i in range(0, len(samples), n_columns)
-            ]
+            rows = np.split(np.arange(len(samples)), range(n_columns, len(samples), n_columns))
         else:
             rows = [np.flatnonzero(index == k)[:n_columns] for k in range(len(names))]
+        grid, (height, width) = make_mosaic(samples, self.image_shape, rows)
         n_columns = max(len(row) for row in rows)
-        grid, (height, width) = mosaic(samples, self.image_shape, rows)
         size = (0.55 * n_columns + 0.8, 0.55 * len(rows) * height / width + 0.5)
-        self.figure_, self.ax_ = axes_or_new(ax, size)
+        self.figure_, self.ax_ = make_axes(ax, size)
         self.axes_ = [self.ax_]
-        self.image_ = self.ax_.imshow(grid, **{"cmap": "gray_r", **kwargs})
-        self.ax_.set(xticks=[], yticks=[], title=title)
-        if self.labels is not None:
-            self.ax_.set_yticks(np.arange(len(rows)) * height + height / 2 - 1, names)
-            self.ax_.set_ylabel("cluster")
-        self.ax_.tick_params(length=0)
-        self.ax_.spines[:].set_visible(False)
+        names = [] if self.labels is None else names
+        self.image_ = draw_mosaic(self.ax_, grid, height, names, kwargs)
+        self.ax_.set(title=title, ylabel="" if self.labels is None else "cluster")
 
     def _plot_profiles(self, samples, names, index, ax, title, n_columns, kwargs):
-        rows, columns = grid_size(len(names), MOST_COLUMNS)
-        size = (2.6 * columns, 1.8 * rows + 0.4)
-        self.figure_, self.ax_ = axes_or_new(ax, size)
+        rows, columns = choose_grid(len(names), MOST_COLUMNS)
+        self.figure_, self.ax_ = make_axes(ax, (2.6 * columns, 1.8 * rows + 0.4))
         self.image_ = None
-        self.axes_ = panels(self.ax_, len(names), MOST_COLUMNS, name=title, share=True)
+        self.axes_ = divide_axes(self.ax_, len(names), MOST_COLUMNS, name=title, share=True)
         for k, (group, panel) in enumerate(zip(names, self.axes_, strict=True)):
-            members = samples[index == k]
-            features = np.arange(samples.shape[1])
-            color = COLORS[k % len(COLORS)]
-            panel.plot(
-                features,
-                members[:n_columns].T,
-                **{"color": color, "alpha": 0.35, "lw": 0.8, **kwargs},
-            )
+            members, features = samples[index == k], np.arange(samples.shape[1])
+            style = {"color": COLORS[k % len(COLORS)], "alpha": 0.35, "lw": 0.8, **kwargs}
+            panel.plot(features, members[:n_columns].T, **style)
             panel.plot(features, members.mean(axis=0), color="black", lw=1.2)
             if self.labels is not None:
                 panel.set_title(f"cluster {group}", fontsize="medium")
@@ -165,8 +149,8 @@ class SamplesDisplay:
                 panel.set_xlabel("feature")
 
 
-def _draw(estimator, n_per_cluster):
-    """Draw samples, and their clusters where the estimator tells them."""
+def _draw_samples(estimator, n_per_cluster):
+    """Return samples, and their clusters where the estimator gives them."""
     parameters = inspect.signature(estimator.sample).parameters
     settings = estimator.get_params(deep=False)
     n_clusters = settings.get("n_clusters", settings.get("n_components"))
@@ -179,9 +163,19 @@ def _draw(estimator, n_per_cluster):
     return drawn[: n_per_cluster * n_clusters], None
 
 
-def mosaic(samples, image_shape, rows):
-    """Images in rows, as one masked picture, and the height and width of a place in it."""
-    tiles = _tiles(samples, image_shape)
+def draw_mosaic(ax, picture, height, names, kwargs):
+    """Draw a mosaic without frame, with the names of its rows, `height` pixels apart."""
+    image = ax.imshow(picture, **{"cmap": "gray_r", **kwargs})
+    ax.set_xticks([])
+    ax.set_yticks(np.arange(len(names)) * height + height / 2 - 1, names)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    return image
+
+
+def make_mosaic(samples, image_shape, rows):
+    """Return images in rows as one masked picture, and the height and width of each's place."""
+    tiles = _to_images(samples, image_shape)
     height, width = tiles.shape[1] + 1, tiles.shape[2] + 1
     n_columns = max(len(row) for row in rows)
     shape = len(rows) * height - 1, n_columns * width - 1, *tiles.shape[3:]
@@ -193,8 +187,8 @@ def mosaic(samples, image_shape, rows):
     return grid.filled(1.0) if grid.ndim == 3 else grid, (height, width)
 
 
-def _tiles(samples, image_shape):
-    """Rows as images of shape (height, width) or (height, width, 3), the latter in [0, 1]."""
+def _to_images(samples, image_shape):
+    """Reshape rows to images, (height, width) or (height, width, 3), the latter in [0, 1]."""
     shape = tuple(image_shape)
     if len(shape) not in (2, 3) or math.prod(shape) != samples.shape[1]:
         raise ValueError(

@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from .axes import axes_or_new, panels
-from .samples import mosaic
+from .axes import divide_axes, make_axes
+from .samples import draw_mosaic, make_mosaic
 
+#: Most panels side by side.
 MOST_COLUMNS = 3
+#: Values that continuous codes go through by default.
 SWEEP = np.linspace(-2, 2, 9)
 
 
@@ -26,10 +28,8 @@ class TraversalDisplay:
     ----------
     axes_ : dict of str to matplotlib Axes
         The panel of each grid.
-    ax_ : matplotlib Axes
-        The axes, which hold the panels.
-    figure_ : matplotlib Figure
-        The figure.
+    ax_, figure_ : matplotlib Axes and Figure
+        Where it is drawn; the axes hold the panels.
 
     Examples
     --------
@@ -78,12 +78,8 @@ class TraversalDisplay:
             Another one, for instance with ``mi_weight=0``, whose clusters are drawn beside.
         image_shape : tuple of int, default=None
             See `TraversalDisplay`.
-        name : str, default=None
-            Title; the name of the estimator's class if None.
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
-        **kwargs : dict
-            Passed to `plot`.
+        name, ax, **kwargs
+            As of `plot`; the title is the name of the estimator's class if None.
 
         Returns
         -------
@@ -140,12 +136,13 @@ class TraversalDisplay:
         title = self.name if name is None else name
         n_columns = min(len(grids), MOST_COLUMNS)
         n_rows = -(-len(grids) // n_columns)
-        self.figure_, self.ax_ = axes_or_new(ax, (4.4 * n_columns, 4.6 * n_rows + 0.4))
-        places = panels(self.ax_, len(grids), MOST_COLUMNS, name=title or "")
+        self.figure_, self.ax_ = make_axes(ax, (4.4 * n_columns, 4.6 * n_rows + 0.4))
+        places = divide_axes(self.ax_, len(grids), MOST_COLUMNS, name=title or "")
         self.axes_ = dict(zip(grids, places, strict=True))
         draw = self._plot_profiles if self.image_shape is None else self._plot_images
         for title, grid in grids.items():
-            # Lines are the values of the code, which clusters are as rows, others as columns.
+            # One line for each value of the code: these are the rows of the grid of clusters and
+            # the columns of the others.
             by_row = self.image_shape is None and title.startswith("cluster")
             draw(self.axes_[title], np.swapaxes(grid, 0, 1) if by_row else grid, kwargs)
             self.axes_[title].set_title(title, fontsize="medium")
@@ -155,12 +152,8 @@ class TraversalDisplay:
         n_rows, n_columns, n_features = grid.shape
         rows = np.arange(n_rows * n_columns).reshape(n_rows, n_columns)
         samples = grid.reshape(-1, n_features)
-        picture, (height, _) = mosaic(samples, self.image_shape, rows)
-        panel.imshow(picture, **{"cmap": "gray_r", **kwargs})
-        panel.set_xticks([])
-        panel.set_yticks(np.arange(n_rows) * height + height / 2 - 1, range(n_rows))
-        panel.tick_params(length=0)
-        panel.spines[:].set_visible(False)
+        picture, (height, _) = make_mosaic(samples, self.image_shape, rows)
+        draw_mosaic(panel, picture, height, range(n_rows), kwargs)
 
     def _plot_profiles(self, panel, grid, kwargs):
         import matplotlib.pyplot as plt

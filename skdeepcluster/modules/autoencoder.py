@@ -3,7 +3,7 @@
 Letters: N rows, D features, L code length, K clusters, S samples of z.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -15,22 +15,19 @@ from .likelihood import Likelihood
 from .regularization import NO_REGULARIZER, Regularizer
 
 
-def masked(seen: Tensor, masking: float) -> Tensor:
-    """Rows with a share of their features, drawn anew, set to zero, (N, D)."""
+def mask(seen: Tensor, masking: float) -> Tensor:
+    """Set each feature of each row to zero with probability ``masking``, (N, D)."""
     return seen * (torch.rand_like(seen) >= masking) if masking else seen
 
 
 class GaussianEncoder(nn.Module):
-    """q(z | x) = N(mean(x), diag std(x)^2), from a network with twice as many outputs as codes.
+    """q(z | x) = N(mean(x), diag std(x)^2), from a network (N, D) -> (N, 2 L).
 
-    Parameters
-    ----------
-    network : Module, (N, D) -> (N, 2 L)
-        Means in the first L outputs, log-variances (up to ``LOG_VAR``) in the others.
+    Its first L outputs are the means, the others plus ``LOG_VAR`` the log-variances.
     """
 
-    #: Added to the network's log-variances: with variance one at the start, noise would drown the
-    #: means that pretraining has learnt.
+    #: Added to the network's log-variances: with unit variance at the start, the noise of z would
+    #: exceed the differences of the means that pretraining has learnt.
     LOG_VAR = -4.0
 
     def __init__(self, network: nn.Module) -> None:
@@ -48,12 +45,7 @@ class GaussianEncoder(nn.Module):
 
 
 class PointEncoder(nn.Module):
-    """A code without noise, from a network with as many outputs.
-
-    Parameters
-    ----------
-    network : Module, (N, D) -> (N, L)
-    """
+    """A deterministic code, from a network (N, D) -> (N, L)."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -88,7 +80,7 @@ class CodeGame(ClusterGame):
         self.decoder = decoder
 
     def encode(self, x: Tensor) -> Tensor:
-        """Code of a row, or its mean, (N, L)."""
+        """Code of each row, or the mean of its posterior, (N, L)."""
         return self.encoder.mean(self.standardize(x))
 
     def decode(self, z: Tensor) -> Tensor:
@@ -96,7 +88,7 @@ class CodeGame(ClusterGame):
         return self.likelihood.mean(self.decoder(z))
 
     def posterior(self, x: Tensor) -> Any:
-        """Return the encoder's output: of a GaussianEncoder mean and std of q(z|x)."""
+        """Return the encoder's output: mean and std of q(z|x) by a GaussianEncoder."""
         return self.encoder(self.standardize(x))
 
     def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
@@ -104,30 +96,18 @@ class CodeGame(ClusterGame):
         return self.likelihood.log_prob(x, self.decoder(z))
 
 
-#: Samples of z that one call of the decoder takes.
+#: Samples of z in one call of the decoder.
 SAMPLES_AT_ONCE = 16
 #: Quasi-random samples of z over which a criterion averages the reconstruction.
 CRITERION_SAMPLES = 16
 
 
-def criterion_noise(z: Tensor) -> Tensor:
-    """Return the fixed noise (S, L) of a criterion, for codes like z (N, L)."""
-    return normal_points(CRITERION_SAMPLES, z.shape[1]).to(z.device)
-
-
-def decoded_samples(
+def decode_samples(
     model: CodeGame, x: Tensor, mean: Tensor, std: Tensor, noise: Tensor
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Noise (S, L), z = mean + std * noise (S, N, L) and log p(x|z) (S, N), some S at a time.
+    """Yield noise (S, L), z = mean + std * noise (S, N, L) and log p(x|z) (S, N) in blocks of S.
 
-    Parameters
-    ----------
-    model : CodeGame
-    x : Tensor of shape (N, D)
-    mean, std : Tensor of shape (N, L)
-        Of q(z|x).
-    noise : Tensor of shape (S, L)
-        The same for every row.
+    Mean and std, (N, L), are those of q(z|x); the noise is the same for every row of x, (N, D).
     """
     for some in noise.split(SAMPLES_AT_ONCE):
         z = mean + std * some[:, None, :].float()
@@ -135,25 +115,25 @@ def decoded_samples(
         yield some, z, model.likelihood.log_prob(x.expand(len(some), *x.shape), decoded)
 
 
-def expected_log_prob(
-    model: CodeGame, x: Tensor, mean: Tensor, std: Tensor, noise: Tensor
+def evidence_bound(
+    model: CodeGame, x: Tensor, divergence: Callable[..., Tensor], noise: Tensor | None = None
 ) -> Tensor:
-    """E_q[log p(x|z)] of each row, (N,), float64: the mean over the samples of the noise."""
+    """ELBO of each row, (N,), float64: E_q[log p(x|z)] - divergence(mean, std) of q(z|x).
+
+    The expectation is the mean over z = mean + std * noise, with noise (S, L); None: over a fixed
+    quasi-random set of ``CRITERION_SAMPLES``, so that the bound is a function of the row alone.
+    """
+    mean, std = model.posterior(x)
+    if noise is None:
+        noise = normal_points(CRITERION_SAMPLES, mean.shape[1]).to(mean.device)
     total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
-    for _, _, log_x in decoded_samples(model, x, mean, std, noise):
+    for _, _, log_x in decode_samples(model, x, mean, std, noise):
         total += log_x.double().sum(0)
-    return total / len(noise)
+    return total / len(noise) - divergence(mean.double(), std.double())
 
 
 class CodeMixture(nn.Module):
-    """A mixture found by EM, kept beside the network whose codes it divides.
-
-    Parameters
-    ----------
-    mixture : Mixture
-        Log-weights, means and scales; kept in their precision.
-    covariance_type : {"full", "tied", "diag", "spherical"}
-    """
+    """A mixture found by EM on the codes of a network; buffers keep its precision."""
 
     log_weights: Tensor
     means: Tensor
@@ -175,24 +155,17 @@ class CodeMixture(nn.Module):
         return log_joint(z.to(self.means.dtype), self.mixture).log_softmax(-1)
 
     def fitted_attributes(self) -> dict[str, Tensor]:
-        """Weights, means and covariances in scikit-learn's shapes."""
+        """Weights, means and covariances of the mixture."""
         return _mixture_attributes(self.mixture, self.covariance_type)
 
 
 class MixturePrior(nn.Module):
     """Mixture of diagonal Gaussians over codes, learnt by gradient: Cat(pi), N(mu_c, diag s_c^2).
 
-    Starts as N(0, I) K times over; :meth:`set` puts a mixture found by EM in its place.
-
-    Parameters
-    ----------
-    n_clusters : int
-        K.
-    n_components : int
-        L, the size of a code.
-    floor : float, default=0.0
-        Least variance in any direction, as a share of the mean variance of the mixture put in
-        place: it keeps codes that are drawn to the means from shrinking into them.
+    Starts with all K = ``n_clusters`` components equal to N(0, I) of L = ``n_components``
+    dimensions; :meth:`set` takes over a mixture found by EM. No variance falls below ``floor``
+    times the mean variance of that mixture, because codes trained towards the means would
+    otherwise collapse onto them.
     """
 
     least: Tensor
@@ -245,15 +218,15 @@ class MixturePrior(nn.Module):
         return means[cluster] + stds[cluster] * torch.randn_like(means[cluster])
 
     def whiten(self, z: Tensor) -> Tensor:
-        """Codes about the centre of the mixture, in units of its spread, (N, L)."""
+        """Standardise codes by the mean and the variances of the whole mixture, (N, L)."""
         mixture = self.mixture
         centre = mixture.centre()
-        weights = mixture.log_weights.exp()[:, None]
         around = mixture.covariances() + (mixture.means - centre).square()
-        return (z - centre) / (weights * around).sum(0).sqrt()
+        return (z - centre) / (mixture.log_weights.exp()[:, None] * around).sum(0).sqrt()
 
 
 def _mixture_attributes(mixture: Mixture, covariance_type: str) -> dict[str, Tensor]:
+    """Weights, means and covariances in scikit-learn's shapes, by attribute."""
     return {
         "weights_": mixture.log_weights.exp(),
         "means_": mixture.means.clone(),
@@ -266,16 +239,15 @@ class PriorGame(CodeGame):
 
     Parameters
     ----------
-    encoder : GaussianEncoder or PointEncoder, of standardised rows
-    decoder : Module, (N, L) -> (N, D)
-    likelihood : Likelihood
+    encoder, decoder, likelihood
+        As of :class:`CodeGame`.
     prior : MixturePrior
     regularizer : Regularizer, default=NO_REGULARIZER
         Terms that hold the assignment to an anchor; none by default.
     masking : float, default=0.0
-        Share of the features hidden from the encoder where rows are rebuilt, if there is an
-        anchor. The terms of the regularizer see rows as they are: a few masked columns of a table
-        may be all that tells clusters apart.
+        Share of the features set to zero before the encoder where rows are reconstructed, if
+        there is an anchor. The terms of the regularizer see all features: a few columns of a
+        table may be all that tells clusters apart.
     """
 
     rates = CodeGame.rates | {"prior.*": 10.0}
@@ -299,9 +271,9 @@ class PriorGame(CodeGame):
         self.prior.set(mixture)
 
     def observe(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Standardised rows, and what the encoder sees of them: masked if there is an anchor."""
+        """Standardised rows, and the encoder's input: the rows, masked if there is an anchor."""
         seen = self.standardize(batch.x)
-        return seen, seen if batch.anchor is None else masked(seen, self.masking)
+        return seen, seen if batch.anchor is None else mask(seen, self.masking)
 
     def fitted_attributes(self) -> dict[str, Tensor]:
         """Weights, means and variances of the prior, and its means decoded."""
@@ -309,21 +281,12 @@ class PriorGame(CodeGame):
 
 
 class Autoencoder(Game):
-    """Denoising auto-encoder: rebuild x from a code of x with some features set to zero.
+    """Denoising auto-encoder: reconstruct x from a code of x with some features set to zero.
 
     Minimises -E log p(x | decoder(encoder(mask * x))), mask ~ Bernoulli(1 - masking) (Vincent et
     al., Extracting and composing robust features with denoising autoencoders, ICML 2008). The
-    masked features are drawn anew for every batch; zero is the feature's minimum (Bernoulli) or
-    its mean (Gaussian).
-
-    Parameters
-    ----------
-    encoder : GaussianEncoder or PointEncoder
-        Only its means are trained.
-    decoder : Module, (N, L) -> (N, D)
-    likelihood : Likelihood
-    masking : float, default=0.25
-        Share of the features set to zero.
+    mask is drawn anew for every batch; zero is the feature's minimum (Bernoulli) or its mean
+    (Gaussian). Of a GaussianEncoder only the means are trained.
     """
 
     rates = {"likelihood.*": 10.0}
@@ -340,15 +303,13 @@ class Autoencoder(Game):
         self.masking = masking
 
     def encode(self, x: Tensor) -> Tensor:
-        """Code of a row, or its mean, (N, L)."""
+        """Code of each row, or the mean of its posterior, (N, L)."""
         return self.encoder.mean(self.likelihood.standardize(x))
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Mean error of the rebuilt rows."""
-        seen = self.likelihood.standardize(batch.x)
-        code = self.encoder.mean(masked(seen, self.masking))
-        log_x = self.likelihood.log_prob(batch.x, self.decoder(code))
-        return {"reconstruction": -log_x.mean()}
+        """Mean negative log-likelihood of the reconstructed rows."""
+        code = self.encoder.mean(mask(self.likelihood.standardize(batch.x), self.masking))
+        return {"reconstruction": -self.likelihood.log_prob(batch.x, self.decoder(code)).mean()}
 
     def players(self) -> tuple[Player, ...]:
         """One player."""

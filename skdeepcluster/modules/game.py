@@ -1,4 +1,4 @@
-"""A model is a game: players, each with modules of its own and a loss of named terms.
+"""A model is a game: players, each with its own modules and a loss of named terms.
 
 Letters: N rows, D features, K clusters, L code length.
 """
@@ -15,37 +15,27 @@ from .likelihood import Likelihood
 
 
 class Batch(NamedTuple):
-    """Rows of a step of training, and what some methods give beside them.
+    """Rows of one training step, and what some methods need about them."""
 
-    Parameters
-    ----------
-    x : Tensor of shape (N, D)
-        Rows, in the units of the data.
-    anchor : Tensor of shape (N, K), default=None
-        Responsibilities of the start, to which the assignment is held; None if it is free.
-    style : Tensor of shape (N, C), default=None
-        Continuous codes that InfoGAN's Q is to read in these rows.
-    labelled : Tensor of shape (M, D), default=None
-        Rows with labels, drawn beside x.
-    target : Tensor of shape (M,), default=None
-        Their classes.
-    """
-
+    #: Rows in the units of the data, (N, D).
     x: Tensor
+    #: Initial responsibilities, (N, K), to which the assignment is held; None if it is free.
     anchor: Tensor | None = None
+    #: Continuous codes, (N, C), that InfoGAN's Q is trained to read in these rows.
     style: Tensor | None = None
+    #: Rows with labels, (M, D), drawn independently of x.
     labelled: Tensor | None = None
+    #: Classes of the labelled rows, (M,).
     target: Tensor | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
-        """Apply a function to each field that is there."""
+        """Apply a function to each field that is not None."""
         optional = (None if field is None else function(field) for field in self[1:])
         return Batch(function(self.x), *optional)
 
     def to(self, device: torch.device | str) -> "Batch":
         """Move the batch to a device."""
-        optional = (f if f is None else f.to(device, non_blocking=True) for f in self[1:])
-        return Batch(self.x.to(device, non_blocking=True), *optional)
+        return self.map(lambda field: field.to(device, non_blocking=True))
 
 
 Loss = Callable[[Batch], dict[str, Tensor]]
@@ -53,23 +43,15 @@ Loss = Callable[[Batch], dict[str, Tensor]]
 
 @dataclass(frozen=True)
 class Player:
-    """Who moves: in each step of training, ``modules`` go down the gradient of ``loss``.
+    """Parameters and the loss that they minimise: each batch makes gradient steps on them."""
 
-    Parameters
-    ----------
-    name : str
-        Prefix of the loss terms in the history.
-    modules : sequence of Module
-        What the player owns; nothing else is moved by it.
-    loss : callable
-        Takes a :class:`Batch`, gives named scalar terms; the loop minimises their sum.
-    steps : int, default=1
-        Moves in a batch.
-    """
-
+    #: Prefix of the loss terms in the history.
     name: str
+    #: The modules whose parameters the player updates, and no others.
     modules: Sequence[nn.Module]
+    #: From a :class:`Batch` to named scalar terms; the loop minimises their sum.
     loss: Loss
+    #: Gradient steps for each batch.
     steps: int = 1
 
     def parameters(self) -> list[nn.Parameter]:
@@ -79,11 +61,9 @@ class Player:
 
 
 class Game(nn.Module, ABC):
-    """A model that can be trained: it says who plays.
+    """A model that can be trained: it lists its players."""
 
-    ``progress``, a tensor that runs from 0 to 1, is how far training has come; the loop keeps it.
-    """
-
+    #: Elapsed share of training, from 0 to 1; the training loop sets it.
     progress: Tensor
 
     #: Learning rates relative to the estimator's, by patterns of parameter names.
@@ -101,12 +81,9 @@ class Game(nn.Module, ABC):
 
 
 class ClusterGame(Game):
-    """A game that divides rows into clusters: all that an estimator asks of its model.
+    """A game that divides rows into clusters: the interface between estimators and models.
 
-    Parameters
-    ----------
-    likelihood : Likelihood
-        Relates rows in the units of the data to standardised rows, which networks see.
+    The likelihood standardises rows, which come in the units of the data, for the networks.
     """
 
     def __init__(self, likelihood: Likelihood) -> None:
@@ -118,7 +95,7 @@ class ClusterGame(Game):
         """Log p(k | x) of standardised rows, (N, K)."""
 
     def standardize(self, x: Tensor) -> Tensor:
-        """Rows in the units of the data -> what networks see, (N, D)."""
+        """From rows in the units of the data to inputs of the networks, (N, D)."""
         return self.likelihood.standardize(x)
 
     def log_resp(self, x: Tensor) -> Tensor:
@@ -138,8 +115,8 @@ class ClusterGame(Game):
         """Label-free criterion of each row, (N,), float64; higher is better."""
 
     def fitted_attributes(self) -> dict[str, Tensor]:
-        """Return what the estimator shows of the trained model, by attribute."""
+        """Return the estimator's fitted attributes that the trained model determines."""
         return {}
 
     def restore_buffers(self, tensors: dict[str, Tensor]) -> None:
-        """Create the parts that only a trained model has, to be filled from a state dict."""
+        """Create the buffers that only a trained model has, before its state dict is loaded."""

@@ -1,4 +1,4 @@
-"""What the decoder's output means: a Bernoulli or a Gaussian in the user's units.
+"""What the decoder's output means: a Bernoulli or a Gaussian in the units of the data.
 
 A likelihood is the only part of a model that knows the units of X. The networks see
 ``standardize(x)``; densities, means and errors come back in the units of X.
@@ -18,15 +18,15 @@ class Likelihood(nn.Module, ABC):
 
     @abstractmethod
     def standardize(self, x: Tensor) -> Tensor:
-        """Rows in the user's units -> float32 inputs of the encoder, (N, D)."""
+        """From rows in the units of the data to float32 inputs of the encoder, (N, D)."""
 
     @abstractmethod
     def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
-        """Log p(x | decoded) in nats, for rows in the user's units; of shape (N,)."""
+        """Log p(x | decoded) in nats, for rows in the units of the data; of shape (N,)."""
 
     @abstractmethod
     def mean(self, decoded: Tensor) -> Tensor:
-        """E[x | decoded] in the user's units, (N, D)."""
+        """E[x | decoded] in the units of the data, (N, D)."""
 
 
 class Bernoulli(Likelihood):
@@ -49,14 +49,10 @@ class Bernoulli(Likelihood):
 class Gaussian(Likelihood):
     """Any real features, the decoder gives means of standardised features.
 
-    The noise of each feature is learnt, bounded from below so that a feature the decoder gets
-    exactly right (a constant one, say) cannot drive the density to infinity.
-
-    Parameters
-    ----------
-    shift, scale : Tensor of shape (D,)
-        Mean and standard deviation of each feature; kept in their own precision, so that data far
-        from the origin loses no digits before it is centred.
+    The noise variance of each feature is learnt, bounded from below so that a feature the decoder
+    predicts exactly (a constant one, say) cannot drive the density to infinity. ``shift`` and
+    ``scale``, (D,), are the mean and standard deviation of each feature, in the precision of the
+    data, so that data far from the origin loses no digits before it is centred.
     """
 
     shift: Tensor
@@ -69,7 +65,8 @@ class Gaussian(Likelihood):
         super().__init__()
         self.register_buffer("shift", shift)
         self.register_buffer("scale", scale)
-        # Starts below the features' own variance: at it, using the code never pays.
+        # Log-variances. They start below the features' own (0): from there the decoder would not
+        # learn to use the code.
         self.noise = nn.Parameter(torch.full(shift.shape, -2.0))
 
     def standardize(self, x: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Default networks, and builders to pass as ``encoder``, ``decoder``, ``generator``, ....
 
-An estimator calls a builder as ``builder(n_in, n_out)`` with numbers of features; rows go in and
-come out flat, (N, n_in) -> (N, n_out). Networks of adversarial games have batch normalisation.
+An estimator calls a builder as ``builder(n_in, n_out)`` with numbers of features; rows are flat,
+(N, n_in) -> (N, n_out). Networks of adversarial games have batch normalisation.
 
 Reference: A. Radford, L. Metz, S. Chintala, "Unsupervised Representation Learning with Deep
 Convolutional Generative Adversarial Networks", ICLR 2016 (the networks of adversarial games).
@@ -10,6 +10,7 @@ Convolutional Generative Adversarial Networks", ICLR 2016 (the networks of adver
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from numbers import Integral
 
 import torch
@@ -59,7 +60,7 @@ def mlp(
     """
     widths = [n_in, *hidden_layer_sizes]
     layers: list[nn.Module] = []
-    for width_in, width_out in zip(widths[:-1], widths[1:], strict=True):
+    for width_in, width_out in pairwise(widths):
         layers += [nn.Linear(width_in, width_out), ACTIVATIONS[activation]()]
     gain = 1.0 if activation == "tanh" else 2.0
     return _initialize(nn.Sequential(*layers, nn.Linear(widths[-1], n_out)), gain)
@@ -95,23 +96,16 @@ def conv_encoder(
     Examples
     --------
     >>> import torch
-    >>> network = conv_encoder(784, 20, image_shape=(1, 28, 28))
-    >>> network(torch.zeros(3, 784)).shape
+    >>> conv_encoder(784, 20, image_shape=(1, 28, 28))(torch.zeros(3, 784)).shape
     torch.Size([3, 20])
     """
     height, width = _shape_after_stages(n_in, image_shape, channels)
     maps = [image_shape[0], *channels]
     layers: list[nn.Module] = [nn.Unflatten(1, image_shape)]
-    for maps_in, maps_out in zip(maps[:-1], maps[1:], strict=True):
+    for maps_in, maps_out in pairwise(maps):
         layers += [nn.Conv2d(maps_in, maps_out, 4, stride=2, padding=1), nn.ReLU()]
-    network = nn.Sequential(
-        *layers,
-        nn.Flatten(),
-        nn.Linear(maps[-1] * height * width, n_hidden),
-        nn.ReLU(),
-        nn.Linear(n_hidden, n_out),
-    )
-    return _initialize(network)
+    layers += [nn.Flatten(), nn.Linear(maps[-1] * height * width, n_hidden), nn.ReLU()]
+    return _initialize(nn.Sequential(*layers, nn.Linear(n_hidden, n_out)))
 
 
 def conv_decoder(
@@ -127,12 +121,8 @@ def conv_decoder(
     ----------
     n_in, n_out : int
         Numbers of features; the estimator gives them.
-    image_shape : (channels, height, width)
-        How a row is an image; height and width divisible by ``2 ** len(channels)``.
-    channels : sequence of int, default=(32, 64)
+    image_shape, channels, n_hidden
         As given to the encoder.
-    n_hidden : int, default=256
-        Width of the hidden linear layer.
 
     Returns
     -------
@@ -141,33 +131,14 @@ def conv_decoder(
     Examples
     --------
     >>> import torch
-    >>> network = conv_decoder(10, 784, image_shape=(1, 28, 28))
-    >>> network(torch.zeros(3, 10)).shape
+    >>> conv_decoder(10, 784, image_shape=(1, 28, 28))(torch.zeros(3, 10)).shape
     torch.Size([3, 784])
     """
-    height, width = _shape_after_stages(n_out, image_shape, channels)
-    maps = [image_shape[0], *channels][::-1]
-    layers: list[nn.Module] = []
-    for maps_in, maps_out in zip(maps[:-1], maps[1:], strict=True):
-        layers += [nn.ReLU(), nn.ConvTranspose2d(maps_in, maps_out, 4, stride=2, padding=1)]
-    network = nn.Sequential(
-        nn.Linear(n_in, n_hidden),
-        nn.ReLU(),
-        nn.Linear(n_hidden, maps[0] * height * width),
-        nn.Unflatten(1, (maps[0], height, width)),
-        *layers,
-        nn.Flatten(),
-    )
-    return _initialize(network)
+    return _transposed_network(n_in, n_out, image_shape, channels, n_hidden, normalised=False)
 
 
 class GaussianNoise(nn.Module):
-    """Adds normal noise in training, and nothing in answers.
-
-    Parameters
-    ----------
-    std : float
-    """
+    """Adds normal noise of standard deviation ``std`` in training, none in evaluation."""
 
     def __init__(self, std: float) -> None:
         super().__init__()
@@ -189,7 +160,7 @@ def normalised_mlp(
     activation: str = "leaky_relu",
     noise: float = 0.0,
 ) -> nn.Sequential:
-    """Multi-layer perceptron with batch normalisation, and noise in front of linear layers.
+    """Multi-layer perceptron with batch normalisation, and noise before linear layers.
 
     Parameters
     ----------
@@ -214,7 +185,7 @@ def normalised_mlp(
     widths = [n_in, *hidden_layer_sizes]
     noises = [GaussianNoise(noise)] if noise else []
     layers: list[nn.Module] = []
-    for width_in, width_out in zip(widths[:-1], widths[1:], strict=True):
+    for width_in, width_out in pairwise(widths):
         linear = nn.Linear(width_in, width_out, bias=False)
         layers += [*noises, linear, nn.BatchNorm1d(width_out), ACTIVATIONS[activation]()]
     return _initialize(nn.Sequential(*layers, *noises, nn.Linear(widths[-1], n_out)))
@@ -235,10 +206,8 @@ def conv_discriminator(
     ----------
     n_in, n_out : int
         Numbers of features; the estimator gives them.
-    image_shape : (channels, height, width)
-        How a row is an image; height and width divisible by ``2 ** len(channels)``.
-    channels : sequence of int, default=(64, 128)
-        Feature maps after each stage.
+    image_shape, channels
+        As of :func:`conv_encoder`.
 
     Returns
     -------
@@ -253,7 +222,7 @@ def conv_discriminator(
     height, width = _shape_after_stages(n_in, image_shape, channels)
     maps = [image_shape[0], *channels]
     layers: list[nn.Module] = [nn.Unflatten(1, image_shape)]
-    for stage, (maps_in, maps_out) in enumerate(zip(maps[:-1], maps[1:], strict=True)):
+    for stage, (maps_in, maps_out) in enumerate(pairwise(maps)):
         layers.append(nn.Conv2d(maps_in, maps_out, 4, stride=2, padding=1))
         layers += [nn.BatchNorm2d(maps_out)] if stage else []
         layers.append(nn.LeakyReLU(0.1))
@@ -277,10 +246,8 @@ def conv_generator(
     ----------
     n_in, n_out : int
         Numbers of features; the estimator gives them.
-    image_shape : (channels, height, width)
-        How a row is an image; height and width divisible by ``2 ** len(channels)``.
-    channels : sequence of int, default=(64, 128)
-        Feature maps, the last first.
+    image_shape, channels
+        As given to the discriminator.
     n_hidden : int, default=1024
         Width of the hidden linear layer.
 
@@ -294,14 +261,30 @@ def conv_generator(
     >>> conv_generator(74, 784, image_shape=(1, 28, 28))(torch.zeros(3, 74)).shape
     torch.Size([3, 784])
     """
+    return _transposed_network(n_in, n_out, image_shape, channels, n_hidden, normalised=True)
+
+
+def _transposed_network(
+    n_in: int,
+    n_out: int,
+    image_shape: tuple[int, int, int],
+    channels: Sequence[int],
+    n_hidden: int,
+    normalised: bool,
+) -> nn.Sequential:
+    """Build two linear layers and a transposed convolution for each of the channels, last first.
+
+    Rectifiers stand between the layers, behind batch normalisation if ``normalised``.
+    """
     height, width = _shape_after_stages(n_out, image_shape, channels)
     maps = [image_shape[0], *channels][::-1]
-    n_first = maps[0] * height * width
-    layers: list[nn.Module] = [nn.Linear(n_in, n_hidden), nn.BatchNorm1d(n_hidden), nn.ReLU()]
-    layers += [nn.Linear(n_hidden, n_first), nn.Unflatten(1, (maps[0], height, width))]
-    for maps_in, maps_out in zip(maps[:-1], maps[1:], strict=True):
-        layers += [nn.BatchNorm2d(maps_in), nn.ReLU()]
-        layers.append(nn.ConvTranspose2d(maps_in, maps_out, 4, stride=2, padding=1))
+    layers: list[nn.Module] = [nn.Linear(n_in, n_hidden)]
+    layers += [nn.BatchNorm1d(n_hidden), nn.ReLU()] if normalised else [nn.ReLU()]
+    layers += [nn.Linear(n_hidden, maps[0] * height * width)]
+    layers += [nn.Unflatten(1, (maps[0], height, width))]
+    for maps_in, maps_out in pairwise(maps):
+        layers += [nn.BatchNorm2d(maps_in), nn.ReLU()] if normalised else [nn.ReLU()]
+        layers += [nn.ConvTranspose2d(maps_in, maps_out, 4, stride=2, padding=1)]
     return _initialize(nn.Sequential(*layers, nn.Flatten()))
 
 
@@ -313,18 +296,10 @@ def make_network(
     widths: Sequence[int],
     activation: str,
 ) -> nn.Module:
-    """Build the user's network of a role, or a perceptron.
+    """Build the network of a role by the user's builder, or by default a perceptron.
 
-    Parameters
-    ----------
-    role : str
-        By default a "decoder" has the hidden layers in reverse, a "discriminator" the first two.
-    builder : callable or None
-    n_in, n_out : int
-        Numbers of features.
-    widths : sequence of int
-        The estimator's ``hidden_layer_sizes``.
-    activation : {"relu", "tanh", "gelu", "leaky_relu"}
+    Its hidden layers are ``widths``, in reverse for a "decoder"; a "discriminator" has the first
+    two.
     """
     if builder is not None:
         return build_network(role, builder, n_in, n_out)
@@ -334,7 +309,7 @@ def make_network(
 
 
 def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Module:
-    """Call a builder; raise if its network does not turn rows of ``n_in`` into ``n_out``."""
+    """Call a builder; raise unless its network maps (N, n_in) to (N, n_out)."""
     network = builder(n_in, n_out)
     with torch.no_grad():
         shape = tuple(network.eval()(torch.zeros(2, n_in)).shape)
@@ -347,7 +322,7 @@ def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Modu
 
 
 def check_widths(name: str, values: Sequence[int]) -> list[int]:
-    """Return a parameter that lists positive whole numbers, checked."""
+    """Return the values as a list; raise unless they are positive whole numbers."""
     widths = list(values)
     if not all(isinstance(width, Integral) and width > 0 for width in widths):
         raise ValueError(f"{name} must be positive whole numbers, got {widths}.")
@@ -356,17 +331,10 @@ def check_widths(name: str, values: Sequence[int]) -> list[int]:
 
 @torch.no_grad()
 def recalibrate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Set the running statistics of batch normalisation to those of these batches.
+    """Set the running statistics of batch normalisation to averages over these inputs.
 
-    The discriminator of a game sees real and generated rows in turn, and its running statistics
-    average over both; its answers are about real rows.
-
-    Parameters
-    ----------
-    network : Module
-        Left in evaluation mode.
-    batches : iterable of Tensor
-        What the network takes.
+    In training the running statistics of a discriminator average over real and generated rows,
+    but it answers about real rows. The network is left in evaluation mode.
     """
     layers = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
     if not layers:
@@ -375,7 +343,7 @@ def recalibrate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> Non
     network.eval()
     for layer in layers:
         layer.reset_running_stats()
-        layer.momentum = None  # cumulative mean over all batches
+        layer.momentum = None  # the equally weighted mean over all batches
         layer.train()
     for batch in batches:
         network(batch)
@@ -385,10 +353,11 @@ def recalibrate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> Non
 
 
 @contextmanager
-def running_statistics_kept(network: nn.Module) -> Iterator[None]:
-    """Within the block batches are normalised by their own statistics, which are not recorded.
+def keep_running_statistics(network: nn.Module) -> Iterator[None]:
+    """Within the block batch normalisation leaves its running statistics as they are.
 
-    The running statistics stay averages over real rows, whatever else a network sees in training.
+    Batches are normalised by their own statistics, so a discriminator that sees generated rows
+    within the block keeps running statistics of real rows.
     """
     tracking = [
         layer
@@ -405,11 +374,11 @@ def running_statistics_kept(network: nn.Module) -> Iterator[None]:
 
 
 def _initialize(network: nn.Sequential, gain: float = 2.0) -> nn.Sequential:
-    """Draw weights so that layers keep the variance of their inputs (He et al., 2015).
+    """Draw weights from N(0, gain / fan_in), so that layers keep the variance of their inputs.
 
-    ``gain`` makes up for the variance that the activation removes: 2 for rectifiers. With torch's
-    default weights the variance of a code decays through a deep network, and training learns to
-    ignore the code.
+    ``gain`` makes up for the variance that the activation removes: 2 for rectifiers (He et al.,
+    2015). With torch's smaller default weights the variance of a code decays through a deep
+    decoder, which then learns to ignore the code.
     """
     for layer in network:
         if isinstance(layer, nn.Linear):

@@ -1,7 +1,7 @@
-"""Terms that hold an assignment to its start, and smooth in x. Ours, not the papers'.
+"""Loss terms that keep an assignment near its start and smooth in x; additions to the papers.
 
-Anchor: the cross-entropy to the responsibilities of the start. Smoothness: virtual adversarial
-training (VAT), the divergence under the small change of a row that disturbs its assignment most.
+Anchor: the cross-entropy to the initial responsibilities. Smoothness: virtual adversarial training
+(VAT), the divergence under the small change of a row that changes its assignment most.
 
 Reference: T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual Adversarial Training: A
 Regularization Method for Supervised and Semi-Supervised Learning", IEEE TPAMI 2018.
@@ -26,18 +26,12 @@ PROBE = 0.1
 
 @dataclass(frozen=True)
 class Regularizer:
-    """Loss terms "start" and "smoothness" of an assignment that begins from responsibilities R.
+    """Loss terms "start" and "smoothness"; a weight of 0 leaves a term out, and its cost."""
 
-    Parameters
-    ----------
-    start_weight : float, default=0.0
-        Of the cross-entropy -sum_c R_c log p(c|x).
-    smoothness_weight : float, default=0.0
-        Of :func:`adversarial_divergence` for a step of ``RADIUS`` times the distance to the
-        nearest row of the batch. A weight of 0 leaves a term out, and its cost.
-    """
-
+    #: Of the cross-entropy -sum_c R_c log p(c|x) to the initial responsibilities R.
     start_weight: float = 0.0
+    #: Of :func:`adversarial_divergence` for a step of ``RADIUS`` times the distance to the nearest
+    #: other row of the batch.
     smoothness_weight: float = 0.0
 
     def terms(
@@ -47,22 +41,10 @@ class Regularizer:
         anchor: Tensor | None,
         log_p: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Weighted terms, none without an anchor.
+        """Weighted terms, scalars; none without an anchor, the R of shape (N, K).
 
-        Parameters
-        ----------
-        log_resp : callable, (N, D) -> (N, K)
-            Log p(c|x) of standardised rows.
-        seen : Tensor of shape (N, D)
-            Standardised rows.
-        anchor : Tensor of shape (N, K) or None
-            R.
-        log_p : Tensor of shape (N, K), default=None
-            ``log_resp(seen)``, where it is known.
-
-        Returns
-        -------
-        dict of scalar Tensors
+        ``log_resp`` maps standardised rows (N, D), like ``seen``, to log p(c|x), (N, K);
+        ``log_p`` is ``log_resp(seen)`` where it is known already.
         """
         terms: dict[str, Tensor] = {}
         if anchor is None:
@@ -86,15 +68,7 @@ NO_REGULARIZER = Regularizer()
 
 
 def nearest_distance(x: Tensor) -> Tensor:
-    """Distance of each row to the nearest other one, (N, 1); 0 for a single row.
-
-    Parameters
-    ----------
-    x : Tensor of shape (N, D)
-
-    Returns
-    -------
-    Tensor of shape (N, 1)
+    """Distance of each row (N, D) to the nearest other one, (N, 1); 0 for a single row.
 
     Examples
     --------
@@ -111,31 +85,18 @@ def nearest_distance(x: Tensor) -> Tensor:
 def adversarial_step(
     log_resp: Callable[[Tensor], Tensor], x: Tensor, log_p: Tensor, radius: Tensor
 ) -> Tensor:
-    """Return the step of given length that changes an assignment most, by one power iteration.
+    """Return the step (N, D) of length ``radius`` (N, 1) that changes an assignment most.
 
-    The gradient g of KL(p || p(x + d)) at a small random d points along the direction in which
-    the divergence curves most (eq. 10 and 11); the step is radius * g / |g|.
-
-    Parameters
-    ----------
-    log_resp : callable, (N, D) -> (N, K)
-        Log-probabilities of the assignment.
-    x : Tensor of shape (N, D)
-    log_p : Tensor of shape (N, K)
-        ``log_resp(x)``, as a constant.
-    radius : Tensor of shape (N, 1)
-        Length of each row's step; 0 leaves the row where it is.
-
-    Returns
-    -------
-    Tensor of shape (N, D)
-        Without gradient.
+    One power iteration: the gradient g of KL(p || p(x + d)) at a small random d points along the
+    direction in which the divergence curves most (eq. 10 and 11); the step is radius * g / |g|,
+    without gradient. ``log_p`` (N, K) is ``log_resp(x)``, as a constant.
     """
     probe = torch.nn.functional.normalize(torch.randn_like(x))
     probe = (PROBE * radius * probe).requires_grad_()
     divergence = kl_divergence(log_p, log_resp(x + probe)).sum()
     (gradient,) = torch.autograd.grad(divergence, probe)
-    # To order one first: squares of the gradients of almost certain assignments would vanish.
+    # Scaled by the largest element first: squares of the tiny gradients of almost certain
+    # assignments would underflow.
     largest = gradient.abs().amax(1, keepdim=True)
     gradient = gradient / torch.where(largest > 0, largest, 1)
     return radius * torch.nn.functional.normalize(gradient)
@@ -146,14 +107,7 @@ def adversarial_divergence(
 ) -> Tensor:
     """KL(p(x) || p(x + step)) of each row for its :func:`adversarial_step`, in nats, (N,).
 
-    Parameters
-    ----------
-    log_resp, x, log_p, radius
-        As there; gradients reach the parameters through ``p(x + step)`` only.
-
-    Returns
-    -------
-    Tensor of shape (N,)
+    Gradients reach the parameters of the network through ``p(x + step)`` only.
     """
     step = adversarial_step(log_resp, x, log_p, radius)
     return kl_divergence(log_p, log_resp(x + step))

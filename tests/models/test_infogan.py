@@ -64,7 +64,7 @@ def test_costs_are_those_of_torch_distributions():
     with seeded(0):
         reading = latent.read(3 * torch.randn(20, latent.n_readings))
         codes = latent.draw(20, torch.zeros(3).log_softmax(0))
-    costs = latent.misread(reading, codes)
+    costs = latent.reading_loss(reading, codes)
     q = Independent(Normal(reading.mean, reading.log_std.exp()), 1)
     torch.testing.assert_close(costs["continuous"], -q.log_prob(codes.continuous).mean())
     expected = sum(
@@ -141,7 +141,7 @@ def test_losses_are_those_of_the_paper_written_out(x):
     real, generated = (torch.sigmoid(model.critic(model.body(rows))) for rows in (x, fake))
     torch.testing.assert_close(terms["real"], -real.log().mean())
     torch.testing.assert_close(terms["fake"], -(1 - generated).log().mean())
-    costs = model.latent.misread(model.latent.read(model.reader(model.body(fake))), codes)
+    costs = model.latent.reading_loss(model.latent.read(model.reader(model.body(fake))), codes)
     torch.testing.assert_close(terms["category"], 2 * costs["category"])
     torch.testing.assert_close(terms["continuous"], 2 * 0.5 * costs["continuous"])
     with seeded(3):

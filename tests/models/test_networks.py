@@ -11,10 +11,10 @@ from skdeepcluster.modules.networks import (
     conv_discriminator,
     conv_encoder,
     conv_generator,
+    keep_running_statistics,
     mlp,
     normalised_mlp,
     recalibrate_batch_norm,
-    running_statistics_kept,
 )
 
 
@@ -128,7 +128,7 @@ def test_noise_is_of_training_only():
 def test_statistics_are_kept_while_batches_normalise_themselves():
     network, x = normalised_mlp(3, 2, (8,)), torch.randn(40, 3)
     before = [b.clone() for b in network.buffers()]
-    with running_statistics_kept(network):
+    with keep_running_statistics(network):
         inside = network(x)
     assert all(torch.equal(a, b) for a, b in zip(before, network.buffers(), strict=True))
     torch.testing.assert_close(network(x), inside)

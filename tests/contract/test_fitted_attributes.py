@@ -1,0 +1,79 @@
+"""What "auto" took, and what was given, is shown alike by every fitted network."""
+
+import numpy as np
+import pytest
+from estimators import CLASSIFIERS, DEEP, brief, name
+from sklearn import __version__
+from sklearn.utils.fixes import parse_version
+
+import skdeepcluster
+from skdeepcluster import CatGANClassifier, CatGANClustering, InfoGANClustering, VaDEClustering
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+TINY = {"n_components": 2, "hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0}
+KINDS = {
+    "likelihood_": str,
+    "batch_size_": int,
+    "max_epochs_": int,
+    "pretraining_epochs_": int,
+    "device_": str,
+    "precision_": str,
+}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return np.random.RandomState(0).uniform(size=(30, 4)), np.arange(30) % 3
+
+
+@pytest.mark.parametrize("estimator", [*DEEP, *CLASSIFIERS], ids=name)
+def test_what_auto_took_is_plain_shown_and_as_given(estimator, rows):
+    asked = estimator.get_params()
+    fitted = brief(estimator, init="mixture" if "n_clusters" in asked else None).fit(*rows)
+    shown = {key: getattr(fitted, key, None) for key in KINDS if key[:-1] in asked}
+    assert {key: type(value) for key, value in shown.items()} == {key: KINDS[key] for key in shown}
+    assert shown.keys() >= KINDS.keys() - {"pretraining_epochs_"}
+    assert shown["max_epochs_"] == 2
+    assert shown["batch_size_"] == min(30, fitted._budget.batch_size_few)
+    assert shown.get("pretraining_epochs_") == ({
+        "VAEEmbedding": None, "CatGANClassifier": 0}.get(type(fitted).__name__, 2))  # fmt: skip
+    assert (shown["likelihood_"], shown["precision_"]) == ("bernoulli", "float32")
+    fitted.set_params(likelihood="gaussian", batch_size=7, device="cpu", max_epochs=1).fit(*rows)
+    given = fitted.likelihood_, fitted.batch_size_, fitted.device_, fitted.max_epochs_
+    assert given == ("gaussian", 7, "cpu", 1)
+    if parse_version(__version__) >= parse_version("1.9"):
+        html = fitted._repr_html_()
+        assert all(key in html for key in shown)
+
+
+def test_pretraining_epochs_are_those_of_this_fit(rows):
+    X, y = rows
+    few = {**TINY, "pretraining_epochs": 3}
+    for method in (InfoGANClustering, CatGANClustering):
+        assert method(3, **few, init="mixture").fit(X).pretraining_epochs_ == 3
+        assert method(3, **few, init=y).fit(X).pretraining_epochs_ == 0, "a partition is given"
+        assert method(3, **few, init=None).fit(X).pretraining_epochs_ == 0, "from scratch"
+    classifier = CatGANClassifier(**few)
+    assert classifier.fit(X, y).pretraining_epochs_ == 0, "all rows have labels"
+    assert classifier.fit(X, np.where(np.arange(30) < 9, y, -1)).pretraining_epochs_ == 3
+    vade = VaDEClustering(3, **few, init=y, warm_start=True)
+    assert vade.fit(X).pretraining_epochs_ == 3, "the codes are needed"
+    assert vade.fit(X).pretraining_epochs_ == 0, "the model goes on"
+
+
+def test_a_fit_stopped_in_pretraining_pretrains_when_it_goes_on(rows, monkeypatch):
+    train, calls = skdeepcluster._base.train, []
+
+    def stop_first(model, *args, **settings):
+        calls.append((type(model).__name__, settings["max_epochs"]))
+        history, _ = train(model, *args, **settings)
+        return history, len(calls) == 1
+
+    monkeypatch.setattr("skdeepcluster._base.train", stop_first)
+    for method, given in ((VaDEClustering, {}), (CatGANClustering, {"init": "mixture"})):
+        calls.clear()
+        few = {**TINY, **given, "pretraining_epochs": 3, "warm_start": True}
+        fitted = method(3, **few).fit(rows[0])
+        assert fitted.n_iter_ == 0
+        assert fitted.fit(rows[0]).pretraining_epochs_ == 3
+        assert [call for call in calls if call[0] == "Autoencoder"] == 2 * [("Autoencoder", 3)]
