@@ -755,7 +755,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         y : ndarray of shape (n_samples,)
             Among ``classes_``.
         """
-        return self.classes_[super().predict(X)]
+        positions = super().predict(X)
+        return self.classes_[positions]
 
 
 def _encode_labels(y):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from numbers import Integral
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -321,7 +322,7 @@ def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Modu
     return network
 
 
-def check_widths(name: str, values: Sequence[int]) -> list[int]:
+def check_widths(name: str, values: Sequence[Any]) -> list[int]:
     """Return the values as a list; raise unless they are positive whole numbers."""
     widths = list(values)
     if not all(isinstance(width, Integral) and width > 0 for width in widths):
