@@ -755,7 +755,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         y : ndarray of shape (n_samples,)
             Among ``classes_``.
         """
-        return self.classes_[super().predict(X)]
+        indices = super().predict(X)  # checks first that the classifier is fitted
+        return self.classes_[indices]
 
 
 def _encode_labels(y):
