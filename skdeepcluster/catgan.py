@@ -755,8 +755,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         y : ndarray of shape (n_samples,)
             Among ``classes_``.
         """
-        positions = super().predict(X)
-        return self.classes_[positions]
+        indices = super().predict(X)  # checks first that the classifier is fitted
+        return self.classes_[indices]
 
 
 def _encode_labels(y):
