@@ -117,6 +117,7 @@ def test_halving_over_epochs():
     assert search.n_resources_ == [3, 9]
 
 
+@pytest.mark.full  # jobs are tried on an ensemble, Dask's processes on a mixture
 def test_two_jobs_and_two_dask_workers_find_the_same():
     distributed = pytest.importorskip("distributed")
     search = GridSearchCV(
