@@ -133,7 +133,8 @@ def public_objects():
     ]
     for module in modules:
         for name, thing in vars(module).items():
-            public = not name.startswith("_") and inspect.getmodule(thing) is module
+            own = f"{getattr(thing, '__module__', None)}.".startswith(f"{module.__name__}.")
+            public = own and not name.startswith("_")
             if public and (inspect.isclass(thing) or inspect.isfunction(thing)):
                 yield pytest.param(thing, id=f"{module.__name__}.{name}")
 
