@@ -25,7 +25,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._callbacks import CallbackSupportMixin, with_callbacks
 from ._initialization import Initialization
-from .engine.batches import Rows, map_rows, to_tensor
+from .engine.batches import Rows, map_rows, refuse_sparse, to_tensor
 from .engine.loop import EpochTasks, train
 from .engine.runtime import (
     broadcast_object,
@@ -404,12 +404,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _check_rows(self, X, reset=False):
         """Validate X without copying, casting or centring it."""
-        if sparse.issparse(X) and not self.accept_sparse:
-            raise TypeError(
-                f"{type(self).__name__} got sparse data, but takes dense arrays by default. Set "
-                "accept_sparse=True to have rows made dense one batch at a time, or pass "
-                "X.toarray()."
-            )
+        refuse_sparse(self, X)
         X = validate_data(
             self,
             X,

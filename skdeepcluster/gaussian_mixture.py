@@ -28,7 +28,7 @@ from sklearn.utils.validation import (
 )
 
 from ._responsibilities import check_responsibilities, check_shape
-from .engine.batches import to_tensor
+from .engine.batches import refuse_sparse, to_tensor
 from .engine.runtime import (
     draw_seed,
     generator,
@@ -596,12 +596,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     def _check_array(self, X, reset, enough):
         """Check an array, memory map or sparse matrix."""
-        if sparse.issparse(X) and not self.accept_sparse:
-            raise TypeError(
-                f"{type(self).__name__} got sparse data, but takes dense arrays by default. Set "
-                "accept_sparse=True to have rows made dense one batch at a time, or pass "
-                "X.toarray()."
-            )
+        refuse_sparse(self, X)
         # Finiteness is checked below a part at a time, so that a memory map is not kept in memory.
         X = validate_data(
             self,

@@ -33,6 +33,15 @@ def to_tensor(rows: Any, dtype: torch.dtype | None = None) -> Tensor:
     return torch.from_numpy(np.array(dense, dtype=kind, order="C"))
 
 
+def refuse_sparse(estimator: Any, X: Any) -> None:
+    """Raise TypeError if X is sparse and the estimator's ``accept_sparse`` is False."""
+    if sparse.issparse(X) and not estimator.accept_sparse:
+        raise TypeError(
+            f"{type(estimator).__name__} got sparse data, but takes dense arrays by default. Set "
+            "accept_sparse=True to have rows made dense one batch at a time, or pass X.toarray()."
+        )
+
+
 class Rows(Dataset[Any]):
     """X (N, D) as a torch data set that returns whole batches.
 
