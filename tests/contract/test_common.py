@@ -37,6 +37,17 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 over_classes = pytest.mark.parametrize("estimator", ONE_OF_EACH, ids=lambda e: type(e).__name__)
 over_deep = pytest.mark.parametrize("estimator", DEEP, ids=lambda e: type(e).__name__)
+#: Where many fits serve one promise: the mixture, a model with codes and a game; all in .ci/full.
+SOME = {"GaussianMixtureEM", "VaDEClustering", "CatGANClustering"}
+
+
+def over_some(estimators):
+    """Parametrize ``estimator``; those beyond ``SOME`` are tried in .ci/full."""
+    marked = [
+        pytest.param(e, marks=() if type(e).__name__ in SOME else pytest.mark.full)
+        for e in estimators
+    ]
+    return pytest.mark.parametrize("estimator", marked, ids=lambda e: type(e).__name__)
 
 
 # ---- scikit-learn's checks
@@ -203,7 +214,7 @@ def test_a_copy_answers_alike(estimator, how, blobs, tmp_path):
     np.testing.assert_array_equal(other.sample(4)[0], fit.sample(4)[0])
 
 
-@over_classes
+@over_some(ONE_OF_EACH)
 @after_training
 def test_it_lives_in_pipelines_and_searches(estimator, made, blobs):
     X, y = blobs
@@ -306,7 +317,7 @@ def test_collapse_is_said(estimator, made):
         made(estimator).fit(np.full((40, 3), 3.0))
 
 
-@over_deep
+@over_some(DEEP)
 @after_training
 def test_scale_and_offset_change_no_clusters(estimator, made, blobs):
     X, y = blobs

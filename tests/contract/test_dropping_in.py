@@ -1,5 +1,6 @@
 """Estimators as people use them: pipelines, column transformers, searches, other schedulers."""
 
+import pickle
 import warnings
 
 import numpy as np
@@ -177,9 +178,11 @@ def test_label_free_scorers_survive_one_cluster_and_find_three(measure):
         scoring=label_free_scorer(measure),
         cv=NoSplit(),
         error_score="raise",
-        n_jobs=2,
     ).fit(X)
     assert search.best_params_ == {"n_clusters": 3}
+    assert pickle.loads(pickle.dumps(label_free_scorer(measure)))(search.best_estimator_, X) == (
+        search.best_score_
+    )
     assert search.cv_results_["mean_test_score"][0] == {"silhouette": -1}.get(measure, 0)
 
 

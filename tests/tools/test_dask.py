@@ -53,6 +53,7 @@ def test_only_sums_and_a_few_rows_are_brought_together(monkeypatch):
     assert mixture.labels_.shape == (900,)
 
 
+@pytest.mark.full
 def test_two_worker_processes():
     distributed = pytest.importorskip("distributed")
     one = GaussianMixtureEM(4, random_state=0).fit(X)
