@@ -173,7 +173,7 @@ def test_score_is_the_mean_of_score_samples(estimator, blobs):
     assert type(fit.score(blobs[0])) is float
 
 
-@over_classes
+@over_some(ONE_OF_EACH)
 @after_any_training
 def test_storage_changes_no_answer(estimator, made, digits, tmp_path):
     np.save(tmp_path / "X.npy", digits)
@@ -187,7 +187,7 @@ def test_storage_changes_no_answer(estimator, made, digits, tmp_path):
         np.testing.assert_array_equal(made(estimator).fit(X).predict_proba(X), expected)
 
 
-@over_classes
+@over_some(ONE_OF_EACH)
 @pytest.mark.parametrize("container", [sparse.csr_array, sparse.csr_matrix, sparse.coo_array])
 @after_any_training
 def test_sparse_equals_dense(estimator, made, container, digits):
@@ -290,7 +290,7 @@ HOSTILE = {
 }
 
 
-@over_classes
+@over_some(ONE_OF_EACH)
 @pytest.mark.parametrize("case", HOSTILE)
 @after_any_training
 def test_hostile_data_gives_finite_answers(estimator, made, case):
