@@ -1,4 +1,4 @@
-"""Fits in one process of several: ``torchrun --nproc_per_node 2 parallel_fits.py FOLDER NAME``."""
+"""Fits in one of several processes: ``torchrun --nproc_per_node 2 parallel_fits.py FOLDER``."""
 
 import pickle
 import sys
@@ -82,13 +82,13 @@ def failure(state):
     return "nothing"
 
 
-def main(folder, *names):
-    """Fit some methods, as every process does, and keep what this one got."""
+def main(folder):
+    """Fit all methods, as every process does, and keep what this one got."""
     torch.set_num_threads(1)
     with data_parallel() as state:
         if not state.is_main_process:
             skdeepcluster._initialization.neighbor_start = None  # the first one's business
-        found = {name: fitted(name) for name in names}
+        found = {name: fitted(name) for name in METHODS}
         found["started"] = fitted("VaDEClustering", init="neighbors")
         found["unsent"] = unsent()
         found |= {"refused": refused(state), "failure": failure(state)}
@@ -96,4 +96,4 @@ def main(folder, *names):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1])

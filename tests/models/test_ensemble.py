@@ -188,6 +188,7 @@ def test_weights_by_score_prefer_the_likelier_member():
     assert ensemble.weights_.sum() == pytest.approx(1)
 
 
+@pytest.mark.full
 def test_jobs_change_nothing_and_members_differ():
     X, _ = make_blobs(200, centers=6, cluster_std=3, random_state=1)
     one, two = (

@@ -432,6 +432,7 @@ def test_few_blobs_are_found(random_state):
     assert adjusted_rand_score(y, gan.fit_predict(X)) > 0.4
 
 
+@pytest.mark.full
 def test_the_convolutional_pair_keeps_to_the_start(digits):
     shape = {"image_shape": (1, 8, 8), "channels": (8, 16)}
     networks = {

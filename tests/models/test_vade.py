@@ -226,6 +226,7 @@ def test_warm_start_keeps_the_clusters_it_has(rows):
     np.testing.assert_array_equal(labels, vade.labels_)
 
 
+@pytest.mark.full
 def test_convolutional_networks_through_the_callables(digits):
     images = {"image_shape": (1, 8, 8), "channels": (8, 16), "n_hidden": 32}
     vade = VaDEClustering(

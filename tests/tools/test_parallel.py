@@ -17,31 +17,20 @@ from skdeepcluster.modules.game import Batch
 SCRIPT = Path(__file__).parents[1] / "parallel_fits.py"
 
 
-#: One game of two players by name; "started" is a fit of VaDE. The others in .ci/full.
-NAMES = [
-    name if name == "CatGANClustering" else pytest.param(name, marks=pytest.mark.full)
-    for name in METHODS
-]
-
-
 @pytest.fixture(scope="module")
-def processes(request, tmp_path_factory):
-    """What each of two processes that trained together has, of the methods that are asked for."""
+def processes(tmp_path_factory):
+    """What each of two processes that trained together has."""
     folder = tmp_path_factory.mktemp("parallel")
-    asked = [getattr(item, "callspec", None) for item in request.session.items]
-    names = {call.params.get("name") for call in asked if call} & set(METHODS)
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     run = subprocess.run(
-        [sys.executable, *launch, SCRIPT, folder, *sorted(names)],
-        capture_output=True,
-        text=True,
-        timeout=300,
+        [sys.executable, *launch, SCRIPT, folder], capture_output=True, text=True, timeout=300
     )
     assert run.returncode == 0, run.stderr
     return [pickle.loads((folder / f"{rank}.pkl").read_bytes()) for rank in range(2)]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.full
+@pytest.mark.parametrize("name", METHODS)
 def test_two_processes_end_where_one_does(processes, name):
     alone, together = fitted(name), processes[0][name]
     for one, two in zip(alone.history_, together.history_, strict=True):
@@ -56,7 +45,8 @@ def test_two_processes_end_where_one_does(processes, name):
         np.testing.assert_allclose(together.predict_proba(X), alone.predict_proba(X), atol=0.02)
 
 
-@pytest.mark.parametrize("name", [*NAMES, "started"])
+@pytest.mark.full
+@pytest.mark.parametrize("name", [*METHODS, "started"])
 def test_all_processes_end_with_the_same_estimator(processes, name):
     first, second = (found[name] for found in processes)
     assert first.history_ == second.history_
@@ -66,11 +56,13 @@ def test_all_processes_end_with_the_same_estimator(processes, name):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
+@pytest.mark.full
 def test_processes_take_the_same_steps(processes):
     for first, second in zip(*(found["unsent"] for found in processes), strict=True):
         np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.full
 def test_processes_with_different_data_are_told_so(processes):
     for found in processes:
         assert "same shape of X" in found["refused"]
@@ -78,6 +70,7 @@ def test_processes_with_different_data_are_told_so(processes):
         assert "(255, 64)" in found["refused"]
 
 
+@pytest.mark.full
 def test_what_fails_in_the_first_process_fails_in_all(processes):
     assert [found["failure"] for found in processes] == ["'NoneType' object is not callable"] * 2
 
