@@ -240,6 +240,7 @@ def test_convolutional_networks_through_the_callables(digits):
     assert len(np.unique(vade.labels_)) == 10
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("n_clusters", [7, 14])
 @pytest.mark.parametrize("n_rows", [600, pytest.param(1797, marks=pytest.mark.full)])
 def test_too_few_and_too_many_clusters_are_used_and_mix_little(n_clusters, n_rows):
