@@ -6,6 +6,7 @@ from .ensemble import ClusterEnsemble
 from .gaussian_mixture import GaussianMixtureEM
 from .infogan import InfoGANClustering
 from .model_selection import select_n_clusters
+from .neighbor_clustering import NeighborClustering
 from .vade import VaDEClustering
 from .vae import VAEEmbedding
 
@@ -18,6 +19,7 @@ __all__ = [
     "DACClustering",
     "GaussianMixtureEM",
     "InfoGANClustering",
+    "NeighborClustering",
     "VAEEmbedding",
     "VaDEClustering",
     "select_n_clusters",

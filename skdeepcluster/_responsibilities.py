@@ -1,7 +1,8 @@
-"""Responsibilities (N, K) of K clusters for N rows: checks of a user's, and weighted means."""
+"""Responsibilities (N, K) of K clusters for N rows: checks, and weighted means."""
 
 import numpy as np
 from sklearn.utils import check_array
+from sklearn.utils.validation import _check_sample_weight
 
 
 def check_responsibilities(name, value, shape):
@@ -39,6 +40,21 @@ def check_shape(name, value, shape):
             f"The parameter {name!r} should have the shape of {shape}, but got {value.shape}"
         )
     return value
+
+
+def check_sample_weight(sample_weight, X):
+    """Return the weights of the rows of X as float64, checked; without any, ones."""
+    if sample_weight is None:
+        return np.ones(X.shape[0])
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    if (weight < 0).any():
+        raise ValueError(
+            f"Negative values in sample_weight, the least {weight.min():.6g}. A weight says "
+            "how often a row counts: pass numbers >= 0."
+        )
+    if not weight.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weight
 
 
 def cluster_means(resp, rows):

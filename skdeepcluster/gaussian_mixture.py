@@ -22,12 +22,11 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_n_features,
-    _check_sample_weight,
     check_is_fitted,
     validate_data,
 )
 
-from ._responsibilities import check_responsibilities, check_shape
+from ._responsibilities import check_responsibilities, check_sample_weight, check_shape
 from .engine.batches import refuse_sparse, to_tensor
 from .engine.runtime import (
     draw_seed,
@@ -585,7 +584,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
                 f"n_samples={X.shape[0]} should be >= n_clusters={enough}. Give more rows or ask "
                 "for fewer clusters."
             )
-        weight, size = self._check_weight(sample_weight, X), self.batch_size
+        weight, size = check_sample_weight(sample_weight, X), self.batch_size
         if size == "auto":
             size = em.choose_batch_size(self.n_clusters, X.shape[1], self.covariance_type)
         if not is_dask(X):
@@ -634,20 +633,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """Return the function that raises scikit-learn's error at NaN or infinity."""
         names = {"estimator_name": type(self).__name__, "input_name": "X"}
         return partial(assert_all_finite, **names)
-
-    def _check_weight(self, sample_weight, X):
-        """Return the weights as float64; without any, ones."""
-        if sample_weight is None:
-            return np.ones(X.shape[0])
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-        if (weight < 0).any():
-            raise ValueError(
-                f"Negative values in sample_weight, the least {weight.min():.6g}. A weight says "
-                "how often a row counts: pass numbers >= 0."
-            )
-        if not weight.any():
-            raise ValueError("Sample weights must contain at least one non-zero number.")
-        return weight
 
     def _apply(self, function, rows):
         """Apply a function of the log-joint (N, K) to all rows."""

@@ -1,5 +1,8 @@
 """The estimators that common tests run over: one line here, and a new method is tested."""
 
+from contextlib import contextmanager
+from functools import partial
+
 import joblib
 import numpy as np
 import pytest
@@ -11,9 +14,11 @@ from skdeepcluster import (
     DACClustering,
     GaussianMixtureEM,
     InfoGANClustering,
+    NeighborClustering,
     VaDEClustering,
     VAEEmbedding,
 )
+from skdeepcluster.neighbors import neighbor_layout, partition
 
 #: Small networks, for tests that fit many times.
 SMALL = {"n_components": 2, "hidden_layer_sizes": (16,)}
@@ -23,6 +28,7 @@ BRIEF = {"max_epochs": 2, "pretraining_epochs": 2}
 #: As they are made without arguments.
 DEFAULTS = [
     GaussianMixtureEM(),
+    NeighborClustering(),
     VAEEmbedding(),
     VaDEClustering(),
     DACClustering(),
@@ -34,6 +40,7 @@ DEFAULTS = [
 #: Both starts of every class, and its other ways.
 WAYS = [
     GaussianMixtureEM(3, covariance_type="diag"),
+    NeighborClustering(3, metric="cosine"),
     VAEEmbedding(3, **SMALL),
     VAEEmbedding(3, init="mixture", likelihood="gaussian", **SMALL),
     VaDEClustering(3, **SMALL),
@@ -58,6 +65,7 @@ def from_mixture(estimator):
 #: For checks of form. EM is the cheaper start; one method shows what the other does to a check.
 FORMS = [
     GaussianMixtureEM(),
+    NeighborClustering(3),
     *(
         way if isinstance(way, CatGANClustering) else from_mixture(way)
         for way in WAYS
@@ -68,6 +76,7 @@ FORMS = [
 #: One small instance of each class, for the slower promises.
 ONE_OF_EACH = [
     GaussianMixtureEM(3, random_state=0),
+    NeighborClustering(3, random_state=0),
     VAEEmbedding(3, random_state=0, **SMALL),
     VaDEClustering(3, random_state=0, **SMALL),
     DACClustering(3, random_state=0, **SMALL),
@@ -102,6 +111,31 @@ def short(estimator):
     """Return an unfitted copy that trains long and fast enough to find separate groups."""
     fast = {"learning_rate": 1e-2, "batch_size": 64}
     return brief(estimator, max_epochs=20, pretraining_epochs=10, **fast)
+
+
+class WithoutProbabilities(NeighborClustering):
+    """For the checks of sparse rows, which scikit-learn 1.6 to 1.9 wrote for classifiers.
+
+    Of whatever takes sparse rows and has ``predict_proba`` they ask the tags of a classifier.
+    """
+
+    predict_proba = property()
+
+
+def for_check(estimator, check):
+    """Return the estimator that a check of scikit-learn can judge."""
+    if isinstance(estimator, NeighborClustering) and "sparse_" in check.func.__name__:
+        return WithoutProbabilities(**estimator.get_params())
+    return estimator
+
+
+@contextmanager
+def hasty():
+    """Within the block the partition of a graph is found in a hurry, for tests of form."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(partition, "neighbor_layout", partial(neighbor_layout, n_epochs=2))
+        patch.setattr(partition, "FEW_INIT", 1)
+        yield
 
 
 def after(training, *marks):

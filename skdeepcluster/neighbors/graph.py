@@ -6,21 +6,19 @@ Reference: L. McInnes, J. Healy, J. Melville, "UMAP: Uniform Manifold Approximat
 Projection", 2018 (the weights of the graph).
 """
 
-from collections import Counter
-
 import numpy as np
-from joblib import effective_n_jobs
 from scipy import sparse
-from scipy.spatial import cKDTree
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array, check_scalar
 
 from .agglomeration import normalize_rows
+from .measure import Measure, with_extra
+from .precomputed import check_distances, check_square, nearest_entries
+from .search import NeighborIndex
 
-#: Most features for which a k-d tree finds neighbours faster than brute force does.
-TREE_FEATURES = 15
 #: Bisection steps for the widths sigma_i, on a logarithmic scale.
 BISECTIONS = 40
+#: Elements of X that are projected at once, which bounds memory.
+BLOCK_ELEMENTS = 2**22
 
 
 def neighbor_graph(X, n_neighbors=15, *, metric="euclidean", n_jobs=None):
@@ -33,9 +31,11 @@ def neighbor_graph(X, n_neighbors=15, *, metric="euclidean", n_jobs=None):
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (N, D)
-        Rows to compare.
+        Rows to compare; with ``metric="precomputed"`` their distances, of shape (N, N). Of a
+        sparse matrix of distances the stored entries are the neighbours, as of
+        :class:`sklearn.neighbors.KNeighborsTransformer`.
     n_neighbors : int, default=15
-        k; at most N - 1 are used.
+        k; at most N - 1 are used, and no more than a sparse matrix of distances stores.
     metric : str or callable, default="euclidean"
         As in :class:`sklearn.neighbors.NearestNeighbors`.
     n_jobs : int, default=None
@@ -56,13 +56,28 @@ def neighbor_graph(X, n_neighbors=15, *, metric="euclidean", n_jobs=None):
     """
     check_scalar(n_neighbors, "n_neighbors", (int, np.integer), min_val=1)
     X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
-    n_rows, k = X.shape[0], min(n_neighbors, X.shape[0] - 1)
+    if isinstance(metric, str) and metric == "precomputed":
+        check_square(X)
+        check_distances(X)
+        return link_neighbors(*nearest_entries(X, n_neighbors, own=True))
+    k, wide = (min(k, X.shape[0] - 1) for k in with_extra(n_neighbors))
     if k == 0:
         return sparse.csr_matrix((1, 1), dtype=np.float32)
-    distances, neighbors = _search(X, k, metric, n_jobs)
-    weights = _smooth_weights(distances).astype(np.float32)
-    starts = np.arange(0, n_rows * k + 1, k)
+    found = NeighborIndex(X, metric, n_jobs).query_self(wide)
+    return link_neighbors(*Measure(X, metric).choose_nearest(X, *found, k))
+
+
+def link_neighbors(distances, neighbors):
+    """Return the graph of rows whose k nearest other rows are known, (N, k), nearest first.
+
+    A row with fewer than k neighbours has distances of infinity at its end.
+    """
+    n_rows, k = distances.shape
+    weights = _smooth_weights(distances).astype(np.float32) if k else distances
+    starts = np.arange(n_rows + 1) * k
     one_way = sparse.csr_matrix((weights.ravel(), neighbors.ravel(), starts), (n_rows, n_rows))
+    one_way = one_way.astype(np.float32)
+    one_way.sum_duplicates()
     back = one_way.T.tocsr()
     graph = (one_way + back - one_way.multiply(back)).tocsr()
     np.minimum(graph.data, 1, out=graph.data)
@@ -71,27 +86,16 @@ def neighbor_graph(X, n_neighbors=15, *, metric="euclidean", n_jobs=None):
     return graph
 
 
-def _search(X, k, metric, n_jobs):
-    """Return distances and indices of the k nearest other rows, (N, k) each, nearest first."""
-    if metric != "euclidean" or sparse.issparse(X) or X.shape[1] > TREE_FEATURES:
-        search = NearestNeighbors(n_neighbors=k, metric=metric, n_jobs=n_jobs).fit(X)
-        return search.kneighbors()
-    tree = cKDTree(X, balanced_tree=False)
-    distances, neighbors = tree.query(X, k + 1, workers=effective_n_jobs(n_jobs))
-    # Among many equal rows the search need not return the row itself: drop the farthest instead.
-    other = neighbors != np.arange(len(X))[:, None]
-    other[other.all(1), -1] = False
-    return distances[other].reshape(-1, k), neighbors[other].reshape(-1, k)
-
-
 def _smooth_weights(distances):
     """Return v_ij of :func:`neighbor_graph`, (N, k); sigma by bisection, all rows at once."""
+    known = np.isfinite(distances)
+    count, finite = known.sum(1, keepdims=True), np.where(known, distances, 0)
     positive = np.where(distances > 0, distances, np.inf).min(1, keepdims=True)
     beyond = np.maximum(distances - np.where(np.isinf(positive), 0, positive), 0)
-    target = np.log2(distances.shape[1] + 1)
+    target = np.log2(count + 1)
     # Lower bound of sigma: if most distances are equal, the bisection would converge to zero.
-    floor = np.maximum(1e-3 * distances.mean(1, keepdims=True), 1e-100)
-    low, high = floor, np.maximum(1e3 * distances.max(1, keepdims=True), floor)
+    floor = np.maximum(1e-3 * finite.sum(1, keepdims=True) / count, 1e-100)
+    low, high = floor, np.maximum(1e3 * finite.max(1, keepdims=True), floor)
     for _ in range(BISECTIONS):
         sigma = np.sqrt(low * high)
         too_wide = np.exp(-beyond / sigma).sum(1, keepdims=True) > target
@@ -99,28 +103,71 @@ def _smooth_weights(distances):
     return np.exp(-beyond / high)
 
 
-def unique_rows(X, most, least):
-    """Return (kept, inverse): the rows that make the graph, and each row's position in ``kept``.
+# ---- distinct rows
 
-    One row is kept of each value that occurs more than ``most`` times: the copies would be each
-    other's nearest neighbours, and linked to nothing else. If fewer than ``least`` rows would be
-    left, all are kept.
+
+def project_rows(X):
+    """Return the projection of each row on a fixed random direction, (N,), float64.
+
+    Equal rows have equal projections, and unequal ones almost never: it orders rows by their
+    values, whatever their order in X and their unit, and finds a row among others.
     """
+    direction = np.random.default_rng(0).standard_normal(X.shape[1])
     if sparse.issparse(X):
-        X = X.sorted_indices()
-        ends = zip(X.indptr[:-1], X.indptr[1:], strict=True)
-        keys = [hash((X.indices[a:b].tobytes(), X.data[a:b].tobytes())) for a, b in ends]
-    else:
-        keys = [hash(row.tobytes()) for row in X]
-    copies, first, kept, inverse = Counter(keys), {}, [], []
-    for i, key in enumerate(keys):
-        if copies[key] <= most or key not in first:
-            first[key] = len(kept)
-            kept.append(i)
-        inverse.append(first[key])
-    if len(kept) < least:
-        kept = inverse = range(X.shape[0])
-    return np.array(kept), np.array(inverse)
+        return X @ direction
+    size = max(1, BLOCK_ELEMENTS // max(1, X.shape[1]))
+    # Summed row by row: a matrix product may round equal rows differently at other positions.
+    blocks = (X[start : start + size] for start in range(0, X.shape[0], size))
+    parts = [(np.ascontiguousarray(rows, np.float64) * direction).sum(1) for rows in blocks]
+    return np.concatenate(parts)
+
+
+def unique_rows(X, weights):
+    """Return (kept, inverse, weights) of the distinct rows of X that have a positive weight.
+
+    ``kept`` (M,) are positions of distinct rows in X, in an order that depends on their values
+    only; ``weights`` (M,) the sums of the weights (N,) of the rows equal to each; ``inverse`` (N,)
+    the position of each row in ``kept``, -1 for rows whose value has no weight. Without copies the
+    law holds that a weight w equals w occurrences; and copies would be each other's nearest
+    neighbours, linked to nothing else.
+    """
+    X = X.sorted_indices() if sparse.issparse(X) else X
+    keys = project_rows(X)
+    rank = _rank_ties(X, keys)
+    # By weight last, so that sums of weights are rounded alike in every order of the rows.
+    order = np.lexsort((weights, rank, keys))
+    is_new = np.ones(len(order), dtype=bool)
+    is_new[1:] = (np.diff(keys[order]) != 0) | (np.diff(rank[order]) != 0)
+    first = np.flatnonzero(is_new)
+    total = np.add.reduceat(weights[order], first)
+    present = total > 0
+    inverse = np.empty(len(order), dtype=np.int64)
+    inverse[order] = np.where(present, np.cumsum(present) - 1, -1)[np.cumsum(is_new) - 1]
+    return np.minimum.reduceat(order, first)[present], inverse, total[present]
+
+
+def _rank_ties(X, keys):
+    """Return numbers (N,) that differ between unequal rows of equal keys."""
+    order = np.argsort(keys, kind="stable")
+    equal = np.append(np.diff(keys[order]) == 0, False)
+    tied = order[equal | np.roll(equal, 1)]
+    values = [_read_bytes(X, i) for i in tied]
+    number = {value: i for i, value in enumerate(sorted(set(values)))}
+    rank = np.zeros(len(keys), dtype=np.int64)
+    rank[tied] = [number[value] for value in values]
+    return rank
+
+
+def _read_bytes(X, i):
+    """Return the values of a row as bytes; zeros are alike, stored or not, of either sign."""
+    if not sparse.issparse(X):
+        return (X[i] + 0.0).tobytes()
+    part = slice(X.indptr[i], X.indptr[i + 1])
+    stored = X.data[part] != 0
+    return X.indices[part][stored].tobytes() + X.data[part][stored].tobytes()
+
+
+# ---- labels along the graph
 
 
 def spread_labels(X, targets, n_classes, *, n_neighbors=15, alpha=0.99, n_iter=100):

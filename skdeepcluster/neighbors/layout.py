@@ -65,7 +65,7 @@ def neighbor_layout(
     n_jobs : int, default=None
         Threads, as in scikit-learn; the result does not depend on them.
 
-    Resubsets
+    Returns
     -------
     ndarray of shape (N, L)
         float32.
@@ -88,7 +88,7 @@ def neighbor_layout(
     if graph.shape[0] != graph.shape[1]:
         raise ValueError(
             f"graph has shape {graph.shape}; expected a square matrix of link weights, "
-            "as neighbor_graph resubsets."
+            "as neighbor_graph returns."
         )
     random = np.random.default_rng(draw_seed(random_stream(random_state)))
     # The rows are permuted, so that a cyclic shift of them pairs every row with a random one:

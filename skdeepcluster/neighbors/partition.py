@@ -10,6 +10,7 @@ N rows, D features, L layout dimensions, P components, K clusters, k neighbours.
 """
 
 import warnings
+from contextlib import nullcontext
 from functools import partial
 from numbers import Integral, Real
 from operator import itemgetter
@@ -19,15 +20,17 @@ import numpy as np
 from scipy import sparse
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array, check_scalar
 
-from .._responsibilities import cluster_means
+from .._responsibilities import check_sample_weight, cluster_means
 from ..engine.runtime import draw_seed, random_stream, share_out
 from ..mixture import em
 from .agglomeration import cluster_responsibilities, merge_components, neighbor_information
-from .graph import neighbor_graph, spread_along, unique_rows
+from .graph import link_neighbors, neighbor_graph, project_rows, spread_along, unique_rows
+from .interpolation import Reference, interpolate, make_reference
 from .layout import neighbor_layout
+from .precomputed import check_distances, check_square, nearest_entries
+from .selection import choose_partition
 
 #: Rows from which on ``linkage="auto"`` is "share": enough to estimate the shares of edges.
 SHARE_ROWS = 10_000
@@ -47,8 +50,6 @@ REG_COVAR = 1e-4
 TOL = 1e-4
 #: Most EM iterations of a mixture in the layout.
 MAX_ITER = 150
-#: Rows outside the graph that are assigned at once, which bounds memory.
-BLOCK = 20_000
 
 
 class NeighborStart(NamedTuple):
@@ -65,9 +66,8 @@ class NeighborStart(NamedTuple):
     graph : CSR matrix of shape (M, M)
         The neighbour graph of the sampled rows.
     sample_indices : ndarray of shape (M,)
-        The rows of X in the graph, ascending; all of them unless N > max_samples, or a value
-        occurs more than max(1, k // 2) times: these rows are one row of the graph and get the
-        same responsibilities.
+        The rows of X in the graph, ascending: the first of every value that has a positive weight,
+        or a sample of them if there are more than max_samples.
     criterion : float
         I(c; c') - boundary_weight * H(c' | c) of the labels at the ends of an edge, in nats; at
         most log K. Comparable between starts on the same rows.
@@ -81,11 +81,44 @@ class NeighborStart(NamedTuple):
     criterion: float
 
 
+class FoundStart(NamedTuple):
+    """What :func:`find_start` finds for M distinct rows, in an order of their values."""
+
+    reference: Reference
+    #: Responsibilities (M, K).
+    resp: np.ndarray
+    #: Layout (M, L).
+    layout: np.ndarray
+    #: Neighbour graph (M, M).
+    graph: sparse.csr_matrix
+    #: Weights (M,) of the rows.
+    weights: np.ndarray
+    #: Position (N,) of each row of X among the M, or -1.
+    inverse: np.ndarray
+
+    def extend(self, X, n_jobs):
+        """Return responsibilities and layout of all rows of X, (N, K) and (N, L)."""
+        found = [value[np.maximum(self.inverse, 0)] for value in (self.resp, self.layout)]
+        others = np.flatnonzero(self.inverse < 0)
+        if len(others):
+            answers = interpolate(self.reference, X[others], (self.resp, self.layout), n_jobs)
+            for column, answer in zip(found, answers, strict=True):
+                column[others] = answer
+        return found
+
+    def order_graph(self):
+        """Return positions in X, ascending, and the graph of the rows in this order."""
+        order = np.argsort(self.reference.kept)
+        return self.reference.kept[order], self.graph[order][:, order]
+
+
 def neighbor_start(
     X,
     n_clusters,
     *,
     n_neighbors=15,
+    metric="euclidean",
+    sample_weight=None,
     n_components=5,
     n_init="auto",
     linkage="auto",
@@ -104,27 +137,33 @@ def neighbor_start(
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (N, D)
-        Rows to cluster: codes of an auto-encoder, or features.
+        Rows to cluster: codes of an auto-encoder, or features; with ``metric="precomputed"``
+        their distances (N, N), as :func:`neighbor_graph` takes them.
     n_clusters : int
         K.
     n_neighbors : int, default=15
         Neighbours in the graph.
+    metric : str or callable, default="euclidean"
+        As in :class:`sklearn.neighbors.NearestNeighbors`.
+    sample_weight : array-like of shape (N,), default=None
+        How often each row occurs. Rows of weight zero get what new rows would.
     n_components : int, default=5
         Dimensions of the layout, L.
     n_init : int or "auto", default="auto"
-        Mixtures tried; "auto" is 50, or 10 with fewer than 1000 rows.
+        Mixtures tried; "auto" is 50, or 10 with fewer than 1000 distinct rows.
     linkage : {"auto", "average", "share"}, default="auto"
         Linkage of two groups. "average": mean weight of the edges over all pairs of rows, which
         suits clusters of similar size. "share": weight of the edges between them as a share of
         all edges of either, whichever is larger, followed by swaps of components between clusters;
         large clusters stay whole beside small ones, but shares need many rows to be estimated.
-        "auto" is "share", or "average" with fewer than 10000 rows.
+        "auto" is "share", or "average" with fewer than 10000 distinct rows.
     boundary_weight : float, default=2.0
         w, at least 0. 0 suits clusters of similar size; larger values keep large clusters whole
         and merge small adjacent ones instead.
     max_samples : int, default=70_000
-        Of more rows, a random sample of this many makes the graph; the others get the mean
-        responsibilities of their nearest rows in it.
+        Of more distinct rows, a sample of this many makes the graph, drawn in proportion to their
+        weights; the others get the mean responsibilities of their nearest rows in it, weighted by
+        1 / distance. A sparse matrix of distances is never sampled from.
     random_state : int, RandomState instance or None, default=None
         Decides the sample, the layout and the initial mixtures.
     n_jobs : int, default=None
@@ -151,38 +190,140 @@ def neighbor_start(
     [1, 1, 1]
     """
     X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
-    n_rows = X.shape[0]
-    if n_init == "auto":
-        n_init = FEW_INIT if n_rows < FEW_ROWS else MANY_INIT
-    counts = {"n_clusters": n_clusters, "n_init": n_init, "max_samples": max_samples}
+    counts = {"n_clusters": n_clusters, "max_samples": max_samples}
+    counts |= {} if n_init == "auto" else {"n_init": n_init}
     for name, count in counts.items():
         check_scalar(count, name, Integral, min_val=1)
     check_scalar(boundary_weight, "boundary_weight", Real, min_val=0)
     if linkage not in ("auto", "average", "share"):
         raise ValueError(f"linkage must be 'auto', 'average' or 'share', got {linkage!r}.")
-    if min(n_rows, max_samples) < n_clusters:
-        raise ValueError(
-            f"n_samples={n_rows} and max_samples={max_samples} should both be >= "
-            f"n_clusters={n_clusters}: a cluster needs a row. Lower n_clusters."
-        )
+    start = find_start(
+        X,
+        n_clusters,
+        n_neighbors=n_neighbors,
+        metric=metric,
+        sample_weight=sample_weight,
+        n_components=n_components,
+        max_samples=max_samples,
+        random_state=random_state,
+        n_jobs=n_jobs,
+        settings={"n_init": n_init, "linkage": linkage, "boundary_weight": boundary_weight},
+    )
+    criterion = neighbor_information(start.graph, start.resp, boundary_weight)
+    resp, layout = start.extend(X, n_jobs)
+    indices, graph = start.order_graph()
+    return NeighborStart(resp, resp.argmax(1), layout, graph, indices, criterion)
+
+
+def find_start(
+    X,
+    n_clusters,
+    *,
+    n_neighbors,
+    metric,
+    sample_weight,
+    n_components,
+    max_samples,
+    random_state,
+    n_jobs,
+    settings=None,
+    report=nullcontext,
+):
+    """Return the :class:`FoundStart` of :func:`neighbor_start`, for X checked for form.
+
+    ``settings`` are keyword arguments of the partition; ``report(stage)`` is a context in which
+    each stage runs.
+    """
+    _check_rows(X, n_clusters, max_samples, metric)
     stream = random_stream(random_state)
-    chosen = np.arange(n_rows)
-    if n_rows > max_samples:
-        chosen = np.sort(stream.permutation(n_rows)[:max_samples])
-    kept, inverse = unique_rows(X[chosen], max(1, n_neighbors // 2), n_clusters)
-    graph = neighbor_graph(X[chosen[kept]], n_neighbors, n_jobs=n_jobs)
-    layout = neighbor_layout(graph, n_components, random_state=stream, n_jobs=n_jobs)
+    with report("graph"):
+        kept, inverse, weights = _choose_rows(X, sample_weight, max_samples, metric, stream)
+        order, graph = _connect(X, kept, n_neighbors, metric, n_jobs)
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        kept, weights, inverse = kept[order], weights[order], np.append(place, -1)[inverse]
+        reference = make_reference(X, kept, metric, n_neighbors)
+    with report("layout"):
+        layout = neighbor_layout(graph, n_components, random_state=stream, n_jobs=n_jobs)
+    with report("partition"):
+        given = reference.rows, graph, layout, weights, n_clusters, stream, n_jobs
+        resp = choose_partition(*given, **(settings or {}))
+    return FoundStart(reference, resp, layout, graph, weights, inverse)
+
+
+def _check_rows(X, n_clusters, max_samples, metric):
+    """Check that there are enough rows, and that distances are distances."""
+    if X.shape[0] < n_clusters:
+        raise ValueError(
+            f"n_samples={X.shape[0]} should be >= n_clusters={n_clusters}: a cluster needs a row. "
+            "Give more rows or ask for fewer clusters."
+        )
+    if max_samples < n_clusters:
+        raise ValueError(
+            f"max_samples={max_samples} should be >= n_clusters={n_clusters}: a cluster needs a "
+            "row in the graph. Raise max_samples or ask for fewer clusters."
+        )
+    if _is_precomputed(metric):
+        check_square(X)
+        check_distances(X)
+
+
+def _is_precomputed(metric):
+    return isinstance(metric, str) and metric == "precomputed"
+
+
+def _choose_rows(X, sample_weight, max_samples, metric, stream):
+    """Return (kept, inverse, weights) of the distinct rows, see ``unique_rows``, or of a sample.
+
+    Equal rows of a matrix of distances are equal rows of the data. A sparse one has no room for
+    the distances to all copies: its rows are taken as they are, and all of them, since a row needs
+    its neighbours.
+    """
+    weights = check_sample_weight(sample_weight, X)
+    if _is_precomputed(metric) and sparse.issparse(X):
+        kept, inverse = np.flatnonzero(weights > 0), np.full(len(weights), -1)
+        inverse[kept] = np.arange(len(kept))
+        return kept, inverse, weights[kept]
+    kept, inverse, weights = unique_rows(X, weights)
+    if len(kept) <= max_samples:
+        return kept, inverse, weights
+    # A systematic sample along the order of the rows: a row with share p of the weights is drawn
+    # max_samples * p times, rounded up or down at random.
+    ends = np.cumsum(weights)
+    at = (np.arange(max_samples) + stream.uniform()) / max_samples * ends[-1]
+    drawn = np.searchsorted(ends, at, side="right").clip(max=len(ends) - 1)
+    drawn, counts = np.unique(drawn, return_counts=True)
+    place = np.full(len(kept) + 1, -1)
+    place[drawn] = np.arange(len(drawn))
+    return kept[drawn], place[inverse], counts.astype(np.float64)
+
+
+def _connect(X, kept, n_neighbors, metric, n_jobs):
+    """Return an order (M,) of the rows kept by their values, and their graph in that order."""
+    if not _is_precomputed(metric):
+        graph = neighbor_graph(X[kept], n_neighbors, metric=metric, n_jobs=n_jobs)
+        return np.arange(len(kept)), graph
+    check_scalar(n_neighbors, "n_neighbors", Integral, min_val=1)
+    distances, neighbors = nearest_entries(X[kept][:, kept], n_neighbors, own=True)
+    # The only values that do not depend on the order of the columns.
+    order = np.argsort(project_rows(np.where(np.isfinite(distances), distances, 0)), kind="stable")
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return order, link_neighbors(distances[order], place[neighbors[order]])
+
+
+def partition_layout(
+    layout, graph, n_clusters, stream, *, n_init="auto", linkage="auto", boundary_weight=2.0
+):
+    """Return responsibilities (M, K) of the best partition, see :func:`neighbor_start`."""
+    if n_init == "auto":
+        n_init = FEW_INIT if len(layout) < FEW_ROWS else MANY_INIT
     if linkage == "auto":
-        linkage = "share" if n_rows >= SHARE_ROWS else "average"
+        linkage = "share" if len(layout) >= SHARE_ROWS else "average"
     criterion = partial(neighbor_information, graph, boundary_weight=boundary_weight)
     options = {"linkage": linkage, "boundary_weight": boundary_weight}
     merge = partial(merge_components, graph=graph, n_clusters=n_clusters, **options)
-    resp = find_best_partition(layout, n_clusters, n_init, merge, criterion, stream)
-    score = criterion(resp)
-    resp, layout = resp[inverse], layout[inverse]
-    if n_rows > max_samples:
-        resp, layout = _assign_others(X, chosen, (resp, layout), n_neighbors, n_jobs)
-    return NeighborStart(resp, resp.argmax(1), layout, graph, chosen[kept], score)
+    return find_best_partition(layout, n_clusters, n_init, merge, criterion, stream)
 
 
 def find_best_partition(layout, n_clusters, n_init, merge, criterion, stream):
@@ -294,18 +435,3 @@ def labelled_start(X, targets, n_classes, *, n_neighbors=15, random_state=None, 
     resp = np.eye(n_components)[_run_kmeans(unit, n_components, stream)]
     resp = _fit_mixture(unit, resp, unit)
     return (spread + resp @ cluster_means(resp, spread)) / 2
-
-
-def _assign_others(X, chosen, columns, n_neighbors, n_jobs):
-    """Extend columns of the chosen rows to all rows, by the mean of the nearest chosen rows."""
-    rest = np.setdiff1d(np.arange(X.shape[0]), chosen)
-    k = min(n_neighbors, len(chosen))
-    search = NearestNeighbors(n_neighbors=k, n_jobs=n_jobs).fit(X[chosen])
-    assigned = [np.empty((X.shape[0], column.shape[1]), column.dtype) for column in columns]
-    for full, column in zip(assigned, columns, strict=True):
-        full[chosen] = column
-    for rows in np.split(rest, range(BLOCK, len(rest), BLOCK)):
-        nearest = search.kneighbors(X[rows], return_distance=False)
-        for full, column in zip(assigned, columns, strict=True):
-            full[rows] = column[nearest].mean(1)
-    return assigned

@@ -26,6 +26,7 @@ LAYERS = [
     {"_responsibilities"},
     {"mixture"},
     {"neighbors"},
+    {"neighbor_clustering"},
     {"_callbacks", "_initialization", "_disentanglement", "_consensus"},
     {"_base"},
     {"_adversarial", "_sampling"},
@@ -163,13 +164,14 @@ INFRASTRUCTURE = [
 #: What every estimator shows of a fit in the same way.
 FITTED = ["n_features_in_", "feature_names_in_"]
 #: Where methods truly differ, numbers of texts: the networks have one (``batch_size`` by what
-#: "auto" is, ``warm_start`` without and with a start), the mixture and the ensemble their own.
+#: "auto" is, ``warm_start`` without and with a start), the mixture, the graph and the ensemble
+#: their own.
 DIFFERENT = {
     "batch_size": 4,
     "n_init": 2,
     "device": 2,
     "warm_start": 3,
-    "verbose": 2,
+    "verbose": 3,
     "accept_sparse": 2,
     "random_state": 3,
 }

@@ -21,7 +21,9 @@ from estimators import (
     after_training,
     brief,
     fitted,
+    for_check,
     from_mixture,
+    hasty,
     short,
 )
 from scipy import sparse
@@ -37,8 +39,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 over_classes = pytest.mark.parametrize("estimator", ONE_OF_EACH, ids=lambda e: type(e).__name__)
 over_deep = pytest.mark.parametrize("estimator", DEEP, ids=lambda e: type(e).__name__)
-#: Where many fits serve one promise: the mixture, a model with codes and a game; all in .ci/full.
-SOME = {"GaussianMixtureEM", "VaDEClustering", "CatGANClustering"}
+#: Where many fits serve one promise: the mixture, the graph, a model with codes and a game; all in .ci/full.
+SOME = {"GaussianMixtureEM", "NeighborClustering", "VaDEClustering", "CatGANClustering"}
 
 
 def over_some(estimators):
@@ -66,14 +68,18 @@ def run_check(check, estimator):
 
 @parametrize_with_checks(FORMS)
 def test_scikit_learn_checks(estimator, check):
-    made = short if check.func.__name__ in JUDGES else brief
-    run_check(check, made(estimator))
+    estimator = for_check(estimator, check)
+    if check.func.__name__ in JUDGES:
+        run_check(check, short(estimator))
+    else:
+        with hasty():
+            run_check(check, brief(estimator))
 
 
 @pytest.mark.full
 @parametrize_with_checks([*DEFAULTS[1:], *WAYS])
 def test_scikit_learn_checks_after_whole_trainings(estimator, check):
-    run_check(check, estimator)
+    run_check(check, for_check(estimator, check))
 
 
 #: Checks that scikit-learn runs on its own estimators only.
@@ -140,7 +146,8 @@ def test_same_random_state_same_result_and_global_streams_stay(estimator, made, 
     first, second = made(estimator).fit(X), made(estimator).fit(X)
     unseeded = made(estimator).set_params(random_state=None).fit(X)
     for fit in (first, second, unseeded):
-        fit.sample(3)
+        if hasattr(fit, "sample"):
+            fit.sample(3)
         fit.score(X)
     np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
     np.testing.assert_array_equal(np.random.get_state()[1], np_state)
@@ -169,7 +176,8 @@ def test_answers_do_not_depend_on_the_rows_beside(estimator, made, digits):
 @over_classes
 def test_score_is_the_mean_of_score_samples(estimator, blobs):
     fit = fitted(estimator, blobs[0])
-    assert fit.score(blobs[0]) == pytest.approx(fit.score_samples(blobs[0]).mean())
+    if hasattr(fit, "score_samples"):
+        assert fit.score(blobs[0]) == pytest.approx(fit.score_samples(blobs[0]).mean())
     assert type(fit.score(blobs[0])) is float
 
 
@@ -192,9 +200,11 @@ def test_storage_changes_no_answer(estimator, made, digits, tmp_path):
 @after_any_training
 def test_sparse_equals_dense(estimator, made, container, digits):
     dense = fitted(made(estimator), digits)
-    fit = made(estimator).set_params(accept_sparse=True)
-    with pytest.raises(TypeError, match="accept_sparse=True"):
-        dense.predict(container(digits))
+    fit = made(estimator)
+    if "accept_sparse" in fit.get_params():
+        fit.set_params(accept_sparse=True)
+        with pytest.raises(TypeError, match="accept_sparse=True"):
+            dense.predict(container(digits))
     fit.fit(container(digits))
     np.testing.assert_allclose(
         fit.predict_proba(container(digits)), dense.predict_proba(digits), rtol=1e-3, atol=1e-3
@@ -211,7 +221,8 @@ def test_a_copy_answers_alike(estimator, how, blobs, tmp_path):
     else:
         other = pickle.loads(pickle.dumps(fit)) if how == "pickle" else copy.deepcopy(fit)
     np.testing.assert_array_equal(other.predict_proba(blobs[0]), fit.predict_proba(blobs[0]))
-    np.testing.assert_array_equal(other.sample(4)[0], fit.sample(4)[0])
+    if hasattr(fit, "sample"):
+        np.testing.assert_array_equal(other.sample(4)[0], fit.sample(4)[0])
 
 
 @over_some(ONE_OF_EACH)
@@ -266,6 +277,8 @@ BAD = {
 def test_bad_data_is_explained_and_leaves_nothing_fitted(estimator, case):
     X, error, message = BAD[case]
     estimator = clone(estimator)
+    if case == "sparse" and "accept_sparse" not in estimator.get_params():
+        pytest.skip("sparse rows are no bad ones")
     with pytest.raises(error, match=message):
         estimator.fit(X)
     with pytest.raises(NotFittedError):
@@ -302,7 +315,7 @@ def test_hostile_data_gives_finite_answers(estimator, made, case):
     assert np.isfinite(fit.predict_proba(X)).all()
     assert np.isfinite(fit.score(X))
     assert set(fit.labels_) <= {0, 1, 2}
-    if hasattr(fit, "transform"):
+    if hasattr(fit, "inverse_transform"):
         rebuilt = fit.inverse_transform(fit.transform(X))
         assert np.isfinite(rebuilt).all()
         # In the user's units: no further from the data than the data is wide.

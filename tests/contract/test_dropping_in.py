@@ -88,8 +88,9 @@ def test_names_of_columns_come_out(estimator):
 def test_searches_by_own_score_and_by_labels(estimator):
     model = make_pipeline(StandardScaler(), quick(estimator))
     step = f"{type(estimator).__name__.lower()}__"
-    key = "reg_covar" if isinstance(estimator, GaussianMixtureEM) else "learning_rate"
-    grid = {step + key: [1e-3, 1e-2]}
+    grids = {"reg_covar": [1e-3, 1e-2], "n_neighbors": [5, 15], "learning_rate": [1e-3, 1e-2]}
+    key = next(key for key in grids if key in estimator.get_params())
+    grid = {step + key: grids[key]}
     own = GridSearchCV(model, grid, cv=2, error_score="raise").fit(X, Y)
     assert np.isfinite(own.cv_results_["mean_test_score"]).all()
     by_labels = RandomizedSearchCV(

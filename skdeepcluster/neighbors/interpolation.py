@@ -1,0 +1,139 @@
+"""What new rows get from the rows of a graph: the mean of the nearest, weighted by 1 / distance.
+
+M rows of the graph, N rows asked about, D features, k neighbours. Reference: D. Shepard, "A
+two-dimensional interpolation function for irregularly-spaced data", ACM National Conference 1968.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from .graph import project_rows
+from .measure import Measure, with_extra
+from .precomputed import nearest_entries
+from .search import NeighborIndex
+
+#: Rows searched for and measured at once. scikit-learn shares the work of so few out by the rows
+#: of the graph, however many are asked about: equal distances are then always broken alike.
+BLOCK = 1024
+
+
+class Reference(NamedTuple):
+    """The rows of a graph, which new rows are compared with."""
+
+    #: Rows (M, D), dense or CSR; None with precomputed distances.
+    rows: Any
+    #: Projections (M,) of these rows by :func:`project_rows`, or of their distances to all rows.
+    keys: np.ndarray
+    #: Their positions (M,) among all rows, thus columns of precomputed distances.
+    kept: np.ndarray
+    metric: Any
+    n_neighbors: int
+
+
+def make_reference(X, kept, metric, n_neighbors):
+    """Return the reference made of some rows of X (N, D), or of distances (N, N)."""
+    if isinstance(metric, str) and metric == "precomputed":
+        return Reference(None, project_distances(X)[kept], kept, metric, n_neighbors)
+    rows = X[kept]
+    rows = rows.sorted_indices() if sparse.issparse(X) else np.ascontiguousarray(rows)
+    return Reference(rows, project_rows(rows), kept, metric, n_neighbors)
+
+
+def project_distances(X):
+    """Return :func:`project_rows` of distances, where stored zeros of a sparse matrix count."""
+    if not sparse.issparse(X):
+        return project_rows(X)
+    X = X.sorted_indices()
+    X.data = X.data.astype(np.float64) + 1
+    return project_rows(X)
+
+
+def interpolate(reference, X, values, n_jobs=None):
+    """Return the values of rows X (N, D) by the ``values`` of the reference, arrays (M, C).
+
+    A row equal to one of the reference gets exactly its value. The others get the weighted mean
+    of their k nearest, with weights 1 / distance, or of those at distance zero. With precomputed
+    distances X has the distances (N, columns) to all rows of the fit.
+    """
+    precomputed = reference.rows is None
+    if not precomputed and sparse.issparse(X) != sparse.issparse(reference.rows):
+        X = sparse.csr_matrix(X) if sparse.issparse(reference.rows) else X.toarray()
+    found = find_equal(reference, X)
+    answers = [value[np.maximum(found, 0)] for value in values]
+    others = np.flatnonzero(found < 0)
+    if not len(others):
+        return answers
+    weigh = _weigh_columns(reference) if precomputed else _weigh_rows(reference, n_jobs)
+    for rows in np.split(others, range(BLOCK, len(others), BLOCK)):
+        weights, neighbors = weigh(X[rows])
+        for answer, value in zip(answers, values, strict=True):
+            answer[rows] = (weights[:, :, None] * value[neighbors]).sum(1)
+    return answers
+
+
+def find_equal(reference, X):
+    """Return the row of the reference that equals each row of X, (N,), or -1.
+
+    Rows are compared if their projections are equal. Rows of distances are not kept, and their
+    projections decide: those of different rows are equal with a probability of about 1e-16.
+    """
+    precomputed = reference.rows is None
+    if sparse.issparse(X) and not precomputed:
+        X = X.sorted_indices()
+    keys = project_distances(X) if precomputed else project_rows(X)
+    order = np.argsort(reference.keys, kind="stable")
+    ordered = np.append(reference.keys[order], np.nan)
+    place, found = np.searchsorted(ordered[:-1], keys), np.full(len(keys), -1)
+    open_rows = np.arange(len(keys))
+    while len(open_rows):
+        open_rows = open_rows[ordered[place[open_rows]] == keys[open_rows]]
+        candidates = order[place[open_rows]]
+        same = np.ones(len(open_rows), dtype=bool)
+        if not precomputed:
+            same = _compare(X[open_rows], reference.rows[candidates])
+        found[open_rows[same]] = candidates[same]
+        open_rows = open_rows[~same]
+        place[open_rows] += 1
+    return found
+
+
+def _compare(one, other):
+    """Return which rows of two arrays, or two sparse matrices, are equal."""
+    if sparse.issparse(one):
+        return np.asarray((one != other).sum(1)).ravel() == 0
+    return (one == other).all(1)
+
+
+def _weigh_columns(reference):
+    """Return the function from distances to weights and positions of neighbours, (N, k) each."""
+
+    def weigh(X):
+        own = X[:, reference.kept]
+        distances, neighbors = nearest_entries(own, reference.n_neighbors, own=False)
+        return _weigh(distances), neighbors
+
+    return weigh
+
+
+def _weigh_rows(reference, n_jobs):
+    """Return the function from rows to weights and positions of neighbours, (N, k) each."""
+    index = NeighborIndex(reference.rows, reference.metric, n_jobs)
+    measure = Measure(reference.rows, reference.metric)
+    k, wide = (min(k, len(reference.keys)) for k in with_extra(reference.n_neighbors))
+
+    def weigh(X):
+        distances, neighbors = measure.choose_nearest(X, *index.query(X, wide), k)
+        return _weigh(distances), neighbors
+
+    return weigh
+
+
+def _weigh(distances):
+    """Return weights (N, k) proportional to 1 / distance, for distances in ascending order."""
+    nearest = distances[:, :1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # Relative to the nearest, so that none overflows.
+        weights = np.where(nearest > 0, nearest / distances, distances == 0)
+    return weights / weights.sum(1, keepdims=True)
