@@ -287,15 +287,26 @@ def _choose_rows(X, sample_weight, max_samples, metric, stream):
     kept, inverse, weights = unique_rows(X, weights)
     if len(kept) <= max_samples:
         return kept, inverse, weights
-    # A systematic sample along the order of the rows: a row with share p of the weights is drawn
-    # max_samples * p times, rounded up or down at random.
-    ends = np.cumsum(weights)
-    at = (np.arange(max_samples) + stream.uniform()) / max_samples * ends[-1]
-    drawn = np.searchsorted(ends, at, side="right").clip(max=len(ends) - 1)
-    drawn, counts = np.unique(drawn, return_counts=True)
+    drawn, weights = _draw_rows(weights, max_samples, stream)
     place = np.full(len(kept) + 1, -1)
     place[drawn] = np.arange(len(drawn))
-    return kept[drawn], place[inverse], counts.astype(np.float64)
+    return kept[drawn], place[inverse], weights
+
+
+def _draw_rows(weights, n_drawn, stream):
+    """Draw rows with probabilities min(1, w / t), and return them with weights max(w, t).
+
+    The sample is systematic along the order of the rows, and t is such that it has the size asked
+    for: heavy rows are in it for certain, and the weight of the others is shared by those drawn.
+    """
+    heavy = np.sort(weights)[::-1][:n_drawn]
+    rest = weights.sum() - (np.cumsum(heavy) - heavy)
+    least = rest / (n_drawn - np.arange(n_drawn))
+    threshold = least[np.argmax(heavy <= least)]
+    ends = np.cumsum(np.minimum(weights / threshold, 1))
+    at = (np.arange(n_drawn) + stream.uniform()) / n_drawn * ends[-1]
+    drawn = np.unique(np.searchsorted(ends, at, side="right").clip(max=len(ends) - 1))
+    return drawn, np.maximum(weights[drawn], threshold)
 
 
 def _connect(X, kept, n_neighbors, metric, n_jobs):

@@ -18,8 +18,8 @@ def check_distances(X):
     least = (X.data if sparse.issparse(X) else X).min(initial=0)
     if least < 0:
         raise ValueError(
-            f"Negative values in data: the least precomputed distance is {least:.6g}. Distances are "
-            "at least 0; of similarities s in [0, 1] pass 1 - s."
+            f"Negative values in data: the least precomputed distance is {least:.6g}. Pass "
+            "numbers of at least 0; of similarities s in [0, 1] pass 1 - s."
         )
 
 

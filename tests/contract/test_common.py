@@ -39,7 +39,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 over_classes = pytest.mark.parametrize("estimator", ONE_OF_EACH, ids=lambda e: type(e).__name__)
 over_deep = pytest.mark.parametrize("estimator", DEEP, ids=lambda e: type(e).__name__)
-#: Where many fits serve one promise: the mixture, the graph, a model with codes and a game; all in .ci/full.
+#: Where many fits serve one promise: the mixture, the graph, a model with codes and a game; all
+#: in .ci/full.
 SOME = {"GaussianMixtureEM", "NeighborClustering", "VaDEClustering", "CatGANClustering"}
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_iris
@@ -24,6 +25,7 @@ from skdeepcluster import (
     DACClustering,
     GaussianMixtureEM,
     InfoGANClustering,
+    NeighborClustering,
     VaDEClustering,
     VAEEmbedding,
 )
@@ -35,6 +37,7 @@ Y = np.where(np.arange(120) % 10 == 0, np.repeat(["a", "b", "c"], 40), "?")
 SMALL = {"hidden_layer_sizes": (8, 8), "max_epochs": 2, "random_state": 0}
 TWO_PHASES = SMALL | {"init": "mixture", "pretraining_epochs": 2}
 FITTED = [
+    NeighborClustering(3, metric="cosine", random_state=0),
     GaussianMixtureEM(3, random_state=0),
     GaussianMixtureEM(2, covariance_type="tied", random_state=np.random.RandomState(3)),
     VAEEmbedding(3, init="mixture", **SMALL),
@@ -115,8 +118,29 @@ def test_functions_are_given_again(tmp_path):
         load(tmp_path / "fit.safetensors")
 
 
+@pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csr_array])
+def test_sparse_rows_come_back(container, tmp_path):
+    one = NeighborClustering(3, n_neighbors=5, random_state=0).fit(container(X))
+    save(one, tmp_path / "fit.safetensors")
+    two = load(tmp_path / "fit.safetensors")
+    assert_same(one, two, container(X + 1))
+    assert type(two._rows) is type(one._rows)
+    assert (two.graph_ != one.graph_).nnz == 0
+
+
+def test_metrics_that_are_functions_are_given_again(tmp_path):
+    def gap(a, b):
+        return abs(a - b).max()
+
+    one = NeighborClustering(3, metric=gap, random_state=0).fit(X[::4])
+    save(one, tmp_path / "fit.safetensors")
+    with pytest.raises(ValueError, match=r"metric=.*gap, a function.* load\(path, metric="):
+        load(tmp_path / "fit.safetensors")
+    assert_same(one, load(tmp_path / "fit.safetensors", metric=gap), X + 1)
+
+
 def test_the_header_can_be_read_by_people(tmp_path):
-    save(fitted(FITTED[0]), tmp_path / "fit.safetensors")
+    save(fitted(FITTED[1]), tmp_path / "fit.safetensors")
     with safe_open(tmp_path / "fit.safetensors", framework="numpy") as file:
         metadata = file.metadata()
     content = json.loads(metadata["estimator"])
@@ -131,7 +155,7 @@ def test_the_header_can_be_read_by_people(tmp_path):
 @pytest.fixture
 def written(tmp_path):
     path = tmp_path / "fit.safetensors"
-    save(fitted(FITTED[3]), path)
+    save(fitted(FITTED[4]), path)
     with safe_open(path, framework="numpy") as file:
         return path, load_file(path), file.metadata()
 
