@@ -10,6 +10,7 @@ from numbers import Integral
 from time import perf_counter
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -31,6 +32,8 @@ from .neighbors.precomputed import check_distances
 
 #: Names of metrics, of features and "precomputed".
 METRICS = set(chain(*VALID_METRICS.values()))
+#: Attributes that are, or may be, CSR.
+SPARSE = {"graph_", "_rows"}
 
 
 class NeighborClustering(
@@ -336,6 +339,23 @@ class NeighborClustering(
     @property
     def _n_features_out(self):
         return self.layout_.shape[1]
+
+    def __getstate__(self):
+        """Return the state with sparse matrices as their arrays."""
+        state = super().__getstate__()
+        for name in SPARSE & state.keys():
+            if sparse.issparse(state[name]):
+                parts = [getattr(state[name], part) for part in ("data", "indices", "indptr")]
+                state = {**state, name: (type(state[name]).__name__, parts, state[name].shape)}
+        return state
+
+    def __setstate__(self, state):
+        """Restore the state, with sparse matrices of their arrays."""
+        for name in SPARSE & state.keys():
+            if isinstance(state[name], tuple):
+                kind, parts, shape = state[name]
+                state = {**state, name: getattr(sparse, kind)(tuple(parts), shape=tuple(shape))}
+        super().__setstate__(state)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -17,7 +17,6 @@ from types import NoneType
 
 import numpy as np
 import torch
-from scipy import sparse
 from sklearn.base import BaseEstimator
 
 #: Increased when files are written that earlier versions of this module cannot read.
@@ -30,8 +29,6 @@ ESTIMATORS = tuple(name for name in PACKAGE.__all__ if isclass(getattr(PACKAGE, 
 KIND = "__kind__"
 #: Kinds of dtype that are stored as arrays; others (names, mixed labels) go to the header.
 NUMBERS = "biuf"
-#: Arrays of a CSR matrix.
-CSR_PARTS = ("data", "indices", "indptr")
 
 
 def save(estimator, path):
@@ -181,13 +178,6 @@ def _(value: np.ndarray, place, arrays):
     return {KIND: "array", "name": place, "shape": list(value.shape)}
 
 
-@_encode.register(sparse.csr_matrix | sparse.csr_array)
-def _(value, place, arrays):
-    parts = {part: getattr(value, part) for part in CSR_PARTS}
-    content = {part: _encode(array, f"{place}.{part}", arrays) for part, array in parts.items()}
-    return {KIND: type(value).__name__, "parts": content, "shape": list(value.shape)}
-
-
 @_encode.register
 def _(value: list, place, arrays):
     return [_encode(item, f"{place}.{i}", arrays) for i, item in enumerate(value)]
@@ -246,10 +236,6 @@ def _decode_kind(value, arrays, networks, key):
             return arrays[value["name"]].reshape(value["shape"])
         case "items":
             return np.array(value["items"], dtype=value["dtype"])
-        case "csr_matrix" | "csr_array":
-            parts = _decode(value["parts"], arrays, networks)
-            make, shape = getattr(sparse, value[KIND]), tuple(value["shape"])
-            return make(tuple(parts[part] for part in CSR_PARTS), shape=shape)
         case "tuple":
             return tuple(_decode(value["items"], arrays, networks))
         case "stream":
