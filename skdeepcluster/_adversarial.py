@@ -7,7 +7,12 @@ import numpy as np
 import torch
 
 from ._base import DeepEstimator
-from ._initialization import Initialization, check_init, initial_responsibilities
+from ._initialization import (
+    Initialization,
+    check_init,
+    initial_responsibilities,
+    is_partition,
+)
 from .engine.batches import map_rows
 from .engine.runtime import broadcast_object
 from .functional.information import marginal, mutual_information
@@ -36,7 +41,7 @@ class AdversarialEstimator(DeepEstimator):
         auto-encoder, which is discarded.
         """
         init = check_init(self, fit.n_samples)
-        if not isinstance(init, str):
+        if is_partition(init):
             return init, False
         if self._choose_pretraining_epochs(fit) == 0:
             rows = map_rows(copy.deepcopy(likelihood).cpu().standardize, fit.X)
@@ -51,12 +56,12 @@ class AdversarialEstimator(DeepEstimator):
     def _divide(self, init, rows, fit):
         """Cluster rows, or codes, as ``init`` says; return responsibilities."""
         counts = self.n_clusters, fit.random_state, self.mixture_n_init
-        divide = partial(initial_responsibilities, init, rows, *counts)
+        divide = partial(initial_responsibilities, init, rows, *counts, metric=self.metric)
         return broadcast_object(divide, fit.random_state)
 
     def _choose_pretraining_epochs(self, fit):
-        given = not isinstance(self.init, str)
-        if given or (self.pretraining_epochs == "auto" and not self._budget.many(fit.X)):
+        needless = self.init is None or is_partition(self.init)
+        if needless or (self.pretraining_epochs == "auto" and not self._budget.many(fit.X)):
             return 0
         return super()._choose_pretraining_epochs(fit)
 

@@ -5,6 +5,7 @@ import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import partial
+from inspect import signature
 from math import ceil
 from numbers import Integral, Real
 from typing import Any
@@ -24,7 +25,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._callbacks import CallbackSupportMixin, with_callbacks
-from ._initialization import Initialization
+from ._initialization import Initialization, check_metrics
 from .engine.batches import Rows, map_rows, refuse_sparse, to_tensor
 from .engine.loop import EpochTasks, train
 from .engine.runtime import (
@@ -219,6 +220,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _fit(self, X, y, targets=None):
         """Train on X, of which a classifier knows some targets."""
+        check_metrics(self)
         X = self._check_rows(X, reset=True)
         check_same("shape of X", X.shape)
         random_state = broadcast_object(partial(random_stream, self.random_state))
@@ -520,6 +522,9 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
 
     def __setstate__(self, state):
         """Restore the state; the model is rebuilt with the parameters that it was fitted with."""
+        # Parameters that came after the state was written take their defaults.
+        parameters = signature(type(self)).parameters
+        state = {name: parameter.default for name, parameter in parameters.items()} | state
         arrays = state.get("model_")
         super().__setstate__({name: value for name, value in state.items() if name != "model_"})
         if arrays is not None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._responsibilities import check_partition
@@ -16,10 +17,12 @@ from .engine.runtime import broadcast_object, draw_seed, generator
 from .functional.gaussian import Mixture
 from .mixture import em
 from .mixture.initialization import Initializer
+from .neighbor_clustering import METRICS, NeighborClustering
 from .neighbors import neighbor_start
 
 #: Constraints on the parameters of all methods that have initial responsibilities.
 START_CONSTRAINTS = {
+    "metric": [StrOptions(METRICS), callable],
     "start_weight": [Interval(Real, 0, None, closed="left")],
     "smoothness_weight": [Interval(Real, 0, None, closed="left")],
     "pretraining_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -31,7 +34,7 @@ PRIOR_CONSTRAINTS = {
     **START_CONSTRAINTS,
     "encoder": [callable, None],
     "decoder": [callable, None],
-    "init": [StrOptions({"neighbors", "mixture"}), "array-like"],
+    "init": [StrOptions({"neighbors", "mixture"}), NeighborClustering, "array-like"],
     "masking": [Interval(Real, 0, 1, closed="left")],
 }
 #: Constraints on the parameters of adversarial methods.
@@ -39,7 +42,7 @@ ADVERSARIAL_CONSTRAINTS = {
     **START_CONSTRAINTS,
     "generator": [callable, None],
     "discriminator": [callable, None],
-    "init": [StrOptions({"neighbors", "mixture"}), "array-like", None],
+    "init": [StrOptions({"neighbors", "mixture"}), NeighborClustering, "array-like", None],
     "pretraining_epochs": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
 }
 #: Added to the variances of a mixture on codes, as a share of the mean variance of the codes: some
@@ -66,19 +69,22 @@ class Initialization(NamedTuple):
     interrupted: bool = False
 
 
-def initial_responsibilities(init, rows, n_clusters, random_state, n_init=10):
+def initial_responsibilities(init, rows, n_clusters, random_state, n_init=10, metric="euclidean"):
     """Return responsibilities (N, K) of clusters for rows (N, D), found without labels.
 
-    ``init`` is "neighbors", the partition of the neighbour graph of the rows; "mixture", the
-    posterior of the likeliest of ``n_init`` Gaussian mixtures; or responsibilities (N, K), which
-    are returned as they are.
+    ``init`` is "neighbors", the partition of the neighbour graph of the rows by ``metric``; a
+    NeighborClustering, the same by its settings; "mixture", the posterior of the likeliest of
+    ``n_init`` Gaussian mixtures; or responsibilities (N, K), which are returned as they are.
     """
     if isinstance(init, str) and init == "mixture":
         return em.posterior(rows, fit_mixture(rows, n_clusters, random_state, n_init))
     resp = init
     if isinstance(init, str):
         options = {"random_state": random_state, "n_jobs": torch.get_num_threads()}
-        resp = neighbor_start(rows, n_clusters, **options).responsibilities
+        resp = neighbor_start(rows, n_clusters, metric=metric, **options).responsibilities
+    elif isinstance(init, NeighborClustering):
+        start = clone(init).set_params(n_clusters=n_clusters, random_state=random_state)
+        resp = start.fit(rows).responsibilities_
     # EM draws one seed from the stream; every other method does so, too, and leaves it in the same
     # state.
     draw_seed(random_state)
@@ -86,7 +92,14 @@ def initial_responsibilities(init, rows, n_clusters, random_state, n_init=10):
 
 
 def initial_mixture(
-    init, codes, rows, n_clusters, random_state, n_init=10, covariance_type="diag"
+    init,
+    codes,
+    rows,
+    n_clusters,
+    random_state,
+    n_init=10,
+    covariance_type="diag",
+    metric="euclidean",
 ):
     """Return a mixture of codes (N, L), float64 on the CPU, and responsibilities (N, K).
 
@@ -97,7 +110,7 @@ def initial_mixture(
     if isinstance(init, str) and init == "mixture":
         mixture = fit_mixture(codes, n_clusters, random_state, n_init, covariance_type)
         return mixture, em.posterior(codes, mixture)
-    resp = initial_responsibilities(init, rows, n_clusters, random_state)
+    resp = initial_responsibilities(init, rows, n_clusters, random_state, metric=metric)
     return em.m_step(codes, resp, covariance_type, compute_reg_covar(codes)), resp
 
 
@@ -115,10 +128,28 @@ def compute_reg_covar(codes):
     return REG_COVAR * float(np.var(codes, axis=0).mean()) + np.finfo(np.float32).tiny
 
 
+def check_metrics(estimator):
+    """Check that a start that compares rows is not to read distances."""
+    init = getattr(estimator, "init", None)
+    for name, owner in {"metric": estimator, "init": init}.items():
+        metric = getattr(owner, "metric", None)
+        if isinstance(metric, str) and metric == "precomputed":
+            raise ValueError(
+                f"The start of {type(estimator).__name__} compares codes or rows, but {name} asks "
+                "for precomputed distances. Name a metric of features, or pass labels_ of a "
+                "NeighborClustering fitted to your distances as init."
+            )
+
+
+def is_partition(init):
+    """Return whether ``init`` is a partition given by the user."""
+    return not (init is None or isinstance(init, str | NeighborClustering))
+
+
 def check_init(estimator, n_samples):
     """Return ``init``; clusters or responsibilities given by the user, as (N, K), checked."""
     init = estimator.init
-    if init is None or isinstance(init, str):
+    if not is_partition(init):
         return init
     return check_partition("init", init, n_samples, estimator.n_clusters)
 
@@ -138,7 +169,7 @@ def initialize_prior(estimator, model, fit, is_new):
         if not estimator._budget.many(fit.X):
             rows = estimator._apply(model, model.standardize, fit.X)
         counts = estimator.n_clusters, fit.random_state, estimator.mixture_n_init
-        initialize = partial(initial_mixture, init, codes, rows, *counts)
+        initialize = partial(initial_mixture, init, codes, rows, *counts, metric=estimator.metric)
         mixture, resp = broadcast_object(initialize, fit.random_state)
     else:
         resp = estimator._apply(model, model.resp, fit.X)

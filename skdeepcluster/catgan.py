@@ -324,14 +324,20 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
         Of the running mean of predictions that stands for the batch's mean, whose entropy is
         biased where ``batch_size`` is small against ``n_clusters``. 0 is the batch's, as
         published.
-    init : {"neighbors", "mixture"}, array-like or None, default="neighbors"
+    init : {"neighbors", "mixture"}, NeighborClustering, array-like or None, \
+default="neighbors"
         Where the clusters come from. "neighbors": from the partition seen in a layout of the
-        neighbour graph of codes (see :func:`~skdeepcluster.neighbors.neighbor_start`);
-        "mixture": from a mixture on the codes. The codes are those of a denoising auto-encoder
+        neighbour graph of codes (see :func:`~skdeepcluster.neighbors.neighbor_start`); a
+        :class:`NeighborClustering`: the same by its settings, a clone of it being fitted with the
+        ``n_clusters`` and ``random_state`` given here; "mixture": from a mixture on the codes.
+        The codes are those of a denoising auto-encoder
         that is thrown away, and the partition enters as ``start_weight`` and
         ``smoothness_weight`` say. An array: this partition, the cluster of each row or
         responsibilities of shape (n_samples, n_clusters). None: from nothing and without the
         two terms, which with ``fake_weight=1`` is the published way.
+    metric : str or callable, default="euclidean"
+        Of the neighbour graph of init="neighbors", as in
+        :class:`sklearn.neighbors.NearestNeighbors`, for instance "cosine"; not "precomputed".
     start_weight : float, default=1.0
         Weight of the cross-entropy of the clusters to those of the start, in training from a
         start; fades linearly to 0. An addition of this package.
@@ -463,6 +469,7 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
         class_prior=None,
         marginal_decay=0.0,
         init="neighbors",
+        metric="euclidean",
         start_weight=1.0,
         smoothness_weight=4.0,
         mixture_n_init=10,
@@ -629,7 +636,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         **{
             name: constraint
             for name, constraint in CatGANEstimator._parameter_constraints.items()
-            if name not in ("n_clusters", "mixture_n_init")
+            if name not in ("n_clusters", "metric", "mixture_n_init")
         },
         "init": [StrOptions({"neighbors"}), None],
         "label_weight": [Interval(Real, 0, None, closed="left")],

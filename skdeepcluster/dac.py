@@ -146,13 +146,18 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
         Weight of the codes' negative log-likelihood by the mixture, in the encoder's loss.
     adversarial_weight : float, default=1.0
         Weight of the encoder's loss against the critic.
-    init : {"neighbors", "mixture"} or array-like, default="neighbors"
+    init : {"neighbors", "mixture"}, NeighborClustering or array-like, default="neighbors"
         Where the clusters come from. "neighbors": from the partition seen in a layout of the
         codes' neighbour graph (see :func:`~skdeepcluster.neighbors.neighbor_start`), or of the
         standardised rows' with fewer than 4000 rows; training then keeps to it as
-        ``start_weight`` and ``smoothness_weight`` say. An array: the same from this partition,
-        the cluster of each row or responsibilities of shape (n_samples, n_clusters). "mixture":
-        from a mixture on the codes, the published way, without the two terms.
+        ``start_weight`` and ``smoothness_weight`` say. A :class:`NeighborClustering`: the same
+        by its settings; a clone of it is fitted, with the ``n_clusters`` and ``random_state``
+        given here. An array: the same from this partition, the cluster of each row or
+        responsibilities of shape (n_samples, n_clusters). "mixture": from a mixture on the codes,
+        the published way, without the two terms.
+    metric : str or callable, default="euclidean"
+        Of the neighbour graph of init="neighbors", as in
+        :class:`sklearn.neighbors.NearestNeighbors`, for instance "cosine"; not "precomputed".
     start_weight : float, default=50.0
         Weight of the cross-entropy of the clusters to those of the start, unless
         init="mixture"; without it the clusters drift away from a good start. An addition of
@@ -304,6 +309,7 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
         mixture_weight=1.0,
         adversarial_weight=1.0,
         init="neighbors",
+        metric="euclidean",
         start_weight=50.0,
         smoothness_weight=50.0,
         masking=0.25,

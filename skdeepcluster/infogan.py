@@ -240,14 +240,20 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         Standard deviation of noise on what the discriminator judges and Q reads, in the units of
         "bernoulli" data or of standardised features. An addition of this package; 0 is the
         published objective.
-    init : {"neighbors", "mixture"}, array-like or None, default="neighbors"
+    init : {"neighbors", "mixture"}, NeighborClustering, array-like or None, \
+default="neighbors"
         Where the clusters come from. "neighbors": from the partition seen in a layout of the
         neighbour graph of an auto-encoder's codes, or of few rows themselves (see
         :func:`~skdeepcluster.neighbors.neighbor_start`); training then keeps to it as
         ``start_weight``, ``smoothness_weight`` and ``style_weight`` say, and draws clusters in
-        its shares. "mixture": the same from a mixture on those codes. An array: from this
-        partition, the cluster of each row or responsibilities of shape (n_samples, n_clusters),
-        without an auto-encoder. None: from scratch, the published way, without the three terms.
+        its shares. A :class:`NeighborClustering`: the same by its settings; a clone of it is
+        fitted, with the ``n_clusters`` and ``random_state`` given here. "mixture": the same from
+        a mixture on those codes. An array: from this partition, the cluster of each row or
+        responsibilities of shape (n_samples, n_clusters), without an auto-encoder. None: from
+        scratch, the published way, without the three terms.
+    metric : str or callable, default="euclidean"
+        Of the neighbour graph of init="neighbors", as in
+        :class:`sklearn.neighbors.NearestNeighbors`, for instance "cosine"; not "precomputed".
     start_weight : float, default=20.0
         Weight of the cross-entropy of Q on real rows to the clusters of the start. An addition
         of this package.
@@ -413,6 +419,7 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         continuous_weight=0.5,
         instance_noise=0.1,
         init="neighbors",
+        metric="euclidean",
         start_weight=20.0,
         smoothness_weight=20.0,
         style_weight=1.0,

@@ -129,13 +129,18 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
         How q(c|x) enters the bound. "optimal": at its maximiser, in closed form. "sampled": as
         p(c|z) under the expectation over z, a bound on the marginal of z. "published": p(c|z) of
         the one z drawn, as in the paper. See the Notes.
-    init : {"neighbors", "mixture"} or array-like, default="neighbors"
+    init : {"neighbors", "mixture"}, NeighborClustering or array-like, default="neighbors"
         Where the clusters come from. "neighbors": from the partition seen in a layout of the
         codes' neighbour graph (see :func:`~skdeepcluster.neighbors.neighbor_start`), or of the
         standardised rows' with fewer than 4000 rows; training then keeps to it as
-        ``start_weight`` and ``smoothness_weight`` say. An array: the same from this partition,
-        the cluster of each row or responsibilities of shape (n_samples, n_clusters). "mixture":
-        from a mixture on the codes, the published way, without the two terms.
+        ``start_weight`` and ``smoothness_weight`` say. A :class:`NeighborClustering`: the same
+        by its settings; a clone of it is fitted, with the ``n_clusters`` and ``random_state``
+        given here. An array: the same from this partition, the cluster of each row or
+        responsibilities of shape (n_samples, n_clusters). "mixture": from a mixture on the codes,
+        the published way, without the two terms.
+    metric : str or callable, default="euclidean"
+        Of the neighbour graph of init="neighbors", as in
+        :class:`sklearn.neighbors.NearestNeighbors`, for instance "cosine"; not "precomputed".
     start_weight : float, default=50.0
         Weight of the cross-entropy of the clusters to those of the start, unless
         init="mixture"; without it the clusters drift away from a good start. An addition of
@@ -280,6 +285,7 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
         likelihood="auto",
         objective="optimal",
         init="neighbors",
+        metric="euclidean",
         start_weight=50.0,
         smoothness_weight=50.0,
         masking=0.25,

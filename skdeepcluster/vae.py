@@ -38,6 +38,7 @@ from .modules.autoencoder import (
 from .modules.game import Player
 from .modules.likelihood import Bernoulli
 from .modules.networks import make_network
+from .neighbor_clustering import METRICS, NeighborClustering
 
 
 class VAE(CodeGame):
@@ -133,11 +134,15 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         features that are standardised inside and learns the noise of each; "auto" takes
         "bernoulli" for data in [0, 1], else "gaussian". Inputs and outputs are always in the
         units of X.
-    init : {"neighbors", "mixture"}, default="neighbors"
+    init : {"neighbors", "mixture"} or NeighborClustering, default="neighbors"
         How the mixture on the codes starts. "neighbors": from the partition seen in a layout of
         the codes' neighbour graph (see :func:`~skdeepcluster.neighbors.neighbor_start`), far more
-        reliable. "mixture": by EM on the codes alone, the published way, best of
-        ``mixture_n_init`` starts.
+        reliable. A :class:`NeighborClustering`: the same by its settings; a clone of it is
+        fitted, with the ``n_clusters`` and ``random_state`` given here. "mixture": by EM on the
+        codes alone, the published way, best of ``mixture_n_init`` starts.
+    metric : str or callable, default="euclidean"
+        Of the neighbour graph of init="neighbors", as in
+        :class:`sklearn.neighbors.NearestNeighbors`, for instance "cosine"; not "precomputed".
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
         Covariances of the mixture on the codes.
     mixture_n_init : int, default=10
@@ -248,7 +253,8 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         **DeepEstimator._parameter_constraints,
         "encoder": [callable, None],
         "decoder": [callable, None],
-        "init": [StrOptions({"neighbors", "mixture"})],
+        "init": [StrOptions({"neighbors", "mixture"}), NeighborClustering],
+        "metric": [StrOptions(METRICS), callable],
         "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
         "mixture_n_init": [Interval(Integral, 1, None, closed="left")],
         "kl_warm_up": [Interval(Real, 0, 1, closed="both")],
@@ -266,6 +272,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         activation="relu",
         likelihood="auto",
         init="neighbors",
+        metric="euclidean",
         covariance_type="full",
         mixture_n_init=10,
         max_epochs="auto",
@@ -305,8 +312,9 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
 
     def _after_training(self, model, fit):
         codes = self._apply(model, model.encode, fit.X)
-        counts = self.n_clusters, fit.random_state, self.mixture_n_init, self.covariance_type
-        divide = partial(initial_mixture, self.init, codes, codes, *counts)
+        counts = self.n_clusters, fit.random_state, self.mixture_n_init
+        kinds = {"covariance_type": self.covariance_type, "metric": self.metric}
+        divide = partial(initial_mixture, self.init, codes, codes, *counts, **kinds)
         model.set_mixture(broadcast_object(divide, fit.random_state)[0])
 
     def score_samples(self, X, n_importance_samples=None):

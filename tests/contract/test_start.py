@@ -1,15 +1,22 @@
 """Starts that the user gives, by whatever clusterer found them."""
 
+import inspect
+import pickle
+
 import numpy as np
 import pytest
+from estimators import hasty
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 
+import skdeepcluster
 from skdeepcluster import (
     CatGANClustering,
     DACClustering,
     InfoGANClustering,
+    NeighborClustering,
     VaDEClustering,
+    VAEEmbedding,
 )
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (16,), "max_epochs": 20, "random_state": 0}
@@ -69,3 +76,55 @@ def test_partitions_that_are_none_are_refused_before_training(rows, init, messag
     monkeypatch.setattr(VaDEClustering, "_pretrain", None)
     with pytest.raises(ValueError, match=message):
         VaDEClustering(3, init=init(len(rows)), **SMALL).fit(rows)
+
+
+# ---- the partition of a neighbour graph
+
+FIVE = [*METHODS, VAEEmbedding]
+each_of_five = pytest.mark.parametrize("method", FIVE, ids=lambda method: method.__name__)
+FEW = SMALL | {"max_epochs": 1}
+
+
+def brief(method, **params):
+    few = {"pretraining_epochs": 1} if method in METHODS else {}
+    return method(3, **(FEW | few | params))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@each_of_five
+def test_a_neighbour_clustering_starts_a_network_as_the_word_does(method, rows):
+    start = NeighborClustering(7, random_state=5)
+    with hasty():
+        named, given = (brief(method, init=init).fit(rows) for init in ("neighbors", start))
+        other = brief(method, init=NeighborClustering(n_neighbors=3, n_components=2)).fit(rows)
+    np.testing.assert_array_equal(given.predict_proba(rows), named.predict_proba(rows))
+    assert (other.predict_proba(rows) != named.predict_proba(rows)).any()
+    assert start.get_params() == NeighborClustering(7, random_state=5).get_params()
+    assert not hasattr(start, "labels_")
+    again = pickle.loads(pickle.dumps(given))
+    np.testing.assert_array_equal(again.predict_proba(rows), given.predict_proba(rows))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@each_of_five
+def test_the_metric_is_that_of_the_start(method, rows, monkeypatch):
+    heard, find = [], skdeepcluster._initialization.neighbor_start
+
+    def recorded(*args, **options):
+        heard.append(options["metric"])
+        return find(*args, **options)
+
+    monkeypatch.setattr("skdeepcluster._initialization.neighbor_start", recorded)
+    with hasty():
+        brief(method, metric="cosine").fit(rows)
+    assert heard == ["cosine"]
+    names = list(inspect.signature(method).parameters)
+    assert names.index("metric") == names.index("init") + 1
+
+
+@each_of_five
+@pytest.mark.parametrize("place", ["metric", "init"])
+def test_a_start_from_distances_is_refused(method, place, rows):
+    asked = {"metric": "precomputed", "init": NeighborClustering(metric="precomputed")}
+    with pytest.raises(ValueError, match=f"{place} asks for precomputed distances.*labels_"):
+        brief(method, **{place: asked[place]}).fit(rows)
