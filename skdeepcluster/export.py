@@ -10,11 +10,14 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 
 import torch
+from scipy import sparse
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from .functional.gaussian import density
+from .neighbor_clustering import NeighborClustering
+from .neighbors.measure import with_extra
 
 #: Whether to use torch's exporter by torch.export; before 2.7 it fails with current onnxscript.
 NEW_EXPORTER = parse_version(torch.__version__) >= parse_version("2.7")
@@ -26,14 +29,16 @@ def to_onnx(estimator, path):
     Parameters
     ----------
     estimator : estimator
-        Of this package, with ``predict_proba``; ensembles are not exported.
+        Of this package, with ``predict_proba``; ensembles are not exported. A
+        :class:`NeighborClustering` is, if it was fitted to dense rows by the metric "euclidean"
+        or "cosine"; the file holds the rows of its graph.
     path : str or path-like
         File to write.
 
     Raises
     ------
     TypeError
-        When the estimator has no network or mixture to export.
+        When the estimator has nothing to export.
     ImportError
         When onnx or onnxscript is not installed.
 
@@ -42,7 +47,7 @@ def to_onnx(estimator, path):
     The graph takes "X", float32 of shape (n_samples, n_features), any number of samples, in the
     units of the data. It gives "labels", int64 of shape (n_samples,); of a classifier these are
     positions in ``classes_``; "probabilities", float32 of shape (n_samples, n_clusters); and,
-    where the estimator has codes, "codes", float32, what ``transform`` gives.
+    where the estimator has codes or a layout, "codes", float32, what ``transform`` gives.
 
     Examples
     --------
@@ -90,6 +95,8 @@ def _quiet():
 
 def _build_answers(estimator):
     """Return the module that computes an estimator's predictions."""
+    if isinstance(estimator, NeighborClustering):
+        return _NeighborAnswers(estimator)
     if hasattr(estimator, "mixture_"):
         return _Answers(_MixtureAssignment(estimator.mixture_))
     if not hasattr(estimator, "model_"):
@@ -131,3 +138,63 @@ class _MixtureAssignment(nn.Module):
         """Return log-responsibilities, (N, K)."""
         x = x if self.encode is None else self.encode(x)
         return (self.log_prob(x.double()) + self.log_weights).log_softmax(-1)
+
+
+class _NeighborAnswers(nn.Module):
+    """Labels, probabilities and layout of rows, by the nearest rows of a graph.
+
+    The weights are those of ``neighbors.interpolation``.
+    """
+
+    def __init__(self, estimator):
+        super().__init__()
+        metric, rows = estimator._fit_params["metric"], estimator._rows
+        known = isinstance(metric, str) and metric in ("euclidean", "cosine")
+        if not known or sparse.issparse(rows):
+            raise TypeError(
+                f"A NeighborClustering by the metric {metric!r} on "
+                f"{'sparse' if sparse.issparse(rows) else 'dense'} rows cannot be exported. Fit "
+                "it to dense rows by the metric 'euclidean' or 'cosine'."
+            )
+        self.names = ["labels", "probabilities", "codes"]
+        self.is_cosine = metric == "cosine"
+        counts = with_extra(estimator._fit_params["n_neighbors"])
+        self.k, self.wide = (min(k, len(rows)) for k in counts)
+        rows = torch.tensor(rows, dtype=torch.float64)
+        # Distances are found from products, which are rounded less about the mean.
+        center = torch.zeros_like(rows[0]) if self.is_cosine else rows.mean(0)
+        self.register_buffer("center", center)
+        self.register_buffer("rows", self.prepare(rows))
+        values = (estimator.responsibilities_, estimator.layout_)
+        for name, value in zip(("resp", "layout"), values, strict=True):
+            kept = torch.tensor(value[estimator._kept], dtype=torch.float64)
+            self.register_buffer(name, kept)
+
+    def prepare(self, x):
+        """Return rows about the mean, or of unit length."""
+        x = x.double() - self.center
+        if not self.is_cosine:
+            return x
+        length = x.square().sum(-1, keepdim=True).sqrt()
+        return x / torch.where(length > 0, length, 1.0)
+
+    def forward(self, x):
+        x, rows = self.prepare(x), self.rows
+        near = x.square().sum(1, keepdim=True) - 2 * x @ rows.T + rows.square().sum(1)
+        found = near.topk(self.wide, dim=1, largest=False).indices
+        # Measured anew by differences, which are rounded as the distance is.
+        distances = (x[:, None] - rows[found]).square().sum(2)
+        if self.is_cosine:
+            # A row of zeros is at distance 1 from all others.
+            lost = rows[found].any(2) != x.any(1, keepdim=True)
+            distances = torch.where(lost, 1.0, distances / 2)
+        distances, order = distances.topk(self.k, dim=1, largest=False)
+        found = found.gather(1, order)
+        distances = distances if self.is_cosine else distances.sqrt()
+        nearest = distances[:, :1]
+        relative = nearest / torch.where(distances > 0, distances, 1.0)
+        weights = torch.where(nearest > 0, relative, (distances == 0).double())
+        weights = (weights / weights.sum(1, keepdim=True))[:, :, None]
+        resp = (weights * self.resp[found]).sum(1)
+        layout = (weights * self.layout[found]).sum(1)
+        return resp.argmax(1), resp.float(), layout.float()

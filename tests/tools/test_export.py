@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from torch import nn
@@ -15,6 +16,7 @@ from skdeepcluster import (
     DACClustering,
     GaussianMixtureEM,
     InfoGANClustering,
+    NeighborClustering,
     VaDEClustering,
     VAEEmbedding,
 )
@@ -40,6 +42,8 @@ def linear(n_in, n_out):
     [
         GaussianMixtureEM(3, random_state=0),
         GaussianMixtureEM(3, covariance_type="spherical", random_state=0),
+        NeighborClustering(3, n_neighbors=8, random_state=0),
+        NeighborClustering(2, metric="cosine", n_neighbors=8, random_state=0),
         VAEEmbedding(3, **FROM_EM),
         VaDEClustering(3, encoder=linear, **FROM_EM),
         # Exported by the same lines as those above.
@@ -57,7 +61,7 @@ def test_answers_are_the_same(estimator, tmp_path):
     to_onnx(estimator, tmp_path / "fit.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "fit.onnx")
     names = [output.name for output in session.get_outputs()]
-    for rows in (X, X[:1]):
+    for rows in (X, X[:1], X + 1):
         answers = dict(zip(names, session.run(None, {"X": rows}), strict=True))
         expected = estimator.predict_proba(rows)
         np.testing.assert_allclose(answers["probabilities"], expected, atol=2e-4)
@@ -71,6 +75,10 @@ def test_answers_are_the_same(estimator, tmp_path):
 def test_what_cannot_be_exported_is_named(tmp_path):
     with pytest.raises(TypeError, match=r"ClusterEnsemble has neither.*estimators_"):
         to_onnx(ClusterEnsemble(KMeans(3), 2).fit(X), tmp_path / "fit.onnx")
+    for rows, metric in ((sparse.csr_array(X), "euclidean"), (X, "manhattan")):
+        fitted = NeighborClustering(3, metric=metric, random_state=0).fit(rows)
+        with pytest.raises(TypeError, match=f"by the metric '{metric}' on .* cannot be exported"):
+            to_onnx(fitted, tmp_path / "fit.onnx")
     with pytest.raises(NotFittedError):
         to_onnx(VAEEmbedding(3), tmp_path / "fit.onnx")
     assert not (tmp_path / "fit.onnx").exists()
