@@ -247,7 +247,9 @@ def find_start(
         layout = neighbor_layout(graph, n_components, random_state=stream, n_jobs=n_jobs)
     with report("partition"):
         given = reference.rows, graph, layout, weights, n_clusters, stream, n_jobs
-        resp = choose_partition(*given, **(settings or {}))
+        resp = np.eye(len(layout), n_clusters)  # of few distinct rows each is a cluster
+        if len(layout) > n_clusters:
+            resp = choose_partition(*given, **(settings or {}))
     return FoundStart(reference, resp, layout, graph, weights, inverse)
 
 

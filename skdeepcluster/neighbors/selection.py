@@ -3,11 +3,9 @@
 M distinct rows, D features, L layout dimensions, K clusters.
 """
 
-import numpy as np
-
 
 def choose_partition(rows, graph, layout, weights, n_clusters, stream, n_jobs=None, **settings):
-    """Return responsibilities (M, K), float64, of the best partition into ``n_clusters``.
+    """Return responsibilities (M, K), float64, of the best partition into ``n_clusters`` < M.
 
     ``rows`` (M, D) are the distinct rows, None with precomputed distances, ``weights`` (M,) their
     weights; ``graph`` (M, M) and ``layout`` (M, L) are theirs. ``settings`` are those of
@@ -15,6 +13,4 @@ def choose_partition(rows, graph, layout, weights, n_clusters, stream, n_jobs=No
     """
     from .partition import partition_layout
 
-    if len(layout) <= n_clusters:
-        return np.eye(len(layout), n_clusters)
     return partition_layout(layout, graph, n_clusters, stream, **settings)

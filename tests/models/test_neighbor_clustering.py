@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from estimators import fitted, hasty
+from estimators import fitted, for_check, hasty
 from scipy import sparse
 from scipy.spatial.distance import cdist
 from sklearn.base import clone
@@ -14,6 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor, KNeighborsTransformer, kneighbors_graph
 from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdeepcluster import NeighborClustering
 from skdeepcluster.neighbors.graph import unique_rows
@@ -93,6 +94,9 @@ def test_weights_are_repetitions_and_zero_is_absence():
     as_sparse = fit(THREE, sparse.csr_array(NORMAL), sample_weight=weight)
     np.testing.assert_allclose(
         as_sparse.predict_proba(NEW), weighted.predict_proba(NEW), atol=1e-9
+    )
+    np.testing.assert_allclose(
+        weighted.predict_proba(sparse.coo_array(NEW)), weighted.predict_proba(NEW), atol=1e-12
     )
 
 
@@ -202,8 +206,10 @@ def test_score_is_the_simplified_silhouette_in_the_layout():
 
 
 def test_a_search_by_score_finds_the_number_of_clusters():
-    search = GridSearchCV(clone(THREE), {"n_clusters": [2, 3, 4]}, cv=2, error_score="raise")
-    assert search.fit(X).best_params_ == {"n_clusters": 3}
+    settings = {"cv": 2, "refit": False, "error_score": "raise"}
+    search = GridSearchCV(clone(THREE), {"n_clusters": [2, 3, 4]}, **settings)
+    with hasty():
+        assert search.fit(X).best_params_ == {"n_clusters": 3}
 
 
 # ---- distances
@@ -254,6 +260,14 @@ def test_rows_of_a_graph_may_have_different_numbers_of_neighbours():
         np.testing.assert_array_equal(near[i][:count], expected)
         assert np.isinf(near[i][count:]).all()
     assert one.predict(graph[:5]).shape == (5,)
+
+
+@pytest.mark.full
+@parametrize_with_checks([DISTANCES])
+def test_scikit_learn_checks_with_distances(estimator, check):
+    if check.func.__name__ == "check_clustering":
+        pytest.skip("it passes rows where it should pass distances")
+    check(for_check(estimator, check))
 
 
 # ---- callers

@@ -79,6 +79,26 @@ def test_sparse_equals_dense_and_metrics_are_heard():
     assert (found.toarray()[cosine.toarray() == 0]).sum() == 0
 
 
+def test_distances_given_make_the_graph_of_the_rows():
+    distances = pairwise_distances(NORMAL)
+    expected = neighbor_graph(NORMAL, 6).toarray()
+    listed = NearestNeighbors(n_neighbors=6).fit(NORMAL).kneighbors_graph(mode="distance")
+    for given in (distances, listed):
+        graph = neighbor_graph(given, 6, metric="precomputed")
+        assert_graph(graph, 150)
+        np.testing.assert_allclose(graph.toarray(), expected, atol=1e-5)
+    assert neighbor_graph([[0.0]], metric="precomputed").shape == (1, 1)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "manhattan"])
+def test_of_equally_distant_rows_the_first_are_linked(container, metric):
+    graph = neighbor_graph(container(np.eye(8)), 2, metric=metric).toarray()
+    expected = np.zeros((8, 8))
+    expected[:, :2] = expected[:2] = expected[0, 2] = expected[2, 0] = 1
+    np.testing.assert_array_equal(graph, expected - np.diag(np.diag(expected)))
+
+
 @pytest.mark.parametrize("n_rows", [1, 2, 3, 5, 20])
 @pytest.mark.parametrize("kind", ["normal", "constant", "wide"])
 def test_graph_and_layout_of_few_rows(n_rows, kind):
@@ -457,6 +477,22 @@ def test_start_with_extreme_neighbourhoods(n_neighbors):
     assert_start(neighbor_start(X, 4, n_neighbors=n_neighbors, n_init=2, random_state=0), 240, 4)
 
 
+def test_start_by_any_metric_with_weights_and_from_distances():
+    directions = X / np.linalg.norm(X, axis=1, keepdims=True)
+    few = {"n_init": 2, "random_state": 0}
+    start = neighbor_start(
+        directions * np.linspace(1, 99, 240)[:, None], 4, metric="cosine", **few
+    )
+    assert adjusted_rand_score(Y, start.labels) == 1
+    start = neighbor_start(pairwise_distances(X), 4, metric="precomputed", **few)
+    assert adjusted_rand_score(Y, start.labels) == 1
+    weight = np.where(np.arange(240) < 200, 1, 0)
+    start = neighbor_start(X, 4, sample_weight=weight, **few)
+    assert_start(start, 240, 4)
+    np.testing.assert_array_equal(start.sample_indices, np.arange(200))
+    assert adjusted_rand_score(Y, start.labels) == 1
+
+
 def test_start_on_constant_rows():
     assert_start(neighbor_start(np.ones((30, 4)), 3, n_init=2, random_state=0), 30, 3)
 
@@ -469,6 +505,8 @@ def test_start_on_constant_rows():
     [
         (lambda: neighbor_graph(X, 0), "n_neighbors == 0"),
         (lambda: neighbor_graph(np.full((4, 2), np.nan)), "NaN"),
+        (lambda: neighbor_graph(X, metric="precomputed"), r"square matrix.*got \(240, 6\)"),
+        (lambda: neighbor_graph(-np.eye(3), metric="precomputed"), "Negative values in data"),
         (lambda: neighbor_layout(np.ones((3, 2))), "square"),
         (lambda: neighbor_layout(sparse.eye(3), n_components=0), "n_components == 0"),
         (lambda: neighbor_layout(sparse.eye(3), n_epochs=-1), "n_epochs == -1"),
