@@ -9,16 +9,12 @@ Projection", 2018 (the weights of the graph).
 from collections import Counter
 
 import numpy as np
-from joblib import effective_n_jobs
 from scipy import sparse
-from scipy.spatial import cKDTree
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array, check_scalar
 
 from .agglomeration import normalize_rows
+from .search import NeighborIndex
 
-#: Most features for which a k-d tree finds neighbours faster than brute force does.
-TREE_FEATURES = 15
 #: Bisection steps for the widths sigma_i, on a logarithmic scale.
 BISECTIONS = 40
 
@@ -73,15 +69,7 @@ def neighbor_graph(X, n_neighbors=15, *, metric="euclidean", n_jobs=None):
 
 def _search(X, k, metric, n_jobs):
     """Return distances and indices of the k nearest other rows, (N, k) each, nearest first."""
-    if metric != "euclidean" or sparse.issparse(X) or X.shape[1] > TREE_FEATURES:
-        search = NearestNeighbors(n_neighbors=k, metric=metric, n_jobs=n_jobs).fit(X)
-        return search.kneighbors()
-    tree = cKDTree(X, balanced_tree=False)
-    distances, neighbors = tree.query(X, k + 1, workers=effective_n_jobs(n_jobs))
-    # Among many equal rows the search need not return the row itself: drop the farthest instead.
-    other = neighbors != np.arange(len(X))[:, None]
-    other[other.all(1), -1] = False
-    return distances[other].reshape(-1, k), neighbors[other].reshape(-1, k)
+    return NeighborIndex(X, metric, n_jobs).query_self(k)
 
 
 def _smooth_weights(distances):
