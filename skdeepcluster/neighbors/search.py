@@ -29,10 +29,18 @@ from ..engine.runtime import generator, resolve_precision, single_threaded
 TREE_FEATURES = 15
 #: Fewest rows that are compared on principal components; fewer are compared on all features.
 PROJECTED_ROWS = 2000
-#: Rows that the principal components are estimated from, and as many that choose their number.
-SAMPLE_ROWS = 1000
-#: Share of the variance that the principal components keep.
-VARIANCE = 0.9
+#: Rows that the centre and the principal components are estimated from.
+FITTED_ROWS = 1000
+#: Rows on which the number of components is chosen.
+JUDGED_ROWS = 10000
+#: Rows of these whose neighbours are found exactly.
+JUDGED_QUERIES = 100
+#: Neighbours of each.
+JUDGED_K = 15
+#: Share of these neighbours that the components must keep among the candidates.
+AXES_RECALL = 0.998
+#: Most principal components.
+MOST_AXES = 508
 #: Fewest rows that are divided into cells.
 CELL_ROWS = 25000
 #: Rows in each cell of the sample that k-means divides.
@@ -174,10 +182,10 @@ class Cells:
         self.exponent = int(np.frexp(peak)[1])
         self.centre, self.axes = 0, None
         X = self._scaled(X)
-        self.centre = every(X, 2 * SAMPLE_ROWS).mean(0, dtype=torch.float64).to(X.dtype)
+        self.centre = every(X, FITTED_ROWS).mean(0, dtype=torch.float64).to(X.dtype)
         rows = (X - self.centre).float()
         if len(rows) >= PROJECTED_ROWS:
-            self.axes = principal_axes(every(rows, 2 * SAMPLE_ROWS))
+            self.axes = principal_axes(rows)
         points = rows if self.axes is None else rows @ self.axes
         self.centres = kmeans(points) if len(rows) >= CELL_ROWS else points.mean(0)[None]
         cells = nearest_centres(points, self.centres, 1)[:, 0]
@@ -250,7 +258,7 @@ class Cells:
     def _search(self, queries, k, dtype, all_measured):
         """Return distances, indices, and which queries the rounding of products may mislead."""
         M, N = len(queries.X), len(self.norms)
-        c = min(3 * k // 2 + 5, N - (queries.own is not None))
+        c = min(n_candidates(k), N - (queries.own is not None))
         share = self._share(k)
         # The same number of rows for every cell: oneDNN compiles a product for each new shape.
         n = max(int(share * N), 4 * c, int(self.sizes.max()))
@@ -306,11 +314,9 @@ class Cells:
             return 1.0
         N, sample = len(self.norms), every(torch.arange(len(self.norms)), RECALL_ROWS)
         points, cells = self.own.points, self.own.cells
-        norms, found = (points * points).sum(1), []
-        for block in sample.split(max(BLOCK // N, 1)):
-            gaps = torch.addmm(norms, points[block], points.T, alpha=-2)
-            gaps[torch.arange(len(block)), block] = torch.inf
-            found.append(gaps.topk(min(k, N - 1), largest=False).indices)
+        blocks = sample.split(max(BLOCK // N, 1))
+        gaps = (squared_gaps(points, block) for block in blocks)
+        found = [block.topk(min(k, N - 1), largest=False).indices for block in gaps]
         # Rows in the cells up to that of the neighbour, in the order of the query's cell.
         rows = self.sizes[self.near].cumsum(1)
         rows = rows.gather(1, self.near.argsort(1))
@@ -421,24 +427,43 @@ def every(X, n):
     return X[:: -(-len(X) // n)]
 
 
-def principal_axes(X):
-    """Return principal axes, (D, d), of half the rows, that hold ``VARIANCE`` of the other half.
+def principal_axes(rows):
+    """Return the fewest principal axes, (D, d), that keep a sample's neighbours among candidates.
 
-    d + 4 is a multiple of 32, which products are fast with. None if all features are as good.
+    d + 4 is a multiple of 32, which products are fast with. None if that takes most features.
     """
-    fitted, others = X[::2], X[1::2]
-    D = X.shape[1]
-    if len(fitted) >= D:
+    fitted, X = every(rows, FITTED_ROWS), every(rows, JUDGED_ROWS)
+    if len(fitted) >= X.shape[1]:
         axes = torch.linalg.eigh(fitted.T @ fitted)[1].flip(1)
     else:
         axes = fitted.T @ torch.linalg.eigh(fitted @ fitted.T)[1].flip(1)
-        axes /= torch.linalg.vector_norm(axes, dim=0).clamp_min(1e-30)
-    held = ((others @ axes) ** 2).sum(0).cumsum(0)
-    d = int((held < VARIANCE * (others**2).sum()).sum()) + 1
-    d = -(-(d + 4) // 32) * 32 - 4
-    if d >= min(0.8 * D, axes.shape[1]):
-        return None
-    return torch.linalg.qr(axes[:, :d])[0]  # null directions of the Gram matrix are not orthogonal
+        # Null directions of the Gram matrix are not orthogonal.
+        axes = torch.linalg.qr(axes[:, :MOST_AXES])[0]
+    sample = every(torch.arange(len(X)), JUDGED_QUERIES)
+    nearest = squared_gaps(X, sample).topk(JUDGED_K, largest=False).indices
+    gaps, c = torch.zeros(len(sample), len(X)), n_candidates(JUDGED_K)
+    start, most = 0, min(0.8 * X.shape[1], axes.shape[1], MOST_AXES)
+    for d in range(28, int(most) + 1, 32):
+        gaps += squared_gaps(X @ axes[:, start:d], sample)
+        # The distance of the last candidate.
+        limits = gaps.topk(c, largest=False).values[:, -1:]
+        if (gaps.gather(1, nearest) <= limits).float().mean() >= AXES_RECALL:
+            return axes[:, :d].contiguous()
+        start = d
+    return None
+
+
+def squared_gaps(X, chosen):
+    """Return squared distances of chosen rows to all rows, infinite to themselves."""
+    norms = (X * X).sum(1)
+    gaps = torch.addmm(norms, X[chosen], X.T, alpha=-2) + norms[chosen, None]
+    gaps[torch.arange(len(chosen)), chosen] = torch.inf
+    return gaps
+
+
+def n_candidates(k):
+    """Return c, how many candidates the k neighbours are chosen from."""
+    return 3 * k // 2 + 5
 
 
 def kmeans(points):
