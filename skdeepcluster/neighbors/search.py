@@ -290,11 +290,7 @@ class Cells:
         else:
             order, sizes = queries.cells.argsort(stable=True), torch.bincount(queries.cells)
             tasks = [(a, part) for a, part in enumerate(order.split(sizes.tolist())) if len(part)]
-        if self.n_jobs == 1:
-            list(map(work, tasks))
-        else:
-            with ThreadPoolExecutor(self.n_jobs) as pool:
-                list(pool.map(work, tasks))
+        do_all(work, tasks, self.n_jobs)
         return distances, indices, lost
 
     def _near(self, cell, least):
@@ -347,6 +343,16 @@ class Cells:
             distances = np.ldexp(distances, self.exponent)
         order = np.lexsort((indices.numpy(), distances))
         return tuple(np.take_along_axis(found, order, 1) for found in (distances, indices.numpy()))
+
+
+def do_all(work, tasks, n_jobs):
+    """Do each task, in n_jobs threads."""
+    if n_jobs == 1:
+        for task in tasks:
+            work(task)
+    else:
+        with ThreadPoolExecutor(n_jobs) as pool:
+            list(pool.map(work, tasks))
 
 
 def smallest(gaps, n_found):
