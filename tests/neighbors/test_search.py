@@ -1,0 +1,161 @@
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+from scipy.spatial.distance import cdist
+from sklearn.datasets import load_digits
+from sklearn.metrics.pairwise import cosine_distances
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import normalize
+
+from skdeepcluster.neighbors import search
+from skdeepcluster.neighbors.search import NeighborIndex
+
+
+def mixture(n_rows, n_features, n_clusters=50, spread=2.0, seed=0):
+    stream = np.random.default_rng(seed)
+    centres = spread * stream.standard_normal((n_clusters, n_features))
+    noise = stream.standard_normal((n_rows, n_features)) * np.linspace(2, 0.2, n_features)
+    return centres[stream.integers(n_clusters, size=n_rows)] + noise
+
+
+def brute_force(X, k, queries=None):
+    centre = X.mean(0)
+    library = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(X - centre)
+    return library.kneighbors(None if queries is None else queries - centre)
+
+
+def recall(found, expected):
+    pairs = zip(found, expected, strict=True)
+    return np.mean([len(np.intersect1d(a, b)) for a, b in pairs]) / expected.shape[1]
+
+
+@pytest.fixture
+def small_cells(monkeypatch):
+    """Cells, principal components and low precision for few rows."""
+    monkeypatch.setattr(search, "CELL_ROWS", 1000)
+    monkeypatch.setattr(search, "PROJECTED_ROWS", 500)
+
+
+@pytest.mark.parametrize("n_features", [1, 15, 16, 64])
+def test_few_rows_are_searched_exactly(n_features):
+    X = mixture(500, n_features)
+    distances, indices = NeighborIndex(X).query_self(7)
+    gaps = cdist(X, X)
+    np.fill_diagonal(gaps, np.inf)
+    np.testing.assert_array_equal(indices, gaps.argsort(1)[:, :7])
+    np.testing.assert_allclose(distances, np.sort(gaps)[:, :7])
+    assert distances.dtype == np.float64
+    assert indices.dtype == np.int64
+    queries = mixture(40, n_features, seed=1)
+    distances, indices = NeighborIndex(X).query(queries, 500)
+    np.testing.assert_array_equal(np.sort(indices), np.tile(np.arange(500), (40, 1)))
+    np.testing.assert_allclose(distances, np.sort(cdist(queries, X)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_recall_on_principal_components_and_cells(small_cells, dtype):
+    X = mixture(1500, 150).astype(dtype)
+    index = NeighborIndex(X)
+    assert index.cells.axes.shape[1] < 150
+    assert len(index.cells.centres) == 38
+    assert index.cells._share(10) <= 0.5
+    distances, indices = index.query_self(10)
+    assert recall(indices, brute_force(X, 10)[1]) > 0.98
+    gaps = X[:, None].astype(np.float64) - X[indices]
+    np.testing.assert_allclose(distances, np.linalg.norm(gaps, axis=2), rtol=1e-6)
+    assert (np.diff(distances) >= 0).all()
+    assert (indices != np.arange(1500)[:, None]).all()
+    new = mixture(200, 150).astype(dtype)
+    assert recall(index.query(new, 10)[1], brute_force(X, 10, new)[1]) > 0.97
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_recall_in_each_precision(small_cells, monkeypatch, precision):
+    monkeypatch.setattr(search, "resolve_precision", lambda *_: precision)
+    X = load_digits().data
+    distances, _ = NeighborIndex(X).query_self(15)
+    assert np.mean(distances <= brute_force(X, 15)[0] + 1e-6) > 0.98
+
+
+@pytest.mark.parametrize("n_features", [3, 40])
+def test_equal_rows_have_distance_zero(n_features):
+    X = np.repeat(mixture(120, n_features), 20, axis=0)
+    distances, indices = NeighborIndex(X.astype(np.float32)).query_self(19)
+    assert (distances == 0).all()
+    assert (indices // 20 == np.arange(2400)[:, None] // 20).all()
+    assert (indices != np.arange(2400)[:, None]).all()
+
+
+def test_rounding_of_products_misleads_no_query(small_cells):
+    stream = np.random.default_rng(0)
+    clusters = np.repeat(1e6 * stream.standard_normal((20, 40)), 40, axis=0)
+    for X in (clusters + stream.standard_normal((800, 40)), mixture(800, 40) + 1e6):
+        assert recall(NeighborIndex(X).query_self(10)[1], brute_force(X, 10)[1]) > 0.99
+    X = mixture(800, 40)
+    X[0] = 1e10
+    found = NeighborIndex(X).query_self(10)[1][1:]
+    assert recall(found, brute_force(X[1:], 10)[1] + 1) > 0.99
+
+
+def test_result_depends_on_no_threads_and_no_stream(small_cells):
+    X, results = mixture(1200, 80).astype(np.float32), []
+    n_threads, state = torch.get_num_threads(), torch.get_rng_state()
+    try:
+        for n_jobs, threads in ((None, 1), (2, 1), (-1, 2), (1, 2)):
+            torch.set_num_threads(threads)
+            results.append(NeighborIndex(X, n_jobs=n_jobs).query_self(6))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(n_threads)
+    for distances, indices in results[1:]:
+        np.testing.assert_array_equal(distances, results[0][0])
+        np.testing.assert_array_equal(indices, results[0][1])
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("exponent", [-300, 7, 300])
+def test_power_of_two_changes_no_index(small_cells, exponent):
+    X = mixture(700, 80)
+    distances, indices = NeighborIndex(X).query_self(6)
+    scaled, same = NeighborIndex(np.ldexp(X, exponent)).query_self(6)
+    np.testing.assert_array_equal(same, indices)
+    np.testing.assert_array_equal(scaled, np.ldexp(distances, exponent))
+
+
+@pytest.mark.parametrize("n_features", [5, 30])
+def test_cosine(n_features):
+    X = mixture(300, n_features)
+    X[7] = 0
+    expected = cosine_distances(X)
+    index = NeighborIndex(X, "cosine")
+    distances, indices = index.query_self(8)
+    np.testing.assert_allclose(distances, np.take_along_axis(expected, indices, 1), atol=1e-12)
+    np.fill_diagonal(expected, np.inf)
+    np.testing.assert_allclose(distances, np.sort(expected)[:, :8], atol=1e-12)
+    np.testing.assert_array_equal(index.query(3 * normalize(X), 1)[1].ravel(), np.arange(300))
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "manhattan"])
+def test_sparse_rows_and_other_metrics_are_scikit_learns(metric):
+    X = sparse.random(200, 60, 0.2, format="csr", random_state=0)
+    library = NearestNeighbors(metric=metric).fit(X)
+    index = NeighborIndex(X, metric)
+    for found, expected in (
+        (index.query_self(4), library.kneighbors(n_neighbors=4)),
+        (index.query(X[:9], 4), library.kneighbors(X[:9], 4)),
+    ):
+        np.testing.assert_array_equal(found[0], expected[0])
+        np.testing.assert_array_equal(found[1], expected[1])
+
+
+@pytest.mark.parametrize("n_features", [2, 20])
+def test_few_rows_have_few_neighbors(n_features):
+    X = mixture(3, n_features)
+    X.setflags(write=False)
+    index = NeighborIndex(X)
+    assert index.query_self(9)[1].shape == (3, 2)
+    assert index.query(X[:2], 9)[1].shape == (2, 3)
+    assert NeighborIndex(X[:1]).query_self(9)[0].shape == (1, 0)
+    assert NeighborIndex(X[:1]).query(X, 1)[1].tolist() == [[0], [0], [0]]
+    assert (NeighborIndex(np.zeros((50, n_features))).query_self(3)[0] == 0).all()
