@@ -9,6 +9,7 @@ import pytest
 from accuracy import clusterers as script
 from lib import clusterers, datasets, sets, standings, synthetic, threads
 from scipy.sparse import csr_array
+from scipy.spatial.distance import cdist
 from sklearn.utils import Bunch
 from speed import neighbor_clustering
 
@@ -45,10 +46,9 @@ def test_drawn_sets_are_decided_by_their_name(name):
     assert data.n_clusters == len(sizes)
     assert data.X.shape[1] <= 20
     assert np.isfinite(data.X).all()
-    # The first rows are of many clusters, and of the same ones as their neighbours.
-    assert len(set(data.y[:200])) > 1
-    near = np.linalg.norm(data.X[:200, None] - data.X[None], axis=2).argsort(1)[:, 1]
-    assert np.mean(data.y[near] == data.y[:200]) > 0.9
+    nearest = cdist(data.X[:100], data.X).argsort(1)[:, 1]
+    assert np.mean(data.y[nearest] == data.y[:100]) > 0.9
+    assert len(set(data.y[:100])) > 1
 
 
 def test_sets_are_read_by_name_and_by_group():
@@ -98,6 +98,19 @@ def test_all_methods_without_compilation_divide_two_clusters(tiny):
     data.y = np.repeat([0, 1], 40)
     for method in (m for m in methods if not clusterers.METHODS[m].needs):
         assert clusterers.measured(method, data, 0, 1, set())["acc"] == 1, method
+
+
+def test_neighbor_clustering_gets_clusters_seed_and_threads(monkeypatch, tiny):
+    class StandIn:
+        def __init__(self, n_clusters, **settings):
+            assert (n_clusters, settings) == (2, {"random_state": 7, "n_jobs": 3})
+
+        def fit_predict(self, X):
+            return tiny.y
+
+    monkeypatch.setattr(clusterers.skdeepcluster, "NeighborClustering", StandIn, raising=False)
+    labels = clusterers.labels_of("NeighborClustering", tiny.X, 2, 7, 3)
+    np.testing.assert_array_equal(labels, tiny.y)
 
 
 def test_noise_is_a_label_of_its_own(monkeypatch, tmp_path, tiny):
