@@ -4,12 +4,18 @@
 digits                1,797 images of 8 x 8 from scikit-learn, in [0, 1]
 mnist, fashion_mnist  70,000 images of 28 x 28, training images first; float32 in [0, 1]
 reuters8              7,219 articles x 2,000 words, TF-IDF, CSR; eight very unbalanced topics
+stackoverflow         20,000 titles of questions, 20 tags; sentence embeddings of length 384
+searchsnippets        12,340 snippets of web searches, 8 topics; the same embeddings
+statlog, yeast, d31   tables of 2,310 x 19, 1,484 x 8 and 3,100 x 2, standardised
+iris                  150 flowers x 4 from scikit-learn
+wine, breast_cancer   178 x 13 and 569 x 30 from scikit-learn, standardised
 FILE.npz              ``X`` (or a CSR matrix as data, indices, indptr, shape) and optional ``y``
 FILE.csv              rows of numbers, with or without a header, and optional labels, see `load`
 ====================  ==========================================================================
 
-``mnist.npz``, ``fashion_mnist.npz`` and ``reuters8.npz`` are read from the folder named by the
-environment variable SKDEEPCLUSTER_DATA, else from ``shared/data`` beside the project's root.
+What scikit-learn does not hold is read from the folder named by the environment variable
+SKDEEPCLUSTER_DATA, else from ``shared/data`` beside the project's root: ``NAME.npz``, and
+``tables.npz`` with ``statlog_X``, ``statlog_y`` and so on.
 """
 
 import hashlib
@@ -20,15 +26,36 @@ from pathlib import Path
 
 import numpy as np
 from scipy.sparse import csr_array
-from sklearn.datasets import fetch_openml, load_digits
+from sklearn.datasets import fetch_openml, load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch, check_random_state
 
-NAMES = ("digits", "mnist", "fashion_mnist", "reuters8")
+#: Tables that come with scikit-learn -> their loader, and whether they are standardised.
+BUNDLED = {
+    "iris": (load_iris, False),
+    "wine": (load_wine, True),
+    "breast_cancer": (load_breast_cancer, True),
+}
+TABLES = ("statlog", "yeast", "d31")  # the tables of tables.npz
+TEXTS = ("stackoverflow", "searchsnippets")
+NAMES = ("digits", "mnist", "fashion_mnist", "reuters8", *TEXTS, *TABLES, *BUNDLED)
 OPENML = {"mnist": "mnist_784", "fashion_mnist": "Fashion-MNIST"}
 SHA256 = {
     "mnist": "54ddfe01bb1284d50e5473a31c590ba0e723949b611ce6e7604f2e9473754d8a",
     "fashion_mnist": "a3bb86084e474f0a52da049bb27f9d3463d5f0b1f99c65450e51bc3227daf6d3",
     "reuters8": "a30d02110f8efcee14051b46ef80fac218fccb12118c7548acb9e4ddcabc012b",
+    "stackoverflow": "004129f95023d13995bda6dda78035db083e4e19ebc92f8ff660e9e06149083e",
+    "searchsnippets": "0cb28b77bd757b70808af1d4abf863e0343ef5689792a87207c22a212798bf28",
+    "tables": "88bb2e1c4d0a8b3bbb7799b499f09e983292c0411f9e503502f0388ea8a0d9dd",
+}
+#: What a file that is not offered for download holds -> so that it can be made.
+CONTENTS = {
+    "stackoverflow": "X (20000, 384), all-MiniLM-L6-v2 of the 20,000 titles of the short-text set "
+    "StackOverflow, and their tags as y",
+    "searchsnippets": "X (12340, 384), all-MiniLM-L6-v2 of the 12,340 texts of the short-text set "
+    "SearchSnippets, and their topics as y",
+    "tables": "statlog_X, statlog_y (OpenML's segment), yeast_X, yeast_y (OpenML's yeast), d31_X "
+    "and d31_y (D31 of the shape sets at cs.uef.fi/sipu/datasets), features standardised",
 }
 IMAGE_SHAPES = {"mnist": (28, 28), "fashion_mnist": (28, 28)}
 LABEL_COLUMNS = ("label", "labels", "y", "target", "class")
@@ -66,7 +93,7 @@ def load(name, n_samples=None, random_state=0, download=False):
     if str(name) == "digits":
         digits = load_digits()
         data = _bunch(digits.data / 16, digits.target, image_shape=(8, 8))
-    elif str(name) in SHA256:
+    elif str(name) in NAMES:
         data = _load_named(str(name), download)
     elif path.suffix.lower() in (".npz", ".csv"):
         if not path.is_file():
@@ -139,10 +166,15 @@ def data_folder():
 
 
 def _load_named(name, download):
-    path = data_folder() / f"{name}.npz"
+    if name in BUNDLED:
+        loader, is_standardised = BUNDLED[name]
+        X, y = loader(return_X_y=True)
+        return _bunch(StandardScaler().fit_transform(X) if is_standardised else X, y)
+    stem = "tables" if name in TABLES else name
+    path = data_folder() / f"{stem}.npz"
     if path.is_file():
-        _verify(path, SHA256[name])
-        return _read_npz(path)
+        _verify(path, SHA256[stem])
+        return _read_table(path, name) if name in TABLES else _read_npz(path)
     if download and name in OPENML:
         fetched = fetch_openml(OPENML[name], version=1, as_frame=False)
         X = np.asarray(fetched.data, dtype=np.float32) / 255
@@ -157,7 +189,8 @@ def _missing(path, name):
         f"the folder that holds {path.name}"
     )
     if name not in OPENML:
-        return f"{message}. This file is not offered for download."
+        holds = f": it holds {CONTENTS[path.stem]}" if path.stem in CONTENTS else ""
+        return f"{message}. This file is not offered for download{holds}."
     return (
         f"{message}, or add --download, which uses "
         f'sklearn.datasets.fetch_openml("{OPENML[name]}").'
@@ -172,6 +205,11 @@ def _verify(path, expected):
             f"{expected}): results are not comparable.",
             stacklevel=4,
         )
+
+
+def _read_table(path, name):
+    with np.load(path, allow_pickle=False) as file:
+        return _bunch(file[f"{name}_X"], file[f"{name}_y"])
 
 
 def _read_npz(path):

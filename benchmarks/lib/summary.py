@@ -81,13 +81,17 @@ def failures(rows):
 
 def as_text(rows, data):
     """Write the table for a terminal, with errors and warnings below it."""
-    header, lines = summarise(rows, data)
+    text = [aligned(*summarise(rows, data))]
+    return "\n".join(text + [""] * bool(failures(rows)) + failures(rows))
+
+
+def aligned(header, lines):
+    """Write cells as a table for a terminal: the first column to the left, others to the right."""
     widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
-    text = [
+    return "\n".join(
         "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])
         for line in [header, ["-" * width for width in widths], *lines]
-    ]
-    return "\n".join(text + [""] * bool(failures(rows)) + failures(rows))
+    )
 
 
 def _cells(rows, labelled):

@@ -1,0 +1,66 @@
+"""The sets that clusterers are compared on, by name and in groups.
+
+"eleven" are real sets of at most 20,000 rows; "large" are real sets with more rows, unbalanced
+classes or sparse rows; "synthetic" are the drawn sets of ``lib/synthetic.py``. Rows are used as
+they are in the set: digits in 0 to 16, images in [0, 1], tables standardised but for iris.
+"""
+
+from functools import partial
+
+from sklearn.datasets import load_digits
+from sklearn.utils import Bunch
+
+from . import synthetic
+from .datasets import draw_unbalanced, load
+
+
+def digits():
+    """Load the digits of scikit-learn, in 0 to 16 as they come."""
+    X, y = load_digits(return_X_y=True)
+    return Bunch(X=X, y=y, n_clusters=10, name="digits")
+
+
+def mnist_unbalanced():
+    """Draw 20,000 images of MNIST, with classes of 2 % to 25 %, the same for all seeds."""
+    return draw_unbalanced(load("mnist"), 20_000, seed=0)
+
+
+ELEVEN = {
+    "digits": digits,
+    "iris": partial(load, "iris"),
+    "wine": partial(load, "wine"),
+    "breast_cancer": partial(load, "breast_cancer"),
+    "statlog": partial(load, "statlog"),
+    "yeast": partial(load, "yeast"),
+    "d31": partial(load, "d31"),
+    "stackoverflow": partial(load, "stackoverflow"),
+    "searchsnippets": partial(load, "searchsnippets"),
+    "mnist_10k": partial(load, "mnist", 10_000),
+    "fashion_10k": partial(load, "fashion_mnist", 10_000),
+}
+LARGE = {
+    "mnist": partial(load, "mnist"),
+    "fashion_mnist": partial(load, "fashion_mnist"),
+    "mnist_unbalanced": mnist_unbalanced,
+    "reuters8": partial(load, "reuters8"),
+}
+SYNTHETIC = {name: partial(synthetic.drawn, name) for name in synthetic.NAMES}
+GROUPS = {"eleven": ELEVEN, "synthetic": SYNTHETIC, "large": LARGE}
+SETS = ELEVEN | SYNTHETIC | LARGE
+
+
+def parse_sets(asked):
+    """Names of `SETS`, from names and `GROUPS` separated by spaces or commas."""
+    parts = [part for text in asked for part in text.split(",") if part]
+    unknown = [part for part in parts if part not in GROUPS and part not in SETS]
+    if unknown:
+        raise ValueError(
+            f"--sets: {', '.join(unknown)} not among the groups {', '.join(GROUPS)} and the sets "
+            f"{', '.join(SETS)}."
+        )
+    return list(dict.fromkeys(name for part in parts for name in GROUPS.get(part, [part])))
+
+
+def load_set(name):
+    """Load or draw a set by its name; a Bunch of X, y, n_clusters and name, and maybe more."""
+    return Bunch(**SETS[name]() | {"name": name})

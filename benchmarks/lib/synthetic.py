@@ -1,0 +1,238 @@
+"""Drawn sets of many kinds, each decided by its name: ``drawn(name)``.
+
+Kinds: clusters of unequal sizes, of unequal densities, of no convex shape, correlated features,
+heavy tails, features of noise, many clusters, two clusters; 1 to 20 features. A set's random
+stream is seeded by its name, so that it stays what it is when others are added. In two features,
+or in those that are not noise, the eye finds the clusters: ``python benchmarks/lib/synthetic.py
+FILE`` draws every set into a picture.
+"""
+
+import argparse
+import zlib
+from functools import partial
+
+import numpy as np
+from sklearn.utils import Bunch
+
+
+def centers(stream, n_clusters, n_features, gap):
+    """Draw centres in a cube that are at least `gap` apart; the cube grows until they fit."""
+    side, found = gap * n_clusters ** (1 / n_features) / np.sqrt(n_features), []
+    while len(found) < n_clusters:
+        candidate = stream.uniform(0, side, n_features)
+        if all(np.linalg.norm(candidate - other) >= gap for other in found):
+            found.append(candidate)
+        side *= 1.001
+    return np.array(found)
+
+
+def rotation(stream, n_features):
+    """Draw a rotation (or reflection) of the space."""
+    return np.linalg.qr(stream.standard_normal((n_features, n_features)))[0]
+
+
+def blobs(stream, sizes, n_features, *, gap=6.0, stds=1.0, condition=1.0, df=np.inf):
+    """Draw clusters about centres that lie `gap` apart.
+
+    `stds` is one standard deviation, or one for each cluster; `condition` the ratio of a rotated
+    cluster's longest to its shortest axis; `df` the degrees of freedom of Student's t.
+    """
+    middles, parts = centers(stream, len(sizes), n_features, gap), []
+    for middle, size, std in zip(middles, sizes, np.broadcast_to(stds, len(sizes)), strict=True):
+        axes = np.geomspace(1, condition, n_features)
+        rows = stream.standard_normal((size, n_features)) * axes / np.sqrt(condition)
+        if np.isfinite(df):
+            rows *= np.sqrt(df / stream.chisquare(df, (size, 1)))
+        parts.append(middle + std * rows @ rotation(stream, n_features))
+    return parts
+
+
+def line(stream, sizes, *, places, stds):
+    """Draw clusters on a line, at given places."""
+    return [
+        stream.normal(place, std, (size, 1))
+        for size, place, std in zip(sizes, places, stds, strict=True)
+    ]
+
+
+def curves(stream, sizes, *, shapes, noise):
+    """Draw rows along curves: each shape maps numbers in [0, 1] to points."""
+    parts = []
+    for size, shape in zip(sizes, shapes, strict=True):
+        points = np.stack(shape(stream.uniform(0, 1, size)), axis=1)
+        parts.append(points + noise * stream.standard_normal(points.shape))
+    return parts
+
+
+def arc(radius, first=0.0, last=2.0, x=0.0, y=0.0):
+    """Return an arc about (x, y), its angles in units of pi."""
+
+    def shape(t):
+        angle = np.pi * (first + (last - first) * t)
+        return x + radius * np.cos(angle), y + radius * np.sin(angle)
+
+    return shape
+
+
+def spiral(turn, turns=1.5):
+    """Return an arm of a spiral, rotated by a part of a circle; rows lie evenly on its length."""
+
+    def shape(t):
+        radius = 0.15 + 0.85 * np.sqrt(t)
+        angle = 2 * np.pi * (turn + turns * radius)
+        return radius * np.cos(angle), radius * np.sin(angle)
+
+    return shape
+
+
+def segment(x, y, x_end, y_end):
+    """Return a straight line between two points."""
+    return lambda t: (x + (x_end - x) * t, y + (y_end - y) * t)
+
+
+def link(is_upright):
+    """Return a ring of a chain of two in space."""
+
+    def shape(t):
+        a, b = np.cos(2 * np.pi * t), np.sin(2 * np.pi * t)
+        return (a + 1, 0 * b, b) if is_upright else (a, b, 0 * b)
+
+    return shape
+
+
+def squares(stream, sizes, *, width):
+    """Draw uniform squares on a grid of unit distance."""
+    columns = int(np.ceil(np.sqrt(len(sizes))))
+    return [
+        np.array(divmod(k, columns)) + stream.uniform(0, width, (size, 2))
+        for k, size in enumerate(sizes)
+    ]
+
+
+def with_noise(stream, sizes, kind, n_noise, scale):
+    """Add features of normal noise, of `scale` times the mean deviation of the others."""
+    parts = kind(stream, sizes)
+    std = scale * np.concatenate(parts).std(0).mean()
+    return [np.hstack([part, stream.normal(0, std, (len(part), n_noise))]) for part in parts]
+
+
+def turned(stream, sizes, kind, n_features, noise):
+    """Put a set into a space of more features, with a little noise in all, and rotate it."""
+    parts, turn = kind(stream, sizes), rotation(stream, n_features)
+    wide = [np.pad(part, ((0, 0), (0, n_features - part.shape[1]))) for part in parts]
+    return [(part + noise * stream.standard_normal(part.shape)) @ turn for part in wide]
+
+
+MOONS = partial(curves, shapes=[arc(1, 0, 1), arc(1, 1, 2, 1, 0.4)], noise=0.07)
+SIX_MOONS = [arc(1, k % 2, 1 + k % 2, 3.6 * (k // 2) + k % 2, 0.4 * (k % 2)) for k in range(6)]
+FACE = [arc(3), arc(1.8, 1.15, 1.85), arc(0.25, x=-1, y=0.8), arc(0.25, x=1, y=0.8)]
+STICKS = [segment(0.3 * k, y, 6 + 0.3 * k, y) for k, y in enumerate((0, 1, 2, 3))]
+CROSS = [segment(-4, 0, -1, 0), segment(1, 0, 4, 0), segment(0, 1, 0, 4), segment(0, -4, 0, -1)]
+
+#: name -> the number of rows of each cluster, and what draws them (stream, sizes)
+SETS = {
+    # unequal sizes
+    "sizes_2d": ([1200, 400, 150, 50], partial(blobs, n_features=2)),
+    "sizes_5d_rare": ([1900, 100], partial(blobs, n_features=5, gap=5)),
+    "sizes_10d": ([1600, 800, 400, 200, 100, 60, 40], partial(blobs, n_features=10)),
+    # unequal densities
+    "density_2d": ([500] * 3, partial(blobs, n_features=2, gap=8, stds=[0.3, 1, 2])),
+    "density_3d_sizes": (
+        [1500, 700, 80, 80],
+        partial(blobs, n_features=3, stds=[1.2, 0.8, 0.2, 0.2]),
+    ),
+    "density_8d": ([300] * 6, partial(blobs, n_features=8, gap=8, stds=np.geomspace(0.3, 1.8, 6))),
+    # no convex shape
+    "moons": ([600] * 2, MOONS),
+    "moons_six": ([250] * 6, partial(curves, shapes=SIX_MOONS, noise=0.07)),
+    "moons_10d": ([500] * 2, partial(turned, kind=MOONS, n_features=10, noise=0.07)),
+    "circles": ([700, 350], partial(curves, shapes=[arc(1), arc(0.45)], noise=0.06)),
+    "rings": (
+        [200, 500, 800, 1100],
+        partial(curves, shapes=[arc(r) for r in (0.6, 1.8, 3, 4.2)], noise=0.12),
+    ),
+    "spirals": ([500] * 3, partial(curves, shapes=[spiral(k / 3) for k in range(3)], noise=0.015)),
+    "face": ([1200, 350, 150, 150], partial(curves, shapes=FACE, noise=0.08)),
+    "chain_3d": ([600] * 2, partial(curves, shapes=[link(False), link(True)], noise=0.08)),
+    "squares": ([150] * 9, partial(squares, width=0.8)),
+    # correlated features
+    "correlated_2d": ([400] * 3, partial(blobs, n_features=2, gap=7, condition=6)),
+    "correlated_5d": ([300] * 6, partial(blobs, n_features=5, gap=7, condition=8)),
+    "correlated_15d": ([250] * 10, partial(blobs, n_features=15, gap=8, condition=10)),
+    "correlated_sticks": ([300] * 4, partial(curves, shapes=STICKS, noise=0.13)),
+    "correlated_cross": ([200, 400, 600, 300], partial(curves, shapes=CROSS, noise=0.2)),
+    # heavy tails
+    "tails_2d": ([400] * 3, partial(blobs, n_features=2, gap=9, df=2)),
+    "tails_5d_sizes": ([800, 400, 200, 100, 100], partial(blobs, n_features=5, gap=9, df=2)),
+    "tails_10d": ([250] * 8, partial(blobs, n_features=10, gap=8, df=3)),
+    # features of noise
+    "noise_2_of_10": (
+        [300] * 4,
+        partial(with_noise, kind=partial(blobs, n_features=2), n_noise=8, scale=0.4),
+    ),
+    "noise_5_of_20": (
+        [250] * 6,
+        partial(with_noise, kind=partial(blobs, n_features=5), n_noise=15, scale=0.5),
+    ),
+    "noise_3_of_12_sizes": (
+        [800, 400, 200, 100, 50],
+        partial(with_noise, kind=partial(blobs, n_features=3), n_noise=9, scale=0.4),
+    ),
+    # many clusters
+    "many_20_2d": ([100] * 20, partial(blobs, n_features=2)),
+    "many_30_5d": ([80] * 30, partial(blobs, n_features=5)),
+    "many_40_3d_sizes": ([*range(30, 150, 3)], partial(blobs, n_features=3)),
+    "many_50_2d": ([60] * 50, partial(blobs, n_features=2, gap=5.5)),
+    "many_50_10d": ([60] * 50, partial(blobs, n_features=10, gap=6)),
+    # few features, two clusters
+    "two_1d": ([600, 400], partial(line, places=[0, 5], stds=[1.2, 0.6])),
+    "five_1d": (
+        [300] * 5,
+        partial(line, places=[0, 4, 7, 12, 15], stds=[0.7, 0.5, 0.5, 0.9, 0.4]),
+    ),
+    "two_2d_near": ([500] * 2, partial(blobs, n_features=2, gap=4)),
+    "two_20d": ([500] * 2, partial(blobs, n_features=20, gap=5)),
+}
+NAMES = tuple(SETS)
+
+
+def drawn(name):
+    """Draw a set by its name: a Bunch of X, float64 in permuted order, y, n_clusters and name."""
+    sizes, kind = SETS[name]
+    stream = np.random.default_rng(zlib.crc32(name.encode()))
+    parts = kind(stream, sizes)
+    order = stream.permutation(sum(sizes))
+    X, y = np.concatenate(parts)[order], np.repeat(np.arange(len(sizes)), sizes)[order]
+    return Bunch(X=X, y=y, n_clusters=len(sizes), name=name)
+
+
+def figure(names=NAMES, columns=6):
+    """Draw the sets by their first two features, or by two principal components of many."""
+    import matplotlib.pyplot as plt
+    from sklearn.decomposition import PCA
+
+    rows = -(-len(names) // columns)
+    size = {"figsize": (3 * columns, 3 * rows), "layout": "constrained", "squeeze": False}
+    made, axes = plt.subplots(rows, columns, **size)
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, name in zip(axes.flat, names, strict=False):
+        data = drawn(name)
+        if data.X.shape[1] == 1:
+            ax.hist([data.X[data.y == k, 0] for k in range(data.n_clusters)], 60, stacked=True)
+        else:
+            X = data.X if data.X.shape[1] < 4 or "noise" in name else PCA(2).fit_transform(data.X)
+            ax.scatter(*X.T[:2], c=data.y, s=2, cmap="tab20" if data.n_clusters > 10 else "tab10")
+        ax.set_title(f"{name}, K={data.n_clusters}")
+    return made
+
+
+def main():
+    """Write the picture."""
+    parser = argparse.ArgumentParser(description="Draw every set into a picture.")
+    parser.add_argument("file", help="where to write it")
+    figure().savefig(parser.parse_args().file, dpi=60)
+
+
+if __name__ == "__main__":
+    main()
