@@ -1,7 +1,6 @@
 """The estimators that common tests run over: one line here, and a new method is tested."""
 
 from contextlib import contextmanager
-from functools import partial
 
 import joblib
 import numpy as np
@@ -18,7 +17,7 @@ from skdeepcluster import (
     VaDEClustering,
     VAEEmbedding,
 )
-from skdeepcluster.neighbors import neighbor_layout, partition
+from skdeepcluster.neighbors import selection
 
 #: Small networks, for tests that fit many times.
 SMALL = {"n_components": 2, "hidden_layer_sizes": (16,)}
@@ -133,8 +132,7 @@ def for_check(estimator, check):
 def hasty():
     """Within the block the partition of a graph is found in a hurry, for tests of form."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(partition, "neighbor_layout", partial(neighbor_layout, n_epochs=2))
-        patch.setattr(partition, "FEW_INIT", 1)
+        patch.setattr(selection, "LAYOUT_EPOCHS", 2)
         yield
 
 

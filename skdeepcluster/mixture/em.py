@@ -249,11 +249,13 @@ def _run(
     return run
 
 
-def as_rows(X: np.ndarray, n_clusters: int, covariance_type: str) -> WeightedRows:
-    """Return the rows of an array in memory, in double precision, with weight one each."""
+def as_rows(
+    X: np.ndarray, n_clusters: int, covariance_type: str, weight: np.ndarray | None = None
+) -> WeightedRows:
+    """Return the rows of an array in memory, in double precision, with weight one by default."""
     batch_size = choose_batch_size(n_clusters, X.shape[1], covariance_type)
     X = np.ascontiguousarray(X, dtype=np.float64)
-    return WeightedRows(X, np.ones(len(X)), batch_size)
+    return WeightedRows(X, np.ones(len(X)) if weight is None else weight, batch_size)
 
 
 def m_step(X: np.ndarray, resp: np.ndarray, covariance_type: str, reg_covar: float) -> Mixture:

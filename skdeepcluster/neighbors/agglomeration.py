@@ -85,6 +85,68 @@ def agglomerate(edges, sizes, n_groups, linkage):
     return [groups[i] for i in np.flatnonzero(alive)]
 
 
+def agglomerate_by_variance(points, sizes):
+    """Return Ward's tree of weighted points: merges (P - 1, 2) as in AgglomerativeClustering.
+
+    Merged are the two groups for which the variance within groups grows least, |m_i - m_j|^2
+    n_i n_j / (n_i + n_j), with means m and sizes n (P,). Group P + t is that of merge t.
+    """
+    n_points = len(sizes)
+    means, sizes, numbers = (
+        points.astype(np.float64),
+        sizes.astype(np.float64),
+        list(range(n_points)),
+    )
+    alive = np.ones(n_points, dtype=bool)
+
+    def measure(i):
+        """Return the growth of the variance if group i is merged with each other."""
+        both = np.maximum(sizes + sizes[i], np.finfo(np.float64).tiny)
+        growth = np.square(means - means[i]).sum(1) * sizes * sizes[i] / both
+        return np.where(alive & (np.arange(n_points) != i), growth, np.inf)
+
+    growth = np.stack([measure(i) for i in range(n_points)])
+    children = np.empty((n_points - 1, 2), dtype=np.int64)
+    for t in range(n_points - 1):
+        i, j = sorted(np.unravel_index(growth.argmin(), growth.shape))
+        children[t] = numbers[i], numbers[j]
+        numbers[i], alive[j] = n_points + t, False
+        total = max(sizes[i] + sizes[j], np.finfo(np.float64).tiny)
+        means[i] += (means[j] - means[i]) * (sizes[j] / total)
+        sizes[i] += sizes[j]
+        growth[j] = growth[:, j] = np.inf
+        growth[i] = growth[:, i] = measure(i)
+    return children
+
+
+def cut_tree(children, sizes, n_groups, least):
+    """Return the group (P,) of each point by a cut of a tree, -1 outside; None if there is none.
+
+    From the root on the last merge is undone, until there are ``n_groups`` groups. A half smaller
+    than ``least`` is no group: its points are outside, and the other half goes on.
+    """
+    n_points = len(sizes)
+    totals = list(sizes)
+    for i, j in children:
+        totals.append(totals[i] + totals[j])
+    groups = {len(totals) - 1}
+    while len(groups) < n_groups:
+        last = max(groups)
+        if last < n_points:
+            return None
+        i, j = children[last - n_points]
+        groups.remove(last)
+        groups |= {
+            int(k) for k in (i, j) if totals[k] >= least or totals[k] == max(totals[i], totals[j])
+        }
+    labels = np.full(len(totals), -1)
+    labels[sorted(groups)] = np.arange(n_groups)
+    for t in range(len(children) - 1, -1, -1):
+        if labels[n_points + t] >= 0:
+            labels[children[t]] = labels[n_points + t]
+    return labels[:n_points]
+
+
 def split_and_merge(edges, sizes, groups, boundary_weight):
     """Return the groups after swaps, of which the best is made as long as the criterion rises.
 
@@ -169,14 +231,11 @@ def _find_linked(edges):
     return share >= MIN_RELATIVE_LINKAGE * share[-1, -2]
 
 
-def neighbor_information(graph, resp, boundary_weight):
-    """I(c; c') - w H(c' | c) of the labels at both ends of an edge, in nats; 0 without edges."""
-    labels = np.eye(resp.shape[1])[resp.argmax(1)]
-    return _evaluate_criterion(labels.T @ (graph @ labels), boundary_weight)
-
-
 def _evaluate_criterion(edges, boundary_weight):
-    """Return :func:`neighbor_information`, from the edges between clusters, (K, K)."""
+    """Return I(c; c') - w H(c' | c) of the clusters at both ends of an edge, in nats.
+
+    ``edges`` (K, K) are those between clusters; without any the criterion is 0.
+    """
     joint = torch.as_tensor(edges)
     if joint.sum() == 0:
         return 0.0

@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.utils import check_array, check_scalar
 
 from .agglomeration import normalize_rows
-from .measure import Measure, with_extra
+from .measure import Measure, sort_nearest, with_extra
 from .precomputed import check_distances, check_square, nearest_entries
 from .search import NeighborIndex
 
@@ -63,7 +63,10 @@ def neighbor_graph(X, n_neighbors=15, *, metric="euclidean", n_jobs=None):
     k, wide = (min(k, X.shape[0] - 1) for k in with_extra(n_neighbors))
     if k == 0:
         return sparse.csr_matrix((1, 1), dtype=np.float32)
-    found = NeighborIndex(X, metric, n_jobs).query_self(wide)
+    index = NeighborIndex(X, metric, n_jobs)
+    found = index.query_self(wide)
+    if index.is_exact:
+        return link_neighbors(*sort_nearest(*found, k))
     return link_neighbors(*Measure(X, metric).choose_nearest(X, *found, k))
 
 

@@ -8,6 +8,7 @@ initialisation).
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
@@ -163,7 +164,8 @@ def _optimize(graph, start, n_epochs, n_negative, random, n_jobs):
     n_moves = n_epochs * STEPS_PER_EPOCH if n_rows > 1 else 0
     blocks = [slice(i, min(i + BLOCK, n_rows)) for i in range(0, n_rows, BLOCK)]
     n_subsets = DRAWS // ATTRACTIONS
-    with ThreadPoolExecutor(effective_n_jobs(n_jobs)) as threads:
+    n_threads = min(effective_n_jobs(n_jobs), len(blocks))
+    with ThreadPoolExecutor(n_threads) if n_threads > 1 else nullcontext() as threads:
         for t in range(n_moves):
             if t % (n_subsets * USES_PER_DRAW) == 0:
                 drawn = _draw_links(graph, random)
@@ -173,7 +175,8 @@ def _optimize(graph, start, n_epochs, n_negative, random, n_jobs):
             shifts = random.integers(1, n_rows, n_negative)
             rate = np.float32(1 - t / n_moves)
             move = partial(_step_block, y, np.concatenate([y, y], axis=1), linked, shifts, rate)
-            y = np.concatenate(list(threads.map(move, blocks)), axis=1)
+            moved = threads.map(move, blocks) if threads else map(move, blocks)
+            y = np.concatenate(list(moved), axis=1)
     return y.T
 
 

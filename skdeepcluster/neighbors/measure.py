@@ -18,6 +18,12 @@ def with_extra(k):
     return k, k + EXTRA
 
 
+def sort_nearest(distances, neighbors, k):
+    """Return the k nearest of the neighbours found, (M, k), of equally distant ones the first."""
+    order = np.lexsort((neighbors, distances))[:, :k]
+    return np.take_along_axis(distances, order, 1), np.take_along_axis(neighbors, order, 1)
+
+
 class Measure:
     """Measures the distances of rows to their neighbours among stored rows X (N, D).
 
@@ -46,8 +52,7 @@ class Measure:
                 (X[start : start + size], neighbors[start : start + size]) for start in starts
             ]
             distances = np.concatenate([self._measure(*block) for block in blocks])
-        order = np.lexsort((neighbors, distances))[:, :k]
-        return np.take_along_axis(distances, order, 1), np.take_along_axis(neighbors, order, 1)
+        return sort_nearest(distances, neighbors, k)
 
     def _measure(self, X, neighbors):
         """Return the distances of rows to their neighbours, of the shape of ``neighbors``."""

@@ -1,55 +1,34 @@
 r"""Partitions of the rows of a neighbour graph, without labels or from a few.
 
 A mixture fitted to raw codes has many local optima of similar likelihood. In a layout of the
-neighbour graph clusters are dense and separate, and the right partition is found far more often.
-The mixture has more components than there are clusters, and those with most edges between them
-are merged: clusters may be large or small, and of any shape. Of many mixtures not the likeliest
-is kept, but the one whose labels have most mutual information with the labels of neighbours.
+neighbour graph clusters are dense and separate, and the right partition is found far more often:
+see :mod:`.candidates` for how, :mod:`.selection` for the choice among them, and :mod:`.whitening`
+for the second metric in which neighbours are sought.
 
 N rows, D features, L layout dimensions, P components, K clusters, k neighbours.
 """
 
-import warnings
 from contextlib import nullcontext
-from functools import partial
 from numbers import Integral, Real
-from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_scalar
 
 from .._responsibilities import check_sample_weight, cluster_means
-from ..engine.runtime import draw_seed, random_stream, share_out
-from ..mixture import em
-from .agglomeration import cluster_responsibilities, merge_components, neighbor_information
+from ..engine.runtime import random_stream
+from .candidates import (
+    COMPONENTS_PER_CLUSTER,
+    fit_mixture,
+    run_kmeans,
+    scale_to_unit_variance,
+)
 from .graph import link_neighbors, neighbor_graph, project_rows, spread_along, unique_rows
 from .interpolation import Reference, interpolate, make_reference
 from .layout import neighbor_layout
 from .precomputed import check_distances, check_square, nearest_entries
-from .selection import choose_partition
-
-#: Rows from which on ``linkage="auto"`` is "share": enough to estimate the shares of edges.
-SHARE_ROWS = 10_000
-#: Below this many rows, ``n_init="auto"`` is FEW_INIT, else MANY_INIT.
-FEW_ROWS = 1000
-#: Mixtures fitted to few rows.
-FEW_INIT = 10
-#: Mixtures fitted to many rows.
-MANY_INIT = 50
-#: Components of a mixture in the layout per cluster.
-COMPONENTS_PER_CLUSTER = 2
-#: Most rows to which candidate mixtures are fitted; the best one is refitted to all rows.
-SUBSAMPLE_ROWS = 10_000
-#: Added to the variances of the mixtures, whose data have unit variance.
-REG_COVAR = 1e-4
-#: A mixture in the layout has converged when the mean log-likelihood changes by less.
-TOL = 1e-4
-#: Most EM iterations of a mixture in the layout.
-MAX_ITER = 150
+from .selection import Partition, choose_partition
 
 
 class NeighborStart(NamedTuple):
@@ -69,7 +48,7 @@ class NeighborStart(NamedTuple):
         The rows of X in the graph, ascending: the first of every value that has a positive weight,
         or a sample of them if there are more than max_samples.
     criterion : float
-        I(c; c') - boundary_weight * H(c' | c) of the labels at the ends of an edge, in nats; at
+        I(c_0; c_4)^2 / H(c_0) of the clusters at the ends of a walk along the edges, in nats; at
         most log K. Comparable between starts on the same rows.
     """
 
@@ -85,12 +64,8 @@ class FoundStart(NamedTuple):
     """What :func:`find_start` finds for M distinct rows, in an order of their values."""
 
     reference: Reference
-    #: Responsibilities (M, K).
-    resp: np.ndarray
-    #: Layout (M, L).
-    layout: np.ndarray
-    #: Neighbour graph (M, M).
-    graph: sparse.csr_matrix
+    #: Their partition, and the graph and layout in which it was found.
+    partition: Partition
     #: Weights (M,) of the rows.
     weights: np.ndarray
     #: Position (N,) of each row of X among the M, or -1.
@@ -98,10 +73,11 @@ class FoundStart(NamedTuple):
 
     def extend(self, X, n_jobs):
         """Return responsibilities and layout of all rows of X, (N, K) and (N, L)."""
-        found = [value[np.maximum(self.inverse, 0)] for value in (self.resp, self.layout)]
+        values = self.partition.resp, self.partition.layout
+        found = [value[np.maximum(self.inverse, 0)] for value in values]
         others = np.flatnonzero(self.inverse < 0)
         if len(others):
-            answers = interpolate(self.reference, X[others], (self.resp, self.layout), n_jobs)
+            answers = interpolate(self.reference, X[others], values, n_jobs)
             for column, answer in zip(found, answers, strict=True):
                 column[others] = answer
         return found
@@ -109,7 +85,7 @@ class FoundStart(NamedTuple):
     def order_graph(self):
         """Return positions in X, ascending, and the graph of the rows in this order."""
         order = np.argsort(self.reference.kept)
-        return self.reference.kept[order], self.graph[order][:, order]
+        return self.reference.kept[order], self.partition.graph[order][:, order]
 
 
 def neighbor_start(
@@ -129,10 +105,13 @@ def neighbor_start(
 ):
     r"""Find a first partition of X without labels.
 
-    The graph of nearest neighbours is laid out in few dimensions, ``n_init`` full-covariance
-    mixtures of 2 K components are fitted there, and their components agglomerated to K clusters
-    by the edges between them. The partition of the greatest I(c; c') - w H(c' | c) is kept, with
-    c, c' the labels at the two ends of an edge (drawn in proportion to its weight).
+    The graph of nearest neighbours is laid out in few dimensions, and candidates are found there:
+    k-means, cuts of Ward's tree over micro-clusters, and full-covariance mixtures of 2 K
+    components that are agglomerated to K clusters by the edges between them. Rows of at most 100
+    features are whitened by the scatter between neighbours, and the same is done in the graph of
+    the whitened rows. Kept is the partition of the greatest I(c_0; c_4) in its graph, with c_t
+    the cluster after t steps of a random walk along the edges [1]_. The responsibilities of a row
+    are the shares of its edges by cluster, an edge to itself included.
 
     Parameters
     ----------
@@ -150,16 +129,16 @@ def neighbor_start(
     n_components : int, default=5
         Dimensions of the layout, L.
     n_init : int or "auto", default="auto"
-        Mixtures tried; "auto" is 50, or 10 with fewer than 1000 distinct rows.
+        Mixtures tried in a layout; "auto" is 5, or 1 with fewer than 1000 distinct rows.
     linkage : {"auto", "average", "share"}, default="auto"
-        Linkage of two groups. "average": mean weight of the edges over all pairs of rows, which
-        suits clusters of similar size. "share": weight of the edges between them as a share of
-        all edges of either, whichever is larger, followed by swaps of components between clusters;
-        large clusters stay whole beside small ones, but shares need many rows to be estimated.
-        "auto" is "share", or "average" with fewer than 10000 distinct rows.
+        Linkage of two groups of components. "average": mean weight of the edges over all pairs of
+        rows, which suits clusters of similar size. "share": weight of the edges between them as a
+        share of all edges of either, whichever is larger, followed by swaps of components between
+        clusters; large clusters stay whole beside small ones. "auto" tries both.
     boundary_weight : float, default=2.0
-        w, at least 0. 0 suits clusters of similar size; larger values keep large clusters whole
-        and merge small adjacent ones instead.
+        w, at least 0. Components are swapped to raise I(c; c') - w H(c' | c) of the clusters at
+        the two ends of an edge: larger values keep large clusters whole and merge small adjacent
+        ones instead.
     max_samples : int, default=70_000
         Of more distinct rows, a sample of this many makes the graph, drawn in proportion to their
         weights; the others get the mean responsibilities of their nearest rows in it, weighted by
@@ -176,9 +155,15 @@ def neighbor_start(
 
     Notes
     -----
-    I(c; c') = H(c) - H(c' | c) rewards many clusters of similar size and few edges between them.
-    It compares any partitions of the same graph; likelihoods only compare mixtures of one layout,
-    and there prefer clusters of Gaussian shape to separate clusters.
+    I(c_0; c_t) = H(c_0) - H(c_0 | c_t) rewards many clusters of similar size, and I / H(c_0)
+    clusters that the walk does not leave. Their product compares any partitions of the same rows;
+    likelihoods only compare mixtures of one layout, and there prefer clusters of Gaussian shape to
+    separate clusters.
+
+    References
+    ----------
+    .. [1] M. Faccin, M. T. Schaub, J.-C. Delvenne, "Entrograms and coarse graining of dynamics on
+       complex networks", Journal of Complex Networks, 2018.
 
     Examples
     --------
@@ -207,12 +192,15 @@ def neighbor_start(
         max_samples=max_samples,
         random_state=random_state,
         n_jobs=n_jobs,
-        settings={"n_init": n_init, "linkage": linkage, "boundary_weight": boundary_weight},
+        settings={
+            "n_init": None if n_init == "auto" else n_init,
+            "linkages": None if linkage == "auto" else (linkage,),
+            "boundary_weight": boundary_weight,
+        },
     )
-    criterion = neighbor_information(start.graph, start.resp, boundary_weight)
     resp, layout = start.extend(X, n_jobs)
     indices, graph = start.order_graph()
-    return NeighborStart(resp, resp.argmax(1), layout, graph, indices, criterion)
+    return NeighborStart(resp, resp.argmax(1), layout, graph, indices, start.partition.criterion)
 
 
 def find_start(
@@ -243,14 +231,8 @@ def find_start(
         place[order] = np.arange(len(order))
         kept, weights, inverse = kept[order], weights[order], np.append(place, -1)[inverse]
         reference = make_reference(X, kept, metric, n_neighbors)
-    with report("layout"):
-        layout = neighbor_layout(graph, n_components, random_state=stream, n_jobs=n_jobs)
-    with report("partition"):
-        given = reference.rows, graph, layout, weights, n_clusters, stream, n_jobs
-        resp = np.eye(len(layout), n_clusters)  # of few distinct rows each is a cluster
-        if len(layout) > n_clusters:
-            resp = choose_partition(*given, **(settings or {}))
-    return FoundStart(reference, resp, layout, graph, weights, inverse)
+    given = reference, graph, weights, n_clusters, stream, n_components, n_jobs, report
+    return FoundStart(reference, choose_partition(*given, **(settings or {})), weights, inverse)
 
 
 def _check_rows(X, n_clusters, max_samples, metric):
@@ -325,82 +307,6 @@ def _connect(X, kept, n_neighbors, metric, n_jobs):
     return order, link_neighbors(distances[order], place[neighbors[order]])
 
 
-def partition_layout(
-    layout, graph, n_clusters, stream, *, n_init="auto", linkage="auto", boundary_weight=2.0
-):
-    """Return responsibilities (M, K) of the best partition, see :func:`neighbor_start`."""
-    if n_init == "auto":
-        n_init = FEW_INIT if len(layout) < FEW_ROWS else MANY_INIT
-    if linkage == "auto":
-        linkage = "share" if len(layout) >= SHARE_ROWS else "average"
-    criterion = partial(neighbor_information, graph, boundary_weight=boundary_weight)
-    options = {"linkage": linkage, "boundary_weight": boundary_weight}
-    merge = partial(merge_components, graph=graph, n_clusters=n_clusters, **options)
-    return find_best_partition(layout, n_clusters, n_init, merge, criterion, stream)
-
-
-def find_best_partition(layout, n_clusters, n_init, merge, criterion, stream):
-    """Fit many mixtures in the layout, merge their components, and return the best partition.
-
-    ``merge`` maps responsibilities of components (N, P) to their assignment (P, K); ``criterion``
-    maps responsibilities of clusters (N, K) to a number, higher is better. The partition is
-    returned as responsibilities (N, K), float64.
-    """
-    if n_clusters == 1:
-        return np.ones((len(layout), 1))
-    unit = _scale_to_unit_variance(layout)
-    rows = unit[stream.permutation(len(unit))[:SUBSAMPLE_ROWS]]
-    n_components = min(COMPONENTS_PER_CLUSTER * n_clusters, len(rows))
-    # Run serially: scikit-learn's KMeans changes the process-wide BLAS thread limit.
-    labels = [_run_kmeans(rows, n_components, stream) for _ in range(n_init)]
-
-    def fit_candidates(first, every, stop):
-        """Return criterion, -index, responsibilities and assignment of the best candidate."""
-        best = -np.inf, -n_init, None, None
-        for i in range(first, n_init, every):
-            if stop.is_set():
-                break
-            resp = _fit_mixture(rows, np.eye(n_components)[labels[i]], unit)
-            assignment = merge(resp)
-            score = criterion(cluster_responsibilities(resp, assignment))
-            best = max(best, (score, -i, resp, assignment), key=itemgetter(0, 1))
-        return best
-
-    candidates = share_out(fit_candidates, n_init)
-    *_, subsampled, assignment = max(candidates, key=itemgetter(0, 1))
-    # Refitting on all rows moves the components. Of three partitions the best is kept: the refit
-    # with new merges, the refit with the old merges, and the fit of the subsample.
-    refitted = _fit_mixture(unit, subsampled, unit)
-    pairs = (refitted, merge(refitted)), (refitted, assignment), (subsampled, assignment)
-    resp = max((cluster_responsibilities(*pair) for pair in pairs), key=criterion)
-    if len(np.unique(resp.argmax(1))) < n_clusters:
-        resp = np.eye(n_clusters)[_run_kmeans(unit, n_clusters, stream)]
-    return resp
-
-
-def _scale_to_unit_variance(layout):
-    unit = layout - layout.mean(0, dtype=np.float64)
-    return unit / max(unit.std(), 1e-12)
-
-
-def _run_kmeans(rows, n_clusters, stream):
-    """Return the labels (N,) of one k-means run."""
-    kmeans = KMeans(n_clusters, n_init=1, max_iter=20, random_state=draw_seed(stream))
-    with warnings.catch_warnings():
-        # Copies may leave k-means fewer distinct rows than clusters.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return kmeans.fit_predict(rows)
-
-
-def _fit_mixture(rows, resp, others):
-    """Fit a full-covariance mixture by EM from responsibilities; return those of other rows."""
-    m_step = em.MStep("full", REG_COVAR)
-    start = em.m_step(rows, resp, *m_step)
-    weighted = em.as_rows(rows, resp.shape[1], "full")
-    run = em.fit(weighted, [start], m_step, max_iter=MAX_ITER, tol=TOL)
-    return em.posterior(others, run.mixture)
-
-
 def labelled_start(X, targets, n_classes, *, n_neighbors=15, random_state=None, n_jobs=None):
     r"""Give every row class probabilities from a few labels, by the graph and by a mixture.
 
@@ -443,8 +349,8 @@ def labelled_start(X, targets, n_classes, *, n_neighbors=15, random_state=None, 
     graph = neighbor_graph(X, n_neighbors, n_jobs=n_jobs)
     spread = spread_along(graph, targets, n_classes)
     layout = neighbor_layout(graph, random_state=stream, n_jobs=n_jobs)
-    unit = _scale_to_unit_variance(layout)
+    unit, weights = scale_to_unit_variance(layout), np.ones(len(layout))
     n_components = min(COMPONENTS_PER_CLUSTER * n_classes, len(unit))
-    resp = np.eye(n_components)[_run_kmeans(unit, n_components, stream)]
-    resp = _fit_mixture(unit, resp, unit)
+    labels = run_kmeans(unit, weights, n_components, stream).labels_
+    resp = fit_mixture(unit, weights, np.eye(n_components)[labels], unit)
     return (spread + resp @ cluster_means(resp, spread)) / 2

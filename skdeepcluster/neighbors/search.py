@@ -120,6 +120,11 @@ class NeighborIndex:
             with single_threaded():
                 self.cells = Cells(self.X, self.n_jobs)
 
+    @property
+    def is_exact(self):
+        """Whether distances are those of differences of rows, however the rows were found."""
+        return self.library is None
+
     def query(self, X, k):
         """Return distances (float64) and indices of the k nearest rows to each of X, (M, k)."""
         k = min(k, self.n_rows)

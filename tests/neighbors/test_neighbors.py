@@ -19,10 +19,11 @@ from skdeepcluster.neighbors import (
     neighbor_graph,
     neighbor_layout,
     neighbor_start,
-    partition,
+    selection,
     spread_labels,
 )
-from skdeepcluster.neighbors.agglomeration import neighbor_information
+from skdeepcluster.neighbors.selection import score_by_walk, score_joint, vote
+from skdeepcluster.neighbors.whitening import whiten, whitened_graph
 
 X, Y = make_blobs(240, n_features=6, centers=4, random_state=1)
 NORMAL = np.random.default_rng(0).normal(size=(150, 6))
@@ -301,6 +302,12 @@ def test_joining_by_average_is_scipys_average_linkage():
     assert adjusted_rand_score(groups, table.argmax(1)) == 1
 
 
+def neighbor_information(graph, resp, weight):
+    """Criterion of the swaps, of the labels at both ends of an edge of the graph."""
+    labels = np.eye(resp.shape[1])[resp.argmax(1)]
+    return agglomeration._evaluate_criterion(labels.T @ (graph @ labels), weight)
+
+
 def some_edges(n_parts, seed):
     edges = np.random.default_rng(seed).random((n_parts, n_parts)) ** 4
     edges += edges.T + 0.3 * np.eye(n_parts)
@@ -370,19 +377,111 @@ def test_groups_without_links_are_not_joined_in_an_exchange():
     assert agglomeration.split_and_merge(edges, np.ones(4), right, 1.0) == right
 
 
-def test_what_the_best_mixture_was_joined_to_is_not_lost(monkeypatch):
-    # All rows move its parts a little; joining them anew may then go wrong.
-    merges, merge = [], agglomeration.merge_components
+@pytest.mark.parametrize("seed", range(3))
+def test_wards_tree_of_points_of_weight_one_is_that_of_scipy(seed):
+    points = np.random.default_rng(seed).normal(size=(25, 3))
+    children = agglomeration.agglomerate_by_variance(points, np.ones(25))
+    np.testing.assert_array_equal(np.sort(children, 1), linkage_tree(points, "ward")[:, :2])
 
-    def merged_worse_at_last(resp, graph, n_clusters, **options):
-        merges.append(len(resp))
-        table = merge(resp, graph, n_clusters, **options)
-        return np.roll(table, 1, axis=0) if len(merges) > 3 else table
 
-    monkeypatch.setattr(partition, "merge_components", merged_worse_at_last)
-    start = neighbor_start(X, 4, n_init=3, random_state=0)
-    assert len(merges) == 4
-    assert adjusted_rand_score(Y, start.labels) == 1
+def test_a_point_of_weight_three_is_three_points_of_wards_tree():
+    points = np.random.default_rng(0).normal(size=(12, 2))
+    sizes = np.tile([1, 3, 1, 2], 3)
+    tree = agglomeration.agglomerate_by_variance(points, sizes)
+    once = agglomeration.cut_tree(tree, sizes, 4, 0)
+    copies = linkage_tree(np.repeat(points, sizes, axis=0), "ward")
+    whole = fcluster(copies, 4, "maxclust")
+    assert adjusted_rand_score(np.repeat(once, sizes), whole) == 1
+
+
+def test_a_cut_counts_no_group_below_the_least_size():
+    points = np.r_[0.0, 1, 2, 10, 11, 12, 100][:, None]
+    sizes = np.full(7, 5.0)
+    tree = agglomeration.agglomerate_by_variance(points, sizes)
+    np.testing.assert_array_equal(
+        agglomeration.cut_tree(tree, sizes, 2, 0) == agglomeration.cut_tree(tree, sizes, 2, 0)[0],
+        [1, 1, 1, 1, 1, 1, 0],
+    )
+    cut = agglomeration.cut_tree(tree, sizes, 2, 10)
+    assert cut[6] == -1
+    assert adjusted_rand_score(cut[:6], [0, 0, 0, 1, 1, 1]) == 1
+    assert agglomeration.cut_tree(tree, sizes, 5, 10) is None
+
+
+def test_the_score_is_that_of_the_powers_of_the_steps():
+    graph = neighbor_graph(NORMAL[:40], 5)
+    labels = np.random.default_rng(0).integers(0, 3, size=(4, 40))
+    degree = np.asarray(graph.sum(1)).ravel()
+    steps = np.linalg.matrix_power(graph.toarray() / degree[:, None], selection.WALK_STEPS)
+    expected = []
+    for one in np.eye(3)[labels]:
+        joint = one.T @ (degree[:, None] * (steps @ one)) / degree.sum()
+        ends = joint.sum(1)
+        information = (joint * np.log(joint / np.outer(ends, ends))).sum()
+        expected.append(information**2 / -(ends * np.log(ends)).sum())
+    np.testing.assert_allclose(score_by_walk(graph, labels, 3), expected, atol=1e-6)
+
+
+def test_score_of_components_and_of_independent_ends():
+    pairs = sparse.csr_matrix(np.kron(np.eye(4), [[0, 1], [1, 0]]), dtype=np.float32)
+    whole = np.arange(8)[None] // 2
+    assert score_by_walk(pairs, whole, 4)[0] == pytest.approx(np.log(4), abs=1e-6)
+    everyone = sparse.csr_matrix(np.ones((8, 8)), dtype=np.float32)
+    assert score_by_walk(everyone, whole, 4)[0] == pytest.approx(0, abs=1e-6)
+    assert score_joint(np.zeros((3, 3))) == 0
+
+
+def test_a_vote_counts_the_row_itself_and_loses_no_cluster():
+    chain = sparse.csr_matrix(np.eye(5, k=1) + np.eye(5, k=-1))
+    shares = vote(np.array([0, 0, 1, 1, 1]), chain, 2)
+    np.testing.assert_allclose(shares[:, 0], [1, 2 / 3, 1 / 3, 0, 0])
+    alone = np.array([0, 0, 1, 0, 0])
+    np.testing.assert_array_equal(vote(alone, chain, 2), np.eye(2)[alone])
+
+
+def test_whitened_neighbours_differ_alike_in_all_directions():
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(300, 3)) @ np.diag([0.5, 2, 1]) @ random.normal(size=(3, 3))
+    graph = neighbor_graph(rows)
+    white = whiten(rows, graph)
+    links = graph.tocoo()
+    gaps = white[links.row] - white[links.col]
+    scatter = (links.data[:, None] * gaps).T @ gaps / (2 * links.data.sum())
+    values = np.linalg.eigvalsh(scatter)
+    # All one but for the regularisation, which lowers the smallest most.
+    assert values.max() < 1
+    assert values.min() > 0.5
+    raw = np.linalg.eigvalsh(np.cov(rows.T))
+    assert raw.max() / raw.min() > 10
+
+
+def test_whitening_does_not_depend_on_rotation_and_scale():
+    rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(6, 6)))[0]
+    graph = neighbor_graph(NORMAL)
+    one, two = whiten(NORMAL, graph), whiten(8 * NORMAL @ rotation, graph)
+    np.testing.assert_allclose(pairwise_distances(one), pairwise_distances(two), atol=1e-6)
+
+
+def test_wide_sparse_and_precomputed_rows_are_not_whitened():
+    graph = neighbor_graph(NORMAL)
+    assert whitened_graph(NORMAL, graph, 15, "euclidean", 1).shape == graph.shape
+    assert whitened_graph(NORMAL, graph, 15, "cosine", 1).shape == graph.shape
+    for rows, metric in (
+        (np.tile(NORMAL, 20), "euclidean"),
+        (NORMAL[:, :1], "euclidean"),
+        (NORMAL, "manhattan"),
+        (sparse.csr_matrix(NORMAL), "euclidean"),
+        (None, "precomputed"),
+    ):
+        assert whitened_graph(rows, graph, 15, metric, 1) is None
+
+
+def test_features_of_noise_on_a_large_scale_are_seen_through():
+    random = np.random.default_rng(0)
+    y = np.repeat(np.arange(3), 100)
+    rows = 4 * np.eye(3)[y] + random.normal(size=(300, 3))
+    rows = np.c_[rows, 3 * random.normal(size=(300, 8))]
+    assert adjusted_rand_score(y, neighbor_start(rows, 3, random_state=0).labels) > 0.9
 
 
 @pytest.mark.parametrize("linkage", ["average", "share"])
@@ -446,7 +545,7 @@ def test_threads_share_out_the_mixtures_and_change_no_digit():
         torch.set_num_threads(1)
     np.testing.assert_array_equal(one.responsibilities, two.responsibilities)
     first = neighbor_start(NORMAL, 3, n_init=1, random_state=0)
-    assert one.criterion == two.criterion > first.criterion
+    assert one.criterion == two.criterion >= first.criterion
 
 
 def test_rows_outside_the_sample_follow_their_neighbours():

@@ -1,0 +1,132 @@
+"""Candidate partitions of a graph, found in its layout: each kind is right where others fail.
+
+k-means finds clusters of similar size, also where none is separate; the tree of Ward cuts off what
+is separate, and does not count groups too small to be clusters; the components of a mixture,
+merged by the edges of the graph, make clusters of any shape.
+
+M rows, L layout dimensions, P components or micro-clusters, K clusters.
+"""
+
+import warnings
+
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+
+from ..engine.runtime import draw_seed
+from ..mixture import em
+from .agglomeration import agglomerate_by_variance, cut_tree, merge_components
+
+#: Most rows to which clusters are fitted; the others are assigned to them.
+SUBSAMPLE_ROWS = 10_000
+#: Runs of k-means with K clusters, of which the one with the least inertia is kept.
+KMEANS_RUNS = 3
+#: Lloyd iterations of a k-means run.
+KMEANS_ITERATIONS = 50
+#: Micro-clusters per cluster of which Ward's tree is built.
+MICRO_PER_CLUSTER = 10
+#: Fewest micro-clusters, unless there are fewer than three rows for each.
+MIN_MICRO = 200
+#: Lloyd iterations for micro-clusters, whose borders need not be exact.
+MICRO_ITERATIONS = 5
+#: Least sizes of a cluster of the tree, relative to the mean size. Rows of a smaller group are
+#: given to the cluster that they have most edges to.
+MIN_SIZES = (0.0, 0.25)
+#: Below this many distinct rows FEW_INIT mixtures are fitted in a layout, else MANY_INIT.
+FEW_ROWS = 1000
+#: Mixtures fitted in a layout of few rows, all of which find much the same components.
+FEW_INIT = 1
+#: Mixtures fitted in a layout of many rows.
+MANY_INIT = 5
+#: Linkages by each of which the components of a mixture are merged by default.
+LINKAGES = ("average", "share")
+#: Components of a mixture in the layout per cluster.
+COMPONENTS_PER_CLUSTER = 2
+#: Added to the variances of the mixtures, whose data have unit variance.
+REG_COVAR = 1e-4
+#: A mixture in the layout has converged when the mean log-likelihood changes by less.
+TOL = 1e-3
+#: Most EM iterations of a mixture in the layout.
+MAX_ITER = 150
+
+
+def find_candidates(
+    layout, graph, weights, n_clusters, stream, *, n_init=None, linkages=None, boundary_weight=2.0
+):
+    """Yield the labels (M,) of candidate partitions of the rows of a graph.
+
+    ``layout`` (M, L) is that of ``graph`` (M, M), ``weights`` (M,) are those of the rows. The
+    components of ``n_init`` mixtures are merged by each of the ``linkages``.
+    """
+    if n_init is None:
+        n_init = FEW_INIT if len(layout) < FEW_ROWS else MANY_INIT
+    rows = scale_to_unit_variance(layout)
+    chosen = np.sort(stream.permutation(len(rows))[:SUBSAMPLE_ROWS])
+    sample = rows[chosen], weights[chosen]
+    options = {"n_init": KMEANS_RUNS, "max_iter": KMEANS_ITERATIONS}
+    yield run_kmeans(*sample, n_clusters, stream, **options).predict(rows)
+    yield from cut_micro_clusters(rows, graph, weights, sample, n_clusters, stream)
+    n_components = min(COMPONENTS_PER_CLUSTER * n_clusters, len(chosen))
+    for _ in range(n_init):
+        start = run_kmeans(*sample, n_components, stream).labels_
+        resp = fit_mixture(*sample, np.eye(n_components)[start], rows)
+        for linkage in linkages or LINKAGES:
+            assignment = merge_components(resp, graph, n_clusters, linkage, boundary_weight)
+            yield (resp @ assignment).argmax(1)
+
+
+def cut_micro_clusters(rows, graph, weights, sample, n_clusters, stream):
+    """Yield the labels (M,) of cuts of Ward's tree over micro-clusters, for each least size."""
+    n_micro = min(max(MIN_MICRO, MICRO_PER_CLUSTER * n_clusters), max(len(sample[0]) // 3, 1))
+    if n_micro < n_clusters:
+        return
+    micro = run_kmeans(*sample, n_micro, stream, max_iter=MICRO_ITERATIONS)
+    labels = micro.predict(rows)
+    sizes = np.bincount(labels, weights, minlength=n_micro)
+    tree = agglomerate_by_variance(micro.cluster_centers_, sizes)
+    indicator = np.eye(n_micro)[labels]
+    edges = indicator.T @ (graph @ indicator)
+    for least in MIN_SIZES:
+        cut = cut_tree(tree, sizes, n_clusters, least * sizes.sum() / n_clusters)
+        if cut is not None:
+            yield _attach(cut, edges, micro.cluster_centers_, n_clusters)[labels]
+
+
+def _attach(cut, edges, centers, n_clusters):
+    """Give each point outside all clusters to that with most edges to it, else to the nearest."""
+    outside = np.flatnonzero(cut < 0)
+    if not len(outside):
+        return cut
+    inside = np.flatnonzero(cut >= 0)
+    assignment = np.eye(n_clusters)[cut[inside]]
+    links = edges[np.ix_(outside, inside)] @ assignment
+    means = (assignment.T @ centers[inside]) / assignment.sum(0)[:, None]
+    gaps = np.square(centers[outside, None] - means).sum(2)
+    attached = cut.copy()
+    attached[outside] = np.where(links.any(1), links.argmax(1), gaps.argmin(1))
+    return attached
+
+
+def scale_to_unit_variance(layout):
+    """Return a layout (M, L) centred and scaled to a mean variance of one, in double precision."""
+    unit = layout - layout.mean(0, dtype=np.float64)
+    return unit / max(unit.std(), 1e-12)
+
+
+def run_kmeans(rows, weights, n_clusters, stream, n_init=1, max_iter=20):
+    """Return k-means fitted to weighted rows."""
+    seed = draw_seed(stream)
+    kmeans = KMeans(n_clusters, n_init=n_init, max_iter=max_iter, random_state=seed)
+    with warnings.catch_warnings():
+        # Copies may leave k-means fewer distinct rows than clusters.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return kmeans.fit(rows, sample_weight=weights)
+
+
+def fit_mixture(rows, weights, resp, others):
+    """Fit a full-covariance mixture by EM from responsibilities; return those of other rows."""
+    m_step = em.MStep("full", REG_COVAR)
+    weighted = em.as_rows(rows, resp.shape[1], "full", weights)
+    start = em.m_step(rows, resp * weights[:, None], *m_step)
+    run = em.fit(weighted, [start], m_step, max_iter=MAX_ITER, tol=TOL)
+    return em.posterior(others, run.mixture)
