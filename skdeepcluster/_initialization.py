@@ -74,17 +74,19 @@ def initial_responsibilities(init, rows, n_clusters, random_state, n_init=10, me
 
     ``init`` is "neighbors", the partition of the neighbour graph of the rows by ``metric``; a
     NeighborClustering, the same by its settings; "mixture", the posterior of the likeliest of
-    ``n_init`` Gaussian mixtures; or responsibilities (N, K), which are returned as they are.
+    ``n_init`` Gaussian mixtures; or responsibilities (N, K), which are returned as they are. Those
+    of a partition are zeros and ones: shared ones would blur the clusters of the codes.
     """
     if isinstance(init, str) and init == "mixture":
         return em.posterior(rows, fit_mixture(rows, n_clusters, random_state, n_init))
     resp = init
     if isinstance(init, str):
         options = {"random_state": random_state, "n_jobs": torch.get_num_threads()}
-        resp = neighbor_start(rows, n_clusters, metric=metric, **options).responsibilities
+        start = neighbor_start(rows, n_clusters, metric=metric, **options)
+        resp = np.eye(n_clusters)[start.labels]
     elif isinstance(init, NeighborClustering):
         start = clone(init).set_params(n_clusters=n_clusters, random_state=random_state)
-        resp = start.fit(rows).responsibilities_
+        resp = np.eye(n_clusters)[start.fit(rows).labels_]
     # EM draws one seed from the stream; every other method does so, too, and leaves it in the same
     # state.
     draw_seed(random_state)

@@ -45,7 +45,7 @@ LAYOUT_EPOCHS = 50
 class Partition(NamedTuple):
     """A partition of M rows, and the graph in which it was found."""
 
-    #: Responsibilities (M, K): the share of the edges of a row, itself included, by cluster.
+    #: Responsibilities (M, K): see :func:`soften`.
     resp: np.ndarray
     #: Layout (M, L) of the graph.
     layout: np.ndarray
@@ -89,7 +89,7 @@ def _choose_candidate(layout, graph, weights, n_clusters, stream, **settings):
     candidates = np.unique(np.stack(list(found)), axis=0)
     scores = score_by_walk(weighted, candidates, n_clusters)
     best = int(scores.argmax())
-    return Partition(vote(candidates[best], graph, n_clusters), layout, graph, scores[best])
+    return Partition(soften(candidates[best], graph, n_clusters), layout, graph, scores[best])
 
 
 def score_by_walk(graph, candidates, n_clusters):
@@ -133,14 +133,12 @@ def weigh_edges(graph, weights):
     return (scale @ graph @ scale).tocsr()
 
 
-def vote(labels, graph, n_clusters):
-    """Return responsibilities (M, K): the share of the edges of each row that lead to a cluster.
+def soften(labels, graph, n_clusters):
+    """Return responsibilities (M, K): two thirds of a row are its own cluster's.
 
-    A row is linked to itself by an edge of weight one. If a cluster would lose all its rows, the
-    labels are kept as they are.
+    The rest is shared by the clusters that its edges lead to.
     """
     resp = np.eye(n_clusters)[labels]
-    shares = resp + graph @ resp
-    shares /= shares.sum(1, keepdims=True)
-    lost = np.setdiff1d(labels, shares.argmax(1))
-    return resp if len(lost) else shares
+    shares = graph @ resp
+    degree = shares.sum(1, keepdims=True)
+    return (2 * resp + np.where(degree > 0, shares / np.where(degree > 0, degree, 1), resp)) / 3

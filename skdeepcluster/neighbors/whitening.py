@@ -31,15 +31,14 @@ N_ITERATIONS = 2
 def whitened_graph(rows, graph, n_neighbors, metric, n_jobs):
     """Return the neighbour graph (M, M) of whitened rows, or None where there is none.
 
-    ``rows`` (M, D) are dense and ``graph`` is that of their metric, "euclidean" or "cosine"; of
-    sparse rows, other metrics and precomputed distances there are no differences to whiten.
-    Neither are rows of one feature, or of more than MAX_FEATURES.
+    ``rows`` (M, D) are dense or sparse and ``graph`` is that of their metric, "euclidean" or
+    "cosine"; of other metrics and precomputed distances there are no differences to whiten. Nor
+    are rows of one feature whitened, or of more than MAX_FEATURES.
     """
     is_vector = isinstance(metric, str) and metric in ("euclidean", "cosine")
-    if rows is None or sparse.issparse(rows) or not is_vector:
+    if rows is None or not is_vector or not 1 < rows.shape[1] <= MAX_FEATURES:
         return None
-    if not 1 < rows.shape[1] <= MAX_FEATURES:
-        return None
+    rows = rows.toarray() if sparse.issparse(rows) else rows
     rows = (normalize(rows) if metric == "cosine" else rows).astype(np.float64)
     rows = rows / max(np.abs(rows).max(), np.finfo(np.float64).tiny)
     for _ in range(N_ITERATIONS):

@@ -22,7 +22,7 @@ from skdeepcluster.neighbors import (
     selection,
     spread_labels,
 )
-from skdeepcluster.neighbors.selection import score_by_walk, score_joint, vote
+from skdeepcluster.neighbors.selection import score_by_walk, score_joint, soften
 from skdeepcluster.neighbors.whitening import whiten, whitened_graph
 
 X, Y = make_blobs(240, n_features=6, centers=4, random_state=1)
@@ -431,12 +431,12 @@ def test_score_of_components_and_of_independent_ends():
     assert score_joint(np.zeros((3, 3))) == 0
 
 
-def test_a_vote_counts_the_row_itself_and_loses_no_cluster():
+def test_responsibilities_are_shared_with_the_clusters_of_neighbours():
     chain = sparse.csr_matrix(np.eye(5, k=1) + np.eye(5, k=-1))
-    shares = vote(np.array([0, 0, 1, 1, 1]), chain, 2)
-    np.testing.assert_allclose(shares[:, 0], [1, 2 / 3, 1 / 3, 0, 0])
-    alone = np.array([0, 0, 1, 0, 0])
-    np.testing.assert_array_equal(vote(alone, chain, 2), np.eye(2)[alone])
+    shares = soften(np.array([0, 0, 1, 1, 1]), chain, 2)
+    np.testing.assert_allclose(shares[:, 0], [1, 5 / 6, 1 / 6, 0, 0])
+    alone = sparse.csr_matrix((5, 5))
+    np.testing.assert_array_equal(soften(np.arange(5), alone, 5), np.eye(5))
 
 
 def test_whitened_neighbours_differ_alike_in_all_directions():
@@ -470,7 +470,7 @@ def test_wide_sparse_and_precomputed_rows_are_not_whitened():
         (np.tile(NORMAL, 20), "euclidean"),
         (NORMAL[:, :1], "euclidean"),
         (NORMAL, "manhattan"),
-        (sparse.csr_matrix(NORMAL), "euclidean"),
+        (sparse.csr_matrix(np.tile(NORMAL, 20)), "euclidean"),
         (None, "precomputed"),
     ):
         assert whitened_graph(rows, graph, 15, metric, 1) is None
