@@ -68,7 +68,7 @@ FORMS = [
     *(
         way if isinstance(way, CatGANClustering) else from_mixture(way)
         for way in WAYS
-        if getattr(way, "init", None) != "mixture"
+        if getattr(way, "init", None) != "mixture" and not isinstance(way, NeighborClustering)
     ),
 ]
 

@@ -44,8 +44,8 @@ SHA256 = {
     "mnist": "54ddfe01bb1284d50e5473a31c590ba0e723949b611ce6e7604f2e9473754d8a",
     "fashion_mnist": "a3bb86084e474f0a52da049bb27f9d3463d5f0b1f99c65450e51bc3227daf6d3",
     "reuters8": "a30d02110f8efcee14051b46ef80fac218fccb12118c7548acb9e4ddcabc012b",
-    "stackoverflow": "004129f95023d13995bda6dda78035db083e4e19ebc92f8ff660e9e06149083e",
-    "searchsnippets": "0cb28b77bd757b70808af1d4abf863e0343ef5689792a87207c22a212798bf28",
+    "stackoverflow": "0cb28b77bd757b70808af1d4abf863e0343ef5689792a87207c22a212798bf28",
+    "searchsnippets": "004129f95023d13995bda6dda78035db083e4e19ebc92f8ff660e9e06149083e",
     "tables": "88bb2e1c4d0a8b3bbb7799b499f09e983292c0411f9e503502f0388ea8a0d9dd",
 }
 #: What a file that is not offered for download holds -> so that it can be made.

@@ -10,6 +10,7 @@ README.md it fills every block between ``<!-- table: KIND FILE ... -->`` and
 - "gains": a line for each method, what training adds to its start and consensus to its fits;
 - "errors": a line for each classifier, over its draws of labels;
 - "codes": a line for each fit of an InfoGAN, what its codes stand for;
+- "standings": of many methods on many sets, see `standings.tables`;
 - "each": every record, without entries that are the same in all;
 - "overview": a line for each method, a column for each file.
 
@@ -24,6 +25,9 @@ from pathlib import Path
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from lib.standings import tables
 
 HERE = Path(__file__).resolve().parents[1]
 README, RESULTS = HERE.parent / "README.md", HERE / "RESULTS.md"
@@ -190,6 +194,11 @@ def each(rows):
         yield f"| {' | '.join(text.get(name, '') for name in columns)} |"
 
 
+def standings(rows):
+    """Yield the tables of many methods on many sets."""
+    yield from ["```text", tables([record for found in rows.values() for record in found]), "```"]
+
+
 KINDS = {
     "spread": spread,
     "seeds": seeds,
@@ -197,6 +206,7 @@ KINDS = {
     "errors": errors,
     "codes": codes,
     "overview": overview,
+    "standings": standings,
     "each": each,
 }
 
