@@ -109,10 +109,10 @@ def neighbor_start(
     k-means, cuts of Ward's tree over micro-clusters, and full-covariance mixtures of 2 K
     components that are agglomerated to K clusters by the edges between them. Rows of at most 100
     features are whitened by the scatter between neighbours, and the same is done in the graph of
-    the whitened rows; rows with no more features than the layout are a layout, too. Kept is the
-    partition of the greatest I(c_0; c_4)^2 / H(c_0) in its graph, with c_t the cluster after t
-    steps of a random walk along the edges [1]_. Two thirds of the responsibilities of a row are
-    its own cluster's, one third is shared by the clusters that its edges lead to.
+    the whitened rows. Kept is the partition of the greatest I(c_0; c_4)^2 / H(c_0) in
+    its graph, with c_t the cluster after t steps of a random walk along the edges [1]_. Two thirds
+    of the responsibilities of a row are its own cluster's, one third is shared by the clusters
+    that its edges lead to.
 
     Parameters
     ----------

@@ -71,32 +71,22 @@ def choose_partition(
         options = {"n_epochs": LAYOUT_EPOCHS, "random_state": stream, "n_jobs": n_jobs}
         layouts = [neighbor_layout(graph, n_components, **options) for graph in graphs]
     with report("partition"):
-        rows = _as_layout(reference.rows, n_components)
         found = [
-            _choose_candidate([layout, *rows], graph, weights, n_clusters, stream, **settings)
+            _choose_candidate(layout, graph, weights, n_clusters, stream, **settings)
             for layout, graph in zip(layouts, graphs, strict=True)
         ]
     return max(found, key=lambda partition: partition.criterion)
 
 
-def _as_layout(rows, n_components):
-    """Return rows with no more features than a layout, which are one themselves, as a list."""
-    if rows is None or sparse.issparse(rows) or rows.shape[1] > n_components:
-        return []
-    return [rows / max(np.abs(rows).max(), np.finfo(rows.dtype).tiny)]
-
-
-def _choose_candidate(layouts, graph, weights, n_clusters, stream, **settings):
-    """Return the best partition of a graph that is found in one of several layouts."""
-    layout = layouts[0]
+def _choose_candidate(layout, graph, weights, n_clusters, stream, **settings):
+    """Return the best partition found in one layout."""
     if len(layout) <= n_clusters:  # of few distinct rows each is a cluster
         return Partition(np.eye(len(layout), n_clusters), layout, graph, 0.0)
     if n_clusters == 1:
         return Partition(np.ones((len(layout), 1)), layout, graph, 0.0)
     weighted = weigh_edges(graph, weights)
-    given = weighted, weights, n_clusters, stream
-    found = [labels for each in layouts for labels in find_candidates(each, *given, **settings)]
-    candidates = np.unique(np.stack(found), axis=0)
+    found = find_candidates(layout, weighted, weights, n_clusters, stream, **settings)
+    candidates = np.unique(np.stack(list(found)), axis=0)
     scores = score_by_walk(weighted, candidates, n_clusters)
     best = int(scores.argmax())
     return Partition(soften(candidates[best], graph, n_clusters), layout, graph, scores[best])
