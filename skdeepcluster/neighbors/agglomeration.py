@@ -5,10 +5,7 @@ component belongs.
 """
 
 import numpy as np
-import torch
 from scipy.special import entr
-
-from ..functional.information import entropy, kl_divergence
 
 #: Splits for which :func:`split_and_merge` evaluates all merges: those of the highest criterion.
 MAX_SPLITS = 20
@@ -236,11 +233,15 @@ def _evaluate_criterion(edges, boundary_weight):
 
     ``edges`` (K, K) are those between clusters; without any the criterion is 0.
     """
-    joint = torch.as_tensor(edges)
-    if joint.sum() == 0:
-        return 0.0
-    log_joint = (joint / joint.sum()).log()
-    log_end = log_joint.logsumexp(1)
-    information = kl_divergence(log_joint.flatten(), (log_end[:, None] + log_end).flatten())
-    boundary = entropy(log_end) - information
-    return (information - boundary_weight * boundary).item()
+    information, entropy = measure_joint(edges)
+    return information - boundary_weight * (entropy - information)
+
+
+def measure_joint(joint):
+    """Return I and H in nats of a symmetric joint distribution (K, K) that need not sum to one.
+
+    I is the mutual information of the two variables, H the entropy of each; 0 and 0 of zeros.
+    """
+    joint = joint.astype(np.float64) / max(joint.sum(), np.finfo(np.float64).tiny)
+    entropy = float(entr(joint.sum(0)).sum())
+    return max(2 * entropy - float(entr(joint).sum()), 0.0), entropy

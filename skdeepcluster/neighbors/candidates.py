@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
+from .._responsibilities import cluster_means
 from ..engine.runtime import draw_seed
 from ..mixture import em
 from .agglomeration import agglomerate_by_variance, cut_tree, merge_components
@@ -100,7 +101,7 @@ def _attach(cut, edges, centers, n_clusters):
     inside = np.flatnonzero(cut >= 0)
     assignment = np.eye(n_clusters)[cut[inside]]
     links = edges[np.ix_(outside, inside)] @ assignment
-    means = (assignment.T @ centers[inside]) / assignment.sum(0)[:, None]
+    means = cluster_means(assignment, centers[inside])
     gaps = np.square(centers[outside, None] - means).sum(2)
     attached = cut.copy()
     attached[outside] = np.where(links.any(1), links.argmax(1), gaps.argmin(1))

@@ -17,9 +17,9 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from sklearn.utils import check_array, check_scalar
-from threadpoolctl import threadpool_limits
 
 from ..engine.runtime import draw_seed, random_stream
+from .blas import single_threaded_blas
 
 #: a of the similarity 1 / (1 + a d^(2b)) at distance d in the layout.
 CURVE_A = 1.929
@@ -115,8 +115,7 @@ def _embed_spectrally(graph, n_components, random):
 
     start = np.zeros((n_rows, n_components))
     wanted = min(n_components, n_rows - 1)
-    # BLAS splits sums by the number of threads; with one thread rounding is the same everywhere.
-    with threadpool_limits(1, "blas"):
+    with single_threaded_blas():
         if n_rows <= max(DENSE_ROWS, 4 * n_components):
             dense = similarity.toarray() - 2 * np.outer(trivial, trivial)
             values, vectors = np.linalg.eigh(dense)

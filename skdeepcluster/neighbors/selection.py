@@ -22,9 +22,9 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from scipy.special import entr
-from threadpoolctl import threadpool_limits
 
+from .agglomeration import measure_joint
+from .blas import single_threaded_blas
 from .candidates import find_candidates
 from .layout import neighbor_layout
 from .whitening import whitened_graph
@@ -66,7 +66,9 @@ def choose_partition(
     if n_clusters < len(weights) <= MAX_WHITENED_ROWS:
         with report("whitening"):
             given = reference.rows, graph, reference.n_neighbors, reference.metric, n_jobs
-            graphs += [other for other in [whitened_graph(*given)] if other is not None]
+            whitened = whitened_graph(*given)
+        if whitened is not None:
+            graphs.append(whitened)
     with report("layout"):
         options = {"n_epochs": LAYOUT_EPOCHS, "random_state": stream, "n_jobs": n_jobs}
         layouts = [neighbor_layout(graph, n_components, **options) for graph in graphs]
@@ -109,19 +111,15 @@ def score_by_walk(graph, candidates, n_clusters):
         indicators = np.hstack([eye[labels] for labels in candidates[start : start + size]])
         for _ in range(WALK_STEPS // 2):
             indicators = steps @ indicators
-        for after in np.hsplit(indicators, indicators.shape[1] // n_clusters):
-            # BLAS splits sums by the number of threads; with one thread rounding is the same.
-            with threadpool_limits(1, "blas"):
-                joint = after.T @ (after * degree[:, None])
-            scores.append(score_joint(joint))
+        with single_threaded_blas():
+            for after in np.hsplit(indicators, indicators.shape[1] // n_clusters):
+                scores.append(score_joint(after.T @ (after * degree[:, None])))
     return np.array(scores)
 
 
 def score_joint(joint):
     """Return I^2 / H, of a symmetric joint distribution (K, K) that need not sum to one."""
-    joint = joint.astype(np.float64) / max(joint.sum(), np.finfo(np.float64).tiny)
-    entropy = entr(joint.sum(0)).sum()
-    information = max(2 * entropy - entr(joint).sum(), 0.0)
+    information, entropy = measure_joint(joint)
     return information**2 / entropy if entropy > 0 else 0.0
 
 

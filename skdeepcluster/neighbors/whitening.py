@@ -14,8 +14,8 @@ Utilitas Mathematica 21A, 1982.
 import numpy as np
 from scipy import sparse
 from sklearn.preprocessing import normalize
-from threadpoolctl import threadpool_limits
 
+from .blas import single_threaded_blas
 from .graph import neighbor_graph
 
 #: Most features that are whitened: of more, many are hardly more than noise, which would be raised
@@ -42,8 +42,7 @@ def whitened_graph(rows, graph, n_neighbors, metric, n_jobs):
     rows = (normalize(rows) if metric == "cosine" else rows).astype(np.float64)
     rows = rows / max(np.abs(rows).max(), np.finfo(np.float64).tiny)
     for _ in range(N_ITERATIONS):
-        # BLAS splits sums by the number of threads; with one thread rounding is the same.
-        with threadpool_limits(1, "blas"):
+        with single_threaded_blas():
             whitened = whiten(rows, graph)
         graph = neighbor_graph(whitened, n_neighbors, n_jobs=n_jobs)
     return graph
