@@ -11,7 +11,6 @@ from scipy import sparse
 from sklearn.utils import check_array, check_scalar
 
 from .agglomeration import normalize_rows
-from .measure import Measure, sort_nearest, with_extra
 from .precomputed import check_distances, check_square, nearest_entries
 from .search import NeighborIndex
 
@@ -60,14 +59,9 @@ def neighbor_graph(X, n_neighbors=15, *, metric="euclidean", n_jobs=None):
         check_square(X)
         check_distances(X)
         return link_neighbors(*nearest_entries(X, n_neighbors, own=True))
-    k, wide = (min(k, X.shape[0] - 1) for k in with_extra(n_neighbors))
-    if k == 0:
+    if X.shape[0] == 1:
         return sparse.csr_matrix((1, 1), dtype=np.float32)
-    index = NeighborIndex(X, metric, n_jobs)
-    found = index.query_self(wide)
-    if index.is_exact:
-        return link_neighbors(*sort_nearest(*found, k))
-    return link_neighbors(*Measure(X, metric).choose_nearest(X, *found, k))
+    return link_neighbors(*NeighborIndex(X, metric, n_jobs).nearest(n_neighbors))
 
 
 def link_neighbors(distances, neighbors):

@@ -10,7 +10,6 @@ import numpy as np
 from scipy import sparse
 
 from .graph import project_rows
-from .measure import Measure, with_extra
 from .precomputed import nearest_entries
 from .search import NeighborIndex
 
@@ -120,11 +119,9 @@ def _weigh_columns(reference):
 def _weigh_rows(reference, n_jobs):
     """Return the function from rows to weights and positions of neighbours, (N, k) each."""
     index = NeighborIndex(reference.rows, reference.metric, n_jobs)
-    measure = Measure(reference.rows, reference.metric)
-    k, wide = (min(k, len(reference.keys)) for k in with_extra(reference.n_neighbors))
 
     def weigh(X):
-        distances, neighbors = measure.choose_nearest(X, *index.query(X, wide), k)
+        distances, neighbors = index.nearest(reference.n_neighbors, X)
         return _weigh(distances), neighbors
 
     return weigh

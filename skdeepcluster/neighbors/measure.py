@@ -34,7 +34,7 @@ class Measure:
 
     def __init__(self, X, metric):
         self.metric = metric if isinstance(metric, str) else None
-        self.rows = X
+        self.X = self.rows = X
         if self.metric == "cosine":
             self.rows = normalize(X.astype(np.float64))
             self.is_zero = _square_differences(self.rows, 0 * self.rows) == 0

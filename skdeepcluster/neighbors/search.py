@@ -24,6 +24,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
 from ..engine.runtime import generator, resolve_precision, single_threaded
+from .measure import Measure, sort_nearest, with_extra
 
 #: Most features for which a k-d tree finds neighbours faster than matrix products do.
 TREE_FEATURES = 15
@@ -109,9 +110,10 @@ class NeighborIndex:
 
     def __init__(self, X, metric="euclidean", n_jobs=None):
         self.metric, self.n_jobs, self.n_rows = metric, effective_n_jobs(n_jobs), X.shape[0]
-        self.library = self.tree = self.cells = None
+        self.library = self.measure = self.tree = self.cells = None
         if sparse.issparse(X) or metric not in ("euclidean", "cosine"):
             self.library = NearestNeighbors(metric=metric, n_jobs=n_jobs).fit(X)
+            self.measure = Measure(X, metric)
             return
         self.X = self._dense(X)
         if X.shape[1] <= TREE_FEATURES:
@@ -119,11 +121,6 @@ class NeighborIndex:
         else:
             with single_threaded():
                 self.cells = Cells(self.X, self.n_jobs)
-
-    @property
-    def is_exact(self):
-        """Whether distances are those of differences of rows, however the rows were found."""
-        return self.library is None
 
     def query(self, X, k):
         """Return distances (float64) and indices of the k nearest rows to each of X, (M, k)."""
@@ -149,6 +146,18 @@ class NeighborIndex:
             with single_threaded():
                 found = self.cells.search(self.cells.own, k)
         return self._finish(*found)
+
+    def nearest(self, k, X=None):
+        """Return :meth:`query` of X, or :meth:`query_self`, with ties broken alike everywhere.
+
+        Of equally distant rows the first are taken. Distances that a library found by products
+        are measured anew by differences, as those of this search are.
+        """
+        k, wide = (min(n, self.n_rows - (X is None)) for n in with_extra(k))
+        found = self.query_self(wide) if X is None else self.query(X, wide)
+        if self.measure is None:
+            return sort_nearest(*found, k)
+        return self.measure.choose_nearest(self.measure.X if X is None else X, *found, k)
 
     def _dense(self, X):
         """Return the rows themselves, or of unit length if the metric is the cosine.
