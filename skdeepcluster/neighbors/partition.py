@@ -227,11 +227,13 @@ def find_start(
     stream = random_stream(random_state)
     with report("graph"):
         kept, inverse, weights = _choose_rows(X, sample_weight, max_samples, metric, stream)
-        order, graph = _connect(X, kept, n_neighbors, metric, n_jobs)
-        place = np.empty_like(order)
-        place[order] = np.arange(len(order))
-        kept, weights, inverse = kept[order], weights[order], np.append(place, -1)[inverse]
+        if _is_precomputed(metric):
+            order, graph = _connect_by_distances(X[kept][:, kept], n_neighbors)
+            place = np.append(_invert(order), -1)
+            kept, weights, inverse = kept[order], weights[order], place[inverse]
         reference = make_reference(X, kept, metric, n_neighbors)
+        if not _is_precomputed(metric):
+            graph = neighbor_graph(reference.rows, n_neighbors, metric=metric, n_jobs=n_jobs)
     given = reference, graph, weights, n_clusters, stream, n_components, n_jobs, report
     return FoundStart(reference, choose_partition(*given, **(settings or {})), weights, inverse)
 
@@ -294,18 +296,20 @@ def _draw_rows(weights, n_drawn, stream):
     return drawn, np.maximum(weights[drawn], threshold)
 
 
-def _connect(X, kept, n_neighbors, metric, n_jobs):
-    """Return an order (M,) of the rows kept by their values, and their graph in that order."""
-    if not _is_precomputed(metric):
-        graph = neighbor_graph(X[kept], n_neighbors, metric=metric, n_jobs=n_jobs)
-        return np.arange(len(kept)), graph
+def _connect_by_distances(distances, n_neighbors):
+    """Return an order (M,) of rows by their distances (M, M), and their graph in that order."""
     check_scalar(n_neighbors, "n_neighbors", Integral, min_val=1)
-    distances, neighbors = nearest_entries(X[kept][:, kept], n_neighbors, own=True)
+    distances, neighbors = nearest_entries(distances, n_neighbors, own=True)
     # The only values that do not depend on the order of the columns.
     order = np.argsort(project_rows(np.where(np.isfinite(distances), distances, 0)), kind="stable")
+    return order, link_neighbors(distances[order], _invert(order)[neighbors[order]])
+
+
+def _invert(order):
+    """Return the position of each number in a permutation."""
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
-    return order, link_neighbors(distances[order], place[neighbors[order]])
+    return place
 
 
 def labelled_start(X, targets, n_classes, *, n_neighbors=15, random_state=None, n_jobs=None):
