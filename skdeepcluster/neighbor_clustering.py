@@ -99,11 +99,13 @@ class NeighborClustering(
 
     Notes
     -----
-    Kept is the partition with the greatest :math:`I(c_0; c_4)^2 / H(c_0)`, where c_t is the
-    cluster after t steps of a random walk along the links [4]_: see
+    Of the candidates those are compared whose :math:`I(c_0; c_4)^2 / H(c_0)` is within 5 % of the
+    greatest, where c_t is the cluster after t steps of a random walk along the links [4]_; the one
+    with the greatest :math:`I(c_0; c_4)` is kept: see
     :func:`~skdeepcluster.neighbors.neighbor_start`. The graph and the layout are UMAP's [1]_.
     With at most 100 features and 20,000 distinct rows, and the metric "euclidean" or "cosine", a
-    second graph is tried, that of the rows whitened by the scatter between neighbours [3]_.
+    second graph is tried, that of the rows whitened by the scatter within clusters [3]_. It is
+    kept when its partition is further above that of rows without clusters.
 
     A row of weight 2 equals two rows: equal rows are one row of the graph, with the sum of their
     weights. Neither the order of the rows nor copies of all of them change a cluster.

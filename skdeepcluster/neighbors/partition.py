@@ -49,7 +49,7 @@ class NeighborStart(NamedTuple):
         or a sample of them if there are more than max_samples.
     criterion : float
         I(c_0; c_4)^2 / H(c_0) of the clusters at the ends of a walk along the edges, in nats; at
-        most log K. Comparable between starts on the same rows.
+        most log K. Comparable between partitions of the same graph.
     """
 
     responsibilities: np.ndarray
@@ -107,10 +107,14 @@ def neighbor_start(
 
     The graph of nearest neighbours is laid out in few dimensions, and candidates are found there:
     k-means, cuts of Ward's tree over micro-clusters, and full-covariance mixtures of 2 K
-    components that are agglomerated to K clusters by the edges between them. Rows of at most 100
-    features are whitened by the scatter between neighbours, and the same is done in the graph of
-    the whitened rows. Kept is the partition of the greatest I(c_0; c_4)^2 / H(c_0) in
-    its graph, with c_t the cluster after t steps of a random walk along the edges [1]_. Two thirds
+    components that are agglomerated to K clusters by the edges between them. Kept is the
+    partition of the greatest I(c_0; c_4) among those whose I(c_0; c_4)^2 / H(c_0) is within 5 % of
+    the greatest, with c_t the cluster after t steps of a random walk along the edges [1]_.
+
+    Rows of at most 100 features are whitened by the scatter within clusters [2]_, and the same is
+    done in the graph of the whitened rows. Of the two partitions that is kept whose
+    I(c_0; c_4)^2 / H(c_0) is further above that of normally distributed rows with the same
+    covariance, for which the same is done. Two thirds
     of the responsibilities of a row are its own cluster's, one third is shared by the clusters
     that its edges lead to.
 
@@ -157,7 +161,7 @@ def neighbor_start(
     Notes
     -----
     I(c_0; c_t) = H(c_0) - H(c_0 | c_t) rewards many clusters of similar size, and I / H(c_0)
-    clusters that the walk does not leave. Their product compares any partitions of the same rows;
+    clusters that the walk does not leave. Their product compares any partitions of a graph;
     likelihoods only compare mixtures of one layout, and there prefer clusters of Gaussian shape to
     separate clusters.
 
@@ -165,6 +169,8 @@ def neighbor_start(
     ----------
     .. [1] M. Faccin, M. T. Schaub, J.-C. Delvenne, "Entrograms and coarse graining of dynamics on
        complex networks", Journal of Complex Networks, 2018.
+    .. [2] D. Art, R. Gnanadesikan, J. R. Kettenring, "Data-based metrics for cluster analysis",
+       Utilitas Mathematica 21A, 1982.
 
     Examples
     --------

@@ -6,38 +6,55 @@ stationary walk starts, c_t that after t steps, and I their mutual information. 
 good as I^2 / H(c_0) is large: I, which rewards many clusters of similar size, times the share
 I / H(c_0) of what there is to know that the walk does not forget, which rewards clusters that it
 does not leave. Likelihoods only compare mixtures of one layout; this number compares any
-partitions of any graphs of the same rows. So it also decides between the metric of the features
-and that in which the rows are whitened: each partition is judged by the graph in whose layout it
-was found.
+partitions of one graph.
+
+It also decides between the metric of the features and that in which they are whitened. In a metric
+in which the rows are long and thin, cutting them across scores highly whether or not there are
+clusters; so of each score that is subtracted which rows of a normal distribution with the same
+covariance get, by the same procedure, as in the gap statistic.
 
 M distinct rows, D features, L layout dimensions, K clusters.
 
 References: J.-C. Delvenne, S. N. Yaliraki, M. Barahona, "Stability of graph communities across
 time scales", PNAS 2010 (partitions judged by a walk); M. Faccin, M. T. Schaub, J.-C. Delvenne,
 "Entrograms and coarse graining of dynamics on complex networks", Journal of Complex Networks 2018
-(by I(c_0; c_t)).
+(by I(c_0; c_t)); R. Tibshirani, G. Walther, T. Hastie, "Estimating the number of clusters in a
+data set via the gap statistic", Journal of the Royal Statistical Society B 2001 (the comparison
+with rows without clusters).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
 
 from .agglomeration import measure_joint
 from .blas import single_threaded_blas
-from .candidates import find_candidates
+from .candidates import KMEANS_RUNS, find_candidates, run_kmeans
+from .graph import neighbor_graph
 from .layout import neighbor_layout
-from .whitening import whitened_graph
+from .whitening import prepare_rows, scatter_within_clusters, whiten, whiten_by_neighbors
 
 #: Steps t of the walk. One step hardly leaves either half of a homogeneous cluster that is cut in
 #: two; after very many steps all that is left to know is which groups are unconnected.
 WALK_STEPS = 4
+#: Partitions whose criterion is within this share of the greatest are equally good: of them the
+#: one of the greatest I is kept, which does not spend a cluster on a few unconnected rows.
+MARGIN = 0.05
 #: Columns of the indicators of clusters that take a step together: a row of them fits a few lines
 #: of a processor's cache.
 WALK_COLUMNS = 128
 #: Most rows for which a second graph, of whitened rows, is made: its search and its layout double
 #: the time, and with many rows the nearest are near in every metric.
 MAX_WHITENED_ROWS = 20_000
+#: Most rows of a draw without clusters. Of fewer rows than there are the criterion is lower, in
+#: both metrics alike.
+MAX_NULL_ROWS = 2_000
+#: Fewest rows drawn without clusters in all: of few, several draws are made.
+MIN_NULL_ROWS = 1_000
+#: Added to the variances of these rows, as a share of their sum, so that constant and dependent
+#: features have a Cholesky factor.
+NULL_JITTER = 1e-10
 #: Epochs of a layout that is divided into clusters: more do not change which rows are together.
 LAYOUT_EPOCHS = 50
 
@@ -55,6 +72,48 @@ class Partition(NamedTuple):
     criterion: float
 
 
+class _Search(NamedTuple):
+    """How partitions are searched for."""
+
+    n_clusters: int
+    n_neighbors: int
+    n_components: int
+    n_jobs: Any
+    stream: np.random.RandomState
+    report: Any
+    #: Keyword arguments of :func:`find_candidates`.
+    settings: dict
+
+    def partition(self, graph, weights):
+        """Return the best :class:`Partition` found in the layout of a graph."""
+        with self.report("layout"):
+            options = {"random_state": self.stream, "n_jobs": self.n_jobs}
+            layout = neighbor_layout(graph, self.n_components, n_epochs=LAYOUT_EPOCHS, **options)
+        with self.report("partition"):
+            return _choose_candidate(
+                layout, graph, weights, self.n_clusters, self.stream, **self.settings
+            )
+
+    def whiten(self, rows, graph, weights):
+        """Return rows whitened by the scatter within clusters; ``graph`` (M, M) is theirs.
+
+        The clusters are those that k-means finds in rows whitened by the scatter between
+        neighbours.
+        """
+        whitened = whiten_by_neighbors(rows, graph, self.n_neighbors, self.n_jobs)
+        resp = np.eye(self.n_clusters)[self.run_kmeans(whitened, weights)]
+        with single_threaded_blas():
+            return whiten(rows, scatter_within_clusters(rows, weights, resp))
+
+    def run_kmeans(self, rows, weights):
+        """Return the cluster (M,) of each row by k-means."""
+        return run_kmeans(rows, weights, self.n_clusters, self.stream, KMEANS_RUNS).labels_
+
+    def make_graph(self, rows):
+        """Return the neighbour graph (M, M) of rows by Euclidean distances."""
+        return neighbor_graph(rows, self.n_neighbors, n_jobs=self.n_jobs)
+
+
 def choose_partition(
     reference, graph, weights, n_clusters, stream, n_components, n_jobs, report, **settings
 ):
@@ -62,22 +121,56 @@ def choose_partition(
 
     ``graph`` (M, M) is that of the rows in their metric, ``weights`` (M,) how often each occurs.
     """
-    graphs = [graph]
-    if n_clusters < len(weights) <= MAX_WHITENED_ROWS:
-        with report("whitening"):
-            given = reference.rows, graph, reference.n_neighbors, reference.metric, n_jobs
-            whitened = whitened_graph(*given)
-        if whitened is not None:
-            graphs.append(whitened)
-    with report("layout"):
-        options = {"n_epochs": LAYOUT_EPOCHS, "random_state": stream, "n_jobs": n_jobs}
-        layouts = [neighbor_layout(graph, n_components, **options) for graph in graphs]
-    with report("partition"):
-        found = [
-            _choose_candidate(layout, graph, weights, n_clusters, stream, **settings)
-            for layout, graph in zip(layouts, graphs, strict=True)
-        ]
-    return max(found, key=lambda partition: partition.criterion)
+    search = _Search(
+        n_clusters, reference.n_neighbors, n_components, n_jobs, stream, report, settings
+    )
+    found = search.partition(graph, weights)
+    rows = None
+    if 1 < n_clusters < len(weights) <= MAX_WHITENED_ROWS:
+        rows = prepare_rows(reference.rows, reference.metric)
+    if rows is None:
+        return found
+    with report("whitening"):
+        whitened_graph = search.make_graph(search.whiten(rows, graph, weights))
+    whitened = search.partition(whitened_graph, weights)
+    with report("null"):
+        n_draws = -(-MIN_NULL_ROWS // len(rows))
+        null = [_score_null(draw_null(rows, weights, stream), search) for _ in range(n_draws)]
+    expected, expected_whitened = np.mean(null, axis=0)
+    gain = whitened.criterion - expected_whitened - (found.criterion - expected)
+    return whitened if gain > 0 else found
+
+
+def draw_null(rows, weights, stream):
+    """Draw rows of a normal distribution with the covariance of some rows (M, D).
+
+    They have no clusters, but may be long in one direction and thin in others.
+    """
+    centred = rows - np.average(rows, axis=0, weights=weights)
+    with single_threaded_blas():
+        covariance = centred.T @ (centred * weights[:, None]) / weights.sum()
+    jitter = NULL_JITTER * max(np.trace(covariance), np.finfo(np.float64).tiny)
+    factor = np.linalg.cholesky(covariance + jitter * np.eye(rows.shape[1]))
+    drawn = stream.standard_normal((min(len(rows), MAX_NULL_ROWS), rows.shape[1]))
+    with single_threaded_blas():
+        return drawn @ factor.T
+
+
+def _score_null(rows, search):
+    """Return the criteria of k-means in rows without clusters, and in them whitened.
+
+    One round group needs no other candidates, and thus no layout.
+    """
+    if len(rows) <= search.n_clusters:
+        return 0.0, 0.0
+    weights = np.ones(len(rows))
+    graph = search.make_graph(rows)
+    whitened = search.whiten(rows, graph, weights)
+    scores = []
+    for metric, edges in ((rows, graph), (whitened, search.make_graph(whitened))):
+        labels = search.run_kmeans(metric, weights)
+        scores.append(score_by_walk(edges, labels[None], search.n_clusters)[0][0])
+    return scores
 
 
 def _choose_candidate(layout, graph, weights, n_clusters, stream, **settings):
@@ -89,22 +182,22 @@ def _choose_candidate(layout, graph, weights, n_clusters, stream, **settings):
     weighted = weigh_edges(graph, weights)
     found = find_candidates(layout, weighted, weights, n_clusters, stream, **settings)
     candidates = np.unique(np.stack(list(found)), axis=0)
-    scores = score_by_walk(weighted, candidates, n_clusters)
-    best = int(scores.argmax())
+    scores, information = score_by_walk(weighted, candidates, n_clusters)
+    best = int(np.where(scores >= (1 - MARGIN) * scores.max(), information, -1).argmax())
     return Partition(soften(candidates[best], graph, n_clusters), layout, graph, scores[best])
 
 
 def score_by_walk(graph, candidates, n_clusters):
-    """Return I(c_0; c_t)^2 / H(c_0) in nats, t = ``WALK_STEPS``, of each of several labels (C, M).
+    """Return I(c_0; c_t)^2 / H(c_0) and I(c_0; c_t) in nats of several labels (C, M), each (C,).
 
-    The joint distribution of c_0 and c_t is A^T D P^t A, with A (M, K) the indicator of the
-    clusters, D the degrees of the rows and P = D^{-1} G the steps. Since D P is symmetric, it
-    equals V^T D V with V = P^{t/2} A.
+    t is ``WALK_STEPS``. The joint distribution of c_0 and c_t is A^T D P^t A, with A (M, K) the
+    indicator of the clusters, D the degrees of the rows and P = D^{-1} G the steps. Since D P is
+    symmetric, it equals V^T D V with V = P^{t/2} A.
     """
     degree = np.asarray(graph.sum(1), dtype=np.float32).ravel()
     scale = np.where(degree > 0, 1 / np.maximum(degree, np.finfo(np.float32).tiny), 0)
     steps = (sparse.diags(scale.astype(np.float32)) @ graph).tocsr()
-    scores = []
+    measured = []
     size = max(1, WALK_COLUMNS // n_clusters)
     eye = np.eye(n_clusters, dtype=np.float32)
     for start in range(0, len(candidates), size):
@@ -113,14 +206,9 @@ def score_by_walk(graph, candidates, n_clusters):
             indicators = steps @ indicators
         with single_threaded_blas():
             for after in np.hsplit(indicators, indicators.shape[1] // n_clusters):
-                scores.append(score_joint(after.T @ (after * degree[:, None])))
-    return np.array(scores)
-
-
-def score_joint(joint):
-    """Return I^2 / H, of a symmetric joint distribution (K, K) that need not sum to one."""
-    information, entropy = measure_joint(joint)
-    return information**2 / entropy if entropy > 0 else 0.0
+                measured.append(measure_joint(after.T @ (after * degree[:, None])))
+    information, entropy = np.array(measured).T
+    return information**2 / np.maximum(entropy, np.finfo(np.float64).tiny), information
 
 
 def weigh_edges(graph, weights):

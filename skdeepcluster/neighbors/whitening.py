@@ -1,20 +1,23 @@
-r"""Rows in a metric of their own: whitened by the scatter between neighbours.
+r"""Rows in a metric of their own: whitened by the scatter within groups that belong together.
 
 The Euclidean metric of the features weighs a feature by its variance, most of which may lie
-between clusters or be noise. Neighbours mostly belong to one cluster, so the scatter of their
-differences estimates the covariance within clusters before any cluster is known; in the metric of
-its inverse clusters are round.
+between clusters or be noise. In the metric of the inverse covariance within clusters these are
+round. Neighbours mostly belong to one cluster, so the scatter of their differences estimates it
+before any cluster is known; a partition of the rows whitened by it gives a better estimate.
 
-M rows, D features, k neighbours.
+M rows, D features, K clusters.
 
-Reference: D. Art, R. Gnanadesikan, J. R. Kettenring, "Data-based metrics for cluster analysis",
-Utilitas Mathematica 21A, 1982.
+References: D. Art, R. Gnanadesikan, J. R. Kettenring, "Data-based metrics for cluster analysis",
+Utilitas Mathematica 21A, 1982 (the scatter between neighbours); H. P. Friedman, J. Rubin, "On some
+invariant criteria for grouping data", Journal of the American Statistical Association 62, 1967
+(that within clusters).
 """
 
 import numpy as np
 from scipy import sparse
 from sklearn.preprocessing import normalize
 
+from .._responsibilities import cluster_means
 from .blas import single_threaded_blas
 from .graph import neighbor_graph
 
@@ -28,34 +31,55 @@ REGULARIZATION = 0.1
 N_ITERATIONS = 2
 
 
-def whitened_graph(rows, graph, n_neighbors, metric, n_jobs):
-    """Return the neighbour graph (M, M) of whitened rows, or None where there is none.
+def prepare_rows(rows, metric):
+    """Return rows (M, D) that can be whitened, dense and at most 1 in magnitude, or None.
 
-    ``rows`` (M, D) are dense or sparse and ``graph`` is that of their metric, "euclidean" or
-    "cosine"; of other metrics and precomputed distances there are no differences to whiten. Nor
-    are rows of one feature whitened, or of more than MAX_FEATURES.
+    ``rows`` are dense or sparse, and their metric must be "euclidean" or "cosine": of others, and
+    of precomputed distances, there are no differences to whiten. Nor are rows of one feature
+    whitened, or of more than MAX_FEATURES.
     """
     is_vector = isinstance(metric, str) and metric in ("euclidean", "cosine")
     if rows is None or not is_vector or not 1 < rows.shape[1] <= MAX_FEATURES:
         return None
     rows = rows.toarray() if sparse.issparse(rows) else rows
     rows = (normalize(rows) if metric == "cosine" else rows).astype(np.float64)
-    rows = rows / max(np.abs(rows).max(), np.finfo(np.float64).tiny)
-    for _ in range(N_ITERATIONS):
+    return rows / max(np.abs(rows).max(), np.finfo(np.float64).tiny)
+
+
+def whiten_by_neighbors(rows, graph, n_neighbors, n_jobs):
+    """Return the rows (M, D) whitened by the scatter between neighbours, first of a graph (M, M).
+
+    From then on neighbours are those among the whitened rows.
+    """
+    whitened = rows
+    for iteration in range(N_ITERATIONS):
+        if iteration > 0:
+            graph = neighbor_graph(whitened, n_neighbors, n_jobs=n_jobs)
         with single_threaded_blas():
-            whitened = whiten(rows, graph)
-        graph = neighbor_graph(whitened, n_neighbors, n_jobs=n_jobs)
-    return graph
+            whitened = whiten(rows, scatter_between_neighbors(rows, graph))
+    return whitened
 
 
-def whiten(rows, graph):
-    r"""Return rows (M, D) multiplied by W^{-1/2}, with W the scatter between neighbours, (D, D).
+def scatter_between_neighbors(rows, graph):
+    r"""Return sum_ij g_ij (x_i - x_j)(x_i - x_j)^T / (2 sum_ij g_ij), (D, D).
 
-    W = sum_ij g_ij (x_i - x_j)(x_i - x_j)^T / (2 sum_ij g_ij) = X^T L X / sum_ij g_ij, with g_ij
-    the weights of the graph (M, M) and L its Laplacian.
+    It is X^T L X / sum_ij g_ij, with g_ij the weights of the graph (M, M) and L its Laplacian.
     """
     degree = np.asarray(graph.sum(1), dtype=np.float64).ravel()
-    scatter = rows.T @ (degree[:, None] * rows - graph @ rows) / degree.sum()
+    return rows.T @ (degree[:, None] * rows - graph @ rows) / degree.sum()
+
+
+def scatter_within_clusters(rows, weights, resp):
+    """Return the covariance (D, D) of rows about their cluster's mean.
+
+    ``resp`` (M, K) are zeros and ones; ``weights`` (M,) say how often each row occurs.
+    """
+    gaps = rows - resp @ cluster_means(resp * weights[:, None], rows)
+    return gaps.T @ (gaps * weights[:, None]) / weights.sum()
+
+
+def whiten(rows, scatter):
+    r"""Return rows (M, D) multiplied by W^{-1/2}, with W the regularised scatter, (D, D)."""
     values, vectors = np.linalg.eigh((scatter + scatter.T) / 2)
     values = np.maximum(values, 0) + REGULARIZATION * max(values.mean(), np.finfo(float).tiny)
     return rows @ (vectors / np.sqrt(values))

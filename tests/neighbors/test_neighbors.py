@@ -1,6 +1,7 @@
 """The neighbour graph, its layout and the start: laws first, then limits, then errors."""
 
 import itertools
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -22,8 +23,15 @@ from skdeepcluster.neighbors import (
     selection,
     spread_labels,
 )
-from skdeepcluster.neighbors.selection import score_by_walk, score_joint, soften
-from skdeepcluster.neighbors.whitening import whiten, whitened_graph
+from skdeepcluster.neighbors.interpolation import make_reference
+from skdeepcluster.neighbors.selection import draw_null, score_by_walk, soften
+from skdeepcluster.neighbors.whitening import (
+    prepare_rows,
+    scatter_between_neighbors,
+    scatter_within_clusters,
+    whiten,
+    whiten_by_neighbors,
+)
 
 X, Y = make_blobs(240, n_features=6, centers=4, random_state=1)
 NORMAL = np.random.default_rng(0).normal(size=(150, 6))
@@ -413,22 +421,25 @@ def test_the_score_is_that_of_the_powers_of_the_steps():
     labels = np.random.default_rng(0).integers(0, 3, size=(4, 40))
     degree = np.asarray(graph.sum(1)).ravel()
     steps = np.linalg.matrix_power(graph.toarray() / degree[:, None], selection.WALK_STEPS)
-    expected = []
+    expected, informations = [], []
     for one in np.eye(3)[labels]:
         joint = one.T @ (degree[:, None] * (steps @ one)) / degree.sum()
         ends = joint.sum(1)
         information = (joint * np.log(joint / np.outer(ends, ends))).sum()
         expected.append(information**2 / -(ends * np.log(ends)).sum())
-    np.testing.assert_allclose(score_by_walk(graph, labels, 3), expected, atol=1e-6)
+        informations.append(information)
+    scores = score_by_walk(graph, labels, 3)
+    np.testing.assert_allclose(scores, [expected, informations], atol=1e-6)
 
 
 def test_score_of_components_and_of_independent_ends():
     pairs = sparse.csr_matrix(np.kron(np.eye(4), [[0, 1], [1, 0]]), dtype=np.float32)
     whole = np.arange(8)[None] // 2
-    assert score_by_walk(pairs, whole, 4)[0] == pytest.approx(np.log(4), abs=1e-6)
+    assert score_by_walk(pairs, whole, 4)[0][0] == pytest.approx(np.log(4), abs=1e-6)
+    assert score_by_walk(pairs, 0 * whole, 4)[0][0] == 0
     everyone = sparse.csr_matrix(np.ones((8, 8)), dtype=np.float32)
-    assert score_by_walk(everyone, whole, 4)[0] == pytest.approx(0, abs=1e-6)
-    assert score_joint(np.zeros((3, 3))) == 0
+    assert score_by_walk(everyone, whole, 4)[0][0] == pytest.approx(0, abs=1e-6)
+    assert score_by_walk(0 * everyone, whole, 4)[0][0] == 0
 
 
 def test_responsibilities_are_shared_with_the_clusters_of_neighbours():
@@ -443,7 +454,7 @@ def test_whitened_neighbours_differ_alike_in_all_directions():
     random = np.random.default_rng(0)
     rows = random.normal(size=(300, 3)) @ np.diag([0.5, 2, 1]) @ random.normal(size=(3, 3))
     graph = neighbor_graph(rows)
-    white = whiten(rows, graph)
+    white = whiten(rows, scatter_between_neighbors(rows, graph))
     links = graph.tocoo()
     gaps = white[links.row] - white[links.col]
     scatter = (links.data[:, None] * gaps).T @ gaps / (2 * links.data.sum())
@@ -455,17 +466,37 @@ def test_whitened_neighbours_differ_alike_in_all_directions():
     assert raw.max() / raw.min() > 10
 
 
+def test_scatter_between_neighbours_is_the_sum_over_pairs():
+    graph = neighbor_graph(NORMAL[:30], 4)
+    weights = graph.toarray()
+    gaps = NORMAL[:30, None] - NORMAL[:30]
+    expected = np.einsum("ij,ijd,ije->de", weights, gaps, gaps) / (2 * weights.sum())
+    scatter = scatter_between_neighbors(NORMAL[:30], graph)
+    np.testing.assert_allclose(scatter, expected, rtol=1e-5)
+
+
+def test_scatter_within_clusters_is_that_of_copies_about_their_means():
+    labels, weights = np.arange(30) % 3, np.arange(1, 31)
+    rows, groups = np.repeat(NORMAL[:30], weights, axis=0), np.repeat(labels, weights)
+    gaps = np.concatenate([rows[groups == k] - rows[groups == k].mean(0) for k in range(3)])
+    scatter = scatter_within_clusters(NORMAL[:30], weights, np.eye(3)[labels])
+    np.testing.assert_allclose(scatter, np.cov(gaps.T, bias=True))
+
+
 def test_whitening_does_not_depend_on_rotation_and_scale():
     rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(6, 6)))[0]
     graph = neighbor_graph(NORMAL)
-    one, two = whiten(NORMAL, graph), whiten(8 * NORMAL @ rotation, graph)
+    one = whiten_by_neighbors(NORMAL, graph, 15, 1)
+    two = whiten_by_neighbors(8 * NORMAL @ rotation, graph, 15, 1)
     np.testing.assert_allclose(pairwise_distances(one), pairwise_distances(two), atol=1e-6)
 
 
 def test_wide_sparse_and_precomputed_rows_are_not_whitened():
-    graph = neighbor_graph(NORMAL)
-    assert whitened_graph(NORMAL, graph, 15, "euclidean", 1).shape == graph.shape
-    assert whitened_graph(NORMAL, graph, 15, "cosine", 1).shape == graph.shape
+    np.testing.assert_allclose(
+        prepare_rows(NORMAL, "euclidean"), NORMAL / abs(NORMAL).max(), rtol=1e-12
+    )
+    lengths = np.linalg.norm(prepare_rows(NORMAL, "cosine"), axis=1)
+    np.testing.assert_allclose(lengths, lengths[0])
     for rows, metric in (
         (np.tile(NORMAL, 20), "euclidean"),
         (NORMAL[:, :1], "euclidean"),
@@ -473,7 +504,53 @@ def test_wide_sparse_and_precomputed_rows_are_not_whitened():
         (sparse.csr_matrix(np.tile(NORMAL, 20)), "euclidean"),
         (None, "precomputed"),
     ):
-        assert whitened_graph(rows, graph, 15, metric, 1) is None
+        assert prepare_rows(rows, metric) is None
+
+
+def test_rows_without_clusters_have_the_covariance_of_the_rows():
+    mixing = np.random.default_rng(0).normal(size=(3, 3))
+    rows = np.random.default_rng(1).normal(size=(5000, 3)) @ mixing
+    rows = np.column_stack([rows, rows[:, 0] - rows[:, 1], np.full(5000, 7.0)])
+    null = draw_null(rows, np.ones(5000), np.random.RandomState(0))
+    assert len(null) == selection.MAX_NULL_ROWS
+    np.testing.assert_allclose(np.cov(null.T), np.cov(rows.T), atol=0.1 * np.cov(rows.T).max())
+
+
+def test_elongated_clusters_are_told_from_a_cut_across():
+    """Of two sticks a cut across scores highly, but hardly more than in rows without clusters."""
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(400, 4)) * [1, 8, 1, 1]
+    labels = np.arange(400) % 2
+    rows[:, 0] += 6 * labels
+    mixed = rows @ random.normal(size=(4, 4))
+    for seed in range(3):
+        found = neighbor_start(mixed, 2, random_state=seed).labels
+        assert adjusted_rand_score(labels, found) > 0.95
+
+
+def test_few_unconnected_rows_do_not_take_a_cluster_from_two_classes(monkeypatch):
+    random = np.random.default_rng(0)
+    centers = np.array([[0, 0], [3.1, 0], [20, 0], [0, 20], [20, 20]])
+    rows = np.repeat(centers, 200, axis=0) + random.normal(size=(1000, 2))
+    rows = np.concatenate([rows, [10, 10] + 0.1 * random.normal(size=(16, 2))])
+    classes = np.repeat(np.arange(5), 200)
+    whole = np.r_[classes, np.zeros(16, dtype=int)]
+    joined = np.r_[np.maximum(classes - 1, 0), np.full(16, 4)]
+    graph = neighbor_graph(rows)
+    scores, _ = score_by_walk(graph, np.stack([whole, joined]), 5)
+    assert scores[0] < scores[1]
+    monkeypatch.setattr(selection, "find_candidates", lambda *given, **settings: [joined, whole])
+    found = selection.choose_partition(
+        make_reference(rows, np.arange(1016), "manhattan", 15),
+        graph,
+        np.ones(1016),
+        5,
+        np.random.RandomState(0),
+        2,
+        1,
+        nullcontext,
+    )
+    np.testing.assert_array_equal(found.resp.argmax(1), whole)
 
 
 def test_features_of_noise_on_a_large_scale_are_seen_through():
