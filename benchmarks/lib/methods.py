@@ -25,10 +25,11 @@ def ours(name, settings=None):
     """
 
     def make(n_clusters, random_state, data):
-        estimator = getattr(importlib.import_module("skdeepcluster"), name)
+        made = getattr(importlib.import_module("skdeepcluster"), name)(n_clusters=n_clusters)
         further = settings(data) if settings else {}
-        further |= {"accept_sparse": True} if issparse(data.X) else {}
-        return estimator(n_clusters=n_clusters, random_state=random_state, **further)
+        if issparse(data.X) and "accept_sparse" in made.get_params():
+            further |= {"accept_sparse": True}
+        return made.set_params(random_state=random_state, **further)
 
     return make
 
@@ -48,6 +49,7 @@ METHODS = {
     "KMeans": kmeans,
     "GaussianMixture": gaussian_mixture,
     "GaussianMixtureEM": ours("GaussianMixtureEM", mixture_settings),
+    "NeighborClustering": ours("NeighborClustering"),
     "VAEEmbedding": ours("VAEEmbedding"),
     "VaDEClustering": ours("VaDEClustering"),
     "DACClustering": ours("DACClustering"),
@@ -56,9 +58,7 @@ METHODS = {
 }
 DENSE_ONLY = {"GaussianMixture"}  # gets sparse data as one dense array
 #: Methods that train networks.
-NETWORKS = [
-    name for name in METHODS if name not in {"KMeans", "GaussianMixture", "GaussianMixtureEM"}
-]
+NETWORKS = list(METHODS)[list(METHODS).index("VAEEmbedding") :]
 #: As in the papers, as far as parameters say it; the number of epochs stays the package's.
 PUBLISHED = {
     "VaDEClustering": {"init": "mixture", "objective": "published"},
