@@ -13,9 +13,12 @@ from .graph import project_rows
 from .precomputed import nearest_entries
 from .search import NeighborIndex
 
-#: Rows searched for and measured at once. scikit-learn shares the work of so few out by the rows
-#: of the graph, however many are asked about: equal distances are then always broken alike.
+#: Rows searched for at once by scikit-learn and among precomputed distances. scikit-learn shares
+#: the work of so few out by the rows of the graph, however many are asked about: equal distances
+#: are then always broken alike.
 BLOCK = 1024
+#: Rows searched for at once otherwise: a cell is compared with all queries in it together.
+LARGE_BLOCK = 16_384
 
 
 class Reference(NamedTuple):
@@ -64,12 +67,20 @@ def interpolate(reference, X, values, n_jobs=None):
     others = np.flatnonzero(found < 0)
     if not len(others):
         return answers
-    weigh = _weigh_columns(reference) if precomputed else _weigh_rows(reference, n_jobs)
-    for rows in np.split(others, range(BLOCK, len(others), BLOCK)):
+    weigh, size = _weigh_columns(reference) if precomputed else _weigh_rows(reference, n_jobs)
+    for rows in np.split(others, range(size, len(others), size)):
         weights, neighbors = weigh(X[rows])
         for answer, value in zip(answers, values, strict=True):
-            answer[rows] = (weights[:, :, None] * value[neighbors]).sum(1)
+            answer[rows] = _average(weights, neighbors, value)
     return answers
+
+
+def _average(weights, neighbors, value):
+    """Return the weighted mean (N, C) of the values (M, C) of neighbours, (N, k) each."""
+    total = weights[:, :1] * value[neighbors[:, 0]]
+    for k in range(1, weights.shape[1]):
+        total += weights[:, k : k + 1] * value[neighbors[:, k]]
+    return total
 
 
 def find_equal(reference, X):
@@ -106,25 +117,25 @@ def _compare(one, other):
 
 
 def _weigh_columns(reference):
-    """Return the function from distances to weights and positions of neighbours, (N, k) each."""
+    """Return the function from distances to weights and positions of neighbours, and a block."""
 
     def weigh(X):
         own = X[:, reference.kept]
         distances, neighbors = nearest_entries(own, reference.n_neighbors, own=False)
         return _weigh(distances), neighbors
 
-    return weigh
+    return weigh, BLOCK
 
 
 def _weigh_rows(reference, n_jobs):
-    """Return the function from rows to weights and positions of neighbours, (N, k) each."""
+    """Return the function from rows to weights and positions of neighbours, and a block."""
     index = NeighborIndex(reference.rows, reference.metric, n_jobs)
 
     def weigh(X):
         distances, neighbors = index.nearest(reference.n_neighbors, X)
         return _weigh(distances), neighbors
 
-    return weigh
+    return weigh, BLOCK if index.library is not None else LARGE_BLOCK
 
 
 def _weigh(distances):
