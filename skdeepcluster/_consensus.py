@@ -7,7 +7,8 @@ tables A_m (K_m, K), whose rows sum to one.
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from .neighbors.agglomeration import agglomerate, normalize_rows
+from ._responsibilities import normalize_rows
+from .neighbors.agglomeration import agglomerate
 
 #: Most iterations of matching members to their consensus; two or three usually reach the fixed
 #: point.

@@ -61,3 +61,9 @@ def cluster_means(resp, rows):
     """Return the means (K, D) of rows (N, D) under responsibilities; zero for empty clusters."""
     sizes = resp.sum(0)[:, None]
     return resp.T @ rows / np.maximum(sizes, np.finfo(sizes.dtype).tiny)
+
+
+def normalize_rows(table):
+    """Divide each row by its sum; a row of zeros becomes uniform, (N, K)."""
+    total = table.sum(1, keepdims=True)
+    return np.where(total > 0, table / np.where(total > 0, total, 1), 1 / table.shape[1])

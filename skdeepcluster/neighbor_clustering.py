@@ -6,7 +6,7 @@ N rows, M distinct rows in the graph, D features, K clusters, L layout dimension
 import warnings
 from contextlib import contextmanager
 from itertools import chain
-from numbers import Integral
+from numbers import Integral, Real
 from time import perf_counter
 
 import numpy as np
@@ -20,7 +20,7 @@ from sklearn.base import (
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import VALID_METRICS
-from sklearn.utils import check_array
+from sklearn.utils import Bunch, check_array, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -29,6 +29,7 @@ from .engine.runtime import restore_on_failure, store_parameters
 from .neighbors.interpolation import Reference, interpolate
 from .neighbors.partition import find_start
 from .neighbors.precomputed import check_distances
+from .neighbors.tree import ClusterTree
 
 #: Names of metrics, of features and "precomputed".
 METRICS = set(chain(*VALID_METRICS.values()))
@@ -47,8 +48,8 @@ class NeighborClustering(
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of clusters.
+    n_clusters : int or "auto", default=8
+        Number of clusters. "auto" chooses one of at most ``max_clusters``, see Notes.
     n_neighbors : int, default=15
         Neighbours of each row in the graph, and of new rows among the rows fitted; at most the
         number of other rows.
@@ -63,6 +64,12 @@ class NeighborClustering(
         Of more distinct rows, a sample of this many makes the graph, drawn in proportion to their
         weights; the others get what new rows would. A sparse matrix of distances is never sampled
         from.
+    max_clusters : int, default=60
+        The largest number that ``n_clusters="auto"`` considers, and no more than one for five
+        distinct rows.
+    noise : float, default=0.0
+        Share of the rows that are noise, in [0, 1): those of the largest outlier scores get the
+        label -1. Their probabilities still say to which cluster they would belong.
     n_jobs : int, default=None
         Threads, as in scikit-learn; no result depends on them.
     verbose : int, default=0
@@ -73,7 +80,7 @@ class NeighborClustering(
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,)
-        Cluster of each row of X; equal to ``predict(X)``.
+        Cluster of each row of X, -1 for noise; equal to ``predict(X)``.
     probabilities_ : ndarray of shape (n_samples,)
         Probability of this cluster, the greatest of each row of ``predict_proba(X)``.
     responsibilities_ : ndarray of shape (n_samples, n_clusters)
@@ -87,6 +94,26 @@ class NeighborClustering(
         The rows of X in the graph, ascending: the first of every value that has a positive weight.
     n_clusters_ : int
         Number of clusters, the columns of ``predict_proba(X)``.
+    n_clusters_curve_ : Bunch
+        With ``n_clusters="auto"`` only. Arrays for the numbers ``n_clusters`` from 1 on:
+        ``criterion``, how much more of its clusters a walk remembers than in rows without
+        clusters, at the times at which ``n_clusters_`` is the best; ``persistence``, over how many
+        times a number is the best; ``stability``, the mean adjusted Rand index with partitions of
+        bootstrap samples.
+    outlier_scores_ : ndarray of shape (n_samples,)
+        Mean distance of each row to its ``n_neighbors`` nearest others, ``-score_samples(X)``.
+    offset_ : float
+        Rows whose ``score_samples`` is less are noise.
+    leaves_ : ndarray of shape (n_samples,)
+        Leaf of each row in the tree of clusters: a part of its cluster.
+    n_leaves_ : int
+        Number of leaves.
+    children_ : ndarray of shape (n_leaves_ - 1, 2)
+        The two nodes of each merge, as in :class:`sklearn.cluster.AgglomerativeClustering`: those
+        below ``n_leaves_`` are leaves, ``n_leaves_ + i`` is merge i. Parts of clusters are merged
+        first.
+    distances_ : ndarray of shape (n_leaves_ - 1,)
+        Ward's distance of each merge in the layout, never smaller than those before.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -107,6 +134,12 @@ class NeighborClustering(
     second graph is tried, that of the rows whitened by the scatter within clusters [3]_. It is
     kept when its partition is further above that of rows without clusters.
 
+    The number of clusters that ``n_clusters="auto"`` takes is the best description of the walk
+    over the widest range of its times [5]_: see :mod:`skdeepcluster.neighbors.scales`. It is 1
+    where the walk remembers hardly more than in normally distributed rows with the same
+    covariance; rows spread evenly over a box may pass for two clusters or more. With precomputed
+    distances no such rows can be drawn, and there are at least 2.
+
     A row of weight 2 equals two rows: equal rows are one row of the graph, with the sum of their
     weights. Neither the order of the rows nor copies of all of them change a cluster.
 
@@ -123,6 +156,10 @@ class NeighborClustering(
        Utilitas Mathematica 21A, 1982.
     .. [4] M. Faccin, M. T. Schaub, J.-C. Delvenne, "Entrograms and coarse graining of dynamics on
        complex networks", Journal of Complex Networks, 2018.
+    .. [5] J.-C. Delvenne, S. N. Yaliraki, M. Barahona, "Stability of graph communities across
+       time scales", PNAS 2010.
+    .. [6] F. Angiulli, C. Pizzuti, "Fast outlier detection in high dimensional spaces", PKDD
+       2002 (the outlier score).
 
     Examples
     --------
@@ -135,6 +172,16 @@ class NeighborClustering(
     >>> bool(start.predict([[0.0, 1.0]]) == start.labels_[y == 0][0])
     True
 
+    A number of clusters that the rows tell, and coarser clusters from the same fit:
+
+    >>> from sklearn.datasets import make_blobs
+    >>> rows, _ = make_blobs(300, centers=[[0, 0], [8, 0], [0, 8], [8, 8]], random_state=0)
+    >>> found = NeighborClustering("auto", random_state=0).fit(rows)
+    >>> found.n_clusters_
+    4
+    >>> len(set(found.cut(2)))
+    2
+
     Distances, or a graph of neighbours, that something else computed:
 
     >>> from sklearn.neighbors import KNeighborsTransformer
@@ -146,11 +193,13 @@ class NeighborClustering(
     """
 
     _parameter_constraints = {
-        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "n_clusters": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "metric": [StrOptions(METRICS), callable],
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "max_samples": [Interval(Integral, 1, None, closed="left")],
+        "max_clusters": [Interval(Integral, 2, None, closed="left")],
+        "noise": [Interval(Real, 0, 1, closed="left")],
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
@@ -164,6 +213,8 @@ class NeighborClustering(
         metric="euclidean",
         n_components=5,
         max_samples=70_000,
+        max_clusters=60,
+        noise=0.0,
         n_jobs=None,
         verbose=0,
         random_state=None,
@@ -211,31 +262,58 @@ class NeighborClustering(
                 max_samples=self.max_samples,
                 random_state=self.random_state,
                 n_jobs=self.n_jobs,
+                max_clusters=self.max_clusters,
                 report=self._report,
             )
             with self._report("assignment"):
-                self.responsibilities_, self.layout_ = start.extend(X, self.n_jobs)
+                found = start.extend(X, self.n_jobs)
+                self.responsibilities_, self.layout_, self.outlier_scores_ = found
             self._set_fitted_attributes(start)
-        n_found = len(np.unique(self.labels_))
-        if n_found < self.n_clusters:
-            warnings.warn(
-                f"Only {n_found} of n_clusters={self.n_clusters} clusters have rows, possibly due "
-                "to duplicate points in X. Decrease n_clusters.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+        self._warn_of_number(start.partition.curve)
         return self
+
+    def _warn_of_number(self, curve):
+        """Warn of clusters without rows, and of a number at the end of those considered."""
+        n_found = len(np.unique(self.responsibilities_.argmax(1)))
+        if n_found < self.n_clusters_:
+            warnings.warn(
+                f"Only {n_found} of n_clusters={self.n_clusters_} clusters have rows, possibly "
+                "due to duplicate points in X. Decrease n_clusters.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        if curve is not None and 1 < curve.best == len(curve.n_clusters):
+            warnings.warn(
+                f"n_clusters='auto' chose {curve.best}, the largest number considered: there may "
+                f"be more clusters. Raise max_clusters={self.max_clusters} (at most one cluster "
+                "for five distinct rows is considered), or give n_clusters.",
+                UserWarning,
+                stacklevel=4,
+            )
 
     def _set_fitted_attributes(self, start):
         """Set what has been found, once the rows have responsibilities and positions."""
-        self.labels_ = self.responsibilities_.argmax(1)
+        clusters = self.responsibilities_.argmax(1)
         self.probabilities_ = self.responsibilities_.max(1)
+        n_noise = int(self.noise * len(clusters))
+        scores = np.sort(-self.outlier_scores_)
+        self.offset_ = float(scores[n_noise]) if n_noise else -np.inf
+        self.labels_ = self._mark_noise(clusters, self.outlier_scores_)
         self.graph_indices_, self.graph_ = start.order_graph()
-        self.n_clusters_ = self.n_clusters
+        self.n_clusters_ = self.responsibilities_.shape[1]
+        if start.partition.curve is not None:
+            names = "n_clusters", "criterion", "persistence", "stability"
+            curve = {name: getattr(start.partition.curve, name) for name in names}
+            self.n_clusters_curve_ = Bunch(**curve)
+        tree = start.grow_tree()
+        self._leaf_centers, self._leaf_clusters = tree.centers, tree.clusters
+        self.children_, self.distances_ = tree.children, tree.distances
+        self.n_leaves_, self.leaves_ = len(tree.clusters), tree.find_leaves(self.layout_, clusters)
         reference = start.reference
+        self._spacing = reference.spacing
         self._rows, self._keys, self._kept = reference.rows, reference.keys, reference.kept
         self._fit_params = {"metric": self.metric, "n_neighbors": self.n_neighbors}
-        hard = np.eye(self.n_clusters)[start.partition.resp.argmax(1)] * start.weights[:, None]
+        hard = np.eye(self.n_clusters_)[start.partition.resp.argmax(1)] * start.weights[:, None]
         centers = cluster_means(hard, start.partition.layout.astype(np.float64))
         self._centers = np.where(hard.any(0)[:, None], centers, np.inf)
 
@@ -263,7 +341,7 @@ class NeighborClustering(
         ndarray of shape (n_samples, n_clusters), float64
             Rows sum to one.
         """
-        return self._interpolate(X, "responsibilities_")
+        return self._interpolate(X, "responsibilities_")[0]
 
     def predict(self, X):
         """Return the most probable cluster of each row.
@@ -276,9 +354,58 @@ class NeighborClustering(
         Returns
         -------
         ndarray of shape (n_samples,)
-            Between 0 and ``n_clusters - 1``.
+            Between 0 and ``n_clusters_ - 1``; -1 for noise, if ``noise`` is not 0.
         """
-        return self._interpolate(X, "responsibilities_").argmax(1)
+        resp, outlier_scores = self._interpolate(X, "responsibilities_")
+        return self._mark_noise(resp.argmax(1), outlier_scores)
+
+    def score_samples(self, X):
+        """Return how usual each row is: minus its outlier score.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to score, or their distances as for :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Minus the mean distance to the ``n_neighbors`` nearest rows of the graph [6]_, in the
+            unit of the metric; those of a row of the fit are others than itself.
+        """
+        return -self._interpolate(X, "responsibilities_")[-1]
+
+    def cut(self, n_clusters, X=None):
+        """Return the labels of fewer or more clusters, from the tree of the same fit.
+
+        Parameters
+        ----------
+        n_clusters : int
+            From 1 to ``n_leaves_``. Fewer than ``n_clusters_`` merge whole clusters, more divide
+            them; as many give ``labels_``.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+            Rows to label, or their distances as for :meth:`predict_proba`; None for those of the
+            fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Between 0 and ``n_clusters - 1``; -1 for noise.
+        """
+        check_is_fitted(self)
+        check_scalar(n_clusters, "n_clusters", Integral, min_val=1, max_val=self.n_leaves_)
+        tree = ClusterTree(
+            self._leaf_centers, self._leaf_clusters, self.children_, self.distances_
+        )
+        leaves, scores = self.leaves_, self.outlier_scores_
+        if X is not None:
+            resp, layout, scores = self._interpolate(X, "responsibilities_", "layout_")
+            leaves = tree.find_leaves(layout, resp.argmax(1))
+        return self._mark_noise(tree.cut(n_clusters)[leaves], scores)
+
+    def _mark_noise(self, clusters, outlier_scores):
+        """Return the clusters (N,) with -1 for rows of too large an outlier score."""
+        return np.where(-outlier_scores < self.offset_, -1, clusters)
 
     def transform(self, X):
         """Return the positions of the rows in the layout.
@@ -293,7 +420,7 @@ class NeighborClustering(
         ndarray of shape (n_samples, n_components), float32
             Of a row equal to one of the fit its ``layout_``.
         """
-        return self._interpolate(X, "layout_")
+        return self._interpolate(X, "layout_")[0]
 
     def score(self, X, y=None):
         """Return the mean simplified silhouette of the rows in the layout: higher is better.
@@ -311,7 +438,7 @@ class NeighborClustering(
             Mean of (b - a) / max(a, b), with a the distance of a row to the centre of its cluster
             and b to the nearest other centre; between -1 and 1, and 0 for one cluster.
         """
-        resp, layout = self._interpolate(X, "responsibilities_", "layout_")
+        resp, layout, _ = self._interpolate(X, "responsibilities_", "layout_")
         if np.isfinite(self._centers).all(1).sum() < 2:
             return 0.0
         gaps = layout[:, None].astype(np.float64) - self._centers
@@ -335,15 +462,16 @@ class NeighborClustering(
         return check_array(X, accept_sparse="csr", **types)
 
     def _interpolate(self, X, *names):
-        """Return what fitted attributes, arrays (N, C), say of rows X."""
+        """Return what fitted attributes, arrays (N, C), say of rows X, and outlier scores (N,)."""
         check_is_fitted(self)
         X = self._check_rows(X)
-        reference = Reference(self._rows, self._keys, self._kept, **self._fit_params)
+        parts = self._rows, self._keys, self._kept
+        reference = Reference(*parts, spacing=self._spacing, **self._fit_params)
         if reference.rows is None:
             check_distances(X)
         values = [getattr(self, name)[self._kept] for name in names]
-        answers = interpolate(reference, X, values, self.n_jobs)
-        return answers[0] if len(names) == 1 else answers
+        answers, outlier_scores = interpolate(reference, X, values, self.n_jobs)
+        return *answers, outlier_scores
 
     @property
     def _n_features_out(self):

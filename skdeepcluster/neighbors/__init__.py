@@ -1,5 +1,6 @@
 """The label-free start: neighbour graph, layout, mixtures, agglomeration, partition."""
 
+from .agglomeration import merge_clusters
 from .graph import neighbor_graph, spread_labels
 from .layout import neighbor_layout
 from .partition import NeighborStart, labelled_start, neighbor_start
@@ -7,6 +8,7 @@ from .partition import NeighborStart, labelled_start, neighbor_start
 __all__ = [
     "NeighborStart",
     "labelled_start",
+    "merge_clusters",
     "neighbor_graph",
     "neighbor_layout",
     "neighbor_start",

@@ -1,22 +1,25 @@
-"""Agglomeration: the components of a mixture are merged into clusters, by edges between rows.
+"""Agglomeration: components of a mixture, or clusters, are merged by edges between their rows.
 
 N rows, P components, K clusters. An assignment (P, K) of zeros and ones says to which cluster a
 component belongs.
 """
 
-import numpy as np
-from scipy.special import entr
+from numbers import Integral
 
+import numpy as np
+from scipy import sparse
+from scipy.special import entr
+from sklearn.utils import check_array, check_scalar, column_or_1d
+
+from .._responsibilities import normalize_rows
+from .graph import neighbor_graph
+
+#: Weight of what two ends of an edge do not tell about each other, for swaps of clusters.
+BOUNDARY_WEIGHT = 2.0
 #: Splits for which :func:`split_and_merge` evaluates all merges: those of the highest criterion.
 MAX_SPLITS = 20
 #: Least linkage of two clusters that a swap merges, relative to that of the two halves it splits.
 MIN_RELATIVE_LINKAGE = 0.5
-
-
-def normalize_rows(table):
-    """Divide each row by its sum; a row of zeros becomes uniform, (N, K)."""
-    total = table.sum(1, keepdims=True)
-    return np.where(total > 0, table / np.where(total > 0, total, 1), 1 / table.shape[1])
 
 
 def merge_components(resp, graph, n_clusters, linkage, boundary_weight):
@@ -35,6 +38,88 @@ def merge_components(resp, graph, n_clusters, linkage, boundary_weight):
     assignment = np.zeros((resp.shape[1], n_clusters))
     assignment[used, : len(groups)] = _build_assignment(groups)
     return assignment
+
+
+def merge_clusters(
+    clusters, X, n_clusters, *, n_neighbors=15, metric="euclidean", linkage="average", n_jobs=None
+):
+    """Merge clusters that many neighbours connect, until few are left.
+
+    For more clusters than are wanted, from any clusterer: in turn the two clusters are merged
+    that the edges of the neighbour graph connect most strongly.
+
+    Parameters
+    ----------
+    clusters : array-like of shape (n_samples,) or (n_samples, n_given)
+        Labels, any numbers or strings; -1 is noise and stays -1. Or probabilities, whose rows sum
+        to one: each row counts for its most probable cluster.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        The rows; with ``metric="precomputed"`` their distances, as :func:`neighbor_graph` takes
+        them; or with ``metric="graph"`` a neighbour graph (n_samples, n_samples) of weights, for
+        instance ``graph_`` of a fit.
+    n_clusters : int
+        Number of clusters to keep; at most the number given.
+    n_neighbors : int, default=15
+        Neighbours in the graph.
+    metric : str or callable, default="euclidean"
+        As in :class:`sklearn.neighbors.NearestNeighbors`, "precomputed" or "graph".
+    linkage : {"average", "share"}, default="average"
+        "average": mean weight of the edges over all pairs of rows of two clusters. "share": weight
+        of the edges between them as a share of all edges of either, whichever is larger, which
+        keeps large clusters whole beside small ones.
+    n_jobs : int, default=None
+        Threads of the search, as in scikit-learn.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,) or (n_samples, n_clusters)
+        Labels from 0 on, numbered by the first of the clusters merged; or the sums of the
+        probabilities.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdeepcluster.neighbors import merge_clusters
+    >>> X = np.r_[np.linspace(0, 1, 20), np.linspace(9, 10, 20)][:, None]
+    >>> merged = merge_clusters(np.arange(40) // 10, X, 2, n_neighbors=5)
+    >>> [int(label) for label in merged[::10]]
+    [0, 0, 1, 1]
+    """
+    if linkage not in ("average", "share"):
+        raise ValueError(f"linkage must be 'average' or 'share', got {linkage!r}.")
+    given = np.asarray(clusters)
+    if given.ndim == 2:
+        resp = check_array(given, dtype=np.float64)
+        if (resp < 0).any() or not np.allclose(resp.sum(1), 1, atol=1e-3):
+            raise ValueError(
+                "clusters has two dimensions, but its rows are no probabilities: they should be "
+                "at least 0 and sum to one. Give labels, or probabilities."
+            )
+        known = np.ones(len(resp), dtype=bool)
+    else:
+        given = column_or_1d(given)
+        known = np.ones(len(given), dtype=bool) if given.dtype.kind in "OUS" else given != -1
+        names, numbers = np.unique(given[known], return_inverse=True)
+        resp = np.zeros((len(given), len(names)))
+        resp[np.flatnonzero(known), numbers] = 1
+    check_scalar(n_clusters, "n_clusters", Integral, min_val=1, max_val=resp.shape[1])
+    is_graph = isinstance(metric, str) and metric == "graph"
+    if is_graph:
+        graph = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+        graph = sparse.csr_matrix(graph)
+    else:
+        graph = neighbor_graph(X, n_neighbors, metric=metric, n_jobs=n_jobs)
+    if graph.shape != (len(resp), len(resp)):
+        raise ValueError(
+            f"{'The graph' if is_graph else 'X'} is of {graph.shape[0]} rows, clusters of "
+            f"{len(resp)}. Give both for the same rows."
+        )
+    graph = graph[known][:, known]
+    assignment = merge_components(resp[known], graph, n_clusters, linkage, BOUNDARY_WEIGHT)
+    # Clusters that are no row's most probable belong to none yet: to the first.
+    assignment[~assignment.any(1), 0] = 1
+    merged = resp @ assignment
+    return merged if given.ndim == 2 else np.where(known, merged.argmax(1), -1)
 
 
 def cluster_responsibilities(resp, assignment):
@@ -80,68 +165,6 @@ def agglomerate(edges, sizes, n_groups, linkage):
         changed[i] = True
         find_nearest(np.flatnonzero(changed))
     return [groups[i] for i in np.flatnonzero(alive)]
-
-
-def agglomerate_by_variance(points, sizes):
-    """Return Ward's tree of weighted points: merges (P - 1, 2) as in AgglomerativeClustering.
-
-    Merged are the two groups for which the variance within groups grows least, |m_i - m_j|^2
-    n_i n_j / (n_i + n_j), with means m and sizes n (P,). Group P + t is that of merge t.
-    """
-    n_points = len(sizes)
-    means, sizes, numbers = (
-        points.astype(np.float64),
-        sizes.astype(np.float64),
-        list(range(n_points)),
-    )
-    alive = np.ones(n_points, dtype=bool)
-
-    def measure(i):
-        """Return the growth of the variance if group i is merged with each other."""
-        both = np.maximum(sizes + sizes[i], np.finfo(np.float64).tiny)
-        growth = np.square(means - means[i]).sum(1) * sizes * sizes[i] / both
-        return np.where(alive & (np.arange(n_points) != i), growth, np.inf)
-
-    growth = np.stack([measure(i) for i in range(n_points)])
-    children = np.empty((n_points - 1, 2), dtype=np.int64)
-    for t in range(n_points - 1):
-        i, j = sorted(np.unravel_index(growth.argmin(), growth.shape))
-        children[t] = numbers[i], numbers[j]
-        numbers[i], alive[j] = n_points + t, False
-        total = max(sizes[i] + sizes[j], np.finfo(np.float64).tiny)
-        means[i] += (means[j] - means[i]) * (sizes[j] / total)
-        sizes[i] += sizes[j]
-        growth[j] = growth[:, j] = np.inf
-        growth[i] = growth[:, i] = measure(i)
-    return children
-
-
-def cut_tree(children, sizes, n_groups, least):
-    """Return the group (P,) of each point by a cut of a tree, -1 outside; None if there is none.
-
-    From the root on the last merge is undone, until there are ``n_groups`` groups. A half smaller
-    than ``least`` is no group: its points are outside, and the other half goes on.
-    """
-    n_points = len(sizes)
-    totals = list(sizes)
-    for i, j in children:
-        totals.append(totals[i] + totals[j])
-    groups = {len(totals) - 1}
-    while len(groups) < n_groups:
-        last = max(groups)
-        if last < n_points:
-            return None
-        i, j = children[last - n_points]
-        groups.remove(last)
-        groups |= {
-            int(k) for k in (i, j) if totals[k] >= least or totals[k] == max(totals[i], totals[j])
-        }
-    labels = np.full(len(totals), -1)
-    labels[sorted(groups)] = np.arange(n_groups)
-    for t in range(len(children) - 1, -1, -1):
-        if labels[n_points + t] >= 0:
-            labels[children[t]] = labels[n_points + t]
-    return labels[:n_points]
 
 
 def split_and_merge(edges, sizes, groups, boundary_weight):
@@ -245,3 +268,15 @@ def measure_joint(joint):
     joint = joint.astype(np.float64) / max(joint.sum(), np.finfo(np.float64).tiny)
     entropy = float(entr(joint.sum(0)).sum())
     return max(2 * entropy - float(entr(joint).sum()), 0.0), entropy
+
+
+def adjusted_rand(table):
+    """Return the adjusted Rand index of two partitions by the weights (K, L) of their overlaps.
+
+    The weights are shares of many rows: pairs of a row with itself count.
+    """
+    shares = table / table.sum()
+    together = np.square(shares).sum()
+    one, other = np.square(shares.sum(1)).sum(), np.square(shares.sum(0)).sum()
+    chance, most = one * other, (one + other) / 2
+    return float((together - chance) / (most - chance)) if most > chance else 1.0

@@ -16,7 +16,8 @@ from sklearn.exceptions import ConvergenceWarning
 from .._responsibilities import cluster_means
 from ..engine.runtime import draw_seed
 from ..mixture import em
-from .agglomeration import agglomerate_by_variance, cut_tree, merge_components
+from .agglomeration import merge_components
+from .tree import agglomerate_by_variance, cut_tree
 
 #: Most rows to which clusters are fitted; the others are assigned to them.
 SUBSAMPLE_ROWS = 10_000
@@ -62,12 +63,11 @@ def find_candidates(
     if n_init is None:
         n_init = FEW_INIT if len(layout) < FEW_ROWS else MANY_INIT
     rows = scale_to_unit_variance(layout)
-    chosen = np.sort(stream.permutation(len(rows))[:SUBSAMPLE_ROWS])
-    sample = rows[chosen], weights[chosen]
+    sample = draw_sample(rows, weights, stream)
     options = {"n_init": KMEANS_RUNS, "max_iter": KMEANS_ITERATIONS}
     yield run_kmeans(*sample, n_clusters, stream, **options).predict(rows)
     yield from cut_micro_clusters(rows, graph, weights, sample, n_clusters, stream)
-    n_components = min(COMPONENTS_PER_CLUSTER * n_clusters, len(chosen))
+    n_components = min(COMPONENTS_PER_CLUSTER * n_clusters, len(sample[0]))
     for _ in range(n_init):
         start = run_kmeans(*sample, n_components, stream).labels_
         resp = fit_mixture(*sample, np.eye(n_components)[start], rows)
@@ -78,19 +78,18 @@ def find_candidates(
 
 def cut_micro_clusters(rows, graph, weights, sample, n_clusters, stream):
     """Yield the labels (M,) of cuts of Ward's tree over micro-clusters, for each least size."""
-    n_micro = min(max(MIN_MICRO, MICRO_PER_CLUSTER * n_clusters), max(len(sample[0]) // 3, 1))
+    labels, centers = divide_rows(rows, sample, MICRO_PER_CLUSTER * n_clusters, stream)
+    n_micro = len(centers)
     if n_micro < n_clusters:
         return
-    micro = run_kmeans(*sample, n_micro, stream, max_iter=MICRO_ITERATIONS)
-    labels = micro.predict(rows)
     sizes = np.bincount(labels, weights, minlength=n_micro)
-    tree = agglomerate_by_variance(micro.cluster_centers_, sizes)
+    tree, _ = agglomerate_by_variance(centers, sizes)
     indicator = np.eye(n_micro)[labels]
     edges = indicator.T @ (graph @ indicator)
     for least in MIN_SIZES:
         cut = cut_tree(tree, sizes, n_clusters, least * sizes.sum() / n_clusters)
         if cut is not None:
-            yield _attach(cut, edges, micro.cluster_centers_, n_clusters)[labels]
+            yield _attach(cut, edges, centers, n_clusters)[labels]
 
 
 def _attach(cut, edges, centers, n_clusters):
@@ -106,6 +105,22 @@ def _attach(cut, edges, centers, n_clusters):
     attached = cut.copy()
     attached[outside] = np.where(links.any(1), links.argmax(1), gaps.argmin(1))
     return attached
+
+
+def divide_rows(rows, sample, n_micro, stream):
+    """Return the micro-cluster (M,) of each row and their centres (P, L), by a short k-means.
+
+    There are at least MIN_MICRO, or one for three rows of the ``sample`` (rows and weights).
+    """
+    n_micro = min(max(MIN_MICRO, n_micro), max(len(sample[0]) // 3, 1))
+    micro = run_kmeans(*sample, n_micro, stream, max_iter=MICRO_ITERATIONS)
+    return micro.predict(rows), micro.cluster_centers_
+
+
+def draw_sample(rows, weights, stream):
+    """Return at most SUBSAMPLE_ROWS rows (M, L) and their weights, in their order."""
+    chosen = np.sort(stream.permutation(len(rows))[:SUBSAMPLE_ROWS])
+    return rows[chosen], weights[chosen]
 
 
 def scale_to_unit_variance(layout):

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array, check_scalar
 
-from .agglomeration import normalize_rows
+from .._responsibilities import normalize_rows
 from .precomputed import check_distances, check_square, nearest_entries
 from .search import NeighborIndex
 
@@ -59,9 +59,15 @@ def neighbor_graph(X, n_neighbors=15, *, metric="euclidean", n_jobs=None):
         check_square(X)
         check_distances(X)
         return link_neighbors(*nearest_entries(X, n_neighbors, own=True))
+    return link_neighbors(*find_neighbors(X, n_neighbors, metric, n_jobs))
+
+
+def find_neighbors(X, n_neighbors, metric, n_jobs):
+    """Return distances and positions of the nearest other rows of each, nearest first, (N, k)."""
+    check_scalar(n_neighbors, "n_neighbors", (int, np.integer), min_val=1)
     if X.shape[0] == 1:
-        return sparse.csr_matrix((1, 1), dtype=np.float32)
-    return link_neighbors(*NeighborIndex(X, metric, n_jobs).nearest(n_neighbors))
+        return np.zeros((1, 0)), np.zeros((1, 0), dtype=np.int64)
+    return NeighborIndex(X, metric, n_jobs).nearest(n_neighbors)
 
 
 def link_neighbors(distances, neighbors):

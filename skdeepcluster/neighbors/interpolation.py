@@ -32,15 +32,20 @@ class Reference(NamedTuple):
     kept: np.ndarray
     metric: Any
     n_neighbors: int
+    #: Mean distance (M,) of each row to its nearest others.
+    spacing: np.ndarray
 
 
-def make_reference(X, kept, metric, n_neighbors):
-    """Return the reference made of some rows of X (N, D), or of distances (N, N)."""
-    if isinstance(metric, str) and metric == "precomputed":
-        return Reference(None, project_distances(X)[kept], kept, metric, n_neighbors)
+def take_rows(X, kept):
+    """Return some rows of X (N, D), as a reference keeps them."""
     rows = X[kept]
-    rows = rows.sorted_indices() if sparse.issparse(X) else np.ascontiguousarray(rows)
-    return Reference(rows, project_rows(rows), kept, metric, n_neighbors)
+    return rows.sorted_indices() if sparse.issparse(X) else np.ascontiguousarray(rows)
+
+
+def average_distances(distances):
+    """Return the mean distance (N,) to neighbours, of those that there are, (N, k)."""
+    known = np.isfinite(distances)
+    return np.where(known, distances, 0).sum(1) / np.maximum(known.sum(1), 1)
 
 
 def project_distances(X):
@@ -57,22 +62,25 @@ def interpolate(reference, X, values, n_jobs=None):
 
     A row equal to one of the reference gets exactly its value. The others get the weighted mean
     of their k nearest, with weights 1 / distance, or of those at distance zero. With precomputed
-    distances X has the distances (N, columns) to all rows of the fit.
+    distances X has the distances (N, columns) to all rows of the fit. Also returned is the mean
+    distance (N,) of each row to its neighbours.
     """
     precomputed = reference.rows is None
     if not precomputed and sparse.issparse(X) != sparse.issparse(reference.rows):
         X = sparse.csr_matrix(X) if sparse.issparse(reference.rows) else X.toarray()
     found = find_equal(reference, X)
     answers = [value[np.maximum(found, 0)] for value in values]
+    spacing = reference.spacing[np.maximum(found, 0)]
     others = np.flatnonzero(found < 0)
     if not len(others):
-        return answers
-    weigh, size = _weigh_columns(reference) if precomputed else _weigh_rows(reference, n_jobs)
+        return answers, spacing
+    search, size = _search_columns(reference) if precomputed else _search_rows(reference, n_jobs)
     for rows in np.split(others, range(size, len(others), size)):
-        weights, neighbors = weigh(X[rows])
+        distances, neighbors = search(X[rows])
+        weights, spacing[rows] = _weigh(distances), average_distances(distances)
         for answer, value in zip(answers, values, strict=True):
             answer[rows] = _average(weights, neighbors, value)
-    return answers
+    return answers, spacing
 
 
 def _average(weights, neighbors, value):
@@ -116,26 +124,23 @@ def _compare(one, other):
     return (one == other).all(1)
 
 
-def _weigh_columns(reference):
-    """Return the function from distances to weights and positions of neighbours, and a block."""
+def _search_columns(reference):
+    """Return the function from distances to those and positions of neighbours, and a block."""
 
-    def weigh(X):
-        own = X[:, reference.kept]
-        distances, neighbors = nearest_entries(own, reference.n_neighbors, own=False)
-        return _weigh(distances), neighbors
+    def search(X):
+        return nearest_entries(X[:, reference.kept], reference.n_neighbors, own=False)
 
-    return weigh, BLOCK
+    return search, BLOCK
 
 
-def _weigh_rows(reference, n_jobs):
-    """Return the function from rows to weights and positions of neighbours, and a block."""
+def _search_rows(reference, n_jobs):
+    """Return the function from rows to distances and positions of neighbours, and a block."""
     index = NeighborIndex(reference.rows, reference.metric, n_jobs)
 
-    def weigh(X):
-        distances, neighbors = index.nearest(reference.n_neighbors, X)
-        return _weigh(distances), neighbors
+    def search(X):
+        return index.nearest(reference.n_neighbors, X)
 
-    return weigh, BLOCK if index.library is not None else LARGE_BLOCK
+    return search, BLOCK if index.library is not None else LARGE_BLOCK
 
 
 def _weigh(distances):

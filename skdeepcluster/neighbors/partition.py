@@ -20,15 +20,31 @@ from .._responsibilities import check_sample_weight, cluster_means
 from ..engine.runtime import random_stream
 from .candidates import (
     COMPONENTS_PER_CLUSTER,
+    divide_rows,
+    draw_sample,
     fit_mixture,
     run_kmeans,
     scale_to_unit_variance,
 )
-from .graph import link_neighbors, neighbor_graph, project_rows, spread_along, unique_rows
-from .interpolation import Reference, interpolate, make_reference
+from .graph import (
+    find_neighbors,
+    link_neighbors,
+    neighbor_graph,
+    project_rows,
+    spread_along,
+    unique_rows,
+)
+from .interpolation import (
+    Reference,
+    average_distances,
+    interpolate,
+    project_distances,
+    take_rows,
+)
 from .layout import neighbor_layout
 from .precomputed import check_distances, check_square, nearest_entries
 from .selection import Partition, choose_partition
+from .tree import grow_tree
 
 
 class NeighborStart(NamedTuple):
@@ -72,15 +88,31 @@ class FoundStart(NamedTuple):
     inverse: np.ndarray
 
     def extend(self, X, n_jobs):
-        """Return responsibilities and layout of all rows of X, (N, K) and (N, L)."""
+        """Return responsibilities (N, K), layout (N, L) and mean distance (N,) of all rows of X.
+
+        The distance is that to the nearest other rows of the graph.
+        """
         values = self.partition.resp, self.partition.layout
-        found = [value[np.maximum(self.inverse, 0)] for value in values]
-        others = np.flatnonzero(self.inverse < 0)
+        place, others = np.maximum(self.inverse, 0), np.flatnonzero(self.inverse < 0)
+        found = [value[place] for value in (*values, self.reference.spacing)]
         if len(others):
-            answers = interpolate(self.reference, X[others], values, n_jobs)
-            for column, answer in zip(found, answers, strict=True):
+            answers, spacing = interpolate(self.reference, X[others], values, n_jobs)
+            for column, answer in zip(found, (*answers, spacing), strict=True):
                 column[others] = answer
         return found
+
+    def grow_tree(self):
+        """Return the :class:`ClusterTree` of the clusters and their parts in the layout.
+
+        The parts are drawn by a stream of their own, and change nothing else.
+        """
+        layout, labels = self.partition.layout, self.partition.resp.argmax(1)
+        stream = np.random.RandomState(0)
+        unit = scale_to_unit_variance(layout)
+        sample = draw_sample(unit, self.weights, stream)
+        n_parts = COMPONENTS_PER_CLUSTER * self.partition.resp.shape[1]
+        parts, _ = divide_rows(unit, sample, n_parts, stream)
+        return grow_tree(layout, labels, self.weights, parts)
 
     def order_graph(self):
         """Return positions in X, ascending, and the graph of the rows in this order."""
@@ -205,7 +237,7 @@ def neighbor_start(
             "boundary_weight": boundary_weight,
         },
     )
-    resp, layout = start.extend(X, n_jobs)
+    resp, layout, _ = start.extend(X, n_jobs)
     indices, graph = start.order_graph()
     return NeighborStart(resp, resp.argmax(1), layout, graph, indices, start.partition.criterion)
 
@@ -221,31 +253,38 @@ def find_start(
     max_samples,
     random_state,
     n_jobs,
+    max_clusters=1,
     settings=None,
     report=nullcontext,
 ):
     """Return the :class:`FoundStart` of :func:`neighbor_start`, for X checked for form.
 
-    ``settings`` are keyword arguments of the partition; ``report(stage)`` is a context in which
-    each stage runs.
+    ``n_clusters`` may be "auto": a number of at most ``max_clusters``. ``settings`` are keyword
+    arguments of the partition; ``report(stage)`` is a context in which each stage runs.
     """
     _check_rows(X, n_clusters, max_samples, metric)
     stream = random_stream(random_state)
     with report("graph"):
         kept, inverse, weights = _choose_rows(X, sample_weight, max_samples, metric, stream)
         if _is_precomputed(metric):
-            order, graph = _connect_by_distances(X[kept][:, kept], n_neighbors)
+            order, *found = _find_by_distances(X[kept][:, kept], n_neighbors)
             place = np.append(_invert(order), -1)
             kept, weights, inverse = kept[order], weights[order], place[inverse]
-        reference = make_reference(X, kept, metric, n_neighbors)
-        if not _is_precomputed(metric):
-            graph = neighbor_graph(reference.rows, n_neighbors, metric=metric, n_jobs=n_jobs)
+            rows, keys = None, project_distances(X)[kept]
+        else:
+            rows = take_rows(X, kept)
+            keys = project_rows(rows)
+            found = find_neighbors(rows, n_neighbors, metric, n_jobs)
+        graph, spacing = link_neighbors(*found), average_distances(found[0])
+        reference = Reference(rows, keys, kept, metric, n_neighbors, spacing)
     given = reference, graph, weights, n_clusters, stream, n_components, n_jobs, report
-    return FoundStart(reference, choose_partition(*given, **(settings or {})), weights, inverse)
+    partition = choose_partition(*given, max_clusters, **(settings or {}))
+    return FoundStart(reference, partition, weights, inverse)
 
 
 def _check_rows(X, n_clusters, max_samples, metric):
     """Check that there are enough rows, and that distances are distances."""
+    n_clusters = 1 if n_clusters == "auto" else n_clusters
     if X.shape[0] < n_clusters:
         raise ValueError(
             f"n_samples={X.shape[0]} should be >= n_clusters={n_clusters}: a cluster needs a row. "
@@ -302,13 +341,16 @@ def _draw_rows(weights, n_drawn, stream):
     return drawn, np.maximum(weights[drawn], threshold)
 
 
-def _connect_by_distances(distances, n_neighbors):
-    """Return an order (M,) of rows by their distances (M, M), and their graph in that order."""
+def _find_by_distances(distances, n_neighbors):
+    """Return an order (M,) of rows by their distances (M, M), and their neighbours in that order.
+
+    These are distances and positions, (M, k) each.
+    """
     check_scalar(n_neighbors, "n_neighbors", Integral, min_val=1)
     distances, neighbors = nearest_entries(distances, n_neighbors, own=True)
     # The only values that do not depend on the order of the columns.
     order = np.argsort(project_rows(np.where(np.isfinite(distances), distances, 0)), kind="stable")
-    return order, link_neighbors(distances[order], _invert(order)[neighbors[order]])
+    return order, distances[order], _invert(order)[neighbors[order]]
 
 
 def _invert(order):

@@ -27,12 +27,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
+from sklearn.preprocessing import normalize
 
 from .agglomeration import measure_joint
 from .blas import single_threaded_blas
 from .candidates import KMEANS_RUNS, find_candidates, run_kmeans
 from .graph import neighbor_graph
 from .layout import neighbor_layout
+from .scales import ScaleCurve, choose_scale, grow_micro_clusters, limit_clusters
 from .whitening import prepare_rows, scatter_within_clusters, whiten, whiten_by_neighbors
 
 #: Steps t of the walk. One step hardly leaves either half of a homogeneous cluster that is cut in
@@ -52,9 +54,6 @@ MAX_WHITENED_ROWS = 20_000
 MAX_NULL_ROWS = 2_000
 #: Fewest rows drawn without clusters in all: of few, several draws are made.
 MIN_NULL_ROWS = 1_000
-#: Added to the variances of these rows, as a share of their sum, so that constant and dependent
-#: features have a Cholesky factor.
-NULL_JITTER = 1e-10
 #: Epochs of a layout that is divided into clusters: more do not change which rows are together.
 LAYOUT_EPOCHS = 50
 
@@ -70,13 +69,17 @@ class Partition(NamedTuple):
     graph: sparse.csr_matrix
     #: I(c_0; c_t)^2 / H(c_0) in nats.
     criterion: float
+    #: How many clusters there may be, if that was asked.
+    curve: ScaleCurve | None = None
 
 
 class _Search(NamedTuple):
     """How partitions are searched for."""
 
-    n_clusters: int
+    n_clusters: int | str
+    max_clusters: int
     n_neighbors: int
+    metric: Any
     n_components: int
     n_jobs: Any
     stream: np.random.RandomState
@@ -84,15 +87,41 @@ class _Search(NamedTuple):
     #: Keyword arguments of :func:`find_candidates`.
     settings: dict
 
-    def partition(self, graph, weights):
-        """Return the best :class:`Partition` found in the layout of a graph."""
+    def make_layout(self, graph):
+        """Return the layout (M, L) of a graph (M, M)."""
         with self.report("layout"):
             options = {"random_state": self.stream, "n_jobs": self.n_jobs}
-            layout = neighbor_layout(graph, self.n_components, n_epochs=LAYOUT_EPOCHS, **options)
+            return neighbor_layout(graph, self.n_components, n_epochs=LAYOUT_EPOCHS, **options)
+
+    def partition(self, layout, graph, weights):
+        """Return the best :class:`Partition` found in the layout of a graph."""
         with self.report("partition"):
-            return _choose_candidate(
-                layout, graph, weights, self.n_clusters, self.stream, **self.settings
-            )
+            given = layout, graph, weights, self.n_clusters, self.stream
+            return _choose_candidate(*given, **self.settings)
+
+    def choose_scale(self, layout, graph, weights, rows):
+        """Return the :class:`ScaleCurve` of a layout, against rows without clusters.
+
+        ``rows`` (M, D) are those of the graph; None if there are distances only, and no rows can
+        be drawn.
+        """
+        with self.report("number"):
+            most = limit_clusters(len(weights), self.max_clusters)
+            micro = grow_micro_clusters(layout, weights, most, self.stream)
+            null = None if rows is None else self.grow_null(rows, weights)
+            weighted = weigh_edges(graph, weights)
+            return choose_scale(micro, weighted, null, most, self.stream)
+
+    def grow_null(self, rows, weights):
+        """Return micro-clusters and graph of rows without clusters, in the metric of ``rows``."""
+        is_cosine = isinstance(self.metric, str) and self.metric == "cosine"
+        null = draw_null(normalize(rows) if is_cosine else rows, weights, self.stream)
+        metric = "euclidean" if is_cosine else self.metric
+        graph = neighbor_graph(null, self.n_neighbors, metric=metric, n_jobs=self.n_jobs)
+        options = {"random_state": self.stream, "n_jobs": self.n_jobs}
+        layout = neighbor_layout(graph, self.n_components, n_epochs=LAYOUT_EPOCHS, **options)
+        most = limit_clusters(len(null), self.max_clusters)
+        return grow_micro_clusters(layout, np.ones(len(null)), most, self.stream), graph
 
     def whiten(self, rows, graph, weights):
         """Return rows whitened by the scatter within clusters; ``graph`` (M, M) is theirs.
@@ -115,24 +144,48 @@ class _Search(NamedTuple):
 
 
 def choose_partition(
-    reference, graph, weights, n_clusters, stream, n_components, n_jobs, report, **settings
+    reference,
+    graph,
+    weights,
+    n_clusters,
+    stream,
+    n_components,
+    n_jobs,
+    report,
+    max_clusters=1,
+    **settings,
 ):
     """Return the best :class:`Partition` into ``n_clusters`` of the rows of a reference.
 
     ``graph`` (M, M) is that of the rows in their metric, ``weights`` (M,) how often each occurs.
+    With ``n_clusters="auto"`` the number is chosen among 1 to ``max_clusters``.
     """
+    metric = reference.metric
     search = _Search(
-        n_clusters, reference.n_neighbors, n_components, n_jobs, stream, report, settings
+        n_clusters,
+        max_clusters,
+        reference.n_neighbors,
+        metric,
+        n_components,
+        n_jobs,
+        stream,
+        report,
+        settings,
     )
-    found = search.partition(graph, weights)
+    layout, curve = search.make_layout(graph), None
+    if n_clusters == "auto":
+        curve = search.choose_scale(layout, graph, weights, reference.rows)
+        search = search._replace(n_clusters=curve.best)
+    found = search.partition(layout, graph, weights)._replace(curve=curve)
     rows = None
-    if 1 < n_clusters < len(weights) <= MAX_WHITENED_ROWS:
-        rows = prepare_rows(reference.rows, reference.metric)
+    if 1 < search.n_clusters < len(weights) <= MAX_WHITENED_ROWS:
+        rows = prepare_rows(reference.rows, metric)
     if rows is None:
         return found
     with report("whitening"):
         whitened_graph = search.make_graph(search.whiten(rows, graph, weights))
-    whitened = search.partition(whitened_graph, weights)
+    layout = search.make_layout(whitened_graph)
+    whitened = search.partition(layout, whitened_graph, weights)._replace(curve=curve)
     with report("null"):
         n_draws = -(-MIN_NULL_ROWS // len(rows))
         null = [_score_null(draw_null(rows, weights, stream), search) for _ in range(n_draws)]
@@ -144,16 +197,15 @@ def choose_partition(
 def draw_null(rows, weights, stream):
     """Draw rows of a normal distribution with the covariance of some rows (M, D).
 
-    They have no clusters, but may be long in one direction and thin in others.
+    They have no clusters, but may be long in one direction and thin in others. They are sums of
+    the differences of at most MAX_NULL_ROWS rows from their mean, with normal coefficients.
     """
-    centred = rows - np.average(rows, axis=0, weights=weights)
+    chosen = np.sort(stream.permutation(rows.shape[0])[:MAX_NULL_ROWS])
+    rows, weights = rows[chosen], weights[chosen] / weights[chosen].sum()
+    rows = (rows.toarray() if sparse.issparse(rows) else rows).astype(np.float64)
+    drawn = stream.standard_normal((len(rows), len(rows)))
     with single_threaded_blas():
-        covariance = centred.T @ (centred * weights[:, None]) / weights.sum()
-    jitter = NULL_JITTER * max(np.trace(covariance), np.finfo(np.float64).tiny)
-    factor = np.linalg.cholesky(covariance + jitter * np.eye(rows.shape[1]))
-    drawn = stream.standard_normal((min(len(rows), MAX_NULL_ROWS), rows.shape[1]))
-    with single_threaded_blas():
-        return drawn @ factor.T
+        return drawn @ ((rows - weights @ rows) * np.sqrt(weights)[:, None])
 
 
 def _score_null(rows, search):

@@ -22,8 +22,9 @@ from skdeepcluster.neighbors import (
     neighbor_start,
     selection,
     spread_labels,
+    tree,
 )
-from skdeepcluster.neighbors.interpolation import make_reference
+from skdeepcluster.neighbors.interpolation import Reference
 from skdeepcluster.neighbors.selection import draw_null, score_by_walk, soften
 from skdeepcluster.neighbors.whitening import (
     prepare_rows,
@@ -388,15 +389,15 @@ def test_groups_without_links_are_not_joined_in_an_exchange():
 @pytest.mark.parametrize("seed", range(3))
 def test_wards_tree_of_points_of_weight_one_is_that_of_scipy(seed):
     points = np.random.default_rng(seed).normal(size=(25, 3))
-    children = agglomeration.agglomerate_by_variance(points, np.ones(25))
+    children, distances = tree.agglomerate_by_variance(points, np.ones(25))
     np.testing.assert_array_equal(np.sort(children, 1), linkage_tree(points, "ward")[:, :2])
 
 
 def test_a_point_of_weight_three_is_three_points_of_wards_tree():
     points = np.random.default_rng(0).normal(size=(12, 2))
     sizes = np.tile([1, 3, 1, 2], 3)
-    tree = agglomeration.agglomerate_by_variance(points, sizes)
-    once = agglomeration.cut_tree(tree, sizes, 4, 0)
+    children, _ = tree.agglomerate_by_variance(points, sizes)
+    once = tree.cut_tree(children, sizes, 4, 0)
     copies = linkage_tree(np.repeat(points, sizes, axis=0), "ward")
     whole = fcluster(copies, 4, "maxclust")
     assert adjusted_rand_score(np.repeat(once, sizes), whole) == 1
@@ -405,15 +406,15 @@ def test_a_point_of_weight_three_is_three_points_of_wards_tree():
 def test_a_cut_counts_no_group_below_the_least_size():
     points = np.r_[0.0, 1, 2, 10, 11, 12, 100][:, None]
     sizes = np.full(7, 5.0)
-    tree = agglomeration.agglomerate_by_variance(points, sizes)
+    children, _ = tree.agglomerate_by_variance(points, sizes)
     np.testing.assert_array_equal(
-        agglomeration.cut_tree(tree, sizes, 2, 0) == agglomeration.cut_tree(tree, sizes, 2, 0)[0],
+        tree.cut_tree(children, sizes, 2, 0) == tree.cut_tree(children, sizes, 2, 0)[0],
         [1, 1, 1, 1, 1, 1, 0],
     )
-    cut = agglomeration.cut_tree(tree, sizes, 2, 10)
+    cut = tree.cut_tree(children, sizes, 2, 10)
     assert cut[6] == -1
     assert adjusted_rand_score(cut[:6], [0, 0, 0, 1, 1, 1]) == 1
-    assert agglomeration.cut_tree(tree, sizes, 5, 10) is None
+    assert tree.cut_tree(children, sizes, 5, 10) is None
 
 
 def test_the_score_is_that_of_the_powers_of_the_steps():
@@ -541,7 +542,7 @@ def test_few_unconnected_rows_do_not_take_a_cluster_from_two_classes(monkeypatch
     assert scores[0] < scores[1]
     monkeypatch.setattr(selection, "find_candidates", lambda *given, **settings: [joined, whole])
     found = selection.choose_partition(
-        make_reference(rows, np.arange(1016), "manhattan", 15),
+        Reference(rows, None, None, "manhattan", 15, None),
         graph,
         np.ones(1016),
         5,

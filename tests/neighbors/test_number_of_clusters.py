@@ -1,0 +1,217 @@
+"""The number of clusters, the tree of clusters, and the merging of clusters."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.cluster.hierarchy import linkage as linkage_tree
+from sklearn.cluster import AgglomerativeClustering
+from sklearn.datasets import make_blobs, make_moons
+from sklearn.metrics import adjusted_rand_score
+
+from skdeepcluster import NeighborClustering
+from skdeepcluster.neighbors import merge_clusters, neighbor_graph, scales
+from skdeepcluster.neighbors.tree import agglomerate_by_variance, cut_tree, grow_tree
+
+SQUARE = [[0, 0], [8, 0], [0, 8], [8, 8]]
+X, Y = make_blobs(400, centers=SQUARE, random_state=0)
+AUTO = NeighborClustering("auto", random_state=0).fit(X)
+
+
+# ---- the number
+
+
+@pytest.mark.parametrize("n_clusters", [2, 7, 20])
+def test_separate_groups_are_counted(n_clusters):
+    random = np.random.default_rng(n_clusters)
+    sides = int(np.ceil(np.sqrt(n_clusters)))
+    centers = np.array([(i, j) for i in range(sides) for j in range(sides)])[:n_clusters]
+    labels = np.arange(60 * n_clusters) % n_clusters
+    rows = 8.0 * centers[labels] + random.normal(size=(len(labels), 2))
+    found = NeighborClustering("auto", random_state=0).fit(rows)
+    assert found.n_clusters_ == n_clusters
+    assert adjusted_rand_score(labels, found.labels_) > 0.95
+
+
+def test_long_shapes_are_not_cut_into_pieces():
+    rows, labels = make_moons(600, noise=0.05, random_state=0)
+    found = NeighborClustering("auto", random_state=0).fit(rows)
+    assert found.n_clusters_ == 2
+    assert adjusted_rand_score(labels, found.labels_) == 1
+
+
+@pytest.mark.parametrize("n_features", [2, 10])
+def test_rows_of_one_normal_distribution_are_one_cluster(n_features):
+    rows = np.random.default_rng(0).normal(size=(500, n_features)) * np.arange(1, n_features + 1)
+    found = NeighborClustering("auto", random_state=0).fit(rows)
+    assert found.n_clusters_ == 1
+    assert (found.labels_ == 0).all()
+
+
+def test_the_curve_peaks_at_the_number_taken():
+    curve = AUTO.n_clusters_curve_
+    assert AUTO.n_clusters_ == 4
+    np.testing.assert_array_equal(curve.n_clusters, np.arange(1, 61))
+    for name in ("criterion", "persistence", "stability"):
+        assert curve[name].shape == (60,)
+    assert curve.criterion.argmax() == curve.persistence.argmax() == 3
+    assert curve.stability[3] > 0.99
+    assert curve.stability[3] > curve.stability[20]
+    assert not hasattr(NeighborClustering(3).fit(X), "n_clusters_curve_")
+
+
+def test_a_number_at_the_end_is_warned_of():
+    with pytest.warns(UserWarning, match=r"chose 3, the largest.*Raise max_clusters=3"):
+        NeighborClustering("auto", max_clusters=3, random_state=0).fit(X)
+
+
+def test_precomputed_distances_and_few_rows_are_counted():
+    graph = neighbor_graph(X, 10)
+    graph.data = 1 / graph.data
+    found = NeighborClustering("auto", metric="precomputed", random_state=0).fit(graph)
+    assert found.n_clusters_ == 4
+    assert NeighborClustering("auto", random_state=0).fit(X[:3]).n_clusters_ == 1
+
+
+def test_information_over_times_is_that_of_powers_of_the_walk():
+    rows, _ = make_blobs(90, centers=3, random_state=0)
+    graph = neighbor_graph(rows, 8)
+    micro = scales.grow_micro_clusters(rows, np.ones(90), 5, np.random.RandomState(0))
+    information, entropy = scales.measure_over_times(micro, graph, 5)
+    degree = np.asarray(graph.sum(1)).ravel()
+    steps = np.linalg.matrix_power(graph.toarray() / degree[:, None], scales.BASE_STEPS)
+    at = int(np.flatnonzero(scales.TIMES == scales.BASE_STEPS)[0])
+    for n_clusters in range(1, 6):
+        cut = np.eye(n_clusters)[cut_tree(micro.children, micro.sizes, n_clusters)[micro.labels]]
+        joint = cut.T @ (degree[:, None] * (steps @ cut)) / degree.sum()
+        ends = joint.sum(1)
+        independent = np.outer(ends, ends)
+        known = joint > 0
+        expected = (joint[known] * np.log(joint[known] / independent[known])).sum()
+        assert information[at, n_clusters - 1] == pytest.approx(expected, abs=1e-4)
+        assert entropy[at, n_clusters - 1] == pytest.approx(-(ends * np.log(ends)).sum(), abs=1e-5)
+    assert (np.diff(information, axis=0) < 1e-6).all()  # a longer walk forgets
+    assert (np.diff(information, axis=1) > -1e-9).all()  # a finer cut tells more
+
+
+# ---- the tree
+
+
+def test_distances_are_those_of_scipy():
+    points = np.random.default_rng(0).normal(size=(30, 3))
+    _, distances = agglomerate_by_variance(points, np.ones(30))
+    np.testing.assert_allclose(distances, linkage_tree(points, "ward")[:, 2])
+    model = AgglomerativeClustering(2, compute_distances=True).fit(points)
+    np.testing.assert_allclose(distances, model.distances_)
+
+
+def test_clusters_are_merged_after_all_their_parts():
+    layout = np.random.default_rng(0).normal(size=(200, 2))
+    labels = (layout[:, 0] > 0) + 2 * (layout[:, 1] > 3)
+    tree = grow_tree(layout, labels, np.ones(200), np.arange(200) % 9)
+    n_found = len(np.unique(labels))
+    numbers = np.unique(tree.clusters, return_inverse=True)[1]
+    np.testing.assert_array_equal(numbers, tree.cut(n_found))
+    assert (np.diff(tree.distances) >= 0).all()
+    coarse = None
+    for n_clusters in range(len(tree.clusters), 0, -1):
+        cut = tree.cut(n_clusters)
+        assert len(np.unique(cut)) == n_clusters
+        if coarse is not None:  # every cut is nested in those of fewer clusters
+            assert len(np.unique(np.column_stack([coarse, cut]), axis=0)) == n_clusters + 1
+        coarse = cut
+
+
+def test_a_cut_into_as_many_clusters_gives_the_labels():
+    np.testing.assert_array_equal(AUTO.cut(4), AUTO.labels_)
+    np.testing.assert_array_equal(AUTO.cut(7, X), AUTO.cut(7))
+    np.testing.assert_array_equal(AUTO.cut(1), 0)
+    assert AUTO.children_.shape == (AUTO.n_leaves_ - 1, 2)
+    assert AUTO.leaves_.max() == AUTO.n_leaves_ - 1
+    with pytest.raises(ValueError, match="n_clusters == 0"):
+        AUTO.cut(0)
+    with pytest.raises(ValueError, match=f"<= {AUTO.n_leaves_}"):
+        AUTO.cut(AUTO.n_leaves_ + 1)
+
+
+def test_a_coarse_cut_joins_what_is_near():
+    centers = np.array([[0, 0], [6, 0], [40, 0], [46, 0]])
+    labels = np.arange(400) % 4
+    rows = centers[labels] + np.random.default_rng(0).normal(size=(400, 2))
+    found = NeighborClustering(4, random_state=0).fit(rows)
+    assert adjusted_rand_score(labels // 2, found.cut(2)) == 1
+
+
+# ---- noise
+
+
+def test_the_share_asked_for_is_noise():
+    random = np.random.default_rng(0)
+    rows = np.r_[X, random.uniform(-20, 28, size=(20, 2))]
+    plain = NeighborClustering(4, random_state=0).fit(rows)
+    noisy = NeighborClustering(4, noise=0.05, random_state=0).fit(rows)
+    assert (noisy.labels_ == -1).sum() == 21
+    assert (plain.labels_ >= 0).all()
+    kept = noisy.labels_ >= 0
+    np.testing.assert_array_equal(noisy.labels_[kept], plain.labels_[kept])
+    np.testing.assert_array_equal(noisy.predict(rows), noisy.labels_)
+    np.testing.assert_allclose(noisy.predict_proba(rows).sum(1), 1)
+    assert (noisy.cut(2)[~kept] == -1).all()
+    worst = np.argsort(-noisy.outlier_scores_)[:21]
+    np.testing.assert_array_equal(np.sort(worst), np.flatnonzero(~kept))
+    assert noisy.predict([[100.0, 100.0]])[0] == -1
+
+
+def test_outlier_scores_are_mean_distances_to_neighbours():
+    found = NeighborClustering(2, n_neighbors=3, random_state=0).fit(X[:50])
+    distances = np.sort(np.linalg.norm(X[:50, None] - X[:50], axis=2), axis=1)
+    np.testing.assert_allclose(found.outlier_scores_, distances[:, 1:4].mean(1), rtol=1e-6)
+    np.testing.assert_allclose(found.score_samples(X[:50]), -found.outlier_scores_)
+    far = np.sort(np.linalg.norm(X[:50] - [30, 30], axis=1))[:3].mean()
+    assert found.score_samples([[30.0, 30.0]])[0] == pytest.approx(-far, rel=1e-6)
+
+
+# ---- merging
+
+
+@pytest.mark.parametrize("linkage", ["average", "share"])
+def test_parts_of_groups_are_merged(linkage):
+    parts = 3 * Y + np.random.default_rng(0).integers(0, 3, len(Y))
+    merged = merge_clusters(parts, X, 4, linkage=linkage)
+    assert adjusted_rand_score(merged, Y) == 1
+    again = merge_clusters(parts, neighbor_graph(X), 4, metric="graph", linkage=linkage)
+    np.testing.assert_array_equal(merged, again)
+    names = np.array(list("abcdefghijkl"))[parts]
+    np.testing.assert_array_equal(merge_clusters(names, X, 4, linkage=linkage), merged)
+
+
+def test_noise_stays_noise_and_probabilities_are_summed():
+    parts = 3 * Y + np.arange(len(Y)) % 3
+    noisy = np.where(np.arange(len(Y)) % 10 == 0, -1, parts)
+    merged = merge_clusters(noisy, X, 4)
+    np.testing.assert_array_equal(merged == -1, noisy == -1)
+    assert adjusted_rand_score(merged[noisy >= 0], Y[noisy >= 0]) == 1
+    resp = 0.7 * np.eye(12)[parts] + 0.3 / 12
+    summed = merge_clusters(resp, X, 4)
+    assert summed.shape == (len(Y), 4)
+    np.testing.assert_allclose(summed.sum(1), 1)
+    np.testing.assert_array_equal(summed.argmax(1), merge_clusters(parts, X, 4))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((Y, X, 5), "n_clusters == 5, must be <= 4"),
+        ((Y[:9], X, 2), "X is of 400 rows, clusters of 9"),
+        ((np.ones((400, 2)), X, 1), "no probabilities"),
+    ],
+)
+def test_wrong_clusters_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        merge_clusters(*arguments)
+
+
+def test_a_wrong_graph_and_a_wrong_linkage_are_refused():
+    with pytest.raises(ValueError, match="The graph is of 3 rows"):
+        merge_clusters(Y, sparse.eye(3).tocsr(), 2, metric="graph")
+    with pytest.raises(ValueError, match="linkage must be"):
+        merge_clusters(Y, X, 2, linkage="ward")
