@@ -55,7 +55,7 @@ class AdversarialEstimator(DeepEstimator):
 
     def _divide(self, init, rows, fit):
         """Cluster rows, or codes, as ``init`` says; return responsibilities."""
-        counts = self.n_clusters, fit.random_state, self.mixture_n_init
+        counts = self._count_clusters(), fit.random_state, self.mixture_n_init
         divide = partial(initial_responsibilities, init, rows, *counts, metric=self.metric)
         return broadcast_object(divide, fit.random_state)
 

@@ -25,7 +25,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._callbacks import CallbackSupportMixin, with_callbacks
-from ._initialization import Initialization, check_metrics
+from ._initialization import Initialization, check_metrics, find_number, is_partition
 from .engine.batches import Rows, map_rows, refuse_sparse, to_tensor
 from .engine.loop import EpochTasks, train
 from .engine.runtime import (
@@ -149,7 +149,8 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
     """
 
     _parameter_constraints = {
-        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "n_clusters": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "max_clusters": [Interval(Integral, 2, None, closed="left")],
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "hidden_layer_sizes": ["array-like"],
         "activation": [StrOptions(set(ACTIVATIONS))],
@@ -177,8 +178,8 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         """Return a new model, a ClusterGame, for rows of ``n_features``."""
 
     def _count_clusters(self):
-        """Return the number of clusters, or classes."""
-        return self.n_clusters
+        """Return the number of clusters, or classes; 1 where it is not known yet."""
+        return getattr(self, "n_clusters_", 1) if self.n_clusters == "auto" else self.n_clusters
 
     def _initialize(self, model, fit, is_new):
         """Return the Initialization, after pretraining a new model where the method does so."""
@@ -221,6 +222,9 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
     def _fit(self, X, y, targets=None):
         """Train on X, of which a classifier knows some targets."""
         check_metrics(self)
+        if not self._continues():
+            for name in ("n_clusters_", "n_clusters_curve_"):
+                vars(self).pop(name, None)
         X = self._check_rows(X, reset=True)
         check_same("shape of X", X.shape)
         random_state = broadcast_object(partial(random_stream, self.random_state))
@@ -229,6 +233,8 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         if hasattr(self, "set_callbacks"):  # scikit-learn 1.9 and later
             task = self._init_callback_context(max_subtasks=None).call_on_fit_task_begin(**given)
         fit = Fit(X, device, random_state, likelihood, targets, task, given)
+        if "n_clusters" in self.get_params(deep=False):
+            self._choose_number(fit)
         run = self._best_run(fit)
         run.history, run.start_labels = broadcast_weights(run.model, run.history, run.start_labels)
         self._set_fitted_attributes(run, fit)
@@ -236,6 +242,20 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             learnt = {name: v for name, v in vars(self).items() if name.endswith("_")}
             task.call_on_fit_task_end(**given, reconstruction_attributes=learnt)
         return self
+
+    def _choose_number(self, fit):
+        """Set the number of clusters; "auto" is that of ``init``, or of the standardised rows."""
+        if self.n_clusters == "auto" and not hasattr(self, "n_clusters_"):
+            rows = None
+            if not is_partition(self.init):
+                rows = map_rows(copy.deepcopy(fit.likelihood).cpu().standardize, fit.X)
+            options = {"metric": self.metric, "max_clusters": self.max_clusters}
+            count = partial(find_number, self.init, rows, fit.random_state, **options)
+            self.n_clusters_, curve = broadcast_object(count)
+            if curve is not None:
+                self.n_clusters_curve_ = curve
+        elif self.n_clusters != "auto":
+            self.n_clusters_ = self.n_clusters
 
     def _best_run(self, fit):
         """Train ``n_init`` times; return the run with the highest mean criterion."""
@@ -291,12 +311,13 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             model = copy.deepcopy(model).eval()
             model.progress.fill_(1.0)
             self._after_training(model, replace(fit, random_state=random_stream(0)))
-        attributes = {name: v for name, v in vars(self).items() if name == "classes_"}
+        kept = "classes_", "n_clusters_"
+        attributes = {name: v for name, v in vars(self).items() if name in kept}
         return attributes | {
             "model_": model,
             "history_": history,
             "n_iter_": len(history),
-            "_fit_params": self.get_params(deep=False),
+            "_fit_params": self._resolve_params(),
         }
 
     def _train(self, model, rows, fit, *, max_epochs, snapshot=None, **settings):
@@ -339,7 +360,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         if hasattr(self, "pretraining_epochs"):
             # Before ``model_`` and ``history_`` are set, which tell that a fit is resumed.
             self.pretraining_epochs_ = self._choose_pretraining_epochs(fit)
-        self._fit_params = self.get_params(deep=False)
+        self._fit_params = self._resolve_params()
         self.model_, self.history_, self.n_iter_ = run.model, run.history, len(run.history)
         self.likelihood_ = type(fit.likelihood).__name__.lower()
         self.batch_size_ = self._choose_batch_size(fit.X)
@@ -352,15 +373,21 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
                 setattr(self, name, value.cpu().numpy() if is_tensor else value)
         self._set_labels(labels, run.start_labels)
 
+    def _resolve_params(self):
+        """Return the parameters, with the number of clusters that "auto" stood for."""
+        params = self.get_params(deep=False)
+        known = "n_clusters" in params
+        return params | ({"n_clusters": self._count_clusters()} if known else {})
+
     def _set_labels(self, labels, start_labels):
         """Set the labels of the training rows; warn of clusters that have none."""
         self.labels_ = labels
         if hasattr(self, "start_weight"):
             self.start_labels_ = start_labels
-        sizes = np.bincount(labels, minlength=self.n_clusters)
+        sizes = np.bincount(labels, minlength=self.n_clusters_)
         n_found = np.count_nonzero(sizes)
-        if n_found < self.n_clusters:
-            found = f"Only {n_found} of {self.n_clusters} clusters have rows"
+        if n_found < self.n_clusters_:
+            found = f"Only {n_found} of {self.n_clusters_} clusters have rows"
             warnings.warn(
                 f"{'All rows fell into one cluster' if n_found == 1 else found}. Lower "
                 "n_clusters, train longer (max_epochs), scale the features to a common range, or "
@@ -550,7 +577,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _resume(self, fit):
         """Return a model with the weights learnt so far, by the current parameters."""
-        asked = self.get_params(deep=False)
+        asked = self._resolve_params()
         for name in ARCHITECTURE:
             before, now = self._fit_params.get(name), asked.get(name)
             if before is not now and not np.array_equal(before, now):

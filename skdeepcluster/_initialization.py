@@ -18,7 +18,7 @@ from .functional.gaussian import Mixture
 from .mixture import em
 from .mixture.initialization import Initializer
 from .neighbor_clustering import METRICS, NeighborClustering
-from .neighbors import neighbor_start
+from .neighbors import count_clusters, neighbor_start
 
 #: Constraints on the parameters of all methods that have initial responsibilities.
 START_CONSTRAINTS = {
@@ -130,6 +130,22 @@ def compute_reg_covar(codes):
     return REG_COVAR * float(np.var(codes, axis=0).mean()) + np.finfo(np.float32).tiny
 
 
+def find_number(init, rows, random_state, **options):
+    """Return the number of clusters of ``init``, or of rows (N, D), and its curve or None.
+
+    ``options`` are those of :func:`count_clusters`; a NeighborClustering as ``init`` has its own.
+    """
+    if is_partition(init):
+        labels = np.asarray(init)
+        return int(labels.max()) + 1 if labels.ndim == 1 else labels.shape[1], None
+    if isinstance(init, NeighborClustering):
+        names = "n_neighbors", "metric", "n_components"
+        options |= {name: getattr(init, name) for name in names}
+    n_jobs = torch.get_num_threads()
+    curve = count_clusters(rows, random_state=random_state, n_jobs=n_jobs, **options)
+    return curve.pop("best_n_clusters"), curve
+
+
 def check_metrics(estimator):
     """Check that a start that compares rows is not to read distances."""
     init = getattr(estimator, "init", None)
@@ -153,7 +169,7 @@ def check_init(estimator, n_samples):
     init = estimator.init
     if not is_partition(init):
         return init
-    return check_partition("init", init, n_samples, estimator.n_clusters)
+    return check_partition("init", init, n_samples, estimator._count_clusters())
 
 
 def initialize_prior(estimator, model, fit, is_new):
@@ -170,7 +186,7 @@ def initialize_prior(estimator, model, fit, is_new):
         codes = rows = estimator._apply(model, model.encode, fit.X)
         if not estimator._budget.many(fit.X):
             rows = estimator._apply(model, model.standardize, fit.X)
-        counts = estimator.n_clusters, fit.random_state, estimator.mixture_n_init
+        counts = estimator._count_clusters(), fit.random_state, estimator.mixture_n_init
         initialize = partial(initial_mixture, init, codes, rows, *counts, metric=estimator.metric)
         mixture, resp = broadcast_object(initialize, fit.random_state)
     else:

@@ -291,9 +291,11 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of classes of the discriminator; more than there are kinds of rows
-        (over-clustering) is common for this method.
+    n_clusters : int or "auto", default=8
+        Number of classes of the discriminator; more than there are kinds of rows (over-clustering)
+        is common for this method. "auto": as many as
+        :func:`~skdeepcluster.neighbors.count_clusters` finds in the standardised rows, or that of
+        a partition given as ``init``.
     n_components : int, default=10
         Size of the code of the auto-encoder that the start comes from.
     hidden_layer_sizes : array-like of int, default=(500, 500, 2000)
@@ -338,6 +340,8 @@ default="neighbors"
     metric : str or callable, default="euclidean"
         Of the neighbour graph of init="neighbors", as in
         :class:`sklearn.neighbors.NearestNeighbors`, for instance "cosine"; not "precomputed".
+    max_clusters : int, default=60
+        The largest number that ``n_clusters="auto"`` considers.
     start_weight : float, default=1.0
         Weight of the cross-entropy of the clusters to those of the start, in training from a
         start; fades linearly to 0. An addition of this package.
@@ -399,6 +403,11 @@ default="neighbors"
         weighted, "discriminator_certainty", "discriminator_balance", "discriminator_fake",
         "discriminator_start", "discriminator_smoothness", "generator_certainty" and
         "generator_balance".
+    n_clusters_ : int
+        Number of clusters.
+    n_clusters_curve_ : Bunch
+        With ``n_clusters="auto"`` only: the arrays that
+        :func:`~skdeepcluster.neighbors.count_clusters` returns.
     n_iter_ : int
         Epochs trained, without pretraining.
     likelihood_ : {"bernoulli", "gaussian"}
@@ -470,6 +479,7 @@ default="neighbors"
         marginal_decay=0.0,
         init="neighbors",
         metric="euclidean",
+        max_clusters=60,
         start_weight=1.0,
         smoothness_weight=4.0,
         mixture_n_init=10,
@@ -636,7 +646,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         **{
             name: constraint
             for name, constraint in CatGANEstimator._parameter_constraints.items()
-            if name not in ("n_clusters", "metric", "mixture_n_init")
+            if name not in ("n_clusters", "max_clusters", "metric", "mixture_n_init")
         },
         "init": [StrOptions({"neighbors"}), None],
         "label_weight": [Interval(Real, 0, None, closed="left")],

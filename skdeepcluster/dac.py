@@ -127,8 +127,10 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of components of the mixture.
+    n_clusters : int or "auto", default=8
+        Number of components of the mixture. "auto": as many as
+        :func:`~skdeepcluster.neighbors.count_clusters` finds in the standardised rows, or that of
+        a partition given as ``init``.
     n_components : int, default=10
         Size of the code.
     hidden_layer_sizes : array-like of int, default=(500, 500, 2000)
@@ -158,6 +160,8 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
     metric : str or callable, default="euclidean"
         Of the neighbour graph of init="neighbors", as in
         :class:`sklearn.neighbors.NearestNeighbors`, for instance "cosine"; not "precomputed".
+    max_clusters : int, default=60
+        The largest number that ``n_clusters="auto"`` considers.
     start_weight : float, default=50.0
         Weight of the cross-entropy of the clusters to those of the start, unless
         init="mixture"; without it the clusters drift away from a good start. An addition of
@@ -230,6 +234,11 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
         weighted, "autoencoder_reconstruction", "autoencoder_mixture", "autoencoder_adversarial",
         "autoencoder_start", "autoencoder_smoothness", "critic_mixture", "critic_codes" and
         "mixture_codes".
+    n_clusters_ : int
+        Number of clusters.
+    n_clusters_curve_ : Bunch
+        With ``n_clusters="auto"`` only: the arrays that
+        :func:`~skdeepcluster.neighbors.count_clusters` returns.
     n_iter_ : int
         Epochs trained, without pretraining.
     likelihood_ : {"bernoulli", "gaussian"}
@@ -310,6 +319,7 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
         adversarial_weight=1.0,
         init="neighbors",
         metric="euclidean",
+        max_clusters=60,
         start_weight=50.0,
         smoothness_weight=50.0,
         masking=0.25,
@@ -341,7 +351,7 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
             make("decoder", self.decoder, self.n_components, n_features),
             make("discriminator", self.discriminator, self.n_components, 1),
             likelihood,
-            MixturePrior(self.n_clusters, self.n_components, FLOOR),
+            MixturePrior(self._count_clusters(), self.n_components, FLOOR),
             (self.reconstruction_weight, self.mixture_weight, self.adversarial_weight),
             Regularizer(self.start_weight, self.smoothness_weight),
             self.masking,

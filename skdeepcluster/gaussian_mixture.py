@@ -42,6 +42,7 @@ from .functional.information import entropy
 from .mixture import em
 from .mixture.dask_rows import DaskRows, is_dask
 from .mixture.initialization import Initializer
+from .neighbors import count_clusters
 
 #: Elements of X read at once when it is checked for finiteness.
 CHECKED_ELEMENTS = 2**22
@@ -61,8 +62,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of components.
+    n_clusters : int or "auto", default=8
+        Number of components. "auto": as many as :func:`~skdeepcluster.neighbors.count_clusters`
+        finds in the rows.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
         One covariance matrix per component, one for all, one variance per component and feature,
         or one variance per component.
@@ -103,6 +105,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         Start from the last fit, if its shapes match; ``n_init`` is ignored then.
     random_state : int, RandomState instance or None, default=None
         Decides initialisations and samples.
+    max_clusters : int, default=60
+        The largest number that ``n_clusters="auto"`` considers.
     verbose : int, default=0
         1 prints initialisations and iterations, 2 the bound as well.
     verbose_interval : int, default=10
@@ -124,6 +128,11 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         Component of each row of X (after ``partial_fit``: of its batch); equal to ``predict(X)``.
     converged_ : bool
         Whether the best run reached ``tol``.
+    n_clusters_ : int
+        Number of clusters.
+    n_clusters_curve_ : Bunch
+        With ``n_clusters="auto"`` only: the arrays that
+        :func:`~skdeepcluster.neighbors.count_clusters` returns.
     n_iter_ : int
         Iterations of the best run (after ``partial_fit``: steps).
     lower_bound_ : float
@@ -177,7 +186,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     """
 
     _parameter_constraints = {
-        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "n_clusters": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "max_clusters": [Interval(Integral, 2, None, closed="left")],
         "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
@@ -221,6 +231,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         device="auto",
         warm_start=False,
         random_state=None,
+        max_clusters=60,
         verbose=0,
         verbose_interval=10,
     ):
@@ -247,7 +258,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             The fitted mixture.
         """
         with restore_on_failure(self):
-            rows = self._check_rows(X, sample_weight, True, max(2, self.n_clusters))
+            self._choose_number(X, sample_weight)
+            rows = self._check_rows(X, sample_weight, True, max(2, self.n_clusters_))
             run = em.fit(
                 rows,
                 self._initial_mixtures(rows),
@@ -286,6 +298,12 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             It answers once the first batches have enough rows, see the Notes of the class.
         """
         with restore_on_failure(self):
+            if self.n_clusters == "auto":
+                raise ValueError(
+                    "partial_fit sees a batch at a time and cannot count clusters. Give "
+                    "n_clusters as a number, for instance that of a fit to the first rows."
+                )
+            self.n_clusters_ = self.n_clusters
             known = hasattr(self, "n_features_in_")
             rows = self._check_rows(X, sample_weight, not known, 1)
             stream = random_stream(self.random_state)
@@ -299,13 +317,29 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             step = getattr(self, "n_batch_iter_", 0) + 1
             rate = (self.learning_offset + step - 1) ** -self.learning_decay
             mixture, bound = em.step(rows, mixture, self._m_step(), rate)
-            least = min(rate / rows.X.shape[0], STARVED / self.n_clusters)
+            least = min(rate / rows.X.shape[0], STARVED / self.n_clusters_)
             self._set_mixture(em.reseed_starved(mixture, least, generator(draw_seed(stream))))
             self.labels_ = self._assign(rows)
             self.batch_size_, self.device_ = rows.batch_size, str(rows.device)
             self.n_batch_iter_ = self.n_iter_ = step
             self.lower_bound_, self.lower_bounds_, self.converged_ = bound, [bound], False
         return self
+
+    def _choose_number(self, X, sample_weight):
+        """Set the number of components, with "auto" that of clusters of the rows."""
+        vars(self).pop("n_clusters_curve_", None)
+        if self.n_clusters != "auto":
+            self.n_clusters_ = self.n_clusters
+            return
+        if is_dask(X):
+            raise ValueError(
+                "n_clusters='auto' compares all rows, which are a Dask array. Give n_clusters as "
+                "a number, for instance that of a fit to some of the rows."
+            )
+        refuse_sparse(self, X)
+        options = {"sample_weight": sample_weight, "max_clusters": self.max_clusters}
+        self.n_clusters_curve_ = count_clusters(X, random_state=self.random_state, **options)
+        self.n_clusters_ = self.n_clusters_curve_.pop("best_n_clusters")
 
     def _collect(self, rows):
         """Add a batch to those collected; return all once they suffice to initialise, or None."""
@@ -316,7 +350,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         per_cluster = WARM_UP_ROWS
         if self.covariance_type == "full":
             per_cluster = max(per_cluster, X.shape[1] + 1)
-        if X.shape[0] < per_cluster * self.n_clusters:
+        if X.shape[0] < per_cluster * self.n_clusters_:
             self._collected = (X, weight)
             return None
         vars(self).pop("_collected", None)
@@ -346,9 +380,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             return
         stream = random_stream(self.random_state) if stream is None else stream
         seed = generator(draw_seed(stream))
-        initializer = Initializer(rows, self.n_clusters, self._m_step(), seed)
+        initializer = Initializer(rows, self.n_clusters_, self._m_step(), seed)
         if not isinstance(self.init_params, str):
-            shape = (rows.X.shape[0], self.n_clusters)
+            shape = (rows.X.shape[0], self.n_clusters_)
             resp = check_responsibilities("init_params", self.init_params, shape)
             resp = torch.tensor(resp, device=rows.device)
             yield initializer.maximize(lambda where, *_: resp[where])._replace(**given)
@@ -361,7 +395,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """Return the fields of Mixture that ``weights_init``, ``means_init``, ... give."""
         given = {}
         if self.weights_init is not None:
-            weights = check_shape("weights_init", self.weights_init, (self.n_clusters,))
+            weights = check_shape("weights_init", self.weights_init, (self.n_clusters_,))
             if (weights < 0).any() or abs(weights.sum() - 1) > 1e-6:
                 raise ValueError(
                     "The parameter 'weights_init' should be at least 0 and sum to 1, but the "
@@ -370,10 +404,10 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
                 )
             given["log_weights"] = torch.tensor(weights, device=device).log()
         if self.means_init is not None:
-            means = check_shape("means_init", self.means_init, (self.n_clusters, n_features))
+            means = check_shape("means_init", self.means_init, (self.n_clusters_, n_features))
             given["means"] = torch.tensor(means, device=device)
         if self.precisions_init is not None:
-            shape = covariance_shape(self.covariance_type, self.n_clusters, n_features)
+            shape = covariance_shape(self.covariance_type, self.n_clusters_, n_features)
             precisions = check_shape("precisions_init", self.precisions_init, shape)
             scales = _scales_from_precisions(torch.tensor(precisions), self.covariance_type)
             given["scales"] = scales.to(device)
@@ -383,7 +417,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """Return whether a warm start is asked for and the last mixture has the right shape."""
         if not (self.warm_start and self.__sklearn_is_fitted__()):
             return False
-        shape = (self.n_clusters, rows.X.shape[1])
+        shape = (self.n_clusters_, rows.X.shape[1])
         scale_shape = covariance_shape(self.covariance_type, *shape)
         return self.means_.shape == shape and self.covariances_.shape == scale_shape
 
@@ -392,7 +426,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     def _set_labels(self, rows):
         """Set ``labels_``; empty components go last, so that labels have no gaps."""
         self.labels_ = self._assign(rows)
-        empty = np.bincount(self.labels_, rows.weight, self.n_clusters) == 0
+        empty = np.bincount(self.labels_, rows.weight, self.n_clusters_) == 0
         if empty.any():
             order = np.argsort(empty, kind="stable")
             log_weights, means, scales = self.mixture_
@@ -414,9 +448,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
                 "Best performing initialization did not converge. Try different init parameters, "
                 "or increase max_iter, tol, or check for degenerate data."
             )
-        if n_found < self.n_clusters:
+        if n_found < self.n_clusters_:
             messages.append(
-                f"Only {n_found} of n_clusters={self.n_clusters} components have rows, possibly "
+                f"Only {n_found} of n_clusters={self.n_clusters_} components have rows, possibly "
                 "due to duplicate points in X. Decrease n_clusters or increase n_init."
             )
         for message in messages:
@@ -586,7 +620,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             )
         weight, size = check_sample_weight(sample_weight, X), self.batch_size
         if size == "auto":
-            size = em.choose_batch_size(self.n_clusters, X.shape[1], self.covariance_type)
+            n_clusters = getattr(self, "n_clusters_", self.n_clusters)
+            size = em.choose_batch_size(n_clusters, X.shape[1], self.covariance_type)
         if not is_dask(X):
             return em.WeightedRows(X, weight, size, resolve_device(self.device))
         rows = DaskRows(X, weight, size)

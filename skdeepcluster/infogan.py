@@ -212,8 +212,10 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Values of the categorical code that is the cluster.
+    n_clusters : int or "auto", default=8
+        Values of the categorical code that is the cluster. "auto": as many as
+        :func:`~skdeepcluster.neighbors.count_clusters` finds in the standardised rows, or that of
+        a partition given as ``init``.
     n_noise : int, default=62
         Noise variables of the generator, uniform on [-1, 1].
     n_continuous : int, default=2
@@ -254,6 +256,8 @@ default="neighbors"
     metric : str or callable, default="euclidean"
         Of the neighbour graph of init="neighbors", as in
         :class:`sklearn.neighbors.NearestNeighbors`, for instance "cosine"; not "precomputed".
+    max_clusters : int, default=60
+        The largest number that ``n_clusters="auto"`` considers.
     start_weight : float, default=20.0
         Weight of the cross-entropy of Q on real rows to the clusters of the start. An addition
         of this package.
@@ -329,6 +333,11 @@ default="neighbors"
         "discriminator_continuous", "discriminator_start", "discriminator_smoothness",
         "discriminator_style", "generator_adversarial", "generator_category" and
         "generator_continuous".
+    n_clusters_ : int
+        Number of clusters.
+    n_clusters_curve_ : Bunch
+        With ``n_clusters="auto"`` only: the arrays that
+        :func:`~skdeepcluster.neighbors.count_clusters` returns.
     n_iter_ : int
         Epochs trained, without pretraining.
     likelihood_ : {"bernoulli", "gaussian"}
@@ -420,6 +429,7 @@ default="neighbors"
         instance_noise=0.1,
         init="neighbors",
         metric="euclidean",
+        max_clusters=60,
         start_weight=20.0,
         smoothness_weight=20.0,
         style_weight=1.0,
@@ -447,7 +457,7 @@ default="neighbors"
     def _build(self, n_features, likelihood):
         widths = check_widths("hidden_layer_sizes", self.hidden_layer_sizes)[:2]
         sizes = check_widths("other_categories", self.other_categories)
-        latent = LatentSpace(self.n_noise, [self.n_clusters, *sizes], self.n_continuous)
+        latent = LatentSpace(self.n_noise, [self._count_clusters(), *sizes], self.n_continuous)
         generator = self.generator or partial(
             normalised_mlp, hidden_layer_sizes=widths[::-1], activation="relu"
         )

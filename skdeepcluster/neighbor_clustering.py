@@ -20,14 +20,14 @@ from sklearn.base import (
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import VALID_METRICS
-from sklearn.utils import Bunch, check_array, check_scalar
+from sklearn.utils import check_array, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._responsibilities import cluster_means
 from .engine.runtime import restore_on_failure, store_parameters
 from .neighbors.interpolation import Reference, interpolate
-from .neighbors.partition import find_start
+from .neighbors.partition import describe_curve, find_start, warn_of_edge
 from .neighbors.precomputed import check_distances
 from .neighbors.tree import ClusterTree
 
@@ -97,9 +97,9 @@ class NeighborClustering(
     n_clusters_curve_ : Bunch
         With ``n_clusters="auto"`` only. Arrays for the numbers ``n_clusters`` from 1 on:
         ``criterion``, how much more of its clusters a walk remembers than in rows without
-        clusters, at the times at which ``n_clusters_`` is the best; ``persistence``, over how many
-        times a number is the best; ``stability``, the mean adjusted Rand index with partitions of
-        bootstrap samples.
+        clusters, at the times at which ``n_clusters_`` is the best;
+        ``persistence``, over how many times a number is the best; ``stability``, the mean adjusted
+        Rand index with partitions of bootstrap samples.
     outlier_scores_ : ndarray of shape (n_samples,)
         Mean distance of each row to its ``n_neighbors`` nearest others, ``-score_samples(X)``.
     offset_ : float
@@ -282,14 +282,8 @@ class NeighborClustering(
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        if curve is not None and 1 < curve.best == len(curve.n_clusters):
-            warnings.warn(
-                f"n_clusters='auto' chose {curve.best}, the largest number considered: there may "
-                f"be more clusters. Raise max_clusters={self.max_clusters} (at most one cluster "
-                "for five distinct rows is considered), or give n_clusters.",
-                UserWarning,
-                stacklevel=4,
-            )
+        if curve is not None:
+            warn_of_edge(curve, self.max_clusters, stacklevel=4)
 
     def _set_fitted_attributes(self, start):
         """Set what has been found, once the rows have responsibilities and positions."""
@@ -301,10 +295,9 @@ class NeighborClustering(
         self.labels_ = self._mark_noise(clusters, self.outlier_scores_)
         self.graph_indices_, self.graph_ = start.order_graph()
         self.n_clusters_ = self.responsibilities_.shape[1]
+        vars(self).pop("n_clusters_curve_", None)
         if start.partition.curve is not None:
-            names = "n_clusters", "criterion", "persistence", "stability"
-            curve = {name: getattr(start.partition.curve, name) for name in names}
-            self.n_clusters_curve_ = Bunch(**curve)
+            self.n_clusters_curve_ = describe_curve(start.partition.curve)
         tree = start.grow_tree()
         self._leaf_centers, self._leaf_clusters = tree.centers, tree.clusters
         self.children_, self.distances_ = tree.children, tree.distances

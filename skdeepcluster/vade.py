@@ -112,8 +112,10 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of components of the prior.
+    n_clusters : int or "auto", default=8
+        Number of components of the prior. "auto": as many as
+        :func:`~skdeepcluster.neighbors.count_clusters` finds in the standardised rows, or that of
+        a partition given as ``init``.
     n_components : int, default=10
         Size of the code.
     hidden_layer_sizes : array-like of int, default=(500, 500, 2000)
@@ -141,6 +143,8 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
     metric : str or callable, default="euclidean"
         Of the neighbour graph of init="neighbors", as in
         :class:`sklearn.neighbors.NearestNeighbors`, for instance "cosine"; not "precomputed".
+    max_clusters : int, default=60
+        The largest number that ``n_clusters="auto"`` considers.
     start_weight : float, default=50.0
         Weight of the cross-entropy of the clusters to those of the start, unless
         init="mixture"; without it the clusters drift away from a good start. An addition of
@@ -208,6 +212,11 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
     history_ : list of dict
         One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per row
         "vade_reconstruction", "vade_kl", and, weighted, "vade_start" and "vade_smoothness".
+    n_clusters_ : int
+        Number of clusters.
+    n_clusters_curve_ : Bunch
+        With ``n_clusters="auto"`` only: the arrays that
+        :func:`~skdeepcluster.neighbors.count_clusters` returns.
     n_iter_ : int
         Epochs trained, without pretraining.
     likelihood_ : {"bernoulli", "gaussian"}
@@ -286,6 +295,7 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
         objective="optimal",
         init="neighbors",
         metric="euclidean",
+        max_clusters=60,
         start_weight=50.0,
         smoothness_weight=50.0,
         masking=0.25,
@@ -315,7 +325,7 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
             GaussianEncoder(make("encoder", self.encoder, n_features, 2 * self.n_components)),
             make("decoder", self.decoder, self.n_components, n_features),
             likelihood,
-            MixturePrior(self.n_clusters, self.n_components),
+            MixturePrior(self._count_clusters(), self.n_components),
             self.objective,
             Regularizer(self.start_weight, self.smoothness_weight),
             self.masking,

@@ -121,8 +121,9 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of components of the mixture on the codes.
+    n_clusters : int or "auto", default=8
+        Number of components of the mixture on the codes. "auto": as many as
+        :func:`~skdeepcluster.neighbors.count_clusters` finds in the standardised rows.
     n_components : int, default=10
         Size of the code.
     hidden_layer_sizes : array-like of int, default=(500, 500, 2000)
@@ -143,6 +144,8 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
     metric : str or callable, default="euclidean"
         Of the neighbour graph of init="neighbors", as in
         :class:`sklearn.neighbors.NearestNeighbors`, for instance "cosine"; not "precomputed".
+    max_clusters : int, default=60
+        The largest number that ``n_clusters="auto"`` considers.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
         Covariances of the mixture on the codes.
     mixture_n_init : int, default=10
@@ -192,6 +195,11 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
     history_ : list of dict
         One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per row
         "vae_reconstruction" and, weighted during ``kl_warm_up``, "vae_kl".
+    n_clusters_ : int
+        Number of clusters.
+    n_clusters_curve_ : Bunch
+        With ``n_clusters="auto"`` only: the arrays that
+        :func:`~skdeepcluster.neighbors.count_clusters` returns.
     n_iter_ : int
         Epochs trained.
     weights_ : ndarray of shape (n_clusters,)
@@ -273,6 +281,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         likelihood="auto",
         init="neighbors",
         metric="euclidean",
+        max_clusters=60,
         covariance_type="full",
         mixture_n_init=10,
         max_epochs="auto",
@@ -312,7 +321,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
 
     def _after_training(self, model, fit):
         codes = self._apply(model, model.encode, fit.X)
-        counts = self.n_clusters, fit.random_state, self.mixture_n_init
+        counts = self._count_clusters(), fit.random_state, self.mixture_n_init
         kinds = {"covariance_type": self.covariance_type, "metric": self.metric}
         divide = partial(initial_mixture, self.init, codes, codes, *counts, **kinds)
         model.set_mixture(broadcast_object(divide, fit.random_state)[0])

@@ -3,10 +3,11 @@
 from .agglomeration import merge_clusters
 from .graph import neighbor_graph, spread_labels
 from .layout import neighbor_layout
-from .partition import NeighborStart, labelled_start, neighbor_start
+from .partition import NeighborStart, count_clusters, labelled_start, neighbor_start
 
 __all__ = [
     "NeighborStart",
+    "count_clusters",
     "labelled_start",
     "merge_clusters",
     "neighbor_graph",

@@ -8,13 +8,15 @@ for the second metric in which neighbours are sought.
 N rows, D features, L layout dimensions, P components, K clusters, k neighbours.
 """
 
+import warnings
 from contextlib import nullcontext
 from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import check_array, check_scalar
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Bunch, check_array, check_scalar
 
 from .._responsibilities import check_sample_weight, cluster_means
 from ..engine.runtime import random_stream
@@ -43,7 +45,7 @@ from .interpolation import (
 )
 from .layout import neighbor_layout
 from .precomputed import check_distances, check_square, nearest_entries
-from .selection import Partition, choose_partition
+from .selection import Partition, Search, choose_partition
 from .tree import grow_tree
 
 
@@ -242,6 +244,90 @@ def neighbor_start(
     return NeighborStart(resp, resp.argmax(1), layout, graph, indices, start.partition.criterion)
 
 
+def count_clusters(
+    X,
+    *,
+    n_neighbors=15,
+    metric="euclidean",
+    sample_weight=None,
+    max_clusters=60,
+    n_components=5,
+    max_samples=20_000,
+    random_state=None,
+    n_jobs=None,
+):
+    r"""Find how many clusters rows have, without labels.
+
+    The cuts of a tree are compared by what they tell about a walk on the neighbour graph, at many
+    times: :mod:`skdeepcluster.neighbors.scales` has the criterion and its source.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows; with ``metric="precomputed"`` their distances, as :func:`neighbor_graph` takes them.
+    n_neighbors : int, default=15
+        Neighbours in the graph.
+    metric : str or callable, default="euclidean"
+        As in :class:`sklearn.neighbors.NearestNeighbors`.
+    sample_weight : array-like of shape (n_samples,), default=None
+        How often each row occurs.
+    max_clusters : int, default=60
+        The largest number considered, and no more than one for five distinct rows.
+    n_components : int, default=5
+        Dimensions of the layout.
+    max_samples : int, default=20_000
+        Of more distinct rows a sample is used.
+    random_state : int, RandomState instance or None, default=None
+        Decides the sample, the layout and the rows without clusters.
+    n_jobs : int, default=None
+        Threads, as in scikit-learn.
+
+    Returns
+    -------
+    Bunch
+        ``best_n_clusters``, and arrays for the numbers ``n_clusters`` from 1 on: ``criterion``,
+        ``persistence``, ``stability``, see ``n_clusters_curve_`` of
+        :class:`~skdeepcluster.NeighborClustering`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from skdeepcluster.neighbors import count_clusters
+    >>> X, _ = make_blobs(300, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
+    >>> count_clusters(X, random_state=0).best_n_clusters
+    3
+    """
+    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+    check_scalar(max_clusters, "max_clusters", Integral, min_val=2)
+    _check_rows(X, 1, max_samples, metric)
+    stream = random_stream(random_state)
+    reference, graph, weights, _ = _connect_rows(
+        X, n_neighbors, metric, sample_weight, max_samples, stream, n_jobs
+    )
+    search = Search(max_clusters, n_neighbors, metric, n_components, n_jobs, stream)
+    layout = search.make_layout(graph)
+    curve = search.choose_scale(layout, graph, weights, reference.rows)
+    warn_of_edge(curve, max_clusters, stacklevel=3)
+    return Bunch(best_n_clusters=curve.best, **describe_curve(curve))
+
+
+def describe_curve(curve):
+    """Return the arrays of a :class:`ScaleCurve` as a Bunch."""
+    return Bunch(**{name: getattr(curve, name) for name in curve._fields if name != "best"})
+
+
+def warn_of_edge(curve, max_clusters, stacklevel):
+    """Warn if the largest number considered is the best."""
+    if 1 < curve.best == len(curve.n_clusters):
+        warnings.warn(
+            f"n_clusters='auto' chose {curve.best}, the largest number considered: there may be "
+            f"more clusters. Raise max_clusters={max_clusters} (at most one cluster for five "
+            "distinct rows is considered), or give n_clusters.",
+            ConvergenceWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
 def find_start(
     X,
     n_clusters,
@@ -265,21 +351,29 @@ def find_start(
     _check_rows(X, n_clusters, max_samples, metric)
     stream = random_stream(random_state)
     with report("graph"):
-        kept, inverse, weights = _choose_rows(X, sample_weight, max_samples, metric, stream)
-        if _is_precomputed(metric):
-            order, *found = _find_by_distances(X[kept][:, kept], n_neighbors)
-            place = np.append(_invert(order), -1)
-            kept, weights, inverse = kept[order], weights[order], place[inverse]
-            rows, keys = None, project_distances(X)[kept]
-        else:
-            rows = take_rows(X, kept)
-            keys = project_rows(rows)
-            found = find_neighbors(rows, n_neighbors, metric, n_jobs)
-        graph, spacing = link_neighbors(*found), average_distances(found[0])
-        reference = Reference(rows, keys, kept, metric, n_neighbors, spacing)
-    given = reference, graph, weights, n_clusters, stream, n_components, n_jobs, report
-    partition = choose_partition(*given, max_clusters, **(settings or {}))
+        reference, graph, weights, inverse = _connect_rows(
+            X, n_neighbors, metric, sample_weight, max_samples, stream, n_jobs
+        )
+    given = max_clusters, n_neighbors, metric, n_components, n_jobs, stream, report
+    search = Search(*given, settings or {})
+    partition = choose_partition(search, reference.rows, graph, weights, n_clusters)
     return FoundStart(reference, partition, weights, inverse)
+
+
+def _connect_rows(X, n_neighbors, metric, sample_weight, max_samples, stream, n_jobs):
+    """Return the reference, graph (M, M) and weights (M,) of distinct rows, and their inverse."""
+    kept, inverse, weights = _choose_rows(X, sample_weight, max_samples, metric, stream)
+    if _is_precomputed(metric):
+        order, *found = _find_by_distances(X[kept][:, kept], n_neighbors)
+        place = np.append(_invert(order), -1)
+        kept, weights, inverse = kept[order], weights[order], place[inverse]
+        rows, keys = None, project_distances(X)[kept]
+    else:
+        rows = take_rows(X, kept)
+        keys = project_rows(rows)
+        found = find_neighbors(rows, n_neighbors, metric, n_jobs)
+    graph, spacing = link_neighbors(*found), average_distances(found[0])
+    return Reference(rows, keys, kept, metric, n_neighbors, spacing), graph, weights, inverse
 
 
 def _check_rows(X, n_clusters, max_samples, metric):

@@ -23,6 +23,7 @@ data set via the gap statistic", Journal of the Royal Statistical Society B 2001
 with rows without clusters).
 """
 
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,19 +74,25 @@ class Partition(NamedTuple):
     curve: ScaleCurve | None = None
 
 
-class _Search(NamedTuple):
-    """How partitions are searched for."""
+def _keep_quiet(stage):
+    """Return a context that reports nothing of a stage."""
+    return nullcontext(stage)
 
-    n_clusters: int | str
+
+class Search(NamedTuple):
+    """How partitions, and their number, are searched for."""
+
     max_clusters: int
     n_neighbors: int
     metric: Any
     n_components: int
     n_jobs: Any
     stream: np.random.RandomState
-    report: Any
+    #: ``report(stage)`` is a context in which each stage runs.
+    report: Any = _keep_quiet
     #: Keyword arguments of :func:`find_candidates`.
-    settings: dict
+    settings: dict = {}  # noqa: RUF012
+    n_clusters: int = 1
 
     def make_layout(self, graph):
         """Return the layout (M, L) of a graph (M, M)."""
@@ -143,55 +150,38 @@ class _Search(NamedTuple):
         return neighbor_graph(rows, self.n_neighbors, n_jobs=self.n_jobs)
 
 
-def choose_partition(
-    reference,
-    graph,
-    weights,
-    n_clusters,
-    stream,
-    n_components,
-    n_jobs,
-    report,
-    max_clusters=1,
-    **settings,
-):
-    """Return the best :class:`Partition` into ``n_clusters`` of the rows of a reference.
+def choose_partition(search, rows, graph, weights, n_clusters):
+    """Return the best :class:`Partition` into ``n_clusters`` of rows (M, D).
 
-    ``graph`` (M, M) is that of the rows in their metric, ``weights`` (M,) how often each occurs.
-    With ``n_clusters="auto"`` the number is chosen among 1 to ``max_clusters``.
+    ``graph`` (M, M) is that of the rows in their metric, ``weights`` (M,) how often each occurs;
+    ``rows`` is None if there are distances only. With ``n_clusters="auto"`` the number is chosen.
     """
-    metric = reference.metric
-    search = _Search(
-        n_clusters,
-        max_clusters,
-        reference.n_neighbors,
-        metric,
-        n_components,
-        n_jobs,
-        stream,
-        report,
-        settings,
-    )
     layout, curve = search.make_layout(graph), None
     if n_clusters == "auto":
-        curve = search.choose_scale(layout, graph, weights, reference.rows)
-        search = search._replace(n_clusters=curve.best)
+        curve = search.choose_scale(layout, graph, weights, rows)
+        n_clusters = curve.best
+    search = search._replace(n_clusters=n_clusters)
     found = search.partition(layout, graph, weights)._replace(curve=curve)
-    rows = None
-    if 1 < search.n_clusters < len(weights) <= MAX_WHITENED_ROWS:
-        rows = prepare_rows(reference.rows, metric)
+    if not 1 < n_clusters < len(weights) <= MAX_WHITENED_ROWS:
+        return found
+    rows = prepare_rows(rows, search.metric)
     if rows is None:
         return found
-    with report("whitening"):
+    with search.report("whitening"):
         whitened_graph = search.make_graph(search.whiten(rows, graph, weights))
     layout = search.make_layout(whitened_graph)
     whitened = search.partition(layout, whitened_graph, weights)._replace(curve=curve)
-    with report("null"):
-        n_draws = -(-MIN_NULL_ROWS // len(rows))
-        null = [_score_null(draw_null(rows, weights, stream), search) for _ in range(n_draws)]
+    with search.report("null"):
+        draws = [draw_null(rows, weights, search.stream) for _ in range(_count_draws(len(rows)))]
+        null = [_score_null(drawn, search) for drawn in draws]
     expected, expected_whitened = np.mean(null, axis=0)
     gain = whitened.criterion - expected_whitened - (found.criterion - expected)
     return whitened if gain > 0 else found
+
+
+def _count_draws(n_rows):
+    """Return how many times rows without clusters are drawn for so many rows."""
+    return -(-MIN_NULL_ROWS // n_rows)
 
 
 def draw_null(rows, weights, stream):

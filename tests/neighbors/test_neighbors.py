@@ -1,7 +1,6 @@
 """The neighbour graph, its layout and the start: laws first, then limits, then errors."""
 
 import itertools
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -24,7 +23,6 @@ from skdeepcluster.neighbors import (
     spread_labels,
     tree,
 )
-from skdeepcluster.neighbors.interpolation import Reference
 from skdeepcluster.neighbors.selection import draw_null, score_by_walk, soften
 from skdeepcluster.neighbors.whitening import (
     prepare_rows,
@@ -541,16 +539,8 @@ def test_few_unconnected_rows_do_not_take_a_cluster_from_two_classes(monkeypatch
     scores, _ = score_by_walk(graph, np.stack([whole, joined]), 5)
     assert scores[0] < scores[1]
     monkeypatch.setattr(selection, "find_candidates", lambda *given, **settings: [joined, whole])
-    found = selection.choose_partition(
-        Reference(rows, None, None, "manhattan", 15, None),
-        graph,
-        np.ones(1016),
-        5,
-        np.random.RandomState(0),
-        2,
-        1,
-        nullcontext,
-    )
+    search = selection.Search(1, 15, "manhattan", 2, 1, np.random.RandomState(0))
+    found = selection.choose_partition(search, rows, graph, np.ones(1016), 5)
     np.testing.assert_array_equal(found.resp.argmax(1), whole)
 
 

@@ -6,6 +6,7 @@ from scipy import sparse
 from scipy.cluster.hierarchy import linkage as linkage_tree
 from sklearn.cluster import AgglomerativeClustering
 from sklearn.datasets import make_blobs, make_moons
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 
 from skdeepcluster import NeighborClustering
@@ -60,7 +61,7 @@ def test_the_curve_peaks_at_the_number_taken():
 
 
 def test_a_number_at_the_end_is_warned_of():
-    with pytest.warns(UserWarning, match=r"chose 3, the largest.*Raise max_clusters=3"):
+    with pytest.warns(ConvergenceWarning, match=r"chose 3, the largest.*Raise max_clusters=3"):
         NeighborClustering("auto", max_clusters=3, random_state=0).fit(X)
 
 

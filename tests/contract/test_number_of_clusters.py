@@ -1,0 +1,62 @@
+"""Every clusterer counts the clusters itself, if asked to."""
+
+import pickle
+
+import numpy as np
+import pytest
+from estimators import DEEP, ONE_OF_EACH, brief, name
+from sklearn.base import clone
+from sklearn.datasets import make_blobs
+from sklearn.exceptions import ConvergenceWarning
+
+from skdeepcluster import GaussianMixtureEM, VaDEClustering
+from skdeepcluster.persistence import load, save
+
+X, Y = make_blobs(200, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
+over_all = pytest.mark.parametrize("estimator", ONE_OF_EACH, ids=name)
+
+
+@over_all
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_number_is_counted_kept_and_stored(estimator, tmp_path):
+    fit = brief(estimator).set_params(n_clusters="auto").fit(X)
+    assert fit.n_clusters_ == 3
+    assert fit.predict_proba(X).shape == (200, 3)
+    curve = fit.n_clusters_curve_
+    assert set(curve) == {"n_clusters", "criterion", "persistence", "stability"}
+    assert {len(values) for values in curve.values()} == {40}
+    assert fit.get_params()["n_clusters"] == "auto"
+    again = pickle.loads(pickle.dumps(fit))
+    np.testing.assert_array_equal(again.predict(X), fit.labels_)
+    save(fit, tmp_path / "fit.safetensors")
+    np.testing.assert_array_equal(load(tmp_path / "fit.safetensors").predict(X), fit.labels_)
+    given = fit.set_params(n_clusters=2).fit(X)
+    assert given.n_clusters_ == 2
+    assert not hasattr(given, "n_clusters_curve_")
+
+
+@over_all
+@pytest.mark.filterwarnings("ignore:Best performing:sklearn.exceptions.ConvergenceWarning")
+def test_the_largest_number_is_warned_of(estimator):
+    asked = brief(estimator).set_params(n_clusters="auto", max_clusters=2)
+    with pytest.warns(ConvergenceWarning, match="Raise max_clusters=2"):
+        asked.fit(X)
+
+
+@pytest.mark.parametrize("estimator", DEEP, ids=name)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_network_goes_on_with_the_number_it_has(estimator):
+    fit = brief(estimator).set_params(n_clusters="auto", warm_start=True).fit(X)
+    fit.fit(X[Y < 2])
+    assert fit.n_clusters_ == 3
+    if "init" in fit.get_params() and type(fit).__name__ != "VAEEmbedding":
+        fresh = clone(fit).set_params(init=Y % 2).fit(X)
+        assert fresh.n_clusters_ == 2
+        assert not hasattr(fresh, "n_clusters_curve_")
+
+
+def test_batches_and_other_words_are_refused():
+    with pytest.raises(ValueError, match="partial_fit sees a batch"):
+        GaussianMixtureEM("auto").partial_fit(X)
+    with pytest.raises(ValueError, match="'n_clusters' parameter of VaDEClustering"):
+        VaDEClustering("automatic").fit(X)
