@@ -1,7 +1,8 @@
 """The sets that clusterers are compared on, by name and in groups.
 
 "eleven" are real sets of at most 20,000 rows; "large" are real sets with more rows, unbalanced
-classes or sparse rows; "synthetic" are the drawn sets of ``lib/synthetic.py``. Rows are used as
+classes or sparse rows; "synthetic" are the drawn sets of ``lib/synthetic.py``, "counted" sixty
+others of 1 to 40 clusters. Rows are used as
 they are in the set: digits in 0 to 16, images in [0, 1], tables standardised but for iris.
 """
 
@@ -45,8 +46,9 @@ LARGE = {
     "reuters8": partial(load, "reuters8"),
 }
 SYNTHETIC = {name: partial(synthetic.drawn, name) for name in synthetic.NAMES}
-GROUPS = {"eleven": ELEVEN, "synthetic": SYNTHETIC, "large": LARGE}
-SETS = ELEVEN | SYNTHETIC | LARGE
+COUNTED = {name: partial(synthetic.counted, name) for name in synthetic.COUNTED}
+GROUPS = {"eleven": ELEVEN, "synthetic": SYNTHETIC, "large": LARGE, "counted": COUNTED}
+SETS = ELEVEN | SYNTHETIC | LARGE | COUNTED
 
 
 def parse_sets(asked):

@@ -206,6 +206,46 @@ def drawn(name):
     return Bunch(X=X, y=y, n_clusters=len(sizes), name=name)
 
 
+#: Numbers of clusters of the sets on which they are counted, and of their features.
+COUNTS, FEATURES = (1, 1, 2, 3, 4, 5, 7, 10, 14, 20, 28, 40), (2, 3, 5, 10, 20)
+#: Sets on which clusters are counted.
+COUNTED = tuple(f"counted_{number}" for number in range(60))
+
+
+def counted(name):
+    """Draw 300 to 3,000 rows of 1 to 40 normal or heavy-tailed clusters of unequal sizes."""
+    stream = np.random.default_rng(zlib.crc32(name.encode()))
+    n_clusters, n_features = int(stream.choice(COUNTS)), int(stream.choice(FEATURES))
+    n_rows = max(int(stream.integers(300, 3000)), 30 * n_clusters)
+    gap = stream.uniform(2.5, 6)
+    places = separate(stream, n_clusters, n_features, gap)
+    shares = stream.dirichlet(np.full(n_clusters, stream.choice([3, 30])))
+    shares = np.maximum(shares, 0.2 / n_clusters)
+    y = stream.choice(n_clusters, n_rows, p=shares / shares.sum())
+    X, kind = stream.normal(size=(n_rows, n_features)), stream.choice(["round", "long", "heavy"])
+    if kind == "long":
+        for cluster in range(n_clusters):
+            one, _, other = np.linalg.svd(stream.normal(size=(n_features, n_features)))
+            X[y == cluster] @= (one * stream.uniform(0.4, 1.1, n_features)) @ other
+    elif kind == "heavy":
+        X /= 1.2 * np.sqrt(stream.chisquare(5, size=(n_rows, 1)) / 5)
+    return Bunch(X=X + places[y], y=y, n_clusters=n_clusters, name=name)
+
+
+def separate(stream, n_places, n_features, gap):
+    """Draw places at least `gap` apart, or nearly so if there is no room."""
+    places = np.empty((0, n_features))
+    side = 0.9 * gap * max(2, n_places ** (1 / min(n_features, 3)))
+    while len(places) < n_places:
+        place = stream.uniform(0, side, n_features)
+        if n_features > 3:
+            place = 0.9 * gap * stream.normal(size=n_features) / np.sqrt(min(n_features, 8))
+        if (np.linalg.norm(places - place, axis=1) >= gap).all():
+            places = np.vstack([places, place])
+        side, gap = 1.01 * side, 0.999 * gap
+    return places
+
+
 def figure(names=NAMES, columns=6):
     """Draw the sets by their first two features, or by two principal components of many."""
     import matplotlib.pyplot as plt

@@ -11,6 +11,7 @@ README.md it fills every block between ``<!-- table: KIND FILE ... -->`` and
 - "errors": a line for each classifier, over its draws of labels;
 - "codes": a line for each fit of an InfoGAN, what its codes stand for;
 - "standings": of many methods on many sets, see `standings.tables`;
+- "numbers": a line for each method, how often its number of clusters is right;
 - "each": every record, without entries that are the same in all;
 - "overview": a line for each method, a column for each file.
 
@@ -27,6 +28,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from lib.numbers import COLUMNS, lines
 from lib.standings import tables
 
 HERE = Path(__file__).resolve().parents[1]
@@ -194,6 +196,13 @@ def each(rows):
         yield f"| {' | '.join(text.get(name, '') for name in columns)} |"
 
 
+def numbers(rows):
+    """Yield the table of numbers of clusters."""
+    yield from head(COLUMNS)
+    for cells in lines([record for records in rows.values() for record in records]):
+        yield f"| {' | '.join(cells)} |"
+
+
 def standings(rows):
     """Yield the tables of many methods on many sets."""
     yield from ["```text", tables([record for found in rows.values() for record in found]), "```"]
@@ -207,6 +216,7 @@ KINDS = {
     "codes": codes,
     "overview": overview,
     "standings": standings,
+    "numbers": numbers,
     "each": each,
 }
 
