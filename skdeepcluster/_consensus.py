@@ -101,12 +101,7 @@ def soft_vote(memberships, weights, n_clusters):
         start = np.stack([start[:, group].sum(1) for group in groups], 1)
     start = start[:, np.argsort(-start.sum(0), kind="stable")]  # cluster 0 is the largest
     start = np.pad(start, ((0, 0), (0, n_clusters - start.shape[1])))
-    return _alternate(memberships, weights, start)
-
-
-def _alternate(memberships, weights, consensus):
-    """Match members with a consensus (N, K) and average them, in turn; return the tables."""
-    tables = None
+    consensus, tables = start, None
     for _ in range(MAX_ITER):
         before, tables = tables, [_match(P.T @ consensus) for P in memberships]
         if before and all(map(np.array_equal, before, tables)):
@@ -145,21 +140,21 @@ def co_association(memberships, weights, n_clusters):
     """Return tables p(cluster | member's cluster) of the partition by average linkage.
 
     Rows about which members disagree are far from all clusters; a few of them may be left over as
-    a cluster, for which two real ones are merged. Matching members with the partition, as by
-    :func:`soft_vote`, separates those again. Of the partitions before and after, the one with the
-    higher mean normalised mutual information with the members is taken (Strehl and Ghosh's
-    criterion).
+    a cluster, for which two real ones are merged. Therefore the partition by :func:`soft_vote` is
+    a second candidate. Taken is the one with more clusters that have rows; of equal ones that with
+    the higher mean normalised mutual information with the members (Strehl and Ghosh's criterion).
     """
     members = np.stack([label_rows(P) for P in memberships], 1)
-    linked = _indicate(_cut_average_linkage(members, weights, n_clusters), n_clusters).toarray()
-    matched = vote(memberships, _alternate(memberships, weights, linked), weights)
+    linked = _cut_average_linkage(members, weights, n_clusters)
+    matched = vote(memberships, soft_vote(memberships, weights, n_clusters), weights)
     candidates = []
-    for consensus in (linked, _indicate(matched, n_clusters).toarray()):
+    for labels in (linked, matched):
+        consensus = _indicate(labels, n_clusters).toarray()
         tables = [normalize_rows(P.T @ consensus) for P in memberships]
-        labels = vote(memberships, tables, weights)
-        shared = [normalized_mutual_info_score(own, labels) for own in members.T]
-        candidates.append((weights @ shared, tables))
-    return max(candidates, key=lambda candidate: candidate[0])[1]
+        found = vote(memberships, tables, weights)
+        shared = [normalized_mutual_info_score(own, found) for own in members.T]
+        candidates.append((len(np.unique(found)), weights @ shared, tables))
+    return max(candidates, key=lambda candidate: candidate[:2])[2]
 
 
 def _cut_average_linkage(member_labels, weights, n_clusters):

@@ -120,8 +120,8 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
     frequent are agglomerated, and the others join the one with which they have most labels in
     common. Then ``tables_`` holds p(cluster of the consensus | cluster of the member). Rows that
     members disagree about may be left over as a cluster of their own while two real ones are
-    merged; so the partition is also matched with the members as by "soft_vote", and of both the
-    one with the higher mean normalised mutual information with the members is taken.
+    merged; the partition by "soft_vote" is taken instead if more of its clusters have rows or,
+    with as many, its mean normalised mutual information with the members is higher.
 
     A ConvergenceWarning tells of clusters of the consensus without rows.
 
