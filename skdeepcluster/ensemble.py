@@ -219,8 +219,8 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
             most = max(len(np.unique(own[own >= 0])) for own in self.member_labels_.T)
             warnings.warn(
                 f"Only {n_found} of n_clusters={n_clusters} clusters of the consensus have rows; "
-                f"the members found at most {most}. Decrease n_clusters of the ensemble, or have "
-                "its members find more.",
+                f"the members found at most {most}. Decrease n_clusters, increase n_estimators, "
+                "or have the members find more clusters.",
                 ConvergenceWarning,
                 stacklevel=3,
             )
