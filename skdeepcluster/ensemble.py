@@ -8,9 +8,11 @@ clusters to those of the consensus, whose memberships are sum_m w_m P_m A_m.
 References: W. Harchaoui, P.-A. Mattei, C. Bouveyron, "Deep Adversarial Gaussian Mixture
 Auto-Encoder for Clustering", ICLR workshop 2017 (DAC EC); A. Strehl, J. Ghosh, "Cluster
 Ensembles", JMLR 2002; A. Fred, A. Jain, "Combining Multiple Clusterings Using Evidence
-Accumulation", IEEE TPAMI 2005 (co-association).
+Accumulation", IEEE TPAMI 2005 (co-association); C. Hennig, "Cluster-wise assessment of cluster
+stability", Computational Statistics & Data Analysis 52, 2007.
 """
 
+import warnings
 from itertools import cycle, islice
 from numbers import Integral, Real
 
@@ -19,14 +21,22 @@ from joblib import Parallel, delayed
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClusterMixin, _fit_context, clone
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import _safe_indexing, check_array, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from ._callbacks import CallbackSupportMixin, MemberTasks, member_task, with_callbacks
-from ._consensus import average_memberships, co_association, measure_agreement, soft_vote
-from .engine.runtime import draw_seed, random_stream, store_parameters
+from ._consensus import (
+    average_memberships,
+    compare_members,
+    find_consensus,
+    label_rows,
+    measure_stability,
+    vote,
+)
+from .engine.runtime import draw_seed, random_stream, restore_on_failure, store_parameters
 
 
 def _members_can(method):
@@ -74,11 +84,12 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,)
-        Cluster of each row of X; equal to ``predict(X)`` where members can predict.
+        Cluster of each row of X, -1 for rows that every member assigns to no cluster; equal to
+        ``predict(X)`` where members can predict.
     estimators_ : list of estimators
         The fitted members.
     member_labels_ : ndarray of shape (n_samples, n_estimators)
-        Clusters by each member, as it numbers them.
+        Clusters by each member, as it numbers them; -1 for none.
     weights_ : ndarray of shape (n_estimators,)
         Weight of each member; they sum to one.
     tables_ : list of ndarray of shape (n_clusters of the member, n_clusters)
@@ -86,6 +97,13 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
     agreement_ : ndarray of shape (n_estimators,)
         Share of the rows that a member, its clusters mapped by its table, assigns as the consensus
         does.
+    row_agreement_ : ndarray of shape (n_samples,)
+        Share of the members that, their clusters mapped by their tables, assign a row as the
+        consensus does: between 0 and 1, low where a label is doubtful.
+    cluster_stability_ : ndarray of shape (n_clusters,)
+        For each cluster of the consensus the mean over members of the greatest Jaccard index with
+        one of the member's clusters (Hennig 2007): between 0 and 1. Below .6 a cluster should not
+        be trusted; above .85 it is highly stable.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -93,14 +111,19 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
 
     Notes
     -----
-    How members number their clusters changes nothing but the numbering of the consensus. Members
-    may have different numbers of clusters: unmatched ones join the cluster of the consensus with
-    which they have most rows in common.
+    How members number their clusters changes nothing. Members may have different numbers of
+    clusters: unmatched ones join the cluster of the consensus with which they have most rows in
+    common.
 
     Co-association compares combinations of labels instead of rows: rows with equal labels by every
     member are one point, weighted by their number. Of more than 2,000 combinations the most
     frequent are agglomerated, and the others join the one with which they have most labels in
-    common. Then ``tables_`` holds p(cluster of the consensus | cluster of the member).
+    common. Then ``tables_`` holds p(cluster of the consensus | cluster of the member). Rows that
+    members disagree about may be left over as a cluster of their own while two real ones are
+    merged; the partition by "soft_vote" is taken instead if more of its clusters have rows or,
+    with as many, its mean normalised mutual information with the members is higher.
+
+    A ConvergenceWarning tells of clusters of the consensus without rows.
 
     An ensemble cannot correct errors that all members make. Compare ensembles with ensembles.
 
@@ -115,6 +138,10 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
     [1, 1, 1]
     >>> ensemble.agreement_
     array([1., 1., 1., 1., 1.])
+    >>> ensemble.cluster_stability_
+    array([1., 1., 1.])
+    >>> float(ensemble.row_agreement_.min())
+    1.0
     """
 
     _parameter_constraints = {
@@ -163,27 +190,40 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
         self : object
             The fitted ensemble.
         """
-        X = self._check_rows(X, reset=True)
-        members, parts = self._fit_members(X)
-        memberships = [_compute_memberships(*pair, X) for pair in zip(members, parts, strict=True)]
-        weights = self._weigh_members(members, X)
-        # Rows that a member assigns to no cluster have label -1.
-        member_labels = np.stack([np.where(P.any(1), P.argmax(1), -1) for P in memberships], 1)
-        # The most frequent number, the smallest of several.
-        n_clusters = self.n_clusters or int(
-            np.bincount([P.shape[1] for P in memberships]).argmax()
-        )
-        if n_clusters > len(member_labels):
-            raise ValueError(
-                f"n_samples={len(member_labels)} should be >= n_clusters={n_clusters}."
-            )
-        find = soft_vote if self.consensus == "soft_vote" else co_association
-        tables = find(memberships, member_labels, weights, n_clusters)
-        self.estimators_, self.member_labels_ = members, member_labels
-        self.weights_, self.tables_ = weights, tables
-        self.labels_ = average_memberships(memberships, tables, weights).argmax(1)
-        self.agreement_ = measure_agreement(memberships, tables, self.labels_)
+        with restore_on_failure(self):
+            X = self._check_rows(X, reset=True)
+            members, parts = self._fit_members(X)
+            pairs = zip(members, parts, strict=True)
+            memberships = [_compute_memberships(*pair, X) for pair in pairs]
+            weights = self._weigh_members(members, X)
+            member_labels = np.stack([label_rows(P) for P in memberships], 1)
+            n_clusters = self.n_clusters or _find_usual_number(member_labels)
+            if n_clusters > len(member_labels):
+                raise ValueError(
+                    f"n_samples={len(member_labels)} should be >= n_clusters={n_clusters}."
+                )
+            tables = find_consensus(memberships, weights, n_clusters, self.consensus)
+            self.estimators_, self.member_labels_ = members, member_labels
+            self.weights_, self.tables_ = weights, tables
+            self.labels_ = vote(memberships, tables, weights)
+            agree = compare_members(memberships, tables, self.labels_)
+            self.agreement_, self.row_agreement_ = agree.mean(0), agree.mean(1)
+            self.cluster_stability_ = measure_stability(self.labels_, member_labels, n_clusters)
+        self._warn(n_clusters)
         return self
+
+    def _warn(self, n_clusters):
+        """Warn of clusters without rows."""
+        n_found = len(np.unique(self.labels_[self.labels_ >= 0]))
+        if n_found < n_clusters:
+            most = max(len(np.unique(own[own >= 0])) for own in self.member_labels_.T)
+            warnings.warn(
+                f"Only {n_found} of n_clusters={n_clusters} clusters of the consensus have rows; "
+                f"the members found at most {most}. Decrease n_clusters, increase n_estimators, "
+                "or have the members find more clusters.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
 
     def _check_rows(self, X, reset=False):
         """Check the shape and the names of X; the members check its values."""
@@ -263,7 +303,7 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
         Returns
         -------
         resp : ndarray of shape (n_samples, n_clusters)
-            Rows sum to one.
+            Rows sum to one; uniform for rows that every member assigns to no cluster.
         """
         check_is_fitted(self)
         return average_memberships(self._assign(X), self.tables_, self.weights_)
@@ -280,8 +320,10 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
         Returns
         -------
         labels : ndarray of shape (n_samples,)
+            -1 for rows that every member assigns to no cluster.
         """
-        return self.predict_proba(X).argmax(1)
+        check_is_fitted(self)
+        return vote(self._assign(X), self.tables_, self.weights_)
 
     @available_if(_members_can("predict"))
     def score(self, X, y=None):
@@ -301,8 +343,8 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
         """
         check_is_fitted(self)
         memberships = self._assign(X)
-        labels = average_memberships(memberships, self.tables_, self.weights_).argmax(1)
-        return float(measure_agreement(memberships, self.tables_, labels).mean())
+        labels = vote(memberships, self.tables_, self.weights_)
+        return float(compare_members(memberships, self.tables_, labels).mean())
 
     def _assign(self, X):
         """Return the members' memberships of new rows."""
@@ -315,9 +357,16 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         for member in self._list_templates()[:1]:
-            tags.input_tags = get_tags(member).input_tags
+            if hasattr(member, "fit_predict"):
+                tags.input_tags = get_tags(member).input_tags
         tags.input_tags.sparse = bool(self.accept_sparse)
         return tags
+
+
+def _find_usual_number(member_labels):
+    """Return the number of clusters that most members found, the smallest of several."""
+    numbers = [len(np.unique(own[own >= 0])) for own in member_labels.T]
+    return max(1, int(np.bincount(numbers).argmax()))
 
 
 def _fit(member, chosen, X, context, ensemble):

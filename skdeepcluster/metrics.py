@@ -1,4 +1,4 @@
-"""Agreement of clusters with classes: accuracy after matching, and relabelling.
+"""Agreement of clusters with classes, and whether probabilities tell which rows are wrong.
 
 `clustering_accuracy` (the "ACC" of the papers) and `majority_accuracy` are not comparable: the
 second is never below the first and grows with the number of clusters. Labels are compared, never
@@ -6,11 +6,23 @@ used to train. Clusters and classes may have any names (integers, strings, boole
 a cluster like any other.
 """
 
+from numbers import Integral
+
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import roc_auc_score
 from sklearn.metrics.cluster import contingency_matrix
 
-__all__ = ["clustering_accuracy", "majority_accuracy", "match_labels"]
+__all__ = [
+    "clustering_accuracy",
+    "error_auc",
+    "expected_calibration_error",
+    "majority_accuracy",
+    "match_labels",
+]
+
+#: By how much a probability may leave [0, 1]: sums of float32 are not exact.
+ROUNDING = 1e-5
 
 
 def clustering_accuracy(labels_true, labels_pred):
@@ -154,6 +166,127 @@ def match_labels(labels_true, labels_pred):
     names[columns] = classes[rows]
     names[unmatched] = new
     return names[index]
+
+
+def expected_calibration_error(right, confidence, *, n_bins=10):
+    """Mean distance between the confidence in a row's cluster and the share of rows it is right.
+
+    ``ECE = sum_b (n_b / N) |mean right_b - mean confidence_b|``, over bins of equal count of the
+    rows sorted by confidence. Rows of equal confidence count with their common share, whatever
+    bins they fall into, so that the order of rows does not matter.
+
+    Parameters
+    ----------
+    right : array-like of shape (n_samples,)
+        Whether each row is in the cluster of its class: booleans, or shares between 0 and 1.
+    confidence : array-like of shape (n_samples,)
+        Probability of the cluster that each row is assigned to, between 0 and 1.
+    n_bins : int, default=10
+        Bins; at most one per row.
+
+    Returns
+    -------
+    error : float
+        Between 0 (calibrated) and 1.
+
+    See Also
+    --------
+    error_auc : Whether the order of the confidences finds the errors, whatever their values.
+    skdeepcluster.display.ReliabilityDisplay : The same as a picture.
+
+    References
+    ----------
+    M. P. Naeini, G. F. Cooper, M. Hauskrecht, "Obtaining Well Calibrated Probabilities Using
+    Bayesian Binning", AAAI 2015.
+
+    Examples
+    --------
+    >>> from skdeepcluster.metrics import expected_calibration_error
+    >>> right, confidence = [True, True, False, True], [0.75, 0.75, 0.75, 0.75]
+    >>> expected_calibration_error(right, confidence)
+    0.0
+    >>> expected_calibration_error(right, [1.0, 1.0, 1.0, 1.0])
+    0.25
+    """
+    counts, confidences, shares = bin_by_confidence(right, confidence, n_bins)
+    return float(counts @ np.abs(shares - confidences) / counts.sum())
+
+
+def bin_by_confidence(right, confidence, n_bins):
+    """Sort rows into bins of equal count; return counts, mean confidences and shares right (B,).
+
+    Rows of equal confidence count with their common share.
+    """
+    right, confidence = _check_confidence(right, confidence)
+    if not isinstance(n_bins, Integral) or n_bins < 1:
+        raise ValueError(f"n_bins must be an integer from 1 on, got {n_bins!r}.")
+    _, index, counts = np.unique(confidence, return_inverse=True, return_counts=True)
+    common = (np.bincount(index, right) / counts)[index]
+    bins = np.array_split(np.argsort(confidence, kind="stable"), min(n_bins, len(confidence)))
+    means = [(len(rows), confidence[rows].mean(), common[rows].mean()) for rows in bins]
+    return tuple(np.array(column) for column in zip(*means, strict=True))
+
+
+def error_auc(right, confidence):
+    """Area under the ROC curve of finding the rows that are wrong by their low confidence.
+
+    The probability that a wrong row has a lower confidence than a right one; ties count half.
+
+    Parameters
+    ----------
+    right : array-like of shape (n_samples,)
+        Whether each row is in the cluster of its class: booleans, or 0 and 1.
+    confidence : array-like of shape (n_samples,)
+        Probability of the cluster that each row is assigned to, or another certainty between 0
+        and 1, such as the agreement of an ensemble.
+
+    Returns
+    -------
+    auc : float
+        Between 0 and 1; 1 if all wrong rows have lower confidences than all right ones, .5 by
+        chance, and NaN if all rows are right or all wrong.
+
+    See Also
+    --------
+    expected_calibration_error : Whether the values of the confidences are right.
+    sklearn.metrics.roc_auc_score : The same of any classes and scores.
+
+    Examples
+    --------
+    >>> from skdeepcluster.metrics import error_auc
+    >>> error_auc([True, True, False], [0.9, 0.5, 0.5])
+    0.75
+    """
+    right, confidence = _check_confidence(right, confidence)
+    odd = right[(right != 0) & (right != 1)]
+    if odd.size:
+        raise ValueError(f"right must hold booleans, or 0 and 1, got {odd[0]}.")
+    if len(np.unique(right)) < 2:
+        return float("nan")
+    return float(roc_auc_score(right, confidence))
+
+
+def _check_confidence(right, confidence):
+    """Return both as float64 arrays of one number in [0, 1] for each row."""
+    checked = []
+    for name, values in (("right", right), ("confidence", confidence)):
+        values = np.asarray(values)
+        if values.ndim != 1 or not values.size:
+            raise ValueError(f"{name} must have shape (n_samples,), got {values.shape}.")
+        if values.dtype.kind not in "biuf":
+            raise ValueError(f"{name} must hold numbers between 0 and 1, got {values.dtype}.")
+        values = values.astype(np.float64)
+        outside = values[~((values >= -ROUNDING) & (values <= 1 + ROUNDING))]
+        if outside.size:
+            raise ValueError(f"{name} must hold numbers between 0 and 1, got {outside[0]}.")
+        checked.append(values.clip(0, 1))
+    right, confidence = checked
+    if len(right) != len(confidence):
+        raise ValueError(
+            f"right has {len(right)} entries and confidence has {len(confidence)}; both must be "
+            "of the same rows, in the same order."
+        )
+    return right, confidence
 
 
 def _make_names(classes, clusters):

@@ -1,6 +1,10 @@
 """Model selection without labels: the number of clusters, and a scorer for searches."""
 
+import warnings
+from collections.abc import Iterable
 from functools import partial
+from inspect import signature
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
@@ -10,14 +14,14 @@ from sklearn.utils.validation import _num_samples
 
 from .gaussian_mixture import GaussianMixtureEM
 
-#: Information criteria, names of methods of GaussianMixtureEM.
+#: Information criteria, names of methods of mixtures; lower is better.
 CRITERIA = ("bic", "icl", "aic")
 
 
 def select_n_clusters(
-    X, n_clusters=range(1, 11), *, criterion="bic", estimator=None, sample_weight=None, **params
+    X, n_clusters=range(1, 11), *, criterion=None, estimator=None, sample_weight=None, **params
 ):
-    """Fit a mixture for each number of clusters and choose by an information criterion.
+    """Fit a clusterer for each number of clusters and choose by a criterion without labels.
 
     Parameters
     ----------
@@ -25,13 +29,17 @@ def select_n_clusters(
         Rows to learn from.
     n_clusters : iterable of int, default=range(1, 11)
         Numbers of clusters to try.
-    criterion : {"bic", "icl", "aic"}, default="bic"
-        What to minimise. "bic" estimates the number of Gaussians, "icl" the number of separate
-        clusters, "aic" the density that predicts best.
-    estimator : GaussianMixtureEM, default=None
-        Cloned for each fit; None is ``GaussianMixtureEM()``.
+    criterion : {"bic", "icl", "aic", "silhouette", "calinski_harabasz"}, default=None
+        None is "bic" for estimators with a ``bic`` method, else "silhouette". The first three are
+        minimised, and need a mixture: "bic" estimates the number of Gaussians, "icl" the number of
+        separate clusters, "aic" the density that predicts best. The others are maximised, and
+        measured between rows by :func:`label_free_scorer`; they are not defined for one cluster.
+    estimator : clusterer, default=None
+        Anything with a parameter ``n_clusters`` (of a mixture of scikit-learn, ``n_components``),
+        cloned for each fit; None is ``GaussianMixtureEM()``.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the rows.
+        Weights of the rows, passed to ``fit`` and to information criteria if given; the silhouette
+        and Calinski-Harabasz weigh all rows alike.
     **params
         Parameters to set on each clone, for instance ``covariance_type="diag", n_init=5``.
 
@@ -39,40 +47,126 @@ def select_n_clusters(
     -------
     Bunch
         ``best_estimator`` (fitted), ``best_n_clusters``, ``criterion`` and ``results``: a dict of
-        arrays "n_clusters", "bic", "icl", "aic", "lower_bound", "converged", ready for a
-        DataFrame.
+        arrays, ready for a DataFrame. For a mixture they are "n_clusters", the information
+        criteria it has, "lower_bound" and "converged"; with another criterion its values come
+        too.
+
+    Raises
+    ------
+    TypeError
+        If ``n_clusters`` is a single number, or the estimator has no such parameter.
+    ValueError
+        If the criterion is unknown or the estimator does not have it, or ``n_clusters`` is empty
+        or holds something else than positive integers.
+
+    Warns
+    -----
+    UserWarning
+        If the chosen number is the largest of several tried, or the smallest and the criterion is
+        defined for smaller ones: a better one may lie outside of the range.
 
     Examples
     --------
+    >>> from sklearn.cluster import KMeans
     >>> from sklearn.datasets import make_blobs
     >>> from skdeepcluster.model_selection import select_n_clusters
     >>> X, _ = make_blobs(300, centers=3, cluster_std=0.5, random_state=0)
     >>> select_n_clusters(X, range(1, 6), random_state=0).best_n_clusters
     3
+    >>> select_n_clusters(X, range(2, 6), estimator=KMeans(random_state=0)).best_n_clusters
+    3
     """
-    if criterion not in CRITERIA:
-        raise ValueError(f"criterion={criterion!r} is unknown. Use one of {CRITERIA}.")
     estimator = GaussianMixtureEM() if estimator is None else estimator
-    numbers = [int(number) for number in n_clusters]
-    if not numbers:
-        raise ValueError("n_clusters is empty: give at least one number of clusters to try.")
-    fits = [
-        clone(estimator)
-        .set_params(n_clusters=number, **params)
-        .fit(X, sample_weight=sample_weight)
-        for number in numbers
-    ]
+    numbers = _check_numbers(n_clusters)
+    criterion = _check_criterion(criterion, estimator)
+    name = _find_parameter(estimator)
+    given = {} if sample_weight is None else {"sample_weight": sample_weight}
+    fits = [clone(estimator).set_params(**{name: k}, **params).fit(X, **given) for k in numbers]
     results = {"n_clusters": np.array(numbers)}
-    for name in CRITERIA:
-        results[name] = np.array([getattr(fit, name)(X, sample_weight) for fit in fits])
-    results["lower_bound"] = np.array([fit.lower_bound_ for fit in fits])
-    results["converged"] = np.array([fit.converged_ for fit in fits])
-    best = int(results[criterion].argmin())
+    for key in CRITERIA:
+        if hasattr(estimator, key):
+            results[key] = np.array([_measure_information(fit, key, X, given) for fit in fits])
+    if criterion in MEASURES:
+        measure = partial(_measure_separation, measure=criterion, space="features")
+        labels = [getattr(fit, "labels_", None) for fit in fits]
+        pairs = zip(fits, labels, strict=True)
+        results[criterion] = np.array([measure(fit, X, labels=own) for fit, own in pairs])
+    for key in ("lower_bound", "converged"):
+        if all(hasattr(fit, f"{key}_") for fit in fits):
+            results[key] = np.array([getattr(fit, f"{key}_") for fit in fits])
+    values = results[criterion]
+    best = int(values.argmin() if criterion in CRITERIA else values.argmax())
+    _warn_of_edges(numbers, numbers[best], criterion)
     return Bunch(
         best_estimator=fits[best],
         best_n_clusters=numbers[best],
         criterion=criterion,
         results=results,
+    )
+
+
+def _check_numbers(n_clusters):
+    """Return the numbers of clusters to try as a list of int."""
+    if isinstance(n_clusters, str) or not isinstance(n_clusters, Iterable):
+        raise TypeError(
+            f"n_clusters={n_clusters!r} is a single value, but several numbers of clusters are "
+            "compared. Give several, e.g. range(1, 11)."
+        )
+    numbers = list(n_clusters)
+    if not numbers:
+        raise ValueError("n_clusters is empty: give at least one number of clusters to try.")
+    odd = [k for k in numbers if not isinstance(k, Integral) or isinstance(k, bool) or k < 1]
+    if odd:
+        raise ValueError(f"n_clusters must hold integers from 1 on, got {odd[0]!r}.")
+    return [int(k) for k in numbers]
+
+
+def _check_criterion(criterion, estimator):
+    """Return the criterion, the default of the estimator if None."""
+    if criterion is None:
+        return "bic" if hasattr(estimator, "bic") else "silhouette"
+    known = (*CRITERIA, *MEASURES)
+    if criterion not in known:
+        raise ValueError(f"criterion={criterion!r} is unknown. Use one of {known}.")
+    if criterion in CRITERIA and not hasattr(estimator, criterion):
+        raise ValueError(
+            f"criterion={criterion!r} needs a mixture such as GaussianMixtureEM, and "
+            f"{type(estimator).__name__} has no method {criterion}. Use one of {tuple(MEASURES)}."
+        )
+    return criterion
+
+
+def _find_parameter(estimator):
+    """Return the name of the parameter that is the number of clusters."""
+    for name in ("n_clusters", "n_components"):
+        if name in estimator.get_params() and (name == "n_clusters" or hasattr(estimator, "bic")):
+            return name
+    raise TypeError(
+        f"{type(estimator).__name__} has no parameter n_clusters. Give a clusterer whose number "
+        "of clusters can be set."
+    )
+
+
+def _measure_information(fit, name, X, given):
+    """Return an information criterion of a mixture, with the weights if its method takes them."""
+    method = getattr(fit, name)
+    return method(X, **(given if "sample_weight" in signature(method).parameters else {}))
+
+
+def _warn_of_edges(numbers, best, criterion):
+    """Warn if the best number is at the edge of the range, where a better one may lie beyond."""
+    smallest, largest = min(numbers), max(numbers)
+    least = 1 if criterion in CRITERIA else 2  # the others are not defined for one cluster
+    at_start, at_end = best == smallest > least, best == largest
+    if smallest == largest or not (at_start or at_end):
+        return
+    edge, remedy = ("largest", "larger") if at_end else ("smallest", "smaller")
+    warnings.warn(
+        f"The best number of clusters by {criterion}, {best}, is the {edge} of those tried, "
+        f"{smallest} to {largest}: a better one may lie beyond. Give {remedy} numbers as "
+        "n_clusters, too.",
+        UserWarning,
+        stacklevel=3,
     )
 
 
@@ -148,13 +242,14 @@ def label_free_scorer(measure="silhouette", *, space="features"):
     return partial(_measure_separation, measure=measure, space=space)
 
 
-def _measure_separation(estimator, X, y=None, *, measure, space):
-    """Return the measure of the clusters that the estimator predicts for X."""
+def _measure_separation(estimator, X, y=None, *, measure, space, labels=None):
+    """Return the measure of given clusters of X, of those that the estimator predicts if None."""
     function, worst = MEASURES[measure]
     if function is silhouette_score and _num_samples(X) > MAX_SILHOUETTE_ROWS:
         sample = np.random.RandomState(0).permutation(_num_samples(X))[:MAX_SILHOUETTE_ROWS]
-        X = _safe_indexing(X, np.sort(sample))
-    labels = estimator.predict(X)
+        sample.sort()
+        X, labels = _safe_indexing(X, sample), None if labels is None else labels[sample]
+    labels = estimator.predict(X) if labels is None else labels
     if not 1 < len(np.unique(labels)) < len(labels):
         return worst
     return float(function(X if space == "features" else estimator.transform(X), labels))

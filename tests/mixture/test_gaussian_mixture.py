@@ -369,12 +369,8 @@ def test_the_number_of_clusters_is_found():
         assert found.best_n_clusters == 4
         assert found.best_estimator.n_clusters == 4
         assert found.best_estimator.bic(X) == found.results["bic"][3]
-    diag = select_n_clusters(X, [2, 3], covariance_type="diag", random_state=0)
+    diag = select_n_clusters(X, [3, 4, 5], covariance_type="diag", random_state=0)
     assert diag.best_estimator.covariance_type == "diag"
-    with pytest.raises(ValueError, match="criterion='mdl'"):
-        select_n_clusters(X, criterion="mdl")
-    with pytest.raises(ValueError, match="empty"):
-        select_n_clusters(X, [])
 
 
 def test_components_without_rows_go_last_and_are_reported():

@@ -82,14 +82,18 @@ def test_scikit_learn_checks(estimator, check):
 
 
 @CONSENSUS
-def test_numbering_does_not_matter(consensus):
-    _, X = noisy_labels()
+@pytest.mark.parametrize("seed", range(5))
+def test_numbering_does_not_matter(consensus, seed):
+    """Four columns of eight rows: most decisions are ties."""
+    X = np.random.RandomState(seed).randint(3, size=(8, 4))
+    X[:3] = np.arange(3)[:, None]
     plain, renumbered = (
-        ClusterEnsemble(Known(renumber=renumber), 9, consensus, random_state=0).fit(X)
+        ClusterEnsemble(Known(renumber=renumber), 4, consensus, random_state=seed).fit(X)
         for renumber in (False, True)
     )
-    assert adjusted_rand_score(plain.labels_, renumbered.labels_) == 1
-    np.testing.assert_allclose(plain.agreement_, renumbered.agreement_)
+    assert (plain.member_labels_ != renumbered.member_labels_).any()
+    for name in ("labels_", "agreement_", "row_agreement_", "cluster_stability_"):
+        np.testing.assert_array_equal(getattr(plain, name), getattr(renumbered, name))
 
 
 @CONSENSUS
@@ -253,6 +257,101 @@ def test_a_cluster_that_no_training_row_had_counts_for_none():
     assert ensemble.predict([[1]]) != ensemble.predict([[0]])
 
 
+@CONSENSUS
+def test_rows_in_no_cluster_by_any_member_have_none(consensus):
+    X = np.stack([np.repeat([0, 1, -1], [6, 5, 4])] * 3, 1)
+    ensemble = ClusterEnsemble(Columns(), 3, consensus).fit(X)
+    np.testing.assert_array_equal(ensemble.labels_, X[:, 0])
+    np.testing.assert_array_equal(ensemble.row_agreement_, 1)
+    np.testing.assert_array_equal(ensemble.cluster_stability_, [1, 1])
+
+
+@CONSENSUS
+def test_all_rows_may_be_in_no_cluster(consensus):
+    X = np.full((5, 2), -1)
+    with pytest.warns(ConvergenceWarning, match="Only 0 of n_clusters=1"):
+        ensemble = ClusterEnsemble(Columns(), 2, consensus).fit(X)
+    np.testing.assert_array_equal(ensemble.labels_, -1)
+
+
+@CONSENSUS
+def test_members_with_more_clusters_than_the_consensus(consensus):
+    X, y = make_blobs(300, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
+    for n_clusters in (4, 6, 9, 12):
+        member = KMeans(n_clusters)
+        ensemble = ClusterEnsemble(member, 8, consensus, n_clusters=3, random_state=0).fit(X)
+        assert adjusted_rand_score(y, ensemble.labels_) == 1
+
+
+def test_rows_that_members_disagree_about_join_no_two_clusters():
+    """Two of five members split another class in two and join classes 0 and 1."""
+    stream = np.random.RandomState(0)
+    y = stream.randint(6, size=900)
+    X = np.repeat(y[:, None], 5, 1)
+    doubtful = stream.rand(900) < 0.15
+    X[doubtful] = stream.randint(6, size=(doubtful.sum(), 5))
+    for column, split in ((0, 2), (1, 3)):
+        half = (X[:, column] == split) & (stream.rand(900) < 0.5)
+        X[X[:, column] == 1, column] = 0
+        X[half, column] = 1
+    ensemble = ClusterEnsemble(Columns(), 5, "co_association").fit(X)
+    majority = [np.bincount(ensemble.labels_[~doubtful & (y == k)]).argmax() for k in range(6)]
+    assert len(set(majority)) == 6
+    assert ensemble.cluster_stability_[majority[:2]].max() < 0.85
+    assert ensemble.cluster_stability_[majority[4:]].min() > ensemble.cluster_stability_[
+        majority[:2]].max()  # fmt: skip
+
+
+@CONSENSUS
+def test_clusters_without_rows_are_reported(consensus):
+    X = np.repeat([[0, 0], [1, 1]], 6, 0)
+    with pytest.warns(ConvergenceWarning, match="Only 2 of n_clusters=4.*found at most 2"):
+        ensemble = ClusterEnsemble(Columns(), 2, consensus, n_clusters=4).fit(X)
+    assert ensemble.cluster_stability_.shape == (4,)
+    assert (ensemble.cluster_stability_ == 0).sum() == 2
+
+
+def test_a_failed_fit_leaves_the_fit_before():
+    X, _ = make_blobs(60, random_state=0)
+    fresh = ClusterEnsemble(KMeans(3), 2, n_clusters=61)
+    with pytest.raises(ValueError, match="n_samples"):
+        fresh.fit(X)
+    assert not [name for name in vars(fresh) if name.endswith("_")]
+    ensemble = ClusterEnsemble(KMeans(3), 2, random_state=0).fit(X)
+    before = dict(vars(ensemble))
+    with pytest.raises(ValueError, match="n_samples"):
+        ensemble.fit(np.ones((2, 5)))
+    assert vars(ensemble) == before
+    np.testing.assert_array_equal(ensemble.predict(X), ensemble.labels_)
+
+
+@CONSENSUS
+def test_agreement_of_rows_and_stability_of_clusters_equal_a_direct_computation(consensus):
+    _, X = noisy_labels(errors=0.3)
+    X[:20, 1] = -1  # no cluster by one member
+    ensemble = ClusterEnsemble(Columns(), 7, consensus, n_clusters=4).fit(X)
+    labels, members = ensemble.labels_, ensemble.member_labels_
+    agree = np.array([
+        [own >= 0 and table[own].argmax() == label
+         for own, table in zip(row, ensemble.tables_, strict=True)]
+        for row, label in zip(members, labels, strict=True)
+    ])  # fmt: skip
+    np.testing.assert_allclose(ensemble.row_agreement_, agree.mean(1))
+    np.testing.assert_allclose(ensemble.agreement_, agree.mean(0))
+    assert 0 <= ensemble.row_agreement_.min() < ensemble.row_agreement_.max() <= 1
+
+    def jaccard(one, two):
+        return len(one & two) / len(one | two)
+
+    rows = [set(np.flatnonzero(labels == k)) for k in range(4)]
+    for k, stability in enumerate(ensemble.cluster_stability_):
+        greatest = [
+            max(jaccard(rows[k], set(np.flatnonzero(own == j))) for j in range(4))
+            for own in members.T
+        ]
+        assert stability == pytest.approx(np.mean(greatest))
+
+
 def test_mistakes_are_explained():
     X, _ = make_blobs(30, random_state=0)
     with pytest.raises(TypeError, match="needs members with a score"):
@@ -261,6 +360,6 @@ def test_mistakes_are_explained():
         ClusterEnsemble(KMeans(2), 2, n_clusters=31).fit(X)
     with pytest.raises(TypeError, match="AgglomerativeClustering has no predict"):
         ClusterEnsemble([KMeans(2), AgglomerativeClustering(2)], 2, max_samples=0.5).fit(X)
-    for nothing in ([], [KMeans(2), StandardScaler()]):
+    for nothing in ([], [8], [KMeans(2), StandardScaler()]):
         with pytest.raises(TypeError, match="should hold clusterers"):
             ClusterEnsemble(nothing, 2).fit(X)

@@ -1,28 +1,38 @@
 import ast
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
+from scipy.cluster.hierarchy import fcluster
 from scipy.sparse import csr_array
-from sklearn.cluster import KMeans
+from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
+from sklearn.utils import Bunch
 
 import skdeepcluster.display
-from skdeepcluster import GaussianMixtureEM, VAEEmbedding
+from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, VAEEmbedding, select_n_clusters
 from skdeepcluster.display import (
     ClusterConfusionDisplay,
+    DendrogramDisplay,
     EmbeddingDisplay,
     HistoryDisplay,
     MixtureDisplay,
+    NumberOfClustersDisplay,
+    ReliabilityDisplay,
     SamplesDisplay,
+    StabilityDisplay,
     TraversalDisplay,
 )
 from skdeepcluster.display.axes import COLORS
+from skdeepcluster.display.dendrogram import ABOVE
+from skdeepcluster.metrics import clustering_accuracy, error_auc, expected_calibration_error
 
 X, Y = (part[:120] for part in load_digits(return_X_y=True))
 HISTORY = [{"epoch": i, "loss": 1.0 / i, "kl_code": float(i), "dur": 0.1} for i in range(1, 6)]
@@ -352,3 +362,184 @@ def test_mixtures_that_cannot_be_drawn_are_explained():
         MixtureDisplay(X, np.zeros((2, 64)), np.ones((2, 3)), covariance_type="diag").plot()
     with pytest.raises(ValueError, match="covariance_type must be one of full, tied"):
         MixtureDisplay(X, np.zeros((2, 64)), np.ones(2), covariance_type="round").plot()
+
+
+# ---- reliability of probabilities
+
+
+def test_reliability_is_the_share_right_in_bins_of_equal_count():
+    stream = np.random.RandomState(0)
+    confidence = stream.uniform(0.3, 1, size=200)
+    right = stream.uniform(size=200) < confidence**2
+    display = ReliabilityDisplay(confidence, right, n_bins=5).plot()
+    bins = np.argsort(confidence).reshape(5, 40)
+    np.testing.assert_allclose(display.line_.get_xdata(), confidence[bins].mean(1))
+    np.testing.assert_allclose(display.line_.get_ydata(), right[bins].mean(1))
+    error = expected_calibration_error(right, confidence, n_bins=5)
+    assert display.calibration_error_ == error
+    assert display.error_auc_ == error_auc(right, confidence)
+    written = display.legend_.get_texts()[1].get_text()
+    assert (
+        written == f"calibration error {error:.3f}\nAUC of finding errors {display.error_auc_:.3f}"
+    )
+
+
+def test_reliability_matches_clusters_with_classes():
+    probabilities = GaussianMixtureEM(10, covariance_type="diag", reg_covar=1, random_state=0)
+    probabilities = probabilities.fit(X).predict_proba(X)
+    names = np.array(list("abcdefghij"))[Y]
+    display = ReliabilityDisplay.from_predictions(names, probabilities)
+    np.testing.assert_array_equal(display.confidence, probabilities.max(1))
+    assert np.mean(display.agreement) == clustering_accuracy(Y, probabilities.argmax(1))
+    renumbered = ReliabilityDisplay.from_predictions(Y, probabilities[:, ::-1])
+    np.testing.assert_array_equal(renumbered.agreement, display.agreement)
+
+
+def test_reliability_of_an_estimator_and_of_shares():
+    ensemble = ClusterEnsemble(KMeans(4), 5, max_samples=0.5, random_state=0).fit(X)
+    display = ReliabilityDisplay.from_estimator(ensemble, X, Y)
+    np.testing.assert_allclose(display.confidence, ensemble.predict_proba(X).max(1))
+    assert display.ax_.get_title() == "ClusterEnsemble"
+    shares = ReliabilityDisplay(display.confidence, ensemble.row_agreement_).plot()
+    assert shares.error_auc_ is None
+    assert "AUC" not in shares.legend_.get_texts()[1].get_text()
+
+
+# ---- number of clusters
+
+
+def test_number_of_clusters_of_an_estimator_with_stability_on_an_axis_of_its_own():
+    curve = Bunch(
+        n_clusters=np.array([4, 2, 3]),
+        criterion=np.array([9.0, 5.0, np.nan]),
+        persistence=np.zeros(3),
+        stability=np.array([0.5, 0.9, 0.7]),
+    )
+    estimator = SimpleNamespace(n_clusters_=4, n_clusters_curve_=curve)
+    display = NumberOfClustersDisplay.from_estimator(estimator, name="mine")
+    np.testing.assert_array_equal(display.line_.get_data(), [[2, 3, 4], [5, np.nan, 9]])
+    np.testing.assert_array_equal(display.stability_line_.get_data(), [[2, 3, 4], [0.9, 0.7, 0.5]])
+    assert display.stability_line_.axes is display.stability_ax_ is not display.ax_
+    assert list(display.chosen_line_.get_xdata()) == [4, 4]
+    assert display.text_.get_text() == "chosen: 4"
+    assert display.ax_.get_title() == "mine"
+
+
+def test_number_of_clusters_of_a_selection_has_its_criterion():
+    found = select_n_clusters(X[:, 20:24], range(1, 8), random_state=0)
+    display = NumberOfClustersDisplay.from_selection(found)
+    np.testing.assert_array_equal(display.line_.get_ydata(), found.results["bic"])
+    assert display.ax_.get_ylabel() == "BIC"
+    assert display.chosen == found.best_n_clusters
+    assert display.stability_ax_ is None
+    plain = NumberOfClustersDisplay([1, 2], [3.0, 4.0]).plot()
+    assert plain.chosen_line_ is None
+    assert plain.text_ is None
+
+
+# ---- dendrogram
+
+
+@pytest.mark.parametrize("n_clusters", [1, 2, 5, 30])
+def test_a_dendrogram_is_cut_into_the_clusters_of_scikit_learn(n_clusters):
+    model = AgglomerativeClustering(n_clusters, compute_distances=True).fit(X[:30])
+    display = DendrogramDisplay.from_estimator(model)
+    assert display.tree_["leaves"] != list(range(30))
+    cut = fcluster(display.linkage_, display.cut_, "distance")
+    assert adjusted_rand_score(cut, model.labels_) == 1
+    colors = display.tree_["color_list"]
+    assert colors.count(ABOVE) == n_clusters - 1
+    n_merged = np.count_nonzero(np.bincount(model.labels_) > 1)
+    assert len(set(colors) - {ABOVE}) == n_merged
+    assert display.ax_.texts[0].get_text() == f"{n_clusters} cluster" + "s" * (n_clusters > 1)
+
+
+def test_leaves_of_a_dendrogram_are_labelled_by_their_rows():
+    model = SimpleNamespace(
+        children_=np.array([[0, 1], [2, 3]]),
+        distances_=np.array([1.0, 2.0]),
+        leaves_=np.array([0, 0, 0, 1, 2, 2, -1]),
+    )
+    display = DendrogramDisplay.from_estimator(model)
+    counts = dict(zip(display.tree_["leaves"], display.tree_["ivl"], strict=True))
+    assert counts == {0: "3", 1: "1", 2: "2"}
+    assert display.cut_ is None
+    assert DendrogramDisplay.from_estimator(model, n_clusters=2).cut_ == 1.5
+
+
+def test_of_many_leaves_the_last_merges_are_drawn():
+    model = AgglomerativeClustering(3, compute_distances=True, linkage="single").fit(X)
+    display = DendrogramDisplay.from_estimator(model).plot(max_leaves=7)
+    assert len(display.tree_["leaves"]) == 7
+    assert sum(map(int, display.tree_["ivl"])) == len(X)
+    np.testing.assert_allclose(
+        np.sort([height[1] for height in display.tree_["dcoord"]]), model.distances_[-6:]
+    )
+    assert len(display.plot(max_leaves=1).tree_["leaves"]) == 3
+
+
+# ---- stability
+
+
+def test_bars_are_the_stability_of_the_clusters():
+    ensemble = ClusterEnsemble(KMeans(4), 5, max_samples=0.5, random_state=0).fit(X)
+    display = StabilityDisplay.from_estimator(ensemble)
+    heights = [bar.get_height() for bar in display.bars_]
+    np.testing.assert_allclose(heights, ensemble.cluster_stability_)
+    colors = [bar.get_facecolor() for bar in display.bars_]
+    assert colors == [to_rgba(color) for color in COLORS[:4]]
+    ticks = [tick.get_text() for tick in display.ax_.get_xticklabels()]
+    assert ticks == [f"{k}\n{size}" for k, size in enumerate(np.bincount(ensemble.labels_))]
+    levels = sorted(line.get_ydata()[0] for line in display.ax_.lines)
+    assert levels == [0.6, 0.85]
+    assert [text.get_text() for text in display.ax_.texts] == [
+        "0.6\nno trust below",
+        "0.85\nhighly stable above",
+    ]
+
+
+def test_stability_of_many_clusters_is_drawn_without_sizes():
+    display = StabilityDisplay(np.linspace(0, 1, 50), sizes=np.arange(50)).plot()
+    assert len(display.bars_) == 50
+    assert len(display.ax_.get_xticklabels()) < 20
+
+
+CHAIN, RISING = [[0, 1], [2, 3]], [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: ReliabilityDisplay([0.5], [1, 0]).plot(), "right has 2 entries"),
+        (lambda: ReliabilityDisplay([1.5], [1]).plot(), "confidence must hold numbers"),
+        (lambda: ReliabilityDisplay.from_predictions(Y, Y), "probabilities must have shape"),
+        (lambda: ReliabilityDisplay.from_estimator(KMeans(), X, Y), "KMeans has no predict_proba"),
+        (lambda: NumberOfClustersDisplay([], []).plot(), "n_clusters must have shape"),
+        (lambda: NumberOfClustersDisplay([2, 3], [1]).plot(), r"criterion must have shape \(2,\)"),
+        (
+            lambda: NumberOfClustersDisplay([2], [1], stability=[1, 1]).plot(),
+            r"stability must have shape \(1,\)",
+        ),
+        (
+            lambda: NumberOfClustersDisplay.from_estimator(KMeans()),
+            "KMeans has no n_clusters_curve_",
+        ),
+        (lambda: DendrogramDisplay([], []).plot(), "children must have shape"),
+        (lambda: DendrogramDisplay(CHAIN, [1.0]).plot(), r"distances must have shape \(2,\)"),
+        (lambda: DendrogramDisplay(CHAIN, [1.0, np.inf]).plot(), "distances must be finite"),
+        (lambda: DendrogramDisplay([[0, 3], [1, 2]], RISING).plot(), "children is no tree"),
+        (lambda: DendrogramDisplay([[0, 1], [0, 3]], RISING).plot(), "children is no tree"),
+        (lambda: DendrogramDisplay(CHAIN, RISING, [1]).plot(), r"counts must have shape \(3,\)"),
+        (lambda: DendrogramDisplay(CHAIN, RISING, n_clusters=4).plot(), "n_clusters=4 must be"),
+        (
+            lambda: DendrogramDisplay.from_estimator(AgglomerativeClustering().fit(X)),
+            "has no distances_; fit",
+        ),
+        (lambda: StabilityDisplay([]).plot(), "stability must have shape"),
+        (lambda: StabilityDisplay([0.5, 1], sizes=[3]).plot(), r"sizes must have shape \(2,\)"),
+        (lambda: StabilityDisplay.from_estimator(KMeans()), "KMeans has no cluster_stability_"),
+    ],
+)
+def test_errors_of_the_newer_displays_say_what_to_do(draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw()

@@ -9,7 +9,13 @@ from sklearn.metrics import make_scorer
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.model_selection import GridSearchCV
 
-from skdeepcluster.metrics import clustering_accuracy, majority_accuracy, match_labels
+from skdeepcluster.metrics import (
+    clustering_accuracy,
+    error_auc,
+    expected_calibration_error,
+    majority_accuracy,
+    match_labels,
+)
 
 METRICS = [clustering_accuracy, majority_accuracy, match_labels]
 
@@ -145,3 +151,77 @@ def test_as_scorer_the_classes_choose_the_number_of_clusters():
 def test_errors_say_what_was_found(metric, true, pred, message):
     with pytest.raises(ValueError, match=message):
         metric(true, pred)
+
+
+# ---- probabilities
+
+
+def confident_rows(n=60_000, seed=0):
+    """Confidences, and whether rows are right, with exactly these probabilities."""
+    stream = np.random.RandomState(seed)
+    confidence = stream.uniform(0.2, 1, size=n)
+    return stream.uniform(size=n) < confidence, confidence
+
+
+def test_calibrated_confidences_have_no_error_and_overconfident_ones_their_excess():
+    right, confidence = confident_rows()
+    assert expected_calibration_error(right, confidence) < 0.01
+    excess = expected_calibration_error(right, np.ones(len(right)))
+    assert excess == pytest.approx(1 - right.mean())
+    assert expected_calibration_error(right, right) == 0
+    assert expected_calibration_error([1, 1, 0, 0], [0, 0, 1, 1 + 1e-6], n_bins=2) == 1
+
+
+def test_calibration_error_is_that_of_bins_of_equal_count():
+    right, confidence = confident_rows(1000)
+    confidence = confidence**2
+    order, expected = np.argsort(confidence), 0
+    for rows in order.reshape(8, 125):
+        expected += abs(right[rows].mean() - confidence[rows].mean()) / 8
+    assert expected_calibration_error(right, confidence, n_bins=8) == pytest.approx(expected)
+
+
+def test_the_order_of_rows_does_not_change_the_calibration_error():
+    right, confidence = confident_rows(500)
+    confidence = np.round(confidence, 1)  # many ties across the edges of bins
+    shuffled = np.random.RandomState(1).permutation(500)
+    one = expected_calibration_error(right, confidence, n_bins=7)
+    two = expected_calibration_error(right[shuffled], confidence[shuffled], n_bins=7)
+    assert one == pytest.approx(two, abs=1e-12)
+    assert expected_calibration_error([1, 0], [0.5, 0.5], n_bins=9) == 0
+
+
+def test_error_auc_is_the_share_of_pairs_in_the_right_order():
+    right, confidence = confident_rows(300)
+    confidence = np.round(confidence, 2)
+    pairs = confidence[right][:, None] - confidence[~right]
+    expected = np.mean((pairs > 0) + 0.5 * (pairs == 0))
+    assert error_auc(right, confidence) == pytest.approx(expected)
+    assert error_auc(~right, 1 - confidence) == pytest.approx(expected)
+    assert error_auc(right, np.full(300, 0.9)) == 0.5
+    assert np.isnan(error_auc([1, 1], [0.2, 0.3]))
+
+
+@pytest.mark.parametrize("metric", [expected_calibration_error, error_auc])
+@pytest.mark.parametrize(
+    ("right", "confidence", "message"),
+    [
+        ([], [], r"right must have shape \(n_samples,\), got \(0,\)"),
+        ([1], [[0.5, 0.5]], "confidence must have shape"),
+        ([1, 0], [0.5], "right has 2 entries and confidence has 1"),
+        ([1, 0], [0.5, 1.2], "confidence must hold numbers between 0 and 1, got 1.2"),
+        ([1, 0], [0.5, np.nan], "confidence must hold numbers.*nan"),
+        (["a", "b"], [0.5, 0.5], "right must hold numbers"),
+        ([3, 0], [0.5, 0.5], "right must hold numbers between 0 and 1, got 3"),
+    ],
+)
+def test_errors_of_confidences_say_what_was_found(metric, right, confidence, message):
+    with pytest.raises(ValueError, match=message):
+        metric(right, confidence)
+
+
+def test_other_errors_of_confidences():
+    with pytest.raises(ValueError, match="n_bins must be an integer from 1 on, got 0"):
+        expected_calibration_error([1, 0], [0.5, 0.5], n_bins=0)
+    with pytest.raises(ValueError, match=r"booleans, or 0 and 1, got 0\.5"):
+        error_auc([0.5, 0], [0.5, 0.5])

@@ -1,0 +1,126 @@
+"""select_n_clusters with any clusterer: the criterion, its edges and its errors."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
+from sklearn.datasets import make_blobs
+from sklearn.decomposition import PCA
+from sklearn.metrics import calinski_harabasz_score, silhouette_score
+from sklearn.mixture import GaussianMixture
+
+from skdeepcluster import GaussianMixtureEM, NeighborClustering, select_n_clusters
+from skdeepcluster.model_selection import MAX_SILHOUETTE_ROWS
+
+X, Y = make_blobs(120, centers=[[0, 0], [9, 0], [0, 9], [9, 9]], random_state=0)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "criterion"),
+    [
+        (None, "bic"),
+        (GaussianMixtureEM(random_state=0), "bic"),
+        (GaussianMixture(random_state=0), "bic"),
+        (KMeans(random_state=0), "silhouette"),
+        (AgglomerativeClustering(), "silhouette"),
+        (NeighborClustering(2, random_state=0), "silhouette"),
+    ],
+    ids=str,
+)
+def test_any_clusterer_finds_four_by_its_default_criterion(estimator, criterion):
+    seed = {"random_state": 0} if estimator is None else {}
+    found = select_n_clusters(X, range(2, 7), estimator=estimator, **seed)
+    assert (found.criterion, found.best_n_clusters) == (criterion, 4)
+    assert len(np.unique(found.best_estimator.fit_predict(X))) == 4
+    np.testing.assert_array_equal(found.results["n_clusters"], range(2, 7))
+    assert ("bic" in found.results) == (criterion == "bic")
+    assert {len(values) for values in found.results.values()} == {5}
+
+
+def test_separation_is_that_of_scikit_learn():
+    for criterion, reference, worst in (
+        ("silhouette", silhouette_score, -1),
+        ("calinski_harabasz", calinski_harabasz_score, 0),
+    ):
+        kmeans = KMeans(random_state=0)
+        results = select_n_clusters(X, range(1, 6), estimator=kmeans, criterion=criterion).results
+        expected = [reference(X, KMeans(k, random_state=0).fit_predict(X)) for k in range(2, 6)]
+        np.testing.assert_allclose(results[criterion], [worst, *expected])
+
+
+def test_separation_of_many_rows_is_that_of_a_sample():
+    many = np.repeat(X, MAX_SILHOUETTE_ROWS // len(X) + 2, axis=0)
+    found = select_n_clusters(many, [3, 4, 5], estimator=KMeans(random_state=0))
+    assert found.best_n_clusters == 4
+    assert found.results["silhouette"][1] == pytest.approx(silhouette_score(X, Y), abs=0.02)
+
+
+def test_a_mixture_may_be_chosen_by_separation():
+    mixture = GaussianMixtureEM(random_state=0)
+    found = select_n_clusters(X, [3, 4, 5], estimator=mixture, criterion="silhouette")
+    assert found.best_n_clusters == 4
+    assert {"silhouette", "bic", "icl", "aic", "lower_bound", "converged"} < set(found.results)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "criterion", "message"),
+    [
+        ([2, 3], "bic", "3, is the largest of those tried, 2 to 3.*Give larger"),
+        ([6, 4, 5], "bic", "4, is the smallest of those tried, 4 to 6.*Give smaller"),
+        ([4, 5], "silhouette", "4, is the smallest"),
+        ([2, 3, 4], "silhouette", "4, is the largest"),
+    ],
+)
+def test_a_choice_at_the_edge_is_a_warning(numbers, criterion, message):
+    mixture = GaussianMixtureEM(random_state=0)
+    with pytest.warns(UserWarning, match=message):
+        select_n_clusters(X, numbers, estimator=mixture, criterion=criterion)
+
+
+def test_no_warning_where_nothing_lies_beyond():
+    one = np.random.RandomState(0).normal(size=(100, 2))
+    two = X[(Y == 0) | (Y == 3)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert select_n_clusters(one, range(1, 4), random_state=0).best_n_clusters == 1
+        assert select_n_clusters(X, [3], random_state=0).best_n_clusters == 3
+        kmeans = KMeans(random_state=0)
+        assert select_n_clusters(two, range(2, 5), estimator=kmeans).best_n_clusters == 2
+
+
+def test_weights_are_passed_only_if_given():
+    weights = (Y != 3).astype(float)  # three clusters have weight
+    mixture = GaussianMixtureEM(random_state=0)
+    weighted = select_n_clusters(X, range(1, 6), estimator=mixture, sample_weight=weights)
+    assert weighted.best_n_clusters == 3
+    fit = weighted.best_estimator
+    assert weighted.results["bic"][2] == fit.bic(X, weights) != fit.bic(X)
+    assert (
+        select_n_clusters(X, [3, 4, 5], estimator=AgglomerativeClustering()).best_n_clusters == 4
+    )
+    with pytest.raises(TypeError, match="sample_weight"):
+        select_n_clusters(X, [3, 4], estimator=AgglomerativeClustering(), sample_weight=weights)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"n_clusters": 5}, TypeError, r"n_clusters=5 is a single.*e.g. range\(1, 11\)"),
+        ({"n_clusters": "auto"}, TypeError, "n_clusters='auto' is a single"),
+        ({"n_clusters": []}, ValueError, "n_clusters is empty"),
+        ({"n_clusters": [2, 0]}, ValueError, "integers from 1 on, got 0"),
+        ({"n_clusters": [2.5]}, ValueError, "integers from 1 on, got 2.5"),
+        ({"criterion": "mdl"}, ValueError, "criterion='mdl' is unknown.*'silhouette'"),
+        (
+            {"criterion": "bic", "estimator": KMeans()},
+            ValueError,
+            "'bic' needs a mixture such as GaussianMixtureEM, and KMeans has no method bic",
+        ),
+        ({"estimator": DBSCAN()}, TypeError, "DBSCAN has no parameter n_clusters"),
+        ({"estimator": PCA()}, TypeError, "PCA has no parameter n_clusters"),
+    ],
+)
+def test_errors_say_what_to_do(given, error, message):
+    with pytest.raises(error, match=message):
+        select_n_clusters(X, **given)
