@@ -8,7 +8,7 @@ for each fit says how many clusters were found. Fits that the file holds are not
 number is right if it is within 25 % of the number of classes, or of the number at which the cuts
 of NeighborClustering have their best ARI; if there is one class, only one cluster is right. The
 mixtures of BIC and the k-means of the silhouette have 1 (or 2) to 60 clusters, in steps of about a
-tenth, and get at most 5,000 rows and 50 principal components. HDBSCAN and EVoC have their
+tenth, and get at most 2,000 rows and 50 principal components. HDBSCAN and EVoC have their
 defaults, but ``min_cluster_size=15``.
 """
 
@@ -37,7 +37,7 @@ from skdeepcluster import NeighborClustering
 
 #: Numbers that BIC and the silhouette compare.
 NUMBERS = (*range(1, 13), 14, 16, 18, 20, 23, 26, 29, 32, 36, 40, 45, 50, 55, 60)
-MOST_ROWS, MOST_COMPONENTS = 5000, 50
+MOST_ROWS, MOST_COMPONENTS = 2000, 50
 #: Share of the rows in a subsample.
 SHARE = 0.8
 
