@@ -8,20 +8,22 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import calinski_harabasz_score, silhouette_score
 from sklearn.utils import Bunch, _safe_indexing
 from sklearn.utils.validation import _num_samples
 
 from .gaussian_mixture import GaussianMixtureEM
+from .neighbors import count_clusters
 
 #: Information criteria, names of methods of mixtures; lower is better.
 CRITERIA = ("bic", "icl", "aic")
 
 
 def select_n_clusters(
-    X, n_clusters=range(1, 11), *, criterion=None, estimator=None, sample_weight=None, **params
+    X, n_clusters=range(1, 11), *, criterion="scales", estimator=None, sample_weight=None, **params
 ):
-    """Fit a clusterer for each number of clusters and choose by a criterion without labels.
+    """Choose the number of clusters of any clusterer by a criterion without labels.
 
     Parameters
     ----------
@@ -29,11 +31,14 @@ def select_n_clusters(
         Rows to learn from.
     n_clusters : iterable of int, default=range(1, 11)
         Numbers of clusters to try.
-    criterion : {"bic", "icl", "aic", "silhouette", "calinski_harabasz"}, default=None
-        None is "bic" for estimators with a ``bic`` method, else "silhouette". The first three are
-        minimised, and need a mixture: "bic" estimates the number of Gaussians, "icl" the number of
-        separate clusters, "aic" the density that predicts best. The others are maximised, and
-        measured between rows by :func:`label_free_scorer`; they are not defined for one cluster.
+    criterion : {"scales", "bic", "icl", "aic", "silhouette", "calinski_harabasz"}, \
+default="scales"
+        "scales" asks :func:`~skdeepcluster.neighbors.count_clusters`, and fits the estimator once;
+        the others fit it for each number. "bic", "icl" and "aic" are minimised, and need a
+        mixture: "bic" estimates the number of Gaussians, "icl" the number of separate clusters,
+        "aic" the density that predicts best. "silhouette" and "calinski_harabasz" are maximised,
+        and measured between rows by :func:`label_free_scorer`; they are not defined for one
+        cluster.
     estimator : clusterer, default=None
         Anything with a parameter ``n_clusters`` (of a mixture of scikit-learn, ``n_components``),
         cloned for each fit; None is ``GaussianMixtureEM()``.
@@ -47,9 +52,9 @@ def select_n_clusters(
     -------
     Bunch
         ``best_estimator`` (fitted), ``best_n_clusters``, ``criterion`` and ``results``: a dict of
-        arrays, ready for a DataFrame. For a mixture they are "n_clusters", the information
-        criteria it has, "lower_bound" and "converged"; with another criterion its values come
-        too.
+        arrays, ready for a DataFrame: "n_clusters" and the criterion; with "scales" also its
+        "persistence" and "stability", else of a mixture also the other information criteria,
+        "lower_bound" and "converged".
 
     Raises
     ------
@@ -78,9 +83,16 @@ def select_n_clusters(
     """
     estimator = GaussianMixtureEM() if estimator is None else estimator
     numbers = _check_numbers(n_clusters)
-    criterion = _check_criterion(criterion, estimator)
+    _check_criterion(criterion, estimator)
     name = _find_parameter(estimator)
     given = {} if sample_weight is None else {"sample_weight": sample_weight}
+    if criterion == "scales":
+        best, results = _count(X, numbers, clone(estimator).set_params(**params), given)
+        _warn_of_edges(numbers, best, criterion)
+        fit = clone(estimator).set_params(**{name: best}, **params).fit(X, **given)
+        return Bunch(
+            best_estimator=fit, best_n_clusters=best, criterion=criterion, results=results
+        )
     fits = [clone(estimator).set_params(**{name: k}, **params).fit(X, **given) for k in numbers]
     results = {"n_clusters": np.array(numbers)}
     for key in CRITERIA:
@@ -122,18 +134,42 @@ def _check_numbers(n_clusters):
 
 
 def _check_criterion(criterion, estimator):
-    """Return the criterion, the default of the estimator if None."""
-    if criterion is None:
-        return "bic" if hasattr(estimator, "bic") else "silhouette"
-    known = (*CRITERIA, *MEASURES)
+    """Check that the criterion is known, and can be measured."""
+    known = ("scales", *CRITERIA, *MEASURES)
     if criterion not in known:
         raise ValueError(f"criterion={criterion!r} is unknown. Use one of {known}.")
     if criterion in CRITERIA and not hasattr(estimator, criterion):
         raise ValueError(
             f"criterion={criterion!r} needs a mixture such as GaussianMixtureEM, and "
-            f"{type(estimator).__name__} has no method {criterion}. Use one of {tuple(MEASURES)}."
+            f"{type(estimator).__name__} has no method {criterion}. Use one of "
+            f"{('scales', *MEASURES)}."
         )
-    return criterion
+
+
+def _count(X, numbers, estimator, given):
+    """Return the best of some numbers of clusters by the scales of a walk, and the results."""
+    params = estimator.get_params(deep=False)
+    names = [name for name in ("metric", "random_state") if params.get(name) is not None]
+    options = {name: params[name] for name in names}
+    with warnings.catch_warnings():
+        # The edge of the numbers asked for is warned of, not that of those considered.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        most = max(2, *numbers)
+        curve = count_clusters(X, max_clusters=most, **options, **given)
+    known = [number for number in numbers if number <= len(curve.n_clusters)]
+    if not known:
+        raise ValueError(
+            f"n_clusters asks for {min(numbers)} or more clusters, but there are distinct rows "
+            f"for {len(curve.n_clusters)} (five for a cluster). Give smaller numbers."
+        )
+    place = np.array(known) - 1
+    best = curve.best_n_clusters
+    if best not in known:
+        found = curve.persistence[place]
+        best = known[int((found if found.any() else curve.criterion[place]).argmax())]
+    names = {"scales": "criterion", "persistence": "persistence", "stability": "stability"}
+    results = {key: curve[name][place] for key, name in names.items()}
+    return best, {"n_clusters": np.array(known), **results}
 
 
 def _find_parameter(estimator):
@@ -156,7 +192,7 @@ def _measure_information(fit, name, X, given):
 def _warn_of_edges(numbers, best, criterion):
     """Warn if the best number is at the edge of the range, where a better one may lie beyond."""
     smallest, largest = min(numbers), max(numbers)
-    least = 1 if criterion in CRITERIA else 2  # the others are not defined for one cluster
+    least = 2 if criterion in MEASURES else 1  # these are not defined for one cluster
     at_start, at_end = best == smallest > least, best == largest
     if smallest == largest or not (at_start or at_end):
         return

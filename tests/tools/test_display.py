@@ -426,7 +426,7 @@ def test_number_of_clusters_of_an_estimator_with_stability_on_an_axis_of_its_own
 
 
 def test_number_of_clusters_of_a_selection_has_its_criterion():
-    found = select_n_clusters(X[:, 20:24], range(1, 8), random_state=0)
+    found = select_n_clusters(X[:, 20:24], range(1, 8), criterion="bic", random_state=0)
     display = NumberOfClustersDisplay.from_selection(found)
     np.testing.assert_array_equal(display.line_.get_ydata(), found.results["bic"])
     assert display.ax_.get_ylabel() == "BIC"

@@ -20,7 +20,6 @@ X, Y = make_blobs(120, centers=[[0, 0], [9, 0], [0, 9], [9, 9]], random_state=0)
     ("estimator", "criterion"),
     [
         (None, "bic"),
-        (GaussianMixtureEM(random_state=0), "bic"),
         (GaussianMixture(random_state=0), "bic"),
         (KMeans(random_state=0), "silhouette"),
         (AgglomerativeClustering(), "silhouette"),
@@ -28,14 +27,27 @@ X, Y = make_blobs(120, centers=[[0, 0], [9, 0], [0, 9], [9, 9]], random_state=0)
     ],
     ids=str,
 )
-def test_any_clusterer_finds_four_by_its_default_criterion(estimator, criterion):
+def test_any_clusterer_finds_four(estimator, criterion):
     seed = {"random_state": 0} if estimator is None else {}
-    found = select_n_clusters(X, range(2, 7), estimator=estimator, **seed)
-    assert (found.criterion, found.best_n_clusters) == (criterion, 4)
-    assert len(np.unique(found.best_estimator.fit_predict(X))) == 4
-    np.testing.assert_array_equal(found.results["n_clusters"], range(2, 7))
-    assert ("bic" in found.results) == (criterion == "bic")
-    assert {len(values) for values in found.results.values()} == {5}
+    for asked in ("scales", criterion):
+        found = select_n_clusters(X, range(2, 7), estimator=estimator, criterion=asked, **seed)
+        assert (found.criterion, found.best_n_clusters) == (asked, 4)
+        assert len(np.unique(found.best_estimator.fit_predict(X))) == 4
+        np.testing.assert_array_equal(found.results["n_clusters"], range(2, 7))
+        assert ("bic" in found.results) == (asked == "bic")
+        assert {len(values) for values in found.results.values()} == {5}
+
+
+def test_scales_are_those_of_the_clusterer_itself():
+    found = select_n_clusters(X, range(1, 11), estimator=NeighborClustering(random_state=0))
+    curve = NeighborClustering("auto", max_clusters=10, random_state=0).fit(X).n_clusters_curve_
+    assert found.best_n_clusters == curve.criterion.argmax() + 1 == 4
+    np.testing.assert_array_equal(found.results["scales"], curve.criterion)
+    np.testing.assert_array_equal(found.results["persistence"], curve.persistence)
+    with pytest.warns(UserWarning, match="Give larger"):
+        assert select_n_clusters(X, [2, 3], random_state=0).best_n_clusters == 3
+    with pytest.raises(ValueError, match="30 or more clusters.*rows for 4"):
+        select_n_clusters(X[:20], [30, 40], random_state=0)
 
 
 def test_separation_is_that_of_scikit_learn():
@@ -51,7 +63,8 @@ def test_separation_is_that_of_scikit_learn():
 
 def test_separation_of_many_rows_is_that_of_a_sample():
     many = np.repeat(X, MAX_SILHOUETTE_ROWS // len(X) + 2, axis=0)
-    found = select_n_clusters(many, [3, 4, 5], estimator=KMeans(random_state=0))
+    kmeans = KMeans(random_state=0)
+    found = select_n_clusters(many, [3, 4, 5], estimator=kmeans, criterion="silhouette")
     assert found.best_n_clusters == 4
     assert found.results["silhouette"][1] == pytest.approx(silhouette_score(X, Y), abs=0.02)
 
@@ -86,21 +99,25 @@ def test_no_warning_where_nothing_lies_beyond():
         assert select_n_clusters(one, range(1, 4), random_state=0).best_n_clusters == 1
         assert select_n_clusters(X, [3], random_state=0).best_n_clusters == 3
         kmeans = KMeans(random_state=0)
-        assert select_n_clusters(two, range(2, 5), estimator=kmeans).best_n_clusters == 2
+        found = select_n_clusters(two, range(2, 5), estimator=kmeans, criterion="silhouette")
+        assert found.best_n_clusters == 2
 
 
 def test_weights_are_passed_only_if_given():
     weights = (Y != 3).astype(float)  # three clusters have weight
     mixture = GaussianMixtureEM(random_state=0)
-    weighted = select_n_clusters(X, range(1, 6), estimator=mixture, sample_weight=weights)
+    options = {"estimator": mixture, "sample_weight": weights}
+    assert select_n_clusters(X, range(1, 6), **options).best_n_clusters == 3
+    weighted = select_n_clusters(X, range(1, 6), criterion="bic", **options)
     assert weighted.best_n_clusters == 3
     fit = weighted.best_estimator
     assert weighted.results["bic"][2] == fit.bic(X, weights) != fit.bic(X)
     assert (
         select_n_clusters(X, [3, 4, 5], estimator=AgglomerativeClustering()).best_n_clusters == 4
     )
+    plain = {"estimator": AgglomerativeClustering(), "criterion": "silhouette"}
     with pytest.raises(TypeError, match="sample_weight"):
-        select_n_clusters(X, [3, 4], estimator=AgglomerativeClustering(), sample_weight=weights)
+        select_n_clusters(X, [3, 4], sample_weight=weights, **plain)
 
 
 @pytest.mark.parametrize(
