@@ -1,0 +1,81 @@
+"""Stability of clusters: whether they are found again in samples of the rows."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import _safe_indexing, check_random_state, check_scalar
+from sklearn.utils.validation import _num_samples
+
+from ._consensus import measure_stability
+
+
+def cluster_stability(
+    estimator, X, labels=None, *, n_resamples=10, share=0.5, max_samples=None, random_state=None
+):
+    """Return how well each cluster is found again in random samples of the rows.
+
+    A clone of the clusterer is fitted to each sample, and each cluster compared with the most
+    similar one found there, on the rows of the sample [1]_. Clusters of about .85 and more are
+    very stable; those below .6 should not be trusted.
+
+    Parameters
+    ----------
+    estimator : clusterer
+        Fitted, or with ``labels`` given; cloned for each sample.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        The rows.
+    labels : array-like of shape (n_samples,), default=None
+        Their clusters, from 0 on; -1 is noise, which is in no cluster. None is the estimator's
+        ``labels_``.
+    n_resamples : int, default=10
+        Samples drawn, without replacement.
+    share : float, default=0.5
+        Share of the rows in a sample, in (0, 1).
+    max_samples : int, default=None
+        Most rows in a sample.
+    random_state : int, RandomState instance or None, default=None
+        Decides the samples, and the ``random_state`` of each clone that has one.
+
+    Returns
+    -------
+    ndarray of shape (n_clusters,)
+        Mean over the samples of the greatest Jaccard index |A and B| / |A or B| of each cluster
+        with one found; over those samples that have rows of it.
+
+    References
+    ----------
+    .. [1] C. Hennig, "Cluster-wise assessment of cluster stability", Computational Statistics and
+       Data Analysis 52, 2007.
+
+    Examples
+    --------
+    >>> from sklearn.cluster import KMeans
+    >>> from sklearn.datasets import make_blobs
+    >>> from skdeepcluster.stability import cluster_stability
+    >>> X, _ = make_blobs(300, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
+    >>> fit = KMeans(4, random_state=0).fit(X)  # one cluster is cut in two
+    >>> (cluster_stability(fit, X, random_state=0) > 0.85).sum() < 4
+    np.True_
+    """
+    check_scalar(n_resamples, "n_resamples", Integral, min_val=1)
+    check_scalar(share, "share", Real, min_val=0, max_val=1, include_boundaries="neither")
+    labels = np.asarray(estimator.labels_ if labels is None else labels)
+    n_rows = _num_samples(X)
+    if labels.shape != (n_rows,):
+        raise ValueError(f"labels has shape {labels.shape}, but X has {n_rows} rows.")
+    n_clusters = int(labels.max()) + 1
+    n_drawn = int(min(max(share * n_rows, 1), n_rows if max_samples is None else max_samples))
+    stream = check_random_state(random_state)
+    indices = np.full((n_resamples, n_clusters), np.nan)
+    for found in indices:
+        rows = np.sort(stream.permutation(n_rows)[:n_drawn])
+        model = clone(estimator)
+        if "random_state" in model.get_params():
+            model.set_params(random_state=stream.randint(np.iinfo(np.int32).max))
+        drawn = model.fit_predict(_safe_indexing(X, rows))
+        present = np.unique(labels[rows])
+        present = present[present >= 0]
+        found[present] = measure_stability(labels[rows], drawn[:, None], n_clusters)[present]
+    known = ~np.isnan(indices)
+    return np.where(known, indices, 0).sum(0) / np.maximum(known.sum(0), 1)
