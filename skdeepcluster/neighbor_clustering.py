@@ -75,7 +75,8 @@ class NeighborClustering(
     labels_ : ndarray of shape (n_samples,)
         Cluster of each row of X; equal to ``predict(X)``.
     probabilities_ : ndarray of shape (n_samples,)
-        Probability of this cluster, the greatest of each row of ``predict_proba(X)``.
+        Probability of this cluster, the greatest of each row of ``predict_proba(X)``: low between
+        clusters, and where other partitions that were tried disagree.
     responsibilities_ : ndarray of shape (n_samples, n_clusters)
         p(cluster | row), equal to ``predict_proba(X)``.
     layout_ : ndarray of shape (n_samples, n_components), float32
@@ -107,6 +108,13 @@ class NeighborClustering(
     second graph is tried, that of the rows whitened by the scatter within clusters [3]_. It is
     kept when its partition is further above that of rows without clusters.
 
+    The responsibilities of a row are the mean votes at the end of a walk of two steps from it.
+    Half of the votes are the kept partition's, half those of all candidates of its layout in
+    proportion to their :math:`I^2 / H`, their clusters matched one-to-one with its own [5]_. They
+    tell how sure the clusters are, not whether clusters are classes: where the graph does not
+    separate the classes that are sought, all candidates may agree on what is wrong, and the
+    probabilities are too high.
+
     A row of weight 2 equals two rows: equal rows are one row of the graph, with the sum of their
     weights. Neither the order of the rows nor copies of all of them change a cluster.
 
@@ -123,6 +131,8 @@ class NeighborClustering(
        Utilitas Mathematica 21A, 1982.
     .. [4] M. Faccin, M. T. Schaub, J.-C. Delvenne, "Entrograms and coarse graining of dynamics on
        complex networks", Journal of Complex Networks, 2018.
+    .. [5] S. Dudoit, J. Fridlyand, "Bagging to improve the accuracy of a clustering procedure",
+       Bioinformatics 19, 2003.
 
     Examples
     --------
