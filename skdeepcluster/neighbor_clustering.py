@@ -17,6 +17,7 @@ from sklearn.base import (
     ClusterMixin,
     TransformerMixin,
     _fit_context,
+    clone,
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import VALID_METRICS
@@ -30,9 +31,14 @@ from .neighbors.interpolation import Reference, interpolate
 from .neighbors.partition import describe_curve, find_start, warn_of_edge
 from .neighbors.precomputed import check_distances
 from .neighbors.tree import ClusterTree
+from .stability import cluster_stability
 
 #: Names of metrics, of features and "precomputed".
 METRICS = set(chain(*VALID_METRICS.values()))
+#: Most rows of a sample in which clusters are sought again, unless they are many clusters.
+STABILITY_ROWS = 1000
+#: Most rows of a sample for each cluster.
+STABILITY_ROWS_PER_CLUSTER = 50
 #: Attributes that are, or may be, CSR.
 SPARSE = {"graph_", "_rows"}
 
@@ -82,7 +88,8 @@ class NeighborClustering(
     labels_ : ndarray of shape (n_samples,)
         Cluster of each row of X, -1 for noise; equal to ``predict(X)``.
     probabilities_ : ndarray of shape (n_samples,)
-        Probability of this cluster, the greatest of each row of ``predict_proba(X)``.
+        Probability of this cluster, the greatest of each row of ``predict_proba(X)``: low between
+        clusters, and where other partitions that were tried disagree.
     responsibilities_ : ndarray of shape (n_samples, n_clusters)
         p(cluster | row), equal to ``predict_proba(X)``.
     layout_ : ndarray of shape (n_samples, n_components), float32
@@ -100,6 +107,10 @@ class NeighborClustering(
         clusters, at the times at which ``n_clusters_`` is the best;
         ``persistence``, over how many times a number is the best; ``stability``, the mean adjusted
         Rand index with partitions of bootstrap samples.
+    cluster_stability_ : ndarray of shape (n_clusters_,)
+        How well each cluster is found again in samples of half of the rows, see
+        :func:`~skdeepcluster.stability.cluster_stability`; of at most 1,000 rows, or 50 for a
+        cluster. Computed when it is first read, by ten small fits.
     outlier_scores_ : ndarray of shape (n_samples,)
         Mean distance of each row to its ``n_neighbors`` nearest others, ``-score_samples(X)``.
     offset_ : float
@@ -134,6 +145,13 @@ class NeighborClustering(
     second graph is tried, that of the rows whitened by the scatter within clusters [3]_. It is
     kept when its partition is further above that of rows without clusters.
 
+    The responsibilities of a row are the mean votes at the end of a walk of two steps from it.
+    Half of the votes are the kept partition's, half those of all candidates of its layout in
+    proportion to their :math:`I^2 / H`, their clusters matched one-to-one with its own [7]_. They
+    tell how sure the clusters are, not whether clusters are classes: where the graph does not
+    separate the classes that are sought, all candidates may agree on what is wrong, and the
+    probabilities are too high.
+
     The number of clusters that ``n_clusters="auto"`` takes is the best description of the walk
     over the widest range of its times [5]_: see :mod:`skdeepcluster.neighbors.scales`. It is 1
     where the walk remembers hardly more than in normally distributed rows with the same
@@ -160,6 +178,8 @@ class NeighborClustering(
        time scales", PNAS 2010.
     .. [6] F. Angiulli, C. Pizzuti, "Fast outlier detection in high dimensional spaces", PKDD
        2002 (the outlier score).
+    .. [7] S. Dudoit, J. Fridlyand, "Bagging to improve the accuracy of a clustering procedure",
+       Bioinformatics 19, 2003.
 
     Examples
     --------
@@ -295,7 +315,8 @@ class NeighborClustering(
         self.labels_ = self._mark_noise(clusters, self.outlier_scores_)
         self.graph_indices_, self.graph_ = start.order_graph()
         self.n_clusters_ = self.responsibilities_.shape[1]
-        vars(self).pop("n_clusters_curve_", None)
+        for name in ("n_clusters_curve_", "_stability"):
+            vars(self).pop(name, None)
         if start.partition.curve is not None:
             self.n_clusters_curve_ = describe_curve(start.partition.curve)
         tree = start.grow_tree()
@@ -465,6 +486,26 @@ class NeighborClustering(
         values = [getattr(self, name)[self._kept] for name in names]
         answers, outlier_scores = interpolate(reference, X, values, self.n_jobs)
         return *answers, outlier_scores
+
+    @property
+    def cluster_stability_(self):
+        """How well each cluster is found again in samples of the rows, (K,)."""
+        check_is_fitted(self)
+        if "_stability" not in vars(self):
+            rows, metric = self._rows, self._fit_params["metric"]
+            labels = self.responsibilities_[self._kept].argmax(1)
+            if rows is None:  # of distances only the edges are kept
+                order = np.argsort(self._kept)
+                rows, labels, metric = self.graph_.copy(), labels[order], "precomputed"
+                rows.data = 1 - np.log(rows.data)
+            params = {"n_clusters": self.n_clusters_, "metric": metric, "noise": 0.0, "verbose": 0}
+            most = max(STABILITY_ROWS, STABILITY_ROWS_PER_CLUSTER * self.n_clusters_)
+            options = {"labels": labels, "max_samples": most, "random_state": 0}
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                model = clone(self).set_params(**params)
+                self._stability = cluster_stability(model, rows, **options)
+        return self._stability
 
     @property
     def _n_features_out(self):

@@ -4,7 +4,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import _safe_indexing, check_random_state, check_scalar
+from sklearn.utils import _safe_indexing, check_random_state, check_scalar, get_tags
 from sklearn.utils.validation import _num_samples
 
 from ._consensus import measure_stability
@@ -24,7 +24,7 @@ def cluster_stability(
     estimator : clusterer
         Fitted, or with ``labels`` given; cloned for each sample.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        The rows.
+        The rows; for an estimator of precomputed distances these.
     labels : array-like of shape (n_samples,), default=None
         Their clusters, from 0 on; -1 is noise, which is in no cluster. None is the estimator's
         ``labels_``.
@@ -66,6 +66,7 @@ def cluster_stability(
         raise ValueError(f"labels has shape {labels.shape}, but X has {n_rows} rows.")
     n_clusters = int(labels.max()) + 1
     n_drawn = int(min(max(share * n_rows, 1), n_rows if max_samples is None else max_samples))
+    is_pairwise = get_tags(estimator).input_tags.pairwise
     stream = check_random_state(random_state)
     indices = np.full((n_resamples, n_clusters), np.nan)
     for found in indices:
@@ -73,7 +74,8 @@ def cluster_stability(
         model = clone(estimator)
         if "random_state" in model.get_params():
             model.set_params(random_state=stream.randint(np.iinfo(np.int32).max))
-        drawn = model.fit_predict(_safe_indexing(X, rows))
+        sample = _safe_indexing(X, rows)
+        drawn = model.fit_predict(sample[:, rows] if is_pairwise else sample)
         present = np.unique(labels[rows])
         present = present[present >= 0]
         found[present] = measure_stability(labels[rows], drawn[:, None], n_clusters)[present]

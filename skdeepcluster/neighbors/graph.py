@@ -106,6 +106,16 @@ def _smooth_weights(distances):
     return np.exp(-beyond / high)
 
 
+# ---- a walk along the edges
+
+
+def make_walk(graph):
+    """Return the steps P = D^{-1} G (M, M) of the walk on a graph, and the degrees D (M,)."""
+    degree = np.asarray(graph.sum(1), dtype=np.float32).ravel()
+    scale = np.where(degree > 0, 1 / np.maximum(degree, np.finfo(np.float32).tiny), 0)
+    return (sparse.diags(scale.astype(np.float32)) @ graph).tocsr(), degree
+
+
 # ---- distinct rows
 
 

@@ -148,9 +148,11 @@ def neighbor_start(
     Rows of at most 100 features are whitened by the scatter within clusters [2]_, and the same is
     done in the graph of the whitened rows. Of the two partitions that is kept whose
     I(c_0; c_4)^2 / H(c_0) is further above that of normally distributed rows with the same
-    covariance, for which the same is done. Two thirds
-    of the responsibilities of a row are its own cluster's, one third is shared by the clusters
-    that its edges lead to.
+    covariance, for which the same is done.
+
+    Responsibilities are the mean votes at the end of a walk of two steps from a row. Half of the
+    votes are the kept partition's, half those of all candidates of its layout in proportion to
+    their I(c_0; c_4)^2 / H(c_0), their clusters matched one-to-one with its own [3]_.
 
     Parameters
     ----------
@@ -205,6 +207,8 @@ def neighbor_start(
        complex networks", Journal of Complex Networks, 2018.
     .. [2] D. Art, R. Gnanadesikan, J. R. Kettenring, "Data-based metrics for cluster analysis",
        Utilitas Mathematica 21A, 1982.
+    .. [3] S. Dudoit, J. Fridlyand, "Bagging to improve the accuracy of a clustering procedure",
+       Bioinformatics 19, 2003.
 
     Examples
     --------

@@ -19,11 +19,11 @@ time scales", PNAS 2010 (a partition is relevant if it is the best over many sca
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from .agglomeration import adjusted_rand, measure_joint
 from .blas import single_threaded_blas
 from .candidates import divide_rows, draw_sample, scale_to_unit_variance
+from .graph import make_walk
 from .tree import agglomerate_by_variance, cut_tree
 
 #: Steps of the walk on rows whose powers give all other times.
@@ -122,16 +122,14 @@ def measure_over_times(micro, graph, max_clusters):
     are powers of this, by its eigenvalues: with J (P, P) the joint distribution of its ends and d
     the marginal, d^{-1/2} J d^{-1/2} is symmetric.
     """
-    degree = np.asarray(graph.sum(1), dtype=np.float64).ravel()
-    steps = sparse.diags(1 / np.maximum(degree, np.finfo(np.float64).tiny)) @ graph
-    steps = steps.astype(np.float32).tocsr()
+    steps, degree = make_walk(graph)
     n_rows, n_micro = len(micro.labels), len(micro.sizes)
     visits = np.zeros((n_rows, n_micro), dtype=np.float32)
     visits[np.arange(n_rows), micro.labels] = 1
     for _ in range(BASE_STEPS // 2):
         visits = steps @ visits
     with single_threaded_blas():
-        joint = (visits.T @ (visits * degree[:, None].astype(np.float32))).astype(np.float64)
+        joint = (visits.T @ (visits * degree[:, None])).astype(np.float64)
         marginal = np.maximum(joint.sum(1), 1e-12 * max(joint.sum(), np.finfo(np.float64).tiny))
         scale = 1 / np.sqrt(marginal)
         values, vectors = np.linalg.eigh(scale[:, None] * (joint + joint.T) / 2 * scale)

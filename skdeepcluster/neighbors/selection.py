@@ -13,14 +13,22 @@ in which the rows are long and thin, cutting them across scores highly whether o
 clusters; so of each score that is subtracted which rows of a normal distribution with the same
 covariance get, by the same procedure, as in the gap statistic.
 
-M distinct rows, D features, L layout dimensions, K clusters.
+How sure a label is, the candidates tell together: matched with the best one, they vote on every
+row, and a row has the mean votes at the end of a short walk from it. Thus rows between clusters
+are in doubt, and rows that other partitions put elsewhere. An error that all candidates make is
+not seen.
+
+M distinct rows, D features, L layout dimensions, C candidates, K clusters.
 
 References: J.-C. Delvenne, S. N. Yaliraki, M. Barahona, "Stability of graph communities across
 time scales", PNAS 2010 (partitions judged by a walk); M. Faccin, M. T. Schaub, J.-C. Delvenne,
 "Entrograms and coarse graining of dynamics on complex networks", Journal of Complex Networks 2018
 (by I(c_0; c_t)); R. Tibshirani, G. Walther, T. Hastie, "Estimating the number of clusters in a
 data set via the gap statistic", Journal of the Royal Statistical Society B 2001 (the comparison
-with rows without clusters).
+with rows without clusters); S. Dudoit, J. Fridlyand, "Bagging to improve the accuracy of a
+clustering procedure", Bioinformatics 2003 (votes of matched partitions); M. Szummer, T. Jaakkola,
+"Partially labeled classification with Markov random walks", NIPS 2001 (labels at a walk's
+end).
 """
 
 from contextlib import nullcontext
@@ -28,12 +36,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
+from scipy.optimize import linear_sum_assignment
 from sklearn.preprocessing import normalize
 
 from .agglomeration import measure_joint
 from .blas import single_threaded_blas
 from .candidates import KMEANS_RUNS, find_candidates, run_kmeans
-from .graph import neighbor_graph
+from .graph import make_walk, neighbor_graph
 from .layout import neighbor_layout
 from .scales import ScaleCurve, choose_scale, grow_micro_clusters, limit_clusters
 from .whitening import prepare_rows, scatter_within_clusters, whiten, whiten_by_neighbors
@@ -44,6 +53,15 @@ WALK_STEPS = 4
 #: Partitions whose criterion is within this share of the greatest are equally good: of them the
 #: one of the greatest I is kept, which does not spend a cluster on a few unconnected rows.
 MARGIN = 0.05
+#: Share of the votes that the labels have, before those of the candidates: with less, the others
+#: would outvote them where new rows are interpolated.
+LABEL_SHARE = 0.5
+#: Steps of the walk to where votes are counted: one finds fewer of the wrong rows, and more than
+#: two put right ones in doubt.
+VOTE_STEPS = 2
+#: Share by which the responsibility of the label exceeds all others at least, more than single
+#: precision rounds away.
+LEAD = 1e-6
 #: Columns of the indicators of clusters that take a step together: a row of them fits a few lines
 #: of a processor's cache.
 WALK_COLUMNS = 128
@@ -223,10 +241,13 @@ def _choose_candidate(layout, graph, weights, n_clusters, stream, **settings):
         return Partition(np.ones((len(layout), 1)), layout, graph, 0.0)
     weighted = weigh_edges(graph, weights)
     found = find_candidates(layout, weighted, weights, n_clusters, stream, **settings)
-    candidates = np.unique(np.stack(list(found)), axis=0)
+    candidates, counts = np.unique(np.stack(list(found)), axis=0, return_counts=True)
     scores, information = score_by_walk(weighted, candidates, n_clusters)
     best = int(np.where(scores >= (1 - MARGIN) * scores.max(), information, -1).argmax())
-    return Partition(soften(candidates[best], graph, n_clusters), layout, graph, scores[best])
+    ballots = counts * np.maximum(scores, np.finfo(np.float64).tiny)
+    votes = count_votes(candidates, ballots, candidates[best], weights, n_clusters)
+    resp = soften(candidates[best], votes, weighted)
+    return Partition(resp, layout, graph, scores[best])
 
 
 def score_by_walk(graph, candidates, n_clusters):
@@ -236,9 +257,7 @@ def score_by_walk(graph, candidates, n_clusters):
     indicator of the clusters, D the degrees of the rows and P = D^{-1} G the steps. Since D P is
     symmetric, it equals V^T D V with V = P^{t/2} A.
     """
-    degree = np.asarray(graph.sum(1), dtype=np.float32).ravel()
-    scale = np.where(degree > 0, 1 / np.maximum(degree, np.finfo(np.float32).tiny), 0)
-    steps = (sparse.diags(scale.astype(np.float32)) @ graph).tocsr()
+    steps, degree = make_walk(graph)
     measured = []
     size = max(1, WALK_COLUMNS // n_clusters)
     eye = np.eye(n_clusters, dtype=np.float32)
@@ -261,12 +280,31 @@ def weigh_edges(graph, weights):
     return (scale @ graph @ scale).tocsr()
 
 
-def soften(labels, graph, n_clusters):
-    """Return responsibilities (M, K): two thirds of a row are its own cluster's.
+def count_votes(candidates, ballots, labels, weights, n_clusters):
+    """Return the share (M, K) of the votes on each row that each cluster has.
 
-    The rest is shared by the clusters that its edges lead to.
+    ``labels`` (M,) have LABEL_SHARE of them, the candidates (C, M) the others, in proportion to
+    their ``ballots`` (C,). Their clusters are matched one-to-one with those of ``labels`` by the
+    weights (M,) of the rows in common, by the Hungarian algorithm.
     """
-    resp = np.eye(n_clusters)[labels]
-    shares = graph @ resp
-    degree = shares.sum(1, keepdims=True)
-    return (2 * resp + np.where(degree > 0, shares / np.where(degree > 0, degree, 1), resp)) / 3
+    rows, votes = np.arange(len(labels)), np.zeros((len(labels), n_clusters))
+    for candidate, share in zip(candidates, ballots / ballots.sum(), strict=True):
+        pairs = np.bincount(candidate * n_clusters + labels, weights, n_clusters**2)
+        _, match = linear_sum_assignment(pairs.reshape(n_clusters, n_clusters), maximize=True)
+        votes[rows, match[candidate]] += share
+    return LABEL_SHARE * np.eye(n_clusters)[labels] + (1 - LABEL_SHARE) * votes
+
+
+def soften(labels, votes, graph):
+    """Return responsibilities (M, K): the mean votes (M, K) at the end of a walk from each row.
+
+    It takes VOTE_STEPS steps along the edges; a row without any keeps its own votes. The label of
+    a row stays its most probable cluster: where another has more votes, the label gets as many.
+    """
+    steps, degree = make_walk(graph)
+    resp = votes
+    for _ in range(VOTE_STEPS):
+        resp = steps @ resp
+    resp = np.where(degree[:, None] > 0, resp, votes)
+    resp[np.arange(len(labels)), labels] = (1 + LEAD) * resp.max(1)
+    return resp / resp.sum(1, keepdims=True)

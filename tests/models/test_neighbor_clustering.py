@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.datasets import make_blobs, make_moons
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics import adjusted_rand_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor, KNeighborsTransformer, kneighbors_graph
 from sklearn.pipeline import make_pipeline
@@ -78,6 +78,14 @@ def test_metrics_are_heard_and_training_rows_are_known(metric):
     if metric == "cosine":
         # Directions are all that counts.
         np.testing.assert_allclose(one.predict_proba(NEW), one.predict_proba(9 * NEW), atol=1e-9)
+
+
+def test_wrong_rows_are_less_probable_than_others():
+    rows, y = make_blobs([300, 300], centers=[[0, 0], [3.5, 0]], random_state=0)
+    one = NeighborClustering(2, random_state=0).fit(rows)
+    wrong = one.labels_ != (y if np.mean(one.labels_ == y) > 0.5 else 1 - y)
+    assert 0.01 < wrong.mean() < 0.1
+    assert roc_auc_score(wrong, -one.probabilities_) > 0.9
 
 
 # ---- laws

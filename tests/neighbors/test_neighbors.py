@@ -23,7 +23,7 @@ from skdeepcluster.neighbors import (
     spread_labels,
     tree,
 )
-from skdeepcluster.neighbors.selection import draw_null, score_by_walk, soften
+from skdeepcluster.neighbors.selection import count_votes, draw_null, score_by_walk, soften
 from skdeepcluster.neighbors.whitening import (
     prepare_rows,
     scatter_between_neighbors,
@@ -441,12 +441,55 @@ def test_score_of_components_and_of_independent_ends():
     assert score_by_walk(0 * everyone, whole, 4)[0][0] == 0
 
 
-def test_responsibilities_are_shared_with_the_clusters_of_neighbours():
-    chain = sparse.csr_matrix(np.eye(5, k=1) + np.eye(5, k=-1))
-    shares = soften(np.array([0, 0, 1, 1, 1]), chain, 2)
-    np.testing.assert_allclose(shares[:, 0], [1, 5 / 6, 1 / 6, 0, 0])
+def test_candidates_vote_by_the_names_of_the_labels():
+    labels = np.array([0, 0, 0, 1, 1, 2])
+    renamed, other = np.array([2, 0, 1])[labels], np.array([1, 1, 2, 2, 2, 0])
+    votes = count_votes(np.stack([renamed, other]), np.array([1.0, 3.0]), labels, np.ones(6), 3)
+    expected = np.eye(3)[labels]
+    # Half of the votes are the label's, and of the others 3 / 4 against it.
+    expected[2] = [5 / 8, 3 / 8, 0]
+    np.testing.assert_allclose(votes, expected)
+    # Whichever has more weight in common is the same cluster.
+    split = np.array([[0, 1]])
+    for weight, first in (([3.0, 1.0], 1.0), ([1.0, 3.0], 0.5)):
+        shares = count_votes(split, np.ones(1), np.zeros(2, dtype=int), np.array(weight), 2)
+        np.testing.assert_allclose(shares[:, 0], [first, 1.5 - first])
+
+
+def test_responsibilities_are_the_votes_at_the_end_of_a_walk():
+    random = np.random.default_rng(0)
+    edges = np.triu(random.random((40, 40)) * (random.random((40, 40)) < 0.3), 1)
+    graph = sparse.csr_matrix(edges + edges.T)
+    labels, votes = random.integers(0, 3, 40), random.dirichlet(np.ones(3), 40)
+    steps = graph.toarray() / graph.toarray().sum(1, keepdims=True)
+    expected = steps @ steps @ votes
+    is_first = expected.argmax(1) == labels
+    assert 0 < is_first.sum() < 40
+    resp = soften(labels, votes, graph)
+    np.testing.assert_allclose(resp[is_first], expected[is_first], atol=1e-5)
+    np.testing.assert_allclose(resp.sum(1), 1)
+    # The label of a row stays its most probable cluster, by as little as it takes.
+    np.testing.assert_array_equal(resp.astype(np.float32).argmax(1), labels)
+    first, second = -np.sort(-resp[~is_first], 1)[:, :2].T
+    np.testing.assert_allclose(first, second, rtol=1e-5)
     alone = sparse.csr_matrix((5, 5))
-    np.testing.assert_array_equal(soften(np.arange(5), alone, 5), np.eye(5))
+    np.testing.assert_allclose(soften(np.arange(5), np.eye(5), alone), np.eye(5), atol=1e-15)
+
+
+def test_rows_on_which_candidates_disagree_are_in_doubt():
+    labels, weights = np.repeat([0, 1], 4), np.ones(8)
+    graph = sparse.csr_matrix(np.kron(np.eye(2), 1 - np.eye(4)) + np.eye(8, k=4) + np.eye(8, k=-4))
+    agreed, disputed = np.stack([labels, 1 - labels]), np.stack([labels, labels])
+    disputed[1, 0] = 1
+    sure, unsure = (
+        soften(labels, count_votes(candidates, np.ones(2), labels, weights, 2), graph)
+        for candidates in (agreed, disputed)
+    )
+    steps = graph.toarray() / 4
+    np.testing.assert_allclose(sure, steps @ steps @ np.eye(2)[labels], atol=1e-5)
+    assert (unsure[:4, 0] < sure[:4, 0] - 0.01).all()
+    assert unsure[:, 0].argmin() > 3
+    assert unsure[:4, 0].argmin() == 0
 
 
 def test_whitened_neighbours_differ_alike_in_all_directions():
