@@ -356,7 +356,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _set_fitted_attributes(self, run, fit):
         """Set what has been learnt, and what each "auto" stood for."""
-        labels = self._apply(run.model, run.model.assign, fit.X)
+        answers = self._apply(run.model, run.model.assign_surely, fit.X)
         if hasattr(self, "pretraining_epochs"):
             # Before ``model_`` and ``history_`` are set, which tell that a fit is resumed.
             self.pretraining_epochs_ = self._choose_pretraining_epochs(fit)
@@ -371,7 +371,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             for name, value in run.model.fitted_attributes().items():
                 is_tensor = isinstance(value, torch.Tensor)
                 setattr(self, name, value.cpu().numpy() if is_tensor else value)
-        self._set_labels(labels, run.start_labels)
+        self._set_labels(answers[:, 0].astype(np.int64), answers[:, 1], run.start_labels)
 
     def _resolve_params(self):
         """Return the parameters, with the number of clusters that "auto" stood for."""
@@ -379,11 +379,12 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         known = "n_clusters" in params
         return params | ({"n_clusters": self._count_clusters()} if known else {})
 
-    def _set_labels(self, labels, start_labels):
+    def _set_labels(self, labels, probabilities, start_labels):
         """Set the labels of the training rows; warn of clusters that have none."""
-        self.labels_ = labels
+        self.labels_, self.probabilities_ = labels, probabilities
         if hasattr(self, "start_weight"):
             self.start_labels_ = start_labels
+            self.moved_ = None if start_labels is None else float(np.mean(labels != start_labels))
         sizes = np.bincount(labels, minlength=self.n_clusters_)
         n_found = np.count_nonzero(sizes)
         if n_found < self.n_clusters_:

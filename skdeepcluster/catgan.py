@@ -393,9 +393,13 @@ default="neighbors"
     ----------
     labels_ : ndarray of shape (n_samples,)
         Cluster of each row of X; equal to ``predict(X)``.
+    probabilities_ : ndarray of shape (n_samples,)
+        Probability of this cluster.
     start_labels_ : ndarray of shape (n_samples,) or None
         Clusters at the start, numbered alike: what training added is the difference. None with
         init=None.
+    moved_ : float or None
+        Share of the rows whose cluster is not that of the start.
     model_ : CatGAN
         The trained torch module, usable by itself.
     history_ : list of dict
@@ -756,7 +760,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         # One-hot, because the probabilities by the neighbour graph are not calibrated.
         return np.eye(n_classes)[broadcast_object(find, fit.random_state).argmax(1)]
 
-    def _set_labels(self, labels, start_labels):
+    def _set_labels(self, labels, probabilities, start_labels):
         self.start_labels_ = None if start_labels is None else self.classes_[start_labels]
 
     def predict(self, X):

@@ -86,12 +86,16 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
     labels_ : ndarray of shape (n_samples,)
         Cluster of each row of X, -1 for rows that every member assigns to no cluster; equal to
         ``predict(X)`` where members can predict.
+    probabilities_ : ndarray of shape (n_samples,)
+        Mean membership in this cluster; 0 where every member finds noise.
     estimators_ : list of estimators
         The fitted members.
     member_labels_ : ndarray of shape (n_samples, n_estimators)
         Clusters by each member, as it numbers them; -1 for none.
     weights_ : ndarray of shape (n_estimators,)
         Weight of each member; they sum to one.
+    n_clusters_ : int
+        Number of clusters of the consensus.
     tables_ : list of ndarray of shape (n_clusters of the member, n_clusters)
         How each member's clusters map to those of the consensus; rows sum to one.
     agreement_ : ndarray of shape (n_estimators,)
@@ -206,8 +210,11 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
             self.estimators_, self.member_labels_ = members, member_labels
             self.weights_, self.tables_ = weights, tables
             self.labels_ = vote(memberships, tables, weights)
+            resp = average_memberships(memberships, tables, weights)
+            self.probabilities_ = np.where(self.labels_ < 0, 0.0, resp.max(1))
             agree = compare_members(memberships, tables, self.labels_)
             self.agreement_, self.row_agreement_ = agree.mean(0), agree.mean(1)
+            self.n_clusters_ = n_clusters
             self.cluster_stability_ = measure_stability(self.labels_, member_labels, n_clusters)
         self._warn(n_clusters)
         return self

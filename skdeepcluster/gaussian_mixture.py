@@ -126,6 +126,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         The same as torch tensors, float64, on the CPU.
     labels_ : ndarray of shape (n_samples,)
         Component of each row of X (after ``partial_fit``: of its batch); equal to ``predict(X)``.
+    probabilities_ : ndarray of shape (n_samples,)
+        Probability of this component.
     converged_ : bool
         Whether the best run reached ``tol``.
     n_clusters_ : int
@@ -319,7 +321,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             mixture, bound = em.step(rows, mixture, self._m_step(), rate)
             least = min(rate / rows.X.shape[0], STARVED / self.n_clusters_)
             self._set_mixture(em.reseed_starved(mixture, least, generator(draw_seed(stream))))
-            self.labels_ = self._assign(rows)
+            self._set_answers(rows)
             self.batch_size_, self.device_ = rows.batch_size, str(rows.device)
             self.n_batch_iter_ = self.n_iter_ = step
             self.lower_bound_, self.lower_bounds_, self.converged_ = bound, [bound], False
@@ -425,14 +427,19 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     def _set_labels(self, rows):
         """Set ``labels_``; empty components go last, so that labels have no gaps."""
-        self.labels_ = self._assign(rows)
+        self._set_answers(rows)
         empty = np.bincount(self.labels_, rows.weight, self.n_clusters_) == 0
         if empty.any():
             order = np.argsort(empty, kind="stable")
             log_weights, means, scales = self.mixture_
             scales = scales[order] if len(scales) == len(means) else scales
             self._set_mixture(Mixture(log_weights[order], means[order], scales))
-            self.labels_ = self._assign(rows)
+            self._set_answers(rows)
+
+    def _set_answers(self, rows):
+        """Set the most probable component of each row, and its probability."""
+        answers = self._apply(_assign_surely, rows)
+        self.labels_, self.probabilities_ = answers[:, 0].astype(np.int64), answers[:, 1]
 
     def _warn(self, interrupted):
         """Warn of an interruption, of missing convergence and of empty components."""
@@ -725,6 +732,12 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         tags.estimator_type = "clusterer"
         tags.input_tags.sparse = bool(self.accept_sparse)
         return tags
+
+
+def _assign_surely(joint):
+    """Return the most probable component of each row and its probability, (N, 2)."""
+    best, label = joint.max(1)
+    return torch.stack([label.double(), (best - joint.logsumexp(1)).exp()], 1)
 
 
 def _log_likelihood(joint):

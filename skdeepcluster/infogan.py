@@ -317,9 +317,13 @@ default="neighbors"
     ----------
     labels_ : ndarray of shape (n_samples,)
         Cluster of each row of X; equal to ``predict(X)``.
+    probabilities_ : ndarray of shape (n_samples,)
+        Probability of this cluster.
     start_labels_ : ndarray of shape (n_samples,) or None
         Clusters at the start, numbered alike: what training added is the difference. None with
         init=None.
+    moved_ : float or None
+        Share of the rows whose cluster is not that of the start.
     code_names_ : list of str
         "cluster", then "category1", ... and "continuous0", ...: what :meth:`sample`,
         :meth:`traverse` and :meth:`code_report` call the codes.

@@ -199,8 +199,12 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
     ----------
     labels_ : ndarray of shape (n_samples,)
         Cluster of each row of X; equal to ``predict(X)``.
+    probabilities_ : ndarray of shape (n_samples,)
+        Probability of this cluster.
     start_labels_ : ndarray of shape (n_samples,)
         Clusters at the start, numbered alike: what training added is the difference.
+    moved_ : float
+        Share of the rows whose cluster is not that of the start.
     weights_ : ndarray of shape (n_clusters,)
         Weights of the prior.
     means_, covariances_ : ndarray of shape (n_clusters, n_components)

@@ -190,6 +190,8 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
     ----------
     labels_ : ndarray of shape (n_samples,)
         Cluster of each row of X; equal to ``predict(X)``.
+    probabilities_ : ndarray of shape (n_samples,)
+        Probability of this cluster.
     model_ : VAE
         The trained torch module, usable by itself.
     history_ : list of dict

@@ -110,6 +110,11 @@ class ClusterGame(Game):
         """Most probable cluster of each row, (N,)."""
         return self.log_resp(x).argmax(-1)
 
+    def assign_surely(self, x: Tensor) -> Tensor:
+        """Most probable cluster of each row and its probability, (N, 2), float64."""
+        log_p, label = self.log_resp(x).max(-1)
+        return torch.stack([label.double(), log_p.double().exp()], -1)
+
     @abstractmethod
     def criterion(self, x: Tensor) -> Tensor:
         """Label-free criterion of each row, (N,), float64; higher is better."""

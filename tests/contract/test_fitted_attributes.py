@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from estimators import CLASSIFIERS, DEEP, brief, name
+from estimators import CLASSIFIERS, DEEP, ONE_OF_EACH, brief, name
 from sklearn import __version__
 from sklearn.utils.fixes import parse_version
 
@@ -77,3 +77,29 @@ def test_a_fit_stopped_in_pretraining_pretrains_when_it_goes_on(rows, monkeypatc
         assert fitted.n_iter_ == 0
         assert fitted.fit(rows[0]).pretraining_epochs_ == 3
         assert [call for call in calls if call[0] == "Autoencoder"] == 2 * [("Autoencoder", 3)]
+
+
+@pytest.mark.parametrize("estimator", ONE_OF_EACH, ids=name)
+def test_probabilities_are_those_of_the_labels(estimator, rows):
+    fitted = brief(estimator).fit(rows[0])
+    resp = fitted.predict_proba(rows[0])
+    assert fitted.probabilities_.dtype == np.float64
+    np.testing.assert_allclose(fitted.probabilities_, resp.max(1), rtol=1e-5)
+    own = resp[np.arange(len(resp)), fitted.labels_]
+    np.testing.assert_allclose(fitted.probabilities_, own, rtol=1e-5)
+
+
+def test_what_moved_is_told(rows):
+    method = VaDEClustering(3, **TINY | {"max_epochs": 3, "learning_rate": 0.1}, init=rows[1])
+    fitted = method.fit(rows[0])
+    assert fitted.moved_ == np.mean(fitted.labels_ != fitted.start_labels_)
+    assert CatGANClustering(3, **TINY, init=None).fit(rows[0]).moved_ is None
+
+
+def test_probabilities_of_batches_and_of_a_consensus(rows):
+    stream = skdeepcluster.GaussianMixtureEM(2, random_state=0).partial_fit(rows[0])
+    np.testing.assert_allclose(stream.probabilities_, stream.predict_proba(rows[0]).max(1))
+    members = [skdeepcluster.GaussianMixtureEM(2, covariance_type="diag")]
+    both = skdeepcluster.ClusterEnsemble(members, n_estimators=3, random_state=0).fit(rows[0])
+    np.testing.assert_allclose(both.probabilities_, both.predict_proba(rows[0]).max(1))
+    assert both.n_clusters_ == 2
