@@ -498,7 +498,15 @@ class NeighborClustering(
                 order = np.argsort(self._kept)
                 rows, labels, metric = self.graph_.copy(), labels[order], "precomputed"
                 rows.data = 1 - np.log(rows.data)
-            params = {"n_clusters": self.n_clusters_, "metric": metric, "noise": 0.0, "verbose": 0}
+            params = {
+                **self._fit_params,
+                "n_clusters": self.n_clusters_,
+                "metric": metric,
+                "n_components": self.layout_.shape[1],
+                "max_samples": len(labels),
+                "noise": 0.0,
+                "verbose": 0,
+            }
             most = max(STABILITY_ROWS, STABILITY_ROWS_PER_CLUSTER * self.n_clusters_)
             options = {"labels": labels, "max_samples": most, "random_state": 0}
             with warnings.catch_warnings():
