@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from sklearn.base import clone
+from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._responsibilities import check_partition
@@ -73,9 +74,10 @@ def initial_responsibilities(init, rows, n_clusters, random_state, n_init=10, me
     """Return responsibilities (N, K) of clusters for rows (N, D), found without labels.
 
     ``init`` is "neighbors", the partition of the neighbour graph of the rows by ``metric``; a
-    NeighborClustering, the same by its settings; "mixture", the posterior of the likeliest of
-    ``n_init`` Gaussian mixtures; or responsibilities (N, K), which are returned as they are. Those
-    of a partition are zeros and ones: shared ones would blur the clusters of the codes.
+    NeighborClustering, the same by its settings but without noise; "mixture", the posterior of the
+    likeliest of ``n_init`` Gaussian mixtures; or responsibilities (N, K), which are returned as
+    they are. Those of a partition are zeros and ones: shared ones would blur the clusters of the
+    codes.
     """
     if isinstance(init, str) and init == "mixture":
         return em.posterior(rows, fit_mixture(rows, n_clusters, random_state, n_init))
@@ -85,7 +87,7 @@ def initial_responsibilities(init, rows, n_clusters, random_state, n_init=10, me
         start = neighbor_start(rows, n_clusters, metric=metric, **options)
         resp = np.eye(n_clusters)[start.labels]
     elif isinstance(init, NeighborClustering):
-        start = clone(init).set_params(n_clusters=n_clusters, random_state=random_state)
+        start = clone(init).set_params(n_clusters=n_clusters, random_state=random_state, noise=0.0)
         resp = np.eye(n_clusters)[start.fit(rows).labels_]
     # EM draws one seed from the stream; every other method does so, too, and leaves it in the same
     # state.
@@ -136,8 +138,8 @@ def find_number(init, rows, random_state, **options):
     ``options`` are those of :func:`count_clusters`; a NeighborClustering as ``init`` has its own.
     """
     if is_partition(init):
-        labels = np.asarray(init)
-        return int(labels.max()) + 1 if labels.ndim == 1 else labels.shape[1], None
+        labels = check_array(init, dtype=np.float64, ensure_2d=False, input_name="init")
+        return max(int(labels.max()) + 1, 1) if labels.ndim == 1 else labels.shape[1], None
     if isinstance(init, NeighborClustering):
         names = "n_neighbors", "metric", "n_components"
         options |= {name: getattr(init, name) for name in names}

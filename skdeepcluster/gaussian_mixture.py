@@ -305,11 +305,12 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
                     "partial_fit sees a batch at a time and cannot count clusters. Give "
                     "n_clusters as a number, for instance that of a fit to the first rows."
                 )
-            self.n_clusters_ = self.n_clusters
+            is_fitted = self.__sklearn_is_fitted__()
+            self.n_clusters_ = len(self.means_) if is_fitted else self.n_clusters
             known = hasattr(self, "n_features_in_")
             rows = self._check_rows(X, sample_weight, not known, 1)
             stream = random_stream(self.random_state)
-            if self.__sklearn_is_fitted__():
+            if is_fitted:
                 mixture = self.mixture_.to(rows.device)
             else:
                 rows = self._collect(rows)

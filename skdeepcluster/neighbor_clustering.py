@@ -25,7 +25,7 @@ from sklearn.utils import check_array, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._responsibilities import cluster_means
+from ._responsibilities import check_sample_weight, cluster_means
 from .engine.runtime import restore_on_failure, store_parameters
 from .neighbors.interpolation import Reference, interpolate
 from .neighbors.partition import describe_curve, find_start, warn_of_edge
@@ -74,8 +74,9 @@ class NeighborClustering(
         The largest number that ``n_clusters="auto"`` considers, and no more than one for five
         distinct rows.
     noise : float, default=0.0
-        Share of the rows that are noise, in [0, 1): those of the largest outlier scores get the
-        label -1. Their probabilities still say to which cluster they would belong.
+        Share of the rows, by their weights, that are noise, in [0, 1): those of the largest
+        outlier scores get the label -1. Their probabilities still say to which cluster they would
+        belong.
     n_jobs : int, default=None
         Threads, as in scikit-learn; no result depends on them.
     verbose : int, default=0
@@ -288,6 +289,7 @@ class NeighborClustering(
             with self._report("assignment"):
                 found = start.extend(X, self.n_jobs)
                 self.responsibilities_, self.layout_, self.outlier_scores_ = found
+            self._set_offset(check_sample_weight(sample_weight, X))
             self._set_fitted_attributes(start)
         self._warn_of_number(start.partition.curve)
         return self
@@ -305,13 +307,17 @@ class NeighborClustering(
         if curve is not None:
             warn_of_edge(curve, self.max_clusters, stacklevel=4)
 
+    def _set_offset(self, weights):
+        """Set the score below which the share ``noise`` of all rows, of weights (N,), lies."""
+        order = np.lexsort((weights, -self.outlier_scores_))
+        sums = np.cumsum(weights[order])
+        first = order[np.searchsorted(sums[:-1], self.noise * sums[-1], side="right")]
+        self.offset_ = -float(self.outlier_scores_[first]) if self.noise else -np.inf
+
     def _set_fitted_attributes(self, start):
         """Set what has been found, once the rows have responsibilities and positions."""
         clusters = self.responsibilities_.argmax(1)
         self.probabilities_ = self.responsibilities_.max(1)
-        n_noise = int(self.noise * len(clusters))
-        scores = np.sort(-self.outlier_scores_)
-        self.offset_ = float(scores[n_noise]) if n_noise else -np.inf
         self.labels_ = self._mark_noise(clusters, self.outlier_scores_)
         self.graph_indices_, self.graph_ = start.order_graph()
         self.n_clusters_ = self.responsibilities_.shape[1]
@@ -498,7 +504,15 @@ class NeighborClustering(
                 order = np.argsort(self._kept)
                 rows, labels, metric = self.graph_.copy(), labels[order], "precomputed"
                 rows.data = 1 - np.log(rows.data)
-            params = {"n_clusters": self.n_clusters_, "metric": metric, "noise": 0.0, "verbose": 0}
+            params = {
+                **self._fit_params,
+                "n_clusters": self.n_clusters_,
+                "metric": metric,
+                "n_components": self.layout_.shape[1],
+                "max_samples": len(labels),
+                "noise": 0.0,
+                "verbose": 0,
+            }
             most = max(STABILITY_ROWS, STABILITY_ROWS_PER_CLUSTER * self.n_clusters_)
             options = {"labels": labels, "max_samples": most, "random_state": 0}
             with warnings.catch_warnings():

@@ -18,6 +18,7 @@ from types import NoneType
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.utils import Bunch
 
 #: Increased when files are written that earlier versions of this module cannot read.
 FORMAT_VERSION = 1
@@ -194,6 +195,11 @@ def _(value: dict, place, arrays):
 
 
 @_encode.register
+def _(value: Bunch, place, arrays):
+    return {KIND: "bunch", "items": _encode(dict(value), place, arrays)}
+
+
+@_encode.register
 def _(value: np.random.RandomState, place, arrays):
     return {KIND: "stream", "state": _encode(value.get_state(), place, arrays)}
 
@@ -238,6 +244,8 @@ def _decode_kind(value, arrays, networks, key):
             return np.array(value["items"], dtype=value["dtype"])
         case "tuple":
             return tuple(_decode(value["items"], arrays, networks))
+        case "bunch":
+            return Bunch(**_decode(value["items"], arrays, networks))
         case "stream":
             stream = np.random.RandomState()
             stream.set_state(_decode(value["state"], arrays, networks))

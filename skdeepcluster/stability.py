@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing, check_random_state, check_scalar, get_tags
 from sklearn.utils.validation import _num_samples
@@ -31,9 +32,10 @@ def cluster_stability(
     n_resamples : int, default=10
         Samples drawn, without replacement.
     share : float, default=0.5
-        Share of the rows in a sample, in (0, 1).
+        Share of the rows in a sample, in (0, 1); there are at least as many rows as clusters.
     max_samples : int, default=None
-        Most rows in a sample.
+        Most rows in a sample. Of a sparse matrix of distances, rows of the sample that are stored
+        with no other one are not fitted, and count as found in no cluster.
     random_state : int, RandomState instance or None, default=None
         Decides the samples, and the ``random_state`` of each clone that has one.
 
@@ -65,8 +67,12 @@ def cluster_stability(
     if labels.shape != (n_rows,):
         raise ValueError(f"labels has shape {labels.shape}, but X has {n_rows} rows.")
     n_clusters = int(labels.max()) + 1
-    n_drawn = int(min(max(share * n_rows, 1), n_rows if max_samples is None else max_samples))
-    is_pairwise = get_tags(estimator).input_tags.pairwise
+    n_drawn = int(max(share * n_rows, n_clusters, 1))
+    n_drawn = min(n_drawn, n_rows if max_samples is None else max_samples)
+    # AgglomerativeClustering has the parameter, but not the tag.
+    is_pairwise = get_tags(estimator).input_tags.pairwise or (
+        isinstance(metric := getattr(estimator, "metric", None), str) and metric == "precomputed"
+    )
     stream = check_random_state(random_state)
     indices = np.full((n_resamples, n_clusters), np.nan)
     for found in indices:
@@ -75,9 +81,32 @@ def cluster_stability(
         if "random_state" in model.get_params():
             model.set_params(random_state=stream.randint(np.iinfo(np.int32).max))
         sample = _safe_indexing(X, rows)
-        drawn = model.fit_predict(sample[:, rows] if is_pairwise else sample)
+        if is_pairwise:
+            drawn = _fit_linked(model, _safe_indexing(sample, rows, axis=1), n_clusters)
+        else:
+            drawn = model.fit_predict(sample)
         present = np.unique(labels[rows])
         present = present[present >= 0]
         found[present] = measure_stability(labels[rows], drawn[:, None], n_clusters)[present]
     known = ~np.isnan(indices)
     return np.where(known, indices, 0).sum(0) / np.maximum(known.sum(0), 1)
+
+
+def _fit_linked(model, distances, n_clusters):
+    """Return the labels of a matrix of distances (N, N), -1 for rows without a stored neighbour.
+
+    The neighbours of such rows are not in the sample, and they cannot be fitted. If fewer than
+    ``n_clusters`` rows have neighbours, none is.
+    """
+    if not sparse.issparse(distances):
+        return model.fit_predict(distances)
+    kept, labels = np.arange(distances.shape[0]), np.full(distances.shape[0], -1)
+    while len(kept) >= max(n_clusters, 1):
+        part = distances[kept][:, kept]
+        entries = part.tocoo()
+        linked = np.isin(np.arange(len(kept)), entries.row[entries.row != entries.col])
+        if linked.all():
+            labels[kept] = model.fit_predict(part)
+            break
+        kept = kept[linked]
+    return labels

@@ -93,6 +93,9 @@ def _smooth_weights(distances):
     """Return v_ij of :func:`neighbor_graph`, (N, k); sigma by bisection, all rows at once."""
     known = np.isfinite(distances)
     count, finite = known.sum(1, keepdims=True), np.where(known, distances, 0)
+    # By a power of two for each row: the products of the bisection neither over- nor underflow.
+    exponent = np.frexp(finite.max(1, keepdims=True))[1]
+    distances, finite = np.ldexp(distances, -exponent), np.ldexp(finite, -exponent)
     positive = np.where(distances > 0, distances, np.inf).min(1, keepdims=True)
     beyond = np.maximum(distances - np.where(np.isinf(positive), 0, positive), 0)
     target = np.log2(count + 1)

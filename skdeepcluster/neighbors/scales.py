@@ -138,12 +138,12 @@ def measure_over_times(micro, graph, max_clusters):
         groups = cut_tree(micro.children, micro.sizes, n_groups)
         vectors = np.eye(n_groups)[groups].T @ vectors
         tables = [(vectors * values ** (t / BASE_STEPS)) @ vectors.T for t in TIMES]
-    merges = _order_merges(micro.children, groups, n_groups)
+    merges = _order_merges(micro.children, groups)
     measured = np.array([_measure_cuts(np.maximum(table, 0), merges) for table in tables])
     return measured[..., 0], measured[..., 1]
 
 
-def _order_merges(children, groups, n_groups):
+def _order_merges(children, groups):
     """Return the merges of the tree above a cut, as pairs of group numbers: the second joins."""
     of_node = {int(point): int(group) for point, group in enumerate(groups)}
     merges = []
@@ -152,7 +152,7 @@ def _order_merges(children, groups, n_groups):
         if one != other:
             merges.append((one, other))
         of_node[len(groups) + t] = one
-    return merges[-(n_groups - 1) :] if n_groups > 1 else []
+    return merges
 
 
 def _measure_cuts(table, merges):

@@ -62,6 +62,8 @@ WHOLE_SHARE = 0.5
 BLOCK = 2**23
 #: Largest power of two whose squares are safely summed in float32.
 SAFE_EXPONENT = 20
+#: The same in double precision, for the features of a k-d tree.
+SAFE_EXPONENT_DOUBLE = 400
 #: Squared distances below this share of the squared norms may be lost in the rounding of products.
 NOISE = {torch.float32: 2.0**-16, torch.bfloat16: 2.0**-6}
 
@@ -128,7 +130,7 @@ class NeighborIndex:
         if self.library is not None:
             found = self.library.kneighbors(X, k)
         elif self.tree is not None:
-            found = self.tree.query(self._dense(X), range(1, k + 1), workers=self.n_jobs)
+            found = self._query_tree(self._dense(X), k)
         else:
             with single_threaded():
                 found = self.cells.search(self.cells.queries(self._dense(X)), k)
@@ -140,7 +142,7 @@ class NeighborIndex:
         if self.library is not None:
             found = self.library.kneighbors(n_neighbors=k)
         elif self.tree is not None:
-            near = self.tree.query(self.X, range(1, k + 2), workers=self.n_jobs)
+            near = self._query_tree(self.X, k + 1)
             found = without_self(*near, np.arange(self.n_rows))
         else:
             with single_threaded():
@@ -158,6 +160,23 @@ class NeighborIndex:
         if self.measure is None:
             return sort_nearest(*found, k)
         return self.measure.choose_nearest(self.measure.X if X is None else X, *found, k)
+
+    def _query_tree(self, X, k):
+        """Return distances and indices of the k nearest rows by the k-d tree, (M, k) each.
+
+        The tree compares squares. Where these overflow, it finds no row, and where all underflow,
+        every row at distance zero: then both sides are multiplied by a power of two.
+        """
+        numbers = range(1, k + 1)
+        distances, indices = self.tree.query(X, numbers, workers=self.n_jobs)
+        lost = np.flatnonzero(np.isinf(distances).any(1) | ~distances.any(1))
+        if len(lost):
+            exponent = find_exponent(self.X, X[lost])
+            if abs(exponent) > SAFE_EXPONENT_DOUBLE:
+                rows, X = (np.ldexp(part, -exponent) for part in (self.X, X[lost]))
+                found = cKDTree(rows, balanced_tree=False).query(X, numbers, workers=self.n_jobs)
+                distances[lost], indices[lost] = np.ldexp(found[0], exponent), found[1]
+        return distances, indices
 
     def _dense(self, X):
         """Return the rows themselves, or of unit length if the metric is the cosine.
@@ -177,6 +196,11 @@ class NeighborIndex:
         return distances, indices.astype(np.int64, copy=False)
 
 
+def find_exponent(*parts):
+    """Return the least e for which all numbers of some arrays are less than 2^e in magnitude."""
+    return int(np.frexp(max(max(part.max(), -part.min()) for part in parts))[1])
+
+
 def without_self(distances, indices, own):
     """Drop from the nearest rows the query itself; among equal rows it may not be one of them."""
     other = indices != own[:, None]
@@ -192,8 +216,7 @@ class Cells:
         with warnings.catch_warnings():  # once a process, that sparse tensors are in beta state
             warnings.simplefilter("ignore")
             sparse_tensor(torch.tensor([0, 0]), torch.tensor([]).long(), torch.tensor([]), (1, 1))
-        peak = max(float(X.max()), -float(X.min()))
-        self.exponent = int(np.frexp(peak)[1])
+        self.exponent = find_exponent(X)
         self.centre, self.axes = 0, None
         X = self._scaled(X)
         self.centre = every(X, FITTED_ROWS).mean(0, dtype=torch.float64).to(X.dtype)

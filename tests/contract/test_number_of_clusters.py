@@ -29,7 +29,9 @@ def test_the_number_is_counted_kept_and_stored(estimator, tmp_path):
     again = pickle.loads(pickle.dumps(fit))
     np.testing.assert_array_equal(again.predict(X), fit.labels_)
     save(fit, tmp_path / "fit.safetensors")
-    np.testing.assert_array_equal(load(tmp_path / "fit.safetensors").predict(X), fit.labels_)
+    loaded = load(tmp_path / "fit.safetensors")
+    np.testing.assert_array_equal(loaded.predict(X), fit.labels_)
+    np.testing.assert_array_equal(loaded.n_clusters_curve_.criterion, curve.criterion)
     given = fit.set_params(n_clusters=2).fit(X)
     assert given.n_clusters_ == 2
     assert not hasattr(given, "n_clusters_curve_")

@@ -78,6 +78,14 @@ def test_partitions_that_are_none_are_refused_before_training(rows, init, messag
         VaDEClustering(3, init=init(len(rows)), **SMALL).fit(rows)
 
 
+@pytest.mark.parametrize(
+    ("value", "message"), [(np.nan, "init contains NaN"), ("a", "could not convert")]
+)
+def test_clusters_that_are_no_numbers_are_not_counted(rows, value, message):
+    with pytest.raises(ValueError, match=message):
+        VaDEClustering("auto", init=np.full(len(rows), value), **SMALL).fit(rows)
+
+
 # ---- the partition of a neighbour graph
 
 FIVE = [*METHODS, VAEEmbedding]
@@ -97,8 +105,10 @@ def test_a_neighbour_clustering_starts_a_network_as_the_word_does(method, rows):
     with hasty():
         named, given = (brief(method, init=init).fit(rows) for init in ("neighbors", start))
         other = brief(method, init=NeighborClustering(n_neighbors=3, n_components=2)).fit(rows)
+        noisy = brief(method, init=NeighborClustering(noise=0.5)).fit(rows)
     np.testing.assert_array_equal(given.predict_proba(rows), named.predict_proba(rows))
     assert (other.predict_proba(rows) != named.predict_proba(rows)).any()
+    np.testing.assert_array_equal(noisy.predict_proba(rows), named.predict_proba(rows))
     assert start.get_params() == NeighborClustering(7, random_state=5).get_params()
     assert not hasattr(start, "labels_")
     again = pickle.loads(pickle.dumps(given))

@@ -285,6 +285,11 @@ def test_a_whole_step_of_partial_fit_is_a_step_of_em(X, covariance_type):
     np.testing.assert_array_equal(stepwise.labels_, stepwise.predict(X))
 
 
+def test_steps_keep_the_number_of_the_fit(X):
+    mixture = GaussianMixtureEM(3, random_state=0).fit(X)
+    assert mixture.set_params(n_clusters=5).partial_fit(X).n_clusters_ == len(mixture.means_) == 3
+
+
 @pytest.mark.parametrize("covariance_type", TYPES)
 def test_a_fitted_mixture_is_a_fixed_point_of_partial_fit(X, covariance_type):
     mixture = GaussianMixtureEM(

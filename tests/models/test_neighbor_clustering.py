@@ -135,6 +135,15 @@ def test_powers_of_two_change_no_digit_and_copies_of_all_rows_nothing():
     assert_alike(fit(THREE, np.concatenate([NORMAL] * 2)), one)
 
 
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan"])
+@pytest.mark.parametrize("exponent", [-900, 700])
+def test_extreme_units_change_no_digit(metric, exponent):
+    one = clone(THREE).set_params(metric=metric)
+    scaled = fit(one, np.ldexp(X, exponent))
+    np.testing.assert_array_equal(scaled.responsibilities_, fit(one, X).responsibilities_)
+    assert np.isfinite(scaled.predict_proba(np.ldexp(NEW, exponent))).all()
+
+
 def test_a_cluster_far_away_leaves_the_others_as_they_are():
     far = np.concatenate([X, X[Y == 0] + 500])
     labels = clone(THREE).set_params(n_clusters=4).fit(far).labels_

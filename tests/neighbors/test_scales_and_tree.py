@@ -162,6 +162,17 @@ def test_the_share_asked_for_is_noise():
     assert noisy.predict([[100.0, 100.0]])[0] == -1
 
 
+def test_noise_is_a_share_of_the_weights():
+    rows, weights = np.r_[X[:100], [[500.0, 0.0], [0.0, 900.0]]], np.r_[np.arange(100) % 4, 0, 0]
+    noisy = NeighborClustering(4, noise=0.1, random_state=0)
+    weighted = noisy.fit(rows, sample_weight=weights).labels_
+    assert (weighted[100:] == -1).all()
+    share = weights[weighted == -1].sum() / weights.sum()
+    assert 0.08 < share <= 0.1
+    repeated = noisy.fit(np.repeat(rows, weights, axis=0)).labels_
+    np.testing.assert_array_equal(np.repeat(weighted, weights), repeated)
+
+
 def test_outlier_scores_are_mean_distances_to_neighbours():
     found = NeighborClustering(2, n_neighbors=3, random_state=0).fit(X[:50])
     distances = np.sort(np.linalg.norm(X[:50, None] - X[:50], axis=2), axis=1)

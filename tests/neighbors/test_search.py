@@ -123,6 +123,19 @@ def test_power_of_two_changes_no_index(small_cells, exponent):
     np.testing.assert_array_equal(scaled, np.ldexp(distances, exponent))
 
 
+@pytest.mark.parametrize("exponent", [-900, 900])
+def test_a_tree_searches_where_squares_overflow_or_underflow(exponent):
+    X = mixture(300, 4)
+    distances, indices = NeighborIndex(X).query_self(6)
+    scaled, same = NeighborIndex(np.ldexp(X, exponent)).query_self(6)
+    np.testing.assert_array_equal(same, indices)
+    np.testing.assert_array_equal(scaled, np.ldexp(distances, exponent))
+    far = np.full((1, 4), 1e200)
+    distances, indices = NeighborIndex(X).query(far, 3)
+    np.testing.assert_allclose(distances, 2e200)
+    assert indices.max() < 300
+
+
 @pytest.mark.parametrize("n_features", [5, 30])
 def test_cosine(n_features):
     X = mixture(300, n_features)

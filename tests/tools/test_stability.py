@@ -4,9 +4,10 @@ import pickle
 
 import numpy as np
 import pytest
-from sklearn.cluster import HDBSCAN, KMeans
+from sklearn.cluster import HDBSCAN, AgglomerativeClustering, KMeans
 from sklearn.datasets import make_blobs
 from sklearn.metrics import pairwise_distances
+from sklearn.neighbors import KNeighborsTransformer
 
 from skdeepcluster import NeighborClustering
 from skdeepcluster.stability import cluster_stability
@@ -35,6 +36,35 @@ def test_stability_of_distances_is_that_of_the_edges():
     assert hasattr(pickle.loads(pickle.dumps(found)), "_stability")
     found.fit(pairwise_distances(X))
     assert "_stability" not in vars(found)
+
+
+@pytest.mark.parametrize("n_neighbors", [1, 3])
+def test_rows_of_a_graph_whose_neighbours_are_not_drawn_are_in_no_cluster(n_neighbors):
+    graph = KNeighborsTransformer(n_neighbors=n_neighbors).fit_transform(X[:60])
+    params = {"metric": "precomputed", "n_neighbors": n_neighbors, "random_state": 0}
+    found = NeighborClustering(3, **params).fit(graph)
+    assert ((found.cluster_stability_ > 0) & (found.cluster_stability_ <= 1)).all()
+
+
+@pytest.mark.parametrize("n_rows", [2, 3, 5])
+def test_samples_of_few_rows_have_a_row_for_each_cluster(n_rows):
+    found = NeighborClustering(n_rows - 1, metric="manhattan", random_state=0).fit(X[:n_rows])
+    assert found.cluster_stability_.shape == (n_rows - 1,)
+    each = cluster_stability(KMeans(n_rows), X[:n_rows], np.arange(n_rows))
+    np.testing.assert_array_equal(each, np.ones(n_rows))
+
+
+def test_stability_is_that_of_the_parameters_of_the_fit():
+    found = NeighborClustering(3, random_state=0).fit(X[:60])
+    changed = NeighborClustering(3, random_state=0).fit(X[:60])
+    changed.set_params(n_clusters=5, n_neighbors=1, n_components=1, max_samples=2)
+    np.testing.assert_array_equal(changed.cluster_stability_, found.cluster_stability_)
+
+
+def test_distances_may_be_a_data_frame():
+    frame = pytest.importorskip("pandas").DataFrame(pairwise_distances(X[:60]))
+    model = AgglomerativeClustering(3, metric="precomputed", linkage="average").fit(frame)
+    np.testing.assert_allclose(cluster_stability(model, frame, random_state=0), 1, atol=0.05)
 
 
 def test_the_index_is_the_mean_of_the_greatest_jaccard():
