@@ -391,7 +391,10 @@ def _compute_memberships(member, labels, X, n_clusters=None):
     Rows without a cluster (label -1) have zeros only.
     """
     if hasattr(member, "predict_proba"):
-        return np.asarray(member.predict_proba(X), dtype=np.float64)
+        resp = np.array(member.predict_proba(X), dtype=np.float64)
+        if np.min(getattr(member, "labels_", 0)) < 0:
+            resp[np.asarray(member.predict(X)) < 0] = 0
+        return resp
     if hasattr(member, "predict"):
         labels = member.predict(X)
     labels = np.asarray(labels)

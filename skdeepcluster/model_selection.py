@@ -149,8 +149,8 @@ def _check_criterion(criterion, estimator):
 def _count(X, numbers, estimator, given):
     """Return the best of some numbers of clusters by the scales of a walk, and the results."""
     params = estimator.get_params(deep=False)
-    names = [name for name in ("metric", "random_state") if params.get(name) is not None]
-    options = {name: params[name] for name in names}
+    names = "metric", "n_neighbors", "random_state"
+    options = {name: params[name] for name in names if params.get(name) is not None}
     with warnings.catch_warnings():
         # The edge of the numbers asked for is warned of, not that of those considered.
         warnings.simplefilter("ignore", ConvergenceWarning)

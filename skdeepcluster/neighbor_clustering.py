@@ -157,7 +157,7 @@ class NeighborClustering(
     over the widest range of its times [5]_: see :mod:`skdeepcluster.neighbors.scales`. It is 1
     where the walk remembers hardly more than in normally distributed rows with the same
     covariance; rows spread evenly over a box may pass for two clusters or more. With precomputed
-    distances no such rows can be drawn, and there are at least 2.
+    distances no such rows can be drawn, and of ten rows or more there are at least 2 clusters.
 
     A row of weight 2 equals two rows: equal rows are one row of the graph, with the sum of their
     weights. Neither the order of the rows nor copies of all of them change a cluster.
@@ -413,6 +413,8 @@ class NeighborClustering(
             Between 0 and ``n_clusters - 1``; -1 for noise.
         """
         check_is_fitted(self)
+        if n_clusters == self.n_clusters_:  # also where some clusters have no leaf
+            return self.labels_ if X is None else self.predict(X)
         check_scalar(n_clusters, "n_clusters", Integral, min_val=1, max_val=self.n_leaves_)
         tree = ClusterTree(
             self._leaf_centers, self._leaf_clusters, self.children_, self.distances_

@@ -73,6 +73,8 @@ MAX_WHITENED_ROWS = 20_000
 MAX_NULL_ROWS = 2_000
 #: Fewest rows drawn without clusters in all: of few, several draws are made.
 MIN_NULL_ROWS = 1_000
+#: Most draws.
+MAX_NULL_DRAWS = 10
 #: Epochs of a layout that is divided into clusters: more do not change which rows are together.
 LAYOUT_EPOCHS = 50
 
@@ -199,7 +201,7 @@ def choose_partition(search, rows, graph, weights, n_clusters):
 
 def _count_draws(n_rows):
     """Return how many times rows without clusters are drawn for so many rows."""
-    return -(-MIN_NULL_ROWS // n_rows)
+    return min(-(-MIN_NULL_ROWS // n_rows), MAX_NULL_DRAWS)
 
 
 def draw_null(rows, weights, stream):

@@ -89,10 +89,14 @@ class ClusterTree(NamedTuple):
     distances: np.ndarray
 
     def find_leaves(self, layout, labels):
-        """Return the nearest leaf (N,) of its own cluster for rows of a layout (N, L)."""
+        """Return the nearest leaf (N,) of its own cluster for rows of a layout (N, L).
+
+        A cluster without leaves has none of its own: then it is the nearest of all.
+        """
         leaves = np.empty(len(labels), dtype=np.int64)
         for cluster in np.unique(labels):
-            own, rows = np.flatnonzero(self.clusters == cluster), labels == cluster
+            rows, is_own = labels == cluster, self.clusters == cluster
+            own = np.flatnonzero(is_own if is_own.any() else ~is_own)
             centers = self.centers[own]
             gaps = np.square(centers).sum(1) - 2 * (layout[rows].astype(np.float64) @ centers.T)
             leaves[rows] = own[gaps.argmin(1)]

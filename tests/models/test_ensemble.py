@@ -17,7 +17,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, VaDEClustering
+from skdeepcluster import (
+    ClusterEnsemble,
+    GaussianMixtureEM,
+    NeighborClustering,
+    VaDEClustering,
+)
 from skdeepcluster.neighbors.agglomeration import agglomerate
 
 CONSENSUS = pytest.mark.parametrize("consensus", ["soft_vote", "co_association"])
@@ -363,3 +368,13 @@ def test_mistakes_are_explained():
     for nothing in ([], [8], [KMeans(2), StandardScaler()]):
         with pytest.raises(TypeError, match="should hold clusterers"):
             ClusterEnsemble(nothing, 2).fit(X)
+
+
+def test_noise_of_members_with_probabilities_is_noise():
+    rows, _ = make_blobs(120, centers=[[0, 0], [9, 0]], random_state=0)
+    rows[0] = 100.0
+    members = [NeighborClustering(2, noise=0.01)]
+    both = ClusterEnsemble(members, n_estimators=3, random_state=0).fit(rows)
+    np.testing.assert_array_equal(both.labels_ == -1, np.arange(120) == 0)
+    np.testing.assert_array_equal(both.predict(rows), both.labels_)
+    assert both.probabilities_[0] == 0

@@ -142,6 +142,15 @@ def test_a_coarse_cut_joins_what_is_near():
     assert adjusted_rand_score(labels // 2, found.cut(2)) == 1
 
 
+def test_clusters_without_rows_have_no_leaf():
+    with pytest.warns(ConvergenceWarning, match="Only 1 of"):
+        equal = NeighborClustering(2, random_state=0).fit(np.ones((9, 2)))
+    np.testing.assert_array_equal(equal.cut(2), equal.labels_)
+    np.testing.assert_array_equal(equal.cut(1, [[2.0, 2.0]]), [0])
+    tree = grow_tree(np.eye(3), np.zeros(3, dtype=int), np.ones(3), np.arange(3))
+    np.testing.assert_array_equal(tree.find_leaves(np.eye(3), np.array([0, 1, 0])), [0, 1, 2])
+
+
 # ---- noise
 
 
