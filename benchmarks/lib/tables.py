@@ -12,6 +12,7 @@ README.md it fills every block between ``<!-- table: KIND FILE ... -->`` and
 - "codes": a line for each fit of an InfoGAN, what its codes stand for;
 - "standings": of many methods on many sets, see `standings.tables`;
 - "numbers": a line for each method, how often its number of clusters is right;
+- "calibration", "outliers", "stability": how sure clusters are, see `certainty`;
 - "each": every record, without entries that are the same in all;
 - "overview": a line for each method, a column for each file.
 
@@ -28,6 +29,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from lib.certainty import PARTS
 from lib.numbers import COLUMNS, lines
 from lib.standings import tables
 
@@ -203,6 +205,15 @@ def numbers(rows):
         yield f"| {' | '.join(cells)} |"
 
 
+def certainty(rows):
+    """Yield the table of what `how_sure.py` measured."""
+    found = [record for records in rows.values() for record in records]
+    columns, cells = PARTS[found[0]["part"]](found)
+    yield from head(columns)
+    for line in cells:
+        yield f"| {' | '.join(line)} |"
+
+
 def standings(rows):
     """Yield the tables of many methods on many sets."""
     yield from ["```text", tables([record for found in rows.values() for record in found]), "```"]
@@ -217,6 +228,7 @@ KINDS = {
     "overview": overview,
     "standings": standings,
     "numbers": numbers,
+    **dict.fromkeys(PARTS, certainty),
     "each": each,
 }
 
