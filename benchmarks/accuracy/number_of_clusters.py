@@ -28,7 +28,7 @@ from sklearn.mixture import GaussianMixture
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib.clusterers import EVOC_FEATURES
-from lib.numbers import table
+from lib.counts import table
 from lib.options import parse_seeds
 from lib.records import keep
 from lib.sets import GROUPS, load_set, parse_sets

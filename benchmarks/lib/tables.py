@@ -30,7 +30,7 @@ from scipy.optimize import linear_sum_assignment
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib.certainty import PARTS
-from lib.numbers import COLUMNS, lines
+from lib.counts import COLUMNS, lines
 from lib.standings import tables
 
 HERE = Path(__file__).resolve().parents[1]
