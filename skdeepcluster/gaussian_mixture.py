@@ -285,6 +285,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     def partial_fit(self, X, y=None, sample_weight=None):
         """Take one step of stepwise EM on a batch, from the current mixture.
 
+        With ``n_clusters="auto"`` the clusters of the first batch are counted.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
@@ -300,13 +302,11 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             It answers once the first batches have enough rows, see the Notes of the class.
         """
         with restore_on_failure(self):
-            if self.n_clusters == "auto":
-                raise ValueError(
-                    "partial_fit sees a batch at a time and cannot count clusters. Give "
-                    "n_clusters as a number, for instance that of a fit to the first rows."
-                )
             is_fitted = self.__sklearn_is_fitted__()
-            self.n_clusters_ = len(self.means_) if is_fitted else self.n_clusters
+            if is_fitted:
+                self.n_clusters_ = len(self.means_)
+            elif self.n_clusters != "auto" or not hasattr(self, "_collected"):
+                self._choose_number(X, sample_weight)
             known = hasattr(self, "n_features_in_")
             rows = self._check_rows(X, sample_weight, not known, 1)
             stream = random_stream(self.random_state)

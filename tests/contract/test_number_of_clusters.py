@@ -57,8 +57,14 @@ def test_a_network_goes_on_with_the_number_it_has(estimator):
         assert not hasattr(fresh, "n_clusters_curve_")
 
 
-def test_batches_and_other_words_are_refused():
-    with pytest.raises(ValueError, match="partial_fit sees a batch"):
-        GaussianMixtureEM("auto").partial_fit(X)
+def test_the_first_batch_is_counted():
+    stream = GaussianMixtureEM("auto", random_state=0)
+    for batch in np.array_split(np.random.RandomState(0).permutation(X), 2):
+        stream.partial_fit(batch)
+    assert stream.n_clusters_ == 3
+    assert stream.predict_proba(X).shape == (200, 3)
+
+
+def test_other_words_are_refused():
     with pytest.raises(ValueError, match="'n_clusters' parameter of VaDEClustering"):
         VaDEClustering("automatic").fit(X)
