@@ -20,6 +20,7 @@ from .mixture import em
 from .mixture.initialization import Initializer
 from .neighbor_clustering import METRICS, NeighborClustering
 from .neighbors import count_clusters, neighbor_start
+from .neighbors.precomputed import is_precomputed
 
 #: Constraints on the parameters of all methods that have initial responsibilities.
 START_CONSTRAINTS = {
@@ -153,7 +154,7 @@ def check_metrics(estimator):
     init = getattr(estimator, "init", None)
     for name, owner in {"metric": estimator, "init": init}.items():
         metric = getattr(owner, "metric", None)
-        if isinstance(metric, str) and metric == "precomputed":
+        if is_precomputed(metric):
             raise ValueError(
                 f"The start of {type(estimator).__name__} compares codes or rows, but {name} asks "
                 "for precomputed distances. Name a metric of features, or pass labels_ of a "

@@ -67,3 +67,9 @@ def normalize_rows(table):
     """Divide each row by its sum; a row of zeros becomes uniform, (N, K)."""
     total = table.sum(1, keepdims=True)
     return np.where(total > 0, table / np.where(total > 0, total, 1), 1 / table.shape[1])
+
+
+def average_finite(values):
+    """Return the mean (N,) of the finite values in each row, (N, k); 0 without any."""
+    known = np.isfinite(values)
+    return np.where(known, values, 0).sum(1) / np.maximum(known.sum(1), 1)

@@ -29,7 +29,7 @@ from ._responsibilities import check_sample_weight, cluster_means
 from .engine.runtime import restore_on_failure, store_parameters
 from .neighbors.interpolation import Reference, interpolate
 from .neighbors.partition import describe_curve, find_start, warn_of_edge
-from .neighbors.precomputed import check_distances
+from .neighbors.precomputed import check_distances, is_precomputed
 from .neighbors.tree import ClusterTree
 from .stability import cluster_stability
 
@@ -393,7 +393,7 @@ class NeighborClustering(
             Minus the mean distance to the ``n_neighbors`` nearest rows of the graph [6]_, in the
             unit of the metric; those of a row of the fit are others than itself.
         """
-        return -self._interpolate(X, "responsibilities_")[-1]
+        return -self._interpolate(X)[0]
 
     def cut(self, n_clusters, X=None):
         """Return the labels of fewer or more clusters, from the tree of the same fit.
@@ -547,7 +547,7 @@ class NeighborClustering(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        precomputed = isinstance(self.metric, str) and self.metric == "precomputed"
-        tags.input_tags.pairwise = tags.input_tags.positive_only = precomputed
+        is_given = is_precomputed(self.metric)
+        tags.input_tags.pairwise = tags.input_tags.positive_only = is_given
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags

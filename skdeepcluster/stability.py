@@ -9,6 +9,8 @@ from sklearn.utils import _safe_indexing, check_random_state, check_scalar, get_
 from sklearn.utils.validation import _num_samples
 
 from ._consensus import measure_stability
+from ._responsibilities import average_finite
+from .neighbors.precomputed import is_precomputed
 
 
 def cluster_stability(
@@ -70,9 +72,8 @@ def cluster_stability(
     n_drawn = int(max(share * n_rows, n_clusters, 1))
     n_drawn = min(n_drawn, n_rows if max_samples is None else max_samples)
     # AgglomerativeClustering has the parameter, but not the tag.
-    is_pairwise = get_tags(estimator).input_tags.pairwise or (
-        isinstance(metric := getattr(estimator, "metric", None), str) and metric == "precomputed"
-    )
+    has_distances = is_precomputed(getattr(estimator, "metric", None))
+    is_pairwise = get_tags(estimator).input_tags.pairwise or has_distances
     stream = check_random_state(random_state)
     indices = np.full((n_resamples, n_clusters), np.nan)
     for found in indices:
@@ -88,8 +89,7 @@ def cluster_stability(
         present = np.unique(labels[rows])
         present = present[present >= 0]
         found[present] = measure_stability(labels[rows], drawn[:, None], n_clusters)[present]
-    known = ~np.isnan(indices)
-    return np.where(known, indices, 0).sum(0) / np.maximum(known.sum(0), 1)
+    return average_finite(indices.T)
 
 
 def _fit_linked(model, distances, n_clusters):

@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.utils import check_array, check_scalar
 
 from .._responsibilities import normalize_rows
-from .precomputed import check_distances, check_square, nearest_entries
+from .precomputed import check_distances, check_square, is_precomputed, nearest_entries
 from .search import NeighborIndex
 
 #: Bisection steps for the widths sigma_i, on a logarithmic scale.
@@ -55,7 +55,7 @@ def neighbor_graph(X, n_neighbors=15, *, metric="euclidean", n_jobs=None):
     """
     check_scalar(n_neighbors, "n_neighbors", (int, np.integer), min_val=1)
     X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
-    if isinstance(metric, str) and metric == "precomputed":
+    if is_precomputed(metric):
         check_square(X)
         check_distances(X)
         return link_neighbors(*nearest_entries(X, n_neighbors, own=True))

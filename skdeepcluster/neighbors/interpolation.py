@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from .._responsibilities import average_finite
 from .graph import project_rows
 from .precomputed import nearest_entries
 from .search import NeighborIndex
@@ -42,12 +43,6 @@ def take_rows(X, kept):
     return rows.sorted_indices() if sparse.issparse(X) else np.ascontiguousarray(rows)
 
 
-def average_distances(distances):
-    """Return the mean distance (N,) to neighbours, of those that there are, (N, k)."""
-    known = np.isfinite(distances)
-    return np.where(known, distances, 0).sum(1) / np.maximum(known.sum(1), 1)
-
-
 def project_distances(X):
     """Return :func:`project_rows` of distances, where stored zeros of a sparse matrix count."""
     if not sparse.issparse(X):
@@ -77,7 +72,7 @@ def interpolate(reference, X, values, n_jobs=None):
     search, size = _search_columns(reference) if precomputed else _search_rows(reference, n_jobs)
     for rows in np.split(others, range(size, len(others), size)):
         distances, neighbors = search(X[rows])
-        weights, spacing[rows] = _weigh(distances), average_distances(distances)
+        weights, spacing[rows] = _weigh(distances), average_finite(distances)
         for answer, value in zip(answers, values, strict=True):
             answer[rows] = _average(weights, neighbors, value)
     return answers, spacing

@@ -18,7 +18,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch, check_array, check_scalar
 
-from .._responsibilities import check_sample_weight, cluster_means
+from .._responsibilities import average_finite, check_sample_weight, cluster_means
 from ..engine.runtime import random_stream
 from .candidates import (
     COMPONENTS_PER_CLUSTER,
@@ -38,13 +38,12 @@ from .graph import (
 )
 from .interpolation import (
     Reference,
-    average_distances,
     interpolate,
     project_distances,
     take_rows,
 )
 from .layout import neighbor_layout
-from .precomputed import check_distances, check_square, nearest_entries
+from .precomputed import check_distances, check_square, is_precomputed, nearest_entries
 from .selection import Partition, Search, choose_partition
 from .tree import grow_tree
 
@@ -367,7 +366,7 @@ def find_start(
 def _connect_rows(X, n_neighbors, metric, sample_weight, max_samples, stream, n_jobs):
     """Return the reference, graph (M, M) and weights (M,) of distinct rows, and their inverse."""
     kept, inverse, weights = _choose_rows(X, sample_weight, max_samples, metric, stream)
-    if _is_precomputed(metric):
+    if is_precomputed(metric):
         order, *found = _find_by_distances(X[kept][:, kept], n_neighbors)
         place = np.append(_invert(order), -1)
         kept, weights, inverse = kept[order], weights[order], place[inverse]
@@ -376,7 +375,7 @@ def _connect_rows(X, n_neighbors, metric, sample_weight, max_samples, stream, n_
         rows = take_rows(X, kept)
         keys = project_rows(rows)
         found = find_neighbors(rows, n_neighbors, metric, n_jobs)
-    graph, spacing = link_neighbors(*found), average_distances(found[0])
+    graph, spacing = link_neighbors(*found), average_finite(found[0])
     return Reference(rows, keys, kept, metric, n_neighbors, spacing), graph, weights, inverse
 
 
@@ -393,13 +392,9 @@ def _check_rows(X, n_clusters, max_samples, metric):
             f"max_samples={max_samples} should be >= n_clusters={n_clusters}: a cluster needs a "
             "row in the graph. Raise max_samples or ask for fewer clusters."
         )
-    if _is_precomputed(metric):
+    if is_precomputed(metric):
         check_square(X)
         check_distances(X)
-
-
-def _is_precomputed(metric):
-    return isinstance(metric, str) and metric == "precomputed"
 
 
 def _choose_rows(X, sample_weight, max_samples, metric, stream):
@@ -410,7 +405,7 @@ def _choose_rows(X, sample_weight, max_samples, metric, stream):
     its neighbours.
     """
     weights = check_sample_weight(sample_weight, X)
-    if _is_precomputed(metric) and sparse.issparse(X):
+    if is_precomputed(metric) and sparse.issparse(X):
         kept, inverse = np.flatnonzero(weights > 0), np.full(len(weights), -1)
         inverse[kept] = np.arange(len(kept))
         return kept, inverse, weights[kept]

@@ -23,6 +23,11 @@ def check_distances(X):
         )
 
 
+def is_precomputed(metric):
+    """Return whether a metric stands for given distances."""
+    return isinstance(metric, str) and metric == "precomputed"
+
+
 def check_square(X):
     """Check that a matrix of distances has a column for each row."""
     if X.shape[0] != X.shape[1]:

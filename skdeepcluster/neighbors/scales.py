@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._responsibilities import average_finite
 from .agglomeration import adjusted_rand, measure_joint
 from .blas import single_threaded_blas
 from .candidates import divide_rows, draw_sample, scale_to_unit_variance
@@ -187,5 +188,4 @@ def measure_stability(micro, n_numbers, stream):
             table = np.zeros((k + 1, k + 1))
             np.add.at(table, (cuts[k][drawn], cut), sizes)
             indices_of_draw[k] = adjusted_rand(table)
-    known = ~np.isnan(indices)
-    return np.where(known, indices, 0).sum(0) / np.maximum(known.sum(0), 1)
+    return average_finite(indices.T)

@@ -145,8 +145,7 @@ class Search(NamedTuple):
         null = draw_null(normalize(rows) if is_cosine else rows, weights, self.stream)
         metric = "euclidean" if is_cosine else self.metric
         graph = neighbor_graph(null, self.n_neighbors, metric=metric, n_jobs=self.n_jobs)
-        options = {"random_state": self.stream, "n_jobs": self.n_jobs}
-        layout = neighbor_layout(graph, self.n_components, n_epochs=LAYOUT_EPOCHS, **options)
+        layout = self._replace(report=_keep_quiet).make_layout(graph)
         most = limit_clusters(len(null), self.max_clusters)
         return grow_micro_clusters(layout, np.ones(len(null)), most, self.stream), graph
 
