@@ -46,7 +46,7 @@ class AdversarialEstimator(DeepEstimator):
         if self._choose_pretraining_epochs(fit) == 0:
             rows = map_rows(copy.deepcopy(likelihood).cpu().standardize, fit.X)
             return self._divide(init, rows, fit), False
-        widths, n_features = list(self.hidden_layer_sizes), fit.X.shape[1]
+        widths, n_features = self._widths(), fit.X.shape[1]
         encoder = PointEncoder(mlp(n_features, self.n_components, widths))
         decoder = mlp(self.n_components, n_features, widths[::-1])
         autoencoder, interrupted = self._pretrain(encoder, decoder, copy.deepcopy(likelihood), fit)
@@ -61,7 +61,7 @@ class AdversarialEstimator(DeepEstimator):
 
     def _choose_pretraining_epochs(self, fit):
         needless = self.init is None or is_partition(self.init)
-        if needless or (self.pretraining_epochs == "auto" and not self._budget.many(fit.X)):
+        if needless or self.pretraining_epochs == "auto":
             return 0
         return super()._choose_pretraining_epochs(fit)
 

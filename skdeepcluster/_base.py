@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import partial
 from inspect import signature
-from math import ceil
 from numbers import Integral, Real
 from typing import Any
 
@@ -24,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._budget import Budget, choose_widths
 from ._callbacks import CallbackSupportMixin, with_callbacks
 from ._initialization import Initialization, check_metrics, find_number, is_partition
 from .engine.batches import Rows, map_rows, refuse_sparse, to_tensor
@@ -44,7 +44,7 @@ from .engine.runtime import (
 )
 from .modules.autoencoder import Autoencoder
 from .modules.likelihood import Bernoulli, Gaussian
-from .modules.networks import ACTIVATIONS
+from .modules.networks import ACTIVATIONS, check_widths
 
 #: Rows in a block when the range and the moments of X are computed before training.
 CHUNK = 4096
@@ -54,58 +54,6 @@ ARCHITECTURE = (
     *("hidden_layer_sizes", "activation", "covariance_type"),
     *("encoder", "decoder", "generator", "discriminator"),
 )
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What "auto" means for batches and epochs, by the number N of rows."""
-
-    #: From this many rows on, larger batches and other numbers of steps are used (chosen on MNIST
-    #: and the digits).
-    MANY_ROWS = 4000
-    #: Steps of pretraining with few rows, at most one for each row.
-    FEW_STEPS = 250
-    #: Steps of pretraining with many rows, in units of sqrt(N).
-    PRETRAINING_STEPS_PER_ROOT = 30.0
-    #: Fewest steps of pretraining with many rows, as far as ``MOST_PASSES`` allow.
-    LEAST_PRETRAINING_STEPS = 8000
-    #: Most passes over the rows that ``LEAST_PRETRAINING_STEPS`` may ask for.
-    MOST_PASSES = 100
-
-    #: Steps of training in units of sqrt(N), at most two for each row.
-    steps_per_root: float
-    #: Steps of training with few rows, at most one for each row; None: as with many.
-    few_steps: int | None = None
-    #: Rows in a step, with few rows.
-    batch_size_few: int = 64
-    #: Rows in a step, with many rows.
-    batch_size_many: int = 256
-
-    def many(self, X):
-        """Whether there are many rows."""
-        return X.shape[0] >= self.MANY_ROWS
-
-    def batch_size(self, X):
-        """Return the rows in a step."""
-        return self.batch_size_many if self.many(X) else self.batch_size_few
-
-    def epochs(self, X, batch_size):
-        """Return the epochs of training."""
-        n_samples = X.shape[0]
-        n_steps = min(self.steps_per_root * np.sqrt(n_samples), 2 * n_samples)
-        if self.few_steps and not self.many(X):
-            n_steps = min(n_samples, self.few_steps)
-        return ceil(n_steps / ceil(n_samples / batch_size))
-
-    def pretraining_epochs(self, X, batch_size):
-        """Return the epochs of the auto-encoder."""
-        n_samples = X.shape[0]
-        n_batches = ceil(n_samples / batch_size)
-        n_steps = min(n_samples, self.FEW_STEPS)
-        if self.many(X):
-            least = min(self.LEAST_PRETRAINING_STEPS, self.MOST_PASSES * n_batches)
-            n_steps = max(self.PRETRAINING_STEPS_PER_ROOT * np.sqrt(n_samples), least)
-        return ceil(n_steps / n_batches)
 
 
 @dataclass(frozen=True)
@@ -152,7 +100,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         "n_clusters": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "hidden_layer_sizes": ["array-like"],
+        "hidden_layer_sizes": [StrOptions({"auto"}), "array-like"],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "likelihood": [StrOptions({"auto", "bernoulli", "gaussian"})],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -223,9 +171,10 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         """Train on X, of which a classifier knows some targets."""
         check_metrics(self)
         if not self._continues():
-            for name in ("n_clusters_", "n_clusters_curve_"):
+            for name in ("n_clusters_", "n_clusters_curve_", "hidden_layer_sizes_"):
                 vars(self).pop(name, None)
         X = self._check_rows(X, reset=True)
+        self._choose_widths(X)
         check_same("shape of X", X.shape)
         random_state = broadcast_object(partial(random_stream, self.random_state))
         device, likelihood = resolve_device(self.device), self._choose_likelihood(X)
@@ -311,7 +260,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             model = copy.deepcopy(model).eval()
             model.progress.fill_(1.0)
             self._after_training(model, replace(fit, random_state=random_stream(0)))
-        kept = "classes_", "n_clusters_"
+        kept = "classes_", "n_clusters_", "hidden_layer_sizes_"
         attributes = {name: v for name, v in vars(self).items() if name in kept}
         return attributes | {
             "model_": model,
@@ -374,10 +323,12 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         self._set_labels(answers[:, 0].astype(np.int64), answers[:, 1], run.start_labels)
 
     def _resolve_params(self):
-        """Return the parameters, with the number of clusters that "auto" stood for."""
+        """Return the parameters, with the architecture that "auto" stood for."""
         params = self.get_params(deep=False)
-        known = "n_clusters" in params
-        return params | ({"n_clusters": self._count_clusters()} if known else {})
+        resolved = {"hidden_layer_sizes": self._widths()}
+        if "n_clusters" in params:
+            resolved["n_clusters"] = self._count_clusters()
+        return params | resolved
 
     def _set_labels(self, labels, probabilities, start_labels):
         """Set the labels of the training rows; warn of clusters that have none."""
@@ -399,14 +350,27 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
 
     # ---- what "auto" stands for
 
+    def _choose_widths(self, X):
+        """Set the widths of the hidden layers; a fit that goes on keeps them."""
+        if not isinstance(self.hidden_layer_sizes, str):
+            self.hidden_layer_sizes_ = tuple(self._widths())
+        elif not hasattr(self, "hidden_layer_sizes_"):
+            self.hidden_layer_sizes_ = choose_widths(*X.shape)
+
+    def _widths(self):
+        """Return the widths of the hidden layers as a list, checked."""
+        is_auto = isinstance(self.hidden_layer_sizes, str)
+        widths = self.hidden_layer_sizes_ if is_auto else self.hidden_layer_sizes
+        return check_widths("hidden_layer_sizes", widths)
+
     def _choose_batch_size(self, X):
         auto = self.batch_size == "auto"
-        return min(self._budget.batch_size(X) if auto else self.batch_size, X.shape[0])
+        return min(self._budget.batch_size(X.shape[0]) if auto else self.batch_size, X.shape[0])
 
     def _choose_max_epochs(self, X):
         if self.max_epochs != "auto":
             return self.max_epochs
-        return self._budget.epochs(X, self._choose_batch_size(X))
+        return self._budget.epochs(X.shape[0], self._choose_batch_size(X))
 
     def _choose_pretraining_epochs(self, fit):
         """Return the epochs of the auto-encoder; 0 where this fit trains none."""
@@ -414,7 +378,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             return 0
         if self.pretraining_epochs != "auto":
             return self.pretraining_epochs
-        return self._budget.pretraining_epochs(fit.X, self._choose_batch_size(fit.X))
+        return self._budget.pretraining_epochs(fit.n_samples, self._choose_batch_size(fit.X))
 
     def _choose_likelihood(self, X):
         """Return the likelihood by the parameter, or for "auto" by the range of X."""

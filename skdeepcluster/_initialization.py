@@ -186,9 +186,8 @@ def initialize_prior(estimator, model, fit, is_new):
     if is_new:
         networks = model.encoder, model.decoder, model.likelihood
         interrupted = estimator._pretrain(*networks, fit)[1]
-        codes = rows = estimator._apply(model, model.encode, fit.X)
-        if not estimator._budget.many(fit.X):
-            rows = estimator._apply(model, model.standardize, fit.X)
+        codes = estimator._apply(model, model.encode, fit.X)
+        rows = estimator._apply(model, model.standardize, fit.X)
         counts = estimator._count_clusters(), fit.random_state, estimator.mixture_n_init
         initialize = partial(initial_mixture, init, codes, rows, *counts, metric=estimator.metric)
         mixture, resp = broadcast_object(initialize, fit.random_state)

@@ -32,7 +32,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import nll_loss
 
 from ._adversarial import AdversarialEstimator
-from ._base import Budget, DeepEstimator
+from ._base import DeepEstimator
+from ._budget import Budget
 from ._callbacks import with_callbacks
 from ._initialization import ADVERSARIAL_CONSTRAINTS
 from .engine.batches import LabelledRows
@@ -212,11 +213,11 @@ class CatGANEstimator(AdversarialEstimator):
         "marginal_decay": [Interval(Real, 0, 1, closed="left")],
     }
 
-    _budget = Budget(steps_per_root=12)
+    _budget = Budget(steps=12)
 
     def _build(self, n_features, likelihood):
         n_classes = self._count_clusters()
-        widths = check_widths("hidden_layer_sizes", self.hidden_layer_sizes)[:2]
+        widths = self._widths()[:2]
         make = partial(normalised_mlp, activation=self.activation)
         discriminator = partial(make, hidden_layer_sizes=widths, noise=self.noise)
         generator = self.generator or partial(make, hidden_layer_sizes=widths[::-1])
@@ -472,7 +473,7 @@ default="neighbors"
         n_clusters=8,
         *,
         n_components=10,
-        hidden_layer_sizes=(500, 500, 2000),
+        hidden_layer_sizes="auto",
         activation="leaky_relu",
         likelihood="auto",
         n_noise=64,
@@ -660,7 +661,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         self,
         *,
         n_components=10,
-        hidden_layer_sizes=(500, 500, 2000),
+        hidden_layer_sizes="auto",
         activation="leaky_relu",
         likelihood="auto",
         n_noise=64,

@@ -24,7 +24,8 @@ import torch
 from sklearn.base import ClusterMixin
 from sklearn.utils._param_validation import Interval
 
-from ._base import Budget, DeepEstimator
+from ._base import DeepEstimator
+from ._budget import Budget
 from ._initialization import PRIOR_CONSTRAINTS, initialize_prior
 from ._sampling import PriorMixin
 from .engine.runtime import store_parameters
@@ -308,14 +309,14 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
         "discriminator": [callable, None],
     }
 
-    _budget = Budget(steps_per_root=6, few_steps=250, batch_size_few=32)
+    _budget = Budget(steps=6)
 
     def __init__(
         self,
         n_clusters=8,
         *,
         n_components=10,
-        hidden_layer_sizes=(500, 500, 2000),
+        hidden_layer_sizes="auto",
         activation="relu",
         likelihood="auto",
         reconstruction_weight=1.0,
@@ -349,7 +350,7 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
         store_parameters(locals())
 
     def _build(self, n_features, likelihood):
-        make = partial(make_network, widths=self.hidden_layer_sizes, activation=self.activation)
+        make = partial(make_network, widths=self._widths(), activation=self.activation)
         return DAC(
             PointEncoder(make("encoder", self.encoder, n_features, self.n_components)),
             make("decoder", self.decoder, self.n_components, n_features),

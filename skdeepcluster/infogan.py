@@ -31,7 +31,8 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from torch import nn
 
 from ._adversarial import AdversarialEstimator
-from ._base import Budget, DeepEstimator, EmbeddingMixin
+from ._base import DeepEstimator, EmbeddingMixin
+from ._budget import Budget
 from ._disentanglement import report
 from ._initialization import ADVERSARIAL_CONSTRAINTS
 from ._responsibilities import cluster_means
@@ -415,7 +416,7 @@ default="neighbors"
         "generator_learning_rate": [Interval(Real, 0, None, closed="neither")],
     }
 
-    _budget = Budget(steps_per_root=10)
+    _budget = Budget(steps=10)
 
     def __init__(
         self,
@@ -425,7 +426,7 @@ default="neighbors"
         n_continuous=2,
         other_categories=(),
         n_components=10,
-        hidden_layer_sizes=(500, 500, 2000),
+        hidden_layer_sizes="auto",
         activation="leaky_relu",
         likelihood="auto",
         mi_weight=1.0,
@@ -459,7 +460,7 @@ default="neighbors"
         store_parameters(locals())
 
     def _build(self, n_features, likelihood):
-        widths = check_widths("hidden_layer_sizes", self.hidden_layer_sizes)[:2]
+        widths = self._widths()[:2]
         sizes = check_widths("other_categories", self.other_categories)
         latent = LatentSpace(self.n_noise, [self._count_clusters(), *sizes], self.n_continuous)
         generator = self.generator or partial(

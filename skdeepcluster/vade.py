@@ -20,7 +20,8 @@ import torch
 from sklearn.base import ClusterMixin
 from sklearn.utils._param_validation import StrOptions
 
-from ._base import Budget, DeepEstimator
+from ._base import DeepEstimator
+from ._budget import Budget
 from ._initialization import PRIOR_CONSTRAINTS, initialize_prior
 from ._sampling import PriorMixin
 from .engine.runtime import store_parameters
@@ -286,14 +287,14 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
         "objective": [StrOptions({"optimal", "sampled", "published"})],
     }
 
-    _budget = Budget(steps_per_root=6, few_steps=250, batch_size_few=32)
+    _budget = Budget(steps=6)
 
     def __init__(
         self,
         n_clusters=8,
         *,
         n_components=10,
-        hidden_layer_sizes=(500, 500, 2000),
+        hidden_layer_sizes="auto",
         activation="relu",
         likelihood="auto",
         objective="optimal",
@@ -324,7 +325,7 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
         store_parameters(locals())
 
     def _build(self, n_features, likelihood):
-        make = partial(make_network, widths=self.hidden_layer_sizes, activation=self.activation)
+        make = partial(make_network, widths=self._widths(), activation=self.activation)
         return VaDE(
             GaussianEncoder(make("encoder", self.encoder, n_features, 2 * self.n_components)),
             make("decoder", self.decoder, self.n_components, n_features),

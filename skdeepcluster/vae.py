@@ -24,7 +24,8 @@ from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import Budget, DeepEstimator, EmbeddingMixin
+from ._base import DeepEstimator, EmbeddingMixin
+from ._budget import Budget
 from ._initialization import initial_mixture
 from .engine.runtime import broadcast_object, random_stream, store_parameters
 from .functional.gaussian import Mixture, normal_points, standard_kl
@@ -271,14 +272,14 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         "binarize": ["boolean"],
     }
 
-    _budget = Budget(steps_per_root=20, batch_size_many=128)
+    _budget = Budget(steps=20)
 
     def __init__(
         self,
         n_clusters=8,
         *,
         n_components=10,
-        hidden_layer_sizes=(500, 500, 2000),
+        hidden_layer_sizes="auto",
         activation="relu",
         likelihood="auto",
         init="neighbors",
@@ -306,7 +307,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         store_parameters(locals())
 
     def _build(self, n_features, likelihood):
-        make = partial(make_network, widths=self.hidden_layer_sizes, activation=self.activation)
+        make = partial(make_network, widths=self._widths(), activation=self.activation)
         if self.binarize and not isinstance(likelihood, Bernoulli):
             raise ValueError(
                 "binarize=True draws pixels with probability x, but the likelihood is Gaussian. "

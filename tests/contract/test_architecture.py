@@ -29,7 +29,7 @@ LAYERS = [
     {"_consensus"},
     {"stability"},
     {"neighbor_clustering"},
-    {"_callbacks", "_initialization", "_disentanglement"},
+    {"_callbacks", "_initialization", "_disentanglement", "_budget"},
     {"_base"},
     {"_adversarial", "_sampling"},
     {"gaussian_mixture", "vae", "vade", "dac", "catgan", "infogan"},

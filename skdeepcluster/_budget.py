@@ -1,0 +1,55 @@
+"""What "auto" means for the widths of networks, the rows in a step and the number of steps.
+
+Every rule is a smooth function of the shape of X. It has the papers' values at 70,000 rows of 784
+features, the shape of MNIST.
+"""
+
+from dataclasses import dataclass
+from math import ceil, sqrt
+
+#: Rows and features of MNIST, and the width of its first hidden layer in the papers.
+ROWS, FEATURES, WIDTH = 70_000, 784, 500
+#: Width of the third hidden layer, in widths of the first.
+THIRD = 4
+#: Least width of a hidden layer.
+LEAST_WIDTH = 64
+#: Bounds of the rows in a step.
+BATCH_SIZES = 32, 256
+
+
+def choose_widths(n_samples, n_features):
+    """Return the widths of the hidden layers for (N, D) rows.
+
+    The weights of a layer are as many as the product of two widths: in proportion to D and to the
+    square root of N, up to those of MNIST.
+    """
+    share = sqrt(min(n_features / FEATURES, 1.0)) * min(n_samples / ROWS, 1.0) ** 0.25
+    width = max(round(WIDTH * share), LEAST_WIDTH)
+    return width, width, THIRD * width
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Numbers of steps, in units of sqrt(N), and of rows in a step."""
+
+    #: Steps of training.
+    steps: float
+    #: Steps of pretraining.
+    pretraining_steps: float = 6.0
+
+    def batch_size(self, n_samples):
+        """Return the rows in a step: sqrt(N), within ``BATCH_SIZES``."""
+        least, most = BATCH_SIZES
+        return min(max(round(sqrt(n_samples)), least), most)
+
+    def epochs(self, n_samples, batch_size):
+        """Return the epochs of training."""
+        return _count_epochs(self.steps, n_samples, batch_size)
+
+    def pretraining_epochs(self, n_samples, batch_size):
+        """Return the epochs of the auto-encoder."""
+        return _count_epochs(self.pretraining_steps, n_samples, batch_size)
+
+
+def _count_epochs(steps, n_samples, batch_size):
+    return max(1, ceil(steps * sqrt(n_samples) / ceil(n_samples / batch_size)))
