@@ -26,6 +26,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._budget import Budget, choose_widths
 from ._callbacks import CallbackSupportMixin, with_callbacks
 from ._initialization import Initialization, check_metrics, find_number, is_partition
+from ._outliers import find_offset, fit_cluster_space, make_outlier_score, mark_noise
 from .engine.batches import Rows, map_rows, refuse_sparse, to_tensor
 from .engine.loop import EpochTasks, train
 from .engine.runtime import (
@@ -99,6 +100,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
     _parameter_constraints = {
         "n_clusters": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
+        "noise": [Interval(Real, 0, 1, closed="left")],
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "hidden_layer_sizes": [StrOptions({"auto"}), "array-like"],
         "activation": [StrOptions(set(ACTIVATIONS))],
@@ -262,6 +264,9 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             self._after_training(model, replace(fit, random_state=random_stream(0)))
         kept = "classes_", "n_clusters_", "hidden_layer_sizes_"
         attributes = {name: v for name, v in vars(self).items() if name in kept}
+        if getattr(self, "noise", 0):
+            clusters = self._apply(model, model.assign, fit.X)
+            attributes |= self._find_outliers(model, fit.X, clusters)
         return attributes | {
             "model_": model,
             "history_": history,
@@ -321,6 +326,24 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
                 is_tensor = isinstance(value, torch.Tensor)
                 setattr(self, name, value.cpu().numpy() if is_tensor else value)
         self._set_labels(answers[:, 0].astype(np.int64), answers[:, 1], run.start_labels)
+        if hasattr(self, "noise"):
+            vars(self).update(self._find_outliers(run.model, fit.X, self.labels_))
+            self.labels_ = mark_noise(self.labels_, self.outlier_scores_, self.offset_)
+
+    def _find_outliers(self, model, X, clusters):
+        """Return the attributes about training rows far from all of their clusters, (N,)."""
+        space = fit_cluster_space(model.standardize, X, clusters, next(model.parameters()).device)
+        scores = self._score_outliers(model, space, X)
+        return {
+            "outlier_scores_": scores,
+            "offset_": find_offset(scores, self.noise, np.ones(len(scores))),
+            "_cluster_space": space if self.noise else None,
+        }
+
+    def _score_outliers(self, model, space, X):
+        """Return the outlier scores of rows, (N,)."""
+        device = next(model.parameters()).device
+        return self._apply(model, make_outlier_score(model.standardize, space, device), X)
 
     def _resolve_params(self):
         """Return the parameters, with the architecture that "auto" stood for."""
@@ -453,9 +476,15 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
-            Between 0 and ``n_clusters - 1``.
+            Between 0 and ``n_clusters - 1``; -1 for noise, if ``noise`` is not 0.
         """
-        return self._map("assign", X)
+        check_is_fitted(self)
+        X = self._check_rows(X)
+        clusters = self._apply(self.model_, self.model_.assign, X)
+        if not self._fit_params.get("noise"):
+            return clusters
+        outlier_scores = self._score_outliers(self.model_, self._cluster_space, X)
+        return mark_noise(clusters, outlier_scores, self.offset_)
 
     def score_samples(self, X):
         """Label-free criterion of each row, in nats: higher is better.

@@ -206,7 +206,7 @@ class CatGANEstimator(AdversarialEstimator):
         **DeepEstimator._parameter_constraints,
         **ADVERSARIAL_CONSTRAINTS,
         "n_noise": [Interval(Integral, 1, None, closed="left")],
-        "noise": [Interval(Real, 0, None, closed="left")],
+        "layer_noise": [Interval(Real, 0, None, closed="left")],
         "balance_weight": [Interval(Real, 0, None, closed="left")],
         "fake_weight": [Interval(Real, 0, None, closed="left")],
         "class_prior": [StrOptions({"estimated"}), "array-like", None],
@@ -219,7 +219,7 @@ class CatGANEstimator(AdversarialEstimator):
         n_classes = self._count_clusters()
         widths = self._widths()[:2]
         make = partial(normalised_mlp, activation=self.activation)
-        discriminator = partial(make, hidden_layer_sizes=widths, noise=self.noise)
+        discriminator = partial(make, hidden_layer_sizes=widths, noise=self.layer_noise)
         generator = self.generator or partial(make, hidden_layer_sizes=widths[::-1])
         return CatGAN(
             build_network(
@@ -270,6 +270,20 @@ class CatGANEstimator(AdversarialEstimator):
         Z = stream.standard_normal((n_samples, self.model_.n_noise)).astype(np.float32)
         return self._apply(self.model_, self.model_.decode, Z)
 
+    def __setstate__(self, state):
+        """Restore the state, also of files in which ``layer_noise`` is called ``noise``."""
+        state = _name_layer_noise(state)
+        if "_fit_params" in state:
+            state |= {"_fit_params": _name_layer_noise(state["_fit_params"])}
+        super().__setstate__(state)
+
+
+def _name_layer_noise(params):
+    """Return parameters without ``layer_noise`` with their ``noise`` under this name."""
+    if "layer_noise" in params:
+        return dict(params)
+    return {"layer_noise" if name == "noise" else name: value for name, value in params.items()}
+
 
 def _check_prior(prior, n_classes):
     """Return a given class prior as an array, validated; None for a uniform one."""
@@ -311,7 +325,7 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
         [0, 1], else "gaussian". Inputs and outputs are always in the units of X.
     n_noise : int, default=64
         Size of the generator's input, drawn from N(0, I).
-    noise : float, default=0.0
+    layer_noise : float, default=0.0
         Standard deviation of the noise that training adds to the input of every layer of the
         discriminator; the paper's experiments take 0.3 and more.
     balance_weight : float, default=1.0
@@ -343,6 +357,9 @@ default="neighbors"
         :class:`sklearn.neighbors.NearestNeighbors`, for instance "cosine"; not "precomputed".
     max_clusters : int, default=60
         The largest number that ``n_clusters="auto"`` considers.
+    noise : float, default=0.0
+        Share of the rows that are noise, in [0, 1): those of the largest ``outlier_scores_`` get
+        the label -1. Their probabilities still say to which cluster they would belong.
     start_weight : float, default=1.0
         Weight of the cross-entropy of the clusters to those of the start, in training from a
         start; fades linearly to 0. An addition of this package.
@@ -393,9 +410,15 @@ default="neighbors"
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,)
-        Cluster of each row of X; equal to ``predict(X)``.
+        Cluster of each row of X, -1 for noise; equal to ``predict(X)``.
     probabilities_ : ndarray of shape (n_samples,)
-        Probability of this cluster.
+        Probability of this cluster; of noise that of the most probable one.
+    outlier_scores_ : ndarray of shape (n_samples,)
+        Mahalanobis distance of each row to the nearest mean of a cluster, in standard deviations
+        of rows about the means of their clusters: the larger, the farther from every cluster
+        [3]_. By the covariance within clusters, with more than 1,000 features by its diagonal.
+    offset_ : float
+        Rows whose outlier score is greater than ``-offset_`` are noise.
     start_labels_ : ndarray of shape (n_samples,) or None
         Clusters at the start, numbered alike: what training added is the difference. None with
         init=None.
@@ -455,6 +478,8 @@ default="neighbors"
        Generative Adversarial Networks", ICLR 2016.
     .. [2] T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual Adversarial Training", IEEE TPAMI
        2018.
+    .. [3] K. Lee, K. Lee, H. Lee, J. Shin, "A Simple Unified Framework for Detecting
+       Out-of-Distribution Samples and Adversarial Attacks", NeurIPS 2018 (the outlier score).
 
     Examples
     --------
@@ -477,7 +502,7 @@ default="neighbors"
         activation="leaky_relu",
         likelihood="auto",
         n_noise=64,
-        noise=0.0,
+        layer_noise=0.0,
         balance_weight=1.0,
         fake_weight=0.3,
         class_prior=None,
@@ -485,6 +510,7 @@ default="neighbors"
         init="neighbors",
         metric="euclidean",
         max_clusters=60,
+        noise=0.0,
         start_weight=1.0,
         smoothness_weight=4.0,
         mixture_n_init=10,
@@ -529,7 +555,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         [0, 1], else "gaussian". Inputs and outputs are always in the units of X.
     n_noise : int, default=64
         Size of the generator's input, drawn from N(0, I).
-    noise : float, default=0.0
+    layer_noise : float, default=0.0
         Standard deviation of the noise that training adds to the input of every layer of the
         discriminator; the paper's experiments take 0.3 and more.
     label_weight : float, default=1.0
@@ -651,7 +677,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         **{
             name: constraint
             for name, constraint in CatGANEstimator._parameter_constraints.items()
-            if name not in ("n_clusters", "max_clusters", "metric", "mixture_n_init")
+            if name not in ("n_clusters", "max_clusters", "noise", "metric", "mixture_n_init")
         },
         "init": [StrOptions({"neighbors"}), None],
         "label_weight": [Interval(Real, 0, None, closed="left")],
@@ -665,7 +691,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         activation="leaky_relu",
         likelihood="auto",
         n_noise=64,
-        noise=0.0,
+        layer_noise=0.0,
         label_weight=1.0,
         balance_weight=1.0,
         fake_weight=0.3,

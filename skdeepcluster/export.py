@@ -45,9 +45,10 @@ def to_onnx(estimator, path):
     Notes
     -----
     The graph takes "X", float32 of shape (n_samples, n_features), any number of samples, in the
-    units of the data. It gives "labels", int64 of shape (n_samples,); of a classifier these are
-    positions in ``classes_``; "probabilities", float32 of shape (n_samples, n_clusters); and,
-    where the estimator has codes or a layout, "codes", float32, what ``transform`` gives.
+    units of the data. It gives "labels", int64 of shape (n_samples,), the most probable clusters
+    also of rows that ``noise`` marks; of a classifier these are positions in ``classes_``;
+    "probabilities", float32 of shape (n_samples, n_clusters); and, where the estimator has codes
+    or a layout, "codes", float32, what ``transform`` gives.
 
     Examples
     --------

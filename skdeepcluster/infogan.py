@@ -259,6 +259,9 @@ default="neighbors"
         :class:`sklearn.neighbors.NearestNeighbors`, for instance "cosine"; not "precomputed".
     max_clusters : int, default=60
         The largest number that ``n_clusters="auto"`` considers.
+    noise : float, default=0.0
+        Share of the rows that are noise, in [0, 1): those of the largest ``outlier_scores_`` get
+        the label -1. Their probabilities still say to which cluster they would belong.
     start_weight : float, default=20.0
         Weight of the cross-entropy of Q on real rows to the clusters of the start. An addition
         of this package.
@@ -317,9 +320,15 @@ default="neighbors"
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,)
-        Cluster of each row of X; equal to ``predict(X)``.
+        Cluster of each row of X, -1 for noise; equal to ``predict(X)``.
     probabilities_ : ndarray of shape (n_samples,)
-        Probability of this cluster.
+        Probability of this cluster; of noise that of the most probable one.
+    outlier_scores_ : ndarray of shape (n_samples,)
+        Mahalanobis distance of each row to the nearest mean of a cluster, in standard deviations
+        of rows about the means of their clusters: the larger, the farther from every cluster
+        [3]_. By the covariance within clusters, with more than 1,000 features by its diagonal.
+    offset_ : float
+        Rows whose outlier score is greater than ``-offset_`` are noise.
     start_labels_ : ndarray of shape (n_samples,) or None
         Clusters at the start, numbered alike: what training added is the difference. None with
         init=None.
@@ -388,6 +397,8 @@ default="neighbors"
        Nets", NeurIPS 2016.
     .. [2] T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual Adversarial Training", IEEE TPAMI
        2018, for the smoothness.
+    .. [3] K. Lee, K. Lee, H. Lee, J. Shin, "A Simple Unified Framework for Detecting
+       Out-of-Distribution Samples and Adversarial Attacks", NeurIPS 2018 (the outlier score).
 
     Examples
     --------
@@ -435,6 +446,7 @@ default="neighbors"
         init="neighbors",
         metric="euclidean",
         max_clusters=60,
+        noise=0.0,
         start_weight=20.0,
         smoothness_weight=20.0,
         style_weight=1.0,

@@ -255,7 +255,8 @@ def label_free_scorer(measure="silhouette", *, space="features"):
     """Make a scorer for searches that measures the separation of the clusters of X.
 
     scikit-learn's measures raise an error when all rows are in one cluster, which a search treats
-    as a failed fit. This scorer returns the least value instead.
+    as a failed fit. This scorer returns the least value instead. Rows that the estimator labels
+    -1, noise, are left out.
 
     Parameters
     ----------
@@ -285,7 +286,10 @@ def _measure_separation(estimator, X, y=None, *, measure, space, labels=None):
         sample = np.random.RandomState(0).permutation(_num_samples(X))[:MAX_SILHOUETTE_ROWS]
         sample.sort()
         X, labels = _safe_indexing(X, sample), None if labels is None else labels[sample]
-    labels = estimator.predict(X) if labels is None else labels
+    labels = np.asarray(estimator.predict(X) if labels is None else labels)
+    if (labels == -1).any():  # rows of noise are no cluster
+        kept = np.flatnonzero(labels != -1)
+        X, labels = _safe_indexing(X, kept), labels[kept]
     if not 1 < len(np.unique(labels)) < len(labels):
         return worst
     return float(function(X if space == "features" else estimator.transform(X), labels))

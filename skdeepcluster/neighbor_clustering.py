@@ -25,6 +25,7 @@ from sklearn.utils import check_array, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._outliers import find_offset, mark_noise
 from ._responsibilities import check_sample_weight, cluster_means
 from .engine.runtime import restore_on_failure, store_parameters
 from .neighbors.interpolation import Reference, interpolate
@@ -289,7 +290,8 @@ class NeighborClustering(
             with self._report("assignment"):
                 found = start.extend(X, self.n_jobs)
                 self.responsibilities_, self.layout_, self.outlier_scores_ = found
-            self._set_offset(check_sample_weight(sample_weight, X))
+            weights = check_sample_weight(sample_weight, X)
+            self.offset_ = find_offset(self.outlier_scores_, self.noise, weights)
             self._set_fitted_attributes(start)
         self._warn_of_number(start.partition.curve)
         return self
@@ -307,18 +309,11 @@ class NeighborClustering(
         if curve is not None:
             warn_of_edge(curve, self.max_clusters, stacklevel=4)
 
-    def _set_offset(self, weights):
-        """Set the score below which the share ``noise`` of all rows, of weights (N,), lies."""
-        order = np.lexsort((weights, -self.outlier_scores_))
-        sums = np.cumsum(weights[order])
-        first = order[np.searchsorted(sums[:-1], self.noise * sums[-1], side="right")]
-        self.offset_ = -float(self.outlier_scores_[first]) if self.noise else -np.inf
-
     def _set_fitted_attributes(self, start):
         """Set what has been found, once the rows have responsibilities and positions."""
         clusters = self.responsibilities_.argmax(1)
         self.probabilities_ = self.responsibilities_.max(1)
-        self.labels_ = self._mark_noise(clusters, self.outlier_scores_)
+        self.labels_ = mark_noise(clusters, self.outlier_scores_, self.offset_)
         self.graph_indices_, self.graph_ = start.order_graph()
         self.n_clusters_ = self.responsibilities_.shape[1]
         for name in ("n_clusters_curve_", "_stability"):
@@ -377,7 +372,7 @@ class NeighborClustering(
             Between 0 and ``n_clusters_ - 1``; -1 for noise, if ``noise`` is not 0.
         """
         resp, outlier_scores = self._interpolate(X, "responsibilities_")
-        return self._mark_noise(resp.argmax(1), outlier_scores)
+        return mark_noise(resp.argmax(1), outlier_scores, self.offset_)
 
     def score_samples(self, X):
         """Return how usual each row is: minus its outlier score.
@@ -423,11 +418,7 @@ class NeighborClustering(
         if X is not None:
             resp, layout, scores = self._interpolate(X, "responsibilities_", "layout_")
             leaves = tree.find_leaves(layout, resp.argmax(1))
-        return self._mark_noise(tree.cut(n_clusters)[leaves], scores)
-
-    def _mark_noise(self, clusters, outlier_scores):
-        """Return the clusters (N,) with -1 for rows of too large an outlier score."""
-        return np.where(-outlier_scores < self.offset_, -1, clusters)
+        return mark_noise(tree.cut(n_clusters)[leaves], scores, self.offset_)
 
     def transform(self, X):
         """Return the positions of the rows in the layout.

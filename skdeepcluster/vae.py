@@ -147,6 +147,9 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         :class:`sklearn.neighbors.NearestNeighbors`, for instance "cosine"; not "precomputed".
     max_clusters : int, default=60
         The largest number that ``n_clusters="auto"`` considers.
+    noise : float, default=0.0
+        Share of the rows that are noise, in [0, 1): those of the largest ``outlier_scores_`` get
+        the label -1. Their probabilities still say to which cluster they would belong.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
         Covariances of the mixture on the codes.
     mixture_n_init : int, default=10
@@ -190,9 +193,15 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,)
-        Cluster of each row of X; equal to ``predict(X)``.
+        Cluster of each row of X, -1 for noise; equal to ``predict(X)``.
     probabilities_ : ndarray of shape (n_samples,)
-        Probability of this cluster.
+        Probability of this cluster; of noise that of the most probable one.
+    outlier_scores_ : ndarray of shape (n_samples,)
+        Mahalanobis distance of each row to the nearest mean of a cluster, in standard deviations
+        of rows about the means of their clusters: the larger, the farther from every cluster
+        [3]_. By the covariance within clusters, with more than 1,000 features by its diagonal.
+    offset_ : float
+        Rows whose outlier score is greater than ``-offset_`` are noise.
     model_ : VAE
         The trained torch module, usable by itself.
     history_ : list of dict
@@ -245,6 +254,8 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
        arXiv:1312.6114.
     .. [2] Y. Burda, R. Grosse, R. Salakhutdinov, "Importance Weighted Autoencoders", ICLR 2016,
        arXiv:1509.00519, for the tighter bound of ``score_samples``.
+    .. [3] K. Lee, K. Lee, H. Lee, J. Shin, "A Simple Unified Framework for Detecting
+       Out-of-Distribution Samples and Adversarial Attacks", NeurIPS 2018 (the outlier score).
 
     Examples
     --------
@@ -285,6 +296,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         init="neighbors",
         metric="euclidean",
         max_clusters=60,
+        noise=0.0,
         covariance_type="full",
         mixture_n_init=10,
         max_epochs="auto",

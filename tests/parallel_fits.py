@@ -24,7 +24,7 @@ METHODS = {
     "VaDEClustering": START,
     "DACClustering": START,
     "InfoGANClustering": START,
-    "CatGANClustering": START | {"noise": 0.1, "marginal_decay": 0.5},
+    "CatGANClustering": START | {"layer_noise": 0.1, "marginal_decay": 0.5},
     "CatGANClassifier": {"init": None},
 }
 

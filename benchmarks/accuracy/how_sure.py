@@ -12,7 +12,8 @@ a JSON line for each fit and prints a table. Fits that the file holds are not ru
   no row is wrong. Networks get no set of more than 5,000 rows.
 - outliers: rows drawn evenly from the box of the features, every side half as long again, 5 % as
   many as there are rows, are added to them; AUC of finding them by ``outlier_scores_`` of
-  NeighborClustering, and by LocalOutlierFactor and IsolationForest of scikit-learn.
+  NeighborClustering and of the networks (on sets of at most 5,000 rows), and by
+  LocalOutlierFactor and IsolationForest of scikit-learn.
 - stability: the least and the mean of ``cluster_stability_`` of NeighborClustering over clusters,
   of 600 rows: "planted_K_P" are K Gaussians of P features, 8 standard deviations apart or more,
   "halves_P" is one Gaussian that is divided into two clusters.
@@ -100,11 +101,18 @@ def add_outliers(X, seed):
     return np.vstack([X, added])[order], order >= len(X)
 
 
+def detector(method):
+    """Make the function that gives the outlier scores of a clusterer of this package."""
+
+    def score(X, n_clusters, seed):
+        return METHODS[method](n_clusters, seed, Bunch(X=X)).fit(X).outlier_scores_
+
+    return score
+
+
 #: Method -> outlier scores of the rows (X, n_clusters, seed), the larger the odder.
 DETECTORS = {
-    "NeighborClustering": lambda X, n_clusters, seed: (
-        NeighborClustering(n_clusters, random_state=seed).fit(X).outlier_scores_
-    ),
+    **{name: detector(name) for name in ("NeighborClustering", *NETWORKS)},
     "LocalOutlierFactor": lambda X, n_clusters, seed: (
         -LocalOutlierFactor(n_neighbors=N_NEIGHBORS).fit(X).negative_outlier_factor_
     ),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from accuracy import how_sure as script
 from lib import certainty, sets, tables
+from lib.methods import ours
 from sklearn.utils import Bunch
 
 
@@ -70,11 +71,27 @@ def test_outliers_are_drawn_from_a_wider_box_and_found(tmp_path, capsys, tiny):
     assert -1 <= X[:, 0].min() < -0.5
     assert 4.5 < X[:, 0].max() <= 5
     assert (X[:, 1] == 1).all()
-    found = run(tmp_path, "outliers", "--sets", "tiny")
-    assert [record["row"] for record in found] == list(script.DETECTORS)
+    quick = [name for name in script.DETECTORS if name not in script.NETWORKS]
+    found = run(tmp_path, "outliers", "--sets", "tiny", "--methods", *quick)
+    assert [record["row"] for record in found] == quick
     assert all(0.7 < record["auc"] <= 1 for record in found)
     said = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in said[-3:]] == ["tiny", "mean", "seconds"]
+
+
+def test_networks_are_detectors_and_get_no_large_set(tmp_path, monkeypatch, capsys, tiny):
+    assert set(script.DETECTORS) > set(script.NETWORKS)
+    small = {"hidden_layer_sizes": (8,), "n_components": 2, "max_epochs": 2}
+    monkeypatch.setitem(script.METHODS, "VAEEmbedding", ours("VAEEmbedding", lambda data: small))
+    arguments = "--sets", "tiny", "--methods", "VAEEmbedding"
+    found = run(tmp_path, "outliers", *arguments)
+    assert [(record["row"], record["precision"]) for record in found] == [
+        ("VAEEmbedding", "float32")
+    ]
+    assert 0.9 < found[0]["auc"] <= 1
+    monkeypatch.setattr(script, "MOST_ROWS", 79)
+    script.main(script.parsed(["outliers", *arguments]))
+    assert "tiny, VAEEmbedding: skipped, more than 79 rows" in capsys.readouterr().out
 
 
 def test_planted_clusters_are_more_stable_than_halves(tmp_path, capsys, monkeypatch):
@@ -106,7 +123,7 @@ def test_tables_are_means_over_seeds_and_over_common_sets():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["outliers", "--methods", "DACClustering"], "not among NeighborClustering"),
+        (["outliers", "--methods", "KMeans"], "not among NeighborClustering, VAEEmbedding"),
         (["outliers", "--sets", "cifar"], "--sets: cifar not among"),
         (["stability", "--sets", "digits"], "--sets: digits not among planted_3_2"),
     ],

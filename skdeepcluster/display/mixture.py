@@ -144,10 +144,10 @@ class MixtureDisplay:
     def _match_colors(self, n_clusters):
         """Return each component's colour: that of its points, if labels number the components."""
         found = np.unique([] if self.labels is None else self.labels)
-        if found.dtype.kind not in "iu" or not np.isin(found, np.arange(n_clusters)).all():
+        if found.dtype.kind not in "iu" or not np.isin(found, np.arange(-1, n_clusters)).all():
             return np.arange(n_clusters)
         order = np.concatenate([found, np.setdiff1d(np.arange(n_clusters), found)])
-        return np.argsort(order)
+        return np.argsort(order)[-n_clusters:]  # -1, points of noise, has a colour of its own
 
     def _draw_ellipse(self, color, mean, covariance, n_std):
         from matplotlib.patches import Ellipse

@@ -23,7 +23,7 @@ LAYERS = [
     {"functional"},
     {"modules"},
     {"engine"},
-    {"_responsibilities"},
+    {"_outliers", "_responsibilities"},
     {"mixture"},
     {"neighbors"},
     {"_consensus"},
@@ -216,7 +216,8 @@ def test_infrastructure_stands_last_in_one_order(estimator):
         (ADVERSARIAL, "likelihood pretraining_epochs batch_size"),
         (PRIOR + ADVERSARIAL, "pretraining_learning_rate warm_start pretraining_epochs_ n_iter_"),
         ([*PRIOR, *ADVERSARIAL[1:]], "mixture_n_init"),
-        ([*CODES, *ADVERSARIAL[1:]], "metric"),
+        ([*CODES, *ADVERSARIAL[1:]], "metric noise labels_ probabilities_"),
+        ([*CODES, *ADVERSARIAL[1:]], "outlier_scores_ offset_"),
     ],
 )
 def test_what_estimators_share_they_describe_alike(estimators, names):

@@ -1,0 +1,102 @@
+"""Rows far from every cluster: their scores, and the share of rows that is noise.
+
+The outlier score of a row is its smallest Mahalanobis distance to the mean of a cluster, by the
+pooled covariance of the rows about the means of their clusters.
+
+N rows, D features, K clusters that have rows.
+
+Reference: K. Lee, K. Lee, H. Lee, J. Shin, "A simple unified framework for detecting
+out-of-distribution samples and adversarial attacks", NeurIPS 2018 (there of a network's features).
+"""
+
+import numpy as np
+import torch
+from torch.nn.functional import one_hot
+
+from .engine.batches import BLOCK, batches
+from .functional.gaussian import Mixture
+
+#: Most features whose full covariance is estimated; of more, the variances alone.
+MAX_FEATURES = 1000
+#: Added to the variances, as a share of their mean: some features, or combinations of them, may be
+#: constant within clusters.
+REG_COVAR = 1e-3
+
+
+def find_offset(outlier_scores, noise, weights):
+    """Return minus the outlier score (N,) above which rows of a share ``noise`` of weights lie."""
+    if not noise:
+        return -np.inf
+    order = np.lexsort((weights, -outlier_scores))
+    sums = np.cumsum(weights[order])
+    first = order[np.searchsorted(sums[:-1], noise * sums[-1], side="right")]
+    return -float(outlier_scores[first])
+
+
+def mark_noise(clusters, outlier_scores, offset):
+    """Return the clusters (N,) with -1 for rows whose outlier score is greater than -offset."""
+    return np.where(-outlier_scores < offset, -1, clusters)
+
+
+def fit_cluster_space(standardize, X, clusters, device="cpu"):
+    """Whiten the rows within clusters; return the whitening, and the whitened means (K, D).
+
+    The whitening is U with U U^T the inverse of the pooled covariance, (D, D), or with more than
+    MAX_FEATURES the inverse standard deviations (D,). Both are arrays of float64. ``standardize``
+    is applied to blocks of rows; ``clusters`` (N,) are numbers from 0 on, and those without rows
+    have no mean.
+    """
+    index, sizes = np.unique(clusters, return_inverse=True, return_counts=True)[1:]
+    own, sizes = torch.as_tensor(index), torch.as_tensor(sizes, device=device).double()
+
+    def add_up(summarize):
+        """Sum a function of standardised rows and their zeros and ones (N, K) over blocks."""
+        total = 0.0
+        for x, label in zip(batches(X, BLOCK, None), own.split(BLOCK), strict=True):
+            member = one_hot(label.to(device), len(sizes)).double()
+            total = total + summarize(standardize(x.to(device)).double(), member)
+        return total
+
+    with torch.inference_mode():
+        means = add_up(lambda seen, member: member.T @ seen) / sizes[:, None]
+        square = _outer if X.shape[1] <= MAX_FEATURES else _sum_squares
+        scatter = add_up(lambda seen, member: square(seen - member @ means))
+        scales = _find_scales(scatter / len(own))
+        whitening = Mixture(sizes.log(), means, scales[None]).precision_factors()[0]
+        return whitening.cpu().numpy(), _whiten(means, whitening).cpu().numpy()
+
+
+def make_outlier_score(standardize, space, device="cpu"):
+    """Return the function of rows (N, D) that gives their outlier scores (N,), float64.
+
+    ``space`` is what :func:`fit_cluster_space` returns.
+    """
+    whitening, means = (torch.tensor(part, device=device) for part in space)
+
+    def score(x):
+        seen = _whiten(standardize(x).double(), whitening)
+        # By differences: an expanded square loses the digits of clusters far apart and tight.
+        exact = "donot_use_mm_for_euclid_dist"
+        return torch.cdist(seen, means, compute_mode=exact).amin(1)
+
+    return score
+
+
+def _outer(gaps):
+    return gaps.T @ gaps
+
+
+def _sum_squares(gaps):
+    return gaps.square().sum(0)
+
+
+def _find_scales(covariance):
+    """Regularise a covariance (D, D), or variances (D,); return its Cholesky factor or roots."""
+    is_full = covariance.ndim == 2
+    variances = covariance.diagonal() if is_full else covariance
+    variances += REG_COVAR * variances.mean() + torch.finfo(variances.dtype).tiny
+    return torch.linalg.cholesky(covariance) if is_full else variances.sqrt()
+
+
+def _whiten(rows, whitening):
+    return rows @ whitening if whitening.ndim == 2 else rows * whitening
