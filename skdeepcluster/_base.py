@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import sparse
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -19,15 +18,15 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._budget import Budget, choose_widths
 from ._callbacks import CallbackSupportMixin, with_callbacks
 from ._initialization import Initialization, check_metrics, find_number, is_partition
+from ._likelihood_choice import choose_likelihood
 from ._outliers import find_offset, fit_cluster_space, make_outlier_score, mark_noise
-from .engine.batches import Rows, map_rows, refuse_sparse, to_tensor
+from .engine.batches import Rows, map_rows, refuse_sparse
 from .engine.loop import EpochTasks, train
 from .engine.runtime import (
     broadcast_object,
@@ -44,11 +43,9 @@ from .engine.runtime import (
     seeded,
 )
 from .modules.autoencoder import Autoencoder
-from .modules.likelihood import Bernoulli, Gaussian
+from .modules.likelihood import ColumnLikelihood, restore_likelihood
 from .modules.networks import ACTIVATIONS, check_widths
 
-#: Rows in a block when the range and the moments of X are computed before training.
-CHUNK = 4096
 #: Parameters that determine the networks, so that ``warm_start`` needs them unchanged.
 ARCHITECTURE = (
     *("n_clusters", "n_components", "n_noise", "n_continuous", "other_categories"),
@@ -104,7 +101,8 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "hidden_layer_sizes": [StrOptions({"auto"}), "array-like"],
         "activation": [StrOptions(set(ACTIVATIONS))],
-        "likelihood": [StrOptions({"auto", "bernoulli", "gaussian"})],
+        "likelihood": [StrOptions({"auto", "bernoulli", "gaussian"}), dict, ColumnLikelihood],
+        "standardize": [StrOptions({"auto"}), "boolean"],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -316,7 +314,8 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             self.pretraining_epochs_ = self._choose_pretraining_epochs(fit)
         self._fit_params = self._resolve_params()
         self.model_, self.history_, self.n_iter_ = run.model, run.history, len(run.history)
-        self.likelihood_ = type(fit.likelihood).__name__.lower()
+        self.likelihood_ = run.model.likelihood.name
+        self.standardize_ = run.model.likelihood.standardizes
         self.batch_size_ = self._choose_batch_size(fit.X)
         self.max_epochs_ = self._choose_max_epochs(fit.X)
         self.device_ = str(fit.device)
@@ -404,18 +403,8 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         return self._budget.pretraining_epochs(fit.n_samples, self._choose_batch_size(fit.X))
 
     def _choose_likelihood(self, X):
-        """Return the likelihood by the parameter, or for "auto" by the range of X."""
-        shift, scale, low, high = _measure_features(X)
-        within = low >= 0 and high <= 1
-        if self.likelihood == "bernoulli" and not within:
-            raise ValueError(
-                f"likelihood='bernoulli' reads values as probabilities, but X runs from {low:.6g} "
-                f"to {high:.6g}. Scale X to [0, 1] (MinMaxScaler) or use likelihood='gaussian'."
-            )
-        if self.likelihood == "bernoulli" or (self.likelihood == "auto" and within):
-            return Bernoulli()
-        dtype = to_tensor(X[:1]).dtype
-        return Gaussian(torch.as_tensor(shift, dtype=dtype), torch.as_tensor(scale, dtype=dtype))
+        names = getattr(self, "feature_names_in_", None)
+        return choose_likelihood(self.likelihood, self.standardize, X, names)
 
     # ---- from data to model
 
@@ -534,11 +523,12 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
 
     def __getstate__(self):
         """State as arrays and plain objects, so that a fit on a GPU loads without one."""
-        state = super().__getstate__()
+        state = _with_plain_likelihood(super().__getstate__())
         if "model_" in state:
             tensors = state["model_"].state_dict()
             arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
-            state = {**state, "model_": arrays}
+            fit_params = _with_plain_likelihood(state["_fit_params"])
+            state = {**state, "_fit_params": fit_params, "model_": arrays}
         return state
 
     def __setstate__(self, state):
@@ -552,9 +542,10 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             tensors = {name: torch.tensor(array) for name, array in arrays.items()}
             fitted = copy.copy(self)
             fitted.set_params(**self._fit_params)
-            likelihood = Bernoulli()
-            if "likelihood.shift" in tensors:
-                likelihood = Gaussian(tensors["likelihood.shift"], tensors["likelihood.scale"])
+            own = {name: t for name, t in tensors.items() if name.startswith("likelihood.")}
+            likelihood = restore_likelihood(
+                {name.removeprefix("likelihood."): tensor for name, tensor in own.items()}
+            )
             with seeded(0):
                 self.model_ = fitted._build_from(tensors, likelihood).eval()
 
@@ -579,16 +570,26 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
                     f"warm_start=True goes on with the fitted model, made with {name}={before}, "
                     f"but now {name}={now}. Keep it, or set warm_start=False."
                 )
-        kinds = self.model_.likelihood, fit.likelihood
-        before, now = (type(kind).__name__.lower() for kind in kinds)
+        self._check_likelihood(fit)
+        tensors = {name: tensor.cpu() for name, tensor in self.model_.state_dict().items()}
+        return self._build_from(tensors, copy.deepcopy(self.model_.likelihood).cpu())
+
+    def _check_likelihood(self, fit):
+        """Check that a resumed model's likelihood is what parameters and rows ask for."""
+        kept, asked = self.model_.likelihood, fit.likelihood
+        before, now = kept.describe(), asked.describe()
         if before != now:
             raise ValueError(
                 f"warm_start=True goes on with a model whose likelihood is {before}, but these "
                 f"rows and the parameters ask for {now}. Scale X as it was, or set "
                 "warm_start=False."
             )
-        tensors = {name: tensor.cpu() for name, tensor in self.model_.state_dict().items()}
-        return self._build_from(tensors, copy.deepcopy(self.model_.likelihood).cpu())
+        if self.standardize != "auto" and kept.standardizes != asked.standardizes:
+            raise ValueError(
+                f"warm_start=True goes on with a model that was fitted with standardize="
+                f"{kept.standardizes}, but now standardize={self.standardize}. Keep it, or set "
+                "warm_start=False."
+            )
 
 
 class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
@@ -646,12 +647,9 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return tags
 
 
-def _measure_features(X):
-    """Mean and scale of each feature, smallest and largest value; one pass, float64 sums."""
-    scaler = StandardScaler(with_mean=not sparse.issparse(X))
-    low, high = np.inf, -np.inf
-    for start in range(0, X.shape[0], CHUNK):
-        rows = X[start : start + CHUNK]
-        scaler.partial_fit(rows)
-        low, high = min(low, rows.min()), max(high, rows.max())
-    return scaler.mean_, scaler.scale_, low, high
+def _with_plain_likelihood(params):
+    """Return parameters with the columns of a ColumnLikelihood in its place, a dict."""
+    likelihood = params.get("likelihood")
+    if isinstance(likelihood, ColumnLikelihood):
+        return {**params, "likelihood": likelihood.layout}
+    return params

@@ -230,10 +230,23 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         reverse those of the generator, which has batch normalisation.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
         Activation of the discriminator and of Q.
-    likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
+    likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
         What the generator's output means: "bernoulli", for data in [0, 1], logits of the features;
-        "gaussian", features that are standardised inside. "auto" takes "bernoulli" for data in
-        [0, 1], else "gaussian". Inputs and outputs are always in the units of X.
+        "gaussian", features that are scaled inside. "auto" takes "bernoulli" for data in [0, 1],
+        else "gaussian". A dict names the columns of each likelihood, every column once, by
+        indices or by the names of a DataFrame, and categories by their groups of one-hot columns:
+        ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``; a
+        :class:`~skdeepcluster.modules.likelihood.ColumnLikelihood` is the same by indices. Inputs
+        and outputs are always in the units of X; those of one-hot columns are probabilities. A
+        weight may stand for the ones of a category, as ``transformer_weights`` of
+        :class:`~sklearn.compose.ColumnTransformer` gives it.
+    standardize : "auto" or bool, default="auto"
+        How features with a Gaussian likelihood are scaled for the networks. True: each by its own
+        mean and standard deviation. False: all are centred and divided by one number, the root
+        mean square of their standard deviations, so that they keep the weights that they have in
+        X. "auto" is True unless the largest standard deviation is at most 10 times the (lower)
+        median, or those of 5 features or more fall from column to column, as of principal
+        components; constant features do not count.
     mi_weight : float, default=1.0
         Weight lambda of the information term. At 0 Q is trained, but not generator and
         discriminator with it: the paper's comparison, with ``init=None`` a plain GAN.
@@ -354,8 +367,11 @@ default="neighbors"
         :func:`~skdeepcluster.neighbors.count_clusters` returns.
     n_iter_ : int
         Epochs trained, without pretraining.
-    likelihood_ : {"bernoulli", "gaussian"}
-        As given or as "auto" chose.
+    likelihood_ : {"bernoulli", "gaussian", "columns"}
+        As given or as "auto" chose; "columns" for a likelihood of columns.
+    standardize_ : bool
+        Whether features are scaled by standard deviations of their own, as given or as "auto"
+        chose; False without Gaussian features.
     batch_size_, max_epochs_ : int
         As given or as "auto" chose; a step has at most ``n_samples`` rows.
     pretraining_epochs_ : int
@@ -440,6 +456,7 @@ default="neighbors"
         hidden_layer_sizes="auto",
         activation="leaky_relu",
         likelihood="auto",
+        standardize="auto",
         mi_weight=1.0,
         continuous_weight=0.5,
         instance_noise=0.1,

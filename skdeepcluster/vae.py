@@ -131,11 +131,23 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         Widths of the encoder's hidden layers; the decoder mirrors them.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="relu"
         Activation of the hidden layers.
-    likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
+    likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
         What the decoder's output means. "bernoulli" needs data in [0, 1]; "gaussian" works on
-        features that are standardised inside and learns the noise of each; "auto" takes
-        "bernoulli" for data in [0, 1], else "gaussian". Inputs and outputs are always in the
-        units of X.
+        features that are scaled inside and learns the noise of each; "auto" takes "bernoulli" for
+        data in [0, 1], else "gaussian". A dict names the columns of each likelihood, every column
+        once, by indices or by the names of a DataFrame, and categories by their groups of one-hot
+        columns: ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``; a
+        :class:`~skdeepcluster.modules.likelihood.ColumnLikelihood` is the same by indices. Inputs
+        and outputs are always in the units of X; those of one-hot columns are probabilities. A
+        weight may stand for the ones of a category, as ``transformer_weights`` of
+        :class:`~sklearn.compose.ColumnTransformer` gives it.
+    standardize : "auto" or bool, default="auto"
+        How features with a Gaussian likelihood are scaled for the networks. True: each by its own
+        mean and standard deviation. False: all are centred and divided by one number, the root
+        mean square of their standard deviations, so that they keep the weights that they have in
+        X. "auto" is True unless the largest standard deviation is at most 10 times the (lower)
+        median, or those of 5 features or more fall from column to column, as of principal
+        components; constant features do not count.
     init : {"neighbors", "mixture"} or NeighborClustering, default="neighbors"
         How the mixture on the codes starts. "neighbors": from the partition seen in a layout of
         the codes' neighbour graph (see :func:`~skdeepcluster.neighbors.neighbor_start`), far more
@@ -220,8 +232,11 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         Its means.
     covariances_ : ndarray
         Its covariances, in the shapes of :class:`GaussianMixtureEM`.
-    likelihood_ : {"bernoulli", "gaussian"}
-        As given or as "auto" chose.
+    likelihood_ : {"bernoulli", "gaussian", "columns"}
+        As given or as "auto" chose; "columns" for a likelihood of columns.
+    standardize_ : bool
+        Whether features are scaled by standard deviations of their own, as given or as "auto"
+        chose; False without Gaussian features.
     batch_size_, max_epochs_ : int
         As given or as "auto" chose; a step has at most ``n_samples`` rows.
     device_, precision_ : str
@@ -293,6 +308,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         hidden_layer_sizes="auto",
         activation="relu",
         likelihood="auto",
+        standardize="auto",
         init="neighbors",
         metric="euclidean",
         max_clusters=60,
@@ -322,8 +338,9 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         make = partial(make_network, widths=self._widths(), activation=self.activation)
         if self.binarize and not isinstance(likelihood, Bernoulli):
             raise ValueError(
-                "binarize=True draws pixels with probability x, but the likelihood is Gaussian. "
-                "Scale X to [0, 1] or set binarize=False."
+                "binarize=True draws pixels with probability x, but the likelihood is "
+                f"{likelihood.describe()}. Scale X to [0, 1], take likelihood='bernoulli', or set "
+                "binarize=False."
             )
         return VAE(
             GaussianEncoder(make("encoder", self.encoder, n_features, 2 * self.n_components)),

@@ -51,6 +51,7 @@ def test_the_bare_pass_gives_the_labels_of_predict(method):
     np.testing.assert_array_equal(labels, estimator.predict(data.X))
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("method", ["DACClustering", "CatGANClustering"])
 def test_both_loops_of_an_epoch_compute_the_same_losses_equally_often(method):
     data = networks.drawn(600)

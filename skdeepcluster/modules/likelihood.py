@@ -1,10 +1,14 @@
-"""What the decoder's output means: a Bernoulli or a Gaussian in the units of the data.
+"""What the decoder's output means: a Bernoulli, a Gaussian, or one of these for each column.
 
 A likelihood is the only part of a model that knows the units of X. The networks see
 ``standardize(x)``; densities, means and errors come back in the units of X.
 """
 
 from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from numbers import Integral
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +19,18 @@ from ..functional.gaussian import log_prob_diag
 
 class Likelihood(nn.Module, ABC):
     """log p(x | decoded), for decoder outputs of shape (N, D)."""
+
+    #: The value of ``likelihood_`` of a fitted estimator.
+    name: str
+
+    @property
+    def standardizes(self) -> bool:
+        """Whether features are divided by standard deviations of their own."""
+        return False
+
+    def describe(self) -> str:
+        """Return what a model that goes on training must share with its past."""
+        return self.name
 
     @abstractmethod
     def standardize(self, x: Tensor) -> Tensor:
@@ -31,6 +47,8 @@ class Likelihood(nn.Module, ABC):
 
 class Bernoulli(Likelihood):
     """Features in [0, 1], the decoder gives logits: grey levels are read as probabilities."""
+
+    name = "bernoulli"
 
     def standardize(self, x: Tensor) -> Tensor:
         """Float32; the data is in [0, 1] already."""
@@ -50,11 +68,13 @@ class Gaussian(Likelihood):
     """Any real features, the decoder gives means of standardised features.
 
     The noise variance of each feature is learnt, bounded from below so that a feature the decoder
-    predicts exactly (a constant one, say) cannot drive the density to infinity. ``shift`` and
-    ``scale``, (D,), are the mean and standard deviation of each feature, in the precision of the
-    data, so that data far from the origin loses no digits before it is centred.
+    predicts exactly (a constant one, say) cannot drive the density to infinity. ``shift``, (D,),
+    are the means of the features; ``scale`` are their standard deviations, (D,), or one number
+    for all features, (). Both are in the precision of the data, so that data far from the origin
+    loses no digits before it is centred.
     """
 
+    name = "gaussian"
     shift: Tensor
     scale: Tensor
 
@@ -69,6 +89,11 @@ class Gaussian(Likelihood):
         # learn to use the code.
         self.noise = nn.Parameter(torch.full(shift.shape, -2.0))
 
+    @property
+    def standardizes(self) -> bool:
+        """Whether there is a scale for each feature."""
+        return self.scale.ndim == 1
+
     def standardize(self, x: Tensor) -> Tensor:
         """(x - shift) / scale, in the precision of the shift, then float32."""
         return ((x - self.shift) / self.scale).float()
@@ -76,9 +101,196 @@ class Gaussian(Likelihood):
     def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
         """Log N(standardised x; decoded, exp noise) - sum_d log scale_d."""
         log_var = self.noise.clamp(*self.LOG_VAR)
-        volume = self.scale.log().sum().float()
+        volume = self.scale.log().expand_as(self.shift).sum().float()
         return log_prob_diag(self.standardize(x), decoded.float(), log_var) - volume
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return decoded * scale + shift."""
         return decoded * self.scale + self.shift
+
+
+class Categorical(Likelihood):
+    """One-hot features, the decoder gives logits of the categories.
+
+    Parameters
+    ----------
+    sizes : iterable of int
+        Numbers of columns of the groups, in their order; a group is one categorical feature.
+
+    Attributes
+    ----------
+    weight : Tensor of shape (D,)
+        What stands for 1 in the columns of each group: the weight that the user has given to it.
+    """
+
+    weight: Tensor
+
+    def __init__(self, sizes: Iterable[int]) -> None:
+        super().__init__()
+        self.sizes = list(sizes)
+        self.register_buffer("weight", torch.ones(sum(self.sizes)))
+
+    def standardize(self, x: Tensor) -> Tensor:
+        """Float32; the weights stay."""
+        return x.float()
+
+    def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
+        """sum_g log softmax(decoded_g) of the category; a group of zeros adds nothing."""
+        return ((x / self.weight).float() * self._log_softmax(decoded)).sum(-1)
+
+    def mean(self, decoded: Tensor) -> Tensor:
+        """Return the probabilities, times the weights."""
+        return self._log_softmax(decoded).exp() * self.weight
+
+    def _log_softmax(self, decoded: Tensor) -> Tensor:
+        """Log-probabilities of the categories of each group, (N, D)."""
+        groups = decoded.float().split(self.sizes, -1)
+        return torch.cat([logits.log_softmax(-1) for logits in groups], -1)
+
+
+class ColumnLikelihood(Likelihood):
+    """Independent likelihoods of columns: Gaussian, Bernoulli and categorical ones.
+
+    Parameters
+    ----------
+    gaussian : iterable of int, default=()
+        Indices of the columns of real numbers.
+    bernoulli : iterable of int, default=()
+        Indices of the columns with values in [0, 1].
+    categorical : iterable of iterables of int, default=()
+        Indices of the one-hot columns of each categorical feature. A row has a single 1 in each
+        group, or one number, the group's weight, that is the same in all rows; or only zeros where
+        its category is missing or unknown, and then the group adds nothing to log p(x).
+
+    Raises
+    ------
+    ValueError
+        When there is no column, an index is not a whole number from 0 on, a column is given
+        twice, or a group has fewer than two columns.
+
+    Notes
+    -----
+    log p(x) is the sum over the parts. ``mean`` gives probabilities in Bernoulli and categorical
+    columns, the latter times the weight of the group. An estimator takes a copy, whose scales and
+    weights it finds in the data.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdeepcluster.modules.likelihood import ColumnLikelihood
+    >>> likelihood = ColumnLikelihood(gaussian=[0], categorical=[[1, 2]])
+    >>> likelihood.mean(torch.tensor([[3.0, 0.0, 0.0]])).tolist()
+    [[3.0, 0.5, 0.5]]
+    """
+
+    name = "columns"
+    columns: Tensor
+    sizes: Tensor
+    position: Tensor
+
+    def __init__(
+        self,
+        gaussian: Iterable[int] = (),
+        bernoulli: Iterable[int] = (),
+        categorical: Iterable[Iterable[int]] = (),
+    ) -> None:
+        super().__init__()
+        groups = [list(gaussian), list(bernoulli), *(list(group) for group in categorical)]
+        columns = [column for group in groups for column in group]
+        _check_columns(columns)
+        n_gaussian, n_bernoulli, *sizes = map(len, groups)
+        if any(size < 2 for size in sizes):
+            raise ValueError(
+                f"A categorical feature has a one-hot column for each category, but the groups "
+                f"are {groups[2:]}. Give two or more columns for each group, and a single column "
+                "of zeros and ones as 'bernoulli'."
+            )
+        self.parts = nn.ModuleDict()
+        if n_gaussian:
+            self.parts["gaussian"] = Gaussian(torch.zeros(n_gaussian), torch.ones(n_gaussian))
+        if n_bernoulli:
+            self.parts["bernoulli"] = Bernoulli()
+        if sizes:
+            self.parts["categorical"] = Categorical(sizes)
+        self.lengths = [n for n in (n_gaussian, n_bernoulli, sum(sizes)) if n]
+        # All columns, part by part, and the numbers of columns of the two parts and of the groups.
+        self.register_buffer("columns", torch.tensor([int(column) for column in columns]))
+        self.register_buffer("sizes", torch.tensor([n_gaussian, n_bernoulli, *sizes]))
+        self.register_buffer("position", self.columns.argsort(), persistent=False)
+
+    @property
+    def layout(self) -> dict[str, list[Any]]:
+        """Columns of each part, as the parameters give them."""
+        return _split_layout(self.columns, self.sizes)
+
+    @property
+    def standardizes(self) -> bool:
+        """Whether there is a scale for each Gaussian column."""
+        return any(bool(part.standardizes) for part in self.parts.values())
+
+    def describe(self) -> str:
+        """Return the name and the columns of each part."""
+        parts = (f"{part} {columns}" for part, columns in self.layout.items() if columns)
+        return f"{self.name} ({', '.join(parts)})"
+
+    def set_scale(self, shift: Tensor, scale: Tensor) -> None:
+        """Set shift and scale of the Gaussian columns, as of :class:`Gaussian`."""
+        self.parts["gaussian"].shift, self.parts["gaussian"].scale = shift, scale
+
+    def set_weights(self, weights: Tensor) -> None:
+        """Set the weight of each group of one-hot columns."""
+        self.parts["categorical"].weight = weights.repeat_interleave(self.sizes[2:])
+
+    def standardize(self, x: Tensor) -> Tensor:
+        """Return the inputs of each part, in the order of the columns."""
+        return self._join([part.standardize(own) for part, own in self._split(x)])
+
+    def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
+        """Sum of the parts' log p, (N,)."""
+        pairs = zip(self._split(x), self._split(decoded), strict=True)
+        return torch.stack([part.log_prob(own, out) for (part, own), (_, out) in pairs]).sum(0)
+
+    def mean(self, decoded: Tensor) -> Tensor:
+        """Return means of Gaussian columns, probabilities of the others, (N, D)."""
+        return self._join([part.mean(out) for part, out in self._split(decoded)])
+
+    def _split(self, values: Tensor) -> Iterator[tuple[Any, Tensor]]:
+        """Yield each part and its columns of the values."""
+        columns = values.index_select(-1, self.columns).split(self.lengths, -1)
+        return zip(self.parts.values(), columns, strict=True)
+
+    def _join(self, values: list[Tensor]) -> Tensor:
+        """Return the values of all parts in the order of the columns."""
+        return torch.cat(values, -1).index_select(-1, self.position)
+
+
+def restore_likelihood(state: Mapping[str, Tensor]) -> Likelihood:
+    """Build the likelihood that has a given state dict.
+
+    The names tell the classes apart: "columns" is a :class:`ColumnLikelihood`'s, "shift" a
+    :class:`Gaussian`'s; a :class:`Bernoulli` has no state.
+    """
+    if "columns" in state:
+        restored = ColumnLikelihood(**_split_layout(state["columns"], state["sizes"]))
+        if "gaussian" in restored.parts:
+            restored.set_scale(state["parts.gaussian.shift"], state["parts.gaussian.scale"])
+        return restored
+    return Gaussian(state["shift"], state["scale"]) if "shift" in state else Bernoulli()
+
+
+def _split_layout(columns: Tensor, sizes: Tensor) -> dict[str, list[Any]]:
+    """Return the parameters of a :class:`ColumnLikelihood` from its buffers."""
+    gaussian, bernoulli, *groups = (own.tolist() for own in columns.split(sizes.tolist()))
+    return {"gaussian": gaussian, "bernoulli": bernoulli, "categorical": groups}
+
+
+def _check_columns(columns: list[Any]) -> None:
+    """Check that columns are given by whole numbers from 0 on, each once."""
+    if not columns:
+        raise ValueError("A ColumnLikelihood needs columns, got none.")
+    wrong = [c for c in columns if isinstance(c, bool) or not isinstance(c, Integral) or c < 0]
+    if wrong:
+        raise ValueError(f"Columns are given by whole numbers from 0 on, got {wrong[0]!r}.")
+    twice = sorted(int(column) for column, count in Counter(columns).items() if count > 1)
+    if twice:
+        raise ValueError(f"Every column has one likelihood, but {twice} are given twice.")

@@ -29,7 +29,7 @@ LAYERS = [
     {"_consensus"},
     {"stability"},
     {"neighbor_clustering"},
-    {"_callbacks", "_initialization", "_disentanglement", "_budget"},
+    {"_callbacks", "_initialization", "_disentanglement", "_budget", "_likelihood_choice"},
     {"_base"},
     {"_adversarial", "_sampling"},
     {"gaussian_mixture", "vae", "vade", "dac", "catgan", "infogan"},
@@ -210,6 +210,7 @@ def test_infrastructure_stands_last_in_one_order(estimator):
     [
         (NETWORKS, "n_init precision compile callbacks device verbose accept_sparse"),
         (NETWORKS, "random_state likelihood_ batch_size_ max_epochs_ device_ precision_"),
+        (NETWORKS, "standardize standardize_"),
         (CODES, "n_components hidden_layer_sizes activation likelihood decoder"),
         (PRIOR, "init start_weight smoothness_weight masking start_labels_ batch_size max_epochs"),
         (PRIOR, "pretraining_epochs"),

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 TINY = {"n_components": 2, "hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0}
 KINDS = {
     "likelihood_": str,
+    "standardize_": bool,
     "batch_size_": int,
     "max_epochs_": int,
     "pretraining_epochs_": int,

@@ -1,13 +1,41 @@
-"""Likelihoods: densities against torch.distributions, units, limits."""
+"""Likelihoods: densities against torch.distributions, scipy and scikit-learn, units, limits."""
 
 import numpy as np
 import pytest
 import torch
+from scipy import stats
+from sklearn.metrics import log_loss
 from torch.distributions import Bernoulli as TorchBernoulli
 from torch.distributions import Normal
 
 from skdeepcluster.functional.gaussian import log_prob_diag
-from skdeepcluster.modules.likelihood import Bernoulli, Gaussian
+from skdeepcluster.modules.likelihood import (
+    Bernoulli,
+    Categorical,
+    ColumnLikelihood,
+    Gaussian,
+    restore_likelihood,
+)
+
+COLUMNS = {"gaussian": [4, 0], "bernoulli": [2], "categorical": [[5, 1], [3, 7, 6]]}
+
+
+def mixed(n_rows=6):
+    """Return a likelihood of columns, rows of it, and outputs of a decoder."""
+    stream = np.random.default_rng(0)
+    x, decoded = stream.normal(size=(n_rows, 8)), stream.normal(size=(n_rows, 8))
+    x[:, 2] = stream.uniform(size=n_rows)
+    for group in COLUMNS["categorical"]:
+        x[:, group] = np.eye(len(group))[stream.integers(len(group), size=n_rows)]
+    likelihood = ColumnLikelihood(**COLUMNS)
+    likelihood.set_scale(torch.tensor([3.0, 1.0]).double(), torch.tensor([2.0, 5.0]).double())
+    with torch.no_grad():
+        likelihood.parts["gaussian"].noise.copy_(torch.tensor([-1.0, 0.5]))
+    return likelihood, torch.from_numpy(x), torch.from_numpy(decoded)
+
+
+def softmax(logits):
+    return np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
 
 
 def test_bernoulli_equals_torch_distributions():
@@ -28,8 +56,9 @@ def test_gaussian_equals_torch_distributions():
     torch.testing.assert_close(log_prob_diag(x, mean, log_var), expected)
 
 
-def test_gaussian_density_integrates_to_one_in_the_users_units():
-    module = Gaussian(torch.tensor([3.0]).double(), torch.tensor([20.0]).double())
+@pytest.mark.parametrize("scale", [[20.0], 20.0], ids=["own", "common"])
+def test_gaussian_density_integrates_to_one_in_the_users_units(scale):
+    module = Gaussian(torch.tensor([3.0]).double(), torch.tensor(scale).double())
     grid = torch.linspace(-400, 400, 20001).double()[:, None]
     density = module.log_prob(grid, torch.full_like(grid, 0.5)).double().exp()
     assert torch.trapezoid(density, grid[:, 0]).item() == pytest.approx(1, abs=1e-4)
@@ -53,3 +82,145 @@ def test_noise_cannot_drive_the_density_to_infinity():
 def test_bernoulli_mean_is_a_probability():
     mean = Bernoulli().mean(torch.tensor([-1e4, 0.0, 1e4]))
     assert mean.tolist() == [0.0, 0.5, 1.0]
+
+
+def test_one_scale_for_all_features_is_a_scale_for_each():
+    x, decoded, shift = torch.randn(3, 5, 4).double()
+    common, each = Gaussian(shift[0], torch.tensor(3.0)), Gaussian(shift[0], torch.full((4,), 3.0))
+    torch.testing.assert_close(common.log_prob(x, decoded), each.log_prob(x, decoded))
+    torch.testing.assert_close(common.mean(decoded), each.mean(decoded))
+    assert (common.standardizes, each.standardizes) == (False, True)
+
+
+# ---- categories and columns
+
+
+def test_categorical_is_the_log_loss_of_scikit_learn():
+    stream = np.random.default_rng(0)
+    labels, logits = stream.integers(3, size=20), stream.normal(size=(20, 3))
+    found = Categorical([3]).log_prob(torch.eye(3)[labels], torch.from_numpy(logits))
+    assert -found.mean().item() == pytest.approx(log_loss(labels, softmax(logits)), rel=1e-5)
+
+
+def test_a_missing_category_adds_nothing_and_a_weight_changes_no_probability():
+    module, logits = Categorical([2, 3]), torch.randn(1, 5)
+    x = torch.tensor([[0.0, 1.0, 0.0, 0.0, 0.0]])
+    torch.testing.assert_close(module.log_prob(x, logits), logits[:, :2].log_softmax(-1)[:, 1])
+    expected = module.mean(logits)
+    torch.testing.assert_close(expected.split([2, 3], -1)[1].sum(-1), torch.ones(1))
+    module.weight = torch.tensor([0.3, 0.3, 1.0, 1.0, 1.0])
+    torch.testing.assert_close(
+        module.log_prob(0.3 * x, logits), logits[:, :2].log_softmax(-1)[:, 1]
+    )
+    torch.testing.assert_close(module.mean(logits), expected * module.weight)
+
+
+def test_columns_are_the_sum_of_scipys_densities():
+    likelihood, x, decoded = mixed()
+    log_p = likelihood.log_prob(x, decoded).detach()
+    x, decoded = x.numpy(), decoded.numpy()
+    expected = np.zeros(len(x))
+    for column, shift, scale, log_var in ((4, 3.0, 2.0, -1.0), (0, 1.0, 5.0, 0.5)):
+        place = shift + scale * decoded[:, column]
+        expected += stats.norm.logpdf(x[:, column], place, scale * np.exp(log_var / 2))
+    p = 1 / (1 + np.exp(-decoded[:, 2]))
+    expected += x[:, 2] * stats.bernoulli.logpmf(1, p) + (1 - x[:, 2]) * stats.bernoulli.logpmf(
+        0, p
+    )
+    for group in COLUMNS["categorical"]:
+        one = [
+            stats.multinomial.logpmf(row, 1, q)
+            for row, q in zip(x[:, group], softmax(decoded[:, group]), strict=True)
+        ]
+        expected += one
+    np.testing.assert_allclose(log_p, expected, rtol=1e-5)
+    means = likelihood.mean(torch.from_numpy(decoded)).numpy()
+    np.testing.assert_allclose(means[:, 4], 3 + 2 * decoded[:, 4])
+    np.testing.assert_allclose(means[:, 2], p, rtol=1e-5)
+    np.testing.assert_allclose(means[:, [3, 7, 6]], softmax(decoded[:, [3, 7, 6]]), rtol=1e-5)
+
+
+def test_samples_of_codes_are_scored_at_once():
+    likelihood, x, decoded = mixed()
+    both = torch.stack([decoded, -decoded])
+    found = likelihood.log_prob(x.expand(2, *x.shape), both)
+    torch.testing.assert_close(found[1], likelihood.log_prob(x, -decoded))
+
+
+@pytest.mark.parametrize(
+    ("columns", "alone"),
+    [
+        ({"gaussian": [0, 1, 2]}, Gaussian(torch.ones(3), torch.full((3,), 2.0))),
+        ({"bernoulli": [0, 1, 2]}, Bernoulli()),
+        ({"categorical": [[0, 1, 2]]}, Categorical([3])),
+    ],
+)
+def test_columns_of_one_kind_are_that_likelihood(columns, alone):
+    one, (x, decoded) = ColumnLikelihood(**columns), torch.rand(2, 5, 3)
+    if "gaussian" in columns:
+        one.set_scale(alone.shift, alone.scale)
+    torch.testing.assert_close(one.log_prob(x, decoded), alone.log_prob(x, decoded))
+    torch.testing.assert_close(one.standardize(x), alone.standardize(x))
+    torch.testing.assert_close(one.mean(decoded), alone.mean(decoded))
+    assert one.standardizes == alone.standardizes
+
+
+def test_permuted_columns_permute_what_comes_out():
+    likelihood, x, decoded = mixed()
+    order = torch.randperm(8, generator=torch.Generator().manual_seed(0))
+    place = order.argsort().tolist()
+    flat = {kind: [place[c] for c in COLUMNS[kind]] for kind in ("gaussian", "bernoulli")}
+    groups = [[place[c] for c in group] for group in COLUMNS["categorical"]]
+    moved = ColumnLikelihood(**flat, categorical=groups)
+    moved.parts.load_state_dict(likelihood.parts.state_dict())
+    torch.testing.assert_close(
+        moved.log_prob(x[:, order], decoded[:, order]), likelihood.log_prob(x, decoded)
+    )
+    torch.testing.assert_close(moved.standardize(x[:, order]), likelihood.standardize(x)[:, order])
+    torch.testing.assert_close(moved.mean(decoded[:, order]), likelihood.mean(decoded)[:, order])
+
+
+def test_gradients_are_those_of_exponential_families():
+    """The gradient by natural parameters is the statistic less its mean."""
+    likelihood, x, decoded = mixed()
+    decoded.requires_grad_()
+    likelihood.log_prob(x, decoded).sum().backward()
+    mean, seen = likelihood.mean(decoded.detach()), likelihood.standardize(x)
+    variance = likelihood.parts["gaussian"].noise.detach().exp()
+    expected = x - mean
+    expected[:, [4, 0]] = (seen - decoded.detach())[:, [4, 0]] / variance
+    torch.testing.assert_close(decoded.grad, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("common", [False, True])
+def test_a_likelihood_is_rebuilt_from_its_state(common):
+    likelihood, x, decoded = mixed()
+    gaussian = likelihood.parts["gaussian"]
+    if common:
+        likelihood.set_scale(gaussian.shift, torch.tensor(7.0))
+    likelihood.set_weights(torch.tensor([0.5, 2.0]))
+    for one in (likelihood, gaussian, Bernoulli()):
+        two = restore_likelihood(one.state_dict())
+        two.load_state_dict(one.state_dict())
+        assert (type(two), two.describe()) == (type(one), one.describe())
+        assert two.standardizes == one.standardizes == (one.name != "bernoulli" and not common)
+    two = restore_likelihood(likelihood.state_dict())
+    two.load_state_dict(likelihood.state_dict())
+    assert two.layout == likelihood.layout == COLUMNS
+    torch.testing.assert_close(two.log_prob(x, decoded), likelihood.log_prob(x, decoded))
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({}, "needs columns, got none"),
+        ({"gaussian": [0, 1], "bernoulli": [1]}, r"\[1\] are given twice"),
+        ({"gaussian": [-1]}, "whole numbers from 0 on, got -1"),
+        ({"gaussian": [True]}, "whole numbers from 0 on, got True"),
+        ({"gaussian": [0.5]}, "whole numbers from 0 on, got 0.5"),
+        ({"categorical": [[0, 1], [2]]}, r"groups are \[\[0, 1\], \[2\]\]. Give two or more"),
+    ],
+)
+def test_wrong_columns_are_explained(columns, message):
+    with pytest.raises(ValueError, match=message):
+        ColumnLikelihood(**columns)

@@ -319,7 +319,8 @@ def test_few_rows_are_compared_as_they_are_and_many_by_their_codes(rows, monkeyp
         return neighbor_start(X, *args, **kwargs)
 
     monkeypatch.setattr("skdeepcluster._initialization.neighbor_start", recorded)
-    vade = VaDEClustering(3, **SMALL, max_epochs=1, pretraining_epochs=1).fit(rows)
+    once = {"max_epochs": 1, "pretraining_epochs": 1}
+    vade = VaDEClustering(3, standardize=True, **SMALL, **once).fit(rows)
     monkeypatch.setattr(Budget, "MANY_ROWS", len(rows))
     vade.fit(rows)
     np.testing.assert_allclose(compared[0], StandardScaler().fit_transform(rows), atol=1e-5)

@@ -184,7 +184,7 @@ def test_likelihood_follows_the_range_of_the_data(digits):
     ("changes", "scale", "message"),
     [
         ({"likelihood": "bernoulli"}, 16, r"X runs from 0 to 16.*MinMaxScaler"),
-        ({"binarize": True}, 16, "the likelihood is Gaussian"),
+        ({"binarize": True}, 16, "the likelihood is gaussian"),
         ({"hidden_layer_sizes": (0,)}, 1, "must be positive"),
         ({"hidden_layer_sizes": ("wide",)}, 1, "must be positive whole numbers"),
         ({"device": "gpu"}, 1, "not a device of torch"),

@@ -1,0 +1,212 @@
+"""The likelihood that the parameters ``likelihood`` and ``standardize`` mean for given data.
+
+D features.
+"""
+
+import copy
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.preprocessing import StandardScaler
+
+from .engine.batches import to_tensor
+from .modules.likelihood import Bernoulli, ColumnLikelihood, Gaussian
+
+#: Rows in a block when the range and the moments of X are computed before training.
+CHUNK = 4096
+#: Scales are comparable if the largest standard deviation is at most so many times the median.
+MOST_SPREAD = 10.0
+#: Fewest features whose falling standard deviations are taken for those of principal components.
+LEAST_COMPONENTS = 5
+
+
+class Features(NamedTuple):
+    """What is measured of each feature, (D,) each."""
+
+    mean: np.ndarray
+    #: Standard deviations; 1 for a constant feature.
+    scale: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def take(self, columns):
+        """Return what is measured of some features."""
+        return Features(*(values[columns] for values in self))
+
+
+def choose_likelihood(likelihood, standardize, X, names=None):
+    """Return the likelihood by the parameters of the same names, or for "auto" by X.
+
+    Parameters
+    ----------
+    likelihood, standardize
+        As of :class:`~skdeepcluster.VaDEClustering`.
+    X : {ndarray, sparse matrix} of shape (N, D)
+    names : array-like of str of shape (D,), default=None
+        Names of the columns.
+
+    Returns
+    -------
+    likelihood : Likelihood
+        A new one, scaled by X.
+    """
+    if isinstance(likelihood, dict):
+        likelihood = _read_columns(likelihood, names)
+    if isinstance(likelihood, ColumnLikelihood):
+        return _scale_columns(copy.deepcopy(likelihood), standardize, X)
+    features = measure_features(X)
+    low, high = features.low.min(), features.high.max()
+    within = low >= 0 and high <= 1
+    if likelihood == "bernoulli" and not within:
+        raise ValueError(
+            f"likelihood='bernoulli' reads values as probabilities, but X runs from {low:.6g} "
+            f"to {high:.6g}. Scale X to [0, 1] (MinMaxScaler) or use likelihood='gaussian'."
+        )
+    if likelihood == "bernoulli" or (likelihood == "auto" and within):
+        return Bernoulli()
+    return Gaussian(*_choose_scaling(features, standardize, X))
+
+
+def measure_features(X, groups=()):
+    """Measure the features of X in one pass with float64 sums; check groups of one-hot columns."""
+    scaler = StandardScaler(with_mean=not sparse.issparse(X))
+    low, high = np.inf, -np.inf
+    weights = [0.0] * len(groups)
+    for start in range(0, X.shape[0], CHUNK):
+        rows = X[start : start + CHUNK]
+        scaler.partial_fit(rows)
+        low = np.minimum(low, _to_dense(rows.min(axis=0)))
+        high = np.maximum(high, _to_dense(rows.max(axis=0)))
+        for i, group in enumerate(groups):
+            weights[i] = _check_one_hot(_to_dense(rows[:, group]), group, start, weights[i])
+    return Features(scaler.mean_, scaler.scale_, low.ravel(), high.ravel())
+
+
+def _to_dense(values):
+    return values.toarray() if sparse.issparse(values) else np.asarray(values)
+
+
+def _check_one_hot(rows, group, start, weight):
+    """Check that rows, of which the first is row ``start``, are zero but for a single weight.
+
+    Returns the weight; one that is 0 is not known yet.
+    """
+    weight = weight or rows.max()
+    wrong = np.isin(rows, (0, weight), invert=True).any(1) | (np.count_nonzero(rows, axis=1) > 1)
+    if wrong.any():
+        i = int(wrong.argmax())
+        raise ValueError(
+            f"The likelihood of columns {group} is categorical: each row must have a single 1, or "
+            "one number that is the same in all rows, and else zeros; zeros alone where its "
+            f"category is missing. Row {start + i} has {rows[i].tolist()}. Encode the category by "
+            "OneHotEncoder and do not standardise it, or give these columns as 'gaussian'."
+        )
+    return weight
+
+
+def _choose_scaling(features, standardize, X):
+    """Return shift, (D,), and scale, (D,) or (), of features, in the precision of X."""
+    deviations = features.scale[features.high > features.low]
+    if standardize == "auto":
+        standardize = not are_comparable(deviations)
+    scale = features.scale
+    if not standardize:
+        scale = np.sqrt(np.mean(deviations**2)) if deviations.size else 1.0
+    dtype = to_tensor(X[:1]).dtype
+    return torch.as_tensor(features.mean, dtype=dtype), torch.as_tensor(scale, dtype=dtype)
+
+
+def are_comparable(deviations):
+    """Whether features with these standard deviations, (D,), need no scales of their own.
+
+    Many small features, as rare pixels and rare categories, disturb nothing; a few large ones, in
+    units of their own, outweigh all others. The exception are principal components, whose
+    standard deviations fall, and of which the small ones are noise.
+    """
+    if deviations.size < 2:
+        return True
+    largest, median = deviations.max(), np.sort(deviations)[(len(deviations) - 1) // 2]
+    fall = len(deviations) >= LEAST_COMPONENTS and (np.diff(deviations) <= 1e-6 * largest).all()
+    return bool(fall or largest <= MOST_SPREAD * median)
+
+
+# ---- columns
+
+
+def _read_columns(columns, names):
+    """Return the ColumnLikelihood of a dict of columns, by indices or names."""
+    kinds = "gaussian", "bernoulli", "categorical"
+    unknown = [kind for kind in columns if kind not in kinds]
+    if unknown:
+        raise ValueError(
+            f"likelihood has the key {unknown[0]!r}; the keys are 'gaussian', 'bernoulli' and "
+            "'categorical'."
+        )
+    found = {kind: _check_list(kind, columns.get(kind, ())) for kind in kinds}
+    index = {} if names is None else {name: i for i, name in enumerate(names)}
+    groups = [_check_list("categorical", group) for group in found.pop("categorical")]
+    read = {kind: [_find_column(c, index) for c in own] for kind, own in found.items()}
+    return ColumnLikelihood(
+        **read, categorical=[[_find_column(c, index) for c in g] for g in groups]
+    )
+
+
+def _check_list(kind, columns):
+    """Return columns, or groups of columns, as a list."""
+    if isinstance(columns, str) or not np.iterable(columns):
+        inner = "a list of columns for each category" if kind == "categorical" else "columns"
+        raise ValueError(f"likelihood[{kind!r}] must be a list of {inner}, got {columns!r}.")
+    return list(columns)
+
+
+def _find_column(column, index):
+    """Return the index of a column given by its index or its name."""
+    if not isinstance(column, str):
+        return column
+    if column not in index:
+        known = f"the columns are {', '.join(index)}" if index else "X has no names of columns"
+        raise ValueError(
+            f"likelihood names the column {column!r}, but {known}. Pass X as a DataFrame with "
+            "this column, or give the column by its index."
+        )
+    return index[column]
+
+
+def _scale_columns(likelihood, standardize, X):
+    """Check X by the likelihood of its columns, and set the scale of the Gaussian ones."""
+    layout = likelihood.layout
+    _check_all_given(likelihood.columns.tolist(), X.shape[1])
+    features = measure_features(X, layout["categorical"])
+    for column in layout["bernoulli"]:
+        low, high = features.low[column], features.high[column]
+        if low < 0 or high > 1:
+            raise ValueError(
+                f"The likelihood of column {column} is 'bernoulli', which reads values as "
+                f"probabilities, but the column runs from {low:.6g} to {high:.6g}. Scale it to "
+                "[0, 1] (MinMaxScaler), or give it as 'gaussian'."
+            )
+    if layout["gaussian"]:
+        own = features.take(layout["gaussian"])
+        likelihood.set_scale(*_choose_scaling(own, standardize, X))
+    if layout["categorical"]:
+        weights = [features.high[group].max() or 1.0 for group in layout["categorical"]]
+        likelihood.set_weights(torch.as_tensor(weights, dtype=to_tensor(X[:1]).dtype))
+    return likelihood
+
+
+def _check_all_given(columns, n_features):
+    """Check that the columns are all those of X."""
+    given, there = set(columns), set(range(n_features))
+    if given != there:
+        wrong = (
+            f"{sorted(there - given)} are missing"
+            if there - given
+            else f"there are no columns {sorted(given - there)}"
+        )
+        raise ValueError(
+            f"likelihood must give every column of X, 0 to {n_features - 1}, but {wrong}. Add "
+            "columns of numbers to 'gaussian', of zeros and ones to 'bernoulli', and groups of "
+            "one-hot columns to 'categorical'."
+        )
