@@ -49,7 +49,6 @@ from .functional.information import cross_entropy, entropy, kl_divergence, margi
 from .modules.game import ClusterGame, Player
 from .modules.networks import (
     build_network,
-    check_widths,
     keep_running_statistics,
     normalised_mlp,
 )
