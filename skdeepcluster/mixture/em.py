@@ -39,8 +39,11 @@ BATCHES_TO_RELEASE = 32
 
 def choose_batch_size(n_clusters: int, n_features: int, covariance_type: str) -> int:
     """Return the rows per batch for which the largest intermediate tensor fits the cache."""
-    full = covariance_type == "full"
-    per_row = n_clusters * n_features if full else 4 * n_features + 2 * n_clusters
+    if covariance_type == "full":
+        widest = max(end - first for first, end in gaussian.triangular_blocks(n_features))
+        per_row = n_clusters * widest
+    else:
+        per_row = max(2 * n_features, n_clusters)
     return min(max(256, BATCH_ELEMENTS // per_row), 2**14)
 
 

@@ -107,6 +107,35 @@ def test_moments_of_batches_add_up(covariance_type, x):
         close(total, sum(summands))
 
 
+def test_many_features_are_taken_in_blocks(x):
+    n_features = 2 * gaussian.MIN_BLOCK_ROWS + 3
+    generator = torch.Generator().manual_seed(0)
+    x, means, square = (
+        torch.randn(*shape, generator=generator, dtype=torch.float64)
+        for shape in [(50, n_features), (K, n_features), (K, n_features, n_features)]
+    )
+    scales = torch.linalg.cholesky(square @ square.mT + torch.eye(n_features))
+    mixture = Mixture(torch.zeros(K, dtype=torch.float64), means, scales)
+    expected = [
+        multivariate_normal(mean, scale @ scale.T).logpdf(x)
+        for mean, scale in zip(means.numpy(), scales.numpy(), strict=True)
+    ]
+    np.testing.assert_allclose(gaussian.log_prob(x, mixture), np.transpose(expected), rtol=1e-9)
+
+
+@pytest.mark.parametrize("n_features", [D, 2 * gaussian.MIN_BLOCK_ROWS + 3])
+@pytest.mark.parametrize("share", [0.0, 0.1, 1.0])
+def test_sums_of_squares_skip_no_row_of_positive_weight(n_features, share):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(60, n_features, generator=generator, dtype=torch.float64)
+    resp = torch.rand(60, K, generator=generator, dtype=torch.float64)
+    resp[torch.rand(60, K, generator=generator) >= share] = 0
+    resp[:, 1] = 0
+    stats = gaussian.sufficient_statistics(x, resp, x[0], "full")
+    apart = x - x[0]
+    close(stats.s2, torch.einsum("nk,ni,nj->kij", resp, apart, apart))
+
+
 @pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("offset", [0.0, 1e4])
 def test_m_step_equals_weighted_mean_and_covariance(covariance_type, offset, x):
@@ -180,8 +209,12 @@ def test_a_thin_component_is_named_with_remedies(covariance_type):
 
 
 @pytest.mark.parametrize("covariance_type", TYPES)
-def test_expectation_is_posterior_moments_and_evidence(covariance_type, x):
+@pytest.mark.parametrize("spread", [1, 20, 1000])
+def test_expectation_is_posterior_moments_and_evidence(covariance_type, spread, x):
     mixture, about = make_mixture(covariance_type), x.mean(0)
+    mixture = mixture._replace(means=spread * mixture.means)
+    # Some rows near each component, and some that are near none.
+    x = torch.cat([x[:35], x[35:] / 3 + mixture.means.repeat(5, 1)])
     weight = torch.rand(50, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     expect = gaussian.expected_statistics(mixture, about, covariance_type)
     joint = gaussian.log_joint(x, mixture)
