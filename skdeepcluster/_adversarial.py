@@ -9,8 +9,9 @@ import torch
 from ._base import DeepEstimator
 from ._initialization import (
     Initialization,
+    Partition,
     check_init,
-    initial_responsibilities,
+    find_partition,
     is_partition,
 )
 from .engine.batches import map_rows
@@ -29,20 +30,24 @@ class AdversarialEstimator(DeepEstimator):
             return Initialization()
         interrupted = False
         if is_new:
-            resp, interrupted = self._find_partition(model.likelihood, fit)
+            partition, interrupted = self._find_partition(model.likelihood, fit)
         else:
-            resp = self._apply(model, model.resp, fit.X)
-        return Initialization(resp.astype(np.float32), resp.argmax(1), interrupted=interrupted)
+            partition = Partition(self._apply(model, model.own_resp, fit.X))
+        anchor, calibrated = partition
+        labels = anchor.argmax(1)
+        return Initialization(
+            anchor.astype(np.float32), calibrated, labels, interrupted=interrupted
+        )
 
     def _find_partition(self, likelihood, fit):
-        """Return responsibilities, (N, K), and whether the user interrupted the pretraining.
+        """Return a Partition of the rows, and whether the user interrupted the pretraining.
 
-        Few rows are clustered themselves, standardised; many by the codes of a denoising
-        auto-encoder, which is discarded.
+        The standardised rows are clustered, or the codes of a denoising auto-encoder, if the user
+        asks for its pretraining; it is discarded.
         """
         init = check_init(self, fit.n_samples)
         if is_partition(init):
-            return init, False
+            return Partition(init), False
         if self._choose_pretraining_epochs(fit) == 0:
             rows = map_rows(copy.deepcopy(likelihood).cpu().standardize, fit.X)
             return self._divide(init, rows, fit), False
@@ -54,9 +59,9 @@ class AdversarialEstimator(DeepEstimator):
         return self._divide(init, codes, fit), interrupted
 
     def _divide(self, init, rows, fit):
-        """Cluster rows, or codes, as ``init`` says; return responsibilities."""
+        """Cluster rows, or codes, as ``init`` says."""
         counts = self._count_clusters(), fit.random_state, self.mixture_n_init
-        divide = partial(initial_responsibilities, init, rows, *counts, metric=self.metric)
+        divide = partial(find_partition, init, rows, *counts, metric=self.metric)
         return broadcast_object(divide, fit.random_state)
 
     def _choose_pretraining_epochs(self, fit):
@@ -65,7 +70,7 @@ class AdversarialEstimator(DeepEstimator):
             return 0
         return super()._choose_pretraining_epochs(fit)
 
-    def _after_training(self, model, fit):
+    def _after_training(self, model, fit, start):
         log_p = torch.as_tensor(self._apply(model, model.log_resp, fit.X)).double()
         model.log_marginal.copy_(marginal(log_p))
 

@@ -23,10 +23,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._budget import Budget, choose_widths
 from ._callbacks import CallbackSupportMixin, with_callbacks
-from ._initialization import Initialization, check_metrics, find_number, is_partition
+from ._initialization import (
+    Initialization,
+    check_metrics,
+    find_number,
+    find_temperature,
+    is_partition,
+)
 from ._likelihood_choice import choose_likelihood
 from ._outliers import find_offset, fit_cluster_space, make_outlier_score, mark_noise
-from .engine.batches import Rows, map_rows, refuse_sparse
+from .engine.batches import BLOCK, Rows, map_rows, refuse_sparse
 from .engine.loop import EpochTasks, train
 from .engine.runtime import (
     broadcast_object,
@@ -41,6 +47,7 @@ from .engine.runtime import (
     resolve_precision,
     restore_on_failure,
     seeded,
+    threads_by_size,
 )
 from .modules.autoencoder import Autoencoder
 from .modules.likelihood import ColumnLikelihood, restore_likelihood
@@ -105,7 +112,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         "standardize": [StrOptions({"auto"}), "boolean"],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "precision": [StrOptions({"float32", "bfloat16", "auto"})],
         "compile": ["boolean"],
@@ -137,8 +144,14 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         """Return the data set of training."""
         return Rows(fit.X, anchor=start.anchor, style=start.style)
 
-    def _after_training(self, model, fit):
+    def _after_training(self, model, fit, start):
         """Complete a trained model before it answers; nothing by default."""
+
+    def _calibrate(self, model, start, fit):
+        """Set the temperature of a model whose start has calibrated responsibilities."""
+        if start.calibrated is not None:
+            log_resp = self._apply(model, model.log_resp, fit.X).astype(np.float64)
+            model.temperature.fill_(find_temperature(log_resp, start.calibrated))
 
     # ---- fit
 
@@ -241,25 +254,26 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
                 rows,
                 fit,
                 max_epochs=self._choose_max_epochs(fit.X),
-                learning_rate=self.learning_rate,
+                learning_rate=self._choose_learning_rate(),
                 callbacks=self.callbacks,
                 resume=bool(past),
-                snapshot=lambda records: self._snapshot(model, past + records, fit),
+                snapshot=lambda records: self._snapshot(model, past + records, fit, start),
             )
         for record in history:
             record["epoch"] += len(past)
-        self._after_training(model, fit)
+        self._after_training(model, fit, start)
+        self._calibrate(model, start, fit)
         run = Run(model, past + history, interrupted, start.start_labels)
         if self.n_init > 1:
             run.criterion = float(np.mean(self._apply(model, model.criterion, fit.X)))
         return run
 
-    def _snapshot(self, model, history, fit):
+    def _snapshot(self, model, history, fit, start):
         """Attributes of an estimator whose training ends now, for callbacks that evaluate one."""
         with seeded(0, fit.device):
             model = copy.deepcopy(model).eval()
             model.progress.fill_(1.0)
-            self._after_training(model, replace(fit, random_state=random_stream(0)))
+            self._after_training(model, replace(fit, random_state=random_stream(0)), start)
         kept = "classes_", "n_clusters_", "hidden_layer_sizes_"
         attributes = {name: v for name, v in vars(self).items() if name in kept}
         if getattr(self, "noise", 0):
@@ -318,6 +332,8 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         self.standardize_ = run.model.likelihood.standardizes
         self.batch_size_ = self._choose_batch_size(fit.X)
         self.max_epochs_ = self._choose_max_epochs(fit.X)
+        self.learning_rate_ = self._choose_learning_rate()
+        self.temperature_ = float(run.model.temperature)
         self.device_ = str(fit.device)
         self.precision_ = resolve_precision(self.precision, fit.device)
         with torch.no_grad():
@@ -355,9 +371,8 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
     def _set_labels(self, labels, probabilities, start_labels):
         """Set the labels of the training rows; warn of clusters that have none."""
         self.labels_, self.probabilities_ = labels, probabilities
-        if hasattr(self, "start_weight"):
-            self.start_labels_ = start_labels
-            self.moved_ = None if start_labels is None else float(np.mean(labels != start_labels))
+        self.start_labels_ = start_labels
+        self.moved_ = None if start_labels is None else float(np.mean(labels != start_labels))
         sizes = np.bincount(labels, minlength=self.n_clusters_)
         n_found = np.count_nonzero(sizes)
         if n_found < self.n_clusters_:
@@ -393,6 +408,11 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         if self.max_epochs != "auto":
             return self.max_epochs
         return self._budget.epochs(X.shape[0], self._choose_batch_size(X))
+
+    def _choose_learning_rate(self):
+        if self.learning_rate != "auto":
+            return self.learning_rate
+        return self._budget.learning_rate(self._widths())
 
     def _choose_pretraining_epochs(self, fit):
         """Return the epochs of the auto-encoder; 0 where this fit trains none."""
@@ -437,7 +457,8 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
     @staticmethod
     def _apply(model, function, X):
         """Apply a function to rows in fixed blocks, so that no answer depends on other rows."""
-        return map_rows(function, X, next(model.parameters()).device)
+        with threads_by_size(model, BLOCK):
+            return map_rows(function, X, next(model.parameters()).device)
 
     def predict_proba(self, X):
         """Probability of each cluster, given the row.
@@ -553,7 +574,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         """Build a model by the current parameters and load its weights from a state dict."""
         model = self._build(self.n_features_in_, likelihood)
         model.restore_buffers(tensors)
-        model.load_state_dict(tensors)
+        model.load_state_dict({"temperature": torch.ones(())} | tensors)
         return model
 
     def _continues(self):

@@ -1,4 +1,4 @@
-"""What "auto" means for the widths of networks, the rows in a step and the number of steps.
+"""What "auto" means for the widths of networks, their learning rate, and numbers of steps.
 
 Every rule is a smooth function of the shape of X. It has the papers' values at 70,000 rows of 784
 features, the shape of MNIST.
@@ -12,7 +12,7 @@ ROWS, FEATURES, WIDTH = 70_000, 784, 500
 #: Width of the third hidden layer, in widths of the first.
 THIRD = 4
 #: Least width of a hidden layer.
-LEAST_WIDTH = 64
+LEAST_WIDTH = 128
 #: Bounds of the rows in a step.
 BATCH_SIZES = 32, 256
 
@@ -30,8 +30,10 @@ def choose_widths(n_samples, n_features):
 
 @dataclass(frozen=True)
 class Budget:
-    """Numbers of steps, in units of sqrt(N), and of rows in a step."""
+    """Numbers of steps, in units of sqrt(N), of rows in a step, and the learning rate."""
 
+    #: Peak of the learning rate of a network whose first hidden layer has the papers' width.
+    rate: float
     #: Steps of training.
     steps: float
     #: Steps of pretraining.
@@ -41,6 +43,14 @@ class Budget:
         """Return the rows in a step: sqrt(N), within ``BATCH_SIZES``."""
         least, most = BATCH_SIZES
         return min(max(round(sqrt(n_samples)), least), most)
+
+    def learning_rate(self, widths):
+        """Return the peak of the learning rate, in inverse proportion to the width.
+
+        So the outputs of a network change by as much in a step whatever its width (G. Yang, E. J.
+        Hu et al., "Tensor programs V", NeurIPS 2021).
+        """
+        return self.rate * WIDTH / widths[0] if widths else self.rate
 
     def epochs(self, n_samples, batch_size):
         """Return the epochs of training."""

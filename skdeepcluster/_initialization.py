@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
 from sklearn.base import clone
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -52,8 +54,19 @@ ADVERSARIAL_CONSTRAINTS = {
 REG_COVAR = 1e-3
 #: EM on codes has converged when the mean log-likelihood changes by less.
 TOL = 1e-3
+#: Largest temperature of probabilities.
+MAX_TEMPERATURE = 100.0
 #: Most EM iterations on codes.
 MAX_ITER = 200
+
+
+class Partition(NamedTuple):
+    """Clusters of rows, found before training."""
+
+    #: Responsibilities (N, K) that training is regularised towards.
+    anchor: np.ndarray
+    #: Calibrated responsibilities (N, K); None where there are none.
+    calibrated: np.ndarray | None = None
 
 
 class Initialization(NamedTuple):
@@ -61,6 +74,8 @@ class Initialization(NamedTuple):
 
     #: Responsibilities (N, K) that training is regularised towards, float32.
     anchor: np.ndarray | None = None
+    #: Responsibilities (N, K) that the probabilities of the trained model are calibrated by.
+    calibrated: np.ndarray | None = None
     #: Initial clusters (N,).
     start_labels: np.ndarray | None = None
     #: Continuous codes (N, C) that InfoGAN's Q is regularised towards.
@@ -71,29 +86,29 @@ class Initialization(NamedTuple):
     interrupted: bool = False
 
 
-def initial_responsibilities(init, rows, n_clusters, random_state, n_init=10, metric="euclidean"):
-    """Return responsibilities (N, K) of clusters for rows (N, D), found without labels.
+def find_partition(init, rows, n_clusters, random_state, n_init=10, metric="euclidean"):
+    """Return the :class:`Partition` of rows (N, D) into K clusters, found without labels.
 
     ``init`` is "neighbors", the partition of the neighbour graph of the rows by ``metric``; a
     NeighborClustering, the same by its settings but without noise; "mixture", the posterior of the
     likeliest of ``n_init`` Gaussian mixtures; or responsibilities (N, K), which are returned as
-    they are. Those of a partition are zeros and ones: shared ones would blur the clusters of the
-    codes.
+    they are. The anchor by a neighbour graph is of zeros and ones: shared responsibilities would
+    blur the clusters of the codes.
     """
     if isinstance(init, str) and init == "mixture":
-        return em.posterior(rows, fit_mixture(rows, n_clusters, random_state, n_init))
-    resp = init
+        return Partition(em.posterior(rows, fit_mixture(rows, n_clusters, random_state, n_init)))
+    resp = None
     if isinstance(init, str):
         options = {"random_state": random_state, "n_jobs": torch.get_num_threads()}
         start = neighbor_start(rows, n_clusters, metric=metric, **options)
-        resp = np.eye(n_clusters)[start.labels]
+        resp = start.responsibilities
     elif isinstance(init, NeighborClustering):
         start = clone(init).set_params(n_clusters=n_clusters, random_state=random_state, noise=0.0)
-        resp = np.eye(n_clusters)[start.fit(rows).labels_]
+        resp = start.fit(rows).responsibilities_
     # EM draws one seed from the stream; every other method does so, too, and leaves it in the same
     # state.
     draw_seed(random_state)
-    return resp
+    return Partition(init) if resp is None else Partition(np.eye(n_clusters)[resp.argmax(1)], resp)
 
 
 def initial_mixture(
@@ -106,17 +121,17 @@ def initial_mixture(
     covariance_type="diag",
     metric="euclidean",
 ):
-    """Return a mixture of codes (N, L), float64 on the CPU, and responsibilities (N, K).
+    """Return a mixture of codes (N, L), float64 on the CPU, and a :class:`Partition`.
 
-    With ``init="mixture"`` these are the result of EM and its posterior; otherwise the
-    :func:`initial_responsibilities` of ``rows`` and the M-step from them. The neighbour graph is
-    that of ``rows`` (N, D): the codes, or the rows themselves.
+    With ``init="mixture"`` these are the result of EM and its posterior; otherwise
+    :func:`find_partition` of ``rows``, (N, D), and the M-step from its anchor.
     """
     if isinstance(init, str) and init == "mixture":
         mixture = fit_mixture(codes, n_clusters, random_state, n_init, covariance_type)
-        return mixture, em.posterior(codes, mixture)
-    resp = initial_responsibilities(init, rows, n_clusters, random_state, metric=metric)
-    return em.m_step(codes, resp, covariance_type, compute_reg_covar(codes)), resp
+        return mixture, Partition(em.posterior(codes, mixture))
+    partition = find_partition(init, rows, n_clusters, random_state, metric=metric)
+    reg_covar = compute_reg_covar(codes)
+    return em.m_step(codes, partition.anchor, covariance_type, reg_covar), partition
 
 
 def fit_mixture(codes, n_clusters, random_state, n_init, covariance_type="diag"):
@@ -178,9 +193,8 @@ def check_init(estimator, n_samples):
 def initialize_prior(estimator, model, fit, is_new):
     """Pretrain the networks of a model with a mixture prior, and cluster their codes.
 
-    The neighbour graph is that of the codes, or with few rows, from which an auto-encoder learns
-    little, that of the standardised rows. A model that is not new is not pretrained, and keeps the
-    clusters it has. With ``init="mixture"`` there is no anchor.
+    The neighbour graph is that of the standardised rows. A model that is not new is not
+    pretrained, and keeps the clusters it has. With ``init="mixture"`` there is no anchor.
     """
     init, mixture, interrupted = check_init(estimator, fit.n_samples), None, False
     if is_new:
@@ -190,9 +204,28 @@ def initialize_prior(estimator, model, fit, is_new):
         rows = estimator._apply(model, model.standardize, fit.X)
         counts = estimator._count_clusters(), fit.random_state, estimator.mixture_n_init
         initialize = partial(initial_mixture, init, codes, rows, *counts, metric=estimator.metric)
-        mixture, resp = broadcast_object(initialize, fit.random_state)
+        mixture, partition = broadcast_object(initialize, fit.random_state)
     else:
-        resp = estimator._apply(model, model.resp, fit.X)
+        partition = Partition(estimator._apply(model, model.own_resp, fit.X))
     anchored = not (isinstance(init, str) and init == "mixture")
-    anchor = resp.astype(np.float32) if anchored else None
-    return Initialization(anchor, resp.argmax(1), mixture=mixture, interrupted=interrupted)
+    anchor, labels = partition.anchor.astype(np.float32), partition.anchor.argmax(1)
+    return Initialization(
+        anchor if anchored else None, partition.calibrated, labels, None, mixture, interrupted
+    )
+
+
+def find_temperature(log_resp, calibrated):
+    """Return the temperature T, at least 1, of log-responsibilities (N, K) of a model.
+
+    The one at which the mean cross-entropy of softmax(log_resp / T) to ``calibrated``
+    responsibilities (N, K) is least: temperature scaling (C. Guo et al., "On calibration of modern
+    neural networks", ICML 2017) by a partition's responsibilities in place of labels. Powers of
+    responsibilities keep the order of the clusters of a row.
+    """
+
+    def cross_entropy(log_temperature):
+        log_p = log_softmax(log_resp / np.exp(log_temperature), axis=1)
+        return -(calibrated * log_p).sum(1).mean()
+
+    best = minimize_scalar(cross_entropy, bounds=(0, np.log(MAX_TEMPERATURE)), method="bounded")
+    return float(np.exp(best.x)) if best.fun < cross_entropy(0.0) else 1.0

@@ -35,7 +35,7 @@ from ._adversarial import AdversarialEstimator
 from ._base import DeepEstimator
 from ._budget import Budget
 from ._callbacks import with_callbacks
-from ._initialization import ADVERSARIAL_CONSTRAINTS
+from ._initialization import ADVERSARIAL_CONSTRAINTS, Partition
 from .engine.batches import LabelledRows
 from .engine.runtime import (
     broadcast_object,
@@ -212,7 +212,7 @@ class CatGANEstimator(AdversarialEstimator):
         "marginal_decay": [Interval(Real, 0, 1, closed="left")],
     }
 
-    _budget = Budget(steps=12)
+    _budget = Budget(rate=3e-3, steps=12)
 
     def _build(self, n_features, likelihood):
         n_classes = self._count_clusters()
@@ -375,7 +375,7 @@ default="neighbors"
     start_weight : float, default=1.0
         Weight of the cross-entropy of the clusters to those of the start, in training from a
         start; fades linearly to 0. An addition of this package.
-    smoothness_weight : float, default=4.0
+    smoothness_weight : float, default=2.0
         Weight of the divergence between the clusters of a row and of its worst neighbour within
         a short step (virtual adversarial training), in training from a start. An addition of
         this package; 0 halves the cost of a step.
@@ -390,7 +390,7 @@ default="neighbors"
     max_epochs : int or "auto", default="auto"
         Passes over X after pretraining. "auto" makes ``12 * sqrt(n_samples)`` steps, at most two
         for each row.
-    learning_rate : float, default=3e-3
+    learning_rate : float or "auto", default="auto"
         Peak of the one-cycle schedule of AdamW.
     generator : callable, default=None
         ``generator(n_in, n_out)`` gives the generator's network, ``n_in = n_noise``. None: a
@@ -528,12 +528,12 @@ default="neighbors"
         max_clusters=60,
         noise=0.0,
         start_weight=1.0,
-        smoothness_weight=4.0,
+        smoothness_weight=2.0,
         mixture_n_init=10,
         pretraining_epochs="auto",
         pretraining_learning_rate=2e-3,
         max_epochs="auto",
-        learning_rate=3e-3,
+        learning_rate="auto",
         generator=None,
         discriminator=None,
         batch_size="auto",
@@ -623,7 +623,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     max_epochs : int or "auto", default="auto"
         Passes over X after pretraining. "auto" makes ``12 * sqrt(n_samples)`` steps, at most two
         for each row.
-    learning_rate : float, default=3e-3
+    learning_rate : float or "auto", default="auto"
         Peak of the one-cycle schedule of AdamW.
     generator : callable, default=None
         ``generator(n_in, n_out)`` gives its network, ``n_in = n_noise``. None: a perceptron.
@@ -736,7 +736,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         pretraining_epochs="auto",
         pretraining_learning_rate=2e-3,
         max_epochs="auto",
-        learning_rate=3e-3,
+        learning_rate="auto",
         generator=None,
         discriminator=None,
         batch_size="auto",
@@ -807,7 +807,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
     def _find_partition(self, likelihood, fit):
         if (fit.targets >= 0).all():
-            return np.eye(len(self.classes_))[fit.targets], False
+            return Partition(np.eye(len(self.classes_))[fit.targets]), False
         return super()._find_partition(likelihood, fit)
 
     def _choose_pretraining_epochs(self, fit):
@@ -818,7 +818,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         n_classes = len(self.classes_)
         find = partial(labelled_start, rows, fit.targets, n_classes, **options)
         # One-hot, because the probabilities by the neighbour graph are not calibrated.
-        return np.eye(n_classes)[broadcast_object(find, fit.random_state).argmax(1)]
+        resp = broadcast_object(find, fit.random_state)
+        return Partition(np.eye(n_classes)[resp.argmax(1)])
 
     def _set_labels(self, labels, probabilities, start_labels):
         self.start_labels_ = None if start_labels is None else self.classes_[start_labels]

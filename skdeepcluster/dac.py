@@ -108,7 +108,7 @@ class DAC(PriorGame):
             "adversarial": called_real(self.judge(code)),
         }
         terms = {n: w * loss for w, (n, loss) in zip(self.weights, losses.items(), strict=True)}
-        return terms | self.regularizer.terms(self.log_resp_standardized, seen, batch.anchor)
+        return terms | self.regularize(seen, batch.anchor)
 
     def players(self):
         """Critic, mixture, auto-encoder."""
@@ -182,7 +182,7 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
         Weight of the cross-entropy of the clusters to those of the start, unless
         init="mixture"; without it the clusters drift away from a good start. An addition of
         this package; 0 is the published objective.
-    smoothness_weight : float, default=50.0
+    smoothness_weight : float, default=20.0
         Weight of the divergence between the clusters of a row and of its worst neighbour within
         a short step (virtual adversarial training), unless init="mixture". An
         addition of this package; 0 is the published objective and halves the cost of a step.
@@ -200,7 +200,7 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
     max_epochs : int or "auto", default="auto"
         Passes over X after pretraining. "auto" makes ``6 * sqrt(n_samples)`` steps, or with fewer
         than 4000 rows one for each row, at most 250.
-    learning_rate : float, default=1e-3
+    learning_rate : float or "auto", default="auto"
         Peak of the one-cycle schedule of AdamW; the prior's is ten times as large.
     encoder : callable, default=None
         ``encoder(n_in, n_out)`` gives the encoder's network, ``n_out = n_components``. None: a
@@ -335,7 +335,7 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
         "discriminator": [callable, None],
     }
 
-    _budget = Budget(steps=6)
+    _budget = Budget(rate=5e-4, steps=6)
 
     def __init__(
         self,
@@ -354,13 +354,13 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
         max_clusters=60,
         noise=0.0,
         start_weight=50.0,
-        smoothness_weight=50.0,
+        smoothness_weight=20.0,
         masking=0.25,
         mixture_n_init=10,
         pretraining_epochs="auto",
         pretraining_learning_rate=2e-3,
         max_epochs="auto",
-        learning_rate=1e-3,
+        learning_rate="auto",
         encoder=None,
         decoder=None,
         discriminator=None,

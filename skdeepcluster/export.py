@@ -108,8 +108,8 @@ def _build_answers(estimator):
     model = copy.deepcopy(estimator.model_).cpu()
     encode = model.encode if hasattr(estimator, "transform") else None
     if hasattr(model, "mixture"):
-        return _Answers(_MixtureAssignment(model.mixture.mixture, encode), encode, model)
-    return _Answers(model.log_resp, encode, model)
+        return _Answers(_MixtureAssignment(model.mixture.mixture, encode, model.temperature), encode, model)
+    return _Answers(model.calibrated_log_resp, encode, model)
 
 
 class _Answers(nn.Module):
@@ -129,16 +129,16 @@ class _Answers(nn.Module):
 class _MixtureAssignment(nn.Module):
     """Log p(k | x) of a mixture of rows, or of their codes."""
 
-    def __init__(self, mixture, encode=None):
+    def __init__(self, mixture, encode=None, temperature=1.0):
         super().__init__()
-        self.encode = encode
+        self.encode, self.temperature = encode, temperature
         self.log_weights = mixture.log_weights
         self.log_prob = density(mixture)
 
     def forward(self, x):
         """Return log-responsibilities, (N, K)."""
         x = x if self.encode is None else self.encode(x)
-        return (self.log_prob(x.double()) + self.log_weights).log_softmax(-1)
+        return ((self.log_prob(x.double()) + self.log_weights) / self.temperature).log_softmax(-1)
 
 
 class _NeighborAnswers(nn.Module):

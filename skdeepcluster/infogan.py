@@ -163,7 +163,9 @@ class InfoGAN(ClusterGame):
         if not self.mi_weight:
             fake_hidden = fake_hidden.detach()
         terms |= self.information_loss(fake_hidden, codes, self.mi_weight or 1.0)
-        terms |= self.regularizer.terms(self.log_resp_standardized, seen, batch.anchor)
+        terms |= self.regularizer.terms(
+            self.log_resp_standardized, seen, batch.anchor, own_share=self.progress
+        )
         if self.style_weight and batch.style is not None and batch.style.shape[1]:
             loss = self.latent.continuous_loss(self.read_standardized(seen), batch.style)
             terms["style"] = self.style_weight * loss
@@ -297,7 +299,7 @@ default="neighbors"
     max_epochs : int or "auto", default="auto"
         Passes over X after pretraining. "auto" makes ``10 * sqrt(n_samples)`` steps, at most two
         for each row.
-    learning_rate : float, default=1e-3
+    learning_rate : float or "auto", default="auto"
         Peak of the one-cycle schedule of AdamW, of discriminator and Q.
     generator_learning_rate : float, default=1e-3
         The generator's.
@@ -443,7 +445,7 @@ default="neighbors"
         "generator_learning_rate": [Interval(Real, 0, None, closed="neither")],
     }
 
-    _budget = Budget(steps=10)
+    _budget = Budget(rate=2e-3, steps=10)
 
     def __init__(
         self,
@@ -471,7 +473,7 @@ default="neighbors"
         pretraining_epochs="auto",
         pretraining_learning_rate=2e-3,
         max_epochs="auto",
-        learning_rate=1e-3,
+        learning_rate="auto",
         generator_learning_rate=1e-3,
         generator=None,
         discriminator=None,
@@ -515,7 +517,7 @@ default="neighbors"
             self.style_weight,
             Regularizer(self.start_weight, self.smoothness_weight),
         )
-        model.rates = {"generator.*": self.generator_learning_rate / self.learning_rate}
+        model.rates = {"generator.*": self.generator_learning_rate / self._choose_learning_rate()}
         return model
 
     def _initialize(self, model, fit, is_new):
@@ -531,11 +533,11 @@ default="neighbors"
             style = self._apply(model, lambda x: model.read(x).mean, fit.X)
         return start._replace(style=style)
 
-    def _after_training(self, model, fit):
+    def _after_training(self, model, fit, start):
         blocks = batches(fit.X, max(2, self._choose_batch_size(fit.X)), None)
         seen = (model.likelihood.standardize(x.to(fit.device)) for x in blocks if len(x) > 1)
         recalibrate_batch_norm(model.body, seen)
-        super()._after_training(model, fit)
+        super()._after_training(model, fit, start)
 
     # ---- answers
 

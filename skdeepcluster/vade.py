@@ -90,7 +90,7 @@ class VaDE(PriorGame):
             "reconstruction": -self.log_prob(batch.x, z).mean(),
             "kl": self.divergence(mean, std, z).mean(),
         }
-        return terms | self.regularizer.terms(self.log_resp_standardized, seen, batch.anchor)
+        return terms | self.regularize(seen, batch.anchor)
 
     def elbo(self, x, noise):
         """Bound of each row at its best gamma, (N,), averaged over noise (S, L)."""
@@ -183,7 +183,7 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
     max_epochs : int or "auto", default="auto"
         Passes over X after pretraining. "auto" makes ``6 * sqrt(n_samples)`` steps, or with fewer
         than 4000 rows one for each row, at most 250.
-    learning_rate : float, default=1e-3
+    learning_rate : float or "auto", default="auto"
         Peak of the one-cycle schedule of AdamW; the prior's is ten times as large.
     encoder : callable, default=None
         ``encoder(n_in, n_out)`` gives the encoder's network, ``n_out = 2 * n_components``. None:
@@ -313,7 +313,7 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
         "objective": [StrOptions({"optimal", "sampled", "published"})],
     }
 
-    _budget = Budget(steps=6)
+    _budget = Budget(rate=1e-3, steps=6)
 
     def __init__(
         self,
@@ -336,7 +336,7 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
         pretraining_epochs="auto",
         pretraining_learning_rate=2e-3,
         max_epochs="auto",
-        learning_rate=1e-3,
+        learning_rate="auto",
         encoder=None,
         decoder=None,
         batch_size="auto",

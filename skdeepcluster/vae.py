@@ -26,7 +26,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import DeepEstimator, EmbeddingMixin
 from ._budget import Budget
-from ._initialization import initial_mixture
+from ._initialization import Initialization, find_partition, initial_mixture
 from .engine.runtime import broadcast_object, random_stream, store_parameters
 from .functional.gaussian import Mixture, normal_points, standard_kl
 from .modules.autoencoder import (
@@ -168,7 +168,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         Starts of the mixture; the best by likelihood is kept.
     max_epochs : int or "auto", default="auto"
         Passes over X. "auto" makes ``20 * sqrt(n_samples)`` steps, at most two for each row.
-    learning_rate : float, default=2e-3
+    learning_rate : float or "auto", default=2e-3
         Peak of the one-cycle schedule of AdamW.
     kl_warm_up : float, default=0.5
         Share of training during which the weight of the KL term rises from 0 to 1, against
@@ -298,7 +298,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         "binarize": ["boolean"],
     }
 
-    _budget = Budget(steps=20)
+    _budget = Budget(rate=2e-3, steps=20)
 
     def __init__(
         self,
@@ -351,11 +351,22 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
             self.covariance_type,
         )
 
-    def _after_training(self, model, fit):
+    def _initialize(self, model, fit, is_new):
+        if isinstance(self.init, str) and self.init == "mixture":
+            return Initialization()
+        rows = self._apply(model, model.standardize, fit.X)
+        counts = self._count_clusters(), fit.random_state
+        find = partial(find_partition, self.init, rows, *counts, metric=self.metric)
+        anchor, calibrated = broadcast_object(find, fit.random_state)
+        return Initialization(None, calibrated, anchor.argmax(1))
+
+    def _after_training(self, model, fit, start):
         codes = self._apply(model, model.encode, fit.X)
+        init, labels = self.init, start.start_labels
+        if labels is not None:
+            init = np.eye(self._count_clusters())[labels]
         counts = self._count_clusters(), fit.random_state, self.mixture_n_init
-        kinds = {"covariance_type": self.covariance_type, "metric": self.metric}
-        divide = partial(initial_mixture, self.init, codes, codes, *counts, **kinds)
+        divide = partial(initial_mixture, init, codes, None, *counts, self.covariance_type)
         model.set_mixture(broadcast_object(divide, fit.random_state)[0])
 
     def score_samples(self, X, n_importance_samples=None):

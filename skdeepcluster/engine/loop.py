@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from ..modules.game import Batch, Game, Loss
 from .batches import Rows, ShuffledBatches
+from .runtime import threads_by_size
 
 
 class Net(NeuralNet):
@@ -47,7 +48,8 @@ class Net(NeuralNet):
 
     def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
         """Let every player step; one optimiser suffices, because others' gradients are None."""
-        self._set_training(True)
+        if not self.module_.training:  # a callback may have evaluated the model
+            self._set_training(True)
         batch = batch if self.processes is None else self.processes.take_part(batch)
         batch = batch.to(self.device)
         self._n_steps += 1
@@ -239,7 +241,8 @@ def train(
     net.all_steps = 1 if resume else n_steps
     if verbose < 2:
         net.set_params(callbacks__print_log=None)
-    net.fit(rows, None)
+    with threads_by_size(model, batch_size):
+        net.fit(rows, None)
     model.eval()
     model.progress.fill_(1.0)
     return [_extract(epoch) for epoch in net.history if "train_loss" in epoch], net.interrupted

@@ -6,10 +6,11 @@ The global state of numpy and torch is restored after use.
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import joblib
 import numpy as np
 import torch
 import torch.distributed as dist
@@ -93,13 +94,17 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
 
 # ---- threads: one per independent task, instead of all of them in every small operation
 
+#: Multiplications (rows times weights) of a pass through a network from which on a second thread
+#: shortens it. Below, threads wait for each other longer than they compute.
+MANY_PRODUCTS = 2**24
+
 _threads_lock = threading.Lock()
 _threads = {"blocks": 0, "count": 1}
 
 
 @contextmanager
-def single_threaded() -> Iterator[int]:
-    """Within the block torch runs each operation on one thread; yields the number before it.
+def limited_threads(most: int = 1) -> Iterator[int]:
+    """Within the block torch runs operations on at most so many threads; yields those before.
 
     Blocks in several threads may overlap; the number that the first one found is restored.
     """
@@ -107,13 +112,23 @@ def single_threaded() -> Iterator[int]:
         if _threads["blocks"] == 0:
             _threads["count"] = torch.get_num_threads()
         _threads["blocks"] += 1
-        torch.set_num_threads(1)
+        torch.set_num_threads(min(most, _threads["count"]))
     try:
         yield _threads["count"]
     finally:
         with _threads_lock:
             _threads["blocks"] -= 1
             torch.set_num_threads(_threads["count"])
+
+
+def threads_by_size(model: torch.nn.Module, n_rows: int) -> AbstractContextManager[Any]:
+    """Return a context of as many threads as passes of so many rows through a network can use.
+
+    These are one or, of large networks, the processors that the operating system or a container
+    leaves to this process.
+    """
+    n_products = n_rows * sum(p.numel() for p in model.parameters())
+    return limited_threads(1 if n_products < MANY_PRODUCTS else joblib.cpu_count())
 
 
 def share_out(work: Callable[[int, int, threading.Event], Any], max_workers: int) -> list[Any]:
@@ -127,7 +142,7 @@ def share_out(work: Callable[[int, int, threading.Event], Any], max_workers: int
     stop = threading.Event()
     if min(max_workers, torch.get_num_threads()) == 1:
         return [work(0, 1, stop)]
-    with single_threaded() as n_threads:
+    with limited_threads() as n_threads:
         n = min(max_workers, n_threads)
         with ThreadPoolExecutor(n) as pool:
             try:

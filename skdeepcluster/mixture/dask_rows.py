@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..engine.batches import to_tensor
-from ..engine.runtime import single_threaded
+from ..engine.runtime import limited_threads
 from .em import Batch, Sums, WeightedRows, add
 
 
@@ -75,7 +75,7 @@ def _to_tensor(block: Any) -> Tensor:
 
 
 def _map_block(function: Callable[[Tensor], Tensor], block: Any, size: int) -> np.ndarray:
-    with single_threaded():
+    with limited_threads():
         return np.concatenate([function(x).numpy() for x in _to_tensor(block).split(size)])
 
 
@@ -92,7 +92,7 @@ def _sum_block(
         (slice(start, start + len(x)), x, w)
         for start, x, w in zip(starts, rows.split(size), weights.split(size), strict=True)
     )
-    with single_threaded():
+    with limited_threads():
         return functools.reduce(add, map(make(), batches))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..engine.runtime import single_threaded
+from ..engine.runtime import limited_threads
 from ..functional import gaussian
 from ..functional.gaussian import Mixture
 from . import kmeans
@@ -83,7 +83,7 @@ class Initializer:
     def _assign_to_kmeans(self, n_restarts: int) -> Responsibilities:
         """Assign each row to its nearest k-means centre."""
         small = self.x.numel() < MIN_PARALLEL_ELEMENTS
-        with single_threaded() if small else nullcontext():
+        with limited_threads() if small else nullcontext():
             centres = kmeans.kmeans(
                 self.x, self.weight, self.n_clusters, self.generator, n_restarts=n_restarts
             )

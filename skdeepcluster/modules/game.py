@@ -86,9 +86,13 @@ class ClusterGame(Game):
     The likelihood standardises rows, which come in the units of the data, for the networks.
     """
 
+    #: Divides the log-responsibilities of a trained model, so that they are calibrated.
+    temperature: Tensor
+
     def __init__(self, likelihood: Likelihood) -> None:
         super().__init__()
         self.likelihood = likelihood
+        self.register_buffer("temperature", torch.ones(()))
 
     @abstractmethod
     def log_resp_standardized(self, seen: Tensor) -> Tensor:
@@ -102,17 +106,25 @@ class ClusterGame(Game):
         """Log p(k | x) of rows in the units of the data, (N, K)."""
         return self.log_resp_standardized(self.standardize(x))
 
-    def resp(self, x: Tensor) -> Tensor:
-        """Responsibilities p(k | x), (N, K), float32."""
+    def own_resp(self, x: Tensor) -> Tensor:
+        """Responsibilities p(k | x) by the objective, without temperature, (N, K), float32."""
         return self.log_resp(x).exp().float()
+
+    def calibrated_log_resp(self, x: Tensor) -> Tensor:
+        """Logarithm of p(k | x)^(1 / temperature), normalised, (N, K)."""
+        return (self.log_resp(x) / self.temperature).log_softmax(-1)
+
+    def resp(self, x: Tensor) -> Tensor:
+        """Calibrated responsibilities, (N, K), float32."""
+        return self.calibrated_log_resp(x).exp().float()
 
     def assign(self, x: Tensor) -> Tensor:
         """Most probable cluster of each row, (N,)."""
         return self.log_resp(x).argmax(-1)
 
     def assign_surely(self, x: Tensor) -> Tensor:
-        """Most probable cluster of each row and its probability, (N, 2), float64."""
-        log_p, label = self.log_resp(x).max(-1)
+        """Most probable cluster of each row and its calibrated probability, (N, 2), float64."""
+        label, log_p = self.assign(x), self.calibrated_log_resp(x).amax(-1)
         return torch.stack([label.double(), log_p.double().exp()], -1)
 
     @abstractmethod

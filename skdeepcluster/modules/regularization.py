@@ -40,17 +40,20 @@ class Regularizer:
         seen: Tensor,
         anchor: Tensor | None,
         log_p: Tensor | None = None,
+        own_share: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Weighted terms, scalars; none without an anchor, the R of shape (N, K).
 
         ``log_resp`` maps standardised rows (N, D), like ``seen``, to log p(c|x), (N, K);
-        ``log_p`` is ``log_resp(seen)`` where it is known already.
+        ``log_p`` is ``log_resp(seen)`` where it is known already. ``own_share`` is what the most
+        probable clusters of the rows have of R, see :func:`bootstrap`; None: nothing.
         """
         terms: dict[str, Tensor] = {}
         if anchor is None:
             return terms
         log_p = log_resp(seen) if log_p is None else log_p
         if self.start_weight:
+            anchor = anchor if own_share is None else bootstrap(anchor, log_p, own_share)
             terms["start"] = -self.start_weight * (anchor * log_p).sum(-1).mean()
         if self.smoothness_weight:
             # Nearest neighbours are farther apart in smaller batches: by sqrt(256 / n) on a
@@ -65,6 +68,23 @@ class Regularizer:
 
 #: The published objectives add nothing.
 NO_REGULARIZER = Regularizer()
+
+
+def bootstrap(anchor: Tensor, log_p: Tensor, own_share: Tensor) -> Tensor:
+    """Mix an anchor (N, K) with the most probable clusters by ``log_p`` (N, K), (N, K).
+
+    Rows of which the network is sure, against the anchor, leave it (hard bootstrapping: S. Reed et
+    al., "Training deep neural networks on noisy labels with bootstrapping", ICLR 2015 workshop).
+
+    Examples
+    --------
+    >>> import torch
+    >>> anchor, log_p = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.3, 0.7]]).log()
+    >>> bootstrap(anchor, log_p, torch.tensor(0.25))
+    tensor([[0.7500, 0.2500]])
+    """
+    own = torch.nn.functional.one_hot(log_p.argmax(1), log_p.shape[1])
+    return torch.lerp(anchor, own.to(anchor.dtype), own_share.to(anchor.dtype))
 
 
 def nearest_distance(x: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from scipy.spatial import cKDTree
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
-from ..engine.runtime import generator, resolve_precision, single_threaded
+from ..engine.runtime import generator, resolve_precision, limited_threads
 from .measure import Measure, sort_nearest, with_extra
 
 #: Most features for which a k-d tree finds neighbours faster than matrix products do.
@@ -121,7 +121,7 @@ class NeighborIndex:
         if X.shape[1] <= TREE_FEATURES:
             self.tree = cKDTree(self.X, balanced_tree=False)
         else:
-            with single_threaded():
+            with limited_threads():
                 self.cells = Cells(self.X, self.n_jobs)
 
     def query(self, X, k):
@@ -132,7 +132,7 @@ class NeighborIndex:
         elif self.tree is not None:
             found = self._query_tree(self._dense(X), k)
         else:
-            with single_threaded():
+            with limited_threads():
                 found = self.cells.search(self.cells.queries(self._dense(X)), k)
         return self._finish(*found)
 
@@ -145,7 +145,7 @@ class NeighborIndex:
             near = self._query_tree(self.X, k + 1)
             found = without_self(*near, np.arange(self.n_rows))
         else:
-            with single_threaded():
+            with limited_threads():
                 found = self.cells.search(self.cells.own, k)
         return self._finish(*found)
 

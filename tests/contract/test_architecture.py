@@ -50,7 +50,7 @@ ASIDE = {"metrics": set(), "callbacks": set(), "display": {"metrics"}}
 OTHERS = {
     "functional": {"torch"},
     "modules": {"torch"},
-    "engine": {"torch", "numpy", "scipy", "skorch", "tqdm", "dask"},
+    "engine": {"torch", "numpy", "scipy", "joblib", "skorch", "tqdm", "dask"},
     "metrics": {"numpy", "scipy", "sklearn"},
     "display": {"numpy", "scipy", "sklearn", "matplotlib"},
 }

@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from skdeepcluster.engine.runtime import share_out, single_threaded
+from skdeepcluster.engine.runtime import share_out, limited_threads
 from skdeepcluster.gaussian_mixture import GaussianMixtureEM
 from skdeepcluster.mixture import em, initialization, kmeans
 from skdeepcluster.model_selection import select_n_clusters
@@ -425,7 +425,7 @@ def test_threads_that_overlap_or_fail_leave_the_number_of_threads():
     inside = threading.Barrier(2, timeout=20)
 
     def block(fails):
-        with single_threaded() as n_threads:
+        with limited_threads() as n_threads:
             inside.wait()
             assert (torch.get_num_threads(), n_threads) == (1, 2)
             if fails:
