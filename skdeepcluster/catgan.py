@@ -312,8 +312,10 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
         a partition given as ``init``.
     n_components : int, default=10
         Size of the code of the auto-encoder that the start comes from.
-    hidden_layer_sizes : array-like of int, default=(500, 500, 2000)
-        Widths of that auto-encoder's hidden layers. The first two are the discriminator's, and
+    hidden_layer_sizes : array-like of int or "auto", default="auto"
+        Widths of that auto-encoder's hidden layers. "auto": (w, w, 4 w) with
+        w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1)^(1/4), at least 128.
+        The first two are the discriminator's, and
         mirrored the generator's.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
         Activation of the hidden layers of discriminator and generator, which are normalised by
@@ -382,16 +384,15 @@ default="neighbors"
     mixture_n_init : int, default=10
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"
-        Passes of the denoising auto-encoder over X; 0 has the rows divided as they are. "auto"
-        makes ``30 * sqrt(n_samples)`` steps, but not fewer than
-        ``min(8000, 100 * n_samples / batch_size)``, or with fewer than 4000 rows none.
+        Passes of the denoising auto-encoder over X; "auto" and 0: none, the
+        standardised rows are divided as they are.
     pretraining_learning_rate : float, default=2e-3
         Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
-        Passes over X after pretraining. "auto" makes ``12 * sqrt(n_samples)`` steps, at most two
-        for each row.
+        Passes over X after pretraining. "auto" makes ``12 * sqrt(n_samples)`` steps.
     learning_rate : float or "auto", default="auto"
-        Peak of the one-cycle schedule of AdamW.
+        Peak of the one-cycle schedule of AdamW. "auto" is ``3e-3 * 500 / w``, w the
+        width of the first hidden layer.
     generator : callable, default=None
         ``generator(n_in, n_out)`` gives the generator's network, ``n_in = n_noise``. None: a
         perceptron.
@@ -399,7 +400,7 @@ default="neighbors"
         ``discriminator(n_in, n_out)`` gives the discriminator's network, ``n_out = n_clusters``
         logits. None: a perceptron.
     batch_size : int or "auto", default="auto"
-        Rows in a step, at most ``n_samples``. "auto" is 256, or 64 with fewer than 4000 rows.
+        Rows in a step, at most ``n_samples``. "auto" is sqrt(n_samples), from 32 to 256.
     n_init : int, default=1
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
@@ -455,6 +456,14 @@ default="neighbors"
     standardize_ : bool
         Whether features are scaled by standard deviations of their own, as given or as "auto"
         chose; False without Gaussian features.
+    temperature_ : float
+        At least 1: the probabilities of the objective to the power 1 / T, normalised, are those
+        of ``predict_proba``. It makes the mean cross-entropy to the calibrated responsibilities
+        of the start least; 1 without a neighbour start.
+    hidden_layer_sizes_ : tuple of int
+        As given or as "auto" chose.
+    learning_rate_ : float
+        As given or as "auto" chose.
     batch_size_, max_epochs_ : int
         As given or as "auto" chose; a step has at most ``n_samples`` rows.
     pretraining_epochs_ : int
@@ -560,8 +569,10 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     ----------
     n_components : int, default=10
         Size of the code of the auto-encoder that the start comes from.
-    hidden_layer_sizes : array-like of int, default=(500, 500, 2000)
-        Widths of that auto-encoder's hidden layers. The first two are the discriminator's, and
+    hidden_layer_sizes : array-like of int or "auto", default="auto"
+        Widths of that auto-encoder's hidden layers. "auto": (w, w, 4 w) with
+        w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1)^(1/4), at least 128.
+        The first two are the discriminator's, and
         mirrored the generator's.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
         Activation of the hidden layers of both networks, which are normalised by batch.
@@ -615,22 +626,21 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         a short step (virtual adversarial training), in training from a start. An addition of
         this package; 0 halves the cost of a step, and 1 suits rows that all have labels.
     pretraining_epochs : int or "auto", default="auto"
-        Passes of the denoising auto-encoder over X; 0 has the rows divided as they are. "auto"
-        makes ``30 * sqrt(n_samples)`` steps, but not fewer than
-        ``min(8000, 100 * n_samples / batch_size)``, or with fewer than 4000 rows none.
+        Passes of the denoising auto-encoder over X; "auto" and 0: none, the
+        standardised rows are divided as they are.
     pretraining_learning_rate : float, default=2e-3
         Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
-        Passes over X after pretraining. "auto" makes ``12 * sqrt(n_samples)`` steps, at most two
-        for each row.
+        Passes over X after pretraining. "auto" makes ``12 * sqrt(n_samples)`` steps.
     learning_rate : float or "auto", default="auto"
-        Peak of the one-cycle schedule of AdamW.
+        Peak of the one-cycle schedule of AdamW. "auto" is ``3e-3 * 500 / w``, w the
+        width of the first hidden layer.
     generator : callable, default=None
         ``generator(n_in, n_out)`` gives its network, ``n_in = n_noise``. None: a perceptron.
     discriminator : callable, default=None
         ``discriminator(n_in, n_out)`` gives its network; outputs are logits. None: a perceptron.
     batch_size : int or "auto", default="auto"
-        Rows in a step, at most ``n_samples``. "auto" is 256, or 64 with fewer than 4000 rows.
+        Rows in a step, at most ``n_samples``. "auto" is sqrt(n_samples), from 32 to 256.
     n_init : int, default=1
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
@@ -667,6 +677,12 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     standardize_ : bool
         Whether features are scaled by standard deviations of their own, as given or as "auto"
         chose; False without Gaussian features.
+    temperature_ : float
+        1.
+    hidden_layer_sizes_ : tuple of int
+        As given or as "auto" chose.
+    learning_rate_ : float
+        As given or as "auto" chose.
     batch_size_, max_epochs_ : int
         As given or as "auto" chose; a step has at most ``n_samples`` rows.
     pretraining_epochs_ : int

@@ -108,7 +108,9 @@ def _build_answers(estimator):
     model = copy.deepcopy(estimator.model_).cpu()
     encode = model.encode if hasattr(estimator, "transform") else None
     if hasattr(model, "mixture"):
-        return _Answers(_MixtureAssignment(model.mixture.mixture, encode, model.temperature), encode, model)
+        return _Answers(
+            _MixtureAssignment(model.mixture.mixture, encode, model.temperature), encode, model
+        )
     return _Answers(model.calibrated_log_resp, encode, model)
 
 

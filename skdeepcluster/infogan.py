@@ -227,8 +227,10 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         Numbers of values of further categorical codes.
     n_components : int, default=10
         Size of the code of the auto-encoder that ``init`` takes the start from.
-    hidden_layer_sizes : array-like of int, default=(500, 500, 2000)
-        Widths of that auto-encoder. The first two are those of the discriminator's body, and in
+    hidden_layer_sizes : array-like of int or "auto", default="auto"
+        Widths of that auto-encoder's hidden layers. "auto": (w, w, 4 w) with
+        w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1)^(1/4), at least 128.
+        The first two are those of the discriminator's body, and in
         reverse those of the generator, which has batch normalisation.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
         Activation of the discriminator and of Q.
@@ -261,8 +263,8 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
     init : {"neighbors", "mixture"}, NeighborClustering, array-like or None, \
 default="neighbors"
         Where the clusters come from. "neighbors": from the partition seen in a layout of the
-        neighbour graph of an auto-encoder's codes, or of few rows themselves (see
-        :func:`~skdeepcluster.neighbors.neighbor_start`); training then keeps to it as
+        neighbour graph of the standardised rows (see
+        :func:`~skdeepcluster.neighbors.neighbor_start`); training then begins with it as
         ``start_weight``, ``smoothness_weight`` and ``style_weight`` say, and draws clusters in
         its shares. A :class:`NeighborClustering`: the same by its settings; a clone of it is
         fitted, with the ``n_clusters`` and ``random_state`` given here. "mixture": the same from
@@ -278,8 +280,8 @@ default="neighbors"
         Share of the rows that are noise, in [0, 1): those of the largest ``outlier_scores_`` get
         the label -1. Their probabilities still say to which cluster they would belong.
     start_weight : float, default=20.0
-        Weight of the cross-entropy of Q on real rows to the clusters of the start. An addition
-        of this package.
+        Weight of the cross-entropy of Q on real rows to the clusters of the start, which give
+        way, linearly, to those that Q reads (hard bootstrapping). An addition of this package.
     smoothness_weight : float, default=20.0
         Weight of the divergence between the clusters that Q reads in a real row and in its worst
         neighbour within a short step (virtual adversarial training). An addition of this
@@ -291,16 +293,15 @@ default="neighbors"
     mixture_n_init : int, default=10
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"
-        Passes of the denoising auto-encoder over X; 0 has the rows divided as they are. "auto"
-        makes ``30 * sqrt(n_samples)`` steps, but not fewer than
-        ``min(8000, 100 * n_samples / batch_size)``, or with fewer than 4000 rows none.
+        Passes of the denoising auto-encoder over X; "auto" and 0: none, the
+        standardised rows are divided as they are.
     pretraining_learning_rate : float, default=2e-3
         Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
-        Passes over X after pretraining. "auto" makes ``10 * sqrt(n_samples)`` steps, at most two
-        for each row.
+        Passes over X after pretraining. "auto" makes ``10 * sqrt(n_samples)`` steps.
     learning_rate : float or "auto", default="auto"
-        Peak of the one-cycle schedule of AdamW, of discriminator and Q.
+        Peak of the one-cycle schedule of AdamW, of discriminator and Q. "auto" is
+        ``2e-3 * 500 / w``, w the width of the first hidden layer.
     generator_learning_rate : float, default=1e-3
         The generator's.
     generator : callable, default=None
@@ -312,7 +313,7 @@ default="neighbors"
         follow. None: a perceptron. :mod:`skdeepcluster.modules.networks` has the paper's
         convolutional pair.
     batch_size : int or "auto", default="auto"
-        Rows in a step, at most ``n_samples``. "auto" is 256, or 64 with fewer than 4000 rows.
+        Rows in a step, at most ``n_samples``. "auto" is sqrt(n_samples), from 32 to 256.
     n_init : int, default=1
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
@@ -374,6 +375,14 @@ default="neighbors"
     standardize_ : bool
         Whether features are scaled by standard deviations of their own, as given or as "auto"
         chose; False without Gaussian features.
+    temperature_ : float
+        At least 1: the probabilities of the objective to the power 1 / T, normalised, are those
+        of ``predict_proba``. It makes the mean cross-entropy to the calibrated responsibilities
+        of the start least; 1 without a neighbour start.
+    hidden_layer_sizes_ : tuple of int
+        As given or as "auto" chose.
+    learning_rate_ : float
+        As given or as "auto" chose.
     batch_size_, max_epochs_ : int
         As given or as "auto" chose; a step has at most ``n_samples`` rows.
     pretraining_epochs_ : int

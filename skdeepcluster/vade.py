@@ -119,8 +119,10 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
         a partition given as ``init``.
     n_components : int, default=10
         Size of the code.
-    hidden_layer_sizes : array-like of int, default=(500, 500, 2000)
-        Widths of the encoder's hidden layers; the decoder mirrors them.
+    hidden_layer_sizes : array-like of int or "auto", default="auto"
+        Widths of the encoder's hidden layers; the decoder mirrors them. "auto": (w, w, 4 w) with
+        w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1)^(1/4), at least 128;
+        (500, 500, 2000), as in the paper, for data of MNIST's shape.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="relu"
         Activation of the hidden layers.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
@@ -146,8 +148,8 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
         the one z drawn, as in the paper. See the Notes.
     init : {"neighbors", "mixture"}, NeighborClustering or array-like, default="neighbors"
         Where the clusters come from. "neighbors": from the partition seen in a layout of the
-        codes' neighbour graph (see :func:`~skdeepcluster.neighbors.neighbor_start`), or of the
-        standardised rows' with fewer than 4000 rows; training then keeps to it as
+        neighbour graph of the standardised rows (see
+        :func:`~skdeepcluster.neighbors.neighbor_start`); training then begins with it as
         ``start_weight`` and ``smoothness_weight`` say. A :class:`NeighborClustering`: the same
         by its settings; a clone of it is fitted, with the ``n_clusters`` and ``random_state``
         given here. An array: the same from this partition, the cluster of each row or
@@ -162,7 +164,8 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
         Share of the rows that are noise, in [0, 1): those of the largest ``outlier_scores_`` get
         the label -1. Their probabilities still say to which cluster they would belong.
     start_weight : float, default=50.0
-        Weight of the cross-entropy of the clusters to those of the start, unless
+        Weight of the cross-entropy of the clusters to those of the start, which give way,
+        linearly, to the model's own most probable ones (hard bootstrapping), unless
         init="mixture"; without it the clusters drift away from a good start. An addition of
         this package; 0 is the published objective.
     smoothness_weight : float, default=50.0
@@ -175,23 +178,21 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
     mixture_n_init : int, default=10
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"
-        Passes of the denoising auto-encoder over X. "auto" makes ``30 * sqrt(n_samples)`` steps,
-        but not fewer than ``min(8000, 100 * n_samples / batch_size)``, or with fewer than 4000
-        rows one for each row, at most 250.
+        Passes of the denoising auto-encoder over X. "auto" makes ``6 * sqrt(n_samples)`` steps.
     pretraining_learning_rate : float, default=2e-3
         Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
-        Passes over X after pretraining. "auto" makes ``6 * sqrt(n_samples)`` steps, or with fewer
-        than 4000 rows one for each row, at most 250.
+        Passes over X after pretraining. "auto" makes ``6 * sqrt(n_samples)`` steps.
     learning_rate : float or "auto", default="auto"
-        Peak of the one-cycle schedule of AdamW; the prior's is ten times as large.
+        Peak of the one-cycle schedule of AdamW; the prior's is ten times as large. "auto" is
+        ``1e-3 * 500 / w``, w the width of the first hidden layer.
     encoder : callable, default=None
         ``encoder(n_in, n_out)`` gives the encoder's network, ``n_out = 2 * n_components``. None:
         a perceptron of ``hidden_layer_sizes``.
     decoder : callable, default=None
         ``decoder(n_in, n_out)`` gives the decoder's network. None: the mirrored perceptron.
     batch_size : int or "auto", default="auto"
-        Rows in a step, at most ``n_samples``. "auto" is 256, or 32 with fewer than 4000 rows.
+        Rows in a step, at most ``n_samples``. "auto" is sqrt(n_samples), from 32 to 256.
     n_init : int, default=1
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
@@ -250,6 +251,14 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
     standardize_ : bool
         Whether features are scaled by standard deviations of their own, as given or as "auto"
         chose; False without Gaussian features.
+    temperature_ : float
+        At least 1: the probabilities of the objective to the power 1 / T, normalised, are those
+        of ``predict_proba``. It makes the mean cross-entropy to the calibrated responsibilities
+        of the start least; 1 without a neighbour start.
+    hidden_layer_sizes_ : tuple of int
+        As given or as "auto" chose.
+    learning_rate_ : float
+        As given or as "auto" chose.
     batch_size_, max_epochs_ : int
         As given or as "auto" chose; a step has at most ``n_samples`` rows.
     pretraining_epochs_ : int

@@ -127,8 +127,10 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         :func:`~skdeepcluster.neighbors.count_clusters` finds in the standardised rows.
     n_components : int, default=10
         Size of the code.
-    hidden_layer_sizes : array-like of int, default=(500, 500, 2000)
-        Widths of the encoder's hidden layers; the decoder mirrors them.
+    hidden_layer_sizes : array-like of int or "auto", default="auto"
+        Widths of the encoder's hidden layers; the decoder mirrors them. "auto": (w, w, 4 w) with
+        w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1)^(1/4), at least 128;
+        (500, 500, 2000), as in the paper, for data of MNIST's shape.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="relu"
         Activation of the hidden layers.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
@@ -150,10 +152,11 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         components; constant features do not count.
     init : {"neighbors", "mixture"} or NeighborClustering, default="neighbors"
         How the mixture on the codes starts. "neighbors": from the partition seen in a layout of
-        the codes' neighbour graph (see :func:`~skdeepcluster.neighbors.neighbor_start`), far more
-        reliable. A :class:`NeighborClustering`: the same by its settings; a clone of it is
-        fitted, with the ``n_clusters`` and ``random_state`` given here. "mixture": by EM on the
-        codes alone, the published way, best of ``mixture_n_init`` starts.
+        the neighbour graph of the standardised rows (see
+        :func:`~skdeepcluster.neighbors.neighbor_start`), far more reliable. A
+        :class:`NeighborClustering`: the same by its settings; a clone of it is fitted, with the
+        ``n_clusters`` and ``random_state`` given here. "mixture": by EM on the codes alone, the
+        published way, best of ``mixture_n_init`` starts.
     metric : str or callable, default="euclidean"
         Of the neighbour graph of init="neighbors", as in
         :class:`sklearn.neighbors.NearestNeighbors`, for instance "cosine"; not "precomputed".
@@ -167,9 +170,10 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
     mixture_n_init : int, default=10
         Starts of the mixture; the best by likelihood is kept.
     max_epochs : int or "auto", default="auto"
-        Passes over X. "auto" makes ``20 * sqrt(n_samples)`` steps, at most two for each row.
+        Passes over X. "auto" makes ``20 * sqrt(n_samples)`` steps.
     learning_rate : float or "auto", default=2e-3
-        Peak of the one-cycle schedule of AdamW.
+        Peak of the one-cycle schedule of AdamW. "auto" is ``2e-3 * 500 / w``, w the
+        width of the first hidden layer.
     kl_warm_up : float, default=0.5
         Share of training during which the weight of the KL term rises from 0 to 1, against
         posterior collapse; 0 is the published objective from the first step.
@@ -182,7 +186,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         Draw binary rows from Bernoulli(x) anew in every step (dynamic binarisation); for
         "bernoulli" only.
     batch_size : int or "auto", default="auto"
-        Rows in a step, at most ``n_samples``. "auto" is 128, or 64 with fewer than 4000 rows.
+        Rows in a step, at most ``n_samples``. "auto" is sqrt(n_samples), from 32 to 256.
     n_init : int, default=1
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
@@ -208,6 +212,10 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         Cluster of each row of X, -1 for noise; equal to ``predict(X)``.
     probabilities_ : ndarray of shape (n_samples,)
         Probability of this cluster; of noise that of the most probable one.
+    start_labels_ : ndarray of shape (n_samples,) or None
+        Clusters of the neighbour start, numbered alike. None with init="mixture".
+    moved_ : float or None
+        Share of the rows whose cluster is not that of the start.
     outlier_scores_ : ndarray of shape (n_samples,)
         Mahalanobis distance of each row to the nearest mean of a cluster, in standard deviations
         of rows about the means of their clusters: the larger, the farther from every cluster
@@ -237,6 +245,14 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
     standardize_ : bool
         Whether features are scaled by standard deviations of their own, as given or as "auto"
         chose; False without Gaussian features.
+    temperature_ : float
+        At least 1: the probabilities of the objective to the power 1 / T, normalised, are those
+        of ``predict_proba``. It makes the mean cross-entropy to the calibrated responsibilities
+        of the start least; 1 without a neighbour start.
+    hidden_layer_sizes_ : tuple of int
+        As given or as "auto" chose.
+    learning_rate_ : float
+        As given or as "auto" chose.
     batch_size_, max_epochs_ : int
         As given or as "auto" chose; a step has at most ``n_samples`` rows.
     device_, precision_ : str
@@ -260,8 +276,8 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
     both terms summed over their dimensions and averaged over rows, one sample of z per row and
     step. ``score_samples`` averages over a fixed quasi-random set of z instead.
 
-    The mixture is fitted after training and does not change the codes. The neighbour start is an
-    addition of this package.
+    The mixture is fitted after training and does not change the codes; from a neighbour start, by
+    the M-step from its clusters. The neighbour start is an addition of this package.
 
     References
     ----------

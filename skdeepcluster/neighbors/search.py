@@ -23,7 +23,7 @@ from scipy.spatial import cKDTree
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
-from ..engine.runtime import generator, resolve_precision, limited_threads
+from ..engine.runtime import generator, limited_threads, resolve_precision
 from .measure import Measure, sort_nearest, with_extra
 
 #: Most features for which a k-d tree finds neighbours faster than matrix products do.

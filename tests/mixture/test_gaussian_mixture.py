@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from skdeepcluster.engine.runtime import share_out, limited_threads
+from skdeepcluster.engine.runtime import limited_threads, share_out
 from skdeepcluster.gaussian_mixture import GaussianMixtureEM
 from skdeepcluster.mixture import em, initialization, kmeans
 from skdeepcluster.model_selection import select_n_clusters
