@@ -58,8 +58,8 @@ STAGES = {
     "pretraining": [(_base.DeepEstimator, "_pretrain")],
     "start": [
         (_initialization, "initial_mixture"),
-        (vae, "initial_mixture"),
-        (_adversarial, "initial_responsibilities"),
+        (vae, "find_partition"),
+        (_adversarial, "find_partition"),
     ],
     "training": [(_base.DeepEstimator, "_train")],
     "answers": [(_base, "map_rows"), (_adversarial, "map_rows")],

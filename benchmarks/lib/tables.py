@@ -12,6 +12,7 @@ README.md it fills every block between ``<!-- table: KIND FILE ... -->`` and
 - "codes": a line for each fit of an InfoGAN, what its codes stand for;
 - "standings": of many methods on many sets, see `standings.tables`;
 - "numbers": a line for each method, how often its number of clusters is right;
+- "earned": a line for each network, its start and a control, see `earnings`;
 - "calibration", "outliers", "stability": how sure clusters are, see `certainty`;
 - "each": every record, without entries that are the same in all;
 - "overview": a line for each method, a column for each file.
@@ -29,6 +30,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from lib import earnings
 from lib.certainty import PARTS
 from lib.counts import COLUMNS, lines
 from lib.standings import tables
@@ -205,6 +207,13 @@ def numbers(rows):
         yield f"| {' | '.join(cells)} |"
 
 
+def earned(rows):
+    """Yield the table of what networks add to their starts."""
+    yield from head(earnings.COLUMNS)
+    for cells in earnings.lines([record for found in rows.values() for record in found]):
+        yield f"| {' | '.join(cells)} |"
+
+
 def certainty(rows):
     """Yield the table of what `how_sure.py` measured."""
     found = [record for records in rows.values() for record in records]
@@ -228,6 +237,7 @@ KINDS = {
     "overview": overview,
     "standings": standings,
     "numbers": numbers,
+    "earned": earned,
     **dict.fromkeys(PARTS, certainty),
     "each": each,
 }

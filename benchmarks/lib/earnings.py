@@ -1,0 +1,44 @@
+"""The table of ``accuracy/network_and_start.py``."""
+
+import numpy as np
+
+from .summary import aligned
+
+COLUMNS = ["method", "sets", "ACC of start, network, control", "ARI of start, network, control"]
+COLUMNS += ["least gain", "on", "greatest gain", "on", "moved", "ECE", "seconds"]
+
+
+def lines(records):
+    """Cells of a line for each method: means over seeds, then over sets."""
+    for method in dict.fromkeys(record["row"] for record in records):
+        own = [record for record in records if record["row"] == method]
+        sets = list(dict.fromkeys(record["data"] for record in own))
+        means = {
+            name: {
+                key: np.mean([r[key] for r in own if r["data"] == name])
+                for key in own[0]
+                if isinstance(own[0][key], float)
+            }
+            for name in sets
+        }
+        gains = {name: found["acc"] - found["start_acc"] for name, found in means.items()}
+        least, most = min(gains, key=gains.get), max(gains, key=gains.get)
+
+        def mean(key, digits=3, means=means):
+            return f"{np.mean([found[key] for found in means.values()]):.{digits}f}"
+
+        yield [
+            method,
+            str(len(sets)),
+            ", ".join(mean(key) for key in ("start_acc", "acc", "control_acc")),
+            ", ".join(mean(key) for key in ("start_ari", "ari", "control_ari")),
+            *(f"{gains[least]:+.3f}", least, f"{gains[most]:+.3f}", most),
+            mean("moved"),
+            mean("ece"),
+            mean("seconds", 1),
+        ]
+
+
+def table(records):
+    """Write the table as aligned text."""
+    return aligned(COLUMNS, list(lines(records)))

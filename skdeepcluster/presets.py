@@ -1,0 +1,67 @@
+"""The settings of the papers, as parameters of the estimators.
+
+The defaults of this package are chosen for tables and images of any size. The papers' are for
+images of MNIST, and often for hours: ``VaDEClustering(10, **PAPERS["VaDEClustering"])``. The
+schedule of the learning rate stays this package's, one cycle, and where a paper is silent so does
+every other setting.
+"""
+
+from functools import partial
+
+from .modules.networks import conv_discriminator, conv_generator
+
+#: How MNIST's rows are images.
+_IMAGE = (1, 28, 28)
+
+#: Estimator -> parameters that make it what its paper describes for MNIST.
+PAPERS = {
+    # D. P. Kingma, M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014, section 5.
+    "VAEEmbedding": {
+        "hidden_layer_sizes": (500,),
+        "activation": "tanh",
+        "n_components": 20,
+        "kl_warm_up": 0.0,
+        "init": "mixture",
+        "batch_size": 100,
+    },
+    # Z. Jiang et al., "Variational Deep Embedding", IJCAI 2017, section 4.
+    "VaDEClustering": {
+        "hidden_layer_sizes": (500, 500, 2000),
+        "n_components": 10,
+        "objective": "published",
+        "init": "mixture",
+        "learning_rate": 2e-3,
+        "batch_size": 100,
+        "max_epochs": 300,
+    },
+    # W. Harchaoui et al., "Deep adversarial Gaussian mixture auto-encoder", ICLR 2017 workshop.
+    "DACClustering": {
+        "hidden_layer_sizes": (500, 500, 2000),
+        "n_components": 10,
+        "init": "mixture",
+    },
+    # X. Chen et al., "InfoGAN", NeurIPS 2016, appendix C.1: 5,000 steps.
+    "InfoGANClustering": {
+        "generator": partial(conv_generator, image_shape=_IMAGE),
+        "discriminator": partial(conv_discriminator, image_shape=_IMAGE),
+        "hidden_layer_sizes": (1024, 1024),
+        "n_noise": 62,
+        "n_continuous": 2,
+        "continuous_weight": 0.1,
+        "instance_noise": 0.0,
+        "init": None,
+        "learning_rate": 2e-4,
+        "generator_learning_rate": 1e-3,
+        "batch_size": 128,
+        "max_epochs": 10,
+    },
+    # J. T. Springenberg, "... Categorical Generative Adversarial Networks", ICLR 2016, section 4.
+    "CatGANClustering": {
+        "n_noise": 128,
+        "layer_noise": 0.3,
+        "fake_weight": 1.0,
+        "init": None,
+        "learning_rate": 2e-4,
+        "batch_size": 100,
+    },
+}
