@@ -593,7 +593,11 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
                 )
         self._check_likelihood(fit)
         tensors = {name: tensor.cpu() for name, tensor in self.model_.state_dict().items()}
-        return self._build_from(tensors, copy.deepcopy(self.model_.likelihood).cpu())
+        model = self._build_from(tensors, copy.deepcopy(self.model_.likelihood).cpu())
+        if hasattr(model, "regularizer"):
+            # The clusters learnt so far are an anchor that does not give way.
+            model.regularizer = replace(model.regularizer, own_share=0.0)
+        return model
 
     def _check_likelihood(self, fit):
         """Check that a resumed model's likelihood is what parameters and rows ask for."""

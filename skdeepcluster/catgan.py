@@ -220,7 +220,7 @@ class CatGANEstimator(AdversarialEstimator):
         make = partial(normalised_mlp, activation=self.activation)
         discriminator = partial(make, hidden_layer_sizes=widths, noise=self.layer_noise)
         generator = self.generator or partial(make, hidden_layer_sizes=widths[::-1])
-        return CatGAN(
+        model = CatGAN(
             build_network(
                 "discriminator", self.discriminator or discriminator, n_features, n_classes
             ),
@@ -232,6 +232,10 @@ class CatGANEstimator(AdversarialEstimator):
             regularizer=Regularizer(self.start_weight, self.smoothness_weight),
             marginal_decay=self.marginal_decay,
         )
+        if self.learning_rate == "auto":
+            # What a generator draws leaves the range of the data at the rates of narrow networks.
+            model.rates = {"generator.*": self._budget.rate / self._choose_learning_rate()}
+        return model
 
     def _initialize(self, model, fit, is_new):
         estimated = isinstance(self.class_prior, str)
@@ -392,7 +396,7 @@ default="neighbors"
         Passes over X after pretraining. "auto" makes ``12 * sqrt(n_samples)`` steps.
     learning_rate : float or "auto", default="auto"
         Peak of the one-cycle schedule of AdamW. "auto" is ``3e-3 * 500 / w``, w the
-        width of the first hidden layer.
+        width of the first hidden layer, at least 128, and ``3e-3`` for the generator.
     generator : callable, default=None
         ``generator(n_in, n_out)`` gives the generator's network, ``n_in = n_noise``. None: a
         perceptron.
@@ -634,7 +638,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Passes over X after pretraining. "auto" makes ``12 * sqrt(n_samples)`` steps.
     learning_rate : float or "auto", default="auto"
         Peak of the one-cycle schedule of AdamW. "auto" is ``3e-3 * 500 / w``, w the
-        width of the first hidden layer.
+        width of the first hidden layer, at least 128, and ``3e-3`` for the generator.
     generator : callable, default=None
         ``generator(n_in, n_out)`` gives its network, ``n_in = n_noise``. None: a perceptron.
     discriminator : callable, default=None

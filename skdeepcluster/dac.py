@@ -202,7 +202,8 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
         Passes over X after pretraining. "auto" makes ``6 * sqrt(n_samples)`` steps.
     learning_rate : float or "auto", default="auto"
         Peak of the one-cycle schedule of AdamW; the prior's is ten times as large. "auto" is
-        ``5e-4 * 500 / w``, w the width of the first hidden layer.
+        ``5e-4 * 500 / w``, w the width of the first hidden layer,
+        at least 128.
     encoder : callable, default=None
         ``encoder(n_in, n_out)`` gives the encoder's network, ``n_out = n_components``. None: a
         perceptron of ``hidden_layer_sizes``.
@@ -395,7 +396,7 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
             likelihood,
             MixturePrior(self._count_clusters(), self.n_components, FLOOR),
             (self.reconstruction_weight, self.mixture_weight, self.adversarial_weight),
-            Regularizer(self.start_weight, self.smoothness_weight),
+            Regularizer(self.start_weight, self.smoothness_weight, own_share=1.0),
             self.masking,
         )
 

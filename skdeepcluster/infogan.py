@@ -54,6 +54,8 @@ from .modules.regularization import NO_REGULARIZER, Regularizer
 
 #: Width of the hidden layer of Q's own part, as in the paper.
 READER_WIDTH = 128
+#: What the clusters that Q reads have of the anchor at the end of training.
+OWN_SHARE = 0.5
 #: Values of a continuous code that ``traverse`` goes through, as in the paper.
 SWEEP = np.linspace(-2, 2, 9)
 #: Matrix elements (rows times features) of the subsample from which principal directions come.
@@ -164,7 +166,7 @@ class InfoGAN(ClusterGame):
             fake_hidden = fake_hidden.detach()
         terms |= self.information_loss(fake_hidden, codes, self.mi_weight or 1.0)
         terms |= self.regularizer.terms(
-            self.log_resp_standardized, seen, batch.anchor, own_share=self.progress
+            self.log_resp_standardized, seen, batch.anchor, progress=self.progress
         )
         if self.style_weight and batch.style is not None and batch.style.shape[1]:
             loss = self.latent.continuous_loss(self.read_standardized(seen), batch.style)
@@ -280,8 +282,8 @@ default="neighbors"
         Share of the rows that are noise, in [0, 1): those of the largest ``outlier_scores_`` get
         the label -1. Their probabilities still say to which cluster they would belong.
     start_weight : float, default=20.0
-        Weight of the cross-entropy of Q on real rows to the clusters of the start, which give
-        way, linearly, to those that Q reads (hard bootstrapping). An addition of this package.
+        Weight of the cross-entropy of Q on real rows to the clusters of the start, half of
+        which give way, linearly, to those that Q reads (hard bootstrapping). An addition of this package.
     smoothness_weight : float, default=20.0
         Weight of the divergence between the clusters that Q reads in a real row and in its worst
         neighbour within a short step (virtual adversarial training). An addition of this
@@ -301,7 +303,8 @@ default="neighbors"
         Passes over X after pretraining. "auto" makes ``10 * sqrt(n_samples)`` steps.
     learning_rate : float or "auto", default="auto"
         Peak of the one-cycle schedule of AdamW, of discriminator and Q. "auto" is
-        ``2e-3 * 500 / w``, w the width of the first hidden layer.
+        ``2e-3 * 500 / w``, w the width of the first hidden layer,
+        at least 128.
     generator_learning_rate : float, default=1e-3
         The generator's.
     generator : callable, default=None
@@ -524,7 +527,7 @@ default="neighbors"
             self.continuous_weight,
             self.instance_noise,
             self.style_weight,
-            Regularizer(self.start_weight, self.smoothness_weight),
+            Regularizer(self.start_weight, self.smoothness_weight, OWN_SHARE),
         )
         model.rates = {"generator.*": self.generator_learning_rate / self._choose_learning_rate()}
         return model

@@ -185,7 +185,8 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
         Passes over X after pretraining. "auto" makes ``6 * sqrt(n_samples)`` steps.
     learning_rate : float or "auto", default="auto"
         Peak of the one-cycle schedule of AdamW; the prior's is ten times as large. "auto" is
-        ``1e-3 * 500 / w``, w the width of the first hidden layer.
+        ``1e-3 * 500 / w``, w the width of the first hidden layer,
+        at least 128.
     encoder : callable, default=None
         ``encoder(n_in, n_out)`` gives the encoder's network, ``n_out = 2 * n_components``. None:
         a perceptron of ``hidden_layer_sizes``.
@@ -369,7 +370,7 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
             likelihood,
             MixturePrior(self._count_clusters(), self.n_components),
             self.objective,
-            Regularizer(self.start_weight, self.smoothness_weight),
+            Regularizer(self.start_weight, self.smoothness_weight, own_share=1.0),
             self.masking,
         )
 

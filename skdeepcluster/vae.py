@@ -173,7 +173,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         Passes over X. "auto" makes ``20 * sqrt(n_samples)`` steps.
     learning_rate : float or "auto", default=2e-3
         Peak of the one-cycle schedule of AdamW. "auto" is ``2e-3 * 500 / w``, w the
-        width of the first hidden layer.
+        width of the first hidden layer, at least 128.
     kl_warm_up : float, default=0.5
         Share of training during which the weight of the KL term rises from 0 to 1, against
         posterior collapse; 0 is the published objective from the first step.

@@ -48,8 +48,7 @@ class Net(NeuralNet):
 
     def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
         """Let every player step; one optimiser suffices, because others' gradients are None."""
-        if not self.module_.training:  # a callback may have evaluated the model
-            self._set_training(True)
+        self._set_training(True)
         batch = batch if self.processes is None else self.processes.take_part(batch)
         batch = batch.to(self.device)
         self._n_steps += 1

@@ -276,9 +276,9 @@ class PriorGame(CodeGame):
         return seen, seen if batch.anchor is None else mask(seen, self.masking)
 
     def regularize(self, seen: Tensor, anchor: Tensor | None) -> dict[str, Tensor]:
-        """Terms of the regularizer; the anchor gives way to the model's clusters linearly."""
+        """Terms of the regularizer."""
         log_resp = self.log_resp_standardized
-        return self.regularizer.terms(log_resp, seen, anchor, own_share=self.progress)
+        return self.regularizer.terms(log_resp, seen, anchor, progress=self.progress)
 
     def fitted_attributes(self) -> dict[str, Tensor]:
         """Weights, means and variances of the prior, and its means decoded."""

@@ -33,6 +33,9 @@ class Regularizer:
     #: Of :func:`adversarial_divergence` for a step of ``RADIUS`` times the distance to the nearest
     #: other row of the batch.
     smoothness_weight: float = 0.0
+    #: What the most probable clusters of the rows have of R at the end of training, see
+    #: :func:`bootstrap`; their share grows linearly from 0.
+    own_share: float = 0.0
 
     def terms(
         self,
@@ -40,20 +43,22 @@ class Regularizer:
         seen: Tensor,
         anchor: Tensor | None,
         log_p: Tensor | None = None,
-        own_share: Tensor | None = None,
+        progress: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Weighted terms, scalars; none without an anchor, the R of shape (N, K).
 
         ``log_resp`` maps standardised rows (N, D), like ``seen``, to log p(c|x), (N, K);
-        ``log_p`` is ``log_resp(seen)`` where it is known already. ``own_share`` is what the most
-        probable clusters of the rows have of R, see :func:`bootstrap`; None: nothing.
+        ``log_p`` is ``log_resp(seen)`` where it is known already; ``progress`` is the elapsed share
+        of training, 1 if it is not given.
         """
         terms: dict[str, Tensor] = {}
         if anchor is None:
             return terms
         log_p = log_resp(seen) if log_p is None else log_p
         if self.start_weight:
-            anchor = anchor if own_share is None else bootstrap(anchor, log_p, own_share)
+            if self.own_share:
+                elapsed = torch.ones(()) if progress is None else progress
+                anchor = bootstrap(anchor, log_p, self.own_share * elapsed)
             terms["start"] = -self.start_weight * (anchor * log_p).sum(-1).mean()
         if self.smoothness_weight:
             # Nearest neighbours are farther apart in smaller batches: by sqrt(256 / n) on a

@@ -35,7 +35,7 @@ def test_what_auto_took_is_plain_shown_and_as_given(estimator, rows):
     assert {key: type(value) for key, value in shown.items()} == {key: KINDS[key] for key in shown}
     assert shown.keys() >= KINDS.keys() - {"pretraining_epochs_"}
     assert shown["max_epochs_"] == 2
-    assert shown["batch_size_"] == min(30, fitted._budget.batch_size_few)
+    assert shown["batch_size_"] == 30
     assert shown.get("pretraining_epochs_") == ({
         "VAEEmbedding": None, "CatGANClassifier": 0}.get(type(fitted).__name__, 2))  # fmt: skip
     assert (shown["likelihood_"], shown["precision_"]) == ("bernoulli", "float32")

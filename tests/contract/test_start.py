@@ -46,6 +46,7 @@ def test_clusters_learn_a_partition_that_cuts_through_what_belongs_together(meth
     assert (fitted.fit(rows).labels_ == halves).mean() > 0.85
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # not learnable
 @each
 def test_no_auto_encoder_is_needed_where_none_is_kept(method, rows, monkeypatch):
     def pretrain(*_):

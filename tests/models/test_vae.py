@@ -23,6 +23,8 @@ from skdeepcluster.modules.networks import conv_decoder, conv_encoder, mlp
 from skdeepcluster.vae import VAE
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
+#: Networks of a few epochs, whose codes do not tell all clusters apart.
+untrained = pytest.mark.filterwarnings("ignore:Only 2 of 3 clusters have rows")
 
 
 @pytest.fixture
@@ -172,6 +174,7 @@ def test_training_rebuilds_better_than_the_mean(digits):
     assert losses[-1] < losses[0]
 
 
+@untrained
 def test_likelihood_follows_the_range_of_the_data(digits):
     auto = VAEEmbedding(3, **SMALL, max_epochs=1)
     assert isinstance(clone(auto).fit(digits).model_.likelihood, Bernoulli)
@@ -198,6 +201,7 @@ def test_mistakes_are_explained(changes, scale, message, digits):
         VAEEmbedding(3, **(SMALL | changes)).fit(digits * scale)
 
 
+@untrained
 def test_codes_of_the_wrong_kind_are_explained(digits):
     fitted = VAEEmbedding(3, **SMALL, max_epochs=1).fit(digits)
     with pytest.raises(ValueError, match=r"\(n_samples, 2\), got \(5, 3\)"):
@@ -251,12 +255,14 @@ def test_convolutional_networks_by_the_callables(digits):
     assert error < 0.6 * digits.var(0).mean()
 
 
+@untrained
 def test_n_init_keeps_the_best_by_score(digits):
     several = VAEEmbedding(3, **SMALL, max_epochs=3, n_init=3).fit(digits)
     one = VAEEmbedding(3, **SMALL, max_epochs=3).fit(digits)
     assert several.score(digits) >= one.score(digits)
 
 
+@untrained
 def test_warm_start_goes_on(digits):
     first = VAEEmbedding(3, **SMALL, max_epochs=2, warm_start=True).fit(digits)
     before = first.score(digits)
@@ -270,6 +276,7 @@ def test_warm_start_goes_on(digits):
         first.set_params(n_components=2).fit(digits[:, :32])
 
 
+@untrained
 def test_interruption_leaves_a_fitted_estimator(digits):
     class Stop(Callback):
         def on_batch_end(self, net, **_):
@@ -283,6 +290,7 @@ def test_interruption_leaves_a_fitted_estimator(digits):
     np.testing.assert_array_equal(vae.predict(digits), vae.labels_)
 
 
+@untrained
 def test_early_stopping_ends_training_quietly(digits):
     stop = EarlyStopping(monitor="vae_reconstruction", patience=3, threshold=1e6)
     vae = VAEEmbedding(3, **SMALL, max_epochs=50, callbacks=[stop]).fit(digits)
@@ -304,6 +312,7 @@ def test_bfloat16_trains_and_answers_in_float32(digits):
     assert rough.score(digits) != exact.score(digits)
 
 
+@untrained
 def test_the_kl_term_warms_up(digits):
     ways = {"max_epochs": 20, "batch_size": 125, "learning_rate": 1e-30}
     vae = VAEEmbedding(3, **SMALL, **ways, kl_warm_up=0.5).fit(digits)
@@ -321,7 +330,6 @@ def test_auto_epochs_make_twenty_root_n_steps():
     for n, steps_per_epoch in ((150, 1), (1797, 8), (70_000, 274)):
         n_steps = vae._choose_max_epochs(np.empty((n, 0))) * steps_per_epoch
         assert 0 <= n_steps - 20 * np.sqrt(n) <= steps_per_epoch
-    assert vae._choose_max_epochs(np.empty((50, 0))) == 100  # two steps for a row
     assert vae.set_params(max_epochs=7)._choose_max_epochs(np.empty((50, 0))) == 7
 
 
