@@ -282,8 +282,9 @@ default="neighbors"
         Share of the rows that are noise, in [0, 1): those of the largest ``outlier_scores_`` get
         the label -1. Their probabilities still say to which cluster they would belong.
     start_weight : float, default=20.0
-        Weight of the cross-entropy of Q on real rows to the clusters of the start, half of
-        which give way, linearly, to those that Q reads (hard bootstrapping). An addition of this package.
+        Weight of the cross-entropy of Q on real rows to the clusters of the start, half of which
+        give way, linearly, to those that Q reads (hard bootstrapping). An addition of this
+        package.
     smoothness_weight : float, default=20.0
         Weight of the divergence between the clusters that Q reads in a real row and in its worst
         neighbour within a short step (virtual adversarial training). An addition of this

@@ -48,8 +48,8 @@ class Regularizer:
         """Weighted terms, scalars; none without an anchor, the R of shape (N, K).
 
         ``log_resp`` maps standardised rows (N, D), like ``seen``, to log p(c|x), (N, K);
-        ``log_p`` is ``log_resp(seen)`` where it is known already; ``progress`` is the elapsed share
-        of training, 1 if it is not given.
+        ``log_p`` is ``log_resp(seen)`` where it is known already; ``progress`` is the elapsed
+        share of training, 1 if it is not given.
         """
         terms: dict[str, Tensor] = {}
         if anchor is None:

@@ -4,7 +4,12 @@ import pytest
 import torch
 
 from skdeepcluster.functional.information import kl_divergence
-from skdeepcluster.modules.regularization import adversarial_divergence, adversarial_step
+from skdeepcluster.modules.regularization import (
+    Regularizer,
+    adversarial_divergence,
+    adversarial_step,
+    bootstrap,
+)
 
 
 @pytest.fixture
@@ -74,3 +79,17 @@ def test_assignments_that_are_almost_certain_get_steps_of_no_more_than_the_radiu
     step = adversarial_step(log_probs, x, log_probs(x), radius)
     assert (step.norm(dim=1) <= radius.squeeze(1) * 1.001).all()
     assert adversarial_divergence(log_probs, x, log_probs(x), radius).abs().max() < 1e-6
+
+
+def test_an_anchor_gives_way_to_the_most_probable_clusters():
+    anchor = torch.tensor([[1.0, 0.0], [0.2, 0.8]])
+    log_p = torch.tensor([[0.4, 0.6], [0.9, 0.1]]).log()
+    own = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+    for share in (0.0, 0.25, 1.0):
+        found = bootstrap(anchor, log_p, torch.tensor(share))
+        torch.testing.assert_close(found, (1 - share) * anchor + share * own)
+    terms = Regularizer(2.0, own_share=0.5).terms(
+        lambda x: log_p, torch.zeros(2, 1), anchor, progress=torch.tensor(0.5)
+    )
+    expected = -2 * ((0.75 * anchor + 0.25 * own) * log_p).sum(1).mean()
+    torch.testing.assert_close(terms["start"], expected)
