@@ -13,6 +13,7 @@ from ._initialization import (
     check_init,
     find_partition,
     is_partition,
+    name_start,
 )
 from .engine.batches import map_rows
 from .engine.runtime import broadcast_object
@@ -49,6 +50,7 @@ class AdversarialEstimator(DeepEstimator):
         if is_partition(init):
             return Partition(init), False
         if self._choose_pretraining_epochs(fit) == 0:
+            fit.progress.begin(name_start(init))
             rows = map_rows(copy.deepcopy(likelihood).cpu().standardize, fit.X)
             return self._divide(init, rows, fit), False
         widths, n_features = self._widths(), fit.X.shape[1]
@@ -56,6 +58,7 @@ class AdversarialEstimator(DeepEstimator):
         decoder = mlp(self.n_components, n_features, widths[::-1])
         autoencoder, interrupted = self._pretrain(encoder, decoder, copy.deepcopy(likelihood), fit)
         codes = self._apply(autoencoder, autoencoder.encode, fit.X)
+        fit.progress.begin(name_start(init))
         return self._divide(init, codes, fit), interrupted
 
     def _divide(self, init, rows, fit):

@@ -3,7 +3,7 @@
 import copy
 import warnings
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from inspect import signature
 from numbers import Integral, Real
@@ -29,11 +29,14 @@ from ._initialization import (
     find_number,
     find_temperature,
     is_partition,
+    name_start,
 )
 from ._likelihood_choice import choose_likelihood
 from ._outliers import find_offset, fit_cluster_space, make_outlier_score, mark_noise
+from ._phases import plan_progress
 from .engine.batches import BLOCK, Rows, map_rows, refuse_sparse
 from .engine.loop import EpochTasks, train
+from .engine.progress import Progress
 from .engine.runtime import (
     broadcast_object,
     broadcast_weights,
@@ -76,6 +79,8 @@ class Fit:
     task: Any
     #: What callbacks receive: "estimator", "X" and "y".
     given: dict
+    #: Is told of phases and steps.
+    progress: Progress = field(default_factory=Progress)
 
     @property
     def n_samples(self):
@@ -140,6 +145,15 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         """Return the Initialization, after pretraining a new model where the method does so."""
         return Initialization()
 
+    def _name_phases(self, fit):
+        """Return the names of the phases of one run, in order."""
+        names = ["training", "answers"]
+        if self._continues() and self.history_:
+            return names
+        if not (self.init is None or is_partition(self.init)):
+            names.insert(0, name_start(self.init))
+        return ["pretraining", *names] if self._choose_pretraining_epochs(fit) else names
+
     def _make_rows(self, start, fit):
         """Return the data set of training."""
         return Rows(fit.X, anchor=start.anchor, style=start.style)
@@ -195,11 +209,14 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         if hasattr(self, "set_callbacks"):  # scikit-learn 1.9 and later
             task = self._init_callback_context(max_subtasks=None).call_on_fit_task_begin(**given)
         fit = Fit(X, device, random_state, likelihood, targets, task, given)
-        if "n_clusters" in self.get_params(deep=False):
-            self._choose_number(fit)
-        run = self._best_run(fit)
-        run.history, run.start_labels = broadcast_weights(run.model, run.history, run.start_labels)
-        self._set_fitted_attributes(run, fit)
+        fit = replace(fit, progress=plan_progress(self, fit))
+        with fit.progress:
+            if "n_clusters" in self.get_params(deep=False):
+                self._choose_number(fit)
+            run = self._best_run(fit)
+            found = run.history, run.start_labels
+            run.history, run.start_labels = broadcast_weights(run.model, *found)
+            self._set_fitted_attributes(run, fit)
         if task is not None:
             learnt = {name: v for name, v in vars(self).items() if name.endswith("_")}
             task.call_on_fit_task_end(**given, reconstruction_attributes=learnt)
@@ -207,7 +224,8 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _choose_number(self, fit):
         """Set the number of clusters; "auto" is that of ``init``, or of the standardised rows."""
-        if self.n_clusters == "auto" and not hasattr(self, "n_clusters_"):
+        if self._seeks_number():
+            fit.progress.begin("number")
             rows = None
             if not is_partition(self.init):
                 rows = map_rows(copy.deepcopy(fit.likelihood).cpu().standardize, fit.X)
@@ -218,6 +236,11 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
                 self.n_clusters_curve_ = curve
         elif self.n_clusters != "auto":
             self.n_clusters_ = self.n_clusters
+
+    def _seeks_number(self):
+        """Whether this fit has to find the number of clusters."""
+        is_auto = getattr(self, "n_clusters", None) == "auto"
+        return is_auto and not hasattr(self, "n_clusters_")
 
     def _best_run(self, fit):
         """Train ``n_init`` times; return the run with the highest mean criterion."""
@@ -247,6 +270,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         if start.mixture is not None:
             model.set_mixture(start.mixture)
         rows = self._make_rows(start, fit)
+        fit.progress.begin("training")
         history, interrupted = [], True
         if not start.interrupted:
             history, interrupted = self._train(
@@ -262,6 +286,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         for record in history:
             record["epoch"] += len(past)
         self._after_training(model, fit, start)
+        fit.progress.begin("answers")
         self._calibrate(model, start, fit)
         run = Run(model, past + history, interrupted, start.start_labels)
         if self.n_init > 1:
@@ -273,7 +298,8 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         with seeded(0, fit.device):
             model = copy.deepcopy(model).eval()
             model.progress.fill_(1.0)
-            self._after_training(model, replace(fit, random_state=random_stream(0)), start)
+            apart = replace(fit, random_state=random_stream(0), progress=Progress())
+            self._after_training(model, apart, start)
         kept = "classes_", "n_clusters_", "hidden_layer_sizes_"
         attributes = {name: v for name, v in vars(self).items() if name in kept}
         if getattr(self, "noise", 0):
@@ -303,12 +329,14 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             compile=self.compile,
             verbose=int(self.verbose) if is_main_process() else 0,
             processes=current_processes(),
+            progress=fit.progress,
             tasks=tasks,
             **settings,
         )
 
     def _pretrain(self, encoder, decoder, likelihood, fit):
         """Train networks as a denoising auto-encoder; return it, and whether it was stopped."""
+        fit.progress.begin("pretraining")
         autoencoder = Autoencoder(encoder, decoder, likelihood).to(fit.device)
         interrupted = self._train(
             autoencoder,

@@ -38,6 +38,8 @@ class Budget:
     steps: float
     #: Steps of pretraining.
     pretraining_steps: float = 6.0
+    #: Time of a step of training, in those of pretraining with as many rows.
+    cost: float = 1.0
 
     def batch_size(self, n_samples):
         """Return the rows in a step: sqrt(N), within ``BATCH_SIZES``."""

@@ -177,6 +177,11 @@ def check_metrics(estimator):
             )
 
 
+def name_start(init):
+    """Return the name of the phase of a fit in which ``init`` finds a partition."""
+    return "mixture" if isinstance(init, str) and init == "mixture" else "neighbours"
+
+
 def is_partition(init):
     """Return whether ``init`` is a partition given by the user."""
     return not (init is None or isinstance(init, str | NeighborClustering))
@@ -202,6 +207,7 @@ def initialize_prior(estimator, model, fit, is_new):
         interrupted = estimator._pretrain(*networks, fit)[1]
         codes = estimator._apply(model, model.encode, fit.X)
         rows = estimator._apply(model, model.standardize, fit.X)
+        fit.progress.begin(name_start(init))
         counts = estimator._count_clusters(), fit.random_state, estimator.mixture_n_init
         initialize = partial(initial_mixture, init, codes, rows, *counts, metric=estimator.metric)
         mixture, partition = broadcast_object(initialize, fit.random_state)

@@ -212,7 +212,7 @@ class CatGANEstimator(AdversarialEstimator):
         "marginal_decay": [Interval(Real, 0, 1, closed="left")],
     }
 
-    _budget = Budget(rate=3e-3, steps=12)
+    _budget = Budget(rate=3e-3, steps=12, cost=1.6)
 
     def _build(self, n_features, likelihood):
         n_classes = self._count_clusters()
@@ -418,7 +418,9 @@ default="neighbors"
     warm_start : bool, default=False
         Go on training the fitted model. Its clusters then replace those of the start.
     verbose : int, default=0
-        1 shows a progress bar for each training, 2 a table with a line per epoch.
+        1 shows one progress bar over all phases with the time left, 2 a table with a line per
+        epoch. 0 only logs the estimated time of a fit that takes over a minute, as INFO of the
+        logger "skdeepcluster".
     accept_sparse : bool, default=False
         Take sparse X; rows are made dense one batch at a time.
     random_state : int, RandomState instance or None, default=None
@@ -658,7 +660,9 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     warm_start : bool, default=False
         Go on training the fitted model. Its clusters then replace those of the start.
     verbose : int, default=0
-        1 shows a progress bar for each training, 2 a table with a line per epoch.
+        1 shows one progress bar over all phases with the time left, 2 a table with a line per
+        epoch. 0 only logs the estimated time of a fit that takes over a minute, as INFO of the
+        logger "skdeepcluster".
     accept_sparse : bool, default=False
         Take sparse X; rows are made dense one batch at a time.
     random_state : int, RandomState instance or None, default=None

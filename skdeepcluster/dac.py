@@ -227,7 +227,9 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
     warm_start : bool, default=False
         Go on training the fitted model. Its clusters then replace those of the start.
     verbose : int, default=0
-        1 shows a progress bar for each training, 2 a table with a line per epoch.
+        1 shows one progress bar over all phases with the time left, 2 a table with a line per
+        epoch. 0 only logs the estimated time of a fit that takes over a minute, as INFO of the
+        logger "skdeepcluster".
     accept_sparse : bool, default=False
         Take sparse X; rows are made dense one batch at a time.
     random_state : int, RandomState instance or None, default=None
@@ -345,7 +347,7 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
         "discriminator": [callable, None],
     }
 
-    _budget = Budget(rate=5e-4, steps=6)
+    _budget = Budget(rate=5e-4, steps=6, cost=3.2)
 
     def __init__(
         self,

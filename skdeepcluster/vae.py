@@ -200,7 +200,9 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
     warm_start : bool, default=False
         Go on training the fitted model.
     verbose : int, default=0
-        1 shows a progress bar for each training, 2 a table with a line per epoch.
+        1 shows one progress bar over all phases with the time left, 2 a table with a line per
+        epoch. 0 only logs the estimated time of a fit that takes over a minute, as INFO of the
+        logger "skdeepcluster".
     accept_sparse : bool, default=False
         Take sparse X; rows are made dense one batch at a time.
     random_state : int, RandomState instance or None, default=None
@@ -367,9 +369,15 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
             self.covariance_type,
         )
 
+    def _name_phases(self, fit):
+        if isinstance(self.init, str) and self.init == "mixture":
+            return ["training", "mixture", "answers"]
+        return ["neighbours", "training", "answers"]
+
     def _initialize(self, model, fit, is_new):
         if isinstance(self.init, str) and self.init == "mixture":
             return Initialization()
+        fit.progress.begin("neighbours")
         rows = self._apply(model, model.standardize, fit.X)
         counts = self._count_clusters(), fit.random_state
         find = partial(find_partition, self.init, rows, *counts, metric=self.metric)
@@ -377,6 +385,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         return Initialization(None, calibrated, anchor.argmax(1))
 
     def _after_training(self, model, fit, start):
+        fit.progress.begin("mixture")
         codes = self._apply(model, model.encode, fit.X)
         init, labels = self.init, start.start_labels
         if labels is not None:

@@ -12,7 +12,6 @@ from skorch.callbacks import Callback, LRScheduler
 from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
-from tqdm.auto import tqdm
 
 from ..modules.game import Batch, Game, Loss
 from .batches import Rows, ShuffledBatches
@@ -157,23 +156,6 @@ class EpochTasks(Callback):
         return stops
 
 
-class Progress(Callback):
-    """One progress bar for the whole training, with the current loss."""
-
-    def on_train_begin(self, net: NeuralNet, X: Any = None, **_: Any) -> None:
-        """Open the bar."""
-        self._bar = tqdm(total=net.max_epochs, unit="epoch", desc=type(net.module_).__name__)
-
-    def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
-        """Advance the bar."""
-        self._bar.set_postfix_str(f"loss={net.history[-1, 'train_loss']:.4g}", refresh=False)
-        self._bar.update()
-
-    def on_train_end(self, net: NeuralNet, **_: Any) -> None:
-        """Close the bar."""
-        self._bar.close()
-
-
 def train(
     model: Game,
     rows: Rows,
@@ -191,6 +173,7 @@ def train(
     resume: bool = False,
     processes: Any = None,
     tasks: Callback | None = None,
+    progress: Callback | None = None,
 ) -> tuple[list[dict[str, float]], bool]:
     """Train a game on rows, in place, with AdamW on ``device``; return (history, interrupted).
 
@@ -198,10 +181,11 @@ def train(
     over the first tenth of the steps and falls to zero along a cosine, unless ``callbacks``
     contains an ``LRScheduler``. ``generator`` decides the order of the rows. ``bfloat16`` computes
     the losses under autocast, ``compile`` compiles them. ``callbacks`` are skorch's, used as they
-    are, after the package's own. ``verbose=1`` shows a progress bar, 2 a table with a line per
-    epoch. ``resume`` says that the model was trained before: its ``progress`` stays at 1.
-    ``processes`` train together, each with a part of every batch. ``tasks``, an
-    :class:`EpochTasks`, reports epochs to scikit-learn's callbacks.
+    are, after the package's own. ``verbose=2`` prints a table with a line per epoch. ``resume``
+    says that the model was trained before: its ``progress`` stays at 1. ``processes`` train
+    together, each with a part of every batch. ``tasks``, an :class:`EpochTasks`, reports epochs to
+    scikit-learn's callbacks; ``progress``, a :class:`~skdeepcluster.engine.progress.Progress`, is
+    told of every step.
 
     The history has a record for each finished epoch: "epoch", "dur" (seconds), "train_loss", and
     every term. ``interrupted`` is whether the user stopped training with Ctrl-C.
@@ -213,8 +197,8 @@ def train(
     instances = [c[1] if isinstance(c, tuple) else c for c in callbacks]
     if not any(isinstance(callback, LRScheduler) for callback in instances):
         own.append(_make_schedule(n_steps))
-    if verbose == 1:
-        own.append(Progress())
+    if progress is not None:
+        own.append(progress)
     if tasks is not None:
         callbacks.append(tasks)
     net = Net(

@@ -30,6 +30,7 @@ LAYERS = [
     {"stability"},
     {"neighbor_clustering"},
     {"_callbacks", "_initialization", "_disentanglement", "_budget", "_likelihood_choice"},
+    {"_phases"},
     {"_base"},
     {"_adversarial", "_sampling"},
     {"gaussian_mixture", "vae", "vade", "dac", "catgan", "infogan"},
