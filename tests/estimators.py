@@ -61,17 +61,6 @@ def from_mixture(estimator):
     return clone(estimator).set_params(**({"init": "mixture"} if starts else {}))
 
 
-#: For checks of form. EM is the cheaper start; one method shows what the other does to a check.
-FORMS = [
-    GaussianMixtureEM(),
-    NeighborClustering(3),
-    *(
-        way if isinstance(way, CatGANClustering) else from_mixture(way)
-        for way in WAYS
-        if getattr(way, "init", None) != "mixture" and not isinstance(way, NeighborClustering)
-    ),
-]
-
 #: One small instance of each class, for the slower promises.
 ONE_OF_EACH = [
     GaussianMixtureEM(3, random_state=0),

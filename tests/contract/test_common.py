@@ -14,7 +14,6 @@ from estimators import (
     CLASSIFIERS,
     DEEP,
     DEFAULTS,
-    FORMS,
     ONE_OF_EACH,
     WAYS,
     after_any_training,
@@ -23,8 +22,6 @@ from estimators import (
     fitted,
     for_check,
     from_mixture,
-    hasty,
-    short,
 )
 from scipy import sparse
 from sklearn.base import clone
@@ -56,31 +53,22 @@ def over_some(estimators):
 # ---- scikit-learn's checks
 
 
-#: Checks that judge what is found. The others look at form, for which any training will do.
-JUDGES = {"check_clustering", "check_classifiers_train"}
-
-
 def run_check(check, estimator):
     with warnings.catch_warnings():
         # Some checks fit eight clusters to four rows: that deserves the warning it gets.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        check(estimator)
+        check(for_check(estimator, check))
 
 
-@parametrize_with_checks(FORMS)
+@parametrize_with_checks(DEFAULTS)
 def test_scikit_learn_checks(estimator, check):
-    estimator = for_check(estimator, check)
-    if check.func.__name__ in JUDGES:
-        run_check(check, short(estimator))
-    else:
-        with hasty():
-            run_check(check, brief(estimator))
+    run_check(check, estimator)
 
 
 @pytest.mark.full
-@parametrize_with_checks([*DEFAULTS[1:], *WAYS])
-def test_scikit_learn_checks_after_whole_trainings(estimator, check):
-    run_check(check, for_check(estimator, check))
+@parametrize_with_checks(WAYS)
+def test_scikit_learn_checks_of_other_ways(estimator, check):
+    run_check(check, estimator)
 
 
 #: Checks that scikit-learn runs on its own estimators only.
