@@ -111,7 +111,7 @@ def test_long_training_neither_shrinks_nor_inflates_the_codes(init, max_epochs, 
 
 
 def test_samples_of_a_cluster_fall_into_it(rows):
-    dac = DACClustering(3, **SMALL).fit(rows)
+    dac = DACClustering(3, **SMALL, max_epochs=40, pretraining_epochs=40).fit(rows)
     for k in range(3):
         X = dac.sample(40, cluster=k, min_confidence=0.99)
         assert (dac.predict(X) == k).mean() > 0.9

@@ -376,7 +376,7 @@ def test_the_report_without_pandas_is_a_dict_of_arrays(rows, monkeypatch):
 
 def test_the_information_term_makes_the_cluster_readable():
     X, _ = make_blobs(200, n_features=3, centers=1, random_state=0)
-    settings = LONG | {"init": None, "max_epochs": 100}
+    settings = LONG | {"init": None, "max_epochs": 100, "learning_rate": 1e-3}
     told = InfoGANClustering(3, **settings).fit(X).code_report().set_index("code")
     untold = InfoGANClustering(3, mi_weight=0, **settings).fit(X).code_report().set_index("code")
     assert told["information"]["cluster"] > untold["information"]["cluster"] + 0.3

@@ -183,7 +183,7 @@ def test_the_published_way_has_no_terms_of_ours(rows):
 
 
 def test_samples_of_a_cluster_fall_into_it(rows):
-    vade = VaDEClustering(3, **SMALL).fit(rows)
+    vade = VaDEClustering(3, **SMALL, max_epochs=40, pretraining_epochs=40).fit(rows)
     for k in range(3):
         X = vade.sample(40, cluster=k, min_confidence=0.99)
         assert X.shape == (40, rows.shape[1])

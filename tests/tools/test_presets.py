@@ -6,6 +6,8 @@ import pytest
 import skdeepcluster
 from skdeepcluster.presets import PAPERS
 
+#: Networks of an epoch do not tell clusters apart.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 ROWS = np.random.default_rng(0).uniform(size=(24, 784)).astype(np.float32)
 
 
