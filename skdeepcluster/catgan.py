@@ -315,12 +315,11 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
         :func:`~skdeepcluster.neighbors.count_clusters` finds in the standardised rows, or that of
         a partition given as ``init``.
     n_components : int, default=10
-        Size of the code of the auto-encoder that the start comes from.
+        Size of the code of the auto-encoder, if ``pretraining_epochs`` asks for one.
     hidden_layer_sizes : array-like of int or "auto", default="auto"
         Widths of that auto-encoder's hidden layers. "auto": (w, w, 4 w) with
         w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1)^(1/4), at least 128.
-        The first two are the discriminator's, and
-        mirrored the generator's.
+        The first two are the discriminator's, and mirrored the generator's.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
         Activation of the hidden layers of discriminator and generator, which are normalised by
         batch.
@@ -362,14 +361,14 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
     init : {"neighbors", "mixture"}, NeighborClustering, array-like or None, \
 default="neighbors"
         Where the clusters come from. "neighbors": from the partition seen in a layout of the
-        neighbour graph of codes (see :func:`~skdeepcluster.neighbors.neighbor_start`); a
-        :class:`NeighborClustering`: the same by its settings, a clone of it being fitted with the
-        ``n_clusters`` and ``random_state`` given here; "mixture": from a mixture on the codes.
-        The codes are those of a denoising auto-encoder
-        that is thrown away, and the partition enters as ``start_weight`` and
-        ``smoothness_weight`` say. An array: this partition, the cluster of each row or
-        responsibilities of shape (n_samples, n_clusters). None: from nothing and without the
-        two terms, which with ``fake_weight=1`` is the published way.
+        neighbour graph of the standardised rows (see
+        :func:`~skdeepcluster.neighbors.neighbor_start`); a :class:`NeighborClustering`: the same
+        by its settings, a clone of it being fitted with the ``n_clusters`` and ``random_state``
+        given here; "mixture": from a mixture on the rows. With ``pretraining_epochs`` the codes
+        of a denoising auto-encoder, which is thrown away, stand for the rows. The partition
+        enters as ``start_weight`` and ``smoothness_weight`` say. An array: this partition, the
+        cluster of each row or responsibilities of shape (n_samples, n_clusters). None: from
+        nothing and without the two terms, which with ``fake_weight=1`` is the published way.
     metric : str or callable, default="euclidean"
         Of the neighbour graph of init="neighbors", as in
         :class:`sklearn.neighbors.NearestNeighbors`, for instance "cosine"; not "precomputed".
@@ -388,8 +387,8 @@ default="neighbors"
     mixture_n_init : int, default=10
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"
-        Passes of the denoising auto-encoder over X; "auto" and 0: none, the
-        standardised rows are divided as they are.
+        Passes of the denoising auto-encoder over X; "auto" and 0: none, the standardised rows
+        are divided as they are.
     pretraining_learning_rate : float, default=2e-3
         Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
@@ -502,6 +501,9 @@ default="neighbors"
     ``score_samples`` is KL(p(y|x) || p(y)), with p(y) the mean prediction for the rows of ``fit``.
     Its mean over these is ``score``, the mutual information of row and cluster, at most log K.
 
+    With a neighbour start it is the one network here whose own objective improves the clusters on
+    average, on images and texts most (benchmarks/RESULTS.md, "What networks add to their starts").
+
     References
     ----------
     .. [1] J. T. Springenberg, "Unsupervised and Semi-supervised Learning with Categorical
@@ -574,12 +576,11 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     Parameters
     ----------
     n_components : int, default=10
-        Size of the code of the auto-encoder that the start comes from.
+        Size of the code of the auto-encoder, if ``pretraining_epochs`` asks for one.
     hidden_layer_sizes : array-like of int or "auto", default="auto"
         Widths of that auto-encoder's hidden layers. "auto": (w, w, 4 w) with
         w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1)^(1/4), at least 128.
-        The first two are the discriminator's, and
-        mirrored the generator's.
+        The first two are the discriminator's, and mirrored the generator's.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
         Activation of the hidden layers of both networks, which are normalised by batch.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
@@ -620,9 +621,10 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         biased where ``batch_size`` is small against the number of classes. 0: the batch's.
     init : {"neighbors"} or None, default="neighbors"
         Where training begins. "neighbors": from the likeliest class of each row by the labels in
-        the neighbour graph of codes (see :func:`~skdeepcluster.neighbors.labelled_start`), by
-        ``start_weight`` and ``smoothness_weight``. The codes are those of a denoising
-        auto-encoder that is thrown away; where all rows have labels, none is needed. None: from
+        the neighbour graph of the standardised rows (see
+        :func:`~skdeepcluster.neighbors.labelled_start`), by ``start_weight`` and
+        ``smoothness_weight``. With ``pretraining_epochs``, and unless all rows have labels, the
+        codes of a denoising auto-encoder, which is thrown away, stand for the rows. None: from
         nothing and without the two terms, which with ``fake_weight=1`` is the published way.
     start_weight : float, default=1.0
         Weight of the cross-entropy of the classes to those of the start, in training from a
@@ -632,8 +634,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         a short step (virtual adversarial training), in training from a start. An addition of
         this package; 0 halves the cost of a step, and 1 suits rows that all have labels.
     pretraining_epochs : int or "auto", default="auto"
-        Passes of the denoising auto-encoder over X; "auto" and 0: none, the
-        standardised rows are divided as they are.
+        Passes of the denoising auto-encoder over X; "auto" and 0: none, the standardised rows
+        are divided as they are.
     pretraining_learning_rate : float, default=2e-3
         Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"

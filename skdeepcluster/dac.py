@@ -317,6 +317,10 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
     ``score`` is the mean of log p(x | G(z)) + log p(z) at z = E(x). It is not a bound, and depends
     on the scale of the codes: it compares fits of one kind.
 
+    With a neighbour start, training moves few rows: accuracies are those of the start up to some
+    thousandths (benchmarks/RESULTS.md, "What networks add to their starts"). What the model adds
+    are codes without noise that follow a mixture, and rows drawn from clusters.
+
     References
     ----------
     .. [1] W. Harchaoui, P.-A. Mattei, C. Bouveyron, "Deep Adversarial Gaussian Mixture

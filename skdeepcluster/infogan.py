@@ -228,12 +228,12 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
     other_categories : array-like of int, default=()
         Numbers of values of further categorical codes.
     n_components : int, default=10
-        Size of the code of the auto-encoder that ``init`` takes the start from.
+        Size of the code of the auto-encoder, if ``pretraining_epochs`` asks for one.
     hidden_layer_sizes : array-like of int or "auto", default="auto"
         Widths of that auto-encoder's hidden layers. "auto": (w, w, 4 w) with
         w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1)^(1/4), at least 128.
-        The first two are those of the discriminator's body, and in
-        reverse those of the generator, which has batch normalisation.
+        The first two are those of the discriminator's body, and in reverse those of the
+        generator, which has batch normalisation.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
         Activation of the discriminator and of Q.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
@@ -270,9 +270,10 @@ default="neighbors"
         ``start_weight``, ``smoothness_weight`` and ``style_weight`` say, and draws clusters in
         its shares. A :class:`NeighborClustering`: the same by its settings; a clone of it is
         fitted, with the ``n_clusters`` and ``random_state`` given here. "mixture": the same from
-        a mixture on those codes. An array: from this partition, the cluster of each row or
-        responsibilities of shape (n_samples, n_clusters), without an auto-encoder. None: from
-        scratch, the published way, without the three terms.
+        a mixture on the rows. With ``pretraining_epochs`` the codes of a denoising auto-encoder,
+        which is thrown away, stand for the rows. An array: from this partition, the cluster of
+        each row or responsibilities of shape (n_samples, n_clusters). None: from scratch, the
+        published way, without the three terms.
     metric : str or callable, default="euclidean"
         Of the neighbour graph of init="neighbors", as in
         :class:`sklearn.neighbors.NearestNeighbors`, for instance "cosine"; not "precomputed".
@@ -296,8 +297,8 @@ default="neighbors"
     mixture_n_init : int, default=10
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"
-        Passes of the denoising auto-encoder over X; "auto" and 0: none, the
-        standardised rows are divided as they are.
+        Passes of the denoising auto-encoder over X; "auto" and 0: none, the standardised rows
+        are divided as they are.
     pretraining_learning_rate : float, default=2e-3
         Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
@@ -422,6 +423,10 @@ default="neighbors"
 
     The published way is ``init=None, instance_noise=0, continuous_weight=0.1,
     learning_rate=2e-4`` and the convolutional pair.
+
+    With a neighbour start, clusters are those of the start on tables and slightly better on images
+    and texts (benchmarks/RESULTS.md, "What networks add to their starts"). What the model adds is
+    what else varies: the continuous codes, and rows drawn by code.
 
     References
     ----------

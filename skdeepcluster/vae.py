@@ -281,6 +281,10 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
     The mixture is fitted after training and does not change the codes; from a neighbour start, by
     the M-step from its clusters. The neighbour start is an addition of this package.
 
+    The codes are learnt without regard to clusters, and those of similar clusters overlap: labels
+    are a little less accurate than the start's (benchmarks/RESULTS.md, "What networks add to their
+    starts"). Use it for codes, a density and drawing rows; for labels, NeighborClustering.
+
     References
     ----------
     .. [1] D. P. Kingma, M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014,
