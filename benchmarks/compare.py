@@ -78,6 +78,10 @@ def run(data, methods, seeds, results=None):
     return rows, best
 
 
+#: What a row says of a fit; None where there is nothing to say.
+MEASURES = "found", "acc", "majority", "nmi", "ari", "moved", "score", "seconds", "error"
+
+
 def _fit(data, method, seed):
     """Fit once: the row of the results, and (estimator, labels) or None after a failure."""
     row = {
@@ -87,7 +91,7 @@ def _fit(data, method, seed):
         "n_samples": data.X.shape[0],
         "n_features": data.X.shape[1],
         "n_clusters": data.n_clusters,
-        **dict.fromkeys(("found", "acc", "majority", "nmi", "ari", "score", "seconds", "error")),
+        **dict.fromkeys(MEASURES),
         "warnings": [],
         "settings": {},
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -115,6 +119,7 @@ def _measure(estimator, X, y, labels):
     score = float(estimator.score(X))
     measured = {
         "found": len(np.unique(labels)),
+        "moved": getattr(estimator, "moved_", None),
         "score": score if math.isfinite(score) else None,
     }
     if y is not None:

@@ -8,8 +8,8 @@ NOTES_LABELLED = (
     "are fitted and scored, without a split.",
 )
 NOTES = (
-    "Mean ± standard deviation over seeds; clusters: how many are not empty; seconds: "
-    "fit_predict, wall time.",
+    "Mean ± standard deviation over seeds; clusters: how many are not empty; moved: share of the "
+    "rows whose cluster is not that of the start; seconds: fit_predict, wall time.",
     "score is each method's own criterion, higher is better: minus the inertia (KMeans), mean "
     "log-likelihood (mixtures), evidence lower bound (VAE, VaDE), log-density of rows and codes "
     "(DAC). Compare it within a method only.",
@@ -50,7 +50,8 @@ def progress(row, number, total):
 def summarise(rows, data):
     """Header, and a line of cells for each method."""
     labelled = data.y is not None
-    header = ["method", "fits", "clusters", *(LABELLED if labelled else ()), "score", "seconds"]
+    header = ["method", "fits", "clusters", *(LABELLED if labelled else ())]
+    header += ["moved", "score", "seconds"]
     lines = []
     for method in dict.fromkeys(row["method"] for row in rows):
         mine = [row for row in rows if row["method"] == method]
@@ -105,6 +106,8 @@ def _cells(rows, labelled):
         spread = (np.min(acc), np.median(acc), np.max(acc))
         cells += [_mean(acc, 3), " / ".join(f"{value:.3f}" for value in spread)]
         cells += [_mean(values(key), 3) for key in ("majority", "nmi", "ari")]
+    moved = [value for value in values("moved") if value is not None]
+    cells.append(f"{100 * np.mean(moved):.1f} %" if moved else "")
     return [*cells, _mean(values("score")), _mean(values("seconds"), 1)]
 
 

@@ -220,11 +220,12 @@ def test_every_method_is_constructed_for_dense_data():
 
 
 def test_table_says_what_failed_in_part():
-    row = {"method": "A", "found": 3, "score": -2.0, "seconds": 1.0, "error": None}
+    row = {"method": "A", "found": 3, "moved": 0.25, "score": -2.0, "seconds": 1.0}
+    row |= {"error": None}
     rows = [{**row, "seed": 0}, {**row, "seed": 1, "error": "ValueError: no"}]
     header, lines = summary.summarise(rows, Bunch(y=None))
-    assert header == ["method", "fits", "clusters", "score", "seconds"]
-    assert lines == [["A", "1 of 2", "3", "-2.000", "1.0"]]
+    assert header == ["method", "fits", "clusters", "moved", "score", "seconds"]
+    assert lines == [["A", "1 of 2", "3", "25.0 %", "-2.000", "1.0"]]
 
 
 def test_toy_pictures_show_both_clusterers(monkeypatch):
