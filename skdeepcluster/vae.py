@@ -171,8 +171,8 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         Starts of the mixture; the best by likelihood is kept.
     max_epochs : int or "auto", default="auto"
         Passes over X. "auto" makes ``20 * sqrt(n_samples)`` steps.
-    learning_rate : float or "auto", default=2e-3
-        Peak of the one-cycle schedule of AdamW. "auto" is ``2e-3 * 500 / w``, w the
+    learning_rate : float or "auto", default="auto"
+        Peak of the one-cycle schedule of AdamW. "auto" is ``5e-4 * 500 / w``, w the
         width of the first hidden layer, at least 128.
     kl_warm_up : float, default=0.5
         Share of training during which the weight of the KL term rises from 0 to 1, against
@@ -320,7 +320,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         "binarize": ["boolean"],
     }
 
-    _budget = Budget(rate=2e-3, steps=20)
+    _budget = Budget(rate=5e-4, steps=20)
 
     def __init__(
         self,
@@ -338,7 +338,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         covariance_type="full",
         mixture_n_init=10,
         max_epochs="auto",
-        learning_rate=2e-3,
+        learning_rate="auto",
         kl_warm_up=0.5,
         encoder=None,
         decoder=None,
