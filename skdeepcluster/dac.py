@@ -181,11 +181,10 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
         Share of the rows that are noise, in [0, 1): those of the largest ``outlier_scores_`` get
         the label -1. Their probabilities still say to which cluster they would belong.
     start_weight : float, default=50.0
-        Weight of the cross-entropy of the clusters to those of the start, which give way,
-        linearly, to the model's own most probable ones (hard bootstrapping), unless
+        Weight of the cross-entropy of the clusters to those of the start, unless
         init="mixture"; without it the clusters drift away from a good start. An addition of
         this package; 0 is the published objective.
-    smoothness_weight : float, default=20.0
+    smoothness_weight : float, default=10.0
         Weight of the divergence between the clusters of a row and of its worst neighbour within
         a short step (virtual adversarial training), unless init="mixture". An
         addition of this package; 0 is the published objective and halves the cost of a step.
@@ -370,7 +369,7 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
         max_clusters=60,
         noise=0.0,
         start_weight=50.0,
-        smoothness_weight=20.0,
+        smoothness_weight=10.0,
         masking=0.25,
         mixture_n_init=10,
         pretraining_epochs="auto",
@@ -402,7 +401,7 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
             likelihood,
             MixturePrior(self._count_clusters(), self.n_components, FLOOR),
             (self.reconstruction_weight, self.mixture_weight, self.adversarial_weight),
-            Regularizer(self.start_weight, self.smoothness_weight, own_share=1.0),
+            Regularizer(self.start_weight, self.smoothness_weight),
             self.masking,
         )
 

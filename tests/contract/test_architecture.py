@@ -213,7 +213,7 @@ def test_infrastructure_stands_last_in_one_order(estimator):
         (NETWORKS, "random_state likelihood_ batch_size_ max_epochs_ device_ precision_"),
         (NETWORKS, "standardize standardize_"),
         (CODES, "n_components hidden_layer_sizes activation likelihood decoder"),
-        (PRIOR, "init start_weight masking start_labels_ batch_size max_epochs"),
+        (PRIOR, "init masking start_labels_ batch_size max_epochs"),
         (PRIOR, "pretraining_epochs"),
         (ADVERSARIAL, "likelihood pretraining_epochs batch_size"),
         (PRIOR + ADVERSARIAL, "pretraining_learning_rate warm_start pretraining_epochs_ n_iter_"),
