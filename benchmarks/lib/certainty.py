@@ -21,12 +21,17 @@ def select(records, **wanted):
     return [r for r in records if all(r[key] == value for key, value in wanted.items())]
 
 
+def common_sets(records):
+    """Return the sets that every method has."""
+    n_methods = len(distinct(records, "row"))
+    sets = distinct(records, "data")
+    return [n for n in sets if len(distinct(select(records, data=n), "row")) == n_methods]
+
+
 def calibration(records):
     """Columns and lines: ACC, ECE and AUC of a method on each set; means over common sets."""
     sets, methods = distinct(records, "data"), distinct(records, "row")
-    common = [
-        name for name in sets if len(distinct(select(records, data=name), "row")) == len(methods)
-    ]
+    common = common_sets(records)
     columns = ["method", *(f"{name}: ACC, ECE, AUC" for name in sets)]
     columns += [f"mean of {len(common)} sets: ACC, ECE, AUC", "seconds"]
     lines = []
@@ -43,14 +48,15 @@ def calibration(records):
 
 
 def outliers(records):
-    """Columns and lines: AUC on each set, then their mean and the seconds of a fit."""
-    methods = distinct(records, "row")
+    """Columns and lines: AUC on each set, then means of AUC and seconds over common sets."""
+    methods, common = distinct(records, "row"), common_sets(records)
+    shared = [record for record in records if record["data"] in common]
     by_set = [(name, select(records, data=name)) for name in distinct(records, "data")]
     lines = [
         [name, *(mean(select(found, row=method), "auc") for method in methods)]
-        for name, found in [*by_set, ("mean", records)]
+        for name, found in [*by_set, (f"mean of {len(common)} sets", shared)]
     ]
-    seconds = [mean(select(records, row=method), "seconds", 2) for method in methods]
+    seconds = [mean(select(shared, row=method), "seconds", 2) for method in methods]
     return ["data", *methods], [*lines, ["seconds", *seconds]]
 
 
