@@ -21,7 +21,6 @@ PAPERS = {
         "activation": "tanh",
         "n_components": 20,
         "kl_warm_up": 0.0,
-        "pretraining_epochs": 0,
         "init": "mixture",
         "batch_size": 100,
     },

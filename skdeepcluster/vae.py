@@ -169,12 +169,6 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         Covariances of the mixture on the codes.
     mixture_n_init : int, default=10
         Starts of the mixture; the best by likelihood is kept.
-    pretraining_epochs : int or "auto", default="auto"
-        Passes of a denoising auto-encoder over X, from whose networks the VAE starts; without
-        them codes of many features of little weight each, as of embeddings, may carry nothing.
-        "auto" makes ``6 * sqrt(n_samples)`` steps. 0: none, the published way.
-    pretraining_learning_rate : float, default=2e-3
-        Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
         Passes over X. "auto" makes ``20 * sqrt(n_samples)`` steps.
     learning_rate : float or "auto", default="auto"
@@ -263,8 +257,6 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         As given or as "auto" chose.
     batch_size_, max_epochs_ : int
         As given or as "auto" chose; a step has at most ``n_samples`` rows.
-    pretraining_epochs_ : int
-        As given or as "auto" chose; 0 where this fit trained no auto-encoder.
     device_, precision_ : str
         As given or as "auto" chose.
     n_features_in_ : int
@@ -324,8 +316,6 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         "metric": [StrOptions(METRICS), callable],
         "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
         "mixture_n_init": [Interval(Integral, 1, None, closed="left")],
-        "pretraining_epochs": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
-        "pretraining_learning_rate": [Interval(Real, 0, None, closed="neither")],
         "kl_warm_up": [Interval(Real, 0, 1, closed="both")],
         "binarize": ["boolean"],
     }
@@ -347,8 +337,6 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         noise=0.0,
         covariance_type="full",
         mixture_n_init=10,
-        pretraining_epochs="auto",
-        pretraining_learning_rate=2e-3,
         max_epochs="auto",
         learning_rate="auto",
         kl_warm_up=0.5,
@@ -386,25 +374,19 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         )
 
     def _name_phases(self, fit):
-        names = ["neighbours", "training", "answers"]
         if isinstance(self.init, str) and self.init == "mixture":
-            names = ["training", "mixture", "answers"]
-        return ["pretraining", *names] if self._choose_pretraining_epochs(fit) else names
+            return ["training", "mixture", "answers"]
+        return ["neighbours", "training", "answers"]
 
     def _initialize(self, model, fit, is_new):
-        interrupted = False
-        if is_new and self._choose_pretraining_epochs(fit):
-            networks = model.encoder, model.decoder, model.likelihood
-            interrupted = self._pretrain(*networks, fit)[1]
         if isinstance(self.init, str) and self.init == "mixture":
-            return Initialization(interrupted=interrupted)
+            return Initialization()
         fit.progress.begin("neighbours")
         rows = self._apply(model, model.standardize, fit.X)
         counts = self._count_clusters(), fit.random_state
         find = partial(find_partition, self.init, rows, *counts, metric=self.metric)
         anchor, calibrated = broadcast_object(find, fit.random_state)
-        labels = anchor.argmax(1)
-        return Initialization(None, calibrated, labels, interrupted=interrupted)
+        return Initialization(None, calibrated, anchor.argmax(1))
 
     def _after_training(self, model, fit, start):
         fit.progress.begin("mixture")
