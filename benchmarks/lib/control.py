@@ -46,7 +46,7 @@ def control(vade, X, seed):
     """Labels of a classifier trained on the start of a fitted VaDE, for as many epochs."""
     n_clusters = vade.n_clusters
     with seeded(seed):
-        network = mlp(X.shape[1], n_clusters, vade.hidden_layer_sizes)
+        network = mlp(X.shape[1], n_clusters, vade.hidden_layer_sizes_)
         model = Classifier(network, vade.model_.likelihood, Regularizer(1.0, 1.0))
         start = nn.functional.one_hot(torch.as_tensor(vade.start_labels_), n_clusters)
         train(
@@ -54,7 +54,7 @@ def control(vade, X, seed):
             Rows(X, anchor=start.float().numpy()),
             max_epochs=vade.n_iter_,
             batch_size=batch_size(vade, X.shape[0]),
-            learning_rate=vade.learning_rate,
+            learning_rate=vade.learning_rate_,
             generator=generator(seed),
             bfloat16=vade.precision == "bfloat16",
         )

@@ -43,6 +43,7 @@ def test_growth_is_measured_in_a_process_of_its_own(monkeypatch, tmp_path):
     assert picture.stat().st_size > 1000
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("method", NETWORKS)
 def test_the_bare_pass_gives_the_labels_of_predict(method):
     data = networks.drawn(700)
