@@ -112,7 +112,7 @@ class ClusterGame(Game):
 
     def calibrated_log_resp(self, x: Tensor) -> Tensor:
         """Logarithm of p(k | x)^(1 / temperature), normalised, (N, K)."""
-        return (self.log_resp(x) / self.temperature).log_softmax(-1)
+        return self._calibrate(self.log_resp(x))
 
     def resp(self, x: Tensor) -> Tensor:
         """Calibrated responsibilities, (N, K), float32."""
@@ -124,8 +124,13 @@ class ClusterGame(Game):
 
     def assign_surely(self, x: Tensor) -> Tensor:
         """Most probable cluster of each row and its calibrated probability, (N, 2), float64."""
-        label, log_p = self.assign(x), self.calibrated_log_resp(x).amax(-1)
+        log_resp = self.log_resp(x)
+        label, log_p = log_resp.argmax(-1), self._calibrate(log_resp).amax(-1)
         return torch.stack([label.double(), log_p.double().exp()], -1)
+
+    def _calibrate(self, log_resp: Tensor) -> Tensor:
+        """Divide log-responsibilities (N, K) by the temperature, and normalise them."""
+        return (log_resp / self.temperature).log_softmax(-1)
 
     @abstractmethod
     def criterion(self, x: Tensor) -> Tensor:

@@ -43,13 +43,13 @@ class Regularizer:
         seen: Tensor,
         anchor: Tensor | None,
         log_p: Tensor | None = None,
-        progress: Tensor | None = None,
+        progress: Tensor | float = 1.0,
     ) -> dict[str, Tensor]:
         """Weighted terms, scalars; none without an anchor, the R of shape (N, K).
 
         ``log_resp`` maps standardised rows (N, D), like ``seen``, to log p(c|x), (N, K);
         ``log_p`` is ``log_resp(seen)`` where it is known already; ``progress`` is the elapsed
-        share of training, 1 if it is not given.
+        share of training.
         """
         terms: dict[str, Tensor] = {}
         if anchor is None:
@@ -57,8 +57,7 @@ class Regularizer:
         log_p = log_resp(seen) if log_p is None else log_p
         if self.start_weight:
             if self.own_share:
-                elapsed = torch.ones(()) if progress is None else progress
-                anchor = bootstrap(anchor, log_p, self.own_share * elapsed)
+                anchor = bootstrap(anchor, log_p, self.own_share * progress)
             terms["start"] = -self.start_weight * (anchor * log_p).sum(-1).mean()
         if self.smoothness_weight:
             # Nearest neighbours are farther apart in smaller batches: by sqrt(256 / n) on a
@@ -75,7 +74,7 @@ class Regularizer:
 NO_REGULARIZER = Regularizer()
 
 
-def bootstrap(anchor: Tensor, log_p: Tensor, own_share: Tensor) -> Tensor:
+def bootstrap(anchor: Tensor, log_p: Tensor, own_share: Tensor | float) -> Tensor:
     """Mix an anchor (N, K) with the most probable clusters by ``log_p`` (N, K), (N, K).
 
     Rows of which the network is sure, against the anchor, leave it (hard bootstrapping: S. Reed et
@@ -89,7 +88,7 @@ def bootstrap(anchor: Tensor, log_p: Tensor, own_share: Tensor) -> Tensor:
     tensor([[0.7500, 0.2500]])
     """
     own = torch.nn.functional.one_hot(log_p.argmax(1), log_p.shape[1])
-    return torch.lerp(anchor, own.to(anchor.dtype), own_share.to(anchor.dtype))
+    return torch.lerp(anchor, own.to(anchor.dtype), own_share)
 
 
 def nearest_distance(x: Tensor) -> Tensor:
