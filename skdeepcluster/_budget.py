@@ -7,8 +7,12 @@ features, the shape of MNIST.
 from dataclasses import dataclass
 from math import ceil, sqrt
 
-#: Rows and features of MNIST, and the width of its first hidden layer in the papers.
-ROWS, FEATURES, WIDTH = 70_000, 784, 500
+#: Rows of MNIST.
+ROWS = 70_000
+#: Features of MNIST.
+FEATURES = 784
+#: Width of the first hidden layer in the papers, for MNIST.
+WIDTH = 500
 #: Width of the third hidden layer, in widths of the first.
 THIRD = 4
 #: Least width of a hidden layer.

@@ -12,8 +12,10 @@ from .engine.runtime import is_main_process
 
 #: Seconds for each row of what is not training.
 SECONDS_PER_ROW = {"number": 3e-4, "neighbours": 2e-4, "mixture": 5e-5}
-#: Seconds of a step of pretraining, and for each product of a row and a weight in it.
-SECONDS_PER_STEP, SECONDS_PER_PRODUCT = 1e-3, 7e-11
+#: Seconds of a step of pretraining, whatever the size of the networks.
+SECONDS_PER_STEP = 1e-3
+#: Further seconds of a step for each product of a row and a weight.
+SECONDS_PER_PRODUCT = 7e-11
 #: Length of the codes in the guess of the number of weights.
 N_CODES = 10
 

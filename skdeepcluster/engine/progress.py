@@ -14,8 +14,10 @@ from tqdm.auto import tqdm
 
 #: Seconds between two drawings of the bar.
 REFRESH = 0.2
-#: Steps of training, or seconds if they are longer, that the estimate for the log waits for.
-FIRST_STEPS, FIRST_SECONDS = 20, 2.0
+#: Steps of training after which the log is told an estimate.
+FIRST_STEPS = 20
+#: Seconds of training after which the log is told an estimate, if its steps are slow.
+FIRST_SECONDS = 2.0
 #: Seconds of a fit from which on the log tells its estimate.
 LONG = 60.0
 #: What the bar shows; {postfix} begins with a comma.

@@ -29,9 +29,10 @@ from torch import Tensor
 
 #: Covariance types whose scales are matrices.
 MATRIX = ("full", "tied")
-#: Least rows of a block of a triangular matrix, and most blocks; smaller ones cost more than they
-#: save.
-MIN_BLOCK_ROWS, MAX_BLOCKS = 12, 4
+#: Least rows of a block of a triangular matrix: smaller blocks cost more than they save.
+MIN_BLOCK_ROWS = 12
+#: Most blocks of a triangular matrix.
+MAX_BLOCKS = 4
 #: Responsibilities below eps^3 are taken as zero. ``maximize`` adds 10 eps of the mean count to
 #: every count; those of all N rows together are less than K eps^2 / 10 of that.
 NEGLIGIBLE = torch.finfo(torch.float64).eps ** 3
