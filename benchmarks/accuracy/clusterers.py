@@ -13,14 +13,13 @@ as an ACC and ARI of 0.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib.clusterers import METHODS, installed, measured, parse_clusterers, versions
 from lib.options import parse_seeds
-from lib.records import keep
+from lib.records import keep, read
 from lib.sets import GROUPS, load_set, parse_sets
 from lib.standings import tables
 from lib.threads import limited, start_anew_with
@@ -55,10 +54,7 @@ def key(record):
 
 def kept(path, threads):
     """Return the records of the file with this number of threads, by `key`."""
-    if path is None or not path.exists():
-        return {}
-    records = map(json.loads, path.read_text().splitlines())
-    return {key(record): record for record in records if record["threads"] == threads}
+    return {key(record): record for record in read(path) if record["threads"] == threads}
 
 
 def fits(data, methods, seeds):

@@ -20,7 +20,6 @@ a JSON line for each fit and prints a table. Fits that the file holds are not ru
 """
 
 import argparse
-import json
 import math
 import sys
 import time
@@ -37,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that 
 from lib.certainty import table
 from lib.methods import METHODS, NETWORKS
 from lib.options import parse_seeds
-from lib.records import keep
+from lib.records import keep, read
 from lib.sets import load_set, parse_sets
 from lib.synthetic import blobs
 
@@ -221,13 +220,6 @@ def key(record):
     return tuple(record[name] for name in ("part", "data", "row", "seed"))
 
 
-def kept(path):
-    """Return the records of the file by `key`."""
-    if path is None or not path.exists():
-        return {}
-    return {key(record): record for record in map(json.loads, path.read_text().splitlines())}
-
-
 def run(name, method, data, seed):
     """Return the record of a fit."""
     record = {"part": name, "row": method, "data": data.name, "n_samples": data.X.shape[0]}
@@ -259,7 +251,7 @@ def run_set(data, options, found):
 
 def main(options):
     """Run all sets, then print the table."""
-    found, asked = kept(options.out), []
+    found, asked = {key(record): record for record in read(options.out)}, []
     for name in options.sets:
         try:
             data = PARTS[options.part].load(name)

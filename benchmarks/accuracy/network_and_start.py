@@ -11,7 +11,6 @@ Labels judge and do nothing else. Fits that the file holds are not run again.
 """
 
 import argparse
-import json
 import sys
 import time
 import warnings
@@ -26,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that 
 from lib.earnings import table
 from lib.methods import METHODS, NETWORKS
 from lib.options import parse_seeds
-from lib.records import judged, keep
+from lib.records import judged, keep, read
 from lib.sets import load_set, parse_sets
 
 from skdeepcluster.metrics import expected_calibration_error, match_labels
@@ -88,9 +87,7 @@ def parsed(arguments=None):
 
 def main(options):
     """Run what is missing, then print the table."""
-    found = []
-    if options.out and options.out.exists():
-        found = [json.loads(line) for line in options.out.read_text().splitlines()]
+    found = read(options.out)
     done = {(r["data"], r["row"], r["seed"]) for r in found}
     for name in options.sets:
         try:

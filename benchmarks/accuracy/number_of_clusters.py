@@ -14,7 +14,6 @@ defaults, but ``min_cluster_size=15``.
 
 import argparse
 import importlib
-import json
 import sys
 import time
 import warnings
@@ -30,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that 
 from lib.clusterers import EVOC_FEATURES
 from lib.counts import table
 from lib.options import parse_seeds
-from lib.records import keep
+from lib.records import keep, read
 from lib.sets import GROUPS, load_set, parse_sets
 
 from skdeepcluster import NeighborClustering
@@ -146,11 +145,7 @@ def key(record):
 
 def main(options):
     """Run what is missing, then print the table."""
-    found = {}
-    if options.out and options.out.exists():
-        lines = map(json.loads, options.out.read_text().splitlines())
-        found = {key(record): record for record in lines}
-    asked = []
+    found, asked = {key(record): record for record in read(options.out)}, []
     for name in options.sets:
         try:
             data = load_set(name)

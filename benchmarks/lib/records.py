@@ -21,6 +21,13 @@ def in_own_process(script, *arguments):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def read(path):
+    """Return the records of a file, in its order; none if there is no file."""
+    if path is None or not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
 def judged(y, labels):
     """ACC, NMI and ARI of labels against classes, as a dict."""
     return {
