@@ -16,7 +16,6 @@ from ._initialization import (
     name_start,
 )
 from .engine.batches import map_rows
-from .engine.runtime import broadcast_object
 from .functional.information import marginal, mutual_information
 from .modules.autoencoder import PointEncoder
 from .modules.networks import mlp
@@ -65,7 +64,7 @@ class AdversarialEstimator(DeepEstimator):
         """Cluster rows, or codes, as ``init`` says."""
         counts = self._count_clusters(), fit.random_state, self.mixture_n_init
         divide = partial(find_partition, init, rows, *counts, metric=self.metric)
-        return broadcast_object(divide, fit.random_state)
+        return fit.search(divide)
 
     def _choose_pretraining_epochs(self, fit):
         needless = self.init is None or is_partition(self.init)

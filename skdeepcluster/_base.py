@@ -1,6 +1,7 @@
 """What all estimators with networks share: validation, training, answers and saved state."""
 
 import copy
+import os
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._budget import Budget, choose_widths
 from ._callbacks import CallbackSupportMixin, with_callbacks
+from ._checkpoint import Checkpoint, identify
 from ._initialization import (
     Initialization,
     check_metrics,
@@ -35,6 +37,7 @@ from ._likelihood_choice import choose_likelihood
 from ._outliers import find_offset, fit_cluster_space, make_outlier_score, mark_noise
 from ._phases import plan_progress
 from .engine.batches import BLOCK, Rows, map_rows, refuse_sparse
+from .engine.isolation import is_explicit, isolated, seeded, without_overrides
 from .engine.loop import EpochTasks, train
 from .engine.progress import Progress
 from .engine.runtime import (
@@ -49,7 +52,6 @@ from .engine.runtime import (
     resolve_device,
     resolve_precision,
     restore_on_failure,
-    seeded,
     threads_by_size,
 )
 from .modules.autoencoder import Autoencoder
@@ -81,11 +83,21 @@ class Fit:
     given: dict
     #: Is told of phases and steps.
     progress: Progress = field(default_factory=Progress)
+    #: Keeps what is over, for a fit that is cut short.
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
 
     @property
     def n_samples(self):
         """N."""
         return self.X.shape[0]
+
+    def search(self, make):
+        """Return the result of a search, which draws from ``random_state``.
+
+        Of several processes the main one makes it; the one of a checkpoint is not made again.
+        """
+        make = partial(broadcast_object, make, self.random_state)
+        return self.checkpoint.remember(make, self.random_state)
 
 
 @dataclass
@@ -122,6 +134,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         "precision": [StrOptions({"float32", "bfloat16", "auto"})],
         "compile": ["boolean"],
         "callbacks": [list, tuple, None],
+        "checkpoint": [str, os.PathLike, None],
         "device": [str, torch.device],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
@@ -191,7 +204,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         FloatingPointError
             When a loss stops being finite.
         """
-        with restore_on_failure(self):
+        with isolated(), restore_on_failure(self):
             return self._fit(X, y)
 
     def _fit(self, X, y, targets=None):
@@ -209,7 +222,8 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         if hasattr(self, "set_callbacks"):  # scikit-learn 1.9 and later
             task = self._init_callback_context(max_subtasks=None).call_on_fit_task_begin(**given)
         fit = Fit(X, device, random_state, likelihood, targets, task, given)
-        fit = replace(fit, progress=plan_progress(self, fit))
+        steps = {"progress": plan_progress(self, fit), "checkpoint": self._open_checkpoint(fit)}
+        fit = replace(fit, **steps)
         with fit.progress:
             if "n_clusters" in self.get_params(deep=False):
                 self._choose_number(fit)
@@ -217,10 +231,21 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             found = run.history, run.start_labels
             run.history, run.start_labels = broadcast_weights(run.model, *found)
             self._set_fitted_attributes(run, fit)
+        if not run.interrupted:
+            fit.checkpoint.remove()
         if task is not None:
             learnt = {name: v for name, v in vars(self).items() if name.endswith("_")}
             task.call_on_fit_task_end(**given, reconstruction_attributes=learnt)
         return self
+
+    def _open_checkpoint(self, fit):
+        """Return the Checkpoint of this fit, and set the stream back to where it began."""
+        if self.checkpoint is None:
+            return Checkpoint()
+        past = self.history_ if self._continues() else None
+        checkpoint = Checkpoint(self.checkpoint, identify(self, fit.X, fit.given["y"], past))
+        checkpoint.remember(lambda: None, fit.random_state)
+        return checkpoint
 
     def _choose_number(self, fit):
         """Set the number of clusters; "auto" is that of ``init``, or of the standardised rows."""
@@ -231,7 +256,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
                 rows = map_rows(copy.deepcopy(fit.likelihood).cpu().standardize, fit.X)
             options = {"metric": self.metric, "max_clusters": self.max_clusters}
             count = partial(find_number, self.init, rows, fit.random_state, **options)
-            self.n_clusters_, curve = broadcast_object(count)
+            self.n_clusters_, curve = fit.search(count)
             if curve is not None:
                 self.n_clusters_curve_ = curve
         elif self.n_clusters != "auto":
@@ -246,7 +271,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         """Train ``n_init`` times; return the run with the highest mean criterion."""
         runs = []
         for _ in range(1 if self._continues() else self.n_init):
-            with seeded(draw_seed(fit.random_state), fit.device):
+            with seeded(draw_seed(fit.random_state)):
                 runs.append(self._run(fit))
             if runs[-1].interrupted:
                 warnings.warn(
@@ -295,10 +320,15 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _snapshot(self, model, history, fit, start):
         """Attributes of an estimator whose training ends now, for callbacks that evaluate one."""
-        with seeded(0, fit.device):
+        with seeded(0):
             model = copy.deepcopy(model).eval()
             model.progress.fill_(1.0)
-            apart = replace(fit, random_state=random_stream(0), progress=Progress())
+            apart = replace(
+                fit,
+                random_state=random_stream(0),
+                progress=Progress(),
+                checkpoint=Checkpoint(),
+            )
             self._after_training(model, apart, start)
         kept = "classes_", "n_clusters_", "hidden_layer_sizes_"
         attributes = {name: v for name, v in vars(self).items() if name in kept}
@@ -330,6 +360,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             verbose=int(self.verbose) if is_main_process() else 0,
             processes=current_processes(),
             progress=fit.progress,
+            checkpoint=fit.checkpoint,
             tasks=tasks,
             **settings,
         )
@@ -485,7 +516,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
     @staticmethod
     def _apply(model, function, X):
         """Apply a function to rows in fixed blocks, so that no answer depends on other rows."""
-        with threads_by_size(model, BLOCK):
+        with isolated(), threads_by_size(model, BLOCK), without_overrides(is_explicit(model)):
             return map_rows(function, X, next(model.parameters()).device)
 
     def predict_proba(self, X):

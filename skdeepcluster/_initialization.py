@@ -16,7 +16,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._responsibilities import check_partition
-from .engine.runtime import broadcast_object, draw_seed, generator
+from .engine.runtime import draw_seed, generator
 from .functional.gaussian import Mixture
 from .mixture import em
 from .mixture.initialization import Initializer
@@ -210,7 +210,7 @@ def initialize_prior(estimator, model, fit, is_new):
         fit.progress.begin(name_start(init))
         counts = estimator._count_clusters(), fit.random_state, estimator.mixture_n_init
         initialize = partial(initial_mixture, init, codes, rows, *counts, metric=estimator.metric)
-        mixture, partition = broadcast_object(initialize, fit.random_state)
+        mixture, partition = fit.search(initialize)
     else:
         partition = Partition(estimator._apply(model, model.own_resp, fit.X))
     anchored = not (isinstance(init, str) and init == "mixture")

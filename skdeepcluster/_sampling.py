@@ -8,6 +8,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import EmbeddingMixin
+from .engine.isolation import isolated
 from .engine.runtime import draw_seed, generator, random_stream
 from .functional.gaussian import confident_sample
 
@@ -51,7 +52,7 @@ class PriorMixin(EmbeddingMixin):
             n_clusters = len(self.weights_)
             check_scalar(cluster, "cluster", Integral, min_val=0, max_val=n_clusters - 1)
             counts = n_samples * np.eye(n_clusters, dtype=int)[cluster]
-        with torch.no_grad():
+        with isolated(), torch.no_grad():
             mixture = self.model_.prior.mixture.to("cpu")
             draws = generator(draw_seed(stream))
             Z = confident_sample(mixture, torch.as_tensor(counts), min_confidence, draws)

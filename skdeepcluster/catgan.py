@@ -37,14 +37,15 @@ from ._budget import Budget
 from ._callbacks import with_callbacks
 from ._initialization import ADVERSARIAL_CONSTRAINTS, Partition
 from .engine.batches import LabelledRows
+from .engine.isolation import isolated
 from .engine.runtime import (
-    broadcast_object,
     draw_seed,
     generator,
     random_stream,
     restore_on_failure,
     store_parameters,
 )
+from .functional import random
 from .functional.information import cross_entropy, entropy, kl_divergence, marginal
 from .modules.game import ClusterGame, Player
 from .modules.networks import (
@@ -123,7 +124,7 @@ class CatGAN(ClusterGame):
 
     def generate(self, n_rows):
         """Draw standardised rows from the generator, (N, D)."""
-        z = torch.randn(n_rows, self.n_noise, device=self.log_marginal.device)
+        z = random.randn((n_rows, self.n_noise), self.log_marginal.device)
         return self.standardize(self.decode(z))
 
     def imbalance(self, log_p):
@@ -412,6 +413,10 @@ default="neighbors"
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
         For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
+    checkpoint : str or path-like, default=None
+        File that the state of the fit is written to, at the end of each phase and in training
+        every minute. The same call goes on from it after a crash, to the same result bit for bit;
+        it is removed when the fit is over. The state of ``callbacks`` is not in it.
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
@@ -558,6 +563,7 @@ default="neighbors"
         precision="float32",
         compile=False,
         callbacks=None,
+        checkpoint=None,
         device="auto",
         warm_start=False,
         verbose=0,
@@ -657,6 +663,10 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
         For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
+    checkpoint : str or path-like, default=None
+        File that the state of the fit is written to, at the end of each phase and in training
+        every minute. The same call goes on from it after a crash, to the same result bit for bit;
+        it is removed when the fit is over. The state of ``callbacks`` is not in it.
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
@@ -770,6 +780,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         precision="float32",
         compile=False,
         callbacks=None,
+        checkpoint=None,
         device="auto",
         warm_start=False,
         verbose=0,
@@ -815,7 +826,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
                 f"warm_start=True goes on with the classes {self.classes_}, but y has {classes}. "
                 "Give labels of all classes, or set warm_start=False."
             )
-        with restore_on_failure(self):
+        with isolated(), restore_on_failure(self):
             self.classes_ = classes
             return self._fit(X, y, targets)
 
@@ -844,7 +855,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         n_classes = len(self.classes_)
         find = partial(labelled_start, rows, fit.targets, n_classes, **options)
         # One-hot, because the probabilities by the neighbour graph are not calibrated.
-        resp = broadcast_object(find, fit.random_state)
+        resp = fit.search(find)
         return Partition(np.eye(n_classes)[resp.argmax(1)])
 
     def _set_labels(self, labels, probabilities, start_labels):

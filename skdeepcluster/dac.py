@@ -221,6 +221,10 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
         For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
+    checkpoint : str or path-like, default=None
+        File that the state of the fit is written to, at the end of each phase and in training
+        every minute. The same call goes on from it after a crash, to the same result bit for bit;
+        it is removed when the fit is over. The state of ``callbacks`` is not in it.
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
@@ -384,6 +388,7 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
         precision="float32",
         compile=False,
         callbacks=None,
+        checkpoint=None,
         device="auto",
         warm_start=False,
         verbose=0,

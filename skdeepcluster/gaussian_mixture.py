@@ -412,7 +412,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         if self.precisions_init is not None:
             shape = covariance_shape(self.covariance_type, self.n_clusters_, n_features)
             precisions = check_shape("precisions_init", self.precisions_init, shape)
-            scales = _scales_from_precisions(torch.tensor(precisions), self.covariance_type)
+            scales = _scales_from_precisions(
+                torch.tensor(precisions, device="cpu"), self.covariance_type
+            )
             given["scales"] = scales.to(device)
         return given
 
@@ -726,7 +728,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """Restore the state, with the mixture's arrays as tensors."""
         super().__setstate__(state)
         if "mixture_" in state:
-            self.mixture_ = Mixture(*(torch.tensor(field) for field in state["mixture_"]))
+            self.mixture_ = Mixture(
+                *(torch.tensor(field, device="cpu") for field in state["mixture_"])
+            )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

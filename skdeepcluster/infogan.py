@@ -37,7 +37,9 @@ from ._disentanglement import report
 from ._initialization import ADVERSARIAL_CONSTRAINTS
 from ._responsibilities import cluster_means
 from .engine.batches import batches, map_rows
-from .engine.runtime import draw_seed, random_stream, seeded, store_parameters
+from .engine.isolation import seeded
+from .engine.runtime import draw_seed, random_stream, store_parameters
+from .functional import random
 from .functional.adversarial import called_fake, called_real
 from .functional.information import kl_divergence
 from .modules.game import ClusterGame, Player
@@ -191,7 +193,7 @@ class InfoGAN(ClusterGame):
         """Add instance noise to standardised rows."""
         if not self.instance_noise:
             return seen
-        return seen + self.instance_noise * torch.randn_like(seen)
+        return seen + self.instance_noise * random.randn_like(seen)
 
     def information_loss(self, hidden, codes, weight):
         """Weighted losses of Q's reading of the codes: -lambda L_I without the constant H(c)."""
@@ -327,6 +329,10 @@ default="neighbors"
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
         For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
+    checkpoint : str or path-like, default=None
+        File that the state of the fit is written to, at the end of each phase and in training
+        every minute. The same call goes on from it after a crash, to the same result bit for bit;
+        it is removed when the fit is over. The state of ``callbacks`` is not in it.
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
@@ -502,6 +508,7 @@ default="neighbors"
         precision="float32",
         compile=False,
         callbacks=None,
+        checkpoint=None,
         device="auto",
         warm_start=False,
         verbose=0,

@@ -16,7 +16,6 @@ J                     L, ``n_components``
 
 from functools import partial
 
-import torch
 from sklearn.base import ClusterMixin
 from sklearn.utils._param_validation import StrOptions
 
@@ -25,6 +24,7 @@ from ._budget import Budget
 from ._initialization import PRIOR_CONSTRAINTS, initialize_prior
 from ._sampling import PriorMixin
 from .engine.runtime import store_parameters
+from .functional import random
 from .functional.gaussian import log_prob_diag
 from .modules.autoencoder import GaussianEncoder, MixturePrior, PriorGame, evidence_bound
 from .modules.game import Player
@@ -85,7 +85,7 @@ class VaDE(PriorGame):
         """Negative bound, eq. 12 with one sample of z, and the terms of the regularizer."""
         seen, shown = self.observe(batch)
         mean, std = self.encoder(shown)
-        z = mean + std * torch.randn_like(std)
+        z = mean + std * random.randn_like(std)
         terms = {
             "reconstruction": -self.log_prob(batch.x, z).mean(),
             "kl": self.divergence(mean, std, z).mean(),
@@ -202,6 +202,10 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
         For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
+    checkpoint : str or path-like, default=None
+        File that the state of the fit is written to, at the end of each phase and in training
+        every minute. The same call goes on from it after a crash, to the same result bit for bit;
+        it is removed when the fit is over. The state of ``callbacks`` is not in it.
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
@@ -360,6 +364,7 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
         precision="float32",
         compile=False,
         callbacks=None,
+        checkpoint=None,
         device="auto",
         warm_start=False,
         verbose=0,

@@ -27,7 +27,8 @@ from sklearn.utils.validation import check_is_fitted
 from ._base import DeepEstimator, EmbeddingMixin
 from ._budget import Budget
 from ._initialization import Initialization, find_partition, initial_mixture
-from .engine.runtime import broadcast_object, random_stream, store_parameters
+from .engine.runtime import random_stream, store_parameters
+from .functional import random
 from .functional.gaussian import Mixture, normal_points, standard_kl
 from .modules.autoencoder import (
     CodeGame,
@@ -64,9 +65,9 @@ class VAE(CodeGame):
 
     def loss(self, batch):
         """Negative ELBO, eq. 10 with one sample of z."""
-        x = torch.bernoulli(batch.x.float()) if self.binarize else batch.x
+        x = random.bernoulli(batch.x.float()) if self.binarize else batch.x
         mean, std = self.posterior(x)
-        z = mean + std * torch.randn_like(std)
+        z = mean + std * random.randn_like(std)
         weight = (self.progress / max(self.kl_warm_up, 1e-6)).clamp(max=1.0)
         return {
             "reconstruction": -self.log_prob(x, z).mean(),
@@ -195,6 +196,10 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
         For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
+    checkpoint : str or path-like, default=None
+        File that the state of the fit is written to, at the end of each phase and in training
+        every minute. The same call goes on from it after a crash, to the same result bit for bit;
+        it is removed when the fit is over. The state of ``callbacks`` is not in it.
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
@@ -348,6 +353,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         precision="float32",
         compile=False,
         callbacks=None,
+        checkpoint=None,
         device="auto",
         warm_start=False,
         verbose=0,
@@ -385,7 +391,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         rows = self._apply(model, model.standardize, fit.X)
         counts = self._count_clusters(), fit.random_state
         find = partial(find_partition, self.init, rows, *counts, metric=self.metric)
-        anchor, calibrated = broadcast_object(find, fit.random_state)
+        anchor, calibrated = fit.search(find)
         return Initialization(None, calibrated, anchor.argmax(1))
 
     def _after_training(self, model, fit, start):
@@ -396,7 +402,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
             init = np.eye(self._count_clusters())[labels]
         counts = self._count_clusters(), fit.random_state, self.mixture_n_init
         divide = partial(initial_mixture, init, codes, None, *counts, self.covariance_type)
-        model.set_mixture(broadcast_object(divide, fit.random_state)[0])
+        model.set_mixture(fit.search(divide)[0])
 
     def score_samples(self, X, n_importance_samples=None):
         """Lower bound on log p(x) of each row, in nats and in the units of X.

@@ -22,7 +22,7 @@ from lib.records import keep
 def epochs(method, data, widths, n_epochs, compiled, device):
     """Train; return the seconds of every epoch, the first with what compiling takes."""
     model, rows = prepared(method, data, widths, device)
-    with seeded(0, device):
+    with seeded(0):
         history, _ = train(
             model,
             rows,

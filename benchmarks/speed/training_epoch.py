@@ -71,7 +71,7 @@ def measured(method, data, widths, bfloat16, repeats, device):
     """Return the seconds of epochs by both loops, in turn; a pair to warm up is left out."""
     model, rows = prepared(method, data, widths, device)
     bare, ours = [], []
-    with seeded(0, device):
+    with seeded(0):
         for _ in range(repeats + 1):
             bare.append(bare_epoch(model, rows, bfloat16, device))
             ours.append(our_epoch(model, rows, bfloat16, device))

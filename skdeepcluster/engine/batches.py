@@ -4,7 +4,7 @@ X is a numpy array, a read-only memory map or a CSR matrix. It is never copied, 
 a whole: rows are read, made dense, cast and moved to the device a batch at a time.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,9 @@ class Rows(Dataset[Any]):
     :class:`~skdeepcluster.modules.game.Batch`: "anchor", "style".
     """
 
+    #: Streams that ``take`` draws from.
+    generators: Sequence[torch.Generator] = ()
+
     def __init__(self, X: Any, **columns: np.ndarray | None) -> None:
         self.X = X
         self.columns = {name: column for name, column in columns.items() if column is not None}
@@ -80,6 +83,7 @@ class LabelledRows(Rows):
         self.targets = targets
         self.known = np.flatnonzero(targets >= 0)
         self.generator = generator
+        self.generators = [generator]
 
     def take(self, index: Any) -> Batch:
         """Return the batch of rows ``index`` with labelled rows and their classes."""

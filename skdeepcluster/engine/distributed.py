@@ -118,12 +118,14 @@ class _WholeBatch(TorchFunctionMode):
             x = args[0]
             drawn = RANDOM_LIKE[func](self._whole_shape(x.shape), dtype=x.dtype, device=x.device)
             return self._take_own(drawn)
-        if func in RANDOM and args and isinstance(args[0], int) and self._is_batch(args[0]):
-            return self._take_own(func(self._whole_shape(args), **kwargs))
-        if func is torch.randint and len(args) == 2 and self._is_batch(args[1][0]):
+        if func in RANDOM and args:
+            shape = args if isinstance(args[0], int) else args[0]
+            if shape and self._is_batch(shape[0]):
+                return self._take_own(func(self._whole_shape(shape), **kwargs))
+        if func is torch.randint and len(args) == 2 and args[1] and self._is_batch(args[1][0]):
             return self._take_own(func(args[0], self._whole_shape(args[1]), **kwargs))
         if func is torch.multinomial and len(args) > 1 and self._is_batch(args[1]):
-            return self._take_own(func(args[0], args[1] * self.processes.n, **kwargs))
+            return self._take_own(func(args[0], args[1] * self.processes.n, *args[2:], **kwargs))
         if func is batch_norm and kwargs.get("training"):
             return self._batch_norm(*args, **kwargs)
         return func(*args, **kwargs)

@@ -13,8 +13,10 @@ from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from ..functional.random import current_stream
 from ..modules.game import Batch, Game, Loss
 from .batches import Rows, ShuffledBatches
+from .isolation import is_explicit, without_overrides
 from .runtime import threads_by_size
 
 
@@ -33,6 +35,8 @@ class Net(NeuralNet):
         """Collect players, their parameters and losses, once."""
         super().on_train_begin(net, **kwargs)
         self._n_steps = 0
+        # Processes that train together override functions of torch themselves.
+        self._is_explicit = self.processes is None and is_explicit(self.module_)
         prepare = _compile if self.compile_losses else lambda loss: loss
         self._players = [
             (player, player.parameters(), prepare(player.loss))
@@ -47,6 +51,10 @@ class Net(NeuralNet):
 
     def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
         """Let every player step; one optimiser suffices, because others' gradients are None."""
+        with without_overrides(self._is_explicit):
+            return self._step(batch)
+
+    def _step(self, batch: Batch) -> dict[str, Any]:
         self._set_training(True)
         batch = batch if self.processes is None else self.processes.take_part(batch)
         batch = batch.to(self.device)
@@ -92,15 +100,69 @@ class Net(NeuralNet):
         """Call the callbacks; at the end of an epoch a KeyboardInterrupt is one of theirs."""
         self._between_epochs = method_name == "on_epoch_end"
         super().notify(method_name, **kwargs)
+        if self._between_epochs and self.checkpoint is not None and self.checkpoint.is_due():
+            self.checkpoint.keep_training(self.get_state())
         self._between_epochs = False
 
-    def fit_loop(self, *args: Any, **kwargs: Any) -> "Net":
-        """Train; remember whether the user, not a callback, stopped the training."""
+    def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> "Net":
+        """Train the epochs that are left; remember whether the user, not a callback, stopped."""
+        epochs = self.max_epochs
+        if self.saved is not None:
+            self._restore(self.saved)
+            epochs = 0 if self.saved["is_over"] else epochs - len(self.history)
         try:
-            return super().fit_loop(*args, **kwargs)
+            return super().fit_loop(X, y, epochs=epochs, **kwargs)
         except KeyboardInterrupt:
             self.interrupted = not self._between_epochs
             raise  # skorch then ends the training and keeps the weights
+
+    def keep_end(self) -> None:
+        """Keep the state at the end of a training that the user has not interrupted."""
+        was_over = self.saved is not None and self.saved["is_over"]
+        if self.checkpoint is not None and not self.interrupted and not was_over:
+            self.checkpoint.keep_training(self.get_state(is_over=True))
+
+    def get_state(self, is_over: bool = False) -> dict[str, Any]:
+        """Return all that the rest of the training depends on, as tensors and plain data."""
+        return {
+            "is_over": is_over,
+            "weights": self.module_.state_dict(),
+            "n_steps": self._n_steps,
+            "history": [
+                {name: value for name, value in epoch.items() if name != "batches"}
+                for epoch in self.history
+            ],
+            "moments": self.optimizer_.state_dict()["state"],
+            "rates": [group["lr"] for group in self.optimizer_.param_groups],
+            "schedules": [
+                (schedule.lr_scheduler_.state_dict(), schedule.batch_idx_)
+                for schedule in self._schedules()
+            ],
+            "streams": [generator.get_state() for generator in self.generators],
+        }
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        """Restore a state, once the callbacks have begun."""
+        self._n_steps = state["n_steps"]
+        for epoch in state["history"]:
+            self.history.new_epoch()
+            for name, value in epoch.items():
+                self.history.record(name, value)
+        self.module_.load_state_dict(state["weights"])
+        for generator, found in zip(self.generators, state["streams"], strict=True):
+            generator.set_state(found)
+        optimizer = self.optimizer_.state_dict() | {"state": state["moments"]}
+        for group, rate in zip(optimizer["param_groups"], state["rates"], strict=True):
+            group["lr"] = rate
+        self.optimizer_.load_state_dict(optimizer)
+        for schedule, (found, n_batches) in zip(
+            self._schedules(), state["schedules"], strict=True
+        ):
+            schedule.lr_scheduler_.load_state_dict(found)
+            schedule.batch_idx_ = n_batches
+
+    def _schedules(self) -> list[LRScheduler]:
+        return [callback for _, callback in self.callbacks_ if isinstance(callback, LRScheduler)]
 
     def _split(self, batch: Batch) -> AbstractContextManager[None]:
         """Mark the batch as this process's part of a larger one, if several processes train."""
@@ -127,7 +189,6 @@ class EpochTasks(Callback):
 
     def __init__(self, context: Any, given: dict[str, Any], snapshot: Any) -> None:
         self.context, self.given, self.snapshot = context, given, snapshot
-        self.records: list[dict[str, float]] = []
 
     def on_train_begin(self, net: NeuralNet, *_: Any, **__: Any) -> None:
         """Begin the training's task."""
@@ -140,16 +201,15 @@ class EpochTasks(Callback):
 
     def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
         """End an epoch's task; if a callback asks to stop, interrupt as skorch's callbacks do."""
-        self.records.append(_extract(net.history[-1]))
-        if self._end(self.epoch):
+        if self._end(self.epoch, net):
             raise KeyboardInterrupt
 
     def on_train_end(self, net: NeuralNet, **_: Any) -> None:
         """End the training's task."""
-        self._end(self.context)
+        self._end(self.context, net)
 
-    def _end(self, context: Any) -> bool:
-        attributes = self.snapshot and (lambda: self.snapshot(self.records))
+    def _end(self, context: Any, net: NeuralNet) -> bool:
+        attributes = self.snapshot and (lambda: self.snapshot(_records(net)))
         stops: bool = context.call_on_fit_task_end(
             **self.given, reconstruction_attributes=attributes
         )
@@ -174,6 +234,7 @@ def train(
     processes: Any = None,
     tasks: Callback | None = None,
     progress: Callback | None = None,
+    checkpoint: Any = None,
 ) -> tuple[list[dict[str, float]], bool]:
     """Train a game on rows, in place, with AdamW on ``device``; return (history, interrupted).
 
@@ -185,22 +246,13 @@ def train(
     says that the model was trained before: its ``progress`` stays at 1. ``processes`` train
     together, each with a part of every batch. ``tasks``, an :class:`EpochTasks`, reports epochs to
     scikit-learn's callbacks; ``progress``, a :class:`~skdeepcluster.engine.progress.Progress`, is
-    told of every step.
+    told of every step. ``checkpoint``, a :class:`~skdeepcluster._checkpoint.Checkpoint`, has the
+    state that this training had reached before it was cut short, and keeps the states to come.
 
     The history has a record for each finished epoch: "epoch", "dur" (seconds), "train_loss", and
     every term. ``interrupted`` is whether the user stopped training with Ctrl-C.
     """
-    callbacks = list(callbacks or [])
     n_steps = max_epochs * len(ShuffledBatches(rows, batch_size, generator))
-    own: list[Callback] = []
-    # skorch takes callbacks as instances or as (name, instance).
-    instances = [c[1] if isinstance(c, tuple) else c for c in callbacks]
-    if not any(isinstance(callback, LRScheduler) for callback in instances):
-        own.append(_make_schedule(n_steps))
-    if progress is not None:
-        own.append(progress)
-    if tasks is not None:
-        callbacks.append(tasks)
     net = Net(
         model,
         criterion=nn.Identity,
@@ -216,19 +268,50 @@ def train(
         batch_size=batch_size,
         iterator_train=partial(ShuffledBatches, generator=generator),
         train_split=None,
-        callbacks=own + callbacks,
+        callbacks=_collect_callbacks(callbacks, n_steps, progress, tasks),
         verbose=verbose >= 2,
         device=str(device),
     )
     net.bfloat16, net.compile_losses, net.processes = bfloat16, compile, processes
+    net.checkpoint = checkpoint
+    net.saved = None if checkpoint is None else checkpoint.begin_training()
+    net.generators = [generator, *rows.generators, *_current_generators(device)]
     net.all_steps = 1 if resume else n_steps
     if verbose < 2:
         net.set_params(callbacks__print_log=None)
     with threads_by_size(model, batch_size):
         net.fit(rows, None)
+    net.keep_end()
     model.eval()
     model.progress.fill_(1.0)
-    return [_extract(epoch) for epoch in net.history if "train_loss" in epoch], net.interrupted
+    return _records(net), net.interrupted
+
+
+def _collect_callbacks(
+    callbacks: Sequence[Callback] | None,
+    n_steps: int,
+    progress: Callback | None,
+    tasks: Callback | None,
+) -> list[Callback]:
+    """Return the package's callbacks, before and after the user's."""
+    given = list(callbacks or [])
+    # skorch takes callbacks as instances or as (name, instance).
+    instances = [callback[1] if isinstance(callback, tuple) else callback for callback in given]
+    has_schedule = any(isinstance(callback, LRScheduler) for callback in instances)
+    own = [None if has_schedule else _make_schedule(n_steps), progress]
+    return [callback for callback in [*own, *given, tasks] if callback is not None]
+
+
+def _current_generators(device: torch.device | str) -> list[torch.Generator]:
+    """Return the generators of the current stream that a training on a device may use."""
+    stream = current_stream()
+    names = sorted({"cpu", str(device)})
+    return [] if stream is None else [stream.on(name) for name in names]
+
+
+def _records(net: NeuralNet) -> list[dict[str, float]]:
+    """Return the records of the finished epochs."""
+    return [_extract(epoch) for epoch in net.history if "train_loss" in epoch]
 
 
 def _extract(epoch: dict[str, Any]) -> dict[str, float]:

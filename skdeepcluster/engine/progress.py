@@ -60,7 +60,7 @@ class Progress(Callback):
         self._current = -1
         self._ratios: dict[str, float] = {}
         self._start = self._phase_start = self._first_step = self._last_step = perf_counter()
-        self._n_done = 0
+        self._n_done = self._n_before = 0
         self._loss = ""
         self._is_told = verbose > 0 or not phases
         self._bar: Any = None
@@ -101,11 +101,16 @@ class Progress(Callback):
             return
         with self._lock:
             self._measure(perf_counter(), has_ended=True)
-            self._current, self._n_done, self._loss = number, 0, ""
+            self._current, self._loss = number, ""
+            self._n_done = self._n_before = 0
             self._phase_start = perf_counter()
         self._draw()
 
     # ---- a training
+
+    def on_epoch_begin(self, net: NeuralNet, **_: Any) -> None:
+        """Note the steps that were made before this process began."""
+        self._n_before = net._n_steps - self._n_done
 
     def on_batch_end(self, net: NeuralNet, **_: Any) -> None:
         """Count a step."""
@@ -150,7 +155,8 @@ class Progress(Callback):
             return left
         phase = self.phases[self._current]
         if self._n_done > 1:
-            return left + self._expect(phase) * max(0.0, 1 - self._n_done / phase.n_steps)
+            share = (self._n_before + self._n_done) / phase.n_steps
+            return left + self._expect(phase) * max(0.0, 1 - share)
         return left + max(0.0, self._expect(phase) - (now - self._phase_start))
 
     def _tell(self) -> None:

@@ -76,22 +76,6 @@ def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@contextmanager
-def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
-    """Within the block torch's streams of the CPU and of ``device`` start from ``seed``.
-
-    Afterwards they are restored. ``torch.manual_seed`` would seed those of all devices.
-    """
-    device = torch.device(device)
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.default_generator.manual_seed(seed)
-        if devices:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield
-
-
 # ---- threads: one per independent task, instead of all of them in every small operation
 
 #: Multiplications (rows times weights) of a pass through a network from which on a second thread

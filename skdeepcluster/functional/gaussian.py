@@ -204,7 +204,8 @@ def sample(mixture: Mixture, counts: Tensor, generator: torch.Generator | None =
     """Draw ``counts[k]`` rows from component k, component after component; (counts.sum(), D)."""
     _, means, scales = mixture
     sizes = counts.tolist()
-    noise = torch.randn(sum(sizes), means.shape[1], generator=generator, dtype=means.dtype)
+    shape = sum(sizes), means.shape[1]
+    noise = torch.randn(shape, generator=generator, dtype=means.dtype, device="cpu")
     scales = scales.expand(len(means), *scales.shape[1:])
     parts = zip(means, scales, noise.to(means.device).split(sizes), strict=True)
     matrix = scales.ndim == 3
@@ -226,7 +227,7 @@ def confident_sample(
     left are moved along the segment towards the mean of their component, by the least distance
     that suffices (bisection). If the mean itself is below the confidence, ValueError is raised.
     """
-    own = torch.repeat_interleave(torch.arange(len(counts)), counts)
+    own = torch.arange(len(counts), device="cpu").repeat_interleave(counts)
 
     def is_rejected(x: Tensor, own: Tensor) -> Tensor:
         log_p = log_joint(x, mixture).log_softmax(-1)
@@ -247,7 +248,7 @@ def confident_sample(
         x[rejected] = sample(mixture, own[rejected].bincount(minlength=len(counts)), generator)
     # Bisection of the distance from the mean, relative to that of x: "near" is always accepted,
     # "far" only for rows that need not move.
-    far = torch.ones(len(x), 1, dtype=x.dtype)
+    far = torch.ones_like(x[:, :1])
     near = far - is_rejected(x, own)[:, None].to(x.dtype)
     for _ in range(BISECTIONS):
         half = (near + far) / 2
@@ -301,7 +302,10 @@ def normal_points(n_points: int, n_dimensions: int) -> Tensor:
     A scrambled Sobol sequence is transformed by the normal quantile function.
     """
     engine = torch.quasirandom.SobolEngine(n_dimensions, scramble=True, seed=0)
+    first = engine.quasi.double() / 2**engine.MAXBIT
     uniform = engine.draw(n_points, dtype=torch.float64)
+    # ``draw`` rounds the first point to the default dtype.
+    uniform[0] = first
     tiny = torch.finfo(torch.float32).eps
     return torch.special.ndtri(uniform.clamp(tiny, 1 - tiny))
 

@@ -86,7 +86,7 @@ def _sum_block(
     first: int,
     size: int,
 ) -> Sums:
-    rows, weights = _to_tensor(block), torch.as_tensor(weight, dtype=torch.float64)
+    rows, weights = _to_tensor(block), torch.as_tensor(weight, dtype=torch.float64, device="cpu")
     starts = range(first, first + len(rows), size)
     batches = (
         (slice(start, start + len(x)), x, w)

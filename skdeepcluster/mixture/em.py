@@ -263,7 +263,7 @@ def as_rows(
 
 def m_step(X: np.ndarray, resp: np.ndarray, covariance_type: str, reg_covar: float) -> Mixture:
     """Return the M-step over rows X (N, D) of responsibilities (N, K), float64, on the CPU."""
-    given = torch.as_tensor(resp, dtype=torch.float64)
+    given = torch.as_tensor(resp, dtype=torch.float64, device="cpu")
     about = torch.from_numpy(X.mean(0, dtype=np.float64))
     rows = as_rows(X, resp.shape[1], covariance_type)
     return maximize(rows, lambda where, _: given[where], about, MStep(covariance_type, reg_covar))
@@ -289,7 +289,7 @@ def reseed_starved(mixture: Mixture, least: float, generator: torch.Generator) -
     )
     for k in (weights < least).nonzero().squeeze(1).tolist():
         heavy = int(weights.argmax())
-        counts = torch.zeros(len(weights), dtype=torch.long)
+        counts = torch.zeros(len(weights), dtype=torch.long, device="cpu")
         counts[heavy] = 1
         means[k] = gaussian.sample(Mixture(weights, means, scales), counts, generator)[0]
         weights[[k, heavy]] = weights[heavy] / 2

@@ -26,7 +26,8 @@ def unique_rows(rows: WeightedRows, generator: torch.Generator) -> tuple[Tensor,
     rows of weight zero. Of more than ``MAX_DISTINCT_ROWS`` distinct rows a systematic sample
     along that order is returned, in proportion to weight.
     """
-    draws = torch.randn(rows.X.shape[1] + 1, generator=generator, dtype=torch.float64)
+    shape = (rows.X.shape[1] + 1,)
+    draws = torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu")
     direction, offset = draws[1:].to(rows.device), float(draws[0].sigmoid())
     # Summed row by row: a matrix product may round equal rows differently at other positions.
     projection = rows.map(lambda x: (x * direction).sum(1))
@@ -96,9 +97,9 @@ class Initializer:
         They are the normalised fractional parts of large random projections, as in a hash
         function: equal rows get equal responsibilities.
         """
-        draws = torch.randn(
-            self.x.shape[1] + 1, self.n_clusters, generator=self.generator, dtype=torch.float64
-        ).to(self.x)
+        shape = self.x.shape[1] + 1, self.n_clusters
+        draws = torch.empty(shape, dtype=torch.float64, device="cpu")
+        draws = draws.normal_(generator=self.generator).to(self.x)
         largest = float((self.x - self.about).abs().max())
         directions = draws[1:] * (1e4 / largest if largest > 0 else 1.0)
 
@@ -110,7 +111,8 @@ class Initializer:
 
     def _draw_rows(self) -> Tensor:
         """Draw K rows by weight, without replacement unless there are fewer than K."""
-        u = torch.rand(len(self.x), generator=self.generator, dtype=torch.float64).to(self.x)
+        u = torch.empty(len(self.x), dtype=torch.float64, device="cpu")
+        u = u.uniform_(generator=self.generator).to(self.x)
         # Weighted sampling without replacement: the K smallest of exponential variables of rate
         # w_n (Efraimidis and Spirakis, 2006).
         index = (-u.log() / self.weight).argsort()

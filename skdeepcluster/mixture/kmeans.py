@@ -16,7 +16,7 @@ from torch import Tensor
 def draw(weight: Tensor, n: int, generator: torch.Generator) -> Tensor:
     """Draw n rows with probability proportional to ``weight``, with replacement."""
     cumulative = weight.cumsum(0)
-    u = torch.rand(n, generator=generator, dtype=torch.float64).to(weight)
+    u = torch.rand(n, generator=generator, dtype=torch.float64, device="cpu").to(weight)
     index = torch.searchsorted(cumulative, u * cumulative[-1], right=True)
     return index.clamp_max(len(weight) - 1)
 

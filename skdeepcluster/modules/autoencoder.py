@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..functional import random
 from ..functional.gaussian import Mixture, compact_scales, kl_diag, log_joint, normal_points
 from .game import Batch, ClusterGame, Game, Player
 from .likelihood import Likelihood
@@ -17,7 +18,7 @@ from .regularization import NO_REGULARIZER, Regularizer
 
 def mask(seen: Tensor, masking: float) -> Tensor:
     """Set each feature of each row to zero with probability ``masking``, (N, D)."""
-    return seen * (torch.rand_like(seen) >= masking) if masking else seen
+    return seen * (random.rand_like(seen) >= masking) if masking else seen
 
 
 class GaussianEncoder(nn.Module):
@@ -212,10 +213,10 @@ class MixturePrior(nn.Module):
         return log_weights - kl_diag(mean, std, means, stds)
 
     def draw(self, n_samples: int) -> Tensor:
-        """Draw codes from the global stream, (n_samples, L)."""
+        """Draw codes, (n_samples, L)."""
         log_weights, means, stds = self.mixture
-        cluster = torch.multinomial(log_weights.exp(), n_samples, replacement=True)
-        return means[cluster] + stds[cluster] * torch.randn_like(means[cluster])
+        cluster = random.multinomial(log_weights.exp(), n_samples)
+        return means[cluster] + stds[cluster] * random.randn_like(means[cluster])
 
     def whiten(self, z: Tensor) -> Tensor:
         """Standardise codes by the mean and the variances of the whole mixture, (N, L)."""

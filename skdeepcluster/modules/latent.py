@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import nll_loss, one_hot
 
+from ..functional import random
 from ..functional.gaussian import log_prob_diag
 from ..functional.information import entropy
 
@@ -56,10 +57,10 @@ class LatentSpace:
     def draw(self, n_rows: int, log_prior: Tensor) -> Codes:
         """Draw codes: the cluster by its prior (K,), all others uniformly."""
         device = log_prior.device
-        first = torch.multinomial(log_prior.exp(), n_rows, replacement=True)
-        others = [torch.randint(size, (n_rows,), device=device) for size in self.sizes[1:]]
-        noise = torch.rand(n_rows, self.n_noise, device=device) * 2 - 1
-        continuous = torch.rand(n_rows, self.n_continuous, device=device) * 2 - 1
+        first = random.multinomial(log_prior.exp(), n_rows)
+        others = [random.randint(size, (n_rows,), device) for size in self.sizes[1:]]
+        noise = random.rand((n_rows, self.n_noise), device) * 2 - 1
+        continuous = random.rand((n_rows, self.n_continuous), device) * 2 - 1
         return Codes(noise, torch.stack([first, *others], 1), continuous)
 
     def inputs(self, codes: Codes) -> Tensor:

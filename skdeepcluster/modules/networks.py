@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..functional import random
+
 #: Activations by their scikit-learn names.
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -147,7 +149,7 @@ class GaussianNoise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add noise of mean zero."""
-        return x + self.std * torch.randn_like(x) if self.training else x
+        return x + self.std * random.randn_like(x) if self.training else x
 
     def extra_repr(self) -> str:
         """Show the size of the noise."""

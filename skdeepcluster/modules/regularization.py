@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..functional import random
 from ..functional.information import all_rows, kl_divergence, own_rows
 
 #: Length of the adversarial step, in distances to the nearest other row of a batch.
@@ -115,7 +116,7 @@ def adversarial_step(
     direction in which the divergence curves most (eq. 10 and 11); the step is radius * g / |g|,
     without gradient. ``log_p`` (N, K) is ``log_resp(x)``, as a constant.
     """
-    probe = torch.nn.functional.normalize(torch.randn_like(x))
+    probe = torch.nn.functional.normalize(random.randn_like(x))
     probe = (PROBE * radius * probe).requires_grad_()
     divergence = kl_divergence(log_p, log_resp(x + probe)).sum()
     (gradient,) = torch.autograd.grad(divergence, probe)

@@ -23,6 +23,7 @@ from scipy.spatial import cKDTree
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
+from ..engine.isolation import without_overrides
 from ..engine.runtime import generator, limited_threads, resolve_precision
 from .measure import Measure, sort_nearest, with_extra
 
@@ -121,7 +122,7 @@ class NeighborIndex:
         if X.shape[1] <= TREE_FEATURES:
             self.tree = cKDTree(self.X, balanced_tree=False)
         else:
-            with limited_threads():
+            with limited_threads(), without_overrides():
                 self.cells = Cells(self.X, self.n_jobs)
 
     def query(self, X, k):
@@ -132,7 +133,7 @@ class NeighborIndex:
         elif self.tree is not None:
             found = self._query_tree(self._dense(X), k)
         else:
-            with limited_threads():
+            with limited_threads(), without_overrides():
                 found = self.cells.search(self.cells.queries(self._dense(X)), k)
         return self._finish(*found)
 
@@ -145,7 +146,7 @@ class NeighborIndex:
             near = self._query_tree(self.X, k + 1)
             found = without_self(*near, np.arange(self.n_rows))
         else:
-            with limited_threads():
+            with limited_threads(), without_overrides():
                 found = self.cells.search(self.cells.own, k)
         return self._finish(*found)
 
@@ -359,7 +360,7 @@ class Cells:
     def _rank(self, queries, candidates, k, unsure):
         """Return the k nearest of the candidates by products of all features in float32."""
         m, c = candidates.shape
-        starts, zeros = torch.arange(0, m * c + 1, c), torch.zeros(m * c)
+        starts, zeros = torch.arange(0, m * c + 1, c), torch.zeros(m * c, dtype=torch.float32)
         pairs = sparse_tensor(starts, candidates.ravel(), zeros, (m, len(self.norms)))
         products = torch.sparse.sampled_addmm(pairs, queries.rows, self.own.rows.T).values()
         gaps = self.norms[candidates] - 2 * products.view(m, c)
@@ -455,7 +456,8 @@ def product_columns(points, dtype, query=False):
     """
     norms = (points * points).sum(1, keepdim=True)
     high = norms.bfloat16().float()
-    norms, ones = torch.cat([high, norms - high], 1), torch.ones(len(points), 2)
+    norms = torch.cat([high, norms - high], 1)
+    ones = torch.ones_like(norms)
     parts = [-2 * points, ones, norms] if query else [points, norms, ones]
     return torch.cat([part.to(dtype) for part in parts], 1)
 
@@ -484,7 +486,7 @@ def principal_axes(rows):
         axes = torch.linalg.qr(axes[:, :MOST_AXES])[0]
     sample = every(torch.arange(len(X)), JUDGED_QUERIES)
     nearest = squared_gaps(X, sample).topk(JUDGED_K, largest=False).indices
-    gaps, c = torch.zeros(len(sample), len(X)), n_candidates(JUDGED_K)
+    gaps, c = torch.zeros((len(sample), len(X)), dtype=X.dtype), n_candidates(JUDGED_K)
     start, most = 0, min(0.8 * X.shape[1], axes.shape[1], MOST_AXES)
     for d in range(28, int(most) + 1, 32):
         gaps += squared_gaps(X @ axes[:, start:d], sample)

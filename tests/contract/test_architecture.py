@@ -20,7 +20,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 #: Files and folders of the package from the ground up: each imports from its own layer or from
 #: those above it in this list, never from one below.
 LAYERS = [
-    {"functional"},
+    {"_files", "functional"},
     {"modules"},
     {"engine"},
     {"_outliers", "_responsibilities"},
@@ -30,7 +30,7 @@ LAYERS = [
     {"stability"},
     {"neighbor_clustering"},
     {"_callbacks", "_initialization", "_disentanglement", "_budget", "_likelihood_choice"},
-    {"_phases"},
+    {"_checkpoint", "_phases"},
     {"_base"},
     {"_adversarial", "_sampling"},
     {"gaussian_mixture", "vae", "vade", "dac", "catgan", "infogan"},
@@ -161,8 +161,8 @@ def parameters_of(thing):
 
 #: What every estimator has in the same way, in this order, whatever its method.
 INFRASTRUCTURE = [
-    *("batch_size", "n_init", "precision", "compile", "callbacks", "device", "warm_start"),
-    *("verbose", "accept_sparse", "random_state"),
+    *("batch_size", "n_init", "precision", "compile", "callbacks", "checkpoint", "device"),
+    *("warm_start", "verbose", "accept_sparse", "random_state"),
 ]
 #: What every estimator shows of a fit in the same way.
 FITTED = ["n_features_in_", "feature_names_in_"]

@@ -9,7 +9,6 @@ from estimators import DEEP, ONE_OF_EACH, brief, from_mixture, name
 from sklearn.base import clone
 
 from skdeepcluster import CatGANClustering, DACClustering, InfoGANClustering, VaDEClustering
-from skdeepcluster.engine.runtime import seeded
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (16,), "max_epochs": 2, "random_state": 0}
 
@@ -110,15 +109,3 @@ def test_the_prior_is_numbered_as_a_start_with_an_unused_cluster(rows, blobs, me
     for k in (0, 2, 3):
         # What little training there was left the means where the start put them.
         np.testing.assert_allclose(fitted.means_[k], codes[given == k].mean(0), atol=1e-3)
-
-
-def test_only_the_streams_asked_for_are_set(monkeypatch):
-    def forbidden(*_):
-        raise AssertionError("the GPU's stream was set")
-
-    monkeypatch.setattr(torch.cuda, "manual_seed", forbidden)
-    monkeypatch.setattr(torch.cuda, "manual_seed_all", forbidden)
-    with seeded(0):
-        first = torch.rand(2)
-    with seeded(0):
-        torch.testing.assert_close(torch.rand(2), first, rtol=0, atol=0)

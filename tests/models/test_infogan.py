@@ -13,7 +13,7 @@ from torch import nn
 from torch.distributions import Categorical, Independent, Normal
 
 from skdeepcluster import InfoGANClustering
-from skdeepcluster.engine.runtime import seeded
+from skdeepcluster.engine.isolation import seeded
 from skdeepcluster.functional.adversarial import called_fake, called_real
 from skdeepcluster.infogan import InfoGAN, find_style
 from skdeepcluster.modules.game import Batch

@@ -14,7 +14,7 @@ from skdeepcluster.engine.batches import (
     map_rows,
     to_tensor,
 )
-from skdeepcluster.engine.runtime import generator, random_stream, seeded
+from skdeepcluster.engine.runtime import generator, random_stream
 from skdeepcluster.functional.gaussian import normal_points
 
 
@@ -77,17 +77,6 @@ def test_map_rows_answers_bit_for_bit_the_same_beside_any_rows(n_rows):
     X = np.random.default_rng(0).normal(size=(2 * BLOCK, 30)).astype(np.float32)
     order = np.random.default_rng(1).permutation(len(X))[:n_rows]
     np.testing.assert_array_equal(map_rows(network, X)[order], map_rows(network, X[order]))
-
-
-def test_seeded_leaves_the_global_stream_alone_and_repeats():
-    torch.manual_seed(5)
-    expected = torch.rand(3)
-    torch.manual_seed(5)
-    with seeded(0):
-        inside = torch.rand(3)
-    torch.testing.assert_close(torch.rand(3), expected)
-    with seeded(0):
-        torch.testing.assert_close(torch.rand(3), inside)
 
 
 def test_random_stream_of_none_is_not_the_global_one():

@@ -1,0 +1,88 @@
+"""Random numbers of the current stream: that of a fit, outside of fits torch's own.
+
+Generators are objects, so that fits in threads do not disturb each other, nor the stream that
+torch and the user's code share.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+from torch import Tensor
+
+
+class Stream:
+    """Random numbers on every device, all decided by one seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.generators: dict[torch.device, torch.Generator] = {}
+
+    def on(self, device: torch.device | str) -> torch.Generator:
+        """Return the generator of a device."""
+        device = torch.device(device)
+        if device not in self.generators:
+            self.generators[device] = torch.Generator(device).manual_seed(self.seed)
+        return self.generators[device]
+
+
+_stream: ContextVar[Stream | None] = ContextVar("stream", default=None)
+
+
+@contextmanager
+def drawing_from(stream: Stream) -> Iterator[Stream]:
+    """Within the block, and in this thread only, random numbers come from the stream."""
+    token = _stream.set(stream)
+    try:
+        yield stream
+    finally:
+        _stream.reset(token)
+
+
+def current_stream() -> Stream | None:
+    """Return the stream of the block around; None outside of one."""
+    return _stream.get()
+
+
+def current_generator(device: torch.device | str) -> torch.Generator | None:
+    """Return the current stream's generator of a device; None is torch's own."""
+    stream = _stream.get()
+    return None if stream is None else stream.on(device)
+
+
+def randn(
+    shape: Sequence[int], device: torch.device, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """Draw from N(0, 1)."""
+    return torch.randn(shape, generator=current_generator(device), device=device, dtype=dtype)
+
+
+def rand(shape: Sequence[int], device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Draw uniformly from [0, 1)."""
+    return torch.rand(shape, generator=current_generator(device), device=device, dtype=dtype)
+
+
+def randn_like(x: Tensor) -> Tensor:
+    """Draw from N(0, 1), of the shape, dtype and device of ``x``."""
+    return randn(x.shape, x.device, x.dtype)
+
+
+def rand_like(x: Tensor) -> Tensor:
+    """Draw uniformly from [0, 1), of the shape, dtype and device of ``x``."""
+    return rand(x.shape, x.device, x.dtype)
+
+
+def randint(high: int, shape: Sequence[int], device: torch.device) -> Tensor:
+    """Draw integers below ``high`` uniformly."""
+    return torch.randint(high, shape, generator=current_generator(device), device=device)
+
+
+def multinomial(p: Tensor, n_samples: int) -> Tensor:
+    """Draw categories with probabilities ``p``, independently."""
+    return torch.multinomial(p, n_samples, True, generator=current_generator(p.device))
+
+
+def bernoulli(p: Tensor) -> Tensor:
+    """Draw zeros and ones with probabilities ``p``."""
+    return torch.bernoulli(p, generator=current_generator(p.device))

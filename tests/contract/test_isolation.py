@@ -1,0 +1,223 @@
+"""Fits and answers neither depend on global settings of torch and numpy nor change them."""
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from torch import nn
+
+import skdeepcluster as sk
+from skdeepcluster.engine.isolation import isolated, seeded
+from skdeepcluster.functional import random
+
+TINY = {"hidden_layer_sizes": (12, 8), "max_epochs": 3, "batch_size": 32}
+START = TINY | {"pretraining_epochs": 2}
+ESTIMATORS = {
+    "mixture": sk.GaussianMixtureEM(3, n_init=2),
+    "neighbours": sk.NeighborClustering(3),
+    "vae": sk.VAEEmbedding(3, **TINY),
+    "vade": sk.VaDEClustering(3, **START),
+    "dac": sk.DACClustering(3, **START),
+    "infogan": sk.InfoGANClustering(3, **TINY),
+    "catgan": sk.CatGANClustering(3, layer_noise=0.1, **TINY | {"max_epochs": 9}),
+    "classifier": sk.CatGANClassifier(**TINY),
+    "ensemble": sk.ClusterEnsemble(sk.CatGANClustering(3, **TINY), n_estimators=2),
+}
+
+
+class Shaky(nn.Module):
+    """A network of the user's own that draws random numbers in many ways, in training."""
+
+    def __init__(self, n_in, n_out):
+        super().__init__()
+        self.first, self.drop = nn.Linear(n_in, 6), nn.Dropout(0.3)
+        self.alpha, self.rrelu = nn.AlphaDropout(0.1), nn.RReLU()
+        self.second = nn.Linear(6, n_out)
+        self.shift = nn.Parameter(torch.empty(6).exponential_())
+
+    def forward(self, x):
+        hidden = self.first(x) + self.shift
+        if self.training:
+            hidden = hidden + 0.1 * torch.randn_like(hidden) + 0.1 * torch.rand(len(x), 1)
+        return self.second(self.rrelu(self.alpha(self.drop(hidden))))
+
+
+def answers(fitted, X):
+    """Everything that could differ, as arrays."""
+    found = {"proba": fitted.predict_proba(X), "labels": fitted.predict(X)}
+    if hasattr(fitted, "score_samples"):
+        found["score"] = fitted.score_samples(X)
+    if hasattr(fitted, "transform"):
+        found["codes"] = fitted.transform(X)
+    if hasattr(fitted, "sample"):
+        drawn = fitted.sample(5)
+        found["rows"] = drawn[0] if isinstance(drawn, tuple) else drawn
+    if hasattr(fitted, "history_"):
+        found["loss"] = np.array([record["train_loss"] for record in fitted.history_])
+    return found
+
+
+def fit(estimator, X, y, seed=0):
+    return answers(clone(estimator).set_params(random_state=seed).fit(X, y), X)
+
+
+def assert_same(found, expected):
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    y = np.arange(90) % 3
+    X = rng.normal(size=(90, 6)) + 4 * np.eye(6)[y]
+    return X, y
+
+
+@pytest.fixture(scope="module")
+def alone(data):
+    """Fits in turn, by estimator and seed."""
+    found = {}
+
+    def get(name, seed):
+        if (name, seed) not in found:
+            found[name, seed] = fit(ESTIMATORS[name], *data, seed)
+        return found[name, seed]
+
+    return get
+
+
+@contextmanager
+def set_and_reset(set_value, value, usual):
+    set_value(value)
+    try:
+        yield
+    finally:
+        set_value(usual)
+
+
+SETTINGS = {
+    "float64": lambda: set_and_reset(torch.set_default_dtype, torch.float64, torch.float32),
+    "no_grad": torch.no_grad,
+    "inference": torch.inference_mode,
+    "default_device": lambda: set_and_reset(torch.set_default_device, "meta", None),
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+    "errors": lambda: np.errstate(all="raise"),
+}
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_global_settings_do_not_matter(name, setting, data, alone):
+    expected = alone(name, 0)
+    with SETTINGS[setting]():
+        found = fit(ESTIMATORS[name], *data)
+    assert_same(found, expected)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_fits_in_threads_equal_fits_in_turn(name, data, alone):
+    seeds = [0, 1, 0]
+    expected = [alone(name, seed) for seed in seeds]
+    stream = torch.get_rng_state(), np.random.get_state()[1].copy()
+    threads = torch.get_num_threads()
+    with ThreadPoolExecutor(len(seeds)) as pool:
+        found = list(pool.map(lambda seed: fit(ESTIMATORS[name], *data, seed), seeds))
+    for one, other in zip(found, expected, strict=True):
+        assert_same(one, other)
+    assert torch.equal(torch.get_rng_state(), stream[0])
+    np.testing.assert_array_equal(np.random.get_state()[1], stream[1])
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize(
+    "backend", ["threading", *(pytest.param(b, marks=pytest.mark.full) for b in ["loky", "dask"])]
+)
+def test_fits_of_joblib_equal_fits_in_turn(backend, data, alone):
+    jobs = list(itertools.product(["vade", "catgan"], [0, 1]))
+    with ExitStack() as stack:
+        if backend == "dask":
+            client = pytest.importorskip("distributed").Client
+            stack.enter_context(client(processes=False, n_workers=1, threads_per_worker=2))
+        stack.enter_context(joblib.parallel_config(backend, n_jobs=2))
+        run = joblib.Parallel()
+        found = run(joblib.delayed(fit)(ESTIMATORS[name], *data, seed) for name, seed in jobs)
+    for job, one in zip(jobs, found, strict=True):
+        assert_same(one, alone(*job))
+
+
+def test_other_threads_may_draw_during_a_fit(data, alone):
+    expected = alone("vade", 0)
+    torch.manual_seed(3)
+    undisturbed = torch.rand(1000)
+    torch.manual_seed(3)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(fit, ESTIMATORS["vade"], *data)
+        drawn = [torch.rand(1) for _ in range(1000)]
+        assert_same(running.result(), expected)
+    torch.testing.assert_close(torch.cat(drawn), undisturbed, rtol=0, atol=0)
+
+
+def test_networks_of_the_users_own_draw_from_the_stream_of_the_fit(data):
+    X, y = data
+    vade = sk.VaDEClustering(3, encoder=Shaky, decoder=Shaky, **START)
+    state = torch.get_rng_state()
+    expected = fit(vade, X, y)
+    assert torch.equal(torch.get_rng_state(), state)
+    with set_and_reset(torch.set_default_dtype, torch.float64, torch.float32):
+        torch.manual_seed(1)
+        assert_same(fit(vade, X, y), expected)
+    with ThreadPoolExecutor(2) as pool:
+        for found in pool.map(lambda seed: fit(vade, X, y, seed), [0, 0]):
+            assert_same(found, expected)
+    assert (fit(vade, X, y, seed=1)["loss"] != expected["loss"]).all()
+
+
+def test_the_streams_of_seeded_blocks_repeat_and_are_private():
+    def draw():
+        with seeded(4):
+            x = torch.rand(5), torch.randn_like(torch.zeros(3)), random.randint(9, (4,), "cpu")
+            return torch.cat([part.float() for part in x])
+
+    first = draw()
+    state = torch.get_rng_state()
+    torch.testing.assert_close(draw(), first, rtol=0, atol=0)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.Dropout(0.4), nn.Dropout1d(0.4), nn.AlphaDropout(0.4), nn.RReLU()]
+)
+def test_layers_of_torch_draw_what_they_should(layer):
+    x = torch.full((2000, 4), -1.0)
+    with seeded(0):
+        y = layer(x)
+    with seeded(0):
+        torch.testing.assert_close(layer(x), y, rtol=0, atol=0)
+    torch.manual_seed(0)
+    usual = layer(x)
+    assert len(torch.unique(y)) > 1
+    torch.testing.assert_close(y.mean(), usual.mean(), rtol=0.1, atol=0)
+    torch.testing.assert_close(y.std(), usual.std(), rtol=0.1, atol=0)
+
+
+def test_a_generator_that_is_given_is_used():
+    own = torch.Generator().manual_seed(1)
+    expected = torch.rand(3, generator=torch.Generator().manual_seed(1))
+    with seeded(0):
+        torch.testing.assert_close(torch.rand(3, generator=own), expected)
+
+
+def test_what_is_made_in_isolation_is_float32_on_the_cpu():
+    with set_and_reset(torch.set_default_device, "meta", None), isolated():
+        made = [torch.zeros(2), torch.tensor(1.5), torch.full((2,), 0.5), torch.arange(0.0, 2.0)]
+        assert {(x.dtype, x.device.type) for x in made} == {(torch.float32, "cpu")}
+        assert torch.tensor([1]).dtype is torch.int64
+        assert torch.tensor(1.0, dtype=torch.float64).dtype is torch.float64
+        assert torch.zeros(2, device="meta").device.type == "meta"
