@@ -727,6 +727,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         super().__setstate__(state)
         if "mixture_" in state:
             self.mixture_ = Mixture(*(torch.tensor(field) for field in state["mixture_"]))
+            self.mixture_.check(self.n_features_in_)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
