@@ -618,18 +618,16 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         try:
             with torch.device("meta"):
                 model = self._build(self.n_features_in_, likelihood)
-                model.restore_buffers(tensors)
         except Exception:
             if not any(callable(getattr(self, name, None)) for name in BUILDERS):
                 raise
             return
-        needed = {name: tensor.shape for name, tensor in model.state_dict().items()}
-        for name in sorted(needed.keys() | tensors.keys()):
-            found = tensors[name].shape if name in tensors else None
-            if needed.get(name) != found:
+        for name, tensor in model.state_dict().items():
+            found = tuple(tensors[name].shape) if name in tensors else None
+            if found != tuple(tensor.shape):
                 raise ValueError(
                     f"The model's {name} has shape {found}, but the parameters ask for "
-                    f"{needed.get(name)}."
+                    f"{tuple(tensor.shape)}."
                 )
         rows = torch.zeros(1, self.n_features_in_)
         if likelihood.standardize(rows).shape != rows.shape:

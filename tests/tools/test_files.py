@@ -44,14 +44,12 @@ def test_a_folder_that_is_not_there_is_an_oserror(tmp_path):
 def test_a_process_that_is_killed_leaves_the_old_file(tmp_path):
     (tmp_path / "a").write_text("old")
     text = """
-import os, signal, sys
-sys.path.insert(0, sys.argv[2])
-from _files import replace_atomically
-with replace_atomically(sys.argv[1]) as temporary:
+import os, runpy, signal, sys
+with runpy.run_path(sys.argv[2])["replace_atomically"](sys.argv[1]) as temporary:
     open(temporary, "w").write("new")
     os.kill(os.getpid(), signal.SIGKILL)
 """
-    folder = os.path.dirname(sys.modules["skdeepcluster._files"].__file__)
-    command = [sys.executable, "-S", "-c", text, str(tmp_path / "a"), folder]
+    module = sys.modules["skdeepcluster._files"].__file__
+    command = [sys.executable, "-c", text, str(tmp_path / "a"), module]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     assert (tmp_path / "a").read_text() == "old"
