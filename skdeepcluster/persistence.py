@@ -85,6 +85,8 @@ COMPLETE = {
     *("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_", "tables_"),
     *("responsibilities_", "layout_", "_rows", "_spacing", "_cluster_space"),
 }
+#: Parameters and attributes that are lists of estimators, or of tuples with them.
+STEPS = {"steps", "transformer_list", "transformers", "transformers_", "estimators_"}
 #: Key that marks values JSON cannot represent: {KIND: "array", ...}.
 KIND = "__kind__"
 #: Names of dtypes that are parameters or attributes of encoders and imputers.
@@ -552,6 +554,8 @@ def _check_state(cls, state):
     for name in COMPLETE & state.keys():
         if _has_nan(state[name]):
             raise ValueError(f"{cls.__name__}.{name} holds NaN")
+    for name in STEPS & state.keys():
+        _check_steps(state[name])
     if cls is KMeans:
         _check_kmeans(state)
 
@@ -583,23 +587,43 @@ def _check_kmeans(state):
             raise ValueError(f"the centres of KMeans are {centers.dtype} of shape {centers.shape}")
 
 
+def _check_steps(steps):
+    """Check that steps are tuples of a name, an estimator or text, and columns; or members."""
+    parts = [step[1] if isinstance(step, (list, tuple)) else step for step in steps]
+    named = [step for step in steps if isinstance(step, (list, tuple))]
+    if not (
+        all(isinstance(step[0], str) for step in named)
+        and all(isinstance(part, (BaseEstimator, str, NoneType)) for part in parts)
+    ):
+        raise ValueError("steps or members that are no estimators")
+
+
 def _check_answers(estimator):
-    """Raise what a fitted estimator raises for a row, unless this is a ValueError; and for NaN."""
-    if callable(getattr(estimator, "metric", None)):
-        return
+    """Check that a fitted estimator answers for a row, and with numbers.
+
+    An estimator of scikit-learn may raise a ValueError: at a category or a sign, say, that the row
+    has not.
+    """
+    parts = [estimator, *getattr(estimator, "estimators_", [])]
+    own = all(type(part).__name__ in ESTIMATORS for part in parts)
     names = [name for name in ("predict", "predict_proba") if hasattr(estimator, name)]
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         row = _make_row(estimator)
         if row is None:
             return
+        twin = type(estimator).__new__(type(estimator))
+        vars(twin).update(vars(estimator))
+        if own and "device" in vars(twin):
+            twin.device = "cpu"
         try:
-            answers = [getattr(estimator, name)(row) for name in names or ["transform"]]
-        except ValueError:  # a category, a sign or a device that this row or machine has not
+            answers = [getattr(twin, name)(row) for name in names or ["transform"]]
+        except ValueError:
+            if own:
+                raise
             return
-    for answer in answers:
-        if type(estimator).__name__ in ESTIMATORS and not np.isfinite(answer).all():
-            raise ValueError(f"{type(estimator).__name__} answers with NaN")
+    if own and not all(np.isfinite(answer).all() for answer in answers if answer.dtype.kind == "f"):
+        raise ValueError(f"{type(estimator).__name__} answers with NaN")
 
 
 def _make_row(estimator):
@@ -610,15 +634,21 @@ def _make_row(estimator):
         return _make_row(fitted[0]) if fitted else None
     if hasattr(estimator, "estimators_"):
         return _make_row(estimator.estimators_[0])
-    if getattr(estimator, "n_features_in_", MAX_FEATURES + 1) > MAX_FEATURES:
+    n_features = getattr(estimator, "n_features_in_", MAX_FEATURES + 1)
+    if n_features > MAX_FEATURES or callable(getattr(estimator, "metric", None)):
         return None
     if isinstance(estimator, ColumnTransformer):
         return _make_mixed_row(estimator)
+    if hasattr(estimator, "model_"):
+        return estimator.model_.likelihood.mean(torch.zeros(1, n_features)).detach().numpy()
     if hasattr(estimator, "categories_"):
         return np.array([[own[0] for own in estimator.categories_]], dtype=object)
+    for name in ("means_", "cluster_centers_", "_rows"):
+        if getattr(estimator, name, None) is not None:
+            return getattr(estimator, name)[:1]
     if hasattr(estimator, "statistics_"):
         return estimator.statistics_[None]
-    return np.zeros((1, estimator.n_features_in_))
+    return np.zeros((1, n_features))
 
 
 def _make_mixed_row(estimator):

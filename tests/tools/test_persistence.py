@@ -488,16 +488,16 @@ TAMPERED = [
     (NEIGHBORS, set_array("NeighborClustering.graph_.1.1", 10**6), "indices|index"),
     (NEIGHBORS, lambda c, _: state(c)["graph_"]["items"].__setitem__(0, "load_npz"), "load_npz"),
     (NEIGHBORS, set_state(n_jobs=10**9), "n_jobs is 1000000000"),
-    (ENSEMBLE, replace_state("tables_", []), "IndexError|ValueError"),
-    (ENSEMBLE, replace_state("tables_", "xy"), "xy"),
-    (ENSEMBLE, replace_state("estimators_", [1, 2]), "int"),
+    (ENSEMBLE, replace_state("tables_", []), "argument 2 is shorter"),
+    (ENSEMBLE, replace_state("tables_", "xy"), "matmul"),
+    (ENSEMBLE, replace_state("estimators_", [1, 2]), "no estimators"),
     (ENSEMBLE, replace_state("estimators_", []), "IndexError"),
     (MIXTURE, stream(position=10**6), "RandomState whose state"),
     (MIXTURE, stream(key=0), "RandomState whose state"),
     (MIXTURE, stream(name="PCG64"), "RandomState whose state"),
     (MIXTURE, set_state(random_state={KIND: "stream", "state": [1]}), "stream without its state"),
     (PIPELINE, set_state(memory="/tmp"), "memory is a cache"),
-    (PIPELINE, replace_state("steps", [["a", 1]]), ""),
+    (PIPELINE, replace_state("steps", [["a", 1]]), "no estimators"),
     (PIPELINE, replace_state("steps", "x"), "'steps' parameter"),
 ]
 PREPARED_PIPELINE = make_pipeline(StandardScaler(), PCA(2), GaussianMixtureEM(2, random_state=0))
@@ -523,7 +523,7 @@ def test_what_no_estimator_has_is_refused(place, edit, reason, originals, tmp_pa
     start = perf_counter()
     try:
         if reason is None:
-            assert np.isfinite(load(path).predict_proba(X)).all()
+            assert np.isfinite(load(path).predict_proba(X + 1)).all()
             return
         with pytest.raises(ValueError, match=f"fit.safetensors cannot be read.*{reason}"):
             load(path)
