@@ -627,7 +627,7 @@ def _check_answers(estimator):
 
 
 def _make_row(estimator):
-    """Return a row that a fitted estimator can answer for, None where that is not known."""
+    """Return rows that a fitted estimator can answer for, None where that is not known."""
     if isinstance(estimator, (Pipeline, FeatureUnion)):
         steps = estimator.steps if isinstance(estimator, Pipeline) else estimator.transformer_list
         fitted = [step for _, step in steps if hasattr(step, "fit")]
@@ -640,7 +640,9 @@ def _make_row(estimator):
     if isinstance(estimator, ColumnTransformer):
         return _make_mixed_row(estimator)
     if hasattr(estimator, "model_"):
-        return estimator.model_.likelihood.mean(torch.zeros(1, n_features)).detach().numpy()
+        # At the centre of the data, and a standard deviation beside it.
+        seen = torch.arange(2.0)[:, None].expand(2, n_features)
+        return estimator.model_.likelihood.mean(seen).detach().numpy()
     if hasattr(estimator, "categories_"):
         return np.array([[own[0] for own in estimator.categories_]], dtype=object)
     for name in ("means_", "cluster_centers_", "_rows"):
@@ -656,7 +658,7 @@ def _make_mixed_row(estimator):
     row = np.zeros((1, estimator.n_features_in_), dtype=object)
     for name, transformer, _ in estimator.transformers_:
         if hasattr(transformer, "fit"):
-            row[:, estimator._transformer_to_input_indices[name]] = _make_row(transformer)
+            row[:, estimator._transformer_to_input_indices[name]] = _make_row(transformer)[:1]
     if not hasattr(estimator, "feature_names_in_"):
         return row
     try:
