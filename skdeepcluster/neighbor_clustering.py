@@ -538,6 +538,11 @@ class NeighborClustering(
                 matrix.check_format()  # compiled code trusts the indices
                 state = {**state, name: matrix}
         super().__setstate__(state)
+        if "_kept" in state:
+            parts = [state[name] for name in ("_rows", "_keys", "_spacing", "_kept")]
+            lengths = {part.shape[0] for part in parts if part is not None}
+            if len(lengths) > 1 or self._kept.dtype.kind != "i":
+                raise ValueError(f"The rows of the graph are {lengths}, at {self._kept.dtype}.")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

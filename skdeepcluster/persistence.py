@@ -187,7 +187,9 @@ def load(path, **functions):
         arrays, metadata = _read_whole(path)
         content = _check_metadata(metadata, arrays)
     asked = _find_functions(content)
-    wrong = sorted(name for name in functions if name not in asked or not callable(functions[name]))
+    wrong = sorted(
+        name for name in functions if name not in asked or not callable(functions[name])
+    )
     if wrong:
         raise TypeError(
             f"load() got {', '.join(wrong)}, but {path} asks for "
@@ -353,7 +355,9 @@ def _(value: BaseEstimator, place, arrays):
     if CLASSES.get(cls.__name__) is not cls:
         return _refuse(value, place, arrays)
     if getattr(value, "memory", None) is not None:
-        raise TypeError(f"{place}.memory is a cache, whose pickles a file must not name. Set None.")
+        raise TypeError(
+            f"{place}.memory is a cache, whose pickles a file must not name. Set None."
+        )
     state = _encode_state(value.__getstate__(), cls, place, arrays)
     return {KIND: "estimator", "class": cls.__name__, "state": state}
 
@@ -506,8 +510,8 @@ def _find_function(node, key, cls, source):
         raise ValueError(f"{key!r:.99} of {cls.__name__} is a function")
     if key not in source.functions:
         raise ValueError(
-            f"the estimator was fitted with {key}={_get(node, 'name', str):.99}, a function, which "
-            f"is not stored. Pass it: load(path, {key}=...)"
+            f"the estimator was fitted with {key}={_get(node, 'name', str):.99}, a function, "
+            f"which is not stored. Pass it: load(path, {key}=...)"
         )
     return source.functions[key]
 
@@ -538,16 +542,10 @@ def _complete(cls, state):
 
 def _check_state(cls, state):
     """Check names, parameters and arrays of a state before an estimator has it."""
+    _check_names(cls, state)
     parameters = signature(cls).parameters
-    for name in state:
-        is_fitted = name.endswith("_") and name[0] != "_" and not hasattr(cls, name)
-        if not (is_fitted or name in parameters or name in PRIVATE):
-            raise ValueError(f"{cls.__name__} has no attribute {name!r:.99}")
     for chosen in (state, state.get("_fit_params", {})):
         _check_parameters(cls, {name: v for name, v in chosen.items() if name in parameters})
-    missing = parameters.keys() - state.keys() | state.get("_fit_params", {}).keys() - parameters
-    if missing:
-        raise ValueError(f"{cls.__name__} without or with an unknown {min(missing)!r:.99}")
     n_features = state.get("n_features_in_", 1)
     if type(n_features) is not int or n_features < 1:
         raise ValueError(f"n_features_in_ is {n_features!r:.99}")
@@ -558,6 +556,20 @@ def _check_state(cls, state):
         _check_steps(state[name])
     if cls is KMeans:
         _check_kmeans(state)
+
+
+def _check_names(cls, state):
+    """Check that a state has all parameters, and fitted attributes that shadow none of a class."""
+    parameters = signature(cls).parameters
+    fitted = {name for name in state if name.endswith("_") and not hasattr(cls, name)}
+    public = {name for name in fitted if not name.startswith("_")}
+    unknown = state.keys() - parameters - public - PRIVATE
+    unknown |= state.get("_fit_params", {}).keys() - parameters
+    if unknown:
+        raise ValueError(f"{cls.__name__} has no attribute {min(unknown)!r:.99}")
+    missing = parameters.keys() - state.keys()
+    if missing:
+        raise ValueError(f"{cls.__name__} without its parameter {min(missing)!r}")
 
 
 def _check_parameters(cls, params):
@@ -622,12 +634,14 @@ def _check_answers(estimator):
             if own:
                 raise
             return
-    if own and not all(np.isfinite(answer).all() for answer in answers if answer.dtype.kind == "f"):
+    if own and not all(
+        np.isfinite(answer).all() for answer in answers if answer.dtype.kind == "f"
+    ):
         raise ValueError(f"{type(estimator).__name__} answers with NaN")
 
 
 def _make_row(estimator):
-    """Return rows that a fitted estimator can answer for, None where that is not known."""
+    """Return rows that a fitted estimator can answer for, None where they are not known."""
     if isinstance(estimator, (Pipeline, FeatureUnion)):
         steps = estimator.steps if isinstance(estimator, Pipeline) else estimator.transformer_list
         fitted = [step for _, step in steps if hasattr(step, "fit")]
@@ -639,9 +653,14 @@ def _make_row(estimator):
         return None
     if isinstance(estimator, ColumnTransformer):
         return _make_mixed_row(estimator)
+    return _make_plain_row(estimator)
+
+
+def _make_plain_row(estimator):
+    """Return rows of what has been fitted, not of zeros: 0 may be far from all rows."""
     if hasattr(estimator, "model_"):
         # At the centre of the data, and a standard deviation beside it.
-        seen = torch.arange(2.0)[:, None].expand(2, n_features)
+        seen = torch.arange(2.0)[:, None].expand(2, estimator.n_features_in_)
         return estimator.model_.likelihood.mean(seen).detach().numpy()
     if hasattr(estimator, "categories_"):
         return np.array([[own[0] for own in estimator.categories_]], dtype=object)
@@ -650,7 +669,7 @@ def _make_row(estimator):
             return getattr(estimator, name)[:1]
     if hasattr(estimator, "statistics_"):
         return estimator.statistics_[None]
-    return np.zeros((1, n_features))
+    return np.zeros((1, estimator.n_features_in_))
 
 
 def _make_mixed_row(estimator):

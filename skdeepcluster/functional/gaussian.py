@@ -69,8 +69,8 @@ class Mixture(NamedTuple):
         )
         if not sound:
             raise ValueError(
-                f"No mixture: log-weights of shape {tuple(weights.shape)}, means {tuple(means.shape)}"
-                f" and scales {shape} for {n_features} features, or values out of range."
+                f"No mixture of rows of {n_features} features: shapes {tuple(weights.shape)}, "
+                f"{tuple(means.shape)} and {shape}, or weights or scales out of range."
             )
 
     def covariances(self) -> Tensor:

@@ -29,10 +29,15 @@ def test_a_block_that_succeeds_replaces_the_file(tmp_path):
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_a_block_that_fails_leaves_the_old_file_alone(error, tmp_path):
     (tmp_path / "a").write_text("old")
-    with pytest.raises(type(error)), replace_atomically(tmp_path / "a") as temporary:
-        with open(temporary, "w") as file:
-            file.write("new")
-        raise error
+
+    def write():
+        with replace_atomically(tmp_path / "a") as temporary:
+            with open(temporary, "w") as file:
+                file.write("new")
+            raise error
+
+    with pytest.raises(type(error)):
+        write()
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a", "old")]
 
 

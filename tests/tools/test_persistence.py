@@ -35,6 +35,7 @@ from sklearn.preprocessing import (
     RobustScaler,
     StandardScaler,
 )
+from tampering import change
 from torch import nn
 
 import skdeepcluster
@@ -51,7 +52,6 @@ from skdeepcluster import (
 )
 from skdeepcluster._files import DTYPES, read_arrays, write_arrays
 from skdeepcluster.persistence import ESTIMATORS, KIND, TRANSFORMERS, load, save
-from tampering import change
 
 STREAM = np.random.RandomState(0)
 X = np.concatenate([STREAM.normal(size=(40, 3)) + place for place in (0.0, 6.0, 12.0)])
@@ -176,7 +176,11 @@ TABLE = pd.DataFrame({"kind": ["a", "b", None] * 40, "one": X[:, 0], "two": X[:,
 TABLE.loc[3, "one"] = np.nan
 PREPARED = ColumnTransformer(
     [
-        ("kind", make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder()), ["kind"]),
+        (
+            "kind",
+            make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder()),
+            ["kind"],
+        ),
         ("order", OrdinalEncoder(encoded_missing_value=-1), ["kind"]),
         ("one", make_pipeline(SimpleImputer(add_indicator=True), PowerTransformer()), ["one"]),
     ],
@@ -214,7 +218,9 @@ def answer(estimator, rows):
     return getattr(estimator, "predict", getattr(estimator, "transform", None))(rows)
 
 
-@pytest.mark.parametrize(("estimator", "rows"), PIPELINES, ids=["pca", "table", "union", "members"])
+@pytest.mark.parametrize(
+    ("estimator", "rows"), PIPELINES, ids=["pca", "table", "union", "members"]
+)
 def test_pipelines_and_members_come_back(estimator, rows, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -473,7 +479,11 @@ TAMPERED = [
     (VADE, set_array("VaDEClustering.model_.prior.means", np.nan), "prior.means has values"),
     (VADE, set_array("VaDEClustering.model_.decoder.0.bias", np.inf), "decoder.0.bias has values"),
     (VADE, set_array("VaDEClustering.model_.likelihood.scale", 0.0), "scale has values"),
-    (VADE, set_array("VaDEClustering.model_.likelihood.noise", np.ones(2)), "reshape array of size 2"),
+    (
+        VADE,
+        set_array("VaDEClustering.model_.likelihood.noise", np.ones(2)),
+        "reshape array of size 2",
+    ),
     (VADE, cut_weights, "likelihood.noise has shape"),
     (VADE, set_array("VaDEClustering.model_.temperature", -1.0), "temperature has values"),
     (VADE, set_array("VaDEClustering.means_", np.nan), "means_ holds NaN"),
@@ -483,8 +493,13 @@ TAMPERED = [
     (MIXTURE, lambda c, _: state(c)["mixture_"].update(items=[]), ""),
     (MIXTURE, set_state(batch_size={"a": 1}), "'batch_size' parameter"),
     (MIXTURE, set_state(n_clusters_="x"), ""),
-    (NEIGHBORS, set_array("NeighborClustering.responsibilities_", np.nan), "responsibilities_ holds"),
+    (
+        NEIGHBORS,
+        set_array("NeighborClustering.responsibilities_", np.nan),
+        "responsibilities_ holds",
+    ),
     (NEIGHBORS, set_array("NeighborClustering._kept", 10**6), "IndexError"),
+    (NEIGHBORS, set_array("NeighborClustering._kept", np.ones(120, bool)), "at bool"),
     (NEIGHBORS, set_array("NeighborClustering.graph_.1.1", 10**6), "indices|index"),
     (NEIGHBORS, lambda c, _: state(c)["graph_"]["items"].__setitem__(0, "load_npz"), "load_npz"),
     (NEIGHBORS, set_state(n_jobs=10**9), "n_jobs is 1000000000"),

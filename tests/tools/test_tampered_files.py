@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scipy import sparse
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
@@ -95,6 +94,7 @@ def originals(tmp_path_factory):
         warnings.simplefilter("ignore")
         for estimator in ORIGINALS:
             save(estimator.fit(MIXED, Y), path)
+            repr(estimator)  # in messages; imports what prints it
             check(path)
             contents.append(read_arrays(path))
     return path, contents
@@ -103,26 +103,28 @@ def originals(tmp_path_factory):
 def check(path):
     """Load a file and use what is read; return whether it is one of an estimator."""
     global listening
-    start, listening = perf_counter(), True
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+    start, listening, refusal = perf_counter(), True, None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
             estimator = load(path)
-    except ValueError as error:
-        assert str(path) in str(error)
+        except ValueError as error:
+            refusal = str(error)
+        finally:
+            listening = False
+            seconds = perf_counter() - start
+    assert seconds < 2
+    assert not heard
+    if refusal is not None:
+        assert refusal.startswith(f"{path} cannot be read: ")
         return False
-    finally:
-        listening = False
-        assert perf_counter() - start < 2
-        assert not heard
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         for name in ("predict_proba", "predict", "transform"):
             if hasattr(estimator, name):
                 with suppress(ValueError):
                     answer = getattr(estimator, name)(MIXED + 0.0)
-                    answer = answer.toarray() if sparse.issparse(answer) else answer
-                    assert answer.dtype.kind != "f" or np.isfinite(answer).all()
+                    assert name == "transform" or np.isfinite(answer.astype(float)).all()
     return True
 
 
@@ -206,7 +208,7 @@ COUNTS = {"files": 0, "read": 0, "seconds": 0.0}
 
 def try_file(originals, data):
     path, contents = originals
-    tamper(data.draw(st.sampled_from(contents)), data.draw, path)
+    tamper(contents[data.draw(st.integers(0, len(contents) - 1))], data.draw, path)
     start = perf_counter()
     COUNTS["read"] += check(path)
     COUNTS["files"] += 1
