@@ -70,6 +70,8 @@ TRANSFORMERS = {
     )
 }
 CLASSES = ESTIMATORS | TRANSFORMERS
+#: Those that other estimators are parts of.
+COMPOSED = {Pipeline, ColumnTransformer, FeatureUnion, PACKAGE.ClusterEnsemble}
 #: Private attributes of these classes; the others are parameters, or end with an underscore.
 PRIVATE = {
     *("_fit_params", "_cluster_space", "_collected", "_stability", "_spacing", "_rows", "_keys"),
@@ -91,6 +93,8 @@ STEPS = {"steps", "transformer_list", "transformers", "transformers_", "estimato
 KIND = "__kind__"
 #: Names of dtypes that are parameters or attributes of encoders and imputers.
 DTYPE_NAMES = {dtype.name for dtype in DTYPES.values()} | {"object"}
+#: Most estimators around an estimator, as the members of an ensemble and the steps of a Pipeline.
+MAX_DEPTH = 8
 #: Most characters of an array of text.
 MAX_CHARACTERS = 2**24
 #: Most features of a row that is answered for when a file is read.
@@ -122,7 +126,8 @@ def save(estimator, path):
         When a parameter or attribute, which is named, is neither number, text nor array, as other
         packages' estimators, functions of transformers and ``callbacks``.
     ValueError
-        When texts and histories exceed the header of a file, 8 MiB.
+        When texts and histories exceed the header of a file, 8 MiB, or an estimator has an
+        attribute that is neither a parameter nor ends with "_".
     OSError
         When the disk does not take the file.
 
@@ -358,7 +363,9 @@ def _(value: BaseEstimator, place, arrays):
         raise TypeError(
             f"{place}.memory is a cache, whose pickles a file must not name. Set None."
         )
-    state = _encode_state(value.__getstate__(), cls, place, arrays)
+    state = value.__getstate__()
+    _check_names(cls, state)
+    state = _encode_state(state, cls, place, arrays)
     return {KIND: "estimator", "class": cls.__name__, "state": state}
 
 
@@ -390,6 +397,8 @@ class _Source(NamedTuple):
 
     arrays: dict[str, np.ndarray]
     functions: dict[str, Any]
+    #: Estimators that the value is part of.
+    depth: int = 0
 
 
 def _find_functions(content):
@@ -481,6 +490,9 @@ def _decode_stream(node, source):
 
 def _decode_estimator(node, source):
     """Return an estimator whose state has been checked, and which has answered for a row."""
+    source = source._replace(depth=source.depth + 1)
+    if source.depth > MAX_DEPTH:
+        raise ValueError(f"estimators are nested more than {MAX_DEPTH} times")
     name = _get(node, "class", str)
     if name not in CLASSES:
         raise ValueError(f"{name!r:.99} is no estimator of skdeepcluster, nor known otherwise")
@@ -489,7 +501,9 @@ def _decode_estimator(node, source):
     _check_state(cls, state)
     estimator = cls.__new__(cls)
     estimator.__setstate__(state)
-    _check_answers(estimator)
+    # Members and steps have answered for themselves: those of parts would answer many times.
+    if source.depth == 1 or cls not in COMPOSED:
+        _check_answers(estimator)
     return estimator
 
 
@@ -566,7 +580,7 @@ def _check_names(cls, state):
     unknown = state.keys() - parameters - public - PRIVATE
     unknown |= state.get("_fit_params", {}).keys() - parameters
     if unknown:
-        raise ValueError(f"{cls.__name__} has no attribute {min(unknown)!r:.99}")
+        raise ValueError(f"{cls.__name__} has no attribute {min(unknown)!r:.99} by itself")
     missing = parameters.keys() - state.keys()
     if missing:
         raise ValueError(f"{cls.__name__} without its parameter {min(missing)!r}")
@@ -594,7 +608,8 @@ def _check_kmeans(state):
     if "_n_threads" in state:
         state["_n_threads"] = _openmp_effective_n_threads()
     if "cluster_centers_" in state:
-        centers, shape = state["cluster_centers_"], (state["n_clusters"], state["n_features_in_"])
+        centers = state["cluster_centers_"]
+        shape = centers.shape[0], state["n_features_in_"]
         if centers.dtype not in (np.float32, np.float64) or centers.shape != shape:
             raise ValueError(f"the centres of KMeans are {centers.dtype} of shape {centers.shape}")
 

@@ -414,6 +414,15 @@ def replace_state(name, value):
     return edit
 
 
+def nest_estimators(content, arrays):
+    arrays.clear()
+    inner = {KIND: "estimator", "class": "Pipeline", "state": {"steps": []}}
+    for _ in range(9):
+        step = {KIND: "tuple", "items": ["a", inner]}
+        inner = inner | {"state": {"steps": [step]}}
+    content.update(inner)
+
+
 def items(dtype, *values, **more):
     return {KIND: "items", "items": list(values), "dtype": dtype} | more
 
@@ -449,7 +458,7 @@ TAMPERED = [
     (VADE, set_state(predict="x"), "has no attribute 'predict'"),
     (VADE, set_state(predict_="x", __class__="y"), "has no attribute '__class__'"),
     (NEIGHBORS, set_state(cluster_stability_=1), "no attribute 'cluster_stability_'"),
-    (VADE, edit_node("_fit_params", fit="x"), "unknown 'fit'"),
+    (VADE, edit_node("_fit_params", fit="x"), "no attribute 'fit'"),
     (VADE, lambda c, _: c.update({"class": "KMedoids"}), "'KMedoids' is no estimator"),
     (VADE, lambda c, _: c.update({"class": "DeepEstimator"}), "'DeepEstimator' is no estimator"),
     (VADE, lambda c, _: c.update({KIND: "pickle"}), "holds a 'pickle'"),
@@ -470,6 +479,7 @@ TAMPERED = [
     (VADE, share_array, "array 'VaDEClustering.weights_' is missing, or two"),
     (MIXTURE, lambda c, _: state(c).pop("n_features_in_"), "n_features_in_"),
     (PIPELINE, lambda c, _: state(c).pop("steps"), "'steps'"),
+    (PIPELINE, nest_estimators, "nested more than 8 times"),
     # Values.
     (VADE, set_param(n_clusters=-1), "'n_clusters' parameter of VaDEClustering must be"),
     (VADE, set_param(activation="os.system"), "'activation' parameter of VaDEClustering must"),
@@ -633,6 +643,10 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path):
     path.write_text("old")
     with pytest.raises(TypeError, match="GaussianMixtureEM.init_params is an array of complex"):
         save(GaussianMixtureEM(2, init_params=np.eye(2, dtype=complex)), path)
+    noted = GaussianMixtureEM(2)
+    noted.note = "mine"
+    with pytest.raises(ValueError, match="GaussianMixtureEM has no attribute 'note' by itself"):
+        save(noted, path)
     with pytest.raises(ValueError, match="the header has .* are the most"):
         save(GaussianMixtureEM(2, init_params=np.array(["a" * 2**23], dtype=object)), path)
     assert [file.read_text() for file in tmp_path.iterdir()] == ["old"]
