@@ -293,6 +293,8 @@ def _(value: np.generic, place, arrays):
 def _(value: np.ndarray, place, arrays):
     native = np.asarray(value, value.dtype.newbyteorder("<"), order="C")
     if native.dtype in DTYPES.values():
+        while place in arrays:  # keys of dicts may have dots
+            place += "'"
         arrays[place] = native
         return {KIND: "array", "name": place, "shape": list(value.shape)}
     if value.dtype.kind not in "OU":

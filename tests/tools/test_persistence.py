@@ -265,6 +265,8 @@ def test_objects_texts_and_types_come_back(tmp_path):
         0: np.array([["a", None], [1.5, True]], dtype=object),
         "nan": [float("nan"), -np.inf, (), slice(1, None)],
         KIND: np.array(["ä", "text"]),
+        "a.b": np.zeros(2),
+        "a": {"b": np.ones(3)},
         None: [np.float32, np.dtype("O"), np.empty((0, 3)), np.array(5)],
     }
     one = FunctionTransformer(kw_args={"values": values})
@@ -638,6 +640,19 @@ def test_classes_of_others_are_not_ours_by_their_name(tmp_path):
         save(other(3), tmp_path / "fit.safetensors")
 
 
+def test_a_disk_that_is_full_is_an_oserror(tmp_path):
+    resource = pytest.importorskip("resource")
+    path, (soft, hard) = tmp_path / "fit.safetensors", resource.getrlimit(resource.RLIMIT_FSIZE)
+    path.write_text("old")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            save(GaussianMixtureEM(2, init_params=np.zeros(2**20)), path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["old"]
+
+
 def test_a_save_that_fails_leaves_the_old_file(tmp_path):
     path = tmp_path / "fit.safetensors"
     path.write_text("old")
@@ -668,3 +683,12 @@ def test_files_of_format_1_and_pickles_of_that_time_still_answer(name):
         assert type(old) is getattr(skdeepcluster, name)
         np.testing.assert_allclose(old.predict_proba(X), expected, rtol=1e-5, atol=1e-6)
         assert np.shape(old.predict(X)) == (15,)
+
+
+def test_files_of_format_2_still_answer():
+    """An ensemble of a mixture and a Pipeline, fitted to the irises."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InconsistentVersionWarning)
+        old = load(FIXTURES / "format2.safetensors")
+    assert type(old.estimators_[0][-1]) is NeighborClustering
+    np.testing.assert_array_equal(old.predict(load_iris().data[::10]), old.labels_)
