@@ -99,6 +99,8 @@ MAX_DEPTH = 8
 MAX_CHARACTERS = 2**24
 #: Most features of a row that is answered for when a file is read.
 MAX_FEATURES = 2**20
+#: Parameters that name places on the disk, which are written to, and pickles are read from.
+PATHS = ("memory", "checkpoint")
 #: Most threads or processes that a file may ask for.
 MAX_JOBS = 1024
 #: What unsound data raises in numpy, torch and scikit-learn.
@@ -130,6 +132,10 @@ def save(estimator, path):
         attribute that is neither a parameter nor ends with "_".
     OSError
         When the disk does not take the file.
+
+    Notes
+    -----
+    Parameters that name places on the disk, as ``memory`` of a Pipeline, are stored as None.
 
     Examples
     --------
@@ -361,10 +367,6 @@ def _(value: BaseEstimator, place, arrays):
     # By identity: other classes may have the same name.
     if CLASSES.get(cls.__name__) is not cls:
         return _refuse(value, place, arrays)
-    if getattr(value, "memory", None) is not None:
-        raise TypeError(
-            f"{place}.memory is a cache, whose pickles a file must not name. Set None."
-        )
     state = value.__getstate__()
     _check_names(cls, state)
     state = _encode_state(state, cls, place, arrays)
@@ -380,6 +382,8 @@ def _encode_state(state, cls, place, arrays):
             encoded[key] = {KIND: "function", "name": name}
         elif key == "_fit_params":
             encoded[key] = _encode_state(value, cls, f"{place}.{key}", arrays)
+        elif key in PATHS:
+            encoded[key] = None
         else:
             encoded[key] = _encode(value, f"{place}.{key}", arrays)
     return encoded
@@ -589,11 +593,12 @@ def _check_names(cls, state):
 
 
 def _check_parameters(cls, params):
-    """Check parameters by the class's constraints, and that they start no process or cache."""
+    """Check parameters by the class's constraints, and that they name no file and few threads."""
     constraints = getattr(cls, "_parameter_constraints", {})
     validate_parameter_constraints(constraints, params, caller_name=cls.__name__)
-    if params.get("memory") is not None:
-        raise ValueError(f"{cls.__name__}.memory is a cache, whose pickles would be run")
+    for name in PATHS:
+        if params.get(name) is not None:
+            raise ValueError(f"{cls.__name__}.{name} names a place on the disk")
     n_jobs = params.get("n_jobs")
     if n_jobs is not None and not (isinstance(n_jobs, Integral) and abs(n_jobs) <= MAX_JOBS):
         raise ValueError(f"n_jobs is {n_jobs!r:.99}")
