@@ -314,8 +314,13 @@ def _(value: np.ndarray, place, arrays):
     return node
 
 
-@_encode.register(list | UserList)
-def _(value, place, arrays):
+@_encode.register
+def _(value: UserList, place, arrays):
+    return _encode(value.data, place, arrays)
+
+
+@_encode.register
+def _(value: list, place, arrays):
     return [_encode(item, f"{place}.{i}", arrays) for i, item in enumerate(value)]
 
 

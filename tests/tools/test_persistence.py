@@ -172,7 +172,7 @@ def test_the_header_can_be_read_by_people(tmp_path):
     assert content["state"]["n_clusters"] == 3
 
 
-TABLE = pd.DataFrame({"kind": ["a", "b", None] * 40, "one": X[:, 0], "two": X[:, 1]})
+TABLE = pd.DataFrame({"kind": ["a", "b", np.nan] * 40, "one": X[:, 0], "two": X[:, 1]})
 TABLE.loc[3, "one"] = np.nan
 PREPARED = ColumnTransformer(
     [
