@@ -56,14 +56,17 @@ from .engine.runtime import (
 )
 from .modules.autoencoder import Autoencoder
 from .modules.likelihood import ColumnLikelihood, restore_likelihood
-from .modules.networks import ACTIVATIONS, check_widths
+from .modules.networks import ACTIVATIONS, check_values, check_widths
 
+#: Parameters that build networks.
+BUILDERS = ("encoder", "decoder", "generator", "discriminator")
 #: Parameters that determine the networks, so that ``warm_start`` needs them unchanged.
 ARCHITECTURE = (
     *("n_clusters", "n_components", "n_noise", "n_continuous", "other_categories"),
-    *("hidden_layer_sizes", "activation", "covariance_type"),
-    *("encoder", "decoder", "generator", "discriminator"),
+    *("hidden_layer_sizes", "activation", "covariance_type", *BUILDERS),
 )
+#: Most hidden layers of a stored network, unless it has as many arrays.
+MAX_LAYERS = 100
 
 
 @dataclass(frozen=True)
@@ -611,15 +614,21 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             state = {**state, "_fit_params": fit_params, "model_": arrays}
         return state
 
+    @classmethod
+    def _update_state(cls, state):
+        """Return a state with the defaults of parameters that came after it was written."""
+        parameters = signature(cls).parameters
+        return {name: parameter.default for name, parameter in parameters.items()} | state
+
     def __setstate__(self, state):
         """Restore the state; the model is rebuilt with the parameters that it was fitted with."""
-        # Parameters that came after the state was written take their defaults.
-        parameters = signature(type(self)).parameters
-        state = {name: parameter.default for name, parameter in parameters.items()} | state
+        state = self._update_state(state)
         arrays = state.get("model_")
         super().__setstate__({name: value for name, value in state.items() if name != "model_"})
         if arrays is not None:
             tensors = {name: torch.tensor(array) for name, array in arrays.items()}
+            tensors = {"temperature": torch.ones(())} | tensors
+            check_values(tensors)
             fitted = copy.copy(self)
             fitted.set_params(**self._fit_params)
             own = {name: t for name, t in tensors.items() if name.startswith("likelihood.")}
@@ -627,13 +636,39 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
                 {name.removeprefix("likelihood."): tensor for name, tensor in own.items()}
             )
             with seeded(0):
+                fitted._check_shapes(tensors, likelihood)
                 self.model_ = fitted._build_from(tensors, likelihood).eval()
+
+    def _check_shapes(self, tensors, likelihood):
+        """Check that weights have the shapes of the networks, before these take memory.
+
+        The networks are built without memory; a user's builder that cannot do so is not checked.
+        """
+        if len(self._widths()) > max(MAX_LAYERS, len(tensors)):
+            raise ValueError(f"{len(self._widths())} hidden layers, but {len(tensors)} arrays.")
+        try:
+            with torch.device("meta"):
+                model = self._build(self.n_features_in_, likelihood)
+        except Exception:
+            if not any(callable(getattr(self, name, None)) for name in BUILDERS):
+                raise
+            return
+        for name, tensor in model.state_dict().items():
+            found = tuple(tensors[name].shape) if name in tensors else None
+            if found != tuple(tensor.shape):
+                raise ValueError(
+                    f"The model's {name} has shape {found}, but the parameters ask for "
+                    f"{tuple(tensor.shape)}."
+                )
+        rows = torch.zeros(1, self.n_features_in_)
+        if likelihood.standardize(rows).shape != rows.shape:
+            raise ValueError(f"The likelihood is not of {self.n_features_in_} features.")
 
     def _build_from(self, tensors, likelihood):
         """Build a model by the current parameters and load its weights from a state dict."""
         model = self._build(self.n_features_in_, likelihood)
         model.restore_buffers(tensors)
-        model.load_state_dict({"temperature": torch.ones(())} | tensors)
+        model.load_state_dict(tensors)
         return model
 
     def _continues(self):

@@ -274,12 +274,13 @@ class CatGANEstimator(AdversarialEstimator):
         Z = stream.standard_normal((n_samples, self.model_.n_noise)).astype(np.float32)
         return self._apply(self.model_, self.model_.decode, Z)
 
-    def __setstate__(self, state):
-        """Restore the state, also of files in which ``layer_noise`` is called ``noise``."""
+    @classmethod
+    def _update_state(cls, state):
+        """Return the state, also of files in which ``layer_noise`` is called ``noise``."""
         state = _name_layer_noise(state)
         if "_fit_params" in state:
             state |= {"_fit_params": _name_layer_noise(state["_fit_params"])}
-        super().__setstate__(state)
+        return super()._update_state(state)
 
 
 def _name_layer_noise(params):

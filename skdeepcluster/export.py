@@ -1,9 +1,11 @@
 """Fitted estimators as ONNX files: the encoder and the assignment, for other runtimes.
 
-Needs the extra ``onnx``.
+Needs onnx and onnxscript, and of a Pipeline skl2onnx: the extra ``onnx``.
 """
 
 import copy
+import importlib
+import io
 import logging
 import warnings
 from contextlib import contextmanager
@@ -11,10 +13,13 @@ from importlib.util import find_spec
 
 import torch
 from scipy import sparse
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from ._files import replace_atomically
 from .functional.gaussian import density
 from .neighbor_clustering import NeighborClustering
 from .neighbors.measure import with_extra
@@ -31,16 +36,19 @@ def to_onnx(estimator, path):
     estimator : estimator
         Of this package, with ``predict_proba``; ensembles are not exported. A
         :class:`NeighborClustering` is, if it was fitted to dense rows by the metric "euclidean"
-        or "cosine"; the file holds the rows of its graph.
+        or "cosine"; the file holds the rows of its graph. A Pipeline is, if its last step is one
+        of these and skl2onnx converts the others.
     path : str or path-like
-        File to write.
+        File to write; an existing one is replaced once the new one is whole.
 
     Raises
     ------
     TypeError
-        When the estimator has nothing to export.
+        When the estimator has nothing to export, or a step of a Pipeline cannot be converted.
     ImportError
-        When onnx or onnxscript is not installed.
+        When onnx or onnxscript is not installed, or skl2onnx for a Pipeline.
+    OSError
+        When the disk does not take the file.
 
     Notes
     -----
@@ -49,6 +57,13 @@ def to_onnx(estimator, path):
     also of rows that ``noise`` marks; of a classifier these are positions in ``classes_``;
     "probabilities", float32 of shape (n_samples, n_clusters); and, where the estimator has codes
     or a layout, "codes", float32, what ``transform`` gives.
+
+    The steps before the last of a Pipeline compute in float32. Where its first step is a
+    ColumnTransformer with columns by names, the graph takes an input of shape (n_samples, 1) for
+    each column, by its name: float32, or text where categories are text.
+
+    Comments and metadata, in which exporters keep paths and source lines of the machine, are left
+    out of the file.
 
     Examples
     --------
@@ -61,22 +76,94 @@ def to_onnx(estimator, path):
     >>> with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
     ...     to_onnx(mixture, file.name)
     """
-    for name in ("onnx", "onnxscript"):
+    is_pipeline = isinstance(estimator, Pipeline)
+    for name in ("onnx", "onnxscript", "skl2onnx")[: 3 if is_pipeline else 2]:
         if find_spec(name) is None:
-            raise ImportError(f"to_onnx needs {name}: pip install 'skdeepcluster[onnx]'.")
+            raise ImportError(f"to_onnx needs {name}: pip install onnx onnxscript skl2onnx.")
     check_is_fitted(estimator)
+    with _quiet():
+        if is_pipeline and len(estimator) > 1:
+            model = _prepend(estimator[:-1], _export(estimator[-1], "prepared"))
+        else:
+            model = _export(estimator[-1] if is_pipeline else estimator, "X")
+    _strip(model)
+    with replace_atomically(path) as temporary, open(temporary, "wb") as file:
+        file.write(model.SerializeToString())
+
+
+def _export(estimator, input_name):
+    """Return the ONNX model of an estimator of this package."""
     answers = _build_answers(estimator).eval()
     rows = (torch.zeros(2, estimator.n_features_in_),)
-    names = {"input_names": ["X"], "output_names": answers.names, "verbose": False}
-    with _quiet():
-        if NEW_EXPORTER:
-            shapes = ({0: torch.export.Dim("n_samples")},)
-            torch.onnx.export(answers, rows, dynamo=True, dynamic_shapes=shapes, **names).save(
-                path
-            )
-        else:
-            axes = {name: {0: "n_samples"} for name in ["X", *answers.names]}
-            torch.onnx.export(answers, rows, str(path), dynamo=False, dynamic_axes=axes, **names)
+    names = {"input_names": [input_name], "output_names": answers.names, "verbose": False}
+    if NEW_EXPORTER:
+        shapes = ({0: torch.export.Dim("n_samples")},)
+        options = names | {"dynamic_shapes": shapes}
+        return torch.onnx.export(answers, rows, dynamo=True, **options).model_proto
+    file, axes = io.BytesIO(), {name: {0: "n_samples"} for name in [input_name, *answers.names]}
+    torch.onnx.export(answers, rows, file, dynamo=False, dynamic_axes=axes, **names)
+    return importlib.import_module("onnx").load_from_string(file.getvalue())
+
+
+def _prepend(steps, model):
+    """Return the ONNX model of the steps of a Pipeline, followed by a model of "prepared" rows."""
+    compose, skl2onnx = (
+        importlib.import_module("onnx.compose"),
+        importlib.import_module("skl2onnx"),
+    )
+    version = next(own.version for own in model.opset_import if not own.domain)
+    opsets = {"": version, "ai.onnx.ml": 3}
+    try:
+        first = skl2onnx.convert_sklearn(
+            steps, initial_types=_describe_inputs(steps), target_opset=opsets
+        )
+        # The converter writes the lowest version in which its operators are the same.
+        first.ir_version = model.ir_version
+        for own in first.opset_import:
+            own.version = opsets[own.domain]
+        kept = {"rename_inputs": False, "rename_outputs": False}
+        first = compose.add_prefix(first, "prepare/", **kept)
+        return compose.merge_models(first, model, [(first.graph.output[0].name, "prepared")])
+    except Exception as error:
+        raise TypeError(
+            f"The steps before the last of a Pipeline cannot be exported: {error} Export the last "
+            "step, pipeline[-1], and prepare the rows before."
+        ) from error
+
+
+def _describe_inputs(steps):
+    """Return names and types of the inputs of the steps of a Pipeline, for skl2onnx."""
+    types = importlib.import_module("skl2onnx.common.data_types")
+    first = steps[0]
+    chosen = [columns for *_, columns in getattr(first, "transformers", [])]
+    by_name = any(
+        isinstance(c, str) or (isinstance(c, list) and str in map(type, c)) for c in chosen
+    )
+    if not (isinstance(first, ColumnTransformer) and by_name):
+        return [("X", types.FloatTensorType([None, steps.n_features_in_]))]
+    texts = set()
+    for name, part, _ in first.transformers_:
+        parts = part if isinstance(part, Pipeline) else [part]
+        categories = [own for step in parts for own in getattr(step, "categories_", [])]
+        if any(own.dtype.kind in "OU" for own in categories):
+            texts |= set(first._transformer_to_input_indices[name])
+    kinds = (
+        types.StringTensorType if i in texts else types.FloatTensorType
+        for i in range(first.n_features_in_)
+    )
+    return [
+        (name, kind([None, 1])) for name, kind in zip(first.feature_names_in_, kinds, strict=True)
+    ]
+
+
+def _strip(message):
+    """Clear the comments and the metadata of a protobuf message, and of all within."""
+    for field, value in message.ListFields():
+        if field.name in ("doc_string", "metadata_props"):
+            message.ClearField(field.name)
+        elif field.message_type is not None:
+            for part in [value] if hasattr(value, "ListFields") else value:
+                _strip(part)
 
 
 @contextmanager

@@ -42,6 +42,8 @@ STABILITY_ROWS = 1000
 STABILITY_ROWS_PER_CLUSTER = 50
 #: Attributes that are, or may be, CSR.
 SPARSE = {"graph_", "_rows"}
+#: Classes of sparse matrices that they may have, by name.
+SPARSE_CLASSES = {cls.__name__: cls for cls in (sparse.csr_array, sparse.csr_matrix)}
 
 
 class NeighborClustering(
@@ -532,8 +534,15 @@ class NeighborClustering(
         for name in SPARSE & state.keys():
             if isinstance(state[name], tuple):
                 kind, parts, shape = state[name]
-                state = {**state, name: getattr(sparse, kind)(tuple(parts), shape=tuple(shape))}
+                matrix = SPARSE_CLASSES[kind](tuple(parts), shape=tuple(shape))
+                matrix.check_format()  # compiled code trusts the indices
+                state = {**state, name: matrix}
         super().__setstate__(state)
+        if "_kept" in state:
+            parts = [state[name] for name in ("_rows", "_keys", "_spacing", "_kept")]
+            lengths = {part.shape[0] for part in parts if part is not None}
+            if len(lengths) > 1 or self._kept.dtype.kind != "i":
+                raise ValueError(f"The rows of the graph are {lengths}, at {self._kept.dtype}.")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -104,7 +104,9 @@ class VAE(CodeGame):
 
     def restore_buffers(self, tensors):
         """Create the mixture, which a new model does not have."""
-        self.set_mixture(Mixture(*(tensors[f"mixture.{name}"] for name in Mixture._fields)))
+        mixture = Mixture(*(tensors[f"mixture.{name}"] for name in Mixture._fields))
+        mixture.check(mixture.means.shape[-1])
+        self.set_mixture(mixture)
 
     def fitted_attributes(self):
         """Weights, means and covariances of the mixture."""

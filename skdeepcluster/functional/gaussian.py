@@ -53,6 +53,26 @@ class Mixture(NamedTuple):
         """Return the mixture with another device or dtype."""
         return Mixture(*(field.to(like) for field in self))
 
+    def check(self, n_features: int) -> None:
+        """Raise a ValueError unless it is a mixture of rows of so many features."""
+        weights, means, scales = self
+        n_clusters, shape = len(weights), tuple(scales.shape)
+        shapes = [(n, *own) for n in (1, n_clusters) for own in ((n_features,) * 2, (n_features,))]
+        diagonal = scales.diagonal(dim1=-2, dim2=-1) if scales.ndim == 3 else scales
+        sound = (
+            weights.ndim == 1
+            and tuple(means.shape) == (n_clusters, n_features)
+            and shape in [*shapes, (n_clusters, 1), (1, 1)]
+            and not bool((weights.isnan() | (weights > 1e-3)).any())
+            and bool(weights.exp().sum() > 0)
+            and bool(means.isfinite().all() and scales.isfinite().all() and (diagonal > 0).all())
+        )
+        if not sound:
+            raise ValueError(
+                f"No mixture of rows of {n_features} features: shapes {tuple(weights.shape)}, "
+                f"{tuple(means.shape)} and {shape}, or weights or scales out of range."
+            )
+
     def covariances(self) -> Tensor:
         """S_k S_k^T, or s_k^2: of the shape of ``scales``."""
         return self.scales @ self.scales.mT if self.scales.ndim == 3 else self.scales.square()

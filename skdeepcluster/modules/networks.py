@@ -8,7 +8,7 @@ Convolutional Generative Adversarial Networks", ICLR 2016 (the networks of adver
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from numbers import Integral
@@ -330,6 +330,27 @@ def check_widths(name: str, values: Sequence[Any]) -> list[int]:
     if not all(isinstance(width, Integral) and int(width) > 0 for width in widths):
         raise ValueError(f"{name} must be positive whole numbers, got {widths}.")
     return widths
+
+
+def check_values(tensors: Mapping[str, Tensor]) -> None:
+    """Check that a state dict has values that a trained model can have.
+
+    Raises
+    ------
+    ValueError
+        At NaN or infinity, except -infinity in logarithms ("log_..."); at variances below zero,
+        and scales and temperatures that are not above.
+    """
+    for name, tensor in tensors.items():
+        last = name.rpartition(".")[2]
+        finite = tensor[tensor != -math.inf] if last.startswith("log_") else tensor
+        sound = bool(finite.isfinite().all())
+        if last in ("scale", "temperature"):
+            sound = sound and bool((tensor > 0).all())
+        if last == "running_var":
+            sound = sound and bool((tensor >= 0).all())
+        if not sound:
+            raise ValueError(f"The model's {name} has values that no trained model has.")
 
 
 @torch.no_grad()

@@ -1,14 +1,32 @@
 """An exported estimator answers in another runtime as it does here."""
 
+import os
+import sys
 import warnings
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from scipy import sparse
 from sklearn.cluster import KMeans
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MinMaxScaler,
+    OneHotEncoder,
+    PowerTransformer,
+    StandardScaler,
+)
 from torch import nn
 
+import skdeepcluster
 from skdeepcluster import (
     CatGANClassifier,
     CatGANClustering,
@@ -19,6 +37,7 @@ from skdeepcluster import (
     NeighborClustering,
     VaDEClustering,
     VAEEmbedding,
+    export,
 )
 from skdeepcluster.export import to_onnx
 
@@ -35,6 +54,14 @@ FROM_EM = SMALL | {"init": "mixture"}
 
 def linear(n_in, n_out):
     return nn.Linear(n_in, n_out)
+
+
+def find_private(path):
+    """Texts of a file that tell of the machine, its folders or its source."""
+    secrets = {str(Path.home()), os.getcwd(), sys.prefix, str(Path(torch.__file__).parents[1])}
+    secrets |= {str(Path(skdeepcluster.__file__).parent), ".py", "site-packages", 'File "'}
+    content = path.read_bytes()
+    return {secret for secret in secrets if secret.encode() in content}
 
 
 @pytest.mark.parametrize(
@@ -59,6 +86,7 @@ def test_answers_are_the_same(estimator, tmp_path):
         warnings.simplefilter("ignore", ConvergenceWarning)
         estimator.fit(X, Y)
     to_onnx(estimator, tmp_path / "fit.onnx")
+    assert not find_private(tmp_path / "fit.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "fit.onnx")
     names = [output.name for output in session.get_outputs()]
     for rows in (X, X[:1], X + 1):
@@ -70,6 +98,64 @@ def test_answers_are_the_same(estimator, tmp_path):
         assert ("codes" in answers) == hasattr(estimator, "transform")
         if "codes" in answers:
             np.testing.assert_allclose(answers["codes"], estimator.transform(rows), atol=2e-3)
+
+
+NAMED = pd.DataFrame(
+    {"kind": np.repeat(["a", "b", "c"], 40), "one": X[:, 0] - 100, "two": X[:, 1] - 100}
+)
+COLUMNS = ColumnTransformer(
+    [
+        ("kind", OneHotEncoder(handle_unknown="ignore"), ["kind"]),
+        ("one", make_pipeline(SimpleImputer(), PowerTransformer()), ["one"]),
+    ],
+    remainder="passthrough",
+    sparse_threshold=0,
+)
+UNNAMED = ColumnTransformer([("a", MinMaxScaler(), [0, 2])], remainder="passthrough")
+
+
+@pytest.mark.parametrize(
+    ("steps", "rows"),
+    [
+        ([StandardScaler(), PCA(2)], X),
+        ([COLUMNS], NAMED),
+        pytest.param([UNNAMED, StandardScaler()], X, marks=pytest.mark.full),
+        pytest.param([], X, marks=pytest.mark.full),
+    ],
+    ids=["matrix", "names", "columns", "nothing"],
+)
+def test_pipelines_answer_the_same(steps, rows, tmp_path):
+    pytest.importorskip("skl2onnx")
+    pipeline = make_pipeline(*steps, VAEEmbedding(3, **FROM_EM)).fit(rows)
+    to_onnx(pipeline, tmp_path / "fit.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "fit.onnx")
+    fed = {"X": rows}
+    if rows is NAMED:
+        fed = {name: rows[[name]].to_numpy() for name in rows}
+        fed = {name: v.astype(str if name == "kind" else np.float32) for name, v in fed.items()}
+    labels, probabilities, codes = session.run(["labels", "probabilities", "codes"], fed)
+    np.testing.assert_allclose(probabilities, pipeline.predict_proba(rows), atol=1e-3)
+    np.testing.assert_allclose(codes, pipeline.transform(rows), atol=1e-3)
+    np.testing.assert_array_equal(labels, pipeline.predict(rows))
+    assert not find_private(tmp_path / "fit.onnx")
+
+
+def test_a_pipeline_that_cannot_be_converted_is_named(monkeypatch, tmp_path):
+    pytest.importorskip("skl2onnx")
+    versions = [SimpleNamespace(domain="", version=18)]
+    monkeypatch.setattr(export, "_export", lambda *_: SimpleNamespace(opset_import=versions))
+    unknown = FunctionTransformer(np.arcsinh)
+    pipeline = make_pipeline(unknown, GaussianMixtureEM(3, random_state=0)).fit(X)
+    with pytest.raises(TypeError, match=r"cannot be exported: .*Export the last step"):
+        to_onnx(pipeline, tmp_path / "fit.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_missing_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(export, "find_spec", {"onnx": 1, "onnxscript": 1}.get)
+    pipeline = make_pipeline(StandardScaler(), GaussianMixtureEM(3, random_state=0)).fit(X)
+    with pytest.raises(ImportError, match="skl2onnx: pip install onnx onnxscript skl2onnx"):
+        to_onnx(pipeline, tmp_path / "fit.onnx")
 
 
 def test_what_cannot_be_exported_is_named(tmp_path):
