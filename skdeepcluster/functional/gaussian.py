@@ -36,6 +36,9 @@ MAX_BLOCKS = 4
 #: Responsibilities below eps^3 are taken as zero. ``maximize`` adds 10 eps of the mean count to
 #: every count; those of all N rows together are less than K eps^2 / 10 of that.
 NEGLIGIBLE = torch.finfo(torch.float64).eps ** 3
+#: Without ``reg_covar``, a variance of less than so many eps of the mean square about the shift is
+#: that of equal rows: rounding of the sums alone.
+ROUNDING = 100.0
 #: Share of nonzero weights below which sums of squares gather the rows of each component.
 MAX_DENSITY = 0.25
 #: Shape -> a tensor for an intermediate result, or None: the operation makes its own.
@@ -455,11 +458,13 @@ def maximize(
 
     n_k = s0_k, pi_k = n_k / sum n, mu_k = a + s1_k / n_k, and the covariance
     s2_k / n_k - (mu_k - a)(mu_k - a)^T + reg_covar I, restricted to its type. ValueError is
-    raised if a covariance is not positive definite.
+    raised if a covariance is not positive definite; with ``reg_covar=0`` also if it is so by the
+    rounding of squares alone.
     """
     # An empty component keeps a positive count, so that its mean is defined (it is ``about``).
     n = stats.s0 + 10 * torch.finfo(stats.s0.dtype).eps * stats.s0.mean()
     shift = stats.s1 / n.unsqueeze(-1)
+    noise = 0.0 if reg_covar else ROUNDING * torch.finfo(n.dtype).eps
     if covariance_type in MATRIX:
         outer = shift.unsqueeze(-1) * shift.unsqueeze(-2)
         if covariance_type == "full":
@@ -468,13 +473,18 @@ def maximize(
             covariance = (stats.s2 - (n[:, None, None] * outer).sum(0)) / n.sum()
         covariance.diagonal(dim1=-2, dim2=-1).add_(reg_covar)
         scales, failed = torch.linalg.cholesky_ex(covariance)
-        singular = failed != 0
+        rows = n.unsqueeze(-1) if covariance_type == "full" else n.sum()
+        squares = stats.s2.diagonal(dim1=-2, dim2=-1) / rows
+        pivots = scales.diagonal(dim1=-2, dim2=-1).square()
+        singular = (failed != 0) | ~(pivots > noise * squares).all(-1)
     else:
-        variance = (stats.s2 / n.unsqueeze(-1) - shift.square()).clamp_min(0)
+        squares = stats.s2 / n.unsqueeze(-1)
+        variance = (squares - shift.square()).clamp_min(0)
         if covariance_type == "spherical":
-            variance = variance.mean(-1, keepdim=True)
-        scales = (variance + reg_covar).sqrt()
-        singular = ~(scales > 0).all(-1)
+            variance, squares = (v.mean(-1, keepdim=True) for v in (variance, squares))
+        variance = variance + reg_covar
+        scales = variance.sqrt()
+        singular = ~(variance > noise * squares).all(-1)
     if bool(singular.any()):
         raise ValueError(_explain_singular(stats, covariance_type, int(singular.nonzero()[0, 0])))
     return Mixture((n / n.sum()).log(), about + shift, scales)
