@@ -76,13 +76,14 @@ def check_magnitude(values):
 def check_answers(answers, X):
     """Return the answers (N, ...) to rows X (N, D); ValueError names a row whose is not finite."""
     if not (np.isfinite(answers.min()) and np.isfinite(answers.max())):
-        row = int(np.isfinite(answers.reshape(len(answers), -1)).all(1).argmin())
-        values = X[[row]].toarray()[0] if sparse.issparse(X) else np.asarray(X[row])
-        column = int(np.abs(values).argmax())
+        row, reason = int(np.isfinite(answers.reshape(len(answers), -1)).all(1).argmin()), ""
+        if hasattr(X, "dtype"):  # not of a DataFrame, whose columns may be of any type
+            values = X[[row]].toarray()[0] if sparse.issparse(X) else np.asarray(X[row])
+            column = int(np.abs(values).argmax())
+            reason = f", whose largest value is {values[column]:.6g} in column {column}"
         raise ValueError(
-            f"There is no finite answer to row {row}, whose largest value is {values[column]:.6g} "
-            f"in column {column}. Expected are values like those of the rows fitted. Correct or "
-            "leave out this row."
+            f"There is no finite answer to row {row}{reason}. Expected are values like those of "
+            "the rows fitted. Correct or leave out this row."
         )
     return answers
 
