@@ -48,7 +48,6 @@ from .modules.likelihood import Bernoulli
 from .modules.networks import make_network
 from .neighbor_clustering import METRICS, NeighborClustering
 
-
 #: Fewest samples of z of which an importance-weighted bound is the mean.
 LEAST_POINTS = 256
 

@@ -307,9 +307,7 @@ def uniform_points(n_points: int, n_dimensions: int) -> Tensor:
     return engine.draw(n_points, dtype=torch.float64)
 
 
-def normal_quantiles(
-    uniform: Tensor, least: float = torch.finfo(torch.float32).eps
-) -> Tensor:
+def normal_quantiles(uniform: Tensor, least: float = torch.finfo(torch.float32).eps) -> Tensor:
     """Return the quantiles of N(0, 1), those below ``least`` or above 1 - ``least`` cut off."""
     return torch.special.ndtri(uniform.clamp(least, 1 - least))
 

@@ -107,9 +107,9 @@ MIN_PAIRS = 32
 def decode_samples(
     model: CodeGame, x: Tensor, mean: Tensor, std: Tensor, noise: Iterable[Tensor]
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield noise (S, 1 or N, L), z = mean + std * noise (S, N, L) and log p(x|z) (S, N) in blocks.
+    """Yield blocks of noise (S, 1 or N, L), with z = mean + std * noise (S, N, L) and log p(x|z).
 
-    Mean and std, (N, L), are those of q(z|x) of rows x, (N, D); ``noise`` are blocks.
+    Mean and std, (N, L), are those of q(z|x) of rows x, (N, D); log p(x|z) is of shape (S, N).
     """
     for some in noise:
         z = mean + std * some.float()
