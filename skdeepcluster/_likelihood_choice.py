@@ -11,6 +11,7 @@ import torch
 from scipy import sparse
 from sklearn.preprocessing import StandardScaler
 
+from ._responsibilities import check_magnitude
 from .engine.batches import to_tensor
 from .modules.likelihood import Bernoulli, ColumnLikelihood, Gaussian
 
@@ -76,6 +77,7 @@ def measure_features(X, groups=()):
     weights = [0.0] * len(groups)
     for start in range(0, X.shape[0], CHUNK):
         rows = X[start : start + CHUNK]
+        check_magnitude(rows)
         scaler.partial_fit(rows)
         low = np.minimum(low, _to_dense(rows.min(axis=0)))
         high = np.maximum(high, _to_dense(rows.max(axis=0)))

@@ -1,8 +1,12 @@
 """Responsibilities (N, K) of K clusters for N rows: checks, and weighted means."""
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import _check_sample_weight
+
+#: Largest magnitude of values to learn from: sums of their squares stay in double precision.
+LARGEST = 1e100
 
 
 def check_responsibilities(name, value, shape):
@@ -55,6 +59,33 @@ def check_sample_weight(sample_weight, X):
     if not weight.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weight
+
+
+def check_magnitude(values):
+    """Check that values to learn from, dense or sparse, are at most ``LARGEST`` in magnitude."""
+    values = values.data if sparse.issparse(values) else values
+    largest = max(float(np.max(values, initial=0)), -float(np.min(values, initial=0)))
+    if largest > LARGEST:
+        raise ValueError(
+            f"X has a value of magnitude {largest:.3g}, which is too large: its square is to stay "
+            f"in double precision. Expected are magnitudes of at most {LARGEST:.0e}. Scale X, or "
+            "correct or leave out such rows."
+        )
+
+
+def check_answers(answers, X):
+    """Return the answers (N, ...) to rows X (N, D); ValueError names a row whose is not finite."""
+    if not (np.isfinite(answers.min()) and np.isfinite(answers.max())):
+        row, reason = int(np.isfinite(answers.reshape(len(answers), -1)).all(1).argmin()), ""
+        if hasattr(X, "dtype"):  # not of a DataFrame, whose columns may be of any type
+            values = X[[row]].toarray()[0] if sparse.issparse(X) else np.asarray(X[row])
+            column = int(np.abs(values).argmax())
+            reason = f", whose largest value is {values[column]:.6g} in column {column}"
+        raise ValueError(
+            f"There is no finite answer to row {row}{reason}. Expected are values like those of "
+            "the rows fitted. Correct or leave out this row."
+        )
+    return answers
 
 
 def cluster_means(resp, rows):

@@ -36,6 +36,7 @@ from ._consensus import (
     measure_stability,
     vote,
 )
+from ._responsibilities import check_answers
 from .engine.runtime import draw_seed, random_stream, restore_on_failure, store_parameters
 
 
@@ -391,7 +392,7 @@ def _compute_memberships(member, labels, X, n_clusters=None):
     Rows without a cluster (label -1) have zeros only.
     """
     if hasattr(member, "predict_proba"):
-        resp = np.array(member.predict_proba(X), dtype=np.float64)
+        resp = check_answers(np.array(member.predict_proba(X), dtype=np.float64), X)
         if np.min(getattr(member, "labels_", 0)) < 0:
             resp[np.asarray(member.predict(X)) < 0] = 0
         return resp

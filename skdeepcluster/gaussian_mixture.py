@@ -26,7 +26,14 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from ._responsibilities import check_responsibilities, check_sample_weight, check_shape
+from ._responsibilities import (
+    LARGEST,
+    check_answers,
+    check_magnitude,
+    check_responsibilities,
+    check_sample_weight,
+    check_shape,
+)
 from .engine.batches import refuse_sparse, to_tensor
 from .engine.runtime import (
     draw_seed,
@@ -44,6 +51,8 @@ from .mixture.dask_rows import DaskRows, is_dask
 from .mixture.initialization import Initializer
 from .neighbors import count_clusters
 
+#: How covariances may be restricted.
+COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 #: Elements of X read at once when it is checked for finiteness.
 CHECKED_ELEMENTS = 2**22
 #: k-means runs divided among the ``n_init`` initialisations of a fit, at least one each.
@@ -102,7 +111,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     device : str or torch.device, default="auto"
         Where EM runs, in double precision; "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
-        Start from the last fit, if its shapes match; ``n_init`` is ignored then.
+        Start from the last fit; ``n_init`` is ignored then, and another ``n_clusters`` or
+        ``covariance_type`` is an error.
     random_state : int, RandomState instance or None, default=None
         Decides initialisations and samples.
     max_clusters : int, default=60
@@ -126,8 +136,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         The same as torch tensors, float64, on the CPU.
     labels_ : ndarray of shape (n_samples,)
         Component of each row of X (after ``partial_fit``: of its batch); equal to ``predict(X)``.
+        -1 while ``partial_fit`` collects its first batches.
     probabilities_ : ndarray of shape (n_samples,)
-        Probability of this component.
+        Probability of this component; 0 where there is none.
     converged_ : bool
         Whether the best run reached ``tol``.
     n_clusters_ : int
@@ -190,7 +201,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     _parameter_constraints = {
         "n_clusters": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
-        "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
+        "covariance_type": [StrOptions(set(COVARIANCE_TYPES))],
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
@@ -260,15 +271,19 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             The fitted mixture.
         """
         with restore_on_failure(self):
-            self._choose_number(X, sample_weight)
-            rows = self._check_rows(X, sample_weight, True, max(2, self.n_clusters_))
+            continues = self._continues()
+            if continues:
+                self._check_continuity()
+            else:
+                self._choose_number(X, sample_weight)
+            rows = self._check_rows(X, sample_weight, not continues, max(2, self.n_clusters_))
             run = em.fit(
                 rows,
                 self._initial_mixtures(rows),
                 self._m_step(),
                 max_iter=self.max_iter,
                 tol=self.tol,
-                bound=self.lower_bound_ if self._continues(rows) else -np.inf,
+                bound=self.lower_bound_ if continues else -np.inf,
                 report=self._report,
             )
             self._set_mixture(run.mixture)
@@ -285,7 +300,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     def partial_fit(self, X, y=None, sample_weight=None):
         """Take one step of stepwise EM on a batch, from the current mixture.
 
-        With ``n_clusters="auto"`` the clusters of the first batch are counted.
+        ``labels_`` and ``probabilities_`` are those of the rows of this batch. While the first
+        batches are collected, see the Notes of the class, they are -1 and 0, and the estimator is
+        not fitted yet. With ``n_clusters="auto"`` the clusters of the first batch are counted.
 
         Parameters
         ----------
@@ -299,22 +316,29 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         Returns
         -------
         self : object
-            It answers once the first batches have enough rows, see the Notes of the class.
+            The mixture, which answers once the first batches have enough rows.
+
+        Raises
+        ------
+        ValueError
+            When ``n_clusters`` or ``covariance_type`` is not that of the fitted mixture.
         """
         with restore_on_failure(self):
             is_fitted = self.__sklearn_is_fitted__()
             if is_fitted:
-                self.n_clusters_ = len(self.means_)
+                self._check_continuity()
             elif self.n_clusters != "auto" or not hasattr(self, "_collected"):
                 self._choose_number(X, sample_weight)
             known = hasattr(self, "n_features_in_")
-            rows = self._check_rows(X, sample_weight, not known, 1)
+            rows = batch = self._check_rows(X, sample_weight, not known, 1)
             stream = random_stream(self.random_state)
             if is_fitted:
                 mixture = self.mixture_.to(rows.device)
             else:
-                rows = self._collect(rows)
+                rows = self._collect(batch)
                 if rows is None:
+                    n_rows = batch.X.shape[0]
+                    self.labels_, self.probabilities_ = np.full(n_rows, -1), np.zeros(n_rows)
                     return self
                 mixture = next(self._initial_mixtures(rows, stream))
             step = getattr(self, "n_batch_iter_", 0) + 1
@@ -322,7 +346,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             mixture, bound = em.step(rows, mixture, self._m_step(), rate)
             least = min(rate / rows.X.shape[0], STARVED / self.n_clusters_)
             self._set_mixture(em.reseed_starved(mixture, least, generator(draw_seed(stream))))
-            self._set_answers(rows)
+            self._set_answers(batch)
             self.batch_size_, self.device_ = rows.batch_size, str(rows.device)
             self.n_batch_iter_ = self.n_iter_ = step
             self.lower_bound_, self.lower_bounds_, self.converged_ = bound, [bound], False
@@ -374,7 +398,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     def _initial_mixtures(self, rows, stream=None):
         """Yield the initial mixtures of EM; ``stream`` replaces ``random_state``."""
-        if self._continues(rows):
+        if self._continues():
             yield self.mixture_.to(rows.device)
             return
         given = self._given_fields(rows.X.shape[1], rows.device)
@@ -418,13 +442,22 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             given["scales"] = scales.to(device)
         return given
 
-    def _continues(self, rows):
-        """Return whether a warm start is asked for and the last mixture has the right shape."""
-        if not (self.warm_start and self.__sklearn_is_fitted__()):
-            return False
-        shape = (self.n_clusters_, rows.X.shape[1])
-        scale_shape = covariance_shape(self.covariance_type, *shape)
-        return self.means_.shape == shape and self.covariances_.shape == scale_shape
+    def _continues(self):
+        """Return whether ``fit`` goes on with the fitted mixture."""
+        return self.warm_start and self.__sklearn_is_fitted__()
+
+    def _check_continuity(self):
+        """Check that parameters are those of the fitted mixture, with which a fit goes on."""
+        shape, scales = self.means_.shape, tuple(self.mixture_.scales.shape)
+        types = [kind for kind in COVARIANCE_TYPES if _scale_shape(kind, *shape) == scales]
+        known = {"n_clusters": [shape[0], "auto"], "covariance_type": types}
+        for name, values in known.items():
+            if getattr(self, name) not in values:
+                raise ValueError(
+                    f"The fit goes on with the fitted mixture, of {name}={values[0]!r}, but now "
+                    f"{name}={getattr(self, name)!r}. Keep it, or fit anew with warm_start=False."
+                )
+        self.n_clusters_ = shape[0]
 
     # ---- what a fit leaves
 
@@ -441,8 +474,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     def _set_answers(self, rows):
         """Set the most probable component of each row, and its probability."""
-        answers = self._apply(_assign_surely, rows)
-        self.labels_, self.probabilities_ = answers[:, 0].astype(np.int64), answers[:, 1]
+        self.labels_, self.probabilities_ = self._assign(rows)
 
     def _warn(self, interrupted):
         """Warn of an interruption, of missing convergence and of empty components."""
@@ -481,7 +513,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             Component labels.
         """
-        return self._assign(self._check_fitted(X))
+        return self._assign(self._check_fitted(X))[0]
 
     def predict_proba(self, X):
         """Return the responsibilities, p(component | row).
@@ -617,12 +649,17 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     def _check_fitted(self, X, sample_weight=None):
         """Check that the estimator is fitted, then X and its weights."""
         check_is_fitted(self)
-        return self._check_rows(X, sample_weight)
+        return self._check_rows(X, sample_weight, learns=False)
 
-    def _check_rows(self, X, sample_weight=None, reset=False, enough=1):
-        """Check X and its weights; X is neither copied nor cast."""
+    def _check_rows(self, X, sample_weight=None, reset=False, enough=1, learns=True):
+        """Check X and its weights; X is neither copied nor cast.
+
+        Values to learn from must not be too large.
+        """
+        names = {"estimator_name": type(self).__name__, "learns": learns}
+        check_values = partial(_check_values, **names)
         check = self._check_dask if is_dask(X) else self._check_array
-        X = check(X, reset, enough)
+        X = check(X, reset, enough, check_values)
         if X.shape[0] < enough:
             raise ValueError(
                 f"n_samples={X.shape[0]} should be >= n_clusters={enough}. Give more rows or ask "
@@ -635,13 +672,13 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         if not is_dask(X):
             return em.WeightedRows(X, weight, size, resolve_device(self.device))
         rows = DaskRows(X, weight, size)
-        rows.check(self._make_finiteness_check())
+        rows.check(check_values)
         return rows
 
-    def _check_array(self, X, reset, enough):
+    def _check_array(self, X, reset, enough, check_values):
         """Check an array, memory map or sparse matrix."""
         refuse_sparse(self, X)
-        # Finiteness is checked below a part at a time, so that a memory map is not kept in memory.
+        # Values are checked below a part at a time, so that a memory map is not kept in memory.
         X = validate_data(
             self,
             X,
@@ -651,17 +688,16 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             ensure_all_finite=False,
             ensure_min_samples=min(2, enough),
         )
-        check = self._make_finiteness_check()
         if sparse.issparse(X):
-            check(X.data)
+            check_values(X.data)
             return X
         size = max(1, CHECKED_ELEMENTS // X.shape[1])
         for start in range(0, X.shape[0], size):
-            check(X[start : start + size])
+            check_values(X[start : start + size])
             em.release(X)
         return X
 
-    def _check_dask(self, X, reset, enough):
+    def _check_dask(self, X, reset, *_):
         """Check the shape of a Dask array, and make its blocks whole rows."""
         if not (hasattr(X, "to_delayed") and getattr(X, "ndim", 0) == 2 and hasattr(X, "chunks")):
             raise ValueError(
@@ -674,19 +710,23 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         _check_n_features(self, X, reset=reset)
         return X
 
-    def _make_finiteness_check(self):
-        """Return the function that raises scikit-learn's error at NaN or infinity."""
-        names = {"estimator_name": type(self).__name__, "input_name": "X"}
-        return partial(assert_all_finite, **names)
-
     def _apply(self, function, rows):
-        """Apply a function of the log-joint (N, K) to all rows."""
+        """Apply a function of the log-joint (N, K) to all rows; check that answers are finite.
+
+        Values beyond ``LARGEST`` count as that large, so that their squares are finite.
+        """
         mixture = self.mixture_.to(rows.device)
         log_prob = gaussian.density(mixture)
-        return rows.map(lambda x: function(log_prob(x) + mixture.log_weights))
+
+        def answer(x):
+            return function(log_prob(x.clamp(-LARGEST, LARGEST)) + mixture.log_weights)
+
+        return check_answers(rows.map(answer), rows.X)
 
     def _assign(self, rows):
-        return self._apply(lambda joint: joint.max(1).indices, rows)
+        """Return the most probable component of each row, and its probability, (N,) each."""
+        answers = self._apply(_assign_surely, rows)
+        return answers[:, 0].astype(np.int64), answers[:, 1].copy()
 
     def _average(self, function, rows):
         """Return the weighted mean of a function of the log-joint."""
@@ -740,6 +780,13 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         return tags
 
 
+def _check_values(values, estimator_name, learns):
+    """Raise scikit-learn's error at NaN or infinity; values to learn from are bounded, too."""
+    assert_all_finite(values, estimator_name=estimator_name, input_name="X")
+    if learns:
+        check_magnitude(values)
+
+
 def _assign_surely(joint):
     """Return the most probable component of each row and its probability, (N, 2)."""
     best, label = joint.max(1)
@@ -751,14 +798,20 @@ def _log_likelihood(joint):
     return joint.logsumexp(1)
 
 
-def covariance_shape(covariance_type, n_clusters, n_features):
-    """Return scikit-learn's shape of covariances and precisions."""
+def _scale_shape(covariance_type, n_clusters, n_features):
+    """Return the shape of the scales of a :class:`~skdeepcluster.functional.gaussian.Mixture`."""
     return {
         "full": (n_clusters, n_features, n_features),
-        "tied": (n_features, n_features),
+        "tied": (1, n_features, n_features),
         "diag": (n_clusters, n_features),
-        "spherical": (n_clusters,),
+        "spherical": (n_clusters, 1),
     }[covariance_type]
+
+
+def covariance_shape(covariance_type, n_clusters, n_features):
+    """Return scikit-learn's shape of covariances and precisions."""
+    shape = _scale_shape(covariance_type, n_clusters, n_features)
+    return {"tied": shape[1:], "spherical": shape[:1]}.get(covariance_type, shape)
 
 
 def _scales_from_precisions(precisions, covariance_type):

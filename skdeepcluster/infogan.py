@@ -241,13 +241,14 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
         What the generator's output means: "bernoulli", for data in [0, 1], logits of the features;
         "gaussian", features that are scaled inside. "auto" takes "bernoulli" for data in [0, 1],
-        else "gaussian". A dict names the columns of each likelihood, every column once, by
-        indices or by the names of a DataFrame, and categories by their groups of one-hot columns:
+        else "gaussian". A dict names the columns of each likelihood, every column once, by indices
+        or by the names of a DataFrame, and categories by their groups of one-hot columns:
         ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``; a
-        :class:`~skdeepcluster.modules.likelihood.ColumnLikelihood` is the same by indices. Inputs
-        and outputs are always in the units of X; those of one-hot columns are probabilities. A
-        weight may stand for the ones of a category, as ``transformer_weights`` of
-        :class:`~sklearn.compose.ColumnTransformer` gives it.
+        :class:`~skdeepcluster.modules.likelihood.ColumnLikelihood` is the same by indices. New
+        rows are clipped to [0, 1] where it is "bernoulli". Inputs and outputs are always in the
+        units of X; those of one-hot columns are probabilities. A weight may stand for the ones of
+        a category, as ``transformer_weights`` of :class:`~sklearn.compose.ColumnTransformer` gives
+        it.
     standardize : "auto" or bool, default="auto"
         How features with a Gaussian likelihood are scaled for the networks. True: each by its own
         mean and standard deviation. False: all are centred and divided by one number, the root

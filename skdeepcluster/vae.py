@@ -29,8 +29,15 @@ from ._budget import Budget
 from ._initialization import Initialization, find_partition, initial_mixture
 from .engine.runtime import random_stream, store_parameters
 from .functional import random
-from .functional.gaussian import Mixture, normal_points, standard_kl
+from .functional.gaussian import (
+    Mixture,
+    hash_rows,
+    normal_quantiles,
+    standard_kl,
+    uniform_points,
+)
 from .modules.autoencoder import (
+    SAMPLES_AT_ONCE,
     CodeGame,
     CodeMixture,
     GaussianEncoder,
@@ -41,6 +48,9 @@ from .modules.game import Player
 from .modules.likelihood import Bernoulli
 from .modules.networks import make_network
 from .neighbor_clustering import METRICS, NeighborClustering
+
+#: Fewest samples of z of which an importance-weighted bound is the mean.
+LEAST_POINTS = 256
 
 
 class VAE(CodeGame):
@@ -82,16 +92,32 @@ class VAE(CodeGame):
         """ELBO of each row, (N,), averaged over fixed quasi-random noise."""
         return evidence_bound(self, x, standard_kl)
 
-    def importance_bound(self, x, noise):
-        """Log mean_s p(x, z_s) / q(z_s|x) of each row, (N,): between the ELBO and log p(x)."""
-        mean, std = self.posterior(x)
-        log_std = std.double().log().sum(-1)
-        total = torch.full((len(x),), -math.inf, dtype=torch.float64, device=x.device)
+    def importance_bound(self, x, n_samples):
+        """E[log mean_s p(x, z_s) / q(z_s|x)] over n samples of q(z|x), (N,).
+
+        It rises from the ELBO, for n = 1, to log p(x). The expectation is the mean over as many
+        sets of n points as together have ``LEAST_POINTS`` or more, so that for multiples of n
+        that divide these it is not less in any row. The points are quantiles of a Sobol sequence
+        that a hash of the row shifts modulo one (R. Cranley, T. N. L. Patterson, "Randomization of
+        number theoretic methods for multiple integration", SIAM J. Numer. Anal. 13, 1976). The
+        outermost are drawn in to the quarter of a point's share: where q is narrower than the
+        posterior, the ratio has no bound there. This makes the bound a little lower.
+        """
+        seen = self.standardize(x)
+        mean, std = self.encoder(seen)
+        log_std, shift = std.double().log().sum(-1), hash_rows(seen, mean.shape[1])
+        n_points = n_samples * -(-LEAST_POINTS // n_samples)
+        points = uniform_points(n_points, mean.shape[1]).to(x.device)
+        blocks = points[:, None].split(SAMPLES_AT_ONCE)
+        least = 0.25 / n_points
+        noise = (normal_quantiles((some + shift).remainder(1.0), least) for some in blocks)
+        log_ratios = []
         for some, z, log_x in decode_samples(self, x, mean, std, noise):
             # log p(z) - log q(z|x); the densities of both are normal, and constants cancel.
-            log_ratio = 0.5 * ((some**2).sum(-1)[:, None] - (z.double() ** 2).sum(-1)) + log_std
-            total = torch.logaddexp(total, (log_x.double() + log_ratio).logsumexp(0))
-        return total - math.log(len(noise))
+            log_prior = 0.5 * (some.square() - z.double().square()).sum(-1) + log_std
+            log_ratios.append(log_x.double() + log_prior)
+        sets = torch.cat(log_ratios).unflatten(0, (-1, n_samples))
+        return sets.logsumexp(1).mean(0) - math.log(n_samples)
 
     def log_resp_standardized(self, seen):
         """Log p(k | z = mean of q(z|x)), (N, K), by the mixture."""
@@ -142,10 +168,11 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         data in [0, 1], else "gaussian". A dict names the columns of each likelihood, every column
         once, by indices or by the names of a DataFrame, and categories by their groups of one-hot
         columns: ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``; a
-        :class:`~skdeepcluster.modules.likelihood.ColumnLikelihood` is the same by indices. Inputs
-        and outputs are always in the units of X; those of one-hot columns are probabilities. A
-        weight may stand for the ones of a category, as ``transformer_weights`` of
-        :class:`~sklearn.compose.ColumnTransformer` gives it.
+        :class:`~skdeepcluster.modules.likelihood.ColumnLikelihood` is the same by indices. New
+        rows are clipped to [0, 1] where it is "bernoulli". Inputs and outputs are always in the
+        units of X; those of one-hot columns are probabilities. A weight may stand for the ones of
+        a category, as ``transformer_weights`` of :class:`~sklearn.compose.ColumnTransformer` gives
+        it.
     standardize : "auto" or bool, default="auto"
         How features with a Gaussian likelihood are scaled for the networks. True: each by its own
         mean and standard deviation. False: all are centred and divided by one number, the root
@@ -420,15 +447,19 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         Returns
         -------
         log_prob : ndarray of shape (n_samples,), float64
-            The samples of z are a fixed quasi-random set, the same for every row.
+            The expectation over z in the evidence lower bound is the mean over the same 8 points
+            for each dimension of z, at least 64: on the digits within 0.05 nats in the mean of
+            the rows. The importance-weighted bound is the mean over sets of n points, in all at
+            least 256, that the row decides by its values: its error averages out over rows. A
+            single row may exceed log p(x), which a bound in expectation does not exclude; with
+            codes of two dimensions by up to 0.5 nats for n = 64 and by up to 1 for n = 256.
         """
         check_is_fitted(self)
         if n_importance_samples is None:
             return super().score_samples(X)
         n_samples = check_scalar(n_importance_samples, "n_importance_samples", Integral, min_val=1)
         model = self.model_
-        noise = normal_points(n_samples, self._n_features_out).to(next(model.parameters()).device)
-        return self._map(lambda x: model.importance_bound(x, noise), X)
+        return self._map(lambda x: model.importance_bound(x, n_samples), X)
 
     def sample(self, n_samples=1):
         """Draw codes from N(0, I) and decode them.

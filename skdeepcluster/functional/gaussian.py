@@ -36,6 +36,9 @@ MAX_BLOCKS = 4
 #: Responsibilities below eps^3 are taken as zero. ``maximize`` adds 10 eps of the mean count to
 #: every count; those of all N rows together are less than K eps^2 / 10 of that.
 NEGLIGIBLE = torch.finfo(torch.float64).eps ** 3
+#: Without ``reg_covar``, a variance of less than so many eps of the mean square about the shift is
+#: that of equal rows: rounding of the sums alone.
+ROUNDING = 100.0
 #: Share of nonzero weights below which sums of squares gather the rows of each component.
 MAX_DENSITY = 0.25
 #: Shape -> a tensor for an intermediate result, or None: the operation makes its own.
@@ -316,18 +319,52 @@ def compact_scales(scales: Tensor, covariance_type: str) -> Tensor:
     return (scales[:, 0] if covariance_type == "spherical" else scales).clone()
 
 
-def normal_points(n_points: int, n_dimensions: int) -> Tensor:
-    """Return fixed quasi-random points of N(0, I), (n_points, n_dimensions), float64.
+def uniform_points(n_points: int, n_dimensions: int) -> Tensor:
+    """Return fixed quasi-random points of [0, 1), (n_points, n_dimensions), float64.
 
-    A scrambled Sobol sequence is transformed by the normal quantile function.
+    They are a scrambled Sobol sequence.
     """
     engine = torch.quasirandom.SobolEngine(n_dimensions, scramble=True, seed=0)
     first = engine.quasi.double() / 2**engine.MAXBIT
     uniform = engine.draw(n_points, dtype=torch.float64)
     # ``draw`` rounds the first point to the default dtype.
     uniform[0] = first
-    tiny = torch.finfo(torch.float32).eps
-    return torch.special.ndtri(uniform.clamp(tiny, 1 - tiny))
+    return uniform
+
+
+def normal_quantiles(uniform: Tensor, least: float = torch.finfo(torch.float32).eps) -> Tensor:
+    """Return the quantiles of N(0, 1), those below ``least`` or above 1 - ``least`` cut off."""
+    return torch.special.ndtri(uniform.clamp(least, 1 - least))
+
+
+def normal_points(n_points: int, n_dimensions: int) -> Tensor:
+    """Return fixed quasi-random points of N(0, I), (n_points, n_dimensions), float64."""
+    return normal_quantiles(uniform_points(n_points, n_dimensions))
+
+
+def balanced_points(n_points: int, n_dimensions: int) -> Tensor:
+    """Return fixed points of N(0, I) with its moments up to the third, (2 n_points, n_dimensions).
+
+    The means of polynomials of degree three over them are exact: quasi-random points are whitened,
+    so that their mean square is I, and each comes with its negative. There must be more of them
+    than dimensions.
+    """
+    points = normal_points(n_points, n_dimensions)
+    scale = torch.linalg.cholesky(points.T @ points / n_points)
+    half = torch.linalg.solve_triangular(scale, points.T, upper=False).T
+    return torch.cat([half, -half])
+
+
+def hash_rows(x: Tensor, n_numbers: int) -> Tensor:
+    """Return numbers in [0, 1) that depend on a row (N, D) alone, as if drawn, (N, n_numbers).
+
+    They are the fractional parts of large random projections: the same on every machine but for
+    the rounding of float64.
+    """
+    stream = torch.Generator().manual_seed(0)
+    directions = torch.empty(x.shape[1], n_numbers, dtype=torch.float64, device="cpu")
+    directions = directions.normal_(generator=stream).to(x.device)
+    return (1e4 * (x.double() @ directions)).remainder(1.0)
 
 
 # ---- expectation maximisation: sufficient statistics, and the mixture that maximises them
@@ -479,11 +516,13 @@ def maximize(
 
     n_k = s0_k, pi_k = n_k / sum n, mu_k = a + s1_k / n_k, and the covariance
     s2_k / n_k - (mu_k - a)(mu_k - a)^T + reg_covar I, restricted to its type. ValueError is
-    raised if a covariance is not positive definite.
+    raised if a covariance is not positive definite; with ``reg_covar=0`` also if it is so by the
+    rounding of squares alone.
     """
     # An empty component keeps a positive count, so that its mean is defined (it is ``about``).
     n = stats.s0 + 10 * torch.finfo(stats.s0.dtype).eps * stats.s0.mean()
     shift = stats.s1 / n.unsqueeze(-1)
+    noise = 0.0 if reg_covar else ROUNDING * torch.finfo(n.dtype).eps
     if covariance_type in MATRIX:
         outer = shift.unsqueeze(-1) * shift.unsqueeze(-2)
         if covariance_type == "full":
@@ -492,13 +531,18 @@ def maximize(
             covariance = (stats.s2 - (n[:, None, None] * outer).sum(0)) / n.sum()
         covariance.diagonal(dim1=-2, dim2=-1).add_(reg_covar)
         scales, failed = torch.linalg.cholesky_ex(covariance)
-        singular = failed != 0
+        rows = n.unsqueeze(-1) if covariance_type == "full" else n.sum()
+        squares = stats.s2.diagonal(dim1=-2, dim2=-1) / rows
+        pivots = scales.diagonal(dim1=-2, dim2=-1).square()
+        singular = (failed != 0) | ~(pivots > noise * squares).all(-1)
     else:
-        variance = (stats.s2 / n.unsqueeze(-1) - shift.square()).clamp_min(0)
+        squares = stats.s2 / n.unsqueeze(-1)
+        variance = (squares - shift.square()).clamp_min(0)
         if covariance_type == "spherical":
-            variance = variance.mean(-1, keepdim=True)
-        scales = (variance + reg_covar).sqrt()
-        singular = ~(scales > 0).all(-1)
+            variance, squares = (v.mean(-1, keepdim=True) for v in (variance, squares))
+        variance = variance + reg_covar
+        scales = variance.sqrt()
+        singular = ~(variance > noise * squares).all(-1)
     if bool(singular.any()):
         raise ValueError(_explain_singular(stats, covariance_type, int(singular.nonzero()[0, 0])))
     return Mixture((n / n.sum()).log(), about + shift, scales)

@@ -60,7 +60,9 @@ def _expect(log_p: Tensor, value: Tensor) -> Tensor:
     """sum_k p_k value_k, of shape (...); outcomes with p_k = 0 do not count."""
     possible = log_p > -math.inf
     zero = torch.zeros((), dtype=log_p.dtype, device=log_p.device)
-    return (log_p.exp() * torch.where(possible, value, zero)).sum(-1)
+    # Not below the smallest number: an underflowed 0 times an infinite value would be NaN.
+    p = log_p.exp().clamp_min(torch.finfo(log_p.dtype).tiny)
+    return (p * torch.where(possible, value, zero)).sum(-1)
 
 
 def _mask_impossible(log_p: Tensor) -> Tensor:
@@ -165,16 +167,30 @@ def mutual_information(log_p: Tensor) -> Tensor:
     Tensor of shape ()
         Between 0 (y ignores x) and log K (sure of every row, all outcomes used equally).
 
+    Raises
+    ------
+    ValueError
+        When ``log_p`` has not two dimensions.
+
     Examples
     --------
     >>> import torch
     >>> mutual_information(torch.eye(4).log()).exp()
     tensor(4.)
     """
+    if log_p.ndim != 2:
+        raise ValueError(
+            f"mutual_information needs log p(y | x_n) of several rows, of shape (N, K), but got "
+            f"the shape {tuple(log_p.shape)}. Stack the distributions as rows; of a single one "
+            "entropy tells the uncertainty."
+        )
     return entropy(marginal(log_p)) - entropy(log_p).mean()
 
 
 def marginal(log_p: Tensor) -> Tensor:
     """Log mean_n p(y | x_n), of shape (K,), from conditionals of shape (N, K)."""
     log_p = all_rows(log_p)
-    return log_p.logsumexp(0) - math.log(log_p.shape[0])
+    # logsumexp has no gradient where all terms are -inf.
+    never = (log_p == -math.inf).all(0)
+    log_mean = log_p.masked_fill(never, 0.0).logsumexp(0) - math.log(log_p.shape[0])
+    return log_mean.masked_fill(never, -math.inf)

@@ -100,14 +100,19 @@ class WeightedRows:
         return to_tensor(rows, torch.float64)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> np.ndarray:
-        """Apply a row-wise function to all rows; return the results in the order of the rows."""
+        """Apply a row-wise function to all rows; return the results in the order of the rows.
 
-        def work(first: int, every: int, stop: threading.Event) -> list[np.ndarray]:
-            return [function(x).cpu().numpy() for _, x, _ in self.batches(first, every, stop)]
+        Beside the results there are those of one batch in memory, for each thread.
+        """
+        found = function(self._tensor(self.X[:1]).to(self.device)).cpu().numpy()
+        results = np.empty((self.X.shape[0], *found.shape[1:]), dtype=found.dtype)
 
-        # Thread i had batches i, i + n, ...: interleave them again.
-        rounds = itertools.zip_longest(*share_out(work, self.max_workers))
-        return np.concatenate([part for parts in rounds for part in parts if part is not None])
+        def work(first: int, every: int, stop: threading.Event) -> None:
+            for where, x, _ in self.batches(first, every, stop):
+                results[where] = function(x).cpu().numpy()
+
+        share_out(work, self.max_workers)
+        return results
 
     def sums(self, make: Callable[[], Callable[[Batch], Sums]]) -> Sums:
         """Add up a function's results over the batches; ``make`` returns one for each thread."""

@@ -14,6 +14,8 @@ from .em import MStep, Responsibilities, WeightedRows, maximize
 
 #: Most distinct rows that k-means, k-means++ and draws of single rows use; of more, a subsample.
 MAX_DISTINCT_ROWS = 25_000
+#: Rows that tell how far most values are from each other.
+SPREAD_ROWS = 1000
 #: Elements below which a tensor operation takes longer on several threads than on one.
 MIN_PARALLEL_ELEMENTS = 2**20
 
@@ -58,6 +60,7 @@ class Initializer:
         self.generator = generator
         self.x, self.weight = unique_rows(rows, generator)
         self.about = self.weight @ self.x / self.weight.sum()
+        self._check_spread()
 
     def initialize(self, method: str, n_restarts: int) -> Mixture:
         """Return the M-step of "kmeans", "k-means++", "random" or "random_from_data".
@@ -76,6 +79,26 @@ class Initializer:
         kind = self.m_step.covariance_type
         stats = gaussian.sufficient_statistics(self.x[seeds], eye, self.about, kind)
         return self.m_step(stats, self.about)
+
+    def _check_spread(self) -> None:
+        """Check that no value is so far from the others that their squares about the mean vanish.
+
+        Sums of squares about the mean have the rounding of its square distance from most rows.
+        """
+        some = self.x[:: max(1, len(self.x) // SPREAD_ROWS)]
+        median = some.median(0).values
+        spread = (some - median).abs().sort(0).values[int(0.9 * (len(some) - 1))]
+        gap = (self.about - median).abs() * torch.finfo(torch.float64).eps ** 0.5
+        lost = (spread > 0) & (gap > spread)
+        if lost.any():
+            column = int(lost.nonzero()[0, 0])
+            far = float(self.x[(self.x[:, column] - median[column]).abs().argmax(), column])
+            raise ValueError(
+                f"Column {column} of X has the value {far:.6g}, which is too large beside the "
+                f"others, most of which are within {float(spread[column]):.3g} of "
+                f"{float(median[column]):.6g}: double precision has no digits left for these. "
+                "Correct or leave out such rows, or transform the column."
+            )
 
     def maximize(self, resp: Responsibilities) -> Mixture:
         """Return the M-step over all rows of given responsibilities."""

@@ -118,10 +118,6 @@ class ClusterGame(Game):
         """Calibrated responsibilities, (N, K), float32."""
         return self.calibrated_log_resp(x).exp().float()
 
-    def assign(self, x: Tensor) -> Tensor:
-        """Most probable cluster of each row, (N,)."""
-        return self.log_resp(x).argmax(-1)
-
     def assign_surely(self, x: Tensor) -> Tensor:
         """Most probable cluster of each row and its calibrated probability, (N, 2), float64."""
         log_resp = self.log_resp(x)

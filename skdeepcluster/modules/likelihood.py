@@ -46,18 +46,22 @@ class Likelihood(nn.Module, ABC):
 
 
 class Bernoulli(Likelihood):
-    """Features in [0, 1], the decoder gives logits: grey levels are read as probabilities."""
+    """Features in [0, 1], the decoder gives logits: grey levels are read as probabilities.
+
+    New rows may leave [0, 1], as those do that a MinMaxScaler has not seen: then the nearer end is
+    taken in their place, and log p stays at most 0.
+    """
 
     name = "bernoulli"
 
     def standardize(self, x: Tensor) -> Tensor:
-        """Float32; the data is in [0, 1] already."""
-        return x.float()
+        """Float32, clipped to [0, 1]."""
+        return x.float().clamp(0, 1)
 
     def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
         """sum_d [x_d log p_d + (1 - x_d) log(1 - p_d)] with p = sigmoid(decoded)."""
-        error = binary_cross_entropy_with_logits(decoded.float(), x.float(), reduction="none")
-        return -error.sum(-1)
+        x, decoded = self.standardize(x), decoded.float()
+        return -binary_cross_entropy_with_logits(decoded, x, reduction="none").sum(-1)
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the probabilities."""
@@ -72,11 +76,17 @@ class Gaussian(Likelihood):
     are the means of the features; ``scale`` are their standard deviations, (D,), or one number
     for all features, (). Both are in the precision of the data, so that data far from the origin
     loses no digits before it is centred.
+
+    Values more than ``LIMIT`` scales from the mean count as that far: squares of the networks'
+    answers to such rows stay finite in float32.
     """
 
     name = "gaussian"
     shift: Tensor
     scale: Tensor
+
+    #: Largest magnitude of standardised features.
+    LIMIT = 1e6
 
     #: Bounds of the log-variance of the noise, in standardised units.
     LOG_VAR = (-7.0, 4.0)
@@ -95,8 +105,8 @@ class Gaussian(Likelihood):
         return self.scale.ndim == 1
 
     def standardize(self, x: Tensor) -> Tensor:
-        """(x - shift) / scale, in the precision of the shift, then float32."""
-        return ((x - self.shift) / self.scale).float()
+        """(x - shift) / scale within ``LIMIT``, in the precision of the shift, then float32."""
+        return ((x - self.shift) / self.scale).clamp(-self.LIMIT, self.LIMIT).float()
 
     def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
         """Log N(standardised x; decoded, exp noise) - sum_d log scale_d."""
@@ -121,6 +131,7 @@ class Categorical(Likelihood):
     ----------
     weight : Tensor of shape (D,)
         What stands for 1 in the columns of each group: the weight that the user has given to it.
+        Values of new rows are clipped to [0, weight].
     """
 
     weight: Tensor
@@ -131,12 +142,13 @@ class Categorical(Likelihood):
         self.register_buffer("weight", torch.ones(sum(self.sizes)))
 
     def standardize(self, x: Tensor) -> Tensor:
-        """Float32; the weights stay."""
-        return x.float()
+        """Float32, clipped to [0, weight]."""
+        return x.clamp(self.weight.new_zeros(()), self.weight).float()
 
     def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
         """sum_g log softmax(decoded_g) of the category; a group of zeros adds nothing."""
-        return ((x / self.weight).float() * self._log_softmax(decoded)).sum(-1)
+        share = self.standardize(x) / self.weight.float()
+        return (share * self._log_softmax(decoded)).sum(-1)
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the probabilities, times the weights."""

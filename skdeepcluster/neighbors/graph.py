@@ -6,6 +6,8 @@ Reference: L. McInnes, J. Healy, J. Melville, "UMAP: Uniform Manifold Approximat
 Projection", 2018 (the weights of the graph).
 """
 
+from numbers import Integral, Real
+
 import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array, check_scalar
@@ -16,6 +18,10 @@ from .search import NeighborIndex
 
 #: Bisection steps for the widths sigma_i, on a logarithmic scale.
 BISECTIONS = 40
+#: Residual at which labels are spread, as a share of a row.
+RESIDUAL = 1e-9
+#: Least denominator.
+TINY = np.finfo(np.float64).tiny
 #: Elements of X that are projected at once, which bounds memory.
 BLOCK_ELEMENTS = 2**22
 
@@ -186,31 +192,38 @@ def _read_bytes(X, i):
 # ---- labels along the graph
 
 
-def spread_labels(X, targets, n_classes, *, n_neighbors=15, alpha=0.99, n_iter=100):
+def spread_labels(X, targets, n_classes, *, n_neighbors=15, alpha=0.99, n_iter=2000):
     r"""Give every row class probabilities by label spreading on the neighbour graph.
 
-    Iterates F <- alpha S F + (1 - alpha) Y with S = D^{-1/2} W D^{-1/2}, W the graph, D its
-    degrees and Y the labels, normalised so that each class has weight one [1]_.
+    The probabilities are the rows of F = (1 - alpha) (I - alpha S)^{-1} Y, normalised, with
+    S = D^{-1/2} W D^{-1/2}, W the graph, D its degrees and Y the labels, of which each class has
+    weight one [1]_.
 
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (N, D)
         Rows or codes.
-    targets : ndarray of shape (N,)
-        Classes from 0 on; -1 for rows without a label.
+    targets : array-like of shape (N,)
+        Classes from 0 to ``n_classes - 1``; -1 for rows without a label.
     n_classes : int
         K.
     n_neighbors : int, default=15
         Neighbours in the graph.
     alpha : float, default=0.99
-        Weight of the neighbours in each step; the labels have 1 - alpha.
-    n_iter : int, default=100
-        Steps.
+        Weight of the neighbours of a row, at least 0 and less than 1; the labels have 1 - alpha.
+    n_iter : int, default=2000
+        Most steps of the conjugate gradient method that solves the equations, to a residual of
+        1e-9 of each row; the default alpha takes a few hundred.
 
     Returns
     -------
     ndarray of shape (N, K)
         Probabilities, float64; equal ones for rows that no label reaches.
+
+    Raises
+    ------
+    ValueError
+        When ``targets`` has another length than X, or a number that is no class.
 
     References
     ----------
@@ -225,19 +238,72 @@ def spread_labels(X, targets, n_classes, *, n_neighbors=15, alpha=0.99, n_iter=1
     >>> spread_labels(X, np.array([0, -1, -1, -1, 1]), 2, n_neighbors=1).argmax(1)
     array([0, 0, 0, 1, 1])
     """
-    return spread_along(neighbor_graph(X, n_neighbors), targets, n_classes, alpha, n_iter)
+    check_scalar(alpha, "alpha", Real, min_val=0, max_val=1, include_boundaries="left")
+    check_scalar(n_iter, "n_iter", Integral, min_val=1)
+    graph = neighbor_graph(X, n_neighbors)
+    targets = check_targets(targets, n_classes, graph.shape[0])
+    labels = count_labels(targets, n_classes, np.arange(len(targets)))
+    return spread_along(graph, labels, alpha, n_iter)
 
 
-def spread_along(graph, targets, n_classes, alpha=0.99, n_iter=100):
-    """Spread labels along a given graph, see :func:`spread_labels`."""
+def check_targets(targets, n_classes, n_rows):
+    """Return the classes of N rows as integers, -1 without one, checked."""
+    check_scalar(n_classes, "n_classes", Integral, min_val=1)
+    targets = np.asarray(targets)
+    if targets.shape != (n_rows,):
+        raise ValueError(
+            f"targets has the shape {targets.shape}, but X has {n_rows} rows. Give a class for "
+            "each row, -1 where it is not known."
+        )
+    wrong = ~np.isin(targets, np.arange(-1, n_classes))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(
+            f"targets has {targets[row]} for row {row}. Classes are whole numbers from 0 to "
+            f"n_classes - 1 = {n_classes - 1}, and -1 stands for a row without a label."
+        )
+    return targets.astype(np.int64)
+
+
+def count_labels(targets, n_classes, inverse):
+    """Return how many rows have each class among those equal to each distinct row, (M, K).
+
+    ``inverse`` (N,) are the positions of the rows among the M distinct ones.
+    """
+    known = np.flatnonzero(targets >= 0)
+    labels = np.zeros((inverse.max() + 1, n_classes))
+    np.add.at(labels, (inverse[known], targets[known]), 1)
+    return labels
+
+
+def spread_along(graph, labels, alpha=0.99, n_iter=2000):
+    """Spread counts of labels (M, K) along a given graph, see :func:`spread_labels`."""
     sums = np.asarray(graph.sum(1), dtype=np.float64).ravel()
     scale = sparse.diags(np.where(sums > 0, 1 / np.sqrt(np.maximum(sums, 1e-12)), 0))
-    links = (scale @ graph @ scale).tocsr()
-    known = np.flatnonzero(targets >= 0)
-    labels = np.zeros((graph.shape[0], n_classes))
-    labels[known, targets[known]] = 1
-    labels /= np.maximum(labels.sum(0), 1)
-    spread = labels
-    for _ in range(n_iter):
-        spread = alpha * (links @ spread) + (1 - alpha) * labels
-    return normalize_rows(spread)
+    links = (alpha * (scale @ graph @ scale)).tocsr()
+    labels = labels / np.maximum(labels.sum(0), 1)
+    return normalize_rows(np.maximum(_solve_spread(links, labels, n_iter), 0))
+
+
+def _solve_spread(links, labels, n_iter):
+    """Solve F = links F + labels, (M, K), by at most ``n_iter`` conjugate gradient steps.
+
+    Rows far from all labels have small F. Therefore the method is restarted from the residual
+    until this is small against each row.
+    """
+    found, n_steps = np.zeros_like(labels), 0
+    while n_steps < n_iter:
+        rest = labels + links @ found - found
+        if (np.abs(rest).sum(1) <= RESIDUAL * np.abs(found).sum(1)).all():
+            break
+        step, square = rest.copy(), np.square(rest).sum(0)
+        least = RESIDUAL**2 * square
+        while n_steps < n_iter and (square > least).any():
+            change = step - links @ step
+            length = square / np.maximum((step * change).sum(0), TINY)
+            found += length * step
+            rest -= length * change
+            before, square = square, np.square(rest).sum(0)
+            step = rest + square / np.maximum(before, TINY) * step
+            n_steps += 1
+    return found

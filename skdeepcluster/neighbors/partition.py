@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch, check_array, check_scalar
 
@@ -29,9 +30,10 @@ from .candidates import (
     scale_to_unit_variance,
 )
 from .graph import (
+    check_targets,
+    count_labels,
     find_neighbors,
     link_neighbors,
-    neighbor_graph,
     project_rows,
     spread_along,
     unique_rows,
@@ -456,21 +458,22 @@ def _invert(order):
 def labelled_start(X, targets, n_classes, *, n_neighbors=15, random_state=None, n_jobs=None):
     r"""Give every row class probabilities from a few labels, by the graph and by a mixture.
 
-    Labels are spread along the neighbour graph (:func:`spread_labels`). A mixture of 2 K
-    components is fitted to a layout of the graph, and each component has the mean class
-    probabilities of its rows. The result is the mean of both: isolated rows follow their
-    component, and rows of a component with several classes follow the graph.
+    Labels are spread along the neighbour graph of the distinct rows (:func:`spread_labels`). Rows
+    in pieces of the graph without any label get the mean of the nearest others, weighted by 1 /
+    distance. A mixture of 2 K components is fitted to a layout of the graph, and each component
+    has the mean class probabilities of its rows. The result is the mean of both: isolated rows
+    follow their component, and rows of a component with several classes follow the graph.
 
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (N, D)
         Rows or codes.
-    targets : ndarray of shape (N,)
-        Classes from 0 on; -1 for rows without a label.
+    targets : array-like of shape (N,)
+        Classes from 0 to ``n_classes - 1``; -1 for rows without a label.
     n_classes : int
         K.
     n_neighbors : int, default=15
-        Neighbours in the graph.
+        Neighbours in the graph; no more are used than a class has other distinct rows, on average.
     random_state : int, RandomState instance or None, default=None
         Decides the layout and the initial mixture.
     n_jobs : int, default=None
@@ -479,7 +482,12 @@ def labelled_start(X, targets, n_classes, *, n_neighbors=15, random_state=None, 
     Returns
     -------
     ndarray of shape (N, K)
-        Probabilities, float64.
+        Probabilities, float64; equal rows have equal ones.
+
+    Raises
+    ------
+    ValueError
+        When ``targets`` has another length than X, or a number that is no class.
 
     Examples
     --------
@@ -491,12 +499,30 @@ def labelled_start(X, targets, n_classes, *, n_neighbors=15, random_state=None, 
     >>> float((labelled_start(X, some, 3, random_state=0).argmax(1) == y).mean())
     1.0
     """
-    stream = random_stream(random_state)
-    graph = neighbor_graph(X, n_neighbors, n_jobs=n_jobs)
-    spread = spread_along(graph, targets, n_classes)
+    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+    targets, stream = check_targets(targets, n_classes, X.shape[0]), random_stream(random_state)
+    # No more neighbours than a class has other rows: beyond them are those of other classes.
+    most = max(1, len(np.unique(project_rows(X))) // n_classes - 1)
+    given = min(n_neighbors, most), "euclidean", None, X.shape[0], stream, n_jobs
+    reference, graph, weights, inverse = _connect_rows(X, *given)
+    labels = count_labels(targets, n_classes, inverse)
+    spread = _spread_everywhere(reference, graph, labels, n_jobs)
     layout = neighbor_layout(graph, random_state=stream, n_jobs=n_jobs)
-    unit, weights = scale_to_unit_variance(layout), np.ones(len(layout))
+    unit = scale_to_unit_variance(layout)
     n_components = min(COMPONENTS_PER_CLUSTER * n_classes, len(unit))
-    labels = run_kmeans(unit, weights, n_components, stream).labels_
-    resp = fit_mixture(unit, weights, np.eye(n_components)[labels], unit)
-    return (spread + resp @ cluster_means(resp, spread)) / 2
+    components = run_kmeans(unit, weights, n_components, stream).labels_
+    resp = fit_mixture(unit, weights, np.eye(n_components)[components], unit)
+    means = cluster_means(resp * weights[:, None], spread)
+    return ((spread + resp @ means) / 2)[inverse]
+
+
+def _spread_everywhere(reference, graph, labels, n_jobs):
+    """Spread labels (M, K) along a graph, and by distance to its pieces without a label."""
+    spread = spread_along(graph, labels)
+    piece = connected_components(graph, directed=False)[1]
+    known = np.isin(piece, piece[labels.any(1)])
+    if known.any() and not known.all():
+        parts = (part[known] for part in (reference.rows, reference.keys, reference.kept))
+        near = Reference(*parts, *reference[3:5], reference.spacing[known])
+        spread[~known] = interpolate(near, reference.rows[~known], [spread[known]], n_jobs)[0][0]
+    return spread

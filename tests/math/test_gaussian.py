@@ -262,3 +262,24 @@ def test_kl_of_a_gaussian_from_itself_is_zero_and_flat():
     assert value.item() == 0
     for gradient in torch.autograd.grad(value.sum(), [mean, std]):
         close(gradient, torch.zeros(1, D), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("n_dimensions", [1, 5, 20])
+def test_balanced_points_have_the_moments_of_a_normal_distribution(n_dimensions):
+    z = gaussian.balanced_points(4 * n_dimensions, n_dimensions)
+    assert z.shape == (8 * n_dimensions, n_dimensions)
+    close(z.T @ z / len(z), torch.eye(n_dimensions, dtype=torch.float64))
+    assert (z.sum(0).abs() < 1e-12).all()
+    assert (torch.einsum("ni,nj,nk->ijk", z, z, z).abs() < 1e-9).all()
+    kurtosis = z.pow(4).mean()
+    assert 2 < kurtosis < 3.5
+
+
+def test_hashed_rows_look_drawn_and_belong_to_the_rows():
+    rows = torch.cartesian_prod(*[torch.arange(2.0)] * 10)
+    found = gaussian.hash_rows(rows, 3)
+    assert ((found >= 0) & (found < 1)).all()
+    ends = torch.arange(1, 1025).double() / 1024
+    assert ((found.sort(0).values - ends[:, None]).abs() < 0.06).all(), "Kolmogorov and Smirnov"
+    assert found.T.corrcoef().fill_diagonal_(0).abs().max() < 0.1
+    close(gaussian.hash_rows(rows.flip(0).double(), 3).flip(0), found)

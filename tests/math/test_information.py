@@ -70,6 +70,36 @@ def test_gradients_are_finite_at_zero_probability(function):
     assert torch.isfinite(logits.grad).all()
 
 
+def test_an_outcome_that_no_row_allows_has_no_gradient():
+    log_p = torch.tensor([[0.4, 0.6, 0.0], [0.9, 0.1, 0.0]]).double().log().requires_grad_()
+    found = mutual_information(log_p)
+    found.backward()
+    without = log_p.detach()[:, :2].clone().requires_grad_()
+    expected = mutual_information(without)
+    expected.backward()
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(log_p.grad[:, :2], without.grad)
+    assert (log_p.grad[:, 2] == 0).all()
+    some = torch.tensor([[0.4, 0.6], [1.0, 0.0]]).log().requires_grad_()
+    mutual_information(some).backward()
+    assert torch.isfinite(some.grad).all()
+
+
+@pytest.mark.parametrize("log_p", [-110.0, -1e4])
+def test_kl_is_infinite_where_q_excludes_what_hardly_happens(log_p):
+    log_p, log_q = torch.tensor([0.0, log_p]), torch.tensor([0.0, -math.inf])
+    assert kl_divergence(log_p, log_q) == math.inf
+    assert cross_entropy(log_p, log_q) == math.inf
+    assert kl_divergence(log_q, log_p) == 0
+    torch.testing.assert_close(entropy(log_p), torch.tensor(0.0))
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 2, 3), ()])
+def test_mutual_information_needs_rows(shape):
+    with pytest.raises(ValueError, match=r"of shape \(N, K\), but got the shape \("):
+        mutual_information(torch.zeros(shape))
+
+
 def test_gradient_of_kl_is_finite_where_p_is_zero():
     log_q = torch.tensor([0.5, 0.5]).log().requires_grad_()
     kl_divergence(torch.tensor([1.0, 0.0]).log(), log_q).backward()

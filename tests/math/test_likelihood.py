@@ -92,6 +92,23 @@ def test_one_scale_for_all_features_is_a_scale_for_each():
     assert (common.standardizes, each.standardizes) == (False, True)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_new_rows_beyond_the_range_count_as_its_end(dtype):
+    likelihood, x, decoded = mixed()
+    likelihood.set_weights(torch.tensor([0.5, 2.0]))
+    beyond, end = x.to(dtype), x.to(dtype)
+    beyond[:, 2], end[:, 2] = 1.25, 1
+    beyond[:, 5], end[:, 5] = 1e30, 0.5
+    beyond[:, 3], end[:, 3] = -1.0, 0
+    beyond[0, 0], end[0, 0] = torch.finfo(dtype).max, 1.0 + 5e6
+    beyond[1, 0], end[1, 0] = torch.finfo(dtype).min, 1.0 - 5e6
+    torch.testing.assert_close(likelihood.standardize(beyond), likelihood.standardize(end))
+    found = likelihood.log_prob(beyond, decoded.to(dtype))
+    torch.testing.assert_close(found, likelihood.log_prob(end, decoded.to(dtype)))
+    assert torch.isfinite(found).all()
+    assert Bernoulli().log_prob(torch.tensor([[-3.0, 1e39]]), torch.tensor([[9.0, -9.0]])) <= 0
+
+
 # ---- categories and columns
 
 

@@ -3,6 +3,7 @@
 import pickle
 import threading
 import warnings
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -285,9 +286,23 @@ def test_a_whole_step_of_partial_fit_is_a_step_of_em(X, covariance_type):
     np.testing.assert_array_equal(stepwise.labels_, stepwise.predict(X))
 
 
-def test_steps_keep_the_number_of_the_fit(X):
-    mixture = GaussianMixtureEM(3, random_state=0).fit(X)
-    assert mixture.set_params(n_clusters=5).partial_fit(X).n_clusters_ == len(mixture.means_) == 3
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("step", ["fit", "partial_fit"])
+def test_a_fit_that_goes_on_keeps_number_and_type(X, covariance_type, step):
+    mixture = GaussianMixtureEM(D, covariance_type=covariance_type, random_state=0, tol=0.1)
+    mixture.set_params(warm_start=step == "fit").fit(X)  # as many components as features
+    means = mixture.means_
+    for name, value in [("n_clusters", 5), *(("covariance_type", t) for t in TYPES)]:
+        if value != covariance_type:
+            now = mixture.get_params()[name]
+            mixture.set_params(**{name: value})
+            with pytest.raises(ValueError, match=f"of {name}={now!r}, but now {name}={value!r}"):
+                getattr(mixture, step)(X)
+            mixture.set_params(**{name: now})
+    with pytest.raises(ValueError, match="expecting 4 features"):
+        getattr(mixture, step)(X[:, :2])
+    assert mixture.means_ is means
+    assert getattr(mixture.set_params(n_clusters="auto"), step)(X).n_clusters_ == D
 
 
 @pytest.mark.parametrize("covariance_type", TYPES)
@@ -312,6 +327,20 @@ def test_a_stream_of_small_batches_is_learnt():
     assert adjusted_rand_score(y, mixture.predict(X)) > 0.99
     whole = GaussianMixtureEM(4, random_state=0).fit(X)
     assert mixture.score(X) == pytest.approx(whole.score(X), abs=0.1)
+
+
+def test_every_batch_has_labels_of_its_own_rows(X):
+    mixture = GaussianMixtureEM(K, random_state=0)
+    for start in (0, 20):
+        mixture.partial_fit(X[start : start + 20])
+        assert mixture.labels_.tolist() == [-1] * 20
+        assert mixture.probabilities_.tolist() == [0] * 20
+    for start in (40, 50):
+        batch = X[start : start + 10]
+        np.testing.assert_array_equal(mixture.partial_fit(batch).labels_, mixture.predict(batch))
+        expected = mixture.predict_proba(batch).max(1)
+        np.testing.assert_allclose(mixture.probabilities_, expected)
+    assert mixture.n_batch_iter_ == 2
 
 
 @pytest.mark.parametrize("covariance_type", TYPES)
@@ -343,7 +372,6 @@ def test_warm_start_goes_on(X):
                 break
     whole = GaussianMixtureEM(K, max_iter=1000, random_state=0, tol=1e-4).fit(X)
     np.testing.assert_allclose(bounds, whole.lower_bounds_)
-    assert mixture.set_params(n_clusters=2, max_iter=1000).fit(X).means_.shape == (2, D)
 
 
 def test_sample_follows_the_mixture(X):
@@ -376,6 +404,21 @@ def test_the_number_of_clusters_is_found():
         assert found.best_estimator.bic(X) == found.results["bic"][3]
     diag = select_n_clusters(X, [3, 4, 5], covariance_type="diag", random_state=0)
     assert diag.best_estimator.covariance_type == "diag"
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e7])
+def test_copies_have_no_covariance_of_their_own(covariance_type, scale):
+    rows = np.array([[0.1, 0.7, -0.3], [2.3, 1.1, 0.9], [5.7, -2.1, 3.3]])
+    copies = scale * np.repeat(rows, [301, 177, 99], axis=0)
+    settings = {"covariance_type": covariance_type, "random_state": 0}
+    for reference in (GaussianMixture, GaussianMixtureEM):
+        with pytest.raises(ValueError, match="reg_covar"):
+            reference(3, reg_covar=0, **settings).fit(copies)
+    loose = copies + 1e-5 * scale * np.random.default_rng(0).normal(size=copies.shape)
+    ours = GaussianMixtureEM(3, reg_covar=0, **settings).fit(loose)
+    theirs = GaussianMixture(3, reg_covar=0, **settings).fit(loose)
+    assert ours.score(loose) == pytest.approx(theirs.score(loose), abs=1e-3)
 
 
 def test_components_without_rows_go_last_and_are_reported():
@@ -503,6 +546,61 @@ def test_a_failed_fit_leaves_the_last_one(X):
     with pytest.raises(ValueError, match="covers rows of weight"):
         mixture.set_params(reg_covar=0).fit(np.repeat(X[:3], 10, axis=0)[:, :2])
     np.testing.assert_array_equal(mixture.predict_proba(X), before)
+
+
+# ---- values of any size
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("value", [1e20, -1e39, 1e150, -1e300, np.finfo(float).max, 5e-324])
+def test_every_finite_row_gets_a_finite_answer(X, covariance_type, value):
+    mixture = GaussianMixtureEM(K, covariance_type=covariance_type, random_state=0, tol=0.1)
+    mixture.fit(X)
+    far = np.concatenate([np.where(np.eye(D) > 0, value, X[:D]), np.full((1, D), value)])
+    resp, labels = mixture.predict_proba(far), mixture.predict(far)
+    np.testing.assert_allclose(resp.sum(1), 1)
+    np.testing.assert_array_equal(labels, resp.argmax(1))
+    scores = mixture.score_samples(far)
+    assert np.isfinite(scores).all()
+    assert (scores < -1e30).all() or abs(value) < 1
+    assert np.isfinite([mixture.bic(far), mixture.aic(far), mixture.icl(far)]).all()
+
+
+def test_a_row_far_away_belongs_to_the_widest_component():
+    means, precisions = [[-1.0, 0.0], [1.0, 0.0]], [[1.0, 4.0], [4.0, 1.0]]
+    start = {"weights_init": [0.5, 0.5], "means_init": means, "precisions_init": precisions}
+    mixture = GaussianMixtureEM(2, covariance_type="diag", max_iter=0, **start)
+    mixture.fit([[-1.0, 0.0], [1.0, 0.0]])
+    far = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
+    for distance in (10.0, 1e20, 1e300):
+        np.testing.assert_array_equal(mixture.predict(distance * far), [0, 1, 0, 1])
+        np.testing.assert_allclose(mixture.predict_proba(distance * far).max(1), 1)
+
+
+@pytest.mark.parametrize("value", [1e12, 1e20, 1e39, 1e160, -1e300])
+def test_a_fit_to_values_that_are_too_large_says_so(X, value):
+    broken = X.copy()
+    broken[7, 2] = value
+    for rows in (broken, sparse.csr_array(broken)):
+        with pytest.raises(ValueError, match=r"value.* 1e\+.*too large"):
+            GaussianMixtureEM(K, accept_sparse=True, random_state=0).fit(rows)
+    if abs(value) > 1e100:
+        with pytest.raises(ValueError, match="too large"):
+            GaussianMixtureEM(K).partial_fit(broken)
+
+
+def test_results_of_batches_are_not_kept_beside_those_of_all_rows(X):
+    kept = []
+
+    def function(x):
+        result = x.sum(1).numpy()
+        kept.append(weakref.ref(result))
+        assert sum(ref() is not None for ref in kept) <= 2
+        return torch.from_numpy(result)
+
+    rows = em.WeightedRows(X, np.ones(len(X)), 7)
+    np.testing.assert_allclose(rows.map(function), X.sum(1))
+    assert len(kept) > 40
 
 
 def test_bad_weights_and_sparse_rows_are_refused(X):

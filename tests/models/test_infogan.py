@@ -18,7 +18,7 @@ from skdeepcluster.functional.adversarial import called_fake, called_real
 from skdeepcluster.infogan import InfoGAN, find_style
 from skdeepcluster.modules.game import Batch
 from skdeepcluster.modules.latent import LOG_STD, Codes, LatentSpace, Reading
-from skdeepcluster.modules.likelihood import Bernoulli
+from skdeepcluster.modules.likelihood import Bernoulli, Gaussian
 from skdeepcluster.modules.networks import conv_discriminator, conv_generator, mlp
 from skdeepcluster.modules.regularization import Regularizer
 
@@ -209,7 +209,8 @@ def test_styles_are_the_axes_along_which_clusters_are_stretched():
         + 0.05 * rng.normal(size=(1000, 6))
     )
     resp = np.eye(2, dtype=np.float32)[labels]
-    codes = find_style(Bernoulli(), X, resp, 2, np.random.RandomState(0))
+    units = Gaussian(torch.zeros(6), torch.ones(6))
+    codes = find_style(units, X, resp, 2, np.random.RandomState(0))
     for j in range(2):
         assert abs(np.corrcoef(codes[:, j], stretch[:, j])[0, 1]) > 0.99
         for k in range(2):
@@ -220,7 +221,8 @@ def test_styles_are_the_axes_along_which_clusters_are_stretched():
 @pytest.mark.parametrize(("X", "n_codes"), [(np.ones((30, 4)), 0), (np.arange(30.0)[:, None], 1)])
 def test_no_more_styles_than_rows_differ_in(X, n_codes):
     resp = np.ones((30, 1), np.float32)
-    codes = find_style(Bernoulli(), X, resp, 2, np.random.RandomState(0))
+    units = Gaussian(torch.zeros(X.shape[1]), torch.ones(X.shape[1]))
+    codes = find_style(units, X, resp, 2, np.random.RandomState(0))
     assert codes.shape == (30, n_codes)
 
 
