@@ -19,10 +19,10 @@ from sklearn.base import (
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ._budget import Budget, choose_widths
-from ._callbacks import CallbackSupportMixin, with_callbacks
+from ._callbacks import CallbackSupportMixin, check_callbacks, with_callbacks
 from ._initialization import (
     Initialization,
     check_metrics,
@@ -34,7 +34,7 @@ from ._initialization import (
 from ._likelihood_choice import choose_likelihood
 from ._outliers import find_offset, fit_cluster_space, make_outlier_score, mark_noise
 from ._phases import plan_progress
-from .engine.batches import BLOCK, Rows, map_rows, refuse_sparse
+from .engine.batches import BLOCK, Rows, check_rows, map_rows, refuse_sparse
 from .engine.loop import EpochTasks, train
 from .engine.progress import Progress
 from .engine.runtime import (
@@ -43,6 +43,7 @@ from .engine.runtime import (
     check_same,
     current_processes,
     draw_seed,
+    end_interrupted_member,
     generator,
     is_main_process,
     random_stream,
@@ -171,7 +172,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, **unknown):
         """Train on X.
 
         Parameters
@@ -191,12 +192,19 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         FloatingPointError
             When a loss stops being finite.
         """
+        if unknown:
+            raise TypeError(
+                f"{type(self).__name__}.fit() takes rows only, but got {', '.join(unknown)}. Its "
+                "rows cannot be weighted: repeat some, or use GaussianMixtureEM or "
+                "NeighborClustering, which take sample_weight."
+            )
         with restore_on_failure(self):
             return self._fit(X, y)
 
     def _fit(self, X, y, targets=None):
         """Train on X, of which a classifier knows some targets."""
         check_metrics(self)
+        check_callbacks(self.callbacks)
         if not self._continues():
             for name in ("n_clusters_", "n_clusters_curve_", "hidden_layer_sizes_"):
                 vars(self).pop(name, None)
@@ -318,7 +326,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         if fit.task is not None:
             context = fit.task.subcontext(task_name=type(model).__name__, max_subtasks=max_epochs)
             tasks = EpochTasks(context, fit.given, snapshot)
-        return train(
+        history, interrupted = train(
             model,
             rows,
             max_epochs=max_epochs,
@@ -333,6 +341,8 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             tasks=tasks,
             **settings,
         )
+        end_interrupted_member(interrupted)
+        return history, interrupted
 
     def _pretrain(self, encoder, decoder, likelihood, fit):
         """Train networks as a denoising auto-encoder; return it, and whether it was stopped."""
@@ -459,12 +469,11 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
     def _check_rows(self, X, reset=False):
         """Validate X without copying, casting or centring it."""
         refuse_sparse(self, X)
-        X = validate_data(
+        X = check_rows(
             self,
             X,
             reset=reset and not self._continues(),
             accept_sparse="csr" if self.accept_sparse else False,
-            dtype="numeric",
             ensure_min_samples=2 if reset else 1,
         )
         if reset and X.shape[0] < self._count_clusters():

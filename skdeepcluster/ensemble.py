@@ -36,7 +36,14 @@ from ._consensus import (
     measure_stability,
     vote,
 )
-from .engine.runtime import draw_seed, random_stream, restore_on_failure, store_parameters
+from .engine.runtime import (
+    draw_seed,
+    end_interrupted_member,
+    fitting_member,
+    random_stream,
+    restore_on_failure,
+    store_parameters,
+)
 
 
 def _members_can(method):
@@ -128,6 +135,10 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
     with as many, its mean normalised mutual information with the members is higher.
 
     A ConvergenceWarning tells of clusters of the consensus without rows.
+
+    Ctrl-C stops members that are being fitted, which then have no vote: the consensus is that of
+    the members that were complete, and a ConvergenceWarning says how many these are. Without any
+    KeyboardInterrupt is raised, and an earlier fit stays as it was.
 
     An ensemble cannot correct errors that all members make. Compare ensembles with ensembles.
 
@@ -278,8 +289,22 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
             delayed(_fit)(*pair, X, tasks.member(i), self)
             for i, pair in enumerate(zip(members, rows, strict=True))
         )
-        members, labels = zip(*Parallel(n_jobs=self.n_jobs)(fits), strict=True)
+        fitted = []
+        try:
+            for fit in Parallel(n_jobs=self.n_jobs, return_as="generator")(fits):
+                fitted.append(fit)
+        except KeyboardInterrupt:
+            end_interrupted_member(True)
+            if not fitted:
+                raise
+            warnings.warn(
+                f"The fit was interrupted: the consensus is that of the {len(fitted)} of "
+                f"{len(members)} members that were complete.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
         tasks.end()
+        members, labels = zip(*fitted, strict=True)
         return list(members), list(labels)
 
     def _weigh_members(self, members, X):
@@ -378,7 +403,7 @@ def _find_usual_number(member_labels):
 
 def _fit(member, chosen, X, context, ensemble):
     """Fit a member; return it, and its labels if it was fitted to all rows (``chosen=None``)."""
-    with member_task(context, ensemble, member, X):
+    with fitting_member(), member_task(context, ensemble, member, X):
         if chosen is None:
             return member, member.fit_predict(X)
         member.fit(_safe_indexing(X, chosen))

@@ -23,13 +23,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_n_features,
     check_is_fitted,
-    validate_data,
 )
 
 from ._responsibilities import check_responsibilities, check_sample_weight, check_shape
-from .engine.batches import refuse_sparse, to_tensor
+from .engine.batches import check_rows, refuse_sparse, to_tensor
 from .engine.runtime import (
     draw_seed,
+    end_interrupted_member,
     generator,
     random_stream,
     resolve_device,
@@ -271,6 +271,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
                 bound=self.lower_bound_ if self._continues(rows) else -np.inf,
                 report=self._report,
             )
+            end_interrupted_member(run.interrupted)
             self._set_mixture(run.mixture)
             self._set_labels(rows)
             self.batch_size_, self.device_ = rows.batch_size, str(rows.device)
@@ -631,8 +632,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             n_clusters = getattr(self, "n_clusters_", self.n_clusters)
             size = em.choose_batch_size(n_clusters, X.shape[1], self.covariance_type)
         if not is_dask(X):
-            return em.WeightedRows(X, weight, size, resolve_device(self.device))
-        rows = DaskRows(X, weight, size)
+            return em.WeightedRows(X, weight, int(size), resolve_device(self.device))
+        rows = DaskRows(X, weight, int(size))
         rows.check(self._make_finiteness_check())
         return rows
 
@@ -640,13 +641,12 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """Check an array, memory map or sparse matrix."""
         refuse_sparse(self, X)
         # Finiteness is checked below a part at a time, so that a memory map is not kept in memory.
-        X = validate_data(
+        X = check_rows(
             self,
             X,
             reset=reset,
             accept_sparse="csr" if self.accept_sparse else False,
-            dtype="numeric",
-            ensure_all_finite=False,
+            ensure_all_finite=hasattr(X, "columns"),
             ensure_min_samples=min(2, enough),
         )
         check = self._make_finiteness_check()

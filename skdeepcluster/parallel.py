@@ -61,7 +61,7 @@ def data_parallel():
         from accelerate import PartialState
     except ImportError as error:
         raise ImportError(
-            "data_parallel needs accelerate: pip install 'skdeepcluster[parallel]'."
+            "data_parallel needs accelerate: pip install accelerate."
         ) from error
     state = PartialState(cpu=not torch.cuda.is_available())
     processes = Processes(state.process_index, state.num_processes, state.device)

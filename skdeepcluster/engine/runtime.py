@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+from numbers import Integral, Real
 from typing import Any
 
 import joblib
@@ -34,10 +35,13 @@ def resolve_device(device: str | torch.device) -> torch.device:
         raise ValueError(
             f"device={device!r} is not a device of torch. Use 'auto', 'cpu' or 'cuda'."
         ) from error
-    if resolved.type == "cuda" and not torch.cuda.is_available():
+    try:
+        torch.zeros(1, device=resolved).cpu()
+    except Exception as error:
         raise ValueError(
-            f"device={str(device)!r}, but torch finds no CUDA GPU. Use device='auto' or 'cpu'."
-        )
+            f"device={str(device)!r}, but torch finds none here that computes. Use device='auto' "
+            "or 'cpu'."
+        ) from error
     return resolved
 
 
@@ -230,11 +234,51 @@ def store_parameters(parameters: dict[str, Any]) -> None:
 
 @contextmanager
 def restore_on_failure(estimator: Any) -> Iterator[None]:
-    """Restore an estimator's attributes if the block raises."""
+    """Restore an estimator's attributes if the block raises.
+
+    Within the block parameters that are numbers are Python's: small integers of numpy overflow,
+    unsigned ones turn into floats beside others, and torch does not take fractions.
+    """
     before = dict(vars(estimator))
+    names = estimator.get_params(deep=False)
+    read = {name: python_number(before[name]) for name in names}
+    vars(estimator).update(read)
     try:
         yield
     except BaseException:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+    # The user's objects again, but for what the block itself has set.
+    unset = (name for name in names if vars(estimator)[name] is read[name])
+    vars(estimator).update({name: before[name] for name in unset})
+
+
+def python_number(value: Any) -> Any:
+    """Return a number of any type as a bool, int or float; anything else as it is."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value
+
+
+# ---- interruption
+
+_is_member: ContextVar[bool] = ContextVar("is_member", default=False)
+
+
+@contextmanager
+def fitting_member() -> Iterator[None]:
+    """Within the block a member of an ensemble is fitted: half a fit is to have no vote."""
+    token = _is_member.set(True)
+    try:
+        yield
+    finally:
+        _is_member.reset(token)
+
+
+def end_interrupted_member(interrupted: bool) -> None:
+    """Raise KeyboardInterrupt if the user has interrupted the fit of a member of an ensemble."""
+    if interrupted and _is_member.get():
+        raise KeyboardInterrupt

@@ -1,6 +1,10 @@
 """ClusterEnsemble: independent of numbering, equal to references, at home in scikit-learn."""
 
+import os
+import signal
+import threading
 import warnings
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -16,6 +20,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from skorch.callbacks import Callback
 
 from skdeepcluster import (
     ClusterEnsemble,
@@ -378,3 +383,85 @@ def test_noise_of_members_with_probabilities_is_noise():
     np.testing.assert_array_equal(both.labels_ == -1, np.arange(120) == 0)
     np.testing.assert_array_equal(both.predict(rows), both.labels_)
     assert both.probabilities_[0] == 0
+
+
+# ---- Ctrl-C
+
+#: Trains until it is stopped.
+ENDLESS = GaussianMixtureEM(3, tol=0.0, max_iter=10**9)
+
+
+@pytest.fixture
+def press():
+    """Presses Ctrl-C after some seconds; ``press.at`` is when."""
+
+    def send():
+        press.at = perf_counter()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def press(seconds):
+        timer.append(threading.Timer(seconds, send))
+        timer[0].start()
+
+    timer = []
+    yield press
+    timer[0].join()
+
+
+class CtrlC(Callback):
+    """Presses Ctrl-C in a step of the third member."""
+
+    trainings = 0
+
+    def on_train_begin(self, net, **_):
+        CtrlC.trainings += 1
+
+    def on_batch_end(self, net, **_):
+        if CtrlC.trainings == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_leaves_the_consensus_of_the_members_that_were_complete(blobs):
+    member = VaDEClustering(3, hidden_layer_sizes=(4,), pretraining_epochs=1, init=blobs[1])
+    member.set_params(max_epochs=2, callbacks=[CtrlC()])
+    with pytest.warns(ConvergenceWarning, match="2 of 5 members that were complete"):
+        ensemble = ClusterEnsemble(member, 5).fit(blobs[0])
+    assert [fitted.n_iter_ for fitted in ensemble.estimators_] == [2, 2]
+    assert ensemble.member_labels_.shape == (180, 2)
+    assert ensemble.agreement_.shape == ensemble.weights_.shape == (2,)
+    np.testing.assert_array_equal(ensemble.predict(blobs[0]), ensemble.labels_)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_ctrl_c_stops_a_mixture_that_is_a_member(press, nested):
+    X, _ = make_blobs(300, centers=3, cluster_std=3, random_state=0)
+    endless = ClusterEnsemble([KMeans(3), ENDLESS], 2) if nested else ENDLESS
+    press(0.2)
+    with pytest.warns(ConvergenceWarning, match="1 of 2 members that were complete"):
+        ensemble = ClusterEnsemble([KMeans(3), endless], 2).fit(X)
+    assert perf_counter() - press.at < 1
+    assert [type(fitted).__name__ for fitted in ensemble.estimators_] == ["KMeans"]
+
+
+def test_ctrl_c_in_the_first_member_is_raised_and_keeps_the_fit_before(press):
+    X, _ = make_blobs(300, centers=3, cluster_std=3, random_state=0)
+    ensemble = ClusterEnsemble(KMeans(3), 2).fit(X)
+    ensemble.set_params(estimator=ENDLESS)
+    before = dict(vars(ensemble))
+    press(0.2)
+    with pytest.raises(KeyboardInterrupt):
+        ensemble.fit(X)
+    assert perf_counter() - press.at < 1
+    assert vars(ensemble) == before
+
+
+@pytest.mark.full
+def test_ctrl_c_stops_members_in_other_processes(press):
+    X, _ = make_blobs(300, centers=3, cluster_std=3, random_state=0)
+    ClusterEnsemble(KMeans(3), 2, n_jobs=2).fit(X)  # starts the workers
+    press(3.0)
+    with pytest.warns(ConvergenceWarning, match="2 of 5 members that were complete"):
+        members = [KMeans(3), KMeans(2), ENDLESS, ENDLESS]
+        ensemble = ClusterEnsemble(members, 5, n_jobs=2).fit(X)
+    assert perf_counter() - press.at < 1
+    assert [len(table) for table in ensemble.tables_] == [3, 2]
