@@ -38,6 +38,7 @@ from .engine.batches import BLOCK, Rows, check_rows, map_rows, refuse_sparse
 from .engine.loop import EpochTasks, train
 from .engine.progress import Progress
 from .engine.runtime import (
+    NumericParameters,
     broadcast_object,
     broadcast_weights,
     check_same,
@@ -100,7 +101,7 @@ class Run:
     criterion: float = -np.inf
 
 
-class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
+class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC):
     """An estimator that trains a :class:`~skdeepcluster.modules.game.ClusterGame`.
 
     A subclass defines its ``__init__``, how to build its model, and what "auto" means for it
@@ -361,6 +362,11 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
     def _set_fitted_attributes(self, run, fit):
         """Set what has been learnt, and what each "auto" stood for."""
         answers = self._apply(run.model, run.model.assign_surely, fit.X)
+        if not np.isfinite(answers).all():  # the losses were, before the last step
+            raise FloatingPointError(
+                "Training diverged: some rows have probabilities that are not finite. Lower "
+                "learning_rate, or scale the features to a common range."
+            )
         if hasattr(self, "pretraining_epochs"):
             # Before ``model_`` and ``history_`` are set, which tell that a fit is resumed.
             self.pretraining_epochs_ = self._choose_pretraining_epochs(fit)

@@ -47,6 +47,8 @@ ADVERSARIAL_CONSTRAINTS = {
     "discriminator": [callable, None],
     "init": [StrOptions({"neighbors", "mixture"}), NeighborClustering, "array-like", None],
     "pretraining_epochs": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+    # Batch normalisation needs two rows.
+    "batch_size": [Interval(Integral, 2, None, closed="left"), StrOptions({"auto"})],
 }
 #: Added to the variances of a mixture on codes, as a share of the mean variance of the codes: some
 #: dimensions of the codes may be constant.

@@ -38,6 +38,7 @@ from ._base import DeepEstimator
 from ._budget import Budget
 from ._callbacks import with_callbacks
 from ._initialization import ADVERSARIAL_CONSTRAINTS, Partition
+from ._responsibilities import check_finite
 from .engine.batches import LabelledRows, is_missing
 from .engine.runtime import (
     broadcast_object,
@@ -294,8 +295,8 @@ def _check_prior(prior, n_classes):
     """Return a given class prior as an array, validated; None for a uniform one."""
     if prior is None:
         return None
-    prior = np.asarray(prior, dtype=np.float64)
-    if prior.shape != (n_classes,) or not (np.isfinite(prior).all() and (prior > 0).all()):
+    prior = check_finite("class_prior", prior)
+    if prior.shape != (n_classes,) or not (prior > 0).all():
         raise ValueError(
             f"class_prior must be {n_classes} positive numbers, one for each class, got {prior}."
         )
@@ -405,7 +406,8 @@ default="neighbors"
         ``discriminator(n_in, n_out)`` gives the discriminator's network, ``n_out = n_clusters``
         logits. None: a perceptron.
     batch_size : int or "auto", default="auto"
-        Rows in a step, at most ``n_samples``. "auto" is sqrt(n_samples), from 32 to 256.
+        Rows in a step, at least 2 and at most ``n_samples``. "auto" is sqrt(n_samples), from 32
+        to 256.
     n_init : int, default=1
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
@@ -650,7 +652,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     discriminator : callable, default=None
         ``discriminator(n_in, n_out)`` gives its network; outputs are logits. None: a perceptron.
     batch_size : int or "auto", default="auto"
-        Rows in a step, at most ``n_samples``. "auto" is sqrt(n_samples), from 32 to 256.
+        Rows in a step, at least 2 and at most ``n_samples``. "auto" is sqrt(n_samples), from 32
+        to 256.
     n_init : int, default=1
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"

@@ -37,6 +37,7 @@ from ._consensus import (
     vote,
 )
 from .engine.runtime import (
+    NumericParameters,
     draw_seed,
     end_interrupted_member,
     fitting_member,
@@ -56,7 +57,7 @@ def _members_can(method):
     return check
 
 
-class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
+class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, BaseEstimator):
     r"""Consensus of several fits of a clusterer.
 
     Parameters
@@ -406,8 +407,13 @@ def _fit(member, chosen, X, context, ensemble):
     with fitting_member(), member_task(context, ensemble, member, X):
         if chosen is None:
             return member, member.fit_predict(X)
-        member.fit(_safe_indexing(X, chosen))
-        return member, None
+        try:
+            return member.fit(_safe_indexing(X, chosen)), None
+        except ValueError as error:
+            raise ValueError(
+                f"{type(member).__name__} was to be fitted to {len(chosen)} rows, as max_samples="
+                f"{ensemble.max_samples} says: {error}"
+            ) from error
 
 
 def _compute_memberships(member, labels, X, n_clusters=None):

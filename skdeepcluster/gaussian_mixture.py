@@ -28,6 +28,7 @@ from sklearn.utils.validation import (
 from ._responsibilities import check_responsibilities, check_sample_weight, check_shape
 from .engine.batches import check_rows, refuse_sparse, to_tensor
 from .engine.runtime import (
+    NumericParameters,
     draw_seed,
     end_interrupted_member,
     generator,
@@ -54,7 +55,7 @@ WARM_UP_ROWS = 15
 STARVED = 0.01
 
 
-class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
+class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstimator):
     r"""Gaussian mixture by EM over batches: any size of X, weighted rows, double precision.
 
     Parameters and attributes have the names and meanings of

@@ -15,6 +15,7 @@ import joblib
 import numpy as np
 import torch
 import torch.distributed as dist
+from sklearn.utils._param_validation import validate_parameter_constraints
 
 # ---- device and precision
 
@@ -232,17 +233,44 @@ def store_parameters(parameters: dict[str, Any]) -> None:
     vars(estimator).update({name: v for name, v in parameters.items() if name != "self"})
 
 
+class NumericParameters:
+    """Mixin of estimators whose parameters may be numbers of any type, of which Python's are read.
+
+    Small integers of numpy overflow, unsigned ones turn into floats beside others, and neither
+    scikit-learn nor torch takes fractions.
+    """
+
+    def _read_numbers(self) -> dict[str, Any]:
+        """Return the parameters with a bool, int or float for every number."""
+        constraints, values = self._parameter_constraints, self.get_params(deep=False)
+        return {
+            name: _to_python(value, "boolean" in constraints[name])
+            for name, value in values.items()
+        }
+
+    def _validate_params(self) -> None:
+        """Validate types and ranges of the parameters."""
+        constraints, name = self._parameter_constraints, type(self).__name__
+        validate_parameter_constraints(constraints, self._read_numbers(), name)
+
+
+def _to_python(value: Any, is_switch: bool) -> Any:
+    """Return a number as an int or float, or a bool for a switch; anything else as it is."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value) if is_switch else int(value)
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value
+
+
 @contextmanager
 def restore_on_failure(estimator: Any) -> Iterator[None]:
     """Restore an estimator's attributes if the block raises.
 
-    Within the block parameters that are numbers are Python's: small integers of numpy overflow,
-    unsigned ones turn into floats beside others, and torch does not take fractions.
+    Within the block its parameters are Python's numbers, see :class:`NumericParameters`.
     """
-    before = dict(vars(estimator))
-    names = estimator.get_params(deep=False)
-    read = {name: python_number(before[name]) for name in names}
-    vars(estimator).update(read)
+    before, numbers = dict(vars(estimator)), estimator._read_numbers()
+    vars(estimator).update(numbers)
     try:
         yield
     except BaseException:
@@ -250,17 +278,9 @@ def restore_on_failure(estimator: Any) -> Iterator[None]:
         vars(estimator).update(before)
         raise
     # The user's objects again, but for what the block itself has set.
-    unset = (name for name in names if vars(estimator)[name] is read[name])
-    vars(estimator).update({name: before[name] for name in unset})
-
-
-def python_number(value: Any) -> Any:
-    """Return a number of any type as a bool, int or float; anything else as it is."""
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if isinstance(value, Integral):
-        return int(value)
-    return float(value) if isinstance(value, Real) else value
+    for name, number in numbers.items():
+        if vars(estimator)[name] is number:
+            vars(estimator)[name] = before[name]
 
 
 # ---- interruption

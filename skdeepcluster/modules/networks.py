@@ -344,7 +344,10 @@ def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Modu
 
 def check_widths(name: str, values: Sequence[Any]) -> list[int]:
     """Return the values as a list of int; raise unless they are positive whole numbers."""
-    widths = list(values)
+    try:
+        widths = list(values)
+    except TypeError:  # an array without dimensions
+        widths = [values]
     if not all(isinstance(width, Integral) and int(width) > 0 for width in widths):
         raise ValueError(f"{name} must be positive whole numbers, got {widths}.")
     return [int(width) for width in widths]

@@ -1,0 +1,139 @@
+"""Every parameter of every estimator takes a value, or says by its name that it does not."""
+
+import datetime
+import io
+import math
+import warnings
+from contextlib import redirect_stderr, redirect_stdout
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from estimators import CLASSIFIERS, ONE_OF_EACH, brief, from_mixture
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+from torch import nn
+
+from skdeepcluster import ClusterEnsemble
+
+STREAM = np.random.RandomState(0)
+X = STREAM.normal(size=(30, 3)) + 5 * np.eye(3)[np.arange(30) % 3]
+Y = np.arange(30) % 3
+
+#: The shortest fits, by class.
+TINY = {
+    type(estimator).__name__: brief(
+        from_mixture(estimator),
+        hidden_layer_sizes=(4,),
+        max_epochs=1,
+        pretraining_epochs=1,
+        mixture_n_init=1,
+        n_components=2,
+    )
+    for estimator in ONE_OF_EACH + CLASSIFIERS
+}
+TINY["ClusterEnsemble"] = ClusterEnsemble(KMeans(3), 2, random_state=0)
+PAIRS = [
+    (name, parameter)
+    for name, estimator in TINY.items()
+    for parameter in estimator.get_params(deep=False)
+]
+
+#: Whole numbers are small where they would be sizes of arrays, or numbers of trainings.
+WHOLE = st.one_of(st.integers(-(2**70), 4), st.sampled_from([40, 2**16, 2**31]))
+#: numpy's types of numbers.
+TYPES = [*"bhilqBHILQ", "float16", "float32", "float64", "longdouble", "bool"]
+NUMPY = st.builds(
+    lambda kind, value: np.dtype(kind).type(value), st.sampled_from(TYPES), st.integers(0, 4)
+)
+REAL = st.one_of(
+    st.floats(),
+    st.fractions(),
+    st.sampled_from([0.0, 0.5, 1.0, 1.5, 1e-300, 1e300, math.inf, -math.inf, math.nan]),
+    st.sampled_from([np.float16(0.5), np.longdouble("0.1"), Fraction(1, 2), Fraction(3)]),
+    st.booleans(),
+)
+WORDS = st.one_of(st.text(max_size=4), st.sampled_from(["auto", "neighbors", "mixture", "meta"]))
+OBJECTS = st.sampled_from(
+    [None, ..., object(), print, len, int, list, KMeans(2), nn.Linear(2, 2), nn.Linear, b"auto"]
+    + [1j, Decimal("0.5"), pd.NA, datetime.date(2020, 1, 1), {3}, {"gaussian": [0, 1, 2]}, {}]
+    + [torch.tensor(3), torch.device("cpu"), np.array(3), np.array([3.5]), np.array(["a"] * 30)]
+    + [np.str_("auto"), range(3), Y, Y.astype(np.uint8), np.eye(3)[Y], np.full((30, 3), np.nan)]
+    + [lambda n_in, n_out: nn.Linear(n_in, n_out).double(), lambda *_: None, [print], [8], [None]]
+)
+LISTS = st.lists(st.one_of(st.integers(-1, 5), NUMPY, REAL, WORDS, st.none()), max_size=3)
+VALUES = st.one_of(WHOLE, NUMPY, REAL, WORDS, OBJECTS, LISTS, LISTS.map(tuple))
+
+
+def is_refused(pair, value):
+    """Whether the type or the range of a value is refused before anything else."""
+    try:
+        clone(TINY[pair[0]]).set_params(**{pair[1]: value})._validate_params()
+    except ValueError:
+        return True
+    return False
+
+
+def is_costly(name, value):
+    """Whether a valid value asks for long work, much memory, processes or a compiler."""
+    if name in ("n_jobs", "compile"):
+        return bool(value)
+    if name.endswith("learning_rate") and not isinstance(value, str):
+        return value > 100  # diverges; what notices it first is not always the loss
+    sizes = "n_components", "n_noise", "n_continuous", "max_epochs", "pretraining_epochs"
+    sizes += "mixture_n_init", "n_init", "n_estimators", "max_iter"
+    return name in sizes and not isinstance(value, str) and value > 40
+
+
+def check_parameter(pair, value):
+    """Fit with one value: it works, or an error names the parameter and leaves nothing."""
+    estimator = clone(TINY[pair[0]])
+    setattr(estimator, pair[1], value)
+    before, out = dict(vars(estimator)), io.StringIO()
+    try:
+        with warnings.catch_warnings(), redirect_stdout(out), redirect_stderr(out):
+            warnings.simplefilter("ignore")
+            estimator.fit(X, Y)
+    except (TypeError, ValueError) as error:
+        assert pair[1] in str(error)
+        left = vars(estimator)
+        assert left.keys() == before.keys()
+        assert all(left[name] is before[name] for name in before)
+        return
+    except FloatingPointError as error:  # a loss that is not finite, as documented
+        assert "diverged" in str(error)
+        return
+    assert vars(estimator)[pair[1]] is value
+    assert np.isfinite(estimator.predict_proba(X)).all()
+
+
+def tried(n_draws):
+    """Return the settings of a test of so many draws, the same at each run."""
+    slow = HealthCheck.too_slow, HealthCheck.filter_too_much
+    return settings(
+        max_examples=n_draws,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=slow,
+    )
+
+
+@tried(200)
+@given(st.sampled_from(PAIRS), VALUES)
+def test_values_of_a_wrong_type_or_range_are_refused_by_name(pair, value):
+    if is_refused(pair, value):
+        check_parameter(pair, value)
+
+
+@pytest.mark.full
+@tried(500)
+@given(st.sampled_from(PAIRS), VALUES)
+def test_any_value_works_or_is_refused_by_name(pair, value):
+    if is_refused(pair, value) or not is_costly(pair[1], value):
+        check_parameter(pair, value)
