@@ -362,11 +362,6 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
     def _set_fitted_attributes(self, run, fit):
         """Set what has been learnt, and what each "auto" stood for."""
         answers = self._apply(run.model, run.model.assign_surely, fit.X)
-        if not np.isfinite(answers).all():  # the losses were, before the last step
-            raise FloatingPointError(
-                "Training diverged: some rows have probabilities that are not finite. Lower "
-                "learning_rate, or scale the features to a common range."
-            )
         if hasattr(self, "pretraining_epochs"):
             # Before ``model_`` and ``history_`` are set, which tell that a fit is resumed.
             self.pretraining_epochs_ = self._choose_pretraining_epochs(fit)

@@ -1,4 +1,4 @@
-"""skorch's callbacks; scikit-learn's, available from 1.9 on, and the tasks of an ensemble's fit."""
+"""Checks of skorch's callbacks; scikit-learn's protocol, from 1.9 on; tasks of an ensemble."""
 
 from contextlib import contextmanager
 

@@ -66,7 +66,8 @@ def check_rows(estimator: Any, X: Any, **options: Any) -> Any:
         raise ValueError(f"{fault} ({str(error).splitlines()[0]})") from error
     if checked.dtype.itemsize > 8:
         options = {"input_name": "X", "estimator": estimator, "accept_sparse": True}
-        checked = check_array(checked, dtype=np.float64, **options)
+        with np.errstate(all="ignore"):  # infinity is refused
+            checked = check_array(checked, dtype=np.float64, **options)
     return checked
 
 
@@ -95,8 +96,8 @@ def _describe_columns(X: Any) -> str:
         )
     if empty:
         faults.append(
-            f"Columns {_join(empty)} have missing values: fill them in by sklearn.impute.SimpleImputer, "
-            "or leave the columns or the rows out."
+            f"Columns {_join(empty)} have missing values: fill them in by "
+            "sklearn.impute.SimpleImputer, or leave the columns or the rows out."
         )
     return " ".join(faults)
 

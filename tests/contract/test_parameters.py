@@ -94,22 +94,23 @@ def check_parameter(pair, value):
     """Fit with one value: it works, or an error names the parameter and leaves nothing."""
     estimator = clone(TINY[pair[0]])
     setattr(estimator, pair[1], value)
-    before, out = dict(vars(estimator)), io.StringIO()
+    before, failure = dict(vars(estimator)), None
     try:
-        with warnings.catch_warnings(), redirect_stdout(out), redirect_stderr(out):
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()) as out:
             warnings.simplefilter("ignore")
-            estimator.fit(X, Y)
-    except (TypeError, ValueError) as error:
-        assert pair[1] in str(error)
-        left = vars(estimator)
-        assert left.keys() == before.keys()
-        assert all(left[name] is before[name] for name in before)
+            with redirect_stderr(out):
+                estimator.fit(X, Y)
+    except (TypeError, ValueError, FloatingPointError) as error:
+        failure = error
+    if failure is None:
+        assert vars(estimator)[pair[1]] is value
+        assert np.isfinite(estimator.predict_proba(X)).all()
         return
-    except FloatingPointError as error:  # a loss that is not finite, as documented
-        assert "diverged" in str(error)
-        return
-    assert vars(estimator)[pair[1]] is value
-    assert np.isfinite(estimator.predict_proba(X)).all()
+    is_divergence = isinstance(failure, FloatingPointError)  # as documented
+    assert ("diverged" if is_divergence else pair[1]) in str(failure)
+    left = vars(estimator)
+    assert left.keys() == before.keys()
+    assert all(left[name] is before[name] for name in before)
 
 
 def tried(n_draws):
@@ -122,6 +123,91 @@ def tried(n_draws):
         database=None,
         suppress_health_check=slow,
     )
+
+
+# ---- numbers of other types than Python's
+
+#: What makes equal numbers of other types of Python's.
+TYPES_OF_NUMBERS = {
+    "narrow": (np.uint8, np.float64, np.bool_),
+    "wide": (np.uint64, np.longdouble, np.bool_),
+    "fraction": (Fraction, Fraction, bool),
+}
+
+
+@pytest.mark.parametrize("types", TYPES_OF_NUMBERS.values(), ids=TYPES_OF_NUMBERS)
+@pytest.mark.parametrize("name", TINY)
+def test_types_of_numbers_change_nothing(name, types):
+    wholes, reals, switches = types
+    make = {int: wholes if wholes is not Fraction else np.int8, float: reals, bool: switches}
+    plain = clone(TINY[name])
+    if "batch_size" in plain.get_params():
+        plain.set_params(batch_size=7)
+    numbers = {k: v for k, v in plain.get_params(deep=False).items() if type(v) in make}
+    given = {k: make[type(v)](v) for k, v in numbers.items() if abs(v) < 256}
+    other = clone(plain).set_params(**given)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected, found = (fit.fit(X, Y).predict_proba(X) for fit in (plain, other))
+    np.testing.assert_array_equal(found, expected)
+    assert all(vars(other)[key] is value for key, value in given.items())
+
+
+# ---- errors of single parameters
+
+
+class Tuple(nn.Linear):
+    def forward(self, x):
+        return super().forward(x), 1
+
+
+class Double(nn.Linear):
+    def forward(self, x):
+        return super().forward(x).double()
+
+
+def double(n_in, n_out):
+    return nn.Linear(n_in, n_out).double()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"init": ["a", "b", "c"] * 10}, "'init' should hold finite numbers.*LabelEncoder"),
+        ({"callbacks": [print]}, "must hold skorch callbacks.*<built-in function print>"),
+        ({"callbacks": [("name", 3)]}, "callbacks must hold skorch callbacks"),
+        ({"encoder": nn.Linear(3, 4)}, "encoder must be a function.*got a network itself, Linear"),
+        ({"encoder": Tuple}, "output is not a tensor, but tuple. Have Tuple.forward"),
+        ({"encoder": Double}, "output is torch.float64, not torch.float32"),
+        ({"encoder": double}, r"encoder\(n_in=3, n_out=4\) gave no network that takes rows"),
+        ({"encoder": lambda n_in: None}, "encoder.*takes 1 positional argument but 2 were"),
+        ({"device": "meta"}, "device='meta', but torch finds none here"),
+        ({"device": "xpu"}, "device='xpu', but torch finds none here"),
+        ({"device": torch.device("mps")}, "device='mps', but torch finds none here"),
+        ({"device": "gpu"}, "device='gpu' is not a device of torch"),
+        ({"hidden_layer_sizes": np.array(3)}, "hidden_layer_sizes must be positive whole numbers"),
+    ],
+)
+def test_what_a_network_cannot_take_is_explained(settings, message):
+    vade = clone(TINY["VaDEClustering"]).set_params(**settings)
+    before = dict(vars(vade))
+    with pytest.raises((TypeError, ValueError), match=message):
+        vade.fit(X)
+    assert vars(vade) == before
+
+
+def test_rows_of_networks_cannot_be_weighted():
+    with pytest.raises(TypeError, match=r"VaDEClustering.fit\(\) takes rows only.*sample_weight"):
+        TINY["VaDEClustering"].fit(X, sample_weight=np.ones(30))
+
+
+def test_batch_normalisation_needs_two_rows():
+    for name in ("InfoGANClustering", "CatGANClustering", "CatGANClassifier"):
+        with pytest.raises(ValueError, match="batch_size"):
+            clone(TINY[name]).set_params(batch_size=1).fit(X, Y)
+
+
+# ---- any value
 
 
 @tried(200)

@@ -459,9 +459,9 @@ def test_ctrl_c_in_the_first_member_is_raised_and_keeps_the_fit_before(press):
 def test_ctrl_c_stops_members_in_other_processes(press):
     X, _ = make_blobs(300, centers=3, cluster_std=3, random_state=0)
     ClusterEnsemble(KMeans(3), 2, n_jobs=2).fit(X)  # starts the workers
+    ensemble = ClusterEnsemble([KMeans(3), KMeans(2), ENDLESS, ENDLESS], 5, n_jobs=2)
     press(3.0)
     with pytest.warns(ConvergenceWarning, match="2 of 5 members that were complete"):
-        members = [KMeans(3), KMeans(2), ENDLESS, ENDLESS]
-        ensemble = ClusterEnsemble(members, 5, n_jobs=2).fit(X)
+        ensemble.fit(X)
     assert perf_counter() - press.at < 1
     assert [len(table) for table in ensemble.tables_] == [3, 2]
