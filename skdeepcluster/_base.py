@@ -22,7 +22,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._budget import Budget, choose_widths
-from ._callbacks import CallbackSupportMixin, check_callbacks, with_callbacks
+from ._callbacks import CallbackSupportMixin, with_callbacks
 from ._initialization import (
     Initialization,
     check_metrics,
@@ -34,11 +34,11 @@ from ._initialization import (
 from ._likelihood_choice import choose_likelihood
 from ._outliers import find_offset, fit_cluster_space, make_outlier_score, mark_noise
 from ._phases import plan_progress
-from .engine.batches import BLOCK, Rows, check_rows, map_rows, refuse_sparse
-from .engine.loop import EpochTasks, train
+from ._validation import NumericParameters, check_rows
+from .engine.batches import BLOCK, Rows, map_rows, refuse_sparse
+from .engine.loop import EpochTasks, check_callbacks, train
 from .engine.progress import Progress
 from .engine.runtime import (
-    NumericParameters,
     broadcast_object,
     broadcast_weights,
     check_same,

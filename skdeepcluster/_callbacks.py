@@ -1,8 +1,6 @@
-"""Checks of skorch's callbacks; scikit-learn's protocol, from 1.9 on; tasks of an ensemble."""
+"""scikit-learn's callback protocol, available from 1.9 on, and the tasks of an ensemble's fit."""
 
 from contextlib import contextmanager
-
-from skorch.callbacks import Callback
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -14,19 +12,6 @@ except ImportError:  # before 1.9 estimators have skorch's callbacks only
     def with_callbacks(method):
         """Return the method as it is."""
         return method
-
-
-def check_callbacks(callbacks):
-    """Check that callbacks are skorch's: instances, classes, or pairs of a name and one."""
-    for item in callbacks or ():
-        callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
-        kind = callback if isinstance(callback, type) else type(callback)
-        if not issubclass(kind, Callback):
-            raise TypeError(
-                f"callbacks must hold skorch callbacks, objects of a subclass of "
-                f"skorch.callbacks.Callback, but got {item!r}. Put a function into the method "
-                "on_epoch_end of such a class."
-            )
 
 
 class MemberTasks:

@@ -39,7 +39,8 @@ from ._budget import Budget
 from ._callbacks import with_callbacks
 from ._initialization import ADVERSARIAL_CONSTRAINTS, Partition
 from ._responsibilities import check_finite
-from .engine.batches import LabelledRows, is_missing
+from ._validation import is_missing
+from .engine.batches import LabelledRows
 from .engine.runtime import (
     broadcast_object,
     draw_seed,

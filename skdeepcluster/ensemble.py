@@ -36,8 +36,8 @@ from ._consensus import (
     measure_stability,
     vote,
 )
+from ._validation import NumericParameters
 from .engine.runtime import (
-    NumericParameters,
     draw_seed,
     end_interrupted_member,
     fitting_member,
@@ -285,6 +285,14 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
                 f"max_samples={self.max_samples} fits members to some rows and has them assign "
                 f"the others, but {', '.join(sorted(unable))} has no predict. Use max_samples=1.0."
             )
+        members, labels = zip(*self._run_members(members, rows, X), strict=True)
+        return list(members), list(labels)
+
+    def _run_members(self, members, rows, X):
+        """Fit members to their rows; return a list of what :func:`_fit` returns.
+
+        If the user interrupts them it is shorter, with a warning.
+        """
         tasks = MemberTasks(self, X, len(members))
         fits = (
             delayed(_fit)(*pair, X, tasks.member(i), self)
@@ -302,11 +310,10 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
                 f"The fit was interrupted: the consensus is that of the {len(fitted)} of "
                 f"{len(members)} members that were complete.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         tasks.end()
-        members, labels = zip(*fitted, strict=True)
-        return list(members), list(labels)
+        return fitted
 
     def _weigh_members(self, members, X):
         """Return the weights of the members, which sum to one."""

@@ -26,9 +26,9 @@ from sklearn.utils.validation import (
 )
 
 from ._responsibilities import check_responsibilities, check_sample_weight, check_shape
-from .engine.batches import check_rows, refuse_sparse, to_tensor
+from ._validation import NumericParameters, check_rows
+from .engine.batches import refuse_sparse, to_tensor
 from .engine.runtime import (
-    NumericParameters,
     draw_seed,
     end_interrupted_member,
     generator,

@@ -27,8 +27,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._outliers import find_offset, mark_noise
 from ._responsibilities import check_sample_weight, cluster_means
-from .engine.batches import check_rows
-from .engine.runtime import NumericParameters, restore_on_failure, store_parameters
+from ._validation import NumericParameters, check_rows
+from .engine.runtime import restore_on_failure, store_parameters
 from .neighbors.interpolation import Reference, interpolate
 from .neighbors.partition import describe_curve, find_start, warn_of_edge
 from .neighbors.precomputed import check_distances, is_precomputed

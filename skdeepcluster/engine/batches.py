@@ -5,14 +5,11 @@ a whole: rows are read, made dense, cast and moved to the device a batch at a ti
 """
 
 from collections.abc import Callable, Iterator
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.utils import _safe_indexing, check_array
-from sklearn.utils.validation import validate_data
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -44,67 +41,6 @@ def refuse_sparse(estimator: Any, X: Any) -> None:
             f"{type(estimator).__name__} got sparse data, but takes dense arrays by default. Set "
             "accept_sparse=True to have rows made dense one batch at a time, or pass X.toarray()."
         )
-
-
-def check_rows(estimator: Any, X: Any, **options: Any) -> Any:
-    """Return X, checked by scikit-learn's ``validate_data`` with these options and to be numbers.
-
-    X is neither copied nor cast, unless its numbers are longer than float64. Errors about a
-    DataFrame name the columns.
-    """
-    try:
-        checked = validate_data(estimator, X, dtype="numeric", **options)
-        if checked.dtype.kind not in "biuf":
-            raise ValueError(
-                f"{type(estimator).__name__} needs numbers, but X has dtype {checked.dtype}. "
-                "Convert X to floats that are comparable, for instance times to days since a date."
-            )
-    except (TypeError, ValueError) as error:
-        fault = _describe_columns(X)
-        if not fault:
-            raise
-        raise ValueError(f"{fault} ({str(error).splitlines()[0]})") from error
-    if checked.dtype.itemsize > 8:
-        options = {"input_name": "X", "estimator": estimator, "accept_sparse": True}
-        with np.errstate(all="ignore"):  # infinity is refused
-            checked = check_array(checked, dtype=np.float64, **options)
-    return checked
-
-
-def is_missing(value: Any) -> bool:
-    """Return whether a value is None, nan, NaT or pandas.NA."""
-    return value is None or type(value).__name__ == "NAType" or bool(value != value)
-
-
-def _describe_columns(X: Any) -> str:
-    """Return which columns of a DataFrame are missing values or no numbers, and what to do."""
-    if not hasattr(X, "columns"):
-        return ""
-    empty, other = [], []
-    for i, name in enumerate(X.columns):
-        values = np.asarray(_safe_indexing(X, i, axis=1), dtype=object)
-        known = [value for value in values if not is_missing(value)]
-        if len(known) < len(values):
-            empty.append(name)
-        if not all(isinstance(value, Real) for value in known):
-            other.append(name)
-    faults = []
-    if other:
-        faults.append(
-            f"Columns {_join(other)} are not numbers: encode categories by "
-            "sklearn.preprocessing.OneHotEncoder, and times and texts by numbers."
-        )
-    if empty:
-        faults.append(
-            f"Columns {_join(empty)} have missing values: fill them in by "
-            "sklearn.impute.SimpleImputer, or leave the columns or the rows out."
-        )
-    return " ".join(faults)
-
-
-def _join(names: list[Any]) -> str:
-    """Return the first few names in a text."""
-    return ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
 
 
 class Rows(Dataset[Any]):

@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from numbers import Integral, Real
 from typing import Any
 
 import joblib
 import numpy as np
 import torch
 import torch.distributed as dist
-from sklearn.utils._param_validation import validate_parameter_constraints
 
 # ---- device and precision
 
@@ -233,41 +231,11 @@ def store_parameters(parameters: dict[str, Any]) -> None:
     vars(estimator).update({name: v for name, v in parameters.items() if name != "self"})
 
 
-class NumericParameters:
-    """Mixin of estimators whose parameters may be numbers of any type, of which Python's are read.
-
-    Small integers of numpy overflow, unsigned ones turn into floats beside others, and neither
-    scikit-learn nor torch takes fractions.
-    """
-
-    def _read_numbers(self) -> dict[str, Any]:
-        """Return the parameters with a bool, int or float for every number."""
-        constraints, values = self._parameter_constraints, self.get_params(deep=False)
-        return {
-            name: _to_python(value, "boolean" in constraints[name])
-            for name, value in values.items()
-        }
-
-    def _validate_params(self) -> None:
-        """Validate types and ranges of the parameters."""
-        constraints, name = self._parameter_constraints, type(self).__name__
-        validate_parameter_constraints(constraints, self._read_numbers(), name)
-
-
-def _to_python(value: Any, is_switch: bool) -> Any:
-    """Return a number as an int or float, or a bool for a switch; anything else as it is."""
-    if isinstance(value, bool | np.bool_):
-        return bool(value) if is_switch else int(value)
-    if isinstance(value, Integral):
-        return int(value)
-    return float(value) if isinstance(value, Real) else value
-
-
 @contextmanager
 def restore_on_failure(estimator: Any) -> Iterator[None]:
     """Restore an estimator's attributes if the block raises.
 
-    Within the block its parameters are Python's numbers, see :class:`NumericParameters`.
+    Within the block its parameters are those that ``_read_numbers`` returns.
     """
     before, numbers = dict(vars(estimator)), estimator._read_numbers()
     vars(estimator).update(numbers)
