@@ -20,6 +20,7 @@ from sklearn.cluster import KMeans
 from torch import nn
 
 from skdeepcluster import ClusterEnsemble
+from skdeepcluster.neighbors import neighbor_start
 
 STREAM = np.random.RandomState(0)
 X = STREAM.normal(size=(30, 3)) + 5 * np.eye(3)[np.arange(30) % 3]
@@ -151,6 +152,21 @@ def test_types_of_numbers_change_nothing(name, types):
         expected, found = (fit.fit(X, Y).predict_proba(X) for fit in (plain, other))
     np.testing.assert_array_equal(found, expected)
     assert all(vars(other)[key] is value for key, value in given.items())
+
+
+@pytest.mark.parametrize("make", [np.int8, np.uint64])
+def test_numbers_given_to_functions_and_methods_may_be_of_any_type(make):
+    plain, found = (
+        neighbor_start(X, kind(3), n_neighbors=kind(5), n_components=kind(2), random_state=0)
+        for kind in (int, make)
+    )
+    np.testing.assert_array_equal(plain.layout, found.layout)
+    vade = clone(TINY["VaDEClustering"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        vade.fit(X)
+    plain, found = (vade.sample(kind(100), cluster=kind(1)) for kind in (int, make))
+    np.testing.assert_array_equal(plain, found)
 
 
 # ---- errors of single parameters
