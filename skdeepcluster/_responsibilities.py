@@ -38,7 +38,7 @@ def check_finite(name, value):
         return check_array(
             value, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name
         )
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         raise ValueError(
             f"The parameter {name!r} should hold finite numbers ({error}). Strings are numbered "
             "by sklearn.preprocessing.LabelEncoder."

@@ -1,11 +1,12 @@
 """What all estimators check alike: numbers among their parameters, and that rows are numbers."""
 
+import math
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils._param_validation import validate_parameter_constraints
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import _check_feature_names, validate_data
 
 
 class NumericParameters:
@@ -35,17 +36,23 @@ def _to_python(value, is_switch):
         return bool(value) if is_switch else int(value)
     if isinstance(value, Integral):
         return int(value)
-    return float(value) if isinstance(value, Real) else value
+    if not isinstance(value, Real):
+        return value
+    try:
+        return float(value)
+    except OverflowError:  # of a fraction
+        return math.inf if value > 0 else -math.inf
 
 
-def check_rows(estimator, X, **options):
+def check_rows(estimator, X, reset, **options):
     """Return X, checked by scikit-learn's ``validate_data`` with these options and to be numbers.
 
     X is neither copied nor cast, unless its numbers are longer than float64. Errors about a
     DataFrame name the columns.
     """
+    _check_feature_names(estimator, X, reset=reset)  # not an error about values
     try:
-        checked = validate_data(estimator, X, dtype="numeric", **options)
+        checked = validate_data(estimator, X, reset=reset, dtype="numeric", **options)
         if checked.dtype.kind not in "biuf":
             raise ValueError(
                 f"{type(estimator).__name__} needs numbers, but X has dtype {checked.dtype}. "
@@ -70,16 +77,20 @@ def is_missing(value):
 
 def _describe_columns(X):
     """Return which columns of a DataFrame are missing values or no numbers, and what to do."""
-    if not hasattr(X, "columns"):
+    if not hasattr(X, "dtypes"):
         return ""
     empty, other = [], []
     for i, name in enumerate(X.columns):
-        values = np.asarray(_safe_indexing(X, i, axis=1), dtype=object)
-        known = [value for value in values if not is_missing(value)]
+        values = np.asarray(_safe_indexing(X, i, axis=1))
+        if values.dtype.kind in "biuf":
+            known = values[~np.isnan(values)]
+        else:
+            known = [value for value in values.astype(object) if not is_missing(value)]
+            is_time = values.dtype.kind in "mM"
+            if is_time or not all(isinstance(value, Real) for value in known):
+                other.append(name)
         if len(known) < len(values):
             empty.append(name)
-        if not all(isinstance(value, Real) for value in known):
-            other.append(name)
     faults = []
     if other:
         faults.append(

@@ -146,6 +146,10 @@ NO_NUMBERS = {
     "text": (FRAME.assign(sex=["m", "f"] * 24), "Columns 'sex' are not numbers.*OneHotEncoder"),
     "category": (FRAME.assign(b=pd.Categorical(["m", "f"] * 24)), "Columns 'b' are not numbers"),
     "time": (FRAME.assign(b=pd.Timestamp("2020")), "Columns 'b' are not numbers"),
+    "old time": (
+        FRAME.assign(b=np.full(48, "2020", "M8[ns]")),
+        "Columns 'b' are not numbers",
+    ),
     "gap": (FRAME.assign(b=[np.nan] + [1.0] * 47), "Columns 'b' have missing.*SimpleImputer"),
     "NA": (FRAME.assign(b=pd.array([None] + [1] * 47, dtype="Int64")), "Columns 'b' have missing"),
     "None": (FRAME.assign(b=["x", None] * 24, c=None), "'b' are not.*Columns 'b', 'c' have miss"),

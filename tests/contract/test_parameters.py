@@ -56,7 +56,9 @@ REAL = st.one_of(
     st.floats(),
     st.fractions(),
     st.sampled_from([0.0, 0.5, 1.0, 1.5, 1e-300, 1e300, math.inf, -math.inf, math.nan]),
-    st.sampled_from([np.float16(0.5), np.longdouble("0.1"), Fraction(1, 2), Fraction(3)]),
+    st.sampled_from(
+        [np.float16(0.5), np.longdouble("0.1"), Fraction(1, 2), Fraction(3), Fraction(10**400)]
+    ),
     st.booleans(),
 )
 WORDS = st.one_of(st.text(max_size=4), st.sampled_from(["auto", "neighbors", "mixture", "meta"]))
