@@ -325,6 +325,11 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
                     f"{type(members[0]).__name__} is without. Use weights=None."
                 )
             scores = np.array([member.score(X) for member in members])
+            if not np.isfinite(scores).all():
+                raise ValueError(
+                    f"weights='score' needs finite scores, but those of the members are {scores}. "
+                    "Use weights=None."
+                )
             scores = scores / (scores.std() or 1.0)
         weights = np.exp(scores - scores.max())
         return weights / weights.sum()
@@ -430,6 +435,13 @@ def _compute_memberships(member, labels, X, n_clusters=None):
     """
     if hasattr(member, "predict_proba"):
         resp = np.array(member.predict_proba(X), dtype=np.float64)
+        finite = np.isfinite(resp).all(1)
+        if not finite.all():
+            raise ValueError(
+                f"predict_proba of the member {type(member).__name__} is not finite for row "
+                f"{finite.argmin()} and {len(finite) - finite.sum() - 1} others. Scale the "
+                "features to a common range, or leave out such rows."
+            )
         if np.min(getattr(member, "labels_", 0)) < 0:
             resp[np.asarray(member.predict(X)) < 0] = 0
         return resp

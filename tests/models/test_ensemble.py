@@ -385,6 +385,25 @@ def test_noise_of_members_with_probabilities_is_noise():
     assert both.probabilities_[0] == 0
 
 
+class Unsure(KMeans):
+    """Has no probabilities for a row, and no score."""
+
+    def predict_proba(self, X):
+        return np.where(np.arange(len(X))[:, None] == 4, np.nan, 1 / 3) * np.ones(3)
+
+    def score(self, X, y=None):
+        return np.nan
+
+
+def test_answers_of_members_that_are_not_finite_are_refused(monkeypatch):
+    X, _ = make_blobs(30, random_state=0)
+    with pytest.raises(ValueError, match="the member Unsure is not finite for row 4 and 0 others"):
+        ClusterEnsemble(Unsure(3), 2).fit(X)
+    monkeypatch.setattr(Unsure, "predict_proba", property())
+    with pytest.raises(ValueError, match="finite scores, but those of the members are .nan nan"):
+        ClusterEnsemble(Unsure(3), 2, weights="score").fit(X)
+
+
 # ---- Ctrl-C
 
 #: Trains until it is stopped.
