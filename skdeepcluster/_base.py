@@ -20,7 +20,7 @@ from sklearn.base import (
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ._budget import Budget, choose_widths
 from ._callbacks import CallbackSupportMixin, with_callbacks
@@ -37,9 +37,10 @@ from ._likelihood_choice import choose_likelihood
 from ._outliers import find_offset, fit_cluster_space, make_outlier_score, mark_noise
 from ._phases import plan_progress
 from ._responsibilities import check_answers
+from ._validation import NumericParameters, check_rows
 from .engine.batches import BLOCK, Rows, map_rows, refuse_sparse
 from .engine.isolation import is_explicit, isolated, seeded, without_overrides
-from .engine.loop import EpochTasks, train
+from .engine.loop import EpochTasks, check_callbacks, train
 from .engine.progress import Progress
 from .engine.runtime import (
     broadcast_object,
@@ -47,6 +48,7 @@ from .engine.runtime import (
     check_same,
     current_processes,
     draw_seed,
+    end_interrupted_member,
     generator,
     is_main_process,
     random_stream,
@@ -138,7 +140,7 @@ def _explain_divergence(train):
     return run
 
 
-class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
+class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC):
     """An estimator that trains a :class:`~skdeepcluster.modules.game.ClusterGame`.
 
     A subclass defines its ``__init__``, how to build its model, and what "auto" means for it
@@ -211,7 +213,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, **unknown):
         """Train on X.
 
         Parameters
@@ -231,12 +233,19 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         FloatingPointError
             When a loss stops being finite.
         """
+        if unknown:
+            raise TypeError(
+                f"{type(self).__name__}.fit() takes rows only, but got {', '.join(unknown)}. Its "
+                "rows cannot be weighted: repeat some, or use GaussianMixtureEM or "
+                "NeighborClustering, which take sample_weight."
+            )
         with isolated(), restore_on_failure(self):
             return self._fit(X, y)
 
     def _fit(self, X, y, targets=None):
         """Train on X, of which a classifier knows some targets."""
         check_metrics(self)
+        check_callbacks(self.callbacks)
         if not self._continues():
             for name in ("n_clusters_", "n_clusters_curve_", "hidden_layer_sizes_"):
                 vars(self).pop(name, None)
@@ -376,7 +385,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         if fit.task is not None:
             context = fit.task.subcontext(task_name=type(model).__name__, max_subtasks=max_epochs)
             tasks = EpochTasks(context, fit.given, snapshot)
-        return train(
+        history, interrupted = train(
             model,
             rows,
             max_epochs=max_epochs,
@@ -392,6 +401,8 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             tasks=tasks,
             **settings,
         )
+        end_interrupted_member(interrupted)
+        return history, interrupted
 
     def _pretrain(self, encoder, decoder, likelihood, fit):
         """Train networks as a denoising auto-encoder; return it, and whether it was stopped."""
@@ -518,12 +529,11 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
     def _check_rows(self, X, reset=False):
         """Validate X without copying, casting or centring it."""
         refuse_sparse(self, X)
-        X = validate_data(
+        X = check_rows(
             self,
             X,
             reset=reset and not self._continues(),
             accept_sparse="csr" if self.accept_sparse else False,
-            dtype="numeric",
             ensure_min_samples=2 if reset else 1,
         )
         if reset and X.shape[0] < self._count_clusters():

@@ -17,6 +17,8 @@ from .neighbors.agglomeration import agglomerate
 MAX_ITER = 20
 #: Distinct combinations of labels that co-association agglomerates; rarer ones join the nearest.
 MAX_COMBINATIONS = 2000
+#: Decimal digits of memberships that count when they are compared.
+DIGITS = 12
 
 
 def find_consensus(memberships, weights, n_clusters, method):
@@ -44,8 +46,11 @@ def _sum_memberships(memberships, tables, weights):
 
 
 def label_rows(memberships):
-    """Return the most probable cluster of each row, -1 where all memberships are 0, (N,)."""
-    return np.where(memberships.any(1), memberships.argmax(1), -1)
+    """Return the most probable cluster of each row, -1 where all memberships are 0, (N,).
+
+    Memberships equal up to rounding are a tie: sums depend on how members number their clusters.
+    """
+    return np.where(memberships.any(1), memberships.round(DIGITS).argmax(1), -1)
 
 
 def vote(memberships, tables, weights):

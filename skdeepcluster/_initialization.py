@@ -12,10 +12,9 @@ import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.base import clone
-from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ._responsibilities import check_partition
+from ._responsibilities import check_finite, check_partition
 from .engine.runtime import draw_seed, generator
 from .functional.gaussian import Mixture
 from .mixture import em
@@ -48,6 +47,8 @@ ADVERSARIAL_CONSTRAINTS = {
     "discriminator": [callable, None],
     "init": [StrOptions({"neighbors", "mixture"}), NeighborClustering, "array-like", None],
     "pretraining_epochs": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+    # Batch normalisation needs two rows.
+    "batch_size": [Interval(Integral, 2, None, closed="left"), StrOptions({"auto"})],
 }
 #: Added to the variances of a mixture on codes, as a share of the mean variance of the codes: some
 #: dimensions of the codes may be constant.
@@ -154,7 +155,7 @@ def find_number(init, rows, random_state, **options):
     ``options`` are those of :func:`count_clusters`; a NeighborClustering as ``init`` has its own.
     """
     if is_partition(init):
-        labels = check_array(init, dtype=np.float64, ensure_2d=False, input_name="init")
+        labels = check_finite("init", init)
         return max(int(labels.max()) + 1, 1) if labels.ndim == 1 else labels.shape[1], None
     if isinstance(init, NeighborClustering):
         names = "n_neighbors", "metric", "n_components"

@@ -36,9 +36,22 @@ def check_partition(name, value, n_samples, n_clusters):
     return np.eye(n_clusters)[labels.astype(int)]
 
 
+def check_finite(name, value):
+    """Return an array given as a parameter as float64, checked to hold finite numbers."""
+    try:
+        return check_array(
+            value, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name
+        )
+    except (OverflowError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"The parameter {name!r} should hold finite numbers ({error}). Strings are numbered "
+            "by sklearn.preprocessing.LabelEncoder."
+        ) from error
+
+
 def check_shape(name, value, shape):
     """Return an array given as a parameter, checked for shape and finiteness, as float64."""
-    value = check_array(value, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name)
+    value = check_finite(name, value)
     if value.shape != shape:
         raise ValueError(
             f"The parameter {name!r} should have the shape of {shape}, but got {value.shape}"

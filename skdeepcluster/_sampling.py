@@ -42,7 +42,7 @@ class PriorMixin(EmbeddingMixin):
             If even the mean of a cluster falls short of ``min_confidence``.
         """
         check_is_fitted(self)
-        n_samples = check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
         check_scalar(min_confidence, "min_confidence", Real, min_val=0, max_val=1)
         stream = random_stream(self.random_state)
         if cluster is None:

@@ -19,12 +19,14 @@ p(y | x, D)           exp of ``log_resp``
 ====================  ==========================================
 """
 
+import warnings
 from functools import partial
-from numbers import Integral, Real
+from numbers import Integral, Number, Real
 
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin, ClusterMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import assert_all_finite, check_consistent_length, check_scalar, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
@@ -36,6 +38,8 @@ from ._base import DeepEstimator
 from ._budget import Budget
 from ._callbacks import with_callbacks
 from ._initialization import ADVERSARIAL_CONSTRAINTS, Partition
+from ._responsibilities import check_finite
+from ._validation import is_missing
 from .engine.batches import LabelledRows
 from .engine.isolation import isolated
 from .engine.runtime import (
@@ -294,8 +298,8 @@ def _check_prior(prior, n_classes):
     """Return a given class prior as an array, validated; None for a uniform one."""
     if prior is None:
         return None
-    prior = np.asarray(prior, dtype=np.float64)
-    if prior.shape != (n_classes,) or not (np.isfinite(prior).all() and (prior > 0).all()):
+    prior = check_finite("class_prior", prior)
+    if prior.shape != (n_classes,) or not (prior > 0).all():
         raise ValueError(
             f"class_prior must be {n_classes} positive numbers, one for each class, got {prior}."
         )
@@ -406,7 +410,8 @@ default="neighbors"
         ``discriminator(n_in, n_out)`` gives the discriminator's network, ``n_out = n_clusters``
         logits. None: a perceptron.
     batch_size : int or "auto", default="auto"
-        Rows in a step, at most ``n_samples``. "auto" is sqrt(n_samples), from 32 to 256.
+        Rows in a step, at least 2 and at most ``n_samples``. "auto" is sqrt(n_samples), from 32
+        to 256.
     n_init : int, default=1
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
@@ -657,7 +662,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     discriminator : callable, default=None
         ``discriminator(n_in, n_out)`` gives its network; outputs are logits. None: a perceptron.
     batch_size : int or "auto", default="auto"
-        Rows in a step, at most ``n_samples``. "auto" is sqrt(n_samples), from 32 to 256.
+        Rows in a step, at least 2 and at most ``n_samples``. "auto" is sqrt(n_samples), from 32
+        to 256.
     n_init : int, default=1
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
@@ -802,9 +808,10 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to learn from. Sparse only with ``accept_sparse=True``.
         y : array-like of shape (n_samples,)
-            Labels; -1 for rows without one, as elsewhere in scikit-learn, and "-1" among strings.
-            If -1 and 1 are the only numbers, they are two classes: without the -1 there would be
-            nothing to tell apart.
+            Labels, numbers or strings. Rows without one have -1, as elsewhere in scikit-learn, of
+            any type of numbers and also among strings; or the string "-1", which numpy makes of
+            it in an array of strings; or None, nan or ``pandas.NA``. If -1 and 1 are the only
+            values, they are two classes: without the -1 there would be nothing to tell apart.
 
         Returns
         -------
@@ -814,7 +821,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Raises
         ------
         ValueError
-            When no row has a label.
+            When no row has a label, or it is ambiguous which have none: marked in two of these
+            ways, or by the string "nan".
         FloatingPointError
             When a loss stops being finite.
         """
@@ -863,6 +871,14 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
     def _set_labels(self, labels, probabilities, start_labels):
         self.start_labels_ = None if start_labels is None else self.classes_[start_labels]
+        if len(self.classes_) > 1 and (labels == labels[0]).all():
+            warnings.warn(
+                f"All rows are classified as {self.classes_[labels[0]]}. Give more labels of "
+                "each class, train longer (max_epochs), scale the features to a common range, or "
+                "let class_prior say how frequent the classes are.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
 
     def predict(self, X):
         """Most probable class of each row.
@@ -883,21 +899,50 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
 def _encode_labels(y):
     """Return the sorted classes, and the index of each row's class, -1 without a label."""
-    y = column_or_1d(y, warn=True)
+    # A list must not become an array of strings, in which None, nan and -1 are words.
+    y = column_or_1d(np.array(y, dtype=object) if isinstance(y, list | tuple) else y, warn=True)
     if y.dtype.kind in "fc":
-        assert_all_finite(y, input_name="y")
-    if y.dtype.kind in "OUS":
-        labelled = np.array([str(label) != "-1" for label in y], dtype=bool)
-    else:
-        labelled = (y != -1) | (set(np.unique(y)) == {-1, 1})
-    if not labelled.any():
+        assert_all_finite(y, allow_nan=True, input_name="y")
+    labels = y.tolist()
+    markers = np.array([_find_marker(label) for label in labels])
+    if set(labels) in ({-1, 1}, {"-1", "1"}):  # two classes
+        markers[:] = ""
+    kinds = set(markers) - {""}
+    if len(kinds) > 1:
         raise ValueError(
-            "No row has a label: all of y is -1. Give at least one label of each class, or use "
-            "CatGANClustering, which needs none."
+            f"y marks rows without a label by {' and by '.join(sorted(kinds))}, so that one of "
+            "them may be a class. Mark all of them by None, and give the class another name."
         )
-    known = np.array(y[labelled].tolist()) if y.dtype.kind == "O" else y[labelled]
+    known = [label for label, marker in zip(labels, markers, strict=True) if not marker]
+    if not known:
+        raise ValueError(
+            "No row has a label: all of y is -1 or missing. Give at least one label of each "
+            "class, or use CatGANClustering, which needs none."
+        )
+    words = [label for label in labels if isinstance(label, str)]
+    if words and not all(isinstance(label, str) for label in known):
+        raise ValueError(
+            f"y mixes strings, as {words[0]!r}, and numbers. Make all labels strings, or all of "
+            "them numbers."
+        )
+    if "nan" in words:
+        raise ValueError(
+            "y has the string 'nan', which may be a class or a missing value in an array of "
+            "strings. Mark rows without a label by None (dtype=object), or rename the class."
+        )
+    known = np.array(known) if y.dtype.kind == "O" else y[markers == ""]
     check_classification_targets(known)
     classes, numbers = np.unique(known, return_inverse=True)
     targets = np.full(len(y), -1, dtype=np.int64)
-    targets[labelled] = numbers
+    targets[markers == ""] = numbers
     return classes, targets
+
+
+def _find_marker(label):
+    """Return in words which marker of a row without a label this is; "" for a class."""
+    if is_missing(label):
+        return "None, nan or pandas.NA"
+    if isinstance(label, Number) and label == -1:
+        return "the number -1"
+    is_word = isinstance(label, str) and label in ("-1", "-1.0")
+    return f"the string {str(label)!r}" if is_word else ""

@@ -37,7 +37,15 @@ from ._consensus import (
     vote,
 )
 from ._responsibilities import check_answers
-from .engine.runtime import draw_seed, random_stream, restore_on_failure, store_parameters
+from ._validation import NumericParameters
+from .engine.runtime import (
+    draw_seed,
+    end_interrupted_member,
+    fitting_member,
+    random_stream,
+    restore_on_failure,
+    store_parameters,
+)
 
 
 def _members_can(method):
@@ -50,7 +58,7 @@ def _members_can(method):
     return check
 
 
-class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
+class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, BaseEstimator):
     r"""Consensus of several fits of a clusterer.
 
     Parameters
@@ -129,6 +137,10 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
     with as many, its mean normalised mutual information with the members is higher.
 
     A ConvergenceWarning tells of clusters of the consensus without rows.
+
+    Ctrl-C stops members that are being fitted, which then have no vote: the consensus is that of
+    the members that were complete, and a ConvergenceWarning says how many these are. Without any
+    KeyboardInterrupt is raised, and an earlier fit stays as it was.
 
     An ensemble cannot correct errors that all members make. Compare ensembles with ensembles.
 
@@ -274,14 +286,35 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
                 f"max_samples={self.max_samples} fits members to some rows and has them assign "
                 f"the others, but {', '.join(sorted(unable))} has no predict. Use max_samples=1.0."
             )
+        members, labels = zip(*self._run_members(members, rows, X), strict=True)
+        return list(members), list(labels)
+
+    def _run_members(self, members, rows, X):
+        """Fit members to their rows; return a list of what :func:`_fit` returns.
+
+        If the user interrupts them it is shorter, with a warning.
+        """
         tasks = MemberTasks(self, X, len(members))
         fits = (
             delayed(_fit)(*pair, X, tasks.member(i), self)
             for i, pair in enumerate(zip(members, rows, strict=True))
         )
-        members, labels = zip(*Parallel(n_jobs=self.n_jobs)(fits), strict=True)
+        fitted = []
+        try:
+            for fit in Parallel(n_jobs=self.n_jobs, return_as="generator")(fits):
+                fitted.append(fit)
+        except KeyboardInterrupt:
+            end_interrupted_member(True)
+            if not fitted:
+                raise
+            warnings.warn(
+                f"The fit was interrupted: the consensus is that of the {len(fitted)} of "
+                f"{len(members)} members that were complete.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
         tasks.end()
-        return list(members), list(labels)
+        return fitted
 
     def _weigh_members(self, members, X):
         """Return the weights of the members, which sum to one."""
@@ -293,6 +326,11 @@ class ClusterEnsemble(CallbackSupportMixin, ClusterMixin, BaseEstimator):
                     f"{type(members[0]).__name__} is without. Use weights=None."
                 )
             scores = np.array([member.score(X) for member in members])
+            if not np.isfinite(scores).all():
+                raise ValueError(
+                    f"weights='score' needs finite scores, but those of the members are {scores}. "
+                    "Use weights=None."
+                )
             scores = scores / (scores.std() or 1.0)
         weights = np.exp(scores - scores.max())
         return weights / weights.sum()
@@ -379,11 +417,16 @@ def _find_usual_number(member_labels):
 
 def _fit(member, chosen, X, context, ensemble):
     """Fit a member; return it, and its labels if it was fitted to all rows (``chosen=None``)."""
-    with member_task(context, ensemble, member, X):
+    with fitting_member(), member_task(context, ensemble, member, X):
         if chosen is None:
             return member, member.fit_predict(X)
-        member.fit(_safe_indexing(X, chosen))
-        return member, None
+        try:
+            return member.fit(_safe_indexing(X, chosen)), None
+        except ValueError as error:
+            raise ValueError(
+                f"{type(member).__name__} was to be fitted to {len(chosen)} rows, as max_samples="
+                f"{ensemble.max_samples} says: {error}"
+            ) from error
 
 
 def _compute_memberships(member, labels, X, n_clusters=None):

@@ -23,7 +23,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_n_features,
     check_is_fitted,
-    validate_data,
 )
 
 from ._responsibilities import (
@@ -34,9 +33,11 @@ from ._responsibilities import (
     check_sample_weight,
     check_shape,
 )
+from ._validation import NumericParameters, check_rows
 from .engine.batches import refuse_sparse, to_tensor
 from .engine.runtime import (
     draw_seed,
+    end_interrupted_member,
     generator,
     random_stream,
     resolve_device,
@@ -63,7 +64,7 @@ WARM_UP_ROWS = 15
 STARVED = 0.01
 
 
-class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
+class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstimator):
     r"""Gaussian mixture by EM over batches: any size of X, weighted rows, double precision.
 
     Parameters and attributes have the names and meanings of
@@ -286,6 +287,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
                 bound=self.lower_bound_ if continues else -np.inf,
                 report=self._report,
             )
+            end_interrupted_member(run.interrupted)
             self._set_mixture(run.mixture)
             self._set_labels(rows)
             self.batch_size_, self.device_ = rows.batch_size, str(rows.device)
@@ -670,8 +672,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             n_clusters = getattr(self, "n_clusters_", self.n_clusters)
             size = em.choose_batch_size(n_clusters, X.shape[1], self.covariance_type)
         if not is_dask(X):
-            return em.WeightedRows(X, weight, size, resolve_device(self.device))
-        rows = DaskRows(X, weight, size)
+            return em.WeightedRows(X, weight, int(size), resolve_device(self.device))
+        rows = DaskRows(X, weight, int(size))
         rows.check(check_values)
         return rows
 
@@ -679,13 +681,12 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """Check an array, memory map or sparse matrix."""
         refuse_sparse(self, X)
         # Values are checked below a part at a time, so that a memory map is not kept in memory.
-        X = validate_data(
+        X = check_rows(
             self,
             X,
             reset=reset,
             accept_sparse="csr" if self.accept_sparse else False,
-            dtype="numeric",
-            ensure_all_finite=False,
+            ensure_all_finite=hasattr(X, "columns"),
             ensure_min_samples=min(2, enough),
         )
         if sparse.issparse(X):

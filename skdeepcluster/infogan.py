@@ -321,7 +321,8 @@ default="neighbors"
         follow. None: a perceptron. :mod:`skdeepcluster.modules.networks` has the paper's
         convolutional pair.
     batch_size : int or "auto", default="auto"
-        Rows in a step, at most ``n_samples``. "auto" is sqrt(n_samples), from 32 to 256.
+        Rows in a step, at least 2 and at most ``n_samples``. "auto" is sqrt(n_samples), from 32
+        to 256.
     n_init : int, default=1
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     precision : {"float32", "bfloat16", "auto"}, default="float32"

@@ -23,10 +23,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import VALID_METRICS
 from sklearn.utils import check_array, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ._outliers import find_offset, mark_noise
 from ._responsibilities import check_sample_weight, cluster_means
+from ._validation import NumericParameters, check_rows
 from .engine.runtime import restore_on_failure, store_parameters
 from .neighbors.interpolation import Reference, interpolate
 from .neighbors.partition import describe_curve, find_start, warn_of_edge
@@ -47,7 +48,11 @@ SPARSE_CLASSES = {cls.__name__: cls for cls in (sparse.csr_array, sparse.csr_mat
 
 
 class NeighborClustering(
-    ClusterMixin, TransformerMixin, ClassNamePrefixFeaturesOutMixin, BaseEstimator
+    NumericParameters,
+    ClusterMixin,
+    TransformerMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    BaseEstimator,
 ):
     r"""Clusters of a neighbour graph: few in number, of any shape and size, found without labels.
 
@@ -471,7 +476,7 @@ class NeighborClustering(
 
     def _check_rows(self, X, reset=False):
         """Check X and its number of features."""
-        X = validate_data(self, X, reset=reset, accept_sparse="csr", dtype="numeric")
+        X = check_rows(self, X, reset=reset, accept_sparse="csr")
         # Text of digits is refused above; other numbers become double precision here.
         types = {"dtype": [np.float64, np.float32], "ensure_all_finite": False}
         return check_array(X, accept_sparse="csr", **types)

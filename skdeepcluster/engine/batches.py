@@ -28,7 +28,8 @@ def to_tensor(rows: Any, dtype: torch.dtype | None = None) -> Tensor:
     loses no digits before it is centred; everything else becomes float32.
     """
     dense = rows.toarray() if sparse.issparse(rows) else rows
-    kind = np.result_type(dense.dtype, np.float32) if dtype is None else _NUMPY[dtype]
+    single = np.can_cast(dense.dtype, np.float32)
+    kind = (np.float32 if single else np.float64) if dtype is None else _NUMPY[dtype]
     # torch cannot wrap read-only memory or some dtypes; the cast makes the one copy needed.
     return torch.from_numpy(np.array(dense, dtype=kind, order="C"))
 

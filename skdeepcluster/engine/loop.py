@@ -216,6 +216,19 @@ class EpochTasks(Callback):
         return stops
 
 
+def check_callbacks(callbacks: Any) -> None:
+    """Check that callbacks are skorch's: instances, classes, or pairs of a name and one."""
+    for item in callbacks or ():
+        callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise TypeError(
+                f"callbacks must hold skorch callbacks, objects of a subclass of "
+                f"skorch.callbacks.Callback, but got {item!r}. Put a function into the method "
+                "on_epoch_end of such a class."
+            )
+
+
 def train(
     model: Game,
     rows: Rows,

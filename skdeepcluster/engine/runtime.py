@@ -34,10 +34,13 @@ def resolve_device(device: str | torch.device) -> torch.device:
         raise ValueError(
             f"device={device!r} is not a device of torch. Use 'auto', 'cpu' or 'cuda'."
         ) from error
-    if resolved.type == "cuda" and not torch.cuda.is_available():
+    try:
+        torch.zeros(1, device=resolved).cpu()
+    except Exception as error:
         raise ValueError(
-            f"device={str(device)!r}, but torch finds no CUDA GPU. Use device='auto' or 'cpu'."
-        )
+            f"device={str(device)!r}, but torch finds none here that computes. Use device='auto' "
+            "or 'cpu'."
+        ) from error
     return resolved
 
 
@@ -214,11 +217,40 @@ def store_parameters(parameters: dict[str, Any]) -> None:
 
 @contextmanager
 def restore_on_failure(estimator: Any) -> Iterator[None]:
-    """Restore an estimator's attributes if the block raises."""
-    before = dict(vars(estimator))
+    """Restore an estimator's attributes if the block raises.
+
+    Within the block its parameters are those that ``_read_numbers`` returns.
+    """
+    before, numbers = dict(vars(estimator)), estimator._read_numbers()
+    vars(estimator).update(numbers)
     try:
         yield
     except BaseException:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+    # The user's objects again, but for what the block itself has set.
+    for name, number in numbers.items():
+        if vars(estimator)[name] is number:
+            vars(estimator)[name] = before[name]
+
+
+# ---- interruption
+
+_is_member: ContextVar[bool] = ContextVar("is_member", default=False)
+
+
+@contextmanager
+def fitting_member() -> Iterator[None]:
+    """Within the block a member of an ensemble is fitted: half a fit is to have no vote."""
+    token = _is_member.set(True)
+    try:
+        yield
+    finally:
+        _is_member.reset(token)
+
+
+def end_interrupted_member(interrupted: bool) -> None:
+    """Raise KeyboardInterrupt if the user has interrupted the fit of a member of an ensemble."""
+    if interrupted and _is_member.get():
+        raise KeyboardInterrupt

@@ -299,7 +299,7 @@ def _split_layout(columns: Tensor, sizes: Tensor) -> dict[str, list[Any]]:
 def _check_columns(columns: list[Any]) -> None:
     """Check that columns are given by whole numbers from 0 on, each once."""
     if not columns:
-        raise ValueError("A ColumnLikelihood needs columns, got none.")
+        raise ValueError("A likelihood of columns (ColumnLikelihood) needs columns, got none.")
     wrong = [c for c in columns if isinstance(c, bool) or not isinstance(c, Integral) or c < 0]
     if wrong:
         raise ValueError(f"Columns are given by whole numbers from 0 on, got {wrong[0]!r}.")

@@ -312,24 +312,47 @@ def make_network(
 
 
 def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Module:
-    """Call a builder; raise unless its network maps (N, n_in) to (N, n_out)."""
-    network = builder(n_in, n_out)
-    with torch.no_grad():
-        shape = tuple(network.eval()(torch.zeros(2, n_in)).shape)
+    """Call a builder; raise unless its network maps (N, n_in) to (N, n_out), float32."""
+    if isinstance(builder, nn.Module):
+        raise ValueError(
+            f"{role} must be a function (n_in, n_out) that returns a new network for every fit, "
+            f"but got a network itself, {type(builder).__name__}. Put it into a function."
+        )
+    asked = f"{role}(n_in={n_in}, n_out={n_out})"
+    try:
+        network = builder(n_in, n_out)
+        with torch.no_grad():
+            found = network.eval()(torch.zeros(2, n_in))
+    except Exception as error:
+        raise ValueError(f"{asked} gave no network that takes rows: {error}") from error
+    if not isinstance(found, Tensor):
+        raise ValueError(
+            f"{asked} gave a network whose output is not a tensor, but {type(found).__name__}. "
+            f"Have {type(network).__name__}.forward return one tensor."
+        )
+    shape = tuple(found.shape)
     if shape != (2, n_out):
         raise ValueError(
             f"{role} must turn rows of {n_in} into rows of {n_out} features, as "
             f"{role}(n_in, n_out) asks, but two rows came out with shape {shape}."
         )
+    if found.dtype != torch.float32:
+        raise ValueError(
+            f"{asked} gave a network whose output is {found.dtype}, not torch.float32. Build it "
+            "with float32 weights (module.float())."
+        )
     return network
 
 
 def check_widths(name: str, values: Sequence[Any]) -> list[int]:
-    """Return the values as a list; raise unless they are positive whole numbers."""
-    widths = list(values)
+    """Return the values as a list of int; raise unless they are positive whole numbers."""
+    try:
+        widths = list(values)
+    except TypeError:  # an array without dimensions
+        widths = [values]
     if not all(isinstance(width, Integral) and int(width) > 0 for width in widths):
         raise ValueError(f"{name} must be positive whole numbers, got {widths}.")
-    return widths
+    return [int(width) for width in widths]
 
 
 def check_values(tensors: Mapping[str, Tensor]) -> None:

@@ -221,25 +221,28 @@ def neighbor_start(
     [1, 1, 1]
     """
     X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
-    counts = {"n_clusters": n_clusters, "max_samples": max_samples}
-    counts |= {} if n_init == "auto" else {"n_init": n_init}
+    counts = {
+        "n_clusters": n_clusters,
+        "n_neighbors": n_neighbors,
+        "n_components": n_components,
+        "max_samples": max_samples,
+        "n_init": 1 if n_init == "auto" else n_init,
+    }
     for name, count in counts.items():
-        check_scalar(count, name, Integral, min_val=1)
+        counts[name] = int(check_scalar(count, name, Integral, min_val=1))
+    own_n_init = counts.pop("n_init")
     check_scalar(boundary_weight, "boundary_weight", Real, min_val=0)
     if linkage not in ("auto", "average", "share"):
         raise ValueError(f"linkage must be 'auto', 'average' or 'share', got {linkage!r}.")
     start = find_start(
         X,
-        n_clusters,
-        n_neighbors=n_neighbors,
+        **counts,
         metric=metric,
         sample_weight=sample_weight,
-        n_components=n_components,
-        max_samples=max_samples,
         random_state=random_state,
         n_jobs=n_jobs,
         settings={
-            "n_init": None if n_init == "auto" else n_init,
+            "n_init": None if n_init == "auto" else own_n_init,
             "linkages": None if linkage == "auto" else (linkage,),
             "boundary_weight": boundary_weight,
         },

@@ -115,7 +115,10 @@ class NeighborIndex:
         self.metric, self.n_jobs, self.n_rows = metric, effective_n_jobs(n_jobs), X.shape[0]
         self.library = self.measure = self.tree = self.cells = None
         if sparse.issparse(X) or metric not in ("euclidean", "cosine"):
-            self.library = NearestNeighbors(metric=metric, n_jobs=n_jobs).fit(X)
+            try:
+                self.library = NearestNeighbors(metric=metric, n_jobs=n_jobs).fit(X)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"metric={metric!r} cannot compare rows: {error}") from error
             self.measure = Measure(X, metric)
             return
         self.X = self._dense(X)

@@ -23,7 +23,7 @@ LAYERS = [
     {"functional", "_files"},
     {"modules"},
     {"engine"},
-    {"_outliers", "_responsibilities"},
+    {"_outliers", "_responsibilities", "_validation"},
     {"mixture"},
     {"neighbors"},
     {"_consensus"},

@@ -1,8 +1,12 @@
 """CatGAN: losses of both players, what answers are normalised by, priors, a few labels."""
 
 import math
+import pickle
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.datasets import make_blobs, make_moons
@@ -12,6 +16,7 @@ from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
 from skdeepcluster import CatGANClassifier, CatGANClustering
+from skdeepcluster import catgan as catgan_module
 from skdeepcluster.catgan import CatGAN
 from skdeepcluster.metrics import majority_accuracy
 from skdeepcluster.modules.game import Batch
@@ -342,11 +347,79 @@ def test_what_labels_are_called_changes_nothing(blobs, some):
         assert set(catgan.start_labels_) == set(names)
 
 
-def test_minus_one_and_one_are_two_classes(blobs):
-    X, y = blobs[0][blobs[1] < 2], np.where(blobs[1] == 0, -1, 1)[blobs[1] < 2]
+#: Markers of rows without a label, beside labels of numbers and beside strings.
+MISSING = {
+    "int": -1,
+    "float": -1.0,
+    "small": np.int8(-1),
+    "half": np.float16(-1),
+    "fraction": Fraction(-1),
+    "decimal": Decimal(-1),
+    "none": None,
+    "nan": np.nan,
+    "numpy nan": np.float32(np.nan),
+    "NA": pd.NA,
+    "NaT": pd.NaT,
+    "text": "-1",
+    "text of a float": "-1.0",
+}
+
+
+@pytest.mark.parametrize("names", [np.array([0, 1, 2]), np.array(["fox", "hen", "owl"])])
+@pytest.mark.parametrize("marker", MISSING)
+def test_markers_of_rows_without_a_label(marker, names, some):
+    if marker.startswith("text") and names.dtype.kind != "U":
+        names = names.astype(str)
+    y = names.astype(object)[some]
+    y[some < 0] = MISSING[marker]
+    for given in (y, y.tolist(), pd.Series(y)):
+        classes, targets = catgan_module._encode_labels(given)
+        np.testing.assert_array_equal(classes, names)
+        assert classes.dtype.kind == names.dtype.kind
+        np.testing.assert_array_equal(targets, some)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int64", "float16", "float64", "Int64", "Float32"])
+def test_markers_in_arrays_of_numbers(dtype, some):
+    y = pd.Series(some).astype(dtype)
+    assert (catgan_module._encode_labels(y)[1] == some).all()
+    if "int" in dtype:
+        return
+    y = y.where(some >= 0, None)
+    assert (catgan_module._encode_labels(y)[1] == some).all()
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 1, -1, None], "None, nan or pandas.NA and by the number -1"),
+        ([-1, 1, None], "None, nan or pandas.NA and by the number -1"),
+        (["a", "b", "-1", -1], "the number -1 and by the string '-1'"),
+        (["a", "b", "-1", np.nan], "by the string '-1'"),
+        (np.array(["a", "b", np.nan]), "the string 'nan'"),
+        (["a", 1, None], "mixes strings, as 'a', and numbers"),
+        ([0, 1, "-1"], "mixes strings, as '-1', and numbers"),
+        ([0.0, 1.0, np.inf], "infinity"),
+        ([0.5, 1.5, np.nan], "Unknown label type"),
+        ([None, None, np.nan], "No row has a label"),
+    ],
+)
+def test_ambiguous_labels_are_refused(labels, message):
+    y = labels if isinstance(labels, np.ndarray) else np.array(labels, dtype=object)
+    y = y.astype(float) if message in ("infinity", "Unknown label type") else y
+    classifier = CatGANClassifier(**CLASSIFIER)
+    before = dict(vars(classifier))
+    with pytest.raises(ValueError, match=message):
+        classifier.fit(np.random.default_rng(0).normal(size=(len(y), 2)), y)
+    assert vars(classifier) == before
+
+
+@pytest.mark.parametrize("kind", [int, float, str, object])
+def test_minus_one_and_one_are_two_classes(kind, blobs):
+    X, y = blobs[0][blobs[1] < 2], np.where(blobs[1] == 0, -1, 1)[blobs[1] < 2].astype(kind)
     catgan = CatGANClassifier(**CLASSIFIER).fit(X, y)
-    np.testing.assert_array_equal(catgan.classes_, [-1, 1])
-    assert catgan.score(X, y) == 1
+    np.testing.assert_array_equal(catgan.classes_, np.unique(y))
+    np.testing.assert_array_equal(catgan.predict(X), y)
 
 
 def test_labels_of_all_rows_need_no_autoencoder(blobs, monkeypatch):
@@ -388,3 +461,22 @@ def test_warm_start_keeps_its_classes(blobs, some):
     with pytest.raises(ValueError, match=r"goes on with the classes \[0 1 2\]"):
         catgan.fit(X, y + 1)
     assert catgan.fit(X, some).n_iter_ == 4
+
+
+def test_a_refused_warm_start_leaves_the_fit_as_it_was(blobs, some):
+    catgan = CatGANClassifier(**CLASSIFIER, warm_start=True, max_epochs=2).fit(blobs[0], some)
+    before = dict(vars(catgan))
+    unit = (blobs[0] - blobs[0].min()) / np.ptp(blobs[0])
+    for X, y in ((blobs[0], blobs[1] + 1), (blobs[0][:, :2], some), (unit, some)):
+        with pytest.raises(ValueError, match="classes|features|likelihood"):
+            catgan.fit(X, y)
+        assert vars(catgan) == before
+    copy = pickle.loads(pickle.dumps(catgan))
+    np.testing.assert_array_equal(copy.predict(blobs[0]), catgan.predict(blobs[0]))
+
+
+def test_one_class_for_all_rows_is_said(rows):
+    y = np.full(180, -1)
+    y[:2] = 0, 1
+    with pytest.warns(ConvergenceWarning, match="All rows are classified as"):
+        CatGANClassifier(**CLASSIFIER, max_epochs=2).fit(np.zeros_like(rows), y)

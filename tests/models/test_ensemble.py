@@ -1,6 +1,10 @@
 """ClusterEnsemble: independent of numbering, equal to references, at home in scikit-learn."""
 
+import os
+import signal
+import threading
 import warnings
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -16,6 +20,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from skorch.callbacks import Callback
 
 from skdeepcluster import (
     ClusterEnsemble,
@@ -23,6 +28,7 @@ from skdeepcluster import (
     NeighborClustering,
     VaDEClustering,
 )
+from skdeepcluster._consensus import find_consensus, vote
 from skdeepcluster.neighbors.agglomeration import agglomerate
 
 CONSENSUS = pytest.mark.parametrize("consensus", ["soft_vote", "co_association"])
@@ -99,6 +105,21 @@ def test_numbering_does_not_matter(consensus, seed):
     assert (plain.member_labels_ != renumbered.member_labels_).any()
     for name in ("labels_", "agreement_", "row_agreement_", "cluster_stability_"):
         np.testing.assert_array_equal(getattr(plain, name), getattr(renumbered, name))
+
+
+@CONSENSUS
+@pytest.mark.parametrize("seed", [15, 100, 134])
+def test_numbering_of_uncertain_members_does_not_matter(consensus, seed):
+    """Sums in another order differ by rounding, and two clusters of a row are a tie."""
+    stream = np.random.RandomState(seed)
+    members = [stream.randint(4, size=(60, stream.randint(2, 7))) + 0.5 for _ in range(2)]
+    members = [P / P.sum(1, keepdims=True) for P in members]
+    renumbered = [P[:, stream.permutation(P.shape[1])] for P in members]
+    weights, found = np.full(2, 0.5), []
+    for memberships in (members, renumbered):
+        tables = find_consensus(memberships, weights, 3, consensus)
+        found.append(vote(memberships, tables, weights))
+    np.testing.assert_array_equal(*found)
 
 
 @CONSENSUS
@@ -378,3 +399,104 @@ def test_noise_of_members_with_probabilities_is_noise():
     np.testing.assert_array_equal(both.labels_ == -1, np.arange(120) == 0)
     np.testing.assert_array_equal(both.predict(rows), both.labels_)
     assert both.probabilities_[0] == 0
+
+
+class Unsure(KMeans):
+    """Has no probabilities for a row, and no score."""
+
+    def predict_proba(self, X):
+        return np.where(np.arange(len(X))[:, None] == 4, np.nan, 1 / 3) * np.ones(3)
+
+    def score(self, X, y=None):
+        return np.nan
+
+
+def test_answers_of_members_that_are_not_finite_are_refused(monkeypatch):
+    X, _ = make_blobs(30, random_state=0)
+    with pytest.raises(ValueError, match="the member Unsure is not finite for row 4 and 0 others"):
+        ClusterEnsemble(Unsure(3), 2).fit(X)
+    monkeypatch.setattr(Unsure, "predict_proba", property())
+    with pytest.raises(ValueError, match="finite scores, but those of the members are .nan nan"):
+        ClusterEnsemble(Unsure(3), 2, weights="score").fit(X)
+
+
+# ---- Ctrl-C
+
+#: Trains until it is stopped.
+ENDLESS = GaussianMixtureEM(3, tol=0.0, max_iter=10**9)
+
+
+@pytest.fixture
+def press():
+    """Presses Ctrl-C after some seconds; ``press.at`` is when."""
+
+    def send():
+        press.at = perf_counter()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def press(seconds):
+        timer.append(threading.Timer(seconds, send))
+        timer[0].start()
+
+    timer = []
+    yield press
+    timer[0].join()
+
+
+class CtrlC(Callback):
+    """Presses Ctrl-C in a step of the third member."""
+
+    trainings = 0
+
+    def on_train_begin(self, net, **_):
+        CtrlC.trainings += 1
+
+    def on_batch_end(self, net, **_):
+        if CtrlC.trainings == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_leaves_the_consensus_of_the_members_that_were_complete(blobs):
+    member = VaDEClustering(3, hidden_layer_sizes=(4,), pretraining_epochs=1, init=blobs[1])
+    member.set_params(max_epochs=2, callbacks=[CtrlC()])
+    with pytest.warns(ConvergenceWarning, match="2 of 5 members that were complete"):
+        ensemble = ClusterEnsemble(member, 5).fit(blobs[0])
+    assert [fitted.n_iter_ for fitted in ensemble.estimators_] == [2, 2]
+    assert ensemble.member_labels_.shape == (180, 2)
+    assert ensemble.agreement_.shape == ensemble.weights_.shape == (2,)
+    np.testing.assert_array_equal(ensemble.predict(blobs[0]), ensemble.labels_)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_ctrl_c_stops_a_mixture_that_is_a_member(press, nested):
+    X, _ = make_blobs(300, centers=3, cluster_std=3, random_state=0)
+    endless = ClusterEnsemble([KMeans(3), ENDLESS], 2) if nested else ENDLESS
+    press(0.2)
+    with pytest.warns(ConvergenceWarning, match="1 of 2 members that were complete"):
+        ensemble = ClusterEnsemble([KMeans(3), endless], 2).fit(X)
+    assert perf_counter() - press.at < 1
+    assert [type(fitted).__name__ for fitted in ensemble.estimators_] == ["KMeans"]
+
+
+def test_ctrl_c_in_the_first_member_is_raised_and_keeps_the_fit_before(press):
+    X, _ = make_blobs(300, centers=3, cluster_std=3, random_state=0)
+    ensemble = ClusterEnsemble(KMeans(3), 2).fit(X)
+    ensemble.set_params(estimator=ENDLESS)
+    before = dict(vars(ensemble))
+    press(0.2)
+    with pytest.raises(KeyboardInterrupt):
+        ensemble.fit(X)
+    assert perf_counter() - press.at < 1
+    assert vars(ensemble) == before
+
+
+@pytest.mark.full
+def test_ctrl_c_stops_members_in_other_processes(press):
+    X, _ = make_blobs(300, centers=3, cluster_std=3, random_state=0)
+    ClusterEnsemble(KMeans(3), 2, n_jobs=2).fit(X)  # starts the workers
+    ensemble = ClusterEnsemble([KMeans(3), KMeans(2), ENDLESS, ENDLESS], 5, n_jobs=2)
+    press(3.0)
+    with pytest.warns(ConvergenceWarning, match="2 of 5 members that were complete"):
+        ensemble.fit(X)
+    assert perf_counter() - press.at < 1
+    assert [len(table) for table in ensemble.tables_] == [3, 2]

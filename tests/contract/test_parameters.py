@@ -1,0 +1,243 @@
+"""Every parameter of every estimator takes a value, or says by its name that it does not."""
+
+import datetime
+import io
+import math
+import warnings
+from contextlib import redirect_stderr, redirect_stdout
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from estimators import CLASSIFIERS, ONE_OF_EACH, brief, from_mixture
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+from torch import nn
+
+from skdeepcluster import ClusterEnsemble
+from skdeepcluster.neighbors import neighbor_start
+
+STREAM = np.random.RandomState(0)
+X = STREAM.normal(size=(30, 3)) + 5 * np.eye(3)[np.arange(30) % 3]
+Y = np.arange(30) % 3
+
+#: The shortest fits, by class.
+TINY = {
+    type(estimator).__name__: brief(
+        from_mixture(estimator),
+        hidden_layer_sizes=(4,),
+        max_epochs=1,
+        pretraining_epochs=1,
+        mixture_n_init=1,
+        n_components=2,
+    )
+    for estimator in ONE_OF_EACH + CLASSIFIERS
+}
+TINY["ClusterEnsemble"] = ClusterEnsemble(KMeans(3), 2, random_state=0)
+PAIRS = [
+    (name, parameter)
+    for name, estimator in TINY.items()
+    for parameter in estimator.get_params(deep=False)
+]
+
+#: Whole numbers are small where they would be sizes of arrays, or numbers of trainings.
+WHOLE = st.one_of(st.integers(-(2**70), 4), st.sampled_from([40, 2**16, 2**31]))
+#: numpy's types of numbers.
+TYPES = [*"bhilqBHILQ", "float16", "float32", "float64", "longdouble", "bool"]
+NUMPY = st.builds(
+    lambda kind, value: np.dtype(kind).type(value), st.sampled_from(TYPES), st.integers(0, 4)
+)
+REAL = st.one_of(
+    st.floats(),
+    st.fractions(),
+    st.sampled_from([0.0, 0.5, 1.0, 1.5, 1e-300, 1e300, math.inf, -math.inf, math.nan]),
+    st.sampled_from(
+        [np.float16(0.5), np.longdouble("0.1"), Fraction(1, 2), Fraction(3), Fraction(10**400)]
+    ),
+    st.booleans(),
+)
+WORDS = st.one_of(st.text(max_size=4), st.sampled_from(["auto", "neighbors", "mixture", "meta"]))
+OBJECTS = st.sampled_from(
+    [None, ..., object(), print, len, int, list, KMeans(2), nn.Linear(2, 2), nn.Linear, b"auto"]
+    + [1j, Decimal("0.5"), pd.NA, datetime.date(2020, 1, 1), {3}, {"gaussian": [0, 1, 2]}, {}]
+    + [torch.tensor(3), torch.device("cpu"), np.array(3), np.array([3.5]), np.array(["a"] * 30)]
+    + [np.str_("auto"), range(3), Y, Y.astype(np.uint8), np.eye(3)[Y], np.full((30, 3), np.nan)]
+    + [lambda n_in, n_out: nn.Linear(n_in, n_out).double(), lambda *_: None, [print], [8], [None]]
+)
+LISTS = st.lists(st.one_of(st.integers(-1, 5), NUMPY, REAL, WORDS, st.none()), max_size=3)
+VALUES = st.one_of(WHOLE, NUMPY, REAL, WORDS, OBJECTS, LISTS, LISTS.map(tuple))
+
+
+def is_refused(pair, value):
+    """Whether the type or the range of a value is refused before anything else."""
+    try:
+        clone(TINY[pair[0]]).set_params(**{pair[1]: value})._validate_params()
+    except ValueError:
+        return True
+    return False
+
+
+def is_costly(name, value):
+    """Whether a valid value asks for long work, much memory, processes or a compiler."""
+    if name in ("n_jobs", "compile"):
+        return bool(value)
+    if name.endswith("learning_rate") and not isinstance(value, str):
+        return value > 100  # diverges; what notices it first is not always the loss
+    sizes = "n_components", "n_noise", "n_continuous", "max_epochs", "pretraining_epochs"
+    sizes += "mixture_n_init", "n_init", "n_estimators", "max_iter"
+    return name in sizes and not isinstance(value, str) and value > 40
+
+
+def check_parameter(pair, value):
+    """Fit with one value: it works, or an error names the parameter and leaves nothing."""
+    estimator = clone(TINY[pair[0]])
+    setattr(estimator, pair[1], value)
+    before, failure = dict(vars(estimator)), None
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()) as out:
+            warnings.simplefilter("ignore")
+            with redirect_stderr(out):
+                estimator.fit(X, Y)
+    except (TypeError, ValueError, FloatingPointError) as error:
+        failure = error
+    if failure is None:
+        assert vars(estimator)[pair[1]] is value
+        assert np.isfinite(estimator.predict_proba(X)).all()
+        return
+    is_divergence = isinstance(failure, FloatingPointError)  # as documented
+    assert ("diverged" if is_divergence else pair[1]) in str(failure)
+    left = vars(estimator)
+    assert left.keys() == before.keys()
+    assert all(left[name] is before[name] for name in before)
+
+
+def tried(n_draws):
+    """Return the settings of a test of so many draws, the same at each run."""
+    slow = HealthCheck.too_slow, HealthCheck.filter_too_much
+    return settings(
+        max_examples=n_draws,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=slow,
+    )
+
+
+# ---- numbers of other types than Python's
+
+#: What makes equal numbers of other types of Python's.
+TYPES_OF_NUMBERS = {
+    "narrow": (np.uint8, np.float64, np.bool_),
+    "wide": (np.uint64, np.longdouble, np.bool_),
+    "fraction": (Fraction, Fraction, bool),
+}
+
+
+@pytest.mark.parametrize("types", TYPES_OF_NUMBERS.values(), ids=TYPES_OF_NUMBERS)
+@pytest.mark.parametrize("name", TINY)
+def test_types_of_numbers_change_nothing(name, types):
+    wholes, reals, switches = types
+    make = {int: wholes if wholes is not Fraction else np.int8, float: reals, bool: switches}
+    plain = clone(TINY[name])
+    if "batch_size" in plain.get_params():
+        plain.set_params(batch_size=7)
+    numbers = {k: v for k, v in plain.get_params(deep=False).items() if type(v) in make}
+    given = {k: make[type(v)](v) for k, v in numbers.items() if abs(v) < 256}
+    other = clone(plain).set_params(**given)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected, found = (fit.fit(X, Y).predict_proba(X) for fit in (plain, other))
+    np.testing.assert_array_equal(found, expected)
+    assert all(vars(other)[key] is value for key, value in given.items())
+
+
+@pytest.mark.parametrize("make", [np.int8, np.uint64])
+def test_numbers_given_to_functions_and_methods_may_be_of_any_type(make):
+    plain, found = (
+        neighbor_start(X, kind(3), n_neighbors=kind(5), n_components=kind(2), random_state=0)
+        for kind in (int, make)
+    )
+    np.testing.assert_array_equal(plain.layout, found.layout)
+    vade = clone(TINY["VaDEClustering"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        vade.fit(X)
+    plain, found = (vade.sample(kind(100), cluster=kind(1)) for kind in (int, make))
+    np.testing.assert_array_equal(plain, found)
+
+
+# ---- errors of single parameters
+
+
+class Tuple(nn.Linear):
+    def forward(self, x):
+        return super().forward(x), 1
+
+
+class Double(nn.Linear):
+    def forward(self, x):
+        return super().forward(x).double()
+
+
+def double(n_in, n_out):
+    return nn.Linear(n_in, n_out).double()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"init": ["a", "b", "c"] * 10}, "'init' should hold finite numbers.*LabelEncoder"),
+        ({"callbacks": [print]}, "must hold skorch callbacks.*<built-in function print>"),
+        ({"callbacks": [("name", 3)]}, "callbacks must hold skorch callbacks"),
+        ({"encoder": nn.Linear(3, 4)}, "encoder must be a function.*got a network itself, Linear"),
+        ({"encoder": Tuple}, "output is not a tensor, but tuple. Have Tuple.forward"),
+        ({"encoder": Double}, "output is torch.float64, not torch.float32"),
+        ({"encoder": double}, r"encoder\(n_in=3, n_out=4\) gave no network that takes rows"),
+        ({"encoder": lambda n_in: None}, "encoder.*takes 1 positional argument but 2 were"),
+        ({"device": "meta"}, "device='meta', but torch finds none here"),
+        ({"device": "xpu"}, "device='xpu', but torch finds none here"),
+        ({"device": torch.device("mps")}, "device='mps', but torch finds none here"),
+        ({"device": "gpu"}, "device='gpu' is not a device of torch"),
+        ({"hidden_layer_sizes": np.array(3)}, "hidden_layer_sizes must be positive whole numbers"),
+    ],
+)
+def test_what_a_network_cannot_take_is_explained(settings, message):
+    vade = clone(TINY["VaDEClustering"]).set_params(**settings)
+    before = dict(vars(vade))
+    with pytest.raises((TypeError, ValueError), match=message):
+        vade.fit(X)
+    assert vars(vade) == before
+
+
+def test_rows_of_networks_cannot_be_weighted():
+    with pytest.raises(TypeError, match=r"VaDEClustering.fit\(\) takes rows only.*sample_weight"):
+        TINY["VaDEClustering"].fit(X, sample_weight=np.ones(30))
+
+
+def test_batch_normalisation_needs_two_rows():
+    for name in ("InfoGANClustering", "CatGANClustering", "CatGANClassifier"):
+        with pytest.raises(ValueError, match="batch_size"):
+            clone(TINY[name]).set_params(batch_size=1).fit(X, Y)
+
+
+# ---- any value
+
+
+@tried(200)
+@given(st.sampled_from(PAIRS), VALUES)
+def test_values_of_a_wrong_type_or_range_are_refused_by_name(pair, value):
+    if is_refused(pair, value):
+        check_parameter(pair, value)
+
+
+@pytest.mark.full
+@tried(500)
+@given(st.sampled_from(PAIRS), VALUES)
+def test_any_value_works_or_is_refused_by_name(pair, value):
+    if is_refused(pair, value) or not is_costly(pair[1], value):
+        check_parameter(pair, value)
