@@ -14,15 +14,19 @@ J                 L, ``n_components``
 """
 
 import math
+import warnings
 from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 import torch
 from sklearn.base import ClusterMixin
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 from ._base import DeepEstimator, EmbeddingMixin
 from ._budget import Budget
@@ -35,11 +39,25 @@ from .modules.autoencoder import (
     GaussianEncoder,
     decode_samples,
     evidence_bound,
+    start_as_pca,
 )
 from .modules.game import Player
 from .modules.likelihood import Bernoulli
 from .modules.networks import make_network
+from .modules.regularization import NO_REGULARIZER, Regularizer
 from .neighbor_clustering import METRICS, NeighborClustering
+
+#: Most rows whose principal components the networks start from.
+PCA_ROWS = 4096
+#: Least variance of the noise of probabilistic PCA, as a share of the mean variance of features.
+LEAST_NOISE = 0.01
+#: The same where no feature varies.
+TINY = 1e-6
+#: A dimension of the codes is active if its means E[z_d | x] have a greater variance (Burda et
+#: al., 2016, section 5.1).
+ACTIVE = 0.01
+#: Largest share of the rows whose cluster is not that of the start before a warning.
+MOST_MOVED = 0.5
 
 
 class VAE(CodeGame):
@@ -52,26 +70,49 @@ class VAE(CodeGame):
         As of :class:`~skdeepcluster.modules.autoencoder.CodeGame`.
     kl_warm_up, binarize, covariance_type
         As of :class:`VAEEmbedding`; the mixture is fitted to the means after training.
+    regularizer : Regularizer, default=NO_REGULARIZER
+        Its anchor term holds the codes to clusters, as long as there is a ``classifier``.
+
+    Attributes
+    ----------
+    classifier : Module or None
+        From codes z, (N, L), to the logits of p(c | z), (N, K); for training only.
     """
 
+    rates = CodeGame.rates | {"classifier.*": 10.0}
+
     def __init__(
-        self, encoder, decoder, likelihood, kl_warm_up=0.0, binarize=False, covariance_type="full"
+        self,
+        encoder,
+        decoder,
+        likelihood,
+        kl_warm_up=0.0,
+        binarize=False,
+        covariance_type="full",
+        regularizer=NO_REGULARIZER,
     ):
         super().__init__(encoder, decoder, likelihood)
+        self.regularizer = regularizer
+        self.classifier = None
         self.kl_warm_up = kl_warm_up
         self.binarize = binarize
         self.covariance_type = covariance_type
 
     def loss(self, batch):
-        """Negative ELBO, eq. 10 with one sample of z."""
+        """Negative ELBO, eq. 10 with one sample of z, and the cross-entropy of the anchor."""
         x = torch.bernoulli(batch.x.float()) if self.binarize else batch.x
         mean, std = self.posterior(x)
         z = mean + std * torch.randn_like(std)
         weight = (self.progress / max(self.kl_warm_up, 1e-6)).clamp(max=1.0)
-        return {
+        terms = {
             "reconstruction": -self.log_prob(x, z).mean(),
             "kl": weight * standard_kl(mean, std).mean(),
         }
+        return terms | self.regularizer.terms(self.classify, z, batch.anchor)
+
+    def classify(self, z):
+        """Log p(c | z) of codes by the classifier, (N, K)."""
+        return self.classifier(z).log_softmax(-1)
 
     def elbo(self, x, noise):
         """ELBO of each row, (N,), averaged over z = mean + std * noise, noise (S, L)."""
@@ -111,7 +152,10 @@ class VAE(CodeGame):
 
     def players(self):
         """One player."""
-        return (Player("vae", [self.encoder, self.decoder, self.likelihood], self.loss),)
+        networks = [self.encoder, self.decoder, self.likelihood]
+        if self.classifier is not None:
+            networks.append(self.classifier)
+        return (Player("vae", networks, self.loss),)
 
 
 class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
@@ -167,6 +211,11 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         the label -1. Their probabilities still say to which cluster they would belong.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
         Covariances of the mixture on the codes.
+    start_weight : float, default=0.5
+        Weight, times the square root of ``n_features``, of the cross-entropy of the clusters that
+        a linear classifier reads off z to those of the start, unless init="mixture"; without it
+        the codes of similar clusters overlap. An addition of this package; 0 is the published
+        objective.
     mixture_n_init : int, default=10
         Starts of the mixture; the best by likelihood is kept.
     max_epochs : int or "auto", default="auto"
@@ -315,6 +364,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         "init": [StrOptions({"neighbors", "mixture"}), NeighborClustering],
         "metric": [StrOptions(METRICS), callable],
         "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
+        "start_weight": [Interval(Real, 0, None, closed="left")],
         "mixture_n_init": [Interval(Integral, 1, None, closed="left")],
         "kl_warm_up": [Interval(Real, 0, 1, closed="both")],
         "binarize": ["boolean"],
@@ -336,6 +386,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         max_clusters=60,
         noise=0.0,
         covariance_type="full",
+        start_weight=0.5,
         mixture_n_init=10,
         max_epochs="auto",
         learning_rate="auto",
@@ -371,6 +422,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
             self.kl_warm_up,
             self.binarize,
             self.covariance_type,
+            Regularizer(self.start_weight * math.sqrt(n_features)),
         )
 
     def _name_phases(self, fit):
@@ -379,6 +431,8 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         return ["neighbours", "training", "answers"]
 
     def _initialize(self, model, fit, is_new):
+        if is_new and self.encoder is None and self.decoder is None:
+            self._start_networks(model, fit)
         if isinstance(self.init, str) and self.init == "mixture":
             return Initialization()
         fit.progress.begin("neighbours")
@@ -386,9 +440,31 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         counts = self._count_clusters(), fit.random_state
         find = partial(find_partition, self.init, rows, *counts, metric=self.metric)
         anchor, calibrated = broadcast_object(find, fit.random_state)
-        return Initialization(None, calibrated, anchor.argmax(1))
+        labels = anchor.argmax(1)
+        if not self.start_weight:
+            return Initialization(None, calibrated, labels)
+        model.classifier = nn.Linear(self.n_components, anchor.shape[1]).to(fit.device)
+        nn.init.zeros_(model.classifier.weight)
+        nn.init.zeros_(model.classifier.bias)
+        return Initialization(anchor.astype(np.float32), calibrated, labels)
+
+    def _start_networks(self, model, fit):
+        """Let the networks start as probabilistic PCA of the standardised rows."""
+        every = -(-fit.n_samples // PCA_ROWS)
+        rows = self._apply(model, model.standardize, fit.X[::every])
+        widest = min((width // 2 for width in self._widths()), default=self.n_components)
+        q = min(self.n_components, widest, rows.shape[1], len(rows) - 1)
+        if q < 1:
+            return
+        pca = broadcast_object(lambda: PCA(q, random_state=0).fit(rows))
+        noise = max(float(pca.noise_variance_), LEAST_NOISE * float(rows.var(0).mean()), TINY)
+        found = pca.mean_, pca.components_, pca.explained_variance_
+        mean, axes, variances = (torch.as_tensor(value, dtype=torch.float32) for value in found)
+        start_as_pca(model.cpu(), mean, axes, variances, noise)
+        model.to(fit.device)
 
     def _after_training(self, model, fit, start):
+        model.classifier = None
         fit.progress.begin("mixture")
         codes = self._apply(model, model.encode, fit.X)
         init, labels = self.init, start.start_labels
@@ -397,6 +473,23 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         counts = self._count_clusters(), fit.random_state, self.mixture_n_init
         divide = partial(initial_mixture, init, codes, None, *counts, self.covariance_type)
         model.set_mixture(broadcast_object(divide, fit.random_state)[0])
+
+    def _set_fitted_attributes(self, run, fit):
+        super()._set_fitted_attributes(run, fit)
+        codes = self._apply(run.model, run.model.encode, fit.X)
+        moved = self.moved_ or 0.0
+        if (codes.var(0) > ACTIVE).any() and moved <= MOST_MOVED:
+            return
+        found = f"{moved:.0%} of the rows have other clusters than those of the start"
+        if moved <= MOST_MOVED:
+            found = f"no dimension of the codes varies over the rows by more than {ACTIVE}"
+        warnings.warn(
+            f"The codes have collapsed to the prior: {found}. Train longer (max_epochs), raise "
+            "kl_warm_up, start_weight or n_components, or use the default networks, which start "
+            "from principal components.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
 
     def score_samples(self, X, n_importance_samples=None):
         """Lower bound on log p(x) of each row, in nats and in the units of X.
