@@ -51,8 +51,6 @@ from .neighbor_clustering import METRICS, NeighborClustering
 PCA_ROWS = 4096
 #: Least variance of the noise of probabilistic PCA, as a share of the mean variance of features.
 LEAST_NOISE = 0.01
-#: The same where no feature varies.
-TINY = 1e-6
 #: A dimension of the codes is active if its means E[z_d | x] have a greater variance (Burda et
 #: al., 2016, section 5.1).
 ACTIVE = 0.01
@@ -228,7 +226,8 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         posterior collapse; 0 is the published objective from the first step.
     encoder : callable, default=None
         ``encoder(n_in, n_out)`` gives the encoder's network, ``n_out = 2 * n_components``. None:
-        a perceptron of ``hidden_layer_sizes``.
+        a perceptron of ``hidden_layer_sizes``. If decoder is None, too, both start as
+        probabilistic PCA (see Notes), else from random weights.
     decoder : callable, default=None
         ``decoder(n_in, n_out)`` gives the decoder's network. None: the mirrored perceptron.
     binarize : bool, default=False
@@ -277,7 +276,8 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         The trained torch module, usable by itself.
     history_ : list of dict
         One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per row
-        "vae_reconstruction" and, weighted during ``kl_warm_up``, "vae_kl".
+        "vae_reconstruction", weighted during ``kl_warm_up`` "vae_kl", and of ``start_weight``
+        "vae_start".
     n_clusters_ : int
         Number of clusters.
     n_clusters_curve_ : Bunch
@@ -327,21 +327,36 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
     both terms summed over their dimensions and averaged over rows, one sample of z per row and
     step. ``score_samples`` averages over a fixed quasi-random set of z instead.
 
+    From a neighbour start, training maximises in addition
+
+    .. math:: w \sqrt{D} \, E_{q(z|x)}[\log p(c|z)]
+
+    with w = ``start_weight``, D features, c the cluster of the start and p(c|z) linear in z up to
+    its normalisation: as if c were one more column of the row, rebuilt but not seen. What this
+    takes from the evidence lower bound is at most what it adds here.
+
+    Default networks start as probabilistic PCA of at most 4096 rows, the optimum of linear ones
+    [4]_; from random weights the decoder learns to ignore codes that explain little of each
+    feature (posterior collapse). Each component takes two units of a hidden layer, and without
+    enough units the first components are taken. A ConvergenceWarning is given when no code is
+    active [2]_, i.e. none has means E[z_d|x] whose variance over rows exceeds .01, and when over
+    half of the rows have another cluster than that of the start.
+
     The mixture is fitted after training and does not change the codes; from a neighbour start, by
     the M-step from its clusters. The neighbour start is an addition of this package.
 
-    The codes are learnt without regard to clusters, and those of similar clusters overlap: labels
-    are a little less accurate than the start's (benchmarks/RESULTS.md, "What networks add to their
-    starts"). Use it for codes, a density and drawing rows; for labels, NeighborClustering.
+    Labels keep to the start
 
     References
     ----------
     .. [1] D. P. Kingma, M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014,
        arXiv:1312.6114.
     .. [2] Y. Burda, R. Grosse, R. Salakhutdinov, "Importance Weighted Autoencoders", ICLR 2016,
-       arXiv:1509.00519, for the tighter bound of ``score_samples``.
+       arXiv:1509.00519, for the tighter bound of ``score_samples`` and for active units.
     .. [3] K. Lee, K. Lee, H. Lee, J. Shin, "A Simple Unified Framework for Detecting
        Out-of-Distribution Samples and Adversarial Attacks", NeurIPS 2018 (the outlier score).
+    .. [4] J. Lucas, G. Tucker, R. Grosse, M. Norouzi, "Don't blame the ELBO! A linear VAE
+       perspective on posterior collapse", NeurIPS 2019, arXiv:1911.02469.
 
     Examples
     --------
@@ -454,10 +469,11 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         rows = self._apply(model, model.standardize, fit.X[::every])
         widest = min((width // 2 for width in self._widths()), default=self.n_components)
         q = min(self.n_components, widest, rows.shape[1], len(rows) - 1)
-        if q < 1:
+        spread = float(rows.var(0).mean())
+        if q < 1 or not spread:
             return
         pca = broadcast_object(lambda: PCA(q, random_state=0).fit(rows))
-        noise = max(float(pca.noise_variance_), LEAST_NOISE * float(rows.var(0).mean()), TINY)
+        noise = max(float(pca.noise_variance_), LEAST_NOISE * spread)
         found = pca.mean_, pca.components_, pca.explained_variance_
         mean, axes, variances = (torch.as_tensor(value, dtype=torch.float32) for value in found)
         start_as_pca(model.cpu(), mean, axes, variances, noise)
@@ -477,16 +493,18 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
     def _set_fitted_attributes(self, run, fit):
         super()._set_fitted_attributes(run, fit)
         codes = self._apply(run.model, run.model.encode, fit.X)
-        moved = self.moved_ or 0.0
-        if (codes.var(0) > ACTIVE).any() and moved <= MOST_MOVED:
+        if not (codes.var(0) > ACTIVE).any():
+            found = f"Posterior collapse: no dimension of the codes has a variance above {ACTIVE}"
+        elif (self.moved_ or 0) > MOST_MOVED:
+            found = (
+                f"The codes do not tell the clusters of the start apart, {self.moved_:.0%} of the "
+                "rows have others"
+            )
+        else:
             return
-        found = f"{moved:.0%} of the rows have other clusters than those of the start"
-        if moved <= MOST_MOVED:
-            found = f"no dimension of the codes varies over the rows by more than {ACTIVE}"
         warnings.warn(
-            f"The codes have collapsed to the prior: {found}. Train longer (max_epochs), raise "
-            "kl_warm_up, start_weight or n_components, or use the default networks, which start "
-            "from principal components.",
+            f"{found}. Train longer (max_epochs), raise kl_warm_up, start_weight or n_components, "
+            "or use the default networks, which start from principal components.",
             ConvergenceWarning,
             stacklevel=4,
         )
