@@ -22,7 +22,8 @@ from skdeepcluster import VAEEmbedding
 
 def runs(data, seed):
     """Yield (row, labels, score and seconds): one training, two ways to divide its codes."""
-    vae = VAEEmbedding(data.n_clusters, accept_sparse=sparse.issparse(data.X), random_state=seed)
+    options = {"accept_sparse": sparse.issparse(data.X), "random_state": seed}
+    vae = VAEEmbedding(data.n_clusters, start_weight=0.0, **options)
     started = time.perf_counter()
     vae.fit(data.X)
     seconds = time.perf_counter() - started

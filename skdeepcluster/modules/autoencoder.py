@@ -4,7 +4,7 @@ Letters: N rows, D features, L code length, K clusters, S samples of z.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from ..functional import random
 from ..functional.gaussian import Mixture, balanced_points, compact_scales, kl_diag, log_joint
 from .game import Batch, ClusterGame, Game, Player
 from .likelihood import Likelihood
+from .networks import set_linear
 from .regularization import NO_REGULARIZER, Regularizer
 
 
@@ -95,6 +96,47 @@ class CodeGame(ClusterGame):
     def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
         """Log p(x|z) of each row, (N,)."""
         return self.likelihood.log_prob(x, self.decoder(z))
+
+
+@torch.no_grad()
+def start_as_pca(
+    model: CodeGame, mean: Tensor, axes: Tensor, variances: Tensor, noise: float
+) -> None:
+    """Let perceptrons start as probabilistic PCA, the optimum of linear ones.
+
+    With W = axes^T (variances - noise)^(1/2), the decoder gives W z + mean, and the encoder the
+    exact posterior of this model, N(W^T (x - mean) / variances, noise / variances), for
+    standardised rows x; codes beyond the q-th begin as their prior. Outputs that are no means,
+    such as logits, follow to first order (M. Tipping, C. Bishop, "Probabilistic principal
+    component analysis", JRSS B 1999; J. Lucas et al., "Don't blame the ELBO!", NeurIPS 2019).
+
+    Parameters
+    ----------
+    model : CodeGame
+        Its encoder is Gaussian, and both networks are as of
+        :func:`~skdeepcluster.modules.networks.mlp`, their hidden layers at least 2 q wide.
+    mean : Tensor of shape (D,)
+        Of the standardised rows.
+    axes : Tensor of shape (q, D), q <= L
+        Their first principal axes, of unit length.
+    variances : Tensor of shape (q,)
+        Along these axes; those below the noise are taken for it.
+    noise : float, greater than 0
+        Variance along every other axis.
+    """
+    encoder, decoder = cast(nn.Sequential, model.encoder.network), model.decoder
+    q, n_codes = len(axes), cast(nn.Linear, encoder[-1]).out_features // 2
+    stretch = (variances - noise).clamp_min(0).sqrt()
+    variances = stretch.square() + noise
+    reduce = (stretch / variances)[:, None] * axes
+    bias = torch.zeros(2 * n_codes)
+    bias[:q] = -reduce @ mean
+    bias[n_codes : n_codes + q] = (noise / variances).log()
+    bias[n_codes:] -= GaussianEncoder.LOG_VAR
+    set_linear(encoder, reduce, torch.eye(2 * n_codes, q), bias)
+    output, slope = model.likelihood.link(mean)
+    expand = slope[:, None] * axes.T * stretch
+    set_linear(cast(nn.Sequential, decoder), torch.eye(q, n_codes), expand, output)
 
 
 #: Samples of z in one call of the decoder.

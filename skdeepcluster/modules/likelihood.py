@@ -44,6 +44,14 @@ class Likelihood(nn.Module, ABC):
     def mean(self, decoded: Tensor) -> Tensor:
         """E[x | decoded] in the units of the data, (N, D)."""
 
+    @abstractmethod
+    def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the outputs that have a given standardised mean, and their derivatives, (D,)."""
+
+
+#: Least probability whose logarithm :meth:`Likelihood.link` takes: its derivative is 1/p.
+LEAST_PROBABILITY = 0.02
+
 
 class Bernoulli(Likelihood):
     """Features in [0, 1], the decoder gives logits: grey levels are read as probabilities.
@@ -66,6 +74,11 @@ class Bernoulli(Likelihood):
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the probabilities."""
         return decoded.float().sigmoid()
+
+    def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits, and 1 / (p (1 - p))."""
+        p = mean.clamp(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+        return p.logit(), 1 / (p * (1 - p))
 
 
 class Gaussian(Likelihood):
@@ -118,6 +131,10 @@ class Gaussian(Likelihood):
         """Return decoded * scale + shift."""
         return decoded * self.scale + self.shift
 
+    def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the standardised values, and ones."""
+        return mean, torch.ones_like(mean)
+
 
 class Categorical(Likelihood):
     """One-hot features, the decoder gives logits of the categories.
@@ -153,6 +170,11 @@ class Categorical(Likelihood):
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the probabilities, times the weights."""
         return self._log_softmax(decoded).exp() * self.weight
+
+    def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log p, and 1 / (weight p), of p = mean / weight."""
+        p = (mean / self.weight).clamp_min(LEAST_PROBABILITY)
+        return p.log(), 1 / (self.weight * p)
 
     def _log_softmax(self, decoded: Tensor) -> Tensor:
         """Log-probabilities of the categories of each group, (N, D)."""
@@ -265,6 +287,11 @@ class ColumnLikelihood(Likelihood):
     def mean(self, decoded: Tensor) -> Tensor:
         """Return means of Gaussian columns, probabilities of the others, (N, D)."""
         return self._join([part.mean(out) for part, out in self._split(decoded)])
+
+    def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the links of the parts."""
+        outputs, slopes = zip(*(part.link(own) for part, own in self._split(mean)), strict=True)
+        return self._join(list(outputs)), self._join(list(slopes))
 
     def _split(self, values: Tensor) -> Iterator[tuple[Any, Tensor]]:
         """Yield each part and its columns of the values."""

@@ -69,6 +69,36 @@ def mlp(
     return _initialize(nn.Sequential(*layers, nn.Linear(widths[-1], n_out)), gain)
 
 
+@torch.no_grad()
+def set_linear(network: nn.Sequential, reduce: Tensor, expand: Tensor, bias: Tensor) -> None:
+    """Let a perceptron start as the linear map x -> expand @ (reduce @ x) + bias.
+
+    Two units of each hidden layer carry each of the q numbers ``reduce @ x``, one of them negated:
+    for the activation a, a(t) - a(-t) is t times a constant, exactly for rectifiers and "gelu",
+    nearly for "tanh" ("looks-linear" initialisation: D. Balduzzi et al., "The shattered gradients
+    problem", ICML 2017). The other units keep their weights, and training finds out what they are
+    good for: the output does not depend on them at first.
+
+    Parameters
+    ----------
+    network : Sequential
+        As of :func:`mlp`, its hidden layers at least 2 q wide.
+    reduce : Tensor of shape (q, n_in)
+    expand : Tensor of shape (n_out, q)
+    bias : Tensor of shape (n_out,)
+    """
+    *hidden, last = (layer for layer in network if isinstance(layer, nn.Linear))
+    q, read = len(reduce), reduce
+    for i, layer in enumerate(hidden):
+        layer.weight[: 2 * q] = torch.cat([read, -read])
+        layer.bias[: 2 * q] = 0
+        one = network[2 * i + 1](torch.tensor([1.0, -1.0]))
+        unit = torch.eye(q, layer.out_features) / (one[0] - one[1])
+        read = unit - unit.roll(q, 1)
+    last.weight.copy_(expand @ read)
+    last.bias.copy_(bias)
+
+
 def conv_encoder(
     n_in: int,
     n_out: int,

@@ -241,3 +241,21 @@ def test_a_likelihood_is_rebuilt_from_its_state(common):
 def test_wrong_columns_are_explained(columns, message):
     with pytest.raises(ValueError, match=message):
         ColumnLikelihood(**columns)
+
+
+@pytest.mark.parametrize("kind", [Gaussian, Bernoulli, ColumnLikelihood])
+def test_the_link_inverts_the_mean(kind):
+    """Its slopes are the derivatives, here by autograd; units and weights are the user's."""
+    likelihood, x, _ = mixed()
+    likelihood.set_weights(torch.tensor([2.0, 0.5]))
+    if kind is not ColumnLikelihood:
+        likelihood = likelihood.parts[kind.name]
+        x = x[:, COLUMNS[kind.name]]
+    mean = likelihood.standardize(x).mean(0).requires_grad_()
+    for group, weight in zip(COLUMNS["categorical"], (2.0, 0.5), strict=True):
+        if kind is ColumnLikelihood:
+            shares = torch.linspace(0.1, 0.9, len(group))
+            mean.data[group] = weight * shares / shares.sum()
+    decoded, slope = likelihood.link(mean)
+    torch.testing.assert_close(likelihood.standardize(likelihood.mean(decoded)), mean)
+    torch.testing.assert_close(torch.autograd.grad(decoded.sum(), mean)[0], slope)

@@ -15,6 +15,7 @@ from skdeepcluster.modules.networks import (
     mlp,
     normalised_mlp,
     recalibrate_batch_norm,
+    set_linear,
 )
 
 
@@ -29,6 +30,18 @@ def test_every_parameter_of_mlp_gets_a_gradient(activation):
     network = mlp(3, 2, (8, 8), activation)
     network(torch.randn(5, 3)).square().sum().backward()
     assert all(p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu", "leaky_relu"])
+@pytest.mark.parametrize("widths", [(), (4,), (6, 9, 5)])
+def test_a_perceptron_starts_as_a_linear_map(activation, widths):
+    network, x = mlp(3, 5, widths, activation), torch.randn(20, 3)
+    reduce, expand, bias = torch.randn(2, 3), torch.randn(5, 2), torch.randn(5)
+    set_linear(network, reduce, expand, bias)
+    torch.testing.assert_close(network(x), x @ reduce.T @ expand.T + bias)
+    network(x).square().sum().backward()
+    # Units that carry nothing at first have a gradient in the last layer.
+    assert network[-1].weight.grad.abs().sum(0).all()
 
 
 @pytest.mark.parametrize("image_shape", [(1, 28, 28), (3, 8, 12)])

@@ -7,19 +7,21 @@ import pytest
 import torch
 from scipy.integrate import trapezoid
 from sklearn.base import clone
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
-from skdeepcluster import VAEEmbedding
+from skdeepcluster import NeighborClustering, VAEEmbedding
 from skdeepcluster.functional.gaussian import hash_rows, normal_points, standard_kl
-from skdeepcluster.modules.autoencoder import Autoencoder, GaussianEncoder
+from skdeepcluster.metrics import clustering_accuracy
+from skdeepcluster.modules.autoencoder import Autoencoder, GaussianEncoder, start_as_pca
 from skdeepcluster.modules.game import Batch
 from skdeepcluster.modules.likelihood import Bernoulli, Gaussian
 from skdeepcluster.modules.networks import conv_decoder, conv_encoder, mlp
+from skdeepcluster.modules.regularization import Regularizer
 from skdeepcluster.vae import VAE
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
@@ -94,11 +96,40 @@ def test_a_trained_linear_vae_reaches_probabilistic_pca(n_rows):
     X = (X - X.mean(0)) / X.std(0)
     linear = VAEEmbedding(
         1, n_components=2, hidden_layer_sizes=(), likelihood="gaussian", max_epochs=150,
-        learning_rate=40 / n_rows, random_state=0, init="mixture",
+        learning_rate=40 / n_rows, random_state=0, init="mixture", kl_warm_up=0.0,
     ).fit(X)  # fmt: skip
     # PCA has one noise variance, the VAE one per feature: it may do a little better.
     pca = PCA(2).fit(X).score(X)
     assert pca - 0.05 < linear.score_samples(X, n_importance_samples=200).mean() < pca + 0.3
+
+
+def test_perceptrons_start_as_probabilistic_pca():
+    """The posterior is exact, so the bound is the likelihood; the third code is its prior."""
+    X = load_iris().data
+    pca, x = PCA(2).fit(X), torch.tensor(X).float()
+    networks = GaussianEncoder(mlp(4, 6, (8, 5))), mlp(3, 4, (7,))
+    model = VAE(*networks, Gaussian(torch.zeros(4), torch.ones(4)))
+    with torch.no_grad():
+        model.likelihood.noise.fill_(float(np.log(pca.noise_variance_)))
+    found = pca.mean_, pca.components_, pca.explained_variance_
+    mean, axes, variances = (torch.tensor(value).float() for value in found)
+    start_as_pca(model, mean, axes, variances, float(pca.noise_variance_))
+    with torch.no_grad():
+        bound = model.importance_bound(x, normal_points(64, 3))
+        mean, std = model.posterior(x)
+    torch.testing.assert_close(bound, torch.tensor(pca.score_samples(X)), rtol=0, atol=1e-3)
+    assert (mean[:, 2] == 0).all()
+    torch.testing.assert_close(std[:, 2], torch.ones(len(x)))
+
+
+def test_networks_without_room_for_principal_components_train_as_well():
+    """Rows that are alike have none, and one unit carries none."""
+    vae = VAEEmbedding(1, init="mixture", max_epochs=1, **SMALL)
+    with pytest.warns(ConvergenceWarning, match="Posterior collapse: no dimension"):
+        vae.fit(np.full((9, 3), 2.0))
+    X = load_iris().data
+    narrow = clone(vae).set_params(hidden_layer_sizes=(1,)).fit(X)
+    assert np.isfinite(narrow.score(X))
 
 
 def test_loss_is_the_negative_elbo_written_out(vae):
@@ -120,6 +151,61 @@ def test_loss_is_the_negative_elbo_written_out(vae):
     assert sum(terms.values()).item() == pytest.approx(
         -vae.elbo(x, normal_points(512, 2)).mean().item(), rel=0.01
     )
+
+
+def test_a_classifier_of_the_codes_adds_the_cross_entropy_to_the_start(vae):
+    batch = Batch(torch.rand(50, 6), torch.eye(3)[torch.arange(50) % 3])
+    vae.regularizer, vae.classifier = Regularizer(2.0), nn.Linear(2, 3)
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        start = vae.loss(batch)["start"]
+        torch.manual_seed(3)
+        mean, std = vae.posterior(batch.x)
+        logits = vae.classifier(mean + std * torch.randn(50, 2))
+    expected = nn.functional.cross_entropy(logits, torch.arange(50) % 3)
+    torch.testing.assert_close(start, 2 * expected)
+    start.backward()
+    assert any(p.grad.abs().sum() > 0 for p in vae.encoder.parameters())
+
+
+@pytest.mark.parametrize(("load", "n_rows"), [(load_iris, 150), (load_digits, 600)])
+def test_labels_are_not_below_the_start(load, n_rows):
+    X, y = (part[:n_rows] for part in load(return_X_y=True))
+    start, few = NeighborClustering(n_neighbors=5), {"hidden_layer_sizes": (64,)}
+    vae = VAEEmbedding(len(np.unique(y)), init=start, random_state=0, **few).fit(X)
+    accuracy, before = (clustering_accuracy(y, part) for part in (vae.labels_, vae.start_labels_))
+    assert accuracy >= before - 0.01
+    assert vae.moved_ < 0.02
+
+
+def test_the_weight_of_the_start_holds_codes_to_its_clusters(digits):
+    """Two numbers tell six clusters apart only if they are made to."""
+    start = NeighborClustering(n_neighbors=5)
+    free = VAEEmbedding(6, init=start, start_weight=0.0, **SMALL)
+    held = clone(free).set_params(start_weight=5.0).fit(digits[:300])
+    free.fit(digits[:300])
+    assert held.moved_ < 0.5 * free.moved_
+    assert "vae_start" in held.history_[0]
+    assert "vae_start" not in free.history_[0]
+    assert held.model_.classifier is None
+
+
+def test_codes_that_carry_nothing_are_reported():
+    X = load_iris().data
+    vae = VAEEmbedding(3, **SMALL, kl_warm_up=0.0, learning_rate=1e-2, start_weight=0.0)
+    deaf = nn.Sequential(Call(torch.zeros_like), nn.Linear(2, 4))
+    with pytest.warns(ConvergenceWarning, match="Posterior collapse.*max_epochs"):
+        vae.set_params(decoder=lambda n_in, n_out: deaf).fit(X)
+    assert (vae.transform(X).var(0) < 0.01).all()
+
+
+def test_codes_that_lose_the_clusters_are_reported():
+    X = load_iris().data
+    scatter = nn.Sequential(nn.Linear(4, 4), Call(lambda x: torch.sin(1e4 * x)))
+    vae = VAEEmbedding(3, **SMALL, max_epochs=1, learning_rate=1e-30)
+    with pytest.warns(ConvergenceWarning, match="do not tell the clusters of the start apart"):
+        vae.set_params(encoder=lambda n_in, n_out: scatter).fit(X)
+    assert vae.moved_ > 0.5
 
 
 def test_every_parameter_gets_a_gradient(vae):
