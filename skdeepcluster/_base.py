@@ -212,8 +212,10 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
 
         Raises
         ------
+        ValueError
+            When a value is larger than 1e100.
         FloatingPointError
-            When a loss stops being finite.
+            When a loss, or the weights, stop being finite.
         """
         with restore_on_failure(self):
             return self._fit(X, y)
@@ -570,7 +572,7 @@ class DeepEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         criterion : ndarray of shape (n_samples,), float64
             VAEEmbedding, VaDEClustering: a lower bound on log p(x), in the units of X; its
             expectation over z is the mean over the same 8 points for each dimension of z, at least
-            64, on the digits within 0.05 nats in the mean of the rows. DACClustering:
+            64, on the digits within 0.03 nats in the mean of the rows. DACClustering:
             log p(x | G(z)) + log p(z) at z = E(x). InfoGANClustering, CatGANClustering: the
             information of a row about its cluster, KL(p(c|x) || p(c)), with p(c) the mean of
             p(c|x) over the rows trained on, so that answers stay row-wise.

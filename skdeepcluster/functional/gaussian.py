@@ -38,7 +38,7 @@ MAX_BLOCKS = 4
 NEGLIGIBLE = torch.finfo(torch.float64).eps ** 3
 #: Without ``reg_covar``, a variance of less than so many eps of the mean square about the shift is
 #: that of equal rows: rounding of the sums alone.
-ROUNDING = 100.0
+ROUNDING = 1000.0
 #: Share of nonzero weights below which sums of squares gather the rows of each component.
 MAX_DENSITY = 0.25
 #: Shape -> a tensor for an intermediate result, or None: the operation makes its own.
@@ -336,8 +336,8 @@ def hash_rows(x: Tensor, n_numbers: int) -> Tensor:
     They are the fractional parts of large random projections: the same on every machine but for
     the rounding of float64.
     """
-    stream = torch.Generator().manual_seed(0)
-    directions = torch.randn(x.shape[1], n_numbers, generator=stream, dtype=torch.float64)
+    stream, shape = torch.Generator("cpu").manual_seed(0), (x.shape[1], n_numbers)
+    directions = torch.randn(shape, generator=stream, dtype=torch.float64, device="cpu")
     return (1e4 * (x.double() @ directions.to(x.device))).remainder(1.0)
 
 
