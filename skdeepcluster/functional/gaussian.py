@@ -336,9 +336,10 @@ def hash_rows(x: Tensor, n_numbers: int) -> Tensor:
     They are the fractional parts of large random projections: the same on every machine but for
     the rounding of float64.
     """
-    stream, shape = torch.Generator("cpu").manual_seed(0), (x.shape[1], n_numbers)
-    directions = torch.randn(shape, generator=stream, dtype=torch.float64, device="cpu")
-    return (1e4 * (x.double() @ directions.to(x.device))).remainder(1.0)
+    stream = torch.Generator().manual_seed(0)
+    directions = torch.empty(x.shape[1], n_numbers, dtype=torch.float64, device="cpu")
+    directions = directions.normal_(generator=stream).to(x.device)
+    return (1e4 * (x.double() @ directions)).remainder(1.0)
 
 
 # ---- expectation maximisation: sufficient statistics, and the mixture that maximises them
