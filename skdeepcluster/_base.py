@@ -230,8 +230,10 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
 
         Raises
         ------
+        ValueError
+            When a value is larger than 1e100.
         FloatingPointError
-            When a loss stops being finite.
+            When a loss, or the weights, stop being finite.
         """
         if unknown:
             raise TypeError(
@@ -614,7 +616,7 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         criterion : ndarray of shape (n_samples,), float64
             VAEEmbedding, VaDEClustering: a lower bound on log p(x), in the units of X; its
             expectation over z is the mean over the same 8 points for each dimension of z, at least
-            64, on the digits within 0.05 nats in the mean of the rows. DACClustering:
+            64, on the digits within 0.03 nats in the mean of the rows. DACClustering:
             log p(x | G(z)) + log p(z) at z = E(x). InfoGANClustering, CatGANClustering: the
             information of a row about its cluster, KL(p(c|x) || p(c)), with p(c) the mean of
             p(c|x) over the rows trained on, so that answers stay row-wise.

@@ -88,7 +88,8 @@ def check_magnitude(values):
 
 def check_answers(answers, X):
     """Return the answers (N, ...) to rows X (N, D); ValueError names a row whose is not finite."""
-    if not (np.isfinite(answers.min()) and np.isfinite(answers.max())):
+    ends = np.min(answers, initial=0), np.max(answers, initial=0)
+    if not np.isfinite(ends).all():
         row, reason = int(np.isfinite(answers.reshape(len(answers), -1)).all(1).argmin()), ""
         if hasattr(X, "dtype"):  # not of a DataFrame, whose columns may be of any type
             values = X[[row]].toarray()[0] if sparse.issparse(X) else np.asarray(X[row])

@@ -270,6 +270,12 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         -------
         self : object
             The fitted mixture.
+
+        Raises
+        ------
+        ValueError
+            When a value is larger than 1e100 or so far from the others that they lose their
+            digits, or rows are too few or too much alike for a covariance.
         """
         with restore_on_failure(self):
             continues = self._continues()

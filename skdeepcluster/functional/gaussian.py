@@ -38,7 +38,7 @@ MAX_BLOCKS = 4
 NEGLIGIBLE = torch.finfo(torch.float64).eps ** 3
 #: Without ``reg_covar``, a variance of less than so many eps of the mean square about the shift is
 #: that of equal rows: rounding of the sums alone.
-ROUNDING = 100.0
+ROUNDING = 1000.0
 #: Share of nonzero weights below which sums of squares gather the rows of each component.
 MAX_DENSITY = 0.25
 #: Shape -> a tensor for an intermediate result, or None: the operation makes its own.
