@@ -134,7 +134,7 @@ def start_as_pca(
     bias[n_codes : n_codes + q] = (noise / variances).log()
     bias[n_codes:] -= GaussianEncoder.LOG_VAR
     set_linear(encoder, reduce, torch.eye(2 * n_codes, q), bias)
-    output, slope = model.likelihood.link(mean)
+    output, slope = (value.float() for value in model.likelihood.link(mean))
     expand = slope[:, None] * axes.T * stretch
     set_linear(cast(nn.Sequential, decoder), torch.eye(q, n_codes), expand, output)
 

@@ -315,6 +315,7 @@ def test_hostile_data_gives_finite_answers(estimator, made, case):
 
 @over_classes
 @after_training
+@pytest.mark.filterwarnings("ignore:Posterior collapse")
 def test_collapse_is_said(estimator, made):
     with pytest.warns(ConvergenceWarning, match=r"Only 1 of|one cluster"):
         made(estimator).fit(np.full((40, 3), 3.0))
