@@ -668,7 +668,7 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path):
     noted.note = "mine"
     with pytest.raises(ValueError, match="GaussianMixtureEM has no attribute 'note' by itself"):
         save(noted, path)
-    with pytest.raises(ValueError, match="the header has .* are the most"):
+    with pytest.raises(ValueError, match="its header has .* are the most"):
         save(GaussianMixtureEM(2, init_params=np.array(["a" * 2**23], dtype=object)), path)
     assert [file.read_text() for file in tmp_path.iterdir()] == ["old"]
     with pytest.raises(FileNotFoundError):
