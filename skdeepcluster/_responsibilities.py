@@ -86,8 +86,11 @@ def check_magnitude(values):
         )
 
 
-def check_answers(answers, X):
-    """Return the answers (N, ...) to rows X (N, D); ValueError names a row whose is not finite."""
+def check_answers(answers, X, source=""):
+    """Return the answers (N, ...) to rows X (N, D); ValueError names a row whose is not finite.
+
+    ``source`` says whose answers they are.
+    """
     ends = np.min(answers, initial=0), np.max(answers, initial=0)
     if not np.isfinite(ends).all():
         row, reason = int(np.isfinite(answers.reshape(len(answers), -1)).all(1).argmin()), ""
@@ -96,7 +99,7 @@ def check_answers(answers, X):
             column = int(np.abs(values).argmax())
             reason = f", whose largest value is {values[column]:.6g} in column {column}"
         raise ValueError(
-            f"There is no finite answer to row {row}{reason}. Expected are values like those of "
+            f"There is no finite answer{source} to row {row}{reason}. Expected are values like those of "
             "the rows fitted. Correct or leave out this row."
         )
     return answers

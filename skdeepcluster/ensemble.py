@@ -435,7 +435,8 @@ def _compute_memberships(member, labels, X, n_clusters=None):
     Rows without a cluster (label -1) have zeros only.
     """
     if hasattr(member, "predict_proba"):
-        resp = check_answers(np.array(member.predict_proba(X), dtype=np.float64), X)
+        resp = np.array(member.predict_proba(X), dtype=np.float64)
+        check_answers(resp, X, f" of the member {type(member).__name__}")
         if np.min(getattr(member, "labels_", 0)) < 0:
             resp[np.asarray(member.predict(X)) < 0] = 0
         return resp

@@ -66,6 +66,10 @@ class Net(NeuralNet):
                 self.optimizer_.zero_grad(set_to_none=True)
                 with self._autocast(), self._split(batch):
                     terms = loss(batch)
+                if self.bfloat16:
+                    # Casts of the weights are kept until the outermost autocast block ends, which
+                    # is not this one.
+                    torch.clear_autocast_cache()
                 torch.stack(list(terms.values())).sum().backward(inputs=parameters)
                 self._average(terms, parameters)
                 self.notify(

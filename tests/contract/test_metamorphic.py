@@ -30,16 +30,19 @@ ESTIMATORS = {
 #: Largest difference of a probability between fits to the same rows in float32 and float64, or
 #: before and after a shift: rounding, which training enlarges.
 ROUNDING = 0.02
+#: Least adjusted Rand index of two trainings on the same rows in another order.
+LEAST_AGREEMENT = 0.95
 
 each_estimator = pytest.mark.parametrize("name", ESTIMATORS)
-#: Laws of fits: of the networks VaDE stands for the others in the quick tier.
-each_fit = pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.full] if {name} & set(NETWORKS) - {"vade"} else [])
-        for name in ESTIMATORS
-    ],
-)
+
+
+def fits(names):
+    """Parametrize a law of fits: of the networks VaDE stands for the others in the quick tier."""
+    others = set(NETWORKS) - {"vade"}
+    marked = [pytest.param(n, marks=[pytest.mark.full] if n in others else []) for n in names]
+    return pytest.mark.parametrize("name", marked)
+
+
 few = settings(
     max_examples=2,
     deadline=None,
@@ -67,8 +70,9 @@ def fitted(name):
     return fit(name, rows())
 
 
-def assert_same_partition(found, expected):
-    assert adjusted_rand_score(found, expected) == 1.0
+def assert_same_partition(name, found, expected):
+    """Trainings take other steps: a row or two at the borders may change."""
+    assert adjusted_rand_score(found, expected) >= (LEAST_AGREEMENT if name in NETWORKS else 1.0)
 
 
 def assert_close(found, expected):
@@ -95,27 +99,29 @@ def test_answers_to_rows_are_exact_in_any_order_and_split(name, order, cut):
     np.testing.assert_array_equal(model.predict(X[order]), model.predict(X)[order])
 
 
-@each_fit
+@fits(ESTIMATORS)
 @few
 @given(order=permutations(120))
 def test_the_order_of_rows_does_not_matter_to_partitions(name, order):
-    assert_same_partition(fit(name, rows()[order]).labels_, fitted(name).labels_[order])
+    assert_same_partition(name, fit(name, rows()[order]).labels_, fitted(name).labels_[order])
 
 
-@each_fit
+@fits(ESTIMATORS)
 @few
 @given(order=permutations(6))
 def test_the_order_of_features_does_not_matter_to_partitions(name, order):
-    assert_same_partition(fit(name, rows()[:, order]).labels_, fitted(name).labels_)
+    assert_same_partition(name, fit(name, rows()[:, order]).labels_, fitted(name).labels_)
 
 
-@each_fit
+@fits(ESTIMATORS)
 def test_duplicated_rows_do_not_change_partitions(name):
     X = rows()
-    assert_same_partition(fit(name, np.repeat(X, 2, axis=0)).labels_[::2], fitted(name).labels_)
+    assert_same_partition(
+        name, fit(name, np.repeat(X, 2, axis=0)).labels_[::2], fitted(name).labels_
+    )
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@fits(NETWORKS)
 @few
 @given(exponents=st.lists(st.integers(-20, 20), min_size=6, max_size=6))
 def test_powers_of_two_of_features_are_exact_with_standardisation(name, exponents):
@@ -127,7 +133,7 @@ def test_powers_of_two_of_features_are_exact_with_standardisation(name, exponent
     np.testing.assert_array_equal(scaled.predict_proba(X * scale), model.predict_proba(X))
 
 
-@each_fit
+@fits(ESTIMATORS)
 @few
 @given(shift=st.floats(-1e3, 1e3))
 def test_a_shift_changes_probabilities_by_rounding_only(name, shift):
@@ -135,13 +141,13 @@ def test_a_shift_changes_probabilities_by_rounding_only(name, shift):
     assert_close(model.predict_proba(rows() + shift), fitted(name).predict_proba(rows()))
 
 
-@each_fit
+@fits(ESTIMATORS)
 def test_float32_changes_probabilities_by_rounding_only(name):
     X = rows().astype(np.float32)
     assert_close(fit(name, X).predict_proba(X), fitted(name).predict_proba(rows()))
 
 
-@pytest.mark.parametrize("name", ["vae", "vade", "dac"])
+@fits(["vae", "vade", "dac"])
 def test_the_density_of_scaled_rows_is_that_of_the_rows_over_the_scales(name):
     X, scale = rows(), np.exp2([3, -2, 0, 5, -7, 1])
     model, scaled = clone(ESTIMATORS[name]), clone(ESTIMATORS[name])

@@ -115,7 +115,7 @@ def test_perceptrons_start_as_probabilistic_pca():
     mean, axes, variances = (torch.tensor(value).float() for value in found)
     start_as_pca(model, mean, axes, variances, float(pca.noise_variance_))
     with torch.no_grad():
-        bound = model.importance_bound(x, normal_points(64, 3))
+        bound = model.importance_bound(x, 256)
         mean, std = model.posterior(x)
     torch.testing.assert_close(bound, torch.tensor(pca.score_samples(X)), rtol=0, atol=1e-3)
     assert (mean[:, 2] == 0).all()
