@@ -99,8 +99,8 @@ def check_answers(answers, X, source=""):
             column = int(np.abs(values).argmax())
             reason = f", whose largest value is {values[column]:.6g} in column {column}"
         raise ValueError(
-            f"There is no finite answer{source} to row {row}{reason}. Expected are values like those of "
-            "the rows fitted. Correct or leave out this row."
+            f"There is no finite answer{source} to row {row}{reason}. Expected are values like "
+            "those of the rows fitted. Correct or leave out this row."
         )
     return answers
 
