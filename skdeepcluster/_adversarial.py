@@ -45,7 +45,7 @@ class AdversarialEstimator(DeepEstimator):
         The standardised rows are clustered, or the codes of a denoising auto-encoder, if the user
         asks for its pretraining; it is discarded.
         """
-        init = check_init(self, fit.n_samples)
+        init = check_init(self, fit)
         if is_partition(init):
             return Partition(init), False
         if self._choose_pretraining_epochs(fit) == 0:

@@ -36,7 +36,7 @@ from ._initialization import (
 from ._likelihood_choice import choose_likelihood
 from ._outliers import find_offset, fit_cluster_space, make_outlier_score, mark_noise
 from ._phases import plan_progress
-from ._responsibilities import check_answers
+from ._responsibilities import check_answers, check_sample_weight, order_rows, repeat_rows
 from ._validation import NumericParameters, check_rows
 from .engine.batches import BLOCK, Rows, map_rows, refuse_sparse
 from .engine.isolation import is_explicit, isolated, seeded, without_overrides
@@ -70,6 +70,8 @@ ARCHITECTURE = (
 )
 #: Most hidden layers of a stored network, unless it has as many arrays.
 MAX_LAYERS = 100
+#: Most bytes of X of which a copy is put in order; more are read from where they are.
+MAX_ORDERED = 2**26
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ class Fit:
     task: Any
     #: What callbacks receive: "estimator", "X" and "y".
     given: dict
+    #: Indices of the rows among those given, (N,); None if they are the same.
+    index: np.ndarray | None = None
     #: Is told of phases and steps.
     progress: Progress = field(default_factory=Progress)
     #: Keeps what is over, for a fit that is cut short.
@@ -96,6 +100,10 @@ class Fit:
     def n_samples(self):
         """N."""
         return self.X.shape[0]
+
+    def take(self, column):
+        """Return what belongs to the rows of the fit of a column for the rows given."""
+        return column if self.index is None else column[self.index]
 
     def search(self, make):
         """Return the result of a search, which draws from ``random_state``.
@@ -138,6 +146,23 @@ def _explain_divergence(train):
         return result
 
     return run
+
+
+def _choose_rows(X, sample_weight, random_state):
+    """Return the indices of the rows to train on, repeated by weight, or None: all as they are.
+
+    Rows of small data are put in order by their values, so that neither their order matters nor
+    whether rows are repeated or weighted.
+    """
+    index = None
+    if sample_weight is not None:
+        index = repeat_rows(check_sample_weight(sample_weight, X), random_state)
+    if X.data.nbytes > MAX_ORDERED:
+        return index
+    order = order_rows(X)
+    if index is None:
+        return order
+    return index[np.argsort(np.argsort(order)[index], kind="stable")]
 
 
 class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC):
@@ -213,15 +238,21 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, **unknown):
+    def fit(self, X, y=None, sample_weight=None):
         """Train on X.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to learn from. Sparse only with ``accept_sparse=True``.
+            Rows to learn from. Sparse only with ``accept_sparse=True``. The order of rows that
+            take up to 64 MiB does not matter.
         y : Ignored
             Present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, at least 0. Whole weights count as repetitions of the rows. Of
+            other weights, or with a sum above 10 ``n_samples``, as many rows as X has are drawn
+            in proportion to them, and trained on. The rows drawn are copied into memory. Rows of
+            weight 0 get labels, too; their ``start_labels_`` are these.
 
         Returns
         -------
@@ -235,16 +266,10 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         FloatingPointError
             When a loss, or the weights, stop being finite.
         """
-        if unknown:
-            raise TypeError(
-                f"{type(self).__name__}.fit() takes rows only, but got {', '.join(unknown)}. Its "
-                "rows cannot be weighted: repeat some, or use GaussianMixtureEM or "
-                "NeighborClustering, which take sample_weight."
-            )
         with isolated(), restore_on_failure(self):
-            return self._fit(X, y)
+            return self._fit(X, y, sample_weight)
 
-    def _fit(self, X, y, targets=None):
+    def _fit(self, X, y, sample_weight, targets=None):
         """Train on X, of which a classifier knows some targets."""
         check_metrics(self)
         check_callbacks(self.callbacks)
@@ -252,14 +277,18 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
             for name in ("n_clusters_", "n_clusters_curve_", "hidden_layer_sizes_"):
                 vars(self).pop(name, None)
         X = self._check_rows(X, reset=True)
-        self._choose_widths(X)
         check_same("shape of X", X.shape)
         random_state = broadcast_object(partial(random_stream, self.random_state))
-        device, likelihood = resolve_device(self.device), self._choose_likelihood(X)
         given, task = {"estimator": self, "X": X, "y": y}, None
+        index = _choose_rows(X, sample_weight, random_state)
+        if index is not None:
+            X, targets = X[index], None if targets is None else targets[index]
+            self._check_enough(X)
+        self._choose_widths(X)
+        device, likelihood = resolve_device(self.device), self._choose_likelihood(X)
         if hasattr(self, "set_callbacks"):  # scikit-learn 1.9 and later
             task = self._init_callback_context(max_subtasks=None).call_on_fit_task_begin(**given)
-        fit = Fit(X, device, random_state, likelihood, targets, task, given)
+        fit = Fit(X, device, random_state, likelihood, targets, task, given, index)
         steps = {"progress": plan_progress(self, fit), "checkpoint": self._open_checkpoint(fit)}
         fit = replace(fit, **steps)
         with fit.progress:
@@ -281,7 +310,9 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         if self.checkpoint is None:
             return Checkpoint()
         past = self.history_ if self._continues() else None
-        checkpoint = Checkpoint(self.checkpoint, identify(self, fit.X, fit.given["y"], past))
+        checkpoint = Checkpoint(
+            self.checkpoint, identify(self, fit.X, fit.given["y"], fit.index, past)
+        )
         checkpoint.remember(lambda: None, fit.random_state)
         return checkpoint
 
@@ -371,8 +402,8 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         kept = "classes_", "n_clusters_", "hidden_layer_sizes_"
         attributes = {name: v for name, v in vars(self).items() if name in kept}
         if getattr(self, "noise", 0):
-            clusters = self._assign(model, fit.X)[0]
-            attributes |= self._find_outliers(model, fit.X, clusters)
+            clusters = self._assign(model, fit.given["X"])[0]
+            attributes |= self._find_outliers(model, fit, clusters)
         return attributes | {
             "model_": model,
             "history_": history,
@@ -422,7 +453,7 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
 
     def _set_fitted_attributes(self, run, fit):
         """Set what has been learnt, and what each "auto" stood for."""
-        assigned = self._assign(run.model, fit.X)
+        labels, probabilities = self._assign(run.model, fit.given["X"])
         if hasattr(self, "pretraining_epochs"):
             # Before ``model_`` and ``history_`` are set, which tell that a fit is resumed.
             self.pretraining_epochs_ = self._choose_pretraining_epochs(fit)
@@ -440,18 +471,24 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
             for name, value in run.model.fitted_attributes().items():
                 is_tensor = isinstance(value, torch.Tensor)
                 setattr(self, name, value.cpu().numpy() if is_tensor else value)
-        self._set_labels(*assigned, run.start_labels)
+        start_labels = run.start_labels
+        if start_labels is not None and fit.index is not None:
+            start_labels = labels.copy()
+            start_labels[fit.index] = run.start_labels
+        self._set_labels(labels, probabilities, start_labels, fit)
         if hasattr(self, "noise"):
-            vars(self).update(self._find_outliers(run.model, fit.X, self.labels_))
-            self.labels_ = mark_noise(self.labels_, self.outlier_scores_, self.offset_)
+            vars(self).update(self._find_outliers(run.model, fit, labels))
+            self.labels_ = mark_noise(labels, self.outlier_scores_, self.offset_)
 
-    def _find_outliers(self, model, X, clusters):
-        """Return the attributes about training rows far from all of their clusters, (N,)."""
-        space = fit_cluster_space(model.standardize, X, clusters, next(model.parameters()).device)
+    def _find_outliers(self, model, fit, clusters):
+        """Return the attributes about the given rows far from all of their clusters, (N,)."""
+        device, X = next(model.parameters()).device, fit.given["X"]
+        space = fit_cluster_space(model.standardize, fit.X, fit.take(clusters), device)
         scores = self._score_outliers(model, space, X)
+        weight = np.bincount(fit.take(np.arange(len(scores))), minlength=len(scores))
         return {
             "outlier_scores_": scores,
-            "offset_": find_offset(scores, self.noise, np.ones(len(scores))),
+            "offset_": find_offset(scores, self.noise, weight.astype(np.float64)),
             "_cluster_space": space if self.noise else None,
         }
 
@@ -468,12 +505,13 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
             resolved["n_clusters"] = self._count_clusters()
         return params | resolved
 
-    def _set_labels(self, labels, probabilities, start_labels):
-        """Set the labels of the training rows; warn of clusters that have none."""
+    def _set_labels(self, labels, probabilities, start_labels, fit):
+        """Set the labels of the given rows; warn of clusters that have none."""
         self.labels_, self.probabilities_ = labels, probabilities
-        self.start_labels_ = start_labels
-        self.moved_ = None if start_labels is None else float(np.mean(labels != start_labels))
-        sizes = np.bincount(labels, minlength=self.n_clusters_)
+        self.start_labels_, self.moved_ = start_labels, None
+        if start_labels is not None:
+            self.moved_ = float(np.mean(fit.take(labels != start_labels)))
+        sizes = np.bincount(fit.take(labels), minlength=self.n_clusters_)
         n_found = np.count_nonzero(sizes)
         if n_found < self.n_clusters_:
             found = f"Only {n_found} of {self.n_clusters_} clusters have rows"
@@ -538,12 +576,17 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
             accept_sparse="csr" if self.accept_sparse else False,
             ensure_min_samples=2 if reset else 1,
         )
-        if reset and X.shape[0] < self._count_clusters():
+        if reset:
+            self._check_enough(X)
+        return X
+
+    def _check_enough(self, X):
+        """Check that there are as many rows as clusters."""
+        if X.shape[0] < self._count_clusters():
             raise ValueError(
                 f"n_samples={X.shape[0]} should be >= n_clusters={self._count_clusters()}. Give "
                 "more rows or ask for fewer clusters."
             )
-        return X
 
     # ---- answers
 

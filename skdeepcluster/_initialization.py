@@ -188,12 +188,13 @@ def is_partition(init):
     return not (init is None or isinstance(init, str | NeighborClustering))
 
 
-def check_init(estimator, n_samples):
+def check_init(estimator, fit):
     """Return ``init``; clusters or responsibilities given by the user, as (N, K), checked."""
     init = estimator.init
     if not is_partition(init):
         return init
-    return check_partition("init", init, n_samples, estimator._count_clusters())
+    n_given = fit.given["X"].shape[0]
+    return fit.take(check_partition("init", init, n_given, estimator._count_clusters()))
 
 
 def initialize_prior(estimator, model, fit, is_new):
@@ -202,7 +203,7 @@ def initialize_prior(estimator, model, fit, is_new):
     The neighbour graph is that of the standardised rows. A model that is not new is not
     pretrained, and keeps the clusters it has. With ``init="mixture"`` there is no anchor.
     """
-    init, mixture, interrupted = check_init(estimator, fit.n_samples), None, False
+    init, mixture, interrupted = check_init(estimator, fit), None, False
     if is_new:
         networks = model.encoder, model.decoder, model.likelihood
         interrupted = estimator._pretrain(*networks, fit)[1]

@@ -7,6 +7,8 @@ from sklearn.utils.validation import _check_sample_weight
 
 #: Largest magnitude of values to learn from: sums of their squares stay in double precision.
 LARGEST = 1e100
+#: Most rows after repetition, as a multiple of their number.
+MOST_REPEATED = 10
 
 
 def check_responsibilities(name, value, shape):
@@ -72,6 +74,31 @@ def check_sample_weight(sample_weight, X):
     if not weight.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weight
+
+
+def repeat_rows(weight, random_state):
+    """Return indices of rows (M,), each row as often as its weight (N,) says.
+
+    Whole weights are numbers of repetitions. Other weights, or a sum above ``MOST_REPEATED`` N,
+    give N indices by systematic sampling: row n is expected N w_n / sum(w) times.
+    """
+    n = len(weight)
+    if not (weight % 1).any() and weight.sum() <= MOST_REPEATED * n:
+        return np.repeat(np.arange(n), weight.astype(int))
+    cumulative = np.cumsum(weight)
+    places = (random_state.random_sample() + np.arange(n)) / n * cumulative[-1]
+    return np.searchsorted(cumulative, places, side="right").clip(max=np.flatnonzero(weight)[-1])
+
+
+def order_rows(X):
+    """Return the order (N,) of rows by their values, whatever the order in which they come.
+
+    It is that of their projections on a fixed random direction, in which equal rows are together.
+    """
+    direction = np.random.RandomState(0).standard_normal(X.shape[1])
+    # Row by row: a matrix product may round equal rows differently at other positions.
+    places = X @ direction if sparse.issparse(X) else (X * direction).sum(1)
+    return np.argsort(places, kind="stable")
 
 
 def check_magnitude(values):

@@ -800,18 +800,23 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y):
+    def fit(self, X, y, sample_weight=None):
         """Train on X and the labels there are.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to learn from. Sparse only with ``accept_sparse=True``.
+            Rows to learn from. Sparse only with ``accept_sparse=True``. The order of rows that
+            take up to 64 MiB does not matter.
         y : array-like of shape (n_samples,)
             Labels, numbers or strings. Rows without one have -1, as elsewhere in scikit-learn, of
             any type of numbers and also among strings; or the string "-1", which numpy makes of
             it in an array of strings; or None, nan or ``pandas.NA``. If -1 and 1 are the only
             values, they are two classes: without the -1 there would be nothing to tell apart.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, at least 0. Whole weights count as repetitions of the rows. Of
+            other weights, or with a sum above 10 ``n_samples``, as many rows as X has are drawn
+            in proportion to them, and trained on. The rows drawn are copied into memory.
 
         Returns
         -------
@@ -839,7 +844,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
             )
         with isolated(), restore_on_failure(self):
             self.classes_ = classes
-            return self._fit(X, y, targets)
+            return self._fit(X, y, sample_weight, targets)
 
     def _count_clusters(self):
         return len(self.classes_)
@@ -869,7 +874,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         resp = fit.search(find)
         return Partition(np.eye(n_classes)[resp.argmax(1)])
 
-    def _set_labels(self, labels, probabilities, start_labels):
+    def _set_labels(self, labels, probabilities, start_labels, fit):
         self.start_labels_ = None if start_labels is None else self.classes_[start_labels]
         if len(self.classes_) > 1 and (labels == labels[0]).all():
             warnings.warn(

@@ -102,8 +102,37 @@ def test_answers_to_rows_are_exact_in_any_order_and_split(name, order, cut):
 @fits(ESTIMATORS)
 @few
 @given(order=permutations(120))
-def test_the_order_of_rows_does_not_matter_to_partitions(name, order):
-    assert_same_partition(name, fit(name, rows()[order]).labels_, fitted(name).labels_[order])
+def test_the_order_of_rows_does_not_matter(name, order):
+    model = fit(name, rows()[order])
+    assert_same_partition(name, model.labels_, fitted(name).labels_[order])
+    if name in NETWORKS:
+        np.testing.assert_array_equal(
+            model.predict_proba(rows()), fitted(name).predict_proba(rows())
+        )
+
+
+@fits(NETWORKS)
+@few
+@given(weights=st.lists(st.integers(0, 3), min_size=120, max_size=120))
+def test_whole_weights_are_repetitions(name, weights):
+    X, weights = rows(), np.array(weights)
+    weighted = clone(ESTIMATORS[name]).fit(X, sample_weight=weights)
+    repeated = fit(name, X.repeat(weights, axis=0))
+    np.testing.assert_array_equal(weighted.predict_proba(X), repeated.predict_proba(X))
+    np.testing.assert_array_equal(weighted.labels_.repeat(weights), repeated.labels_)
+    np.testing.assert_array_equal(weighted.start_labels_.repeat(weights), repeated.start_labels_)
+    assert weighted.moved_ == repeated.moved_
+
+
+@fits(NETWORKS)
+def test_other_weights_are_shares_of_the_rows_drawn(name):
+    """Clusters with hardly any weight are not seen."""
+    X = np.concatenate([rows(), rows()[:60] + 20])
+    weights = np.where(np.arange(180) < 120, 1.0, 1e-9)
+    model = clone(ESTIMATORS[name]).fit(X, sample_weight=weights)
+    assert adjusted_rand_score(model.labels_[:120], np.arange(120) % 3) > LEAST_AGREEMENT
+    scaled = clone(ESTIMATORS[name]).fit(X, sample_weight=weights * 7)
+    np.testing.assert_array_equal(scaled.predict_proba(X), model.predict_proba(X))
 
 
 @fits(ESTIMATORS)

@@ -214,11 +214,6 @@ def test_what_a_network_cannot_take_is_explained(settings, message):
     assert vars(vade) == before
 
 
-def test_rows_of_networks_cannot_be_weighted():
-    with pytest.raises(TypeError, match=r"VaDEClustering.fit\(\) takes rows only.*sample_weight"):
-        TINY["VaDEClustering"].fit(X, sample_weight=np.ones(30))
-
-
 def test_batch_normalisation_needs_two_rows():
     for name in ("InfoGANClustering", "CatGANClustering", "CatGANClassifier"):
         with pytest.raises(ValueError, match="batch_size"):
