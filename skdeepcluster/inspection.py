@@ -616,7 +616,8 @@ class _Assignment:
         check_is_fitted(estimator)
         self.estimator, self.X = estimator, X
         self.labels, self.resp = _assign(estimator, X), None
-        self.n_clusters = int(self.labels.max(initial=-1)) + 1
+        n_centers = np.shape(getattr(estimator, "cluster_centers_", ()))[0]
+        self.n_clusters = max(int(self.labels.max(initial=-1)) + 1, n_centers)
         if hasattr(estimator, "predict_proba"):
             self.resp = np.asarray(estimator.predict_proba(X), dtype=np.float64)
             self.n_clusters = self.resp.shape[1]
@@ -708,7 +709,14 @@ def _indicate(labels, n_clusters):
 
 def _check_rows(X, labels):
     """Return X as float64, dense or CSR, and the labels, checked."""
-    X, labels = check_array(X, accept_sparse="csr", dtype=np.float64), np.asarray(labels)
+    labels = np.asarray(labels)
+    try:
+        X = check_array(X, accept_sparse="csr", dtype=np.float64)
+    except ValueError as error:
+        raise ValueError(
+            f"Only finite numbers are compared ({error}). For the last step of a Pipeline, pass "
+            "the rows that the steps before it prepare."
+        ) from error
     if labels.shape != (X.shape[0],) or labels.dtype.kind not in "iu":
         raise ValueError(
             f"labels has shape {labels.shape} and dtype {labels.dtype}, but X has {X.shape[0]} "
