@@ -70,11 +70,9 @@ LONGEST_NAME = 60
 #: Least height of a picture, in pixels.
 LEAST_HEIGHT = 48
 STYLE = """
-.cluster-report {font: 14px sans-serif; color: #222; background: white}
-.cluster-report th, .cluster-report td {text-align: left; padding: 1px 12px 1px 0;
-vertical-align: top}
-.cluster-report figure {display: inline-block; margin: 6px 18px 6px 0}
-.cluster-report figcaption {font-size: 12px}"""
+.cluster-report {color: #222; background: white; font: 14px sans-serif}
+.cluster-report pre {color: inherit; background: inherit; font: inherit; white-space: pre-wrap}
+.cluster-report figure {display: inline-block; margin: 6px 18px 6px 0}"""
 
 
 def find_medoids(X, labels, *, random_state=None):
@@ -496,14 +494,8 @@ class ClusterReport(Bunch):
 
     def to_text(self):
         """Return the summary as a text, with a paragraph for each cluster."""
-        lines = [self._title(), *self._list_importance()]
-        for k, cluster in enumerate(self.clusters):
-            lines += ["", f"cluster {cluster}"]
-            for title, items in self._list_facts(k).items():
-                is_short = sum(map(len, items)) <= LONGEST_LINE
-                first, separator = (" ", "; ") if is_short else ("\n    ", "\n    ")
-                lines += [f"  {title}:{first}{separator.join(items)}"]
-        return "\n".join(lines)
+        paragraphs = [self._name_cluster(k) + self._describe(k) for k in range(len(self.clusters))]
+        return "\n\n".join([self._title() + self._list_importance(), *paragraphs])
 
     def to_html(self, path=None):
         """Return the summary as one page of HTML, which holds its pictures.
@@ -527,19 +519,18 @@ class ClusterReport(Bunch):
         return page
 
     def _repr_html_(self):
-        lines = [f"<h2>{html.escape(self._title())}</h2>"]
-        lines += [f"<p>{html.escape(line)}</p>" for line in self._list_importance()]
-        for k, cluster in enumerate(self.clusters):
-            lines += [f"<h3>cluster {html.escape(str(cluster))}</h3>", "<table>"]
-            for title, items in self._list_facts(k).items():
-                text = "<br>".join(map(html.escape, items))
-                lines += [f'<tr><th scope="row">{title}</th><td>{text}</td></tr>']
-            lines += ["</table>"]
-            for title, png in self.pictures[k].items() if self.pictures else ():
+        importance = html.escape(self._list_importance())
+        lines = [f"<h2>{html.escape(self._title())}</h2>{importance}"]
+        for k in range(len(self.clusters)):
+            name = html.escape(self._name_cluster(k))
+            lines += [f"<h3>{name}</h3>"]
+            pictures = self.pictures[k] if self.pictures else {}
+            for title, png in pictures.items():
                 source = "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-                alt = html.escape(f"cluster {cluster}: {title}")
                 lines += [f"<figure><figcaption>{title}</figcaption>"]
-                lines += [f'<img alt="{alt}" src="{source}"></figure>']
+                lines += [f'<img alt="{title}, {name}" src="{source}"></figure>']
+            text = self._describe(k, with_features=DIFFERENCE not in pictures)
+            lines += [f"<pre>{html.escape(text)}</pre>"]
         body = "\n".join(lines)
         return f'<div class="cluster-report"><style>{STYLE}</style>\n{body}\n</div>'
 
@@ -549,23 +540,29 @@ class ClusterReport(Bunch):
         return f"{self.name}: {len(self.labels):,} rows in {len(self.clusters)} clusters{noise}"
 
     def _list_importance(self):
-        """Return no line, or one about the features that matter most."""
+        """Return a line about the features that matter most, if that is known."""
         if self.importance is None:
-            return []
+            return ""
         order = np.argsort(-self.importance, kind="stable")[:MOST_IMPORTANT]
         shares = [f"{self.feature_names[i]} {self.importance[i]:.0%}" for i in order]
-        return ["rows that change cluster if a feature is permuted: " + "; ".join(shares)]
+        return "\nrows that change cluster if a feature is permuted: " + "; ".join(shares)
 
-    def _list_facts(self, k):
-        """Return titles -> texts about a cluster."""
-        facts = {"rows": [f"{self.sizes[k]:,} ({self.sizes[k] / len(self.labels):.1%})"]}
-        if not self.sizes[k]:
-            return facts
+    def _name_cluster(self, k):
+        share = self.sizes[k] / len(self.labels)
+        name = f"cluster {self.clusters[k]}: {self.sizes[k]:,} rows ({share:.1%})"
         for title, values in (("stability", "stability"), ("mean probability", "probabilities")):
-            if self[values] is not None:
-                facts[title] = [f"{self[values][k]:.2f}"]
-        facts["medoid"] = [self._name_row(self.medoids[k])]
-        facts["typical rows"] = [self._name_row(row) for row in self.typical_rows[k]]
+            if self[values] is not None and self.sizes[k]:
+                name += f", {title} {self[values][k]:.2f}"
+        return name
+
+    def _describe(self, k, with_features=True):
+        """Return indented lines about the rows and the features of a cluster."""
+        if not self.sizes[k]:
+            return ""
+        facts = {
+            "medoid": [self._name_row(self.medoids[k])],
+            "typical rows": [self._name_row(row) for row in self.typical_rows[k]],
+        }
         if len(self.clusters) > 1:
             others = np.bincount(self.runner_up[self.labels == k])
             usual = self.clusters[others.argmax()]
@@ -576,12 +573,17 @@ class ClusterReport(Bunch):
                 for row in self.border_rows[k]
                 if self.margin[row] < SURE
             ]
-        if self.features:
+        if self.features and with_features:
             facts["set apart by"] = [
                 f"{name}: {mean:.3g}, elsewhere {other:.3g} ({difference:+.2f} SD)"
                 for name, difference, mean, other in zip(*self.features[k].values(), strict=True)
             ]
-        return {title: items for title, items in facts.items() if items}
+        text = ""
+        for title, items in facts.items():
+            is_short = sum(map(len, items)) <= LONGEST_LINE
+            listed = " " + "; ".join(items) if is_short else "".join(f"\n    {i}" for i in items)
+            text += f"\n  {title}:{listed}" if items else ""
+        return text
 
     def _name_row(self, row):
         return str(row if self.row_names is None else self.row_names[row])[:LONGEST_NAME]
@@ -660,13 +662,12 @@ class _Assignment:
         closeness[rows, own] = -np.inf
         runner_up = closeness.argmax(1)
         second = closeness[rows, runner_up]
-        is_alone = np.isinf(second)
         if self.resp is None:
-            scale = np.maximum(-np.minimum(best, second), np.finfo(float).tiny)
-            margin = np.where(is_alone, 1.0, (best - second) / np.where(is_alone, 1.0, scale))
+            near, far = np.minimum(-best, -second), np.maximum(-best, -second)
+            margin = np.sign(best - second) * (1 - near / np.maximum(far, np.finfo(float).tiny))
         else:
             margin = best - np.maximum(second, 0)
-        return np.where(is_alone, -1, runner_up), margin
+        return np.where(np.isinf(second), -1, runner_up), margin
 
     def rank_typical(self, n_rows):
         """Return the most typical rows of each cluster."""

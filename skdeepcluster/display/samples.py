@@ -87,6 +87,8 @@ class SamplesDisplay:
             )
         name = type(estimator).__name__ if name is None else name
         samples, labels = draw_samples(estimator, n_per_cluster)
+        if labels is None:
+            samples = samples[: len(samples) // OVERSAMPLING]
         display = cls(samples, labels, image_shape=image_shape, name=name)
         return display.plot(ax=ax, **{"n_columns": n_per_cluster, **kwargs})
 
@@ -161,9 +163,7 @@ def draw_samples(estimator, n_per_cluster):
         drawn = [estimator.sample(n_per_cluster, cluster=k) for k in range(n_clusters)]
         return np.concatenate(drawn), np.repeat(np.arange(n_clusters), n_per_cluster)
     drawn = estimator.sample(OVERSAMPLING * n_per_cluster * n_clusters)
-    if isinstance(drawn, tuple):
-        return drawn
-    return drawn[: n_per_cluster * n_clusters], None
+    return drawn if isinstance(drawn, tuple) else (drawn, None)
 
 
 def draw_mosaic(ax, picture, height, names, kwargs):

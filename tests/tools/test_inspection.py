@@ -19,6 +19,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from skdeepcluster import (
     CatGANClassifier,
+    CatGANClustering,
     ClusterEnsemble,
     GaussianMixtureEM,
     NeighborClustering,
@@ -247,6 +248,12 @@ def test_networks_draw_rows_of_every_cluster_where_the_number_is_found():
     assert [len(rows) for rows in report(auto, n_rows=4).drawn] == [4] * auto.n_clusters_
     assert SamplesDisplay.from_estimator(auto).samples.shape == (10 * auto.n_clusters_, 4)
     assert SamplesDisplay.from_estimator(named).samples.shape == (30, 4)
+    blind = CatGANClustering(3, hidden_layer_sizes=(8,), random_state=0)  # clusters are not drawn
+    with hasty():
+        blind = brief(blind).fit(X)
+    for k, rows in enumerate(report(blind, n_rows=2).drawn):
+        assert len(rows) <= 2
+        assert not len(rows) or (blind.predict(rows) == k).all()
 
 
 def test_pictures_show_the_rows():
@@ -288,7 +295,7 @@ class _Page(HTMLParser):
 
 
 def test_the_page_is_whole_and_holds_its_pictures(tmp_path):
-    names = [f"row & <{i}>" for i in range(90)]
+    names = [f"row & <b{i}>" for i in range(90)]
     found = report(images=(2, 2), feature_names=NAMES, row_names=names, importance=True)
     text = found.to_html(tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == text
@@ -326,7 +333,7 @@ def test_sixty_clusters_of_which_some_are_empty():
     assert len(found.clusters) == len(found.stability) == 60
     np.testing.assert_array_equal(np.flatnonzero(found.sizes == 0), [7, 59])
     np.testing.assert_array_equal(np.flatnonzero(found.medoids == -1), [7, 59])
-    assert "cluster 59\n  rows: 0 (0.0%)" in str(found)
+    assert str(found).endswith("cluster 59: 0 rows (0.0%)")
     assert len(found.features[59].names) == 0
 
 
