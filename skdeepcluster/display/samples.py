@@ -86,7 +86,9 @@ class SamplesDisplay:
                 "pass rows to SamplesDisplay(samples, labels)."
             )
         name = type(estimator).__name__ if name is None else name
-        samples, labels = _draw_samples(estimator, n_per_cluster)
+        samples, labels = draw_samples(estimator, n_per_cluster)
+        if labels is None:
+            samples = samples[: len(samples) // OVERSAMPLING]
         display = cls(samples, labels, image_shape=image_shape, name=name)
         return display.plot(ax=ax, **{"n_columns": n_per_cluster, **kwargs})
 
@@ -149,18 +151,19 @@ class SamplesDisplay:
                 panel.set_xlabel("feature")
 
 
-def _draw_samples(estimator, n_per_cluster):
+def draw_samples(estimator, n_per_cluster):
     """Return samples, and their clusters where the estimator gives them."""
     parameters = inspect.signature(estimator.sample).parameters
     settings = estimator.get_params(deep=False)
     n_clusters = settings.get("n_clusters", settings.get("n_components"))
+    if hasattr(estimator, "classes_"):
+        n_clusters = len(estimator.classes_)
+    n_clusters = getattr(estimator, "n_clusters_", n_clusters)  # where it is given as "auto"
     if "cluster" in parameters:
         drawn = [estimator.sample(n_per_cluster, cluster=k) for k in range(n_clusters)]
         return np.concatenate(drawn), np.repeat(np.arange(n_clusters), n_per_cluster)
     drawn = estimator.sample(OVERSAMPLING * n_per_cluster * n_clusters)
-    if isinstance(drawn, tuple):
-        return drawn
-    return drawn[: n_per_cluster * n_clusters], None
+    return drawn if isinstance(drawn, tuple) else (drawn, None)
 
 
 def draw_mosaic(ax, picture, height, names, kwargs):
