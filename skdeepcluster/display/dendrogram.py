@@ -140,7 +140,7 @@ class DendrogramDisplay:
             self.ax_.annotate(text, **place, **style, annotation_clip=False)
         self.ax_.set_ylim(bottom=0)
         title = (self.name if name is None else name) or ""
-        self.ax_.set(xlabel="rows", ylabel="distance", title=title)
+        self.ax_.set(xlabel="rows of each group", ylabel="distance", title=title)
         return self
 
     def _build_linkage(self):

@@ -7,10 +7,16 @@ from scipy.sparse import issparse
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.manifold import TSNE
 
-from .axes import COLORS, group_rows, make_axes
+from ..neighbors import neighbor_graph, neighbor_layout
+from .axes import COLORS, group_rows, make_axes, name_features
+
+#: Names of the projections, as titles and axes have them.
+METHODS = {"pca": "PCA", "tsne": "t-SNE", "neighbors": "neighbour layout"}
 
 #: Each marker is used with all colours before the next one.
 MARKERS = "o^sDvP*X<>"
+#: Columns that t-SNE is given, at most; of more their principal components.
+TSNE_COLUMNS = 50
 #: Most labels that are written at their points.
 MAX_NUMBERED = 50
 
@@ -25,12 +31,20 @@ class EmbeddingDisplay:
         a single one is spread out vertically.
     labels : array-like of shape (n_samples,), default=None
         Clusters or classes; numbers or strings.
-    method : {"pca", "tsne"}, default="pca"
-        The projection from more than two columns.
+    method : {"pca", "tsne", "neighbors"}, default="pca"
+        The projection from more than two columns. ``"neighbors"`` is
+        :func:`~skdeepcluster.neighbors.neighbor_layout` of the graph of nearest neighbours, which
+        keeps rows near that are near, at the cost of distances between clusters. The axes of
+        the last two have no unit.
     random_state : int, RandomState instance or None, default=0
         For the projection; how a single column is spread out never changes.
+    feature_names : array-like of str of shape (n_components,), default=None
+        Names of the columns, for the axes where columns are drawn as they are. Those of a
+        DataFrame if None.
+    source : str, default=None
+        What the rows are, as ``"transform(X)"``: part of the title and the names of axes.
     name : str, default=None
-        Title of the picture.
+        Title of the picture. None: projection, `source`, numbers of rows and columns.
 
     Attributes
     ----------
@@ -49,16 +63,28 @@ class EmbeddingDisplay:
     >>> from sklearn.datasets import make_blobs
     >>> from skdeepcluster.display import EmbeddingDisplay
     >>> X, y = make_blobs(100, n_features=5, random_state=0)
-    >>> EmbeddingDisplay(X, y, name="blobs").plot().ax_.get_title()
-    'blobs'
+    >>> EmbeddingDisplay(X, y, method="neighbors").plot().ax_.get_title()
+    'neighbour layout of 100 rows, 5 columns'
     >>> plt.close("all")
     """
 
-    def __init__(self, embedding, labels=None, *, method="pca", random_state=0, name=None):
+    def __init__(
+        self,
+        embedding,
+        labels=None,
+        *,
+        method="pca",
+        random_state=0,
+        feature_names=None,
+        source=None,
+        name=None,
+    ):
         self.embedding = embedding
         self.labels = labels
         self.method = method
         self.random_state = random_state
+        self.feature_names = feature_names
+        self.source = source
         self.name = name
 
     @classmethod
@@ -87,16 +113,17 @@ class EmbeddingDisplay:
         method, random_state
             The projection, see `EmbeddingDisplay`.
         name, ax, **kwargs
-            As of `plot`; the title is the name of the estimator's class if None.
+            As of `plot`; the title begins with the name of the estimator's class if None.
 
         Returns
         -------
         display : EmbeddingDisplay
         """
-        embedding = estimator.transform(X) if hasattr(estimator, "transform") else X
+        embedding, source = find_embedding(estimator, X)
         labels = estimator.predict(X) if labels is None else labels
-        name = type(estimator).__name__ if name is None else name
-        display = cls(embedding, labels, method=method, random_state=random_state, name=name)
+        display = cls(embedding, labels, method=method, random_state=random_state, source=source)
+        title = f"{type(estimator).__name__}\n{describe_projection(embedding, method, source)}"
+        display.name = title if name is None else name
         return display.plot(ax=ax, **kwargs)
 
     def plot(self, ax=None, *, name=None, numbers=True, legend=True, **kwargs):
@@ -121,15 +148,15 @@ class EmbeddingDisplay:
         display : EmbeddingDisplay
             The display itself.
         """
-        points = _project(self.embedding, self.method, self.random_state)
+        points, axes = self._project()
         names, index = group_rows(self.labels, len(points))
         if points.shape[1] == 1:  # a horizontal strip for each cluster, jittered vertically
             heights = np.random.RandomState(0).uniform(-0.3, 0.3, size=len(points)) - index
             points = np.column_stack([points, heights])
         self.points_ = points
         self.figure_, self.ax_ = make_axes(ax, (6.4, 4.8))
-        size = float(np.clip(9000 / len(points), 2, 30))
-        style = {"s": size, "alpha": 0.75, "linewidths": 0, "rasterized": True, **kwargs}
+        size = float(np.clip(14000 / len(points), 2, 30))
+        style = {"s": size, "alpha": 0.85, "linewidths": 0, "rasterized": True, **kwargs}
         # In a fixed random order: drawn cluster by cluster, the last one would hide the others.
         order = np.random.RandomState(0).permutation(len(points))
         colors = np.array(COLORS)[index % len(COLORS)]
@@ -138,11 +165,47 @@ class EmbeddingDisplay:
             rows = order[index[order] // len(COLORS) == turn]
             marker = {"marker": MARKERS[turn % len(MARKERS)], "c": colors[rows], **style}
             self.scatter_.append(self.ax_.scatter(*points[rows].T, **marker))
-        self.ax_.set(xticks=[], yticks=[], title=(self.name if name is None else name) or "")
+        title = self.name if name is None else name
+        if title is None:
+            title = describe_projection(self.embedding, self.method, self.source)
+        self.ax_.set_title(title, fontsize="medium")
+        self._label_axes(axes)
         if numbers and self.labels is not None and len(names) <= MAX_NUMBERED:
             self._write_numbers(names, index)
         self.legend_ = self._draw_legend(names) if legend and self.labels is not None else None
         return self
+
+    def _project(self):
+        """Return the embedding in two columns, or in its only one, and labels of the axes."""
+        embedding = _check_embedding(self.embedding, self.method)
+        n_columns, name = embedding.shape[1], METHODS[self.method]
+        if n_columns < 3:
+            of = "" if self.source is None else f" of {self.source}"
+            names = name_features(self.feature_names, self.embedding, n_columns)
+            names = names or [f"column {k}{of}" for k in range(n_columns)]
+            return embedding.toarray() if issparse(embedding) else embedding, names
+        if self.method == "pca":
+            return reduce_columns(embedding, 2, self.random_state)
+        labels = [f"{name}, axis {k} (no unit)" for k in (1, 2)]
+        if self.method == "neighbors":
+            graph = neighbor_graph(embedding)
+            return neighbor_layout(graph, 2, random_state=self.random_state), labels
+        perplexity = min(30.0, max(1.0, (embedding.shape[0] - 1) / 3))
+        tsne = TSNE(perplexity=perplexity, init="pca", random_state=self.random_state)
+        if n_columns > TSNE_COLUMNS:
+            embedding, _ = reduce_columns(embedding, TSNE_COLUMNS, self.random_state)
+        elif issparse(embedding):
+            embedding = embedding.toarray()
+        return tsne.fit_transform(embedding), labels
+
+    def _label_axes(self, labels):
+        """Write labels, and numbers where they mean something."""
+        if len(labels) == 1:
+            labels = [*labels, "spread at random"]
+            self.ax_.set_yticks([])
+        self.ax_.set(xlabel=labels[0], ylabel=labels[1])
+        if labels[0].endswith("(no unit)"):
+            self.ax_.set(xticks=[], yticks=[])
 
     def _write_numbers(self, names, index):
         from matplotlib.patheffects import withStroke
@@ -160,32 +223,54 @@ class EmbeddingDisplay:
         for k, group in enumerate(names):
             marker, color = MARKERS[k // len(COLORS) % len(MARKERS)], COLORS[k % len(COLORS)]
             handles.append(Line2D([], [], ls="", marker=marker, color=color, label=str(group)))
-        columns = math.ceil(len(names) / 18)
-        place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0}
-        return self.ax_.legend(handles=handles, ncols=columns, frameon=False, **place)
+        return place_legend(self.ax_, handles)
 
 
-def _project(embedding, method, random_state):
-    """Return the embedding in two columns, or in its only one."""
-    if method not in ("pca", "tsne"):
-        raise ValueError(f"method must be 'pca' or 'tsne', got {method!r}.")
-    if not issparse(embedding):
-        embedding = np.asarray(embedding)
+def describe_projection(embedding, method, source):
+    """Return the projection, and what is projected, as a title."""
+    n_samples, n_columns = _check_embedding(embedding, method).shape
+    what = f"{n_samples:,} rows, {n_columns:,} column" + "s" * (n_columns != 1)
+    what = what if source is None else f"{source}: {what}"
+    return what if n_columns < 3 else f"{METHODS[method]} of {what}"
+
+
+def _check_embedding(embedding, method):
+    if method not in METHODS:
+        raise ValueError(f"method must be 'pca', 'tsne' or 'neighbors', got {method!r}.")
+    embedding = embedding if issparse(embedding) else np.asarray(embedding)
     if embedding.ndim != 2 or not embedding.shape[0] or not embedding.shape[1]:
         raise ValueError(
             f"embedding must have shape (n_samples, n_components), got {embedding.shape}."
         )
-    if embedding.shape[1] > 2 and method == "tsne":
-        perplexity = min(30.0, max(1.0, (embedding.shape[0] - 1) / 3))
-        tsne = TSNE(perplexity=perplexity, init="pca", random_state=random_state)
-        return tsne.fit_transform(_reduce(embedding, 50, random_state))
-    return _reduce(embedding, 2, random_state)
+    return embedding
 
 
-def _reduce(embedding, n_columns, random_state):
-    """Project more than `n_columns` on principal components; sparse rows are not centred."""
-    if embedding.shape[1] > n_columns:
-        n_columns = min(n_columns, embedding.shape[0])
-        reducer = TruncatedSVD if issparse(embedding) else PCA
-        return reducer(n_columns, random_state=random_state).fit_transform(embedding)
-    return embedding.toarray() if issparse(embedding) else embedding
+def place_legend(ax, handles):
+    """Draw a legend right of the axes, in as many columns as it takes."""
+    place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0}
+    return ax.legend(handles=handles, ncols=math.ceil(len(handles) / 18), frameon=False, **place)
+
+
+def find_embedding(estimator, X):
+    """Return ``estimator.transform(X)``, or X itself without ``transform``, and what it is."""
+    if hasattr(estimator, "transform"):
+        return estimator.transform(X), "transform(X)"
+    return X, "X"
+
+
+def reduce_columns(embedding, n_columns, random_state=0):
+    """Project on principal components, and name them; sparse rows are not centred.
+
+    Returns the projection (n_samples, n_columns), of fewer columns if there are fewer rows, and
+    labels of its axes.
+    """
+    kind = TruncatedSVD if issparse(embedding) else PCA
+    reducer = kind(min(n_columns, embedding.shape[0]), random_state=random_state)
+    return reducer.fit_transform(embedding), label_components(reducer)
+
+
+def label_components(reducer):
+    """Name the axes of a fitted PCA or TruncatedSVD, with the share of the variance of each."""
+    name = "PCA" if isinstance(reducer, PCA) else "SVD"
+    shares = np.nan_to_num(reducer.explained_variance_ratio_)  # of rows that are all alike
+    return [f"{name} {k} ({share:.0%} of the variance)" for k, share in enumerate(shares, 1)]

@@ -4,7 +4,13 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from .axes import COLORS, make_axes
-from .embedding import EmbeddingDisplay
+from .embedding import (
+    EmbeddingDisplay,
+    describe_projection,
+    find_embedding,
+    label_components,
+    place_legend,
+)
 
 
 class MixtureDisplay:
@@ -25,13 +31,19 @@ class MixtureDisplay:
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
     labels : array-like of shape (n_samples,), default=None
         Colours of the points.
+    feature_names : array-like of str of shape (n_components,), default=None
+        Names of two columns, for the axes. Those of a DataFrame if None.
+    source : str, default=None
+        What the points are, as ``"transform(X)"``: part of the title and the names of axes.
     name : str, default=None
-        Title of the picture.
+        Title of the picture. None: projection, `source`, numbers of rows and columns.
 
     Attributes
     ----------
     ellipses_ : list of matplotlib Ellipse
         For each component and each number of standard deviations.
+    legend_ : matplotlib Legend or None
+        The labels, and what the ellipses are; None if not wanted.
     ax_, figure_ : matplotlib Axes and Figure
         Where it is drawn.
 
@@ -49,13 +61,24 @@ class MixtureDisplay:
     """
 
     def __init__(
-        self, points, means, covariances, *, covariance_type="full", labels=None, name=None
+        self,
+        points,
+        means,
+        covariances,
+        *,
+        covariance_type="full",
+        labels=None,
+        feature_names=None,
+        source=None,
+        name=None,
     ):
         self.points = points
         self.means = means
         self.covariances = covariances
         self.covariance_type = covariance_type
         self.labels = labels
+        self.feature_names = feature_names
+        self.source = source
         self.name = name
 
     @classmethod
@@ -73,7 +96,7 @@ class MixtureDisplay:
         labels : array-like of shape (n_samples,), default=None
             Colours in place of ``estimator.predict(X)``.
         name, ax, **kwargs
-            As of `plot`; the title is the name of the estimator's class if None.
+            As of `plot`; the title begins with the name of the estimator's class if None.
 
         Returns
         -------
@@ -84,15 +107,19 @@ class MixtureDisplay:
                 f"{type(estimator).__name__} has no mixture to draw: means_ and covariances_ are "
                 "missing."
             )
-        points = estimator.transform(X) if hasattr(estimator, "transform") else X
+        points, source = find_embedding(estimator, X)
         display = cls(
             points,
             estimator.means_,
             estimator.covariances_,
             covariance_type=getattr(estimator, "covariance_type", "diag"),
             labels=estimator.predict(X) if labels is None else labels,
-            name=type(estimator).__name__ if name is None else name,
+            source=source,
         )
+        display.name = name
+        if name is None:
+            described = describe_projection(points, "pca", source)
+            display.name = f"{type(estimator).__name__}\n{described}"
         return display.plot(ax=ax, **kwargs)
 
     def plot(self, ax=None, *, name=None, n_std=(1.0, 2.0), **kwargs):
@@ -121,23 +148,27 @@ class MixtureDisplay:
                 f"points {points.shape} and means {means.shape} must have as many columns."
             )
         covariances = expand_covariances(self.covariances, self.covariance_type, *means.shape)
-        view = np.eye(2, means.shape[1])
-        centre = np.zeros(means.shape[1])
+        if means.shape[1] == 1:
+            raise ValueError("A mixture of one dimension has no ellipses to draw.")
+        projected = EmbeddingDisplay(self.points, self.labels, source=self.source)
+        title = self.name if name is None else name
+        title = describe_projection(points, "pca", self.source) if title is None else title
+        projected.feature_names = self.feature_names
+        view, centre = np.eye(2), np.zeros(2)
         if means.shape[1] > 2:
             pca = PCA(2).fit(points)
             view, centre = pca.components_, pca.mean_
-        elif means.shape[1] == 1:
-            raise ValueError("A mixture of one dimension has no ellipses to draw.")
+            projected.embedding = (points - centre) @ view.T
+            projected.feature_names = label_components(pca)
         self.figure_, self.ax_ = make_axes(ax, (6.4, 4.8))
-        projected = EmbeddingDisplay((points - centre) @ view.T, self.labels)
-        projected.plot(ax=self.ax_, **{"alpha": 0.35, **kwargs})
+        projected.plot(ax=self.ax_, name=title, **{"alpha": 0.5, **kwargs})
         colors = self._match_colors(len(means))
         self.ellipses_ = [
             self._draw_ellipse(colors[k], view @ (mean - centre), view @ covariance @ view.T, n)
             for k, (mean, covariance) in enumerate(zip(means, covariances, strict=True))
             for n in n_std
         ]
-        self.ax_.set_title((self.name if name is None else name) or "")
+        self.legend_ = self._explain_ellipses(n_std) if kwargs.get("legend", True) else None
         self.ax_.autoscale_view()
         return self
 
@@ -149,13 +180,25 @@ class MixtureDisplay:
         order = np.concatenate([found, np.setdiff1d(np.arange(n_clusters), found)])
         return np.argsort(order)[-n_clusters:]  # -1, points of noise, has a colour of its own
 
+    def _explain_ellipses(self, n_std):
+        """Draw the legend of the points with a line for the ellipses."""
+        from matplotlib.lines import Line2D
+
+        old = self.ax_.get_legend()
+        handles = [] if old is None else list(old.legend_handles)
+        numbers = ", ".join(f"{n:g}" for n in n_std)
+        plural = "s" * (tuple(n_std) != (1,))
+        label = f"component:\n{numbers} standard\ndeviation{plural}"
+        style = {"ls": "", "marker": "o", "ms": 9, "mfc": "none", "color": "0.2"}
+        return place_legend(self.ax_, [*handles, Line2D([], [], label=label, **style)])
+
     def _draw_ellipse(self, color, mean, covariance, n_std):
         from matplotlib.patches import Ellipse
 
         values, vectors = np.linalg.eigh(covariance)
         width, height = 2 * n_std * np.sqrt(np.maximum(values, 0))
         angle = np.degrees(np.arctan2(vectors[1, 0], vectors[0, 0]))
-        style = {"fill": False, "edgecolor": COLORS[color % len(COLORS)], "linewidth": 1.5}
+        style = {"fill": False, "edgecolor": COLORS[color % len(COLORS)], "linewidth": 1.8}
         return self.ax_.add_patch(Ellipse(mean, width, height, angle=angle, **style))
 
 

@@ -179,7 +179,7 @@ class NumberOfClustersDisplay:
 
     def _draw_stability(self, numbers, stability):
         """Draw the stability against an axis of its own, in its own colour."""
-        self.stability_ax_, color = self.ax_.twinx(), COLORS[6]
+        self.stability_ax_, color = self.ax_.twinx(), COLORS[1]
         style = {"color": color, "marker": "s", "ms": 4, "lw": 1}
         (self.stability_line_,) = self.stability_ax_.plot(numbers, stability, **style)
         self.stability_ax_.set(ylim=(0, 1.02))

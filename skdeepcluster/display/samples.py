@@ -5,7 +5,16 @@ import math
 
 import numpy as np
 
-from .axes import COLORS, choose_grid, divide_axes, group_rows, make_axes
+from .axes import (
+    COLORS,
+    choose_grid,
+    divide_axes,
+    group_rows,
+    label_features,
+    make_axes,
+    measure_names,
+    name_features,
+)
 
 #: Most panels of profiles side by side.
 MOST_COLUMNS = 5
@@ -26,6 +35,8 @@ class SamplesDisplay:
     image_shape : tuple of int, default=None
         (height, width), (channels, height, width) or (height, width, channels) of an image, with
         1 or 3 channels. None draws profiles: value against feature, one line per sample.
+    feature_names : array-like of str of shape (n_features,), default=None
+        Names of the features, below profiles. Those of a DataFrame if None.
     name : str, default=None
         Title of the picture.
 
@@ -50,10 +61,11 @@ class SamplesDisplay:
     >>> plt.close("all")
     """
 
-    def __init__(self, samples, labels=None, *, image_shape=None, name=None):
+    def __init__(self, samples, labels=None, *, image_shape=None, feature_names=None, name=None):
         self.samples = samples
         self.labels = labels
         self.image_shape = image_shape
+        self.feature_names = feature_names
         self.name = name
 
     @classmethod
@@ -89,7 +101,8 @@ class SamplesDisplay:
         samples, labels = draw_samples(estimator, n_per_cluster)
         if labels is None:
             samples = samples[: len(samples) // OVERSAMPLING]
-        display = cls(samples, labels, image_shape=image_shape, name=name)
+        features = getattr(estimator, "feature_names_in_", None)
+        display = cls(samples, labels, image_shape=image_shape, feature_names=features, name=name)
         return display.plot(ax=ax, **{"n_columns": n_per_cluster, **kwargs})
 
     def plot(self, ax=None, *, name=None, n_columns=10, **kwargs):
@@ -136,19 +149,25 @@ class SamplesDisplay:
 
     def _plot_profiles(self, samples, names, index, ax, title, n_columns, kwargs):
         rows, columns = choose_grid(len(names), MOST_COLUMNS)
-        self.figure_, self.ax_ = make_axes(ax, (2.6 * columns, 1.8 * rows + 0.4))
+        feature_names = name_features(self.feature_names, self.samples, samples.shape[1])
+        height = 1.8 * rows + 0.4 + measure_names(feature_names)
+        self.figure_, self.ax_ = make_axes(ax, (max(2.6 * columns, 4.0), height))
         self.image_ = None
         self.axes_ = divide_axes(self.ax_, len(names), MOST_COLUMNS, name=title, share=True)
         for k, (group, panel) in enumerate(zip(names, self.axes_, strict=True)):
             members, features = samples[index == k], np.arange(samples.shape[1])
-            style = {"color": COLORS[k % len(COLORS)], "alpha": 0.35, "lw": 0.8, **kwargs}
+            style = {"color": COLORS[k % len(COLORS)], "alpha": 0.5, "lw": 0.8, **kwargs}
             panel.plot(features, members[:n_columns].T, **style)
-            panel.plot(features, members.mean(axis=0), color="black", lw=1.2)
+            panel.plot(features, members.mean(axis=0), color="black", lw=1.2, label="mean")
             if self.labels is not None:
                 panel.set_title(f"cluster {group}", fontsize="medium")
-            panel.locator_params(axis="x", nbins=5, integer=True)
-            if k >= len(names) - columns:
-                panel.set_xlabel("feature")
+            if k % columns == 0:
+                panel.set_ylabel("value")
+            label_features(panel, feature_names)
+            if k < len(names) - columns:  # the panel below has the same features
+                panel.set_xlabel("")
+                panel.tick_params(labelbottom=False)
+        self.axes_[0].legend(fontsize="small", frameon=False, handlelength=1)
 
 
 def draw_samples(estimator, n_per_cluster):

@@ -117,7 +117,9 @@ class StabilityDisplay:
             text = {"xytext": (4, 0), "textcoords": "offset points", "fontsize": 8}
             self.ax_.annotate(f"{level:g}\n{label}", **place, **text, annotation_clip=False)
         title = (self.name if name is None else name) or ""
-        self.ax_.set(xlabel="cluster", ylabel="stability", ylim=(0, 1.04), title=title)
+        self.ax_.set(
+            xlabel="cluster", ylabel="stability (mean Jaccard index)", ylim=(0, 1.04), title=title
+        )
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
         if len(numbers) <= MOST_WRITTEN:
             self.ax_.set_xticks(numbers)

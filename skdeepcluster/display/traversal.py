@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .axes import divide_axes, make_axes
+from .axes import divide_axes, label_features, make_axes, measure_names, name_features
 from .samples import draw_mosaic, make_mosaic
 
 #: Most panels side by side.
@@ -21,6 +21,8 @@ class TraversalDisplay:
     image_shape : tuple of int, default=None
         (height, width), (channels, height, width) or (height, width, channels) of an image. None
         draws profiles: value against feature, averaged over the rows of a grid, a line per column.
+    feature_names : array-like of str of shape (n_features,), default=None
+        Names of the features, below profiles.
     name : str, default=None
         Title of the picture.
 
@@ -43,9 +45,10 @@ class TraversalDisplay:
     >>> plt.close("all")
     """
 
-    def __init__(self, grids, *, image_shape=None, name=None):
+    def __init__(self, grids, *, image_shape=None, feature_names=None, name=None):
         self.grids = grids
         self.image_shape = image_shape
+        self.feature_names = feature_names
         self.name = name
 
     @classmethod
@@ -101,12 +104,29 @@ class TraversalDisplay:
         }
         for code in codes:
             swept = values if code.startswith("continuous") else None
-            rows = [
-                estimator.traverse(code, swept, cluster=k)[0] for k in range(estimator.n_clusters)
-            ]
+            n_clusters = getattr(estimator, "n_clusters_", estimator.n_clusters)
+            rows = [estimator.traverse(code, swept, cluster=k)[0] for k in range(n_clusters)]
             grids[code] = np.stack(rows)
         name = type(estimator).__name__ if name is None else name
-        return cls(grids, image_shape=image_shape, name=name).plot(ax=ax, **kwargs)
+        features = getattr(estimator, "feature_names_in_", None)
+        display = cls(grids, image_shape=image_shape, feature_names=features, name=name)
+        display.plot(ax=ax, **kwargs)
+        display._explain_panels(clusters, values)
+        return display
+
+    def _explain_panels(self, clusters, values):
+        """Say in the titles of the panels what the columns, or the colours of lines, stand for."""
+        start, end = ("dark", "light") if self.image_shape is None else ("left", "right")
+        for title, panel in self.axes_.items():
+            if title in clusters:
+                text = "dark to light" if self.image_shape is None else "a column for each noise"
+            elif title.startswith("continuous"):
+                text = f"{values[0]:g} ({start}) to {values[-1]:g} ({end})"
+            else:
+                text = f"categories from {start} to {end}"
+            panel.set_title(f"{title}, {text}", fontsize="medium")
+            if self.image_shape is not None:
+                panel.set_ylabel("cluster")
 
     def plot(self, ax=None, *, name=None, **kwargs):
         """Draw.
@@ -136,7 +156,9 @@ class TraversalDisplay:
         title = self.name if name is None else name
         n_columns = min(len(grids), MOST_COLUMNS)
         n_rows = -(-len(grids) // n_columns)
-        self.figure_, self.ax_ = make_axes(ax, (4.4 * n_columns, 4.6 * n_rows + 0.4))
+        names = None if self.image_shape is not None else self.feature_names
+        height = n_rows * (4.6 + measure_names(name_features(names, None, grid.shape[2]))) + 0.4
+        self.figure_, self.ax_ = make_axes(ax, (4.4 * n_columns, height))
         places = divide_axes(self.ax_, len(grids), MOST_COLUMNS, name=title or "")
         self.axes_ = dict(zip(grids, places, strict=True))
         draw = self._plot_profiles if self.image_shape is None else self._plot_images
@@ -162,5 +184,5 @@ class TraversalDisplay:
         colors = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(profiles)))
         for color, profile in zip(colors, profiles, strict=True):
             panel.plot(np.arange(len(profile)), profile, **{"color": color, "lw": 1.0, **kwargs})
-        panel.set_xlabel("feature")
-        panel.locator_params(axis="x", nbins=5, integer=True)
+        panel.set_ylabel("value")
+        label_features(panel, name_features(self.feature_names, None, len(profiles[0])))

@@ -1,14 +1,16 @@
 import ast
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgba
+from matplotlib.colors import to_rgb, to_rgba
 from scipy.cluster.hierarchy import fcluster
 from scipy.sparse import csr_array
+from scipy.spatial.distance import pdist
 from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -33,6 +35,7 @@ from skdeepcluster.display import (
 from skdeepcluster.display.axes import COLORS
 from skdeepcluster.display.dendrogram import ABOVE
 from skdeepcluster.metrics import clustering_accuracy, error_auc, expected_calibration_error
+from skdeepcluster.neighbors import neighbor_graph, neighbor_layout
 
 X, Y = (part[:120] for part in load_digits(return_X_y=True))
 HISTORY = [{"epoch": i, "loss": 1.0 / i, "kl_code": float(i), "dur": 0.1} for i in range(1, 6)]
@@ -104,6 +107,85 @@ def test_tsne_draws_every_row(embedding):
     assert drawn(EmbeddingDisplay(embedding, Y, method="tsne").plot()).shape == (120, 2)
 
 
+@pytest.mark.parametrize("embedding", [X, csr_array(X)])
+def test_neighbors_draws_the_layout_of_the_graph(embedding):
+    display = EmbeddingDisplay(embedding, Y, method="neighbors", source="X").plot()
+    expected = neighbor_layout(neighbor_graph(embedding), 2, random_state=0)
+    np.testing.assert_array_equal(display.points_, expected)
+    assert display.ax_.get_title() == "neighbour layout of X: 120 rows, 64 columns"
+    assert display.ax_.get_xlabel() == "neighbour layout, axis 1 (no unit)"
+    assert not len(display.ax_.get_xticks())
+
+
+@pytest.mark.parametrize("method", ["pca", "tsne", "neighbors"])
+def test_few_rows_are_drawn(method):
+    for n_rows in (1, 2, 3):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            display = EmbeddingDisplay(X[:n_rows], Y[:n_rows], method=method)
+            if method == "tsne" and n_rows < 3:
+                continue
+            assert np.isfinite(drawn(display.plot())).all()
+
+
+def test_axes_have_the_shares_of_variance_or_the_names_of_columns():
+    display = EmbeddingDisplay(X).plot()
+    share = PCA(2, random_state=0).fit(X).explained_variance_ratio_[1]
+    assert display.ax_.get_ylabel() == f"PCA 2 ({share:.0%} of the variance)"
+    names = ["length (cm)", "width (cm)"]
+    named = EmbeddingDisplay(X[:, :2], feature_names=names).plot()
+    assert [named.ax_.get_xlabel(), named.ax_.get_ylabel()] == names
+    assert named.ax_.get_title() == "120 rows, 2 columns"
+    framed = EmbeddingDisplay(pytest.importorskip("pandas").DataFrame(X[:, :2], columns=names))
+    assert framed.plot().ax_.get_xlabel() == names[0]
+    plain = EmbeddingDisplay(X[:, :1], source="X").plot()
+    assert plain.ax_.get_xlabel() == "column 0 of X"
+
+
+# Linear RGB as colour-blind people see it, severity 1 (Machado, Oliveira, Fernandes, 2009).
+VISIONS = {
+    "normal": np.eye(3),
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+XYZ = np.array(
+    [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
+)
+
+
+def to_lab(linear):
+    """CIELAB of linear sRGB, (n, 3), white point D65."""
+    xyz = linear @ XYZ.T / XYZ.sum(1)
+    cube = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
+    return cube @ np.array([[0, 500, 0], [116, -500, 200], [0, 0, -200]]) - [16, 0, 0]
+
+
+@pytest.mark.parametrize("vision", VISIONS)
+def test_all_ten_colours_differ_for_colour_blind_people(vision):
+    assert to_lab(np.ones((1, 3))) == pytest.approx(np.array([[100, 0, 0]]), abs=0.01)
+    colors = np.array([to_rgb(color) for color in COLORS])
+    linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+    seen = to_lab(np.clip(linear @ np.transpose(VISIONS[vision]), 0, 1))
+    assert pdist(seen).min() > (38 if vision == "normal" else 27)
+
+
 def test_each_label_has_its_own_look_and_legend_entry():
     labels = np.arange(120) % 23
     display = EmbeddingDisplay(X, labels).plot()
@@ -124,7 +206,7 @@ def test_embedding_from_estimator_is_transform_and_predict():
     display = EmbeddingDisplay.from_estimator(kmeans, X)
     np.testing.assert_allclose(display.embedding, kmeans.transform(X))
     np.testing.assert_array_equal(display.labels, kmeans.labels_)
-    assert display.ax_.get_title() == "KMeans"
+    assert display.ax_.get_title() == "KMeans\nPCA of transform(X): 120 rows, 3 columns"
 
 
 def test_a_display_draws_into_the_axes_it_is_given():
@@ -221,7 +303,8 @@ def test_traversals_are_clusters_against_noise_and_codes_against_values():
     )
     titles = ["cluster", "cluster, the other model", "continuous0", "continuous1"]
     assert list(display.axes_) == titles
-    assert [panel.get_title() for panel in display.axes_.values()] == titles
+    assert list(display.axes_) == titles
+    assert all(panel.get_title().startswith(title) for title, panel in display.axes_.items())
     clusters = display.grids["cluster"]
     assert clusters.shape == (3, 5, 4)
     np.testing.assert_array_equal(clusters[:, 2, 0], [0, 1, 2])
@@ -244,6 +327,29 @@ def test_traversals_of_rows_that_are_no_images_are_mean_profiles_by_value():
     assert len({tuple(line.get_ydata()) for line in clusters}) == 3
 
 
+def test_profiles_have_the_names_of_the_features():
+    names = [f"a feature with a long name {k}" for k in range(20)]
+    display = SamplesDisplay(X[:, :20], Y % 7, feature_names=names).plot()
+    ticks = [[text.get_text() for text in panel.get_xticklabels()] for panel in display.axes_]
+    assert ticks[-1] == ["a feature with a lo…"] * 10
+    assert not any(ticks[0]), "they stand below the lowest panels"
+    traversal = TraversalDisplay({"c": np.ones((2, 3, 2))}, feature_names=["a", "b"]).plot()
+    assert [text.get_text() for text in traversal.axes_["c"].get_xticklabels()] == ["a", "b"]
+    with pytest.raises(ValueError, match="feature_names must hold 20 names, one for .* got 3"):
+        SamplesDisplay(X[:, :20], feature_names=["a", "b", "c"]).plot()
+
+
+def test_an_automatic_number_of_clusters_is_drawn():
+    generator = Coded()
+    generator.n_clusters, generator.n_clusters_ = "auto", 3
+    display = TraversalDisplay.from_estimator(generator, image_shape=(2, 2))
+    assert display.axes_["continuous0"].get_title() == "continuous0, -2 (left) to 2 (right)"
+    assert display.axes_["cluster"].get_title() == "cluster, a column for each noise"
+    blurry = Blurry()
+    blurry.n_clusters_ = 2
+    assert set(SamplesDisplay.from_estimator(blurry, n_per_cluster=1).labels) == {0, 1}
+
+
 @pytest.mark.parametrize("path", sorted(Path(skdeepcluster.display.__file__).parent.glob("*.py")))
 def test_matplotlib_is_imported_only_to_draw(path):
     """At the top of the files stand the standard library, numpy, scipy and sklearn."""
@@ -258,7 +364,10 @@ def test_matplotlib_is_imported_only_to_draw(path):
     ("draw", "message"),
     [
         (lambda: EmbeddingDisplay(X, Y[:5]).plot(), r"labels must have shape \(120,\)"),
-        (lambda: EmbeddingDisplay(X, method="umap").plot(), "'pca' or 'tsne', got 'umap'"),
+        (
+            lambda: EmbeddingDisplay(X, method="umap").plot(),
+            "'pca', 'tsne' or 'neighbors', got 'umap'",
+        ),
         (lambda: EmbeddingDisplay(X[0]).plot(), "embedding must have shape"),
         (lambda: HistoryDisplay([]).plot(), "No such terms to draw"),
         (lambda: HistoryDisplay(HISTORY).plot(terms=["k"]), r"\['k'\].*holds.*'kl_code'"),
@@ -351,6 +460,20 @@ def test_ellipses_have_the_colours_of_their_points():
     drawn = [ellipse.get_edgecolor() for ellipse in display.ellipses_]
     assert [drawn[1], drawn[2]] == [to_rgba(color) for color in COLORS[:2]]
     assert drawn[0] == to_rgba(COLORS[2])  # no point has it
+
+
+def test_the_legend_of_a_mixture_says_what_the_ellipses_are():
+    mixture = GaussianMixtureEM(2, random_state=0).fit(X[:, 20:24])
+    display = MixtureDisplay.from_estimator(mixture, X[:, 20:24], n_std=(1, 1.5))
+    texts = [text.get_text() for text in display.legend_.get_texts()]
+    assert texts == ["0", "1", "component:\n1, 1.5 standard\ndeviations"]
+    assert display.ax_.get_title() == "GaussianMixtureEM\nPCA of X: 120 rows, 4 columns"
+    assert display.ax_.get_xlabel().startswith("PCA 1 (")
+    assert display.plot(legend=False).legend_ is None
+    plain = MixtureDisplay(X[:, :2], np.zeros((1, 2)), np.ones(1), covariance_type="spherical")
+    plain.feature_names = ["a", "b"]
+    assert len(plain.plot(n_std=(1,)).legend_.get_texts()) == 1
+    assert plain.ax_.get_ylabel() == "b"
 
 
 def test_mixtures_that_cannot_be_drawn_are_explained():
