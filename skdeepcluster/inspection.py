@@ -563,8 +563,9 @@ class ClusterReport(Bunch):
             "medoid": [self._name_row(self.medoids[k])],
             "typical rows": [self._name_row(row) for row in self.typical_rows[k]],
         }
-        if len(self.clusters) > 1:
-            others = np.bincount(self.runner_up[self.labels == k])
+        others = self.runner_up[self.labels == k]
+        if others.max() >= 0:
+            others = np.bincount(others)
             usual = self.clusters[others.argmax()]
             facts["usual runner-up"] = [f"cluster {usual}, of {others.max():,} rows"]
             facts["nearest to a border"] = [

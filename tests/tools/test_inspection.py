@@ -110,7 +110,17 @@ def test_one_cluster_has_no_runner_up(estimator):
     runner_up, margin = find_runner_up(estimator.fit(X), X)
     assert set(runner_up) == {-1}
     np.testing.assert_allclose(margin, 1)
-    assert "runner-up" not in report(estimator).to_text()
+    assert "runner-up" not in report(estimator, images=(2, 2)).to_text()
+
+
+def test_clusters_without_rows_are_no_runner_up():
+    fit = KMeans(3, random_state=0).fit(X)
+    one = X[fit.labels_ == 0]
+    runner_up, margin = find_runner_up(fit, one)
+    assert set(runner_up) == {-1}
+    np.testing.assert_array_equal(margin, 1)
+    assert report(fit, one, images=(2, 2)).sizes.tolist() == [len(one), 0, 0]
+    assert "runner-up" not in report(fit, one).to_text()
 
 
 def test_a_row_between_clusters_is_the_nearest_to_a_border():
