@@ -272,9 +272,15 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
             )
         stream = random_stream(self.random_state)
         members, rows = [], []
-        for member in map(clone, islice(cycle(templates), self.n_estimators)):
-            states = [p for p in member.get_params() if p.split("__")[-1] == "random_state"]
-            members.append(member.set_params(**{p: draw_seed(stream) for p in states}))
+        for i, member in enumerate(map(clone, islice(cycle(templates), self.n_estimators))):
+            own = {}
+            for name, value in member.get_params().items():
+                match name.split("__")[-1]:
+                    case "random_state":
+                        own[name] = draw_seed(stream)
+                    case "checkpoint" if value is not None:
+                        own[name] = f"{value}.{i}"
+            members.append(member.set_params(**own))
             chosen = None
             if self.max_samples < 1:
                 n_chosen = max(1, round(self.max_samples * _num_samples(X)))

@@ -338,7 +338,9 @@ default="neighbors"
     device : str or torch.device, default="auto"
         "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
-        Go on training the fitted model. Its clusters then replace those of the start.
+        Go on training the fitted model: a warm restart, with one more cycle of the learning rate
+        from its warm-up on and new means of the gradients; ``checkpoint`` goes on within a cycle.
+        Its clusters then replace those of the start.
     verbose : int, default=0
         1 shows one progress bar over all phases with the time left, 2 a table with a line per
         epoch. 0 only logs the estimated time of a fit that takes over a minute, as INFO of the

@@ -46,7 +46,7 @@ LEVEL |= {
     if path.stem not in {*LEVEL, "metrics", "callbacks"}
 }
 #: What stands aside, and all of this package that it may import.
-ASIDE = {"metrics": set(), "callbacks": set(), "display": {"metrics"}}
+ASIDE = {"metrics": set(), "callbacks": set(), "display": {"metrics", "neighbors"}}
 #: What draws, but only when pictures are asked for.
 ILLUSTRATED = {"inspection"}
 #: Packages of others that a layer may import, where not everything will do.

@@ -165,6 +165,30 @@ def test_a_fit_that_was_interrupted_leaves_its_checkpoint(data, tmp_path):
     assert_same(state(clone(vae).fit(X), X), expected)
 
 
+def test_members_of_an_ensemble_have_checkpoints_of_their_own(data, tmp_path):
+    X, _ = data
+    begun = []
+
+    class CrashInTheSecond(skorch.callbacks.Callback):
+        def on_train_begin(self, net, **_):
+            begun.append(net)
+
+        def on_epoch_end(self, net, **_):
+            if len(begun) == 2 and len(net.history) == 2:
+                raise Crash
+
+    vae = sk.VAEEmbedding(3, **TINY)
+    expected = sk.ClusterEnsemble(vae, 2, random_state=0).fit(X).predict_proba(X)
+    crashing = clone(vae).set_params(checkpoint=tmp_path / "fit", callbacks=[CrashInTheSecond()])
+    ensemble = sk.ClusterEnsemble(crashing, 2, random_state=0)
+    with pytest.raises(Crash):
+        ensemble.fit(X)
+    assert [path.name for path in tmp_path.iterdir()] == ["fit.1"]
+    ensemble.set_params(estimator__callbacks=None).fit(X)
+    np.testing.assert_array_equal(ensemble.predict_proba(X), expected)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_does_not_exist_is_an_error_of_the_disk(data, tmp_path):
     vae = sk.VAEEmbedding(3, checkpoint=tmp_path / "nowhere" / "fit", **TINY)
     with pytest.raises(OSError, match="nowhere"):
