@@ -167,9 +167,24 @@ def test_comparison_writes_table_lines_and_a_self_contained_report(tmp_path, cap
     assert (rows[0]["precision"], rows[0]["threads"]) == ("float64", 1)
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
     keeps_bounds = parse_version(sklearn.__version__) >= parse_version("1.7")
-    assert len(sources) == 1 + 2 * 3 + keeps_bounds  # of GaussianMixture
+    # Of GaussianMixture there are also its reliability and its bounds.
+    assert len(sources) == 1 + 2 * 3 + 1 + keeps_bounds
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert not re.search(r"https?://|url\(|<script|could not be drawn", page)
+
+
+def test_report_shows_how_sure_and_how_many(tmp_path):
+    arguments = ["--methods", "NeighborClustering", "--n-samples", "150", "--seeds", "1"]
+    code, _, page = run(tmp_path, *arguments)
+    assert code == 0
+    captions = re.findall(r'<img alt="([^"]*)"', page)
+    assert captions[1] == "Embedding: neighbour layout of transform(X): 150 rows, 5 columns"
+    assert [caption.split(" ")[0] for caption in captions[3:]] == [
+        "Reliability",
+        "Stability",
+        "Number",
+    ]
+    assert "could not be drawn" not in page
 
 
 def test_unlabelled_rows_get_label_free_columns(tmp_path, capsys):
@@ -233,8 +248,8 @@ def test_toy_pictures_show_both_clusterers(monkeypatch):
     monkeypatch.setattr(toys, "TOYS", {"moons": ((X, y), 2)})
     made = toys.figure()
     assert [ax.get_title().split(":")[0] for ax in made.axes] == [
-        "moons, KMeans",
-        "moons, CatGANClustering",
+        "moons, KMeans, ARI",
+        "moons, CatGANClustering, ARI",
     ]
     assert float(made.axes[1].get_title().split(": ")[1]) > 0.9
     report.plt.close(made)
