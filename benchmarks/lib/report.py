@@ -168,7 +168,11 @@ def _embedding(fit, data, projection):
     embedding = fit.estimator.transform(data.X[rows]) if has_transform else data.X[rows]
     source = "transform(X)" if has_transform else "X"
     display = EmbeddingDisplay(
-        embedding, _matched(fit, data)[rows], method=projection, source=source
+        embedding,
+        _matched(fit, data)[rows],
+        method=projection,
+        feature_names=None if has_transform or data.X.shape[1] > 2 else data.feature_names,
+        source=source,
     )
     n_panels = 1 if data.y is None else 2
     size = {"figsize": (5.6 * n_panels, 4.3), "layout": "constrained", "squeeze": False}
@@ -185,14 +189,17 @@ def _embedding(fit, data, projection):
     return _image(figure, caption, "wide")
 
 
+def _form(data):
+    """Return what the rows of the data are, for displays of rows."""
+    return {"image_shape": data.image_shape, "feature_names": data.feature_names}
+
+
 def _samples(fit, data, projection):
     style = {}
     if data.image_shape is not None:
         style = {"vmin": data.X.min(), "vmax": data.X.max()}
     if hasattr(fit.estimator, "sample"):
-        display = SamplesDisplay.from_estimator(
-            fit.estimator, image_shape=data.image_shape, name="", **style
-        )
+        display = SamplesDisplay.from_estimator(fit.estimator, **_form(data), name="", **style)
         caption = "Generated samples"
         if display.labels is not None and _rename(display, fit, data):
             plt.close(display.figure_)
@@ -205,7 +212,7 @@ def _samples(fit, data, projection):
     found = dict(zip(fit.labels, _matched(fit, data), strict=True))
     names = [str(found.get(k, f"cluster {k}")) for k in range(len(centers))]
     labels = None if data.image_shape else names
-    display = SamplesDisplay(centers, labels, image_shape=data.image_shape)
+    display = SamplesDisplay(centers, labels, **_form(data))
     display.plot(**style)
     caption = "Cluster centres" if labels else f"Centres of the clusters {', '.join(names)}"
     return _image(display.figure_, caption, _width(data))
@@ -217,9 +224,7 @@ def _traversals(fit, data, projection):
     style = {}
     if data.image_shape is not None:
         style = {"vmin": data.X.min(), "vmax": data.X.max()}
-    display = TraversalDisplay.from_estimator(
-        fit.estimator, image_shape=data.image_shape, name="", **style
-    )
+    display = TraversalDisplay.from_estimator(fit.estimator, **_form(data), name="", **style)
     caption = "Codes: clusters, each column with its noise; continuous codes from -2 to 2"
     return _image(display.figure_, caption, "wide") + _code_report(fit.estimator)
 

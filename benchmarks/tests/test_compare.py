@@ -91,6 +91,9 @@ def test_csv_labels_are_a_named_column_or_a_last_one_of_text(tmp_path, text, y):
     np.testing.assert_array_equal(data.X, expected)
     assert (data.y if y is None else data.y.tolist()) == y
     assert data.n_clusters == (8 if y is None else 2)
+    header = text.split("\n")[0].split(",")
+    named = None if header[0] == "1" else [name for name in header if name.lower() != "label"]
+    assert data.feature_names == named
 
 
 def test_download_is_only_done_when_asked_for(no_files, monkeypatch):
@@ -174,11 +177,11 @@ def test_comparison_writes_table_lines_and_a_self_contained_report(tmp_path, cap
 
 
 def test_report_shows_how_sure_and_how_many(tmp_path):
-    arguments = ["--methods", "NeighborClustering", "--n-samples", "150", "--seeds", "1"]
+    arguments = ["--methods", "NeighborClustering", "--n-samples", "60", "--seeds", "1"]
     code, _, page = run(tmp_path, *arguments)
     assert code == 0
     captions = re.findall(r'<img alt="([^"]*)"', page)
-    assert captions[1] == "Embedding: neighbour layout of transform(X): 150 rows, 5 columns"
+    assert captions[1] == "Embedding: neighbour layout of transform(X): 60 rows, 5 columns"
     assert [caption.split(" ")[0] for caption in captions[3:]] == [
         "Reliability",
         "Stability",
