@@ -175,7 +175,8 @@ def _parser():
     add("--out", default="report.html", help="the HTML report (%(default)s)")
     add("--results", help="append a JSON line per fit to this file")
     add("--image-shape", help="of rows that are images, as 28x28 or 3x32x32")
-    add("--projection", choices=["pca", "tsne"], default="pca", help="of the embeddings")
+    projections = {"choices": ["neighbors", "pca", "tsne"], "default": "neighbors"}
+    add("--projection", **projections, help="of the embeddings (%(default)s)")
     add("--threads", type=int, help="threads of torch, BLAS and OpenMP; their own choice if left")
     add("--download", action="store_true", help="fetch missing mnist, fashion_mnist from openml")
     return parser

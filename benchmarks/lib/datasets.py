@@ -87,7 +87,7 @@ def load(name, n_samples=None, random_state=0, download=False):
     -------
     data : Bunch
         X (array or CSR), y (or None), image_shape (or None), n_clusters (the number of classes,
-        8 without labels), name, target_names (or None).
+        8 without labels), name, target_names (or None), feature_names (or None).
     """
     path = Path(name)
     if str(name) == "digits":
@@ -168,8 +168,10 @@ def data_folder():
 def _load_named(name, download):
     if name in BUNDLED:
         loader, is_standardised = BUNDLED[name]
-        X, y = loader(return_X_y=True)
-        return _bunch(StandardScaler().fit_transform(X) if is_standardised else X, y)
+        table = loader()
+        X = StandardScaler().fit_transform(table.data) if is_standardised else table.data
+        names = {key: list(table[key]) for key in ("target_names", "feature_names")}
+        return _bunch(X, table.target, **names)
     stem = "tables" if name in TABLES else name
     path = data_folder() / f"{stem}.npz"
     if path.is_file():
@@ -255,7 +257,8 @@ def _read_csv(path):
                 f"Column {column!r} of {path} holds text or missing values; features are "
                 f"numbers. A column of labels is called one of {', '.join(LABEL_COLUMNS)}."
             )
-    return _bunch(table.to_numpy(dtype=np.float64), y)
+    names = None if is_row else table.columns.tolist()
+    return _bunch(table.to_numpy(dtype=np.float64), y, feature_names=names)
 
 
 def _is_numeric(column):
@@ -270,11 +273,10 @@ def _is_number(field):
     return True
 
 
-def _bunch(X, y, image_shape=None, target_names=None):
+def _bunch(X, y, image_shape=None, target_names=None, feature_names=None):
     n_clusters = DEFAULT_N_CLUSTERS if y is None else len(np.unique(y))
-    return Bunch(
-        X=X, y=y, image_shape=image_shape, n_clusters=n_clusters, target_names=target_names
-    )
+    names = {"target_names": target_names, "feature_names": feature_names}
+    return Bunch(X=X, y=y, image_shape=image_shape, n_clusters=n_clusters, **names)
 
 
 def _subsample(data, n_samples, random_state):

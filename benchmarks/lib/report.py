@@ -9,20 +9,26 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from sklearn.base import clone
 
 from skdeepcluster.display import (
     ClusterConfusionDisplay,
     EmbeddingDisplay,
     HistoryDisplay,
+    NumberOfClustersDisplay,
+    ReliabilityDisplay,
     SamplesDisplay,
+    StabilityDisplay,
     TraversalDisplay,
 )
 from skdeepcluster.metrics import match_labels
 
 from . import summary, toys
+from .internals import COLORS
 
 Fit = namedtuple("Fit", "method seed score estimator labels")
 
+#: Rows of an embedding that are drawn, and of a fit that counts clusters, at most.
 MAX_POINTS = 3000
 STYLE = """
 :root { color-scheme: light; }
@@ -55,7 +61,7 @@ code { font-size: 12px; overflow-wrap: anywhere; }
 """
 
 
-def write(path, data, rows, best, info, projection="pca"):
+def write(path, data, rows, best, info, projection="neighbors"):
     """Write the report.
 
     Parameters
@@ -70,7 +76,7 @@ def write(path, data, rows, best, info, projection="pca"):
         The fit of each method that is drawn.
     info : dict
         The command and the versions, for the header.
-    projection : {"pca", "tsne"}
+    projection : {"pca", "tsne", "neighbors"}
         Of embeddings of more than two columns.
     """
     parts = [_header(data, info), "<main>", _table(data, rows)]
@@ -125,7 +131,7 @@ def _spread(rows):
     figure, ax = plt.subplots(figsize=(10, 0.9 + 0.34 * len(methods)), layout="constrained")
     for place, method in enumerate(methods):
         acc = [row["acc"] for row in good if row["method"] == method]
-        ax.plot(acc, [place] * len(acc), "o", ms=7, alpha=0.6, color="#3f90da", mew=0)
+        ax.plot(acc, [place] * len(acc), "o", ms=7, alpha=0.6, color=COLORS[0], mew=0)
         ax.plot(np.median(acc), place, "|", ms=16, mew=2.5, color="#16324f")
     ax.set(xlabel="ACC", xlim=(0, 1), ylim=(len(methods) - 0.5, -0.5))
     ax.set_yticks(range(len(methods)), methods)
@@ -138,7 +144,7 @@ def _spread(rows):
 def _method(fit, data, projection):
     seed = f"Seed {fit.seed}, the best of the seeds by score ({fit.score:.5g})."
     pictures = []
-    for draw in (_embedding, _samples, _traversals, _confusion, _curves):
+    for draw in DRAWN:
         try:
             pictures.append(draw(fit, data, projection))
         except Exception as error:  # a picture must not cost the table
@@ -151,25 +157,41 @@ def _method(fit, data, projection):
     )
 
 
+def _draw_rows(data):
+    """Return the positions of the rows that are drawn."""
+    return np.random.RandomState(0).permutation(data.X.shape[0])[:MAX_POINTS]
+
+
 def _embedding(fit, data, projection):
-    rows = np.random.RandomState(0).permutation(data.X.shape[0])[:MAX_POINTS]
+    rows = _draw_rows(data)
     has_transform = hasattr(fit.estimator, "transform")
     embedding = fit.estimator.transform(data.X[rows]) if has_transform else data.X[rows]
-    display = EmbeddingDisplay(embedding, _matched(fit, data)[rows], method=projection)
-    size = (5.6 if data.y is None else 11.2, 4.3)
-    figure, axes = plt.subplots(
-        ncols=1 if data.y is None else 2, figsize=size, layout="constrained", squeeze=False
+    source = "transform(X)" if has_transform else "X"
+    display = EmbeddingDisplay(
+        embedding,
+        _matched(fit, data)[rows],
+        method=projection,
+        feature_names=None if has_transform or data.X.shape[1] > 2 else data.feature_names,
+        source=source,
     )
-    display.plot(axes[0, 0], name="coloured by cluster")
+    n_panels = 1 if data.y is None else 2
+    size = {"figsize": (5.6 * n_panels, 4.3), "layout": "constrained", "squeeze": False}
+    figure, axes = plt.subplots(ncols=n_panels, sharex=True, sharey=True, **size)
+    left = display.plot(axes[0, 0]).ax_
+    caption = f"Embedding: {left.get_title()}"
+    left.set_title("coloured by cluster")
     if data.y is not None:
-        classes = EmbeddingDisplay(display.points_, _names(data.y[rows], data))
-        classes.plot(axes[0, 1], name="coloured by class")
-    what = "transform(X)" if has_transform else "X"
-    if embedding.shape[1] > 2:
-        what = (
-            f"{'PCA' if projection == 'pca' else 't-SNE'} of {what}, {embedding.shape[1]} columns"
-        )
-    return _image(figure, f"Embedding: {what}; {len(rows):,} rows", "wide")
+        names = [left.get_xlabel(), left.get_ylabel()]
+        classes = _names(data.y[rows], data)
+        classes = EmbeddingDisplay(display.points_, classes, feature_names=names)
+        classes.plot(axes[0, 1], name="coloured by class").ax_.set_ylabel("")
+        left.title.set_fontsize("medium")
+    return _image(figure, caption, "wide")
+
+
+def _form(data):
+    """Return what the rows of the data are, for displays of rows."""
+    return {"image_shape": data.image_shape, "feature_names": data.feature_names}
 
 
 def _samples(fit, data, projection):
@@ -177,9 +199,7 @@ def _samples(fit, data, projection):
     if data.image_shape is not None:
         style = {"vmin": data.X.min(), "vmax": data.X.max()}
     if hasattr(fit.estimator, "sample"):
-        display = SamplesDisplay.from_estimator(
-            fit.estimator, image_shape=data.image_shape, name="", **style
-        )
+        display = SamplesDisplay.from_estimator(fit.estimator, **_form(data), name="", **style)
         caption = "Generated samples"
         if display.labels is not None and _rename(display, fit, data):
             plt.close(display.figure_)
@@ -189,10 +209,13 @@ def _samples(fit, data, projection):
     centers = getattr(fit.estimator, "cluster_centers_", None)
     if centers is None:
         return ""
-    labels = None if data.image_shape else np.arange(len(centers))
-    display = SamplesDisplay(centers, labels, image_shape=data.image_shape)
+    found = dict(zip(fit.labels, _matched(fit, data), strict=True))
+    names = [str(found.get(k, f"cluster {k}")) for k in range(len(centers))]
+    labels = None if data.image_shape else names
+    display = SamplesDisplay(centers, labels, **_form(data))
     display.plot(**style)
-    return _image(display.figure_, "Cluster centres", _width(data))
+    caption = "Cluster centres" if labels else f"Centres of the clusters {', '.join(names)}"
+    return _image(display.figure_, caption, _width(data))
 
 
 def _traversals(fit, data, projection):
@@ -201,9 +224,7 @@ def _traversals(fit, data, projection):
     style = {}
     if data.image_shape is not None:
         style = {"vmin": data.X.min(), "vmax": data.X.max()}
-    display = TraversalDisplay.from_estimator(
-        fit.estimator, image_shape=data.image_shape, name="", **style
-    )
+    display = TraversalDisplay.from_estimator(fit.estimator, **_form(data), name="", **style)
     caption = "Codes: clusters, each column with its noise; continuous codes from -2 to 2"
     return _image(display.figure_, caption, "wide") + _code_report(fit.estimator)
 
@@ -246,11 +267,41 @@ def _confusion(fit, data, projection):
     return _image(display.figure_, f"Clusters and classes: ACC {display.accuracy_:.3f}", "half")
 
 
+def _reliability(fit, data, projection):
+    if data.y is None or not hasattr(fit.estimator, "predict_proba"):
+        return ""
+    display = ReliabilityDisplay.from_estimator(fit.estimator, data.X, data.y, name="")
+    return _image(display.figure_, "Reliability of the probabilities", "half")
+
+
+def _stability(fit, data, projection):
+    if not hasattr(fit.estimator, "cluster_stability_"):
+        return ""
+    display = StabilityDisplay.from_estimator(fit.estimator, name="")
+    return _image(display.figure_, "Stability of the clusters, by their own numbers", "half")
+
+
+def _number_of_clusters(fit, data, projection):
+    """Draw the curve of another fit, which counts the clusters of some of the rows."""
+    if fit.method != "NeighborClustering":
+        return ""
+    X = data.X[np.sort(_draw_rows(data))]
+    counted = clone(fit.estimator).set_params(n_clusters="auto").fit(X)
+    display = NumberOfClustersDisplay.from_estimator(counted, name="")
+    caption = f'Number of clusters that n_clusters="auto" finds in {X.shape[0]:,} rows'
+    return _image(display.figure_, caption, "half")
+
+
 def _curves(fit, data, projection):
     if not (getattr(fit.estimator, "history_", None) or hasattr(fit.estimator, "lower_bounds_")):
         return ""
     display = HistoryDisplay.from_estimator(fit.estimator, name="")
     return _image(display.figure_, "Training", "half" if len(display.axes_) == 1 else "wide")
+
+
+#: The pictures of a method, in this order; each returns HTML, empty where it has no picture.
+DRAWN = (_embedding, _samples, _traversals, _confusion, _reliability)
+DRAWN += (_stability, _number_of_clusters, _curves)
 
 
 def _matched(fit, data):

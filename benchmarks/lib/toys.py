@@ -42,8 +42,9 @@ def figure(seed=0):
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 labels = clusterer.fit_predict(X)
             _regions(clusterer, X, labels, ax)
-            score = adjusted_rand_score(y, labels)
-            ax.set(title=f"{name}, {type(clusterer).__name__}: {score:.2f}", xticks=[], yticks=[])
+            score = round(adjusted_rand_score(y, labels), 2) + 0.0  # without a sign before zero
+            title = f"{name}, {type(clusterer).__name__}, ARI: {score:.2f}"
+            ax.set(title=title, xticks=[], yticks=[])
     return made
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
-from lib.internals import precision_of
+from lib.internals import COLORS, precision_of
 from lib.methods import METHODS
 from lib.networks import CHUNK, CLUSTERS, FEATURES, fill
 from lib.options import bare_parser
@@ -101,9 +101,12 @@ def draw(found, path):
     figure, axes = plt.subplots(1, 2, figsize=(12, 4), layout="constrained")
     labels = {"seconds": "fit and labels, seconds", "memory": "memory of the process, MB"}
     for axis, (key, label) in zip(axes, labels.items(), strict=True):
-        for method, records in found.items():
+        for (method, records), color, marker in zip(
+            found.items(), COLORS, "os^DvP*X<>", strict=False
+        ):
             sizes = [record["n_samples"] for record in records]
-            axis.plot(sizes, [record[key] for record in records], marker="o", label=method)
+            style = {"label": method, "color": color, "marker": marker, "alpha": 0.8}
+            axis.plot(sizes, [record[key] for record in records], **style)
         axis.set(xscale="log", yscale="log", xlabel="rows", ylabel=label)
         axis.grid(alpha=0.3)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center")

@@ -91,6 +91,9 @@ def test_csv_labels_are_a_named_column_or_a_last_one_of_text(tmp_path, text, y):
     np.testing.assert_array_equal(data.X, expected)
     assert (data.y if y is None else data.y.tolist()) == y
     assert data.n_clusters == (8 if y is None else 2)
+    header = text.split("\n")[0].split(",")
+    named = None if header[0] == "1" else [name for name in header if name.lower() != "label"]
+    assert data.feature_names == named
 
 
 def test_download_is_only_done_when_asked_for(no_files, monkeypatch):
@@ -167,9 +170,24 @@ def test_comparison_writes_table_lines_and_a_self_contained_report(tmp_path, cap
     assert (rows[0]["precision"], rows[0]["threads"]) == ("float64", 1)
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
     keeps_bounds = parse_version(sklearn.__version__) >= parse_version("1.7")
-    assert len(sources) == 1 + 2 * 3 + keeps_bounds  # of GaussianMixture
+    # Of GaussianMixture there are also its reliability and its bounds.
+    assert len(sources) == 1 + 2 * 3 + 1 + keeps_bounds
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert not re.search(r"https?://|url\(|<script|could not be drawn", page)
+
+
+def test_report_shows_how_sure_and_how_many(tmp_path):
+    arguments = ["--methods", "NeighborClustering", "--n-samples", "60", "--seeds", "1"]
+    code, _, page = run(tmp_path, *arguments)
+    assert code == 0
+    captions = re.findall(r'<img alt="([^"]*)"', page)
+    assert captions[1] == "Embedding: neighbour layout of transform(X): 60 rows, 5 columns"
+    assert [caption.split(" ")[0] for caption in captions[3:]] == [
+        "Reliability",
+        "Stability",
+        "Number",
+    ]
+    assert "could not be drawn" not in page
 
 
 def test_unlabelled_rows_get_label_free_columns(tmp_path, capsys):
@@ -233,8 +251,8 @@ def test_toy_pictures_show_both_clusterers(monkeypatch):
     monkeypatch.setattr(toys, "TOYS", {"moons": ((X, y), 2)})
     made = toys.figure()
     assert [ax.get_title().split(":")[0] for ax in made.axes] == [
-        "moons, KMeans",
-        "moons, CatGANClustering",
+        "moons, KMeans, ARI",
+        "moons, CatGANClustering, ARI",
     ]
     assert float(made.axes[1].get_title().split(": ")[1]) > 0.9
     report.plt.close(made)

@@ -70,7 +70,15 @@ class SamplesDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, *, n_per_cluster=10, image_shape=None, name=None, ax=None, **kwargs
+        cls,
+        estimator,
+        *,
+        n_per_cluster=10,
+        image_shape=None,
+        feature_names=None,
+        name=None,
+        ax=None,
+        **kwargs,
     ):
         """Draw what a fitted estimator generates by its ``sample``.
 
@@ -83,8 +91,8 @@ class SamplesDisplay:
             A mixture or a generative network.
         n_per_cluster : int, default=10
             Samples per cluster; fewer where a cluster is so rare that it did not come up.
-        image_shape : tuple of int, default=None
-            See `SamplesDisplay`.
+        image_shape, feature_names
+            The form of the rows, see `SamplesDisplay`.
         name, ax, **kwargs
             As of `plot`; the title is the name of the estimator's class if None.
 
@@ -101,8 +109,11 @@ class SamplesDisplay:
         samples, labels = draw_samples(estimator, n_per_cluster)
         if labels is None:
             samples = samples[: len(samples) // OVERSAMPLING]
-        features = getattr(estimator, "feature_names_in_", None)
-        display = cls(samples, labels, image_shape=image_shape, feature_names=features, name=name)
+        if feature_names is None:
+            feature_names = getattr(estimator, "feature_names_in_", None)
+        display = cls(
+            samples, labels, image_shape=image_shape, feature_names=feature_names, name=name
+        )
         return display.plot(ax=ax, **{"n_columns": n_per_cluster, **kwargs})
 
     def plot(self, ax=None, *, name=None, n_columns=10, **kwargs):
@@ -158,7 +169,8 @@ class SamplesDisplay:
             members, features = samples[index == k], np.arange(samples.shape[1])
             style = {"color": COLORS[k % len(COLORS)], "alpha": 0.5, "lw": 0.8, **kwargs}
             panel.plot(features, members[:n_columns].T, **style)
-            panel.plot(features, members.mean(axis=0), color="black", lw=1.2, label="mean")
+            if len(members) > 1:
+                panel.plot(features, members.mean(axis=0), color="black", lw=1.2, label="mean")
             if self.labels is not None:
                 panel.set_title(f"cluster {group}", fontsize="medium")
             if k % columns == 0:
@@ -167,7 +179,9 @@ class SamplesDisplay:
             if k < len(names) - columns:  # the panel below has the same features
                 panel.set_xlabel("")
                 panel.tick_params(labelbottom=False)
-        self.axes_[0].legend(fontsize="small", frameon=False, handlelength=1)
+        averaged = [panel for panel in self.axes_ if panel.get_legend_handles_labels()[0]]
+        for panel in averaged[:1]:
+            panel.legend(fontsize="small", frameon=False, handlelength=1)
 
 
 def draw_samples(estimator, n_per_cluster):

@@ -61,6 +61,7 @@ class TraversalDisplay:
         n_noise=10,
         beside=None,
         image_shape=None,
+        feature_names=None,
         name=None,
         ax=None,
         **kwargs,
@@ -79,8 +80,8 @@ class TraversalDisplay:
             Columns of the grid of clusters: each has its noise, the same for all clusters.
         beside : fitted estimator, default=None
             Another one, for instance with ``mi_weight=0``, whose clusters are drawn beside.
-        image_shape : tuple of int, default=None
-            See `TraversalDisplay`.
+        image_shape, feature_names
+            The form of the rows, see `TraversalDisplay`.
         name, ax, **kwargs
             As of `plot`; the title is the name of the estimator's class if None.
 
@@ -108,8 +109,9 @@ class TraversalDisplay:
             rows = [estimator.traverse(code, swept, cluster=k)[0] for k in range(n_clusters)]
             grids[code] = np.stack(rows)
         name = type(estimator).__name__ if name is None else name
-        features = getattr(estimator, "feature_names_in_", None)
-        display = cls(grids, image_shape=image_shape, feature_names=features, name=name)
+        if feature_names is None:
+            feature_names = getattr(estimator, "feature_names_in_", None)
+        display = cls(grids, image_shape=image_shape, feature_names=feature_names, name=name)
         display.plot(ax=ax, **kwargs)
         display._explain_panels(clusters, values)
         return display

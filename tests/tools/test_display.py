@@ -333,6 +333,9 @@ def test_profiles_have_the_names_of_the_features():
     ticks = [[text.get_text() for text in panel.get_xticklabels()] for panel in display.axes_]
     assert ticks[-1] == ["a feature with a lo…"] * 10
     assert not any(ticks[0]), "they stand below the lowest panels"
+    rows = SamplesDisplay(X[:3, :20], [0, 1, 1]).plot()
+    assert [len(panel.lines) for panel in rows.axes_] == [1, 3], "two rows and their mean"
+    assert [panel.get_legend() is None for panel in rows.axes_] == [True, False]
     traversal = TraversalDisplay({"c": np.ones((2, 3, 2))}, feature_names=["a", "b"]).plot()
     assert [text.get_text() for text in traversal.axes_["c"].get_xticklabels()] == ["a", "b"]
     with pytest.raises(ValueError, match="feature_names must hold 20 names, one for .* got 3"):
