@@ -159,10 +159,7 @@ def _choose_rows(X, sample_weight, random_state):
         index = repeat_rows(check_sample_weight(sample_weight, X), random_state)
     if X.data.nbytes > MAX_ORDERED:
         return index
-    order = order_rows(X)
-    if index is None:
-        return order
-    return index[np.argsort(np.argsort(order)[index], kind="stable")]
+    return order_rows(X) if index is None else index[order_rows(X[index])]
 
 
 class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC):

@@ -94,8 +94,14 @@ def order_rows(X):
     """Return the order (N,) of rows by their values, whatever the order in which they come.
 
     It is that of their projections on a fixed random direction, in which equal rows are together.
+    Features are scaled by their ranges, so that their units do not matter.
     """
     direction = np.random.RandomState(0).standard_normal(X.shape[1])
+    ends = X.min(0), X.max(0)
+    if sparse.issparse(X):
+        ends = (end.toarray().ravel() for end in ends)
+    least, largest = (end.astype(np.float64) for end in ends)
+    direction /= np.where(largest > least, largest - least, 1)
     # Row by row: a matrix product may round equal rows differently at other positions.
     places = X @ direction if sparse.issparse(X) else (X * direction).sum(1)
     return np.argsort(places, kind="stable")

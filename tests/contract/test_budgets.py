@@ -80,6 +80,7 @@ def test_small_networks_train_on_one_thread(monkeypatch):
     assert seen[1] >= 1
 
 
+@pytest.mark.filterwarnings("ignore:All rows fell into one cluster")
 def test_normalisation_is_by_batches_in_training(monkeypatch):
     modes = []
 
