@@ -1,10 +1,12 @@
-"""What adversarial methods share: an initialisation without an encoder, the information score."""
+"""What adversarial methods share: a start without an encoder, the score, a check of generators."""
 
 import copy
+from abc import abstractmethod
 from functools import partial
 
 import numpy as np
 import torch
+from sklearn.metrics import pairwise_distances, pairwise_distances_argmin_min
 
 from ._base import DeepEstimator
 from ._initialization import (
@@ -19,6 +21,15 @@ from .engine.batches import map_rows
 from .functional.information import marginal, mutual_information
 from .modules.autoencoder import PointEncoder
 from .modules.networks import mlp
+
+#: Bounds of the rows drawn, and of real ones, that a generator is judged by.
+FEWEST_ROWS, MOST_ROWS = 100, 1000
+#: Matrix elements (rows times features) of either, within these bounds.
+ELEMENTS = 2**22
+#: Largest :func:`relative_distance` of a generator that has learnt to draw rows.
+FAR = 1 / 3
+#: Least share of the clusters that its rows fall into.
+FEW = 0.5
 
 
 class AdversarialEstimator(DeepEstimator):
@@ -76,6 +87,21 @@ class AdversarialEstimator(DeepEstimator):
         log_p = torch.as_tensor(self._apply(model, model.log_resp, fit.X)).double()
         model.log_marginal.copy_(marginal(log_p))
 
+    def _set_fitted_attributes(self, run, fit):
+        super()._set_fitted_attributes(run, fit)
+        n_rows = min(MOST_ROWS, max(FEWEST_ROWS, ELEMENTS // fit.X.shape[1]))
+        drawn = self._generate(n_rows, fit.random_state)
+        some = np.sort(fit.random_state.permutation(fit.n_samples)[:n_rows])
+        real = self._apply(run.model, run.model.standardize, fit.X[some])
+        seen = self._apply(run.model, run.model.standardize, drawn)
+        self.generator_distance_ = relative_distance(seen, real)
+        found = np.unique(self._assign(run.model, drawn)[0])
+        self.generator_coverage_ = len(found) / self._count_clusters()
+
+    @abstractmethod
+    def _generate(self, n_samples, random_state):
+        """Draw rows from the generator, (N, D), in the units of the data."""
+
     def score(self, X, y=None):
         """Mutual information between rows and clusters, H[mean p] - mean H[p]: higher is better.
 
@@ -93,3 +119,18 @@ class AdversarialEstimator(DeepEstimator):
         """
         log_p = torch.as_tensor(self._map("log_resp", X)).double()
         return float(mutual_information(log_p))
+
+
+def relative_distance(drawn, real):
+    """Return how far drawn rows (M, D) are from real ones (N, D), by their nearest neighbours.
+
+    The median distance of drawn rows to their nearest real row lies at 0 if it is that of real
+    rows to each other, and at 1 if it is the median distance between any two real rows. 0 where
+    these two are equal.
+    """
+    distances = pairwise_distances(real)
+    between = np.median(distances[~np.eye(len(real), dtype=bool)])
+    np.fill_diagonal(distances, np.inf)
+    nearest = np.median(distances.min(1))
+    found = np.median(pairwise_distances_argmin_min(drawn, real)[1])
+    return float((found - nearest) / (between - nearest)) if between > nearest else 0.0

@@ -31,6 +31,7 @@ def report(gan, n_samples):
                 "moves_others": _explain_others(index, drawn, reading, latent),
                 "read_back": _read_back(index, drawn, reading, latent),
                 "information": float(bounds[index]),
+                "distance": getattr(gan, "generator_distance_", np.nan),
             }
         )
     return _make_table(records)

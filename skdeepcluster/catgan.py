@@ -261,6 +261,11 @@ class CatGANEstimator(AdversarialEstimator):
     def sample(self, n_samples=1):
         """Draw rows from the generator.
 
+        They show where the discriminator was still certain in the last epochs, not what X looks
+        like: the generator is the discriminator's opponent, and nothing asks for likeness. Digits
+        come out as noise. ``generator_distance_`` says how far they are from X. To draw rows like
+        those of X, take :class:`~skdeepcluster.InfoGANClustering` or a variational auto-encoder.
+
         Parameters
         ----------
         n_samples : int, default=1
@@ -274,8 +279,10 @@ class CatGANEstimator(AdversarialEstimator):
         """
         check_is_fitted(self)
         n_samples = check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        stream = random_stream(self.random_state)
-        Z = stream.standard_normal((n_samples, self.model_.n_noise)).astype(np.float32)
+        return self._generate(n_samples, random_stream(self.random_state))
+
+    def _generate(self, n_samples, random_state):
+        Z = random_state.standard_normal((n_samples, self.model_.n_noise)).astype(np.float32)
         return self._apply(self.model_, self.model_.decode, Z)
 
     @classmethod
@@ -456,6 +463,12 @@ default="neighbors"
         init=None.
     moved_ : float or None
         Share of the rows whose cluster is not that of the start.
+    generator_distance_ : float
+        How far the rows that the generator draws are from X, as of
+        :class:`InfoGANClustering`: 0 is as near as rows of X to each other, 1 as far as any two of
+        them. Rows of an opponent are far from X, and no warning is given.
+    generator_coverage_ : float
+        Share of the clusters into which drawn rows fall.
     model_ : CatGAN
         The trained torch module, usable by itself.
     history_ : list of dict
@@ -699,6 +712,12 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         The labels, sorted.
     start_labels_ : ndarray of shape (n_samples,) or None
         Labels at the start: what training added is the difference. None with init=None.
+    generator_distance_ : float
+        How far the rows that the generator draws are from X, as of
+        :class:`InfoGANClustering`: 0 is as near as rows of X to each other, 1 as far as any two of
+        them. Rows of an opponent are far from X, and no warning is given.
+    generator_coverage_ : float
+        Share of the classes into which drawn rows fall.
     model_ : CatGAN
         The trained torch module, usable by itself.
     history_ : list of dict

@@ -17,6 +17,7 @@ lambda        ``mi_weight``
 ============  ======================================================
 """
 
+import warnings
 from functools import partial
 from numbers import Integral, Real
 
@@ -24,13 +25,15 @@ import numpy as np
 import torch
 from scipy.stats import rankdata
 from sklearn.base import ClusterMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.extmath import randomized_svd, svd_flip
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from torch import nn
+from torch.nn.functional import mse_loss
 
-from ._adversarial import AdversarialEstimator
+from ._adversarial import FAR, FEW, AdversarialEstimator
 from ._base import DeepEstimator, EmbeddingMixin
 from ._budget import Budget
 from ._disentanglement import report
@@ -64,6 +67,9 @@ SWEEP = np.linspace(-2, 2, 9)
 STYLE_ELEMENTS = 2**22
 #: Fewest rows of that subsample, however many features they have.
 STYLE_ROWS = 256
+#: Noise variables that stand for principal directions in the reconstruction. Ranks along more of
+#: them, drawn independently, seldom occur together in a row.
+NOISE_DIRECTIONS = 8
 
 
 class InfoGAN(ClusterGame):
@@ -81,7 +87,7 @@ class InfoGAN(ClusterGame):
     latent : LatentSpace
     likelihood : Likelihood
         What the generator's output means; networks see standardised rows.
-    mi_weight, continuous_weight, instance_noise, style_weight : float
+    mi_weight, continuous_weight, instance_noise, style_weight, reconstruction_weight : float
         As of :class:`InfoGANClustering`, with other defaults.
     regularizer : Regularizer, default=NO_REGULARIZER
         Terms that hold Q on real rows to an anchor; none by default.
@@ -102,6 +108,7 @@ class InfoGAN(ClusterGame):
         continuous_weight=1.0,
         instance_noise=0.0,
         style_weight=0.0,
+        reconstruction_weight=0.0,
         regularizer=NO_REGULARIZER,
     ):
         super().__init__(likelihood)
@@ -109,6 +116,7 @@ class InfoGAN(ClusterGame):
         self.latent, self.regularizer = latent, regularizer
         self.mi_weight, self.continuous_weight = mi_weight, continuous_weight
         self.instance_noise, self.style_weight = instance_noise, style_weight
+        self.reconstruction_weight = reconstruction_weight
         uniform = torch.zeros(latent.sizes[0]).log_softmax(0)
         self.register_buffer("log_prior", uniform)
         self.register_buffer("log_marginal", uniform.clone())
@@ -170,9 +178,11 @@ class InfoGAN(ClusterGame):
         terms |= self.regularizer.terms(
             self.log_resp_standardized, seen, batch.anchor, progress=self.progress
         )
-        if self.style_weight and batch.style is not None and batch.style.shape[1]:
-            loss = self.latent.continuous_loss(self.read_standardized(seen), batch.style)
-            terms["style"] = self.style_weight * loss
+        if self.style_weight and batch.style is not None:
+            style = batch.style[:, : self.latent.n_continuous]
+            if style.shape[1]:
+                loss = self.latent.continuous_loss(self.read_standardized(seen), style)
+                terms["style"] = self.style_weight * loss
         return terms
 
     def generator_loss(self, batch):
@@ -182,7 +192,25 @@ class InfoGAN(ClusterGame):
         terms = {"adversarial": called_real(self.critic(hidden))}
         if self.mi_weight:
             terms |= self.information_loss(hidden, codes, self.mi_weight)
+        if self.reconstruction_weight and batch.anchor is not None:
+            weight = self.reconstruction_weight * (1 - self.progress)
+            terms["reconstruction"] = weight * self.reconstruction_loss(batch)
         return terms
+
+    def reconstruction_loss(self, batch):
+        """Mean squared error, in standardised units, of rows generated from codes of real rows.
+
+        These are the clusters of the anchor, and of the style first the continuous codes, then
+        noise variables; what has no value in a real row is drawn.
+        """
+        codes = self.latent.draw(len(batch.x), self.log_prior)
+        codes.categories[:, 0] = batch.anchor.argmax(1)
+        if batch.style is not None:
+            style, noise = batch.style.tensor_split([self.latent.n_continuous], 1)
+            codes.continuous[:, : style.shape[1]] = style
+            codes.noise[:, : noise.shape[1]] = noise
+        rendered = self.standardize(self.render(self.latent.inputs(codes)))
+        return mse_loss(rendered, self.standardize(batch.x))
 
     def generate(self, n_rows):
         """Draw codes; return standardised rows (N, D) generated from them, and the codes."""
@@ -270,13 +298,13 @@ default="neighbors"
         Where the clusters come from. "neighbors": from the partition seen in a layout of the
         neighbour graph of the standardised rows (see
         :func:`~skdeepcluster.neighbors.neighbor_start`); training then begins with it as
-        ``start_weight``, ``smoothness_weight`` and ``style_weight`` say, and draws clusters in
-        its shares. A :class:`NeighborClustering`: the same by its settings; a clone of it is
-        fitted, with the ``n_clusters`` and ``random_state`` given here. "mixture": the same from
-        a mixture on the rows. With ``pretraining_epochs`` the codes of a denoising auto-encoder,
-        which is thrown away, stand for the rows. An array: from this partition, the cluster of
-        each row or responsibilities of shape (n_samples, n_clusters). None: from scratch, the
-        published way, without the three terms.
+        ``start_weight``, ``smoothness_weight``, ``style_weight`` and ``reconstruction_weight``
+        say, and draws clusters in its shares. A :class:`NeighborClustering`: the same by its
+        settings; a clone of it is fitted, with the ``n_clusters`` and ``random_state`` given
+        here. "mixture": the same from a mixture on the rows. With ``pretraining_epochs`` the
+        codes of a denoising auto-encoder, which is thrown away, stand for the rows. An array:
+        from this partition, the cluster of each row or responsibilities of shape
+        (n_samples, n_clusters). None: from scratch, the published way, without the four terms.
     metric : str or callable, default="euclidean"
         Of the neighbour graph of init="neighbors", as in
         :class:`sklearn.neighbors.NearestNeighbors`, for instance "cosine"; not "precomputed".
@@ -296,7 +324,14 @@ default="neighbors"
     style_weight : float, default=1.0
         Weight of the negative log-likelihood, by Q on real rows, of continuous codes that are the
         ranks of the rows along the principal directions of their differences within clusters. An
-        addition of this package; at 0 continuous codes find what they stand for by themselves.
+        addition of this package; at 0, and without ``reconstruction_weight``, continuous codes
+        find what they stand for by themselves.
+    reconstruction_weight : float, default=100.0
+        Weight of the mean squared error, in the units of "bernoulli" data or of standardised
+        features, of rows that the generator makes from the codes of real ones: their clusters at
+        the start, and their ranks along principal directions, which are the continuous codes
+        and 8 noise variables. Fades linearly to 0. An addition of this package: a generator that
+        only an adversary teaches takes far more steps.
     mixture_n_init : int, default=10
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"
@@ -310,7 +345,7 @@ default="neighbors"
         Peak of the one-cycle schedule of AdamW, of discriminator and Q. "auto" is
         ``2e-3 * 500 / w``, w the width of the first hidden layer,
         at least 128.
-    generator_learning_rate : float, default=1e-3
+    generator_learning_rate : float, default=1e-2
         The generator's.
     generator : callable, default=None
         ``generator(n_in, n_out)`` gives the generator's network, ``n_in`` the number of noise
@@ -372,14 +407,22 @@ default="neighbors"
         :meth:`traverse` and :meth:`code_report` call the codes.
     weights_ : ndarray of shape (n_clusters,)
         Shares in which clusters were drawn: those of the start, or equal ones.
+    generator_distance_ : float
+        How far the rows that the generator draws are from X, by their median distance to the
+        nearest row, with standardised features: 0 is as near as rows of X are to each other, 1 as
+        far as any two rows of X. Above 1/3 the fit gives a ConvergenceWarning: what
+        :meth:`sample` draws does not look like X, and :meth:`code_report` is about such rows.
+        By up to 1,000 rows drawn, and as many of X.
+    generator_coverage_ : float
+        Share of the clusters into which drawn rows fall, by Q; a ConvergenceWarning below 0.5.
     model_ : InfoGAN
         The trained torch module, usable by itself.
     history_ : list of dict
         One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per row, as
         weighted, "discriminator_real", "discriminator_fake", "discriminator_category",
         "discriminator_continuous", "discriminator_start", "discriminator_smoothness",
-        "discriminator_style", "generator_adversarial", "generator_category" and
-        "generator_continuous".
+        "discriminator_style", "generator_adversarial", "generator_category",
+        "generator_continuous" and "generator_reconstruction" (no nats: a squared error).
     n_clusters_ : int
         Number of clusters.
     n_clusters_curve_ : Bunch
@@ -427,12 +470,13 @@ default="neighbors"
 
     with the generator's loss -log D(G) and the information term in the losses of both players,
     because Q shares the discriminator's body. In the paper Q is trained on generated rows only;
-    its clusters of real rows then often follow stroke width and slant. The three terms of this
-    package train Q on real rows. If the discriminator has batch normalisation, its running
-    statistics are recomputed from real rows after training.
+    its clusters of real rows then often follow stroke width and slant. Three terms of this package
+    train Q on real rows; the fourth, the reconstruction, trains the generator on them, since the
+    steps that give clusters are too few for an adversary to teach it. If the discriminator has
+    batch normalisation, its running statistics are recomputed from real rows after training.
 
     The published way is ``init=None, instance_noise=0, continuous_weight=0.1,
-    learning_rate=2e-4`` and the convolutional pair.
+    learning_rate=2e-4, generator_learning_rate=1e-3`` and the convolutional pair.
 
     With a neighbour start, clusters are those of the start on tables and slightly better on images
     and texts (benchmarks/RESULTS.md, "What networks add to their starts"). What the model adds is
@@ -471,6 +515,7 @@ default="neighbors"
         "mi_weight": [Interval(Real, 0, None, closed="left")],
         "continuous_weight": [Interval(Real, 0, None, closed="left")],
         "style_weight": [Interval(Real, 0, None, closed="left")],
+        "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
         "instance_noise": [Interval(Real, 0, None, closed="left")],
         "generator_learning_rate": [Interval(Real, 0, None, closed="neither")],
     }
@@ -499,12 +544,13 @@ default="neighbors"
         start_weight=20.0,
         smoothness_weight=20.0,
         style_weight=1.0,
+        reconstruction_weight=100.0,
         mixture_n_init=10,
         pretraining_epochs="auto",
         pretraining_learning_rate=2e-3,
         max_epochs="auto",
         learning_rate="auto",
-        generator_learning_rate=1e-3,
+        generator_learning_rate=1e-2,
         generator=None,
         discriminator=None,
         batch_size="auto",
@@ -546,6 +592,7 @@ default="neighbors"
             self.continuous_weight,
             self.instance_noise,
             self.style_weight,
+            self.reconstruction_weight,
             Regularizer(self.start_weight, self.smoothness_weight, OWN_SHARE),
         )
         model.rates = {"generator.*": self.generator_learning_rate / self._choose_learning_rate()}
@@ -558,10 +605,11 @@ default="neighbors"
         if is_new:
             shares = torch.as_tensor(start.anchor.mean(0, dtype="float64"))
             model.log_prior.copy_(shares.log().log_softmax(0))
-            n_codes, stream = self.n_continuous, fit.random_state
-            style = find_style(model.likelihood, fit.X, start.anchor, n_codes, stream)
-        else:
-            style = self._apply(model, lambda x: model.read(x).mean, fit.X)
+        n_codes = self.n_continuous + min(self.n_noise, NOISE_DIRECTIONS)
+        style = find_style(model.likelihood, fit.X, start.anchor, n_codes, fit.random_state)
+        if not is_new:
+            own = style[:, : self.n_continuous]
+            own[:] = self._apply(model, lambda x: model.read(x).mean, fit.X)[:, : own.shape[1]]
         return start._replace(style=style)
 
     def _after_training(self, model, fit, start):
@@ -569,6 +617,20 @@ default="neighbors"
         seen = (model.likelihood.standardize(x.to(fit.device)) for x in blocks if len(x) > 1)
         recalibrate_batch_norm(model.body, seen)
         super()._after_training(model, fit, start)
+
+    def _set_fitted_attributes(self, run, fit):
+        super()._set_fitted_attributes(run, fit)
+        if self.generator_distance_ > FAR or self.generator_coverage_ < FEW:
+            warnings.warn(
+                "The generator has not learnt to draw rows like those of X: generator_distance_ = "
+                f"{self.generator_distance_:.2f} (0 is as near as rows of X to each other, 1 as "
+                f"far as any two of them), and they fall into {self.generator_coverage_:.0%} of "
+                "the clusters. Train longer (max_epochs), raise reconstruction_weight or "
+                "generator_learning_rate, or do without sample, traverse and code_report: "
+                "labels_ do not depend on what is drawn.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
 
     # ---- answers
 
@@ -676,7 +738,9 @@ default="neighbors"
             continuous code that this code explains: 0 is independent;
             "read_back": share of the code that Q reads back, mutual information over entropy for
             a categorical code, squared correlation for a continuous one; and "information": the
-            lower bound on the information between code and rows, in nats.
+            lower bound on the information between code and rows, in nats;
+            "distance": ``generator_distance_``, the same for all codes: above 1/3 the rows that
+            the other columns describe do not look like X, and these say little about X.
         """
         check_is_fitted(self)
         n_samples = check_scalar(n_samples, "n_samples", Integral, min_val=2)
@@ -689,9 +753,13 @@ default="neighbors"
         latent = self.model_.latent
         return sum(latent.sizes) + latent.n_continuous
 
-    def _draw(self, n_samples):
+    def _generate(self, n_samples, random_state):
+        return self._render(self._draw(n_samples, random_state))
+
+    def _draw(self, n_samples, random_state=None):
         """Draw codes on the CPU; an int ``random_state`` draws the same ones on every call."""
-        with seeded(draw_seed(random_stream(self.random_state))):
+        stream = random_stream(self.random_state) if random_state is None else random_state
+        with seeded(draw_seed(stream)):
             return self.model_.latent.draw(n_samples, self.model_.log_prior.cpu())
 
     def _set_codes(self, drawn, values):

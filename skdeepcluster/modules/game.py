@@ -21,7 +21,7 @@ class Batch(NamedTuple):
     x: Tensor
     #: Initial responsibilities, (N, K), to which the assignment is held; None if it is free.
     anchor: Tensor | None = None
-    #: Continuous codes, (N, C), that InfoGAN's Q is trained to read in these rows.
+    #: Values of InfoGAN's codes in these rows, (N, S): continuous codes, then noise variables.
     style: Tensor | None = None
     #: Rows with labels, (M, D), drawn independently of x.
     labelled: Tensor | None = None

@@ -18,8 +18,9 @@ from ..functional import random
 from ..functional.gaussian import log_prob_diag
 from ..functional.information import entropy
 
-#: Bounds of the log-standard-deviations of Q's continuous codes.
-LOG_STD = (-4.0, 2.0)
+#: Bounds of the log-standard-deviations of Q's continuous codes, which are about 1 in size. The
+#: loss grows with the square of an error in standard deviations: surer readings let it explode.
+LOG_STD = (-3.0, 2.0)
 
 
 class Codes(NamedTuple):

@@ -241,6 +241,8 @@ def test_a_running_marginal_serves_small_batches(rows, blobs):
 
 def test_samples_look_like_rows(rows):
     catgan = CatGANClustering(3, **SMALL, max_epochs=200).fit(rows * 50 + 1000)
+    assert catgan.generator_distance_ < 1
+    assert catgan.generator_coverage_ == 1
     X = catgan.sample(300)
     assert X.shape == (300, 4)
     assert X.std(0).min() > 1

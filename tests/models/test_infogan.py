@@ -7,12 +7,15 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import pdist
 from sklearn.datasets import make_blobs
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 from torch import nn
 from torch.distributions import Categorical, Independent, Normal
 
 from skdeepcluster import InfoGANClustering
+from skdeepcluster._adversarial import FAR, relative_distance
 from skdeepcluster.engine.isolation import seeded
 from skdeepcluster.functional.adversarial import called_fake, called_real
 from skdeepcluster.infogan import InfoGAN, find_style
@@ -24,7 +27,9 @@ from skdeepcluster.modules.regularization import Regularizer
 
 SMALL = {"n_noise": 4, "n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
 #: For tests of what is generated: a good generator takes longer than good clusters.
-LONG = SMALL | {"max_epochs": 150, "generator_learning_rate": 1e-2}
+LONG = SMALL | {"max_epochs": 150}
+#: For tests whose generators are not to draw anything.
+brief = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 def game(**settings):
@@ -185,6 +190,24 @@ def test_terms_of_ours_vanish_at_weight_zero_and_without_a_start(x):
     assert added == {"start", "smoothness", "style"}
     assert set(ours.discriminator_loss(Batch(x))) == published
     assert set(game().discriminator_loss(Batch(x, start, style))) == published
+    ours, published = game(reconstruction_weight=1.0), {"adversarial", "category", "continuous"}
+    assert set(ours.generator_loss(Batch(x, start, style))) - published == {"reconstruction"}
+    assert set(ours.generator_loss(Batch(x))) == published
+    assert set(game().generator_loss(Batch(x, start, style))) == published
+
+
+def test_the_reconstruction_is_the_error_of_rows_of_the_same_codes_and_fades(x):
+    model = game(reconstruction_weight=3.0)
+    anchor, style = torch.eye(3)[torch.arange(50) % 3], torch.rand(50, 7) * 2 - 1
+    with torch.no_grad():
+        model.generator[0].weight[:, 8:12] = 0  # of the other category, which is drawn
+    hot = torch.cat([anchor, torch.zeros(50, 4)], 1)
+    inputs = torch.cat([style[:, 2:], hot, style[:, :2]], 1)
+    error = (model.generator(inputs).sigmoid() - x).square().mean()
+    for progress in (0.0, 0.75, 1.0):
+        model.progress.fill_(progress)
+        terms = model.generator_loss(Batch(x, anchor, style))
+        torch.testing.assert_close(terms["reconstruction"], 3 * (1 - progress) * error)
 
 
 def test_instance_noise_is_noise_of_that_size(x):
@@ -193,6 +216,28 @@ def test_instance_noise_is_noise_of_that_size(x):
         added = noisy.add_noise(torch.zeros(200, 50))
     assert float(added.std()) == pytest.approx(0.3, rel=0.05)
     assert game().add_noise(x) is x
+
+
+# ---- the check of generators
+
+
+def test_distances_are_0_for_rows_of_the_data_and_1_for_any_two():
+    rng = np.random.RandomState(0)
+    real, more = rng.randn(2, 400, 5)
+    same = relative_distance(more, real)
+    assert same == pytest.approx(0, abs=0.05)
+    assert relative_distance(1e3 * more + 7, 1e3 * real + 7) == pytest.approx(same, abs=1e-6)
+    between = np.median(pdist(real))
+    far = real[[real[:, 0].argmax()]] + [between, 0, 0, 0, 0]
+    assert relative_distance(far, real) == pytest.approx(1, rel=1e-3)
+    assert relative_distance(more[:9], np.ones((9, 5))) == 0
+
+
+def test_independent_features_are_far_from_rows_whose_features_go_together(digits):
+    rng = np.random.RandomState(0)
+    shuffled = np.stack([rng.permutation(column) for column in digits.T], 1)
+    assert relative_distance(shuffled, digits) > FAR
+    assert relative_distance(digits[::2], digits[1::2]) < 0.15
 
 
 # ---- where continuous codes start
@@ -302,6 +347,7 @@ def test_sizes_are_checked(name, rows):
         InfoGANClustering(3, **SMALL | {name: (0,)}).fit(rows)
 
 
+@brief
 def test_no_hidden_layers_are_a_linear_generator_and_judge(rows):
     gan = InfoGANClustering(3, **SMALL | {"hidden_layer_sizes": ()}).fit(rows)
     assert [type(layer) for layer in gan.model_.generator] == [nn.Linear]
@@ -333,6 +379,7 @@ def planted(rows):
     return gan
 
 
+@brief
 def test_the_report_finds_what_planted_codes_do(rows):
     report = planted(rows).code_report(500).set_index("code")
     assert list(report.index) == ["cluster", "continuous0", "continuous1"]
@@ -351,6 +398,31 @@ def test_the_report_finds_what_planted_codes_do(rows):
     assert report["information"]["cluster"] == pytest.approx(math.log(3), abs=1e-3)
 
 
+def test_a_generator_that_learnt_nothing_is_told_and_the_recipe_draws_digits(digits):
+    X, recipe = digits[:300], {"hidden_layer_sizes": (64, 64), "random_state": 0}
+    gan = InfoGANClustering(10, **recipe).fit(X)
+    assert gan.generator_distance_ < 0.15
+    assert gan.generator_coverage_ == 1
+    assert set(gan.code_report(20)["distance"]) == {gan.generator_distance_}
+    untaught = {"reconstruction_weight": 0, "generator_learning_rate": 1e-3}
+    with pytest.warns(ConvergenceWarning, match=r"generator has not learnt.*max_epochs"):
+        gan = InfoGANClustering(10, **recipe, **untaught, init=gan.labels_).fit(X)
+    assert gan.generator_distance_ > 0.4
+    assert set(gan.code_report(20)["distance"]) == {gan.generator_distance_}
+
+
+def test_a_generator_without_variety_is_told(rows, blobs):
+    def constant(n_in, n_out):
+        layer = nn.Linear(n_in, n_out)
+        nn.init.zeros_(layer.weight)
+        return nn.Sequential(layer, nn.Tanh(), nn.Threshold(9, 0))
+
+    with pytest.warns(ConvergenceWarning, match="into 33% of the clusters"):
+        gan = InfoGANClustering(3, generator=constant, init=blobs[1], **SMALL).fit(rows)
+    assert gan.generator_coverage_ == pytest.approx(1 / 3)
+
+
+@brief
 def test_the_report_finds_a_code_that_moves_another(rows):
     gan = planted(rows)
     with torch.no_grad():
@@ -360,6 +432,7 @@ def test_the_report_finds_a_code_that_moves_another(rows):
     assert moved["cluster"] < 0.02
 
 
+@brief
 def test_the_report_without_pandas_is_a_dict_of_arrays(rows, monkeypatch):
     gan = planted(rows)
     frame = gan.code_report(50)
@@ -399,7 +472,7 @@ def test_answers_come_from_statistics_of_real_rows(rows):
     assert adjusted_rand_score(gan.start_labels_, gan.labels_) > 0.9
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@brief
 def test_networks_of_the_users_get_their_sizes(rows):
     built = []
 
@@ -419,6 +492,7 @@ def test_one_cluster_and_few_rows(rows):
     assert np.isfinite(few.code_report(10)["change"]).all()
 
 
+@brief
 def test_warm_start_goes_on_from_what_it_has(rows):
     gan = InfoGANClustering(3, warm_start=True, max_epochs=3, **SMALL).fit(rows)
     labels = gan.labels_
