@@ -365,8 +365,7 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
         Of the running mean of predictions that stands for the batch's mean, whose entropy is
         biased where ``batch_size`` is small against ``n_clusters``. 0 is the batch's, as
         published.
-    init : {"neighbors", "mixture"}, NeighborClustering, array-like or None, \
-default="neighbors"
+    init : {"neighbors", "mixture"}, NeighborClustering, array-like, None, default="neighbors"
         Where the clusters come from. "neighbors": from the partition seen in a layout of the
         neighbour graph of the standardised rows (see
         :func:`~skdeepcluster.neighbors.neighbor_start`); a :class:`NeighborClustering`: the same
@@ -489,7 +488,7 @@ default="neighbors"
         As given or as "auto" chose.
     n_features_in_ : int
         Number of features of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, when X has names that are strings.
 
     See Also
@@ -720,7 +719,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         As given or as "auto" chose.
     n_features_in_ : int
         Number of features of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, when X has names that are strings.
 
     See Also

@@ -265,8 +265,7 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         Standard deviation of noise on what the discriminator judges and Q reads, in the units of
         "bernoulli" data or of standardised features. An addition of this package; 0 is the
         published objective.
-    init : {"neighbors", "mixture"}, NeighborClustering, array-like or None, \
-default="neighbors"
+    init : {"neighbors", "mixture"}, NeighborClustering, array-like, None, default="neighbors"
         Where the clusters come from. "neighbors": from the partition seen in a layout of the
         neighbour graph of the standardised rows (see
         :func:`~skdeepcluster.neighbors.neighbor_start`); training then begins with it as
@@ -318,7 +317,7 @@ default="neighbors"
     discriminator : callable, default=None
         ``discriminator(n_in, n_out)`` gives the body that the discriminator shares with Q,
         ``n_out`` the second of ``hidden_layer_sizes``; an activation and the layers of each
-        follow. None: a perceptron. :mod:`skdeepcluster.modules.networks` has the paper's
+        follow. None: a perceptron. ``skdeepcluster.modules.networks`` has the paper's
         convolutional pair.
     batch_size : int or "auto", default="auto"
         Rows in a step, at least 2 and at most ``n_samples``. "auto" is sqrt(n_samples), from 32
@@ -406,7 +405,7 @@ default="neighbors"
         As given or as "auto" chose.
     n_features_in_ : int
         Number of features of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, when X has names that are strings.
 
     See Also

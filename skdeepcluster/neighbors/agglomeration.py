@@ -76,6 +76,10 @@ def merge_clusters(
         Labels from 0 on, numbered by the first of the clusters merged; or the sums of the
         probabilities.
 
+    See Also
+    --------
+    skdeepcluster.NeighborClustering.cut : Fewer clusters of the same fit.
+
     Examples
     --------
     >>> import numpy as np

@@ -51,6 +51,11 @@ def neighbor_graph(X, n_neighbors=15, *, metric="euclidean", n_jobs=None):
     CSR matrix of shape (N, N)
         Symmetric, float32, weights in (0, 1], no row linked to itself.
 
+    See Also
+    --------
+    neighbor_layout : Positions of the rows of a graph.
+    neighbor_start : Clusters of the rows.
+
     Examples
     --------
     >>> from skdeepcluster.neighbors import neighbor_graph
@@ -224,6 +229,11 @@ def spread_labels(X, targets, n_classes, *, n_neighbors=15, alpha=0.99, n_iter=2
     ------
     ValueError
         When ``targets`` has another length than X, or a number that is no class.
+
+    See Also
+    --------
+    labelled_start : Clusters of a few labels, from the rows.
+    neighbor_graph : The graph of the rows.
 
     References
     ----------
