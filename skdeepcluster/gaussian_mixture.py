@@ -12,6 +12,7 @@ import math
 import warnings
 from functools import partial
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ from ._responsibilities import (
     check_sample_weight,
     check_shape,
 )
-from ._validation import NumericParameters, check_rows
+from ._validation import Auto, NumericParameters, check_rows
 from .engine.batches import refuse_sparse, to_tensor
 from .engine.runtime import (
     draw_seed,
@@ -227,22 +228,22 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: int | Auto = 8,
         *,
         covariance_type="full",
         tol=1e-3,
         reg_covar=1e-6,
         max_iter=100,
         n_init=1,
-        init_params="kmeans",
+        init_params: Any = "kmeans",
         weights_init=None,
         means_init=None,
         precisions_init=None,
         learning_decay=0.7,
         learning_offset=10.0,
-        batch_size="auto",
+        batch_size: int | Auto = "auto",
         accept_sparse=False,
-        device="auto",
+        device: Any = "auto",
         warm_start=False,
         random_state=None,
         max_clusters=60,

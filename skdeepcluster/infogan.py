@@ -17,8 +17,10 @@ lambda        ``mi_weight``
 ============  ======================================================
 """
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,6 +38,7 @@ from ._budget import Budget
 from ._disentanglement import report
 from ._initialization import ADVERSARIAL_CONSTRAINTS
 from ._responsibilities import cluster_means
+from ._validation import Auto
 from .engine.batches import batches, map_rows
 from .engine.isolation import seeded
 from .engine.runtime import draw_seed, random_stream, store_parameters
@@ -476,41 +479,41 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: int | Auto = 8,
         *,
         n_noise=62,
         n_continuous=2,
-        other_categories=(),
+        other_categories: Sequence[int] = (),
         n_components=10,
-        hidden_layer_sizes="auto",
+        hidden_layer_sizes: Sequence[int] | Auto = "auto",
         activation="leaky_relu",
-        likelihood="auto",
-        standardize="auto",
+        likelihood: Any = "auto",
+        standardize: bool | Auto = "auto",
         mi_weight=1.0,
         continuous_weight=0.5,
         instance_noise=0.1,
-        init="neighbors",
-        metric="euclidean",
+        init: Any = "neighbors",
+        metric: str | Callable[..., float] = "euclidean",
         max_clusters=60,
         noise=0.0,
         start_weight=20.0,
         smoothness_weight=20.0,
         style_weight=1.0,
         mixture_n_init=10,
-        pretraining_epochs="auto",
+        pretraining_epochs: int | Auto = "auto",
         pretraining_learning_rate=2e-3,
-        max_epochs="auto",
+        max_epochs: int | Auto = "auto",
         learning_rate="auto",
         generator_learning_rate=1e-3,
         generator=None,
         discriminator=None,
-        batch_size="auto",
+        batch_size: int | Auto = "auto",
         n_init=1,
         precision="float32",
         compile=False,
         callbacks=None,
         checkpoint=None,
-        device="auto",
+        device: Any = "auto",
         warm_start=False,
         verbose=0,
         accept_sparse=False,

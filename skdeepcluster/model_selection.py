@@ -21,7 +21,13 @@ CRITERIA = ("bic", "icl", "aic")
 
 
 def select_n_clusters(
-    X, n_clusters=range(1, 11), *, criterion="scales", estimator=None, sample_weight=None, **params
+    X,
+    n_clusters: Iterable[int] = range(1, 11),
+    *,
+    criterion="scales",
+    estimator=None,
+    sample_weight=None,
+    **params,
 ):
     """Choose the number of clusters of any clusterer by a criterion without labels.
 

@@ -4,6 +4,7 @@ N rows, M distinct rows in the graph, D features, K clusters, L layout dimension
 """
 
 import warnings
+from collections.abc import Callable
 from contextlib import contextmanager
 from itertools import chain
 from numbers import Integral, Real
@@ -27,7 +28,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._outliers import find_offset, mark_noise
 from ._responsibilities import check_sample_weight, cluster_means
-from ._validation import NumericParameters, check_rows
+from ._validation import Auto, NumericParameters, check_rows
 from .engine.runtime import restore_on_failure, store_parameters
 from .neighbors.interpolation import Reference, interpolate
 from .neighbors.partition import describe_curve, find_start, warn_of_edge
@@ -237,10 +238,10 @@ class NeighborClustering(
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: int | Auto = 8,
         *,
         n_neighbors=15,
-        metric="euclidean",
+        metric: str | Callable[..., float] = "euclidean",
         n_components=5,
         max_samples=70_000,
         max_clusters=60,

@@ -9,6 +9,7 @@ N rows, D features, L layout dimensions, P components, K clusters, k neighbours.
 """
 
 import warnings
+from collections.abc import Callable
 from contextlib import nullcontext
 from numbers import Integral, Real
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch, check_array, check_scalar
 
 from .._responsibilities import average_finite, check_sample_weight, cluster_means
+from .._validation import Auto
 from ..engine.runtime import random_stream
 from .candidates import (
     COMPONENTS_PER_CLUSTER,
@@ -140,10 +142,10 @@ def neighbor_start(
     n_clusters,
     *,
     n_neighbors=15,
-    metric="euclidean",
+    metric: str | Callable[..., float] = "euclidean",
     sample_weight=None,
     n_components=5,
-    n_init="auto",
+    n_init: int | Auto = "auto",
     linkage="auto",
     boundary_weight=2.0,
     max_samples=70_000,
@@ -272,7 +274,7 @@ def count_clusters(
     X,
     *,
     n_neighbors=15,
-    metric="euclidean",
+    metric: str | Callable[..., float] = "euclidean",
     sample_weight=None,
     max_clusters=60,
     n_components=5,

