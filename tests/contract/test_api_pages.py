@@ -23,7 +23,7 @@ def listed():
 
 
 LISTED = listed()
-MODULES = "metrics", "display", "functional", "neighbors"
+MODULES = "metrics", "inspection", "display", "functional", "neighbors"
 
 
 @pytest.mark.parametrize("thing", LISTED.values(), ids=LISTED)
@@ -41,7 +41,8 @@ def test_what_else_to_see_is_there(name):
 
 
 def test_every_public_object_has_a_page():
-    modules = [skdeepcluster, *(getattr(skdeepcluster, name) for name in MODULES)]
+    modules = [importlib.import_module(f"skdeepcluster.{name}") for name in MODULES]
+    modules.append(skdeepcluster)
     public = {getattr(module, name) for module in modules for name in module.__all__}
     assert public <= set(LISTED.values())
 
