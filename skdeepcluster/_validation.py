@@ -2,11 +2,15 @@
 
 import math
 from numbers import Integral, Real
+from typing import Literal
 
 import numpy as np
 from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import _check_feature_names, validate_data
+
+#: Value of parameters that are chosen by the data.
+Auto = Literal["auto"]
 
 
 class NumericParameters:

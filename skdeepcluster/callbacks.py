@@ -37,6 +37,11 @@ class ScoreMonitor(_AfterEpochs):
     log_ : list of dict
         "fit" (a UUID), "training" (its number within the fit), "epoch", "score".
 
+    See Also
+    --------
+    EarlyStopping : Stops when the score no longer improves.
+    skdeepcluster.display.HistoryDisplay : Draws what ``history_`` records without a callback.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -75,6 +80,10 @@ class EarlyStopping(_AfterEpochs):
         Epochs without improvement after which training stops.
     tol : float, default=1e-4
         Least increase of the score (or decrease of the loss) that is an improvement.
+
+    See Also
+    --------
+    ScoreMonitor : Records the score that is watched by default.
 
     Notes
     -----

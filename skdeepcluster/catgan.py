@@ -20,8 +20,10 @@ p(y | x, D)           exp of ``log_resp``
 """
 
 import warnings
+from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Integral, Number, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +41,7 @@ from ._budget import Budget
 from ._callbacks import with_callbacks
 from ._initialization import ADVERSARIAL_CONSTRAINTS, Partition
 from ._responsibilities import check_finite
-from ._validation import is_missing
+from ._validation import Auto, is_missing
 from .engine.batches import LabelledRows
 from .engine.isolation import isolated
 from .engine.runtime import (
@@ -372,8 +374,7 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
         Of the running mean of predictions that stands for the batch's mean, whose entropy is
         biased where ``batch_size`` is small against ``n_clusters``. 0 is the batch's, as
         published.
-    init : {"neighbors", "mixture"}, NeighborClustering, array-like or None, \
-default="neighbors"
+    init : {"neighbors", "mixture"}, NeighborClustering, array-like, None, default="neighbors"
         Where the clusters come from. "neighbors": from the partition seen in a layout of the
         neighbour graph of the standardised rows (see
         :func:`~skdeepcluster.neighbors.neighbor_start`); a :class:`NeighborClustering`: the same
@@ -504,7 +505,7 @@ default="neighbors"
         As given or as "auto" chose.
     n_features_in_ : int
         Number of features of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, when X has names that are strings.
 
     See Also
@@ -554,39 +555,39 @@ default="neighbors"
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: int | Auto = 8,
         *,
         n_components=10,
-        hidden_layer_sizes="auto",
+        hidden_layer_sizes: Sequence[int] | Auto = "auto",
         activation="leaky_relu",
-        likelihood="auto",
-        standardize="auto",
+        likelihood: Any = "auto",
+        standardize: bool | Auto = "auto",
         n_noise=64,
         layer_noise=0.0,
         balance_weight=1.0,
         fake_weight=0.3,
         class_prior=None,
         marginal_decay=0.0,
-        init="neighbors",
-        metric="euclidean",
+        init: Any = "neighbors",
+        metric: str | Callable[..., float] = "euclidean",
         max_clusters=60,
         noise=0.0,
         start_weight=1.0,
         smoothness_weight=2.0,
         mixture_n_init=10,
-        pretraining_epochs="auto",
+        pretraining_epochs: int | Auto = "auto",
         pretraining_learning_rate=2e-3,
-        max_epochs="auto",
-        learning_rate="auto",
+        max_epochs: int | Auto = "auto",
+        learning_rate: float | Auto = "auto",
         generator=None,
         discriminator=None,
-        batch_size="auto",
+        batch_size: int | Auto = "auto",
         n_init=1,
         precision="float32",
         compile=False,
         callbacks=None,
         checkpoint=None,
-        device="auto",
+        device: Any = "auto",
         warm_start=False,
         verbose=0,
         accept_sparse=False,
@@ -743,7 +744,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         As given or as "auto" chose.
     n_features_in_ : int
         Number of features of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, when X has names that are strings.
 
     See Also
@@ -787,10 +788,10 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         self,
         *,
         n_components=10,
-        hidden_layer_sizes="auto",
+        hidden_layer_sizes: Sequence[int] | Auto = "auto",
         activation="leaky_relu",
-        likelihood="auto",
-        standardize="auto",
+        likelihood: Any = "auto",
+        standardize: bool | Auto = "auto",
         n_noise=64,
         layer_noise=0.0,
         label_weight=1.0,
@@ -798,22 +799,22 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         fake_weight=0.3,
         class_prior=None,
         marginal_decay=0.0,
-        init="neighbors",
+        init: Any = "neighbors",
         start_weight=1.0,
         smoothness_weight=4.0,
-        pretraining_epochs="auto",
+        pretraining_epochs: int | Auto = "auto",
         pretraining_learning_rate=2e-3,
-        max_epochs="auto",
-        learning_rate="auto",
+        max_epochs: int | Auto = "auto",
+        learning_rate: float | Auto = "auto",
         generator=None,
         discriminator=None,
-        batch_size="auto",
+        batch_size: int | Auto = "auto",
         n_init=1,
         precision="float32",
         compile=False,
         callbacks=None,
         checkpoint=None,
-        device="auto",
+        device: Any = "auto",
         warm_start=False,
         verbose=0,
         accept_sparse=False,

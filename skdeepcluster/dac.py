@@ -17,8 +17,10 @@ pi, mu_k, Sigma_k     ``prior.mixture``, diagonal
 ====================  ==========================================
 """
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Real
+from typing import Any
 
 import torch
 from sklearn.base import ClusterMixin
@@ -28,6 +30,7 @@ from ._base import DeepEstimator
 from ._budget import Budget
 from ._initialization import PRIOR_CONSTRAINTS, initialize_prior
 from ._sampling import PriorMixin
+from ._validation import Auto
 from .engine.runtime import store_parameters
 from .functional.adversarial import called_fake, called_real
 from .modules.autoencoder import MixturePrior, PointEncoder, PriorGame
@@ -298,7 +301,7 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
         As given or as "auto" chose.
     n_features_in_ : int
         Number of features of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, when X has names that are strings.
 
     See Also
@@ -361,38 +364,38 @@ class DACClustering(ClusterMixin, PriorMixin, DeepEstimator):
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: int | Auto = 8,
         *,
         n_components=10,
-        hidden_layer_sizes="auto",
+        hidden_layer_sizes: Sequence[int] | Auto = "auto",
         activation="relu",
-        likelihood="auto",
-        standardize="auto",
+        likelihood: Any = "auto",
+        standardize: bool | Auto = "auto",
         reconstruction_weight=1.0,
         mixture_weight=1.0,
         adversarial_weight=1.0,
-        init="neighbors",
-        metric="euclidean",
+        init: Any = "neighbors",
+        metric: str | Callable[..., float] = "euclidean",
         max_clusters=60,
         noise=0.0,
         start_weight=50.0,
         smoothness_weight=10.0,
         masking=0.25,
         mixture_n_init=10,
-        pretraining_epochs="auto",
+        pretraining_epochs: int | Auto = "auto",
         pretraining_learning_rate=2e-3,
-        max_epochs="auto",
-        learning_rate="auto",
+        max_epochs: int | Auto = "auto",
+        learning_rate: float | Auto = "auto",
         encoder=None,
         decoder=None,
         discriminator=None,
-        batch_size="auto",
+        batch_size: int | Auto = "auto",
         n_init=1,
         precision="float32",
         compile=False,
         callbacks=None,
         checkpoint=None,
-        device="auto",
+        device: Any = "auto",
         warm_start=False,
         verbose=0,
         accept_sparse=False,

@@ -119,8 +119,13 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
         be trusted; above .85 it is highly stable.
     n_features_in_ : int
         Number of features of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, when X has names that are strings.
+
+    See Also
+    --------
+    NeighborClustering : A single fit whose probabilities say how sure it is.
+    skdeepcluster.stability.cluster_stability : Stability of the clusters of one clusterer.
 
     Notes
     -----

@@ -35,9 +35,9 @@ def to_onnx(estimator, path):
     ----------
     estimator : estimator
         Of this package, with ``predict_proba``; ensembles are not exported. A
-        :class:`NeighborClustering` is, if it was fitted to dense rows by the metric "euclidean"
-        or "cosine"; the file holds the rows of its graph. A Pipeline is, if its last step is one
-        of these and skl2onnx converts the others.
+        :class:`~skdeepcluster.NeighborClustering` is, if it was fitted to dense rows by the
+        metric "euclidean" or "cosine"; the file holds the rows of its graph. A Pipeline is, if
+        its last step is one of these and skl2onnx converts the others.
     path : str or path-like
         File to write; an existing one is replaced once the new one is whole.
 
@@ -49,6 +49,10 @@ def to_onnx(estimator, path):
         When onnx or onnxscript is not installed, or skl2onnx for a Pipeline.
     OSError
         When the disk does not take the file.
+
+    See Also
+    --------
+    skdeepcluster.persistence.save : A file that this package reads again.
 
     Notes
     -----

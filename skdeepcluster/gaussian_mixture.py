@@ -12,6 +12,7 @@ import math
 import warnings
 from functools import partial
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ from ._responsibilities import (
     check_sample_weight,
     check_shape,
 )
-from ._validation import NumericParameters, check_rows
+from ._validation import Auto, NumericParameters, check_rows
 from .engine.batches import refuse_sparse, to_tensor
 from .engine.runtime import (
     draw_seed,
@@ -86,13 +87,13 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         Most EM iterations; 0 keeps the initial mixture.
     n_init : int, default=1
         Initialisations; the run with the highest lower bound is kept.
-    init_params : {"kmeans", "k-means++", "random", "random_from_data"} or array-like of shape \
-(n_samples, n_clusters), default="kmeans"
-        Initial mixture: the M-step of k-means labels (10 runs of k-means are divided among the
-        ``n_init`` initialisations, at least one each, and the least inertia is kept), of single
-        rows far apart, of random responsibilities, of single rows drawn at random, or of the
-        responsibilities given. Of more than 25,000 distinct rows, "kmeans", "k-means++" and
-        "random_from_data" use a systematic sample of that many.
+    init_params : str or array-like of shape (n_samples, n_clusters), default="kmeans"
+        Initial mixture: the M-step of k-means labels ("kmeans"; 10 runs of k-means are divided
+        among the ``n_init`` initialisations, at least one each, and the least inertia is kept), of
+        single rows far apart ("k-means++"), of random responsibilities ("random"), of single rows
+        drawn at random ("random_from_data"), or of the responsibilities given. Of more than 25,000
+        distinct rows, "kmeans", "k-means++" and "random_from_data" use a systematic sample of that
+        many.
     weights_init : array-like of shape (n_clusters,), default=None
         Initial weights instead.
     means_init : array-like of shape (n_clusters, n_features), default=None
@@ -161,7 +162,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         Where EM ran, as given or as "auto" chose.
     n_features_in_ : int
         Number of features of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, when X has names that are strings.
 
     See Also
@@ -227,22 +228,22 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: int | Auto = 8,
         *,
         covariance_type="full",
         tol=1e-3,
         reg_covar=1e-6,
         max_iter=100,
         n_init=1,
-        init_params="kmeans",
+        init_params: Any = "kmeans",
         weights_init=None,
         means_init=None,
         precisions_init=None,
         learning_decay=0.7,
         learning_offset=10.0,
-        batch_size="auto",
+        batch_size: int | Auto = "auto",
         accept_sparse=False,
-        device="auto",
+        device: Any = "auto",
         warm_start=False,
         random_state=None,
         max_clusters=60,

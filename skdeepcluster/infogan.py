@@ -17,9 +17,11 @@ lambda        ``mi_weight``
 ============  ======================================================
 """
 
+from collections.abc import Callable, Sequence
 import warnings
 from functools import partial
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,6 +41,7 @@ from ._budget import Budget
 from ._disentanglement import report
 from ._initialization import ADVERSARIAL_CONSTRAINTS
 from ._responsibilities import cluster_means
+from ._validation import Auto
 from .engine.batches import batches, map_rows
 from .engine.isolation import seeded
 from .engine.runtime import draw_seed, random_stream, store_parameters
@@ -293,8 +296,7 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         Standard deviation of noise on what the discriminator judges and Q reads, in the units of
         "bernoulli" data or of standardised features. An addition of this package; 0 is the
         published objective.
-    init : {"neighbors", "mixture"}, NeighborClustering, array-like or None, \
-default="neighbors"
+    init : {"neighbors", "mixture"}, NeighborClustering, array-like, None, default="neighbors"
         Where the clusters come from. "neighbors": from the partition seen in a layout of the
         neighbour graph of the standardised rows (see
         :func:`~skdeepcluster.neighbors.neighbor_start`); training then begins with it as
@@ -353,7 +355,7 @@ default="neighbors"
     discriminator : callable, default=None
         ``discriminator(n_in, n_out)`` gives the body that the discriminator shares with Q,
         ``n_out`` the second of ``hidden_layer_sizes``; an activation and the layers of each
-        follow. None: a perceptron. :mod:`skdeepcluster.modules.networks` has the paper's
+        follow. None: a perceptron. ``skdeepcluster.modules.networks`` has the paper's
         convolutional pair.
     batch_size : int or "auto", default="auto"
         Rows in a step, at least 2 and at most ``n_samples``. "auto" is sqrt(n_samples), from 32
@@ -451,7 +453,7 @@ default="neighbors"
         As given or as "auto" chose.
     n_features_in_ : int
         Number of features of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, when X has names that are strings.
 
     See Also
@@ -524,21 +526,21 @@ default="neighbors"
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: int | Auto = 8,
         *,
         n_noise=62,
         n_continuous=2,
-        other_categories=(),
+        other_categories: Sequence[int] = (),
         n_components=10,
-        hidden_layer_sizes="auto",
+        hidden_layer_sizes: Sequence[int] | Auto = "auto",
         activation="leaky_relu",
-        likelihood="auto",
-        standardize="auto",
+        likelihood: Any = "auto",
+        standardize: bool | Auto = "auto",
         mi_weight=1.0,
         continuous_weight=0.5,
         instance_noise=0.1,
-        init="neighbors",
-        metric="euclidean",
+        init: Any = "neighbors",
+        metric: str | Callable[..., float] = "euclidean",
         max_clusters=60,
         noise=0.0,
         start_weight=20.0,
@@ -546,20 +548,20 @@ default="neighbors"
         style_weight=1.0,
         reconstruction_weight=100.0,
         mixture_n_init=10,
-        pretraining_epochs="auto",
+        pretraining_epochs: int | Auto = "auto",
         pretraining_learning_rate=2e-3,
-        max_epochs="auto",
+        max_epochs: int | Auto = "auto",
         learning_rate="auto",
         generator_learning_rate=1e-2,
         generator=None,
         discriminator=None,
-        batch_size="auto",
+        batch_size: int | Auto = "auto",
         n_init=1,
         precision="float32",
         compile=False,
         callbacks=None,
         checkpoint=None,
-        device="auto",
+        device: Any = "auto",
         warm_start=False,
         verbose=0,
         accept_sparse=False,

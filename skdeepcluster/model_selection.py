@@ -21,7 +21,13 @@ CRITERIA = ("bic", "icl", "aic")
 
 
 def select_n_clusters(
-    X, n_clusters=range(1, 11), *, criterion="scales", estimator=None, sample_weight=None, **params
+    X,
+    n_clusters: Iterable[int] = range(1, 11),
+    *,
+    criterion="scales",
+    estimator=None,
+    sample_weight=None,
+    **params,
 ):
     """Choose the number of clusters of any clusterer by a criterion without labels.
 
@@ -37,7 +43,8 @@ default="scales"
         the others fit it for each number. "bic", "icl" and "aic" are minimised, and need a
         mixture: "bic" estimates the number of Gaussians, "icl" the number of separate clusters,
         "aic" the density that predicts best. "silhouette" and "calinski_harabasz" are maximised,
-        and measured between rows by :func:`label_free_scorer`; they are not defined for one
+        and measured between rows by
+        :func:`~skdeepcluster.model_selection.label_free_scorer`; they are not defined for one
         cluster.
     estimator : clusterer, default=None
         Anything with a parameter ``n_clusters`` (of a mixture of scikit-learn, ``n_components``),
@@ -69,6 +76,11 @@ default="scales"
     UserWarning
         If the chosen number is the largest of several tried, or the smallest and the criterion is
         defined for smaller ones: a better one may lie outside of the range.
+
+    See Also
+    --------
+    skdeepcluster.neighbors.count_clusters : The number of clusters of rows, without a clusterer.
+    skdeepcluster.display.NumberOfClustersDisplay : The criterion of each number, drawn.
 
     Examples
     --------
@@ -212,6 +224,10 @@ class NoSplit:
     Clusterers describe the rows that they are fitted to; there is little to overfit, and a small
     cluster may be missing from half of the rows. Pass it as ``cv`` to scikit-learn's searches.
 
+    See Also
+    --------
+    label_free_scorer : The scorer that such a search needs.
+
     Examples
     --------
     >>> from sklearn.datasets import make_blobs
@@ -270,6 +286,22 @@ def label_free_scorer(measure="silhouette", *, space="features"):
     -------
     scorer : callable
         ``scorer(estimator, X, y=None)``; y is ignored.
+
+    See Also
+    --------
+    NoSplit : Fits and scores all rows in a search.
+    skdeepcluster.select_n_clusters : Chooses the number of clusters, which no score does.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from skdeepcluster import NeighborClustering
+    >>> from skdeepcluster.model_selection import NoSplit, label_free_scorer
+    >>> start, grid = NeighborClustering(3, random_state=0), {"n_neighbors": [5, 15]}
+    >>> search = GridSearchCV(start, grid, scoring=label_free_scorer(), cv=NoSplit())
+    >>> bool(search.fit(load_iris().data).best_score_ > 0.5)
+    True
     """
     if measure not in MEASURES:
         raise ValueError(f"measure={measure!r} is unknown. Use one of {', '.join(MEASURES)}.")

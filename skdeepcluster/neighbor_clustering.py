@@ -4,6 +4,7 @@ N rows, M distinct rows in the graph, D features, K clusters, L layout dimension
 """
 
 import warnings
+from collections.abc import Callable
 from contextlib import contextmanager
 from itertools import chain
 from numbers import Integral, Real
@@ -27,7 +28,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._outliers import find_offset, mark_noise
 from ._responsibilities import check_sample_weight, cluster_means
-from ._validation import NumericParameters, check_rows
+from ._validation import Auto, NumericParameters, check_rows
 from .engine.runtime import restore_on_failure, store_parameters
 from .neighbors.interpolation import Reference, interpolate
 from .neighbors.partition import describe_curve, find_start, warn_of_edge
@@ -116,27 +117,28 @@ class NeighborClustering(
         clusters, at the times at which ``n_clusters_`` is the best;
         ``persistence``, over how many times a number is the best; ``stability``, the mean adjusted
         Rand index with partitions of bootstrap samples.
-    cluster_stability_ : ndarray of shape (n_clusters_,)
+    cluster_stability_ : ndarray of shape (`n_clusters_`,)
         How well each cluster is found again in samples of half of the rows, see
         :func:`~skdeepcluster.stability.cluster_stability`; of at most 1,000 rows, or 50 for a
         cluster. Computed when it is first read, by ten small fits.
     outlier_scores_ : ndarray of shape (n_samples,)
-        Mean distance of each row to its ``n_neighbors`` nearest others, ``-score_samples(X)``.
+        Mean distance of each row to its ``n_neighbors`` nearest others [6]_,
+        ``-score_samples(X)``.
     offset_ : float
         Rows whose ``score_samples`` is less are noise.
     leaves_ : ndarray of shape (n_samples,)
         Leaf of each row in the tree of clusters: a part of its cluster.
     n_leaves_ : int
         Number of leaves.
-    children_ : ndarray of shape (n_leaves_ - 1, 2)
+    children_ : ndarray of shape (`n_leaves_` - 1, 2)
         The two nodes of each merge, as in :class:`sklearn.cluster.AgglomerativeClustering`: those
         below ``n_leaves_`` are leaves, ``n_leaves_ + i`` is merge i. Parts of clusters are merged
         first.
-    distances_ : ndarray of shape (n_leaves_ - 1,)
+    distances_ : ndarray of shape (`n_leaves_` - 1,)
         Ward's distance of each merge in the layout, never smaller than those before.
     n_features_in_ : int
         Number of features of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, when X has names that are strings.
 
     See Also
@@ -162,7 +164,7 @@ class NeighborClustering(
     probabilities are too high.
 
     The number of clusters that ``n_clusters="auto"`` takes is the best description of the walk
-    over the widest range of its times [5]_: see :mod:`skdeepcluster.neighbors.scales`. It is 1
+    over the widest range of its times [5]_: see ``skdeepcluster.neighbors.scales``. It is 1
     where the walk remembers hardly more than in normally distributed rows with the same
     covariance; rows spread evenly over a box may pass for two clusters or more. With precomputed
     distances no such rows can be drawn, and of ten rows or more there are at least 2 clusters.
@@ -186,7 +188,7 @@ class NeighborClustering(
     .. [5] J.-C. Delvenne, S. N. Yaliraki, M. Barahona, "Stability of graph communities across
        time scales", PNAS 2010.
     .. [6] F. Angiulli, C. Pizzuti, "Fast outlier detection in high dimensional spaces", PKDD
-       2002 (the outlier score).
+       2002.
     .. [7] S. Dudoit, J. Fridlyand, "Bagging to improve the accuracy of a clustering procedure",
        Bioinformatics 19, 2003.
 
@@ -236,10 +238,10 @@ class NeighborClustering(
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: int | Auto = 8,
         *,
         n_neighbors=15,
-        metric="euclidean",
+        metric: str | Callable[..., float] = "euclidean",
         n_components=5,
         max_samples=70_000,
         max_clusters=60,
@@ -392,8 +394,8 @@ class NeighborClustering(
         Returns
         -------
         ndarray of shape (n_samples,)
-            Minus the mean distance to the ``n_neighbors`` nearest rows of the graph [6]_, in the
-            unit of the metric; those of a row of the fit are others than itself.
+            Minus the mean distance to the ``n_neighbors`` nearest rows of the graph, in the unit
+            of the metric; those of a row of the fit are others than itself.
         """
         return -self._interpolate(X)[0]
 

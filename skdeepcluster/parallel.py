@@ -28,6 +28,10 @@ def data_parallel():
     ImportError
         When accelerate is not installed.
 
+    See Also
+    --------
+    skdeepcluster.ClusterEnsemble : Fits in parallel, each in one process.
+
     Notes
     -----
     A step is that of one process with the same ``batch_size``, up to rounding: every process takes
@@ -46,6 +50,14 @@ def data_parallel():
 
     Examples
     --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdeepcluster import VaDEClustering
+    >>> from skdeepcluster.parallel import data_parallel
+    >>> with data_parallel() as state:  # alone, as without the block
+    ...     vade = VaDEClustering(3, max_epochs=2).fit(load_iris().data)
+    >>> state.num_processes
+    1
+
     In a file ``fit.py``, started by ``torchrun --nproc_per_node 2 fit.py``::
 
         import joblib

@@ -133,6 +133,11 @@ def save(estimator, path):
     OSError
         When the disk does not take the file.
 
+    See Also
+    --------
+    load : Reads the file.
+    skdeepcluster.export.to_onnx : For other runtimes.
+
     Notes
     -----
     Parameters that name places on the disk, as ``memory`` of a Pipeline, are stored as None.
@@ -163,7 +168,7 @@ def save(estimator, path):
 
 
 def load(path, **functions):
-    """Read an estimator that :func:`save` has written.
+    """Read an estimator that :func:`~skdeepcluster.persistence.save` has written.
 
     Parameters
     ----------
@@ -193,6 +198,22 @@ def load(path, **functions):
     -----
     InconsistentVersionWarning
         When a class of scikit-learn was stored by another version of it.
+
+    See Also
+    --------
+    save : Writes the file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn.datasets import load_iris
+    >>> from skdeepcluster import NeighborClustering
+    >>> from skdeepcluster.persistence import load, save
+    >>> X = load_iris().data
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(NeighborClustering(3, random_state=0).fit(X), f"{folder}/iris.safetensors")
+    ...     load(f"{folder}/iris.safetensors").predict(X[:3]).shape
+    (3,)
     """
     with _naming(path):
         arrays, metadata = _read_whole(path)

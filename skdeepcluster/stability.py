@@ -44,8 +44,13 @@ def cluster_stability(
     Returns
     -------
     ndarray of shape (n_clusters,)
-        Mean over the samples of the greatest Jaccard index |A and B| / |A or B| of each cluster
-        with one found; over those samples that have rows of it.
+        Mean over the samples of the greatest Jaccard index (rows in both / rows in either) of each
+        cluster with one found; over those samples that have rows of it.
+
+    See Also
+    --------
+    skdeepcluster.display.StabilityDisplay : Draws it.
+    skdeepcluster.ClusterEnsemble : Agreement of several fits, as clusters of its own.
 
     References
     ----------

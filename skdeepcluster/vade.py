@@ -14,7 +14,9 @@ J                     L, ``n_components``
 ====================  ==========================================
 """
 
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from sklearn.base import ClusterMixin
 from sklearn.utils._param_validation import StrOptions
@@ -23,6 +25,7 @@ from ._base import DeepEstimator
 from ._budget import Budget
 from ._initialization import PRIOR_CONSTRAINTS, initialize_prior
 from ._sampling import PriorMixin
+from ._validation import Auto
 from .engine.runtime import store_parameters
 from .functional import random
 from .functional.gaussian import log_prob_diag
@@ -277,7 +280,7 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
         As given or as "auto" chose.
     n_features_in_ : int
         Number of features of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, when X has names that are strings.
 
     See Also
@@ -340,35 +343,35 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: int | Auto = 8,
         *,
         n_components=10,
-        hidden_layer_sizes="auto",
+        hidden_layer_sizes: Sequence[int] | Auto = "auto",
         activation="relu",
-        likelihood="auto",
-        standardize="auto",
+        likelihood: Any = "auto",
+        standardize: bool | Auto = "auto",
         objective="optimal",
-        init="neighbors",
-        metric="euclidean",
+        init: Any = "neighbors",
+        metric: str | Callable[..., float] = "euclidean",
         max_clusters=60,
         noise=0.0,
         start_weight=50.0,
         smoothness_weight=50.0,
         masking=0.25,
         mixture_n_init=10,
-        pretraining_epochs="auto",
+        pretraining_epochs: int | Auto = "auto",
         pretraining_learning_rate=2e-3,
-        max_epochs="auto",
-        learning_rate="auto",
+        max_epochs: int | Auto = "auto",
+        learning_rate: float | Auto = "auto",
         encoder=None,
         decoder=None,
-        batch_size="auto",
+        batch_size: int | Auto = "auto",
         n_init=1,
         precision="float32",
         compile=False,
         callbacks=None,
         checkpoint=None,
-        device="auto",
+        device: Any = "auto",
         warm_start=False,
         verbose=0,
         accept_sparse=False,

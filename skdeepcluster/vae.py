@@ -15,8 +15,10 @@ J                 L, ``n_components``
 
 import math
 import warnings
+from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +33,7 @@ from torch import nn
 from ._base import DeepEstimator, EmbeddingMixin
 from ._budget import Budget
 from ._initialization import Initialization, find_partition, initial_mixture
+from ._validation import Auto
 from .engine.runtime import broadcast_object, random_stream, store_parameters
 from .functional import random
 from .functional.gaussian import (
@@ -344,7 +347,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         As given or as "auto" chose.
     n_features_in_ : int
         Number of features of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, when X has names that are strings.
 
     See Also
@@ -426,33 +429,33 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: int | Auto = 8,
         *,
         n_components=10,
-        hidden_layer_sizes="auto",
+        hidden_layer_sizes: Sequence[int] | Auto = "auto",
         activation="relu",
-        likelihood="auto",
-        standardize="auto",
-        init="neighbors",
-        metric="euclidean",
+        likelihood: Any = "auto",
+        standardize: bool | Auto = "auto",
+        init: Any = "neighbors",
+        metric: str | Callable[..., float] = "euclidean",
         max_clusters=60,
         noise=0.0,
         covariance_type="full",
         start_weight=0.5,
         mixture_n_init=10,
-        max_epochs="auto",
-        learning_rate="auto",
+        max_epochs: int | Auto = "auto",
+        learning_rate: float | Auto = "auto",
         kl_warm_up=0.5,
         encoder=None,
         decoder=None,
         binarize=False,
-        batch_size="auto",
+        batch_size: int | Auto = "auto",
         n_init=1,
         precision="float32",
         compile=False,
         callbacks=None,
         checkpoint=None,
-        device="auto",
+        device: Any = "auto",
         warm_start=False,
         verbose=0,
         accept_sparse=False,

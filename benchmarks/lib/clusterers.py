@@ -12,7 +12,8 @@ distances, but for EVoC, which knows the cosine only. Where a choice is left, it
 - HDBSCAN: scikit-learn's, ``min_cluster_size=15``; of more than 50 features the first 50 principal
   components (of sparse rows the truncated SVD). It is not told K.
 - umap-learn + GMM: 10 dimensions, 15 neighbours, ``min_dist=0``, then a mixture as above with full
-  covariances. umap-learn runs on one thread if it gets a seed: with more threads it gets none.
+  covariances; umap-learn + HDBSCAN: the same layout, then HDBSCAN as above. umap-learn runs on one
+  thread if it gets a seed: with more threads it gets none.
 - EVoC: ``approx_n_clusters=K``; ``node_embedding_dim`` is the number of features if that is below
   its 4, since it fails otherwise.
 - start: the function ``neighbor_start`` of this package.
@@ -95,6 +96,16 @@ def hdbscan(X, n_clusters, seed, threads):
 
 def umap_mixture(X, n_clusters, seed, threads):
     """umap-learn's layout, and a Gaussian mixture in it."""
+    return gaussian_mixture(umap_layout(X, seed, threads), n_clusters, seed, threads)
+
+
+def umap_hdbscan(X, n_clusters, seed, threads):
+    """umap-learn's layout, and HDBSCAN in it."""
+    return hdbscan(umap_layout(X, seed, threads), n_clusters, seed, threads)
+
+
+def umap_layout(X, seed, threads):
+    """Return umap-learn's layout of X."""
     layout = importlib.import_module("umap").UMAP(
         n_components=10,
         n_neighbors=15,
@@ -102,7 +113,7 @@ def umap_mixture(X, n_clusters, seed, threads):
         random_state=seed if threads == 1 else None,
         n_jobs=threads,
     )
-    return gaussian_mixture(layout.fit_transform(X), n_clusters, seed, threads)
+    return layout.fit_transform(X)
 
 
 def evoc(X, n_clusters, seed, threads):
@@ -135,6 +146,13 @@ METHODS = {
     "HDBSCAN": Method(hdbscan, is_random=False),
     "umap-learn + GMM": Method(
         umap_mixture,
+        needs="umap",
+        packages=(*COMPILED, "umap-learn", "pynndescent"),
+        is_dense=True,
+        is_compiled=True,
+    ),
+    "umap-learn + HDBSCAN": Method(
+        umap_hdbscan,
         needs="umap",
         packages=(*COMPILED, "umap-learn", "pynndescent"),
         is_dense=True,

@@ -1,11 +1,22 @@
 """Tables of many methods on many sets: means over seeds, and where each method stands."""
 
+from itertools import chain
+
 import numpy as np
 from scipy.stats import rankdata
 
 from .summary import aligned
 
 BASELINE = "KMeans"
+#: Kinds of data -> sets.
+GROUPS = {
+    "tables, 150 to 600 rows": ("iris", "wine", "breast_cancer"),
+    "tables, 1,500 to 3,100 rows": ("yeast", "statlog", "d31"),
+    "images, 1,800 to 10,000": ("digits", "mnist_10k", "fashion_10k"),
+    "embedded texts, 12,000 to 20,000": ("searchsnippets", "stackoverflow"),
+}
+GROUP_COLUMNS = ["method", *(f"{group}: ACC, s" for group in GROUPS)]
+GROUP_COLUMNS += ["all: ACC, ARI, s", f"least ACC above {BASELINE}", "on"]
 
 
 def means(records, entry, failed=np.nan):
@@ -83,6 +94,32 @@ def tables(records):
         title = f"Means over the {len(common)} sets on which every method ran"
         text.append(f"{title}\n{standing(records, common, methods)}")
     return "\n\n".join(text + failures(records))
+
+
+def groups(records):
+    """Cells of a line for each method: means over seeds, then over the sets of a kind and all."""
+    acc, ari = means(records, "acc", 0.0), means(records, "ari", 0.0)
+    seconds = means(records, "seconds")
+    every = tuple(chain.from_iterable(GROUPS.values()))
+
+    def cell(method, sets, measures=(acc,)):
+        if any((name, method) not in acc for name in sets):
+            return "-"
+        entries = (*measures, seconds)
+        *shares, time = (np.mean([entry[name, method] for name in sets]) for entry in entries)
+        return ", ".join([*(f"{share:.3f}" for share in shares), f"{time:.1f}"])
+
+    lines = [
+        [
+            method,
+            *(cell(method, sets) for sets in GROUPS.values()),
+            cell(method, every, (acc, ari)),
+            *worst(acc, every, method),
+        ]
+        for method in dict.fromkeys(record["row"] for record in records)
+        if method != "start"  # what NeighborClustering is
+    ]
+    return sorted(lines, key=lambda cells: cells[-3], reverse=True)
 
 
 def failures(records):

@@ -11,6 +11,7 @@ README.md it fills every block between ``<!-- table: KIND FILE ... -->`` and
 - "errors": a line for each classifier, over its draws of labels;
 - "codes": a line for each fit of an InfoGAN, what its codes stand for;
 - "standings": of many methods on many sets, see `standings.tables`;
+- "groups": a line for each method, means over kinds of sets, see `standings.groups`;
 - "numbers": a line for each method, how often its number of clusters is right;
 - "earned": a line for each network, its start and a control, see `earnings`;
 - "calibration", "outliers", "stability": how sure clusters are, see `certainty`;
@@ -33,7 +34,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that 
 from lib import earnings
 from lib.certainty import PARTS
 from lib.counts import COLUMNS, lines
-from lib.standings import tables
+from lib.standings import GROUP_COLUMNS, tables
+from lib.standings import groups as grouped
 
 HERE = Path(__file__).resolve().parents[1]
 README, RESULTS = HERE.parent / "README.md", HERE / "RESULTS.md"
@@ -228,6 +230,14 @@ def standings(rows):
     yield from ["```text", tables([record for found in rows.values() for record in found]), "```"]
 
 
+def groups(*files):
+    """Yield the table of methods by kind of data."""
+    yield from head(GROUP_COLUMNS)
+    records = [record for rows in files for found in rows.values() for record in found]
+    for cells in grouped(records):
+        yield f"| {' | '.join(cells)} |"
+
+
 KINDS = {
     "spread": spread,
     "seeds": seeds,
@@ -236,6 +246,7 @@ KINDS = {
     "codes": codes,
     "overview": overview,
     "standings": standings,
+    "groups": groups,
     "numbers": numbers,
     "earned": earned,
     **dict.fromkeys(PARTS, certainty),

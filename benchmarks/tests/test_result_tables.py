@@ -3,7 +3,9 @@
 import json
 
 import pytest
-from lib import tables
+from lib import standings, tables
+
+TEXTS = "embedded texts, 12,000 to 20,000"
 
 
 @pytest.fixture
@@ -92,6 +94,23 @@ def test_the_overview_sets_single_fits_on_several_data_side_by_side(write):
         "| A | 0.500 (0.250 to 0.750) | 0.750 (0.500 to 1.000) |",
         "| B |  | 0.500 (0.500 to 0.500) |",
     ]
+
+
+def test_groups_are_means_over_their_sets_and_show_where_a_method_loses_most(write):
+    sets = [name for group in standings.GROUPS.values() for name in group]
+    base = {"ari": 0.25, "seconds": 2.0, "seed": 0}
+    lines = [base | {"row": "KMeans", "data": name, "acc": 0.5} for name in sets]
+    gains = {name: 0.25 for name in sets} | {"wine": -0.125}
+    write("x", lines)
+    lines = [base | {"row": "A", "data": name, "acc": 0.5 + gains[name]} for name in sets]
+    lines += [base | {"row": "B", "data": name, "acc": 1.0} for name in standings.GROUPS[TEXTS]]
+    write("y", [*lines, base | {"row": "start", "data": "iris", "acc": 1.0}])
+    first, second, third = (line.split(" | ") for line in table("groups", "x.jsonl y.jsonl")[2:])
+    assert first[0] == "| A"
+    assert first[1:3] == ["0.625, 2.0", "0.750, 2.0"]
+    assert first[5:] == ["0.716, 0.250, 2.0", "-0.125", "wine |"]
+    assert second[0] == "| KMeans"
+    assert third[:5] == ["| B", "-", "-", "-", "1.000, 2.0"]
 
 
 def test_errors_stand_by_classifier_and_number_of_labels(write):

@@ -37,6 +37,10 @@ class ClusterConfusionDisplay:
     ax_, figure_ : matplotlib Axes and Figure
         Where it is drawn.
 
+    See Also
+    --------
+    skdeepcluster.metrics.match_labels : The matching of clusters and classes.
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt

@@ -38,6 +38,10 @@ class DendrogramDisplay:
     ax_, figure_ : matplotlib Axes and Figure
         Where it is drawn.
 
+    See Also
+    --------
+    skdeepcluster.NeighborClustering.cut : Labels at one height of the tree.
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt

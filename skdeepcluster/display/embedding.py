@@ -57,6 +57,10 @@ class EmbeddingDisplay:
     ax_, figure_ : matplotlib Axes and Figure
         Where it is drawn.
 
+    See Also
+    --------
+    MixtureDisplay : The components of a mixture in its codes.
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt

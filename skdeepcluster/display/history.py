@@ -32,6 +32,10 @@ class HistoryDisplay:
     ax_, figure_ : matplotlib Axes and Figure
         Where it is drawn; the axes hold the panels.
 
+    See Also
+    --------
+    skdeepcluster.callbacks.ScoreMonitor : Records the score after each epoch.
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt

@@ -47,6 +47,10 @@ class MixtureDisplay:
     ax_, figure_ : matplotlib Axes and Figure
         Where it is drawn.
 
+    See Also
+    --------
+    EmbeddingDisplay : The rows alone, in a layout of their neighbours.
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt

@@ -38,6 +38,10 @@ class NumberOfClustersDisplay:
     ax_, figure_ : matplotlib Axes and Figure
         Where it is drawn.
 
+    See Also
+    --------
+    skdeepcluster.select_n_clusters : Computes what is drawn.
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt

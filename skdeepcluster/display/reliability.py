@@ -36,6 +36,10 @@ class ReliabilityDisplay:
     ax_, figure_ : matplotlib Axes and Figure
         Where it is drawn.
 
+    See Also
+    --------
+    skdeepcluster.metrics.expected_calibration_error : The error as one number.
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt

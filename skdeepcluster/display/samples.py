@@ -49,6 +49,10 @@ class SamplesDisplay:
     ax_, figure_ : matplotlib Axes and Figure
         Where it is drawn; the axes hold the panels.
 
+    See Also
+    --------
+    TraversalDisplay : Rows that differ in one code only.
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt

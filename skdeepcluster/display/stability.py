@@ -31,6 +31,10 @@ class StabilityDisplay:
     ax_, figure_ : matplotlib Axes and Figure
         Where it is drawn.
 
+    See Also
+    --------
+    skdeepcluster.stability.cluster_stability : Computes what is drawn.
+
     References
     ----------
     C. Hennig, "Cluster-wise assessment of cluster stability", Computational Statistics & Data

@@ -33,6 +33,11 @@ class TraversalDisplay:
     ax_, figure_ : matplotlib Axes and Figure
         Where it is drawn; the axes hold the panels.
 
+    See Also
+    --------
+    SamplesDisplay : Rows of every cluster.
+    skdeepcluster.InfoGANClustering.code_report : What each code changes, in numbers.
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt

@@ -83,6 +83,10 @@ def information_content(log_p: Tensor) -> Tensor:
     Tensor of the same shape
         At least 0 for probabilities; adds up over independent events.
 
+    See Also
+    --------
+    entropy : Its mean.
+
     Examples
     --------
     >>> import torch
@@ -105,6 +109,11 @@ def entropy(log_p: Tensor) -> Tensor:
     Tensor of shape (...)
         Between 0 (certain) and log K (uniform).
 
+    See Also
+    --------
+    mutual_information : What rows and clusters tell of each other.
+    information_content : Of single events.
+
     Examples
     --------
     >>> import torch
@@ -126,6 +135,10 @@ def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
     -------
     Tensor of shape (...)
         At least 0; infinite where q excludes what p allows; not symmetric.
+
+    See Also
+    --------
+    entropy : Of one distribution.
 
     Examples
     --------
@@ -171,6 +184,10 @@ def mutual_information(log_p: Tensor) -> Tensor:
     ------
     ValueError
         When ``log_p`` has not two dimensions.
+
+    See Also
+    --------
+    entropy : Its two terms.
 
     Examples
     --------

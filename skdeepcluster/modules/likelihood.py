@@ -202,6 +202,10 @@ class ColumnLikelihood(Likelihood):
         When there is no column, an index is not a whole number from 0 on, a column is given
         twice, or a group has fewer than two columns.
 
+    See Also
+    --------
+    skdeepcluster.VaDEClustering : Takes it, or the dict of its columns, as ``likelihood``.
+
     Notes
     -----
     log p(x) is the sum over the parts. ``mean`` gives probabilities in Bernoulli and categorical
@@ -268,7 +272,7 @@ class ColumnLikelihood(Likelihood):
         return f"{self.name} ({', '.join(parts)})"
 
     def set_scale(self, shift: Tensor, scale: Tensor) -> None:
-        """Set shift and scale of the Gaussian columns, as of :class:`Gaussian`."""
+        """Set shift and scale of the Gaussian columns, as of ``Gaussian``."""
         self.parts["gaussian"].shift, self.parts["gaussian"].scale = shift, scale
 
     def set_weights(self, weights: Tensor) -> None:

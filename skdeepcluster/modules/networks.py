@@ -126,6 +126,10 @@ def conv_encoder(
     -------
     Sequential
 
+    See Also
+    --------
+    conv_decoder : Back from the code to the image.
+
     Examples
     --------
     >>> import torch
@@ -148,7 +152,7 @@ def conv_decoder(
     channels: Sequence[int] = (32, 64),
     n_hidden: int = 256,
 ) -> nn.Sequential:
-    """Mirror image of :func:`conv_encoder`, from a code to a flat image.
+    """Mirror image of ``conv_encoder``, from a code to a flat image.
 
     Parameters
     ----------
@@ -160,6 +164,10 @@ def conv_decoder(
     Returns
     -------
     Sequential
+
+    See Also
+    --------
+    conv_encoder : From the image to the code.
 
     Examples
     --------
@@ -246,6 +254,10 @@ def conv_discriminator(
     -------
     Sequential
 
+    See Also
+    --------
+    conv_generator : Its opponent.
+
     Examples
     --------
     >>> import torch
@@ -270,7 +282,7 @@ def conv_generator(
     channels: Sequence[int] = (64, 128),
     n_hidden: int = 1024,
 ) -> nn.Sequential:
-    """Convolutional generator, the mirror of :func:`conv_discriminator`.
+    """Convolutional generator, the mirror of ``conv_discriminator``.
 
     As InfoGAN's for MNIST: two linear layers, then transposed convolutions that double height
     and width, batch normalisation and rectifiers between them.
@@ -287,6 +299,10 @@ def conv_generator(
     Returns
     -------
     Sequential
+
+    See Also
+    --------
+    conv_discriminator : Its opponent.
 
     Examples
     --------

@@ -4,6 +4,7 @@ N rows, P components, K clusters. An assignment (P, K) of zeros and ones says to
 component belongs.
 """
 
+from collections.abc import Callable
 from numbers import Integral
 
 import numpy as np
@@ -41,7 +42,14 @@ def merge_components(resp, graph, n_clusters, linkage, boundary_weight):
 
 
 def merge_clusters(
-    clusters, X, n_clusters, *, n_neighbors=15, metric="euclidean", linkage="average", n_jobs=None
+    clusters,
+    X,
+    n_clusters,
+    *,
+    n_neighbors=15,
+    metric: str | Callable[..., float] = "euclidean",
+    linkage="average",
+    n_jobs=None,
 ):
     """Merge clusters that many neighbours connect, until few are left.
 
@@ -75,6 +83,10 @@ def merge_clusters(
     ndarray of shape (n_samples,) or (n_samples, n_clusters)
         Labels from 0 on, numbered by the first of the clusters merged; or the sums of the
         probabilities.
+
+    See Also
+    --------
+    skdeepcluster.NeighborClustering.cut : Fewer clusters of the same fit.
 
     Examples
     --------

@@ -6,6 +6,7 @@ Reference: L. McInnes, J. Healy, J. Melville, "UMAP: Uniform Manifold Approximat
 Projection", 2018 (the weights of the graph).
 """
 
+from collections.abc import Callable
 from numbers import Integral, Real
 
 import numpy as np
@@ -26,7 +27,9 @@ TINY = np.finfo(np.float64).tiny
 BLOCK_ELEMENTS = 2**22
 
 
-def neighbor_graph(X, n_neighbors=15, *, metric="euclidean", n_jobs=None):
+def neighbor_graph(
+    X, n_neighbors=15, *, metric: str | Callable[..., float] = "euclidean", n_jobs=None
+):
     r"""Fuzzy graph of nearest neighbours, W = V + V^T - V * V^T, of shape (N, N).
 
     Row i gives its neighbour j the weight v_ij = exp(-max(0, d_ij - rho_i) / sigma_i), with rho_i
@@ -50,6 +53,11 @@ def neighbor_graph(X, n_neighbors=15, *, metric="euclidean", n_jobs=None):
     -------
     CSR matrix of shape (N, N)
         Symmetric, float32, weights in (0, 1], no row linked to itself.
+
+    See Also
+    --------
+    neighbor_layout : Positions of the rows of a graph.
+    neighbor_start : Clusters of the rows.
 
     Examples
     --------
@@ -224,6 +232,11 @@ def spread_labels(X, targets, n_classes, *, n_neighbors=15, alpha=0.99, n_iter=2
     ------
     ValueError
         When ``targets`` has another length than X, or a number that is no class.
+
+    See Also
+    --------
+    labelled_start : Clusters of a few labels, from the rows.
+    neighbor_graph : The graph of the rows.
 
     References
     ----------

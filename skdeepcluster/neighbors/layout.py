@@ -71,6 +71,10 @@ def neighbor_layout(
     ndarray of shape (N, L)
         float32.
 
+    See Also
+    --------
+    neighbor_graph : The graph that is laid out.
+
     Examples
     --------
     >>> from skdeepcluster.neighbors import neighbor_graph, neighbor_layout

@@ -9,6 +9,7 @@ N rows, D features, L layout dimensions, P components, K clusters, k neighbours.
 """
 
 import warnings
+from collections.abc import Callable
 from contextlib import nullcontext
 from numbers import Integral, Real
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch, check_array, check_scalar
 
 from .._responsibilities import average_finite, check_sample_weight, cluster_means
+from .._validation import Auto
 from ..engine.runtime import random_stream
 from .candidates import (
     COMPONENTS_PER_CLUSTER,
@@ -51,7 +53,7 @@ from .tree import grow_tree
 
 
 class NeighborStart(NamedTuple):
-    """Result of :func:`neighbor_start`; N rows, K clusters, L layout dimensions, M sampled rows.
+    """Result of ``neighbor_start``; N rows, K clusters, L layout dimensions, M sampled rows.
 
     Parameters
     ----------
@@ -69,6 +71,18 @@ class NeighborStart(NamedTuple):
     criterion : float
         I(c_0; c_4)^2 / H(c_0) of the clusters at the ends of a walk along the edges, in nats; at
         most log K. Comparable between partitions of the same graph.
+
+    See Also
+    --------
+    neighbor_start : Returns it.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdeepcluster.neighbors import neighbor_start
+    >>> start = neighbor_start(load_iris().data, 3, random_state=0)
+    >>> start.responsibilities.shape, start.layout.shape
+    ((150, 3), (150, 5))
     """
 
     responsibilities: np.ndarray
@@ -128,10 +142,10 @@ def neighbor_start(
     n_clusters,
     *,
     n_neighbors=15,
-    metric="euclidean",
+    metric: str | Callable[..., float] = "euclidean",
     sample_weight=None,
     n_components=5,
-    n_init="auto",
+    n_init: int | Auto = "auto",
     linkage="auto",
     boundary_weight=2.0,
     max_samples=70_000,
@@ -195,6 +209,10 @@ def neighbor_start(
     NeighborStart
         Responsibilities, labels, layout, graph, sample_indices, criterion.
 
+    See Also
+    --------
+    skdeepcluster.NeighborClustering : The same as an estimator, for new rows, too.
+
     Notes
     -----
     I(c_0; c_t) = H(c_0) - H(c_0 | c_t) rewards many clusters of similar size, and I / H(c_0)
@@ -256,7 +274,7 @@ def count_clusters(
     X,
     *,
     n_neighbors=15,
-    metric="euclidean",
+    metric: str | Callable[..., float] = "euclidean",
     sample_weight=None,
     max_clusters=60,
     n_components=5,
@@ -267,7 +285,7 @@ def count_clusters(
     r"""Find how many clusters rows have, without labels.
 
     The cuts of a tree are compared by what they tell about a walk on the neighbour graph, at many
-    times: :mod:`skdeepcluster.neighbors.scales` has the criterion and its source.
+    times: ``skdeepcluster.neighbors.scales`` has the criterion and its source.
 
     Parameters
     ----------
@@ -296,6 +314,10 @@ def count_clusters(
         ``best_n_clusters``, and arrays for the numbers ``n_clusters`` from 1 on: ``criterion``,
         ``persistence``, ``stability``, see ``n_clusters_curve_`` of
         :class:`~skdeepcluster.NeighborClustering`.
+
+    See Also
+    --------
+    skdeepcluster.select_n_clusters : For any clusterer.
 
     Examples
     --------
@@ -491,6 +513,11 @@ def labelled_start(X, targets, n_classes, *, n_neighbors=15, random_state=None, 
     ------
     ValueError
         When ``targets`` has another length than X, or a number that is no class.
+
+    See Also
+    --------
+    spread_labels : The same on a graph.
+    skdeepcluster.CatGANClassifier : Starts from it.
 
     Examples
     --------
