@@ -17,8 +17,8 @@ lambda        ``mi_weight``
 ============  ======================================================
 """
 
-from collections.abc import Callable, Sequence
 import warnings
+from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Integral, Real
 from typing import Any
