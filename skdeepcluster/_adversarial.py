@@ -28,7 +28,7 @@ FEWEST_ROWS, MOST_ROWS = 100, 1000
 ELEMENTS = 2**22
 #: Largest :func:`relative_distance` of a generator that has learnt to draw rows.
 FAR = 1 / 3
-#: Least share of the clusters that its rows fall into.
+#: Least share of the clusters of real rows that its rows fall into.
 FEW = 0.5
 
 
@@ -90,13 +90,12 @@ class AdversarialEstimator(DeepEstimator):
     def _set_fitted_attributes(self, run, fit):
         super()._set_fitted_attributes(run, fit)
         n_rows = min(MOST_ROWS, max(FEWEST_ROWS, ELEMENTS // fit.X.shape[1]))
-        drawn = self._generate(n_rows, fit.random_state)
         some = np.sort(fit.random_state.permutation(fit.n_samples)[:n_rows])
-        real = self._apply(run.model, run.model.standardize, fit.X[some])
-        seen = self._apply(run.model, run.model.standardize, drawn)
-        self.generator_distance_ = relative_distance(seen, real)
-        found = np.unique(self._assign(run.model, drawn)[0])
-        self.generator_coverage_ = len(found) / self._count_clusters()
+        both = self._generate(n_rows, fit.random_state), fit.X[some]
+        seen = [self._apply(run.model, run.model.standardize, rows) for rows in both]
+        self.generator_distance_ = relative_distance(*seen)
+        drawn, real = (np.unique(self._assign(run.model, rows)[0]) for rows in both)
+        self.generator_coverage_ = float(np.isin(real, drawn).mean())
 
     @abstractmethod
     def _generate(self, n_samples, random_state):

@@ -469,7 +469,7 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
         :class:`InfoGANClustering`: 0 is as near as rows of X to each other, 1 as far as any two of
         them. Rows of an opponent are far from X, and no warning is given.
     generator_coverage_ : float
-        Share of the clusters into which drawn rows fall.
+        Share of the clusters of X, by up to 1,000 rows, into which drawn rows fall.
     model_ : CatGAN
         The trained torch module, usable by itself.
     history_ : list of dict
@@ -718,7 +718,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         :class:`InfoGANClustering`: 0 is as near as rows of X to each other, 1 as far as any two of
         them. Rows of an opponent are far from X, and no warning is given.
     generator_coverage_ : float
-        Share of the classes into which drawn rows fall.
+        Share of the classes of X, by up to 1,000 rows, into which drawn rows fall.
     model_ : CatGAN
         The trained torch module, usable by itself.
     history_ : list of dict

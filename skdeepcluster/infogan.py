@@ -416,7 +416,8 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         :meth:`sample` draws does not look like X, and :meth:`code_report` is about such rows.
         By up to 1,000 rows drawn, and as many of X.
     generator_coverage_ : float
-        Share of the clusters into which drawn rows fall, by Q; a ConvergenceWarning below 0.5.
+        Share of the clusters of these rows of X into which drawn rows fall, by Q; below 0.5 the
+        fit gives the same warning.
     model_ : InfoGAN
         The trained torch module, usable by itself.
     history_ : list of dict
@@ -627,7 +628,7 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
                 "The generator has not learnt to draw rows like those of X: generator_distance_ = "
                 f"{self.generator_distance_:.2f} (0 is as near as rows of X to each other, 1 as "
                 f"far as any two of them), and they fall into {self.generator_coverage_:.0%} of "
-                "the clusters. Train longer (max_epochs), raise reconstruction_weight or "
+                "their clusters. Train longer (max_epochs), raise reconstruction_weight or "
                 "generator_learning_rate, or do without sample, traverse and code_report: "
                 "labels_ do not depend on what is drawn.",
                 ConvergenceWarning,

@@ -417,7 +417,7 @@ def test_a_generator_without_variety_is_told(rows, blobs):
         nn.init.zeros_(layer.weight)
         return nn.Sequential(layer, nn.Tanh(), nn.Threshold(9, 0))
 
-    with pytest.warns(ConvergenceWarning, match="into 33% of the clusters"):
+    with pytest.warns(ConvergenceWarning, match="into 33% of their clusters"):
         gan = InfoGANClustering(3, generator=constant, init=blobs[1], **SMALL).fit(rows)
     assert gan.generator_coverage_ == pytest.approx(1 / 3)
 
