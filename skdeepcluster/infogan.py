@@ -17,8 +17,8 @@ lambda        ``mi_weight``
 ============  ======================================================
 """
 
-from collections.abc import Callable, Sequence
 import warnings
+from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Integral, Real
 from typing import Any
@@ -551,7 +551,7 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         pretraining_epochs: int | Auto = "auto",
         pretraining_learning_rate=2e-3,
         max_epochs: int | Auto = "auto",
-        learning_rate="auto",
+        learning_rate: float | Auto = "auto",
         generator_learning_rate=1e-2,
         generator=None,
         discriminator=None,
