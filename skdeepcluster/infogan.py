@@ -552,7 +552,7 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         pretraining_epochs: int | Auto = "auto",
         pretraining_learning_rate=2e-3,
         max_epochs: int | Auto = "auto",
-        learning_rate="auto",
+        learning_rate: float | Auto = "auto",
         generator_learning_rate=1e-2,
         generator=None,
         discriminator=None,

@@ -14,7 +14,11 @@ extensions = [
 ]
 templates_path = ["templates"]
 html_theme = "alabaster"
-html_theme_options = {"description": "Deep clustering as scikit-learn estimators"}
+html_theme_options = {
+    "description": "Deep clustering as scikit-learn estimators",
+    "page_width": "1200px",
+    "sidebar_width": "260px",
+}
 html_copy_source = html_show_sourcelink = False
 add_module_names = False
 autodoc_typehints = "none"  # docstrings say the types
