@@ -229,6 +229,7 @@ def test_it_lives_in_pipelines_and_searches(estimator, made, blobs):
     assert by_labels.fit(X, y).best_params_ == {"n_clusters": 3}
 
 
+@pytest.mark.filterwarnings("ignore:The generator has not learnt")
 @after_training
 def test_one_script_with_kmeans(made, blobs):
     for estimator in [KMeans(3, random_state=0), *map(made, ONE_OF_EACH)]:
