@@ -16,6 +16,8 @@ distances, but for EVoC, which knows the cosine only. Where a choice is left, it
   thread if it gets a seed: with more threads it gets none.
 - EVoC: ``approx_n_clusters=K``; ``node_embedding_dim`` is the number of features if that is below
   its 4, since it fails otherwise.
+- ClustPy: 100 epochs of pretraining and 150 more in batches of 256, its defaults, of features
+  scaled to [0, 1], which its VaDE needs. It has to be installed by hand.
 - start: the function ``neighbor_start`` of this package.
 
 Ward and HDBSCAN draw nothing: they are fitted with the first seed only. The mixture, Ward and EVoC
@@ -38,6 +40,7 @@ from sklearn.cluster import HDBSCAN, AgglomerativeClustering, KMeans, SpectralCl
 from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.mixture import GaussianMixture
+from sklearn.preprocessing import minmax_scale
 
 import skdeepcluster
 from skdeepcluster.neighbors import neighbor_start
@@ -125,6 +128,18 @@ def evoc(X, n_clusters, seed, threads):
     return made.fit_predict(X)
 
 
+def clustpy_vade(X, n_clusters, seed, threads):
+    """VaDE of ClustPy."""
+    made = importlib.import_module("clustpy.deep").VaDE(n_clusters, random_state=seed)
+    return made.fit_predict(minmax_scale(X).clip(0, 1))  # rounding
+
+
+def clustpy_dec(X, n_clusters, seed, threads):
+    """DEC of ClustPy."""
+    made = importlib.import_module("clustpy.deep").DEC(n_clusters, random_state=seed)
+    return made.fit_predict(minmax_scale(X).clip(0, 1))  # rounding
+
+
 def neighbor_clustering(X, n_clusters, seed, threads):
     """NeighborClustering of this package."""
     estimator = skdeepcluster.NeighborClustering(n_clusters, random_state=seed, n_jobs=threads)
@@ -161,6 +176,12 @@ METHODS = {
     "EVoC": Method(
         evoc, needs="evoc", packages=(*COMPILED, "evoc"), is_dense=True, is_compiled=True
     ),
+    **{
+        f"ClustPy {name}": Method(
+            fit, needs="clustpy", packages=("scikit-learn", "torch", "clustpy"), is_dense=True
+        )
+        for name, fit in (("VaDE", clustpy_vade), ("DEC", clustpy_dec))
+    },
     "NeighborClustering": Method(neighbor_clustering, packages=OURS),
     "start": Method(start, packages=OURS),
 }
