@@ -30,6 +30,16 @@ ESTIMATORS = {
 }
 
 
+#: What is tried of every estimator in .ci/full, and of these in every run.
+SOME = {"mixture", "vade", "catgan"}
+
+
+def over_some(names):
+    """Parametrize ``name``; those beyond ``SOME`` are tried in .ci/full."""
+    marked = [pytest.param(n, marks=() if n in SOME else pytest.mark.full) for n in names]
+    return pytest.mark.parametrize("name", marked)
+
+
 class Shaky(nn.Module):
     """A network of the user's own that draws random numbers in many ways, in training."""
 
@@ -113,7 +123,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize("name", ESTIMATORS)
+@over_some(ESTIMATORS)
 def test_global_settings_do_not_matter(name, setting, data, alone):
     expected = alone(name, 0)
     with SETTINGS[setting]():
@@ -121,7 +131,7 @@ def test_global_settings_do_not_matter(name, setting, data, alone):
     assert_same(found, expected)
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+@over_some(ESTIMATORS)
 def test_fits_in_threads_equal_fits_in_turn(name, data, alone):
     seeds = [0, 1, 0]
     expected = [alone(name, seed) for seed in seeds]

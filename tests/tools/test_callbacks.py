@@ -156,7 +156,12 @@ def test_callbacks_of_an_ensemble_travel_to_its_members():
     assert begun[-1] == ("member", 1)
     assert len([event for event in stays.events if event[:2] == ("end", "epoch")]) == 3
     assert (stays.events[0], recorder.events[-1]) == ("setup", "teardown")
-    two = clone(ensemble).set_params(n_jobs=2, estimator=members[:1])
+
+
+@pytest.mark.full
+def test_members_in_processes_call_back_too():
+    members = [clone(ESTIMATORS[0]).set_callbacks(Recorder())]
+    two = ClusterEnsemble(members, 2, random_state=0, n_jobs=2)
     np.testing.assert_array_equal(
         two.fit(X).labels_, clone(two).set_params(n_jobs=None).fit(X).labels_
     )
