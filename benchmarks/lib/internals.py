@@ -80,7 +80,7 @@ def training_rows(estimator, X):
     """Return the rows that a fitted estimator's model trains on, with their start."""
     device = next(estimator.model_.parameters()).device
     stream, likelihood = np.random.RandomState(0), estimator.model_.likelihood
-    fit = _base.Fit(X, device, stream, likelihood, targets=None, task=None, given={})
+    fit = _base.Fit(X, device, stream, likelihood, targets=None, task=None, given={"X": X})
     start = estimator._initialize(estimator.model_, fit, is_new=False)
     return estimator._make_rows(start, fit)
 
