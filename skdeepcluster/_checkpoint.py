@@ -42,13 +42,16 @@ class Checkpoint:
     Raises
     ------
     ValueError
-        When the file is that of another fit, or no checkpoint.
+        When the file is that of another fit, or no checkpoint, or the path is no file's.
     """
 
     def __init__(self, path=None, identity=""):
         self.path, self.identity = path, identity
         self._steps, self._n_taken, self._written = [], 0, time.monotonic()
         if path is not None:
+            name = os.fspath(path)
+            if not name or "\0" in name or os.path.isdir(name):
+                raise ValueError(f"checkpoint={name!r} should be the name of a file.")
             if os.path.exists(path):
                 self._steps = _read(path, identity)
             check_same("checkpoint", len(self._steps))

@@ -194,3 +194,9 @@ def test_a_folder_that_does_not_exist_is_an_error_of_the_disk(data, tmp_path):
     with pytest.raises(OSError, match="nowhere"):
         vae.fit(data[0])
     assert not hasattr(vae, "model_")
+
+
+@pytest.mark.parametrize("path", ["", ".", "a\0b"])
+def test_what_is_no_file_is_refused_by_name(path, data):
+    with pytest.raises(ValueError, match="checkpoint=.* should be the name of a file"):
+        sk.VAEEmbedding(3, checkpoint=path, **TINY).fit(data[0])
