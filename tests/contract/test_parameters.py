@@ -223,14 +223,6 @@ def test_batch_normalisation_needs_two_rows():
 # ---- any value
 
 
-@tried(200)
-@given(st.sampled_from(PAIRS), VALUES)
-def test_values_of_a_wrong_type_or_range_are_refused_by_name(pair, value):
-    if is_refused(pair, value):
-        check_parameter(pair, value)
-
-
-@pytest.mark.full
 @tried(500)
 @given(st.sampled_from(PAIRS), VALUES)
 def test_any_value_works_or_is_refused_by_name(pair, value):
