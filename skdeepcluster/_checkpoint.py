@@ -5,7 +5,6 @@ takes the results of the steps that are over from the file, and goes on within t
 Results are arrays and numbers; no code is read from the file.
 """
 
-import hashlib
 import json
 import os
 import time
@@ -15,7 +14,7 @@ import numpy as np
 import torch
 from sklearn.utils import Bunch
 
-from ._files import parse_json, read_arrays, write_arrays
+from ._files import hash_content, parse_json, read_arrays, write_arrays
 from ._initialization import Partition
 from .engine.runtime import check_same, is_main_process
 from .functional.gaussian import Mixture
@@ -109,7 +108,8 @@ class Checkpoint:
             arrays = {}
             steps = json.dumps(_flatten(self._steps, "steps", arrays))
             content = {"format": "skdeepcluster.checkpoint", "fit": self.identity, "steps": steps}
-            write_arrays(self.path, arrays, content | {"sha256": _hash(steps, arrays)})
+            content["sha256"] = hash_content(steps, arrays)
+            write_arrays(self.path, arrays, content)
         self._written = time.monotonic()
 
 
@@ -143,7 +143,7 @@ def _read(path, identity):
         arrays, content = read_arrays(path)
         if content.get("format") != "skdeepcluster.checkpoint":
             raise ValueError("it holds no checkpoint")
-        if _hash(content.get("steps", ""), arrays) != content.get("sha256"):
+        if hash_content(content.get("steps", ""), arrays) != content.get("sha256"):
             raise ValueError("it has changed since it was written")
         if content.get("fit") == identity:
             return _unflatten(parse_json(content["steps"]), arrays)
@@ -153,14 +153,6 @@ def _read(path, identity):
         f"checkpoint={path} is of another fit: parameters or data differ. Repeat that fit, remove "
         "the file, or name another one; fits that run at the same time need a file each."
     )
-
-
-def _hash(text, arrays):
-    digest = hashlib.sha256(text.encode())
-    for name in sorted(arrays):
-        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
-        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
-    return digest.hexdigest()
 
 
 def _flatten(value, place, arrays):

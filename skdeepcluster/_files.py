@@ -1,5 +1,6 @@
 """Files of arrays in the safetensors format, and writing that leaves no part of a file."""
 
+import hashlib
 import importlib
 import json
 import os
@@ -82,6 +83,16 @@ def _check_sizes(header, n_arrays):
             f"its header has {header} bytes for {n_arrays} arrays, where {MAX_HEADER} and "
             f"{MAX_ARRAYS} are the most"
         )
+
+
+def hash_content(text, arrays):
+    """Return the SHA-256 of a text and of all arrays with their names, in hexadecimal digits."""
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(arrays):
+        array = np.asarray(arrays[name], order="C")
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.reshape(-1).view(np.uint8))
+    return digest.hexdigest()
 
 
 def parse_json(text):

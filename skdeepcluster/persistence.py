@@ -10,7 +10,6 @@ estimator of scikit-learn; this is for files from untrusted sources, for exchang
 later versions of Python.
 """
 
-import hashlib
 import importlib
 import json
 import re
@@ -49,7 +48,7 @@ from sklearn.utils import Bunch
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils._param_validation import validate_parameter_constraints
 
-from ._files import DTYPES, parse_json, read_arrays, write_arrays
+from ._files import DTYPES, hash_content, parse_json, read_arrays, write_arrays
 
 #: Increased when files are written that earlier versions of this module cannot read.
 FORMAT_VERSION = 2
@@ -162,7 +161,7 @@ def save(estimator, path):
         "format": "skdeepcluster",
         "format_version": str(FORMAT_VERSION),
         "estimator": text,
-        "sha256": _hash(text, arrays),
+        "sha256": hash_content(text, arrays),
     }
     write_arrays(path, arrays, metadata)
 
@@ -270,22 +269,12 @@ def _check_metadata(metadata, arrays):
         )
     # The checksum of format 1 is of sorted JSON.
     hashed = json.dumps(parse_json(text), sort_keys=True) if version == "1" else text
-    if _hash(hashed, arrays) != metadata["sha256"]:
+    if hash_content(hashed, arrays) != metadata["sha256"]:
         raise ValueError("it has changed since it was written: its checksum differs")
     content = parse_json(text)
     if not isinstance(content, dict):
         raise ValueError("it holds no estimator")
     return content
-
-
-def _hash(text, arrays):
-    """Return the SHA-256 of the estimator's JSON and of all arrays."""
-    digest = hashlib.sha256(text.encode())
-    for name in sorted(arrays):
-        array = arrays[name]
-        digest.update(f"{name} {array.dtype} {array.shape}".encode())
-        digest.update(array.reshape(-1).view(np.uint8))
-    return digest.hexdigest()
 
 
 # ---- encoding

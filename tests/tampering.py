@@ -2,8 +2,7 @@
 
 import json
 
-from skdeepcluster._files import read_arrays, write_arrays
-from skdeepcluster.persistence import _hash
+from skdeepcluster._files import hash_content, read_arrays, write_arrays
 
 
 def change(path, edit):
@@ -12,5 +11,5 @@ def change(path, edit):
     content = json.loads(metadata["estimator"])
     text = edit(content, arrays)
     text = text if isinstance(text, str) else json.dumps(content)
-    metadata |= {"format_version": "2", "estimator": text, "sha256": _hash(text, arrays)}
+    metadata |= {"format_version": "2", "estimator": text, "sha256": hash_content(text, arrays)}
     write_arrays(path, arrays, metadata)

@@ -32,8 +32,8 @@ from skdeepcluster import (
     VaDEClustering,
     VAEEmbedding,
 )
-from skdeepcluster._files import read_arrays, write_arrays
-from skdeepcluster.persistence import CLASSES, KIND, _hash, load, save
+from skdeepcluster._files import hash_content, read_arrays, write_arrays
+from skdeepcluster.persistence import CLASSES, KIND, load, save
 
 X = np.random.RandomState(0).normal(size=(40, 3)) + np.repeat([0.0, 6.0], 20)[:, None]
 MIXED = X.copy()
@@ -200,7 +200,8 @@ def tamper(original, draw, path):
         elif places(content):
             tamper_header(content, draw)
     text = json.dumps(content)
-    write_arrays(path, arrays, metadata | {"estimator": text, "sha256": _hash(text, arrays)})
+    metadata |= {"estimator": text, "sha256": hash_content(text, arrays)}
+    write_arrays(path, arrays, metadata)
 
 
 COUNTS = {"files": 0, "read": 0, "seconds": 0.0}
