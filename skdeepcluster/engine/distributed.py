@@ -20,11 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from ..functional.information import split_by
 from ..modules.game import Batch
-
-#: Functions that draw random numbers of the shape of a tensor: the functions that take a shape.
-RANDOM_LIKE = {torch.randn_like: torch.randn, torch.rand_like: torch.rand}
-#: Functions that draw random numbers of a shape.
-RANDOM = {torch.randn, torch.rand}
+from .isolation import DRAW_LIKE
 
 
 class _AllReduce(torch.autograd.Function):
@@ -114,11 +110,11 @@ class _WholeBatch(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        if func in RANDOM_LIKE and self._is_batch(len(args[0])):
+        if func in DRAW_LIKE and self._is_batch(len(args[0])):
             x = args[0]
-            drawn = RANDOM_LIKE[func](self._whole_shape(x.shape), dtype=x.dtype, device=x.device)
+            drawn = DRAW_LIKE[func](self._whole_shape(x.shape), dtype=x.dtype, device=x.device)
             return self._take_own(drawn)
-        if func in RANDOM and args:
+        if func in DRAW_LIKE.values() and args:
             shape = args if isinstance(args[0], int) else args[0]
             if shape and self._is_batch(shape[0]):
                 return self._take_own(func(self._whole_shape(shape), **kwargs))

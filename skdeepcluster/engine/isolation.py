@@ -29,6 +29,8 @@ MAKE_FLOATS = {
 MAKE_BY_VALUE = {torch.tensor, torch.as_tensor, torch.full, torch.arange, torch.scalar_tensor}
 #: Functions that make tensors of integers.
 MAKE_INTEGERS = {torch.randint, torch.randperm}
+#: Functions that make tensors on the default device.
+MAKE = MAKE_FLOATS | MAKE_BY_VALUE | MAKE_INTEGERS
 #: Functions that draw random numbers by a generator.
 DRAW = {
     *(torch.rand, torch.randn, torch.randint, torch.randperm, torch.normal, torch.bernoulli),
@@ -131,7 +133,7 @@ class _Defaults(TorchFunctionMode):
     ) -> Any:
         kwargs = dict(kwargs or {})
         given = next((x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)), None)
-        if given is None and func in MAKE_FLOATS | MAKE_BY_VALUE | MAKE_INTEGERS:
+        if given is None and func in MAKE:
             kwargs["device"] = kwargs.get("device") or "cpu"
             if func in MAKE_FLOATS:
                 kwargs["dtype"] = kwargs.get("dtype") or torch.float32
