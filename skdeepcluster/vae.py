@@ -88,6 +88,8 @@ class VAE(CodeGame):
     ----------
     classifier : Module or None
         From codes z, (N, L), to the logits of p(c | z), (N, K); for training only.
+    is_collapsed : bool
+        Whether no dimension of the codes was active at the end of training.
     """
 
     rates = CodeGame.rates | {"classifier.*": 10.0}
@@ -105,6 +107,7 @@ class VAE(CodeGame):
         super().__init__(encoder, decoder, likelihood)
         self.regularizer = regularizer
         self.classifier = None
+        self.is_collapsed = False
         self.kl_warm_up = kl_warm_up
         self.binarize = binarize
         self.covariance_type = covariance_type
@@ -524,6 +527,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         model.classifier = None
         fit.progress.begin("mixture")
         codes = self._apply(model, model.encode, fit.X)
+        model.is_collapsed = not (codes.var(0) > ACTIVE).any()
         init, labels = self.init, start.start_labels
         if labels is not None:
             init = np.eye(self._count_clusters())[labels]
@@ -533,8 +537,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
 
     def _set_fitted_attributes(self, run, fit):
         super()._set_fitted_attributes(run, fit)
-        codes = self._apply(run.model, run.model.encode, fit.X)
-        if not (codes.var(0) > ACTIVE).any():
+        if run.model.is_collapsed:
             found = f"Posterior collapse: no dimension of the codes has a variance above {ACTIVE}"
         elif (self.moved_ or 0) > MOST_MOVED:
             found = (
