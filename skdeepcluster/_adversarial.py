@@ -22,8 +22,10 @@ from .functional.information import marginal, mutual_information
 from .modules.autoencoder import PointEncoder
 from .modules.networks import mlp
 
-#: Bounds of the rows drawn, and of real ones, that a generator is judged by.
-FEWEST_ROWS, MOST_ROWS = 100, 1000
+#: Most rows drawn, and as many real ones, that a generator is judged by.
+MOST_ROWS = 1000
+#: Fewest of them, however many features there are.
+FEWEST_ROWS = 100
 #: Matrix elements (rows times features) of either, within these bounds.
 ELEMENTS = 2**22
 #: Largest :func:`relative_distance` of a generator that has learnt to draw rows.

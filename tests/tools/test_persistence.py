@@ -528,7 +528,7 @@ TAMPERED = [
     (MIXTURE, stream(key=0), "RandomState whose state"),
     (MIXTURE, stream(name="PCG64"), "RandomState whose state"),
     (MIXTURE, set_state(random_state={KIND: "stream", "state": [1]}), "stream without its state"),
-    (VADE, set_param(checkpoint="/tmp/a"), "checkpoint"),
+    (VADE, set_param(checkpoint="a.safetensors"), "checkpoint"),
     (PIPELINE, set_state(memory="/tmp"), "memory names a place on the disk"),
     (PIPELINE, replace_state("steps", [["a", 1]]), "no estimators"),
     (PIPELINE, replace_state("steps", "x"), "'steps' parameter"),
