@@ -153,26 +153,20 @@ def start(X, n_clusters, seed, threads):
 
 OURS = ("scikit-learn", "torch")
 COMPILED = ("scikit-learn", "numba")
+UMAP = {
+    "needs": "umap",
+    "packages": (*COMPILED, "umap-learn", "pynndescent"),
+    "is_dense": True,
+    "is_compiled": True,
+}
 METHODS = {
     "KMeans": Method(kmeans),
     "GaussianMixture": Method(gaussian_mixture, is_dense=True),
     "Ward": Method(ward, most_rows=MOST_ROWS, is_dense=True, is_random=False),
     "SpectralClustering": Method(spectral, most_rows=MOST_ROWS),
     "HDBSCAN": Method(hdbscan, is_random=False),
-    "umap-learn + GMM": Method(
-        umap_mixture,
-        needs="umap",
-        packages=(*COMPILED, "umap-learn", "pynndescent"),
-        is_dense=True,
-        is_compiled=True,
-    ),
-    "umap-learn + HDBSCAN": Method(
-        umap_hdbscan,
-        needs="umap",
-        packages=(*COMPILED, "umap-learn", "pynndescent"),
-        is_dense=True,
-        is_compiled=True,
-    ),
+    "umap-learn + GMM": Method(umap_mixture, **UMAP),
+    "umap-learn + HDBSCAN": Method(umap_hdbscan, **UMAP),
     "EVoC": Method(
         evoc, needs="evoc", packages=(*COMPILED, "evoc"), is_dense=True, is_compiled=True
     ),
