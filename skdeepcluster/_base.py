@@ -4,8 +4,9 @@ import copy
 import os
 import warnings
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial, wraps
+from functools import partial
 from inspect import signature
 from numbers import Integral, Real
 from typing import Any
@@ -36,7 +37,7 @@ from ._initialization import (
 from ._likelihood_choice import choose_likelihood
 from ._outliers import find_offset, fit_cluster_space, make_outlier_score, mark_noise
 from ._phases import plan_progress
-from ._responsibilities import check_answers, check_sample_weight, order_rows, repeat_rows
+from ._responsibilities import check_answers, check_sample_weight, repeat_rows
 from ._validation import NumericParameters, check_rows
 from .engine.batches import BLOCK, Rows, map_rows, refuse_sparse
 from .engine.isolation import is_explicit, isolated, seeded, without_overrides
@@ -60,6 +61,7 @@ from .engine.runtime import (
 from .modules.autoencoder import Autoencoder
 from .modules.likelihood import ColumnLikelihood, restore_likelihood
 from .modules.networks import ACTIVATIONS, check_values, check_widths
+from .neighbors.graph import order_rows
 
 #: Parameters that build networks.
 BUILDERS = ("encoder", "decoder", "generator", "discriminator")
@@ -125,27 +127,22 @@ class Run:
     criterion: float = -np.inf
 
 
-def _explain_divergence(train):
-    """Make a method that trains a model raise FloatingPointError if its weights are not finite."""
-
-    @wraps(train)
-    def run(self, model, *args, **settings):
-        failure = None
-        try:
-            result = train(self, model, *args, **settings)
-        except RuntimeError as error:
-            failure = error
-        if not all(bool(p.isfinite().all()) for p in model.parameters()):
-            raise FloatingPointError(
-                "Training diverged: the weights of the model are not finite. Lower learning_rate "
-                "(pretraining_learning_rate for an auto-encoder), or scale the features to a "
-                "common range."
-            ) from failure
-        if failure is not None:
-            raise failure
-        return result
-
-    return run
+@contextmanager
+def _divergence_explained(model):
+    """Raise FloatingPointError if the weights of a model that the block trains are not finite."""
+    failure = None
+    try:
+        yield
+    except RuntimeError as error:
+        failure = error
+    if not all(bool(p.isfinite().all()) for p in model.parameters()):
+        raise FloatingPointError(
+            "Training diverged: the weights of the model are not finite. Lower learning_rate "
+            "(pretraining_learning_rate for an auto-encoder), or scale the features to a common "
+            "range."
+        ) from failure
+    if failure is not None:
+        raise failure
 
 
 def _choose_rows(X, sample_weight, random_state):
@@ -408,29 +405,29 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
             "_fit_params": self._resolve_params(),
         }
 
-    @_explain_divergence
     def _train(self, model, rows, fit, *, max_epochs, snapshot=None, **settings):
         """Run the training loop; return the history, and whether the user interrupted it."""
         tasks = None
         if fit.task is not None:
             context = fit.task.subcontext(task_name=type(model).__name__, max_subtasks=max_epochs)
             tasks = EpochTasks(context, fit.given, snapshot)
-        history, interrupted = train(
-            model,
-            rows,
-            max_epochs=max_epochs,
-            batch_size=self._choose_batch_size(fit.X),
-            generator=generator(draw_seed(fit.random_state)),
-            device=fit.device,
-            bfloat16=resolve_precision(self.precision, fit.device) == "bfloat16",
-            compile=self.compile,
-            verbose=int(self.verbose) if is_main_process() else 0,
-            processes=current_processes(),
-            progress=fit.progress,
-            checkpoint=fit.checkpoint,
-            tasks=tasks,
-            **settings,
-        )
+        with _divergence_explained(model):
+            history, interrupted = train(
+                model,
+                rows,
+                max_epochs=max_epochs,
+                batch_size=self._choose_batch_size(fit.X),
+                generator=generator(draw_seed(fit.random_state)),
+                device=fit.device,
+                bfloat16=resolve_precision(self.precision, fit.device) == "bfloat16",
+                compile=self.compile,
+                verbose=int(self.verbose) if is_main_process() else 0,
+                processes=current_processes(),
+                progress=fit.progress,
+                checkpoint=fit.checkpoint,
+                tasks=tasks,
+                **settings,
+            )
         end_interrupted_member(interrupted)
         return history, interrupted
 

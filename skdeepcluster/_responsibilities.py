@@ -90,23 +90,6 @@ def repeat_rows(weight, random_state):
     return np.searchsorted(cumulative, places, side="right").clip(max=np.flatnonzero(weight)[-1])
 
 
-def order_rows(X):
-    """Return the order (N,) of rows by their values, whatever the order in which they come.
-
-    It is that of their projections on a fixed random direction, in which equal rows are together.
-    Features are scaled by their ranges, so that their units do not matter.
-    """
-    direction = np.random.RandomState(0).standard_normal(X.shape[1])
-    ends = X.min(0), X.max(0)
-    if sparse.issparse(X):
-        ends = (end.toarray().ravel() for end in ends)
-    least, largest = (end.astype(np.float64) for end in ends)
-    direction /= np.where(largest > least, largest - least, 1)
-    # Row by row: a matrix product may round equal rows differently at other positions.
-    places = X @ direction if sparse.issparse(X) else (X * direction).sum(1)
-    return np.argsort(places, kind="stable")
-
-
 def check_magnitude(values):
     """Check that values to learn from, dense or sparse, are at most ``LARGEST`` in magnitude."""
     values = values.data if sparse.issparse(values) else values

@@ -136,13 +136,29 @@ def make_walk(graph):
 # ---- distinct rows
 
 
-def project_rows(X):
-    """Return the projection of each row on a fixed random direction, (N,), float64.
+def order_rows(X):
+    """Return the order (N,) of rows by their values, whatever the order in which they come.
+
+    It is that of their projections on a fixed random direction, in which equal rows are together.
+    Features are scaled by their ranges, so that their units do not matter.
+    """
+    ends = X.min(0), X.max(0)
+    if sparse.issparse(X):
+        ends = (end.toarray().ravel() for end in ends)
+    least, largest = (end.astype(np.float64) for end in ends)
+    direction = np.random.RandomState(0).standard_normal(X.shape[1])
+    direction /= np.where(largest > least, largest - least, 1)
+    return np.argsort(project_rows(X, direction), kind="stable")
+
+
+def project_rows(X, direction=None):
+    """Return the projection of each row on a direction (D,), by default a fixed random one, (N,).
 
     Equal rows have equal projections, and unequal ones almost never: it orders rows by their
     values, whatever their order in X and their unit, and finds a row among others.
     """
-    direction = np.random.default_rng(0).standard_normal(X.shape[1])
+    if direction is None:
+        direction = np.random.default_rng(0).standard_normal(X.shape[1])
     if sparse.issparse(X):
         return X @ direction
     size = max(1, BLOCK_ELEMENTS // max(1, X.shape[1]))

@@ -15,7 +15,6 @@ from skorch.callbacks import Callback
 from torch.distributions import Categorical, Independent, Normal, kl_divergence
 
 from skdeepcluster import VaDEClustering
-from skdeepcluster._responsibilities import order_rows
 from skdeepcluster.engine.loop import train
 from skdeepcluster.functional.gaussian import (
     Mixture,
@@ -30,6 +29,7 @@ from skdeepcluster.modules.likelihood import Bernoulli
 from skdeepcluster.modules.networks import conv_decoder, conv_encoder, mlp
 from skdeepcluster.modules.regularization import Regularizer
 from skdeepcluster.neighbors import neighbor_start
+from skdeepcluster.neighbors.graph import order_rows
 from skdeepcluster.vade import VaDE
 from skdeepcluster.vae import VAE
 
