@@ -110,7 +110,7 @@ def draw_accuracy_and_seconds(records):
     style = {"ha": "center", "color": COLORS[1], "fontsize": 9, "textcoords": "offset points"}
     ax.annotate(text, (seconds.mean(), acc.max()), (0, 10), **style)
     ax.set(xscale="log", xlabel="mean seconds of a fit, one thread", ylabel="mean accuracy (ACC)")
-    ax.set(xlim=(0.2, 20), ylim=(LEAST - 0.01, 0.83))
+    ax.set(xlim=(0.2, max(20, 1.5 * seconds.max())), ylim=(LEAST - 0.01, 0.83))
     ax.set_xticks([0.3, 1, 3, 10], ["0.3", "1", "3", "10"])
     ax.minorticks_off()
     ax.set_title(f"Means over {len(sets)} sets: {', '.join(sets)}", fontsize="small")
