@@ -52,6 +52,9 @@ class AdversarialEstimator(DeepEstimator):
             anchor.astype(np.float32), calibrated, labels, interrupted=interrupted
         )
 
+    def _clusters_codes(self):
+        return True
+
     def _find_partition(self, likelihood, fit):
         """Return a Partition of the rows, and whether the user interrupted the pretraining.
 

@@ -31,6 +31,7 @@ from ._initialization import (
     check_metrics,
     find_number,
     find_temperature,
+    is_mixture,
     is_partition,
     name_start,
 )
@@ -208,12 +209,18 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
 
     def _name_phases(self, fit):
         """Return the names of the phases of one run, in order."""
-        names = ["training", "answers"]
+        training = ["training", "answers"]
         if self._continues() and self.history_:
-            return names
-        if not (self.init is None or is_partition(self.init)):
-            names.insert(0, name_start(self.init))
-        return ["pretraining", *names] if self._choose_pretraining_epochs(fit) else names
+            return training
+        finds_start = not (self.init is None or is_partition(self.init))
+        before = [name_start(self.init)] if finds_start else []
+        if self._choose_pretraining_epochs(fit):
+            before.insert(0 if self._clusters_codes() else len(before), "pretraining")
+        return before + training
+
+    def _clusters_codes(self):
+        """Return whether the start divides the codes of pretrained networks rather than rows."""
+        return is_mixture(self.init)
 
     def _make_rows(self, start, fit):
         """Return the data set of training."""

@@ -96,7 +96,7 @@ def find_partition(init, rows, n_clusters, random_state, n_init=10, metric="eucl
     they are. The anchor by a neighbour graph is of zeros and ones: shared responsibilities would
     blur the clusters of the codes.
     """
-    if isinstance(init, str) and init == "mixture":
+    if is_mixture(init):
         return Partition(em.posterior(rows, fit_mixture(rows, n_clusters, random_state, n_init)))
     resp = None
     if isinstance(init, str):
@@ -112,29 +112,6 @@ def find_partition(init, rows, n_clusters, random_state, n_init=10, metric="eucl
     return Partition(init) if resp is None else Partition(np.eye(n_clusters)[resp.argmax(1)], resp)
 
 
-def initial_mixture(
-    init,
-    codes,
-    rows,
-    n_clusters,
-    random_state,
-    n_init=10,
-    covariance_type="diag",
-    metric="euclidean",
-):
-    """Return a mixture of codes (N, L), float64 on the CPU, and a :class:`Partition`.
-
-    With ``init="mixture"`` these are the result of EM and its posterior; otherwise
-    :func:`find_partition` of ``rows``, (N, D), and the M-step from its anchor.
-    """
-    if isinstance(init, str) and init == "mixture":
-        mixture = fit_mixture(codes, n_clusters, random_state, n_init, covariance_type)
-        return mixture, Partition(em.posterior(codes, mixture))
-    partition = find_partition(init, rows, n_clusters, random_state, metric=metric)
-    reg_covar = compute_reg_covar(codes)
-    return em.m_step(codes, partition.anchor, covariance_type, reg_covar), partition
-
-
 def fit_mixture(codes, n_clusters, random_state, n_init, covariance_type="diag"):
     """Fit a mixture to codes: EM from k-means, the likeliest of ``n_init`` runs."""
     rows = em.as_rows(codes, n_clusters, covariance_type)
@@ -142,6 +119,11 @@ def fit_mixture(codes, n_clusters, random_state, n_init, covariance_type="diag")
     initializer = Initializer(rows, n_clusters, m_step, generator(draw_seed(random_state)))
     starts = (initializer.initialize("kmeans", max(1, 10 // n_init)) for _ in range(n_init))
     return em.fit(rows, starts, m_step, max_iter=MAX_ITER, tol=TOL).mixture
+
+
+def mixture_of_partition(codes, resp, covariance_type="diag"):
+    """Return the mixture of codes (N, L) by the M-step from responsibilities (N, K), float64."""
+    return em.m_step(codes, resp, covariance_type, compute_reg_covar(codes))
 
 
 def compute_reg_covar(codes):
@@ -180,7 +162,7 @@ def check_metrics(estimator):
 
 def name_start(init):
     """Return the name of the phase of a fit in which ``init`` finds a partition."""
-    return "mixture" if isinstance(init, str) and init == "mixture" else "neighbours"
+    return "mixture" if is_mixture(init) else "neighbours"
 
 
 def is_partition(init):
@@ -197,28 +179,46 @@ def check_init(estimator, fit):
     return fit.take(check_partition("init", init, n_given, estimator._count_clusters()))
 
 
-def initialize_prior(estimator, model, fit, is_new):
-    """Pretrain the networks of a model with a mixture prior, and cluster their codes.
+def is_mixture(init):
+    """Return whether ``init`` asks for a Gaussian mixture fitted to codes."""
+    return isinstance(init, str) and init == "mixture"
 
-    The neighbour graph is that of the standardised rows. A model that is not new is not
-    pretrained, and keeps the clusters it has. With ``init="mixture"`` there is no anchor.
+
+def search_partition(estimator, init, model, fit):
+    """Return the :class:`Partition` of the standardised rows of a fit."""
+    fit.progress.begin("neighbours")
+    rows = estimator._apply(model, model.standardize, fit.X)
+    counts = estimator._count_clusters(), fit.random_state
+    return fit.search(partial(find_partition, init, rows, *counts, metric=estimator.metric))
+
+
+def initialize_prior(estimator, model, fit, is_new):
+    """Cluster the standardised rows, pretrain the networks of a model with a mixture prior.
+
+    The prior starts from the M-step on the pretrained codes. With ``init="mixture"`` it is a
+    mixture fitted to the codes instead, and there is no anchor. A model that is not new is not
+    pretrained, and keeps the clusters it has.
     """
     init, mixture, interrupted = check_init(estimator, fit), None, False
+    from_codes = estimator._clusters_codes()
     if is_new:
+        # The search comes first, so that fits of all methods with one seed begin alike.
+        partition = None if from_codes else search_partition(estimator, init, model, fit)
         networks = model.encoder, model.decoder, model.likelihood
         interrupted = estimator._pretrain(*networks, fit)[1]
         codes = estimator._apply(model, model.encode, fit.X)
-        rows = estimator._apply(model, model.standardize, fit.X)
-        fit.progress.begin(name_start(init))
-        counts = estimator._count_clusters(), fit.random_state, estimator.mixture_n_init
-        initialize = partial(initial_mixture, init, codes, rows, *counts, metric=estimator.metric)
-        mixture, partition = fit.search(initialize)
+        if from_codes:
+            fit.progress.begin("mixture")
+            counts = estimator._count_clusters(), fit.random_state, estimator.mixture_n_init
+            mixture = fit.search(partial(fit_mixture, codes, *counts))
+            partition = Partition(em.posterior(codes, mixture))
+        else:
+            mixture = fit.search(partial(mixture_of_partition, codes, partition.anchor))
     else:
         partition = Partition(estimator._apply(model, model.own_resp, fit.X))
-    anchored = not (isinstance(init, str) and init == "mixture")
     anchor, labels = partition.anchor.astype(np.float32), partition.anchor.argmax(1)
     return Initialization(
-        anchor if anchored else None, partition.calibrated, labels, None, mixture, interrupted
+        None if from_codes else anchor, partition.calibrated, labels, None, mixture, interrupted
     )
 
 

@@ -32,7 +32,13 @@ from torch import nn
 
 from ._base import DeepEstimator, EmbeddingMixin
 from ._budget import Budget
-from ._initialization import Initialization, find_partition, initial_mixture
+from ._initialization import (
+    Initialization,
+    fit_mixture,
+    is_mixture,
+    mixture_of_partition,
+    search_partition,
+)
 from ._validation import Auto
 from .engine.runtime import broadcast_object, random_stream, store_parameters
 from .functional import random
@@ -485,20 +491,16 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         )
 
     def _name_phases(self, fit):
-        if isinstance(self.init, str) and self.init == "mixture":
+        if is_mixture(self.init):
             return ["training", "mixture", "answers"]
         return ["neighbours", "training", "answers"]
 
     def _initialize(self, model, fit, is_new):
         if is_new and self.encoder is None and self.decoder is None:
             self._start_networks(model, fit)
-        if isinstance(self.init, str) and self.init == "mixture":
+        if is_mixture(self.init):
             return Initialization()
-        fit.progress.begin("neighbours")
-        rows = self._apply(model, model.standardize, fit.X)
-        counts = self._count_clusters(), fit.random_state
-        find = partial(find_partition, self.init, rows, *counts, metric=self.metric)
-        anchor, calibrated = fit.search(find)
+        anchor, calibrated = search_partition(self, self.init, model, fit)
         labels = anchor.argmax(1)
         if not self.start_weight:
             return Initialization(None, calibrated, labels)
@@ -528,12 +530,13 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         fit.progress.begin("mixture")
         codes = self._apply(model, model.encode, fit.X)
         model.is_collapsed = not (codes.var(0) > ACTIVE).any()
-        init, labels = self.init, start.start_labels
-        if labels is not None:
-            init = np.eye(self._count_clusters())[labels]
-        counts = self._count_clusters(), fit.random_state, self.mixture_n_init
-        divide = partial(initial_mixture, init, codes, None, *counts, self.covariance_type)
-        model.set_mixture(fit.search(divide)[0])
+        if start.start_labels is None:
+            counts = self._count_clusters(), fit.random_state, self.mixture_n_init
+            divide = partial(fit_mixture, codes, *counts, self.covariance_type)
+        else:
+            resp = np.eye(self._count_clusters())[start.start_labels]
+            divide = partial(mixture_of_partition, codes, resp, self.covariance_type)
+        model.set_mixture(fit.search(divide))
 
     def _set_fitted_attributes(self, run, fit):
         super()._set_fitted_attributes(run, fit)

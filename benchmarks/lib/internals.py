@@ -57,8 +57,8 @@ STAGES = {
     "scan": [(_base.DeepEstimator, "_choose_likelihood")],
     "pretraining": [(_base.DeepEstimator, "_pretrain")],
     "start": [
-        (_initialization, "initial_mixture"),
-        (vae, "find_partition"),
+        (_initialization, "find_partition"),
+        (_initialization, "mixture_of_partition"),
         (_adversarial, "find_partition"),
     ],
     "training": [(_base.DeepEstimator, "_train")],

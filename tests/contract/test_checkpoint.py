@@ -92,7 +92,7 @@ def test_searches_and_pretraining_are_not_repeated(data, tmp_path, monkeypatch):
     def forbidden(*_, **__):
         raise AssertionError("computed again")
 
-    for name in ("find_number", "initial_mixture"):
+    for name in ("find_number", "find_partition"):
         for module in (sk._base, sk._initialization):
             monkeypatch.setattr(module, name, forbidden, raising=False)
     fitted = clone(vade).fit(X)

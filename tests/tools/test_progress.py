@@ -70,7 +70,7 @@ def step(progress, clock, seconds):
     ("estimator", "y", "phases"),
     [
         (VADE, None, "pretraining mixture training answers"),
-        (VaDEClustering("auto", max_clusters=3), None, "number pretraining neighbours training"),
+        (VaDEClustering("auto", max_clusters=3), None, "number neighbours pretraining training"),
         (DACClustering(3, init=Y), None, "pretraining training answers"),
         (InfoGANClustering(3), None, "neighbours training answers"),
         (CatGANClustering(3, init=None), None, "training answers"),
