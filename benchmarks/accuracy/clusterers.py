@@ -1,7 +1,7 @@
-"""NeighborClustering beside KMeans, mixtures, Ward, spectral clustering, HDBSCAN, UMAP and EVoC.
+"""All methods beside their rivals, networks beside their starts, on many sets.
 
     python benchmarks/accuracy/clusterers.py --threads 2 --out results.jsonl
-    python benchmarks/accuracy/clusterers.py --sets synthetic digits --methods kmeans start
+    python benchmarks/accuracy/clusterers.py --sets synthetic digits --methods kmeans VaDEClustering
 
 Runs every method on every set with every seed, all with the same number of threads, appends a
 JSON line for each fit as it ends, and prints tables. Fits that the file holds, with as many
@@ -9,7 +9,7 @@ threads, are not run again, but for those that failed. How each method is called
 ``lib/clusterers.py``; the sets: ``lib/sets.py``. Seconds are of the fit alone, after a warm-up on
 drawn rows, so that numba's compilation does not count. "memory" is the most resident memory above
 that before the fit, in MB. ACC counts noise (-1) as a label of its own. A fit that fails counts
-as an ACC and ARI of 0.
+as an ACC and ARI of 0. Labels judge and do nothing else.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib.clusterers import METHODS, installed, measured, parse_clusterers, versions
+from lib.methods import NETWORKS
 from lib.options import parse_seeds
 from lib.records import keep, read
 from lib.sets import GROUPS, load_set, parse_sets
@@ -81,8 +82,8 @@ def run_set(name, methods, options, found, done):
             continue
         record |= measured(method, data, seed, options.threads, done)
         record |= {"versions": versions(method)}
-        keep(record, str(data.X.dtype), options.results)
-        found[key(record)] = record
+        precision = "float32" if method in NETWORKS else str(data.X.dtype)
+        found[key(record)] = keep(record, precision, options.results)
 
 
 def main(options):

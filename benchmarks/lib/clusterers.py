@@ -1,4 +1,4 @@
-"""NeighborClustering and its rivals: how each is called, warmed up, timed and judged.
+"""The methods of this package and their rivals: how each is called, warmed up, timed and judged.
 
 All get the rows as they are in the set, K, a seed and a number of threads, and use Euclidean
 distances, but for EVoC, which knows the cosine only. Where a choice is left, it is this one:
@@ -19,6 +19,9 @@ distances, but for EVoC, which knows the cosine only. Where a choice is left, it
 - ClustPy: 100 epochs of pretraining and 150 more in batches of 256, its defaults, of features
   scaled to [0, 1], which its VaDE needs. It has to be installed by hand.
 - start: the function ``neighbor_start`` of this package.
+- Networks: their defaults. A record has what the start of the same fit is worth, and a control: a
+  plain classifier trained on that start, see ``lib/plain_classifier.py``. GaussianMixtureEM has
+  the settings of the mixture above.
 
 Ward and HDBSCAN draw nothing: they are fitted with the first seed only. The mixture, Ward and EVoC
 need dense rows and get sparse ones as an array, within the time; so does umap-learn, whose sparse
@@ -29,6 +32,7 @@ import importlib
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,8 +47,11 @@ from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import minmax_scale
 
 import skdeepcluster
+from skdeepcluster.metrics import expected_calibration_error, match_labels
 from skdeepcluster.neighbors import neighbor_start
 
+from .methods import NETWORKS
+from .plain_classifier import predict_by_plain_classifier
 from .records import judged
 
 MOST_ROWS = 12_000  # of methods that grow as the square of the rows
@@ -55,7 +62,7 @@ WARM_ROWS = {False: (300,), True: (300, 4500)}
 
 
 class Method(NamedTuple):
-    """How a method is called: ``fit(X, n_clusters, seed, threads)`` gives the labels."""
+    """How a method is called: ``fit(X, n_clusters, seed, threads)`` gives labels or a fit."""
 
     fit: Callable
     needs: str = ""  # the module of a rival
@@ -73,9 +80,20 @@ def kmeans(X, n_clusters, seed, threads):
 
 def gaussian_mixture(X, n_clusters, seed, threads):
     """Gaussian mixture."""
+    return GaussianMixture(n_clusters, random_state=seed, **mixture_settings(X)).fit_predict(X)
+
+
+def gaussian_mixture_em(X, n_clusters, seed, threads):
+    """Gaussian mixture of this package."""
+    mixture = skdeepcluster.GaussianMixtureEM(n_clusters, random_state=seed, **mixture_settings(X))
+    return mixture.fit_predict(X)
+
+
+def mixture_settings(X):
+    """Restarts, kind of covariances and regularisation of a mixture of dense rows."""
     kind, share = ("full", 1e-4) if X.shape[1] <= MOST_FEATURES else ("diag", 1e-2)
-    settings = {"covariance_type": kind, "reg_covar": share * float(X.var(axis=0).mean())}
-    return GaussianMixture(n_clusters, n_init=3, random_state=seed, **settings).fit_predict(X)
+    reg_covar = share * float(X.var(axis=0).mean())
+    return {"n_init": 3, "covariance_type": kind, "reg_covar": reg_covar}
 
 
 def ward(X, n_clusters, seed, threads):
@@ -151,6 +169,11 @@ def start(X, n_clusters, seed, threads):
     return neighbor_start(X, n_clusters, random_state=seed, n_jobs=threads).labels
 
 
+def network(name, X, n_clusters, seed, threads):
+    """Fit a network of this package by its defaults."""
+    return getattr(skdeepcluster, name)(n_clusters, random_state=seed).fit(X)
+
+
 OURS = ("scikit-learn", "torch")
 COMPILED = ("scikit-learn", "numba")
 UMAP = {
@@ -178,6 +201,11 @@ METHODS = {
     },
     "NeighborClustering": Method(neighbor_clustering, packages=OURS),
     "start": Method(start, packages=OURS),
+    "GaussianMixtureEM": Method(gaussian_mixture_em, packages=OURS, is_dense=True),
+    **{
+        name: Method(partial(network, name), packages=(*OURS, "skorch"), is_dense=True)
+        for name in NETWORKS
+    },
 }
 ALIASES = {
     "gmm": "GaussianMixture",
@@ -218,14 +246,17 @@ def versions(method):
     return {"skdeepcluster": skdeepcluster.__version__, "numpy": np.__version__, **found}
 
 
-def labels_of(method, X, n_clusters, seed, threads):
-    """Fit a method quietly; return its labels."""
+def fitted(method, X, n_clusters, seed, threads):
+    """Fit a method quietly; return its labels, or a network's estimator."""
     chosen = METHODS[method]
-    if chosen.is_dense and issparse(X):
-        X = X.toarray()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return np.asarray(chosen.fit(X, n_clusters, seed, threads))
+        return chosen.fit(as_needed(method, X), n_clusters, seed, threads)
+
+
+def as_needed(method, X):
+    """Return the rows, dense if the method needs them so."""
+    return X.toarray() if METHODS[method].is_dense and issparse(X) else X
 
 
 def warm(method, X, threads):
@@ -236,7 +267,7 @@ def warm(method, X, threads):
         drawn = drawn.astype(X.dtype)
         if issparse(X):
             drawn = csr_array(np.where(drawn > 0, drawn, 0).astype(X.dtype))
-        labels_of(method, drawn, 5, 0, threads)
+        fitted(method, drawn, 5, 0, threads)
 
 
 def warm_once(method, X, threads, done):
@@ -273,19 +304,43 @@ class Peak:
 
 
 def measured(method, data, seed, threads, done):
-    """Fit a method, warmed up, and judge it; return what is recorded, or the error it raised."""
+    """Fit a method, warmed up, and judge it; return what is recorded, or the error it raised.
+
+    "cpu_seconds" are of the processor, of all threads together: with one thread other work on the
+    machine hardly changes them.
+    """
     try:
         warm_once(method, data.X, threads, done)
         with Peak() as peak:
-            started = time.perf_counter()
-            labels = labels_of(method, data.X, data.n_clusters, seed, threads)
-            seconds = time.perf_counter() - started
+            started = time.perf_counter(), time.process_time()
+            found = fitted(method, data.X, data.n_clusters, seed, threads)
+            ended = time.perf_counter(), time.process_time()
     except Exception as error:  # a rival may raise anything, and the others go on
         return {"error": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
-    return {
+    labels = np.asarray(getattr(found, "labels_", found))
+    seconds, cpu_seconds = (round(b - a, 3) for a, b in zip(started, ended, strict=True))
+    record = {
         **judged(data.y, labels),
         "found": len(np.unique(labels[labels >= 0])),
         "noise": float(np.mean(labels < 0)),
-        "seconds": round(seconds, 3),
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
         "memory": peak.memory,
+    }
+    if method in NETWORKS:
+        record |= beside_start(found, as_needed(method, data.X), data.y, seed)
+    return record
+
+
+def beside_start(fit, X, y, seed):
+    """Judge the start of a fit, a control trained on it, and the probabilities of the fit."""
+    right = match_labels(y, fit.labels_) == y
+    judgements = {
+        "start": judged(y, fit.start_labels_),
+        "control": judged(y, predict_by_plain_classifier(fit, X, seed)),
+    }
+    return {
+        **{f"{name}_{key}": of[key] for name, of in judgements.items() for key in ("acc", "ari")},
+        "moved": fit.moved_,
+        "ece": expected_calibration_error(right, fit.probabilities_.astype(float)),
     }

@@ -1,15 +1,16 @@
-"""The table of ``accuracy/network_and_start.py``."""
+"""The table of what networks add to their starts, from records of ``accuracy/clusterers.py``."""
 
 import numpy as np
 
 from .summary import aligned
 
 COLUMNS = ["method", "sets", "ACC of start, network, control", "ARI of start, network, control"]
-COLUMNS += ["least gain", "on", "greatest gain", "on", "moved", "ECE", "seconds"]
+COLUMNS += ["least gain", "on", "greatest gain", "on", "moved", "ECE", "seconds (processor)"]
 
 
 def lines(records):
-    """Cells of a line for each method: means over seeds, then over sets."""
+    """Cells of a line for each network: means over seeds, then over sets."""
+    records = [record for record in records if "start_acc" in record]
     for method in dict.fromkeys(record["row"] for record in records):
         own = [record for record in records if record["row"] == method]
         sets = list(dict.fromkeys(record["data"] for record in own))
@@ -35,7 +36,7 @@ def lines(records):
             *(f"{gains[least]:+.3f}", least, f"{gains[most]:+.3f}", most),
             mean("moved"),
             mean("ece"),
-            mean("seconds", 1),
+            mean("cpu_seconds", 1),
         ]
 
 

@@ -1,8 +1,11 @@
 """Records of results: a judged row, its JSON line, and the spread over seeds."""
 
 import json
+import platform
 import subprocess
 import sys
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -63,22 +66,43 @@ def over_seeds(seeds, draw, rows, results=None):
 
 
 def environment(precision):
-    """Entries of every record: the precision of the training steps and the number of threads."""
-    return {"precision": precision, "threads": torch.get_num_threads()}
+    """Entries of every record: precision of the training steps, threads, commit, processor."""
+    threads = torch.get_num_threads()
+    entries = {"precision": precision, "threads": threads}
+    return entries | {"commit": read_commit(), "processor": read_processor()}
+
+
+@cache
+def read_commit():
+    """Return the short name of the commit that runs; None outside of a repository."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or None
+
+
+@cache
+def read_processor():
+    """Return the name of the processor, as far as the system tells it."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0]}, {len(names)} cores" if names else platform.processor()
 
 
 def keep(record, precision, results=None):
-    """Print a record as a JSON line, and append it to the file ``results`` if there is one.
+    """Print a record as a JSON line, append it to the file ``results`` if there is one, return it.
 
     `precision` is that of the training steps ("float32" or "bfloat16"); of methods without
     networks the dtype of the rows. It is written to the record together with the number of
     threads, since results depend on both.
     """
-    line = json.dumps(record | environment(precision))
+    record = record | environment(precision)
+    line = json.dumps(record)
     print(line, flush=True)
     if results:
         with results.open("a") as file:
             file.write(line + "\n")
+    return record
 
 
 def summary(accuracies):

@@ -20,10 +20,16 @@ GROUP_COLUMNS += ["all: ACC, ARI, s", f"least ACC above {BASELINE}", "on"]
 
 
 def means(records, entry, failed=np.nan):
-    """Mean over seeds of an entry, by set and method; `failed` stands for a fit that failed."""
+    """Mean over seeds of an entry, by set and method; `failed` stands for a fit that failed.
+
+    Seconds are of the processor with one thread, where the record has them, else of the clock.
+    """
     values = {}
     for record in records:
-        value = failed if "error" in record else record[entry]
+        name = entry
+        if entry == "seconds" and record["threads"] == 1 and "cpu_seconds" in record:
+            name = "cpu_seconds"
+        value = failed if "error" in record else record[name]
         values.setdefault((record["data"], record["row"]), []).append(value)
     return {pair: float(np.mean(found)) for pair, found in values.items()}
 

@@ -43,6 +43,8 @@ README, RESULTS = HERE.parent / "README.md", HERE / "RESULTS.md"
 SHAPES = "slant", "ink"
 #: What is measured of some methods' fits only -> digits after the point.
 MEASURES = {"majority": 4, "information": 2, "spread": 2, "least": 2}
+#: Entries of records that tables of every record leave out.
+CONDITIONS = "commit", "processor", "versions"
 CONSENSUS = "soft_vote", "co_association"
 BLOCK = re.compile(r"(<!-- table: (\w+) (\S[^>]*) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
@@ -195,7 +197,10 @@ def plain(value):
 def each(rows):
     """Yield the lines of a table of all records with what differs between them."""
     fits = [record for found in rows.values() for record in found]
-    texts = [{name: plain(value) for name, value in record.items()} for record in fits]
+    texts = [
+        {name: plain(value) for name, value in record.items() if name not in CONDITIONS}
+        for record in fits
+    ]
     columns = [name for name in texts[0] if len({text.get(name) for text in texts}) > 1]
     yield from head([name.replace("_", " ") for name in columns])
     for text in texts:

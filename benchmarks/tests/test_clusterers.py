@@ -109,8 +109,26 @@ def test_neighbor_clustering_gets_clusters_seed_and_threads(monkeypatch, tiny):
             return tiny.y
 
     monkeypatch.setattr(clusterers.skdeepcluster, "NeighborClustering", StandIn, raising=False)
-    labels = clusterers.labels_of("NeighborClustering", tiny.X, 2, 7, 3)
+    labels = clusterers.fitted("NeighborClustering", tiny.X, 2, 7, 3)
     np.testing.assert_array_equal(labels, tiny.y)
+
+
+def test_a_network_is_judged_beside_its_start_and_control(tmp_path, monkeypatch):
+    X = np.concatenate([np.random.default_rng(0).normal(m, 0.5, (40, 3)) for m in (0, 6)])
+    data = Bunch(X=X, y=np.repeat([0, 1], 40), n_clusters=2)
+    monkeypatch.setitem(sets.SETS, "tiny", lambda: data)
+    (record,) = run(tmp_path, "--sets", "tiny", "--methods", "CatGANClustering", "--seeds", "1")
+    assert record["acc"] == record["start_acc"] == record["control_acc"] == 1
+    assert record["moved"] == 0
+    assert 0 <= record["ece"] < 0.2
+
+
+def test_seconds_are_those_of_the_processor_with_one_thread():
+    base = {"data": "a", "seconds": 2.0, "cpu_seconds": 1.0}
+    found = [base | {"row": "A", "threads": 1}, base | {"row": "B", "threads": 2}]
+    found += [{"data": "a", "row": "C", "seconds": 3.0, "threads": 1}]
+    expected = {("a", "A"): 1.0, ("a", "B"): 2.0, ("a", "C"): 3.0}
+    assert standings.means(found, "seconds") == expected
 
 
 def test_noise_is_a_label_of_its_own(monkeypatch, tmp_path, tiny):
@@ -170,7 +188,7 @@ def test_wrong_options_end_with_a_message(arguments, message, capsys):
 def test_standings_compare_on_common_sets():
     accuracies = {"a": (0.5, 0.9, 0.7), "b": (0.8, 0.6, None)}
     records = [
-        {"data": name, "row": row, "acc": acc, "ari": acc, "seconds": 1.0}
+        {"data": name, "row": row, "acc": acc, "ari": acc, "seconds": 1.0, "threads": 1}
         for name, found in accuracies.items()
         for row, acc in zip(("KMeans", "X", "Ward"), found, strict=True)
         if acc is not None

@@ -8,6 +8,7 @@ import pytest
 from estimators import hasty
 from sklearn.base import clone
 from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
 
 import skdeepcluster
 from skdeepcluster import (
@@ -44,6 +45,19 @@ def test_clusters_learn_a_partition_that_cuts_through_what_belongs_together(meth
     settings = {"hidden_layer_sizes": (64, 64), "start_weight": 100.0, "random_state": 0}
     fitted = method(2, init=halves, smoothness_weight=0.0, **settings)
     assert (fitted.fit(rows).labels_ == halves).mean() > 0.85
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # not learnable
+def test_fits_of_all_methods_with_one_seed_begin_alike():
+    uniform = np.random.default_rng(0).uniform(size=(120, 5))  # each seed has another partition
+    settings = SMALL | {"max_epochs": 1}
+    starts = [
+        method(6, **settings).fit(uniform).start_labels_ for method in [VAEEmbedding, *METHODS]
+    ]
+    other = CatGANClustering(6, **settings | {"random_state": 1}).fit(uniform).start_labels_
+    for start in starts:
+        np.testing.assert_array_equal(start, starts[0])
+    assert adjusted_rand_score(other, starts[0]) < 1
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # not learnable
