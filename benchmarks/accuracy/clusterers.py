@@ -1,7 +1,7 @@
 """All methods beside their rivals, networks beside their starts, on many sets.
 
     python benchmarks/accuracy/clusterers.py --threads 2 --out results.jsonl
-    python benchmarks/accuracy/clusterers.py --sets synthetic digits --methods kmeans VaDEClustering
+    python benchmarks/accuracy/clusterers.py --sets digits --methods kmeans VaDEClustering
 
 Runs every method on every set with every seed, all with the same number of threads, appends a
 JSON line for each fit as it ends, and prints tables. Fits that the file holds, with as many

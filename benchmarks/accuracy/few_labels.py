@@ -24,21 +24,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that 
 from lib.datasets import load
 from lib.fits import timed
 from lib.internals import precision_of
+from lib.labels import TRAINING, labelled
 from lib.options import bare_parser, parse_seeds, setting
 from lib.pretraining import LabelledCatGAN, share_pretraining
 from lib.records import keep
-
-TRAINING = 60_000
-
-
-def labelled(y, per_class, draw):
-    """Labels of so many rows of each class, -1 for the others; all labels for 0."""
-    if not per_class:
-        return y.astype(int)
-    stream, some = np.random.RandomState(draw), np.full(len(y), -1)
-    for k in np.unique(y):
-        some[stream.choice(np.flatnonzero(y == k), per_class, replace=False)] = k
-    return some
 
 
 def perceptron(draw):

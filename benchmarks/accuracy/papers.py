@@ -1,0 +1,207 @@
+"""The papers' experiments on MNIST at their own length, or at a share of it, with their curves.
+
+    python benchmarks/accuracy/papers.py InfoGAN --precision bfloat16 --results papers.jsonl
+    python benchmarks/accuracy/papers.py VaDE CatGAN --share 0.02 --checkpoints FOLDER
+
+`PAPERS` says for each experiment what the text gives, what it leaves open and was chosen here, and
+the published figure. Prints a JSON line whenever another fortieth of the training is over, and one
+at the end: the seconds so far, and the figure, judged by labels that do nothing else. ``--share``
+shortens the training; such rows are called so. ``--checkpoints FOLDER`` lets a command that was
+cut short go on.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from skorch.callbacks import Callback
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from lib.datasets import load
+from lib.internals import map_rows, precision_of
+from lib.labels import TRAINING, labelled
+from lib.options import add_precision, bare_parser, parse_seeds
+from lib.records import judged, keep
+
+import skdeepcluster
+from skdeepcluster.metrics import majority_accuracy
+from skdeepcluster.presets import PAPERS as PRESETS
+
+N_POINTS = 40  # of a curve
+
+
+def predict(model, X):
+    """Return the most probable cluster of each row."""
+    return map_rows(lambda x: model.log_resp(x).argmax(-1), X, next(model.parameters()).device)
+
+
+def accuracy(model, data):
+    """Judge clusters of all rows by the Hungarian method."""
+    return judged(data.y, predict(model, data.X))
+
+
+def majority_error(model, data):
+    """Error on all rows of clusters named after their most frequent class."""
+    labels = predict(model, data.X)
+    return {"error": 1 - majority_accuracy(data.y, labels)} | judged(data.y, labels)
+
+
+def test_error(model, data):
+    """Error on the test images."""
+    labels = predict(model, data.X[TRAINING:])
+    return {"error": float(np.mean(labels != data.y[TRAINING:]))}
+
+
+def test_bound(model, data):
+    """Mean lower bound on log p(x) of the test images, in nats."""
+    bounds = map_rows(model.criterion, data.X[TRAINING:], next(model.parameters()).device)
+    return {"bound": float(bounds.mean())}
+
+
+class Paper(NamedTuple):
+    """An experiment: what to fit, for how long, how it is judged, and what was published."""
+
+    source: str
+    estimator: str
+    epochs: int
+    published: str
+    #: What the text leaves open, or cannot be had here.
+    chosen: str
+    judge: Callable = accuracy
+    settings: dict = {}
+    n_clusters: int = 10
+    #: Labels of each class that a classifier gets.
+    labels_per_class: int = 0
+
+
+PAPERS = {
+    "VaDE": Paper(
+        "Jiang et al. 2017, section 4",
+        "VaDEClustering",
+        300,
+        "ACC .9446, the best of several runs",
+        "The weights of the layer-wise pretraining were never published: 20 epochs of a denoising "
+        "auto-encoder instead.",
+        settings={"pretraining_epochs": 20},
+    ),
+    "DAC": Paper(
+        "Harchaoui et al. 2017",
+        "DACClustering",
+        100,
+        "ACC .9408, the median",
+        "The abstract gives neither optimiser nor length: AdamW, one cycle, 20 and 100 epochs.",
+        settings={"pretraining_epochs": 20},
+    ),
+    "InfoGAN": Paper(
+        "Chen et al. 2016, appendix C.1",
+        "InfoGANClustering",
+        10,
+        "ACC .95, protocol not given",
+        "5,000 steps of 128 rows are 9.2 epochs: 10.",
+    ),
+    "CatGAN": Paper(
+        "Springenberg 2016, section 4, networks of linear layers",
+        "CatGANClustering",
+        100,
+        "majority error .0970 with 20 clusters",
+        "The length is not given: 100 epochs.",
+        majority_error,
+        n_clusters=20,
+    ),
+    "CatGAN, 100 labels": Paper(
+        "Springenberg 2016, section 4, networks of linear layers",
+        "CatGANClassifier",
+        100,
+        "test error .0191, mean of ten draws",
+        "The length is not given: 100 epochs.",
+        test_error,
+        labels_per_class=10,
+    ),
+    "VAE": Paper(
+        "Kingma and Welling 2014, section 5, 500 hidden units and 20 codes",
+        "VAEEmbedding",
+        1667,
+        "a curve: about -100 nats after 1e8 training images",
+        "AdamW with one cycle for Adagrad at a rate that is chosen by its first steps.",
+        test_bound,
+    ),
+}
+
+
+class Curve(Callback):
+    """Records how the model is judged whenever another fortieth of the epochs is over."""
+
+    def __init__(self, record, n_epochs):
+        self.record, self.every = record, max(1, n_epochs // N_POINTS)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Judge the model after some of the epochs."""
+        n_epochs = len(net.history)
+        is_pretraining = type(net.module_).__name__ == "Autoencoder"
+        if n_epochs % self.every == 0 and not is_pretraining:
+            self.record(net.module_.eval(), n_epochs)
+
+
+def row_of(name, share):
+    """Return the name of a row, which says whether the training is shorter than the paper's."""
+    return name if share == 1 else f"{name}, shortened, {share:g} of the steps"
+
+
+def estimator_of(paper, seed, n_epochs, options):
+    """Return the estimator of an experiment, not fitted."""
+    settings = PRESETS[paper.estimator.replace("Classifier", "Clustering")] | paper.settings
+    if paper.estimator != "CatGANClassifier":
+        settings["n_clusters"] = paper.n_clusters
+    settings |= {"max_epochs": n_epochs, "precision": options.precision, "random_state": seed}
+    return getattr(skdeepcluster, paper.estimator)(**settings)
+
+
+def run(name, seed, options, data):
+    """Fit an experiment; keep records of its curve and of its end."""
+    paper, began = PAPERS[name], time.perf_counter()
+    n_epochs = max(1, round(options.share * paper.epochs))
+    estimator = estimator_of(paper, seed, n_epochs, options)
+    known = data.X if paper.judge in (accuracy, majority_error) else data.X[:TRAINING]
+    y = labelled(data.y[:TRAINING], paper.labels_per_class, seed)
+
+    def record(model, epoch, **more):
+        found = {"row": row_of(name, options.share), "data": data.name, "seed": seed}
+        found |= {"n_samples": len(known), "epoch": epoch, "epochs": n_epochs} | more
+        found |= paper.judge(model, data)
+        found["seconds"] = round(time.perf_counter() - began, 1)
+        keep(found, precision_of(estimator, known), options.results)
+
+    curve = Curve(record, n_epochs)
+    estimator.set_params(callbacks=[*(estimator.callbacks or []), curve])
+    if options.checkpoints:
+        options.checkpoints.mkdir(parents=True, exist_ok=True)
+        estimator.set_params(checkpoint=options.checkpoints / f"{name}_{seed}")
+    estimator.fit(known, y if paper.labels_per_class else None)
+    record(estimator.model_, estimator.n_iter_, published=paper.published, chosen=paper.chosen)
+
+
+def parser():
+    """Return the parser of what can be asked for."""
+    asked = bare_parser(__doc__)
+    asked.add_argument("names", nargs="+", choices=PAPERS, metavar="NAME", help=", ".join(PAPERS))
+    asked.add_argument("--seeds", default="0-0", help='"0-4", "0,2,7", or a count (%(default)s)')
+    asked.add_argument("--share", type=float, default=1.0, help="of the epochs (%(default)s)")
+    asked.add_argument("--checkpoints", type=Path, metavar="FOLDER", help="to go on from")
+    add_precision(asked)
+    return asked
+
+
+def main(arguments=None):
+    """Run the experiments one after another."""
+    options = parser().parse_args(arguments)
+    data = load("mnist")
+    for name in options.names:
+        for seed in parse_seeds(options.seeds):
+            run(name, seed, options, data)
+
+
+if __name__ == "__main__":
+    main()
