@@ -27,7 +27,7 @@ def means(records, entry, failed=np.nan):
     values = {}
     for record in records:
         name = entry
-        if entry == "seconds" and record["threads"] == 1 and "cpu_seconds" in record:
+        if entry == "seconds" and record.get("threads") == 1 and "cpu_seconds" in record:
             name = "cpu_seconds"
         value = failed if "error" in record else record[name]
         values.setdefault((record["data"], record["row"]), []).append(value)

@@ -3,7 +3,9 @@
 ``python benchmarks/lib/tables.py`` writes benchmarks/RESULTS.md anew: the tables that
 ``results/tables.toml`` lists, each with its command and a sentence, then ``results/notes.md``. In
 README.md it fills every block between ``<!-- table: KIND FILE ... -->`` and
-``<!-- end of table -->`` and changes nothing else. Kinds of tables:
+``<!-- end of table -->``, and those between ``<!-- text: NAME -->`` and ``<!-- end of text -->``
+with the text of that name in tables.toml, and changes nothing else. Texts have fields for figures,
+see `figures`. Kinds of tables:
 
 - "spread": a line for each row, over its seeds;
 - "seeds": a line for each fit;
@@ -31,7 +33,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
-from lib import earnings
+from lib import earnings, figures
 from lib.certainty import PARTS
 from lib.counts import COLUMNS, lines
 from lib.standings import GROUP_COLUMNS, tables
@@ -47,6 +49,7 @@ MEASURES = {"majority": 4, "information": 2, "spread": 2, "least": 2}
 CONDITIONS = "commit", "processor", "versions"
 CONSENSUS = "soft_vote", "co_association"
 BLOCK = re.compile(r"(<!-- table: (\w+) (\S[^>]*) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+TEXT = re.compile(r"(<!-- text: (\w+) -->\n).*?(<!-- end of text -->)", re.DOTALL)
 
 
 def listed():
@@ -265,13 +268,17 @@ def table(kind, files):
 
 
 def filled(text):
-    """Return the text with all its tables made anew."""
+    """Return the text with all its tables and texts made anew."""
 
     def made(match):
         start, kind, names, end = match.groups()
         return f"{start}{table(kind, names.split())}\n{end}"
 
-    return BLOCK.sub(made, text)
+    def written(match):
+        start, name, end = match.groups()
+        return f"{start}{figures.filled(listed()['texts'][name].strip(), records)}\n{end}"
+
+    return TEXT.sub(written, BLOCK.sub(made, text))
 
 
 def results_page():
@@ -281,7 +288,8 @@ def results_page():
         if "section" in entry:
             parts.append(f"## {entry['section']}\n")
         files = ", ".join(f"`{name}`" for name in entry["files"])
-        parts.append(f"### {entry['title']}\n\n{entry['text']} ({files})\n")
+        text = figures.filled(entry["text"], records)
+        parts.append(f"### {entry['title']}\n\n{text} ({files})\n")
         if "command" in entry:
             parts.append(f"```bash\n{entry['command'].strip()}\n```\n")
         parts.append(table(entry["kind"], entry["files"]) + "\n")

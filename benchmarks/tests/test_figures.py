@@ -1,0 +1,39 @@
+"""Figures in sentences are those of the result files."""
+
+import pytest
+from lib.figures import filled
+
+RECORDS = {
+    "A B": [
+        {"data": "x", "acc": 0.5, "start_acc": 0.25, "seconds": 10.0},
+        {"data": "x", "acc": 0.7, "start_acc": 0.25, "seconds": 12.0},
+        {"data": "y", "acc": 0.9, "start_acc": 1.0, "seconds": 200.0},
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("{mean f.jsonl A_B acc}", ".750"),
+        ("{mean f.jsonl A_B acc 2}", ".75"),
+        ("{mean f.jsonl A_B@x acc}", ".600"),
+        ("{median f.jsonl A_B acc}", ".700"),
+        ("{highest f.jsonl * acc}", ".900"),
+        ("{lowest f.jsonl * acc-start_acc 1}", "-.1"),
+        ("{least f.jsonl A_B acc-start_acc}", "-.100"),
+        ("{on_least f.jsonl A_B acc-start_acc}", "y"),
+        ("{most f.jsonl A_B acc-start_acc}", "+.350"),
+        ("{on_most f.jsonl A_B acc}", "y"),
+        ("{mean f.jsonl A_B@y seconds 1}", "200.0"),
+        ("{mean f.jsonl A_B@y seconds 0}", "200"),
+        ("a {set} in braces", "a {set} in braces"),
+    ],
+)
+def test_fields_are_filled(field, text):
+    assert filled(f"<{field}>", lambda file: RECORDS) == f"<{text}>"
+
+
+def test_a_field_without_records_is_an_error():
+    with pytest.raises(ValueError, match=r"A@z.*f.jsonl has no such row"):
+        filled("{mean f.jsonl A@z acc}", lambda file: RECORDS)
