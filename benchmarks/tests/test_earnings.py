@@ -5,7 +5,7 @@ from lib import earnings
 
 def test_gains_are_means_over_sets_of_means_over_seeds():
     base = {"row": "A", "control_acc": 0.5, "start_ari": 0.0, "ari": 0.0, "control_ari": 0.0}
-    base |= {"moved": 0.25, "ece": 0.1, "seconds": 2.0, "cpu_seconds": 1.5, "seed": 0}
+    base |= {"moved": 0.25, "ece": 0.1, "seconds": 2.0, "cpu_seconds": 1.5, "threads": 1}
     found = [
         base | {"data": "x", "start_acc": 0.5, "acc": 0.7},
         base | {"data": "x", "start_acc": 0.5, "acc": 0.5},
