@@ -7,7 +7,7 @@
 the published figure. Prints a JSON line whenever another fortieth of the training is over, and one
 at the end: the seconds so far, and the figure, judged by labels that do nothing else. ``--share``
 shortens the training; such rows are called so. ``--checkpoints FOLDER`` lets a command that was
-cut short go on.
+cut short go on; ``--keep FOLDER`` saves the fits.
 """
 
 import sys
@@ -28,6 +28,7 @@ from lib.records import judged, keep
 
 import skdeepcluster
 from skdeepcluster.metrics import majority_accuracy
+from skdeepcluster.persistence import save
 from skdeepcluster.presets import PAPERS as PRESETS
 
 N_POINTS = 40  # of a curve
@@ -181,6 +182,9 @@ def run(name, seed, options, data):
         estimator.set_params(checkpoint=options.checkpoints / f"{name}_{seed}")
     estimator.fit(known, y if paper.labels_per_class else None)
     record(estimator.model_, estimator.n_iter_, published=paper.published, chosen=paper.chosen)
+    if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
+        save(estimator.set_params(callbacks=None), options.keep / f"{name}_{seed}.safetensors")
 
 
 def parser():
@@ -190,6 +194,7 @@ def parser():
     asked.add_argument("--seeds", default="0-0", help='"0-4", "0,2,7", or a count (%(default)s)')
     asked.add_argument("--share", type=float, default=1.0, help="of the epochs (%(default)s)")
     asked.add_argument("--checkpoints", type=Path, metavar="FOLDER", help="to go on from")
+    asked.add_argument("--keep", type=Path, metavar="FOLDER", help="to save the fits in")
     add_precision(asked)
     return asked
 
