@@ -499,8 +499,12 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         return self._apply(model, make_outlier_score(model.standardize, space, device), X)
 
     def _resolve_params(self):
-        """Return the parameters, with the architecture that "auto" stood for."""
+        """Return the parameters, with the architecture that "auto" stood for.
+
+        Callbacks, which no answer needs and no file can hold, are left out.
+        """
         params = self.get_params(deep=False)
+        params.pop("callbacks", None)
         resolved = {"hidden_layer_sizes": self._widths()}
         if "n_clusters" in params:
             resolved["n_clusters"] = self._count_clusters()

@@ -125,7 +125,7 @@ def save(estimator, path):
     ------
     TypeError
         When a parameter or attribute, which is named, is neither number, text nor array, as other
-        packages' estimators, functions of transformers and ``callbacks``.
+        packages' estimators, functions of transformers and ``callbacks``: set these to None.
     ValueError
         When texts and histories exceed the header of a file, 8 MiB, or an estimator has an
         attribute that is neither a parameter nor ends with "_".

@@ -10,6 +10,7 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 import pytest
+import skorch
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from scipy import sparse
@@ -349,6 +350,15 @@ def test_what_cannot_be_written_is_named(tmp_path):
     with pytest.raises(TypeError, match=r"FunctionTransformer.func is a ufunc"):
         save(FunctionTransformer(np.log1p), tmp_path / "fit.safetensors")
     assert not (tmp_path / "fit.safetensors").exists()
+
+
+def test_a_fit_with_callbacks_is_saved_without_them(tmp_path):
+    callbacks = [skorch.callbacks.GradientNormClipping(1.0)]
+    fitted = VAEEmbedding(2, max_epochs=1, callbacks=callbacks, random_state=0).fit(X)
+    with pytest.raises(TypeError, match="VAEEmbedding.callbacks.0 is a GradientNormClipping"):
+        save(fitted, tmp_path / "fit.safetensors")
+    save(fitted.set_params(callbacks=None), tmp_path / "fit.safetensors")
+    np.testing.assert_array_equal(load(tmp_path / "fit.safetensors").predict(X), fitted.labels_)
 
 
 # ---- what whoever signs a file again may have changed
