@@ -1,12 +1,12 @@
-"""The three pictures of the project's README, as PNG of less than 60 KB each.
+"""The three pictures of the project's README and one of RESULTS.md, as PNG of at most 60 KB.
 
-    python benchmarks/pictures.py                  all three, into benchmarks/results
+    python benchmarks/pictures.py                  all of them, into benchmarks/results
 
 ``digits_drawn.png``: rows that DACClustering draws of each cluster of the digits, beside the
 layout of its codes. ``number_of_clusters.png``: how NeighborClustering("auto") chooses K on wine
-and digits. ``accuracy_and_seconds.png``: means over the sets on which every method has records,
-of ``clusterers.jsonl`` and ``network_and_start.jsonl``. Labels of classes are not used but for
-the accuracy.
+and digits. ``accuracy_and_seconds.png``: means over the sets on which every method has records in
+``clusterers.jsonl``. ``critical_difference.png``: mean ranks over these sets, and those that do
+not differ. Labels of classes are not used but for the accuracy.
 """
 
 import argparse
@@ -14,10 +14,11 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from lib.critical_difference import draw as draw_ranks
 from lib.internals import COLORS
 from lib.methods import NETWORKS
 from lib.records import read
-from lib.standings import least_seconds, means
+from lib.standings import least_seconds, means, ranks
 from matplotlib.colors import to_rgb
 from sklearn.datasets import load_digits, load_wine
 from sklearn.preprocessing import StandardScaler
@@ -36,6 +37,8 @@ OTHERS = {
     "umap-learn + GMM": ("UMAP + mixture", "left"),
     "EVoC": ("EVoC", "right"),
 }
+#: All methods of these pictures.
+METHODS = [*OTHERS, "NeighborClustering", *NETWORKS]
 #: Least accuracy that is drawn to scale; methods below it stand there, with their number.
 LEAST = 0.68
 
@@ -82,14 +85,28 @@ def draw_numbers_of_clusters():
 def average(records):
     """Return seconds and ACC of each method, means over the sets that all have, and these."""
     acc, seconds = means(records, "acc", 0.0), least_seconds(records)
-    methods = [*OTHERS, "NeighborClustering", *NETWORKS]
-    names = {name for name, _ in acc}
-    common = sorted(name for name in names if all((name, m) in acc for m in methods))
+    common = find_common(acc)
     found = {
         method: [np.mean([values[name, method] for name in common]) for values in (seconds, acc)]
-        for method in methods
+        for method in METHODS
     }
     return found, common
+
+
+def find_common(acc):
+    """Return the sets on which all methods have an accuracy, sorted."""
+    names = {name for name, _ in acc}
+    return sorted(name for name in names if all((name, m) in acc for m in METHODS))
+
+
+def draw_critical_difference(records):
+    """Draw the mean ranks of all methods."""
+    acc = means(records, "acc", 0.0)
+    sets = find_common(acc)
+    figure, ax = plt.subplots(figsize=(8, 4), layout="constrained")
+    draw_ranks(ax, ranks(acc, sets, METHODS), len(sets))
+    ax.set_title(f"Mean ranks by ACC over {len(sets)} sets", fontsize="small")
+    return figure
 
 
 def draw_accuracy_and_seconds(records):
@@ -134,11 +151,12 @@ def main(argv=None):
     )
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder (%(default)s)")
     options = parser.parse_args(argv)
-    records = read(RESULTS / "clusterers.jsonl") + read(RESULTS / "network_and_start.jsonl")
+    records = read(RESULTS / "clusterers.jsonl")
     pictures = {
         "digits_drawn": draw_digits(),
         "number_of_clusters": draw_numbers_of_clusters(),
         "accuracy_and_seconds": draw_accuracy_and_seconds(records),
+        "critical_difference": draw_critical_difference(records),
     }
     for name, figure in pictures.items():
         path = options.out / f"{name}.png"

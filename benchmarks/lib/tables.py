@@ -14,6 +14,7 @@ see `figures`. Kinds of tables:
 - "codes": a line for each fit of an InfoGAN, what its codes stand for;
 - "standings": of many methods on many sets, see `standings.tables`;
 - "groups": a line for each method, means over kinds of sets, see `standings.groups`;
+- "papers": a line for each of the papers' experiments;
 - "numbers": a line for each method, how often its number of clusters is right;
 - "earned": a line for each network, its start and a control, see `earnings`;
 - "calibration", "outliers", "stability": how sure clusters are, see `certainty`;
@@ -210,6 +211,17 @@ def each(rows):
         yield f"| {' | '.join(text.get(name, '') for name in columns)} |"
 
 
+def papers(rows):
+    """Yield the lines of a table of the papers' experiments, one for each that has ended."""
+    yield from head(["experiment", "seed", "epochs", "result", "published", "chosen", "hours"])
+    for row, found in rows.items():
+        for r in (record for record in found if "published" in record):
+            results = [f"{name} {r[name]:.4g}" for name in ("acc", "error", "bound") if name in r]
+            cells = [row, str(r["seed"]), str(r["epoch"]), ", ".join(results)]
+            cells += [r["published"], r["chosen"], f"{r['seconds'] / 3600:.1f}"]
+            yield f"| {' | '.join(cells)} |"
+
+
 def numbers(rows):
     """Yield the table of numbers of clusters."""
     yield from head(COLUMNS)
@@ -255,6 +267,7 @@ KINDS = {
     "overview": overview,
     "standings": standings,
     "groups": groups,
+    "papers": papers,
     "numbers": numbers,
     "earned": earned,
     **dict.fromkeys(PARTS, certainty),

@@ -125,6 +125,14 @@ def test_errors_stand_by_classifier_and_number_of_labels(write):
     ]
 
 
+def test_papers_have_a_line_for_each_end_of_a_run(write):
+    line = {"row": "A", "seed": 1, "epoch": 1, "acc": 0.5, "error": 0.25, "seconds": 5400}
+    write("x", [line, line | {"epoch": 2, "published": "ACC .9", "chosen": "The rate."}])
+    assert table("papers")[2:] == [
+        "| A | 1 | 2 | acc 0.5, error 0.25 | ACC .9 | The rate. | 1.5 |"
+    ]
+
+
 def test_each_shape_stands_with_a_code_of_its_own(write):
     found = {"slant": [0.6, 0.5], "ink": [0.1, -0.2]}
     found |= {"slant, in clusters": [-0.9, 0.8], "ink, in clusters": [0.85, 0.3]}
