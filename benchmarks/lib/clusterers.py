@@ -20,8 +20,8 @@ distances, but for EVoC, which knows the cosine only. Where a choice is left, it
   scaled to [0, 1], which its VaDE needs. It has to be installed by hand.
 - start: the function ``neighbor_start`` of this package.
 - Networks: their defaults. A record has what the start of the same fit is worth, and a control: a
-  plain classifier trained on that start, see ``lib/plain_classifier.py``. GaussianMixtureEM has
-  the settings of the mixture above.
+  plain classifier trained on that start, see ``lib/plain_classifier.py``, of at most 20,000 rows.
+  GaussianMixtureEM has the settings of the mixture above.
 
 Ward and HDBSCAN draw nothing: they are fitted with the first seed only. The mixture, Ward and EVoC
 need dense rows and get sparse ones as an array, within the time; so does umap-learn, whose sparse
@@ -56,6 +56,7 @@ from .records import judged
 
 MOST_ROWS = 12_000  # of methods that grow as the square of the rows
 MOST_FEATURES = 50  # of full covariances, and of HDBSCAN
+MOST_CONTROLLED = 20_000  # rows of a control
 EVOC_FEATURES = 4  # of EVoC's embedding, which fails on rows of fewer
 #: Rows of a warm-up: umap-learn takes another path from 4,096 rows on, which is compiled as well.
 WARM_ROWS = {False: (300,), True: (300, 4500)}
@@ -335,10 +336,9 @@ def measured(method, data, seed, threads, done):
 def beside_start(fit, X, y, seed):
     """Judge the start of a fit, a control trained on it, and the probabilities of the fit."""
     right = match_labels(y, fit.labels_) == y
-    judgements = {
-        "start": judged(y, fit.start_labels_),
-        "control": judged(y, predict_by_plain_classifier(fit, X, seed)),
-    }
+    judgements = {"start": judged(y, fit.start_labels_)}
+    if len(X) <= MOST_CONTROLLED:
+        judgements["control"] = judged(y, predict_by_plain_classifier(fit, X, seed))
     return {
         **{f"{name}_{key}": of[key] for name, of in judgements.items() for key in ("acc", "ari")},
         "moved": fit.moved_,

@@ -28,6 +28,8 @@ def lines(records):
         least, most = min(gains, key=gains.get), max(gains, key=gains.get)
 
         def mean(key, digits=3, means=means):
+            if any(key not in found for found in means.values()):
+                return "-"
             return f"{np.mean([found[key] for found in means.values()]):.{digits}f}"
 
         yield [

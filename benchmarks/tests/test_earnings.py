@@ -16,6 +16,10 @@ def test_gains_are_means_over_sets_of_means_over_seeds():
     assert line[4:8] == ["-0.250", "y", "+0.100", "x"]
     assert line[-1] == "1.5"
     assert len(line) == len(earnings.COLUMNS)
+    for record in found:
+        del record["control_acc"]
+    (line,) = earnings.lines(found)
+    assert line[2] == "0.625, 0.550, -"
 
 
 def test_methods_that_train_no_network_have_no_line():
