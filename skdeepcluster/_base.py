@@ -88,14 +88,14 @@ class Fit:
     likelihood: torch.nn.Module
     #: Classes of the rows, (N,), -1 without a label; None but for a classifier.
     targets: np.ndarray | None
-    #: Known clusters of the rows, (N,), -1 where there is none; None without any.
-    labels: np.ndarray | None
     #: scikit-learn's CallbackContext of this fit; None before version 1.9.
     task: Any
     #: What callbacks receive: "estimator", "X" and "y".
     given: dict
     #: Indices of the rows among those given, (N,); None if they are the same.
     index: np.ndarray | None = None
+    #: Known clusters of the rows, (N,), -1 where there is none; None without any.
+    labels: np.ndarray | None = None
     #: Is told of phases and steps.
     progress: Progress = field(default_factory=Progress)
     #: Keeps what is over, for a fit that is cut short.
@@ -299,7 +299,7 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         device, likelihood = resolve_device(self.device), self._choose_likelihood(X)
         if hasattr(self, "set_callbacks"):  # scikit-learn 1.9 and later
             task = self._init_callback_context(max_subtasks=None).call_on_fit_task_begin(**given)
-        fit = Fit(X, device, random_state, likelihood, targets, labels, task, given, index)
+        fit = Fit(X, device, random_state, likelihood, targets, task, given, index, labels)
         steps = {"progress": plan_progress(self, fit), "checkpoint": self._open_checkpoint(fit)}
         fit = replace(fit, **steps)
         with fit.progress:

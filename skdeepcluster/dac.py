@@ -185,7 +185,8 @@ class DACClustering(LabelledClusterMixin, PriorMixin, DeepEstimator):
         the label -1. Their probabilities still say to which cluster they would belong.
     use_labels : bool, default=False
         Take ``y`` of ``fit`` for known clusters: their numbers, from 0 to ``n_clusters - 1``, and
-        -1 for rows whose cluster is not known. Not all clusters need labelled rows. The start
+        -1 for rows whose cluster is not known. Not all clusters need labelled rows. With
+        ``n_clusters="auto"`` there are at least as many clusters as the labels number. The start
         follows the labels (see :func:`~skdeepcluster.neighbors.neighbor_start`; in an array given
         as ``init`` only the labelled rows change), and in training labelled rows are held to
         their clusters as all are to the start, by ``start_weight``. The network answers:

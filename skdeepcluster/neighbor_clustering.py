@@ -87,7 +87,8 @@ class NeighborClustering(
         belong.
     use_labels : bool, default=False
         Take ``y`` of ``fit`` for known clusters: their numbers, from 0 to ``n_clusters - 1``, and
-        -1 for rows whose cluster is not known. Not all clusters need labelled rows.
+        -1 for rows whose cluster is not known. Not all clusters need labelled rows. With
+        ``n_clusters="auto"`` there are at least as many clusters as the labels number.
     n_jobs : int, default=None
         Threads, as in scikit-learn; no result depends on them.
     verbose : int, default=0
