@@ -2,9 +2,9 @@
 
 Every clusterer has ``fit``, ``fit_predict``, ``predict`` and ``predict_proba``, and takes
 ``n_clusters`` as its first parameter. ``y`` is there for scikit-learn's sake: clusterers ignore
-it, and :class:`CatGANClassifier` alone learns from labels. ``score`` compares settings of one
-method at one number of clusters; :func:`select_n_clusters` and ``n_clusters="auto"`` find that
-number.
+it, unless ``use_labels=True``, and :class:`CatGANClassifier` learns from it. ``score`` compares
+settings of one method at one number of clusters; :func:`select_n_clusters` and
+``n_clusters="auto"`` find that number.
 """
 
 from .catgan import CatGANClassifier, CatGANClustering

@@ -16,11 +16,13 @@ from ._initialization import (
     find_partition,
     is_partition,
     name_start,
+    resume_partition,
 )
 from .engine.batches import map_rows
 from .functional.information import marginal, mutual_information
 from .modules.autoencoder import PointEncoder
 from .modules.networks import mlp
+from .neighbors.labels import hold_labels
 
 #: Most rows drawn, and as many real ones, that a generator is judged by.
 MOST_ROWS = 1000
@@ -45,7 +47,7 @@ class AdversarialEstimator(DeepEstimator):
         if is_new:
             partition, interrupted = self._find_partition(model.likelihood, fit)
         else:
-            partition = Partition(self._apply(model, model.own_resp, fit.X))
+            partition = resume_partition(self, model, fit)
         anchor, calibrated = partition
         labels = anchor.argmax(1)
         return Initialization(
@@ -55,6 +57,9 @@ class AdversarialEstimator(DeepEstimator):
     def _clusters_codes(self):
         return True
 
+    def _has_anchor(self):
+        return self.init is not None
+
     def _find_partition(self, likelihood, fit):
         """Return a Partition of the rows, and whether the user interrupted the pretraining.
 
@@ -63,7 +68,7 @@ class AdversarialEstimator(DeepEstimator):
         """
         init = check_init(self, fit)
         if is_partition(init):
-            return Partition(init), False
+            return Partition(hold_labels(init, fit.labels)), False
         if self._choose_pretraining_epochs(fit) == 0:
             fit.progress.begin(name_start(init))
             rows = map_rows(copy.deepcopy(likelihood).cpu().standardize, fit.X)
@@ -79,7 +84,8 @@ class AdversarialEstimator(DeepEstimator):
     def _divide(self, init, rows, fit):
         """Cluster rows, or codes, as ``init`` says."""
         counts = self._count_clusters(), fit.random_state, self.mixture_n_init
-        divide = partial(find_partition, init, rows, *counts, metric=self.metric)
+        options = {"metric": self.metric, "labels": fit.labels}
+        divide = partial(find_partition, init, rows, *counts, **options)
         return fit.search(divide)
 
     def _choose_pretraining_epochs(self, fit):

@@ -94,6 +94,8 @@ class Fit:
     given: dict
     #: Indices of the rows among those given, (N,); None if they are the same.
     index: np.ndarray | None = None
+    #: Known clusters of the rows, (N,), -1 where there is none; None without any.
+    labels: np.ndarray | None = None
     #: Is told of phases and steps.
     progress: Progress = field(default_factory=Progress)
     #: Keeps what is over, for a fit that is cut short.
@@ -171,6 +173,7 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         "n_clusters": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
         "noise": [Interval(Real, 0, 1, closed="left")],
+        "use_labels": ["boolean"],
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "hidden_layer_sizes": [StrOptions({"auto"}), "array-like"],
         "activation": [StrOptions(set(ACTIVATIONS))],
@@ -222,6 +225,10 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         """Return whether the start divides the codes of pretrained networks rather than rows."""
         return is_mixture(self.init)
 
+    def _has_anchor(self):
+        """Return whether training is regularised towards clusters, which labels can be part of."""
+        return not is_mixture(self.init)
+
     def _make_rows(self, start, fit):
         """Return the data set of training."""
         return Rows(fit.X, anchor=start.anchor, style=start.style)
@@ -247,8 +254,9 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to learn from. Sparse only with ``accept_sparse=True``. The order of rows that
             take up to 64 MiB does not matter.
-        y : Ignored
-            Present for API consistency by convention.
+        y : array-like of shape (n_samples,), default=None
+            With ``use_labels=True`` the number of the cluster of each row, -1 where it is not
+            known; otherwise ignored.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, at least 0. Whole weights count as repetitions of the rows. Of
             other weights, or with a sum above 10 ``n_samples``, as many rows as X has are drawn
@@ -263,7 +271,8 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         Raises
         ------
         ValueError
-            When a value is larger than 1e100.
+            When a value is larger than 1e100; when labels are no numbers of clusters, or ``init``
+            gives no start that could follow them.
         FloatingPointError
             When a loss, or the weights, stop being finite.
         """
@@ -281,15 +290,16 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         check_same("shape of X", X.shape)
         random_state = broadcast_object(partial(random_stream, self.random_state))
         given, task = {"estimator": self, "X": X, "y": y}, None
+        labels = self._find_labels(y, X)
         index = _choose_rows(X, sample_weight, random_state)
         if index is not None:
-            X, targets = X[index], None if targets is None else targets[index]
+            X, targets, labels = (None if c is None else c[index] for c in (X, targets, labels))
             self._check_enough(X)
         self._choose_widths(X)
         device, likelihood = resolve_device(self.device), self._choose_likelihood(X)
         if hasattr(self, "set_callbacks"):  # scikit-learn 1.9 and later
             task = self._init_callback_context(max_subtasks=None).call_on_fit_task_begin(**given)
-        fit = Fit(X, device, random_state, likelihood, targets, task, given, index)
+        fit = Fit(X, device, random_state, likelihood, targets, task, given, index, labels)
         steps = {"progress": plan_progress(self, fit), "checkpoint": self._open_checkpoint(fit)}
         fit = replace(fit, **steps)
         with fit.progress:
@@ -305,6 +315,19 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
             learnt = {name: v for name, v in vars(self).items() if name.endswith("_")}
             task.call_on_fit_task_end(**given, reconstruction_attributes=learnt)
         return self
+
+    def _find_labels(self, y, X):
+        """Return the known clusters (N,) of the rows of X, -1 where there is none, or None."""
+        if not getattr(self, "use_labels", False):
+            return None
+        n_clusters = X.shape[0] if self._seeks_number() else self._count_clusters()
+        labels = self._read_labels(y, X.shape[0], n_clusters)
+        if labels is not None and not self._has_anchor():
+            raise ValueError(
+                f"use_labels=True needs a start that labels are part of, but init={self.init!r} "
+                "has none. Take init='neighbors' or a NeighborClustering, or use_labels=False."
+            )
+        return labels
 
     def _open_checkpoint(self, fit):
         """Return the Checkpoint of this fit, and set the stream back to where it began."""
@@ -326,7 +349,9 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
                 rows = map_rows(copy.deepcopy(fit.likelihood).cpu().standardize, fit.X)
             options = {"metric": self.metric, "max_clusters": self.max_clusters}
             count = partial(find_number, self.init, rows, fit.random_state, **options)
-            self.n_clusters_, curve = fit.search(count)
+            found, curve = fit.search(count)
+            least = 1 if fit.labels is None else int(fit.labels.max()) + 1
+            self.n_clusters_ = max(found, least)
             if curve is not None:
                 self.n_clusters_curve_ = curve
         elif self.n_clusters != "auto":

@@ -21,6 +21,7 @@ from .mixture import em
 from .mixture.initialization import Initializer
 from .neighbor_clustering import METRICS, NeighborClustering
 from .neighbors import count_clusters, neighbor_start
+from .neighbors.labels import hold_labels, name_clusters
 from .neighbors.precomputed import is_precomputed
 
 #: Constraints on the parameters of all methods that have initial responsibilities.
@@ -87,29 +88,44 @@ class Initialization(NamedTuple):
     interrupted: bool = False
 
 
-def find_partition(init, rows, n_clusters, random_state, n_init=10, metric="euclidean"):
-    """Return the :class:`Partition` of rows (N, D) into K clusters, found without labels.
+def find_partition(
+    init, rows, n_clusters, random_state, n_init=10, metric="euclidean", labels=None
+):
+    """Return the :class:`Partition` of rows (N, D) into K clusters.
 
     ``init`` is "neighbors", the partition of the neighbour graph of the rows by ``metric``; a
     NeighborClustering, the same by its settings but without noise; "mixture", the posterior of the
     likeliest of ``n_init`` Gaussian mixtures; or responsibilities (N, K), which are returned as
     they are. The anchor by a neighbour graph is of zeros and ones: shared responsibilities would
-    blur the clusters of the codes.
+    blur the clusters of the codes. Rows with ``labels`` (N,), which are -1 for the others, have
+    these clusters.
     """
     if is_mixture(init):
-        return Partition(em.posterior(rows, fit_mixture(rows, n_clusters, random_state, n_init)))
+        resp = em.posterior(rows, fit_mixture(rows, n_clusters, random_state, n_init))
+        return Partition(_follow_names(resp, labels, rows))
     resp = None
     if isinstance(init, str):
         options = {"random_state": random_state, "n_jobs": torch.get_num_threads()}
-        start = neighbor_start(rows, n_clusters, metric=metric, **options)
+        start = neighbor_start(rows, n_clusters, metric=metric, labels=labels, **options)
         resp = start.responsibilities
     elif isinstance(init, NeighborClustering):
-        start = clone(init).set_params(n_clusters=n_clusters, random_state=random_state, noise=0.0)
-        resp = start.fit(rows).responsibilities_
+        own = {"n_clusters": n_clusters, "random_state": random_state, "noise": 0.0}
+        start = clone(init).set_params(**own, use_labels=labels is not None)
+        resp = start.fit(rows, labels).responsibilities_
     # EM draws one seed from the stream; every other method does so, too, and leaves it in the same
     # state.
     draw_seed(random_state)
-    return Partition(init) if resp is None else Partition(np.eye(n_clusters)[resp.argmax(1)], resp)
+    anchor = init if resp is None else np.eye(n_clusters)[resp.argmax(1)]
+    return Partition(hold_labels(anchor, labels), resp)
+
+
+def _follow_names(resp, labels, rows):
+    """Return responsibilities (N, K) of clusters named by ``labels`` (N,), which are held."""
+    if labels is None:
+        return resp
+    counts = hold_labels(np.zeros_like(resp), labels)
+    names = name_clusters(np.eye(resp.shape[1])[resp.argmax(1)], counts, rows)
+    return hold_labels(resp[:, np.argsort(names)], labels)
 
 
 def fit_mixture(codes, n_clusters, random_state, n_init, covariance_type="diag"):
@@ -171,7 +187,7 @@ def is_partition(init):
 
 
 def check_init(estimator, fit):
-    """Return ``init``; clusters or responsibilities given by the user, as (N, K), checked."""
+    """Return ``init``; a partition given by the user as (N, K), checked."""
     init = estimator.init
     if not is_partition(init):
         return init
@@ -189,7 +205,14 @@ def search_partition(estimator, init, model, fit):
     fit.progress.begin("neighbours")
     rows = estimator._apply(model, model.standardize, fit.X)
     counts = estimator._count_clusters(), fit.random_state
-    return fit.search(partial(find_partition, init, rows, *counts, metric=estimator.metric))
+    options = {"metric": estimator.metric, "labels": fit.labels}
+    return fit.search(partial(find_partition, init, rows, *counts, **options))
+
+
+def resume_partition(estimator, model, fit):
+    """Return the :class:`Partition` of a model that is trained on: its own, and the labels."""
+    resp = estimator._apply(model, model.own_resp, fit.X)
+    return Partition(hold_labels(resp, fit.labels))
 
 
 def initialize_prior(estimator, model, fit, is_new):
@@ -215,7 +238,7 @@ def initialize_prior(estimator, model, fit, is_new):
         else:
             mixture = fit.search(partial(mixture_of_partition, codes, partition.anchor))
     else:
-        partition = Partition(estimator._apply(model, model.own_resp, fit.X))
+        partition = resume_partition(estimator, model, fit)
     anchor, labels = partition.anchor.astype(np.float32), partition.anchor.argmax(1)
     return Initialization(
         None if from_codes else anchor, partition.calibrated, labels, None, mixture, interrupted

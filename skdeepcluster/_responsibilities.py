@@ -1,5 +1,7 @@
 """Responsibilities (N, K) of K clusters for N rows: checks, and weighted means."""
 
+from numbers import Real
+
 import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
@@ -36,6 +38,30 @@ def check_partition(name, value, n_samples, n_clusters):
             "Number them anew (sklearn.preprocessing.LabelEncoder) or change n_clusters."
         )
     return np.eye(n_clusters)[labels.astype(int)]
+
+
+def check_labels(name, value, n_rows, n_clusters, kind="clusters"):
+    """Return what is known of N rows, the numbers (N,) of their clusters or -1, checked."""
+    given = np.asarray(value)
+    if given.shape != (n_rows,):
+        raise ValueError(
+            f"{name} has the shape {given.shape}, but X has {n_rows} rows. Give a number for "
+            "each row, -1 where it is not known."
+        )
+    labels = given
+    if given.dtype.kind not in "biuf":
+        numbers = [value if isinstance(value, Real) else np.nan for value in given.tolist()]
+        labels = np.array(numbers, dtype=np.float64)
+    right = (labels >= -1) & (labels < n_clusters) & (labels == np.round(labels))
+    if not right.all():
+        row = int(right.argmin())
+        raise ValueError(
+            f"{name} has {given.tolist()[row]!r} for row {row}. Expected are the numbers of "
+            f"{kind}, whole ones from 0 to n_{kind} - 1 = {n_clusters - 1}, and -1 for a row that "
+            f"is not known. Number names by sklearn.preprocessing.LabelEncoder, raise n_{kind}, "
+            "or mark the row by -1."
+        )
+    return labels.astype(np.int64)
 
 
 def check_finite(name, value):

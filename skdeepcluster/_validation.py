@@ -5,9 +5,12 @@ from numbers import Integral, Real
 from typing import Literal
 
 import numpy as np
-from sklearn.utils import _safe_indexing, check_array
+from sklearn.base import ClusterMixin
+from sklearn.utils import _safe_indexing, check_array, column_or_1d
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import _check_feature_names, validate_data
+
+from ._responsibilities import check_labels
 
 #: Value of parameters that are chosen by the data.
 Auto = Literal["auto"]
@@ -32,6 +35,38 @@ class NumericParameters:
         """Validate types and ranges of the parameters."""
         constraints, name = self._parameter_constraints, type(self).__name__
         validate_parameter_constraints(constraints, self._read_numbers(), name)
+
+
+class LabelledClusterMixin(ClusterMixin):
+    """Mixin of clusterers that take ``y`` for known clusters, if ``use_labels`` says so."""
+
+    def fit_predict(self, X, y=None, **kwargs):
+        """Fit to X and return the clusters of its rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to cluster.
+        y : array-like of shape (n_samples,), default=None
+            As of ``fit``: known clusters with ``use_labels=True``, otherwise ignored.
+        **kwargs : dict
+            Further arguments of ``fit``, for instance ``sample_weight``.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            ``labels_``.
+        """
+        return self.fit(X, y, **kwargs).labels_
+
+    def _read_labels(self, y, n_rows, n_clusters):
+        """Return known clusters (N,), -1 where there is none; None without any."""
+        if not self.use_labels or y is None:
+            return None
+        y = np.asarray(y)
+        y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+        labels = check_labels("y", y, n_rows, n_clusters)
+        return labels if (labels >= 0).any() else None
 
 
 def _to_python(value, is_switch):

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import ClassifierMixin, ClusterMixin, _fit_context
+from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import assert_all_finite, check_consistent_length, check_scalar, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -41,7 +41,7 @@ from ._budget import Budget
 from ._callbacks import with_callbacks
 from ._initialization import ADVERSARIAL_CONSTRAINTS, Partition
 from ._responsibilities import check_finite
-from ._validation import Auto, is_missing
+from ._validation import Auto, LabelledClusterMixin, is_missing
 from .engine.batches import LabelledRows
 from .engine.isolation import isolated
 from .engine.runtime import (
@@ -61,6 +61,9 @@ from .modules.networks import (
 )
 from .modules.regularization import NO_REGULARIZER, Regularizer
 from .neighbors import labelled_start
+
+#: Parameters of the clusterer that the classifier has no use for.
+CLUSTERING = {"n_clusters", "max_clusters", "noise", "use_labels", "metric", "mixture_n_init"}
 
 
 class CatGAN(ClusterGame):
@@ -315,7 +318,7 @@ def _check_prior(prior, n_classes):
     return prior
 
 
-class CatGANClustering(ClusterMixin, CatGANEstimator):
+class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
     r"""Categorical generative adversarial network.
 
     A classifier trained without labels: its predictions are certain for every row, use all
@@ -392,6 +395,14 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
     noise : float, default=0.0
         Share of the rows that are noise, in [0, 1): those of the largest ``outlier_scores_`` get
         the label -1. Their probabilities still say to which cluster they would belong.
+    use_labels : bool, default=False
+        Take ``y`` of ``fit`` for known clusters: their numbers, from 0 to ``n_clusters - 1``, and
+        -1 for rows whose cluster is not known. Not all clusters need labelled rows. With
+        ``n_clusters="auto"`` there are at least as many clusters as the labels number. The start
+        follows the labels (see :func:`~skdeepcluster.neighbors.neighbor_start`; in an array given
+        as ``init`` only the labelled rows change), and in training labelled rows are held to
+        their clusters as all are to the start, by ``start_weight``. The network answers:
+        ``labels_`` and ``predict`` need not be the labels. Not with init=None.
     start_weight : float, default=1.0
         Weight of the cross-entropy of the clusters to those of the start, in training from a
         start; fades linearly to 0. An addition of this package.
@@ -572,6 +583,7 @@ class CatGANClustering(ClusterMixin, CatGANEstimator):
         metric: str | Callable[..., float] = "euclidean",
         max_clusters=60,
         noise=0.0,
+        use_labels=False,
         start_weight=1.0,
         smoothness_weight=2.0,
         mixture_n_init=10,
@@ -778,7 +790,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         **{
             name: constraint
             for name, constraint in CatGANEstimator._parameter_constraints.items()
-            if name not in ("n_clusters", "max_clusters", "noise", "metric", "mixture_n_init")
+            if name not in CLUSTERING
         },
         "init": [StrOptions({"neighbors"}), None],
         "label_weight": [Interval(Real, 0, None, closed="left")],

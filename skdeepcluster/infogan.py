@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.stats import rankdata
-from sklearn.base import ClusterMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval
@@ -41,7 +40,7 @@ from ._budget import Budget
 from ._disentanglement import report
 from ._initialization import ADVERSARIAL_CONSTRAINTS
 from ._responsibilities import cluster_means
-from ._validation import Auto
+from ._validation import Auto, LabelledClusterMixin
 from .engine.batches import batches, map_rows
 from .engine.isolation import seeded
 from .engine.runtime import draw_seed, random_stream, store_parameters
@@ -241,7 +240,7 @@ class InfoGAN(ClusterGame):
         )
 
 
-class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
+class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimator):
     r"""Information maximising generative adversarial network (InfoGAN).
 
     A generator makes rows from noise and codes, a discriminator judges them, and Q, which shares
@@ -315,6 +314,14 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
     noise : float, default=0.0
         Share of the rows that are noise, in [0, 1): those of the largest ``outlier_scores_`` get
         the label -1. Their probabilities still say to which cluster they would belong.
+    use_labels : bool, default=False
+        Take ``y`` of ``fit`` for known clusters: their numbers, from 0 to ``n_clusters - 1``, and
+        -1 for rows whose cluster is not known. Not all clusters need labelled rows. With
+        ``n_clusters="auto"`` there are at least as many clusters as the labels number. The start
+        follows the labels (see :func:`~skdeepcluster.neighbors.neighbor_start`; in an array given
+        as ``init`` only the labelled rows change), and in training labelled rows are held to
+        their clusters as all are to the start, by ``start_weight``. The network answers:
+        ``labels_`` and ``predict`` need not be the labels. Not with init=None.
     start_weight : float, default=20.0
         Weight of the cross-entropy of Q on real rows to the clusters of the start, half of which
         give way, linearly, to those that Q reads (hard bootstrapping). An addition of this
@@ -544,6 +551,7 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         metric: str | Callable[..., float] = "euclidean",
         max_clusters=60,
         noise=0.0,
+        use_labels=False,
         start_weight=20.0,
         smoothness_weight=20.0,
         style_weight=1.0,

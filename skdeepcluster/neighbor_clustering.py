@@ -15,7 +15,6 @@ from scipy import sparse
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
-    ClusterMixin,
     TransformerMixin,
     _fit_context,
     clone,
@@ -28,7 +27,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._outliers import find_offset, mark_noise
 from ._responsibilities import check_sample_weight, cluster_means
-from ._validation import Auto, NumericParameters, check_rows
+from ._validation import Auto, LabelledClusterMixin, NumericParameters, check_rows
 from .engine.runtime import restore_on_failure, store_parameters
 from .neighbors.interpolation import Reference, interpolate
 from .neighbors.partition import describe_curve, find_start, warn_of_edge
@@ -50,7 +49,7 @@ SPARSE_CLASSES = {cls.__name__: cls for cls in (sparse.csr_array, sparse.csr_mat
 
 class NeighborClustering(
     NumericParameters,
-    ClusterMixin,
+    LabelledClusterMixin,
     TransformerMixin,
     ClassNamePrefixFeaturesOutMixin,
     BaseEstimator,
@@ -86,6 +85,10 @@ class NeighborClustering(
         Share of the rows, by their weights, that are noise, in [0, 1): those of the largest
         outlier scores get the label -1. Their probabilities still say to which cluster they would
         belong.
+    use_labels : bool, default=False
+        Take ``y`` of ``fit`` for known clusters: their numbers, from 0 to ``n_clusters - 1``, and
+        -1 for rows whose cluster is not known. Not all clusters need labelled rows. With
+        ``n_clusters="auto"`` there are at least as many clusters as the labels number.
     n_jobs : int, default=None
         Threads, as in scikit-learn; no result depends on them.
     verbose : int, default=0
@@ -172,6 +175,12 @@ class NeighborClustering(
     A row of weight 2 equals two rows: equal rows are one row of the graph, with the sum of their
     weights. Neither the order of the rows nor copies of all of them change a cluster.
 
+    With labels the clusters found without them are named by these and give way to them along the
+    graph, the more the more labels there are [8]_: see
+    :func:`~skdeepcluster.neighbors.neighbor_start`. Labelled rows keep their clusters, unless
+    equal rows have others or ``max_samples`` leaves them out. ``cluster_stability_`` is that of
+    clusters found again without labels.
+
     New rows get the mean of their ``n_neighbors`` nearest rows of the graph, weighted by
     1 / distance [2]_; a row equal to one of X gets exactly what that one has.
 
@@ -191,6 +200,8 @@ class NeighborClustering(
        2002.
     .. [7] S. Dudoit, J. Fridlyand, "Bagging to improve the accuracy of a clustering procedure",
        Bioinformatics 19, 2003.
+    .. [8] X. Zhu, Z. Ghahramani, J. Lafferty, "Semi-supervised learning using Gaussian fields and
+       harmonic functions", ICML 2003.
 
     Examples
     --------
@@ -231,6 +242,7 @@ class NeighborClustering(
         "max_samples": [Interval(Integral, 1, None, closed="left")],
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
         "noise": [Interval(Real, 0, 1, closed="left")],
+        "use_labels": ["boolean"],
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
@@ -246,6 +258,7 @@ class NeighborClustering(
         max_samples=70_000,
         max_clusters=60,
         noise=0.0,
+        use_labels=False,
         n_jobs=None,
         verbose=0,
         random_state=None,
@@ -263,8 +276,9 @@ class NeighborClustering(
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to cluster; with ``metric="precomputed"`` their distances, of shape
             (n_samples, n_samples).
-        y : Ignored
-            Present for API consistency by convention.
+        y : array-like of shape (n_samples,), default=None
+            With ``use_labels=True`` the number of the cluster of each row, -1 where it is not
+            known; otherwise ignored.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows; 2 equals a row that is there twice. Rows of weight 0 take no part
             and get what new rows would.
@@ -278,17 +292,19 @@ class NeighborClustering(
         ------
         ValueError
             When there are fewer rows than clusters; NaN, infinity, negative weights or no positive
-            one; with ``metric="precomputed"`` negative distances, a matrix that is not square, or
-            a row without a neighbour.
+            one; labels that are no numbers of clusters; with ``metric="precomputed"`` negative
+            distances, a matrix that is not square, or a row without a neighbour.
         """
         with restore_on_failure(self):
             X = self._check_rows(X, reset=True)
+            most = X.shape[0] if self.n_clusters == "auto" else self.n_clusters
             start = find_start(
                 X,
                 self.n_clusters,
                 n_neighbors=self.n_neighbors,
                 metric=self.metric,
                 sample_weight=sample_weight,
+                labels=self._read_labels(y, X.shape[0], most),
                 n_components=self.n_components,
                 max_samples=self.max_samples,
                 random_state=self.random_state,
@@ -544,7 +560,7 @@ class NeighborClustering(
                 matrix = SPARSE_CLASSES[kind](tuple(parts), shape=tuple(shape))
                 matrix.check_format()  # compiled code trusts the indices
                 state = {**state, name: matrix}
-        super().__setstate__(state)
+        super().__setstate__({"use_labels": False} | state)  # of files without labels
         if "_kept" in state:
             parts = [state[name] for name in ("_rows", "_keys", "_spacing", "_kept")]
             lengths = {part.shape[0] for part in parts if part is not None}

@@ -18,14 +18,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from sklearn.base import ClusterMixin
 from sklearn.utils._param_validation import StrOptions
 
 from ._base import DeepEstimator
 from ._budget import Budget
 from ._initialization import PRIOR_CONSTRAINTS, initialize_prior
 from ._sampling import PriorMixin
-from ._validation import Auto
+from ._validation import Auto, LabelledClusterMixin
 from .engine.runtime import store_parameters
 from .functional import random
 from .functional.gaussian import log_prob_diag
@@ -108,7 +107,7 @@ class VaDE(PriorGame):
         return (Player("vade", [self], self.loss),)
 
 
-class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
+class VaDEClustering(LabelledClusterMixin, PriorMixin, DeepEstimator):
     r"""Variational deep embedding: a variational auto-encoder with a Gaussian mixture as prior.
 
     Pretrains its networks as a denoising auto-encoder, finds a first partition of the codes
@@ -167,6 +166,14 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
     noise : float, default=0.0
         Share of the rows that are noise, in [0, 1): those of the largest ``outlier_scores_`` get
         the label -1. Their probabilities still say to which cluster they would belong.
+    use_labels : bool, default=False
+        Take ``y`` of ``fit`` for known clusters: their numbers, from 0 to ``n_clusters - 1``, and
+        -1 for rows whose cluster is not known. Not all clusters need labelled rows. With
+        ``n_clusters="auto"`` there are at least as many clusters as the labels number. The start
+        follows the labels (see :func:`~skdeepcluster.neighbors.neighbor_start`; in an array given
+        as ``init`` only the labelled rows change), and in training labelled rows are held to
+        their clusters as all are to the start, by ``start_weight``. The network answers:
+        ``labels_`` and ``predict`` need not be the labels. Not with init="mixture".
     start_weight : float, default=50.0
         Weight of the cross-entropy of the clusters to those of the start, which give way,
         linearly, to the model's own most probable ones (hard bootstrapping), unless
@@ -355,6 +362,7 @@ class VaDEClustering(ClusterMixin, PriorMixin, DeepEstimator):
         metric: str | Callable[..., float] = "euclidean",
         max_clusters=60,
         noise=0.0,
+        use_labels=False,
         start_weight=50.0,
         smoothness_weight=50.0,
         masking=0.25,

@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import ClusterMixin
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
@@ -39,7 +38,7 @@ from ._initialization import (
     mixture_of_partition,
     search_partition,
 )
-from ._validation import Auto
+from ._validation import Auto, LabelledClusterMixin
 from .engine.runtime import broadcast_object, random_stream, store_parameters
 from .functional import random
 from .functional.gaussian import (
@@ -196,7 +195,7 @@ class VAE(CodeGame):
         return (Player("vae", networks, self.loss),)
 
 
-class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
+class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
     r"""Variational auto-encoder as an embedding, with a Gaussian mixture on its codes.
 
     Learns codes of ``n_components`` numbers by maximising the evidence lower bound, then divides
@@ -248,6 +247,14 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
     noise : float, default=0.0
         Share of the rows that are noise, in [0, 1): those of the largest ``outlier_scores_`` get
         the label -1. Their probabilities still say to which cluster they would belong.
+    use_labels : bool, default=False
+        Take ``y`` of ``fit`` for known clusters: their numbers, from 0 to ``n_clusters - 1``, and
+        -1 for rows whose cluster is not known. Not all clusters need labelled rows. With
+        ``n_clusters="auto"`` there are at least as many clusters as the labels number. The start
+        follows the labels (see :func:`~skdeepcluster.neighbors.neighbor_start`; in an array given
+        as ``init`` only the labelled rows change), and in training labelled rows are held to
+        their clusters as all are to the start, by ``start_weight``. The network answers:
+        ``labels_`` and ``predict`` need not be the labels. Not with init="mixture".
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
         Covariances of the mixture on the codes.
     start_weight : float, default=0.5
@@ -449,6 +456,7 @@ class VAEEmbedding(ClusterMixin, EmbeddingMixin, DeepEstimator):
         metric: str | Callable[..., float] = "euclidean",
         max_clusters=60,
         noise=0.0,
+        use_labels=False,
         covariance_type="full",
         start_weight=0.5,
         mixture_n_init=10,

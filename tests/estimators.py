@@ -17,6 +17,7 @@ from skdeepcluster import (
     VaDEClustering,
     VAEEmbedding,
 )
+from skdeepcluster._validation import LabelledClusterMixin
 from skdeepcluster.neighbors import selection
 
 #: Small networks, for tests that fit many times.
@@ -39,16 +40,16 @@ DEFAULTS = [
 #: Both starts of every class, and its other ways.
 WAYS = [
     GaussianMixtureEM(3, covariance_type="diag"),
-    NeighborClustering(3, metric="cosine"),
-    VAEEmbedding(3, **SMALL),
+    NeighborClustering(3, metric="cosine", use_labels=True),
+    VAEEmbedding(3, use_labels=True, **SMALL),
     VAEEmbedding(3, init="mixture", likelihood="gaussian", **SMALL),
-    VaDEClustering(3, **SMALL),
+    VaDEClustering(3, use_labels=True, **SMALL),
     VaDEClustering(3, init="mixture", objective="published", likelihood="gaussian", **SMALL),
-    DACClustering(3, **SMALL),
+    DACClustering(3, use_labels=True, **SMALL),
     DACClustering(3, init="mixture", likelihood="gaussian", **SMALL),
-    InfoGANClustering(3, other_categories=(2,), **SMALL),
+    InfoGANClustering(3, other_categories=(2,), use_labels=True, **SMALL),
     InfoGANClustering(3, init=None, n_continuous=0, n_noise=2, hidden_layer_sizes=(32, 32)),
-    CatGANClustering(3, **SMALL),
+    CatGANClustering(3, use_labels=True, **SMALL),
     CatGANClustering(3, init=None, likelihood="gaussian", **SMALL),
     CatGANClassifier(hidden_layer_sizes=(64,)),
     CatGANClassifier(init=None, likelihood="gaussian", hidden_layer_sizes=(64,)),
@@ -108,6 +109,24 @@ class WithoutProbabilities(NeighborClustering):
     """
 
     predict_proba = property()
+
+
+@contextmanager
+def classes_as_clusters():
+    """Within the block labels may be any whole numbers, for the checks of scikit-learn.
+
+    Their y are classes, of more numbers than there are clusters: the remainders are taken.
+    """
+    read = LabelledClusterMixin._read_labels
+
+    def read_classes(self, y, n_rows, n_clusters):
+        if self.use_labels and y is not None:
+            y = np.asarray(y).astype(int) % n_clusters
+        return read(self, y, n_rows, n_clusters)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LabelledClusterMixin, "_read_labels", read_classes)
+        yield
 
 
 def for_check(estimator, check):

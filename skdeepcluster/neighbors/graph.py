@@ -13,7 +13,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array, check_scalar
 
-from .._responsibilities import normalize_rows
+from .._responsibilities import check_labels, normalize_rows
 from .precomputed import check_distances, check_square, is_precomputed, nearest_entries
 from .search import NeighborIndex
 
@@ -270,38 +270,21 @@ def spread_labels(X, targets, n_classes, *, n_neighbors=15, alpha=0.99, n_iter=2
     check_scalar(alpha, "alpha", Real, min_val=0, max_val=1, include_boundaries="left")
     check_scalar(n_iter, "n_iter", Integral, min_val=1)
     graph = neighbor_graph(X, n_neighbors)
-    targets = check_targets(targets, n_classes, graph.shape[0])
+    check_scalar(n_classes, "n_classes", Integral, min_val=1)
+    targets = check_labels("targets", targets, graph.shape[0], n_classes, "classes")
     labels = count_labels(targets, n_classes, np.arange(len(targets)))
     return spread_along(graph, labels, alpha, n_iter)
 
 
-def check_targets(targets, n_classes, n_rows):
-    """Return the classes of N rows as integers, -1 without one, checked."""
-    check_scalar(n_classes, "n_classes", Integral, min_val=1)
-    targets = np.asarray(targets)
-    if targets.shape != (n_rows,):
-        raise ValueError(
-            f"targets has the shape {targets.shape}, but X has {n_rows} rows. Give a class for "
-            "each row, -1 where it is not known."
-        )
-    wrong = ~np.isin(targets, np.arange(-1, n_classes))
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise ValueError(
-            f"targets has {targets[row]} for row {row}. Classes are whole numbers from 0 to "
-            f"n_classes - 1 = {n_classes - 1}, and -1 stands for a row without a label."
-        )
-    return targets.astype(np.int64)
-
-
-def count_labels(targets, n_classes, inverse):
+def count_labels(targets, n_classes, inverse, weights=None):
     """Return how many rows have each class among those equal to each distinct row, (M, K).
 
-    ``inverse`` (N,) are the positions of the rows among the M distinct ones.
+    ``inverse`` (N,) are the positions of the rows among the M distinct ones, or -1; ``weights``
+    (N,) say how often each row counts.
     """
-    known = np.flatnonzero(targets >= 0)
+    known = np.flatnonzero((targets >= 0) & (inverse >= 0))
     labels = np.zeros((inverse.max() + 1, n_classes))
-    np.add.at(labels, (inverse[known], targets[known]), 1)
+    np.add.at(labels, (inverse[known], targets[known]), 1 if weights is None else weights[known])
     return labels
 
 
@@ -312,6 +295,25 @@ def spread_along(graph, labels, alpha=0.99, n_iter=2000):
     links = (alpha * (scale @ graph @ scale)).tocsr()
     labels = labels / np.maximum(labels.sum(0), 1)
     return normalize_rows(np.maximum(_solve_spread(links, labels, n_iter), 0))
+
+
+def absorb_walk(graph, labels, votes, stops):
+    """Return the mean votes (M, K) where a walk from each row ends: at a labelled row or anywhere.
+
+    A walk ends at the first row with ``labels`` (M, K), by their shares, and at any other with
+    probability s / (1 + s), by its ``votes`` (M, K), with s its number of ``stops`` (M,). These
+    are the harmonic functions of X. Zhu, Z. Ghahramani, J. Lafferty, "Semi-supervised learning
+    using Gaussian fields and harmonic functions", ICML 2003, with votes as external classifier.
+    """
+    degree = np.asarray(graph.sum(1), dtype=np.float64).ravel()
+    known, found = labels.any(1), np.where(labels.any(1)[:, None], normalize_rows(labels), votes)
+    free = np.flatnonzero(~known & (degree > 0))
+    edges, root = graph[free], np.sqrt(degree * (1 + stops))[free]
+    ends = edges[:, known] @ found[known] + (degree * stops)[free, None] * votes[free]
+    scale = sparse.diags(1 / root)
+    links = (scale @ edges[:, free] @ scale).tocsr()
+    found[free] = _solve_spread(links, ends / root[:, None], 2000) / root[:, None]
+    return found
 
 
 def _solve_spread(links, labels, n_iter):

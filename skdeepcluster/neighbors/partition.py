@@ -20,7 +20,12 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch, check_array, check_scalar
 
-from .._responsibilities import average_finite, check_sample_weight, cluster_means
+from .._responsibilities import (
+    average_finite,
+    check_labels,
+    check_sample_weight,
+    cluster_means,
+)
 from .._validation import Auto
 from ..engine.runtime import random_stream
 from .candidates import (
@@ -32,7 +37,6 @@ from .candidates import (
     scale_to_unit_variance,
 )
 from .graph import (
-    check_targets,
     count_labels,
     find_neighbors,
     link_neighbors,
@@ -46,6 +50,7 @@ from .interpolation import (
     project_distances,
     take_rows,
 )
+from .labels import follow_labels
 from .layout import neighbor_layout
 from .precomputed import check_distances, check_square, is_precomputed, nearest_entries
 from .selection import Partition, Search, choose_partition
@@ -144,6 +149,7 @@ def neighbor_start(
     n_neighbors=15,
     metric: str | Callable[..., float] = "euclidean",
     sample_weight=None,
+    labels=None,
     n_components=5,
     n_init: int | Auto = "auto",
     linkage="auto",
@@ -182,6 +188,9 @@ def neighbor_start(
         As in :class:`sklearn.neighbors.NearestNeighbors`.
     sample_weight : array-like of shape (N,), default=None
         How often each row occurs. Rows of weight zero get what new rows would.
+    labels : array-like of shape (N,), default=None
+        The numbers of the clusters of the rows that are known, from 0 to K - 1; -1 for the others.
+        See Notes.
     n_components : int, default=5
         Dimensions of the layout, L.
     n_init : int or "auto", default="auto"
@@ -220,6 +229,12 @@ def neighbor_start(
     likelihoods only compare mixtures of one layout, and there prefer clusters of Gaussian shape to
     separate clusters.
 
+    With ``labels`` the clusters get the numbers of these, matched one-to-one by the shares of the
+    labels that they hold; clusters without labels get the other numbers. Then every row gets the
+    cluster of the greatest probability that a walk along the edges ends in: it ends at a labelled
+    row, or anywhere, the sooner the fewer labels there are, at the classes that the cluster found
+    there tells about by its labels [4]_. A labelled row has its cluster.
+
     References
     ----------
     .. [1] M. Faccin, M. T. Schaub, J.-C. Delvenne, "Entrograms and coarse graining of dynamics on
@@ -228,6 +243,8 @@ def neighbor_start(
        Utilitas Mathematica 21A, 1982.
     .. [3] S. Dudoit, J. Fridlyand, "Bagging to improve the accuracy of a clustering procedure",
        Bioinformatics 19, 2003.
+    .. [4] X. Zhu, Z. Ghahramani, J. Lafferty, "Semi-supervised learning using Gaussian fields and
+       harmonic functions", ICML 2003.
 
     Examples
     --------
@@ -252,11 +269,14 @@ def neighbor_start(
     check_scalar(boundary_weight, "boundary_weight", Real, min_val=0)
     if linkage not in ("auto", "average", "share"):
         raise ValueError(f"linkage must be 'auto', 'average' or 'share', got {linkage!r}.")
+    if labels is not None:
+        labels = check_labels("labels", labels, X.shape[0], counts["n_clusters"])
     start = find_start(
         X,
         **counts,
         metric=metric,
         sample_weight=sample_weight,
+        labels=labels,
         random_state=random_state,
         n_jobs=n_jobs,
         settings={
@@ -369,30 +389,37 @@ def find_start(
     max_samples,
     random_state,
     n_jobs,
+    labels=None,
     max_clusters=1,
     settings=None,
     report=nullcontext,
 ):
     """Return the :class:`FoundStart` of :func:`neighbor_start`, for X checked for form.
 
-    ``n_clusters`` may be "auto": a number of at most ``max_clusters``. ``settings`` are keyword
+    ``n_clusters`` may be "auto": a number of at most ``max_clusters``, or more if there are
+    ``labels`` (N,) of more, which are -1 for rows without one. ``settings`` are keyword
     arguments of the partition; ``report(stage)`` is a context in which each stage runs.
     """
     _check_rows(X, n_clusters, max_samples, metric)
     stream = random_stream(random_state)
     with report("graph"):
         reference, graph, weights, inverse = _connect_rows(
-            X, n_neighbors, metric, sample_weight, max_samples, stream, n_jobs
+            X, n_neighbors, metric, sample_weight, max_samples, stream, n_jobs, labels
         )
     given = max_clusters, n_neighbors, metric, n_components, n_jobs, stream, report
     search = Search(*given, settings or {})
-    partition = choose_partition(search, reference.rows, graph, weights, n_clusters)
+    least = 1 if labels is None else labels.max() + 1
+    partition = choose_partition(search, reference.rows, graph, weights, n_clusters, least)
+    if labels is not None:
+        occurrence = check_sample_weight(sample_weight, X)
+        known = count_labels(labels, partition.resp.shape[1], inverse, occurrence)
+        partition = follow_labels(partition, known, weights)
     return FoundStart(reference, partition, weights, inverse)
 
 
-def _connect_rows(X, n_neighbors, metric, sample_weight, max_samples, stream, n_jobs):
+def _connect_rows(X, n_neighbors, metric, sample_weight, max_samples, stream, n_jobs, labels=None):
     """Return the reference, graph (M, M) and weights (M,) of distinct rows, and their inverse."""
-    kept, inverse, weights = _choose_rows(X, sample_weight, max_samples, metric, stream)
+    kept, inverse, weights = _choose_rows(X, sample_weight, max_samples, metric, stream, labels)
     if is_precomputed(metric):
         order, *found = _find_by_distances(X[kept][:, kept], n_neighbors)
         place = np.append(_invert(order), -1)
@@ -424,12 +451,13 @@ def _check_rows(X, n_clusters, max_samples, metric):
         check_distances(X)
 
 
-def _choose_rows(X, sample_weight, max_samples, metric, stream):
+def _choose_rows(X, sample_weight, max_samples, metric, stream, labels):
     """Return (kept, inverse, weights) of the distinct rows, see ``unique_rows``, or of a sample.
 
     Equal rows of a matrix of distances are equal rows of the data. A sparse one has no room for
     the distances to all copies: its rows are taken as they are, and all of them, since a row needs
-    its neighbours.
+    its neighbours. Rows with ``labels`` (N,) are in a sample for certain, unless these would be
+    more than half of it.
     """
     weights = check_sample_weight(sample_weight, X)
     if is_precomputed(metric) and sparse.issparse(X):
@@ -439,26 +467,35 @@ def _choose_rows(X, sample_weight, max_samples, metric, stream):
     kept, inverse, weights = unique_rows(X, weights)
     if len(kept) <= max_samples:
         return kept, inverse, weights
-    drawn, weights = _draw_rows(weights, max_samples, stream)
+    labelled = np.zeros(len(kept), dtype=bool)
+    if labels is not None:
+        labelled[inverse[(labels >= 0) & (inverse >= 0)]] = True
+        labelled &= labelled.sum() <= max_samples // 2
+    drawn, weights = _draw_rows(weights, max_samples, stream, labelled)
     place = np.full(len(kept) + 1, -1)
     place[drawn] = np.arange(len(drawn))
     return kept[drawn], place[inverse], weights
 
 
-def _draw_rows(weights, n_drawn, stream):
+def _draw_rows(weights, n_drawn, stream, certain):
     """Draw rows with probabilities min(1, w / t), and return them with weights max(w, t).
 
     The sample is systematic along the order of the rows, and t is such that it has the size asked
     for: heavy rows are in it for certain, and the weight of the others is shared by those drawn.
+    So are ``certain`` ones, whatever their weight, which stays.
     """
-    heavy = np.sort(weights)[::-1][:n_drawn]
-    rest = weights.sum() - (np.cumsum(heavy) - heavy)
-    least = rest / (n_drawn - np.arange(n_drawn))
+    others, n_others = np.flatnonzero(~certain), n_drawn - certain.sum()
+    shares = weights[others]
+    heavy = np.sort(shares)[::-1][:n_others]
+    rest = shares.sum() - (np.cumsum(heavy) - heavy)
+    least = rest / (n_others - np.arange(n_others))
     threshold = least[np.argmax(heavy <= least)]
-    ends = np.cumsum(np.minimum(weights / threshold, 1))
-    at = (np.arange(n_drawn) + stream.uniform()) / n_drawn * ends[-1]
+    ends = np.cumsum(np.minimum(shares / threshold, 1))
+    at = (np.arange(n_others) + stream.uniform()) / n_others * ends[-1]
     drawn = np.unique(np.searchsorted(ends, at, side="right").clip(max=len(ends) - 1))
-    return drawn, np.maximum(weights[drawn], threshold)
+    weights = np.where(certain, weights, np.maximum(weights, threshold))
+    drawn = np.sort(np.append(others[drawn], np.flatnonzero(certain)))
+    return drawn, weights[drawn]
 
 
 def _find_by_distances(distances, n_neighbors):
@@ -530,7 +567,9 @@ def labelled_start(X, targets, n_classes, *, n_neighbors=15, random_state=None, 
     1.0
     """
     X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
-    targets, stream = check_targets(targets, n_classes, X.shape[0]), random_stream(random_state)
+    check_scalar(n_classes, "n_classes", Integral, min_val=1)
+    targets = check_labels("targets", targets, X.shape[0], n_classes, "classes")
+    stream = random_stream(random_state)
     # No more neighbours than a class has other rows: beyond them are those of other classes.
     most = max(1, len(np.unique(project_rows(X))) // n_classes - 1)
     given = min(n_neighbors, most), "euclidean", None, X.shape[0], stream, n_jobs

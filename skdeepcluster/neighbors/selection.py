@@ -169,16 +169,17 @@ class Search(NamedTuple):
         return neighbor_graph(rows, self.n_neighbors, n_jobs=self.n_jobs)
 
 
-def choose_partition(search, rows, graph, weights, n_clusters):
+def choose_partition(search, rows, graph, weights, n_clusters, least=1):
     """Return the best :class:`Partition` into ``n_clusters`` of rows (M, D).
 
     ``graph`` (M, M) is that of the rows in their metric, ``weights`` (M,) how often each occurs;
-    ``rows`` is None if there are distances only. With ``n_clusters="auto"`` the number is chosen.
+    ``rows`` is None if there are distances only. With ``n_clusters="auto"`` the number is chosen,
+    at least ``least``.
     """
     layout, curve = search.make_layout(graph), None
     if n_clusters == "auto":
         curve = search.choose_scale(layout, graph, weights, rows)
-        n_clusters = curve.best
+        n_clusters = max(curve.best, least)
     search = search._replace(n_clusters=n_clusters)
     found = search.partition(layout, graph, weights)._replace(curve=curve)
     if not 1 < n_clusters < len(weights) <= MAX_WHITENED_ROWS:

@@ -222,6 +222,8 @@ def test_infrastructure_stands_last_in_one_order(estimator):
         ([*PRIOR, *ADVERSARIAL[1:]], "mixture_n_init"),
         ([*CODES, *ADVERSARIAL[1:]], "metric noise labels_ probabilities_"),
         ([*CODES, *ADVERSARIAL[1:]], "outlier_scores_ offset_"),
+        (CODES, "use_labels"),
+        (ADVERSARIAL[1:], "use_labels"),
     ],
 )
 def test_what_estimators_share_they_describe_alike(estimators, names):
