@@ -17,6 +17,7 @@ lambda        ``mi_weight``
 ============  ======================================================
 """
 
+import copy
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -609,7 +610,8 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
             shares = torch.as_tensor(start.anchor.mean(0, dtype="float64"))
             model.log_prior.copy_(shares.log().log_softmax(0))
         n_codes = self.n_continuous + min(self.n_noise, NOISE_DIRECTIONS)
-        style = find_style(model.likelihood, fit.X, start.anchor, n_codes, fit.random_state)
+        standardize = copy.deepcopy(model.likelihood).cpu().standardize
+        style = find_style(standardize, fit.X, start.anchor, n_codes, fit.random_state)
         if not is_new:
             own = style[:, : self.n_continuous]
             own[:] = self._apply(model, lambda x: model.read(x).mean, fit.X)[:, : own.shape[1]]
@@ -804,22 +806,23 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         return self._apply(self.model_, self.model_.render, inputs)
 
 
-def find_style(likelihood, X, resp, n_codes, random_state):
+def find_style(standardize, X, resp, n_codes, random_state):
     """Find continuous codes of rows by within-cluster PCA, (N, at most n_codes), float32.
 
     The standardised rows, less the means of their clusters by the responsibilities (N, K), are
     projected on the principal directions of such differences, pooled over the clusters; a row's
     rank within its cluster, scaled to [-1, 1], is its code. So the codes are distributed as the
     generator's are drawn: uniformly in every cluster, and uncorrelated. There are fewer than
-    ``n_codes`` where rows differ in fewer directions.
+    ``n_codes`` where rows differ in fewer directions. ``standardize`` takes blocks of rows on the
+    CPU.
     """
     n_rows = min(len(resp), max(STYLE_ROWS, STYLE_ELEMENTS // X.shape[1]))
     some = np.sort(random_state.permutation(len(resp))[:n_rows])
-    seen, shares = map_rows(likelihood.standardize, X[some]), resp[some]
+    seen, shares = map_rows(standardize, X[some]), resp[some]
     means = cluster_means(shares, seen)
     directions = _principal_directions(seen - shares @ means, n_codes, random_state)
     toward = torch.from_numpy(directions.T.astype(np.float32))
-    along = map_rows(lambda x: likelihood.standardize(x) @ toward.to(x.device), X)
+    along = map_rows(lambda x: standardize(x) @ toward, X)
     along = along - resp @ (means @ directions.T)
     labels = resp.argmax(1)
     for k in np.unique(labels):
