@@ -36,6 +36,7 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import _num_features, _num_samples, check_is_fitted
 
 from ._responsibilities import cluster_means
+from .display.axes import import_matplotlib, name_features
 from .display.samples import draw_samples, make_mosaic
 from .stability import cluster_stability
 
@@ -421,7 +422,8 @@ class ClusterReport(Bunch):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to describe, those of the fit or others.
         feature_names : array-like of shape (n_features,), default=None
-            None: the columns of a DataFrame, else "x0", "x1" and so on.
+            None: the columns of a DataFrame, else those that the estimator was fitted to, else
+            "x0", "x1" and so on.
         row_names : array-like of shape (n_samples,), default=None
             Shown in place of the positions of rows: titles, or texts.
         images : tuple of int, default=None
@@ -453,7 +455,7 @@ class ClusterReport(Bunch):
         for name, count in (("n_rows", n_rows), ("n_features", n_features)):
             check_scalar(count, name, Integral, min_val=1)
         found = _Assignment(estimator, X)
-        names = _name_features(feature_names, X)
+        names = _name_features(feature_names, X, estimator)
         if row_names is not None:
             check_consistent_length(X, row_names)
             row_names = np.asarray(row_names)
@@ -727,18 +729,11 @@ def _check_rows(X, labels):
     return X, labels
 
 
-def _name_features(names, X):
-    """Return the names of the features, (D,), those of a DataFrame if none are given."""
+def _name_features(names, X, estimator=None):
+    """Return the names of the features, (D,), "x0", "x1" and so on where none are known."""
     n_features = _num_features(X)
-    if names is None:
-        names = getattr(X, "columns", [f"x{i}" for i in range(n_features)])
-    names = np.asarray(names)
-    if names.shape != (n_features,):
-        raise ValueError(
-            f"feature_names has shape {names.shape}, but X has {n_features} features. Give one "
-            "name for each."
-        )
-    return names
+    names = name_features(names, X, n_features, estimator)
+    return np.array([f"x{i}" for i in range(n_features)] if names is None else names)
 
 
 def _find_medoids(X, labels, n_clusters, random_state):
@@ -800,12 +795,7 @@ def _draw_rows(estimator, n_rows, n_clusters):
 
 def _to_png(rows, images, style):
     """Return rows as a PNG of images side by side."""
-    try:
-        from matplotlib.image import imsave
-    except ImportError as error:
-        raise ImportError(
-            "Pictures need matplotlib: pip install matplotlib, or pass images=None."
-        ) from error
+    imsave = import_matplotlib("image").imsave
     rows = rows.toarray() if sparse.issparse(rows) else rows
     picture = make_mosaic(rows, images, [np.arange(len(rows))])[0]
     # Enlarged to where browsers, and readers, tell the pixels apart.

@@ -3,8 +3,9 @@
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics.cluster import contingency_matrix
+from sklearn.utils import check_consistent_length
 
-from .axes import make_axes
+from .axes import check_fitted, make_axes
 
 #: Most clusters or classes for which the counts are written by default.
 MOST_WRITTEN = 15
@@ -75,6 +76,7 @@ class ClusterConfusionDisplay:
         -------
         display : ClusterConfusionDisplay
         """
+        check_consistent_length(y_true, labels)
         names = {"classes": np.unique(y_true), "clusters": np.unique(labels)}
         display = cls(contingency_matrix(y_true, labels), **names, name=name)
         return display.plot(ax=ax, **kwargs)
@@ -98,6 +100,7 @@ class ClusterConfusionDisplay:
         -------
         display : ClusterConfusionDisplay
         """
+        check_fitted(estimator)
         name = type(estimator).__name__ if name is None else name
         return cls.from_predictions(y, estimator.predict(X), name=name, ax=ax, **kwargs)
 

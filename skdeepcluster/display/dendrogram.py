@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.cluster.hierarchy import dendrogram
 
-from .axes import COLORS, make_axes
+from .axes import COLORS, check_fitted, make_axes
 
 #: Colour of the merges above the cut, and of the cut itself.
 ABOVE = "0.45"
@@ -77,6 +77,7 @@ class DendrogramDisplay:
         -------
         display : DendrogramDisplay
         """
+        check_fitted(estimator)
         missing = [key for key in ("children_", "distances_") if not hasattr(estimator, key)]
         if missing:
             raise ValueError(

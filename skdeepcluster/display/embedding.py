@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.manifold import TSNE
 
 from ..neighbors import neighbor_graph, neighbor_layout
-from .axes import COLORS, group_rows, make_axes, name_features
+from .axes import COLORS, check_fitted, group_rows, make_axes, name_features
 
 #: Names of the projections, as titles and axes have them.
 METHODS = {"pca": "PCA", "tsne": "t-SNE", "neighbors": "neighbour layout"}
@@ -123,6 +123,7 @@ class EmbeddingDisplay:
         -------
         display : EmbeddingDisplay
         """
+        check_fitted(estimator)
         embedding, source = find_embedding(estimator, X)
         labels = estimator.predict(X) if labels is None else labels
         display = cls(embedding, labels, method=method, random_state=random_state, source=source)

@@ -4,7 +4,7 @@ from numbers import Real
 
 import numpy as np
 
-from .axes import COLORS, choose_grid, divide_axes, make_axes
+from .axes import COLORS, check_fitted, choose_grid, divide_axes, make_axes
 
 #: Most panels side by side.
 MOST_COLUMNS = 4
@@ -66,13 +66,14 @@ class HistoryDisplay:
         -------
         display : HistoryDisplay
         """
+        check_fitted(estimator)
         name = type(estimator).__name__ if name is None else name
         if hasattr(estimator, "history_"):
             return cls(estimator.history_, name=name).plot(ax=ax, **kwargs)
         if not hasattr(estimator, "lower_bounds_"):
             raise ValueError(
                 f"{type(estimator).__name__} has neither history_ nor lower_bounds_; "
-                "fit it first, or pass records to HistoryDisplay(history)."
+                "pass records to HistoryDisplay(history)."
             )
         bounds = [
             {"iteration": i, "lower bound": value}

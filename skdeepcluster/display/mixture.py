@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.decomposition import PCA
 
-from .axes import COLORS, make_axes
+from .axes import COLORS, check_fitted, make_axes
 from .embedding import (
     EmbeddingDisplay,
     describe_projection,
@@ -106,10 +106,11 @@ class MixtureDisplay:
         -------
         display : MixtureDisplay
         """
+        check_fitted(estimator)
         if not hasattr(estimator, "covariances_"):
             raise TypeError(
                 f"{type(estimator).__name__} has no mixture to draw: means_ and covariances_ are "
-                "missing."
+                "missing. Draw its clusters by EmbeddingDisplay."
             )
         points, source = find_embedding(estimator, X)
         display = cls(

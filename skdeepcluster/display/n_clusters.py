@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .axes import COLORS, make_axes
+from .axes import COLORS, check_fitted, make_axes
 
 
 class NumberOfClustersDisplay:
@@ -88,6 +88,7 @@ class NumberOfClustersDisplay:
         -------
         display : NumberOfClustersDisplay
         """
+        check_fitted(estimator)
         curve = getattr(estimator, "n_clusters_curve_", None)
         if curve is None:
             raise ValueError(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..metrics import bin_by_confidence, error_auc, expected_calibration_error, match_labels
-from .axes import COLORS, make_axes
+from .axes import COLORS, check_fitted, make_axes
 
 
 class ReliabilityDisplay:
@@ -110,6 +110,7 @@ class ReliabilityDisplay:
         -------
         display : ReliabilityDisplay
         """
+        check_fitted(estimator)
         if not hasattr(estimator, "predict_proba"):
             raise ValueError(
                 f"{type(estimator).__name__} has no predict_proba method; "

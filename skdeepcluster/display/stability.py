@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .axes import COLORS, make_axes
+from .axes import COLORS, check_fitted, make_axes
 
 #: Below it a cluster should not be trusted (C. Hennig, fpc's manual of ``clusterboot``).
 DOUBTFUL = 0.6
@@ -73,6 +73,7 @@ class StabilityDisplay:
         -------
         display : StabilityDisplay
         """
+        check_fitted(estimator)
         if not hasattr(estimator, "cluster_stability_"):
             raise ValueError(
                 f"{type(estimator).__name__} has no cluster_stability_; fit a ClusterEnsemble of "

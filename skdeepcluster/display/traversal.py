@@ -2,7 +2,15 @@
 
 import numpy as np
 
-from .axes import divide_axes, label_features, make_axes, measure_names, name_features
+from .axes import (
+    check_fitted,
+    divide_axes,
+    label_features,
+    make_axes,
+    measure_names,
+    name_features,
+    read_names,
+)
 from .samples import draw_mosaic, make_mosaic
 
 #: Most panels side by side.
@@ -94,6 +102,7 @@ class TraversalDisplay:
         -------
         display : TraversalDisplay
         """
+        check_fitted(estimator)
         if not hasattr(estimator, "traverse"):
             raise ValueError(
                 f"{type(estimator).__name__} has no traverse method; "
@@ -115,7 +124,7 @@ class TraversalDisplay:
             grids[code] = np.stack(rows)
         name = type(estimator).__name__ if name is None else name
         if feature_names is None:
-            feature_names = getattr(estimator, "feature_names_in_", None)
+            feature_names = read_names(estimator)
         display = cls(grids, image_shape=image_shape, feature_names=feature_names, name=name)
         display.plot(ax=ax, **kwargs)
         display._explain_panels(clusters, values)
