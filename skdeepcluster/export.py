@@ -194,7 +194,8 @@ def _build_answers(estimator):
     if not hasattr(estimator, "model_"):
         raise TypeError(
             f"{type(estimator).__name__} has neither a network nor a mixture to export. "
-            "Export the members of an ensemble one by one (estimators_)."
+            "Export the members of an ensemble one by one (estimators_), and estimators of "
+            "scikit-learn by skl2onnx."
         )
     model = copy.deepcopy(estimator.model_).cpu()
     encode = model.encode if hasattr(estimator, "transform") else None

@@ -34,7 +34,7 @@ from ._responsibilities import (
     check_sample_weight,
     check_shape,
 )
-from ._validation import Auto, NumericParameters, check_rows
+from ._validation import Auto, NumericParameters, check_rows, naming_faults
 from .engine.batches import refuse_sparse, to_tensor
 from .engine.runtime import (
     draw_seed,
@@ -701,7 +701,8 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
             return X
         size = max(1, CHECKED_ELEMENTS // X.shape[1])
         for start in range(0, X.shape[0], size):
-            check_values(X[start : start + size])
+            with naming_faults(X[start : start + size], first_row=start):
+                check_values(X[start : start + size])
             em.release(X)
         return X
 

@@ -687,7 +687,13 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         """
         check_is_fitted(self)
         n_samples = check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        codes = {} if codes is None else dict(codes)
+        try:
+            codes = {} if codes is None else dict(codes)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"codes={codes!r} should be a mapping of names to values, such as "
+                f"{{{self.code_names_[-1]!r}: 1}}."
+            ) from error
         if cluster is not None:
             check_scalar(cluster, "cluster", Integral, min_val=0, max_val=len(self.weights_) - 1)
             codes["cluster"] = cluster
@@ -773,10 +779,10 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         n_categories = categories.shape[1]
         for name, value in values.items():
             index, value = self._find_code(name), np.asarray(value)
-            if value.shape not in ((), (len(categories),)):
+            if value.shape not in ((), (len(categories),)) or value.dtype.kind not in "biuf":
                 raise ValueError(
                     f"Code {name!r} must be a number or have shape ({len(categories)},), got "
-                    f"shape {value.shape}."
+                    f"shape {value.shape} of {value.dtype}."
                 )
             if index >= n_categories:
                 if not np.isfinite(value).all():

@@ -95,8 +95,8 @@ default="scales"
     """
     estimator = GaussianMixtureEM() if estimator is None else estimator
     numbers = _check_numbers(n_clusters)
-    _check_criterion(criterion, estimator)
     name = _find_parameter(estimator)
+    _check_criterion(criterion, estimator)
     given = {} if sample_weight is None else {"sample_weight": sample_weight}
     if criterion == "scales":
         best, results = _count(X, numbers, clone(estimator).set_params(**params), given)
@@ -186,6 +186,10 @@ def _count(X, numbers, estimator, given):
 
 def _find_parameter(estimator):
     """Return the name of the parameter that is the number of clusters."""
+    if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
+        raise TypeError(
+            f"estimator={estimator!r} is no clusterer. Give an instance, such as KMeans()."
+        )
     for name in ("n_clusters", "n_components"):
         if name in estimator.get_params() and (name == "n_clusters" or hasattr(estimator, "bic")):
             return name
@@ -324,4 +328,9 @@ def _measure_separation(estimator, X, y=None, *, measure, space, labels=None):
         X, labels = _safe_indexing(X, kept), labels[kept]
     if not 1 < len(np.unique(labels)) < len(labels):
         return worst
+    if space == "codes" and not hasattr(estimator, "transform"):
+        raise TypeError(
+            f"{type(estimator).__name__} has no codes (transform). Use "
+            "label_free_scorer(space='features')."
+        )
     return float(function(X if space == "features" else estimator.transform(X), labels))

@@ -124,8 +124,9 @@ def save(estimator, path):
     Raises
     ------
     TypeError
-        When a parameter or attribute, which is named, is neither number, text nor array, as other
-        packages' estimators, functions of transformers and ``callbacks``.
+        When it is no estimator, or a parameter or attribute, which is named, is neither number,
+        text nor array, as other packages' estimators, functions of transformers and
+        ``callbacks``.
     ValueError
         When texts and histories exceed the header of a file, 8 MiB, or an estimator has an
         attribute that is neither a parameter nor ends with "_".
@@ -155,6 +156,11 @@ def save(estimator, path):
     >>> bool((again.predict(X) == mixture.predict(X)).all())
     True
     """
+    if not isinstance(estimator, BaseEstimator):
+        raise TypeError(
+            f"save() takes a fitted estimator and a path, but the first is of type "
+            f"{type(estimator).__name__}. Save several estimators in files of their own."
+        )
     arrays = {}
     text = json.dumps(_encode(estimator, type(estimator).__name__, arrays))
     metadata = {
@@ -249,7 +255,9 @@ def _read_whole(path):
     try:
         return read_arrays(path)
     except (MemoryError, ValueError) as error:
-        raise ValueError(f"it is not a whole safetensors file: {error}") from error
+        raise ValueError(
+            f"it is not a whole safetensors file, as save() writes it: {error}"
+        ) from error
 
 
 def _check_metadata(metadata, arrays):

@@ -71,8 +71,11 @@ def cluster_stability(
     check_scalar(share, "share", Real, min_val=0, max_val=1, include_boundaries="neither")
     labels = np.asarray(estimator.labels_ if labels is None else labels)
     n_rows = _num_samples(X)
-    if labels.shape != (n_rows,):
-        raise ValueError(f"labels has shape {labels.shape}, but X has {n_rows} rows.")
+    if labels.shape != (n_rows,) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"labels has shape {labels.shape} and dtype {labels.dtype}, but X has {n_rows} rows. "
+            "Give the number of a cluster for each row, -1 for noise."
+        )
     n_clusters = int(labels.max()) + 1
     n_drawn = int(max(share * n_rows, n_clusters, 1))
     n_drawn = min(n_drawn, n_rows if max_samples is None else max_samples)

@@ -68,7 +68,7 @@ def neighbor_graph(
            [0., 1., 0.]], dtype=float32)
     """
     check_scalar(n_neighbors, "n_neighbors", (int, np.integer), min_val=1)
-    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
     if is_precomputed(metric):
         check_square(X)
         check_distances(X)

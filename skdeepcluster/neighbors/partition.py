@@ -238,7 +238,7 @@ def neighbor_start(
     >>> [len(set(start.labels[y == k])) for k in range(3)]
     [1, 1, 1]
     """
-    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
     counts = {
         "n_clusters": n_clusters,
         "n_neighbors": n_neighbors,
@@ -327,7 +327,7 @@ def count_clusters(
     >>> count_clusters(X, random_state=0).best_n_clusters
     3
     """
-    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
     check_scalar(max_clusters, "max_clusters", Integral, min_val=2)
     _check_rows(X, 1, max_samples, metric)
     stream = random_stream(random_state)
@@ -529,7 +529,7 @@ def labelled_start(X, targets, n_classes, *, n_neighbors=15, random_state=None, 
     >>> float((labelled_start(X, some, 3, random_state=0).argmax(1) == y).mean())
     1.0
     """
-    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
     targets, stream = check_targets(targets, n_classes, X.shape[0]), random_stream(random_state)
     # No more neighbours than a class has other rows: beyond them are those of other classes.
     most = max(1, len(np.unique(project_rows(X))) // n_classes - 1)
