@@ -7,6 +7,7 @@ import copy
 import importlib
 import io
 import logging
+import os
 import warnings
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -28,7 +29,7 @@ from .neighbors.measure import with_extra
 NEW_EXPORTER = parse_version(torch.__version__) >= parse_version("2.7")
 
 
-def to_onnx(estimator, path):
+def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
     """Write the predictions of a fitted estimator as an ONNX graph.
 
     Parameters

@@ -25,15 +25,15 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy.stats import rankdata
-from sklearn.base import ClusterMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.extmath import randomized_svd, svd_flip
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from ._adversarial import FAR, FEW, AdversarialEstimator
@@ -42,6 +42,7 @@ from ._budget import Budget
 from ._disentanglement import report
 from ._initialization import ADVERSARIAL_CONSTRAINTS
 from ._responsibilities import cluster_means
+from ._typing import ClusterMixin, Reals
 from ._validation import Auto
 from .engine.batches import batches, map_rows
 from .engine.isolation import seeded
@@ -50,7 +51,7 @@ from .functional import random
 from .functional.adversarial import called_fake, called_real
 from .functional.information import kl_divergence
 from .modules.game import ClusterGame, Player
-from .modules.latent import Codes, LatentSpace
+from .modules.latent import Codes, LatentSpace, Reading
 from .modules.networks import (
     ACTIVATIONS,
     build_network,
@@ -114,7 +115,7 @@ class InfoGAN(ClusterGame):
         style_weight=0.0,
         reconstruction_weight=0.0,
         regularizer=NO_REGULARIZER,
-    ):
+    ) -> None:
         super().__init__(likelihood)
         self.generator, self.body, self.critic, self.reader = generator, body, critic, reader
         self.latent, self.regularizer = latent, regularizer
@@ -127,37 +128,37 @@ class InfoGAN(ClusterGame):
 
     # ---- answers
 
-    def read_standardized(self, seen):
+    def read_standardized(self, seen) -> Reading:
         """Q(c|x) of standardised rows, as a Reading."""
         return self.latent.read(self.reader(self.body(seen)))
 
-    def read(self, x):
+    def read(self, x) -> Reading:
         """Q(c|x) of rows, as a Reading."""
         return self.read_standardized(self.standardize(x))
 
-    def log_resp_standardized(self, seen):
+    def log_resp_standardized(self, seen) -> Tensor:
         """Log Q(k|x) of the cluster, (N, K)."""
         return self.read_standardized(seen).log_probs[0]
 
-    def encode(self, x):
+    def encode(self, x) -> Tensor:
         """Posterior of all codes: probabilities of the categories, continuous means."""
         reading = self.read(x)
         return torch.cat([*(log_p.exp() for log_p in reading.log_probs), reading.mean], 1)
 
-    def decode(self, code):
+    def decode(self, code) -> Tensor:
         """Rows for codes in the layout of ``encode``, at noise zero, in the units of the data."""
         noise = code.new_zeros(len(code), self.latent.n_noise)
         return self.render(torch.cat([noise, code], 1))
 
-    def render(self, inputs):
+    def render(self, inputs) -> Tensor:
         """Rows for inputs (N, latent.n_inputs) of the generator, in the units of the data."""
         return self.likelihood.mean(self.generator(inputs))
 
-    def criterion(self, x):
+    def criterion(self, x) -> Tensor:
         """KL(Q(k|x) || mean of Q over the rows trained on), (N,): its mean is I(x; k)."""
         return kl_divergence(self.log_resp(x).double(), self.log_marginal.double())
 
-    def fitted_attributes(self):
+    def fitted_attributes(self) -> dict[str, Any]:
         """Names of the codes, and the probabilities with which clusters are drawn."""
         others = [f"category{a}" for a in range(1, len(self.latent.sizes))]
         continuous = [f"continuous{j}" for j in range(self.latent.n_continuous)]
@@ -165,7 +166,7 @@ class InfoGAN(ClusterGame):
 
     # ---- losses
 
-    def discriminator_loss(self, batch):
+    def discriminator_loss(self, batch) -> dict[str, Tensor]:
         """D's cross-entropies on real and generated rows, -lambda L_I, and the regularizer."""
         seen = self.standardize(batch.x)
         with torch.no_grad():
@@ -189,7 +190,7 @@ class InfoGAN(ClusterGame):
                 terms["style"] = self.style_weight * loss
         return terms
 
-    def generator_loss(self, batch):
+    def generator_loss(self, batch) -> dict[str, Tensor]:
         """G's non-saturating loss -log D(G), and -lambda L_I."""
         fake, codes = self.generate(len(batch.x))
         hidden = self.body(self.add_noise(fake))
@@ -201,7 +202,7 @@ class InfoGAN(ClusterGame):
             terms["reconstruction"] = weight * self.reconstruction_loss(batch)
         return terms
 
-    def reconstruction_loss(self, batch):
+    def reconstruction_loss(self, batch) -> Tensor:
         """Mean squared error, in standardised units, of rows generated from codes of real rows.
 
         These are the clusters of the anchor, and of the style first the continuous codes, then
@@ -216,18 +217,18 @@ class InfoGAN(ClusterGame):
         rendered = self.standardize(self.render(self.latent.inputs(codes)))
         return mse_loss(rendered, self.standardize(batch.x))
 
-    def generate(self, n_rows):
+    def generate(self, n_rows) -> tuple[Tensor, Codes]:
         """Draw codes; return standardised rows (N, D) generated from them, and the codes."""
         codes = self.latent.draw(n_rows, self.log_prior)
         return self.standardize(self.render(self.latent.inputs(codes))), codes
 
-    def add_noise(self, seen):
+    def add_noise(self, seen) -> Tensor:
         """Add instance noise to standardised rows."""
         if not self.instance_noise:
             return seen
         return seen + self.instance_noise * random.randn_like(seen)
 
-    def information_loss(self, hidden, codes, weight):
+    def information_loss(self, hidden, codes, weight) -> dict[str, Tensor]:
         """Weighted losses of Q's reading of the codes: -lambda L_I without the constant H(c)."""
         losses = self.latent.reading_loss(self.latent.read(self.reader(hidden)), codes)
         weights = {"category": weight, "continuous": weight * self.continuous_weight}
@@ -568,7 +569,7 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         verbose=0,
         accept_sparse=False,
         random_state=None,
-    ):
+    ) -> None:
         store_parameters(locals())
 
     def _build(self, n_features, likelihood):
@@ -639,7 +640,7 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
 
     # ---- answers
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features=None) -> npt.NDArray[Any]:
         """Names of the columns of :meth:`transform`.
 
         Parameters
@@ -659,7 +660,7 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         names = [f"{name}_{value}" for name, size in categories for value in range(size)]
         return np.array([*names, *self.code_names_[len(latent.sizes) :]], dtype=object)
 
-    def sample(self, n_samples=1, cluster=None, codes=None):
+    def sample(self, n_samples: int = 1, cluster: int | None = None, codes=None) -> Reals:
         """Generate rows from drawn noise and codes.
 
         Parameters
@@ -699,7 +700,9 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
             codes["cluster"] = cluster
         return self._render(self._set_codes(self._draw(n_samples), codes))
 
-    def traverse(self, code, values=None, *, n_samples=1, cluster=None):
+    def traverse(
+        self, code: str, values=None, *, n_samples: int = 1, cluster: int | None = None
+    ) -> Reals:
         """Rows that differ in one code only.
 
         Parameters
@@ -727,7 +730,7 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         rows = [self._render(self._set_codes(drawn, {code: value})) for value in values]
         return np.stack(rows, 1)
 
-    def code_report(self, n_samples=1000):
+    def code_report(self, n_samples: int = 1000) -> Any:
         """Measure what each code does in generated rows.
 
         Parameters
@@ -812,7 +815,7 @@ class InfoGANClustering(ClusterMixin, EmbeddingMixin, AdversarialEstimator):
         return self._apply(self.model_, self.model_.render, inputs)
 
 
-def find_style(standardize, X, resp, n_codes, random_state):
+def find_style(standardize, X, resp, n_codes, random_state) -> npt.NDArray[np.float32]:
     """Find continuous codes of rows by within-cluster PCA, (N, at most n_codes), float32.
 
     The standardised rows, less the means of their clusters by the responsibilities (N, K), are

@@ -14,12 +14,15 @@ N rows, D features, K clusters.
 
 import base64
 import html
+import os
 from functools import cached_property
 from io import BytesIO
 from numbers import Integral
 from pathlib import Path
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import euclidean_distances, pairwise_distances_chunked
@@ -76,7 +79,7 @@ STYLE = """
 .cluster-report figure {display: inline-block; margin: 6px 18px 6px 0}"""
 
 
-def find_medoids(X, labels, *, random_state=None):
+def find_medoids(X, labels, *, random_state=None) -> npt.NDArray[np.intp]:
     """Find the medoid of each cluster: the row with the least mean distance to the others.
 
     Parameters
@@ -111,7 +114,7 @@ def find_medoids(X, labels, *, random_state=None):
     return _find_medoids(X, labels, labels.max(initial=-1) + 1, random_state)
 
 
-def find_typical_rows(estimator, X, *, n_rows=5):
+def find_typical_rows(estimator, X, *, n_rows: int = 5) -> list[npt.NDArray[np.intp]]:
     """Find the most typical rows of each cluster.
 
     These are the rows with the greatest probability of their cluster, to two decimals, and of
@@ -150,7 +153,7 @@ def find_typical_rows(estimator, X, *, n_rows=5):
     return _Assignment(estimator, X).rank_typical(n_rows)
 
 
-def find_runner_up(estimator, X):
+def find_runner_up(estimator, X) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
     """Find the second most probable cluster of each row, and how far it is behind.
 
     Parameters
@@ -192,7 +195,7 @@ def find_runner_up(estimator, X):
     return _Assignment(estimator, X).find_runner_up()
 
 
-def find_border_rows(estimator, X, *, n_rows=10):
+def find_border_rows(estimator, X, *, n_rows: int = 10) -> npt.NDArray[np.intp]:
     """Find the rows nearest to a border between clusters: those of the least margins.
 
     Parameters
@@ -228,7 +231,7 @@ def find_border_rows(estimator, X, *, n_rows=10):
     return order[assigned.labels[order] >= 0][:n_rows]
 
 
-def compare_features(X, labels, *, feature_names=None, n_features=5):
+def compare_features(X, labels, *, feature_names=None, n_features: int | None = 5) -> list[Bunch]:
     """Find the features that set each cluster apart, by standardised mean differences.
 
     The mean of a feature in the cluster minus that in all other rows, noise included, in standard
@@ -278,7 +281,9 @@ def compare_features(X, labels, *, feature_names=None, n_features=5):
     return _compare(X, labels, labels.max(initial=-1) + 1, names, n_features)[1]
 
 
-def assignment_importance(estimator, X, *, n_repeats=5, random_state=None):
+def assignment_importance(
+    estimator, X, *, n_repeats: int = 5, random_state=None
+) -> npt.NDArray[np.float64]:
     """Return which share of the rows changes its cluster when a feature is permuted.
 
     Parameters
@@ -405,13 +410,13 @@ class ClusterReport(Bunch):
         *,
         feature_names=None,
         row_names=None,
-        images=None,
-        n_rows=5,
-        n_features=5,
-        stability=False,
-        importance=False,
+        images: tuple[int, ...] | None = None,
+        n_rows: int = 5,
+        n_features: int = 5,
+        stability: bool = False,
+        importance: bool = False,
         random_state=None,
-    ):
+    ) -> Self:
         """Describe the clusters in which a fitted estimator puts rows.
 
         Parameters
@@ -494,12 +499,12 @@ class ClusterReport(Bunch):
     def __str__(self):
         return self.to_text()
 
-    def to_text(self):
+    def to_text(self) -> str:
         """Return the summary as a text, with a paragraph for each cluster."""
         paragraphs = [self._name_cluster(k) + self._describe(k) for k in range(len(self.clusters))]
         return "\n\n".join([self._title() + self._list_importance(), *paragraphs])
 
-    def to_html(self, path=None):
+    def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the summary as one page of HTML, which holds its pictures.
 
         Parameters

@@ -1,12 +1,13 @@
 """Model selection without labels: the number of clusters, and a scorer for searches."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from inspect import signature
 from numbers import Integral
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import calinski_harabasz_score, silhouette_score
@@ -24,11 +25,11 @@ def select_n_clusters(
     X,
     n_clusters: Iterable[int] = range(1, 11),
     *,
-    criterion="scales",
+    criterion: str = "scales",
     estimator=None,
     sample_weight=None,
     **params,
-):
+) -> Bunch:
     """Choose the number of clusters of any clusterer by a criterion without labels.
 
     Parameters
@@ -249,12 +250,14 @@ class NoSplit:
     {'n_clusters': 3}
     """
 
-    def split(self, X, y=None, groups=None):
+    def split(
+        self, X, y=None, groups=None
+    ) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
         """Yield all rows as training set and as test set."""
         rows = np.arange(_num_samples(X))
         yield rows, rows
 
-    def get_n_splits(self, X=None, y=None, groups=None):
+    def get_n_splits(self, X=None, y=None, groups=None) -> int:
         """Return 1."""
         return 1
 
@@ -271,7 +274,9 @@ MEASURES = {
 MAX_SILHOUETTE_ROWS = 5000
 
 
-def label_free_scorer(measure="silhouette", *, space="features"):
+def label_free_scorer(
+    measure: str = "silhouette", *, space: str = "features"
+) -> Callable[..., float]:
     """Make a scorer for searches that measures the separation of the clusters of X.
 
     scikit-learn's measures raise an error when all rows are in one cluster, which a search treats

@@ -12,6 +12,7 @@ later versions of Python.
 
 import importlib
 import json
+import os
 import re
 import warnings
 from collections import UserList
@@ -109,7 +110,7 @@ UNSOUND = (
 )
 
 
-def save(estimator, path):
+def save(estimator, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator to a safetensors file.
 
     Parameters
@@ -172,7 +173,7 @@ def save(estimator, path):
     write_arrays(path, arrays, metadata)
 
 
-def load(path, **functions):
+def load(path: str | os.PathLike[str], **functions) -> Any:
     """Read an estimator that :func:`~skdeepcluster.persistence.save` has written.
 
     Parameters

@@ -7,6 +7,7 @@ every other setting.
 """
 
 from functools import partial
+from typing import Any
 
 from .modules.networks import conv_discriminator, conv_generator
 
@@ -14,7 +15,7 @@ from .modules.networks import conv_discriminator, conv_generator
 _IMAGE = (1, 28, 28)
 
 #: Estimator -> parameters that make it what its paper describes for MNIST.
-PAPERS = {
+PAPERS: dict[str, dict[str, Any]] = {
     # D. P. Kingma, M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014, section 5.
     "VAEEmbedding": {
         "hidden_layer_sizes": (500,),

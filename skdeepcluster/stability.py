@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing, check_random_state, check_scalar, get_tags
@@ -14,8 +15,15 @@ from .neighbors.precomputed import is_precomputed
 
 
 def cluster_stability(
-    estimator, X, labels=None, *, n_resamples=10, share=0.5, max_samples=None, random_state=None
-):
+    estimator,
+    X,
+    labels=None,
+    *,
+    n_resamples: int = 10,
+    share: float = 0.5,
+    max_samples: int | None = None,
+    random_state=None,
+) -> npt.NDArray[np.float64]:
     """Return how well each cluster is found again in random samples of the rows.
 
     A clone of the clusterer is fitted to each sample, and each cluster compared with the most

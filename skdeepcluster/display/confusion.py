@@ -1,5 +1,7 @@
 """ClusterConfusionDisplay: which classes the clusters are made of."""
 
+from typing import Self
+
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics.cluster import contingency_matrix
@@ -53,14 +55,16 @@ class ClusterConfusionDisplay:
     >>> plt.close("all")
     """
 
-    def __init__(self, confusion, *, classes=None, clusters=None, name=None):
+    def __init__(self, confusion, *, classes=None, clusters=None, name: str | None = None) -> None:
         self.confusion = confusion
         self.classes = classes
         self.clusters = clusters
         self.name = name
 
     @classmethod
-    def from_predictions(cls, y_true, labels, *, name=None, ax=None, **kwargs):
+    def from_predictions(
+        cls, y_true, labels, *, name: str | None = None, ax=None, **kwargs
+    ) -> Self:
         """Draw the table of classes and clusters of rows.
 
         Parameters
@@ -82,7 +86,9 @@ class ClusterConfusionDisplay:
         return display.plot(ax=ax, **kwargs)
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, name=None, ax=None, **kwargs):
+    def from_estimator(
+        cls, estimator, X, y, *, name: str | None = None, ax=None, **kwargs
+    ) -> Self:
         """Draw the table of classes and of a fitted clusterer's ``predict(X)``.
 
         Parameters
@@ -104,7 +110,9 @@ class ClusterConfusionDisplay:
         name = type(estimator).__name__ if name is None else name
         return cls.from_predictions(y, estimator.predict(X), name=name, ax=ax, **kwargs)
 
-    def plot(self, ax=None, *, name=None, include_values=None, cmap="Blues"):
+    def plot(
+        self, ax=None, *, name: str | None = None, include_values: bool | None = None, cmap="Blues"
+    ) -> Self:
         """Draw.
 
         Parameters

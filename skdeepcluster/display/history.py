@@ -1,6 +1,8 @@
 """HistoryDisplay: the terms of a loss over the epochs."""
 
+from collections.abc import Sequence
 from numbers import Real
+from typing import Self
 
 import numpy as np
 
@@ -46,13 +48,13 @@ class HistoryDisplay:
     >>> plt.close("all")
     """
 
-    def __init__(self, history, *, step="epoch", name=None):
+    def __init__(self, history, *, step: str = "epoch", name: str | None = None) -> None:
         self.history = history
         self.step = step
         self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs):
+    def from_estimator(cls, estimator, *, name: str | None = None, ax=None, **kwargs) -> Self:
         """Draw the ``history_`` of a network, or the ``lower_bounds_`` of a mixture.
 
         Parameters
@@ -81,7 +83,9 @@ class HistoryDisplay:
         ]
         return cls(bounds, step="iteration", name=name).plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, *, name=None, terms=None, **kwargs):
+    def plot(
+        self, ax=None, *, name: str | None = None, terms: Sequence[str] | None = None, **kwargs
+    ) -> Self:
         """Draw.
 
         Parameters

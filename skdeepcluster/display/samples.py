@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from typing import Self
 
 import numpy as np
 
@@ -67,7 +68,15 @@ class SamplesDisplay:
     >>> plt.close("all")
     """
 
-    def __init__(self, samples, labels=None, *, image_shape=None, feature_names=None, name=None):
+    def __init__(
+        self,
+        samples,
+        labels=None,
+        *,
+        image_shape: tuple[int, ...] | None = None,
+        feature_names=None,
+        name: str | None = None,
+    ) -> None:
         self.samples = samples
         self.labels = labels
         self.image_shape = image_shape
@@ -79,13 +88,13 @@ class SamplesDisplay:
         cls,
         estimator,
         *,
-        n_per_cluster=10,
-        image_shape=None,
+        n_per_cluster: int = 10,
+        image_shape: tuple[int, ...] | None = None,
         feature_names=None,
-        name=None,
+        name: str | None = None,
         ax=None,
         **kwargs,
-    ):
+    ) -> Self:
         """Draw what a fitted estimator generates by its ``sample``.
 
         Clusters are known where ``sample`` takes ``cluster=`` or returns samples and labels;
@@ -123,7 +132,7 @@ class SamplesDisplay:
         )
         return display.plot(ax=ax, **{"n_columns": n_per_cluster, **kwargs})
 
-    def plot(self, ax=None, *, name=None, n_columns=10, **kwargs):
+    def plot(self, ax=None, *, name: str | None = None, n_columns: int = 10, **kwargs) -> Self:
         """Draw.
 
         Parameters

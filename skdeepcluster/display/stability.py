@@ -1,5 +1,7 @@
 """StabilityDisplay: how far each cluster of an ensemble can be trusted."""
 
+from typing import Self
+
 import numpy as np
 
 from .axes import COLORS, check_fitted, make_axes
@@ -54,13 +56,13 @@ class StabilityDisplay:
     >>> plt.close("all")
     """
 
-    def __init__(self, stability, *, sizes=None, name=None):
+    def __init__(self, stability, *, sizes=None, name: str | None = None) -> None:
         self.stability = stability
         self.sizes = sizes
         self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs):
+    def from_estimator(cls, estimator, *, name: str | None = None, ax=None, **kwargs) -> Self:
         """Draw the ``cluster_stability_`` of a fitted ensemble, with the sizes of the clusters.
 
         Parameters
@@ -85,7 +87,7 @@ class StabilityDisplay:
         name = type(estimator).__name__ if name is None else name
         return cls(stability, sizes=sizes, name=name).plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, *, name=None, **kwargs):
+    def plot(self, ax=None, *, name: str | None = None, **kwargs) -> Self:
         """Draw.
 
         Parameters

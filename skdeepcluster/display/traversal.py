@@ -1,5 +1,7 @@
 """TraversalDisplay: what each code of a generator changes."""
 
+from typing import Self
+
 import numpy as np
 
 from .axes import (
@@ -58,7 +60,14 @@ class TraversalDisplay:
     >>> plt.close("all")
     """
 
-    def __init__(self, grids, *, image_shape=None, feature_names=None, name=None):
+    def __init__(
+        self,
+        grids,
+        *,
+        image_shape: tuple[int, ...] | None = None,
+        feature_names=None,
+        name: str | None = None,
+    ) -> None:
         self.grids = grids
         self.image_shape = image_shape
         self.feature_names = feature_names
@@ -71,14 +80,14 @@ class TraversalDisplay:
         *,
         codes=None,
         values=SWEEP,
-        n_noise=10,
+        n_noise: int = 10,
         beside=None,
-        image_shape=None,
+        image_shape: tuple[int, ...] | None = None,
         feature_names=None,
-        name=None,
+        name: str | None = None,
         ax=None,
         **kwargs,
-    ):
+    ) -> Self:
         """Draw clusters against noise, and every continuous code against its values.
 
         Parameters
@@ -144,7 +153,7 @@ class TraversalDisplay:
             if self.image_shape is not None:
                 panel.set_ylabel("cluster")
 
-    def plot(self, ax=None, *, name=None, **kwargs):
+    def plot(self, ax=None, *, name: str | None = None, **kwargs) -> Self:
         """Draw.
 
         Parameters

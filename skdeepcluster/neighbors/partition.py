@@ -141,7 +141,7 @@ def neighbor_start(
     X,
     n_clusters,
     *,
-    n_neighbors=15,
+    n_neighbors: int = 15,
     metric: str | Callable[..., float] = "euclidean",
     sample_weight=None,
     n_components=5,
@@ -150,8 +150,8 @@ def neighbor_start(
     boundary_weight=2.0,
     max_samples=70_000,
     random_state=None,
-    n_jobs=None,
-):
+    n_jobs: int | None = None,
+) -> NeighborStart:
     r"""Find a first partition of X without labels.
 
     The graph of nearest neighbours is laid out in few dimensions, and candidates are found there:
@@ -273,15 +273,15 @@ def neighbor_start(
 def count_clusters(
     X,
     *,
-    n_neighbors=15,
+    n_neighbors: int = 15,
     metric: str | Callable[..., float] = "euclidean",
     sample_weight=None,
-    max_clusters=60,
-    n_components=5,
+    max_clusters: int = 60,
+    n_components: int = 5,
     max_samples=20_000,
     random_state=None,
-    n_jobs=None,
-):
+    n_jobs: int | None = None,
+) -> Bunch:
     r"""Find how many clusters rows have, without labels.
 
     The cuts of a tree are compared by what they tell about a walk on the neighbour graph, at many
@@ -480,7 +480,15 @@ def _invert(order):
     return place
 
 
-def labelled_start(X, targets, n_classes, *, n_neighbors=15, random_state=None, n_jobs=None):
+def labelled_start(
+    X,
+    targets,
+    n_classes: int,
+    *,
+    n_neighbors: int = 15,
+    random_state=None,
+    n_jobs: int | None = None,
+) -> NeighborStart:
     r"""Give every row class probabilities from a few labels, by the graph and by a mixture.
 
     Labels are spread along the neighbour graph of the distinct rows (:func:`spread_labels`). Rows
