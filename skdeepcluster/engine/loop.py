@@ -344,7 +344,7 @@ def _records(net: NeuralNet) -> list[dict[str, float]]:
 def _extract(epoch: dict[str, Any]) -> dict[str, float]:
     """Return the numbers of an epoch, without skorch's batches and bookkeeping."""
     return {
-        name: value
+        name: value.item() if isinstance(value, np.generic) else value
         for name, value in epoch.items()
         if isinstance(value, int | float) and not name.endswith(("_best", "_batch_count"))
     }
