@@ -112,7 +112,7 @@ class AdversarialEstimator(DeepEstimator):
     def _generate(self, n_samples, random_state):
         """Draw rows from the generator, (N, D), in the units of the data."""
 
-    def score(self, X, y=None):
+    def score(self, X, y=None) -> float:
         """Mutual information between rows and clusters, H[mean p] - mean H[p]: higher is better.
 
         Parameters

@@ -9,22 +9,20 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from inspect import signature
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    _fit_context,
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._budget import Budget, choose_widths
-from ._callbacks import CallbackSupportMixin, with_callbacks
 from ._checkpoint import Checkpoint, identify
 from ._initialization import (
     Initialization,
@@ -39,6 +37,14 @@ from ._likelihood_choice import choose_likelihood
 from ._outliers import find_offset, fit_cluster_space, make_outlier_score, mark_noise
 from ._phases import plan_progress
 from ._responsibilities import check_answers, check_sample_weight, repeat_rows
+from ._typing import (
+    CallbackSupportMixin,
+    Labels,
+    Reals,
+    TransformerMixin,
+    fit_context,
+    with_callbacks,
+)
 from ._validation import NumericParameters, check_rows
 from .engine.batches import BLOCK, Rows, map_rows, refuse_sparse
 from .engine.isolation import is_explicit, isolated, seeded, without_overrides
@@ -245,8 +251,8 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
     # ---- fit
 
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None) -> Self:
         """Train on X.
 
         Parameters
@@ -640,7 +646,7 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         answers = self._apply(model, model.assign_surely, X)
         return answers[:, 0].astype(np.int64), answers[:, 1].copy()
 
-    def predict_proba(self, X):
+    def predict_proba(self, X) -> npt.NDArray[np.float32]:
         """Probability of each cluster, given the row.
 
         Parameters
@@ -655,7 +661,7 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         """
         return self._map("resp", X)
 
-    def predict(self, X):
+    def predict(self, X) -> Labels:
         """Most probable cluster of each row.
 
         Parameters
@@ -676,7 +682,7 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         outlier_scores = self._score_outliers(self.model_, self._cluster_space, X)
         return mark_noise(clusters, outlier_scores, self.offset_)
 
-    def score_samples(self, X):
+    def score_samples(self, X) -> npt.NDArray[np.float64]:
         """Label-free criterion of each row, in nats: higher is better.
 
         Parameters
@@ -696,7 +702,7 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         """
         return self._map("criterion", X)
 
-    def score(self, X, y=None):
+    def score(self, X, y=None) -> float:
         """Mean of :meth:`score_samples`, the label-free criterion: higher is better.
 
         Parameters
@@ -833,7 +839,7 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
 class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """``transform`` by the model's ``encode`` and ``inverse_transform`` by its ``decode``."""
 
-    def transform(self, X):
+    def transform(self, X) -> npt.NDArray[np.float32]:
         """Codes of the rows: the means of the posterior q(z | x).
 
         Parameters
@@ -850,7 +856,7 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """
         return self._map("encode", X)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X) -> Reals:
         """Rows that codes stand for: E[x | z], in the units of the training data.
 
         Parameters

@@ -1,17 +1,6 @@
-"""scikit-learn's callback protocol, available from 1.9 on, and the tasks of an ensemble's fit."""
+"""The tasks of an ensemble's fit, which scikit-learn's callbacks are told of."""
 
 from contextlib import contextmanager
-
-try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:  # before 1.9 estimators have skorch's callbacks only
-
-    class CallbackSupportMixin:
-        """Estimators without ``set_callbacks``."""
-
-    def with_callbacks(method):
-        """Return the method as it is."""
-        return method
 
 
 class MemberTasks:

@@ -1,5 +1,6 @@
 """Files of arrays in the safetensors format, and writing that leaves no part of a file."""
 
+import errno
 import hashlib
 import importlib
 import json
@@ -130,7 +131,13 @@ def replace_atomically(path):
         When the folder does not exist or does not allow it, or the disk is full.
     """
     path = os.path.realpath(path)
-    temporary = os.path.join(os.path.dirname(path), f".{secrets.token_hex(8)}.tmp")
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        reason = "No such folder, make it first"
+        raise FileNotFoundError(errno.ENOENT, reason, folder)
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, "A folder, not the name of a file", path)
+    temporary = os.path.join(folder, f".{secrets.token_hex(8)}.tmp")
     with open(temporary, "xb"):
         pass
     try:

@@ -202,11 +202,8 @@ def _check_all_given(columns, n_features):
     """Check that the columns are all those of X."""
     given, there = set(columns), set(range(n_features))
     if given != there:
-        wrong = (
-            f"{sorted(there - given)} are missing"
-            if there - given
-            else f"there are no columns {sorted(given - there)}"
-        )
+        faults = ("{} are missing", there - given), ("there are no columns {}", given - there)
+        wrong = " and ".join(text.format(sorted(own)) for text, own in faults if own)
         raise ValueError(
             f"likelihood must give every column of X, 0 to {n_features - 1}, but {wrong}. Add "
             "columns of numbers to 'gaussian', of zeros and ones to 'bernoulli', and groups of "

@@ -91,7 +91,13 @@ def check_sample_weight(sample_weight, X):
     """Return the weights of the rows of X as float64, checked; without any, ones."""
     if sample_weight is None:
         return np.ones(X.shape[0])
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    try:
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"sample_weight should be a finite number for each of the {X.shape[0]} rows of X "
+            f"({str(error).splitlines()[0]})."
+        ) from error
     if (weight < 0).any():
         raise ValueError(
             f"Negative values in sample_weight, the least {weight.min():.6g}. A weight says "

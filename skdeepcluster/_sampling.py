@@ -8,6 +8,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import EmbeddingMixin
+from ._typing import Reals
 from .engine.isolation import isolated
 from .engine.runtime import draw_seed, generator, random_stream
 from .functional.gaussian import confident_sample
@@ -16,7 +17,9 @@ from .functional.gaussian import confident_sample
 class PriorMixin(EmbeddingMixin):
     """An embedding whose model has a mixture of codes, ``prior``, to sample from."""
 
-    def sample(self, n_samples=1, cluster=None, *, min_confidence=0.0):
+    def sample(
+        self, n_samples: int = 1, cluster: int | None = None, *, min_confidence: float = 0.0
+    ) -> Reals:
         """Draw codes from the mixture, or from one of its clusters, and decode them.
 
         Parameters

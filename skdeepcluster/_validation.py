@@ -1,16 +1,18 @@
 """What all estimators check alike: numbers among their parameters, and that rows are numbers."""
 
 import math
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Literal
 
 import numpy as np
-from sklearn.base import ClusterMixin
+from scipy import sparse
 from sklearn.utils import _safe_indexing, check_array, column_or_1d
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import _check_feature_names, validate_data
 
 from ._responsibilities import check_labels
+from ._typing import ClusterMixin, Labels
 
 #: Value of parameters that are chosen by the data.
 Auto = Literal["auto"]
@@ -40,7 +42,7 @@ class NumericParameters:
 class LabelledClusterMixin(ClusterMixin):
     """Mixin of clusterers that take ``y`` for known clusters, if ``use_labels`` says so."""
 
-    def fit_predict(self, X, y=None, **kwargs):
+    def fit_predict(self, X, y=None, **kwargs) -> Labels:
         """Fit to X and return the clusters of its rows.
 
         Parameters
@@ -86,27 +88,36 @@ def _to_python(value, is_switch):
 def check_rows(estimator, X, reset, **options):
     """Return X, checked by scikit-learn's ``validate_data`` with these options and to be numbers.
 
-    X is neither copied nor cast, unless its numbers are longer than float64. Errors about a
-    DataFrame name the columns.
+    X is neither copied nor cast, unless its numbers are longer than float64. Errors name the
+    columns of a DataFrame, or the place of what is no number.
     """
     _check_feature_names(estimator, X, reset=reset)  # not an error about values
-    try:
+    with naming_faults(X):
         checked = validate_data(estimator, X, reset=reset, dtype="numeric", **options)
         if checked.dtype.kind not in "biuf":
             raise ValueError(
                 f"{type(estimator).__name__} needs numbers, but X has dtype {checked.dtype}. "
                 "Convert X to floats that are comparable, for instance times to days since a date."
             )
-    except (TypeError, ValueError) as error:
-        fault = _describe_columns(X)
-        if not fault:
-            raise
-        raise ValueError(f"{fault} ({str(error).splitlines()[0]})") from error
     if checked.dtype.itemsize > 8:
         options = {"input_name": "X", "estimator": estimator, "accept_sparse": True}
         with np.errstate(all="ignore"):  # infinity is refused
             checked = check_array(checked, dtype=np.float64, **options)
     return checked
+
+
+@contextmanager
+def naming_faults(X, first_row=0):
+    """Within the block an error about X, rows from ``first_row`` on, says what in X is wrong."""
+    try:
+        yield
+    except (RuntimeError, TypeError, ValueError) as error:
+        is_frame = hasattr(X, "columns")
+        fault = _describe_columns(X) if is_frame else _describe_values(X, first_row)
+        if not fault:
+            raise
+        kind = TypeError if isinstance(error, TypeError) and not is_frame else ValueError
+        raise kind(f"{fault} ({str(error).splitlines()[0].rstrip(':')})") from error
 
 
 def is_missing(value):
@@ -116,8 +127,6 @@ def is_missing(value):
 
 def _describe_columns(X):
     """Return which columns of a DataFrame are missing values or no numbers, and what to do."""
-    if not hasattr(X, "dtypes"):
-        return ""
     empty, other = [], []
     for i, name in enumerate(X.columns):
         values = np.asarray(_safe_indexing(X, i, axis=1))
@@ -142,6 +151,72 @@ def _describe_columns(X):
             "sklearn.impute.SimpleImputer, or leave the columns or the rows out."
         )
     return " ".join(faults)
+
+
+def _describe_values(X, first_row):
+    """Return what makes X, which is no DataFrame, no table of numbers, and what to do."""
+    if sparse.issparse(X):
+        return ""
+    if hasattr(X, "detach"):
+        return "X is a tensor of torch: pass X.detach().cpu().numpy()."
+    try:
+        values = np.asarray(X, dtype=None if hasattr(X, "dtype") else object)
+    except ValueError:  # arrays of different shapes
+        return ""
+    if values.ndim > 2:
+        return (
+            f"X has shape {values.shape}, but a row is a list of numbers: of images, series or "
+            "sets pass X.reshape(len(X), -1)."
+        )
+    if not values.ndim:
+        return (
+            f"X is of type {type(X).__name__}: pass an array, a DataFrame, a sparse matrix or a "
+            "list of rows, of shape (n_samples, n_features)."
+        )
+    return _describe_list(values) if values.ndim == 1 else _describe_value(values, first_row)
+
+
+def _describe_list(values):
+    """Return what makes an array (N,) no rows, and what to do, where it is no list of numbers."""
+    if values.size and all(isinstance(value, str) for value in values):
+        return (
+            "X holds texts: turn them into rows of numbers, for instance by an embedding model or "
+            "by sklearn.feature_extraction.text.TfidfVectorizer."
+        )
+    lengths = {len(row) for row in values if isinstance(row, list | tuple | np.ndarray)}
+    if len(lengths) > 1:
+        return (
+            f"Rows of X have from {min(lengths)} to {max(lengths)} values: give every row the "
+            "same features."
+        )
+    return ""
+
+
+def _describe_value(values, first_row):
+    """Return where the first value of an array (N, D) is that is no finite number, if any is."""
+    if values.dtype.kind == "f":
+        sound = np.isfinite(values)
+    elif values.dtype.kind in "OSU":
+        sound = np.array([[_is_number(value) for value in row] for row in values], dtype=bool)
+    else:
+        return ""
+    if sound.all():
+        return ""
+    row, column = np.unravel_index(sound.argmin(), sound.shape)
+    value = values[row, column]
+    value = value.item() if isinstance(value, np.generic) else value
+    if np.ndim(value) == 0 and is_missing(value):
+        remedy = "fill missing values in by sklearn.impute.SimpleImputer, or leave the row out"
+    elif isinstance(value, Real):
+        remedy = "correct the value, or leave the row out"
+    else:
+        remedy = "encode categories by sklearn.preprocessing.OneHotEncoder, texts by numbers"
+    found = value if isinstance(value, Real) else repr(value)
+    return f"Row {first_row + row} of X holds {found!s:.60} in column {column}: {remedy}."
+
+
+def _is_number(value):
+    return isinstance(value, Real | np.bool_) and bool(np.isfinite(float(value)))
 
 
 def _join(names):

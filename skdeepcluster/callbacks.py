@@ -53,10 +53,10 @@ class ScoreMonitor(_AfterEpochs):
     ...     assert [record["epoch"] for record in monitor.log_] == [0, 1, 2]
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.log_ = []
 
-    def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None):
+    def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None) -> None:
         """Score the model after an epoch."""
         if self._is_epoch(context, fitted_estimator):
             record = {
@@ -101,7 +101,7 @@ class EarlyStopping(_AfterEpochs):
     ...     assert vae.n_iter_ == 3
     """
 
-    def __init__(self, monitor="score", *, patience=5, tol=1e-4):
+    def __init__(self, monitor: str = "score", *, patience: int = 5, tol: float = 1e-4) -> None:
         check_scalar(monitor, "monitor", str)
         check_scalar(patience, "patience", Integral, min_val=1)
         check_scalar(tol, "tol", Real, min_val=0)
@@ -110,12 +110,12 @@ class EarlyStopping(_AfterEpochs):
         self.tol = tol
         self._runs = {}
 
-    def teardown(self, estimator, context):
+    def teardown(self, estimator, context) -> None:
         """Forget the trainings of a fit."""
         fit = context.root_uuid
         self._runs = {run: seen for run, seen in self._runs.items() if run[0] != fit}
 
-    def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None):
+    def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None) -> bool:
         """Return whether to stop."""
         if not self._is_epoch(context, fitted_estimator):
             return False

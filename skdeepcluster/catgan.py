@@ -23,24 +23,26 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Integral, Number, Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import assert_all_finite, check_consistent_length, check_scalar, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 from torch.nn.functional import nll_loss
 
 from ._adversarial import AdversarialEstimator
 from ._base import DeepEstimator
 from ._budget import Budget
-from ._callbacks import with_callbacks
 from ._initialization import ADVERSARIAL_CONSTRAINTS, Partition
 from ._responsibilities import check_finite
+from ._typing import Reals, fit_context, with_callbacks
 from ._validation import Auto, LabelledClusterMixin, is_missing
 from .engine.batches import LabelledRows
 from .engine.isolation import isolated
@@ -110,7 +112,7 @@ class CatGAN(ClusterGame):
         regularizer=NO_REGULARIZER,
         marginal_decay=0.0,
         label_weight=1.0,
-    ):
+    ) -> None:
         super().__init__(likelihood)
         self.discriminator, self.generator, self.n_noise = discriminator, generator, n_noise
         self.balance_weight, self.fake_weight = weights
@@ -119,24 +121,24 @@ class CatGAN(ClusterGame):
         self.register_buffer("log_prior", None)
         self.register_buffer("log_marginal", torch.zeros(n_classes).log_softmax(0))
 
-    def log_resp_standardized(self, seen):
+    def log_resp_standardized(self, seen) -> Tensor:
         """Log p(y|x) of standardised rows, (N, K)."""
         return self.discriminator(seen).float().log_softmax(-1)
 
-    def criterion(self, x):
+    def criterion(self, x) -> Tensor:
         """KL(p(y|x) || p(y)) of each row, (N,): its mean is the mutual information."""
         return kl_divergence(self.log_resp(x).double(), self.log_marginal.double())
 
-    def decode(self, z):
+    def decode(self, z) -> Tensor:
         """Rows in the units of the data, (N, D)."""
         return self.likelihood.mean(self.generator(z))
 
-    def generate(self, n_rows):
+    def generate(self, n_rows) -> Tensor:
         """Draw standardised rows from the generator, (N, D)."""
         z = random.randn((n_rows, self.n_noise), self.log_marginal.device)
         return self.standardize(self.decode(z))
 
-    def imbalance(self, log_p):
+    def imbalance(self, log_p) -> Tensor:
         """-H[p_bar], or with a class prior its cross-entropy to p_bar."""
         log_mean = marginal(log_p)
         if self.marginal_decay:
@@ -146,7 +148,7 @@ class CatGAN(ClusterGame):
         return cross_entropy(self.log_prior, log_mean)
 
     @torch.no_grad()
-    def set_prior(self, p):
+    def set_prior(self, p) -> None:
         """Set the class prior from an array of K positive numbers; None: uniform."""
         if p is None:
             self.log_prior = None
@@ -154,7 +156,7 @@ class CatGAN(ClusterGame):
         p = torch.as_tensor(p, dtype=torch.float64)
         self.log_prior = (p / p.sum()).log().to(self.log_marginal)
 
-    def restore_buffers(self, tensors):
+    def restore_buffers(self, tensors) -> None:
         """Create the class prior, where there is one."""
         self.log_prior = tensors.get("log_prior")
 
@@ -166,7 +168,7 @@ class CatGAN(ClusterGame):
             self.log_marginal.copy_(torch.logaddexp(old, new))
         return log_mean + (self.log_marginal - log_mean).detach()
 
-    def discriminator_loss(self, batch):
+    def discriminator_loss(self, batch) -> dict[str, Tensor]:
         """Weighted entropies of real and generated rows, cross-entropy of labelled rows, VAT."""
         seen, terms = self.standardize(batch.x), {}
         if batch.labelled is None:
@@ -194,13 +196,13 @@ class CatGAN(ClusterGame):
             terms["start"] = (1 - self.progress) * terms["start"]
         return terms
 
-    def generator_loss(self, batch):
+    def generator_loss(self, batch) -> dict[str, Tensor]:
         """Entropies of D's predictions for generated rows, and of their mean."""
         with keep_running_statistics(self.discriminator):
             log_p = self.log_resp_standardized(self.generate(len(batch.x)))
         return {"certainty": entropy(log_p).mean(), "balance": -entropy(marginal(log_p))}
 
-    def players(self):
+    def players(self) -> tuple[Player, ...]:
         """Discriminator, generator."""
         return (
             Player("discriminator", [self.discriminator], self.discriminator_loss),
@@ -263,7 +265,7 @@ class CatGANEstimator(AdversarialEstimator):
             model.set_prior(np.maximum(share, 0.5 / fit.n_samples))
         return start
 
-    def sample(self, n_samples=1):
+    def sample(self, n_samples: int = 1) -> Reals:
         """Draw rows from the generator.
 
         They show where the discriminator was still certain in the last epochs, not what X looks
@@ -604,7 +606,7 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
         verbose=0,
         accept_sparse=False,
         random_state=None,
-    ):
+    ) -> None:
         store_parameters(locals())
 
 
@@ -831,12 +833,12 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         verbose=0,
         accept_sparse=False,
         random_state=None,
-    ):
+    ) -> None:
         store_parameters(locals())
 
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None) -> Self:
         """Train on X and the labels there are.
 
         Parameters
@@ -921,7 +923,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
                 stacklevel=5,
             )
 
-    def predict(self, X):
+    def predict(self, X) -> npt.NDArray[Any]:
         """Most probable class of each row.
 
         Parameters

@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 from sklearn.utils._param_validation import Interval
+from torch import Tensor
 
 from ._base import DeepEstimator
 from ._budget import Budget
@@ -68,38 +69,38 @@ class DAC(PriorGame):
         weights=(1.0, 1.0, 1.0),
         regularizer=NO_REGULARIZER,
         masking=0.0,
-    ):
+    ) -> None:
         super().__init__(encoder, decoder, likelihood, prior, regularizer, masking)
         self.critic = critic
         self.weights = weights
 
-    def log_resp_standardized(self, seen):
+    def log_resp_standardized(self, seen) -> Tensor:
         """Log p(k | E(x)) of standardised rows, (N, K)."""
         return self.prior.log_joint(self.encoder(seen)).log_softmax(-1)
 
-    def criterion(self, x):
+    def criterion(self, x) -> Tensor:
         """Log p(x | G(z)) + log p(z) at z = E(x), (N,)."""
         code = self.encode(x)
         log_z = self.prior.log_joint(code).logsumexp(-1)
         return self.log_prob(x, code).double() + log_z.double()
 
-    def critic_loss(self, batch):
+    def critic_loss(self, batch) -> dict[str, Tensor]:
         """Cross-entropies of telling draws of the mixture ("real") from codes ("fake")."""
         with torch.no_grad():
             code, drawn = self.encode(batch.x), self.prior.draw(len(batch.x))
         return {"mixture": called_real(self.judge(drawn)), "codes": called_fake(self.judge(code))}
 
-    def judge(self, code):
+    def judge(self, code) -> Tensor:
         """Logits of "drawn from the mixture", (N, 1)."""
         return self.critic(self.prior.whiten(code))
 
-    def mixture_loss(self, batch):
+    def mixture_loss(self, batch) -> Tensor:
         """Negative log-likelihood of the codes, without gradient to the encoder."""
         with torch.no_grad():
             code = self.encode(batch.x)
         return {"codes": -self.prior.log_joint(code).logsumexp(-1).mean()}
 
-    def loss(self, batch):
+    def loss(self, batch) -> dict[str, Tensor]:
         """Three weighted losses, and the terms of the regularizer."""
         seen, shown = self.observe(batch)
         code = self.encoder(shown)
@@ -112,7 +113,7 @@ class DAC(PriorGame):
         terms = {n: w * loss for w, (n, loss) in zip(self.weights, losses.items(), strict=True)}
         return terms | self.regularize(seen, batch.anchor)
 
-    def players(self):
+    def players(self) -> tuple[Player, ...]:
         """Critic, mixture, auto-encoder."""
         return (
             Player("critic", [self.critic], self.critic_loss),
@@ -408,7 +409,7 @@ class DACClustering(LabelledClusterMixin, PriorMixin, DeepEstimator):
         verbose=0,
         accept_sparse=False,
         random_state=None,
-    ):
+    ) -> None:
         store_parameters(locals())
 
     def _build(self, n_features, likelihood):

@@ -15,19 +15,20 @@ stability", Computational Statistics & Data Analysis 52, 2007.
 import warnings
 from itertools import cycle, islice
 from numbers import Integral, Real
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 from joblib import Parallel, delayed
 from scipy import sparse
-from sklearn.base import BaseEstimator, ClusterMixin, _fit_context, clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import _safe_indexing, check_array, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
-from ._callbacks import CallbackSupportMixin, MemberTasks, member_task, with_callbacks
+from ._callbacks import MemberTasks, member_task
 from ._consensus import (
     average_memberships,
     compare_members,
@@ -37,6 +38,14 @@ from ._consensus import (
     vote,
 )
 from ._responsibilities import check_answers
+from ._typing import (
+    CallbackSupportMixin,
+    ClusterMixin,
+    Labels,
+    available_if,
+    fit_context,
+    with_callbacks,
+)
 from ._validation import NumericParameters
 from .engine.runtime import (
     draw_seed,
@@ -190,14 +199,14 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
         accept_sparse=False,
         n_jobs=None,
         random_state=None,
-    ):
+    ) -> None:
         store_parameters(locals())
 
     # ---- learning
 
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None) -> Self:
         """Fit the members and find their consensus.
 
         Parameters
@@ -349,7 +358,7 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
     # ---- answers
 
     @available_if(_members_can("predict"))
-    def predict_proba(self, X):
+    def predict_proba(self, X) -> npt.NDArray[np.float64]:
         """Weighted mean of the members' memberships, mapped by their tables.
 
         Parameters
@@ -366,7 +375,7 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
         return average_memberships(self._assign(X), self.tables_, self.weights_)
 
     @available_if(_members_can("predict"))
-    def predict(self, X):
+    def predict(self, X) -> Labels:
         """Cluster of the consensus for each row.
 
         Parameters
@@ -383,7 +392,7 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
         return vote(self._assign(X), self.tables_, self.weights_)
 
     @available_if(_members_can("predict"))
-    def score(self, X, y=None):
+    def score(self, X, y=None) -> float:
         """Mean agreement of the members with the consensus: higher is better, at most 1.
 
         Parameters

@@ -7,6 +7,7 @@ import copy
 import importlib
 import io
 import logging
+import os
 import warnings
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -28,7 +29,7 @@ from .neighbors.measure import with_extra
 NEW_EXPORTER = parse_version(torch.__version__) >= parse_version("2.7")
 
 
-def to_onnx(estimator, path):
+def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
     """Write the predictions of a fitted estimator as an ONNX graph.
 
     Parameters
@@ -194,7 +195,8 @@ def _build_answers(estimator):
     if not hasattr(estimator, "model_"):
         raise TypeError(
             f"{type(estimator).__name__} has neither a network nor a mixture to export. "
-            "Export the members of an ensemble one by one (estimators_)."
+            "Export the members of an ensemble one by one (estimators_), and estimators of "
+            "scikit-learn by skl2onnx."
         )
     model = copy.deepcopy(estimator.model_).cpu()
     encode = model.encode if hasattr(estimator, "transform") else None

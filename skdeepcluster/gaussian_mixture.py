@@ -12,12 +12,13 @@ import math
 import warnings
 from functools import partial
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy import sparse
-from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin, _fit_context
+from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -34,7 +35,8 @@ from ._responsibilities import (
     check_sample_weight,
     check_shape,
 )
-from ._validation import Auto, NumericParameters, check_rows
+from ._typing import ClusterMixin, Labels, fit_context
+from ._validation import Auto, NumericParameters, check_rows, naming_faults
 from .engine.batches import refuse_sparse, to_tensor
 from .engine.runtime import (
     draw_seed,
@@ -249,13 +251,13 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         max_clusters=60,
         verbose=0,
         verbose_interval=10,
-    ):
+    ) -> None:
         store_parameters(locals())
 
     # ---- learning
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None) -> Self:
         """Find the mixture of X.
 
         Parameters
@@ -305,8 +307,8 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         self._warn(run.interrupted)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None) -> Self:
         """Take one step of stepwise EM on a batch, from the current mixture.
 
         ``labels_`` and ``probabilities_`` are those of the rows of this batch. While the first
@@ -509,7 +511,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
 
     # ---- answers
 
-    def predict(self, X):
+    def predict(self, X) -> Labels:
         """Return the most probable component of each row.
 
         Parameters
@@ -524,7 +526,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         """
         return self._assign(self._check_fitted(X))[0]
 
-    def predict_proba(self, X):
+    def predict_proba(self, X) -> npt.NDArray[np.float64]:
         """Return the responsibilities, p(component | row).
 
         Parameters
@@ -539,7 +541,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         """
         return self._apply(lambda joint: joint.softmax(1), self._check_fitted(X))
 
-    def score_samples(self, X):
+    def score_samples(self, X) -> npt.NDArray[np.float64]:
         """Return the log-likelihood of each row.
 
         Parameters
@@ -554,7 +556,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         """
         return self._apply(_log_likelihood, self._check_fitted(X))
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X, y=None, sample_weight=None) -> float:
         """Return the mean log-likelihood of the rows; higher is better.
 
         Parameters
@@ -573,7 +575,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         """
         return self._average(_log_likelihood, self._check_fitted(X, sample_weight))
 
-    def bic(self, X, sample_weight=None):
+    def bic(self, X, sample_weight=None) -> float:
         """Return Bayes' information criterion, -2 l + p log N; lower is better.
 
         Parameters
@@ -591,7 +593,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         rows = self._check_fitted(X, sample_weight)
         return self._penalize(rows, math.log(rows.total))
 
-    def aic(self, X, sample_weight=None):
+    def aic(self, X, sample_weight=None) -> float:
         """Return Akaike's information criterion, -2 l + 2 p; lower is better.
 
         Parameters
@@ -609,7 +611,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         rows = self._check_fitted(X, sample_weight)
         return self._penalize(rows, 2)
 
-    def icl(self, X, sample_weight=None):
+    def icl(self, X, sample_weight=None) -> float:
         """Return the integrated completed likelihood, BIC + 2 sum_n H(r_n); lower is better.
 
         Parameters
@@ -629,7 +631,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         mean_entropy = self._average(lambda joint: entropy(joint.log_softmax(1)), rows)
         return self._penalize(rows, math.log(rows.total)) + 2 * mean_entropy * rows.total
 
-    def sample(self, n_samples=1):
+    def sample(self, n_samples: int = 1) -> tuple[npt.NDArray[np.float64], Labels]:
         """Draw rows from the mixture.
 
         Parameters
@@ -701,7 +703,8 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
             return X
         size = max(1, CHECKED_ELEMENTS // X.shape[1])
         for start in range(0, X.shape[0], size):
-            check_values(X[start : start + size])
+            with naming_faults(X[start : start + size], first_row=start):
+                check_values(X[start : start + size])
             em.release(X)
         return X
 
@@ -816,7 +819,7 @@ def _scale_shape(covariance_type, n_clusters, n_features):
     }[covariance_type]
 
 
-def covariance_shape(covariance_type, n_clusters, n_features):
+def covariance_shape(covariance_type: str, n_clusters, n_features) -> tuple[int, ...]:
     """Return scikit-learn's shape of covariances and precisions."""
     shape = _scale_shape(covariance_type, n_clusters, n_features)
     return {"tied": shape[1:], "spherical": shape[:1]}.get(covariance_type, shape)

@@ -17,6 +17,7 @@ lambda        ``mi_weight``
 ============  ======================================================
 """
 
+import copy
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -24,6 +25,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy.stats import rankdata
 from sklearn.exceptions import ConvergenceWarning
@@ -31,7 +33,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.extmath import randomized_svd, svd_flip
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from ._adversarial import FAR, FEW, AdversarialEstimator
@@ -40,6 +42,7 @@ from ._budget import Budget
 from ._disentanglement import report
 from ._initialization import ADVERSARIAL_CONSTRAINTS
 from ._responsibilities import cluster_means
+from ._typing import Reals
 from ._validation import Auto, LabelledClusterMixin
 from .engine.batches import batches, map_rows
 from .engine.isolation import seeded
@@ -48,7 +51,7 @@ from .functional import random
 from .functional.adversarial import called_fake, called_real
 from .functional.information import kl_divergence
 from .modules.game import ClusterGame, Player
-from .modules.latent import Codes, LatentSpace
+from .modules.latent import Codes, LatentSpace, Reading
 from .modules.networks import (
     ACTIVATIONS,
     build_network,
@@ -112,7 +115,7 @@ class InfoGAN(ClusterGame):
         style_weight=0.0,
         reconstruction_weight=0.0,
         regularizer=NO_REGULARIZER,
-    ):
+    ) -> None:
         super().__init__(likelihood)
         self.generator, self.body, self.critic, self.reader = generator, body, critic, reader
         self.latent, self.regularizer = latent, regularizer
@@ -125,37 +128,37 @@ class InfoGAN(ClusterGame):
 
     # ---- answers
 
-    def read_standardized(self, seen):
+    def read_standardized(self, seen) -> Reading:
         """Q(c|x) of standardised rows, as a Reading."""
         return self.latent.read(self.reader(self.body(seen)))
 
-    def read(self, x):
+    def read(self, x) -> Reading:
         """Q(c|x) of rows, as a Reading."""
         return self.read_standardized(self.standardize(x))
 
-    def log_resp_standardized(self, seen):
+    def log_resp_standardized(self, seen) -> Tensor:
         """Log Q(k|x) of the cluster, (N, K)."""
         return self.read_standardized(seen).log_probs[0]
 
-    def encode(self, x):
+    def encode(self, x) -> Tensor:
         """Posterior of all codes: probabilities of the categories, continuous means."""
         reading = self.read(x)
         return torch.cat([*(log_p.exp() for log_p in reading.log_probs), reading.mean], 1)
 
-    def decode(self, code):
+    def decode(self, code) -> Tensor:
         """Rows for codes in the layout of ``encode``, at noise zero, in the units of the data."""
         noise = code.new_zeros(len(code), self.latent.n_noise)
         return self.render(torch.cat([noise, code], 1))
 
-    def render(self, inputs):
+    def render(self, inputs) -> Tensor:
         """Rows for inputs (N, latent.n_inputs) of the generator, in the units of the data."""
         return self.likelihood.mean(self.generator(inputs))
 
-    def criterion(self, x):
+    def criterion(self, x) -> Tensor:
         """KL(Q(k|x) || mean of Q over the rows trained on), (N,): its mean is I(x; k)."""
         return kl_divergence(self.log_resp(x).double(), self.log_marginal.double())
 
-    def fitted_attributes(self):
+    def fitted_attributes(self) -> dict[str, Any]:
         """Names of the codes, and the probabilities with which clusters are drawn."""
         others = [f"category{a}" for a in range(1, len(self.latent.sizes))]
         continuous = [f"continuous{j}" for j in range(self.latent.n_continuous)]
@@ -163,7 +166,7 @@ class InfoGAN(ClusterGame):
 
     # ---- losses
 
-    def discriminator_loss(self, batch):
+    def discriminator_loss(self, batch) -> dict[str, Tensor]:
         """D's cross-entropies on real and generated rows, -lambda L_I, and the regularizer."""
         seen = self.standardize(batch.x)
         with torch.no_grad():
@@ -187,7 +190,7 @@ class InfoGAN(ClusterGame):
                 terms["style"] = self.style_weight * loss
         return terms
 
-    def generator_loss(self, batch):
+    def generator_loss(self, batch) -> dict[str, Tensor]:
         """G's non-saturating loss -log D(G), and -lambda L_I."""
         fake, codes = self.generate(len(batch.x))
         hidden = self.body(self.add_noise(fake))
@@ -199,7 +202,7 @@ class InfoGAN(ClusterGame):
             terms["reconstruction"] = weight * self.reconstruction_loss(batch)
         return terms
 
-    def reconstruction_loss(self, batch):
+    def reconstruction_loss(self, batch) -> Tensor:
         """Mean squared error, in standardised units, of rows generated from codes of real rows.
 
         These are the clusters of the anchor, and of the style first the continuous codes, then
@@ -214,18 +217,18 @@ class InfoGAN(ClusterGame):
         rendered = self.standardize(self.render(self.latent.inputs(codes)))
         return mse_loss(rendered, self.standardize(batch.x))
 
-    def generate(self, n_rows):
+    def generate(self, n_rows) -> tuple[Tensor, Codes]:
         """Draw codes; return standardised rows (N, D) generated from them, and the codes."""
         codes = self.latent.draw(n_rows, self.log_prior)
         return self.standardize(self.render(self.latent.inputs(codes))), codes
 
-    def add_noise(self, seen):
+    def add_noise(self, seen) -> Tensor:
         """Add instance noise to standardised rows."""
         if not self.instance_noise:
             return seen
         return seen + self.instance_noise * random.randn_like(seen)
 
-    def information_loss(self, hidden, codes, weight):
+    def information_loss(self, hidden, codes, weight) -> dict[str, Tensor]:
         """Weighted losses of Q's reading of the codes: -lambda L_I without the constant H(c)."""
         losses = self.latent.reading_loss(self.latent.read(self.reader(hidden)), codes)
         weights = {"category": weight, "continuous": weight * self.continuous_weight}
@@ -575,7 +578,7 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         verbose=0,
         accept_sparse=False,
         random_state=None,
-    ):
+    ) -> None:
         store_parameters(locals())
 
     def _build(self, n_features, likelihood):
@@ -617,7 +620,8 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
             shares = torch.as_tensor(start.anchor.mean(0, dtype="float64"))
             model.log_prior.copy_(shares.log().log_softmax(0))
         n_codes = self.n_continuous + min(self.n_noise, NOISE_DIRECTIONS)
-        style = find_style(model.likelihood, fit.X, start.anchor, n_codes, fit.random_state)
+        standardize = copy.deepcopy(model.likelihood).cpu().standardize
+        style = find_style(standardize, fit.X, start.anchor, n_codes, fit.random_state)
         if not is_new:
             own = style[:, : self.n_continuous]
             own[:] = self._apply(model, lambda x: model.read(x).mean, fit.X)[:, : own.shape[1]]
@@ -645,7 +649,7 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
 
     # ---- answers
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features=None) -> npt.NDArray[Any]:
         """Names of the columns of :meth:`transform`.
 
         Parameters
@@ -665,7 +669,7 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         names = [f"{name}_{value}" for name, size in categories for value in range(size)]
         return np.array([*names, *self.code_names_[len(latent.sizes) :]], dtype=object)
 
-    def sample(self, n_samples=1, cluster=None, codes=None):
+    def sample(self, n_samples: int = 1, cluster: int | None = None, codes=None) -> Reals:
         """Generate rows from drawn noise and codes.
 
         Parameters
@@ -693,13 +697,21 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         """
         check_is_fitted(self)
         n_samples = check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        codes = {} if codes is None else dict(codes)
+        try:
+            codes = {} if codes is None else dict(codes)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"codes={codes!r} should be a mapping of names to values, such as "
+                f"{{{self.code_names_[-1]!r}: 1}}."
+            ) from error
         if cluster is not None:
             check_scalar(cluster, "cluster", Integral, min_val=0, max_val=len(self.weights_) - 1)
             codes["cluster"] = cluster
         return self._render(self._set_codes(self._draw(n_samples), codes))
 
-    def traverse(self, code, values=None, *, n_samples=1, cluster=None):
+    def traverse(
+        self, code: str, values=None, *, n_samples: int = 1, cluster: int | None = None
+    ) -> Reals:
         """Rows that differ in one code only.
 
         Parameters
@@ -727,7 +739,7 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         rows = [self._render(self._set_codes(drawn, {code: value})) for value in values]
         return np.stack(rows, 1)
 
-    def code_report(self, n_samples=1000):
+    def code_report(self, n_samples: int = 1000) -> Any:
         """Measure what each code does in generated rows.
 
         Parameters
@@ -779,10 +791,10 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         n_categories = categories.shape[1]
         for name, value in values.items():
             index, value = self._find_code(name), np.asarray(value)
-            if value.shape not in ((), (len(categories),)):
+            if value.shape not in ((), (len(categories),)) or value.dtype.kind not in "biuf":
                 raise ValueError(
                     f"Code {name!r} must be a number or have shape ({len(categories)},), got "
-                    f"shape {value.shape}."
+                    f"shape {value.shape} of {value.dtype}."
                 )
             if index >= n_categories:
                 if not np.isfinite(value).all():
@@ -812,22 +824,23 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         return self._apply(self.model_, self.model_.render, inputs)
 
 
-def find_style(likelihood, X, resp, n_codes, random_state):
+def find_style(standardize, X, resp, n_codes, random_state) -> npt.NDArray[np.float32]:
     """Find continuous codes of rows by within-cluster PCA, (N, at most n_codes), float32.
 
     The standardised rows, less the means of their clusters by the responsibilities (N, K), are
     projected on the principal directions of such differences, pooled over the clusters; a row's
     rank within its cluster, scaled to [-1, 1], is its code. So the codes are distributed as the
     generator's are drawn: uniformly in every cluster, and uncorrelated. There are fewer than
-    ``n_codes`` where rows differ in fewer directions.
+    ``n_codes`` where rows differ in fewer directions. ``standardize`` takes blocks of rows on the
+    CPU.
     """
     n_rows = min(len(resp), max(STYLE_ROWS, STYLE_ELEMENTS // X.shape[1]))
     some = np.sort(random_state.permutation(len(resp))[:n_rows])
-    seen, shares = map_rows(likelihood.standardize, X[some]), resp[some]
+    seen, shares = map_rows(standardize, X[some]), resp[some]
     means = cluster_means(shares, seen)
     directions = _principal_directions(seen - shares @ means, n_codes, random_state)
     toward = torch.from_numpy(directions.T.astype(np.float32))
-    along = map_rows(lambda x: likelihood.standardize(x) @ toward.to(x.device), X)
+    along = map_rows(lambda x: standardize(x) @ toward, X)
     along = along - resp @ (means @ directions.T)
     labels = resp.argmax(1)
     for k in np.unique(labels):

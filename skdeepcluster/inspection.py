@@ -14,12 +14,15 @@ N rows, D features, K clusters.
 
 import base64
 import html
+import os
 from functools import cached_property
 from io import BytesIO
 from numbers import Integral
 from pathlib import Path
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import euclidean_distances, pairwise_distances_chunked
@@ -36,6 +39,7 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import _num_features, _num_samples, check_is_fitted
 
 from ._responsibilities import cluster_means
+from .display.axes import import_matplotlib, name_features
 from .display.samples import draw_samples, make_mosaic
 from .stability import cluster_stability
 
@@ -75,7 +79,7 @@ STYLE = """
 .cluster-report figure {display: inline-block; margin: 6px 18px 6px 0}"""
 
 
-def find_medoids(X, labels, *, random_state=None):
+def find_medoids(X, labels, *, random_state=None) -> npt.NDArray[np.intp]:
     """Find the medoid of each cluster: the row with the least mean distance to the others.
 
     Parameters
@@ -110,7 +114,7 @@ def find_medoids(X, labels, *, random_state=None):
     return _find_medoids(X, labels, labels.max(initial=-1) + 1, random_state)
 
 
-def find_typical_rows(estimator, X, *, n_rows=5):
+def find_typical_rows(estimator, X, *, n_rows: int = 5) -> list[npt.NDArray[np.intp]]:
     """Find the most typical rows of each cluster.
 
     These are the rows with the greatest probability of their cluster, to two decimals, and of
@@ -149,7 +153,7 @@ def find_typical_rows(estimator, X, *, n_rows=5):
     return _Assignment(estimator, X).rank_typical(n_rows)
 
 
-def find_runner_up(estimator, X):
+def find_runner_up(estimator, X) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
     """Find the second most probable cluster of each row, and how far it is behind.
 
     Parameters
@@ -191,7 +195,7 @@ def find_runner_up(estimator, X):
     return _Assignment(estimator, X).find_runner_up()
 
 
-def find_border_rows(estimator, X, *, n_rows=10):
+def find_border_rows(estimator, X, *, n_rows: int = 10) -> npt.NDArray[np.intp]:
     """Find the rows nearest to a border between clusters: those of the least margins.
 
     Parameters
@@ -227,7 +231,7 @@ def find_border_rows(estimator, X, *, n_rows=10):
     return order[assigned.labels[order] >= 0][:n_rows]
 
 
-def compare_features(X, labels, *, feature_names=None, n_features=5):
+def compare_features(X, labels, *, feature_names=None, n_features: int | None = 5) -> list[Bunch]:
     """Find the features that set each cluster apart, by standardised mean differences.
 
     The mean of a feature in the cluster minus that in all other rows, noise included, in standard
@@ -277,7 +281,9 @@ def compare_features(X, labels, *, feature_names=None, n_features=5):
     return _compare(X, labels, labels.max(initial=-1) + 1, names, n_features)[1]
 
 
-def assignment_importance(estimator, X, *, n_repeats=5, random_state=None):
+def assignment_importance(
+    estimator, X, *, n_repeats: int = 5, random_state=None
+) -> npt.NDArray[np.float64]:
     """Return which share of the rows changes its cluster when a feature is permuted.
 
     Parameters
@@ -404,13 +410,13 @@ class ClusterReport(Bunch):
         *,
         feature_names=None,
         row_names=None,
-        images=None,
-        n_rows=5,
-        n_features=5,
-        stability=False,
-        importance=False,
+        images: tuple[int, ...] | None = None,
+        n_rows: int = 5,
+        n_features: int = 5,
+        stability: bool = False,
+        importance: bool = False,
         random_state=None,
-    ):
+    ) -> Self:
         """Describe the clusters in which a fitted estimator puts rows.
 
         Parameters
@@ -421,7 +427,8 @@ class ClusterReport(Bunch):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to describe, those of the fit or others.
         feature_names : array-like of shape (n_features,), default=None
-            None: the columns of a DataFrame, else "x0", "x1" and so on.
+            None: the columns of a DataFrame, else those that the estimator was fitted to, else
+            "x0", "x1" and so on.
         row_names : array-like of shape (n_samples,), default=None
             Shown in place of the positions of rows: titles, or texts.
         images : tuple of int, default=None
@@ -453,7 +460,7 @@ class ClusterReport(Bunch):
         for name, count in (("n_rows", n_rows), ("n_features", n_features)):
             check_scalar(count, name, Integral, min_val=1)
         found = _Assignment(estimator, X)
-        names = _name_features(feature_names, X)
+        names = _name_features(feature_names, X, estimator)
         if row_names is not None:
             check_consistent_length(X, row_names)
             row_names = np.asarray(row_names)
@@ -492,12 +499,12 @@ class ClusterReport(Bunch):
     def __str__(self):
         return self.to_text()
 
-    def to_text(self):
+    def to_text(self) -> str:
         """Return the summary as a text, with a paragraph for each cluster."""
         paragraphs = [self._name_cluster(k) + self._describe(k) for k in range(len(self.clusters))]
         return "\n\n".join([self._title() + self._list_importance(), *paragraphs])
 
-    def to_html(self, path=None):
+    def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the summary as one page of HTML, which holds its pictures.
 
         Parameters
@@ -727,18 +734,11 @@ def _check_rows(X, labels):
     return X, labels
 
 
-def _name_features(names, X):
-    """Return the names of the features, (D,), those of a DataFrame if none are given."""
+def _name_features(names, X, estimator=None):
+    """Return the names of the features, (D,), "x0", "x1" and so on where none are known."""
     n_features = _num_features(X)
-    if names is None:
-        names = getattr(X, "columns", [f"x{i}" for i in range(n_features)])
-    names = np.asarray(names)
-    if names.shape != (n_features,):
-        raise ValueError(
-            f"feature_names has shape {names.shape}, but X has {n_features} features. Give one "
-            "name for each."
-        )
-    return names
+    names = name_features(names, X, n_features, estimator)
+    return np.array([f"x{i}" for i in range(n_features)] if names is None else names)
 
 
 def _find_medoids(X, labels, n_clusters, random_state):
@@ -800,12 +800,7 @@ def _draw_rows(estimator, n_rows, n_clusters):
 
 def _to_png(rows, images, style):
     """Return rows as a PNG of images side by side."""
-    try:
-        from matplotlib.image import imsave
-    except ImportError as error:
-        raise ImportError(
-            "Pictures need matplotlib: pip install matplotlib, or pass images=None."
-        ) from error
+    imsave = import_matplotlib("image").imsave
     rows = rows.toarray() if sparse.issparse(rows) else rows
     picture = make_mosaic(rows, images, [np.arange(len(rows))])[0]
     # Enlarged to where browsers, and readers, tell the pixels apart.

@@ -7,8 +7,10 @@ a cluster like any other.
 """
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics.cluster import contingency_matrix
@@ -25,7 +27,7 @@ __all__ = [
 ROUNDING = 1e-5
 
 
-def clustering_accuracy(labels_true, labels_pred):
+def clustering_accuracy(labels_true, labels_pred) -> float:
     """Share of rows in the right cluster, under the best one-to-one naming of the clusters.
 
     ``ACC = max_m (1/N) #{i : labels_true[i] = m(labels_pred[i])}``, where ``m`` runs over all
@@ -78,7 +80,7 @@ def clustering_accuracy(labels_true, labels_pred):
     return float(table[linear_sum_assignment(table, maximize=True)].sum() / table.sum())
 
 
-def majority_accuracy(labels_true, labels_pred):
+def majority_accuracy(labels_true, labels_pred) -> float:
     """Share of rows in the most frequent class of their cluster (purity).
 
     ``(1/N) sum_k max_c #{i : labels_pred[i] = k, labels_true[i] = c}``. It never falls when
@@ -118,7 +120,7 @@ def majority_accuracy(labels_true, labels_pred):
     return float(table.max(axis=0).sum() / table.sum())
 
 
-def match_labels(labels_true, labels_pred):
+def match_labels(labels_true, labels_pred) -> npt.NDArray[Any]:
     """Rename clusters after classes, one-to-one, such that most rows agree.
 
     The names behind `clustering_accuracy`, for confusion matrices and pictures: the accuracy
@@ -168,7 +170,7 @@ def match_labels(labels_true, labels_pred):
     return names[index]
 
 
-def expected_calibration_error(right, confidence, *, n_bins=10):
+def expected_calibration_error(right, confidence, *, n_bins: int = 10) -> float:
     """Mean distance between the confidence in a row's cluster and the share of rows it is right.
 
     ``ECE = sum_b (n_b / N) |mean right_b - mean confidence_b|``, over bins of equal count of the
@@ -212,7 +214,9 @@ def expected_calibration_error(right, confidence, *, n_bins=10):
     return float(counts @ np.abs(shares - confidences) / counts.sum())
 
 
-def bin_by_confidence(right, confidence, n_bins):
+def bin_by_confidence(
+    right, confidence, n_bins: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Sort rows into bins of equal count; return counts, mean confidences and shares right (B,).
 
     Rows of equal confidence count with their common share.
@@ -227,7 +231,7 @@ def bin_by_confidence(right, confidence, n_bins):
     return tuple(np.array(column) for column in zip(*means, strict=True))
 
 
-def error_auc(right, confidence):
+def error_auc(right, confidence) -> float:
     """Area under the ROC curve of finding the rows that are wrong by their low confidence.
 
     The probability that a wrong row has a lower confidence than a right one; ties count half.

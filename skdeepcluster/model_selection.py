@@ -1,12 +1,13 @@
 """Model selection without labels: the number of clusters, and a scorer for searches."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from inspect import signature
 from numbers import Integral
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import calinski_harabasz_score, silhouette_score
@@ -24,11 +25,11 @@ def select_n_clusters(
     X,
     n_clusters: Iterable[int] = range(1, 11),
     *,
-    criterion="scales",
+    criterion: str = "scales",
     estimator=None,
     sample_weight=None,
     **params,
-):
+) -> Bunch:
     """Choose the number of clusters of any clusterer by a criterion without labels.
 
     Parameters
@@ -95,8 +96,8 @@ default="scales"
     """
     estimator = GaussianMixtureEM() if estimator is None else estimator
     numbers = _check_numbers(n_clusters)
-    _check_criterion(criterion, estimator)
     name = _find_parameter(estimator)
+    _check_criterion(criterion, estimator)
     given = {} if sample_weight is None else {"sample_weight": sample_weight}
     if criterion == "scales":
         best, results = _count(X, numbers, clone(estimator).set_params(**params), given)
@@ -186,6 +187,10 @@ def _count(X, numbers, estimator, given):
 
 def _find_parameter(estimator):
     """Return the name of the parameter that is the number of clusters."""
+    if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
+        raise TypeError(
+            f"estimator={estimator!r} is no clusterer. Give an instance, such as KMeans()."
+        )
     for name in ("n_clusters", "n_components"):
         if name in estimator.get_params() and (name == "n_clusters" or hasattr(estimator, "bic")):
             return name
@@ -245,12 +250,14 @@ class NoSplit:
     {'n_clusters': 3}
     """
 
-    def split(self, X, y=None, groups=None):
+    def split(
+        self, X, y=None, groups=None
+    ) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
         """Yield all rows as training set and as test set."""
         rows = np.arange(_num_samples(X))
         yield rows, rows
 
-    def get_n_splits(self, X=None, y=None, groups=None):
+    def get_n_splits(self, X=None, y=None, groups=None) -> int:
         """Return 1."""
         return 1
 
@@ -267,7 +274,9 @@ MEASURES = {
 MAX_SILHOUETTE_ROWS = 5000
 
 
-def label_free_scorer(measure="silhouette", *, space="features"):
+def label_free_scorer(
+    measure: str = "silhouette", *, space: str = "features"
+) -> Callable[..., float]:
     """Make a scorer for searches that measures the separation of the clusters of X.
 
     scikit-learn's measures raise an error when all rows are in one cluster, which a search treats
@@ -324,4 +333,9 @@ def _measure_separation(estimator, X, y=None, *, measure, space, labels=None):
         X, labels = _safe_indexing(X, kept), labels[kept]
     if not 1 < len(np.unique(labels)) < len(labels):
         return worst
+    if space == "codes" and not hasattr(estimator, "transform"):
+        raise TypeError(
+            f"{type(estimator).__name__} has no codes (transform). Use "
+            "label_free_scorer(space='features')."
+        )
     return float(function(X if space == "features" else estimator.transform(X), labels))

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from itertools import chain
 from numbers import Integral, Real
 from time import perf_counter
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    _fit_context,
     clone,
 )
 from sklearn.exceptions import ConvergenceWarning
@@ -27,6 +27,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._outliers import find_offset, mark_noise
 from ._responsibilities import check_sample_weight, cluster_means
+from ._typing import Labels, TransformerMixin, fit_context
 from ._validation import Auto, LabelledClusterMixin, NumericParameters, check_rows
 from .engine.runtime import restore_on_failure, store_parameters
 from .neighbors.interpolation import Reference, interpolate
@@ -262,13 +263,13 @@ class NeighborClustering(
         n_jobs=None,
         verbose=0,
         random_state=None,
-    ):
+    ) -> None:
         store_parameters(locals())
 
     # ---- learning
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None) -> Self:
         """Find the clusters of X.
 
         Parameters
@@ -367,7 +368,7 @@ class NeighborClustering(
 
     # ---- answers
 
-    def predict_proba(self, X):
+    def predict_proba(self, X) -> npt.NDArray[np.float64]:
         """Return the probability of each cluster, given the row.
 
         Parameters
@@ -383,7 +384,7 @@ class NeighborClustering(
         """
         return self._interpolate(X, "responsibilities_")[0]
 
-    def predict(self, X):
+    def predict(self, X) -> Labels:
         """Return the most probable cluster of each row.
 
         Parameters
@@ -399,7 +400,7 @@ class NeighborClustering(
         resp, outlier_scores = self._interpolate(X, "responsibilities_")
         return mark_noise(resp.argmax(1), outlier_scores, self.offset_)
 
-    def score_samples(self, X):
+    def score_samples(self, X) -> npt.NDArray[np.float64]:
         """Return how usual each row is: minus its outlier score.
 
         Parameters
@@ -415,7 +416,7 @@ class NeighborClustering(
         """
         return -self._interpolate(X)[0]
 
-    def cut(self, n_clusters, X=None):
+    def cut(self, n_clusters: int, X=None) -> Labels:
         """Return the labels of fewer or more clusters, from the tree of the same fit.
 
         Parameters
@@ -445,7 +446,7 @@ class NeighborClustering(
             leaves = tree.find_leaves(layout, resp.argmax(1))
         return mark_noise(tree.cut(n_clusters)[leaves], scores, self.offset_)
 
-    def transform(self, X):
+    def transform(self, X) -> npt.NDArray[np.float32]:
         """Return the positions of the rows in the layout.
 
         Parameters
@@ -460,7 +461,7 @@ class NeighborClustering(
         """
         return self._interpolate(X, "layout_")[0]
 
-    def score(self, X, y=None):
+    def score(self, X, y=None) -> float:
         """Return the mean simplified silhouette of the rows in the layout: higher is better.
 
         Parameters
@@ -512,7 +513,7 @@ class NeighborClustering(
         return *answers, outlier_scores
 
     @property
-    def cluster_stability_(self):
+    def cluster_stability_(self) -> npt.NDArray[np.float64]:
         """How well each cluster is found again in samples of the rows, (K,)."""
         check_is_fitted(self)
         if "_stability" not in vars(self):

@@ -3,7 +3,9 @@
 Needs the extra ``parallel``.
 """
 
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 
@@ -12,7 +14,7 @@ from .engine.runtime import training_together
 
 
 @contextmanager
-def data_parallel():
+def data_parallel() -> Iterator[Any]:
     """Distribute the batches of all trainings within the block over several processes.
 
     The processes are those that ``torchrun`` or ``accelerate launch`` started; all of them run the

@@ -12,6 +12,7 @@ later versions of Python.
 
 import importlib
 import json
+import os
 import re
 import warnings
 from collections import UserList
@@ -109,7 +110,7 @@ UNSOUND = (
 )
 
 
-def save(estimator, path):
+def save(estimator, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator to a safetensors file.
 
     Parameters
@@ -124,8 +125,9 @@ def save(estimator, path):
     Raises
     ------
     TypeError
-        When a parameter or attribute, which is named, is neither number, text nor array, as other
-        packages' estimators, functions of transformers and ``callbacks``: set these to None.
+        When it is no estimator, or a parameter or attribute, which is named, is neither number,
+        text nor array, as other packages' estimators, functions of transformers and
+        ``callbacks``: set these to None.
     ValueError
         When texts and histories exceed the header of a file, 8 MiB, or an estimator has an
         attribute that is neither a parameter nor ends with "_".
@@ -155,6 +157,11 @@ def save(estimator, path):
     >>> bool((again.predict(X) == mixture.predict(X)).all())
     True
     """
+    if not isinstance(estimator, BaseEstimator):
+        raise TypeError(
+            f"save() takes a fitted estimator and a path, but the first is of type "
+            f"{type(estimator).__name__}. Save several estimators in files of their own."
+        )
     arrays = {}
     text = json.dumps(_encode(estimator, type(estimator).__name__, arrays))
     metadata = {
@@ -166,7 +173,7 @@ def save(estimator, path):
     write_arrays(path, arrays, metadata)
 
 
-def load(path, **functions):
+def load(path: str | os.PathLike[str], **functions) -> Any:
     """Read an estimator that :func:`~skdeepcluster.persistence.save` has written.
 
     Parameters
@@ -249,7 +256,9 @@ def _read_whole(path):
     try:
         return read_arrays(path)
     except (MemoryError, ValueError) as error:
-        raise ValueError(f"it is not a whole safetensors file: {error}") from error
+        raise ValueError(
+            f"it is not a whole safetensors file, as save() writes it: {error}"
+        ) from error
 
 
 def _check_metadata(metadata, arrays):

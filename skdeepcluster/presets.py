@@ -1,25 +1,22 @@
 """The settings of the papers, as parameters of the estimators.
 
 The defaults of this package are chosen for tables and images of any size. The papers' are for
-images of MNIST, and often for hours: ``VaDEClustering(10, **PAPERS["VaDEClustering"])``. Where a
-paper is silent every setting stays this package's: the schedule of the learning rate is one cycle
-for the auto-encoders, and the optimiser is AdamW without weight decay, which is Adam, for all.
+images of MNIST, and often for hours: ``VaDEClustering(10, **PAPERS["VaDEClustering"])``. The
+schedule of the learning rate stays this package's, one cycle, unless ``callbacks`` has an
+``LRScheduler`` of skorch; where a paper is silent so does every other setting. The optimiser is
+AdamW without weight decay, which is Adam.
 """
 
 from functools import partial
-
-from skorch.callbacks import LRScheduler
-from torch.optim.lr_scheduler import ConstantLR, StepLR
+from typing import Any
 
 from .modules.networks import conv_discriminator, conv_generator, normalised_mlp
 
 #: How MNIST's rows are images.
 _IMAGE = (1, 28, 28)
-#: The rate of the adversarial methods does not change.
-_CONSTANT_RATE = LRScheduler(ConstantLR, factor=1.0)
 
 #: Estimator -> parameters that make it what its paper describes for MNIST.
-PAPERS = {
+PAPERS: dict[str, dict[str, Any]] = {
     # D. P. Kingma, M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014, section 5.
     "VAEEmbedding": {
         "hidden_layer_sizes": (500,),
@@ -38,7 +35,6 @@ PAPERS = {
         "learning_rate": 2e-3,
         "batch_size": 100,
         "max_epochs": 300,
-        "callbacks": [LRScheduler(StepLR, step_size=10, gamma=0.9)],
     },
     # W. Harchaoui et al., "Deep adversarial Gaussian mixture auto-encoder", ICLR 2017 workshop.
     "DACClustering": {
@@ -60,7 +56,6 @@ PAPERS = {
         "generator_learning_rate": 1e-3,
         "batch_size": 128,
         "max_epochs": 10,
-        "callbacks": [_CONSTANT_RATE],
     },
     # J. T. Springenberg, "... Categorical Generative Adversarial Networks", ICLR 2016, section 4.
     "CatGANClustering": {
@@ -73,6 +68,5 @@ PAPERS = {
         "init": None,
         "learning_rate": 2e-4,
         "batch_size": 100,
-        "callbacks": [_CONSTANT_RATE],
     },
 }

@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing, check_random_state, check_scalar, get_tags
@@ -14,8 +15,15 @@ from .neighbors.precomputed import is_precomputed
 
 
 def cluster_stability(
-    estimator, X, labels=None, *, n_resamples=10, share=0.5, max_samples=None, random_state=None
-):
+    estimator,
+    X,
+    labels=None,
+    *,
+    n_resamples: int = 10,
+    share: float = 0.5,
+    max_samples: int | None = None,
+    random_state=None,
+) -> npt.NDArray[np.float64]:
     """Return how well each cluster is found again in random samples of the rows.
 
     A clone of the clusterer is fitted to each sample, and each cluster compared with the most
@@ -71,8 +79,11 @@ def cluster_stability(
     check_scalar(share, "share", Real, min_val=0, max_val=1, include_boundaries="neither")
     labels = np.asarray(estimator.labels_ if labels is None else labels)
     n_rows = _num_samples(X)
-    if labels.shape != (n_rows,):
-        raise ValueError(f"labels has shape {labels.shape}, but X has {n_rows} rows.")
+    if labels.shape != (n_rows,) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"labels has shape {labels.shape} and dtype {labels.dtype}, but X has {n_rows} rows. "
+            "Give the number of a cluster for each row, -1 for noise."
+        )
     n_clusters = int(labels.max()) + 1
     n_drawn = int(max(share * n_rows, n_clusters, 1))
     n_drawn = min(n_drawn, n_rows if max_samples is None else max_samples)

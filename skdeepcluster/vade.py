@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any
 
 from sklearn.utils._param_validation import StrOptions
+from torch import Tensor
 
 from ._base import DeepEstimator
 from ._budget import Budget
@@ -55,15 +56,15 @@ class VaDE(PriorGame):
         objective="optimal",
         regularizer=NO_REGULARIZER,
         masking=0.0,
-    ):
+    ) -> None:
         super().__init__(encoder, decoder, likelihood, prior, regularizer, masking)
         self.objective = objective
 
-    def log_resp_standardized(self, seen):
+    def log_resp_standardized(self, seen) -> Tensor:
         """Log gamma_c, proportional to pi_c exp(-KL_c): the maximiser of eq. 12, (N, K)."""
         return self.prior.expected_log_joint(*self.encoder(seen)).log_softmax(-1)
 
-    def divergence(self, mean, std, z):
+    def divergence(self, mean, std, z) -> Tensor:
         """KL(q(z, c|x) || p(z, c)) of each row, (N,), in one of three forms.
 
         "optimal": at the gamma that maximises eq. 12.
@@ -79,11 +80,11 @@ class VaDE(PriorGame):
         log_gamma = self.prior.log_joint(z).log_softmax(-1)
         return (log_gamma.exp() * (log_gamma - log_joint)).sum(-1)
 
-    def optimal_divergence(self, mean, std):
+    def optimal_divergence(self, mean, std) -> Tensor:
         """KL(q(z, c|x) || p(z, c)) at the best gamma, -log sum_c pi_c exp(-KL_c), (N,)."""
         return -self.prior.expected_log_joint(mean, std).logsumexp(-1)
 
-    def loss(self, batch):
+    def loss(self, batch) -> dict[str, Tensor]:
         """Negative bound, eq. 12 with one sample of z, and the terms of the regularizer."""
         seen, shown = self.observe(batch)
         mean, std = self.encoder(shown)
@@ -94,15 +95,15 @@ class VaDE(PriorGame):
         }
         return terms | self.regularize(seen, batch.anchor)
 
-    def elbo(self, x, noise):
+    def elbo(self, x, noise) -> Tensor:
         """Bound of each row at its best gamma, (N,), averaged over noise (S, L)."""
         return evidence_bound(self, x, self.optimal_divergence, noise)
 
-    def criterion(self, x):
+    def criterion(self, x) -> Tensor:
         """Bound of each row at its best gamma, (N,), averaged over fixed quasi-random noise."""
         return evidence_bound(self, x, self.optimal_divergence)
 
-    def players(self):
+    def players(self) -> tuple[Player, ...]:
         """One player."""
         return (Player("vade", [self], self.loss),)
 
@@ -384,7 +385,7 @@ class VaDEClustering(LabelledClusterMixin, PriorMixin, DeepEstimator):
         verbose=0,
         accept_sparse=False,
         random_state=None,
-    ):
+    ) -> None:
         store_parameters(locals())
 
     def _build(self, n_features, likelihood):

@@ -21,13 +21,14 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
+from torch import Tensor, nn
 
 from ._base import DeepEstimator, EmbeddingMixin
 from ._budget import Budget
@@ -38,6 +39,7 @@ from ._initialization import (
     mixture_of_partition,
     search_partition,
 )
+from ._typing import Reals
 from ._validation import Auto, LabelledClusterMixin
 from .engine.runtime import broadcast_object, random_stream, store_parameters
 from .functional import random
@@ -108,7 +110,7 @@ class VAE(CodeGame):
         binarize=False,
         covariance_type="full",
         regularizer=NO_REGULARIZER,
-    ):
+    ) -> None:
         super().__init__(encoder, decoder, likelihood)
         self.regularizer = regularizer
         self.classifier = None
@@ -117,7 +119,7 @@ class VAE(CodeGame):
         self.binarize = binarize
         self.covariance_type = covariance_type
 
-    def loss(self, batch):
+    def loss(self, batch) -> dict[str, Tensor]:
         """Negative ELBO, eq. 10 with one sample of z, and the cross-entropy of the anchor."""
         x = random.bernoulli(batch.x.float()) if self.binarize else batch.x
         mean, std = self.posterior(x)
@@ -129,19 +131,19 @@ class VAE(CodeGame):
         }
         return terms | self.regularizer.terms(self.classify, z, batch.anchor)
 
-    def classify(self, z):
+    def classify(self, z) -> Tensor:
         """Log p(c | z) of codes by the classifier, (N, K)."""
         return self.classifier(z).log_softmax(-1)
 
-    def elbo(self, x, noise):
+    def elbo(self, x, noise) -> Tensor:
         """ELBO of each row, (N,), averaged over z = mean + std * noise, noise (S, L)."""
         return evidence_bound(self, x, standard_kl, noise)
 
-    def criterion(self, x):
+    def criterion(self, x) -> Tensor:
         """ELBO of each row, (N,), averaged over fixed quasi-random noise."""
         return evidence_bound(self, x, standard_kl)
 
-    def importance_bound(self, x, n_samples):
+    def importance_bound(self, x, n_samples) -> Tensor:
         """E[log mean_s p(x, z_s) / q(z_s|x)] over n samples of q(z|x), (N,).
 
         It rises from the ELBO, for n = 1, to log p(x). The expectation is the mean over as many
@@ -168,26 +170,26 @@ class VAE(CodeGame):
         sets = torch.cat(log_ratios).unflatten(0, (-1, n_samples))
         return sets.logsumexp(1).mean(0) - math.log(n_samples)
 
-    def log_resp_standardized(self, seen):
+    def log_resp_standardized(self, seen) -> Tensor:
         """Log p(k | z = mean of q(z|x)), (N, K), by the mixture."""
         return self.mixture.log_resp(self.encoder.mean(seen))
 
-    def set_mixture(self, mixture):
+    def set_mixture(self, mixture) -> None:
         """Set the mixture of the means."""
         device = next(self.parameters()).device
         self.mixture = CodeMixture(mixture, self.covariance_type).to(device)
 
-    def restore_buffers(self, tensors):
+    def restore_buffers(self, tensors) -> None:
         """Create the mixture, which a new model does not have."""
         mixture = Mixture(*(tensors[f"mixture.{name}"] for name in Mixture._fields))
         mixture.check(mixture.means.shape[-1])
         self.set_mixture(mixture)
 
-    def fitted_attributes(self):
+    def fitted_attributes(self) -> dict[str, Tensor]:
         """Weights, means and covariances of the mixture."""
         return self.mixture.fitted_attributes()
 
-    def players(self):
+    def players(self) -> tuple[Player, ...]:
         """One player."""
         networks = [self.encoder, self.decoder, self.likelihood]
         if self.classifier is not None:
@@ -477,7 +479,7 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
         verbose=0,
         accept_sparse=False,
         random_state=None,
-    ):
+    ) -> None:
         store_parameters(locals())
 
     def _build(self, n_features, likelihood):
@@ -564,7 +566,7 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
             stacklevel=4,
         )
 
-    def score_samples(self, X, n_importance_samples=None):
+    def score_samples(self, X, n_importance_samples: int | None = None) -> npt.NDArray[np.float64]:
         """Lower bound on log p(x) of each row, in nats and in the units of X.
 
         Parameters
@@ -592,7 +594,7 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
         model = self.model_
         return self._map(lambda x: model.importance_bound(x, n_samples), X)
 
-    def sample(self, n_samples=1):
+    def sample(self, n_samples: int = 1) -> Reals:
         """Draw codes from N(0, I) and decode them.
 
         Parameters

@@ -14,12 +14,14 @@ cut short go on; ``--keep FOLDER`` saves the fits; ``--picture FILE`` draws the 
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, LRScheduler
+from torch.optim.lr_scheduler import ConstantLR, StepLR
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib.datasets import load
@@ -34,6 +36,7 @@ from skdeepcluster.persistence import save
 from skdeepcluster.presets import PAPERS as PRESETS
 
 N_POINTS = 40  # of a curve
+CONSTANT_RATE = partial(LRScheduler, ConstantLR, factor=1.0)
 LABELS = {"acc": "accuracy (ACC)", "error": "error", "bound": "bound on log p(x), nats"}
 
 
@@ -79,6 +82,8 @@ class Paper(NamedTuple):
     chosen: str
     judge: Callable = accuracy
     settings: dict = {}
+    #: Makes the callback that sets the learning rate; None: one cycle.
+    schedule: Callable | None = None
     n_clusters: int = 10
     #: Labels of each class that a classifier gets.
     labels_per_class: int = 0
@@ -95,6 +100,7 @@ PAPERS = {
         "The weights of the layer-wise pretraining were never published: 20 epochs of a denoising "
         "auto-encoder instead.",
         settings={"pretraining_epochs": 20},
+        schedule=partial(LRScheduler, StepLR, step_size=10, gamma=0.9),
     ),
     "DAC": Paper(
         "Harchaoui et al. 2017",
@@ -114,6 +120,7 @@ PAPERS = {
         0.95,
         "ACC .95, protocol not given",
         "5,000 steps of 128 rows are 9.2 epochs: 10.",
+        schedule=CONSTANT_RATE,
     ),
     "CatGAN": Paper(
         "Springenberg 2016, section 4, networks of linear layers",
@@ -124,6 +131,7 @@ PAPERS = {
         "majority error .0970 with 20 clusters",
         "The length is not given: 100 epochs.",
         majority_error,
+        schedule=CONSTANT_RATE,
         n_clusters=20,
     ),
     "CatGAN, 100 labels": Paper(
@@ -135,6 +143,7 @@ PAPERS = {
         "test error .0191, mean of ten draws",
         "The length is not given: 100 epochs.",
         test_error,
+        schedule=CONSTANT_RATE,
         labels_per_class=10,
     ),
     "VAE": Paper(
@@ -193,8 +202,8 @@ def run(name, seed, options, data):
         found["seconds"] = round(time.perf_counter() - began, 1)
         keep(found, precision_of(estimator, known), options.results)
 
-    curve = Curve(record, n_epochs)
-    estimator.set_params(callbacks=[*(estimator.callbacks or []), curve])
+    schedule = [paper.schedule()] if paper.schedule else []
+    estimator.set_params(callbacks=[*schedule, Curve(record, n_epochs)])
     if options.checkpoints:
         options.checkpoints.mkdir(parents=True, exist_ok=True)
         estimator.set_params(checkpoint=options.checkpoints / f"{name}_{seed}")

@@ -1,6 +1,9 @@
 """What all displays share: colours, figures, panels, and grouping of rows by label."""
 
+from importlib import import_module
+
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 # Found by a search for ten colours that differ most: of any two, the CIELAB difference is at least
 # 38 in normal vision, and 27 under protanopia, deuteranopia and tritanopia (G. M. Machado,
@@ -20,9 +23,22 @@ def make_axes(ax, size):
     """Return figure and axes: the given axes, or those of a new figure of `size` inches."""
     if ax is not None:
         return ax.figure, ax
-    import matplotlib.pyplot as plt
-
+    plt = import_matplotlib("pyplot")
     return plt.subplots(figsize=size, layout="constrained")
+
+
+def import_matplotlib(module):
+    """Return a module of matplotlib; ImportError says how to install it."""
+    try:
+        return import_module(f"matplotlib.{module}")
+    except ImportError as error:
+        raise ImportError("Pictures need matplotlib: pip install matplotlib.") from error
+
+
+def check_fitted(estimator):
+    """Raise NotFittedError for an estimator that is not fitted, TypeError for a class."""
+    if hasattr(estimator, "fit"):
+        check_is_fitted(estimator)
 
 
 def choose_grid(n_panels, most_columns):
@@ -65,18 +81,27 @@ def group_rows(labels, n_samples):
     return np.unique(labels, return_inverse=True)
 
 
-def name_features(feature_names, samples, n_features):
-    """Return the names of columns: the given ones, else those of a DataFrame, else None."""
-    if feature_names is None:
-        feature_names = getattr(samples, "columns", None)
-    if feature_names is None:
+def name_features(feature_names, rows, n_features, estimator=None):
+    """Return the names of columns, a list of str, or None.
+
+    They are the given ones, else those of a DataFrame, else those that the estimator knows.
+    """
+    sources = feature_names, getattr(rows, "columns", None), read_names(estimator)
+    names = next((names for names in sources if names is not None), None)
+    if names is None:
         return None
-    names = [str(name) for name in feature_names]
-    if len(names) != n_features:
+    names = np.asarray(names, dtype=object)
+    if names.shape != (n_features,):
         raise ValueError(
-            f"feature_names must hold {n_features} names, one for each column, got {len(names)}."
+            f"feature_names must hold {n_features} names, one for each feature, but has the shape "
+            f"{names.shape}."
         )
-    return names
+    return [str(name) for name in names]
+
+
+def read_names(estimator):
+    """Return the names of the features that an estimator was fitted to, or None."""
+    return getattr(estimator, "feature_names_in_", None)
 
 
 def label_features(ax, names):

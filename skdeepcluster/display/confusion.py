@@ -1,10 +1,13 @@
 """ClusterConfusionDisplay: which classes the clusters are made of."""
 
+from typing import Self
+
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics.cluster import contingency_matrix
+from sklearn.utils import check_consistent_length
 
-from .axes import make_axes
+from .axes import check_fitted, make_axes
 
 #: Most clusters or classes for which the counts are written by default.
 MOST_WRITTEN = 15
@@ -52,14 +55,16 @@ class ClusterConfusionDisplay:
     >>> plt.close("all")
     """
 
-    def __init__(self, confusion, *, classes=None, clusters=None, name=None):
+    def __init__(self, confusion, *, classes=None, clusters=None, name: str | None = None) -> None:
         self.confusion = confusion
         self.classes = classes
         self.clusters = clusters
         self.name = name
 
     @classmethod
-    def from_predictions(cls, y_true, labels, *, name=None, ax=None, **kwargs):
+    def from_predictions(
+        cls, y_true, labels, *, name: str | None = None, ax=None, **kwargs
+    ) -> Self:
         """Draw the table of classes and clusters of rows.
 
         Parameters
@@ -75,12 +80,15 @@ class ClusterConfusionDisplay:
         -------
         display : ClusterConfusionDisplay
         """
+        check_consistent_length(y_true, labels)
         names = {"classes": np.unique(y_true), "clusters": np.unique(labels)}
         display = cls(contingency_matrix(y_true, labels), **names, name=name)
         return display.plot(ax=ax, **kwargs)
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, name=None, ax=None, **kwargs):
+    def from_estimator(
+        cls, estimator, X, y, *, name: str | None = None, ax=None, **kwargs
+    ) -> Self:
         """Draw the table of classes and of a fitted clusterer's ``predict(X)``.
 
         Parameters
@@ -98,10 +106,13 @@ class ClusterConfusionDisplay:
         -------
         display : ClusterConfusionDisplay
         """
+        check_fitted(estimator)
         name = type(estimator).__name__ if name is None else name
         return cls.from_predictions(y, estimator.predict(X), name=name, ax=ax, **kwargs)
 
-    def plot(self, ax=None, *, name=None, include_values=None, cmap="Blues"):
+    def plot(
+        self, ax=None, *, name: str | None = None, include_values: bool | None = None, cmap="Blues"
+    ) -> Self:
         """Draw.
 
         Parameters

@@ -1,9 +1,11 @@
 """DendrogramDisplay: the order in which groups of rows were merged."""
 
+from typing import Self
+
 import numpy as np
 from scipy.cluster.hierarchy import dendrogram
 
-from .axes import COLORS, make_axes
+from .axes import COLORS, check_fitted, make_axes
 
 #: Colour of the merges above the cut, and of the cut itself.
 ABOVE = "0.45"
@@ -52,7 +54,15 @@ class DendrogramDisplay:
     >>> plt.close("all")
     """
 
-    def __init__(self, children, distances, counts=None, *, n_clusters=None, name=None):
+    def __init__(
+        self,
+        children,
+        distances,
+        counts=None,
+        *,
+        n_clusters: int | None = None,
+        name: str | None = None,
+    ) -> None:
         self.children = children
         self.distances = distances
         self.counts = counts
@@ -60,7 +70,15 @@ class DendrogramDisplay:
         self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator, *, n_clusters=None, name=None, ax=None, **kwargs):
+    def from_estimator(
+        cls,
+        estimator,
+        *,
+        n_clusters: int | None = None,
+        name: str | None = None,
+        ax=None,
+        **kwargs,
+    ) -> Self:
         """Draw the merges of a fitted clusterer.
 
         Parameters
@@ -77,6 +95,7 @@ class DendrogramDisplay:
         -------
         display : DendrogramDisplay
         """
+        check_fitted(estimator)
         missing = [key for key in ("children_", "distances_") if not hasattr(estimator, key)]
         if missing:
             raise ValueError(
@@ -99,7 +118,7 @@ class DendrogramDisplay:
         )
         return display.plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, *, name=None, max_leaves=40, **kwargs):
+    def plot(self, ax=None, *, name: str | None = None, max_leaves: int = 40, **kwargs) -> Self:
         """Draw.
 
         Parameters

@@ -1,6 +1,7 @@
 """EmbeddingDisplay: points in the plane, coloured by cluster."""
 
 import math
+from typing import Self
 
 import numpy as np
 from scipy.sparse import issparse
@@ -8,7 +9,7 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.manifold import TSNE
 
 from ..neighbors import neighbor_graph, neighbor_layout
-from .axes import COLORS, group_rows, make_axes, name_features
+from .axes import COLORS, check_fitted, group_rows, make_axes, name_features
 
 #: Names of the projections, as titles and axes have them.
 METHODS = {"pca": "PCA", "tsne": "t-SNE", "neighbors": "neighbour layout"}
@@ -77,12 +78,12 @@ class EmbeddingDisplay:
         embedding,
         labels=None,
         *,
-        method="pca",
+        method: str = "pca",
         random_state=0,
         feature_names=None,
-        source=None,
-        name=None,
-    ):
+        source: str | None = None,
+        name: str | None = None,
+    ) -> None:
         self.embedding = embedding
         self.labels = labels
         self.method = method
@@ -98,12 +99,12 @@ class EmbeddingDisplay:
         X,
         *,
         labels=None,
-        method="pca",
+        method: str = "pca",
         random_state=0,
-        name=None,
+        name: str | None = None,
         ax=None,
         **kwargs,
-    ):
+    ) -> Self:
         """Embed `X` by a fitted estimator's ``transform`` and colour it by ``predict``.
 
         Parameters
@@ -123,6 +124,7 @@ class EmbeddingDisplay:
         -------
         display : EmbeddingDisplay
         """
+        check_fitted(estimator)
         embedding, source = find_embedding(estimator, X)
         labels = estimator.predict(X) if labels is None else labels
         display = cls(embedding, labels, method=method, random_state=random_state, source=source)
@@ -130,7 +132,15 @@ class EmbeddingDisplay:
         display.name = title if name is None else name
         return display.plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, *, name=None, numbers=True, legend=True, **kwargs):
+    def plot(
+        self,
+        ax=None,
+        *,
+        name: str | None = None,
+        numbers: bool = True,
+        legend: bool = True,
+        **kwargs,
+    ) -> Self:
         """Draw.
 
         Parameters

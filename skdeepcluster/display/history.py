@@ -1,10 +1,12 @@
 """HistoryDisplay: the terms of a loss over the epochs."""
 
+from collections.abc import Sequence
 from numbers import Real
+from typing import Self
 
 import numpy as np
 
-from .axes import COLORS, choose_grid, divide_axes, make_axes
+from .axes import COLORS, check_fitted, choose_grid, divide_axes, make_axes
 
 #: Most panels side by side.
 MOST_COLUMNS = 4
@@ -46,13 +48,13 @@ class HistoryDisplay:
     >>> plt.close("all")
     """
 
-    def __init__(self, history, *, step="epoch", name=None):
+    def __init__(self, history, *, step: str = "epoch", name: str | None = None) -> None:
         self.history = history
         self.step = step
         self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs):
+    def from_estimator(cls, estimator, *, name: str | None = None, ax=None, **kwargs) -> Self:
         """Draw the ``history_`` of a network, or the ``lower_bounds_`` of a mixture.
 
         Parameters
@@ -66,13 +68,14 @@ class HistoryDisplay:
         -------
         display : HistoryDisplay
         """
+        check_fitted(estimator)
         name = type(estimator).__name__ if name is None else name
         if hasattr(estimator, "history_"):
             return cls(estimator.history_, name=name).plot(ax=ax, **kwargs)
         if not hasattr(estimator, "lower_bounds_"):
             raise ValueError(
                 f"{type(estimator).__name__} has neither history_ nor lower_bounds_; "
-                "fit it first, or pass records to HistoryDisplay(history)."
+                "pass records to HistoryDisplay(history)."
             )
         bounds = [
             {"iteration": i, "lower bound": value}
@@ -80,7 +83,9 @@ class HistoryDisplay:
         ]
         return cls(bounds, step="iteration", name=name).plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, *, name=None, terms=None, **kwargs):
+    def plot(
+        self, ax=None, *, name: str | None = None, terms: Sequence[str] | None = None, **kwargs
+    ) -> Self:
         """Draw.
 
         Parameters

@@ -1,9 +1,11 @@
 """MixtureDisplay: the components of a Gaussian mixture as ellipses among the points."""
 
+from typing import Self
+
 import numpy as np
 from sklearn.decomposition import PCA
 
-from .axes import COLORS, make_axes
+from .axes import COLORS, check_fitted, make_axes
 from .embedding import (
     EmbeddingDisplay,
     describe_projection,
@@ -70,12 +72,12 @@ class MixtureDisplay:
         means,
         covariances,
         *,
-        covariance_type="full",
+        covariance_type: str = "full",
         labels=None,
         feature_names=None,
-        source=None,
-        name=None,
-    ):
+        source: str | None = None,
+        name: str | None = None,
+    ) -> None:
         self.points = points
         self.means = means
         self.covariances = covariances
@@ -86,7 +88,9 @@ class MixtureDisplay:
         self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, labels=None, name=None, ax=None, **kwargs):
+    def from_estimator(
+        cls, estimator, X, *, labels=None, name: str | None = None, ax=None, **kwargs
+    ) -> Self:
         """Draw the mixture of a fitted estimator.
 
         Parameters
@@ -106,10 +110,11 @@ class MixtureDisplay:
         -------
         display : MixtureDisplay
         """
+        check_fitted(estimator)
         if not hasattr(estimator, "covariances_"):
             raise TypeError(
                 f"{type(estimator).__name__} has no mixture to draw: means_ and covariances_ are "
-                "missing."
+                "missing. Draw its clusters by EmbeddingDisplay."
             )
         points, source = find_embedding(estimator, X)
         display = cls(
@@ -126,7 +131,7 @@ class MixtureDisplay:
             display.name = f"{type(estimator).__name__}\n{described}"
         return display.plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, *, name=None, n_std=(1.0, 2.0), **kwargs):
+    def plot(self, ax=None, *, name: str | None = None, n_std=(1.0, 2.0), **kwargs) -> Self:
         """Draw.
 
         Parameters

@@ -1,8 +1,10 @@
 """NumberOfClustersDisplay: a criterion over the numbers of clusters, and the one chosen."""
 
+from typing import Self
+
 import numpy as np
 
-from .axes import COLORS, make_axes
+from .axes import COLORS, check_fitted, make_axes
 
 
 class NumberOfClustersDisplay:
@@ -61,10 +63,10 @@ class NumberOfClustersDisplay:
         criterion,
         *,
         stability=None,
-        chosen=None,
-        criterion_name="criterion",
-        name=None,
-    ):
+        chosen: int | None = None,
+        criterion_name: str = "criterion",
+        name: str | None = None,
+    ) -> None:
         self.n_clusters = n_clusters
         self.criterion = criterion
         self.stability = stability
@@ -73,7 +75,7 @@ class NumberOfClustersDisplay:
         self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs):
+    def from_estimator(cls, estimator, *, name: str | None = None, ax=None, **kwargs) -> Self:
         """Draw how a clusterer fitted with ``n_clusters="auto"`` chose its number of clusters.
 
         Parameters
@@ -88,6 +90,7 @@ class NumberOfClustersDisplay:
         -------
         display : NumberOfClustersDisplay
         """
+        check_fitted(estimator)
         curve = getattr(estimator, "n_clusters_curve_", None)
         if curve is None:
             raise ValueError(
@@ -104,7 +107,7 @@ class NumberOfClustersDisplay:
         return display.plot(ax=ax, **kwargs)
 
     @classmethod
-    def from_selection(cls, selection, *, name=None, ax=None, **kwargs):
+    def from_selection(cls, selection, *, name: str | None = None, ax=None, **kwargs) -> Self:
         """Draw what :func:`~skdeepcluster.select_n_clusters` found.
 
         Parameters
@@ -128,7 +131,7 @@ class NumberOfClustersDisplay:
         )
         return display.plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, *, name=None, **kwargs):
+    def plot(self, ax=None, *, name: str | None = None, **kwargs) -> Self:
         """Draw.
 
         Parameters

@@ -1,9 +1,11 @@
 """ReliabilityDisplay: whether the probabilities of clusters tell which rows are right."""
 
+from typing import Self
+
 import numpy as np
 
 from ..metrics import bin_by_confidence, error_auc, expected_calibration_error, match_labels
-from .axes import COLORS, make_axes
+from .axes import COLORS, check_fitted, make_axes
 
 
 class ReliabilityDisplay:
@@ -51,14 +53,18 @@ class ReliabilityDisplay:
     >>> plt.close("all")
     """
 
-    def __init__(self, confidence, agreement, *, n_bins=10, name=None):
+    def __init__(
+        self, confidence, agreement, *, n_bins: int = 10, name: str | None = None
+    ) -> None:
         self.confidence = confidence
         self.agreement = agreement
         self.n_bins = n_bins
         self.name = name
 
     @classmethod
-    def from_predictions(cls, y, probabilities, *, n_bins=10, name=None, ax=None, **kwargs):
+    def from_predictions(
+        cls, y, probabilities, *, n_bins: int = 10, name: str | None = None, ax=None, **kwargs
+    ) -> Self:
         """Draw how often the most probable cluster is that of the row's class.
 
         Clusters are matched to classes one-to-one, such that most rows agree (Hungarian
@@ -90,7 +96,9 @@ class ReliabilityDisplay:
         return display.plot(ax=ax, **kwargs)
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, n_bins=10, name=None, ax=None, **kwargs):
+    def from_estimator(
+        cls, estimator, X, y, *, n_bins: int = 10, name: str | None = None, ax=None, **kwargs
+    ) -> Self:
         """Draw the reliability of a fitted clusterer's ``predict_proba(X)``.
 
         Parameters
@@ -110,6 +118,7 @@ class ReliabilityDisplay:
         -------
         display : ReliabilityDisplay
         """
+        check_fitted(estimator)
         if not hasattr(estimator, "predict_proba"):
             raise ValueError(
                 f"{type(estimator).__name__} has no predict_proba method; "
@@ -119,7 +128,7 @@ class ReliabilityDisplay:
         probabilities = estimator.predict_proba(X)
         return cls.from_predictions(y, probabilities, n_bins=n_bins, name=name, ax=ax, **kwargs)
 
-    def plot(self, ax=None, *, name=None, **kwargs):
+    def plot(self, ax=None, *, name: str | None = None, **kwargs) -> Self:
         """Draw.
 
         Parameters

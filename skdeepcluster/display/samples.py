@@ -2,11 +2,13 @@
 
 import inspect
 import math
+from typing import Self
 
 import numpy as np
 
 from .axes import (
     COLORS,
+    check_fitted,
     choose_grid,
     divide_axes,
     group_rows,
@@ -14,6 +16,7 @@ from .axes import (
     make_axes,
     measure_names,
     name_features,
+    read_names,
 )
 
 #: Most panels of profiles side by side.
@@ -65,7 +68,15 @@ class SamplesDisplay:
     >>> plt.close("all")
     """
 
-    def __init__(self, samples, labels=None, *, image_shape=None, feature_names=None, name=None):
+    def __init__(
+        self,
+        samples,
+        labels=None,
+        *,
+        image_shape: tuple[int, ...] | None = None,
+        feature_names=None,
+        name: str | None = None,
+    ) -> None:
         self.samples = samples
         self.labels = labels
         self.image_shape = image_shape
@@ -77,13 +88,13 @@ class SamplesDisplay:
         cls,
         estimator,
         *,
-        n_per_cluster=10,
-        image_shape=None,
+        n_per_cluster: int = 10,
+        image_shape: tuple[int, ...] | None = None,
         feature_names=None,
-        name=None,
+        name: str | None = None,
         ax=None,
         **kwargs,
-    ):
+    ) -> Self:
         """Draw what a fitted estimator generates by its ``sample``.
 
         Clusters are known where ``sample`` takes ``cluster=`` or returns samples and labels;
@@ -104,6 +115,7 @@ class SamplesDisplay:
         -------
         display : SamplesDisplay
         """
+        check_fitted(estimator)
         if not hasattr(estimator, "sample"):
             raise ValueError(
                 f"{type(estimator).__name__} has no sample method; "
@@ -114,13 +126,13 @@ class SamplesDisplay:
         if labels is None:
             samples = samples[: len(samples) // OVERSAMPLING]
         if feature_names is None:
-            feature_names = getattr(estimator, "feature_names_in_", None)
+            feature_names = read_names(estimator)
         display = cls(
             samples, labels, image_shape=image_shape, feature_names=feature_names, name=name
         )
         return display.plot(ax=ax, **{"n_columns": n_per_cluster, **kwargs})
 
-    def plot(self, ax=None, *, name=None, n_columns=10, **kwargs):
+    def plot(self, ax=None, *, name: str | None = None, n_columns: int = 10, **kwargs) -> Self:
         """Draw.
 
         Parameters
@@ -229,11 +241,11 @@ def make_mosaic(samples, image_shape, rows):
 
 def _to_images(samples, image_shape):
     """Reshape rows to images, (height, width) or (height, width, 3), the latter in [0, 1]."""
-    shape = tuple(image_shape)
+    shape = tuple(np.atleast_1d(image_shape).tolist())
     if len(shape) not in (2, 3) or math.prod(shape) != samples.shape[1]:
         raise ValueError(
-            f"image_shape {shape} does not fit samples of {samples.shape[1]} features; "
-            "(height, width) or (channels, height, width) is expected."
+            f"image_shape={image_shape} does not fit rows of {samples.shape[1]} features: give "
+            "(height, width), (channels, height, width) or (height, width, channels)."
         )
     tiles = samples.reshape(-1, *shape)
     if len(shape) == 2:

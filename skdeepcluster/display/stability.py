@@ -1,8 +1,10 @@
 """StabilityDisplay: how far each cluster of an ensemble can be trusted."""
 
+from typing import Self
+
 import numpy as np
 
-from .axes import COLORS, make_axes
+from .axes import COLORS, check_fitted, make_axes
 
 #: Below it a cluster should not be trusted (C. Hennig, fpc's manual of ``clusterboot``).
 DOUBTFUL = 0.6
@@ -54,13 +56,13 @@ class StabilityDisplay:
     >>> plt.close("all")
     """
 
-    def __init__(self, stability, *, sizes=None, name=None):
+    def __init__(self, stability, *, sizes=None, name: str | None = None) -> None:
         self.stability = stability
         self.sizes = sizes
         self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs):
+    def from_estimator(cls, estimator, *, name: str | None = None, ax=None, **kwargs) -> Self:
         """Draw the ``cluster_stability_`` of a fitted ensemble, with the sizes of the clusters.
 
         Parameters
@@ -73,6 +75,7 @@ class StabilityDisplay:
         -------
         display : StabilityDisplay
         """
+        check_fitted(estimator)
         if not hasattr(estimator, "cluster_stability_"):
             raise ValueError(
                 f"{type(estimator).__name__} has no cluster_stability_; fit a ClusterEnsemble of "
@@ -84,7 +87,7 @@ class StabilityDisplay:
         name = type(estimator).__name__ if name is None else name
         return cls(stability, sizes=sizes, name=name).plot(ax=ax, **kwargs)
 
-    def plot(self, ax=None, *, name=None, **kwargs):
+    def plot(self, ax=None, *, name: str | None = None, **kwargs) -> Self:
         """Draw.
 
         Parameters

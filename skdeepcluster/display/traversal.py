@@ -1,8 +1,18 @@
 """TraversalDisplay: what each code of a generator changes."""
 
+from typing import Self
+
 import numpy as np
 
-from .axes import divide_axes, label_features, make_axes, measure_names, name_features
+from .axes import (
+    check_fitted,
+    divide_axes,
+    label_features,
+    make_axes,
+    measure_names,
+    name_features,
+    read_names,
+)
 from .samples import draw_mosaic, make_mosaic
 
 #: Most panels side by side.
@@ -50,7 +60,14 @@ class TraversalDisplay:
     >>> plt.close("all")
     """
 
-    def __init__(self, grids, *, image_shape=None, feature_names=None, name=None):
+    def __init__(
+        self,
+        grids,
+        *,
+        image_shape: tuple[int, ...] | None = None,
+        feature_names=None,
+        name: str | None = None,
+    ) -> None:
         self.grids = grids
         self.image_shape = image_shape
         self.feature_names = feature_names
@@ -63,14 +80,14 @@ class TraversalDisplay:
         *,
         codes=None,
         values=SWEEP,
-        n_noise=10,
+        n_noise: int = 10,
         beside=None,
-        image_shape=None,
+        image_shape: tuple[int, ...] | None = None,
         feature_names=None,
-        name=None,
+        name: str | None = None,
         ax=None,
         **kwargs,
-    ):
+    ) -> Self:
         """Draw clusters against noise, and every continuous code against its values.
 
         Parameters
@@ -94,6 +111,7 @@ class TraversalDisplay:
         -------
         display : TraversalDisplay
         """
+        check_fitted(estimator)
         if not hasattr(estimator, "traverse"):
             raise ValueError(
                 f"{type(estimator).__name__} has no traverse method; "
@@ -115,7 +133,7 @@ class TraversalDisplay:
             grids[code] = np.stack(rows)
         name = type(estimator).__name__ if name is None else name
         if feature_names is None:
-            feature_names = getattr(estimator, "feature_names_in_", None)
+            feature_names = read_names(estimator)
         display = cls(grids, image_shape=image_shape, feature_names=feature_names, name=name)
         display.plot(ax=ax, **kwargs)
         display._explain_panels(clusters, values)
@@ -135,7 +153,7 @@ class TraversalDisplay:
             if self.image_shape is not None:
                 panel.set_ylabel("cluster")
 
-    def plot(self, ax=None, *, name=None, **kwargs):
+    def plot(self, ax=None, *, name: str | None = None, **kwargs) -> Self:
         """Draw.
 
         Parameters

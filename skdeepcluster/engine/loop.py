@@ -103,7 +103,16 @@ class Net(NeuralNet):
     def notify(self, method_name: str, **kwargs: Any) -> None:
         """Call the callbacks; at the end of an epoch a KeyboardInterrupt is one of theirs."""
         self._between_epochs = method_name == "on_epoch_end"
-        super().notify(method_name, **kwargs)
+        try:
+            super().notify(method_name, **kwargs)
+        except KeyError as error:  # of skorch's callbacks, such as EarlyStopping
+            if "was not found in history" not in str(error):
+                raise
+            raise ValueError(
+                f"A callback reads what there is not: {error.args[0]} All rows are trained on, so "
+                "that there is no loss of validation. Let it monitor one of "
+                f"{', '.join(sorted(_extract(self.history[-1])))}."
+            ) from error
         if self._between_epochs and self.checkpoint is not None and self.checkpoint.is_due():
             self.checkpoint.keep_training(self.get_state())
         self._between_epochs = False
@@ -229,7 +238,8 @@ def check_callbacks(callbacks: Any) -> None:
             raise TypeError(
                 f"callbacks must hold skorch callbacks, objects of a subclass of "
                 f"skorch.callbacks.Callback, but got {item!r}. Put a function into the method "
-                "on_epoch_end of such a class."
+                "on_epoch_end of such a class, and pass callbacks of scikit-learn's protocol to "
+                "set_callbacks()."
             )
 
 
@@ -334,7 +344,7 @@ def _records(net: NeuralNet) -> list[dict[str, float]]:
 def _extract(epoch: dict[str, Any]) -> dict[str, float]:
     """Return the numbers of an epoch, without skorch's batches and bookkeeping."""
     return {
-        name: value
+        name: value.item() if isinstance(value, np.generic) else value
         for name, value in epoch.items()
         if isinstance(value, int | float) and not name.endswith(("_best", "_batch_count"))
     }

@@ -489,16 +489,18 @@ def _initialize(network: nn.Sequential, gain: float = 2.0) -> nn.Sequential:
 
 
 def _shape_after_stages(
-    n_features: int, image_shape: tuple[int, int, int], channels: Sequence[int]
+    n_features: int, image_shape: Sequence[int], channels: Sequence[int]
 ) -> tuple[int, int]:
     """Return height and width after the last stage; raise if they cannot be halved so often."""
+    size = math.prod(image_shape)
+    if len(image_shape) != 3 or size != n_features:
+        raise ValueError(
+            f"image_shape={tuple(image_shape)}, of {size} values, is not that of "
+            f"rows with {n_features} features. Give (channels, height, width) of the images in X, "
+            "(1, height, width) of grey ones."
+        )
     _, height, width = image_shape
     factor = 2 ** len(channels)
-    if math.prod(image_shape) != n_features:
-        raise ValueError(
-            f"image_shape={tuple(image_shape)} has {math.prod(image_shape)} values, but a row has "
-            f"{n_features} features. Give (channels, height, width) of the images in X."
-        )
     if height % factor or width % factor:
         raise ValueError(
             f"Images of {height} x {width} cannot be halved {len(channels)} times. Use fewer "

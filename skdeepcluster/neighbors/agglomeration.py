@@ -13,6 +13,7 @@ from scipy.special import entr
 from sklearn.utils import check_array, check_scalar, column_or_1d
 
 from .._responsibilities import normalize_rows
+from .._typing import Labels
 from .graph import neighbor_graph
 
 #: Weight of what two ends of an edge do not tell about each other, for swaps of clusters.
@@ -46,11 +47,11 @@ def merge_clusters(
     X,
     n_clusters,
     *,
-    n_neighbors=15,
+    n_neighbors: int = 15,
     metric: str | Callable[..., float] = "euclidean",
     linkage="average",
-    n_jobs=None,
-):
+    n_jobs: int | None = None,
+) -> Labels:
     """Merge clusters that many neighbours connect, until few are left.
 
     For more clusters than are wanted, from any clusterer: in turn the two clusters are merged

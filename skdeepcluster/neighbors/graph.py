@@ -10,6 +10,7 @@ from collections.abc import Callable
 from numbers import Integral, Real
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 from sklearn.utils import check_array, check_scalar
 
@@ -28,8 +29,12 @@ BLOCK_ELEMENTS = 2**22
 
 
 def neighbor_graph(
-    X, n_neighbors=15, *, metric: str | Callable[..., float] = "euclidean", n_jobs=None
-):
+    X,
+    n_neighbors: int = 15,
+    *,
+    metric: str | Callable[..., float] = "euclidean",
+    n_jobs: int | None = None,
+) -> sparse.csr_array:
     r"""Fuzzy graph of nearest neighbours, W = V + V^T - V * V^T, of shape (N, N).
 
     Row i gives its neighbour j the weight v_ij = exp(-max(0, d_ij - rho_i) / sigma_i), with rho_i
@@ -68,7 +73,7 @@ def neighbor_graph(
            [0., 1., 0.]], dtype=float32)
     """
     check_scalar(n_neighbors, "n_neighbors", (int, np.integer), min_val=1)
-    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
     if is_precomputed(metric):
         check_square(X)
         check_distances(X)
@@ -216,7 +221,9 @@ def _read_bytes(X, i):
 # ---- labels along the graph
 
 
-def spread_labels(X, targets, n_classes, *, n_neighbors=15, alpha=0.99, n_iter=2000):
+def spread_labels(
+    X, targets, n_classes: int, *, n_neighbors: int = 15, alpha: float = 0.99, n_iter: int = 2000
+) -> npt.NDArray[np.float64]:
     r"""Give every row class probabilities by label spreading on the neighbour graph.
 
     The probabilities are the rows of F = (1 - alpha) (I - alpha S)^{-1} Y, normalised, with

@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 from joblib import effective_n_jobs
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
@@ -42,8 +43,14 @@ BLOCK = 8192
 
 
 def neighbor_layout(
-    graph, n_components=5, *, n_epochs=150, n_negative=5, random_state=None, n_jobs=None
-):
+    graph,
+    n_components=5,
+    *,
+    n_epochs: int = 150,
+    n_negative: int = 5,
+    random_state=None,
+    n_jobs: int | None = None,
+) -> npt.NDArray[np.float32]:
     r"""Place the rows of a graph in few dimensions: linked rows near, others apart; (N, L).
 
     Stochastic gradient ascent with q(d) = 1 / (1 + a d^(2b)): row i follows the gradient of

@@ -146,7 +146,7 @@ def neighbor_start(
     X,
     n_clusters,
     *,
-    n_neighbors=15,
+    n_neighbors: int = 15,
     metric: str | Callable[..., float] = "euclidean",
     sample_weight=None,
     labels=None,
@@ -156,8 +156,8 @@ def neighbor_start(
     boundary_weight=2.0,
     max_samples=70_000,
     random_state=None,
-    n_jobs=None,
-):
+    n_jobs: int | None = None,
+) -> NeighborStart:
     r"""Find a first partition of X without labels.
 
     The graph of nearest neighbours is laid out in few dimensions, and candidates are found there:
@@ -255,7 +255,7 @@ def neighbor_start(
     >>> [len(set(start.labels[y == k])) for k in range(3)]
     [1, 1, 1]
     """
-    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
     counts = {
         "n_clusters": n_clusters,
         "n_neighbors": n_neighbors,
@@ -293,15 +293,15 @@ def neighbor_start(
 def count_clusters(
     X,
     *,
-    n_neighbors=15,
+    n_neighbors: int = 15,
     metric: str | Callable[..., float] = "euclidean",
     sample_weight=None,
-    max_clusters=60,
-    n_components=5,
+    max_clusters: int = 60,
+    n_components: int = 5,
     max_samples=20_000,
     random_state=None,
-    n_jobs=None,
-):
+    n_jobs: int | None = None,
+) -> Bunch:
     r"""Find how many clusters rows have, without labels.
 
     The cuts of a tree are compared by what they tell about a walk on the neighbour graph, at many
@@ -347,7 +347,7 @@ def count_clusters(
     >>> count_clusters(X, random_state=0).best_n_clusters
     3
     """
-    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
     check_scalar(max_clusters, "max_clusters", Integral, min_val=2)
     _check_rows(X, 1, max_samples, metric)
     stream = random_stream(random_state)
@@ -517,7 +517,15 @@ def _invert(order):
     return place
 
 
-def labelled_start(X, targets, n_classes, *, n_neighbors=15, random_state=None, n_jobs=None):
+def labelled_start(
+    X,
+    targets,
+    n_classes: int,
+    *,
+    n_neighbors: int = 15,
+    random_state=None,
+    n_jobs: int | None = None,
+) -> NeighborStart:
     r"""Give every row class probabilities from a few labels, by the graph and by a mixture.
 
     Labels are spread along the neighbour graph of the distinct rows (:func:`spread_labels`). Rows
@@ -566,7 +574,7 @@ def labelled_start(X, targets, n_classes, *, n_neighbors=15, random_state=None, 
     >>> float((labelled_start(X, some, 3, random_state=0).argmax(1) == y).mean())
     1.0
     """
-    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
     check_scalar(n_classes, "n_classes", Integral, min_val=1)
     targets = check_labels("targets", targets, X.shape[0], n_classes, "classes")
     stream = random_stream(random_state)

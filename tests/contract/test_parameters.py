@@ -174,46 +174,6 @@ def test_numbers_given_to_functions_and_methods_may_be_of_any_type(make):
 # ---- errors of single parameters
 
 
-class Tuple(nn.Linear):
-    def forward(self, x):
-        return super().forward(x), 1
-
-
-class Double(nn.Linear):
-    def forward(self, x):
-        return super().forward(x).double()
-
-
-def double(n_in, n_out):
-    return nn.Linear(n_in, n_out).double()
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"init": ["a", "b", "c"] * 10}, "'init' should hold finite numbers.*LabelEncoder"),
-        ({"callbacks": [print]}, "must hold skorch callbacks.*<built-in function print>"),
-        ({"callbacks": [("name", 3)]}, "callbacks must hold skorch callbacks"),
-        ({"encoder": nn.Linear(3, 4)}, "encoder must be a function.*got a network itself, Linear"),
-        ({"encoder": Tuple}, "output is not a tensor, but tuple. Have Tuple.forward"),
-        ({"encoder": Double}, "output is torch.float64, not torch.float32"),
-        ({"encoder": double}, r"encoder\(n_in=3, n_out=4\) gave no network that takes rows"),
-        ({"encoder": lambda n_in: None}, "encoder.*takes 1 positional argument but 2 were"),
-        ({"device": "meta"}, "device='meta', but torch finds none here"),
-        ({"device": "xpu"}, "device='xpu', but torch finds none here"),
-        ({"device": torch.device("mps")}, "device='mps', but torch finds none here"),
-        ({"device": "gpu"}, "device='gpu' is not a device of torch"),
-        ({"hidden_layer_sizes": np.array(3)}, "hidden_layer_sizes must be positive whole numbers"),
-    ],
-)
-def test_what_a_network_cannot_take_is_explained(settings, message):
-    vade = clone(TINY["VaDEClustering"]).set_params(**settings)
-    before = dict(vars(vade))
-    with pytest.raises((TypeError, ValueError), match=message):
-        vade.fit(X)
-    assert vars(vade) == before
-
-
 def test_batch_normalisation_needs_two_rows():
     for name in ("InfoGANClustering", "CatGANClustering", "CatGANClassifier"):
         with pytest.raises(ValueError, match="batch_size"):

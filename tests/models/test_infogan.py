@@ -255,7 +255,7 @@ def test_styles_are_the_axes_along_which_clusters_are_stretched():
     )
     resp = np.eye(2, dtype=np.float32)[labels]
     units = Gaussian(torch.zeros(6), torch.ones(6))
-    codes = find_style(units, X, resp, 2, np.random.RandomState(0))
+    codes = find_style(units.standardize, X, resp, 2, np.random.RandomState(0))
     for j in range(2):
         assert abs(np.corrcoef(codes[:, j], stretch[:, j])[0, 1]) > 0.99
         for k in range(2):
@@ -267,7 +267,7 @@ def test_styles_are_the_axes_along_which_clusters_are_stretched():
 def test_no_more_styles_than_rows_differ_in(X, n_codes):
     resp = np.ones((30, 1), np.float32)
     units = Gaussian(torch.zeros(X.shape[1]), torch.ones(X.shape[1]))
-    codes = find_style(units, X, resp, 2, np.random.RandomState(0))
+    codes = find_style(units.standardize, X, resp, 2, np.random.RandomState(0))
     assert codes.shape == (30, n_codes)
 
 

@@ -74,7 +74,7 @@ def test_convolution_sees_the_image_not_a_shuffled_row():
 
 @pytest.mark.parametrize(
     ("n_in", "image_shape", "message"),
-    [(784, (1, 14, 14), "has 196 values"), (49, (1, 7, 7), "cannot be halved 2 times")],
+    [(784, (1, 14, 14), "of 196 values"), (49, (1, 7, 7), "cannot be halved 2 times")],
 )
 def test_images_that_do_not_fit_are_explained(n_in, image_shape, message):
     for network in (conv_encoder, lambda a, b, shape: conv_decoder(b, a, shape)):

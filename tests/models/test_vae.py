@@ -313,7 +313,6 @@ def test_likelihood_follows_the_range_of_the_data(digits):
         ({"binarize": True}, 16, "the likelihood is gaussian"),
         ({"hidden_layer_sizes": (0,)}, 1, "must be positive"),
         ({"hidden_layer_sizes": ("wide",)}, 1, "must be positive whole numbers"),
-        ({"device": "gpu"}, 1, "not a device of torch"),
         ({"max_epochs": 0}, 1, "max_epochs"),
         ({"encoder": lambda n_in, n_out: nn.Linear(n_in, 3)}, 1, "encoder.*4.*3"),
         ({"decoder": lambda n_in, n_out: nn.Linear(n_in, 3)}, 1, "decoder.*64.*3"),

@@ -123,7 +123,6 @@ def test_weights_are_passed_only_if_given():
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
-        ({"n_clusters": 5}, TypeError, r"n_clusters=5 is a single.*e.g. range\(1, 11\)"),
         ({"n_clusters": "auto"}, TypeError, "n_clusters='auto' is a single"),
         ({"n_clusters": []}, ValueError, "n_clusters is empty"),
         ({"n_clusters": [2, 0]}, ValueError, "integers from 1 on, got 0"),
