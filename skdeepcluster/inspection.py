@@ -39,7 +39,7 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import _num_features, _num_samples, check_is_fitted
 
 from ._responsibilities import cluster_means
-from .display.axes import import_matplotlib, name_features
+from .display.axes import import_matplotlib, name_estimator, name_features
 from .display.samples import draw_samples, make_mosaic
 from .stability import cluster_stability
 
@@ -469,7 +469,7 @@ class ClusterReport(Bunch):
         differences, features = _compare(values, labels, found.n_clusters, names, n_features)
         runner_up, margin = found.find_runner_up()
         report = cls(
-            name=type(estimator).__name__,
+            name=name_estimator(estimator),
             clusters=getattr(estimator, "classes_", np.arange(found.n_clusters)),
             labels=labels,
             sizes=np.bincount(labels[labels >= 0], minlength=found.n_clusters),

@@ -41,6 +41,12 @@ def check_fitted(estimator):
         check_is_fitted(estimator)
 
 
+def name_estimator(estimator):
+    """Return the name of an estimator's class; of a Pipeline that of its last step."""
+    steps = getattr(estimator, "steps", None)
+    return type(steps[-1][1] if steps else estimator).__name__
+
+
 def choose_grid(n_panels, most_columns):
     """Return the fewest rows for `n_panels`, and the fewest columns for that many rows."""
     n_rows = -(-n_panels // most_columns)

@@ -7,7 +7,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import check_consistent_length
 
-from .axes import check_fitted, make_axes
+from .axes import check_fitted, make_axes, name_estimator
 
 #: Most clusters or classes for which the counts are written by default.
 MOST_WRITTEN = 15
@@ -107,7 +107,7 @@ class ClusterConfusionDisplay:
         display : ClusterConfusionDisplay
         """
         check_fitted(estimator)
-        name = type(estimator).__name__ if name is None else name
+        name = name_estimator(estimator) if name is None else name
         return cls.from_predictions(y, estimator.predict(X), name=name, ax=ax, **kwargs)
 
     def plot(

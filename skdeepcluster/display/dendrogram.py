@@ -5,7 +5,7 @@ from typing import Self
 import numpy as np
 from scipy.cluster.hierarchy import dendrogram
 
-from .axes import COLORS, check_fitted, make_axes
+from .axes import COLORS, check_fitted, make_axes, name_estimator
 
 #: Colour of the merges above the cut, and of the cut itself.
 ABOVE = "0.45"
@@ -114,7 +114,7 @@ class DendrogramDisplay:
             estimator.distances_,
             counts,
             n_clusters=n_clusters,
-            name=type(estimator).__name__ if name is None else name,
+            name=name_estimator(estimator) if name is None else name,
         )
         return display.plot(ax=ax, **kwargs)
 

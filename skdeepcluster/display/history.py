@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from .axes import COLORS, check_fitted, choose_grid, divide_axes, make_axes
+from .axes import COLORS, check_fitted, choose_grid, divide_axes, make_axes, name_estimator
 
 #: Most panels side by side.
 MOST_COLUMNS = 4
@@ -69,7 +69,7 @@ class HistoryDisplay:
         display : HistoryDisplay
         """
         check_fitted(estimator)
-        name = type(estimator).__name__ if name is None else name
+        name = name_estimator(estimator) if name is None else name
         if hasattr(estimator, "history_"):
             return cls(estimator.history_, name=name).plot(ax=ax, **kwargs)
         if not hasattr(estimator, "lower_bounds_"):

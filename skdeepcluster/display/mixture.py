@@ -5,7 +5,7 @@ from typing import Self
 import numpy as np
 from sklearn.decomposition import PCA
 
-from .axes import COLORS, check_fitted, make_axes
+from .axes import COLORS, check_fitted, make_axes, name_estimator
 from .embedding import (
     EmbeddingDisplay,
     describe_projection,
@@ -128,7 +128,7 @@ class MixtureDisplay:
         display.name = name
         if name is None:
             described = describe_projection(points, "pca", source)
-            display.name = f"{type(estimator).__name__}\n{described}"
+            display.name = f"{name_estimator(estimator)}\n{described}"
         return display.plot(ax=ax, **kwargs)
 
     def plot(self, ax=None, *, name: str | None = None, n_std=(1.0, 2.0), **kwargs) -> Self:

@@ -4,7 +4,7 @@ from typing import Self
 
 import numpy as np
 
-from .axes import COLORS, check_fitted, make_axes
+from .axes import COLORS, check_fitted, make_axes, name_estimator
 
 
 class NumberOfClustersDisplay:
@@ -102,7 +102,7 @@ class NumberOfClustersDisplay:
             curve["criterion"],
             stability=curve.get("stability"),
             chosen=estimator.n_clusters_,
-            name=type(estimator).__name__ if name is None else name,
+            name=name_estimator(estimator) if name is None else name,
         )
         return display.plot(ax=ax, **kwargs)
 

@@ -5,7 +5,7 @@ from typing import Self
 import numpy as np
 
 from ..metrics import bin_by_confidence, error_auc, expected_calibration_error, match_labels
-from .axes import COLORS, check_fitted, make_axes
+from .axes import COLORS, check_fitted, make_axes, name_estimator
 
 
 class ReliabilityDisplay:
@@ -124,7 +124,7 @@ class ReliabilityDisplay:
                 f"{type(estimator).__name__} has no predict_proba method; "
                 "pass numbers to ReliabilityDisplay(confidence, agreement)."
             )
-        name = type(estimator).__name__ if name is None else name
+        name = name_estimator(estimator) if name is None else name
         probabilities = estimator.predict_proba(X)
         return cls.from_predictions(y, probabilities, n_bins=n_bins, name=name, ax=ax, **kwargs)
 

@@ -15,6 +15,7 @@ from .axes import (
     label_features,
     make_axes,
     measure_names,
+    name_estimator,
     name_features,
     read_names,
 )
@@ -121,7 +122,7 @@ class SamplesDisplay:
                 f"{type(estimator).__name__} has no sample method; "
                 "pass rows to SamplesDisplay(samples, labels)."
             )
-        name = type(estimator).__name__ if name is None else name
+        name = name_estimator(estimator) if name is None else name
         samples, labels = draw_samples(estimator, n_per_cluster)
         if labels is None:
             samples = samples[: len(samples) // OVERSAMPLING]

@@ -4,7 +4,7 @@ from typing import Self
 
 import numpy as np
 
-from .axes import COLORS, check_fitted, make_axes
+from .axes import COLORS, check_fitted, make_axes, name_estimator
 
 #: Below it a cluster should not be trusted (C. Hennig, fpc's manual of ``clusterboot``).
 DOUBTFUL = 0.6
@@ -84,7 +84,7 @@ class StabilityDisplay:
             )
         stability, labels = estimator.cluster_stability_, np.asarray(estimator.labels_)
         sizes = np.bincount(labels[labels >= 0], minlength=len(stability))
-        name = type(estimator).__name__ if name is None else name
+        name = name_estimator(estimator) if name is None else name
         return cls(stability, sizes=sizes, name=name).plot(ax=ax, **kwargs)
 
     def plot(self, ax=None, *, name: str | None = None, **kwargs) -> Self:

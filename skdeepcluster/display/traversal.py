@@ -10,6 +10,7 @@ from .axes import (
     label_features,
     make_axes,
     measure_names,
+    name_estimator,
     name_features,
     read_names,
 )
@@ -131,7 +132,7 @@ class TraversalDisplay:
             n_clusters = getattr(estimator, "n_clusters_", estimator.n_clusters)
             rows = [estimator.traverse(code, swept, cluster=k)[0] for k in range(n_clusters)]
             grids[code] = np.stack(rows)
-        name = type(estimator).__name__ if name is None else name
+        name = name_estimator(estimator) if name is None else name
         if feature_names is None:
             feature_names = read_names(estimator)
         display = cls(grids, image_shape=image_shape, feature_names=feature_names, name=name)

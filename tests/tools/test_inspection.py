@@ -16,6 +16,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import pairwise_distances
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skdeepcluster import (
     CatGANClassifier,
@@ -383,6 +385,11 @@ def test_distances_have_no_features():
 def test_what_does_not_fit_is_refused(estimator, options, message):
     with pytest.raises(ValueError, match=message):
         report(estimator, **options)
+
+
+def test_a_pipeline_has_the_name_of_its_last_step():
+    pipeline = make_pipeline(StandardScaler(), KMeans(3, random_state=0)).fit(X)
+    assert report(pipeline).to_text().startswith("KMeans")
 
 
 def test_errors_of_the_functions():
