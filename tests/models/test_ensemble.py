@@ -426,6 +426,14 @@ def test_answers_of_members_that_are_not_finite_are_refused(monkeypatch):
 ENDLESS = GaussianMixtureEM(3, tol=0.0, max_iter=10**9)
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """Let SIGINT raise KeyboardInterrupt, which jobs that a shell runs behind itself ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def press():
     """Presses Ctrl-C after some seconds; ``press.at`` is when."""
