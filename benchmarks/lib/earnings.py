@@ -20,7 +20,7 @@ def lines(records):
             name: {
                 key: np.mean([r[key] for r in own if r["data"] == name])
                 for key in own[0]
-                if isinstance(own[0][key], float)
+                if isinstance(own[0][key], float) and all(key in record for record in own)
             }
             for name in sets
         }

@@ -301,6 +301,7 @@ def test_a_generated_row_of_a_cluster_falls_into_it(fitted):
         assert (fitted.predict(fitted.sample(100, cluster=k)) == k).mean() > 0.9
 
 
+@pytest.mark.full
 def test_samples_follow_the_shares_of_the_clusters():
     X, y = make_blobs([150, 50], centers=[[0, 0], [9, 9]], random_state=0)
     gan = InfoGANClustering(2, **LONG).fit(X)

@@ -167,6 +167,7 @@ def test_members_in_processes_call_back_too():
     )
 
 
+@pytest.mark.full
 def test_callbacks_survive_clone_pickle_pipeline_and_search():
     monitor = ScoreMonitor()
     vae = clone(ESTIMATORS[0]).set_callbacks(monitor)

@@ -58,6 +58,7 @@ def test_samples_of_few_rows_have_a_row_for_each_cluster(n_rows):
     np.testing.assert_array_equal(each, np.ones(n_rows))
 
 
+@pytest.mark.full
 def test_stability_is_that_of_the_parameters_of_the_fit():
     found = NeighborClustering(3, random_state=0).fit(X[:60])
     changed = NeighborClustering(3, random_state=0).fit(X[:60])
