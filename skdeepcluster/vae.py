@@ -401,7 +401,7 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
     the M-step from its clusters. The neighbour start is an addition of this package.
 
     Labels follow the start: of eleven sets (benchmarks/RESULTS.md, "What networks add to their
-    starts") their accuracy is .003 above the start's on average, from -.002 (digits) to +.011
+    starts") their accuracy is .002 above the start's on average, from -.002 (digits) to +.011
     (breast_cancer). Rows that were not in the fit are assigned up to .03 less accurately
     (searchsnippets). For labels alone, NeighborClustering is faster.
 
