@@ -127,8 +127,11 @@ def test_rows_of_a_seed_share_their_pretraining(monkeypatch, tmp_path):
     np.testing.assert_array_equal(kept, found["the start alone"][0])
 
 
-def test_records_hold_precision_and_threads(tmp_path, capsys):
+def test_records_hold_what_results_depend_on(tmp_path, capsys):
     path = tmp_path / "results.jsonl"
-    records.keep({"row": "A"}, "bfloat16", path)
+    kept = records.keep({"row": "A"}, "bfloat16", path)
+    assert json.loads(path.read_text()) == json.loads(capsys.readouterr().out) == kept
     expected = {"row": "A", "precision": "bfloat16", "threads": 1}
-    assert json.loads(path.read_text()) == json.loads(capsys.readouterr().out) == expected
+    assert kept == expected | {name: kept[name] for name in ("commit", "processor")}
+    assert kept["commit"] is None or len(kept["commit"]) >= 7
+    assert kept["processor"]
