@@ -125,8 +125,8 @@ class DAC(PriorGame):
 class DACClustering(LabelledClusterMixin, PriorMixin, DeepEstimator):
     r"""Deep adversarial Gaussian mixture auto-encoder.
 
-    Pretrains its networks as a denoising auto-encoder, finds a first partition of the codes
-    without labels, and trains networks and mixture together, with an adversary who tells codes
+    Finds a first partition of the rows without labels, pretrains its networks as a denoising
+    auto-encoder, and trains networks and mixture together, with an adversary who tells codes
     from draws of the mixture.
 
     Parameters

@@ -111,8 +111,8 @@ class VaDE(PriorGame):
 class VaDEClustering(LabelledClusterMixin, PriorMixin, DeepEstimator):
     r"""Variational deep embedding: a variational auto-encoder with a Gaussian mixture as prior.
 
-    Pretrains its networks as a denoising auto-encoder, finds a first partition of the codes
-    without labels, and trains networks and mixture together.
+    Finds a first partition of the rows without labels, pretrains its networks as a denoising
+    auto-encoder, and trains networks and mixture together.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ from torch.optim.lr_scheduler import ConstantLR, StepLR
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib.datasets import load
-from lib.internals import map_rows, precision_of
+from lib.internals import map_rows, precision_of, predict_clusters
 from lib.labels import TRAINING, labelled
 from lib.options import add_precision, bare_parser, parse_seeds
 from lib.records import judged, keep, read
@@ -40,25 +40,20 @@ CONSTANT_RATE = partial(LRScheduler, ConstantLR, factor=1.0)
 LABELS = {"acc": "accuracy (ACC)", "error": "error", "bound": "bound on log p(x), nats"}
 
 
-def predict(model, X):
-    """Return the most probable cluster of each row."""
-    return map_rows(lambda x: model.log_resp(x).argmax(-1), X, next(model.parameters()).device)
-
-
 def accuracy(model, data):
     """Judge clusters of all rows by the Hungarian method."""
-    return judged(data.y, predict(model, data.X))
+    return judged(data.y, predict_clusters(model, data.X))
 
 
 def majority_error(model, data):
     """Error on all rows of clusters named after their most frequent class."""
-    labels = predict(model, data.X)
+    labels = predict_clusters(model, data.X)
     return {"error": 1 - majority_accuracy(data.y, labels)} | judged(data.y, labels)
 
 
 def test_error(model, data):
     """Error on the test images."""
-    labels = predict(model, data.X[TRAINING:])
+    labels = predict_clusters(model, data.X[TRAINING:])
     return {"error": float(np.mean(labels != data.y[TRAINING:]))}
 
 

@@ -10,8 +10,8 @@ from .internals import (
     Rows,
     batch_size,
     generator,
-    map_rows,
     mlp,
+    predict_clusters,
     seeded,
     train,
 )
@@ -58,4 +58,4 @@ def control(vade, X, seed):
             generator=generator(seed),
             bfloat16=vade.precision == "bfloat16",
         )
-    return map_rows(lambda x: model.log_resp(x).argmax(-1), X)
+    return predict_clusters(model, X)

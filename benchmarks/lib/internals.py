@@ -47,6 +47,7 @@ __all__ = [
     "mlp",
     "n_epochs",
     "precision_of",
+    "predict_clusters",
     "seeded",
     "train",
     "training_rows",
@@ -64,6 +65,11 @@ STAGES = {
     "training": [(_base.DeepEstimator, "_train")],
     "answers": [(_base, "map_rows"), (_adversarial, "map_rows")],
 }
+
+
+def predict_clusters(model, X):
+    """Return the most probable cluster of each row by a model, whether or not it is trained."""
+    return map_rows(lambda x: model.log_resp(x).argmax(-1), X, next(model.parameters()).device)
 
 
 def n_epochs(estimator, n_samples):

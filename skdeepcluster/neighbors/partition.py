@@ -15,6 +15,7 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from sklearn.exceptions import ConvergenceWarning
@@ -525,7 +526,7 @@ def labelled_start(
     n_neighbors: int = 15,
     random_state=None,
     n_jobs: int | None = None,
-) -> NeighborStart:
+) -> npt.NDArray[np.float64]:
     r"""Give every row class probabilities from a few labels, by the graph and by a mixture.
 
     Labels are spread along the neighbour graph of the distinct rows (:func:`spread_labels`). Rows
