@@ -35,6 +35,7 @@ class Net(NeuralNet):
         """Collect players, their parameters and losses, once."""
         super().on_train_begin(net, **kwargs)
         self._n_steps = 0
+        self._all_parameters = list(self.module_.parameters())
         # Processes that train together override functions of torch themselves.
         self._is_explicit = self.processes is None and is_explicit(self.module_)
         prepare = _compile if self.compile_losses else lambda loss: loss
@@ -46,7 +47,7 @@ class Net(NeuralNet):
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Reset the sums of the epoch."""
         super().on_epoch_begin(net, **kwargs)
-        self._sums: dict[str, Tensor] = {}
+        self._sums: dict[tuple[str, ...], Tensor] = {}
         self._n_rows = 0
 
     def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
@@ -60,18 +61,21 @@ class Net(NeuralNet):
         batch = batch.to(self.device)
         self._n_steps += 1
         self.module_.progress.fill_(min(1.0, self._n_steps / self.all_steps))
-        found: dict[str, Tensor] = {}
+        found: dict[tuple[str, ...], Tensor] = {}
         for player, parameters, loss in self._players:
             for _step in range(player.steps):
-                self.optimizer_.zero_grad(set_to_none=True)
+                for parameter in self._all_parameters:
+                    parameter.grad = None
                 with self._autocast(), self._split(batch):
                     terms = loss(batch)
                 if self.bfloat16:
                     # Casts of the weights are kept until the outermost autocast block ends, which
                     # is not this one.
                     torch.clear_autocast_cache()
-                torch.stack(list(terms.values())).sum().backward(inputs=parameters)
-                self._average(terms, parameters)
+                losses = torch.stack(list(terms.values()))
+                losses.sum().backward(inputs=parameters)
+                losses = losses.detach()
+                self._average(losses, parameters)
                 self.notify(
                     "on_grad_computed",
                     named_parameters=TeeGenerator(self.get_all_learnable_params()),
@@ -79,19 +83,24 @@ class Net(NeuralNet):
                     training=True,
                 )
                 self.optimizer_.step()
-            found |= {f"{player.name}_{name}": term.detach() for name, term in terms.items()}
+            found[tuple(f"{player.name}_{name}" for name in terms)] = losses.float()
         self._n_rows += len(batch.x)
-        for name, term in found.items():
-            value = term.float() * len(batch.x)
-            self._sums[name] = self._sums[name] + value if name in self._sums else value
-        return {"loss": torch.stack(list(found.values())).sum(), "y_pred": None}
+        for names, losses in found.items():
+            total = len(batch.x) * losses
+            self._sums[names] = self._sums[names] + total if names in self._sums else total
+        return {"loss": torch.cat(list(found.values())).sum(), "y_pred": None}
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Record the means of the terms; stop training that has diverged."""
         super().on_epoch_end(net, **kwargs)
-        for name, total in self._sums.items():
-            self.history.record(name, float(total) / self._n_rows)
-        bad = [name for name in self._sums if not np.isfinite(self.history[-1, name])]
+        means = {
+            name: total / self._n_rows
+            for names, totals in self._sums.items()
+            for name, total in zip(names, totals.tolist(), strict=True)
+        }
+        for name, mean in means.items():
+            self.history.record(name, mean)
+        bad = [name for name, mean in means.items() if not np.isfinite(mean)]
         if bad:
             raise FloatingPointError(
                 f"Training diverged: {', '.join(bad)} is not finite in epoch {len(self.history)}. "
@@ -181,11 +190,11 @@ class Net(NeuralNet):
         """Mark the batch as this process's part of a larger one, if several processes train."""
         return nullcontext() if self.processes is None else self.processes.step(len(batch.x))
 
-    def _average(self, terms: dict[str, Tensor], parameters: Sequence[nn.Parameter]) -> None:
+    def _average(self, losses: Tensor, parameters: Sequence[nn.Parameter]) -> None:
         """Average losses and gradients over the processes, so that all take the same step."""
         if self.processes is not None:
             gradients = [p.grad for p in parameters if p.grad is not None]
-            self.processes.average([*terms.values(), *gradients])
+            self.processes.average([losses, *gradients])
 
     def _autocast(self) -> torch.autocast:
         device = torch.device(self.device).type

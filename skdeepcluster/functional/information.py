@@ -58,16 +58,9 @@ def own_rows(whole: Tensor) -> Tensor:
 
 def _expect(log_p: Tensor, value: Tensor) -> Tensor:
     """sum_k p_k value_k, of shape (...); outcomes with p_k = 0 do not count."""
-    possible = log_p > -math.inf
-    zero = torch.zeros((), dtype=log_p.dtype, device=log_p.device)
     # Not below the smallest number: an underflowed 0 times an infinite value would be NaN.
     p = log_p.exp().clamp_min(torch.finfo(log_p.dtype).tiny)
-    return (p * torch.where(possible, value, zero)).sum(-1)
-
-
-def _mask_impossible(log_p: Tensor) -> Tensor:
-    """Replace -inf by 0, so that no gradient is 0 x inf."""
-    return log_p.masked_fill(log_p == -math.inf, 0.0)
+    return (p * value.masked_fill(log_p == -math.inf, 0.0)).sum(-1)
 
 
 def information_content(log_p: Tensor) -> Tensor:
@@ -120,7 +113,7 @@ def entropy(log_p: Tensor) -> Tensor:
     >>> entropy(torch.zeros(4).log_softmax(-1)).exp()
     tensor(4.)
     """
-    return _expect(log_p, information_content(_mask_impossible(log_p)))
+    return _expect(log_p, information_content(log_p))
 
 
 def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
@@ -148,7 +141,7 @@ def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
     tensor(0.)
     """
     log_p, log_q = torch.broadcast_tensors(log_p, log_q)
-    return _expect(log_p, _mask_impossible(log_p) - log_q)
+    return _expect(log_p, log_p - log_q)
 
 
 def cross_entropy(log_p: Tensor, log_q: Tensor) -> Tensor:
