@@ -1,5 +1,6 @@
 """The estimators that common tests run over: one line here, and a new method is tested."""
 
+import copy
 from contextlib import contextmanager
 
 import joblib
@@ -18,7 +19,7 @@ from skdeepcluster import (
     VAEEmbedding,
 )
 from skdeepcluster._validation import LabelledClusterMixin
-from skdeepcluster.neighbors import selection
+from skdeepcluster.neighbors import partition, selection
 
 #: Small networks, for tests that fit many times.
 SMALL = {"n_components": 2, "hidden_layer_sizes": (16,)}
@@ -80,6 +81,20 @@ CLASSIFIERS = [CatGANClassifier(random_state=0, **SMALL)]
 DEEP = [estimator for estimator in ONE_OF_EACH if "max_epochs" in estimator.get_params()]
 
 
+#: Where many fits serve one promise: the mixture, the graph, a model with codes and a game; all
+#: in .ci/full.
+SOME = {"GaussianMixtureEM", "NeighborClustering", "VaDEClustering", "CatGANClustering"}
+
+
+def some_of(cases):
+    """Return estimators or classes to parametrize by; those beyond ``SOME`` in .ci/full."""
+    kinds = [case if isinstance(case, type) else type(case) for case in cases]
+    return [
+        pytest.param(case, marks=() if kind.__name__ in SOME else pytest.mark.full)
+        for case, kind in zip(cases, kinds, strict=True)
+    ]
+
+
 def name(estimator):
     """Test id of an estimator."""
     return str(estimator).replace("\n", "").replace(" ", "")
@@ -134,6 +149,34 @@ def for_check(estimator, check):
     if isinstance(estimator, NeighborClustering) and "sparse_" in check.func.__name__:
         return WithoutProbabilities(**estimator.get_params())
     return estimator
+
+
+#: Rows, settings and state of the stream -> partition found and the state afterwards.
+_PARTITIONS = {}
+
+
+@contextmanager
+def remembered_partitions():
+    """Within the block no partition is searched for twice: same rows, settings and stream.
+
+    For checks that fit networks to the same few rows again and again: what a search finds is
+    judged elsewhere. NeighborClustering, which is that search, is to be checked without.
+    """
+    choose = partition.choose_partition
+
+    def recall(search, rows, graph, weights, *number):
+        settings = search._replace(stream=None, report=None)
+        key = joblib.hash((settings, rows, graph, weights, number, search.stream.get_state()))
+        if key not in _PARTITIONS:
+            found = choose(search, rows, graph, weights, *number)
+            _PARTITIONS[key] = found, search.stream.get_state()
+        found, state = copy.deepcopy(_PARTITIONS[key])
+        search.stream.set_state(state)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(partition, "choose_partition", recall)
+        yield
 
 
 @contextmanager

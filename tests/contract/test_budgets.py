@@ -49,6 +49,7 @@ def test_rates_are_in_inverse_proportion_to_the_width():
     assert budget.learning_rate([]) == 1e-3
 
 
+@pytest.mark.full
 def test_what_auto_took_is_kept_by_a_fit_that_goes_on():
     X = load_iris().data
     vade = VaDEClustering(3, max_epochs=1, pretraining_epochs=1, warm_start=True, random_state=0)

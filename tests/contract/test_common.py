@@ -4,6 +4,7 @@ import copy
 import inspect
 import pickle
 import warnings
+from contextlib import ExitStack
 
 import joblib
 import numpy as np
@@ -15,6 +16,7 @@ from estimators import (
     DEEP,
     DEFAULTS,
     ONE_OF_EACH,
+    SOME,
     WAYS,
     after_any_training,
     after_training,
@@ -23,6 +25,8 @@ from estimators import (
     fitted,
     for_check,
     from_mixture,
+    remembered_partitions,
+    some_of,
 )
 from scipy import sparse
 from sklearn.base import clone
@@ -35,20 +39,17 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from skdeepcluster import NeighborClustering
+
 over_classes = pytest.mark.parametrize("estimator", ONE_OF_EACH, ids=lambda e: type(e).__name__)
 over_deep = pytest.mark.parametrize("estimator", DEEP, ids=lambda e: type(e).__name__)
-#: Where many fits serve one promise: the mixture, the graph, a model with codes and a game; all
-#: in .ci/full.
-SOME = {"GaussianMixtureEM", "NeighborClustering", "VaDEClustering", "CatGANClustering"}
 
 
 def over_some(estimators):
     """Parametrize ``estimator``; those beyond ``SOME`` are tried in .ci/full."""
-    marked = [
-        pytest.param(e, marks=() if type(e).__name__ in SOME else pytest.mark.full)
-        for e in estimators
-    ]
-    return pytest.mark.parametrize("estimator", marked, ids=lambda e: type(e).__name__)
+    return pytest.mark.parametrize(
+        "estimator", some_of(estimators), ids=lambda e: type(e).__name__
+    )
 
 
 # ---- scikit-learn's checks
@@ -58,7 +59,9 @@ def run_check(check, estimator):
     with warnings.catch_warnings():
         # Some checks fit eight clusters to four rows: that deserves the warning it gets.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        with classes_as_clusters():
+        with classes_as_clusters(), ExitStack() as stack:
+            if not isinstance(estimator, NeighborClustering):
+                stack.enter_context(remembered_partitions())
             check(for_check(estimator, check))
 
 
@@ -93,7 +96,10 @@ def kept_checks():
     for estimator in ONE_OF_EACH + CLASSIFIERS:
         checks = KEPT + (KEPT_FOR_TRANSFORMERS if hasattr(estimator, "transform") else [])
         for check in checks:
-            yield pytest.param(estimator, check, id=f"{type(estimator).__name__}-{check}")
+            marks = () if check in KEPT or type(estimator).__name__ in SOME else pytest.mark.full
+            yield pytest.param(
+                estimator, check, id=f"{type(estimator).__name__}-{check}", marks=marks
+            )
 
 
 @after_any_training
@@ -129,7 +135,7 @@ def test_labels_equal_predict_and_the_largest_probability(estimator, blobs):
     assert adjusted_rand_score(y, fit.labels_) > 0.9
 
 
-@over_classes
+@over_some(ONE_OF_EACH)
 @after_any_training
 def test_same_random_state_same_result_and_global_streams_stay(estimator, made, blobs):
     X, _ = blobs
@@ -145,14 +151,14 @@ def test_same_random_state_same_result_and_global_streams_stay(estimator, made, 
     assert torch.equal(torch.get_rng_state(), torch_state)
 
 
-@over_deep
+@over_some(DEEP)
 @after_any_training
 def test_different_random_states_give_different_models(estimator, made, blobs):
     a, b = (made(estimator).set_params(random_state=s).fit(blobs[0]) for s in (0, 1))
     assert (a.predict_proba(blobs[0]) != b.predict_proba(blobs[0])).any()
 
 
-@over_classes
+@over_some(ONE_OF_EACH)
 @after_any_training
 def test_answers_do_not_depend_on_the_rows_beside(estimator, made, digits):
     fit = fitted(made(estimator), digits)

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from estimators import BRIEF, CLASSIFIERS, DEEP, ONE_OF_EACH, brief, from_mixture, name
+from estimators import BRIEF, CLASSIFIERS, DEEP, ONE_OF_EACH, brief, from_mixture, name, some_of
 from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.cluster import KMeans
@@ -84,7 +84,7 @@ def test_names_of_columns_come_out(estimator):
     assert codes.index.equals(frame.index)
 
 
-@each
+@pytest.mark.parametrize("estimator", some_of([*ONE_OF_EACH, *CLASSIFIERS]), ids=name)
 def test_searches_by_own_score_and_by_labels(estimator):
     model = make_pipeline(StandardScaler(), quick(estimator))
     step = f"{type(estimator).__name__.lower()}__"

@@ -34,8 +34,6 @@ ROUNDING = 0.02
 #: Least adjusted Rand index of two trainings on the same rows in another order.
 LEAST_AGREEMENT = 0.95
 
-each_estimator = pytest.mark.parametrize("name", ESTIMATORS)
-
 
 def fits(names):
     """Parametrize a law of fits: VaDE stands for the other networks in the quick tier."""
@@ -88,7 +86,7 @@ def permutations(n):
     return st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).permutation(n))
 
 
-@each_estimator
+@fits(ESTIMATORS)
 @few
 @given(order=permutations(120), cut=st.integers(1, 119))
 def test_answers_to_rows_are_exact_in_any_order_and_split(name, order, cut):

@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from estimators import DEEP, ONE_OF_EACH, brief, name
+from estimators import DEEP, ONE_OF_EACH, brief, name, some_of
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import ConvergenceWarning
@@ -13,7 +13,7 @@ from skdeepcluster import GaussianMixtureEM, VaDEClustering
 from skdeepcluster.persistence import load, save
 
 X, Y = make_blobs(200, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
-over_all = pytest.mark.parametrize("estimator", ONE_OF_EACH, ids=name)
+over_all = pytest.mark.parametrize("estimator", some_of(ONE_OF_EACH), ids=name)
 
 
 @over_all
@@ -45,7 +45,7 @@ def test_the_largest_number_is_warned_of(estimator):
         asked.fit(X)
 
 
-@pytest.mark.parametrize("estimator", DEEP, ids=name)
+@pytest.mark.parametrize("estimator", some_of(DEEP), ids=name)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_network_goes_on_with_the_number_it_has(estimator):
     fit = brief(estimator).set_params(n_clusters="auto", warm_start=True).fit(X)

@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from estimators import hasty
+from estimators import hasty, some_of
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
@@ -22,7 +22,7 @@ from skdeepcluster import (
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (16,), "max_epochs": 20, "random_state": 0}
 METHODS = [CatGANClustering, DACClustering, InfoGANClustering, VaDEClustering]
-each = pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
+each = pytest.mark.parametrize("method", some_of(METHODS), ids=lambda method: method.__name__)
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_clusters_that_are_no_numbers_are_not_counted(rows, value, message):
 # ---- the partition of a neighbour graph
 
 FIVE = [*METHODS, VAEEmbedding]
-each_of_five = pytest.mark.parametrize("method", FIVE, ids=lambda method: method.__name__)
+each_of_five = pytest.mark.parametrize("method", some_of(FIVE), ids=lambda method: method.__name__)
 FEW = SMALL | {"max_epochs": 1}
 
 

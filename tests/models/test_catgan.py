@@ -240,6 +240,7 @@ def test_a_running_marginal_serves_small_batches(rows, blobs):
     assert adjusted_rand_score(blobs[1], catgan.labels_) > 0.9
 
 
+@pytest.mark.full
 def test_samples_look_like_rows(rows):
     catgan = CatGANClustering(3, **SMALL, max_epochs=200).fit(rows * 50 + 1000)
     assert catgan.generator_distance_ < 1

@@ -450,6 +450,7 @@ def test_the_report_without_pandas_is_a_dict_of_arrays(rows, monkeypatch):
     np.testing.assert_array_equal(columns["change"], frame["change"])
 
 
+@pytest.mark.full
 def test_the_information_term_makes_the_cluster_readable():
     X, _ = make_blobs(200, n_features=3, centers=1, random_state=0)
     settings = LONG | {"init": None, "max_epochs": 100, "learning_rate": 1e-3}

@@ -202,6 +202,9 @@ def test_codes_that_carry_nothing_are_reported():
 def test_codes_that_lose_the_clusters_are_reported():
     X = load_iris().data
     scatter = nn.Sequential(nn.Linear(4, 4), Call(lambda x: torch.sin(1e4 * x)))
+    with torch.no_grad():
+        for weights in scatter.parameters():
+            weights.copy_(torch.randn(weights.shape, generator=torch.Generator().manual_seed(0)))
     vae = VAEEmbedding(3, **SMALL, max_epochs=1, learning_rate=1e-30)
     with pytest.warns(ConvergenceWarning, match="do not tell the clusters of the start apart"):
         vae.set_params(encoder=lambda n_in, n_out: scatter).fit(X)

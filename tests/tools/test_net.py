@@ -234,6 +234,7 @@ def test_bfloat16_computes_losses_under_autocast(rows):
     assert model.left.weight.dtype == torch.float32
 
 
+@pytest.mark.full
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch, of its own doing
 @pytest.mark.parametrize(
