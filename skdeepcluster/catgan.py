@@ -55,7 +55,7 @@ from .engine.runtime import (
 )
 from .functional import random
 from .functional.information import cross_entropy, entropy, kl_divergence, marginal
-from .modules.game import ClusterGame, Player
+from .modules.game import Augmentation, ClusterGame, Player
 from .modules.networks import (
     build_network,
     keep_running_statistics,
@@ -435,6 +435,10 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
         to 256.
     n_init : int, default=1
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
+    augment : callable, default=None
+        ``augment(x)`` gives other versions of the rows (n, n_features) of a step, a tensor in the
+        units of X, that belong to the same clusters. Networks are trained on them instead of the
+        rows. For images :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
     compile : bool, default=False
@@ -597,6 +601,7 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
         discriminator=None,
         batch_size: int | Auto = "auto",
         n_init=1,
+        augment: Augmentation | None = None,
         precision="float32",
         compile=False,
         callbacks=None,
@@ -696,6 +701,10 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         to 256.
     n_init : int, default=1
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
+    augment : callable, default=None
+        ``augment(x)`` gives other versions of the rows (n, n_features) of a step, a tensor in the
+        units of X, that belong to the same clusters. Networks are trained on them instead of the
+        rows. For images :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
     compile : bool, default=False
@@ -824,6 +833,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         discriminator=None,
         batch_size: int | Auto = "auto",
         n_init=1,
+        augment: Augmentation | None = None,
         precision="float32",
         compile=False,
         callbacks=None,

@@ -50,7 +50,7 @@ from .engine.runtime import draw_seed, random_stream, store_parameters
 from .functional import random
 from .functional.adversarial import called_fake, called_real
 from .functional.information import kl_divergence
-from .modules.game import ClusterGame, Player
+from .modules.game import Augmentation, ClusterGame, Player
 from .modules.latent import Codes, LatentSpace, Reading
 from .modules.networks import (
     ACTIVATIONS,
@@ -372,6 +372,10 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         to 256.
     n_init : int, default=1
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
+    augment : callable, default=None
+        ``augment(x)`` gives other versions of the rows (n, n_features) of a step, a tensor in the
+        units of X, that belong to the same clusters. Networks are trained on them instead of the
+        rows. For images :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
     compile : bool, default=False
@@ -569,6 +573,7 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         discriminator=None,
         batch_size: int | Auto = "auto",
         n_init=1,
+        augment: Augmentation | None = None,
         precision="float32",
         compile=False,
         callbacks=None,

@@ -101,6 +101,8 @@ MAX_CHARACTERS = 2**24
 MAX_FEATURES = 2**20
 #: Parameters that name places on the disk, which are written to, and pickles are read from.
 PATHS = ("memory", "checkpoint")
+#: Parameters that files leave out: answers need none of them.
+LEFT_OUT = (*PATHS, "augment")
 #: Most threads or processes that a file may ask for.
 MAX_JOBS = 1024
 #: What unsound data raises in numpy, torch and scikit-learn.
@@ -406,7 +408,7 @@ def _encode_state(state, cls, place, arrays):
             encoded[key] = {KIND: "function", "name": name}
         elif key == "_fit_params":
             encoded[key] = _encode_state(value, cls, f"{place}.{key}", arrays)
-        elif key in PATHS:
+        elif key in LEFT_OUT:
             encoded[key] = None
         else:
             encoded[key] = _encode(value, f"{place}.{key}", arrays)
@@ -416,7 +418,8 @@ def _encode_state(state, cls, place, arrays):
 def _function_names(cls):
     """Return the parameters of a class of this package that may be functions."""
     constraints = cls._parameter_constraints if cls.__name__ in ESTIMATORS else {}
-    return {name for name, allowed in constraints.items() if callable in allowed}
+    functions = {name for name, allowed in constraints.items() if callable in allowed}
+    return functions - set(LEFT_OUT)
 
 
 # ---- decoding: arrays of the file, functions of the user

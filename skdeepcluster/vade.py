@@ -30,7 +30,7 @@ from .engine.runtime import store_parameters
 from .functional import random
 from .functional.gaussian import log_prob_diag
 from .modules.autoencoder import GaussianEncoder, MixturePrior, PriorGame, evidence_bound
-from .modules.game import Player
+from .modules.game import Augmentation, Player
 from .modules.networks import make_network
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
@@ -208,6 +208,10 @@ class VaDEClustering(LabelledClusterMixin, PriorMixin, DeepEstimator):
         Rows in a step, at most ``n_samples``. "auto" is sqrt(n_samples), from 32 to 256.
     n_init : int, default=1
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
+    augment : callable, default=None
+        ``augment(x)`` gives other versions of the rows (n, n_features) of a step, a tensor in the
+        units of X, that belong to the same clusters. Networks are trained on them instead of the
+        rows. For images :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
     compile : bool, default=False
@@ -376,6 +380,7 @@ class VaDEClustering(LabelledClusterMixin, PriorMixin, DeepEstimator):
         decoder=None,
         batch_size: int | Auto = "auto",
         n_init=1,
+        augment: Augmentation | None = None,
         precision="float32",
         compile=False,
         callbacks=None,

@@ -59,7 +59,7 @@ from .modules.autoencoder import (
     evidence_bound,
     start_as_pca,
 )
-from .modules.game import Player
+from .modules.game import Augmentation, Player
 from .modules.likelihood import Bernoulli
 from .modules.networks import make_network
 from .modules.regularization import NO_REGULARIZER, Regularizer
@@ -287,6 +287,10 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
         Rows in a step, at most ``n_samples``. "auto" is sqrt(n_samples), from 32 to 256.
     n_init : int, default=1
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
+    augment : callable, default=None
+        ``augment(x)`` gives other versions of the rows (n, n_features) of a step, a tensor in the
+        units of X, that belong to the same clusters. Networks are trained on them instead of the
+        rows. For images :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
     compile : bool, default=False
@@ -470,6 +474,7 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
         binarize=False,
         batch_size: int | Auto = "auto",
         n_init=1,
+        augment: Augmentation | None = None,
         precision="float32",
         compile=False,
         callbacks=None,

@@ -97,13 +97,15 @@ def seeded(seed: int) -> Iterator[Stream]:
         yield stream
 
 
-def is_explicit(model: nn.Module) -> bool:
+def is_explicit(model: nn.Module, augment: Any = None) -> bool:
     """Return whether all modules say where tensors are made and random numbers come from.
 
-    These are the package's own, and those of torch without random numbers.
+    These are the package's own, and those of torch without random numbers; and so does the
+    augmentation, if it is the package's own.
     """
-    activations = {type(make()) for make in ACTIVATIONS.values()}
-    for kind in {type(module) for module in model.modules()} - activations:
+    known = {type(make()) for make in ACTIVATIONS.values()} | {type(None)}
+    kinds = {type(augment), *map(type, model.modules())}
+    for kind in kinds - known:
         package, _, path = kind.__module__.partition(".")
         if package == "torch" and path.removeprefix("nn.modules.") in DETERMINISTIC:
             continue

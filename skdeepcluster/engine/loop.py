@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from ..functional.random import current_stream
-from ..modules.game import Batch, Game, Loss
+from ..modules.game import Augmentation, Batch, Game, Loss
 from .batches import Rows, ShuffledBatches
 from .isolation import is_explicit, without_overrides
 from .runtime import threads_by_size
@@ -37,7 +37,7 @@ class Net(NeuralNet):
         self._n_steps = 0
         self._all_parameters = list(self.module_.parameters())
         # Processes that train together override functions of torch themselves.
-        self._is_explicit = self.processes is None and is_explicit(self.module_)
+        self._is_explicit = self.processes is None and is_explicit(self.module_, self.augment)
         prepare = _compile if self.compile_losses else lambda loss: loss
         self._players = [
             (player, player.parameters(), prepare(player.loss))
@@ -58,7 +58,7 @@ class Net(NeuralNet):
     def _step(self, batch: Batch) -> dict[str, Any]:
         self._set_training(True)
         batch = batch if self.processes is None else self.processes.take_part(batch)
-        batch = batch.to(self.device)
+        batch = self._augmented(batch.to(self.device))
         self._n_steps += 1
         self.module_.progress.fill_(min(1.0, self._n_steps / self.all_steps))
         found: dict[tuple[str, ...], Tensor] = {}
@@ -186,6 +186,23 @@ class Net(NeuralNet):
     def _schedules(self) -> list[LRScheduler]:
         return [callback for _, callback in self.callbacks_ if isinstance(callback, LRScheduler)]
 
+    def _augmented(self, batch: Batch) -> Batch:
+        """Replace rows by other versions of them, if the user says how."""
+        if self.augment is None:
+            return batch
+        labelled = None if batch.labelled is None else self._augment(batch.labelled)
+        return batch._replace(x=self._augment(batch.x), labelled=labelled)
+
+    def _augment(self, rows: Tensor) -> Tensor:
+        """Return other versions of rows (N, D), checked."""
+        found: Any = self.augment(rows)
+        if not isinstance(found, Tensor) or found.shape != rows.shape:
+            raise ValueError(
+                f"augment must return a tensor of the shape {tuple(rows.shape)} of the rows it "
+                f"gets, but returned {getattr(found, 'shape', found)!r}."
+            )
+        return found.detach().to(rows.dtype)
+
     def _split(self, batch: Batch) -> AbstractContextManager[None]:
         """Mark the batch as this process's part of a larger one, if several processes train."""
         return nullcontext() if self.processes is None else self.processes.step(len(batch.x))
@@ -262,6 +279,7 @@ def train(
     weight_decay: float = 0.0,
     generator: torch.Generator,
     device: torch.device | str = "cpu",
+    augment: Augmentation | None = None,
     bfloat16: bool = False,
     compile: bool = False,
     callbacks: Sequence[Callback] | None = None,
@@ -276,14 +294,15 @@ def train(
 
     ``learning_rate`` is the peak rate, which ``model.rates`` scales by parameter name: it rises
     over the first tenth of the steps and falls to zero along a cosine, unless ``callbacks``
-    contains an ``LRScheduler``. ``generator`` decides the order of the rows. ``bfloat16`` computes
-    the losses under autocast, ``compile`` compiles them. ``callbacks`` are skorch's, used as they
-    are, after the package's own. ``verbose=2`` prints a table with a line per epoch. ``resume``
-    says that the model was trained before: its ``progress`` stays at 1. ``processes`` train
-    together, each with a part of every batch. ``tasks``, an :class:`EpochTasks`, reports epochs to
-    scikit-learn's callbacks; ``progress``, a :class:`~skdeepcluster.engine.progress.Progress`, is
-    told of every step. ``checkpoint``, a :class:`~skdeepcluster._checkpoint.Checkpoint`, has the
-    state that this training had reached before it was cut short, and keeps the states to come.
+    contains an ``LRScheduler``. ``generator`` decides the order of the rows. ``augment`` maps the
+    rows of a step to those that are trained on. ``bfloat16`` computes the losses under autocast,
+    ``compile`` compiles them. ``callbacks`` are skorch's, used as they are, after the package's
+    own. ``verbose=2`` prints a table with a line per epoch. ``resume`` says that the model was
+    trained before: its ``progress`` stays at 1. ``processes`` train together, each with a part of
+    every batch. ``tasks``, an :class:`EpochTasks`, reports epochs to scikit-learn's callbacks;
+    ``progress``, a :class:`~skdeepcluster.engine.progress.Progress`, is told of every step.
+    ``checkpoint``, a :class:`~skdeepcluster._checkpoint.Checkpoint`, has the state that this
+    training had reached before it was cut short, and keeps the states to come.
 
     The history has a record for each finished epoch: "epoch", "dur" (seconds), "train_loss", and
     every term. ``interrupted`` is whether the user stopped training with Ctrl-C.
@@ -309,6 +328,7 @@ def train(
         device=str(device),
     )
     net.bfloat16, net.compile_losses, net.processes = bfloat16, compile, processes
+    net.augment = augment
     net.checkpoint = checkpoint
     net.saved = None if checkpoint is None else checkpoint.begin_training()
     net.generators = [generator, *rows.generators, *_current_generators(device)]

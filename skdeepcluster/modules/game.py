@@ -39,6 +39,8 @@ class Batch(NamedTuple):
 
 
 Loss = Callable[[Batch], dict[str, Tensor]]
+#: From rows (N, D) in the units of the data to other versions of them.
+Augmentation = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)

@@ -163,8 +163,8 @@ def parameters_of(thing):
 
 #: What every estimator has in the same way, in this order, whatever its method.
 INFRASTRUCTURE = [
-    *("batch_size", "n_init", "precision", "compile", "callbacks", "checkpoint", "device"),
-    *("warm_start", "verbose", "accept_sparse", "random_state"),
+    *("batch_size", "n_init", "augment", "precision", "compile", "callbacks", "checkpoint"),
+    *("device", "warm_start", "verbose", "accept_sparse", "random_state"),
 ]
 #: What every estimator shows of a fit in the same way.
 FITTED = ["n_features_in_", "feature_names_in_"]

@@ -1,0 +1,179 @@
+"""Augmentation of rows in training, and that of images."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from estimators import CLASSIFIERS, DEEP, brief
+from sklearn.base import clone
+from torch import Tensor
+
+from skdeepcluster import CatGANClassifier, CatGANClustering, InfoGANClustering
+from skdeepcluster._adversarial import AdversarialEstimator
+from skdeepcluster.functional.random import Stream, drawing_from
+from skdeepcluster.modules.augmentation import RandomAffine, move_images
+from skdeepcluster.persistence import load, save
+
+SHAPE = (2, 6, 9)  # not square, two channels
+ONE, STILL = torch.ones(1), torch.zeros(1, 2)
+SQUARE = (1, 8, 8)
+
+
+@pytest.fixture
+def image():
+    return torch.rand(1, math.prod(SHAPE), generator=torch.Generator().manual_seed(0))
+
+
+# ---- images
+
+
+def test_an_image_that_is_not_moved_stays(image):
+    torch.testing.assert_close(move_images(image, SHAPE, 0 * ONE, ONE, STILL), image)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_quarter_turns_are_those_of_torch(turns):
+    square = torch.arange(32.0).view(1, 32)
+    found = move_images(square, (2, 4, 4), turns * torch.pi / 2 * ONE, ONE, STILL)
+    expected = torch.rot90(square.view(2, 4, 4), turns, (1, 2)).reshape(1, -1)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+
+
+def test_half_a_turn_of_an_oblong_image_reverses_it(image):
+    found = move_images(image, SHAPE, torch.pi * ONE, ONE, STILL)
+    expected = image.view(SHAPE).flip(1, 2).reshape(1, -1)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+
+
+def test_a_quarter_turn_keeps_circles_round():
+    y, x = torch.meshgrid(torch.arange(20.0) - 9.5, torch.arange(30.0) - 14.5, indexing="ij")
+    circle = ((x**2 + y**2) < 36).float().view(1, -1)
+    found = move_images(circle, (1, 20, 30), torch.pi / 2 * ONE, ONE, STILL)
+    torch.testing.assert_close(found, circle, rtol=0, atol=1e-3)
+
+
+def test_a_shift_by_pixels_copies_them(image):
+    found = move_images(image, SHAPE, 0 * ONE, ONE, torch.tensor([[2 / 9, 1 / 6]])).view(SHAPE)
+    torch.testing.assert_close(found[:, 1:, 2:], image.view(SHAPE)[:, :-1, :-2], rtol=0, atol=1e-4)
+    torch.testing.assert_close(found[:, 0, 2:], image.view(SHAPE)[:, 0, :-2], rtol=0, atol=1e-4)
+
+
+def test_twice_the_size_has_four_times_the_area():
+    square = torch.zeros(16, 16)
+    square[6:10, 6:10] = 1
+    found = move_images(square.view(1, -1), (1, 16, 16), 0 * ONE, 2 * ONE, STILL)
+    assert float(found.sum()) == pytest.approx(4 * 16, rel=0.05)
+
+
+def test_draws_keep_the_range_and_differ_by_image_and_call():
+    X = torch.rand(1, 64).expand(5, 64)
+    augment = RandomAffine(SQUARE, degrees=20, translate=0.2, scale=0.3)
+    first, second = augment(X), augment(X)
+    assert 0 <= first.min() <= first.max() <= 1
+    assert len(torch.unique(torch.cat([first, second]), dim=0)) == 10
+    with drawing_from(Stream(3)):
+        third = augment(X)
+    with drawing_from(Stream(3)):
+        torch.testing.assert_close(augment(X), third, rtol=0, atol=0)
+
+
+def test_wrong_images_are_refused():
+    with pytest.raises(ValueError, match="X has 63 features.*which are 64"):
+        RandomAffine(SQUARE)(torch.rand(2, 63))
+    with pytest.raises(ValueError, match="scale must be at least 0 and below 1, got 1"):
+        RandomAffine(SQUARE, scale=1)
+
+
+# ---- training
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def negate(rows: Tensor) -> Tensor:
+    return -rows
+
+
+def jitter(rows: Tensor) -> Tensor:
+    return rows + 0.1 * torch.randn_like(rows)
+
+
+@pytest.mark.parametrize("estimator", [*DEEP, *CLASSIFIERS], ids=lambda e: type(e).__name__)
+def test_training_sees_the_other_versions_and_nothing_else_does(estimator, blobs):
+    X, y = blobs
+    seen = []
+
+    def record(rows):
+        seen.append(rows)
+        return negate(rows)
+
+    # The auto-encoder whose codes stand for rows sees other versions, too.
+    codes = {"pretraining_epochs": 0} if isinstance(estimator, AdversarialEstimator) else {}
+    plain = brief(estimator, **codes).fit(X, y)
+    fit = brief(estimator, **codes, augment=record).fit(X, y)
+    weights = plain.model_.state_dict()
+    assert any((weights[name] != w).any() for name, w in fit.model_.state_dict().items())
+    np.testing.assert_array_equal(fit.start_labels_, plain.start_labels_)
+    rows = np.concatenate(seen)  # as float32 or float64
+    assert rows.shape[1] == X.shape[1]
+    np.testing.assert_array_equal(np.unique(rows, axis=0), np.unique(X, axis=0))
+    n_calls = len(seen)
+    fit.predict(X)
+    assert len(seen) == n_calls
+
+
+def test_labelled_rows_are_changed_too(blobs):
+    X, y = blobs
+    shapes = []
+
+    def record(rows):
+        shapes.append(len(rows))
+        return rows
+
+    some = np.where(np.arange(len(y)) < 7, y, -1)
+    brief(CatGANClassifier(random_state=0, hidden_layer_sizes=(8,)), augment=record).fit(X, some)
+    assert 7 in shapes
+
+
+@pytest.mark.parametrize("augment", [jitter, RandomAffine((1, 2, 2))], ids=["own", "images"])
+def test_random_state_decides_what_is_drawn(augment, blobs):
+    X = blobs[0]
+    catgan = brief(CatGANClustering(3, hidden_layer_sizes=(8,), random_state=0), augment=augment)
+    state = torch.get_rng_state()
+    first, second = clone(catgan).fit(X), clone(catgan).fit(X)
+    np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    "augment", [lambda rows: rows[:-1], lambda rows: rows.numpy(), lambda rows: None]
+)
+def test_what_is_no_version_of_the_rows_is_refused(augment, blobs):
+    with pytest.raises(ValueError, match="augment must return a tensor of the shape"):
+        brief(InfoGANClustering(3, random_state=0), augment=augment).fit(blobs[0])
+
+
+def test_a_file_leaves_it_out(blobs, tmp_path):
+    fit = brief(CatGANClustering(3, random_state=0), augment=negate).fit(blobs[0])
+    save(fit, tmp_path / "fit.safetensors")
+    other = load(tmp_path / "fit.safetensors")
+    assert other.augment is None
+    np.testing.assert_array_equal(other.predict_proba(blobs[0]), fit.predict_proba(blobs[0]))
+
+
+def test_a_network_that_knows_shifts_finds_shifted_groups():
+    # Bars at random places: pixels tell upright ones from level ones only together.
+    rng = np.random.default_rng(0)
+    X, y = np.zeros((300, 8, 8), np.float32), np.arange(300) % 2
+    for image, is_level in zip(X, y, strict=True):
+        place = rng.integers(1, 7)
+        image[(slice(place, place + 1), slice(1, 7))[:: -1 if is_level else 1]] = 1
+    X = X.reshape(300, 64)
+    shifts = RandomAffine(SQUARE, degrees=0, translate=0.3, scale=0)
+    start = np.where(rng.uniform(size=300) < 0.3, 1 - y, y)  # three in ten are wrong
+    settings = {"init": start, "max_epochs": 30, "hidden_layer_sizes": (64,), "random_state": 0}
+    plain, moved = (
+        CatGANClustering(2, augment=augment, **settings).fit(X) for augment in (None, shifts)
+    )
+    assert np.mean(moved.labels_ == y) > 0.95
+    assert np.mean(moved.labels_ == y) >= np.mean(plain.labels_ == y)
