@@ -41,6 +41,11 @@ class RandomAffine:
     ValueError
         When a row of X has not as many features as the image.
 
+    See Also
+    --------
+    skdeepcluster.CatGANClustering : Takes it as ``augment``, as the other networks do.
+    skdeepcluster.modules.networks.conv_encoder : A network for images.
+
     Examples
     --------
     >>> import torch
