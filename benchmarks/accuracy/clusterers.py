@@ -17,8 +17,14 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
-from lib.clusterers import METHODS, installed, measured, parse_clusterers, versions
-from lib.methods import NETWORKS
+from lib.clusterers import (
+    METHODS,
+    installed,
+    is_network,
+    measured,
+    parse_clusterers,
+    versions,
+)
 from lib.options import parse_seeds
 from lib.records import keep, read
 from lib.sets import GROUPS, load_set, parse_sets
@@ -60,7 +66,8 @@ def kept(path, threads):
 
 def fits(data, methods, seeds):
     """Yield the methods and seeds to fit to a set, seed after seed; say what is left out."""
-    n_rows = data.X.shape[0]
+    n_rows, is_images = data.X.shape[0], data.get("image_shape") is not None
+    methods = [method for method in methods if is_images or not METHODS[method].needs_images]
     for method in methods:
         if n_rows > METHODS[method].most_rows:
             most = METHODS[method].most_rows
@@ -82,7 +89,7 @@ def run_set(name, methods, options, found, done):
             continue
         record |= measured(method, data, seed, options.threads, done)
         record |= {"versions": versions(method)}
-        precision = "float32" if method in NETWORKS else str(data.X.dtype)
+        precision = "float32" if is_network(method) else str(data.X.dtype)
         found[key(record)] = keep(record, precision, options.results)
 
 

@@ -22,6 +22,7 @@ distances, but for EVoC, which knows the cosine only. Where a choice is left, it
 - Networks: their defaults. A record has what the start of the same fit is worth, and a control: a
   plain classifier trained on that start, see ``lib/plain_classifier.py``, of at most 20,000 rows.
   GaussianMixtureEM has the settings of the mixture above.
+- Networks, augmented: the same, of images only, with ``augment=RandomAffine(...)``.
 
 Ward and HDBSCAN draw nothing: they are fitted with the first seed only. The mixture, Ward and EVoC
 need dense rows and get sparse ones as an array, within the time; so does umap-learn, whose sparse
@@ -29,6 +30,7 @@ distances numba (0.68) fails to compile.
 """
 
 import importlib
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -48,6 +50,7 @@ from sklearn.preprocessing import minmax_scale
 
 import skdeepcluster
 from skdeepcluster.metrics import expected_calibration_error, match_labels
+from skdeepcluster.modules.augmentation import RandomAffine
 from skdeepcluster.neighbors import neighbor_start
 
 from .methods import NETWORKS
@@ -70,6 +73,7 @@ class Method(NamedTuple):
     packages: tuple = ("scikit-learn",)  # their versions are kept
     most_rows: float = np.inf
     is_dense: bool = False
+    needs_images: bool = False
     is_random: bool = True
     is_compiled: bool = False  # by numba, at its first calls
 
@@ -175,7 +179,15 @@ def network(name, X, n_clusters, seed, threads):
     return getattr(skdeepcluster, name)(n_clusters, random_state=seed).fit(X)
 
 
+def augmented_network(name, X, n_clusters, seed, threads):
+    """Fit a network of this package to square images that training turns, scales and shifts."""
+    side = math.isqrt(X.shape[1])
+    augment = RandomAffine((1, side, side))
+    return getattr(skdeepcluster, name)(n_clusters, augment=augment, random_state=seed).fit(X)
+
+
 OURS = ("scikit-learn", "torch")
+AUGMENTED = " augmented"
 COMPILED = ("scikit-learn", "numba")
 UMAP = {
     "needs": "umap",
@@ -207,6 +219,15 @@ METHODS = {
         name: Method(partial(network, name), packages=(*OURS, "skorch"), is_dense=True)
         for name in NETWORKS
     },
+    **{
+        f"{name}{AUGMENTED}": Method(
+            partial(augmented_network, name),
+            packages=(*OURS, "skorch"),
+            is_dense=True,
+            needs_images=True,
+        )
+        for name in NETWORKS
+    },
 }
 ALIASES = {
     "gmm": "GaussianMixture",
@@ -214,6 +235,11 @@ ALIASES = {
     "umap": "umap-learn + GMM",
     "umap-learn": "umap-learn + GMM",
 }
+
+
+def is_network(method):
+    """Return whether a method is a network of this package, augmented or not."""
+    return method.removesuffix(AUGMENTED) in NETWORKS
 
 
 def parse_clusterers(asked):
@@ -328,7 +354,7 @@ def measured(method, data, seed, threads, done):
         "cpu_seconds": cpu_seconds,
         "memory": peak.memory,
     }
-    if method in NETWORKS:
+    if is_network(method):
         record |= beside_start(found, as_needed(method, data.X), data.y, seed)
     return record
 

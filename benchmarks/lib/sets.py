@@ -18,7 +18,7 @@ from .datasets import draw_unbalanced, load
 def digits():
     """Load the digits of scikit-learn, in 0 to 16 as they come."""
     X, y = load_digits(return_X_y=True)
-    return Bunch(X=X, y=y, n_clusters=10, name="digits")
+    return Bunch(X=X, y=y, n_clusters=10, name="digits", image_shape=(8, 8))
 
 
 def mnist_unbalanced():

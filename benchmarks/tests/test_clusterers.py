@@ -96,7 +96,8 @@ def test_all_methods_without_compilation_divide_two_clusters(tiny):
     data, methods = Bunch(**tiny), set(clusterers.METHODS) - {"NeighborClustering"}
     data.X = np.vstack([np.random.default_rng(0).normal(m, 0.1, (40, 60)) for m in (0, 5)])
     data.y = np.repeat([0, 1], 40)
-    for method in (m for m in methods if not clusterers.METHODS[m].needs):
+    tables = (m for m in methods if not clusterers.METHODS[m].needs_images)
+    for method in (m for m in tables if not clusterers.METHODS[m].needs):
         assert clusterers.measured(method, data, 0, 1, set())["acc"] == 1, method
 
 
@@ -229,3 +230,16 @@ def test_speed_is_measured_for_each_method_and_number_of_threads(monkeypatch, tm
         ("tiny", 1), ("50 rows of 10 Gaussians", 1)
     ]  # fmt: skip
     assert all(r["peak"] > 50 and r["seconds"] > 0 for r in found)
+
+
+def test_augmented_networks_are_fitted_to_images_only(monkeypatch, tmp_path):
+    X = np.random.default_rng(0).uniform(size=(60, 16))
+    table = Bunch(X=X, y=np.arange(60) % 2, n_clusters=2)
+    images = Bunch(**table, image_shape=(4, 4))
+    monkeypatch.setitem(sets.SETS, "table", lambda: table)
+    monkeypatch.setitem(sets.SETS, "images", lambda: images)
+    monkeypatch.setattr(clusterers, "WARM_ROWS", dict.fromkeys([False, True], (60,)))
+    asked = ["--sets", "table", "images", "--seeds", "0-0", "--methods"]
+    (record,) = run(tmp_path, *asked, "CatGANClustering augmented")
+    assert (record["data"], record["precision"]) == ("images", "float32")
+    assert record["start_acc"] > 0
