@@ -6,7 +6,6 @@ import joblib
 import torch
 
 from skdeepcluster import (
-    CatGANClassifier,
     CatGANClustering,
     DACClustering,
     InfoGANClustering,
@@ -66,10 +65,6 @@ class InfoGAN(SharedPretraining, InfoGANClustering):
 
 class CatGAN(SharedPretraining, CatGANClustering):
     """CatGANClustering whose fits with one seed share their pretraining."""
-
-
-class LabelledCatGAN(SharedPretraining, CatGANClassifier):
-    """CatGANClassifier whose fits with one seed share their pretraining."""
 
 
 def share_pretraining(folder):
