@@ -8,12 +8,14 @@ A sentence has fields in braces, such as ``{mean clusterers.jsonl CatGANClusteri
 ENTRY is an entry of the records of that row, or the difference of two, as ``acc-start_acc``. The
 values are means over the seeds of each set; HOW says what is made of them: "mean", "least" or
 "most" over the sets, "on_least" and "on_most" for the names of these sets. "median", "lowest" and
-"highest" are over all records, without means. Underscores in ROW stand for blanks, ``*`` for all
-rows. A number after the entry is that of digits, 3 by default:
-``{mean clusterers.jsonl KMeans seconds 1}``.
+"highest" are over all records, without means; "power" is the exponent p of ENTRY ~ n_samples^p
+between the two greatest numbers of rows. Underscores in ROW stand for blanks, ``*`` for all rows;
+SET may be a pattern, such as ``halves*``. A number after the entry is that of digits, 3 by
+default: ``{mean clusterers.jsonl KMeans seconds 1}``.
 """
 
 import re
+from fnmatch import fnmatch
 from functools import partial
 
 import numpy as np
@@ -33,9 +35,12 @@ def _fill(read, match):
     row, _, name = row.replace("_", " ").partition("@")
     rows = read(file)
     found = sum(rows.values(), []) if row == "*" else rows.get(row, [])
-    records = [r for r in found if not name or r["data"].replace("_", " ") == name]
+    records = [r for r in found if not name or fnmatch(r["data"].replace("_", " "), name)]
     if not records:
         raise ValueError(f"{match.group()}: {file} has no such row.")
+    if how == "power":
+        (n, a), (m, b) = sorted((r["n_samples"], r[entry]) for r in records)[-2:]
+        return number(np.log(b / a) / np.log(m / n), digits)
     first, *second = entry.split("-")
     values = [r[first] - (r[second[0]] if second else 0) for r in records]
     if how in OVER_RECORDS:
