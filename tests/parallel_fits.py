@@ -12,6 +12,7 @@ from skorch.callbacks import Callback
 
 import skdeepcluster
 import skdeepcluster._initialization
+from skdeepcluster.modules.augmentation import RandomAffine
 from skdeepcluster.parallel import data_parallel
 
 N_ROWS, N_CLUSTERS = 256, 4
@@ -24,7 +25,8 @@ METHODS = {
     "VaDEClustering": START,
     "DACClustering": START,
     "InfoGANClustering": START,
-    "CatGANClustering": START | {"layer_noise": 0.1, "marginal_decay": 0.5},
+    "CatGANClustering": START
+    | {"layer_noise": 0.1, "marginal_decay": 0.5, "augment": RandomAffine((1, 8, 8))},
     "CatGANClassifier": {"init": None},
 }
 

@@ -190,8 +190,9 @@ class Net(NeuralNet):
         """Replace rows by other versions of them, if the user says how."""
         if self.augment is None:
             return batch
-        labelled = None if batch.labelled is None else self._augment(batch.labelled)
-        return batch._replace(x=self._augment(batch.x), labelled=labelled)
+        with self._split(batch):
+            labelled = None if batch.labelled is None else self._augment(batch.labelled)
+            return batch._replace(x=self._augment(batch.x), labelled=labelled)
 
     def _augment(self, rows: Tensor) -> Tensor:
         """Return other versions of rows (N, D), checked."""

@@ -72,10 +72,10 @@ class RandomAffine:
                 f"X has {x.shape[1]} features, but RandomAffine expects images of shape "
                 f"{tuple(self.image_shape)}, which are {math.prod(self.image_shape)}."
             )
-        draws = 2 * random.rand((4, len(x)), x.device, x.dtype) - 1
-        angle = math.radians(self.degrees) * draws[0]
-        size = 1 + self.scale * draws[1]
-        return move_images(x, self.image_shape, angle, size, self.translate * draws[2:].T)
+        draws = 2 * random.rand((len(x), 4), x.device, x.dtype) - 1
+        angle = math.radians(self.degrees) * draws[:, 0]
+        size = 1 + self.scale * draws[:, 1]
+        return move_images(x, self.image_shape, angle, size, self.translate * draws[:, 2:])
 
 
 def move_images(
