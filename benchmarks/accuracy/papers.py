@@ -8,7 +8,7 @@ the published figure. Prints a JSON line whenever another fortieth of the traini
 at the end: the seconds so far, and the figure, judged by labels that do nothing else. ``--share``
 shortens the training; such rows are called so. ``--checkpoints FOLDER`` lets a command that was
 cut short go on; ``--keep FOLDER`` saves the fits; ``--picture FILE`` draws the curves of all that
-``--results`` holds.
+``--results`` holds; ``--drawn FOLDER`` draws what the generators of the fits of ``--keep`` draw.
 """
 
 import sys
@@ -31,12 +31,18 @@ from lib.options import add_precision, bare_parser, parse_seeds
 from lib.records import judged, keep, read
 
 import skdeepcluster
+from skdeepcluster.display import SamplesDisplay, TraversalDisplay
 from skdeepcluster.metrics import majority_accuracy
+from skdeepcluster.persistence import load as load_estimator
 from skdeepcluster.persistence import save
 from skdeepcluster.presets import PAPERS as PRESETS
 
 N_POINTS = 40  # of a curve
 CONSTANT_RATE = partial(LRScheduler, ConstantLR, factor=1.0)
+#: Rows that a generator draws, of which the surest are shown.
+N_DRAWN = 5_000
+IMAGE = (28, 28)
+WITH_AND_WITHOUT = "InfoGAN", "InfoGAN without information"
 LABELS = {"acc": "accuracy (ACC)", "error": "error", "bound": "bound on log p(x), nats"}
 
 
@@ -115,6 +121,17 @@ PAPERS = {
         0.95,
         "ACC .95, protocol not given",
         "5,000 steps of 128 rows are 9.2 epochs: 10.",
+        schedule=CONSTANT_RATE,
+    ),
+    "InfoGAN without information": Paper(
+        "Chen et al. 2016, figures 1 and 2b",
+        "InfoGANClustering",
+        10,
+        "acc",
+        np.nan,
+        "codes mean nothing, no number",
+        "As InfoGAN, but its generator is not asked to be read.",
+        settings={"mi_weight": 0.0},
         schedule=CONSTANT_RATE,
     ),
     "CatGAN": Paper(
@@ -229,6 +246,46 @@ def draw(records):
     return figure
 
 
+def draw_generators(fits, pictures, seeds):
+    """Draw what the generators of kept fits draw, a picture for each."""
+    for name, make in {"infogan": draw_codes, "catgan": draw_samples}.items():
+        for seed in seeds:
+            figure = make(fits, seed)
+            if figure is not None:
+                figure.savefig(pictures / f"{name}_{seed}.png", dpi=100)
+
+
+def draw_codes(folder, seed):
+    """Draw what the codes of InfoGAN change, and its clusters without the information term."""
+    gan, beside = (load_fit(folder, name, seed) for name in WITH_AND_WITHOUT)
+    if gan is None:
+        return None
+    name = f"InfoGAN, seed {seed}; the other model has no information term"
+    options = {"beside": beside, "image_shape": IMAGE, "name": name if beside else "InfoGAN"}
+    return TraversalDisplay.from_estimator(gan, **options).figure_
+
+
+def draw_samples(folder, seed):
+    """Draw the rows of CatGAN's generator that are surest of each cluster, ten of each."""
+    catgan = load_fit(folder, "CatGAN", seed)
+    if catgan is None:
+        return None
+    drawn = catgan.sample(N_DRAWN)
+    resp = catgan.predict_proba(drawn)
+    labels, surest = resp.argmax(1), np.argsort(-resp.max(1))
+    chosen = np.concatenate([surest[labels[surest] == k][:10] for k in range(resp.shape[1])])
+    name = f"CatGAN, seed {seed}: drawn rows that are surest of each cluster"
+    return SamplesDisplay(drawn[chosen], labels[chosen], image_shape=IMAGE).plot(name=name).figure_
+
+
+def load_fit(folder, name, seed):
+    """Load a fit that was kept; None if there is none."""
+    path = folder / f"{name}_{seed}.safetensors"
+    preset = PRESETS[PAPERS[name].estimator]
+    functions = {key: value for key, value in preset.items() if callable(value)}
+    return load_estimator(path, **functions) if path.exists() else None
+
+
 def parser():
     """Return the parser of what can be asked for."""
     asked = bare_parser(__doc__)
@@ -238,6 +295,7 @@ def parser():
     asked.add_argument("--checkpoints", type=Path, metavar="FOLDER", help="to go on from")
     asked.add_argument("--keep", type=Path, metavar="FOLDER", help="to save the fits in")
     asked.add_argument("--picture", type=Path, help="file for the curves of --results")
+    asked.add_argument("--drawn", type=Path, metavar="FOLDER", help="for pictures of --keep")
     add_precision(asked)
     return asked
 
@@ -251,12 +309,16 @@ def main(arguments=None):
         asked.error(f"{', '.join(unknown)} not among {', '.join(PAPERS)}.")
     if options.picture and not options.results:
         asked.error("--picture draws what --results holds: name that file.")
+    if options.drawn and not options.keep:
+        asked.error("--drawn draws by the fits of --keep: name that folder.")
     data = load("mnist") if options.names else None
     for name in options.names:
         for seed in parse_seeds(options.seeds):
             run(name, seed, options, data)
     if options.picture:
         draw(read(options.results)).savefig(options.picture, dpi=100)
+    if options.drawn:
+        draw_generators(options.keep, options.drawn, parse_seeds(options.seeds))
 
 
 if __name__ == "__main__":

@@ -23,15 +23,20 @@ def few(monkeypatch):
     return data
 
 
-@pytest.mark.parametrize("name", ["VaDE", "CatGAN, 100 labels", "VAE"])
-def test_a_shortened_run_says_so_and_draws_its_curve(name, few, monkeypatch, tmp_path):
-    paper = papers.PAPERS[name]
+@pytest.fixture
+def narrow(monkeypatch):
+    """Give all experiments one narrow layer."""
     monkeypatch.setattr(papers, "PRESETS", {
         kind: settings | {"hidden_layer_sizes": (16,), "generator": None, "discriminator": None}
-        if kind == "CatGANClustering"
+        if kind in ("CatGANClustering", "InfoGANClustering")
         else settings | {"hidden_layer_sizes": (16,)}
         for kind, settings in papers.PRESETS.items()
     })  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["VaDE", "CatGAN, 100 labels", "VAE"])
+def test_a_shortened_run_says_so_and_draws_its_curve(name, few, narrow, monkeypatch, tmp_path):
+    paper = papers.PAPERS[name]
     quick = {"pretraining_epochs": 1, "mixture_n_init": 1} if paper.settings else {}
     monkeypatch.setitem(papers.PAPERS, name, paper._replace(settings=quick))
     path, picture = tmp_path / "papers.jsonl", tmp_path / "papers.png"
@@ -48,8 +53,26 @@ def test_a_shortened_run_says_so_and_draws_its_curve(name, few, monkeypatch, tmp
     assert (tmp_path / f"{name}_0.safetensors").exists()
 
 
+def test_generators_of_kept_fits_draw(few, narrow, monkeypatch, tmp_path):
+    monkeypatch.setattr(papers, "N_DRAWN", 200)
+    files = ["--keep", str(tmp_path), "--drawn", str(tmp_path)]
+    papers.main(["InfoGAN", "--share", "0.1", *files])
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["infogan_0.png"]
+    alone = (tmp_path / "infogan_0.png").stat().st_size
+    papers.main(["InfoGAN without information", "CatGAN", "--share", "0.01", *files])
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == [
+        "catgan_0.png",
+        "infogan_0.png",
+    ]
+    assert (tmp_path / "infogan_0.png").stat().st_size > alone
+
+
 def test_what_is_asked_for_in_vain_is_said(capsys):
-    for arguments, message in [(["DEC"], "DEC not among VaDE"), (["--picture", "x"], "--results")]:
+    for arguments, message in [
+        (["DEC"], "DEC not among VaDE"),
+        (["--picture", "x"], "--results"),
+        (["--drawn", "x"], "--keep"),
+    ]:
         with pytest.raises(SystemExit):
             papers.main(arguments)
         assert message in capsys.readouterr().err
