@@ -1,6 +1,5 @@
 """The estimators that common tests run over: one line here, and a new method is tested."""
 
-import copy
 from contextlib import contextmanager
 
 import joblib
@@ -19,7 +18,7 @@ from skdeepcluster import (
     VAEEmbedding,
 )
 from skdeepcluster._validation import LabelledClusterMixin
-from skdeepcluster.neighbors import partition, selection
+from skdeepcluster.neighbors import selection
 
 #: Small networks, for tests that fit many times.
 SMALL = {"n_components": 2, "hidden_layer_sizes": (16,)}
@@ -149,34 +148,6 @@ def for_check(estimator, check):
     if isinstance(estimator, NeighborClustering) and "sparse_" in check.func.__name__:
         return WithoutProbabilities(**estimator.get_params())
     return estimator
-
-
-#: Rows, settings and state of the stream -> partition found and the state afterwards.
-_PARTITIONS = {}
-
-
-@contextmanager
-def remembered_partitions():
-    """Within the block no partition is searched for twice: same rows, settings and stream.
-
-    For checks that fit networks to the same few rows again and again: what a search finds is
-    judged elsewhere. NeighborClustering, which is that search, is to be checked without.
-    """
-    choose = partition.choose_partition
-
-    def recall(search, rows, graph, weights, *number):
-        settings = search._replace(stream=None, report=None)
-        key = joblib.hash((settings, rows, graph, weights, number, search.stream.get_state()))
-        if key not in _PARTITIONS:
-            found = choose(search, rows, graph, weights, *number)
-            _PARTITIONS[key] = found, search.stream.get_state()
-        found, state = copy.deepcopy(_PARTITIONS[key])
-        search.stream.set_state(state)
-        return found
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(partition, "choose_partition", recall)
-        yield
 
 
 @contextmanager

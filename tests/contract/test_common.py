@@ -4,7 +4,6 @@ import copy
 import inspect
 import pickle
 import warnings
-from contextlib import ExitStack
 
 import joblib
 import numpy as np
@@ -25,7 +24,6 @@ from estimators import (
     fitted,
     for_check,
     from_mixture,
-    remembered_partitions,
     some_of,
 )
 from scipy import sparse
@@ -38,8 +36,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
-
-from skdeepcluster import NeighborClustering
 
 over_classes = pytest.mark.parametrize("estimator", ONE_OF_EACH, ids=lambda e: type(e).__name__)
 over_deep = pytest.mark.parametrize("estimator", DEEP, ids=lambda e: type(e).__name__)
@@ -59,9 +55,7 @@ def run_check(check, estimator):
     with warnings.catch_warnings():
         # Some checks fit eight clusters to four rows: that deserves the warning it gets.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        with classes_as_clusters(), ExitStack() as stack:
-            if not isinstance(estimator, NeighborClustering):
-                stack.enter_context(remembered_partitions())
+        with classes_as_clusters():
             check(for_check(estimator, check))
 
 
