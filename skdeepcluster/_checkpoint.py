@@ -8,6 +8,7 @@ Results are arrays and numbers; no code is read from the file.
 import json
 import os
 import time
+from dataclasses import is_dataclass
 
 import joblib
 import numpy as np
@@ -132,6 +133,8 @@ def _describe(value):
     if hasattr(value, "get_params"):
         params = value.get_params(deep=False)
         return type(value).__name__, {name: _describe(v) for name, v in params.items()}
+    if is_dataclass(value):  # RandomAffine, which is called, too
+        return repr(value)
     if callable(value):
         return getattr(value, "__qualname__", type(value).__name__)
     return value

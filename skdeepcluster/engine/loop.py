@@ -200,7 +200,7 @@ class Net(NeuralNet):
         if not isinstance(found, Tensor) or found.shape != rows.shape:
             raise ValueError(
                 f"augment must return a tensor of the shape {tuple(rows.shape)} of the rows it "
-                f"gets, but returned {getattr(found, 'shape', found)!r}."
+                f"gets, but returned {type(found).__name__} of shape {np.shape(found)}."
             )
         return found.detach().to(rows.dtype)
 

@@ -1,5 +1,7 @@
 """A fit that is cut short goes on from its checkpoint and ends as if it never had been."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import skorch
@@ -9,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 import skdeepcluster as sk
 from skdeepcluster import _checkpoint
 from skdeepcluster._files import read_arrays, write_arrays
+from skdeepcluster.modules.augmentation import RandomAffine
 
 TINY = {"hidden_layer_sizes": (8, 6), "max_epochs": 4, "batch_size": 20}
 START = TINY | {"pretraining_epochs": 3}
@@ -121,10 +124,16 @@ def test_a_fit_without_seed_goes_on_with_the_stream_it_began_with(data, tmp_path
 def test_a_checkpoint_of_another_fit_is_refused(data, tmp_path):
     X, _ = data
     path = tmp_path / "fit"
-    vae = sk.VAEEmbedding(3, random_state=0, checkpoint=path, **TINY)
+    move = RandomAffine((1, 1, X.shape[1]))
+    vae = sk.VAEEmbedding(3, random_state=0, checkpoint=path, augment=move, **TINY)
     with pytest.raises(Crash):
         clone(vae).set_params(callbacks=[CrashAfter(1)]).fit(X)
-    for other in ({"max_epochs": 5}, {"random_state": 1}, {"n_components": 3}):
+    for other in (
+        {"max_epochs": 5},
+        {"random_state": 1},
+        {"n_components": 3},
+        {"augment": replace(move, degrees=1.0)},
+    ):
         with pytest.raises(ValueError, match="is of another fit"):
             clone(vae).set_params(**other).fit(X)
     with pytest.raises(ValueError, match="is of another fit"):
