@@ -207,9 +207,10 @@ def run(name, seed, options, data):
     known = data.X if paper.judge in (accuracy, majority_error) else data.X[:TRAINING]
     y = labelled(data.y[:TRAINING], paper.labels_per_class, seed)
 
-    def record(model, epoch, **more):
+    def record(model, epoch):
         found = {"row": row_of(name, options.share), "data": data.name, "seed": seed}
-        found |= {"n_samples": len(known), "epoch": epoch, "epochs": n_epochs} | more
+        found |= {"n_samples": len(known), "epoch": epoch, "epochs": n_epochs}
+        found |= {"published": paper.published, "chosen": paper.chosen}
         found |= paper.judge(model, data)
         found["seconds"] = round(time.perf_counter() - began, 1)
         keep(found, precision_of(estimator, known), options.results)
@@ -220,7 +221,7 @@ def run(name, seed, options, data):
         options.checkpoints.mkdir(parents=True, exist_ok=True)
         estimator.set_params(checkpoint=options.checkpoints / f"{name}_{seed}")
     estimator.fit(known, y if paper.labels_per_class else None)
-    record(estimator.model_, estimator.n_iter_, published=paper.published, chosen=paper.chosen)
+    record(estimator.model_, estimator.n_iter_)
     if options.keep:
         options.keep.mkdir(parents=True, exist_ok=True)
         save(estimator.set_params(callbacks=None), options.keep / f"{name}_{seed}.safetensors")

@@ -212,12 +212,12 @@ def each(rows):
 
 
 def papers(rows):
-    """Yield the lines of a table of the papers' experiments, one for each that has ended."""
+    """Yield the lines of a table of the papers' experiments: how far each has come."""
     yield from head(["experiment", "seed", "epochs", "result", "published", "chosen", "hours"])
     for row, found in rows.items():
-        for r in (record for record in found if "published" in record):
+        for r in {record["seed"]: record for record in found}.values():  # the last of each seed
             results = [f"{name} {r[name]:.4g}" for name in ("acc", "error", "bound") if name in r]
-            cells = [row, str(r["seed"]), str(r["epoch"]), ", ".join(results)]
+            cells = [row, str(r["seed"]), f"{r['epoch']} of {r['epochs']}", ", ".join(results)]
             cells += [r["published"], r["chosen"], f"{r['seconds'] / 3600:.1f}"]
             yield f"| {' | '.join(cells)} |"
 

@@ -125,11 +125,13 @@ def test_errors_stand_by_classifier_and_number_of_labels(write):
     ]
 
 
-def test_papers_have_a_line_for_each_end_of_a_run(write):
-    line = {"row": "A", "seed": 1, "epoch": 1, "acc": 0.5, "error": 0.25, "seconds": 5400}
-    write("x", [line, line | {"epoch": 2, "published": "ACC .9", "chosen": "The rate."}])
+def test_papers_have_a_line_for_how_far_a_run_has_come(write):
+    told = {"published": "ACC .9", "chosen": "The rate.", "epochs": 3, "seconds": 5400}
+    line = {"row": "A", "seed": 1, "epoch": 1, "acc": 0.5, "error": 0.25} | told
+    write("x", [line, line | {"epoch": 2, "acc": 0.6}, line | {"seed": 0, "epoch": 3}])
     assert table("papers")[2:] == [
-        "| A | 1 | 2 | acc 0.5, error 0.25 | ACC .9 | The rate. | 1.5 |"
+        "| A | 1 | 2 of 3 | acc 0.6, error 0.25 | ACC .9 | The rate. | 1.5 |",
+        "| A | 0 | 3 of 3 | acc 0.5, error 0.25 | ACC .9 | The rate. | 1.5 |",
     ]
 
 
