@@ -8,10 +8,10 @@ A sentence has fields in braces, such as ``{mean clusterers.jsonl CatGANClusteri
 ENTRY is an entry of the records of that row, or the difference of two, as ``acc-start_acc``. The
 values are means over the seeds of each set; HOW says what is made of them: "mean", "least" or
 "most" over the sets, "on_least" and "on_most" for the names of these sets. "median", "lowest" and
-"highest" are over all records, without means; "power" is the exponent p of ENTRY ~ n_samples^p
-between the two greatest numbers of rows. Underscores in ROW stand for blanks, ``*`` for all rows;
-SET may be a pattern, such as ``halves*``. A number after the entry is that of digits, 3 by
-default: ``{mean clusterers.jsonl KMeans seconds 1}``.
+"highest" are over all records, without means, "last" is of the last one; "power" is the exponent p
+of ENTRY ~ n_samples^p between the two greatest numbers of rows. Underscores in ROW stand for
+blanks, ``*`` for all rows; SET may be a pattern, such as ``halves*``. A number after the entry is
+that of digits, 3 by default: ``{mean clusterers.jsonl KMeans seconds 1}``.
 """
 
 import re
@@ -22,7 +22,7 @@ import numpy as np
 
 FIELD = re.compile(r"\{(\w+) (\S+\.jsonl) (\S+) (\S+)(?: (\d))?\}")
 #: What is made of all values.
-OVER_RECORDS = {"median": np.median, "lowest": min, "highest": max}
+OVER_RECORDS = {"median": np.median, "lowest": min, "highest": max, "last": lambda v: v[-1]}
 
 
 def filled(text, read):

@@ -24,6 +24,7 @@ FILES = {"f.jsonl": RECORDS, "grown.jsonl": GROWN}
         ("{mean f.jsonl A_B acc 2}", ".75"),
         ("{mean f.jsonl A_B@x acc}", ".600"),
         ("{median f.jsonl A_B acc}", ".700"),
+        ("{last f.jsonl A_B acc}", ".900"),
         ("{highest f.jsonl * acc}", ".900"),
         ("{lowest f.jsonl * acc-start_acc 1}", "-.1"),
         ("{least f.jsonl A_B acc-start_acc}", "-.100"),
