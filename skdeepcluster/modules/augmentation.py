@@ -46,6 +46,12 @@ class RandomAffine:
     skdeepcluster.CatGANClustering : Takes it as ``augment``, as the other networks do.
     skdeepcluster.modules.networks.conv_encoder : A network for images.
 
+    Notes
+    -----
+    On MNIST :class:`~skdeepcluster.CatGANClustering` and
+    :class:`~skdeepcluster.InfoGANClustering` gain by it, whose networks classify rows;
+    :class:`~skdeepcluster.VaDEClustering` loses, whose density becomes that of the changed images.
+
     Examples
     --------
     >>> import torch
