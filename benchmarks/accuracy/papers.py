@@ -241,7 +241,8 @@ def draw(records):
         for seed, curve in seeds.items():
             values = [record[paper.entry] for record in curve]
             ax.plot([record["epoch"] for record in curve], values, label=f"seed {seed}")
-        ax.axhline(paper.value, color="0.4", ls="--", label="published")
+        if np.isfinite(paper.value):
+            ax.axhline(paper.value, color="0.4", ls="--", label="published")
         ax.set(title=row, xlabel="epoch", ylabel=LABELS[paper.entry])
         ax.title.set_fontsize("small")
         ax.legend(fontsize="x-small")

@@ -306,8 +306,7 @@ def results_page():
         if "command" in entry:
             parts.append(f"```bash\n{entry['command'].strip()}\n```\n")
         parts.append(table(entry["kind"], entry["files"]) + "\n")
-        if "picture" in entry:
-            parts.append(f"![{entry['title']}]({entry['picture']})\n")
+        parts += [f"![{entry['title']}]({path})\n" for path in entry.get("pictures", [])]
     return "\n".join([*parts, (HERE / "results" / "notes.md").read_text()])
 
 
