@@ -174,16 +174,15 @@ def start(X, n_clusters, seed, threads):
     return neighbor_start(X, n_clusters, random_state=seed, n_jobs=threads).labels
 
 
-def network(name, X, n_clusters, seed, threads):
-    """Fit a network of this package by its defaults."""
-    return getattr(skdeepcluster, name)(n_clusters, random_state=seed).fit(X)
+def network(name, X, n_clusters, seed, threads, **settings):
+    """Fit a network of this package by its defaults, but for some settings."""
+    return getattr(skdeepcluster, name)(n_clusters, random_state=seed, **settings).fit(X)
 
 
 def augmented_network(name, X, n_clusters, seed, threads):
     """Fit a network of this package to square images that training turns, scales and shifts."""
     side = math.isqrt(X.shape[1])
-    augment = RandomAffine((1, side, side))
-    return getattr(skdeepcluster, name)(n_clusters, augment=augment, random_state=seed).fit(X)
+    return network(name, X, n_clusters, seed, threads, augment=RandomAffine((1, side, side)))
 
 
 OURS = ("scikit-learn", "torch")
