@@ -56,12 +56,6 @@ WAYS = [
 ]
 
 
-def from_mixture(estimator):
-    """Return an unfitted copy that starts with EM where it would compare neighbours."""
-    starts = getattr(estimator, "init", None) == "neighbors" and "n_clusters" in vars(estimator)
-    return clone(estimator).set_params(**({"init": "mixture"} if starts else {}))
-
-
 #: One small instance of each class, for the slower promises.
 ONE_OF_EACH = [
     GaussianMixtureEM(3, random_state=0),
@@ -102,10 +96,15 @@ def name(estimator):
 def brief(estimator, **settings):
     """Return an unfitted copy that trains as briefly as can be, as far as it has the parameters.
 
-    >>> brief(VAEEmbedding(3), init="mixture")
+    Clusters that it would find in a graph of neighbours come from EM, which takes a tenth of the
+    time.
+
+    >>> brief(VAEEmbedding(3))
     VAEEmbedding(init='mixture', max_epochs=2, n_clusters=3)
     """
     known = estimator.get_params(deep=False)
+    if known.get("init") == "neighbors" and "n_clusters" in known:
+        settings = {"init": "mixture"} | settings
     settings = {key: value for key, value in (BRIEF | settings).items() if key in known}
     return clone(estimator).set_params(**settings)
 
@@ -113,7 +112,8 @@ def brief(estimator, **settings):
 def short(estimator):
     """Return an unfitted copy that trains long and fast enough to find separate groups."""
     fast = {"learning_rate": 1e-2, "batch_size": 64}
-    return brief(estimator, max_epochs=20, pretraining_epochs=10, **fast)
+    start = {"init": getattr(estimator, "init", None)}
+    return brief(estimator, max_epochs=20, pretraining_epochs=10, **fast, **start)
 
 
 class WithoutProbabilities(NeighborClustering):

@@ -23,7 +23,6 @@ from estimators import (
     classes_as_clusters,
     fitted,
     for_check,
-    from_mixture,
     some_of,
 )
 from scipy import sparse
@@ -98,7 +97,7 @@ def kept_checks():
 @after_any_training
 @pytest.mark.parametrize(("estimator", "check"), list(kept_checks()))
 def test_checks_scikit_learn_keeps_for_itself(estimator, check, made):
-    estimator = made(from_mixture(estimator) if made is brief else estimator)
+    estimator = made(estimator)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         # Some checks fit frames and transform bare values, or the reverse.

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from estimators import BRIEF, CLASSIFIERS, DEEP, ONE_OF_EACH, brief, from_mixture, name, some_of
+from estimators import BRIEF, CLASSIFIERS, DEEP, ONE_OF_EACH, brief, name, some_of
 from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.cluster import KMeans
@@ -45,10 +45,6 @@ def _few_epochs_do_not_converge():
         yield
 
 
-def quick(estimator, **params):
-    return brief(from_mixture(estimator), **params)
-
-
 def labels_of(model, X, y=None):
     model = model.fit(X, y)
     return model.predict(X)
@@ -60,7 +56,7 @@ def test_columns_of_a_frame(estimator):
     prepare = make_column_transformer(
         (StandardScaler(), ["a", "b"]), (OneHotEncoder(), ["kind"]), sparse_threshold=0
     )
-    model = make_pipeline(prepare, quick(estimator)).fit(frame, Y)
+    model = make_pipeline(prepare, brief(estimator)).fit(frame, Y)
     assert model.predict(frame).shape == (90,)
     assert model[:-1].transform(frame).shape[1] == model[-1].n_features_in_ == 5
 
@@ -69,7 +65,7 @@ def test_columns_of_a_frame(estimator):
 def test_text_stays_sparse_to_the_last_step(estimator):
     words = ["ball goal team", "bank rate loan", "gene cell protein"]
     texts = [" ".join(STREAM.choice(words[k].split(), 6)) for k in np.arange(60) % 3]
-    model = make_pipeline(TfidfVectorizer(), quick(estimator, accept_sparse=True))
+    model = make_pipeline(TfidfVectorizer(), brief(estimator, accept_sparse=True))
     labels = model.fit_predict(texts)
     assert labels.shape == (60,)
     np.testing.assert_array_equal(labels, model.predict(texts))
@@ -78,7 +74,7 @@ def test_text_stays_sparse_to_the_last_step(estimator):
 @each_with_codes
 def test_names_of_columns_come_out(estimator):
     frame = pd.DataFrame(X, columns=list("abcd"))
-    model = make_pipeline(MinMaxScaler(), quick(estimator)).set_output(transform="pandas")
+    model = make_pipeline(MinMaxScaler(), brief(estimator)).set_output(transform="pandas")
     codes = model.fit(frame).transform(frame)
     assert list(codes.columns) == list(model[-1].get_feature_names_out())
     assert codes.index.equals(frame.index)
@@ -86,7 +82,7 @@ def test_names_of_columns_come_out(estimator):
 
 @pytest.mark.parametrize("estimator", some_of([*ONE_OF_EACH, *CLASSIFIERS]), ids=name)
 def test_searches_by_own_score_and_by_labels(estimator):
-    model = make_pipeline(StandardScaler(), quick(estimator))
+    model = make_pipeline(StandardScaler(), brief(estimator))
     step = f"{type(estimator).__name__.lower()}__"
     grids = {"reg_covar": [1e-3, 1e-2], "n_neighbors": [5, 15], "learning_rate": [1e-3, 1e-2]}
     key = next(key for key in grids if key in estimator.get_params())

@@ -56,7 +56,7 @@ def short(estimator, **settings):
     """A copy that trains as briefly as can be, from the rows rather than from codes."""
     if isinstance(estimator, AdversarialEstimator):
         settings["pretraining_epochs"] = 0
-    return brief(estimator, **{"max_epochs": 1, **settings})
+    return brief(estimator, **{"init": "neighbors", "max_epochs": 1, **settings})
 
 
 def start_of(fit):

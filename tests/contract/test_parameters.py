@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from estimators import CLASSIFIERS, ONE_OF_EACH, brief, from_mixture
+from estimators import CLASSIFIERS, ONE_OF_EACH, brief
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
@@ -29,7 +29,7 @@ Y = np.arange(30) % 3
 #: The shortest fits, by class.
 TINY = {
     type(estimator).__name__: brief(
-        from_mixture(estimator),
+        estimator,
         hidden_layer_sizes=(4,),
         max_epochs=1,
         pretraining_epochs=1,

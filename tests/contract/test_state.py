@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from estimators import DEEP, ONE_OF_EACH, brief, from_mixture, name
+from estimators import DEEP, ONE_OF_EACH, brief, name
 from sklearn.base import clone
 
 from skdeepcluster import CatGANClustering, DACClustering, InfoGANClustering, VaDEClustering
@@ -69,7 +69,7 @@ def test_warm_start_refuses_rows_of_another_kind(rows):
 
 @pytest.mark.parametrize("estimator", ONE_OF_EACH, ids=name)
 def test_a_fit_that_fails_leaves_the_last_one_as_it_was(rows, estimator):
-    fitted = brief(from_mixture(estimator)).fit(rows)
+    fitted = brief(estimator).fit(rows)
     before, answers = set(vars(fitted)), fitted.predict_proba(rows)
     bad = (
         {"likelihood": "bernoulli"} if "likelihood" in fitted.get_params() else {"n_clusters": 99}
@@ -85,7 +85,7 @@ def test_a_fit_that_fails_leaves_the_last_one_as_it_was(rows, estimator):
 
 @pytest.mark.parametrize("estimator", DEEP, ids=name)
 def test_answers_are_those_of_the_fit_whatever_parameters_are_set_since(rows, estimator):
-    fitted = brief(from_mixture(estimator)).fit(rows)
+    fitted = brief(estimator).fit(rows)
     asked = [
         lambda: fitted.score(rows),
         lambda: fitted.sample(3),
