@@ -79,12 +79,17 @@ DEEP = [estimator for estimator in ONE_OF_EACH if "max_epochs" in estimator.get_
 SOME = {"GaussianMixtureEM", "NeighborClustering", "VaDEClustering", "CatGANClustering"}
 
 
+def in_full(*cases):
+    """Return cases to parametrize by that are tried in .ci/full."""
+    return [pytest.param(case, marks=pytest.mark.full) for case in cases]
+
+
 def some_of(cases):
     """Return estimators or classes to parametrize by; those beyond ``SOME`` in .ci/full."""
     kinds = [case if isinstance(case, type) else type(case) for case in cases]
+    chosen = [kind.__name__ in SOME for kind in kinds]
     return [
-        pytest.param(case, marks=() if kind.__name__ in SOME else pytest.mark.full)
-        for case, kind in zip(cases, kinds, strict=True)
+        case if is_some else in_full(case)[0] for case, is_some in zip(cases, chosen, strict=True)
     ]
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import skorch
+from estimators import in_full
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
@@ -69,8 +70,7 @@ def assert_same(found, expected):
 
 
 @pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=pytest.mark.full) if n in {"vae", "dac"} else n for n in METHODS],
+    "name", ["vade", *in_full("vae", "dac", "infogan", "catgan", "classifier")]
 )
 def test_a_fit_that_crashed_goes_on_to_the_same_bits(name, data, tmp_path):
     X, y = data
@@ -177,6 +177,7 @@ def test_a_fit_that_was_interrupted_leaves_its_checkpoint(data, tmp_path):
     assert_same(state(clone(vae).fit(X), X), expected)
 
 
+@pytest.mark.full
 def test_members_of_an_ensemble_have_checkpoints_of_their_own(data, tmp_path):
     X, _ = data
     begun = []

@@ -19,10 +19,11 @@ from estimators import (
     WAYS,
     after_any_training,
     after_training,
-    brief,
     classes_as_clusters,
     fitted,
     for_check,
+    in_full,
+    name,
     some_of,
 )
 from scipy import sparse
@@ -215,7 +216,8 @@ def test_a_copy_answers_alike(estimator, how, blobs, tmp_path):
         np.testing.assert_array_equal(other.sample(4)[0], fit.sample(4)[0])
 
 
-@over_some(ONE_OF_EACH)
+# Each of them lives in test_dropping_in.py, too, however little it has learnt.
+@pytest.mark.parametrize("estimator", [*ONE_OF_EACH[:1], *in_full(*ONE_OF_EACH[1:])], ids=name)
 @after_training
 def test_it_lives_in_pipelines_and_searches(estimator, made, blobs):
     X, y = blobs

@@ -101,6 +101,7 @@ def test_searches_by_own_score_and_by_labels(estimator):
     assert by_labels.cv_results_["mean_test_score"].max() > -0.5
 
 
+@pytest.mark.full
 def test_halving_over_epochs():
     search = HalvingGridSearchCV(
         VAEEmbedding(3, hidden_layer_sizes=(16,), init="mixture", random_state=0),
@@ -142,6 +143,7 @@ def test_two_jobs_and_two_dask_workers_find_the_same():
         )
 
 
+@pytest.mark.full
 def test_partial_training_for_pruning_searches():
     optuna = pytest.importorskip("optuna")
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -146,9 +146,8 @@ def test_fits_in_threads_equal_fits_in_turn(name, data, alone):
     assert torch.get_num_threads() == threads
 
 
-@pytest.mark.parametrize(
-    "backend", ["threading", *(pytest.param(b, marks=pytest.mark.full) for b in ["loky", "dask"])]
-)
+@pytest.mark.full
+@pytest.mark.parametrize("backend", ["threading", "loky", "dask"])
 def test_fits_of_joblib_equal_fits_in_turn(backend, data, alone):
     jobs = list(itertools.product(["vade", "catgan"], [0, 1]))
     with ExitStack() as stack:
@@ -174,6 +173,7 @@ def test_other_threads_may_draw_during_a_fit(data, alone):
     torch.testing.assert_close(torch.cat(drawn), undisturbed, rtol=0, atol=0)
 
 
+@pytest.mark.full
 def test_networks_of_the_users_own_draw_from_the_stream_of_the_fit(data):
     X, y = data
     vade = sk.VaDEClustering(3, encoder=Shaky, decoder=Shaky, **START)

@@ -125,6 +125,7 @@ def test_whole_weights_are_repetitions(name, seed):
     assert weighted.moved_ == repeated.moved_
 
 
+@pytest.mark.full
 @fits(NETWORKS)
 def test_other_weights_are_shares_of_the_rows_drawn(name):
     """Clusters with hardly any weight are not seen."""
@@ -151,6 +152,7 @@ def test_duplicated_rows_do_not_change_partitions(name):
     )
 
 
+@pytest.mark.full
 @fits(NETWORKS)
 @few
 @given(exponents=st.lists(st.integers(-20, 20), min_size=6, max_size=6))
@@ -177,6 +179,7 @@ def test_float32_changes_probabilities_by_rounding_only(name):
     assert_close(name, fit(name, X).predict_proba(X), fitted(name).predict_proba(rows()))
 
 
+@pytest.mark.full
 @fits(["vae", "vade", "dac"])
 def test_the_density_of_scaled_rows_is_that_of_the_rows_over_the_scales(name):
     X, scale = rows(), np.exp2([3, -2, 0, 5, -7, 1])

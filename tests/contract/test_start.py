@@ -39,6 +39,7 @@ def test_a_fit_begins_with_the_partition_given(method, rows):
     np.testing.assert_array_equal(again.predict_proba(rows), fitted.predict_proba(rows))
 
 
+@pytest.mark.full
 @each
 def test_clusters_learn_a_partition_that_cuts_through_what_belongs_together(method, rows):
     halves = (rows[:, 0] > np.median(rows[:, 0])).astype(int)

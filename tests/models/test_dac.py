@@ -92,13 +92,9 @@ def test_the_floor_keeps_variances_from_vanishing():
     torch.testing.assert_close(prior.mixture.covariances(), torch.full((2, 3), 0.4))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
-    ("init", "max_epochs"),
-    [
-        ("neighbors", 60),
-        pytest.param("neighbors", 300, marks=pytest.mark.full),
-        pytest.param("mixture", 300, marks=pytest.mark.full),
-    ],
+    ("init", "max_epochs"), [("neighbors", 60), ("neighbors", 300), ("mixture", 300)]
 )
 def test_long_training_neither_shrinks_nor_inflates_the_codes(init, max_epochs, rows):
     short = DACClustering(3, **SMALL, init=init, max_epochs=1).fit(rows)
@@ -110,6 +106,7 @@ def test_long_training_neither_shrinks_nor_inflates_the_codes(init, max_epochs, 
     np.testing.assert_array_equal(np.unique(long.labels_), [0, 1, 2])
 
 
+@pytest.mark.full
 def test_samples_of_a_cluster_fall_into_it(rows):
     dac = DACClustering(3, **SMALL, max_epochs=40, pretraining_epochs=40).fit(rows)
     for k in range(3):

@@ -249,6 +249,7 @@ def members_of(ensemble):
     return zip(ensemble.estimators_, ensemble.tables_, strict=True)
 
 
+@pytest.mark.full
 def test_nested_parameters_in_pipelines_and_searches():
     X, y = make_blobs(150, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
     ensemble = ClusterEnsemble(VaDEClustering(3, hidden_layer_sizes=(16,)), 2, random_state=0)

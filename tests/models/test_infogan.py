@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from estimators import in_full
 from scipy.spatial.distance import pdist
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import ConvergenceWarning
@@ -274,6 +275,7 @@ def test_no_more_styles_than_rows_differ_in(X, n_codes):
 # ---- the estimator
 
 
+@pytest.mark.full
 def test_score_is_the_information_of_rows_and_clusters(fitted, rows):
     p = fitted.predict_proba(rows).astype(np.float64)
     marginal = p.mean(0)
@@ -348,6 +350,7 @@ def test_sizes_are_checked(name, rows):
         InfoGANClustering(3, **SMALL | {name: (0,)}).fit(rows)
 
 
+@pytest.mark.full
 @brief
 def test_no_hidden_layers_are_a_linear_generator_and_judge(rows):
     gan = InfoGANClustering(3, **SMALL | {"hidden_layer_sizes": ()}).fit(rows)
@@ -399,6 +402,7 @@ def test_the_report_finds_what_planted_codes_do(rows):
     assert report["information"]["cluster"] == pytest.approx(math.log(3), abs=1e-3)
 
 
+@pytest.mark.full
 def test_a_generator_that_learnt_nothing_is_told_and_the_recipe_draws_digits(digits):
     X, recipe = digits[:300], {"hidden_layer_sizes": (64, 64), "random_state": 0}
     gan = InfoGANClustering(10, **recipe).fit(X)
@@ -487,6 +491,7 @@ def test_networks_of_the_users_get_their_sizes(rows):
     assert built == [(4 + 3 + 2, 4), (4, 8)]
 
 
+@pytest.mark.full
 def test_one_cluster_and_few_rows(rows):
     one = InfoGANClustering(1, **SMALL).fit(rows)
     assert one.score(rows) == 0
@@ -503,7 +508,7 @@ def test_warm_start_goes_on_from_what_it_has(rows):
     np.testing.assert_array_equal(gan.start_labels_, labels)
 
 
-@pytest.mark.parametrize("random_state", range(3))
+@pytest.mark.parametrize("random_state", [0, *in_full(1, 2)])
 def test_few_blobs_are_found(random_state):
     X, y = make_blobs(50, random_state=1)
     gan = InfoGANClustering(3, random_state=random_state, hidden_layer_sizes=(64,))

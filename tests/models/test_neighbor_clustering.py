@@ -80,6 +80,7 @@ def test_metrics_are_heard_and_training_rows_are_known(metric):
         np.testing.assert_allclose(one.predict_proba(NEW), one.predict_proba(9 * NEW), atol=1e-9)
 
 
+@pytest.mark.full
 def test_wrong_rows_are_less_probable_than_others():
     rows, y = make_blobs([300, 300], centers=[[0, 0], [3.5, 0]], random_state=0)
     found = []
@@ -224,6 +225,7 @@ def test_score_is_the_simplified_silhouette_in_the_layout():
     assert fit(clone(THREE).set_params(n_clusters=1), X).score(NEW) == 0
 
 
+@pytest.mark.full
 def test_a_search_by_score_finds_the_number_of_clusters():
     settings = {"cv": 2, "refit": False, "error_score": "raise"}
     search = GridSearchCV(clone(THREE), {"n_clusters": [2, 3, 4]}, **settings)

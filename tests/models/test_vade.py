@@ -165,7 +165,8 @@ def test_every_parameter_gets_a_gradient_with_and_without_a_start(vade):
         assert all(p.grad.abs().sum() > 0 for p in vade.parameters())
 
 
-@pytest.mark.parametrize("n_rows", [600, pytest.param(1797, marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("n_rows", [600, 1797])
 def test_it_keeps_to_a_good_start(n_rows):
     X, y = (values[:n_rows] for values in load_digits(return_X_y=True))
     vade = VaDEClustering(10, hidden_layer_sizes=(256, 256), random_state=0).fit(X / 16)
@@ -210,6 +211,7 @@ def test_samples_that_cannot_be_are_explained(arguments, message, rows):
         vade.sample(**{"n_samples": 2} | arguments)
 
 
+@pytest.mark.full
 def test_too_many_clusters_are_said_and_still_answer(rows):
     with pytest.warns(ConvergenceWarning, match="clusters have rows|fell into one cluster"):
         crowded = VaDEClustering(
@@ -218,6 +220,7 @@ def test_too_many_clusters_are_said_and_still_answer(rows):
     assert np.isfinite(crowded.predict_proba(rows)).all()
 
 
+@pytest.mark.full
 def test_warm_start_keeps_the_clusters_it_has(rows):
     vade = VaDEClustering(3, **SMALL, warm_start=True).fit(rows)
     labels, epochs = vade.labels_, vade.n_iter_
@@ -252,6 +255,7 @@ def test_too_few_and_too_many_clusters_are_used_and_mix_little(n_clusters, n_row
     assert measure(y, vade.labels_) > 0.7
 
 
+@pytest.mark.full
 def test_text_as_sparse_counts():
     stream = np.random.RandomState(0)
     y = stream.randint(3, size=200)

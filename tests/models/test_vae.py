@@ -168,7 +168,9 @@ def test_a_classifier_of_the_codes_adds_the_cross_entropy_to_the_start(vae):
     assert any(p.grad.abs().sum() > 0 for p in vae.encoder.parameters())
 
 
-@pytest.mark.parametrize(("load", "n_rows"), [(load_iris, 150), (load_digits, 600)])
+@pytest.mark.parametrize(
+    ("load", "n_rows"), [(load_iris, 150), pytest.param(load_digits, 600, marks=pytest.mark.full)]
+)
 def test_labels_are_not_below_the_start(load, n_rows):
     X, y = (part[:n_rows] for part in load(return_X_y=True))
     start, few = NeighborClustering(n_neighbors=5), {"hidden_layer_sizes": (64,)}
@@ -178,6 +180,7 @@ def test_labels_are_not_below_the_start(load, n_rows):
     assert vae.moved_ < 0.02
 
 
+@pytest.mark.full
 def test_the_weight_of_the_start_holds_codes_to_its_clusters(digits):
     """Two numbers tell six clusters apart only if they are made to."""
     start = NeighborClustering(n_neighbors=5)
@@ -291,6 +294,7 @@ def test_score_is_in_the_users_units():
     )
 
 
+@pytest.mark.full
 def test_training_rebuilds_better_than_the_mean(digits):
     fitted = VAEEmbedding(10, n_components=8, hidden_layer_sizes=(128,), random_state=0)
     fitted.fit(digits)
@@ -339,6 +343,7 @@ def test_codes_of_the_wrong_kind_are_explained(digits):
         fitted.score_samples(digits, n_importance_samples=0)
 
 
+@pytest.mark.full
 def test_samples_look_like_the_data(digits):
     fitted = VAEEmbedding(3, n_components=4, hidden_layer_sizes=(64,), random_state=0).fit(digits)
     drawn = fitted.sample(400)
@@ -380,6 +385,7 @@ def test_convolutional_networks_by_the_callables(digits):
     assert error < 0.6 * digits.var(0).mean()
 
 
+@pytest.mark.full
 @untrained
 def test_n_init_keeps_the_best_by_score(digits):
     several = VAEEmbedding(3, **SMALL, max_epochs=3, n_init=3).fit(digits)
@@ -429,6 +435,7 @@ def test_divergence_raises_and_leaves_nothing_fitted(digits):
     assert not hasattr(vae, "model_")
 
 
+@pytest.mark.full
 def test_bfloat16_trains_and_answers_in_float32(digits):
     exact = VAEEmbedding(3, **SMALL, max_epochs=20).fit(digits)
     rough = clone(exact).set_params(precision="bfloat16").fit(digits)
@@ -437,6 +444,7 @@ def test_bfloat16_trains_and_answers_in_float32(digits):
     assert rough.score(digits) != exact.score(digits)
 
 
+@pytest.mark.full
 @untrained
 def test_the_kl_term_warms_up(digits):
     ways = {"max_epochs": 20, "batch_size": 125, "learning_rate": 1e-30}

@@ -230,6 +230,7 @@ def test_start_finds_shapes_that_k_means_cannot():
     assert adjusted_rand_score(np.repeat([0, 1], 200), labels) == 1
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("linkage", ["average", "share"])
 def test_large_clusters_stay_whole_beside_small_ones(linkage):
     random = np.random.default_rng(0)
@@ -646,6 +647,7 @@ def test_start_is_reproducible_and_leaves_the_global_streams_alone():
     assert torch.equal(torch.get_rng_state(), torch_before)
 
 
+@pytest.mark.full
 def test_threads_share_out_the_mixtures_and_change_no_digit():
     one = neighbor_start(NORMAL, 3, n_init=7, random_state=0)
     try:
@@ -794,6 +796,7 @@ def test_rows_that_no_label_reaches_know_nothing():
     assert found[0, 1] == 1
 
 
+@pytest.mark.full
 def test_responsibilities_sum_to_one_though_no_row_prefers_some_parts():
     for seed in range(5):
         start = neighbor_start(X[:60], 25, random_state=seed, n_init=2)

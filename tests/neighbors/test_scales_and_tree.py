@@ -15,7 +15,11 @@ from skdeepcluster.neighbors.tree import agglomerate_by_variance, cut_tree, grow
 
 SQUARE = [[0, 0], [8, 0], [0, 8], [8, 8]]
 X, Y = make_blobs(400, centers=SQUARE, random_state=0)
-AUTO = NeighborClustering("auto", random_state=0).fit(X)
+
+
+@pytest.fixture(scope="module")
+def auto():
+    return NeighborClustering("auto", random_state=0).fit(X)
 
 
 # ---- the number
@@ -48,9 +52,9 @@ def test_rows_of_one_normal_distribution_are_one_cluster(n_features):
     assert (found.labels_ == 0).all()
 
 
-def test_the_curve_peaks_at_the_number_taken():
-    curve = AUTO.n_clusters_curve_
-    assert AUTO.n_clusters_ == 4
+def test_the_curve_peaks_at_the_number_taken(auto):
+    curve = auto.n_clusters_curve_
+    assert auto.n_clusters_ == 4
     np.testing.assert_array_equal(curve.n_clusters, np.arange(1, 61))
     for name in ("criterion", "persistence", "stability"):
         assert curve[name].shape == (60,)
@@ -122,16 +126,16 @@ def test_clusters_are_merged_after_all_their_parts():
         coarse = cut
 
 
-def test_a_cut_into_as_many_clusters_gives_the_labels():
-    np.testing.assert_array_equal(AUTO.cut(4), AUTO.labels_)
-    np.testing.assert_array_equal(AUTO.cut(7, X), AUTO.cut(7))
-    np.testing.assert_array_equal(AUTO.cut(1), 0)
-    assert AUTO.children_.shape == (AUTO.n_leaves_ - 1, 2)
-    assert AUTO.leaves_.max() == AUTO.n_leaves_ - 1
+def test_a_cut_into_as_many_clusters_gives_the_labels(auto):
+    np.testing.assert_array_equal(auto.cut(4), auto.labels_)
+    np.testing.assert_array_equal(auto.cut(7, X), auto.cut(7))
+    np.testing.assert_array_equal(auto.cut(1), 0)
+    assert auto.children_.shape == (auto.n_leaves_ - 1, 2)
+    assert auto.leaves_.max() == auto.n_leaves_ - 1
     with pytest.raises(ValueError, match="n_clusters == 0"):
-        AUTO.cut(0)
-    with pytest.raises(ValueError, match=f"<= {AUTO.n_leaves_}"):
-        AUTO.cut(AUTO.n_leaves_ + 1)
+        auto.cut(0)
+    with pytest.raises(ValueError, match=f"<= {auto.n_leaves_}"):
+        auto.cut(auto.n_leaves_ + 1)
 
 
 def test_a_coarse_cut_joins_what_is_near():

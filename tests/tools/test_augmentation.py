@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from estimators import CLASSIFIERS, DEEP, brief
+from estimators import CLASSIFIERS, DEEP, brief, name, some_of
 from sklearn.base import clone
 from torch import Tensor
 
@@ -98,7 +98,7 @@ def jitter(rows: Tensor) -> Tensor:
     return rows + 0.1 * torch.randn_like(rows)
 
 
-@pytest.mark.parametrize("estimator", [*DEEP, *CLASSIFIERS], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize("estimator", some_of([*DEEP, *CLASSIFIERS]), ids=name)
 def test_training_sees_the_other_versions_and_nothing_else_does(estimator, blobs):
     X, y = blobs
     seen = []

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from estimators import name, some_of
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
@@ -39,7 +40,7 @@ ESTIMATORS = [
     CatGANClustering(3, **TWO_PHASES),
     CatGANClassifier(pretraining_epochs=2, **SMALL),
 ]
-each_estimator = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+each_estimator = pytest.mark.parametrize("estimator", some_of(ESTIMATORS), ids=name)
 
 
 @pytest.fixture(autouse=True)
@@ -181,6 +182,7 @@ def test_callbacks_survive_clone_pickle_pipeline_and_search():
     assert len({record["fit"] for record in monitor.log_}) > 2
 
 
+@pytest.mark.full
 def test_early_stopping_by_score_and_by_loss():
     long = clone(ESTIMATORS[0]).set_params(max_epochs=15)
     monitor = ScoreMonitor()

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from estimators import in_full
 from scipy import sparse
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
@@ -68,16 +69,17 @@ def find_private(path):
     "estimator",
     [
         GaussianMixtureEM(3, random_state=0),
-        GaussianMixtureEM(3, covariance_type="spherical", random_state=0),
-        NeighborClustering(3, n_neighbors=8, random_state=0),
         NeighborClustering(2, metric="cosine", n_neighbors=8, random_state=0),
-        VAEEmbedding(3, **FROM_EM),
         VaDEClustering(3, encoder=linear, **FROM_EM),
-        # Exported by the same lines as those above.
-        pytest.param(DACClustering(3, **FROM_EM), marks=pytest.mark.full),
-        pytest.param(InfoGANClustering(3, **FROM_EM), marks=pytest.mark.full),
         CatGANClustering(3, **FROM_EM),
-        pytest.param(CatGANClassifier(**SMALL), marks=pytest.mark.full),
+        *in_full(
+            GaussianMixtureEM(3, covariance_type="spherical", random_state=0),
+            NeighborClustering(3, n_neighbors=8, random_state=0),
+            VAEEmbedding(3, **FROM_EM),
+            DACClustering(3, **FROM_EM),
+            InfoGANClustering(3, **FROM_EM),
+            CatGANClassifier(**SMALL),
+        ),
     ],
     ids=lambda e: type(e).__name__,
 )
@@ -115,17 +117,13 @@ UNNAMED = ColumnTransformer([("a", MinMaxScaler(), [0, 2])], remainder="passthro
 
 
 @pytest.mark.parametrize(
-    ("steps", "rows"),
-    [
-        ([StandardScaler(), PCA(2)], X),
-        ([COLUMNS], NAMED),
-        pytest.param([UNNAMED, StandardScaler()], X, marks=pytest.mark.full),
-        pytest.param([], X, marks=pytest.mark.full),
-    ],
-    ids=["matrix", "names", "columns", "nothing"],
+    "steps",
+    [[COLUMNS], *in_full([StandardScaler(), PCA(2)], [UNNAMED, StandardScaler()], [])],
+    ids=["names", "matrix", "columns", "nothing"],
 )
-def test_pipelines_answer_the_same(steps, rows, tmp_path):
+def test_pipelines_answer_the_same(steps, tmp_path):
     pytest.importorskip("skl2onnx")
+    rows = NAMED if steps == [COLUMNS] else X
     pipeline = make_pipeline(*steps, VAEEmbedding(3, **FROM_EM)).fit(rows)
     to_onnx(pipeline, tmp_path / "fit.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "fit.onnx")

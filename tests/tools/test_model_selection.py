@@ -23,7 +23,7 @@ X, Y = make_blobs(120, centers=[[0, 0], [9, 0], [0, 9], [9, 9]], random_state=0)
         (GaussianMixture(random_state=0), "bic"),
         (KMeans(random_state=0), "silhouette"),
         (AgglomerativeClustering(), "silhouette"),
-        (NeighborClustering(2, random_state=0), "silhouette"),
+        pytest.param(NeighborClustering(2, random_state=0), "silhouette", marks=pytest.mark.full),
     ],
     ids=str,
 )
@@ -61,6 +61,7 @@ def test_separation_is_that_of_scikit_learn():
         np.testing.assert_allclose(results[criterion], [worst, *expected])
 
 
+@pytest.mark.full
 def test_separation_of_many_rows_is_that_of_a_sample():
     many = np.repeat(X, MAX_SILHOUETTE_ROWS // len(X) + 2, axis=0)
     kmeans = KMeans(random_state=0)

@@ -15,6 +15,7 @@ from skdeepcluster.stability import cluster_stability
 X, Y = make_blobs(400, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
 
 
+@pytest.mark.full
 def test_true_clusters_are_stable_and_parts_of_one_are_not():
     found = NeighborClustering(3, random_state=0).fit(X)
     np.testing.assert_allclose(found.cluster_stability_, 1, atol=0.02)
@@ -34,6 +35,7 @@ def test_halves_of_one_cluster_are_not_stable():
     assert np.mean(halves) < 0.7
 
 
+@pytest.mark.full
 def test_stability_of_distances_is_that_of_the_edges():
     found = NeighborClustering(3, metric="precomputed", random_state=0).fit(pairwise_distances(X))
     np.testing.assert_allclose(found.cluster_stability_, 1, atol=0.02)
