@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.datasets import make_blobs, make_moons
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import adjusted_rand_score, roc_auc_score
+from sklearn.metrics import adjusted_rand_score, pairwise_distances, roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor, KNeighborsTransformer, kneighbors_graph
 from sklearn.pipeline import make_pipeline
@@ -283,11 +283,18 @@ def test_rows_of_a_graph_may_have_different_numbers_of_neighbours():
     assert one.predict(graph[:5]).shape == (5,)
 
 
+class DistancesOfRows(NeighborClustering):
+    """For check_clustering, which passes rows also where an estimator takes distances."""
+
+    def fit(self, X, y=None):
+        return super().fit(pairwise_distances(X), y)
+
+
 @pytest.mark.full
 @parametrize_with_checks([DISTANCES])
 def test_scikit_learn_checks_with_distances(estimator, check):
     if check.func.__name__ == "check_clustering":
-        pytest.skip("it passes rows where it should pass distances")
+        estimator = DistancesOfRows(**estimator.get_params())
     check(for_check(estimator, check))
 
 
