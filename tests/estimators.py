@@ -165,11 +165,12 @@ def hasty():
 
 def after(training, *marks):
     """Parametrize ``made``, which sets a training up: this one, and a whole one in .ci/full."""
-    few, whole = pytest.param(training, marks=marks), pytest.param(clone, marks=pytest.mark.full)
-    return pytest.mark.parametrize("made", [few, whole], ids=[training.__name__, "whole"])
+    whole = pytest.param(clone, marks=(pytest.mark.full, *marks))
+    made = [pytest.param(training, marks=marks), whole]
+    return pytest.mark.parametrize("made", made, ids=[training.__name__, "whole"])
 
 
-#: For what holds whatever was learnt.
+#: For what holds whatever was learnt: networks as small as these may lose a cluster.
 after_any_training = after(
     brief, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 )

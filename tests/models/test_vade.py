@@ -236,6 +236,8 @@ def test_convolutional_networks_through_the_callables(digits):
         10,
         encoder=partial(conv_encoder, **images),
         decoder=partial(conv_decoder, **images),
+        pretraining_epochs=60,
+        max_epochs=60,
         random_state=0,
     ).fit(digits[:250])
     error = np.square(digits - vade.inverse_transform(vade.transform(digits))).mean()
