@@ -7,23 +7,20 @@ README.md it fills every block between ``<!-- table: KIND FILE ... -->`` and
 with the text of that name in tables.toml, and changes nothing else. Texts have fields for figures,
 see `figures`. Kinds of tables:
 
-- "spread": a line for each row, over its seeds;
-- "seeds": a line for each fit;
-- "gains": a line for each method, what training adds to its start and consensus to its fits;
+- "consensus": a line for each method and set, single fits beside their consensus, medians of ACC;
 - "errors": a line for each classifier, over its draws of labels;
-- "codes": a line for each fit of an InfoGAN, what its codes stand for;
 - "standings": of many methods on many sets, see `standings.tables`;
 - "groups": a line for each method, means over kinds of sets, see `standings.groups`;
 - "papers": a line for each of the papers' experiments;
 - "numbers": a line for each method, how often its number of clusters is right;
 - "earned": a line for each network, its start and a control, see `earnings`;
 - "calibration", "outliers", "stability": how sure clusters are, see `certainty`;
-- "each": every record, without entries that are the same in all;
-- "overview": a line for each method, a column for each file.
+- "each": every record, without entries that are the same in all.
 
 FILE holds the JSON lines that ``--results`` of the scripts has appended.
 """
 
+import itertools
 import json
 import re
 import sys
@@ -31,7 +28,6 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib import earnings, figures
@@ -42,10 +38,6 @@ from lib.standings import groups as grouped
 
 HERE = Path(__file__).resolve().parents[1]
 README, RESULTS = HERE.parent / "README.md", HERE / "RESULTS.md"
-#: What two codes of an InfoGAN are compared with.
-SHAPES = "slant", "ink"
-#: What is measured of some methods' fits only -> digits after the point.
-MEASURES = {"majority": 4, "information": 2, "spread": 2, "least": 2}
 #: Entries of records that tables of every record leave out.
 CONDITIONS = "commit", "processor", "versions"
 CONSENSUS = "soft_vote", "co_association"
@@ -54,17 +46,17 @@ TEXT = re.compile(r"(<!-- text: (\w+) -->\n).*?(<!-- end of text -->)", re.DOTAL
 
 
 def listed():
-    """Return what tables.toml says: names of rows, and tables."""
+    """Return what tables.toml says."""
     path = HERE / "results" / "tables.toml"
     return tomllib.loads(path.read_text()) if path.exists() else {}
 
 
 def records(name):
     """Return the records of a results file, by row, in the order of the file."""
-    rows, names = {}, listed().get("rows", {}).get(name, {})
+    rows = {}
     for line in (HERE / "results" / name).read_text().splitlines():
         record = json.loads(line)
-        rows.setdefault(names.get(record["row"], record["row"]), []).append(record)
+        rows.setdefault(record["row"], []).append(record)
     return rows
 
 
@@ -72,44 +64,6 @@ def head(columns):
     """Yield the first two lines of a table."""
     yield f"| {' | '.join(columns)} |"
     yield "|---" * len(columns) + "|"
-
-
-def spread(rows):
-    """Yield the lines of a table over seeds."""
-    columns = ["row", "fits", "ACC median", "min", "max", "mean, std", "NMI", "ARI", "seconds"]
-    yield from head(columns)
-    for row, found in rows.items():
-        acc, nmi, ari = (np.array([r[key] for r in found]) for key in ("acc", "nmi", "ari"))
-        seconds = [r["seconds"] for r in found if r.get("seconds")]
-        cells = [
-            row,
-            str(len(found)),
-            *(f"{value:.4f}" for value in (np.median(acc), acc.min(), acc.max())),
-            f"{acc.mean():.4f}, {acc.std():.4f}",
-            *(f"{np.median(values):.3f}" for values in (nmi, ari)),
-            f"{np.median(seconds):.0f}" if seconds else "",
-        ]
-        yield f"| {' | '.join(cells)} |"
-
-
-def seeds(rows):
-    """Yield the lines of a table of all fits; with what else was measured of some."""
-    more = [m for m in MEASURES if any(m in r for found in rows.values() for r in found)]
-    yield from head(["row", "seed", "ACC", *more, "NMI", "ARI", "score", "seconds"])
-    for row, found in rows.items():
-        for r in sorted(found, key=lambda r: r.get("seed", 0)):
-            score, seconds = r.get("score"), r.get("seconds")
-            cells = [
-                row,
-                str(r.get("seed", "")),
-                f"{r['acc']:.4f}",
-                *(f"{r[name]:.{MEASURES[name]}f}" if name in r else "" for name in more),
-                f"{r['nmi']:.3f}",
-                f"{r['ari']:.3f}",
-                "" if score is None else f"{score:.2f}",
-                "" if seconds is None else f"{seconds:.0f}",
-            ]
-            yield f"| {' | '.join(cells)} |"
 
 
 def errors(rows):
@@ -131,60 +85,27 @@ def errors(rows):
             yield f"| {' | '.join(cells)} |"
 
 
-def codes(rows):
-    """Yield the lines of a table of an InfoGAN's fits: which code is slant, which is ink."""
-    shapes = [*SHAPES, *(f"{shape}, in clusters" for shape in SHAPES)]
-    yield from head(["row", "seed", "ACC", "information", *shapes])
-    for row, found in rows.items():
-        for r in sorted(found, key=lambda r: r["seed"]):
-            names = list(r["slant"])
-            size = [[abs(r[f"{shape}, in clusters"][name]) for name in names] for shape in SHAPES]
-            _, chosen = linear_sum_assignment(size, maximize=True)
-            cells = [row, str(r["seed"]), f"{r['acc']:.4f}", f"{r['information']:.2f}"]
-            for shape, code in zip(shapes, [*chosen, *chosen], strict=True):
-                cells.append(f"{r[shape][names[code]]:.2f}")
+def consensus(rows):
+    """Yield the lines of a table of single fits beside their consensus, by set."""
+    columns = "method", "fits", "start", "median", "least", "most", *CONSENSUS, "diversity"
+    yield from head(["data", *(name.replace("_", " ") for name in columns)])
+    recorded = [record for found in rows.values() for record in found]
+    sets = dict.fromkeys(record["data"] for record in recorded)
+    methods = dict.fromkeys(row.partition(",")[0] for row in rows)
+    for name, method in itertools.product(sets, methods):
+        of_set = {row: [r for r in found if r["data"] == name] for row, found in rows.items()}
+        both = [of_set.get(f"{method}, ensemble ({kind})") for kind in CONSENSUS]
+        if all(both):
+            starts, fits = of_set.get(f"{method}, start", []), of_set.get(method, [])
+            values = [_reduce(np.median, starts)]
+            values += [_reduce(reduce, fits) for reduce in (np.median, min, max)]
+            values += [_reduce(max, found) for found in both]
+            cells = [name, method, str(len(fits) or ""), *values, f"{both[0][0]['diversity']:.3f}"]
             yield f"| {' | '.join(cells)} |"
 
 
-def by_seed(found):
-    """Accuracies of some records by their seed."""
-    return {r["seed"]: r["acc"] for r in found}
-
-
-def gains(rows):
-    """Yield the lines of a table of differences of ACC: fit - start, consensus - median fit."""
-    yield from head(["method", "fit - start, min to max", *CONSENSUS, "diversity"])
-    for row, found in rows.items():
-        consensus = [rows.get(f"{row}, ensemble ({name})", [None])[0] for name in CONSENSUS]
-        if None in consensus:
-            continue
-        starts, accuracies = by_seed(rows.get(f"{row}, start", [])), by_seed(found)
-        added = [acc - starts[seed] for seed, acc in accuracies.items() if seed in starts]
-        median = np.median(list(accuracies.values()))
-        cells = [
-            row,
-            f"{min(added):+.4f} to {max(added):+.4f}" if added else "",
-            *(f"{ensemble['acc'] - median:+.4f}" for ensemble in consensus),
-            f"{consensus[0]['diversity']:.3f}",
-        ]
-        yield f"| {' | '.join(cells)} |"
-
-
-def span(values):
-    """Median, and smallest to largest, of some numbers; nothing of none."""
-    if not values:
-        return ""
-    return f"{np.median(values):.3f} ({min(values):.3f} to {max(values):.3f})"
-
-
-def overview(*files):
-    """Yield the lines of a table of the methods' single fits, data beside data."""
-    data = [{row: found for row, found in rows.items() if "," not in row} for rows in files]
-    names = [next(iter(rows.values()))[0]["data"] for rows in data]
-    yield from head(["method", *names])
-    for row in dict.fromkeys(row for rows in data for row in rows):
-        cells = [span([r["acc"] for r in rows.get(row, [])]) for rows in data]
-        yield f"| {row} | {' | '.join(cells)} |"
+def _reduce(reduce, found):
+    return f"{reduce([record['acc'] for record in found]):.3f}" if found else ""
 
 
 def plain(value):
@@ -259,12 +180,8 @@ def groups(*files):
 
 
 KINDS = {
-    "spread": spread,
-    "seeds": seeds,
-    "gains": gains,
+    "consensus": consensus,
     "errors": errors,
-    "codes": codes,
-    "overview": overview,
     "standings": standings,
     "groups": groups,
     "papers": papers,

@@ -39,61 +39,32 @@ def test_every_result_file_stands_on_the_page():
     assert shown == {path.name for path in (tables.HERE / "results").glob("*.jsonl")}
 
 
-def test_rows_are_named_as_the_list_says(write):
-    write("x", [{"row": "A", "data": "x", "acc": 0.5}])
-    names = '[rows]\n"x.jsonl" = { "A" = "A (6 epochs)" }\n'
-    (tables.HERE / "results" / "tables.toml").write_text(names)
-    assert table("overview")[2:] == ["| A (6 epochs) | 0.500 (0.500 to 0.500) |"]
-
-
-def test_gains_are_differences_to_the_start_of_the_same_seed_and_to_the_median(write):
+def test_a_consensus_stands_beside_its_fits_and_their_starts_by_set(write):
     lines = [{"row": "A, start", "seed": seed, "acc": acc} for seed, acc in enumerate([0.5, 0.25])]
     lines += [{"row": "A", "seed": seed, "acc": acc} for seed, acc in [(1, 0.375), (0, 0.75)]]
     lines += [
-        {"row": f"A, ensemble ({name})", "acc": acc, "diversity": 0.125}
+        {"row": f"{row}, ensemble ({name})", "acc": acc, "diversity": 0.125}
+        for row in ("A", "all")
         for name, acc in [("soft_vote", 0.5), ("co_association", 0.75)]
     ]
-    write("x", [*lines, {"row": "B", "seed": 0, "acc": 0.5}])
-    assert table("gains")[2:] == ["| A | +0.1250 to +0.2500 | -0.0625 | +0.1875 | 0.125 |"]
-
-
-def test_tables_show_every_fit_and_their_spread(write):
-    lines = [
-        {"row": "A", "seed": s, "acc": acc, "nmi": 0.5, "ari": 0.25, "score": -1.5, "seconds": 9.6}
-        for s, acc in enumerate([0.1, 0.5, 0.3])
-    ] + [{"row": "B", "acc": 0.9, "nmi": 0.8, "ari": 0.7}]
-    write("x", lines)
-    page = "a\n<!-- table: spread x.jsonl -->\nold\n<!-- end of table -->\nb\n"
-    assert tables.filled(page).splitlines()[4:7] == [
-        "| A | 3 | 0.3000 | 0.1000 | 0.5000 | 0.3000, 0.1633 | 0.500 | 0.250 | 10 |",
-        "| B | 1 | 0.9000 | 0.9000 | 0.9000 | 0.9000, 0.0000 | 0.800 | 0.700 |  |",
-        "<!-- end of table -->",
+    lines = [line | {"data": "wine"} for line in [*lines, {"row": "B", "seed": 0, "acc": 0.5}]]
+    all_of_one = [line | {"data": "iris"} for line in lines if line["row"].startswith("A")]
+    write("x", [*lines, *all_of_one])
+    line = "A | 2 | 0.375 | 0.562 | 0.375 | 0.750 | 0.500 | 0.750 | 0.125 |"
+    assert table("consensus")[2:] == [
+        f"| wine | {line}",
+        "| wine | all |  |  |  |  |  | 0.500 | 0.750 | 0.125 |",
+        f"| iris | {line}",
     ]
-    assert tables.filled(tables.filled(page)) == tables.filled(page)
-    each = tables.filled(page.replace("spread", "seeds")).splitlines()[4:8]
-    assert each[1] == "| A | 1 | 0.5000 | 0.500 | 0.250 | -1.50 | 10 |"
-    assert each[3] == "| B |  | 0.9000 | 0.800 | 0.700 |  |  |"
-    lines[-1]["majority"] = 0.95
-    write("x", lines)
-    each = tables.filled(page.replace("spread", "seeds")).splitlines()[2:8]
-    assert each[0] == "| row | seed | ACC | majority | NMI | ARI | score | seconds |"
-    assert each[3] == "| A | 1 | 0.5000 |  | 0.500 | 0.250 | -1.50 | 10 |"
-    assert each[5] == "| B |  | 0.9000 | 0.9500 | 0.800 | 0.700 |  |  |"
 
 
-def test_the_overview_sets_single_fits_on_several_data_side_by_side(write):
-    for data, shift in (("x", 0.0), ("y", 0.25)):
-        lines = [{"row": "A", "data": data, "acc": acc + shift} for acc in (0.5, 0.25, 0.75)]
-        lines.append({"row": "A, start", "data": data, "acc": 0.1})
-        if data == "y":
-            lines.append({"row": "B", "data": data, "acc": 0.5})
-        write(data, lines)
-    assert table("overview", "x.jsonl y.jsonl") == [
-        "| method | x | y |",
-        "|---|---|---|",
-        "| A | 0.500 (0.250 to 0.750) | 0.750 (0.500 to 1.000) |",
-        "| B |  | 0.500 (0.500 to 0.500) |",
-    ]
+def test_pages_that_are_filled_stay_as_they_are(write):
+    write("x", [{"row": "A", "acc": 0.5}, {"row": "B", "acc": 0.25}])
+    page = "a\n<!-- table: each x.jsonl -->\nold\n<!-- end of table -->\nb\n"
+    filled = tables.filled(page)
+    assert filled.splitlines()[4:6] == ["| A | 0.5 |", "| B | 0.25 |"]
+    assert filled.splitlines()[-1] == "b"
+    assert tables.filled(filled) == filled
 
 
 def test_groups_are_means_over_their_sets_and_show_where_a_method_loses_most(write):
@@ -133,16 +104,6 @@ def test_papers_have_a_line_for_how_far_a_run_has_come(write):
         "| A | 1 | 2 of 3 | acc 0.6, error 0.25 | ACC .9 | The rate. | 1.5 |",
         "| A | 0 | 3 of 3 | acc 0.5, error 0.25 | ACC .9 | The rate. | 1.5 |",
     ]
-
-
-def test_each_shape_stands_with_a_code_of_its_own(write):
-    found = {"slant": [0.6, 0.5], "ink": [0.1, -0.2]}
-    found |= {"slant, in clusters": [-0.9, 0.8], "ink, in clusters": [0.85, 0.3]}
-    shapes = {key: dict(zip(("c0", "c1"), values, strict=True)) for key, values in found.items()}
-    line = {"row": "A", "seed": 3, "acc": 0.5, "information": 2.25, **shapes}
-    write("x", [line])
-    # c0 is the better one for both; it is ink, since c1 is as good as slant and bad as ink.
-    assert table("codes")[2:] == ["| A | 3 | 0.5000 | 2.25 | 0.50 | 0.10 | 0.80 | 0.85 |"]
 
 
 def test_a_table_of_every_record_leaves_out_what_is_the_same_in_all(write):
