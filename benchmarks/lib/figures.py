@@ -10,8 +10,8 @@ values are means over the seeds of each set; HOW says what is made of them: "mea
 "most" over the sets, "on_least" and "on_most" for the names of these sets. "median", "lowest" and
 "highest" are over all records, without means, "last" is of the last one; "power" is the exponent p
 of ENTRY ~ n_samples^p between the two greatest numbers of rows. Underscores in ROW stand for
-blanks, ``*`` for all rows; SET may be a pattern, such as ``halves*``. A number after the entry is
-that of digits, 3 by default: ``{mean clusterers.jsonl KMeans seconds 1}``.
+blanks or for themselves, ``*`` for all rows; SET may be a pattern, such as ``halves*``. A number
+after the entry is that of digits, 3 by default: ``{mean clusterers.jsonl KMeans seconds 1}``.
 """
 
 import re
@@ -33,7 +33,7 @@ def filled(text, read):
 def _fill(read, match):
     how, file, row, entry, digits = match.groups()
     row, _, name = row.replace("_", " ").partition("@")
-    rows = read(file)
+    rows = {name.replace("_", " "): found for name, found in read(file).items()}
     found = sum(rows.values(), []) if row == "*" else rows.get(row, [])
     records = [r for r in found if not name or fnmatch(r["data"].replace("_", " "), name)]
     if not records:
