@@ -17,12 +17,15 @@ pi, mu_k, Sigma_k     ``prior.mixture``, diagonal
 ====================  ==========================================
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Real
 from typing import Any
 
+import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
@@ -40,6 +43,8 @@ from .modules.regularization import NO_REGULARIZER, Regularizer
 
 #: Smallest variance of the mixture, relative to its mean variance at the start.
 FLOOR = 0.01
+#: Separation of the mixture's components below which codes have shrunk onto each other.
+LEAST_SEPARATION = 0.1
 
 
 class DAC(PriorGame):
@@ -334,7 +339,9 @@ class DACClustering(LabelledClusterMixin, PriorMixin, DeepEstimator):
     the mixture follows the codes by likelihood, and the critic A learns to tell draws of the
     mixture from codes. Likelihood alone would let codes and mixture collapse to points: variances
     of the mixture stay above a hundredth of those at the start, and the adversarial loss is
-    smallest for codes distributed as the mixture is.
+    smallest for codes distributed as the mixture is. Without a neighbour start, as published,
+    codes may shrink all the same when training is long, until all variances are at that floor
+    and clusters get lost; ``fit`` warns of it.
 
     ``score`` is the mean of log p(x | G(z)) + log p(z) at z = E(x). It is not a bound, and depends
     on the scale of the codes: it compares fits of one kind.
@@ -433,3 +440,17 @@ class DACClustering(LabelledClusterMixin, PriorMixin, DeepEstimator):
 
     def _initialize(self, model, fit, is_new):
         return initialize_prior(self, model, fit, is_new)
+
+    def _set_fitted_attributes(self, run, fit):
+        super()._set_fitted_attributes(run, fit)
+        separation = run.model.prior.separation()
+        # A single cluster is warned of as such.
+        if separation < LEAST_SEPARATION and np.ptp(self.labels_):
+            warnings.warn(
+                "The codes have shrunk until clusters run into each other: the means of the "
+                f"mixture make up {separation:.1%} of the variance of a code, at most. Train "
+                "shorter (max_epochs), lower mixture_weight, or hold the clusters to a start "
+                "(init='neighbors', start_weight).",
+                ConvergenceWarning,
+                stacklevel=4,
+            )

@@ -247,6 +247,14 @@ class MixturePrior(nn.Module):
         stds = (0.5 * log_vars).exp()
         return Mixture(self.logits.log_softmax(-1), self.means, stds)
 
+    @torch.no_grad()
+    def separation(self) -> float:
+        """Largest share of a code's variance that is between components, over its dimensions."""
+        mixture = self.mixture
+        shares = mixture.log_weights.exp()[:, None]
+        between = (shares * (mixture.means - mixture.centre()).square()).sum(0)
+        return float((between / (between + (shares * mixture.covariances()).sum(0))).max())
+
     def fitted_attributes(self) -> dict[str, Tensor]:
         """Weights, means and variances."""
         return _mixture_attributes(self.mixture, self.COVARIANCE_TYPE)

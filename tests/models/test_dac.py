@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
@@ -90,6 +91,26 @@ def test_the_floor_keeps_variances_from_vanishing():
     with torch.no_grad():
         prior.log_vars.fill_(-50)
     torch.testing.assert_close(prior.mixture.covariances(), torch.full((2, 3), 0.4))
+
+
+def test_separation_is_the_largest_share_of_variance_between_components():
+    prior = MixturePrior(2, 3)
+    means = torch.tensor([[1.0, 3.0, 0.0], [-1.0, -3.0, 0.0]])
+    prior.set(Mixture(torch.zeros(2).log_softmax(0), means, torch.full((2, 3), 2.0)))
+    assert prior.separation() == pytest.approx(9 / (9 + 4))
+    prior.set(Mixture(torch.zeros(2).log_softmax(0), 0 * means, torch.full((2, 3), 2.0)))
+    assert prior.separation() == 0
+
+
+@pytest.mark.parametrize(("separation", "is_told"), [(0.04, True), (0.4, False)])
+def test_codes_that_shrink_onto_each_other_are_told(
+    separation, is_told, rows, monkeypatch, recwarn
+):
+    # Thousands of steps lead there, as of the published training on MNIST, where it is .04.
+    monkeypatch.setattr(MixturePrior, "separation", lambda _: separation)
+    DACClustering(3, **SMALL, max_epochs=1, pretraining_epochs=1).fit(rows)
+    told = [str(found.message) for found in recwarn if found.category is ConvergenceWarning]
+    assert any("means of the mixture make up 4.0% of" in text for text in told) == is_told
 
 
 @pytest.mark.full
