@@ -103,9 +103,7 @@ def test_separation_is_the_largest_share_of_variance_between_components():
 
 
 @pytest.mark.parametrize(("separation", "is_told"), [(0.04, True), (0.4, False)])
-def test_codes_that_shrink_onto_each_other_are_told(
-    separation, is_told, rows, monkeypatch, recwarn
-):
+def test_codes_that_shrink_are_told(separation, is_told, rows, monkeypatch, recwarn):
     # Thousands of steps lead there, as of the published training on MNIST, where it is .04.
     monkeypatch.setattr(MixturePrior, "separation", lambda _: separation)
     DACClustering(3, **SMALL, max_epochs=1, pretraining_epochs=1).fit(rows)
