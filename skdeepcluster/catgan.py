@@ -250,10 +250,13 @@ class CatGANEstimator(AdversarialEstimator):
         return model
 
     def _initialize(self, model, fit, is_new):
-        estimated = isinstance(self.class_prior, str)
+        prior = self.class_prior
+        if isinstance(prior, str) and prior == "auto":
+            prior = None if self.init is None else "estimated"
+        estimated = isinstance(prior, str)
         if not estimated:
             # Also of a resumed model, whose buffer holds the prior of its first fit.
-            model.set_prior(_check_prior(self.class_prior, self._count_clusters()))
+            model.set_prior(_check_prior(prior, self._count_clusters()))
         start = super()._initialize(model, fit, is_new)
         if estimated and is_new:
             if start.anchor is None:
@@ -371,10 +374,11 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
     fake_weight : float, default=0.3
         Weight of the entropy of predictions for generated rows in the discriminator's loss; 1 in
         the paper. With 0 the generator is trained, but the discriminator ignores it.
-    class_prior : None, "estimated" or array-like of shape (n_clusters,), default=None
-        Shares that the clusters should have. None: equal ones, by the entropy of the mean
-        prediction. An array: these, by the cross-entropy of prior and mean prediction.
-        "estimated": the shares of the start.
+    class_prior : {"auto", "estimated"}, array-like of shape (n_clusters,) or None, default="auto"
+        Shares that the clusters should have. "estimated": those of the start, by the
+        cross-entropy of shares and mean prediction; an array: these. None: equal ones, by the
+        entropy of the mean prediction, as published; large clusters are then divided and small
+        ones joined. "auto": "estimated" from a start, None with init=None.
     marginal_decay : float, default=0.0
         Of the running mean of predictions that stands for the batch's mean, whose entropy is
         biased where ``batch_size`` is small against ``n_clusters``. 0 is the batch's, as
@@ -541,8 +545,9 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
 
     Any balanced split that D can be sure of satisfies this, by style or stroke as well as by
     class: it keeps the partition that it begins with, and sharpens it. The start, its weight and
-    the smoothness [2]_ are additions of this package, and the generator counts less than in the
-    paper; ``init=None, fake_weight=1`` is the published objective.
+    the smoothness [2]_ are additions of this package, the generator counts less than in the
+    paper, and from a start the cross-entropy of its shares of the clusters and E_x p(y | x) takes
+    the place of -H[E_x p(y | x)]; ``init=None, fake_weight=1`` is the published objective.
 
     ``score_samples`` is KL(p(y|x) || p(y)), with p(y) the mean prediction for the rows of ``fit``.
     Its mean over these is ``score``, the mutual information of row and cluster, at most log K.
@@ -571,6 +576,11 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
     (5, 4)
     """
 
+    _parameter_constraints = {
+        **CatGANEstimator._parameter_constraints,
+        "class_prior": [StrOptions({"auto", "estimated"}), "array-like", None],
+    }
+
     def __init__(
         self,
         n_clusters: int | Auto = 8,
@@ -584,7 +594,7 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
         layer_noise=0.0,
         balance_weight=1.0,
         fake_weight=0.3,
-        class_prior=None,
+        class_prior: Any = "auto",
         marginal_decay=0.0,
         init: Any = "neighbors",
         metric: str | Callable[..., float] = "euclidean",

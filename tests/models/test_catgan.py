@@ -197,7 +197,7 @@ def test_without_a_start_there_is_nothing_to_keep_to(rows):
 
 @pytest.mark.parametrize("init", ["neighbors", "mixture"])
 def test_every_entropy_in_the_history_keeps_its_bounds(init, rows):
-    catgan = CatGANClustering(3, **SMALL, init=init).fit(rows)
+    catgan = CatGANClustering(3, **SMALL, init=init, class_prior=None).fit(rows)
     most = math.log(3) * (1 + 1e-5)
     for record in catgan.history_:
         for player in ("discriminator", "generator"):
@@ -226,10 +226,27 @@ def test_over_clustering_keeps_the_groups_apart(rows, blobs):
     assert majority_accuracy(blobs[1], catgan.labels_) > 0.98
 
 
+UNEQUAL = make_blobs([400, 50, 50], centers=[[0, 0], [6, 0], [0, 6]], random_state=0)
+
+
+def test_large_groups_stay_whole_by_default_and_are_divided_for_equal_shares():
+    X, y = UNEQUAL
+    whole, divided = (
+        CatGANClustering(3, **SMALL, start_weight=0.5, class_prior=prior).fit_predict(X)
+        for prior in ("auto", None)
+    )
+    assert adjusted_rand_score(y, whole) > 0.95 > adjusted_rand_score(y, divided)
+
+
+def test_without_a_start_the_shares_are_equal_by_default(rows):
+    catgan = CatGANClustering(3, **SMALL, init=None, max_epochs=1).fit(rows)
+    assert catgan.model_.log_prior is None
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("prior", ["estimated", [8.0, 1.0, 1.0]])
 def test_large_groups_stay_whole_where_the_prior_allows_it(prior):
-    X, y = make_blobs([400, 50, 50], centers=[[0, 0], [6, 0], [0, 6]], random_state=0)
+    X, y = UNEQUAL
     # A prior given by the user belongs to clusters by their numbers, and so does the start.
     start = np.eye(3)[y] * 0.98 + 0.02 / 3
     init = "neighbors" if prior == "estimated" else start
