@@ -77,6 +77,8 @@ ARCHITECTURE = (
     *("n_clusters", "n_components", "n_noise", "n_continuous", "other_categories"),
     *("hidden_layer_sizes", "activation", "covariance_type", *BUILDERS),
 )
+#: Largest share of the rows whose cluster is not that of the start before a warning.
+MOST_MOVED = 0.25
 #: Most hidden layers of a stored network, unless it has as many arrays.
 MAX_LAYERS = 100
 #: Most bytes of X of which a copy is put in order; more are read from where they are.
@@ -544,22 +546,28 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         return params | resolved
 
     def _set_labels(self, labels, probabilities, start_labels, fit):
-        """Set the labels of the given rows; warn of clusters that have none."""
+        """Set the labels of the given rows; warn of clusters that are empty or lost."""
         self.labels_, self.probabilities_ = labels, probabilities
         self.start_labels_, self.moved_ = start_labels, None
         if start_labels is not None:
             self.moved_ = float(np.mean(fit.take(labels != start_labels)))
-        sizes = np.bincount(fit.take(labels), minlength=self.n_clusters_)
-        n_found = np.count_nonzero(sizes)
+        n_found = len(np.unique(fit.take(labels)))
         if n_found < self.n_clusters_:
             found = f"Only {n_found} of {self.n_clusters_} clusters have rows"
-            warnings.warn(
+            told = (
                 f"{'All rows fell into one cluster' if n_found == 1 else found}. Lower "
                 "n_clusters, train longer (max_epochs), scale the features to a common range, or "
-                "try several starts (n_init).",
-                ConvergenceWarning,
-                stacklevel=5,
+                "try several starts (n_init)."
             )
+        elif self._has_anchor() and self.start_weight and (self.moved_ or 0) > MOST_MOVED:
+            told = (
+                f"{self.moved_:.0%} of the rows left the clusters of their start, start_labels_, "
+                "which the network does not tell apart. Train longer (max_epochs), raise "
+                "start_weight, or take NeighborClustering, which has these clusters."
+            )
+        else:
+            return
+        warnings.warn(told, ConvergenceWarning, stacklevel=5)
 
     # ---- what "auto" stands for
 

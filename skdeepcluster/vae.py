@@ -74,8 +74,6 @@ LEAST_NOISE = 0.01
 #: A dimension of the codes is active if its means E[z_d | x] have a greater variance (Burda et
 #: al., 2016, section 5.1).
 ACTIVE = 0.01
-#: Largest share of the rows whose cluster is not that of the start before a warning.
-MOST_MOVED = 0.5
 
 
 class VAE(CodeGame):
@@ -557,20 +555,13 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
     def _set_fitted_attributes(self, run, fit):
         super()._set_fitted_attributes(run, fit)
         if run.model.is_collapsed:
-            found = f"Posterior collapse: no dimension of the codes has a variance above {ACTIVE}"
-        elif (self.moved_ or 0) > MOST_MOVED:
-            found = (
-                f"The codes do not tell the clusters of the start apart, {self.moved_:.0%} of the "
-                "rows have others"
+            warnings.warn(
+                f"Posterior collapse: no dimension of the codes has a variance above {ACTIVE}. "
+                "Train longer (max_epochs), raise kl_warm_up, start_weight or n_components, or "
+                "use the default networks, which start from principal components.",
+                ConvergenceWarning,
+                stacklevel=4,
             )
-        else:
-            return
-        warnings.warn(
-            f"{found}. Train longer (max_epochs), raise kl_warm_up, start_weight or n_components, "
-            "or use the default networks, which start from principal components.",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
 
     def score_samples(self, X, n_importance_samples: int | None = None) -> npt.NDArray[np.float64]:
         """Lower bound on log p(x) of each row, in nats and in the units of X.

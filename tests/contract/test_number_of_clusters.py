@@ -39,6 +39,7 @@ def test_the_number_is_counted_kept_and_stored(estimator, tmp_path):
 
 @over_all
 @pytest.mark.filterwarnings("ignore:Best performing:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:.* rows left the clusters of their start")
 def test_the_largest_number_is_warned_of(estimator):
     asked = brief(estimator).set_params(n_clusters="auto", max_clusters=2)
     with pytest.warns(ConvergenceWarning, match="Raise max_clusters=2"):

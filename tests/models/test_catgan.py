@@ -283,6 +283,7 @@ def test_few_rows_are_divided_without_an_autoencoder(rows):
     assert (coded.predict_proba(rows) != auto.predict_proba(rows)).any()
 
 
+@pytest.mark.filterwarnings("ignore:.* rows left the clusters of their start")
 def test_networks_of_the_users(rows):
     built = []
 
