@@ -20,11 +20,11 @@ see `figures`. Kinds of tables:
 FILE holds the JSON lines that ``--results`` of the scripts has appended.
 """
 
-import itertools
 import json
 import re
 import sys
 import tomllib
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +92,7 @@ def consensus(rows):
     recorded = [record for found in rows.values() for record in found]
     sets = dict.fromkeys(record["data"] for record in recorded)
     methods = dict.fromkeys(row.partition(",")[0] for row in rows)
-    for name, method in itertools.product(sets, methods):
+    for name, method in product(sets, methods):
         of_set = {row: [r for r in found if r["data"] == name] for row, found in rows.items()}
         both = [of_set.get(f"{method}, ensemble ({kind})") for kind in CONSENSUS]
         if all(both):
@@ -136,10 +136,14 @@ def papers(rows):
     """Yield the lines of a table of the papers' experiments: how far each has come."""
     yield from head(["experiment", "seed", "epochs", "result", "published", "chosen", "hours"])
     for row, found in rows.items():
-        for r in {record["seed"]: record for record in found}.values():  # the last of each seed
+        for seed in dict.fromkeys(record["seed"] for record in found):
+            curve = [record for record in found if record["seed"] == seed]
+            r, seconds = curve[-1], [record["seconds"] for record in curve]
+            # A run that goes on counts its seconds from 0.
+            before = sum(first for first, second in pairwise(seconds) if second < first)
             results = [f"{name} {r[name]:.4g}" for name in ("acc", "error", "bound") if name in r]
             cells = [row, str(r["seed"]), f"{r['epoch']} of {r['epochs']}", ", ".join(results)]
-            cells += [r["published"], r["chosen"], f"{r['seconds'] / 3600:.1f}"]
+            cells += [r["published"], r["chosen"], f"{(before + seconds[-1]) / 3600:.1f}"]
             yield f"| {' | '.join(cells)} |"
 
 
