@@ -30,6 +30,9 @@ ESTIMATORS = {
 }
 
 
+# Fits as short as these learn little of their start.
+pytestmark = pytest.mark.filterwarnings("ignore:.* rows left the clusters of their start")
+
 #: What is tried of every estimator in .ci/full, and of these in every run.
 SOME = {"mixture", "vade", "catgan"}
 
