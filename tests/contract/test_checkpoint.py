@@ -69,6 +69,7 @@ def assert_same(found, expected):
     assert found[2] == expected[2]
 
 
+@pytest.mark.filterwarnings("ignore:.* rows left the clusters of their start")
 @pytest.mark.parametrize(
     "name", ["vade", *in_full("vae", "dac", "infogan", "catgan", "classifier")]
 )
