@@ -251,9 +251,9 @@ class MixturePrior(nn.Module):
     def separation(self) -> float:
         """Largest share of a code's variance that is between components, over its dimensions."""
         mixture = self.mixture
-        shares = mixture.log_weights.exp()[:, None]
-        between = (shares * (mixture.means - mixture.centre()).square()).sum(0)
-        return float((between / (between + (shares * mixture.covariances()).sum(0))).max())
+        within = (mixture.log_weights.exp()[:, None] * mixture.covariances()).sum(0)
+        _, variance = _moments(mixture)
+        return float((1 - within / variance).max())
 
     def fitted_attributes(self) -> dict[str, Tensor]:
         """Weights, means and variances."""
@@ -276,10 +276,15 @@ class MixturePrior(nn.Module):
 
     def whiten(self, z: Tensor) -> Tensor:
         """Standardise codes by the mean and the variances of the whole mixture, (N, L)."""
-        mixture = self.mixture
-        centre = mixture.centre()
-        around = mixture.covariances() + (mixture.means - centre).square()
-        return (z - centre) / (mixture.log_weights.exp()[:, None] * around).sum(0).sqrt()
+        centre, variance = _moments(self.mixture)
+        return (z - centre) / variance.sqrt()
+
+
+def _moments(mixture: Mixture) -> tuple[Tensor, Tensor]:
+    """Mean and variances of a whole mixture, within and between its components, each (L,)."""
+    centre = mixture.centre()
+    around = mixture.covariances() + (mixture.means - centre).square()
+    return centre, (mixture.log_weights.exp()[:, None] * around).sum(0)
 
 
 def _mixture_attributes(mixture: Mixture, covariance_type: str) -> dict[str, Tensor]:
