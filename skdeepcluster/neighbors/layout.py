@@ -197,16 +197,23 @@ def _step_block(y, twice, linked, shifts, rate, rows):
     """
     a, b = CURVE_A, CURVE_B
     here = y[:, rows]
+    pulls = np.take(y, linked[:, rows], axis=1) - here[:, None]
+    square = _square_norms(pulls)
+    power = np.exp((b - 1) * np.log(square))
+    pulls *= 2 * a * b * power / (1 + a * square * power)
+    pushes = np.empty((len(here), len(shifts), here.shape[1]), here.dtype)
+    for j, shift in enumerate(shifts):
+        np.subtract(here, twice[:, rows.start + shift : rows.stop + shift], out=pushes[:, j])
+    square = _square_norms(pushes)
+    pushes *= 2 * b / ((1e-3 + square) * (1 + a * np.exp(b * np.log(square))))
     step = np.zeros_like(here)
-    for other in linked:
-        gap = np.take(y, other[rows], axis=1) - here
-        square = np.maximum(np.einsum("ln,ln->n", gap, gap), 1e-12)
-        power = np.exp((b - 1) * np.log(square))
-        gap *= 2 * a * b * power / (1 + a * square * power)
-        step += np.clip(gap, -CLIP, CLIP, out=gap)
-    for shift in shifts:
-        gap = here - twice[:, rows.start + shift : rows.stop + shift]
-        square = np.maximum(np.einsum("ln,ln->n", gap, gap), 1e-12)
-        gap *= 2 * b / ((1e-3 + square) * (1 + a * np.exp(b * np.log(square))))
-        step += np.clip(gap, -CLIP, CLIP, out=gap)
+    for gradients in (pulls, pushes):
+        np.clip(gradients, -CLIP, CLIP, out=gradients)
+        for j in range(gradients.shape[1]):
+            step += gradients[:, j]
     return here + rate * step
+
+
+def _square_norms(gaps):
+    """Return the squared lengths (A, block) of differences (L, A, block)."""
+    return np.maximum(np.einsum("lan,lan->an", gaps, gaps), 1e-12)

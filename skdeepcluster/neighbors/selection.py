@@ -37,6 +37,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
+from scipy.special import stdtrit
 from sklearn.preprocessing import normalize
 
 from .agglomeration import measure_joint
@@ -71,10 +72,12 @@ MAX_WHITENED_ROWS = 20_000
 #: Most rows of a draw without clusters. Of fewer rows than there are the criterion is lower, in
 #: both metrics alike.
 MAX_NULL_ROWS = 2_000
-#: Fewest rows drawn without clusters in all: of few, several draws are made.
+#: Rows drawn without clusters in all, if the decision needs them: of few, several draws are made.
 MIN_NULL_ROWS = 1_000
 #: Most draws.
 MAX_NULL_DRAWS = 10
+#: Level of the one-sided t-test that ends the draws.
+CONFIDENCE = 0.975
 #: Epochs of a layout that is divided into clusters: more do not change which rows are together.
 LAYOUT_EPOCHS = 50
 
@@ -192,15 +195,29 @@ def choose_partition(search, rows, graph, weights, n_clusters, least=1):
     layout = search.make_layout(whitened_graph)
     whitened = search.partition(layout, whitened_graph, weights)._replace(curve=curve)
     with search.report("null"):
-        draws = [draw_null(rows, weights, search.stream) for _ in range(_count_draws(len(rows)))]
-        null = [_score_null(drawn, search) for drawn in draws]
-    expected, expected_whitened = np.mean(null, axis=0)
-    gain = whitened.criterion - expected_whitened - (found.criterion - expected)
-    return whitened if gain > 0 else found
+        lead = whitened.criterion - found.criterion
+        return whitened if lead > _expect_lead(rows, weights, search, lead) else found
+
+
+def _expect_lead(rows, weights, search, lead):
+    """Return by how much the criterion is larger in whitened rows if there are no clusters.
+
+    This is the mean over several draws. They end as soon as a t-test tells on which side of
+    ``lead`` it is: small sets need half of them on average.
+    """
+    leads = []
+    for n_drawn in range(1, _count_draws(len(rows)) + 1):
+        plain, whitened = _score_null(draw_null(rows, weights, search.stream), search)
+        leads.append(whitened - plain)
+        if n_drawn > 1:
+            error = np.std(leads, ddof=1) / np.sqrt(n_drawn)
+            if abs(lead - np.mean(leads)) > stdtrit(n_drawn - 1, CONFIDENCE) * error:
+                break
+    return np.mean(leads)
 
 
 def _count_draws(n_rows):
-    """Return how many times rows without clusters are drawn for so many rows."""
+    """Return how many times rows without clusters are drawn at most for so many rows."""
     return min(-(-MIN_NULL_ROWS // n_rows), MAX_NULL_DRAWS)
 
 
