@@ -54,7 +54,7 @@ from .interpolation import (
 from .labels import follow_labels
 from .layout import neighbor_layout
 from .precomputed import check_distances, check_square, is_precomputed, nearest_entries
-from .selection import Partition, Search, choose_partition
+from .selection import Partition, Search, choose_partition, count_walk_steps
 from .tree import grow_tree
 
 
@@ -75,7 +75,7 @@ class NeighborStart(NamedTuple):
         The rows of X in the graph, ascending: the first of every value that has a positive weight,
         or a sample of them if there are more than max_samples.
     criterion : float
-        I(c_0; c_4)^2 / H(c_0) of the clusters at the ends of a walk along the edges, in nats; at
+        I(c_0; c_t)^2 / H(c_0) of the clusters at the ends of a walk along the edges, in nats; at
         most log K. Comparable between partitions of the same graph.
 
     See Also
@@ -164,17 +164,19 @@ def neighbor_start(
     The graph of nearest neighbours is laid out in few dimensions, and candidates are found there:
     k-means, cuts of Ward's tree over micro-clusters, and full-covariance mixtures of 2 K
     components that are agglomerated to K clusters by the edges between them. Kept is the
-    partition of the greatest I(c_0; c_4) among those whose I(c_0; c_4)^2 / H(c_0) is within 5 % of
-    the greatest, with c_t the cluster after t steps of a random walk along the edges [1]_.
+    partition of the greatest I(c_0; c_t) among those whose I(c_0; c_t)^2 / H(c_0) is within 5 % of
+    the greatest, with c_t the cluster after t steps of a random walk along the edges [1]_. t is
+    half of (M / k)^(2 / d), the time in which the walk crosses M rows in d dimensions, but at
+    least 4 and at most 64. d is estimated from the distances to the neighbours [5]_.
 
     Rows of at most 100 features are whitened by the scatter within clusters [2]_, and the same is
     done in the graph of the whitened rows. Of the two partitions that is kept whose
-    I(c_0; c_4)^2 / H(c_0) is further above that of normally distributed rows with the same
+    I(c_0; c_t)^2 / H(c_0) is further above that of normally distributed rows with the same
     covariance, for which the same is done.
 
     Responsibilities are the mean votes at the end of a walk of two steps from a row. Half of the
     votes are the kept partition's, half those of all candidates of its layout in proportion to
-    their I(c_0; c_4)^2 / H(c_0), their clusters matched one-to-one with its own [3]_.
+    their I(c_0; c_t)^2 / H(c_0), their clusters matched one-to-one with its own [3]_.
 
     Parameters
     ----------
@@ -246,6 +248,8 @@ def neighbor_start(
        Bioinformatics 19, 2003.
     .. [4] X. Zhu, Z. Ghahramani, J. Lafferty, "Semi-supervised learning using Gaussian fields and
        harmonic functions", ICML 2003.
+    .. [5] E. Levina, P. J. Bickel, "Maximum likelihood estimation of intrinsic dimension", NIPS
+       2004.
 
     Examples
     --------
@@ -352,7 +356,7 @@ def count_clusters(
     check_scalar(max_clusters, "max_clusters", Integral, min_val=2)
     _check_rows(X, 1, max_samples, metric)
     stream = random_stream(random_state)
-    reference, graph, weights, _ = _connect_rows(
+    reference, graph, weights, *_ = _connect_rows(
         X, n_neighbors, metric, sample_weight, max_samples, stream, n_jobs
     )
     search = Search(max_clusters, n_neighbors, metric, n_components, n_jobs, stream)
@@ -404,11 +408,12 @@ def find_start(
     _check_rows(X, n_clusters, max_samples, metric)
     stream = random_stream(random_state)
     with report("graph"):
-        reference, graph, weights, inverse = _connect_rows(
+        reference, graph, weights, inverse, distances = _connect_rows(
             X, n_neighbors, metric, sample_weight, max_samples, stream, n_jobs, labels
         )
     given = max_clusters, n_neighbors, metric, n_components, n_jobs, stream, report
-    search = Search(*given, settings or {})
+    n_steps = count_walk_steps(distances, metric)
+    search = Search(*given, settings or {}, n_steps=n_steps)
     least = 1 if labels is None else labels.max() + 1
     partition = choose_partition(search, reference.rows, graph, weights, n_clusters, least)
     if labels is not None:
@@ -419,7 +424,10 @@ def find_start(
 
 
 def _connect_rows(X, n_neighbors, metric, sample_weight, max_samples, stream, n_jobs, labels=None):
-    """Return the reference, graph (M, M) and weights (M,) of distinct rows, and their inverse."""
+    """Return the reference, graph (M, M) and weights (M,) of distinct rows, and their inverse.
+
+    Last come their distances (M, k) to the nearest others.
+    """
     kept, inverse, weights = _choose_rows(X, sample_weight, max_samples, metric, stream, labels)
     if is_precomputed(metric):
         order, *found = _find_by_distances(X[kept][:, kept], n_neighbors)
@@ -431,7 +439,8 @@ def _connect_rows(X, n_neighbors, metric, sample_weight, max_samples, stream, n_
         keys = project_rows(rows)
         found = find_neighbors(rows, n_neighbors, metric, n_jobs)
     graph, spacing = link_neighbors(*found), average_finite(found[0])
-    return Reference(rows, keys, kept, metric, n_neighbors, spacing), graph, weights, inverse
+    reference = Reference(rows, keys, kept, metric, n_neighbors, spacing)
+    return reference, graph, weights, inverse, found[0]
 
 
 def _check_rows(X, n_clusters, max_samples, metric):
@@ -582,7 +591,7 @@ def labelled_start(
     # No more neighbours than a class has other rows: beyond them are those of other classes.
     most = max(1, len(np.unique(project_rows(X))) // n_classes - 1)
     given = min(n_neighbors, most), "euclidean", None, X.shape[0], stream, n_jobs
-    reference, graph, weights, inverse = _connect_rows(X, *given)
+    reference, graph, weights, inverse, _ = _connect_rows(X, *given)
     labels = count_labels(targets, n_classes, inverse)
     spread = _spread_everywhere(reference, graph, labels, n_jobs)
     layout = neighbor_layout(graph, random_state=stream, n_jobs=n_jobs)

@@ -6,7 +6,8 @@ stationary walk starts, c_t that after t steps, and I their mutual information. 
 good as I^2 / H(c_0) is large: I, which rewards many clusters of similar size, times the share
 I / H(c_0) of what there is to know that the walk does not forget, which rewards clusters that it
 does not leave. Likelihoods only compare mixtures of one layout; this number compares any
-partitions of one graph.
+partitions of one graph. In few dimensions few edges cross a cut through a large cluster, so there
+the walk is longer: :func:`count_walk_steps`.
 
 It also decides between the metric of the features and that in which they are whitened. In a metric
 in which the rows are long and thin, cutting them across scores highly whether or not there are
@@ -28,7 +29,8 @@ data set via the gap statistic", Journal of the Royal Statistical Society B 2001
 with rows without clusters); S. Dudoit, J. Fridlyand, "Bagging to improve the accuracy of a
 clustering procedure", Bioinformatics 2003 (votes of matched partitions); M. Szummer, T. Jaakkola,
 "Partially labeled classification with Markov random walks", NIPS 2001 (labels at a walk's
-end).
+end); E. Levina, P. J. Bickel, "Maximum likelihood estimation of intrinsic dimension", NIPS 2004
+(d from distances to neighbours).
 """
 
 from contextlib import nullcontext
@@ -48,9 +50,10 @@ from .layout import neighbor_layout
 from .scales import ScaleCurve, choose_scale, grow_micro_clusters, limit_clusters
 from .whitening import prepare_rows, scatter_within_clusters, whiten, whiten_by_neighbors
 
-#: Steps t of the walk. One step hardly leaves either half of a homogeneous cluster that is cut in
-#: two; after very many steps all that is left to know is which groups are unconnected.
-WALK_STEPS = 4
+#: Bounds of the steps t of the walk. One step hardly leaves either half of a homogeneous cluster
+#: that is cut in two; after very many steps all that is left to know is which groups are
+#: unconnected.
+WALK_STEPS = 4, 64
 #: Partitions whose criterion is within this share of the greatest are equally good: of them the
 #: one of the greatest I is kept, which does not spend a cluster on a few unconnected rows.
 MARGIN = 0.05
@@ -116,6 +119,8 @@ class Search(NamedTuple):
     #: Keyword arguments of :func:`find_candidates`.
     settings: dict = {}  # noqa: RUF012
     n_clusters: int = 1
+    #: Steps of the walk by which partitions are compared.
+    n_steps: int = WALK_STEPS[0]
 
     def make_layout(self, graph):
         """Return the layout (M, L) of a graph (M, M)."""
@@ -126,8 +131,7 @@ class Search(NamedTuple):
     def partition(self, layout, graph, weights):
         """Return the best :class:`Partition` found in the layout of a graph."""
         with self.report("partition"):
-            given = layout, graph, weights, self.n_clusters, self.stream
-            return _choose_candidate(*given, **self.settings)
+            return _choose_candidate(layout, graph, weights, self)
 
     def choose_scale(self, layout, graph, weights, rows):
         """Return the :class:`ScaleCurve` of a layout, against rows without clusters.
@@ -248,20 +252,23 @@ def _score_null(rows, search):
     scores = []
     for metric, edges in ((rows, graph), (whitened, search.make_graph(whitened))):
         labels = search.run_kmeans(metric, weights)
-        scores.append(score_by_walk(edges, labels[None], search.n_clusters)[0][0])
+        given = edges, labels[None], search.n_clusters, search.n_steps
+        scores.append(score_by_walk(*given)[0][0])
     return scores
 
 
-def _choose_candidate(layout, graph, weights, n_clusters, stream, **settings):
+def _choose_candidate(layout, graph, weights, search):
     """Return the best partition found in one layout."""
+    n_clusters = search.n_clusters
     if len(layout) <= n_clusters:  # of few distinct rows each is a cluster
         return Partition(np.eye(len(layout), n_clusters), layout, graph, 0.0)
     if n_clusters == 1:
         return Partition(np.ones((len(layout), 1)), layout, graph, 0.0)
     weighted = weigh_edges(graph, weights)
-    found = find_candidates(layout, weighted, weights, n_clusters, stream, **settings)
+    given = layout, weighted, weights, n_clusters, search.stream
+    found = find_candidates(*given, **search.settings)
     candidates, counts = np.unique(np.stack(list(found)), axis=0, return_counts=True)
-    scores, information = score_by_walk(weighted, candidates, n_clusters)
+    scores, information = score_by_walk(weighted, candidates, n_clusters, search.n_steps)
     best = int(np.where(scores >= (1 - MARGIN) * scores.max(), information, -1).argmax())
     ballots = counts * np.maximum(scores, np.finfo(np.float64).tiny)
     votes = count_votes(candidates, ballots, candidates[best], weights, n_clusters)
@@ -269,12 +276,34 @@ def _choose_candidate(layout, graph, weights, n_clusters, stream, **settings):
     return Partition(resp, layout, graph, scores[best])
 
 
-def score_by_walk(graph, candidates, n_clusters):
+def count_walk_steps(distances, metric):
+    """Return the steps of the walk on M rows by their distances (M, k) to the nearest others.
+
+    A walk whose steps lead to one of k neighbours has crossed a cloud of M rows in d dimensions
+    after about (M / k)^(2 / d) steps. It takes half as many, an even number within
+    ``WALK_STEPS``: from about seven dimensions on the fewest. d is the maximum likelihood
+    estimate from the ratios of the distances, its inverse averaged over the rows. Cosine
+    distances are half the squares of Euclidean ones.
+    """
+    is_cosine = isinstance(metric, str) and metric == "cosine"
+    exponent = 1 / 2 if is_cosine else 1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = exponent * np.log(distances[:, -1:] / distances[:, :-1])
+    known = ratios[np.isfinite(ratios)]
+    if not len(known):
+        return WALK_STEPS[0]
+    n_rows, k = distances.shape
+    with np.errstate(over="ignore"):
+        crossing = (n_rows / k) ** (2 * known.mean())  # the mean is that of 1 / d
+    return 2 * round(np.clip(crossing / 2, *WALK_STEPS) / 2)
+
+
+def score_by_walk(graph, candidates, n_clusters, n_steps):
     """Return I(c_0; c_t)^2 / H(c_0) and I(c_0; c_t) in nats of several labels (C, M), each (C,).
 
-    t is ``WALK_STEPS``. The joint distribution of c_0 and c_t is A^T D P^t A, with A (M, K) the
-    indicator of the clusters, D the degrees of the rows and P = D^{-1} G the steps. Since D P is
-    symmetric, it equals V^T D V with V = P^{t/2} A.
+    t is ``n_steps``, an even number. The joint distribution of c_0 and c_t is A^T D P^t A, with
+    A (M, K) the indicator of the clusters, D the degrees of the rows and P = D^{-1} G the steps.
+    Since D P is symmetric, it equals V^T D V with V = P^{t/2} A.
     """
     steps, degree = make_walk(graph)
     measured = []
@@ -282,7 +311,7 @@ def score_by_walk(graph, candidates, n_clusters):
     eye = np.eye(n_clusters, dtype=np.float32)
     for start in range(0, len(candidates), size):
         indicators = np.hstack([eye[labels] for labels in candidates[start : start + size]])
-        for _ in range(WALK_STEPS // 2):
+        for _ in range(n_steps // 2):
             indicators = steps @ indicators
         with single_threaded_blas():
             for after in np.hsplit(indicators, indicators.shape[1] // n_clusters):

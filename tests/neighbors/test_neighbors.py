@@ -23,7 +23,13 @@ from skdeepcluster.neighbors import (
     spread_labels,
     tree,
 )
-from skdeepcluster.neighbors.selection import count_votes, draw_null, score_by_walk, soften
+from skdeepcluster.neighbors.selection import (
+    count_votes,
+    count_walk_steps,
+    draw_null,
+    score_by_walk,
+    soften,
+)
 from skdeepcluster.neighbors.whitening import (
     prepare_rows,
     scatter_between_neighbors,
@@ -416,11 +422,12 @@ def test_a_cut_counts_no_group_below_the_least_size():
     assert tree.cut_tree(children, sizes, 5, 10) is None
 
 
-def test_the_score_is_that_of_the_powers_of_the_steps():
+@pytest.mark.parametrize("n_steps", [4, 10])
+def test_the_score_is_that_of_the_powers_of_the_steps(n_steps):
     graph = neighbor_graph(NORMAL[:40], 5)
     labels = np.random.default_rng(0).integers(0, 3, size=(4, 40))
     degree = np.asarray(graph.sum(1)).ravel()
-    steps = np.linalg.matrix_power(graph.toarray() / degree[:, None], selection.WALK_STEPS)
+    steps = np.linalg.matrix_power(graph.toarray() / degree[:, None], n_steps)
     expected, informations = [], []
     for one in np.eye(3)[labels]:
         joint = one.T @ (degree[:, None] * (steps @ one)) / degree.sum()
@@ -428,18 +435,43 @@ def test_the_score_is_that_of_the_powers_of_the_steps():
         information = (joint * np.log(joint / np.outer(ends, ends))).sum()
         expected.append(information**2 / -(ends * np.log(ends)).sum())
         informations.append(information)
-    scores = score_by_walk(graph, labels, 3)
+    scores = score_by_walk(graph, labels, 3, n_steps)
     np.testing.assert_allclose(scores, [expected, informations], atol=1e-6)
+
+
+@pytest.mark.parametrize(("n_features", "expected"), [(1, 64), (2, 33.3), (3, 8.2), (10, 4)])
+def test_a_walk_is_half_as_long_as_one_across_all_rows(n_features, expected):
+    # (1000 / 15)^(2 / d) / 2, within 4 and 64; the border of the cube lowers the estimate of d.
+    X = np.random.default_rng(0).random((1000, n_features))
+    distances, _ = NearestNeighbors(n_neighbors=15).fit(X).kneighbors()
+    n_steps = count_walk_steps(distances, "euclidean")
+    assert n_steps % 2 == 0
+    assert n_steps == pytest.approx(expected, rel=0.25)
+    assert count_walk_steps(1e3 * distances, "euclidean") == n_steps
+    # Of unit vectors the cosine distance is half the square of the Euclidean one.
+    assert count_walk_steps(distances**2 / 2, "cosine") == n_steps
+
+
+def test_a_walk_is_the_shortest_where_no_dimension_is_known():
+    alone, equal = np.zeros((1, 0)), np.zeros((5, 2))
+    for distances in (alone, equal, np.ones((5, 3)), np.full((5, 2), np.inf)):
+        assert count_walk_steps(distances, "euclidean") == 4
+
+
+def test_large_clusters_of_two_features_stay_whole_beside_small_ones():
+    centers = [[0, 0], [7, 0], [0, 7], [7, 7]]
+    X, y = make_blobs([1200, 400, 150, 50], centers=centers, random_state=0)
+    assert adjusted_rand_score(y, neighbor_start(X, 4, random_state=0).labels) > 0.98
 
 
 def test_score_of_components_and_of_independent_ends():
     pairs = sparse.csr_matrix(np.kron(np.eye(4), [[0, 1], [1, 0]]), dtype=np.float32)
     whole = np.arange(8)[None] // 2
-    assert score_by_walk(pairs, whole, 4)[0][0] == pytest.approx(np.log(4), abs=1e-6)
-    assert score_by_walk(pairs, 0 * whole, 4)[0][0] == 0
+    assert score_by_walk(pairs, whole, 4, 4)[0][0] == pytest.approx(np.log(4), abs=1e-6)
+    assert score_by_walk(pairs, 0 * whole, 4, 4)[0][0] == 0
     everyone = sparse.csr_matrix(np.ones((8, 8)), dtype=np.float32)
-    assert score_by_walk(everyone, whole, 4)[0][0] == pytest.approx(0, abs=1e-6)
-    assert score_by_walk(0 * everyone, whole, 4)[0][0] == 0
+    assert score_by_walk(everyone, whole, 4, 4)[0][0] == pytest.approx(0, abs=1e-6)
+    assert score_by_walk(0 * everyone, whole, 4, 4)[0][0] == 0
 
 
 def test_candidates_vote_by_the_names_of_the_labels():
@@ -591,7 +623,7 @@ def test_few_unconnected_rows_do_not_take_a_cluster_from_two_classes(monkeypatch
     whole = np.r_[classes, np.zeros(16, dtype=int)]
     joined = np.r_[np.maximum(classes - 1, 0), np.full(16, 4)]
     graph = neighbor_graph(rows)
-    scores, _ = score_by_walk(graph, np.stack([whole, joined]), 5)
+    scores, _ = score_by_walk(graph, np.stack([whole, joined]), 5, 4)
     assert scores[0] < scores[1]
     monkeypatch.setattr(selection, "find_candidates", lambda *given, **settings: [joined, whole])
     search = selection.Search(1, 15, "manhattan", 2, 1, np.random.RandomState(0))
