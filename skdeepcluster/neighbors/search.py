@@ -113,7 +113,7 @@ class NeighborIndex:
 
     def __init__(self, X, metric="euclidean", n_jobs=None):
         self.metric, self.n_jobs, self.n_rows = metric, effective_n_jobs(n_jobs), X.shape[0]
-        self.library = self.measure = self.tree = self.cells = None
+        self.X = self.library = self.measure = self.tree = self.cells = None
         if sparse.issparse(X) or metric not in ("euclidean", "cosine"):
             try:
                 self.library = NearestNeighbors(metric=metric, n_jobs=n_jobs).fit(X)
@@ -131,14 +131,15 @@ class NeighborIndex:
     def query(self, X, k):
         """Return distances (float64) and indices of the k nearest rows to each of X, (M, k)."""
         k = min(k, self.n_rows)
+        X = X if self.library is not None else self._dense(X)
         if self.library is not None:
             found = self.library.kneighbors(X, k)
         elif self.tree is not None:
-            found = self._query_tree(self._dense(X), k)
+            found = self._query_tree(X, k)
         else:
             with limited_threads(), without_overrides():
-                found = self.cells.search(self.cells.queries(self._dense(X)), k)
-        return self._finish(*found)
+                found = self.cells.search(self.cells.queries(X), k)
+        return self._finish(*found, X)
 
     def query_self(self, k):
         """Return distances (float64) and indices of the k nearest other rows to each, (N, k)."""
@@ -151,7 +152,7 @@ class NeighborIndex:
         else:
             with limited_threads(), without_overrides():
                 found = self.cells.search(self.cells.own, k)
-        return self._finish(*found)
+        return self._finish(*found, self.X)
 
     def nearest(self, k, X=None):
         """Return :meth:`query` of X, or :meth:`query_self`, with ties broken alike everywhere.
@@ -185,7 +186,8 @@ class NeighborIndex:
     def _dense(self, X):
         """Return the rows themselves, or of unit length if the metric is the cosine.
 
-        A last feature is 1 for rows of zeros, which makes them orthogonal to all others.
+        A last feature is 1 for rows of zeros, which makes them orthogonal to all others but each
+        other: see :meth:`_finish`.
         """
         if self.metric == "euclidean":
             return np.ascontiguousarray(X)
@@ -193,10 +195,15 @@ class NeighborIndex:
         unit = normalize(X / np.where(peaks > 0, peaks, 1))
         return np.hstack([unit, (peaks == 0).astype(X.dtype)])
 
-    def _finish(self, distances, indices):
+    def _finish(self, distances, indices, X):
+        """Return distances in the metric, and indices, found for rows of X by :meth:`_dense`.
+
+        By the cosine a row of zeros is at distance 1 from all, also from other rows of zeros.
+        """
         distances = distances.astype(np.float64, copy=False)
         if self.metric == "cosine" and self.library is None:
-            distances = distances**2 / 2  # of rows of unit length
+            both_zero = (self.X[:, -1] > 0)[indices] & (X[:, -1:] > 0)
+            distances = np.where(both_zero, 1, distances**2 / 2)  # of rows of unit length
         return distances, indices.astype(np.int64, copy=False)
 
 
