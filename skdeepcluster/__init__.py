@@ -1,10 +1,10 @@
 """Deep clustering as scikit-learn estimators.
 
 Every clusterer has ``fit``, ``fit_predict``, ``predict`` and ``predict_proba``, and takes
-``n_clusters`` as its first parameter. ``y`` is there for scikit-learn's sake: clusterers ignore
-it, unless ``use_labels=True``, and :class:`CatGANClassifier` learns from it. ``score`` compares
-settings of one method at one number of clusters; :func:`select_n_clusters` and
-``n_clusters="auto"`` find that number.
+``n_clusters`` as its first parameter; :class:`ClusterEnsemble` is made of other clusterers. ``y``
+is there for scikit-learn's sake: clusterers ignore it, unless ``use_labels=True``, and
+:class:`CatGANClassifier` learns from it. ``score`` compares settings of one method at one number
+of clusters; :func:`select_n_clusters` and ``n_clusters="auto"`` find that number.
 """
 
 from .catgan import CatGANClassifier, CatGANClustering

@@ -150,7 +150,8 @@ def compute_reg_covar(codes):
 def find_number(init, rows, random_state, **options):
     """Return the number of clusters of ``init``, or of rows (N, D), and its curve or None.
 
-    ``options`` are those of :func:`count_clusters`; a NeighborClustering as ``init`` has its own.
+    ``options`` are those of :func:`count_clusters`; a NeighborClustering as ``init`` has its own
+    graph and layout, and may consider fewer numbers.
     """
     if is_partition(init):
         labels = check_finite("init", init)
@@ -158,6 +159,7 @@ def find_number(init, rows, random_state, **options):
     if isinstance(init, NeighborClustering):
         names = "n_neighbors", "metric", "n_components"
         options |= {name: getattr(init, name) for name in names}
+        options["max_clusters"] = min(options["max_clusters"], init.max_clusters)
     n_jobs = torch.get_num_threads()
     curve = count_clusters(rows, random_state=random_state, n_jobs=n_jobs, **options)
     return curve.pop("best_n_clusters"), curve

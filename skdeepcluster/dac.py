@@ -193,8 +193,8 @@ class DACClustering(LabelledClusterMixin, PriorMixin, DeepEstimator):
         Take ``y`` of ``fit`` for known clusters: their numbers, from 0 to ``n_clusters - 1``, and
         -1 for rows whose cluster is not known. Not all clusters need labelled rows. With
         ``n_clusters="auto"`` there are at least as many clusters as the labels number. The start
-        follows the labels (see :func:`~skdeepcluster.neighbors.neighbor_start`; in an array given
-        as ``init`` only the labelled rows change), and in training labelled rows are held to
+        follows the labels (see :func:`~skdeepcluster.neighbors.neighbor_start`; where ``init`` may
+        be an array, only its labelled rows change), and in training labelled rows are held to
         their clusters as all are to the start, by ``start_weight``. The network answers:
         ``labels_`` and ``predict`` need not be the labels. Not with init="mixture".
     start_weight : float, default=50.0

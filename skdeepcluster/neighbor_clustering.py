@@ -59,7 +59,8 @@ class NeighborClustering(
 
     The graph of nearest neighbours is laid out in few dimensions. Candidates found there by
     k-means, Ward's tree and mixtures of more components than clusters are compared by how much
-    the cluster of a row tells about those of its neighbours, and the best is kept.
+    the cluster of a row tells about that at the end of a walk along the graph, and the best is
+    kept.
 
     Parameters
     ----------
@@ -118,7 +119,8 @@ class NeighborClustering(
     n_clusters_curve_ : Bunch
         With ``n_clusters="auto"`` only. Arrays for the numbers ``n_clusters`` from 1 on:
         ``criterion``, how much more of its clusters a walk remembers than in rows without
-        clusters, at the times at which ``n_clusters_`` is the best;
+        clusters, at the times at which the number of the greatest persistence is the best, that
+        is ``n_clusters_`` unless no number is and it is 1;
         ``persistence``, over how many times a number is the best; ``stability``, the mean adjusted
         Rand index with partitions of bootstrap samples.
     cluster_stability_ : ndarray of shape (`n_clusters_`,)

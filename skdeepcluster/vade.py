@@ -171,8 +171,8 @@ class VaDEClustering(LabelledClusterMixin, PriorMixin, DeepEstimator):
         Take ``y`` of ``fit`` for known clusters: their numbers, from 0 to ``n_clusters - 1``, and
         -1 for rows whose cluster is not known. Not all clusters need labelled rows. With
         ``n_clusters="auto"`` there are at least as many clusters as the labels number. The start
-        follows the labels (see :func:`~skdeepcluster.neighbors.neighbor_start`; in an array given
-        as ``init`` only the labelled rows change), and in training labelled rows are held to
+        follows the labels (see :func:`~skdeepcluster.neighbors.neighbor_start`; where ``init`` may
+        be an array, only its labelled rows change), and in training labelled rows are held to
         their clusters as all are to the start, by ``start_weight``. The network answers:
         ``labels_`` and ``predict`` need not be the labels. Not with init="mixture".
     start_weight : float, default=50.0
@@ -318,9 +318,10 @@ class VaDEClustering(LabelledClusterMixin, PriorMixin, DeepEstimator):
     additions of this package. ``score`` is the bound in the units of X, without them. It compares
     fits by how well they describe the rows, not by how well they cluster them.
 
-    With a neighbour start, training moves few rows: on tables it ends with the start's accuracy,
-    on images and texts some thousandths above it (benchmarks/RESULTS.md, "What networks add to
-    their starts"). What the model adds is the density, the codes and rows drawn from clusters.
+    With a neighbour start, training moves few rows: it ends within some thousandths of the
+    start's accuracy, mostly above it on texts and on MNIST (benchmarks/RESULTS.md, "What networks
+    add to their starts"). What the model adds is the density, the codes and rows drawn from
+    clusters.
 
     References
     ----------

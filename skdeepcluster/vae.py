@@ -251,8 +251,8 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
         Take ``y`` of ``fit`` for known clusters: their numbers, from 0 to ``n_clusters - 1``, and
         -1 for rows whose cluster is not known. Not all clusters need labelled rows. With
         ``n_clusters="auto"`` there are at least as many clusters as the labels number. The start
-        follows the labels (see :func:`~skdeepcluster.neighbors.neighbor_start`; in an array given
-        as ``init`` only the labelled rows change), and in training labelled rows are held to
+        follows the labels (see :func:`~skdeepcluster.neighbors.neighbor_start`; where ``init`` may
+        be an array, only its labelled rows change), and in training labelled rows are held to
         their clusters as all are to the start, by ``start_weight``. The network answers:
         ``labels_`` and ``predict`` need not be the labels. Not with init="mixture".
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
@@ -398,7 +398,7 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
     feature (posterior collapse). Each component takes two units of a hidden layer, and without
     enough units the first components are taken. A ConvergenceWarning is given when no code is
     active [2]_, i.e. none has means E[z_d|x] whose variance over rows exceeds .01, and when over
-    half of the rows have another cluster than that of the start.
+    a quarter of the rows have another cluster than that of the start.
 
     The mixture is fitted after training and does not change the codes; from a neighbour start, by
     the M-step from its clusters. The neighbour start is an addition of this package.

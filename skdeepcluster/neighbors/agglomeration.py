@@ -12,7 +12,6 @@ from scipy import sparse
 from scipy.special import entr
 from sklearn.utils import check_array, check_scalar, column_or_1d
 
-from .._responsibilities import normalize_rows
 from .._typing import Labels
 from .graph import neighbor_graph
 
@@ -112,14 +111,15 @@ def merge_clusters(
     else:
         given = column_or_1d(given)
         known = np.ones(len(given), dtype=bool) if given.dtype.kind in "OUS" else given != -1
+        if not known.any():
+            raise ValueError("All rows of clusters are noise, -1: there is nothing to merge.")
         names, numbers = np.unique(given[known], return_inverse=True)
         resp = np.zeros((len(given), len(names)))
         resp[np.flatnonzero(known), numbers] = 1
     check_scalar(n_clusters, "n_clusters", Integral, min_val=1, max_val=resp.shape[1])
     is_graph = isinstance(metric, str) and metric == "graph"
     if is_graph:
-        graph = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
-        graph = sparse.csr_matrix(graph)
+        graph = _check_graph(X)
     else:
         graph = neighbor_graph(X, n_neighbors, metric=metric, n_jobs=n_jobs)
     if graph.shape != (len(resp), len(resp)):
@@ -135,9 +135,22 @@ def merge_clusters(
     return merged if given.ndim == 2 else np.where(known, merged.argmax(1), -1)
 
 
-def cluster_responsibilities(resp, assignment):
-    """Return responsibilities (N, K) of clusters, from those of components (N, P)."""
-    return normalize_rows(resp @ assignment)
+def _check_graph(X):
+    """Return a graph given as X as a CSR matrix, checked for weights that links may have."""
+    graph = sparse.csr_matrix(check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32]))
+    if graph.shape[0] != graph.shape[1]:
+        raise ValueError(
+            f"A graph should be a square matrix of weights, got shape {graph.shape}. Pass a "
+            "weight for every two rows, or the rows and their metric."
+        )
+    least, uneven = graph.data.min(initial=0), abs(graph - graph.T).max()
+    if least < 0 or uneven > 1e-6 * graph.data.max(initial=1):
+        raise ValueError(
+            f"A graph should be symmetric, with weights of at least 0; its least weight is "
+            f"{least:.6g}, and weights in both directions differ by up to {uneven:.6g}. Of "
+            "directed weights W pass (W + W.T) / 2."
+        )
+    return graph
 
 
 def agglomerate(edges, sizes, n_groups, linkage):

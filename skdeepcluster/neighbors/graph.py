@@ -34,7 +34,7 @@ def neighbor_graph(
     *,
     metric: str | Callable[..., float] = "euclidean",
     n_jobs: int | None = None,
-) -> sparse.csr_array:
+) -> sparse.csr_matrix:
     r"""Fuzzy graph of nearest neighbours, W = V + V^T - V * V^T, of shape (N, N).
 
     Row i gives its neighbour j the weight v_ij = exp(-max(0, d_ij - rho_i) / sigma_i), with rho_i

@@ -169,10 +169,10 @@ def neighbor_start(
     half of (M / k)^(2 / d), the time in which the walk crosses M rows in d dimensions, but at
     least 4 and at most 64. d is estimated from the distances to the neighbours [5]_.
 
-    Rows of at most 100 features are whitened by the scatter within clusters [2]_, and the same is
-    done in the graph of the whitened rows. Of the two partitions that is kept whose
-    I(c_0; c_t)^2 / H(c_0) is further above that of normally distributed rows with the same
-    covariance, for which the same is done.
+    At most 20,000 distinct rows of 2 to 100 features are whitened by the scatter within clusters
+    [2]_, if the metric is "euclidean" or "cosine", and the same is done in the graph of the
+    whitened rows. Of the two partitions that is kept whose I(c_0; c_t)^2 / H(c_0) is further above
+    what k-means has in the same metric of normally distributed rows with the same covariance.
 
     Responsibilities are the mean votes at the end of a walk of two steps from a row. Half of the
     votes are the kept partition's, half those of all candidates of its layout in proportion to
@@ -354,6 +354,7 @@ def count_clusters(
     """
     X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
     check_scalar(max_clusters, "max_clusters", Integral, min_val=2)
+    max_samples = int(check_scalar(max_samples, "max_samples", Integral, min_val=1))
     _check_rows(X, 1, max_samples, metric)
     stream = random_stream(random_state)
     reference, graph, weights, *_ = _connect_rows(

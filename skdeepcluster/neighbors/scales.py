@@ -58,14 +58,15 @@ class ScaleCurve(NamedTuple):
     """Numbers of clusters 1 to K and how well each describes the rows, arrays (K,)."""
 
     n_clusters: np.ndarray
-    #: I^3 / H^2 above that of rows without clusters, mean of the times at which the number chosen
-    #: is the best.
+    #: I^3 / H^2 above that of rows without clusters, mean of the times at which the number of the
+    #: greatest persistence is the best.
     criterion: np.ndarray
     #: Sum of (I / H)^2 over the times at which each number is the best.
     persistence: np.ndarray
     #: Mean adjusted Rand index with partitions of bootstrap samples.
     stability: np.ndarray
-    #: The number chosen.
+    #: The number of the greatest persistence, or 1 where its walk remembers hardly more than that
+    #: in rows without clusters.
     best: int
 
 

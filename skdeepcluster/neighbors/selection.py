@@ -11,8 +11,8 @@ the walk is longer: :func:`count_walk_steps`.
 
 It also decides between the metric of the features and that in which they are whitened. In a metric
 in which the rows are long and thin, cutting them across scores highly whether or not there are
-clusters; so of each score that is subtracted which rows of a normal distribution with the same
-covariance get, by the same procedure, as in the gap statistic.
+clusters; so of each score that is subtracted which k-means gets in the same metric of rows of a
+normal distribution with the same covariance, as in the gap statistic.
 
 How sure a label is, the candidates tell together: matched with the best one, they vote on every
 row, and a row has the mean votes at the end of a short walk from it. Thus rows between clusters

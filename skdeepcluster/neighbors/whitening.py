@@ -79,7 +79,7 @@ def scatter_within_clusters(rows, weights, resp):
 
 
 def whiten(rows, scatter):
-    r"""Return rows (M, D) multiplied by W^{-1/2}, with W the regularised scatter, (D, D)."""
+    r"""Return rows (M, D) times A, A A^T = W^{-1}, with W the regularised scatter (D, D)."""
     values, vectors = np.linalg.eigh((scatter + scatter.T) / 2)
     values = np.maximum(values, 0) + REGULARIZATION * max(values.mean(), np.finfo(float).tiny)
     return rows @ (vectors / np.sqrt(values))

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import ConvergenceWarning
 
-from skdeepcluster import GaussianMixtureEM, VaDEClustering
+from skdeepcluster import GaussianMixtureEM, NeighborClustering, VaDEClustering
 from skdeepcluster.persistence import load, save
 
 X, Y = make_blobs(200, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
@@ -56,6 +56,13 @@ def test_a_network_goes_on_with_the_number_it_has(estimator):
         fresh = clone(fit).set_params(init=Y % 2).fit(X)
         assert fresh.n_clusters_ == 2
         assert not hasattr(fresh, "n_clusters_curve_")
+
+
+def test_a_start_may_consider_fewer_numbers():
+    start = NeighborClustering(max_clusters=2, random_state=0)
+    network = brief(VaDEClustering("auto", init=start, random_state=0)).set_params(init=start)
+    with pytest.warns(ConvergenceWarning, match="Raise max_clusters=2"):
+        assert network.fit(X).n_clusters_ == 2
 
 
 def test_the_first_batch_is_counted():

@@ -228,6 +228,7 @@ def test_noise_stays_noise_and_probabilities_are_summed():
         ((Y, X, 5), "n_clusters == 5, must be <= 4"),
         ((Y[:9], X, 2), "X is of 400 rows, clusters of 9"),
         ((np.ones((400, 2)), X, 1), "no probabilities"),
+        ((np.full(400, -1), X, 1), "All rows of clusters are noise"),
     ],
 )
 def test_wrong_clusters_are_refused(arguments, message):
@@ -238,5 +239,9 @@ def test_wrong_clusters_are_refused(arguments, message):
 def test_a_wrong_graph_and_a_wrong_linkage_are_refused():
     with pytest.raises(ValueError, match="The graph is of 3 rows"):
         merge_clusters(Y, sparse.eye(3).tocsr(), 2, metric="graph")
+    for weights, message in (([-1.0, -1.0], "least weight is -1"), ([1.0, 0.0], "up to 1")):
+        graph = sparse.csr_matrix((weights, ([0, 1], [1, 0])))
+        with pytest.raises(ValueError, match=message):
+            merge_clusters([0, 1], graph, 1, metric="graph")
     with pytest.raises(ValueError, match="linkage must be"):
         merge_clusters(Y, X, 2, linkage="ward")
