@@ -39,6 +39,14 @@ def test_every_result_file_stands_on_the_page():
     assert shown == {path.name for path in (tables.HERE / "results").glob("*.jsonl")}
 
 
+@pytest.mark.parametrize("kind", ["clusterers", "how_sure"])
+def test_a_fit_is_counted_once(kind):
+    for path in (tables.HERE / "results").glob(f"{kind}*.jsonl"):
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        fits = [(line["row"], line["data"], line["seed"]) for line in lines]
+        assert len(set(fits)) == len(fits), path.name
+
+
 def test_a_consensus_stands_beside_its_fits_and_their_starts_by_set(write):
     lines = [{"row": "A, start", "seed": seed, "acc": acc} for seed, acc in enumerate([0.5, 0.25])]
     lines += [{"row": "A", "seed": seed, "acc": acc} for seed, acc in [(1, 0.375), (0, 0.75)]]
