@@ -9,6 +9,8 @@ import json
 import os
 import time
 from dataclasses import is_dataclass
+from functools import partial
+from types import CodeType, FunctionType
 
 import joblib
 import numpy as np
@@ -127,17 +129,55 @@ def identify(estimator, X, *others):
 
 
 def _describe(value):
-    """Return a parameter as what can be compared in another process."""
+    """Return a parameter as what can be compared in another process.
+
+    Two RandomStates are alike: a fit that was cut short has drawn from the one that it was given,
+    and goes on with the state in the file.
+    """
     if isinstance(value, np.random.RandomState):
         return "stream"
+    if isinstance(value, dict):
+        return {name: _describe(v) for name, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_describe(v) for v in value]
     if hasattr(value, "get_params"):
-        params = value.get_params(deep=False)
-        return type(value).__name__, {name: _describe(v) for name, v in params.items()}
+        return type(value).__name__, _describe(value.get_params(deep=False))
     if is_dataclass(value):  # RandomAffine, which is called, too
         return repr(value)
-    if callable(value):
-        return getattr(value, "__qualname__", type(value).__name__)
-    return value
+    return _describe_callable(value) if callable(value) else value
+
+
+def _describe_callable(value):
+    """Return the name of a function or class, with all that a function or a partial one is of."""
+    if isinstance(value, partial):
+        return "partial", *map(_describe, (value.func, value.args, value.keywords))
+    if isinstance(value, FunctionType):
+        return _describe_function(value)
+    return getattr(value, "__qualname__", type(value).__name__)
+
+
+def _describe_function(function):
+    """Return the name of a function, what it does, and the values that it brings along."""
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    brought = function.__defaults__, function.__kwdefaults__, cells
+    # Functions among the values, such as itself, are told apart by their names.
+    known = [_name_functions(values) for values in brought]
+    return function.__qualname__, _describe_code(function.__code__), known
+
+
+def _name_functions(values):
+    """Return values in which functions are replaced by their names."""
+    if isinstance(values, dict):
+        return {key: _name_functions(value) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [_name_functions(value) for value in values]
+    return values.__qualname__ if isinstance(values, FunctionType) else _describe(values)
+
+
+def _describe_code(code):
+    """Return the instructions, names and constants of a function's code."""
+    constants = [_describe_code(c) if isinstance(c, CodeType) else c for c in code.co_consts]
+    return code.co_code, code.co_names, constants
 
 
 def _read(path, identity):

@@ -1,10 +1,12 @@
 """A fit that is cut short goes on from its checkpoint and ends as if it never had been."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import skorch
+import torch
 from estimators import in_full
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -141,6 +143,36 @@ def test_a_checkpoint_of_another_fit_is_refused(data, tmp_path):
         clone(vae).fit(X + 1e-6)
     clone(vae).set_params(verbose=0).fit(X)
     assert not path.exists()
+
+
+def build(n_inputs, n_outputs, width=8):
+    return torch.nn.Sequential(torch.nn.Linear(n_inputs, width), torch.nn.Linear(width, n_outputs))
+
+
+def make_metric(power):
+    return lambda a, b: (np.abs(a - b) ** power).sum()
+
+
+def test_callables_are_told_apart_by_what_they_do_and_what_they_bring_along():
+    def describe(**settings):
+        return _checkpoint.identify(sk.VaDEClustering(3, **settings), np.zeros((4, 2)))
+
+    start = sk.NeighborClustering(metric=make_metric(2))
+    different = [
+        describe(),
+        describe(encoder=build),
+        describe(encoder=partial(build, width=8)),
+        describe(encoder=partial(build, width=9)),
+        describe(metric=make_metric(1)),
+        describe(metric=make_metric(2)),
+        describe(metric=lambda a, b: np.abs(a - b).max()),
+        describe(metric=lambda a, b: np.abs(a - b).min()),
+        describe(init=start),
+        describe(init=clone(start).set_params(metric=make_metric(3))),
+    ]
+    assert len(set(different)) == len(different)
+    assert describe(encoder=partial(build, width=9)) == different[3]
+    assert describe(init=sk.NeighborClustering(metric=make_metric(2))) == describe(init=start)
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "changed", "no checkpoint"])
