@@ -55,6 +55,7 @@ from .engine.runtime import (
     restore_on_failure,
     store_parameters,
 )
+from .neighbors.precomputed import has_distances
 
 
 def _members_can(method):
@@ -223,6 +224,7 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
         """
         with restore_on_failure(self):
             X = self._check_rows(X, reset=True)
+            self._check_share()
             members, parts = self._fit_members(X)
             pairs = zip(members, parts, strict=True)
             memberships = [_compute_memberships(*pair, X) for pair in pairs]
@@ -257,6 +259,15 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
                 "or have the members find more clusters.",
                 ConvergenceWarning,
                 stacklevel=3,
+            )
+
+    def _check_share(self):
+        """Check that members may be fitted to parts of X."""
+        is_pairwise = any(has_distances(member) for member in self._list_templates())
+        if self.max_samples < 1 and is_pairwise:
+            raise ValueError(
+                f"max_samples={self.max_samples} fits members to some rows, but members of "
+                "precomputed distances need those of all rows. Set max_samples=1.0."
             )
 
     def _check_rows(self, X, reset=False):
@@ -457,7 +468,7 @@ def _compute_memberships(member, labels, X, n_clusters=None):
     if hasattr(member, "predict_proba"):
         resp = np.array(member.predict_proba(X), dtype=np.float64)
         check_answers(resp, X, f" of the member {type(member).__name__}")
-        if np.min(getattr(member, "labels_", 0)) < 0:
+        if np.min(getattr(member, "labels_", -1)) < 0:  # a Pipeline has no labels_
             resp[np.asarray(member.predict(X)) < 0] = 0
         return resp
     if hasattr(member, "predict"):

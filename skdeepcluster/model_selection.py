@@ -8,6 +8,7 @@ from numbers import Integral
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import calinski_harabasz_score, silhouette_score
@@ -16,6 +17,7 @@ from sklearn.utils.validation import _num_samples
 
 from .gaussian_mixture import GaussianMixtureEM
 from .neighbors import count_clusters
+from .neighbors.precomputed import has_distances
 
 #: Information criteria, names of methods of mixtures; lower is better.
 CRITERIA = ("bic", "icl", "aic")
@@ -76,7 +78,8 @@ default="scales"
     -----
     UserWarning
         If the chosen number is the largest of several tried, or the smallest and the criterion is
-        defined for smaller ones: a better one may lie outside of the range.
+        defined for smaller ones: a better one may lie outside of the range. With "scales", if
+        there are too few distinct rows for some of the numbers, which are left out.
 
     See Also
     --------
@@ -101,7 +104,7 @@ default="scales"
     given = {} if sample_weight is None else {"sample_weight": sample_weight}
     if criterion == "scales":
         best, results = _count(X, numbers, clone(estimator).set_params(**params), given)
-        _warn_of_edges(numbers, best, criterion)
+        _warn_of_edges(results["n_clusters"].tolist(), best, criterion)
         fit = clone(estimator).set_params(**{name: best}, **params).fit(X, **given)
         return Bunch(
             best_estimator=fit, best_n_clusters=best, criterion=criterion, results=results
@@ -174,6 +177,13 @@ def _count(X, numbers, estimator, given):
         raise ValueError(
             f"n_clusters asks for {min(numbers)} or more clusters, but there are distinct rows "
             f"for {len(curve.n_clusters)} (five for a cluster). Give smaller numbers."
+        )
+    if len(known) < len(numbers):
+        warnings.warn(
+            f"Numbers above {len(curve.n_clusters)} are left out: there are distinct rows for no "
+            "more (five for a cluster).",
+            UserWarning,
+            stacklevel=3,
         )
     place = np.array(known) - 1
     best = curve.best_n_clusters
@@ -323,19 +333,35 @@ def label_free_scorer(
 def _measure_separation(estimator, X, y=None, *, measure, space, labels=None):
     """Return the measure of given clusters of X, of those that the estimator predicts if None."""
     function, worst = MEASURES[measure]
-    if function is silhouette_score and _num_samples(X) > MAX_SILHOUETTE_ROWS:
-        sample = np.random.RandomState(0).permutation(_num_samples(X))[:MAX_SILHOUETTE_ROWS]
-        sample.sort()
-        X, labels = _safe_indexing(X, sample), None if labels is None else labels[sample]
-    labels = np.asarray(estimator.predict(X) if labels is None else labels)
-    if (labels == -1).any():  # rows of noise are no cluster
-        kept = np.flatnonzero(labels != -1)
-        X, labels = _safe_indexing(X, kept), labels[kept]
+    kept = np.arange(_num_samples(X))
+    if function is silhouette_score and len(kept) > MAX_SILHOUETTE_ROWS:
+        kept = np.random.RandomState(0).permutation(len(kept))[:MAX_SILHOUETTE_ROWS]
+        kept.sort()
+    rows = _safe_indexing(X, kept)
+    labels = np.asarray(estimator.predict(rows) if labels is None else labels[kept])
+    is_clear = labels != -1  # rows of noise are no cluster
+    kept, labels = kept[is_clear], labels[is_clear]
     if not 1 < len(np.unique(labels)) < len(labels):
         return worst
+    if space == "features" and has_distances(estimator):
+        return _measure_by_distances(X, kept, labels, measure)
+    X = _safe_indexing(X, kept)
     if space == "codes" and not hasattr(estimator, "transform"):
         raise TypeError(
             f"{type(estimator).__name__} has no codes (transform). Use "
             "label_free_scorer(space='features')."
         )
     return float(function(X if space == "features" else estimator.transform(X), labels))
+
+
+def _measure_by_distances(X, kept, labels, measure):
+    """Return the silhouette of some rows, given the distances (N, N) of all to all."""
+    if measure != "silhouette" or sparse.issparse(X) or X.shape[0] != X.shape[1]:
+        given = "a sparse matrix" if sparse.issparse(X) else f"shape {X.shape}"
+        raise ValueError(
+            f"measure={measure!r} of precomputed distances needs those of all rows to all rows, "
+            f"and is then 'silhouette' only; X is {given}. Search with cv=NoSplit() and dense "
+            "distances, or label_free_scorer(space='codes')."
+        )
+    X = np.asarray(X)[np.ix_(kept, kept)]
+    return float(silhouette_score(X, labels, metric="precomputed"))

@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.utils import _safe_indexing, check_random_state, check_scalar, get_tags
+from sklearn.utils import _safe_indexing, check_random_state, check_scalar
 from sklearn.utils.validation import _num_samples
 
 from ._consensus import measure_stability
 from ._responsibilities import average_finite
-from .neighbors.precomputed import is_precomputed
+from .neighbors.precomputed import has_distances
 
 
 def cluster_stability(
@@ -87,9 +87,7 @@ def cluster_stability(
     n_clusters = int(labels.max()) + 1
     n_drawn = int(max(share * n_rows, n_clusters, 1))
     n_drawn = min(n_drawn, n_rows if max_samples is None else max_samples)
-    # AgglomerativeClustering has the parameter, but not the tag.
-    has_distances = is_precomputed(getattr(estimator, "metric", None))
-    is_pairwise = get_tags(estimator).input_tags.pairwise or has_distances
+    is_pairwise = has_distances(estimator)
     stream = check_random_state(random_state)
     indices = np.full((n_resamples, n_clusters), np.nan)
     for found in indices:

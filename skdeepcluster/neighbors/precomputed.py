@@ -8,6 +8,7 @@ also stored zeros, and rows may have different numbers of them.
 import numpy as np
 from scipy import sparse
 from sklearn.neighbors import sort_graph_by_row_values
+from sklearn.utils import get_tags
 
 #: Elements of a dense matrix that are partitioned at once, which bounds memory.
 BLOCK_ELEMENTS = 2**22
@@ -26,6 +27,13 @@ def check_distances(X):
 def is_precomputed(metric):
     """Return whether a metric stands for given distances."""
     return isinstance(metric, str) and metric == "precomputed"
+
+
+def has_distances(estimator):
+    """Return whether an estimator takes distances, not features."""
+    # AgglomerativeClustering has the parameter, but not the tag.
+    given = is_precomputed(getattr(estimator, "metric", None))
+    return given or get_tags(estimator).input_tags.pairwise
 
 
 def check_square(X):

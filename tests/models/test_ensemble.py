@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClusterMixin, clone
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics import adjusted_rand_score, pairwise_distances
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -387,6 +387,9 @@ def test_mistakes_are_explained():
         ClusterEnsemble(KMeans(2), 2, n_clusters=31).fit(X)
     with pytest.raises(TypeError, match="AgglomerativeClustering has no predict"):
         ClusterEnsemble([KMeans(2), AgglomerativeClustering(2)], 2, max_samples=0.5).fit(X)
+    start = NeighborClustering(2, metric="precomputed")
+    with pytest.raises(ValueError, match=r"precomputed distances need those of all rows"):
+        ClusterEnsemble(start, 2, max_samples=0.5).fit(pairwise_distances(X))
     for nothing in ([], [KMeans(2), StandardScaler()]):
         with pytest.raises(TypeError, match="should hold clusterers"):
             ClusterEnsemble(nothing, 2).fit(X)
@@ -395,8 +398,9 @@ def test_mistakes_are_explained():
 def test_noise_of_members_with_probabilities_is_noise():
     rows, _ = make_blobs(120, centers=[[0, 0], [9, 0]], random_state=0)
     rows[0] = 100.0
-    members = [NeighborClustering(2, noise=0.01)]
-    both = ClusterEnsemble(members, n_estimators=3, random_state=0).fit(rows)
+    member = NeighborClustering(2, noise=0.01)
+    members = [member, make_pipeline(StandardScaler(), member)]
+    both = ClusterEnsemble(members, n_estimators=4, random_state=0).fit(rows)
     np.testing.assert_array_equal(both.labels_ == -1, np.arange(120) == 0)
     np.testing.assert_array_equal(both.predict(rows), both.labels_)
     assert both.probabilities_[0] == 0

@@ -4,14 +4,15 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
 from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA
-from sklearn.metrics import calinski_harabasz_score, silhouette_score
+from sklearn.metrics import calinski_harabasz_score, pairwise_distances, silhouette_score
 from sklearn.mixture import GaussianMixture
 
 from skdeepcluster import GaussianMixtureEM, NeighborClustering, select_n_clusters
-from skdeepcluster.model_selection import MAX_SILHOUETTE_ROWS
+from skdeepcluster.model_selection import MAX_SILHOUETTE_ROWS, label_free_scorer
 
 X, Y = make_blobs(120, centers=[[0, 0], [9, 0], [0, 9], [9, 9]], random_state=0)
 
@@ -59,6 +60,28 @@ def test_separation_is_that_of_scikit_learn():
         results = select_n_clusters(X, range(1, 6), estimator=kmeans, criterion=criterion).results
         expected = [reference(X, KMeans(k, random_state=0).fit_predict(X)) for k in range(2, 6)]
         np.testing.assert_allclose(results[criterion], [worst, *expected])
+
+
+def test_separation_by_distances_is_that_of_the_distances():
+    distances = pairwise_distances(X, metric="manhattan")
+    start = NeighborClustering(4, metric="precomputed", noise=0.1, random_state=0).fit(distances)
+    kept = np.flatnonzero(start.labels_ >= 0)
+    rows = distances[np.ix_(kept, kept)]
+    expected = silhouette_score(rows, start.labels_[kept], metric="precomputed")
+    assert label_free_scorer()(start, distances) == pytest.approx(expected)
+    for measure, given in (
+        ("calinski_harabasz", distances),
+        ("silhouette", distances[:50]),
+        ("silhouette", sparse.csr_array(distances)),
+    ):
+        with pytest.raises(ValueError, match="needs those of all rows to all rows"):
+            label_free_scorer(measure)(start, given)
+
+
+def test_numbers_with_too_few_rows_are_told():
+    with pytest.warns(UserWarning, match="Numbers above 24 are left out"):
+        found = select_n_clusters(X, [3, 4, 5, 90], random_state=0)
+    np.testing.assert_array_equal(found.results["n_clusters"], [3, 4, 5])
 
 
 @pytest.mark.full
