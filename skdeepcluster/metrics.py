@@ -15,6 +15,8 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics.cluster import contingency_matrix
 
+from ._validation import is_missing
+
 __all__ = [
     "clustering_accuracy",
     "error_auc",
@@ -295,7 +297,10 @@ def _check_confidence(right, confidence):
 
 def _make_names(classes, clusters):
     if classes.dtype.kind == "i":
-        return classes[-1] + 1 + np.arange(len(clusters))
+        n_names = len(clusters)
+        if classes[-1] <= np.iinfo(np.int64).max - n_names:
+            return classes[-1] + 1 + np.arange(n_names)
+        return np.setdiff1d(np.arange(len(classes) + n_names), classes)[:n_names]
     taken, names = set(classes.tolist()), []
     for cluster in clusters:
         name = f"cluster {cluster}"
@@ -326,7 +331,7 @@ def _check(labels, name):
         raise ValueError(f"{name} is empty; at least one label is needed.")
     if labels.dtype.kind not in "biufOSU":
         raise ValueError(f"{name} must hold integers or strings, got {labels.dtype}.")
-    if labels.dtype.kind in "fO" and any(x is None or x != x for x in labels):
+    if labels.dtype.kind in "fO" and any(map(is_missing, labels)):
         raise ValueError(f"{name} contains missing values (NaN or None); leave these rows out.")
     return _check_objects(labels, name) if labels.dtype.kind == "O" else _convert(labels, name)
 
@@ -341,7 +346,9 @@ def _check_objects(labels, name):
 
 
 def _convert(labels, name):
-    if labels.dtype.kind in "SU":
+    if labels.dtype.kind == "S":
+        return np.char.decode(labels, "latin-1")  # a character for each byte
+    if labels.dtype.kind == "U":
         return labels.astype(str)
     if labels.dtype.kind == "f":
         odd = labels[(np.rint(labels) != labels) | np.isinf(labels)]
@@ -350,4 +357,7 @@ def _convert(labels, name):
                 f"{name} holds continuous values such as {odd[0]}; "
                 "labels must be integers or strings."
             )
+    large = labels[np.abs(labels.astype(np.float64)) >= 2.0**63]
+    if large.size and labels.dtype.kind in "uf":
+        raise ValueError(f"{name} holds {large[0]}, but labels must be integers of 64 bits.")
     return labels.astype(np.int64)

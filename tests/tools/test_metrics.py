@@ -100,6 +100,12 @@ def test_clusters_beyond_the_classes_get_fresh_names_in_order():
     assert names == ["cluster 1", "cluster 1", "cluster 1'", "b"]
 
 
+def test_fresh_names_stay_within_64_bits_and_bytes_are_names():
+    largest = np.iinfo(np.int64).max
+    assert match_labels([largest, largest, 0], [0, 1, 2]).tolist() == [largest, 1, 0]
+    assert match_labels(np.array([b"\xff", b"b"]), [0, 1]).tolist() == ["\xff", "b"]
+
+
 def test_fewer_clusters_than_classes_leave_classes_unnamed():
     assert match_labels([0, 1, 1, 2, 2, 2], [0, 1, 1, 1, 1, 1]).tolist() == [0, 2, 2, 2, 2, 2]
 
@@ -140,6 +146,9 @@ def test_as_scorer_the_classes_choose_the_number_of_clusters():
         ([], [], "labels_true is empty"),
         ([0.0, np.nan], [0, 1], r"labels_true contains missing values"),
         ([0, 1], [None, "a"], r"labels_pred contains missing values"),
+        ([0, 1], pd.Series(["a", None], dtype="string"), r"labels_pred contains missing values"),
+        ([1e20, 2e20], [0, 1], "labels_true holds 1e.20, but labels must be integers of 64 bits"),
+        (np.array([2**63, 1], np.uint64), [0, 1], "labels must be integers of 64 bits"),
         ([0, 1], [[0.1, 0.9], [0.8, 0.2]], r"labels_pred must have shape.*argmax"),
         (0, 1, r"labels_true must have shape"),
         ([0, 1], [0.5, 1.0], "labels_pred holds continuous values such as 0.5"),
