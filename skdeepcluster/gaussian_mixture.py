@@ -20,7 +20,7 @@ import torch
 from scipy import sparse
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import assert_all_finite
+from sklearn.utils import assert_all_finite, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_n_features,
@@ -647,7 +647,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
             Their components.
         """
         check_is_fitted(self)
-        if n_samples < 1:
+        if check_scalar(n_samples, "n_samples", Integral) < 1:
             raise ValueError(f"n_samples={n_samples}, but sampling needs at least one sample.")
         random_state = random_stream(self.random_state)
         counts = random_state.multinomial(n_samples, self.weights_ / self.weights_.sum())

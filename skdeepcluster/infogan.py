@@ -712,6 +712,10 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
             ) from error
         if cluster is not None:
             check_scalar(cluster, "cluster", Integral, min_val=0, max_val=len(self.weights_) - 1)
+            if "cluster" in codes:
+                raise ValueError(
+                    f"cluster={cluster} and codes={codes!r} both name a cluster. Give one of them."
+                )
             codes["cluster"] = cluster
         return self._render(self._set_codes(self._draw(n_samples), codes))
 
@@ -742,6 +746,8 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         fixed = {} if cluster is None else {"cluster": cluster}
         drawn = self._set_codes(self._draw(n_samples), fixed)
         values = self._choose_values(code) if values is None else np.asarray(values).ravel()
+        if not len(values):
+            raise ValueError("values is empty: give at least one value for the code.")
         rows = [self._render(self._set_codes(drawn, {code: value})) for value in values]
         return np.stack(rows, 1)
 

@@ -15,6 +15,7 @@ N rows, D features, K clusters.
 import base64
 import html
 import os
+import warnings
 from functools import cached_property
 from io import BytesIO
 from numbers import Integral
@@ -24,6 +25,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from sklearn.base import is_classifier
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import euclidean_distances, pairwise_distances_chunked
 from sklearn.preprocessing import StandardScaler
@@ -784,6 +786,11 @@ def _find_stability(estimator, X, found, seed, is_wanted):
         return estimator.cluster_stability_
     if not is_wanted:
         return None
+    if is_classifier(estimator):
+        raise ValueError(
+            f"stability=True fits a clusterer to samples of X, but {type(estimator).__name__} is "
+            "a classifier. Set stability=False."
+        )
     stability = cluster_stability(estimator, X, found.labels, random_state=seed)
     return np.append(stability, np.zeros(found.n_clusters - len(stability)))
 
@@ -792,7 +799,11 @@ def _draw_rows(estimator, n_rows, n_clusters):
     """Return rows that the estimator draws of each cluster, or its centres, or None."""
     if hasattr(estimator, "sample"):
         samples, owners = draw_samples(estimator, n_rows)
-        owners = _assign(estimator, samples) if owners is None else owners
+        if owners is None:
+            with warnings.catch_warnings():
+                # The estimator drew the rows itself; they have no names.
+                warnings.filterwarnings("ignore", "X does not have valid feature names")
+                owners = _assign(estimator, samples)
         return [samples[owners == k][:n_rows] for k in range(n_clusters)]
     centers = getattr(estimator, "cluster_centers_", None)
     return None if centers is None else [centers[[k]] for k in range(n_clusters)]

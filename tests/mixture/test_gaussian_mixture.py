@@ -386,6 +386,8 @@ def test_sample_follows_the_mixture(X):
     np.testing.assert_array_equal(mixture.sample(5)[0], mixture.sample(5)[0])
     with pytest.raises(ValueError, match="at least one sample"):
         mixture.sample(0)
+    with pytest.raises(TypeError, match="n_samples must be an instance of"):
+        mixture.sample(2.5)
 
 
 def test_icl_is_bic_plus_doubt(X):

@@ -2,9 +2,11 @@
 
 import io
 import sys
+import warnings
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 from estimators import CLASSIFIERS, ONE_OF_EACH, brief, hasty
 from scipy import sparse
@@ -251,6 +253,18 @@ def test_clusters_of_a_classifier_are_its_classes():
     np.testing.assert_array_equal(found.clusters, classes)
     np.testing.assert_array_equal(found.clusters[found.labels], fit.predict(X))
     assert "cluster bee" in str(found)
+    with pytest.raises(ValueError, match="CatGANClassifier is a classifier"):
+        report(fit, stability=True)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_rows_that_a_classifier_draws_need_no_names():
+    frame = pd.DataFrame(X, columns=NAMES)
+    with hasty():
+        fit = brief(CLASSIFIERS[0]).fit(frame, Y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(ClusterReport.from_estimator(fit, frame).drawn) == 3
 
 
 def test_networks_draw_rows_of_every_cluster_where_the_number_is_found():
