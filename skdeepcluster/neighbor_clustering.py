@@ -126,7 +126,7 @@ class NeighborClustering(
     cluster_stability_ : ndarray of shape (`n_clusters_`,)
         How well each cluster is found again in samples of half of the rows, see
         :func:`~skdeepcluster.stability.cluster_stability`; of at most 1,000 rows, or 50 for a
-        cluster. Computed when it is first read, by ten small fits.
+        cluster; 0 of a cluster without rows. Computed when it is first read, by ten small fits.
     outlier_scores_ : ndarray of shape (n_samples,)
         Mean distance of each row to its ``n_neighbors`` nearest others [6]_,
         ``-score_samples(X)``.
@@ -436,6 +436,7 @@ class NeighborClustering(
             Between 0 and ``n_clusters - 1``; -1 for noise.
         """
         check_is_fitted(self)
+        check_scalar(n_clusters, "n_clusters", Integral)
         if n_clusters == self.n_clusters_:  # also where some clusters have no leaf
             return self.labels_ if X is None else self.predict(X)
         check_scalar(n_clusters, "n_clusters", Integral, min_val=1, max_val=self.n_leaves_)
@@ -525,21 +526,23 @@ class NeighborClustering(
                 order = np.argsort(self._kept)
                 rows, labels, metric = self.graph_.copy(), labels[order], "precomputed"
                 rows.data = 1 - np.log(rows.data)
+            present, labels = np.unique(labels, return_inverse=True)
             params = {
                 **self._fit_params,
-                "n_clusters": self.n_clusters_,
+                "n_clusters": len(present),
                 "metric": metric,
                 "n_components": self.layout_.shape[1],
                 "max_samples": len(labels),
                 "noise": 0.0,
                 "verbose": 0,
             }
-            most = max(STABILITY_ROWS, STABILITY_ROWS_PER_CLUSTER * self.n_clusters_)
+            most = max(STABILITY_ROWS, STABILITY_ROWS_PER_CLUSTER * len(present))
             options = {"labels": labels, "max_samples": most, "random_state": 0}
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 model = clone(self).set_params(**params)
-                self._stability = cluster_stability(model, rows, **options)
+                self._stability = np.zeros(self.n_clusters_)
+                self._stability[present] = cluster_stability(model, rows, **options)
         return self._stability
 
     @property

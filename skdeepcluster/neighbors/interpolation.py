@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from .._responsibilities import average_finite
+from .._responsibilities import average_finite, check_answers
 from .graph import project_rows
 from .precomputed import nearest_entries
 from .search import NeighborIndex
@@ -20,6 +20,10 @@ from .search import NeighborIndex
 BLOCK = 1024
 #: Rows searched for at once otherwise: a cell is compared with all queries in it together.
 LARGE_BLOCK = 16_384
+
+
+#: Distance to rows that are so far away that it overflows: with it sums of neighbours' do not.
+FARTHEST = np.finfo(np.float64).max / 2**20
 
 
 class Reference(NamedTuple):
@@ -58,7 +62,7 @@ def interpolate(reference, X, values, n_jobs=None):
     A row equal to one of the reference gets exactly its value. The others get the weighted mean
     of their k nearest, with weights 1 / distance, or of those at distance zero. With precomputed
     distances X has the distances (N, columns) to all rows of the fit. Also returned is the mean
-    distance (N,) of each row to its neighbours.
+    distance (N,) of each row to its neighbours. ValueError if a metric has no value for a row.
     """
     precomputed = reference.rows is None
     if not precomputed and sparse.issparse(X) != sparse.issparse(reference.rows):
@@ -72,10 +76,13 @@ def interpolate(reference, X, values, n_jobs=None):
     search, size = _search_columns(reference) if precomputed else _search_rows(reference, n_jobs)
     for rows in np.split(others, range(size, len(others), size)):
         distances, neighbors = search(X[rows])
-        weights, spacing[rows] = _weigh(distances), average_finite(distances)
+        if not precomputed:  # where infinity is a neighbour that is missing
+            distances = np.minimum(distances, FARTHEST)
+        weights, undefined = _weigh(distances), np.isnan(distances).any(1)
+        spacing[rows] = np.where(undefined, np.nan, average_finite(distances))
         for answer, value in zip(answers, values, strict=True):
             answer[rows] = _average(weights, neighbors, value)
-    return answers, spacing
+    return answers, check_answers(spacing, X, f" by metric={reference.metric!r}")
 
 
 def _average(weights, neighbors, value):

@@ -471,6 +471,8 @@ def _choose_rows(X, sample_weight, max_samples, metric, stream, labels):
     more than half of it.
     """
     weights = check_sample_weight(sample_weight, X)
+    # A power of two rounds nothing, and brings the greatest into [1, 2): no product overflows.
+    weights = np.ldexp(weights, 1 - np.frexp(weights.max())[1])
     if is_precomputed(metric) and sparse.issparse(X):
         kept, inverse = np.flatnonzero(weights > 0), np.full(len(weights), -1)
         inverse[kept] = np.arange(len(kept))

@@ -394,6 +394,31 @@ def test_fewer_distinct_rows_than_clusters_give_fewer_labels(n_distinct):
     assert len(set(one.labels_)) == n_distinct
     assert one.predict_proba(X).shape == (90, 3)
     assert -1 <= one.score(X) <= 1
+    found = np.unique(one.labels_)
+    np.testing.assert_array_equal(one.cluster_stability_ > 0, np.isin(range(3), found))
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan"])
+def test_rows_so_far_away_that_distances_overflow_get_finite_answers(metric):
+    one = fit(clone(THREE).set_params(metric=metric), NORMAL)
+    far = np.full((1, NORMAL.shape[1]), 1e308)
+    assert one.predict_proba(far).sum() == pytest.approx(1)
+    assert np.isfinite(one.score_samples(far))
+    assert one.score_samples(far) < one.score_samples(1e6 * NORMAL).min()
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_rows_without_a_distance_are_named():
+    one = fit(clone(THREE).set_params(metric="correlation"), NORMAL)
+    with pytest.raises(ValueError, match=r"no finite answer by metric='correlation' to row 1"):
+        one.predict(np.array([NORMAL[0], 1e308 * np.ones(NORMAL.shape[1])]))
+
+
+@pytest.mark.parametrize("scale", [1e-320, 1e-200, 1e170, 1e307])
+def test_the_unit_of_weights_does_not_matter(scale):
+    one, other = fit(THREE, NORMAL), fit(THREE, NORMAL, sample_weight=np.full(60, scale))
+    assert_alike(one, other)
+    np.testing.assert_array_equal(one.cut(2), other.cut(2))
 
 
 def test_neighbours_are_at_most_all_other_rows():
