@@ -14,8 +14,7 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics.cluster import contingency_matrix
-
-from ._validation import is_missing
+from sklearn.utils._missing import is_pandas_na
 
 __all__ = [
     "clustering_accuracy",
@@ -331,7 +330,7 @@ def _check(labels, name):
         raise ValueError(f"{name} is empty; at least one label is needed.")
     if labels.dtype.kind not in "biufOSU":
         raise ValueError(f"{name} must hold integers or strings, got {labels.dtype}.")
-    if labels.dtype.kind in "fO" and any(map(is_missing, labels)):
+    if labels.dtype.kind in "fO" and any(x is None or is_pandas_na(x) or x != x for x in labels):
         raise ValueError(f"{name} contains missing values (NaN or None); leave these rows out.")
     return _check_objects(labels, name) if labels.dtype.kind == "O" else _convert(labels, name)
 
