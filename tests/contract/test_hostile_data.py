@@ -59,7 +59,7 @@ DATA = {
     "heavy tails": STREAM.standard_cauchy((48, 4)),
     "integers": (GOOD * 100).astype(int),
     "bytes": (GOOD * 10 + 100).clip(0, 255).astype(np.uint8),
-    "largest integers": np.where(GOOD > 3, 2**64 - 1, 0).astype(np.uint64),
+    "largest integers": np.where(GOOD > 3, np.uint64(2**64 - 1), np.uint64(0)),
     "booleans": GOOD > 3,
     "half precision": GOOD.astype(np.float16),
     "long precision": GOOD.astype(np.longdouble),
