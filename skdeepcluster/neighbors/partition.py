@@ -470,14 +470,13 @@ def _choose_rows(X, sample_weight, max_samples, metric, stream, labels):
     its neighbours. Rows with ``labels`` (N,) are in a sample for certain, unless these would be
     more than half of it.
     """
-    weights = check_sample_weight(sample_weight, X)
-    # A power of two rounds nothing, and brings the greatest into [1, 2): no product overflows.
-    weights = np.ldexp(weights, 1 - np.frexp(weights.max())[1])
+    weights = _scale_weights(check_sample_weight(sample_weight, X))
     if is_precomputed(metric) and sparse.issparse(X):
         kept, inverse = np.flatnonzero(weights > 0), np.full(len(weights), -1)
         inverse[kept] = np.arange(len(kept))
         return kept, inverse, weights[kept]
     kept, inverse, weights = unique_rows(X, weights)
+    weights = _scale_weights(weights)
     if len(kept) <= max_samples:
         return kept, inverse, weights
     labelled = np.zeros(len(kept), dtype=bool)
@@ -488,6 +487,14 @@ def _choose_rows(X, sample_weight, max_samples, metric, stream, labels):
     place = np.full(len(kept) + 1, -1)
     place[drawn] = np.arange(len(drawn))
     return kept[drawn], place[inverse], weights
+
+
+def _scale_weights(weights):
+    """Return weights times a power of two, which rounds nothing, the greatest in [1, 2).
+
+    So no product of them overflows, and their unit does not matter.
+    """
+    return np.ldexp(weights, 1 - np.frexp(weights.max())[1])
 
 
 def _draw_rows(weights, n_drawn, stream, certain):
