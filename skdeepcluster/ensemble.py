@@ -224,7 +224,6 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
         """
         with restore_on_failure(self):
             X = self._check_rows(X, reset=True)
-            self._check_share()
             members, parts = self._fit_members(X)
             pairs = zip(members, parts, strict=True)
             memberships = [_compute_memberships(*pair, X) for pair in pairs]
@@ -259,15 +258,6 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
                 "or have the members find more clusters.",
                 ConvergenceWarning,
                 stacklevel=3,
-            )
-
-    def _check_share(self):
-        """Check that members may be fitted to parts of X."""
-        is_pairwise = any(has_distances(member) for member in self._list_templates())
-        if self.max_samples < 1 and is_pairwise:
-            raise ValueError(
-                f"max_samples={self.max_samples} fits members to some rows, but members of "
-                "precomputed distances need those of all rows. Set max_samples=1.0."
             )
 
     def _check_rows(self, X, reset=False):
@@ -311,14 +301,24 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
                 n_chosen = max(1, round(self.max_samples * _num_samples(X)))
                 chosen = np.sort(stream.permutation(_num_samples(X))[:n_chosen])
             rows.append(chosen)
+        if self.max_samples < 1:
+            self._check_parts(members)
+        members, labels = zip(*self._run_members(members, rows, X), strict=True)
+        return list(members), list(labels)
+
+    def _check_parts(self, members):
+        """Check that members can be fitted to some rows and assign the others."""
         unable = {type(member).__name__ for member in members if not hasattr(member, "predict")}
-        if self.max_samples < 1 and unable:
+        if unable:
             raise TypeError(
                 f"max_samples={self.max_samples} fits members to some rows and has them assign "
                 f"the others, but {', '.join(sorted(unable))} has no predict. Use max_samples=1.0."
             )
-        members, labels = zip(*self._run_members(members, rows, X), strict=True)
-        return list(members), list(labels)
+        if any(map(has_distances, members)):
+            raise ValueError(
+                f"max_samples={self.max_samples} fits members to some rows, but members of "
+                "precomputed distances need those of all rows. Use max_samples=1.0."
+            )
 
     def _run_members(self, members, rows, X):
         """Fit members to their rows; return a list of what :func:`_fit` returns.

@@ -337,21 +337,25 @@ def _measure_separation(estimator, X, y=None, *, measure, space, labels=None):
     if function is silhouette_score and len(kept) > MAX_SILHOUETTE_ROWS:
         kept = np.random.RandomState(0).permutation(len(kept))[:MAX_SILHOUETTE_ROWS]
         kept.sort()
-    rows = _safe_indexing(X, kept)
-    labels = np.asarray(estimator.predict(rows) if labels is None else labels[kept])
+    labels = np.asarray(estimator.predict(_take(X, kept)) if labels is None else labels[kept])
     is_clear = labels != -1  # rows of noise are no cluster
     kept, labels = kept[is_clear], labels[is_clear]
     if not 1 < len(np.unique(labels)) < len(labels):
         return worst
     if space == "features" and has_distances(estimator):
         return _measure_by_distances(X, kept, labels, measure)
-    X = _safe_indexing(X, kept)
+    X = _take(X, kept)
     if space == "codes" and not hasattr(estimator, "transform"):
         raise TypeError(
             f"{type(estimator).__name__} has no codes (transform). Use "
             "label_free_scorer(space='features')."
         )
     return float(function(X if space == "features" else estimator.transform(X), labels))
+
+
+def _take(X, kept):
+    """Return some rows of X; X itself if they are all."""
+    return X if len(kept) == _num_samples(X) else _safe_indexing(X, kept)
 
 
 def _measure_by_distances(X, kept, labels, measure):
