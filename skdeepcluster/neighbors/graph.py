@@ -15,6 +15,7 @@ from scipy import sparse
 from sklearn.utils import check_array, check_scalar
 
 from .._responsibilities import check_labels, normalize_rows
+from .measure import split_rows
 from .precomputed import check_distances, check_square, is_precomputed, nearest_entries
 from .search import NeighborIndex
 
@@ -24,8 +25,6 @@ BISECTIONS = 40
 RESIDUAL = 1e-9
 #: Least denominator.
 TINY = np.finfo(np.float64).tiny
-#: Elements of X that are projected at once, which bounds memory.
-BLOCK_ELEMENTS = 2**22
 
 
 def neighbor_graph(
@@ -166,9 +165,8 @@ def project_rows(X, direction=None):
         direction = np.random.default_rng(0).standard_normal(X.shape[1])
     if sparse.issparse(X):
         return X @ direction
-    size = max(1, BLOCK_ELEMENTS // max(1, X.shape[1]))
     # Summed row by row: a matrix product may round equal rows differently at other positions.
-    blocks = (X[start : start + size] for start in range(0, X.shape[0], size))
+    blocks = (X[part] for part in split_rows(*X.shape))
     parts = [(np.ascontiguousarray(rows, np.float64) * direction).sum(1) for rows in blocks]
     return np.concatenate(parts)
 

@@ -9,8 +9,14 @@ from sklearn.preprocessing import normalize
 
 #: Neighbours found beyond k, among which the k nearest are chosen.
 EXTRA = 5
-#: Elements of a difference of rows that are in memory at once.
+#: Elements of rows that are worked on at once, which bounds memory.
 BLOCK_ELEMENTS = 2**22
+
+
+def split_rows(n_rows, n_columns):
+    """Return the slices of rows, in their order, that are worked on at once."""
+    size = max(1, BLOCK_ELEMENTS // max(1, n_columns))
+    return [slice(start, start + size) for start in range(0, n_rows, size)]
 
 
 def with_extra(k):
@@ -46,12 +52,9 @@ class Measure:
         its threads.
         """
         if self.metric in ("euclidean", "cosine"):
-            size = max(1, BLOCK_ELEMENTS // max(1, X.shape[1]))
-            starts = range(0, X.shape[0], size)
-            blocks = [
-                (X[start : start + size], neighbors[start : start + size]) for start in starts
-            ]
-            distances = np.concatenate([self._measure(*block) for block in blocks])
+            parts = split_rows(*X.shape)
+            blocks = [self._measure(X[part], neighbors[part]) for part in parts]
+            distances = np.concatenate(blocks)
         return sort_nearest(distances, neighbors, k)
 
     def _measure(self, X, neighbors):

@@ -10,8 +10,7 @@ from scipy import sparse
 from sklearn.neighbors import sort_graph_by_row_values
 from sklearn.utils import get_tags
 
-#: Elements of a dense matrix that are partitioned at once, which bounds memory.
-BLOCK_ELEMENTS = 2**22
+from .measure import split_rows
 
 
 def check_distances(X):
@@ -57,18 +56,17 @@ def nearest_entries(X, k, *, own):
     if sparse.issparse(X):
         return _nearest_stored(X, k, own)
     k = min(k, X.shape[1] - own)
-    size = max(1, BLOCK_ELEMENTS // X.shape[1])
-    pairs = [_nearest_dense(X, start, size, k, own) for start in range(0, X.shape[0], size)]
+    pairs = [_nearest_dense(X, part, k, own) for part in split_rows(*X.shape)]
     distances, columns = map(np.concatenate, zip(*pairs, strict=True))
     return distances, columns
 
 
-def _nearest_dense(X, start, size, k, own):
-    """Return :func:`nearest_entries` of ``size`` rows of a dense matrix."""
-    block = np.array(X[start : start + size], dtype=np.float64)
+def _nearest_dense(X, part, k, own):
+    """Return :func:`nearest_entries` of a slice of the rows of a dense matrix."""
+    block = np.array(X[part], dtype=np.float64)
     if own:
         rows = np.arange(len(block))
-        block[rows, start + rows] = np.inf
+        block[rows, part.start + rows] = np.inf
     columns = np.sort(np.argpartition(block, k - 1, axis=1)[:, :k], axis=1)
     distances = np.take_along_axis(block, columns, 1)
     order = np.argsort(distances, axis=1, kind="stable")
