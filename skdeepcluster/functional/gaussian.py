@@ -151,9 +151,9 @@ def _make_full_log_density(
     def log_density(rows: Tensor, allocate: _Allocate = _allocate_nothing) -> Tensor:
         log_prob = constant.unsqueeze(1)
         for block in blocks:
-            out = allocate(len(block), rows.shape[0])  # symbolic where it is exported
+            out = allocate(block.shape[0], rows.shape[0])  # symbolic where it is exported
             roots = torch.mm(block, rows[:, : block.shape[1]].T, out=out)
-            log_prob = log_prob - roots.square_().unflatten(0, (len(means), -1)).sum(1)
+            log_prob = log_prob - roots.square_().unflatten(0, (means.shape[0], -1)).sum(1)
         return log_prob
 
     return log_density

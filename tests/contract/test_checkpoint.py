@@ -109,6 +109,7 @@ def test_searches_and_pretraining_are_not_repeated(data, tmp_path, monkeypatch):
     assert set(fitted.n_clusters_curve_) > {"n_clusters"}
 
 
+@pytest.mark.filterwarnings("ignore:.* rows left the clusters of their start")
 def test_a_fit_without_seed_goes_on_with_the_stream_it_began_with(data, tmp_path):
     X, _ = data
     dac = sk.DACClustering(3, checkpoint=tmp_path / "fit", **START)
