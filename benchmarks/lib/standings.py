@@ -108,7 +108,8 @@ def tables(records):
         title = f"Means over all {len(sets)} sets, of the methods that ran on each"
         text.append(f"{title}\n{standing(records, sets, complete)}")
     if common and len(common) < len(sets):
-        title = f"Means over the {len(common)} sets on which every method ran"
+        sets = f"Means over the {len(common)} sets" if len(common) > 1 else "The one set"
+        title = f"{sets} on which every method ran"
         text.append(f"{title}\n{standing(records, common, methods)}")
     return "\n\n".join(text + failures(records))
 

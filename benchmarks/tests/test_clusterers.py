@@ -200,7 +200,7 @@ def test_standings_compare_on_common_sets():
     assert standings.worst(acc, ["a", "b"], "X") == ("-0.200", "b")
     text = standings.tables(records)
     assert "Means over all 2 sets, of the methods that ran on each" in text
-    assert "Means over the 1 sets on which every method ran" in text
+    assert "The one set on which every method ran" in text
     assert text.split("\n\n")[-1].splitlines()[3].split()[:2] == ["X", "0.900"]
 
 
