@@ -115,10 +115,15 @@ def brief(estimator, **settings):
 
 
 def short(estimator):
-    """Return an unfitted copy that trains long and fast enough to find separate groups."""
+    """Return an unfitted copy that trains long and fast enough to find separate groups.
+
+    Adversarial networks pretrain nothing, as by default: codes of so few epochs mix the groups.
+    """
     fast = {"learning_rate": 1e-2, "batch_size": 64}
+    pretrains = isinstance(estimator, VaDEClustering | DACClustering)
     start = {"init": getattr(estimator, "init", None)}
-    return brief(estimator, max_epochs=20, pretraining_epochs=10, **fast, **start)
+    start["pretraining_epochs"] = 10 if pretrains else "auto"
+    return brief(estimator, max_epochs=20, **fast, **start)
 
 
 class WithoutProbabilities(NeighborClustering):
