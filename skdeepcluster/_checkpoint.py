@@ -128,50 +128,36 @@ def identify(estimator, X, *others):
     return f"{type(estimator).__name__} {digest}"
 
 
-def _describe(value):
+def _describe(value, is_brought=False):
     """Return a parameter as what can be compared in another process.
 
     Two RandomStates are alike: a fit that was cut short has drawn from the one that it was given,
-    and goes on with the state in the file.
+    and goes on with the state in the file. Functions among the values that a function has brought
+    along, such as itself, are told apart by their names.
     """
     if isinstance(value, np.random.RandomState):
         return "stream"
     if isinstance(value, dict):
-        return {name: _describe(v) for name, v in value.items()}
+        return {name: _describe(v, is_brought) for name, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_describe(v) for v in value]
+        return [_describe(v, is_brought) for v in value]
     if hasattr(value, "get_params"):
         return type(value).__name__, _describe(value.get_params(deep=False))
     if is_dataclass(value):  # RandomAffine, which is called, too
         return repr(value)
-    return _describe_callable(value) if callable(value) else value
+    return _describe_callable(value, is_brought) if callable(value) else value
 
 
-def _describe_callable(value):
+def _describe_callable(value, is_brought):
     """Return the name of a function or class, with all that a function or a partial one is of."""
     if isinstance(value, partial):
         return "partial", *map(_describe, (value.func, value.args, value.keywords))
-    if isinstance(value, FunctionType):
-        return _describe_function(value)
-    return getattr(value, "__qualname__", type(value).__name__)
-
-
-def _describe_function(function):
-    """Return the name of a function, what it does, and the values that it brings along."""
-    cells = [cell.cell_contents for cell in function.__closure__ or ()]
-    brought = function.__defaults__, function.__kwdefaults__, cells
-    # Functions among the values, such as itself, are told apart by their names.
-    known = [_name_functions(values) for values in brought]
-    return function.__qualname__, _describe_code(function.__code__), known
-
-
-def _name_functions(values):
-    """Return values in which functions are replaced by their names."""
-    if isinstance(values, dict):
-        return {key: _name_functions(value) for key, value in values.items()}
-    if isinstance(values, list | tuple):
-        return [_name_functions(value) for value in values]
-    return values.__qualname__ if isinstance(values, FunctionType) else _describe(values)
+    name = getattr(value, "__qualname__", type(value).__name__)
+    if is_brought or not isinstance(value, FunctionType):
+        return name
+    cells = [cell.cell_contents for cell in value.__closure__ or ()]
+    brought = value.__defaults__, value.__kwdefaults__, cells
+    return name, _describe_code(value.__code__), _describe(brought, is_brought=True)
 
 
 def _describe_code(code):

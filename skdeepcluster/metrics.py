@@ -356,7 +356,8 @@ def _convert(labels, name):
                 f"{name} holds continuous values such as {odd[0]}; "
                 "labels must be integers or strings."
             )
-    large = labels[np.abs(labels.astype(np.float64)) >= 2.0**63]
-    if large.size and labels.dtype.kind in "uf":
-        raise ValueError(f"{name} holds {large[0]}, but labels must be integers of 64 bits.")
+    if labels.dtype.kind in "uf":
+        large = labels[np.abs(labels.astype(np.float64)) >= 2.0**63]
+        if large.size:
+            raise ValueError(f"{name} holds {large[0]}, but labels must be integers of 64 bits.")
     return labels.astype(np.int64)

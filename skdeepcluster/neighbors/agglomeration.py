@@ -8,12 +8,11 @@ from collections.abc import Callable
 from numbers import Integral
 
 import numpy as np
-from scipy import sparse
 from scipy.special import entr
 from sklearn.utils import check_array, check_scalar, column_or_1d
 
 from .._typing import Labels
-from .graph import neighbor_graph
+from .graph import check_graph, neighbor_graph
 
 #: Weight of what two ends of an edge do not tell about each other, for swaps of clusters.
 BOUNDARY_WEIGHT = 2.0
@@ -119,7 +118,7 @@ def merge_clusters(
     check_scalar(n_clusters, "n_clusters", Integral, min_val=1, max_val=resp.shape[1])
     is_graph = isinstance(metric, str) and metric == "graph"
     if is_graph:
-        graph = _check_graph(X)
+        graph = _check_links(X)
     else:
         graph = neighbor_graph(X, n_neighbors, metric=metric, n_jobs=n_jobs)
     if graph.shape != (len(resp), len(resp)):
@@ -135,14 +134,9 @@ def merge_clusters(
     return merged if given.ndim == 2 else np.where(known, merged.argmax(1), -1)
 
 
-def _check_graph(X):
+def _check_links(X):
     """Return a graph given as X as a CSR matrix, checked for weights that links may have."""
-    graph = sparse.csr_matrix(check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32]))
-    if graph.shape[0] != graph.shape[1]:
-        raise ValueError(
-            f"A graph should be a square matrix of weights, got shape {graph.shape}. Pass a "
-            "weight for every two rows, or the rows and their metric."
-        )
+    graph = check_graph(X, [np.float64, np.float32])
     least, uneven = graph.data.min(initial=0), abs(graph - graph.T).max()
     if least < 0 or uneven > 1e-6 * graph.data.max(initial=1):
         raise ValueError(

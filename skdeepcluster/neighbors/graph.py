@@ -80,6 +80,17 @@ def neighbor_graph(
     return link_neighbors(*find_neighbors(X, n_neighbors, metric, n_jobs))
 
 
+def check_graph(X, dtype):
+    """Return a graph given as X as a CSR matrix, checked for a weight of every two rows."""
+    graph = sparse.csr_matrix(check_array(X, accept_sparse="csr", dtype=dtype))
+    if graph.shape[0] != graph.shape[1]:
+        raise ValueError(
+            f"graph has shape {graph.shape}; expected a square matrix of link weights, "
+            "as neighbor_graph returns."
+        )
+    return graph
+
+
 def find_neighbors(X, n_neighbors, metric, n_jobs):
     """Return distances and positions of the nearest other rows of each, nearest first, (N, k)."""
     check_scalar(n_neighbors, "n_neighbors", (int, np.integer), min_val=1)

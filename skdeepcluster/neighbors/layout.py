@@ -17,10 +17,11 @@ from joblib import effective_n_jobs
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
-from sklearn.utils import check_array, check_scalar
+from sklearn.utils import check_scalar
 
 from ..engine.runtime import draw_seed, random_stream
 from .blas import single_threaded_blas
+from .graph import check_graph
 
 #: a of the similarity 1 / (1 + a d^(2b)) at distance d in the layout.
 CURVE_A = 1.929
@@ -96,17 +97,12 @@ def neighbor_layout(
         (n_negative, "n_negative", 0),
     ):
         check_scalar(value, name, (int, np.integer), min_val=least)
-    graph = check_array(graph, accept_sparse="csr", dtype=np.float32)
-    if graph.shape[0] != graph.shape[1]:
-        raise ValueError(
-            f"graph has shape {graph.shape}; expected a square matrix of link weights, "
-            "as neighbor_graph returns."
-        )
+    graph = check_graph(graph, np.float32)
     random = np.random.default_rng(draw_seed(random_stream(random_state)))
     # The rows are permuted, so that a cyclic shift of them pairs every row with a random one:
     # negative sampling then needs neither random numbers for each row nor a gather.
     order = random.permutation(graph.shape[0])
-    graph = sparse.csr_matrix(graph)[order][:, order]
+    graph = graph[order][:, order]
     start = _embed_spectrally(graph, n_components, random)
     layout = np.empty_like(start)
     layout[order] = _optimize(graph, start, n_epochs, n_negative, random, n_jobs)
