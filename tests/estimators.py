@@ -17,6 +17,7 @@ from skdeepcluster import (
     VaDEClustering,
     VAEEmbedding,
 )
+from skdeepcluster._budget import Budget
 from skdeepcluster._validation import LabelledClusterMixin
 from skdeepcluster.neighbors import selection
 
@@ -165,6 +166,15 @@ def hasty():
     """Within the block the partition of a graph is found in a hurry, for tests of form."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(selection, "LAYOUT_EPOCHS", 2)
+        yield
+
+
+@contextmanager
+def briefly():
+    """Within the block "auto" is the shortest training there is, for tests of form."""
+    with pytest.MonkeyPatch.context() as patch:
+        for number, epochs in BRIEF.items():
+            patch.setattr(Budget, number.removeprefix("max_"), lambda *_, epochs=epochs: epochs)
         yield
 
 

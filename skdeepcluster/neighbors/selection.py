@@ -165,7 +165,8 @@ class Search(NamedTuple):
         whitened = whiten_by_neighbors(rows, graph, self.n_neighbors, self.n_jobs)
         resp = np.eye(self.n_clusters)[self.run_kmeans(whitened, weights)]
         with single_threaded_blas():
-            return whiten(rows, scatter_within_clusters(rows, weights, resp))
+            scatter = scatter_within_clusters(rows, weights, resp)
+            return whiten(rows, scatter, max(len(rows) - self.n_clusters, 1))
 
     def run_kmeans(self, rows, weights):
         """Return the cluster (M,) of each row by k-means."""

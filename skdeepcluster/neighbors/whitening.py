@@ -5,12 +5,17 @@ between clusters or be noise. In the metric of the inverse covariance within clu
 round. Neighbours mostly belong to one cluster, so the scatter of their differences estimates it
 before any cluster is known; a partition of the rows whitened by it gives a better estimate.
 
+The scatter of few rows has larger large eigenvalues and smaller small ones than the distribution's,
+so that its inverse would raise what is chance; it is shrunk towards a multiple of the identity, the
+more the fewer rows there are.
+
 M rows, D features, K clusters.
 
 References: D. Art, R. Gnanadesikan, J. R. Kettenring, "Data-based metrics for cluster analysis",
 Utilitas Mathematica 21A, 1982 (the scatter between neighbours); H. P. Friedman, J. Rubin, "On some
 invariant criteria for grouping data", Journal of the American Statistical Association 62, 1967
-(that within clusters).
+(that within clusters); Y. Chen, A. Wiesel, Y. C. Eldar, A. O. Hero, "Shrinkage algorithms for MMSE
+covariance estimation", IEEE Transactions on Signal Processing 58, 2010.
 """
 
 import numpy as np
@@ -56,7 +61,7 @@ def whiten_by_neighbors(rows, graph, n_neighbors, n_jobs):
         if iteration > 0:
             graph = neighbor_graph(whitened, n_neighbors, n_jobs=n_jobs)
         with single_threaded_blas():
-            whitened = whiten(rows, scatter_between_neighbors(rows, graph))
+            whitened = whiten(rows, scatter_between_neighbors(rows, graph), len(rows))
     return whitened
 
 
@@ -78,8 +83,24 @@ def scatter_within_clusters(rows, weights, resp):
     return gaps.T @ (gaps * weights[:, None]) / weights.sum()
 
 
-def whiten(rows, scatter):
-    r"""Return rows (M, D) times A, A A^T = W^{-1}, with W the regularised scatter (D, D)."""
+def whiten(rows, scatter, n_degrees):
+    r"""Return rows (M, D) times A, A A^T = W^{-1}, with W the regularised scatter (D, D).
+
+    ``n_degrees`` are the degrees of freedom of the scatter.
+    """
     values, vectors = np.linalg.eigh((scatter + scatter.T) / 2)
-    values = np.maximum(values, 0) + REGULARIZATION * max(values.mean(), np.finfo(float).tiny)
+    values, mean = np.maximum(values, 0), max(values.mean(), np.finfo(float).tiny)
+    values += shrink(values / mean, n_degrees) * (mean - values) + REGULARIZATION * mean
     return rows @ (vectors / np.sqrt(values))
+
+
+def shrink(values, n_degrees):
+    """Return the share of the identity in the oracle approximating shrinkage of a covariance.
+
+    ``values`` (D,) are the eigenvalues of the sample covariance of normal rows with ``n_degrees``
+    degrees of freedom (Chen et al., eq. 23).
+    """
+    squares, square, inverse = np.square(values).sum(), values.sum() ** 2, 1 / len(values)
+    excess = (n_degrees + 1 - 2 * inverse) * (squares - square * inverse)
+    wanted = (1 - 2 * inverse) * squares + square
+    return wanted / max(wanted, excess, np.finfo(float).tiny)

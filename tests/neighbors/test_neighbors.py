@@ -9,6 +9,7 @@ from scipy import sparse
 from scipy.cluster.hierarchy import fcluster
 from scipy.cluster.hierarchy import linkage as linkage_tree
 from scipy.spatial.distance import squareform
+from sklearn.covariance import empirical_covariance, oas
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
 from sklearn.neighbors import NearestNeighbors
@@ -34,6 +35,7 @@ from skdeepcluster.neighbors.whitening import (
     prepare_rows,
     scatter_between_neighbors,
     scatter_within_clusters,
+    shrink,
     whiten,
     whiten_by_neighbors,
 )
@@ -529,7 +531,7 @@ def test_whitened_neighbours_differ_alike_in_all_directions():
     random = np.random.default_rng(0)
     rows = random.normal(size=(300, 3)) @ np.diag([0.5, 2, 1]) @ random.normal(size=(3, 3))
     graph = neighbor_graph(rows)
-    white = whiten(rows, scatter_between_neighbors(rows, graph))
+    white = whiten(rows, scatter_between_neighbors(rows, graph), len(rows))
     links = graph.tocoo()
     gaps = white[links.row] - white[links.col]
     scatter = (links.data[:, None] * gaps).T @ gaps / (2 * links.data.sum())
@@ -556,6 +558,27 @@ def test_scatter_within_clusters_is_that_of_copies_about_their_means():
     gaps = np.concatenate([rows[groups == k] - rows[groups == k].mean(0) for k in range(3)])
     scatter = scatter_within_clusters(NORMAL[:30], weights, np.eye(3)[labels])
     np.testing.assert_allclose(scatter, np.cov(gaps.T, bias=True))
+
+
+def test_scatters_of_few_rows_are_shrunk():
+    random, variances = np.random.default_rng(0), np.geomspace(0.1, 10, 40)
+    truth, shares = np.diag(variances), []
+    for n_rows in (5, 20, 200, 20_000):
+        rows = random.normal(size=(n_rows, 40)) * np.sqrt(variances)
+        scatter = rows.T @ rows / n_rows
+        share = shrink(np.linalg.eigvalsh(scatter), n_rows)
+        shrunk = (1 - share) * scatter + share * np.trace(scatter) / 40 * np.eye(40)
+        assert np.linalg.norm(shrunk - truth) < 1.01 * np.linalg.norm(scatter - truth)
+        assert n_rows > 200 or np.linalg.norm(shrunk - truth) < np.linalg.norm(scatter - truth)
+        shares.append(share)
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] > 0.7
+    assert shares[-1] < 0.01
+    # scikit-learn's leaves out terms that matter to few features.
+    rows = random.normal(size=(60, 40)) * np.sqrt(variances)
+    values = np.linalg.eigvalsh(empirical_covariance(rows))
+    assert shrink(values, 60) == pytest.approx(oas(rows)[1], rel=0.03)
+    assert shrink(np.zeros(3), 5) == 0
 
 
 def test_whitening_does_not_depend_on_rotation_and_scale():

@@ -1,10 +1,12 @@
 """Every Python block of the README runs, in a folder of its own."""
 
 import re
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from estimators import briefly, in_full
 
 import skdeepcluster
 
@@ -15,14 +17,16 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 CONSUMERS = {"bertopic", "scanpy"}
 
 
+@pytest.mark.parametrize("pace", [briefly, *in_full(nullcontext)], ids=lambda pace: pace.__name__)
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_block_runs(block, tmp_path, monkeypatch):
+def test_block_runs(block, pace, tmp_path, monkeypatch):
     imported = set(re.findall(r"^(?:import|from) (\w+)", block, re.MULTILINE))
     absent = sorted(name for name in imported & CONSUMERS if not find_spec(name))
     if absent:
         pytest.skip(f"needs {', '.join(absent)}")
     monkeypatch.chdir(tmp_path)
-    exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
+    with pace():
+        exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
 
 
 def test_there_are_blocks():
