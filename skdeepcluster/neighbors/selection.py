@@ -78,9 +78,9 @@ MAX_NULL_ROWS = 2_000
 #: Rows drawn without clusters in all, if the decision needs them: of few, several draws are made.
 MIN_NULL_ROWS = 1_000
 #: Most draws.
-MAX_NULL_DRAWS = 10
+MAX_NULL_DRAWS = 5
 #: Level of the one-sided t-test that ends the draws.
-CONFIDENCE = 0.975
+CONFIDENCE = 0.9
 #: Epochs of a layout that is divided into clusters: more do not change which rows are together.
 LAYOUT_EPOCHS = 50
 
