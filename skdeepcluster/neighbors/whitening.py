@@ -89,7 +89,8 @@ def whiten(rows, scatter, n_degrees):
     ``n_degrees`` are the degrees of freedom of the scatter.
     """
     values, vectors = np.linalg.eigh((scatter + scatter.T) / 2)
-    values, mean = np.maximum(values, 0), max(values.mean(), np.finfo(float).tiny)
+    values = np.maximum(values, 0)
+    mean = max(values.mean(), np.finfo(float).tiny)
     values += shrink(values / mean, n_degrees) * (mean - values) + REGULARIZATION * mean
     return rows @ (vectors / np.sqrt(values))
 

@@ -120,7 +120,7 @@ def test_a_neighbour_clustering_starts_a_network_as_the_word_does(method, rows):
     start = NeighborClustering(7, random_state=5)
     with hasty():
         named, given = (brief(method, init=init).fit(rows) for init in ("neighbors", start))
-        other = brief(method, init=NeighborClustering(n_neighbors=3, n_components=2)).fit(rows)
+        other = brief(method, init=NeighborClustering(metric="cosine")).fit(rows)
         noisy = brief(method, init=NeighborClustering(noise=0.5)).fit(rows)
     np.testing.assert_array_equal(given.predict_proba(rows), named.predict_proba(rows))
     assert (other.predict_proba(rows) != named.predict_proba(rows)).any()
