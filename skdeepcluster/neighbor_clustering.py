@@ -67,8 +67,8 @@ class NeighborClustering(
     n_clusters : int or "auto", default=8
         Number of clusters. "auto" chooses one of at most ``max_clusters``, see Notes.
     n_neighbors : int, default=15
-        Neighbours of each row in the graph, and of new rows among the rows fitted; at most the
-        number of other rows.
+        Neighbours of each row in the graph, and of new rows among the rows fitted. No more are
+        used than a cluster has other distinct rows, on average: beyond them are rows of others.
     metric : str or callable, default="euclidean"
         As in :class:`sklearn.neighbors.NearestNeighbors`: "cosine" suits text and embeddings of
         networks. "precomputed": X has the distances of all rows to all rows; of a sparse X the
@@ -128,8 +128,8 @@ class NeighborClustering(
         :func:`~skdeepcluster.stability.cluster_stability`; of at most 1,000 rows, or 50 for a
         cluster; 0 of a cluster without rows. Computed when it is first read, by ten small fits.
     outlier_scores_ : ndarray of shape (n_samples,)
-        Mean distance of each row to its ``n_neighbors`` nearest others [6]_,
-        ``-score_samples(X)``.
+        Mean distance of each row to as many of its nearest others as are its neighbours in the
+        graph [6]_, ``-score_samples(X)``.
     offset_ : float
         Rows whose ``score_samples`` is less are noise.
     leaves_ : ndarray of shape (n_samples,)
@@ -184,7 +184,7 @@ class NeighborClustering(
     equal rows have others or ``max_samples`` leaves them out. ``cluster_stability_`` is that of
     clusters found again without labels.
 
-    New rows get the mean of their ``n_neighbors`` nearest rows of the graph, weighted by
+    New rows get the mean of as many nearest rows of the graph as a row in it has, weighted by
     1 / distance [2]_; a row equal to one of X gets exactly what that one has.
 
     References
@@ -355,7 +355,7 @@ class NeighborClustering(
         reference = start.reference
         self._spacing = reference.spacing
         self._rows, self._keys, self._kept = reference.rows, reference.keys, reference.kept
-        self._fit_params = {"metric": self.metric, "n_neighbors": self.n_neighbors}
+        self._fit_params = {"metric": self.metric, "n_neighbors": reference.n_neighbors}
         hard = np.eye(self.n_clusters_)[start.partition.resp.argmax(1)] * start.weights[:, None]
         centers = cluster_means(hard, start.partition.layout.astype(np.float64))
         self._centers = np.where(hard.any(0)[:, None], centers, np.inf)
@@ -413,8 +413,9 @@ class NeighborClustering(
         Returns
         -------
         ndarray of shape (n_samples,)
-            Minus the mean distance to the ``n_neighbors`` nearest rows of the graph, in the unit
-            of the metric; those of a row of the fit are others than itself.
+            Minus the mean distance to the nearest rows of the graph, as many as are neighbours of
+            a row in it, in the unit of the metric; those of a row of the fit are others than
+            itself.
         """
         return -self._interpolate(X)[0]
 

@@ -186,7 +186,8 @@ def neighbor_start(
     n_clusters : int
         K.
     n_neighbors : int, default=15
-        Neighbours in the graph.
+        Neighbours in the graph; no more are used than a cluster has other distinct rows, on
+        average.
     metric : str or callable, default="euclidean"
         As in :class:`sklearn.neighbors.NearestNeighbors`.
     sample_weight : array-like of shape (N,), default=None
@@ -410,9 +411,9 @@ def find_start(
     stream = random_stream(random_state)
     with report("graph"):
         reference, graph, weights, inverse, distances = _connect_rows(
-            X, n_neighbors, metric, sample_weight, max_samples, stream, n_jobs, labels
+            X, n_neighbors, metric, sample_weight, max_samples, stream, n_jobs, n_clusters, labels
         )
-    given = max_clusters, n_neighbors, metric, n_components, n_jobs, stream, report
+    given = max_clusters, reference.n_neighbors, metric, n_components, n_jobs, stream, report
     n_steps = count_walk_steps(distances, metric)
     search = Search(*given, settings or {}, n_steps=n_steps)
     least = 1 if labels is None else labels.max() + 1
@@ -424,12 +425,25 @@ def find_start(
     return FoundStart(reference, partition, weights, inverse)
 
 
-def _connect_rows(X, n_neighbors, metric, sample_weight, max_samples, stream, n_jobs, labels=None):
+def _connect_rows(
+    X,
+    n_neighbors,
+    metric,
+    sample_weight,
+    max_samples,
+    stream,
+    n_jobs,
+    n_clusters="auto",
+    labels=None,
+):
     """Return the reference, graph (M, M) and weights (M,) of distinct rows, and their inverse.
 
-    Last come their distances (M, k) to the nearest others.
+    Last come their distances (M, k) to the nearest others. k is ``n_neighbors``, but no more than
+    one of ``n_clusters`` has other rows, on average: beyond them are those of other clusters.
     """
     kept, inverse, weights = _choose_rows(X, sample_weight, max_samples, metric, stream, labels)
+    if n_clusters != "auto":
+        n_neighbors = min(n_neighbors, max(1, len(kept) // n_clusters - 1))
     if is_precomputed(metric):
         order, *found = _find_by_distances(X[kept][:, kept], n_neighbors)
         place = np.append(_invert(order), -1)
@@ -598,10 +612,9 @@ def labelled_start(
     check_scalar(n_classes, "n_classes", Integral, min_val=1)
     targets = check_labels("targets", targets, X.shape[0], n_classes, "classes")
     stream = random_stream(random_state)
-    # No more neighbours than a class has other rows: beyond them are those of other classes.
-    most = max(1, len(np.unique(project_rows(X))) // n_classes - 1)
-    given = min(n_neighbors, most), "euclidean", None, X.shape[0], stream, n_jobs
-    reference, graph, weights, inverse, _ = _connect_rows(X, *given)
+    reference, graph, weights, inverse, _ = _connect_rows(
+        X, n_neighbors, "euclidean", None, X.shape[0], stream, n_jobs, n_classes
+    )
     labels = count_labels(targets, n_classes, inverse)
     spread = _spread_everywhere(reference, graph, labels, n_jobs)
     layout = neighbor_layout(graph, random_state=stream, n_jobs=n_jobs)

@@ -5,9 +5,9 @@ between clusters or be noise. In the metric of the inverse covariance within clu
 round. Neighbours mostly belong to one cluster, so the scatter of their differences estimates it
 before any cluster is known; a partition of the rows whitened by it gives a better estimate.
 
-The scatter of few rows has larger large eigenvalues and smaller small ones than the distribution's,
-so that its inverse would raise what is chance; it is shrunk towards a multiple of the identity, the
-more the fewer rows there are.
+The scatter of few rows has larger large eigenvalues and smaller small ones than the
+distribution's, so that its inverse would raise what is chance; it is shrunk towards a multiple of
+the identity, the more the fewer rows there are.
 
 M rows, D features, K clusters.
 

@@ -12,7 +12,12 @@ from sklearn.datasets import make_blobs, make_moons
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score, pairwise_distances, roc_auc_score
 from sklearn.model_selection import GridSearchCV
-from sklearn.neighbors import KNeighborsRegressor, KNeighborsTransformer, kneighbors_graph
+from sklearn.neighbors import (
+    KNeighborsRegressor,
+    KNeighborsTransformer,
+    NearestNeighbors,
+    kneighbors_graph,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -53,6 +58,14 @@ def largest_gap(a, b):
 def test_clusters_that_are_no_balls():
     moons, y = make_moons(200, noise=0.05, random_state=0)
     assert adjusted_rand_score(y, NeighborClustering(2, random_state=0).fit_predict(moons)) == 1
+
+
+def test_clusters_of_four_rows_are_linked_among_themselves():
+    groups, y = make_blobs(60, n_features=5, centers=15, center_box=(-20, 20), random_state=2)
+    small = NeighborClustering(15, random_state=0).fit(groups)
+    assert adjusted_rand_score(y, small.labels_) == 1
+    wanted = NearestNeighbors(n_neighbors=3).fit(groups).kneighbors()[0].mean(1)
+    np.testing.assert_allclose(small.outlier_scores_, wanted)
 
 
 def test_attributes_are_answers_and_the_graph_is_of_the_rows():
