@@ -563,7 +563,8 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
             told = (
                 f"{self.moved_:.0%} of the rows left the clusters of their start, start_labels_, "
                 "which the network does not tell apart. Train longer (max_epochs), raise "
-                "start_weight, or take NeighborClustering, which has these clusters."
+                "start_weight, or take start_labels_"
+                f"{'' if is_partition(self.init) else ', those of NeighborClustering'}."
             )
         else:
             return

@@ -35,7 +35,6 @@ from sklearn.utils import (
     check_consistent_length,
     check_random_state,
     check_scalar,
-    get_tags,
 )
 from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import _num_features, _num_samples, check_is_fitted
@@ -43,6 +42,7 @@ from sklearn.utils.validation import _num_features, _num_samples, check_is_fitte
 from ._responsibilities import cluster_means
 from .display.axes import import_matplotlib, name_estimator, name_features
 from .display.samples import draw_samples, make_mosaic
+from .neighbors.precomputed import has_distances
 from .stability import cluster_stability
 
 __all__ = [
@@ -332,7 +332,7 @@ def assignment_importance(
             "The importance of features needs dense rows, but X is sparse: pass fewer features as "
             "X.toarray(), or use compare_features."
         )
-    if get_tags(estimator).input_tags.pairwise:
+    if has_distances(estimator):
         raise ValueError(f"{name} is fitted to distances: X has no features to permute.")
     # As scikit-learn's of the accuracy, whose reference are the estimator's own answers.
     return permutation_importance(
@@ -482,7 +482,7 @@ class ClusterReport(Bunch):
             border_rows=found.divide(margin.argsort(kind="stable"), n_rows),
             runner_up=runner_up,
             margin=margin,
-            features=[] if get_tags(estimator).input_tags.pairwise else features,
+            features=[] if has_distances(estimator) else features,
             importance=None,
             feature_names=names,
             row_names=row_names,

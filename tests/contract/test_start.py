@@ -8,6 +8,7 @@ import pytest
 from estimators import hasty, some_of
 from sklearn.base import clone
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 
 import skdeepcluster
@@ -112,6 +113,12 @@ FEW = SMALL | {"max_epochs": 1}
 def brief(method, **params):
     few = {"pretraining_epochs": 1} if method in METHODS else {}
     return method(3, **(FEW | few | params))
+
+
+def test_a_start_that_is_not_learnt_is_told(rows):
+    labels = np.random.default_rng(0).integers(3, size=len(rows))
+    with pytest.warns(ConvergenceWarning, match=r"rows left the clusters .* take start_labels_\.$"):
+        brief(VaDEClustering, init=labels).fit(rows)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

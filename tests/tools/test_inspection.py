@@ -378,6 +378,8 @@ def test_distances_have_no_features():
     assert "set apart by" not in str(found)
     with pytest.raises(ValueError, match="fitted to distances"):
         report(fit, distances, importance=True)
+    tree = AgglomerativeClustering(3, metric="precomputed", linkage="average").fit(distances)
+    assert report(tree, distances).features == []
 
 
 # ---- errors
