@@ -115,10 +115,12 @@ def brief(method, **params):
     return method(3, **(FEW | few | params))
 
 
-def test_a_start_that_is_not_learnt_is_told(rows):
-    labels = np.random.default_rng(0).integers(3, size=len(rows))
-    with pytest.warns(ConvergenceWarning, match=r"rows left the clusters .* take start_labels_\.$"):
-        brief(VaDEClustering, init=labels).fit(rows)
+def test_a_start_that_is_not_learnt_is_told(blobs):
+    X, y = blobs
+    labels = np.where(np.random.default_rng(0).uniform(size=len(X)) < 0.6, y, (y + 1) % 3)
+    told = r"rows left the clusters of .* take start_labels_\.$"
+    with pytest.warns(ConvergenceWarning, match=told):
+        CatGANClustering(3, init=labels, **SMALL).fit(X)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
