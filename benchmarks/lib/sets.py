@@ -1,13 +1,15 @@
 """The sets that clusterers are compared on, by name and in groups.
 
 "eleven" are real sets of at most 20,000 rows; "large" are real sets with more rows, unbalanced
-classes or sparse rows; "synthetic" are the drawn sets of ``lib/synthetic.py``, "counted" sixty
-others of 1 to 40 clusters. Rows are used as
+classes or sparse rows; "parts" are 60 to 240 rows of those of the eleven that are no texts;
+"synthetic" are the drawn sets of ``lib/synthetic.py``, "counted" sixty others of 1 to 40 clusters.
+Rows are used as
 they are in the set: digits in 0 to 16, images in [0, 1], tables standardised but for iris.
 """
 
 from functools import partial
 
+import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.utils import Bunch
 
@@ -39,6 +41,24 @@ ELEVEN = {
     "mnist_10k": partial(load, "mnist", 10_000),
     "fashion_10k": partial(load, "fashion_mnist", 10_000),
 }
+#: Rows of the parts of sets.
+PART_SIZES = 60, 120, 240
+
+
+def part(name, n_rows):
+    """Draw rows of one of the eleven sets, the same for all seeds, and their classes."""
+    data = ELEVEN[name]()
+    chosen = np.random.default_rng(n_rows).permutation(len(data.y))[:n_rows]
+    classes, y = np.unique(data.y[chosen], return_inverse=True)
+    return Bunch(X=data.X[chosen], y=y, n_clusters=len(classes))
+
+
+PARTS = {
+    f"{name}_{n_rows}": partial(part, name, n_rows)
+    for name in ELEVEN
+    if name not in ("stackoverflow", "searchsnippets")
+    for n_rows in (PART_SIZES[:2] if name in ("iris", "wine") else PART_SIZES)
+}
 LARGE = {
     "mnist": partial(load, "mnist"),
     "fashion_mnist": partial(load, "fashion_mnist"),
@@ -47,8 +67,14 @@ LARGE = {
 }
 SYNTHETIC = {name: partial(synthetic.drawn, name) for name in synthetic.NAMES}
 COUNTED = {name: partial(synthetic.counted, name) for name in synthetic.COUNTED}
-GROUPS = {"eleven": ELEVEN, "synthetic": SYNTHETIC, "large": LARGE, "counted": COUNTED}
-SETS = ELEVEN | SYNTHETIC | LARGE | COUNTED
+GROUPS = {
+    "eleven": ELEVEN,
+    "synthetic": SYNTHETIC,
+    "large": LARGE,
+    "parts": PARTS,
+    "counted": COUNTED,
+}
+SETS = {name: make for group in GROUPS.values() for name, make in group.items()}
 
 
 def parse_sets(asked):
