@@ -58,9 +58,9 @@ class NeighborClustering(
     r"""Clusters of a neighbour graph: few in number, of any shape and size, found without labels.
 
     The graph of nearest neighbours is laid out in few dimensions. Candidates found there by
-    k-means, Ward's tree and mixtures of more components than clusters are compared by how much
-    the cluster of a row tells about that at the end of a walk along the graph, and the best is
-    kept.
+    k-means, Ward's tree and mixtures of more components than clusters, and by Ward's method in the
+    rows if they are few, are compared by how much the cluster of a row tells about that at the end
+    of a walk along the graph, and the best is kept.
 
     Parameters
     ----------

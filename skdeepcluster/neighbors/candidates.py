@@ -1,16 +1,17 @@
-"""Candidate partitions of a graph, found in its layout: each kind is right where others fail.
+"""Candidate partitions of a graph, most found in its layout: each kind is right where others fail.
 
 k-means finds clusters of similar size, also where none is separate; the tree of Ward cuts off what
 is separate, and does not count groups too small to be clusters; the components of a mixture,
-merged by the edges of the graph, make clusters of any shape.
+merged by the edges of the graph, make clusters of any shape. In a layout of a few hundred rows
+clusters of a handful may be lost, which Ward's method finds in the rows themselves.
 
-M rows, L layout dimensions, P components or micro-clusters, K clusters.
+M rows, D features, L layout dimensions, P components or micro-clusters, K clusters.
 """
 
 import warnings
 
 import numpy as np
-from sklearn.cluster import KMeans
+from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from .._responsibilities import cluster_means
@@ -34,7 +35,8 @@ MICRO_ITERATIONS = 5
 #: Least sizes of a cluster of the tree, relative to the mean size. Rows of a smaller group are
 #: given to the cluster that they have most edges to.
 MIN_SIZES = (0.0, 0.25)
-#: Below this many distinct rows FEW_INIT mixtures are fitted in a layout, else MANY_INIT.
+#: Below this many distinct rows FEW_INIT mixtures are fitted in a layout, else MANY_INIT, and the
+#: rows themselves are agglomerated, too.
 FEW_ROWS = 1000
 #: Mixtures fitted in a layout of few rows, all of which find much the same components.
 FEW_INIT = 1
@@ -53,15 +55,28 @@ MAX_ITER = 150
 
 
 def find_candidates(
-    layout, graph, weights, n_clusters, stream, *, n_init=None, linkages=None, boundary_weight=2.0
+    layout,
+    graph,
+    weights,
+    n_clusters,
+    stream,
+    features=None,
+    *,
+    n_init=None,
+    linkages=None,
+    boundary_weight=2.0,
 ):
     """Yield the labels (M,) of candidate partitions of the rows of a graph.
 
-    ``layout`` (M, L) is that of ``graph`` (M, M), ``weights`` (M,) are those of the rows. The
-    components of ``n_init`` mixtures are merged by each of the ``linkages``.
+    ``layout`` (M, L) is that of ``graph`` (M, M), ``weights`` (M,) are those of the rows,
+    ``features`` (M, D) what their distances are of, or None. The components of ``n_init`` mixtures
+    are merged by each of the ``linkages``.
     """
+    has_few = len(layout) < FEW_ROWS
     if n_init is None:
-        n_init = FEW_INIT if len(layout) < FEW_ROWS else MANY_INIT
+        n_init = FEW_INIT if has_few else MANY_INIT
+    if has_few and features is not None:
+        yield AgglomerativeClustering(n_clusters).fit(features).labels_
     rows = scale_to_unit_variance(layout)
     sample = draw_sample(rows, weights, stream)
     options = {"n_init": KMEANS_RUNS, "max_iter": KMEANS_ITERATIONS}

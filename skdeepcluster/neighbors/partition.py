@@ -163,7 +163,8 @@ def neighbor_start(
 
     The graph of nearest neighbours is laid out in few dimensions, and candidates are found there:
     k-means, cuts of Ward's tree over micro-clusters, and full-covariance mixtures of 2 K
-    components that are agglomerated to K clusters by the edges between them. Kept is the
+    components that are agglomerated to K clusters by the edges between them; and, of fewer than
+    1,000 distinct rows that can be whitened, Ward's clusters of the rows themselves. Kept is the
     partition of the greatest I(c_0; c_t) among those whose I(c_0; c_t)^2 / H(c_0) is within 5 % of
     the greatest, with c_t the cluster after t steps of a random walk along the edges [1]_. t is
     half of (M / k)^(2 / d), the time in which the walk crosses M rows in d dimensions, but at

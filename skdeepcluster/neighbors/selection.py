@@ -128,10 +128,10 @@ class Search(NamedTuple):
             options = {"random_state": self.stream, "n_jobs": self.n_jobs}
             return neighbor_layout(graph, self.n_components, n_epochs=LAYOUT_EPOCHS, **options)
 
-    def partition(self, layout, graph, weights):
-        """Return the best :class:`Partition` found in the layout of a graph."""
+    def partition(self, layout, graph, weights, rows):
+        """Return the best :class:`Partition` found in the layout of a graph, or in its rows."""
         with self.report("partition"):
-            return _choose_candidate(layout, graph, weights, self)
+            return _choose_candidate(layout, graph, weights, rows, self)
 
     def choose_scale(self, layout, graph, weights, rows):
         """Return the :class:`ScaleCurve` of a layout, against rows without clusters.
@@ -189,16 +189,16 @@ def choose_partition(search, rows, graph, weights, n_clusters, least=1):
         curve = search.choose_scale(layout, graph, weights, rows)
         n_clusters = max(curve.best, least)
     search = search._replace(n_clusters=n_clusters)
-    found = search.partition(layout, graph, weights)._replace(curve=curve)
-    if not 1 < n_clusters < len(weights) <= MAX_WHITENED_ROWS:
-        return found
-    rows = prepare_rows(rows, search.metric)
-    if rows is None:
+    rows = prepare_rows(rows, search.metric) if len(weights) <= MAX_WHITENED_ROWS else None
+    found = search.partition(layout, graph, weights, rows)._replace(curve=curve)
+    if rows is None or not 1 < n_clusters < len(weights):
         return found
     with search.report("whitening"):
-        whitened_graph = search.make_graph(search.whiten(rows, graph, weights))
+        whitened_rows = search.whiten(rows, graph, weights)
+        whitened_graph = search.make_graph(whitened_rows)
     layout = search.make_layout(whitened_graph)
-    whitened = search.partition(layout, whitened_graph, weights)._replace(curve=curve)
+    given = layout, whitened_graph, weights, whitened_rows
+    whitened = search.partition(*given)._replace(curve=curve)
     with search.report("null"):
         lead = whitened.criterion - found.criterion
         return whitened if lead > _expect_lead(rows, weights, search, lead) else found
@@ -258,15 +258,15 @@ def _score_null(rows, search):
     return scores
 
 
-def _choose_candidate(layout, graph, weights, search):
-    """Return the best partition found in one layout."""
+def _choose_candidate(layout, graph, weights, rows, search):
+    """Return the best partition found in one layout, or in the rows (M, D) of its graph."""
     n_clusters = search.n_clusters
     if len(layout) <= n_clusters:  # of few distinct rows each is a cluster
         return Partition(np.eye(len(layout), n_clusters), layout, graph, 0.0)
     if n_clusters == 1:
         return Partition(np.ones((len(layout), 1)), layout, graph, 0.0)
     weighted = weigh_edges(graph, weights)
-    given = layout, weighted, weights, n_clusters, search.stream
+    given = layout, weighted, weights, n_clusters, search.stream, rows
     found = find_candidates(*given, **search.settings)
     candidates, counts = np.unique(np.stack(list(found)), axis=0, return_counts=True)
     scores, information = score_by_walk(weighted, candidates, n_clusters, search.n_steps)

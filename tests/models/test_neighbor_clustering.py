@@ -68,6 +68,15 @@ def test_clusters_of_four_rows_are_linked_among_themselves():
     np.testing.assert_allclose(small.outlier_scores_, wanted)
 
 
+@pytest.mark.parametrize("seed", [0, 2])
+def test_unequal_clusters_of_few_rows_are_found(seed):
+    random = np.random.RandomState(seed)
+    shares = random.dirichlet(np.full(25, 3.0))
+    y = np.r_[np.arange(25), np.arange(25), random.choice(25, 100, p=shares)]
+    rows = 8 * random.normal(size=(25, 10))[y] + random.normal(size=(150, 10))
+    assert adjusted_rand_score(y, NeighborClustering(25, random_state=0).fit_predict(rows)) > 0.99
+
+
 def test_attributes_are_answers_and_the_graph_is_of_the_rows():
     one = fitted(THREE, X)
     assert adjusted_rand_score(Y, one.labels_) == 1
