@@ -9,18 +9,25 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-import numpy as np
 import pytest
-import torch
-from sklearn.datasets import load_digits, make_blobs
 
-torch.set_num_threads(1)
+# The other packages are imported where they are needed: the process that hands tests to workers
+# would take seconds to import them, before the workers begin.
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    import torch
+
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
 def digits():
     """500 digits in [0, 1], float32, read-only: whoever writes into X is found out."""
-    X = (load_digits().data[:500] / 16).astype(np.float32)
+    from sklearn.datasets import load_digits
+
+    X = (load_digits().data[:500] / 16).astype("float32")
     X.flags.writeable = False
     return X
 
@@ -28,6 +35,8 @@ def digits():
 @pytest.fixture(scope="session")
 def blobs():
     """Three well separated groups of 60 rows and their labels, read-only."""
+    from sklearn.datasets import make_blobs
+
     X, y = make_blobs(180, n_features=4, centers=3, cluster_std=0.6, random_state=0)
     X.flags.writeable = y.flags.writeable = False
     return X, y
