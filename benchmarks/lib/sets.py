@@ -3,8 +3,8 @@
 "eleven" are real sets of at most 20,000 rows; "large" are real sets with more rows, unbalanced
 classes or sparse rows; "parts" are 60 to 240 rows of those of the eleven that are no texts;
 "synthetic" are the drawn sets of ``lib/synthetic.py``, "counted" sixty others of 1 to 40 clusters.
-Rows are used as
-they are in the set: digits in 0 to 16, images in [0, 1], tables standardised but for iris.
+Rows are used as they are in the set: digits in 0 to 16, images in [0, 1], tables standardised but
+for iris.
 """
 
 from functools import partial

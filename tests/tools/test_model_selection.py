@@ -1,6 +1,7 @@
 """select_n_clusters with any clusterer: the criterion, its edges and its errors."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +12,12 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import calinski_harabasz_score, pairwise_distances, silhouette_score
 from sklearn.mixture import GaussianMixture
 
-from skdeepcluster import GaussianMixtureEM, NeighborClustering, select_n_clusters
+from skdeepcluster import (
+    GaussianMixtureEM,
+    NeighborClustering,
+    model_selection,
+    select_n_clusters,
+)
 from skdeepcluster.model_selection import MAX_SILHOUETTE_ROWS, label_free_scorer
 
 X, Y = make_blobs(120, centers=[[0, 0], [9, 0], [0, 9], [9, 9]], random_state=0)
@@ -127,7 +133,7 @@ def test_no_warning_where_nothing_lies_beyond():
         assert found.best_n_clusters == 2
 
 
-def test_weights_are_passed_only_if_given():
+def test_weights_are_passed_only_if_given(monkeypatch):
     weights = (Y != 3).astype(float)  # three clusters have weight
     mixture = GaussianMixtureEM(random_state=0)
     options = {"estimator": mixture, "sample_weight": weights}
@@ -136,9 +142,13 @@ def test_weights_are_passed_only_if_given():
     assert weighted.best_n_clusters == 3
     fit = weighted.best_estimator
     assert weighted.results["bic"][2] == fit.bic(X, weights) != fit.bic(X)
-    # Without a random_state, as this estimator is, the default criterion draws anew in every run.
+    # This estimator has no random_state, without which the numbers are drawn anew in every run.
+    counts = partial(model_selection.count_clusters, random_state=0)
+    monkeypatch.setattr(model_selection, "count_clusters", counts)
+    assert (
+        select_n_clusters(X, [3, 4, 5], estimator=AgglomerativeClustering()).best_n_clusters == 4
+    )
     plain = {"estimator": AgglomerativeClustering(), "criterion": "silhouette"}
-    assert select_n_clusters(X, [3, 4, 5], **plain).best_n_clusters == 4
     with pytest.raises(TypeError, match="sample_weight"):
         select_n_clusters(X, [3, 4], sample_weight=weights, **plain)
 
