@@ -36,6 +36,7 @@ from ._sampling import PriorMixin
 from ._validation import Auto, LabelledClusterMixin
 from .engine.runtime import store_parameters
 from .functional.adversarial import called_fake, called_real
+from .functional.gaussian import log_joint
 from .modules.autoencoder import MixturePrior, PointEncoder, PriorGame
 from .modules.game import Augmentation, Player
 from .modules.networks import make_network
@@ -79,21 +80,23 @@ class DAC(PriorGame):
         self.critic = critic
         self.weights = weights
 
-    def log_resp_standardized(self, seen) -> Tensor:
+    def log_resp_standardized(self, seen, mixture=None) -> Tensor:
         """Log p(k | E(x)) of standardised rows, (N, K)."""
-        return self.prior.log_joint(self.encoder(seen)).log_softmax(-1)
+        mixture = self.prior.mixture if mixture is None else mixture
+        return log_joint(self.encoder(seen), mixture).log_softmax(-1)
 
     def criterion(self, x) -> Tensor:
         """Log p(x | G(z)) + log p(z) at z = E(x), (N,)."""
         code = self.encode(x)
-        log_z = self.prior.log_joint(code).logsumexp(-1)
+        log_z = log_joint(code, self.prior.mixture).logsumexp(-1)
         return self.log_prob(x, code).double() + log_z.double()
 
     def critic_loss(self, batch) -> dict[str, Tensor]:
         """Cross-entropies of telling draws of the mixture ("real") from codes ("fake")."""
         with torch.no_grad():
             code, drawn = self.encode(batch.x), self.prior.draw(len(batch.x))
-        return {"mixture": called_real(self.judge(drawn)), "codes": called_fake(self.judge(code))}
+        real, fake = self.judge(torch.cat([drawn, code])).chunk(2)
+        return {"mixture": called_real(real), "codes": called_fake(fake)}
 
     def judge(self, code) -> Tensor:
         """Logits of "drawn from the mixture", (N, 1)."""
@@ -103,20 +106,21 @@ class DAC(PriorGame):
         """Negative log-likelihood of the codes, without gradient to the encoder."""
         with torch.no_grad():
             code = self.encode(batch.x)
-        return {"codes": -self.prior.log_joint(code).logsumexp(-1).mean()}
+        return {"codes": -log_joint(code, self.prior.mixture).logsumexp(-1).mean()}
 
     def loss(self, batch) -> dict[str, Tensor]:
         """Three weighted losses, and the terms of the regularizer."""
-        seen, shown = self.observe(batch)
-        code = self.encoder(shown)
-        log_joint = self.prior.log_joint(code)
+        (seen, shown), mixture = self.observe(batch), self.prior.mixture
+        codes = self.encoder(shown)
+        joint = log_joint(codes, mixture)
+        code, own = codes[: len(seen)], joint[: len(seen)]
         losses = {
             "reconstruction": -self.log_prob(batch.x, code).mean(),
-            "mixture": -log_joint.logsumexp(-1).mean(),
+            "mixture": -own.logsumexp(-1).mean(),
             "adversarial": called_real(self.judge(code)),
         }
         terms = {n: w * loss for w, (n, loss) in zip(self.weights, losses.items(), strict=True)}
-        return terms | self.regularize(seen, batch.anchor)
+        return terms | self.regularize(seen, batch.anchor, joint, mixture)
 
     def players(self) -> tuple[Player, ...]:
         """Critic, mixture, auto-encoder."""

@@ -28,7 +28,7 @@ from ._sampling import PriorMixin
 from ._validation import Auto, LabelledClusterMixin
 from .engine.runtime import store_parameters
 from .functional import random
-from .functional.gaussian import log_prob_diag
+from .functional.gaussian import expected_log_joint, log_joint, log_prob_diag
 from .modules.autoencoder import GaussianEncoder, MixturePrior, PriorGame, evidence_bound
 from .modules.game import Augmentation, Player
 from .modules.networks import make_network
@@ -60,12 +60,15 @@ class VaDE(PriorGame):
         super().__init__(encoder, decoder, likelihood, prior, regularizer, masking)
         self.objective = objective
 
-    def log_resp_standardized(self, seen) -> Tensor:
+    def log_resp_standardized(self, seen, mixture=None) -> Tensor:
         """Log gamma_c, proportional to pi_c exp(-KL_c): the maximiser of eq. 12, (N, K)."""
-        return self.prior.expected_log_joint(*self.encoder(seen)).log_softmax(-1)
+        mixture = self.prior.mixture if mixture is None else mixture
+        return expected_log_joint(*self.encoder(seen), mixture).log_softmax(-1)
 
-    def divergence(self, mean, std, z) -> Tensor:
+    def divergence(self, mean, std, z, expected) -> Tensor:
         """KL(q(z, c|x) || p(z, c)) of each row, (N,), in one of three forms.
+
+        ``expected`` (N, K) is log pi_c - KL_c.
 
         "optimal": at the gamma that maximises eq. 12.
         "sampled": with q(c|z) = p(c|z), on one z: log q(z|x) - log sum_c p(z, c).
@@ -73,27 +76,28 @@ class VaDE(PriorGame):
         """
         if self.objective == "sampled":
             log_q = log_prob_diag(z, mean, 2 * std.log())
-            return log_q - self.prior.log_joint(z).logsumexp(-1)
+            return log_q - log_joint(z, self.prior.mixture).logsumexp(-1)
         if self.objective == "optimal":
-            return self.optimal_divergence(mean, std)
-        log_joint = self.prior.expected_log_joint(mean, std)
-        log_gamma = self.prior.log_joint(z).log_softmax(-1)
-        return (log_gamma.exp() * (log_gamma - log_joint)).sum(-1)
+            return -expected.logsumexp(-1)
+        log_gamma = log_joint(z, self.prior.mixture).log_softmax(-1)
+        return (log_gamma.exp() * (log_gamma - expected)).sum(-1)
 
     def optimal_divergence(self, mean, std) -> Tensor:
         """KL(q(z, c|x) || p(z, c)) at the best gamma, -log sum_c pi_c exp(-KL_c), (N,)."""
-        return -self.prior.expected_log_joint(mean, std).logsumexp(-1)
+        return -expected_log_joint(mean, std, self.prior.mixture).logsumexp(-1)
 
     def loss(self, batch) -> dict[str, Tensor]:
         """Negative bound, eq. 12 with one sample of z, and the terms of the regularizer."""
-        seen, shown = self.observe(batch)
-        mean, std = self.encoder(shown)
+        (seen, shown), mixture = self.observe(batch), self.prior.mixture
+        posterior = self.encoder(shown)
+        expected = expected_log_joint(*posterior, mixture)
+        mean, std, own = (values[: len(seen)] for values in (*posterior, expected))
         z = mean + std * random.randn_like(std)
         terms = {
             "reconstruction": -self.log_prob(batch.x, z).mean(),
-            "kl": self.divergence(mean, std, z).mean(),
+            "kl": self.divergence(mean, std, z, own).mean(),
         }
-        return terms | self.regularize(seen, batch.anchor)
+        return terms | self.regularize(seen, batch.anchor, expected, mixture)
 
     def elbo(self, x, noise) -> Tensor:
         """Bound of each row at its best gamma, (N,), averaged over noise (S, L)."""

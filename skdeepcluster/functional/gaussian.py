@@ -309,7 +309,17 @@ def log_prob_diag(x: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
 
 def standard_kl(mean: Tensor, std: Tensor) -> Tensor:
     """KL(N(mean_n, diag std_n^2) || N(0, I)), in nats, of shape (N,)."""
-    return kl_diag(mean, std, torch.zeros_like(mean[:1]), torch.ones_like(std[:1])).squeeze(1)
+    return (0.5 * (std.square() + mean.square() - 1) - std.log()).sum(-1)
+
+
+def expected_log_joint(mean: Tensor, std: Tensor, mixture: Mixture) -> Tensor:
+    """E[log p(z, c) - log q(z)] for q = N(mean_n, diag std_n^2): log pi_c - KL_c, (N, K).
+
+    Its logsumexp over c is minus the least KL(q(z) q(c) || p(z, c)) over q(c), its softmax that
+    q(c). The mixture's covariances are diagonal.
+    """
+    log_weights, means, stds = mixture
+    return log_weights - kl_diag(mean, std, means, stds)
 
 
 def compact_scales(scales: Tensor, covariance_type: str) -> Tensor:

@@ -3,14 +3,16 @@
 Letters: N rows, D features, L code length, K clusters, S samples of z.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from ..functional import random
-from ..functional.gaussian import Mixture, balanced_points, compact_scales, kl_diag, log_joint
+from ..functional.gaussian import Mixture, balanced_points, compact_scales, log_joint
 from .game import Batch, ClusterGame, Game, Player
 from .likelihood import Likelihood
 from .networks import set_linear
@@ -259,15 +261,6 @@ class MixturePrior(nn.Module):
         """Weights, means and variances."""
         return _mixture_attributes(self.mixture, self.COVARIANCE_TYPE)
 
-    def log_joint(self, z: Tensor) -> Tensor:
-        """Log p(z, c) of codes, (N, K)."""
-        return log_joint(z, self.mixture)
-
-    def expected_log_joint(self, mean: Tensor, std: Tensor) -> Tensor:
-        """E[log p(z, c) - log q(z)] for q = N(mean, diag std^2): log pi_c - KL_c, (N, K)."""
-        log_weights, means, stds = self.mixture
-        return log_weights - kl_diag(mean, std, means, stds)
-
     def draw(self, n_samples: int) -> Tensor:
         """Draw codes, (n_samples, L)."""
         log_weights, means, stds = self.mixture
@@ -332,15 +325,28 @@ class PriorGame(CodeGame):
         """Set the prior to a mixture of codes."""
         self.prior.set(mixture)
 
-    def observe(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Standardised rows, and the encoder's input: the rows, masked if there is an anchor."""
-        seen = self.standardize(batch.x)
-        return seen, seen if batch.anchor is None else mask(seen, self.masking)
+    @abstractmethod
+    def log_resp_standardized(self, seen: Tensor, mixture: Mixture | None = None) -> Tensor:
+        """Log p(k | x) of standardised rows, (N, K), by the prior's mixture, if it is at hand."""
 
-    def regularize(self, seen: Tensor, anchor: Tensor | None) -> dict[str, Tensor]:
-        """Terms of the regularizer."""
-        log_resp = self.log_resp_standardized
-        return self.regularizer.terms(log_resp, seen, anchor, progress=self.progress)
+    def observe(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Standardised rows (N, D), and the encoder's input, for which one pass suffices.
+
+        With an anchor these are the rows, masked, and then the rows themselves, (2 N, D).
+        """
+        seen = self.standardize(batch.x)
+        if batch.anchor is None or not self.masking:
+            return seen, seen
+        return seen, torch.cat([mask(seen, self.masking), seen])
+
+    def regularize(
+        self, seen: Tensor, anchor: Tensor | None, log_joint: Tensor, mixture: Mixture
+    ) -> dict[str, Tensor]:
+        """Terms of the regularizer; log p(k | x) of the rows is the softmax of ``log_joint``."""
+        log_resp, log_p = partial(self.log_resp_standardized, mixture=mixture), None
+        if anchor is not None:
+            log_p = log_joint[-len(seen) :].log_softmax(-1)
+        return self.regularizer.terms(log_resp, seen, anchor, log_p, self.progress)
 
     def fitted_attributes(self) -> dict[str, Tensor]:
         """Weights, means and variances of the prior, and its means decoded."""

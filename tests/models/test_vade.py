@@ -19,6 +19,7 @@ from skdeepcluster.engine.loop import train
 from skdeepcluster.functional.gaussian import (
     Mixture,
     confident_sample,
+    expected_log_joint,
     log_joint,
     normal_points,
 )
@@ -66,6 +67,10 @@ def written_out(model, mean, std):
     return log_weights, kl_divergence(q, Independent(Normal(means, stds), 1))
 
 
+def divergence(model, mean, std, z):
+    return model.divergence(mean, std, z, expected_log_joint(mean, std, model.prior.mixture))
+
+
 def test_published_divergence_is_equation_12(vade):
     vade.objective = "published"
     mean, std = vade.encoder(torch.rand(40, 6))
@@ -73,14 +78,15 @@ def test_published_divergence_is_equation_12(vade):
     log_weights, kl = written_out(vade, mean, std)
     gamma = Categorical(logits=log_joint(z, vade.prior.mixture))
     cluster = kl_divergence(gamma, Categorical(logits=log_weights.expand(40, 3)))
-    torch.testing.assert_close(vade.divergence(mean, std, z), (gamma.probs * kl).sum(-1) + cluster)
+    found = divergence(vade, mean, std, z)
+    torch.testing.assert_close(found, (gamma.probs * kl).sum(-1) + cluster)
 
 
 def test_optimal_divergence_is_the_least_over_gamma_and_log_resp_is_where(vade):
     x = torch.rand(40, 6)
     mean, std = vade.encoder(x)
     log_weights, kl = written_out(vade, mean, std)
-    least = vade.divergence(mean, std, mean)
+    least = divergence(vade, mean, std, mean)
 
     def at(log_gamma):
         return (log_gamma.exp() * (log_gamma + kl - log_weights)).sum(-1)
@@ -95,9 +101,9 @@ def test_sampled_divergence_is_below_the_optimal_one_on_average(vade):
     mean, std = vade.encoder(torch.rand(40, 6))
     z = mean + std * normal_points(4096, 2)[:, None].float()
     vade.objective = "sampled"
-    exact = torch.stack([vade.divergence(mean, std, some) for some in z]).mean(0)
+    exact = torch.stack([divergence(vade, mean, std, some) for some in z]).mean(0)
     vade.objective = "optimal"
-    assert (exact < vade.divergence(mean, std, mean) + 1e-3).all()
+    assert (exact < divergence(vade, mean, std, mean) + 1e-3).all()
     assert (exact > -1e-3).all()
 
 
