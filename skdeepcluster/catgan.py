@@ -136,7 +136,7 @@ class CatGAN(ClusterGame):
     def generate(self, n_rows) -> Tensor:
         """Draw standardised rows from the generator, (N, D)."""
         z = random.randn((n_rows, self.n_noise), self.log_marginal.device)
-        return self.standardize(self.decode(z))
+        return self.likelihood.standardized_mean(self.generator(z))
 
     def imbalance(self, log_p) -> Tensor:
         """-H[p_bar], or with a class prior its cross-entropy to p_bar."""

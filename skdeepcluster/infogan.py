@@ -154,6 +154,10 @@ class InfoGAN(ClusterGame):
         """Rows for inputs (N, latent.n_inputs) of the generator, in the units of the data."""
         return self.likelihood.mean(self.generator(inputs))
 
+    def render_standardized(self, codes) -> Tensor:
+        """Standardised rows for Codes, (N, D)."""
+        return self.likelihood.standardized_mean(self.generator(self.latent.inputs(codes)))
+
     def criterion(self, x) -> Tensor:
         """KL(Q(k|x) || mean of Q over the rows trained on), (N,): its mean is I(x; k)."""
         return kl_divergence(self.log_resp(x).double(), self.log_marginal.double())
@@ -180,14 +184,22 @@ class InfoGAN(ClusterGame):
         if not self.mi_weight:
             fake_hidden = fake_hidden.detach()
         terms |= self.information_loss(fake_hidden, codes, self.mi_weight or 1.0)
-        terms |= self.regularizer.terms(
-            self.log_resp_standardized, seen, batch.anchor, progress=self.progress
+        return terms if batch.anchor is None else terms | self.hold(seen, batch)
+
+    def hold(self, seen, batch) -> dict[str, Tensor]:
+        """Terms of the regularizer, and of Q's reading of the style of real rows."""
+        reading = self.read_standardized(seen)
+        terms = self.regularizer.terms(
+            self.log_resp_standardized,
+            seen,
+            batch.anchor,
+            reading.log_probs[0],
+            self.progress,
         )
         if self.style_weight and batch.style is not None:
             style = batch.style[:, : self.latent.n_continuous]
             if style.shape[1]:
-                loss = self.latent.continuous_loss(self.read_standardized(seen), style)
-                terms["style"] = self.style_weight * loss
+                terms["style"] = self.style_weight * self.latent.continuous_loss(reading, style)
         return terms
 
     def generator_loss(self, batch) -> dict[str, Tensor]:
@@ -214,13 +226,12 @@ class InfoGAN(ClusterGame):
             style, noise = batch.style.tensor_split([self.latent.n_continuous], 1)
             codes.continuous[:, : style.shape[1]] = style
             codes.noise[:, : noise.shape[1]] = noise
-        rendered = self.standardize(self.render(self.latent.inputs(codes)))
-        return mse_loss(rendered, self.standardize(batch.x))
+        return mse_loss(self.render_standardized(codes), self.standardize(batch.x))
 
     def generate(self, n_rows) -> tuple[Tensor, Codes]:
         """Draw codes; return standardised rows (N, D) generated from them, and the codes."""
         codes = self.latent.draw(n_rows, self.log_prior)
-        return self.standardize(self.render(self.latent.inputs(codes))), codes
+        return self.render_standardized(codes), codes
 
     def add_noise(self, seen) -> Tensor:
         """Add instance noise to standardised rows."""

@@ -44,6 +44,10 @@ class Likelihood(nn.Module, ABC):
     def mean(self, decoded: Tensor) -> Tensor:
         """E[x | decoded] in the units of the data, (N, D)."""
 
+    def standardized_mean(self, decoded: Tensor) -> Tensor:
+        """E[x | decoded] as the networks see it, ``standardize(mean(decoded))``, (N, D)."""
+        return self.standardize(self.mean(decoded))
+
     @abstractmethod
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return the outputs that have a given standardised mean, and their derivatives, (D,)."""
@@ -74,6 +78,10 @@ class Bernoulli(Likelihood):
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the probabilities."""
         return decoded.float().sigmoid()
+
+    def standardized_mean(self, decoded: Tensor) -> Tensor:
+        """Return the probabilities."""
+        return self.mean(decoded)
 
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits, and 1 / (p (1 - p))."""
@@ -130,6 +138,10 @@ class Gaussian(Likelihood):
     def mean(self, decoded: Tensor) -> Tensor:
         """Return decoded * scale + shift."""
         return decoded * self.scale + self.shift
+
+    def standardized_mean(self, decoded: Tensor) -> Tensor:
+        """Return ``decoded`` within ``LIMIT``."""
+        return decoded.float().clamp(-self.LIMIT, self.LIMIT)
 
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return the standardised values, and ones."""
@@ -291,6 +303,10 @@ class ColumnLikelihood(Likelihood):
     def mean(self, decoded: Tensor) -> Tensor:
         """Return means of Gaussian columns, probabilities of the others, (N, D)."""
         return self._join([part.mean(out) for part, out in self._split(decoded)])
+
+    def standardized_mean(self, decoded: Tensor) -> Tensor:
+        """Return those of the parts."""
+        return self._join([part.standardized_mean(out) for part, out in self._split(decoded)])
 
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return the links of the parts."""

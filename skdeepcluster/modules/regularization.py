@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..functional import random
-from ..functional.information import all_rows, kl_divergence, own_rows
+from ..functional.information import all_rows, kl_divergence, one_hot, own_rows
 
 #: Length of the adversarial step, in distances to the nearest other row of a batch.
 RADIUS = 0.25
@@ -88,8 +88,8 @@ def bootstrap(anchor: Tensor, log_p: Tensor, own_share: Tensor | float) -> Tenso
     >>> bootstrap(anchor, log_p, torch.tensor(0.25))
     tensor([[0.7500, 0.2500]])
     """
-    own = torch.nn.functional.one_hot(log_p.argmax(1), log_p.shape[1])
-    return torch.lerp(anchor, own.to(anchor.dtype), own_share)
+    own = one_hot(log_p.argmax(1), log_p.shape[1], anchor.dtype)
+    return torch.lerp(anchor, own, own_share)
 
 
 def nearest_distance(x: Tensor) -> Tensor:

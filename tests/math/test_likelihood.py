@@ -258,4 +258,5 @@ def test_the_link_inverts_the_mean(kind):
             mean.data[group] = weight * shares / shares.sum()
     decoded, slope = likelihood.link(mean)
     torch.testing.assert_close(likelihood.standardize(likelihood.mean(decoded)), mean)
+    torch.testing.assert_close(likelihood.standardized_mean(decoded), mean)
     torch.testing.assert_close(torch.autograd.grad(decoded.sum(), mean)[0], slope)
