@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from inspect import unwrap
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,15 @@ from ..modules.game import Augmentation, Batch, Game, Loss
 from .batches import Rows, ShuffledBatches
 from .isolation import is_explicit, without_overrides
 from .runtime import threads_by_size
+
+
+class AdamW(torch.optim.AdamW):
+    """AdamW without what imports torch's compiler, which would take a second of the first fit."""
+
+    add_param_group = unwrap(torch.optim.AdamW.add_param_group)
+    state_dict = unwrap(torch.optim.AdamW.state_dict)
+    load_state_dict = unwrap(torch.optim.AdamW.load_state_dict)
+    step = torch.no_grad()(unwrap(torch.optim.AdamW.step))
 
 
 class Net(NeuralNet):
@@ -314,7 +324,7 @@ def train(
     net = Net(
         model,
         criterion=nn.Identity,
-        optimizer=torch.optim.AdamW,
+        optimizer=AdamW,
         optimizer__param_groups=[
             (pattern, {"lr": learning_rate * factor}) for pattern, factor in model.rates.items()
         ],

@@ -1,5 +1,6 @@
 """The training loop: one optimiser equals one per player, history, callbacks, and stopping."""
 
+import sys
 from functools import partial
 
 import estimators
@@ -258,6 +259,11 @@ def test_compiled_losses_are_the_losses(estimator, blobs, monkeypatch):
         assert set(one) == set(two)
         for term in set(one) - {"dur"}:
             assert two[term] == pytest.approx(one[term], rel=1e-4, abs=1e-5), term
+
+
+def test_a_fit_does_not_wait_for_the_import_of_the_compiler(blobs, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch._dynamo", None)
+    estimators.brief(VAEEmbedding(3, **estimators.SMALL)).fit(blobs[0])
 
 
 def test_a_missing_compiler_is_explained(monkeypatch):
