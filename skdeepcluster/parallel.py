@@ -56,7 +56,7 @@ def data_parallel() -> Iterator[Any]:
     >>> from skdeepcluster import VaDEClustering
     >>> from skdeepcluster.parallel import data_parallel
     >>> with data_parallel() as state:  # alone, as without the block
-    ...     vade = VaDEClustering(3, max_epochs=2).fit(load_iris().data)
+    ...     vade = VaDEClustering(3, random_state=0).fit(load_iris().data)
     >>> state.num_processes
     1
 
