@@ -60,7 +60,9 @@ class NeighborClustering(
     The graph of nearest neighbours is laid out in few dimensions. Candidates found there by
     k-means, Ward's tree and mixtures of more components than clusters, and by Ward's method in the
     rows if they are few, are compared by how much the cluster of a row tells about that at the end
-    of a walk along the graph, and the best is kept.
+    of a walk along the graph, and the best is kept. Of fewer than five distinct rows for a
+    cluster, on average, Ward's clusters are the only candidate, by the metrics "euclidean" and
+    "cosine" and of at most 5,000 rows.
 
     Parameters
     ----------

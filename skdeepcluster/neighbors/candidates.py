@@ -3,7 +3,8 @@
 k-means finds clusters of similar size, also where none is separate; the tree of Ward cuts off what
 is separate, and does not count groups too small to be clusters; the components of a mixture,
 merged by the edges of the graph, make clusters of any shape. In a layout of a few hundred rows
-clusters of a handful may be lost, which Ward's method finds in the rows themselves.
+clusters of a handful may be lost, which Ward's method finds in the rows themselves; of clusters
+of fewer than five rows on average a graph tells so little that only this candidate is left.
 
 M rows, D features, L layout dimensions, P components or micro-clusters, K clusters.
 """
@@ -38,6 +39,11 @@ MIN_SIZES = (0.0, 0.25)
 #: Below this many distinct rows FEW_INIT mixtures are fitted in a layout, else MANY_INIT, and the
 #: rows themselves are agglomerated, too.
 FEW_ROWS = 1000
+#: With fewer distinct rows for a cluster, on average, there are no other candidates: most
+#: neighbours of a row are of other clusters.
+MIN_ROWS_PER_CLUSTER = 5
+#: Most rows of so small clusters: the distances between them take 100 MB.
+MAX_AGGLOMERATED = 5000
 #: Mixtures fitted in a layout of few rows, all of which find much the same components.
 FEW_INIT = 1
 #: Mixtures fitted in a layout of many rows.
@@ -73,10 +79,13 @@ def find_candidates(
     are merged by each of the ``linkages``.
     """
     has_few = len(layout) < FEW_ROWS
+    has_few_in_each = has_few_for_each(len(layout), n_clusters)
     if n_init is None:
         n_init = FEW_INIT if has_few else MANY_INIT
-    if has_few and features is not None:
+    if features is not None and (has_few or has_few_in_each):
         yield AgglomerativeClustering(n_clusters).fit(features).labels_
+        if has_few_in_each:
+            return
     rows = scale_to_unit_variance(layout)
     sample = draw_sample(rows, weights, stream)
     options = {"n_init": KMEANS_RUNS, "max_iter": KMEANS_ITERATIONS}
@@ -89,6 +98,11 @@ def find_candidates(
         for linkage in linkages or LINKAGES:
             assignment = merge_components(resp, graph, n_clusters, linkage, boundary_weight)
             yield (resp @ assignment).argmax(1)
+
+
+def has_few_for_each(n_rows, n_clusters):
+    """Return whether so many rows are few for each cluster, and not too many to agglomerate."""
+    return n_rows < MIN_ROWS_PER_CLUSTER * n_clusters and n_rows <= MAX_AGGLOMERATED
 
 
 def cut_micro_clusters(rows, graph, weights, sample, n_clusters, stream):

@@ -175,6 +175,10 @@ def neighbor_start(
     whitened rows. Of the two partitions that is kept whose I(c_0; c_t)^2 / H(c_0) is further above
     what k-means has in the same metric of normally distributed rows with the same covariance.
 
+    Where a cluster has fewer than five distinct rows on average, most neighbours of a row are of
+    other clusters. By these metrics at most 5,000 such rows are agglomerated by Ward's method
+    alone, whatever ``n_init``, ``linkage`` and ``boundary_weight``.
+
     Responsibilities are the mean votes at the end of a walk of two steps from a row. Half of the
     votes are the kept partition's, half those of all candidates of its layout in proportion to
     their I(c_0; c_t)^2 / H(c_0), their clusters matched one-to-one with its own [3]_.

@@ -23,7 +23,12 @@ import numpy as np
 from .._responsibilities import average_finite
 from .agglomeration import adjusted_rand, measure_joint
 from .blas import single_threaded_blas
-from .candidates import divide_rows, draw_sample, scale_to_unit_variance
+from .candidates import (
+    MIN_ROWS_PER_CLUSTER,
+    divide_rows,
+    draw_sample,
+    scale_to_unit_variance,
+)
 from .graph import make_walk
 from .tree import agglomerate_by_variance, cut_tree
 
@@ -33,8 +38,6 @@ BASE_STEPS = 4
 TIMES = 2.0 ** np.arange(1, 11, 0.5)
 #: Micro-clusters per cluster of the largest number compared.
 MICRO_PER_CLUSTER = 4
-#: Fewest rows per cluster of the largest number compared.
-MIN_ROWS_PER_CLUSTER = 5
 #: Least share of what there is to know, above that in rows without clusters, for two clusters.
 MIN_SHARE = 0.07
 #: Bootstrap samples of micro-clusters for the stability of each number.

@@ -44,11 +44,18 @@ from sklearn.preprocessing import normalize
 
 from .agglomeration import measure_joint
 from .blas import single_threaded_blas
-from .candidates import KMEANS_RUNS, find_candidates, run_kmeans
+from .candidates import KMEANS_RUNS, find_candidates, has_few_for_each, run_kmeans
 from .graph import make_walk, neighbor_graph
 from .layout import neighbor_layout
 from .scales import ScaleCurve, choose_scale, grow_micro_clusters, limit_clusters
-from .whitening import prepare_rows, scatter_within_clusters, whiten, whiten_by_neighbors
+from .whitening import (
+    are_vectors,
+    can_whiten,
+    prepare_rows,
+    scatter_within_clusters,
+    whiten,
+    whiten_by_neighbors,
+)
 
 #: Bounds of the steps t of the walk. One step hardly leaves either half of a homogeneous cluster
 #: that is cut in two; after very many steps all that is left to know is which groups are
@@ -156,6 +163,19 @@ class Search(NamedTuple):
         most = limit_clusters(len(null), self.max_clusters)
         return grow_micro_clusters(layout, np.ones(len(null)), most, self.stream), graph
 
+    def prepare_rows(self, rows):
+        """Return rows to be agglomerated or whitened, dense, or None if they are not to be."""
+        if not are_vectors(rows, self.metric):
+            return None
+        whitens = can_whiten(rows) and rows.shape[0] <= MAX_WHITENED_ROWS
+        if whitens or self.agglomerates(rows.shape[0]):
+            return prepare_rows(rows, self.metric)
+        return None
+
+    def agglomerates(self, n_rows):
+        """Return whether so many rows are so few for each cluster that they are agglomerated."""
+        return has_few_for_each(n_rows, self.n_clusters)
+
     def whiten(self, rows, graph, weights):
         """Return rows whitened by the scatter within clusters; ``graph`` (M, M) is theirs.
 
@@ -189,9 +209,10 @@ def choose_partition(search, rows, graph, weights, n_clusters, least=1):
         curve = search.choose_scale(layout, graph, weights, rows)
         n_clusters = max(curve.best, least)
     search = search._replace(n_clusters=n_clusters)
-    rows = prepare_rows(rows, search.metric) if len(weights) <= MAX_WHITENED_ROWS else None
+    rows = search.prepare_rows(rows)
     found = search.partition(layout, graph, weights, rows)._replace(curve=curve)
-    if rows is None or not 1 < n_clusters < len(weights):
+    n_rows = len(weights)
+    if rows is None or search.agglomerates(n_rows) or not 1 < n_clusters < n_rows:
         return found
     with search.report("whitening"):
         whitened_rows = search.whiten(rows, graph, weights)

@@ -36,16 +36,21 @@ REGULARIZATION = 0.1
 N_ITERATIONS = 2
 
 
-def prepare_rows(rows, metric):
-    """Return rows (M, D) that can be whitened, dense and at most 1 in magnitude, or None.
+def are_vectors(rows, metric):
+    """Return whether differences of rows mean something: not of None, nor by other metrics."""
+    return rows is not None and isinstance(metric, str) and metric in ("euclidean", "cosine")
 
-    ``rows`` are dense or sparse, and their metric must be "euclidean" or "cosine": of others, and
-    of precomputed distances, there are no differences to whiten. Nor are rows of one feature
-    whitened, or of more than MAX_FEATURES.
+
+def can_whiten(rows):
+    """Return whether rows (M, D) have features to whiten: two, and at most MAX_FEATURES."""
+    return 1 < rows.shape[1] <= MAX_FEATURES
+
+
+def prepare_rows(rows, metric):
+    """Return rows (M, D), dense or sparse, as dense ones of at most 1 in magnitude.
+
+    Their metric is "euclidean" or "cosine".
     """
-    is_vector = isinstance(metric, str) and metric in ("euclidean", "cosine")
-    if rows is None or not is_vector or not 1 < rows.shape[1] <= MAX_FEATURES:
-        return None
     rows = rows.toarray() if sparse.issparse(rows) else rows
     rows = (normalize(rows) if metric == "cosine" else rows).astype(np.float64)
     return rows / max(np.abs(rows).max(), np.finfo(np.float64).tiny)

@@ -9,10 +9,12 @@ from scipy import sparse
 from scipy.cluster.hierarchy import fcluster
 from scipy.cluster.hierarchy import linkage as linkage_tree
 from scipy.spatial.distance import squareform
+from sklearn.cluster import AgglomerativeClustering
 from sklearn.covariance import empirical_covariance, oas
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
 from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import normalize
 
 from skdeepcluster.neighbors import (
     agglomeration,
@@ -602,7 +604,36 @@ def test_wide_sparse_and_precomputed_rows_are_not_whitened():
         (sparse.csr_matrix(np.tile(NORMAL, 20)), "euclidean"),
         (None, "precomputed"),
     ):
-        assert prepare_rows(rows, metric) is None
+        search = selection.Search(2, 15, metric, 5, None, np.random.RandomState(0))
+        assert search._replace(n_clusters=30).prepare_rows(rows) is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "metric"),
+    [
+        (X[:120], "euclidean"),
+        (X[:120], "cosine"),
+        (X[:120, :1], "euclidean"),
+        (np.tile(X[:120], 20), "cosine"),
+        (sparse.csr_matrix(X[:120]), "euclidean"),
+        (np.repeat(X[:120], 2, axis=0), "euclidean"),
+    ],
+    ids=["plain", "cosine", "one feature", "many features", "sparse", "copies"],
+)
+def test_of_few_rows_for_a_cluster_wards_method_is_asked(rows, metric):
+    dense = rows.toarray() if sparse.issparse(rows) else rows
+    ward = AgglomerativeClustering(30)
+    expected = ward.fit_predict(normalize(dense) if metric == "cosine" else dense)
+    found = neighbor_start(rows, 30, metric=metric, n_components=2, random_state=0).labels
+    assert adjusted_rand_score(expected, found) == 1
+
+
+def test_hundreds_of_small_clusters_are_found():
+    random = np.random.RandomState(0)
+    y = np.r_[np.arange(500), random.choice(500, 1000)]
+    rows = 12 * random.normal(size=(500, 8))[y] + random.normal(size=(1500, 8))
+    found = neighbor_start(rows, 500, n_components=2, random_state=0).labels
+    assert adjusted_rand_score(y, found) > 0.99
 
 
 def test_rows_without_clusters_have_the_covariance_of_the_rows():
