@@ -592,7 +592,8 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
     def _choose_max_epochs(self, X):
         if self.max_epochs != "auto":
             return self.max_epochs
-        return self._budget.epochs(X.shape[0], self._choose_batch_size(X))
+        shape = X.shape[0], self._choose_batch_size(X)
+        return self._budget.epochs(*shape, self._count_clusters())
 
     def _choose_learning_rate(self):
         if self.learning_rate != "auto":

@@ -44,6 +44,9 @@ class Budget:
     pretraining_steps: float = 6.0
     #: Time of a step of training, in those of pretraining with as many rows.
     cost: float = 1.0
+    #: Whether the unit of the steps of training is the number of clusters where this is larger
+    #: than sqrt(N): networks without a mixture of codes learn each cluster from nothing.
+    counts_clusters: bool = False
 
     def batch_size(self, n_samples):
         """Return the rows in a step: sqrt(N), within ``BATCH_SIZES``."""
@@ -58,14 +61,15 @@ class Budget:
         """
         return self.rate * WIDTH / max(*widths[:1], LEAST_WIDTH) if widths else self.rate
 
-    def epochs(self, n_samples, batch_size):
+    def epochs(self, n_samples, batch_size, n_clusters=1):
         """Return the epochs of training."""
-        return _count_epochs(self.steps, n_samples, batch_size)
+        unit = max(sqrt(n_samples), n_clusters if self.counts_clusters else 1)
+        return _count_epochs(self.steps * unit, n_samples, batch_size)
 
     def pretraining_epochs(self, n_samples, batch_size):
         """Return the epochs of the auto-encoder."""
-        return _count_epochs(self.pretraining_steps, n_samples, batch_size)
+        return _count_epochs(self.pretraining_steps * sqrt(n_samples), n_samples, batch_size)
 
 
-def _count_epochs(steps, n_samples, batch_size):
-    return max(1, ceil(steps * sqrt(n_samples) / ceil(n_samples / batch_size)))
+def _count_epochs(n_steps, n_samples, batch_size):
+    return max(1, ceil(n_steps / ceil(n_samples / batch_size)))

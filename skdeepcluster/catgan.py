@@ -224,7 +224,7 @@ class CatGANEstimator(AdversarialEstimator):
         "marginal_decay": [Interval(Real, 0, 1, closed="left")],
     }
 
-    _budget = Budget(rate=3e-3, steps=12, cost=1.6)
+    _budget = Budget(rate=3e-3, steps=12, cost=1.6, counts_clusters=True)
 
     def _build(self, n_features, likelihood):
         n_classes = self._count_clusters()
@@ -424,7 +424,8 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
     pretraining_learning_rate : float, default=2e-3
         Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
-        Passes over X after pretraining. "auto" makes ``12 * sqrt(n_samples)`` steps.
+        Passes over X after pretraining. "auto" makes ``12 * sqrt(n_samples)`` steps, or 12 for
+        each cluster if these are more.
     learning_rate : float or "auto", default="auto"
         Peak of the one-cycle schedule of AdamW. "auto" is ``3e-3 * 500 / w``, w the
         width of the first hidden layer, at least 128, and ``3e-3`` for the generator.
@@ -699,7 +700,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     pretraining_learning_rate : float, default=2e-3
         Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
-        Passes over X after pretraining. "auto" makes ``12 * sqrt(n_samples)`` steps.
+        Passes over X after pretraining. "auto" makes ``12 * sqrt(n_samples)`` steps, or 12 for
+        each class if these are more.
     learning_rate : float or "auto", default="auto"
         Peak of the one-cycle schedule of AdamW. "auto" is ``3e-3 * 500 / w``, w the
         width of the first hidden layer, at least 128, and ``3e-3`` for the generator.

@@ -363,7 +363,8 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
     pretraining_learning_rate : float, default=2e-3
         Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
-        Passes over X after pretraining. "auto" makes ``10 * sqrt(n_samples)`` steps.
+        Passes over X after pretraining. "auto" makes ``10 * sqrt(n_samples)`` steps, or 10 for
+        each cluster if these are more.
     learning_rate : float or "auto", default="auto"
         Peak of the one-cycle schedule of AdamW, of discriminator and Q. "auto" is
         ``2e-3 * 500 / w``, w the width of the first hidden layer,
@@ -549,7 +550,7 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         "generator_learning_rate": [Interval(Real, 0, None, closed="neither")],
     }
 
-    _budget = Budget(rate=2e-3, steps=10, cost=2.2)
+    _budget = Budget(rate=2e-3, steps=10, cost=2.2, counts_clusters=True)
 
     def __init__(
         self,

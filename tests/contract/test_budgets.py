@@ -5,10 +5,11 @@ from math import ceil
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_iris, make_blobs
+from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
-from skdeepcluster import CatGANClustering, VaDEClustering
+from skdeepcluster import CatGANClustering, InfoGANClustering, VaDEClustering
 from skdeepcluster._budget import Budget, choose_widths
 from skdeepcluster.engine.runtime import MANY_PRODUCTS, threads_by_size
 
@@ -39,6 +40,22 @@ def test_steps_grow_with_the_root_of_the_rows(n, steps):
     per_epoch = ceil(n / batch_size)
     made = budget.epochs(n, batch_size) * per_epoch
     assert steps * np.sqrt(n) <= made < steps * np.sqrt(n) + per_epoch
+
+
+def test_steps_of_adversarial_networks_grow_with_the_clusters():
+    budget = Budget(1e-3, 6, counts_clusters=True)
+    assert budget.epochs(100, 32, 10) == budget.epochs(100, 32) == 15  # of 4 steps
+    assert budget.epochs(100, 32, 30) == 45
+    assert Budget(1e-3, 6).epochs(100, 32, 30) == 15
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # a few are lost
+@pytest.mark.parametrize("method", [CatGANClustering, InfoGANClustering])
+def test_many_small_clusters_are_learnt(method):
+    X, y = make_blobs(200, 2, centers=40, center_box=(-40, 40), random_state=0)
+    fit = method(40, init=y, random_state=0).fit(X)
+    assert adjusted_rand_score(y, fit.labels_) > 0.8
 
 
 def test_rates_are_in_inverse_proportion_to_the_width():
