@@ -62,7 +62,7 @@ class NeighborClustering(
     rows if they are few, are compared by how much the cluster of a row tells about that at the end
     of a walk along the graph, and the best is kept. Of fewer than five distinct rows for a
     cluster, on average, Ward's clusters are the only candidate, by the metrics "euclidean" and
-    "cosine" and of at most 5,000 rows.
+    "cosine" and of at most 20,000 rows, see :func:`~skdeepcluster.neighbors.neighbor_start`.
 
     Parameters
     ----------

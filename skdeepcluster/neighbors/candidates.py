@@ -14,6 +14,7 @@ import warnings
 import numpy as np
 from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.neighbors import kneighbors_graph
 
 from .._responsibilities import cluster_means
 from ..engine.runtime import draw_seed
@@ -42,8 +43,11 @@ FEW_ROWS = 1000
 #: With fewer distinct rows for a cluster, on average, there are no other candidates: most
 #: neighbours of a row are of other clusters.
 MIN_ROWS_PER_CLUSTER = 5
-#: Most rows of so small clusters: the distances between them take 100 MB.
-MAX_AGGLOMERATED = 5000
+#: Most rows of so small clusters any two of which may be merged: their distances take 100 MB. Of
+#: more, groups that have neighbours in each other are merged.
+MAX_PAIRED = 5000
+#: Neighbours of a row then.
+N_MERGED = 10
 #: Mixtures fitted in a layout of few rows, all of which find much the same components.
 FEW_INIT = 1
 #: Mixtures fitted in a layout of many rows.
@@ -83,7 +87,7 @@ def find_candidates(
     if n_init is None:
         n_init = FEW_INIT if has_few else MANY_INIT
     if features is not None and (has_few or has_few_in_each):
-        yield AgglomerativeClustering(n_clusters).fit(features).labels_
+        yield agglomerate_rows(features, n_clusters)
         if has_few_in_each:
             return
     rows = scale_to_unit_variance(layout)
@@ -101,8 +105,17 @@ def find_candidates(
 
 
 def has_few_for_each(n_rows, n_clusters):
-    """Return whether so many rows are few for each cluster, and not too many to agglomerate."""
-    return n_rows < MIN_ROWS_PER_CLUSTER * n_clusters and n_rows <= MAX_AGGLOMERATED
+    """Return whether so many distinct rows are few for each cluster."""
+    return n_rows < MIN_ROWS_PER_CLUSTER * n_clusters
+
+
+def agglomerate_rows(rows, n_clusters):
+    """Return the labels (M,) of Ward's clusters of rows (M, D)."""
+    near = kneighbors_graph(rows, N_MERGED) if len(rows) > MAX_PAIRED else None
+    with warnings.catch_warnings():
+        # Parts of the graph are joined by their nearest rows.
+        warnings.filterwarnings("ignore", "the number of connected components", UserWarning)
+        return AgglomerativeClustering(n_clusters, connectivity=near).fit(rows).labels_
 
 
 def cut_micro_clusters(rows, graph, weights, sample, n_clusters, stream):

@@ -176,8 +176,9 @@ def neighbor_start(
     what k-means has in the same metric of normally distributed rows with the same covariance.
 
     Where a cluster has fewer than five distinct rows on average, most neighbours of a row are of
-    other clusters. By these metrics at most 5,000 such rows are agglomerated by Ward's method
-    alone, whatever ``n_init``, ``linkage`` and ``boundary_weight``.
+    other clusters. By these metrics at most 20,000 such rows (sparse ones of more than 100
+    features 5,000) are agglomerated by Ward's method alone, whatever ``n_init``, ``linkage`` and
+    ``boundary_weight``; of more than 5,000, rows that are neighbours.
 
     Responsibilities are the mean votes at the end of a walk of two steps from a row. Half of the
     votes are the kept partition's, half those of all candidates of its layout in proportion to

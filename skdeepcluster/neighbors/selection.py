@@ -44,7 +44,13 @@ from sklearn.preprocessing import normalize
 
 from .agglomeration import measure_joint
 from .blas import single_threaded_blas
-from .candidates import KMEANS_RUNS, find_candidates, has_few_for_each, run_kmeans
+from .candidates import (
+    KMEANS_RUNS,
+    MAX_PAIRED,
+    find_candidates,
+    has_few_for_each,
+    run_kmeans,
+)
 from .graph import make_walk, neighbor_graph
 from .layout import neighbor_layout
 from .scales import ScaleCurve, choose_scale, grow_micro_clusters, limit_clusters
@@ -77,7 +83,7 @@ LEAD = 1e-6
 #: of a processor's cache.
 WALK_COLUMNS = 128
 #: Most rows for which a second graph, of whitened rows, is made: its search and its layout double
-#: the time, and with many rows the nearest are near in every metric.
+#: the time, and with many rows the nearest are near in every metric. Nor are more agglomerated.
 MAX_WHITENED_ROWS = 20_000
 #: Most rows of a draw without clusters. Of fewer rows than there are the criterion is lower, in
 #: both metrics alike.
@@ -165,16 +171,12 @@ class Search(NamedTuple):
 
     def prepare_rows(self, rows):
         """Return rows to be agglomerated or whitened, dense, or None if they are not to be."""
-        if not are_vectors(rows, self.metric):
+        if not are_vectors(rows, self.metric) or rows.shape[0] > MAX_WHITENED_ROWS:
             return None
-        whitens = can_whiten(rows) and rows.shape[0] <= MAX_WHITENED_ROWS
-        if whitens or self.agglomerates(rows.shape[0]):
-            return prepare_rows(rows, self.metric)
-        return None
-
-    def agglomerates(self, n_rows):
-        """Return whether so many rows are so few for each cluster that they are agglomerated."""
-        return has_few_for_each(n_rows, self.n_clusters)
+        # Many rows of many features are no smaller than their distances.
+        is_large = sparse.issparse(rows) and rows.shape[0] > MAX_PAIRED
+        agglomerates = has_few_for_each(rows.shape[0], self.n_clusters) and not is_large
+        return prepare_rows(rows, self.metric) if can_whiten(rows) or agglomerates else None
 
     def whiten(self, rows, graph, weights):
         """Return rows whitened by the scatter within clusters; ``graph`` (M, M) is theirs.
@@ -212,7 +214,7 @@ def choose_partition(search, rows, graph, weights, n_clusters, least=1):
     rows = search.prepare_rows(rows)
     found = search.partition(layout, graph, weights, rows)._replace(curve=curve)
     n_rows = len(weights)
-    if rows is None or search.agglomerates(n_rows) or not 1 < n_clusters < n_rows:
+    if rows is None or n_clusters == 1 or has_few_for_each(n_rows, n_clusters):
         return found
     with search.report("whitening"):
         whitened_rows = search.whiten(rows, graph, weights)

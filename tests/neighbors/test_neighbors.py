@@ -18,6 +18,7 @@ from sklearn.preprocessing import normalize
 
 from skdeepcluster.neighbors import (
     agglomeration,
+    candidates,
     labelled_start,
     neighbor_graph,
     neighbor_layout,
@@ -628,7 +629,9 @@ def test_of_few_rows_for_a_cluster_wards_method_is_asked(rows, metric):
     assert adjusted_rand_score(expected, found) == 1
 
 
-def test_hundreds_of_small_clusters_are_found():
+@pytest.mark.parametrize("most", [1000, 5000], ids=["by neighbours", "by all pairs"])
+def test_hundreds_of_small_clusters_are_found(most, monkeypatch):
+    monkeypatch.setattr(candidates, "MAX_PAIRED", most)
     random = np.random.RandomState(0)
     y = np.r_[np.arange(500), random.choice(500, 1000)]
     rows = 12 * random.normal(size=(500, 8))[y] + random.normal(size=(1500, 8))
