@@ -173,7 +173,7 @@ class Search(NamedTuple):
         """Return rows to be agglomerated or whitened, dense, or None if they are not to be."""
         if not are_vectors(rows, self.metric) or rows.shape[0] > MAX_WHITENED_ROWS:
             return None
-        # Many rows of many features are no smaller than their distances.
+        # Many sparse rows may have more features than memory has room for.
         is_large = sparse.issparse(rows) and rows.shape[0] > MAX_PAIRED
         agglomerates = has_few_for_each(rows.shape[0], self.n_clusters) and not is_large
         return prepare_rows(rows, self.metric) if can_whiten(rows) or agglomerates else None
