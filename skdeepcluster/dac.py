@@ -80,10 +80,9 @@ class DAC(PriorGame):
         self.critic = critic
         self.weights = weights
 
-    def log_resp_standardized(self, seen, mixture=None) -> Tensor:
-        """Log p(k | E(x)) of standardised rows, (N, K)."""
-        mixture = self.prior.mixture if mixture is None else mixture
-        return log_joint(self.encoder(seen), mixture).log_softmax(-1)
+    def log_joint(self, code, mixture) -> Tensor:
+        """Log p(E(x), k), (N, K)."""
+        return log_joint(code, mixture)
 
     def criterion(self, x) -> Tensor:
         """Log p(x | G(z)) + log p(z) at z = E(x), (N,)."""
@@ -112,7 +111,7 @@ class DAC(PriorGame):
         """Three weighted losses, and the terms of the regularizer."""
         (seen, shown), mixture = self.observe(batch), self.prior.mixture
         codes = self.encoder(shown)
-        joint = log_joint(codes, mixture)
+        joint = self.log_joint(codes, mixture)
         code, own = codes[: len(seen)], joint[: len(seen)]
         losses = {
             "reconstruction": -self.log_prob(batch.x, code).mean(),

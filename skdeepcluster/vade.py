@@ -60,10 +60,9 @@ class VaDE(PriorGame):
         super().__init__(encoder, decoder, likelihood, prior, regularizer, masking)
         self.objective = objective
 
-    def log_resp_standardized(self, seen, mixture=None) -> Tensor:
-        """Log gamma_c, proportional to pi_c exp(-KL_c): the maximiser of eq. 12, (N, K)."""
-        mixture = self.prior.mixture if mixture is None else mixture
-        return expected_log_joint(*self.encoder(seen), mixture).log_softmax(-1)
+    def log_joint(self, posterior, mixture) -> Tensor:
+        """Log pi_c - KL_c, whose softmax is the gamma that maximises eq. 12, (N, K)."""
+        return expected_log_joint(*posterior, mixture)
 
     def divergence(self, mean, std, z, expected) -> Tensor:
         """KL(q(z, c|x) || p(z, c)) of each row, (N,), in one of three forms.
@@ -90,7 +89,7 @@ class VaDE(PriorGame):
         """Negative bound, eq. 12 with one sample of z, and the terms of the regularizer."""
         (seen, shown), mixture = self.observe(batch), self.prior.mixture
         posterior = self.encoder(shown)
-        expected = expected_log_joint(*posterior, mixture)
+        expected = self.log_joint(posterior, mixture)
         mean, std, own = (values[: len(seen)] for values in (*posterior, expected))
         z = mean + std * random.randn_like(std)
         terms = {

@@ -326,8 +326,13 @@ class PriorGame(CodeGame):
         self.prior.set(mixture)
 
     @abstractmethod
+    def log_joint(self, posterior: Any, mixture: Mixture) -> Tensor:
+        """Logits of p(k | x), (N, K), from the output of the encoder."""
+
     def log_resp_standardized(self, seen: Tensor, mixture: Mixture | None = None) -> Tensor:
         """Log p(k | x) of standardised rows, (N, K), by the prior's mixture, if it is at hand."""
+        mixture = self.prior.mixture if mixture is None else mixture
+        return self.log_joint(self.encoder(seen), mixture).log_softmax(-1)
 
     def observe(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Standardised rows (N, D), and the encoder's input, for which one pass suffices.
