@@ -1,11 +1,13 @@
 """The estimators that common tests run over: one line here, and a new method is tested."""
 
+import warnings
 from contextlib import contextmanager
 
 import joblib
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from skdeepcluster import (
     CatGANClassifier,
@@ -171,8 +173,12 @@ def hasty():
 
 @contextmanager
 def briefly():
-    """Within the block "auto" is the shortest training there is, for tests of form."""
-    with pytest.MonkeyPatch.context() as patch:
+    """Within the block "auto" is the shortest training there is, for tests of form.
+
+    What so short a training finds is not warned of.
+    """
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
         for number, epochs in BRIEF.items():
             patch.setattr(Budget, number.removeprefix("max_"), lambda *_, epochs=epochs: epochs)
         yield
