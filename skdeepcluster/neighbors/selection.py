@@ -12,7 +12,9 @@ the walk is longer: :func:`count_walk_steps`.
 It also decides between the metric of the features and that in which they are whitened. In a metric
 in which the rows are long and thin, cutting them across scores highly whether or not there are
 clusters; so of each score that is subtracted which k-means gets in the same metric of rows of a
-normal distribution with the same covariance, as in the gap statistic.
+normal distribution with the same covariance, as in the gap statistic. The scatter of few rows with
+many features fits chance, by which its own rows seem divided: then halves of the rows, whitened by
+the scatter of the other half, decide.
 
 How sure a label is, the candidates tell together: matched with the best one, they vote on every
 row, and a row has the mean votes at the end of a short walk from it. Thus rows between clusters
@@ -59,8 +61,8 @@ from .whitening import (
     can_whiten,
     prepare_rows,
     scatter_within_clusters,
-    whiten,
     whiten_by_neighbors,
+    whitening_matrix,
 )
 
 #: Bounds of the steps t of the walk. One step hardly leaves either half of a homogeneous cluster
@@ -94,6 +96,8 @@ MIN_NULL_ROWS = 1_000
 MAX_NULL_DRAWS = 5
 #: Level of the one-sided t-test that ends the draws.
 CONFIDENCE = 0.9
+#: With fewer distinct rows for each feature held-out halves decide between the metrics.
+MIN_ROWS_PER_FEATURE = 10
 #: Epochs of a layout that is divided into clusters: more do not change which rows are together.
 LAYOUT_EPOCHS = 50
 
@@ -178,25 +182,38 @@ class Search(NamedTuple):
         agglomerates = has_few_for_each(rows.shape[0], self.n_clusters) and not is_large
         return prepare_rows(rows, self.metric) if can_whiten(rows) or agglomerates else None
 
-    def whiten(self, rows, graph, weights):
-        """Return rows whitened by the scatter within clusters; ``graph`` (M, M) is theirs.
+    def find_metric(self, rows, graph, weights):
+        """Return the matrix (D, D) that whitens the scatter within clusters of rows (M, D).
 
         The clusters are those that k-means finds in rows whitened by the scatter between
-        neighbours.
+        neighbours; ``graph`` (M, M) is that of the rows.
         """
         whitened = whiten_by_neighbors(rows, graph, self.n_neighbors, self.n_jobs)
         resp = np.eye(self.n_clusters)[self.run_kmeans(whitened, weights)]
         with single_threaded_blas():
             scatter = scatter_within_clusters(rows, weights, resp)
-            return whiten(rows, scatter, max(len(rows) - self.n_clusters, 1))
+            return whitening_matrix(scatter, max(len(rows) - self.n_clusters, 1))
 
     def run_kmeans(self, rows, weights):
         """Return the cluster (M,) of each row by k-means."""
         return run_kmeans(rows, weights, self.n_clusters, self.stream, KMEANS_RUNS).labels_
 
+    def partition_whitened(self, rows, graph, weights):
+        """Return the best :class:`Partition` found in whitened rows (M, D) of a graph (M, M)."""
+        with self.report("whitening"):
+            rows = multiply(rows, self.find_metric(rows, graph, weights))
+            graph = self.make_graph(rows)
+        return self.partition(self.make_layout(graph), graph, weights, rows)
+
     def make_graph(self, rows):
         """Return the neighbour graph (M, M) of rows by Euclidean distances."""
         return neighbor_graph(rows, self.n_neighbors, n_jobs=self.n_jobs)
+
+    def score_kmeans(self, rows, graph, weights):
+        """Return the criterion of the clusters that k-means finds in rows of a graph (M, M)."""
+        labels = self.run_kmeans(rows, weights)
+        given = weigh_edges(graph, weights), labels[None], self.n_clusters, self.n_steps
+        return score_by_walk(*given)[0][0]
 
 
 def choose_partition(search, rows, graph, weights, n_clusters, least=1):
@@ -216,37 +233,60 @@ def choose_partition(search, rows, graph, weights, n_clusters, least=1):
     n_rows = len(weights)
     if rows is None or n_clusters == 1 or has_few_for_each(n_rows, n_clusters):
         return found
-    with search.report("whitening"):
-        whitened_rows = search.whiten(rows, graph, weights)
-        whitened_graph = search.make_graph(whitened_rows)
-    layout = search.make_layout(whitened_graph)
-    given = layout, whitened_graph, weights, whitened_rows
-    whitened = search.partition(*given)._replace(curve=curve)
-    with search.report("null"):
-        lead = whitened.criterion - found.criterion
-        return whitened if lead > _expect_lead(rows, weights, search, lead) else found
+    has_few = len(rows) < MIN_ROWS_PER_FEATURE * rows.shape[1]
+    if has_few and not _leads_held_out(rows, weights, search):
+        return found
+    whitened = search.partition_whitened(rows, graph, weights)._replace(curve=curve)
+    lead = whitened.criterion - found.criterion
+    leads = has_few or lead > _expect_lead(rows, weights, search, lead)
+    return whitened if leads else found
+
+
+def multiply(rows, matrix):
+    """Return rows (M, D) times a matrix (D, D), the same for any number of threads."""
+    with single_threaded_blas():
+        return rows @ matrix
 
 
 def _expect_lead(rows, weights, search, lead):
-    """Return by how much the criterion is larger in whitened rows if there are no clusters.
+    """Return by how much the criterion is larger in whitened rows if there are no clusters."""
+    most = min(-(-MIN_NULL_ROWS // len(rows)), MAX_NULL_DRAWS)
 
-    This is the mean over several draws. They end as soon as a t-test tells on which side of
-    ``lead`` it is: small sets need half of them on average.
+    def draw():
+        return _measure_lead(draw_null(rows, weights, search.stream), search)
+
+    with search.report("null"):
+        return _average_draws(draw, lead, most)
+
+
+def _leads_held_out(rows, weights, search):
+    """Return whether whitened rows lead in halves whose metric is that of the other half.
+
+    They are to lead by more than rows without clusters do.
     """
-    leads = []
-    for n_drawn in range(1, _count_draws(len(rows)) + 1):
-        plain, whitened = _score_null(draw_null(rows, weights, search.stream), search)
-        leads.append(whitened - plain)
-        if n_drawn > 1:
-            error = np.std(leads, ddof=1) / np.sqrt(n_drawn)
-            if abs(lead - np.mean(leads)) > stdtrit(n_drawn - 1, CONFIDENCE) * error:
-                break
-    return np.mean(leads)
+
+    def draw():
+        null = draw_null(rows, weights, search.stream)
+        expected = _measure_held_out_lead(null, np.ones(len(null)), search)
+        return _measure_held_out_lead(rows, weights, search) - expected
+
+    with search.report("null"):
+        return _average_draws(draw, 0.0, MAX_NULL_DRAWS) > 0
 
 
-def _count_draws(n_rows):
-    """Return how many times rows without clusters are drawn at most for so many rows."""
-    return min(-(-MIN_NULL_ROWS // n_rows), MAX_NULL_DRAWS)
+def _average_draws(draw, bound, most):
+    """Return the mean of at most so many draws of a number.
+
+    They end as soon as a t-test tells on which side of ``bound`` their mean is: small sets need
+    half of them on average.
+    """
+    drawn = [draw()]
+    while len(drawn) < most:
+        drawn.append(draw())
+        error = np.std(drawn, ddof=1) / np.sqrt(len(drawn))
+        if abs(bound - np.mean(drawn)) > stdtrit(len(drawn) - 1, CONFIDENCE) * error:
+            break
+    return np.mean(drawn)
 
 
 def draw_null(rows, weights, stream):
@@ -263,22 +303,33 @@ def draw_null(rows, weights, stream):
         return drawn @ ((rows - weights @ rows) * np.sqrt(weights)[:, None])
 
 
-def _score_null(rows, search):
-    """Return the criteria of k-means in rows without clusters, and in them whitened.
+def _measure_lead(rows, search):
+    """Return by how much the criterion of k-means is larger in whitened rows without clusters.
 
     One round group needs no other candidates, and thus no layout.
     """
     if len(rows) <= search.n_clusters:
-        return 0.0, 0.0
-    weights = np.ones(len(rows))
-    graph = search.make_graph(rows)
-    whitened = search.whiten(rows, graph, weights)
-    scores = []
-    for metric, edges in ((rows, graph), (whitened, search.make_graph(whitened))):
-        labels = search.run_kmeans(metric, weights)
-        given = edges, labels[None], search.n_clusters, search.n_steps
-        scores.append(score_by_walk(*given)[0][0])
-    return scores
+        return 0.0
+    weights, graph = np.ones(len(rows)), search.make_graph(rows)
+    whitened = multiply(rows, search.find_metric(rows, graph, weights))
+    plain = search.score_kmeans(rows, graph, weights)
+    return search.score_kmeans(whitened, search.make_graph(whitened), weights) - plain
+
+
+def _measure_held_out_lead(rows, weights, search):
+    """Return the lead of whitened rows in either half, mean; the other half whitens it."""
+    size = len(rows) // 2
+    n_neighbors = min(search.n_neighbors, max(1, size // search.n_clusters - 1))
+    search, order = search._replace(n_neighbors=n_neighbors), search.stream.permutation(len(rows))
+    halves = [(rows[half], weights[half]) for half in (order[:size], order[size:])]
+    leads = []
+    for (given, own), (held_out, weight) in (halves, halves[::-1]):
+        metric = search.find_metric(given, search.make_graph(given), own)
+        whitened = multiply(held_out, metric)
+        plain = search.score_kmeans(held_out, search.make_graph(held_out), weight)
+        found = search.score_kmeans(whitened, search.make_graph(whitened), weight)
+        leads.append(found - plain)
+    return np.mean(leads)
 
 
 def _choose_candidate(layout, graph, weights, rows, search):

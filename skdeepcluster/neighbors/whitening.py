@@ -66,7 +66,8 @@ def whiten_by_neighbors(rows, graph, n_neighbors, n_jobs):
         if iteration > 0:
             graph = neighbor_graph(whitened, n_neighbors, n_jobs=n_jobs)
         with single_threaded_blas():
-            whitened = whiten(rows, scatter_between_neighbors(rows, graph), len(rows))
+            scatter = scatter_between_neighbors(rows, graph)
+            whitened = rows @ whitening_matrix(scatter, len(rows))
     return whitened
 
 
@@ -88,16 +89,17 @@ def scatter_within_clusters(rows, weights, resp):
     return gaps.T @ (gaps * weights[:, None]) / weights.sum()
 
 
-def whiten(rows, scatter, n_degrees):
-    r"""Return rows (M, D) times A, A A^T = W^{-1}, with W the regularised scatter (D, D).
+def whitening_matrix(scatter, n_degrees):
+    r"""Return A (D, D) by which rows are multiplied, A A^T = W^{-1}, W the regularised scatter.
 
-    ``n_degrees`` are the degrees of freedom of the scatter.
+    ``n_degrees`` are the degrees of freedom of the scatter (D, D).
     """
     values, vectors = np.linalg.eigh((scatter + scatter.T) / 2)
     values = np.maximum(values, 0)
-    mean = max(values.mean(), np.finfo(float).tiny)
+    # Deviations below the rounding of the largest value, which is 1, are none.
+    mean = max(values.mean(), np.finfo(float).eps ** 2)
     values += shrink(values / mean, n_degrees) * (mean - values) + REGULARIZATION * mean
-    return rows @ (vectors / np.sqrt(values))
+    return vectors / np.sqrt(values)
 
 
 def shrink(values, n_degrees):

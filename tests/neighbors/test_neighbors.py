@@ -39,8 +39,8 @@ from skdeepcluster.neighbors.whitening import (
     scatter_between_neighbors,
     scatter_within_clusters,
     shrink,
-    whiten,
     whiten_by_neighbors,
+    whitening_matrix,
 )
 
 X, Y = make_blobs(240, n_features=6, centers=4, random_state=1)
@@ -337,13 +337,21 @@ def some_edges(n_parts, seed):
 def test_criteria_of_an_exchange_are_those_of_the_labels(weight):
     edges = some_edges(7, 0)
     graph = sparse.csr_matrix(edges)
-    after = agglomeration._evaluate_merges(edges, weight)
-    for i, j in itertools.combinations(range(7), 2):
+    pairs = np.array(list(itertools.combinations(range(7), 2)))
+    after = agglomeration._evaluate_merges(edges, pairs, weight)
+    for (i, j), found in zip(pairs, after, strict=True):
         labels = np.eye(7)
         labels[j] = labels[i]
-        expected = neighbor_information(graph, labels, weight)
-        assert after[i, j] == pytest.approx(expected, abs=1e-12)
-        assert after[j, i] == pytest.approx(expected, abs=1e-12)
+        assert found == pytest.approx(neighbor_information(graph, labels, weight), abs=1e-12)
+    groups = [[4], [0, 3, 5], [1, 2, 6]]
+    splits = [(1, [0], [3, 5]), (1, [3, 0], [5]), (2, [6], [1, 2])]
+    divided = agglomeration.DividedGroups(edges, groups, splits)
+    for s, (k, *halves) in enumerate(splits):
+        parted = [group for i, group in enumerate(groups) if i != k] + halves
+        table = agglomeration._sum_edges(edges, parted)
+        np.testing.assert_allclose(divided.sum_edges(s), table, atol=1e-15)
+        expected = agglomeration._evaluate_criterion(table, weight)
+        assert divided.evaluate(weight)[s] == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -534,7 +542,7 @@ def test_whitened_neighbours_differ_alike_in_all_directions():
     random = np.random.default_rng(0)
     rows = random.normal(size=(300, 3)) @ np.diag([0.5, 2, 1]) @ random.normal(size=(3, 3))
     graph = neighbor_graph(rows)
-    white = whiten(rows, scatter_between_neighbors(rows, graph), len(rows))
+    white = rows @ whitening_matrix(scatter_between_neighbors(rows, graph), len(rows))
     links = graph.tocoo()
     gaps = white[links.row] - white[links.col]
     scatter = (links.data[:, None] * gaps).T @ gaps / (2 * links.data.sum())
@@ -651,11 +659,26 @@ def test_rows_without_clusters_have_the_covariance_of_the_rows():
 @pytest.mark.parametrize(("lead", "n_drawn"), [(0.5, 2), (-0.5, 2), (0.1, 5)])
 def test_draws_without_clusters_end_once_they_decide(lead, n_drawn, monkeypatch):
     leads = iter([0.09, 0.11, 0.1, 0.1, 0.1])
-    monkeypatch.setattr(selection, "_score_null", lambda *_: (0.2, 0.2 + next(leads)))
+    monkeypatch.setattr(selection, "_measure_lead", lambda *_: next(leads))
     search = selection.Search(2, 15, "euclidean", 5, None, np.random.RandomState(0))
     expected = selection._expect_lead(np.eye(50), np.ones(50), search, lead)
     assert expected == pytest.approx(0.1)
     assert len(list(leads)) == 5 - n_drawn
+
+
+def test_whitening_that_fits_chance_does_not_lead_in_held_out_rows():
+    """Whether the spread of the clusters, or only the noise, differs between forty features."""
+    random, labels = np.random.default_rng(2), np.arange(160) % 4
+    scale, centers = np.geomspace(0.3, 3, 40), random.normal(size=(4, 40))
+    noise = random.normal(size=(160, 40)) * scale
+    for spread, is_right in ((scale, True), (0.5 * scale**2, False)):
+        rows = (centers * spread)[labels] + noise
+        stream = np.random.RandomState(0)
+        search = selection.Search(4, 15, "euclidean", 5, None, stream, n_clusters=4)
+        assert selection._measure_lead(rows, search) > 0.1
+        assert selection._leads_held_out(rows, np.ones(160), search) == is_right
+        found = neighbor_start(rows, 4, random_state=0).labels
+        assert adjusted_rand_score(labels, found) > 0.9
 
 
 def test_elongated_clusters_are_told_from_a_cut_across():
