@@ -5,11 +5,10 @@ tables A_m (K_m, K), whose rows sum to one.
 """
 
 import numpy as np
-from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import normalized_mutual_info_score
 
-from ._responsibilities import normalize_rows
+from ._responsibilities import indicate, normalize_rows
 from .neighbors.agglomeration import agglomerate
 
 #: Most iterations of matching members to their consensus; two or three usually reach the fixed
@@ -69,21 +68,14 @@ def measure_stability(labels, member_labels, n_clusters):
 
     The Jaccard index of two sets of rows is |A and B| / |A or B|; it is 0 for an empty cluster.
     """
-    own = _indicate(labels, n_clusters)
+    own = indicate(labels, n_clusters)
     best = []
     for other in member_labels.T:
-        member = _indicate(other, other.max(initial=0) + 1)
+        member = indicate(other, other.max(initial=0) + 1)
         both = (own.T @ member).toarray()
         either = own.sum(0)[:, None] + member.sum(0) - both
         best.append((both / np.maximum(either, 1)).max(1))
     return np.mean(best, 0)
-
-
-def _indicate(labels, n_clusters):
-    """Return a sparse table (N, n_clusters) with a 1 at each row's label, none for -1."""
-    rows = np.flatnonzero(labels >= 0)
-    entries = np.ones(len(rows)), (rows, labels[rows])
-    return sparse.csr_array(entries, shape=(len(labels), n_clusters))
 
 
 # ---- soft vote
@@ -155,7 +147,7 @@ def co_association(memberships, weights, n_clusters):
     matched = vote(memberships, soft_vote(memberships, weights, n_clusters), weights)
     candidates = []
     for labels in (linked, matched):
-        consensus = _indicate(labels, n_clusters).toarray()
+        consensus = indicate(labels, n_clusters).toarray()
         tables = [normalize_rows(P.T @ consensus) for P in memberships]
         found = vote(memberships, tables, weights)
         shared = [normalized_mutual_info_score(own, found) for own in members.T]

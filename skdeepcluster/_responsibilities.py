@@ -159,6 +159,13 @@ def cluster_means(resp, rows):
     return resp.T @ rows / np.maximum(sizes, np.finfo(sizes.dtype).tiny)
 
 
+def indicate(labels, n_clusters):
+    """Return a sparse table (N, K) with a 1 at each row's label, none for -1."""
+    rows = np.flatnonzero(labels >= 0)
+    entries = np.ones(len(rows)), (rows, labels[rows])
+    return sparse.csr_array(entries, shape=(len(labels), n_clusters))
+
+
 def normalize_rows(table):
     """Divide each row by its sum; a row of zeros becomes uniform, (N, K)."""
     total = table.sum(1, keepdims=True)

@@ -39,8 +39,8 @@ from sklearn.utils import (
 from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import _num_features, _num_samples, check_is_fitted
 
-from ._responsibilities import cluster_means
-from .display.axes import import_matplotlib, name_estimator, name_features
+from ._responsibilities import cluster_means, indicate
+from .display.axes import assign_rows, import_matplotlib, name_estimator, name_features
 from .display.samples import draw_samples, make_mosaic
 from .neighbors.precomputed import has_distances
 from .stability import cluster_stability
@@ -627,7 +627,7 @@ class _Assignment:
     def __init__(self, estimator, X):
         check_is_fitted(estimator)
         self.estimator, self.X = estimator, X
-        self.labels, self.resp = _assign(estimator, X), None
+        self.labels, self.resp = assign_rows(estimator, X), None
         n_centers = np.shape(getattr(estimator, "cluster_centers_", ()))[0]
         self.n_clusters = max(int(self.labels.max(initial=-1)) + 1, n_centers)
         if hasattr(estimator, "predict_proba"):
@@ -643,7 +643,7 @@ class _Assignment:
         """Mean probability of each cluster over its rows, (K,), or None."""
         if self.resp is None:
             return None
-        member = _indicate(self.labels, self.n_clusters)
+        member = indicate(self.labels, self.n_clusters).toarray()
         return cluster_means(member, self.resp).diagonal().copy()
 
     @cached_property
@@ -659,7 +659,7 @@ class _Assignment:
     @cached_property
     def distances(self):
         """Distances (N, K) of the codes to the means of clusters, inf for empty ones."""
-        member = _indicate(self.labels, self.n_clusters)
+        member = indicate(self.labels, self.n_clusters).toarray()
         means = cluster_means(member, self.codes)
         return np.where(member.any(0), euclidean_distances(self.codes, means), np.inf)
 
@@ -692,30 +692,6 @@ class _Assignment:
         """Return the first ``n_rows`` rows of each cluster in an order of all rows."""
         owners = self.labels[order]
         return [order[owners == k][:n_rows] for k in range(self.n_clusters)]
-
-
-def _assign(estimator, X):
-    """Return the cluster of each row, (N,), -1 for noise; of a classifier the class's position."""
-    name = type(estimator).__name__
-    if hasattr(estimator, "predict"):
-        labels = np.asarray(estimator.predict(X))
-    elif hasattr(estimator, "labels_"):
-        labels = np.asarray(estimator.labels_)
-    else:
-        raise ValueError(f"{name} has neither predict nor labels_. Give a fitted clusterer.")
-    if labels.shape != (_num_samples(X),):
-        raise ValueError(
-            f"{name} has no predict, and its labels_ of shape {labels.shape} are not of these "
-            f"{_num_samples(X)} rows. Give the rows of the fit."
-        )
-    if hasattr(estimator, "classes_"):
-        labels = np.searchsorted(estimator.classes_, labels)
-    return np.maximum(labels, -1)
-
-
-def _indicate(labels, n_clusters):
-    """Return 1.0 where a row is in a cluster, else 0.0, (N, K)."""
-    return (labels[:, None] == np.arange(n_clusters)).astype(np.float64)
 
 
 def _check_rows(X, labels):
@@ -761,7 +737,7 @@ def _average(distances, start):
 
 def _compare(X, labels, n_clusters, names, n_features):
     """Return the standardised differences (K, D), and the first features of each cluster."""
-    member = _indicate(labels, n_clusters)
+    member = indicate(labels, n_clusters).toarray()
     means, others = cluster_means(member, X), cluster_means(1 - member, X)
     is_sparse = sparse.issparse(X)
     center, variance = mean_variance_axis(X, 0) if is_sparse else (X.mean(0), X.var(0))
@@ -803,7 +779,7 @@ def _draw_rows(estimator, n_rows, n_clusters):
             with warnings.catch_warnings():
                 # The estimator drew the rows itself; they have no names.
                 warnings.filterwarnings("ignore", "X does not have valid feature names")
-                owners = _assign(estimator, samples)
+                owners = assign_rows(estimator, samples)
         return [samples[owners == k][:n_rows] for k in range(n_clusters)]
     centers = getattr(estimator, "cluster_centers_", None)
     return None if centers is None else [centers[[k]] for k in range(n_clusters)]

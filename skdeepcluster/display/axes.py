@@ -3,7 +3,8 @@
 from importlib import import_module
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 # Found by a search for ten colours that differ most: of any two, the CIELAB difference is at least
 # 38 in normal vision, and 27 under protanopia, deuteranopia and tritanopia (G. M. Machado,
@@ -41,10 +42,35 @@ def check_fitted(estimator):
         check_is_fitted(estimator)
 
 
+def take_last_step(estimator):
+    """Return a fitted estimator, of a Pipeline the last step; raise as :func:`check_fitted`."""
+    check_fitted(estimator)
+    return estimator[-1] if isinstance(estimator, Pipeline) else estimator
+
+
 def name_estimator(estimator):
     """Return the name of an estimator's class; of a Pipeline that of its last step."""
     steps = getattr(estimator, "steps", None)
     return type(steps[-1][1] if steps else estimator).__name__
+
+
+def assign_rows(estimator, X):
+    """Return the cluster of each row, (N,), -1 for noise; of a classifier the class's position."""
+    name = type(estimator).__name__
+    if hasattr(estimator, "predict"):
+        labels = np.asarray(estimator.predict(X))
+    elif hasattr(estimator, "labels_"):
+        labels = np.asarray(estimator.labels_)
+    else:
+        raise ValueError(f"{name} has neither predict nor labels_. Give a fitted clusterer.")
+    if labels.shape != (_num_samples(X),):
+        raise ValueError(
+            f"{name} has no predict, and its labels_ of shape {labels.shape} are not of these "
+            f"{_num_samples(X)} rows. Give the rows of the fit."
+        )
+    if hasattr(estimator, "classes_"):
+        labels = np.searchsorted(estimator.classes_, labels)
+    return np.maximum(labels, -1)
 
 
 def choose_grid(n_panels, most_columns):

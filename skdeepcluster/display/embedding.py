@@ -9,7 +9,15 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.manifold import TSNE
 
 from ..neighbors import neighbor_graph, neighbor_layout
-from .axes import COLORS, check_fitted, group_rows, make_axes, name_estimator, name_features
+from .axes import (
+    COLORS,
+    assign_rows,
+    check_fitted,
+    group_rows,
+    make_axes,
+    name_estimator,
+    name_features,
+)
 
 #: Names of the projections, as titles and axes have them.
 METHODS = {"pca": "PCA", "tsne": "t-SNE", "neighbors": "neighbour layout"}
@@ -126,7 +134,7 @@ class EmbeddingDisplay:
         """
         check_fitted(estimator)
         embedding, source = find_embedding(estimator, X)
-        labels = estimator.predict(X) if labels is None else labels
+        labels = assign_rows(estimator, X) if labels is None else labels
         display = cls(embedding, labels, method=method, random_state=random_state, source=source)
         title = f"{name_estimator(estimator)}\n{describe_projection(embedding, method, source)}"
         display.name = title if name is None else name

@@ -11,13 +11,18 @@ import numpy as np
 from scipy.special import entr
 from sklearn.utils import check_array, check_scalar, column_or_1d
 
+from .._responsibilities import indicate
 from .._typing import Labels
 from .graph import check_graph, neighbor_graph
 
 #: Weight of what two ends of an edge do not tell about each other, for swaps of clusters.
 BOUNDARY_WEIGHT = 2.0
+#: Most swaps that :func:`split_and_merge` makes; of up to fifty clusters hardly ever so many.
+MAX_SWAPS = 30
 #: Splits for which :func:`split_and_merge` evaluates all merges: those of the highest criterion.
 MAX_SPLITS = 20
+#: Pairs of clusters whose merge it evaluates after each: all of up to 45 clusters.
+MAX_MERGES = 1_000
 #: Least linkage of two clusters that a swap merges, relative to that of the two halves it splits.
 MIN_RELATIVE_LINKAGE = 0.5
 
@@ -29,9 +34,10 @@ def merge_components(resp, graph, n_clusters, linkage, boundary_weight):
     row's argmax belong to no cluster. The others are agglomerated; with linkage "share" the
     clusters are then improved by :func:`split_and_merge`.
     """
-    labels = np.eye(resp.shape[1])[resp.argmax(1)]
-    used = np.flatnonzero(labels.any(0))
-    edges, sizes = (labels.T @ (graph @ labels))[np.ix_(used, used)], labels.sum(0)[used]
+    member = indicate(resp.argmax(1), resp.shape[1])
+    sizes = member.sum(0)
+    used = np.flatnonzero(sizes)
+    edges, sizes = (member.T @ (graph @ member)).toarray()[np.ix_(used, used)], sizes[used]
     groups = agglomerate(edges, sizes, n_clusters, linkage)
     if linkage == "share":
         groups = split_and_merge(edges, sizes, groups, boundary_weight)
@@ -188,7 +194,7 @@ def agglomerate(edges, sizes, n_groups, linkage):
 
 
 def split_and_merge(edges, sizes, groups, boundary_weight):
-    """Return the groups after swaps, of which the best is made as long as the criterion rises.
+    """Return the groups after at most MAX_SWAPS swaps, the best of all while the criterion rises.
 
     A swap splits one group (undoing its last merge, or removing one component) and merges two
     others whose linkage is at least half that of the split halves. Agglomeration alone cannot undo
@@ -196,27 +202,26 @@ def split_and_merge(edges, sizes, groups, boundary_weight):
     """
     if edges.sum() == 0:
         return groups
-    edges = edges / edges.sum()
+    edges, known = edges / edges.sum(), {}
     best = _evaluate_criterion(_sum_edges(edges, groups), boundary_weight)
-    while True:
-        splits = [
-            [*groups[:k], *groups[k + 1 :], *halves]
-            for k, group in enumerate(groups)
-            for halves in _list_splits(edges, sizes, group)
-        ]
+    for _ in range(MAX_SWAPS):
+        for group in groups:
+            if tuple(group) not in known:
+                known[tuple(group)] = list(_list_splits(edges, sizes, group))
+        splits = [(k, *halves) for k, group in enumerate(groups) for halves in known[tuple(group)]]
         if not splits:
             return groups
-        tables = [_sum_edges(edges, split) for split in splits]
-        scores = [_evaluate_criterion(table, boundary_weight) for table in tables]
-        order = np.argsort(np.negative(scores))[:MAX_SPLITS]
-        after = np.stack([_evaluate_merges(tables[i], boundary_weight) for i in order])
-        after[~np.stack([_find_linked(tables[i]) for i in order])] = -np.inf
-        if after.max() < best + 1e-9:
+        divided, swaps = DividedGroups(edges, groups, splits), []
+        for split in divided.evaluate(boundary_weight).argsort()[::-1][:MAX_SPLITS]:
+            k, *halves = splits[split]
+            parted = [*groups[:k], *groups[k + 1 :], *halves]
+            swaps.append((*_find_merge(divided.sum_edges(split), boundary_weight), parted))
+        after, i, j, parted = max(swaps, key=lambda swap: swap[0])
+        if after < best + 1e-9:
             return groups
-        split, *pair = np.unravel_index(after.argmax(), after.shape)
-        best, groups = after.max(), splits[order[split]]
-        i, j = sorted(pair)
+        best, groups = after, parted
         groups[i] = groups[i] + groups.pop(j)
+    return groups
 
 
 def _list_splits(edges, sizes, group):
@@ -240,35 +245,95 @@ def _build_assignment(groups):
 
 def _sum_edges(edges, groups):
     """Sum edges (P, P) over the points of groups, (K, K)."""
-    assignment = _build_assignment(groups)
-    return assignment.T @ edges @ assignment
+    return _sum_columns(_sum_columns(edges, groups).T, groups)
 
 
-def _evaluate_merges(edges, boundary_weight):
-    """Return the criterion after the merge of clusters i and j, (K, K); -inf on the diagonal.
+def _sum_columns(edges, groups):
+    """Sum the columns of edges (R, P) over the points of groups, (R, K)."""
+    starts = np.cumsum([0, *map(len, groups[:-1])])
+    return np.add.reduceat(edges[:, np.concatenate(groups)], starts, axis=1)
 
-    The criterion is (2 + w) H(c) - (1 + w) H(c, c'): only the terms of i and j change.
+
+class DividedGroups:
+    """Edges between groups of which one is divided in two, in each of S ways.
+
+    Edges (P, P) and groups are those of :func:`agglomerate`. A way is the number k of a group and
+    its two halves, lists of points.
     """
-    w, sums, own = boundary_weight, edges.sum(1), np.diag(edges)
-    joint, marginal = entr(edges), entr(sums)
-    both = entr(edges[:, None] + edges[None])
-    k = np.arange(len(edges))
-    lost = joint.sum(1)[:, None] + joint.sum(1) - joint
-    lost = 2 * lost - np.diag(joint)[:, None] - np.diag(joint)
-    won = 2 * (both.sum(2) - both[k[:, None], k, k[:, None]] - both[k[:, None], k, k])
-    won += entr(own[:, None] + own + 2 * edges)
-    joint_after = joint.sum() - lost + won
-    marginal_after = marginal.sum() - marginal[:, None] - marginal + entr(sums[:, None] + sums)
-    after = (2 + w) * marginal_after - (1 + w) * joint_after
-    np.fill_diagonal(after, -np.inf)
-    return after
+
+    def __init__(self, edges, groups, splits):
+        columns = _sum_columns(edges, groups)
+        self.whole = _sum_columns(columns.T, groups)
+        self.which = np.array([k for k, *_ in splits])
+        ways = np.arange(len(splits)), self.which
+        #: Edges (S, K) of each half with all groups, 0 with its own.
+        self.first = np.stack([columns[half].sum(0) for _, half, _ in splits])
+        self.second = np.maximum(self.whole[self.which] - self.first, 0)
+        #: Edges (S,) within the halves and between them.
+        self.own = np.array([edges[np.ix_(half, half)].sum() for _, half, _ in splits])
+        self.between = np.maximum(self.first[ways] - self.own, 0)
+        self.own_second = np.maximum(self.second[ways] - self.between, 0)
+        self.first[ways] = self.second[ways] = 0
+
+    def evaluate(self, boundary_weight):
+        """Return the criterion after each split, (S,).
+
+        It is (2 + w) H(c) - (1 + w) H(c, c'): only the terms of the divided group change.
+        """
+        w, which, joint, sums = boundary_weight, self.which, entr(self.whole), self.whole.sum(1)
+        first = self.first.sum(1) + self.own + self.between
+        second = self.second.sum(1) + self.own_second + self.between
+        marginal = entr(sums).sum() - entr(sums)[which] + entr(first) + entr(second)
+        added = entr(self.first).sum(1) + entr(self.second).sum(1) + entr(self.between)
+        added = 2 * added + entr(self.own) + entr(self.own_second)
+        lost = 2 * joint.sum(1)[which] - joint[which, which]
+        return (2 + w) * marginal - (1 + w) * (joint.sum() + added - lost)
+
+    def sum_edges(self, split):
+        """Return the edges (K + 1, K + 1) after a split, whose halves are the last groups."""
+        n_groups = len(self.whole)
+        others = np.delete(np.arange(n_groups), self.which[split])
+        edges = np.empty((n_groups + 1, n_groups + 1))
+        edges[:-2, :-2] = self.whole[np.ix_(others, others)]
+        edges[-2, :-2] = edges[:-2, -2] = self.first[split, others]
+        edges[-1, :-2] = edges[:-2, -1] = self.second[split, others]
+        edges[-2, -1] = edges[-1, -2] = self.between[split]
+        edges[-2, -2], edges[-1, -1] = self.own[split], self.own_second[split]
+        return edges
 
 
-def _find_linked(edges):
-    """Return which pairs of clusters have at least half the linkage of the last two, (K, K)."""
+def _find_merge(edges, boundary_weight):
+    """Return the highest criterion after the merge of two clusters, and these, i < j.
+
+    Of at most ``MAX_MERGES`` pairs those of the largest linkage are evaluated, which is at least
+    ``MIN_RELATIVE_LINKAGE`` times that of the last two.
+    """
     sums = edges.sum(1)
     share = edges / np.maximum(np.minimum(sums, sums[:, None]), np.finfo(np.float64).tiny)
-    return share >= MIN_RELATIVE_LINKAGE * share[-1, -2]
+    pairs = np.argwhere(np.triu(share >= MIN_RELATIVE_LINKAGE * share[-1, -2], 1))
+    if len(pairs) > MAX_MERGES:
+        largest = np.argsort(-share[tuple(pairs.T)], kind="stable")[:MAX_MERGES]
+        pairs = pairs[np.sort(largest)]
+    after = _evaluate_merges(edges, pairs, boundary_weight)
+    best = after.argmax()
+    return after[best], *pairs[best].tolist()
+
+
+def _evaluate_merges(edges, pairs, boundary_weight):
+    """Return the criterion after the merge of the clusters of each pair i < j (M, 2), (M,).
+
+    It is (2 + w) H(c) - (1 + w) H(c, c'): only the terms of i and j change.
+    """
+    w, sums, own = boundary_weight, edges.sum(1), np.diag(edges)
+    (i, j), number = pairs.T, np.arange(len(pairs))
+    joint, marginal = entr(edges), entr(sums)
+    both = entr(edges[i] + edges[j])
+    lost = 2 * (joint.sum(1)[i] + joint.sum(1)[j] - joint[i, j]) - joint[i, i] - joint[j, j]
+    won = 2 * (both.sum(1) - both[number, i] - both[number, j])
+    won += entr(own[i] + own[j] + 2 * edges[i, j])
+    joint_after = joint.sum() - lost + won
+    marginal_after = marginal.sum() - marginal[i] - marginal[j] + entr(sums[i] + sums[j])
+    return (2 + w) * marginal_after - (1 + w) * joint_after
 
 
 def _evaluate_criterion(edges, boundary_weight):

@@ -16,7 +16,7 @@ from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import kneighbors_graph
 
-from .._responsibilities import cluster_means
+from .._responsibilities import cluster_means, indicate
 from ..engine.runtime import draw_seed
 from ..mixture import em
 from .agglomeration import merge_components
@@ -126,8 +126,8 @@ def cut_micro_clusters(rows, graph, weights, sample, n_clusters, stream):
         return
     sizes = np.bincount(labels, weights, minlength=n_micro)
     tree, _ = agglomerate_by_variance(centers, sizes)
-    indicator = np.eye(n_micro)[labels]
-    edges = indicator.T @ (graph @ indicator)
+    member = indicate(labels, n_micro)
+    edges = (member.T @ (graph @ member)).toarray()
     for least in MIN_SIZES:
         cut = cut_tree(tree, sizes, n_clusters, least * sizes.sum() / n_clusters)
         if cut is not None:
@@ -186,5 +186,5 @@ def fit_mixture(rows, weights, resp, others):
     m_step = em.MStep("full", REG_COVAR)
     weighted = em.as_rows(rows, resp.shape[1], "full", weights)
     start = em.m_step(rows, resp * weights[:, None], *m_step)
-    run = em.fit(weighted, [start], m_step, max_iter=MAX_ITER, tol=TOL)
-    return em.posterior(others, run.mixture)
+    mixture = em.fit_to_the_end(weighted, [start], m_step, max_iter=MAX_ITER, tol=TOL)
+    return em.posterior(others, mixture)

@@ -30,14 +30,16 @@ def agglomerate_by_variance(points, sizes, groups=None):
         return np.where(alive & (groups == groups[i]) & (numbers != numbers[i]), growth, np.inf)
 
     growth = np.array([measure(i) for i in range(n_points)]).reshape(n_points, n_points)
+    nearest = NearestGroups(growth)
     children, distances = np.empty((n_points - 1, 2), dtype=np.int64), np.empty(n_points - 1)
     for t in range(n_points - 1):
-        i, j = sorted(np.unravel_index(growth.argmin(), growth.shape))
+        i, j = nearest.find_pair()
         if np.isinf(growth[i, j]):  # every group has become one point
             groups[:] = 0
-            growth = np.array([measure(i) for i in range(n_points)])
+            growth[:] = [measure(i) for i in range(n_points)]
             growth[~alive] = np.inf
-            i, j = sorted(np.unravel_index(growth.argmin(), growth.shape))
+            nearest = NearestGroups(growth)
+            i, j = nearest.find_pair()
         children[t], distances[t] = (numbers[i], numbers[j]), np.sqrt(2 * growth[i, j])
         numbers[i], alive[j] = n_points + t, False
         total = max(sizes[i] + sizes[j], np.finfo(np.float64).tiny)
@@ -45,7 +47,36 @@ def agglomerate_by_variance(points, sizes, groups=None):
         sizes[i] += sizes[j]
         growth[j] = growth[:, j] = np.inf
         growth[i] = growth[:, i] = measure(i)
+        nearest.update(i, j)
     return children, np.maximum.accumulate(distances)
+
+
+class NearestGroups:
+    """The nearest other group of each, by a matrix (P, P) that changes by a row at a time.
+
+    So a merge takes time in proportion to P, and not to its square, but for the groups whose
+    nearest one it has changed.
+    """
+
+    def __init__(self, growth):
+        self.growth = growth
+        self.nearest, self.least = growth.argmin(1), growth.min(1)
+
+    def find_pair(self):
+        """Return the two nearest groups, in their order; of equal pairs the first."""
+        first = self.least.argmin()
+        return sorted((first, self.nearest[first]))
+
+    def update(self, i, j):
+        """Take over a merge: row i is new, group j is no more."""
+        row = self.growth[i]
+        had = (self.nearest == i) | (self.nearest == j)
+        nearer = (row < self.least) | ((row == self.least) & (i < self.nearest))
+        self.nearest[nearer], self.least[nearer] = i, row[nearer]
+        had[[i, j]] = True
+        lost = np.flatnonzero(had & np.isfinite(self.least))
+        self.nearest[lost] = self.growth[lost].argmin(1)
+        self.least[lost] = self.growth[lost, self.nearest[lost]]
 
 
 def cut_tree(children, sizes, n_groups, least=0.0):
