@@ -134,7 +134,7 @@ def fit_mixture(codes, n_clusters, random_state, n_init, covariance_type="diag")
     m_step = em.MStep(covariance_type, compute_reg_covar(codes))
     initializer = Initializer(rows, n_clusters, m_step, generator(draw_seed(random_state)))
     starts = (initializer.initialize("kmeans", max(1, 10 // n_init)) for _ in range(n_init))
-    return em.fit(rows, starts, m_step, max_iter=MAX_ITER, tol=TOL).mixture
+    return em.fit_to_the_end(rows, starts, m_step, max_iter=MAX_ITER, tol=TOL)
 
 
 def mixture_of_partition(codes, resp, covariance_type="diag"):
@@ -205,6 +205,9 @@ def is_mixture(init):
 def search_partition(estimator, init, model, fit):
     """Return the :class:`Partition` of the standardised rows of a fit."""
     fit.progress.begin("neighbours")
+    if is_partition(init):
+        draw_seed(fit.random_state)  # as every search does
+        return Partition(hold_labels(init, fit.labels))
     rows = estimator._apply(model, model.standardize, fit.X)
     counts = estimator._count_clusters(), fit.random_state
     options = {"metric": estimator.metric, "labels": fit.labels}

@@ -116,8 +116,10 @@ def _choose_scaling(features, standardize, X):
     scale = features.scale
     if not standardize:
         scale = np.sqrt(np.mean(deviations**2)) if deviations.size else 1.0
+    # The mean of equal large numbers is rounded.
+    shift = np.where(features.high > features.low, features.mean, features.low)
     dtype = to_tensor(X[:1]).dtype
-    return torch.as_tensor(features.mean, dtype=dtype), torch.as_tensor(scale, dtype=dtype)
+    return torch.as_tensor(shift, dtype=dtype), torch.as_tensor(scale, dtype=dtype)
 
 
 def are_comparable(deviations):

@@ -87,8 +87,9 @@ class Mixture(NamedTuple):
         return _invert(self.scales).mT
 
     def centre(self) -> Tensor:
-        """sum_k pi_k mu_k, of shape (D,)."""
-        return self.log_weights.exp() @ self.means
+        """sum_k pi_k mu_k, of shape (D,), from the first mean on: equal means are not rounded."""
+        first = self.means[0]
+        return first + self.log_weights.exp() @ (self.means - first)
 
 
 def scales_from_precisions(precisions: Tensor) -> Tensor:

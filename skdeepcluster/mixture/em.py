@@ -217,19 +217,34 @@ def fit(
     ``max_iter=0`` returns the first start. ``bound`` is the last one of an earlier run that this
     one continues. ``report`` is called with the number of the run, the iteration (0 begins a
     run), the bound and its change. Ctrl-C ends the current run, and the fit, with the mixture so
-    far.
+    far; before there is one it is raised.
     """
     best = None
-    for i, start in enumerate(starts):
-        report(i, 0, bound, math.inf)
-        run = _run(rows, start, m_step, max_iter, tol, bound, partial(report, i))
-        if best is None or run.beats(best):
-            best = run
-        if run.interrupted:
-            best.interrupted = True
-            break
+    try:
+        for i, start in enumerate(starts):
+            report(i, 0, bound, math.inf)
+            run = _run(rows, start, m_step, max_iter, tol, bound, partial(report, i))
+            if best is None or run.beats(best):
+                best = run
+            if run.interrupted:
+                best.interrupted = True
+                break
+    except KeyboardInterrupt:  # while the next start is found
+        if best is None:
+            raise
+        best.interrupted = True
     assert best is not None, "starts must not be empty"
     return best
+
+
+def fit_to_the_end(
+    rows: WeightedRows, starts: Iterable[Mixture], m_step: MStep, *, max_iter: int, tol: float
+) -> Mixture:
+    """Return the mixture of :func:`fit`; Ctrl-C is raised, since other work needs all of it."""
+    run = fit(rows, starts, m_step, max_iter=max_iter, tol=tol)
+    if run.interrupted:
+        raise KeyboardInterrupt
+    return run.mixture
 
 
 def _run(

@@ -31,9 +31,11 @@ def unique_rows(rows: WeightedRows, generator: torch.Generator) -> tuple[Tensor,
     shape = (rows.X.shape[1] + 1,)
     draws = torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu")
     direction, offset = draws[1:].to(rows.device), float(draws[0].sigmoid())
-    # Summed row by row: a matrix product may round equal rows differently at other positions.
-    projection = rows.map(lambda x: (x * direction).sum(1))
+    # Summed row by row: a matrix product may round equal rows differently at other positions. From
+    # one of the rows on, a large value that all of them have does not round the others away.
     order = np.flatnonzero(rows.weight > 0)
+    origin = rows.take(order[:1])
+    projection = rows.map(lambda x: ((x - origin) * direction).sum(1))
     order = order[np.argsort(projection[order], kind="stable")]
     first = np.flatnonzero(np.diff(projection[order], prepend=-np.inf))
     index, weight = order[first], np.add.reduceat(rows.weight[order], first)
@@ -59,7 +61,7 @@ class Initializer:
         self.m_step = m_step
         self.generator = generator
         self.x, self.weight = unique_rows(rows, generator)
-        self.about = self.weight @ self.x / self.weight.sum()
+        self.about = self.x[0] + self.weight @ (self.x - self.x[0]) / self.weight.sum()
         self._check_spread()
 
     def initialize(self, method: str, n_restarts: int) -> Mixture:

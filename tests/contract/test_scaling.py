@@ -11,9 +11,16 @@ from estimators import CLASSIFIERS, DEEP, brief, name
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
-from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_digits,
+    load_iris,
+    load_wine,
+    make_blobs,
+)
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
+from sklearn.metrics import adjusted_rand_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -273,3 +280,15 @@ def test_penguins_are_found_by_measurements_sex_and_island(method):
     model = method(3, likelihood=columns, hidden_layer_sizes=(64,), random_state=0)
     labels = make_pipeline(prepare, model).fit_predict(table)
     assert clustering_accuracy(table["species"], labels) > 0.93
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_a_large_constant_is_shifted_to_zero(standardize):
+    X, y = make_blobs(200, centers=[[0, 0, 0], [9, 0, 0], [0, 9, 0]], random_state=0)
+    wide = np.column_stack([X, np.full(200, 1.7e18 + 12345)])
+    vae = VAEEmbedding(
+        3, max_epochs=2, random_state=0, likelihood="gaussian", standardize=standardize
+    )
+    fit = vae.fit(wide)
+    assert float(abs(fit.model_.standardize(torch.from_numpy(wide))[:, 3]).max()) == 0
+    assert adjusted_rand_score(y, fit.start_labels_) == 1

@@ -450,6 +450,48 @@ def test_ctrl_c_keeps_what_was_learnt(X):
     np.testing.assert_array_equal(mixture.labels_, mixture.predict(X))
 
 
+def test_ctrl_c_during_a_later_start_keeps_the_runs_before(X, monkeypatch):
+    initialize, calls = initialization.Initializer.initialize, []
+
+    def interrupted(self, *args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return initialize(self, *args)
+
+    expected = GaussianMixtureEM(K, random_state=0).fit(X)
+    monkeypatch.setattr(initialization.Initializer, "initialize", interrupted)
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        mixture = GaussianMixtureEM(K, random_state=0, n_init=3).fit(X)
+    np.testing.assert_array_equal(mixture.means_, expected.means_)
+    calls[:] = [None]
+    with pytest.raises(KeyboardInterrupt):
+        GaussianMixtureEM(K, random_state=0).fit(X)
+
+
+def test_a_mixture_that_other_work_needs_is_whole_or_interrupted(X, monkeypatch):
+    rows = em.as_rows(X, K, "diag")
+    m_step = em.MStep("diag", 1e-6)
+    starts = [em.m_step(X, np.eye(K)[np.arange(len(X)) % K], *m_step)]
+    mixture = em.fit_to_the_end(rows, starts, m_step, max_iter=3, tol=0.0)
+    assert torch.isfinite(mixture.means).all()
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(em, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        em.fit_to_the_end(rows, starts, m_step, max_iter=3, tol=0.0)
+
+
+@pytest.mark.parametrize("value", [1.7e18 + 12345, -1e30])
+def test_a_constant_column_of_any_size_changes_nothing(X, value):
+    wide = np.column_stack([X, np.full(len(X), value)])
+    alone = GaussianMixtureEM(K, random_state=0).fit(X)
+    beside = GaussianMixtureEM(K, random_state=0).fit(wide)
+    assert adjusted_rand_score(alone.labels_, beside.labels_) == 1
+
+
 @pytest.fixture
 def two_threads():
     """Let torch use two threads, as it does by itself on any machine."""
@@ -483,6 +525,11 @@ def test_threads_that_overlap_or_fail_leave_the_number_of_threads():
         blocks = [pool.submit(block, fails) for fails in (True, False)]
     assert isinstance(blocks[0].exception(), RuntimeError)
     assert blocks[1].exception() is None
+    assert torch.get_num_threads() == 2
+    with limited_threads():
+        with limited_threads(2) as n_threads:
+            assert (torch.get_num_threads(), n_threads) == (1, 1)
+        assert torch.get_num_threads() == 1, "of the block around"
     assert torch.get_num_threads() == 2
 
     def work(i, n, stop):
