@@ -150,7 +150,8 @@ class _Defaults(TorchFunctionMode):
         """Call a function; what it makes of Python's numbers is float32."""
         made = func(*args, **kwargs)
         if func in MAKE_BY_VALUE and kwargs.get("dtype") is None:
-            has_dtype = hasattr(args[-1] if func is torch.full else args[0], "dtype")
+            place, name = (-1, "fill_value") if func is torch.full else (0, "data")
+            has_dtype = hasattr(kwargs.get(name, args[place] if args else None), "dtype")
             if made.is_floating_point() and not has_dtype:
                 made = made.to(torch.float32)
         return made
@@ -162,9 +163,10 @@ class _Defaults(TorchFunctionMode):
         stream = current_stream()
         assert stream is not None
         if func in DRAW_LIKE:
-            own = {"dtype": args[0].dtype, "device": device} | kwargs
+            x = args[0] if args else kwargs.pop("input")
+            own = {"dtype": x.dtype, "device": device} | kwargs
             own.pop("memory_format", None)
-            return DRAW_LIKE[func](args[0].shape, **own, generator=stream.on(own["device"]))
+            return DRAW_LIKE[func](x.shape, **own, generator=stream.on(own["device"]))
         if func is functional.dropout or func is torch.dropout:
             return _drop_out(*args, **kwargs)
         if func in DRAW_UNGUIDED:

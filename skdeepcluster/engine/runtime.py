@@ -74,6 +74,12 @@ def draw_seed(random_state: np.random.RandomState) -> int:
     return int(random_state.randint(np.iinfo(np.int32).max))
 
 
+def draw_seeds(estimator: Any, random_state: np.random.RandomState) -> dict[str, int]:
+    """Draw a seed for each ``random_state`` of an estimator and of those that it is made of."""
+    names = [name for name in estimator.get_params() if name.split("__")[-1] == "random_state"]
+    return {name: draw_seed(random_state) for name in names}
+
+
 def generator(seed: int) -> torch.Generator:
     """Return a torch stream on the CPU, seeded."""
     return torch.Generator().manual_seed(seed)
@@ -87,25 +93,32 @@ MANY_PRODUCTS = 2**24
 
 _threads_lock = threading.Lock()
 _threads = {"blocks": 0, "count": 1}
+#: Threads of torch in the innermost block of this thread.
+_own_threads: ContextVar[int | None] = ContextVar("own_threads", default=None)
 
 
 @contextmanager
 def limited_threads(most: int = 1) -> Iterator[int]:
     """Within the block torch runs operations on at most so many threads; yields those before.
 
-    Blocks in several threads may overlap; the number that the first one found is restored.
+    Blocks in several threads may overlap; the number that the first one found is restored, within
+    another block of the same thread that of this.
     """
+    outer = _own_threads.get()
     with _threads_lock:
         if _threads["blocks"] == 0:
             _threads["count"] = torch.get_num_threads()
         _threads["blocks"] += 1
-        torch.set_num_threads(min(most, _threads["count"]))
+        before = _threads["count"] if outer is None else outer
+        torch.set_num_threads(min(most, before))
+    token = _own_threads.set(min(most, before))
     try:
-        yield _threads["count"]
+        yield before
     finally:
+        _own_threads.reset(token)
         with _threads_lock:
             _threads["blocks"] -= 1
-            torch.set_num_threads(_threads["count"])
+            torch.set_num_threads(before)
 
 
 def threads_by_size(model: torch.nn.Module, n_rows: int) -> AbstractContextManager[Any]:

@@ -234,3 +234,18 @@ def test_what_is_made_in_isolation_is_float32_on_the_cpu():
         assert torch.tensor([1]).dtype is torch.int64
         assert torch.tensor(1.0, dtype=torch.float64).dtype is torch.float64
         assert torch.zeros(2, device="meta").device.type == "meta"
+
+
+def test_arguments_may_have_names():
+    x = torch.zeros(2, 3)
+    with seeded(0):
+        made = [
+            torch.full(size=(2,), fill_value=0.5),
+            torch.tensor(data=[1.0]),
+            torch.arange(start=0.0, end=3.0),
+        ]
+        named = torch.randn_like(input=x), torch.rand_like(input=x)
+    assert {values.dtype for values in made} == {torch.float32}
+    with seeded(0):
+        for values, draw in zip(named, (torch.randn_like, torch.rand_like), strict=True):
+            torch.testing.assert_close(draw(x), values, rtol=0, atol=0)

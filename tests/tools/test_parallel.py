@@ -10,6 +10,7 @@ from parallel_fits import METHODS, data, fitted
 
 from skdeepcluster.engine import runtime
 from skdeepcluster.engine.distributed import Processes
+from skdeepcluster.functional import random
 from skdeepcluster.functional.information import all_rows, own_rows
 from skdeepcluster.metrics import clustering_accuracy
 from skdeepcluster.modules.game import Batch
@@ -108,6 +109,7 @@ def test_draws_are_those_of_the_whole_batch(rank):
             torch.rand(len(x), 3, device="cpu"),
             torch.randint(9, (len(x),)),
             torch.multinomial(weights, len(x), replacement=True),
+            random.bernoulli(x + 0.5),
             torch.randn(2, 5),  # no batch
         ]
 
