@@ -8,11 +8,13 @@ class MemberTasks:
 
     def __init__(self, estimator, X, n_members):
         self.given = {"estimator": estimator, "X": X}
-        self.root = None
+        #: The estimator itself, whose callbacks follow its members: None without such tasks.
+        self.root = self.caller = None
         if hasattr(estimator, "set_callbacks"):
             self.root = estimator._init_callback_context(
                 max_subtasks=n_members, sequential_subtasks=False
             ).call_on_fit_task_begin(**self.given)
+            self.caller = estimator
 
     def member(self, number):
         """Return the context of a member, or None."""

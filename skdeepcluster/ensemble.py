@@ -37,7 +37,7 @@ from ._consensus import (
     measure_stability,
     vote,
 )
-from ._responsibilities import check_answers
+from ._responsibilities import check_answers, indicate
 from ._typing import (
     CallbackSupportMixin,
     ClusterMixin,
@@ -48,7 +48,7 @@ from ._typing import (
 )
 from ._validation import NumericParameters
 from .engine.runtime import (
-    draw_seed,
+    draw_seeds,
     end_interrupted_member,
     fitting_member,
     random_stream,
@@ -288,13 +288,10 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
         stream = random_stream(self.random_state)
         members, rows = [], []
         for i, member in enumerate(map(clone, islice(cycle(templates), self.n_estimators))):
-            own = {}
+            own = draw_seeds(member, stream)
             for name, value in member.get_params().items():
-                match name.split("__")[-1]:
-                    case "random_state":
-                        own[name] = draw_seed(stream)
-                    case "checkpoint" if value is not None:
-                        own[name] = f"{value}.{i}"
+                if name.split("__")[-1] == "checkpoint" and value is not None:
+                    own[name] = f"{value}.{i}"
             members.append(member.set_params(**own))
             chosen = None
             if self.max_samples < 1:
@@ -327,7 +324,7 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
         """
         tasks = MemberTasks(self, X, len(members))
         fits = (
-            delayed(_fit)(*pair, X, tasks.member(i), self)
+            delayed(_fit)(*pair, X, tasks.member(i), tasks.caller)
             for i, pair in enumerate(zip(members, rows, strict=True))
         )
         fitted = []
@@ -446,17 +443,17 @@ def _find_usual_number(member_labels):
     return max(1, int(np.bincount(numbers).argmax()))
 
 
-def _fit(member, chosen, X, context, ensemble):
+def _fit(member, chosen, X, context, caller):
     """Fit a member; return it, and its labels if it was fitted to all rows (``chosen=None``)."""
-    with fitting_member(), member_task(context, ensemble, member, X):
+    with fitting_member(), member_task(context, caller, member, X):
         if chosen is None:
             return member, member.fit_predict(X)
         try:
             return member.fit(_safe_indexing(X, chosen)), None
         except ValueError as error:
             raise ValueError(
-                f"{type(member).__name__} was to be fitted to {len(chosen)} rows, as max_samples="
-                f"{ensemble.max_samples} says: {error}"
+                f"{type(member).__name__} was to be fitted to {len(chosen)} rows, as max_samples "
+                f"says: {error}"
             ) from error
 
 
@@ -475,4 +472,4 @@ def _compute_memberships(member, labels, X, n_clusters=None):
         labels = member.predict(X)
     labels = np.asarray(labels)
     size = n_clusters or max(int(labels.max(initial=0)) + 1, 1)
-    return (labels[:, None] == np.arange(size)).astype(np.float64)
+    return indicate(labels, size).toarray()

@@ -11,6 +11,7 @@ from sklearn.utils.validation import _num_samples
 
 from ._consensus import measure_stability
 from ._responsibilities import average_finite
+from .engine.runtime import draw_seeds
 from .neighbors.precomputed import has_distances
 
 
@@ -77,12 +78,23 @@ def cluster_stability(
     """
     check_scalar(n_resamples, "n_resamples", Integral, min_val=1)
     check_scalar(share, "share", Real, min_val=0, max_val=1, include_boundaries="neither")
+    if max_samples is not None:
+        check_scalar(max_samples, "max_samples", Integral, min_val=1)
+    if labels is None and not hasattr(estimator, "labels_"):
+        raise ValueError(
+            f"This {type(estimator).__name__} has no labels_. Fit it, or pass the labels of X."
+        )
     labels = np.asarray(estimator.labels_ if labels is None else labels)
     n_rows = _num_samples(X)
     if labels.shape != (n_rows,) or labels.dtype.kind not in "iu":
         raise ValueError(
             f"labels has shape {labels.shape} and dtype {labels.dtype}, but X has {n_rows} rows. "
             "Give the number of a cluster for each row, -1 for noise."
+        )
+    if labels.min(initial=0) < -1:
+        raise ValueError(
+            f"labels has {labels.min()}. Expected are numbers of clusters from 0 on, and -1 for "
+            "noise."
         )
     n_clusters = int(labels.max()) + 1
     n_drawn = int(max(share * n_rows, n_clusters, 1))
@@ -93,8 +105,7 @@ def cluster_stability(
     for found in indices:
         rows = np.sort(stream.permutation(n_rows)[:n_drawn])
         model = clone(estimator)
-        if "random_state" in model.get_params():
-            model.set_params(random_state=stream.randint(np.iinfo(np.int32).max))
+        model.set_params(**draw_seeds(model, stream))
         sample = _safe_indexing(X, rows)
         if is_pairwise:
             drawn = _fit_linked(model, _safe_indexing(sample, rows, axis=1), n_clusters)

@@ -8,6 +8,8 @@ from sklearn.cluster import HDBSCAN, AgglomerativeClustering, KMeans
 from sklearn.datasets import make_blobs
 from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import KNeighborsTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skdeepcluster import NeighborClustering
 from skdeepcluster.stability import cluster_stability
@@ -101,3 +103,23 @@ def test_noise_and_the_stream():
         cluster_stability(KMeans(3), X, labels[:9])
     with pytest.raises(ValueError, match="share == 1"):
         cluster_stability(KMeans(3), X, labels, share=1.0)
+
+
+def test_the_steps_of_a_pipeline_are_seeded_too():
+    # Too many clusters by single starts: another seed finds others.
+    steps = make_pipeline(StandardScaler(), KMeans(7, n_init=1))
+    labels = KMeans(7, random_state=0, n_init=1).fit_predict(X)
+    state = np.random.get_state()[1].copy()
+    one, two = (cluster_stability(steps, X, labels, random_state=0) for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
+
+
+def test_what_cannot_be_meant_is_refused_by_name():
+    for wrong in (0, -5, 2.5):
+        with pytest.raises((TypeError, ValueError), match="max_samples"):
+            cluster_stability(KMeans(3), X, Y, max_samples=wrong)
+    with pytest.raises(ValueError, match="labels has -3"):
+        cluster_stability(KMeans(3), X, Y - 3)
+    with pytest.raises(ValueError, match="has no labels_. Fit it, or pass"):
+        cluster_stability(KMeans(3), X)
