@@ -170,9 +170,13 @@ def test_callables_are_told_apart_by_what_they_do_and_what_they_bring_along():
         describe(metric=lambda a, b: np.abs(a - b).min()),
         describe(init=start),
         describe(init=clone(start).set_params(metric=make_metric(3))),
+        describe(callbacks=[skorch.callbacks.GradientNormClipping(1.0)]),
+        describe(callbacks=[("clip", skorch.callbacks.GradientNormClipping(2.0))]),
+        describe(callbacks=[skorch.callbacks.EarlyStopping]),
     ]
     assert len(set(different)) == len(different)
     assert describe(encoder=partial(build, width=9)) == different[3]
+    assert describe(callbacks=[skorch.callbacks.EpochTimer()]) == different[0]
     assert describe(init=sk.NeighborClustering(metric=make_metric(2))) == describe(init=start)
 
 
