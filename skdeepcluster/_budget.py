@@ -59,7 +59,7 @@ class Budget:
         So the outputs of a network change by as much in a step whatever its width (G. Yang, E. J.
         Hu et al., "Tensor programs V", NeurIPS 2021). Below ``LEAST_WIDTH`` it grows no further.
         """
-        return self.rate * WIDTH / max(*widths[:1], LEAST_WIDTH) if widths else self.rate
+        return self.rate * WIDTH / max(widths[0], LEAST_WIDTH) if widths else self.rate
 
     def epochs(self, n_samples, batch_size, n_clusters=1):
         """Return the epochs of training."""

@@ -93,13 +93,14 @@ class DAC(PriorGame):
     def critic_loss(self, batch) -> dict[str, Tensor]:
         """Cross-entropies of telling draws of the mixture ("real") from codes ("fake")."""
         with torch.no_grad():
-            code, drawn = self.encode(batch.x), self.prior.draw(len(batch.x))
-        real, fake = self.judge(torch.cat([drawn, code])).chunk(2)
+            mixture, code = self.prior.mixture, self.encode(batch.x)
+            drawn = self.prior.draw(mixture, len(batch.x))
+        real, fake = self.judge(torch.cat([drawn, code]), mixture).chunk(2)
         return {"mixture": called_real(real), "codes": called_fake(fake)}
 
-    def judge(self, code) -> Tensor:
+    def judge(self, code, mixture) -> Tensor:
         """Logits of "drawn from the mixture", (N, 1)."""
-        return self.critic(self.prior.whiten(code))
+        return self.critic(self.prior.whiten(mixture, code))
 
     def mixture_loss(self, batch) -> Tensor:
         """Negative log-likelihood of the codes, without gradient to the encoder."""
@@ -116,7 +117,7 @@ class DAC(PriorGame):
         losses = {
             "reconstruction": -self.log_prob(batch.x, code).mean(),
             "mixture": -own.logsumexp(-1).mean(),
-            "adversarial": called_real(self.judge(code)),
+            "adversarial": called_real(self.judge(code, mixture)),
         }
         terms = {n: w * loss for w, (n, loss) in zip(self.weights, losses.items(), strict=True)}
         return terms | self.regularize(seen, batch.anchor, joint, mixture)

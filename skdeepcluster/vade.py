@@ -64,7 +64,7 @@ class VaDE(PriorGame):
         """Log pi_c - KL_c, whose softmax is the gamma that maximises eq. 12, (N, K)."""
         return expected_log_joint(*posterior, mixture)
 
-    def divergence(self, mean, std, z, expected) -> Tensor:
+    def divergence(self, mean, std, z, expected, mixture) -> Tensor:
         """KL(q(z, c|x) || p(z, c)) of each row, (N,), in one of three forms.
 
         ``expected`` (N, K) is log pi_c - KL_c.
@@ -75,10 +75,10 @@ class VaDE(PriorGame):
         """
         if self.objective == "sampled":
             log_q = log_prob_diag(z, mean, 2 * std.log())
-            return log_q - log_joint(z, self.prior.mixture).logsumexp(-1)
+            return log_q - log_joint(z, mixture).logsumexp(-1)
         if self.objective == "optimal":
             return -expected.logsumexp(-1)
-        log_gamma = log_joint(z, self.prior.mixture).log_softmax(-1)
+        log_gamma = log_joint(z, mixture).log_softmax(-1)
         return (log_gamma.exp() * (log_gamma - expected)).sum(-1)
 
     def optimal_divergence(self, mean, std) -> Tensor:
@@ -94,7 +94,7 @@ class VaDE(PriorGame):
         z = mean + std * random.randn_like(std)
         terms = {
             "reconstruction": -self.log_prob(batch.x, z).mean(),
-            "kl": self.divergence(mean, std, z, own).mean(),
+            "kl": self.divergence(mean, std, z, own, mixture).mean(),
         }
         return terms | self.regularize(seen, batch.anchor, expected, mixture)
 

@@ -159,7 +159,7 @@ def decode_samples(
     for some in noise:
         z = mean + std * some.float()
         decoded = model.decoder(z.flatten(0, 1)).view(*z.shape[:2], -1)
-        yield some, z, model.likelihood.log_prob(x.expand(len(some), *x.shape), decoded)
+        yield some, z, model.likelihood.log_prob(x, decoded)
 
 
 def evidence_bound(
@@ -261,15 +261,17 @@ class MixturePrior(nn.Module):
         """Weights, means and variances."""
         return _mixture_attributes(self.mixture, self.COVARIANCE_TYPE)
 
-    def draw(self, n_samples: int) -> Tensor:
-        """Draw codes, (n_samples, L)."""
-        log_weights, means, stds = self.mixture
+    @staticmethod
+    def draw(mixture: Mixture, n_samples: int) -> Tensor:
+        """Draw codes of a mixture, (n_samples, L)."""
+        log_weights, means, stds = mixture
         cluster = random.multinomial(log_weights.exp(), n_samples)
         return means[cluster] + stds[cluster] * random.randn_like(means[cluster])
 
-    def whiten(self, z: Tensor) -> Tensor:
-        """Standardise codes by the mean and the variances of the whole mixture, (N, L)."""
-        centre, variance = _moments(self.mixture)
+    @staticmethod
+    def whiten(mixture: Mixture, z: Tensor) -> Tensor:
+        """Standardise codes by the mean and the variances of a whole mixture, (N, L)."""
+        centre, variance = _moments(mixture)
         return (z - centre) / variance.sqrt()
 
 

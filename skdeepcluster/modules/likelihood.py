@@ -38,7 +38,10 @@ class Likelihood(nn.Module, ABC):
 
     @abstractmethod
     def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
-        """Log p(x | decoded) in nats, for rows in the units of the data; of shape (N,)."""
+        """Log p(x | decoded) in nats, for rows in the units of the data; of shape (N,).
+
+        Of several means (S, N, D) for each row (N, D) it is of shape (S, N).
+        """
 
     @abstractmethod
     def mean(self, decoded: Tensor) -> Tensor:
@@ -72,7 +75,7 @@ class Bernoulli(Likelihood):
 
     def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
         """sum_d [x_d log p_d + (1 - x_d) log(1 - p_d)] with p = sigmoid(decoded)."""
-        x, decoded = self.standardize(x), decoded.float()
+        x, decoded = self.standardize(x).expand_as(decoded), decoded.float()
         return -binary_cross_entropy_with_logits(decoded, x, reduction="none").sum(-1)
 
     def mean(self, decoded: Tensor) -> Tensor:

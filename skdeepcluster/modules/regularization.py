@@ -53,7 +53,7 @@ class Regularizer:
         share of training.
         """
         terms: dict[str, Tensor] = {}
-        if anchor is None:
+        if anchor is None or not (self.start_weight or self.smoothness_weight):
             return terms
         log_p = log_resp(seen) if log_p is None else log_p
         if self.start_weight:

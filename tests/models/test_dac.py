@@ -45,7 +45,7 @@ def test_losses_are_those_of_the_paper_written_out(dac):
     code = dac.encode(x)
     terms = dac.loss(Batch(x))
     torch.testing.assert_close(terms["mixture"], -mixture(dac).log_prob(code).mean())
-    p = torch.sigmoid(dac.judge(code))
+    p = torch.sigmoid(dac.judge(code, dac.prior.mixture))
     torch.testing.assert_close(terms["adversarial"], -p.log().mean())
     torch.testing.assert_close(dac.critic_loss(Batch(x))["codes"], -(1 - p).log().mean())
     expected = x * dac.decode(code).log() + (1 - x) * (1 - dac.decode(code)).log()
@@ -78,9 +78,9 @@ def test_a_players_loss_reaches_its_own_modules(dac):
 def test_draws_follow_the_mixture_and_whitening_makes_them_standard(dac):
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)
-        drawn = dac.prior.draw(20_000)
+        drawn = dac.prior.draw(dac.prior.mixture, 20_000)
         torch.testing.assert_close(drawn.mean(0), mixture(dac).mean, atol=0.05, rtol=0)
-        white = dac.prior.whiten(drawn)
+        white = dac.prior.whiten(dac.prior.mixture, drawn)
         torch.testing.assert_close(white.mean(0), torch.zeros(2), atol=0.03, rtol=0)
         torch.testing.assert_close(white.var(0), torch.ones(2), atol=0.05, rtol=0)
 

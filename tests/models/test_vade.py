@@ -68,7 +68,8 @@ def written_out(model, mean, std):
 
 
 def divergence(model, mean, std, z):
-    return model.divergence(mean, std, z, expected_log_joint(mean, std, model.prior.mixture))
+    mixture = model.prior.mixture
+    return model.divergence(mean, std, z, expected_log_joint(mean, std, mixture), mixture)
 
 
 def test_published_divergence_is_equation_12(vade):
