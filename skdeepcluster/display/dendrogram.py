@@ -5,7 +5,7 @@ from typing import Self
 import numpy as np
 from scipy.cluster.hierarchy import dendrogram
 
-from .axes import COLORS, check_fitted, make_axes, name_estimator
+from .axes import COLORS, make_axes, name_estimator, take_last_step
 
 #: Colour of the merges above the cut, and of the cut itself.
 ABOVE = "0.45"
@@ -87,7 +87,7 @@ class DendrogramDisplay:
             With ``children_`` and ``distances_``, and ``leaves_``, the leaf of each row, unless
             each row is a leaf (as in AgglomerativeClustering with ``compute_distances=True``).
         n_clusters : int, default=None
-            The estimator's ``n_clusters_`` if None.
+            The estimator's ``n_clusters_`` if None, or all leaves if there are fewer.
         name, ax, **kwargs
             As of `plot`; the title is the name of the estimator's class if None.
 
@@ -95,7 +95,7 @@ class DendrogramDisplay:
         -------
         display : DendrogramDisplay
         """
-        check_fitted(estimator)
+        estimator = take_last_step(estimator)
         missing = [key for key in ("children_", "distances_") if not hasattr(estimator, key)]
         if missing:
             raise ValueError(
@@ -109,6 +109,8 @@ class DendrogramDisplay:
             counts = np.bincount(leaves[leaves >= 0], minlength=len(estimator.children_) + 1)
         if n_clusters is None:
             n_clusters = getattr(estimator, "n_clusters_", None)
+            if n_clusters is not None:  # some of which may have no rows, and no leaf
+                n_clusters = min(n_clusters, len(estimator.children_) + 1)
         display = cls(
             estimator.children_,
             estimator.distances_,

@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from .axes import COLORS, check_fitted, choose_grid, divide_axes, make_axes, name_estimator
+from .axes import COLORS, choose_grid, divide_axes, make_axes, name_estimator, take_last_step
 
 #: Most panels side by side.
 MOST_COLUMNS = 4
@@ -68,7 +68,7 @@ class HistoryDisplay:
         -------
         display : HistoryDisplay
         """
-        check_fitted(estimator)
+        estimator = take_last_step(estimator)
         name = name_estimator(estimator) if name is None else name
         if hasattr(estimator, "history_"):
             return cls(estimator.history_, name=name).plot(ax=ax, **kwargs)

@@ -4,7 +4,7 @@ from typing import Self
 
 import numpy as np
 
-from .axes import COLORS, check_fitted, make_axes, name_estimator
+from .axes import COLORS, make_axes, name_estimator, take_last_step
 
 
 class NumberOfClustersDisplay:
@@ -90,7 +90,7 @@ class NumberOfClustersDisplay:
         -------
         display : NumberOfClustersDisplay
         """
-        check_fitted(estimator)
+        estimator = take_last_step(estimator)
         curve = getattr(estimator, "n_clusters_curve_", None)
         if curve is None:
             raise ValueError(

@@ -1,10 +1,10 @@
-"""StabilityDisplay: how far each cluster of an ensemble can be trusted."""
+"""StabilityDisplay: how far each cluster can be trusted."""
 
 from typing import Self
 
 import numpy as np
 
-from .axes import COLORS, check_fitted, make_axes, name_estimator
+from .axes import COLORS, make_axes, name_estimator, take_last_step
 
 #: Below it a cluster should not be trusted (C. Hennig, fpc's manual of ``clusterboot``).
 DOUBTFUL = 0.6
@@ -63,11 +63,12 @@ class StabilityDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, *, name: str | None = None, ax=None, **kwargs) -> Self:
-        """Draw the ``cluster_stability_`` of a fitted ensemble, with the sizes of the clusters.
+        """Draw the ``cluster_stability_`` of a fit, with the sizes of the clusters.
 
         Parameters
         ----------
-        estimator : fitted ClusterEnsemble
+        estimator : fitted ClusterEnsemble or NeighborClustering
+            Or any other estimator with ``cluster_stability_`` and ``labels_``.
         name, ax, **kwargs
             As of `plot`; the title is the name of the estimator's class if None.
 
@@ -75,7 +76,7 @@ class StabilityDisplay:
         -------
         display : StabilityDisplay
         """
-        check_fitted(estimator)
+        estimator = take_last_step(estimator)
         if not hasattr(estimator, "cluster_stability_"):
             raise ValueError(
                 f"{type(estimator).__name__} has no cluster_stability_; fit a ClusterEnsemble of "

@@ -14,12 +14,21 @@ from scipy.spatial.distance import pdist
 from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils import Bunch
 
 import skdeepcluster.display
-from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, VAEEmbedding, select_n_clusters
+from skdeepcluster import (
+    ClusterEnsemble,
+    GaussianMixtureEM,
+    NeighborClustering,
+    VAEEmbedding,
+    select_n_clusters,
+)
 from skdeepcluster.display import (
     ClusterConfusionDisplay,
     DendrogramDisplay,
@@ -670,3 +679,31 @@ CHAIN, RISING = [[0, 1], [2, 3]], [1.0, 2.0]
 def test_errors_of_the_newer_displays_say_what_to_do(draw, message):
     with pytest.raises(ValueError, match=message):
         draw()
+
+
+def test_a_tree_with_fewer_leaves_than_clusters_is_drawn_whole():
+    with pytest.warns(ConvergenceWarning, match="Only 2 of n_clusters=3"):
+        fit = NeighborClustering(3, random_state=0).fit(np.repeat([[0.0, 0.0], [5, 5]], 50, 0))
+    display = DendrogramDisplay.from_estimator(fit)
+    assert display.n_clusters == fit.n_leaves_ == 2
+    plt.close("all")
+
+
+def test_the_last_step_of_a_pipeline_is_drawn(digits):
+    steps = make_pipeline(MinMaxScaler(), NeighborClustering("auto", random_state=0)).fit(digits)
+    for display in (DendrogramDisplay, NumberOfClustersDisplay):
+        assert "NeighborClustering" in display.from_estimator(steps).ax_.get_title()
+    mixture = make_pipeline(MinMaxScaler(), GaussianMixtureEM(2, random_state=0)).fit(digits)
+    HistoryDisplay.from_estimator(mixture)
+    members = ClusterEnsemble(KMeans(3), n_estimators=2, random_state=0)
+    drawn = StabilityDisplay.from_estimator(make_pipeline(MinMaxScaler(), members).fit(digits))
+    np.testing.assert_array_equal(drawn.stability, members.cluster_stability_)
+    plt.close("all")
+
+
+def test_labels_stand_in_for_predictions_of_the_rows_of_the_fit(digits):
+    fit = AgglomerativeClustering(3).fit(digits)
+    assert ClusterConfusionDisplay.from_estimator(fit, digits, fit.labels_).accuracy_ == 1
+    with pytest.raises(ValueError, match="has no predict, and its labels_"):
+        ClusterConfusionDisplay.from_estimator(fit, digits[:9], fit.labels_[:9])
+    plt.close("all")
