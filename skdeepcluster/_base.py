@@ -36,7 +36,12 @@ from ._initialization import (
 from ._likelihood_choice import choose_likelihood
 from ._outliers import find_offset, fit_cluster_space, make_outlier_score, mark_noise
 from ._phases import plan_progress
-from ._responsibilities import check_answers, check_sample_weight, repeat_rows
+from ._responsibilities import (
+    check_answers,
+    check_finite,
+    check_sample_weight,
+    repeat_rows,
+)
 from ._typing import (
     CallbackSupportMixin,
     Labels,
@@ -303,7 +308,7 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         index = _choose_rows(X, sample_weight, random_state)
         if index is not None:
             X, targets, labels = (None if c is None else c[index] for c in (X, targets, labels))
-            self._check_enough(X)
+            self._check_enough(X, targets)
         self._choose_widths(X)
         device, likelihood = resolve_device(self.device), self._choose_likelihood(X)
         if hasattr(self, "set_callbacks"):  # scikit-learn 1.9 and later
@@ -628,8 +633,13 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
             self._check_enough(X)
         return X
 
-    def _check_enough(self, X):
-        """Check that there are as many rows as clusters."""
+    def _check_enough(self, X, targets=None):
+        """Check that there are as many rows as clusters, and a target if any are wanted."""
+        if targets is not None and targets.max() < 0:
+            raise ValueError(
+                "No row that has a label has a positive sample_weight, but a classifier learns "
+                "from such rows. Give some of them a weight, or take a clusterer."
+            )
         if X.shape[0] < self._count_clusters():
             raise ValueError(
                 f"n_samples={X.shape[0]} should be >= n_clusters={self._count_clusters()}. Give "
@@ -883,14 +893,15 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             codes come out equal.
         """
         check_is_fitted(self)
-        Z = np.asarray(X, dtype=np.float32)
+        with np.errstate(over="ignore"):
+            Z = check_finite("X", X).astype(np.float32)
         if Z.ndim != 2 or Z.shape[1] != self._n_features_out:
             raise ValueError(
                 f"Codes must have shape (n_samples, {self._n_features_out}), got {Z.shape}. Pass "
                 "what transform() returns."
             )
         if not np.isfinite(Z).all():
-            raise ValueError("Codes contain NaN or infinity.")
+            raise ValueError("Codes contain numbers beyond single precision.")
         return self._apply(self.model_, self.model_.decode, Z)
 
     @property

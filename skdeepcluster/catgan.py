@@ -156,6 +156,11 @@ class CatGAN(ClusterGame):
         p = torch.as_tensor(p, dtype=torch.float64)
         self.log_prior = (p / p.sum()).log().to(self.log_marginal)
 
+    def fitted_attributes(self) -> dict[str, Tensor]:
+        """Class prior."""
+        uniform = torch.zeros_like(self.log_marginal).log_softmax(0)
+        return {"class_prior_": (uniform if self.log_prior is None else self.log_prior).exp()}
+
     def restore_buffers(self, tensors) -> None:
         """Create the class prior, where there is one."""
         self.log_prior = tensors.get("log_prior")
@@ -288,7 +293,7 @@ class CatGANEstimator(AdversarialEstimator):
             every call.
         """
         check_is_fitted(self)
-        n_samples = check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
         return self._generate(n_samples, random_stream(self.random_state))
 
     def _generate(self, n_samples, random_state):
@@ -443,7 +448,7 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
     augment : callable, default=None
         ``augment(x)`` gives other versions of the rows (n, n_features) of a step, a tensor in the
         units of X, that belong to the same clusters. Networks are trained on them instead of the
-        rows; a density is theirs, too. For images
+        rows. For images
         :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
@@ -493,6 +498,8 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
         them. Rows of an opponent are far from X, and no warning is given.
     generator_coverage_ : float
         Share of the clusters of X, by up to 1,000 rows, into which drawn rows fall.
+    class_prior_ : ndarray of shape (n_clusters,)
+        Shares that training asked the clusters to have, as given or as "auto" chose.
     model_ : CatGAN
         The trained torch module, usable by itself.
     history_ : list of dict
@@ -554,7 +561,7 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
     Its mean over these is ``score``, the mutual information of row and cluster, at most log K.
 
     With a neighbour start it is the network here that improves the clusters most on average, on
-    images and texts above all (benchmarks/RESULTS.md, "What networks add to their starts").
+    MNIST and texts above all (benchmarks/RESULTS.md, "What networks add to their starts").
 
     References
     ----------
@@ -716,8 +723,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     augment : callable, default=None
         ``augment(x)`` gives other versions of the rows (n, n_features) of a step, a tensor in the
-        units of X, that belong to the same clusters. Networks are trained on them instead of the
-        rows; a density is theirs, too. For images
+        units of X, that belong to the same classes. Networks are trained on them instead of the
+        rows. For images
         :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
@@ -756,6 +763,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         them. Rows of an opponent are far from X, and no warning is given.
     generator_coverage_ : float
         Share of the classes of X, by up to 1,000 rows, into which drawn rows fall.
+    class_prior_ : ndarray of shape (n_classes,)
+        Shares that training asked the classes to have.
     model_ : CatGAN
         The trained torch module, usable by itself.
     history_ : list of dict

@@ -1,4 +1,4 @@
-"""CatGANClassifier under the name of its first module, so that old pickles open."""
+"""CatGANClassifier, which is in ``catgan``: pickles name this path."""
 
 from .catgan import CatGANClassifier
 

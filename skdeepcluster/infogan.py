@@ -387,7 +387,7 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
     augment : callable, default=None
         ``augment(x)`` gives other versions of the rows (n, n_features) of a step, a tensor in the
         units of X, that belong to the same clusters. Networks are trained on them instead of the
-        rows; a density is theirs, too. For images
+        rows. For images
         :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
@@ -508,9 +508,9 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
     The published way is ``init=None, instance_noise=0, continuous_weight=0.1,
     learning_rate=2e-4, generator_learning_rate=1e-3`` and the convolutional pair.
 
-    With a neighbour start, clusters are those of the start on tables and slightly better on images
-    and texts (benchmarks/RESULTS.md, "What networks add to their starts"). What the model adds is
-    what else varies: the continuous codes, and rows drawn by code.
+    With a neighbour start, clusters are nearly those of the start on tables, and slightly better
+    on MNIST and texts (benchmarks/RESULTS.md, "What networks add to their starts"). What the model
+    adds is what else varies: the continuous codes, and rows drawn by code.
 
     References
     ----------
@@ -714,7 +714,7 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         (5, 4)
         """
         check_is_fitted(self)
-        n_samples = check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
         try:
             codes = {} if codes is None else dict(codes)
         except (TypeError, ValueError) as error:
@@ -754,7 +754,7 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
             ``X[i]`` shares noise and all other codes.
         """
         check_is_fitted(self)
-        n_samples = check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
         fixed = {} if cluster is None else {"cluster": cluster}
         drawn = self._set_codes(self._draw(n_samples), fixed)
         values = self._choose_values(code) if values is None else np.asarray(values).ravel()

@@ -322,7 +322,9 @@ def _tabulate(labels_true, labels_pred):
 
 def _check(labels, name):
     """Return one label per row: numbers as int64, strings as they are."""
-    labels = np.asarray(labels)
+    # A list of mixed types must not become an array of strings.
+    is_mixed = isinstance(labels, list | tuple) and len({isinstance(x, str) for x in labels}) > 1
+    labels = np.asarray(labels, dtype=object if is_mixed else None)
     if labels.ndim != 1:
         hint = " For probabilities per cluster pass their argmax(axis=1)." * (labels.ndim == 2)
         raise ValueError(f"{name} must have shape (n_samples,), got {labels.shape}.{hint}")

@@ -72,7 +72,7 @@ default="scales"
         If ``n_clusters`` is a single number, or the estimator has no such parameter.
     ValueError
         If the criterion is unknown or the estimator does not have it, or ``n_clusters`` is empty
-        or holds something else than positive integers.
+        or holds something else than positive integers, or the estimator takes similarities.
 
     Warns
     -----
@@ -98,6 +98,12 @@ default="scales"
     3
     """
     estimator = GaussianMixtureEM() if estimator is None else estimator
+    if getattr(estimator, "affinity", None) in ("precomputed", "precomputed_nearest_neighbors"):
+        raise ValueError(
+            f"{type(estimator).__name__}(affinity={estimator.affinity!r}) takes similarities, of "
+            "which no criterion tells the number of clusters. Give rows and another affinity, or "
+            "an estimator with metric='precomputed' and distances."
+        )
     numbers = _check_numbers(n_clusters)
     name = _find_parameter(estimator)
     _check_criterion(criterion, estimator)

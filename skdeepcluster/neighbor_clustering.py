@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from scipy.spatial.distance import cdist
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -337,7 +338,7 @@ class NeighborClustering(
                 stacklevel=4,
             )
         if curve is not None:
-            warn_of_edge(curve, self.max_clusters, stacklevel=4)
+            warn_of_edge(curve, self.max_clusters, len(self._kept), stacklevel=4)
 
     def _set_fitted_attributes(self, start):
         """Set what has been found, once the rows have responsibilities and positions."""
@@ -441,7 +442,7 @@ class NeighborClustering(
         check_is_fitted(self)
         check_scalar(n_clusters, "n_clusters", Integral)
         if n_clusters == self.n_clusters_:  # also where some clusters have no leaf
-            return self.labels_ if X is None else self.predict(X)
+            return self.labels_.copy() if X is None else self.predict(X)
         check_scalar(n_clusters, "n_clusters", Integral, min_val=1, max_val=self.n_leaves_)
         tree = ClusterTree(
             self._leaf_centers, self._leaf_clusters, self.children_, self.distances_
@@ -486,8 +487,7 @@ class NeighborClustering(
         resp, layout, _ = self._interpolate(X, "responsibilities_", "layout_")
         if np.isfinite(self._centers).all(1).sum() < 2:
             return 0.0
-        gaps = layout[:, None].astype(np.float64) - self._centers
-        distances = np.sqrt(np.square(gaps).sum(2))
+        distances = cdist(layout.astype(np.float64), self._centers)
         rows, labels = np.arange(len(resp)), resp.argmax(1)
         own = distances[rows, labels]
         distances[rows, labels] = np.inf

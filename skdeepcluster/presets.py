@@ -3,8 +3,8 @@
 The defaults of this package are chosen for tables and images of any size. The papers' are for
 images of MNIST, and often for hours: ``VaDEClustering(10, **PAPERS["VaDEClustering"])``. The
 schedule of the learning rate stays this package's, one cycle, unless ``callbacks`` has an
-``LRScheduler`` of skorch; where a paper is silent so does every other setting. The optimiser is
-AdamW without weight decay, which is Adam.
+``LRScheduler`` of skorch; where a paper is silent, the other settings stay this package's, too.
+The optimiser is AdamW without weight decay, which is Adam.
 """
 
 from functools import partial

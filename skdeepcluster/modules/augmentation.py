@@ -49,7 +49,8 @@ class RandomAffine:
     Notes
     -----
     On MNIST :class:`~skdeepcluster.CatGANClustering` and
-    :class:`~skdeepcluster.InfoGANClustering` gain by it, whose networks classify rows;
+    :class:`~skdeepcluster.InfoGANClustering` gain by it, whose networks classify rows
+    (on Fashion-MNIST only the first);
     :class:`~skdeepcluster.VaDEClustering` loses, whose density becomes that of the changed images.
 
     Examples

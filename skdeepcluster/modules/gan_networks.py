@@ -1,4 +1,4 @@
-"""Networks of adversarial games, under the name they had first; they are in ``networks``."""
+"""Networks of adversarial games, which are in ``networks``: files and pickles name this path."""
 
 from .networks import GaussianNoise, conv_discriminator, conv_generator, normalised_mlp
 

@@ -370,7 +370,7 @@ def count_clusters(
     search = Search(max_clusters, n_neighbors, metric, n_components, n_jobs, stream)
     layout = search.make_layout(graph)
     curve = search.choose_scale(layout, graph, weights, reference.rows)
-    warn_of_edge(curve, max_clusters, stacklevel=3)
+    warn_of_edge(curve, max_clusters, len(weights), stacklevel=3)
     return Bunch(best_n_clusters=curve.best, **describe_curve(curve))
 
 
@@ -379,9 +379,9 @@ def describe_curve(curve):
     return Bunch(**{name: getattr(curve, name) for name in curve._fields if name != "best"})
 
 
-def warn_of_edge(curve, max_clusters, stacklevel):
-    """Warn if the largest number considered is the best."""
-    if 1 < curve.best == len(curve.n_clusters):
+def warn_of_edge(curve, max_clusters, n_rows, stacklevel):
+    """Warn if the largest number considered is the best; ``n_rows`` are distinct."""
+    if curve.best == len(curve.n_clusters) and (curve.best > 1 or n_rows > 1):
         warnings.warn(
             f"n_clusters='auto' chose {curve.best}, the largest number considered: there may be "
             f"more clusters. Raise max_clusters={max_clusters} (at most one cluster for five "

@@ -13,6 +13,7 @@ TPAMI 2011 (inverted file, re-ranking).
 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -83,6 +84,16 @@ class Queries(NamedTuple):
         return Queries(*(None if part is None else part[chosen] for part in self))
 
 
+def _measure(metric, first, second):
+    """Return what a function of two rows gives, which must be a distance."""
+    distance = metric(first, second)
+    if not distance >= 0:
+        raise ValueError(
+            f"The metric gives {distance} for two rows. Expected are distances of at least 0."
+        )
+    return distance
+
+
 class NeighborIndex:
     """Rows prepared for the search of their nearest neighbours.
 
@@ -116,7 +127,8 @@ class NeighborIndex:
         self.X = self.library = self.measure = self.tree = self.cells = None
         if sparse.issparse(X) or metric not in ("euclidean", "cosine"):
             try:
-                self.library = NearestNeighbors(metric=metric, n_jobs=n_jobs).fit(X)
+                checked = partial(_measure, metric) if callable(metric) else metric
+                self.library = NearestNeighbors(metric=checked, n_jobs=n_jobs).fit(X)
             except (TypeError, ValueError) as error:
                 raise ValueError(f"metric={metric!r} cannot compare rows: {error}") from error
             self.measure = Measure(X, metric)

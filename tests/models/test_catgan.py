@@ -510,3 +510,22 @@ def test_one_class_for_all_rows_is_said(rows):
     y[:2] = 0, 1
     with pytest.warns(ConvergenceWarning, match="All rows are classified as"):
         CatGANClassifier(**CLASSIFIER, max_epochs=2).fit(np.zeros_like(rows), y)
+
+
+def test_labels_of_no_weight_are_none(blobs):
+    X, y = blobs
+    some = np.where(np.arange(len(X)) % 10 == 0, y, -1)
+    with pytest.raises(ValueError, match="No row that has a label has a positive sample_weight"):
+        CatGANClassifier(**CLASSIFIER).fit(X, some, sample_weight=some < 0)
+
+
+def test_the_class_prior_taken_is_told(rows):
+    for prior, expected in (
+        (None, np.full(3, 1 / 3)),
+        ([2.0, 1.0, 1.0], [0.5, 0.25, 0.25]),
+        ("auto", None),
+    ):
+        fit = CatGANClustering(3, **SMALL | {"max_epochs": 1}, class_prior=prior).fit(rows)
+        if expected is None:
+            expected = np.bincount(fit.start_labels_, minlength=3) / len(rows)
+        np.testing.assert_allclose(fit.class_prior_, expected, atol=1e-6)

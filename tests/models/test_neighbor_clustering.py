@@ -446,3 +446,31 @@ def test_neighbours_are_at_most_all_other_rows():
     one = fit(clone(THREE).set_params(n_neighbors=500), NORMAL)
     assert one.graph_.nnz <= 60 * 59
     assert np.isfinite(one.transform(NEW)).all()
+
+
+def test_a_cut_is_the_users_own():
+    X, y = make_blobs(120, centers=3, cluster_std=0.5, random_state=0)
+    fit = NeighborClustering(3, random_state=0).fit(X)
+    cut = fit.cut(3)
+    cut[:] = 0
+    assert adjusted_rand_score(y, fit.labels_) == 1
+
+
+def test_few_distinct_rows_leave_the_number_of_clusters_open():
+    values = np.repeat(100 * np.eye(9), 60, axis=0)
+    with pytest.warns(ConvergenceWarning, match="chose 1, the largest number considered"):
+        assert NeighborClustering("auto", random_state=0).fit(values).n_clusters_ == 1
+
+
+def test_one_value_far_from_all_others_leaves_finite_answers():
+    X, _ = make_blobs(200, centers=3, random_state=0)
+    with hasty():
+        fit = NeighborClustering(3, random_state=0).fit(np.vstack([X, [[1e200, 1e200]]]))
+    assert np.isfinite(fit.responsibilities_).all()
+
+
+@pytest.mark.parametrize("distance", [np.nan, -1.0])
+def test_a_metric_that_gives_no_distance_is_named(distance):
+    X = make_blobs(60, random_state=0)[0]
+    with pytest.raises(ValueError, match=f"gives {distance} for two rows. Expected are distances"):
+        NeighborClustering(3, metric=lambda a, b: distance).fit(X)

@@ -146,6 +146,8 @@ def test_as_scorer_the_classes_choose_the_number_of_clusters():
         ([], [], "labels_true is empty"),
         ([0.0, np.nan], [0, 1], r"labels_true contains missing values"),
         ([0, 1], [None, "a"], r"labels_pred contains missing values"),
+        (["a", float("nan")], [0, 1], r"labels_true contains missing values"),
+        ([0, 1], ["a", 1], r"labels_pred mixes types"),
         ([0, 1], pd.Series(["a", None], dtype="string"), r"labels_pred contains missing values"),
         ([1e20, 2e20], [0, 1], "labels_true holds 1e.20, but labels must be integers of 64 bits"),
         (np.array([2**63, 1], np.uint64), [0, 1], "labels must be integers of 64 bits"),

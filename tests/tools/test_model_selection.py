@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 from scipy import sparse
-from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
+from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans, SpectralClustering
 from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA
 from sklearn.metrics import calinski_harabasz_score, pairwise_distances, silhouette_score
@@ -173,3 +173,16 @@ def test_weights_are_passed_only_if_given(monkeypatch):
 def test_errors_say_what_to_do(given, error, message):
     with pytest.raises(error, match=message):
         select_n_clusters(X, **given)
+
+
+def test_similarities_are_refused():
+    X = make_blobs(60, random_state=0)[0]
+    similar = np.exp(-pairwise_distances(X))
+    for criterion in ("scales", "silhouette"):
+        with pytest.raises(ValueError, match="takes similarities"):
+            select_n_clusters(
+                similar,
+                range(2, 4),
+                criterion=criterion,
+                estimator=SpectralClustering(affinity="precomputed"),
+            )
