@@ -10,17 +10,16 @@ import os
 import time
 from dataclasses import is_dataclass
 from functools import partial
-from inspect import signature
 from types import CodeType, FunctionType
 
 import joblib
 import numpy as np
 import torch
 from sklearn.utils import Bunch
-from skorch.callbacks import EarlyStopping, GradientNormClipping, LRScheduler, ParamMapper
 
 from ._files import hash_content, parse_json, read_arrays, write_arrays
 from ._initialization import Partition
+from .engine.loop import describe_callbacks
 from .engine.runtime import check_same, is_main_process
 from .functional.gaussian import Mixture
 
@@ -28,10 +27,8 @@ from .functional.gaussian import Mixture
 INTERVAL = 60.0
 #: Most rows whose values tell data sets apart.
 HASHED_ROWS = 100_000
-#: Parameters that make no difference to the result of a fit, but for callbacks in ``ACTIVE``.
+#: Parameters that make no difference to the result of a fit, but for active callbacks.
 IDLE = {"verbose", "callbacks", "checkpoint"}
-#: Callbacks that change how a model is trained; others are taken to look on.
-ACTIVE = EarlyStopping, GradientNormClipping, LRScheduler, ParamMapper
 #: Tuples with names that results may be.
 TUPLES = {"tuple": tuple, "Mixture": Mixture, "Partition": Partition}
 
@@ -127,7 +124,7 @@ def identify(estimator, X, *others):
     """
     params = estimator.get_params(deep=False)
     described = {name: _describe(value) for name, value in params.items() if name not in IDLE}
-    described["callbacks"] = _describe_callbacks(params.get("callbacks"))
+    described["callbacks"] = describe_callbacks(params.get("callbacks"))
     rows = X[:: max(1, X.shape[0] // HASHED_ROWS)]
     digest = joblib.hash((described, X.shape, str(X.dtype), rows, others))
     return f"{type(estimator).__name__} {digest}"
@@ -151,19 +148,6 @@ def _describe(value, is_brought=False):
     if is_dataclass(value):  # RandomAffine, which is called, too
         return repr(value)
     return _describe_callable(value, is_brought) if callable(value) else value
-
-
-def _describe_callbacks(callbacks):
-    """Return the class of each active callback, and the numbers and words that it was made of."""
-    described = []
-    for item in callbacks or ():
-        callback = item[1] if isinstance(item, tuple) else item
-        kind = callback if isinstance(callback, type) else type(callback)
-        if issubclass(kind, ACTIVE):
-            given = {name: getattr(callback, name, None) for name in signature(kind).parameters}
-            plain = {n: v for n, v in given.items() if isinstance(v, bool | int | float | str)}
-            described.append((kind.__qualname__, plain))
-    return described
 
 
 def _describe_callable(value, is_brought):

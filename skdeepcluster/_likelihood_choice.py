@@ -11,7 +11,7 @@ import torch
 from scipy import sparse
 from sklearn.preprocessing import StandardScaler
 
-from ._responsibilities import check_magnitude
+from ._responsibilities import SMALLEST, check_magnitude
 from .engine.batches import to_tensor
 from .modules.likelihood import Bernoulli, ColumnLikelihood, Gaussian
 
@@ -78,11 +78,19 @@ def measure_features(X, groups=()):
     for start in range(0, X.shape[0], CHUNK):
         rows = X[start : start + CHUNK]
         check_magnitude(rows)
-        scaler.partial_fit(rows)
+        with np.errstate(over="ignore", invalid="ignore"):  # of values too small
+            scaler.partial_fit(rows)
         low = np.minimum(low, _to_dense(rows.min(axis=0)))
         high = np.maximum(high, _to_dense(rows.max(axis=0)))
         for i, group in enumerate(groups):
             weights[i] = _check_one_hot(_to_dense(rows[:, group]), group, start, weights[i])
+    largest = max(np.max(high), -np.min(low))
+    if 0 < largest < SMALLEST:
+        raise ValueError(
+            f"The largest magnitude of X is {largest:.3g}, which is too small: squares of such "
+            "values are zero in double precision. Expected is a magnitude of at least "
+            f"{SMALLEST:.0e}. Scale X."
+        )
     return Features(scaler.mean_, scaler.scale_, low.ravel(), high.ravel())
 
 

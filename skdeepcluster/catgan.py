@@ -447,8 +447,8 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     augment : callable, default=None
         ``augment(x)`` gives other versions of the rows (n, n_features) of a step, a tensor in the
-        units of X, that belong to the same clusters. Networks are trained on them instead of the
-        rows. For images
+        units of X, that belong to the same clusters or classes. Networks, and a density if there
+        is one, are trained on them instead of the rows. For images
         :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
@@ -723,8 +723,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     augment : callable, default=None
         ``augment(x)`` gives other versions of the rows (n, n_features) of a step, a tensor in the
-        units of X, that belong to the same classes. Networks are trained on them instead of the
-        rows. For images
+        units of X, that belong to the same clusters or classes. Networks, and a density if there
+        is one, are trained on them instead of the rows. For images
         :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.

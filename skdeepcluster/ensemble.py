@@ -37,7 +37,7 @@ from ._consensus import (
     measure_stability,
     vote,
 )
-from ._responsibilities import check_answers, indicate
+from ._responsibilities import check_answers
 from ._typing import (
     CallbackSupportMixin,
     ClusterMixin,
@@ -472,4 +472,4 @@ def _compute_memberships(member, labels, X, n_clusters=None):
         labels = member.predict(X)
     labels = np.asarray(labels)
     size = n_clusters or max(int(labels.max(initial=0)) + 1, 1)
-    return indicate(labels, size).toarray()
+    return (labels[:, None] == np.arange(size)).astype(np.float64)

@@ -98,12 +98,6 @@ default="scales"
     3
     """
     estimator = GaussianMixtureEM() if estimator is None else estimator
-    if getattr(estimator, "affinity", None) in ("precomputed", "precomputed_nearest_neighbors"):
-        raise ValueError(
-            f"{type(estimator).__name__}(affinity={estimator.affinity!r}) takes similarities, of "
-            "which no criterion tells the number of clusters. Give rows and another affinity, or "
-            "an estimator with metric='precomputed' and distances."
-        )
     numbers = _check_numbers(n_clusters)
     name = _find_parameter(estimator)
     _check_criterion(criterion, estimator)
@@ -157,6 +151,12 @@ def _check_numbers(n_clusters):
 
 def _check_criterion(criterion, estimator):
     """Check that the criterion is known, and can be measured."""
+    if getattr(estimator, "affinity", None) in ("precomputed", "precomputed_nearest_neighbors"):
+        raise ValueError(
+            f"{type(estimator).__name__}(affinity={estimator.affinity!r}) takes similarities, of "
+            "which no criterion tells the number of clusters. Give rows and another affinity, or "
+            "an estimator with metric='precomputed' and distances."
+        )
     known = ("scales", *CRITERIA, *MEASURES)
     if criterion not in known:
         raise ValueError(f"criterion={criterion!r} is unknown. Use one of {known}.")

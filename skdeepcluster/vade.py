@@ -29,7 +29,13 @@ from ._validation import Auto, LabelledClusterMixin
 from .engine.runtime import store_parameters
 from .functional import random
 from .functional.gaussian import expected_log_joint, log_joint, log_prob_diag
-from .modules.autoencoder import GaussianEncoder, MixturePrior, PriorGame, evidence_bound
+from .modules.autoencoder import (
+    CodeGame,
+    GaussianEncoder,
+    MixturePrior,
+    PriorGame,
+    evidence_bound,
+)
 from .modules.game import Augmentation, Player
 from .modules.networks import make_network
 from .modules.regularization import NO_REGULARIZER, Regularizer
@@ -59,6 +65,8 @@ class VaDE(PriorGame):
     ) -> None:
         super().__init__(encoder, decoder, likelihood, prior, regularizer, masking)
         self.objective = objective
+        if objective == "published":  # networks and mixture have one rate
+            self.rates = CodeGame.rates
 
     def log_joint(self, posterior, mixture) -> Tensor:
         """Log pi_c - KL_c, whose softmax is the gamma that maximises eq. 12, (N, K)."""
@@ -152,7 +160,8 @@ class VaDEClustering(LabelledClusterMixin, PriorMixin, DeepEstimator):
     objective : {"optimal", "sampled", "published"}, default="optimal"
         How q(c|x) enters the bound. "optimal": at its maximiser, in closed form. "sampled": as
         p(c|z) under the expectation over z, a bound on the marginal of z. "published": p(c|z) of
-        the one z drawn, as in the paper. See the Notes.
+        the one z drawn, as in the paper, and one learning rate for networks and prior. See the
+        Notes.
     init : {"neighbors", "mixture"}, NeighborClustering or array-like, default="neighbors"
         Where the clusters come from. "neighbors": from the partition seen in a layout of the
         neighbour graph of the standardised rows (see
@@ -199,9 +208,9 @@ class VaDEClustering(LabelledClusterMixin, PriorMixin, DeepEstimator):
     max_epochs : int or "auto", default="auto"
         Passes over X after pretraining. "auto" makes ``6 * sqrt(n_samples)`` steps.
     learning_rate : float or "auto", default="auto"
-        Peak of the one-cycle schedule of AdamW; the prior's is ten times as large. "auto" is
-        ``1e-3 * 500 / w``, w the width of the first hidden layer,
-        at least 128.
+        Peak of the one-cycle schedule of AdamW; the prior's is ten times as large, but for
+        ``objective="published"``. "auto" is ``1e-3 * 500 / w``, w the width of the first hidden
+        layer, at least 128.
     encoder : callable, default=None
         ``encoder(n_in, n_out)`` gives the encoder's network, ``n_out = 2 * n_components``. None:
         a perceptron of ``hidden_layer_sizes``.
@@ -213,8 +222,8 @@ class VaDEClustering(LabelledClusterMixin, PriorMixin, DeepEstimator):
         Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
     augment : callable, default=None
         ``augment(x)`` gives other versions of the rows (n, n_features) of a step, a tensor in the
-        units of X, that belong to the same clusters. Networks are trained on them instead of the
-        rows; a density is theirs, too. For images
+        units of X, that belong to the same clusters or classes. Networks, and a density if there
+        is one, are trained on them instead of the rows. For images
         :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.

@@ -3,13 +3,19 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from inspect import unwrap
+from inspect import signature, unwrap
 from typing import Any
 
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, LRScheduler
+from skorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    GradientNormClipping,
+    LRScheduler,
+    ParamMapper,
+)
 from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
@@ -19,6 +25,9 @@ from ..modules.game import Augmentation, Batch, Game, Loss
 from .batches import Rows, ShuffledBatches
 from .isolation import is_explicit, without_overrides
 from .runtime import threads_by_size
+
+#: Callbacks that change how a model is trained; others are taken to look on.
+ACTIVE = EarlyStopping, GradientNormClipping, LRScheduler, ParamMapper
 
 
 class AdamW(torch.optim.AdamW):
@@ -280,6 +289,19 @@ def check_callbacks(callbacks: Any) -> None:
                 "on_epoch_end of such a class, and pass callbacks of scikit-learn's protocol to "
                 "set_callbacks()."
             )
+
+
+def describe_callbacks(callbacks: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Return the class of each active callback, and the numbers and words that it was made of."""
+    described = []
+    for item in callbacks or ():
+        callback = item[1] if isinstance(item, tuple) else item
+        kind = callback if isinstance(callback, type) else type(callback)
+        if issubclass(kind, ACTIVE):
+            given = {name: getattr(callback, name, None) for name in signature(kind).parameters}
+            plain = {n: v for n, v in given.items() if isinstance(v, bool | int | float | str)}
+            described.append((kind.__qualname__, plain))
+    return described
 
 
 def train(

@@ -162,7 +162,8 @@ def order_rows(X):
         ends = (end.toarray().ravel() for end in ends)
     least, largest = (end.astype(np.float64) for end in ends)
     direction = np.random.RandomState(0).standard_normal(X.shape[1])
-    direction /= np.where(largest > least, largest - least, 1)
+    # Of subnormal ranges the inverse is infinite.
+    direction /= np.where(largest > least, np.maximum(largest - least, 1e-300), 1)
     return np.argsort(project_rows(X, direction), kind="stable")
 
 

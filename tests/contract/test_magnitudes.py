@@ -70,6 +70,14 @@ def test_values_too_large_to_learn_from_are_named(estimator, rows):
 
 
 @pytest.mark.parametrize("estimator", [*DEEP, *CLASSIFIERS], ids=name)
+def test_values_too_small_to_learn_from_are_named(estimator, rows):
+    X, y = rows
+    for broken in (X * 1e-160, csr_array(X * -1e-315)):
+        with pytest.raises(ValueError, match=r"magnitude of X is [0-9.]+e-(161|316|160), which"):
+            start(estimator).set_params(accept_sparse=True).fit(broken, y)
+
+
+@pytest.mark.parametrize("estimator", [*DEEP, *CLASSIFIERS], ids=name)
 def test_every_method_tells_that_training_diverged(estimator, rows):
     fit = start(estimator).set_params(learning_rate=1e300, max_epochs=1)
     for batch_size in (16, 60):  # some methods fail in the second step, others after the last
