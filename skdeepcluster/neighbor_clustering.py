@@ -163,7 +163,8 @@ class NeighborClustering(
     :func:`~skdeepcluster.neighbors.neighbor_start`. The graph and the layout are UMAP's [1]_.
     With at most 100 features and 20,000 distinct rows, and the metric "euclidean" or "cosine", a
     second graph is tried, that of the rows whitened by the scatter within clusters [3]_. It is
-    kept when its partition is further above that of rows without clusters.
+    kept when its partition is further above that of rows without clusters; of fewer than ten
+    distinct rows for a feature, when that is so in rows whitened by the scatter of others.
 
     The responsibilities of a row are the mean votes at the end of a walk of two steps from it.
     Half of the votes are the kept partition's, half those of all candidates of its layout in

@@ -20,6 +20,7 @@ from .._responsibilities import cluster_means, indicate
 from ..engine.runtime import draw_seed
 from ..mixture import em
 from .agglomeration import merge_components
+from .blas import single_threaded
 from .tree import agglomerate_by_variance, cut_tree
 
 #: Most rows to which clusters are fitted; the others are assigned to them.
@@ -175,7 +176,7 @@ def run_kmeans(rows, weights, n_clusters, stream, n_init=1, max_iter=20):
     """Return k-means fitted to weighted rows."""
     seed = draw_seed(stream)
     kmeans = KMeans(n_clusters, n_init=n_init, max_iter=max_iter, random_state=seed)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), single_threaded():
         # Copies may leave k-means fewer distinct rows than clusters.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return kmeans.fit(rows, sample_weight=weights)

@@ -173,7 +173,9 @@ def neighbor_start(
     At most 20,000 distinct rows of 2 to 100 features are whitened by the scatter within clusters
     [2]_, if the metric is "euclidean" or "cosine", and the same is done in the graph of the
     whitened rows. Of the two partitions that is kept whose I(c_0; c_t)^2 / H(c_0) is further above
-    what k-means has in the same metric of normally distributed rows with the same covariance.
+    what k-means has in the same metric of normally distributed rows with the same covariance. The
+    scatter of fewer than ten distinct rows for a feature fits chance: then partitions of halves of
+    the rows, by k-means, are compared, and either half is whitened by the scatter of the other.
 
     Where a cluster has fewer than five distinct rows on average, most neighbours of a row are of
     other clusters. By these metrics at most 20,000 such rows (sparse ones of more than 100
