@@ -322,13 +322,13 @@ def _measure_held_out_lead(rows, weights, search):
     n_neighbors = min(search.n_neighbors, max(1, size // search.n_clusters - 1))
     search, order = search._replace(n_neighbors=n_neighbors), search.stream.permutation(len(rows))
     halves = [(rows[half], weights[half]) for half in (order[:size], order[size:])]
+    graphs = [search.make_graph(half) for half, _ in halves]
     leads = []
-    for (given, own), (held_out, weight) in (halves, halves[::-1]):
-        metric = search.find_metric(given, search.make_graph(given), own)
-        whitened = multiply(held_out, metric)
-        plain = search.score_kmeans(held_out, search.make_graph(held_out), weight)
-        found = search.score_kmeans(whitened, search.make_graph(whitened), weight)
-        leads.append(found - plain)
+    for (half, weight), graph, other in zip(halves, graphs, (1, 0), strict=True):
+        metric = search.find_metric(halves[other][0], graphs[other], halves[other][1])
+        whitened = multiply(half, metric)
+        plain = search.score_kmeans(half, graph, weight)
+        leads.append(search.score_kmeans(whitened, search.make_graph(whitened), weight) - plain)
     return np.mean(leads)
 
 
