@@ -110,8 +110,7 @@ class _WholeBatch(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        if func in DRAW_LIKE and self._is_batch(len(args[0])):
-            x = args[0]
+        if func in DRAW_LIKE and self._is_batch(len(x := args[0] if args else kwargs["input"])):
             drawn = DRAW_LIKE[func](self._whole_shape(x.shape), dtype=x.dtype, device=x.device)
             return self._take_own(drawn)
         if func in DRAW_LIKE.values() and args:

@@ -104,7 +104,7 @@ def test_draws_are_those_of_the_whole_batch(rank):
     def draws(x):
         return [
             torch.randn_like(x),
-            torch.rand_like(x),
+            torch.rand_like(input=x),
             torch.randn(len(x), 3),
             torch.rand(len(x), 3, device="cpu"),
             torch.randint(9, (len(x),)),
