@@ -99,7 +99,10 @@ def draw(found, path):
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 2, figsize=(12, 4), layout="constrained")
-    labels = {"seconds": "fit and labels, seconds", "memory": "memory of the process, MB"}
+    labels = {
+        "seconds": "fit and labels, seconds",
+        "memory": "memory above that before the fit, MB",
+    }
     for axis, (key, label) in zip(axes, labels.items(), strict=True):
         for (method, records), color, marker in zip(
             found.items(), COLORS, "os^DvP*X<>", strict=False
