@@ -98,9 +98,9 @@ PAPERS = {
         300,
         "acc",
         0.9446,
-        "ACC .9446, the best of several runs",
+        "ACC .9446",
         "The weights of the layer-wise pretraining were never published: 20 epochs of a denoising "
-        "auto-encoder instead.",
+        "auto-encoder instead. The authors' code trains ten times as long, 3,000 epochs.",
         settings={"pretraining_epochs": 20},
         schedule=partial(LRScheduler, StepLR, step_size=10, gamma=0.9),
     ),
@@ -110,7 +110,7 @@ PAPERS = {
         100,
         "acc",
         0.9408,
-        "ACC .9408, the median",
+        "ACC .9408, the median, as others cite it",
         "The abstract gives neither optimiser nor length: AdamW, one cycle, 20 and 100 epochs.",
         settings={"pretraining_epochs": 20},
     ),
@@ -121,7 +121,7 @@ PAPERS = {
         "acc",
         0.95,
         "ACC .95, protocol not given",
-        "5,000 steps of 128 rows are 9.2 epochs: 10.",
+        "5,000 steps of 128 rows are 9.1 epochs: 10.",
         schedule=CONSTANT_RATE,
     ),
     "InfoGAN without information": Paper(
@@ -233,17 +233,24 @@ def draw(records):
     found = {}
     for record in records:
         found.setdefault(record["row"], {}).setdefault(record["seed"], []).append(record)
+    n_columns = min(len(found), 4)
+    n_rows = -(-len(found) // n_columns)
+    size = 3.2 * n_columns, 2.8 * n_rows
     figure, axes = plt.subplots(
-        1, len(found), figsize=(3.2 * len(found), 2.8), layout="constrained", squeeze=False
+        n_rows, n_columns, figsize=size, layout="constrained", squeeze=False
     )
-    for ax, (row, seeds) in zip(axes.flat, found.items(), strict=True):
+    for ax in axes.flat[len(found) :]:
+        ax.set_axis_off()
+    for ax, (row, seeds) in zip(axes.flat, found.items(), strict=False):
         paper = PAPERS[row.partition(", shortened")[0]]
         for seed, curve in seeds.items():
             values = [record[paper.entry] for record in curve]
             ax.plot([record["epoch"] for record in curve], values, label=f"seed {seed}")
         if np.isfinite(paper.value):
             ax.axhline(paper.value, color="0.4", ls="--", label="published")
-        ax.set(title=row, xlabel="epoch", ylabel=LABELS[paper.entry])
+        done, whole = curve[-1]["epoch"], curve[-1]["epochs"]
+        title = row if done == whole else f"{row}: {done:,} of {whole:,} epochs"
+        ax.set(title=title, xlabel="epoch", ylabel=LABELS[paper.entry])
         ax.title.set_fontsize("small")
         ax.legend(fontsize="x-small")
     return figure
