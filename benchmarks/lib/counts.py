@@ -5,7 +5,8 @@ import numpy as np
 from .sets import GROUPS
 from .summary import aligned
 
-#: Largest relative difference from the number of classes, or of the best of a fit's own cuts.
+#: Largest relative difference from the number of classes, or from that of the best cut of the fit
+#: of NeighborClustering with the same seed.
 RIGHT = 0.25
 #: Largest relative difference from the median over seeds, or over subsamples.
 SAME = 0.1
@@ -32,14 +33,20 @@ def is_same(found):
 
 def lines(records):
     """Yield the cells of each method: shares right, shares that stay, mean seconds."""
-    best = {record["data"]: record["best"] for record in records if record.get("best")}
+    best = {
+        (record["data"], record["seed"]): record["best"]
+        for record in records
+        if record.get("best") and not record["subsample"]
+    }
     for method in dict.fromkeys(record["row"] for record in records):
         own = [record for record in records if record["row"] == method]
         whole = [record for record in own if not record["subsample"]]
         cells = [method]
         for group in ("eleven", "synthetic", "counted"):
             right = [
-                np.mean([is_right(r, best.get(r["data"])) for r in whole if r["data"] == name])
+                np.mean(
+                    [is_right(r, best.get((name, r["seed"]))) for r in whole if r["data"] == name]
+                )
                 for name in GROUPS[group]
                 if any(r["data"] == name for r in whole)
             ]
