@@ -20,6 +20,7 @@ see `figures`. Kinds of tables:
 FILE holds the JSON lines that ``--results`` of the scripts has appended.
 """
 
+import argparse
 import json
 import re
 import sys
@@ -227,12 +228,14 @@ def results_page():
         if "command" in entry:
             parts.append(f"```bash\n{entry['command'].strip()}\n```\n")
         parts.append(table(entry["kind"], entry["files"]) + "\n")
-        parts += [f"![{entry['title']}]({path})\n" for path in entry.get("pictures", [])]
+        for path, words in entry.get("pictures", {}).items():
+            parts.append(f"![{words}]({path})\n")
     return "\n".join([*parts, (HERE / "results" / "notes.md").read_text()])
 
 
 def main():
     """Write both pages."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     README.write_text(filled(README.read_text()))
     RESULTS.write_text(results_page())
     print(f"{RESULTS.name}: {len(listed()['table'])} tables")
