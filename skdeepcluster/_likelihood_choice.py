@@ -88,8 +88,8 @@ def measure_features(X, groups=()):
     if 0 < largest < SMALLEST:
         raise ValueError(
             f"The largest magnitude of X is {largest:.3g}, which is too small: squares of such "
-            "values are zero in double precision. Expected is a magnitude of at least "
-            f"{SMALLEST:.0e}. Scale X."
+            "values have few digits in double precision, or none. Expected is a magnitude of at "
+            f"least {SMALLEST:.0e}. Scale X."
         )
     return Features(scaler.mean_, scaler.scale_, low.ravel(), high.ravel())
 

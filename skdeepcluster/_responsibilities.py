@@ -9,8 +9,8 @@ from sklearn.utils.validation import _check_sample_weight
 
 #: Largest magnitude of values to learn from: sums of their squares stay in double precision.
 LARGEST = 1e100
-#: Least largest magnitude: squares of smaller values, and their sums, are rounded to zero.
-SMALLEST = 1e-100
+#: Least largest magnitude: squares of smaller values have few digits in double precision, or none.
+SMALLEST = 1e-150
 #: Most rows after repetition, as a multiple of their number.
 MOST_REPEATED = 10
 

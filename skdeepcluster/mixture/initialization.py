@@ -32,9 +32,9 @@ def unique_rows(rows: WeightedRows, generator: torch.Generator) -> tuple[Tensor,
     draws = torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu")
     direction, offset = draws[1:].to(rows.device), float(draws[0].sigmoid())
     # Summed row by row: a matrix product may round equal rows differently at other positions. From
-    # one of the rows on, a large value that all of them have does not round the others away.
+    # the median on, a large value that most of them have does not round the others away.
     order = np.flatnonzero(rows.weight > 0)
-    origin = rows.take(order[:1])
+    origin = rows.take(order[:: max(1, len(order) // SPREAD_ROWS)]).median(0).values
     projection = rows.map(lambda x: ((x - origin) * direction).sum(1))
     order = order[np.argsort(projection[order], kind="stable")]
     first = np.flatnonzero(np.diff(projection[order], prepend=-np.inf))
