@@ -40,7 +40,7 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import _num_features, _num_samples, check_is_fitted
 
 from ._responsibilities import cluster_means, indicate
-from .display.axes import assign_rows, import_matplotlib, name_estimator, name_features
+from .display.axes import import_matplotlib, name_estimator, name_features, predict_rows
 from .display.samples import draw_samples, make_mosaic
 from .neighbors.precomputed import has_distances
 from .stability import cluster_stability
@@ -627,7 +627,7 @@ class _Assignment:
     def __init__(self, estimator, X):
         check_is_fitted(estimator)
         self.estimator, self.X = estimator, X
-        self.labels, self.resp = assign_rows(estimator, X), None
+        self.labels, self.resp = _assign(estimator, X), None
         n_centers = np.shape(getattr(estimator, "cluster_centers_", ()))[0]
         self.n_clusters = max(int(self.labels.max(initial=-1)) + 1, n_centers)
         if hasattr(estimator, "predict_proba"):
@@ -692,6 +692,14 @@ class _Assignment:
         """Return the first ``n_rows`` rows of each cluster in an order of all rows."""
         owners = self.labels[order]
         return [order[owners == k][:n_rows] for k in range(self.n_clusters)]
+
+
+def _assign(estimator, X):
+    """Return the cluster of each row, (N,), -1 for noise; of a classifier the class's position."""
+    labels = predict_rows(estimator, X)
+    if hasattr(estimator, "classes_"):
+        labels = np.searchsorted(estimator.classes_, labels)
+    return np.maximum(labels, -1)
 
 
 def _check_rows(X, labels):
@@ -779,7 +787,7 @@ def _draw_rows(estimator, n_rows, n_clusters):
             with warnings.catch_warnings():
                 # The estimator drew the rows itself; they have no names.
                 warnings.filterwarnings("ignore", "X does not have valid feature names")
-                owners = assign_rows(estimator, samples)
+                owners = _assign(estimator, samples)
         return [samples[owners == k][:n_rows] for k in range(n_clusters)]
     centers = getattr(estimator, "cluster_centers_", None)
     return None if centers is None else [centers[[k]] for k in range(n_clusters)]

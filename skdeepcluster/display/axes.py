@@ -45,17 +45,20 @@ def check_fitted(estimator):
 def take_last_step(estimator):
     """Return a fitted estimator, of a Pipeline the last step; raise as :func:`check_fitted`."""
     check_fitted(estimator)
-    return estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    while isinstance(estimator, Pipeline):
+        estimator = estimator[-1]
+    return estimator
 
 
 def name_estimator(estimator):
     """Return the name of an estimator's class; of a Pipeline that of its last step."""
-    steps = getattr(estimator, "steps", None)
-    return type(steps[-1][1] if steps else estimator).__name__
+    while isinstance(estimator, Pipeline):
+        estimator = estimator[-1]
+    return type(estimator).__name__
 
 
-def assign_rows(estimator, X):
-    """Return the cluster of each row, (N,), -1 for noise; of a classifier the class's position."""
+def predict_rows(estimator, X):
+    """Return the cluster or class of each row, (N,): by ``predict``, or the fit's ``labels_``."""
     name = type(estimator).__name__
     if hasattr(estimator, "predict"):
         labels = np.asarray(estimator.predict(X))
@@ -68,9 +71,7 @@ def assign_rows(estimator, X):
             f"{name} has no predict, and its labels_ of shape {labels.shape} are not of these "
             f"{_num_samples(X)} rows. Give the rows of the fit."
         )
-    if hasattr(estimator, "classes_"):
-        labels = np.searchsorted(estimator.classes_, labels)
-    return np.maximum(labels, -1)
+    return labels
 
 
 def choose_grid(n_panels, most_columns):

@@ -7,7 +7,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import check_consistent_length
 
-from .axes import assign_rows, check_fitted, make_axes, name_estimator
+from .axes import check_fitted, make_axes, name_estimator, predict_rows
 
 #: Most clusters or classes for which the counts are written by default.
 MOST_WRITTEN = 15
@@ -108,7 +108,7 @@ class ClusterConfusionDisplay:
         """
         check_fitted(estimator)
         name = name_estimator(estimator) if name is None else name
-        return cls.from_predictions(y, assign_rows(estimator, X), name=name, ax=ax, **kwargs)
+        return cls.from_predictions(y, predict_rows(estimator, X), name=name, ax=ax, **kwargs)
 
     def plot(
         self, ax=None, *, name: str | None = None, include_values: bool | None = None, cmap="Blues"

@@ -11,12 +11,12 @@ from sklearn.manifold import TSNE
 from ..neighbors import neighbor_graph, neighbor_layout
 from .axes import (
     COLORS,
-    assign_rows,
     check_fitted,
     group_rows,
     make_axes,
     name_estimator,
     name_features,
+    predict_rows,
 )
 
 #: Names of the projections, as titles and axes have them.
@@ -122,7 +122,8 @@ class EmbeddingDisplay:
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples.
         labels : array-like of shape (n_samples,), default=None
-            Colours in place of ``estimator.predict(X)``, for instance the classes.
+            Colours in place of ``estimator.predict(X)``, or of the ``labels_`` of a clusterer
+            that cannot predict; for instance the classes.
         method, random_state
             The projection, see `EmbeddingDisplay`.
         name, ax, **kwargs
@@ -134,7 +135,7 @@ class EmbeddingDisplay:
         """
         check_fitted(estimator)
         embedding, source = find_embedding(estimator, X)
-        labels = assign_rows(estimator, X) if labels is None else labels
+        labels = predict_rows(estimator, X) if labels is None else labels
         display = cls(embedding, labels, method=method, random_state=random_state, source=source)
         title = f"{name_estimator(estimator)}\n{describe_projection(embedding, method, source)}"
         display.name = title if name is None else name

@@ -8,13 +8,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb, to_rgba
+from matplotlib.text import Text
 from scipy.cluster.hierarchy import fcluster
 from scipy.sparse import csr_array
 from scipy.spatial.distance import pdist
 from sklearn.cluster import AgglomerativeClustering, KMeans
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
@@ -706,4 +708,16 @@ def test_labels_stand_in_for_predictions_of_the_rows_of_the_fit(digits):
     assert ClusterConfusionDisplay.from_estimator(fit, digits, fit.labels_).accuracy_ == 1
     with pytest.raises(ValueError, match="has no predict, and its labels_"):
         ClusterConfusionDisplay.from_estimator(fit, digits[:9], fit.labels_[:9])
+    plt.close("all")
+
+
+def test_classes_keep_their_names():
+    X, y = load_iris(return_X_y=True)
+    names = np.array(["setosa", "versicolor", "virginica"])[y]
+    fit = LogisticRegression(max_iter=1000).fit(X, names)
+    drawn = ClusterConfusionDisplay.from_estimator(fit, X, names)
+    assert [label.get_text() for label in drawn.ax_.get_xticklabels()] == sorted(set(names))
+    drawn = EmbeddingDisplay.from_estimator(fit, X, method="pca")
+    shown = {text.get_text() for text in drawn.figure_.findobj(Text)}
+    assert set(names) <= shown
     plt.close("all")
