@@ -124,7 +124,8 @@ def identify(estimator, X, *others):
     """
     params = estimator.get_params(deep=False)
     described = {name: _describe(value) for name, value in params.items() if name not in IDLE}
-    described["callbacks"] = describe_callbacks(params.get("callbacks"))
+    if active := describe_callbacks(params.get("callbacks")):
+        described["callbacks"] = _describe(active)
     rows = X[:: max(1, X.shape[0] // HASHED_ROWS)]
     digest = joblib.hash((described, X.shape, str(X.dtype), rows, others))
     return f"{type(estimator).__name__} {digest}"

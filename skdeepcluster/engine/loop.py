@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from inspect import signature, unwrap
+from inspect import unwrap
 from typing import Any
 
 import numpy as np
@@ -292,15 +292,16 @@ def check_callbacks(callbacks: Any) -> None:
 
 
 def describe_callbacks(callbacks: Any) -> list[tuple[str, dict[str, Any]]]:
-    """Return the class of each active callback, and the numbers and words that it was made of."""
+    """Return the class of each active callback, and what it was made of."""
     described = []
     for item in callbacks or ():
         callback = item[1] if isinstance(item, tuple) else item
         kind = callback if isinstance(callback, type) else type(callback)
         if issubclass(kind, ACTIVE):
-            given = {name: getattr(callback, name, None) for name in signature(kind).parameters}
-            plain = {n: v for n, v in given.items() if isinstance(v, bool | int | float | str)}
-            described.append((kind.__qualname__, plain))
+            own = {} if callback is kind else vars(callback)
+            # What a callback has met has a name that ends in an underscore.
+            given = {name: value for name, value in own.items() if not name.endswith("_")}
+            described.append((kind.__qualname__, given))
     return described
 
 

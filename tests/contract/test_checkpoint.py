@@ -173,6 +173,11 @@ def test_callables_are_told_apart_by_what_they_do_and_what_they_bring_along():
         describe(callbacks=[skorch.callbacks.GradientNormClipping(1.0)]),
         describe(callbacks=[("clip", skorch.callbacks.GradientNormClipping(2.0))]),
         describe(callbacks=[skorch.callbacks.EarlyStopping]),
+        describe(callbacks=[skorch.callbacks.LRScheduler("StepLR", step_size=9)]),
+        describe(callbacks=[skorch.callbacks.LRScheduler("StepLR", step_size=8)]),
+        describe(callbacks=[skorch.callbacks.LRScheduler("CosineAnnealingLR", T_max=9)]),
+        describe(callbacks=[skorch.callbacks.Freezer("encoder.*")]),
+        describe(callbacks=[skorch.callbacks.Freezer("decoder.*")]),
     ]
     assert len(set(different)) == len(different)
     assert describe(encoder=partial(build, width=9)) == different[3]
