@@ -21,7 +21,7 @@ BOUNDARY_WEIGHT = 2.0
 MAX_SWAPS = 30
 #: Splits for which :func:`split_and_merge` evaluates all merges: those of the highest criterion.
 MAX_SPLITS = 20
-#: Pairs of clusters whose merge it evaluates after each: all of up to 45 clusters.
+#: Pairs of clusters whose merge it evaluates after each: all of up to 44 clusters.
 MAX_MERGES = 1_000
 #: Least linkage of two clusters that a swap merges, relative to that of the two halves it splits.
 MIN_RELATIVE_LINKAGE = 0.5

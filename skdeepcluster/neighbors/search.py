@@ -69,6 +69,9 @@ SAFE_EXPONENT_DOUBLE = 400
 #: Squared distances below this share of the squared norms may be lost in the rounding of products.
 NOISE = {torch.float32: 2.0**-16, torch.bfloat16: 2.0**-6}
 
+#: Distances of a function, such as 1 - cosine, that are as little below zero are zero.
+ROUNDING = 1e-6
+
 
 class Queries(NamedTuple):
     """Rows whose neighbours are sought."""
@@ -85,13 +88,13 @@ class Queries(NamedTuple):
 
 
 def _measure(metric, first, second):
-    """Return what a function of two rows gives, which must be a distance."""
+    """Return the distance that a function of two rows gives, which rounding may make negative."""
     distance = metric(first, second)
-    if not distance >= 0:
+    if not distance >= -ROUNDING:  # nor NaN
         raise ValueError(
             f"The metric gives {distance} for two rows. Expected are distances of at least 0."
         )
-    return distance
+    return max(distance, 0.0)
 
 
 class NeighborIndex:

@@ -237,9 +237,10 @@ def choose_partition(search, rows, graph, weights, n_clusters, least=1):
     if has_few and not _leads_held_out(rows, weights, search):
         return found
     whitened = search.partition_whitened(rows, graph, weights)._replace(curve=curve)
+    if has_few:
+        return whitened
     lead = whitened.criterion - found.criterion
-    leads = has_few or lead > _expect_lead(rows, weights, search, lead)
-    return whitened if leads else found
+    return whitened if lead > _expect_lead(rows, weights, search, lead) else found
 
 
 def multiply(rows, matrix):

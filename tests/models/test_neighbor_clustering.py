@@ -19,6 +19,7 @@ from sklearn.neighbors import (
     kneighbors_graph,
 )
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import normalize
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdeepcluster import NeighborClustering
@@ -467,6 +468,13 @@ def test_one_value_far_from_all_others_leaves_finite_answers():
     with hasty():
         fit = NeighborClustering(3, random_state=0).fit(np.vstack([X, [[1e200, 1e200]]]))
     assert np.isfinite(fit.responsibilities_).all()
+
+
+def test_a_metric_may_be_rounded_below_zero():
+    X = normalize(make_blobs(60, random_state=0)[0])
+    assert min(1 - a @ a for a in X) < 0
+    found = NeighborClustering(3, metric=lambda a, b: 1 - a @ b, random_state=0).fit(X)
+    assert np.isfinite(found.responsibilities_).all()
 
 
 @pytest.mark.parametrize("distance", [np.nan, -1.0])
