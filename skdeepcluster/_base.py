@@ -637,8 +637,8 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         """Check that there are as many rows as clusters, and a target if any are wanted."""
         if targets is not None and targets.max() < 0:
             raise ValueError(
-                "No row that has a label has a positive sample_weight, but a classifier learns "
-                "from such rows. Give some of them a weight, or take a clusterer."
+                "No row that has a label is among those drawn by sample_weight, but a classifier "
+                "learns from such rows. Give some of them a larger weight, or take a clusterer."
             )
         if X.shape[0] < self._count_clusters():
             raise ValueError(

@@ -151,10 +151,10 @@ def _check_numbers(n_clusters):
 
 def _check_criterion(criterion, estimator):
     """Check that the criterion is known, and can be measured."""
-    if getattr(estimator, "affinity", None) in ("precomputed", "precomputed_nearest_neighbors"):
+    if getattr(estimator, "affinity", None) == "precomputed":
         raise ValueError(
-            f"{type(estimator).__name__}(affinity={estimator.affinity!r}) takes similarities, of "
-            "which no criterion tells the number of clusters. Give rows and another affinity, or "
+            f"{type(estimator).__name__}(affinity='precomputed') takes similarities, of which no "
+            " criterion tells the number of clusters. Give rows and another affinity, or "
             "an estimator with metric='precomputed' and distances."
         )
     known = ("scales", *CRITERIA, *MEASURES)

@@ -665,8 +665,8 @@ def _check_answers(estimator):
     An estimator of scikit-learn may raise a ValueError: at a category or a sign, say, that the row
     has not.
     """
-    if getattr(estimator, "_collected", None) is not None:  # a stream of too few rows so far
-        return
+    if type(estimator).__name__ == "GaussianMixtureEM" and not estimator.__sklearn_is_fitted__():
+        return  # a stream of too few rows so far
     parts = [estimator, *getattr(estimator, "estimators_", [])]
     own = all(type(part).__name__ in ESTIMATORS for part in parts)
     names = [name for name in ("predict", "predict_proba") if hasattr(estimator, name)]

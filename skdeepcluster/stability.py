@@ -82,7 +82,8 @@ def cluster_stability(
         check_scalar(max_samples, "max_samples", Integral, min_val=1)
     if labels is None and not hasattr(estimator, "labels_"):
         raise ValueError(
-            f"This {type(estimator).__name__} has no labels_. Fit it, or pass the labels of X."
+            f"This {type(estimator).__name__} has no labels_. Pass the labels of X, or a fitted "
+            "clusterer that has labels_."
         )
     labels = np.asarray(estimator.labels_ if labels is None else labels)
     n_rows = _num_samples(X)

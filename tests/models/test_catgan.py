@@ -515,7 +515,7 @@ def test_one_class_for_all_rows_is_said(rows):
 def test_labels_of_no_weight_are_none(blobs):
     X, y = blobs
     some = np.where(np.arange(len(X)) % 10 == 0, y, -1)
-    with pytest.raises(ValueError, match="No row that has a label has a positive sample_weight"):
+    with pytest.raises(ValueError, match="No row that has a label is among those drawn"):
         CatGANClassifier(**CLASSIFIER).fit(X, some, sample_weight=some < 0)
 
 

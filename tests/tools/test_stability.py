@@ -2,6 +2,7 @@
 
 import pickle
 
+import joblib
 import numpy as np
 import pytest
 from sklearn.cluster import HDBSCAN, AgglomerativeClustering, KMeans
@@ -12,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdeepcluster import NeighborClustering
+from skdeepcluster.engine.runtime import draw_seeds
 from skdeepcluster.stability import cluster_stability
 
 X, Y = make_blobs(400, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
@@ -109,10 +111,11 @@ def test_the_steps_of_a_pipeline_are_seeded_too():
     # Too many clusters by single starts: another seed finds others.
     steps = make_pipeline(StandardScaler(), KMeans(7, n_init=1))
     labels = KMeans(7, random_state=0, n_init=1).fit_predict(X)
-    state = np.random.get_state()[1].copy()
+    state = joblib.hash(np.random.get_state())
     one, two = (cluster_stability(steps, X, labels, random_state=0) for _ in range(2))
     np.testing.assert_array_equal(one, two)
-    np.testing.assert_array_equal(np.random.get_state()[1], state)
+    assert joblib.hash(np.random.get_state()) == state
+    assert set(draw_seeds(steps, np.random.RandomState(0))) == {"kmeans__random_state"}
 
 
 def test_what_cannot_be_meant_is_refused_by_name():
@@ -121,5 +124,5 @@ def test_what_cannot_be_meant_is_refused_by_name():
             cluster_stability(KMeans(3), X, Y, max_samples=wrong)
     with pytest.raises(ValueError, match="labels has -3"):
         cluster_stability(KMeans(3), X, Y - 3)
-    with pytest.raises(ValueError, match="has no labels_. Fit it, or pass"):
+    with pytest.raises(ValueError, match="has no labels_. Pass the labels of X"):
         cluster_stability(KMeans(3), X)
