@@ -278,16 +278,16 @@ class DividedGroups:
     def evaluate(self, boundary_weight):
         """Return the criterion after each split, (S,).
 
-        It is (2 + w) H(c) - (1 + w) H(c, c'): only the terms of the divided group change.
+        Only the terms of the divided group change.
         """
-        w, which, joint, sums = boundary_weight, self.which, entr(self.whole), self.whole.sum(1)
+        which, joint, sums = self.which, entr(self.whole), self.whole.sum(1)
         first = self.first.sum(1) + self.own + self.between
         second = self.second.sum(1) + self.own_second + self.between
         marginal = entr(sums).sum() - entr(sums)[which] + entr(first) + entr(second)
         added = entr(self.first).sum(1) + entr(self.second).sum(1) + entr(self.between)
         added = 2 * added + entr(self.own) + entr(self.own_second)
         lost = 2 * joint.sum(1)[which] - joint[which, which]
-        return (2 + w) * marginal - (1 + w) * (joint.sum() + added - lost)
+        return _weigh_entropies(marginal, joint.sum() + added - lost, boundary_weight)
 
     def sum_edges(self, split):
         """Return the edges (K + 1, K + 1) after a split, whose halves are the last groups."""
@@ -322,9 +322,9 @@ def _find_merge(edges, boundary_weight):
 def _evaluate_merges(edges, pairs, boundary_weight):
     """Return the criterion after the merge of the clusters of each pair i < j (M, 2), (M,).
 
-    It is (2 + w) H(c) - (1 + w) H(c, c'): only the terms of i and j change.
+    Only the terms of i and j change.
     """
-    w, sums, own = boundary_weight, edges.sum(1), np.diag(edges)
+    sums, own = edges.sum(1), np.diag(edges)
     (i, j), number = pairs.T, np.arange(len(pairs))
     joint, marginal = entr(edges), entr(sums)
     both = entr(edges[i] + edges[j])
@@ -333,7 +333,12 @@ def _evaluate_merges(edges, pairs, boundary_weight):
     won += entr(own[i] + own[j] + 2 * edges[i, j])
     joint_after = joint.sum() - lost + won
     marginal_after = marginal.sum() - marginal[i] - marginal[j] + entr(sums[i] + sums[j])
-    return (2 + w) * marginal_after - (1 + w) * joint_after
+    return _weigh_entropies(marginal_after, joint_after, boundary_weight)
+
+
+def _weigh_entropies(marginal, joint, boundary_weight):
+    """Return I(c; c') - w H(c' | c) = (2 + w) H(c) - (1 + w) H(c, c') of the two entropies."""
+    return (2 + boundary_weight) * marginal - (1 + boundary_weight) * joint
 
 
 def _evaluate_criterion(edges, boundary_weight):

@@ -383,7 +383,7 @@ def describe_curve(curve):
 
 def warn_of_edge(curve, max_clusters, n_rows, stacklevel):
     """Warn if the largest number considered is the best; ``n_rows`` are distinct."""
-    if curve.best == len(curve.n_clusters) and (curve.best > 1 or n_rows > 1):
+    if curve.best == len(curve.n_clusters) and n_rows > 1:
         warnings.warn(
             f"n_clusters='auto' chose {curve.best}, the largest number considered: there may be "
             f"more clusters. Raise max_clusters={max_clusters} (at most one cluster for five "

@@ -215,6 +215,12 @@ class Search(NamedTuple):
         given = weigh_edges(graph, weights), labels[None], self.n_clusters, self.n_steps
         return score_by_walk(*given)[0][0]
 
+    def measure_lead(self, rows, graph, weights, metric):
+        """Return by how much the criterion of k-means is larger in rows times a metric (D, D)."""
+        whitened = multiply(rows, metric)
+        plain = self.score_kmeans(rows, graph, weights)
+        return self.score_kmeans(whitened, self.make_graph(whitened), weights) - plain
+
 
 def choose_partition(search, rows, graph, weights, n_clusters, least=1):
     """Return the best :class:`Partition` into ``n_clusters`` of rows (M, D).
@@ -312,9 +318,7 @@ def _measure_lead(rows, search):
     if len(rows) <= search.n_clusters:
         return 0.0
     weights, graph = np.ones(len(rows)), search.make_graph(rows)
-    whitened = multiply(rows, search.find_metric(rows, graph, weights))
-    plain = search.score_kmeans(rows, graph, weights)
-    return search.score_kmeans(whitened, search.make_graph(whitened), weights) - plain
+    return search.measure_lead(rows, graph, weights, search.find_metric(rows, graph, weights))
 
 
 def _measure_held_out_lead(rows, weights, search):
@@ -327,9 +331,7 @@ def _measure_held_out_lead(rows, weights, search):
     leads = []
     for (half, weight), graph, other in zip(halves, graphs, (1, 0), strict=True):
         metric = search.find_metric(halves[other][0], graphs[other], halves[other][1])
-        whitened = multiply(half, metric)
-        plain = search.score_kmeans(half, graph, weight)
-        leads.append(search.score_kmeans(whitened, search.make_graph(whitened), weight) - plain)
+        leads.append(search.measure_lead(half, graph, weight, metric))
     return np.mean(leads)
 
 
