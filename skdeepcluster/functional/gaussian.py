@@ -45,6 +45,15 @@ MAX_DENSITY = 0.25
 _Allocate = Callable[..., Tensor | None]
 
 
+def average(rows: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Return the mean (D,) of rows, or under weights (N,) that sum to one.
+
+    It is taken from the first row on: a large value that all of them have is not rounded.
+    """
+    gaps = rows - rows[0]
+    return rows[0] + (gaps.mean(0) if weights is None else weights @ gaps)
+
+
 class Mixture(NamedTuple):
     """K weighted Gaussians: log_weights (K,), means (K, D), scales as in the table above."""
 
@@ -87,9 +96,8 @@ class Mixture(NamedTuple):
         return _invert(self.scales).mT
 
     def centre(self) -> Tensor:
-        """sum_k pi_k mu_k, of shape (D,), from the first mean on: equal means are not rounded."""
-        first = self.means[0]
-        return first + self.log_weights.exp() @ (self.means - first)
+        """sum_k pi_k mu_k, of shape (D,)."""
+        return average(self.means, self.log_weights.exp())
 
 
 def scales_from_precisions(precisions: Tensor) -> Tensor:

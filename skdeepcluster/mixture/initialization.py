@@ -61,7 +61,7 @@ class Initializer:
         self.m_step = m_step
         self.generator = generator
         self.x, self.weight = unique_rows(rows, generator)
-        self.about = self.x[0] + self.weight @ (self.x - self.x[0]) / self.weight.sum()
+        self.about = gaussian.average(self.x, self.weight / self.weight.sum())
         self._check_spread()
 
     def initialize(self, method: str, n_restarts: int) -> Mixture:

@@ -12,6 +12,8 @@ import math
 import torch
 from torch import Tensor
 
+from ..functional.gaussian import average
+
 
 def draw(weight: Tensor, n: int, generator: torch.Generator) -> Tensor:
     """Draw n rows with probability proportional to ``weight``, with replacement."""
@@ -21,14 +23,9 @@ def draw(weight: Tensor, n: int, generator: torch.Generator) -> Tensor:
     return index.clamp_max(len(weight) - 1)
 
 
-def find_mean(x: Tensor) -> Tensor:
-    """Return the mean (D,) of rows; where all have one large value it is not rounded."""
-    return x[0] + (x - x[0]).mean(0)
-
-
 def squared_distances(x: Tensor, centres: Tensor) -> Tensor:
     """|x_n - c_k|^2, of shape (K, N)."""
-    shift = find_mean(centres)
+    shift = average(centres)
     return _squared_distances(x - shift, (x - shift).square().sum(1), centres - shift)
 
 
@@ -44,7 +41,7 @@ def plusplus(x: Tensor, weight: Tensor, n_clusters: int, generator: torch.Genera
     Each next row is the best of 2 + log K candidates, drawn in proportion to their weight times
     their squared distance from the rows already chosen.
     """
-    x = x - find_mean(x)
+    x = x - average(x)
     norms = x.square().sum(1)
     chosen = draw(weight, 1, generator)
     nearest = _squared_distances(x, norms, x[chosen]).squeeze(0)
@@ -66,7 +63,7 @@ def lloyd(
     its rows moves to the row farthest from its own centre. The iteration stops when the centres
     move, squared and summed, by at most ``tol`` times the mean variance of the features.
     """
-    shift = find_mean(x)
+    shift = average(x)
     x, centres = x - shift, centres - shift
     norms = x.square().sum(1)
     tol = tol * float(norms.mean()) / x.shape[1]
