@@ -205,10 +205,8 @@ def is_mixture(init):
 def search_partition(estimator, init, model, fit):
     """Return the :class:`Partition` of the standardised rows of a fit."""
     fit.progress.begin("neighbours")
-    if is_partition(init):
-        draw_seed(fit.random_state)  # as every search does
-        return Partition(hold_labels(init, fit.labels))
-    rows = estimator._apply(model, model.standardize, fit.X)
+    # A partition that is given asks for no rows.
+    rows = None if is_partition(init) else estimator._apply(model, model.standardize, fit.X)
     counts = estimator._count_clusters(), fit.random_state
     options = {"metric": estimator.metric, "labels": fit.labels}
     return fit.search(partial(find_partition, init, rows, *counts, **options))

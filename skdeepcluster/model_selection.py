@@ -154,7 +154,7 @@ def _check_criterion(criterion, estimator):
     if getattr(estimator, "affinity", None) == "precomputed":
         raise ValueError(
             f"{type(estimator).__name__}(affinity='precomputed') takes similarities, of which no "
-            " criterion tells the number of clusters. Give rows and another affinity, or "
+            "criterion tells the number of clusters. Give rows and another affinity, or "
             "an estimator with metric='precomputed' and distances."
         )
     known = ("scales", *CRITERIA, *MEASURES)

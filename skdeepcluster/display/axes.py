@@ -45,16 +45,18 @@ def check_fitted(estimator):
 def take_last_step(estimator):
     """Return a fitted estimator, of a Pipeline the last step; raise as :func:`check_fitted`."""
     check_fitted(estimator)
-    while isinstance(estimator, Pipeline):
-        estimator = estimator[-1]
-    return estimator
+    return _find_last_step(estimator)
 
 
 def name_estimator(estimator):
     """Return the name of an estimator's class; of a Pipeline that of its last step."""
+    return type(_find_last_step(estimator)).__name__
+
+
+def _find_last_step(estimator):
     while isinstance(estimator, Pipeline):
         estimator = estimator[-1]
-    return type(estimator).__name__
+    return estimator
 
 
 def predict_rows(estimator, X):

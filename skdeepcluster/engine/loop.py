@@ -280,7 +280,7 @@ class EpochTasks(Callback):
 def check_callbacks(callbacks: Any) -> None:
     """Check that callbacks are skorch's: instances, classes, or pairs of a name and one."""
     for item in callbacks or ():
-        callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
+        callback = _find_callback(item)
         kind = callback if isinstance(callback, type) else type(callback)
         if not issubclass(kind, Callback):
             raise TypeError(
@@ -291,11 +291,16 @@ def check_callbacks(callbacks: Any) -> None:
             )
 
 
+def _find_callback(item: Any) -> Any:
+    """Return a callback, which skorch also takes as a pair of a name and it."""
+    return item[1] if isinstance(item, tuple) and len(item) == 2 else item
+
+
 def describe_callbacks(callbacks: Any) -> list[tuple[str, dict[str, Any]]]:
     """Return the class of each active callback, and what it was made of."""
     described = []
     for item in callbacks or ():
-        callback = item[1] if isinstance(item, tuple) else item
+        callback = _find_callback(item)
         kind = callback if isinstance(callback, type) else type(callback)
         if issubclass(kind, ACTIVE):
             own = {} if callback is kind else vars(callback)
@@ -387,9 +392,9 @@ def _collect_callbacks(
 ) -> list[Callback]:
     """Return the package's callbacks, before and after the user's."""
     given = list(callbacks or [])
-    # skorch takes callbacks as instances or as (name, instance).
-    instances = [callback[1] if isinstance(callback, tuple) else callback for callback in given]
-    has_schedule = any(isinstance(callback, LRScheduler) for callback in instances)
+    has_schedule = any(
+        isinstance(callback, LRScheduler) for callback in map(_find_callback, given)
+    )
     own = [None if has_schedule else _make_schedule(n_steps), progress]
     return [callback for callback in [*own, *given, tasks] if callback is not None]
 
