@@ -554,6 +554,7 @@ def originals(tmp_path_factory):
         one = PREPARED_PIPELINE.fit(X) if place == PIPELINE else fitted(FITTED[place])
         save(one, folder / "fit.safetensors")
         written[place] = (folder / "fit.safetensors").read_bytes()
+        load(folder / "fit.safetensors")  # what is imported for it is not timed
     return written
 
 
@@ -574,7 +575,7 @@ def test_what_no_estimator_has_is_refused(place, edit, reason, originals, tmp_pa
         peak, seconds = tracemalloc.get_traced_memory()[1], process_time() - start
         tracemalloc.stop()
     assert peak < 1e8
-    assert seconds < 10
+    assert seconds < 2
 
 
 @pytest.mark.parametrize("size", [0, 2, 9, 2**62])
