@@ -106,6 +106,15 @@ def test_gradient_of_kl_is_finite_where_p_is_zero():
     torch.testing.assert_close(log_q.grad, torch.tensor([-1.0, 0.0]))
 
 
+def test_no_gradient_of_what_hardly_happens_is_a_subnormal_number():
+    log_p = torch.tensor([0.0, -86.0, -95.0, -104.0]).expand(5_000, 4)
+    logits = (log_p + 0.5 * torch.arange(4)).requires_grad_()
+    kl_divergence(log_p, logits.log_softmax(-1)).mean().backward()
+    found = logits.grad.abs()
+    assert (found[found > 0] >= torch.finfo(torch.float32).tiny).all()
+    assert (found[:, 1:] > 0).all()
+
+
 def test_cross_entropy_is_entropy_and_divergence_together():
     p, q = distributions(20, 7).log(), distributions(20, 7, seed=1).log()
     expected = -(p.exp() * q).sum(-1)
