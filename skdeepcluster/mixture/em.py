@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ..engine.batches import to_tensor
+from ..engine.isolation import without_overrides
 from ..engine.runtime import share_out
 from ..functional import gaussian
 from ..functional.gaussian import Mixture, SufficientStatistics
@@ -223,7 +224,8 @@ def fit(
     try:
         for i, start in enumerate(starts):
             report(i, 0, bound, math.inf)
-            run = _run(rows, start, m_step, max_iter, tol, bound, partial(report, i))
+            with without_overrides():  # EM says where its tensors are, and of which type
+                run = _run(rows, start, m_step, max_iter, tol, bound, partial(report, i))
             if best is None or run.beats(best):
                 best = run
             if run.interrupted:
