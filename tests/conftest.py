@@ -33,6 +33,12 @@ def digits():
 
 
 @pytest.fixture(scope="session")
+def middle(digits):
+    """The middle rows of the images of 200 digits, 16 features: a graph takes little time."""
+    return digits[:200, 24:40]
+
+
+@pytest.fixture(scope="session")
 def blobs():
     """Three well separated groups of 60 rows and their labels, read-only."""
     from sklearn.datasets import make_blobs

@@ -183,7 +183,7 @@ def test_batch_normalisation_needs_two_rows():
 # ---- any value
 
 
-@tried(500)
+@tried(250)
 @given(st.sampled_from(PAIRS), VALUES)
 def test_any_value_works_or_is_refused_by_name(pair, value):
     if is_refused(pair, value) or not is_costly(pair[1], value):

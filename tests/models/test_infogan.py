@@ -28,7 +28,7 @@ from skdeepcluster.modules.regularization import Regularizer
 
 SMALL = {"n_noise": 4, "n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
 #: For tests of what is generated: a good generator takes longer than good clusters.
-LONG = SMALL | {"max_epochs": 150}
+LONG = SMALL | {"max_epochs": 100}
 #: For tests whose generators are not to draw anything.
 brief = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

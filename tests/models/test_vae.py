@@ -25,6 +25,8 @@ from skdeepcluster.modules.regularization import Regularizer
 from skdeepcluster.vae import VAE
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
+#: For tests to which the start does not matter: EM takes a tenth of the time of a graph.
+QUICK = SMALL | {"init": "mixture"}
 #: Networks of a few epochs, whose codes do not tell all clusters apart.
 untrained = pytest.mark.filterwarnings(
     "ignore:(Only 2 of 3 clusters have rows|.* rows left the clusters of their start)"
@@ -97,7 +99,7 @@ def test_a_trained_linear_vae_reaches_probabilistic_pca(n_rows):
     X = X + 0.3 * np.random.default_rng(1).normal(size=X.shape)
     X = (X - X.mean(0)) / X.std(0)
     linear = VAEEmbedding(
-        1, n_components=2, hidden_layer_sizes=(), likelihood="gaussian", max_epochs=150,
+        1, n_components=2, hidden_layer_sizes=(), likelihood="gaussian", max_epochs=75,
         learning_rate=40 / n_rows, random_state=0, init="mixture", kl_warm_up=0.0,
     ).fit(X)  # fmt: skip
     # PCA has one noise variance, the VAE one per feature: it may do a little better.
@@ -308,7 +310,7 @@ def test_training_rebuilds_better_than_the_mean(digits):
 
 @untrained
 def test_likelihood_follows_the_range_of_the_data(digits):
-    auto = VAEEmbedding(3, **SMALL, max_epochs=1)
+    auto = VAEEmbedding(3, **QUICK, max_epochs=1)
     assert isinstance(clone(auto).fit(digits).model_.likelihood, Bernoulli)
     assert isinstance(clone(auto).fit(digits * 16).model_.likelihood, Gaussian)
     forced = clone(auto).set_params(likelihood="gaussian").fit(digits)
@@ -329,12 +331,12 @@ def test_likelihood_follows_the_range_of_the_data(digits):
 )
 def test_mistakes_are_explained(changes, scale, message, digits):
     with pytest.raises(ValueError, match=message):
-        VAEEmbedding(3, **(SMALL | changes)).fit(digits * scale)
+        VAEEmbedding(3, **(QUICK | changes)).fit(digits * scale)
 
 
 @untrained
 def test_codes_of_the_wrong_kind_are_explained(digits):
-    fitted = VAEEmbedding(3, **SMALL, max_epochs=1).fit(digits)
+    fitted = VAEEmbedding(3, **QUICK, max_epochs=1).fit(digits)
     with pytest.raises(ValueError, match=r"\(n_samples, 2\), got \(5, 3\)"):
         fitted.inverse_transform(np.zeros((5, 3)))
     with pytest.raises(ValueError, match="NaN"):
@@ -380,6 +382,7 @@ def test_convolutional_networks_by_the_callables(digits):
         n_components=4,
         encoder=partial(conv_encoder, **shape),
         decoder=partial(conv_decoder, **shape),
+        init="mixture",
         random_state=0,
     ).fit(digits)
     assert any(isinstance(m, nn.Conv2d) for m in fitted.model_.modules())
@@ -390,14 +393,14 @@ def test_convolutional_networks_by_the_callables(digits):
 @pytest.mark.full
 @untrained
 def test_n_init_keeps_the_best_by_score(digits):
-    several = VAEEmbedding(3, **SMALL, max_epochs=3, n_init=3).fit(digits)
-    one = VAEEmbedding(3, **SMALL, max_epochs=3).fit(digits)
+    several = VAEEmbedding(3, **QUICK, max_epochs=3, n_init=3).fit(digits)
+    one = VAEEmbedding(3, **QUICK, max_epochs=3).fit(digits)
     assert several.score(digits) >= one.score(digits)
 
 
 @untrained
 def test_warm_start_goes_on(digits):
-    first = VAEEmbedding(3, **SMALL, max_epochs=2, warm_start=True).fit(digits)
+    first = VAEEmbedding(3, **QUICK, max_epochs=2, warm_start=True).fit(digits)
     before = first.score(digits)
     first.fit(digits)
     assert [record["epoch"] for record in first.history_] == [1, 2, 3, 4]
@@ -416,7 +419,7 @@ def test_interruption_leaves_a_fitted_estimator(digits):
             if len(net.history) == 3:
                 raise KeyboardInterrupt
 
-    vae = VAEEmbedding(3, **SMALL, max_epochs=50, callbacks=[Stop()])
+    vae = VAEEmbedding(3, **QUICK, max_epochs=50, callbacks=[Stop()])
     with pytest.warns(ConvergenceWarning, match="interrupted after 2 epochs"):
         vae.fit(digits)
     assert vae.n_iter_ == 2
@@ -426,12 +429,12 @@ def test_interruption_leaves_a_fitted_estimator(digits):
 @untrained
 def test_early_stopping_ends_training_quietly(digits):
     stop = EarlyStopping(monitor="vae_reconstruction", patience=3, threshold=1e6)
-    vae = VAEEmbedding(3, **SMALL, max_epochs=50, callbacks=[stop]).fit(digits)
+    vae = VAEEmbedding(3, **QUICK, max_epochs=50, callbacks=[stop]).fit(digits)
     assert vae.n_iter_ == 4
 
 
 def test_divergence_raises_and_leaves_nothing_fitted(digits):
-    vae = VAEEmbedding(3, **SMALL, learning_rate=1e30)
+    vae = VAEEmbedding(3, **QUICK, learning_rate=1e30)
     with pytest.raises(FloatingPointError, match="learning_rate"):
         vae.fit(digits)
     assert not hasattr(vae, "model_")
@@ -439,7 +442,7 @@ def test_divergence_raises_and_leaves_nothing_fitted(digits):
 
 @pytest.mark.full
 def test_bfloat16_trains_and_answers_in_float32(digits):
-    exact = VAEEmbedding(3, **SMALL, max_epochs=20).fit(digits)
+    exact = VAEEmbedding(3, **QUICK, max_epochs=20).fit(digits)
     rough = clone(exact).set_params(precision="bfloat16").fit(digits)
     assert rough.transform(digits).dtype == np.float32
     assert rough.score(digits) == pytest.approx(exact.score(digits), rel=0.05)
@@ -450,7 +453,7 @@ def test_bfloat16_trains_and_answers_in_float32(digits):
 @untrained
 def test_the_kl_term_warms_up(digits):
     ways = {"max_epochs": 20, "batch_size": 125, "learning_rate": 1e-30}
-    vae = VAEEmbedding(3, **SMALL, **ways, kl_warm_up=0.5).fit(digits)
+    vae = VAEEmbedding(3, **QUICK, **ways, kl_warm_up=0.5).fit(digits)
     kl = np.array([record["vae_kl"] for record in vae.history_])
     np.testing.assert_allclose(kl[10:], kl[-1], rtol=0.05)
     np.testing.assert_allclose(kl[:9] / kl[-1], (np.arange(9) + 0.625) / 10, rtol=0.03)
