@@ -73,7 +73,9 @@ OF_WHAT_IS_LEARNT = {
 
 @parametrize_with_checks(DEFAULTS)
 def test_scikit_learn_checks(estimator, check):
-    title = check.func.__name__ + (" of a memory map" if "readonly_memmap" in check.keywords else "")
+    title = check.func.__name__ + (
+        " of a memory map" if "readonly_memmap" in check.keywords else ""
+    )
     with nullcontext() if title in OF_WHAT_IS_LEARNT else briefly():
         run_check(check, estimator)
 
