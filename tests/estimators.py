@@ -173,11 +173,11 @@ def hasty():
 
 @contextmanager
 def briefly():
-    """Within the block "auto" is the shortest training there is, for tests of form.
+    """Within the block "auto" is the shortest training, from a start in a hurry, for tests of form.
 
     What so short a training finds is not warned of.
     """
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+    with hasty(), pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         for number, epochs in BRIEF.items():
             patch.setattr(Budget, number.removeprefix("max_"), lambda *_, epochs=epochs: epochs)
