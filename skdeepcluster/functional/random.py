@@ -22,6 +22,8 @@ class Stream:
     def on(self, device: torch.device | str) -> torch.Generator:
         """Return the generator of a device."""
         device = torch.device(device)
+        if str(device) == "cuda":  # tensors on it are on "cuda:0"
+            device = torch.device("cuda", torch.cuda.current_device())
         if device not in self.generators:
             self.generators[device] = torch.Generator(device).manual_seed(self.seed)
         return self.generators[device]

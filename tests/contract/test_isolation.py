@@ -37,6 +37,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:.* rows left the clusters of the
 SOME = {"mixture", "vade", "catgan"}
 
 
+def test_a_gpu_has_one_generator_by_either_of_its_names(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch, "Generator", lambda device: torch.default_generator.clone_state())
+    stream = random.Stream(3)
+    assert stream.on("cuda") is stream.on("cuda:0")
+    assert stream.on("cuda:1") is not stream.on("cuda:0")
+
+
 def over_some(names):
     """Parametrize ``name``; those beyond ``SOME`` are tried in .ci/full."""
     marked = [pytest.param(n, marks=() if n in SOME else pytest.mark.full) for n in names]
