@@ -336,6 +336,8 @@ def restore_likelihood(state: Mapping[str, Tensor]) -> Likelihood:
         restored = ColumnLikelihood(**_split_layout(state["columns"], state["sizes"]))
         if "gaussian" in restored.parts:
             restored.set_scale(state["parts.gaussian.shift"], state["parts.gaussian.scale"])
+        if "categorical" in restored.parts:
+            restored.parts["categorical"].weight = state["parts.categorical.weight"]
         return restored
     return Gaussian(state["shift"], state["scale"]) if "shift" in state else Bernoulli()
 

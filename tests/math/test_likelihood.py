@@ -209,13 +209,14 @@ def test_gradients_are_those_of_exponential_families():
     torch.testing.assert_close(decoded.grad, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("common", [False, True])
-def test_a_likelihood_is_rebuilt_from_its_state(common):
+def test_a_likelihood_is_rebuilt_from_its_state(common, dtype):
     likelihood, x, decoded = mixed()
     gaussian = likelihood.parts["gaussian"]
     if common:
         likelihood.set_scale(gaussian.shift, torch.tensor(7.0))
-    likelihood.set_weights(torch.tensor([0.5, 2.0]))
+    likelihood.set_weights(torch.tensor([0.1, 2.0], dtype=dtype))
     for one in (likelihood, gaussian, Bernoulli()):
         two = restore_likelihood(one.state_dict())
         two.load_state_dict(one.state_dict())
@@ -224,6 +225,8 @@ def test_a_likelihood_is_rebuilt_from_its_state(common):
     two = restore_likelihood(likelihood.state_dict())
     two.load_state_dict(likelihood.state_dict())
     assert two.layout == likelihood.layout == COLUMNS
+    weights = (each.parts["categorical"].weight for each in (two, likelihood))
+    torch.testing.assert_close(*weights, rtol=0, atol=0)
     torch.testing.assert_close(two.log_prob(x, decoded), likelihood.log_prob(x, decoded))
 
 
