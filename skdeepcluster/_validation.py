@@ -29,7 +29,7 @@ class NumericParameters:
         """Return the parameters with a bool, int or float for every number."""
         constraints, values = self._parameter_constraints, self.get_params(deep=False)
         return {
-            name: _to_python(value, "boolean" in constraints[name])
+            name: _to_python(value, "boolean" in constraints.get(name, ()))
             for name, value in values.items()
         }
 

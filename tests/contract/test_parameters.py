@@ -19,7 +19,7 @@ from sklearn.base import clone
 from sklearn.cluster import KMeans
 from torch import nn
 
-from skdeepcluster import ClusterEnsemble
+from skdeepcluster import ClusterEnsemble, NeighborClustering
 from skdeepcluster.neighbors import neighbor_start
 
 STREAM = np.random.RandomState(0)
@@ -181,6 +181,15 @@ def test_batch_normalisation_needs_two_rows():
 
 
 # ---- any value
+
+
+def test_a_subclass_may_have_parameters_without_constraints():
+    class Named(NeighborClustering):
+        def __init__(self, n_clusters=8, *, title="none"):
+            super().__init__(n_clusters)
+            self.title = title
+
+    assert Named(2, title="pairs").fit([[0.0], [1.0], [9.0], [10.0]]).title == "pairs"
 
 
 @tried(250)
