@@ -6,6 +6,7 @@ import numpy as np
 
 from .axes import (
     check_fitted,
+    choose_grid,
     divide_axes,
     label_features,
     make_axes,
@@ -180,8 +181,7 @@ class TraversalDisplay:
         if not grids:
             raise ValueError("There are no grids to draw.")
         title = self.name if name is None else name
-        n_columns = min(len(grids), MOST_COLUMNS)
-        n_rows = -(-len(grids) // n_columns)
+        n_rows, n_columns = choose_grid(len(grids), MOST_COLUMNS)
         names = None if self.image_shape is not None else self.feature_names
         height = n_rows * (4.6 + measure_names(name_features(names, None, grid.shape[2]))) + 0.4
         self.figure_, self.ax_ = make_axes(ax, (4.4 * n_columns, height))

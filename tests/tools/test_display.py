@@ -97,6 +97,14 @@ def sorted_rows(points):
     return np.asarray(points)[np.lexsort(np.asarray(points).T)]
 
 
+def test_grids_have_the_room_that_their_panels_take():
+    grids = {name: np.ones((2, 3, 2)) for name in "abcd"}  # two by two
+    width, height = TraversalDisplay(grids).plot().figure_.get_size_inches()
+    assert width == pytest.approx(2 * 4.4)
+    assert height > 2 * 4.6
+    plt.close("all")
+
+
 def test_two_columns_are_drawn_as_they_are():
     display = EmbeddingDisplay(X[:, 20:22], Y).plot()
     np.testing.assert_allclose(sorted_rows(drawn(display)), sorted_rows(X[:, 20:22]))
