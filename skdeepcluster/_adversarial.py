@@ -18,7 +18,6 @@ from ._initialization import (
     name_start,
     resume_partition,
 )
-from .engine.batches import map_rows
 from .functional.information import marginal, mutual_information
 from .modules.autoencoder import PointEncoder
 from .modules.networks import mlp
@@ -45,7 +44,7 @@ class AdversarialEstimator(DeepEstimator):
             return Initialization()
         interrupted = False
         if is_new:
-            partition, interrupted = self._find_partition(model.likelihood, fit)
+            partition, interrupted = self._find_partition(fit)
         else:
             partition = resume_partition(self, model, fit)
         anchor, calibrated = partition
@@ -55,12 +54,12 @@ class AdversarialEstimator(DeepEstimator):
         )
 
     def _clusters_codes(self):
-        return True
+        return True  # if there is a pretraining, it is for the start
 
     def _has_anchor(self):
         return self.init is not None
 
-    def _find_partition(self, likelihood, fit):
+    def _find_partition(self, fit):
         """Return a Partition of the rows, and whether the user interrupted the pretraining.
 
         The standardised rows are clustered, or the codes of a denoising auto-encoder, if the user
@@ -71,12 +70,12 @@ class AdversarialEstimator(DeepEstimator):
             return Partition(hold_labels(init, fit.labels)), False
         if self._choose_pretraining_epochs(fit) == 0:
             fit.progress.begin(name_start(init))
-            rows = map_rows(copy.deepcopy(likelihood).cpu().standardize, fit.X)
-            return self._divide(init, rows, fit), False
+            return self._divide(init, fit.standardize_rows(), fit), False
         widths, n_features = self._widths(), fit.X.shape[1]
         encoder = PointEncoder(mlp(n_features, self.n_components, widths))
         decoder = mlp(self.n_components, n_features, widths[::-1])
-        autoencoder, interrupted = self._pretrain(encoder, decoder, copy.deepcopy(likelihood), fit)
+        likelihood = copy.deepcopy(fit.likelihood)
+        autoencoder, interrupted = self._pretrain(encoder, decoder, likelihood, fit)
         codes = self._apply(autoencoder, autoencoder.encode, fit.X)
         fit.progress.begin(name_start(init))
         return self._divide(init, codes, fit), interrupted

@@ -38,6 +38,7 @@ from ._outliers import find_offset, fit_cluster_space, make_outlier_score, mark_
 from ._phases import plan_progress
 from ._responsibilities import (
     check_answers,
+    check_enough,
     check_finite,
     check_sample_weight,
     repeat_rows,
@@ -118,6 +119,10 @@ class Fit:
     def n_samples(self):
         """N."""
         return self.X.shape[0]
+
+    def standardize_rows(self):
+        """Return the standardised rows, (N, D), as the likelihood has them."""
+        return map_rows(self.likelihood.standardize, self.X)
 
     def take(self, column):
         """Return what belongs to the rows of the fit of a column for the rows given."""
@@ -358,9 +363,7 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         """Set the number of clusters; "auto" is that of ``init``, or of the standardised rows."""
         if self._seeks_number():
             fit.progress.begin("number")
-            rows = None
-            if not is_partition(self.init):
-                rows = map_rows(copy.deepcopy(fit.likelihood).cpu().standardize, fit.X)
+            rows = None if is_partition(self.init) else fit.standardize_rows()
             options = {"metric": self.metric, "max_clusters": self.max_clusters}
             count = partial(find_number, self.init, rows, fit.random_state, **options)
             found, curve = fit.search(count)
@@ -640,11 +643,7 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
                 "No row that has a label is among those drawn by sample_weight, but a classifier "
                 "learns from such rows. Give some of them a larger weight, or take a clusterer."
             )
-        if X.shape[0] < self._count_clusters():
-            raise ValueError(
-                f"n_samples={X.shape[0]} should be >= n_clusters={self._count_clusters()}. Give "
-                "more rows or ask for fewer clusters."
-            )
+        check_enough(X.shape[0], self._count_clusters())
 
     # ---- answers
 

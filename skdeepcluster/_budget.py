@@ -7,6 +7,8 @@ features, the shape of MNIST.
 from dataclasses import dataclass
 from math import ceil, sqrt
 
+from .engine.batches import count_batches
+
 #: Rows of MNIST.
 ROWS = 70_000
 #: Features of MNIST.
@@ -72,4 +74,4 @@ class Budget:
 
 
 def _count_epochs(n_steps, n_samples, batch_size):
-    return max(1, ceil(n_steps / ceil(n_samples / batch_size)))
+    return max(1, ceil(n_steps / count_batches(n_samples, batch_size)))

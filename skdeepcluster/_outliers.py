@@ -52,7 +52,7 @@ def fit_cluster_space(standardize, X, clusters, device="cpu"):
     def add_up(summarize):
         """Sum a function of standardised rows and their zeros and ones (N, K) over blocks."""
         total = 0.0
-        for x, label in zip(batches(X, BLOCK, None), own.split(BLOCK), strict=True):
+        for x, label in zip(batches(X, BLOCK), own.split(BLOCK), strict=True):
             member = one_hot(label.to(device), len(sizes), torch.float64)
             total = total + summarize(standardize(x.to(device)).double(), member)
         return total

@@ -6,7 +6,7 @@ The guesses only have to be in proportion: measured times correct them while a f
 from itertools import pairwise
 
 from ._initialization import is_partition
-from .engine.batches import Rows, ShuffledBatches
+from .engine.batches import count_batches
 from .engine.progress import Phase, Progress
 from .engine.runtime import is_main_process
 
@@ -16,8 +16,6 @@ SECONDS_PER_ROW = {"number": 3e-4, "neighbours": 2e-4, "mixture": 5e-5}
 SECONDS_PER_STEP = 1e-3
 #: Further seconds of a step for each product of a row and a weight.
 SECONDS_PER_PRODUCT = 7e-11
-#: Length of the codes in the guess of the number of weights.
-N_CODES = 10
 
 
 def plan_progress(estimator, fit):
@@ -44,7 +42,7 @@ def _make_phase(name, note, estimator, fit):
     """Return a phase with a guess of its seconds, and the number of its steps."""
     if name in SECONDS_PER_ROW:
         return Phase(name, "rows", SECONDS_PER_ROW[name] * fit.n_samples, note=note)
-    widths = [fit.X.shape[1], *estimator._widths(), N_CODES]
+    widths = [fit.X.shape[1], *estimator._widths(), estimator.n_components]
     per_row = SECONDS_PER_PRODUCT * 2 * sum(a * b for a, b in pairwise(widths))
     if name == "answers":
         return Phase(name, "networks", per_row * fit.n_samples, note=note)
@@ -55,5 +53,5 @@ def _make_phase(name, note, estimator, fit):
     else:
         n_epochs = estimator._choose_max_epochs(fit.X)
         step *= estimator._budget.cost
-    n_steps = n_epochs * len(ShuffledBatches(Rows(fit.X), batch_size, None))
+    n_steps = n_epochs * count_batches(fit.n_samples, batch_size)
     return Phase(name, "networks", step * n_steps, n_steps, note)

@@ -119,9 +119,38 @@ def repeat_rows(weight, random_state):
     n = len(weight)
     if not (weight % 1).any() and weight.sum() <= MOST_REPEATED * n:
         return np.repeat(np.arange(n), weight.astype(int))
-    cumulative = np.cumsum(weight)
-    places = (random_state.random_sample() + np.arange(n)) / n * cumulative[-1]
-    return np.searchsorted(cumulative, places, side="right").clip(max=np.flatnonzero(weight)[-1])
+    return sample_systematically(weight, n, random_state.random_sample())
+
+
+def sample_systematically(weight, n_drawn, offset):
+    """Return positions (n_drawn,) of rows, each in proportion to its weight (N,), in their order.
+
+    Row n is drawn n_drawn w_n / sum(w) times, rounded up or down; ``offset``, from 0 to 1, says
+    where the first draw is.
+    """
+    ends = np.cumsum(weight)
+    places = (offset + np.arange(n_drawn)) / n_drawn * ends[-1]
+    return np.searchsorted(ends, places, side="right").clip(max=np.flatnonzero(weight)[-1])
+
+
+def check_enough(n_samples, n_clusters):
+    """Check that there are as many rows as clusters."""
+    if n_samples < n_clusters:
+        raise ValueError(
+            f"n_samples={n_samples} should be >= n_clusters={n_clusters}: a cluster needs a row. "
+            "Give more rows or ask for fewer clusters."
+        )
+
+
+def check_cluster_numbers(labels, n_rows):
+    """Check that there is the number of a cluster for each row, or -1; return them, (N,)."""
+    labels = np.asarray(labels)
+    if labels.shape != (n_rows,) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"labels has shape {labels.shape} and dtype {labels.dtype}, but X has {n_rows} rows. "
+            "Give the number of a cluster for each row, -1 for noise."
+        )
+    return labels
 
 
 def check_magnitude(values):

@@ -248,6 +248,7 @@ class CatGANEstimator(AdversarialEstimator):
             weights=(self.balance_weight, self.fake_weight),
             regularizer=Regularizer(self.start_weight, self.smoothness_weight),
             marginal_decay=self.marginal_decay,
+            label_weight=getattr(self, "label_weight", 1.0),
         )
         if self.learning_rate == "auto":
             # What a generator draws leaves the range of the data at the rates of narrow networks.
@@ -920,19 +921,14 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     def _count_clusters(self):
         return len(self.classes_)
 
-    def _build(self, n_features, likelihood):
-        model = super()._build(n_features, likelihood)
-        model.label_weight = self.label_weight
-        return model
-
     def _make_rows(self, start, fit):
         draws = generator(draw_seed(fit.random_state))
         return LabelledRows(fit.X, fit.targets, draws, anchor=start.anchor)
 
-    def _find_partition(self, likelihood, fit):
+    def _find_partition(self, fit):
         if (fit.targets >= 0).all():
             return Partition(np.eye(len(self.classes_))[fit.targets]), False
-        return super()._find_partition(likelihood, fit)
+        return super()._find_partition(fit)
 
     def _choose_pretraining_epochs(self, fit):
         return 0 if (fit.targets >= 0).all() else super()._choose_pretraining_epochs(fit)

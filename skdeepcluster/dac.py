@@ -102,7 +102,7 @@ class DAC(PriorGame):
         """Logits of "drawn from the mixture", (N, 1)."""
         return self.critic(self.prior.whiten(mixture, code))
 
-    def mixture_loss(self, batch) -> Tensor:
+    def mixture_loss(self, batch) -> dict[str, Tensor]:
         """Negative log-likelihood of the codes, without gradient to the encoder."""
         with torch.no_grad():
             code = self.encode(batch.x)

@@ -37,7 +37,7 @@ from ._consensus import (
     measure_stability,
     vote,
 )
-from ._responsibilities import check_answers
+from ._responsibilities import check_answers, check_enough
 from ._typing import (
     CallbackSupportMixin,
     ClusterMixin,
@@ -58,14 +58,10 @@ from .engine.runtime import (
 from .neighbors.precomputed import has_distances
 
 
-def _members_can(method):
-    """Return a check whether all members have a method."""
-
-    def check(self):
-        members = getattr(self, "estimators_", None) or self._list_templates()
-        return all(hasattr(member, method) for member in members)
-
-    return check
+def _members_predict(ensemble):
+    """Return whether all members have ``predict``."""
+    members = getattr(ensemble, "estimators_", None) or ensemble._list_templates()
+    return all(hasattr(member, "predict") for member in members)
 
 
 class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, BaseEstimator):
@@ -230,10 +226,7 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
             weights = self._weigh_members(members, X)
             member_labels = np.stack([label_rows(P) for P in memberships], 1)
             n_clusters = self.n_clusters or _find_usual_number(member_labels)
-            if n_clusters > len(member_labels):
-                raise ValueError(
-                    f"n_samples={len(member_labels)} should be >= n_clusters={n_clusters}."
-                )
+            check_enough(len(member_labels), n_clusters)
             tables = find_consensus(memberships, weights, n_clusters, self.consensus)
             self.estimators_, self.member_labels_ = members, member_labels
             self.weights_, self.tables_ = weights, tables
@@ -365,7 +358,7 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
 
     # ---- answers
 
-    @available_if(_members_can("predict"))
+    @available_if(_members_predict)
     def predict_proba(self, X) -> npt.NDArray[np.float64]:
         """Weighted mean of the members' memberships, mapped by their tables.
 
@@ -382,7 +375,7 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
         check_is_fitted(self)
         return average_memberships(self._assign(X), self.tables_, self.weights_)
 
-    @available_if(_members_can("predict"))
+    @available_if(_members_predict)
     def predict(self, X) -> Labels:
         """Cluster of the consensus for each row.
 
@@ -399,7 +392,7 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
         check_is_fitted(self)
         return vote(self._assign(X), self.tables_, self.weights_)
 
-    @available_if(_members_can("predict"))
+    @available_if(_members_predict)
     def score(self, X, y=None) -> float:
         """Mean agreement of the members with the consensus: higher is better, at most 1.
 

@@ -21,9 +21,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from ._files import replace_atomically
-from .functional.gaussian import density
+from .functional.gaussian import joint_density
 from .neighbor_clustering import NeighborClustering
-from .neighbors.measure import with_extra
+from .neighbors.measure import EXTRA
 
 #: Whether to use torch's exporter by torch.export; before 2.7 it fails with current onnxscript.
 NEW_EXPORTER = parse_version(torch.__version__) >= parse_version("2.7")
@@ -227,13 +227,12 @@ class _MixtureAssignment(nn.Module):
     def __init__(self, mixture, encode=None, temperature=1.0):
         super().__init__()
         self.encode, self.temperature = encode, temperature
-        self.log_weights = mixture.log_weights
-        self.log_prob = density(mixture)
+        self.log_joint = joint_density(mixture)
 
     def forward(self, x):
         """Return log-responsibilities, (N, K)."""
         x = x if self.encode is None else self.encode(x)
-        return ((self.log_prob(x.double()) + self.log_weights) / self.temperature).log_softmax(-1)
+        return (self.log_joint(x.double()) / self.temperature).log_softmax(-1)
 
 
 class _NeighborAnswers(nn.Module):
@@ -254,8 +253,8 @@ class _NeighborAnswers(nn.Module):
             )
         self.names = ["labels", "probabilities", "codes"]
         self.is_cosine = metric == "cosine"
-        counts = with_extra(estimator._fit_params["n_neighbors"])
-        self.k, self.wide = (min(k, len(rows)) for k in counts)
+        k = estimator._fit_params["n_neighbors"]
+        self.k, self.wide = (min(n, len(rows)) for n in (k, k + EXTRA))
         rows = torch.tensor(rows, dtype=torch.float64)
         # Distances are found from products, which are rounded less about the mean.
         center = torch.zeros_like(rows[0]) if self.is_cosine else rows.mean(0)

@@ -30,6 +30,7 @@ from sklearn.utils.validation import (
 from ._responsibilities import (
     LARGEST,
     check_answers,
+    check_enough,
     check_magnitude,
     check_responsibilities,
     check_sample_weight,
@@ -381,7 +382,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
 
     def _collect(self, rows):
         """Add a batch to those collected; return all once they suffice to initialise, or None."""
-        X, weight = to_tensor(rows.X, torch.float64).numpy(), rows.weight
+        X, weight = to_tensor(rows.X, double=True).numpy(), rows.weight
         if hasattr(self, "_collected"):
             X = np.concatenate([self._collected[0], X])
             weight = np.concatenate([self._collected[1], weight])
@@ -671,11 +672,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         check_values = partial(_check_values, **names)
         check = self._check_dask if is_dask(X) else self._check_array
         X = check(X, reset, enough, check_values)
-        if X.shape[0] < enough:
-            raise ValueError(
-                f"n_samples={X.shape[0]} should be >= n_clusters={enough}. Give more rows or ask "
-                "for fewer clusters."
-            )
+        check_enough(X.shape[0], enough)
         weight, size = check_sample_weight(sample_weight, X), self.batch_size
         if size == "auto":
             n_clusters = getattr(self, "n_clusters_", self.n_clusters)
@@ -727,10 +724,10 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         Values beyond ``LARGEST`` count as that large, so that their squares are finite.
         """
         mixture = self.mixture_.to(rows.device)
-        log_prob = gaussian.density(mixture)
+        log_joint = gaussian.joint_density(mixture)
 
         def answer(x):
-            return function(log_prob(x.clamp(-LARGEST, LARGEST)) + mixture.log_weights)
+            return function(log_joint(x.clamp(-LARGEST, LARGEST)))
 
         return check_answers(rows.map(answer), rows.X)
 

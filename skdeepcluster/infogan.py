@@ -646,7 +646,7 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         return start._replace(style=style)
 
     def _after_training(self, model, fit, start):
-        blocks = batches(fit.X, max(2, self._choose_batch_size(fit.X)), None)
+        blocks = batches(fit.X, max(2, self._choose_batch_size(fit.X)))
         seen = (model.likelihood.standardize(x.to(fit.device)) for x in blocks if len(x) > 1)
         recalibrate_batch_norm(model.body, seen)
         super()._after_training(model, fit, start)

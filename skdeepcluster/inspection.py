@@ -33,15 +33,15 @@ from sklearn.utils import (
     Bunch,
     check_array,
     check_consistent_length,
-    check_random_state,
     check_scalar,
 )
 from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import _num_features, _num_samples, check_is_fitted
 
-from ._responsibilities import cluster_means, indicate
+from ._responsibilities import check_cluster_numbers, cluster_means, indicate
 from .display.axes import import_matplotlib, name_estimator, name_features, predict_rows
 from .display.samples import draw_samples, make_mosaic
+from .engine.runtime import draw_seed, random_stream
 from .neighbors.precomputed import has_distances
 from .stability import cluster_stability
 
@@ -342,7 +342,7 @@ def assignment_importance(
         scoring=lambda fit, rows, labels: np.mean(fit.predict(rows) == labels),
         n_repeats=n_repeats,
         max_samples=min(IMPORTANCE_ROWS, _num_samples(X)),
-        random_state=random_state,
+        random_state=random_stream(random_state),
     ).importances_mean
 
 
@@ -466,7 +466,7 @@ class ClusterReport(Bunch):
         if row_names is not None:
             check_consistent_length(X, row_names)
             row_names = np.asarray(row_names)
-        seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+        seed = draw_seed(random_stream(random_state))
         values, labels = _check_rows(X, found.labels)
         differences, features = _compare(values, labels, found.n_clusters, names, n_features)
         runner_up, margin = found.find_runner_up()
@@ -704,7 +704,6 @@ def _assign(estimator, X):
 
 def _check_rows(X, labels):
     """Return X as float64, dense or CSR, and the labels, checked."""
-    labels = np.asarray(labels)
     try:
         X = check_array(X, accept_sparse="csr", dtype=np.float64)
     except ValueError as error:
@@ -712,12 +711,7 @@ def _check_rows(X, labels):
             f"Only finite numbers are compared ({error}). For the last step of a Pipeline, pass "
             "the rows that the steps before it prepare."
         ) from error
-    if labels.shape != (X.shape[0],) or labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"labels has shape {labels.shape} and dtype {labels.dtype}, but X has {X.shape[0]} "
-            "rows. Give the number of a cluster for each row, -1 for noise."
-        )
-    return X, labels
+    return X, check_cluster_numbers(labels, X.shape[0])
 
 
 def _name_features(names, X, estimator=None):
@@ -729,7 +723,7 @@ def _name_features(names, X, estimator=None):
 
 def _find_medoids(X, labels, n_clusters, random_state):
     """Return the medoids (K,) of checked rows."""
-    stream, medoids = check_random_state(random_state), np.full(n_clusters, -1)
+    stream, medoids = random_stream(random_state), np.full(n_clusters, -1)
     for k in range(n_clusters):
         rows = np.flatnonzero(labels == k)
         if len(rows):

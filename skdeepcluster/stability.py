@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.utils import _safe_indexing, check_random_state, check_scalar
+from sklearn.utils import _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples
 
 from ._consensus import measure_stability
-from ._responsibilities import average_finite
-from .engine.runtime import draw_seeds
+from ._responsibilities import average_finite, check_cluster_numbers
+from .engine.runtime import draw_seeds, random_stream
 from .neighbors.precomputed import has_distances
 
 
@@ -85,13 +85,8 @@ def cluster_stability(
             f"This {type(estimator).__name__} has no labels_. Pass the labels of X, or a fitted "
             "clusterer that has labels_."
         )
-    labels = np.asarray(estimator.labels_ if labels is None else labels)
     n_rows = _num_samples(X)
-    if labels.shape != (n_rows,) or labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"labels has shape {labels.shape} and dtype {labels.dtype}, but X has {n_rows} rows. "
-            "Give the number of a cluster for each row, -1 for noise."
-        )
+    labels = check_cluster_numbers(estimator.labels_ if labels is None else labels, n_rows)
     if labels.min(initial=0) < -1:
         raise ValueError(
             f"labels has {labels.min()}. Expected are numbers of clusters from 0 on, and -1 for "
@@ -101,7 +96,7 @@ def cluster_stability(
     n_drawn = int(max(share * n_rows, n_clusters, 1))
     n_drawn = min(n_drawn, n_rows if max_samples is None else max_samples)
     is_pairwise = has_distances(estimator)
-    stream = check_random_state(random_state)
+    stream = random_stream(random_state)
     indices = np.full((n_resamples, n_clusters), np.nan)
     for found in indices:
         rows = np.sort(stream.permutation(n_rows)[:n_drawn])

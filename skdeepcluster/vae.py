@@ -93,8 +93,6 @@ class VAE(CodeGame):
     ----------
     classifier : Module or None
         From codes z, (N, L), to the logits of p(c | z), (N, K); for training only.
-    is_collapsed : bool
-        Whether no dimension of the codes was active at the end of training.
     """
 
     rates = CodeGame.rates | {"classifier.*": 10.0}
@@ -112,7 +110,7 @@ class VAE(CodeGame):
         super().__init__(encoder, decoder, likelihood)
         self.regularizer = regularizer
         self.classifier = None
-        self.is_collapsed = False
+        self._is_collapsed = False
         self.kl_warm_up = kl_warm_up
         self.binarize = binarize
         self.covariance_type = covariance_type
@@ -542,7 +540,7 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
         model.classifier = None
         fit.progress.begin("mixture")
         codes = self._apply(model, model.encode, fit.X)
-        model.is_collapsed = not (codes.var(0) > ACTIVE).any()
+        model._is_collapsed = not (codes.var(0) > ACTIVE).any()
         if start.start_labels is None:
             counts = self._count_clusters(), fit.random_state, self.mixture_n_init
             divide = partial(fit_mixture, codes, *counts, self.covariance_type)
@@ -553,7 +551,7 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
 
     def _set_fitted_attributes(self, run, fit):
         super()._set_fitted_attributes(run, fit)
-        if run.model.is_collapsed:
+        if run.model._is_collapsed:
             warnings.warn(
                 f"Posterior collapse: no dimension of the codes has a variance above {ACTIVE}. "
                 "Train longer (max_epochs), raise kl_warm_up, start_weight or n_components, or "

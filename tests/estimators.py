@@ -173,7 +173,7 @@ def hasty():
 
 @contextmanager
 def briefly():
-    """Within the block "auto" is the shortest training, from a start in a hurry, for tests of form.
+    """Within the block "auto" is the shortest training, and starts hurry, for tests of form.
 
     What so short a training finds is not warned of.
     """

@@ -17,19 +17,16 @@ from ..modules.game import Batch
 
 #: Rows per batch in prediction; fixed, so that a result does not depend on the size of its batch.
 BLOCK = 256
-#: numpy's types of torch's.
-_NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 
 
-def to_tensor(rows: Any, dtype: torch.dtype | None = None) -> Tensor:
+def to_tensor(rows: Any, double: bool = False) -> Tensor:
     """Convert a slice of X, dense or CSR, to a dense tensor with memory of its own.
 
-    Without ``dtype``, float64 and wide integers become float64, so that data far from the origin
-    loses no digits before it is centred; everything else becomes float32.
+    float64 and wide integers become float64, so that data far from the origin loses no digits
+    before it is centred; everything else becomes float32, unless it is to be ``double``.
     """
     dense = rows.toarray() if sparse.issparse(rows) else rows
-    single = np.can_cast(dense.dtype, np.float32)
-    kind = (np.float32 if single else np.float64) if dtype is None else _NUMPY[dtype]
+    kind = np.float32 if np.can_cast(dense.dtype, np.float32) and not double else np.float64
     # torch cannot wrap read-only memory or some dtypes; the cast makes the one copy needed.
     return torch.from_numpy(np.array(dense, dtype=kind, order="C"))
 
@@ -95,6 +92,11 @@ class LabelledRows(Rows):
         return batch._replace(labelled=labelled, target=target)
 
 
+def count_batches(n_rows: int, batch_size: int) -> int:
+    """Return the number of :class:`ShuffledBatches` of an epoch."""
+    return max(1, -(-n_rows // batch_size) - (n_rows % batch_size == 1 and n_rows > 1))
+
+
 class ShuffledBatches:
     """Batches of :class:`Rows` in a new random order every epoch, sliced rather than collated.
 
@@ -108,8 +110,7 @@ class ShuffledBatches:
         self.generator = generator
 
     def __len__(self) -> int:
-        n = len(self.dataset)
-        return max(1, -(-n // self.batch_size) - (n % self.batch_size == 1 and n > 1))
+        return count_batches(len(self.dataset), self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         order = torch.randperm(len(self.dataset), generator=self.generator)
@@ -119,12 +120,10 @@ class ShuffledBatches:
             yield self.dataset.take(order[i * self.batch_size : stop])
 
 
-def batches(
-    X: Any, batch_size: int, dtype: torch.dtype | None = torch.float64
-) -> Iterator[Tensor]:
+def batches(X: Any, batch_size: int) -> Iterator[Tensor]:
     """Yield the rows of X in order, as tensors of at most ``batch_size`` rows."""
     for start in range(0, X.shape[0], batch_size):
-        yield to_tensor(X[start : start + batch_size], dtype)
+        yield to_tensor(X[start : start + batch_size])
 
 
 def map_rows(
@@ -137,7 +136,7 @@ def map_rows(
     """
     parts = []
     with torch.inference_mode():
-        for x in batches(X, BLOCK, None):
+        for x in batches(X, BLOCK):
             n_rows = x.shape[0]
             if n_rows < BLOCK:
                 x = torch.cat([x, x[-1:].expand(BLOCK - n_rows, -1)])

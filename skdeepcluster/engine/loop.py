@@ -26,6 +26,8 @@ from .batches import Rows, ShuffledBatches
 from .isolation import is_explicit, without_overrides
 from .runtime import threads_by_size
 
+#: Share of the steps in which the learning rate grows to its peak.
+WARM_UP = 0.1
 #: Callbacks that change how a model is trained; others are taken to look on.
 ACTIVE = EarlyStopping, GradientNormClipping, LRScheduler, ParamMapper
 
@@ -420,14 +422,14 @@ def _extract(epoch: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def _make_schedule(n_steps: int, warm_up: float = 0.1) -> LRScheduler:
+def _make_schedule(n_steps: int) -> LRScheduler:
     """Return one cycle: a linear warm-up to the peak rate, then cosine annealing to zero."""
 
     def factor(step: int) -> float:
         share = (step + 1) / (n_steps + 1)
-        if share < warm_up:
-            return share / warm_up
-        return 0.5 * (1 + float(np.cos(np.pi * (share - warm_up) / (1 - warm_up))))
+        if share < WARM_UP:
+            return share / WARM_UP
+        return 0.5 * (1 + float(np.cos(np.pi * (share - WARM_UP) / (1 - WARM_UP))))
 
     return LRScheduler(LambdaLR, lr_lambda=factor, step_every="batch", event_name=None)
 

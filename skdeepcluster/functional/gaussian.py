@@ -198,8 +198,14 @@ def expand_square(means: Tensor, stds: Tensor, constant: Tensor) -> tuple[Tensor
     return offset, torch.cat([linear, -0.5 * precisions], 1)
 
 
-def density(mixture: Mixture) -> Callable[[Tensor], Tensor]:
-    """Return x -> log_prob(x, mixture); what depends on the mixture alone is computed once."""
+def joint_density(mixture: Mixture) -> Callable[[Tensor], Tensor]:
+    """Return x -> log_joint(x, mixture); what depends on the mixture alone is computed once."""
+    log_density = _make_density(mixture)
+    return lambda x: log_density(x) + mixture.log_weights
+
+
+def _make_density(mixture: Mixture) -> Callable[[Tensor], Tensor]:
+    """Return x -> log_prob(x, mixture)."""
     _, means, scales = mixture
     # Centring changes no result, but data far from the origin would lose digits without it.
     shift = means.detach().mean(0)
@@ -221,7 +227,7 @@ def log_prob(x: Tensor, mixture: Mixture) -> Tensor:
     >>> (log_prob(apart, standard) - log_prob(near, standard)).round()
     tensor([[-2.]])
     """
-    return density(mixture)(x)
+    return _make_density(mixture)(x)
 
 
 def log_joint(x: Tensor, mixture: Mixture) -> Tensor:
@@ -229,7 +235,7 @@ def log_joint(x: Tensor, mixture: Mixture) -> Tensor:
 
     Its logsumexp over k is the log-likelihood of a row, its softmax over k the responsibilities.
     """
-    return log_prob(x, mixture) + mixture.log_weights
+    return joint_density(mixture)(x)
 
 
 def sample(mixture: Mixture, counts: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -71,7 +71,7 @@ class DaskRows(WeightedRows):
 
 
 def _to_tensor(block: Any) -> Tensor:
-    return to_tensor(np.asarray(block), torch.float64)
+    return to_tensor(np.asarray(block), double=True)
 
 
 def _map_block(function: Callable[[Tensor], Tensor], block: Any, size: int) -> np.ndarray:

@@ -98,7 +98,7 @@ class WeightedRows:
         plain = isinstance(rows, np.ndarray) and rows.flags.carray and min(rows.strides) > 0
         if plain and rows.dtype == np.float64:
             return torch.from_numpy(rows)
-        return to_tensor(rows, torch.float64)
+        return to_tensor(rows, double=True)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> np.ndarray:
         """Apply a row-wise function to all rows; return the results in the order of the rows.
@@ -128,7 +128,7 @@ class WeightedRows:
         parts = []
         # A few at a time: reading one row of a memory map may load two megabytes around it.
         for i in range(0, len(index), 64):
-            parts.append(to_tensor(self.X[index[i : i + 64]], torch.float64))
+            parts.append(to_tensor(self.X[index[i : i + 64]], double=True))
             release(self.X)
         return torch.cat(parts).to(self.device)
 
@@ -293,10 +293,10 @@ def m_step(X: np.ndarray, resp: np.ndarray, covariance_type: str, reg_covar: flo
 
 def posterior(X: np.ndarray, mixture: Mixture) -> np.ndarray:
     """Return the responsibilities p(k | x_n) of a mixture, (N, K), float64."""
-    log_prob = gaussian.density(mixture)
+    log_joint = gaussian.joint_density(mixture)
     covariance_type = "full" if mixture.scales.ndim == 3 else "diag"
     rows = as_rows(X, len(mixture.means), covariance_type)
-    return rows.map(lambda x: (log_prob(x) + mixture.log_weights).softmax(1))
+    return rows.map(lambda x: log_joint(x).softmax(1))
 
 
 def reseed_starved(mixture: Mixture, least: float, generator: torch.Generator) -> Mixture:

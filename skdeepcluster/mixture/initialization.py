@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._responsibilities import sample_systematically
 from ..engine.runtime import limited_threads
 from ..functional import gaussian
 from ..functional.gaussian import Mixture
@@ -40,12 +41,8 @@ def unique_rows(rows: WeightedRows, generator: torch.Generator) -> tuple[Tensor,
     first = np.flatnonzero(np.diff(projection[order], prepend=-np.inf))
     index, weight = order[first], np.add.reduceat(rows.weight[order], first)
     if len(index) > MAX_DISTINCT_ROWS:
-        cumulative = np.cumsum(weight)
-        at = (np.arange(MAX_DISTINCT_ROWS) + offset) / MAX_DISTINCT_ROWS * cumulative[-1]
-        drawn, count = np.unique(
-            np.searchsorted(cumulative, at, side="right").clip(max=len(index) - 1),
-            return_counts=True,
-        )
+        places = sample_systematically(weight, MAX_DISTINCT_ROWS, offset)
+        drawn, count = np.unique(places, return_counts=True)
         index, weight = index[drawn], count.astype(np.float64)
     return rows.take(index), torch.tensor(weight, device=rows.device)
 

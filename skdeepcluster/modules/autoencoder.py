@@ -221,7 +221,6 @@ class MixturePrior(nn.Module):
 
     least: Tensor
 
-    COVARIANCE_TYPE = "diag"
     #: Bounds of the log-variances.
     LOG_VAR = (-12.0, 12.0)
 
@@ -259,7 +258,7 @@ class MixturePrior(nn.Module):
 
     def fitted_attributes(self) -> dict[str, Tensor]:
         """Weights, means and variances."""
-        return _mixture_attributes(self.mixture, self.COVARIANCE_TYPE)
+        return _mixture_attributes(self.mixture, "diag")
 
     @staticmethod
     def draw(mixture: Mixture, n_samples: int) -> Tensor:

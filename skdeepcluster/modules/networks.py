@@ -352,7 +352,6 @@ def make_network(
     """
     if builder is not None:
         return build_network(role, builder, n_in, n_out)
-    widths = check_widths("hidden_layer_sizes", widths)
     widths = {"decoder": widths[::-1], "discriminator": widths[:2]}.get(role, widths)
     return mlp(n_in, n_out, widths, activation)
 

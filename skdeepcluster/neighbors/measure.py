@@ -4,7 +4,6 @@ N stored rows, M rows asked about, D features, k neighbours.
 """
 
 import numpy as np
-from scipy import sparse
 from sklearn.preprocessing import normalize
 
 #: Neighbours found beyond k, among which the k nearest are chosen.
@@ -19,11 +18,6 @@ def split_rows(n_rows, n_columns):
     return [slice(start, start + size) for start in range(0, n_rows, size)]
 
 
-def with_extra(k):
-    """Return k, and how many neighbours to search for."""
-    return k, k + EXTRA
-
-
 def sort_nearest(distances, neighbors, k):
     """Return the k nearest of the neighbours found, (M, k), of equally distant ones the first."""
     order = np.lexsort((neighbors, distances))[:, :k]
@@ -31,31 +25,28 @@ def sort_nearest(distances, neighbors, k):
 
 
 class Measure:
-    """Measures the distances of rows to their neighbours among stored rows X (N, D).
+    """Measures the distances of sparse rows to their neighbours among stored rows X (N, D).
 
-    Searches compute x^2 - 2 x y + y^2, which is rounded as x^2 is; sums of squared differences are
-    rounded as the distance is, and alike for every number of rows. Other metrics than "euclidean"
-    and "cosine" are those of the search.
+    scikit-learn computes x^2 - 2 x y + y^2, which is rounded as x^2 is; sums of squared
+    differences are rounded as the distance is, and alike for every number of rows. The metric is
+    "euclidean" or "cosine".
     """
 
     def __init__(self, X, metric):
-        self.metric = metric if isinstance(metric, str) else None
+        self.metric = metric
         self.X = self.rows = X
-        if self.metric == "cosine":
+        if metric == "cosine":
             self.rows = normalize(X.astype(np.float64))
             self.is_zero = _square_differences(self.rows, 0 * self.rows) == 0
 
-    def choose_nearest(self, X, distances, neighbors, k):
+    def choose_nearest(self, X, neighbors, k):
         """Return distances and positions of the k nearest of the neighbours found, (M, k) each.
 
         Of equally distant ones the first are chosen: which of them a search finds may depend on
         its threads.
         """
-        if self.metric in ("euclidean", "cosine"):
-            parts = split_rows(*X.shape)
-            blocks = [self._measure(X[part], neighbors[part]) for part in parts]
-            distances = np.concatenate(blocks)
-        return sort_nearest(distances, neighbors, k)
+        blocks = [self._measure(X[part], neighbors[part]) for part in split_rows(*X.shape)]
+        return sort_nearest(np.concatenate(blocks), neighbors, k)
 
     def _measure(self, X, neighbors):
         """Return the distances of rows to their neighbours, of the shape of ``neighbors``."""
@@ -70,9 +61,6 @@ class Measure:
 
 
 def _square_differences(one, other):
-    """Return the squared Euclidean distance of each row to that of another array, (N,)."""
-    if sparse.issparse(one):
-        gap = one.astype(np.float64) - other
-        return np.asarray(gap.multiply(gap).sum(1)).ravel()
-    gap = np.ascontiguousarray(one, np.float64) - other
-    return np.square(gap).sum(1)
+    """Return the squared Euclidean distance of each sparse row to that of another matrix, (N,)."""
+    gap = one.astype(np.float64) - other
+    return np.asarray(gap.multiply(gap).sum(1)).ravel()

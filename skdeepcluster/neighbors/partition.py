@@ -23,9 +23,11 @@ from sklearn.utils import Bunch, check_array, check_scalar
 
 from .._responsibilities import (
     average_finite,
+    check_enough,
     check_labels,
     check_sample_weight,
     cluster_means,
+    sample_systematically,
 )
 from .._validation import Auto
 from ..engine.runtime import random_stream
@@ -275,11 +277,11 @@ def neighbor_start(
         "n_neighbors": n_neighbors,
         "n_components": n_components,
         "max_samples": max_samples,
-        "n_init": 1 if n_init == "auto" else n_init,
     }
     for name, count in counts.items():
         counts[name] = int(check_scalar(count, name, Integral, min_val=1))
-    own_n_init = counts.pop("n_init")
+    if n_init != "auto":
+        n_init = int(check_scalar(n_init, "n_init", Integral, min_val=1))
     check_scalar(boundary_weight, "boundary_weight", Real, min_val=0)
     if linkage not in ("auto", "average", "share"):
         raise ValueError(f"linkage must be 'auto', 'average' or 'share', got {linkage!r}.")
@@ -294,7 +296,7 @@ def neighbor_start(
         random_state=random_state,
         n_jobs=n_jobs,
         settings={
-            "n_init": None if n_init == "auto" else own_n_init,
+            "n_init": None if n_init == "auto" else n_init,
             "linkages": None if linkage == "auto" else (linkage,),
             "boundary_weight": boundary_weight,
         },
@@ -469,11 +471,7 @@ def _connect_rows(
 def _check_rows(X, n_clusters, max_samples, metric):
     """Check that there are enough rows, and that distances are distances."""
     n_clusters = 1 if n_clusters == "auto" else n_clusters
-    if X.shape[0] < n_clusters:
-        raise ValueError(
-            f"n_samples={X.shape[0]} should be >= n_clusters={n_clusters}: a cluster needs a row. "
-            "Give more rows or ask for fewer clusters."
-        )
+    check_enough(X.shape[0], n_clusters)
     if max_samples < n_clusters:
         raise ValueError(
             f"max_samples={max_samples} should be >= n_clusters={n_clusters}: a cluster needs a "
@@ -532,9 +530,8 @@ def _draw_rows(weights, n_drawn, stream, certain):
     rest = shares.sum() - (np.cumsum(heavy) - heavy)
     least = rest / (n_others - np.arange(n_others))
     threshold = least[np.argmax(heavy <= least)]
-    ends = np.cumsum(np.minimum(shares / threshold, 1))
-    at = (np.arange(n_others) + stream.uniform()) / n_others * ends[-1]
-    drawn = np.unique(np.searchsorted(ends, at, side="right").clip(max=len(ends) - 1))
+    shares = np.minimum(shares / threshold, 1)
+    drawn = np.unique(sample_systematically(shares, n_others, stream.uniform()))
     weights = np.where(certain, weights, np.maximum(weights, threshold))
     drawn = np.sort(np.append(others[drawn], np.flatnonzero(certain)))
     return drawn, weights[drawn]
@@ -640,7 +637,7 @@ def _spread_everywhere(reference, graph, labels, n_jobs):
     piece = connected_components(graph, directed=False)[1]
     known = np.isin(piece, piece[labels.any(1)])
     if known.any() and not known.all():
-        parts = (part[known] for part in (reference.rows, reference.keys, reference.kept))
-        near = Reference(*parts, *reference[3:5], reference.spacing[known])
+        own = ("rows", "keys", "kept", "spacing")
+        near = reference._replace(**{name: getattr(reference, name)[known] for name in own})
         spread[~known] = interpolate(near, reference.rows[~known], [spread[known]], n_jobs)[0][0]
     return spread

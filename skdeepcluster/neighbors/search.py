@@ -26,7 +26,7 @@ from sklearn.preprocessing import normalize
 
 from ..engine.isolation import without_overrides
 from ..engine.runtime import generator, limited_threads, resolve_precision
-from .measure import Measure, sort_nearest, with_extra
+from .measure import EXTRA, Measure, sort_nearest
 
 #: Most features for which a k-d tree finds neighbours faster than matrix products do.
 TREE_FEATURES = 15
@@ -134,7 +134,8 @@ class NeighborIndex:
                 self.library = NearestNeighbors(metric=checked, n_jobs=n_jobs).fit(X)
             except (TypeError, ValueError) as error:
                 raise ValueError(f"metric={metric!r} cannot compare rows: {error}") from error
-            self.measure = Measure(X, metric)
+            if sparse.issparse(X) and metric in ("euclidean", "cosine"):
+                self.measure = Measure(X, metric)
             return
         self.X = self._dense(X)
         if X.shape[1] <= TREE_FEATURES:
@@ -175,11 +176,11 @@ class NeighborIndex:
         Of equally distant rows the first are taken. Distances that a library found by products
         are measured anew by differences, as those of this search are.
         """
-        k, wide = (min(n, self.n_rows - (X is None)) for n in with_extra(k))
+        k, wide = (min(n, self.n_rows - (X is None)) for n in (k, k + EXTRA))
         found = self.query_self(wide) if X is None else self.query(X, wide)
         if self.measure is None:
             return sort_nearest(*found, k)
-        return self.measure.choose_nearest(self.measure.X if X is None else X, *found, k)
+        return self.measure.choose_nearest(self.measure.X if X is None else X, found[1], k)
 
     def _query_tree(self, X, k):
         """Return distances and indices of the k nearest rows by the k-d tree, (M, k) each.

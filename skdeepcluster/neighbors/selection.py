@@ -117,11 +117,6 @@ class Partition(NamedTuple):
     curve: ScaleCurve | None = None
 
 
-def _keep_quiet(stage):
-    """Return a context that reports nothing of a stage."""
-    return nullcontext(stage)
-
-
 class Search(NamedTuple):
     """How partitions, and their number, are searched for."""
 
@@ -132,7 +127,7 @@ class Search(NamedTuple):
     n_jobs: Any
     stream: np.random.RandomState
     #: ``report(stage)`` is a context in which each stage runs.
-    report: Any = _keep_quiet
+    report: Any = nullcontext
     #: Keyword arguments of :func:`find_candidates`.
     settings: dict = {}  # noqa: RUF012
     n_clusters: int = 1
@@ -169,7 +164,7 @@ class Search(NamedTuple):
         null = draw_null(normalize(rows) if is_cosine else rows, weights, self.stream)
         metric = "euclidean" if is_cosine else self.metric
         graph = neighbor_graph(null, self.n_neighbors, metric=metric, n_jobs=self.n_jobs)
-        layout = self._replace(report=_keep_quiet).make_layout(graph)
+        layout = self._replace(report=nullcontext).make_layout(graph)
         most = limit_clusters(len(null), self.max_clusters)
         return grow_micro_clusters(layout, np.ones(len(null)), most, self.stream), graph
 

@@ -5,6 +5,7 @@ import sys
 import warnings
 from html.parser import HTMLParser
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -433,3 +434,14 @@ def test_stability_is_that_of_the_function():
     found = report(fit, OVERLAP, stability=True).stability
     seed = np.random.RandomState(0).randint(np.iinfo(np.int32).max)
     np.testing.assert_array_equal(found, cluster_stability(fit, OVERLAP, random_state=seed))
+
+
+def test_numpys_stream_is_left_alone_without_a_seed():
+    rows = make_blobs(4_500, centers=2, random_state=0)[0]
+    fit = KMeans(2, n_init=1, random_state=0).fit(rows)
+    before = joblib.hash(np.random.get_state())
+    find_medoids(rows, fit.labels_)
+    assignment_importance(fit, rows[:50], n_repeats=1)
+    cluster_stability(fit, rows[:50], fit.labels_[:50], n_resamples=2)
+    ClusterReport.from_estimator(fit, rows[:50])
+    assert joblib.hash(np.random.get_state()) == before
