@@ -36,7 +36,7 @@ FEW = 0.5
 
 
 class AdversarialEstimator(DeepEstimator):
-    """An estimator whose model has no encoder, and ``log_marginal``, log p(c) of its rows."""
+    """An estimator that trains an :class:`~skdeepcluster.modules.game.AdversarialGame`."""
 
     def _initialize(self, model, fit, is_new):
         """Initialise responsibilities, those of the model if it is resumed; none for init=None."""

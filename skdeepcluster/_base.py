@@ -36,13 +36,7 @@ from ._initialization import (
 from ._likelihood_choice import choose_likelihood
 from ._outliers import find_offset, fit_cluster_space, make_outlier_score, mark_noise
 from ._phases import plan_progress
-from ._responsibilities import (
-    check_answers,
-    check_enough,
-    check_finite,
-    check_sample_weight,
-    repeat_rows,
-)
+from ._responsibilities import check_finite, repeat_rows
 from ._typing import (
     CallbackSupportMixin,
     Labels,
@@ -51,7 +45,13 @@ from ._typing import (
     fit_context,
     with_callbacks,
 )
-from ._validation import NumericParameters, check_rows
+from ._validation import (
+    NumericParameters,
+    check_answers,
+    check_enough,
+    check_rows,
+    check_sample_weight,
+)
 from .engine.batches import BLOCK, Rows, map_rows, refuse_sparse
 from .engine.isolation import is_explicit, isolated, seeded, without_overrides
 from .engine.loop import EpochTasks, check_callbacks, train

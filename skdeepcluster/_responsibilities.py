@@ -5,12 +5,7 @@ from numbers import Real
 import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
-from sklearn.utils.validation import _check_sample_weight
 
-#: Largest magnitude of values to learn from: sums of their squares stay in double precision.
-LARGEST = 1e100
-#: Least largest magnitude: squares of smaller values have few digits in double precision, or none.
-SMALLEST = 1e-150
 #: Most rows after repetition, as a multiple of their number.
 MOST_REPEATED = 10
 
@@ -89,27 +84,6 @@ def check_shape(name, value, shape):
     return value
 
 
-def check_sample_weight(sample_weight, X):
-    """Return the weights of the rows of X as float64, checked; without any, ones."""
-    if sample_weight is None:
-        return np.ones(X.shape[0])
-    try:
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"sample_weight should be a finite number for each of the {X.shape[0]} rows of X "
-            f"({str(error).splitlines()[0]})."
-        ) from error
-    if (weight < 0).any():
-        raise ValueError(
-            f"Negative values in sample_weight, the least {weight.min():.6g}. A weight says "
-            "how often a row counts: pass numbers >= 0."
-        )
-    if not weight.any():
-        raise ValueError("Sample weights must contain at least one non-zero number.")
-    return weight
-
-
 def repeat_rows(weight, random_state):
     """Return indices of rows (M,), each row as often as its weight (N,) says.
 
@@ -131,57 +105,6 @@ def sample_systematically(weight, n_drawn, offset):
     ends = np.cumsum(weight)
     places = (offset + np.arange(n_drawn)) / n_drawn * ends[-1]
     return np.searchsorted(ends, places, side="right").clip(max=np.flatnonzero(weight)[-1])
-
-
-def check_enough(n_samples, n_clusters):
-    """Check that there are as many rows as clusters."""
-    if n_samples < n_clusters:
-        raise ValueError(
-            f"n_samples={n_samples} should be >= n_clusters={n_clusters}: a cluster needs a row. "
-            "Give more rows or ask for fewer clusters."
-        )
-
-
-def check_cluster_numbers(labels, n_rows):
-    """Check that there is the number of a cluster for each row, or -1; return them, (N,)."""
-    labels = np.asarray(labels)
-    if labels.shape != (n_rows,) or labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"labels has shape {labels.shape} and dtype {labels.dtype}, but X has {n_rows} rows. "
-            "Give the number of a cluster for each row, -1 for noise."
-        )
-    return labels
-
-
-def check_magnitude(values):
-    """Check that values to learn from, dense or sparse, are at most ``LARGEST`` in magnitude."""
-    values = values.data if sparse.issparse(values) else values
-    largest = max(float(np.max(values, initial=0)), -float(np.min(values, initial=0)))
-    if largest > LARGEST:
-        raise ValueError(
-            f"X has a value of magnitude {largest:.3g}, which is too large: its square is to stay "
-            f"in double precision. Expected are magnitudes of at most {LARGEST:.0e}. Scale X, or "
-            "correct or leave out such rows."
-        )
-
-
-def check_answers(answers, X, source=""):
-    """Return the answers (N, ...) to rows X (N, D); ValueError names a row whose is not finite.
-
-    ``source`` says whose answers they are.
-    """
-    ends = np.min(answers, initial=0), np.max(answers, initial=0)
-    if not np.isfinite(ends).all():
-        row, reason = int(np.isfinite(answers.reshape(len(answers), -1)).all(1).argmin()), ""
-        if hasattr(X, "dtype"):  # not of a DataFrame, whose columns may be of any type
-            values = X[[row]].toarray()[0] if sparse.issparse(X) else np.asarray(X[row])
-            column = int(np.abs(values).argmax())
-            reason = f", whose largest value is {values[column]:.6g} in column {column}"
-        raise ValueError(
-            f"There is no finite answer{source} to row {row}{reason}. Expected are values like "
-            "those of the rows fitted. Correct or leave out this row."
-        )
-    return answers
 
 
 def cluster_means(resp, rows):

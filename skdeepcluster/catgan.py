@@ -54,8 +54,8 @@ from .engine.runtime import (
     store_parameters,
 )
 from .functional import random
-from .functional.information import cross_entropy, entropy, kl_divergence, marginal
-from .modules.game import Augmentation, ClusterGame, Player
+from .functional.information import cross_entropy, entropy, marginal
+from .modules.game import AdversarialGame, Augmentation, Player
 from .modules.networks import (
     build_network,
     keep_running_statistics,
@@ -68,7 +68,7 @@ from .neighbors import labelled_start
 CLUSTERING = {"n_clusters", "max_clusters", "noise", "use_labels", "metric", "mixture_n_init"}
 
 
-class CatGAN(ClusterGame):
+class CatGAN(AdversarialGame):
     """Categorical generative adversarial network.
 
     Two players. Batch normalisation of D uses the batch's statistics for real and for generated
@@ -98,8 +98,6 @@ class CatGAN(ClusterGame):
         The running mean of p(y|x); after a fit, the logarithm of its mean over the rows.
     """
 
-    betas = 0.5, 0.99
-
     def __init__(
         self,
         discriminator,
@@ -113,21 +111,16 @@ class CatGAN(ClusterGame):
         marginal_decay=0.0,
         label_weight=1.0,
     ) -> None:
-        super().__init__(likelihood)
+        super().__init__(likelihood, n_classes)
         self.discriminator, self.generator, self.n_noise = discriminator, generator, n_noise
         self.balance_weight, self.fake_weight = weights
         self.regularizer, self.marginal_decay = regularizer, marginal_decay
         self.label_weight = label_weight
         self.register_buffer("log_prior", None)
-        self.register_buffer("log_marginal", torch.zeros(n_classes).log_softmax(0))
 
     def log_resp_standardized(self, seen) -> Tensor:
         """Log p(y|x) of standardised rows, (N, K)."""
         return self.discriminator(seen).float().log_softmax(-1)
-
-    def criterion(self, x) -> Tensor:
-        """KL(p(y|x) || p(y)) of each row, (N,): its mean is the mutual information."""
-        return kl_divergence(self.log_resp(x).double(), self.log_marginal.double())
 
     def decode(self, z) -> Tensor:
         """Rows in the units of the data, (N, D)."""

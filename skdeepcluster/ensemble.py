@@ -37,7 +37,6 @@ from ._consensus import (
     measure_stability,
     vote,
 )
-from ._responsibilities import check_answers, check_enough
 from ._typing import (
     CallbackSupportMixin,
     ClusterMixin,
@@ -46,7 +45,7 @@ from ._typing import (
     fit_context,
     with_callbacks,
 )
-from ._validation import NumericParameters
+from ._validation import NumericParameters, check_answers, check_enough
 from .engine.runtime import (
     draw_seeds,
     end_interrupted_member,

@@ -27,17 +27,19 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
-from ._responsibilities import (
+from ._responsibilities import check_responsibilities, check_shape
+from ._typing import ClusterMixin, Labels, fit_context
+from ._validation import (
     LARGEST,
+    Auto,
+    NumericParameters,
     check_answers,
     check_enough,
     check_magnitude,
-    check_responsibilities,
+    check_rows,
     check_sample_weight,
-    check_shape,
+    naming_faults,
 )
-from ._typing import ClusterMixin, Labels, fit_context
-from ._validation import Auto, NumericParameters, check_rows, naming_faults
 from .engine.batches import refuse_sparse, to_tensor
 from .engine.runtime import (
     draw_seed,

@@ -49,8 +49,7 @@ from .engine.isolation import seeded
 from .engine.runtime import draw_seed, random_stream, store_parameters
 from .functional import random
 from .functional.adversarial import called_fake, called_real
-from .functional.information import kl_divergence
-from .modules.game import Augmentation, ClusterGame, Player
+from .modules.game import AdversarialGame, Augmentation, Player
 from .modules.latent import Codes, LatentSpace, Reading
 from .modules.networks import (
     ACTIVATIONS,
@@ -77,7 +76,7 @@ STYLE_ROWS = 256
 NOISE_DIRECTIONS = 8
 
 
-class InfoGAN(ClusterGame):
+class InfoGAN(AdversarialGame):
     """Information maximising generative adversarial network.
 
     Parameters
@@ -98,9 +97,6 @@ class InfoGAN(ClusterGame):
         Terms that hold Q on real rows to an anchor; none by default.
     """
 
-    #: The first as in DCGAN (Radford et al., 2016).
-    betas = (0.5, 0.99)
-
     def __init__(
         self,
         generator,
@@ -116,15 +112,13 @@ class InfoGAN(ClusterGame):
         reconstruction_weight=0.0,
         regularizer=NO_REGULARIZER,
     ) -> None:
-        super().__init__(likelihood)
+        super().__init__(likelihood, latent.sizes[0])
         self.generator, self.body, self.critic, self.reader = generator, body, critic, reader
         self.latent, self.regularizer = latent, regularizer
         self.mi_weight, self.continuous_weight = mi_weight, continuous_weight
         self.instance_noise, self.style_weight = instance_noise, style_weight
         self.reconstruction_weight = reconstruction_weight
-        uniform = torch.zeros(latent.sizes[0]).log_softmax(0)
-        self.register_buffer("log_prior", uniform)
-        self.register_buffer("log_marginal", uniform.clone())
+        self.register_buffer("log_prior", self.log_marginal.clone())
 
     # ---- answers
 
@@ -157,10 +151,6 @@ class InfoGAN(ClusterGame):
     def render_standardized(self, codes) -> Tensor:
         """Standardised rows for Codes, (N, D)."""
         return self.likelihood.standardized_mean(self.generator(self.latent.inputs(codes)))
-
-    def criterion(self, x) -> Tensor:
-        """KL(Q(k|x) || mean of Q over the rows trained on), (N,): its mean is I(x; k)."""
-        return kl_divergence(self.log_resp(x).double(), self.log_marginal.double())
 
     def fitted_attributes(self) -> dict[str, Any]:
         """Names of the codes, and the probabilities with which clusters are drawn."""

@@ -38,7 +38,8 @@ from sklearn.utils import (
 from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import _num_features, _num_samples, check_is_fitted
 
-from ._responsibilities import check_cluster_numbers, cluster_means, indicate
+from ._responsibilities import cluster_means, indicate
+from ._validation import check_cluster_numbers
 from .display.axes import import_matplotlib, name_estimator, name_features, predict_rows
 from .display.samples import draw_samples, make_mosaic
 from .engine.runtime import draw_seed, random_stream

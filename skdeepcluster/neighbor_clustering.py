@@ -27,9 +27,15 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._outliers import find_offset, mark_noise
-from ._responsibilities import check_sample_weight, cluster_means
+from ._responsibilities import cluster_means
 from ._typing import Labels, TransformerMixin, fit_context
-from ._validation import Auto, LabelledClusterMixin, NumericParameters, check_rows
+from ._validation import (
+    Auto,
+    LabelledClusterMixin,
+    NumericParameters,
+    check_rows,
+    check_sample_weight,
+)
 from .engine.runtime import restore_on_failure, store_parameters
 from .neighbors.interpolation import Reference, interpolate
 from .neighbors.partition import describe_curve, find_start, warn_of_edge

@@ -10,7 +10,8 @@ from sklearn.utils import _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples
 
 from ._consensus import measure_stability
-from ._responsibilities import average_finite, check_cluster_numbers
+from ._responsibilities import average_finite
+from ._validation import check_cluster_numbers
 from .engine.runtime import draw_seeds, random_stream
 from .neighbors.precomputed import has_distances
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..functional.information import kl_divergence
 from .likelihood import Likelihood
 
 
@@ -140,3 +141,27 @@ class ClusterGame(Game):
 
     def restore_buffers(self, tensors: dict[str, Tensor]) -> None:
         """Create the buffers that only a trained model has, before its state dict is loaded."""
+
+
+class AdversarialGame(ClusterGame):
+    """A game without an encoder, whose criterion is the mutual information of rows and clusters.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+    n_clusters : int
+        K.
+    """
+
+    #: The first as in DCGAN (Radford et al., 2016).
+    betas = 0.5, 0.99
+    #: Logarithm of the mean of p(k | x), (K,); after a fit, over the rows trained on.
+    log_marginal: Tensor
+
+    def __init__(self, likelihood: Likelihood, n_clusters: int) -> None:
+        super().__init__(likelihood)
+        self.register_buffer("log_marginal", torch.zeros(n_clusters).log_softmax(0))
+
+    def criterion(self, x: Tensor) -> Tensor:
+        """KL(p(k | x) || p(k)) of each row, (N,): its mean is the mutual information."""
+        return kl_divergence(self.log_resp(x).double(), self.log_marginal.double())

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from .._responsibilities import average_finite, check_answers
+from .._responsibilities import average_finite
+from .._validation import check_answers
 from .graph import project_rows
 from .precomputed import nearest_entries
 from .search import NeighborIndex

@@ -21,15 +21,8 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch, check_array, check_scalar
 
-from .._responsibilities import (
-    average_finite,
-    check_enough,
-    check_labels,
-    check_sample_weight,
-    cluster_means,
-    sample_systematically,
-)
-from .._validation import Auto
+from .._responsibilities import average_finite, check_labels, cluster_means, sample_systematically
+from .._validation import Auto, check_enough, check_sample_weight
 from ..engine.runtime import random_stream
 from .candidates import (
     COMPONENTS_PER_CLUSTER,
