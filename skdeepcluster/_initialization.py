@@ -133,7 +133,7 @@ def fit_mixture(codes, n_clusters, random_state, n_init, covariance_type="diag")
     rows = em.as_rows(codes, n_clusters, covariance_type)
     m_step = em.MStep(covariance_type, compute_reg_covar(codes))
     initializer = Initializer(rows, n_clusters, m_step, generator(draw_seed(random_state)))
-    starts = (initializer.initialize("kmeans", max(1, 10 // n_init)) for _ in range(n_init))
+    starts = (initializer.initialize("kmeans", n_init) for _ in range(n_init))
     return em.fit_to_the_end(rows, starts, m_step, max_iter=MAX_ITER, tol=TOL)
 
 

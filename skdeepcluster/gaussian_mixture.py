@@ -62,8 +62,6 @@ from .neighbors import count_clusters
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 #: Elements of X read at once when it is checked for finiteness.
 CHECKED_ELEMENTS = 2**22
-#: k-means runs divided among the ``n_init`` initialisations of a fit, at least one each.
-KMEANS_RUNS = 10
 #: Rows per cluster that partial_fit collects before its first step; full covariances need D + 1.
 WARM_UP_ROWS = 15
 #: Share of the mean weight below which partial_fit reseeds a component.
@@ -429,8 +427,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
             yield initializer.maximize(lambda where, *_: resp[where])._replace(**given)
             return
         for _ in range(self.n_init):
-            restarts = max(1, KMEANS_RUNS // self.n_init)
-            yield initializer.initialize(self.init_params, restarts)._replace(**given)
+            yield initializer.initialize(self.init_params, self.n_init)._replace(**given)
 
     def _given_fields(self, n_features, device):
         """Return the fields of Mixture that ``weights_init``, ``means_init``, ... give."""

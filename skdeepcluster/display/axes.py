@@ -76,6 +76,14 @@ def predict_rows(estimator, X):
     return labels
 
 
+def draw_level(ax, height, text, color):
+    """Draw a dashed level line across `ax`, with a text at its right end."""
+    ax.axhline(height, color=color, ls="--", lw=1)
+    place = {"xy": (1, height), "xycoords": ("axes fraction", "data"), "va": "center"}
+    style = {"xytext": (4, 0), "textcoords": "offset points", "fontsize": 8}
+    ax.annotate(text, **place, **style, annotation_clip=False)
+
+
 def choose_grid(n_panels, most_columns):
     """Return the fewest rows for `n_panels`, and the fewest columns for that many rows."""
     n_rows = -(-n_panels // most_columns)

@@ -5,7 +5,7 @@ from typing import Self
 import numpy as np
 from scipy.cluster.hierarchy import dendrogram
 
-from .axes import COLORS, make_axes, name_estimator, take_last_step
+from .axes import COLORS, draw_level, make_axes, name_estimator, take_last_step
 
 #: Colour of the merges above the cut, and of the cut itself.
 ABOVE = "0.45"
@@ -158,11 +158,8 @@ class DendrogramDisplay:
         self.cut_ = None
         if n_clusters is not None:
             self.cut_ = self._find_cut(n_clusters)
-            self.ax_.axhline(self.cut_, color=ABOVE, ls="--", lw=1)
             text = f"{n_clusters} cluster" + "s" * (n_clusters != 1)
-            place = {"xy": (1, self.cut_), "xycoords": ("axes fraction", "data"), "va": "center"}
-            style = {"xytext": (4, 0), "textcoords": "offset points", "fontsize": 8}
-            self.ax_.annotate(text, **place, **style, annotation_clip=False)
+            draw_level(self.ax_, self.cut_, text, ABOVE)
         self.ax_.set_ylim(bottom=0)
         title = (self.name if name is None else name) or ""
         self.ax_.set(xlabel="rows of each group", ylabel="distance", title=title)

@@ -4,7 +4,7 @@ from typing import Self
 
 import numpy as np
 
-from .axes import COLORS, make_axes, name_estimator, take_last_step
+from .axes import COLORS, draw_level, make_axes, name_estimator, take_last_step
 
 #: Below it a cluster should not be trusted (C. Hennig, fpc's manual of ``clusterboot``).
 DOUBTFUL = 0.6
@@ -120,10 +120,7 @@ class StabilityDisplay:
         colors = [COLORS[k % len(COLORS)] for k in numbers]
         self.bars_ = self.ax_.bar(numbers, stability, **{"color": colors, "width": 0.7, **kwargs})
         for level, label in ((DOUBTFUL, "no trust below"), (STABLE, "highly stable above")):
-            self.ax_.axhline(level, color="0.3", ls="--", lw=1)
-            place = {"xy": (1, level), "xycoords": ("axes fraction", "data"), "va": "center"}
-            text = {"xytext": (4, 0), "textcoords": "offset points", "fontsize": 8}
-            self.ax_.annotate(f"{level:g}\n{label}", **place, **text, annotation_clip=False)
+            draw_level(self.ax_, level, f"{level:g}\n{label}", "0.3")
         title = (self.name if name is None else name) or ""
         self.ax_.set(
             xlabel="cluster", ylabel="stability (mean Jaccard index)", ylim=(0, 1.04), title=title

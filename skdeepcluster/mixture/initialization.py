@@ -15,6 +15,8 @@ from .em import MStep, Responsibilities, WeightedRows, maximize
 
 #: Most distinct rows that k-means, k-means++ and draws of single rows use; of more, a subsample.
 MAX_DISTINCT_ROWS = 25_000
+#: k-means runs divided among the starts of a fit, at least one each.
+KMEANS_RUNS = 10
 #: Rows that tell how far most values are from each other.
 SPREAD_ROWS = 1000
 #: Elements below which a tensor operation takes longer on several threads than on one.
@@ -61,13 +63,13 @@ class Initializer:
         self.about = gaussian.average(self.x, self.weight / self.weight.sum())
         self._check_spread()
 
-    def initialize(self, method: str, n_restarts: int) -> Mixture:
+    def initialize(self, method: str, n_init: int) -> Mixture:
         """Return the M-step of "kmeans", "k-means++", "random" or "random_from_data".
 
-        "kmeans" is the run with the least inertia of ``n_restarts``.
+        "kmeans" is the run with the least inertia of those for one of ``n_init`` starts.
         """
         if method == "kmeans":
-            return self.maximize(self._assign_to_kmeans(n_restarts))
+            return self.maximize(self._assign_to_kmeans(max(1, KMEANS_RUNS // n_init)))
         if method == "random":
             return self.maximize(self._draw_responsibilities())
         if method == "k-means++":
