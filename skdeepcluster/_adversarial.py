@@ -54,7 +54,7 @@ class AdversarialEstimator(DeepEstimator):
         )
 
     def _clusters_codes(self):
-        return True  # if there is a pretraining, it is for the start
+        return True  # pretraining, if any, comes before the start, which divides its codes
 
     def _has_anchor(self):
         return self.init is not None

@@ -121,7 +121,7 @@ class Fit:
         return self.X.shape[0]
 
     def standardize_rows(self):
-        """Return the standardised rows, (N, D), as the likelihood has them."""
+        """Return the rows as the networks see them, (N, D), float32."""
         return map_rows(self.likelihood.standardize, self.X)
 
     def take(self, column):

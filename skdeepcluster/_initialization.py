@@ -112,8 +112,8 @@ def find_partition(
         own = {"n_clusters": n_clusters, "random_state": random_state, "noise": 0.0}
         start = clone(init).set_params(**own, use_labels=labels is not None)
         resp = start.fit(rows, labels).responsibilities_
-    # EM draws one seed from the stream; so does a given partition, and what is drawn afterwards is
-    # the same.
+    # EM draws one seed from the stream. A given partition draws one, too: training draws the same
+    # numbers after either.
     draw_seed(random_state)
     anchor = init if resp is None else np.eye(n_clusters)[resp.argmax(1)]
     return Partition(hold_labels(anchor, labels), resp)

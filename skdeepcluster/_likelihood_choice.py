@@ -56,7 +56,7 @@ def choose_likelihood(likelihood, standardize, X, names=None):
     if isinstance(likelihood, dict):
         likelihood = _read_columns(likelihood, names)
     if isinstance(likelihood, ColumnLikelihood):
-        return _scale_columns(copy.deepcopy(likelihood), standardize, X)
+        return _scale_columns(copy.deepcopy(likelihood).cpu(), standardize, X)
     features = measure_features(X)
     low, high = features.low.min(), features.high.max()
     within = low >= 0 and high <= 1

@@ -241,7 +241,6 @@ class CatGANEstimator(AdversarialEstimator):
             weights=(self.balance_weight, self.fake_weight),
             regularizer=Regularizer(self.start_weight, self.smoothness_weight),
             marginal_decay=self.marginal_decay,
-            label_weight=getattr(self, "label_weight", 1.0),
         )
         if self.learning_rate == "auto":
             # What a generator draws leaves the range of the data at the rates of narrow networks.
@@ -913,6 +912,11 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
     def _count_clusters(self):
         return len(self.classes_)
+
+    def _build(self, n_features, likelihood):
+        model = super()._build(n_features, likelihood)
+        model.label_weight = self.label_weight
+        return model
 
     def _make_rows(self, start, fit):
         draws = generator(draw_seed(fit.random_state))

@@ -82,11 +82,13 @@ PRIVATE = {
     *("_drop_idx_after_grouping", "_n_features_outs", "_missing_indices", "_n_features"),
     *("_precomputed", "_tol", "_n_init", "_algorithm", "_n_threads", "_n_features_out"),
 }
-#: Attributes whose arrays hold no NaN.
-COMPLETE = {
+#: Attributes whose arrays hold finite numbers.
+FINITE = {
     *("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_", "tables_"),
-    *("responsibilities_", "layout_", "_rows", "_spacing", "_cluster_space"),
+    *("responsibilities_", "layout_", "_rows"),
 }
+#: Attributes whose arrays hold no NaN, but infinite distances.
+COMPLETE = {"_spacing", "_cluster_space"}
 #: Parameters and attributes that are lists of estimators, or of tuples with them.
 STEPS = {"steps", "transformer_list", "transformers", "transformers_", "estimators_"}
 #: Key that marks values JSON cannot represent: {KIND: "array", ...}.
@@ -596,9 +598,9 @@ def _check_state(cls, state):
     n_features = state.get("n_features_in_", 1)
     if type(n_features) is not int or n_features < 1:
         raise ValueError(f"n_features_in_ is {n_features!r:.99}")
-    for name in COMPLETE & state.keys():
-        if _has_nan(state[name]):
-            raise ValueError(f"{cls.__name__}.{name} holds NaN")
+    for name in (FINITE | COMPLETE) & state.keys():
+        if _hold_any(state[name], np.isnan if name in COMPLETE else lambda x: ~np.isfinite(x)):
+            raise ValueError(f"{cls.__name__}.{name} holds NaN or infinity")
     for name in STEPS & state.keys():
         _check_steps(state[name])
     if cls is KMeans:
@@ -631,10 +633,11 @@ def _check_parameters(cls, params):
         raise ValueError(f"n_jobs is {n_jobs!r:.99}")
 
 
-def _has_nan(value):
+def _hold_any(value, is_wrong):
+    """Return whether any number of an array, or of a list of arrays, is wrong."""
     if isinstance(value, (list, tuple)):
-        return any(map(_has_nan, value))
-    return isinstance(value, np.ndarray) and value.dtype.kind == "f" and np.isnan(value).any()
+        return any(_hold_any(part, is_wrong) for part in value)
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f" and is_wrong(value).any()
 
 
 def _check_kmeans(state):

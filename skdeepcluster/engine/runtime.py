@@ -66,6 +66,10 @@ def random_stream(random_state: int | np.random.RandomState | None) -> np.random
     """Return a numpy stream; as scikit-learn's ``check_random_state``, but None is a new one."""
     if isinstance(random_state, np.random.RandomState):
         return random_state
+    if random_state is not None and not isinstance(random_state, int | np.integer):
+        raise ValueError(
+            f"random_state={random_state!r} is no seed. Pass an int, a RandomState or None."
+        )
     return np.random.RandomState(random_state)
 
 

@@ -28,8 +28,9 @@ class Split(Protocol):
         """Keep the rows of this process."""
 
 
-#: Less likely outcomes count as this likely. An underflowed 0 times an infinite value would be
-#: NaN, and gradients that are subnormal numbers make products of matrices ten times as slow.
+#: In divergences less likely outcomes count as this likely. An underflowed 0 times an infinite
+#: value would be NaN, and gradients that are subnormal numbers make products of matrices ten times
+#: as slow.
 LEAST_PROBABILITY = 1e-30
 
 _split: ContextVar[Split | None] = ContextVar("split", default=None)

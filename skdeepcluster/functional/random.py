@@ -22,7 +22,7 @@ class Stream:
     def on(self, device: torch.device | str) -> torch.Generator:
         """Return the generator of a device."""
         device = torch.device(device)
-        if str(device) == "cuda":  # tensors on it are on "cuda:0"
+        if str(device) == "cuda":  # its tensors name the current GPU
             device = torch.device("cuda", torch.cuda.current_device())
         if device not in self.generators:
             self.generators[device] = torch.Generator(device).manual_seed(self.seed)

@@ -144,7 +144,7 @@ class ClusterGame(Game):
 
 
 class AdversarialGame(ClusterGame):
-    """A game without an encoder, whose criterion is the mutual information of rows and clusters.
+    """A game that reads clusters from rows; its criterion is the mutual information of the two.
 
     Parameters
     ----------
@@ -155,7 +155,8 @@ class AdversarialGame(ClusterGame):
 
     #: The first as in DCGAN (Radford et al., 2016).
     betas = 0.5, 0.99
-    #: Logarithm of the mean of p(k | x), (K,); after a fit, over the rows trained on.
+    #: Logarithm of the mean of p(k | x), (K,): uniform, or CatGAN's running mean; after a fit,
+    #: over the rows trained on.
     log_marginal: Tensor
 
     def __init__(self, likelihood: Likelihood, n_clusters: int) -> None:

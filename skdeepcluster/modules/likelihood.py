@@ -337,7 +337,9 @@ def restore_likelihood(state: Mapping[str, Tensor]) -> Likelihood:
         if "gaussian" in restored.parts:
             restored.set_scale(state["parts.gaussian.shift"], state["parts.gaussian.scale"])
         if "categorical" in restored.parts:
-            restored.parts["categorical"].weight = state["parts.categorical.weight"]
+            kind = state["parts.categorical.weight"].dtype
+            if kind in (torch.float32, torch.float64):  # those of the rows
+                restored.parts["categorical"].to(kind)
         return restored
     return Gaussian(state["shift"], state["scale"]) if "shift" in state else Bernoulli()
 

@@ -39,7 +39,7 @@ MICRO_ITERATIONS = 5
 #: given to the cluster that they have most edges to.
 MIN_SIZES = (0.0, 0.25)
 #: Below this many distinct rows FEW_INIT mixtures are fitted in a layout, else MANY_INIT; and so
-#: few rows are agglomerated, too, if they have a number of features for which they are whitened.
+#: few rows are agglomerated, too, if they can be whitened (``whitening.can_whiten``).
 FEW_ROWS = 1000
 #: With fewer distinct rows for a cluster, on average, there are no other candidates: most
 #: neighbours of a row are of other clusters.

@@ -37,7 +37,8 @@ def test_steps_grow_with_the_root_of_the_rows(n, steps):
     budget = Budget(1e-3, steps)
     batch_size = min(budget.batch_size(n), n)
     assert 32 <= budget.batch_size(n) <= 256
-    per_epoch = ceil(n / batch_size) - (n == 33)  # a last row joins the batch before it
+    # A last row that is alone joins the batch before it.
+    per_epoch = ceil(n / batch_size) - (n % batch_size == 1)
     made = budget.epochs(n, batch_size) * per_epoch
     assert steps * np.sqrt(n) <= made < steps * np.sqrt(n) + per_epoch
 

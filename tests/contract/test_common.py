@@ -349,6 +349,7 @@ def test_collapse_is_said(estimator, made):
         made(estimator).fit(np.full((40, 3), 3.0))
 
 
+@pytest.mark.filterwarnings("ignore:The generator has not learnt")
 @over_some(DEEP)
 @after_training
 def test_scale_and_offset_change_no_clusters(estimator, made, blobs):

@@ -225,6 +225,10 @@ def test_a_likelihood_is_rebuilt_from_its_state(common, dtype):
     two = restore_likelihood(likelihood.state_dict())
     two.load_state_dict(likelihood.state_dict())
     assert two.layout == likelihood.layout == COLUMNS
+    short = likelihood.state_dict()
+    short["parts.categorical.weight"] = short["parts.categorical.weight"][:1]
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        restore_likelihood(short).load_state_dict(short)
     weights = (each.parts["categorical"].weight for each in (two, likelihood))
     torch.testing.assert_close(*weights, rtol=0, atol=0)
     torch.testing.assert_close(two.log_prob(x, decoded), likelihood.log_prob(x, decoded))

@@ -520,10 +520,9 @@ TAMPERED = [
     (MIXTURE, lambda c, _: state(c)["mixture_"].update(items=[]), ""),
     (MIXTURE, set_state(batch_size={"a": 1}), "'batch_size' parameter"),
     (MIXTURE, set_state(n_clusters_="x"), ""),
-    (
-        NEIGHBORS,
-        set_array("NeighborClustering.responsibilities_", np.nan),
-        "responsibilities_ holds",
+    *(
+        (NEIGHBORS, set_array("NeighborClustering.responsibilities_", wrong), "bilities_ holds")
+        for wrong in (np.nan, np.inf)
     ),
     (NEIGHBORS, set_array("NeighborClustering._kept", 10**6), "IndexError"),
     (NEIGHBORS, set_array("NeighborClustering._kept", np.ones(120, bool)), "at bool"),
