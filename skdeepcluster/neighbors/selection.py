@@ -94,6 +94,8 @@ MAX_NULL_ROWS = 2_000
 MIN_NULL_ROWS = 1_000
 #: Most draws.
 MAX_NULL_DRAWS = 5
+#: Most draws of halves.
+MAX_HELD_OUT_DRAWS = 3
 #: Level of the one-sided t-test that ends the draws.
 CONFIDENCE = 0.9
 #: With fewer distinct rows for each feature held-out halves decide between the metrics.
@@ -273,7 +275,7 @@ def _leads_held_out(rows, weights, search):
         return _measure_held_out_lead(rows, weights, search) - expected
 
     with search.report("null"):
-        return _average_draws(draw, 0.0, MAX_NULL_DRAWS) > 0
+        return _average_draws(draw, 0.0, MAX_HELD_OUT_DRAWS) > 0
 
 
 def _average_draws(draw, bound, most):
