@@ -24,6 +24,7 @@ from estimators import (
     classes_as_clusters,
     fitted,
     for_check,
+    hasty,
     in_full,
     name,
     some_of,
@@ -60,14 +61,11 @@ def run_check(check, estimator):
             check(for_check(estimator, check))
 
 
-#: Checks that judge what is learnt; the others, of form, pass after any training.
+#: Checks that judge what is learnt; the others, of form and of laws, pass after any training.
 OF_WHAT_IS_LEARNT = {
     "check_classifiers_train",
     "check_clustering",
     "check_clustering of a memory map",
-    "check_fit_idempotent",
-    "check_sample_weight_equivalence_on_dense_data",
-    "check_sample_weight_equivalence_on_sparse_data",
 }
 
 
@@ -116,7 +114,7 @@ def kept_checks():
 @pytest.mark.parametrize(("estimator", "check"), list(kept_checks()))
 def test_checks_scikit_learn_keeps_for_itself(estimator, check, made):
     estimator = made(estimator)
-    with warnings.catch_warnings():
+    with hasty(), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         # Some checks fit frames and transform bare values, or the reverse.
         warnings.filterwarnings("ignore", "X .*feature names")
