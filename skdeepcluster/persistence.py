@@ -85,10 +85,8 @@ PRIVATE = {
 #: Attributes whose arrays hold finite numbers.
 FINITE = {
     *("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_", "tables_"),
-    *("responsibilities_", "layout_", "_rows"),
+    *("responsibilities_", "layout_", "_rows", "_spacing", "_cluster_space"),
 }
-#: Attributes whose arrays hold no NaN, but infinite distances.
-COMPLETE = {"_spacing", "_cluster_space"}
 #: Parameters and attributes that are lists of estimators, or of tuples with them.
 STEPS = {"steps", "transformer_list", "transformers", "transformers_", "estimators_"}
 #: Key that marks values JSON cannot represent: {KIND: "array", ...}.
@@ -598,8 +596,8 @@ def _check_state(cls, state):
     n_features = state.get("n_features_in_", 1)
     if type(n_features) is not int or n_features < 1:
         raise ValueError(f"n_features_in_ is {n_features!r:.99}")
-    for name in (FINITE | COMPLETE) & state.keys():
-        if _hold_any(state[name], np.isnan if name in COMPLETE else lambda x: ~np.isfinite(x)):
+    for name in FINITE & state.keys():
+        if not _is_finite(state[name]):
             raise ValueError(f"{cls.__name__}.{name} holds NaN or infinity")
     for name in STEPS & state.keys():
         _check_steps(state[name])
@@ -633,11 +631,13 @@ def _check_parameters(cls, params):
         raise ValueError(f"n_jobs is {n_jobs!r:.99}")
 
 
-def _hold_any(value, is_wrong):
-    """Return whether any number of an array, or of a list of arrays, is wrong."""
+def _is_finite(value):
+    """Return whether all floats of an array, or of a list of arrays, are finite."""
     if isinstance(value, (list, tuple)):
-        return any(_hold_any(part, is_wrong) for part in value)
-    return isinstance(value, np.ndarray) and value.dtype.kind == "f" and is_wrong(value).any()
+        return all(map(_is_finite, value))
+    return (
+        not (isinstance(value, np.ndarray) and value.dtype.kind == "f") or np.isfinite(value).all()
+    )
 
 
 def _check_kmeans(state):

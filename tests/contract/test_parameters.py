@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from estimators import CLASSIFIERS, ONE_OF_EACH, brief
+from estimators import CLASSIFIERS, ONE_OF_EACH, brief, in_full
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
@@ -192,8 +192,12 @@ def test_a_subclass_may_have_parameters_without_constraints():
     assert Named(2, title="pairs").fit([[0.0], [1.0], [9.0], [10.0]]).title == "pairs"
 
 
-@tried(250)
-@given(st.sampled_from(PAIRS), VALUES)
-def test_any_value_works_or_is_refused_by_name(pair, value):
-    if is_refused(pair, value) or not is_costly(pair[1], value):
-        check_parameter(pair, value)
+@pytest.mark.parametrize("n_draws", [250, *in_full(500)])
+def test_any_value_works_or_is_refused_by_name(n_draws):
+    @tried(n_draws)
+    @given(st.sampled_from(PAIRS), VALUES)
+    def try_value(pair, value):
+        if is_refused(pair, value) or not is_costly(pair[1], value):
+            check_parameter(pair, value)
+
+    try_value()
