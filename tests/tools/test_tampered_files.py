@@ -95,6 +95,7 @@ def originals(tmp_path_factory):
         for estimator in ORIGINALS:
             save(estimator.fit(MIXED, Y), path)
             repr(estimator)  # in messages; imports what prints it
+            load(path)  # imports what reads it
             check(path)
             contents.append(read_arrays(path))
     return path, contents
