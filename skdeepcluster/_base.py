@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from inspect import signature
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -760,15 +759,8 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
             state = {**state, "_fit_params": fit_params, "model_": arrays}
         return state
 
-    @classmethod
-    def _update_state(cls, state):
-        """Return a state with the defaults of parameters that came after it was written."""
-        parameters = signature(cls).parameters
-        return {name: parameter.default for name, parameter in parameters.items()} | state
-
     def __setstate__(self, state):
         """Restore the state; the model is rebuilt with the parameters that it was fitted with."""
-        state = self._update_state(state)
         arrays = state.get("model_")
         super().__setstate__({name: value for name, value in state.items() if name != "model_"})
         if arrays is not None:

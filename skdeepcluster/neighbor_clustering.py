@@ -576,7 +576,7 @@ class NeighborClustering(
                 matrix = SPARSE_CLASSES[kind](tuple(parts), shape=tuple(shape))
                 matrix.check_format()  # compiled code trusts the indices
                 state = {**state, name: matrix}
-        super().__setstate__({"use_labels": False} | state)  # of files without labels
+        super().__setstate__(state)
         if "_kept" in state:
             parts = [state[name] for name in ("_rows", "_keys", "_spacing", "_kept")]
             lengths = {part.shape[0] for part in parts if part is not None}

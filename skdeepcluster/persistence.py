@@ -17,7 +17,7 @@ import re
 import warnings
 from collections import UserList
 from contextlib import contextmanager
-from functools import singledispatch
+from functools import partial, singledispatch
 from inspect import isclass, signature
 from numbers import Integral
 from types import NoneType
@@ -50,6 +50,7 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils._param_validation import validate_parameter_constraints
 
 from ._files import DTYPES, hash_content, parse_json, read_arrays, write_arrays
+from ._validation import complete_state
 
 #: Increased when files are written that earlier versions of this module cannot read.
 FORMAT_VERSION = 2
@@ -581,10 +582,8 @@ DECODERS = {
 
 def _complete(cls, state):
     """Return the state with the defaults of parameters that came after it was written."""
-    if hasattr(cls, "_update_state"):
-        return cls._update_state(state)
-    parameters = signature(cls).parameters.items()
-    return {name: p.default for name, p in parameters if p.default is not p.empty} | state
+    update = getattr(cls, "_update_state", partial(complete_state, cls))
+    return update(state)
 
 
 def _check_state(cls, state):

@@ -697,6 +697,7 @@ def test_files_of_format_1_and_pickles_of_that_time_still_answer(name):
         pickle.loads((FIXTURES / f"{name}.pickle").read_bytes()),
     ):
         assert type(old) is getattr(skdeepcluster, name)
+        assert repr(old) == repr(clone(old))
         np.testing.assert_allclose(old.predict_proba(X), expected, rtol=1e-5, atol=1e-6)
         assert np.shape(old.predict(X)) == (15,)
 
