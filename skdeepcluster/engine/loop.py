@@ -282,9 +282,7 @@ class EpochTasks(Callback):
 def check_callbacks(callbacks: Any) -> None:
     """Check that callbacks are skorch's: instances, classes, or pairs of a name and one."""
     for item in callbacks or ():
-        callback = _find_callback(item)
-        kind = callback if isinstance(callback, type) else type(callback)
-        if not issubclass(kind, Callback):
+        if not issubclass(_find_kind(item), Callback):
             raise TypeError(
                 f"callbacks must hold skorch callbacks, objects of a subclass of "
                 f"skorch.callbacks.Callback, but got {item!r}. Put a function into the method "
@@ -298,12 +296,17 @@ def _find_callback(item: Any) -> Any:
     return item[1] if isinstance(item, tuple) and len(item) == 2 else item
 
 
+def _find_kind(item: Any) -> type:
+    """Return the class of a callback, which skorch also takes instead of an object."""
+    callback = _find_callback(item)
+    return callback if isinstance(callback, type) else type(callback)
+
+
 def describe_callbacks(callbacks: Any) -> list[tuple[str, dict[str, Any]]]:
     """Return the class of each active callback, and what it was made of."""
     described = []
     for item in callbacks or ():
-        callback = _find_callback(item)
-        kind = callback if isinstance(callback, type) else type(callback)
+        callback, kind = _find_callback(item), _find_kind(item)
         if issubclass(kind, ACTIVE):
             own = {} if callback is kind else vars(callback)
             # What a callback has met has a name that ends in an underscore.
@@ -394,9 +397,7 @@ def _collect_callbacks(
 ) -> list[Callback]:
     """Return the package's callbacks, before and after the user's."""
     given = list(callbacks or [])
-    has_schedule = any(
-        isinstance(callback, LRScheduler) for callback in map(_find_callback, given)
-    )
+    has_schedule = any(issubclass(_find_kind(item), LRScheduler) for item in given)
     own = [None if has_schedule else _make_schedule(n_steps), progress]
     return [callback for callback in [*own, *given, tasks] if callback is not None]
 

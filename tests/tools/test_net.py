@@ -196,6 +196,20 @@ def test_a_schedule_of_the_users_replaces_ours(rows):
     np.testing.assert_allclose(rates[::4], [1e-2, 5e-3, 2.5e-3])
 
 
+def test_a_schedule_given_as_a_class_replaces_ours(rows):
+    rates = []
+
+    class Halve(LRScheduler):
+        def __init__(self):
+            super().__init__(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5)
+
+        def on_batch_begin(self, net, **_):
+            rates.append(net.optimizer_.param_groups[0]["lr"])
+
+    fit(Duel(), rows, callbacks=[Halve])
+    np.testing.assert_allclose(rates[::4], [1e-2, 5e-3, 2.5e-3])
+
+
 def test_divergence_names_term_epoch_and_remedies(rows):
     with pytest.raises(FloatingPointError, match=r"fragile_fit.*epoch 2.*learning_rate"):
         fit(Fragile(6), rows)
