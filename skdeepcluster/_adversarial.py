@@ -47,14 +47,10 @@ class AdversarialEstimator(DeepEstimator):
             partition, interrupted = self._find_partition(fit)
         else:
             partition = resume_partition(self, model, fit)
-        anchor, calibrated = partition
-        labels = anchor.argmax(1)
-        return Initialization(
-            anchor.astype(np.float32), calibrated, labels, interrupted=interrupted
-        )
+        return Initialization.of(partition, interrupted=interrupted)
 
-    def _clusters_codes(self):
-        return True  # pretraining, if any, comes before the start, which divides its codes
+    def _pretrains_first(self):
+        return True
 
     def _has_anchor(self):
         return self.init is not None

@@ -236,11 +236,11 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         finds_start = not (self.init is None or is_partition(self.init))
         before = [name_start(self.init)] if finds_start else []
         if self._choose_pretraining_epochs(fit):
-            before.insert(0 if self._clusters_codes() else len(before), "pretraining")
+            before.insert(0 if self._pretrains_first() else len(before), "pretraining")
         return before + training
 
-    def _clusters_codes(self):
-        """Return whether the start divides the codes of pretrained networks rather than rows."""
+    def _pretrains_first(self):
+        """Return whether pretraining, if any, comes before the start, which divides its codes."""
         return is_mixture(self.init)
 
     def _has_anchor(self):
@@ -254,7 +254,7 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
     def _after_training(self, model, fit, start):
         """Complete a trained model before it answers; nothing by default."""
 
-    def _calibrate(self, model, start, fit):
+    def _set_temperature(self, model, fit, start):
         """Set the temperature of a model whose start has calibrated responsibilities."""
         if start.calibrated is not None:
             log_resp = self._apply(model, model.log_resp, fit.X).astype(np.float64)
@@ -423,7 +423,7 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
             record["epoch"] += len(past)
         self._after_training(model, fit, start)
         fit.progress.begin("answers")
-        self._calibrate(model, start, fit)
+        self._set_temperature(model, fit, start)
         run = Run(model, past + history, interrupted, start.start_labels)
         if self.n_init > 1:
             run.criterion = float(np.mean(self._apply(model, model.criterion, fit.X)))

@@ -80,12 +80,18 @@ class Initialization(NamedTuple):
     calibrated: np.ndarray | None = None
     #: Initial clusters (N,).
     start_labels: np.ndarray | None = None
-    #: Continuous codes (N, C) that InfoGAN's Q is regularised towards.
+    #: Values of InfoGAN's codes (N, S): continuous codes, then noise variables.
     style: np.ndarray | None = None
     #: Initial mixture of the codes, for a new model that has one.
     mixture: Mixture | None = None
     #: Whether the user stopped the pretraining.
     interrupted: bool = False
+
+    @classmethod
+    def of(cls, partition, **others):
+        """Return what training starts from by a :class:`Partition`, its clusters included."""
+        anchor = partition.anchor
+        return cls(anchor.astype(np.float32), partition.calibrated, anchor.argmax(1), **others)
 
 
 def find_partition(
@@ -216,36 +222,6 @@ def resume_partition(estimator, model, fit):
     """Return the :class:`Partition` of a model that is trained on: its own, and the labels."""
     resp = estimator._apply(model, model.own_resp, fit.X)
     return Partition(hold_labels(resp, fit.labels))
-
-
-def initialize_prior(estimator, model, fit, is_new):
-    """Cluster the standardised rows, pretrain the networks of a model with a mixture prior.
-
-    The prior starts from the M-step on the pretrained codes. With ``init="mixture"`` it is a
-    mixture fitted to the codes instead, and there is no anchor. A model that is not new is not
-    pretrained, and keeps the clusters it has.
-    """
-    init, mixture, interrupted = check_init(estimator, fit), None, False
-    from_codes = estimator._clusters_codes()
-    if is_new:
-        # The search comes first, so that fits of all methods with one seed begin alike.
-        partition = None if from_codes else search_partition(estimator, init, model, fit)
-        networks = model.encoder, model.decoder, model.likelihood
-        interrupted = estimator._pretrain(*networks, fit)[1]
-        codes = estimator._apply(model, model.encode, fit.X)
-        if from_codes:
-            fit.progress.begin("mixture")
-            counts = estimator._count_clusters(), fit.random_state, estimator.mixture_n_init
-            mixture = fit.search(partial(fit_mixture, codes, *counts))
-            partition = Partition(em.posterior(codes, mixture))
-        else:
-            mixture = fit.search(partial(mixture_of_partition, codes, partition.anchor))
-    else:
-        partition = resume_partition(estimator, model, fit)
-    anchor, labels = partition.anchor.astype(np.float32), partition.anchor.argmax(1)
-    return Initialization(
-        None if from_codes else anchor, partition.calibrated, labels, None, mixture, interrupted
-    )
 
 
 def find_temperature(log_resp, calibrated):

@@ -29,10 +29,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
-from ._base import DeepEstimator
 from ._budget import Budget
-from ._initialization import PRIOR_CONSTRAINTS, initialize_prior
-from ._sampling import PriorMixin
+from ._prior import PriorEstimator
 from ._validation import Auto, LabelledClusterMixin
 from .engine.runtime import store_parameters
 from .functional.adversarial import called_fake, called_real
@@ -131,7 +129,7 @@ class DAC(PriorGame):
         )
 
 
-class DACClustering(LabelledClusterMixin, PriorMixin, DeepEstimator):
+class DACClustering(LabelledClusterMixin, PriorEstimator):
     r"""Deep adversarial Gaussian mixture auto-encoder.
 
     Finds a first partition of the rows without labels, pretrains its networks as a denoising
@@ -376,8 +374,7 @@ class DACClustering(LabelledClusterMixin, PriorMixin, DeepEstimator):
     """
 
     _parameter_constraints = {
-        **DeepEstimator._parameter_constraints,
-        **PRIOR_CONSTRAINTS,
+        **PriorEstimator._parameter_constraints,
         "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
         "mixture_weight": [Interval(Real, 0, None, closed="left")],
         "adversarial_weight": [Interval(Real, 0, None, closed="left")],
@@ -441,9 +438,6 @@ class DACClustering(LabelledClusterMixin, PriorMixin, DeepEstimator):
             Regularizer(self.start_weight, self.smoothness_weight),
             self.masking,
         )
-
-    def _initialize(self, model, fit, is_new):
-        return initialize_prior(self, model, fit, is_new)
 
     def _set_fitted_attributes(self, run, fit):
         super()._set_fitted_attributes(run, fit)

@@ -21,10 +21,8 @@ from typing import Any
 from sklearn.utils._param_validation import StrOptions
 from torch import Tensor
 
-from ._base import DeepEstimator
 from ._budget import Budget
-from ._initialization import PRIOR_CONSTRAINTS, initialize_prior
-from ._sampling import PriorMixin
+from ._prior import PriorEstimator
 from ._validation import Auto, LabelledClusterMixin
 from .engine.runtime import store_parameters
 from .functional import random
@@ -119,7 +117,7 @@ class VaDE(PriorGame):
         return (Player("vade", [self], self.loss),)
 
 
-class VaDEClustering(LabelledClusterMixin, PriorMixin, DeepEstimator):
+class VaDEClustering(LabelledClusterMixin, PriorEstimator):
     r"""Variational deep embedding: a variational auto-encoder with a Gaussian mixture as prior.
 
     Finds a first partition of the rows without labels, pretrains its networks as a denoising
@@ -360,8 +358,7 @@ class VaDEClustering(LabelledClusterMixin, PriorMixin, DeepEstimator):
     """
 
     _parameter_constraints = {
-        **DeepEstimator._parameter_constraints,
-        **PRIOR_CONSTRAINTS,
+        **PriorEstimator._parameter_constraints,
         "objective": [StrOptions({"optimal", "sampled", "published"})],
     }
 
@@ -418,6 +415,3 @@ class VaDEClustering(LabelledClusterMixin, PriorMixin, DeepEstimator):
             Regularizer(self.start_weight, self.smoothness_weight, own_share=1.0),
             self.masking,
         )
-
-    def _initialize(self, model, fit, is_new):
-        return initialize_prior(self, model, fit, is_new)

@@ -511,14 +511,13 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
             self._start_networks(model, fit)
         if is_mixture(self.init):
             return Initialization()
-        anchor, calibrated = search_partition(self, self.init, model, fit)
-        labels = anchor.argmax(1)
+        start = Initialization.of(search_partition(self, self.init, model, fit))
         if not self.start_weight:
-            return Initialization(None, calibrated, labels)
-        model.classifier = nn.Linear(self.n_components, anchor.shape[1]).to(fit.device)
+            return start._replace(anchor=None)
+        model.classifier = nn.Linear(self.n_components, start.anchor.shape[1]).to(fit.device)
         nn.init.zeros_(model.classifier.weight)
         nn.init.zeros_(model.classifier.bias)
-        return Initialization(anchor.astype(np.float32), calibrated, labels)
+        return start
 
     def _start_networks(self, model, fit):
         """Let the networks start as probabilistic PCA of the standardised rows."""

@@ -32,7 +32,7 @@ LAYERS = [
     {"_callbacks", "_initialization", "_disentanglement", "_budget", "_likelihood_choice"},
     {"_checkpoint", "_phases"},
     {"_base"},
-    {"_adversarial", "_sampling"},
+    {"_adversarial", "_prior"},
     {"gaussian_mixture", "vae", "vade", "dac", "catgan", "infogan"},
     {"ensemble", "model_selection"},
     {"__init__"},

@@ -1,5 +1,6 @@
-"""Ancestral sampling from a mixture of codes."""
+"""What methods share whose codes follow a mixture: start, pretraining and ancestral sampling."""
 
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -7,15 +8,56 @@ import torch
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import EmbeddingMixin
+from ._base import DeepEstimator, EmbeddingMixin
+from ._initialization import (
+    PRIOR_CONSTRAINTS,
+    Initialization,
+    Partition,
+    check_init,
+    fit_mixture,
+    is_mixture,
+    mixture_of_partition,
+    resume_partition,
+    search_partition,
+)
 from ._typing import Reals
 from .engine.isolation import isolated
 from .engine.runtime import draw_seed, generator, random_stream
 from .functional.gaussian import confident_sample
+from .mixture import em
 
 
-class PriorMixin(EmbeddingMixin):
-    """An embedding whose model has a mixture of codes, ``prior``, to sample from."""
+class PriorEstimator(EmbeddingMixin, DeepEstimator):
+    """An estimator that trains a :class:`~skdeepcluster.modules.autoencoder.PriorGame`."""
+
+    _parameter_constraints = {**DeepEstimator._parameter_constraints, **PRIOR_CONSTRAINTS}
+
+    def _initialize(self, model, fit, is_new):
+        """Cluster the standardised rows, pretrain the networks of a new model.
+
+        The prior starts from the M-step on the pretrained codes. With ``init="mixture"`` it is a
+        mixture fitted to the codes instead, and there is no anchor. A model that is not new is not
+        pretrained, and keeps the clusters it has.
+        """
+        init, mixture, interrupted = check_init(self, fit), None, False
+        from_codes = is_mixture(init)
+        if is_new:
+            # The search comes first, so that fits of all methods with one seed begin alike.
+            partition = None if from_codes else search_partition(self, init, model, fit)
+            networks = model.encoder, model.decoder, model.likelihood
+            interrupted = self._pretrain(*networks, fit)[1]
+            codes = self._apply(model, model.encode, fit.X)
+            if from_codes:
+                fit.progress.begin("mixture")
+                counts = self._count_clusters(), fit.random_state, self.mixture_n_init
+                mixture = fit.search(partial(fit_mixture, codes, *counts))
+                partition = Partition(em.posterior(codes, mixture))
+            else:
+                mixture = fit.search(partial(mixture_of_partition, codes, partition.anchor))
+        else:
+            partition = resume_partition(self, model, fit)
+        start = Initialization.of(partition, mixture=mixture, interrupted=interrupted)
+        return start._replace(anchor=None) if from_codes else start
 
     def sample(
         self, n_samples: int = 1, cluster: int | None = None, *, min_confidence: float = 0.0
