@@ -36,10 +36,10 @@ def find_consensus(memberships, weights, n_clusters, method):
 
 def average_memberships(memberships, tables, weights):
     """Return sum_m w_m P_m A_m, normalised over the members that assign a row, (N, K)."""
-    return normalize_rows(_sum_memberships(memberships, tables, weights))
+    return normalize_rows(sum_memberships(memberships, tables, weights))
 
 
-def _sum_memberships(memberships, tables, weights):
+def sum_memberships(memberships, tables, weights):
     """Return sum_m w_m P_m A_m, zero in rows that no member assigns, (N, K)."""
     return sum(w * (P @ A) for P, A, w in zip(memberships, tables, weights, strict=True))
 
@@ -54,7 +54,7 @@ def label_rows(memberships):
 
 def vote(memberships, tables, weights):
     """Return the cluster of the consensus for each row, -1 where no member assigns it, (N,)."""
-    return label_rows(_sum_memberships(memberships, tables, weights))
+    return label_rows(sum_memberships(memberships, tables, weights))
 
 
 def compare_members(memberships, tables, labels):

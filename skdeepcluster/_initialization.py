@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._responsibilities import check_finite, check_partition
-from .engine.runtime import draw_seed, generator
+from .engine.runtime import draw_generator, draw_seed
 from .functional.gaussian import Mixture
 from .mixture import em
 from .mixture.initialization import Initializer
@@ -136,9 +136,10 @@ def _follow_names(resp, labels, rows):
 
 def fit_mixture(codes, n_clusters, random_state, n_init, covariance_type="diag"):
     """Fit a mixture to codes: EM from k-means, the likeliest of ``n_init`` runs."""
-    rows = em.as_rows(codes, n_clusters, covariance_type)
+    double = np.ascontiguousarray(codes, dtype=np.float64)
+    rows = em.as_rows(double, n_clusters, covariance_type)
     m_step = em.MStep(covariance_type, compute_reg_covar(codes))
-    initializer = Initializer(rows, n_clusters, m_step, generator(draw_seed(random_state)))
+    initializer = Initializer(rows, n_clusters, m_step, draw_generator(random_state))
     starts = (initializer.initialize("kmeans", n_init) for _ in range(n_init))
     return em.fit_to_the_end(rows, starts, m_step, max_iter=MAX_ITER, tol=TOL)
 

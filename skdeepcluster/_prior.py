@@ -22,7 +22,7 @@ from ._initialization import (
 )
 from ._typing import Reals
 from .engine.isolation import isolated
-from .engine.runtime import draw_seed, generator, random_stream
+from .engine.runtime import draw_generator, random_stream
 from .functional.gaussian import confident_sample
 from .mixture import em
 
@@ -99,7 +99,7 @@ class PriorEstimator(EmbeddingMixin, DeepEstimator):
             counts = n_samples * np.eye(n_clusters, dtype=int)[cluster]
         with isolated(), torch.no_grad():
             mixture = self.model_.prior.mixture.to("cpu")
-            draws = generator(draw_seed(stream))
+            draws = draw_generator(stream)
             Z = confident_sample(mixture, torch.as_tensor(counts), min_confidence, draws)
         Z = Z.float().numpy()[stream.permutation(n_samples)]
         return self._apply(self.model_, self.model_.decode, Z)

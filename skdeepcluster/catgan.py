@@ -47,8 +47,7 @@ from ._validation import Auto, LabelledClusterMixin, is_missing
 from .engine.batches import LabelledRows
 from .engine.isolation import isolated
 from .engine.runtime import (
-    draw_seed,
-    generator,
+    draw_generator,
     random_stream,
     restore_on_failure,
     store_parameters,
@@ -919,7 +918,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         return model
 
     def _make_rows(self, start, fit):
-        draws = generator(draw_seed(fit.random_state))
+        draws = draw_generator(fit.random_state)
         return LabelledRows(fit.X, fit.targets, draws, anchor=start.anchor)
 
     def _find_partition(self, fit):

@@ -35,8 +35,10 @@ from ._consensus import (
     find_consensus,
     label_rows,
     measure_stability,
+    sum_memberships,
     vote,
 )
+from ._responsibilities import normalize_rows
 from ._typing import (
     CallbackSupportMixin,
     ClusterMixin,
@@ -229,9 +231,9 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
             tables = find_consensus(memberships, weights, n_clusters, self.consensus)
             self.estimators_, self.member_labels_ = members, member_labels
             self.weights_, self.tables_ = weights, tables
-            self.labels_ = vote(memberships, tables, weights)
-            resp = average_memberships(memberships, tables, weights)
-            self.probabilities_ = np.where(self.labels_ < 0, 0.0, resp.max(1))
+            sums = sum_memberships(memberships, tables, weights)
+            self.labels_ = label_rows(sums)
+            self.probabilities_ = np.where(self.labels_ < 0, 0.0, normalize_rows(sums).max(1))
             agree = compare_members(memberships, tables, self.labels_)
             self.agreement_, self.row_agreement_ = agree.mean(0), agree.mean(1)
             self.n_clusters_ = n_clusters

@@ -42,9 +42,8 @@ from ._validation import (
 )
 from .engine.batches import refuse_sparse, to_tensor
 from .engine.runtime import (
-    draw_seed,
+    draw_generator,
     end_interrupted_member,
-    generator,
     random_stream,
     resolve_device,
     restore_on_failure,
@@ -357,7 +356,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
             rate = (self.learning_offset + step - 1) ** -self.learning_decay
             mixture, bound = em.step(rows, mixture, self._m_step(), rate)
             least = min(rate / rows.X.shape[0], STARVED / self.n_clusters_)
-            self._set_mixture(em.reseed_starved(mixture, least, generator(draw_seed(stream))))
+            self._set_mixture(em.reseed_starved(mixture, least, draw_generator(stream)))
             self._set_answers(batch)
             self.batch_size_, self.device_ = rows.batch_size, str(rows.device)
             self.n_batch_iter_ = self.n_iter_ = step
@@ -418,7 +417,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
             yield Mixture(**given)
             return
         stream = random_stream(self.random_state) if stream is None else stream
-        seed = generator(draw_seed(stream))
+        seed = draw_generator(stream)
         initializer = Initializer(rows, self.n_clusters_, self._m_step(), seed)
         if not isinstance(self.init_params, str):
             shape = (rows.X.shape[0], self.n_clusters_)
@@ -651,7 +650,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
             raise ValueError(f"n_samples={n_samples}, but sampling needs at least one sample.")
         random_state = random_stream(self.random_state)
         counts = random_state.multinomial(n_samples, self.weights_ / self.weights_.sum())
-        stream = generator(draw_seed(random_state))
+        stream = draw_generator(random_state)
         X = gaussian.sample(self.mixture_, torch.from_numpy(counts), stream)
         return X.numpy(), np.repeat(np.arange(len(counts)), counts)
 

@@ -57,14 +57,11 @@ class Rows(Dataset[Any]):
     def __len__(self) -> int:
         return self.X.shape[0]
 
-    def take(self, index: Any) -> Batch:
-        """Return the batch of rows ``index`` (a slice or integers)."""
-        if isinstance(index, Tensor):
-            index = index.numpy()
-        columns = {
-            name: torch.as_tensor(np.array(column[index])) for name, column in self.columns.items()
-        }
-        return Batch(to_tensor(self.X[index]), **columns)
+    def take(self, index: Tensor) -> Batch:
+        """Return the batch of the rows numbered ``index``."""
+        chosen = index.numpy()
+        columns = {name: torch.from_numpy(column[chosen]) for name, column in self.columns.items()}
+        return Batch(to_tensor(self.X[chosen]), **columns)
 
 
 class LabelledRows(Rows):
@@ -83,7 +80,7 @@ class LabelledRows(Rows):
         self.generator = generator
         self.generators = [generator]
 
-    def take(self, index: Any) -> Batch:
+    def take(self, index: Tensor) -> Batch:
         """Return the batch of rows ``index`` with labelled rows and their classes."""
         batch = super().take(index)
         order = torch.randperm(len(self.known), generator=self.generator)[: len(batch.x)]

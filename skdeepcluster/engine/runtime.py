@@ -89,6 +89,11 @@ def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def draw_generator(random_state: np.random.RandomState) -> torch.Generator:
+    """Return a torch stream on the CPU with a seed that is drawn from a numpy stream."""
+    return generator(draw_seed(random_state))
+
+
 # ---- threads: one per independent task, instead of all of them in every small operation
 
 #: Multiplications (rows times weights) of a pass through a network from which on a second thread
@@ -246,7 +251,7 @@ def restore_on_failure(estimator: Any) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
-    # The user's objects again, but for what the block itself has set.
+    # The user's own objects are put back, unless the block has assigned another value.
     for name, number in numbers.items():
         if vars(estimator)[name] is number:
             vars(estimator)[name] = before[name]

@@ -277,9 +277,11 @@ def _run(
 def as_rows(
     X: np.ndarray, n_clusters: int, covariance_type: str, weight: np.ndarray | None = None
 ) -> WeightedRows:
-    """Return the rows of an array in memory, in double precision, with weight one by default."""
+    """Return the rows of an array in memory, with weight one by default.
+
+    Of another precision than double every pass converts them anew.
+    """
     batch_size = choose_batch_size(n_clusters, X.shape[1], covariance_type)
-    X = np.ascontiguousarray(X, dtype=np.float64)
     return WeightedRows(X, np.ones(len(X)) if weight is None else weight, batch_size)
 
 

@@ -4,6 +4,7 @@ M rows of the graph, N rows asked about, D features, k neighbours. Reference: D.
 two-dimensional interpolation function for irregularly-spaced data", ACM National Conference 1968.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,7 +75,7 @@ def interpolate(reference, X, values, n_jobs=None):
     others = np.flatnonzero(found < 0)
     if not len(others):
         return answers, spacing
-    search, size = _search_columns(reference) if precomputed else _search_rows(reference, n_jobs)
+    search, size = _make_search(reference, n_jobs)
     for rows in np.split(others, range(size, len(others), size)):
         distances, neighbors = search(X[rows])
         if not precomputed:  # where infinity is a neighbour that is missing
@@ -127,23 +128,13 @@ def _compare(one, other):
     return (one == other).all(1)
 
 
-def _search_columns(reference):
-    """Return the function from distances to those and positions of neighbours, and a block."""
-
-    def search(X):
-        return nearest_entries(X[:, reference.kept], reference.n_neighbors, own=False)
-
-    return search, BLOCK
-
-
-def _search_rows(reference, n_jobs):
-    """Return the function from rows to distances and positions of neighbours, and a block."""
+def _make_search(reference, n_jobs):
+    """Return a function from rows to distances and positions of neighbours, and its block."""
+    k = reference.n_neighbors
+    if reference.rows is None:
+        return lambda X: nearest_entries(X[:, reference.kept], k, own=False), BLOCK
     index = NeighborIndex(reference.rows, reference.metric, n_jobs)
-
-    def search(X):
-        return index.nearest(reference.n_neighbors, X)
-
-    return search, BLOCK if index.library is not None else LARGE_BLOCK
+    return partial(index.nearest, k), BLOCK if index.library is not None else LARGE_BLOCK
 
 
 def _weigh(distances):
