@@ -28,7 +28,7 @@ from .mixture import em
 
 
 class PriorEstimator(EmbeddingMixin, DeepEstimator):
-    """An estimator that trains a :class:`~skdeepcluster.modules.autoencoder.PriorGame`."""
+    """An estimator that trains a :class:`~skdeepcluster.modules.prior.PriorGame`."""
 
     _parameter_constraints = {**DeepEstimator._parameter_constraints, **PRIOR_CONSTRAINTS}
 

@@ -35,9 +35,10 @@ from ._validation import Auto, LabelledClusterMixin
 from .engine.runtime import store_parameters
 from .functional.adversarial import called_fake, called_real
 from .functional.gaussian import log_joint
-from .modules.autoencoder import MixturePrior, PointEncoder, PriorGame
+from .modules.autoencoder import PointEncoder
 from .modules.game import Augmentation, Player
 from .modules.networks import make_network
+from .modules.prior import MixturePrior, PriorGame
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
 #: Smallest variance of the mixture, relative to its mean variance at the start.
@@ -60,7 +61,7 @@ class DAC(PriorGame):
     weights : (float, float, float), default=(1.0, 1.0, 1.0)
         Of reconstruction, mixture and adversarial loss, in the auto-encoder's loss.
     decoder, likelihood, prior, regularizer, masking
-        As of :class:`~skdeepcluster.modules.autoencoder.PriorGame`.
+        As of :class:`~skdeepcluster.modules.prior.PriorGame`.
     """
 
     def __init__(

@@ -27,15 +27,10 @@ from ._validation import Auto, LabelledClusterMixin
 from .engine.runtime import store_parameters
 from .functional import random
 from .functional.gaussian import expected_log_joint, log_joint, log_prob_diag
-from .modules.autoencoder import (
-    CodeGame,
-    GaussianEncoder,
-    MixturePrior,
-    PriorGame,
-    evidence_bound,
-)
+from .modules.autoencoder import CodeGame, GaussianEncoder, evidence_bound
 from .modules.game import Augmentation, Player
 from .modules.networks import make_network
+from .modules.prior import MixturePrior, PriorGame
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
 
@@ -48,7 +43,7 @@ class VaDE(PriorGame):
     objective : {"optimal", "sampled", "published"}, default="optimal"
         Form of the divergence, see :meth:`divergence`.
     decoder, likelihood, prior, regularizer, masking
-        As of :class:`~skdeepcluster.modules.autoencoder.PriorGame`.
+        As of :class:`~skdeepcluster.modules.prior.PriorGame`.
     """
 
     def __init__(

@@ -45,15 +45,12 @@ from .engine.runtime import broadcast_object, random_stream, store_parameters
 from .functional import random
 from .functional.gaussian import (
     Mixture,
-    hash_rows,
-    normal_quantiles,
     standard_kl,
-    uniform_points,
 )
+from .functional.points import hash_rows, normal_quantiles, uniform_points
 from .modules.autoencoder import (
     SAMPLES_AT_ONCE,
     CodeGame,
-    CodeMixture,
     GaussianEncoder,
     decode_samples,
     evidence_bound,
@@ -62,6 +59,7 @@ from .modules.autoencoder import (
 from .modules.game import Augmentation, Player
 from .modules.likelihood import Bernoulli
 from .modules.networks import make_network
+from .modules.prior import CodeMixture
 from .modules.regularization import NO_REGULARIZER, Regularizer
 from .neighbor_clustering import METRICS, NeighborClustering
 

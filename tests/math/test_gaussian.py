@@ -6,7 +6,7 @@ import torch
 from scipy.stats import multivariate_normal
 from torch.distributions import Independent, Normal, kl_divergence
 
-from skdeepcluster.functional import gaussian
+from skdeepcluster.functional import gaussian, points
 from skdeepcluster.functional.gaussian import Mixture
 
 K, D = 3, 4
@@ -266,7 +266,7 @@ def test_kl_of_a_gaussian_from_itself_is_zero_and_flat():
 
 @pytest.mark.parametrize("n_dimensions", [1, 5, 20])
 def test_balanced_points_have_the_moments_of_a_normal_distribution(n_dimensions):
-    z = gaussian.balanced_points(4 * n_dimensions, n_dimensions)
+    z = points.balanced_points(4 * n_dimensions, n_dimensions)
     assert z.shape == (8 * n_dimensions, n_dimensions)
     close(z.T @ z / len(z), torch.eye(n_dimensions, dtype=torch.float64))
     assert (z.sum(0).abs() < 1e-12).all()
@@ -277,9 +277,9 @@ def test_balanced_points_have_the_moments_of_a_normal_distribution(n_dimensions)
 
 def test_hashed_rows_look_drawn_and_belong_to_the_rows():
     rows = torch.cartesian_prod(*[torch.arange(2.0)] * 10)
-    found = gaussian.hash_rows(rows, 3)
+    found = points.hash_rows(rows, 3)
     assert ((found >= 0) & (found < 1)).all()
     ends = torch.arange(1, 1025).double() / 1024
     assert ((found.sort(0).values - ends[:, None]).abs() < 0.06).all(), "Kolmogorov and Smirnov"
     assert found.T.corrcoef().fill_diagonal_(0).abs().max() < 0.1
-    close(gaussian.hash_rows(rows.flip(0).double(), 3).flip(0), found)
+    close(points.hash_rows(rows.flip(0).double(), 3).flip(0), found)

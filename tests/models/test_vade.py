@@ -21,13 +21,14 @@ from skdeepcluster.functional.gaussian import (
     confident_sample,
     expected_log_joint,
     log_joint,
-    normal_points,
 )
+from skdeepcluster.functional.points import normal_points
 from skdeepcluster.metrics import clustering_accuracy
-from skdeepcluster.modules.autoencoder import GaussianEncoder, MixturePrior
+from skdeepcluster.modules.autoencoder import GaussianEncoder
 from skdeepcluster.modules.game import Batch
 from skdeepcluster.modules.likelihood import Bernoulli
 from skdeepcluster.modules.networks import conv_decoder, conv_encoder, mlp
+from skdeepcluster.modules.prior import MixturePrior
 from skdeepcluster.modules.regularization import Regularizer
 from skdeepcluster.neighbors import neighbor_start
 from skdeepcluster.neighbors.graph import order_rows

@@ -15,7 +15,10 @@ from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
 from skdeepcluster import NeighborClustering, VAEEmbedding
-from skdeepcluster.functional.gaussian import hash_rows, normal_points, standard_kl
+from skdeepcluster.functional.gaussian import (
+    standard_kl,
+)
+from skdeepcluster.functional.points import hash_rows, normal_points
 from skdeepcluster.metrics import clustering_accuracy
 from skdeepcluster.modules.autoencoder import Autoencoder, GaussianEncoder, start_as_pca
 from skdeepcluster.modules.game import Batch

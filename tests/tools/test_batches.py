@@ -16,7 +16,7 @@ from skdeepcluster.engine.batches import (
     to_tensor,
 )
 from skdeepcluster.engine.runtime import generator, random_stream
-from skdeepcluster.functional.gaussian import normal_points
+from skdeepcluster.functional.points import normal_points
 
 
 def stored(X, kind, tmp_path):
