@@ -50,7 +50,7 @@ class RandomAffine:
     -----
     On MNIST :class:`~skdeepcluster.CatGANClustering` and
     :class:`~skdeepcluster.InfoGANClustering` gain by it, whose networks classify rows
-    (on Fashion-MNIST only the first);
+    (the latter not on Fashion-MNIST);
     :class:`~skdeepcluster.VaDEClustering` loses, whose density becomes that of the changed images.
 
     Examples
