@@ -124,7 +124,7 @@ class Fit:
         return map_rows(self.likelihood.standardize, self.X)
 
     def take(self, column):
-        """Return what belongs to the rows of the fit of a column for the rows given."""
+        """Return the entries of a column of the given rows for the rows trained on."""
         return column if self.index is None else column[self.index]
 
     def search(self, make):

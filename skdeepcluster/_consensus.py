@@ -63,7 +63,7 @@ def compare_members(memberships, tables, labels):
     return np.stack(mapped, 1) == labels[:, None]
 
 
-def measure_stability(labels, member_labels, n_clusters):
+def mean_greatest_jaccard(labels, member_labels, n_clusters):
     """Return the mean over members of the greatest Jaccard index with one of their clusters, (K,).
 
     The Jaccard index of two sets of rows is |A and B| / |A or B|; it is 0 for an empty cluster.

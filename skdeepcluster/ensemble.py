@@ -34,7 +34,7 @@ from ._consensus import (
     compare_members,
     find_consensus,
     label_rows,
-    measure_stability,
+    mean_greatest_jaccard,
     sum_memberships,
     vote,
 )
@@ -236,8 +236,8 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
             self.probabilities_ = np.where(self.labels_ < 0, 0.0, normalize_rows(sums).max(1))
             agree = compare_members(memberships, tables, self.labels_)
             self.agreement_, self.row_agreement_ = agree.mean(0), agree.mean(1)
-            self.n_clusters_ = n_clusters
-            self.cluster_stability_ = measure_stability(self.labels_, member_labels, n_clusters)
+            stability = mean_greatest_jaccard(self.labels_, member_labels, n_clusters)
+            self.n_clusters_, self.cluster_stability_ = n_clusters, stability
         self._warn(n_clusters)
         return self
 

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.utils import _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples
 
-from ._consensus import measure_stability
+from ._consensus import mean_greatest_jaccard
 from ._responsibilities import average_finite
 from ._validation import check_cluster_numbers
 from .engine.runtime import draw_seeds, random_stream
@@ -110,7 +110,7 @@ def cluster_stability(
             drawn = model.fit_predict(sample)
         present = np.unique(labels[rows])
         present = present[present >= 0]
-        found[present] = measure_stability(labels[rows], drawn[:, None], n_clusters)[present]
+        found[present] = mean_greatest_jaccard(labels[rows], drawn[:, None], n_clusters)[present]
     return average_finite(indices.T)
 
 

@@ -281,7 +281,7 @@ def find_embedding(estimator, X):
     return X, "X"
 
 
-def reduce_columns(embedding, n_columns, random_state=0):
+def reduce_columns(embedding, n_columns, random_state):
     """Project on principal components, and name them; sparse rows are not centred.
 
     Returns the projection (n_samples, n_columns), of fewer columns if there are fewer rows, and

@@ -1,4 +1,4 @@
-"""Device, precision, random streams, threads and processes of a computation.
+"""What a fit runs in: device, precision, random streams, threads, processes, interruption.
 
 The global state of numpy and torch is restored after use.
 """

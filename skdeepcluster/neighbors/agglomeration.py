@@ -358,15 +358,3 @@ def measure_joint(joint):
     joint = joint.astype(np.float64) / max(joint.sum(), np.finfo(np.float64).tiny)
     entropy = float(entr(joint.sum(0)).sum())
     return max(2 * entropy - float(entr(joint).sum()), 0.0), entropy
-
-
-def adjusted_rand(table):
-    """Return the adjusted Rand index of two partitions by the weights (K, L) of their overlaps.
-
-    The weights are shares of many rows: pairs of a row with itself count.
-    """
-    shares = table / table.sum()
-    together = np.square(shares).sum()
-    one, other = np.square(shares.sum(1)).sum(), np.square(shares.sum(0)).sum()
-    chance, most = one * other, (one + other) / 2
-    return float((together - chance) / (most - chance)) if most > chance else 1.0

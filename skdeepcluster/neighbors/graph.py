@@ -1,4 +1,4 @@
-"""The graph of nearest neighbours (UMAP's fuzzy simplicial set), and label propagation on it.
+"""The graph of nearest neighbours of distinct rows (UMAP's), and label propagation on it.
 
 N rows, D features, K classes, k neighbours.
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._responsibilities import average_finite
-from .agglomeration import adjusted_rand, measure_joint
+from .agglomeration import measure_joint
 from .blas import single_threaded_blas
 from .candidates import (
     MIN_ROWS_PER_CLUSTER,
@@ -116,7 +116,7 @@ def choose_scale(micro, graph, null, max_clusters, stream):
     beyond = (share - expected_share)[times, best].mean()
     best = best if beyond >= MIN_SHARE else 0
     numbers = np.arange(1, gain.shape[1] + 1)
-    stability = measure_stability(micro, len(numbers), stream)
+    stability = bootstrap_stability(micro, len(numbers), stream)
     return ScaleCurve(numbers, gain[times].mean(0), persistence, stability, best + 1)
 
 
@@ -173,7 +173,7 @@ def _measure_cuts(table, merges):
     return measured[::-1]
 
 
-def measure_stability(micro, n_numbers, stream):
+def bootstrap_stability(micro, n_numbers, stream):
     """Return the stability of the cuts into 1 to ``n_numbers`` clusters, (n_numbers,).
 
     It is the mean adjusted Rand index between the cut and that of the tree of a bootstrap sample
@@ -193,3 +193,15 @@ def measure_stability(micro, n_numbers, stream):
             np.add.at(table, (cuts[k][drawn], cut), sizes)
             indices_of_draw[k] = adjusted_rand(table)
     return average_finite(indices.T)
+
+
+def adjusted_rand(table):
+    """Return the adjusted Rand index of two partitions by the weights (K, L) of their overlaps.
+
+    The weights are shares of many rows: pairs of a row with itself count.
+    """
+    shares = table / table.sum()
+    together = np.square(shares).sum()
+    one, other = np.square(shares.sum(1)).sum(), np.square(shares.sum(0)).sum()
+    chance, most = one * other, (one + other) / 2
+    return float((together - chance) / (most - chance)) if most > chance else 1.0

@@ -69,7 +69,7 @@ SAFE_EXPONENT_DOUBLE = 400
 #: Squared distances below this share of the squared norms may be lost in the rounding of products.
 NOISE = {torch.float32: 2.0**-16, torch.bfloat16: 2.0**-6}
 
-#: Distances of a function, such as 1 - cosine, that are as little below zero are zero.
+#: Distances of a function, such as 1 - cosine, down to minus this are zero but for rounding.
 ROUNDING = 1e-6
 
 
@@ -246,12 +246,12 @@ class Cells:
         self.exponent = find_exponent(X)
         self.centre, self.axes = 0, None
         X = self._scaled(X)
-        self.centre = every(X, FITTED_ROWS).mean(0, dtype=torch.float64).to(X.dtype)
+        self.centre = take_evenly(X, FITTED_ROWS).mean(0, dtype=torch.float64).to(X.dtype)
         rows = (X - self.centre).float()
         if len(rows) >= PROJECTED_ROWS:
             self.axes = principal_axes(rows)
         points = rows if self.axes is None else rows @ self.axes
-        self.centres = kmeans(points) if len(rows) >= CELL_ROWS else points.mean(0)[None]
+        self.centres = find_centres(points) if len(rows) >= CELL_ROWS else points.mean(0)[None]
         cells = nearest_centres(points, self.centres, 1)[:, 0]
         self.own = Queries(X, rows, points, cells, torch.arange(len(rows)))
         self.norms = torch.linalg.vector_norm(rows, dim=1).square()
@@ -341,7 +341,7 @@ class Cells:
                 place = None if part.own is None else self.place[part.own]
                 if place is not None and cell is None:
                     place = place + self.starts[self.own.cells[part.own]]
-                found, unsure = candidates(part.points, right, place, c)
+                found, unsure = propose_candidates(part.points, right, place, c)
                 found = ids[found]
                 if not all_measured:
                     found, unsure = self._rank(part, found, k, unsure)
@@ -372,7 +372,7 @@ class Cells:
         """
         if len(self.centres) == 1:
             return 1.0
-        N, sample = len(self.norms), every(torch.arange(len(self.norms)), RECALL_ROWS)
+        N, sample = len(self.norms), take_evenly(torch.arange(len(self.norms)), RECALL_ROWS)
         points, cells = self.own.points, self.own.cells
         blocks = sample.split(max(BLOCK // N, 1))
         gaps = (squared_gaps(points, block) for block in blocks)
@@ -419,7 +419,7 @@ def do_all(work, tasks, n_jobs):
             list(pool.map(work, tasks))
 
 
-def smallest(gaps, n_found):
+def find_smallest(gaps, n_found):
     """Return positions of the smallest values of each column, (M, c), and the largest of them.
 
     The column is given as (depth, width), (depth, width, M) in all. The c smallest values are in
@@ -430,16 +430,16 @@ def smallest(gaps, n_found):
     keys = gaps.view(torch.int16 if gaps.dtype == torch.bfloat16 else torch.int32)
     places = np.broadcast_to(np.arange(width), (m, width))
     if n_found < width:
-        places = partition(keys.amin(0).numpy().T, n_found)[0]
+        places = partition_keys(keys.amin(0).numpy().T, n_found)[0]
     flat = places * m + np.arange(m)[:, None]
     near = keys.view(depth, -1).numpy().take(flat, axis=1).transpose(1, 0, 2).reshape(m, -1)
-    chosen, largest = partition(near, n_found)
+    chosen, largest = partition_keys(near, n_found)
     level, place = np.divmod(chosen, places.shape[1])
     found = torch.from_numpy(level * width + np.take_along_axis(places, place, 1))
     return found, torch.from_numpy(largest).view(gaps.dtype).float()
 
 
-def partition(keys, n):
+def partition_keys(keys, n):
     """Return the positions of the n smallest integers of each row, and the largest of them.
 
     numpy partitions numbers faster than it tracks their positions: these are their lowest bits.
@@ -453,7 +453,7 @@ def partition(keys, n):
     return positions, (packed.max(1) >> bits).astype(keys.dtype)
 
 
-def candidates(points, right, own, c):
+def propose_candidates(points, right, own, c):
     """Return the positions of c candidates, (M, c), and which queries are not sure of theirs.
 
     ``right`` are the :func:`product_columns` of the rows compared, ``own`` the position of the
@@ -470,7 +470,7 @@ def candidates(points, right, own, c):
     gaps[n:] = torch.inf
     if own is not None:
         gaps[own, torch.arange(len(own))] = torch.inf
-    found, largest = smallest(gaps.view(depth, width, m), c)
+    found, largest = find_smallest(gaps.view(depth, width, m), c)
     unsure = largest < NOISE[right.dtype] * (points * points).sum(1)
     return found[:n_queries], (unsure & (c < n - 1))[:n_queries]
 
@@ -493,7 +493,7 @@ def sparse_tensor(starts, columns, values, shape):
     return torch.sparse_csr_tensor(starts, columns, values, shape, check_invariants=False)
 
 
-def every(X, n):
+def take_evenly(X, n):
     """Return at most n rows at equal steps."""
     return X[:: -(-len(X) // n)]
 
@@ -503,14 +503,14 @@ def principal_axes(rows):
 
     d + 4 is a multiple of 32, which products are fast with. None if that takes most features.
     """
-    fitted, X = every(rows, FITTED_ROWS), every(rows, JUDGED_ROWS)
+    fitted, X = take_evenly(rows, FITTED_ROWS), take_evenly(rows, JUDGED_ROWS)
     if len(fitted) >= X.shape[1]:
         axes = torch.linalg.eigh(fitted.T @ fitted)[1].flip(1)
     else:
         axes = fitted.T @ torch.linalg.eigh(fitted @ fitted.T)[1].flip(1)
         # Null directions of the Gram matrix are not orthogonal.
         axes = torch.linalg.qr(axes[:, :MOST_AXES])[0]
-    sample = every(torch.arange(len(X)), JUDGED_QUERIES)
+    sample = take_evenly(torch.arange(len(X)), JUDGED_QUERIES)
     nearest = squared_gaps(X, sample).topk(JUDGED_K, largest=False).indices
     gaps, c = torch.zeros((len(sample), len(X)), dtype=X.dtype), n_candidates(JUDGED_K)
     start, most = 0, min(0.8 * X.shape[1], axes.shape[1], MOST_AXES)
@@ -537,7 +537,7 @@ def n_candidates(k):
     return 3 * k // 2 + 5
 
 
-def kmeans(points):
+def find_centres(points):
     """Return about sqrt(N) centres that a few steps of k-means find on a sample of the rows."""
     K = int(len(points) ** 0.5)
     sample = points[torch.randperm(len(points), generator=generator(0))[: K * KMEANS_ROWS]]
