@@ -257,7 +257,7 @@ def _expect_lead(rows, weights, search, lead):
     most = min(-(-MIN_NULL_ROWS // len(rows)), MAX_NULL_DRAWS)
 
     def draw():
-        return _measure_lead(draw_null(rows, weights, search.stream), search)
+        return _measure_null_lead(draw_null(rows, weights, search.stream), search)
 
     with search.report("null"):
         return _average_draws(draw, lead, most)
@@ -307,7 +307,7 @@ def draw_null(rows, weights, stream):
         return drawn @ ((rows - weights @ rows) * np.sqrt(weights)[:, None])
 
 
-def _measure_lead(rows, search):
+def _measure_null_lead(rows, search):
     """Return by how much the criterion of k-means is larger in whitened rows without clusters.
 
     One round group needs no other candidates, and thus no layout.

@@ -660,7 +660,7 @@ def test_rows_without_clusters_have_the_covariance_of_the_rows():
 @pytest.mark.parametrize(("lead", "n_drawn"), [(0.5, 2), (-0.5, 2), (0.1, 5)])
 def test_draws_without_clusters_end_once_they_decide(lead, n_drawn, monkeypatch):
     leads = iter([0.09, 0.11, 0.1, 0.1, 0.1])
-    monkeypatch.setattr(selection, "_measure_lead", lambda *_: next(leads))
+    monkeypatch.setattr(selection, "_measure_null_lead", lambda *_: next(leads))
     search = selection.Search(2, 15, "euclidean", 5, None, np.random.RandomState(0))
     expected = selection._expect_lead(np.eye(50), np.ones(50), search, lead)
     assert expected == pytest.approx(0.1)
@@ -676,7 +676,7 @@ def test_whitening_that_fits_chance_does_not_lead_in_held_out_rows():
         rows = (centers * spread)[labels] + noise
         stream = np.random.RandomState(0)
         search = selection.Search(4, 15, "euclidean", 5, None, stream, n_clusters=4)
-        assert selection._measure_lead(rows, search) > 0.1
+        assert selection._measure_null_lead(rows, search) > 0.1
         assert selection._leads_held_out(rows, np.ones(160), search) == is_right
         found = neighbor_start(rows, 4, random_state=0).labels
         assert adjusted_rand_score(labels, found) > 0.9
