@@ -92,6 +92,7 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
         else:
             model = _export(estimator[-1] if is_pipeline else estimator, "X")
     _strip(model)
+    importlib.import_module("onnx").checker.check_model(model)
     with replace_atomically(path) as temporary, open(temporary, "wb") as file:
         file.write(model.SerializeToString())
 

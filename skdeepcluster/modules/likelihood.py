@@ -71,7 +71,8 @@ class Bernoulli(Likelihood):
 
     def standardize(self, x: Tensor) -> Tensor:
         """Float32, clipped to [0, 1]."""
-        return x.float().clamp(0, 1)
+        # Bounds that are integers would be cast in an exported graph, which its optimiser breaks.
+        return x.float().clamp(0.0, 1.0)
 
     def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
         """sum_d [x_d log p_d + (1 - x_d) log(1 - p_d)] with p = sigmoid(decoded)."""

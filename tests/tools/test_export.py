@@ -102,6 +102,36 @@ def test_answers_are_the_same(estimator, tmp_path):
             np.testing.assert_allclose(answers["codes"], estimator.transform(rows), atol=2e-3)
 
 
+SHARES = ((X - X.min(0)) / np.ptp(X, axis=0)).astype(np.float32)
+MIXED = np.hstack([X, SHARES, np.eye(3, dtype=np.float32)[np.repeat([0, 1, 2], 40)]])
+COLUMNS_OF = {"gaussian": [0, 1, 2], "bernoulli": [3, 4, 5], "categorical": [[6, 7, 8]]}
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        VAEEmbedding(3, **FROM_EM),
+        *in_full(
+            VAEEmbedding(3, likelihood=COLUMNS_OF, **FROM_EM),
+            VaDEClustering(3, **FROM_EM),
+            DACClustering(3, **FROM_EM),
+            InfoGANClustering(3, **FROM_EM),
+            CatGANClustering(3, likelihood=COLUMNS_OF, **FROM_EM),
+        ),
+    ],
+    ids=lambda e: type(e).__name__,
+)
+def test_answers_of_other_likelihoods_are_the_same(estimator, tmp_path):
+    rows = MIXED if isinstance(estimator.likelihood, dict) else SHARES
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        estimator.fit(rows)
+    to_onnx(estimator, tmp_path / "fit.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "fit.onnx")
+    (found,) = session.run(["probabilities"], {"X": rows})
+    np.testing.assert_allclose(found, estimator.predict_proba(rows), atol=2e-4)
+
+
 NAMED = pd.DataFrame(
     {"kind": np.repeat(["a", "b", "c"], 40), "one": X[:, 0] - 100, "two": X[:, 1] - 100}
 )
