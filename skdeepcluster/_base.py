@@ -165,18 +165,24 @@ def _divergence_explained(model):
         raise failure
 
 
-def _choose_rows(X, sample_weight, random_state):
+def _choose_rows(X, known, sample_weight, random_state):
     """Return the indices of the rows to train on, repeated by weight, or None: all as they are.
 
-    Rows of small data are put in order by their values, so that neither their order matters nor
-    whether rows are repeated or weighted.
+    Rows of small data are put in order by their values, equal ones by their classes or clusters,
+    if ``known`` (N,), so that neither their order matters nor whether rows are repeated or
+    weighted.
     """
-    index = None
-    if sample_weight is not None:
-        index = repeat_rows(check_sample_weight(sample_weight, X), random_state)
+    weight = None if sample_weight is None else check_sample_weight(sample_weight, X)
     if X.data.nbytes > MAX_ORDERED:
-        return index
-    return order_rows(X) if index is None else index[order_rows(X[index])]
+        return None if weight is None else repeat_rows(weight, random_state, X.shape[0])
+    # Rows without weight are as if they were not there.
+    chosen = np.arange(X.shape[0]) if weight is None else np.flatnonzero(weight)
+    if known is not None:
+        chosen = chosen[np.argsort(known[chosen], kind="stable")]
+    chosen = chosen[order_rows(X[chosen])]
+    if weight is None:
+        return chosen
+    return chosen[repeat_rows(weight[chosen], random_state, X.shape[0])]
 
 
 class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC):
@@ -309,7 +315,8 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         random_state = broadcast_object(partial(random_stream, self.random_state))
         given, task = {"estimator": self, "X": X, "y": y}, None
         labels = self._find_labels(y, X)
-        index = _choose_rows(X, sample_weight, random_state)
+        known = labels if targets is None else targets
+        index = _choose_rows(X, known, sample_weight, random_state)
         if index is not None:
             X, targets, labels = (None if c is None else c[index] for c in (X, targets, labels))
             self._check_enough(X, targets)

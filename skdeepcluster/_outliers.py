@@ -21,6 +21,10 @@ MAX_FEATURES = 1000
 #: Added to the variances, as a share of their mean: some features, or combinations of them, may be
 #: constant within clusters.
 REG_COVAR = 1e-3
+#: Added to the variances, so that squared distances to clusters of equal rows stay finite.
+LEAST_VARIANCE = 1e-280
+#: Rounding of a share of the weights, relative.
+ROUNDING = 1e-12
 
 
 def find_offset(outlier_scores, noise, weights):
@@ -29,7 +33,8 @@ def find_offset(outlier_scores, noise, weights):
         return -np.inf
     order = np.lexsort((weights, -outlier_scores))
     sums = np.cumsum(weights[order])
-    first = order[np.searchsorted(sums[:-1], noise * sums[-1], side="right")]
+    most = noise * sums[-1] * (1 + ROUNDING)
+    first = order[np.searchsorted(sums[:-1], most, side="right")]
     return -float(outlier_scores[first])
 
 
@@ -94,7 +99,7 @@ def _find_scales(covariance):
     """Regularise a covariance (D, D), or variances (D,); return its Cholesky factor or roots."""
     is_full = covariance.ndim == 2
     variances = covariance.diagonal() if is_full else covariance
-    variances += REG_COVAR * variances.mean() + torch.finfo(variances.dtype).tiny
+    variances += REG_COVAR * variances.mean() + LEAST_VARIANCE
     return torch.linalg.cholesky(covariance) if is_full else variances.sqrt()
 
 

@@ -84,16 +84,15 @@ def check_shape(name, value, shape):
     return value
 
 
-def repeat_rows(weight, random_state):
+def repeat_rows(weight, random_state, n_given):
     """Return indices of rows (M,), each row as often as its weight (N,) says.
 
-    Whole weights are numbers of repetitions. Other weights, or a sum above ``MOST_REPEATED`` N,
-    give N indices by systematic sampling: row n is expected N w_n / sum(w) times.
+    Whole weights are numbers of repetitions. Other weights, or a sum above ``MOST_REPEATED`` times
+    ``n_given``, G, give G indices by systematic sampling: row n is expected G w_n / sum(w) times.
     """
-    n = len(weight)
-    if not (weight % 1).any() and weight.sum() <= MOST_REPEATED * n:
-        return np.repeat(np.arange(n), weight.astype(int))
-    return sample_systematically(weight, n, random_state.random_sample())
+    if not (weight % 1).any() and weight.sum() <= MOST_REPEATED * n_given:
+        return np.repeat(np.arange(len(weight)), weight.astype(int))
+    return sample_systematically(weight, n_given, random_state.random_sample())
 
 
 def sample_systematically(weight, n_drawn, offset):

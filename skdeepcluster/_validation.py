@@ -113,8 +113,9 @@ def _to_python(value, is_switch):
 def check_rows(estimator, X, reset, **options):
     """Return X, checked by scikit-learn's ``validate_data`` with these options and to be numbers.
 
-    X is neither copied nor cast, unless its numbers are longer than float64. Errors name the
-    columns of a DataFrame, or the place of what is no number.
+    X is neither copied nor cast, unless its numbers are longer than float64 or several entries of
+    a sparse one are to be added up. Errors name the columns of a DataFrame, or the place of what
+    is no number.
     """
     _check_feature_names(estimator, X, reset=reset)  # not an error about values
     with naming_faults(X):
@@ -124,6 +125,9 @@ def check_rows(estimator, X, reset, **options):
                 f"{type(estimator).__name__} needs numbers, but X has dtype {checked.dtype}. "
                 "Convert X to floats that are comparable, for instance times to days since a date."
             )
+    if sparse.issparse(checked) and not checked.has_canonical_format:
+        checked = checked.copy()
+        checked.sum_duplicates()
     if checked.dtype.itemsize > 8:
         options = {"input_name": "X", "estimator": estimator, "accept_sparse": True}
         with np.errstate(all="ignore"):  # infinity is refused
@@ -147,6 +151,9 @@ def check_sample_weight(sample_weight, X):
             f"Negative values in sample_weight, the least {weight.min():.6g}. A weight says "
             "how often a row counts: pass numbers >= 0."
         )
+    with np.errstate(over="ignore"):
+        if not np.isfinite(weight.sum()):  # of finite weights: shares of the largest
+            weight = weight / weight.max()
     if not weight.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weight

@@ -459,7 +459,8 @@ def _compute_memberships(member, labels, X, n_clusters=None):
     if hasattr(member, "predict_proba"):
         resp = np.array(member.predict_proba(X), dtype=np.float64)
         check_answers(resp, X, f" of the member {type(member).__name__}")
-        if np.min(getattr(member, "labels_", -1)) < 0:  # a Pipeline has no labels_
+        # A Pipeline has no labels_, and new rows may be noise where none of the fit was.
+        if np.min(getattr(member, "labels_", -1)) < 0 or getattr(member, "noise", 0):
             resp[np.asarray(member.predict(X)) < 0] = 0
         return resp
     if hasattr(member, "predict"):

@@ -529,7 +529,7 @@ class NeighborClustering(
     def cluster_stability_(self) -> npt.NDArray[np.float64]:
         """How well each cluster is found again in samples of the rows, (K,)."""
         check_is_fitted(self)
-        if "_stability" not in vars(self):
+        if not self._knows_stability:
             rows, metric = self._rows, self._fit_params["metric"]
             labels = self.responsibilities_[self._kept].argmax(1)
             if rows is None:  # of distances only the edges are kept
@@ -554,6 +554,19 @@ class NeighborClustering(
                 self._stability = np.zeros(self.n_clusters_)
                 self._stability[present] = cluster_stability(model, rows, **options)
         return self._stability
+
+    def __dir__(self):
+        """List the attributes, the stability of clusters only once it has been found.
+
+        It takes several fits, and what lists attributes reads them: representations in notebooks,
+        completion, and scikit-learn's own method of this name.
+        """
+        unknown = set() if self._knows_stability else {"cluster_stability_"}
+        return [name for name in object.__dir__(self) if name not in unknown]
+
+    @property
+    def _knows_stability(self):
+        return "_stability" in vars(self)
 
     @property
     def _n_features_out(self):

@@ -104,6 +104,9 @@ MAX_FEATURES = 2**20
 PATHS = ("memory", "checkpoint")
 #: Parameters that files leave out: answers need none of them.
 LEFT_OUT = (*PATHS, "augment")
+#: Attributes that files leave out, too: callbacks of scikit-learn's protocol, and what metadata
+#: ``fit`` asks a meta-estimator for.
+REQUESTS = "_skl_callbacks", "_metadata_request"
 #: Most threads or processes that a file may ask for.
 MAX_JOBS = 1024
 #: What unsound data raises in numpy, torch and scikit-learn.
@@ -144,7 +147,8 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
 
     Notes
     -----
-    Parameters that name places on the disk, as ``memory`` of a Pipeline, are stored as None.
+    Parameters that name places on the disk, as ``memory`` of a Pipeline, are stored as None. What
+    ``set_callbacks`` and ``set_fit_request`` have set is left out.
 
     Examples
     --------
@@ -394,7 +398,7 @@ def _(value: BaseEstimator, place, arrays):
     # By identity: other classes may have the same name.
     if CLASSES.get(cls.__name__) is not cls:
         return _refuse(value, place, arrays)
-    state = value.__getstate__()
+    state = {k: v for k, v in value.__getstate__().items() if k not in REQUESTS}
     _check_names(cls, state)
     state = _encode_state(state, cls, place, arrays)
     return {KIND: "estimator", "class": cls.__name__, "state": state}

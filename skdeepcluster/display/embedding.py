@@ -219,7 +219,7 @@ class EmbeddingDisplay:
             embedding, _ = reduce_columns(embedding, TSNE_COLUMNS, self.random_state)
         elif issparse(embedding):
             embedding = embedding.toarray()
-        return tsne.fit_transform(embedding), labels
+        return np.asarray(tsne.fit_transform(embedding)), labels
 
     def _label_axes(self, labels):
         """Write labels, and numbers where they mean something."""
@@ -289,7 +289,7 @@ def reduce_columns(embedding, n_columns, random_state):
     """
     kind = TruncatedSVD if issparse(embedding) else PCA
     reducer = kind(min(n_columns, embedding.shape[0]), random_state=random_state)
-    return reducer.fit_transform(embedding), label_components(reducer)
+    return np.asarray(reducer.fit_transform(embedding)), label_components(reducer)
 
 
 def label_components(reducer):

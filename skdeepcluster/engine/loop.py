@@ -1,6 +1,6 @@
 """The only training loop: skorch's, with a step in which every player updates its parameters."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from inspect import unwrap
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from ..functional.random import current_stream
-from ..modules.game import Augmentation, Batch, Game, Loss
+from ..modules.game import Augmentation, Batch, Game, Loss, Player
 from .batches import Rows, ShuffledBatches
 from .isolation import is_explicit, without_overrides
 from .runtime import threads_by_size
@@ -83,7 +83,7 @@ class Net(NeuralNet):
         self._n_steps += 1
         self.module_.progress.fill_(min(1.0, self._n_steps / self.all_steps))
         found: dict[tuple[str, ...], Tensor] = {}
-        for player, parameters, loss in self._players:
+        for player, parameters, loss in self._learners():
             for _step in range(player.steps):
                 # What the optimiser's zero_grad does, which records an event for the profiler: a
                 # quarter of a step of small networks.
@@ -112,6 +112,12 @@ class Net(NeuralNet):
             total = len(batch.x) * losses
             self._sums[names] = self._sums[names] + total if names in self._sums else total
         return {"loss": torch.cat(list(found.values())).sum(), "y_pred": None}
+
+    def _learners(self) -> Iterator[tuple[Player, list[nn.Parameter], Loss]]:
+        """Yield players, their parameters that no callback has frozen, if any, and losses."""
+        for player, parameters, loss in self._players:
+            if learnt := [parameter for parameter in parameters if parameter.requires_grad]:
+                yield player, learnt, loss
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Record the means of the terms; stop training that has diverged."""

@@ -163,7 +163,8 @@ def neighbor_start(
     partition of the greatest I(c_0; c_t) among those whose I(c_0; c_t)^2 / H(c_0) is within 5 % of
     the greatest, with c_t the cluster after t steps of a random walk along the edges [1]_. t is
     half of (M / k)^(2 / d), the time in which the walk crosses M rows in d dimensions, but at
-    least 4 and at most 64. d is estimated from the distances to the neighbours [5]_.
+    least 4 and at most 64, nor more than M / K, the rows of a cluster. d is estimated from the
+    distances to the neighbours [5]_.
 
     At most 20,000 distinct rows of 2 to 100 features are whitened by the scatter within clusters
     [2]_, if the metric is "euclidean" or "cosine", and the same is done in the graph of the

@@ -136,6 +136,15 @@ class Search(NamedTuple):
     #: Steps of the walk by which partitions are compared.
     n_steps: int = WALK_STEPS[0]
 
+    def for_number(self, n_clusters, n_rows):
+        """Return the search for so many clusters of M rows.
+
+        The walk takes at most M / K steps: a longer one has crossed a cluster, and no more tells
+        partitions of it apart.
+        """
+        n_steps = max(WALK_STEPS[0], 2 * (min(self.n_steps, n_rows // n_clusters) // 2))
+        return self._replace(n_clusters=n_clusters, n_steps=n_steps)
+
     def make_layout(self, graph):
         """Return the layout (M, L) of a graph (M, M)."""
         with self.report("layout"):
@@ -230,7 +239,7 @@ def choose_partition(search, rows, graph, weights, n_clusters, least=1):
     if n_clusters == "auto":
         curve = search.choose_scale(layout, graph, weights, rows)
         n_clusters = max(curve.best, least)
-    search = search._replace(n_clusters=n_clusters)
+    search = search.for_number(n_clusters, len(weights))
     rows = search.prepare_rows(rows)
     found = search.partition(layout, graph, weights, rows)._replace(curve=curve)
     n_rows = len(weights)

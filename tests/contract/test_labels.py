@@ -114,6 +114,16 @@ def test_the_order_of_the_rows_does_not_matter():
     )
 
 
+@quiet
+def test_the_order_of_equal_rows_with_different_labels_does_not_matter(blobs):
+    X, truth = (np.repeat(part[::3], 2, axis=0) for part in blobs)
+    order = np.arange(len(X)) ^ 1  # the two of each pair change places
+    y = np.where(np.arange(len(X)) % 2, -1, truth)
+    vade = short(VaDEClustering(3, n_components=2), use_labels=True)
+    fits = [clone(vade).fit(X, known) for known in (y, y[order])]
+    np.testing.assert_array_equal(fits[0].predict_proba(X), fits[1].predict_proba(X))
+
+
 def test_a_weight_is_an_occurrence_and_labels_without_weight_do_not_count():
     known, weight = some(SIDE, 9), np.random.default_rng(2).integers(1, 4, len(BANDS))
     weighted = clone(GRAPH).fit(BANDS, known, sample_weight=weight).responsibilities_

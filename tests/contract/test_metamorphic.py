@@ -125,6 +125,16 @@ def test_whole_weights_are_repetitions(name, seed):
     assert weighted.moved_ == repeated.moved_
 
 
+@fits(["vade"])
+@few
+@given(order=permutations(120))
+def test_the_order_of_rows_with_other_weights_does_not_matter(name, order):
+    X, weights = rows(), np.random.default_rng(0).uniform(0.1, 2, 120)
+    one = clone(ESTIMATORS[name]).fit(X, sample_weight=weights)
+    other = clone(ESTIMATORS[name]).fit(X[order], sample_weight=weights[order])
+    np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
+
+
 @pytest.mark.full
 @fits(NETWORKS)
 def test_other_weights_are_shares_of_the_rows_drawn(name):

@@ -404,6 +404,9 @@ def test_noise_of_members_with_probabilities_is_noise():
     np.testing.assert_array_equal(both.labels_ == -1, np.arange(120) == 0)
     np.testing.assert_array_equal(both.predict(rows), both.labels_)
     assert both.probabilities_[0] == 0
+    rare = ClusterEnsemble(NeighborClustering(2, noise=1e-6), 2, random_state=0).fit(rows[1:])
+    assert rare.labels_.min() == 0
+    assert rare.predict([[1e3, 1e3]]) == -1
 
 
 class Unsure(KMeans):

@@ -146,6 +146,24 @@ def test_the_order_of_rows_is_the_order_of_answers(given):
     assert (two.graph_ != one.graph_[order][:, order]).nnz == 0
 
 
+def test_representations_do_not_look_for_stability():
+    fit = NeighborClustering(3, random_state=0).fit(X)
+    assert "cluster_stability_" not in dir(fit)
+    assert fit._repr_html_()
+    assert "_stability" not in vars(fit)
+    assert fit.cluster_stability_.shape == (3,)
+    assert "cluster_stability_" in dir(fit)
+
+
+def test_several_entries_of_a_place_add_up():
+    whole = sparse.csr_array(np.maximum(X, 0))
+    halves = whole.data.repeat(2) / 2, whole.indices.repeat(2), 2 * whole.indptr
+    halves = sparse.csr_array(halves, shape=X.shape)
+    fit = NeighborClustering(3, random_state=0).fit(whole)
+    np.testing.assert_array_equal(fit.predict_proba(halves), fit.responsibilities_)
+    assert halves.nnz == 2 * whole.nnz
+
+
 def test_the_order_of_rows_does_not_round_their_weights():
     weight, order = STREAM.random(60), STREAM.permutation(60)
     copies = np.repeat(NORMAL[:20], 3, axis=0)

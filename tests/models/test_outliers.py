@@ -60,6 +60,13 @@ def noisy_vade(**settings):
 # ---- the score
 
 
+def test_rows_far_from_clusters_of_equal_rows_have_finite_scores():
+    rows = np.repeat([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0]], 40, axis=0)
+    found = scores_of(rows, np.repeat([0, 1, 2], 40), np.array([[9.0, 0.0], [30.0, 40.0]]))
+    assert found[0] == 0
+    assert 1 < found[1] < np.inf
+
+
 @pytest.mark.parametrize("limit", [1000, 2], ids=["covariance", "variances"])
 def test_the_score_is_the_least_mahalanobis_distance(monkeypatch, limit):
     monkeypatch.setattr(_outliers, "MAX_FEATURES", limit)
@@ -110,7 +117,8 @@ def test_equal_rows_are_near_and_all_others_far():
 
 
 @pytest.mark.parametrize(
-    ("noise", "marked"), [(0.0, 0), (0.009, 0), (0.01, 1), (0.25, 25), (0.999, 99)]
+    ("noise", "marked"),
+    [(0.0, 0), (0.009, 0), (0.01, 1), (0.25, 25), (0.29, 29), (0.58, 58), (0.999, 99)],
 )
 def test_the_offset_leaves_the_share_asked_for(noise, marked):
     scores = STREAM.permutation(100).astype(float)

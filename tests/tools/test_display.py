@@ -12,6 +12,7 @@ from matplotlib.text import Text
 from scipy.cluster.hierarchy import fcluster
 from scipy.sparse import csr_array
 from scipy.spatial.distance import pdist
+from sklearn import config_context
 from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
@@ -106,6 +107,8 @@ def test_grids_have_the_room_that_their_panels_take():
 
 
 def test_two_columns_are_drawn_as_they_are():
+    with config_context(transform_output="pandas"):
+        assert EmbeddingDisplay(X, Y).plot().points_ is not None
     display = EmbeddingDisplay(X[:, 20:22], Y).plot()
     np.testing.assert_allclose(sorted_rows(drawn(display)), sorted_rows(X[:, 20:22]))
 

@@ -12,6 +12,7 @@ from skorch.callbacks import (
     Callback,
     Checkpoint,
     EarlyStopping,
+    Freezer,
     GradientNormClipping,
     LRScheduler,
 )
@@ -208,6 +209,14 @@ def test_a_schedule_given_as_a_class_replaces_ours(rows):
 
     fit(Duel(), rows, callbacks=[Halve])
     np.testing.assert_allclose(rates[::4], [1e-2, 5e-3, 2.5e-3])
+
+
+def test_frozen_parameters_stay_and_others_learn(rows):
+    duel, patterns = Duel(), ["left.weight", "right.*"]
+    before = {name: p.detach().clone() for name, p in duel.named_parameters()}
+    fit(duel, rows, callbacks=[Freezer(patterns)])
+    changed = {name for name, p in duel.named_parameters() if not torch.equal(p, before[name])}
+    assert changed == {"left.bias"}
 
 
 def test_divergence_names_term_epoch_and_remedies(rows):

@@ -14,6 +14,7 @@ import skorch
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.cluster import Birch, KMeans
 from sklearn.compose import ColumnTransformer
@@ -52,6 +53,7 @@ from skdeepcluster import (
     VAEEmbedding,
 )
 from skdeepcluster._files import DTYPES, read_arrays, write_arrays
+from skdeepcluster.callbacks import EarlyStopping
 from skdeepcluster.persistence import ESTIMATORS, KIND, TRANSFORMERS, load, save
 
 STREAM = np.random.RandomState(0)
@@ -683,6 +685,20 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path):
     assert [file.read_text() for file in tmp_path.iterdir()] == ["old"]
     with pytest.raises(FileNotFoundError):
         save(GaussianMixtureEM(2), tmp_path / "none" / "fit.safetensors")
+
+
+def test_requests_and_callbacks_are_left_out(tmp_path):
+    with config_context(enable_metadata_routing=True):
+        mixture = GaussianMixtureEM(2, random_state=0).set_fit_request(sample_weight=True)
+    mixture.fit(X)
+    save(mixture, tmp_path / "mixture.safetensors")
+    np.testing.assert_array_equal(
+        load(tmp_path / "mixture.safetensors").predict_proba(X), mixture.predict_proba(X)
+    )
+    vae = VAEEmbedding(3, init="mixture", **SMALL)
+    if hasattr(vae, "set_callbacks"):  # scikit-learn 1.9 and later
+        save(vae.set_callbacks(EarlyStopping()).fit(X), tmp_path / "vae.safetensors")
+        np.testing.assert_array_equal(load(tmp_path / "vae.safetensors").labels_, vae.labels_)
 
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
