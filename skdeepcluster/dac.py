@@ -261,7 +261,8 @@ class DACClustering(LabelledClusterMixin, PriorEstimator):
         epoch. 0 only logs the estimated time of a fit that takes over a minute, as INFO of the
         logger "skdeepcluster".
     accept_sparse : bool, default=False
-        Take sparse X; rows are made dense one batch at a time.
+        Take sparse X; rows are made dense one batch at a time, but all at once where a start in
+        the graph of neighbours is to be found, as by default.
     random_state : int, RandomState instance or None, default=None
         Decides everything random; an int gives the same result on every call.
 

@@ -50,8 +50,8 @@ default="scales"
         :func:`~skdeepcluster.model_selection.label_free_scorer`; they are not defined for one
         cluster.
     estimator : clusterer, default=None
-        Anything with a parameter ``n_clusters`` (of a mixture of scikit-learn, ``n_components``),
-        cloned for each fit; None is ``GaussianMixtureEM()``.
+        Anything with a parameter ``n_clusters`` (of a mixture that has ``bic``, such as
+        scikit-learn's, ``n_components``), cloned for each fit; None is ``GaussianMixtureEM()``.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows, passed to ``fit`` and to information criteria if given; the silhouette
         and Calinski-Harabasz weigh all rows alike.

@@ -186,7 +186,8 @@ class NeighborClustering(
     distances no such rows can be drawn, and of ten rows or more there are at least 2 clusters.
 
     A row of weight 2 equals two rows: equal rows are one row of the graph, with the sum of their
-    weights. Neither the order of the rows nor copies of all of them change a cluster.
+    weights. Neither the order of the rows nor copies of all of them change a cluster; only of
+    precomputed distances, where several rows are equally far, the first ones are the neighbours.
 
     With labels the clusters found without them are named by these and give way to them along the
     graph, the more the more labels there are [8]_: see

@@ -91,7 +91,9 @@ class ReliabilityDisplay:
                 "probabilities must have shape (n_samples, n_clusters), as by predict_proba, "
                 f"got {probabilities.shape}."
             )
-        right = match_labels(y, probabilities.argmax(1)) == np.asarray(y)
+        y = np.asarray(y)
+        y = y.astype(str) if y.dtype.kind == "S" else y
+        right = match_labels(y, probabilities.argmax(1)) == y
         display = cls(probabilities.max(1), right, n_bins=n_bins, name=name)
         return display.plot(ax=ax, **kwargs)
 

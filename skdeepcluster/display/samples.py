@@ -212,7 +212,7 @@ def draw_samples(estimator, n_per_cluster):
     if "cluster" in parameters:
         drawn = [estimator.sample(n_per_cluster, cluster=k) for k in range(n_clusters)]
         return np.concatenate(drawn), np.repeat(np.arange(n_clusters), n_per_cluster)
-    drawn = estimator.sample(OVERSAMPLING * n_per_cluster * n_clusters)
+    drawn = estimator.sample(OVERSAMPLING * n_per_cluster * (n_clusters or 1))
     return drawn if isinstance(drawn, tuple) else (drawn, None)
 
 

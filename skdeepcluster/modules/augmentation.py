@@ -69,6 +69,11 @@ class RandomAffine:
     scale: float = 0.1
 
     def __post_init__(self) -> None:
+        if len(self.image_shape) != 3:
+            raise ValueError(
+                "image_shape must be (channels, height, width), for instance (1, 28, 28), got "
+                f"{tuple(self.image_shape)}."
+            )
         if not 0 <= self.scale < 1:
             raise ValueError(f"scale must be at least 0 and below 1, got {self.scale}.")
 

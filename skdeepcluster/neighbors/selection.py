@@ -171,9 +171,11 @@ class Search(NamedTuple):
 
     def grow_null(self, rows, weights):
         """Return micro-clusters and graph of rows without clusters, in the metric of ``rows``."""
-        is_cosine = isinstance(self.metric, str) and self.metric == "cosine"
-        null = draw_null(normalize(rows) if is_cosine else rows, weights, self.stream)
-        metric = "euclidean" if is_cosine else self.metric
+        metric = self.metric
+        if isinstance(metric, str) and metric == "cosine":
+            rows, metric = normalize(rows), "euclidean"
+        rotates = isinstance(metric, str) and metric == "euclidean"
+        null = draw_null(rows, weights, self.stream, rotates)
         graph = neighbor_graph(null, self.n_neighbors, metric=metric, n_jobs=self.n_jobs)
         layout = self._replace(report=nullcontext).make_layout(graph)
         most = limit_clusters(len(null), self.max_clusters)
@@ -302,18 +304,31 @@ def _average_draws(draw, bound, most):
     return np.mean(drawn)
 
 
-def draw_null(rows, weights, stream):
+def draw_null(rows, weights, stream, rotates=False):
     """Draw rows of a normal distribution with the covariance of some rows (M, D).
 
     They have no clusters, but may be long in one direction and thin in others. They are sums of
-    the differences of at most MAX_NULL_ROWS rows from their mean, with normal coefficients.
+    the differences of at most MAX_NULL_ROWS rows from their mean, with normal coefficients. If
+    ``rotates``, they may be in other axes, in which sparse rows take less memory.
     """
     chosen = np.sort(stream.permutation(rows.shape[0])[:MAX_NULL_ROWS])
     rows, weights = rows[chosen], weights[chosen] / weights[chosen].sum()
-    rows = (rows.toarray() if sparse.issparse(rows) else rows).astype(np.float64)
-    drawn = stream.standard_normal((len(rows), len(rows)))
+    drawn = stream.standard_normal((len(weights), len(weights)))
     with single_threaded_blas():
-        return drawn @ ((rows - weights @ rows) * np.sqrt(weights)[:, None])
+        if rotates and sparse.issparse(rows) and rows.shape[1] > len(weights):
+            gaps = _find_principal_coordinates(rows, weights)
+        else:
+            rows = (rows.toarray() if sparse.issparse(rows) else rows).astype(np.float64)
+            gaps = rows - weights @ rows
+        return drawn @ (gaps * np.sqrt(weights)[:, None])
+
+
+def _find_principal_coordinates(rows, weights):
+    """Return the principal coordinates (M, M) of sparse rows (M, D) about their weighted mean."""
+    products = (rows @ rows.T).toarray().astype(np.float64)
+    mean = products @ weights
+    values, vectors = np.linalg.eigh(products - mean - mean[:, None] + weights @ mean)
+    return vectors * np.sqrt(np.maximum(values, 0))
 
 
 def _measure_null_lead(rows, search):

@@ -9,7 +9,7 @@ import torch
 from scipy import sparse
 from scipy.cluster.hierarchy import fcluster
 from scipy.cluster.hierarchy import linkage as linkage_tree
-from scipy.spatial.distance import squareform
+from scipy.spatial.distance import pdist, squareform
 from sklearn.cluster import AgglomerativeClustering
 from sklearn.covariance import empirical_covariance, oas
 from sklearn.datasets import make_blobs
@@ -655,6 +655,16 @@ def test_rows_without_clusters_have_the_covariance_of_the_rows():
     null = draw_null(rows, np.ones(5000), np.random.RandomState(0))
     assert len(null) == selection.MAX_NULL_ROWS
     np.testing.assert_allclose(np.cov(null.T), np.cov(rows.T), atol=0.1 * np.cov(rows.T).max())
+
+
+def test_rows_drawn_in_principal_coordinates_have_the_distances_of_others():
+    rows = sparse.random(40, 300, 0.1, format="csr", random_state=0)
+    weights = np.random.default_rng(1).uniform(0.5, 2, 40)
+    turned, plain = (
+        draw_null(rows, weights, np.random.RandomState(0), rotates) for rotates in (True, False)
+    )
+    assert turned.shape == (40, 40)
+    np.testing.assert_allclose(pdist(turned), pdist(plain), rtol=1e-6)
 
 
 @pytest.mark.parametrize(("lead", "n_drawn"), [(0.5, 2), (-0.5, 2), (0.1, 5)])

@@ -81,6 +81,8 @@ def test_draws_keep_the_range_and_differ_by_image_and_call():
 def test_wrong_images_are_refused():
     with pytest.raises(ValueError, match="X has 63 features.*which are 64"):
         RandomAffine(SQUARE)(torch.rand(2, 63))
+    with pytest.raises(ValueError, match=r"image_shape must be .*got \(8, 8\)"):
+        RandomAffine((8, 8))
     with pytest.raises(ValueError, match="scale must be at least 0 and below 1, got 1"):
         RandomAffine(SQUARE, scale=1)
 

@@ -538,6 +538,8 @@ def test_reliability_matches_clusters_with_classes():
     probabilities = probabilities.fit(X).predict_proba(X)
     names = np.array(list("abcdefghij"))[Y]
     display = ReliabilityDisplay.from_predictions(names, probabilities)
+    as_bytes = ReliabilityDisplay.from_predictions(names.astype("S"), probabilities)
+    np.testing.assert_array_equal(as_bytes.agreement, display.agreement)
     np.testing.assert_array_equal(display.confidence, probabilities.max(1))
     assert np.mean(display.agreement) == clustering_accuracy(Y, probabilities.argmax(1))
     renumbered = ReliabilityDisplay.from_predictions(Y, probabilities[:, ::-1])
