@@ -177,7 +177,7 @@ DIFFERENT = {
     "device": 2,
     "warm_start": 3,
     "verbose": 3,
-    "accept_sparse": 2,
+    "accept_sparse": 3,
     "random_state": 3,
 }
 ESTIMATORS = [thing for thing in map(vars(skdeepcluster).get, PROMISED) if inspect.isclass(thing)]

@@ -132,6 +132,7 @@ def test_it_is_a_clusterer_whose_first_parameter_is_n_clusters(estimator):
 # ---- answers
 
 
+@pytest.mark.filterwarnings("ignore:The generator has not learnt")
 @over_classes
 @after_training
 def test_labels_equal_predict_and_the_largest_probability(estimator, made, blobs):
