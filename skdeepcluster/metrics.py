@@ -311,7 +311,7 @@ def _make_names(classes, clusters):
 
 
 def _tabulate(labels_true, labels_pred):
-    true, pred = _check(labels_true, "labels_true"), _check(labels_pred, "labels_pred")
+    true, pred = read_labels(labels_true, "labels_true"), read_labels(labels_pred, "labels_pred")
     if len(true) != len(pred):
         raise ValueError(
             f"labels_true has {len(true)} entries and labels_pred has {len(pred)}; "
@@ -320,7 +320,7 @@ def _tabulate(labels_true, labels_pred):
     return true, pred, contingency_matrix(true, pred)
 
 
-def _check(labels, name):
+def read_labels(labels, name):
     """Return one label per row: numbers as int64, strings as they are."""
     # A list of mixed types must not become an array of strings.
     is_mixed = isinstance(labels, list | tuple) and len({isinstance(x, str) for x in labels}) > 1

@@ -4,7 +4,13 @@ from typing import Self
 
 import numpy as np
 
-from ..metrics import bin_by_confidence, error_auc, expected_calibration_error, match_labels
+from ..metrics import (
+    bin_by_confidence,
+    error_auc,
+    expected_calibration_error,
+    match_labels,
+    read_labels,
+)
 from .axes import COLORS, check_fitted, make_axes, name_estimator
 
 
@@ -91,9 +97,7 @@ class ReliabilityDisplay:
                 "probabilities must have shape (n_samples, n_clusters), as by predict_proba, "
                 f"got {probabilities.shape}."
             )
-        y = np.asarray(y)
-        y = y.astype(str) if y.dtype.kind == "S" else y
-        right = match_labels(y, probabilities.argmax(1)) == y
+        right = match_labels(y, probabilities.argmax(1)) == read_labels(y, "y")
         display = cls(probabilities.max(1), right, n_bins=n_bins, name=name)
         return display.plot(ax=ax, **kwargs)
 

@@ -538,7 +538,8 @@ def test_reliability_matches_clusters_with_classes():
     probabilities = probabilities.fit(X).predict_proba(X)
     names = np.array(list("abcdefghij"))[Y]
     display = ReliabilityDisplay.from_predictions(names, probabilities)
-    as_bytes = ReliabilityDisplay.from_predictions(names.astype("S"), probabilities)
+    as_bytes = np.char.encode(np.char.add(names, "é"), "latin-1")
+    as_bytes = ReliabilityDisplay.from_predictions(as_bytes, probabilities)
     np.testing.assert_array_equal(as_bytes.agreement, display.agreement)
     np.testing.assert_array_equal(display.confidence, probabilities.max(1))
     assert np.mean(display.agreement) == clustering_accuracy(Y, probabilities.argmax(1))
