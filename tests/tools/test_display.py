@@ -20,6 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils import Bunch
@@ -315,6 +316,8 @@ def test_samples_of_a_mixture_come_with_their_labels():
 
 
 def test_samples_without_clusters_are_a_plain_grid():
+    density = KernelDensity().fit(X)  # has no number of clusters
+    assert SamplesDisplay.from_estimator(density, n_per_cluster=2).labels is None
     display = SamplesDisplay.from_estimator(Unlabelled(), n_per_cluster=2, image_shape=(2, 2))
     assert display.labels is None
     assert display.image_.get_array().shape == (8, 5)
