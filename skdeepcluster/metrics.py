@@ -320,7 +320,7 @@ def _tabulate(labels_true, labels_pred):
     return true, pred, contingency_matrix(true, pred)
 
 
-def read_labels(labels, name):
+def read_labels(labels, name) -> np.ndarray:
     """Return one label per row: numbers as int64, strings as they are."""
     # A list of mixed types must not become an array of strings.
     is_mixed = isinstance(labels, list | tuple) and len({isinstance(x, str) for x in labels}) > 1
