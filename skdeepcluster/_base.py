@@ -643,11 +643,16 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         return X
 
     def _check_enough(self, X, targets=None):
-        """Check that there are as many rows as clusters, and a target if any are wanted."""
+        """Check that there are two rows, as many as clusters, and a target if any are wanted."""
         if targets is not None and targets.max() < 0:
             raise ValueError(
                 "No row that has a label is among those drawn by sample_weight, but a classifier "
                 "learns from such rows. Give some of them a larger weight, or take a clusterer."
+            )
+        if X.shape[0] < 2:
+            raise ValueError(
+                f"sample_weight leaves n_samples={X.shape[0]} to train on, but 2 are needed. Give "
+                "larger weights: a row of weight 2 counts as two."
             )
         check_enough(X.shape[0], self._count_clusters())
 

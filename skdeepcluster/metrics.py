@@ -325,6 +325,8 @@ def read_labels(labels, name) -> np.ndarray:
     # A list of mixed types must not become an array of strings.
     is_mixed = isinstance(labels, list | tuple) and len({isinstance(x, str) for x in labels}) > 1
     labels = np.asarray(labels, dtype=object if is_mixed else None)
+    if labels.dtype.kind == "T":
+        labels = labels.astype(object)
     if labels.ndim != 1:
         hint = " For probabilities per cluster pass their argmax(axis=1)." * (labels.ndim == 2)
         raise ValueError(f"{name} must have shape (n_samples,), got {labels.shape}.{hint}")

@@ -7,6 +7,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import check_consistent_length
 
+from ..metrics import read_labels
 from .axes import check_fitted, make_axes, name_estimator, predict_rows
 
 #: Most clusters or classes for which the counts are written by default.
@@ -80,6 +81,7 @@ class ClusterConfusionDisplay:
         -------
         display : ClusterConfusionDisplay
         """
+        y_true, labels = read_labels(y_true, "y_true"), read_labels(labels, "labels")
         check_consistent_length(y_true, labels)
         names = {"classes": np.unique(y_true), "clusters": np.unique(labels)}
         display = cls(contingency_matrix(y_true, labels), **names, name=name)

@@ -107,6 +107,11 @@ class Net(NeuralNet):
                 )
                 self.optimizer_.step()
             found[tuple(f"{player.name}_{name}" for name in terms)] = losses.float()
+        if not found:
+            raise ValueError(
+                "All parameters are frozen (requires_grad=False): nothing is left to train. Have "
+                "the callbacks freeze fewer of them."
+            )
         self._n_rows += len(batch.x)
         for names, losses in found.items():
             total = len(batch.x) * losses

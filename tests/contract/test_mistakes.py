@@ -153,6 +153,11 @@ MISTAKES = {
         ValueError,
         "sample_weight should be a finite number for each of the 48 rows",
     ),
+    "weights that leave one row": (
+        lambda _: vade().fit(X, sample_weight=np.eye(48)[3]),
+        ValueError,
+        "sample_weight leaves n_samples=1 to train on, but 2 are needed",
+    ),
     "labels of some rows": (
         lambda _: CatGANClassifier().fit(X, Y[:9]),
         ValueError,

@@ -448,6 +448,9 @@ def test_confusion_from_an_estimator_is_that_of_its_predictions():
     assert not two.ax_.texts
     with pytest.raises(ValueError, match="confusion must have shape"):
         ClusterConfusionDisplay([1, 2]).plot()
+    for missing in ([0, 1, np.nan], ["a", "b", None]):
+        with pytest.raises(ValueError, match="y_true contains missing values"):
+            ClusterConfusionDisplay.from_predictions(missing, [0, 1, 1])
 
 
 # ---- mixtures

@@ -110,6 +110,10 @@ def test_fewer_clusters_than_classes_leave_classes_unnamed():
     assert match_labels([0, 1, 1, 2, 2, 2], [0, 1, 1, 1, 1, 1]).tolist() == [0, 2, 2, 2, 2, 2]
 
 
+#: Strings of any length, which numpy has since version 2.
+STRINGS = np.dtypes.StringDType() if hasattr(np.dtypes, "StringDType") else object
+
+
 @pytest.mark.parametrize(
     ("true", "kinds"),
     [
@@ -121,6 +125,7 @@ def test_fewer_clusters_than_classes_leave_classes_unnamed():
         (["a", "b", "bb"], "U"),
         (np.array(["a", "b", "bb"], object), "O"),
         (pd.Categorical(["a", "b", "b"]), "OU"),
+        (np.array(["a", "b", "bb"], STRINGS), "O"),
     ],
 )
 def test_types_that_come_back(true, kinds):

@@ -217,6 +217,8 @@ def test_frozen_parameters_stay_and_others_learn(rows):
     fit(duel, rows, callbacks=[Freezer(patterns)])
     changed = {name for name, p in duel.named_parameters() if not torch.equal(p, before[name])}
     assert changed == {"left.bias"}
+    with pytest.raises(ValueError, match="All parameters are frozen"):
+        fit(duel, rows, callbacks=[Freezer("*")])
 
 
 def test_divergence_names_term_epoch_and_remedies(rows):
