@@ -73,7 +73,7 @@ from .engine.runtime import (
 from .modules.autoencoder import Autoencoder
 from .modules.likelihood import ColumnLikelihood, restore_likelihood
 from .modules.networks import ACTIVATIONS, check_values, check_widths
-from .neighbors.graph import order_rows
+from .neighbors.rows import order_rows
 
 #: Parameters that build networks.
 BUILDERS = ("encoder", "decoder", "generator", "discriminator")
@@ -730,7 +730,8 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
             64, on the digits within 0.03 nats in the mean of the rows. DACClustering:
             log p(x | G(z)) + log p(z) at z = E(x). InfoGANClustering, CatGANClustering: the
             information of a row about its cluster, KL(p(c|x) || p(c)), with p(c) the mean of
-            p(c|x) over the rows trained on, so that answers stay row-wise.
+            p(c|x) over the rows trained on, so that answers stay row-wise; these p(c|x) are those
+            of the objective, before ``temperature_``.
         """
         return self._map("criterion", X)
 
@@ -865,7 +866,7 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """``transform`` by the model's ``encode`` and ``inverse_transform`` by its ``decode``."""
 
     def transform(self, X) -> npt.NDArray[np.float32]:
-        """Codes of the rows: the means of the posterior q(z | x).
+        """Codes of the rows: E(x) of DACClustering, else the means of the posterior q(z | x).
 
         Parameters
         ----------

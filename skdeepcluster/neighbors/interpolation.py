@@ -12,8 +12,8 @@ from scipy import sparse
 
 from .._responsibilities import average_finite
 from .._validation import check_answers
-from .graph import project_rows
 from .precomputed import nearest_entries
+from .rows import project_rows
 from .search import NeighborIndex
 
 #: Rows searched for at once by scikit-learn and among precomputed distances. scikit-learn shares

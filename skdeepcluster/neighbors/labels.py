@@ -13,8 +13,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from .._responsibilities import cluster_means, normalize_rows
-from .graph import absorb_walk
 from .selection import LABEL_SHARE, soften, weigh_edges
+from .spreading import absorb_walk
 
 #: Weight of ending a walk at a row, against its edges, in the cluster of a class without labels;
 #: with n labels it is divided by 1 + n.
@@ -69,8 +69,7 @@ def follow_labels(partition, labels, weights):
     names = name_clusters(found, labels, partition.layout)
     counts = labels.sum(0)
     # p(cluster | class) with one more label for each class, in the cluster with its name.
-    told = (found.T @ labels + np.eye(len(names))[names]) / (1 + counts)
-    told = normalize_rows(told)
+    told = normalize_rows((found.T @ labels + np.eye(len(names))[names]) / (1 + counts))
     graph = weigh_edges(partition.graph, weights)
     spread = absorb_walk(graph, labels, found @ told, found @ (STOPS / (1 + counts[names])))
     clusters = spread.argmax(1)

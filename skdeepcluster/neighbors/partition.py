@@ -32,24 +32,14 @@ from .candidates import (
     run_kmeans,
     scale_to_unit_variance,
 )
-from .graph import (
-    count_labels,
-    find_neighbors,
-    link_neighbors,
-    project_rows,
-    spread_along,
-    unique_rows,
-)
-from .interpolation import (
-    Reference,
-    interpolate,
-    project_distances,
-    take_rows,
-)
+from .graph import find_neighbors, link_neighbors
+from .interpolation import Reference, interpolate, project_distances, take_rows
 from .labels import follow_labels
 from .layout import neighbor_layout
 from .precomputed import check_distances, check_square, is_precomputed, nearest_entries
+from .rows import project_rows, unique_rows
 from .selection import Partition, Search, choose_partition, count_walk_steps
+from .spreading import count_labels, spread_along
 from .tree import grow_tree
 
 
@@ -445,6 +435,7 @@ def _connect_rows(
     Last come their distances (M, k) to the nearest others. k is ``n_neighbors``, but no more than
     one of ``n_clusters`` has other rows, on average: beyond them are those of other clusters.
     """
+    check_scalar(n_neighbors, "n_neighbors", Integral, min_val=1)
     kept, inverse, weights = _choose_rows(X, sample_weight, max_samples, metric, stream, labels)
     if n_clusters != "auto":
         n_neighbors = min(n_neighbors, max(1, len(kept) // n_clusters - 1))
@@ -536,7 +527,6 @@ def _find_by_distances(distances, n_neighbors):
 
     These are distances and positions, (M, k) each.
     """
-    check_scalar(n_neighbors, "n_neighbors", Integral, min_val=1)
     distances, neighbors = nearest_entries(distances, n_neighbors, own=True)
     # The only values that do not depend on the order of the columns.
     order = np.argsort(project_rows(np.where(np.isfinite(distances), distances, 0)), kind="stable")

@@ -15,8 +15,9 @@ from skdeepcluster import CatGANClustering, NeighborClustering, VaDEClustering, 
 from skdeepcluster._adversarial import AdversarialEstimator
 from skdeepcluster._initialization import find_partition
 from skdeepcluster.neighbors import neighbor_start, selection
-from skdeepcluster.neighbors.graph import absorb_walk, neighbor_graph
+from skdeepcluster.neighbors.graph import neighbor_graph
 from skdeepcluster.neighbors.labels import name_clusters
+from skdeepcluster.neighbors.spreading import absorb_walk
 
 LABELLED = [e for e in ONE_OF_EACH if "use_labels" in e.get_params()]
 #: Those with codes and a game of their own start alike; all are tried in .ci/full.
@@ -233,7 +234,7 @@ def test_a_partition_keeps_the_stream(n_labels):
     states = []
     for labels in (None, some(SIDE, n_labels) if n_labels else None):
         stream = np.random.RandomState(0)
-        find_partition("neighbors", BANDS, 2, stream, labels=labels)
+        find_partition("neighbors", BANDS, 2, stream, 1, labels=labels)
         states.append(stream.get_state()[1])
     np.testing.assert_array_equal(*states)
 

@@ -23,8 +23,8 @@ from sklearn.preprocessing import normalize
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.neighbors.graph import unique_rows
 from skdeepcluster.neighbors.precomputed import nearest_entries
+from skdeepcluster.neighbors.rows import unique_rows
 
 STREAM = np.random.default_rng(0)
 X, Y = make_blobs(90, n_features=3, centers=3, cluster_std=0.7, random_state=0)
@@ -233,7 +233,7 @@ def test_rows_outside_the_sample_get_what_new_rows_would():
 
 
 def test_rows_with_equal_projections_are_told_apart(monkeypatch):
-    for module in ("graph", "interpolation"):
+    for module in ("rows", "partition", "interpolation"):
         monkeypatch.setattr(
             f"skdeepcluster.neighbors.{module}.project_rows", lambda rows: np.zeros(rows.shape[0])
         )

@@ -31,7 +31,7 @@ from skdeepcluster.modules.networks import conv_decoder, conv_encoder, mlp
 from skdeepcluster.modules.prior import MixturePrior
 from skdeepcluster.modules.regularization import Regularizer
 from skdeepcluster.neighbors import neighbor_start
-from skdeepcluster.neighbors.graph import order_rows
+from skdeepcluster.neighbors.rows import order_rows
 from skdeepcluster.vade import VaDE
 from skdeepcluster.vae import VAE
 
@@ -124,7 +124,7 @@ def test_one_cluster_with_a_unit_prior_is_the_vae(objective, vade):
     tolerance = {"rtol": 0.1, "atol": 0.1} if objective == "sampled" else {}
     torch.testing.assert_close(ours["kl"], theirs["kl"], **tolerance)
     noise = normal_points(32, 2)
-    torch.testing.assert_close(one.elbo(x, noise), vae.elbo(x, noise))
+    torch.testing.assert_close(one.criterion(x, noise), vae.criterion(x, noise))
 
 
 def test_without_noise_responsibilities_are_the_mixtures(vade):
@@ -153,7 +153,7 @@ def test_gradients_of_the_bound_add_up_over_parts_of_a_batch(vade):
 
     def gradient(rows):
         vade.zero_grad()
-        vade.elbo(rows, normal_points(8, 2)).sum().backward()
+        vade.criterion(rows, normal_points(8, 2)).sum().backward()
         return torch.cat([p.grad.flatten() for p in vade.parameters()])
 
     whole, parts = gradient(x), gradient(x[:5]) + gradient(x[5:])
