@@ -2,7 +2,6 @@
 
 import copy
 from abc import abstractmethod
-from functools import partial
 
 import numpy as np
 import torch
@@ -13,10 +12,9 @@ from ._initialization import (
     Initialization,
     Partition,
     check_init,
-    find_partition,
     is_partition,
-    name_start,
     resume_partition,
+    search_partition,
 )
 from .functional.information import marginal, mutual_information
 from .modules.autoencoder import PointEncoder
@@ -65,23 +63,18 @@ class AdversarialEstimator(DeepEstimator):
         if is_partition(init):
             return Partition(hold_labels(init, fit.labels)), False
         if self._choose_pretraining_epochs(fit) == 0:
-            fit.progress.begin(name_start(init))
-            return self._divide(init, fit.standardize_rows(), fit), False
+            return self._divide(init, fit), False
         widths, n_features = self._widths(), fit.X.shape[1]
         encoder = PointEncoder(mlp(n_features, self.n_components, widths))
         decoder = mlp(self.n_components, n_features, widths[::-1])
         likelihood = copy.deepcopy(fit.likelihood)
         autoencoder, interrupted = self._pretrain(encoder, decoder, likelihood, fit)
         codes = self._apply(autoencoder, autoencoder.encode, fit.X)
-        fit.progress.begin(name_start(init))
-        return self._divide(init, codes, fit), interrupted
+        return self._divide(init, fit, codes), interrupted
 
-    def _divide(self, init, rows, fit):
-        """Cluster rows, or codes, as ``init`` says."""
-        counts = self._count_clusters(), fit.random_state, self.mixture_n_init
-        options = {"metric": self.metric, "labels": fit.labels}
-        divide = partial(find_partition, init, rows, *counts, **options)
-        return fit.search(divide)
+    def _divide(self, init, fit, codes=None):
+        """Cluster the codes, or without any the standardised rows, as ``init`` says."""
+        return search_partition(self, init, fit, codes)
 
     def _choose_pretraining_epochs(self, fit):
         needless = self.init is None or is_partition(self.init)
@@ -109,6 +102,8 @@ class AdversarialEstimator(DeepEstimator):
 
     def score(self, X, y=None) -> float:
         """Mutual information between rows and clusters, H[mean p] - mean H[p]: higher is better.
+
+        p are the p(c|x) of the objective, before ``temperature_``.
 
         Parameters
         ----------

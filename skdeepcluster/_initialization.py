@@ -94,9 +94,7 @@ class Initialization(NamedTuple):
         return cls(anchor.astype(np.float32), partition.calibrated, anchor.argmax(1), **others)
 
 
-def find_partition(
-    init, rows, n_clusters, random_state, n_init=10, metric="euclidean", labels=None
-):
+def find_partition(init, rows, n_clusters, random_state, n_init, metric="euclidean", labels=None):
     """Return the :class:`Partition` of rows (N, D) into K clusters.
 
     ``init`` is "neighbors", the partition of the neighbour graph of the rows by ``metric``; a
@@ -118,8 +116,7 @@ def find_partition(
         own = {"n_clusters": n_clusters, "random_state": random_state, "noise": 0.0}
         start = clone(init).set_params(**own, use_labels=labels is not None)
         resp = start.fit(rows, labels).responsibilities_
-    # EM draws one seed from the stream. A given partition draws one, too: training draws the same
-    # numbers after either.
+    # Not used: the numbers that training draws, and with them its results, would change without.
     draw_seed(random_state)
     anchor = init if resp is None else np.eye(n_clusters)[resp.argmax(1)]
     return Partition(hold_labels(anchor, labels), resp)
@@ -209,12 +206,12 @@ def is_mixture(init):
     return isinstance(init, str) and init == "mixture"
 
 
-def search_partition(estimator, init, model, fit):
-    """Return the :class:`Partition` of the standardised rows of a fit."""
-    fit.progress.begin("neighbours")
-    # A partition that is given asks for no rows.
-    rows = None if is_partition(init) else estimator._apply(model, model.standardize, fit.X)
-    counts = estimator._count_clusters(), fit.random_state
+def search_partition(estimator, init, fit, rows=None):
+    """Return the :class:`Partition` of rows (N, D), by default the standardised ones of a fit."""
+    fit.progress.begin(name_start(init))
+    if rows is None and not is_partition(init):
+        rows = fit.standardize_rows()
+    counts = estimator._count_clusters(), fit.random_state, estimator.mixture_n_init
     options = {"metric": estimator.metric, "labels": fit.labels}
     return fit.search(partial(find_partition, init, rows, *counts, **options))
 

@@ -43,7 +43,7 @@ class PriorEstimator(EmbeddingMixin, DeepEstimator):
         from_codes = is_mixture(init)
         if is_new:
             # The search comes first, so that fits of all methods with one seed begin alike.
-            partition = None if from_codes else search_partition(self, init, model, fit)
+            partition = None if from_codes else search_partition(self, init, fit)
             networks = model.encoder, model.decoder, model.likelihood
             interrupted = self._pretrain(*networks, fit)[1]
             codes = self._apply(model, model.encode, fit.X)

@@ -931,7 +931,9 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     def _choose_pretraining_epochs(self, fit):
         return 0 if (fit.targets >= 0).all() else super()._choose_pretraining_epochs(fit)
 
-    def _divide(self, init, rows, fit):
+    def _divide(self, init, fit, codes=None):
+        fit.progress.begin("neighbours")
+        rows = fit.standardize_rows() if codes is None else codes
         options = {"random_state": fit.random_state, "n_jobs": torch.get_num_threads()}
         n_classes = len(self.classes_)
         find = partial(labelled_start, rows, fit.targets, n_classes, **options)

@@ -129,13 +129,9 @@ class VAE(CodeGame):
         """Log p(c | z) of codes by the classifier, (N, K)."""
         return self.classifier(z).log_softmax(-1)
 
-    def elbo(self, x, noise) -> Tensor:
-        """ELBO of each row, (N,), averaged over z = mean + std * noise, noise (S, L)."""
+    def criterion(self, x, noise=None) -> Tensor:
+        """ELBO of each row, (N,), over noise (S, L) of the codes, by default fixed points."""
         return evidence_bound(self, x, standard_kl, noise)
-
-    def criterion(self, x) -> Tensor:
-        """ELBO of each row, (N,), averaged over fixed quasi-random noise."""
-        return evidence_bound(self, x, standard_kl)
 
     def importance_bound(self, x, n_samples) -> Tensor:
         """E[log mean_s p(x, z_s) / q(z_s|x)] over n samples of q(z|x), (N,).
@@ -510,7 +506,7 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
             self._start_networks(model, fit)
         if is_mixture(self.init):
             return Initialization()
-        start = Initialization.of(search_partition(self, self.init, model, fit))
+        start = Initialization.of(search_partition(self, self.init, fit))
         if not self.start_weight:
             return start._replace(anchor=None)
         model.classifier = nn.Linear(self.n_components, start.anchor.shape[1]).to(fit.device)

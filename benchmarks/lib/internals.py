@@ -9,7 +9,7 @@ renamed module is renamed in this file only. Methods of private classes are also
 import numpy as np
 import torch
 
-from skdeepcluster import _adversarial, _base, _initialization
+from skdeepcluster import _base, _initialization
 from skdeepcluster.display.axes import COLORS
 from skdeepcluster.engine.batches import Rows, map_rows
 from skdeepcluster.engine.isolation import seeded
@@ -60,7 +60,6 @@ STAGES = {
     "start": [
         (_initialization, "find_partition"),
         (_initialization, "mixture_of_partition"),
-        (_adversarial, "find_partition"),
     ],
     "training": [(_base.DeepEstimator, "_train")],
     "answers": [(_base, "map_rows")],
