@@ -21,7 +21,7 @@ from ..engine.runtime import draw_seed
 from ..mixture import em
 from .agglomeration import merge_components
 from .blas import single_threaded
-from .tree import agglomerate_by_variance, cut_tree
+from .tree import build_ward_tree, cut_tree
 
 #: Most rows to which clusters are fitted; the others are assigned to them.
 SUBSAMPLE_ROWS = 10_000
@@ -47,7 +47,7 @@ MIN_ROWS_PER_CLUSTER = 5
 #: Most rows of so small clusters any two of which may be merged: their distances take 100 MB. Of
 #: more, groups that have neighbours in each other are merged.
 MAX_PAIRED = 5000
-#: Neighbours of a row then.
+#: Neighbours of a row in the connectivity of Ward's method then.
 N_MERGED = 10
 #: Mixtures fitted in a layout of few rows, all of which find much the same components.
 FEW_INIT = 1
@@ -126,7 +126,7 @@ def cut_micro_clusters(rows, graph, weights, sample, n_clusters, stream):
     if n_micro < n_clusters:
         return
     sizes = np.bincount(labels, weights, minlength=n_micro)
-    tree, _ = agglomerate_by_variance(centers, sizes)
+    tree, _ = build_ward_tree(centers, sizes)
     member = indicate(labels, n_micro)
     edges = (member.T @ (graph @ member)).toarray()
     for least in MIN_SIZES:

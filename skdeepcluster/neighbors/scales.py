@@ -30,7 +30,7 @@ from .candidates import (
     scale_to_unit_variance,
 )
 from .graph import make_walk
-from .tree import agglomerate_by_variance, cut_tree
+from .tree import build_ward_tree, cut_tree
 
 #: Steps of the walk on rows whose powers give all other times.
 BASE_STEPS = 4
@@ -84,7 +84,7 @@ def grow_micro_clusters(layout, weights, max_clusters, stream):
     place = np.full(n_micro, -1)
     place[present] = np.arange(len(present))
     centers, sizes = centers[present], sizes[present]
-    children, _ = agglomerate_by_variance(centers, sizes)
+    children, _ = build_ward_tree(centers, sizes)
     return MicroClusters(place[labels], centers, sizes, children)
 
 
@@ -186,7 +186,7 @@ def bootstrap_stability(micro, n_numbers, stream):
         counts = np.bincount(stream.randint(n_micro, size=n_micro), minlength=n_micro)
         drawn = np.flatnonzero(counts)
         sizes = (micro.sizes * counts)[drawn]
-        children, _ = agglomerate_by_variance(micro.centers[drawn], sizes)
+        children, _ = build_ward_tree(micro.centers[drawn], sizes)
         for k in range(min(n_numbers, len(drawn))):
             cut = cut_tree(children, sizes, k + 1)
             table = np.zeros((k + 1, k + 1))

@@ -38,7 +38,7 @@ FITTED_ROWS = 1000
 JUDGED_ROWS = 10000
 #: Rows of these whose neighbours are found exactly.
 JUDGED_QUERIES = 100
-#: Neighbours of each.
+#: Neighbours of each of them that are compared.
 JUDGED_K = 15
 #: Share of these neighbours that the components must keep among the candidates.
 AXES_RECALL = 0.998
@@ -154,7 +154,7 @@ class NeighborIndex:
             found = self._query_tree(X, k)
         else:
             with limited_threads(), without_overrides():
-                found = self.cells.search(self.cells.queries(X), k)
+                found = self.cells.search(self.cells.make_queries(X), k)
         return self._finish(*found, X)
 
     def query_self(self, k):
@@ -164,7 +164,7 @@ class NeighborIndex:
             found = self.library.kneighbors(n_neighbors=k)
         elif self.tree is not None:
             near = self._query_tree(self.X, k + 1)
-            found = without_self(*near, np.arange(self.n_rows))
+            found = drop_self(*near, np.arange(self.n_rows))
         else:
             with limited_threads(), without_overrides():
                 found = self.cells.search(self.cells.own, k)
@@ -228,7 +228,7 @@ def find_exponent(*parts):
     return int(np.frexp(max(max(part.max(), -part.min()) for part in parts))[1])
 
 
-def without_self(distances, indices, own):
+def drop_self(distances, indices, own):
     """Drop from the nearest rows the query itself; among equal rows it may not be one of them."""
     other = indices != own[:, None]
     other[other.all(1), -1] = False
@@ -242,17 +242,17 @@ class Cells:
         self.n_jobs = n_jobs
         with warnings.catch_warnings():  # once a process, that sparse tensors are in beta state
             warnings.simplefilter("ignore")
-            sparse_tensor(torch.tensor([0, 0]), torch.tensor([]).long(), torch.tensor([]), (1, 1))
+            make_csr(torch.tensor([0, 0]), torch.tensor([]).long(), torch.tensor([]), (1, 1))
         self.exponent = find_exponent(X)
         self.centre, self.axes = 0, None
         X = self._scaled(X)
         self.centre = take_evenly(X, FITTED_ROWS).mean(0, dtype=torch.float64).to(X.dtype)
         rows = (X - self.centre).float()
         if len(rows) >= PROJECTED_ROWS:
-            self.axes = principal_axes(rows)
+            self.axes = choose_axes(rows)
         points = rows if self.axes is None else rows @ self.axes
         self.centres = find_centres(points) if len(rows) >= CELL_ROWS else points.mean(0)[None]
-        cells = nearest_centres(points, self.centres, 1)[:, 0]
+        cells = find_nearest_centres(points, self.centres, 1)[:, 0]
         self.own = Queries(X, rows, points, cells, torch.arange(len(rows)))
         self.norms = torch.linalg.vector_norm(rows, dim=1).square()
         self._arrange(points, cells)
@@ -266,12 +266,12 @@ class Cells:
             X = torch.ldexp(X, torch.tensor(-self.exponent))
         return X
 
-    def queries(self, X):
+    def make_queries(self, X):
         """Place new rows among the cells."""
         X = self._scaled(X)
         rows = (X - self.centre).float()
         points = rows if self.axes is None else rows @ self.axes
-        return Queries(X, rows, points, nearest_centres(points, self.centres, 1)[:, 0], None)
+        return Queries(X, rows, points, find_nearest_centres(points, self.centres, 1)[:, 0], None)
 
     def _arrange(self, points, cells):
         """Sort the rows by cell, and the cells by how often rows of a cell are near to them."""
@@ -282,7 +282,7 @@ class Cells:
         self.place = torch.empty_like(cells)
         self.place[self.order] = torch.arange(len(cells)) - self.starts[cells[self.order]]
         chosen = slice(None, None, max(1, len(cells) // (K * NEAR_ROWS)))
-        near = nearest_centres(points[chosen], self.centres, min(K, NEAR_CENTRES))
+        near = find_nearest_centres(points[chosen], self.centres, min(K, NEAR_CENTRES))
         weights = 0.9 ** torch.arange(near.shape[1], dtype=torch.float64)
         votes = torch.zeros(K * K, dtype=torch.float64)
         votes.index_add_(0, (cells[chosen, None] * K + near).ravel(), weights.repeat(len(near)))
@@ -316,17 +316,17 @@ class Cells:
         X = (queries.X.double() - centre).numpy()
         found = search.kneighbors(X, k + (queries.own is not None))
         if queries.own is not None:
-            found = without_self(*found, queries.own.numpy())
+            found = drop_self(*found, queries.own.numpy())
         return self._measure(queries, torch.from_numpy(found[1]))
 
     def _search(self, queries, k, dtype, all_measured):
         """Return distances, indices, and which queries the rounding of products may mislead."""
         M, N = len(queries.X), len(self.norms)
-        c = min(n_candidates(k), N - (queries.own is not None))
+        c = min(count_candidates(k), N - (queries.own is not None))
         share = self._share(k)
         # The same number of rows for every cell: oneDNN compiles a product for each new shape.
         n = max(int(share * N), 4 * c, int(self.sizes.max()))
-        columns = product_columns(self.own.points[self.order], dtype)
+        columns = make_product_factors(self.own.points[self.order], dtype)
         distances, indices = np.empty((M, k)), np.empty((M, k), dtype=np.int64)
         lost = torch.zeros(M, dtype=torch.bool)
 
@@ -375,7 +375,7 @@ class Cells:
         N, sample = len(self.norms), take_evenly(torch.arange(len(self.norms)), RECALL_ROWS)
         points, cells = self.own.points, self.own.cells
         blocks = sample.split(max(BLOCK // N, 1))
-        gaps = (squared_gaps(points, block) for block in blocks)
+        gaps = (compute_squared_distances(points, block) for block in blocks)
         found = [block.topk(min(k, N - 1), largest=False).indices for block in gaps]
         # Rows in the cells up to that of the neighbour, in the order of the query's cell.
         rows = self.sizes[self.near].cumsum(1)
@@ -387,7 +387,7 @@ class Cells:
         """Return the k nearest of the candidates by products of all features in float32."""
         m, c = candidates.shape
         starts, zeros = torch.arange(0, m * c + 1, c), torch.zeros(m * c, dtype=torch.float32)
-        pairs = sparse_tensor(starts, candidates.ravel(), zeros, (m, len(self.norms)))
+        pairs = make_csr(starts, candidates.ravel(), zeros, (m, len(self.norms)))
         products = torch.sparse.sampled_addmm(pairs, queries.rows, self.own.rows.T).values()
         gaps = self.norms[candidates] - 2 * products.view(m, c)
         gaps, nearest = gaps.topk(k, largest=False)
@@ -456,13 +456,13 @@ def partition_keys(keys, n):
 def propose_candidates(points, right, own, c):
     """Return the positions of c candidates, (M, c), and which queries are not sure of theirs.
 
-    ``right`` are the :func:`product_columns` of the rows compared, ``own`` the position of the
-    query itself.
+    ``right`` are the :func:`make_product_factors` of the rows compared, ``own`` the position of
+    the query itself.
     """
     n_queries, n = len(points), len(right)
     m = -(-n_queries // 32) * 32
     points = torch.nn.functional.pad(points, (0, 0, 0, m - n_queries))
-    left = product_columns(points, right.dtype, query=True)
+    left = make_product_factors(points, right.dtype, query=True)
     depth = max(1, round((n / c) ** 0.5))
     width = -(-n // depth)
     gaps = torch.empty((depth * width, m), dtype=right.dtype)
@@ -475,7 +475,7 @@ def propose_candidates(points, right, own, c):
     return found[:n_queries], (unsure & (c < n - 1))[:n_queries]
 
 
-def product_columns(points, dtype, query=False):
+def make_product_factors(points, dtype, query=False):
     """Return factors, (N, d + 4), of the product |x|^2 + |y|^2 - 2 x y.
 
     Each norm is the sum of two numbers: in bfloat16 one would have too few digits.
@@ -488,7 +488,7 @@ def product_columns(points, dtype, query=False):
     return torch.cat([part.to(dtype) for part in parts], 1)
 
 
-def sparse_tensor(starts, columns, values, shape):
+def make_csr(starts, columns, values, shape):
     """Return a tensor in CSR format."""
     return torch.sparse_csr_tensor(starts, columns, values, shape, check_invariants=False)
 
@@ -498,7 +498,7 @@ def take_evenly(X, n):
     return X[:: -(-len(X) // n)]
 
 
-def principal_axes(rows):
+def choose_axes(rows):
     """Return the fewest principal axes, (D, d), that keep a sample's neighbours among candidates.
 
     d + 4 is a multiple of 32, which products are fast with. None if that takes most features.
@@ -511,11 +511,11 @@ def principal_axes(rows):
         # Null directions of the Gram matrix are not orthogonal.
         axes = torch.linalg.qr(axes[:, :MOST_AXES])[0]
     sample = take_evenly(torch.arange(len(X)), JUDGED_QUERIES)
-    nearest = squared_gaps(X, sample).topk(JUDGED_K, largest=False).indices
-    gaps, c = torch.zeros((len(sample), len(X)), dtype=X.dtype), n_candidates(JUDGED_K)
+    nearest = compute_squared_distances(X, sample).topk(JUDGED_K, largest=False).indices
+    gaps, c = torch.zeros((len(sample), len(X)), dtype=X.dtype), count_candidates(JUDGED_K)
     start, most = 0, min(0.8 * X.shape[1], axes.shape[1], MOST_AXES)
     for d in range(28, int(most) + 1, 32):
-        gaps += squared_gaps(X @ axes[:, start:d], sample)
+        gaps += compute_squared_distances(X @ axes[:, start:d], sample)
         # The distance of the last candidate.
         limits = gaps.topk(c, largest=False).values[:, -1:]
         if (gaps.gather(1, nearest) <= limits).float().mean() >= AXES_RECALL:
@@ -524,7 +524,7 @@ def principal_axes(rows):
     return None
 
 
-def squared_gaps(X, chosen):
+def compute_squared_distances(X, chosen):
     """Return squared distances of chosen rows to all rows, infinite to themselves."""
     norms = (X * X).sum(1)
     gaps = torch.addmm(norms, X[chosen], X.T, alpha=-2) + norms[chosen, None]
@@ -532,7 +532,7 @@ def squared_gaps(X, chosen):
     return gaps
 
 
-def n_candidates(k):
+def count_candidates(k):
     """Return c, how many candidates the k neighbours are chosen from."""
     return 3 * k // 2 + 5
 
@@ -543,14 +543,14 @@ def find_centres(points):
     sample = points[torch.randperm(len(points), generator=generator(0))[: K * KMEANS_ROWS]]
     centres = sample[:K].clone()
     for _ in range(KMEANS_STEPS):
-        cells = nearest_centres(sample, centres, 1)[:, 0]
+        cells = find_nearest_centres(sample, centres, 1)[:, 0]
         sizes = torch.bincount(cells, minlength=K)[:, None]
         sums = torch.zeros_like(centres).index_add_(0, cells, sample)
         centres = torch.where(sizes > 0, sums / sizes.clamp_min(1), centres)
     return centres
 
 
-def nearest_centres(points, centres, n):
+def find_nearest_centres(points, centres, n):
     """Return the n nearest centres of each row, nearest first."""
     norms = (centres * centres).sum(1)
     blocks = points.split(max(BLOCK // len(centres), 1))

@@ -10,10 +10,10 @@ import numpy as np
 from .._responsibilities import cluster_means
 
 
-def agglomerate_by_variance(points, sizes, groups=None):
+def build_ward_tree(points, sizes, groups=None):
     """Return Ward's tree of weighted points (P, L): merges (P - 1, 2) and distances (P - 1,).
 
-    Merged are the two groups for which the variance within groups grows least, by d^2 / 2 =
+    Merged are the two groups for which the sum of squares within groups grows least, by d^2 / 2 =
     |m_i - m_j|^2 n_i n_j / (n_i + n_j), with means m, sizes n (P,) and d the distance of the
     merge. Group P + t is that of merge t. With ``groups`` (P,) points of different groups are
     merged after all others; a distance is never smaller than those before.
@@ -24,7 +24,7 @@ def agglomerate_by_variance(points, sizes, groups=None):
     numbers, alive = np.arange(n_points), np.ones(n_points, dtype=bool)
 
     def measure(i):
-        """Return the growth of the variance if group i is merged with each other."""
+        """Return the growth of the sum of squares if group i is merged with each other."""
         both = np.maximum(sizes + sizes[i], np.finfo(np.float64).tiny)
         growth = np.square(means - means[i]).sum(1) * sizes * sizes[i] / both
         return np.where(alive & (groups == groups[i]) & (numbers != numbers[i]), growth, np.inf)
@@ -157,5 +157,5 @@ def grow_tree(layout, labels, weights, parts):
     resp = np.zeros((len(labels), len(pairs)))
     resp[np.arange(len(labels)), leaves.ravel()] = weights
     centers = cluster_means(resp, layout.astype(np.float64))
-    children, distances = agglomerate_by_variance(centers, resp.sum(0), pairs[:, 0])
+    children, distances = build_ward_tree(centers, resp.sum(0), pairs[:, 0])
     return ClusterTree(centers, pairs[:, 0], children, distances)

@@ -254,12 +254,16 @@ def test_large_clusters_stay_whole_beside_small_ones(linkage):
     assert adjusted_rand_score(y, start.labels) > 0.95
 
 
+def tabulate(groups):
+    """Table (P, K) of zeros and ones: the parts of each group."""
+    parts = np.arange(sum(map(len, groups)))
+    return np.stack([np.isin(parts, group) for group in groups], 1).astype(float)
+
+
 def in_turn(parts, graph, n_clusters, linkage):
     """Table (P, K) of parts joined in turn, before any exchange."""
     edges = parts.T @ (graph @ parts)
-    return agglomeration._build_assignment(
-        agglomeration.agglomerate(edges, parts.sum(0), n_clusters, linkage)
-    )
+    return tabulate(agglomeration.agglomerate(edges, parts.sum(0), n_clusters, linkage))
 
 
 def test_parts_are_joined_by_shares_of_their_edges():
@@ -365,9 +369,7 @@ def test_exchanges_end_where_no_move_of_a_part_to_a_linked_group_is_better(seed)
     assert len(groups) == n_clusters
 
     def criterion(some):
-        return neighbor_information(
-            sparse.csr_matrix(edges), agglomeration._build_assignment(some), weight
-        )
+        return neighbor_information(sparse.csr_matrix(edges), tabulate(some), weight)
 
     assert criterion(groups) >= criterion(before)
 
@@ -408,14 +410,14 @@ def test_groups_without_links_are_not_joined_in_an_exchange():
 @pytest.mark.parametrize("seed", range(3))
 def test_wards_tree_of_points_of_weight_one_is_that_of_scipy(seed):
     points = np.random.default_rng(seed).normal(size=(25, 3))
-    children, distances = tree.agglomerate_by_variance(points, np.ones(25))
+    children, distances = tree.build_ward_tree(points, np.ones(25))
     np.testing.assert_array_equal(np.sort(children, 1), linkage_tree(points, "ward")[:, :2])
 
 
 def test_a_point_of_weight_three_is_three_points_of_wards_tree():
     points = np.random.default_rng(0).normal(size=(12, 2))
     sizes = np.tile([1, 3, 1, 2], 3)
-    children, _ = tree.agglomerate_by_variance(points, sizes)
+    children, _ = tree.build_ward_tree(points, sizes)
     once = tree.cut_tree(children, sizes, 4, 0)
     copies = linkage_tree(np.repeat(points, sizes, axis=0), "ward")
     whole = fcluster(copies, 4, "maxclust")
@@ -425,7 +427,7 @@ def test_a_point_of_weight_three_is_three_points_of_wards_tree():
 def test_a_cut_counts_no_group_below_the_least_size():
     points = np.r_[0.0, 1, 2, 10, 11, 12, 100][:, None]
     sizes = np.full(7, 5.0)
-    children, _ = tree.agglomerate_by_variance(points, sizes)
+    children, _ = tree.build_ward_tree(points, sizes)
     np.testing.assert_array_equal(
         tree.cut_tree(children, sizes, 2, 0) == tree.cut_tree(children, sizes, 2, 0)[0],
         [1, 1, 1, 1, 1, 1, 0],

@@ -11,7 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from skdeepcluster import NeighborClustering
 from skdeepcluster.neighbors import merge_clusters, neighbor_graph, scales
-from skdeepcluster.neighbors.tree import agglomerate_by_variance, cut_tree, grow_tree
+from skdeepcluster.neighbors.tree import build_ward_tree, cut_tree, grow_tree
 
 SQUARE = [[0, 0], [8, 0], [0, 8], [8, 8]]
 X, Y = make_blobs(400, centers=SQUARE, random_state=0)
@@ -104,7 +104,7 @@ def test_information_over_times_is_that_of_powers_of_the_walk():
 
 def test_distances_are_those_of_scipy():
     points = np.random.default_rng(0).normal(size=(30, 3))
-    _, distances = agglomerate_by_variance(points, np.ones(30))
+    _, distances = build_ward_tree(points, np.ones(30))
     np.testing.assert_allclose(distances, linkage_tree(points, "ward")[:, 2])
     model = AgglomerativeClustering(2, compute_distances=True).fit(points)
     np.testing.assert_allclose(distances, model.distances_)
