@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from scipy.special import entr
 from sklearn.metrics import mutual_info_score
 
 #: Number of features named under "where".
@@ -64,7 +65,7 @@ def _locate(change, gan):
     """Return how many features share a squared change, (D,), and which have most of it."""
     total = change.sum()
     shares = change / total if total > 0 else np.full(len(change), 1 / len(change))
-    n_features = float(np.exp(-(shares * np.log(np.where(shares > 0, shares, 1))).sum()))
+    n_features = float(np.exp(entr(shares).sum()))
     names = getattr(gan, "feature_names_in_", np.arange(len(change)))
     largest = np.argsort(-shares, kind="stable")[:FEATURES]
     return {"n_features": n_features, "where": tuple(names[largest].tolist())}

@@ -11,10 +11,10 @@ out-of-distribution samples and adversarial attacks", NeurIPS 2018 (there of a n
 
 import numpy as np
 import torch
+from torch.nn.functional import one_hot
 
 from .engine.batches import BLOCK, batches
 from .functional.gaussian import Mixture
-from .functional.information import one_hot
 
 #: Most features whose full covariance is estimated; of more, the variances alone.
 MAX_FEATURES = 1000
@@ -58,7 +58,7 @@ def fit_cluster_space(standardize, X, clusters, device="cpu"):
         """Sum a function of standardised rows and their zeros and ones (N, K) over blocks."""
         total = 0.0
         for x, label in zip(batches(X, BLOCK), own.split(BLOCK), strict=True):
-            member = one_hot(label.to(device), len(sizes), torch.float64)
+            member = one_hot(label.to(device), len(sizes)).double()
             total = total + summarize(standardize(x.to(device)).double(), member)
         return total
 

@@ -245,8 +245,7 @@ class _NeighborAnswers(nn.Module):
     def __init__(self, estimator):
         super().__init__()
         metric, rows = estimator._fit_params["metric"], estimator._rows
-        known = isinstance(metric, str) and metric in ("euclidean", "cosine")
-        if not known or sparse.issparse(rows):
+        if metric not in ("euclidean", "cosine") or sparse.issparse(rows):
             raise TypeError(
                 f"A NeighborClustering by the metric {metric!r} on "
                 f"{'sparse' if sparse.issparse(rows) else 'dense'} rows cannot be exported. Fit "

@@ -63,7 +63,7 @@ from .modules.regularization import NO_REGULARIZER, Regularizer
 
 #: Width of the hidden layer of Q's own part, as in the paper.
 READER_WIDTH = 128
-#: What the clusters that Q reads have of the anchor at the end of training.
+#: Weight of the clusters that Q reads in the target of the start term at the end of training.
 OWN_SHARE = 0.5
 #: Values of a continuous code that ``traverse`` goes through, as in the paper.
 SWEEP = np.linspace(-2, 2, 9)

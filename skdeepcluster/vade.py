@@ -99,13 +99,9 @@ class VaDE(PriorGame):
         }
         return terms | self.regularize(seen, batch.anchor, expected, mixture)
 
-    def elbo(self, x, noise) -> Tensor:
-        """Bound of each row at its best gamma, (N,), averaged over noise (S, L)."""
+    def criterion(self, x, noise=None) -> Tensor:
+        """Bound at the best gamma, (N,), over noise (S, L) of the codes, else fixed points."""
         return evidence_bound(self, x, self.optimal_divergence, noise)
-
-    def criterion(self, x) -> Tensor:
-        """Bound of each row at its best gamma, (N,), averaged over fixed quasi-random noise."""
-        return evidence_bound(self, x, self.optimal_divergence)
 
     def players(self) -> tuple[Player, ...]:
         """One player."""

@@ -200,34 +200,12 @@ def expand_square(means: Tensor, stds: Tensor, constant: Tensor) -> tuple[Tensor
 
 def joint_density(mixture: Mixture) -> Callable[[Tensor], Tensor]:
     """Return x -> log_joint(x, mixture); what depends on the mixture alone is computed once."""
-    log_density = _make_density(mixture)
-    return lambda x: log_density(x) + mixture.log_weights
-
-
-def _make_density(mixture: Mixture) -> Callable[[Tensor], Tensor]:
-    """Return x -> log_prob(x, mixture)."""
-    _, means, scales = mixture
+    log_weights, means, scales = mixture
     # Centring changes no result, but data far from the origin would lose digits without it.
     shift = means.detach().mean(0)
     constant = log_constant(scales, means.shape[1])
     log_density = make_log_density(means - shift, scales, constant)
-    return lambda x: log_density(x - shift).T
-
-
-def log_prob(x: Tensor, mixture: Mixture) -> Tensor:
-    """Log-density log N(x_n | mu_k, S_k S_k^T) of rows (N, D), of shape (N, K).
-
-    The weights of the mixture are not used.
-
-    Examples
-    --------
-    >>> import torch
-    >>> standard = Mixture(torch.zeros(1), torch.zeros(1, 2), torch.ones(1, 1))
-    >>> apart, near = torch.tensor([[2.0, 0.0]]), torch.zeros(1, 2)
-    >>> (log_prob(apart, standard) - log_prob(near, standard)).round()
-    tensor([[-2.]])
-    """
-    return _make_density(mixture)(x)
+    return lambda x: log_density(x - shift).T + log_weights
 
 
 def log_joint(x: Tensor, mixture: Mixture) -> Tensor:

@@ -67,19 +67,6 @@ def _expect(log_p: Tensor, value: Tensor) -> Tensor:
     return (p * value.masked_fill(log_p == -math.inf, 0.0)).sum(-1)
 
 
-def one_hot(outcome: Tensor, n_outcomes: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Distributions (N, K) that are certain of one outcome, (N,) integers from 0 to K - 1.
-
-    Examples
-    --------
-    >>> import torch
-    >>> one_hot(torch.tensor([2, 0]), 3)
-    tensor([[0., 0., 1.],
-            [1., 0., 0.]])
-    """
-    return torch.eye(n_outcomes, dtype=dtype, device=outcome.device)[outcome]
-
-
 def information_content(log_p: Tensor) -> Tensor:
     """I = -log p, in nats, elementwise: how surprising an outcome is.
 

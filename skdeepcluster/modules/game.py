@@ -59,8 +59,7 @@ class Player:
 
     def parameters(self) -> list[nn.Parameter]:
         """All parameters of the player's modules, each once."""
-        found = {id(p): p for module in self.modules for p in module.parameters()}
-        return [p for p in found.values() if p.requires_grad]
+        return [p for p in nn.ModuleList(self.modules).parameters() if p.requires_grad]
 
 
 class Game(nn.Module, ABC):

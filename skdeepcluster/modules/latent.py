@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import nll_loss
+from torch.nn.functional import nll_loss, one_hot
 
 from ..functional import random
 from ..functional.gaussian import log_prob_diag
-from ..functional.information import entropy, one_hot
+from ..functional.information import entropy
 
 #: Bounds of the log-standard-deviations of Q's continuous codes, which are about 1 in size. The
 #: loss grows with the square of an error in standard deviations: surer readings let it explode.
@@ -67,7 +67,7 @@ class LatentSpace:
     def inputs(self, codes: Codes) -> Tensor:
         """Return the generator's inputs for codes, (N, n_inputs)."""
         columns = zip(codes.categories.T, self.sizes, strict=True)
-        hot = [one_hot(column, size, codes.noise.dtype) for column, size in columns]
+        hot = [one_hot(column, size).to(codes.noise) for column, size in columns]
         return torch.cat([codes.noise, *hot, codes.continuous], 1)
 
     def read(self, readings: Tensor) -> Reading:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from ..functional import random
-from ..functional.information import all_rows, kl_divergence, one_hot, own_rows
+from ..functional.information import all_rows, kl_divergence, own_rows
 
 #: Length of the adversarial step, in distances to the nearest other row of a batch.
 RADIUS = 0.25
@@ -34,8 +35,8 @@ class Regularizer:
     #: Of :func:`adversarial_divergence` for a step of ``RADIUS`` times the distance to the nearest
     #: other row of the batch.
     smoothness_weight: float = 0.0
-    #: What the most probable clusters of the rows have of R at the end of training, see
-    #: :func:`bootstrap`; their share grows linearly from 0.
+    #: Weight of the model's most probable clusters in place of R at the end of training, see
+    #: :func:`bootstrap`; it grows linearly from 0.
     own_share: float = 0.0
 
     def terms(
@@ -88,7 +89,7 @@ def bootstrap(anchor: Tensor, log_p: Tensor, own_share: Tensor | float) -> Tenso
     >>> bootstrap(anchor, log_p, torch.tensor(0.25))
     tensor([[0.7500, 0.2500]])
     """
-    own = one_hot(log_p.argmax(1), log_p.shape[1], anchor.dtype)
+    own = one_hot(log_p.argmax(1), log_p.shape[1]).to(anchor)
     return torch.lerp(anchor, own, own_share)
 
 

@@ -42,7 +42,8 @@ def merge_components(resp, graph, n_clusters, linkage, boundary_weight):
     if linkage == "share":
         groups = split_and_merge(edges, sizes, groups, boundary_weight)
     assignment = np.zeros((resp.shape[1], n_clusters))
-    assignment[used, : len(groups)] = _build_assignment(groups)
+    for k, group in enumerate(groups):
+        assignment[used[group], k] = 1
     return assignment
 
 
@@ -233,14 +234,6 @@ def _list_splits(edges, sizes, group):
     if len(group) > 2:
         for component in group:
             yield [component], [other for other in group if other != component]
-
-
-def _build_assignment(groups):
-    """Return the assignment (P, K) of points to groups; every point is in one."""
-    table = np.zeros((sum(map(len, groups)), len(groups)))
-    for k, group in enumerate(groups):
-        table[group, k] = 1
-    return table
 
 
 def _sum_edges(edges, groups):

@@ -17,7 +17,7 @@ from joblib import effective_n_jobs
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
-from sklearn.utils import check_scalar
+from sklearn.utils import check_scalar, gen_batches
 
 from ..engine.runtime import draw_seed, random_stream
 from .blas import single_threaded_blas
@@ -168,7 +168,7 @@ def _optimize(graph, start, n_epochs, n_negative, random, n_jobs):
     n_rows = graph.shape[0]
     y = np.ascontiguousarray(start.T)
     n_moves = n_epochs * STEPS_PER_EPOCH if n_rows > 1 else 0
-    blocks = [slice(i, min(i + BLOCK, n_rows)) for i in range(0, n_rows, BLOCK)]
+    blocks = list(gen_batches(n_rows, BLOCK))
     n_subsets = DRAWS // ATTRACTIONS
     n_threads = min(effective_n_jobs(n_jobs), len(blocks))
     with ThreadPoolExecutor(n_threads) if n_threads > 1 else nullcontext() as threads:

@@ -5,6 +5,7 @@ N stored rows, M rows asked about, D features, k neighbours.
 
 import numpy as np
 from sklearn.preprocessing import normalize
+from sklearn.utils import gen_batches
 
 #: Neighbours found beyond k, among which the k nearest are chosen.
 EXTRA = 5
@@ -14,8 +15,7 @@ BLOCK_ELEMENTS = 2**22
 
 def split_rows(n_rows, n_columns):
     """Return the slices of rows, in their order, that are worked on at once."""
-    size = max(1, BLOCK_ELEMENTS // max(1, n_columns))
-    return [slice(start, start + size) for start in range(0, n_rows, size)]
+    return list(gen_batches(n_rows, max(1, BLOCK_ELEMENTS // max(1, n_columns))))
 
 
 def sort_nearest(distances, neighbors, k):

@@ -92,7 +92,7 @@ MAX_WHITENED_ROWS = 20_000
 MAX_NULL_ROWS = 2_000
 #: Rows drawn without clusters in all, if the decision needs them: of few, several draws are made.
 MIN_NULL_ROWS = 1_000
-#: Most draws.
+#: Most draws of rows without clusters.
 MAX_NULL_DRAWS = 5
 #: Most draws of halves.
 MAX_HELD_OUT_DRAWS = 3
@@ -172,10 +172,9 @@ class Search(NamedTuple):
     def grow_null(self, rows, weights):
         """Return micro-clusters and graph of rows without clusters, in the metric of ``rows``."""
         metric = self.metric
-        if isinstance(metric, str) and metric == "cosine":
+        if metric == "cosine":
             rows, metric = normalize(rows), "euclidean"
-        rotates = isinstance(metric, str) and metric == "euclidean"
-        null = draw_null(rows, weights, self.stream, rotates)
+        null = draw_null(rows, weights, self.stream, rotates=metric == "euclidean")
         graph = neighbor_graph(null, self.n_neighbors, metric=metric, n_jobs=self.n_jobs)
         layout = self._replace(report=nullcontext).make_layout(graph)
         most = limit_clusters(len(null), self.max_clusters)
@@ -384,8 +383,7 @@ def count_walk_steps(distances, metric):
     estimate from the ratios of the distances, its inverse averaged over the rows. Cosine
     distances are half the squares of Euclidean ones.
     """
-    is_cosine = isinstance(metric, str) and metric == "cosine"
-    exponent = 1 / 2 if is_cosine else 1
+    exponent = 1 / 2 if metric == "cosine" else 1
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = exponent * np.log(distances[:, -1:] / distances[:, :-1])
     known = ratios[np.isfinite(ratios)]

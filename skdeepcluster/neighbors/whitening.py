@@ -38,7 +38,7 @@ N_ITERATIONS = 2
 
 def are_vectors(rows, metric):
     """Return whether differences of rows mean something: not of None, nor by other metrics."""
-    return rows is not None and isinstance(metric, str) and metric in ("euclidean", "cosine")
+    return rows is not None and metric in ("euclidean", "cosine")
 
 
 def can_whiten(rows):
