@@ -15,7 +15,7 @@ from importlib.util import find_spec
 import torch
 from scipy import sparse
 from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
@@ -64,8 +64,10 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
     or a layout, "codes", float32, what ``transform`` gives.
 
     The steps before the last of a Pipeline compute in float32. Where its first step is a
-    ColumnTransformer with columns by names, the graph takes an input of shape (n_samples, 1) for
-    each column, by its name: float32, or text where categories are text.
+    ColumnTransformer fitted to a DataFrame, the graph takes an input of shape (n_samples, 1) for
+    each column that is used, in their order and by their names: float32, or text where categories
+    are text. Names in ONNX have underscores in place of all but letters and digits; the graph
+    lists its own.
 
     Comments and metadata, in which exporters keep paths and source lines of the machine, are left
     out of the file.
@@ -81,16 +83,14 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
     >>> with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
     ...     to_onnx(mixture, file.name)
     """
-    is_pipeline = isinstance(estimator, Pipeline)
-    for name in ("onnx", "onnxscript", "skl2onnx")[: 3 if is_pipeline else 2]:
+    *before, last = _list_steps(estimator)
+    for name in ("onnx", "onnxscript", "skl2onnx")[: 3 if before else 2]:
         if find_spec(name) is None:
             raise ImportError(f"to_onnx needs {name}: pip install onnx onnxscript skl2onnx.")
     check_is_fitted(estimator)
     with _quiet():
-        if is_pipeline and len(estimator) > 1:
-            model = _prepend(estimator[:-1], _export(estimator[-1], "prepared"))
-        else:
-            model = _export(estimator[-1] if is_pipeline else estimator, "X")
+        model = _export(last, "prepared" if before else "X")
+        model = _prepend(make_pipeline(*before), model) if before else model
     _strip(model)
     importlib.import_module("onnx").checker.check_model(model)
     with replace_atomically(path) as temporary, open(temporary, "wb") as file:
@@ -120,9 +120,8 @@ def _prepend(steps, model):
     version = next(own.version for own in model.opset_import if not own.domain)
     opsets = {"": version, "ai.onnx.ml": 3}
     try:
-        first = skl2onnx.convert_sklearn(
-            steps, initial_types=_describe_inputs(steps), target_opset=opsets
-        )
+        steps, inputs = _describe_inputs(steps)
+        first = skl2onnx.convert_sklearn(steps, initial_types=inputs, target_opset=opsets)
         # The converter writes the lowest version in which its operators are the same.
         first.ir_version = model.ir_version
         for own in first.opset_import:
@@ -138,28 +137,37 @@ def _prepend(steps, model):
 
 
 def _describe_inputs(steps):
-    """Return names and types of the inputs of the steps of a Pipeline, for skl2onnx."""
+    """Return the steps of a Pipeline with columns by position or name, and their inputs.
+
+    These are names and types, for skl2onnx.
+    """
     types = importlib.import_module("skl2onnx.common.data_types")
     first = steps[0]
-    chosen = [columns for *_, columns in getattr(first, "transformers", [])]
-    by_name = any(
-        isinstance(c, str) or (isinstance(c, list) and str in map(type, c)) for c in chosen
-    )
-    if not (isinstance(first, ColumnTransformer) and by_name):
-        return [("X", types.FloatTensorType([None, steps.n_features_in_]))]
-    texts = set()
+    names = getattr(first, "feature_names_in_", None)
+    if not isinstance(first, ColumnTransformer):
+        return steps, [("X", types.FloatTensorType([None, steps.n_features_in_]))]
+    resolved, used, texts = copy.copy(first), set(), set()
+    resolved.transformers_ = []
     for name, part, _ in first.transformers_:
+        columns = list(first._transformer_to_input_indices[name])
         parts = part if isinstance(part, Pipeline) else [part]
         categories = [own for step in parts for own in getattr(step, "categories_", [])]
-        if any(own.dtype.kind in "OU" for own in categories):
-            texts |= set(first._transformer_to_input_indices[name])
-    kinds = (
-        types.StringTensorType if i in texts else types.FloatTensorType
-        for i in range(first.n_features_in_)
-    )
-    return [
-        (name, kind([None, 1])) for name, kind in zip(first.feature_names_in_, kinds, strict=True)
-    ]
+        texts |= set(columns) if any(own.dtype.kind in "OU" for own in categories) else set()
+        used |= set(columns) if part != "drop" else set()
+        columns = columns if names is None else names[columns].tolist()
+        resolved.transformers_.append((name, part, columns))
+    steps = make_pipeline(resolved, *steps[1:])
+    if names is None:
+        return steps, [("X", types.FloatTensorType([None, first.n_features_in_]))]
+    kinds = {i: types.StringTensorType if i in texts else types.FloatTensorType for i in used}
+    return steps, [(names[i], kinds[i]([None, 1])) for i in sorted(used)]
+
+
+def _list_steps(estimator):
+    """List the steps of nested Pipelines, without those that pass rows on as they are."""
+    if isinstance(estimator, Pipeline):
+        return [own for _, step in estimator.steps for own in _list_steps(step)]
+    return [] if estimator in ("passthrough", None) else [estimator]
 
 
 def _strip(message):

@@ -13,7 +13,7 @@ import torch
 from estimators import in_full
 from scipy import sparse
 from sklearn.cluster import KMeans
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.impute import SimpleImputer
@@ -166,6 +166,41 @@ def test_pipelines_answer_the_same(steps, tmp_path):
     np.testing.assert_allclose(codes, pipeline.transform(rows), atol=1e-3)
     np.testing.assert_array_equal(labels, pipeline.predict(rows))
     assert not find_private(tmp_path / "fit.onnx")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        make_column_selector(dtype_include="number"),
+        np.array(["one", "two"]),
+        pd.Index(["one", "two"]),
+        slice("one", "two"),
+        [1, 2],
+        np.array([False, True, True]),
+        lambda frame: ["one", "two"],
+    ],
+    ids=lambda columns: type(columns).__name__,
+)
+def test_columns_may_be_chosen_in_every_way_and_others_are_no_input(columns, tmp_path):
+    pytest.importorskip("skl2onnx")
+    inner = make_pipeline("passthrough", GaussianMixtureEM(3, random_state=0))
+    steps = "passthrough", ColumnTransformer([("scale", MinMaxScaler(), columns)]), inner
+    pipeline = make_pipeline(*steps).fit(NAMED)
+    to_onnx(pipeline, tmp_path / "fit.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "fit.onnx")
+    fed = {name: NAMED[[name]].to_numpy(np.float32) for name in ("one", "two")}
+    assert [own.name for own in session.get_inputs()] == list(fed)
+    labels, probabilities = session.run(["labels", "probabilities"], fed)
+    np.testing.assert_allclose(probabilities, pipeline.predict_proba(NAMED), atol=1e-3)
+    np.testing.assert_array_equal(labels, pipeline.predict(NAMED))
+
+
+def test_a_pipeline_of_one_step_is_that_step(tmp_path):
+    pipeline = make_pipeline("passthrough", GaussianMixtureEM(3, random_state=0)).fit(X)
+    to_onnx(pipeline, tmp_path / "fit.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "fit.onnx")
+    (labels,) = session.run(["labels"], {"X": X.astype(np.float32)})
+    np.testing.assert_array_equal(labels, pipeline.predict(X))
 
 
 def test_a_pipeline_that_cannot_be_converted_is_named(monkeypatch, tmp_path):
