@@ -41,7 +41,7 @@ from sklearn.utils.validation import _num_features, _num_samples, check_is_fitte
 from ._responsibilities import cluster_means, indicate
 from ._validation import check_cluster_numbers
 from .display.axes import import_matplotlib, name_estimator, name_features, predict_rows
-from .display.samples import draw_samples, make_mosaic
+from .display.samples import draw_samples, find_white, make_mosaic
 from .engine.runtime import draw_seed, random_stream
 from .neighbors.precomputed import has_distances
 from .stability import cluster_stability
@@ -601,6 +601,8 @@ class ClusterReport(Bunch):
 
     def _draw(self, values, differences, images):
         """Return the pictures of each cluster that has rows."""
+        white = find_white(values) if np.size(images) == 3 else 1
+        values = values / white
         ends = {"cmap": "gray_r", "vmin": values.min(), "vmax": values.max()}
         largest = np.abs(differences).max()
         scale = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
@@ -610,7 +612,7 @@ class ClusterReport(Bunch):
                 "medoid": values[self.medoids[[k]][: len(typical)]],
                 "typical rows": values[typical],
                 "nearest to a border": values[self.border_rows[k]],
-                "drawn rows": values[:0] if self.drawn is None else self.drawn[k],
+                "drawn rows": values[:0] if self.drawn is None else self.drawn[k] / white,
             }
             own = {t: _to_png(rows, images, ends) for t, rows in shown.items() if rows.shape[0]}
             if own and len(images) == 2:
@@ -654,8 +656,8 @@ class _Assignment:
         if self.resp is not None and hasattr(self.estimator, "transform"):
             rows = self.estimator.transform(rows)
         elif self.resp is not None and not sparse.issparse(rows):
-            rows = StandardScaler().fit_transform(rows)
-        return check_array(rows, accept_sparse="csr", dtype=np.float64)
+            rows = StandardScaler().fit_transform(_check_numbers(rows))
+        return _check_numbers(rows)
 
     @cached_property
     def distances(self):
@@ -705,14 +707,19 @@ def _assign(estimator, X):
 
 def _check_rows(X, labels):
     """Return X as float64, dense or CSR, and the labels, checked."""
+    X = _check_numbers(X)
+    return X, check_cluster_numbers(labels, X.shape[0])
+
+
+def _check_numbers(X):
+    """Return X as float64, dense or CSR, checked."""
     try:
-        X = check_array(X, accept_sparse="csr", dtype=np.float64)
+        return check_array(X, accept_sparse="csr", dtype=np.float64)
     except ValueError as error:
         raise ValueError(
             f"Only finite numbers are compared ({error}). For the last step of a Pipeline, pass "
             "the rows that the steps before it prepare."
         ) from error
-    return X, check_cluster_numbers(labels, X.shape[0])
 
 
 def _name_features(names, X, estimator=None):

@@ -14,6 +14,10 @@ COLORS = (
     *("#3084fc", "#783018", "#78e4cc", "#f06c78", "#60249c"),
     *("#788400", "#f0cc78", "#244848", "#c0c0fc", "#a8609c"),
 )
+#: Colour of rows of no cluster.
+NOISE = "0.6"
+#: Each marker is used with all colours before the next one.
+MARKERS = "o^sDvP*X<>"
 #: Most names of features that are written along an axis.
 MOST_NAMES = 15
 #: Characters of such a name, at most.
@@ -122,6 +126,20 @@ def group_rows(labels, n_samples):
             f"labels must have shape ({n_samples},), one per row, got {labels.shape}."
         )
     return np.unique(labels, return_inverse=True)
+
+
+def choose_colors(names):
+    """Return the colour and the marker of each group of rows, by :func:`group_rows`.
+
+    Numbers of clusters are those of their colours, so that these do not change where a cluster is
+    absent, and -1, noise, is grey. Other labels, of which most numbers from 0 on are no group,
+    have colours in their order.
+    """
+    places = np.arange(len(names))
+    if names.dtype.kind in "iu" and names[0] >= -1 and names[-1] < 2 * len(names):
+        places = names
+    colors = [NOISE if k < 0 else COLORS[k % len(COLORS)] for k in places]
+    return colors, [MARKERS[max(k, 0) // len(COLORS) % len(MARKERS)] for k in places]
 
 
 def name_features(feature_names, rows, n_features, estimator=None):

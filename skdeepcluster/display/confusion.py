@@ -138,6 +138,14 @@ class ClusterConfusionDisplay:
             raise ValueError(
                 f"confusion must have shape (n_classes, n_clusters), got {table.shape}."
             )
+        if not (np.isfinite(table) & (table >= 0)).all():
+            raise ValueError("confusion must hold numbers of rows, finite ones and at least 0.")
+        for k, names in enumerate((self.classes, self.clusters)):
+            if names is not None and len(names) != table.shape[k]:
+                raise ValueError(
+                    f"{('classes', 'clusters')[k]} must hold {table.shape[k]} names, as confusion "
+                    f"of shape {table.shape} says, got {len(names)}."
+                )
         rows, columns = linear_sum_assignment(table, maximize=True)
         rest = np.setdiff1d(np.arange(table.shape[1]), columns)
         self.order_ = np.concatenate([columns, rest])

@@ -133,13 +133,19 @@ class DendrogramDisplay:
             Of more leaves the first merges are not drawn, such that so many groups are left below
             (at least ``n_clusters``).
         **kwargs : dict
-            Passed to ``scipy.cluster.hierarchy.dendrogram``.
+            Passed to ``scipy.cluster.hierarchy.dendrogram``, but for its ``orientation``: the
+            tree hangs from the top.
 
         Returns
         -------
         display : DendrogramDisplay
             The display itself.
         """
+        if kwargs.get("orientation", "top") != "top":
+            raise ValueError(
+                f"orientation={kwargs['orientation']!r} is not drawn: cut and axes are those of "
+                "'top'. Leave it out."
+            )
         self.linkage_, totals = self._build_linkage()
         n_leaves = len(self.linkage_) + 1
         n_clusters = self._check_n_clusters(n_leaves)
@@ -158,7 +164,7 @@ class DendrogramDisplay:
         self.cut_ = None
         if n_clusters is not None:
             self.cut_ = self._find_cut(n_clusters)
-            text = f"{n_clusters} cluster" + "s" * (n_clusters != 1)
+            text = "1 cluster" if n_clusters == 1 else f"{n_clusters} clusters"
             draw_level(self.ax_, self.cut_, text, ABOVE)
         self.ax_.set_ylim(bottom=0)
         title = (self.name if name is None else name) or ""

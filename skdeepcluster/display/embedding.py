@@ -10,8 +10,8 @@ from sklearn.manifold import TSNE
 
 from ..neighbors import neighbor_graph, neighbor_layout
 from .axes import (
-    COLORS,
     check_fitted,
+    choose_colors,
     group_rows,
     make_axes,
     name_estimator,
@@ -22,8 +22,6 @@ from .axes import (
 #: Names of the projections, as titles and axes have them.
 METHODS = {"pca": "PCA", "tsne": "t-SNE", "neighbors": "neighbour layout"}
 
-#: Each marker is used with all colours before the next one.
-MARKERS = "o^sDvP*X<>"
 #: Columns that t-SNE is given, at most; of more their principal components.
 TSNE_COLUMNS = 50
 #: Most labels that are written at their points.
@@ -179,15 +177,18 @@ class EmbeddingDisplay:
         self.points_ = points
         self.figure_, self.ax_ = make_axes(ax, (6.4, 4.8))
         size = float(np.clip(14000 / len(points), 2, 30))
-        style = {"s": size, "alpha": 0.85, "linewidths": 0, "rasterized": True, **kwargs}
+        # Markers that have no face are lines.
+        width = 0 if kwargs.get("marker") is None else 1
+        style = {"s": size, "alpha": 0.85, "linewidths": width, "rasterized": True, **kwargs}
         # In a fixed random order: drawn cluster by cluster, the last one would hide the others.
         order = np.random.RandomState(0).permutation(len(points))
-        colors = np.array(COLORS)[index % len(COLORS)]
+        colors, markers = (np.array(own)[index] for own in choose_colors(names))
         self.scatter_ = []
-        for turn in np.unique(index // len(COLORS)):
-            rows = order[index[order] // len(COLORS) == turn]
-            marker = {"marker": MARKERS[turn % len(MARKERS)], "c": colors[rows], **style}
-            self.scatter_.append(self.ax_.scatter(*points[rows].T, **marker))
+        for marker in dict.fromkeys(markers):
+            rows = order[markers[order] == marker]
+            own = {} if {"c", "color"} & set(kwargs) else {"c": colors[rows]}
+            own = {"marker": marker, **own, **style}
+            self.scatter_.append(self.ax_.scatter(*points[rows].T, **own))
         title = self.name if name is None else name
         if title is None:
             title = describe_projection(self.embedding, self.method, self.source)
@@ -242,10 +243,10 @@ class EmbeddingDisplay:
     def _draw_legend(self, names):
         from matplotlib.lines import Line2D
 
-        handles = []
-        for k, group in enumerate(names):
-            marker, color = MARKERS[k // len(COLORS) % len(MARKERS)], COLORS[k % len(COLORS)]
-            handles.append(Line2D([], [], ls="", marker=marker, color=color, label=str(group)))
+        handles = [
+            Line2D([], [], ls="", marker=marker, color=color, label=str(group))
+            for group, color, marker in zip(names, *choose_colors(names), strict=True)
+        ]
         return place_legend(self.ax_, handles)
 
 
@@ -261,6 +262,14 @@ def _check_embedding(embedding, method):
     if method not in METHODS:
         raise ValueError(f"method must be 'pca', 'tsne' or 'neighbors', got {method!r}.")
     embedding = embedding if issparse(embedding) else np.asarray(embedding)
+    if embedding.dtype.kind not in "biuf":
+        try:
+            embedding = embedding.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"Only numbers can be drawn ({error}). For the last step of a Pipeline, pass the "
+                "rows that the steps before it prepare."
+            ) from error
     if embedding.ndim != 2 or not embedding.shape[0] or not embedding.shape[1]:
         raise ValueError(
             f"embedding must have shape (n_samples, n_components), got {embedding.shape}."
@@ -289,7 +298,8 @@ def reduce_columns(embedding, n_columns, random_state):
     """
     kind = TruncatedSVD if issparse(embedding) else PCA
     reducer = kind(min(n_columns, embedding.shape[0]), random_state=random_state)
-    return np.asarray(reducer.fit_transform(embedding)), label_components(reducer)
+    with np.errstate(divide="ignore", invalid="ignore"):  # shares of a variance of zero
+        return np.asarray(reducer.fit_transform(embedding)), label_components(reducer)
 
 
 def label_components(reducer):

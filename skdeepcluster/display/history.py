@@ -105,6 +105,7 @@ class HistoryDisplay:
             The display itself.
         """
         found = self._find_terms()
+        terms = [terms] if isinstance(terms, str) else terms
         terms = [term for term in found if term != "dur"] if terms is None else list(terms)
         if not terms or set(terms) - set(found):
             raise ValueError(f"No such terms to draw: {terms}. The history holds {found}.")

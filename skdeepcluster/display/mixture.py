@@ -5,7 +5,7 @@ from typing import Self
 import numpy as np
 from sklearn.decomposition import PCA
 
-from .axes import COLORS, check_fitted, make_axes, name_estimator
+from .axes import COLORS, check_fitted, choose_colors, make_axes, name_estimator
 from .embedding import (
     EmbeddingDisplay,
     describe_projection,
@@ -169,6 +169,7 @@ class MixtureDisplay:
             view, centre = pca.components_, pca.mean_
             projected.embedding = (points - centre) @ view.T
             projected.feature_names = label_components(pca)
+        n_std = np.atleast_1d(n_std)
         self.figure_, self.ax_ = make_axes(ax, (6.4, 4.8))
         projected.plot(ax=self.ax_, name=title, **{"alpha": 0.5, **kwargs})
         colors = self._match_colors(len(means))
@@ -185,9 +186,9 @@ class MixtureDisplay:
         """Return each component's colour: that of its points, if labels number the components."""
         found = np.unique([] if self.labels is None else self.labels)
         if found.dtype.kind not in "iu" or not np.isin(found, np.arange(-1, n_clusters)).all():
-            return np.arange(n_clusters)
-        order = np.concatenate([found, np.setdiff1d(np.arange(n_clusters), found)])
-        return np.argsort(order)[-n_clusters:]  # -1, points of noise, has a colour of its own
+            found = np.arange(n_clusters)
+        known = dict(zip(found.tolist(), choose_colors(found)[0], strict=True))
+        return [known.get(k, COLORS[k % len(COLORS)]) for k in range(n_clusters)]
 
     def _explain_ellipses(self, n_std):
         """Draw the legend of the points with a line for the ellipses."""
@@ -207,7 +208,7 @@ class MixtureDisplay:
         values, vectors = np.linalg.eigh(covariance)
         width, height = 2 * n_std * np.sqrt(np.maximum(values, 0))
         angle = np.degrees(np.arctan2(vectors[1, 0], vectors[0, 0]))
-        style = {"fill": False, "edgecolor": COLORS[color % len(COLORS)], "linewidth": 1.8}
+        style = {"fill": False, "edgecolor": color, "linewidth": 1.8}
         return self.ax_.add_patch(Ellipse(mean, width, height, angle=angle, **style))
 
 

@@ -172,5 +172,5 @@ class ReliabilityDisplay:
             ylabel="share of rows that are right",
             title=(self.name if name is None else name) or "",
         )
-        self.legend_ = self.ax_.legend(loc="upper left", frameon=False)
+        self.legend_ = self.ax_.legend(loc="best", frameon=False)
         return self

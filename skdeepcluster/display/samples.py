@@ -2,13 +2,16 @@
 
 import inspect
 import math
+from numbers import Integral
 from typing import Self
 
 import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils import check_scalar
 
 from .axes import (
-    COLORS,
     check_fitted,
+    choose_colors,
     choose_grid,
     divide_axes,
     group_rows,
@@ -152,9 +155,10 @@ class SamplesDisplay:
         display : SamplesDisplay
             The display itself.
         """
-        samples = np.asarray(self.samples)
+        samples = self.samples.toarray() if issparse(self.samples) else np.asarray(self.samples)
         if samples.ndim != 2 or not len(samples):
             raise ValueError(f"samples must be (n_samples, n_features), got {samples.shape}.")
+        check_scalar(n_columns, "n_columns", Integral, min_val=1)
         names, index = group_rows(self.labels, len(samples))
         title = (self.name if name is None else name) or ""
         draw = self._plot_profiles if self.image_shape is None else self._plot_images
@@ -182,9 +186,11 @@ class SamplesDisplay:
         self.figure_, self.ax_ = make_axes(ax, (max(2.6 * columns, 4.0), height))
         self.image_ = None
         self.axes_ = divide_axes(self.ax_, len(names), MOST_COLUMNS, name=title, share=True)
+        colors, _ = choose_colors(names)
         for k, (group, panel) in enumerate(zip(names, self.axes_, strict=True)):
             members, features = samples[index == k], np.arange(samples.shape[1])
-            style = {"color": COLORS[k % len(COLORS)], "alpha": 0.5, "lw": 0.8, **kwargs}
+            marker = "o" if len(features) == 1 else ""
+            style = {"color": colors[k], "alpha": 0.5, "lw": 0.8, "marker": marker, **kwargs}
             panel.plot(features, members[:n_columns].T, **style)
             if len(members) > 1:
                 panel.plot(features, members.mean(axis=0), color="black", lw=1.2, label="mean")
@@ -257,4 +263,9 @@ def _to_images(samples, image_shape):
         return tiles[..., 0]
     if tiles.shape[-1] != 3:
         raise ValueError(f"Images have 1 or 3 channels, got image_shape {shape}.")
-    return np.clip(tiles / (255 if samples.max() > 2 else 1), 0, 1)
+    return np.clip(tiles / find_white(samples), 0, 1)
+
+
+def find_white(samples):
+    """Return the value of full brightness in rows of coloured images, 255 or 1."""
+    return 255 if samples.max() > 2 else 1

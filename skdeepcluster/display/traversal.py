@@ -97,7 +97,8 @@ class TraversalDisplay:
         estimator : fitted estimator with ``sample``, ``traverse`` and ``code_names_``
             An InfoGANClustering.
         codes : list of str, default=None
-            Codes that are swept, of ``code_names_``. None: the continuous ones.
+            Codes that are swept, of ``code_names_``; "cluster" is always drawn. None: the
+            continuous ones.
         values : array-like, default=nine values from -2 to 2
             What continuous codes go through.
         n_noise : int, default=10
@@ -128,7 +129,7 @@ class TraversalDisplay:
             title: np.swapaxes(model.traverse("cluster", n_samples=n_noise), 0, 1)
             for title, model in clusters.items()
         }
-        for code in codes:
+        for code in [code for code in codes if code != "cluster"]:
             swept = values if code.startswith("continuous") else None
             n_clusters = getattr(estimator, "n_clusters_", estimator.n_clusters)
             rows = [estimator.traverse(code, swept, cluster=k)[0] for k in range(n_clusters)]
@@ -172,6 +173,10 @@ class TraversalDisplay:
         display : TraversalDisplay
             The display itself.
         """
+        if not isinstance(self.grids, dict):
+            raise ValueError(
+                f"grids must be a dict of arrays by their titles, got {type(self.grids).__name__}."
+            )
         grids = {title: np.asarray(grid) for title, grid in self.grids.items()}
         for title, grid in grids.items():
             if grid.ndim != 3 or not grid.size:

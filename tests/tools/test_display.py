@@ -219,6 +219,26 @@ def test_each_label_has_its_own_look_and_legend_entry():
     assert len(display.ax_.texts) == 23
 
 
+def test_clusters_keep_their_colours_and_noise_has_none():
+    def look(labels):
+        display = EmbeddingDisplay(X, np.resize(labels, 120)).plot()
+        handles, texts = display.legend_.legend_handles, display.legend_.get_texts()
+        return {t.get_text(): h.get_color() for h, t in zip(handles, texts, strict=True)}
+
+    clusters = {str(k): color for k, color in enumerate(COLORS)}
+    assert look(np.arange(10)) == clusters
+    assert look([-1, 0, 2]) == {"-1": "0.6", "0": clusters["0"], "2": clusters["2"]}
+    for names in ([10, 20, 30], ["a", "b", "c"], [-7, 0, 1]):
+        assert list(look(names).values()) == list(COLORS[:3])
+
+
+def test_markers_and_colours_may_be_chosen():
+    display = EmbeddingDisplay(X, Y).plot(marker="x", color="red")
+    (points,) = display.scatter_
+    assert points.get_linewidths() > 0
+    assert {tuple(color[:3]) for color in points.get_edgecolors()} == {(1, 0, 0)}
+
+
 def test_no_labels_need_no_legend():
     display = EmbeddingDisplay(X).plot()
     assert display.legend_ is None
@@ -343,6 +363,12 @@ def test_traversals_are_clusters_against_noise_and_codes_against_values():
     assert drawn[6 + 1, 6 + 0] == 2  # third cluster, third value: feature 2, a tile of two rows
 
 
+def test_the_grid_of_clusters_is_drawn_once():
+    display = TraversalDisplay.from_estimator(Coded(), codes=["cluster"], n_noise=5)
+    assert list(display.grids) == ["cluster"]
+    np.testing.assert_array_equal(display.grids["cluster"][:, 2, 0], [0, 1, 2])
+
+
 def test_traversals_of_rows_that_are_no_images_are_mean_profiles_by_value():
     display = TraversalDisplay.from_estimator(Coded(), codes=["continuous0"], values=[-1, 3])
     lines = display.axes_["continuous0"].lines
@@ -399,7 +425,7 @@ def test_matplotlib_is_imported_only_to_draw(path):
         ),
         (lambda: EmbeddingDisplay(X[0]).plot(), "embedding must have shape"),
         (lambda: HistoryDisplay([]).plot(), "No such terms to draw"),
-        (lambda: HistoryDisplay(HISTORY).plot(terms=["k"]), r"\['k'\].*holds.*'kl_code'"),
+        (lambda: HistoryDisplay(HISTORY).plot(terms="k"), r"\['k'\].*holds.*'kl_code'"),
         (lambda: HistoryDisplay.from_estimator(MEANS), "KMeans has neither history_"),
         (lambda: SamplesDisplay(X, image_shape=(7, 8)).plot(), r"\(7, 8\) does not fit.*64"),
         (lambda: SamplesDisplay(X, image_shape=(2, 4, 8)).plot(), "1 or 3 channels"),
@@ -408,6 +434,9 @@ def test_matplotlib_is_imported_only_to_draw(path):
         (lambda: TraversalDisplay.from_estimator(MEANS), "KMeans has no traverse method"),
         (lambda: TraversalDisplay({"c": X}).plot(), r"Grid 'c' must be \(n_rows"),
         (lambda: TraversalDisplay({}).plot(), "no grids"),
+        (lambda: TraversalDisplay(X).plot(), "grids must be a dict of arrays"),
+        (lambda: SamplesDisplay(X).plot(n_columns=0), "n_columns == 0"),
+        (lambda: EmbeddingDisplay([["a", 1.0]]).plot(), "Only numbers can be drawn.*Pipeline"),
         (
             lambda: HistoryDisplay(HISTORY).plot(plt.figure().add_axes([0, 0, 1, 1])),
             "plt.subplots",
@@ -448,6 +477,10 @@ def test_confusion_from_an_estimator_is_that_of_its_predictions():
     assert not two.ax_.texts
     with pytest.raises(ValueError, match="confusion must have shape"):
         ClusterConfusionDisplay([1, 2]).plot()
+    with pytest.raises(ValueError, match="finite ones and at least 0"):
+        ClusterConfusionDisplay([[1, -2]]).plot()
+    with pytest.raises(ValueError, match="clusters must hold 2 names.*got 1"):
+        ClusterConfusionDisplay([[1, 2]], clusters=["a"]).plot()
     for missing in ([0, 1, np.nan], ["a", "b", None]):
         with pytest.raises(ValueError, match="y_true contains missing values"):
             ClusterConfusionDisplay.from_predictions(missing, [0, 1, 1])
@@ -490,8 +523,10 @@ def test_ellipses_have_the_colours_of_their_points():
     display.covariance_type = "diag"
     display.plot(n_std=(1.0,))
     drawn = [ellipse.get_edgecolor() for ellipse in display.ellipses_]
-    assert [drawn[1], drawn[2]] == [to_rgba(color) for color in COLORS[:2]]
-    assert drawn[0] == to_rgba(COLORS[2])  # no point has it
+    assert drawn == [to_rgba(color) for color in COLORS[:3]]
+    points = display.ax_.collections[0].get_facecolors()
+    assert {tuple(color[:3]) for color in points} == {to_rgb(color) for color in COLORS[1:3]}
+    assert len(display.plot(n_std=2).ellipses_) == 3
 
 
 def test_the_legend_of_a_mixture_says_what_the_ellipses_are():
@@ -634,6 +669,8 @@ def test_of_many_leaves_the_last_merges_are_drawn():
         np.sort([height[1] for height in display.tree_["dcoord"]]), model.distances_[-6:]
     )
     assert len(display.plot(max_leaves=1).tree_["leaves"]) == 3
+    display.n_clusters = np.int64(3)
+    assert display.plot().ax_.texts[0].get_text() == "3 clusters"
 
 
 # ---- stability
@@ -689,6 +726,10 @@ CHAIN, RISING = [[0, 1], [2, 3]], [1.0, 2.0]
         (lambda: DendrogramDisplay([[0, 1], [0, 3]], RISING).plot(), "children is no tree"),
         (lambda: DendrogramDisplay(CHAIN, RISING, [1]).plot(), r"counts must have shape \(3,\)"),
         (lambda: DendrogramDisplay(CHAIN, RISING, n_clusters=4).plot(), "n_clusters=4 must be"),
+        (
+            lambda: DendrogramDisplay(CHAIN, RISING).plot(orientation="left"),
+            "orientation='left' is not drawn",
+        ),
         (
             lambda: DendrogramDisplay.from_estimator(AgglomerativeClustering().fit(X)),
             "has no distances_; fit",

@@ -297,6 +297,13 @@ def test_pictures_show_the_rows():
     assert set(colored.pictures[0]) == {
         *("medoid", "typical rows", "nearest to a border", "drawn rows")
     }
+    # Values up to 255 are so in all pictures, the dark ones included.
+    lights = np.repeat([1.0, 2.0, 200.0, 201.0], 12).reshape(4, 12)
+    fit = KMeans(2, init=lights[[0, 3]], n_init=1).fit(lights)
+    pictures = report(fit, lights, images=(2, 2, 3)).pictures
+    drawn = [image.imread(io.BytesIO(own["medoid"]))[..., :3].max() for own in pictures]
+    assert drawn[0] == pytest.approx(1 / 255, abs=0.5 / 255)
+    assert drawn[1] > 0.7
 
 
 class _Page(HTMLParser):
