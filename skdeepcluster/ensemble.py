@@ -221,6 +221,8 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
         """
         with restore_on_failure(self):
             X = self._check_rows(X, reset=True)
+            if sparse.issparse(X) and self.max_samples < 1:
+                X = X.tocsr()  # the only sparse rows that can be chosen whatever their indices
             members, parts = self._fit_members(X)
             pairs = zip(members, parts, strict=True)
             memberships = [_compute_memberships(*pair, X) for pair in pairs]
@@ -342,10 +344,11 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
         """Return the weights of the members, which sum to one."""
         scores = np.zeros(len(members))
         if self.weights == "score":
-            if not all(hasattr(member, "score") for member in members):
+            unable = [member for member in members if not hasattr(member, "score")]
+            if unable:
                 raise TypeError(
                     f"weights='score' needs members with a score method, which "
-                    f"{type(members[0]).__name__} is without. Use weights=None."
+                    f"{type(unable[0]).__name__} is without. Use weights=None."
                 )
             scores = np.array([member.score(X) for member in members])
             if not np.isfinite(scores).all():

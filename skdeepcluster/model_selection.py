@@ -12,8 +12,9 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import calinski_harabasz_score, silhouette_score
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, _safe_indexing
-from sklearn.utils.validation import _num_samples
+from sklearn.utils.validation import _num_samples, has_fit_parameter
 
 from .gaussian_mixture import GaussianMixtureEM
 from .neighbors import count_clusters
@@ -102,6 +103,11 @@ default="scales"
     name = _find_parameter(estimator)
     _check_criterion(criterion, estimator)
     given = {} if sample_weight is None else {"sample_weight": sample_weight}
+    if given and not (isinstance(estimator, Pipeline) or has_fit_parameter(estimator, *given)):
+        raise TypeError(
+            f"sample_weight is given, but fit of {type(estimator).__name__} takes none. Leave it "
+            "out, or take an estimator whose fit does."
+        )
     if criterion == "scales":
         best, results = _count(X, numbers, clone(estimator).set_params(**params), given)
         _warn_of_edges(results["n_clusters"].tolist(), best, criterion)
@@ -343,7 +349,7 @@ def _measure_separation(estimator, X, y=None, *, measure, space, labels=None):
     if function is silhouette_score and len(kept) > MAX_SILHOUETTE_ROWS:
         kept = np.random.RandomState(0).permutation(len(kept))[:MAX_SILHOUETTE_ROWS]
         kept.sort()
-    labels = np.asarray(estimator.predict(_take(X, kept)) if labels is None else labels[kept])
+    labels = _label_rows(estimator, X, kept) if labels is None else np.asarray(labels[kept])
     is_clear = labels != -1  # rows of noise are no cluster
     kept, labels = kept[is_clear], labels[is_clear]
     if not 1 < len(np.unique(labels)) < len(labels):
@@ -357,6 +363,20 @@ def _measure_separation(estimator, X, y=None, *, measure, space, labels=None):
             "label_free_scorer(space='features')."
         )
     return float(function(X if space == "features" else estimator.transform(X), labels))
+
+
+def _label_rows(estimator, X, kept):
+    """Return the clusters of some rows of X: predicted, or those that a fit to X has found."""
+    if hasattr(estimator, "predict"):
+        return np.asarray(estimator.predict(_take(X, kept)))
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    labels = np.asarray(getattr(last, "labels_", ()))
+    if len(labels) != _num_samples(X):
+        raise TypeError(
+            f"{type(last).__name__} has no predict, and its labels_ are not of these rows. Score "
+            "the rows that it is fitted to: search with cv=NoSplit()."
+        )
+    return labels[kept]
 
 
 def _take(X, kept):

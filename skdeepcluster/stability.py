@@ -81,19 +81,15 @@ def cluster_stability(
     check_scalar(share, "share", Real, min_val=0, max_val=1, include_boundaries="neither")
     if max_samples is not None:
         check_scalar(max_samples, "max_samples", Integral, min_val=1)
-    if labels is None and not hasattr(estimator, "labels_"):
-        raise ValueError(
-            f"This {type(estimator).__name__} has no labels_. Pass the labels of X, or a fitted "
-            "clusterer that has labels_."
-        )
     n_rows = _num_samples(X)
-    labels = check_cluster_numbers(estimator.labels_ if labels is None else labels, n_rows)
-    if labels.min(initial=0) < -1:
+    X = X.tocsr() if sparse.issparse(X) else X
+    labels = _check_labels(estimator, labels, n_rows)
+    n_clusters = int(labels.max(initial=-1)) + 1
+    if max_samples is not None and max_samples < n_clusters:
         raise ValueError(
-            f"labels has {labels.min()}. Expected are numbers of clusters from 0 on, and -1 for "
-            "noise."
+            f"max_samples={max_samples} should be >= the {n_clusters} clusters that labels has: "
+            "each needs a row. Raise max_samples."
         )
-    n_clusters = int(labels.max()) + 1
     n_drawn = int(max(share * n_rows, n_clusters, 1))
     n_drawn = min(n_drawn, n_rows if max_samples is None else max_samples)
     is_pairwise = has_distances(estimator)
@@ -112,6 +108,24 @@ def cluster_stability(
         present = present[present >= 0]
         found[present] = mean_greatest_jaccard(labels[rows], drawn[:, None], n_clusters)[present]
     return average_finite(indices.T)
+
+
+def _check_labels(estimator, labels, n_rows):
+    """Return the clusters of the rows, (N,): ``labels``, or those of a fitted clusterer."""
+    if not hasattr(estimator, "fit_predict"):
+        raise TypeError(f"{type(estimator).__name__} is no clusterer: it has no fit_predict.")
+    if labels is None and not hasattr(estimator, "labels_"):
+        raise ValueError(
+            f"This {type(estimator).__name__} has no labels_. Pass the labels of X, or a fitted "
+            "clusterer that has labels_."
+        )
+    labels = check_cluster_numbers(estimator.labels_ if labels is None else labels, n_rows)
+    if labels.min(initial=0) < -1:
+        raise ValueError(
+            f"labels has {labels.min()}. Expected are numbers of clusters from 0 on, and -1 for "
+            "noise."
+        )
+    return labels
 
 
 def _fit_linked(model, distances, n_clusters):

@@ -9,11 +9,12 @@ import pytest
 from estimators import BRIEF, CLASSIFIERS, DEEP, ONE_OF_EACH, brief, name, some_of
 from joblib import parallel_config
 from sklearn.base import clone
-from sklearn.cluster import KMeans
+from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.compose import make_column_transformer
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.metrics import silhouette_score
 from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
@@ -183,6 +184,16 @@ def test_label_free_scorers_survive_one_cluster_and_find_three(measure):
         search.best_score_
     )
     assert search.cv_results_["mean_test_score"][0] == {"silhouette": -1}.get(measure, 0)
+
+
+def test_label_free_scorers_take_the_labels_of_a_fit_that_cannot_predict():
+    scorer, grid = label_free_scorer(), {"n_clusters": [5, 2, 3]}
+    search = GridSearchCV(AgglomerativeClustering(), grid, scoring=scorer, cv=NoSplit()).fit(X)
+    assert search.best_params_ == {"n_clusters": 3}
+    fitted = make_pipeline(StandardScaler(), AgglomerativeClustering(3)).fit(X)
+    assert scorer(fitted, X) == silhouette_score(X, fitted[-1].labels_)
+    with pytest.raises(TypeError, match="AgglomerativeClustering has no predict.*NoSplit"):
+        scorer(fitted, X[:9])
 
 
 def test_label_free_scorers_measure_codes_and_draw_from_many_rows():

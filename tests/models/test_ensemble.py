@@ -383,6 +383,9 @@ def test_mistakes_are_explained():
     X, _ = make_blobs(30, random_state=0)
     with pytest.raises(TypeError, match="needs members with a score"):
         ClusterEnsemble(AgglomerativeClustering(2), 2, weights="score").fit(X)
+    both = [KMeans(2), AgglomerativeClustering(2)]
+    with pytest.raises(TypeError, match="score method, which AgglomerativeClustering is without"):
+        ClusterEnsemble(both, 2, weights="score").fit(X)
     with pytest.raises(ValueError, match="n_samples=30 should be >= n_clusters=31"):
         ClusterEnsemble(KMeans(2), 2, n_clusters=31).fit(X)
     with pytest.raises(TypeError, match="AgglomerativeClustering has no predict"):

@@ -149,7 +149,7 @@ def test_weights_are_passed_only_if_given(monkeypatch):
         select_n_clusters(X, [3, 4, 5], estimator=AgglomerativeClustering()).best_n_clusters == 4
     )
     plain = {"estimator": AgglomerativeClustering(), "criterion": "silhouette"}
-    with pytest.raises(TypeError, match="sample_weight"):
+    with pytest.raises(TypeError, match="fit of AgglomerativeClustering takes none"):
         select_n_clusters(X, [3, 4], sample_weight=weights, **plain)
 
 

@@ -124,6 +124,10 @@ def test_what_cannot_be_meant_is_refused_by_name():
     for wrong in (0, -5, 2.5):
         with pytest.raises((TypeError, ValueError), match="max_samples"):
             cluster_stability(KMeans(3), X, Y, max_samples=wrong)
+    with pytest.raises(ValueError, match="max_samples=2 should be >= the 3 clusters"):
+        cluster_stability(KMeans(3), X, Y, max_samples=2)
+    with pytest.raises(TypeError, match="StandardScaler is no clusterer"):
+        cluster_stability(StandardScaler(), X, Y)
     with pytest.raises(ValueError, match="labels has -3"):
         cluster_stability(KMeans(3), X, Y - 3)
     with pytest.raises(ValueError, match="has no labels_. Pass the labels of X"):
