@@ -27,6 +27,8 @@ from .tree import build_ward_tree, cut_tree
 SUBSAMPLE_ROWS = 10_000
 #: Runs of k-means with K clusters, of which the one with the least inertia is kept.
 KMEANS_RUNS = 3
+#: The same of rows of one feature, which have no other candidate.
+LINE_RUNS = 10
 #: Lloyd iterations of a k-means run.
 KMEANS_ITERATIONS = 50
 #: Micro-clusters per cluster of which Ward's tree is built.
@@ -87,6 +89,10 @@ def find_candidates(
     has_few_in_each = has_few_for_each(len(layout), n_clusters)
     if n_init is None:
         n_init = FEW_INIT if has_few else MANY_INIT
+    lies_on_line = features is not None and features.shape[1] == 1
+    if lies_on_line and not has_few_in_each:  # see skdeepcluster.neighbors.line
+        yield run_kmeans(features, weights, n_clusters, stream, LINE_RUNS).labels_
+        return
     if features is not None and (has_few or has_few_in_each):
         yield agglomerate_rows(features, n_clusters)
         if has_few_in_each:

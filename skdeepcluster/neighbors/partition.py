@@ -166,7 +166,9 @@ def neighbor_start(
     Where a cluster has fewer than five distinct rows on average, most neighbours of a row are of
     other clusters. By these metrics at most 20,000 such rows (sparse ones of more than 100
     features 5,000) are agglomerated by Ward's method alone, whatever ``n_init``, ``linkage`` and
-    ``boundary_weight``; of more than 5,000, rows that are neighbours.
+    ``boundary_weight``; of more than 5,000, rows that are neighbours. Rows of one feature are
+    divided by k-means alone, if the metric is "euclidean": their graph does not tell where they
+    are rare.
 
     Responsibilities are the mean votes at the end of a walk of two steps from a row. Half of the
     votes are the kept partition's, half those of all candidates of its layout in proportion to
@@ -305,7 +307,8 @@ def count_clusters(
     r"""Find how many clusters rows have, without labels.
 
     The cuts of a tree are compared by what they tell about a walk on the neighbour graph, at many
-    times: ``skdeepcluster.neighbors.scales`` has the criterion and its source.
+    times: ``skdeepcluster.neighbors.scales`` has the criterion and its source. Of one feature the
+    silhouettes of k-means are compared: ``skdeepcluster.neighbors.line``.
 
     Parameters
     ----------

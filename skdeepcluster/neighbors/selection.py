@@ -55,6 +55,7 @@ from .candidates import (
 )
 from .graph import make_walk, neighbor_graph
 from .layout import neighbor_layout
+from .line import count_on_line
 from .scales import ScaleCurve, choose_scale, grow_micro_clusters, limit_clusters
 from .whitening import (
     are_vectors,
@@ -163,11 +164,18 @@ class Search(NamedTuple):
         be drawn.
         """
         with self.report("number"):
+            if rows is not None and self.lies_on_line(rows):
+                rows = prepare_rows(rows, self.metric)
+                return count_on_line(rows, weights, self.max_clusters, self.stream)
             most = limit_clusters(len(weights), self.max_clusters)
             micro = grow_micro_clusters(layout, weights, most, self.stream)
             null = None if rows is None else self.grow_null(rows, weights)
             weighted = weigh_edges(graph, weights)
             return choose_scale(micro, weighted, null, most, self.stream)
+
+    def lies_on_line(self, rows):
+        """Return whether rows (M, D) have one feature, by whose differences they are compared."""
+        return self.metric == "euclidean" and rows.shape[1] == 1
 
     def grow_null(self, rows, weights):
         """Return micro-clusters and graph of rows without clusters, in the metric of ``rows``."""
@@ -182,7 +190,11 @@ class Search(NamedTuple):
 
     def prepare_rows(self, rows):
         """Return rows to be agglomerated or whitened, dense, or None if they are not to be."""
-        if not are_vectors(rows, self.metric) or rows.shape[0] > MAX_WHITENED_ROWS:
+        if not are_vectors(rows, self.metric):
+            return None
+        if self.lies_on_line(rows):
+            return prepare_rows(rows, self.metric)
+        if rows.shape[0] > MAX_WHITENED_ROWS:
             return None
         # Many sparse rows may have more features than memory has room for.
         is_large = sparse.issparse(rows) and rows.shape[0] > MAX_PAIRED
@@ -244,7 +256,8 @@ def choose_partition(search, rows, graph, weights, n_clusters, least=1):
     rows = search.prepare_rows(rows)
     found = search.partition(layout, graph, weights, rows)._replace(curve=curve)
     n_rows = len(weights)
-    if rows is None or n_clusters == 1 or has_few_for_each(n_rows, n_clusters):
+    is_whole = n_clusters == 1 or has_few_for_each(n_rows, n_clusters)
+    if rows is None or is_whole or search.lies_on_line(rows):
         return found
     has_few = len(rows) < MIN_ROWS_PER_FEATURE * rows.shape[1]
     if has_few and not _leads_held_out(rows, weights, search):

@@ -611,7 +611,7 @@ def test_wide_sparse_and_precomputed_rows_are_not_whitened():
     np.testing.assert_allclose(lengths, lengths[0])
     for rows, metric in (
         (np.tile(NORMAL, 20), "euclidean"),
-        (NORMAL[:, :1], "euclidean"),
+        (NORMAL[:, :1], "cosine"),
         (NORMAL, "manhattan"),
         (sparse.csr_matrix(np.tile(NORMAL, 20)), "euclidean"),
         (None, "precomputed"),

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.neighbors import merge_clusters, neighbor_graph, scales
+from skdeepcluster.neighbors import count_clusters, merge_clusters, neighbor_graph, scales
 from skdeepcluster.neighbors.tree import build_ward_tree, cut_tree, grow_tree
 
 SQUARE = [[0, 0], [8, 0], [0, 8], [8, 8]]
@@ -50,6 +50,38 @@ def test_rows_of_one_normal_distribution_are_one_cluster(n_features):
     found = NeighborClustering("auto", random_state=0).fit(rows)
     assert found.n_clusters_ == 1
     assert (found.labels_ == 0).all()
+
+
+@pytest.mark.parametrize("spread", [1.0, 1e-6])
+def test_clusters_of_one_feature_are_parted_where_rows_are_rare(spread):
+    random = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], [300, 60, 240])
+    rows = spread * (np.array([0.0, 7.0, 14.0])[labels] + random.normal(size=600))[:, None]
+    found = NeighborClustering("auto", random_state=0).fit(rows)
+    assert found.n_clusters_ == 3
+    assert adjusted_rand_score(labels, found.labels_) > 0.98
+    assert found.n_clusters_curve_.criterion.argmax() == 2
+    assert found.n_clusters_curve_.criterion[0] == 0
+    # Sparse rows, and copies as weights, are the same rows.
+    weights = random.integers(1, 4, 600)
+    whole = NeighborClustering(3, random_state=0).fit(rows, sample_weight=weights)
+    for other in (sparse.csr_array(rows), np.repeat(rows, weights, 0)):
+        again = NeighborClustering(3, random_state=0).fit(other)
+        assert adjusted_rand_score(again.predict(rows), whole.labels_) > 0.98
+
+
+@pytest.mark.parametrize("draw", ["normal", "uniform"])
+def test_one_cluster_of_one_feature_is_one(draw):
+    rows = getattr(np.random.default_rng(0), draw)(size=(300, 1))
+    assert count_clusters(rows, random_state=0).best_n_clusters == 1
+
+
+def test_few_values_of_one_feature_are_counted():
+    values = np.repeat([[0.0], [1.0], [5.0]], 50, axis=0)
+    with pytest.warns(ConvergenceWarning, match="one cluster for five distinct rows"):
+        assert count_clusters(values, random_state=0).best_n_clusters == 1
+    many = np.repeat(np.r_[0:10, 100:110], 5)[:, None].astype(float)
+    assert count_clusters(many, random_state=0).best_n_clusters == 2
 
 
 def test_the_curve_peaks_at_the_number_taken(auto):
