@@ -186,9 +186,9 @@ class NeighborClustering(
     distances no such rows can be drawn, and of ten rows or more there are at least 2 clusters.
 
     Rows of one feature, by the metric "euclidean", are divided by k-means: their graph does not
-    tell where they are rare. Their number of clusters is that whose silhouette is furthest above
-    the one that k-means has on uniform rows, or 1 if none is by .05; this lead is ``criterion``
-    and ``persistence``. See ``skdeepcluster.neighbors.line``.
+    tell where they are rare. Their number of clusters is that at which the mean silhouette of
+    Ward's clusters is furthest above that in uniform rows, or 1 if none is by .05; this lead is
+    ``criterion`` and ``persistence``. See ``skdeepcluster.neighbors.line``.
 
     A row of weight 2 equals two rows: equal rows are one row of the graph, with the sum of their
     weights. Neither the order of the rows nor copies of all of them change a cluster; only of

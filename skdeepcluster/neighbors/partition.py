@@ -308,7 +308,7 @@ def count_clusters(
 
     The cuts of a tree are compared by what they tell about a walk on the neighbour graph, at many
     times: ``skdeepcluster.neighbors.scales`` has the criterion and its source. Of one feature the
-    silhouettes of k-means are compared: ``skdeepcluster.neighbors.line``.
+    silhouettes of Ward's clusters are compared: ``skdeepcluster.neighbors.line``.
 
     Parameters
     ----------
