@@ -169,7 +169,7 @@ def label_features(ax, names):
     """Label a horizontal axis of features by their names, or by numbers where there are none."""
     if names is None:
         ax.set_xlabel("feature")
-        ax.locator_params(axis="x", nbins=5, integer=True)
+        ax.locator_params(axis="x", nbins=5, integer=True, min_n_ticks=1)
         return
     # Of many names every second, third, ... is written, for they would overlap.
     places = np.arange(0, len(names), -(-len(names) // MOST_NAMES))

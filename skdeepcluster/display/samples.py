@@ -189,11 +189,12 @@ class SamplesDisplay:
         colors, _ = choose_colors(names)
         for k, (group, panel) in enumerate(zip(names, self.axes_, strict=True)):
             members, features = samples[index == k], np.arange(samples.shape[1])
-            marker = "o" if len(features) == 1 else ""
+            marker, mean = ("o", "_") if len(features) == 1 else ("", "")
             style = {"color": colors[k], "alpha": 0.5, "lw": 0.8, "marker": marker, **kwargs}
             panel.plot(features, members[:n_columns].T, **style)
             if len(members) > 1:
-                panel.plot(features, members.mean(axis=0), color="black", lw=1.2, label="mean")
+                style = {"color": "black", "lw": 1.2, "marker": mean, "ms": 12, "label": "mean"}
+                panel.plot(features, members.mean(axis=0), **style)
             if self.labels is not None:
                 panel.set_title(f"cluster {group}", fontsize="medium")
             if k % columns == 0:

@@ -322,6 +322,13 @@ def test_profiles_have_a_panel_per_cluster_and_their_mean():
     assert len(display.axes_[3].lines) == 6
 
 
+def test_a_single_feature_is_drawn_as_points():
+    display = SamplesDisplay(csr_array(X[:, 20:21]), Y).plot()
+    points, mean = display.axes_[0].lines[0], display.axes_[0].lines[-1]
+    assert (points.get_marker(), mean.get_marker()) == ("o", "_")
+    assert mean.get_ydata() == X[Y == 0, 20].mean()
+
+
 def test_samples_of_an_estimator_that_samples_a_cluster_at_will():
     display = SamplesDisplay.from_estimator(Blurry(), n_per_cluster=2)
     np.testing.assert_array_equal(display.labels, [0, 0, 1, 1, 2, 2])
