@@ -149,11 +149,14 @@ def _describe_inputs(steps):
     resolved, used, texts = copy.copy(first), set(), set()
     resolved.transformers_ = []
     for name, part, _ in first.transformers_:
+        if part == "drop":
+            continue
         columns = list(first._transformer_to_input_indices[name])
+        used.update(columns)
         parts = part if isinstance(part, Pipeline) else [part]
         categories = [own for step in parts for own in getattr(step, "categories_", [])]
-        texts |= set(columns) if any(own.dtype.kind in "OU" for own in categories) else set()
-        used |= set(columns) if part != "drop" else set()
+        if any(own.dtype.kind in "OU" for own in categories):
+            texts.update(columns)
         columns = columns if names is None else names[columns].tolist()
         resolved.transformers_.append((name, part, columns))
     steps = make_pipeline(resolved, *steps[1:])

@@ -465,7 +465,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
             if getattr(self, name) not in values:
                 raise ValueError(
                     f"The fit goes on with the fitted mixture, of {name}={values[0]!r}, but now "
-                    f"{name}={getattr(self, name)!r}. Keep it, or fit anew, warm_start=False."
+                    f"{name}={getattr(self, name)!r}. Keep it, or call fit with warm_start=False."
                 )
         self.n_clusters_ = shape[0]
 

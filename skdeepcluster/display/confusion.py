@@ -81,7 +81,8 @@ class ClusterConfusionDisplay:
         -------
         display : ClusterConfusionDisplay
         """
-        y_true, labels = read_labels(y_true, "y_true"), read_labels(labels, "labels")
+        for given, kind in ((y_true, "y_true"), (labels, "labels")):
+            read_labels(given, kind)  # raises what is wrong; classes keep their names
         check_consistent_length(y_true, labels)
         names = {"classes": np.unique(y_true), "clusters": np.unique(labels)}
         display = cls(contingency_matrix(y_true, labels), **names, name=name)

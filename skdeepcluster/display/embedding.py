@@ -186,9 +186,10 @@ class EmbeddingDisplay:
         self.scatter_ = []
         for marker in dict.fromkeys(markers):
             rows = order[markers[order] == marker]
-            own = {} if {"c", "color"} & set(kwargs) else {"c": colors[rows]}
-            own = {"marker": marker, **own, **style}
-            self.scatter_.append(self.ax_.scatter(*points[rows].T, **own))
+            look = {"marker": marker, "c": colors[rows], **style}
+            if "color" in kwargs:  # which scatter does not take beside c
+                del look["c"]
+            self.scatter_.append(self.ax_.scatter(*points[rows].T, **look))
         title = self.name if name is None else name
         if title is None:
             title = describe_projection(self.embedding, self.method, self.source)

@@ -27,7 +27,7 @@ from .tree import build_ward_tree, cut_tree
 SUBSAMPLE_ROWS = 10_000
 #: Runs of k-means with K clusters, of which the one with the least inertia is kept.
 KMEANS_RUNS = 3
-#: The same of rows of one feature, which have no other candidate.
+#: Runs of k-means on rows of one feature, of which there is no other candidate.
 LINE_RUNS = 10
 #: Lloyd iterations of a k-means run.
 KMEANS_ITERATIONS = 50

@@ -256,8 +256,8 @@ def choose_partition(search, rows, graph, weights, n_clusters, least=1):
     rows = search.prepare_rows(rows)
     found = search.partition(layout, graph, weights, rows)._replace(curve=curve)
     n_rows = len(weights)
-    is_whole = n_clusters == 1 or has_few_for_each(n_rows, n_clusters)
-    if rows is None or is_whole or search.lies_on_line(rows):
+    may_whiten = rows is not None and can_whiten(rows)
+    if not may_whiten or n_clusters == 1 or has_few_for_each(n_rows, n_clusters):
         return found
     has_few = len(rows) < MIN_ROWS_PER_FEATURE * rows.shape[1]
     if has_few and not _leads_held_out(rows, weights, search):

@@ -488,6 +488,8 @@ def test_confusion_from_an_estimator_is_that_of_its_predictions():
         ClusterConfusionDisplay([[1, -2]]).plot()
     with pytest.raises(ValueError, match="clusters must hold 2 names.*got 1"):
         ClusterConfusionDisplay([[1, 2]], clusters=["a"]).plot()
+    named = ClusterConfusionDisplay.from_predictions(Y > 4, kmeans.labels_)
+    assert [text.get_text() for text in named.ax_.get_yticklabels()] == ["False", "True"]
     for missing in ([0, 1, np.nan], ["a", "b", None]):
         with pytest.raises(ValueError, match="y_true contains missing values"):
             ClusterConfusionDisplay.from_predictions(missing, [0, 1, 1])
