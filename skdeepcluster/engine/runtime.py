@@ -5,7 +5,7 @@ The global state of numpy and torch is restored after use.
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -104,6 +104,8 @@ _threads_lock = threading.Lock()
 _threads = {"blocks": 0, "count": 1}
 #: Threads of torch in the innermost block of this thread.
 _own_threads: ContextVar[int | None] = ContextVar("own_threads", default=None)
+#: The threads that :func:`share_out` reuses within a block of :func:`reused_threads`.
+_pool: ContextVar[ThreadPoolExecutor | None] = ContextVar("pool", default=None)
 
 
 @contextmanager
@@ -140,6 +142,25 @@ def threads_by_size(model: torch.nn.Module, n_rows: int) -> AbstractContextManag
     return limited_threads(1 if n_products < MANY_PRODUCTS else joblib.cpu_count())
 
 
+@contextmanager
+def reused_threads() -> Iterator[ThreadPoolExecutor]:
+    """Within the block calls of :func:`share_out` start no threads but those of the first one.
+
+    A new thread is often placed on the processor of the one that starts it, and waits there; it
+    also has to be given memory anew.
+    """
+    outer = _pool.get()
+    if outer is not None:
+        yield outer
+        return
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        token = _pool.set(pool)
+        try:
+            yield pool
+        finally:
+            _pool.reset(token)
+
+
 def share_out(work: Callable[[int, int, threading.Event], Any], max_workers: int) -> list[Any]:
     """Return [work(i, n, stop) for i < n], each call in a thread of its own.
 
@@ -151,14 +172,15 @@ def share_out(work: Callable[[int, int, threading.Event], Any], max_workers: int
     stop = threading.Event()
     if min(max_workers, torch.get_num_threads()) == 1:
         return [work(0, 1, stop)]
-    with limited_threads() as n_threads:
+    with reused_threads() as pool, limited_threads() as n_threads:
         n = min(max_workers, n_threads)
-        with ThreadPoolExecutor(n) as pool:
-            try:
-                return list(pool.map(lambda i: work(i, n, stop), range(n)))
-            except BaseException:
-                stop.set()
-                raise
+        parts = [pool.submit(work, i, n, stop) for i in range(n)]
+        try:
+            return [part.result() for part in parts]
+        except BaseException:
+            stop.set()
+            wait(parts)
+            raise
 
 
 # ---- processes that train one model together, see ``distributed``

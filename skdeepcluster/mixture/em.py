@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..engine.batches import to_tensor
 from ..engine.isolation import without_overrides
-from ..engine.runtime import share_out
+from ..engine.runtime import reused_threads, share_out
 from ..functional import gaussian
 from ..functional.gaussian import Mixture, SufficientStatistics
 
@@ -224,7 +224,8 @@ def fit(
     try:
         for i, start in enumerate(starts):
             report(i, 0, bound, math.inf)
-            with without_overrides():  # EM says where its tensors are, and of which type
+            # EM says where its tensors are, and of which type.
+            with without_overrides(), reused_threads():
                 run = _run(rows, start, m_step, max_iter, tol, bound, partial(report, i))
             if best is None or run.beats(best):
                 best = run

@@ -20,7 +20,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from skdeepcluster.engine.runtime import limited_threads, share_out
+from skdeepcluster.engine.runtime import limited_threads, reused_threads, share_out
 from skdeepcluster.gaussian_mixture import GaussianMixtureEM
 from skdeepcluster.mixture import em, initialization, kmeans
 from skdeepcluster.model_selection import select_n_clusters
@@ -547,6 +547,23 @@ def test_threads_that_overlap_or_fail_leave_the_number_of_threads():
     with pytest.raises(ValueError, match="share 1 of 2"):
         share_out(lambda i, n, stop: work(1 - i, n, stop), max_workers=5)
     assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.filterwarnings("ignore:Best performing initialization did not converge")
+def test_iterations_share_their_threads(X, monkeypatch):
+    inside = threading.Barrier(2, timeout=20)
+
+    def work(*_):
+        inside.wait()
+        return threading.get_ident()
+
+    with reused_threads(), reused_threads():
+        assert set(share_out(work, 2)) == set(share_out(work, 2))
+    started, start = [], threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", lambda own: started.append(own) or start(own))
+    GaussianMixtureEM(K, init_params="random_from_data", batch_size=7, max_iter=9, tol=0).fit(X)
+    assert len(started) <= 2 * 3, "of the iterations, and of a pass before and after them"
 
 
 def test_verbose_tells_how_it_goes(X, capsys):
