@@ -15,6 +15,12 @@ from ._validation import SMALLEST, check_magnitude
 from .engine.batches import to_tensor
 from .modules.likelihood import Bernoulli, ColumnLikelihood, Gaussian
 
+#: Values leave [0, 1] by rounding if it is by at most so many eps of their type, as those of
+#: MinMaxScaler do.
+ROUNDING = 4
+#: Least variance, relative to that of zeros and ones with the same means, of values that "auto"
+#: takes for probabilities: a sample of smaller ones, as in too large a unit, tells nearly nothing.
+LEAST_VARIATION = 0.01
 #: Rows in a block when the range and the moments of X are computed before training.
 CHUNK = 4096
 #: Scales are comparable if the largest standard deviation is at most so many times the median.
@@ -59,15 +65,28 @@ def choose_likelihood(likelihood, standardize, X, names=None):
         return _scale_columns(copy.deepcopy(likelihood).cpu(), standardize, X)
     features = measure_features(X)
     low, high = features.low.min(), features.high.max()
-    within = low >= 0 and high <= 1
+    within = are_probabilities(low, high, X.dtype)
     if likelihood == "bernoulli" and not within:
         raise ValueError(
             f"likelihood='bernoulli' reads values as probabilities, but X runs from {low:.6g} "
             f"to {high:.6g}. Scale X to [0, 1] (MinMaxScaler) or use likelihood='gaussian'."
         )
-    if likelihood == "bernoulli" or (likelihood == "auto" and within):
+    if likelihood == "bernoulli" or (likelihood == "auto" and within and _vary(features)):
         return Bernoulli()
     return Gaussian(*_choose_scaling(features, standardize, X))
+
+
+def are_probabilities(low, high, dtype):
+    """Return whether values from ``low`` to ``high`` are within [0, 1], but for rounding."""
+    margin = ROUNDING * np.finfo(dtype).eps if np.issubdtype(dtype, np.floating) else 0.0
+    return low >= -margin and high <= 1 + margin
+
+
+def _vary(features):
+    """Return whether features in [0, 1], unless all are constant, vary as probabilities do."""
+    varies = features.high > features.low
+    mean, scale = features.mean[varies], features.scale[varies]
+    return np.square(scale).sum() >= LEAST_VARIATION * (mean * (1 - mean)).sum()
 
 
 def measure_features(X, groups=()):
@@ -193,7 +212,7 @@ def _scale_columns(likelihood, standardize, X):
     features = measure_features(X, layout["categorical"])
     for column in layout["bernoulli"]:
         low, high = features.low[column], features.high[column]
-        if low < 0 or high > 1:
+        if not are_probabilities(low, high, X.dtype):
             raise ValueError(
                 f"The likelihood of column {column} is 'bernoulli', which reads values as "
                 f"probabilities, but the column runs from {low:.6g} to {high:.6g}. Scale it to "

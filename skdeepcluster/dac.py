@@ -154,7 +154,8 @@ class DACClustering(LabelledClusterMixin, PriorEstimator):
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
         What the decoder's output means. "bernoulli" needs data in [0, 1]; "gaussian" works on
         features that are scaled inside and learns the noise of each; "auto" takes "bernoulli" for
-        data in [0, 1], else "gaussian". A dict names the columns of each likelihood, every column
+        data in [0, 1] whose variance is at least a hundredth of that of zeros and ones with the
+        same means, else "gaussian". A dict names the columns of each likelihood, every column
         once, by indices or by the names of a DataFrame, and categories by their groups of one-hot
         columns: ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``; a
         :class:`~skdeepcluster.modules.likelihood.ColumnLikelihood` is the same by indices. New

@@ -274,9 +274,10 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         Activation of the discriminator and of Q.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
         What the generator's output means: "bernoulli", for data in [0, 1], logits of the features;
-        "gaussian", features that are scaled inside. "auto" takes "bernoulli" for data in [0, 1],
-        else "gaussian". A dict names the columns of each likelihood, every column once, by indices
-        or by the names of a DataFrame, and categories by their groups of one-hot columns:
+        "gaussian", features that are scaled inside. "auto" takes "bernoulli" for data in [0, 1]
+        whose variance is at least a hundredth of that of zeros and ones with the same means, else
+        "gaussian". A dict names the columns of each likelihood, every column once, by indices or
+        by the names of a DataFrame, and categories by their groups of one-hot columns:
         ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``; a
         :class:`~skdeepcluster.modules.likelihood.ColumnLikelihood` is the same by indices. New
         rows are clipped to [0, 1] where it is "bernoulli". Inputs and outputs are always in the

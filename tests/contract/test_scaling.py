@@ -22,7 +22,7 @@ from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.metrics import adjusted_rand_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler, minmax_scale
 
 from skdeepcluster import CatGANClustering, VaDEClustering, VAEEmbedding
 from skdeepcluster._likelihood_choice import choose_likelihood, measure_features
@@ -32,6 +32,7 @@ from skdeepcluster.modules.likelihood import ColumnLikelihood
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 TINY = {"n_components": 2, "hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0}
 KINDS = {"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6, 7]]}
+WINE, CANCER = load_wine().data, load_breast_cancer().data
 each_network = pytest.mark.parametrize("estimator", [*DEEP, *CLASSIFIERS], ids=name)
 
 
@@ -48,10 +49,45 @@ def one_hot(n_rows, shares):
     return np.eye(len(shares))[np.random.default_rng(0).choice(len(shares), n_rows, p=shares)]
 
 
+# ---- what "auto" takes for probabilities
+
+
+@each_network
+def test_small_units_change_no_cluster(estimator):
+    X, y = load_iris(return_X_y=True)
+    estimator = estimator.set_params(**TINY)
+    fits = [clone(estimator).fit(unit * X, np.where(y > 0, y, -1)) for unit in (1, 2**-13, 2**-60)]
+    assert {fitted.likelihood_ for fitted in fits} == {"gaussian"}
+    for fitted, unit in zip(fits[1:], (2**-13, 2**-60), strict=True):
+        np.testing.assert_allclose(
+            fitted.predict_proba(unit * X), fits[0].predict_proba(X), atol=1e-5
+        )
+
+
+@pytest.mark.parametrize(
+    ("X", "expected"),
+    [
+        (minmax_scale(CANCER), "bernoulli"),  # its largest value is 1 + eps
+        (minmax_scale(CANCER).astype(np.float32), "bernoulli"),
+        (-minmax_scale(-CANCER, (-1, 0)), "bernoulli"),
+        (0.3 * minmax_scale(CANCER), "bernoulli"),
+        (0.01 * minmax_scale(CANCER), "gaussian"),
+        (minmax_scale(CANCER) * (1 + 1e-14), "gaussian"),
+        (minmax_scale(CANCER) - 1e-14, "gaussian"),
+        (np.eye(30)[np.arange(300) % 30], "bernoulli"),
+        (np.eye(30, dtype=int)[np.arange(300) % 30], "bernoulli"),
+        (np.full((9, 2), 0.5), "bernoulli"),
+    ],
+)
+def test_probabilities_are_told_by_their_range_and_variance(X, expected):
+    for rows in (X, csr_array(X)):
+        assert choose_likelihood("auto", "auto", rows).name == expected
+    if expected == "bernoulli":
+        choose_likelihood("bernoulli", "auto", X)
+        choose_likelihood({"bernoulli": list(range(X.shape[1]))}, "auto", X)
+
+
 # ---- standardize
-
-
-WINE, CANCER = load_wine().data, load_breast_cancer().data
 
 
 @pytest.mark.parametrize(
