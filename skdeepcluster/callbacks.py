@@ -105,6 +105,8 @@ class EarlyStopping(_AfterEpochs):
         check_scalar(monitor, "monitor", str)
         check_scalar(patience, "patience", Integral, min_val=1)
         check_scalar(tol, "tol", Real, min_val=0)
+        if np.isnan(tol):
+            raise ValueError("tol is NaN: no score would be an improvement. Pass a number.")
         self.monitor = monitor
         self.patience = patience
         self.tol = tol

@@ -10,6 +10,8 @@ from .axes import COLORS, choose_grid, divide_axes, make_axes, name_estimator, t
 
 #: Most panels side by side.
 MOST_COLUMNS = 4
+#: Numbers of a record that are no terms: seconds, and which training of a fit it is of.
+OTHERS = "dur", "training"
 
 
 class HistoryDisplay:
@@ -19,8 +21,9 @@ class HistoryDisplay:
     ----------
     history : list of dict
         One record per epoch: the key ``"epoch"`` (or `step`) and the loss terms by name. Terms
-        may be missing from some records; values that are no numbers, and ``"dur"``, the seconds
-        of the epoch, are not drawn unless asked for by ``plot(terms=...)``.
+        may be missing from some records; values that are no numbers, ``"dur"``, the seconds
+        of the epoch, and ``"training"``, its number in ``ScoreMonitor.log_``, are not drawn
+        unless asked for by ``plot(terms=...)``.
     step : str, default="epoch"
         The key of the horizontal axis. Where it is missing or does not increase (a second phase
         of training), records are numbered instead.
@@ -95,7 +98,7 @@ class HistoryDisplay:
         name : str, default=None
             Title in place of the display's own.
         terms : list of str, default=None
-            The terms to draw; all if None.
+            The terms to draw; all but those two numbers if None.
         **kwargs : dict
             Passed to ``Axes.plot``.
 
@@ -106,7 +109,7 @@ class HistoryDisplay:
         """
         found = self._find_terms()
         terms = [terms] if isinstance(terms, str) else terms
-        terms = [term for term in found if term != "dur"] if terms is None else list(terms)
+        terms = [term for term in found if term not in OTHERS] if terms is None else list(terms)
         if not terms or set(terms) - set(found):
             raise ValueError(f"No such terms to draw: {terms}. The history holds {found}.")
         label, steps = self._choose_steps()

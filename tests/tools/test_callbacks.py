@@ -198,6 +198,11 @@ def test_early_stopping_by_score_and_by_loss():
     assert by_loss.n_iter_ == expected_stop(losses, patience=2, tol=0.5)
 
 
+def test_early_stopping_refuses_a_tolerance_that_nothing_exceeds():
+    with pytest.raises(ValueError, match="tol is NaN"):
+        EarlyStopping(tol=float("nan"))
+
+
 def expected_stop(values, patience, tol):
     best, since = values[0], 0
     for epoch, value in enumerate(values[1:], 1):

@@ -285,6 +285,8 @@ def test_history_takes_chosen_terms_and_leaves_what_is_no_number():
     history = [{"epoch": 1, "loss": np.float32(2), "note": "warm", "batches": [1], "nan": np.nan}]
     assert list(HistoryDisplay(history).plot().axes_) == ["loss"]
     assert list(HistoryDisplay(HISTORY).plot(terms=["dur"]).axes_) == ["dur"]
+    log = [{"fit": "id", "training": 1, "epoch": 0, "score": -2.0}]
+    assert list(HistoryDisplay(log).plot().axes_) == ["score"]
 
 
 def test_history_of_a_mixture_is_its_lower_bound():
