@@ -9,6 +9,7 @@ from skdeepcluster.modules.regularization import (
     adversarial_divergence,
     adversarial_step,
     bootstrap,
+    nearest_distance,
 )
 
 
@@ -68,7 +69,7 @@ def test_gradients_reach_parameters_but_not_through_the_step(stream):
 
 
 @pytest.mark.parametrize("gap", [40.0, 60.0, 80.0, 95.0])
-def test_assignments_that_are_almost_certain_get_steps_of_no_more_than_the_radius(gap, stream):
+def test_assignments_that_are_almost_certain_get_steps_of_the_radius(gap, stream):
     """Their gradients are so small that squares of them vanish in single precision."""
     weight = torch.randn(5, 2)
 
@@ -77,7 +78,7 @@ def test_assignments_that_are_almost_certain_get_steps_of_no_more_than_the_radiu
 
     x, radius = torch.randn(40, 5), torch.rand(40, 1)
     step = adversarial_step(log_probs, x, log_probs(x), radius)
-    assert (step.norm(dim=1) <= radius.squeeze(1) * 1.001).all()
+    torch.testing.assert_close(step.norm(dim=1), radius.squeeze(1))
     assert adversarial_divergence(log_probs, x, log_probs(x), radius).abs().max() < 1e-6
 
 
@@ -93,3 +94,20 @@ def test_an_anchor_gives_way_to_the_most_probable_clusters():
     )
     expected = -2 * ((0.75 * anchor + 0.25 * own) * log_p).sum(1).mean()
     torch.testing.assert_close(terms["start"], expected)
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 16, 512])
+def test_steps_are_a_share_of_the_distances_to_the_nearest_of_as_many_rows(n_rows, stream):
+    """Of fewer than 256 rows the nearest is farther, by the square root of their share."""
+    network = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.LogSoftmax(-1))
+    x, anchor = torch.randn(n_rows, 3), torch.full((n_rows, 2), 0.5)
+    gaps = torch.cdist(x, x).fill_diagonal_(torch.inf).amin(1, keepdim=True)
+    nearest = gaps if n_rows > 1 else 0 * x[:, :1]
+    torch.testing.assert_close(nearest_distance(x), nearest)
+    radius = 0.25 * min(1, n_rows / 256) ** 0.5 * nearest
+    torch.manual_seed(1)
+    found = Regularizer(smoothness_weight=2.0).terms(network, x, anchor)["smoothness"]
+    torch.manual_seed(1)
+    step = adversarial_step(network, x, network(x).detach(), radius)
+    expected = 2 * kl_divergence(network(x), network(x + step)).mean()
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-8)

@@ -21,6 +21,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
 from skdeepcluster.engine.runtime import limited_threads, reused_threads, share_out
+from skdeepcluster.functional import gaussian
 from skdeepcluster.gaussian_mixture import GaussianMixtureEM
 from skdeepcluster.mixture import em, initialization, kmeans
 from skdeepcluster.model_selection import select_n_clusters
@@ -363,6 +364,17 @@ def test_a_starved_component_goes_where_rows_are(covariance_type):
     assert adjusted_rand_score(y, mixture.predict(X)) == 1
 
 
+def test_a_starved_component_takes_half_of_the_heaviest():
+    weights = torch.tensor([0.6, 1e-9, 0.4 - 1e-9], dtype=torch.float64)
+    means, stds = torch.eye(3, dtype=torch.float64), torch.eye(3, dtype=torch.float64) / 100 + 0.01
+    mixture = gaussian.Mixture(weights.log(), 100 * means, stds)
+    found = em.reseed_starved(mixture, 1e-3, torch.Generator().manual_seed(0))
+    np.testing.assert_allclose(found.log_weights.exp(), [0.3, 0.3, 0.4], atol=1e-8)
+    assert 0 < (found.means[1] - mixture.means[0]).abs().max() < 0.1
+    np.testing.assert_array_equal(found.scales, stds[[0, 0, 2]])
+    np.testing.assert_array_equal(found.means[[0, 2]], mixture.means[[0, 2]])
+
+
 def test_warm_start_goes_on(X):
     mixture = GaussianMixtureEM(K, max_iter=1, warm_start=True, random_state=0, tol=1e-4)
     bounds = []
@@ -663,6 +675,34 @@ def test_a_fit_to_values_that_are_too_large_says_so(X, value):
     if abs(value) > 1e100:
         with pytest.raises(ValueError, match="too large"):
             GaussianMixtureEM(K).partial_fit(broken)
+
+
+def test_random_responsibilities_look_drawn_in_any_unit(X):
+    found = []
+    for unit in (1.0, 2.0**30, 2.0**-30):
+        rows = em.as_rows(unit * X, K, "diag")
+        given = rows, K, em.MStep("diag", 0.0), torch.Generator().manual_seed(0)
+        resp = initialization.Initializer(*given)._draw_responsibilities()
+        found.append(resp(slice(None), torch.from_numpy(unit * X)))
+        torch.testing.assert_close(found[-1], found[0])
+    np.testing.assert_allclose(found[0].mean(0), 1 / K, atol=0.05)
+    related = np.corrcoef(X.T, found[0].T)[: X.shape[1], X.shape[1] :]
+    assert abs(related).max() < 4 / len(X) ** 0.5
+
+
+def test_a_value_is_too_large_beside_others_wherever_these_are(X):
+    broken = X + 1e6
+    broken[7, 2] = 1e14
+    with pytest.raises(ValueError, match=r"value 1e\+14, .* others, most .* within [1-9]\."):
+        GaussianMixtureEM(K, random_state=0).fit(broken)
+
+
+def test_a_row_equally_near_to_two_centres_is_divided_among_them():
+    x, centres = (torch.tensor(values).double()[:, None] for values in ([-1, 0, 1], [-1, 1]))
+    weight = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
+    found, inertia = kmeans.lloyd(x, weight, centres, max_iter=1)
+    np.testing.assert_allclose(found.ravel(), [-1 / 2, 3 / 4])
+    assert inertia == pytest.approx(2)
 
 
 def test_results_of_batches_are_not_kept_beside_those_of_all_rows(X):

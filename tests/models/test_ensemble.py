@@ -28,7 +28,14 @@ from skdeepcluster import (
     NeighborClustering,
     VaDEClustering,
 )
-from skdeepcluster._consensus import find_consensus, vote
+from skdeepcluster._consensus import (
+    _cut_average_linkage,
+    _match,
+    average_memberships,
+    find_consensus,
+    soft_vote,
+    vote,
+)
 from skdeepcluster.neighbors.agglomeration import agglomerate
 
 CONSENSUS = pytest.mark.parametrize("consensus", ["soft_vote", "co_association"])
@@ -299,6 +306,23 @@ def test_all_rows_may_be_in_no_cluster(consensus):
     with pytest.warns(ConvergenceWarning, match="Only 0 of n_clusters=1"):
         ensemble = ClusterEnsemble(Columns(), 2, consensus).fit(X)
     np.testing.assert_array_equal(ensemble.labels_, -1)
+
+
+def test_rows_in_a_cluster_of_any_member_are_linked():
+    member_labels = np.array([[0, 0], [0, 0], [0, 0], [1, 1], [1, -1], [-1, -1]])
+    found = _cut_average_linkage(member_labels, np.full(2, 0.5), 2)
+    np.testing.assert_array_equal(found, [0, 0, 0, 1, 1, -1])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_matching_by_soft_votes_ends_at_a_fixed_point(seed):
+    stream, weights = np.random.RandomState(seed), np.full(4, 0.25)
+    members = [np.eye(5)[stream.randint(5, size=80)] for _ in weights]
+    tables = soft_vote(members, weights, 4)
+    consensus = average_memberships(members, tables, weights)
+    again = [_match(P.T @ consensus) for P in members]
+    np.testing.assert_array_equal(again, tables)
+    np.testing.assert_array_equal(np.sum(tables, 2), 1)
 
 
 @CONSENSUS

@@ -23,8 +23,14 @@ from sklearn.preprocessing import normalize
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdeepcluster import NeighborClustering
+from skdeepcluster.neighbors.interpolation import (
+    Reference,
+    find_equal,
+    project_distances,
+    take_rows,
+)
 from skdeepcluster.neighbors.precomputed import nearest_entries
-from skdeepcluster.neighbors.rows import unique_rows
+from skdeepcluster.neighbors.rows import order_rows, project_rows, unique_rows
 
 STREAM = np.random.default_rng(0)
 X, Y = make_blobs(90, n_features=3, centers=3, cluster_std=0.7, random_state=0)
@@ -164,6 +170,14 @@ def test_several_entries_of_a_place_add_up():
     assert halves.nnz == 2 * whole.nnz
 
 
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_rows_are_ordered_by_their_values_in_any_units(container):
+    units, order = np.array([1.0, 2.0**20, 2.0**-9]), STREAM.permutation(60)
+    expected = order_rows(container(NORMAL))
+    np.testing.assert_array_equal(order_rows(container(NORMAL * units)), expected)
+    np.testing.assert_array_equal(order[order_rows(container(NORMAL[order]))], expected)
+
+
 def test_the_order_of_rows_does_not_round_their_weights():
     weight, order = STREAM.random(60), STREAM.permutation(60)
     copies = np.repeat(NORMAL[:20], 3, axis=0)
@@ -214,6 +228,11 @@ def test_new_rows_get_the_mean_of_their_neighbours_by_distance():
     np.testing.assert_allclose(one.transform(NEW), shepard.predict(NEW), rtol=1e-5)
 
 
+def test_rows_at_distance_zero_get_the_values_of_these():
+    one = fit(clone(THREE).set_params(metric="cosine"), NORMAL)
+    np.testing.assert_array_equal(one.predict_proba(4 * NORMAL), one.responsibilities_)
+
+
 def test_training_rows_are_known_where_distances_are_rounded_away():
     far = NORMAL * 1e-4 + 1e6
     one = fit(THREE, far)
@@ -251,6 +270,23 @@ def test_zeros_are_alike_whether_stored_and_of_either_sign():
     assert len(unique_rows(rows, np.ones(3))[0]) == 2
     stored = sparse.csr_array((np.array([1.0, 0.0, 1.0, 2.0]), [1, 0, 1, 0], [0, 1, 3, 4]))
     assert len(unique_rows(stored, np.ones(3))[0]) == 2
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_rows_of_a_reference_are_found_among_others(container):
+    kept = STREAM.permutation(60)[:30]
+    rows = take_rows(container(NORMAL), kept)
+    reference = Reference(rows, project_rows(rows), kept, "euclidean", 5, np.ones(30))
+    expected = np.full(60, -1)
+    expected[kept] = np.arange(30)
+    np.testing.assert_array_equal(find_equal(reference, container(NORMAL)), expected)
+
+
+def test_a_stored_zero_is_a_distance():
+    to_two = sparse.csr_array(([0.0, 1.0], [0, 1], [0, 2]), shape=(1, 3))
+    to_one = sparse.csr_array(([1.0], [1], [0, 1]), shape=(1, 3))
+    assert project_distances(to_two) != project_distances(to_one)
+    assert project_distances(to_two) == project_distances(to_two[:, [0, 1, 2]])
 
 
 # ---- score

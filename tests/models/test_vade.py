@@ -173,6 +173,14 @@ def test_every_parameter_gets_a_gradient_with_and_without_a_start(vade):
         assert all(p.grad.abs().sum() > 0 for p in vade.parameters())
 
 
+@pytest.mark.parametrize("masking", [0.0, 0.5])
+def test_the_start_is_compared_with_the_assignment_of_whole_rows(vade, masking):
+    vade.regularizer, vade.masking = Regularizer(2.0), masking
+    x, start = torch.rand(9, 6), torch.eye(3)[torch.arange(9) % 3]
+    expected = -2 * (start * vade.log_resp(x)).sum(1).mean()
+    torch.testing.assert_close(vade.loss(Batch(x, start))["start"], expected)
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("n_rows", [600, 1797])
 def test_it_keeps_to_a_good_start(n_rows):

@@ -15,10 +15,9 @@ from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
 from skdeepcluster import NeighborClustering, VAEEmbedding
-from skdeepcluster.functional.gaussian import (
-    standard_kl,
-)
+from skdeepcluster.functional.gaussian import Mixture, standard_kl
 from skdeepcluster.functional.points import hash_rows, normal_points
+from skdeepcluster.functional.random import bernoulli
 from skdeepcluster.metrics import clustering_accuracy
 from skdeepcluster.modules.autoencoder import Autoencoder, GaussianEncoder, start_as_pca
 from skdeepcluster.modules.game import Batch
@@ -158,6 +157,16 @@ def test_loss_is_the_negative_elbo_written_out(vae):
     assert sum(terms.values()).item() == pytest.approx(
         -vae.criterion(x, normal_points(512, 2)).mean().item(), rel=0.01
     )
+
+
+def test_clusters_are_those_of_the_mixture_of_the_codes(vae):
+    x, stream = torch.rand(50, 6), torch.Generator().manual_seed(0)
+    log_weights, means = torch.tensor([0.2, 0.3, 0.5]).log(), torch.randn(3, 2, generator=stream)
+    vae.covariance_type = "diag"
+    vae.set_mixture(Mixture(log_weights, means, means.abs() + 0.1))
+    densities = Independent(Normal(means, means.abs() + 0.1), 1)
+    joint = densities.log_prob(vae.posterior(x)[0][:, None]) + log_weights
+    torch.testing.assert_close(vae.own_resp(x), joint.softmax(1))
 
 
 def test_a_classifier_of_the_codes_adds_the_cross_entropy_to_the_start(vae):
@@ -372,10 +381,11 @@ def test_binarize_draws_binary_rows(digits):
         model.loss(Batch(torch.tensor(digits)))
     assert set(seen[0].unique().tolist()) == {0.0, 1.0}
     assert (seen[0] != seen[1]).any()
-    torch.testing.assert_close(
-        torch.stack([torch.bernoulli(torch.tensor(digits)) for _ in range(200)]).mean(0),
-        torch.tensor(digits), atol=0.2, rtol=0,
-    )  # fmt: skip
+    p = torch.tensor(digits)
+    mean = torch.stack([bernoulli(p) for _ in range(200)]).mean(0)
+    torch.testing.assert_close(mean, p, atol=0.2, rtol=0)
+    assert (mean[p == 0] == 0).all()
+    assert (mean[p == 1] == 1).all()
 
 
 def test_convolutional_networks_by_the_callables(digits):

@@ -20,6 +20,7 @@ from sklearn.preprocessing import normalize
 from skdeepcluster.neighbors import (
     agglomeration,
     candidates,
+    count_clusters,
     labelled_start,
     neighbor_graph,
     neighbor_layout,
@@ -28,6 +29,8 @@ from skdeepcluster.neighbors import (
     spread_labels,
     tree,
 )
+from skdeepcluster.neighbors.layout import CURVE_A, CURVE_B, _step_block
+from skdeepcluster.neighbors.partition import _draw_rows
 from skdeepcluster.neighbors.selection import (
     count_votes,
     count_walk_steps,
@@ -170,6 +173,22 @@ def test_layout_starts_from_the_slow_modes_of_the_graph(n_long):
     along = layout.reshape(n_long, 10).mean(1)
     assert np.all(np.diff(along) > 0) or np.all(np.diff(along) < 0)
     assert layout.reshape(n_long, 10).std(1).max() < 0.02 * along.std()
+    assert abs(layout).max() == pytest.approx(10, abs=1e-3)
+    assert layout.mean() == pytest.approx(0, abs=1e-3)
+
+
+def test_a_step_follows_the_gradient_of_the_similarities():
+    """Log q of linked rows and log(1 - q) of others, with q(d) = 1 / (1 + a d^(2 b))."""
+    a, b, stream = CURVE_A, CURVE_B, np.random.default_rng(0)
+    y, linked, here = 3 * stream.normal(size=(2, 12)), stream.permutation(12), slice(3, 9)
+    rows, likelihood = torch.tensor(y.T).requires_grad_(), 0
+    for which, is_linked in ((linked, True), (np.arange(5, 17) % 12, False)):
+        gaps = rows - rows.detach()[torch.from_numpy(which)]
+        power = a * gaps.square().sum(1).clamp_min(1e-12) ** b
+        likelihood = likelihood - torch.log1p(power if is_linked else 1 / power).sum()
+    (gradient,) = torch.autograd.grad(likelihood, rows)
+    found = _step_block(y, np.c_[y, y], linked[None], [5], 0.5, here)
+    np.testing.assert_allclose((found - y[:, here]).T, 0.5 * gradient[here], rtol=0.02, atol=1e-3)
 
 
 def test_a_ring_is_laid_out_as_a_ring():
@@ -299,6 +318,20 @@ def test_joining_begins_with_the_largest_share_of_edges():
     best = max(pairs, key=lambda pair: share(*pair))
     together = [p for p in pairs if np.array_equal(*(groups[labels == k][0] for k in p))]
     assert together == [best]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_joining_is_of_the_largest_share_of_edges(seed):
+    edges = some_edges(25, seed)
+    groups = [[part] for part in range(25)]
+    while len(groups) > 6:
+        table = agglomeration._sum_edges(edges, groups)
+        shares = table / table.sum(1, keepdims=True)
+        np.fill_diagonal(shares, 0)
+        i, j = sorted(np.unravel_index(shares.argmax(), shares.shape))
+        groups[i] = groups[i] + groups.pop(j)
+    found = agglomeration.agglomerate(edges, np.ones(25), 6, "share")
+    assert sorted(map(sorted, found)) == sorted(map(sorted, groups))
 
 
 def test_parts_are_joined_by_the_weight_of_edges_for_each_pair_of_rows():
@@ -679,6 +712,14 @@ def test_draws_without_clusters_end_once_they_decide(lead, n_drawn, monkeypatch)
     assert len(list(leads)) == 5 - n_drawn
 
 
+@pytest.mark.parametrize(("lead", "expected"), [(0.3, True), (0.1, False)])
+def test_held_out_rows_lead_by_more_than_rows_without_clusters(lead, expected, monkeypatch):
+    leads = iter([0.2, lead] * selection.MAX_HELD_OUT_DRAWS)
+    monkeypatch.setattr(selection, "_measure_held_out_lead", lambda *_: next(leads))
+    search = selection.Search(2, 15, "euclidean", 5, None, np.random.RandomState(0))
+    assert selection._leads_held_out(np.eye(50), np.ones(50), search) == expected
+
+
 def test_whitening_that_fits_chance_does_not_lead_in_held_out_rows():
     """Whether the spread of the clusters, or only the noise, differs between forty features."""
     random, labels = np.random.default_rng(2), np.arange(160) % 4
@@ -803,6 +844,21 @@ def test_rows_outside_the_sample_follow_their_neighbours():
     assert adjusted_rand_score(Y, start.labels) == 1
 
 
+def test_a_sample_is_drawn_by_weights_and_keeps_their_sum():
+    random = np.random.default_rng(0)
+    weights, certain = random.exponential(size=200) ** 3, np.arange(200) % 50 == 0
+    drawn, found = _draw_rows(weights, 40, np.random.RandomState(0), certain)
+    assert len(drawn) == 40
+    assert (np.diff(drawn) > 0).all()
+    least, others = found[~certain[drawn]].min(), weights[~certain]
+    assert np.minimum(others / least, 1).sum() == pytest.approx(36)
+    np.testing.assert_allclose(
+        found, np.where(certain, weights, np.maximum(weights, least))[drawn]
+    )
+    assert np.isin(np.flatnonzero(certain | (weights > least)), drawn).all()
+    assert found[~certain[drawn]].sum() == pytest.approx(others.sum())
+
+
 def test_start_from_sparse_rows():
     words = sparse.csr_matrix(np.where(X > 2, X, 0))
     start = neighbor_start(words, 3, n_init=2, max_samples=150, random_state=0)
@@ -862,6 +918,8 @@ def test_start_on_constant_rows():
         (lambda: neighbor_start(X, 4, linkage="ward"), "linkage must be 'auto', 'average'"),
         (lambda: neighbor_start(X[:3], 4), "n_samples=3"),
         (lambda: neighbor_start(X, 4, max_samples=3), "max_samples=3"),
+        (lambda: count_clusters(X, metric="precomputed"), r"square matrix.*got \(240, 6\)"),
+        (lambda: count_clusters(-np.eye(9), metric="precomputed"), "Negative values in data"),
     ],
 )
 def test_errors_say_what_was_found(call, message):

@@ -11,7 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from skdeepcluster import NeighborClustering
 from skdeepcluster.neighbors import count_clusters, merge_clusters, neighbor_graph, scales
-from skdeepcluster.neighbors.tree import build_ward_tree, cut_tree, grow_tree
+from skdeepcluster.neighbors.tree import NearestGroups, build_ward_tree, cut_tree, grow_tree
 
 SQUARE = [[0, 0], [8, 0], [0, 8], [8, 8]]
 X, Y = make_blobs(400, centers=SQUARE, random_state=0)
@@ -62,6 +62,8 @@ def test_clusters_of_one_feature_are_parted_where_rows_are_rare(spread):
     assert adjusted_rand_score(labels, found.labels_) > 0.98
     assert found.n_clusters_curve_.criterion.argmax() == 2
     assert found.n_clusters_curve_.criterion[0] == 0
+    leads = np.maximum(found.n_clusters_curve_.criterion, 0)
+    np.testing.assert_array_equal(found.n_clusters_curve_.persistence, leads)
     # Sparse rows, and copies as weights, are the same rows.
     weights = random.integers(1, 4, 600)
     whole = NeighborClustering(3, random_state=0).fit(rows, sample_weight=weights)
@@ -80,6 +82,9 @@ def test_few_values_of_one_feature_are_counted():
     values = np.repeat([[0.0], [1.0], [5.0]], 50, axis=0)
     with pytest.warns(ConvergenceWarning, match="one cluster for five distinct rows"):
         assert count_clusters(values, random_state=0).best_n_clusters == 1
+    heavy = np.r_[1e9, np.ones(39)]
+    one = count_clusters(np.arange(40.0)[:, None], sample_weight=heavy, random_state=0)
+    assert one.best_n_clusters == 1
     many = np.repeat(np.r_[0:10, 100:110], 5)[:, None].astype(float)
     assert count_clusters(many, random_state=0).best_n_clusters == 2
 
@@ -131,6 +136,38 @@ def test_information_over_times_is_that_of_powers_of_the_walk():
     assert (np.diff(information, axis=1) > -1e-9).all()  # a finer cut tells more
 
 
+def test_the_number_of_clusters_is_the_best_at_most_times():
+    rows, _ = make_blobs(90, centers=3, random_state=0)
+    graph, stream = neighbor_graph(rows, 8), np.random.RandomState(0)
+    micro = scales.grow_micro_clusters(rows, np.ones(90), 5, stream)
+    curve = scales.choose_scale(micro, graph, None, 5, stream)
+    shares, gains = [], []
+    for known, entropy in zip(*scales.measure_over_times(micro, graph, 5), strict=True):
+        shares.append(known / np.maximum(entropy, 1e-300))
+        gains.append(known * shares[-1] ** 2)
+    best, persistence = np.argmax(gains, 1), np.zeros(5)
+    np.add.at(persistence, best, np.square(shares)[np.arange(len(best)), best])
+    np.testing.assert_allclose(curve.persistence, persistence)
+    assert curve.best == persistence.argmax() + 1
+    is_taken = best == persistence.argmax()
+    np.testing.assert_allclose(curve.criterion, np.mean(np.array(gains)[is_taken], 0))
+    assert curve.stability[0] == 1
+
+
+def test_the_rand_index_counts_pairs_of_many_copies():
+    """With replacement, so that a row and itself are a pair, as two of many copies would be."""
+    table = np.random.default_rng(0).integers(0, 5, size=(3, 4))
+    one, other = np.repeat(np.argwhere(table >= 0), table.ravel(), axis=0).T
+    pairs = [np.ravel(labels[:, None] == labels) for labels in (one, other)]
+    together, chance = np.mean(pairs[0] & pairs[1]), np.prod(np.mean(pairs, 1))
+    expected = (together - chance) / (np.mean(pairs) - chance)
+    assert scales.adjusted_rand(table) == pytest.approx(expected)
+    copies = adjusted_rand_score(np.repeat(one, 100), np.repeat(other, 100))
+    assert scales.adjusted_rand(table) == pytest.approx(copies, abs=1e-2)
+    assert scales.adjusted_rand(np.diag([3.0, 1.0])) == pytest.approx(1)
+    assert scales.adjusted_rand(np.ones((1, 1))) == 1
+
+
 # ---- the tree
 
 
@@ -140,6 +177,21 @@ def test_distances_are_those_of_scipy():
     np.testing.assert_allclose(distances, linkage_tree(points, "ward")[:, 2])
     model = AgglomerativeClustering(2, compute_distances=True).fit(points)
     np.testing.assert_allclose(distances, model.distances_)
+
+
+def test_of_equal_pairs_the_first_is_merged():
+    random, merges = np.random.default_rng(0), [(3, 7), (0, 3), (1, 2), (4, 8), (0, 5), (1, 4)]
+    growth = np.triu(random.integers(0, 4, size=(9, 9)).astype(float), 1)
+    growth += growth.T + np.diag(np.full(9, np.inf))
+    groups = NearestGroups(growth)
+    for i, j in merges:
+        others = np.isfinite(growth[i]) & (np.arange(9) != j)
+        growth[j] = growth[:, j] = np.inf
+        growth[i, others] = growth[others, i] = random.integers(0, 4, others.sum())
+        groups.update(i, j)
+        alive = np.isfinite(growth).any(1)
+        np.testing.assert_array_equal(groups.nearest[alive], growth.argmin(1)[alive])
+        assert tuple(groups.find_pair()) == np.unravel_index(growth.argmin(), growth.shape)
 
 
 def test_clusters_are_merged_after_all_their_parts():

@@ -175,3 +175,11 @@ def test_few_rows_have_few_neighbors(n_features):
     assert NeighborIndex(X[:1]).query_self(9)[0].shape == (1, 0)
     assert NeighborIndex(X[:1]).query(X, 1)[1].tolist() == [[0], [0], [0]]
     assert (NeighborIndex(np.zeros((50, n_features))).query_self(3)[0] == 0).all()
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_the_nearest_centres_come_first(n):
+    points, centres = (torch.from_numpy(mixture(n_rows, 20)) for n_rows in (90, 12))
+    expected = cdist(points, centres).argsort(1)[:, :n]
+    found = search.find_nearest_centres(points, centres, n)
+    np.testing.assert_array_equal(found, expected)

@@ -12,6 +12,7 @@ from torch import Tensor
 from skdeepcluster import CatGANClassifier, CatGANClustering, InfoGANClustering
 from skdeepcluster._adversarial import AdversarialEstimator
 from skdeepcluster.functional.random import Stream, drawing_from
+from skdeepcluster.modules import augmentation
 from skdeepcluster.modules.augmentation import RandomAffine, move_images
 from skdeepcluster.persistence import load, save
 
@@ -51,6 +52,12 @@ def test_a_quarter_turn_keeps_circles_round():
     circle = ((x**2 + y**2) < 36).float().view(1, -1)
     found = move_images(circle, (1, 20, 30), torch.pi / 2 * ONE, ONE, STILL)
     torch.testing.assert_close(found, circle, rtol=0, atol=1e-3)
+    shift = torch.tensor([[4 / 30, 1 / 20]])
+    straight, turned = (
+        move_images(circle, (1, 20, 30), angle * ONE, 1.5 * ONE, shift)
+        for angle in (0, torch.pi / 2)
+    )
+    torch.testing.assert_close(turned, straight, rtol=0, atol=1e-3)
 
 
 def test_a_shift_by_pixels_copies_them(image):
@@ -76,6 +83,17 @@ def test_draws_keep_the_range_and_differ_by_image_and_call():
         third = augment(X)
     with drawing_from(Stream(3)):
         torch.testing.assert_close(augment(X), third, rtol=0, atol=0)
+
+
+def test_angles_sizes_and_shifts_are_uniform_within_their_bounds(monkeypatch):
+    monkeypatch.setattr(augmentation, "move_images", lambda x, shape, *draws: draws)
+    with drawing_from(Stream(0)):
+        angle, size, shift = RandomAffine(SQUARE, 20, 0.2, 0.3)(torch.rand(1000, 64))
+    shares = torch.stack([angle / math.radians(20), (size - 1) / 0.3, *shift.T / 0.2])
+    assert shares.abs().max() <= 1 + 1e-5
+    ends = torch.linspace(-1, 1, 1000)
+    assert ((shares.sort(1).values - ends).abs() < 0.12).all(), "Kolmogorov and Smirnov"
+    assert shares.corrcoef().fill_diagonal_(0).abs().max() < 0.12
 
 
 def test_wrong_images_are_refused():

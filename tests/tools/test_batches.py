@@ -1,5 +1,7 @@
 """From arrays to tensors: all storage formats give the same numbers, X stays where it is."""
 
+import math
+
 import joblib
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from skdeepcluster.engine.batches import (
     to_tensor,
 )
 from skdeepcluster.engine.runtime import generator, random_stream
-from skdeepcluster.functional.points import normal_points
+from skdeepcluster.functional.points import normal_points, normal_quantiles
 
 
 def stored(X, kind, tmp_path):
@@ -93,6 +95,8 @@ def test_normal_points_are_normal_and_fixed():
     torch.testing.assert_close(z.T.cov(), torch.eye(3).double(), atol=2e-2, rtol=0)
     torch.testing.assert_close(z, normal_points(4096, 3))
     assert torch.isfinite(normal_points(1, 200)).all()
+    least, middle, largest = normal_quantiles(torch.tensor([0.0, 0.5, 1.0]).double())
+    assert -math.inf < least == -largest < middle == 0
 
 
 @pytest.mark.parametrize("kind", ["array", "csr"])

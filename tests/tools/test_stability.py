@@ -5,6 +5,7 @@ import pickle
 import joblib
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.cluster import HDBSCAN, AgglomerativeClustering, KMeans
 from sklearn.datasets import make_blobs
 from sklearn.metrics import pairwise_distances
@@ -14,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skdeepcluster import NeighborClustering
 from skdeepcluster.engine.runtime import draw_seeds
-from skdeepcluster.stability import cluster_stability
+from skdeepcluster.stability import _fit_linked, cluster_stability
 
 X, Y = make_blobs(400, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
 
@@ -54,6 +55,14 @@ def test_rows_of_a_graph_whose_neighbours_are_not_drawn_are_in_no_cluster(n_neig
     params = {"metric": "precomputed", "n_neighbors": n_neighbors, "random_state": 0}
     found = NeighborClustering(3, **params).fit(graph)
     assert ((found.cluster_stability_ > 0) & (found.cluster_stability_ <= 1)).all()
+
+
+def test_fewer_linked_rows_than_clusters_are_in_no_cluster():
+    links = sparse.csr_array(([1.0, 1.0], ([0, 4], [4, 0])), shape=(9, 9))
+    found = _fit_linked(NeighborClustering(2, metric="precomputed"), links, 2)
+    np.testing.assert_array_equal(np.flatnonzero(found >= 0), [0, 4])
+    found = _fit_linked(NeighborClustering(3, metric="precomputed"), links, 3)
+    np.testing.assert_array_equal(found, np.full(9, -1))
 
 
 @pytest.mark.parametrize("n_rows", [2, 3, 5])
@@ -96,7 +105,9 @@ def test_the_index_is_the_mean_of_the_greatest_jaccard():
 def test_noise_and_the_stream():
     labels = np.where(np.arange(400) % 10 == 0, -1, Y)
     one = cluster_stability(KMeans(3), X, labels, random_state=1)
-    np.testing.assert_array_equal(one, cluster_stability(KMeans(3), X, labels, random_state=1))
+    for same in (X, sparse.coo_array(X)):
+        again = cluster_stability(KMeans(3), same, labels, random_state=1)
+        np.testing.assert_allclose(again, one)
     # The rows of noise are found in a cluster.
     expected = np.bincount(labels[labels >= 0]) / np.bincount(Y)
     np.testing.assert_allclose(one, expected, atol=0.02)
@@ -128,7 +139,7 @@ def test_what_cannot_be_meant_is_refused_by_name():
         cluster_stability(KMeans(3), X, Y, max_samples=2)
     with pytest.raises(TypeError, match="StandardScaler is no clusterer"):
         cluster_stability(StandardScaler(), X, Y)
-    with pytest.raises(ValueError, match="labels has -3"):
-        cluster_stability(KMeans(3), X, Y - 3)
+    with pytest.raises(ValueError, match="labels has -2"):
+        cluster_stability(KMeans(3), X, Y - 2)
     with pytest.raises(ValueError, match="has no labels_. Pass the labels of X"):
         cluster_stability(KMeans(3), X)
