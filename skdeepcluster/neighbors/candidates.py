@@ -102,10 +102,8 @@ def find_candidates(
     options = {"n_init": KMEANS_RUNS, "max_iter": KMEANS_ITERATIONS}
     yield run_kmeans(*sample, n_clusters, stream, **options).predict(rows)
     yield from cut_micro_clusters(rows, graph, weights, sample, n_clusters, stream)
-    n_components = min(COMPONENTS_PER_CLUSTER * n_clusters, len(sample[0]))
     for _ in range(n_init):
-        start = run_kmeans(*sample, n_components, stream).labels_
-        resp = fit_mixture(*sample, np.eye(n_components)[start], rows)
+        resp = fit_components(sample, rows, COMPONENTS_PER_CLUSTER * n_clusters, stream)
         for linkage in linkages or LINKAGES:
             assignment = merge_components(resp, graph, n_clusters, linkage, boundary_weight)
             yield (resp @ assignment).argmax(1)
@@ -186,6 +184,16 @@ def run_kmeans(rows, weights, n_clusters, stream, n_init=1, max_iter=20):
         # Copies may leave k-means fewer distinct rows than clusters.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return kmeans.fit(rows, sample_weight=weights)
+
+
+def fit_components(sample, rows, n_components, stream):
+    """Return the responsibilities (M, P) of rows (M, L) by a mixture of a sample of them.
+
+    ``sample`` are rows and their weights. EM starts from k-means.
+    """
+    n_components = min(n_components, len(sample[0]))
+    start = run_kmeans(*sample, n_components, stream).labels_
+    return fit_mixture(*sample, np.eye(n_components)[start], rows)
 
 
 def fit_mixture(rows, weights, resp, others):

@@ -26,10 +26,10 @@ from .._validation import Auto, check_enough, check_sample_weight
 from ..engine.runtime import random_stream
 from .candidates import (
     COMPONENTS_PER_CLUSTER,
+    MANY_INIT,
     divide_rows,
     draw_sample,
-    fit_mixture,
-    run_kmeans,
+    fit_components,
     scale_to_unit_variance,
 )
 from .graph import find_neighbors, link_neighbors
@@ -556,9 +556,10 @@ def labelled_start(
 
     Labels are spread along the neighbour graph of the distinct rows (:func:`spread_labels`). Rows
     in pieces of the graph without any label get the mean of the nearest others, weighted by 1 /
-    distance. A mixture of 2 K components is fitted to a layout of the graph, and each component
-    has the mean class probabilities of its rows. The result is the mean of both: isolated rows
-    follow their component, and rows of a component with several classes follow the graph.
+    distance. Five mixtures of 2 K components are fitted to a layout of the graph, and each
+    component has the mean class probabilities of its rows. The result is the mean of the graph's
+    and the mixtures' probabilities: isolated rows follow their components, and rows of components
+    with several classes follow the graph.
 
     Parameters
     ----------
@@ -571,7 +572,7 @@ def labelled_start(
     n_neighbors : int, default=15
         Neighbours in the graph; no more are used than a class has other distinct rows, on average.
     random_state : int, RandomState instance or None, default=None
-        Decides the layout and the initial mixture.
+        Decides the layout and the initial mixtures.
     n_jobs : int, default=None
         Threads, as in scikit-learn.
 
@@ -611,11 +612,12 @@ def labelled_start(
     spread = _spread_everywhere(reference, graph, labels, n_jobs)
     layout = neighbor_layout(graph, random_state=stream, n_jobs=n_jobs)
     unit = scale_to_unit_variance(layout)
-    n_components = min(COMPONENTS_PER_CLUSTER * n_classes, len(unit))
-    components = run_kmeans(unit, weights, n_components, stream).labels_
-    resp = fit_mixture(unit, weights, np.eye(n_components)[components], unit)
-    means = cluster_means(resp * weights[:, None], spread)
-    return ((spread + resp @ means) / 2)[inverse]
+    sample = draw_sample(unit, weights, stream)
+    smooth = np.zeros_like(spread)
+    for _ in range(MANY_INIT):
+        resp = fit_components(sample, unit, COMPONENTS_PER_CLUSTER * n_classes, stream)
+        smooth += resp @ cluster_means(resp * weights[:, None], spread) / MANY_INIT
+    return ((spread + smooth) / 2)[inverse]
 
 
 def _spread_everywhere(reference, graph, labels, n_jobs):
