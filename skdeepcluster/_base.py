@@ -568,8 +568,10 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         n_found = len(np.unique(fit.take(labels)))
         if n_found < self.n_clusters_:
             found = f"Only {n_found} of {self.n_clusters_} clusters have rows"
+            is_wide = fit.X.shape[1] > fit.n_samples
+            lower = "Take principal components first (PCA), lower" if is_wide else "Lower"
             told = (
-                f"{'All rows fell into one cluster' if n_found == 1 else found}. Lower "
+                f"{'All rows fell into one cluster' if n_found == 1 else found}. {lower} "
                 "n_clusters, train longer (max_epochs), scale the features to a common range, or "
                 "try several starts (n_init)."
             )

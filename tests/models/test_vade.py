@@ -227,6 +227,14 @@ def test_samples_that_cannot_be_are_explained(arguments, message, rows):
         vade.sample(**{"n_samples": 2} | arguments)
 
 
+@pytest.mark.parametrize(("n_features", "advice"), [(40, "Take principal"), (5, "Lower n_")])
+def test_lost_clusters_are_said_with_what_to_do(n_features, advice):
+    X = np.random.default_rng(0).normal(size=(20, n_features))
+    settings = {"start_weight": 0, "max_epochs": 9, "learning_rate": 0.05}
+    with pytest.warns(ConvergenceWarning, match=rf"(have rows|one cluster)\. {advice}"):
+        VaDEClustering(15, **SMALL, **settings).fit(X)
+
+
 @pytest.mark.full
 def test_too_many_clusters_are_said_and_still_answer(rows):
     with pytest.warns(ConvergenceWarning, match="clusters have rows|fell into one cluster"):
