@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -198,11 +199,6 @@ def test_early_stopping_by_score_and_by_loss():
     assert by_loss.n_iter_ == expected_stop(losses, patience=2, tol=0.5)
 
 
-def test_early_stopping_refuses_a_tolerance_that_nothing_exceeds():
-    with pytest.raises(ValueError, match="tol is NaN"):
-        EarlyStopping(tol=float("nan"))
-
-
 def expected_stop(values, patience, tol):
     best, since = values[0], 0
     for epoch, value in enumerate(values[1:], 1):
@@ -213,10 +209,24 @@ def expected_stop(values, patience, tol):
     return len(values)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_training_ends_when_its_loss_has_not_improved_for_a_while(seed):
+    values = list(np.random.default_rng(seed).normal(size=40) + np.minimum(np.arange(40) / 4, 3))
+    stopping, task = EarlyStopping("loss", patience=4, tol=0.2), SimpleNamespace(task_id=0)
+    for epoch, value in enumerate(values):
+        context = SimpleNamespace(task_name="epoch", task_id=epoch, parent=task, root_uuid="fit")
+        fitted = SimpleNamespace(history_=[{"loss": -value}])
+        if stopping.on_fit_task_end(None, context, X=None, fitted_estimator=fitted):
+            break
+    assert epoch + 1 == expected_stop(values, patience=4, tol=0.2) < 40
+
+
 def test_mistakes_are_explained():
     with pytest.raises(ValueError, match="cannot monitor 'loss': the history has dur, epoch"):
         clone(ESTIMATORS[0]).set_callbacks(EarlyStopping("loss")).fit(X)
     with pytest.raises(ValueError, match="patience == 0"):
         EarlyStopping(patience=0)
+    with pytest.raises(ValueError, match="tol is NaN"):
+        EarlyStopping(tol=float("nan"))
     with pytest.raises(TypeError, match="FitCallback protocol"):
         clone(ESTIMATORS[0]).set_callbacks(3)
