@@ -181,9 +181,10 @@ class NeighborClustering(
 
     The number of clusters that ``n_clusters="auto"`` takes is the best description of the walk
     over the widest range of its times [5]_: see ``skdeepcluster.neighbors.scales``. It is 1
-    where the walk remembers hardly more than in normally distributed rows with the same
-    covariance; rows spread evenly over a box may pass for two clusters or more. With precomputed
-    distances no such rows can be drawn, and of ten rows or more there are at least 2 clusters.
+    where the walk remembers these clusters at no time much better than in normally distributed
+    rows with the same covariance; rows that are skewed, or spread evenly over a box, pass for
+    several clusters now and then. With precomputed distances no such rows can be drawn, and of ten
+    rows or more there are at least 2 clusters.
 
     Rows of one feature, by the metric "euclidean", are divided by k-means: their graph does not
     tell where they are rare. Their number of clusters is that at which the mean silhouette of

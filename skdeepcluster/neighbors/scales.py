@@ -7,8 +7,8 @@ enters squared, since rows that are long and thin are remembered in any number o
 while. What remains of that in rows of a normal distribution with the same covariance is
 subtracted. Separate clusters are the best partition over a wide range of times: each number of
 clusters gets the sum of (I / H)^2 over the times, evenly spaced on a logarithmic scale, at which
-it is the best, and the number with the largest sum is chosen. If there the walk remembers hardly
-more than in the normal rows, there is one cluster.
+it is the best, and the number with the largest sum is chosen. If at no time the walk remembers
+much more of these clusters than in the normal rows, there is one cluster.
 
 M rows, L layout dimensions, P micro-clusters, K clusters, T times.
 
@@ -38,8 +38,9 @@ BASE_STEPS = 4
 TIMES = 2.0 ** np.arange(1, 11, 0.5)
 #: Micro-clusters per cluster of the largest number compared.
 MICRO_PER_CLUSTER = 4
-#: Least share of what there is to know, above that in rows without clusters, for two clusters.
-MIN_SHARE = 0.07
+#: Least share of what there is to know, above that in rows without clusters, for two clusters, at
+#: the time at which it is largest.
+MIN_SHARE = 0.15
 #: Bootstrap samples of micro-clusters for the stability of each number.
 N_BOOTSTRAPS = 10
 
@@ -68,8 +69,8 @@ class ScaleCurve(NamedTuple):
     persistence: np.ndarray
     #: Mean adjusted Rand index with partitions of bootstrap samples.
     stability: np.ndarray
-    #: The number of the greatest persistence, or 1 where its walk remembers hardly more than that
-    #: in rows without clusters.
+    #: The number of the greatest persistence, or 1 where its walk remembers at no time much more
+    #: than that in rows without clusters.
     best: int
 
 
@@ -113,7 +114,7 @@ def choose_scale(micro, graph, null, max_clusters, stream):
     persistence = np.bincount(at, share[np.arange(len(at)), at] ** 2, minlength=gain.shape[1])
     best = int(persistence.argmax())
     times = at == best
-    beyond = (share - expected_share)[times, best].mean()
+    beyond = (share - expected_share)[:, best].max()
     best = best if beyond >= MIN_SHARE else 0
     numbers = np.arange(1, gain.shape[1] + 1)
     stability = bootstrap_stability(micro, len(numbers), stream)

@@ -78,6 +78,13 @@ def test_one_cluster_of_one_feature_is_one(draw):
     assert count_clusters(rows, random_state=0).best_n_clusters == 1
 
 
+@pytest.mark.parametrize("shape", [(300, 2), (300, 5), (100, 8)])
+@pytest.mark.parametrize("draw", ["normal", "uniform"])
+def test_rows_without_clusters_are_one(draw, shape):
+    rows = getattr(np.random.RandomState(0), draw)(size=shape)
+    assert count_clusters(rows, random_state=0).best_n_clusters == 1
+
+
 def test_few_values_of_one_feature_are_counted():
     values = np.repeat([[0.0], [1.0], [5.0]], 50, axis=0)
     with pytest.warns(ConvergenceWarning, match="one cluster for five distinct rows"):
