@@ -15,11 +15,10 @@ from ._validation import SMALLEST, check_magnitude
 from .engine.batches import to_tensor
 from .modules.likelihood import Bernoulli, ColumnLikelihood, Gaussian
 
-#: Values leave [0, 1] by rounding if it is by at most so many eps of their type, as those of
-#: MinMaxScaler do.
+#: Values may leave [0, 1] by so many eps of their type, as those of MinMaxScaler do by rounding.
 ROUNDING = 4
 #: Least variance, relative to that of zeros and ones with the same means, of values that "auto"
-#: takes for probabilities: a sample of smaller ones, as in too large a unit, tells nearly nothing.
+#: takes for probabilities. Bernoulli log-likelihoods hardly differ between rows that vary less.
 LEAST_VARIATION = 0.01
 #: Rows in a block when the range and the moments of X are computed before training.
 CHUNK = 4096
@@ -71,7 +70,8 @@ def choose_likelihood(likelihood, standardize, X, names=None):
             f"likelihood='bernoulli' reads values as probabilities, but X runs from {low:.6g} "
             f"to {high:.6g}. Scale X to [0, 1] (MinMaxScaler) or use likelihood='gaussian'."
         )
-    if likelihood == "bernoulli" or (likelihood == "auto" and within and _vary(features)):
+    is_auto = likelihood == "auto" and within
+    if likelihood == "bernoulli" or (is_auto and vary_as_probabilities(features)):
         return Bernoulli()
     return Gaussian(*_choose_scaling(features, standardize, X))
 
@@ -82,8 +82,8 @@ def are_probabilities(low, high, dtype):
     return low >= -margin and high <= 1 + margin
 
 
-def _vary(features):
-    """Return whether features in [0, 1], unless all are constant, vary as probabilities do."""
+def vary_as_probabilities(features):
+    """Return whether features in [0, 1] vary enough for probabilities, or are all constant."""
     varies = features.high > features.low
     mean, scale = features.mean[varies], features.scale[varies]
     return np.square(scale).sum() >= LEAST_VARIATION * (mean * (1 - mean)).sum()

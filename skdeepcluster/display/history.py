@@ -98,7 +98,7 @@ class HistoryDisplay:
         name : str, default=None
             Title in place of the display's own.
         terms : list of str, default=None
-            The terms to draw; all but those two numbers if None.
+            The terms to draw; all but "dur" and "training" if None.
         **kwargs : dict
             Passed to ``Axes.plot``.
 

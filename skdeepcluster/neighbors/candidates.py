@@ -53,7 +53,7 @@ MAX_PAIRED = 5000
 N_MERGED = 10
 #: Mixtures fitted in a layout of few rows, all of which find much the same components.
 FEW_INIT = 1
-#: Mixtures fitted in a layout of many rows.
+#: Mixtures fitted in a layout of many rows, or of rows with a few labels.
 MANY_INIT = 5
 #: Linkages by each of which the components of a mixture are merged by default.
 LINKAGES = ("average", "share")
