@@ -554,8 +554,8 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
     ``score_samples`` is KL(p(y|x) || p(y)), with p(y) the mean prediction for the rows of ``fit``.
     Its mean over these is ``score``, the mutual information of row and cluster, at most log K.
 
-    With a neighbour start it is the network here that improves the clusters most on average, on
-    MNIST and texts above all (benchmarks/RESULTS.md, "What networks add to their starts").
+    With a neighbour start it is the network here that improves the clusters most on average, most
+    on all of MNIST (benchmarks/RESULTS.md, "What networks add to their starts").
 
     References
     ----------

@@ -49,9 +49,9 @@ class RandomAffine:
     Notes
     -----
     On MNIST :class:`~skdeepcluster.CatGANClustering` and
-    :class:`~skdeepcluster.InfoGANClustering` gain by it, whose networks classify rows
-    (the latter not on Fashion-MNIST);
-    :class:`~skdeepcluster.VaDEClustering` loses, whose density becomes that of the changed images.
+    :class:`~skdeepcluster.InfoGANClustering` gain by it, whose networks classify rows, on
+    Fashion-MNIST they do not; :class:`~skdeepcluster.VaDEClustering` loses, whose density becomes
+    that of the changed images.
 
     Examples
     --------

@@ -203,3 +203,10 @@ def fit_mixture(rows, weights, resp, others):
     start = em.m_step(rows, resp * weights[:, None], *m_step)
     mixture = em.fit_to_the_end(weighted, [start], m_step, max_iter=MAX_ITER, tol=TOL)
     return em.posterior(others, mixture)
+
+
+def measure_likelihood(rows, weights, labels, n_clusters):
+    """Return the mean log-likelihood of rows (M, L) by a Gaussian for each cluster (M,), nats."""
+    m_step = em.MStep("full", REG_COVAR)
+    mixture = em.m_step(rows, indicate(labels, n_clusters).toarray() * weights[:, None], *m_step)
+    return em.step(em.as_rows(rows, n_clusters, "full", weights), mixture, m_step)[1]

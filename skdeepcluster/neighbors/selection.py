@@ -7,7 +7,8 @@ good as I^2 / H(c_0) is large: I, which rewards many clusters of similar size, t
 I / H(c_0) of what there is to know that the walk does not forget, which rewards clusters that it
 does not leave. Likelihoods only compare mixtures of one layout; this number compares any
 partitions of one graph. In few dimensions few edges cross a cut through a large cluster, so there
-the walk is longer: :func:`count_walk_steps`.
+the walk is longer: :func:`count_walk_steps`. Where the walk tells of several partitions the same,
+that is taken in whose clusters the layout is most likely.
 
 It also decides between the metric of the features and that in which they are whitened. In a metric
 in which the rows are long and thin, cutting them across scores highly whether or not there are
@@ -35,6 +36,7 @@ end); E. Levina, P. J. Bickel, "Maximum likelihood estimation of intrinsic dimen
 (d from distances to neighbours).
 """
 
+import math
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -51,7 +53,9 @@ from .candidates import (
     MAX_PAIRED,
     find_candidates,
     has_few_for_each,
+    measure_likelihood,
     run_kmeans,
+    scale_to_unit_variance,
 )
 from .graph import make_walk, neighbor_graph
 from .layout import neighbor_layout
@@ -73,6 +77,11 @@ WALK_STEPS = 4, 64
 #: Partitions whose criterion is within this share of the greatest are equally good: of them the
 #: one of the greatest I is kept, which does not spend a cluster on a few unconnected rows.
 MARGIN = 0.05
+#: Among these, partitions whose I is within this share of the greatest are told apart by the
+#: likelihood of a Gaussian for each cluster in the layout.
+TIE = 0.01
+#: Fewest rows for each parameter of these Gaussians: of fewer their likelihoods differ by chance.
+ROWS_PER_PARAMETER = 10
 #: Share of the votes that the labels have, before those of the candidates: with less, the others
 #: would outvote them where new rows are interpolated.
 LABEL_SHARE = 0.5
@@ -380,11 +389,26 @@ def _choose_candidate(layout, graph, weights, rows, search):
     found = find_candidates(*given, **search.settings)
     candidates, counts = np.unique(np.stack(list(found)), axis=0, return_counts=True)
     scores, information = score_by_walk(weighted, candidates, n_clusters, search.n_steps)
-    best = int(np.where(scores >= (1 - MARGIN) * scores.max(), information, -1).argmax())
+    best = _find_best(candidates, scores, information, layout, weights, n_clusters)
     ballots = counts * np.maximum(scores, np.finfo(np.float64).tiny)
     votes = count_votes(candidates, ballots, candidates[best], weights, n_clusters)
     resp = soften(candidates[best], votes, weighted)
     return Partition(resp, layout, graph, scores[best])
+
+
+def _find_best(candidates, scores, information, layout, weights, n_clusters):
+    """Return the position of the best of several labels (C, M) of the rows of a layout (M, L).
+
+    ``scores`` (C,) are their I(c_0; c_t)^2 / H(c_0), ``information`` (C,) their I(c_0; c_t).
+    """
+    information = np.where(scores >= (1 - MARGIN) * scores.max(), information, -1)
+    tied = np.flatnonzero(information >= (1 - TIE) * information.max())
+    n_parameters = n_clusters * math.comb(layout.shape[1] + 2, 2)
+    if len(tied) == 1 or len(layout) < ROWS_PER_PARAMETER * n_parameters:
+        return int(information.argmax())
+    rows = scale_to_unit_variance(layout)
+    fits = [measure_likelihood(rows, weights, labels, n_clusters) for labels in candidates[tied]]
+    return int(tied[np.argmax(fits)])
 
 
 def count_walk_steps(distances, metric):

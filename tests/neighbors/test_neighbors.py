@@ -10,6 +10,7 @@ from scipy import sparse
 from scipy.cluster.hierarchy import fcluster
 from scipy.cluster.hierarchy import linkage as linkage_tree
 from scipy.spatial.distance import pdist, squareform
+from scipy.stats import multivariate_normal
 from sklearn.cluster import AgglomerativeClustering
 from sklearn.covariance import empirical_covariance, oas
 from sklearn.datasets import make_blobs
@@ -486,6 +487,41 @@ def test_the_score_is_that_of_the_powers_of_the_steps(n_steps):
         informations.append(information)
     scores = score_by_walk(graph, labels, 3, n_steps)
     np.testing.assert_allclose(scores, [expected, informations], atol=1e-6)
+
+
+def test_the_likelihood_of_clusters_is_that_of_their_gaussians():
+    rng = np.random.default_rng(0)
+    rows, labels = rng.normal(size=(90, 2)), np.repeat([0, 1], [60, 30])
+    density = 0
+    for k, share in enumerate((2 / 3, 1 / 3)):
+        own = rows[labels == k]
+        covariance = np.cov(own.T, bias=True) + candidates.REG_COVAR * np.eye(2)
+        density = density + share * multivariate_normal(own.mean(0), covariance).pdf(rows)
+    measured = candidates.measure_likelihood(rows, np.ones(90), labels, 2)
+    assert measured == pytest.approx(np.log(density).mean(), abs=1e-9)
+    # A row of weight two is two rows; a cluster without rows changes nothing.
+    weights = rng.integers(1, 3, 90)
+    heavy = candidates.measure_likelihood(rows, weights.astype(float), labels, 3)
+    copies = (np.repeat(part, weights, axis=0) for part in (rows, np.ones(90), labels))
+    assert heavy == pytest.approx(candidates.measure_likelihood(*copies, 2), abs=1e-9)
+
+
+def test_the_likelihood_decides_what_the_walk_does_not():
+    # Two blobs, halved between them or across; the third labels are worse by each criterion.
+    layout, y = make_blobs(840, centers=[[0, 0], [9, 0]], random_state=0)
+    across = (layout[:, 1] > np.median(layout[:, 1])).astype(int)
+    labels = np.stack([across, y, np.arange(840) % 2])
+
+    def best(scores, information, rows=layout):
+        given = labels[:, : len(rows)], np.array(scores), np.array(information)
+        return selection._find_best(*given, rows, np.ones(len(rows)), 2)
+
+    assert best([1, 0.96, 0.96], [1, 0.991, 0.98]) == 1
+    # Beyond the tie, beyond the margin, or of too few rows for 2 x 6 parameters it is not asked.
+    assert best([1, 0.96, 0.96], [1, 0.989, 0.98]) == 0
+    assert best([1, 0.94, 0.96], [1, 0.999, 0.98]) == 0
+    assert best([1, 0.96, 0.96], [1, 0.991, 0.98], layout[:119]) == 0
+    assert best([1, 0.96, 0.96], [1, 0.991, 0.98], layout[:120]) == 1
 
 
 @pytest.mark.parametrize(("n_features", "expected"), [(1, 64), (2, 33.3), (3, 8.2), (10, 4)])
