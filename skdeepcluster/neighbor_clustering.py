@@ -165,8 +165,8 @@ class NeighborClustering(
     -----
     Of the candidates those are compared whose :math:`I(c_0; c_t)^2 / H(c_0)` is within 5 % of the
     greatest, where c_t is the cluster after t steps of a random walk along the links [4]_, 4 or,
-    in few dimensions, up to 64; the one with the greatest :math:`I(c_0; c_t)` is kept, or, of
-    several within 1 % of that, the one in whose clusters the layout is most likely: see
+    in few dimensions, up to 64; the one with the greatest sum of :math:`I(c_0; c_t)` and a
+    fifth of the log-likelihood of its clusters in the layout is kept: see
     :func:`~skdeepcluster.neighbors.neighbor_start`. The graph and the layout are UMAP's [1]_.
     With at most 100 features and 20,000 distinct rows, and the metric "euclidean" or "cosine", a
     second graph is tried, that of the rows whitened by the scatter within clusters [3]_. It is

@@ -61,6 +61,8 @@ LINKAGES = ("average", "share")
 COMPONENTS_PER_CLUSTER = 2
 #: Added to the variances of the mixtures, whose data have unit variance.
 REG_COVAR = 1e-4
+#: Share of a Gaussian of all rows among those of clusters, whose likelihoods are compared.
+BACKGROUND = 0.01
 #: A mixture in the layout has converged when the mean log-likelihood changes by less.
 TOL = 1e-3
 #: Most EM iterations of a mixture in the layout.
@@ -206,7 +208,13 @@ def fit_mixture(rows, weights, resp, others):
 
 
 def measure_likelihood(rows, weights, labels, n_clusters):
-    """Return the mean log-likelihood of rows (M, L) by a Gaussian for each cluster (M,), nats."""
+    """Return the mean log-likelihood of rows (M, L) by a Gaussian for each of their labels (M,).
+
+    One more Gaussian, of all rows, has the share BACKGROUND: a few rows between clusters make no
+    partition unlikely. Nats.
+    """
     m_step = em.MStep("full", REG_COVAR)
-    mixture = em.m_step(rows, indicate(labels, n_clusters).toarray() * weights[:, None], *m_step)
-    return em.step(em.as_rows(rows, n_clusters, "full", weights), mixture, m_step)[1]
+    resp = np.full((len(rows), n_clusters + 1), BACKGROUND)
+    resp[:, :-1] = (1 - BACKGROUND) * indicate(labels, n_clusters).toarray()
+    mixture = em.m_step(rows, resp * weights[:, None], *m_step)
+    return em.step(em.as_rows(rows, n_clusters + 1, "full", weights), mixture, m_step)[1]

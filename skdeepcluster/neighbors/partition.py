@@ -150,10 +150,10 @@ def neighbor_start(
     k-means, cuts of Ward's tree over micro-clusters, and full-covariance mixtures of 2 K
     components that are agglomerated to K clusters by the edges between them; and, of fewer than
     1,000 distinct rows that can be whitened, Ward's clusters of the rows themselves. Kept is the
-    partition of the greatest I(c_0; c_t) among those whose I(c_0; c_t)^2 / H(c_0) is within 5 % of
-    the greatest, with c_t the cluster after t steps of a random walk along the edges [1]_. If more
-    than one is within 1 % of this I, the likelihood of a Gaussian for each cluster, in the layout,
-    decides between them, given ten distinct rows for each parameter of the Gaussians. t is
+    partition of the greatest I(c_0; c_t) + l / 5 among those whose I(c_0; c_t)^2 / H(c_0) is
+    within 5 % of the greatest, with c_t the cluster after t steps of a random walk along the edges
+    [1]_, and l the mean log-likelihood of the rows in the layout by a Gaussian for each cluster;
+    with fewer than ten distinct rows for each parameter of these, that of the greatest I. t is
     half of (M / k)^(2 / d), the time in which the walk crosses M rows in d dimensions, but at
     least 4 and at most 64, nor more than M / K, the rows of a cluster. d is estimated from the
     distances to the neighbours [5]_.

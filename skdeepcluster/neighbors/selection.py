@@ -7,8 +7,10 @@ good as I^2 / H(c_0) is large: I, which rewards many clusters of similar size, t
 I / H(c_0) of what there is to know that the walk does not forget, which rewards clusters that it
 does not leave. Likelihoods only compare mixtures of one layout; this number compares any
 partitions of one graph. In few dimensions few edges cross a cut through a large cluster, so there
-the walk is longer: :func:`count_walk_steps`. Where the walk tells of several partitions the same,
-that is taken in whose clusters the layout is most likely.
+the walk is longer: :func:`count_walk_steps`. Of several partitions that are about as good that is
+taken for which I and a fifth of the log-likelihood of the layout, by a Gaussian for each cluster,
+are largest together: the walk leaves half of an elongated cluster as rarely as one of two
+clusters that are close.
 
 It also decides between the metric of the features and that in which they are whitened. In a metric
 in which the rows are long and thin, cutting them across scores highly whether or not there are
@@ -74,13 +76,12 @@ from .whitening import (
 #: that is cut in two; after very many steps all that is left to know is which groups are
 #: unconnected.
 WALK_STEPS = 4, 64
-#: Partitions whose criterion is within this share of the greatest are equally good: of them the
-#: one of the greatest I is kept, which does not spend a cluster on a few unconnected rows.
+#: Partitions whose criterion is within this share of the greatest are about as good: I then
+#: counts in full, so that no cluster is spent on a few unconnected rows.
 MARGIN = 0.05
-#: Among these, partitions whose I is within this share of the greatest are told apart by the
-#: likelihood of a Gaussian for each cluster in the layout.
-TIE = 0.01
-#: Fewest rows for each parameter of these Gaussians: of fewer their likelihoods differ by chance.
+#: Weight of the log-likelihood of the clusters' Gaussians in the layout, beside I, both in nats.
+LIKELIHOOD_WEIGHT = 0.2
+#: Fewest rows for each parameter of these Gaussians: of fewer their likelihood differs by chance.
 ROWS_PER_PARAMETER = 10
 #: Share of the votes that the labels have, before those of the candidates: with less, the others
 #: would outvote them where new rows are interpolated.
@@ -401,14 +402,13 @@ def _find_best(candidates, scores, information, layout, weights, n_clusters):
 
     ``scores`` (C,) are their I(c_0; c_t)^2 / H(c_0), ``information`` (C,) their I(c_0; c_t).
     """
-    information = np.where(scores >= (1 - MARGIN) * scores.max(), information, -1)
-    tied = np.flatnonzero(information >= (1 - TIE) * information.max())
-    n_parameters = n_clusters * math.comb(layout.shape[1] + 2, 2)
-    if len(tied) == 1 or len(layout) < ROWS_PER_PARAMETER * n_parameters:
-        return int(information.argmax())
-    rows = scale_to_unit_variance(layout)
-    fits = [measure_likelihood(rows, weights, labels, n_clusters) for labels in candidates[tied]]
-    return int(tied[np.argmax(fits)])
+    good = np.flatnonzero(scores >= (1 - MARGIN) * scores.max())
+    value, n_parameters = information[good], n_clusters * math.comb(layout.shape[1] + 2, 2)
+    if len(good) > 1 and len(layout) >= ROWS_PER_PARAMETER * n_parameters:
+        rows = scale_to_unit_variance(layout)
+        fits = [measure_likelihood(rows, weights, candidates[c], n_clusters) for c in good]
+        value = value + LIKELIHOOD_WEIGHT * np.array(fits)
+    return int(good[value.argmax()])
 
 
 def count_walk_steps(distances, metric):

@@ -493,8 +493,7 @@ def test_the_likelihood_of_clusters_is_that_of_their_gaussians():
     rng = np.random.default_rng(0)
     rows, labels = rng.normal(size=(90, 2)), np.repeat([0, 1], [60, 30])
     density = 0
-    for k, share in enumerate((2 / 3, 1 / 3)):
-        own = rows[labels == k]
+    for share, own in ((0.66, rows[:60]), (0.33, rows[60:]), (0.01, rows)):
         covariance = np.cov(own.T, bias=True) + candidates.REG_COVAR * np.eye(2)
         density = density + share * multivariate_normal(own.mean(0), covariance).pdf(rows)
     measured = candidates.measure_likelihood(rows, np.ones(90), labels, 2)
@@ -506,22 +505,24 @@ def test_the_likelihood_of_clusters_is_that_of_their_gaussians():
     assert heavy == pytest.approx(candidates.measure_likelihood(*copies, 2), abs=1e-9)
 
 
-def test_the_likelihood_decides_what_the_walk_does_not():
-    # Two blobs, halved between them or across; the third labels are worse by each criterion.
+def test_the_likelihood_decides_where_the_walk_tells_little():
+    # Two blobs, halved between them or across.
     layout, y = make_blobs(840, centers=[[0, 0], [9, 0]], random_state=0)
-    across = (layout[:, 1] > np.median(layout[:, 1])).astype(int)
-    labels = np.stack([across, y, np.arange(840) % 2])
+    labels = np.stack([(layout[:, 1] > np.median(layout[:, 1])).astype(int), y])
+    unit = candidates.scale_to_unit_variance(layout)
+    fits = [candidates.measure_likelihood(unit, np.ones(840), each, 2) for each in labels]
+    lead = 0.2 * (fits[1] - fits[0])
 
-    def best(scores, information, rows=layout):
-        given = labels[:, : len(rows)], np.array(scores), np.array(information)
+    def best(scores, gap, rows=layout):
+        given = labels[:, : len(rows)], np.array(scores), np.array([1, 1 - gap])
         return selection._find_best(*given, rows, np.ones(len(rows)), 2)
 
-    assert best([1, 0.96, 0.96], [1, 0.991, 0.98]) == 1
-    # Beyond the tie, beyond the margin, or of too few rows for 2 x 6 parameters it is not asked.
-    assert best([1, 0.96, 0.96], [1, 0.989, 0.98]) == 0
-    assert best([1, 0.94, 0.96], [1, 0.999, 0.98]) == 0
-    assert best([1, 0.96, 0.96], [1, 0.991, 0.98], layout[:119]) == 0
-    assert best([1, 0.96, 0.96], [1, 0.991, 0.98], layout[:120]) == 1
+    assert best([1, 0.96], lead - 1e-6) == 1
+    # Where the walk tells more, beyond the margin, or of too few rows for 2 x 6 parameters.
+    assert best([1, 0.96], lead + 1e-6) == 0
+    assert best([1, 0.94], 0.01) == 0
+    assert best([1, 0.96], 0.01, layout[:119]) == 0
+    assert best([1, 0.96], 0.01, layout[:120]) == 1
 
 
 @pytest.mark.parametrize(("n_features", "expected"), [(1, 64), (2, 33.3), (3, 8.2), (10, 4)])
