@@ -23,6 +23,8 @@ distances, but for EVoC, which knows the cosine only. Where a choice is left, it
   plain classifier trained on that start, see ``lib/plain_classifier.py``, of at most 20,000 rows.
   GaussianMixtureEM has the settings of the mixture above.
 - Networks, augmented: the same, of images only, with ``augment=RandomAffine(...)``.
+- Networks, from CatGAN: the same, but from the clusters of a fit of CatGANClustering, which is in
+  the seconds; the start of the record is that fit.
 
 Ward and HDBSCAN draw nothing: they are fitted with the first seed only. The mixture, Ward and EVoC
 need dense rows and get sparse ones as an array, within the time; so does umap-learn, whose sparse
@@ -185,8 +187,14 @@ def augmented_network(name, X, n_clusters, seed, threads):
     return network(name, X, n_clusters, seed, threads, augment=RandomAffine((1, side, side)))
 
 
+def network_from_catgan(name, X, n_clusters, seed, threads):
+    """Fit a network of this package from the clusters of CatGANClustering."""
+    labels = network("CatGANClustering", X, n_clusters, seed, threads).labels_
+    return network(name, X, n_clusters, seed, threads, init=labels)
+
+
 OURS = ("scikit-learn", "torch")
-AUGMENTED = " augmented"
+AUGMENTED, FROM_CATGAN = " augmented", " from CatGAN"
 COMPILED = ("scikit-learn", "numba")
 UMAP = {
     "needs": "umap",
@@ -219,6 +227,13 @@ METHODS = {
         for name in NETWORKS
     },
     **{
+        f"{name}{FROM_CATGAN}": Method(
+            partial(network_from_catgan, name), packages=(*OURS, "skorch"), is_dense=True
+        )
+        for name in NETWORKS
+        if name != "CatGANClustering"
+    },
+    **{
         f"{name}{AUGMENTED}": Method(
             partial(augmented_network, name),
             packages=(*OURS, "skorch"),
@@ -237,8 +252,8 @@ ALIASES = {
 
 
 def is_network(method):
-    """Return whether a method is a network of this package, augmented or not."""
-    return method.removesuffix(AUGMENTED) in NETWORKS
+    """Return whether a method is a network of this package, augmented or not, from any start."""
+    return method.removesuffix(AUGMENTED).removesuffix(FROM_CATGAN) in NETWORKS
 
 
 def parse_clusterers(asked):

@@ -10,8 +10,12 @@ from accuracy import clusterers as script
 from lib import clusterers, datasets, sets, standings, synthetic, threads
 from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
+from sklearn.datasets import make_blobs
 from sklearn.utils import Bunch
 from speed import neighbor_clustering
+
+from skdeepcluster import CatGANClustering
+from skdeepcluster.metrics import clustering_accuracy
 
 
 def run(tmp_path, *arguments):
@@ -243,3 +247,14 @@ def test_augmented_networks_are_fitted_to_images_only(monkeypatch, tmp_path):
     (record,) = run(tmp_path, *asked, "CatGANClustering augmented")
     assert (record["data"], record["precision"]) == ("images", "float32")
     assert record["start_acc"] > 0
+
+
+def test_networks_start_from_clusters_of_catgan(monkeypatch, tmp_path):
+    X, y = make_blobs(90, 4, centers=3, cluster_std=6, random_state=1)
+    monkeypatch.setitem(sets.SETS, "blobs", lambda: Bunch(X=X, y=y, n_clusters=3))
+    monkeypatch.setattr(clusterers, "WARM_ROWS", dict.fromkeys([False, True], (60,)))
+    asked = ["--sets", "blobs", "--seeds", "1-1", "--methods"]
+    (record,) = run(tmp_path, *asked, "DACClustering from CatGAN")
+    catgan = CatGANClustering(3, random_state=1).fit(X)
+    assert record["start_acc"] == clustering_accuracy(y, catgan.labels_)
+    assert record["start_acc"] != clustering_accuracy(y, catgan.start_labels_)
