@@ -398,7 +398,7 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
     the M-step from its clusters. The neighbour start is an addition of this package.
 
     Labels follow the start: of eleven sets (benchmarks/RESULTS.md, "What networks add to their
-    starts") their accuracy is .001 above the start's on average, from -.008 (iris) to +.010
+    starts") their accuracy is .001 above the start's on average, from -.008 (iris) to +.009
     (breast_cancer). For labels alone, NeighborClustering is faster.
 
     References
