@@ -15,7 +15,7 @@ see `figures`. Kinds of tables:
 - "numbers": a line for each method, how often its number of clusters is right;
 - "earned": a line for each network, its start and a control, see `earnings`;
 - "calibration", "outliers", "stability": how sure clusters are, see `certainty`;
-- "each": every record, without entries that are the same in all.
+- "each": every record, without entries that are the same in all; of a single one all.
 
 FILE holds the JSON lines that ``--results`` of the scripts has appended.
 """
@@ -121,13 +121,14 @@ def plain(value):
 
 
 def each(rows):
-    """Yield the lines of a table of all records with what differs between them."""
+    """Yield the lines of a table of all records with what differs between them, or of one."""
     fits = [record for found in rows.values() for record in found]
     texts = [
         {name: plain(value) for name, value in record.items() if name not in CONDITIONS}
         for record in fits
     ]
-    columns = [name for name in texts[0] if len({text.get(name) for text in texts}) > 1]
+    values = {name: {text.get(name) for text in texts} for name in texts[0]}
+    columns = [name for name, found in values.items() if len(found) > 1 or len(texts) == 1]
     yield from head([name.replace("_", " ") for name in columns])
     for text in texts:
         yield f"| {' | '.join(text.get(name, '') for name in columns)} |"

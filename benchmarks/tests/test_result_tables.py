@@ -125,3 +125,5 @@ def test_a_table_of_every_record_leaves_out_what_is_the_same_in_all(write):
         "| 0 | 12346 | a=1, b=0.25 3 |",
         "| 1 |  | a=2 |",
     ]
+    write("x", [{"row": "A", "seed": 3, "commit": "abc"}])
+    assert table("each") == ["| row | seed |", "|---|---|", "| A | 3 |"]
