@@ -23,8 +23,8 @@ distances, but for EVoC, which knows the cosine only. Where a choice is left, it
   plain classifier trained on that start, see ``lib/plain_classifier.py``, of at most 20,000 rows.
   GaussianMixtureEM has the settings of the mixture above.
 - Networks, augmented: the same, of images only, with ``augment=RandomAffine(...)``.
-- Networks, from CatGAN: the same, but from the clusters of a fit of CatGANClustering, which is in
-  the seconds; the start of the record is that fit.
+- Networks, from CatGAN (not the VAE): the same, but from the clusters of a fit of
+  CatGANClustering, which is in the seconds; the start of the record is that fit.
 
 Ward and HDBSCAN draw nothing: they are fitted with the first seed only. The mixture, Ward and EVoC
 need dense rows and get sparse ones as an array, within the time; so does umap-learn, whose sparse
@@ -231,7 +231,7 @@ METHODS = {
             partial(network_from_catgan, name), packages=(*OURS, "skorch"), is_dense=True
         )
         for name in NETWORKS
-        if name != "CatGANClustering"
+        if name not in ("CatGANClustering", "VAEEmbedding")  # whose init is no partition
     },
     **{
         f"{name}{AUGMENTED}": Method(
