@@ -135,7 +135,7 @@ MISTAKES = {
     "a column": (
         lambda _: vade().fit(FRAME["a"]),
         ValueError,
-        "pandas.Series.*Pass a DataFrame",
+        "pandas.*Series.*Pass a DataFrame",
     ),
     "columns in another order": (
         lambda _: fit("mixture").predict(FRAME[list("dcba")]),
