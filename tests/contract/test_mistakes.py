@@ -1,5 +1,6 @@
 """What beginners type wrongly: the error says what was found, what is expected, what to do."""
 
+import re
 import sys
 import warnings
 from functools import cache, partial
@@ -135,7 +136,7 @@ MISTAKES = {
     "a column": (
         lambda _: vade().fit(FRAME["a"]),
         ValueError,
-        "pandas.*Series.*Pass a DataFrame",
+        f"got {re.escape(str(pd.Series))} .*Pass a DataFrame",
     ),
     "columns in another order": (
         lambda _: fit("mixture").predict(FRAME[list("dcba")]),
