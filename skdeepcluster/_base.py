@@ -73,7 +73,7 @@ from .engine.runtime import (
 from .modules.autoencoder import Autoencoder
 from .modules.likelihood import ColumnLikelihood, restore_likelihood
 from .modules.networks import ACTIVATIONS, check_values, check_widths
-from .neighbors.rows import order_rows
+from .neighbors.search import order_rows
 
 #: Parameters that build networks.
 BUILDERS = ("encoder", "decoder", "generator", "discriminator")

@@ -22,7 +22,7 @@ from .mixture.initialization import Initializer
 from .neighbor_clustering import METRICS, NeighborClustering
 from .neighbors import count_clusters, neighbor_start
 from .neighbors.labels import hold_labels, name_clusters
-from .neighbors.precomputed import is_precomputed
+from .neighbors.search import is_precomputed
 
 #: Constraints on the parameters of all methods that have initial responsibilities.
 START_CONSTRAINTS = {

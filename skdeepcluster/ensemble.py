@@ -56,7 +56,7 @@ from .engine.runtime import (
     restore_on_failure,
     store_parameters,
 )
-from .neighbors.precomputed import has_distances
+from .neighbors.search import has_distances
 
 
 def _members_predict(ensemble):

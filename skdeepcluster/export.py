@@ -23,7 +23,7 @@ from torch import nn
 from ._files import replace_atomically
 from .functional.gaussian import joint_density
 from .neighbor_clustering import NeighborClustering
-from .neighbors.measure import EXTRA
+from .neighbors.search import EXTRA
 
 #: Whether to use torch's exporter by torch.export; before 2.7 it fails with current onnxscript.
 NEW_EXPORTER = parse_version(torch.__version__) >= parse_version("2.7")

@@ -43,7 +43,7 @@ from ._validation import check_cluster_numbers
 from .display.axes import import_matplotlib, name_estimator, name_features, predict_rows
 from .display.samples import draw_samples, find_white, make_mosaic
 from .engine.runtime import draw_seed, random_stream
-from .neighbors.precomputed import has_distances
+from .neighbors.search import has_distances
 from .stability import cluster_stability
 
 __all__ = [

@@ -18,7 +18,7 @@ from sklearn.utils.validation import _num_samples, has_fit_parameter
 
 from .gaussian_mixture import GaussianMixtureEM
 from .neighbors import count_clusters
-from .neighbors.precomputed import has_distances
+from .neighbors.search import has_distances
 
 #: Information criteria, names of methods of mixtures; lower is better.
 CRITERIA = ("bic", "icl", "aic")

@@ -39,7 +39,7 @@ from ._validation import (
 from .engine.runtime import restore_on_failure, store_parameters
 from .neighbors.interpolation import Reference, interpolate
 from .neighbors.partition import describe_curve, find_start, warn_of_edge
-from .neighbors.precomputed import check_distances, is_precomputed
+from .neighbors.search import check_distances, is_precomputed
 from .neighbors.tree import ClusterTree
 from .stability import cluster_stability
 

@@ -13,7 +13,7 @@ from ._consensus import mean_greatest_jaccard
 from ._responsibilities import average_finite
 from ._validation import check_cluster_numbers
 from .engine.runtime import draw_seeds, random_stream
-from .neighbors.precomputed import has_distances
+from .neighbors.search import has_distances
 
 
 def cluster_stability(

@@ -20,7 +20,7 @@ from .._responsibilities import cluster_means, indicate
 from ..engine.runtime import draw_seed
 from ..mixture import em
 from .agglomeration import merge_components
-from .blas import single_threaded
+from .search import single_threaded
 from .tree import build_ward_tree, cut_tree
 
 #: Most rows to which clusters are fitted; the others are assigned to them.

@@ -12,8 +12,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array, check_scalar
 
-from .precomputed import check_distances, check_square, is_precomputed, nearest_entries
-from .search import NeighborIndex
+from .search import NeighborIndex, check_distances, check_square, is_precomputed, nearest_entries
 
 #: Bisection steps for the widths sigma_i, on a logarithmic scale.
 BISECTIONS = 40

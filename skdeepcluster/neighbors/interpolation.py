@@ -12,9 +12,7 @@ from scipy import sparse
 
 from .._responsibilities import average_finite
 from .._validation import check_answers
-from .precomputed import nearest_entries
-from .rows import project_rows
-from .search import NeighborIndex
+from .search import NeighborIndex, nearest_entries, project_rows
 
 #: Rows searched for at once by scikit-learn and among precomputed distances. scikit-learn shares
 #: the work of so few out by the rows of the graph, however many are asked about: equal distances

@@ -20,8 +20,8 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from sklearn.utils import check_scalar, gen_batches
 
 from ..engine.runtime import draw_seed, random_stream
-from .blas import single_threaded_blas
 from .graph import check_graph
+from .search import single_threaded_blas
 
 #: a of the similarity 1 / (1 + a d^(2b)) at distance d in the layout.
 CURVE_A = 1.929

@@ -36,8 +36,14 @@ from .graph import find_neighbors, link_neighbors
 from .interpolation import Reference, interpolate, project_distances, take_rows
 from .labels import follow_labels
 from .layout import neighbor_layout
-from .precomputed import check_distances, check_square, is_precomputed, nearest_entries
-from .rows import project_rows, unique_rows
+from .search import (
+    check_distances,
+    check_square,
+    is_precomputed,
+    nearest_entries,
+    project_rows,
+    unique_rows,
+)
 from .selection import Partition, Search, choose_partition, count_walk_steps
 from .spreading import count_labels, spread_along
 from .tree import grow_tree

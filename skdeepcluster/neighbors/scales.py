@@ -22,7 +22,6 @@ import numpy as np
 
 from .._responsibilities import average_finite
 from .agglomeration import measure_joint
-from .blas import single_threaded_blas
 from .candidates import (
     MIN_ROWS_PER_CLUSTER,
     divide_rows,
@@ -30,6 +29,7 @@ from .candidates import (
     scale_to_unit_variance,
 )
 from .graph import make_walk
+from .search import single_threaded_blas
 from .tree import build_ward_tree, cut_tree
 
 #: Steps of the walk on rows whose powers give all other times.

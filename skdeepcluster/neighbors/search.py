@@ -1,93 +1,155 @@
-"""Search for the k nearest neighbours: by a k-d tree, by matrix products, or by scikit-learn.
+"""Search for the nearest neighbors, and the order and comparison of rows.
 
-N rows, D features, M queries, k neighbours, K cells, c candidates.
-
-Rows of many features are compared by matrix products on their leading principal components; the c
-nearest are compared again on all features, and the distances of the k nearest are computed from
-differences. Many rows are first divided into cells by k-means, and the queries of a cell are
-compared with the rows of the nearest cells only (an inverted file).
-
-Reference: H. Jegou, M. Douze, C. Schmid, "Product Quantization for Nearest Neighbor Search",
-TPAMI 2011 (inverted file, re-ranking).
+N rows, D features, M queries, k neighbors, c candidates, d principal components.
 """
 
-import warnings
+import functools
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import NamedTuple
 
 import numpy as np
-import torch
 from joblib import effective_n_jobs
 from scipy import sparse
 from scipy.spatial import cKDTree
-from sklearn.neighbors import NearestNeighbors
+from sklearn.neighbors import NearestNeighbors, sort_graph_by_row_values
 from sklearn.preprocessing import normalize
+from sklearn.utils import gen_batches, get_tags
+from sklearn.utils.extmath import randomized_svd
+from threadpoolctl import ThreadpoolController
 
-from ..engine.isolation import without_overrides
-from ..engine.runtime import generator, limited_threads, resolve_precision
-from .measure import EXTRA, Measure, sort_nearest
-
-#: Most features for which a k-d tree finds neighbours faster than matrix products do.
+#: Number of neighbors searched beyond k, because a search may choose freely among ties.
+EXTRA = 5
+#: Maximum number of features for which a k-d tree is faster than matrix products.
 TREE_FEATURES = 15
-#: Fewest rows that are compared on principal components; fewer are compared on all features.
+#: Minimum number of rows compared on principal components. Fewer are compared on all features.
 PROJECTED_ROWS = 2000
-#: Rows that the centre and the principal components are estimated from.
+#: Number of rows from which the center and the principal components are estimated.
 FITTED_ROWS = 1000
-#: Rows on which the number of components is chosen.
-JUDGED_ROWS = 10000
-#: Rows of these whose neighbours are found exactly.
-JUDGED_QUERIES = 100
-#: Neighbours of each of them that are compared.
-JUDGED_K = 15
-#: Share of these neighbours that the components must keep among the candidates.
-AXES_RECALL = 0.998
-#: Most principal components.
-MOST_AXES = 508
-#: Fewest rows that are divided into cells.
-CELL_ROWS = 25000
-#: Rows in each cell of the sample that k-means divides.
-KMEANS_ROWS = 40
-#: Steps of k-means.
-KMEANS_STEPS = 6
-#: Rows of each cell whose nearest centres tell which cells are neighbours of their cell.
-NEAR_ROWS = 60
-#: Nearest centres of a row that tell which cells are neighbours of its cell.
-NEAR_CENTRES = 16
-#: Share of the neighbours, found exactly for some rows, that the cells compared must contain.
-RECALL = 0.992
-#: Rows whose neighbours are found exactly to choose the number of cells compared.
-RECALL_ROWS = 400
-#: Share of the rows from which on a query is compared with all rows instead of with cells.
-WHOLE_SHARE = 0.5
-#: Most distances in memory at once, in each thread.
-BLOCK = 2**23
-#: Largest power of two whose squares are safely summed in float32.
+#: Numbers of principal components that are tried, at most PROJECTED_SHARE of the features. With
+#: the two columns of norms they are multiples of 16, for which matrix products are fast.
+COMPONENTS, PROJECTED_SHARE = (30, 46, 62, 78, 94, 126, 158, 206, 254), 0.8
+#: Minimum share of JUDGED_K neighbors of JUDGED_ROWS rows that the components must keep.
+RECALL, JUDGED_ROWS, JUDGED_K = 0.995, 100, 15
+#: Squared distances below this share of the squared norm may be rounding errors of float32.
+NOISE = 2.0**-16
+#: Rows are rescaled if the exponent of their largest number is beyond this, because squares in
+#: float32 might over- or underflow.
 SAFE_EXPONENT = 20
-#: The same in double precision, for the features of a k-d tree.
-SAFE_EXPONENT_DOUBLE = 400
-#: Squared distances below this share of the squared norms may be lost in the rounding of products.
-NOISE = {torch.float32: 2.0**-16, torch.bfloat16: 2.0**-6}
-
-#: Distances of a function, such as 1 - cosine, down to minus this are zero but for rounding.
+#: Maximum exponent of a query relative to the rows. Queries farther away are moved closer, which
+#: changes no result: in float64 their distances to all rows are equal.
+FAR_EXPONENT = 52
+#: Number of rows in a group, and number of groups whose minima are compared first.
+GROUP_ROWS, DEPTH = 4, 16
+#: Maximum number of elements in memory at once, in each thread (32 MB in float64).
+BLOCK_ELEMENTS = 2**22
+#: Number of elements that fit into the cache of a processor.
+CACHED_ELEMENTS = 2**17
+#: Distances by a function, such as 1 - cosine, may be negative by this much through rounding.
 ROUNDING = 1e-6
 
 
-class Queries(NamedTuple):
-    """Rows whose neighbours are sought."""
-
-    X: torch.Tensor  # as given, (M, D)
-    rows: torch.Tensor  # centred, float32, (M, D)
-    points: torch.Tensor  # principal components, (M, d)
-    cells: torch.Tensor  # nearest cells, (M,)
-    own: torch.Tensor | None  # positions among the rows searched, if the queries belong to them
-
-    def take(self, chosen):
-        """Return some of the queries."""
-        return Queries(*(None if part is None else part[chosen] for part in self))
+# ---- the search
 
 
-def _measure(metric, first, second):
+class NeighborIndex:
+    """Rows X, an ndarray or CSR matrix (N, D), prepared for the search of nearest neighbors.
+
+    The search is exact for at most 15 features and for fewer than 2,000 rows. Otherwise it finds
+    about 99 of 100 neighbors. Among equal distances the lower index is first. The result does not
+    depend on the number of threads, ``n_jobs``. Sparse rows, and metrics other than "euclidean"
+    and "cosine", are searched by :class:`sklearn.neighbors.NearestNeighbors` (``library``).
+
+    >>> index = NeighborIndex(np.array([[0.0], [1.0], [5.0]]))
+    >>> index.query_self(1)[1].ravel()
+    array([1, 0, 1])
+    >>> index.query(np.array([[4.0]]), 2)
+    (array([[1., 3.]]), array([[2, 1]]))
+    """
+
+    def __init__(self, X, metric="euclidean", n_jobs=None):
+        self.is_cosine = isinstance(metric, str) and metric == "cosine"
+        self.is_measured = self.is_cosine or metric == "euclidean"
+        self.X = _unit_rows(X) if self.is_cosine else X
+        self.n_jobs, self.exponent = effective_n_jobs(n_jobs), 0
+        self.library = self.tree = self.products = None
+        if sparse.issparse(X) or not self.is_measured:
+            self.library = _fit_library(self.X, "euclidean" if self.is_cosine else metric, n_jobs)
+            return
+        exponent = int(_find_exponents(self.X).max())
+        if abs(exponent) > SAFE_EXPONENT:
+            self.X, self.exponent = np.ldexp(self.X, -exponent), exponent
+        if X.shape[1] <= TREE_FEATURES:
+            self.tree = cKDTree(self.X, balanced_tree=False)
+        else:
+            with single_threaded_blas():
+                self.products = _Products(np.ascontiguousarray(self.X))
+
+    def query(self, X, k):
+        """Return distances (float64) and indices of the k nearest rows to each of X, (M, k)."""
+        X = _unit_rows(X) if self.is_cosine else X
+        if self.library is not None:
+            return self._search(X, k)
+        shifts = np.maximum(_find_exponents(X) - max(self.exponent, 0) - FAR_EXPONENT, 0)
+        distances, indices = self._search(np.ldexp(X, -self.exponent - shifts), k)
+        return np.ldexp(distances, shifts), indices
+
+    def query_self(self, k):
+        """Return distances (float64) and indices of the k nearest other rows to each, (N, k)."""
+        return self._search(self.X, k, own=np.arange(self.X.shape[0]))
+
+    def nearest(self, k, X=None):
+        """Return :meth:`query` of X, or :meth:`query_self` without X."""
+        return self.query_self(k) if X is None else self.query(X, k)
+
+    def _search(self, X, k, own=None):
+        """Return distances and indices of the k nearest rows to X, except the rows ``own``."""
+        n_rows = self.X.shape[0]
+        k, wide = min(k, n_rows - (own is not None)), min(k + EXTRA + 1, n_rows)
+        c = min(2 * k + 16, n_rows)  # candidates among rows compared on principal components
+
+        def work(part):
+            if self.tree is not None:
+                found = self.tree.query(X[part], range(1, wide + 1))[1]
+            elif self.products is not None:
+                found = self.products.find(X[part], c)
+            else:
+                distances, found = self.library.kneighbors(X[part], wide)
+            if self.is_measured:
+                distances = self._measure(X[part], found)
+            if own is not None:
+                distances[found == own[part, None]] = np.inf
+            return sort_nearest(distances, found.astype(np.int64, copy=False), k)
+
+        blocks = split_rows(X.shape[0], X.shape[1])
+        if self.products is not None:
+            blocks = self.products.split(X.shape[0], c)
+        with single_threaded_blas(), ThreadPoolExecutor(self.n_jobs) as pool:
+            parts = list(pool.map(work, blocks))
+        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+    def _measure(self, X, found):
+        """Return the distances (M, n) of X to the rows found, from differences of all features.
+
+        Unlike sums of products, they are rounded as the distance is, and alike everywhere.
+        """
+        squares = _square_gaps(self.X, X, found)
+        if not self.is_cosine:
+            return np.ldexp(np.sqrt(squares), self.exponent)
+        # For unit vectors |u - v|^2 / 2 = 1 - u v. Rows of zeros are at distance 1 from all.
+        last = [rows[:, [-1]] for rows in (self.X, X)]
+        stored, asked = (v.toarray() if sparse.issparse(v) else v for v in last)
+        return np.where((stored[:, 0][found] > 0) & (asked > 0), 1, squares / 2)
+
+
+def _fit_library(X, metric, n_jobs):
+    """Return scikit-learn's search."""
+    try:
+        checked = functools.partial(_check_metric, metric) if callable(metric) else metric
+        return NearestNeighbors(metric=checked, n_jobs=n_jobs).fit(X)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"metric={metric!r} cannot compare rows: {error}") from error
+
+
+def _check_metric(metric, first, second):
     """Return the distance that a function of two rows gives, which rounding may make negative."""
     distance = metric(first, second)
     if not distance >= -ROUNDING:  # nor NaN
@@ -97,464 +159,351 @@ def _measure(metric, first, second):
     return max(distance, 0.0)
 
 
-class NeighborIndex:
-    """Rows prepared for the search of their nearest neighbours.
+def _unit_rows(X):
+    """Return rows of unit length with a last feature that is 1 for rows of zeros, else 0."""
+    peaks = abs(X).max(axis=1)
+    peaks = peaks.toarray().ravel() if sparse.issparse(X) else peaks
+    is_zero, peaks = (peaks == 0).astype(X.dtype)[:, None], np.where(peaks > 0, peaks, 1)
+    if not sparse.issparse(X):
+        return np.hstack([normalize(X / peaks[:, None]), is_zero])
+    X = X.astype(np.float64)
+    X.data /= np.repeat(peaks, np.diff(X.indptr))
+    return sparse.hstack([normalize(X), sparse.csr_array(is_zero)], format="csr")
 
-    Up to 15 features the search is exact. With more features and at least 2,000 rows it is
-    approximate: of 15 neighbours about 99 in 100 are found. The distances are those of the rows
-    found. The result depends neither on the number of threads nor on any random stream.
 
-    Parameters
-    ----------
-    X : {ndarray, CSR matrix} of shape (N, D)
-        Rows, float32 or float64.
-    metric : str or callable, default="euclidean"
-        As in :class:`sklearn.neighbors.NearestNeighbors`, which also searches sparse rows, and by
-        metrics other than "euclidean" and "cosine".
-    n_jobs : int, default=None
-        Threads of the search, as in scikit-learn.
+def _find_exponents(X):
+    """Return for each row the least e for which its magnitudes are less than 2^e, (N, 1)."""
+    return np.frexp(np.maximum(X.max(1, keepdims=True), -X.min(1, keepdims=True)))[1]
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skdeepcluster.neighbors.search import NeighborIndex
-    >>> index = NeighborIndex(np.array([[0.0], [1.0], [5.0]]))
-    >>> index.query_self(1)[1].ravel()
-    array([1, 0, 1])
-    >>> index.query(np.array([[4.0]]), 2)
-    (array([[1., 3.]]), array([[2, 1]]))
+
+def _square_gaps(rows, X, found):
+    """Return the squared distances (M, n) of X to the rows found."""
+    if sparse.issparse(X):
+        gaps = (X.astype(np.float64) - rows[column] for column in found.T)
+        return np.stack([np.asarray(gap.multiply(gap).sum(1)).ravel() for gap in gaps], 1)
+    squares = np.empty(found.shape)
+    for part in gen_batches(len(X), max(1, CACHED_ELEMENTS // (found.shape[1] * X.shape[1]))):
+        gaps = (rows[found[part]] - X[part, None]).astype(np.float64, copy=False)
+        np.einsum("mnd,mnd->mn", gaps, gaps, out=squares[part])
+    return squares
+
+
+class _Products:
+    """Dense rows compared by |x - y|^2 = |x|^2 + |y|^2 - 2 x y, in float32.
+
+    The products are of the leading principal components if these keep most neighbors.
     """
 
-    def __init__(self, X, metric="euclidean", n_jobs=None):
-        self.metric, self.n_jobs, self.n_rows = metric, effective_n_jobs(n_jobs), X.shape[0]
-        self.X = self.library = self.measure = self.tree = self.cells = None
-        if sparse.issparse(X) or metric not in ("euclidean", "cosine"):
-            try:
-                checked = partial(_measure, metric) if callable(metric) else metric
-                self.library = NearestNeighbors(metric=checked, n_jobs=n_jobs).fit(X)
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"metric={metric!r} cannot compare rows: {error}") from error
-            if sparse.issparse(X) and metric in ("euclidean", "cosine"):
-                self.measure = Measure(X, metric)
-            return
-        self.X = self._dense(X)
-        if X.shape[1] <= TREE_FEATURES:
-            self.tree = cKDTree(self.X, balanced_tree=False)
-        else:
-            with limited_threads(), without_overrides():
-                self.cells = Cells(self.X, self.n_jobs)
+    def __init__(self, X):
+        self.X, self.axes = X, None
+        sample = _take_evenly(X, FITTED_ROWS)
+        self.center = np.median(sample, axis=0)  # unlike the mean, no outlier moves it
+        self.rows = _append_norms(X - self.center)
+        most = min(COMPONENTS[-1], int(PROJECTED_SHARE * X.shape[1]))
+        if len(X) >= PROJECTED_ROWS and most >= COMPONENTS[0]:
+            sample = (sample - sample.mean(0)).astype(np.float32)
+            self._project(randomized_svd(sample, most, random_state=0)[2].T)
 
-    def query(self, X, k):
-        """Return distances (float64) and indices of the k nearest rows to each of X, (M, k)."""
-        k = min(k, self.n_rows)
-        X = X if self.library is not None else self._dense(X)
-        if self.library is not None:
-            found = self.library.kneighbors(X, k)
-        elif self.tree is not None:
-            found = self._query_tree(X, k)
-        else:
-            with limited_threads(), without_overrides():
-                found = self.cells.search(self.cells.make_queries(X), k)
-        return self._finish(*found, X)
+    def _project(self, axes):
+        """Project on the fewest axes that keep the neighbors of a sample, else on none."""
+        everything = self.rows
+        queries = _take_evenly(everything[: len(self.X), :-2], JUDGED_ROWS)
+        nearest = self._propose(queries, JUDGED_K + 1)[0]
+        for d in (d for d in COMPONENTS if d <= axes.shape[1]):
+            self.axes = np.ascontiguousarray(axes[:, :d])
+            self.rows = _append_norms(everything[: len(self.X), :-2] @ self.axes)
+            found = self._propose(queries @ self.axes, 2 * JUDGED_K + 16)[0]
+            kept = [np.isin(*pair).mean() for pair in zip(nearest, found, strict=True)]
+            if np.mean(kept) >= RECALL:
+                return
+        self.axes, self.rows = None, everything
 
-    def query_self(self, k):
-        """Return distances (float64) and indices of the k nearest other rows to each, (N, k)."""
-        k = min(k, self.n_rows - 1)
-        if self.library is not None:
-            found = self.library.kneighbors(n_neighbors=k)
-        elif self.tree is not None:
-            near = self._query_tree(self.X, k + 1)
-            found = drop_self(*near, np.arange(self.n_rows))
-        else:
-            with limited_threads(), without_overrides():
-                found = self.cells.search(self.cells.own, k)
-        return self._finish(*found, self.X)
+    def split(self, n_queries, c):
+        """Return the slices of queries that are searched for at once."""
+        size = BLOCK_ELEMENTS // (c * GROUP_ROWS * self.rows.shape[1])
+        return list(gen_batches(n_queries, int(np.clip(size, 16, 256))))
 
-    def nearest(self, k, X=None):
-        """Return :meth:`query` of X, or :meth:`query_self`, with ties broken alike everywhere.
+    def find(self, X, c):
+        """Return the positions of c candidates for the nearest rows to each of X, (M, c)."""
+        queries = (X - self.center).astype(np.float32)
+        found, largest, norms = self._propose(
+            queries if self.axes is None else queries @ self.axes, c
+        )
+        is_lost = largest < NOISE * norms
+        if is_lost.any() and c < len(self.X):
+            lost = X[is_lost].astype(np.float64) - self.center
+            found[is_lost] = self._precise.kneighbors(lost, c, return_distance=False)
+        return found
 
-        Of equally distant rows the first are taken. Distances that a library found by products
-        are measured anew by differences, as those of this search are.
+    @functools.cached_property
+    def _precise(self):
+        """Search in float64, for rows at distances that rounding in float32 would hide."""
+        return NearestNeighbors(algorithm="brute").fit(self.X.astype(np.float64) - self.center)
+
+    def _propose(self, queries, c):
+        """Return the c nearest rows, (M, c), the largest squared distance, and squared norms.
+
+        Only the minimum of each group of rows is kept. The c nearest rows are in the c groups
+        with the smallest minima, whose products are computed again.
         """
-        k, wide = (min(n, self.n_rows - (X is None)) for n in (k, k + EXTRA))
-        found = self.query_self(wide) if X is None else self.query(X, wide)
-        if self.measure is None:
-            return sort_nearest(*found, k)
-        return self.measure.choose_nearest(self.measure.X if X is None else X, found[1], k)
-
-    def _query_tree(self, X, k):
-        """Return distances and indices of the k nearest rows by the k-d tree, (M, k) each.
-
-        The tree compares squares. Where these overflow, it finds no row, and where all underflow,
-        every row at distance zero: then both sides are multiplied by a power of two.
-        """
-        numbers = range(1, k + 1)
-        distances, indices = self.tree.query(X, numbers, workers=self.n_jobs)
-        lost = np.flatnonzero(np.isinf(distances).any(1) | ~distances.any(1))
-        if len(lost):
-            exponent = find_exponent(self.X, X[lost])
-            if abs(exponent) > SAFE_EXPONENT_DOUBLE:
-                rows, X = (np.ldexp(part, -exponent) for part in (self.X, X[lost]))
-                found = cKDTree(rows, balanced_tree=False).query(X, numbers, workers=self.n_jobs)
-                distances[lost], indices[lost] = np.ldexp(found[0], exponent), found[1]
-        return distances, indices
-
-    def _dense(self, X):
-        """Return the rows themselves, or of unit length if the metric is the cosine.
-
-        A last feature is 1 for rows of zeros, which makes them orthogonal to all others but each
-        other: see :meth:`_finish`.
-        """
-        if self.metric == "euclidean":
-            return np.ascontiguousarray(X)
-        peaks = np.abs(X).max(1, keepdims=True)
-        unit = normalize(X / np.where(peaks > 0, peaks, 1))
-        return np.hstack([unit, (peaks == 0).astype(X.dtype)])
-
-    def _finish(self, distances, indices, X):
-        """Return distances in the metric, and indices, found for rows of X by :meth:`_dense`.
-
-        By the cosine a row of zeros is at distance 1 from all, also from other rows of zeros.
-        """
-        distances = distances.astype(np.float64, copy=False)
-        if self.metric == "cosine" and self.library is None:
-            both_zero = (self.X[:, -1] > 0)[indices] & (X[:, -1:] > 0)
-            distances = np.where(both_zero, 1, distances**2 / 2)  # of rows of unit length
-        return distances, indices.astype(np.int64, copy=False)
+        n, m = len(self.rows) // GROUP_ROWS, len(queries)
+        norms = np.einsum("md,md->m", queries, queries)
+        factors = np.ascontiguousarray(np.column_stack([-2 * queries, np.ones_like(norms), norms]))
+        columns, minima = factors.T.copy(), np.full((n, m), np.inf, dtype=np.float32)
+        products = np.empty((CACHED_ELEMENTS // m, m), dtype=np.float32)
+        for part in gen_batches(n, len(products)):
+            rows, out = self.rows[part.start * GROUP_ROWS : part.stop * GROUP_ROWS], minima[part]
+            for i in range(GROUP_ROWS):
+                gaps = np.matmul(rows[i::GROUP_ROWS], columns, out=products[: len(out)])
+                np.minimum(out, gaps, out=out)
+        groups = _find_smallest_rows(minima, c)
+        grouped = self.rows.reshape(n, -1)[groups].reshape(m, -1, self.rows.shape[1])
+        gaps = (grouped @ factors[:, :, None])[..., 0]
+        chosen = _find_smallest(gaps, c)
+        largest = np.take_along_axis(gaps, chosen[:, -1:], 1)[:, 0]
+        group, place = np.divmod(chosen, GROUP_ROWS)
+        return np.take_along_axis(groups, group, 1) * GROUP_ROWS + place, largest, norms
 
 
-def find_exponent(*parts):
-    """Return the least e for which all numbers of some arrays are less than 2^e in magnitude."""
-    return int(np.frexp(max(max(part.max(), -part.min()) for part in parts))[1])
+def _append_norms(rows):
+    """Return rows (N, D) in float32 with two more columns, squared norms and ones.
 
-
-def drop_self(distances, indices, own):
-    """Drop from the nearest rows the query itself; among equal rows it may not be one of them."""
-    other = indices != own[:, None]
-    other[other.all(1), -1] = False
-    return distances[other].reshape(len(own), -1), indices[other].reshape(len(own), -1)
-
-
-class Cells:
-    """Dense rows in cells, compared by matrix products; all computations in one thread each."""
-
-    def __init__(self, X, n_jobs):
-        self.n_jobs = n_jobs
-        with warnings.catch_warnings():  # once a process, that sparse tensors are in beta state
-            warnings.simplefilter("ignore")
-            make_csr(torch.tensor([0, 0]), torch.tensor([]).long(), torch.tensor([]), (1, 1))
-        self.exponent = find_exponent(X)
-        self.centre, self.axes = 0, None
-        X = self._scaled(X)
-        self.centre = take_evenly(X, FITTED_ROWS).mean(0, dtype=torch.float64).to(X.dtype)
-        rows = (X - self.centre).float()
-        if len(rows) >= PROJECTED_ROWS:
-            self.axes = choose_axes(rows)
-        points = rows if self.axes is None else rows @ self.axes
-        self.centres = find_centres(points) if len(rows) >= CELL_ROWS else points.mean(0)[None]
-        cells = find_nearest_centres(points, self.centres, 1)[:, 0]
-        self.own = Queries(X, rows, points, cells, torch.arange(len(rows)))
-        self.norms = torch.linalg.vector_norm(rows, dim=1).square()
-        self._arrange(points, cells)
-
-    def _scaled(self, X):
-        """Return rows as a tensor, multiplied by a power of two if their squares may overflow."""
-        with warnings.catch_warnings():  # that the array is read-only
-            warnings.simplefilter("ignore")
-            X = torch.from_numpy(X)
-        if abs(self.exponent) > SAFE_EXPONENT:
-            X = torch.ldexp(X, torch.tensor(-self.exponent))
-        return X
-
-    def make_queries(self, X):
-        """Place new rows among the cells."""
-        X = self._scaled(X)
-        rows = (X - self.centre).float()
-        points = rows if self.axes is None else rows @ self.axes
-        return Queries(X, rows, points, find_nearest_centres(points, self.centres, 1)[:, 0], None)
-
-    def _arrange(self, points, cells):
-        """Sort the rows by cell, and the cells by how often rows of a cell are near to them."""
-        K = len(self.centres)
-        self.order = cells.argsort(stable=True)
-        self.sizes = torch.bincount(cells, minlength=K)
-        self.starts = self.sizes.cumsum(0) - self.sizes
-        self.place = torch.empty_like(cells)
-        self.place[self.order] = torch.arange(len(cells)) - self.starts[cells[self.order]]
-        chosen = slice(None, None, max(1, len(cells) // (K * NEAR_ROWS)))
-        near = find_nearest_centres(points[chosen], self.centres, min(K, NEAR_CENTRES))
-        weights = 0.9 ** torch.arange(near.shape[1], dtype=torch.float64)
-        votes = torch.zeros(K * K, dtype=torch.float64)
-        votes.index_add_(0, (cells[chosen, None] * K + near).ravel(), weights.repeat(len(near)))
-        gaps = torch.cdist(self.centres, self.centres)
-        votes = votes.view(K, K) - gaps / gaps.max().clamp_min(1e-30)
-        votes.fill_diagonal_(torch.inf)
-        self.near = votes.argsort(stable=True, dim=1, descending=True)
-
-    def search(self, queries, k):
-        """Return distances and indices of the k nearest rows, without the query itself."""
-        distances = np.empty((len(queries.X), k))
-        indices = np.empty((len(queries.X), k), dtype=np.int64)
-        left, passes = torch.arange(len(queries.X)), [(torch.float32, True)]
-        if len(self.norms) >= PROJECTED_ROWS:
-            precision = resolve_precision("auto", torch.device("cpu"))
-            passes.insert(0, (getattr(torch, precision), False))
-        for dtype, all_measured in passes if k > 0 else []:
-            if len(left):
-                *found, lost = self._search(queries.take(left), k, dtype, all_measured)
-                distances[left], indices[left] = found
-                left = left[lost]
-        if len(left) and k > 0:
-            distances[left], indices[left] = self._search_precisely(queries.take(left), k)
-        return distances, indices
-
-    def _search_precisely(self, queries, k):
-        """Search by scikit-learn in float64, where products in float32 are too inaccurate."""
-        search = NearestNeighbors(algorithm="brute", n_jobs=self.n_jobs)
-        centre = self.own.X.median(0).values.double()  # unlike the mean, no outlier moves it
-        search.fit((self.own.X.double() - centre).numpy())
-        X = (queries.X.double() - centre).numpy()
-        found = search.kneighbors(X, k + (queries.own is not None))
-        if queries.own is not None:
-            found = drop_self(*found, queries.own.numpy())
-        return self._measure(queries, torch.from_numpy(found[1]))
-
-    def _search(self, queries, k, dtype, all_measured):
-        """Return distances, indices, and which queries the rounding of products may mislead."""
-        M, N = len(queries.X), len(self.norms)
-        c = min(count_candidates(k), N - (queries.own is not None))
-        share = self._share(k)
-        # The same number of rows for every cell: oneDNN compiles a product for each new shape.
-        n = max(int(share * N), 4 * c, int(self.sizes.max()))
-        columns = make_product_factors(self.own.points[self.order], dtype)
-        distances, indices = np.empty((M, k)), np.empty((M, k), dtype=np.int64)
-        lost = torch.zeros(M, dtype=torch.bool)
-
-        def work(task):
-            cell, members = task
-            right, ids = columns, self.order
-            if cell is not None:
-                near = self._near(cell, n)
-                right, ids = (torch.cat([part[a:b] for a, b in near])[:n] for part in (right, ids))
-            for block in members.split(int(np.clip(BLOCK // len(ids), 16, 512))):
-                part = queries.take(block)
-                place = None if part.own is None else self.place[part.own]
-                if place is not None and cell is None:
-                    place = place + self.starts[self.own.cells[part.own]]
-                found, unsure = propose_candidates(part.points, right, place, c)
-                found = ids[found]
-                if not all_measured:
-                    found, unsure = self._rank(part, found, k, unsure)
-                found = [nearest[:, :k] for nearest in self._measure(part, found)]
-                distances[block], indices[block] = found
-                lost[block] = unsure & torch.from_numpy(found[0][:, -1] > 0)
-
-        if n > WHOLE_SHARE * N:
-            tasks = [(None, block) for block in torch.arange(M).split(512)]
-        else:
-            order, sizes = queries.cells.argsort(stable=True), torch.bincount(queries.cells)
-            tasks = [(a, part) for a, part in enumerate(order.split(sizes.tolist())) if len(part)]
-        do_all(work, tasks, self.n_jobs)
-        return distances, indices, lost
-
-    def _near(self, cell, least):
-        """Return first and last positions of the nearest cells that have together enough rows."""
-        near = self.near[cell]
-        near = near[: int((self.sizes[near].cumsum(0) < least).sum()) + 1]
-        starts = self.starts[near]
-        return list(zip(starts.tolist(), (starts + self.sizes[near]).tolist(), strict=True))
-
-    def _share(self, k):
-        """Return the share of the rows that a query must be compared with to find its neighbours.
-
-        The neighbours of a sample of rows are found among all rows; most of them must be in the
-        nearest cells that hold this share.
-        """
-        if len(self.centres) == 1:
-            return 1.0
-        N, sample = len(self.norms), take_evenly(torch.arange(len(self.norms)), RECALL_ROWS)
-        points, cells = self.own.points, self.own.cells
-        blocks = sample.split(max(BLOCK // N, 1))
-        gaps = (compute_squared_distances(points, block) for block in blocks)
-        found = [block.topk(min(k, N - 1), largest=False).indices for block in gaps]
-        # Rows in the cells up to that of the neighbour, in the order of the query's cell.
-        rows = self.sizes[self.near].cumsum(1)
-        rows = rows.gather(1, self.near.argsort(1))
-        needed = rows[cells[sample][:, None], cells[torch.cat(found)]]
-        return float(np.quantile(needed.numpy(), RECALL)) / N
-
-    def _rank(self, queries, candidates, k, unsure):
-        """Return the k nearest of the candidates by products of all features in float32."""
-        m, c = candidates.shape
-        starts, zeros = torch.arange(0, m * c + 1, c), torch.zeros(m * c, dtype=torch.float32)
-        pairs = make_csr(starts, candidates.ravel(), zeros, (m, len(self.norms)))
-        products = torch.sparse.sampled_addmm(pairs, queries.rows, self.own.rows.T).values()
-        gaps = self.norms[candidates] - 2 * products.view(m, c)
-        gaps, nearest = gaps.topk(k, largest=False)
-        norms = (queries.rows * queries.rows).sum(1)
-        unsure |= gaps[:, -1] + norms < NOISE[torch.float32] * norms
-        return candidates.gather(1, nearest), unsure
-
-    def _measure(self, queries, indices):
-        """Return exact distances and indices, sorted; of equal distances the lower index first."""
-        distances = np.empty(indices.shape)
-        for i in range(0, len(indices), 8):  # few enough for the processor's cache
-            part = indices[i : i + 8]
-            gaps = self.own.X.index_select(0, part.ravel()).view(*part.shape, -1)
-            gaps -= queries.X[i : i + 8, None]
-            distances[i : i + 8] = torch.linalg.vector_norm(gaps.double(), dim=-1)
-        if abs(self.exponent) > SAFE_EXPONENT:
-            distances = np.ldexp(distances, self.exponent)
-        order = np.lexsort((indices.numpy(), distances))
-        return tuple(np.take_along_axis(found, order, 1) for found in (distances, indices.numpy()))
-
-
-def do_all(work, tasks, n_jobs):
-    """Do each task, in n_jobs threads."""
-    if n_jobs == 1:
-        for task in tasks:
-            work(task)
-    else:
-        with ThreadPoolExecutor(n_jobs) as pool:
-            list(pool.map(work, tasks))
-
-
-def find_smallest(gaps, n_found):
-    """Return positions of the smallest values of each column, (M, c), and the largest of them.
-
-    The column is given as (depth, width), (depth, width, M) in all. The c smallest values are in
-    the c places of the width with the smallest minima: most of the search is one pass of minima.
+    Rows at infinity fill the last groups.
     """
-    depth, width, m = gaps.shape
-    # Numbers that are not negative have the order of their bits; negative ones are rounded zeros.
-    keys = gaps.view(torch.int16 if gaps.dtype == torch.bfloat16 else torch.int32)
-    places = np.broadcast_to(np.arange(width), (m, width))
-    if n_found < width:
-        places = partition_keys(keys.amin(0).numpy().T, n_found)[0]
-    flat = places * m + np.arange(m)[:, None]
-    near = keys.view(depth, -1).numpy().take(flat, axis=1).transpose(1, 0, 2).reshape(m, -1)
-    chosen, largest = partition_keys(near, n_found)
+    n_rows = -(-len(rows) // (GROUP_ROWS * DEPTH)) * GROUP_ROWS * DEPTH
+    factors = np.zeros((n_rows, rows.shape[1] + 2), dtype=np.float32)
+    factors[: len(rows), :-2] = rows
+    np.einsum("nd,nd->n", factors[:, :-2], factors[:, :-2], out=factors[:, -2])
+    factors[len(rows) :, -2], factors[:, -1] = np.inf, 1
+    return factors
+
+
+def _find_smallest_rows(values, c):
+    """Return positions of the c smallest values of each column, (M, c).
+
+    As a table (DEPTH, n), the values are in the c columns with the smallest minima: most of the
+    search is one pass of minima.
+    """
+    m, table = values.shape[1], values.reshape(DEPTH, -1)
+    n = table.shape[1] // m
+    places = _find_smallest(table.min(0).reshape(n, m).T, min(c, n))
+    near = table.take(places * m + np.arange(m)[:, None], axis=1)
+    chosen = _find_smallest(near.transpose(1, 0, 2).reshape(m, -1), min(c, len(values)))
     level, place = np.divmod(chosen, places.shape[1])
-    found = torch.from_numpy(level * width + np.take_along_axis(places, place, 1))
-    return found, torch.from_numpy(largest).view(gaps.dtype).float()
+    return level * n + np.take_along_axis(places, place, 1)
 
 
-def partition_keys(keys, n):
-    """Return the positions of the n smallest integers of each row, and the largest of them.
+def _find_smallest(values, c):
+    """Return positions of the c smallest float32 of each row, (M, c), the largest of them last.
 
-    numpy partitions numbers faster than it tracks their positions: these are their lowest bits.
+    numpy partitions numbers faster than it tracks their positions: these are the lowest bits.
     """
-    bits = 8 * keys.itemsize
-    packed = keys.astype(np.int32 if bits == 16 else np.int64) << bits
-    packed |= np.arange(keys.shape[1], dtype=packed.dtype)
-    if n < keys.shape[1]:
-        packed = np.partition(packed, n - 1, axis=1)[:, :n]
-    positions = (packed & (2**bits - 1)).astype(np.int64)
-    return positions, (packed.max(1) >> bits).astype(keys.dtype)
+    # Floats of at least 0 are ordered like their bits. Negative ones are rounded zeros.
+    packed = values.view(np.int32).astype(np.int64, order="C") << 32
+    packed |= np.arange(values.shape[1])
+    packed.partition(c - 1, axis=1)
+    return packed[:, :c] & (2**32 - 1)
 
 
-def propose_candidates(points, right, own, c):
-    """Return the positions of c candidates, (M, c), and which queries are not sure of theirs.
-
-    ``right`` are the :func:`make_product_factors` of the rows compared, ``own`` the position of
-    the query itself.
-    """
-    n_queries, n = len(points), len(right)
-    m = -(-n_queries // 32) * 32
-    points = torch.nn.functional.pad(points, (0, 0, 0, m - n_queries))
-    left = make_product_factors(points, right.dtype, query=True)
-    depth = max(1, round((n / c) ** 0.5))
-    width = -(-n // depth)
-    gaps = torch.empty((depth * width, m), dtype=right.dtype)
-    torch.mm(right, left.T, out=gaps[:n])
-    gaps[n:] = torch.inf
-    if own is not None:
-        gaps[own, torch.arange(len(own))] = torch.inf
-    found, largest = find_smallest(gaps.view(depth, width, m), c)
-    unsure = largest < NOISE[right.dtype] * (points * points).sum(1)
-    return found[:n_queries], (unsure & (c < n - 1))[:n_queries]
-
-
-def make_product_factors(points, dtype, query=False):
-    """Return factors, (N, d + 4), of the product |x|^2 + |y|^2 - 2 x y.
-
-    Each norm is the sum of two numbers: in bfloat16 one would have too few digits.
-    """
-    norms = (points * points).sum(1, keepdim=True)
-    high = norms.bfloat16().float()
-    norms = torch.cat([high, norms - high], 1)
-    ones = torch.ones_like(norms)
-    parts = [-2 * points, ones, norms] if query else [points, norms, ones]
-    return torch.cat([part.to(dtype) for part in parts], 1)
-
-
-def make_csr(starts, columns, values, shape):
-    """Return a tensor in CSR format."""
-    return torch.sparse_csr_tensor(starts, columns, values, shape, check_invariants=False)
-
-
-def take_evenly(X, n):
+def _take_evenly(X, n):
     """Return at most n rows at equal steps."""
     return X[:: -(-len(X) // n)]
 
 
-def choose_axes(rows):
-    """Return the fewest principal axes, (D, d), that keep a sample's neighbours among candidates.
+def sort_nearest(distances, neighbors, k):
+    """Return the k nearest of the neighbors found, (M, k). Ties go to the lower index."""
+    order = np.lexsort((neighbors, distances))[:, :k]
+    return np.take_along_axis(distances, order, 1), np.take_along_axis(neighbors, order, 1)
 
-    d + 4 is a multiple of 32, which products are fast with. None if that takes most features.
+
+# ---- precomputed distances
+
+
+def is_precomputed(metric):
+    """Return whether a metric stands for precomputed distances."""
+    return isinstance(metric, str) and metric == "precomputed"
+
+
+def has_distances(estimator):
+    """Return whether an estimator takes distances, not features."""
+    # AgglomerativeClustering has the parameter, but not the tag.
+    given = is_precomputed(getattr(estimator, "metric", None))
+    return given or get_tags(estimator).input_tags.pairwise
+
+
+def check_distances(X):
+    """Check that distances are at least 0."""
+    least = (X.data if sparse.issparse(X) else X).min(initial=0)
+    if least < 0:
+        raise ValueError(
+            f"Negative values in data: the least precomputed distance is {least:.6g}. Pass "
+            "numbers of at least 0; of similarities s in [0, 1] pass 1 - s."
+        )
+
+
+def check_square(X):
+    """Check that a matrix of distances has a column for each row."""
+    if X.shape[0] != X.shape[1]:
+        raise ValueError(
+            f"Precomputed distances should be a square matrix of shape (n_samples, n_samples), "
+            f"got {X.shape}. Pass the distances of all rows to all rows, or another metric."
+        )
+
+
+def nearest_entries(X, k, *, own):
+    """Return distances and columns of the nearest entries of each row, (N, k), nearest first.
+
+    With ``own`` column i is row i itself and not its neighbor. There may be fewer than k columns.
+    In a sparse matrix the stored entries are the neighbors, also stored zeros. A row with fewer
+    of them ends with distances of infinity to column i, or to column 0 without ``own``.
     """
-    fitted, X = take_evenly(rows, FITTED_ROWS), take_evenly(rows, JUDGED_ROWS)
-    if len(fitted) >= X.shape[1]:
-        axes = torch.linalg.eigh(fitted.T @ fitted)[1].flip(1)
-    else:
-        axes = fitted.T @ torch.linalg.eigh(fitted @ fitted.T)[1].flip(1)
-        # Null directions of the Gram matrix are not orthogonal.
-        axes = torch.linalg.qr(axes[:, :MOST_AXES])[0]
-    sample = take_evenly(torch.arange(len(X)), JUDGED_QUERIES)
-    nearest = compute_squared_distances(X, sample).topk(JUDGED_K, largest=False).indices
-    gaps, c = torch.zeros((len(sample), len(X)), dtype=X.dtype), count_candidates(JUDGED_K)
-    start, most = 0, min(0.8 * X.shape[1], axes.shape[1], MOST_AXES)
-    for d in range(28, int(most) + 1, 32):
-        gaps += compute_squared_distances(X @ axes[:, start:d], sample)
-        # The distance of the last candidate.
-        limits = gaps.topk(c, largest=False).values[:, -1:]
-        if (gaps.gather(1, nearest) <= limits).float().mean() >= AXES_RECALL:
-            return axes[:, :d].contiguous()
-        start = d
-    return None
+    if own and X.shape[0] == 1:
+        return np.zeros((1, 0)), np.zeros((1, 0), dtype=np.int64)
+    if sparse.issparse(X):
+        return _nearest_stored(X, k, own)
+    k = min(k, X.shape[1] - own)
+    pairs = [_nearest_dense(X, part, k, own) for part in split_rows(*X.shape)]
+    distances, columns = map(np.concatenate, zip(*pairs, strict=True))
+    return distances, columns
 
 
-def compute_squared_distances(X, chosen):
-    """Return squared distances of chosen rows to all rows, infinite to themselves."""
-    norms = (X * X).sum(1)
-    gaps = torch.addmm(norms, X[chosen], X.T, alpha=-2) + norms[chosen, None]
-    gaps[torch.arange(len(chosen)), chosen] = torch.inf
-    return gaps
+def _nearest_dense(X, part, k, own):
+    """Return :func:`nearest_entries` of a slice of the rows of a dense matrix."""
+    block = np.array(X[part], dtype=np.float64)
+    if own:
+        rows = np.arange(len(block))
+        block[rows, part.start + rows] = np.inf
+    columns = np.argpartition(block, k - 1, axis=1)[:, :k]
+    return sort_nearest(np.take_along_axis(block, columns, 1), columns, k)
 
 
-def count_candidates(k):
-    """Return c, how many candidates the k neighbours are chosen from."""
-    return 3 * k // 2 + 5
+def _nearest_stored(X, k, own):
+    """Return :func:`nearest_entries` of a sparse matrix."""
+    graph = sort_graph_by_row_values(X.tocsr(), copy=True, warn_when_not_sorted=False)
+    n_rows = graph.shape[0]
+    rows = np.repeat(np.arange(n_rows), np.diff(graph.indptr))
+    chosen = (graph.indices != rows) if own else np.ones(len(rows), dtype=bool)
+    rows, columns, values = rows[chosen], graph.indices[chosen], graph.data[chosen]
+    counts = np.bincount(rows, minlength=n_rows)
+    if not counts.all():
+        raise ValueError(
+            f"Row {int(counts.argmin())} of the precomputed graph has no neighbor among the "
+            "rows fitted (with a positive weight). Compute the graph with more neighbors "
+            "(n_neighbors of KNeighborsTransformer), or drop the row."
+        )
+    k = min(k, int(counts.max()))
+    place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    near = place < k
+    distances = np.full((n_rows, k), np.inf)
+    neighbors = np.repeat(np.arange(n_rows)[:, None] * own, k, axis=1)
+    distances[rows[near], place[near]] = values[near]
+    neighbors[rows[near], place[near]] = columns[near]
+    return distances, neighbors
 
 
-def find_centres(points):
-    """Return about sqrt(N) centres that a few steps of k-means find on a sample of the rows."""
-    K = int(len(points) ** 0.5)
-    sample = points[torch.randperm(len(points), generator=generator(0))[: K * KMEANS_ROWS]]
-    centres = sample[:K].clone()
-    for _ in range(KMEANS_STEPS):
-        cells = find_nearest_centres(sample, centres, 1)[:, 0]
-        sizes = torch.bincount(cells, minlength=K)[:, None]
-        sums = torch.zeros_like(centres).index_add_(0, cells, sample)
-        centres = torch.where(sizes > 0, sums / sizes.clamp_min(1), centres)
-    return centres
+# ---- the order of rows, and distinct rows
 
 
-def find_nearest_centres(points, centres, n):
-    """Return the n nearest centres of each row, nearest first."""
-    norms = (centres * centres).sum(1)
-    blocks = points.split(max(BLOCK // len(centres), 1))
-    gaps = (torch.addmm(norms, block, centres.T, alpha=-2) for block in blocks)
-    if n == 1:
-        return torch.cat([block.argmin(1, keepdim=True) for block in gaps])
-    return torch.cat([block.topk(n, largest=False).indices for block in gaps])
+def split_rows(n_rows, n_columns):
+    """Return the slices of rows that are processed at once, which bounds memory."""
+    return list(gen_batches(n_rows, max(1, BLOCK_ELEMENTS // max(1, n_columns))))
+
+
+def order_rows(X):
+    """Return the order (N,) of rows by their values, whatever their order in X.
+
+    It is the order of their projections on a fixed random direction: equal rows are adjacent.
+    Features are scaled by their ranges, so that their units do not matter.
+    """
+    ends = X.min(0), X.max(0)
+    if sparse.issparse(X):
+        ends = (end.toarray().ravel() for end in ends)
+    least, largest = (end.astype(np.float64) for end in ends)
+    direction = np.random.RandomState(0).standard_normal(X.shape[1])
+    # The inverse of a subnormal range is infinite.
+    direction /= np.where(largest > least, np.maximum(largest - least, 1e-300), 1)
+    return np.argsort(project_rows(X, direction), kind="stable")
+
+
+def project_rows(X, direction=None):
+    """Return the projection (N,) of rows on a direction (D,), by default a fixed random one.
+
+    Equal rows have equal projections, and unequal rows almost never do.
+    """
+    if direction is None:
+        direction = np.random.default_rng(0).standard_normal(X.shape[1])
+    if sparse.issparse(X):
+        return X @ direction
+    # Summed row by row: a matrix product may round equal rows differently at other positions.
+    blocks = (X[part] for part in split_rows(*X.shape))
+    parts = [(np.ascontiguousarray(rows, np.float64) * direction).sum(1) for rows in blocks]
+    return np.concatenate(parts)
+
+
+def unique_rows(X, weights):
+    """Return (kept, inverse, weights) of the distinct rows of X that have a positive weight.
+
+    ``kept`` (M,) are positions of distinct rows in X, in an order that depends on values only.
+    ``inverse`` (N,) is the position of each row in ``kept``, or -1 for rows without weight.
+    ``weights`` (M,) are the sums over equal rows, so that a weight w equals w occurrences. Copies
+    would be each other's nearest neighbors and linked to nothing else.
+    """
+    X = X.sorted_indices() if sparse.issparse(X) else X
+    keys = project_rows(X)
+    rank = _rank_ties(X, keys)
+    # By weight last: sums of weights are then rounded alike in every order of the rows.
+    order = np.lexsort((weights, rank, keys))
+    is_new = np.ones(len(order), dtype=bool)
+    is_new[1:] = (np.diff(keys[order]) != 0) | (np.diff(rank[order]) != 0)
+    first = np.flatnonzero(is_new)
+    total = np.add.reduceat(weights[order], first)
+    present = total > 0
+    inverse = np.empty(len(order), dtype=np.int64)
+    inverse[order] = np.where(present, np.cumsum(present) - 1, -1)[np.cumsum(is_new) - 1]
+    return np.minimum.reduceat(order, first)[present], inverse, total[present]
+
+
+def _rank_ties(X, keys):
+    """Return numbers (N,) that differ between unequal rows of equal keys."""
+    order = np.argsort(keys, kind="stable")
+    equal = np.append(np.diff(keys[order]) == 0, False)
+    tied = order[equal | np.roll(equal, 1)]
+    rank = np.zeros(len(keys), dtype=np.int64)
+    if len(tied):
+        values = [_read_bytes(X, i) for i in tied]
+        rank[tied] = np.unique(np.array(values, dtype=object), return_inverse=True)[1]
+    return rank
+
+
+def _read_bytes(X, i):
+    """Return the values of a row as bytes. Zeros are alike, stored or not, of either sign."""
+    if not sparse.issparse(X):
+        return (X[i] + 0.0).tobytes()
+    part = slice(X.indptr[i], X.indptr[i + 1])
+    stored = X.data[part] != 0
+    return X.indices[part][stored].tobytes() + X.data[part][stored].tobytes()
+
+
+# ---- threads
+
+
+@functools.cache
+def _libraries():
+    """Return the loaded libraries that have threads. To find them, files are read, so once."""
+    return ThreadpoolController()
+
+
+def single_threaded_blas():
+    """Return a context in which BLAS runs on one thread.
+
+    BLAS splits sums by the number of threads. With one thread rounding is the same everywhere.
+    """
+    return _libraries().limit(limits=1, user_api="blas")
+
+
+def single_threaded():
+    """Return a context in which neither BLAS nor OpenMP runs on several threads.
+
+    scikit-learn's k-means adds up what its threads have found in the order in which they end.
+    """
+    return _libraries().limit(limits=1)

@@ -49,7 +49,6 @@ from scipy.special import stdtrit
 from sklearn.preprocessing import normalize
 
 from .agglomeration import measure_joint
-from .blas import single_threaded_blas
 from .candidates import (
     KMEANS_RUNS,
     MAX_PAIRED,
@@ -63,6 +62,7 @@ from .graph import make_walk, neighbor_graph
 from .layout import neighbor_layout
 from .line import count_on_line
 from .scales import ScaleCurve, choose_scale, grow_micro_clusters, limit_clusters
+from .search import single_threaded_blas
 from .whitening import (
     are_vectors,
     can_whiten,

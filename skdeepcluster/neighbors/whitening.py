@@ -23,8 +23,8 @@ from scipy import sparse
 from sklearn.preprocessing import normalize
 
 from .._responsibilities import cluster_means
-from .blas import single_threaded_blas
 from .graph import neighbor_graph
+from .search import single_threaded_blas
 
 #: Most features that are whitened: of more, many are hardly more than noise, which would be raised
 #: to the scale of all others.

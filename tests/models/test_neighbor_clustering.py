@@ -29,8 +29,7 @@ from skdeepcluster.neighbors.interpolation import (
     project_distances,
     take_rows,
 )
-from skdeepcluster.neighbors.precomputed import nearest_entries
-from skdeepcluster.neighbors.rows import order_rows, project_rows, unique_rows
+from skdeepcluster.neighbors.search import nearest_entries, order_rows, project_rows, unique_rows
 
 STREAM = np.random.default_rng(0)
 X, Y = make_blobs(90, n_features=3, centers=3, cluster_std=0.7, random_state=0)
@@ -252,7 +251,7 @@ def test_rows_outside_the_sample_get_what_new_rows_would():
 
 
 def test_rows_with_equal_projections_are_told_apart(monkeypatch):
-    for module in ("rows", "partition", "interpolation"):
+    for module in ("search", "partition", "interpolation"):
         monkeypatch.setattr(
             f"skdeepcluster.neighbors.{module}.project_rows", lambda rows: np.zeros(rows.shape[0])
         )

@@ -31,7 +31,7 @@ from skdeepcluster.modules.networks import conv_decoder, conv_encoder, mlp
 from skdeepcluster.modules.prior import MixturePrior
 from skdeepcluster.modules.regularization import Regularizer
 from skdeepcluster.neighbors import neighbor_start
-from skdeepcluster.neighbors.rows import order_rows
+from skdeepcluster.neighbors.search import order_rows
 from skdeepcluster.vade import VaDE
 from skdeepcluster.vae import VAE
 
