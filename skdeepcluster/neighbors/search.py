@@ -268,13 +268,13 @@ class _Products:
 def _append_norms(rows):
     """Return rows (N, D) in float32 with two more columns, squared norms and ones.
 
-    Rows at infinity fill the last groups.
+    Rows farther than all others fill the last groups.
     """
     n_rows = -(-len(rows) // (GROUP_ROWS * DEPTH)) * GROUP_ROWS * DEPTH
     factors = np.zeros((n_rows, rows.shape[1] + 2), dtype=np.float32)
     factors[: len(rows), :-2] = rows
     np.einsum("nd,nd->n", factors[:, :-2], factors[:, :-2], out=factors[:, -2])
-    factors[len(rows) :, -2], factors[:, -1] = np.inf, 1
+    factors[len(rows) :, -2], factors[:, -1] = 1e38, 1
     return factors
 
 

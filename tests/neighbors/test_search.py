@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
-import torch
 from scipy import sparse
 from scipy.spatial.distance import cdist
-from sklearn.datasets import load_digits
 from sklearn.metrics.pairwise import cosine_distances
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
+from threadpoolctl import threadpool_limits
 
 from skdeepcluster.neighbors import search
 from skdeepcluster.neighbors.search import NeighborIndex
@@ -31,9 +30,8 @@ def recall(found, expected):
 
 
 @pytest.fixture
-def small_cells(monkeypatch):
-    """Cells, principal components and low precision for few rows."""
-    monkeypatch.setattr(search, "CELL_ROWS", 1000)
+def projected(monkeypatch):
+    """Few rows are compared on principal components."""
     monkeypatch.setattr(search, "PROJECTED_ROWS", 500)
 
 
@@ -54,12 +52,10 @@ def test_few_rows_are_searched_exactly(n_features):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_recall_on_principal_components_and_cells(small_cells, dtype):
+def test_recall_on_principal_components(projected, dtype):
     X = mixture(1500, 150).astype(dtype)
     index = NeighborIndex(X)
-    assert index.cells.axes.shape[1] < 150
-    assert len(index.cells.centres) == 38
-    assert index.cells._share(10) <= 0.5
+    assert index.products.axes.shape[1] < 150
     distances, indices = index.query_self(10)
     assert recall(indices, brute_force(X, 10)[1]) > 0.98
     gaps = X[:, None].astype(np.float64) - X[indices]
@@ -70,12 +66,18 @@ def test_recall_on_principal_components_and_cells(small_cells, dtype):
     assert recall(index.query(new, 10)[1], brute_force(X, 10, new)[1]) > 0.97
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_recall_in_each_precision(small_cells, monkeypatch, precision):
-    monkeypatch.setattr(search, "resolve_precision", lambda *_: precision)
-    X = load_digits().data
-    distances, _ = NeighborIndex(X).query_self(15)
-    assert np.mean(distances <= brute_force(X, 15)[0] + 1e-6) > 0.98
+def test_recall_among_many_rows():
+    X = mixture(12_000, 60).astype(np.float32)
+    sample = np.arange(0, 12_000, 40)
+    found = NeighborIndex(X, n_jobs=2).query_self(15)[1][sample]
+    assert recall(found, brute_force(X, 16, X[sample])[1][:, 1:]) > 0.99
+
+
+def test_components_that_lose_neighbors_are_not_used(projected):
+    X = np.random.default_rng(0).standard_normal((1000, 40))
+    index = NeighborIndex(X)
+    assert index.products.axes is None
+    np.testing.assert_array_equal(index.query_self(15)[1], brute_force(X, 15)[1])
 
 
 @pytest.mark.parametrize("n_features", [3, 40])
@@ -87,7 +89,7 @@ def test_equal_rows_have_distance_zero(n_features):
     assert (indices != np.arange(2400)[:, None]).all()
 
 
-def test_rounding_of_products_misleads_no_query(small_cells):
+def test_rounding_of_products_misleads_no_query(projected):
     stream = np.random.default_rng(0)
     clusters = np.repeat(1e6 * stream.standard_normal((20, 40)), 40, axis=0)
     for X in (clusters + stream.standard_normal((800, 40)), mixture(800, 40) + 1e6):
@@ -98,24 +100,19 @@ def test_rounding_of_products_misleads_no_query(small_cells):
     assert recall(found, brute_force(X[1:], 10)[1] + 1) > 0.99
 
 
-def test_result_depends_on_no_threads_and_no_stream(small_cells):
-    X, results = mixture(1200, 80).astype(np.float32), []
-    n_threads, state = torch.get_num_threads(), torch.get_rng_state()
-    try:
-        for n_jobs, threads in ((None, 1), (2, 1), (-1, 2), (1, 2)):
-            torch.set_num_threads(threads)
-            results.append(NeighborIndex(X, n_jobs=n_jobs).query_self(6))
-            assert torch.get_num_threads() == threads
-    finally:
-        torch.set_num_threads(n_threads)
-    for distances, indices in results[1:]:
-        np.testing.assert_array_equal(distances, results[0][0])
-        np.testing.assert_array_equal(indices, results[0][1])
-    assert torch.equal(torch.get_rng_state(), state)
+def test_result_depends_on_no_threads_and_no_random_generator(projected):
+    X, state = mixture(1200, 80).astype(np.float32), np.random.get_state()[1].copy()
+    expected = NeighborIndex(X).query_self(6)
+    for n_jobs, n_threads in ((2, 1), (-1, 2), (1, 2)):
+        with threadpool_limits(n_threads):
+            found = NeighborIndex(X, n_jobs=n_jobs).query_self(6)
+        np.testing.assert_array_equal(found[0], expected[0])
+        np.testing.assert_array_equal(found[1], expected[1])
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
 
 
 @pytest.mark.parametrize("exponent", [-300, 7, 300])
-def test_power_of_two_changes_no_index(small_cells, exponent):
+def test_power_of_two_changes_no_index(projected, exponent):
     X = mixture(700, 80)
     distances, indices = NeighborIndex(X).query_self(6)
     scaled, same = NeighborIndex(np.ldexp(X, exponent)).query_self(6)
@@ -123,17 +120,25 @@ def test_power_of_two_changes_no_index(small_cells, exponent):
     np.testing.assert_array_equal(scaled, np.ldexp(distances, exponent))
 
 
+@pytest.mark.parametrize("n_features", [4, 30])
 @pytest.mark.parametrize("exponent", [-900, 900])
-def test_a_tree_searches_where_squares_overflow_or_underflow(exponent):
-    X = mixture(300, 4)
+def test_squares_that_overflow_or_underflow(n_features, exponent):
+    X = mixture(300, n_features)
     distances, indices = NeighborIndex(X).query_self(6)
     scaled, same = NeighborIndex(np.ldexp(X, exponent)).query_self(6)
     np.testing.assert_array_equal(same, indices)
     np.testing.assert_array_equal(scaled, np.ldexp(distances, exponent))
-    far = np.full((1, 4), 1e200)
+    far = np.full((1, n_features), 1e200)
     distances, indices = NeighborIndex(X).query(far, 3)
-    np.testing.assert_allclose(distances, 2e200)
+    np.testing.assert_allclose(distances, np.sqrt(n_features) * 1e200)
     assert indices.max() < 300
+
+
+@pytest.mark.parametrize("n_features", [4, 30])
+def test_ties_go_to_the_lower_index(n_features):
+    X = np.repeat(mixture(100, n_features), 3, axis=0)
+    indices = NeighborIndex(X).query(X, 2)[1]
+    np.testing.assert_array_equal(indices, np.repeat(np.arange(0, 300, 3), 3)[:, None] + [0, 1])
 
 
 @pytest.mark.parametrize("n_features", [5, 30])
@@ -161,8 +166,16 @@ def test_sparse_rows_and_other_metrics_are_scikit_learns(metric):
         (index.query_self(4), library.kneighbors(n_neighbors=4)),
         (index.query(X[:9], 4), library.kneighbors(X[:9], 4)),
     ):
-        np.testing.assert_array_equal(found[0], expected[0])
+        np.testing.assert_allclose(found[0], expected[0], atol=1e-7)
         np.testing.assert_array_equal(found[1], expected[1])
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_sparse_rows_are_searched_like_dense_ones(metric):
+    X = sparse.random(200, 60, 0.05, format="csr", random_state=0)
+    assert (X.getnnz(1) == 0).any()
+    sparse_found = NeighborIndex(X, metric).nearest(4)
+    np.testing.assert_allclose(sparse_found[0], NeighborIndex(X.toarray(), metric).nearest(4)[0])
 
 
 @pytest.mark.parametrize("n_features", [2, 20])
@@ -175,11 +188,3 @@ def test_few_rows_have_few_neighbors(n_features):
     assert NeighborIndex(X[:1]).query_self(9)[0].shape == (1, 0)
     assert NeighborIndex(X[:1]).query(X, 1)[1].tolist() == [[0], [0], [0]]
     assert (NeighborIndex(np.zeros((50, n_features))).query_self(3)[0] == 0).all()
-
-
-@pytest.mark.parametrize("n", [1, 4])
-def test_the_nearest_centres_come_first(n):
-    points, centres = (torch.from_numpy(mixture(n_rows, 20)) for n_rows in (90, 12))
-    expected = cdist(points, centres).argsort(1)[:, :n]
-    found = search.find_nearest_centres(points, centres, n)
-    np.testing.assert_array_equal(found, expected)
