@@ -37,8 +37,8 @@ SAFE_EXPONENT = 20
 #: Maximum exponent of a query relative to the rows. Queries farther away are moved closer, which
 #: changes no result: in float64 their distances to all rows are equal.
 FAR_EXPONENT = 52
-#: Number of rows in a group, and number of groups whose minima are compared first.
-GROUP_ROWS, DEPTH = 4, 16
+#: Number of rows in the table of distances in which the smallest are found.
+DEPTH = 32
 #: Maximum number of elements in memory at once, in each thread (32 MB in float64).
 BLOCK_ELEMENTS = 2**22
 #: Number of elements that fit into the cache of a processor.
@@ -119,9 +119,7 @@ class NeighborIndex:
                 distances[found == own[part, None]] = np.inf
             return sort_nearest(distances, found.astype(np.int64, copy=False), k)
 
-        blocks = split_rows(X.shape[0], X.shape[1])
-        if self.products is not None:
-            blocks = self.products.split(X.shape[0], c)
+        blocks = split_rows(X.shape[0], n_rows if self.products is not None else X.shape[1])
         with single_threaded_blas(), ThreadPoolExecutor(self.n_jobs) as pool:
             parts = list(pool.map(work, blocks))
         return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
@@ -218,18 +216,10 @@ class _Products:
                 return
         self.axes, self.rows = None, everything
 
-    def split(self, n_queries, c):
-        """Return the slices of queries that are searched for at once."""
-        size = BLOCK_ELEMENTS // (c * GROUP_ROWS * self.rows.shape[1])
-        return list(gen_batches(n_queries, int(np.clip(size, 16, 256))))
-
     def find(self, X, c):
         """Return the positions of c candidates for the nearest rows to each of X, (M, c)."""
         queries = (X - self.center).astype(np.float32)
-        found, largest, norms = self._propose(
-            queries if self.axes is None else queries @ self.axes, c
-        )
-        is_lost = largest < NOISE * norms
+        found, is_lost = self._propose(queries if self.axes is None else queries @ self.axes, c)
         if is_lost.any() and c < len(self.X):
             lost = X[is_lost].astype(np.float64) - self.center
             found[is_lost] = self._precise.kneighbors(lost, c, return_distance=False)
@@ -241,56 +231,35 @@ class _Products:
         return NearestNeighbors(algorithm="brute").fit(self.X.astype(np.float64) - self.center)
 
     def _propose(self, queries, c):
-        """Return the c nearest rows, (M, c), the largest squared distance, and squared norms.
+        """Return the c nearest rows by products, (M, c), and which queries rounding may mislead.
 
-        Only the minimum of each group of rows is kept. The c nearest rows are in the c groups
-        with the smallest minima, whose products are computed again.
+        As a table (DEPTH, n), the distances of a query have their c smallest values in the c
+        columns with the smallest minima: most of the search is one pass of minima.
         """
-        n, m = len(self.rows) // GROUP_ROWS, len(queries)
-        norms = np.einsum("md,md->m", queries, queries)
-        factors = np.ascontiguousarray(np.column_stack([-2 * queries, np.ones_like(norms), norms]))
-        columns, minima = factors.T.copy(), np.full((n, m), np.inf, dtype=np.float32)
-        products = np.empty((CACHED_ELEMENTS // m, m), dtype=np.float32)
-        for part in gen_batches(n, len(products)):
-            rows, out = self.rows[part.start * GROUP_ROWS : part.stop * GROUP_ROWS], minima[part]
-            for i in range(GROUP_ROWS):
-                gaps = np.matmul(rows[i::GROUP_ROWS], columns, out=products[: len(out)])
-                np.minimum(out, gaps, out=out)
-        groups = _find_smallest_rows(minima, c)
-        grouped = self.rows.reshape(n, -1)[groups].reshape(m, -1, self.rows.shape[1])
-        gaps = (grouped @ factors[:, :, None])[..., 0]
-        chosen = _find_smallest(gaps, c)
-        largest = np.take_along_axis(gaps, chosen[:, -1:], 1)[:, 0]
-        group, place = np.divmod(chosen, GROUP_ROWS)
-        return np.take_along_axis(groups, group, 1) * GROUP_ROWS + place, largest, norms
+        m, n = len(queries), len(self.rows) // DEPTH
+        norms = np.einsum("md,md->m", queries, queries)[:, None]
+        factors = np.hstack([-2 * queries, np.ones_like(norms), norms])
+        gaps = (self.rows @ factors.T).reshape(DEPTH, -1)
+        columns = _find_smallest(gaps.min(0).reshape(n, m).T, min(c, n))
+        near = gaps.take(columns * m + np.arange(m)[:, None], axis=1)
+        near = near.transpose(1, 0, 2).reshape(m, -1)
+        chosen = _find_smallest(near, c)
+        largest = np.take_along_axis(near, chosen[:, -1:], 1)
+        row, column = np.divmod(chosen, columns.shape[1])
+        found = row * n + np.take_along_axis(columns, column, 1)
+        return found, (largest < NOISE * norms)[:, 0]
 
 
 def _append_norms(rows):
     """Return rows (N, D) in float32 with two more columns, squared norms and ones.
 
-    Rows farther than all others fill the last groups.
+    Rows farther away than all others fill up a multiple of DEPTH.
     """
-    n_rows = -(-len(rows) // (GROUP_ROWS * DEPTH)) * GROUP_ROWS * DEPTH
-    factors = np.zeros((n_rows, rows.shape[1] + 2), dtype=np.float32)
+    factors = np.zeros((-(-len(rows) // DEPTH) * DEPTH, rows.shape[1] + 2), dtype=np.float32)
     factors[: len(rows), :-2] = rows
     np.einsum("nd,nd->n", factors[:, :-2], factors[:, :-2], out=factors[:, -2])
     factors[len(rows) :, -2], factors[:, -1] = 1e38, 1
     return factors
-
-
-def _find_smallest_rows(values, c):
-    """Return positions of the c smallest values of each column, (M, c).
-
-    As a table (DEPTH, n), the values are in the c columns with the smallest minima: most of the
-    search is one pass of minima.
-    """
-    m, table = values.shape[1], values.reshape(DEPTH, -1)
-    n = table.shape[1] // m
-    places = _find_smallest(table.min(0).reshape(n, m).T, min(c, n))
-    near = table.take(places * m + np.arange(m)[:, None], axis=1)
-    chosen = _find_smallest(near.transpose(1, 0, 2).reshape(m, -1), min(c, len(values)))
-    level, place = np.divmod(chosen, places.shape[1])
-    return level * n + np.take_along_axis(places, place, 1)
 
 
 def _find_smallest(values, c):
@@ -465,13 +434,11 @@ def unique_rows(X, weights):
 
 def _rank_ties(X, keys):
     """Return numbers (N,) that differ between unequal rows of equal keys."""
-    order = np.argsort(keys, kind="stable")
+    order, rank = np.argsort(keys, kind="stable"), np.zeros(len(keys), dtype=np.int64)
     equal = np.append(np.diff(keys[order]) == 0, False)
     tied = order[equal | np.roll(equal, 1)]
-    rank = np.zeros(len(keys), dtype=np.int64)
-    if len(tied):
-        values = [_read_bytes(X, i) for i in tied]
-        rank[tied] = np.unique(np.array(values, dtype=object), return_inverse=True)[1]
+    values = np.array([_read_bytes(X, i) for i in tied], dtype=object)
+    rank[tied] = np.unique(values, return_inverse=True)[1]
     return rank
 
 
@@ -489,7 +456,7 @@ def _read_bytes(X, i):
 
 @functools.cache
 def _libraries():
-    """Return the loaded libraries that have threads. To find them, files are read, so once."""
+    """Return the loaded libraries that have threads, found once by reading files."""
     return ThreadpoolController()
 
 
