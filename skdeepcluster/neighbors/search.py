@@ -21,9 +21,8 @@ EXTRA = 5
 #: Maximum number of features for which a k-d tree is faster than matrix products.
 TREE_FEATURES = 15
 #: Minimum number of rows compared on principal components. Fewer are compared on all features.
-PROJECTED_ROWS = 2000
-#: Number of rows from which the center and the principal components are estimated.
-FITTED_ROWS = 1000
+#: Number of rows from which the center and the components are estimated.
+PROJECTED_ROWS, FITTED_ROWS = 2000, 1000
 #: Numbers of principal components that are tried, at most PROJECTED_SHARE of the features. With
 #: the two columns of norms they are multiples of 16, for which matrix products are fast.
 COMPONENTS, PROJECTED_SHARE = (30, 46, 62, 78, 94, 126, 158, 206, 254), 0.8
@@ -34,8 +33,8 @@ NOISE = 2.0**-16
 #: Rows are rescaled if the exponent of their largest number is beyond this, because squares in
 #: float32 might over- or underflow.
 SAFE_EXPONENT = 20
-#: Maximum exponent of a query relative to the rows. Queries farther away are moved closer, which
-#: changes no result: in float64 their distances to all rows are equal.
+#: Maximum exponent of a query relative to the rows. Queries farther away are moved closer: in
+#: float64 their distances to all rows are equal.
 FAR_EXPONENT = 52
 #: Number of rows in the table of distances in which the smallest are found.
 DEPTH = 32
@@ -72,7 +71,12 @@ class NeighborIndex:
         self.n_jobs, self.exponent = effective_n_jobs(n_jobs), 0
         self.library = self.tree = self.products = None
         if sparse.issparse(X) or not self.is_measured:
-            self.library = _fit_library(self.X, "euclidean" if self.is_cosine else metric, n_jobs)
+            checked = functools.partial(_check_metric, metric) if callable(metric) else metric
+            try:
+                library = NearestNeighbors(metric="euclidean" if self.is_cosine else checked)
+                self.library = library.set_params(n_jobs=n_jobs).fit(self.X)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"metric={metric!r} cannot compare rows: {error}") from error
             return
         exponent = int(_find_exponents(self.X).max())
         if abs(exponent) > SAFE_EXPONENT:
@@ -134,17 +138,8 @@ class NeighborIndex:
             return np.ldexp(np.sqrt(squares), self.exponent)
         # For unit vectors |u - v|^2 / 2 = 1 - u v. Rows of zeros are at distance 1 from all.
         last = [rows[:, [-1]] for rows in (self.X, X)]
-        stored, asked = (v.toarray() if sparse.issparse(v) else v for v in last)
+        stored, asked = (x.toarray() if sparse.issparse(x) else x for x in last)
         return np.where((stored[:, 0][found] > 0) & (asked > 0), 1, squares / 2)
-
-
-def _fit_library(X, metric, n_jobs):
-    """Return scikit-learn's search."""
-    try:
-        checked = functools.partial(_check_metric, metric) if callable(metric) else metric
-        return NearestNeighbors(metric=checked, n_jobs=n_jobs).fit(X)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"metric={metric!r} cannot compare rows: {error}") from error
 
 
 def _check_metric(metric, first, second):
@@ -194,7 +189,7 @@ class _Products:
 
     def __init__(self, X):
         self.X, self.axes = X, None
-        sample = _take_evenly(X, FITTED_ROWS)
+        sample = X[:: 1 + len(X) // FITTED_ROWS]
         self.center = np.median(sample, axis=0)  # unlike the mean, no outlier moves it
         self.rows = _append_norms(X - self.center)
         most = min(COMPONENTS[-1], int(PROJECTED_SHARE * X.shape[1]))
@@ -204,12 +199,12 @@ class _Products:
 
     def _project(self, axes):
         """Project on the fewest axes that keep the neighbors of a sample, else on none."""
-        everything = self.rows
-        queries = _take_evenly(everything[: len(self.X), :-2], JUDGED_ROWS)
+        everything, rows = self.rows, self.rows[: len(self.X), :-2]
+        queries = rows[:: 1 + len(rows) // JUDGED_ROWS]
         nearest = self._propose(queries, JUDGED_K + 1)[0]
         for d in (d for d in COMPONENTS if d <= axes.shape[1]):
             self.axes = np.ascontiguousarray(axes[:, :d])
-            self.rows = _append_norms(everything[: len(self.X), :-2] @ self.axes)
+            self.rows = _append_norms(rows @ self.axes)
             found = self._propose(queries @ self.axes, 2 * JUDGED_K + 16)[0]
             kept = [np.isin(*pair).mean() for pair in zip(nearest, found, strict=True)]
             if np.mean(kept) >= RECALL:
@@ -274,11 +269,6 @@ def _find_smallest(values, c):
     return packed[:, :c] & (2**32 - 1)
 
 
-def _take_evenly(X, n):
-    """Return at most n rows at equal steps."""
-    return X[:: -(-len(X) // n)]
-
-
 def sort_nearest(distances, neighbors, k):
     """Return the k nearest of the neighbors found, (M, k). Ties go to the lower index."""
     order = np.lexsort((neighbors, distances))[:, :k]
@@ -330,20 +320,14 @@ def nearest_entries(X, k, *, own):
         return np.zeros((1, 0)), np.zeros((1, 0), dtype=np.int64)
     if sparse.issparse(X):
         return _nearest_stored(X, k, own)
-    k = min(k, X.shape[1] - own)
-    pairs = [_nearest_dense(X, part, k, own) for part in split_rows(*X.shape)]
-    distances, columns = map(np.concatenate, zip(*pairs, strict=True))
-    return distances, columns
-
-
-def _nearest_dense(X, part, k, own):
-    """Return :func:`nearest_entries` of a slice of the rows of a dense matrix."""
-    block = np.array(X[part], dtype=np.float64)
-    if own:
-        rows = np.arange(len(block))
-        block[rows, part.start + rows] = np.inf
-    columns = np.argpartition(block, k - 1, axis=1)[:, :k]
-    return sort_nearest(np.take_along_axis(block, columns, 1), columns, k)
+    k, parts = min(k, X.shape[1] - own), []
+    for part in split_rows(*X.shape):
+        block = np.array(X[part], dtype=np.float64)
+        if own:
+            np.fill_diagonal(block[:, part.start :], np.inf)
+        columns = np.argpartition(block, k - 1, axis=1)[:, :k]
+        parts.append(sort_nearest(np.take_along_axis(block, columns, 1), columns, k))
+    return tuple(map(np.concatenate, zip(*parts, strict=True)))
 
 
 def _nearest_stored(X, k, own):
@@ -384,9 +368,8 @@ def order_rows(X):
     It is the order of their projections on a fixed random direction: equal rows are adjacent.
     Features are scaled by their ranges, so that their units do not matter.
     """
-    ends = X.min(0), X.max(0)
-    if sparse.issparse(X):
-        ends = (end.toarray().ravel() for end in ends)
+    ends = (X.min(0), X.max(0))
+    ends = (end.toarray().ravel() if sparse.issparse(X) else end for end in ends)
     least, largest = (end.astype(np.float64) for end in ends)
     direction = np.random.RandomState(0).standard_normal(X.shape[1])
     # The inverse of a subnormal range is infinite.
@@ -404,9 +387,8 @@ def project_rows(X, direction=None):
     if sparse.issparse(X):
         return X @ direction
     # Summed row by row: a matrix product may round equal rows differently at other positions.
-    blocks = (X[part] for part in split_rows(*X.shape))
-    parts = [(np.ascontiguousarray(rows, np.float64) * direction).sum(1) for rows in blocks]
-    return np.concatenate(parts)
+    parts = (np.ascontiguousarray(X[part], np.float64) for part in split_rows(*X.shape))
+    return np.concatenate([(part * direction).sum(1) for part in parts])
 
 
 def unique_rows(X, weights):
@@ -460,17 +442,13 @@ def _libraries():
     return ThreadpoolController()
 
 
-def single_threaded_blas():
-    """Return a context in which BLAS runs on one thread.
-
-    BLAS splits sums by the number of threads. With one thread rounding is the same everywhere.
-    """
-    return _libraries().limit(limits=1, user_api="blas")
-
-
-def single_threaded():
+def single_threaded(user_api=None):
     """Return a context in which neither BLAS nor OpenMP runs on several threads.
 
     scikit-learn's k-means adds up what its threads have found in the order in which they end.
     """
-    return _libraries().limit(limits=1)
+    return _libraries().limit(limits=1, user_api=user_api)
+
+
+#: The same for BLAS only, which splits sums by the number of threads and rounds differently.
+single_threaded_blas = functools.partial(single_threaded, "blas")

@@ -435,7 +435,7 @@ def lonely():
         (DISTANCES, X, None, r"should be a square matrix.*got \(90, 3\)"),
         (DISTANCES, -FROM_X, None, "Negative values in data"),
         (DISTANCES, sparse.csr_array(-FROM_X), None, "Negative values in data"),
-        (DISTANCES, lonely(), None, "Row 4 of the precomputed graph has no neighbour"),
+        (DISTANCES, lonely(), None, "Row 4 of the precomputed graph has no neighbor"),
     ],
 )
 def test_errors_say_what_was_found_and_keep_the_last_fit(estimator, rows, weight, message):
@@ -457,7 +457,7 @@ def test_distances_of_new_rows_are_to_all_rows_of_the_fit():
         one.predict(cdist(NEW, X[:5]))
     with pytest.raises(ValueError, match="Negative values in data"):
         one.predict(-cdist(NEW, X))
-    with pytest.raises(ValueError, match="Row 0 of the precomputed graph has no neighbour"):
+    with pytest.raises(ValueError, match="Row 0 of the precomputed graph has no neighbor"):
         one.predict(sparse.csr_array((1, 90)))
 
 
