@@ -30,13 +30,12 @@ COMPONENTS, PROJECTED_SHARE = (30, 46, 62, 78, 94, 126, 158, 206, 254), 0.8
 RECALL, JUDGED_ROWS, JUDGED_K = 0.995, 100, 15
 #: Squared distances below this share of the squared norm may be rounding errors of float32.
 NOISE = 2.0**-16
-#: Rows are rescaled if the exponent of their largest number is beyond this, because squares in
-#: float32 might over- or underflow.
+#: Maximum exponent of the rows, in magnitude, for which squares in float32 are safe.
 SAFE_EXPONENT = 20
 #: Maximum exponent of a query relative to the rows. Queries farther away are moved closer: in
 #: float64 their distances to all rows are equal.
 FAR_EXPONENT = 52
-#: Number of rows in the table of distances in which the smallest are found.
+#: Number of rows of the table in which the distances of a query are arranged.
 DEPTH = 32
 #: Maximum number of elements in memory at once, in each thread (32 MB in float64).
 BLOCK_ELEMENTS = 2**22
@@ -44,9 +43,6 @@ BLOCK_ELEMENTS = 2**22
 CACHED_ELEMENTS = 2**17
 #: Distances by a function, such as 1 - cosine, may be negative by this much through rounding.
 ROUNDING = 1e-6
-
-
-# ---- the search
 
 
 class NeighborIndex:
@@ -57,10 +53,7 @@ class NeighborIndex:
     depend on the number of threads, ``n_jobs``. Sparse rows, and metrics other than "euclidean"
     and "cosine", are searched by :class:`sklearn.neighbors.NearestNeighbors` (``library``).
 
-    >>> index = NeighborIndex(np.array([[0.0], [1.0], [5.0]]))
-    >>> index.query_self(1)[1].ravel()
-    array([1, 0, 1])
-    >>> index.query(np.array([[4.0]]), 2)
+    >>> NeighborIndex(np.array([[0.0], [1.0], [5.0]])).query(np.array([[4.0]]), 2)
     (array([[1., 3.]]), array([[2, 1]]))
     """
 
@@ -92,7 +85,7 @@ class NeighborIndex:
         X = _unit_rows(X) if self.is_cosine else X
         if self.library is not None:
             return self._search(X, k)
-        shifts = np.maximum(_find_exponents(X) - max(self.exponent, 0) - FAR_EXPONENT, 0)
+        shifts = np.maximum(_find_exponents(X) - self.exponent - FAR_EXPONENT, 0)
         distances, indices = self._search(np.ldexp(X, -self.exponent - shifts), k)
         return np.ldexp(distances, shifts), indices
 
@@ -129,10 +122,7 @@ class NeighborIndex:
         return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
     def _measure(self, X, found):
-        """Return the distances (M, n) of X to the rows found, from differences of all features.
-
-        Unlike sums of products, they are rounded as the distance is, and alike everywhere.
-        """
+        """Return the distances (M, n) of X to the rows found, by differences of all features."""
         squares = _square_gaps(self.X, X, found)
         if not self.is_cosine:
             return np.ldexp(np.sqrt(squares), self.exponent)
@@ -182,10 +172,7 @@ def _square_gaps(rows, X, found):
 
 
 class _Products:
-    """Dense rows compared by |x - y|^2 = |x|^2 + |y|^2 - 2 x y, in float32.
-
-    The products are of the leading principal components if these keep most neighbors.
-    """
+    """Dense rows, compared by |x|^2 + |y|^2 - 2 x y in float32, if possible of components only."""
 
     def __init__(self, X):
         self.X, self.axes = X, None
@@ -236,9 +223,8 @@ class _Products:
         factors = np.hstack([-2 * queries, np.ones_like(norms), norms])
         gaps = (self.rows @ factors.T).reshape(DEPTH, -1)
         columns = _find_smallest(gaps.min(0).reshape(n, m).T, min(c, n))
-        near = gaps.take(columns * m + np.arange(m)[:, None], axis=1)
-        near = near.transpose(1, 0, 2).reshape(m, -1)
-        chosen = _find_smallest(near, c)
+        near = gaps.take(columns * m + np.arange(m)[:, None], axis=1).transpose(1, 0, 2)
+        chosen = _find_smallest(near := near.reshape(m, -1), c)
         largest = np.take_along_axis(near, chosen[:, -1:], 1)
         row, column = np.divmod(chosen, columns.shape[1])
         found = row * n + np.take_along_axis(columns, column, 1)
@@ -246,10 +232,7 @@ class _Products:
 
 
 def _append_norms(rows):
-    """Return rows (N, D) in float32 with two more columns, squared norms and ones.
-
-    Rows farther away than all others fill up a multiple of DEPTH.
-    """
+    """Return rows with columns of norms and ones, and distant rows up to a multiple of DEPTH."""
     factors = np.zeros((-(-len(rows) // DEPTH) * DEPTH, rows.shape[1] + 2), dtype=np.float32)
     factors[: len(rows), :-2] = rows
     np.einsum("nd,nd->n", factors[:, :-2], factors[:, :-2], out=factors[:, -2])
@@ -258,11 +241,9 @@ def _append_norms(rows):
 
 
 def _find_smallest(values, c):
-    """Return positions of the c smallest float32 of each row, (M, c), the largest of them last.
-
-    numpy partitions numbers faster than it tracks their positions: these are the lowest bits.
-    """
-    # Floats of at least 0 are ordered like their bits. Negative ones are rounded zeros.
+    """Return positions of the c smallest float32 of each row, (M, c), the largest of them last."""
+    # Floats of at least 0 are ordered like their bits, and negative ones are rounded zeros. numpy
+    # partitions numbers faster than it tracks their positions: these are the lowest bits.
     packed = values.view(np.int32).astype(np.int64, order="C") << 32
     packed |= np.arange(values.shape[1])
     packed.partition(c - 1, axis=1)
@@ -312,9 +293,9 @@ def check_square(X):
 def nearest_entries(X, k, *, own):
     """Return distances and columns of the nearest entries of each row, (N, k), nearest first.
 
-    With ``own`` column i is row i itself and not its neighbor. There may be fewer than k columns.
-    In a sparse matrix the stored entries are the neighbors, also stored zeros. A row with fewer
-    of them ends with distances of infinity to column i, or to column 0 without ``own``.
+    With ``own`` column i is row i itself and not its neighbor. In a sparse matrix the stored
+    entries are the neighbors, also stored zeros. A row with fewer than k of them ends with
+    distances of infinity to column i, or to column 0 without ``own``.
     """
     if own and X.shape[0] == 1:
         return np.zeros((1, 0)), np.zeros((1, 0), dtype=np.int64)
@@ -368,9 +349,8 @@ def order_rows(X):
     It is the order of their projections on a fixed random direction: equal rows are adjacent.
     Features are scaled by their ranges, so that their units do not matter.
     """
-    ends = (X.min(0), X.max(0))
-    ends = (end.toarray().ravel() if sparse.issparse(X) else end for end in ends)
-    least, largest = (end.astype(np.float64) for end in ends)
+    ends = (end.toarray() if sparse.issparse(X) else end for end in (X.min(0), X.max(0)))
+    least, largest = (np.ravel(end).astype(np.float64) for end in ends)
     direction = np.random.RandomState(0).standard_normal(X.shape[1])
     # The inverse of a subnormal range is infinite.
     direction /= np.where(largest > least, np.maximum(largest - least, 1e-300), 1)
@@ -433,13 +413,8 @@ def _read_bytes(X, i):
     return X.indices[part][stored].tobytes() + X.data[part][stored].tobytes()
 
 
-# ---- threads
-
-
-@functools.cache
-def _libraries():
-    """Return the loaded libraries that have threads, found once by reading files."""
-    return ThreadpoolController()
+#: The loaded libraries that have threads. To find them files are read, so once a process.
+_libraries = functools.cache(ThreadpoolController)
 
 
 def single_threaded(user_api=None):

@@ -129,9 +129,10 @@ def test_squares_that_overflow_or_underflow(n_features, exponent):
     np.testing.assert_array_equal(same, indices)
     np.testing.assert_array_equal(scaled, np.ldexp(distances, exponent))
     far = np.full((1, n_features), 1e200)
-    distances, indices = NeighborIndex(X).query(far, 3)
-    np.testing.assert_allclose(distances, np.sqrt(n_features) * 1e200)
-    assert indices.max() < 300
+    for rows in (X, np.ldexp(X, -900)):
+        distances, indices = NeighborIndex(rows).query(far, 3)
+        np.testing.assert_allclose(distances, np.sqrt(n_features) * 1e200)
+        assert indices.max() < 300
 
 
 @pytest.mark.parametrize("n_features", [4, 30])
