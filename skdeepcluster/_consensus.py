@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import normalized_mutual_info_score
 
 from ._responsibilities import indicate, normalize_rows
-from .neighbors.agglomeration import agglomerate
+from .neighbors.candidates import agglomerate
 
 #: Most iterations of matching members to their consensus; two or three usually reach the fixed
 #: point.
@@ -95,7 +95,7 @@ def soft_vote(memberships, weights, n_clusters):
         edges = sum(
             w * (overlap @ overlap.T) for w, overlap in zip(weights, overlaps, strict=True)
         )
-        groups = agglomerate(edges, start.sum(0), n_clusters, "average")
+        groups = agglomerate(edges, start.sum(0), n_clusters)
         start = np.stack([start[:, group].sum(1) for group in groups], 1)
     start = start[:, np.argsort(-start.sum(0), kind="stable")]  # cluster 0 is the largest
     start = np.pad(start, ((0, 0), (0, n_clusters - start.shape[1])))
@@ -170,7 +170,7 @@ def _cut_average_linkage(member_labels, weights, n_clusters):
     frequent = np.sort(np.argsort(-sizes, kind="stable")[:MAX_COMBINATIONS])
     kept, kept_sizes = combinations[frequent], sizes[frequent]
     edges = _compare(kept, kept, weights) * np.outer(kept_sizes, kept_sizes)
-    groups = agglomerate(edges, kept_sizes, min(n_clusters, len(kept)), "average")
+    groups = agglomerate(edges, kept_sizes, min(n_clusters, len(kept)))
     groups.sort(key=lambda points: -kept_sizes[points].sum())  # cluster 0 is the largest
     numbers = np.empty(len(kept), dtype=np.int64)
     for number, points in enumerate(groups):

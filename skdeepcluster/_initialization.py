@@ -20,7 +20,7 @@ from .functional.gaussian import Mixture
 from .mixture import em
 from .mixture.initialization import Initializer
 from .neighbor_clustering import METRICS, NeighborClustering
-from .neighbors import count_clusters, neighbor_start
+from .neighbors import count_clusters, find_partition as partition_by_neighbors
 from .neighbors.labels import hold_labels, name_clusters
 from .neighbors.search import is_precomputed
 
@@ -110,8 +110,8 @@ def find_partition(init, rows, n_clusters, random_state, n_init, metric="euclide
     resp = None
     if isinstance(init, str):
         options = {"random_state": random_state, "n_jobs": torch.get_num_threads()}
-        start = neighbor_start(rows, n_clusters, metric=metric, labels=labels, **options)
-        resp = start.responsibilities
+        found = partition_by_neighbors(rows, n_clusters, metric=metric, labels=labels, **options)
+        resp = found.extend(rows, options["n_jobs"])[0]
     elif isinstance(init, NeighborClustering):
         own = {"n_clusters": n_clusters, "random_state": random_state, "noise": 0.0}
         start = clone(init).set_params(**own, use_labels=labels is not None)

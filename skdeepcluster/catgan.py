@@ -61,7 +61,7 @@ from .modules.networks import (
     normalised_mlp,
 )
 from .modules.regularization import NO_REGULARIZER, Regularizer
-from .neighbors import labelled_start
+from .neighbors import partition_by_labels
 
 #: Parameters of the clusterer that the classifier has no use for.
 CLUSTERING = {"n_clusters", "max_clusters", "noise", "use_labels", "metric", "mixture_n_init"}
@@ -685,7 +685,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     init : {"neighbors"} or None, default="neighbors"
         Where training begins. "neighbors": from the likeliest class of each row by the labels in
         the neighbour graph of the standardised rows (see
-        :func:`~skdeepcluster.neighbors.labelled_start`), by ``start_weight`` and
+        :func:`~skdeepcluster.neighbors.partition_by_labels`), by ``start_weight`` and
         ``smoothness_weight``. With ``pretraining_epochs``, and unless all rows have labels, the
         codes of a denoising auto-encoder, which is thrown away, stand for the rows. None: from
         nothing and without the two terms, which with ``fake_weight=1`` is the published way.
@@ -938,7 +938,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         rows = fit.standardize_rows() if codes is None else codes
         options = {"random_state": fit.random_state, "n_jobs": torch.get_num_threads()}
         n_classes = len(self.classes_)
-        find = partial(labelled_start, rows, fit.targets, n_classes, **options)
+        find = partial(partition_by_labels, rows, fit.targets, n_classes, **options)
         # One-hot, because the probabilities by the neighbour graph are not calibrated.
         resp = fit.search(find)
         return Partition(np.eye(n_classes)[resp.argmax(1)])

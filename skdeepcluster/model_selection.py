@@ -28,7 +28,7 @@ def select_n_clusters(
     X,
     n_clusters: Iterable[int] = range(1, 11),
     *,
-    criterion: str = "scales",
+    criterion: str = "expected_score",
     estimator=None,
     sample_weight=None,
     **params,
@@ -41,9 +41,9 @@ def select_n_clusters(
         Rows to learn from.
     n_clusters : iterable of int, default=range(1, 11)
         Numbers of clusters to try.
-    criterion : {"scales", "bic", "icl", "aic", "silhouette", "calinski_harabasz"}, \
-default="scales"
-        "scales" asks :func:`~skdeepcluster.neighbors.count_clusters`, and fits the estimator once;
+    criterion : {"expected_score", "bic", "icl", "aic", "silhouette", "calinski_harabasz"}, \
+default="expected_score"
+        "expected_score" asks :func:`~skdeepcluster.neighbors.count_clusters`, and fits the estimator once;
         the others fit it for each number. "bic", "icl" and "aic" are minimised, and need a
         mixture: "bic" estimates the number of Gaussians, "icl" the number of separate clusters,
         "aic" the density that predicts best. "silhouette" and "calinski_harabasz" are maximised,
@@ -63,8 +63,8 @@ default="scales"
     -------
     Bunch
         ``best_estimator`` (fitted), ``best_n_clusters``, ``criterion`` and ``results``: a dict of
-        arrays, ready for a DataFrame: "n_clusters" and the criterion; with "scales" also its
-        "persistence" and "stability", else of a mixture also the other information criteria,
+        arrays, ready for a DataFrame: "n_clusters" and the criterion; with "expected_score" also the
+        "stability", else of a mixture also the other information criteria,
         "lower_bound" and "converged".
 
     Raises
@@ -79,7 +79,7 @@ default="scales"
     -----
     UserWarning
         If the chosen number is the largest of several tried, or the smallest and the criterion is
-        defined for smaller ones: a better one may lie outside of the range. With "scales", if
+        defined for smaller ones: a better one may lie outside of the range. With "expected_score", if
         there are too few distinct rows for some of the numbers, which are left out.
 
     See Also
@@ -108,7 +108,7 @@ default="scales"
             f"sample_weight is given, but fit of {type(estimator).__name__} takes none. Leave it "
             "out, or take an estimator whose fit does."
         )
-    if criterion == "scales":
+    if criterion == "expected_score":
         best, results = _count(X, numbers, clone(estimator).set_params(**params), given)
         _warn_of_edges(results["n_clusters"].tolist(), best, criterion)
         fit = clone(estimator).set_params(**{name: best}, **params).fit(X, **given)
@@ -163,48 +163,43 @@ def _check_criterion(criterion, estimator):
             "criterion tells the number of clusters. Give rows and another affinity, or "
             "an estimator with metric='precomputed' and distances."
         )
-    known = ("scales", *CRITERIA, *MEASURES)
+    known = ("expected_score", *CRITERIA, *MEASURES)
     if criterion not in known:
         raise ValueError(f"criterion={criterion!r} is unknown. Use one of {known}.")
     if criterion in CRITERIA and not hasattr(estimator, criterion):
         raise ValueError(
             f"criterion={criterion!r} needs a mixture such as GaussianMixtureEM, and "
             f"{type(estimator).__name__} has no method {criterion}. Use one of "
-            f"{('scales', *MEASURES)}."
+            f"{('expected_score', *MEASURES)}."
         )
 
 
 def _count(X, numbers, estimator, given):
-    """Return the best of some numbers of clusters by the scales of a walk, and the results."""
+    """Return the best of some numbers of clusters by the learned criterion, and the results."""
     params = estimator.get_params(deep=False)
     names = "metric", "n_neighbors", "random_state"
     options = {name: params[name] for name in names if params.get(name) is not None}
     with warnings.catch_warnings():
         # The edge of the numbers asked for is warned of, not that of those considered.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        most = max(2, *numbers)
-        curve = count_clusters(X, max_clusters=most, **options, **given)
-    known = [number for number in numbers if number <= len(curve.n_clusters)]
-    if not known:
+        curve = count_clusters(X, numbers=numbers, **options, **given)
+    place = np.flatnonzero(np.isin(curve.n_clusters, numbers))
+    known = curve.n_clusters[place]
+    if not len(known):
         raise ValueError(
-            f"n_clusters asks for {min(numbers)} or more clusters, but there are distinct rows "
-            f"for {len(curve.n_clusters)} (five for a cluster). Give smaller numbers."
+            f"n_clusters asks for {min(numbers)} or more clusters, but there are too few distinct "
+            "samples (five for a cluster). Give smaller numbers."
         )
-    if len(known) < len(numbers):
+    if len(known) < len(set(numbers)):
         warnings.warn(
-            f"Numbers above {len(curve.n_clusters)} are left out: there are distinct rows for no "
+            f"Numbers above {known.max()} are left out: there are too few distinct samples for "
             "more (five for a cluster).",
             UserWarning,
             stacklevel=3,
         )
-    place = np.array(known) - 1
-    best = curve.best_n_clusters
-    if best not in known:
-        found = curve.persistence[place]
-        best = known[int((found if found.any() else curve.criterion[place]).argmax())]
-    names = {"scales": "criterion", "persistence": "persistence", "stability": "stability"}
-    results = {key: curve[name][place] for key, name in names.items()}
-    return best, {"n_clusters": np.array(known), **results}
+    scores, stability = curve.criterion[place], curve.stability[place]
+    results = {"n_clusters": known, "expected_score": scores, "stability": stability}
+    return int(known[scores.argmax()]), results
 
 
 def _find_parameter(estimator):

@@ -1,6 +1,6 @@
-"""NeighborClustering: the label-free start as a clusterer of its own.
+"""NeighborClustering: the label-free partition as a clusterer of its own.
 
-N rows, M distinct rows in the graph, D features, K clusters, L layout dimensions, k neighbours.
+N samples, M distinct samples in the graph, D features, K clusters, L layout dimensions.
 """
 
 import warnings
@@ -37,10 +37,10 @@ from ._validation import (
     check_sample_weight,
 )
 from .engine.runtime import restore_on_failure, store_parameters
-from .neighbors.interpolation import Reference, interpolate
-from .neighbors.partition import describe_curve, find_start, warn_of_edge
+from .neighbors import Reference, find_partition, interpolate
+from .neighbors.number import ClusterTree
+from .neighbors.partition import describe_curve, warn_of_edge
 from .neighbors.search import check_distances, is_precomputed
-from .neighbors.tree import ClusterTree
 from .stability import cluster_stability
 
 #: Names of metrics, of features and "precomputed".
@@ -62,87 +62,88 @@ class NeighborClustering(
     ClassNamePrefixFeaturesOutMixin,
     BaseEstimator,
 ):
-    r"""Clusters of a neighbour graph: few in number, of any shape and size, found without labels.
+    r"""Clusters found without labels: the best of many partitions, by a learned criterion.
 
-    The graph of nearest neighbours is laid out in few dimensions. Candidates found there by
-    k-means, Ward's tree and mixtures of more components than clusters, and by Ward's method in the
-    rows if they are few, are compared by how much the cluster of a row tells about that at the end
-    of a walk along the graph, and the best is kept. Of fewer than five distinct rows for a
-    cluster, on average, Ward's clusters are the only candidate, by the metrics "euclidean" and
-    "cosine" and of at most 20,000 rows, see :func:`~skdeepcluster.neighbors.neighbor_start`.
+    About twenty candidate partitions are found: by k-means, Gaussian mixtures and Genie on the
+    samples, and by Ward's method, average linkage, Genie and merged mixtures in layouts of the
+    neighbor graph. A criterion that was learned on drawn data sets with known clusters predicts
+    the adjusted Rand index of each candidate from features that need no labels. The candidate
+    with the highest prediction is kept.
 
     Parameters
     ----------
     n_clusters : int or "auto", default=8
         Number of clusters. "auto" chooses one of at most ``max_clusters``, see Notes.
     n_neighbors : int, default=15
-        Neighbours of each row in the graph, and of new rows among the rows fitted. No more are
-        used than a cluster has other distinct rows, on average: beyond them are rows of others.
+        Neighbors of each sample in the graph, and of new samples among those of the fit. At most
+        as many are used as a cluster has other distinct samples on average.
     metric : str or callable, default="euclidean"
         As in :class:`sklearn.neighbors.NearestNeighbors`: "cosine" suits text and embeddings of
-        networks. "precomputed": X has the distances of all rows to all rows; of a sparse X the
-        stored entries are the neighbours of a row, as
+        networks. With "precomputed", X has the distances between all samples; the stored entries
+        of a sparse X are the neighbors of a sample, as
         :class:`~sklearn.neighbors.KNeighborsTransformer` gives them with ``mode="distance"``.
     n_components : int, default=5
-        Dimensions of the layout.
+        Dimensions of the layouts.
     max_samples : int, default=70_000
-        Of more distinct rows, a sample of this many makes the graph, drawn in proportion to their
-        weights; the others get what new rows would. A sparse matrix of distances is never sampled
-        from.
+        Maximum number of distinct samples in the graph, drawn in proportion to their weights. The
+        others get what new samples would. A sparse matrix of distances is never drawn from.
     max_clusters : int, default=60
-        The largest number that ``n_clusters="auto"`` considers, and no more than one for five
-        distinct rows.
+        Maximum number that ``n_clusters="auto"`` considers, and no more than one for five
+        distinct samples.
     noise : float, default=0.0
-        Share of the rows, by their weights, that are noise, in [0, 1): those of the largest
+        Share of the samples, by their weights, that are noise, in [0, 1): those with the largest
         outlier scores get the label -1. Their probabilities still say to which cluster they would
         belong.
     use_labels : bool, default=False
-        Take ``y`` of ``fit`` for known clusters: their numbers, from 0 to ``n_clusters - 1``, and
-        -1 for rows whose cluster is not known. Not all clusters need labelled rows. With
+        Take ``y`` of ``fit`` as known clusters: numbers from 0 to ``n_clusters - 1``, and -1 for
+        samples whose cluster is not known. Not all clusters need labeled samples. With
         ``n_clusters="auto"`` there are at least as many clusters as the labels number.
     n_jobs : int, default=None
-        Threads, as in scikit-learn; no result depends on them.
+        Number of threads, as in scikit-learn; no result depends on it.
     verbose : int, default=0
         1 prints the seconds of each stage.
     random_state : int, RandomState instance or None, default=None
-        Decides everything random; an int gives the same result on every call.
+        Determines everything random; an int gives the same result on every call.
 
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,)
-        Cluster of each row of X, -1 for noise; equal to ``predict(X)``.
+        Cluster of each sample, -1 for noise; equal to ``predict(X)``.
+    expected_score_ : float
+        Adjusted Rand index with the true clusters that partitions of this criterion had on
+        average on drawn data sets, in [0, 1]: is this clustering to be trusted at all?
     probabilities_ : ndarray of shape (n_samples,)
-        Probability of this cluster, the greatest of each row of ``predict_proba(X)``: low between
-        clusters, and where other partitions that were tried disagree.
+        Probability of this cluster, the largest of each row of ``predict_proba(X)``. It is low
+        between clusters, where other good candidates disagree, in clusters that other candidates
+        do not find, and where ``expected_score_`` is low.
     responsibilities_ : ndarray of shape (n_samples, n_clusters)
-        p(cluster | row), equal to ``predict_proba(X)``.
+        p(cluster | sample), equal to ``predict_proba(X)``.
     layout_ : ndarray of shape (n_samples, n_components), float32
-        Positions of the rows, equal to ``transform(X)``; without a unit.
+        Positions of the samples, equal to ``transform(X)``; without a unit.
     graph_ : CSR matrix of shape (n_graph_rows, n_graph_rows), float32
-        Weights in (0, 1] of the links between the distinct rows, see
-        :func:`~skdeepcluster.neighbors.neighbor_graph`, in the metric whose partition was kept.
+        Weights in (0, 1] of the links between distinct samples, see
+        :func:`~skdeepcluster.neighbors.neighbor_graph`.
     graph_indices_ : ndarray of shape (n_graph_rows,)
-        The rows of X in the graph, ascending: the first of every value that has a positive weight.
+        The samples in the graph, ascending: the first of every value with a positive weight.
     n_clusters_ : int
         Number of clusters, the columns of ``predict_proba(X)``.
     n_clusters_curve_ : Bunch
-        With ``n_clusters="auto"`` only. Arrays for the numbers ``n_clusters`` from 1 on:
-        ``criterion``, how much more of its clusters a walk remembers than in rows without
-        clusters, at the times at which the number of the greatest persistence is the best, that
-        is ``n_clusters_`` unless no number is and it is 1;
-        ``persistence``, over how many times a number is the best; ``stability``, the mean adjusted
-        Rand index with partitions of bootstrap samples.
+        With ``n_clusters="auto"`` only. Arrays over the numbers that were tried, ``n_clusters``:
+        ``criterion``, the expected adjusted Rand index of the best candidate (of one cluster, the
+        one that more clusters have to exceed); ``stability``, the mean adjusted Rand index of the
+        candidates with each other.
     cluster_stability_ : ndarray of shape (`n_clusters_`,)
-        How well each cluster is found again in samples of half of the rows, see
-        :func:`~skdeepcluster.stability.cluster_stability`; of at most 1,000 rows, or 50 for a
-        cluster; 0 of a cluster without rows. Computed when it is first read, by ten small fits.
+        How well each cluster is found again in samples of half of the data, see
+        :func:`~skdeepcluster.stability.cluster_stability`; from at most 1,000 samples, or 50 for
+        each cluster; 0 for a cluster without samples. Computed when it is first read, by ten
+        small fits.
     outlier_scores_ : ndarray of shape (n_samples,)
-        Mean distance of each row to as many of its nearest others as are its neighbours in the
+        Mean distance of each sample to its nearest others, as many as it has neighbors in the
         graph [6]_, ``-score_samples(X)``.
     offset_ : float
-        Rows whose ``score_samples`` is less are noise.
+        Samples with a smaller ``score_samples`` are noise.
     leaves_ : ndarray of shape (n_samples,)
-        Leaf of each row in the tree of clusters: a part of its cluster.
+        Leaf of each sample in the tree of clusters: a part of its cluster.
     n_leaves_ : int
         Number of leaves.
     children_ : ndarray of shape (`n_leaves_` - 1, 2)
@@ -158,52 +159,46 @@ class NeighborClustering(
 
     See Also
     --------
-    skdeepcluster.neighbors.neighbor_start : The same as a function, with more parameters.
-    VaDEClustering : Starts from this partition by default, and generates rows.
+    skdeepcluster.select_n_clusters : The number of clusters for any clusterer.
+    VaDEClustering : Starts from this partition by default, and generates samples.
 
     Notes
     -----
-    Of the candidates those are compared whose :math:`I(c_0; c_t)^2 / H(c_0)` is within 5 % of the
-    greatest, where c_t is the cluster after t steps of a random walk along the links [4]_, 4 or,
-    in few dimensions, up to 64; the one with the greatest sum of :math:`I(c_0; c_t)` and a
-    fifth of the log-likelihood of its clusters in the layout is kept: see
-    :func:`~skdeepcluster.neighbors.neighbor_start`. The graph and the layout are UMAP's [1]_.
-    With at most 100 features and 20,000 distinct rows, and the metric "euclidean" or "cosine", a
-    second graph is tried, that of the rows whitened by the scatter within clusters [3]_. It is
-    kept when its partition is further above that of rows without clusters; of fewer than ten
-    distinct rows for a feature, when that is so in rows whitened by the scatter of others.
+    The graph and the layouts are those of UMAP [1]_. A second layout is that of the samples
+    whitened by the scatter within clusters [3]_ where there are at most 100 features, and of the
+    same graph otherwise; above 20,000 distinct samples there is one layout. Genie is single
+    linkage that keeps sizes fair [4]_. Samples of equal length have one more candidate, a linear
+    head [5]_. With other metrics than "euclidean" and "cosine" all candidates are found in the
+    layout.
 
-    The responsibilities of a row are the mean votes at the end of a walk of two steps from it.
-    Half of the votes are the kept partition's, half those of all candidates of its layout in
-    proportion to their :math:`I^2 / H`, their clusters matched one-to-one with its own [7]_. They
-    tell how sure the clusters are, not whether clusters are classes: where the graph does not
-    separate the classes that are sought, all candidates may agree on what is wrong, and the
-    probabilities are too high.
+    The features of a candidate measure how compact and separate its clusters are (silhouettes,
+    likelihoods of a Gaussian per cluster), how seldom a walk on the graph leaves them, how long
+    the edges of the spanning tree between them are, how well a linear classifier learns them and
+    how far other candidates agree. Boosted trees predict the adjusted Rand index from them. They
+    were fitted to drawn data sets only, so no real data set chose anything.
 
-    The number of clusters that ``n_clusters="auto"`` takes is the best description of the walk
-    over the widest range of its times [5]_: see ``skdeepcluster.neighbors.scales``. It is 1
-    where the walk remembers these clusters at no time much better than in normally distributed
-    rows with the same covariance; rows that are skewed, or spread evenly over a box, pass for
-    several clusters now and then. With precomputed distances no such rows can be drawn, and of ten
-    rows or more there are at least 2 clusters.
+    ``n_clusters="auto"`` takes the number whose best candidate has the highest prediction by the
+    same criterion, or 1 if none is high enough.
 
-    Rows of one feature, by the metric "euclidean", are divided by k-means: their graph does not
-    tell where they are rare. Their number of clusters is that at which the mean silhouette of
-    Ward's clusters is furthest above that in uniform rows, or 1 if none is by .05; this lead is
-    ``criterion`` and ``persistence``. See ``skdeepcluster.neighbors.line``.
+    The responsibilities start from votes: each candidate votes in proportion to
+    exp(prediction / 0.05), with its clusters matched one-to-one with those of the best one [7]_.
+    A sample has the mean votes at the end of a walk of two steps from it. A logistic regression
+    on drawn data sets turns the votes for the label, the stability of its cluster among the
+    candidates and ``expected_score_`` into a probability. An error that all candidates make is
+    seen by ``expected_score_`` alone.
 
-    A row of weight 2 equals two rows: equal rows are one row of the graph, with the sum of their
-    weights. Neither the order of the rows nor copies of all of them change a cluster; only of
-    precomputed distances, where several rows are equally far, the first ones are the neighbours.
+    A sample of weight 2 equals two samples: equal samples are one sample of the graph, with the
+    sum of their weights. The order of the samples and of the features, copies of all samples and
+    constant features do not change a cluster. With precomputed distances, the first of several
+    equally distant samples are the neighbors.
 
-    With labels the clusters found without them are named by these and give way to them along the
-    graph, the more the more labels there are [8]_: see
-    :func:`~skdeepcluster.neighbors.neighbor_start`. Labelled rows keep their clusters, unless
-    equal rows have others or ``max_samples`` leaves them out. ``cluster_stability_`` is that of
+    With labels, the clusters found without them are named by these and give way to them along the
+    graph, the more the more labels there are [8]_. Labeled samples keep their clusters, unless
+    equal samples have others or ``max_samples`` leaves them out. ``cluster_stability_`` is that of
     clusters found again without labels.
 
-    New rows get the mean of as many nearest rows of the graph as a row in it has, weighted by
-    1 / distance [2]_; a row equal to one of X gets exactly what that one has.
+    New samples get the mean of their nearest samples of the graph, weighted by 1 / distance [2]_;
+    a sample equal to one of X gets exactly what that one has.
 
     References
     ----------
@@ -213,10 +208,10 @@ class NeighborClustering(
        ACM National Conference 1968.
     .. [3] D. Art, R. Gnanadesikan, J. R. Kettenring, "Data-based metrics for cluster analysis",
        Utilitas Mathematica 21A, 1982.
-    .. [4] M. Faccin, M. T. Schaub, J.-C. Delvenne, "Entrograms and coarse graining of dynamics on
-       complex networks", Journal of Complex Networks, 2018.
-    .. [5] J.-C. Delvenne, S. N. Yaliraki, M. Barahona, "Stability of graph communities across
-       time scales", PNAS 2010.
+    .. [4] M. Gagolewski, M. Bartoszuk, A. Cena, "Genie: a new, fast, and outlier-resistant
+       hierarchical clustering algorithm", Information Sciences 363, 2016.
+    .. [5] A. Gadetsky, Y. Jiang, M. Brbic, "Let go of your labels with unsupervised transfer",
+       ICML 2024.
     .. [6] F. Angiulli, C. Pizzuti, "Fast outlier detection in high dimensional spaces", PKDD
        2002.
     .. [7] S. Dudoit, J. Fridlyand, "Bagging to improve the accuracy of a clustering procedure",
@@ -229,23 +224,23 @@ class NeighborClustering(
     >>> from sklearn.datasets import make_moons
     >>> from skdeepcluster import NeighborClustering
     >>> X, y = make_moons(200, noise=0.05, random_state=0)
-    >>> start = NeighborClustering(2, random_state=0).fit(X)
-    >>> [len(set(start.labels_[y == k])) for k in range(2)]
+    >>> found = NeighborClustering(2, random_state=0).fit(X)
+    >>> [len(set(found.labels_[y == k])) for k in range(2)]
     [1, 1]
-    >>> bool(start.predict([[0.0, 1.0]]) == start.labels_[y == 0][0])
+    >>> bool(found.predict([[0.0, 1.0]]) == found.labels_[y == 0][0])
     True
 
-    A number of clusters that the rows tell, and coarser clusters from the same fit:
+    The number of clusters found without labels, and coarser clusters from the same fit:
 
     >>> from sklearn.datasets import make_blobs
-    >>> rows, _ = make_blobs(300, centers=[[0, 0], [8, 0], [0, 8], [8, 8]], random_state=0)
-    >>> found = NeighborClustering("auto", random_state=0).fit(rows)
+    >>> X4, _ = make_blobs(300, centers=[[0, 0], [8, 0], [0, 8], [8, 8]], random_state=0)
+    >>> found = NeighborClustering("auto", random_state=0).fit(X4)
     >>> found.n_clusters_
     4
     >>> len(set(found.cut(2)))
     2
 
-    Distances, or a graph of neighbours, that something else computed:
+    Distances, or a graph of neighbors, that something else computed:
 
     >>> from sklearn.neighbors import KNeighborsTransformer
     >>> from sklearn.pipeline import make_pipeline
@@ -319,7 +314,7 @@ class NeighborClustering(
         with restore_on_failure(self):
             X = self._check_rows(X, reset=True)
             most = X.shape[0] if self.n_clusters == "auto" else self.n_clusters
-            start = find_start(
+            found = find_partition(
                 X,
                 self.n_clusters,
                 n_neighbors=self.n_neighbors,
@@ -334,12 +329,12 @@ class NeighborClustering(
                 report=self._report,
             )
             with self._report("assignment"):
-                found = start.extend(X, self.n_jobs)
-                self.responsibilities_, self.layout_, self.outlier_scores_ = found
+                answers = found.extend(X, self.n_jobs)
+                self.responsibilities_, self.layout_, self.outlier_scores_ = answers
             weights = check_sample_weight(sample_weight, X)
             self.offset_ = find_offset(self.outlier_scores_, self.noise, weights)
-            self._set_fitted_attributes(start)
-        self._warn_of_number(start.partition.curve)
+            self._set_fitted_attributes(found)
+        self._warn_of_number(found.curve)
         return self
 
     def _warn_of_number(self, curve):
@@ -355,27 +350,28 @@ class NeighborClustering(
         if curve is not None:
             warn_of_edge(curve, self.max_clusters, len(self._kept), stacklevel=4)
 
-    def _set_fitted_attributes(self, start):
-        """Set what has been found, once the rows have responsibilities and positions."""
+    def _set_fitted_attributes(self, found):
+        """Set what has been found, once the samples have responsibilities and positions."""
         clusters = self.responsibilities_.argmax(1)
         self.probabilities_ = self.responsibilities_.max(1)
         self.labels_ = mark_noise(clusters, self.outlier_scores_, self.offset_)
-        self.graph_indices_, self.graph_ = start.order_graph()
+        self.graph_indices_, self.graph_ = found.order_graph()
         self.n_clusters_ = self.responsibilities_.shape[1]
         for name in ("n_clusters_curve_", "_stability"):
             vars(self).pop(name, None)
-        if start.partition.curve is not None:
-            self.n_clusters_curve_ = describe_curve(start.partition.curve)
-        tree = start.grow_tree()
+        self.expected_score_ = found.expected_score
+        if found.curve is not None:
+            self.n_clusters_curve_ = describe_curve(found.curve)
+        tree = found.grow_tree()
         self._leaf_centers, self._leaf_clusters = tree.centers, tree.clusters
         self.children_, self.distances_ = tree.children, tree.distances
         self.n_leaves_, self.leaves_ = len(tree.clusters), tree.find_leaves(self.layout_, clusters)
-        reference = start.reference
+        reference = found.reference
         self._spacing = reference.spacing
         self._rows, self._keys, self._kept = reference.rows, reference.keys, reference.kept
         self._fit_params = {"metric": self.metric, "n_neighbors": reference.n_neighbors}
-        hard = np.eye(self.n_clusters_)[start.partition.resp.argmax(1)] * start.weights[:, None]
-        centers = cluster_means(hard, start.partition.layout.astype(np.float64))
+        hard = np.eye(self.n_clusters_)[found.resp.argmax(1)] * found.weights[:, None]
+        centers = cluster_means(hard, found.layout.astype(np.float64))
         self._centers = np.where(hard.any(0)[:, None], centers, np.inf)
 
     @contextmanager

@@ -21,7 +21,7 @@ from skdeepcluster import (
 )
 from skdeepcluster._budget import Budget
 from skdeepcluster._validation import LabelledClusterMixin
-from skdeepcluster.neighbors import selection
+from skdeepcluster.neighbors import partition
 
 #: Small networks, for tests that fit many times.
 SMALL = {"n_components": 2, "hidden_layer_sizes": (16,)}
@@ -167,7 +167,7 @@ def for_check(estimator, check):
 def hasty():
     """Within the block the partition of a graph is found in a hurry, for tests of form."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(selection, "LAYOUT_EPOCHS", 2)
+        patch.setattr(partition, "EPOCHS", 2)
         yield
 
 

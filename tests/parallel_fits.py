@@ -76,7 +76,7 @@ def refused(state):
 
 def failure(state):
     """What is said when the first process cannot find a start."""
-    skdeepcluster._initialization.neighbor_start = None
+    skdeepcluster._initialization.partition_by_neighbors = None
     try:
         fitted("VaDEClustering", init="neighbors")
     except TypeError as error:
@@ -89,7 +89,7 @@ def main(folder):
     torch.set_num_threads(1)
     with data_parallel() as state:
         if not state.is_main_process:
-            skdeepcluster._initialization.neighbor_start = None  # the first one's business
+            skdeepcluster._initialization.partition_by_neighbors = None  # the first one's business
         found = {name: fitted(name) for name in METHODS}
         found["started"] = fitted("VaDEClustering", init="neighbors")
         found["unsent"] = unsent()

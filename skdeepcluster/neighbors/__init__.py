@@ -1,18 +1,22 @@
-"""The label-free start: neighbour graph, layout, mixtures, agglomeration, partition."""
+"""Partitions found in neighbor graphs, without labels or from a few: the front door."""
 
-from .agglomeration import merge_clusters
-from .graph import neighbor_graph
-from .layout import neighbor_layout
-from .partition import NeighborStart, count_clusters, labelled_start, neighbor_start
-from .spreading import spread_labels
+from .graph import neighbor_graph, neighbor_layout
+from .partition import (
+    Partition,
+    Reference,
+    count_clusters,
+    find_partition,
+    interpolate,
+    partition_by_labels,
+)
 
 __all__ = [
-    "NeighborStart",
+    "Partition",
+    "Reference",
     "count_clusters",
-    "labelled_start",
-    "merge_clusters",
+    "find_partition",
+    "interpolate",
     "neighbor_graph",
     "neighbor_layout",
-    "neighbor_start",
-    "spread_labels",
+    "partition_by_labels",
 ]

@@ -1,220 +1,511 @@
-"""Candidate partitions of a graph, most found in its layout: each kind is right where others fail.
+"""Candidate partitions of every family: each family is right where others fail.
 
-k-means finds clusters of similar size, also where none is separate; the tree of Ward cuts off what
-is separate, and does not count groups too small to be clusters; the components of a mixture,
-merged by the edges of the graph, make clusters of any shape. In a layout of a few hundred rows
-clusters of a handful may be lost, which Ward's method finds in the rows themselves; of clusters
-of fewer than five rows on average a graph tells so little that only this candidate is left.
-
-M rows, D features, L layout dimensions, P components or micro-clusters, K clusters.
+M distinct samples, F of them fitted, D features, L dimensions, K clusters, P groups.
 """
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
-from sklearn.cluster import AgglomerativeClustering, KMeans
+from scipy import sparse
+from scipy.cluster.hierarchy import linkage
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+from scipy.spatial import cKDTree
+from scipy.spatial.distance import pdist
+from scipy.special import log_softmax, softmax
+from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.neighbors import kneighbors_graph
+from sklearn.metrics import pairwise_distances_argmin
 
-from .._responsibilities import cluster_means, indicate
-from ..engine.runtime import draw_seed
-from ..mixture import em
-from .agglomeration import merge_components
-from .search import single_threaded
-from .tree import build_ward_tree, cut_tree
+from .search import TREE_FEATURES, NeighborIndex, single_threaded, single_threaded_blas
 
-#: Most rows to which clusters are fitted; the others are assigned to them.
-SUBSAMPLE_ROWS = 10_000
-#: Runs of k-means with K clusters, of which the one with the least inertia is kept.
+#: Maximum number of samples that k-means and mixtures are fitted to.
+FITTED = 10_000
+#: Maximum number of samples that Genie links.
+LINKED = 5_000
+#: Maximum number of samples that Ward's method and average linkage merge: they compare all pairs.
+MERGED = 1_500
+#: Runs of k-means, of which the one with the lowest inertia is kept.
 KMEANS_RUNS = 3
-#: Runs of k-means on rows of one feature, of which there is no other candidate.
-LINE_RUNS = 10
-#: Lloyd iterations of a k-means run.
+#: Maximum number of Lloyd iterations in a run of k-means.
 KMEANS_ITERATIONS = 50
-#: Micro-clusters per cluster of which Ward's tree is built.
-MICRO_PER_CLUSTER = 10
-#: Fewest micro-clusters, unless there are fewer than three rows for each.
-MIN_MICRO = 200
-#: Lloyd iterations for micro-clusters, whose borders need not be exact.
-MICRO_ITERATIONS = 5
-#: Least sizes of a cluster of the tree, relative to the mean size. Rows of a smaller group are
-#: given to the cluster that they have most edges to.
-MIN_SIZES = (0.0, 0.25)
-#: Below this many distinct rows FEW_INIT mixtures are fitted in a layout, else MANY_INIT; and so
-#: few rows are agglomerated, too, if they can be whitened (``whitening.can_whiten``).
-FEW_ROWS = 1000
-#: With fewer distinct rows for a cluster, on average, there are no other candidates: most
-#: neighbours of a row are of other clusters.
-MIN_ROWS_PER_CLUSTER = 5
-#: Most rows of so small clusters any two of which may be merged: their distances take 100 MB. Of
-#: more, groups that have neighbours in each other are merged.
-MAX_PAIRED = 5000
-#: Neighbours of a row in the connectivity of Ward's method then.
-N_MERGED = 10
-#: Mixtures fitted in a layout of few rows, all of which find much the same components.
-FEW_INIT = 1
-#: Mixtures fitted in a layout of many rows, or of rows with a few labels.
-MANY_INIT = 5
-#: Linkages by each of which the components of a mixture are merged by default.
-LINKAGES = ("average", "share")
-#: Components of a mixture in the layout per cluster.
-COMPONENTS_PER_CLUSTER = 2
-#: Added to the variances of the mixtures, whose data have unit variance.
-REG_COVAR = 1e-4
-#: Share of a Gaussian of all rows among those of clusters, whose likelihoods are compared.
-BACKGROUND = 0.01
-#: A mixture in the layout has converged when the mean log-likelihood changes by less.
-TOL = 1e-3
-#: Most EM iterations of a mixture in the layout.
-MAX_ITER = 150
+#: Maximum number of EM iterations of a mixture.
+EM_ITERATIONS = 60
+#: EM has converged when the mean log-likelihood rises by less, in nats.
+EM_TOLERANCE = 1e-3
+#: Added to the variances of a mixture of the samples, as a share of their mean variance.
+REGULARIZATION = 1e-3
+#: The same in a layout, whose clusters are dense.
+LAYOUT_REGULARIZATION = 1e-4
+#: Steps of the linear head.
+HEAD_STEPS = 50
+#: Steps of the classifier that learns its clusters, in each step.
+CLASSIFIER_STEPS = 6
+#: Samples in each step.
+HEAD_BATCH = 1_000
+#: Learning rate of both.
+HEAD_RATE = 2e-3
+#: Weight of the entropy of the mean probabilities.
+BALANCE = 10.0
+#: Gini index of the cluster sizes above which Genie merges the smallest clusters only.
+GINI = 0.3
+#: Neighbors of each sample in the graph whose spanning tree Genie follows.
+GENIE_NEIGHBORS = 15
+#: Minimum size of a cluster in a fair cut of Ward's tree, relative to the mean size.
+FAIR_SIZE = 0.25
+#: Components of a merged mixture, for each cluster.
+COMPONENTS = 2
+#: Merged mixtures tried in each layout.
+MERGED_RUNS = 2
 
 
-def find_candidates(
-    layout,
-    graph,
-    weights,
-    n_clusters,
-    stream,
-    features=None,
-    *,
-    n_init=None,
-    linkages=None,
-    boundary_weight=2.0,
-):
-    """Yield the labels (M,) of candidate partitions of the rows of a graph.
+class Views(NamedTuple):
+    """Coordinates in which candidates are found and judged; each has a mean variance of one."""
 
-    ``layout`` (M, L) is that of ``graph`` (M, M), ``weights`` (M,) are those of the rows,
-    ``features`` (M, D) what their distances are of, or None. The components of ``n_init`` mixtures
-    are merged by each of the ``linkages``.
+    #: Samples, or at most WIDE principal components of them, (M, D).
+    wide: np.ndarray
+    #: At most NARROW principal components, (M, D), for models with full covariances.
+    narrow: np.ndarray
+    #: Layouts (M, L) of one or several neighbor graphs.
+    layouts: list
+    #: Neighbor graph (M, M) of the samples.
+    graph: sparse.csr_matrix
+    #: Weights (M,) of the samples.
+    weights: np.ndarray
+    #: Positions of samples in a random order; the first ones are fitted, linked, merged, judged.
+    drawn: np.ndarray
+    #: Whether ``wide`` has features; of distances only the layouts are known.
+    has_features: bool
+    #: Samples (M, D) of equal length, scaled to a mean square of one; None if they are not.
+    unit: np.ndarray | None = None
+    #: Samples (M, D) whitened by the scatter within clusters; None if they are not.
+    white: np.ndarray | None = None
+
+    def draw(self, n_samples):
+        """Return the positions of at most this many samples, ascending."""
+        return np.sort(self.drawn[:n_samples])
+
+    def take(self, chosen):
+        """Return the views of some samples."""
+        return self._replace(
+            wide=self.wide[chosen],
+            narrow=self.narrow[chosen],
+            layouts=[layout[chosen] for layout in self.layouts],
+            graph=self.graph[chosen][:, chosen],
+            weights=self.weights[chosen],
+            unit=None if self.unit is None else self.unit[chosen],
+            white=None if self.white is None else self.white[chosen],
+            drawn=np.arange(len(chosen)),
+        )
+
+
+class Candidate(NamedTuple):
+    """A partition and the family of methods that found it."""
+
+    family: str
+    #: Cluster (M,) of each sample.
+    labels: np.ndarray
+
+
+class Trees:
+    """The merge trees of each view, built once for all numbers of clusters."""
+
+    def __init__(self, views):
+        self.views = views
+        self.layouts = [_MergeTrees(points, views) for points in views.layouts]
+        self.samples = _MergeTrees(views.wide, views) if views.has_features else None
+
+
+class _MergeTrees:
+    """The trees of Ward's method, average linkage and Genie, of points (M, D)."""
+
+    def __init__(self, points, views):
+        self.points = points
+        self.merged, self.linked = views.draw(MERGED), views.draw(LINKED)
+        distances = pdist(points[self.merged])
+        spanning = spanning_tree(points[self.linked])
+        self.trees = {
+            "ward": linkage(distances, "ward"),
+            "average": linkage(distances, "average"),
+            "genie": link_fairly(spanning, len(self.linked)),
+        }
+
+    def cut(self, method, n_clusters):
+        """Return the labels (M,) of a cut of the tree of a method."""
+        known = self.linked if method == "genie" else self.merged
+        return self._extend(cut_tree(self.trees[method], n_clusters), known)
+
+    def cut_fairly(self, n_clusters):
+        """Return the labels (M,) of a cut of Ward's tree without small clusters, or None.
+
+        From the root on, the last merge is undone until there are enough clusters. A half with
+        fewer than FAIR_SIZE times the mean number of samples is no cluster: the other half goes
+        on, and its samples get the label of the nearest one with a label.
+        """
+        tree, n_samples = self.trees["ward"], len(self.merged)
+        sizes = np.concatenate([np.ones(n_samples), tree[:, 3]])
+        children, groups = tree[:, :2].astype(int), {2 * n_samples - 2}
+        while len(groups) < n_clusters:
+            last = max(groups)
+            if last < n_samples:
+                return None
+            halves = children[last - n_samples]
+            least = min(FAIR_SIZE * n_samples / n_clusters, sizes[halves].max())
+            groups = groups - {last} | {int(half) for half in halves if sizes[half] >= least}
+        labels = np.full(len(sizes), -1)
+        labels[sorted(groups)] = np.arange(n_clusters)
+        for t in range(n_samples - 2, -1, -1):
+            if labels[n_samples + t] >= 0:
+                labels[children[t]] = labels[n_samples + t]
+        inside = labels[:n_samples] >= 0
+        return self._extend(labels[:n_samples][inside], self.merged[inside])
+
+    def _extend(self, labels, known):
+        """Return labels (M,): the given ones, elsewhere those of the nearest known sample."""
+        if len(known) == len(self.points):
+            return labels
+        if self.points.shape[1] <= TREE_FEATURES:
+            nearest = cKDTree(self.points[known]).query(self.points)[1]
+        else:
+            with single_threaded():
+                nearest = pairwise_distances_argmin(self.points, self.points[known])
+        return labels[nearest]
+
+
+def find_candidates(views, n_clusters, stream, trees=None, brief=False):
+    """Yield a :class:`Candidate` of each family with ``n_clusters`` clusters.
+
+    ``brief`` leaves out the families that seldom tell how many clusters there are.
     """
-    has_few = len(layout) < FEW_ROWS
-    has_few_in_each = has_few_for_each(len(layout), n_clusters)
-    if n_init is None:
-        n_init = FEW_INIT if has_few else MANY_INIT
-    lies_on_line = features is not None and features.shape[1] == 1
-    if lies_on_line and not has_few_in_each:  # see skdeepcluster.neighbors.line
-        yield run_kmeans(features, weights, n_clusters, stream, LINE_RUNS).labels_
-        return
-    if features is not None and (has_few or has_few_in_each):
-        yield agglomerate_rows(features, n_clusters)
-        if has_few_in_each:
-            return
-    rows = scale_to_unit_variance(layout)
-    sample = draw_sample(rows, weights, stream)
-    options = {"n_init": KMEANS_RUNS, "max_iter": KMEANS_ITERATIONS}
-    yield run_kmeans(*sample, n_clusters, stream, **options).predict(rows)
-    yield from cut_micro_clusters(rows, graph, weights, sample, n_clusters, stream)
-    for _ in range(n_init):
-        resp = fit_components(sample, rows, COMPONENTS_PER_CLUSTER * n_clusters, stream)
-        for linkage in linkages or LINKAGES:
-            assignment = merge_components(resp, graph, n_clusters, linkage, boundary_weight)
-            yield (resp @ assignment).argmax(1)
+    trees = trees or Trees(views)
+    if views.has_features:
+        means = run_kmeans(views.wide, views, n_clusters, stream, 1 if brief else KMEANS_RUNS)
+        yield Candidate("kmeans", means)
+        for kind in ("full",) if brief else ("full", "tied", "diag"):
+            given = views.narrow, views, means, n_clusters, kind
+            yield Candidate(kind, fit_mixture(*given).argmax(1))
+        if views.white is not None:
+            given = views.white, views, n_clusters, stream, 1 if brief else KMEANS_RUNS
+            yield Candidate("white kmeans", run_kmeans(*given))
+        if views.unit is not None and not brief:
+            yield Candidate("head", learn_head(views.unit, means, n_clusters, stream))
+        yield Candidate("genie", trees.samples.cut("genie", n_clusters))
+        yield Candidate("ward", trees.samples.cut("ward", n_clusters))
+    for layout, tree in zip(views.layouts, trees.layouts, strict=True):
+        ward = tree.cut("ward", n_clusters)
+        yield Candidate("layout ward", ward)
+        yield Candidate("layout average", tree.cut("average", n_clusters))
+        yield Candidate("layout genie", tree.cut("genie", n_clusters))
+        if brief:
+            continue
+        fair = tree.cut_fairly(n_clusters)
+        if fair is not None:
+            yield Candidate("layout fair", fair)
+        yield Candidate("layout kmeans", run_kmeans(layout, views, n_clusters, stream))
+        if views.has_features:
+            given = views.narrow, views, ward, n_clusters, "full"
+            yield Candidate("full ward", fit_mixture(*given).argmax(1))
+        for _ in range(MERGED_RUNS):
+            yield Candidate("layout merged", merge_mixture(layout, views, n_clusters, stream))
 
 
-def has_few_for_each(n_rows, n_clusters):
-    """Return whether so many distinct rows are few for each cluster."""
-    return n_rows < MIN_ROWS_PER_CLUSTER * n_clusters
-
-
-def agglomerate_rows(rows, n_clusters):
-    """Return the labels (M,) of Ward's clusters of rows (M, D)."""
-    near = kneighbors_graph(rows, N_MERGED) if len(rows) > MAX_PAIRED else None
-    with warnings.catch_warnings():
-        # Parts of the graph are joined by their nearest rows.
-        warnings.filterwarnings("ignore", "the number of connected components", UserWarning)
-        return AgglomerativeClustering(n_clusters, connectivity=near).fit(rows).labels_
-
-
-def cut_micro_clusters(rows, graph, weights, sample, n_clusters, stream):
-    """Yield the labels (M,) of cuts of Ward's tree over micro-clusters, for each least size."""
-    labels, centers = divide_rows(rows, sample, MICRO_PER_CLUSTER * n_clusters, stream)
-    n_micro = len(centers)
-    if n_micro < n_clusters:
-        return
-    sizes = np.bincount(labels, weights, minlength=n_micro)
-    tree, _ = build_ward_tree(centers, sizes)
-    member = indicate(labels, n_micro)
-    edges = (member.T @ (graph @ member)).toarray()
-    for least in MIN_SIZES:
-        cut = cut_tree(tree, sizes, n_clusters, least * sizes.sum() / n_clusters)
-        if cut is not None:
-            yield _attach(cut, edges, centers, n_clusters)[labels]
-
-
-def _attach(cut, edges, centers, n_clusters):
-    """Give each point outside all clusters to that with most edges to it, else to the nearest."""
-    outside = np.flatnonzero(cut < 0)
-    if not len(outside):
-        return cut
-    inside = np.flatnonzero(cut >= 0)
-    assignment = np.eye(n_clusters)[cut[inside]]
-    links = edges[np.ix_(outside, inside)] @ assignment
-    means = cluster_means(assignment, centers[inside])
-    gaps = np.square(centers[outside, None] - means).sum(2)
-    attached = cut.copy()
-    attached[outside] = np.where(links.any(1), links.argmax(1), gaps.argmin(1))
-    return attached
-
-
-def divide_rows(rows, sample, n_micro, stream):
-    """Return the micro-cluster (M,) of each row and their centres (P, L), by a short k-means.
-
-    There are at least MIN_MICRO, or one for three rows of the ``sample`` (rows and weights).
-    """
-    n_micro = min(max(MIN_MICRO, n_micro), max(len(sample[0]) // 3, 1))
-    micro = run_kmeans(*sample, n_micro, stream, max_iter=MICRO_ITERATIONS)
-    return micro.predict(rows), micro.cluster_centers_
-
-
-def draw_sample(rows, weights, stream):
-    """Return at most SUBSAMPLE_ROWS rows (M, L) and their weights, in their order."""
-    chosen = np.sort(stream.permutation(len(rows))[:SUBSAMPLE_ROWS])
-    return rows[chosen], weights[chosen]
-
-
-def scale_to_unit_variance(layout):
-    """Return a layout (M, L) centred and scaled to a mean variance of one, in double precision."""
-    unit = layout - layout.mean(0, dtype=np.float64)
-    return unit / max(unit.std(), 1e-12)
-
-
-def run_kmeans(rows, weights, n_clusters, stream, n_init=1, max_iter=20):
-    """Return k-means fitted to weighted rows."""
-    seed = draw_seed(stream)
-    kmeans = KMeans(n_clusters, n_init=n_init, max_iter=max_iter, random_state=seed)
+def run_kmeans(points, views, n_clusters, stream, n_init=KMEANS_RUNS):
+    """Return the labels (M,) of k-means fitted to points (M, D)."""
+    seed = int(stream.randint(np.iinfo(np.int32).max))
+    options = {"n_init": n_init, "max_iter": KMEANS_ITERATIONS, "random_state": seed}
+    fitted = views.draw(FITTED)
     with warnings.catch_warnings(), single_threaded():
-        # Copies may leave k-means fewer distinct rows than clusters.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return kmeans.fit(rows, sample_weight=weights)
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of fewer distinct points than K
+        kmeans = KMeans(n_clusters, **options)
+        kmeans.fit(points[fitted], sample_weight=views.weights[fitted])
+        return kmeans.labels_ if len(fitted) == len(points) else kmeans.predict(points)
 
 
-def fit_components(sample, rows, n_components, stream):
-    """Return the responsibilities (M, P) of rows (M, L) by a mixture of a sample of them.
+# ---- Gaussian mixtures
 
-    ``sample`` are rows and their weights. EM starts from k-means.
+
+def make_monomials(points, kind):
+    """Return the monomials (M, F) whose sums are the sufficient statistics of a Gaussian.
+
+    Those of second order come first, then the points (M, D), then ones. ``kind`` is "diag" for
+    the squares only.
     """
-    n_components = min(n_components, len(sample[0]))
-    start = run_kmeans(*sample, n_components, stream).labels_
-    return fit_mixture(*sample, np.eye(n_components)[start], rows)
+    ones = np.ones((len(points), 1))
+    if kind == "diag":
+        return np.hstack([points**2, points, ones])
+    i, j = np.triu_indices(points.shape[1])
+    return np.hstack([points[:, i] * points[:, j], points, ones])
 
 
-def fit_mixture(rows, weights, resp, others):
-    """Fit a full-covariance mixture by EM from responsibilities; return those of other rows."""
-    m_step = em.MStep("full", REG_COVAR)
-    weighted = em.as_rows(rows, resp.shape[1], "full", weights)
-    start = em.m_step(rows, resp * weights[:, None], *m_step)
-    mixture = em.fit_to_the_end(weighted, [start], m_step, max_iter=MAX_ITER, tol=TOL)
-    return em.posterior(others, mixture)
+def estimate_gaussians(resp, monomials, n_features, kind):
+    """Return the sizes (K,), means (K, D) and covariances (K, D, D) of clusters.
 
-
-def measure_likelihood(rows, weights, labels, n_clusters):
-    """Return the mean log-likelihood of rows (M, L) by a Gaussian for each of their labels (M,).
-
-    One more Gaussian, of all rows, has the share BACKGROUND: a few rows between clusters make no
-    partition unlikely. Nats.
+    ``resp`` (M, K) are weighted responsibilities; with ``kind`` "tied" all covariances are equal.
     """
-    m_step = em.MStep("full", REG_COVAR)
-    resp = np.full((len(rows), n_clusters + 1), BACKGROUND)
-    resp[:, :-1] = (1 - BACKGROUND) * indicate(labels, n_clusters).toarray()
-    mixture = em.m_step(rows, resp * weights[:, None], *m_step)
-    return em.step(em.as_rows(rows, n_clusters + 1, "full", weights), mixture, m_step)[1]
+    sums = resp.T @ monomials
+    sizes = np.maximum(sums[:, -1], 1e-10)
+    means = sums[:, -1 - n_features : -1] / sizes[:, None]
+    seconds = sums[:, : -1 - n_features] / sizes[:, None]
+    if kind == "diag":
+        variances = np.maximum(seconds - means**2, 0)
+        return sizes, means, variances[:, :, None] * np.eye(n_features)
+    i, j = np.triu_indices(n_features)
+    covariances = np.empty((len(sizes), n_features, n_features))
+    covariances[:, i, j] = covariances[:, j, i] = seconds
+    covariances -= means[:, :, None] * means[:, None]
+    if kind == "tied":
+        pooled = np.average(covariances, axis=0, weights=sizes)
+        covariances = np.broadcast_to(pooled, covariances.shape)
+    return sizes, means, covariances
+
+
+def measure_log_densities(monomials, sizes, means, covariances, kind):
+    """Return log(weight_k N(x; mean_k, covariance_k)) up to one constant, (M, K)."""
+    precisions = np.linalg.inv(covariances)
+    linear = np.einsum("kij,kj->ki", precisions, means)
+    constant = np.einsum("ki,ki->k", linear, means) + np.linalg.slogdet(covariances)[1]
+    constant = np.log(sizes / sizes.sum()) - constant / 2
+    if kind == "diag":
+        quadratic = -np.einsum("kii->ki", precisions) / 2
+    else:
+        i, j = np.triu_indices(means.shape[1])
+        quadratic = -np.where(i == j, 0.5, 1) * precisions[:, i, j]
+    return monomials @ np.hstack([quadratic, linear, constant[:, None]]).T
+
+
+def fit_mixture(points, views, labels, n_components, kind, reg=REGULARIZATION):
+    """Return the log densities (M, P) of a mixture of points (M, D), by EM from labels (M,)."""
+    n_features, fitted = points.shape[1], views.draw(FITTED)
+    all_monomials = make_monomials(points, kind)
+    monomials, weights = all_monomials[fitted], views.weights[fitted, None]
+    variance = max(reg * points.var(0).mean(), 1e-12) * np.eye(n_features)
+    resp, last = np.eye(n_components)[labels[fitted]], -np.inf
+    with single_threaded_blas():
+        for _ in range(EM_ITERATIONS):
+            estimated = estimate_gaussians(resp * weights, monomials, n_features, kind)
+            sizes, means, covariances = estimated
+            given = sizes, means, covariances + variance, kind
+            densities = measure_log_densities(monomials, *given)
+            highest = densities.max(1, keepdims=True)
+            resp = np.exp(densities - highest)
+            total = resp.sum(1, keepdims=True)
+            resp /= total
+            likelihood = (weights * (highest + np.log(total))).sum() / weights.sum()
+            if likelihood - last < EM_TOLERANCE:
+                break
+            last = likelihood
+        return measure_log_densities(all_monomials, *given)
+
+
+def merge_mixture(layout, views, n_clusters, stream):
+    """Return the labels (M,) of a mixture with more components than clusters, merged by edges."""
+    n_components = min(COMPONENTS * n_clusters, len(views.draw(FITTED)))
+    start = run_kmeans(layout, views, n_components, stream, n_init=1)
+    given = start, n_components, "full", LAYOUT_REGULARIZATION
+    component = fit_mixture(layout, views, *given).argmax(1)
+    used, component = np.unique(component, return_inverse=True)
+    if len(used) <= n_clusters:
+        return component
+    member = sparse.csr_array((np.ones(len(component)), (np.arange(len(component)), component)))
+    edges = (member.T @ (views.graph @ member)).toarray()
+    groups = agglomerate(edges, np.bincount(component), n_clusters)
+    cluster = np.empty(len(used), dtype=np.int64)
+    for k, group in enumerate(groups):
+        cluster[group] = k
+    return cluster[component]
+
+
+def agglomerate(edges, sizes, n_groups):
+    """Merge the two groups of highest average linkage until ``n_groups`` are left.
+
+    A point stands for ``sizes`` (P,) samples. The average linkage of two groups is the mean
+    weight of the edges between their samples; ``edges`` (P, P), symmetric, are the sums of these
+    weights. Groups without edges to others are merged last, the smallest first. Returns lists of
+    the points of each group, in the order of their first points.
+    """
+    n_points = len(sizes)
+    edges = np.maximum(edges, 1e-9 * max(edges.sum(), 1.0) / n_points**2)
+    sizes, groups = np.array(sizes, dtype=np.float64), [[point] for point in range(n_points)]
+    alive = np.ones(n_points, dtype=bool)
+    linkages = edges / (sizes[:, None] * sizes)
+    np.fill_diagonal(linkages, -np.inf)
+    for _ in range(n_points - n_groups):
+        i, j = sorted(np.unravel_index(linkages.argmax(), linkages.shape))
+        groups[i] += groups[j]
+        edges[i] += edges[j]
+        edges[:, i] += edges[:, j]
+        sizes[i] += sizes[j]
+        alive[j] = False
+        row = np.where(alive, edges[i] / (sizes * sizes[i]), -np.inf)
+        row[i] = -np.inf
+        linkages[i] = linkages[:, i] = row
+        linkages[j] = linkages[:, j] = -np.inf
+    return [groups[i] for i in np.flatnonzero(alive)]
+
+
+def learn_head(points, labels, n_clusters, stream):
+    """Return the labels (M,) by a linear head whose clusters a fresh linear classifier learns.
+
+    In each step a classifier takes a few Adam steps toward the head's probabilities on a batch.
+    The head descends on its cross-entropy minus BALANCE times the entropy of the mean
+    probabilities (A. Gadetsky, Y. Jiang, M. Brbic, "Let Go of Your Labels with Unsupervised
+    Transfer", ICML 2024). The head starts at the cluster means of the labels (M,).
+    """
+    points = points.astype(np.float32)
+    member = np.eye(n_clusters, dtype=np.float32)[labels]
+    head = ((member.T @ points) / np.maximum(member.sum(0), 1)[:, None] - points.mean(0)).T
+    head /= max((points @ head).std(), 1e-12)
+    improve = _Adam(head)
+    with single_threaded_blas():
+        for _ in range(HEAD_STEPS):
+            batch = points[stream.permutation(len(points))[:HEAD_BATCH]]
+            target = softmax(batch @ head, axis=1)
+            classifier = np.zeros_like(head)
+            learn = _Adam(classifier)
+            for _ in range(CLASSIFIER_STEPS):
+                learn(batch.T @ (softmax(batch @ classifier, axis=1) - target) / len(batch))
+            loss = BALANCE * np.log(target.mean(0) + 1e-12)
+            loss = loss - log_softmax(batch @ classifier, axis=1)
+            slope = target * (loss - (target * loss).sum(1, keepdims=True))
+            improve(batch.T @ slope / len(batch))
+    return (points @ head).argmax(1)
+
+
+class _Adam:
+    """Adam steps on weights, in place (D. P. Kingma, J. Ba, ICLR 2015)."""
+
+    def __init__(self, weights):
+        self.weights, self.n_steps = weights, 0
+        self.mean, self.square = np.zeros_like(weights), np.zeros_like(weights)
+
+    def __call__(self, gradient):
+        self.n_steps += 1
+        self.mean += 0.1 * (gradient - self.mean)
+        self.square += 0.001 * (gradient**2 - self.square)
+        scale = np.sqrt(self.square / (1 - 0.999**self.n_steps)) + 1e-8
+        self.weights -= HEAD_RATE * self.mean / (1 - 0.9**self.n_steps) / scale
+
+
+# ---- merge trees
+
+
+def cut_tree(tree, n_clusters):
+    """Return the labels (F,) of a cut of a tree of scipy's ``linkage`` into ``n_clusters``."""
+    n_samples = len(tree) + 1
+    parents = np.arange(2 * n_samples - 1)
+    n_merges = n_samples - n_clusters
+    parents[tree[:n_merges, :2].astype(int)] = n_samples + np.arange(n_merges)[:, None]
+    while not np.array_equal(parents, above := parents[parents]):
+        parents = above
+    return np.unique(parents[:n_samples], return_inverse=True)[1]
+
+
+def spanning_tree(points):
+    """Return the edges (i, j, length) of a spanning tree of points (F, D), shortest first.
+
+    It is the minimum spanning tree of their neighbor graph, whose components are joined by the
+    shortest edges between them.
+    """
+    n_points = len(points)
+    distances, neighbors = NeighborIndex(points).query_self(GENIE_NEIGHBORS)
+    floor = max(1e-12 * distances.max(initial=0), np.finfo(np.float64).tiny)
+    starts = np.arange(n_points + 1) * distances.shape[1]
+    links = np.maximum(distances, floor).ravel(), neighbors.ravel(), starts
+    graph = sparse.csr_matrix(links, (n_points, n_points))
+    graph = graph.maximum(graph.T)
+    n_pieces, piece = connected_components(graph, directed=False)
+    while n_pieces > 1:
+        joints = [_join_piece(points, piece == number) for number in range(n_pieces)]
+        i, j, lengths = map(np.array, zip(*joints, strict=True))
+        bridge = sparse.csr_matrix((np.maximum(lengths, floor), (i, j)), graph.shape)
+        graph = graph.maximum(bridge.maximum(bridge.T))
+        n_pieces, piece = connected_components(graph, directed=False)
+    tree = minimum_spanning_tree(graph).tocoo()
+    order = np.argsort(tree.data, kind="stable")
+    return tree.row[order], tree.col[order], tree.data[order]
+
+
+def _join_piece(points, inside):
+    """Return the shortest edge (i, j, length) from a piece of the points to the others."""
+    own, others = np.flatnonzero(inside), np.flatnonzero(~inside)
+    if len(own) > len(others):
+        j, i, length = _join_piece(points, ~inside)
+        return i, j, length
+    distances, nearest = NeighborIndex(points[others]).query(points[own], 1)
+    first = distances[:, 0].argmin()
+    return own[first], others[nearest[first, 0]], distances[first, 0]
+
+
+def link_fairly(tree, n_points):
+    """Return the merges (F - 1, 2) of Genie along a spanning tree, as in scipy's ``linkage``.
+
+    Single linkage, except that only merges of a smallest cluster are allowed while the Gini index
+    of the cluster sizes is above GINI (M. Gagolewski, M. Bartoszuk, A. Cena, "Genie", Information
+    Sciences 363, 2016).
+    """
+    edges, merges = _OpenEdges(*tree[:2], n_points), []
+    sizes, counts = edges.sizes, {1: n_points}  # numbers of clusters by size
+    gap = 0  # sum of |s_i - s_j| over all pairs of clusters
+    for n_clusters in range(n_points, 1, -1):
+        is_fair = gap <= GINI * n_points * (n_clusters - 1)
+        i, j = edges.take_first() if is_fair else edges.take_touching(min(counts))
+        a, b = sizes[i], sizes[j]
+        for size in (a, b):
+            counts[size] -= 1
+            if not counts[size]:
+                del counts[size]
+        gap += sum(n * (abs(a + b - s) - abs(a - s) - abs(b - s)) for s, n in counts.items())
+        gap -= abs(a - b)
+        counts[a + b] = counts.get(a + b, 0) + 1
+        merges.append((i, j))
+        edges.join(i, j)
+    return np.array(merges, dtype=np.int64).reshape(-1, 2)
+
+
+class _OpenEdges:
+    """The edges of a spanning tree that no merge has used yet, and the clusters at their ends."""
+
+    def __init__(self, rows, columns, n_points):
+        self.ends = list(zip(rows.tolist(), columns.tolist(), strict=True))
+        self.is_open = [True] * len(self.ends)
+        self.parents, self.sizes = list(range(n_points)), [1] * n_points
+        self.first = self.resume = self.size = 0
+
+    def find(self, point):
+        """Return the cluster of a point."""
+        parents = self.parents
+        while parents[point] != point:
+            parents[point] = parents[parents[point]]
+            point = parents[point]
+        return point
+
+    def join(self, i, j):
+        """Join two clusters into a new one."""
+        self.parents[i] = self.parents[j] = len(self.parents)
+        self.parents.append(len(self.parents))
+        self.sizes.append(self.sizes[i] + self.sizes[j])
+
+    def take_first(self):
+        """Return the clusters at the ends of the shortest edge."""
+        while not self.is_open[self.first]:
+            self.first += 1
+        return self._take(self.first)
+
+    def take_touching(self, size):
+        """Return the clusters at the ends of the shortest edge that touches one of this size."""
+        if size != self.size:
+            self.resume, self.size = 0, size
+        edge = max(self.resume, self.first)
+        while not (self.is_open[edge] and self._touches(edge, size)):
+            edge += 1
+        self.resume = edge
+        return self._take(edge)
+
+    def _touches(self, edge, size):
+        i, j = self.ends[edge]
+        return self.sizes[self.find(i)] == size or self.sizes[self.find(j)] == size
+
+    def _take(self, edge):
+        self.is_open[edge] = False
+        i, j = self.ends[edge]
+        return self.find(i), self.find(j)

@@ -1,21 +1,57 @@
-"""The graph of nearest neighbours of distinct rows (UMAP's), and the walk on it.
+"""The neighbor graph of distinct samples, a walk on it, whitening by it, and its layout.
 
-N rows, D features, k neighbours.
-
-Reference: L. McInnes, J. Healy, J. Melville, "UMAP: Uniform Manifold Approximation and
-Projection", 2018 (the weights of the graph).
+N samples, D features, k neighbors, L layout dimensions. Graph and layout are those of UMAP.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from functools import partial
 
 import numpy as np
+import numpy.typing as npt
+from joblib import effective_n_jobs
 from scipy import sparse
-from sklearn.utils import check_array, check_scalar
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+from sklearn.utils import check_array, check_scalar, gen_batches
 
-from .search import NeighborIndex, check_distances, check_square, is_precomputed, nearest_entries
+from ..engine.runtime import draw_seed, random_stream
 
-#: Bisection steps for the widths sigma_i, on a logarithmic scale.
+from .search import (
+    NeighborIndex,
+    check_distances,
+    check_square,
+    is_precomputed,
+    nearest_entries,
+    single_threaded_blas,
+)
+
+#: Number of bisection steps for the widths sigma_i, on a logarithmic scale.
 BISECTIONS = 40
+#: Parameter a of the similarity 1 / (1 + a d^(2b)) at distance d in the layout.
+CURVE_A = 1.929
+#: Parameter b of this similarity.
+CURVE_B = 0.7915
+#: Maximum absolute value of a gradient component.
+CLIP = 4.0
+#: Gradient steps of every sample in an epoch.
+STEPS_PER_EPOCH = 5
+#: Links of each sample that attract it in one step.
+ATTRACTIONS = 2
+#: Links drawn at once for every sample, by systematic sampling.
+DRAWS = 64
+#: Number of times that each drawn link is used before new ones are drawn.
+USES_PER_DRAW = 4
+#: Maximum number of samples for which a dense solver finds the eigenvectors.
+DENSE_ROWS = 500
+#: Samples in a task of a thread; fixed, so that the result does not depend on the threads.
+BLOCK = 8192
+#: Added to the eigenvalues of the scatter, as a share of their mean: a direction in which
+#: neighbors hardly differ must not outweigh all others.
+REGULARIZATION = 0.1
+#: Number of times that the scatter is computed, each time in the metric found before.
+WHITENINGS = 2
 
 
 def neighbor_graph(
@@ -25,34 +61,38 @@ def neighbor_graph(
     metric: str | Callable[..., float] = "euclidean",
     n_jobs: int | None = None,
 ) -> sparse.csr_matrix:
-    r"""Fuzzy graph of nearest neighbours, W = V + V^T - V * V^T, of shape (N, N).
+    r"""Return the fuzzy graph of nearest neighbors, W = V + V^T - V * V^T, of shape (N, N).
 
-    Row i gives its neighbour j the weight v_ij = exp(-max(0, d_ij - rho_i) / sigma_i), with rho_i
-    its smallest positive distance and sigma_i such that sum_j v_ij = log2(k + 1): every row has
-    at least one link of weight 1, however low the density around it.
+    Sample i gives its neighbor j the weight v_ij = exp(-max(0, d_ij - rho_i) / sigma_i), with rho_i
+    its smallest positive distance and sigma_i such that sum_j v_ij = log2(k + 1). So every sample
+    has at least one link of weight 1, however low the density around it [1]_.
 
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (N, D)
-        Rows to compare; with ``metric="precomputed"`` their distances, of shape (N, N). Of a
-        sparse matrix of distances the stored entries are the neighbours, as of
+        Samples; with ``metric="precomputed"`` their distances, of shape (N, N). The stored
+        entries of a sparse matrix of distances are the neighbors, as in
         :class:`sklearn.neighbors.KNeighborsTransformer`.
     n_neighbors : int, default=15
-        k; at most N - 1 are used, and no more than a sparse matrix of distances stores.
+        Number of neighbors k: at most N - 1, and at most the number that a sparse matrix stores.
     metric : str or callable, default="euclidean"
         As in :class:`sklearn.neighbors.NearestNeighbors`.
     n_jobs : int, default=None
-        Threads of the search, as in scikit-learn; the result does not depend on them.
+        Number of threads of the search, as in scikit-learn; no result depends on it.
 
     Returns
     -------
     CSR matrix of shape (N, N)
-        Symmetric, float32, weights in (0, 1], no row linked to itself.
+        Symmetric, float32, with weights in (0, 1] and without links of a sample to itself.
 
     See Also
     --------
-    neighbor_layout : Positions of the rows of a graph.
-    neighbor_start : Clusters of the rows.
+    neighbor_layout : Positions of the samples of a graph.
+
+    References
+    ----------
+    .. [1] L. McInnes, J. Healy, J. Melville, "UMAP: Uniform Manifold Approximation and
+       Projection for Dimension Reduction", 2018, arXiv:1802.03426.
 
     Examples
     --------
@@ -83,16 +123,16 @@ def check_graph(X, dtype):
 
 
 def find_neighbors(X, n_neighbors, metric, n_jobs):
-    """Return distances and positions of the nearest other rows of each, nearest first, (N, k)."""
+    """Return distances and positions of the nearest other samples, nearest first, (N, k)."""
     if X.shape[0] == 1:
         return np.zeros((1, 0)), np.zeros((1, 0), dtype=np.int64)
     return NeighborIndex(X, metric, n_jobs).nearest(n_neighbors)
 
 
 def link_neighbors(distances, neighbors):
-    """Return the graph of rows whose k nearest other rows are known, (N, k), nearest first.
+    """Return the graph of samples whose k nearest others are known, (N, k), nearest first.
 
-    A row with fewer than k neighbours has distances of infinity at its end.
+    A sample with fewer than k neighbors has distances of infinity at its end.
     """
     n_rows, k = distances.shape
     weights = _smooth_weights(distances).astype(np.float32) if k else distances
@@ -109,10 +149,10 @@ def link_neighbors(distances, neighbors):
 
 
 def _smooth_weights(distances):
-    """Return v_ij of :func:`neighbor_graph`, (N, k); sigma by bisection, all rows at once."""
+    """Return v_ij of :func:`neighbor_graph`, (N, k); sigma by bisection, for all samples at once."""
     known = np.isfinite(distances)
     count, finite = known.sum(1, keepdims=True), np.where(known, distances, 0)
-    # By a power of two for each row: the products of the bisection neither over- nor underflow.
+    # A power of two for each sample keeps the products of the bisection in range.
     exponent = np.frexp(finite.max(1, keepdims=True))[1]
     distances, finite = np.ldexp(distances, -exponent), np.ldexp(finite, -exponent)
     positive = np.where(distances > 0, distances, np.inf).min(1, keepdims=True)
@@ -136,3 +176,226 @@ def make_walk(graph):
     degree = np.asarray(graph.sum(1), dtype=np.float32).ravel()
     scale = np.where(degree > 0, 1 / np.maximum(degree, np.finfo(np.float32).tiny), 0)
     return (sparse.diags(scale.astype(np.float32)) @ graph).tocsr(), degree
+
+
+# ---- whitening
+
+
+def whiten(points, graph, n_neighbors, n_jobs=None):
+    """Return points (N, D) whitened by the scatter between neighbors.
+
+    Neighbors mostly belong to one cluster, so this scatter estimates the covariance within
+    clusters before any cluster is known (D. Art, R. Gnanadesikan, J. R. Kettenring, "Data-based
+    metrics for cluster analysis", Utilitas Mathematica 21A, 1982). ``graph`` (N, N) is the first
+    neighbor graph; the second is that of the whitened points.
+    """
+    whitened = points
+    for iteration in range(WHITENINGS):
+        if iteration > 0:
+            graph = link_neighbors(*find_neighbors(whitened, n_neighbors, "euclidean", n_jobs))
+        degree = np.asarray(graph.sum(1), dtype=np.float64).ravel()
+        with single_threaded_blas():
+            gaps = degree[:, None] * points - graph @ points
+            whitened = points @ whitening_matrix(points.T @ gaps / degree.sum(), len(points))
+    return whitened
+
+
+def whitening_matrix(scatter, n_samples):
+    """Return A (D, D) with A A^T the inverse of a regularized scatter (D, D).
+
+    The scatter of few samples is shrunk toward a multiple of the identity (Y. Chen, A. Wiesel,
+    Y. C. Eldar, A. O. Hero, "Shrinkage algorithms for MMSE covariance estimation", IEEE
+    Transactions on Signal Processing 58, 2010, eq. 23).
+    """
+    values, vectors = np.linalg.eigh((scatter + scatter.T) / 2)
+    values = np.maximum(values, 0)
+    mean = max(values.mean(), np.finfo(float).eps ** 2)
+    ratios, share = values / mean, 1 / len(values)
+    squares, square = np.square(ratios).sum(), ratios.sum() ** 2
+    excess = (n_samples + 1 - 2 * share) * (squares - square * share)
+    wanted = (1 - 2 * share) * squares + square
+    shrinkage = wanted / max(wanted, excess, np.finfo(float).tiny)
+    values += shrinkage * (mean - values) + REGULARIZATION * mean
+    return vectors / np.sqrt(values)
+
+
+# ---- layout
+
+
+def neighbor_layout(
+    graph,
+    n_components=5,
+    *,
+    n_epochs: int = 150,
+    n_negative: int = 5,
+    random_state=None,
+    n_jobs: int | None = None,
+) -> npt.NDArray[np.float32]:
+    r"""Place the samples of a graph in few dimensions: linked ones near, others apart.
+
+    Stochastic gradient ascent with q(d) = 1 / (1 + a d^(2b)): sample i follows the gradient
+    of log q(d_ij) for samples j drawn from its links, and of log(1 - q(d_ij)) for samples j drawn
+    from all [1]_. The learning rate falls linearly from 1 to 0. The initial positions are eigenvectors of
+    the normalized Laplacian [2]_.
+
+    Parameters
+    ----------
+    graph : sparse matrix of shape (N, N)
+        Symmetric, with positive weights.
+    n_components : int, default=5
+        Number of dimensions L.
+    n_epochs : int, default=150
+        Number of epochs; 0 gives the spectral layout.
+    n_negative : int, default=5
+        Number of random samples that repel a sample in each step, while two linked ones attract it.
+    random_state : int, RandomState instance or None, default=None
+        Determines the draws.
+    n_jobs : int, default=None
+        Number of threads, as in scikit-learn; no result depends on it.
+
+    Returns
+    -------
+    ndarray of shape (N, L)
+        float32.
+
+    See Also
+    --------
+    neighbor_graph : The graph that is laid out.
+
+    References
+    ----------
+    .. [1] L. McInnes, J. Healy, J. Melville, "UMAP: Uniform Manifold Approximation and
+       Projection for Dimension Reduction", 2018, arXiv:1802.03426.
+    .. [2] M. Belkin, P. Niyogi, "Laplacian Eigenmaps for Dimensionality Reduction and Data
+       Representation", Neural Computation 15, 2003.
+
+    Examples
+    --------
+    >>> from skdeepcluster.neighbors import neighbor_graph, neighbor_layout
+    >>> graph = neighbor_graph([[0.0], [0.1], [0.2], [9.0], [9.1], [9.2]], n_neighbors=2)
+    >>> layout = neighbor_layout(graph, 2, random_state=0)
+    >>> bool(abs(layout[:3] - layout[:3].mean(0)).max() < abs(layout[0] - layout[3]).max())
+    True
+    """
+    for value, name, least in (
+        (n_components, "n_components", 1),
+        (n_epochs, "n_epochs", 0),
+        (n_negative, "n_negative", 0),
+    ):
+        check_scalar(value, name, (int, np.integer), min_val=least)
+    graph = check_graph(graph, np.float32)
+    random = np.random.default_rng(draw_seed(random_stream(random_state)))
+    # The samples are permuted, so that a cyclic shift pairs each with a random one: negative
+    # sampling then needs neither random numbers for each sample nor a gather.
+    order = random.permutation(graph.shape[0])
+    graph = graph[order][:, order]
+    start = _embed_spectrally(graph, n_components, random)
+    layout = np.empty_like(start)
+    layout[order] = _optimize(graph, start, n_epochs, n_negative, random, n_jobs)
+    return layout
+
+
+def _embed_spectrally(graph, n_components, random):
+    """Return eigenvectors of the normalized Laplacian, smallest first, in [-10, 10]; (N, L)."""
+    n_rows = graph.shape[0]
+    degree = np.maximum(np.asarray(graph.sum(1), dtype=np.float64).ravel(), 1e-12)
+    scale = sparse.diags(degree**-0.5)
+    trivial = np.sqrt(degree / degree.sum())
+    similarity = (scale @ graph @ scale + sparse.eye(n_rows)).tocsr()
+
+    def deflate(x):
+        return similarity @ x - 2 * trivial * (trivial @ x)
+
+    start = np.zeros((n_rows, n_components))
+    wanted = min(n_components, n_rows - 1)
+    with single_threaded_blas():
+        if n_rows <= max(DENSE_ROWS, 4 * n_components):
+            dense = similarity.toarray() - 2 * np.outer(trivial, trivial)
+            values, vectors = np.linalg.eigh(dense)
+        else:
+            operator = LinearOperator((n_rows, n_rows), deflate, dtype=np.float64)
+            first = random.standard_normal(n_rows)
+            try:
+                values, vectors = eigsh(operator, wanted, which="LA", v0=first, tol=1e-5)
+            except ArpackNoConvergence as error:
+                values, vectors = error.eigenvalues, error.eigenvectors
+    vectors = vectors[:, np.argsort(-values)[:wanted]] / np.sqrt(degree)[:, None]
+    start[:, : vectors.shape[1]] = vectors - vectors.mean(0)
+    start *= 10 / max(np.abs(start).max(), 1e-12)
+    n_components_found, component = connected_components(graph, directed=False)
+    # Every component has a trivial eigenvector, and the solver may miss some of them, so the
+    # components are placed apart at random.
+    if n_components_found > 1:
+        start += 10 * random.standard_normal((n_components_found, n_components))[component]
+    # Noise, because samples at the same position do not repel each other.
+    return (start + 1e-4 * random.standard_normal(start.shape)).astype(np.float32)
+
+
+def _draw_links(graph, random):
+    """Draw linked samples by weight, (DRAWS, N); a sample without links is linked to itself.
+
+    Systematic sampling: a link with share p of a sample's weights is drawn DRAWS * p times, rounded
+    up or down at random.
+    """
+    n_rows = graph.shape[0]
+    ends = np.concatenate([[0.0], np.cumsum(graph.data, dtype=np.float64)])
+    first, last = graph.indptr[:-1, None], graph.indptr[1:, None]
+    at = (np.arange(DRAWS) + random.random((n_rows, 1))) / DRAWS
+    at = ends[first] + at * (ends[last] - ends[first])
+    place = np.searchsorted(ends, at.ravel(), side="right").reshape(n_rows, DRAWS) - 1
+    place = np.clip(place, first, np.maximum(last - 1, first))
+    linked = np.append(graph.indices, 0)[place]
+    linked = np.where(first == last, np.arange(n_rows)[:, None], linked)
+    return np.ascontiguousarray(random.permuted(linked, axis=1).T)
+
+
+def _optimize(graph, start, n_epochs, n_negative, random, n_jobs):
+    """Return the layout after stochastic gradient ascent on the log-likelihood of the links."""
+    n_rows = graph.shape[0]
+    y = np.ascontiguousarray(start.T)
+    n_moves = n_epochs * STEPS_PER_EPOCH if n_rows > 1 else 0
+    blocks = list(gen_batches(n_rows, BLOCK))
+    n_subsets = DRAWS // ATTRACTIONS
+    n_threads = min(effective_n_jobs(n_jobs), len(blocks))
+    with ThreadPoolExecutor(n_threads) if n_threads > 1 else nullcontext() as threads:
+        for t in range(n_moves):
+            if t % (n_subsets * USES_PER_DRAW) == 0:
+                drawn = _draw_links(graph, random)
+            if t % n_subsets == 0:
+                subsets = random.permutation(DRAWS).reshape(n_subsets, ATTRACTIONS)
+            linked = drawn[subsets[t % n_subsets]]
+            shifts = random.integers(1, n_rows, n_negative)
+            rate = np.float32(1 - t / n_moves)
+            move = partial(_step_block, y, np.concatenate([y, y], axis=1), linked, shifts, rate)
+            moved = threads.map(move, blocks) if threads else map(move, blocks)
+            y = np.concatenate(list(moved), axis=1)
+    return y.T
+
+
+def _step_block(y, twice, linked, shifts, rate, rows):
+    """Return the positions (L, block) of a block of samples after a gradient step.
+
+    ``twice`` is y concatenated with itself, so that a cyclic shift of the samples is a slice.
+    """
+    a, b = CURVE_A, CURVE_B
+    here = y[:, rows]
+    pulls = np.take(y, linked[:, rows], axis=1) - here[:, None]
+    square = _square_norms(pulls)
+    power = np.exp((b - 1) * np.log(square))
+    pulls *= 2 * a * b * power / (1 + a * square * power)
+    pushes = np.empty((len(here), len(shifts), here.shape[1]), here.dtype)
+    for j, shift in enumerate(shifts):
+        np.subtract(here, twice[:, rows.start + shift : rows.stop + shift], out=pushes[:, j])
+    square = _square_norms(pushes)
+    pushes *= 2 * b / ((1e-3 + square) * (1 + a * np.exp(b * np.log(square))))
+    step = np.zeros_like(here)
+    for gradients in (pulls, pushes):
+        np.clip(gradients, -CLIP, CLIP, out=gradients)
+        for j in range(gradients.shape[1]):
+            step += gradients[:, j]
+    return here + rate * step
+
+
+def _square_norms(gaps):
+    """Return the squared lengths (A, block) of differences (L, A, block)."""
+    return np.maximum(np.einsum("lan,lan->an", gaps, gaps), 1e-12)

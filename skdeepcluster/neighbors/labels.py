@@ -1,31 +1,35 @@
-"""Labels of some rows: names for the clusters found without them, and where these give way.
+"""Labels of some samples: spread along the graph, and names for clusters found without them.
 
-A cluster that is found without labels is named by the labels of its rows. Each class then counts
-as its labels and one more, spread over the cluster that has its name: p(cluster | class) says
-what a cluster tells about the class of a row. A walk from each row ends at a labelled row, or
-somewhere on its way at what the cluster there tells, the sooner the fewer labels its class has.
-Thus few labels move few rows, many decide, and clusters that nobody has named stay.
-
-M distinct rows, D features, K clusters and as many classes, of which some have labels.
+N samples, M distinct samples, D features, K clusters and as many classes, some with labels.
 """
 
 import numpy as np
+from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
 from .._responsibilities import cluster_means, normalize_rows
-from .selection import LABEL_SHARE, soften, weigh_edges
-from .spreading import absorb_walk
+from .graph import make_walk
 
-#: Weight of ending a walk at a row, against its edges, in the cluster of a class without labels;
-#: with n labels it is divided by 1 + n.
+#: Residual at which labels are spread, as a share of a sample.
+RESIDUAL = 1e-9
+#: Maximum number of conjugate gradient steps.
+MAX_STEPS = 2000
+#: Smallest denominator.
+TINY = np.finfo(np.float64).tiny
+#: Weight of ending a walk at a sample, against its edges, in the cluster of a class without
+#: labels; with n labels it is divided by 1 + n.
 STOPS = 0.3
-#: Share of the labels of a class that its distance to a cluster is worth at most, so that it
+#: Maximum share of the labels of a class that its distance to a cluster is worth, so that it
 #: decides between clusters with equally many of them.
 DISTANCE_SHARE = 1e-3
+#: Share of the new labels in the votes; the responsibilities before have the rest.
+LABEL_SHARE = 0.5
+#: Share by which the responsibility of the label exceeds the others at least.
+LEAD = 1e-6
 
 
 def hold_labels(resp, labels):
-    """Return responsibilities (N, K) with those of labelled rows, by ``labels`` (N,), certain."""
+    """Return responsibilities (N, K) with those of labeled samples, by ``labels`` (N,), certain."""
     if labels is None:
         return resp
     return np.where((labels >= 0)[:, None], np.eye(resp.shape[1])[labels], resp)
@@ -54,25 +58,104 @@ def name_clusters(found, labels, rows):
     return names
 
 
-def follow_labels(partition, labels, weights):
-    """Return a :class:`Partition` of M rows named and changed by ``labels`` (M, K), counts.
+def follow_labels(resp, labels, graph, weights, layout):
+    """Return responsibilities (M, K) named and changed by ``labels`` (M, K), counts.
 
-    The labels count as often as there are labelled rows, whatever the scale of the ``weights``
-    (M,) of the rows. Responsibilities of labelled rows are their shares, those of the others half
-    the votes of the new labels, half those that the partition had, at the end of a short walk.
+    Each class counts as its labels and one more, spread over the cluster with its name. A walk
+    from each sample ends at a labeled sample, or on its way at what the cluster there tells, the
+    sooner the fewer labels its class has. The scale of the ``weights`` (M,) does not matter.
     """
-    known, resp = labels.any(1), partition.resp
+    known = labels.any(1)
     if not known.any():
-        return partition
+        return resp
     labels = labels * (known.sum() / labels.sum())
     found = np.eye(resp.shape[1])[resp.argmax(1)]
-    names = name_clusters(found, labels, partition.layout)
+    names = name_clusters(found, labels, layout)
     counts = labels.sum(0)
     # p(cluster | class) with one more label for each class, in the cluster with its name.
     told = normalize_rows((found.T @ labels + np.eye(len(names))[names]) / (1 + counts))
-    graph = weigh_edges(partition.graph, weights)
+    graph = weigh_edges(graph, weights)
     spread = absorb_walk(graph, labels, found @ told, found @ (STOPS / (1 + counts[names])))
-    clusters = spread.argmax(1)
-    votes = LABEL_SHARE * np.eye(len(names))[clusters] + (1 - LABEL_SHARE) * resp @ told
-    resp = np.where(known[:, None], normalize_rows(labels), soften(clusters, votes, graph))
-    return partition._replace(resp=resp)
+    votes = LABEL_SHARE * np.eye(len(names))[spread.argmax(1)] + (1 - LABEL_SHARE) * resp @ told
+    steps, degree = make_walk(graph)
+    walked = steps @ (steps @ votes)
+    resp = np.where(degree[:, None] > 0, walked, votes)
+    resp[np.arange(len(resp)), spread.argmax(1)] = (1 + LEAD) * resp.max(1)
+    return np.where(known[:, None], normalize_rows(labels), normalize_rows(resp))
+
+
+def weigh_edges(graph, weights):
+    """Return the graph with each edge multiplied by the weights (M,) of the samples at its ends."""
+    if (weights == weights[0]).all():
+        return graph
+    scale = sparse.diags(weights / weights.mean())
+    return (scale @ graph @ scale).tocsr()
+
+
+def count_labels(targets, n_classes, inverse, weights=None):
+    """Return how many samples of each class equal each distinct sample, (M, K).
+
+    ``inverse`` (N,) are their positions among the distinct ones, or -1; ``weights`` (N,) say how
+    often each sample counts.
+    """
+    known = np.flatnonzero((targets >= 0) & (inverse >= 0))
+    labels = np.zeros((inverse.max() + 1, n_classes))
+    np.add.at(labels, (inverse[known], targets[known]), 1 if weights is None else weights[known])
+    return labels
+
+
+def spread_along(graph, labels, alpha=0.99):
+    """Return class probabilities (M, K) by label spreading of counts (M, K) along a graph.
+
+    They are the rows of F = (1 - alpha) (I - alpha S)^{-1} Y, normalized, with S = D^{-1/2} W
+    D^{-1/2}, W the graph, D its degrees and Y the labels, of which each class has weight one
+    (D. Zhou et al., "Learning with Local and Global Consistency", NeurIPS 2003).
+    """
+    sums = np.asarray(graph.sum(1), dtype=np.float64).ravel()
+    scale = sparse.diags(np.where(sums > 0, 1 / np.sqrt(np.maximum(sums, 1e-12)), 0))
+    links = (alpha * (scale @ graph @ scale)).tocsr()
+    labels = labels / np.maximum(labels.sum(0), 1)
+    return normalize_rows(np.maximum(_solve_spread(links, labels), 0))
+
+
+def absorb_walk(graph, labels, votes, stops):
+    """Return the mean votes (M, K) where walks end: at a labeled sample or anywhere.
+
+    A walk from each sample ends at the first one with ``labels`` (M, K), by their shares, and at any other with
+    probability s / (1 + s), by its ``votes`` (M, K), with s its number of ``stops`` (M,). These
+    are the harmonic functions of X. Zhu, Z. Ghahramani, J. Lafferty, "Semi-supervised learning
+    using Gaussian fields and harmonic functions", ICML 2003, with votes as external classifier.
+    """
+    degree = np.asarray(graph.sum(1), dtype=np.float64).ravel()
+    known, found = labels.any(1), np.where(labels.any(1)[:, None], normalize_rows(labels), votes)
+    free = np.flatnonzero(~known & (degree > 0))
+    edges, root = graph[free], np.sqrt(degree * (1 + stops))[free]
+    ends = edges[:, known] @ found[known] + (degree * stops)[free, None] * votes[free]
+    scale = sparse.diags(1 / root)
+    links = (scale @ edges[:, free] @ scale).tocsr()
+    found[free] = _solve_spread(links, ends / root[:, None]) / root[:, None]
+    return found
+
+
+def _solve_spread(links, labels):
+    """Solve F = links F + labels, (M, K), by the conjugate gradient method.
+
+    Samples far from all labels have small F, so the method is restarted from the residual until
+    this is small against each sample.
+    """
+    found, n_steps = np.zeros_like(labels), 0
+    while n_steps < MAX_STEPS:
+        rest = labels + links @ found - found
+        if (np.abs(rest).sum(1) <= RESIDUAL * np.abs(found).sum(1)).all():
+            break
+        step, square = rest.copy(), np.square(rest).sum(0)
+        least = RESIDUAL**2 * square
+        while n_steps < MAX_STEPS and (square > least).any():
+            change = step - links @ step
+            length = square / np.maximum((step * change).sum(0), TINY)
+            found += length * step
+            rest -= length * change
+            before, square = square, np.square(rest).sum(0)
+            step = rest + square / np.maximum(before, TINY) * step
+            n_steps += 1
+    return found

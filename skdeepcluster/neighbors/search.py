@@ -1,6 +1,6 @@
 """Search for the nearest neighbors, and the order and comparison of rows.
 
-N rows, D features, M queries, k neighbors, c candidates, d principal components.
+N rows, D features, M queries, k neighbors, c candidates, d principal components, K cells.
 """
 
 import functools
@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
-from scipy.spatial import cKDTree
+from scipy.spatial import cKDTree, distance_matrix
 from sklearn.neighbors import NearestNeighbors, sort_graph_by_row_values
 from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches, get_tags
@@ -26,8 +26,8 @@ PROJECTED_ROWS, FITTED_ROWS = 2000, 1000
 #: Numbers of principal components that are tried, at most PROJECTED_SHARE of the features. With
 #: the two columns of norms they are multiples of 16, for which matrix products are fast.
 COMPONENTS, PROJECTED_SHARE = (30, 46, 62, 78, 94, 126, 158, 206, 254), 0.8
-#: Minimum share of JUDGED_K neighbors of JUDGED_ROWS rows that the components must keep.
-RECALL, JUDGED_ROWS, JUDGED_K = 0.995, 100, 15
+#: Minimum share of JUDGED_K neighbors of JUDGED_ROWS rows that components, and cells, must keep.
+RECALL, CELL_RECALL, JUDGED_ROWS, JUDGED_K = 0.99, 0.998, 200, 15
 #: Squared distances below this share of the squared norm may be rounding errors of float32.
 NOISE = 2.0**-16
 #: Maximum exponent of the rows, in magnitude, for which squares in float32 are safe.
@@ -36,11 +36,11 @@ SAFE_EXPONENT = 20
 #: float64 their distances to all rows are equal.
 FAR_EXPONENT = 52
 #: Number of rows of the table in which the distances of a query are arranged.
-DEPTH = 32
+DEPTH = 16
 #: Maximum number of elements in memory at once, in each thread (32 MB in float64).
 BLOCK_ELEMENTS = 2**22
 #: Number of elements that fit into the cache of a processor.
-CACHED_ELEMENTS = 2**17
+CACHED_ELEMENTS = 2**16
 #: Distances by a function, such as 1 - cosine, may be negative by this much through rounding.
 ROUNDING = 1e-6
 
@@ -103,23 +103,25 @@ class NeighborIndex:
         k, wide = min(k, n_rows - (own is not None)), min(k + EXTRA + 1, n_rows)
         c = min(2 * k + 16, n_rows)  # candidates among rows compared on principal components
 
-        def work(part):
+        def work(task):
+            part, cell = task
             if self.tree is not None:
                 found = self.tree.query(X[part], range(1, wide + 1))[1]
             elif self.products is not None:
-                found = self.products.find(X[part], c)
+                found = self.products.find(X[part], c, cell)
             else:
                 distances, found = self.library.kneighbors(X[part], wide)
             if self.is_measured:
                 distances = self._measure(X[part], found)
             if own is not None:
                 distances[found == own[part, None]] = np.inf
-            return sort_nearest(distances, found.astype(np.int64, copy=False), k)
+            nearest[0][part], nearest[1][part] = sort_nearest(distances, found, k)
 
-        blocks = split_rows(X.shape[0], n_rows if self.products is not None else X.shape[1])
+        nearest = np.empty((X.shape[0], k)), np.empty((X.shape[0], k), dtype=np.int64)
         with single_threaded_blas(), ThreadPoolExecutor(self.n_jobs) as pool:
-            parts = list(pool.map(work, blocks))
-        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+            tasks = ((part, None) for part in split_rows(*X.shape))
+            list(pool.map(work, tasks if self.products is None else self.products.split(X, c)))
+        return nearest
 
     def _measure(self, X, found):
         """Return the distances (M, n) of X to the rows found, by differences of all features."""
@@ -166,8 +168,9 @@ def _square_gaps(rows, X, found):
         return np.stack([np.asarray(gap.multiply(gap).sum(1)).ravel() for gap in gaps], 1)
     squares = np.empty(found.shape)
     for part in gen_batches(len(X), max(1, CACHED_ELEMENTS // (found.shape[1] * X.shape[1]))):
-        gaps = (rows[found[part]] - X[part, None]).astype(np.float64, copy=False)
-        np.einsum("mnd,mnd->mn", gaps, gaps, out=squares[part])
+        gaps = rows.take(found[part], axis=0)
+        gaps = np.subtract(gaps, X[part, None], out=gaps).astype(np.float64, copy=False)
+        np.matmul(gaps[..., None, :], gaps[..., None], out=squares[part][..., None, None])
     return squares
 
 
@@ -175,10 +178,11 @@ class _Products:
     """Dense rows, compared by |x|^2 + |y|^2 - 2 x y in float32, if possible of components only."""
 
     def __init__(self, X):
-        self.X, self.axes = X, None
+        self.X, self.axes, self.cells, self.order = X, None, np.array([0]), np.arange(len(X))
         sample = X[:: 1 + len(X) // FITTED_ROWS]
         self.center = np.median(sample, axis=0)  # unlike the mean, no outlier moves it
         self.rows = _append_norms(X - self.center)
+        self.n_near = len(self.rows)  # number of rows, of the nearest cells, compared
         most = min(COMPONENTS[-1], int(PROJECTED_SHARE * X.shape[1]))
         if len(X) >= PROJECTED_ROWS and most >= COMPONENTS[0]:
             sample = (sample - sample.mean(0)).astype(np.float32)
@@ -188,47 +192,77 @@ class _Products:
         """Project on the fewest axes that keep the neighbors of a sample, else on none."""
         everything, rows = self.rows, self.rows[: len(self.X), :-2]
         queries = rows[:: 1 + len(rows) // JUDGED_ROWS]
-        nearest = self._propose(queries, JUDGED_K + 1)[0]
+        nearest = _propose(self.rows, queries, JUDGED_K + 1)[0]
         for d in (d for d in COMPONENTS if d <= axes.shape[1]):
             self.axes = np.ascontiguousarray(axes[:, :d])
             self.rows = _append_norms(rows @ self.axes)
-            found = self._propose(queries @ self.axes, 2 * JUDGED_K + 16)[0]
+            found = _propose(self.rows, queries @ self.axes, 2 * JUDGED_K + 16)[0]
             kept = [np.isin(*pair).mean() for pair in zip(nearest, found, strict=True)]
             if np.mean(kept) >= RECALL:
+                self._divide(self.rows[: len(rows), :-2], nearest)
                 return
         self.axes, self.rows = None, everything
 
-    def find(self, X, c):
+    def _divide(self, points, nearest):
+        """Divide the points into cells, if few cells hold the neighbors of the sample."""
+        self.centers = points[1 :: 1 + int(len(points) ** 0.5 / 2)]
+        for _ in range(2):  # steps of k-means
+            cells = np.unique(self._find_cells(points), return_inverse=True)[1]
+            order, sizes = np.argsort(cells, kind="stable"), np.bincount(cells)
+            starts = sizes.cumsum() - sizes
+            self.centers = np.add.reduceat(points[order], starts) / np.float32(sizes)[:, None]
+        gaps = distance_matrix(self.centers[cells[:: 1 + len(cells) // JUDGED_ROWS]], self.centers)
+        is_near = gaps[:, None] <= np.take_along_axis(gaps, cells[nearest], axis=1)[..., None]
+        n_near = np.quantile(is_near @ sizes, CELL_RECALL)
+        if n_near < len(points) / 2:
+            self.n_near, self.sizes = DEPTH * int(n_near // DEPTH + 1), sizes
+            self.rows, self.order, self.cells = _append_norms(points[order]), order, cells
+            self.parts = np.array(list(map(slice, starts, starts + sizes)))
+
+    def _find_cells(self, points):
+        """Return the cells with the nearest centers, (M,)."""
+        norms = np.einsum("kd,kd->k", self.centers, self.centers) / 2
+        blocks = (points[part] for part in split_rows(len(points), len(norms)))
+        return np.concatenate([(block @ self.centers.T - norms).argmax(1) for block in blocks])
+
+    def split(self, X, c):
+        """Return the queries X to search at once, as pairs of their positions and their cell."""
+        cells, n = np.resize(self.cells, len(X)), max(self.n_near, DEPTH * c)
+        if X is not self.X and self.n_near < len(self.rows):
+            cells = self._find_cells((X - self.center).astype(np.float32) @ self.axes)
+        groups = ((np.flatnonzero(cells == cell), cell) for cell in np.unique(cells))
+        return [(g[part], cell) for g, cell in groups for part in split_rows(len(g), n)]
+
+    def find(self, X, c, cell):
         """Return the positions of c candidates for the nearest rows to each of X, (M, c)."""
+        n, rows, order = max(self.n_near, DEPTH * c), self.rows, self.order
+        if n < len(order):
+            near = distance_matrix(self.centers[[cell]], self.centers)[0].argsort(kind="stable")
+            parts = self.parts[near[: np.searchsorted(self.sizes[near].cumsum(), n) + 1]]
+            rows, order = (np.concatenate([x[part] for part in parts])[:n] for x in (rows, order))
         queries = (X - self.center).astype(np.float32)
-        found, is_lost = self._propose(queries if self.axes is None else queries @ self.axes, c)
+        found, is_lost = _propose(rows, queries if self.axes is None else queries @ self.axes, c)
+        found = order[found]
         if is_lost.any() and c < len(self.X):
-            lost = X[is_lost].astype(np.float64) - self.center
-            found[is_lost] = self._precise.kneighbors(lost, c, return_distance=False)
+            library = NearestNeighbors(algorithm="brute").fit(self.X.astype(float) - self.center)
+            lost = X[is_lost].astype(float) - self.center
+            found[is_lost] = library.kneighbors(lost, c, return_distance=False)
         return found
 
-    @functools.cached_property
-    def _precise(self):
-        """Search in float64, for rows at distances that rounding in float32 would hide."""
-        return NearestNeighbors(algorithm="brute").fit(self.X.astype(np.float64) - self.center)
 
-    def _propose(self, queries, c):
-        """Return the c nearest rows by products, (M, c), and which queries rounding may mislead.
-
-        As a table (DEPTH, n), the distances of a query have their c smallest values in the c
-        columns with the smallest minima: most of the search is one pass of minima.
-        """
-        m, n = len(queries), len(self.rows) // DEPTH
-        norms = np.einsum("md,md->m", queries, queries)[:, None]
-        factors = np.hstack([-2 * queries, np.ones_like(norms), norms])
-        gaps = (self.rows @ factors.T).reshape(DEPTH, -1)
-        columns = _find_smallest(gaps.min(0).reshape(n, m).T, min(c, n))
-        near = gaps.take(columns * m + np.arange(m)[:, None], axis=1).transpose(1, 0, 2)
-        chosen = _find_smallest(near := near.reshape(m, -1), c)
-        largest = np.take_along_axis(near, chosen[:, -1:], 1)
-        row, column = np.divmod(chosen, columns.shape[1])
-        found = row * n + np.take_along_axis(columns, column, 1)
-        return found, (largest < NOISE * norms)[:, 0]
+def _propose(rows, queries, c):
+    """Return the c nearest rows by products, (M, c), and which queries rounding may mislead."""
+    m, n = len(queries), len(rows) // DEPTH
+    norms = np.einsum("md,md->m", queries, queries)[:, None]
+    factors = np.hstack([-2 * queries, np.ones_like(norms), norms])
+    gaps = (rows @ factors.T).reshape(DEPTH, -1)
+    # The c smallest values of a table are in the c columns with the smallest minima.
+    columns = _find_smallest(gaps.min(0).reshape(n, m).T, min(c, n))
+    near = gaps.take(columns * m + np.arange(m)[:, None], axis=1).transpose(1, 0, 2)
+    chosen = _find_smallest(near := near.reshape(m, -1), c)
+    row, column = np.divmod(chosen, columns.shape[1])
+    found = row * n + np.take_along_axis(columns, column, 1)
+    return found, (np.take_along_axis(near, chosen[:, -1:], 1) < NOISE * norms)[:, 0]
 
 
 def _append_norms(rows):
@@ -242,8 +276,8 @@ def _append_norms(rows):
 
 def _find_smallest(values, c):
     """Return positions of the c smallest float32 of each row, (M, c), the largest of them last."""
-    # Floats of at least 0 are ordered like their bits, and negative ones are rounded zeros. numpy
-    # partitions numbers faster than it tracks their positions: these are the lowest bits.
+    # Floats of at least 0 are ordered like their bits, and negative ones are rounded zeros. The
+    # positions are the lowest bits: numpy partitions numbers faster than it tracks positions.
     packed = values.view(np.int32).astype(np.int64, order="C") << 32
     packed |= np.arange(values.shape[1])
     packed.partition(c - 1, axis=1)
@@ -357,17 +391,22 @@ def order_rows(X):
     return np.argsort(project_rows(X, direction), kind="stable")
 
 
-def project_rows(X, direction=None):
+def project_rows(X, direction=None, columns=None):
     """Return the projection (N,) of rows on a direction (D,), by default a fixed random one.
 
+    ``columns`` are the positions of the features that count, in their order; by default all.
     Equal rows have equal projections, and unequal rows almost never do.
     """
+    if columns is None:
+        columns = slice(None)
     if direction is None:
-        direction = np.random.default_rng(0).standard_normal(X.shape[1])
+        n_features = X.shape[1] if isinstance(columns, slice) else len(columns)
+        direction = np.random.default_rng(0).standard_normal(n_features)
     if sparse.issparse(X):
-        return X @ direction
+        return X[:, columns] @ direction
     # Summed row by row: a matrix product may round equal rows differently at other positions.
-    parts = (np.ascontiguousarray(X[part], np.float64) for part in split_rows(*X.shape))
+    blocks = (X[part][:, columns] for part in split_rows(*X.shape))
+    parts = (np.ascontiguousarray(block, np.float64) for block in blocks)
     return np.concatenate([(part * direction).sum(1) for part in parts])
 
 

@@ -14,10 +14,9 @@ from sklearn.preprocessing import StandardScaler
 from skdeepcluster import CatGANClustering, NeighborClustering, VaDEClustering, VAEEmbedding
 from skdeepcluster._adversarial import AdversarialEstimator
 from skdeepcluster._initialization import find_partition
-from skdeepcluster.neighbors import neighbor_start, selection
+from skdeepcluster.neighbors import partition as neighbors_partition
 from skdeepcluster.neighbors.graph import neighbor_graph
-from skdeepcluster.neighbors.labels import name_clusters
-from skdeepcluster.neighbors.spreading import absorb_walk
+from skdeepcluster.neighbors.labels import absorb_walk, name_clusters
 
 LABELLED = [e for e in ONE_OF_EACH if "use_labels" in e.get_params()]
 #: Those with codes and a game of their own start alike; all are tried in .ci/full.
@@ -40,8 +39,8 @@ GRAPH = NeighborClustering(3, use_labels=True, random_state=0)
 
 @pytest.fixture(autouse=True)
 def one_metric(monkeypatch):
-    """Rows are not whitened, which takes most of the time of a small fit."""
-    monkeypatch.setattr(selection, "MAX_WHITENED_ROWS", 0)
+    """There is one layout, since a second one takes most of the time of a small fit."""
+    monkeypatch.setattr(neighbors_partition, "MAX_SECOND", 0)
 
 
 def some(y, n, classes=(0, 1, 2)):
@@ -296,8 +295,3 @@ def test_what_are_no_clusters_is_explained(case, blobs):
 def test_labels_need_a_start(estimator, blobs):
     with pytest.raises(ValueError, match="needs a start.*but init=.*Take init='neighbors'"):
         estimator.fit(*blobs)
-
-
-def test_functions_check_labels():
-    with pytest.raises(ValueError, match="labels has 7 for row 0"):
-        neighbor_start(BANDS, 2, labels=np.full(240, 7))

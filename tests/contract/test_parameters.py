@@ -20,7 +20,7 @@ from sklearn.cluster import KMeans
 from torch import nn
 
 from skdeepcluster import ClusterEnsemble, NeighborClustering
-from skdeepcluster.neighbors import neighbor_start
+from skdeepcluster.neighbors import find_partition
 
 STREAM = np.random.RandomState(0)
 X = STREAM.normal(size=(30, 3)) + 5 * np.eye(3)[np.arange(30) % 3]
@@ -159,7 +159,7 @@ def test_types_of_numbers_change_nothing(name, types):
 @pytest.mark.parametrize("make", [np.int8, np.uint64])
 def test_numbers_given_to_functions_and_methods_may_be_of_any_type(make):
     plain, found = (
-        neighbor_start(X, kind(3), n_neighbors=kind(5), n_components=kind(2), random_state=0)
+        find_partition(X, kind(3), n_neighbors=kind(5), n_components=kind(2), random_state=0)
         for kind in (int, make)
     )
     np.testing.assert_array_equal(plain.layout, found.layout)

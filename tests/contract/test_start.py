@@ -143,13 +143,13 @@ def test_a_neighbour_clustering_starts_a_network_as_the_word_does(method, rows):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @each_of_five
 def test_the_metric_is_that_of_the_start(method, rows, monkeypatch):
-    heard, find = [], skdeepcluster._initialization.neighbor_start
+    heard, find = [], skdeepcluster._initialization.partition_by_neighbors
 
     def recorded(*args, **options):
         heard.append(options["metric"])
         return find(*args, **options)
 
-    monkeypatch.setattr("skdeepcluster._initialization.neighbor_start", recorded)
+    monkeypatch.setattr("skdeepcluster._initialization.partition_by_neighbors", recorded)
     with hasty():
         brief(method, metric="cosine").fit(rows)
     assert heard == ["cosine"]

@@ -36,7 +36,7 @@ from skdeepcluster._consensus import (
     soft_vote,
     vote,
 )
-from skdeepcluster.neighbors.agglomeration import agglomerate
+from skdeepcluster.neighbors.candidates import agglomerate
 
 CONSENSUS = pytest.mark.parametrize("consensus", ["soft_vote", "co_association"])
 
@@ -146,7 +146,7 @@ def test_linkage_with_weights_equals_scipys_on_repeated_rows():
     for k in (1, 2, 5, 12, 25):
         edges = (distance.max() - distance) * np.outer(sizes, sizes)
         ours = np.empty(25, dtype=int)
-        for number, points in enumerate(agglomerate(edges, sizes, k, "average")):
+        for number, points in enumerate(agglomerate(edges, sizes, k)):
             ours[points] = number
         assert len(np.unique(ours)) == k
         assert adjusted_rand_score(fcluster(repeated, k, "maxclust"), ours[which]) == 1

@@ -30,7 +30,7 @@ from skdeepcluster.modules.likelihood import Bernoulli
 from skdeepcluster.modules.networks import conv_decoder, conv_encoder, mlp
 from skdeepcluster.modules.prior import MixturePrior
 from skdeepcluster.modules.regularization import Regularizer
-from skdeepcluster.neighbors import neighbor_start
+from skdeepcluster.neighbors import find_partition
 from skdeepcluster.neighbors.search import order_rows
 from skdeepcluster.vade import VaDE
 from skdeepcluster.vae import VAE
@@ -346,9 +346,9 @@ def test_standardised_rows_are_compared_for_the_start(rows, monkeypatch):
 
     def recorded(X, *args, **kwargs):
         compared.append(X)
-        return neighbor_start(X, *args, **kwargs)
+        return find_partition(X, *args, **kwargs)
 
-    monkeypatch.setattr("skdeepcluster._initialization.neighbor_start", recorded)
+    monkeypatch.setattr("skdeepcluster._initialization.partition_by_neighbors", recorded)
     once = {"max_epochs": 1, "pretraining_epochs": 1}
     VaDEClustering(3, standardize=True, **SMALL, **once).fit(rows)
     expected = StandardScaler().fit_transform(rows)[order_rows(rows)]

@@ -1,0 +1,285 @@
+"""Draw data sets, fit the criterion that chooses among partitions, and write its numbers.
+
+    python benchmarks/criterion.py --seeds 0-99 --jobs 2
+    python benchmarks/criterion.py --seeds 0-99 --leave-one-out
+
+Every kind of ``lib/drawn.py`` is drawn with every seed, as often as WEIGHTS says. Candidates and
+features are those of the package; gradient boosting learns the adjusted Rand index with the known
+clusters from the features. What is drawn is kept in ``build/criterion`` and not drawn again. The
+criterion is written to ``skdeepcluster/neighbors/criterion.npz``, with a table of what each feature
+is worth. ``--leave-one-out`` judges kinds by a criterion that has not seen them, and writes nothing.
+"""
+
+import argparse
+import json
+import pickle
+import sys
+import warnings
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import adjusted_rand_score
+from threadpoolctl import threadpool_limits
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # the folder that holds lib
+from lib.drawn import KINDS, draw
+from lib.options import parse_seeds
+
+from skdeepcluster.metrics import match_labels
+from skdeepcluster.neighbors import candidates, number, selection
+from skdeepcluster.neighbors.number import judge_numbers, list_numbers
+from skdeepcluster.neighbors.partition import connect, make_views
+
+ROOT = Path(__file__).resolve().parents[1]
+REPORT = ROOT / "benchmarks" / "results" / "criterion.json"
+FILE = ROOT / "skdeepcluster" / "neighbors" / "criterion.npz"
+#: How often a kind is drawn for each seed; kinds that are not named once.
+WEIGHTS = {"tables": 5, "embeddings": 5, "images": 3, "digits": 3, "factors": 2, "one_table": 2}
+#: Every how many draws the number of clusters is varied, too; not even, so that it happens to
+#: draws of which few samples are judged as well.
+VARIED = 5
+#: Samples that are judged of every other draw.
+FEW_JUDGED = 500
+#: Largest number of clusters tried then.
+MAX_CLUSTERS = 60
+#: Seeds of the data sets on which probabilities are calibrated are larger by this.
+FRESH = 100_000
+#: Settings of the boosted trees.
+BOOSTING = {
+    "max_iter": 400,
+    "learning_rate": 0.05,
+    "max_leaf_nodes": 12,
+    "min_samples_leaf": 40,
+    "l2_regularization": 5.0,
+    "max_features": 0.2,
+    "early_stopping": False,
+}
+
+
+def find_views(data, n_clusters, stream, n_neighbors=15):
+    """Return the views of a data set, the positions of their samples, and the stream."""
+    given = n_neighbors, "euclidean", None, 70_000, stream, None
+    reference, columns, graph, weights, _ = connect(data.X, n_clusters, *given)
+    views = make_views(reference, columns, graph, weights, n_clusters, 5, stream, None)
+    return views, data.y[reference.kept]
+
+
+def tabulate(kind, seed):
+    """Return the features and scores of the candidates of a drawn data set.
+
+    Every other draw is judged by few of its samples, as large data sets are. "partition" has the
+    candidates with the right number of clusters, "number" those of many numbers: the numbers, the
+    families, the features and the scores.
+    """
+    data, stream = draw(kind, seed), np.random.RandomState(seed)
+    k, n_features, found = data.n_clusters, data.X.shape[1], {}
+    with few_judged() if seed % 2 and len(data.y) > 2 * FEW_JUDGED else nullcontext():
+        if k > 1:
+            views, y = find_views(data, k, stream)
+            drawn = views.draw(candidates.MERGED)
+            proposed = list(candidates.find_candidates(views, k, stream))
+            seen = [own._replace(labels=own.labels[drawn]) for own in proposed]
+            judged = selection.prepare(views, n_features)
+            table = selection.describe_all(judged, seen, k)
+            found["partition"] = arrange([(k, proposed, table)], y)
+        if seed % (2 if k == 1 else VARIED) == 0:
+            views, y = find_views(data, "auto", stream)
+            numbers = list_numbers(MAX_CLUSTERS)
+            entries = list(judge_numbers(views, n_features, numbers, stream))
+            found["number"] = arrange(entries, y[views.draw(candidates.MERGED)])
+    return {"kind": kind, "seed": seed, "k": k} | found
+
+
+@contextmanager
+def few_judged():
+    """Within the block few samples are judged, merged, linked and fitted."""
+    limits = {name: getattr(candidates, name) for name in ("MERGED", "LINKED", "FITTED")}
+    try:
+        for module in (candidates, selection, number):
+            module.MERGED = FEW_JUDGED
+        candidates.LINKED, candidates.FITTED = 2 * FEW_JUDGED, 3 * FEW_JUDGED
+        yield
+    finally:
+        for module in (candidates, selection, number):
+            module.MERGED = limits["MERGED"]
+        candidates.LINKED, candidates.FITTED = limits["LINKED"], limits["FITTED"]
+
+
+def arrange(entries, y):
+    """Return numbers of clusters, families, features and scores of candidates, (C,) or (C, F)."""
+    features, _ = selection.tabulate([table for *_, table in entries])
+    parts = [(k, own) for k, proposed, _ in entries for own in proposed]
+    scores = np.array([adjusted_rand_score(y, own.labels) for _, own in parts])
+    return [k for k, _ in parts], [own.family for _, own in parts], features, scores
+
+
+def tabulate_seed(seed, folder):
+    """Return the tables of all kinds for a seed, from the folder if they are there."""
+    path = folder / f"{seed}.pkl"
+    if path.exists():
+        return pickle.loads(path.read_bytes())
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        draws = [(kind, 1000 * i + seed) for kind in KINDS for i in range(WEIGHTS.get(kind, 1))]
+        tables = [tabulate(*each) for each in draws]
+    path.write_bytes(pickle.dumps(tables))
+    print(f"seed {seed}: {len(tables)} data sets", flush=True)
+    return tables
+
+
+# ---- the criterion
+
+
+def stack(tables, purpose):
+    """Return the features (C, F), scores (C,) and weights (C,) of all candidates for a purpose.
+
+    A data set counts by how much its candidates differ, however many they are; one with a single
+    cluster, whose candidates are all wrong, counts as much as most.
+    """
+    found = [(table[purpose], table["k"]) for table in tables if purpose in table]
+    scores = [own[3] for own, _ in found]
+    spreads = [
+        0.5 if k == 1 else np.ptp(own) + 0.02 for own, (_, k) in zip(scores, found, strict=True)
+    ]
+    weights = [np.full(len(own), s / len(own)) for own, s in zip(scores, spreads, strict=True)]
+    return np.vstack([own[2] for own, _ in found]), np.concatenate(scores), np.concatenate(weights)
+
+
+def fit(tables, purpose):
+    """Return the boosted trees fitted to the candidates of the tables."""
+    features, scores, weights = stack(tables, purpose)
+    trees = HistGradientBoostingRegressor(random_state=0, **BOOSTING)
+    return trees.fit(features, scores, sample_weight=weights)
+
+
+def flatten(trees):
+    """Return the nodes of all trees as the arrays that ``predict_scores`` reads."""
+    # scikit-learn has no public access to these nodes.
+    parts = [predictor.nodes for (predictor,) in trees._predictors]
+    starts = np.cumsum([0, *map(len, parts)])
+    nodes, own = np.concatenate(parts), np.arange(starts[-1])
+    shift = np.repeat(starts[:-1], np.diff(starts))
+    is_leaf = nodes["is_leaf"].astype(bool)
+    return {
+        "roots": starts[:-1].astype(np.uint16),
+        "feature": np.where(is_leaf, 0, nodes["feature_idx"]).astype(np.uint16),
+        "threshold": np.where(is_leaf, 0, nodes["num_threshold"]).astype(np.float32),
+        "left": np.where(is_leaf, own, nodes["left"] + shift).astype(np.uint16),
+        "right": np.where(is_leaf, own, nodes["right"] + shift).astype(np.uint16),
+        "value": np.where(is_leaf, nodes["value"], 0).astype(np.float32),
+        "base": np.float64(trees._baseline_prediction.item()),
+        "depth": np.int64(nodes["depth"].max()),
+    }
+
+
+def measure_gains(trees, names):
+    """Return the share of the total gain that the splits by each feature have, largest first."""
+    gains = np.zeros(len(names))
+    for (predictor,) in trees._predictors:
+        inner = predictor.nodes[~predictor.nodes["is_leaf"].astype(bool)]
+        np.add.at(gains, inner["feature_idx"], inner["gain"])
+    shares = {}
+    for name, gain in zip(names, gains / gains.sum(), strict=True):
+        form = name.rpartition(", ")[2] if ", " in name else "value"
+        share = shares.setdefault(name.partition(", ")[0], {})
+        share[form] = round(share.get(form, 0) + float(gain), 5)
+    return dict(sorted(shares.items(), key=lambda item: -sum(item[1].values())))
+
+
+def judge(tables, predict):
+    """Return the mean scores of the choice, of each family and of the best candidate."""
+    rows = []
+    for table in tables:
+        if "partition" in table:
+            _, families, features, scores = table["partition"]
+            own = {"choice": scores[predict(features).argmax()], "best": scores.max()}
+            rows.append(own | {family: scores[families.index(family)] for family in set(families)})
+    names = sorted({name for row in rows for name in row} - {"head"})
+    return {name: float(np.mean([row[name] for row in rows if name in row])) for name in names}
+
+
+def leave_out(tables):
+    """Print, for each kind, what a criterion chooses that was fitted to all other kinds."""
+    for kind in sorted({table["kind"] for table in tables if table["k"] > 1}):
+        trees = fit([table for table in tables if table["kind"] != kind], "partition")
+        means = judge([table for table in tables if table["kind"] == kind], trees.predict)
+        print(json.dumps({"left out": kind} | means), flush=True)
+
+
+# ---- probabilities
+
+
+def describe_answers(kind, seed):
+    """Return the inputs of the calibration for the samples of a drawn set, and which are right."""
+    data, stream = draw(kind, seed), np.random.RandomState(seed)
+    views, y = find_views(data, data.n_clusters, stream)
+    given = views, data.X.shape[1], data.n_clusters, stream
+    labels, votes, stability, expected = selection.vote(*given)
+    is_right = match_labels(y, labels) == y
+    return selection.describe_labels(votes, labels, stability, expected), is_right
+
+
+def calibrate(seeds):
+    """Return the coefficients of the logistic regression of right labels, (4,)."""
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        kinds = [kind for kind in KINDS if not kind.startswith("one_")]
+        parts = [describe_answers(kind, FRESH + seed) for seed in seeds for kind in kinds]
+    inputs, is_right = (np.concatenate(part) for part in zip(*parts, strict=True))
+    weights = np.concatenate([np.full(len(part), 1 / len(part)) for _, part in parts])
+    regression = LogisticRegression(fit_intercept=False, C=1e3)
+    return regression.fit(inputs, is_right, sample_weight=weights).coef_[0]
+
+
+def parsed(arguments=None):
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", default="0-99", help="as 0-99 or 3 (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
+    parser.add_argument("--calibration-seeds", default="0-9", help="(%(default)s)")
+    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "criterion")
+    parser.add_argument("--leave-one-out", action="store_true")
+    return parser.parse_args(arguments)
+
+
+def main(options):
+    """Draw, fit and write, or judge kinds left out."""
+    options.folder.mkdir(parents=True, exist_ok=True)
+    draws = (delayed(tabulate_seed)(s, options.folder) for s in parse_seeds(options.seeds))
+    tables = [table for part in Parallel(options.jobs)(draws) for table in part]
+    if options.leave_one_out:
+        leave_out(tables)
+        return
+    forests = {purpose: fit(tables, purpose) for purpose in ("partition", "number")}
+    arrays = {"calibration": np.array([1.0, 0, 0, 0])}
+    for purpose, trees in forests.items():
+        arrays |= {f"{purpose} {name}": nodes for name, nodes in flatten(trees).items()}
+    np.savez_compressed(FILE, **arrays)
+    selection.load_criterion.cache_clear()
+    arrays["calibration"] = calibrate(parse_seeds(options.calibration_seeds))
+    np.savez_compressed(FILE, **arrays)
+    names = name_features()
+    report = {"data sets": len(tables), "bytes": FILE.stat().st_size}
+    report |= {"calibration": arrays["calibration"].tolist()}
+    report |= {"scores": judge(tables, forests["partition"].predict)}
+    for purpose, trees in forests.items():
+        report |= {purpose: measure_gains(trees, names)}
+    REPORT.write_text(json.dumps(report, indent=1) + "\n")
+    print(json.dumps(report, indent=1))
+
+
+def name_features():
+    """Return the names of the features."""
+    data, stream = draw("blobs", 0), np.random.RandomState(0)
+    views, _ = find_views(data, data.n_clusters, stream)
+    proposed = list(candidates.find_candidates(views, data.n_clusters, stream))
+    judged = selection.prepare(views, data.X.shape[1])
+    return selection.tabulate([selection.describe_all(judged, proposed, data.n_clusters)])[1]
+
+
+if __name__ == "__main__":
+    main(parsed())

@@ -1,0 +1,145 @@
+"""The number of clusters, and the tree of clusters and their parts.
+
+M samples, P points, K clusters, L layout dimensions.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .._responsibilities import cluster_means
+from .candidates import MERGED, Trees, find_candidates
+from .selection import describe_all, predict_scores, prepare
+
+#: Minimum number of samples for each cluster, on average.
+MIN_SAMPLES = 5
+#: Numbers up to this one are all tried; above, each is about a tenth larger than the last.
+ALL_UP_TO = 12
+#: Ratio of the numbers tried above.
+RATIO = 1.1
+#: Minimum expected score of two or more clusters: with less, all samples are one cluster.
+MIN_SCORE = 0.3
+
+
+class Curve(NamedTuple):
+    """How good each number of clusters is, by arrays over the numbers that were tried."""
+
+    n_clusters: np.ndarray
+    #: Expected adjusted Rand index of the best candidate; for one cluster, MIN_SCORE.
+    criterion: np.ndarray
+    #: Mean adjusted Rand index of the candidates with each other.
+    stability: np.ndarray
+    #: The number with the highest criterion.
+    best: int
+
+
+def list_numbers(max_clusters):
+    """Return the numbers of clusters that are tried, ascending."""
+    numbers = list(range(1, ALL_UP_TO + 1))
+    while numbers[-1] < max_clusters:
+        numbers.append(min(int(np.ceil(RATIO * numbers[-1])), max_clusters))
+    return [number for number in numbers if number <= max_clusters]
+
+
+def judge_numbers(views, n_features, numbers, stream):
+    """Yield each number above 1, its candidates on the judged samples, and their features."""
+    drawn = views.draw(MERGED)
+    numbers = [number for number in numbers if 1 < number <= len(drawn) // MIN_SAMPLES]
+    if not numbers:
+        return
+    views = views.take(drawn) if len(views.wide) > len(drawn) else views
+    trees, judged = Trees(views), prepare(views, n_features)
+    for number in numbers:
+        candidates = list(find_candidates(views, number, stream, trees, brief=True))
+        yield number, candidates, describe_all(judged, candidates, number)
+
+
+def choose_number(views, n_features, numbers, stream):
+    """Return the :class:`Curve` of some numbers of clusters."""
+    found = list(judge_numbers(views, n_features, sorted(set(numbers)), stream))
+    tables = [table for *_, table in found]
+    scores = (
+        [MIN_SCORE, *(own.max() for own in predict_scores(tables, "number"))] if found else [1]
+    )
+    tried = np.array([1, *(number for number, *_ in found)])
+    agreement = np.array([1.0, *(table["mean agreement"][0] for table in tables)])
+    return Curve(tried, np.array(scores), agreement, int(tried[np.argmax(scores)]))
+
+
+# ---- the tree of clusters
+
+
+class ClusterTree(NamedTuple):
+    """A tree whose leaves are parts of clusters; clusters are merged after all their parts."""
+
+    #: Centers (P, L) of the leaves in the layout.
+    centers: np.ndarray
+    #: Cluster (P,) of each leaf.
+    clusters: np.ndarray
+    #: Merges (P - 1, 2), as in scikit-learn's AgglomerativeClustering.
+    children: np.ndarray
+    #: Ward's distance (P - 1,) of each merge, never smaller than those before.
+    distances: np.ndarray
+
+    def find_leaves(self, layout, labels):
+        """Return the nearest leaf (N,) of the own cluster for samples of a layout (N, L).
+
+        For a cluster without leaves it is the nearest of all.
+        """
+        leaves = np.empty(len(labels), dtype=np.int64)
+        for cluster in np.unique(labels):
+            rows, is_own = labels == cluster, self.clusters == cluster
+            own = np.flatnonzero(is_own if is_own.any() else ~is_own)
+            centers = self.centers[own]
+            gaps = np.square(centers).sum(1) - 2 * (layout[rows].astype(np.float64) @ centers.T)
+            leaves[rows] = own[gaps.argmin(1)]
+        return leaves
+
+    def cut(self, n_clusters):
+        """Return the cluster (P,) of each leaf; as many clusters as there are keep their numbers.
+
+        Otherwise they are numbered by the first of the clusters, or the first leaf, in them.
+        """
+        groups = np.arange(len(self.clusters))
+        for t, pair in enumerate(self.children[: len(groups) - n_clusters]):
+            groups[np.isin(groups, pair)] = len(groups) + t
+        order = np.lexsort((np.arange(len(groups)), self.clusters))
+        names, first = np.unique(groups[order], return_index=True)
+        rank = np.empty(n_clusters, dtype=np.int64)
+        rank[np.argsort(first)] = np.arange(n_clusters)
+        return rank[np.searchsorted(names, groups)]
+
+
+def grow_tree(layout, labels, weights, parts):
+    """Return the :class:`ClusterTree` whose leaves are the parts of samples within clusters.
+
+    ``layout`` (M, L), ``labels`` (M,) and ``weights`` (M,) are of the samples, ``parts`` (M,)
+    numbers of parts that may reach over several clusters. The merge whose sum of squares within
+    groups grows least comes first: by |m_i - m_j|^2 n_i n_j / (n_i + n_j), half the square of
+    Ward's distance, with means m and sizes n.
+    """
+    pairs, leaves = np.unique(np.column_stack([labels, parts]), axis=0, return_inverse=True)
+    resp = np.zeros((len(labels), len(pairs)))
+    resp[np.arange(len(labels)), leaves.ravel()] = weights
+    means = centers = cluster_means(resp, layout.astype(np.float64))
+    means, sizes, clusters = means.copy(), resp.sum(0), pairs[:, 0].copy()
+    numbers, children, distances = np.arange(len(pairs)), [], []
+    for t in range(len(pairs) - 1):
+        both = np.maximum(sizes[:, None] + sizes, np.finfo(np.float64).tiny)
+        growth = np.square(means[:, None] - means).sum(2) * sizes[:, None] * sizes / both
+        apart = clusters[:, None] != clusters
+        growth[np.tril_indices(len(means))] = np.inf
+        within = np.where(apart, np.inf, growth)
+        growth = growth if np.isinf(within).all() else within
+        i, j = np.unravel_index(growth.argmin(), growth.shape)
+        children.append((numbers[i], numbers[j]))
+        distances.append(np.sqrt(2 * growth[i, j]))
+        total = max(sizes[i] + sizes[j], np.finfo(np.float64).tiny)
+        means[i] += (means[j] - means[i]) * (sizes[j] / total)
+        sizes[i], numbers[i] = sizes[i] + sizes[j], len(pairs) + t
+        means, sizes, numbers, clusters = (
+            np.delete(part, j, axis=0) for part in (means, sizes, numbers, clusters)
+        )
+    children = np.array(children, dtype=np.int64).reshape(-1, 2)
+    distances = np.maximum.accumulate(np.array(distances))
+    return ClusterTree(centers, pairs[:, 0], children, distances)

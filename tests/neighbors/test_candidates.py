@@ -1,0 +1,155 @@
+"""Candidate partitions, each family against an independent implementation."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.cluster import hierarchy
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+from scipy.spatial import cKDTree
+from scipy.spatial.distance import pdist, squareform
+from sklearn.datasets import make_blobs
+from sklearn.metrics import adjusted_rand_score
+from sklearn.mixture import GaussianMixture
+
+from skdeepcluster.neighbors import candidates, neighbor_graph
+from skdeepcluster.neighbors.candidates import Trees, Views, agglomerate, cut_tree, fit_mixture
+from skdeepcluster.neighbors.selection import FAMILIES
+
+X, Y = make_blobs(240, n_features=3, centers=4, cluster_std=1.5, random_state=1)
+NORMAL = np.random.default_rng(0).normal(size=(90, 3))
+
+
+def look(points, weights=1, **others):
+    """Return views of points, which are their own layout."""
+    drawn = np.random.RandomState(0).permutation(len(points))
+    given = [points], neighbor_graph(points), weights * np.ones(len(points)), drawn, True
+    return Views(points, points, *given, **others)
+
+
+@pytest.mark.filterwarnings("ignore:.*did not converge")
+@pytest.mark.parametrize("kind", ["full", "tied", "diag"])
+@pytest.mark.parametrize(("rows", "start"), [(X - X.mean(0), Y), (NORMAL, Y[:90] % 2)])
+def test_mixture_is_that_of_scikit_learn(kind, rows, start, monkeypatch):
+    monkeypatch.setattr(candidates, "EM_TOLERANCE", -np.inf)
+    weights, reg = np.arange(len(rows)) % 3 + 1, 1e-3 * rows.var(0).mean()
+    copies, names = np.repeat(rows, weights, axis=0), np.repeat(start, weights)
+    own, shares = [copies[names == k] for k in range(start.max() + 1)], np.bincount(names)
+    covariances = np.stack([np.cov(part.T, bias=True) + reg * np.eye(3) for part in own])
+    if kind == "tied":
+        covariances = np.average(covariances, axis=0, weights=shares)
+    precisions = np.linalg.inv(covariances)
+    if kind == "diag":
+        precisions = 1 / np.einsum("kii->ki", covariances)
+    options = {"means_init": [part.mean(0) for part in own], "precisions_init": precisions}
+    options |= {"weights_init": shares / len(copies), "reg_covar": reg, "tol": 0}
+    options |= {"covariance_type": kind, "max_iter": candidates.EM_ITERATIONS - 1}
+    known = GaussianMixture(len(own), **options).fit(copies)
+    found = fit_mixture(rows, look(rows, weights), start, len(own), kind, 1e-3)
+    np.testing.assert_array_equal(found.argmax(1), known.predict(rows))
+    with np.errstate(divide="ignore"):
+        densities = np.log(known.predict_proba(rows)) + known.score_samples(rows)[:, None]
+    gaps = (found - densities)[densities > densities.max(1, keepdims=True) - 20]
+    np.testing.assert_allclose(gaps, 1.5 * np.log(2 * np.pi), atol=1e-4)
+
+
+def link_by_definition(points):
+    """Yield the partitions of Genie by a search among all edges in each step."""
+    edges = minimum_spanning_tree(squareform(pdist(points))).tocoo()
+    edges = sorted(zip(edges.data, edges.row, edges.col, strict=True))
+    labels, n_points = np.arange(len(points)), len(points)
+    for n_clusters in range(n_points, 1, -1):
+        sizes = np.bincount(labels, minlength=n_points)
+        own = sizes[sizes > 0].tolist()
+        gap = sum(abs(a - b) for a in own for b in own) / 2
+        is_fair = 10 * gap <= 3 * n_points * (n_clusters - 1)  # a Gini index of at most 0.3
+        ends = [(labels[i], labels[j]) for _, i, j in edges if labels[i] != labels[j]]
+        ends = [(a, b) for a, b in ends if is_fair or min(own) in (sizes[a], sizes[b])]
+        labels = np.where(labels == ends[0][0], ends[0][1], labels)
+        yield labels
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_genie_merges_as_by_its_definition(seed):
+    points = np.random.default_rng(seed).normal(size=(70, 2)) ** 3
+    merges = candidates.link_fairly(candidates.spanning_tree(points), 70)
+    for step, expected in enumerate(link_by_definition(points), 1):
+        assert adjusted_rand_score(expected, cut_tree(merges, 70 - step)) == 1
+
+
+@pytest.mark.parametrize("kind", ["connected", "separate", "copies"])
+def test_spanning_tree_has_the_length_of_that_of_scipy(kind):
+    noise = np.random.default_rng(0).normal(size=(240, 2))
+    far = np.arange(240)[:, None] // 80 * 50
+    points = {"connected": noise, "separate": far + noise, "copies": noise[np.arange(240) % 120]}
+    i, j, lengths = candidates.spanning_tree(points := points[kind])
+    distances = sparse.csr_array(squareform(pdist(points) + 1e-12))  # zeros are no edges
+    assert lengths.sum() == pytest.approx(minimum_spanning_tree(distances).sum())
+    assert (np.diff(lengths) >= 0).all()
+    np.testing.assert_allclose(lengths, np.linalg.norm(points[i] - points[j], axis=1), atol=1e-9)
+    links = sparse.csr_array((np.ones(239), (i, j)), (240, 240))
+    assert connected_components(links, directed=False)[0] == 1
+
+
+def test_fair_cuts_have_no_small_clusters():
+    points = np.r_[X, 40 * NORMAL[:6]]
+    tree = Trees(look(points)).samples
+    for n_clusters in (2, 4, 9):
+        found = np.bincount(tree.cut_fairly(n_clusters), minlength=n_clusters)
+        assert found.min() >= candidates.FAIR_SIZE * len(points) / n_clusters
+    assert adjusted_rand_score(tree.cut_fairly(4)[:240], Y) > 0.95
+    # Each merge of these points adds one of them, so a fair cut has two clusters at most.
+    chain = Trees(look(3.0 ** np.arange(13)[:, None])).samples
+    assert set(chain.cut_fairly(2)) == {0, 1}
+    assert chain.cut_fairly(3) is None
+
+
+def test_cuts_and_agglomeration_are_those_of_scipy():
+    edges = np.random.default_rng(0).random((60, 60))
+    edges = np.where(edges < 0.5, edges, 0) + np.where(edges < 0.5, edges, 0).T
+    tree = hierarchy.linkage((1 - edges)[np.triu_indices(60, 1)], "average")
+    for n_groups in (1, 2, 7, 30, 60):
+        groups, cut = agglomerate(edges, np.ones(60), n_groups), cut_tree(tree, n_groups)
+        found = np.concatenate([np.full(len(group), k) for k, group in enumerate(groups)])
+        assert adjusted_rand_score(cut[np.concatenate(groups)], found) == 1
+        assert adjusted_rand_score(cut, hierarchy.cut_tree(tree, n_groups)[:, 0]) == 1
+    # The large groups share 4 of 16 pairs of samples, the first two 2 of 4 pairs.
+    edges = np.array([[0.0, 2, 0], [2, 0, 4], [0, 4, 0]])
+    assert agglomerate(edges, [1, 4, 4], 2) == [[0, 1], [2]]
+    # Without edges, the smallest groups are merged.
+    assert agglomerate(np.zeros((4, 4)), [9, 3, 2, 8], 3) == [[0], [1, 2], [3]]
+
+
+def test_head_keeps_topics_and_balances():
+    random, topics = np.random.RandomState(0), np.arange(400) % 4
+    rows = np.eye(20)[topics] + 0.15 * random.normal(size=(400, 20))
+    rows *= np.sqrt(20) / np.linalg.norm(rows, axis=1, keepdims=True)
+    assert adjusted_rand_score(topics, candidates.learn_head(rows, topics, 4, random)) == 1
+    skewed = np.where(random.random(400) < 0.7, 0, topics)
+    found = np.bincount(candidates.learn_head(rows, skewed, 4, random), minlength=4)
+    assert found.max() < np.bincount(skewed).max() - 50
+
+
+def list_candidates(*given):
+    return list(candidates.find_candidates(*given, np.random.RandomState(0)))
+
+
+@pytest.mark.parametrize("n_clusters", [2, 5])
+def test_each_family_finds_the_given_number(n_clusters):
+    found = list_candidates(look(X, unit=X.astype(np.float32), white=X), n_clusters)
+    assert {candidate.family for candidate in found} == set(FAMILIES)
+    assert all(set(candidate.labels) == set(range(n_clusters)) for candidate in found)
+
+
+@pytest.mark.parametrize("rows", [X, np.c_[X, np.zeros((240, 20))]], ids=["tree", "brute"])
+def test_labels_are_extended_to_all_samples(rows, monkeypatch):
+    for name, number in (("FITTED", 100), ("LINKED", 80), ("MERGED", 60)):
+        monkeypatch.setattr(candidates, name, number)
+    views = look(rows, white=X)
+    for candidate in list_candidates(views, 4):
+        assert adjusted_rand_score(Y, candidate.labels) > 0.9, candidate.family
+    for method, n_known in (("ward", 60), ("genie", 80)):
+        labels, known = Trees(views).samples.cut(method, 9), views.draw(n_known)
+        nearest = known[cKDTree(rows[known]).query(rows)[1]]
+        np.testing.assert_array_equal(labels, labels[nearest])
+        alone = Trees(look(rows[known])).samples.cut(method, 9)
+        assert adjusted_rand_score(alone, labels[known]) == 1

@@ -1,0 +1,103 @@
+"""The neighbor graph, whitening by it and its layout."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+from sklearn.metrics import pairwise_distances
+from sklearn.neighbors import NearestNeighbors
+
+from skdeepcluster.neighbors import graph as module
+from skdeepcluster.neighbors import neighbor_graph, neighbor_layout
+
+NORMAL = np.random.default_rng(0).normal(size=(150, 6))
+
+
+def assert_graph(graph, n_samples):
+    """Square, symmetric, weights in (0, 1], no loops."""
+    assert (graph.format, graph.shape, graph.dtype) == ("csr", (n_samples, n_samples), np.float32)
+    assert (graph != graph.T).nnz == 0
+    assert np.all((graph.data > 0) & (graph.data <= 1))
+    assert not graph.diagonal().any()
+
+
+@pytest.mark.parametrize("n_features", [1, 6, 40])
+def test_each_sample_is_linked_to_its_nearest(n_features):
+    rows = np.random.default_rng(0).normal(size=(80, n_features))
+    graph, distances = neighbor_graph(rows, 5), pairwise_distances(rows)
+    assert_graph(graph, 80)
+    rank = distances.argsort(1).argsort(1)
+    near = (rank > 0) & (rank <= 5)
+    np.testing.assert_array_equal(graph.toarray() > 0, near | near.T)
+    np.testing.assert_allclose(graph.toarray()[rank == 1], 1)
+
+
+def test_weights_add_up_in_any_order_and_unit():
+    # The last sample is nobody's neighbor, so its links are its own.
+    rows, order = np.r_[NORMAL, [[9.0] * 6]], np.random.default_rng(1).permutation(151)
+    graph = neighbor_graph(rows, 7)
+    np.testing.assert_allclose(graph[-1].sum(), np.log2(8), rtol=1e-5)
+    same = neighbor_graph(1000 * rows[order], 7).toarray()
+    np.testing.assert_allclose(same, graph[order][:, order].toarray(), atol=1e-5)
+
+
+def test_graphs_of_sparse_samples_and_distances():
+    expected = neighbor_graph(NORMAL, 6).toarray()
+    listed = NearestNeighbors(n_neighbors=6).fit(NORMAL).kneighbors_graph(mode="distance")
+    np.testing.assert_allclose(neighbor_graph(sparse.csr_array(NORMAL), 6).toarray(), expected)
+    for given in (pairwise_distances(NORMAL), listed):
+        graph = neighbor_graph(given, 6, metric="precomputed").toarray()
+        np.testing.assert_allclose(graph, expected, atol=1e-5)
+
+
+def test_whitening_uses_the_scatter_over_pairs(monkeypatch):
+    monkeypatch.setattr(module, "WHITENINGS", 1)
+    graph = neighbor_graph(NORMAL[:60], 4)
+    gaps, weights = NORMAL[:60, None] - NORMAL[:60], graph.toarray().astype(float)
+    scatter = np.einsum("ij,ijd,ije->de", weights, gaps, gaps) / (2 * weights.sum())
+    expected = NORMAL[:60] @ module.whitening_matrix(scatter, 60)
+    found = module.whiten(NORMAL[:60], graph, 4)
+    np.testing.assert_allclose(pairwise_distances(found), pairwise_distances(expected), rtol=1e-4)
+
+
+@pytest.mark.parametrize("n_long", [40, 70])
+def test_layout_starts_from_the_slow_modes_of_a_grid(n_long):
+    # With the dense solver and with the iteration, the first mode is along the grid.
+    line = sparse.diags([1.0, 1.0], [1, -1], shape=(n_long, n_long))
+    grid = sparse.kronsum(sparse.diags([1.0, 1.0], [1, -1], shape=(10, 10)), line)
+    layout = neighbor_layout(grid, 1, n_epochs=0, random_state=0).reshape(n_long, 10)
+    along = layout.mean(1)
+    assert len(set(np.sign(np.diff(along)))) == 1
+    assert layout.std(1).max() < 0.02 * along.std()
+    assert abs(layout).max() == pytest.approx(10, abs=1e-3)
+
+
+def test_step_follows_the_gradient_of_the_similarities():
+    """Log q of linked samples and log(1 - q) of others, with q(d) = 1 / (1 + a d^(2 b))."""
+    a, b, stream = module.CURVE_A, module.CURVE_B, np.random.default_rng(0)
+    y, linked, here = 3 * stream.normal(size=(2, 12)), stream.permutation(12), slice(3, 9)
+    rows, likelihood = torch.tensor(y.T).requires_grad_(), 0
+    for which, is_linked in ((linked, True), (np.arange(5, 17) % 12, False)):
+        gaps = rows - rows.detach()[torch.from_numpy(which)]
+        power = a * gaps.square().sum(1).clamp_min(1e-12) ** b
+        likelihood = likelihood - torch.log1p(power if is_linked else 1 / power).sum()
+    (gradient,) = torch.autograd.grad(likelihood, rows)
+    found = module._step_block(y, np.c_[y, y], linked[None], [5], 0.5, here)
+    np.testing.assert_allclose((found - y[:, here]).T, 0.5 * gradient[here], rtol=0.02, atol=1e-3)
+
+
+def test_layout_places_separate_pieces_apart():
+    pieces = sparse.block_diag([*[neighbor_graph(NORMAL[:60], 5)] * 3, np.zeros((2, 2))], "csr")
+    layout = neighbor_layout(pieces, 2, n_epochs=50, random_state=0)
+    assert len(np.unique(layout, axis=0)) == 182
+    parts = layout[:180].reshape(3, 60, 2)
+    gaps = pairwise_distances(parts.mean(1))[np.triu_indices(3, 1)]
+    assert gaps.min() > 2 * parts.std(1).max()
+
+
+def test_threads_change_nothing_and_seeds_do():
+    graph = neighbor_graph(np.random.default_rng(2).normal(size=(9000, 3)))
+    one = neighbor_layout(graph, n_epochs=1, random_state=3)
+    two = neighbor_layout(graph, n_epochs=1, random_state=3, n_jobs=2)
+    np.testing.assert_array_equal(one, two)
+    assert np.any(one != neighbor_layout(graph, n_epochs=1, random_state=4))

@@ -1,0 +1,120 @@
+"""The number of clusters, the tree of clusters, noise and outlier scores."""
+
+import numpy as np
+import pytest
+from scipy.cluster.hierarchy import fcluster, linkage
+from sklearn.datasets import make_blobs, make_moons
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import adjusted_rand_score
+
+from skdeepcluster import NeighborClustering
+from skdeepcluster.neighbors import count_clusters, neighbor_graph
+from skdeepcluster.neighbors.number import MIN_SCORE, grow_tree, list_numbers
+
+X, _ = make_blobs(300, centers=[[0, 0], [8, 0], [0, 8], [8, 8]], random_state=0)
+
+
+@pytest.fixture(scope="module")
+def auto():
+    return NeighborClustering("auto", random_state=0).fit(X)
+
+
+@pytest.mark.parametrize("n_clusters", [2, 7, 20])
+def test_separate_groups_are_counted(n_clusters):
+    labels = np.arange(60 * n_clusters) % n_clusters
+    centers = 8.0 * np.c_[labels // 5, labels % 5]
+    rows = centers + np.random.default_rng(n_clusters).normal(size=centers.shape)
+    found = NeighborClustering("auto", random_state=0).fit(rows)
+    assert adjusted_rand_score(labels, found.labels_) > 0.95
+    assert found.n_clusters_ == n_clusters
+
+
+@pytest.mark.parametrize("shape", [(300, 1), (300, 2), (300, 5), (100, 8)])
+@pytest.mark.parametrize("draw", ["normal", "uniform"])
+def test_one_normal_or_uniform_cluster_is_one(draw, shape):
+    rows = getattr(np.random.RandomState(0), draw)(size=shape)
+    assert count_clusters(rows, max_clusters=20, random_state=0).best_n_clusters == 1
+
+
+def test_moons_are_two():
+    rows, _ = make_moons(400, noise=0.05, random_state=0)
+    assert count_clusters(rows, random_state=0).best_n_clusters == 2
+
+
+def test_curve_has_its_peak_at_the_number_taken(auto):
+    curve = auto.n_clusters_curve_
+    assert curve.n_clusters.tolist() == list_numbers(60)
+    assert list_numbers(15) == [*range(1, 13), 14, 15]
+    assert curve.criterion[0] == MIN_SCORE
+    assert curve.n_clusters[curve.criterion.argmax()] == auto.n_clusters_
+    assert curve.stability[3] > 0.9 > curve.stability[-1]
+
+
+def test_number_is_chosen_among_those_given():
+    found = count_clusters(X, numbers=[2, 4, 9], random_state=0)
+    assert (found.best_n_clusters, found.n_clusters.tolist()) == (4, [1, 2, 4, 9])
+    with pytest.warns(ConvergenceWarning, match=r"chose 4, the largest.*Raise max_clusters=4"):
+        NeighborClustering("auto", max_clusters=4, random_state=0).fit(X)
+    with pytest.warns(ConvergenceWarning, match="chose 1, the largest.*for five distinct"):
+        assert count_clusters(np.repeat(X[:3], 50, axis=0)).best_n_clusters == 1
+
+
+def test_clusters_of_distances_are_counted():
+    graph = neighbor_graph(X, 10)
+    graph.data = 1 / graph.data
+    assert count_clusters(graph, metric="precomputed", random_state=0).best_n_clusters == 4
+
+
+def test_tree_of_parts_is_wards_tree():
+    points, weights = np.random.default_rng(0).normal(size=(30, 3)), np.arange(30) % 3 + 1
+    labels, parts = np.zeros(30, dtype=int), np.arange(30)
+    tree, expected = grow_tree(points, labels, np.ones(30), parts), linkage(points, "ward")
+    np.testing.assert_array_equal(np.sort(tree.children, 1), expected[:, :2])
+    np.testing.assert_allclose(tree.distances, expected[:, 2])
+    weighted = grow_tree(points, labels, weights, parts).cut(5)
+    copies = fcluster(linkage(np.repeat(points, weights, axis=0), "ward"), 5, "maxclust")
+    assert adjusted_rand_score(np.repeat(weighted, weights), copies) == 1
+
+
+def test_clusters_are_merged_after_all_their_parts():
+    layout = np.random.default_rng(0).normal(size=(200, 2))
+    labels = (layout[:, 0] > 0) + 2 * (layout[:, 1] > 1)
+    tree = grow_tree(layout, labels, np.ones(200), np.arange(200) % 9)
+    assert (np.diff(tree.distances) >= 0).all()
+    np.testing.assert_array_equal(tree.cut(4), tree.clusters)
+    finer = np.arange(len(tree.clusters))
+    for n_clusters in range(len(tree.clusters), 0, -1):
+        cut = tree.cut(n_clusters)
+        assert set(cut) == set(range(n_clusters))
+        assert len(set(zip(finer, cut, strict=True))) == len(set(finer))  # cuts are nested
+        finer = cut
+
+
+def test_cuts_of_a_fit(auto):
+    np.testing.assert_array_equal(auto.cut(auto.n_clusters_), auto.labels_)
+    np.testing.assert_array_equal(auto.cut(7, X), auto.cut(7))
+    for number, message in ((0, "== 0"), (auto.n_leaves_ + 1, f"<= {auto.n_leaves_}")):
+        with pytest.raises(ValueError, match=message):
+            auto.cut(number)
+    near = X + (X > 4) * [-4, 40]  # a coarse cut joins near clusters
+    cut = NeighborClustering(4, random_state=0).fit(near).cut(2)
+    assert adjusted_rand_score(X[:, 1] > 4, cut) == 1
+    with pytest.warns(ConvergenceWarning, match="Only 1 of"):
+        equal = NeighborClustering(2, random_state=0).fit(np.ones((9, 2)))
+    np.testing.assert_array_equal(equal.cut(1, [[2.0, 2.0]]), [0])
+
+
+def test_share_asked_for_is_noise():
+    rows = np.r_[X, np.random.default_rng(0).uniform(-20, 28, size=(20, 2))]
+    plain = NeighborClustering(4, random_state=0).fit(rows)
+    noisy = NeighborClustering(4, noise=0.05, random_state=0).fit(rows)
+    distances = np.sort(np.linalg.norm(rows[:, None] - rows, axis=2), axis=1)[:, 1:16].mean(1)
+    np.testing.assert_allclose(noisy.outlier_scores_, distances, rtol=1e-6)
+    np.testing.assert_allclose(noisy.score_samples(rows), -distances, rtol=1e-6)
+    worst = np.argsort(-distances)[:16]
+    expected = plain.labels_.copy()
+    expected[worst] = -1
+    np.testing.assert_array_equal(noisy.labels_, expected)
+    np.testing.assert_array_equal(noisy.predict(rows), expected)
+    assert (noisy.cut(2)[worst] == -1).all()
+    assert noisy.predict([[100.0, 100.0]])[0] == -1

@@ -1,0 +1,105 @@
+"""The partition of all samples: laws of columns, order, weights and copies; metrics; errors."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.datasets import make_blobs
+from sklearn.metrics import adjusted_rand_score, pairwise_distances
+
+from skdeepcluster import NeighborClustering
+from skdeepcluster.neighbors import count_clusters, find_partition
+from skdeepcluster.neighbors.graph import neighbor_graph, neighbor_layout
+from skdeepcluster.neighbors.partition import _draw_samples, order_columns
+
+X, Y = make_blobs(240, n_features=6, centers=4, random_state=1)
+RANDOM = np.random.default_rng(0)
+NORMAL = RANDOM.normal(size=(120, 12)) + 2 * np.eye(12)[RANDOM.integers(0, 4, 120)]
+WIDE = RANDOM.normal(size=(120, 60)) + 2 * np.eye(60)[RANDOM.integers(0, 4, 120)]
+ROWS, ORDER, WEIGHTS = np.arange(120), RANDOM.permutation(120), RANDOM.integers(1, 4, 120)
+
+
+def find(rows, n_clusters=4, **options):
+    """Return the labels of all samples, with their responsibilities checked."""
+    partition = find_partition(rows, n_clusters, random_state=0, **options)
+    resp = partition.extend(rows)[0]
+    assert resp.shape == (rows.shape[0], n_clusters)
+    assert 0 <= partition.expected_score <= 1
+    np.testing.assert_allclose(resp.sum(1), 1)
+    return resp.argmax(1)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_features_are_ordered_by_their_values(container):
+    expected, columns = order_columns(container(NORMAL)), RANDOM.permutation(12)
+    assert sorted(expected) == list(range(12))
+    for same in (NORMAL[ORDER], NORMAL * 2.0**40, NORMAL + 2.0 ** np.arange(12)):
+        np.testing.assert_array_equal(order_columns(container(same)), expected)
+    found = order_columns(container(NORMAL[:, columns]))
+    np.testing.assert_array_equal(columns[found], expected)
+    constant = container(np.insert(NORMAL, [0, 5, 12], [0.0, 7.0, -3.0], axis=1))
+    places = np.delete(np.arange(15), [0, 6, 14])
+    np.testing.assert_array_equal(order_columns(constant), places[expected])
+    assert len(order_columns(container(np.ones((9, 3))))) == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "metric"), [(NORMAL, "euclidean"), (NORMAL, "cosine"), (WIDE, "euclidean")]
+)
+def test_no_digit_depends_on_columns_order_and_copies(rows, metric):
+    model, copies = NeighborClustering(4, metric=metric, random_state=0), np.repeat(ROWS, WEIGHTS)
+    constant = np.c_[np.full(120, 7.0 if metric == "euclidean" else 0.0), rows]
+    one = model.fit(rows).responsibilities_
+    for same, expected in ((constant, one), (rows[:, ::-1], one), (rows[ORDER], one[ORDER])):
+        np.testing.assert_array_equal(model.fit(same).responsibilities_, expected)
+    weighted = model.fit(rows, sample_weight=WEIGHTS).responsibilities_
+    np.testing.assert_array_equal(model.fit(rows[copies]).responsibilities_, weighted[copies])
+    np.testing.assert_array_equal(model.fit(sparse.csr_array(rows)).labels_, one.argmax(1))
+    np.testing.assert_array_equal(model.set_params(n_jobs=2).fit(rows).responsibilities_, one)
+
+
+def test_draws_by_weights_keep_their_sum():
+    weights, certain = RANDOM.exponential(size=200) ** 3, np.arange(200) % 50 == 0
+    given = np.arange(200), np.arange(200), weights, 40, np.random.RandomState(0)
+    drawn, place, found = _draw_samples(*given, np.where(certain, 0, -1))
+    np.testing.assert_array_equal(place[drawn], np.arange(40))
+    least, others = found[~certain[drawn]].min(), weights[~certain]
+    assert np.minimum(others / least, 1).sum() == pytest.approx(36)
+    expected = np.where(certain, weights, np.maximum(weights, least))[drawn]
+    np.testing.assert_allclose(found, expected)
+    assert np.isin(np.flatnonzero(certain | (weights > least)), drawn).all()
+    assert found[~certain[drawn]].sum() == pytest.approx(others.sum())
+
+
+def test_other_metrics_distances_weights_and_neighbors():
+    half = np.where(np.arange(240) < 200, 1, 0)
+    for rows, options in (
+        (X * np.linspace(1, 99, 240)[:, None], {"metric": "cosine"}),
+        (X, {"metric": "manhattan"}),
+        (pairwise_distances(X), {"metric": "precomputed"}),
+        (sparse.csr_array(X), {"sample_weight": half}),
+        (X, {"n_neighbors": 500}),
+    ):
+        assert adjusted_rand_score(Y, find(rows, **options)) == 1
+    find(X, n_neighbors=1)
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 3, 7])
+def test_each_cluster_has_a_sample_when_there_are_few(n_samples):
+    for n_clusters in range(1, n_samples + 1):
+        assert len(set(find(NORMAL[:n_samples], n_clusters))) == n_clusters
+        find(np.ones((n_samples, 3)), n_clusters)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: neighbor_graph(X, 0), "n_neighbors == 0"),
+        (lambda: neighbor_graph(X, metric="precomputed"), r"square matrix.*got \(240, 6\)"),
+        (lambda: neighbor_layout(np.ones((3, 2))), r"shape \(3, 2\); expected a square matrix"),
+        (lambda: find_partition(X, 4, metric="nearness"), "metric='nearness' cannot compare"),
+        (lambda: count_clusters(-np.eye(9), metric="precomputed"), "Negative values in data"),
+    ],
+)
+def test_errors_say_what_was_found(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,201 @@
+"""The choice of a partition: features by other means, the criterion, and probabilities."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.spatial.distance import cdist
+from scipy.stats import multivariate_normal
+from sklearn.datasets import make_blobs, make_circles, make_moons
+from sklearn.linear_model import Ridge
+from sklearn.metrics import adjusted_rand_score, calinski_harabasz_score, jaccard_score
+
+from skdeepcluster import NeighborClustering
+from skdeepcluster.neighbors import neighbor_graph, selection
+from skdeepcluster.neighbors.candidates import Candidate, Views
+from skdeepcluster.neighbors.selection import calibrate, compare, describe, prepare
+
+X, _ = make_blobs(120, n_features=4, centers=3, cluster_std=2, random_state=0)
+NAMES = X[:, :3].argmax(1)
+NAMES[::9] = np.arange(120)[::9] % 3
+MEMBER = np.eye(3)[NAMES]
+
+
+def look(points, layout=None):
+    """Return views of points, by default with the points as their layout."""
+    given = neighbor_graph(points), np.ones(len(points)), np.arange(len(points)), True
+    return Views(points, points, [points if layout is None else layout], *given)
+
+
+def describe_points(points, labels, layout=None):
+    return describe(prepare(look(points, layout), points.shape[1]), labels, labels.max() + 1)
+
+
+@pytest.mark.parametrize("space", ["points", "layout"])
+def test_features_of_centers(space):
+    points = {"points": X, "layout": X[:, :2] ** 2}[space]
+    found = describe_points(X, NAMES, X[:, :2] ** 2)
+    centers = np.stack([points[MEMBER[:, k] > 0].mean(0) for k in range(3)])
+    distances = cdist(points, centers)
+    own, other = distances[MEMBER > 0], np.where(MEMBER > 0, np.inf, distances).min(1)
+    silhouettes = (other - own) / np.maximum(own, other)
+    spread = np.sqrt(MEMBER.T @ own**2 / MEMBER.sum(0))
+    ratios = (spread[:, None] + spread) / (cdist(centers, centers) + np.diag([np.inf] * 3))
+    expected = {
+        "calinski": np.log(calinski_harabasz_score(points, NAMES)),
+        "silhouette": silhouettes.mean(),
+        "least silhouette": min(silhouettes[MEMBER[:, k] > 0].mean() for k in range(3)),
+        "davies": np.log(ratios.max(1).mean()),
+    }
+    for name, value in expected.items():
+        assert found[f"{space} {name}"] == pytest.approx(value), name
+
+
+def test_gains_are_those_of_gaussian_densities():
+    sizes, kinds = [700, 500, 300], {}
+    points, labels = make_blobs(sizes, centers=[[0, 0], [3, 1], [1, 4]], random_state=3)
+    found, own = describe_points(points, labels), [points[labels == k] for k in range(3)]
+    kinds["full"] = [np.cov(part.T, bias=True) for part in own]
+    kinds["tied"] = [np.average(kinds["full"], axis=0, weights=sizes)] * 3
+    kinds["diag"] = [np.diag(np.diag(covariance)) for covariance in kinds["full"]]
+    one = multivariate_normal(points.mean(0), np.cov(points.T, bias=True)).logpdf(points)
+    for kind, n_parameters in (("full", 6), ("tied", 3), ("diag", 5)):
+        gain = -one.mean()
+        for part, covariance in zip(own, kinds[kind], strict=True):
+            density = multivariate_normal(part.mean(0), covariance).logpdf(part)
+            gain += np.sum(density + np.log(len(part) / 1500)) / 1500
+        assert found[f"points {kind}"] == pytest.approx(gain, abs=5e-3)
+        price = np.log(1500) / 3000 * 2 * n_parameters
+        assert found[f"points {kind} bic"] == pytest.approx(gain - price, abs=5e-3)
+
+
+def test_information_is_that_of_powers_of_the_walk(monkeypatch):
+    monkeypatch.setattr(selection, "N_EIGENVECTORS", 120)
+    found, graph = describe_points(X, NAMES), neighbor_graph(X).toarray().astype(float)
+    degree = graph.sum(1)
+    # Negative eigenvalues, which are small, are left out.
+    for n_steps, tolerance in ((4, 2e-3), (16, 1e-6), (64, 1e-6)):
+        steps = np.linalg.matrix_power(graph / degree[:, None], n_steps)
+        joint = MEMBER.T @ (degree[:, None] * (steps @ MEMBER)) / degree.sum()
+        ends = joint.sum(1)
+        information = (joint * np.log(joint / np.outer(ends, ends))).sum()
+        assert found[f"information {n_steps}"] == pytest.approx(information, abs=tolerance)
+
+
+def test_linear_accuracy_is_that_without_each_sample():
+    points, right = np.c_[X / np.sqrt(X.var(0).sum()), np.ones(120)], 0
+    ridge = Ridge(alpha=selection.PENALTY * 120 / 100 / 4, fit_intercept=False)
+    for i, kept in enumerate(~np.eye(120, dtype=bool)):
+        fitted = ridge.fit(points[kept], MEMBER[kept])
+        right += fitted.predict(points[[i]]).argmax() == NAMES[i]
+    assert 60 < right < 115
+    assert describe_points(X, NAMES)["linear"] == pytest.approx(right / 120)
+
+
+def test_features_of_the_tree_of_a_line():
+    lengths = np.array([1, 2, 1.5, 1.2, 1.1, 1.7, 9, 1.3, 1.9, 2.2, 1.6, 1.4, 2.5])
+    line = np.cumsum(np.r_[0, lengths])[:, None]
+    core = np.sort(cdist(line, line))[:, 5]
+    reach = np.maximum(np.maximum(lengths, core[1:]), core[:-1])
+    density = [np.log(reach[6] / part.max()) for part in (reach[:6], reach[7:])]
+    expected = {
+        "crossings": 0,  # log(1 + 1) for one edge, minus log K
+        "tree gap": np.log(9) - np.log(np.delete(lengths, 6)).mean(),
+        "tree rank": 12 / 13,
+        "density": np.mean(density),
+    }
+    found = describe_points(line, np.repeat([0, 1], 7))
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value), name
+
+
+def test_table_has_agreement_and_no_names_of_clusters():
+    labels = np.random.default_rng(0).integers(0, 3, (5, 120))
+    labels[1, :80], labels[2], labels[3] = labels[0, :80], 2 - labels[0], 0
+    agreement = compare(labels, 3)
+    expected = [[adjusted_rand_score(one, other) for other in labels] for one in labels]
+    np.testing.assert_allclose(agreement, expected, atol=1e-9)
+    found = [*map(Candidate, ("kmeans", "genie", "ward", "genie", "head"), labels)]
+    table, names = selection.tabulate(prepare(look(X), 4), found, 3, given=True)
+    assert table.shape == (5, len(set(names)))
+    agreements = table[:, [names.index("agreement"), names.index("with genie")]]
+    expected = np.c_[(agreement.sum(1) - 1) / 4, agreement[:, [1, 3]].mean(1)]
+    np.testing.assert_allclose(agreements, expected, atol=1e-4)
+    # Candidates that differ in names only have the same features, except their families.
+    n_features = table.shape[1] - len(selection.FAMILIES)
+    np.testing.assert_allclose(table[0, :n_features], table[2, :n_features], atol=1e-4)
+
+
+def test_scores_are_sums_of_regression_trees():
+    trees = selection.load_criterion()
+    features = np.random.default_rng(0).normal(size=(20, trees["feature"].max() + 1))
+    expected = np.full(20, float(trees["base"]))
+    for i, row in enumerate(features):
+        for node in trees["roots"]:
+            while trees["left"][node] != node:
+                goes_left = row[trees["feature"][node]] <= trees["threshold"][node]
+                node = trees["left" if goes_left else "right"][node]
+            expected[i] += trees["value"][node]
+    np.testing.assert_allclose(selection.predict_scores(features), expected)
+
+
+RANDOM, HALVES = np.random.default_rng(0), np.arange(400) % 2
+SHAPES = {
+    "moons": make_moons(400, noise=0.05, random_state=0),
+    "rings": make_circles(400, noise=0.03, factor=0.3, random_state=0),
+    "long": (RANDOM.normal(size=(400, 2)) * [8, 1] + 7 * HALVES[:, None] * [0, 1], HALVES),
+    "unequal": make_blobs([900, 200, 60, 25], centers=8 * np.eye(4), random_state=0),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_clusters_of_any_shape_and_size_are_found(name):
+    rows, labels = SHAPES[name]
+    found = NeighborClustering(labels.max() + 1, random_state=0).fit(rows)
+    assert adjusted_rand_score(labels, found.labels_) > 0.95
+
+
+def test_expected_score_is_lower_for_overlapping_clusters():
+    scores = []
+    for spread in (0.5, 4):
+        rows, _ = make_blobs(300, centers=4, cluster_std=spread, random_state=1)
+        scores.append(NeighborClustering(4, random_state=0).fit(rows).expected_score_)
+    assert 1 >= scores[0] > scores[1] + 0.2 > 0.2
+
+
+def test_candidates_vote_by_names_at_the_end_of_a_walk():
+    best, other = np.array([0, 0, 0, 1, 1, 2]), np.array([1, 1, 2, 2, 2, 0])
+    matched = np.array([2, 0, 1])[other]
+    labels, ballots = np.stack([best, np.array([2, 0, 1])[best], other]), np.array([1, 1, 2.0])
+    votes, stability = selection.count_votes(labels, ballots, 0, np.ones(6), 3)
+    np.testing.assert_allclose(votes, (np.eye(3)[best] + np.eye(3)[matched]) / 2)
+    # Besides the best, a candidate with 1 / 3 of the votes agrees and one with 2 / 3 does not.
+    np.testing.assert_allclose(stability, (1 + 2 * jaccard_score(best, matched, average=None)) / 3)
+    graph = np.kron(np.diag([1, 1, 0]), [[1, 2], [2, 0]])  # the last samples have no edges
+    steps = graph / np.maximum(graph.sum(1, keepdims=True), 1) + np.diag([0, 0, 0, 0, 1, 1])
+    found = selection.spread_votes(votes, sparse.csr_matrix(graph, dtype=np.float32))
+    np.testing.assert_allclose(found, steps @ steps @ votes, atol=1e-6)
+
+
+@pytest.mark.parametrize("n_clusters", [2, 3, 4])
+def test_probabilities_rise_with_votes_and_stability(n_clusters, monkeypatch):
+    monkeypatch.setattr(selection, "load_criterion", lambda: {"calibration": [1, 0.5, 0.5, 0]})
+    votes = np.random.default_rng(0).dirichlet(np.ones(n_clusters), 60)
+    labels, sure = np.arange(60) % n_clusters, np.full(n_clusters, 0.9)
+    own = np.eye(n_clusters)[labels] > 0
+    resp = calibrate(votes, labels, np.linspace(0.2, 0.9, n_clusters), 0.7)
+    np.testing.assert_array_equal(resp.argmax(1), labels)
+    np.testing.assert_allclose(resp.sum(1), 1)
+    stable = calibrate(votes, labels, sure, 0.7)[own]
+    assert (stable >= resp[own]).all()
+    assert stable.mean() > resp[own].mean()
+    assert (np.diff(stable[np.argsort(votes[own])]) > -1e-5).all()
+
+
+def test_clusters_that_others_do_not_find_are_in_doubt():
+    random, labels = np.random.default_rng(0), np.minimum(np.arange(600) // 100, 3)
+    centers = np.array([[0, 0], [9, 0], [0, 9], [30, 30]])[labels]
+    rows = centers + random.normal(size=(600, 2)) * np.where(labels == 3, 5, 1)[:, None]
+    found = NeighborClustering(5, random_state=0).fit(rows)  # one group has two clusters
+    sure = [found.probabilities_[labels == k].mean() for k in range(4)]
+    cut = np.argmax([len(set(found.labels_[labels == k])) for k in range(4)])
+    assert np.median(np.delete(sure, cut)) > sure[cut] + 0.03
