@@ -28,7 +28,7 @@ from lib.internals import (
 from lib.options import parse_seeds, parser
 from lib.records import over_seeds
 
-from skdeepcluster.neighbors import neighbor_start
+from skdeepcluster.neighbors import find_partition
 
 
 def denoising_codes(X, seed, max_epochs, n_components=10):
@@ -64,9 +64,10 @@ def rows(data, seed, max_epochs, folder):
             kept.parent.mkdir(parents=True, exist_ok=True)
             np.save(kept, codes)
     trained = time.perf_counter()
-    start = neighbor_start(codes, data.n_clusters, random_state=seed, n_jobs=-1)
+    found = find_partition(codes, data.n_clusters, random_state=seed, n_jobs=-1)
     seconds = {"seconds_codes": trained - started, "seconds_start": time.perf_counter() - trained}
-    yield "the start alone", start.labels, seconds | {"precision": "float32"}
+    labels = found.extend(codes)[0].argmax(1)
+    yield "the start alone", labels, seconds | {"precision": "float32"}
 
 
 def main():

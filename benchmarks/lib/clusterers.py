@@ -18,7 +18,7 @@ distances, but for EVoC, which knows the cosine only. Where a choice is left, it
   its 4, since it fails otherwise.
 - ClustPy: 100 epochs of pretraining and 150 more in batches of 256, its defaults, of features
   scaled to [0, 1], which its VaDE needs. It has to be installed by hand.
-- start: the function ``neighbor_start`` of this package.
+- start: the function ``find_partition`` of this package.
 - Networks: their defaults. A record has what the start of the same fit is worth, and a control: a
   plain classifier trained on that start, see ``lib/plain_classifier.py``, of at most 20,000 rows.
   GaussianMixtureEM has the settings of the mixture above.
@@ -53,7 +53,7 @@ from sklearn.preprocessing import minmax_scale
 import skdeepcluster
 from skdeepcluster.metrics import expected_calibration_error, match_labels
 from skdeepcluster.modules.augmentation import RandomAffine
-from skdeepcluster.neighbors import neighbor_start
+from skdeepcluster.neighbors import find_partition
 
 from .methods import NETWORKS
 from .plain_classifier import predict_by_plain_classifier
@@ -173,7 +173,8 @@ def neighbor_clustering(X, n_clusters, seed, threads):
 
 def start(X, n_clusters, seed, threads):
     """Start of the networks of this package."""
-    return neighbor_start(X, n_clusters, random_state=seed, n_jobs=threads).labels
+    found = find_partition(X, n_clusters, random_state=seed, n_jobs=threads)
+    return found.extend(X)[0].argmax(1)
 
 
 def network(name, X, n_clusters, seed, threads, **settings):
