@@ -115,19 +115,28 @@ def test_table_has_agreement_and_no_names_of_clusters():
     expected = [[adjusted_rand_score(one, other) for other in labels] for one in labels]
     np.testing.assert_allclose(agreement, expected, atol=1e-9)
     found = [*map(Candidate, ("kmeans", "genie", "ward", "genie", "head"), labels)]
-    table, names = selection.tabulate(prepare(look(X), 4), found, 3, given=True)
+    described = selection.describe_all(prepare(look(X), 4), found, 3)
+    table, names = selection.tabulate([described])
     assert table.shape == (5, len(set(names)))
     agreements = table[:, [names.index("agreement"), names.index("with genie")]]
     expected = np.c_[(agreement.sum(1) - 1) / 4, agreement[:, [1, 3]].mean(1)]
     np.testing.assert_allclose(agreements, expected, atol=1e-4)
     # Candidates that differ in names only have the same features, except their families.
-    n_features = table.shape[1] - len(selection.FAMILIES)
-    np.testing.assert_allclose(table[0, :n_features], table[2, :n_features], atol=1e-4)
+    own = [i for i, name in enumerate(names) if name not in selection.FAMILIES]
+    np.testing.assert_allclose(table[0, own], table[2, own], atol=1e-4)
+    # Values are compared among all candidates, whatever their number of clusters.
+    both = selection.tabulate([described, described])[0]
+    np.testing.assert_allclose(both[:5, : len(described)], table[:, : len(described)])
+    standard = both[:, names.index("cut, standardized")]
+    np.testing.assert_allclose([standard.mean(), standard.std()], [0, 1], atol=1e-4)
 
 
-def test_scores_are_sums_of_regression_trees():
-    trees = selection.load_criterion()
+@pytest.mark.parametrize("purpose", ["partition", "number"])
+def test_scores_are_sums_of_regression_trees(purpose, monkeypatch):
+    arrays = selection.load_criterion().items()
+    trees = {n.split()[1]: own for n, own in arrays if n.startswith(purpose)}
     features = np.random.default_rng(0).normal(size=(20, trees["feature"].max() + 1))
+    monkeypatch.setattr(selection, "tabulate", lambda tables: (features, []))
     expected = np.full(20, float(trees["base"]))
     for i, row in enumerate(features):
         for node in trees["roots"]:
@@ -135,7 +144,10 @@ def test_scores_are_sums_of_regression_trees():
                 goes_left = row[trees["feature"][node]] <= trees["threshold"][node]
                 node = trees["left" if goes_left else "right"][node]
             expected[i] += trees["value"][node]
-    np.testing.assert_allclose(selection.predict_scores(features), expected)
+    tables = [{"entropy": np.zeros(7)}, {"entropy": np.zeros(13)}]
+    one, other = selection.predict_scores(tables, purpose)
+    np.testing.assert_allclose(np.r_[one, other], expected)
+    assert len(one) == 7
 
 
 RANDOM, HALVES = np.random.default_rng(0), np.arange(400) % 2
