@@ -4,10 +4,11 @@
     python benchmarks/criterion.py --seeds 0-99 --leave-one-out
 
 Every kind of ``lib/drawn.py`` is drawn with every seed, as often as WEIGHTS says. Candidates and
-features are those of the package; gradient boosting learns the adjusted Rand index with the known
+features are those of the package. Gradient boosting learns the adjusted Rand index with the known
 clusters from the features. What is drawn is kept in ``build/criterion`` and not drawn again. The
-criterion is written to ``skdeepcluster/neighbors/criterion.npz``, with a table of what each feature
-is worth. ``--leave-one-out`` judges kinds by a criterion that has not seen them, and writes nothing.
+criterion is written to ``skdeepcluster/neighbors/criterion.npz``, and what each feature is worth
+to ``results/criterion.json``. ``--leave-one-out`` judges kinds by a criterion that has not seen
+them, and writes nothing.
 """
 
 import argparse
@@ -84,7 +85,7 @@ def tabulate(kind, seed):
             proposed = list(candidates.find_candidates(views, k, stream))
             seen = [own._replace(labels=own.labels[drawn]) for own in proposed]
             judged = selection.prepare(views, n_features)
-            table = selection.describe_all(judged, seen, k)
+            table = selection.describe_all(judged, seen, k, known=True)
             found["partition"] = arrange([(k, proposed, table)], y)
         if seed % (2 if k == 1 else VARIED) == 0:
             views, y = find_views(data, "auto", stream)
@@ -262,23 +263,24 @@ def main(options):
     selection.load_criterion.cache_clear()
     arrays["calibration"] = calibrate(parse_seeds(options.calibration_seeds))
     np.savez_compressed(FILE, **arrays)
-    names = name_features()
     report = {"data sets": len(tables), "bytes": FILE.stat().st_size}
     report |= {"calibration": arrays["calibration"].tolist()}
     report |= {"scores": judge(tables, forests["partition"].predict)}
     for purpose, trees in forests.items():
-        report |= {purpose: measure_gains(trees, names)}
+        report |= {purpose: measure_gains(trees, name_features(purpose))}
     REPORT.write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps(report, indent=1))
 
 
-def name_features():
-    """Return the names of the features."""
+def name_features(purpose):
+    """Return the names of the features for a purpose."""
     data, stream = draw("blobs", 0), np.random.RandomState(0)
     views, _ = find_views(data, data.n_clusters, stream)
     proposed = list(candidates.find_candidates(views, data.n_clusters, stream))
     judged = selection.prepare(views, data.X.shape[1])
-    return selection.tabulate([selection.describe_all(judged, proposed, data.n_clusters)])[1]
+    known = purpose == "partition"
+    table = selection.describe_all(judged, proposed, data.n_clusters, known)
+    return selection.tabulate([table])[1]
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from .functional.gaussian import Mixture
 from .mixture import em
 from .mixture.initialization import Initializer
 from .neighbor_clustering import METRICS, NeighborClustering
-from .neighbors import count_clusters, find_partition as partition_by_neighbors
+from .neighbors import count_clusters
+from .neighbors import find_partition as partition_by_neighbors
 from .neighbors.labels import hold_labels, name_clusters
 from .neighbors.search import is_precomputed
 

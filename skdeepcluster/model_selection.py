@@ -43,9 +43,10 @@ def select_n_clusters(
         Numbers of clusters to try.
     criterion : {"expected_score", "bic", "icl", "aic", "silhouette", "calinski_harabasz"}, \
 default="expected_score"
-        "expected_score" asks :func:`~skdeepcluster.neighbors.count_clusters`, and fits the estimator once;
-        the others fit it for each number. "bic", "icl" and "aic" are minimised, and need a
-        mixture: "bic" estimates the number of Gaussians, "icl" the number of separate clusters,
+        "expected_score" asks :func:`~skdeepcluster.neighbors.count_clusters`, and fits the
+        estimator once; the others fit it for each number. "bic", "icl" and "aic" are minimised,
+        and need a mixture: "bic" estimates the number of Gaussians, "icl" the number of separate
+        clusters,
         "aic" the density that predicts best. "silhouette" and "calinski_harabasz" are maximised,
         and measured between rows by
         :func:`~skdeepcluster.model_selection.label_free_scorer`; they are not defined for one
@@ -63,9 +64,9 @@ default="expected_score"
     -------
     Bunch
         ``best_estimator`` (fitted), ``best_n_clusters``, ``criterion`` and ``results``: a dict of
-        arrays, ready for a DataFrame: "n_clusters" and the criterion; with "expected_score" also the
-        "stability", else of a mixture also the other information criteria,
-        "lower_bound" and "converged".
+        arrays, ready for a DataFrame: "n_clusters" and the criterion; with "expected_score"
+        also the "stability", else of a mixture also the other information criteria, "lower_bound"
+        and "converged".
 
     Raises
     ------
@@ -79,8 +80,9 @@ default="expected_score"
     -----
     UserWarning
         If the chosen number is the largest of several tried, or the smallest and the criterion is
-        defined for smaller ones: a better one may lie outside of the range. With "expected_score", if
-        there are too few distinct rows for some of the numbers, which are left out.
+        defined for smaller ones: a better one may lie outside of the range. With
+        "expected_score", if there are too few distinct samples for some of the numbers, which are
+        left out.
 
     See Also
     --------

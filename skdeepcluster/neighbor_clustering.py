@@ -62,13 +62,13 @@ class NeighborClustering(
     ClassNamePrefixFeaturesOutMixin,
     BaseEstimator,
 ):
-    r"""Clusters found without labels: the best of many partitions, by a learned criterion.
+    r"""Clusters found without labels, by many partitions and a learned criterion.
 
     About twenty candidate partitions are found: by k-means, Gaussian mixtures and Genie on the
     samples, and by Ward's method, average linkage, Genie and merged mixtures in layouts of the
     neighbor graph. A criterion that was learned on drawn data sets with known clusters predicts
-    the adjusted Rand index of each candidate from features that need no labels. The candidate
-    with the highest prediction is kept.
+    the adjusted Rand index of each candidate from features that need no labels. The candidates
+    vote on each sample, the more the higher their prediction.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class NeighborClustering(
     verbose : int, default=0
         1 prints the seconds of each stage.
     random_state : int, RandomState instance or None, default=None
-        Determines everything random; an int gives the same result on every call.
+        Decides everything random; an int gives the same result on every call.
 
     Attributes
     ----------
@@ -181,8 +181,9 @@ class NeighborClustering(
     same criterion, or 1 if none is high enough.
 
     The responsibilities start from votes: each candidate votes in proportion to
-    exp(prediction / 0.05), with its clusters matched one-to-one with those of the best one [7]_.
-    A sample has the mean votes at the end of a walk of two steps from it. A logistic regression
+    exp(prediction / 0.1), with its clusters matched one-to-one with those of the best one [7]_.
+    A sample has the mean votes at the end of a walk of two steps from it, and the label with most
+    of them. A logistic regression
     on drawn data sets turns the votes for the label, the stability of its cluster among the
     candidates and ``expected_score_`` into a probability. An error that all candidates make is
     seen by ``expected_score_`` alone.

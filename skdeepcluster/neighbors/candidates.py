@@ -22,7 +22,7 @@ from .search import TREE_FEATURES, NeighborIndex, single_threaded, single_thread
 #: Maximum number of samples that k-means and mixtures are fitted to.
 FITTED = 10_000
 #: Maximum number of samples that Genie links.
-LINKED = 5_000
+LINKED = 10_000
 #: Maximum number of samples that Ward's method and average linkage merge: they compare all pairs.
 MERGED = 1_500
 #: Runs of k-means, of which the one with the lowest inertia is kept.
@@ -120,7 +120,7 @@ class _MergeTrees:
     """The trees of Ward's method, average linkage and Genie, of points (M, D)."""
 
     def __init__(self, points, views):
-        self.points = points
+        self.points, self.nearest = points, {}
         self.merged, self.linked = views.draw(MERGED), views.draw(LINKED)
         distances = pdist(points[self.merged])
         spanning = spanning_tree(points[self.linked])
@@ -164,12 +164,17 @@ class _MergeTrees:
         """Return labels (M,): the given ones, elsewhere those of the nearest known sample."""
         if len(known) == len(self.points):
             return labels
-        if self.points.shape[1] <= TREE_FEATURES:
-            nearest = cKDTree(self.points[known]).query(self.points)[1]
-        else:
-            with single_threaded():
-                nearest = pairwise_distances_argmin(self.points, self.points[known])
-        return labels[nearest]
+        if known.tobytes() not in self.nearest:
+            self.nearest[known.tobytes()] = find_nearest(self.points, known)
+        return labels[self.nearest[known.tobytes()]]
+
+
+def find_nearest(points, known):
+    """Return the place among the known ones of the nearest known point to each, (M,)."""
+    if points.shape[1] <= TREE_FEATURES:
+        return cKDTree(points[known]).query(points)[1]
+    with single_threaded():
+        return pairwise_distances_argmin(points, points[known])
 
 
 def find_candidates(views, n_clusters, stream, trees=None, brief=False):
@@ -179,34 +184,43 @@ def find_candidates(views, n_clusters, stream, trees=None, brief=False):
     """
     trees = trees or Trees(views)
     if views.has_features:
-        means = run_kmeans(views.wide, views, n_clusters, stream, 1 if brief else KMEANS_RUNS)
-        yield Candidate("kmeans", means)
-        for kind in ("full",) if brief else ("full", "tied", "diag"):
-            given = views.narrow, views, means, n_clusters, kind
-            yield Candidate(kind, fit_mixture(*given).argmax(1))
-        if views.white is not None:
-            given = views.white, views, n_clusters, stream, 1 if brief else KMEANS_RUNS
-            yield Candidate("white kmeans", run_kmeans(*given))
-        if views.unit is not None and not brief:
-            yield Candidate("head", learn_head(views.unit, means, n_clusters, stream))
-        yield Candidate("genie", trees.samples.cut("genie", n_clusters))
-        yield Candidate("ward", trees.samples.cut("ward", n_clusters))
+        yield from _find_in_samples(views, trees.samples, n_clusters, stream, brief)
     for layout, tree in zip(views.layouts, trees.layouts, strict=True):
+        for method in ("ward", "average", "genie"):
+            yield Candidate(f"layout {method}", tree.cut(method, n_clusters))
+        if not brief:
+            yield from _find_in_layout(layout, views, tree, n_clusters, stream)
+
+
+def _find_in_samples(views, tree, n_clusters, stream, brief):
+    """Yield the candidates that are found in the samples themselves."""
+    n_init = 1 if brief else KMEANS_RUNS
+    means = run_kmeans(views.wide, views, n_clusters, stream, n_init)
+    yield Candidate("kmeans", means)
+    for kind in ("full",) if brief else ("full", "tied", "diag"):
+        densities = fit_mixture(views.narrow, views, means, n_clusters, kind)
+        yield Candidate(kind, densities.argmax(1))
+    if views.white is not None:
+        labels = run_kmeans(views.white, views, n_clusters, stream, n_init)
+        yield Candidate("white kmeans", labels)
+    if views.unit is not None and not brief:
+        yield Candidate("head", learn_head(views.unit, means, n_clusters, stream))
+    yield Candidate("genie", tree.cut("genie", n_clusters))
+    yield Candidate("ward", tree.cut("ward", n_clusters))
+
+
+def _find_in_layout(layout, views, tree, n_clusters, stream):
+    """Yield the candidates of a layout that seldom tell how many clusters there are."""
+    fair = tree.cut_fairly(n_clusters)
+    if fair is not None:
+        yield Candidate("layout fair", fair)
+    yield Candidate("layout kmeans", run_kmeans(layout, views, n_clusters, stream))
+    if views.has_features:
         ward = tree.cut("ward", n_clusters)
-        yield Candidate("layout ward", ward)
-        yield Candidate("layout average", tree.cut("average", n_clusters))
-        yield Candidate("layout genie", tree.cut("genie", n_clusters))
-        if brief:
-            continue
-        fair = tree.cut_fairly(n_clusters)
-        if fair is not None:
-            yield Candidate("layout fair", fair)
-        yield Candidate("layout kmeans", run_kmeans(layout, views, n_clusters, stream))
-        if views.has_features:
-            given = views.narrow, views, ward, n_clusters, "full"
-            yield Candidate("full ward", fit_mixture(*given).argmax(1))
-        for _ in range(MERGED_RUNS):
-            yield Candidate("layout merged", merge_mixture(layout, views, n_clusters, stream))
+        densities = fit_mixture(views.narrow, views, ward, n_clusters, "full")
+        yield Candidate("full ward", densities.argmax(1))
+    for _ in range(MERGED_RUNS):
+        yield Candidate("layout merged", merge_mixture(layout, views, n_clusters, stream))
 
 
 def run_kmeans(points, views, n_clusters, stream, n_init=KMEANS_RUNS):

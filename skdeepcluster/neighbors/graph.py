@@ -17,7 +17,6 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from sklearn.utils import check_array, check_scalar, gen_batches
 
 from ..engine.runtime import draw_seed, random_stream
-
 from .search import (
     NeighborIndex,
     check_distances,
@@ -63,9 +62,9 @@ def neighbor_graph(
 ) -> sparse.csr_matrix:
     r"""Return the fuzzy graph of nearest neighbors, W = V + V^T - V * V^T, of shape (N, N).
 
-    Sample i gives its neighbor j the weight v_ij = exp(-max(0, d_ij - rho_i) / sigma_i), with rho_i
-    its smallest positive distance and sigma_i such that sum_j v_ij = log2(k + 1). So every sample
-    has at least one link of weight 1, however low the density around it [1]_.
+    Sample i gives its neighbor j the weight v_ij = exp(-max(0, d_ij - rho_i) / sigma_i), with
+    rho_i its smallest positive distance and sigma_i such that sum_j v_ij = log2(k + 1). So every
+    sample has at least one link of weight 1, however low the density around it [1]_.
 
     Parameters
     ----------
@@ -149,7 +148,7 @@ def link_neighbors(distances, neighbors):
 
 
 def _smooth_weights(distances):
-    """Return v_ij of :func:`neighbor_graph`, (N, k); sigma by bisection, for all samples at once."""
+    """Return v_ij of :func:`neighbor_graph`, (N, k); sigma by bisection, for all at once."""
     known = np.isfinite(distances)
     count, finite = known.sum(1, keepdims=True), np.where(known, distances, 0)
     # A power of two for each sample keeps the products of the bisection in range.
@@ -235,8 +234,8 @@ def neighbor_layout(
 
     Stochastic gradient ascent with q(d) = 1 / (1 + a d^(2b)): sample i follows the gradient
     of log q(d_ij) for samples j drawn from its links, and of log(1 - q(d_ij)) for samples j drawn
-    from all [1]_. The learning rate falls linearly from 1 to 0. The initial positions are eigenvectors of
-    the normalized Laplacian [2]_.
+    from all [1]_. The learning rate falls linearly from 1 to 0. The initial positions are
+    eigenvectors of the normalized Laplacian [2]_.
 
     Parameters
     ----------
@@ -247,7 +246,7 @@ def neighbor_layout(
     n_epochs : int, default=150
         Number of epochs; 0 gives the spectral layout.
     n_negative : int, default=5
-        Number of random samples that repel a sample in each step, while two linked ones attract it.
+        Number of random samples that repel a sample in a step; two linked ones attract it.
     random_state : int, RandomState instance or None, default=None
         Determines the draws.
     n_jobs : int, default=None
@@ -334,8 +333,8 @@ def _embed_spectrally(graph, n_components, random):
 def _draw_links(graph, random):
     """Draw linked samples by weight, (DRAWS, N); a sample without links is linked to itself.
 
-    Systematic sampling: a link with share p of a sample's weights is drawn DRAWS * p times, rounded
-    up or down at random.
+    Systematic sampling: a link with share p of a sample's weights is drawn DRAWS * p times,
+    rounded up or down at random.
     """
     n_rows = graph.shape[0]
     ends = np.concatenate([[0.0], np.cumsum(graph.data, dtype=np.float64)])

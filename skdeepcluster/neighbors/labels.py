@@ -29,7 +29,7 @@ LEAD = 1e-6
 
 
 def hold_labels(resp, labels):
-    """Return responsibilities (N, K) with those of labeled samples, by ``labels`` (N,), certain."""
+    """Return responsibilities (N, K) with certain ones where ``labels`` (N,) are not -1."""
     if labels is None:
         return resp
     return np.where((labels >= 0)[:, None], np.eye(resp.shape[1])[labels], resp)
@@ -85,7 +85,7 @@ def follow_labels(resp, labels, graph, weights, layout):
 
 
 def weigh_edges(graph, weights):
-    """Return the graph with each edge multiplied by the weights (M,) of the samples at its ends."""
+    """Return the graph with each edge multiplied by the weights (M,) of its two samples."""
     if (weights == weights[0]).all():
         return graph
     scale = sparse.diags(weights / weights.mean())
@@ -121,10 +121,11 @@ def spread_along(graph, labels, alpha=0.99):
 def absorb_walk(graph, labels, votes, stops):
     """Return the mean votes (M, K) where walks end: at a labeled sample or anywhere.
 
-    A walk from each sample ends at the first one with ``labels`` (M, K), by their shares, and at any other with
-    probability s / (1 + s), by its ``votes`` (M, K), with s its number of ``stops`` (M,). These
-    are the harmonic functions of X. Zhu, Z. Ghahramani, J. Lafferty, "Semi-supervised learning
-    using Gaussian fields and harmonic functions", ICML 2003, with votes as external classifier.
+    A walk from each sample ends at the first one with ``labels`` (M, K), by their shares, and at
+    any other with probability s / (1 + s), by its ``votes`` (M, K), with s its number of ``stops``
+    (M,). These are the harmonic functions of X. Zhu, Z. Ghahramani, J. Lafferty, "Semi-supervised
+    learning using Gaussian fields and harmonic functions", ICML 2003, with votes as external
+    classifier.
     """
     degree = np.asarray(graph.sum(1), dtype=np.float64).ravel()
     known, found = labels.any(1), np.where(labels.any(1)[:, None], normalize_rows(labels), votes)

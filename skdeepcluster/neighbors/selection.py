@@ -42,12 +42,14 @@ N_NEIGHBORS = 15
 N_EIGENVECTORS = 50
 #: Numbers of steps of this walk.
 STEPS = 4, 16, 64
+#: Even numbers of steps that are taken one by one where the number of clusters is known.
+SHORT_STEPS = 2, 6, 12
 #: Ridge penalty of the linear classifier, relative to the variance of the samples.
 PENALTY = 0.1
 #: Decimals of the features.
 DECIMALS = 5
 #: Difference of expected scores at which a candidate has 1 / e of the votes of another.
-TOLERANCE = 0.03
+TOLERANCE = 0.1
 #: Steps of the walk to where votes are counted.
 VOTE_STEPS = 2
 #: Votes that each other cluster has at least.
@@ -235,13 +237,39 @@ def _describe_walk(judged, member, sizes):
     values, vectors = judged.spectrum
     parts = vectors.T @ member
     for steps in STEPS:
-        ends = np.maximum((parts * (values**steps)[:, None]).T @ parts, 0)
-        ends /= max(ends.sum(), 1e-12)
-        entropy = entr(ends.sum(0)).sum()
-        information = 2 * entropy - entr(ends).sum()
-        share = information / max(entropy, 1e-9)
-        found |= {f"information {steps}": information, f"remembered {steps}": share}
-        found[f"criterion {steps}"] = information * share
+        found |= _describe_ends((parts * (values**steps)[:, None]).T @ parts, steps)
+    return found
+
+
+def _describe_ends(ends, steps):
+    """Return what the clusters (K, K) at the two ends of a walk tell about each other, in nats.
+
+    I(c_0; c_t), its share of H(c_0), and their product (M. Faccin, M. T. Schaub, J.-C. Delvenne,
+    "Entrograms and coarse graining of dynamics on complex networks", Journal of Complex Networks
+    2018).
+    """
+    ends = np.maximum(ends, 0)
+    ends = ends / max(ends.sum(), 1e-12)
+    entropy = entr(ends.sum(0)).sum()
+    information = 2 * entropy - entr(ends).sum()
+    share = information / max(entropy, 1e-9)
+    names = (f"{name} {steps}" for name in ("information", "remembered", "criterion"))
+    return dict(zip(names, (information, share, information * share), strict=True))
+
+
+def describe_short_walks(judged, labels, n_clusters):
+    """Return what walks of a few steps tell about the clusters of a candidate.
+
+    With P the steps, D the degrees and A (M, K) the clusters, the joint distribution of the
+    clusters at the ends of a walk of 2 s steps is (P^s A)^T D (P^s A).
+    """
+    steps, degree = make_walk(judged.graph)
+    after, found = np.eye(n_clusters, dtype=np.float32)[labels], {}
+    for taken in range(1, SHORT_STEPS[-1] // 2 + 1):
+        after = steps @ after
+        if 2 * taken in SHORT_STEPS:
+            ends = (after.T @ (after * degree[:, None])).astype(np.float64)
+            found |= _describe_ends(ends, 2 * taken)
     return found
 
 
@@ -304,10 +332,16 @@ def compare(labels, n_clusters):
     return np.where(most > chance, (together - chance) / np.maximum(most - chance, 1e-12), 1.0)
 
 
-def describe_all(judged, candidates, n_clusters):
-    """Return the features of candidates with one number of clusters, arrays (C,) by name."""
+def describe_all(judged, candidates, n_clusters, known=False):
+    """Return the features of candidates with one number of clusters, arrays (C,) by name.
+
+    ``known`` says whether this number is known, so that there are few candidates.
+    """
     labels = np.stack([candidate.labels for candidate in candidates])
     rows = [describe(judged, own, n_clusters) for own in labels]
+    if known:
+        walks = [describe_short_walks(judged, own, n_clusters) for own in labels]
+        rows = [row | walk for row, walk in zip(rows, walks, strict=True)]
     table = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     agreement = compare(labels, n_clusters)
     others = agreement - np.eye(len(labels)) * agreement
@@ -392,15 +426,16 @@ def choose_partition(views, n_features, n_clusters, stream):
 
 
 def vote(views, n_features, n_clusters, stream):
-    """Return the labels (M,) of the best candidate and what tells how sure they are.
+    """Return the labels (M,) for which the candidates vote, and what tells how sure they are.
 
-    These are the votes (M, K) for all clusters, the stability (K,) of each cluster and the
-    expected score.
+    These are the votes (M, K) for all clusters at the end of a short walk, the stability (K,) of
+    each cluster and the expected score. Candidates that are as good as the best one decide on
+    samples between clusters, so that these depend little on chance.
     """
     candidates = list(find_candidates(views, n_clusters, stream))
     judged, drawn = prepare(views, n_features), views.draw(MERGED)
     seen = [candidate._replace(labels=candidate.labels[drawn]) for candidate in candidates]
-    (scores,) = predict_scores([describe_all(judged, seen, n_clusters)], "partition")
+    (scores,) = predict_scores([describe_all(judged, seen, n_clusters, known=True)], "partition")
     ballots = np.exp((scores - scores.max()) / TOLERANCE)
     # Near-ties are decided by agreement with the other good candidates.
     agreement = compare([own.labels for own in seen], n_clusters)
@@ -408,7 +443,8 @@ def vote(views, n_features, n_clusters, stream):
     expected = float(np.clip(scores[best], 0, 1))
     labels = np.stack([candidate.labels for candidate in candidates])
     votes, stability = count_votes(labels, ballots, best, views.weights, n_clusters)
-    return labels[best], spread_votes(votes, views.graph), stability, expected
+    votes = spread_votes(votes, views.graph)
+    return votes.argmax(1), votes, stability, expected
 
 
 # ---- probabilities
