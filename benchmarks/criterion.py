@@ -51,12 +51,12 @@ MAX_CLUSTERS = 60
 FRESH = 100_000
 #: Settings of the boosted trees.
 BOOSTING = {
-    "max_iter": 400,
-    "learning_rate": 0.05,
+    "max_iter": 300,
+    "learning_rate": 0.06,
     "max_leaf_nodes": 12,
     "min_samples_leaf": 40,
     "l2_regularization": 5.0,
-    "max_features": 0.2,
+    "max_features": 0.1,
     "early_stopping": False,
 }
 
