@@ -53,11 +53,14 @@ FRESH = 100_000
 BOOSTING = {
     "max_iter": 300,
     "learning_rate": 0.06,
-    "max_leaf_nodes": 12,
     "min_samples_leaf": 40,
     "l2_regularization": 5.0,
-    "max_features": 0.1,
     "early_stopping": False,
+}
+#: Settings that differ between the choice of a partition and of a number of clusters.
+SIZES = {
+    "partition": {"max_leaf_nodes": 12, "max_features": 0.1},
+    "number": {"max_leaf_nodes": 24, "max_features": 0.2},
 }
 
 
@@ -138,11 +141,15 @@ def tabulate_seed(seed, folder):
 def stack(tables, purpose):
     """Return the features (C, F), scores (C,) and weights (C,) of all candidates for a purpose.
 
-    A data set counts by how much its candidates differ, however many they are; one with a single
+    Where numbers of clusters are compared, a score is the mean of the adjusted Rand index and of
+    how near the number is to the right one: the index alone hardly falls as clusters are cut. A
+    data set counts by how much its candidates differ, however many they are; one with a single
     cluster, whose candidates are all wrong, counts as much as most.
     """
     found = [(table[purpose], table["k"]) for table in tables if purpose in table]
     scores = [own[3] for own, _ in found]
+    if purpose == "number":
+        scores = [(own[3] + rate_numbers(own[0], k)) / 2 for own, k in found]
     spreads = [
         0.5 if k == 1 else np.ptp(own) + 0.02 for own, (_, k) in zip(scores, found, strict=True)
     ]
@@ -150,10 +157,17 @@ def stack(tables, purpose):
     return np.vstack([own[2] for own, _ in found]), np.concatenate(scores), np.concatenate(weights)
 
 
+def rate_numbers(numbers, k):
+    """Return how near numbers of clusters (C,) are to k: 1 if equal, 1 / e at a ratio of 1.35."""
+    return (
+        np.exp(-np.abs(np.log(np.array(numbers) / k)) / 0.3) if k > 1 else np.zeros(len(numbers))
+    )
+
+
 def fit(tables, purpose):
     """Return the boosted trees fitted to the candidates of the tables."""
     features, scores, weights = stack(tables, purpose)
-    trees = HistGradientBoostingRegressor(random_state=0, **BOOSTING)
+    trees = HistGradientBoostingRegressor(random_state=0, **BOOSTING, **SIZES[purpose])
     return trees.fit(features, scores, sample_weight=weights)
 
 

@@ -17,7 +17,8 @@ MIN_SAMPLES = 5
 ALL_UP_TO = 12
 #: Ratio of the numbers tried above.
 RATIO = 1.1
-#: Minimum expected score of two or more clusters: with less, all samples are one cluster.
+#: Minimum expected score of two or more clusters: with less, all samples are one cluster. The
+#: score is the mean of the adjusted Rand index and of the nearness to the right number.
 MIN_SCORE = 0.3
 
 
@@ -25,7 +26,7 @@ class Curve(NamedTuple):
     """How good each number of clusters is, by arrays over the numbers that were tried."""
 
     n_clusters: np.ndarray
-    #: Expected adjusted Rand index of the best candidate; for one cluster, MIN_SCORE.
+    #: Expected score of the best candidate; for one cluster, MIN_SCORE.
     criterion: np.ndarray
     #: Mean adjusted Rand index of the candidates with each other.
     stability: np.ndarray

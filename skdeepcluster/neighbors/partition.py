@@ -171,9 +171,7 @@ def find_partition(
     layout = views.layouts[0].astype(np.float32)
     expected = chosen.expected_score
     if curve is not None:
-        expected = float(
-            np.clip(curve.criterion[curve.n_clusters == n_clusters].max(initial=0), 0, 1)
-        )
+        expected = min(expected, float(np.clip(curve.criterion.max(), 0, 1)))
     return Partition(reference, resp, layout, graph, weights, inverse, expected, curve)
 
 

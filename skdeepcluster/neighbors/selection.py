@@ -444,7 +444,10 @@ def vote(views, n_features, n_clusters, stream):
     labels = np.stack([candidate.labels for candidate in candidates])
     votes, stability = count_votes(labels, ballots, best, views.weights, n_clusters)
     votes = spread_votes(votes, views.graph)
-    return votes.argmax(1), votes, stability, expected
+    chosen = votes.argmax(1)
+    if len(np.unique(chosen)) < len(np.unique(labels[best])):  # small clusters lose every vote
+        chosen = labels[best]
+    return chosen, votes, stability, expected
 
 
 # ---- probabilities
