@@ -18,6 +18,7 @@ from sklearn.utils.validation import _num_samples, has_fit_parameter
 
 from .gaussian_mixture import GaussianMixtureEM
 from .neighbors import count_clusters
+from .neighbors.number import take_number
 from .neighbors.search import has_distances
 
 #: Information criteria, names of methods of mixtures; lower is better.
@@ -201,7 +202,7 @@ def _count(X, numbers, estimator, given):
         )
     scores, stability = curve.criterion[place], curve.stability[place]
     results = {"n_clusters": known, "expected_score": scores, "stability": stability}
-    return int(known[scores.argmax()]), results
+    return take_number(known, scores), results
 
 
 def _find_parameter(estimator):

@@ -1,22 +1,11 @@
 """Partitions found in neighbor graphs, without labels or from a few: the front door."""
 
 from .graph import neighbor_graph, neighbor_layout
-from .partition import (
-    Partition,
-    Reference,
-    count_clusters,
-    find_partition,
-    interpolate,
-    partition_by_labels,
-)
+from .partition import Partition as Partition
+from .partition import Reference as Reference
+from .partition import count_clusters
+from .partition import find_partition as find_partition
+from .partition import interpolate as interpolate
+from .partition import partition_by_labels as partition_by_labels
 
-__all__ = [
-    "Partition",
-    "Reference",
-    "count_clusters",
-    "find_partition",
-    "interpolate",
-    "neighbor_graph",
-    "neighbor_layout",
-    "partition_by_labels",
-]
+__all__ = ["count_clusters", "neighbor_graph", "neighbor_layout"]

@@ -20,6 +20,8 @@ RATIO = 1.1
 #: Minimum expected score of two or more clusters: with less, all samples are one cluster. The
 #: score is the mean of the adjusted Rand index and of the nearness to the right number.
 MIN_SCORE = 0.3
+#: Share by which a score may be below the highest one, if its number is smaller.
+TOLERANCE = 0.05
 
 
 class Curve(NamedTuple):
@@ -34,6 +36,11 @@ class Curve(NamedTuple):
     best: int
 
 
+def take_number(numbers, scores):
+    """Return the smallest of some ascending numbers whose score is about the highest."""
+    return int(numbers[np.argmax(scores >= (1 - TOLERANCE) * np.max(scores))])
+
+
 def list_numbers(max_clusters):
     """Return the numbers of clusters that are tried, ascending."""
     numbers = list(range(1, ALL_UP_TO + 1))
@@ -45,7 +52,9 @@ def list_numbers(max_clusters):
 def judge_numbers(views, n_features, numbers, stream):
     """Yield each number above 1, its candidates on the judged samples, and their features."""
     drawn = views.draw(MERGED)
-    numbers = [number for number in numbers if 1 < number <= len(drawn) // MIN_SAMPLES]
+    numbers = [
+        number for number in sorted(set(numbers)) if 1 < number <= len(drawn) // MIN_SAMPLES
+    ]
     if not numbers:
         return
     views = views.take(drawn) if len(views.wide) > len(drawn) else views
@@ -55,16 +64,31 @@ def judge_numbers(views, n_features, numbers, stream):
         yield number, candidates, describe_all(judged, candidates, number)
 
 
-def choose_number(views, n_features, numbers, stream):
-    """Return the :class:`Curve` of some numbers of clusters."""
-    found = list(judge_numbers(views, n_features, sorted(set(numbers)), stream))
+def choose_number(views, n_features, numbers, stream, refine=True):
+    """Return the :class:`Curve` of some numbers of clusters.
+
+    ``refine`` adds all numbers between the neighbors of the best one.
+    """
+    found = list(judge_numbers(views, n_features, numbers, stream))
+    curve = _draw_curve(found)
+    place = int(np.flatnonzero(curve.n_clusters == curve.best)[0])
+    around = curve.n_clusters[max(place - 1, 0) : place + 2]
+    between = set(range(around[0], around[-1])) - set(curve.n_clusters.tolist())
+    if not (between and refine):
+        return curve
+    found += judge_numbers(views, n_features, between, stream)
+    return _draw_curve(sorted(found, key=lambda entry: entry[0]))
+
+
+def _draw_curve(found):
+    """Return the :class:`Curve` of the numbers that have been judged, ascending."""
+    if not found:
+        return Curve(np.ones(1, dtype=np.int64), np.ones(1), np.ones(1), 1)
     tables = [table for *_, table in found]
-    scores = (
-        [MIN_SCORE, *(own.max() for own in predict_scores(tables, "number"))] if found else [1]
-    )
+    scores = np.array([MIN_SCORE, *(own.max() for own in predict_scores(tables, "number"))])
     tried = np.array([1, *(number for number, *_ in found)])
     agreement = np.array([1.0, *(table["mean agreement"][0] for table in tables)])
-    return Curve(tried, np.array(scores), agreement, int(tried[np.argmax(scores)]))
+    return Curve(tried, scores, agreement, take_number(tried, scores))
 
 
 # ---- the tree of clusters

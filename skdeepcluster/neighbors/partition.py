@@ -4,6 +4,7 @@ N samples, of which M are distinct and in the graph; D features, L layout dimens
 """
 
 import warnings
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, NamedTuple
@@ -29,7 +30,7 @@ from .graph import (
     whitening_matrix,
 )
 from .labels import count_labels, follow_labels, spread_along
-from .number import Curve, choose_number, grow_tree, list_numbers
+from .number import ClusterTree, Curve, choose_number, grow_tree, list_numbers
 from .search import (
     NeighborIndex,
     check_distances,
@@ -100,7 +101,7 @@ class Partition(NamedTuple):
     #: How good each number of clusters is, if it was to be found.
     curve: Curve | None = None
 
-    def extend(self, X, n_jobs=None):
+    def extend(self, X, n_jobs=None) -> list[np.ndarray]:
         """Return responsibilities (N, K), layout (N, L) and spacing (N,) of all samples of X."""
         values = self.resp, self.layout
         place, others = np.maximum(self.inverse, 0), np.flatnonzero(self.inverse < 0)
@@ -111,7 +112,7 @@ class Partition(NamedTuple):
                 column[others] = answer
         return found
 
-    def grow_tree(self):
+    def grow_tree(self) -> ClusterTree:
         """Return the :class:`ClusterTree` of the clusters and their parts in the layout."""
         stream = np.random.RandomState(0)
         n_samples, labels = len(self.layout), self.resp.argmax(1)
@@ -122,7 +123,7 @@ class Partition(NamedTuple):
         parts = run_kmeans(layout, views, n_parts, stream, n_init=1)
         return grow_tree(layout, labels, self.weights, parts)
 
-    def order_graph(self):
+    def order_graph(self) -> tuple[np.ndarray, sparse.csr_matrix]:
         """Return the positions in X, ascending, and the graph of the samples in this order."""
         order = np.argsort(self.reference.kept)
         return self.reference.kept[order], self.graph[order][:, order]
@@ -142,7 +143,7 @@ def find_partition(
     random_state=None,
     n_jobs=None,
     report=nullcontext,
-):
+) -> Partition:
     """Return the :class:`Partition` of X (N, D) into ``n_clusters``, or as many as are found.
 
     The parameters are those of :class:`~skdeepcluster.NeighborClustering`; ``labels`` (N,) are
@@ -150,7 +151,8 @@ def find_partition(
     runs.
     """
     stream = random_stream(random_state)
-    given = n_neighbors, metric, sample_weight, max_samples, stream, n_jobs
+    n_clusters = n_clusters if n_clusters == "auto" else int(n_clusters)
+    given = int(n_neighbors), metric, sample_weight, max_samples, stream, n_jobs
     with report("graph"):
         reference, columns, graph, weights, inverse = connect(X, n_clusters, *given, labels)
     with report("layout"):
@@ -178,21 +180,54 @@ def find_partition(
 def count_clusters(
     X,
     *,
-    n_neighbors=15,
-    metric="euclidean",
+    n_neighbors: int = 15,
+    metric: str | Callable[..., float] = "euclidean",
     sample_weight=None,
-    max_clusters=60,
-    numbers=None,
-    n_components=5,
-    max_samples=20_000,
+    max_clusters: int = 60,
+    numbers: Iterable[int] | None = None,
+    n_components: int = 5,
+    max_samples: int = 20_000,
     random_state=None,
-    n_jobs=None,
-):
-    """Return how many clusters X has, without labels.
+    n_jobs: int | None = None,
+) -> Bunch:
+    """Find how many clusters X has, without labels.
 
-    The parameters are those of :class:`~skdeepcluster.NeighborClustering`; ``numbers`` are those
-    to try, by default up to ``max_clusters``. Returns a Bunch with
-    ``best_n_clusters`` and the arrays of ``n_clusters_curve_`` of that class.
+    Candidate partitions into several numbers of clusters are compared by the learned criterion of
+    :class:`~skdeepcluster.NeighborClustering`.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Samples; with ``metric="precomputed"`` their distances, as :func:`neighbor_graph` takes
+        them.
+    n_neighbors : int, default=15
+        Number of neighbors in the graph.
+    metric : str or callable, default="euclidean"
+        As in :class:`sklearn.neighbors.NearestNeighbors`.
+    sample_weight : array-like of shape (n_samples,), default=None
+        How often each sample occurs.
+    max_clusters : int, default=60
+        Maximum number considered, and no more than one for five distinct samples.
+    numbers : iterable of int, default=None
+        Numbers to try; None tries numbers up to ``max_clusters``.
+    n_components : int, default=5
+        Dimensions of the layouts.
+    max_samples : int, default=20_000
+        Maximum number of distinct samples in the graph.
+    random_state : int, RandomState instance or None, default=None
+        Determines everything random.
+    n_jobs : int, default=None
+        Number of threads, as in scikit-learn.
+
+    Returns
+    -------
+    Bunch
+        ``best_n_clusters``, and arrays over the numbers tried: ``n_clusters``, ``criterion`` and
+        ``stability``, see ``n_clusters_curve_`` of :class:`~skdeepcluster.NeighborClustering`.
+
+    See Also
+    --------
+    skdeepcluster.select_n_clusters : For any clusterer.
 
     Examples
     --------
@@ -207,8 +242,8 @@ def count_clusters(
     given = n_neighbors, metric, sample_weight, max_samples, stream, n_jobs
     reference, columns, graph, weights, _ = connect(X, "auto", *given)
     views = make_views(reference, columns, graph, weights, "auto", n_components, stream, n_jobs)
-    numbers = list_numbers(max_clusters) if numbers is None else numbers
-    curve = choose_number(views, X.shape[1], numbers, stream)
+    tried = list_numbers(max_clusters) if numbers is None else numbers
+    curve = choose_number(views, X.shape[1], tried, stream, refine=numbers is None)
     warn_of_edge(curve, max_clusters, len(weights), stacklevel=3)
     return Bunch(best_n_clusters=curve.best, **describe_curve(curve))
 
@@ -218,7 +253,9 @@ def describe_curve(curve):
     return Bunch(**{name: getattr(curve, name) for name in curve._fields if name != "best"})
 
 
-def partition_by_labels(X, targets, n_classes, *, n_neighbors=15, random_state=None, n_jobs=None):
+def partition_by_labels(
+    X, targets, n_classes, *, n_neighbors=15, random_state=None, n_jobs=None
+) -> np.ndarray:
     """Return class probabilities (N, K) from a few labels, by the graph and by mixtures.
 
     ``targets`` (N,) are classes from 0 on, or -1 for samples without a label. Labels are spread
@@ -531,7 +568,7 @@ def project_distances(X):
     return project_rows(X)
 
 
-def interpolate(reference, X, values, n_jobs=None):
+def interpolate(reference, X, values, n_jobs=None) -> tuple[list[np.ndarray], np.ndarray]:
     """Return the values of samples X (N, D) by the ``values`` of the reference, arrays (M, C).
 
     A sample equal to one of the reference gets exactly its value. The others get the mean of

@@ -432,7 +432,7 @@ def vote(views, n_features, n_clusters, stream):
     each cluster and the expected score. Candidates that are as good as the best one decide on
     samples between clusters, so that these depend little on chance.
     """
-    candidates = list(find_candidates(views, n_clusters, stream))
+    candidates = _keep_whole(list(find_candidates(views, n_clusters, stream)))
     judged, drawn = prepare(views, n_features), views.draw(MERGED)
     seen = [candidate._replace(labels=candidate.labels[drawn]) for candidate in candidates]
     (scores,) = predict_scores([describe_all(judged, seen, n_clusters, known=True)], "partition")
@@ -448,6 +448,12 @@ def vote(views, n_features, n_clusters, stream):
     if len(np.unique(chosen)) < len(np.unique(labels[best])):  # small clusters lose every vote
         chosen = labels[best]
     return chosen, votes, stability, expected
+
+
+def _keep_whole(candidates):
+    """Return the candidates without empty clusters, or those with the fewest of them."""
+    found = [len(np.unique(candidate.labels)) for candidate in candidates]
+    return [own for own, n in zip(candidates, found, strict=True) if n == max(found)]
 
 
 # ---- probabilities

@@ -174,7 +174,8 @@ def test_where_nothing_moves_nothing_jumps_whatever_is_labelled(x):
 
 def test_score_is_the_mutual_information_of_the_rows_of_fit(rows):
     catgan = CatGANClustering(3, **SMALL).fit(rows)
-    p = catgan.predict_proba(rows).astype(float)
+    p = catgan.predict_proba(rows).astype(float) ** catgan.temperature_
+    p /= p.sum(1, keepdims=True)
     mean = p.mean(0)
     expected = -(mean * np.log(mean)).sum() + (p * np.log(p)).sum(1).mean()
     assert catgan.score(rows) == pytest.approx(expected, rel=1e-4)
