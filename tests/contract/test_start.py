@@ -129,7 +129,8 @@ def test_a_neighbour_clustering_starts_a_network_as_the_word_does(method, rows):
     start = NeighborClustering(7, random_state=5)
     with hasty():
         named, given = (brief(method, init=init).fit(rows) for init in ("neighbors", start))
-        along = rows + 40  # cosines see directions only
+        # Cosines do not see how far samples are along one direction.
+        along = np.outer(rows[:, 0] - rows[:, 0].min() + 1, np.ones(rows.shape[1])) + 0.01 * rows
         plain, other = (
             brief(method, init=NeighborClustering(metric=metric)).fit(along)
             for metric in ("euclidean", "cosine")
