@@ -111,7 +111,8 @@ class NeighborClustering(
         Cluster of each sample, -1 for noise; equal to ``predict(X)``.
     expected_score_ : float
         Adjusted Rand index with the true clusters that partitions of this criterion had on
-        average on drawn data sets, in [0, 1]: is this clustering to be trusted at all?
+        average on drawn data sets, in [0, 1]: is this clustering to be trusted at all? It takes
+        the number of clusters as right; with "auto" it is at most the highest ``criterion``.
     probabilities_ : ndarray of shape (n_samples,)
         Probability of this cluster, the largest of each row of ``predict_proba(X)``. It is low
         between clusters, where other good candidates disagree, in clusters that other candidates
@@ -129,8 +130,8 @@ class NeighborClustering(
         Number of clusters, the columns of ``predict_proba(X)``.
     n_clusters_curve_ : Bunch
         With ``n_clusters="auto"`` only. Arrays over the numbers that were tried, ``n_clusters``:
-        ``criterion``, the expected adjusted Rand index of the best candidate (of one cluster, the
-        one that more clusters have to exceed); ``stability``, the mean adjusted Rand index of the
+        ``criterion``, the expected score of the best candidate (for one cluster, the score that
+        more clusters have to exceed); ``stability``, the mean adjusted Rand index of the
         candidates with each other.
     cluster_stability_ : ndarray of shape (`n_clusters_`,)
         How well each cluster is found again in samples of half of the data, see
@@ -177,8 +178,9 @@ class NeighborClustering(
     how far other candidates agree. Boosted trees predict the adjusted Rand index from them. They
     were fitted to drawn data sets only, so no real data set chose anything.
 
-    ``n_clusters="auto"`` takes the number whose best candidate has the highest prediction by the
-    same criterion, or 1 if none is high enough.
+    ``n_clusters="auto"`` compares the best candidates of each number by trees that were fitted to
+    the mean of the adjusted Rand index and of the nearness to the right number. It takes the
+    smallest number within 5 % of the highest prediction, and 1 if no prediction is above 0.3.
 
     The responsibilities start from votes: each candidate votes in proportion to
     exp(prediction / 0.1), with its clusters matched one-to-one with those of the best one [7]_.
