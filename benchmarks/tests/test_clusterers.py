@@ -250,7 +250,7 @@ def test_augmented_networks_are_fitted_to_images_only(monkeypatch, tmp_path):
 
 
 def test_networks_start_from_clusters_of_catgan(monkeypatch, tmp_path):
-    X, y = make_blobs(90, 4, centers=3, cluster_std=6, random_state=1)
+    X, y = make_blobs(90, 4, centers=3, cluster_std=5, random_state=1)
     monkeypatch.setitem(sets.SETS, "blobs", lambda: Bunch(X=X, y=y, n_clusters=3))
     monkeypatch.setattr(clusterers, "WARM_ROWS", dict.fromkeys([False, True], (60,)))
     asked = ["--sets", "blobs", "--seeds", "1-1", "--methods"]
