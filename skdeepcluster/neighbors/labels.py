@@ -8,7 +8,7 @@ from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
 from .._responsibilities import cluster_means, normalize_rows
-from .graph import make_walk
+from .selection import LEAD, spread_votes
 
 #: Residual at which labels are spread, as a share of a sample.
 RESIDUAL = 1e-9
@@ -24,8 +24,6 @@ STOPS = 0.3
 DISTANCE_SHARE = 1e-3
 #: Share of the new labels in the votes; the responsibilities before have the rest.
 LABEL_SHARE = 0.5
-#: Share by which the responsibility of the label exceeds the others at least.
-LEAD = 1e-6
 
 
 def hold_labels(resp, labels):
@@ -77,9 +75,7 @@ def follow_labels(resp, labels, graph, weights, layout):
     graph = weigh_edges(graph, weights)
     spread = absorb_walk(graph, labels, found @ told, found @ (STOPS / (1 + counts[names])))
     votes = LABEL_SHARE * np.eye(len(names))[spread.argmax(1)] + (1 - LABEL_SHARE) * resp @ told
-    steps, degree = make_walk(graph)
-    walked = steps @ (steps @ votes)
-    resp = np.where(degree[:, None] > 0, walked, votes)
+    resp = spread_votes(votes, graph)
     resp[np.arange(len(resp)), spread.argmax(1)] = (1 + LEAD) * resp.max(1)
     return np.where(known[:, None], normalize_rows(labels), normalize_rows(resp))
 

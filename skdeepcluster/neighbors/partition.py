@@ -268,9 +268,10 @@ def partition_by_labels(
     stream = random_stream(random_state)
     given = n_neighbors, "euclidean", None, X.shape[0], stream, n_jobs
     reference, _, graph, weights, inverse = connect(X, n_classes, *given)
-    spread = spread_along(graph, count_labels(targets, n_classes, inverse))
+    counts = count_labels(targets, n_classes, inverse)
+    spread = spread_along(graph, counts)
     piece = connected_components(graph, directed=False)[1]
-    known = np.isin(piece, piece[count_labels(targets, n_classes, inverse).any(1)])
+    known = np.isin(piece, piece[counts.any(1)])
     if known.any() and not known.all():
         own = ("rows", "keys", "kept", "spacing")
         near = reference._replace(**{name: getattr(reference, name)[known] for name in own})
