@@ -21,8 +21,9 @@ EXTRA = 5
 #: Maximum number of features for which a k-d tree is faster than matrix products.
 TREE_FEATURES = 15
 #: Minimum number of rows compared on principal components. Fewer are compared on all features.
+PROJECTED_ROWS = 2000
 #: Number of rows from which the center and the components are estimated.
-PROJECTED_ROWS, FITTED_ROWS = 2000, 1000
+FITTED_ROWS = 1000
 #: Numbers of principal components that are tried, at most PROJECTED_SHARE of the features. With
 #: the two columns of norms they are multiples of 16, for which matrix products are fast.
 COMPONENTS, PROJECTED_SHARE = (30, 46, 62, 78, 94, 126, 158, 206, 254), 0.8
