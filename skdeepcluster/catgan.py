@@ -330,207 +330,160 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
     Parameters
     ----------
     n_clusters : int or "auto", default=8
-        Number of classes of the discriminator; more than there are kinds of rows (over-clustering)
-        is common for this method. "auto": as many as
-        :func:`~skdeepcluster.neighbors.count_clusters` finds in the standardised rows, or that of
-        a partition given as ``init``.
+        Number of clusters. More clusters than there are kinds of samples are common for this
+        method. "auto": the number that :func:`~skdeepcluster.neighbors.count_clusters` finds.
     n_components : int, default=10
-        Size of the code of the auto-encoder, if ``pretraining_epochs`` asks for one.
+        Size of the code of the autoencoder, if ``pretraining_epochs`` asks for one.
     hidden_layer_sizes : array-like of int or "auto", default="auto"
-        Widths of that auto-encoder's hidden layers. "auto": (w, w, 4 w) with
-        w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1)^(1/4), at least 128.
-        The first two are the discriminator's, and mirrored the generator's.
+        The first two are the widths of the discriminator's hidden layers; the generator mirrors
+        them. All are the widths of the autoencoder, if ``pretraining_epochs`` asks for one.
+        "auto": (w, w, 4 w) with
+        ``w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25``, at least
+        128.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
         Activation of the hidden layers of discriminator and generator, which are normalised by
         batch.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
-        What the generator's output means: "bernoulli", for data in [0, 1], logits of the features;
-        "gaussian", features that are scaled inside. "auto" takes "bernoulli" for data in [0, 1]
-        whose variance is at least a hundredth of that of zeros and ones with the same means, else
-        "gaussian". A dict names the columns of each likelihood, every column once, by indices or
-        by the names of a DataFrame, and categories by their groups of one-hot columns:
-        ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``; a
-        :class:`~skdeepcluster.modules.likelihood.ColumnLikelihood` is the same by indices. New
-        rows are clipped to [0, 1] where it is "bernoulli". Inputs and outputs are always in the
-        units of X; those of one-hot columns are probabilities. A weight may stand for the ones of
-        a category, as ``transformer_weights`` of :class:`~sklearn.compose.ColumnTransformer` gives
-        it.
+        Distribution of the features, all in the units of X. "bernoulli": probabilities in [0, 1].
+        "gaussian": numbers, scaled inside, with a learned noise level for each. "auto":
+        "bernoulli" for data in [0, 1] that vary like probabilities, else "gaussian". A dict gives
+        the columns of each kind by index or name, one-hot columns in groups:
+        ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
     standardize : "auto" or bool, default="auto"
-        How features with a Gaussian likelihood are scaled for the networks. True: each by its own
-        mean and standard deviation. False: all are centred and divided by one number, the root
-        mean square of their standard deviations, so that they keep the weights that they have in
-        X. "auto" is True unless the largest standard deviation is at most 10 times the (lower)
-        median, or those of 5 features or more fall from column to column, as of principal
-        components; constant features do not count.
+        Whether Gaussian features are divided by their own standard deviations (True) or all by one
+        number (False). "auto": True unless the scales are comparable (the largest standard
+        deviation is at most 10 times the median) or the columns look like principal components.
     n_noise : int, default=64
-        Size of the generator's input, drawn from N(0, I).
+        Number of inputs of the generator, drawn from N(0, I).
     layer_noise : float, default=0.0
-        Standard deviation of the noise that training adds to the input of every layer of the
-        discriminator; the paper's experiments take 0.3 and more.
+        Standard deviation of the noise added to the input of every layer of the discriminator in
+        training; 0.3 and more in the paper.
     balance_weight : float, default=1.0
-        Weight of the entropy of the batch's mean prediction (all clusters used); 1 in the paper.
+        Weight of the entropy of the mean prediction of a batch; 1 in the paper.
     fake_weight : float, default=0.3
-        Weight of the entropy of predictions for generated rows in the discriminator's loss; 1 in
-        the paper. With 0 the generator is trained, but the discriminator ignores it.
+        Weight of the entropy of predictions for generated samples in the discriminator's loss; 1
+        in the paper.
     class_prior : {"auto", "estimated"}, array-like of shape (n_clusters,) or None, default="auto"
-        Shares that the clusters should have. "estimated": those of the start, by the
-        cross-entropy of shares and mean prediction; an array: these. None: equal ones, by the
-        entropy of the mean prediction, as published; large clusters are then divided and small
-        ones joined. "auto": "estimated" from a start, None with init=None.
+        Shares that the clusters should have. "estimated": those of the initial partition. None:
+        equal shares, as published, which splits large clusters and merges small ones. "auto":
+        "estimated" unless init=None.
     marginal_decay : float, default=0.0
-        Of the running mean of predictions that stands for the batch's mean, whose entropy is
-        biased where ``batch_size`` is small against ``n_clusters``. 0 is the batch's, as
-        published.
-    init : {"neighbors", "mixture"}, NeighborClustering, array-like, None, default="neighbors"
-        Where the clusters come from. "neighbors": from the partition seen in a layout of the
-        neighbour graph of the standardised rows (see
-        :func:`~skdeepcluster.neighbors.neighbor_start`); a :class:`NeighborClustering`: the same
-        by its settings, a clone of it being fitted with the ``n_clusters`` and ``random_state``
-        given here; "mixture": from a mixture on the rows. With ``pretraining_epochs`` the codes
-        of a denoising auto-encoder, which is thrown away, stand for the rows. The partition
-        enters as ``start_weight`` and ``smoothness_weight`` say. An array: this partition, the
-        cluster of each row or responsibilities of shape (n_samples, n_clusters). None: from
-        nothing and without the two terms, which with ``fake_weight=1`` is the published way.
-    metric : str or callable, default="euclidean"
-        Of the neighbour graph of init="neighbors", as in
-        :class:`sklearn.neighbors.NearestNeighbors`, for instance "cosine"; not "precomputed".
-    max_clusters : int, default=60
-        The largest number that ``n_clusters="auto"`` considers.
+        Decay of a running mean that replaces the mean prediction of a batch, for batches that are
+        small compared with the number of clusters; 0 is the published objective.
+    init : {"neighbors", "mixture"}, clusterer, array-like or None, default="neighbors"
+        Initial partition. "neighbors": :class:`NeighborClustering` of the standardized samples, or
+        of the codes of an autoencoder with ``pretraining_epochs``. "mixture": a Gaussian mixture
+        of the same. A scikit-learn clusterer: a clone of it, with this ``n_clusters`` and
+        ``random_state`` if it has them. An array: the cluster of each sample, or responsibilities
+        of shape (n_samples, n_clusters). None: none, as published, and no terms that need one.
     noise : float, default=0.0
-        Share of the rows that are noise, in [0, 1): those of the largest ``outlier_scores_`` get
-        the label -1. Their probabilities still say to which cluster they would belong.
+        Share of the samples to label as noise, in [0, 1): those with the highest
+        ``outlier_scores_`` get the label -1.
     use_labels : bool, default=False
-        Take ``y`` of ``fit`` for known clusters: their numbers, from 0 to ``n_clusters - 1``, and
-        -1 for rows whose cluster is not known. Not all clusters need labelled rows. With
-        ``n_clusters="auto"`` there are at least as many clusters as the labels number. The start
-        follows the labels (see :func:`~skdeepcluster.neighbors.neighbor_start`; in an array given
-        as ``init`` only the labelled rows change), and in training labelled rows are held to
-        their clusters as all are to the start, by ``start_weight``. The network answers:
-        ``labels_`` and ``predict`` need not be the labels. Not with init=None.
+        Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
+        where unknown. The initial partition follows them, and training holds these samples to them
+        by ``start_weight``. ``labels_`` are the network's predictions and may differ from them.
     start_weight : float, default=1.0
-        Weight of the cross-entropy of the clusters to those of the start, in training from a
-        start; fades linearly to 0. An addition of this package.
+        Weight of the cross-entropy between the initial partition and the predictions; fades
+        linearly to 0. An addition of this package.
     smoothness_weight : float, default=2.0
-        Weight of the divergence between the clusters of a row and of its worst neighbour within
-        a short step (virtual adversarial training), in training from a start. An addition of
-        this package; 0 halves the cost of a step.
-    mixture_n_init : int, default=10
-        Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
+        Weight of the divergence between the predictions for a sample and for its worst neighbor
+        within a short step (virtual adversarial training [2]_). An addition of this package; 0
+        halves the cost of a step.
     pretraining_epochs : int or "auto", default="auto"
-        Passes of the denoising auto-encoder over X; "auto" and 0: none, the standardised rows
-        are divided as they are.
-    pretraining_learning_rate : float, default=2e-3
-        Peak of the auto-encoder's one-cycle schedule.
+        Number of epochs of a denoising autoencoder whose codes are clustered in place of the
+        samples. "auto" and 0: none.
     max_epochs : int or "auto", default="auto"
-        Passes over X after pretraining. "auto" makes ``12 * sqrt(n_samples)`` steps, or 12 for
-        each cluster if these are more.
+        Number of epochs after pretraining. "auto": ``12 * max(sqrt(n_samples), n_clusters)``
+        steps.
     learning_rate : float or "auto", default="auto"
-        Peak of the one-cycle schedule of AdamW. "auto" is ``3e-3 * 500 / w``, w the
-        width of the first hidden layer, at least 128, and ``3e-3`` for the generator.
+        Peak of the one-cycle schedule of AdamW. "auto": ``3e-3 * 500 / w`` with w the width of the
+        first hidden layer, and ``3e-3`` for the generator.
     generator : callable, default=None
-        ``generator(n_in, n_out)`` gives the generator's network, ``n_in = n_noise``. None: a
+        ``generator(n_in, n_out)`` returns the generator, ``n_in = n_noise``. None: a multilayer
         perceptron.
     discriminator : callable, default=None
-        ``discriminator(n_in, n_out)`` gives the discriminator's network, ``n_out = n_clusters``
-        logits. None: a perceptron.
+        ``discriminator(n_in, n_out)`` returns the discriminator, whose outputs are logits. None: a
+        multilayer perceptron.
     batch_size : int or "auto", default="auto"
-        Rows in a step, at least 2 and at most ``n_samples``. "auto" is sqrt(n_samples), from 32
-        to 256.
+        Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
     n_init : int, default=1
-        Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
+        Number of trainings from new weights. The one with the highest mean of
+        :meth:`score_samples` on X is kept.
     augment : callable, default=None
-        ``augment(x)`` gives other versions of the rows (n, n_features) of a step, a tensor in the
-        units of X, that belong to the same clusters or classes. Networks, and a density if there
-        is one, are trained on them instead of the rows. For images
+        ``augment(x)`` returns other versions, with the same clusters, of the samples of a step (n,
+        n_features), a tensor in the units of X. For images:
         :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
-        Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
-    compile : bool, default=False
-        Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
+        Precision of training. "auto": bfloat16 on hardware that is fast at it.
     callbacks : list of skorch callbacks, default=None
-        For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
+        Used in training, not in pretraining, for instance
+        ``[EarlyStopping(monitor="train_loss")]``.
     checkpoint : str or path-like, default=None
-        File that the state of the fit is written to, at the end of each phase and in training
-        every minute. The same call goes on from it after a crash, to the same result bit for bit;
-        it is removed when the fit is over. The state of ``callbacks`` is not in it.
+        File for the state of a running fit, written every minute. The same call resumes from it
+        after a crash and gives the same result bit for bit. It is removed at the end.
     device : str or torch.device, default="auto"
-        "auto" is CUDA if there is a GPU, else the CPU.
+        "auto": a GPU if there is one, else the CPU.
     warm_start : bool, default=False
-        Go on training the fitted model: a warm restart, with one more cycle of the learning rate
-        from its warm-up on and new means of the gradients; ``checkpoint`` goes on within a cycle.
-        Its clusters then replace those of the start.
+        Whether ``fit`` goes on training the fitted model, with a new cycle of the learning rate.
     verbose : int, default=0
-        1 shows one progress bar over all phases with the time left, 2 a table with a line per
-        epoch. 0 only logs the estimated time of a fit that takes over a minute, as INFO of the
-        logger "skdeepcluster".
+        1: a progress bar over all phases. 2: a table with a line per epoch.
     accept_sparse : bool, default=False
-        Take sparse X; rows are made dense one batch at a time, but all at once where a start in
-        the graph of neighbours is to be found, as by default.
+        Whether sparse X is accepted. Batches are made dense one at a time; the search for an
+        initial partition makes all of X dense.
     random_state : int, RandomState instance or None, default=None
-        Decides everything random; an int gives the same result on every call.
+        Decides everything random. An int gives the same result on every call.
 
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,)
-        Cluster of each row of X, -1 for noise; equal to ``predict(X)``.
+        Cluster of each sample of X, -1 for noise; equal to ``predict(X)``.
     probabilities_ : ndarray of shape (n_samples,)
-        Probability of this cluster; of noise that of the most probable one.
+        Probability of the most probable cluster of each sample.
     outlier_scores_ : ndarray of shape (n_samples,)
-        Mahalanobis distance of each row to the nearest mean of a cluster, in standard deviations
-        of rows about the means of their clusters: the larger, the farther from every cluster
-        [3]_. By the covariance within clusters, with more than 1,000 features by its diagonal.
+        Mahalanobis distance of each sample to the nearest cluster mean, by the covariance within
+        clusters (with more than 1,000 features, by its diagonal) [3]_.
     offset_ : float
-        Rows whose outlier score is greater than ``-offset_`` are noise.
+        Samples whose outlier score exceeds ``-offset_`` are noise.
     start_labels_ : ndarray of shape (n_samples,) or None
-        Clusters at the start, numbered alike: what training added is the difference. None with
-        init=None.
+        Initial partition, numbered like ``labels_``. None with init=None.
     moved_ : float or None
-        Share of the rows whose cluster is not that of the start.
+        Share of the samples whose cluster differs from ``start_labels_``.
     generator_distance_ : float
-        How far the rows that the generator draws are from X, as of
-        :class:`InfoGANClustering`: 0 is as near as rows of X to each other, 1 as far as any two of
-        them. Rows of an opponent are far from X, and no warning is given.
+        Median distance of generated samples to the nearest sample of X: 0 is the distance between
+        nearest samples of X, 1 that between any two. An opponent's samples are far from X.
     generator_coverage_ : float
-        Share of the clusters of X, by up to 1,000 rows, into which drawn rows fall.
+        Share of the clusters of X that generated samples fall into.
     class_prior_ : ndarray of shape (n_clusters,)
-        Shares that training asked the clusters to have, as given or as "auto" chose.
+        Shares that training asks the clusters to have.
     model_ : CatGAN
-        The trained torch module, usable by itself.
+        The trained torch module.
     history_ : list of dict
-        One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per row, as
-        weighted, "discriminator_certainty", "discriminator_balance", "discriminator_fake",
-        "discriminator_start", "discriminator_smoothness", "generator_certainty" and
-        "generator_balance".
+        One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per sample
+        "discriminator_" and certainty, balance, fake, start or smoothness; "generator_" and
+        certainty or balance.
     n_clusters_ : int
         Number of clusters.
     n_clusters_curve_ : Bunch
-        With ``n_clusters="auto"`` only: the arrays that
-        :func:`~skdeepcluster.neighbors.count_clusters` returns.
+        Only with ``n_clusters="auto"``: what :func:`~skdeepcluster.neighbors.count_clusters`
+        returns.
     n_iter_ : int
-        Epochs trained, without pretraining.
+        Number of training epochs, without pretraining.
     likelihood_ : {"bernoulli", "gaussian", "columns"}
-        As given or as "auto" chose; "columns" for a likelihood of columns.
+        Likelihood used; "columns" if it differs between columns.
     standardize_ : bool
-        Whether features are scaled by standard deviations of their own, as given or as "auto"
-        chose; False without Gaussian features.
+        Whether features are divided by their own standard deviations.
     temperature_ : float
-        At least 1: the probabilities of the objective to the power 1 / T, normalised, are those
-        of ``predict_proba``. It makes the mean cross-entropy to the calibrated responsibilities
-        of the start least; 1 without a neighbour start.
-    hidden_layer_sizes_ : tuple of int
-        As given or as "auto" chose.
-    learning_rate_ : float
-        As given or as "auto" chose.
-    batch_size_, max_epochs_ : int
-        As given or as "auto" chose; a step has at most ``n_samples`` rows.
-    pretraining_epochs_ : int
-        As given or as "auto" chose; 0 where this fit trained no auto-encoder.
+        Log-probabilities are divided by this number, at least 1, so that ``predict_proba`` is as
+        calibrated as the initial partition (temperature scaling).
+    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_
+        Values used, as given or as "auto" chose.
     device_, precision_ : str
-        As given or as "auto" chose.
+        Device and precision of training.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, when X has names that are strings.
+        Feature names, if X has names that are all strings.
 
     See Also
     --------
@@ -599,15 +552,11 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
         class_prior: Any = "auto",
         marginal_decay=0.0,
         init: Any = "neighbors",
-        metric: str | Callable[..., float] = "euclidean",
-        max_clusters=60,
         noise=0.0,
         use_labels=False,
         start_weight=1.0,
         smoothness_weight=2.0,
-        mixture_n_init=10,
         pretraining_epochs: int | Auto = "auto",
-        pretraining_learning_rate=2e-3,
         max_epochs: int | Auto = "auto",
         learning_rate: float | Auto = "auto",
         generator=None,
@@ -616,7 +565,6 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
         n_init=1,
         augment: Augmentation | None = None,
         precision="float32",
-        compile=False,
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",
@@ -637,157 +585,131 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     Parameters
     ----------
     n_components : int, default=10
-        Size of the code of the auto-encoder, if ``pretraining_epochs`` asks for one.
+        Size of the code of the autoencoder, if ``pretraining_epochs`` asks for one.
     hidden_layer_sizes : array-like of int or "auto", default="auto"
-        Widths of that auto-encoder's hidden layers. "auto": (w, w, 4 w) with
-        w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1)^(1/4), at least 128.
-        The first two are the discriminator's, and mirrored the generator's.
+        The first two are the widths of the discriminator's hidden layers; the generator mirrors
+        them. All are the widths of the autoencoder, if ``pretraining_epochs`` asks for one.
+        "auto": (w, w, 4 w) with
+        ``w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25``, at least
+        128.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
         Activation of the hidden layers of both networks, which are normalised by batch.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
-        What the generator's output means: "bernoulli", for data in [0, 1], logits of the features;
-        "gaussian", features that are scaled inside. "auto" takes "bernoulli" for data in [0, 1]
-        whose variance is at least a hundredth of that of zeros and ones with the same means, else
-        "gaussian". A dict names the columns of each likelihood, every column once, by indices or
-        by the names of a DataFrame, and categories by their groups of one-hot columns:
-        ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``; a
-        :class:`~skdeepcluster.modules.likelihood.ColumnLikelihood` is the same by indices. New
-        rows are clipped to [0, 1] where it is "bernoulli". Inputs and outputs are always in the
-        units of X; those of one-hot columns are probabilities. A weight may stand for the ones of
-        a category, as ``transformer_weights`` of :class:`~sklearn.compose.ColumnTransformer` gives
-        it.
+        Distribution of the features, all in the units of X. "bernoulli": probabilities in [0, 1].
+        "gaussian": numbers, scaled inside, with a learned noise level for each. "auto":
+        "bernoulli" for data in [0, 1] that vary like probabilities, else "gaussian". A dict gives
+        the columns of each kind by index or name, one-hot columns in groups:
+        ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
     standardize : "auto" or bool, default="auto"
-        How features with a Gaussian likelihood are scaled for the networks. True: each by its own
-        mean and standard deviation. False: all are centred and divided by one number, the root
-        mean square of their standard deviations, so that they keep the weights that they have in
-        X. "auto" is True unless the largest standard deviation is at most 10 times the (lower)
-        median, or those of 5 features or more fall from column to column, as of principal
-        components; constant features do not count.
+        Whether Gaussian features are divided by their own standard deviations (True) or all by one
+        number (False). "auto": True unless the scales are comparable (the largest standard
+        deviation is at most 10 times the median) or the columns look like principal components.
     n_noise : int, default=64
-        Size of the generator's input, drawn from N(0, I).
+        Number of inputs of the generator, drawn from N(0, I).
     layer_noise : float, default=0.0
-        Standard deviation of the noise that training adds to the input of every layer of the
-        discriminator; the paper's experiments take 0.3 and more.
+        Standard deviation of the noise added to the input of every layer of the discriminator in
+        training; 0.3 and more in the paper.
     label_weight : float, default=1.0
-        Weight of the cross-entropy of labelled rows.
+        Weight of the cross-entropy of labeled samples.
     balance_weight : float, default=1.0
-        Weight of the entropy of the batch's mean prediction (all classes used); 1 in the paper.
+        Weight of the entropy of the mean prediction of a batch; 1 in the paper.
     fake_weight : float, default=0.3
-        Weight of the entropy of predictions for generated rows in the discriminator's loss; 1 in
-        the paper. With 0 the generator is trained, but the discriminator ignores it.
+        Weight of the entropy of predictions for generated samples in the discriminator's loss; 1
+        in the paper.
     class_prior : None, "estimated" or array-like of shape (n_classes,), default=None
-        Shares that the classes should have. None: equal ones, by the entropy of the mean
-        prediction. An array: these, by the cross-entropy of prior and mean prediction.
-        "estimated": the shares of the start.
+        Shares that the classes should have. None: equal shares. "estimated": those of the initial
+        classes.
     marginal_decay : float, default=0.0
-        Of the running mean of predictions that stands for the batch's mean, whose entropy is
-        biased where ``batch_size`` is small against the number of classes. 0: the batch's.
+        Decay of a running mean that replaces the mean prediction of a batch, for batches that are
+        small compared with the number of clusters; 0 is the published objective.
     init : {"neighbors"} or None, default="neighbors"
-        Where training begins. "neighbors": from the likeliest class of each row by the labels in
-        the neighbour graph of the standardised rows (see
-        :func:`~skdeepcluster.neighbors.partition_by_labels`), by ``start_weight`` and
-        ``smoothness_weight``. With ``pretraining_epochs``, and unless all rows have labels, the
-        codes of a denoising auto-encoder, which is thrown away, stand for the rows. None: from
-        nothing and without the two terms, which with ``fake_weight=1`` is the published way.
+        Initial classes. "neighbors": the likeliest class of each sample by the labels in the
+        neighbor graph of the standardized samples, or of the codes of an autoencoder with
+        ``pretraining_epochs``. None: none, as published, and no terms that need them.
     start_weight : float, default=1.0
-        Weight of the cross-entropy of the classes to those of the start, in training from a
-        start; fades linearly to 0. An addition of this package.
+        Weight of the cross-entropy between the initial classes and the predictions; fades linearly
+        to 0. An addition of this package.
     smoothness_weight : float, default=4.0
-        Weight of the divergence between the classes of a row and of its worst neighbour within
-        a short step (virtual adversarial training), in training from a start. An addition of
-        this package; 0 halves the cost of a step, and 1 suits rows that all have labels.
+        Weight of the divergence between the predictions for a sample and for its worst neighbor
+        within a short step (virtual adversarial training [2]_). An addition of this package; 0
+        halves the cost of a step. 1 suits data that are all labeled.
     pretraining_epochs : int or "auto", default="auto"
-        Passes of the denoising auto-encoder over X; "auto" and 0: none, the standardised rows
-        are divided as they are.
-    pretraining_learning_rate : float, default=2e-3
-        Peak of the auto-encoder's one-cycle schedule.
+        Number of epochs of a denoising autoencoder whose codes are clustered in place of the
+        samples. "auto" and 0: none.
     max_epochs : int or "auto", default="auto"
-        Passes over X after pretraining. "auto" makes ``12 * sqrt(n_samples)`` steps, or 12 for
-        each class if these are more.
+        Number of epochs after pretraining. "auto": ``12 * max(sqrt(n_samples), n_clusters)``
+        steps.
     learning_rate : float or "auto", default="auto"
-        Peak of the one-cycle schedule of AdamW. "auto" is ``3e-3 * 500 / w``, w the
-        width of the first hidden layer, at least 128, and ``3e-3`` for the generator.
+        Peak of the one-cycle schedule of AdamW. "auto": ``3e-3 * 500 / w`` with w the width of the
+        first hidden layer, and ``3e-3`` for the generator.
     generator : callable, default=None
-        ``generator(n_in, n_out)`` gives its network, ``n_in = n_noise``. None: a perceptron.
+        ``generator(n_in, n_out)`` returns the generator, ``n_in = n_noise``. None: a multilayer
+        perceptron.
     discriminator : callable, default=None
-        ``discriminator(n_in, n_out)`` gives its network; outputs are logits. None: a perceptron.
+        ``discriminator(n_in, n_out)`` returns the discriminator, whose outputs are logits. None: a
+        multilayer perceptron.
     batch_size : int or "auto", default="auto"
-        Rows in a step, at least 2 and at most ``n_samples``. "auto" is sqrt(n_samples), from 32
-        to 256.
+        Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
     n_init : int, default=1
-        Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
+        Number of trainings from new weights. The one with the highest mean of
+        :meth:`score_samples` on X is kept.
     augment : callable, default=None
-        ``augment(x)`` gives other versions of the rows (n, n_features) of a step, a tensor in the
-        units of X, that belong to the same clusters or classes. Networks, and a density if there
-        is one, are trained on them instead of the rows. For images
+        ``augment(x)`` returns other versions, with the same clusters, of the samples of a step (n,
+        n_features), a tensor in the units of X. For images:
         :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
-        Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
-    compile : bool, default=False
-        Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
+        Precision of training. "auto": bfloat16 on hardware that is fast at it.
     callbacks : list of skorch callbacks, default=None
-        For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
+        Used in training, not in pretraining, for instance
+        ``[EarlyStopping(monitor="train_loss")]``.
     checkpoint : str or path-like, default=None
-        File that the state of the fit is written to, at the end of each phase and in training
-        every minute. The same call goes on from it after a crash, to the same result bit for bit;
-        it is removed when the fit is over. The state of ``callbacks`` is not in it.
+        File for the state of a running fit, written every minute. The same call resumes from it
+        after a crash and gives the same result bit for bit. It is removed at the end.
     device : str or torch.device, default="auto"
-        "auto" is CUDA if there is a GPU, else the CPU.
+        "auto": a GPU if there is one, else the CPU.
     warm_start : bool, default=False
-        Go on training the fitted model: a warm restart, with one more cycle of the learning rate
-        from its warm-up on and new means of the gradients; ``checkpoint`` goes on within a cycle.
-        Its clusters then replace those of the start.
+        Whether ``fit`` goes on training the fitted model, with a new cycle of the learning rate.
     verbose : int, default=0
-        1 shows one progress bar over all phases with the time left, 2 a table with a line per
-        epoch. 0 only logs the estimated time of a fit that takes over a minute, as INFO of the
-        logger "skdeepcluster".
+        1: a progress bar over all phases. 2: a table with a line per epoch.
     accept_sparse : bool, default=False
-        Take sparse X; rows are made dense one batch at a time, but all at once where a start in
-        the graph of neighbours is to be found, as by default.
+        Whether sparse X is accepted. Batches are made dense one at a time; the search for an
+        initial partition makes all of X dense.
     random_state : int, RandomState instance or None, default=None
-        Decides everything random; an int gives the same result on every call.
+        Decides everything random. An int gives the same result on every call.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     start_labels_ : ndarray of shape (n_samples,) or None
-        Labels at the start: what training added is the difference. None with init=None.
+        Initial classes. None with init=None.
     generator_distance_ : float
-        How far the rows that the generator draws are from X, as of
-        :class:`InfoGANClustering`: 0 is as near as rows of X to each other, 1 as far as any two of
-        them. Rows of an opponent are far from X, and no warning is given.
+        Median distance of generated samples to the nearest sample of X: 0 is the distance between
+        nearest samples of X, 1 that between any two. An opponent's samples are far from X.
     generator_coverage_ : float
-        Share of the classes of X, by up to 1,000 rows, into which drawn rows fall.
+        Share of the clusters of X that generated samples fall into.
     class_prior_ : ndarray of shape (n_classes,)
-        Shares that training asked the classes to have.
+        Shares that training asks the classes to have.
     model_ : CatGAN
-        The trained torch module, usable by itself.
+        The trained torch module.
     history_ : list of dict
-        One record per epoch, as of :class:`CatGANClustering`, and "discriminator_labels".
+        One record per epoch, as in :class:`CatGANClustering`, and "discriminator_labels".
     n_iter_ : int
-        Epochs trained, without pretraining.
+        Number of training epochs, without pretraining.
     likelihood_ : {"bernoulli", "gaussian", "columns"}
-        As given or as "auto" chose; "columns" for a likelihood of columns.
+        Likelihood used; "columns" if it differs between columns.
     standardize_ : bool
-        Whether features are scaled by standard deviations of their own, as given or as "auto"
-        chose; False without Gaussian features.
+        Whether features are divided by their own standard deviations.
     temperature_ : float
         1.
-    hidden_layer_sizes_ : tuple of int
-        As given or as "auto" chose.
-    learning_rate_ : float
-        As given or as "auto" chose.
-    batch_size_, max_epochs_ : int
-        As given or as "auto" chose; a step has at most ``n_samples`` rows.
-    pretraining_epochs_ : int
-        As given or as "auto" chose; 0 where this fit trained no auto-encoder.
+    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_
+        Values used, as given or as "auto" chose.
     device_, precision_ : str
-        As given or as "auto" chose.
+        Device and precision of training.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, when X has names that are strings.
+        Feature names, if X has names that are all strings.
 
     See Also
     --------
@@ -845,7 +767,6 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         start_weight=1.0,
         smoothness_weight=4.0,
         pretraining_epochs: int | Auto = "auto",
-        pretraining_learning_rate=2e-3,
         max_epochs: int | Auto = "auto",
         learning_rate: float | Auto = "auto",
         generator=None,
@@ -854,7 +775,6 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         n_init=1,
         augment: Augmentation | None = None,
         precision="float32",
-        compile=False,
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",

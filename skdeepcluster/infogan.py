@@ -254,227 +254,170 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
     Parameters
     ----------
     n_clusters : int or "auto", default=8
-        Values of the categorical code that is the cluster. "auto": as many as
-        :func:`~skdeepcluster.neighbors.count_clusters` finds in the standardised rows, or that of
-        a partition given as ``init``.
+        Number of values of the categorical code that is the cluster. "auto": the number that
+        :func:`~skdeepcluster.neighbors.count_clusters` finds.
     n_noise : int, default=62
-        Noise variables of the generator, uniform on [-1, 1].
+        Number of noise variables, uniform on [-1, 1].
     n_continuous : int, default=2
-        Continuous codes, uniform on [-1, 1].
+        Number of continuous codes, uniform on [-1, 1].
     other_categories : array-like of int, default=()
         Numbers of values of further categorical codes.
     n_components : int, default=10
-        Size of the code of the auto-encoder, if ``pretraining_epochs`` asks for one.
+        Size of the code of the autoencoder, if ``pretraining_epochs`` asks for one.
     hidden_layer_sizes : array-like of int or "auto", default="auto"
-        Widths of that auto-encoder's hidden layers. "auto": (w, w, 4 w) with
-        w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1)^(1/4), at least 128.
-        The first two are those of the discriminator's body, and in reverse those of the
-        generator, which has batch normalisation.
+        The first two are the widths of the discriminator's hidden layers; the generator mirrors
+        them. All are the widths of the autoencoder, if ``pretraining_epochs`` asks for one.
+        "auto": (w, w, 4 w) with
+        ``w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25``, at least
+        128.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
         Activation of the discriminator and of Q.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
-        What the generator's output means: "bernoulli", for data in [0, 1], logits of the features;
-        "gaussian", features that are scaled inside. "auto" takes "bernoulli" for data in [0, 1]
-        whose variance is at least a hundredth of that of zeros and ones with the same means, else
-        "gaussian". A dict names the columns of each likelihood, every column once, by indices or
-        by the names of a DataFrame, and categories by their groups of one-hot columns:
-        ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``; a
-        :class:`~skdeepcluster.modules.likelihood.ColumnLikelihood` is the same by indices. New
-        rows are clipped to [0, 1] where it is "bernoulli". Inputs and outputs are always in the
-        units of X; those of one-hot columns are probabilities. A weight may stand for the ones of
-        a category, as ``transformer_weights`` of :class:`~sklearn.compose.ColumnTransformer` gives
-        it.
+        Distribution of the features, all in the units of X. "bernoulli": probabilities in [0, 1].
+        "gaussian": numbers, scaled inside, with a learned noise level for each. "auto":
+        "bernoulli" for data in [0, 1] that vary like probabilities, else "gaussian". A dict gives
+        the columns of each kind by index or name, one-hot columns in groups:
+        ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
     standardize : "auto" or bool, default="auto"
-        How features with a Gaussian likelihood are scaled for the networks. True: each by its own
-        mean and standard deviation. False: all are centred and divided by one number, the root
-        mean square of their standard deviations, so that they keep the weights that they have in
-        X. "auto" is True unless the largest standard deviation is at most 10 times the (lower)
-        median, or those of 5 features or more fall from column to column, as of principal
-        components; constant features do not count.
+        Whether Gaussian features are divided by their own standard deviations (True) or all by one
+        number (False). "auto": True unless the scales are comparable (the largest standard
+        deviation is at most 10 times the median) or the columns look like principal components.
     mi_weight : float, default=1.0
-        Weight lambda of the information term. At 0 Q is trained, but not generator and
-        discriminator with it: the paper's comparison, with ``init=None`` a plain GAN.
+        Weight lambda of the information term; with 0 Q alone is trained by it.
     continuous_weight : float, default=0.5
-        Weight of continuous codes within the information term, since they are worth more nats.
+        Weight of the continuous codes in the information term.
     instance_noise : float, default=0.1
-        Standard deviation of noise on what the discriminator judges and Q reads, in the units of
-        "bernoulli" data or of standardised features. An addition of this package; 0 is the
-        published objective.
-    init : {"neighbors", "mixture"}, NeighborClustering, array-like, None, default="neighbors"
-        Where the clusters come from. "neighbors": from the partition seen in a layout of the
-        neighbour graph of the standardised rows (see
-        :func:`~skdeepcluster.neighbors.neighbor_start`); training then begins with it as
-        ``start_weight``, ``smoothness_weight``, ``style_weight`` and ``reconstruction_weight``
-        say, and draws clusters in its shares. A :class:`NeighborClustering`: the same by its
-        settings; a clone of it is fitted, with the ``n_clusters`` and ``random_state`` given
-        here. "mixture": the same from a mixture on the rows. With ``pretraining_epochs`` the
-        codes of a denoising auto-encoder, which is thrown away, stand for the rows. An array:
-        from this partition, the cluster of each row or responsibilities of shape
-        (n_samples, n_clusters). None: from scratch, the published way, without the four terms.
-    metric : str or callable, default="euclidean"
-        Of the neighbour graph of init="neighbors", as in
-        :class:`sklearn.neighbors.NearestNeighbors`, for instance "cosine"; not "precomputed".
-    max_clusters : int, default=60
-        The largest number that ``n_clusters="auto"`` considers.
+        Standard deviation of the noise added to the inputs of the discriminator and Q. An addition
+        of this package; 0 is the published objective.
+    init : {"neighbors", "mixture"}, clusterer, array-like or None, default="neighbors"
+        Initial partition. "neighbors": :class:`NeighborClustering` of the standardized samples, or
+        of the codes of an autoencoder with ``pretraining_epochs``. "mixture": a Gaussian mixture
+        of the same. A scikit-learn clusterer: a clone of it, with this ``n_clusters`` and
+        ``random_state`` if it has them. An array: the cluster of each sample, or responsibilities
+        of shape (n_samples, n_clusters). None: none, as published, and no terms that need one.
     noise : float, default=0.0
-        Share of the rows that are noise, in [0, 1): those of the largest ``outlier_scores_`` get
-        the label -1. Their probabilities still say to which cluster they would belong.
+        Share of the samples to label as noise, in [0, 1): those with the highest
+        ``outlier_scores_`` get the label -1.
     use_labels : bool, default=False
-        Take ``y`` of ``fit`` for known clusters: their numbers, from 0 to ``n_clusters - 1``, and
-        -1 for rows whose cluster is not known. Not all clusters need labelled rows. With
-        ``n_clusters="auto"`` there are at least as many clusters as the labels number. The start
-        follows the labels (see :func:`~skdeepcluster.neighbors.neighbor_start`; in an array given
-        as ``init`` only the labelled rows change), and in training labelled rows are held to
-        their clusters as all are to the start, by ``start_weight``. The network answers:
-        ``labels_`` and ``predict`` need not be the labels. Not with init=None.
+        Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
+        where unknown. The initial partition follows them, and training holds these samples to them
+        by ``start_weight``. ``labels_`` are the network's predictions and may differ from them.
     start_weight : float, default=20.0
-        Weight of the cross-entropy of Q on real rows to the clusters of the start, half of which
-        give way, linearly, to those that Q reads (hard bootstrapping). An addition of this
-        package.
+        Weight of the cross-entropy between the initial partition and Q's predictions for samples
+        of X. In training half of the weight moves to Q's own clusters (hard bootstrapping). An
+        addition of this package.
     smoothness_weight : float, default=20.0
-        Weight of the divergence between the clusters that Q reads in a real row and in its worst
-        neighbour within a short step (virtual adversarial training). An addition of this
-        package.
+        Weight of the divergence between the predictions for a sample and for its worst neighbor
+        within a short step (virtual adversarial training [2]_). An addition of this package; 0
+        halves the cost of a step.
     style_weight : float, default=1.0
-        Weight of the negative log-likelihood, by Q on real rows, of continuous codes that are the
-        ranks of the rows along the principal directions of their differences within clusters. An
-        addition of this package; at 0, and without ``reconstruction_weight``, continuous codes
-        find what they stand for by themselves.
+        Weight of the negative log-likelihood, by Q on samples of X, of continuous codes that are
+        the ranks of the samples along the principal directions within clusters. An addition of
+        this package.
     reconstruction_weight : float, default=100.0
-        Weight of the mean squared error, in the units of "bernoulli" data or of standardised
-        features, of rows that the generator makes from the codes of real ones: their clusters at
-        the start, and their ranks along principal directions, which are the continuous codes
-        and 8 noise variables. Fades linearly to 0. An addition of this package: a generator that
-        only an adversary teaches takes far more steps.
-    mixture_n_init : int, default=10
-        Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
+        Weight of the squared error between samples of X and what the generator makes of their
+        clusters and ranks along principal directions; fades linearly to 0. An addition of this
+        package that spares most adversarial steps.
     pretraining_epochs : int or "auto", default="auto"
-        Passes of the denoising auto-encoder over X; "auto" and 0: none, the standardised rows
-        are divided as they are.
-    pretraining_learning_rate : float, default=2e-3
-        Peak of the auto-encoder's one-cycle schedule.
+        Number of epochs of a denoising autoencoder whose codes are clustered in place of the
+        samples. "auto" and 0: none.
     max_epochs : int or "auto", default="auto"
-        Passes over X after pretraining. "auto" makes ``10 * sqrt(n_samples)`` steps, or 10 for
-        each cluster if these are more.
+        Number of epochs after pretraining. "auto": ``10 * max(sqrt(n_samples), n_clusters)``
+        steps.
     learning_rate : float or "auto", default="auto"
-        Peak of the one-cycle schedule of AdamW, of discriminator and Q. "auto" is
-        ``2e-3 * 500 / w``, w the width of the first hidden layer,
-        at least 128.
+        Peak of the one-cycle schedule of AdamW for discriminator and Q. "auto": ``2e-3 * 500 / w``
+        with w the width of the first hidden layer.
     generator_learning_rate : float, default=1e-2
-        The generator's.
+        Peak of the generator's schedule.
     generator : callable, default=None
-        ``generator(n_in, n_out)`` gives the generator's network, ``n_in`` the number of noise
-        variables, values of categories and continuous codes. None: a perceptron.
+        ``generator(n_in, n_out)`` returns the generator, ``n_in`` the number of noise variables,
+        values of categories and continuous codes. None: a multilayer perceptron.
     discriminator : callable, default=None
-        ``discriminator(n_in, n_out)`` gives the body that the discriminator shares with Q,
-        ``n_out`` the second of ``hidden_layer_sizes``; an activation and the layers of each
-        follow. None: a perceptron. ``skdeepcluster.modules.networks`` has the paper's
-        convolutional pair.
+        ``discriminator(n_in, n_out)`` returns the body that discriminator and Q share, ``n_out``
+        the second of ``hidden_layer_sizes``. None: a multilayer perceptron.
+        ``skdeepcluster.modules.networks`` has the paper's convolutional pair.
     batch_size : int or "auto", default="auto"
-        Rows in a step, at least 2 and at most ``n_samples``. "auto" is sqrt(n_samples), from 32
-        to 256.
+        Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
     n_init : int, default=1
-        Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
+        Number of trainings from new weights. The one with the highest mean of
+        :meth:`score_samples` on X is kept.
     augment : callable, default=None
-        ``augment(x)`` gives other versions of the rows (n, n_features) of a step, a tensor in the
-        units of X, that belong to the same clusters or classes. Networks, and a density if there
-        is one, are trained on them instead of the rows. For images
+        ``augment(x)`` returns other versions, with the same clusters, of the samples of a step (n,
+        n_features), a tensor in the units of X. For images:
         :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
-        Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
-    compile : bool, default=False
-        Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
+        Precision of training. "auto": bfloat16 on hardware that is fast at it.
     callbacks : list of skorch callbacks, default=None
-        For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
+        Used in training, not in pretraining, for instance
+        ``[EarlyStopping(monitor="train_loss")]``.
     checkpoint : str or path-like, default=None
-        File that the state of the fit is written to, at the end of each phase and in training
-        every minute. The same call goes on from it after a crash, to the same result bit for bit;
-        it is removed when the fit is over. The state of ``callbacks`` is not in it.
+        File for the state of a running fit, written every minute. The same call resumes from it
+        after a crash and gives the same result bit for bit. It is removed at the end.
     device : str or torch.device, default="auto"
-        "auto" is CUDA if there is a GPU, else the CPU.
+        "auto": a GPU if there is one, else the CPU.
     warm_start : bool, default=False
-        Go on training the fitted model: a warm restart, with one more cycle of the learning rate
-        from its warm-up on and new means of the gradients; ``checkpoint`` goes on within a cycle.
-        Its clusters then replace those of the start.
+        Whether ``fit`` goes on training the fitted model, with a new cycle of the learning rate.
     verbose : int, default=0
-        1 shows one progress bar over all phases with the time left, 2 a table with a line per
-        epoch. 0 only logs the estimated time of a fit that takes over a minute, as INFO of the
-        logger "skdeepcluster".
+        1: a progress bar over all phases. 2: a table with a line per epoch.
     accept_sparse : bool, default=False
-        Take sparse X; rows are made dense one batch at a time, but all at once where a start in
-        the graph of neighbours is to be found, as by default.
+        Whether sparse X is accepted. Batches are made dense one at a time; the search for an
+        initial partition makes all of X dense.
     random_state : int, RandomState instance or None, default=None
-        Decides everything random; an int gives the same result on every call.
+        Decides everything random. An int gives the same result on every call.
 
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,)
-        Cluster of each row of X, -1 for noise; equal to ``predict(X)``.
+        Cluster of each sample of X, -1 for noise; equal to ``predict(X)``.
     probabilities_ : ndarray of shape (n_samples,)
-        Probability of this cluster; of noise that of the most probable one.
+        Probability of the most probable cluster of each sample.
     outlier_scores_ : ndarray of shape (n_samples,)
-        Mahalanobis distance of each row to the nearest mean of a cluster, in standard deviations
-        of rows about the means of their clusters: the larger, the farther from every cluster
-        [3]_. By the covariance within clusters, with more than 1,000 features by its diagonal.
+        Mahalanobis distance of each sample to the nearest cluster mean, by the covariance within
+        clusters (with more than 1,000 features, by its diagonal) [3]_.
     offset_ : float
-        Rows whose outlier score is greater than ``-offset_`` are noise.
+        Samples whose outlier score exceeds ``-offset_`` are noise.
     start_labels_ : ndarray of shape (n_samples,) or None
-        Clusters at the start, numbered alike: what training added is the difference. None with
-        init=None.
+        Initial partition, numbered like ``labels_``. None with init=None.
     moved_ : float or None
-        Share of the rows whose cluster is not that of the start.
+        Share of the samples whose cluster differs from ``start_labels_``.
     code_names_ : list of str
-        "cluster", then "category1", ... and "continuous0", ...: what :meth:`sample`,
-        :meth:`traverse` and :meth:`code_report` call the codes.
+        Names of the codes: "cluster", "category1", ..., "continuous0", ...
     weights_ : ndarray of shape (n_clusters,)
-        Shares in which clusters were drawn: those of the start, or equal ones.
+        Shares in which clusters are drawn.
     generator_distance_ : float
-        How far the rows that the generator draws are from X, by their median distance to the
-        nearest row, with standardised features: 0 is as near as rows of X are to each other, 1 as
-        far as any two rows of X. Above 1/3 the fit gives a ConvergenceWarning: what
-        :meth:`sample` draws does not look like X, and :meth:`code_report` is about such rows.
-        By up to 1,000 rows drawn, and as many of X.
+        Median distance of generated samples to the nearest sample of X: 0 is the distance between
+        nearest samples of X, 1 that between any two. Above 1/3 the fit warns: generated samples do
+        not look like X.
     generator_coverage_ : float
-        Share of the clusters of these rows of X into which drawn rows fall, by Q; below 0.5 the
-        fit gives the same warning.
+        Share of the clusters of X that generated samples fall into; below 0.5 the fit warns.
     model_ : InfoGAN
-        The trained torch module, usable by itself.
+        The trained torch module.
     history_ : list of dict
-        One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per row, as
-        weighted, "discriminator_real", "discriminator_fake", "discriminator_category",
-        "discriminator_continuous", "discriminator_start", "discriminator_smoothness",
-        "discriminator_style", "generator_adversarial", "generator_category",
-        "generator_continuous" and "generator_reconstruction" (no nats: a squared error).
+        One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per sample
+        "discriminator_" and real, fake, category, continuous, start, smoothness or style;
+        "generator_" and adversarial, category, continuous or reconstruction (a squared error).
     n_clusters_ : int
         Number of clusters.
     n_clusters_curve_ : Bunch
-        With ``n_clusters="auto"`` only: the arrays that
-        :func:`~skdeepcluster.neighbors.count_clusters` returns.
+        Only with ``n_clusters="auto"``: what :func:`~skdeepcluster.neighbors.count_clusters`
+        returns.
     n_iter_ : int
-        Epochs trained, without pretraining.
+        Number of training epochs, without pretraining.
     likelihood_ : {"bernoulli", "gaussian", "columns"}
-        As given or as "auto" chose; "columns" for a likelihood of columns.
+        Likelihood used; "columns" if it differs between columns.
     standardize_ : bool
-        Whether features are scaled by standard deviations of their own, as given or as "auto"
-        chose; False without Gaussian features.
+        Whether features are divided by their own standard deviations.
     temperature_ : float
-        At least 1: the probabilities of the objective to the power 1 / T, normalised, are those
-        of ``predict_proba``. It makes the mean cross-entropy to the calibrated responsibilities
-        of the start least; 1 without a neighbour start.
-    hidden_layer_sizes_ : tuple of int
-        As given or as "auto" chose.
-    learning_rate_ : float
-        As given or as "auto" chose.
-    batch_size_, max_epochs_ : int
-        As given or as "auto" chose; a step has at most ``n_samples`` rows.
-    pretraining_epochs_ : int
-        As given or as "auto" chose; 0 where this fit trained no auto-encoder.
+        Log-probabilities are divided by this number, at least 1, so that ``predict_proba`` is as
+        calibrated as the initial partition (temperature scaling).
+    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_
+        Values used, as given or as "auto" chose.
     device_, precision_ : str
-        As given or as "auto" chose.
+        Device and precision of training.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, when X has names that are strings.
+        Feature names, if X has names that are all strings.
 
     See Also
     --------
@@ -560,17 +503,13 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         continuous_weight=0.5,
         instance_noise=0.1,
         init: Any = "neighbors",
-        metric: str | Callable[..., float] = "euclidean",
-        max_clusters=60,
         noise=0.0,
         use_labels=False,
         start_weight=20.0,
         smoothness_weight=20.0,
         style_weight=1.0,
         reconstruction_weight=100.0,
-        mixture_n_init=10,
         pretraining_epochs: int | Auto = "auto",
-        pretraining_learning_rate=2e-3,
         max_epochs: int | Auto = "auto",
         learning_rate: float | Auto = "auto",
         generator_learning_rate=1e-2,
@@ -580,7 +519,6 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         n_init=1,
         augment: Augmentation | None = None,
         precision="float32",
-        compile=False,
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",

@@ -117,187 +117,144 @@ class VaDEClustering(LabelledClusterMixin, PriorEstimator):
     Parameters
     ----------
     n_clusters : int or "auto", default=8
-        Number of components of the prior. "auto": as many as
-        :func:`~skdeepcluster.neighbors.count_clusters` finds in the standardised rows, or that of
-        a partition given as ``init``.
+        Number of clusters. "auto": the number that ``init`` finds, see
+        :func:`~skdeepcluster.neighbors.count_clusters`.
     n_components : int, default=10
         Size of the code.
     hidden_layer_sizes : array-like of int or "auto", default="auto"
         Widths of the encoder's hidden layers; the decoder mirrors them. "auto": (w, w, 4 w) with
-        w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1)^(1/4), at least 128;
-        (500, 500, 2000), as in the paper, for data of MNIST's shape.
+        ``w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25``, at least
+        128; these are the papers' widths for MNIST.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="relu"
         Activation of the hidden layers.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
-        What the decoder's output means. "bernoulli" needs data in [0, 1]; "gaussian" works on
-        features that are scaled inside and learns the noise of each; "auto" takes "bernoulli" for
-        data in [0, 1] whose variance is at least a hundredth of that of zeros and ones with the
-        same means, else "gaussian". A dict names the columns of each likelihood, every column
-        once, by indices or by the names of a DataFrame, and categories by their groups of one-hot
-        columns: ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``; a
-        :class:`~skdeepcluster.modules.likelihood.ColumnLikelihood` is the same by indices. New
-        rows are clipped to [0, 1] where it is "bernoulli". Inputs and outputs are always in the
-        units of X; those of one-hot columns are probabilities. A weight may stand for the ones of
-        a category, as ``transformer_weights`` of :class:`~sklearn.compose.ColumnTransformer` gives
-        it.
+        Distribution of the features, all in the units of X. "bernoulli": probabilities in [0, 1].
+        "gaussian": numbers, scaled inside, with a learned noise level for each. "auto":
+        "bernoulli" for data in [0, 1] that vary like probabilities, else "gaussian". A dict gives
+        the columns of each kind by index or name, one-hot columns in groups:
+        ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
     standardize : "auto" or bool, default="auto"
-        How features with a Gaussian likelihood are scaled for the networks. True: each by its own
-        mean and standard deviation. False: all are centred and divided by one number, the root
-        mean square of their standard deviations, so that they keep the weights that they have in
-        X. "auto" is True unless the largest standard deviation is at most 10 times the (lower)
-        median, or those of 5 features or more fall from column to column, as of principal
-        components; constant features do not count.
+        Whether Gaussian features are divided by their own standard deviations (True) or all by one
+        number (False). "auto": True unless the scales are comparable (the largest standard
+        deviation is at most 10 times the median) or the columns look like principal components.
     objective : {"optimal", "sampled", "published"}, default="optimal"
-        How q(c|x) enters the bound. "optimal": at its maximiser, in closed form. "sampled": as
-        p(c|z) under the expectation over z, a bound on the marginal of z. "published": p(c|z) of
-        the one z drawn, as in the paper, and one learning rate for networks and prior. See the
-        Notes.
-    init : {"neighbors", "mixture"}, NeighborClustering or array-like, default="neighbors"
-        Where the clusters come from. "neighbors": from the partition seen in a layout of the
-        neighbour graph of the standardised rows (see
-        :func:`~skdeepcluster.neighbors.neighbor_start`); training then begins with it as
-        ``start_weight`` and ``smoothness_weight`` say. A :class:`NeighborClustering`: the same
-        by its settings; a clone of it is fitted, with the ``n_clusters`` and ``random_state``
-        given here. An array: the same from this partition, the cluster of each row or
-        responsibilities of shape (n_samples, n_clusters). "mixture": from a mixture on the codes,
-        the published way, without the two terms.
-    metric : str or callable, default="euclidean"
-        Of the neighbour graph of init="neighbors", as in
-        :class:`sklearn.neighbors.NearestNeighbors`, for instance "cosine"; not "precomputed".
-    max_clusters : int, default=60
-        The largest number that ``n_clusters="auto"`` considers.
+        Form of q(c|x) in the bound. "optimal": its maximizer, in closed form. "sampled": p(c|z)
+        under the expectation over z. "published": p(c|z) of one sample z, with one learning rate
+        for networks and prior.
+    init : {"neighbors", "mixture"}, clusterer or array-like, default="neighbors"
+        Initial partition. "neighbors": :class:`NeighborClustering` of the standardized samples. A
+        scikit-learn clusterer: a clone of it, with this ``n_clusters`` and ``random_state`` if it
+        has them. An array: the cluster of each sample, or responsibilities of shape (n_samples,
+        n_clusters). Training holds clusters to it by ``start_weight`` and ``smoothness_weight``.
+        "mixture": a Gaussian mixture fitted to the pretrained codes, as published, without these
+        two terms.
     noise : float, default=0.0
-        Share of the rows that are noise, in [0, 1): those of the largest ``outlier_scores_`` get
-        the label -1. Their probabilities still say to which cluster they would belong.
+        Share of the samples to label as noise, in [0, 1): those with the highest
+        ``outlier_scores_`` get the label -1.
     use_labels : bool, default=False
-        Take ``y`` of ``fit`` for known clusters: their numbers, from 0 to ``n_clusters - 1``, and
-        -1 for rows whose cluster is not known. Not all clusters need labelled rows. With
-        ``n_clusters="auto"`` there are at least as many clusters as the labels number. The start
-        follows the labels (see :func:`~skdeepcluster.neighbors.neighbor_start`; where ``init`` may
-        be an array, only its labelled rows change), and in training labelled rows are held to
-        their clusters as all are to the start, by ``start_weight``. The network answers:
-        ``labels_`` and ``predict`` need not be the labels. Not with init="mixture".
+        Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
+        where unknown. The initial partition follows them, and training holds these samples to them
+        by ``start_weight``. ``labels_`` are the network's predictions and may differ from them.
     start_weight : float, default=50.0
-        Weight of the cross-entropy of the clusters to those of the start, which give way,
-        linearly, to the model's own most probable ones (hard bootstrapping), unless
-        init="mixture"; without it the clusters drift away from a good start. An addition of
-        this package; 0 is the published objective.
+        Weight of the cross-entropy between the initial partition and the predictions. In training
+        the model's own clusters gradually replace the initial ones (hard bootstrapping). An
+        addition of this package; 0 is the published objective.
     smoothness_weight : float, default=50.0
-        Weight of the divergence between the clusters of a row and of its worst neighbour within
-        a short step (virtual adversarial training), unless init="mixture". An
-        addition of this package; 0 is the published objective and halves the cost of a step.
+        Weight of the divergence between the predictions for a sample and for its worst neighbor
+        within a short step (virtual adversarial training [2]_). An addition of this package; 0
+        halves the cost of a step.
     masking : float, default=0.25
-        Share of the features hidden from the encoder where rows are rebuilt, unless
-        init="mixture"; the two terms above see rows as they are.
-    mixture_n_init : int, default=10
-        Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
+        Share of the features set to zero in the reconstruction terms, unless init="mixture".
     pretraining_epochs : int or "auto", default="auto"
-        Passes of the denoising auto-encoder over X. "auto" makes ``6 * sqrt(n_samples)`` steps.
-    pretraining_learning_rate : float, default=2e-3
-        Peak of the auto-encoder's one-cycle schedule.
+        Number of epochs of the denoising autoencoder. "auto": ``6 * sqrt(n_samples)`` steps.
     max_epochs : int or "auto", default="auto"
-        Passes over X after pretraining. "auto" makes ``6 * sqrt(n_samples)`` steps.
+        Number of epochs after pretraining. "auto": ``6 * sqrt(n_samples)`` steps.
     learning_rate : float or "auto", default="auto"
-        Peak of the one-cycle schedule of AdamW; the prior's is ten times as large, but for
-        ``objective="published"``. "auto" is ``1e-3 * 500 / w``, w the width of the first hidden
-        layer, at least 128.
+        Peak of the one-cycle schedule of AdamW; ten times as large for the prior, unless
+        ``objective="published"``. "auto": ``1e-3 * 500 / w`` with w the width of the first hidden
+        layer.
     encoder : callable, default=None
-        ``encoder(n_in, n_out)`` gives the encoder's network, ``n_out = 2 * n_components``. None:
-        a perceptron of ``hidden_layer_sizes``.
+        ``encoder(n_in, n_out)`` returns the encoder, ``n_out = 2 * n_components``. None: a
+        multilayer perceptron.
     decoder : callable, default=None
-        ``decoder(n_in, n_out)`` gives the decoder's network. None: the mirrored perceptron.
+        ``decoder(n_in, n_out)`` returns the decoder. None: the mirrored perceptron.
     batch_size : int or "auto", default="auto"
-        Rows in a step, at most ``n_samples``. "auto" is sqrt(n_samples), from 32 to 256.
+        Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
     n_init : int, default=1
-        Trainings from new weights; the best by the mean of :meth:`score_samples` on X is kept.
+        Number of trainings from new weights. The one with the highest mean of
+        :meth:`score_samples` on X is kept.
     augment : callable, default=None
-        ``augment(x)`` gives other versions of the rows (n, n_features) of a step, a tensor in the
-        units of X, that belong to the same clusters or classes. Networks, and a density if there
-        is one, are trained on them instead of the rows. For images
+        ``augment(x)`` returns other versions, with the same clusters, of the samples of a step (n,
+        n_features), a tensor in the units of X. For images:
         :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
-        Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
-    compile : bool, default=False
-        Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
+        Precision of training. "auto": bfloat16 on hardware that is fast at it.
     callbacks : list of skorch callbacks, default=None
-        For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
+        Used in training, not in pretraining, for instance
+        ``[EarlyStopping(monitor="train_loss")]``.
     checkpoint : str or path-like, default=None
-        File that the state of the fit is written to, at the end of each phase and in training
-        every minute. The same call goes on from it after a crash, to the same result bit for bit;
-        it is removed when the fit is over. The state of ``callbacks`` is not in it.
+        File for the state of a running fit, written every minute. The same call resumes from it
+        after a crash and gives the same result bit for bit. It is removed at the end.
     device : str or torch.device, default="auto"
-        "auto" is CUDA if there is a GPU, else the CPU.
+        "auto": a GPU if there is one, else the CPU.
     warm_start : bool, default=False
-        Go on training the fitted model: a warm restart, with one more cycle of the learning rate
-        from its warm-up on and new means of the gradients; ``checkpoint`` goes on within a cycle.
-        Its clusters then replace those of the start.
+        Whether ``fit`` goes on training the fitted model, with a new cycle of the learning rate.
     verbose : int, default=0
-        1 shows one progress bar over all phases with the time left, 2 a table with a line per
-        epoch. 0 only logs the estimated time of a fit that takes over a minute, as INFO of the
-        logger "skdeepcluster".
+        1: a progress bar over all phases. 2: a table with a line per epoch.
     accept_sparse : bool, default=False
-        Take sparse X; rows are made dense one batch at a time, but all at once where a start in
-        the graph of neighbours is to be found, as by default.
+        Whether sparse X is accepted. Batches are made dense one at a time; the search for an
+        initial partition makes all of X dense.
     random_state : int, RandomState instance or None, default=None
-        Decides everything random; an int gives the same result on every call.
+        Decides everything random. An int gives the same result on every call.
 
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,)
-        Cluster of each row of X, -1 for noise; equal to ``predict(X)``.
+        Cluster of each sample of X, -1 for noise; equal to ``predict(X)``.
     probabilities_ : ndarray of shape (n_samples,)
-        Probability of this cluster; of noise that of the most probable one.
+        Probability of the most probable cluster of each sample.
     outlier_scores_ : ndarray of shape (n_samples,)
-        Mahalanobis distance of each row to the nearest mean of a cluster, in standard deviations
-        of rows about the means of their clusters: the larger, the farther from every cluster
-        [3]_. By the covariance within clusters, with more than 1,000 features by its diagonal.
+        Mahalanobis distance of each sample to the nearest cluster mean, by the covariance within
+        clusters (with more than 1,000 features, by its diagonal) [3]_.
     offset_ : float
-        Rows whose outlier score is greater than ``-offset_`` are noise.
+        Samples whose outlier score exceeds ``-offset_`` are noise.
     start_labels_ : ndarray of shape (n_samples,)
-        Clusters at the start, numbered alike: what training added is the difference.
+        Initial partition, numbered like ``labels_``.
     moved_ : float
-        Share of the rows whose cluster is not that of the start.
+        Share of the samples whose cluster differs from ``start_labels_``.
     weights_ : ndarray of shape (n_clusters,)
-        Weights of the prior.
+        Weights of the prior's components.
     means_, covariances_ : ndarray of shape (n_clusters, n_components)
-        Its means and variances.
+        Means and variances of the prior's components.
     cluster_centers_ : ndarray of shape (n_clusters, n_features)
-        The means, decoded.
+        Decoded means.
     model_ : VaDE
-        The trained torch module, usable by itself.
+        The trained torch module.
     history_ : list of dict
-        One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per row
-        "vade_reconstruction", "vade_kl", and, weighted, "vade_start" and "vade_smoothness".
+        One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per sample
+        "vade_reconstruction", "vade_kl", "vade_start" and "vade_smoothness".
     n_clusters_ : int
         Number of clusters.
     n_clusters_curve_ : Bunch
-        With ``n_clusters="auto"`` only: the arrays that
-        :func:`~skdeepcluster.neighbors.count_clusters` returns.
+        Only with ``n_clusters="auto"``: what :func:`~skdeepcluster.neighbors.count_clusters`
+        returns.
     n_iter_ : int
-        Epochs trained, without pretraining.
+        Number of training epochs, without pretraining.
     likelihood_ : {"bernoulli", "gaussian", "columns"}
-        As given or as "auto" chose; "columns" for a likelihood of columns.
+        Likelihood used; "columns" if it differs between columns.
     standardize_ : bool
-        Whether features are scaled by standard deviations of their own, as given or as "auto"
-        chose; False without Gaussian features.
+        Whether features are divided by their own standard deviations.
     temperature_ : float
-        At least 1: the probabilities of the objective to the power 1 / T, normalised, are those
-        of ``predict_proba``. It makes the mean cross-entropy to the calibrated responsibilities
-        of the start least; 1 without a neighbour start.
-    hidden_layer_sizes_ : tuple of int
-        As given or as "auto" chose.
-    learning_rate_ : float
-        As given or as "auto" chose.
-    batch_size_, max_epochs_ : int
-        As given or as "auto" chose; a step has at most ``n_samples`` rows.
-    pretraining_epochs_ : int
-        As given or as "auto" chose; 0 where this fit trained no auto-encoder.
+        Log-probabilities are divided by this number, at least 1, so that ``predict_proba`` is as
+        calibrated as the initial partition (temperature scaling).
+    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_
+        Values used, as given or as "auto" chose.
     device_, precision_ : str
-        As given or as "auto" chose.
+        Device and precision of training.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, when X has names that are strings.
+        Feature names, if X has names that are all strings.
 
     See Also
     --------
@@ -368,16 +325,12 @@ class VaDEClustering(LabelledClusterMixin, PriorEstimator):
         standardize: bool | Auto = "auto",
         objective="optimal",
         init: Any = "neighbors",
-        metric: str | Callable[..., float] = "euclidean",
-        max_clusters=60,
         noise=0.0,
         use_labels=False,
         start_weight=50.0,
         smoothness_weight=50.0,
         masking=0.25,
-        mixture_n_init=10,
         pretraining_epochs: int | Auto = "auto",
-        pretraining_learning_rate=2e-3,
         max_epochs: int | Auto = "auto",
         learning_rate: float | Auto = "auto",
         encoder=None,
@@ -386,7 +339,6 @@ class VaDEClustering(LabelledClusterMixin, PriorEstimator):
         n_init=1,
         augment: Augmentation | None = None,
         precision="float32",
-        compile=False,
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",
