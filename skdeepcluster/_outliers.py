@@ -1,12 +1,6 @@
-"""Rows far from every cluster: their scores, and the share of rows that is noise.
+"""Samples far from every cluster: their scores, and the share of samples that is noise.
 
-The outlier score of a row is its smallest Mahalanobis distance to the mean of a cluster, by the
-pooled covariance of the rows about the means of their clusters.
-
-N rows, D features, K clusters that have rows.
-
-Reference: K. Lee, K. Lee, H. Lee, J. Shin, "A simple unified framework for detecting
-out-of-distribution samples and adversarial attacks", NeurIPS 2018 (there of a network's features).
+N samples, D features, K clusters that have samples.
 """
 
 import numpy as np
@@ -15,6 +9,7 @@ from torch.nn.functional import one_hot
 
 from .engine.batches import BLOCK, batches
 from .functional.gaussian import Mixture
+from .modules.game import whiten
 
 #: Most features whose full covariance is estimated; of more, the variances alone.
 MAX_FEATURES = 1000
@@ -47,9 +42,8 @@ def fit_cluster_space(standardize, X, clusters, device="cpu"):
     """Whiten the rows within clusters; return the whitening, and the whitened means (K, D).
 
     The whitening is U with U U^T the inverse of the pooled covariance, (D, D), or with more than
-    MAX_FEATURES the inverse standard deviations (D,). Both are arrays of float64. ``standardize``
-    is applied to blocks of rows; ``clusters`` (N,) are numbers from 0 on, and those without rows
-    have no mean.
+    MAX_FEATURES the inverse standard deviations (D,). Both are float64. ``standardize`` is
+    applied to blocks of samples; of ``clusters`` (N,) those without samples have no mean.
     """
     index, sizes = np.unique(clusters, return_inverse=True, return_counts=True)[1:]
     own, sizes = torch.as_tensor(index), torch.as_tensor(sizes, device=device).double()
@@ -68,23 +62,7 @@ def fit_cluster_space(standardize, X, clusters, device="cpu"):
         scatter = add_up(lambda seen, member: square(seen - member @ means))
         scales = _find_scales(scatter / len(own))
         whitening = Mixture(sizes.log(), means, scales[None]).precision_factors()[0]
-        return whitening.cpu().numpy(), _whiten(means, whitening).cpu().numpy()
-
-
-def make_outlier_score(standardize, space, device="cpu"):
-    """Return the function of rows (N, D) that gives their outlier scores (N,), float64.
-
-    ``space`` is what :func:`fit_cluster_space` returns.
-    """
-    whitening, means = (torch.tensor(part, device=device) for part in space)
-
-    def score(x):
-        seen = _whiten(standardize(x).double(), whitening)
-        # By differences: an expanded square loses the digits of clusters far apart and tight.
-        exact = "donot_use_mm_for_euclid_dist"
-        return torch.cdist(seen, means, compute_mode=exact).amin(1)
-
-    return score
+        return whitening, whiten(means, whitening)
 
 
 def _outer(gaps):
@@ -101,7 +79,3 @@ def _find_scales(covariance):
     variances = covariance.diagonal() if is_full else covariance
     variances += REG_COVAR * variances.mean() + LEAST_VARIANCE
     return torch.linalg.cholesky(covariance) if is_full else variances.sqrt()
-
-
-def _whiten(rows, whitening):
-    return rows @ whitening if whitening.ndim == 2 else rows * whitening

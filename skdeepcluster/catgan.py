@@ -39,15 +39,15 @@ from torch.nn.functional import nll_loss
 
 from ._adversarial import AdversarialEstimator
 from ._base import DeepEstimator
-from ._budget import Budget
-from ._initialization import ADVERSARIAL_CONSTRAINTS, Partition
+from ._init import ADVERSARIAL_CONSTRAINTS, Partition
 from ._responsibilities import check_finite
-from ._typing import Reals, fit_context, with_callbacks
+from ._settings import Recipe
+from ._typing import Reals, fit_context
 from ._validation import Auto, LabelledClusterMixin, is_missing
 from .engine.batches import LabelledRows
-from .engine.isolation import isolated
 from .engine.runtime import (
     draw_generator,
+    isolated,
     random_stream,
     restore_on_failure,
     store_parameters,
@@ -64,7 +64,7 @@ from .modules.regularization import NO_REGULARIZER, Regularizer
 from .neighbors import partition_by_labels
 
 #: Parameters of the clusterer that the classifier has no use for.
-CLUSTERING = {"n_clusters", "max_clusters", "noise", "use_labels", "metric", "mixture_n_init"}
+CLUSTERING = {"n_clusters", "noise", "use_labels"}
 
 
 class CatGAN(AdversarialGame):
@@ -155,6 +155,7 @@ class CatGAN(AdversarialGame):
 
     def restore_buffers(self, tensors) -> None:
         """Create the class prior, where there is one."""
+        super().restore_buffers(tensors)
         self.log_prior = tensors.get("log_prior")
 
     def _update_marginal(self, log_mean):
@@ -221,15 +222,14 @@ class CatGANEstimator(AdversarialEstimator):
         "marginal_decay": [Interval(Real, 0, 1, closed="left")],
     }
 
-    _budget = Budget(rate=3e-3, steps=12, cost=1.6, counts_clusters=True)
+    _recipe = Recipe(rate=3e-3, steps=12, counts_clusters=True)
 
-    def _build(self, n_features, likelihood):
-        n_classes = self._count_clusters()
-        widths = self._widths()[:2]
+    def _build(self, n_features, widths, likelihood):
+        n_classes, widths = self._count_clusters(), widths[:2]
         make = partial(normalised_mlp, activation=self.activation)
         discriminator = partial(make, hidden_layer_sizes=widths, noise=self.layer_noise)
         generator = self.generator or partial(make, hidden_layer_sizes=widths[::-1])
-        model = CatGAN(
+        return CatGAN(
             build_network(
                 "discriminator", self.discriminator or discriminator, n_features, n_classes
             ),
@@ -240,13 +240,13 @@ class CatGANEstimator(AdversarialEstimator):
             weights=(self.balance_weight, self.fake_weight),
             regularizer=Regularizer(self.start_weight, self.smoothness_weight),
             marginal_decay=self.marginal_decay,
+            label_weight=getattr(self, "label_weight", 1.0),
         )
-        if self.learning_rate == "auto":
-            # What a generator draws leaves the range of the data at the rates of narrow networks.
-            model.rates = {"generator.*": self._budget.rate / self._choose_learning_rate()}
-        return model
 
     def _initialize(self, model, fit, is_new):
+        if self.learning_rate == "auto":
+            # At the rates of narrow networks, generated samples leave the range of the data.
+            model.rates = {"generator.*": self._recipe.rate / fit.settings.learning_rate}
         prior = self.class_prior
         if isinstance(prior, str) and prior == "auto":
             prior = None if self.init is None else "estimated"
@@ -254,16 +254,16 @@ class CatGANEstimator(AdversarialEstimator):
         if not estimated:
             # Also of a resumed model, whose buffer holds the prior of its first fit.
             model.set_prior(_check_prior(prior, self._count_clusters()))
-        start = super()._initialize(model, fit, is_new)
+        partition = super()._initialize(model, fit, is_new)
         if estimated and is_new:
-            if start.anchor is None:
+            if partition.anchor is None:
                 raise ValueError(
-                    "class_prior='estimated' takes the prior from a start, but init=None has "
-                    "none. Give the prior as an array, or choose another init."
+                    "class_prior='estimated' needs an initial partition, but init=None has none. "
+                    "Give the prior as an array, or choose another init."
                 )
-            share = start.anchor.mean(0, dtype=np.float64)
+            share = partition.anchor.mean(0, dtype=np.float64)
             model.set_prior(np.maximum(share, 0.5 / fit.n_samples))
-        return start
+        return partition
 
     def sample(self, n_samples: int = 1) -> Reals:
         """Draw rows from the generator.
@@ -291,21 +291,6 @@ class CatGANEstimator(AdversarialEstimator):
     def _generate(self, n_samples, random_state):
         Z = random_state.standard_normal((n_samples, self.model_.n_noise)).astype(np.float32)
         return self._apply(self.model_, self.model_.decode, Z)
-
-    @classmethod
-    def _update_state(cls, state):
-        """Return the state, also of files in which ``layer_noise`` is called ``noise``."""
-        state = _name_layer_noise(state)
-        if "_fit_params" in state:
-            state |= {"_fit_params": _name_layer_noise(state["_fit_params"])}
-        return super()._update_state(state)
-
-
-def _name_layer_noise(params):
-    """Return parameters without ``layer_noise`` with their ``noise`` under this name."""
-    if "layer_noise" in params:
-        return dict(params)
-    return {"layer_noise" if name == "noise" else name: value for name, value in params.items()}
 
 
 def _check_prior(prior, n_classes):
@@ -785,7 +770,6 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     ) -> None:
         store_parameters(locals())
 
-    @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None) -> Self:
         """Train on X and the labels there are.
@@ -836,32 +820,30 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     def _count_clusters(self):
         return len(self.classes_)
 
-    def _build(self, n_features, likelihood):
-        model = super()._build(n_features, likelihood)
-        model.label_weight = self.label_weight
-        return model
+    def _make_rows(self, model, partition, fit):
+        draws, anchor = draw_generator(fit.random_state), self._find_anchor(partition, fit)
+        return LabelledRows(fit.X, fit.labels, draws, anchor=anchor)
 
-    def _make_rows(self, start, fit):
-        draws = draw_generator(fit.random_state)
-        return LabelledRows(fit.X, fit.targets, draws, anchor=start.anchor)
+    def _find_partition(self, fit, points):
+        """Return the :class:`Partition` of the likeliest classes by the neighbor graph."""
+        n_classes, resp = len(self.classes_), fit.labels
+        if (fit.labels < 0).any():
+            points = fit.standardize() if points is None else points
+            options = {"random_state": fit.random_state, "n_jobs": torch.get_num_threads()}
+            resp = partition_by_labels(points, fit.labels, n_classes, **options).argmax(1)
+        return Partition(np.eye(n_classes)[resp])
 
-    def _find_partition(self, fit):
-        if (fit.targets >= 0).all():
-            return Partition(np.eye(len(self.classes_))[fit.targets]), False
-        return super()._find_partition(fit)
+    def _choose_pretraining_epochs(self, fit, shape):
+        is_needed = (fit.labels < 0).any()
+        return super()._choose_pretraining_epochs(fit, shape) if is_needed else 0
 
-    def _choose_pretraining_epochs(self, fit):
-        return 0 if (fit.targets >= 0).all() else super()._choose_pretraining_epochs(fit)
-
-    def _divide(self, init, fit, codes=None):
-        fit.progress.begin("neighbours")
-        rows = fit.standardize_rows() if codes is None else codes
-        options = {"random_state": fit.random_state, "n_jobs": torch.get_num_threads()}
-        n_classes = len(self.classes_)
-        find = partial(partition_by_labels, rows, fit.targets, n_classes, **options)
-        # One-hot, because the probabilities by the neighbour graph are not calibrated.
-        resp = fit.search(find)
-        return Partition(np.eye(n_classes)[resp.argmax(1)])
+    def _check_enough(self, X, labels):
+        super()._check_enough(X, labels)
+        if labels.max() < 0:
+            raise ValueError(
+                "No labeled sample is among those drawn by sample_weight, but a classifier learns "
+                "from labeled samples. Give some of them a larger weight, or use a clusterer."
+            )
 
     def _set_labels(self, labels, probabilities, start_labels, fit):
         self.start_labels_ = None if start_labels is None else self.classes_[start_labels]

@@ -29,8 +29,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
-from ._budget import Budget
 from ._prior import PriorEstimator
+from ._settings import Recipe
 from ._validation import Auto, LabelledClusterMixin
 from .engine.runtime import store_parameters
 from .functional.adversarial import called_fake, called_real
@@ -342,7 +342,7 @@ class DACClustering(LabelledClusterMixin, PriorEstimator):
         "discriminator": [callable, None],
     }
 
-    _budget = Budget(rate=5e-4, steps=6, cost=3.2)
+    _recipe = Recipe(rate=5e-4, steps=6)
 
     def __init__(
         self,
@@ -382,8 +382,8 @@ class DACClustering(LabelledClusterMixin, PriorEstimator):
     ) -> None:
         store_parameters(locals())
 
-    def _build(self, n_features, likelihood):
-        make = partial(make_network, widths=self._widths(), activation=self.activation)
+    def _build(self, n_features, widths, likelihood):
+        make = partial(make_network, widths=widths, activation=self.activation)
         return DAC(
             PointEncoder(make("encoder", self.encoder, n_features, self.n_components)),
             make("decoder", self.decoder, self.n_components, n_features),

@@ -38,13 +38,13 @@ from torch.nn.functional import mse_loss
 
 from ._adversarial import FAR, FEW, AdversarialEstimator
 from ._base import DeepEstimator, EmbeddingMixin
-from ._budget import Budget
 from ._disentanglement import report
-from ._initialization import ADVERSARIAL_CONSTRAINTS
+from ._init import ADVERSARIAL_CONSTRAINTS
 from ._responsibilities import cluster_means
+from ._settings import Recipe
 from ._typing import Reals
 from ._validation import Auto, LabelledClusterMixin
-from .engine.batches import batches, map_rows
+from .engine.batches import Rows, batches, map_rows
 from .engine.isolation import seeded
 from .engine.runtime import draw_seed, random_stream, store_parameters
 from .functional import random
@@ -485,7 +485,7 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         "generator_learning_rate": [Interval(Real, 0, None, closed="neither")],
     }
 
-    _budget = Budget(rate=2e-3, steps=10, cost=2.2, counts_clusters=True)
+    _recipe = Recipe(rate=2e-3, steps=10, counts_clusters=True)
 
     def __init__(
         self,
@@ -529,8 +529,8 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
     ) -> None:
         store_parameters(locals())
 
-    def _build(self, n_features, likelihood):
-        widths = self._widths()[:2]
+    def _build(self, n_features, widths, likelihood):
+        widths = widths[:2]
         sizes = check_widths("other_categories", self.other_categories)
         latent = LatentSpace(self.n_noise, [self._count_clusters(), *sizes], self.n_continuous)
         generator = self.generator or partial(
@@ -540,7 +540,7 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         body = self.discriminator or partial(
             mlp, hidden_layer_sizes=widths[:-1], activation=self.activation
         )
-        model = InfoGAN(
+        return InfoGAN(
             build_network("generator", generator, latent.n_inputs, n_features),
             nn.Sequential(
                 build_network("discriminator", body, n_features, n_hidden),
@@ -557,29 +557,32 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
             self.reconstruction_weight,
             Regularizer(self.start_weight, self.smoothness_weight, OWN_SHARE),
         )
-        model.rates = {"generator.*": self.generator_learning_rate / self._choose_learning_rate()}
-        return model
 
     def _initialize(self, model, fit, is_new):
-        start = super()._initialize(model, fit, is_new)
-        if start.anchor is None:
-            return start
-        if is_new:
-            shares = torch.as_tensor(start.anchor.mean(0, dtype="float64"))
+        rate = self.generator_learning_rate / fit.settings.learning_rate
+        model.rates = {"generator.*": rate}
+        partition = super()._initialize(model, fit, is_new)
+        if is_new and partition.anchor is not None:
+            shares = torch.as_tensor(partition.anchor.mean(0, dtype="float64"))
             model.log_prior.copy_(shares.log().log_softmax(0))
+        return partition
+
+    def _make_rows(self, model, partition, fit):
+        if partition.anchor is None:
+            return super()._make_rows(model, partition, fit)
         n_codes = self.n_continuous + min(self.n_noise, NOISE_DIRECTIONS)
         standardize = copy.deepcopy(model.likelihood).cpu().standardize
-        style = find_style(standardize, fit.X, start.anchor, n_codes, fit.random_state)
-        if not is_new:
+        style = find_style(standardize, fit.X, partition.anchor, n_codes, fit.random_state)
+        if self._continues():
             own = style[:, : self.n_continuous]
             own[:] = self._apply(model, lambda x: model.read(x).mean, fit.X)[:, : own.shape[1]]
-        return start._replace(style=style)
+        return Rows(fit.X, anchor=self._find_anchor(partition, fit), style=style)
 
-    def _after_training(self, model, fit, start):
-        blocks = batches(fit.X, max(2, self._choose_batch_size(fit.X)))
+    def _after_training(self, model, fit, partition):
+        blocks = batches(fit.X, max(2, fit.settings.batch_size))
         seen = (model.likelihood.standardize(x.to(fit.device)) for x in blocks if len(x) > 1)
         recalibrate_batch_norm(model.body, seen)
-        super()._after_training(model, fit, start)
+        super()._after_training(model, fit, partition)
 
     def _set_fitted_attributes(self, run, fit):
         super()._set_fitted_attributes(run, fit)

@@ -21,8 +21,8 @@ from typing import Any
 from sklearn.utils._param_validation import StrOptions
 from torch import Tensor
 
-from ._budget import Budget
 from ._prior import PriorEstimator
+from ._settings import Recipe
 from ._validation import Auto, LabelledClusterMixin
 from .engine.runtime import store_parameters
 from .functional import random
@@ -312,7 +312,7 @@ class VaDEClustering(LabelledClusterMixin, PriorEstimator):
         "objective": [StrOptions({"optimal", "sampled", "published"})],
     }
 
-    _budget = Budget(rate=1e-3, steps=6, cost=2.7)
+    _recipe = Recipe(rate=1e-3, steps=6)
 
     def __init__(
         self,
@@ -349,8 +349,8 @@ class VaDEClustering(LabelledClusterMixin, PriorEstimator):
     ) -> None:
         store_parameters(locals())
 
-    def _build(self, n_features, likelihood):
-        make = partial(make_network, widths=self._widths(), activation=self.activation)
+    def _build(self, n_features, widths, likelihood):
+        make = partial(make_network, widths=widths, activation=self.activation)
         return VaDE(
             GaussianEncoder(make("encoder", self.encoder, n_features, 2 * self.n_components)),
             make("decoder", self.decoder, self.n_components, n_features),

@@ -31,14 +31,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from ._base import DeepEstimator, EmbeddingMixin
-from ._budget import Budget
-from ._initialization import (
-    Initialization,
-    fit_mixture,
-    is_mixture,
-    mixture_of_partition,
-    search_partition,
-)
+from ._init import CONSTRAINTS, Partition, fit_mixture, mixture_of_partition
+from ._settings import Recipe
 from ._typing import Reals
 from ._validation import Auto, LabelledClusterMixin
 from .engine.runtime import broadcast_object, random_stream, store_parameters
@@ -61,7 +55,6 @@ from .modules.likelihood import Bernoulli
 from .modules.networks import make_network
 from .modules.prior import CodeMixture
 from .modules.regularization import NO_REGULARIZER, Regularizer
-from .neighbor_clustering import METRICS, NeighborClustering
 
 #: Fewest samples of z of which an importance-weighted bound is the mean.
 LEAST_POINTS = 256
@@ -125,6 +118,12 @@ class VAE(CodeGame):
         }
         return terms | self.regularizer.terms(self.classify, z, batch.anchor)
 
+    def set_classifier(self, n_clusters, device) -> None:
+        """Create the classifier, which begins with equal probabilities."""
+        self.classifier = nn.Linear(self.encoder.n_codes, n_clusters, device=device)
+        nn.init.zeros_(self.classifier.weight)
+        nn.init.zeros_(self.classifier.bias)
+
     def classify(self, z) -> Tensor:
         """Log p(c | z) of codes by the classifier, (N, K)."""
         return self.classifier(z).log_softmax(-1)
@@ -171,6 +170,7 @@ class VAE(CodeGame):
 
     def restore_buffers(self, tensors) -> None:
         """Create the mixture, which a new model does not have."""
+        super().restore_buffers(tensors)
         mixture = Mixture(*(tensors[f"mixture.{name}"] for name in Mixture._fields))
         mixture.check(mixture.means.shape[-1])
         self.set_mixture(mixture)
@@ -393,16 +393,14 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
         **DeepEstimator._parameter_constraints,
         "encoder": [callable, None],
         "decoder": [callable, None],
-        "init": [StrOptions({"neighbors", "mixture"}), NeighborClustering],
-        "metric": [StrOptions(METRICS), callable],
+        "init": CONSTRAINTS["init"],
         "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
         "start_weight": [Interval(Real, 0, None, closed="left")],
-        "mixture_n_init": [Interval(Integral, 1, None, closed="left")],
         "kl_warm_up": [Interval(Real, 0, 1, closed="both")],
         "binarize": ["boolean"],
     }
 
-    _budget = Budget(rate=5e-4, steps=20)
+    _recipe = Recipe(rate=5e-4, steps=20)
 
     def __init__(
         self,
@@ -438,8 +436,8 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
     ) -> None:
         store_parameters(locals())
 
-    def _build(self, n_features, likelihood):
-        make = partial(make_network, widths=self._widths(), activation=self.activation)
+    def _build(self, n_features, widths, likelihood):
+        make = partial(make_network, widths=widths, activation=self.activation)
         if self.binarize and not isinstance(likelihood, Bernoulli):
             raise ValueError(
                 "binarize=True draws pixels with probability x, but the likelihood is "
@@ -456,29 +454,28 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
             Regularizer(self.start_weight * math.sqrt(n_features)),
         )
 
-    def _name_phases(self, fit):
-        if is_mixture(self.init):
-            return ["training", "mixture", "answers"]
-        return ["neighbours", "training", "answers"]
-
     def _initialize(self, model, fit, is_new):
         if is_new and self.encoder is None and self.decoder is None:
             self._start_networks(model, fit)
-        if is_mixture(self.init):
-            return Initialization()
-        start = Initialization.of(search_partition(self, self.init, fit))
-        if not self.start_weight:
-            return start._replace(anchor=None)
-        model.classifier = nn.Linear(self.n_components, start.anchor.shape[1]).to(fit.device)
-        nn.init.zeros_(model.classifier.weight)
-        nn.init.zeros_(model.classifier.bias)
-        return start
+        if fit.init.from_codes:
+            return Partition()
+        n_clusters = self._count_clusters()
+        counts = n_clusters, fit.random_state, fit.labels
+        find = partial(fit.init.find, fit.standardize(), *counts)
+        partition = fit.search("initial partition", find)
+        if self.start_weight:
+            model.set_classifier(n_clusters, fit.device)
+        return partition
+
+    def _find_anchor(self, partition, fit):
+        return super()._find_anchor(partition, fit) if self.start_weight else None
 
     def _start_networks(self, model, fit):
         """Let the networks start as probabilistic PCA of the standardised rows."""
         every = -(-fit.n_samples // PCA_ROWS)
         rows = self._apply(model, model.standardize, fit.X[::every])
-        widest = min((width // 2 for width in self._widths()), default=self.n_components)
+        widths = fit.settings.hidden_layer_sizes
+        widest = min((width // 2 for width in widths), default=self.n_components)
         q = min(self.n_components, widest, rows.shape[1], len(rows) - 1)
         spread = float(rows.var(0).mean())
         if q < 1 or not spread:
@@ -490,18 +487,18 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
         start_as_pca(model.cpu(), mean, axes, variances, noise)
         model.to(fit.device)
 
-    def _after_training(self, model, fit, start):
+    def _after_training(self, model, fit, partition):
         model.classifier = None
-        fit.progress.begin("mixture")
         codes = self._apply(model, model.encode, fit.X)
         model._is_collapsed = not (codes.var(0) > ACTIVE).any()
-        if start.start_labels is None:
-            counts = self._count_clusters(), fit.random_state, self.mixture_n_init
+        n_clusters = self._count_clusters()
+        if partition.anchor is None:
+            counts = n_clusters, fit.random_state
             divide = partial(fit_mixture, codes, *counts, self.covariance_type)
         else:
-            resp = np.eye(self._count_clusters())[start.start_labels]
+            resp = np.eye(n_clusters)[partition.labels]
             divide = partial(mixture_of_partition, codes, resp, self.covariance_type)
-        model.set_mixture(fit.search(divide))
+        model.set_mixture(fit.search("mixture", divide))
 
     def _set_fitted_attributes(self, run, fit):
         super()._set_fitted_attributes(run, fit)

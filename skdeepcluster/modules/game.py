@@ -90,11 +90,17 @@ class ClusterGame(Game):
 
     #: Divides the log-responsibilities of a trained model, so that they are calibrated.
     temperature: Tensor
+    #: Whitening of standardized samples within clusters, (D, D) or (D,), and the whitened means of
+    #: the clusters (K, D), float64; None before the end of a fit.
+    whitening: Tensor | None
+    whitened_means: Tensor | None
 
     def __init__(self, likelihood: Likelihood) -> None:
         super().__init__()
         self.likelihood = likelihood
         self.register_buffer("temperature", torch.ones(()))
+        self.register_buffer("whitening", None)
+        self.register_buffer("whitened_means", None)
 
     @abstractmethod
     def log_resp_standardized(self, seen: Tensor) -> Tensor:
@@ -126,6 +132,18 @@ class ClusterGame(Game):
         label, log_p = log_resp.argmax(-1), self._calibrate(log_resp).amax(-1)
         return torch.stack([label.double(), log_p.double().exp()], -1)
 
+    def outlier_scores(self, x: Tensor) -> Tensor:
+        """Mahalanobis distance to the nearest cluster mean, (N,), float64.
+
+        By the pooled covariance within clusters (K. Lee et al., "A simple unified framework for
+        detecting out-of-distribution samples and adversarial attacks", NeurIPS 2018).
+        """
+        assert self.whitening is not None and self.whitened_means is not None
+        white = whiten(self.standardize(x).double(), self.whitening)
+        # By differences: an expanded square loses the digits of clusters far apart and tight.
+        exact = "donot_use_mm_for_euclid_dist"
+        return torch.cdist(white, self.whitened_means, compute_mode=exact).amin(1)
+
     def _calibrate(self, log_resp: Tensor) -> Tensor:
         """Divide log-responsibilities (N, K) by the temperature, and normalise them."""
         return (log_resp / self.temperature).log_softmax(-1)
@@ -140,6 +158,13 @@ class ClusterGame(Game):
 
     def restore_buffers(self, tensors: dict[str, Tensor]) -> None:
         """Create the buffers that only a trained model has, before its state dict is loaded."""
+        self.whitening = tensors.get("whitening")
+        self.whitened_means = tensors.get("whitened_means")
+
+
+def whiten(seen: Tensor, whitening: Tensor) -> Tensor:
+    """Apply a whitening (D, D), or inverse standard deviations (D,), to samples (N, D)."""
+    return seen @ whitening if whitening.ndim == 2 else seen * whitening
 
 
 class AdversarialGame(ClusterGame):
