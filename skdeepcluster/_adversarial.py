@@ -16,6 +16,7 @@ from ._initialization import (
     resume_partition,
     search_partition,
 )
+from .engine.runtime import building
 from .functional.information import marginal, mutual_information
 from .modules.autoencoder import PointEncoder
 from .modules.networks import mlp
@@ -65,8 +66,9 @@ class AdversarialEstimator(DeepEstimator):
         if self._choose_pretraining_epochs(fit) == 0:
             return self._divide(init, fit), False
         widths, n_features = self._widths(), fit.X.shape[1]
-        encoder = PointEncoder(mlp(n_features, self.n_components, widths))
-        decoder = mlp(self.n_components, n_features, widths[::-1])
+        with building():
+            encoder = PointEncoder(mlp(n_features, self.n_components, widths))
+            decoder = mlp(self.n_components, n_features, widths[::-1])
         likelihood = copy.deepcopy(fit.likelihood)
         autoencoder, interrupted = self._pretrain(encoder, decoder, likelihood, fit)
         codes = self._apply(autoencoder, autoencoder.encode, fit.X)
@@ -83,7 +85,7 @@ class AdversarialEstimator(DeepEstimator):
         return super()._choose_pretraining_epochs(fit)
 
     def _after_training(self, model, fit, start):
-        log_p = torch.as_tensor(self._apply(model, model.log_resp, fit.X)).double()
+        log_p = torch.from_numpy(self._apply(model, model.log_resp, fit.X)).double()
         model.log_marginal.copy_(marginal(log_p))
 
     def _set_fitted_attributes(self, run, fit):
@@ -117,7 +119,7 @@ class AdversarialEstimator(DeepEstimator):
         score : float
             In nats, between 0 and log ``n_clusters``.
         """
-        log_p = torch.as_tensor(self._map("log_resp", X)).double()
+        log_p = torch.from_numpy(self._map("log_resp", X)).double()
         return float(mutual_information(log_p))
 
 

@@ -52,22 +52,25 @@ from ._validation import (
     check_sample_weight,
 )
 from .engine.batches import BLOCK, Rows, map_rows, refuse_sparse
-from .engine.isolation import is_explicit, isolated, seeded, without_overrides
 from .engine.loop import EpochTasks, check_callbacks, train
 from .engine.progress import Progress
 from .engine.runtime import (
     broadcast_object,
     broadcast_weights,
+    building,
     check_same,
     current_processes,
     draw_generator,
     draw_seed,
     end_interrupted_member,
+    forked,
     is_main_process,
+    isolated,
     random_stream,
     resolve_device,
     resolve_precision,
     restore_on_failure,
+    seeded,
     threads_by_size,
 )
 from .modules.autoencoder import Autoencoder
@@ -299,6 +302,11 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
             gives no start that could follow them.
         FloatingPointError
             When a loss, or the weights, stop being finite.
+
+        Notes
+        -----
+        Networks and augmentations of your own draw from torch's global generators, which
+        ``random_state`` seeds and the fit restores; one such fit runs at a time.
         """
         with isolated(), restore_on_failure(self):
             return self._fit(X, y, sample_weight)
@@ -389,7 +397,8 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         """Train ``n_init`` times; return the run with the highest mean criterion."""
         runs = []
         for _ in range(1 if self._continues() else self.n_init):
-            with seeded(draw_seed(fit.random_state)):
+            drawing = forked if self._brings_modules() else seeded
+            with drawing(draw_seed(fit.random_state)):
                 runs.append(self._run(fit))
             if runs[-1].interrupted:
                 warnings.warn(
@@ -404,10 +413,12 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
 
     def _run(self, fit):
         """Build (or resume), initialise, train, complete and score one model."""
-        if self._continues():
-            model, past = self._resume(fit), list(self.history_)
-        else:
-            model, past = self._build(fit.X.shape[1], copy.deepcopy(fit.likelihood)), []
+        past = list(self.history_) if self._continues() else []
+        with building():
+            if past:
+                model = self._resume(fit)
+            else:
+                model = self._build(fit.X.shape[1], copy.deepcopy(fit.likelihood))
         model.to(fit.device)
         start = self._initialize(model, fit, is_new=not past)
         if start.mixture is not None:
@@ -626,7 +637,8 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
 
     def _choose_likelihood(self, X):
         names = getattr(self, "feature_names_in_", None)
-        return choose_likelihood(self.likelihood, self.standardize, X, names)
+        with torch.device("cpu"):
+            return choose_likelihood(self.likelihood, self.standardize, X, names)
 
     # ---- from data to model
 
@@ -672,7 +684,7 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
 
         ValueError names the first row whose answer is not finite.
         """
-        with isolated(), threads_by_size(model, BLOCK), without_overrides(is_explicit(model)):
+        with isolated(), threads_by_size(model, BLOCK):
             return check_answers(map_rows(function, X, next(model.parameters()).device), X)
 
     def _assign(self, model, X):
@@ -779,8 +791,8 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         arrays = state.get("model_")
         super().__setstate__({name: value for name, value in state.items() if name != "model_"})
         if arrays is not None:
-            tensors = {name: torch.tensor(array) for name, array in arrays.items()}
-            tensors = {"temperature": torch.ones(())} | tensors
+            tensors = {name: torch.tensor(array, device="cpu") for name, array in arrays.items()}
+            tensors = {"temperature": torch.ones((), dtype=torch.float32, device="cpu")} | tensors
             check_values(tensors)
             fitted = copy.copy(self)
             fitted.set_params(**self._fit_params)
@@ -788,7 +800,7 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
             likelihood = restore_likelihood(
                 {name.removeprefix("likelihood."): tensor for name, tensor in own.items()}
             )
-            with seeded(0):
+            with forked(0), torch.device("cpu"):
                 fitted._check_shapes(tensors, likelihood)
                 self.model_ = fitted._build_from(tensors, likelihood).eval()
 
@@ -813,7 +825,7 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
                     f"The model's {name} has shape {found}, but the parameters ask for "
                     f"{tuple(tensor.shape)}."
                 )
-        rows = torch.zeros(1, self.n_features_in_)
+        rows = torch.zeros(1, self.n_features_in_, dtype=torch.float32, device="cpu")
         if likelihood.standardize(rows).shape != rows.shape:
             raise ValueError(f"The likelihood is not of {self.n_features_in_} features.")
 
@@ -823,6 +835,10 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         model.restore_buffers(tensors)
         model.load_state_dict(tensors)
         return model
+
+    def _brings_modules(self):
+        """Whether networks or the augmentation are the user's, which draw from torch's own."""
+        return any(getattr(self, name, None) is not None for name in (*BUILDERS, "augment"))
 
     def _continues(self):
         """Whether ``fit`` goes on with the fitted model."""

@@ -21,8 +21,7 @@ from ._initialization import (
     search_partition,
 )
 from ._typing import Reals
-from .engine.isolation import isolated
-from .engine.runtime import draw_generator, random_stream
+from .engine.runtime import draw_generator, isolated, random_stream
 from .functional.gaussian import confident_sample
 from .mixture import em
 
@@ -100,6 +99,6 @@ class PriorEstimator(EmbeddingMixin, DeepEstimator):
         with isolated(), torch.no_grad():
             mixture = self.model_.prior.mixture.to("cpu")
             draws = draw_generator(stream)
-            Z = confident_sample(mixture, torch.as_tensor(counts), min_confidence, draws)
+            Z = confident_sample(mixture, torch.from_numpy(counts), min_confidence, draws)
         Z = Z.float().numpy()[stream.permutation(n_samples)]
         return self._apply(self.model_, self.model_.decode, Z)

@@ -45,9 +45,9 @@ from ._responsibilities import check_finite
 from ._typing import Reals, fit_context, with_callbacks
 from ._validation import Auto, LabelledClusterMixin, is_missing
 from .engine.batches import LabelledRows
-from .engine.isolation import isolated
 from .engine.runtime import (
     draw_generator,
+    isolated,
     random_stream,
     restore_on_failure,
     store_parameters,
@@ -145,7 +145,7 @@ class CatGAN(AdversarialGame):
         if p is None:
             self.log_prior = None
             return
-        p = torch.as_tensor(p, dtype=torch.float64)
+        p = torch.as_tensor(p, dtype=torch.float64, device=self.log_marginal.device)
         self.log_prior = (p / p.sum()).log().to(self.log_marginal)
 
     def fitted_attributes(self) -> dict[str, Tensor]:

@@ -45,8 +45,7 @@ from ._responsibilities import cluster_means
 from ._typing import Reals
 from ._validation import Auto, LabelledClusterMixin
 from .engine.batches import batches, map_rows
-from .engine.isolation import seeded
-from .engine.runtime import draw_seed, random_stream, store_parameters
+from .engine.runtime import draw_seed, random_stream, seeded, store_parameters
 from .functional import random
 from .functional.adversarial import called_fake, called_real
 from .modules.game import AdversarialGame, Augmentation, Player
@@ -627,7 +626,7 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         if start.anchor is None:
             return start
         if is_new:
-            shares = torch.as_tensor(start.anchor.mean(0, dtype="float64"))
+            shares = torch.from_numpy(start.anchor.mean(0, dtype="float64"))
             model.log_prior.copy_(shares.log().log_softmax(0))
         n_codes = self.n_continuous + min(self.n_noise, NOISE_DIRECTIONS)
         standardize = copy.deepcopy(model.likelihood).cpu().standardize
@@ -815,14 +814,16 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
             if index >= n_categories:
                 if not np.isfinite(value).all():
                     raise ValueError(f"Code {name!r} must be finite, got {value}.")
-                continuous[:, index - n_categories] = torch.as_tensor(value, dtype=torch.float32)
+                continuous[:, index - n_categories] = torch.as_tensor(
+                    value, dtype=torch.float32, device="cpu"
+                )
                 continue
             size = self.model_.latent.sizes[index]
             if not np.isin(value, np.arange(size)).all():
                 raise ValueError(
                     f"Code {name!r} takes whole numbers from 0 to {size - 1}, got {value}."
                 )
-            categories[:, index] = torch.as_tensor(value.astype(np.int64))
+            categories[:, index] = torch.from_numpy(value.astype(np.int64))
         return Codes(drawn.noise, categories, continuous)
 
     def _find_code(self, name):

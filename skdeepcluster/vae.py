@@ -29,6 +29,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 from ._base import DeepEstimator, EmbeddingMixin
 from ._budget import Budget
@@ -510,7 +511,8 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
         start = Initialization.of(search_partition(self, self.init, fit))
         if not self.start_weight:
             return start._replace(anchor=None)
-        model.classifier = nn.Linear(self.n_components, start.anchor.shape[1]).to(fit.device)
+        shape = self.n_components, start.anchor.shape[1]
+        model.classifier = skip_init(nn.Linear, *shape, device=fit.device, dtype=torch.float32)
         nn.init.zeros_(model.classifier.weight)
         nn.init.zeros_(model.classifier.bias)
         return start
@@ -527,7 +529,9 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
         pca = broadcast_object(lambda: PCA(q, random_state=0).fit(rows))
         noise = max(float(pca.noise_variance_), LEAST_NOISE * spread)
         found = pca.mean_, pca.components_, pca.explained_variance_
-        mean, axes, variances = (torch.as_tensor(value, dtype=torch.float32) for value in found)
+        mean, axes, variances = (
+            torch.as_tensor(x, dtype=torch.float32, device="cpu") for x in found
+        )
         start_as_pca(model.cpu(), mean, axes, variances, noise)
         model.to(fit.device)
 

@@ -12,7 +12,7 @@ import torch
 from skdeepcluster import _base, _initialization
 from skdeepcluster.display.axes import COLORS
 from skdeepcluster.engine.batches import Rows, map_rows
-from skdeepcluster.engine.isolation import seeded
+from skdeepcluster.engine.runtime import seeded
 from skdeepcluster.engine.loop import train
 from skdeepcluster.engine.runtime import (
     draw_seed,

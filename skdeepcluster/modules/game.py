@@ -75,7 +75,9 @@ class Game(nn.Module, ABC):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("progress", torch.ones(()), persistent=False)
+        self.register_buffer(
+            "progress", torch.ones((), dtype=torch.float32, device="cpu"), persistent=False
+        )
 
     @abstractmethod
     def players(self) -> tuple[Player, ...]:
@@ -94,7 +96,7 @@ class ClusterGame(Game):
     def __init__(self, likelihood: Likelihood) -> None:
         super().__init__()
         self.likelihood = likelihood
-        self.register_buffer("temperature", torch.ones(()))
+        self.register_buffer("temperature", torch.ones((), dtype=torch.float32, device="cpu"))
 
     @abstractmethod
     def log_resp_standardized(self, seen: Tensor) -> Tensor:
@@ -160,7 +162,9 @@ class AdversarialGame(ClusterGame):
 
     def __init__(self, likelihood: Likelihood, n_clusters: int) -> None:
         super().__init__(likelihood)
-        self.register_buffer("log_marginal", torch.zeros(n_clusters).log_softmax(0))
+        self.register_buffer(
+            "log_marginal", torch.zeros(n_clusters, dtype=torch.float32).log_softmax(0)
+        )
 
     def criterion(self, x: Tensor) -> Tensor:
         """KL(p(k | x) || p(k)) of each row, (N,): its mean is the mutual information."""
