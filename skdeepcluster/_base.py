@@ -19,7 +19,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._checkpoint import Checkpoint, identify
-from ._init import NoInit, Partition, find_temperature, resolve_init
+from ._init import NoInit, find_temperature, resolve_init
 from ._likelihood_choice import choose_likelihood
 from ._outliers import find_offset, fit_cluster_space, mark_noise
 from ._responsibilities import check_finite, repeat_rows
@@ -32,7 +32,13 @@ from ._settings import (
     choose_widths,
 )
 from ._typing import Labels, Reals, TransformerMixin, fit_context
-from ._validation import NumericParameters, check_answers, check_enough, check_rows, check_sample_weight
+from ._validation import (
+    NumericParameters,
+    check_answers,
+    check_enough,
+    check_rows,
+    check_sample_weight,
+)
 from .engine.batches import BLOCK, Rows, map_rows, refuse_sparse
 from .engine.loop import check_callbacks, train
 from .engine.progress import Progress
@@ -41,10 +47,12 @@ from .engine.runtime import (
     broadcast_weights,
     building,
     check_same,
+    current_processes,
     draw_generator,
     draw_seed,
     end_interrupted_member,
     forked,
+    is_main_process,
     isolated,
     random_stream,
     resolve_device,
@@ -273,7 +281,6 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
             if "n_clusters" in self.get_params(deep=False):
                 self._choose_n_clusters(fit)
             fit = replace(fit, settings=self._choose_settings(fit))
-            fit.progress.plan(fit.n_steps())
             run = self._best_run(fit)
             found = run.history, run.start_labels
             run.history, run.start_labels = broadcast_weights(run.model, *found)
@@ -304,7 +311,7 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
             likelihood=likelihood,
             random_state=random_state,
             checkpoint=checkpoint,
-            progress=Progress(type(self).__name__, int(self.verbose)),
+            progress=Progress(type(self).__name__),
             device=resolve_device(self.device),
         )
 
@@ -425,7 +432,11 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
                 generator=draw_generator(fit.random_state),
                 augment=self.augment,
                 bfloat16=fit.settings.precision == "bfloat16",
-                own=(fit.progress, fit.checkpoint),
+                device=fit.device,
+                verbose=int(self.verbose) if is_main_process() else 0,
+                processes=current_processes(),
+                progress=fit.progress,
+                checkpoint=fit.checkpoint,
                 **options,
             )
         end_interrupted_member(interrupted)
@@ -505,7 +516,8 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
     def _resolve_params(self):
         """Return the parameters that predictions need, with the values of "auto"."""
         params = self.get_params(deep=False)
-        params.pop("callbacks", None)
+        for name in ("callbacks", "augment", "checkpoint", "init"):
+            params.pop(name, None)
         resolved = {}
         if isinstance(self.hidden_layer_sizes, str):
             resolved["hidden_layer_sizes"] = list(self.hidden_layer_sizes_)
@@ -639,7 +651,43 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
         tags.input_tags.sparse = bool(self.accept_sparse)
         return tags
 
-STATE_PLACEHOLDER
+    def __getstate__(self):
+        """Return the state as arrays and plain objects, so that it loads without a GPU."""
+        state = _make_plain(super().__getstate__())
+        if "model_" in state:
+            tensors = state["model_"].state_dict()
+            state["model_"] = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+            state["_fit_params"] = _make_plain(state["_fit_params"])
+        return state
+
+    def __setstate__(self, state):
+        """Restore the state; the model is rebuilt with the parameters of the fit."""
+        arrays = state.get("model_")
+        super().__setstate__({name: value for name, value in state.items() if name != "model_"})
+        if arrays is None:
+            return
+        tensors = {name: torch.tensor(array, device="cpu") for name, array in arrays.items()}
+        prefix = "likelihood."
+        own = {name.removeprefix(prefix): t for name, t in tensors.items() if prefix in name[:11]}
+        fitted = copy.copy(self).set_params(**self._fit_params)
+        with forked(0), torch.device("cpu"):
+            likelihood = restore_likelihood(own)
+            fitted._check_shapes(tensors, likelihood)
+            self.model_ = fitted._build_from(tensors, likelihood).eval()
+
+    def _check_shapes(self, tensors, likelihood):
+        """Check that weights have the shapes of the networks, before these take memory."""
+        if self._brings_modules():
+            return
+        with torch.device("meta"):
+            model = self._build(self.n_features_in_, self.hidden_layer_sizes_, likelihood)
+        for name, tensor in model.state_dict().items():
+            found = tuple(tensors[name].shape) if name in tensors else None
+            if found != tuple(tensor.shape):
+                raise ValueError(
+                    f"The model's {name} has shape {found}, but the parameters ask for "
+                    f"{tuple(tensor.shape)}."
+                )
 
     def _build_from(self, tensors, likelihood):
         """Build a model by the current parameters and load its weights from a state dict."""
@@ -701,7 +749,7 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return self._map("encode", X)
 
     def inverse_transform(self, X) -> Reals:
-        """Samples that codes stand for: E[x | z], in the units of the training data.
+        """Decode codes: E[x | z], in the units of the training data.
 
         Parameters
         ----------
@@ -732,3 +780,14 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
+
+def _make_plain(params):
+    """Return parameters with plain values for a ColumnLikelihood, a device and a path."""
+    plain = {}
+    for name, value in params.items():
+        if isinstance(value, ColumnLikelihood):
+            value = value.layout
+        elif isinstance(value, torch.device | os.PathLike):
+            value = str(value)
+        plain[name] = value
+    return plain

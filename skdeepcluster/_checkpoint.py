@@ -18,7 +18,7 @@ import torch
 from sklearn.utils import Bunch
 
 from ._files import hash_content, parse_json, read_arrays, write_arrays
-from ._initialization import Partition
+from ._init import Partition
 from .engine.loop import describe_callbacks
 from .engine.runtime import check_same, is_main_process
 from .functional.gaussian import Mixture

@@ -42,7 +42,7 @@ def _read(gan, codes):
     """Return the rows that codes generate, float64, and Q's Reading of them."""
     rows, model = gan._render(codes), gan.model_
     readings = gan._apply(model, lambda x: model.reader(model.body(model.standardize(x))), rows)
-    return rows.astype(np.float64), model.latent.read(torch.as_tensor(readings))
+    return rows.astype(np.float64), model.latent.read(torch.from_numpy(readings))
 
 
 def _set_two_values(drawn, index, latent):
@@ -53,7 +53,7 @@ def _set_two_values(drawn, index, latent):
     """
     if index < len(latent.sizes):
         size, other = latent.sizes[index], drawn.categories.clone()
-        shift = 1 + torch.arange(len(other)) % max(1, size - 1)
+        shift = 1 + torch.arange(len(other), device=other.device) % max(1, size - 1)
         other[:, index] = (other[:, index] + shift) % size
         return drawn, drawn._replace(categories=other)
     low, high = drawn.continuous.clone(), drawn.continuous.clone()

@@ -46,7 +46,7 @@ def fit_cluster_space(standardize, X, clusters, device="cpu"):
     applied to blocks of samples; of ``clusters`` (N,) those without samples have no mean.
     """
     index, sizes = np.unique(clusters, return_inverse=True, return_counts=True)[1:]
-    own, sizes = torch.as_tensor(index), torch.as_tensor(sizes, device=device).double()
+    own, sizes = torch.from_numpy(index), torch.from_numpy(sizes).to(device).double()
 
     def add_up(summarize):
         """Sum a function of standardised rows and their zeros and ones (N, K) over blocks."""

@@ -20,7 +20,7 @@ p(y | x, D)           exp of ``log_resp``
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from numbers import Integral, Number, Real
 from typing import Any, Self
@@ -145,7 +145,7 @@ class CatGAN(AdversarialGame):
         if p is None:
             self.log_prior = None
             return
-        p = torch.as_tensor(p, dtype=torch.float64)
+        p = torch.as_tensor(p, dtype=torch.float64, device=self.log_marginal.device)
         self.log_prior = (p / p.sum()).log().to(self.log_marginal)
 
     def fitted_attributes(self) -> dict[str, Tensor]:

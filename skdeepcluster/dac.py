@@ -18,7 +18,7 @@ pi, mu_k, Sigma_k     ``prior.mixture``, diagonal
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from numbers import Real
 from typing import Any

@@ -19,7 +19,7 @@ lambda        ``mi_weight``
 
 import copy
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from numbers import Integral, Real
 from typing import Any
@@ -45,8 +45,7 @@ from ._settings import Recipe
 from ._typing import Reals
 from ._validation import Auto, LabelledClusterMixin
 from .engine.batches import Rows, batches, map_rows
-from .engine.isolation import seeded
-from .engine.runtime import draw_seed, random_stream, store_parameters
+from .engine.runtime import draw_seed, random_stream, seeded, store_parameters
 from .functional import random
 from .functional.adversarial import called_fake, called_real
 from .modules.game import AdversarialGame, Augmentation, Player
@@ -563,7 +562,7 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         model.rates = {"generator.*": rate}
         partition = super()._initialize(model, fit, is_new)
         if is_new and partition.anchor is not None:
-            shares = torch.as_tensor(partition.anchor.mean(0, dtype="float64"))
+            shares = torch.from_numpy(partition.anchor.mean(0, dtype="float64"))
             model.log_prior.copy_(shares.log().log_softmax(0))
         return partition
 
@@ -756,14 +755,16 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
             if index >= n_categories:
                 if not np.isfinite(value).all():
                     raise ValueError(f"Code {name!r} must be finite, got {value}.")
-                continuous[:, index - n_categories] = torch.as_tensor(value, dtype=torch.float32)
+                continuous[:, index - n_categories] = torch.as_tensor(
+                    value, dtype=torch.float32, device="cpu"
+                )
                 continue
             size = self.model_.latent.sizes[index]
             if not np.isin(value, np.arange(size)).all():
                 raise ValueError(
                     f"Code {name!r} takes whole numbers from 0 to {size - 1}, got {value}."
                 )
-            categories[:, index] = torch.as_tensor(value.astype(np.int64))
+            categories[:, index] = torch.from_numpy(value.astype(np.int64))
         return Codes(drawn.noise, categories, continuous)
 
     def _find_code(self, name):

@@ -14,7 +14,7 @@ J                     L, ``n_components``
 ====================  ==========================================
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 

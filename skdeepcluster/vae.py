@@ -15,7 +15,7 @@ J                 L, ``n_components``
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from numbers import Integral, Real
 from typing import Any
@@ -29,6 +29,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 from ._base import DeepEstimator, EmbeddingMixin
 from ._init import CONSTRAINTS, Partition, fit_mixture, mixture_of_partition
@@ -118,9 +119,10 @@ class VAE(CodeGame):
         }
         return terms | self.regularizer.terms(self.classify, z, batch.anchor)
 
-    def set_classifier(self, n_clusters, device) -> None:
+    def set_classifier(self, n_components, n_clusters, device) -> None:
         """Create the classifier, which begins with equal probabilities."""
-        self.classifier = nn.Linear(self.encoder.n_codes, n_clusters, device=device)
+        shape = n_components, n_clusters
+        self.classifier = skip_init(nn.Linear, *shape, device=device, dtype=torch.float32)
         nn.init.zeros_(self.classifier.weight)
         nn.init.zeros_(self.classifier.bias)
 
@@ -464,7 +466,7 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
         find = partial(fit.init.find, fit.standardize(), *counts)
         partition = fit.search("initial partition", find)
         if self.start_weight:
-            model.set_classifier(n_clusters, fit.device)
+            model.set_classifier(self.n_components, n_clusters, fit.device)
         return partition
 
     def _find_anchor(self, partition, fit):
@@ -483,7 +485,9 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
         pca = broadcast_object(lambda: PCA(q, random_state=0).fit(rows))
         noise = max(float(pca.noise_variance_), LEAST_NOISE * spread)
         found = pca.mean_, pca.components_, pca.explained_variance_
-        mean, axes, variances = (torch.as_tensor(value, dtype=torch.float32) for value in found)
+        mean, axes, variances = (
+            torch.as_tensor(x, dtype=torch.float32, device="cpu") for x in found
+        )
         start_as_pca(model.cpu(), mean, axes, variances, noise)
         model.to(fit.device)
 

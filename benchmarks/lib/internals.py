@@ -12,13 +12,13 @@ import torch
 from skdeepcluster import _base, _initialization
 from skdeepcluster.display.axes import COLORS
 from skdeepcluster.engine.batches import Rows, map_rows
-from skdeepcluster.engine.isolation import seeded
 from skdeepcluster.engine.loop import train
 from skdeepcluster.engine.runtime import (
     draw_seed,
     generator,
     resolve_device,
     resolve_precision,
+    seeded,
 )
 from skdeepcluster.modules.autoencoder import Autoencoder, GaussianEncoder
 from skdeepcluster.modules.game import Batch, Game, Player

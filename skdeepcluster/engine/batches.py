@@ -83,9 +83,11 @@ class LabelledRows(Rows):
     def take(self, index: Tensor) -> Batch:
         """Return the batch of rows ``index`` with labelled rows and their classes."""
         batch = super().take(index)
-        order = torch.randperm(len(self.known), generator=self.generator)[: len(batch.x)]
+        order = torch.randperm(len(self.known), generator=self.generator, device="cpu")[
+            : len(batch.x)
+        ]
         chosen = np.sort(self.known[order.numpy()])
-        labelled, target = to_tensor(self.X[chosen]), torch.as_tensor(self.targets[chosen])
+        labelled, target = to_tensor(self.X[chosen]), torch.from_numpy(self.targets[chosen])
         return batch._replace(labelled=labelled, target=target)
 
 
@@ -110,7 +112,7 @@ class ShuffledBatches:
         return count_batches(len(self.dataset), self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        order = torch.randperm(len(self.dataset), generator=self.generator)
+        order = torch.randperm(len(self.dataset), generator=self.generator, device="cpu")
         n_batches = len(self)
         for i in range(n_batches):
             stop = (i + 1) * self.batch_size if i + 1 < n_batches else len(order)

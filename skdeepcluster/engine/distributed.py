@@ -20,7 +20,12 @@ from torch.overrides import TorchFunctionMode
 
 from ..functional.information import split_by
 from ..modules.game import Batch
-from .isolation import DRAW_LIKE
+
+#: Functions that draw random numbers of the shape of a tensor: those that take a shape.
+DRAW_LIKE: dict[Any, Callable[..., Tensor]] = {
+    torch.randn_like: torch.randn,
+    torch.rand_like: torch.rand,
+}
 
 
 class _AllReduce(torch.autograd.Function):

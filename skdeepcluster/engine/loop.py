@@ -23,7 +23,6 @@ from torch.optim.lr_scheduler import LambdaLR
 from ..functional.random import current_stream
 from ..modules.game import Augmentation, Batch, Game, Loss, Player
 from .batches import Rows, ShuffledBatches
-from .isolation import is_explicit, without_overrides
 from .runtime import threads_by_size
 
 #: Share of the steps in which the learning rate grows to its peak.
@@ -57,8 +56,6 @@ class Net(NeuralNet):
         super().on_train_begin(net, **kwargs)
         self._n_steps = 0
         self._all_parameters = list(self.module_.parameters())
-        # Processes that train together override functions of torch themselves.
-        self._is_explicit = self.processes is None and is_explicit(self.module_, self.augment)
         prepare = _compile if self.compile_losses else lambda loss: loss
         self._players = [
             (player, player.parameters(), prepare(player.loss))
@@ -73,10 +70,6 @@ class Net(NeuralNet):
 
     def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
         """Let every player step; one optimiser suffices, because others' gradients are None."""
-        with without_overrides(self._is_explicit):
-            return self._step(batch)
-
-    def _step(self, batch: Batch) -> dict[str, Any]:
         self._set_training(True)
         batch = batch if self.processes is None else self.processes.take_part(batch)
         batch = self._augmented(batch.to(self.device))

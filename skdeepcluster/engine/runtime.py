@@ -15,6 +15,8 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
+from ..functional.random import Stream, drawing_from, randint
+
 # ---- device and precision
 
 
@@ -92,6 +94,57 @@ def generator(seed: int) -> torch.Generator:
 def draw_generator(random_state: np.random.RandomState) -> torch.Generator:
     """Return a torch stream on the CPU with a seed that is drawn from a numpy stream."""
     return generator(draw_seed(random_state))
+
+
+#: Held while torch's global generators are forked.
+_fork_lock = threading.RLock()
+
+
+@contextmanager
+def isolated() -> Iterator[None]:
+    """Within the block, in this thread, global modes of torch and numpy are the default ones.
+
+    The modes are gradients, inference, autocast and numpy's floating-point errors. The package
+    names the dtype, the device and the generator of every tensor it makes.
+    """
+    with (
+        np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.autocast("cpu", enabled=False),
+        torch.autocast("cuda", enabled=False),
+    ):
+        yield
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Within the block, in this thread, the package draws from generators of its own."""
+    with drawing_from(Stream(seed)):
+        yield
+
+
+@contextmanager
+def forked(seed: int) -> Iterator[None]:
+    """Within the block all code draws from torch's global generators, seeded, then restored.
+
+    One thread at a time executes such a block.
+    """
+    uses_gpu = torch.cuda.is_initialized()
+    gpus = list(range(torch.cuda.device_count())) if uses_gpu else []
+    with _fork_lock, torch.random.fork_rng(devices=gpus), drawing_from(None):
+        torch.default_generator.manual_seed(seed)
+        if uses_gpu:
+            torch.cuda.manual_seed_all(seed)
+        yield
+
+
+@contextmanager
+def building() -> Iterator[None]:
+    """Within the block networks are built on the CPU; the current generator seeds weights."""
+    seed = int(randint(2**31 - 1, (), torch.device("cpu")))
+    with forked(seed), torch.device("cpu"):
+        yield
 
 
 # ---- threads: one per independent task, instead of all of them in every small operation

@@ -33,11 +33,11 @@ _stream: ContextVar[Stream | None] = ContextVar("stream", default=None)
 
 
 @contextmanager
-def drawing_from(stream: Stream) -> Iterator[Stream]:
-    """Within the block, and in this thread only, random numbers come from the stream."""
+def drawing_from(stream: Stream | None) -> Iterator[None]:
+    """Within the block, in this thread, random numbers come from the stream; None: torch's own."""
     token = _stream.set(stream)
     try:
-        yield stream
+        yield
     finally:
         _stream.reset(token)
 

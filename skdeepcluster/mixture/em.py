@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from ..engine.batches import to_tensor
-from ..engine.isolation import without_overrides
 from ..engine.runtime import reused_threads, share_out
 from ..functional import gaussian
 from ..functional.gaussian import Mixture, SufficientStatistics
@@ -224,8 +223,7 @@ def fit(
     try:
         for i, start in enumerate(starts):
             report(i, 0, bound, math.inf)
-            # EM says where its tensors are, and of which type.
-            with without_overrides(), reused_threads():
+            with reused_threads():
                 run = _run(rows, start, m_step, max_iter, tol, bound, partial(report, i))
             if best is None or run.beats(best):
                 best = run

@@ -128,14 +128,15 @@ def start_as_pca(
     stretch = (variances - noise).clamp_min(0).sqrt()
     variances = stretch.square() + noise
     reduce = (stretch / variances)[:, None] * axes
-    bias = torch.zeros(2 * n_codes)
+    bias = mean.new_zeros(2 * n_codes)
     bias[:q] = -reduce @ mean
     bias[n_codes : n_codes + q] = (noise / variances).log()
     bias[n_codes:] -= GaussianEncoder.LOG_VAR
-    set_linear(encoder, reduce, torch.eye(2 * n_codes, q), bias)
+    eye = torch.eye(2 * n_codes, q, dtype=mean.dtype, device=mean.device)
+    set_linear(encoder, reduce, eye, bias)
     output, slope = (value.float() for value in model.likelihood.link(mean))
     expand = slope[:, None] * axes.T * stretch
-    set_linear(cast(nn.Sequential, decoder), torch.eye(q, n_codes), expand, output)
+    set_linear(cast(nn.Sequential, decoder), eye[:n_codes].T, expand, output)
 
 
 #: Samples of z in one call of the decoder.

@@ -75,7 +75,9 @@ class Game(nn.Module, ABC):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("progress", torch.ones(()), persistent=False)
+        self.register_buffer(
+            "progress", torch.ones((), dtype=torch.float32, device="cpu"), persistent=False
+        )
 
     @abstractmethod
     def players(self) -> tuple[Player, ...]:
@@ -98,7 +100,7 @@ class ClusterGame(Game):
     def __init__(self, likelihood: Likelihood) -> None:
         super().__init__()
         self.likelihood = likelihood
-        self.register_buffer("temperature", torch.ones(()))
+        self.register_buffer("temperature", torch.ones((), dtype=torch.float32, device="cpu"))
         self.register_buffer("whitening", None)
         self.register_buffer("whitened_means", None)
 
@@ -138,7 +140,8 @@ class ClusterGame(Game):
         By the pooled covariance within clusters (K. Lee et al., "A simple unified framework for
         detecting out-of-distribution samples and adversarial attacks", NeurIPS 2018).
         """
-        assert self.whitening is not None and self.whitened_means is not None
+        assert self.whitening is not None
+        assert self.whitened_means is not None
         white = whiten(self.standardize(x).double(), self.whitening)
         # By differences: an expanded square loses the digits of clusters far apart and tight.
         exact = "donot_use_mm_for_euclid_dist"
@@ -185,7 +188,9 @@ class AdversarialGame(ClusterGame):
 
     def __init__(self, likelihood: Likelihood, n_clusters: int) -> None:
         super().__init__(likelihood)
-        self.register_buffer("log_marginal", torch.zeros(n_clusters).log_softmax(0))
+        self.register_buffer(
+            "log_marginal", torch.zeros(n_clusters, dtype=torch.float32).log_softmax(0)
+        )
 
     def criterion(self, x: Tensor) -> Tensor:
         """KL(p(k | x) || p(k)) of each row, (N,): its mean is the mutual information."""

@@ -122,7 +122,7 @@ class Gaussian(Likelihood):
         self.register_buffer("scale", scale)
         # Log-variances. They start below the features' own (0): from there the decoder would not
         # learn to use the code.
-        self.noise = nn.Parameter(torch.full(shift.shape, -2.0))
+        self.noise = nn.Parameter(torch.full(shift.shape, -2.0, dtype=torch.float32))
 
     @property
     def standardizes(self) -> bool:
@@ -172,7 +172,7 @@ class Categorical(Likelihood):
     def __init__(self, sizes: Iterable[int]) -> None:
         super().__init__()
         self.sizes = list(sizes)
-        self.register_buffer("weight", torch.ones(sum(self.sizes)))
+        self.register_buffer("weight", torch.ones(sum(self.sizes), dtype=torch.float32))
 
     def standardize(self, x: Tensor) -> Tensor:
         """Float32, clipped to [0, weight]."""
@@ -261,7 +261,8 @@ class ColumnLikelihood(Likelihood):
             )
         self.parts = nn.ModuleDict()
         if n_gaussian:
-            self.parts["gaussian"] = Gaussian(torch.zeros(n_gaussian), torch.ones(n_gaussian))
+            zeros = torch.zeros(n_gaussian, dtype=torch.float32)
+            self.parts["gaussian"] = Gaussian(zeros, zeros + 1)
         if n_bernoulli:
             self.parts["bernoulli"] = Bernoulli()
         if sizes:

@@ -28,6 +28,9 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "leaky_relu": lambda: nn.LeakyReLU(0.1),
 }
 
+#: Dtype of the networks, whatever the default one is.
+FLOAT = torch.float32
+
 Builder = Callable[[int, int], nn.Module]
 
 
@@ -64,9 +67,9 @@ def mlp(
     widths = [n_in, *hidden_layer_sizes]
     layers: list[nn.Module] = []
     for width_in, width_out in pairwise(widths):
-        layers += [nn.Linear(width_in, width_out), ACTIVATIONS[activation]()]
+        layers += [nn.Linear(width_in, width_out, dtype=FLOAT), ACTIVATIONS[activation]()]
     gain = 1.0 if activation == "tanh" else 2.0
-    return _initialize(nn.Sequential(*layers, nn.Linear(widths[-1], n_out)), gain)
+    return _initialize(nn.Sequential(*layers, nn.Linear(widths[-1], n_out, dtype=FLOAT)), gain)
 
 
 @torch.no_grad()
@@ -92,8 +95,9 @@ def set_linear(network: nn.Sequential, reduce: Tensor, expand: Tensor, bias: Ten
     for i, layer in enumerate(hidden):
         layer.weight[: 2 * q] = torch.cat([read, -read])
         layer.bias[: 2 * q] = 0
-        one = network[2 * i + 1](torch.tensor([1.0, -1.0]))
-        unit = torch.eye(q, layer.out_features) / (one[0] - one[1])
+        one = network[2 * i + 1](reduce.new_tensor([1.0, -1.0]))
+        unit = torch.eye(q, layer.out_features, dtype=read.dtype, device=read.device)
+        unit = unit / (one[0] - one[1])
         read = unit - unit.roll(q, 1)
     last.weight.copy_(expand @ read)
     last.bias.copy_(bias)
@@ -140,9 +144,13 @@ def conv_encoder(
     maps = [image_shape[0], *channels]
     layers: list[nn.Module] = [nn.Unflatten(1, image_shape)]
     for maps_in, maps_out in pairwise(maps):
-        layers += [nn.Conv2d(maps_in, maps_out, 4, stride=2, padding=1), nn.ReLU()]
-    layers += [nn.Flatten(), nn.Linear(maps[-1] * height * width, n_hidden), nn.ReLU()]
-    return _initialize(nn.Sequential(*layers, nn.Linear(n_hidden, n_out)))
+        layers += [nn.Conv2d(maps_in, maps_out, 4, stride=2, padding=1, dtype=FLOAT), nn.ReLU()]
+    layers += [
+        nn.Flatten(),
+        nn.Linear(maps[-1] * height * width, n_hidden, dtype=FLOAT),
+        nn.ReLU(),
+    ]
+    return _initialize(nn.Sequential(*layers, nn.Linear(n_hidden, n_out, dtype=FLOAT)))
 
 
 def conv_decoder(
@@ -227,9 +235,14 @@ def normalised_mlp(
     noises = [GaussianNoise(noise)] if noise else []
     layers: list[nn.Module] = []
     for width_in, width_out in pairwise(widths):
-        linear = nn.Linear(width_in, width_out, bias=False)
-        layers += [*noises, linear, nn.BatchNorm1d(width_out), ACTIVATIONS[activation]()]
-    return _initialize(nn.Sequential(*layers, *noises, nn.Linear(widths[-1], n_out)))
+        linear = nn.Linear(width_in, width_out, bias=False, dtype=FLOAT)
+        layers += [
+            *noises,
+            linear,
+            nn.BatchNorm1d(width_out, dtype=FLOAT),
+            ACTIVATIONS[activation](),
+        ]
+    return _initialize(nn.Sequential(*layers, *noises, nn.Linear(widths[-1], n_out, dtype=FLOAT)))
 
 
 def conv_discriminator(
@@ -268,11 +281,13 @@ def conv_discriminator(
     maps = [image_shape[0], *channels]
     layers: list[nn.Module] = [nn.Unflatten(1, image_shape)]
     for stage, (maps_in, maps_out) in enumerate(pairwise(maps)):
-        layers.append(nn.Conv2d(maps_in, maps_out, 4, stride=2, padding=1))
-        layers += [nn.BatchNorm2d(maps_out)] if stage else []
+        layers.append(nn.Conv2d(maps_in, maps_out, 4, stride=2, padding=1, dtype=FLOAT))
+        layers += [nn.BatchNorm2d(maps_out, dtype=FLOAT)] if stage else []
         layers.append(nn.LeakyReLU(0.1))
-    linear = nn.Linear(maps[-1] * height * width, n_out)
-    return _initialize(nn.Sequential(*layers, nn.Flatten(), linear, nn.BatchNorm1d(n_out)))
+    linear = nn.Linear(maps[-1] * height * width, n_out, dtype=FLOAT)
+    return _initialize(
+        nn.Sequential(*layers, nn.Flatten(), linear, nn.BatchNorm1d(n_out, dtype=FLOAT))
+    )
 
 
 def conv_generator(
@@ -327,13 +342,13 @@ def _transposed_network(
     """
     height, width = _shape_after_stages(n_out, image_shape, channels)
     maps = [image_shape[0], *channels][::-1]
-    layers: list[nn.Module] = [nn.Linear(n_in, n_hidden)]
-    layers += [nn.BatchNorm1d(n_hidden), nn.ReLU()] if normalised else [nn.ReLU()]
-    layers += [nn.Linear(n_hidden, maps[0] * height * width)]
+    layers: list[nn.Module] = [nn.Linear(n_in, n_hidden, dtype=FLOAT)]
+    layers += [nn.BatchNorm1d(n_hidden, dtype=FLOAT), nn.ReLU()] if normalised else [nn.ReLU()]
+    layers += [nn.Linear(n_hidden, maps[0] * height * width, dtype=FLOAT)]
     layers += [nn.Unflatten(1, (maps[0], height, width))]
     for maps_in, maps_out in pairwise(maps):
-        layers += [nn.BatchNorm2d(maps_in), nn.ReLU()] if normalised else [nn.ReLU()]
-        layers += [nn.ConvTranspose2d(maps_in, maps_out, 4, stride=2, padding=1)]
+        layers += [nn.BatchNorm2d(maps_in, dtype=FLOAT), nn.ReLU()] if normalised else [nn.ReLU()]
+        layers += [nn.ConvTranspose2d(maps_in, maps_out, 4, stride=2, padding=1, dtype=FLOAT)]
     return _initialize(nn.Sequential(*layers, nn.Flatten()))
 
 
@@ -367,7 +382,7 @@ def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Modu
     try:
         network = builder(n_in, n_out)
         with torch.no_grad():
-            found = network.eval()(torch.zeros(2, n_in))
+            found = network.eval()(torch.zeros(2, n_in, dtype=torch.float32))
     except Exception as error:
         raise ValueError(f"{asked} gave no network that takes rows: {error}") from error
     if not isinstance(found, Tensor):

@@ -29,7 +29,7 @@ class CodeMixture(nn.Module):
         super().__init__()
         self.covariance_type = covariance_type
         for name, value in mixture._asdict().items():
-            self.register_buffer(name, torch.as_tensor(value))
+            self.register_buffer(name, torch.as_tensor(value, device="cpu"))
 
     @property
     def mixture(self) -> Mixture:
@@ -62,10 +62,10 @@ class MixturePrior(nn.Module):
     def __init__(self, n_clusters: int, n_components: int, floor: float = 0.0) -> None:
         super().__init__()
         self.floor = floor
-        self.register_buffer("least", torch.tensor(self.LOG_VAR[0]))
-        self.logits = nn.Parameter(torch.zeros(n_clusters))
-        self.means = nn.Parameter(torch.zeros(n_clusters, n_components))
-        self.log_vars = nn.Parameter(torch.zeros(n_clusters, n_components))
+        self.register_buffer("least", torch.tensor(self.LOG_VAR[0], dtype=torch.float32))
+        self.logits = nn.Parameter(torch.zeros(n_clusters, dtype=torch.float32))
+        self.means = nn.Parameter(torch.zeros(n_clusters, n_components, dtype=torch.float32))
+        self.log_vars = nn.Parameter(torch.zeros(n_clusters, n_components, dtype=torch.float32))
 
     @torch.no_grad()
     def set(self, mixture: Mixture) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from skdeepcluster.engine.isolation import seeded
+from skdeepcluster.engine.runtime import seeded
 from skdeepcluster.modules.autoencoder import GaussianEncoder
 from skdeepcluster.modules.networks import (
     ACTIVATIONS,
