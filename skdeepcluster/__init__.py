@@ -7,7 +7,8 @@ is there for scikit-learn's sake: clusterers ignore it, unless ``use_labels=True
 of clusters; :func:`select_n_clusters` and ``n_clusters="auto"`` find that number.
 """
 
-from .catgan import CatGANClassifier, CatGANClustering
+from .catgan import CatGANClustering
+from .catgan_classifier import CatGANClassifier
 from .dac import DACClustering
 from .ensemble import ClusterEnsemble
 from .gaussian_mixture import GaussianMixtureEM

@@ -64,7 +64,8 @@ def read_arrays(path):
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             # The file is no dict.
-            return {n: file.get_tensor(n) for n in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            return {n: file.get_tensor(n) for n in file.keys()}, file.metadata() or {}  # noqa:
+            SIM118
     except (safetensors.SafetensorError, AttributeError, OverflowError, TypeError) as error:
         raise ValueError(str(error)) from error
 

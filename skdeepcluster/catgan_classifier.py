@@ -1,5 +1,386 @@
-"""CatGANClassifier, which is in ``catgan``: pickles name this path."""
+"""CatGANClassifier: the categorical GAN with some labels (Springenberg, 2016)."""
 
-from .catgan import CatGANClassifier
+import warnings
+from collections.abc import Sequence
+from numbers import Number, Real
+from typing import Any, Self
 
-__all__ = ["CatGANClassifier"]
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.base import ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+
+from ._init import Partition
+from ._typing import fit_context
+from ._validation import Auto, is_missing
+from .catgan import CatGANEstimator
+from .engine.batches import LabelledRows
+from .engine.runtime import draw_generator, isolated, restore_on_failure, store_parameters
+from .modules.game import Augmentation
+from .neighbors import partition_by_labels
+
+#: Parameters of the clusterer that the classifier has no use for.
+CLUSTERING = {"n_clusters", "noise", "use_labels"}
+
+
+class CatGANClassifier(ClassifierMixin, CatGANEstimator):
+    r"""Categorical generative adversarial network for few labels and many rows.
+
+    Learns from labeled and unlabeled samples: its predictions are certain for all of them, use all
+    classes, are uncertain for generated samples, and are kept smooth.
+
+    Parameters
+    ----------
+    n_components : int, default=10
+        Size of the code of the autoencoder, if ``pretraining_epochs`` asks for one.
+    hidden_layer_sizes : array-like of int or "auto", default="auto"
+        The first two are the widths of the discriminator's hidden layers; the generator mirrors
+        them. All are the widths of the autoencoder, if ``pretraining_epochs`` asks for one.
+        "auto": (w, w, 4 w) with
+        ``w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25``, at least
+        128.
+    activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
+        Activation of the hidden layers of both networks, which are normalised by batch.
+    likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
+        Distribution of the features, all in the units of X. "bernoulli": probabilities in [0, 1].
+        "gaussian": numbers, scaled inside, with a learned noise level for each. "auto":
+        "bernoulli" for data in [0, 1] that vary like probabilities, else "gaussian". A dict gives
+        the columns of each kind by index or name, one-hot columns in groups:
+        ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
+    standardize : "auto" or bool, default="auto"
+        Whether Gaussian features are divided by their own standard deviations (True) or all by one
+        number (False). "auto": True unless the scales are comparable (the largest standard
+        deviation is at most 10 times the median) or the columns look like principal components.
+    n_noise : int, default=64
+        Number of inputs of the generator, drawn from N(0, I).
+    layer_noise : float, default=0.0
+        Standard deviation of the noise added to the input of every layer of the discriminator in
+        training; 0.3 and more in the paper.
+    label_weight : float, default=1.0
+        Weight of the cross-entropy of labeled samples.
+    balance_weight : float, default=1.0
+        Weight of the entropy of the mean prediction of a batch; 1 in the paper.
+    fake_weight : float, default=0.3
+        Weight of the entropy of predictions for generated samples in the discriminator's loss; 1
+        in the paper.
+    class_prior : None, "estimated" or array-like of shape (n_classes,), default=None
+        Shares that the classes should have. None: equal shares. "estimated": those of the initial
+        classes.
+    marginal_decay : float, default=0.0
+        Decay of a running mean that replaces the mean prediction of a batch, for batches that are
+        small compared with the number of clusters; 0 is the published objective.
+    init : {"neighbors"} or None, default="neighbors"
+        Initial classes. "neighbors": the likeliest class of each sample by the labels in the
+        neighbor graph of the standardized samples, or of the codes of an autoencoder with
+        ``pretraining_epochs``. None: none, as published, and no terms that need them.
+    start_weight : float, default=1.0
+        Weight of the cross-entropy between the initial classes and the predictions; fades linearly
+        to 0. An addition of this package.
+    smoothness_weight : float, default=4.0
+        Weight of the divergence between the predictions for a sample and for its worst neighbor
+        within a short step (virtual adversarial training [2]_). An addition of this package; 0
+        halves the cost of a step. 1 suits data that are all labeled.
+    pretraining_epochs : int or "auto", default="auto"
+        Number of epochs of a denoising autoencoder whose codes are clustered in place of the
+        samples. "auto" and 0: none.
+    max_epochs : int or "auto", default="auto"
+        Number of epochs after pretraining. "auto": ``12 * max(sqrt(n_samples), n_clusters)``
+        steps.
+    learning_rate : float or "auto", default="auto"
+        Peak of the one-cycle schedule of AdamW. "auto": ``3e-3 * 500 / w`` with w the width of the
+        first hidden layer, and ``3e-3`` for the generator.
+    generator : callable, default=None
+        ``generator(n_in, n_out)`` returns the generator, ``n_in = n_noise``. None: a multilayer
+        perceptron.
+    discriminator : callable, default=None
+        ``discriminator(n_in, n_out)`` returns the discriminator, whose outputs are logits. None: a
+        multilayer perceptron.
+    batch_size : int or "auto", default="auto"
+        Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
+    n_init : int, default=1
+        Number of trainings from new weights. The one with the highest mean of
+        :meth:`score_samples` on X is kept.
+    augment : callable, default=None
+        ``augment(x)`` returns other versions, with the same clusters, of the samples of a step (n,
+        n_features), a tensor in the units of X. For images:
+        :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
+    precision : {"float32", "bfloat16", "auto"}, default="float32"
+        Precision of training. "auto": bfloat16 on hardware that is fast at it.
+    callbacks : list of skorch callbacks, default=None
+        Used in training, not in pretraining, for instance
+        ``[EarlyStopping(monitor="train_loss")]``.
+    checkpoint : str or path-like, default=None
+        File for the state of a running fit, written every minute. The same call resumes from it
+        after a crash and gives the same result bit for bit. It is removed at the end.
+    device : str or torch.device, default="auto"
+        "auto": a GPU if there is one, else the CPU.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on training the fitted model, with a new cycle of the learning rate.
+    verbose : int, default=0
+        1: a progress bar over all phases. 2: a table with a line per epoch.
+    accept_sparse : bool, default=False
+        Whether sparse X is accepted. Batches are made dense one at a time; the search for an
+        initial partition makes all of X dense.
+    random_state : int, RandomState instance or None, default=None
+        Decides everything random. An int gives the same result on every call.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    start_labels_ : ndarray of shape (n_samples,) or None
+        Initial classes. None with init=None.
+    generator_distance_ : float
+        Median distance of generated samples to the nearest sample of X: 0 is the distance between
+        nearest samples of X, 1 that between any two. An opponent's samples are far from X.
+    generator_coverage_ : float
+        Share of the clusters of X that generated samples fall into.
+    class_prior_ : ndarray of shape (n_classes,)
+        Shares that training asks the classes to have.
+    model_ : CatGAN
+        The trained torch module.
+    history_ : list of dict
+        One record per epoch, as in :class:`CatGANClustering`, and "discriminator_labels".
+    n_iter_ : int
+        Number of training epochs, without pretraining.
+    likelihood_ : {"bernoulli", "gaussian", "columns"}
+        Likelihood used; "columns" if it differs between columns.
+    standardize_ : bool
+        Whether features are divided by their own standard deviations.
+    temperature_ : float
+        1.
+    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_
+        Values used, as given or as "auto" chose.
+    device_, precision_ : str
+        Device and precision of training.
+    n_features_in_ : int
+        Number of features of X.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Feature names, if X has names that are all strings.
+
+    See Also
+    --------
+    CatGANClustering : The same model without labels.
+    sklearn.semi_supervised.LabelSpreading : Classes by the neighbour graph alone.
+
+    Notes
+    -----
+    The objective is that of :class:`CatGANClustering` with the cross-entropy of the labelled rows
+    added to the discriminator's [1]_; every batch comes with labelled rows.
+
+    References
+    ----------
+    .. [1] J. T. Springenberg, "Unsupervised and Semi-supervised Learning with Categorical
+       Generative Adversarial Networks", ICLR 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from skdeepcluster import CatGANClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> some = np.where(np.arange(150) % 10 == 0, y, -1)  # 15 labels
+    >>> catgan = CatGANClassifier(hidden_layer_sizes=(32,), random_state=0).fit(X, some)
+    >>> catgan.score(X, y) > 0.8
+    True
+    """
+
+    _parameter_constraints = {
+        **{
+            name: constraint
+            for name, constraint in CatGANEstimator._parameter_constraints.items()
+            if name not in CLUSTERING
+        },
+        "init": [StrOptions({"neighbors"}), None],
+        "label_weight": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        *,
+        n_components=10,
+        hidden_layer_sizes: Sequence[int] | Auto = "auto",
+        activation="leaky_relu",
+        likelihood: Any = "auto",
+        standardize: bool | Auto = "auto",
+        n_noise=64,
+        layer_noise=0.0,
+        label_weight=1.0,
+        balance_weight=1.0,
+        fake_weight=0.3,
+        class_prior=None,
+        marginal_decay=0.0,
+        init: Any = "neighbors",
+        start_weight=1.0,
+        smoothness_weight=4.0,
+        pretraining_epochs: int | Auto = "auto",
+        max_epochs: int | Auto = "auto",
+        learning_rate: float | Auto = "auto",
+        generator=None,
+        discriminator=None,
+        batch_size: int | Auto = "auto",
+        n_init=1,
+        augment: Augmentation | None = None,
+        precision="float32",
+        callbacks=None,
+        checkpoint=None,
+        device: Any = "auto",
+        warm_start=False,
+        verbose=0,
+        accept_sparse=False,
+        random_state=None,
+    ) -> None:
+        store_parameters(locals())
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None) -> Self:
+        """Train on X and the labels there are.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples. Sparse only with ``accept_sparse=True``.
+        y : array-like of shape (n_samples,)
+            Labels, numbers or strings. Samples without one have -1, "-1", None, nan or
+            ``pandas.NA``. If -1 and 1 are the only values, they are two classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, at least 0. Whole weights count as repetitions. With other
+            weights, or a sum above 10 ``n_samples``, samples are drawn in proportion to them.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            When no row has a label, or it is ambiguous which have none: marked in two of these
+            ways, or by the string "nan".
+        FloatingPointError
+            When a loss stops being finite.
+        """
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
+        check_consistent_length(X, y)
+        classes, targets = _encode_labels(y)
+        if self._continues() and not np.array_equal(self.classes_, classes):
+            raise ValueError(
+                f"warm_start=True goes on with the classes {self.classes_}, but y has {classes}. "
+                "Give labels of all classes, or set warm_start=False."
+            )
+        with isolated(), restore_on_failure(self):
+            self.classes_ = classes
+            return self._fit(X, y, sample_weight, targets)
+
+    def _count_clusters(self):
+        return len(self.classes_)
+
+    def _make_rows(self, model, partition, fit):
+        draws, anchor = draw_generator(fit.random_state), self._find_anchor(partition, fit)
+        return LabelledRows(fit.X, fit.labels, draws, anchor=anchor)
+
+    def _find_partition(self, fit, points):
+        """Return the :class:`Partition` of the likeliest classes by the neighbor graph."""
+        n_classes, resp = len(self.classes_), fit.labels
+        if (fit.labels < 0).any():
+            points = fit.standardize() if points is None else points
+            options = {"random_state": fit.random_state, "n_jobs": torch.get_num_threads()}
+            resp = partition_by_labels(points, fit.labels, n_classes, **options).argmax(1)
+        return Partition(np.eye(n_classes)[resp])
+
+    def _choose_pretraining_epochs(self, fit, shape):
+        is_needed = (fit.labels < 0).any()
+        return super()._choose_pretraining_epochs(fit, shape) if is_needed else 0
+
+    def _check_enough(self, X, labels):
+        super()._check_enough(X, labels)
+        if labels.max() < 0:
+            raise ValueError(
+                "No labeled sample is among those drawn by sample_weight, but a classifier learns "
+                "from labeled samples. Give some of them a larger weight, or use a clusterer."
+            )
+
+    def _set_labels(self, labels, probabilities, start_labels, fit):
+        self.start_labels_ = None if start_labels is None else self.classes_[start_labels]
+        if len(self.classes_) > 1 and (labels == labels[0]).all():
+            warnings.warn(
+                f"All rows are classified as {self.classes_[labels[0]]}. Give more labels of "
+                "each class, train longer (max_epochs), scale the features to a common range, or "
+                "let class_prior say how frequent the classes are.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+
+    def predict(self, X) -> npt.NDArray[Any]:
+        """Most probable class of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to classify.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Among ``classes_``.
+        """
+        indices = super().predict(X)  # checks first that the classifier is fitted
+        return self.classes_[indices]
+
+
+def _encode_labels(y):
+    """Return the sorted classes, and the index of each row's class, -1 without a label."""
+    # A list must not become an array of strings, in which None, nan and -1 are words.
+    y = column_or_1d(np.array(y, dtype=object) if isinstance(y, list | tuple) else y, warn=True)
+    if y.dtype.kind in "fc":
+        assert_all_finite(y, allow_nan=True, input_name="y")
+    labels = y.tolist()
+    markers = np.array([_find_marker(label) for label in labels])
+    if set(labels) in ({-1, 1}, {"-1", "1"}):  # two classes
+        markers[:] = ""
+    kinds = set(markers) - {""}
+    if len(kinds) > 1:
+        raise ValueError(
+            f"y marks rows without a label by {' and by '.join(sorted(kinds))}, so that one of "
+            "them may be a class. Mark all of them by None, and give the class another name."
+        )
+    known = [label for label, marker in zip(labels, markers, strict=True) if not marker]
+    if not known:
+        raise ValueError(
+            "No row has a label: all of y is -1 or missing. Give at least one label of each "
+            "class, or use CatGANClustering, which needs none."
+        )
+    words = [label for label in labels if isinstance(label, str)]
+    if words and not all(isinstance(label, str) for label in known):
+        raise ValueError(
+            f"y mixes strings, as {words[0]!r}, and numbers. Make all labels strings, or all of "
+            "them numbers."
+        )
+    if "nan" in words:
+        raise ValueError(
+            "y has the string 'nan', which may be a class or a missing value in an array of "
+            "strings. Mark rows without a label by None (dtype=object), or rename the class."
+        )
+    known = np.array(known) if y.dtype.kind == "O" else y[markers == ""]
+    check_classification_targets(known)
+    classes, numbers = np.unique(known, return_inverse=True)
+    targets = np.full(len(y), -1, dtype=np.int64)
+    targets[markers == ""] = numbers
+    return classes, targets
+
+
+def _find_marker(label):
+    """Return in words which marker of a row without a label this is; "" for a class."""
+    if is_missing(label):
+        return "None, nan or pandas.NA"
+    if isinstance(label, Number) and label == -1:
+        return "the number -1"
+    is_word = isinstance(label, str) and label in ("-1", "-1.0")
+    return f"the string {str(label)!r}" if is_word else ""

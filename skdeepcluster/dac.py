@@ -1,7 +1,7 @@
-r"""DACClustering: deep adversarial Gaussian mixture auto-encoder (Harchaoui et al., 2017).
+r"""DACClustering: deep adversarial Gaussian mixture autoencoder (Harchaoui et al., 2017).
 
-An auto-encoder whose codes follow a mixture of Gaussians, by likelihood and by an adversary who
-tells codes from draws of the mixture. Three losses, minimised together::
+The codes of an autoencoder follow a Gaussian mixture, by likelihood and by a critic that tells
+codes from samples of the mixture. Three losses are minimized together::
 
     reconstruction   -E_x log p(x | G(E(x)))
     mixture          -E_x log sum_k pi_k N(E(x); mu_k, s_k^2)
@@ -298,20 +298,16 @@ class DACClustering(LabelledClusterMixin, PriorEstimator):
         -E_x \log p(x | G(E(x))), \quad -E_x \log \sum_k \pi_k N(E(x); \mu_k, \Sigma_k), \quad
         E_x \mathrm{softplus}(-A(E(x)));
 
-    the mixture follows the codes by likelihood, and the critic A learns to tell draws of the
-    mixture from codes. Likelihood alone would let codes and mixture collapse to points: variances
-    of the mixture stay above a hundredth of those at the start, and the adversarial loss is
-    smallest for codes distributed as the mixture is. Without a neighbour start, as published,
-    codes may shrink all the same when training is long, until all variances are at that floor
-    and clusters get lost; ``fit`` warns of it.
+    the mixture follows the codes by likelihood, and the critic A learns to tell samples of the
+    mixture from codes. Variances of the mixture stay above a hundredth of their initial values,
+    because likelihood alone would let codes and mixture collapse to points. With init="mixture"
+    codes may still shrink in long trainings until clusters get lost; ``fit`` warns of it.
 
-    ``score`` is the mean of log p(x | G(z)) + log p(z) at z = E(x). It is not a bound, and depends
-    on the scale of the codes: it compares fits of one kind.
+    ``score`` is the mean of log p(x | G(z)) + log p(z) at z = E(x). It is not a bound and depends
+    on the scale of the codes.
 
-    With a neighbour start, training moves few rows: on eleven sets accuracies are those of the
-    start up to some thousandths; of clusters along curves, such as spirals, a part may be lost
-    (benchmarks/RESULTS.md, "What networks add to their starts"). What the model adds are codes
-    without noise that follow a mixture, and rows drawn from clusters.
+    Training changes few labels of the default initial partition. What the model adds are codes
+    that follow a mixture, and samples from each cluster.
 
     References
     ----------

@@ -1,9 +1,9 @@
 r"""InfoGANClustering: a GAN whose codes can be read back (Chen et al., 2016).
 
-Generator G makes rows from noise z and codes c; a discriminator D tells them from real ones, and
-Q, which shares all of D but the last layers, reads the codes back. On logits l, D minimises
+Generator G makes samples from noise z and codes c, discriminator D tells them from real ones, and
+Q, which shares D's body, reads the codes back. On logits l, D minimizes
 softplus(-l_real) + softplus(l_fake), G softplus(-l_fake), and both -lambda L_I, a bound on the
-mutual information of codes and generated rows. Clusters of real rows are argmax_c Q(c | x).
+mutual information of codes and generated samples. Clusters are argmax_c Q(c | x).
 
 ============  ======================================================
 in the paper  here
@@ -246,9 +246,9 @@ class InfoGAN(AdversarialGame):
 class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimator):
     r"""Information maximising generative adversarial network (InfoGAN).
 
-    A generator makes rows from noise and codes, a discriminator judges them, and Q, which shares
-    the discriminator's body, reads the codes back. One code has ``n_clusters`` values: what Q
-    reads in a real row is its cluster. Other codes describe what else varies.
+    A generator makes samples from noise and codes, a discriminator judges them, and Q, which
+    shares the discriminator's body, reads the codes back. One code has ``n_clusters`` values: what
+    Q reads in a sample is its cluster. Other codes describe what else varies.
 
     Parameters
     ----------
@@ -432,19 +432,16 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         \min_{G, Q} \max_D V(D, G) - \lambda L_I(G, Q), \quad
         L_I = E_{c, x \sim G(z, c)}[\log Q(c | x)] + H(c) \leq I(c; G(z, c))
 
-    with the generator's loss -log D(G) and the information term in the losses of both players,
-    because Q shares the discriminator's body. In the paper Q is trained on generated rows only;
-    its clusters of real rows then often follow stroke width and slant. Three terms of this package
-    train Q on real rows; the fourth, the reconstruction, trains the generator on them, since the
-    steps that give clusters are too few for an adversary to teach it. If the discriminator has
-    batch normalisation, its running statistics are recomputed from real rows after training.
+    with the generator's loss -log D(G) and the information term in the losses of both, because Q
+    shares the discriminator's body. In the paper Q is trained on generated samples only, and its
+    clusters of real samples often follow stroke width and slant. Four terms of this package use
+    real samples: "start", "smoothness" and "style" train Q, "reconstruction" the generator.
 
-    The published way is ``init=None, instance_noise=0, continuous_weight=0.1,
-    learning_rate=2e-4, generator_learning_rate=1e-3`` and the convolutional pair.
+    The published method is ``init=None, instance_noise=0, continuous_weight=0.1,
+    learning_rate=2e-4, generator_learning_rate=1e-3`` with the convolutional pair.
 
-    With a neighbour start, clusters are nearly those of the start on tables, and slightly better
-    on MNIST and texts (benchmarks/RESULTS.md, "What networks add to their starts"). What the model
-    adds is what else varies: the continuous codes, and rows drawn by code.
+    Clusters are nearly those of the default initial partition. What the model adds are continuous
+    codes for what else varies, and samples by code.
 
     References
     ----------

@@ -1,7 +1,7 @@
 r"""VaDEClustering: variational deep embedding (Jiang et al., 2017).
 
-A VAE whose prior is a mixture of Gaussians: draw a cluster c ~ Cat(pi), a code z ~ N(mu_c, s_c^2),
-a row x ~ p(x|z). Maximised is the evidence lower bound, eq. 12, with q(z, c|x) = q(z|x) gamma_c.
+A VAE whose prior is a Gaussian mixture: c ~ Cat(pi), z ~ N(mu_c, s_c^2), x ~ p(x|z). Training
+maximizes the evidence lower bound, eq. 12, with q(z, c|x) = q(z|x) gamma_c.
 
 ====================  ==========================================
 in the paper          here
@@ -111,8 +111,8 @@ class VaDE(PriorGame):
 class VaDEClustering(LabelledClusterMixin, PriorEstimator):
     r"""Variational deep embedding: a variational auto-encoder with a Gaussian mixture as prior.
 
-    Finds a first partition of the rows without labels, pretrains its networks as a denoising
-    auto-encoder, and trains networks and mixture together.
+    The initial partition is found without labels, the networks are pretrained as a denoising
+    autoencoder, and networks and mixture are then trained together.
 
     Parameters
     ----------
@@ -269,19 +269,17 @@ class VaDEClustering(LabelledClusterMixin, PriorEstimator):
 
         L(x) = E_q[\log p(x|z)] - \sum_c \gamma_c KL(q(z|x) \,\|\, p(z|c)) - KL(\gamma \,\|\, \pi).
 
-    Its maximum over :math:`\gamma` is at :math:`\gamma_c \propto \pi_c \exp(-KL_c)`, where the
-    last two terms are :math:`\log \sum_c \pi_c \exp(-KL_c)`. This is the "optimal" objective, and
-    ``predict_proba`` is this :math:`\gamma` whatever the objective: it depends on the row alone.
+    The maximum over :math:`\gamma` is at :math:`\gamma_c \propto \pi_c \exp(-KL_c)`, where the
+    last two terms are :math:`\log \sum_c \pi_c \exp(-KL_c)`: the "optimal" objective.
+    ``predict_proba`` is this :math:`\gamma` for every objective, because it depends on the sample
+    alone.
 
-    A higher bound does not mean better clusters: training by the bound alone leaves good
-    partitions for likelier ones. The two terms against this, and the neighbour start, are
-    additions of this package. ``score`` is the bound in the units of X, without them. It compares
-    fits by how well they describe the rows, not by how well they cluster them.
+    A higher bound does not mean better clusters: the bound alone leaves good partitions for
+    likelier ones. The initial partition and the two terms that keep it are additions of this
+    package. ``score`` is the bound without them.
 
-    With a neighbour start, training moves few rows: on eleven sets it ends within some thousandths
-    of the start's accuracy, mostly above it on texts and on MNIST; of clusters along curves, such
-    as spirals, it may lose a part (benchmarks/RESULTS.md, "What networks add to their starts").
-    What the model adds is the density, the codes and rows drawn from clusters.
+    Training changes few labels of the default initial partition. What the model adds is a density,
+    codes, and samples from each cluster.
 
     References
     ----------

@@ -341,30 +341,25 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
     .. math:: L(x) = E_{q(z|x)}[\log p(x|z)] - KL(q(z|x) \,\|\, N(0, I)), \quad
               q(z|x) = N(\mu(x), \mathrm{diag} \, \sigma(x)^2),
 
-    both terms summed over their dimensions and averaged over rows, one sample of z per row and
-    step. ``score_samples`` averages over a fixed quasi-random set of z instead.
+    summed over dimensions, averaged over samples, with one sample of z in each step.
+    ``score_samples`` averages over a fixed set of z instead.
 
-    From a neighbour start, training maximises in addition
+    With an initial partition, training also maximizes
 
     .. math:: w \sqrt{D} \, E_{q(z|x)}[\log p(c|z)]
 
-    with w = ``start_weight``, D features, c the cluster of the start and p(c|z) linear in z up to
-    its normalisation: as if c were one more column of the row, rebuilt but not seen. What this
-    takes from the evidence lower bound is at most what it adds here.
+    with w = ``start_weight``, c the initial cluster and p(c|z) a softmax of z, as if c were one
+    more column of x. The mixture is fitted after training and does not change the codes; with an
+    initial partition it is the M-step of its clusters. The initial partition is an addition of
+    this package.
 
-    Default networks start as probabilistic PCA of at most 4096 rows, the optimum of linear ones
-    [4]_; from random weights the decoder learns to ignore codes that explain little of each
-    feature (posterior collapse). Each component takes two units of a hidden layer, and without
-    enough units the first components are taken. A ConvergenceWarning is given when no code is
-    active [2]_, i.e. none has means E[z_d|x] whose variance over rows exceeds .01, and when over
-    a quarter of the rows have another cluster than that of the start.
+    Default networks begin as probabilistic PCA of at most 4,096 samples, the optimum of linear
+    ones [4]_; from random weights, the decoder learns to ignore codes that explain little of each
+    feature. A ConvergenceWarning is given if no code is active [2]_: no mean E[z_d|x] has a
+    variance above 0.01 over the samples.
 
-    The mixture is fitted after training and does not change the codes; from a neighbour start, by
-    the M-step from its clusters. The neighbour start is an addition of this package.
-
-    Labels follow the start: of eleven sets (benchmarks/RESULTS.md, "What networks add to their
-    starts") their accuracy is .001 above the start's on average, from -.008 (iris) to +.009
-    (breast_cancer). For labels alone, NeighborClustering is faster.
+    Labels are nearly those of the initial partition. For labels alone, NeighborClustering is
+    faster.
 
     References
     ----------
@@ -523,18 +518,15 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to score.
         n_importance_samples : int, default=None
-            None: the evidence lower bound. A number: the importance-weighted bound with so many
-            samples, tighter the more there are; 5000 is usual for reported log-likelihoods.
+            None: the evidence lower bound. An int: the importance-weighted bound with this many
+            samples of z, tighter the more there are; 5000 is usual in publications.
 
         Returns
         -------
         log_prob : ndarray of shape (n_samples,), float64
-            The expectation over z in the evidence lower bound is the mean over the same 8 points
-            for each dimension of z, at least 64: on the digits within 0.03 nats in the mean of
-            the rows. The importance-weighted bound is the mean over sets of n points, in all at
-            least 256, that the row decides by its values: its error averages out over rows. A
-            single row may exceed log p(x), which a bound in expectation does not exclude: of the
-            digits and of iris, with codes of two dimensions, by at most 0.3 nats.
+            The expectation over z in the evidence lower bound is the mean over a fixed set of
+            points, within 0.03 nats on the digits. The importance-weighted bound is the mean over
+            sets of n points that depend on the sample; a single sample may exceed log p(x).
         """
         check_is_fitted(self)
         if n_importance_samples is None:
