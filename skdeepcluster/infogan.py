@@ -27,11 +27,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.stats import rankdata
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.extmath import randomized_svd, svd_flip
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
@@ -40,11 +38,11 @@ from ._adversarial import FAR, FEW, AdversarialEstimator
 from ._base import DeepEstimator, EmbeddingMixin
 from ._disentanglement import report
 from ._init import ADVERSARIAL_CONSTRAINTS
-from ._responsibilities import cluster_means
 from ._settings import Recipe
+from ._style import find_style
 from ._typing import Reals
 from ._validation import Auto, LabelledClusterMixin
-from .engine.batches import Rows, batches, map_rows
+from .engine.batches import Rows, batches
 from .engine.runtime import draw_seed, random_stream, seeded, store_parameters
 from .functional import random
 from .functional.adversarial import called_fake, called_real
@@ -66,10 +64,6 @@ READER_WIDTH = 128
 OWN_SHARE = 0.5
 #: Values of a continuous code that ``traverse`` goes through, as in the paper.
 SWEEP = np.linspace(-2, 2, 9)
-#: Matrix elements (rows times features) of the subsample from which principal directions come.
-STYLE_ELEMENTS = 2**22
-#: Fewest rows of that subsample, however many features they have.
-STYLE_ROWS = 256
 #: Noise variables that stand for principal directions in the reconstruction. Ranks along more of
 #: them, drawn independently, seldom occur together in a row.
 NOISE_DIRECTIONS = 8
@@ -777,46 +771,3 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
     def _render(self, codes):
         inputs = self.model_.latent.inputs(codes).numpy()
         return self._apply(self.model_, self.model_.render, inputs)
-
-
-def find_style(standardize, X, resp, n_codes, random_state) -> npt.NDArray[np.float32]:
-    """Find continuous codes of rows by within-cluster PCA, (N, at most n_codes), float32.
-
-    The standardised rows, less the means of their clusters by the responsibilities (N, K), are
-    projected on the principal directions of such differences, pooled over the clusters; a row's
-    rank within its cluster, scaled to [-1, 1], is its code. So the codes are distributed as the
-    generator's are drawn: uniformly in every cluster, and uncorrelated. There are fewer than
-    ``n_codes`` where rows differ in fewer directions. ``standardize`` takes blocks of rows on the
-    CPU.
-    """
-    n_rows = min(len(resp), max(STYLE_ROWS, STYLE_ELEMENTS // X.shape[1]))
-    some = np.sort(random_state.permutation(len(resp))[:n_rows])
-    seen, shares = map_rows(standardize, X[some]), resp[some]
-    means = cluster_means(shares, seen)
-    directions = _principal_directions(seen - shares @ means, n_codes, random_state)
-    toward = torch.from_numpy(directions.T.astype(np.float32))
-    along = map_rows(lambda x: standardize(x) @ toward, X)
-    along = along - resp @ (means @ directions.T)
-    labels = resp.argmax(1)
-    for k in np.unique(labels):
-        along[labels == k] = _rank(along[labels == k])
-    return along.astype(np.float32)
-
-
-def _principal_directions(rows, n_codes, random_state):
-    """Return the principal directions of centred rows, (at most n_codes, D)."""
-    n_codes = min(n_codes, *rows.shape)
-    if not n_codes:
-        return np.empty((0, rows.shape[1]))
-    u, lengths, directions = randomized_svd(
-        rows, n_codes, power_iteration_normalizer="QR", random_state=random_state
-    )
-    _, directions = svd_flip(u, directions, u_based_decision=False)
-    return directions[lengths > 1e-6 * np.linalg.norm(rows) + np.finfo(np.float32).tiny]
-
-
-def _rank(values):
-    """Return the ranks in each column, scaled to [-1, 1]; equal values share their mean rank."""
-    if not values.size:
-        return values
-    return (2 * rankdata(values, axis=0) - 1) / len(values) - 1
