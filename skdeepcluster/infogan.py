@@ -62,8 +62,6 @@ from .modules.regularization import NO_REGULARIZER, Regularizer
 READER_WIDTH = 128
 #: Weight of the clusters that Q reads in the target of the start term at the end of training.
 OWN_SHARE = 0.5
-#: Values of a continuous code that ``traverse`` goes through, as in the paper.
-SWEEP = np.linspace(-2, 2, 9)
 #: Noise variables that stand for principal directions in the reconstruction. Ranks along more of
 #: them, drawn independently, seldom occur together in a row.
 NOISE_DIRECTIONS = 8
@@ -113,7 +111,7 @@ class InfoGAN(AdversarialGame):
         self.reconstruction_weight = reconstruction_weight
         self.register_buffer("log_prior", self.log_marginal.clone())
 
-    # ---- answers
+    # ---- predictions
 
     def read_standardized(self, seen) -> Reading:
         """Q(c|x) of standardised rows, as a Reading."""
@@ -147,9 +145,7 @@ class InfoGAN(AdversarialGame):
 
     def fitted_attributes(self) -> dict[str, Any]:
         """Names of the codes, and the probabilities with which clusters are drawn."""
-        others = [f"category{a}" for a in range(1, len(self.latent.sizes))]
-        continuous = [f"continuous{j}" for j in range(self.latent.n_continuous)]
-        return {"code_names_": ["cluster", *others, *continuous], "weights_": self.log_prior.exp()}
+        return {"code_names_": self.latent.names, "weights_": self.log_prior.exp()}
 
     # ---- losses
 
@@ -588,7 +584,7 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
                 stacklevel=4,
             )
 
-    # ---- answers
+    # ---- predictions
 
     def get_feature_names_out(self, input_features=None) -> npt.NDArray[Any]:
         """Names of the columns of :meth:`transform`.
@@ -611,21 +607,21 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         return np.array([*names, *self.code_names_[len(latent.sizes) :]], dtype=object)
 
     def sample(self, n_samples: int = 1, cluster: int | None = None, codes=None) -> Reals:
-        """Generate rows from drawn noise and codes.
+        """Generate samples from noise and codes.
 
         Parameters
         ----------
         n_samples : int, default=1
-            Number of rows.
+            Number of samples.
         cluster : int, default=None
-            Of this cluster only. None: of all, by their weights.
+            Cluster to generate from. None: all clusters, by their weights.
         codes : mapping of str to number or array of shape (n_samples,), default=None
-            Values of further codes by their names in ``code_names_``; those not given are drawn.
+            Values of codes by their names in ``code_names_``; the others are random.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            In the units of the training data. An int ``random_state`` draws the same rows on
+            In the units of the training data. An int ``random_state`` gives the same samples on
             every call.
 
         Examples
@@ -638,13 +634,7 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         """
         check_is_fitted(self)
         n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
-        try:
-            codes = {} if codes is None else dict(codes)
-        except (TypeError, ValueError) as error:
-            raise TypeError(
-                f"codes={codes!r} should be a mapping of names to values, such as "
-                f"{{{self.code_names_[-1]!r}: 1}}."
-            ) from error
+        codes = {} if codes is None else dict(codes)
         if cluster is not None:
             check_scalar(cluster, "cluster", Integral, min_val=0, max_val=len(self.weights_) - 1)
             if "cluster" in codes:
@@ -652,24 +642,24 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
                     f"cluster={cluster} and codes={codes!r} both name a cluster. Give one of them."
                 )
             codes["cluster"] = cluster
-        return self._render(self._set_codes(self._draw(n_samples), codes))
+        return self._render(self._set(self._draw(n_samples), codes))
 
     def traverse(
         self, code: str, values=None, *, n_samples: int = 1, cluster: int | None = None
     ) -> Reals:
-        """Rows that differ in one code only.
+        """Generate samples that differ in one code only.
 
         Parameters
         ----------
         code : str
             One of ``code_names_``.
         values : array-like of shape (n_values,), default=None
-            What the code goes through. None: from -2 to 2 for a continuous code (it was drawn
-            from [-1, 1] in training), all its values for a categorical one.
+            Values of the code. None: all of a categorical code, nine from -2 to 2 of a continuous
+            one.
         n_samples : int, default=1
-            Draws of the noise and of the other codes.
+            Number of samples of the noise and of the other codes.
         cluster : int, default=None
-            Of this cluster only.
+            Cluster to generate from.
 
         Returns
         -------
@@ -679,38 +669,31 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         check_is_fitted(self)
         n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
         fixed = {} if cluster is None else {"cluster": cluster}
-        drawn = self._set_codes(self._draw(n_samples), fixed)
-        values = self._choose_values(code) if values is None else np.asarray(values).ravel()
+        drawn = self._set(self._draw(n_samples), fixed)
+        values = self.model_.latent.list_values(code) if values is None else np.ravel(values)
         if not len(values):
             raise ValueError("values is empty: give at least one value for the code.")
-        rows = [self._render(self._set_codes(drawn, {code: value})) for value in values]
+        rows = [self._render(self._set(drawn, {code: value})) for value in values]
         return np.stack(rows, 1)
 
     def code_report(self, n_samples: int = 1000) -> Any:
-        """Measure what each code does in generated rows.
+        """Measure what each code does in generated samples.
 
         Parameters
         ----------
         n_samples : int, default=1000
-            Draws of the noise and of the other codes that the measures average over.
+            Number of generated samples to average over.
 
         Returns
         -------
         report : DataFrame with a row for each code, or dict of arrays without pandas
-            "code" and "kind" ("categorical" or "continuous");
-            "change": root mean square change in the features, continuous codes between -1 and 1,
-            categorical ones between different values, with all else fixed, as a share of that
-            between two unrelated rows: 0 is a code without effect;
-            "n_features": how many features share the change (exponential of the entropy of their
-            shares of the squared change), and "where": the three with the largest share;
-            "keeps_cluster": share of rows in which Q reads the same cluster when the code
-            changes; "moves_others": the largest share of the variance of Q's reading of another
-            continuous code that this code explains: 0 is independent;
-            "read_back": share of the code that Q reads back, mutual information over entropy for
-            a categorical code, squared correlation for a continuous one; and "information": the
-            lower bound on the information between code and rows, in nats;
-            "distance": ``generator_distance_``, the same for all codes: above 1/3 the rows that
-            the other columns describe do not look like X, and these say little about X.
+            "code" and "kind" ("categorical" or "continuous"); "change": root mean square change
+            of the features, relative to that between two unrelated samples; "n_features" that
+            share the change (by entropy) and "where", the three that change most;
+            "keeps_cluster": share of samples whose cluster stays; "moves_others": maximum share
+            of the variance of another continuous code's reading that this code explains;
+            "read_back": share of the code that Q reads back; "information": lower bound on the
+            information between code and samples, in nats; "distance": ``generator_distance_``.
         """
         check_is_fitted(self)
         n_samples = check_scalar(n_samples, "n_samples", Integral, min_val=2)
@@ -732,41 +715,8 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         with seeded(draw_seed(stream)):
             return self.model_.latent.draw(n_samples, self.model_.log_prior.cpu())
 
-    def _set_codes(self, drawn, values):
-        """Return the drawn codes with the given values, by name, in place of some."""
-        categories, continuous = drawn.categories.clone(), drawn.continuous.clone()
-        n_categories = categories.shape[1]
-        for name, value in values.items():
-            index, value = self._find_code(name), np.asarray(value)
-            if value.shape not in ((), (len(categories),)) or value.dtype.kind not in "biuf":
-                raise ValueError(
-                    f"Code {name!r} must be a number or have shape ({len(categories)},), got "
-                    f"shape {value.shape} of {value.dtype}."
-                )
-            if index >= n_categories:
-                if not np.isfinite(value).all():
-                    raise ValueError(f"Code {name!r} must be finite, got {value}.")
-                continuous[:, index - n_categories] = torch.as_tensor(
-                    value, dtype=torch.float32, device="cpu"
-                )
-                continue
-            size = self.model_.latent.sizes[index]
-            if not np.isin(value, np.arange(size)).all():
-                raise ValueError(
-                    f"Code {name!r} takes whole numbers from 0 to {size - 1}, got {value}."
-                )
-            categories[:, index] = torch.from_numpy(value.astype(np.int64))
-        return Codes(drawn.noise, categories, continuous)
-
-    def _find_code(self, name):
-        if name not in self.code_names_:
-            raise ValueError(f"No code {name!r}; there are {', '.join(self.code_names_)}.")
-        return self.code_names_.index(name)
-
-    def _choose_values(self, name):
-        """Return the default values of a traversal."""
-        index, sizes = self._find_code(name), self.model_.latent.sizes
-        return np.arange(sizes[index]) if index < len(sizes) else SWEEP
+    def _set(self, drawn, values):
+        return self.model_.latent.set(drawn, values)
 
     def _render(self, codes):
         inputs = self.model_.latent.inputs(codes).numpy()

@@ -7,9 +7,10 @@ Reference: X. Chen et al., "InfoGAN", NeurIPS 2016, sections 4 to 6.
 """
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import nll_loss, one_hot
@@ -21,6 +22,8 @@ from ..functional.information import entropy
 #: Bounds of the log-standard-deviations of Q's continuous codes, which are about 1 in size. The
 #: loss grows with the square of an error in standard deviations: surer readings let it explode.
 LOG_STD = (-3.0, 2.0)
+#: Values of a continuous code in a traversal, as in the paper.
+SWEEP = np.linspace(-2, 2, 9)
 
 
 class Codes(NamedTuple):
@@ -54,6 +57,43 @@ class LatentSpace:
         self.n_inputs = n_noise + sum(self.sizes) + n_continuous
         #: Columns of Q's outputs: logits, means, log-standard-deviations.
         self.n_readings = sum(self.sizes) + 2 * n_continuous
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the codes."""
+        others = [f"category{a}" for a in range(1, len(self.sizes))]
+        return ["cluster", *others, *(f"continuous{j}" for j in range(self.n_continuous))]
+
+    def find(self, name: str) -> int:
+        """Return the position of a code among all codes."""
+        if name not in self.names:
+            raise ValueError(f"No code {name!r}; there are {', '.join(self.names)}.")
+        return self.names.index(name)
+
+    def list_values(self, name: str) -> np.ndarray:
+        """Return all values of a categorical code, or nine of a continuous one."""
+        index = self.find(name)
+        return np.arange(self.sizes[index]) if index < len(self.sizes) else SWEEP
+
+    def set(self, codes: Codes, values: Mapping[str, Any]) -> Codes:
+        """Return codes with some replaced by numbers or arrays (N,), given by name."""
+        categories, continuous = codes.categories.clone(), codes.continuous.clone()
+        for name, given in values.items():
+            index, value = self.find(name), np.asarray(given)
+            if value.shape not in ((), (len(categories),)) or value.dtype.kind not in "biuf":
+                raise ValueError(
+                    f"Code {name!r} must be a number or have shape ({len(categories)},), got "
+                    f"shape {value.shape} of {value.dtype}."
+                )
+            j = index - len(self.sizes)
+            if j >= 0 and np.isfinite(value).all():
+                continuous[:, j] = torch.from_numpy(value.astype(np.float32))
+            elif j < 0 and np.isin(value, np.arange(self.sizes[index])).all():
+                categories[:, index] = torch.from_numpy(value.astype(np.int64))
+            else:
+                asked = "be finite" if j >= 0 else f"be in 0, ..., {self.sizes[index] - 1}"
+                raise ValueError(f"Code {name!r} must {asked}, got {value}.")
+        return Codes(codes.noise, categories, continuous)
 
     def draw(self, n_rows: int, log_prior: Tensor) -> Codes:
         """Draw codes: the cluster by its prior (K,), all others uniformly."""
