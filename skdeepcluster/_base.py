@@ -37,12 +37,10 @@ from ._outliers import find_offset, fit_cluster_space, make_outlier_score, mark_
 from ._phases import plan_progress
 from ._responsibilities import check_finite, repeat_rows
 from ._typing import (
-    CallbackSupportMixin,
     Labels,
     Reals,
     TransformerMixin,
     fit_context,
-    with_callbacks,
 )
 from ._validation import (
     NumericParameters,
@@ -52,7 +50,7 @@ from ._validation import (
     check_sample_weight,
 )
 from .engine.batches import BLOCK, Rows, map_rows, refuse_sparse
-from .engine.loop import EpochTasks, check_callbacks, train
+from .engine.loop import check_callbacks, train
 from .engine.progress import Progress
 from .engine.runtime import (
     broadcast_object,
@@ -104,10 +102,8 @@ class Fit:
     likelihood: torch.nn.Module
     #: Classes of the rows, (N,), -1 without a label; None but for a classifier.
     targets: np.ndarray | None
-    #: scikit-learn's CallbackContext of this fit; None before version 1.9.
-    task: Any
-    #: What callbacks receive: "estimator", "X" and "y".
-    given: dict
+    #: The samples of the call, before any were chosen.
+    given: Any
     #: Indices of the rows among those given, (N,); None if they are the same.
     index: np.ndarray | None = None
     #: Known clusters of the rows, (N,), -1 where there is none; None without any.
@@ -188,7 +184,7 @@ def _choose_rows(X, known, sample_weight, random_state):
     return chosen[repeat_rows(weight[chosen], random_state, X.shape[0])]
 
 
-class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC):
+class DeepEstimator(NumericParameters, BaseEstimator, ABC):
     """An estimator that trains a :class:`~skdeepcluster.modules.game.ClusterGame`.
 
     A subclass defines its ``__init__``, how to build its model, and what "auto" means for it
@@ -271,7 +267,6 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
 
     # ---- fit
 
-    @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None) -> Self:
         """Train on X.
@@ -321,7 +316,7 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         X = self._check_rows(X, reset=True)
         check_same("shape of X", X.shape)
         random_state = broadcast_object(partial(random_stream, self.random_state))
-        given, task = {"estimator": self, "X": X, "y": y}, None
+        given = X
         labels = self._find_labels(y, X)
         known = labels if targets is None else targets
         index = _choose_rows(X, known, sample_weight, random_state)
@@ -330,10 +325,8 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
             self._check_enough(X, targets)
         self._choose_widths(X)
         device, likelihood = resolve_device(self.device), self._choose_likelihood(X)
-        if hasattr(self, "set_callbacks"):  # scikit-learn 1.9 and later
-            task = self._init_callback_context(max_subtasks=None).call_on_fit_task_begin(**given)
-        fit = Fit(X, device, random_state, likelihood, targets, task, given, index, labels)
-        steps = {"progress": plan_progress(self, fit), "checkpoint": self._open_checkpoint(fit)}
+        fit = Fit(X, device, random_state, likelihood, targets, given, index, labels)
+        steps = {"progress": plan_progress(self, fit), "checkpoint": self._open_checkpoint(fit, y)}
         fit = replace(fit, **steps)
         with fit.progress:
             if "n_clusters" in self.get_params(deep=False):
@@ -344,9 +337,6 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
             self._set_fitted_attributes(run, fit)
         if not run.interrupted:
             fit.checkpoint.remove()
-        if task is not None:
-            learnt = {name: v for name, v in vars(self).items() if name.endswith("_")}
-            task.call_on_fit_task_end(**given, reconstruction_attributes=learnt)
         return self
 
     def _find_labels(self, y, X):
@@ -362,14 +352,12 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
             )
         return labels
 
-    def _open_checkpoint(self, fit):
+    def _open_checkpoint(self, fit, y):
         """Return the Checkpoint of this fit, and set the stream back to where it began."""
         if self.checkpoint is None:
             return Checkpoint()
         past = self.history_ if self._continues() else None
-        checkpoint = Checkpoint(
-            self.checkpoint, identify(self, fit.X, fit.given["y"], fit.index, past)
-        )
+        checkpoint = Checkpoint(self.checkpoint, identify(self, fit.X, y, fit.index, past))
         checkpoint.remember(lambda: None, fit.random_state)
         return checkpoint
 
@@ -435,7 +423,6 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
                 learning_rate=self._choose_learning_rate(),
                 callbacks=self.callbacks,
                 resume=bool(past),
-                snapshot=lambda records: self._snapshot(model, past + records, fit, start),
             )
         for record in history:
             record["epoch"] += len(past)
@@ -447,36 +434,8 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
             run.criterion = float(np.mean(self._apply(model, model.criterion, fit.X)))
         return run
 
-    def _snapshot(self, model, history, fit, start):
-        """Attributes of an estimator whose training ends now, for callbacks that evaluate one."""
-        with seeded(0):
-            model = copy.deepcopy(model).eval()
-            model.progress.fill_(1.0)
-            apart = replace(
-                fit,
-                random_state=random_stream(0),
-                progress=Progress(),
-                checkpoint=Checkpoint(),
-            )
-            self._after_training(model, apart, start)
-        kept = "classes_", "n_clusters_", "hidden_layer_sizes_"
-        attributes = {name: v for name, v in vars(self).items() if name in kept}
-        if getattr(self, "noise", 0):
-            clusters = self._assign(model, fit.given["X"])[0]
-            attributes |= self._find_outliers(model, fit, clusters)
-        return attributes | {
-            "model_": model,
-            "history_": history,
-            "n_iter_": len(history),
-            "_fit_params": self._resolve_params(),
-        }
-
-    def _train(self, model, rows, fit, *, max_epochs, snapshot=None, **settings):
+    def _train(self, model, rows, fit, *, max_epochs, **settings):
         """Run the training loop; return the history, and whether the user interrupted it."""
-        tasks = None
-        if fit.task is not None:
-            context = fit.task.subcontext(task_name=type(model).__name__, max_subtasks=max_epochs)
-            tasks = EpochTasks(context, fit.given, snapshot)
         with _divergence_explained(model):
             history, interrupted = train(
                 model,
@@ -492,7 +451,6 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
                 processes=current_processes(),
                 progress=fit.progress,
                 checkpoint=fit.checkpoint,
-                tasks=tasks,
                 **settings,
             )
         end_interrupted_member(interrupted)
@@ -514,7 +472,7 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
 
     def _set_fitted_attributes(self, run, fit):
         """Set what has been learnt, and what each "auto" stood for."""
-        labels, probabilities = self._assign(run.model, fit.given["X"])
+        labels, probabilities = self._assign(run.model, fit.given)
         if hasattr(self, "pretraining_epochs"):
             # Before ``model_`` and ``history_`` are set, which tell that a fit is resumed.
             self.pretraining_epochs_ = self._choose_pretraining_epochs(fit)
@@ -543,7 +501,7 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
 
     def _find_outliers(self, model, fit, clusters):
         """Return the attributes about the given rows far from all of their clusters, (N,)."""
-        device, X = next(model.parameters()).device, fit.given["X"]
+        device, X = next(model.parameters()).device, fit.given
         space = fit_cluster_space(model.standardize, fit.X, fit.take(clusters), device)
         scores = self._score_outliers(model, space, X)
         weight = np.bincount(fit.take(np.arange(len(scores))), minlength=len(scores))

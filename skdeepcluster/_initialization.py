@@ -198,7 +198,7 @@ def check_init(estimator, fit):
     init = estimator.init
     if not is_partition(init):
         return init
-    n_given = fit.given["X"].shape[0]
+    n_given = fit.given.shape[0]
     return fit.take(check_partition("init", init, n_given, estimator._count_clusters()))
 
 

@@ -42,7 +42,7 @@ from ._base import DeepEstimator
 from ._budget import Budget
 from ._initialization import ADVERSARIAL_CONSTRAINTS, Partition
 from ._responsibilities import check_finite
-from ._typing import Reals, fit_context, with_callbacks
+from ._typing import Reals, fit_context
 from ._validation import Auto, LabelledClusterMixin, is_missing
 from .engine.batches import LabelledRows
 from .engine.runtime import (
@@ -448,7 +448,8 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
     compile : bool, default=False
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
-        For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
+        Called in training, not in pretraining; not copied. ``EarlyStopping(monitor="train_loss")``
+        stops a training whose loss no longer improves.
     checkpoint : str or path-like, default=None
         File that the state of the fit is written to, at the end of each phase and in training
         every minute. The same call goes on from it after a crash, to the same result bit for bit;
@@ -726,7 +727,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     compile : bool, default=False
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
-        For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
+        Called in training, not in pretraining; not copied. ``EarlyStopping(monitor="train_loss")``
+        stops a training whose loss no longer improves.
     checkpoint : str or path-like, default=None
         File that the state of the fit is written to, at the end of each phase and in training
         every minute. The same call goes on from it after a crash, to the same result bit for bit;
@@ -865,7 +867,6 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     ) -> None:
         store_parameters(locals())
 
-    @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None) -> Self:
         """Train on X and the labels there are.

@@ -384,7 +384,8 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
     compile : bool, default=False
         Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
-        For instance ``[EarlyStopping(monitor="train_loss")]``; not copied, not for pretraining.
+        Called in training, not in pretraining; not copied. ``EarlyStopping(monitor="train_loss")``
+        stops a training whose loss no longer improves.
     checkpoint : str or path-like, default=None
         File that the state of the fit is written to, at the end of each phase and in training
         every minute. The same call goes on from it after a crash, to the same result bit for bit;

@@ -246,43 +246,6 @@ class Net(NeuralNet):
         return torch.autocast(device, torch.bfloat16, enabled=self.bfloat16)
 
 
-class EpochTasks(Callback):
-    """Reports a training and its epochs as tasks in scikit-learn's callback protocol.
-
-    ``context`` is the training's CallbackContext, whose subtasks are the epochs. ``given`` are the
-    "estimator", "X" and "y" of the fit, which callbacks receive. ``snapshot``, or None, maps the
-    records so far to the fitted attributes of an estimator whose fit ends here.
-    """
-
-    def __init__(self, context: Any, given: dict[str, Any], snapshot: Any) -> None:
-        self.context, self.given, self.snapshot = context, given, snapshot
-
-    def on_train_begin(self, net: NeuralNet, *_: Any, **__: Any) -> None:
-        """Begin the training's task."""
-        self.context.call_on_fit_task_begin(**self.given)
-
-    def on_epoch_begin(self, net: NeuralNet, **_: Any) -> None:
-        """Begin an epoch's task."""
-        self.epoch = self.context.subcontext(task_name="epoch")
-        self.epoch.call_on_fit_task_begin(**self.given)
-
-    def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
-        """End an epoch's task; if a callback asks to stop, interrupt as skorch's callbacks do."""
-        if self._end(self.epoch, net):
-            raise KeyboardInterrupt
-
-    def on_train_end(self, net: NeuralNet, **_: Any) -> None:
-        """End the training's task."""
-        self._end(self.context, net)
-
-    def _end(self, context: Any, net: NeuralNet) -> bool:
-        attributes = self.snapshot and (lambda: self.snapshot(_records(net)))
-        stops: bool = context.call_on_fit_task_end(
-            **self.given, reconstruction_attributes=attributes
-        )
-        return stops
-
-
 def check_callbacks(callbacks: Any) -> None:
     """Check that callbacks are skorch's: instances, classes, or pairs of a name and one."""
     for item in callbacks or ():
@@ -290,8 +253,7 @@ def check_callbacks(callbacks: Any) -> None:
             raise TypeError(
                 f"callbacks must hold skorch callbacks, objects of a subclass of "
                 f"skorch.callbacks.Callback, but got {item!r}. Put a function into the method "
-                "on_epoch_end of such a class, and pass callbacks of scikit-learn's protocol to "
-                "set_callbacks()."
+                "on_epoch_end of such a class."
             )
 
 
@@ -336,7 +298,6 @@ def train(
     verbose: int = 0,
     resume: bool = False,
     processes: Any = None,
-    tasks: Callback | None = None,
     progress: Callback | None = None,
     checkpoint: Any = None,
 ) -> tuple[list[dict[str, float]], bool]:
@@ -349,10 +310,9 @@ def train(
     ``compile`` compiles them. ``callbacks`` are skorch's, used as they are, after the package's
     own. ``verbose=2`` prints a table with a line per epoch. ``resume`` says that the model was
     trained before: its ``progress`` stays at 1. ``processes`` train together, each with a part of
-    every batch. ``tasks``, an :class:`EpochTasks`, reports epochs to scikit-learn's callbacks;
-    ``progress``, a :class:`~skdeepcluster.engine.progress.Progress`, is told of every step.
-    ``checkpoint``, a :class:`~skdeepcluster._checkpoint.Checkpoint`, has the state that this
-    training had reached before it was cut short, and keeps the states to come.
+    every batch. ``progress``, a :class:`~skdeepcluster.engine.progress.Progress`, counts
+    the steps. ``checkpoint``, a :class:`~skdeepcluster._checkpoint.Checkpoint`, has the state
+    that this training had reached before it was cut short, and keeps the states to come.
 
     The history has a record for each finished epoch: "epoch", "dur" (seconds), "train_loss", and
     every term. ``interrupted`` is whether the user stopped training with Ctrl-C.
@@ -373,7 +333,7 @@ def train(
         batch_size=batch_size,
         iterator_train=partial(ShuffledBatches, generator=generator),
         train_split=None,
-        callbacks=_collect_callbacks(callbacks, n_steps, progress, tasks),
+        callbacks=_collect_callbacks(callbacks, n_steps, progress),
         verbose=verbose >= 2,
         device=str(device),
     )
@@ -397,13 +357,12 @@ def _collect_callbacks(
     callbacks: Sequence[Callback] | None,
     n_steps: int,
     progress: Callback | None,
-    tasks: Callback | None,
 ) -> list[Callback]:
     """Return the package's callbacks, before and after the user's."""
     given = list(callbacks or [])
     has_schedule = any(issubclass(_find_kind(item), LRScheduler) for item in given)
     own = [None if has_schedule else _make_schedule(n_steps), progress]
-    return [callback for callback in [*own, *given, tasks] if callback is not None]
+    return [callback for callback in [*own, *given] if callback is not None]
 
 
 def _current_generators(device: torch.device | str) -> list[torch.Generator]:

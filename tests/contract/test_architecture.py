@@ -29,7 +29,7 @@ LAYERS = [
     {"_consensus"},
     {"stability"},
     {"neighbor_clustering"},
-    {"_callbacks", "_initialization", "_disentanglement", "_budget", "_likelihood_choice"},
+    {"_initialization", "_disentanglement", "_budget", "_likelihood_choice"},
     {"_checkpoint", "_phases"},
     {"_base"},
     {"_adversarial", "_prior"},
@@ -43,10 +43,10 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 LEVEL |= {
     path.stem: LEVEL["vade"]
     for path in PACKAGE.glob("[a-z]*.py")
-    if path.stem not in {*LEVEL, "metrics", "callbacks"}
+    if path.stem not in {*LEVEL, "metrics"}
 }
 #: What stands aside, and all of this package that it may import.
-ASIDE = {"metrics": set(), "callbacks": set(), "display": {"metrics", "neighbors"}}
+ASIDE = {"metrics": set(), "display": {"metrics", "neighbors"}}
 #: What draws, but only when pictures are asked for.
 ILLUSTRATED = {"inspection"}
 #: Packages of others that a layer may import, where not everything will do.
