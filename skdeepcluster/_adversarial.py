@@ -48,9 +48,6 @@ class AdversarialEstimator(DeepEstimator):
             partition = resume_partition(self, model, fit)
         return Initialization.of(partition, interrupted=interrupted)
 
-    def _pretrains_first(self):
-        return True
-
     def _has_anchor(self):
         return self.init is not None
 

@@ -30,11 +30,9 @@ from ._initialization import (
     find_temperature,
     is_mixture,
     is_partition,
-    name_start,
 )
 from ._likelihood_choice import choose_likelihood
 from ._outliers import find_offset, fit_cluster_space, make_outlier_score, mark_noise
-from ._phases import plan_progress
 from ._responsibilities import check_finite, repeat_rows
 from ._typing import (
     Labels,
@@ -49,15 +47,14 @@ from ._validation import (
     check_rows,
     check_sample_weight,
 )
-from .engine.batches import BLOCK, Rows, map_rows, refuse_sparse
-from .engine.loop import check_callbacks, train
-from .engine.progress import Progress
+from .engine.data import BLOCK, Rows, count_batches, map_rows, refuse_sparse
+from .engine.loop import KeepState, check_callbacks, train
+from .engine.progress import Progress, epoch_table
 from .engine.runtime import (
     broadcast_object,
     broadcast_weights,
     building,
     check_same,
-    current_processes,
     draw_generator,
     draw_seed,
     end_interrupted_member,
@@ -83,6 +80,8 @@ ARCHITECTURE = (
     *("n_clusters", "n_components", "n_noise", "n_continuous", "other_categories"),
     *("hidden_layer_sizes", "activation", "covariance_type", *BUILDERS),
 )
+#: Peak of the learning rate of pretraining.
+PRETRAINING_RATE = 2e-3
 #: Largest share of the rows whose cluster is not that of the start before a warning.
 MOST_MOVED = 0.25
 #: Most hidden layers of a stored network, unless it has as many arrays.
@@ -156,9 +155,8 @@ def _divergence_explained(model):
         failure = error
     if not all(bool(p.isfinite().all()) for p in model.parameters()):
         raise FloatingPointError(
-            "Training diverged: the weights of the model are not finite. Lower learning_rate "
-            "(pretraining_learning_rate for an auto-encoder), or scale the features to a common "
-            "range."
+            "Training diverged: the weights of the model are not finite. Lower learning_rate, "
+            "or scale the features to a common range."
         ) from failure
     if failure is not None:
         raise failure
@@ -207,7 +205,6 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "augment": [callable, None],
         "precision": [StrOptions({"float32", "bfloat16", "auto"})],
-        "compile": ["boolean"],
         "callbacks": [list, tuple, None],
         "checkpoint": [str, os.PathLike, None],
         "device": [str, torch.device],
@@ -232,21 +229,6 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
     def _initialize(self, model, fit, is_new):
         """Return the Initialization, after pretraining a new model where the method does so."""
         return Initialization()
-
-    def _name_phases(self, fit):
-        """Return the names of the phases of one run, in order."""
-        training = ["training", "answers"]
-        if self._continues() and self.history_:
-            return training
-        finds_start = not (self.init is None or is_partition(self.init))
-        before = [name_start(self.init)] if finds_start else []
-        if self._choose_pretraining_epochs(fit):
-            before.insert(0 if self._pretrains_first() else len(before), "pretraining")
-        return before + training
-
-    def _pretrains_first(self):
-        """Return whether pretraining, if any, comes before the start, which divides its codes."""
-        return is_mixture(self.init)
 
     def _has_anchor(self):
         """Return whether training is regularised towards clusters, which labels can be part of."""
@@ -326,7 +308,8 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
         self._choose_widths(X)
         device, likelihood = resolve_device(self.device), self._choose_likelihood(X)
         fit = Fit(X, device, random_state, likelihood, targets, given, index, labels)
-        steps = {"progress": plan_progress(self, fit), "checkpoint": self._open_checkpoint(fit, y)}
+        progress = Progress(type(self).__name__, self.verbose == 1 and is_main_process())
+        steps = {"progress": progress, "checkpoint": self._open_checkpoint(fit, y)}
         fit = replace(fit, **steps)
         with fit.progress:
             if "n_clusters" in self.get_params(deep=False):
@@ -383,8 +366,12 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
 
     def _best_run(self, fit):
         """Train ``n_init`` times; return the run with the highest mean criterion."""
-        runs = []
-        for _ in range(1 if self._continues() else self.n_init):
+        runs, n_runs = [], 1 if self._continues() else self.n_init
+        n_epochs = self._choose_max_epochs(fit.X)
+        if hasattr(self, "pretraining_epochs"):
+            n_epochs += self._choose_pretraining_epochs(fit)
+        fit.progress.plan(n_runs * n_epochs * self._count_batches(fit))
+        for _ in range(n_runs):
             drawing = forked if self._brings_modules() else seeded
             with drawing(draw_seed(fit.random_state)):
                 runs.append(self._run(fit))
@@ -412,30 +399,36 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
         if start.mixture is not None:
             model.set_mixture(start.mixture)
         rows = self._make_rows(start, fit)
-        fit.progress.begin("training")
         history, interrupted = [], True
         if not start.interrupted:
             history, interrupted = self._train(
+                "training",
                 model,
                 rows,
                 fit,
                 max_epochs=self._choose_max_epochs(fit.X),
                 learning_rate=self._choose_learning_rate(),
-                callbacks=self.callbacks,
+                callbacks=self.callbacks or (),
                 resume=bool(past),
             )
         for record in history:
             record["epoch"] += len(past)
         self._after_training(model, fit, start)
-        fit.progress.begin("answers")
+        fit.progress.begin("predictions")
         self._set_temperature(model, fit, start)
         run = Run(model, past + history, interrupted, start.start_labels)
         if self.n_init > 1:
             run.criterion = float(np.mean(self._apply(model, model.criterion, fit.X)))
         return run
 
-    def _train(self, model, rows, fit, *, max_epochs, **settings):
+    def _train(self, phase, model, rows, fit, *, max_epochs, callbacks=(), **settings):
         """Run the training loop; return the history, and whether the user interrupted it."""
+        fit.progress.begin(phase, max_epochs * self._count_batches(fit))
+        callbacks = [fit.progress, *callbacks]
+        if self.verbose > 1 and is_main_process():
+            callbacks.append(epoch_table())
+        if fit.checkpoint.path is not None:
+            callbacks.append(KeepState(fit.checkpoint))
         with _divergence_explained(model):
             history, interrupted = train(
                 model,
@@ -443,14 +436,9 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
                 max_epochs=max_epochs,
                 batch_size=self._choose_batch_size(fit.X),
                 generator=draw_generator(fit.random_state),
-                device=fit.device,
                 augment=self.augment,
                 bfloat16=resolve_precision(self.precision, fit.device) == "bfloat16",
-                compile=self.compile,
-                verbose=int(self.verbose) if is_main_process() else 0,
-                processes=current_processes(),
-                progress=fit.progress,
-                checkpoint=fit.checkpoint,
+                callbacks=callbacks,
                 **settings,
             )
         end_interrupted_member(interrupted)
@@ -458,15 +446,14 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
 
     def _pretrain(self, encoder, decoder, likelihood, fit):
         """Train networks as a denoising auto-encoder; return it, and whether it was stopped."""
-        fit.progress.begin("pretraining")
         autoencoder = Autoencoder(encoder, decoder, likelihood).to(fit.device)
         interrupted = self._train(
+            "pretraining",
             autoencoder,
             Rows(fit.X),
             fit,
             max_epochs=self._choose_pretraining_epochs(fit),
-            learning_rate=self.pretraining_learning_rate,
-            weight_decay=1e-4,
+            learning_rate=PRETRAINING_RATE,
         )[1]
         return autoencoder, interrupted
 
@@ -573,6 +560,9 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
     def _choose_batch_size(self, X):
         auto = self.batch_size == "auto"
         return min(self._budget.batch_size(X.shape[0]) if auto else self.batch_size, X.shape[0])
+
+    def _count_batches(self, fit):
+        return count_batches(fit.n_samples, self._choose_batch_size(fit.X))
 
     def _choose_max_epochs(self, X):
         if self.max_epochs != "auto":

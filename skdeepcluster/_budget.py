@@ -7,7 +7,7 @@ features, the shape of MNIST.
 from dataclasses import dataclass
 from math import ceil, sqrt
 
-from .engine.batches import count_batches
+from .engine.data import count_batches
 
 #: Rows of MNIST.
 ROWS = 70_000

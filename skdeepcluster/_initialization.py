@@ -31,7 +31,6 @@ START_CONSTRAINTS = {
     "start_weight": [Interval(Real, 0, None, closed="left")],
     "smoothness_weight": [Interval(Real, 0, None, closed="left")],
     "pretraining_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-    "pretraining_learning_rate": [Interval(Real, 0, None, closed="neither")],
     "mixture_n_init": [Interval(Integral, 1, None, closed="left")],
 }
 #: Constraints on the parameters of methods whose codes follow a mixture prior.
@@ -183,11 +182,6 @@ def check_metrics(estimator):
             )
 
 
-def name_start(init):
-    """Return the name of the phase of a fit in which ``init`` finds a partition."""
-    return "mixture" if is_mixture(init) else "neighbours"
-
-
 def is_partition(init):
     """Return whether ``init`` is a partition given by the user."""
     return not (init is None or isinstance(init, str | NeighborClustering))
@@ -209,9 +203,9 @@ def is_mixture(init):
 
 def search_partition(estimator, init, fit, rows=None):
     """Return the :class:`Partition` of rows (N, D), by default the standardised ones of a fit."""
-    fit.progress.begin(name_start(init))
-    if rows is None and not is_partition(init):
-        rows = fit.standardize_rows()
+    if not is_partition(init):
+        fit.progress.begin("mixture" if is_mixture(init) else "neighbors")
+        rows = fit.standardize_rows() if rows is None else rows
     counts = estimator._count_clusters(), fit.random_state, estimator.mixture_n_init
     options = {"metric": estimator.metric, "labels": fit.labels}
     return fit.search(partial(find_partition, init, rows, *counts, **options))

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn.functional import one_hot
 
-from .engine.batches import BLOCK, batches
+from .engine.data import BLOCK, batches
 from .functional.gaussian import Mixture
 
 #: Most features whose full covariance is estimated; of more, the variances alone.

@@ -44,7 +44,7 @@ from ._initialization import ADVERSARIAL_CONSTRAINTS, Partition
 from ._responsibilities import check_finite
 from ._typing import Reals, fit_context
 from ._validation import Auto, LabelledClusterMixin, is_missing
-from .engine.batches import LabelledRows
+from .engine.data import LabelledRows
 from .engine.runtime import (
     draw_generator,
     isolated,
@@ -419,8 +419,6 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
     pretraining_epochs : int or "auto", default="auto"
         Passes of the denoising auto-encoder over X; "auto" and 0: none, the standardised rows
         are divided as they are.
-    pretraining_learning_rate : float, default=2e-3
-        Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
         Passes over X after pretraining. "auto" makes ``12 * sqrt(n_samples)`` steps, or 12 for
         each cluster if these are more.
@@ -445,8 +443,6 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
         :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
-    compile : bool, default=False
-        Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
         Called in training, not in pretraining; not copied. ``EarlyStopping(monitor="train_loss")``
         stops a training whose loss no longer improves.
@@ -461,9 +457,8 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
         from its warm-up on and new means of the gradients; ``checkpoint`` goes on within a cycle.
         Its clusters then replace those of the start.
     verbose : int, default=0
-        1 shows one progress bar over all phases with the time left, 2 a table with a line per
-        epoch. 0 only logs the estimated time of a fit that takes over a minute, as INFO of the
-        logger "skdeepcluster".
+        1 shows a progress bar over all training steps, or lines where there is no terminal; 2
+        prints a table with a line per epoch.
     accept_sparse : bool, default=False
         Take sparse X; rows are made dense one batch at a time, but all at once where a start in
         the graph of neighbours is to be found, as by default.
@@ -608,7 +603,6 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
         smoothness_weight=2.0,
         mixture_n_init=10,
         pretraining_epochs: int | Auto = "auto",
-        pretraining_learning_rate=2e-3,
         max_epochs: int | Auto = "auto",
         learning_rate: float | Auto = "auto",
         generator=None,
@@ -617,7 +611,6 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
         n_init=1,
         augment: Augmentation | None = None,
         precision="float32",
-        compile=False,
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",
@@ -700,8 +693,6 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     pretraining_epochs : int or "auto", default="auto"
         Passes of the denoising auto-encoder over X; "auto" and 0: none, the standardised rows
         are divided as they are.
-    pretraining_learning_rate : float, default=2e-3
-        Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
         Passes over X after pretraining. "auto" makes ``12 * sqrt(n_samples)`` steps, or 12 for
         each class if these are more.
@@ -724,8 +715,6 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
-    compile : bool, default=False
-        Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
         Called in training, not in pretraining; not copied. ``EarlyStopping(monitor="train_loss")``
         stops a training whose loss no longer improves.
@@ -740,9 +729,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         from its warm-up on and new means of the gradients; ``checkpoint`` goes on within a cycle.
         Its clusters then replace those of the start.
     verbose : int, default=0
-        1 shows one progress bar over all phases with the time left, 2 a table with a line per
-        epoch. 0 only logs the estimated time of a fit that takes over a minute, as INFO of the
-        logger "skdeepcluster".
+        1 shows a progress bar over all training steps, or lines where there is no terminal; 2
+        prints a table with a line per epoch.
     accept_sparse : bool, default=False
         Take sparse X; rows are made dense one batch at a time, but all at once where a start in
         the graph of neighbours is to be found, as by default.
@@ -847,7 +835,6 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         start_weight=1.0,
         smoothness_weight=4.0,
         pretraining_epochs: int | Auto = "auto",
-        pretraining_learning_rate=2e-3,
         max_epochs: int | Auto = "auto",
         learning_rate: float | Auto = "auto",
         generator=None,
@@ -856,7 +843,6 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         n_init=1,
         augment: Augmentation | None = None,
         precision="float32",
-        compile=False,
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",
@@ -935,7 +921,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         return 0 if (fit.targets >= 0).all() else super()._choose_pretraining_epochs(fit)
 
     def _divide(self, init, fit, codes=None):
-        fit.progress.begin("neighbours")
+        fit.progress.begin("neighbors")
         rows = fit.standardize_rows() if codes is None else codes
         options = {"random_state": fit.random_state, "n_jobs": torch.get_num_threads()}
         n_classes = len(self.classes_)

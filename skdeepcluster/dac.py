@@ -216,8 +216,6 @@ class DACClustering(LabelledClusterMixin, PriorEstimator):
         Starts of the mixture on the codes for init="mixture"; the likeliest is kept.
     pretraining_epochs : int or "auto", default="auto"
         Passes of the denoising auto-encoder over X. "auto" makes ``6 * sqrt(n_samples)`` steps.
-    pretraining_learning_rate : float, default=2e-3
-        Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
         Passes over X after pretraining. "auto" makes ``6 * sqrt(n_samples)`` steps.
     learning_rate : float or "auto", default="auto"
@@ -243,8 +241,6 @@ class DACClustering(LabelledClusterMixin, PriorEstimator):
         :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
-    compile : bool, default=False
-        Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
         Called in training, not in pretraining; not copied. ``EarlyStopping(monitor="train_loss")``
         stops a training whose loss no longer improves.
@@ -259,9 +255,8 @@ class DACClustering(LabelledClusterMixin, PriorEstimator):
         from its warm-up on and new means of the gradients; ``checkpoint`` goes on within a cycle.
         Its clusters then replace those of the start.
     verbose : int, default=0
-        1 shows one progress bar over all phases with the time left, 2 a table with a line per
-        epoch. 0 only logs the estimated time of a fit that takes over a minute, as INFO of the
-        logger "skdeepcluster".
+        1 shows a progress bar over all training steps, or lines where there is no terminal; 2
+        prints a table with a line per epoch.
     accept_sparse : bool, default=False
         Take sparse X; rows are made dense one batch at a time, but all at once where a start in
         the graph of neighbours is to be found, as by default.
@@ -410,7 +405,6 @@ class DACClustering(LabelledClusterMixin, PriorEstimator):
         masking=0.25,
         mixture_n_init=10,
         pretraining_epochs: int | Auto = "auto",
-        pretraining_learning_rate=2e-3,
         max_epochs: int | Auto = "auto",
         learning_rate: float | Auto = "auto",
         encoder=None,
@@ -420,7 +414,6 @@ class DACClustering(LabelledClusterMixin, PriorEstimator):
         n_init=1,
         augment: Augmentation | None = None,
         precision="float32",
-        compile=False,
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",

@@ -44,7 +44,7 @@ from ._initialization import ADVERSARIAL_CONSTRAINTS
 from ._responsibilities import cluster_means
 from ._typing import Reals
 from ._validation import Auto, LabelledClusterMixin
-from .engine.batches import batches, map_rows
+from .engine.data import batches, map_rows
 from .engine.runtime import draw_seed, random_stream, seeded, store_parameters
 from .functional import random
 from .functional.adversarial import called_fake, called_real
@@ -350,8 +350,6 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
     pretraining_epochs : int or "auto", default="auto"
         Passes of the denoising auto-encoder over X; "auto" and 0: none, the standardised rows
         are divided as they are.
-    pretraining_learning_rate : float, default=2e-3
-        Peak of the auto-encoder's one-cycle schedule.
     max_epochs : int or "auto", default="auto"
         Passes over X after pretraining. "auto" makes ``10 * sqrt(n_samples)`` steps, or 10 for
         each cluster if these are more.
@@ -381,8 +379,6 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
-    compile : bool, default=False
-        Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
         Called in training, not in pretraining; not copied. ``EarlyStopping(monitor="train_loss")``
         stops a training whose loss no longer improves.
@@ -397,9 +393,8 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         from its warm-up on and new means of the gradients; ``checkpoint`` goes on within a cycle.
         Its clusters then replace those of the start.
     verbose : int, default=0
-        1 shows one progress bar over all phases with the time left, 2 a table with a line per
-        epoch. 0 only logs the estimated time of a fit that takes over a minute, as INFO of the
-        logger "skdeepcluster".
+        1 shows a progress bar over all training steps, or lines where there is no terminal; 2
+        prints a table with a line per epoch.
     accept_sparse : bool, default=False
         Take sparse X; rows are made dense one batch at a time, but all at once where a start in
         the graph of neighbours is to be found, as by default.
@@ -570,7 +565,6 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         reconstruction_weight=100.0,
         mixture_n_init=10,
         pretraining_epochs: int | Auto = "auto",
-        pretraining_learning_rate=2e-3,
         max_epochs: int | Auto = "auto",
         learning_rate: float | Auto = "auto",
         generator_learning_rate=1e-2,
@@ -580,7 +574,6 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         n_init=1,
         augment: Augmentation | None = None,
         precision="float32",
-        compile=False,
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",

@@ -286,8 +286,6 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
         :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Of training; "auto" is bfloat16 on hardware fast at it. Answers are computed in float32.
-    compile : bool, default=False
-        Compile the loss with ``torch.compile``; needs a C++ compiler, seldom pays on a CPU.
     callbacks : list of skorch callbacks, default=None
         Called in training, not in pretraining; not copied. ``EarlyStopping(monitor="train_loss")``
         stops a training whose loss no longer improves.
@@ -301,9 +299,8 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
         Go on training the fitted model: a warm restart, with one more cycle of the learning rate
         from its warm-up on and new means of the gradients; ``checkpoint`` goes on within a cycle.
     verbose : int, default=0
-        1 shows one progress bar over all phases with the time left, 2 a table with a line per
-        epoch. 0 only logs the estimated time of a fit that takes over a minute, as INFO of the
-        logger "skdeepcluster".
+        1 shows a progress bar over all training steps, or lines where there is no terminal; 2
+        prints a table with a line per epoch.
     accept_sparse : bool, default=False
         Take sparse X; rows are made dense one batch at a time, but all at once where a start in
         the graph of neighbours is to be found, as by default.
@@ -470,7 +467,6 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
         n_init=1,
         augment: Augmentation | None = None,
         precision="float32",
-        compile=False,
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",
@@ -498,11 +494,6 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
             self.covariance_type,
             Regularizer(self.start_weight * math.sqrt(n_features)),
         )
-
-    def _name_phases(self, fit):
-        if is_mixture(self.init):
-            return ["training", "mixture", "answers"]
-        return ["neighbours", "training", "answers"]
 
     def _initialize(self, model, fit, is_new):
         if is_new and self.encoder is None and self.decoder is None:

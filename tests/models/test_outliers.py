@@ -28,7 +28,7 @@ from skdeepcluster._outliers import (
     mark_noise,
 )
 from skdeepcluster.display import EmbeddingDisplay, MixtureDisplay
-from skdeepcluster.engine.batches import map_rows
+from skdeepcluster.engine.data import map_rows
 from skdeepcluster.model_selection import label_free_scorer, select_n_clusters
 from skdeepcluster.persistence import load, save
 from skdeepcluster.stability import cluster_stability

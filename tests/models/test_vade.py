@@ -313,21 +313,6 @@ def test_an_interrupted_pretraining_ends_the_fit_with_what_there_is(rows, monkey
     assert np.isfinite(vade.predict_proba(rows)).all()
 
 
-def test_pretraining_has_a_rate_of_its_own(rows, monkeypatch):
-    rates = {}
-
-    def recorded(model, *args, **kwargs):
-        rates[type(model).__name__] = kwargs["learning_rate"]
-        return train(model, *args, **kwargs)
-
-    monkeypatch.setattr("skdeepcluster._base.train", recorded)
-    settings = SMALL | {"pretraining_learning_rate": 5e-3, "learning_rate": 1e-4}
-    VaDEClustering(3, **settings).fit(rows)
-    assert rates == {"Autoencoder": 5e-3, "VaDE": 1e-4}
-    with pytest.raises(ValueError, match="'pretraining_learning_rate'"):
-        VaDEClustering(3, pretraining_learning_rate=0.0).fit(rows)
-
-
 def test_confident_samples_of_overlapping_clusters():
     apart = Mixture(torch.zeros(2).log_softmax(0), torch.tensor([[-1.0], [1.0]]), torch.ones(2, 1))
     counts = torch.tensor([300, 200])
