@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from inspect import unwrap
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,14 +50,10 @@ class Net(NeuralNet):
     Parameters
     ----------
     module : Game
-    augment : callable or None
-        Returns other versions of the samples of a step.
-    bfloat16 : bool
-        Compute the losses under autocast.
-    resume : bool
-        Train a trained model further: its ``progress`` stays at 1.
+    augment, bfloat16, resume
+        As in :func:`train`.
     generators : sequence of torch.Generator
-        The generators that a training draws from.
+        The generators that the training draws from.
     **kwargs
         Further parameters of skorch's net.
     """
@@ -273,23 +269,13 @@ class Net(NeuralNet):
         return [callback for _, callback in self.callbacks_ if isinstance(callback, LRScheduler)]
 
 
-class Store(Protocol):
-    """Keeps the state of a training, as :class:`~skdeepcluster._checkpoint.Checkpoint` does."""
-
-    def begin_training(self) -> dict[str, Any] | None:
-        """Return the state that the training reached before it was cut short, or None."""
-
-    def is_due(self) -> bool:
-        """Whether the state is to be kept."""
-
-    def keep_training(self, state: dict[str, Any]) -> None:
-        """Keep a state."""
-
-
 class KeepState(Callback):
-    """Restores the state of a training from a store, and keeps it there; the last callback."""
+    """Restores the state of a training from a checkpoint and updates it; the last callback.
 
-    def __init__(self, store: Store) -> None:
+    ``store`` is a :class:`~skdeepcluster._checkpoint.Checkpoint`.
+    """
+
+    def __init__(self, store: Any) -> None:
         self.store = store
 
     def on_train_begin(self, net: Net, *_: Any, **__: Any) -> None:
@@ -321,24 +307,24 @@ def check_callbacks(callbacks: Any) -> None:
 
 
 def _find_callback(item: Any) -> Any:
-    """Return a callback, which skorch also takes as a pair of a name and it."""
+    """Return a callback; skorch also takes pairs of a name and a callback."""
     return item[1] if isinstance(item, tuple) and len(item) == 2 else item
 
 
 def _find_kind(item: Any) -> type:
-    """Return the class of a callback, which skorch also takes instead of an object."""
+    """Return the class of a callback; skorch also takes the class itself."""
     callback = _find_callback(item)
     return callback if isinstance(callback, type) else type(callback)
 
 
 def describe_callbacks(callbacks: Any) -> list[tuple[str, dict[str, Any]]]:
-    """Return the class of each active callback, and what it was made of."""
+    """Return the class and the parameters of each active callback."""
     described = []
     for item in callbacks or ():
         callback, kind = _find_callback(item), _find_kind(item)
         if issubclass(kind, ACTIVE):
             own = {} if callback is kind else vars(callback)
-            # What a callback has met has a name that ends in an underscore.
+            # Names of fitted attributes end in an underscore.
             given = {name: value for name, value in own.items() if not name.endswith("_")}
             described.append((kind.__qualname__, given))
     return described
