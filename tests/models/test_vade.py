@@ -303,7 +303,7 @@ class Interrupt(Callback):
 
 def test_an_interrupted_pretraining_ends_the_fit_with_what_there_is(rows, monkeypatch):
     def interrupted(model, *args, **kwargs):
-        return train(model, *args, **kwargs, callbacks=[Interrupt()])
+        return train(model, *args, **kwargs | {"callbacks": [Interrupt()]})
 
     monkeypatch.setattr("skdeepcluster._base.train", interrupted)
     vade = VaDEClustering(3, **SMALL)
