@@ -268,7 +268,7 @@ MISTAKES = {
     "a callback that watches validation": (
         lambda _: vade(callbacks=[EarlyStopping]).fit(X),
         ValueError,
-        "'valid_loss' was not found.*All rows are trained on.*one of .*train_loss",
+        "'valid_loss' was not found.*All samples are trained on.*one of .*train_loss",
     ),
     # ---- selection and ensembles
     "one number of clusters": (
