@@ -39,15 +39,14 @@ from ._validation import (
     check_rows,
     check_sample_weight,
 )
-from .engine.batches import BLOCK, Rows, map_rows, refuse_sparse
-from .engine.loop import check_callbacks, train
-from .engine.progress import Progress
+from .engine.data import BLOCK, Rows, count_batches, map_rows, refuse_sparse
+from .engine.loop import KeepState, check_callbacks, train
+from .engine.progress import Progress, epoch_table
 from .engine.runtime import (
     broadcast_object,
     broadcast_weights,
     building,
     check_same,
-    current_processes,
     draw_generator,
     draw_seed,
     end_interrupted_member,
@@ -73,8 +72,8 @@ ARCHITECTURE = (
     *("n_clusters", "n_components", "n_noise", "n_continuous", "other_categories"),
     *("hidden_layer_sizes", "activation", "covariance_type", *BUILDERS),
 )
-#: Peak learning rate of the autoencoder that pretrains networks, and its weight decay.
-PRETRAINING = {"learning_rate": 2e-3, "weight_decay": 1e-4}
+#: Peak learning rate of the autoencoder that pretrains networks.
+PRETRAINING_RATE = 2e-3
 #: Maximum share of the samples that leave their initial clusters without a warning.
 MAX_MOVED = 0.25
 #: Maximum size of X, in bytes, that is copied and sorted. Larger arrays are used in place.
@@ -104,6 +103,11 @@ class Fit:
     def n_samples(self):
         """N."""
         return self.X.shape[0]
+
+    @property
+    def n_batches(self):
+        """Number of steps in an epoch."""
+        return count_batches(self.n_samples, self.settings.batch_size)
 
     def standardize(self):
         """Return the samples as the networks see them, (N, D), float32."""
@@ -311,7 +315,7 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
             likelihood=likelihood,
             random_state=random_state,
             checkpoint=checkpoint,
-            progress=Progress(type(self).__name__),
+            progress=Progress(type(self).__name__, self.verbose == 1 and is_main_process()),
             device=resolve_device(self.device),
         )
 
@@ -372,8 +376,10 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
 
     def _best_run(self, fit):
         """Train ``n_init`` times; return the run with the highest mean criterion."""
-        runs = []
-        for _ in range(1 if self._continues() else self.n_init):
+        runs, n_runs = [], 1 if self._continues() else self.n_init
+        n_epochs = fit.settings.max_epochs + fit.settings.pretraining_epochs
+        fit.progress.plan(n_runs * n_epochs * fit.n_batches)
+        for _ in range(n_runs):
             drawing = forked if self._brings_modules() else seeded
             with drawing(draw_seed(fit.random_state)):
                 runs.append(self._run(fit))
@@ -401,19 +407,20 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
         model.to(fit.device)
         partition = self._initialize(model, fit, not past)
         rows, settings = self._make_rows(model, partition, fit), fit.settings
-        fit.progress.begin("training")
         history, interrupted = self._train(
+            "training",
             model,
             rows,
             fit,
             max_epochs=settings.max_epochs,
             learning_rate=settings.learning_rate,
-            callbacks=self.callbacks,
+            callbacks=self.callbacks or (),
             resume=bool(past),
         )
         for record in history:
             record["epoch"] += len(past)
         self._after_training(model, fit, partition)
+        fit.progress.begin("predictions")
         if partition.calibrated is not None:
             log_resp = self._apply(model, model.log_resp, fit.X).astype(np.float64)
             model.temperature.fill_(find_temperature(log_resp, partition.calibrated))
@@ -422,21 +429,24 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
             run.criterion = float(np.mean(self._apply(model, model.criterion, fit.X)))
         return run
 
-    def _train(self, model, rows, fit, **options):
+    def _train(self, phase, model, rows, fit, *, max_epochs, callbacks=(), **options):
         """Run the training loop; return the history, and whether the user interrupted it."""
+        fit.progress.begin(phase, max_epochs * fit.n_batches)
+        callbacks = [fit.progress, *callbacks]
+        if self.verbose > 1 and is_main_process():
+            callbacks.append(epoch_table())
+        if fit.checkpoint.path is not None:
+            callbacks.append(KeepState(fit.checkpoint))
         with _divergence_explained(model):
             history, interrupted = train(
                 model,
                 rows,
+                max_epochs=max_epochs,
                 batch_size=fit.settings.batch_size,
                 generator=draw_generator(fit.random_state),
                 augment=self.augment,
                 bfloat16=fit.settings.precision == "bfloat16",
-                device=fit.device,
-                verbose=int(self.verbose) if is_main_process() else 0,
-                processes=current_processes(),
-                progress=fit.progress,
-                checkpoint=fit.checkpoint,
+                callbacks=callbacks,
                 **options,
             )
         end_interrupted_member(interrupted)
@@ -444,13 +454,10 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
 
     def _pretrain(self, encoder, decoder, likelihood, fit):
         """Train networks as a denoising autoencoder, which is returned."""
-        fit.progress.begin("pretraining")
         autoencoder = Autoencoder(encoder, decoder, likelihood).to(fit.device)
-        epochs = fit.settings.pretraining_epochs
-        _, interrupted = self._train(
-            autoencoder, Rows(fit.X), fit, max_epochs=epochs, **PRETRAINING
-        )
-        if interrupted:
+        epochs, rate = fit.settings.pretraining_epochs, PRETRAINING_RATE
+        options = {"max_epochs": epochs, "learning_rate": rate}
+        if self._train("pretraining", autoencoder, Rows(fit.X), fit, **options)[1]:
             raise KeyboardInterrupt
         return autoencoder
 

@@ -12,7 +12,7 @@ from scipy import sparse
 from sklearn.preprocessing import StandardScaler
 
 from ._validation import SMALLEST, check_magnitude
-from .engine.batches import to_tensor
+from .engine.data import to_tensor
 from .modules.likelihood import Bernoulli, ColumnLikelihood, Gaussian
 
 #: Values may leave [0, 1] by so many eps of their type, as those of MinMaxScaler do by rounding.

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn.functional import one_hot
 
-from .engine.batches import BLOCK, batches
+from .engine.data import BLOCK, batches
 from .functional.gaussian import Mixture
 from .modules.game import whiten
 

@@ -6,7 +6,7 @@ Every rule is a smooth function of the shape of X and has the papers' values for
 from dataclasses import asdict, dataclass
 from math import ceil, sqrt
 
-from .engine.batches import count_batches
+from .engine.data import count_batches
 from .modules.networks import check_widths
 
 #: Samples and features of MNIST, and the width of the first hidden layer in the papers.

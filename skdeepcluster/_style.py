@@ -7,7 +7,7 @@ from scipy.stats import rankdata
 from sklearn.utils.extmath import randomized_svd, svd_flip
 
 from ._responsibilities import cluster_means
-from .engine.batches import map_rows
+from .engine.data import map_rows
 
 #: Maximum number of matrix elements (samples times features) of the subsample whose principal
 #: directions are found.

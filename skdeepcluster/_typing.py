@@ -19,17 +19,8 @@ if TYPE_CHECKING:
     def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
         """Decorate a method that validates parameters, as ``_fit_context`` does."""
 
-    def with_callbacks(method: Method) -> Method:
-        """Decorate a method that calls callbacks."""
-
     def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]:
         """Decorate a method that there is only if a check of the estimator says so."""
-
-    class CallbackSupportMixin:
-        """Mixin of estimators that take callbacks."""
-
-        def set_callbacks(self, *callbacks: Any) -> Self:
-            """Set the callbacks; from scikit-learn 1.9 on."""
 
     class ClusterMixin:
         """Mixin of clusterers."""
@@ -56,25 +47,11 @@ else:
     from sklearn.base import _fit_context as fit_context
     from sklearn.utils.metaestimators import available_if
 
-    try:
-        from sklearn.callback import CallbackSupportMixin, with_callbacks
-    except ImportError:  # before 1.9 estimators have skorch's callbacks only
-
-        class CallbackSupportMixin:
-            """Estimators without ``set_callbacks``."""
-
-        def with_callbacks(method):
-            """Return the method as it is."""
-            return method
-
-
 __all__ = [
-    "CallbackSupportMixin",
     "ClusterMixin",
     "Labels",
     "Reals",
     "TransformerMixin",
     "available_if",
     "fit_context",
-    "with_callbacks",
 ]

@@ -18,7 +18,7 @@ from ._init import Partition
 from ._typing import fit_context
 from ._validation import Auto, is_missing
 from .catgan import CatGANEstimator
-from .engine.batches import LabelledRows
+from .engine.data import LabelledRows
 from .engine.runtime import draw_generator, isolated, restore_on_failure, store_parameters
 from .modules.game import Augmentation
 from .neighbors import partition_by_labels

@@ -28,7 +28,6 @@ from sklearn.utils import _safe_indexing, check_array, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
-from ._callbacks import MemberTasks, member_task
 from ._consensus import (
     average_memberships,
     compare_members,
@@ -40,12 +39,10 @@ from ._consensus import (
 )
 from ._responsibilities import normalize_rows
 from ._typing import (
-    CallbackSupportMixin,
     ClusterMixin,
     Labels,
     available_if,
     fit_context,
-    with_callbacks,
 )
 from ._validation import NumericParameters, check_answers, check_enough
 from .engine.runtime import (
@@ -65,7 +62,7 @@ def _members_predict(ensemble):
     return all(hasattr(member, "predict") for member in members)
 
 
-class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, BaseEstimator):
+class ClusterEnsemble(NumericParameters, ClusterMixin, BaseEstimator):
     r"""Consensus of several fits of a clusterer.
 
     Parameters
@@ -202,7 +199,6 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
 
     # ---- learning
 
-    @with_callbacks
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None) -> Self:
         """Fit the members and find their consensus.
@@ -318,11 +314,7 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
 
         If the user interrupts them it is shorter, with a warning.
         """
-        tasks = MemberTasks(self, X, len(members))
-        fits = (
-            delayed(_fit)(*pair, X, tasks.member(i), tasks.caller)
-            for i, pair in enumerate(zip(members, rows, strict=True))
-        )
+        fits = (delayed(_fit)(*pair, X) for pair in zip(members, rows, strict=True))
         fitted = []
         try:
             for fit in Parallel(n_jobs=self.n_jobs, return_as="generator")(fits):
@@ -337,7 +329,6 @@ class ClusterEnsemble(CallbackSupportMixin, NumericParameters, ClusterMixin, Bas
                 ConvergenceWarning,
                 stacklevel=5,
             )
-        tasks.end()
         return fitted
 
     def _weigh_members(self, members, X):
@@ -440,9 +431,9 @@ def _find_usual_number(member_labels):
     return max(1, int(np.bincount(numbers).argmax()))
 
 
-def _fit(member, chosen, X, context, caller):
+def _fit(member, chosen, X):
     """Fit a member; return it, and its labels if it was fitted to all rows (``chosen=None``)."""
-    with fitting_member(), member_task(context, caller, member, X):
+    with fitting_member():
         if chosen is None:
             return member, member.fit_predict(X)
         try:

@@ -40,7 +40,7 @@ from ._validation import (
     check_sample_weight,
     naming_faults,
 )
-from .engine.batches import refuse_sparse, to_tensor
+from .engine.data import refuse_sparse, to_tensor
 from .engine.runtime import (
     draw_generator,
     end_interrupted_member,

@@ -42,7 +42,7 @@ from ._settings import Recipe
 from ._style import find_style
 from ._typing import Reals
 from ._validation import Auto, LabelledClusterMixin
-from .engine.batches import Rows, batches
+from .engine.data import Rows, batches
 from .engine.runtime import draw_seed, random_stream, seeded, store_parameters
 from .functional import random
 from .functional.adversarial import called_fake, called_real

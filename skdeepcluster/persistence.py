@@ -104,9 +104,8 @@ MAX_FEATURES = 2**20
 PATHS = ("memory", "checkpoint")
 #: Parameters that files leave out: answers need none of them.
 LEFT_OUT = (*PATHS, "augment")
-#: Attributes that files leave out, too: callbacks of scikit-learn's protocol, and what metadata
-#: ``fit`` asks a meta-estimator for.
-REQUESTS = "_skl_callbacks", "_metadata_request"
+#: Attributes that files leave out, too: what metadata ``fit`` asks a meta-estimator for.
+REQUESTS = ("_metadata_request",)
 #: Most threads or processes that a file may ask for.
 MAX_JOBS = 1024
 #: What unsound data raises in numpy, torch and scikit-learn.
@@ -148,7 +147,7 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
     Notes
     -----
     Parameters that name places on the disk, as ``memory`` of a Pipeline, are stored as None. What
-    ``set_callbacks`` and ``set_fit_request`` have set is left out.
+    ``set_fit_request`` has set is left out.
 
     Examples
     --------

@@ -19,10 +19,10 @@ from lib.internals import (
     Bernoulli,
     GaussianEncoder,
     Rows,
+    forked,
     generator,
     map_rows,
     mlp,
-    seeded,
     train,
 )
 from lib.options import parse_seeds, parser
@@ -34,7 +34,7 @@ from skdeepcluster.neighbors import find_partition
 def denoising_codes(X, seed, max_epochs, n_components=10):
     """Train D-500-500-2000-10 on masked rows; return the codes of X."""
     n_features = X.shape[1]
-    with seeded(seed):
+    with forked(seed):
         model = Autoencoder(
             GaussianEncoder(mlp(n_features, 2 * n_components)),
             mlp(n_components, n_features, (2000, 500, 500)),
@@ -46,7 +46,6 @@ def denoising_codes(X, seed, max_epochs, n_components=10):
             max_epochs=max_epochs,
             batch_size=min(256, len(X)),
             learning_rate=2e-3,
-            weight_decay=1e-4,
             generator=generator(seed),
         )
     return map_rows(model.encode, X)

@@ -9,10 +9,10 @@ from .internals import (
     Regularizer,
     Rows,
     batch_size,
+    forked,
     generator,
     mlp,
     predict_clusters,
-    seeded,
     train,
 )
 
@@ -45,7 +45,7 @@ class Classifier(Game):
 def control(vade, X, seed):
     """Labels of a classifier trained on the start of a fitted VaDE, for as many epochs."""
     n_clusters = vade.n_clusters
-    with seeded(seed):
+    with forked(seed):
         network = mlp(X.shape[1], n_clusters, vade.hidden_layer_sizes_)
         model = Classifier(network, vade.model_.likelihood, Regularizer(1.0, 1.0))
         start = nn.functional.one_hot(torch.as_tensor(vade.start_labels_), n_clusters)

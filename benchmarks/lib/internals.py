@@ -11,14 +11,14 @@ import torch
 
 from skdeepcluster import _base, _initialization
 from skdeepcluster.display.axes import COLORS
-from skdeepcluster.engine.batches import Rows, map_rows
+from skdeepcluster.engine.data import Rows, map_rows
 from skdeepcluster.engine.loop import train
 from skdeepcluster.engine.runtime import (
     draw_seed,
+    forked,
     generator,
     resolve_device,
     resolve_precision,
-    seeded,
 )
 from skdeepcluster.modules.autoencoder import Autoencoder, GaussianEncoder
 from skdeepcluster.modules.game import Batch, Game, Player
@@ -48,7 +48,7 @@ __all__ = [
     "n_epochs",
     "precision_of",
     "predict_clusters",
-    "seeded",
+    "forked",
     "train",
     "training_rows",
 ]

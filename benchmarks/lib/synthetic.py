@@ -2,7 +2,7 @@
 
 Kinds: clusters of unequal sizes, of unequal densities, of no convex shape, correlated features,
 heavy tails, features of noise, many clusters, two clusters; 1 to 20 features. A set's random
-stream is seeded by its name, so that it stays what it is when others are added. In two features,
+stream is forked by its name, so that it stays what it is when others are added. In two features,
 or in those that are not noise, the eye finds the clusters: ``python benchmarks/lib/synthetic.py
 FILE`` draws every set into a picture.
 """

@@ -19,7 +19,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib.datasets import load
-from lib.internals import Batch, generator, is_bfloat16, seeded, train
+from lib.internals import Batch, forked, generator, is_bfloat16, train
 from lib.networks import BATCH_SIZE, network_parser, networks, prepared
 from lib.records import keep
 
@@ -61,7 +61,6 @@ def our_epoch(model, rows, bfloat16, device):
         batch_size=BATCH_SIZE,
         learning_rate=1e-4,
         generator=generator(0),
-        device=device,
         bfloat16=bfloat16,
     )
     return history[0]["dur"]
@@ -74,7 +73,7 @@ def measured(method, data, widths, bfloat16, repeats, device):
     for _ in range(repeats + 1):
         # Outside of the block, which has its price: there torch's functions look for a stream.
         bare.append(bare_epoch(model, rows, bfloat16, device))
-        with seeded(0):
+        with forked(0):
             ours.append(our_epoch(model, rows, bfloat16, device))
     return np.array(bare[1:]), np.array(ours[1:])
 

@@ -21,9 +21,8 @@ class HistoryDisplay:
     ----------
     history : list of dict
         One record per epoch: the key ``"epoch"`` (or `step`) and the loss terms by name. Terms
-        may be missing from some records; values that are no numbers, ``"dur"``, the seconds
-        of the epoch, and ``"training"``, its number in ``ScoreMonitor.log_``, are not drawn
-        unless asked for by ``plot(terms=...)``.
+        may be missing from some records; values that are no numbers, and ``"dur"``, the
+        seconds of the epoch, are not drawn unless asked for by ``plot(terms=...)``.
     step : str, default="epoch"
         The key of the horizontal axis. Where it is missing or does not increase (a second phase
         of training), records are numbered instead.
@@ -36,10 +35,6 @@ class HistoryDisplay:
         The panel of each term.
     ax_, figure_ : matplotlib Axes and Figure
         Where it is drawn; the axes hold the panels.
-
-    See Also
-    --------
-    skdeepcluster.callbacks.ScoreMonitor : Records the score after each epoch.
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""The training loop and the one door between arrays and tensors."""
+"""The training loop, and the conversion between arrays and tensors."""

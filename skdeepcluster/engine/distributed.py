@@ -1,8 +1,8 @@
 """Data parallelism: each process computes on a part of a batch, and all take the same step.
 
-The step is that of one process with the whole batch, up to rounding: every process draws random
-numbers for the whole batch and keeps those of its rows; batch normalisation and losses that
-compare rows use the whole batch; losses and gradients are averaged.
+The step equals the step of one process with the whole batch, up to rounding. Every process draws
+random numbers for the whole batch and keeps its part. Batch normalization and losses that compare
+samples use the whole batch. Losses and gradients are averaged.
 
 Reference: S. Li et al., "PyTorch Distributed: Experiences on Accelerating Data Parallel Training",
 VLDB 2020 (the averaging of gradients).
@@ -21,7 +21,7 @@ from torch.overrides import TorchFunctionMode
 from ..functional.information import split_by
 from ..modules.game import Batch
 
-#: Functions that draw random numbers of the shape of a tensor: those that take a shape.
+#: Functions that draw random numbers like a tensor, and their counterparts that take a shape.
 DRAW_LIKE: dict[Any, Callable[..., Tensor]] = {
     torch.randn_like: torch.randn,
     torch.rand_like: torch.rand,
@@ -51,9 +51,9 @@ class Processes:
         self.rank, self.n, self.device = rank, n, device
 
     def take_part(self, batch: Batch) -> Batch:
-        """Return the rows of this process: equal parts, without the remainder of the division.
+        """Return the samples of this process: equal parts, without the remainder.
 
-        Columns with fewer rows than there are processes are returned whole.
+        Columns with fewer samples than processes are returned whole.
         """
         return batch.map(self._take_part)
 
@@ -84,24 +84,24 @@ class Processes:
             tensor.detach().copy_(part.view_as(tensor))
 
     def all_rows(self, x: Tensor) -> Tensor:
-        """Gather the rows of all processes, in their order, (n N, ...), with gradient."""
+        """Gather the samples of all processes, in order, (n N, ...), with gradient."""
         whole = x.new_zeros(self.n, *x.shape)
         whole = whole.index_add(0, torch.tensor([self.rank], device=x.device), x[None])
         return _AllReduce.apply(whole).flatten(0, 1)
 
     def own_rows(self, whole: Tensor) -> Tensor:
-        """Keep the rows of this process, (N, ...) of (n N, ...)."""
+        """Keep the samples of this process, (N, ...) of (n N, ...)."""
         return whole.view(self.n, -1, *whole.shape[1:])[self.rank]
 
     @contextmanager
     def step(self, n_rows: int) -> Iterator[None]:
-        """Within the block, a batch of ``n_rows`` rows is this process's part of the whole one."""
+        """Within the block, a batch of ``n_rows`` samples is this process's part of the batch."""
         with split_by(self), _WholeBatch(self, n_rows):
             yield
 
 
 class _WholeBatch(TorchFunctionMode):
-    """Makes torch's functions draw random numbers, and normalise, as for the whole batch."""
+    """Makes torch's functions draw random numbers and normalize as for the whole batch."""
 
     def __init__(self, processes: Processes, n_rows: int) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ class _WholeBatch(TorchFunctionMode):
         return (shape[0] * self.processes.n, *shape[1:])
 
     def _take_own(self, drawn: Tensor) -> Tensor:
-        """Take this process's rows of every batch, stacked."""
+        """Take this process's samples of every batch, stacked."""
         parts = drawn.view(-1, self.processes.n, self.n_rows, *drawn.shape[1:])
         return parts[:, self.processes.rank].flatten(0, 1)
 
@@ -152,19 +152,19 @@ class _WholeBatch(TorchFunctionMode):
         momentum: float = 0.1,
         eps: float = 1e-5,
     ) -> Tensor:
-        """Normalise by the mean and variance of the rows of all processes."""
+        """Normalize by the mean and variance of the samples of all processes."""
         over = [0, *range(2, x.ndim)]
         shape = [1, -1, *[1] * (x.ndim - 2)]
         n = self.processes.n * x.numel() // x.shape[1]
         wide = x.float()
         mean = _AllReduce.apply(wide.sum(over)) / n
-        centred = wide - mean.view(shape)
-        var = _AllReduce.apply(centred.square().sum(over)) / n
+        centered = wide - mean.view(shape)
+        var = _AllReduce.apply(centered.square().sum(over)) / n
         if running_mean is not None and running_var is not None:
             with torch.no_grad():
                 running_mean.lerp_(mean, momentum)
                 running_var.lerp_(var * n / max(n - 1, 1), momentum)
         scale = (var + eps).rsqrt()
         scale = scale if weight is None else scale * weight
-        y = centred * scale.view(shape)
+        y = centered * scale.view(shape)
         return (y if bias is None else y + bias.view(shape)).to(x.dtype)

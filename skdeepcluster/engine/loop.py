@@ -1,4 +1,4 @@
-"""The only training loop: skorch's, with a step in which every player updates its parameters."""
+"""The training loop: skorch's, with a step in which every player updates its parameters."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -21,18 +21,18 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from ..functional.random import current_stream
-from ..modules.game import Augmentation, Batch, Game, Loss, Player
-from .batches import Rows, ShuffledBatches
-from .runtime import threads_by_size
+from ..modules.game import Augmentation, Batch, Game, Player
+from .data import Rows, ShuffledBatches, count_batches
+from .runtime import current_processes, threads_by_size
 
 #: Share of the steps in which the learning rate grows to its peak.
 WARM_UP = 0.1
-#: Callbacks that change how a model is trained; others are taken to look on.
+#: Callbacks that change how a model is trained.
 ACTIVE = EarlyStopping, GradientNormClipping, LRScheduler, ParamMapper
 
 
 class AdamW(torch.optim.AdamW):
-    """AdamW without what imports torch's compiler, which would take a second of the first fit."""
+    """AdamW that does not import torch's compiler, which takes seconds in the first fit."""
 
     add_param_group = unwrap(torch.optim.AdamW.add_param_group)
     state_dict = unwrap(torch.optim.AdamW.state_dict)
@@ -41,26 +41,52 @@ class AdamW(torch.optim.AdamW):
 
 
 class Net(NeuralNet):
-    """skorch's net that trains a :class:`Game`; made for one training.
+    """skorch's net for one training of a :class:`Game`.
 
-    It has one module and one optimiser, so skorch's callbacks apply. Every term of every player's
-    loss is in the history as ``<player>_<term>``, averaged over the rows of the epoch;
-    ``train_loss`` is their sum.
+    The net has one module and one optimizer, so skorch's callbacks apply. The history has every
+    loss term as ``<player>_<term>``, averaged over the samples of the epoch; ``train_loss`` is the
+    sum of all terms.
+
+    Parameters
+    ----------
+    module : Game
+    augment, bfloat16, resume
+        As in :func:`train`.
+    generators : sequence of torch.Generator
+        The generators that the training draws from.
+    **kwargs
+        Further parameters of skorch's net.
     """
 
-    interrupted = False
-    _between_epochs = False
+    def __init__(
+        self,
+        module: Game,
+        *,
+        augment: Augmentation | None,
+        bfloat16: bool,
+        resume: bool,
+        generators: Sequence[torch.Generator],
+        **kwargs: Any,
+    ) -> None:
+        self.augment: Any = augment
+        self.bfloat16 = bfloat16
+        self.resume, self.generators = resume, generators
+        super().__init__(module, criterion=nn.Identity, **kwargs)
 
-    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        """Collect players, their parameters and losses, once."""
-        super().on_train_begin(net, **kwargs)
+    # ---- events
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Collect the players and their parameters, once."""
+        super().on_train_begin(net, X=X, y=y, **kwargs)
+        self.interrupted = self.is_over = self._is_between_epochs = False
+        self._processes = current_processes()
         self._n_steps = 0
+        self._n_all = (
+            1 if self.resume else self.max_epochs * count_batches(len(X), self.batch_size)
+        )
         self._all_parameters = list(self.module_.parameters())
-        prepare = _compile if self.compile_losses else lambda loss: loss
-        self._players = [
-            (player, player.parameters(), prepare(player.loss))
-            for player in self.module_.players()
-        ]
+        self._device = self._all_parameters[0].device
+        self._players = [(player, player.parameters()) for player in self.module_.players()]
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Reset the sums of the epoch."""
@@ -68,57 +94,8 @@ class Net(NeuralNet):
         self._sums: dict[tuple[str, ...], Tensor] = {}
         self._n_rows = 0
 
-    def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
-        """Let every player step; one optimiser suffices, because others' gradients are None."""
-        self._set_training(True)
-        batch = batch if self.processes is None else self.processes.take_part(batch)
-        batch = self._augmented(batch.to(self.device))
-        self._n_steps += 1
-        self.module_.progress.fill_(min(1.0, self._n_steps / self.all_steps))
-        found: dict[tuple[str, ...], Tensor] = {}
-        for player, parameters, loss in self._learners():
-            for _step in range(player.steps):
-                # What the optimiser's zero_grad does, which records an event for the profiler: a
-                # quarter of a step of small networks.
-                for parameter in self._all_parameters:
-                    parameter.grad = None
-                with self._autocast(), self._split(batch):
-                    terms = loss(batch)
-                if self.bfloat16:
-                    # Casts of the weights are kept until the outermost autocast block ends, which
-                    # is not this one.
-                    torch.clear_autocast_cache()
-                losses = torch.stack(list(terms.values()))
-                losses.sum().backward(inputs=parameters)
-                losses = losses.detach()
-                self._average(losses, parameters)
-                self.notify(
-                    "on_grad_computed",
-                    named_parameters=TeeGenerator(self.get_all_learnable_params()),
-                    batch=batch,
-                    training=True,
-                )
-                self.optimizer_.step()
-            found[tuple(f"{player.name}_{name}" for name in terms)] = losses.float()
-        if not found:
-            raise ValueError(
-                "All parameters are frozen (requires_grad=False): nothing is left to train. Have "
-                "the callbacks freeze fewer of them."
-            )
-        self._n_rows += len(batch.x)
-        for names, losses in found.items():
-            total = len(batch.x) * losses
-            self._sums[names] = self._sums[names] + total if names in self._sums else total
-        return {"loss": torch.cat(list(found.values())).sum(), "y_pred": None}
-
-    def _learners(self) -> Iterator[tuple[Player, list[nn.Parameter], Loss]]:
-        """Yield players, their parameters that no callback has frozen, if any, and losses."""
-        for player, parameters, loss in self._players:
-            if learnt := [parameter for parameter in parameters if parameter.requires_grad]:
-                yield player, learnt, loss
-
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Record the means of the terms; stop training that has diverged."""
+        """Record the means of the loss terms; stop a training that diverges."""
         super().on_epoch_end(net, **kwargs)
         means = {
             name: total / self._n_rows
@@ -131,45 +108,124 @@ class Net(NeuralNet):
         if bad:
             raise FloatingPointError(
                 f"Training diverged: {', '.join(bad)} is not finite in epoch {len(self.history)}. "
-                "Lower learning_rate (pretraining_learning_rate for an auto-encoder), scale the "
-                "features to a common range, or clip gradients "
+                "Lower learning_rate, scale the features to a common range, or clip gradients "
                 "with callbacks=[skorch.callbacks.GradientNormClipping(1.0)]."
             )
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
-        """Call the callbacks; at the end of an epoch a KeyboardInterrupt is one of theirs."""
-        self._between_epochs = method_name == "on_epoch_end"
+        """Call the callbacks; explain a callback that reads a loss that does not exist."""
+        self._is_between_epochs = method_name == "on_epoch_end"
         try:
             super().notify(method_name, **kwargs)
-        except KeyError as error:  # of skorch's callbacks, such as EarlyStopping
+        except KeyError as error:
             if "was not found in history" not in str(error):
                 raise
             raise ValueError(
-                f"A callback reads what there is not: {error.args[0]} All rows are trained on, so "
-                "that there is no loss of validation. Let it monitor one of "
+                f"A callback reads a missing loss: {error.args[0]} All samples are trained on, so "
+                "there is no validation loss. Have it monitor one of "
                 f"{', '.join(sorted(_extract(self.history[-1])))}."
             ) from error
-        if self._between_epochs and self.checkpoint is not None and self.checkpoint.is_due():
-            self.checkpoint.keep_training(self.get_state())
-        self._between_epochs = False
+        self._is_between_epochs = False
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> "Net":
-        """Train the epochs that are left; remember whether the user, not a callback, stopped."""
-        epochs = self.max_epochs
-        if self.saved is not None:
-            self._restore(self.saved)
-            epochs = 0 if self.saved["is_over"] else epochs - len(self.history)
+        """Train the epochs that are left; note whether the user, not a callback, stopped."""
+        epochs = 0 if self.is_over else self.max_epochs - len(self.history)
         try:
             return super().fit_loop(X, y, epochs=epochs, **kwargs)
         except KeyboardInterrupt:
-            self.interrupted = not self._between_epochs
+            self.interrupted = not self._is_between_epochs
             raise  # skorch then ends the training and keeps the weights
 
-    def keep_end(self) -> None:
-        """Keep the state at the end of a training that the user has not interrupted."""
-        was_over = self.saved is not None and self.saved["is_over"]
-        if self.checkpoint is not None and not self.interrupted and not was_over:
-            self.checkpoint.keep_training(self.get_state(is_over=True))
+    # ---- the step
+
+    def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
+        """Let every player step; one optimizer suffices, because others' gradients are None."""
+        self._set_training(True)
+        batch = batch if self._processes is None else self._processes.take_part(batch)
+        batch = self._augmented(batch.to(self._device))
+        self._n_steps += 1
+        self.module_.progress.fill_(min(1.0, self._n_steps / self._n_all))
+        found = {}
+        for player, parameters in self._learners():
+            for _step in range(player.steps):
+                names, losses = self._update(player, parameters, batch)
+            found[names] = losses.float()
+        if not found:
+            raise ValueError(
+                "All parameters are frozen (requires_grad=False): nothing is left to train. Have "
+                "the callbacks freeze fewer of them."
+            )
+        self._n_rows += len(batch.x)
+        for names, losses in found.items():
+            total = len(batch.x) * losses
+            self._sums[names] = self._sums[names] + total if names in self._sums else total
+        return {"loss": torch.cat(list(found.values())).sum(), "y_pred": None}
+
+    def _learners(self) -> Iterator[tuple[Player, list[nn.Parameter]]]:
+        """Yield the players that have parameters, and those that no callback has frozen."""
+        for player, parameters in self._players:
+            if learnt := [parameter for parameter in parameters if parameter.requires_grad]:
+                yield player, learnt
+
+    def _update(
+        self, player: Player, parameters: list[nn.Parameter], batch: Batch
+    ) -> tuple[tuple[str, ...], Tensor]:
+        """Make one gradient step of a player; return names and values of its loss terms."""
+        # The optimizer's zero_grad also records an event for the profiler, which takes a quarter
+        # of a step of small networks.
+        for parameter in self._all_parameters:
+            parameter.grad = None
+        with self._autocast(), self._split(batch):
+            terms = player.loss(batch)
+        if self.bfloat16:
+            # Casts of the weights are kept until the outermost autocast block ends, which
+            # is not this one.
+            torch.clear_autocast_cache()
+        losses = torch.stack(list(terms.values()))
+        losses.sum().backward(inputs=parameters)
+        losses = losses.detach()
+        self._average(losses, parameters)
+        self.notify(
+            "on_grad_computed",
+            named_parameters=TeeGenerator(self.get_all_learnable_params()),
+            batch=batch,
+            training=True,
+        )
+        self.optimizer_.step()
+        return tuple(f"{player.name}_{name}" for name in terms), losses
+
+    def _augmented(self, batch: Batch) -> Batch:
+        """Replace samples by other versions of them, if the user says how."""
+        if self.augment is None:
+            return batch
+        with self._split(batch):
+            labelled = None if batch.labelled is None else self._augment(batch.labelled)
+            return batch._replace(x=self._augment(batch.x), labelled=labelled)
+
+    def _augment(self, rows: Tensor) -> Tensor:
+        """Return other versions of samples (N, D), checked."""
+        found: Any = self.augment(rows)
+        if not isinstance(found, Tensor) or found.shape != rows.shape:
+            raise ValueError(
+                f"augment must return a tensor of the shape {tuple(rows.shape)} of its argument, "
+                f"but returned {type(found).__name__} of shape {np.shape(found)}."
+            )
+        return found.detach().to(rows.dtype)
+
+    def _split(self, batch: Batch) -> AbstractContextManager[None]:
+        """Mark the batch as this process's part of a larger one, if several processes train."""
+        return nullcontext() if self._processes is None else self._processes.step(len(batch.x))
+
+    def _average(self, losses: Tensor, parameters: Sequence[nn.Parameter]) -> None:
+        """Average losses and gradients over the processes, so that all take the same step."""
+        if self._processes is not None:
+            gradients = [p.grad for p in parameters if p.grad is not None]
+            self._processes.average([losses, *gradients])
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=self.bfloat16)
+
+    # ---- the state of an unfinished training
 
     def get_state(self, is_over: bool = False) -> dict[str, Any]:
         """Return all that the rest of the training depends on, as tensors and plain data."""
@@ -190,9 +246,9 @@ class Net(NeuralNet):
             "streams": [generator.get_state() for generator in self.generators],
         }
 
-    def _restore(self, state: dict[str, Any]) -> None:
-        """Restore a state, once the callbacks have begun."""
-        self._n_steps = state["n_steps"]
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore a state, once the other callbacks have begun."""
+        self.is_over, self._n_steps = state["is_over"], state["n_steps"]
         for epoch in state["history"]:
             self.history.new_epoch()
             for name, value in epoch.items():
@@ -204,83 +260,39 @@ class Net(NeuralNet):
         for group, rate in zip(optimizer["param_groups"], state["rates"], strict=True):
             group["lr"] = rate
         self.optimizer_.load_state_dict(optimizer)
-        for schedule, (found, n_batches) in zip(
-            self._schedules(), state["schedules"], strict=True
-        ):
+        schedules = zip(self._schedules(), state["schedules"], strict=True)
+        for schedule, (found, n_batches) in schedules:
             schedule.lr_scheduler_.load_state_dict(found)
             schedule.batch_idx_ = n_batches
 
     def _schedules(self) -> list[LRScheduler]:
         return [callback for _, callback in self.callbacks_ if isinstance(callback, LRScheduler)]
 
-    def _augmented(self, batch: Batch) -> Batch:
-        """Replace rows by other versions of them, if the user says how."""
-        if self.augment is None:
-            return batch
-        with self._split(batch):
-            labelled = None if batch.labelled is None else self._augment(batch.labelled)
-            return batch._replace(x=self._augment(batch.x), labelled=labelled)
 
-    def _augment(self, rows: Tensor) -> Tensor:
-        """Return other versions of rows (N, D), checked."""
-        found: Any = self.augment(rows)
-        if not isinstance(found, Tensor) or found.shape != rows.shape:
-            raise ValueError(
-                f"augment must return a tensor of the shape {tuple(rows.shape)} of the rows it "
-                f"gets, but returned {type(found).__name__} of shape {np.shape(found)}."
-            )
-        return found.detach().to(rows.dtype)
+class KeepState(Callback):
+    """Restores the state of a training from a checkpoint and updates it; the last callback.
 
-    def _split(self, batch: Batch) -> AbstractContextManager[None]:
-        """Mark the batch as this process's part of a larger one, if several processes train."""
-        return nullcontext() if self.processes is None else self.processes.step(len(batch.x))
-
-    def _average(self, losses: Tensor, parameters: Sequence[nn.Parameter]) -> None:
-        """Average losses and gradients over the processes, so that all take the same step."""
-        if self.processes is not None:
-            gradients = [p.grad for p in parameters if p.grad is not None]
-            self.processes.average([losses, *gradients])
-
-    def _autocast(self) -> torch.autocast:
-        device = torch.device(self.device).type
-        return torch.autocast(device, torch.bfloat16, enabled=self.bfloat16)
-
-
-class EpochTasks(Callback):
-    """Reports a training and its epochs as tasks in scikit-learn's callback protocol.
-
-    ``context`` is the training's CallbackContext, whose subtasks are the epochs. ``given`` are the
-    "estimator", "X" and "y" of the fit, which callbacks receive. ``snapshot``, or None, maps the
-    records so far to the fitted attributes of an estimator whose fit ends here.
+    ``store`` is a :class:`~skdeepcluster._checkpoint.Checkpoint`.
     """
 
-    def __init__(self, context: Any, given: dict[str, Any], snapshot: Any) -> None:
-        self.context, self.given, self.snapshot = context, given, snapshot
+    def __init__(self, store: Any) -> None:
+        self.store = store
 
-    def on_train_begin(self, net: NeuralNet, *_: Any, **__: Any) -> None:
-        """Begin the training's task."""
-        self.context.call_on_fit_task_begin(**self.given)
+    def on_train_begin(self, net: Net, *_: Any, **__: Any) -> None:
+        """Restore the state, if there is one."""
+        state = self.store.begin_training()
+        if state is not None:
+            net.set_state(state)
 
-    def on_epoch_begin(self, net: NeuralNet, **_: Any) -> None:
-        """Begin an epoch's task."""
-        self.epoch = self.context.subcontext(task_name="epoch")
-        self.epoch.call_on_fit_task_begin(**self.given)
+    def on_epoch_end(self, net: Net, **_: Any) -> None:
+        """Keep the state, if it is due."""
+        if self.store.is_due():
+            self.store.keep_training(net.get_state())
 
-    def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
-        """End an epoch's task; if a callback asks to stop, interrupt as skorch's callbacks do."""
-        if self._end(self.epoch, net):
-            raise KeyboardInterrupt
-
-    def on_train_end(self, net: NeuralNet, **_: Any) -> None:
-        """End the training's task."""
-        self._end(self.context, net)
-
-    def _end(self, context: Any, net: NeuralNet) -> bool:
-        attributes = self.snapshot and (lambda: self.snapshot(_records(net)))
-        stops: bool = context.call_on_fit_task_end(
-            **self.given, reconstruction_attributes=attributes
-        )
-        return stops
+    def on_train_end(self, net: Net, *_: Any, **__: Any) -> None:
+        """Keep the state at the end of a training that the user has not interrupted."""
+        if not net.interrupted and not net.is_over:
+            self.store.keep_training(net.get_state(is_over=True))
 
 
 def check_callbacks(callbacks: Any) -> None:
@@ -290,30 +302,29 @@ def check_callbacks(callbacks: Any) -> None:
             raise TypeError(
                 f"callbacks must hold skorch callbacks, objects of a subclass of "
                 f"skorch.callbacks.Callback, but got {item!r}. Put a function into the method "
-                "on_epoch_end of such a class, and pass callbacks of scikit-learn's protocol to "
-                "set_callbacks()."
+                "on_epoch_end of such a class."
             )
 
 
 def _find_callback(item: Any) -> Any:
-    """Return a callback, which skorch also takes as a pair of a name and it."""
+    """Return a callback; skorch also takes pairs of a name and a callback."""
     return item[1] if isinstance(item, tuple) and len(item) == 2 else item
 
 
 def _find_kind(item: Any) -> type:
-    """Return the class of a callback, which skorch also takes instead of an object."""
+    """Return the class of a callback; skorch also takes the class itself."""
     callback = _find_callback(item)
     return callback if isinstance(callback, type) else type(callback)
 
 
 def describe_callbacks(callbacks: Any) -> list[tuple[str, dict[str, Any]]]:
-    """Return the class of each active callback, and what it was made of."""
+    """Return the class and the parameters of each active callback."""
     described = []
     for item in callbacks or ():
         callback, kind = _find_callback(item), _find_kind(item)
         if issubclass(kind, ACTIVE):
             own = {} if callback is kind else vars(callback)
-            # What a callback has met has a name that ends in an underscore.
+            # Names of fitted attributes end in an underscore.
             given = {name: value for name, value in own.items() if not name.endswith("_")}
             described.append((kind.__qualname__, given))
     return described
@@ -326,46 +337,56 @@ def train(
     max_epochs: int,
     batch_size: int,
     learning_rate: float,
-    weight_decay: float = 0.0,
     generator: torch.Generator,
-    device: torch.device | str = "cpu",
     augment: Augmentation | None = None,
     bfloat16: bool = False,
-    compile: bool = False,
-    callbacks: Sequence[Callback] | None = None,
-    verbose: int = 0,
     resume: bool = False,
-    processes: Any = None,
-    tasks: Callback | None = None,
-    progress: Callback | None = None,
-    checkpoint: Any = None,
+    callbacks: Sequence[Any] = (),
 ) -> tuple[list[dict[str, float]], bool]:
-    """Train a game on rows, in place, with AdamW on ``device``; return (history, interrupted).
+    """Train a game on rows, in place, with AdamW on the model's device.
 
-    ``learning_rate`` is the peak rate, which ``model.rates`` scales by parameter name: it rises
-    over the first tenth of the steps and falls to zero along a cosine, unless ``callbacks``
-    contains an ``LRScheduler``. ``generator`` decides the order of the rows. ``augment`` maps the
-    rows of a step to those that are trained on. ``bfloat16`` computes the losses under autocast,
-    ``compile`` compiles them. ``callbacks`` are skorch's, used as they are, after the package's
-    own. ``verbose=2`` prints a table with a line per epoch. ``resume`` says that the model was
-    trained before: its ``progress`` stays at 1. ``processes`` train together, each with a part of
-    every batch. ``tasks``, an :class:`EpochTasks`, reports epochs to scikit-learn's callbacks;
-    ``progress``, a :class:`~skdeepcluster.engine.progress.Progress`, is told of every step.
-    ``checkpoint``, a :class:`~skdeepcluster._checkpoint.Checkpoint`, has the state that this
-    training had reached before it was cut short, and keeps the states to come.
+    Parameters
+    ----------
+    model : Game
+    rows : Rows
+    max_epochs, batch_size : int
+    learning_rate : float
+        Peak of the learning rate, which ``model.rates`` scales by parameter name. The rate rises
+        over the first tenth of the steps and falls to zero along a cosine, unless ``callbacks``
+        contains an ``LRScheduler``.
+    generator : torch.Generator
+        Decides the order of the samples.
+    augment : callable, default=None
+        Returns other versions of the samples of a step.
+    bfloat16 : bool, default=False
+        Compute the losses under autocast.
+    resume : bool, default=False
+        Train a trained model further: its ``progress`` stays at 1.
+    callbacks : sequence of skorch callbacks, default=()
+        Called in this order.
 
-    The history has a record for each finished epoch: "epoch", "dur" (seconds), "train_loss", and
-    every term. ``interrupted`` is whether the user stopped training with Ctrl-C.
+    Returns
+    -------
+    history : list of dict
+        Has "epoch", "dur" (seconds), "train_loss" and every loss term of each finished epoch.
+    interrupted : bool
+        Whether the user stopped the training by Ctrl-C.
     """
-    n_steps = max_epochs * len(ShuffledBatches(rows, batch_size, generator))
+    n_steps = max_epochs * count_batches(len(rows), batch_size)
+    has_schedule = any(issubclass(_find_kind(item), LRScheduler) for item in callbacks)
+    own = [] if has_schedule else [_make_schedule(n_steps)]
+    device = next(model.parameters()).device
     net = Net(
         model,
-        criterion=nn.Identity,
+        augment=augment,
+        bfloat16=bfloat16,
+        resume=resume,
+        generators=[generator, *rows.generators, *_current_generators(device)],
         optimizer=AdamW,
         optimizer__param_groups=[
             (pattern, {"lr": learning_rate * factor}) for pattern, factor in model.rates.items()
         ],
-        optimizer__weight_decay=weight_decay,
+        optimizer__weight_decay=model.weight_decay,
         optimizer__betas=model.betas,
         optimizer__fused=True,
         lr=learning_rate,
@@ -373,49 +394,25 @@ def train(
         batch_size=batch_size,
         iterator_train=partial(ShuffledBatches, generator=generator),
         train_split=None,
-        callbacks=_collect_callbacks(callbacks, n_steps, progress, tasks),
-        verbose=verbose >= 2,
-        device=str(device),
+        callbacks=[*own, *callbacks],
+        callbacks__print_log=None,
+        verbose=0,
+        device=None,
     )
-    net.bfloat16, net.compile_losses, net.processes = bfloat16, compile, processes
-    net.augment = augment
-    net.checkpoint = checkpoint
-    net.saved = None if checkpoint is None else checkpoint.begin_training()
-    net.generators = [generator, *rows.generators, *_current_generators(device)]
-    net.all_steps = 1 if resume else n_steps
-    if verbose < 2:
-        net.set_params(callbacks__print_log=None)
     with threads_by_size(model, batch_size):
         net.fit(rows, None)
-    net.keep_end()
     model.eval()
     model.progress.fill_(1.0)
-    return _records(net), net.interrupted
+    return [_extract(epoch) for epoch in net.history if "train_loss" in epoch], net.interrupted
 
 
-def _collect_callbacks(
-    callbacks: Sequence[Callback] | None,
-    n_steps: int,
-    progress: Callback | None,
-    tasks: Callback | None,
-) -> list[Callback]:
-    """Return the package's callbacks, before and after the user's."""
-    given = list(callbacks or [])
-    has_schedule = any(issubclass(_find_kind(item), LRScheduler) for item in given)
-    own = [None if has_schedule else _make_schedule(n_steps), progress]
-    return [callback for callback in [*own, *given, tasks] if callback is not None]
-
-
-def _current_generators(device: torch.device | str) -> list[torch.Generator]:
-    """Return the generators of the current stream that a training on a device may use."""
+def _current_generators(device: torch.device) -> list[torch.Generator]:
+    """Return the generators of networks on a device: the current stream's, or torch's own."""
     stream = current_stream()
-    names = sorted({"cpu", str(device)})
-    return [] if stream is None else [stream.on(name) for name in names]
-
-
-def _records(net: NeuralNet) -> list[dict[str, float]]:
-    """Return the records of the finished epochs."""
-    return [_extract(epoch) for epoch in net.history if "train_loss" in epoch]
+    if stream is not None:
+        return [stream.on(name) for name in sorted({"cpu", str(device)})]
+    gpus = torch.cuda.default_generators if device.type == "cuda" else ()
+    return [torch.default_generator, *gpus]
 
 
 def _extract(epoch: dict[str, Any]) -> dict[str, float]:
@@ -437,20 +434,3 @@ def _make_schedule(n_steps: int) -> LRScheduler:
         return 0.5 * (1 + float(np.cos(np.pi * (share - WARM_UP) / (1 - WARM_UP))))
 
     return LRScheduler(LambdaLR, lr_lambda=factor, step_every="batch", event_name=None)
-
-
-def _compile(loss: Loss) -> Loss:
-    compiled = torch.compile(loss, dynamic=False)
-
-    def call(batch: Batch) -> dict[str, Tensor]:
-        try:
-            return compiled(batch)
-        except Exception as error:
-            if "InvalidCxxCompiler" not in f"{type(error).__name__}: {error}":
-                raise
-            raise RuntimeError(
-                "compile=True needs a C++ compiler, and torch found none that works. Install one "
-                "(g++ or clang), name it in the environment variable CXX, or set compile=False."
-            ) from error
-
-    return call

@@ -1,4 +1,4 @@
-"""What a fit runs in: device, precision, random streams, threads, processes, interruption.
+"""What a fit runs in: device, precision, random generators, threads, processes, interruption.
 
 The global state of numpy and torch is restored after use.
 """
@@ -21,9 +21,9 @@ from ..functional.random import Stream, drawing_from, randint
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """Return a device: "auto" is the GPU if there is one, else the CPU; other names are checked.
+    """Return a checked device; "auto" is the GPU if there is one, else the CPU.
 
-    Of several processes, "auto" gives each a GPU of its own.
+    With several processes, "auto" gives each process a GPU of its own.
     """
     processes = current_processes()
     if device == "auto" and processes is not None:
@@ -47,10 +47,9 @@ def resolve_device(device: str | torch.device) -> torch.device:
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
-    """Return a precision: "auto" is "bfloat16" where the hardware accelerates it, else "float32".
+    """Return a precision; "auto" is "bfloat16" where the hardware accelerates it.
 
-    Of CPUs those with AMX tiles do; with AVX-512's dot product alone bfloat16 may be slower than
-    float32.
+    CPUs need AMX tiles: with AVX-512's dot product alone bfloat16 may be slower than float32.
     """
     if precision != "auto":
         return precision
@@ -61,11 +60,11 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     return "bfloat16" if fast else "float32"
 
 
-# ---- random streams
+# ---- random generators
 
 
 def random_stream(random_state: int | np.random.RandomState | None) -> np.random.RandomState:
-    """Return a numpy stream; as scikit-learn's ``check_random_state``, but None is a new one."""
+    """Return a RandomState as ``check_random_state`` does, but a new one for None."""
     if isinstance(random_state, np.random.RandomState):
         return random_state
     if random_state is not None and not isinstance(random_state, int | np.integer):
@@ -76,23 +75,23 @@ def random_stream(random_state: int | np.random.RandomState | None) -> np.random
 
 
 def draw_seed(random_state: np.random.RandomState) -> int:
-    """Draw a seed for torch from a numpy stream."""
+    """Draw a seed for torch."""
     return int(random_state.randint(np.iinfo(np.int32).max))
 
 
 def draw_seeds(estimator: Any, random_state: np.random.RandomState) -> dict[str, int]:
-    """Draw a seed for each ``random_state`` of an estimator and of those that it is made of."""
+    """Draw a seed for each ``random_state`` of an estimator and of its nested estimators."""
     names = [name for name in estimator.get_params() if name.split("__")[-1] == "random_state"]
     return {name: draw_seed(random_state) for name in names}
 
 
 def generator(seed: int) -> torch.Generator:
-    """Return a torch stream on the CPU, seeded."""
+    """Return a seeded torch generator on the CPU."""
     return torch.Generator().manual_seed(seed)
 
 
 def draw_generator(random_state: np.random.RandomState) -> torch.Generator:
-    """Return a torch stream on the CPU with a seed that is drawn from a numpy stream."""
+    """Return a torch generator on the CPU with a seed drawn from a RandomState."""
     return generator(draw_seed(random_state))
 
 
@@ -149,13 +148,13 @@ def building() -> Iterator[None]:
 
 # ---- threads: one per independent task, instead of all of them in every small operation
 
-#: Multiplications (rows times weights) of a pass through a network from which on a second thread
-#: shortens it. Below, threads wait for each other longer than they compute.
+#: Minimum number of multiplications (samples times weights) of a pass through a network that a
+#: second thread speeds up. With fewer, threads wait for each other longer than they compute.
 MANY_PRODUCTS = 2**24
 
 _threads_lock = threading.Lock()
 _threads = {"blocks": 0, "count": 1}
-#: Threads of torch in the innermost block of this thread.
+#: Number of torch's threads in the innermost block of this thread.
 _own_threads: ContextVar[int | None] = ContextVar("own_threads", default=None)
 #: The threads that :func:`share_out` reuses within a block of :func:`reused_threads`.
 _pool: ContextVar[ThreadPoolExecutor | None] = ContextVar("pool", default=None)
@@ -163,10 +162,10 @@ _pool: ContextVar[ThreadPoolExecutor | None] = ContextVar("pool", default=None)
 
 @contextmanager
 def limited_threads(most: int = 1) -> Iterator[int]:
-    """Within the block torch runs operations on at most so many threads; yields those before.
+    """Limit torch's threads within the block; yields the number of threads before.
 
-    Blocks in several threads may overlap; the number that the first one found is restored, within
-    another block of the same thread that of this.
+    Blocks in several threads may overlap. The number before the first of them is restored; a
+    nested block restores the number of the block around it.
     """
     outer = _own_threads.get()
     with _threads_lock:
@@ -186,10 +185,9 @@ def limited_threads(most: int = 1) -> Iterator[int]:
 
 
 def threads_by_size(model: torch.nn.Module, n_rows: int) -> AbstractContextManager[Any]:
-    """Return a context of as many threads as passes of so many rows through a network can use.
+    """Return a context with the number of threads that a pass of ``n_rows`` samples can use.
 
-    These are one or, of large networks, the processors that the operating system or a container
-    leaves to this process.
+    Small networks use one thread, large networks all available processors.
     """
     n_products = n_rows * sum(p.numel() for p in model.parameters())
     return limited_threads(1 if n_products < MANY_PRODUCTS else joblib.cpu_count())
@@ -197,10 +195,9 @@ def threads_by_size(model: torch.nn.Module, n_rows: int) -> AbstractContextManag
 
 @contextmanager
 def reused_threads() -> Iterator[ThreadPoolExecutor]:
-    """Within the block calls of :func:`share_out` start no threads but those of the first one.
+    """Within the block calls of :func:`share_out` reuse the threads of the first call.
 
-    A new thread is often placed on the processor of the one that starts it, and waits there; it
-    also has to be given memory anew.
+    A new thread often waits on the processor of the thread that starts it, and allocates memory.
     """
     outer = _pool.get()
     if outer is not None:
@@ -217,10 +214,10 @@ def reused_threads() -> Iterator[ThreadPoolExecutor]:
 def share_out(work: Callable[[int, int, threading.Event], Any], max_workers: int) -> list[Any]:
     """Return [work(i, n, stop) for i < n], each call in a thread of its own.
 
-    Threads that share an operation synchronise after each operation; threads that process whole
-    batches or mixtures synchronise once, at the end. ``work`` does every n-th task from task i
-    on, and returns early when ``stop`` is set: another thread has failed, or the user has pressed
-    Ctrl-C. n is the number of threads that torch may use, at most ``max_workers``.
+    Threads that process whole batches or mixtures synchronize once, at the end, instead of after
+    each operation. ``work`` does every n-th task from task i on, and returns early when ``stop``
+    is set: another thread has failed, or the user has pressed Ctrl-C. n is the number of threads
+    that torch may use, at most ``max_workers``.
     """
     stop = threading.Event()
     if min(max_workers, torch.get_num_threads()) == 1:
@@ -257,7 +254,7 @@ def training_together(processes: Any) -> Iterator[None]:
 
 
 def is_main_process() -> bool:
-    """Return whether this process is the one that reports for all."""
+    """Return whether this process reports for all processes."""
     processes = current_processes()
     return processes is None or processes.rank == 0
 
@@ -265,9 +262,9 @@ def is_main_process() -> bool:
 def broadcast_object(
     make: Callable[[], Any], random_state: np.random.RandomState | None = None
 ) -> Any:
-    """Return the result of ``make``; of several processes only the main one calls it.
+    """Return the result of ``make``, which only the main process calls.
 
-    The others receive the result, and the state of the stream ``random_state`` after it.
+    Other processes receive the result and the state of ``random_state`` after it.
     """
     processes = current_processes()
     if processes is None:
@@ -326,7 +323,7 @@ def restore_on_failure(estimator: Any) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
-    # The user's own objects are put back, unless the block has assigned another value.
+    # Put the user's own objects back, unless the block has assigned another value.
     for name, number in numbers.items():
         if vars(estimator)[name] is number:
             vars(estimator)[name] = before[name]
@@ -339,7 +336,7 @@ _is_member: ContextVar[bool] = ContextVar("is_member", default=False)
 
 @contextmanager
 def fitting_member() -> Iterator[None]:
-    """Within the block a member of an ensemble is fitted: half a fit is to have no vote."""
+    """Within the block a member of an ensemble is fitted; an interrupted fit has no vote."""
     token = _is_member.set(True)
     try:
         yield
@@ -348,6 +345,6 @@ def fitting_member() -> Iterator[None]:
 
 
 def end_interrupted_member(interrupted: bool) -> None:
-    """Raise KeyboardInterrupt if the user has interrupted the fit of a member of an ensemble."""
+    """Raise KeyboardInterrupt if the user has interrupted the fit of an ensemble's member."""
     if interrupted and _is_member.get():
         raise KeyboardInterrupt

@@ -1,7 +1,6 @@
-"""Random numbers of the current stream: that of a fit, outside of fits torch's own.
+"""Random numbers from the generators of the current fit, outside of fits from torch's own.
 
-Generators are objects, so that fits in threads do not disturb each other, nor the stream that
-torch and the user's code share.
+Fits in several threads have generators of their own and do not disturb each other.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from torch import Tensor
 
 
 class Stream:
-    """Random numbers on every device, all decided by one seed."""
+    """Generators with the same seed, one per device."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -43,12 +42,12 @@ def drawing_from(stream: Stream | None) -> Iterator[None]:
 
 
 def current_stream() -> Stream | None:
-    """Return the stream of the block around; None outside of one."""
+    """Return the stream of the innermost block; None outside."""
     return _stream.get()
 
 
 def current_generator(device: torch.device | str) -> torch.Generator | None:
-    """Return the current stream's generator of a device; None is torch's own."""
+    """Return the current stream's generator for a device; None is torch's own."""
     stream = _stream.get()
     return None if stream is None else stream.on(device)
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..engine.batches import to_tensor
+from ..engine.data import to_tensor
 from ..engine.runtime import limited_threads
 from .em import Batch, Sums, WeightedRows, add
 

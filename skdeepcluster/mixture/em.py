@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..engine.batches import to_tensor
+from ..engine.data import to_tensor
 from ..engine.runtime import reused_threads, share_out
 from ..functional import gaussian
 from ..functional.gaussian import Mixture, SufficientStatistics

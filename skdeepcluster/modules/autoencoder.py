@@ -191,6 +191,7 @@ class Autoencoder(Game):
     """
 
     rates = {"likelihood.*": 10.0}
+    weight_decay = 1e-4
 
     def __init__(
         self,

@@ -72,6 +72,8 @@ class Game(nn.Module, ABC):
     rates: dict[str, float] = {}
     #: Decay of the optimiser's means of gradients and of their squares (AdamW's betas).
     betas: tuple[float, float] = (0.9, 0.999)
+    #: Weight decay of AdamW.
+    weight_decay: float = 0.0
 
     def __init__(self) -> None:
         super().__init__()

@@ -29,8 +29,8 @@ LAYERS = [
     {"_consensus"},
     {"stability"},
     {"neighbor_clustering"},
-    {"_callbacks", "_initialization", "_disentanglement", "_budget", "_likelihood_choice"},
-    {"_checkpoint", "_phases"},
+    {"_initialization", "_disentanglement", "_budget", "_likelihood_choice"},
+    {"_checkpoint"},
     {"_base"},
     {"_adversarial", "_prior"},
     {"gaussian_mixture", "vae", "vade", "dac", "catgan", "infogan"},
@@ -43,10 +43,10 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 LEVEL |= {
     path.stem: LEVEL["vade"]
     for path in PACKAGE.glob("[a-z]*.py")
-    if path.stem not in {*LEVEL, "metrics", "callbacks"}
+    if path.stem not in {*LEVEL, "metrics"}
 }
 #: What stands aside, and all of this package that it may import.
-ASIDE = {"metrics": set(), "callbacks": set(), "display": {"metrics", "neighbors"}}
+ASIDE = {"metrics": set(), "display": {"metrics", "neighbors"}}
 #: What draws, but only when pictures are asked for.
 ILLUSTRATED = {"inspection"}
 #: Packages of others that a layer may import, where not everything will do.
@@ -163,7 +163,7 @@ def parameters_of(thing):
 
 #: What every estimator has in the same way, in this order, whatever its method.
 INFRASTRUCTURE = [
-    *("batch_size", "n_init", "augment", "precision", "compile", "callbacks", "checkpoint"),
+    *("batch_size", "n_init", "augment", "precision", "callbacks", "checkpoint"),
     *("device", "warm_start", "verbose", "accept_sparse", "random_state"),
 ]
 #: What every estimator shows of a fit in the same way.
@@ -211,14 +211,14 @@ def test_infrastructure_stands_last_in_one_order(estimator):
 @pytest.mark.parametrize(
     ("estimators", "names"),
     [
-        (NETWORKS, "n_init precision compile callbacks device verbose accept_sparse"),
+        (NETWORKS, "n_init precision callbacks device verbose accept_sparse"),
         (NETWORKS, "random_state likelihood_ batch_size_ max_epochs_ device_ precision_"),
         (NETWORKS, "standardize standardize_"),
         (CODES, "n_components hidden_layer_sizes activation likelihood decoder"),
         (PRIOR, "init masking start_labels_ batch_size max_epochs"),
         (PRIOR, "pretraining_epochs"),
         (ADVERSARIAL, "likelihood pretraining_epochs batch_size"),
-        (PRIOR + ADVERSARIAL, "pretraining_learning_rate warm_start pretraining_epochs_ n_iter_"),
+        (PRIOR + ADVERSARIAL, "warm_start pretraining_epochs_ n_iter_"),
         ([*PRIOR, *ADVERSARIAL[1:]], "mixture_n_init"),
         ([*CODES, *ADVERSARIAL[1:]], "metric noise labels_ probabilities_"),
         ([*CODES, *ADVERSARIAL[1:]], "outlier_scores_ offset_"),

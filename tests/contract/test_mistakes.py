@@ -21,7 +21,6 @@ from skdeepcluster import (
     InfoGANClustering,
     NeighborClustering,
     VaDEClustering,
-    callbacks,
     display,
     select_n_clusters,
 )
@@ -266,15 +265,10 @@ MISTAKES = {
         TypeError,
         "callbacks must hold skorch callbacks",
     ),
-    "a callback of the other kind": (
-        lambda _: vade(callbacks=[callbacks.EarlyStopping()]).fit(X),
-        TypeError,
-        r"must hold skorch callbacks.*pass callbacks of .* to set_callbacks\(\)",
-    ),
     "a callback that watches validation": (
         lambda _: vade(callbacks=[EarlyStopping]).fit(X),
         ValueError,
-        "'valid_loss' was not found.*All rows are trained on.*one of .*train_loss",
+        "'valid_loss' was not found.*All samples are trained on.*one of .*train_loss",
     ),
     # ---- selection and ensembles
     "one number of clusters": (

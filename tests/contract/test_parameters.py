@@ -84,7 +84,7 @@ def is_refused(pair, value):
 
 def is_costly(name, value):
     """Whether a valid value asks for long work, much memory, processes or a compiler."""
-    if name in ("n_jobs", "compile"):
+    if name == "n_jobs":
         return bool(value)
     if name.endswith("learning_rate") and not isinstance(value, str):
         return value > 100  # diverges; what notices it first is not always the loss

@@ -17,7 +17,7 @@ from torch.distributions import Categorical, Independent, Normal
 
 from skdeepcluster import InfoGANClustering
 from skdeepcluster._adversarial import FAR, relative_distance
-from skdeepcluster.engine.runtime import seeded
+from skdeepcluster.engine.runtime import forked
 from skdeepcluster.functional.adversarial import called_fake, called_real
 from skdeepcluster.infogan import InfoGAN, find_style
 from skdeepcluster.modules.game import Batch
@@ -34,7 +34,7 @@ brief = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarnin
 
 
 def game(**settings):
-    with seeded(0):
+    with forked(0):
         latent = LatentSpace(5, [3, 4], 2)
         networks = mlp(latent.n_inputs, 6, (8,)), mlp(6, 8, (8,)), mlp(8, 1, ())
         return InfoGAN(*networks, mlp(8, latent.n_readings, ()), latent, Bernoulli(), **settings)
@@ -42,7 +42,7 @@ def game(**settings):
 
 @pytest.fixture
 def x():
-    with seeded(1):
+    with forked(1):
         return torch.rand(50, 6)
 
 
@@ -67,7 +67,7 @@ def gradients(loss, modules):
 
 def test_costs_are_those_of_torch_distributions():
     latent = LatentSpace(2, [3, 4], 2)
-    with seeded(0):
+    with forked(0):
         reading = latent.read(3 * torch.randn(20, latent.n_readings))
         codes = latent.draw(20, torch.zeros(3).log_softmax(0))
     costs = latent.reading_loss(reading, codes)
@@ -95,7 +95,7 @@ def test_inputs_are_noise_one_hot_categories_and_continuous_codes():
 def test_draws_are_uniform_and_clusters_follow_their_prior():
     latent = LatentSpace(1, [3, 2], 1)
     prior = torch.tensor([0.7, 0.3, 0.0])
-    with seeded(0):
+    with forked(0):
         codes = latent.draw(20_000, prior.log())
     shares = torch.bincount(codes.categories[:, 0], minlength=3) / 20_000
     torch.testing.assert_close(shares, prior, atol=0.02, rtol=0)
@@ -110,7 +110,7 @@ def test_draws_are_uniform_and_clusters_follow_their_prior():
 def test_the_bound_never_exceeds_log_k_and_reaches_it():
     latent = LatentSpace(0, [3, 4], 1)
     uniform = torch.zeros(3).log_softmax(0)
-    with seeded(0):
+    with forked(0):
         codes = latent.draw(3000, uniform)
         for scale in (0.1, 1.0, 10.0):
             reading = latent.read(scale * torch.randn(3000, latent.n_readings))
@@ -140,9 +140,9 @@ def test_the_bound_of_a_continuous_code_is_entropy_plus_density():
 
 def test_losses_are_those_of_the_paper_written_out(x):
     model = game(mi_weight=2.0, continuous_weight=0.5)
-    with seeded(3):
+    with forked(3):
         terms = model.discriminator_loss(Batch(x))
-    with seeded(3), torch.no_grad():
+    with forked(3), torch.no_grad():
         fake, codes = model.generate(len(x))
     real, generated = (torch.sigmoid(model.critic(model.body(rows))) for rows in (x, fake))
     torch.testing.assert_close(terms["real"], -real.log().mean())
@@ -150,7 +150,7 @@ def test_losses_are_those_of_the_paper_written_out(x):
     costs = model.latent.reading_loss(model.latent.read(model.reader(model.body(fake))), codes)
     torch.testing.assert_close(terms["category"], 2 * costs["category"])
     torch.testing.assert_close(terms["continuous"], 2 * 0.5 * costs["continuous"])
-    with seeded(3):
+    with forked(3):
         terms = model.generator_loss(Batch(x))
     torch.testing.assert_close(terms["adversarial"], -generated.log().mean())
     torch.testing.assert_close(terms["category"], 2 * costs["category"])
@@ -158,9 +158,9 @@ def test_losses_are_those_of_the_paper_written_out(x):
 
 def test_without_the_information_term_it_is_a_plain_gan_that_q_watches(x):
     model = game(mi_weight=0.0)
-    with seeded(3):
+    with forked(3):
         judge = gradients(model.discriminator_loss(Batch(x)), [model.body, model.critic])
-    with seeded(3), torch.no_grad():
+    with forked(3), torch.no_grad():
         fake, _ = model.generate(len(x))
     plain = {
         "real": called_real(model.critic(model.body(x))),
@@ -213,7 +213,7 @@ def test_the_reconstruction_is_the_error_of_rows_of_the_same_codes_and_fades(x):
 
 def test_instance_noise_is_noise_of_that_size(x):
     noisy = game(instance_noise=0.3)
-    with seeded(0):
+    with forked(0):
         added = noisy.add_noise(torch.zeros(200, 50))
     assert float(added.std()) == pytest.approx(0.3, rel=0.05)
     assert game().add_noise(x) is x

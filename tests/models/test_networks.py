@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from skdeepcluster.engine.runtime import seeded
+from skdeepcluster.engine.runtime import forked
 from skdeepcluster.modules.autoencoder import GaussianEncoder
 from skdeepcluster.modules.networks import (
     ACTIVATIONS,
@@ -36,7 +36,7 @@ def test_every_parameter_of_mlp_gets_a_gradient(activation):
 @pytest.mark.parametrize("activation", ["relu", "gelu", "leaky_relu"])
 @pytest.mark.parametrize("widths", [(), (4,), (6, 9, 5)])
 def test_a_perceptron_starts_as_a_linear_map(activation, widths):
-    with seeded(0):  # units of other weights may be dead
+    with forked(0):  # units of other weights may be dead
         network, x = mlp(3, 5, widths, activation), torch.randn(20, 3)
         reduce, expand, bias = torch.randn(2, 3), torch.randn(5, 2), torch.randn(5)
     set_linear(network, reduce, expand, bias)

@@ -13,7 +13,6 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score, silhouette_score
 
-import skdeepcluster
 from skdeepcluster import (
     CatGANClassifier,
     CatGANClustering,
@@ -29,7 +28,7 @@ from skdeepcluster._outliers import (
     mark_noise,
 )
 from skdeepcluster.display import EmbeddingDisplay, MixtureDisplay
-from skdeepcluster.engine.batches import map_rows
+from skdeepcluster.engine.data import map_rows
 from skdeepcluster.model_selection import label_free_scorer, select_n_clusters
 from skdeepcluster.persistence import load, save
 from skdeepcluster.stability import cluster_stability
@@ -229,33 +228,6 @@ def test_clusters_are_counted_before_rows_are_marked():
     two = noisy_vade(init=TRUE % 2, learning_rate=1e-30)
     with pytest.warns(ConvergenceWarning, match="Only 2 of 3 clusters have rows"):
         assert set(two.fit(PLANTED).labels_) == {-1, 0, 1}
-
-
-@pytest.mark.skipif(
-    not hasattr(skdeepcluster._base.DeepEstimator, "set_callbacks"),
-    reason="scikit-learn's callbacks came with 1.9",
-)
-def test_callbacks_see_noise():
-    class Watch:
-        seen = []
-
-        def setup(self, estimator, context):
-            pass
-
-        teardown = setup
-
-        def on_fit_task_begin(self, estimator, context):
-            pass
-
-        def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None):
-            if fitted_estimator is not None:
-                self.seen.append((fitted_estimator.predict(X) == -1).sum())
-
-    vade = noisy_vade(warm_start=True).set_callbacks(Watch()).fit(PLANTED)
-    assert Watch.seen == [9] * len(Watch.seen)
-    Watch.seen.clear()
-    vade.set_params(noise=0.0).fit(PLANTED)
-    assert Watch.seen == [0] * len(Watch.seen) != []
 
 
 @pytest.mark.parametrize("noise", [-0.1, 1.0])

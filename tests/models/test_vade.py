@@ -303,7 +303,7 @@ class Interrupt(Callback):
 
 def test_an_interrupted_pretraining_ends_the_fit_with_what_there_is(rows, monkeypatch):
     def interrupted(model, *args, **kwargs):
-        return train(model, *args, **kwargs, callbacks=[Interrupt()])
+        return train(model, *args, **kwargs | {"callbacks": [Interrupt()]})
 
     monkeypatch.setattr("skdeepcluster._base.train", interrupted)
     vade = VaDEClustering(3, **SMALL)
@@ -311,21 +311,6 @@ def test_an_interrupted_pretraining_ends_the_fit_with_what_there_is(rows, monkey
         vade.fit(rows)
     assert vade.n_iter_ == 0
     assert np.isfinite(vade.predict_proba(rows)).all()
-
-
-def test_pretraining_has_a_rate_of_its_own(rows, monkeypatch):
-    rates = {}
-
-    def recorded(model, *args, **kwargs):
-        rates[type(model).__name__] = kwargs["learning_rate"]
-        return train(model, *args, **kwargs)
-
-    monkeypatch.setattr("skdeepcluster._base.train", recorded)
-    settings = SMALL | {"pretraining_learning_rate": 5e-3, "learning_rate": 1e-4}
-    VaDEClustering(3, **settings).fit(rows)
-    assert rates == {"Autoencoder": 5e-3, "VaDE": 1e-4}
-    with pytest.raises(ValueError, match="'pretraining_learning_rate'"):
-        VaDEClustering(3, pretraining_learning_rate=0.0).fit(rows)
 
 
 def test_confident_samples_of_overlapping_clusters():

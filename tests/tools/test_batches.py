@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from skdeepcluster.engine.batches import (
+from skdeepcluster.engine.data import (
     BLOCK,
     LabelledRows,
     Rows,

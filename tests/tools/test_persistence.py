@@ -53,7 +53,6 @@ from skdeepcluster import (
     VAEEmbedding,
 )
 from skdeepcluster._files import DTYPES, read_arrays, write_arrays
-from skdeepcluster.callbacks import EarlyStopping
 from skdeepcluster.persistence import ESTIMATORS, KIND, TRANSFORMERS, load, save
 
 STREAM = np.random.RandomState(0)
@@ -687,7 +686,7 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path):
         save(GaussianMixtureEM(2), tmp_path / "none" / "fit.safetensors")
 
 
-def test_requests_and_callbacks_are_left_out(tmp_path):
+def test_metadata_requests_are_left_out(tmp_path):
     with config_context(enable_metadata_routing=True):
         mixture = GaussianMixtureEM(2, random_state=0).set_fit_request(sample_weight=True)
     mixture.fit(X)
@@ -695,10 +694,6 @@ def test_requests_and_callbacks_are_left_out(tmp_path):
     np.testing.assert_array_equal(
         load(tmp_path / "mixture.safetensors").predict_proba(X), mixture.predict_proba(X)
     )
-    vae = VAEEmbedding(3, init="mixture", **SMALL)
-    if hasattr(vae, "set_callbacks"):  # scikit-learn 1.9 and later
-        save(vae.set_callbacks(EarlyStopping()).fit(X), tmp_path / "vae.safetensors")
-        np.testing.assert_array_equal(load(tmp_path / "vae.safetensors").labels_, vae.labels_)
 
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

@@ -1,7 +1,7 @@
-"""Conversion of stored rows to float tensors and back.
+"""Conversion of samples to float tensors and back.
 
-X is a numpy array, a read-only memory map or a CSR matrix. It is never copied, cast or centred as
-a whole: rows are read, made dense, cast and moved to the device a batch at a time.
+X is a numpy array, a read-only memory map or a CSR matrix. Samples are read, made dense, cast and
+moved to the device one batch at a time; X as a whole is never copied.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from ..modules.game import Batch
 
-#: Rows per batch in prediction; fixed, so that a result does not depend on the size of its batch.
+#: Number of samples per batch in prediction; fixed, so that predictions do not depend on it.
 BLOCK = 256
 
 
@@ -23,7 +23,7 @@ def to_tensor(rows: Any, double: bool = False) -> Tensor:
     """Convert a slice of X, dense or CSR, to a dense tensor with memory of its own.
 
     float64 and wide integers become float64, so that data far from the origin loses no digits
-    before it is centred; everything else becomes float32, unless it is to be ``double``.
+    before it is centered. Other types become float32, or float64 with ``double=True``.
     """
     dense = rows.toarray() if sparse.issparse(rows) else rows
     kind = np.float32 if np.can_cast(dense.dtype, np.float32) and not double else np.float64
@@ -36,18 +36,18 @@ def refuse_sparse(estimator: Any, X: Any) -> None:
     if sparse.issparse(X) and not estimator.accept_sparse:
         raise TypeError(
             f"{type(estimator).__name__} got sparse data, but takes dense arrays by default. Set "
-            "accept_sparse=True to have rows made dense one batch at a time, or pass X.toarray()."
+            "accept_sparse=True to make samples dense one batch at a time, or pass X.toarray()."
         )
 
 
 class Rows(Dataset[Any]):
     """X (N, D) as a torch data set that returns whole batches.
 
-    ``columns`` are arrays of length N, or None, by the names of further fields of
-    :class:`~skdeepcluster.modules.game.Batch`: "anchor", "style".
+    ``columns`` are arrays of length N, or None, for the fields "anchor" and "style" of
+    :class:`~skdeepcluster.modules.game.Batch`.
     """
 
-    #: Streams that ``take`` draws from.
+    #: The generators that ``take`` draws from.
     generators: Sequence[torch.Generator] = ()
 
     def __init__(self, X: Any, **columns: np.ndarray | None) -> None:
@@ -58,17 +58,17 @@ class Rows(Dataset[Any]):
         return self.X.shape[0]
 
     def take(self, index: Tensor) -> Batch:
-        """Return the batch of the rows numbered ``index``."""
+        """Return the batch of the samples with these indices."""
         chosen = index.numpy()
         columns = {name: torch.from_numpy(column[chosen]) for name, column in self.columns.items()}
         return Batch(to_tensor(self.X[chosen]), **columns)
 
 
 class LabelledRows(Rows):
-    """Rows of which some have labels: every batch also has random labelled rows.
+    """Samples with some labels: every batch also has random labeled samples.
 
-    ``targets`` (N,) are classes from 0 on, -1 for rows without a label; ``generator`` draws the
-    labelled rows of a batch, at most as many as it has rows.
+    ``targets`` (N,) are classes, -1 for samples without a label. ``generator`` draws the labeled
+    samples of a batch, at most as many as the batch has samples.
     """
 
     def __init__(
@@ -81,12 +81,10 @@ class LabelledRows(Rows):
         self.generators = [generator]
 
     def take(self, index: Tensor) -> Batch:
-        """Return the batch of rows ``index`` with labelled rows and their classes."""
+        """Return the batch with these indices, with labeled samples and their classes."""
         batch = super().take(index)
-        order = torch.randperm(len(self.known), generator=self.generator, device="cpu")[
-            : len(batch.x)
-        ]
-        chosen = np.sort(self.known[order.numpy()])
+        order = torch.randperm(len(self.known), generator=self.generator, device="cpu").numpy()
+        chosen = np.sort(self.known[order[: len(batch.x)]])
         labelled, target = to_tensor(self.X[chosen]), torch.from_numpy(self.targets[chosen])
         return batch._replace(labelled=labelled, target=target)
 
@@ -99,8 +97,8 @@ def count_batches(n_rows: int, batch_size: int) -> int:
 class ShuffledBatches:
     """Batches of :class:`Rows` in a new random order every epoch, sliced rather than collated.
 
-    The last batch may be smaller, but a single row is added to the batch before it: batch
-    normalisation needs two.
+    The last batch may be smaller. A single last sample joins the batch before it, because batch
+    normalization needs two.
     """
 
     def __init__(self, dataset: Rows, batch_size: int, generator: torch.Generator) -> None:
@@ -120,7 +118,7 @@ class ShuffledBatches:
 
 
 def batches(X: Any, batch_size: int) -> Iterator[Tensor]:
-    """Yield the rows of X in order, as tensors of at most ``batch_size`` rows."""
+    """Yield the samples of X in order, as tensors of at most ``batch_size`` samples."""
     for start in range(0, X.shape[0], batch_size):
         yield to_tensor(X[start : start + batch_size])
 
@@ -128,10 +126,10 @@ def batches(X: Any, batch_size: int) -> Iterator[Tensor]:
 def map_rows(
     function: Callable[[Tensor], Tensor], X: Any, device: torch.device | str = "cpu"
 ) -> np.ndarray:
-    """Apply a row-wise function to every row of X; shape (N, ...), in the function's own dtype.
+    """Apply a function to each sample of X, (N, ...), in the function's own dtype.
 
-    Every call gets exactly ``BLOCK`` rows (the last block is padded with copies of its last row),
-    so that matrix products round alike and a row's result does not depend on the other rows.
+    Every call gets exactly ``BLOCK`` samples (the last block repeats its last sample), so that
+    matrix products round in the same way and a result does not depend on the other samples.
     """
     parts = []
     with torch.inference_mode():
