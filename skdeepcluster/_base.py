@@ -18,6 +18,7 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
 )
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -72,7 +73,7 @@ from .engine.runtime import (
 )
 from .modules.autoencoder import Autoencoder
 from .modules.likelihood import ColumnLikelihood, restore_likelihood
-from .modules.networks import ACTIVATIONS, check_values, check_widths
+from .modules.networks import ACTIVATIONS, check_widths
 from .neighbors.search import order_rows
 
 #: Parameters that build networks.
@@ -84,8 +85,6 @@ ARCHITECTURE = (
 )
 #: Largest share of the rows whose cluster is not that of the start before a warning.
 MOST_MOVED = 0.25
-#: Most hidden layers of a stored network, unless it has as many arrays.
-MAX_LAYERS = 100
 #: Most bytes of X of which a copy is put in order; more are read from where they are.
 MAX_ORDERED = 2**26
 
@@ -376,7 +375,7 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
             least = 1 if fit.labels is None else int(fit.labels.max()) + 1
             self.n_clusters_ = max(found, least)
             if curve is not None:
-                self.n_clusters_curve_ = curve
+                self.n_clusters_curve_ = Bunch(**curve)
         elif self.n_clusters != "auto":
             self.n_clusters_ = self.n_clusters
 
@@ -550,10 +549,11 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
     def _resolve_params(self):
         """Return the parameters, with the architecture that "auto" stood for.
 
-        Callbacks, which no answer needs and no file can hold, are left out.
+        Parameters that predictions do not need and files may not hold are left out.
         """
         params = self.get_params(deep=False)
-        params.pop("callbacks", None)
+        for name in ("callbacks", "augment", "checkpoint"):
+            params.pop(name, None)
         resolved = {"hidden_layer_sizes": self._widths()}
         if "n_clusters" in params:
             resolved["n_clusters"] = self._count_clusters()
@@ -765,47 +765,41 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
         return tags
 
     def __getstate__(self):
-        """State as arrays and plain objects, so that a fit on a GPU loads without one."""
-        state = _with_plain_likelihood(super().__getstate__())
+        """Return the state as arrays and plain objects, so that it loads without a GPU."""
+        state = _make_plain(super().__getstate__())
         if "model_" in state:
             tensors = state["model_"].state_dict()
-            arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
-            fit_params = _with_plain_likelihood(state["_fit_params"])
-            state = {**state, "_fit_params": fit_params, "model_": arrays}
+            state["model_"] = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+            state["_fit_params"] = _make_plain(state["_fit_params"])
         return state
 
     def __setstate__(self, state):
-        """Restore the state; the model is rebuilt with the parameters that it was fitted with."""
+        """Restore the state; the model is rebuilt with the parameters of the fit."""
         arrays = state.get("model_")
         super().__setstate__({name: value for name, value in state.items() if name != "model_"})
-        if arrays is not None:
-            tensors = {name: torch.tensor(array) for name, array in arrays.items()}
-            tensors = {"temperature": torch.ones(())} | tensors
-            check_values(tensors)
-            fitted = copy.copy(self)
-            fitted.set_params(**self._fit_params)
-            own = {name: t for name, t in tensors.items() if name.startswith("likelihood.")}
-            likelihood = restore_likelihood(
-                {name.removeprefix("likelihood."): tensor for name, tensor in own.items()}
-            )
-            with seeded(0):
-                fitted._check_shapes(tensors, likelihood)
-                self.model_ = fitted._build_from(tensors, likelihood).eval()
+        if arrays is None:
+            return
+        tensors = {name: torch.tensor(array) for name, array in arrays.items()}
+        prefix = "likelihood."
+        likelihood = restore_likelihood(
+            {
+                name.removeprefix(prefix): tensor
+                for name, tensor in tensors.items()
+                if name.startswith(prefix)
+            }
+        )
+        fitted = copy.copy(self)
+        fitted.set_params(**self._fit_params)
+        with seeded(0):
+            fitted._check_shapes(tensors, likelihood)
+            self.model_ = fitted._build_from(tensors, likelihood).eval()
 
     def _check_shapes(self, tensors, likelihood):
-        """Check that weights have the shapes of the networks, before these take memory.
-
-        The networks are built without memory; a user's builder that cannot do so is not checked.
-        """
-        if len(self._widths()) > max(MAX_LAYERS, len(tensors)):
-            raise ValueError(f"{len(self._widths())} hidden layers, but {len(tensors)} arrays.")
-        try:
-            with torch.device("meta"):
-                model = self._build(self.n_features_in_, likelihood)
-        except Exception:
-            if not any(callable(getattr(self, name, None)) for name in BUILDERS):
-                raise
-            return
+        """Check that weights have the shapes of the networks, before these take memory."""
+        if any(callable(getattr(self, name, None)) for name in BUILDERS):
+            return  # networks of the user, which may need memory to be built
+        with torch.device("meta"):
+            model = self._build(self.n_features_in_, likelihood)
         for name, tensor in model.state_dict().items():
             found = tuple(tensors[name].shape) if name in tensors else None
             if found != tuple(tensor.shape):
@@ -813,9 +807,6 @@ class DeepEstimator(CallbackSupportMixin, NumericParameters, BaseEstimator, ABC)
                     f"The model's {name} has shape {found}, but the parameters ask for "
                     f"{tuple(tensor.shape)}."
                 )
-        rows = torch.zeros(1, self.n_features_in_)
-        if likelihood.standardize(rows).shape != rows.shape:
-            raise ValueError(f"The likelihood is not of {self.n_features_in_} features.")
 
     def _build_from(self, tensors, likelihood):
         """Build a model by the current parameters and load its weights from a state dict."""
@@ -920,9 +911,13 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return tags
 
 
-def _with_plain_likelihood(params):
-    """Return parameters with the columns of a ColumnLikelihood in its place, a dict."""
-    likelihood = params.get("likelihood")
-    if isinstance(likelihood, ColumnLikelihood):
-        return {**params, "likelihood": likelihood.layout}
-    return params
+def _make_plain(params):
+    """Return parameters with plain values for a ColumnLikelihood, a device and a path."""
+    plain = {}
+    for name, value in params.items():
+        if isinstance(value, ColumnLikelihood):
+            value = value.layout
+        elif isinstance(value, torch.device | os.PathLike):
+            value = str(value)
+        plain[name] = value
+    return plain

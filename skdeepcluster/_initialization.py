@@ -167,7 +167,7 @@ def find_number(init, rows, random_state, **options):
         options["max_clusters"] = min(options["max_clusters"], init.max_clusters)
     n_jobs = torch.get_num_threads()
     curve = count_clusters(rows, random_state=random_state, n_jobs=n_jobs, **options)
-    return curve.pop("best_n_clusters"), curve
+    return curve.pop("best_n_clusters"), dict(curve)
 
 
 def check_metrics(estimator):

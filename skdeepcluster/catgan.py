@@ -292,21 +292,6 @@ class CatGANEstimator(AdversarialEstimator):
         Z = random_state.standard_normal((n_samples, self.model_.n_noise)).astype(np.float32)
         return self._apply(self.model_, self.model_.decode, Z)
 
-    @classmethod
-    def _update_state(cls, state):
-        """Return the state, also of files in which ``layer_noise`` is called ``noise``."""
-        state = _name_layer_noise(state)
-        if "_fit_params" in state:
-            state |= {"_fit_params": _name_layer_noise(state["_fit_params"])}
-        return super()._update_state(state)
-
-
-def _name_layer_noise(params):
-    """Return parameters without ``layer_noise`` with their ``noise`` under this name."""
-    if "layer_noise" in params:
-        return dict(params)
-    return {"layer_noise" if name == "noise" else name: value for name, value in params.items()}
-
 
 def _check_prior(prior, n_classes):
     """Return a given class prior as an array, validated; None for a uniform one."""

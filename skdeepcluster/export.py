@@ -20,7 +20,7 @@ from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from ._files import replace_atomically
+from ._checkpoint import replace_atomically
 from .functional.gaussian import joint_density
 from .neighbor_clustering import NeighborClustering
 from .neighbors.search import EXTRA
@@ -93,7 +93,7 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
         model = _prepend(make_pipeline(*before), model) if before else model
     _strip(model)
     importlib.import_module("onnx").checker.check_model(model)
-    with replace_atomically(path) as temporary, open(temporary, "wb") as file:
+    with replace_atomically(path) as file:
         file.write(model.SerializeToString())
 
 
