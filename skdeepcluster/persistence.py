@@ -2,20 +2,22 @@
 
 import importlib
 import os
-from inspect import isclass
+from inspect import isclass, isfunction
 from zipfile import ZipFile
 
 from sklearn.base import BaseEstimator
 
 from ._checkpoint import replace_atomically
+from .modules import networks
 from .modules.augmentation import RandomAffine
 
 ESTIMATORS = [own for own in vars(importlib.import_module(__package__)).values() if isclass(own)]
-#: Types that a file may contain besides those that skops trusts: they hold plain data.
+#: Types and functions that a file may contain besides those that skops trusts.
 TRUSTED = [
     *(f"{own.__module__}.{own.__qualname__}" for own in (*ESTIMATORS, RandomAffine)),
-    *("numpy.dtype", "scipy.sparse._csr.csr_array", "scipy.sparse._csr.csr_matrix"),
-    "sklearn.utils._bunch.Bunch",
+    *(f"{networks.__name__}.{name}" for name, own in vars(networks).items() if isfunction(own)),
+    *("functools.partial", "numpy.dtype", "sklearn.utils._bunch.Bunch"),
+    *("scipy.sparse._csr.csr_array", "scipy.sparse._csr.csr_matrix"),
 ]
 #: Maximum size of the content, as a multiple of the file's size: ``save`` does not compress.
 MAX_EXPANSION = 10
