@@ -70,8 +70,14 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
             f"{type(estimator).__name__}. Save each estimator in its own file."
         )
     skops = _import_skops()
-    with replace_atomically(path) as file:
-        skops.dump(estimator, file)
+    try:
+        with replace_atomically(path) as file:
+            skops.dump(estimator, file)
+    except RecursionError as error:
+        raise TypeError(
+            "skops cannot store an attribute that contains itself, such as the metadata requests "
+            "of set_fit_request(). Use joblib for this estimator."
+        ) from error
 
 
 def load(path: str | os.PathLike[str], trusted=()) -> BaseEstimator:
