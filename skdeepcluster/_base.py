@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -347,7 +348,7 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
         least = 1 if fit.labels is None else int(fit.labels.max()) + 1
         self.n_clusters_ = max(found, least)
         if curve is not None:
-            self.n_clusters_curve_ = curve
+            self.n_clusters_curve_ = Bunch(**curve)
 
     def _choose_settings(self, fit):
         """Return the :class:`Settings`; a fit that goes on keeps its widths."""

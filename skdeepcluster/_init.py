@@ -83,7 +83,7 @@ class NoInit:
 
     def count(self, x_std, random_state):
         """Return the number of clusters of samples (N, D), and the curve it was chosen from."""
-        curve = count_clusters(x_std, random_state=random_state)
+        curve = dict(count_clusters(x_std, random_state=random_state))
         return curve.pop("best_n_clusters"), curve
 
 
@@ -126,7 +126,8 @@ class ClustererInit(NoInit):
         """Return the number of clusters that a clone finds, and its curve or None."""
         fitted = self._fit(x_std, random_state, n_clusters="auto")
         n_clusters = int(self._read_labels(fitted, x_std).max()) + 1
-        return n_clusters, getattr(fitted, "n_clusters_curve_", None)
+        curve = getattr(fitted, "n_clusters_curve_", None)
+        return n_clusters, None if curve is None else dict(curve)
 
     def _fit(self, x_std, random_state, labels=None, n_clusters=None):
         """Return a fitted clone; it keeps its own n_clusters if it has no "auto"."""

@@ -2,7 +2,6 @@
 
 import math
 from contextlib import contextmanager
-from inspect import signature
 from numbers import Integral, Real
 from typing import Literal
 
@@ -31,8 +30,7 @@ class NumericParameters:
     """Mixin of estimators whose parameters may be numbers of any type, of which Python's are read.
 
     Small integers of numpy overflow, unsigned ones turn into floats beside others, and neither
-    scikit-learn nor torch takes fractions. States of earlier versions, which lack parameters that
-    came later, have their defaults.
+    scikit-learn nor torch takes fractions.
     """
 
     def _read_numbers(self):
@@ -47,21 +45,6 @@ class NumericParameters:
         """Validate types and ranges of the parameters."""
         constraints, name = self._parameter_constraints, type(self).__name__
         validate_parameter_constraints(constraints, self._read_numbers(), name)
-
-    @classmethod
-    def _update_state(cls, state):
-        """Return a state with the defaults of parameters that came after it was written."""
-        return complete_state(cls, state)
-
-    def __setstate__(self, state):
-        """Restore a state, also one of an earlier version."""
-        super().__setstate__(self._update_state(state))
-
-
-def complete_state(cls, state):
-    """Return a state of a class with the defaults of the parameters that it lacks."""
-    parameters = signature(cls).parameters.items()
-    return {name: p.default for name, p in parameters if p.default is not p.empty} | state
 
 
 class LabelledClusterMixin(ClusterMixin):

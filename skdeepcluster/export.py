@@ -1,32 +1,27 @@
-"""Fitted estimators as ONNX files: the encoder and the assignment, for other runtimes.
+"""Predictions of fitted estimators as ONNX files, for other runtimes.
 
-Needs onnx and onnxscript, and of a Pipeline skl2onnx: the extra ``onnx``.
+Needs the extra ``onnx``: onnx, onnxscript and, for a Pipeline, skl2onnx.
 """
 
 import copy
 import importlib
-import io
 import logging
 import os
 import warnings
-from contextlib import contextmanager
+from contextlib import ExitStack
 from importlib.util import find_spec
 
 import torch
 from scipy import sparse
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from ._files import replace_atomically
+from ._checkpoint import replace_atomically
 from .functional.gaussian import joint_density
 from .neighbor_clustering import NeighborClustering
 from .neighbors.search import EXTRA
-
-#: Whether to use torch's exporter by torch.export; before 2.7 it fails with current onnxscript.
-NEW_EXPORTER = parse_version(torch.__version__) >= parse_version("2.7")
 
 
 def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
@@ -35,42 +30,39 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     estimator : estimator
-        Of this package, with ``predict_proba``; ensembles are not exported. A
-        :class:`~skdeepcluster.NeighborClustering` is, if it was fitted to dense rows by the
-        metric "euclidean" or "cosine"; the file holds the rows of its graph. A Pipeline is, if
-        its last step is one of these and skl2onnx converts the others.
+        An estimator of this package, or a Pipeline that ends with one and whose other steps
+        skl2onnx converts. A :class:`~skdeepcluster.NeighborClustering` must be fitted to dense
+        samples with the metric "euclidean" or "cosine", and the file contains its samples. A
+        :class:`~skdeepcluster.ClusterEnsemble` cannot be exported.
     path : str or path-like
-        File to write; an existing one is replaced once the new one is whole.
+        The file to write. An existing file is replaced once the new one is complete.
 
     Raises
     ------
     TypeError
         When the estimator has nothing to export, or a step of a Pipeline cannot be converted.
     ImportError
-        When onnx or onnxscript is not installed, or skl2onnx for a Pipeline.
+        When a package of the extra is not installed.
     OSError
-        When the disk does not take the file.
+        When the file cannot be written.
 
     See Also
     --------
-    skdeepcluster.persistence.save : A file that this package reads again.
+    skdeepcluster.persistence.save : Writes a file that this package reads.
 
     Notes
     -----
-    The graph takes "X", float32 of shape (n_samples, n_features), any number of samples, in the
-    units of the data. It gives "labels", int64 of shape (n_samples,), the most probable clusters
-    also of rows that ``noise`` marks; of a classifier these are positions in ``classes_``;
-    "probabilities", float32 of shape (n_samples, n_clusters); and, where the estimator has codes
-    or a layout, "codes", float32, what ``transform`` gives.
+    The graph has one input "X", float32 of shape (n_samples, n_features), in the units of the
+    data. A Pipeline whose first step is a ColumnTransformer fitted to a DataFrame has one input
+    of shape (n_samples, 1) for each column that is used: text if its categories are text, else
+    float32. Characters of a name other than letters and digits become underscores.
 
-    The steps before the last of a Pipeline compute in float32. Where its first step is a
-    ColumnTransformer fitted to a DataFrame, the graph takes an input of shape (n_samples, 1) for
-    each column that is used, in their order and by their names: float32, or text where categories
-    are text. Names in ONNX have underscores in place of all but letters and digits; the graph
-    lists its own.
+    The outputs are "labels", int64 of shape (n_samples,): the most probable clusters, without the
+    label -1 of ``noise``, or positions in ``classes_`` for a classifier; "probabilities", float32
+    of shape (n_samples, n_clusters); and, if the estimator has ``transform``, its result "codes",
+    float32. The steps of a Pipeline before the last compute in float32.
 
-    Comments and metadata, in which exporters keep paths and source lines of the machine, are left
-    out of the file.
+    Paths and source code of this machine, which exporters add as comments, are removed.
 
     Examples
     --------
@@ -88,35 +80,38 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
         if find_spec(name) is None:
             raise ImportError(f"to_onnx needs {name}: pip install onnx onnxscript skl2onnx.")
     check_is_fitted(estimator)
-    with _quiet():
+    with warnings.catch_warnings(), ExitStack() as stack:
+        # The exporters report on their own code and on packages that are not needed.
+        warnings.simplefilter("ignore")
+        logger = logging.getLogger("torch.onnx")
+        stack.callback(logger.setLevel, logger.level)
+        logger.setLevel(logging.ERROR)
         model = _export(last, "prepared" if before else "X")
         model = _prepend(make_pipeline(*before), model) if before else model
     _strip(model)
     importlib.import_module("onnx").checker.check_model(model)
-    with replace_atomically(path) as temporary, open(temporary, "wb") as file:
+    with replace_atomically(path) as file:
         file.write(model.SerializeToString())
 
 
 def _export(estimator, input_name):
     """Return the ONNX model of an estimator of this package."""
-    answers = _build_answers(estimator).eval()
-    rows = (torch.zeros(2, estimator.n_features_in_),)
-    names = {"input_names": [input_name], "output_names": answers.names, "verbose": False}
-    if NEW_EXPORTER:
-        shapes = ({0: torch.export.Dim("n_samples")},)
-        options = names | {"dynamic_shapes": shapes}
-        return torch.onnx.export(answers, rows, dynamo=True, **options).model_proto
-    file, axes = io.BytesIO(), {name: {0: "n_samples"} for name in [input_name, *answers.names]}
-    torch.onnx.export(answers, rows, file, dynamo=False, dynamic_axes=axes, **names)
-    return importlib.import_module("onnx").load_from_string(file.getvalue())
+    predictions = _build_module(estimator).eval()
+    return torch.onnx.export(
+        predictions,
+        (torch.zeros(2, estimator.n_features_in_),),
+        dynamo=True,
+        dynamic_shapes=({0: torch.export.Dim("n_samples")},),
+        input_names=[input_name],
+        output_names=predictions.names,
+        verbose=False,
+    ).model_proto
 
 
 def _prepend(steps, model):
-    """Return the ONNX model of the steps of a Pipeline, followed by a model of "prepared" rows."""
-    compose, skl2onnx = (
-        importlib.import_module("onnx.compose"),
-        importlib.import_module("skl2onnx"),
-    )
+    """Return the ONNX model of the steps of a Pipeline, followed by a model of its output."""
+    compose = importlib.import_module("onnx.compose")
+    skl2onnx = importlib.import_module("skl2onnx")
     version = next(own.version for own in model.opset_import if not own.domain)
     opsets = {"": version, "ai.onnx.ml": 3}
     try:
@@ -132,15 +127,12 @@ def _prepend(steps, model):
     except Exception as error:
         raise TypeError(
             f"The steps before the last of a Pipeline cannot be exported: {error} Export the last "
-            "step, pipeline[-1], and prepare the rows before."
+            "step, pipeline[-1], and apply pipeline[:-1] before."
         ) from error
 
 
 def _describe_inputs(steps):
-    """Return the steps of a Pipeline with columns by position or name, and their inputs.
-
-    These are names and types, for skl2onnx.
-    """
+    """Return the steps of a Pipeline with resolved columns, and names and types of its inputs."""
     types = importlib.import_module("skl2onnx.common.data_types")
     first = steps[0]
     names = getattr(first, "feature_names_in_", None)
@@ -167,14 +159,14 @@ def _describe_inputs(steps):
 
 
 def _list_steps(estimator):
-    """List the steps of nested Pipelines, without those that pass rows on as they are."""
+    """List the steps of nested Pipelines without "passthrough"."""
     if isinstance(estimator, Pipeline):
         return [own for _, step in estimator.steps for own in _list_steps(step)]
     return [] if estimator in ("passthrough", None) else [estimator]
 
 
 def _strip(message):
-    """Clear the comments and the metadata of a protobuf message, and of all within."""
+    """Clear the comments and metadata of a protobuf message and of all messages within."""
     for field, value in message.ListFields():
         if field.name in ("doc_string", "metadata_props"):
             message.ClearField(field.name)
@@ -183,58 +175,43 @@ def _strip(message):
                 _strip(part)
 
 
-@contextmanager
-def _quiet():
-    """Silence the log messages and warnings of torch's exporter."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=DeprecationWarning)
-            warnings.filterwarnings("ignore", category=FutureWarning)
-            yield
-    finally:
-        logger.setLevel(level)
-
-
-def _build_answers(estimator):
-    """Return the module that computes an estimator's predictions."""
+def _build_module(estimator):
+    """Return the module that computes the predictions of an estimator."""
     if isinstance(estimator, NeighborClustering):
-        return _NeighborAnswers(estimator)
+        return _NeighborPredictions(estimator)
     if hasattr(estimator, "mixture_"):
-        return _Answers(_MixtureAssignment(estimator.mixture_))
+        return _Predictions(_MixtureAssignment(estimator.mixture_))
     if not hasattr(estimator, "model_"):
         raise TypeError(
-            f"{type(estimator).__name__} has neither a network nor a mixture to export. "
-            "Export the members of an ensemble one by one (estimators_), and estimators of "
-            "scikit-learn by skl2onnx."
+            f"{type(estimator).__name__} has neither a network nor a mixture to export. Export "
+            "the members of an ensemble one by one (estimators_), and estimators of scikit-learn "
+            "with skl2onnx."
         )
     model = copy.deepcopy(estimator.model_).cpu()
     encode = model.encode if hasattr(estimator, "transform") else None
+    log_resp = model.calibrated_log_resp
     if hasattr(model, "mixture"):
-        return _Answers(
-            _MixtureAssignment(model.mixture.mixture, encode, model.temperature), encode, model
-        )
-    return _Answers(model.calibrated_log_resp, encode, model)
+        log_resp = _MixtureAssignment(model.mixture.mixture, encode, model.temperature)
+    return _Predictions(log_resp, encode, model)
 
 
-class _Answers(nn.Module):
-    """Labels, probabilities and codes of rows."""
+class _Predictions(nn.Module):
+    """Labels, probabilities and codes of samples."""
 
     def __init__(self, log_resp, encode=None, model=None):
         super().__init__()
-        self.log_resp, self.encode, self.model = log_resp, encode, model
+        self.log_resp, self.encode = log_resp, encode
+        self.model = model  # registers the parameters of the two methods
         self.names = ["labels", "probabilities", *(["codes"] if encode else [])]
 
     def forward(self, x):
         log_resp = self.log_resp(x)
-        answers = log_resp.argmax(-1), log_resp.exp().float()
-        return answers if self.encode is None else (*answers, self.encode(x).float())
+        found = log_resp.argmax(-1), log_resp.exp().float()
+        return found if self.encode is None else (*found, self.encode(x).float())
 
 
 class _MixtureAssignment(nn.Module):
-    """Log p(k | x) of a mixture of rows, or of their codes."""
+    """Log p(k | x) under a mixture of samples or of their codes."""
 
     def __init__(self, mixture, encode=None, temperature=1.0):
         super().__init__()
@@ -242,56 +219,52 @@ class _MixtureAssignment(nn.Module):
         self.log_joint = joint_density(mixture)
 
     def forward(self, x):
-        """Return log-responsibilities, (N, K)."""
+        """Return log-responsibilities (N, K)."""
         x = x if self.encode is None else self.encode(x)
         return (self.log_joint(x.double()) / self.temperature).log_softmax(-1)
 
 
-class _NeighborAnswers(nn.Module):
-    """Labels, probabilities and layout of rows, by the nearest rows of a graph.
-
-    The weights are those of ``neighbors.interpolation``.
-    """
+class _NeighborPredictions(nn.Module):
+    """Labels, probabilities and layout of samples, interpolated between their neighbors."""
 
     def __init__(self, estimator):
         super().__init__()
         metric, rows = estimator._fit_params["metric"], estimator._rows
         if metric not in ("euclidean", "cosine") or sparse.issparse(rows):
             raise TypeError(
-                f"A NeighborClustering by the metric {metric!r} on "
-                f"{'sparse' if sparse.issparse(rows) else 'dense'} rows cannot be exported. Fit "
-                "it to dense rows by the metric 'euclidean' or 'cosine'."
+                f"A NeighborClustering with metric={metric!r} on "
+                f"{'sparse' if sparse.issparse(rows) else 'dense'} samples cannot be exported. "
+                "Fit it to dense samples with metric='euclidean' or 'cosine'."
             )
         self.names = ["labels", "probabilities", "codes"]
         self.is_cosine = metric == "cosine"
         k = estimator._fit_params["n_neighbors"]
         self.k, self.wide = (min(n, len(rows)) for n in (k, k + EXTRA))
         rows = torch.tensor(rows, dtype=torch.float64)
-        # Distances are found from products, which are rounded less about the mean.
+        # Distances are computed from products, which are rounded less around the mean.
         center = torch.zeros_like(rows[0]) if self.is_cosine else rows.mean(0)
         self.register_buffer("center", center)
         self.register_buffer("rows", self.prepare(rows))
-        values = (estimator.responsibilities_, estimator.layout_)
-        for name, value in zip(("resp", "layout"), values, strict=True):
-            kept = torch.tensor(value[estimator._kept], dtype=torch.float64)
-            self.register_buffer(name, kept)
+        values = {"resp": estimator.responsibilities_, "layout": estimator.layout_}
+        for name, value in values.items():
+            self.register_buffer(name, torch.tensor(value[estimator._kept]).double())
 
     def prepare(self, x):
-        """Return rows about the mean, or of unit length."""
+        """Return samples relative to the mean, or scaled to unit length."""
         x = x.double() - self.center
         if not self.is_cosine:
             return x
-        length = x.square().sum(-1, keepdim=True).sqrt()
+        length = x.norm(dim=-1, keepdim=True)
         return x / torch.where(length > 0, length, 1.0)
 
     def forward(self, x):
         x, rows = self.prepare(x), self.rows
         near = x.square().sum(1, keepdim=True) - 2 * x @ rows.T + rows.square().sum(1)
         found = near.topk(self.wide, dim=1, largest=False).indices
-        # Measured anew by differences, which are rounded as the distance is.
+        # Distances to the nearest are computed again from differences, without that rounding.
         distances = (x[:, None] - rows[found]).square().sum(2)
         if self.is_cosine:
-            # A row of zeros is at distance 1 from all others.
+            # A sample of zeros is at distance 1 from all others.
             lost = rows[found].any(2) != x.any(1, keepdim=True)
             distances = torch.where(lost, 1.0, distances / 2)
         distances, order = distances.topk(self.k, dim=1, largest=False)

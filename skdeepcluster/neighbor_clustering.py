@@ -49,10 +49,6 @@ METRICS = set(chain(*VALID_METRICS.values()))
 STABILITY_ROWS = 1000
 #: Most rows of a sample for each cluster.
 STABILITY_ROWS_PER_CLUSTER = 50
-#: Attributes that are, or may be, CSR.
-SPARSE = {"graph_", "_rows"}
-#: Classes of sparse matrices that they may have, by name.
-SPARSE_CLASSES = {cls.__name__: cls for cls in (sparse.csr_array, sparse.csr_matrix)}
 
 
 class NeighborClustering(
@@ -579,29 +575,12 @@ class NeighborClustering(
     def _n_features_out(self):
         return self.layout_.shape[1]
 
-    def __getstate__(self):
-        """Return the state with sparse matrices as their arrays."""
-        state = super().__getstate__()
-        for name in SPARSE & state.keys():
-            if sparse.issparse(state[name]):
-                parts = [getattr(state[name], part) for part in ("data", "indices", "indptr")]
-                state = {**state, name: (type(state[name]).__name__, parts, state[name].shape)}
-        return state
-
     def __setstate__(self, state):
-        """Restore the state, with sparse matrices of their arrays."""
-        for name in SPARSE & state.keys():
-            if isinstance(state[name], tuple):
-                kind, parts, shape = state[name]
-                matrix = SPARSE_CLASSES[kind](tuple(parts), shape=tuple(shape))
-                matrix.check_format()  # compiled code trusts the indices
-                state = {**state, name: matrix}
+        """Restore the state; sparse matrices are checked, because compiled code trusts them."""
         super().__setstate__(state)
-        if "_kept" in state:
-            parts = [state[name] for name in ("_rows", "_keys", "_spacing", "_kept")]
-            lengths = {part.shape[0] for part in parts if part is not None}
-            if len(lengths) > 1 or self._kept.dtype.kind != "i":
-                raise ValueError(f"The rows of the graph are {lengths}, at {self._kept.dtype}.")
+        for value in vars(self).values():
+            if sparse.issparse(value):
+                value.check_format()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -225,7 +225,7 @@ def run(name, seed, options, data):
     record(estimator.model_, estimator.n_iter_)
     if options.keep:
         options.keep.mkdir(parents=True, exist_ok=True)
-        save(estimator.set_params(callbacks=None), options.keep / f"{name}_{seed}.safetensors")
+        save(estimator.set_params(callbacks=None), options.keep / f"{name}_{seed}.skops")
 
 
 def draw(records):
@@ -292,10 +292,8 @@ def draw_samples(folder, seed):
 
 def load_fit(folder, name, seed):
     """Load a fit that was kept; None if there is none."""
-    path = folder / f"{name}_{seed}.safetensors"
-    preset = PRESETS[PAPERS[name].estimator]
-    functions = {key: value for key, value in preset.items() if callable(value)}
-    return load_estimator(path, **functions) if path.exists() else None
+    path = folder / f"{name}_{seed}.skops"
+    return load_estimator(path) if path.exists() else None
 
 
 def parser():

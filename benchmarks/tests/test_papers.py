@@ -50,7 +50,7 @@ def test_a_shortened_run_says_so_and_draws_its_curve(name, few, narrow, monkeypa
     assert records[-1][paper.entry] == pytest.approx(records[-2][paper.entry], abs=1e-6)
     assert records[-1]["published"] == paper.published
     assert picture.stat().st_size > 5_000
-    assert (tmp_path / f"{name}_0.safetensors").exists()
+    assert (tmp_path / f"{name}_0.skops").exists()
 
 
 def test_generators_of_kept_fits_draw(few, narrow, monkeypatch, tmp_path):

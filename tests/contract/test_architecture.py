@@ -20,7 +20,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 #: Files and folders of the package from the ground up: each imports from its own layer or from
 #: those above it in this list, never from one below.
 LAYERS = [
-    {"functional", "_files", "_typing"},
+    {"functional", "_typing"},
     {"modules"},
     {"engine"},
     {"_outliers", "_responsibilities", "_validation"},

@@ -48,8 +48,8 @@ def test_scales_of_features_are_where_rows_are(blobs, estimator, tmp_path):
     X, _ = blobs
     fit = brief(estimator, device="cuda", noise=0.1, warm_start=True).fit(X).fit(X)
     to_onnx(fit, tmp_path / "fit.onnx")
-    save(fit, tmp_path / "fit.safetensors")
-    here = load(tmp_path / "fit.safetensors").set_params(device="cpu")
+    save(fit, tmp_path / "fit.skops")
+    here = load(tmp_path / "fit.skops").set_params(device="cpu")
     np.testing.assert_allclose(here.predict_proba(X), fit.predict_proba(X), atol=1e-3)
     EmbeddingDisplay.from_estimator(fit, X)
     assert ClusterReport.from_estimator(fit, X).sizes.sum() <= len(X)

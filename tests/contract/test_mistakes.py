@@ -316,20 +316,20 @@ MISTAKES = {
     "a file that is no model": (
         lambda folder: load(no_model(folder)),
         ValueError,
-        r"notes.txt cannot be read: it is not a whole safetensors file, as save\(\) writes",
+        r"notes.txt cannot be read as a file of save\(\): BadZipFile",
     ),
     "a folder that is not there": (
-        lambda folder: save(fit("mixture"), folder / "models" / "fit.safetensors"),
+        lambda folder: save(fit("mixture"), folder / "models" / "fit.skops"),
         FileNotFoundError,
-        "No such folder, make it first: '.*models'$",
+        "No such file or directory: '.*models/fit.skops",
     ),
     "a folder for a file": (
         lambda folder: save(fit("mixture"), folder),
         IsADirectoryError,
-        "A folder, not the name of a file",
+        "Is a directory: .*tmp' -> ",
     ),
     "several estimators in a file": (
-        lambda folder: save({"mixture": fit("mixture")}, folder / "fit.safetensors"),
+        lambda folder: save({"mixture": fit("mixture")}, folder / "fit.skops"),
         TypeError,
         r"save\(\) takes a fitted estimator and a path, but the first is of type dict",
     ),
@@ -392,7 +392,7 @@ EXTRAS = {
     "matplotlib.image": lambda folder: ClusterReport.from_estimator(
         fit("neighbors"), X, images=(2, 2)
     ),
-    "safetensors": lambda folder: save(fit("mixture"), folder / "fit.safetensors"),
+    "skops.io": lambda folder: save(fit("mixture"), folder / "fit.skops"),
     "accelerate": lambda folder: data_parallel().__enter__(),
 }
 

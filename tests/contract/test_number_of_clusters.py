@@ -30,8 +30,8 @@ def test_the_number_is_counted_kept_and_stored(estimator, tmp_path):
     assert fit.get_params()["n_clusters"] == "auto"
     again = pickle.loads(pickle.dumps(fit))
     np.testing.assert_array_equal(again.predict(X), fit.labels_)
-    save(fit, tmp_path / "fit.safetensors")
-    loaded = load(tmp_path / "fit.safetensors")
+    save(fit, tmp_path / "fit.skops")
+    loaded = load(tmp_path / "fit.skops")
     np.testing.assert_array_equal(loaded.predict(X), fit.labels_)
     np.testing.assert_array_equal(loaded.n_clusters_curve_.criterion, curve.criterion)
     given = fit.set_params(n_clusters=2).fit(X)

@@ -1,4 +1,4 @@
-"""What an estimator holds stays of a piece, whatever is done to its parameters or goes wrong."""
+"""A fitted estimator stays consistent when parameters are set or a later fit fails."""
 
 import pickle
 
@@ -25,7 +25,7 @@ def weights(model):
     return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
-def test_warm_start_takes_weights_and_leaves_what_parameters_say(rows):
+def test_warm_start_keeps_weights_and_follows_parameters(rows):
     catgan = CatGANClustering(3, **SMALL, warm_start=True).fit(rows)
     before = weights(catgan.model_)
     changed = {"balance_weight": 7.0, "start_weight": 0.0, "class_prior": [0.1, 0.2, 0.7]}
@@ -61,14 +61,14 @@ def test_warm_start_refuses_other_networks(rows, estimator, changed):
     np.testing.assert_array_equal(fitted.predict_proba(rows), answers)
 
 
-def test_warm_start_refuses_rows_of_another_kind(rows):
+def test_warm_start_refuses_data_of_another_kind(rows):
     fitted = VaDEClustering(3, **SMALL, warm_start=True).fit(rows)
     with pytest.raises(ValueError, match="likelihood is bernoulli, .* ask for gaussian"):
         fitted.fit(10 * rows)
 
 
 @pytest.mark.parametrize("estimator", ONE_OF_EACH, ids=name)
-def test_a_fit_that_fails_leaves_the_last_one_as_it_was(rows, estimator):
+def test_a_fit_that_fails_keeps_the_last_one(rows, estimator):
     fitted = brief(estimator).fit(rows)
     before, answers = set(vars(fitted)), fitted.predict_proba(rows)
     bad = (
@@ -84,7 +84,7 @@ def test_a_fit_that_fails_leaves_the_last_one_as_it_was(rows, estimator):
 
 
 @pytest.mark.parametrize("estimator", DEEP, ids=name)
-def test_answers_are_those_of_the_fit_whatever_parameters_are_set_since(rows, estimator):
+def test_parameters_set_later_do_not_change_predictions(rows, estimator):
     fitted = brief(estimator).fit(rows)
     asked = [
         lambda: fitted.score(rows),
@@ -101,11 +101,11 @@ def test_answers_are_those_of_the_fit_whatever_parameters_are_set_since(rows, es
 
 
 @pytest.mark.parametrize("method", [VaDEClustering, DACClustering])
-def test_the_prior_is_numbered_as_a_start_with_an_unused_cluster(rows, blobs, method):
+def test_the_prior_keeps_the_numbers_of_unused_clusters(rows, blobs, method):
     given = np.array([2, 0, 3])[blobs[1]]  # nothing in cluster 1
     fitted = method(4, init=given, **SMALL).set_params(max_epochs=1, learning_rate=1e-30).fit(rows)
     np.testing.assert_array_equal(fitted.start_labels_, given)
     codes = fitted.transform(rows)
     for k in (0, 2, 3):
-        # What little training there was left the means where the start put them.
+        # So little training leaves the means of the initial partition.
         np.testing.assert_allclose(fitted.means_[k], codes[given == k].mean(0), atol=1e-3)
