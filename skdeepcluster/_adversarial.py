@@ -16,7 +16,7 @@ from ._initialization import (
     resume_partition,
     search_partition,
 )
-from .functional.information import marginal, mutual_information
+from .functional.losses import marginal, mutual_information
 from .modules.autoencoder import PointEncoder
 from .modules.networks import mlp
 from .neighbors.labels import hold_labels

@@ -51,7 +51,7 @@ from .engine.runtime import (
 )
 from .functional import gaussian
 from .functional.gaussian import Mixture
-from .functional.information import entropy
+from .functional.losses import entropy
 from .mixture import em
 from .mixture.dask_rows import DaskRows, is_dask
 from .mixture.initialization import Initializer

@@ -48,7 +48,7 @@ from .engine.batches import batches, map_rows
 from .engine.isolation import seeded
 from .engine.runtime import draw_seed, random_stream, store_parameters
 from .functional import random
-from .functional.adversarial import called_fake, called_real
+from .functional.losses import called_fake, called_real
 from .modules.game import AdversarialGame, Augmentation, Player
 from .modules.latent import Codes, LatentSpace, Reading
 from .modules.networks import (

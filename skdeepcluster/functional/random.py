@@ -1,7 +1,7 @@
-"""Random numbers of the current stream: that of a fit, outside of fits torch's own.
+"""Random numbers from the random generator of the current fit, or from torch's outside of fits.
 
-Generators are objects, so that fits in threads do not disturb each other, nor the stream that
-torch and the user's code share.
+Each fit has its own generators, so fits in threads disturb neither each other nor the global
+random state of torch.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 class Stream:
-    """Random numbers on every device, all decided by one seed."""
+    """Random generators for every device, from one seed."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -22,7 +22,7 @@ class Stream:
     def on(self, device: torch.device | str) -> torch.Generator:
         """Return the generator of a device."""
         device = torch.device(device)
-        if str(device) == "cuda":  # its tensors name the current GPU
+        if str(device) == "cuda":  # tensors carry the index of the GPU
             device = torch.device("cuda", torch.cuda.current_device())
         if device not in self.generators:
             self.generators[device] = torch.Generator(device).manual_seed(self.seed)
@@ -34,7 +34,7 @@ _stream: ContextVar[Stream | None] = ContextVar("stream", default=None)
 
 @contextmanager
 def drawing_from(stream: Stream) -> Iterator[Stream]:
-    """Within the block, and in this thread only, random numbers come from the stream."""
+    """Draw random numbers from the stream within the block, in this thread only."""
     token = _stream.set(stream)
     try:
         yield stream
@@ -43,12 +43,12 @@ def drawing_from(stream: Stream) -> Iterator[Stream]:
 
 
 def current_stream() -> Stream | None:
-    """Return the stream of the block around; None outside of one."""
+    """Return the stream of the enclosing block, or None."""
     return _stream.get()
 
 
 def current_generator(device: torch.device | str) -> torch.Generator | None:
-    """Return the current stream's generator of a device; None is torch's own."""
+    """Return the current stream's generator for a device; None means torch's own."""
     stream = _stream.get()
     return None if stream is None else stream.on(device)
 

@@ -14,7 +14,7 @@ from skdeepcluster.functional import (
     kl_divergence,
     mutual_information,
 )
-from skdeepcluster.functional.information import cross_entropy
+from skdeepcluster.functional.losses import cross_entropy
 
 
 def distributions(n, k, seed=0):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from skdeepcluster.functional.information import kl_divergence
+from skdeepcluster.functional.losses import kl_divergence
 from skdeepcluster.modules.regularization import (
     Regularizer,
     adversarial_divergence,
