@@ -199,9 +199,9 @@ def test_a_thin_component_is_named_with_remedies(covariance_type):
     resp = torch.eye(K, dtype=torch.float64)[[0, 0, 0, 1, 1]]
     stats = gaussian.sufficient_statistics(x, resp, x[0], covariance_type)
     found = (
-        "components together cover rows of weight 5"
+        "components together cover samples of weight 5"
         if covariance_type == "tied"
-        else ("Component 0 covers rows of weight 3")
+        else ("Component 0 covers samples of weight 3")
     )
     with pytest.raises(ValueError, match=f"{found}.*increase reg_covar.*number of clusters"):
         gaussian.maximize(stats, x[0], covariance_type)

@@ -23,7 +23,7 @@ from sklearn.mixture import GaussianMixture
 from skdeepcluster.engine.runtime import limited_threads, reused_threads, share_out
 from skdeepcluster.functional import gaussian
 from skdeepcluster.gaussian_mixture import GaussianMixtureEM
-from skdeepcluster.mixture import em, initialization, kmeans
+from skdeepcluster.mixture import em, initialization
 from skdeepcluster.model_selection import select_n_clusters
 
 K, D = 3, 4
@@ -228,7 +228,7 @@ def test_k_means_centres_are_the_means_of_their_rows():
     lattice = torch.cartesian_prod(*[torch.arange(5.0, dtype=torch.float64)] * 2)
     weight = torch.arange(1.0, 26.0, dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)
-    centres = kmeans.kmeans(lattice, weight, 4, generator, n_restarts=5)
+    centres = initialization.kmeans(lattice, weight, 4, generator, n_restarts=5)
     distances = torch.cdist(centres, lattice)
     share = torch.isclose(distances, distances.amin(0)).double()
     share = share / share.sum(0) * weight
@@ -238,7 +238,7 @@ def test_k_means_centres_are_the_means_of_their_rows():
 def test_k_means_is_as_good_as_scikit_learn(X):
     generator = torch.Generator().manual_seed(0)
     x = torch.from_numpy(X)
-    centres = kmeans.kmeans(x, torch.ones(len(x), dtype=x.dtype), 5, generator, n_restarts=10)
+    centres = initialization.kmeans(x, torch.ones(len(x), dtype=x.dtype), 5, generator, n_restarts=10)
     inertia = float(kmeans.squared_distances(x, centres).amin(0).sum())
     assert inertia <= KMeans(5, n_init=10, random_state=0).fit(X).inertia_ * 1.01
 
@@ -441,7 +441,7 @@ def test_copies_have_no_covariance_of_their_own(covariance_type, scale):
 
 def test_components_without_rows_go_last_and_are_reported():
     X = np.repeat([[0.0, 0.0], [3.0, 1.0], [5.0, 5.0]], 10, axis=0)
-    with pytest.warns(ConvergenceWarning, match="Only 3 of n_clusters=5 components have rows"):
+    with pytest.warns(ConvergenceWarning, match="Only 3 of n_clusters=5 components have samples"):
         mixture = GaussianMixtureEM(5, random_state=0).fit(X)
     assert set(mixture.labels_) == {0, 1, 2}
     np.testing.assert_array_equal(mixture.labels_, mixture.predict(X))
@@ -631,7 +631,7 @@ def test_a_failed_fit_leaves_the_last_one(X):
     before = mixture.predict_proba(X)
     with pytest.raises(ValueError, match="NaN"):
         mixture.fit(np.full((20, 2), np.nan))
-    with pytest.raises(ValueError, match="covers rows of weight"):
+    with pytest.raises(ValueError, match="covers samples of weight"):
         mixture.set_params(reg_covar=0).fit(np.repeat(X[:3], 10, axis=0)[:, :2])
     np.testing.assert_array_equal(mixture.predict_proba(X), before)
 
@@ -700,7 +700,7 @@ def test_a_value_is_too_large_beside_others_wherever_these_are(X):
 def test_a_row_equally_near_to_two_centres_is_divided_among_them():
     x, centres = (torch.tensor(values).double()[:, None] for values in ([-1, 0, 1], [-1, 1]))
     weight = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
-    found, inertia = kmeans.lloyd(x, weight, centres, max_iter=1)
+    found, inertia = initialization.lloyd(x, weight, centres, max_iter=1)
     np.testing.assert_allclose(found.ravel(), [-1 / 2, 3 / 4])
     assert inertia == pytest.approx(2)
 

@@ -91,6 +91,6 @@ def test_unknown_lengths_and_frames():
     np.testing.assert_allclose(one.means_, two.means_, rtol=0, atol=1e-8)
     frames = pytest.importorskip("dask.dataframe")
     frame = frames.from_array(X, chunksize=100)
-    with pytest.raises(ValueError, match=r"pass X.to_dask_array\(lengths=True\)"):
+    with pytest.raises(ValueError, match=r"by X.to_dask_array\(lengths=True\)"):
         GaussianMixtureEM(2).fit(frame)
     GaussianMixtureEM(2).fit(frame.to_dask_array(lengths=True))
