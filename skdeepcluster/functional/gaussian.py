@@ -68,7 +68,7 @@ class Mixture(NamedTuple):
             and bool(means.isfinite().all() and scales.isfinite().all() and (diagonal > 0).all())
         ):
             raise ValueError(
-                f"Not a mixture over {d} features: shapes {tuple(weights.shape)}, "
+                f"No mixture over {d} features: shapes {tuple(weights.shape)}, "
                 f"{tuple(means.shape)} and {shape}, or weights or scales out of range."
             )
 
