@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
 from sklearn.utils import assert_all_finite, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_n_features, check_is_fitted
@@ -78,14 +79,14 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
     n_init : int, default=1
         Number of initializations. The run with the highest lower bound is kept.
     init_params : str or array-like of shape (n_samples, n_clusters), default="kmeans"
-        The initial mixture is the M-step of k-means labels ("kmeans"; the best of 10 runs, divided
-        among the initializations), of single samples far apart ("k-means++"), of random
-        responsibilities ("random"), of random samples ("random_from_data"), or of the
-        responsibilities given. These methods look at most at 25,000 distinct samples.
+        How the initial mixture is found: the M-step of k-means labels ("kmeans"; the best of 10
+        runs, divided among the initializations), of single samples far apart ("k-means++"), of
+        random responsibilities ("random"), of random samples ("random_from_data"), or of the
+        responsibilities given. At most 25,000 distinct samples are used, except for "random".
     weights_init : array-like of shape (n_clusters,), default=None
-        Initial weights, instead of those of ``init_params``.
+        Initial weights. They replace the weights of ``init_params``.
     means_init : array-like of shape (n_clusters, n_features), default=None
-        Initial means, instead of those of ``init_params``.
+        Initial means. They replace the means of ``init_params``.
     precisions_init : array-like, default=None
         Initial inverse covariances, in the shape of ``precisions_``.
     learning_decay : float, default=0.7
@@ -188,30 +189,17 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
     """
 
     _parameter_constraints = {
+        **GaussianMixture._parameter_constraints,
         "n_clusters": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
-        "covariance_type": [StrOptions(set(COVARIANCE_TYPES))],
-        "tol": [Interval(Real, 0.0, None, closed="left")],
-        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
-        "max_iter": [Interval(Integral, 0, None, closed="left")],
-        "n_init": [Interval(Integral, 1, None, closed="left")],
-        "init_params": [
-            StrOptions({"kmeans", "k-means++", "random", "random_from_data"}),
-            "array-like",
-        ],
-        "weights_init": ["array-like", None],
-        "means_init": ["array-like", None],
-        "precisions_init": ["array-like", None],
+        "init_params": [*GaussianMixture._parameter_constraints["init_params"], "array-like"],
         "learning_decay": [Interval(Real, 0.0, 1.0, closed="both")],
         "learning_offset": [Interval(Real, 1.0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "accept_sparse": ["boolean"],
         "device": [str, torch.device],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
     }
+    del _parameter_constraints["n_components"]
 
     def __init__(
         self,
@@ -413,23 +401,33 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
 
     def _given_fields(self, n_features, device):
         """Return the fields of Mixture given as ``weights_init``, ``means_init``, ..."""
+        k, d, kind = self.n_clusters_, n_features, self.covariance_type
+        shapes = {
+            "weights_init": (k,),
+            "means_init": (k, d),
+            "precisions_init": {"tied": (d, d), "spherical": (k,)}.get(
+                kind, _scale_shape(kind, k, d)
+            ),
+        }
+        values = {
+            name: torch.tensor(check_shape(name, getattr(self, name), shape), device="cpu")
+            for name, shape in shapes.items()
+            if getattr(self, name) is not None
+        }
         given = {}
-        if self.weights_init is not None:
-            weights = check_shape("weights_init", self.weights_init, (self.n_clusters_,))
+        if (weights := values.get("weights_init")) is not None:
             if (weights < 0).any() or abs(weights.sum() - 1) > 1e-6:
                 raise ValueError(
                     "The parameter 'weights_init' should be at least 0 and sum to 1, but the "
                     f"minimum is {weights.min():.6g} and the sum {weights.sum():.6g}. Divide the "
                     "weights by their sum."
                 )
-            given["log_weights"] = torch.tensor(weights, device=device).log()
-        if self.means_init is not None:
-            means = check_shape("means_init", self.means_init, (self.n_clusters_, n_features))
-            given["means"] = torch.tensor(means, device=device)
-        if self.precisions_init is not None:
-            shape = _covariance_shape(self.covariance_type, self.n_clusters_, n_features)
-            precisions = check_shape("precisions_init", self.precisions_init, shape)
-            given["scales"] = _scales_from_precisions(precisions, self.covariance_type).to(device)
+            given["log_weights"] = weights.log().to(device)
+        if "means_init" in values:
+            given["means"] = values["means_init"].to(device)
+        if "precisions_init" in values:
+            precisions = values["precisions_init"].reshape(_scale_shape(kind, k, d))
+            given["scales"] = _scales_from_precisions(precisions, kind).to(device)
         return given
 
     def _continues(self):
@@ -437,7 +435,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         return self.warm_start and self.__sklearn_is_fitted__()
 
     def _check_continuity(self):
-        """Check that parameters agree with the fitted mixture, from which a fit continues."""
+        """Check that parameters agree with the fitted mixture."""
         shape, scales = self.means_.shape, tuple(self.mixture_.scales.shape)
         types = [kind for kind in COVARIANCE_TYPES if _scale_shape(kind, *shape) == scales]
         known = {"n_clusters": [shape[0], "auto"], "covariance_type": types}
@@ -626,8 +624,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
             Their components.
         """
         check_is_fitted(self)
-        if check_scalar(n_samples, "n_samples", Integral) < 1:
-            raise ValueError(f"n_samples={n_samples}, but sampling needs at least one sample.")
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
         random_state = random_stream(self.random_state)
         counts = random_state.multinomial(n_samples, self.weights_ / self.weights_.sum())
         stream = draw_generator(random_state)
@@ -767,24 +764,13 @@ def _scale_shape(covariance_type, n_clusters, n_features):
     }[covariance_type]
 
 
-def _covariance_shape(covariance_type, n_clusters, n_features):
-    """Return scikit-learn's shape of covariances and precisions."""
-    shape = _scale_shape(covariance_type, n_clusters, n_features)
-    return {"tied": shape[1:], "spherical": shape[:1]}.get(covariance_type, shape)
-
-
 def _scales_from_precisions(precisions, covariance_type):
-    """Check precisions in scikit-learn's shape and return the scales of a mixture."""
-    precisions = torch.tensor(precisions, device="cpu")
+    """Return the scales of a mixture with given precisions, checked, in the shape of scales."""
+    wanted, sound = "positive", bool((precisions > 0).all())
     if covariance_type in gaussian.MATRIX:
-        precisions = precisions.unsqueeze(0) if covariance_type == "tied" else precisions
         wanted = "symmetric and positive definite"
-        sound = torch.allclose(precisions, precisions.mT) and bool(
-            (torch.linalg.eigvalsh(precisions) > 0).all()
-        )
-    else:
-        precisions = precisions.unsqueeze(1) if covariance_type == "spherical" else precisions
-        wanted, sound = "positive", bool((precisions > 0).all())
+        positive = (torch.linalg.eigvalsh(precisions) > 0).all()
+        sound = bool(positive) and torch.allclose(precisions, precisions.mT)
     if not sound:
         raise ValueError(
             f"The parameter 'precisions_init' should be {wanted} for "

@@ -485,7 +485,7 @@ def _make_workspace(like: Tensor) -> Callable[..., Tensor]:
 def _moments(
     stats: SufficientStatistics, covariance_type: str
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return counts n, means s1 / n, squares s2 / n, and the squares of the means therein."""
+    """Return counts n, means s1 / n, squares s2 / n, and the share of the means in the squares."""
     # An empty component keeps a positive count, so its mean is defined: it is the shift.
     n = stats.s0 + 10 * torch.finfo(stats.s0.dtype).eps * stats.s0.mean()
     means = stats.s1 / n.unsqueeze(-1)

@@ -126,7 +126,7 @@ def test_em_never_lowers_the_likelihood(X, covariance_type, init_params):
     settings = {"covariance_type": covariance_type, "init_params": init_params, "reg_covar": 0}
     mixture = GaussianMixtureEM(5, tol=0, max_iter=40, random_state=0, **settings)
     if init_params in ("k-means++", "random_from_data"):
-        mixture.set_params(reg_covar=1e-6)  # single rows have no covariance of their own
+        mixture.set_params(reg_covar=1e-6)  # single samples have no covariance of their own
     bounds = mixture.fit(X).lower_bounds_
     assert len(bounds) == mixture.n_iter_ == 40
     assert (np.diff(bounds) > -1e-6 * (mixture.reg_covar > 0) - 1e-12).all()
@@ -286,7 +286,7 @@ def test_sample_follows_the_mixture(X):
         [drawn[component == k].mean(0) for k in range(K)], mixture.means_, atol=0.15
     )
     np.testing.assert_array_equal(mixture.sample(5)[0], mixture.sample(5)[0])
-    with pytest.raises(ValueError, match="at least one sample"):
+    with pytest.raises(ValueError, match="n_samples == 0, must be >= 1"):
         mixture.sample(0)
     with pytest.raises(TypeError, match="n_samples must be an instance of"):
         mixture.sample(2.5)
