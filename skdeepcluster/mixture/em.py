@@ -33,6 +33,8 @@ Sums = tuple[Tensor, ...]
 #: Number of elements of the largest intermediate tensor of a batch: 4 MiB fit a processor's cache
 #: while matrix products still run near peak speed.
 BATCH_ELEMENTS = 2**19
+#: Maximum number of passes that refine means: each adds the digits of a double.
+MAX_REFINEMENTS = 3
 
 
 def choose_batch_size(n_clusters: int, n_features: int, covariance_type: str) -> int:
@@ -127,10 +129,14 @@ def add(first: Sums, second: Sums) -> Sums:
 def _sum_and_maximize(
     sums: Callable[[Tensor], SufficientStatistics], about: Tensor, m_step: MStep
 ) -> Mixture:
-    """Return the M-step; a second pass sums about each mean where squares would cancel."""
+    """Return the M-step. Where squares about the shift cancel, sum about each mean instead."""
     stats = sums(about)
-    shift = gaussian.own_shift(stats, about, *m_step)
-    return m_step(stats, about) if shift is None else m_step(sums(shift), shift)
+    for _ in range(MAX_REFINEMENTS):
+        shift = gaussian.own_shift(stats, about, *m_step)
+        if shift is None:
+            break
+        stats, about = sums(shift), shift
+    return m_step(stats, about)
 
 
 def maximize(rows: WeightedRows, resp: Responsibilities, about: Tensor, m_step: MStep) -> Mixture:
