@@ -31,8 +31,8 @@ CANCELLATION = 1e-9
 MAX_DENSITY = 0.25
 #: Rounds of rejection sampling in :func:`confident_sample`, and of halving afterwards.
 REDRAWS = 20
-#: Shape -> a tensor for an intermediate result, or None to let the operation allocate.
-_Allocate = Callable[..., Tensor | None]
+#: Shape -> a tensor for an intermediate result. Autograd needs operations to allocate instead.
+_Allocate = Callable[..., Tensor]
 
 
 def average(rows: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -141,10 +141,6 @@ def _make_separate_log_density(
     return lambda x: torch.cat([log_density(x - mean) for mean, log_density in parts])
 
 
-def _allocate_nothing(*_: int) -> None:
-    """Let operations allocate their results, as autograd requires."""
-
-
 def _make_full_log_density(
     means: Tensor, scales: Tensor, constant: Tensor
 ) -> Callable[..., Tensor]:
@@ -155,10 +151,10 @@ def _make_full_log_density(
     ends = triangular_blocks(means.shape[1])
     blocks = [affine[:, first:end, : 1 + end].flatten(0, 1) for first, end in ends]
 
-    def log_density(rows: Tensor, allocate: _Allocate = _allocate_nothing) -> Tensor:
+    def log_density(rows: Tensor, allocate: _Allocate | None = None) -> Tensor:
         log_prob = constant.unsqueeze(1)
         for block in blocks:
-            out = allocate(block.shape[0], rows.shape[0])  # symbolic during export
+            out = allocate(block.shape[0], rows.shape[0]) if allocate else None
             roots = torch.mm(block, rows[:, : block.shape[1]].T, out=out)
             log_prob = log_prob - roots.square_().unflatten(0, (means.shape[0], -1)).sum(1)
         return log_prob
@@ -362,7 +358,7 @@ def _matrix_statistics(
     x: Tensor,
     weights: Tensor,
     covariance_type: str,
-    allocate: _Allocate = _allocate_nothing,
+    allocate: _Allocate | None = None,
 ) -> SufficientStatistics:
     """Return the statistics of shifted samples, with responsibilities ``weights`` (K, N)."""
     if covariance_type == "tied":
@@ -374,11 +370,11 @@ def _matrix_statistics(
     return SufficientStatistics(weights.sum(1), weights @ x, s2)
 
 
-def _sum_squares(x: Tensor, weights: Tensor, allocate: _Allocate) -> Tensor:
+def _sum_squares(x: Tensor, weights: Tensor, allocate: _Allocate | None) -> Tensor:
     """Return sum_n w_kn x_n x_n^T, of shape (K, D, D), for columns x_n (D, N)."""
     s2 = x.new_empty(len(weights), len(x), len(x))
     for first, end in triangular_blocks(len(x)):
-        out = allocate(len(weights), end - first, x.shape[1])
+        out = allocate(len(weights), end - first, x.shape[1]) if allocate else None
         weighted = torch.mul(weights.unsqueeze(1), x[first:end], out=out).flatten(0, 1)
         block = (x[:end] @ weighted.T).unflatten(1, (len(weights), -1))
         s2[:, :end, first:end] = block.transpose(0, 1)
