@@ -33,8 +33,8 @@ from ._budget import Budget
 from ._prior import PriorEstimator
 from ._validation import Auto, LabelledClusterMixin
 from .engine.runtime import store_parameters
-from .functional.losses import called_fake, called_real
 from .functional.gaussian import log_joint
+from .functional.losses import called_fake, called_real
 from .modules.autoencoder import PointEncoder
 from .modules.game import Augmentation, Player
 from .modules.networks import make_network
