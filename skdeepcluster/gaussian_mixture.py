@@ -329,7 +329,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
             mixture, bound = em.step(rows, mixture, self._m_step(), rate)
             least = min(rate / rows.X.shape[0], STARVED / self.n_clusters_)
             self._set_mixture(em.reseed_starved(mixture, least, draw_generator(stream)))
-            self._set_answers(batch)
+            self.labels_, self.probabilities_ = self._assign(batch)
             self.batch_size_, self.device_ = rows.batch_size, str(rows.device)
             self.n_batch_iter_ = self.n_iter_ = step
             self.lower_bound_, self.lower_bounds_, self.converged_ = bound, [bound], False
@@ -451,18 +451,14 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
 
     def _set_labels(self, rows):
         """Set ``labels_``. Empty components go last, so labels have no gaps."""
-        self._set_answers(rows)
+        self.labels_, self.probabilities_ = self._assign(rows)
         empty = np.bincount(self.labels_, rows.weight, self.n_clusters_) == 0
         if empty.any():
             order = np.argsort(empty, kind="stable")
             log_weights, means, scales = self.mixture_
             scales = scales[order] if len(scales) == len(means) else scales
             self._set_mixture(Mixture(log_weights[order], means[order], scales))
-            self._set_answers(rows)
-
-    def _set_answers(self, rows):
-        """Set the most probable component of each sample, and its probability."""
-        self.labels_, self.probabilities_ = self._assign(rows)
+            self.labels_, self.probabilities_ = self._assign(rows)
 
     def _warn(self, interrupted):
         """Warn about interruption, missing convergence and empty components."""
@@ -480,8 +476,9 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
             )
         if n_found < self.n_clusters_:
             messages.append(
-                f"Only {n_found} of n_clusters={self.n_clusters_} components have samples. "
-                "Decrease n_clusters, or increase n_init, or reg_covar if X has duplicate samples."
+                f"Only {n_found} of n_clusters={self.n_clusters_} components have samples. Either X "
+                f"has few distinct samples, or reg_covar={self.reg_covar} is large compared with "
+                "the variances. Decrease n_clusters or reg_covar, or scale X."
             )
         for message in messages:
             warnings.warn(message, ConvergenceWarning, stacklevel=4)

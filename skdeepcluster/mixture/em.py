@@ -274,15 +274,10 @@ def _run(
     return run
 
 
-def as_rows(
-    X: np.ndarray, n_clusters: int, covariance_type: str, weight: np.ndarray | None = None
-) -> WeightedRows:
-    """Return samples in memory, with weight one by default.
-
-    Arrays that are not float64 are converted in every pass.
-    """
+def as_rows(X: np.ndarray, n_clusters: int, covariance_type: str) -> WeightedRows:
+    """Return samples of weight one. Arrays that are not float64 are converted in every pass."""
     batch_size = choose_batch_size(n_clusters, X.shape[1], covariance_type)
-    return WeightedRows(X, np.ones(len(X)) if weight is None else weight, batch_size)
+    return WeightedRows(X, np.ones(len(X)), batch_size)
 
 
 def m_step(X: np.ndarray, resp: np.ndarray, covariance_type: str, reg_covar: float) -> Mixture:

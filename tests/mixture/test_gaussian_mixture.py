@@ -298,6 +298,9 @@ def test_empty_components_go_last_with_a_warning():
     assert set(mixture.labels_) == {0, 1, 2}
     np.testing.assert_array_equal(mixture.labels_, mixture.predict(X))
     assert mixture.weights_[3:].max() < 1e-10
+    spread = np.random.RandomState(0).normal(size=(50, 2))
+    with pytest.warns(ConvergenceWarning, match="reg_covar=1e-06 is large compared with the var"):
+        GaussianMixtureEM(3, random_state=0).fit(1e-5 * spread)
 
 
 def test_ctrl_c_keeps_the_mixture_so_far(X, monkeypatch):
