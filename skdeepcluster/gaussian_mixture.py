@@ -476,9 +476,9 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
             )
         if n_found < self.n_clusters_:
             messages.append(
-                f"Only {n_found} of n_clusters={self.n_clusters_} components have samples. Either X "
-                f"has few distinct samples, or reg_covar={self.reg_covar} is large compared with "
-                "the variances. Decrease n_clusters or reg_covar, or scale X."
+                f"Only {n_found} of n_clusters={self.n_clusters_} components have samples. X may "
+                f"have few distinct samples, or reg_covar={self.reg_covar} may be large compared "
+                "with the variances. Decrease n_clusters or reg_covar, or scale X."
             )
         for message in messages:
             warnings.warn(message, ConvergenceWarning, stacklevel=4)
