@@ -10,7 +10,7 @@ from sklearn.metrics import pairwise_distances, pairwise_distances_argmin_min
 
 from ._base import DeepEstimator
 from ._init import Partition
-from .functional.information import marginal, mutual_information
+from .functional.losses import marginal, mutual_information
 from .modules.autoencoder import PointEncoder
 from .modules.networks import mlp
 from .neighbors.labels import hold_labels

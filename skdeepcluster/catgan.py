@@ -44,7 +44,7 @@ from .engine.runtime import (
     store_parameters,
 )
 from .functional import random
-from .functional.information import cross_entropy, entropy, marginal
+from .functional.losses import cross_entropy, entropy, marginal
 from .modules.game import AdversarialGame, Augmentation, Player
 from .modules.networks import (
     build_network,

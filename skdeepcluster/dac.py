@@ -33,8 +33,8 @@ from ._prior import PriorEstimator
 from ._settings import Recipe
 from ._validation import Auto, LabelledClusterMixin
 from .engine.runtime import store_parameters
-from .functional.adversarial import called_fake, called_real
 from .functional.gaussian import log_joint
+from .functional.losses import called_fake, called_real
 from .modules.autoencoder import PointEncoder
 from .modules.game import Augmentation, Player
 from .modules.networks import make_network

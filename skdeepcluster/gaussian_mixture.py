@@ -1,11 +1,7 @@
-"""Gaussian mixtures by expectation maximisation, over batches.
+"""Gaussian mixtures by expectation maximization, over batches of samples.
 
-======  ================================================  =======================================
-E-step  r_nk = pi_k N(x_n | mu_k, Sigma_k) / sum over k   ``gaussian.expected_statistics``
-M-step  sufficient statistics under r -> pi, mu, Sigma    ``gaussian.maximize``
-======  ================================================  =======================================
-
-The iteration over stored rows is ``mixture.em.fit``.
+The steps are ``expected_statistics`` and ``maximize`` of ``functional.gaussian``, the iteration is
+``mixture.em.fit``.
 """
 
 import math
@@ -17,15 +13,12 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy import sparse
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
 from sklearn.utils import assert_all_finite, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import (
-    _check_n_features,
-    check_is_fitted,
-)
+from sklearn.utils.validation import _check_n_features, check_is_fitted
 
 from ._responsibilities import check_responsibilities, check_shape
 from ._typing import ClusterMixin, Labels, fit_context
@@ -38,7 +31,6 @@ from ._validation import (
     check_magnitude,
     check_rows,
     check_sample_weight,
-    naming_faults,
 )
 from .engine.data import refuse_sparse, to_tensor
 from .engine.runtime import (
@@ -51,80 +43,74 @@ from .engine.runtime import (
 )
 from .functional import gaussian
 from .functional.gaussian import Mixture
-from .functional.information import entropy
+from .functional.losses import entropy
 from .mixture import em
 from .mixture.dask_rows import DaskRows, is_dask
 from .mixture.initialization import Initializer
 from .neighbors import count_clusters
 
-#: How covariances may be restricted.
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
-#: Elements of X read at once when it is checked for finiteness.
-CHECKED_ELEMENTS = 2**22
-#: Rows per cluster that partial_fit collects before its first step; full covariances need D + 1.
+#: Samples per cluster that partial_fit collects before its first step (at least D + 1 if "full").
 WARM_UP_ROWS = 15
-#: Share of the mean weight below which partial_fit reseeds a component.
+#: Share of the mean weight below which partial_fit replaces a component.
 STARVED = 0.01
 
 
 class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstimator):
-    r"""Gaussian mixture by EM over batches: any size of X, weighted rows, double precision.
+    r"""Gaussian mixture by EM over batches, for any size of X and weighted samples.
 
-    Parameters and attributes have the names and meanings of
-    :class:`sklearn.mixture.GaussianMixture`, and the same start gives the same mixture.
+    Parameters and attributes follow :class:`sklearn.mixture.GaussianMixture`. The same initial
+    mixture gives the same result.
 
     Parameters
     ----------
     n_clusters : int or "auto", default=8
-        Number of components. "auto": as many as :func:`~skdeepcluster.neighbors.count_clusters`
-        finds in the rows.
+        Number of components. "auto" takes the number of clusters that
+        :func:`~skdeepcluster.neighbors.count_clusters` finds.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
-        One covariance matrix per component, one for all, one variance per component and feature,
-        or one variance per component.
+        One covariance matrix per component, one for all components, one variance per component
+        and feature, or one variance per component.
     tol : float, default=1e-3
         EM stops when the mean log-likelihood rises by less than this.
     reg_covar : float, default=1e-6
         Added to every variance.
     max_iter : int, default=100
-        Most EM iterations; 0 keeps the initial mixture.
+        Maximum number of EM iterations; 0 keeps the initial mixture.
     n_init : int, default=1
-        Initialisations; the run with the highest lower bound is kept.
+        Number of initializations. The run with the highest lower bound is kept.
     init_params : str or array-like of shape (n_samples, n_clusters), default="kmeans"
-        Initial mixture: the M-step of k-means labels ("kmeans"; 10 runs of k-means are divided
-        among the ``n_init`` initialisations, at least one each, and the least inertia is kept), of
-        single rows far apart ("k-means++"), of random responsibilities ("random"), of single rows
-        drawn at random ("random_from_data"), or of the responsibilities given. Of more than 25,000
-        distinct rows, "kmeans", "k-means++" and "random_from_data" use a systematic sample of that
-        many.
+        How the initial mixture is found: the M-step of k-means labels ("kmeans"; the best of 10
+        runs, divided among the initializations), of single samples far apart ("k-means++"), of
+        random responsibilities ("random"), of random samples ("random_from_data"), or of the
+        responsibilities given. At most 25,000 distinct samples are used, except for "random".
     weights_init : array-like of shape (n_clusters,), default=None
-        Initial weights instead.
+        Initial weights. They replace the weights of ``init_params``.
     means_init : array-like of shape (n_clusters, n_features), default=None
-        Initial means instead.
+        Initial means. They replace the means of ``init_params``.
     precisions_init : array-like, default=None
-        Initial inverse covariances instead; of the shape of ``precisions_``.
+        Initial inverse covariances, in the shape of ``precisions_``.
     learning_decay : float, default=0.7
-        ``partial_fit`` number t averages the sufficient statistics with those of the batch, whose
-        share is ``(learning_offset + t - 1) ** -learning_decay``; 0 replaces them (batch EM).
+        Call t of ``partial_fit`` gives the statistics of the batch the weight
+        ``(learning_offset + t - 1) ** -learning_decay``; 0 forgets earlier batches.
     learning_offset : float, default=10.0
-        At least 1; larger values make the first steps smaller.
+        At least 1. Larger values make the first steps of ``partial_fit`` smaller.
     batch_size : int or "auto", default="auto"
-        Rows per batch of an EM iteration; changes time and memory, not results. "auto" is the
-        number of rows whose largest intermediate tensor takes 4 MiB, from 256 to 16384.
+        Samples per batch of an EM iteration. It changes time and memory, not results. "auto" is
+        the number for which the largest intermediate tensor takes 4 MiB, from 256 to 16384.
     accept_sparse : bool, default=False
-        Take sparse X; rows are made dense one batch at a time.
+        Accept sparse X, which is made dense one batch at a time.
     device : str or torch.device, default="auto"
-        Where EM runs, in double precision; "auto" is CUDA if there is a GPU, else the CPU.
+        Where EM runs, in double precision. "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
-        Start from the last fit; ``n_init`` is ignored then, and another ``n_clusters`` or
-        ``covariance_type`` is an error.
+        Continue from the last fit. ``n_init`` is ignored then.
     random_state : int, RandomState instance or None, default=None
-        Decides initialisations and samples.
+        Determines initializations and samples.
     max_clusters : int, default=60
-        The largest number that ``n_clusters="auto"`` considers.
+        Maximum number of clusters for ``n_clusters="auto"``.
     verbose : int, default=0
-        1 prints initialisations and iterations, 2 the bound as well.
+        1 prints initializations and iterations, 2 the bounds as well.
     verbose_interval : int, default=10
-        Iterations between two lines.
+        Number of iterations between two lines.
 
     Attributes
     ----------
@@ -133,35 +119,35 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
     means_ : ndarray of shape (n_clusters, n_features)
         Mean of each component.
     covariances_, precisions_, precisions_cholesky_ : ndarray
-        Covariances, their inverses P and the upper triangular U of P = U U^T; of shape
+        Covariances, their inverses P, and the upper triangular U of P = U U^T. The shape is
         (n_clusters, n_features, n_features) full, (n_features, n_features) tied,
         (n_clusters, n_features) diag, (n_clusters,) spherical.
     mixture_ : skdeepcluster.functional.gaussian.Mixture
-        The same as torch tensors, float64, on the CPU.
+        The mixture as torch tensors, float64, on the CPU.
     labels_ : ndarray of shape (n_samples,)
-        Component of each row of X (after ``partial_fit``: of its batch); equal to ``predict(X)``.
-        -1 while ``partial_fit`` collects its first batches.
+        Component of each sample of X, equal to ``predict(X)``. ``partial_fit`` sets the labels of
+        its batch, -1 while the first batches are collected.
     probabilities_ : ndarray of shape (n_samples,)
-        Probability of this component; 0 where there is none.
+        Probability of this component; 0 where the label is -1.
     converged_ : bool
         Whether the best run reached ``tol``.
     n_clusters_ : int
-        Number of clusters.
+        Number of components.
     n_clusters_curve_ : Bunch
-        With ``n_clusters="auto"`` only: the arrays that
-        :func:`~skdeepcluster.neighbors.count_clusters` returns.
+        The arrays of :func:`~skdeepcluster.neighbors.count_clusters`. Only with
+        ``n_clusters="auto"``.
     n_iter_ : int
-        Iterations of the best run (after ``partial_fit``: steps).
+        Number of iterations of the best run (after ``partial_fit``: of steps).
     lower_bound_ : float
-        Mean log-likelihood of the rows, as of the last E-step of the best run.
+        Mean log-likelihood of the samples in the last E-step of the best run.
     lower_bounds_ : list of float
-        The same for each iteration.
+        Mean log-likelihood in each iteration of the best run.
     n_batch_iter_ : int
-        Steps of ``partial_fit`` since the last fit.
+        Number of steps of ``partial_fit`` since the last fit.
     batch_size_ : int
-        Rows per batch, as given or as "auto" chose.
+        Samples per batch.
     device_ : str
-        Where EM ran, as given or as "auto" chose.
+        Where EM ran.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -170,18 +156,18 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
     See Also
     --------
     select_n_clusters : Choose the number of components.
-    sklearn.mixture.GaussianMixture : The same in memory, without weights.
+    sklearn.mixture.GaussianMixture : The same model for unweighted arrays in memory.
 
     Notes
     -----
-    Maximised is the weighted mean of :math:`\log \sum_k \pi_k N(x_n | \mu_k, \Sigma_k)` [1]_.
-    A row of weight 2 equals two rows, in the initialisation too. Components that are no row's most
-    probable one are placed last, with a warning, so that labels count from 0 without gaps.
+    EM maximizes the weighted mean of :math:`\log \sum_k \pi_k N(x_n | \mu_k, \Sigma_k)` [1]_. A
+    sample of weight 2 equals two samples, in the initialization too. Components that are not the
+    most probable one of any sample are placed last, with a warning, so labels have no gaps.
 
-    ``partial_fit`` is stepwise EM [2]_: the sufficient statistics of the mixture are averaged with
-    those of the batch. The first batches are collected until there are 15 rows per cluster, or
-    ``n_features + 1`` if that is more and covariances are full. A component of less than one
-    effective row in the average is reseeded: it takes half of the heaviest one.
+    ``partial_fit`` is stepwise EM [2]_: it averages the sufficient statistics of the mixture and
+    the batch. It first collects 15 samples per cluster, or ``n_features + 1`` if that is more and
+    covariances are full. A component with less than one effective sample in the average is
+    replaced by half of the heaviest component.
 
     References
     ----------
@@ -203,30 +189,17 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
     """
 
     _parameter_constraints = {
+        **GaussianMixture._parameter_constraints,
         "n_clusters": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
-        "covariance_type": [StrOptions(set(COVARIANCE_TYPES))],
-        "tol": [Interval(Real, 0.0, None, closed="left")],
-        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
-        "max_iter": [Interval(Integral, 0, None, closed="left")],
-        "n_init": [Interval(Integral, 1, None, closed="left")],
-        "init_params": [
-            StrOptions({"kmeans", "k-means++", "random", "random_from_data"}),
-            "array-like",
-        ],
-        "weights_init": ["array-like", None],
-        "means_init": ["array-like", None],
-        "precisions_init": ["array-like", None],
+        "init_params": [*GaussianMixture._parameter_constraints["init_params"], "array-like"],
         "learning_decay": [Interval(Real, 0.0, 1.0, closed="both")],
         "learning_offset": [Interval(Real, 1.0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "accept_sparse": ["boolean"],
         "device": [str, torch.device],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
     }
+    del _parameter_constraints["n_components"]
 
     def __init__(
         self,
@@ -258,27 +231,27 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None) -> Self:
-        """Find the mixture of X.
+        """Fit the mixture to X.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to learn from: also memory maps, Dask arrays, and with ``accept_sparse`` CSR.
+            Training data. Memory maps and Dask arrays are read in batches.
         y : Ignored
             Present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows; 2 equals a row that is there twice.
+            Sample weights.
 
         Returns
         -------
         self : object
-            The fitted mixture.
+            Fitted estimator.
 
         Raises
         ------
         ValueError
-            When a value is larger than 1e100 or so far from the others that they lose their
-            digits, or rows are too few or too much alike for a covariance.
+            If a value exceeds 1e100 or double precision cannot hold it along with the others, or
+            if samples are too few or too similar for a covariance.
         """
         with restore_on_failure(self):
             continues = self._continues()
@@ -309,11 +282,10 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None) -> Self:
-        """Take one step of stepwise EM on a batch, from the current mixture.
+        """Take one step of stepwise EM on a batch.
 
-        ``labels_`` and ``probabilities_`` are those of the rows of this batch. While the first
-        batches are collected, see the Notes of the class, they are -1 and 0, and the estimator is
-        not fitted yet. With ``n_clusters="auto"`` the clusters of the first batch are counted.
+        While the first batches are collected (see Notes), the estimator is not fitted. With
+        ``n_clusters="auto"`` the clusters of the first batch are counted.
 
         Parameters
         ----------
@@ -322,17 +294,17 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         y : Ignored
             Present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
+            Sample weights.
 
         Returns
         -------
         self : object
-            The mixture, which answers once the first batches have enough rows.
+            Fitted estimator, once enough samples are collected.
 
         Raises
         ------
         ValueError
-            When ``n_clusters`` or ``covariance_type`` is not that of the fitted mixture.
+            If ``n_clusters`` or ``covariance_type`` differ from the fitted mixture.
         """
         with restore_on_failure(self):
             is_fitted = self.__sklearn_is_fitted__()
@@ -357,22 +329,22 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
             mixture, bound = em.step(rows, mixture, self._m_step(), rate)
             least = min(rate / rows.X.shape[0], STARVED / self.n_clusters_)
             self._set_mixture(em.reseed_starved(mixture, least, draw_generator(stream)))
-            self._set_answers(batch)
+            self.labels_, self.probabilities_ = self._assign(batch)
             self.batch_size_, self.device_ = rows.batch_size, str(rows.device)
             self.n_batch_iter_ = self.n_iter_ = step
             self.lower_bound_, self.lower_bounds_, self.converged_ = bound, [bound], False
         return self
 
     def _choose_number(self, X, sample_weight):
-        """Set the number of components, with "auto" that of clusters of the rows."""
+        """Set the number of components."""
         vars(self).pop("n_clusters_curve_", None)
         if self.n_clusters != "auto":
             self.n_clusters_ = self.n_clusters
             return
         if is_dask(X):
             raise ValueError(
-                "n_clusters='auto' compares all rows, which are a Dask array. Give n_clusters as "
-                "a number, for instance that of a fit to some of the rows."
+                "n_clusters='auto' compares all samples, but X is a Dask array. Pass a number, "
+                "for instance n_clusters_ of a fit to some of the samples."
             )
         refuse_sparse(self, X)
         options = {"sample_weight": sample_weight, "max_clusters": self.max_clusters}
@@ -380,15 +352,14 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         self.n_clusters_ = self.n_clusters_curve_.pop("best_n_clusters")
 
     def _collect(self, rows):
-        """Add a batch to those collected; return all once they suffice to initialise, or None."""
+        """Collect a batch. Return all of them once they suffice for initialization, else None."""
         X, weight = to_tensor(rows.X, double=True).numpy(), rows.weight
         if hasattr(self, "_collected"):
-            X = np.concatenate([self._collected[0], X])
-            weight = np.concatenate([self._collected[1], weight])
-        per_cluster = WARM_UP_ROWS
-        if self.covariance_type == "full":
-            per_cluster = max(per_cluster, X.shape[1] + 1)
-        if X.shape[0] < per_cluster * self.n_clusters_:
+            pairs = zip(self._collected, (X, weight), strict=True)
+            X, weight = map(np.concatenate, pairs)
+        full = self.covariance_type == "full"
+        per_cluster = max(WARM_UP_ROWS, X.shape[1] + 1) if full else WARM_UP_ROWS
+        if len(X) < per_cluster * self.n_clusters_:
             self._collected = (X, weight)
             return None
         vars(self).pop("_collected", None)
@@ -398,14 +369,14 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         return em.MStep(self.covariance_type, self.reg_covar)
 
     def _report(self, start, i, bound, change):
-        """Print a line about an initialisation or an iteration, as ``verbose`` asks."""
+        """Print a line per initialization and interval, as ``verbose`` asks."""
         if self.verbose and i == 0:
             print(f"Initialization {start}")
         elif self.verbose and i % self.verbose_interval == 0:
             detail = f"\t lower bound {bound:.6f}\t change {change:.6f}"
             print(f"  Iteration {i}{detail if self.verbose > 1 else ''}")
 
-    # ---- initialisation
+    # ---- initialization
 
     def _initial_mixtures(self, rows, stream=None):
         """Yield the initial mixtures of EM; ``stream`` replaces ``random_state``."""
@@ -429,71 +400,74 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
             yield initializer.initialize(self.init_params, self.n_init)._replace(**given)
 
     def _given_fields(self, n_features, device):
-        """Return the fields of Mixture that ``weights_init``, ``means_init``, ... give."""
+        """Return the fields of Mixture given as ``weights_init``, ``means_init``, ..."""
+        k, d, kind = self.n_clusters_, n_features, self.covariance_type
+        shapes = {
+            "weights_init": (k,),
+            "means_init": (k, d),
+            "precisions_init": {"tied": (d, d), "spherical": (k,)}.get(
+                kind, _scale_shape(kind, k, d)
+            ),
+        }
+        values = {
+            name: torch.tensor(check_shape(name, getattr(self, name), shape), device="cpu")
+            for name, shape in shapes.items()
+            if getattr(self, name) is not None
+        }
         given = {}
-        if self.weights_init is not None:
-            weights = check_shape("weights_init", self.weights_init, (self.n_clusters_,))
+        if (weights := values.get("weights_init")) is not None:
             if (weights < 0).any() or abs(weights.sum() - 1) > 1e-6:
                 raise ValueError(
                     "The parameter 'weights_init' should be at least 0 and sum to 1, but the "
-                    f"least is {weights.min():.6g} and the sum {weights.sum():.6g}. Divide the "
+                    f"minimum is {weights.min():.6g} and the sum {weights.sum():.6g}. Divide the "
                     "weights by their sum."
                 )
-            given["log_weights"] = torch.tensor(weights, device=device).log()
-        if self.means_init is not None:
-            means = check_shape("means_init", self.means_init, (self.n_clusters_, n_features))
-            given["means"] = torch.tensor(means, device=device)
-        if self.precisions_init is not None:
-            shape = covariance_shape(self.covariance_type, self.n_clusters_, n_features)
-            precisions = check_shape("precisions_init", self.precisions_init, shape)
-            scales = _scales_from_precisions(
-                torch.tensor(precisions, device="cpu"), self.covariance_type
-            )
-            given["scales"] = scales.to(device)
+            given["log_weights"] = weights.log().to(device)
+        if "means_init" in values:
+            given["means"] = values["means_init"].to(device)
+        if "precisions_init" in values:
+            precisions = values["precisions_init"].reshape(_scale_shape(kind, k, d))
+            given["scales"] = _scales_from_precisions(precisions, kind).to(device)
         return given
 
     def _continues(self):
-        """Return whether ``fit`` goes on with the fitted mixture."""
+        """Return whether ``fit`` continues from the fitted mixture."""
         return self.warm_start and self.__sklearn_is_fitted__()
 
     def _check_continuity(self):
-        """Check that parameters are those of the fitted mixture, with which a fit goes on."""
+        """Check that parameters agree with the fitted mixture."""
         shape, scales = self.means_.shape, tuple(self.mixture_.scales.shape)
         types = [kind for kind in COVARIANCE_TYPES if _scale_shape(kind, *shape) == scales]
         known = {"n_clusters": [shape[0], "auto"], "covariance_type": types}
         for name, values in known.items():
             if getattr(self, name) not in values:
                 raise ValueError(
-                    f"The fit goes on with the fitted mixture, of {name}={values[0]!r}, but now "
+                    f"The fit continues from a mixture with {name}={values[0]!r}, but now "
                     f"{name}={getattr(self, name)!r}. Keep it, or call fit with warm_start=False."
                 )
         self.n_clusters_ = shape[0]
 
-    # ---- what a fit leaves
+    # ---- results of a fit
 
     def _set_labels(self, rows):
-        """Set ``labels_``; empty components go last, so that labels have no gaps."""
-        self._set_answers(rows)
+        """Set ``labels_``. Empty components go last, so labels have no gaps."""
+        self.labels_, self.probabilities_ = self._assign(rows)
         empty = np.bincount(self.labels_, rows.weight, self.n_clusters_) == 0
         if empty.any():
             order = np.argsort(empty, kind="stable")
             log_weights, means, scales = self.mixture_
             scales = scales[order] if len(scales) == len(means) else scales
             self._set_mixture(Mixture(log_weights[order], means[order], scales))
-            self._set_answers(rows)
-
-    def _set_answers(self, rows):
-        """Set the most probable component of each row, and its probability."""
-        self.labels_, self.probabilities_ = self._assign(rows)
+            self.labels_, self.probabilities_ = self._assign(rows)
 
     def _warn(self, interrupted):
-        """Warn of an interruption, of missing convergence and of empty components."""
+        """Warn about interruption, missing convergence and empty components."""
         messages = []
         n_found = len(np.unique(self.labels_))
         if interrupted:
             messages.append(
-                f"EM was interrupted after {self.n_iter_} iterations. The estimator holds the "
-                "mixture so far; warm_start=True and fit() go on from there."
+                f"EM was interrupted after {self.n_iter_} iterations. The mixture found so far is "
+                "kept. To continue, call fit with warm_start=True."
             )
         elif not self.converged_ and self.max_iter > 0:
             messages.append(
@@ -502,21 +476,22 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
             )
         if n_found < self.n_clusters_:
             messages.append(
-                f"Only {n_found} of n_clusters={self.n_clusters_} components have rows, possibly "
-                "due to duplicate points in X. Decrease n_clusters or increase n_init."
+                f"Only {n_found} of n_clusters={self.n_clusters_} components have samples. X may "
+                f"have few distinct samples, or reg_covar={self.reg_covar} may be large compared "
+                "with the variances. Decrease n_clusters or reg_covar, or scale X."
             )
         for message in messages:
             warnings.warn(message, ConvergenceWarning, stacklevel=4)
 
-    # ---- answers
+    # ---- predictions
 
     def predict(self, X) -> Labels:
-        """Return the most probable component of each row.
+        """Return the most probable component of each sample.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to assign.
+            Samples to assign.
 
         Returns
         -------
@@ -526,12 +501,12 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         return self._assign(self._check_fitted(X))[0]
 
     def predict_proba(self, X) -> npt.NDArray[np.float64]:
-        """Return the responsibilities, p(component | row).
+        """Return the responsibilities, p(component | sample).
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to assign.
+            Samples to assign.
 
         Returns
         -------
@@ -541,31 +516,31 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         return self._apply(lambda joint: joint.softmax(1), self._check_fitted(X))
 
     def score_samples(self, X) -> npt.NDArray[np.float64]:
-        """Return the log-likelihood of each row.
+        """Return the log-likelihood of each sample.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to score.
+            Samples to score.
 
         Returns
         -------
         ndarray of shape (n_samples,)
-            Natural logarithms of the density.
+            Natural logarithm of the density.
         """
         return self._apply(_log_likelihood, self._check_fitted(X))
 
     def score(self, X, y=None, sample_weight=None) -> float:
-        """Return the mean log-likelihood of the rows; higher is better.
+        """Return the mean log-likelihood of the samples; higher is better.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to score.
+            Samples to score.
         y : Ignored
             Present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
+            Sample weights.
 
         Returns
         -------
@@ -580,14 +555,14 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to score.
+            Samples to score.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows; their sum is N.
+            Sample weights; N is their sum.
 
         Returns
         -------
         float
-            With l the log-likelihood of all rows and p the number of free parameters.
+            With the log-likelihood l of all samples and the number p of free parameters.
         """
         rows = self._check_fitted(X, sample_weight)
         return self._penalize(rows, math.log(rows.total))
@@ -598,14 +573,14 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to score.
+            Samples to score.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
+            Sample weights.
 
         Returns
         -------
         float
-            With l the log-likelihood of all rows and p the number of free parameters.
+            With the log-likelihood l of all samples and the number p of free parameters.
         """
         rows = self._check_fitted(X, sample_weight)
         return self._penalize(rows, 2)
@@ -616,38 +591,37 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to score.
+            Samples to score.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
+            Sample weights.
 
         Returns
         -------
         float
-            BIC with a penalty on uncertain assignments: H(r_n) is the entropy of the
-            responsibilities of row n, so overlapping components cost more than separate clusters.
+            BIC plus a penalty on uncertain assignments: H(r_n) is the entropy of the
+            responsibilities of sample n, so overlapping components cost more.
         """
         rows = self._check_fitted(X, sample_weight)
         mean_entropy = self._average(lambda joint: entropy(joint.log_softmax(1)), rows)
         return self._penalize(rows, math.log(rows.total)) + 2 * mean_entropy * rows.total
 
     def sample(self, n_samples: int = 1) -> tuple[npt.NDArray[np.float64], Labels]:
-        """Draw rows from the mixture.
+        """Generate samples from the mixture.
 
         Parameters
         ----------
         n_samples : int, default=1
-            How many.
+            Number of samples.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            The rows, component after component.
+            The samples, sorted by component.
         y : ndarray of shape (n_samples,)
             Their components.
         """
         check_is_fitted(self)
-        if check_scalar(n_samples, "n_samples", Integral) < 1:
-            raise ValueError(f"n_samples={n_samples}, but sampling needs at least one sample.")
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
         random_state = random_stream(self.random_state)
         counts = random_state.multinomial(n_samples, self.weights_ / self.weights_.sum())
         stream = draw_generator(random_state)
@@ -662,64 +636,44 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         return self._check_rows(X, sample_weight, learns=False)
 
     def _check_rows(self, X, sample_weight=None, reset=False, enough=1, learns=True):
-        """Check X and its weights; X is neither copied nor cast.
-
-        Values to learn from must not be too large.
-        """
-        names = {"estimator_name": type(self).__name__, "learns": learns}
-        check_values = partial(_check_values, **names)
-        check = self._check_dask if is_dask(X) else self._check_array
-        X = check(X, reset, enough, check_values)
+        """Check X and its weights. X is neither copied nor cast; training values are bounded."""
+        if is_dask(X):
+            X = values = self._check_dask(X, reset)
+        else:
+            refuse_sparse(self, X)
+            accept_sparse = "csr" if self.accept_sparse else False
+            options = {"accept_sparse": accept_sparse, "ensure_min_samples": min(2, enough)}
+            X = values = check_rows(self, X, reset=reset, **options)
         check_enough(X.shape[0], enough)
+        if is_dask(X):
+            values = np.atleast_1d(abs(X).max().compute())
+            assert_all_finite(values, estimator_name=type(self).__name__, input_name="X")
+        if learns:
+            check_magnitude(values)
         weight, size = check_sample_weight(sample_weight, X), self.batch_size
         if size == "auto":
             n_clusters = getattr(self, "n_clusters_", self.n_clusters)
             size = em.choose_batch_size(n_clusters, X.shape[1], self.covariance_type)
-        if not is_dask(X):
-            return em.WeightedRows(X, weight, int(size), resolve_device(self.device))
-        rows = DaskRows(X, weight, int(size))
-        rows.check(check_values)
-        return rows
+        if is_dask(X):
+            return DaskRows(X, weight, int(size))
+        return em.WeightedRows(X, weight, int(size), resolve_device(self.device))
 
-    def _check_array(self, X, reset, enough, check_values):
-        """Check an array, memory map or sparse matrix."""
-        refuse_sparse(self, X)
-        # Values are checked below a part at a time, so that a memory map is not kept in memory.
-        X = check_rows(
-            self,
-            X,
-            reset=reset,
-            accept_sparse="csr" if self.accept_sparse else False,
-            ensure_all_finite=hasattr(X, "columns"),
-            ensure_min_samples=min(2, enough),
-        )
-        if sparse.issparse(X):
-            check_values(X.data)
-            return X
-        size = max(1, CHECKED_ELEMENTS // X.shape[1])
-        for start in range(0, X.shape[0], size):
-            with naming_faults(X[start : start + size], first_row=start):
-                check_values(X[start : start + size])
-            em.release(X)
-        return X
-
-    def _check_dask(self, X, reset, *_):
-        """Check the shape of a Dask array, and make its blocks whole rows."""
+    def _check_dask(self, X, reset):
+        """Check a Dask array; return it with nonempty blocks that hold all features."""
         if not (hasattr(X, "to_delayed") and getattr(X, "ndim", 0) == 2 and hasattr(X, "chunks")):
             raise ValueError(
-                f"Expected a Dask array of two dimensions, got {type(X).__name__}. Of a Dask "
-                "DataFrame pass X.to_dask_array(lengths=True)."
+                f"Expected a Dask array of two dimensions, got {type(X).__name__}. Convert a Dask "
+                "DataFrame by X.to_dask_array(lengths=True)."
             )
         if np.isnan(X.shape[0]):
             X = X.compute_chunk_sizes()
-        X = X.rechunk({1: -1})
         _check_n_features(self, X, reset=reset)
-        return X
+        return X.rechunk((tuple(n for n in X.chunks[0] if n) or (0,), -1))
 
     def _apply(self, function, rows):
-        """Apply a function of the log-joint (N, K) to all rows; check that answers are finite.
+        """Apply a function of the log-joint (N, K) to all samples; check that results are finite.
 
-        Values beyond ``LARGEST`` count as that large, so that their squares are finite.
+        Values are clipped to ``LARGEST``, so their squares are finite.
         """
         mixture = self.mixture_.to(rows.device)
         log_joint = gaussian.joint_density(mixture)
@@ -730,7 +684,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         return check_answers(rows.map(answer), rows.X)
 
     def _assign(self, rows):
-        """Return the most probable component of each row, and its probability, (N,) each."""
+        """Return the most probable component of each sample, and its probability, (N,) each."""
         answers = self._apply(_assign_surely, rows)
         return answers[:, 0].astype(np.int64), answers[:, 1].copy()
 
@@ -739,7 +693,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         return float(rows.weight @ self._apply(function, rows)) / rows.total
 
     def _penalize(self, rows, penalty):
-        """Return -2 l + p penalty, l the log-likelihood of all rows, p the free parameters."""
+        """Return -2 l + p penalty for the log-likelihood l and p free parameters."""
         n_clusters, n_features = self.means_.shape
         scales = self.mixture_.scales
         per_scale = n_features * (n_features + 1) // 2 if scales.ndim == 3 else scales.shape[1]
@@ -747,8 +701,8 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         return -2 * self._average(_log_likelihood, rows) * rows.total + n_parameters * penalty
 
     def _set_mixture(self, mixture):
-        """Set the mixture, as tensors and in scikit-learn's shapes."""
-        # Contiguous, as in pickled copies: rounding may depend on the memory layout.
+        """Set the mixture as tensors and in scikit-learn's shapes."""
+        # Contiguous as in pickled copies, because rounding may depend on the memory layout.
         self.mixture_ = Mixture(*(field.contiguous() for field in mixture.to("cpu")))
         self.weights_ = self.mixture_.log_weights.exp().numpy()
         self.means_ = self.mixture_.means.clone().numpy()
@@ -786,21 +740,14 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         return tags
 
 
-def _check_values(values, estimator_name, learns):
-    """Raise scikit-learn's error at NaN or infinity; values to learn from are bounded, too."""
-    assert_all_finite(values, estimator_name=estimator_name, input_name="X")
-    if learns:
-        check_magnitude(values)
-
-
 def _assign_surely(joint):
-    """Return the most probable component of each row and its probability, (N, 2)."""
+    """Return the most probable component of each sample and its probability, (N, 2)."""
     best, label = joint.max(1)
     return torch.stack([label.double(), (best - joint.logsumexp(1)).exp()], 1)
 
 
 def _log_likelihood(joint):
-    """Return the log-likelihood of each row, from the log-joint (N, K)."""
+    """Return the log-likelihood of each sample, from the log-joint (N, K)."""
     return joint.logsumexp(1)
 
 
@@ -814,23 +761,13 @@ def _scale_shape(covariance_type, n_clusters, n_features):
     }[covariance_type]
 
 
-def covariance_shape(covariance_type: str, n_clusters, n_features) -> tuple[int, ...]:
-    """Return scikit-learn's shape of covariances and precisions."""
-    shape = _scale_shape(covariance_type, n_clusters, n_features)
-    return {"tied": shape[1:], "spherical": shape[:1]}.get(covariance_type, shape)
-
-
 def _scales_from_precisions(precisions, covariance_type):
-    """Check precisions in scikit-learn's shape and return the scales of a mixture."""
+    """Return the scales of a mixture with given precisions, checked, in the shape of scales."""
+    wanted, sound = "positive", bool((precisions > 0).all())
     if covariance_type in gaussian.MATRIX:
-        precisions = precisions.unsqueeze(0) if covariance_type == "tied" else precisions
         wanted = "symmetric and positive definite"
-        sound = torch.allclose(precisions, precisions.mT) and bool(
-            (torch.linalg.eigvalsh(precisions) > 0).all()
-        )
-    else:
-        precisions = precisions.unsqueeze(1) if covariance_type == "spherical" else precisions
-        wanted, sound = "positive", bool((precisions > 0).all())
+        positive = (torch.linalg.eigvalsh(precisions) > 0).all()
+        sound = bool(positive) and torch.allclose(precisions, precisions.mT)
     if not sound:
         raise ValueError(
             f"The parameter 'precisions_init' should be {wanted} for "

@@ -45,7 +45,7 @@ from ._validation import Auto, LabelledClusterMixin
 from .engine.data import Rows, batches
 from .engine.runtime import draw_seed, random_stream, seeded, store_parameters
 from .functional import random
-from .functional.adversarial import called_fake, called_real
+from .functional.losses import called_fake, called_real
 from .modules.game import AdversarialGame, Augmentation, Player
 from .modules.latent import Codes, LatentSpace, Reading
 from .modules.networks import (

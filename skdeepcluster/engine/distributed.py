@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import batch_norm
 from torch.overrides import TorchFunctionMode
 
-from ..functional.information import split_by
+from ..functional.losses import split_by
 from ..modules.game import Batch
 
 #: Functions that draw random numbers like a tensor, and their counterparts that take a shape.

@@ -1,5 +1,5 @@
-"""Formulas on tensors: each has one home here. Nothing in this folder imports more than torch."""
+"""Formulas on torch tensors. Modules in this folder import nothing except torch."""
 
-from .information import entropy, information_content, kl_divergence, mutual_information
+from .losses import entropy, information_content, kl_divergence, mutual_information
 
 __all__ = ["entropy", "information_content", "kl_divergence", "mutual_information"]

@@ -1,17 +1,11 @@
-"""Fixed points to integrate over: quasi-random, balanced, and numbers that hash rows.
-
-Letters: N rows, D features.
-"""
+"""Fixed points for integration (quasi-random, balanced) and numbers that hash samples."""
 
 import torch
 from torch import Tensor
 
 
 def uniform_points(n_points: int, n_dimensions: int) -> Tensor:
-    """Return fixed quasi-random points of [0, 1), (n_points, n_dimensions), float64.
-
-    They are a scrambled Sobol sequence.
-    """
+    """Return a scrambled Sobol sequence of [0, 1), (n_points, n_dimensions), float64."""
     engine = torch.quasirandom.SobolEngine(n_dimensions, scramble=True, seed=0)
     first = engine.quasi.double() / 2**engine.MAXBIT
     uniform = engine.draw(n_points, dtype=torch.float64)
@@ -21,7 +15,7 @@ def uniform_points(n_points: int, n_dimensions: int) -> Tensor:
 
 
 def normal_quantiles(uniform: Tensor, least: float = torch.finfo(torch.float32).eps) -> Tensor:
-    """Return the quantiles of N(0, 1), those below ``least`` or above 1 - ``least`` cut off."""
+    """Return the quantiles of N(0, 1), clipped to the levels ``least`` and 1 - ``least``."""
     return torch.special.ndtri(uniform.clamp(least, 1 - least))
 
 
@@ -31,11 +25,10 @@ def normal_points(n_points: int, n_dimensions: int) -> Tensor:
 
 
 def balanced_points(n_points: int, n_dimensions: int) -> Tensor:
-    """Return fixed points of N(0, I) with its moments up to the third, (2 n_points, n_dimensions).
+    """Return fixed points with the moments of N(0, I) up to the third, (2 n_points, n_dimensions).
 
-    The means of polynomials of degree three over them are exact: quasi-random points are whitened,
-    so that their mean square is I, and each comes with its negative. There must be more of them
-    than dimensions.
+    Quasi-random points are whitened and mirrored, so means of polynomials of degree three are
+    exact. ``n_points`` must be larger than ``n_dimensions``.
     """
     points = normal_points(n_points, n_dimensions)
     scale = torch.linalg.cholesky(points.T @ points / n_points)
@@ -44,10 +37,9 @@ def balanced_points(n_points: int, n_dimensions: int) -> Tensor:
 
 
 def hash_rows(x: Tensor, n_numbers: int) -> Tensor:
-    """Return numbers in [0, 1) that depend on a row (N, D) alone, as if drawn, (N, n_numbers).
+    """Return pseudo-random numbers in [0, 1), (N, n_numbers), that depend on each sample alone.
 
-    They are the fractional parts of large random projections: the same on every machine but for
-    the rounding of float64.
+    They are the fractional parts of large random projections of the samples (N, D).
     """
     stream = torch.Generator().manual_seed(0)
     directions = torch.empty(x.shape[1], n_numbers, dtype=torch.float64, device="cpu")

@@ -21,7 +21,7 @@ class Stream:
     def on(self, device: torch.device | str) -> torch.Generator:
         """Return the generator of a device."""
         device = torch.device(device)
-        if str(device) == "cuda":  # its tensors name the current GPU
+        if str(device) == "cuda":  # tensors carry the index of the GPU
             device = torch.device("cuda", torch.cuda.current_device())
         if device not in self.generators:
             self.generators[device] = torch.Generator(device).manual_seed(self.seed)

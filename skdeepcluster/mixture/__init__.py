@@ -1,1 +1,1 @@
-"""Gaussian mixtures by expectation maximisation (EM): functions on stored rows, no estimators."""
+"""Gaussian mixtures by expectation maximization, over batches of samples."""

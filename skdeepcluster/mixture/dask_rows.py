@@ -1,4 +1,4 @@
-"""EM over the blocks of a Dask array: each worker sums the statistics of the blocks it holds."""
+"""EM over a Dask array: each worker sums the statistics of its own blocks."""
 
 import functools
 from collections.abc import Callable
@@ -19,55 +19,43 @@ def is_dask(X: Any) -> bool:
 
 
 class DaskRows(WeightedRows):
-    """Rows of a Dask array (N, D), in blocks of whole rows, and their weights (N,)."""
+    """Samples of a Dask array (N, D) and their weights (N,).
+
+    Blocks are not empty and hold all features.
+    """
 
     def __init__(self, X: Any, weight: np.ndarray, batch_size: int) -> None:
         super().__init__(X, weight, batch_size)
-        ends = np.cumsum(X.chunks[0])
-        self.places = [slice(end - n, end) for end, n in zip(ends, X.chunks[0], strict=True)]
+        self.starts = np.cumsum([0, *X.chunks[0][:-1]])
         self.blocks = X.to_delayed().ravel()
 
     def map(self, function: Callable[[Tensor], Tensor]) -> np.ndarray:
-        """Apply a row-wise function to all rows; return the results in the order of the rows."""
-        parts = self._compute(lambda block, _: (_map_block, function, block, self.batch_size))
-        return np.concatenate(parts)
-
-    def sums(self, make: Callable[[], Callable[[Batch], Sums]]) -> Sums:
-        """Add up a function's results over the batches."""
+        """Apply a row-wise function to all samples; return the results in their order."""
         from dask import compute, delayed
 
+        task = delayed(_map_block, pure=False)
+        return np.concatenate(compute(*(task(function, b, self.batch_size) for b in self.blocks)))
+
+    def sums(self, make: Callable[[], Callable[[Batch], Sums]]) -> Sums:
+        """Sum a function over the batches, as a binary tree over the blocks."""
+        from dask import compute, delayed
+
+        weights = np.split(self.weight, self.starts[1:])
         parts = [
-            delayed(_sum_block, pure=False)(
-                make, block, self.weight[place], int(place.start), self.batch_size
-            )
-            for block, place in self._nonempty_blocks()
+            delayed(_sum_block, pure=False)(make, block, weight, int(start), self.batch_size)
+            for block, weight, start in zip(self.blocks, weights, self.starts, strict=True)
         ]
-        while len(parts) > 1:  # Added as a binary tree, so that no worker collects all sums.
+        while len(parts) > 1:
             pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
             parts = [delayed(add, pure=False)(*p) if len(p) == 2 else p[0] for p in pairs]
         return compute(parts[0])[0]
 
-    def check(self, function: Callable[[Any], Any]) -> None:
-        """Apply a function that may raise to every block."""
-        self._compute(lambda block, _: (_check_block, function, block))
-
     def take(self, index: np.ndarray) -> Tensor:
-        """Return chosen rows."""
+        """Return the samples at the given positions."""
         order = np.argsort(index, kind="stable")
         rows = np.empty((len(index), self.X.shape[1]))
         rows[order] = self.X[index[order]].compute()
         return torch.from_numpy(rows)
-
-    def _nonempty_blocks(self) -> list[tuple[Any, slice]]:
-        pairs = zip(self.blocks, self.places, strict=True)
-        return [(block, place) for block, place in pairs if place.stop > place.start]
-
-    def _compute(self, task: Callable[[Any, slice], tuple[Any, ...]]) -> Any:
-        """Run a task, (function, *arguments), for each block; return the results in order."""
-        from dask import compute, delayed
-
-        tasks = (task(*pair) for pair in self._nonempty_blocks())
-        return compute(*(delayed(function, pure=False)(*args) for function, *args in tasks))
 
 
 def _to_tensor(block: Any) -> Tensor:
@@ -94,7 +82,3 @@ def _sum_block(
     )
     with limited_threads():
         return functools.reduce(add, map(make(), batches))
-
-
-def _check_block(function: Callable[[Any], Any], block: Any) -> None:
-    function(np.asarray(block))

@@ -1,13 +1,12 @@
-"""Expectation maximisation over stored rows: :func:`fit`, :func:`m_step`, :func:`posterior`.
+"""Expectation maximization over stored samples: :func:`fit`, :func:`m_step`, :func:`posterior`.
 
-Sufficient statistics are summed in double precision, a batch of rows at a time; the data are never
-copied as a whole. N rows, D features, K clusters.
+Statistics are summed in double precision, one batch at a time; X is never copied as a whole.
+Letters: N samples, D features, K clusters.
 """
 
 import functools
 import itertools
 import math
-import mmap
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -23,22 +22,22 @@ from ..engine.runtime import reused_threads, share_out
 from ..functional import gaussian
 from ..functional.gaussian import Mixture, SufficientStatistics
 
-#: The positions of a batch among all rows, its rows (N, D) and their weights (N,).
+#: The positions of a batch among all samples, the batch (N, D) and its weights (N,).
 Batch = tuple[slice, Tensor, Tensor]
-#: (positions of a batch, its rows) -> responsibilities (N, K).
+#: (positions of a batch, the batch) -> responsibilities (N, K).
 Responsibilities = Callable[[slice, Tensor], Tensor]
 #: Tensors that add up over batches.
 Sums = tuple[Tensor, ...]
 
-#: Elements of the largest intermediate tensor of a batch: 4 MiB, which fits a processor's cache
-#: while matrix products of this size still run near peak speed.
+#: Number of elements of the largest intermediate tensor of a batch: 4 MiB fit a processor's cache
+#: while matrix products still run near peak speed.
 BATCH_ELEMENTS = 2**19
-#: Batches after which the pages of a memory map are returned to the operating system.
-BATCHES_TO_RELEASE = 32
+#: Maximum number of passes that refine means: each adds the digits of a double.
+MAX_REFINEMENTS = 3
 
 
 def choose_batch_size(n_clusters: int, n_features: int, covariance_type: str) -> int:
-    """Return the rows per batch for which the largest intermediate tensor fits the cache."""
+    """Return the batch size for which the largest intermediate tensor fits the cache."""
     if covariance_type == "full":
         widest = max(end - first for first, end in gaussian.triangular_blocks(n_features))
         per_row = n_clusters * widest
@@ -47,21 +46,10 @@ def choose_batch_size(n_clusters: int, n_features: int, covariance_type: str) ->
     return min(max(256, BATCH_ELEMENTS // per_row), 2**14)
 
 
-def release(X: Any) -> None:
-    """Return the pages of a read-only memory map to the system; they are read again on demand."""
-    while X is not None and not (isinstance(X, np.memmap) and X.mode == "r"):
-        X = getattr(X, "base", None)
-    buffer = getattr(X, "base", None)
-    while isinstance(buffer, np.ndarray):
-        buffer = buffer.base
-    if isinstance(buffer, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        buffer.madvise(mmap.MADV_DONTNEED)
-
-
 class WeightedRows:
-    """Rows and their weights, read as batches in double precision.
+    """Samples X (N, D), an array, memory map or CSR matrix, and their weights (N,).
 
-    X (N, D) is an array, a read-only memory map or a CSR matrix; weights (N,) are at least 0.
+    Batches are read in double precision.
     """
 
     def __init__(
@@ -74,36 +62,30 @@ class WeightedRows:
         self.total = float(weight.sum())
 
     def batches(self, first: int, every: int, stop: threading.Event) -> Iterator[Batch]:
-        """Yield every ``every``-th batch from number ``first`` on, until ``stop`` is set.
+        """Yield every ``every``-th batch from batch ``first`` on, until ``stop`` is set.
 
-        Batches may be views of X: they are read, never written.
+        Batches may be views of X and must not be written to.
         """
         starts = range(first * self.batch_size, self.X.shape[0], every * self.batch_size)
-        for i, start in enumerate(itertools.takewhile(lambda _: not stop.is_set(), starts)):
+        for start in itertools.takewhile(lambda _: not stop.is_set(), starts):
             where = slice(start, start + self.batch_size)
             x, weight = self._tensor(self.X[where]), self._tensor(self.weight[where])
             yield where, x.to(self.device), weight.to(self.device)
-            if i % BATCHES_TO_RELEASE == BATCHES_TO_RELEASE - 1:
-                release(self.X)
-        release(self.X)
 
     @property
     def max_workers(self) -> int:
-        """Most threads that could each take a batch; one on a GPU."""
+        """Maximum number of threads that have a batch each; one on a GPU."""
         return -(-self.X.shape[0] // self.batch_size) if self.device.type == "cpu" else 1
 
     def _tensor(self, rows: Any) -> Tensor:
-        """Return rows as a tensor, without a copy if they are in double precision already."""
+        """Return rows as a tensor, without a copy if they are in double precision."""
         plain = isinstance(rows, np.ndarray) and rows.flags.carray and min(rows.strides) > 0
         if plain and rows.dtype == np.float64:
             return torch.from_numpy(rows)
         return to_tensor(rows, double=True)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> np.ndarray:
-        """Apply a row-wise function to all rows; return the results in the order of the rows.
-
-        Beside the results there are those of one batch in memory, for each thread.
-        """
+        """Apply a row-wise function to all samples; return the results in their order."""
         found = function(self._tensor(self.X[:1]).to(self.device)).cpu().numpy()
         results = np.empty((self.X.shape[0], *found.shape[1:]), dtype=found.dtype)
 
@@ -115,7 +97,7 @@ class WeightedRows:
         return results
 
     def sums(self, make: Callable[[], Callable[[Batch], Sums]]) -> Sums:
-        """Add up a function's results over the batches; ``make`` returns one for each thread."""
+        """Sum a function over the batches. ``make`` returns one function for each thread."""
 
         def work(first: int, every: int, stop: threading.Event) -> Sums:
             return functools.reduce(add, map(make(), self.batches(first, every, stop)))
@@ -123,23 +105,18 @@ class WeightedRows:
         return functools.reduce(add, share_out(work, self.max_workers))
 
     def take(self, index: np.ndarray) -> Tensor:
-        """Return chosen rows."""
-        parts = []
-        # A few at a time: reading one row of a memory map may load two megabytes around it.
-        for i in range(0, len(index), 64):
-            parts.append(to_tensor(self.X[index[i : i + 64]], double=True))
-            release(self.X)
-        return torch.cat(parts).to(self.device)
+        """Return the samples at the given positions."""
+        return to_tensor(self.X[index], double=True).to(self.device)
 
 
 class MStep(NamedTuple):
-    """The options of an M-step: the type of the covariances, and what is added to variances."""
+    """The options of an M-step: the covariance type and the term added to variances."""
 
     covariance_type: str
     reg_covar: float
 
     def __call__(self, stats: SufficientStatistics, about: Tensor) -> Mixture:
-        """Return the mixture that maximises the expected log-likelihood of given statistics."""
+        """Return the mixture that maximizes the expected log-likelihood."""
         return gaussian.maximize(stats, about, self.covariance_type, self.reg_covar)
 
 
@@ -148,15 +125,31 @@ def add(first: Sums, second: Sums) -> Sums:
     return tuple(a + b for a, b in zip(first, second, strict=True))
 
 
+def _sum_and_maximize(
+    sums: Callable[[Tensor], SufficientStatistics], about: Tensor, m_step: MStep
+) -> Mixture:
+    """Return the M-step. Where squares about the shift cancel, sum about each mean instead."""
+    stats = sums(about)
+    for _ in range(MAX_REFINEMENTS):
+        shift = gaussian.own_shift(stats, about, *m_step)
+        if shift is None:
+            break
+        stats, about = sums(shift), shift
+    return m_step(stats, about)
+
+
 def maximize(rows: WeightedRows, resp: Responsibilities, about: Tensor, m_step: MStep) -> Mixture:
-    """Return the M-step over all rows of given responsibilities."""
+    """Return the M-step over all samples of given responsibilities."""
 
-    def summarize(batch: Batch) -> Sums:
-        where, x, weight = batch
-        weighted = resp(where, x) * weight.unsqueeze(1)
-        return gaussian.sufficient_statistics(x, weighted, about, m_step.covariance_type)
+    def sums(about: Tensor) -> SufficientStatistics:
+        def summarize(batch: Batch) -> Sums:
+            where, x, weight = batch
+            weighted = resp(where, x) * weight.unsqueeze(1)
+            return gaussian.sufficient_statistics(x, weighted, about, m_step.covariance_type)
 
-    return m_step(SufficientStatistics(*rows.sums(lambda: summarize)), about)
+        return SufficientStatistics(*rows.sums(lambda: summarize))
+
+    return _sum_and_maximize(sums, about, m_step)
 
 
 def step(
@@ -164,31 +157,38 @@ def step(
 ) -> tuple[Mixture, float]:
     """Return the next mixture, and the mean log-likelihood under the one before.
 
-    With a learning rate below one (stepwise EM) the statistics of the rows are averaged with those
-    of which the mixture itself is the M-step.
+    With a learning rate below one (stepwise EM), the statistics of the samples are averaged with
+    the statistics that imply the mixture.
     """
-    about = mixture.centre()
+    bound = torch.zeros(())
 
-    def make() -> Callable[[Batch], Sums]:
-        expect = gaussian.expected_statistics(mixture, about, m_step.covariance_type)
+    def sums(about: Tensor) -> SufficientStatistics:
+        nonlocal bound
 
-        def summarize(batch: Batch) -> Sums:
-            stats, log_likelihood = expect(*batch[1:])
-            return (*stats, log_likelihood)
+        def make() -> Callable[[Batch], Sums]:
+            expect = gaussian.expected_statistics(mixture, about, m_step.covariance_type)
 
-        return summarize
+            def summarize(batch: Batch) -> Sums:
+                stats, log_likelihood = expect(*batch[1:])
+                return (*stats, log_likelihood)
 
-    *sums, log_likelihood = rows.sums(make)
-    stats = SufficientStatistics(*sums)
-    if learning_rate < 1:
+            return summarize
+
+        *found, bound = rows.sums(make)
+        stats = SufficientStatistics(*found)
+        if learning_rate == 1:
+            return stats
         past = gaussian.implied_statistics(mixture, about, *m_step).times(1 - learning_rate)
-        stats = SufficientStatistics(*add(stats.times(learning_rate / rows.total), past))
-    return m_step(stats, about), float(log_likelihood) / rows.total
+        return SufficientStatistics(*add(stats.times(learning_rate / rows.total), past))
+
+    about = mixture.means if gaussian.is_separated(mixture) else mixture.center()
+    mixture_next = _sum_and_maximize(sums, about, m_step)
+    return mixture_next, float(bound) / rows.total
 
 
 @dataclass
 class Run:
-    """One EM run: the last mixture, the bound of each iteration, and why the run ended."""
+    """One EM run: the last mixture, the bound of each iteration, and why it ended."""
 
     mixture: Mixture
     bound: float = -math.inf
@@ -197,7 +197,7 @@ class Run:
     interrupted: bool = False
 
     def beats(self, other: "Run") -> bool:
-        """Return whether the bound is higher by more than rounding; ties keep the first run."""
+        """Return whether the bound is higher by more than rounding."""
         return self.bound - other.bound > 1e-9 * abs(other.bound)
 
 
@@ -211,13 +211,13 @@ def fit(
     bound: float = -math.inf,
     report: Callable[[int, int, float, float], None] = lambda *_: None,
 ) -> Run:
-    """Run EM from each of several mixtures; return the run that ends with the highest bound.
+    """Run EM from several initial mixtures; return the run with the highest final bound.
 
-    A run has converged when the mean log-likelihood, the bound, changes by less than ``tol``;
-    ``max_iter=0`` returns the first start. ``bound`` is the last one of an earlier run that this
-    one continues. ``report`` is called with the number of the run, the iteration (0 begins a
-    run), the bound and its change. Ctrl-C ends the current run, and the fit, with the mixture so
-    far; before there is one it is raised.
+    A run converges when the mean log-likelihood, the bound, changes by less than ``tol``. With
+    ``max_iter=0`` the first initial mixture is returned. ``bound`` is the last bound of an earlier
+    run that this run continues. ``report`` is called with the number of the run, the iteration (0
+    at the beginning), the bound and its change. Ctrl-C ends the fit and keeps the mixture found so
+    far; without a mixture it is raised.
     """
     best = None
     try:
@@ -230,7 +230,7 @@ def fit(
             if run.interrupted:
                 best.interrupted = True
                 break
-    except KeyboardInterrupt:  # while the next start is found
+    except KeyboardInterrupt:  # during an initialization
         if best is None:
             raise
         best.interrupted = True
@@ -241,7 +241,7 @@ def fit(
 def fit_to_the_end(
     rows: WeightedRows, starts: Iterable[Mixture], m_step: MStep, *, max_iter: int, tol: float
 ) -> Mixture:
-    """Return the mixture of :func:`fit`; Ctrl-C is raised, since other work needs all of it."""
+    """Return the mixture of :func:`fit`, but raise Ctrl-C."""
     run = fit(rows, starts, m_step, max_iter=max_iter, tol=tol)
     if run.interrupted:
         raise KeyboardInterrupt
@@ -273,19 +273,14 @@ def _run(
     return run
 
 
-def as_rows(
-    X: np.ndarray, n_clusters: int, covariance_type: str, weight: np.ndarray | None = None
-) -> WeightedRows:
-    """Return the rows of an array in memory, with weight one by default.
-
-    Of another precision than double every pass converts them anew.
-    """
+def as_rows(X: np.ndarray, n_clusters: int, covariance_type: str) -> WeightedRows:
+    """Return samples of weight one. Arrays that are not float64 are converted in every pass."""
     batch_size = choose_batch_size(n_clusters, X.shape[1], covariance_type)
-    return WeightedRows(X, np.ones(len(X)) if weight is None else weight, batch_size)
+    return WeightedRows(X, np.ones(len(X)), batch_size)
 
 
 def m_step(X: np.ndarray, resp: np.ndarray, covariance_type: str, reg_covar: float) -> Mixture:
-    """Return the M-step over rows X (N, D) of responsibilities (N, K), float64, on the CPU."""
+    """Return the M-step over samples X (N, D) and responsibilities (N, K), on the CPU."""
     given = torch.as_tensor(resp, dtype=torch.float64, device="cpu")
     about = torch.from_numpy(X.mean(0, dtype=np.float64))
     rows = as_rows(X, resp.shape[1], covariance_type)
@@ -301,15 +296,11 @@ def posterior(X: np.ndarray, mixture: Mixture) -> np.ndarray:
 
 
 def reseed_starved(mixture: Mixture, least: float, generator: torch.Generator) -> Mixture:
-    """Replace every component whose weight is below ``least`` by a part of the heaviest one.
+    """Replace each component whose weight is below ``least`` by part of the heaviest component.
 
-    It takes half of the heaviest component's weight, its covariance, and a mean drawn from it.
+    It takes half of that component's weight, its covariance, and a mean drawn from it.
     """
-    weights, means, scales = (
-        mixture.log_weights.exp(),
-        mixture.means.clone(),
-        mixture.scales.clone(),
-    )
+    weights, means, scales = mixture.log_weights.exp(), *(field.clone() for field in mixture[1:])
     for k in (weights < least).nonzero().squeeze(1).tolist():
         heavy = int(weights.argmax())
         counts = torch.zeros(len(weights), dtype=torch.long, device="cpu")

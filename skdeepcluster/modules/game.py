@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..functional.information import kl_divergence
+from ..functional.losses import kl_divergence
 from .likelihood import Likelihood
 
 

@@ -17,7 +17,7 @@ from torch.nn.functional import nll_loss, one_hot
 
 from ..functional import random
 from ..functional.gaussian import log_prob_diag
-from ..functional.information import entropy
+from ..functional.losses import entropy
 
 #: Bounds of the log-standard-deviations of Q's continuous codes, which are about 1 in size. The
 #: loss grows with the square of an error in standard deviations: surer readings let it explode.

@@ -111,7 +111,7 @@ class MixturePrior(nn.Module):
 
 def _moments(mixture: Mixture) -> tuple[Tensor, Tensor]:
     """Mean and variances of a whole mixture, within and between its components, each (L,)."""
-    centre = mixture.centre()
+    centre = mixture.center()
     around = mixture.covariances() + (mixture.means - centre).square()
     return centre, (mixture.log_weights.exp()[:, None] * around).sum(0)
 

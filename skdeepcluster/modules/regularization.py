@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from ..functional import random
-from ..functional.information import all_rows, kl_divergence, own_rows
+from ..functional.losses import all_rows, kl_divergence, own_rows
 
 #: Length of the adversarial step, in distances to the nearest other row of a batch.
 RADIUS = 0.25

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from skdeepcluster.functional.information import kl_divergence
+from skdeepcluster.functional.losses import kl_divergence
 from skdeepcluster.modules.regularization import (
     Regularizer,
     adversarial_divergence,
@@ -20,7 +20,7 @@ def stream():
         yield
 
 
-def test_two_linear_clusters_have_their_worst_direction_in_closed_form(stream):
+def test_the_worst_direction_of_a_linear_model(stream):
     """With p = softmax(x W), K = 2, only the difference of the columns can change p."""
     weight = torch.randn(5, 2, dtype=torch.float64)
     x, radius = torch.randn(40, 5, dtype=torch.float64), torch.rand(40, 1, dtype=torch.float64)
@@ -45,7 +45,7 @@ def test_the_step_beats_random_steps_of_its_length(stream):
     assert worst > 3 * kl_divergence(log_p, network(x + random)).mean()
 
 
-def test_no_step_no_divergence_and_a_constant_assignment_has_none(stream):
+def test_no_step_and_constant_assignments(stream):
     x, zero = torch.randn(6, 3), torch.zeros(6, 1)
     network = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.LogSoftmax(-1))
     assert adversarial_step(network, x, network(x).detach(), zero).abs().sum() == 0
@@ -57,7 +57,7 @@ def test_no_step_no_divergence_and_a_constant_assignment_has_none(stream):
     torch.testing.assert_close(divergence, torch.zeros(6))
 
 
-def test_gradients_reach_parameters_but_not_through_the_step(stream):
+def test_gradients_do_not_pass_through_the_step(stream):
     network = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.LogSoftmax(-1))
     x, radius = torch.randn(6, 3), torch.ones(6, 1)
     log_p = network(x).detach()
@@ -69,7 +69,7 @@ def test_gradients_reach_parameters_but_not_through_the_step(stream):
 
 
 @pytest.mark.parametrize("gap", [40.0, 60.0, 80.0, 95.0])
-def test_assignments_that_are_almost_certain_get_steps_of_the_radius(gap, stream):
+def test_almost_certain_assignments_get_full_steps(gap, stream):
     """Their gradients are so small that squares of them vanish in single precision."""
     weight = torch.randn(5, 2)
 
@@ -82,7 +82,7 @@ def test_assignments_that_are_almost_certain_get_steps_of_the_radius(gap, stream
     assert adversarial_divergence(log_probs, x, log_probs(x), radius).abs().max() < 1e-6
 
 
-def test_an_anchor_gives_way_to_the_most_probable_clusters():
+def test_an_anchor_yields_to_probable_clusters():
     anchor = torch.tensor([[1.0, 0.0], [0.2, 0.8]])
     log_p = torch.tensor([[0.4, 0.6], [0.9, 0.1]]).log()
     own = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
@@ -97,7 +97,7 @@ def test_an_anchor_gives_way_to_the_most_probable_clusters():
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 16, 512])
-def test_steps_are_a_share_of_the_distances_to_the_nearest_of_as_many_rows(n_rows, stream):
+def test_steps_scale_with_nearest_distances(n_rows, stream):
     """Of fewer than 256 rows the nearest is farther, by the square root of their share."""
     network = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.LogSoftmax(-1))
     x, anchor = torch.randn(n_rows, 3), torch.full((n_rows, 2), 0.5)

@@ -12,26 +12,23 @@ LOGITS = np.random.default_rng(0).normal(scale=4, size=(500, 3))
 
 
 @pytest.mark.parametrize("temperature", [1.0, 2.5, 30.0])
-def test_the_temperature_of_drawn_probabilities_is_found(temperature):
+def test_the_temperature_is_recovered(temperature):
     calibrated = softmax(LOGITS / temperature, axis=1)
     found = find_temperature(log_softmax(LOGITS, axis=1), calibrated)
     assert found == pytest.approx(temperature, rel=1e-3)
 
 
-def test_probabilities_are_never_sharpened_and_at_most_flattened():
+def test_temperatures_are_bounded():
     log_resp = log_softmax(LOGITS, axis=1)
     sharp = np.eye(3)[LOGITS.argmax(1)]
     assert find_temperature(log_resp, sharp) == pytest.approx(1)
     found = find_temperature(log_resp, np.full((500, 3), 1 / 3))
     assert found == pytest.approx(MAX_TEMPERATURE, rel=0.01)
+    certain = np.log(np.array([[1.0, 1e-300], [1e-300, 1.0]]))
+    assert np.isfinite(find_temperature(certain, np.array([[0.9, 0.1], [0.1, 0.9]])))
 
 
-def test_certain_rows_have_a_temperature():
-    log_resp = np.log(np.array([[1.0, 1e-300], [1e-300, 1.0]]))
-    assert np.isfinite(find_temperature(log_resp, np.array([[0.9, 0.1], [0.1, 0.9]])))
-
-
-def test_a_network_is_as_sure_as_its_start_and_keeps_its_labels():
+def test_a_temperature_keeps_labels():
     X = load_digits().data[:300]
     settings = {"max_epochs": 3, "pretraining_epochs": 3, "hidden_layer_sizes": (64,)}
     vade = VaDEClustering(10, random_state=0, **settings).fit(X)

@@ -18,7 +18,7 @@ from torch.distributions import Categorical, Independent, Normal
 from skdeepcluster import InfoGANClustering
 from skdeepcluster._adversarial import FAR, relative_distance
 from skdeepcluster.engine.runtime import forked
-from skdeepcluster.functional.adversarial import called_fake, called_real
+from skdeepcluster.functional.losses import called_fake, called_real
 from skdeepcluster.infogan import InfoGAN, find_style
 from skdeepcluster.modules.game import Batch
 from skdeepcluster.modules.latent import LOG_STD, Codes, LatentSpace, Reading

@@ -1,4 +1,4 @@
-"""EM over Dask arrays equals EM over arrays, whatever the blocks, and rows stay where they are."""
+"""EM over Dask arrays equals EM over arrays for any blocks, and blocks stay where they are."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_any_blocks_give_the_same_mixture(covariance_type, chunks):
 
 
 @pytest.mark.parametrize("init", ["kmeans", "k-means++", "random", "random_from_data", "given"])
-def test_any_start(init):
+def test_any_initialization(init):
     if init == "given":
         init = np.random.RandomState(1).dirichlet(np.ones(4), size=900)
     one, two = (
@@ -38,7 +38,7 @@ def test_any_start(init):
     np.testing.assert_allclose(one.means_, two.means_, rtol=0, atol=1e-8)
 
 
-def test_only_sums_and_a_few_rows_are_brought_together(monkeypatch):
+def test_only_sums_and_a_few_samples_are_gathered(monkeypatch):
     sizes = []
 
     def counted(block):
@@ -46,7 +46,7 @@ def test_only_sums_and_a_few_rows_are_brought_together(monkeypatch):
         return block
 
     blocks = da.from_array(X, chunks=(100, 5)).map_blocks(counted, dtype=float)
-    monkeypatch.setattr(type(blocks), "__array__", None)  # whoever gathers all rows fails
+    monkeypatch.setattr(type(blocks), "__array__", None)  # gathering all samples fails
     monkeypatch.setattr("skdeepcluster.mixture.initialization.MAX_DISTINCT_ROWS", 150)
     mixture = GaussianMixtureEM(4, random_state=0).fit(blocks)
     assert max(sizes) == 100
@@ -91,6 +91,6 @@ def test_unknown_lengths_and_frames():
     np.testing.assert_allclose(one.means_, two.means_, rtol=0, atol=1e-8)
     frames = pytest.importorskip("dask.dataframe")
     frame = frames.from_array(X, chunksize=100)
-    with pytest.raises(ValueError, match=r"pass X.to_dask_array\(lengths=True\)"):
+    with pytest.raises(ValueError, match=r"by X.to_dask_array\(lengths=True\)"):
         GaussianMixtureEM(2).fit(frame)
     GaussianMixtureEM(2).fit(frame.to_dask_array(lengths=True))

@@ -11,7 +11,7 @@ from parallel_fits import METHODS, data, fitted
 from skdeepcluster.engine import runtime
 from skdeepcluster.engine.distributed import Processes
 from skdeepcluster.functional import random
-from skdeepcluster.functional.information import all_rows, own_rows
+from skdeepcluster.functional.losses import all_rows, own_rows
 from skdeepcluster.metrics import clustering_accuracy
 from skdeepcluster.modules.game import Batch
 

@@ -1,4 +1,4 @@
-"""Information theory: bounds, identities, independent values, and what happens at zero."""
+"""Loss terms in log space: bounds, identities, independent values, limits at zero."""
 
 import math
 
@@ -14,7 +14,7 @@ from skdeepcluster.functional import (
     kl_divergence,
     mutual_information,
 )
-from skdeepcluster.functional.information import cross_entropy
+from skdeepcluster.functional.losses import called_fake, called_real, cross_entropy
 
 
 def distributions(n, k, seed=0):
@@ -34,18 +34,21 @@ def test_entropy_and_kl_equal_scipy():
     np.testing.assert_allclose(kl_divergence(p.log(), q.log()), rel_entr(p, q).sum(-1))
 
 
-def test_entropy_lies_between_certain_and_uniform():
-    assert entropy(torch.eye(5).double().log()).abs().max() == 0
-    torch.testing.assert_close(entropy(torch.zeros(5).log_softmax(-1)), torch.tensor(math.log(5)))
-
-
-def test_kl_is_positive_unless_equal_and_infinite_where_excluded():
+def test_kl_is_positive_and_infinite_where_excluded():
     p, q = distributions(50, 4).log(), distributions(50, 4, seed=1).log()
     assert (kl_divergence(p, q) > 0).all()
     torch.testing.assert_close(kl_divergence(p, p), torch.zeros(50).double())
     certain = torch.tensor([1.0, 0.0]).log()
     assert kl_divergence(torch.tensor([0.5, 0.5]).log(), certain) == math.inf
     assert kl_divergence(certain, torch.tensor([0.5, 0.5]).log()) == pytest.approx(math.log(2))
+
+
+def test_limits_of_entropy_and_mutual_information():
+    assert entropy(torch.eye(5).double().log()).abs().max() == 0
+    assert entropy(torch.zeros(5).log_softmax(-1)) == pytest.approx(math.log(5))
+    same, sure = distributions(1, 6).expand(10, 6).log(), torch.eye(6).repeat(3, 1).log()
+    assert mutual_information(same) == pytest.approx(0, abs=1e-12)
+    assert mutual_information(sure) == pytest.approx(math.log(6), rel=1e-6)
 
 
 def test_mutual_information_is_the_kl_of_joint_and_product():
@@ -56,13 +59,6 @@ def test_mutual_information_is_the_kl_of_joint_and_product():
     assert mutual_information(p.log()).item() == pytest.approx(expected.item())
 
 
-def test_mutual_information_limits():
-    same = distributions(1, 6).expand(10, 6).log()
-    assert mutual_information(same).item() == pytest.approx(0, abs=1e-12)
-    sure = torch.eye(6).repeat(3, 1).log()
-    assert mutual_information(sure).item() == pytest.approx(math.log(6), rel=1e-6)
-
-
 @pytest.mark.parametrize("function", [entropy, mutual_information])
 def test_gradients_are_finite_at_zero_probability(function):
     logits = torch.tensor([[1000.0, 0.0, -1000.0]] * 2, requires_grad=True)
@@ -70,7 +66,7 @@ def test_gradients_are_finite_at_zero_probability(function):
     assert torch.isfinite(logits.grad).all()
 
 
-def test_an_outcome_that_no_row_allows_has_no_gradient():
+def test_an_impossible_outcome_has_no_gradient():
     log_p = torch.tensor([[0.4, 0.6, 0.0], [0.9, 0.1, 0.0]]).double().log().requires_grad_()
     found = mutual_information(log_p)
     found.backward()
@@ -86,7 +82,7 @@ def test_an_outcome_that_no_row_allows_has_no_gradient():
 
 
 @pytest.mark.parametrize("log_p", [-110.0, -1e4])
-def test_kl_is_infinite_where_q_excludes_what_hardly_happens(log_p):
+def test_kl_is_infinite_where_q_excludes_rare_outcomes(log_p):
     log_p, log_q = torch.tensor([0.0, log_p]), torch.tensor([0.0, -math.inf])
     assert kl_divergence(log_p, log_q) == math.inf
     assert cross_entropy(log_p, log_q) == math.inf
@@ -95,18 +91,12 @@ def test_kl_is_infinite_where_q_excludes_what_hardly_happens(log_p):
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 2, 3), ()])
-def test_mutual_information_needs_rows(shape):
+def test_mutual_information_needs_two_dimensions(shape):
     with pytest.raises(ValueError, match=r"of shape \(N, K\), but got the shape \("):
         mutual_information(torch.zeros(shape))
 
 
-def test_gradient_of_kl_is_finite_where_p_is_zero():
-    log_q = torch.tensor([0.5, 0.5]).log().requires_grad_()
-    kl_divergence(torch.tensor([1.0, 0.0]).log(), log_q).backward()
-    torch.testing.assert_close(log_q.grad, torch.tensor([-1.0, 0.0]))
-
-
-def test_no_gradient_of_what_hardly_happens_is_a_subnormal_number():
+def test_no_gradient_is_a_subnormal_number():
     log_p = torch.tensor([0.0, -86.0, -95.0, -104.0]).expand(5_000, 4)
     logits = (log_p + 0.5 * torch.arange(4)).requires_grad_()
     kl_divergence(log_p, logits.log_softmax(-1)).mean().backward()
@@ -115,7 +105,7 @@ def test_no_gradient_of_what_hardly_happens_is_a_subnormal_number():
     assert (found[:, 1:] > 0).all()
 
 
-def test_cross_entropy_is_entropy_and_divergence_together():
+def test_cross_entropy_is_entropy_plus_divergence():
     p, q = distributions(20, 7).log(), distributions(20, 7, seed=1).log()
     expected = -(p.exp() * q).sum(-1)
     torch.testing.assert_close(cross_entropy(p, q), expected)
@@ -123,3 +113,10 @@ def test_cross_entropy_is_entropy_and_divergence_together():
     never = torch.tensor([0.0, -math.inf])
     assert cross_entropy(never, torch.tensor([0.5, 0.5]).log()) == pytest.approx(math.log(2))
     assert cross_entropy(torch.tensor([0.5, 0.5]).log(), never) == math.inf
+
+
+def test_adversarial_losses_are_binary_cross_entropies():
+    logits = torch.tensor([-2.0, 0.0, 30.0, 1e4])
+    loss = torch.nn.functional.binary_cross_entropy_with_logits
+    torch.testing.assert_close(called_real(logits), loss(logits, torch.ones(4)))
+    torch.testing.assert_close(called_fake(logits), loss(logits, torch.zeros(4)))

@@ -1,10 +1,7 @@
-"""Information theory in log space.
+"""Loss terms in log space: entropies, divergences, mutual information, adversarial losses.
 
-Distributions over K outcomes come as log-probabilities in the last dimension, shape (..., K),
-natural logarithms, results in nats. Outcomes of probability zero (``-inf``) contribute nothing,
-to values and to gradients. Means over a batch are those of the whole batch, also when its rows
-are distributed over several processes (:func:`split_by`).
-
+Distributions over K outcomes are log-probabilities in the last dimension, shape (..., K), in nats.
+Outcomes of probability zero (``-inf``) add nothing to values or gradients.
 Reference: T. M. Cover and J. A. Thomas, Elements of Information Theory, 2nd ed., chapter 2.
 """
 
@@ -16,29 +13,29 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
+
+#: Lower bound on the probability of an outcome in divergences. An underflowed 0 times an infinite
+#: value would be NaN, and subnormal gradients make matrix products ten times slower.
+LEAST_PROBABILITY = 1e-30
 
 
 class Split(Protocol):
     """How a batch is distributed over several processes."""
 
     def all_rows(self, x: Tensor) -> Tensor:
-        """Gather the rows of all processes, with gradient."""
+        """Gather the samples of all processes, with gradient."""
 
     def own_rows(self, whole: Tensor) -> Tensor:
-        """Keep the rows of this process."""
+        """Keep the samples of this process."""
 
-
-#: In divergences less likely outcomes count as this likely. An underflowed 0 times an infinite
-#: value would be NaN, and gradients that are subnormal numbers make products of matrices ten times
-#: as slow.
-LEAST_PROBABILITY = 1e-30
 
 _split: ContextVar[Split | None] = ContextVar("split", default=None)
 
 
 @contextmanager
 def split_by(split: Split) -> Iterator[None]:
-    """Within the block, the rows given to functions are this process's part of a batch."""
+    """Within the block, functions are given this process's part of a batch."""
     token = _split.set(split)
     try:
         yield
@@ -47,16 +44,16 @@ def split_by(split: Split) -> Iterator[None]:
 
 
 def all_rows(x: Tensor) -> Tensor:
-    """Gather the whole batch, (N, ...), from the rows of each process; without processes, ``x``.
+    """Gather the whole batch, (N, ...), from the samples of each process.
 
-    Gradients go back to the process that a row comes from.
+    Gradients flow back to the process that owns the sample. Without processes, return ``x``.
     """
     split = _split.get()
     return x if split is None else split.all_rows(x)
 
 
 def own_rows(whole: Tensor) -> Tensor:
-    """Keep the rows of this process among those of the whole batch; without processes, all."""
+    """Keep the samples of this process from the whole batch; without processes, all."""
     split = _split.get()
     return whole if split is None else split.own_rows(whole)
 
@@ -78,11 +75,11 @@ def information_content(log_p: Tensor) -> Tensor:
     Returns
     -------
     Tensor of the same shape
-        At least 0 for probabilities; adds up over independent events.
+        At least 0 for probabilities. Adds up over independent events.
 
     See Also
     --------
-    entropy : Its mean.
+    entropy : Mean information content.
 
     Examples
     --------
@@ -99,7 +96,7 @@ def entropy(log_p: Tensor) -> Tensor:
     Parameters
     ----------
     log_p : Tensor of shape (..., K)
-        Normalised log-probabilities.
+        Normalized log-probabilities.
 
     Returns
     -------
@@ -108,8 +105,7 @@ def entropy(log_p: Tensor) -> Tensor:
 
     See Also
     --------
-    mutual_information : What rows and clusters tell of each other.
-    information_content : Of single events.
+    mutual_information : Information that samples and clusters share.
 
     Examples
     --------
@@ -117,7 +113,7 @@ def entropy(log_p: Tensor) -> Tensor:
     >>> entropy(torch.zeros(4).log_softmax(-1)).exp()
     tensor(4.)
     """
-    # 0 log 0 is 0, as 0 times any finite number.
+    # The clamp makes 0 log 0 equal 0.
     return -(log_p.exp() * log_p.clamp_min(torch.finfo(log_p.dtype).min)).sum(-1)
 
 
@@ -127,16 +123,16 @@ def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
     Parameters
     ----------
     log_p, log_q : Tensor of shape (..., K), broadcast against each other
-        Normalised log-probabilities.
+        Normalized log-probabilities.
 
     Returns
     -------
     Tensor of shape (...)
-        At least 0; infinite where q excludes what p allows; not symmetric.
+        At least 0; infinite where q excludes an outcome that p allows.
 
     See Also
     --------
-    entropy : Of one distribution.
+    entropy : Uncertainty of one distribution.
 
     Examples
     --------
@@ -152,17 +148,10 @@ def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
 def cross_entropy(log_p: Tensor, log_q: Tensor) -> Tensor:
     """H(p, q) = -sum_k p_k log q_k = H(p) + KL(p || q), in nats, of shape (...).
 
-    Broadcasts; infinite where q excludes what p allows.
-
-    Examples
-    --------
-    >>> import torch
-    >>> p = torch.tensor([0.5, 0.5]).log()
-    >>> cross_entropy(p, p) - entropy(p)
-    tensor(0.)
+    Broadcasts; infinite where q excludes an outcome that p allows.
     """
     log_p, log_q = torch.broadcast_tensors(log_p, log_q)
-    return _expect(log_p, information_content(log_q))
+    return _expect(log_p, -log_q)
 
 
 def mutual_information(log_p: Tensor) -> Tensor:
@@ -171,21 +160,21 @@ def mutual_information(log_p: Tensor) -> Tensor:
     Parameters
     ----------
     log_p : Tensor of shape (N, K)
-        Row n holds log p(y | x_n); the rows are equally likely.
+        Row n holds log p(y | x_n); the samples are equally likely.
 
     Returns
     -------
     Tensor of shape ()
-        Between 0 (y ignores x) and log K (sure of every row, all outcomes used equally).
+        Between 0 (y ignores x) and log K (every y certain, all outcomes equally frequent).
 
     Raises
     ------
     ValueError
-        When ``log_p`` has not two dimensions.
+        If ``log_p`` does not have two dimensions.
 
     See Also
     --------
-    entropy : Its two terms.
+    entropy : The two terms of the difference.
 
     Examples
     --------
@@ -195,9 +184,9 @@ def mutual_information(log_p: Tensor) -> Tensor:
     """
     if log_p.ndim != 2:
         raise ValueError(
-            f"mutual_information needs log p(y | x_n) of several rows, of shape (N, K), but got "
-            f"the shape {tuple(log_p.shape)}. Stack the distributions as rows; of a single one "
-            "entropy tells the uncertainty."
+            "mutual_information needs log p(y | x_n) of several samples, of shape (N, K), but got "
+            f"the shape {tuple(log_p.shape)}. Stack one distribution per sample, or use entropy "
+            "for a single distribution."
         )
     return entropy(marginal(log_p)) - entropy(log_p).mean()
 
@@ -209,3 +198,18 @@ def marginal(log_p: Tensor) -> Tensor:
     never = (log_p == -math.inf).all(0)
     log_mean = log_p.masked_fill(never, 0.0).logsumexp(0) - math.log(log_p.shape[0])
     return log_mean.masked_fill(never, -math.inf)
+
+
+# ---- generative adversarial losses, on a discriminator's logits of "real"
+# I. Goodfellow et al., Generative Adversarial Nets, NeurIPS 2014, section 3: the generator
+# minimizes -log D, whose gradients do not vanish.
+
+
+def called_real(logits: Tensor) -> Tensor:
+    """Mean of -log sigmoid(l): the loss of logits whose target is "real"."""
+    return softplus(-logits).mean()
+
+
+def called_fake(logits: Tensor) -> Tensor:
+    """Mean of -log(1 - sigmoid(l)): the loss of logits whose target is "fake"."""
+    return softplus(logits).mean()
