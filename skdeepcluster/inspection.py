@@ -40,7 +40,7 @@ from sklearn.utils.validation import _num_features, _num_samples, check_is_fitte
 
 from ._responsibilities import cluster_means, indicate
 from ._validation import check_cluster_numbers
-from .display.axes import import_matplotlib, name_estimator, name_features, predict_rows
+from .display.base import import_matplotlib, name_estimator, name_features, predict_rows
 from .display.samples import draw_samples, find_white, make_mosaic
 from .engine.runtime import draw_seed, random_stream
 from .neighbors.search import has_distances

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from skdeepcluster import _base, _initialization
-from skdeepcluster.display.axes import COLORS
+from skdeepcluster.display.base import COLORS
 from skdeepcluster.engine.batches import Rows, map_rows
 from skdeepcluster.engine.isolation import seeded
 from skdeepcluster.engine.loop import train
