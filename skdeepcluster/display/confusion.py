@@ -88,12 +88,7 @@ class ClusterConfusionDisplay(Display):
     ) -> Self:
         """Draw by ``Axes.imshow``, which takes ``kwargs``, for instance ``cmap``.
 
-        Parameters
-        ----------
-        ax, name
-            See :class:`~skdeepcluster.display.base.Display`.
-        include_values : bool, default=None
-            Whether to write the counts; None: if there are at most 15 classes and clusters.
+        By default, `include_values` writes the counts of at most 15 classes and clusters.
         """
         table = check_array(self.confusion, ensure_non_negative=True, input_name="confusion")
         named = zip(

@@ -97,13 +97,8 @@ class DendrogramDisplay(Display):
     def plot(self, ax=None, *, name: str | None = None, max_leaves: int = 40, **kwargs) -> Self:
         """Draw by ``scipy.cluster.hierarchy.dendrogram``, which takes ``kwargs``.
 
-        Parameters
-        ----------
-        ax, name
-            See :class:`~skdeepcluster.display.base.Display`.
-        max_leaves : int, default=40
-            Maximum number of groups at the bottom, but at least ``n_clusters``. Earlier merges
-            are not drawn.
+        The first merges are left out, so that at most `max_leaves` groups, but no fewer than
+        ``n_clusters``, are at the bottom.
         """
         self.linkage_, totals = self._build_linkage()
         n_leaves, n_clusters = len(self.linkage_) + 1, self.n_clusters

@@ -124,14 +124,8 @@ class EmbeddingDisplay(Display):
     ) -> Self:
         """Draw by ``Axes.scatter``, which takes ``kwargs``.
 
-        Parameters
-        ----------
-        ax, name
-            See :class:`~skdeepcluster.display.base.Display`.
-        numbers : bool, default=True
-            Whether to write each label next to its points, if there are at most 50.
-        legend : bool, default=True
-            Whether to draw a legend to the right of the axes.
+        `numbers` writes each label next to its points, if there are at most 50 labels; `legend`
+        draws them to the right of the axes.
         """
         self.points_, axes = self._project()
         names, index = group_rows(self.labels, len(self.points_))

@@ -14,20 +14,10 @@ MAX_COLUMNS = 4
 #: Numbers in a record that are not drawn by default.
 OTHERS = "dur", "training"
 #: Plain words for parts of the names of terms.
-WORDS = {
-    "dur": "seconds per epoch",
-    "train": "training",
-    "vae": "",
-    "vade": "",
-    "kl": "KL divergence",
-    "autoencoder": "autoencoder:",
-    "critic": "critic:",
-    "discriminator": "discriminator:",
-    "generator": "generator:",
-    "fake": "generated samples",
-    "real": "real samples",
-    "start": "initial partition",
-}
+WORDS = {"dur": "seconds per epoch", "train": "training", "vae": "", "vade": ""}
+WORDS |= {"kl": "KL divergence", "start": "initial partition"}
+WORDS |= {"fake": "generated samples", "real": "real samples"}
+WORDS |= {part: f"{part}:" for part in ("autoencoder", "critic", "discriminator", "generator")}
 
 
 @dataclass(eq=False, repr=False)
@@ -82,15 +72,7 @@ class HistoryDisplay(Display):
     def plot(
         self, ax=None, *, name: str | None = None, terms: Sequence[str] | None = None, **kwargs
     ) -> Self:
-        """Draw by ``Axes.plot``, which takes ``kwargs``.
-
-        Parameters
-        ----------
-        ax, name
-            See :class:`~skdeepcluster.display.base.Display`.
-        terms : list of str, default=None
-            Terms to draw; None draws all except "dur" and "training".
-        """
+        """Draw the `terms`, by default all except "dur" and "training", by ``Axes.plot``."""
         keys = dict.fromkeys(key for record in self.history for key in record if key != self.step)
         found = [key for key in keys if np.isfinite(self._read(key)).any()]
         terms = [term for term in found if term not in OTHERS] if terms is None else list(terms)
@@ -106,7 +88,8 @@ class HistoryDisplay(Display):
             known = np.isfinite(values)
             style = {"color": COLORS[0], "marker": "o" if known.sum() == 1 else "", **kwargs}
             panel.plot(steps[known], values[known], **style)
-            panel.set_title(_write_term(term), fontsize="medium")
+            words = [WORDS.get(word, word) for word in term.split("_")]
+            panel.set_title(" ".join(filter(None, words)), fontsize="medium")
             panel.grid(alpha=0.3)
             panel.set_xlim(steps[0] - 0.5, steps[-1] + 0.5)
             panel.locator_params(axis="x", nbins=5, integer=True)
@@ -118,8 +101,3 @@ class HistoryDisplay(Display):
         """Return the values of all records as floats, with NaN for all except numbers."""
         values = (record.get(key) for record in self.history)
         return np.array([float(v) if isinstance(v, Real) else np.nan for v in values])
-
-
-def _write_term(term):
-    """Return the name of a term in plain words."""
-    return " ".join(WORDS.get(word, word) for word in term.split("_")).strip()

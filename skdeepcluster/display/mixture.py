@@ -84,14 +84,9 @@ class MixtureDisplay(Display):
         return display.plot(ax, name=name, **kwargs)
 
     def plot(self, ax=None, *, name: str | None = None, n_std=(1.0, 2.0), **kwargs) -> Self:
-        """Draw by :meth:`EmbeddingDisplay.plot`, which takes ``kwargs``.
+        """Draw ellipses at `n_std` standard deviations from the mean, one number or several.
 
-        Parameters
-        ----------
-        ax, name
-            See :class:`~skdeepcluster.display.base.Display`.
-        n_std : float or sequence of float, default=(1.0, 2.0)
-            Distances of the ellipses from the mean, in standard deviations.
+        The samples are drawn by :meth:`EmbeddingDisplay.plot`, which takes ``kwargs``.
         """
         points = self.points.toarray() if issparse(self.points) else self.points
         means = check_shape("means", self.means, "n_clusters", np.shape(points)[1], dtype=float)

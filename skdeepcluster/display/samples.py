@@ -107,12 +107,8 @@ class SamplesDisplay(Display):
     def plot(self, ax=None, *, name: str | None = None, n_columns: int = 10, **kwargs) -> Self:
         """Draw by ``Axes.imshow`` for images or ``Axes.plot`` for profiles, with ``kwargs``.
 
-        Parameters
-        ----------
-        ax, name
-            See :class:`~skdeepcluster.display.base.Display`.
-        n_columns : int, default=10
-            Maximum number of images in a row. With labels, more images of a cluster are left out.
+        A row has at most `n_columns` images, and a panel as many profiles. With labels, further
+        samples of a cluster are left out.
         """
         samples = self.samples.toarray() if issparse(self.samples) else self.samples
         samples = check_shape("samples", samples, "n_samples", "n_features")

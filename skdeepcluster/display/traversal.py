@@ -100,6 +100,7 @@ class TraversalDisplay(Display):
         known = estimator.code_names_
         codes = [c for c in known if c.startswith("continuous")] if codes is None else codes
         grids = {"cluster": estimator.traverse("cluster", n_samples=n_noise)}
+        n_clusters = grids["cluster"].shape[1]
         if beside is not None:
             grids["cluster, the other model"] = beside.traverse("cluster", n_samples=n_noise)
         start, end, text = "dark", "light", "dark to light"
@@ -109,7 +110,9 @@ class TraversalDisplay(Display):
         titles = dict.fromkeys(grids, text)
         for code in [code for code in codes if code != "cluster"]:
             is_continuous = code.startswith("continuous")
-            grids[code] = _sweep(estimator, code, values if is_continuous else None)
+            swept = values if is_continuous else None
+            found = [estimator.traverse(code, swept, cluster=k)[0] for k in range(n_clusters)]
+            grids[code] = np.stack(found)
             titles[code] = f"categories from {start} to {end}"
             if is_continuous:
                 titles[code] = f"{values[0]:g} ({start}) to {values[-1]:g} ({end})"
@@ -149,15 +152,8 @@ class TraversalDisplay(Display):
     def _plot_profiles(self, panel, grid, kwargs):
         profiles = grid.mean(axis=0)
         colormap = import_matplotlib("pyplot").get_cmap("viridis")
-        for profile, color in zip(
-            profiles, colormap(np.linspace(0, 0.9, len(profiles))), strict=True
-        ):
-            panel.plot(np.arange(len(profile)), profile, **{"color": color, "lw": 1.0, **kwargs})
+        colors = colormap(np.linspace(0, 0.9, len(profiles)))
+        for profile, color in zip(profiles, colors, strict=True):
+            panel.plot(profile, **{"color": color, "lw": 1.0, **kwargs})
         panel.set_ylabel("value")
         label_features(panel, name_features(grid.shape[2], self.feature_names))
-
-
-def _sweep(estimator, code, values):
-    """Return samples of each cluster, (n_clusters, n_values, n_features), for values of a code."""
-    n_clusters = getattr(estimator, "n_clusters_", estimator.n_clusters)
-    return np.stack([estimator.traverse(code, values, cluster=k)[0] for k in range(n_clusters)])
