@@ -162,9 +162,9 @@ class ClusterReport(Bunch):
     runner_up : ndarray of shape (n_samples,)
         The most probable other cluster of each sample; -1 if there is none.
     margin : ndarray of shape (n_samples,)
-        Probability of the cluster minus that of the runner-up. Without ``predict_proba`` it is the
-        simplified silhouette (b - a) / max(a, b) [1]_, with the distances a to the mean of the
-        cluster and b to the nearest other mean.
+        Probability of the cluster minus probability of the runner-up. Without ``predict_proba``
+        it is the simplified silhouette (b - a) / max(a, b) [1]_, with the distances a to the mean
+        of the cluster and b to the nearest other mean.
     border_rows : list of ndarray
         Positions of the samples of each cluster with the least margins.
     features : list of Bunch
@@ -222,9 +222,9 @@ class ClusterReport(Bunch):
         estimator : fitted clusterer
             Of this package or of scikit-learn.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples. Without ``predict`` (DBSCAN) they have to be those of the fit.
+            Samples; the samples of the fit for a clusterer without ``predict`` (DBSCAN).
         feature_names : array-like of shape (n_features,), default=None
-            Names; None takes those of X or of the fit, or "x0", "x1" and so on.
+            Names; None takes the names in X or in the fit, or "x0", "x1" and so on.
         row_names : array-like of shape (n_samples,), default=None
             Names of the samples, shown instead of their positions.
         images : tuple of int, default=None
@@ -482,7 +482,7 @@ def _check_samples(X, labels):
 
 
 def _name_features(X, *names):
-    """Return the given names of the features, those of X, or "x0", "x1" and so on, (D,)."""
+    """Return the given names of the features, the columns of X, or "x0", "x1" and so on, (D,)."""
     given, *rest = names
     n_features = _num_features(X)
     numbered = [f"x{i}" for i in range(n_features)]

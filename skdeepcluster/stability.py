@@ -103,7 +103,7 @@ def cluster_stability(
 
 
 def _check_labels(estimator, labels, n_samples):
-    """Return the clusters of the samples, (N,): ``labels``, or those of a fitted clusterer."""
+    """Return the clusters of the samples, (N,): ``labels``, or the ``labels_`` of the fit."""
     name = type(estimator).__name__
     if not hasattr(estimator, "fit_predict"):
         raise TypeError(f"{name} is no clusterer: it has no fit_predict.")

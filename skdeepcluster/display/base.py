@@ -39,7 +39,7 @@ class Display:
     Attributes
     ----------
     ax_, figure_ : matplotlib Axes and Figure
-        The axes given to ``plot`` as ``ax``, or those of a new figure if it is None.
+        The axes given to ``plot`` as ``ax``; None makes a new figure.
     """
 
     name: str | None = field(default=None, kw_only=True)
@@ -110,7 +110,7 @@ def predict_rows(estimator, X):
     if len(estimator.labels_) != _num_samples(X):
         raise ValueError(
             f"{type(estimator).__name__} has no predict, and its {len(estimator.labels_)} labels_ "
-            f"are not those of the {_num_samples(X)} samples of X. Give the samples of the fit."
+            f"do not fit the {_num_samples(X)} samples of X. Give the samples of the fit."
         )
     return np.asarray(estimator.labels_)
 

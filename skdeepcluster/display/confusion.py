@@ -21,9 +21,9 @@ MAX_WRITTEN = 15
 class ClusterConfusionDisplay(Display):
     """Table of classes and clusters, with the matching clusters on the diagonal.
 
-    The clusters keep their numbers. Their order is that of the best one-to-one matching with the
-    classes (Hungarian algorithm); clusters without a class come last. The table need not be
-    square, as it has to be for scikit-learn's ConfusionMatrixDisplay.
+    The clusters keep their numbers. They are ordered by the best one-to-one matching with the
+    classes (Hungarian algorithm); clusters without a class come last. Unlike the table of
+    scikit-learn's ConfusionMatrixDisplay, this one need not be square.
 
     Parameters
     ----------

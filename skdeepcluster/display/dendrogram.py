@@ -141,7 +141,7 @@ class DendrogramDisplay(Display):
         return linkage, totals[:, 0]
 
     def _color_nodes(self, n_clusters):
-        """Return the color of each node: that of its cluster, or `ABOVE` if above the cut."""
+        """Return the color of each node: the color of its cluster, or `ABOVE` above the cut."""
         children = self.linkage_[:, :2].astype(int)
         n_leaves, n_nodes = len(children) + 1, 2 * len(children) + 1
         root = np.arange(n_nodes)

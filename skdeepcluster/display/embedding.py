@@ -25,7 +25,7 @@ JITTER = "spread at random"
 TSNE_COMPONENTS = 50
 #: Maximum number of labels that are written next to their points.
 MAX_NUMBERED = 50
-#: Half the width and height of such a label, as shares of those of the picture.
+#: Half the width and height of such a label, as shares of the picture's.
 LABEL_SIZE = np.array([0.025, 0.035])
 #: Share of the points of a group that a label may cover rather than move one ring outward.
 RING_COST = 0.02
@@ -52,7 +52,7 @@ class EmbeddingDisplay(Display):
     random_state : int, RandomState instance or None, default=0
         Random state of the projection.
     feature_names : array-like of str of shape (n_components,), default=None
-        Axis labels of columns drawn as they are; None takes those of a DataFrame.
+        Axis labels of columns drawn as they are; None takes the columns of a DataFrame.
 
     Attributes
     ----------

@@ -45,7 +45,7 @@ class SamplesDisplay(Display):
         (height, width), (channels, height, width) or (height, width, channels) of an image, with
         1 or 3 channels. None draws profiles: value against feature, one line per sample.
     feature_names : array-like of str of shape (n_features,), default=None
-        Names below the profiles; None takes those of a DataFrame.
+        Names below the profiles; None takes the columns of a DataFrame.
 
     Attributes
     ----------

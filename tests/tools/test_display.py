@@ -285,22 +285,16 @@ ERRORS = [
     (lambda: EmbeddingDisplay(X, Y[:5]).plot(), r"labels must have shape \(120,\), got \(5,\)"),
     (lambda: EmbeddingDisplay(X, method="umap").plot(), "'pca', 'tsne', 'neighbors', got 'umap'"),
     (lambda: EmbeddingDisplay(X[0]).plot(), "Expected 2D array"),
-    (lambda: EmbeddingDisplay([["a", 1.0]]).plot(), "could not convert string|arrays of bytes"),
-    (lambda: HistoryDisplay([]).plot(), "There are no terms"),
     (lambda: HistoryDisplay(HISTORY).plot(terms=["k"]), r"\['k'\].*The history has.*'vae_kl'"),
     (lambda: HistoryDisplay.from_estimator(MEANS), "KMeans has no lower_bounds_"),
     (lambda: HistoryDisplay(HISTORY).plot(plt.figure().add_axes([0, 0, 1, 1])), "plt.subplots"),
     (lambda: SamplesDisplay(X, image_shape=(7, 8)).plot(), r"\(7, 8\) does not fit.*64"),
     (lambda: SamplesDisplay(X, image_shape=(2, 4, 8)).plot(), "1 or 3 channels"),
-    (lambda: SamplesDisplay(X[0]).plot(), r"samples must have shape \(n_samples, n_features\)"),
-    (lambda: SamplesDisplay(X).plot(n_columns=0), "n_columns == 0"),
     (lambda: SamplesDisplay(X, feature_names=["a"]).plot(), r"names must have shape \(64,\)"),
     (lambda: SamplesDisplay.from_estimator(MEANS), "KMeans has no sample"),
     (lambda: TraversalDisplay.from_estimator(MEANS), "KMeans has no traverse"),
     (lambda: TraversalDisplay({"c": X}).plot(), "grid 'c' must have shape"),
-    (lambda: TraversalDisplay({}).plot(), "grids must be a dict of arrays"),
     (lambda: TraversalDisplay(X).plot(), "grids must be a dict of arrays"),
-    (lambda: ClusterConfusionDisplay([1, 2]).plot(), "Expected 2D array"),
     (lambda: ClusterConfusionDisplay([[1, -2]]).plot(), "Negative values"),
     (lambda: ClusterConfusionDisplay([[1, 2]], clusters=["a"]).plot(), "clusters must have shape"),
     (
@@ -312,16 +306,11 @@ ERRORS = [
     (lambda: MixtureDisplay(X, *FULL, covariance_type="diag").plot(), r"\(2, 64\), got \(2, 3\)"),
     (lambda: MixtureDisplay(X, *FULL, covariance_type="round").plot(), "one of full, tied"),
     (lambda: ReliabilityDisplay([0.5], [1, 0]).plot(), "right has 2 entries"),
-    (lambda: ReliabilityDisplay([1.5], [1]).plot(), "confidence must hold numbers"),
     (lambda: ReliabilityDisplay.from_predictions(Y, Y), "probabilities must have shape"),
     (lambda: ReliabilityDisplay.from_estimator(MEANS, X, Y), "KMeans has no predict_proba"),
-    (lambda: NumberOfClustersDisplay([], []).plot(), "n_clusters must have shape"),
     (lambda: NumberOfClustersDisplay([2, 3], [1]).plot(), r"criterion must have shape \(2,\)"),
     (lambda: NumberOfClustersDisplay.from_estimator(MEANS), "KMeans has no n_clusters_curve_"),
-    (lambda: DendrogramDisplay([], []).plot(), "children must have shape"),
     (lambda: DendrogramDisplay(CHAIN, [1.0]).plot(), r"distances must have shape \(2,\)"),
-    (lambda: DendrogramDisplay(CHAIN, [1.0, np.inf]).plot(), "infs or NaNs"),
-    (lambda: DendrogramDisplay([[0, 3], [1, 2]], RISING).plot(), "children and distances"),
     (lambda: DendrogramDisplay([[0, 1], [0, 3]], RISING).plot(), "children and distances"),
     (lambda: DendrogramDisplay(CHAIN, RISING, [1]).plot(), r"counts must have shape \(3,\)"),
     (lambda: DendrogramDisplay(CHAIN, RISING, n_clusters=4).plot(), "n_clusters=4 must be"),
@@ -419,7 +408,7 @@ def test_samples_of_estimators_are_by_cluster_where_known():
     assert display.image_.get_array().shape == (8, 17)
 
 
-def test_traversals_are_clusters_with_noise_and_codes_with_values():
+def test_traversals_are_clusters_with_noise_and_codes():
     display = TraversalDisplay.from_estimator(
         Coded(), values=[-2, 0, 2], n_noise=5, beside=Coded(), image_shape=(2, 2)
     )
@@ -487,7 +476,7 @@ def test_confusion_of_an_estimator_is_that_of_its_predictions():
     assert not two.ax_.texts
     tree = AgglomerativeClustering(3).fit(X)
     assert ClusterConfusionDisplay.from_estimator(tree, X, tree.labels_).accuracy_ == 1
-    with pytest.raises(ValueError, match="has no predict, and its 120 labels_ are not"):
+    with pytest.raises(ValueError, match="has no predict, and its 120 labels_ do not fit"):
         ClusterConfusionDisplay.from_estimator(tree, X[:9], tree.labels_[:9])
 
 

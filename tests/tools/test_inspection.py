@@ -72,7 +72,7 @@ def test_typical_samples_are_the_most_probable_then_the_nearest():
         assert distance[last].max() <= distance[tied].min()
 
 
-def test_margins_are_differences_of_the_two_greatest_probabilities():
+def test_margins_are_differences_of_probabilities():
     resp = MIXTURE.predict_proba(OVERLAP)
     found = report(MIXTURE, OVERLAP)
     np.testing.assert_array_equal(found.runner_up, resp.argsort(axis=1)[:, -2])
@@ -83,7 +83,7 @@ def test_margins_are_differences_of_the_two_greatest_probabilities():
         np.testing.assert_array_equal(np.sort(found.margin[own])[:5], found.margin[rows])
 
 
-def test_margins_without_probabilities_are_those_of_the_distances():
+def test_margins_without_probabilities_are_of_distances():
     fit = KMeans(3, tol=0, random_state=0).fit(OVERLAP)
     nearest, second = np.sort(fit.transform(OVERLAP), axis=1)[:, :2].T
     found = report(fit, OVERLAP)
@@ -120,7 +120,7 @@ def test_noise_is_in_no_cluster():
 # ---- features
 
 
-def test_standardized_differences_are_correlations_with_membership():
+def test_differences_are_correlations_with_membership():
     for k, found in enumerate(compare_features(X, Y, n_features=None)):
         p = (k == Y).mean()
         names = [int(name.removeprefix("x")) for name in found.names]
