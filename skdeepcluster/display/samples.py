@@ -95,9 +95,7 @@ class SamplesDisplay(Display):
         """
         name = name_estimator(estimator, name)
         check_has(estimator, "Pass samples to SamplesDisplay(samples, labels).", "sample")
-        samples, labels = draw_samples(estimator, n_per_cluster)
-        if labels is None:
-            samples = samples[: len(samples) // OVERSAMPLING]
+        samples, labels = _generate(estimator, n_per_cluster)
         if feature_names is None:
             feature_names = getattr(estimator, "feature_names_in_", None)
         display = cls(samples, labels, image_shape=image_shape, feature_names=feature_names)
@@ -139,18 +137,16 @@ class SamplesDisplay(Display):
         style = {"alpha": 0.5, "lw": 0.8, "marker": "o" if samples.shape[1] == 1 else "", **kwargs}
         for k, (panel, color) in enumerate(zip(self.axes_, choose_colors(names)[0], strict=True)):
             members = samples[index == k]
+            panel.sharey(self.axes_[0])
             panel.plot(members[:n_lines].T, **{"color": color, **style})
             if len(members) > 1:
-                panel.plot(
-                    members.mean(axis=0), color="black", marker=style["marker"], label="mean"
-                )
-            panel.set_title(
-                "" if self.labels is None else f"cluster {names[k]}", fontsize="medium"
-            )
-            panel.sharey(self.axes_[0])
-            panel.tick_params(labelleft=k % n_columns == 0)
+                look = {"color": "black", "marker": style["marker"], "label": "mean"}
+                panel.plot(members.mean(axis=0), **look)
+            title = "" if self.labels is None else f"cluster {names[k]}"
+            panel.set_title(title, fontsize="medium")
             panel.set_ylabel("" if k % n_columns else "value")
             label_features(panel, feature_names)
+            panel.tick_params(labelleft=k % n_columns == 0)
             if k < len(names) - n_columns:  # the panel below has the same features
                 panel.set_xlabel("")
                 panel.tick_params(labelbottom=False)
@@ -159,19 +155,17 @@ class SamplesDisplay(Display):
             panel.legend(fontsize="small", frameon=False, handlelength=1)
 
 
-def draw_samples(estimator, n_per_cluster):
+def _generate(estimator, n_per_cluster):
     """Return generated samples, and their clusters if the estimator gives them, or None."""
-    parameters = inspect.signature(estimator.sample).parameters
-    settings = estimator.get_params(deep=False)
-    n_clusters = settings.get("n_clusters", settings.get("n_components"))
-    if hasattr(estimator, "classes_"):
-        n_clusters = len(estimator.classes_)
-    n_clusters = getattr(estimator, "n_clusters_", n_clusters)
-    if "cluster" in parameters:
+    n_clusters = len(getattr(estimator, "classes_", ()))
+    for name in ("n_clusters_", "n_clusters", "n_components"):
+        n_clusters = n_clusters or getattr(estimator, name, 0)
+    if "cluster" in inspect.signature(estimator.sample).parameters:
         drawn = [estimator.sample(n_per_cluster, cluster=k) for k in range(n_clusters)]
         return np.concatenate(drawn), np.repeat(np.arange(n_clusters), n_per_cluster)
-    drawn = estimator.sample(OVERSAMPLING * n_per_cluster * (n_clusters or 1))
-    return drawn if isinstance(drawn, tuple) else (drawn, None)
+    n_samples = n_per_cluster * (n_clusters or 1)
+    drawn = estimator.sample(OVERSAMPLING * n_samples)
+    return drawn if isinstance(drawn, tuple) else (drawn[:n_samples], None)
 
 
 def draw_mosaic(ax, picture, height, names, kwargs):

@@ -58,8 +58,7 @@ HISTORY = [{"epoch": i, "loss": 1.0 / i, "vae_kl": float(i), "dur": 0.1} for i i
 class Blurry:
     """A generator whose every cluster is one shade, with sample(n, cluster=k) as VaDE."""
 
-    def get_params(self, deep=True):
-        return {"n_clusters": 3}
+    n_clusters_ = 3
 
     def sample(self, n_samples=1, cluster=None):
         return np.full((n_samples, 4), float(cluster))
@@ -68,8 +67,6 @@ class Blurry:
 class Coded(Blurry):
     """A generator of four features: cluster, a code, another code, and the noise."""
 
-    n_clusters = "auto"
-    n_clusters_ = 3
     code_names_ = ["cluster", "continuous0", "continuous1"]
 
     def traverse(self, code, values=None, *, n_samples=1, cluster=None):
@@ -386,6 +383,8 @@ def test_profiles_have_a_panel_per_cluster_and_their_mean():
     assert len(display.axes_[3].lines) == 6
     expected = X[Y == 3, :20].mean(axis=0)
     np.testing.assert_allclose(display.axes_[3].lines[-1].get_ydata(), expected)
+    assert {panel.get_ylim() for panel in display.axes_} == {display.axes_[0].get_ylim()}
+    assert display.axes_[0].get_ylim()[1] > X[:, :20].max()
     ticks = [texts(panel.get_xticklabels()) for panel in display.axes_]
     assert ticks[-1] == ["a feature with a lon"] * 10
     assert not any(ticks[0]), "they stand below the lowest panels"
@@ -429,8 +428,8 @@ def test_traversals_are_clusters_with_noise_and_codes():
 
 
 def test_traversals_of_profiles_have_a_line_for_each_value():
-    options = {"codes": ["cluster", "continuous0"], "values": [-1, 3], "feature_names": "abcd"}
-    display = TraversalDisplay.from_estimator(Coded(), **{**options, "feature_names": [*"abcd"]})
+    options = {"codes": ["cluster", "continuous0"], "values": [-1, 3]}
+    display = TraversalDisplay.from_estimator(Coded(), feature_names=[*"abcd"], **options)
     assert list(display.axes_) == ["cluster", "continuous0"]
     lines = display.axes_["continuous0"].lines
     np.testing.assert_array_equal(
