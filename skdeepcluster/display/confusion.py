@@ -31,6 +31,8 @@ class ClusterConfusionDisplay(Display):
         Number of samples of each class in each cluster.
     classes, clusters : array-like, default=None
         Names of the rows and columns; None numbers them from 0.
+    name : str, default=None
+        Title.
 
     Attributes
     ----------

@@ -37,6 +37,8 @@ class DendrogramDisplay(Display):
     n_clusters : int, default=None
         Number of clusters. The cut undoes the last ``n_clusters - 1`` merges, and the clusters
         below it are colored. None draws no cut.
+    name : str, default=None
+        Title.
 
     Attributes
     ----------

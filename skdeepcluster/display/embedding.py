@@ -53,6 +53,8 @@ class EmbeddingDisplay(Display):
         Random state of the projection.
     feature_names : array-like of str of shape (n_components,), default=None
         Axis labels of columns drawn as they are; None takes the columns of a DataFrame.
+    name : str, default=None
+        Title.
 
     Attributes
     ----------

@@ -32,6 +32,8 @@ class HistoryDisplay(Display):
     step : str, default="epoch"
         Key of the horizontal axis. If it is missing or does not increase, as in a second phase of
         training, the records are numbered.
+    name : str, default=None
+        Title.
 
     Attributes
     ----------

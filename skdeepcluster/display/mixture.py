@@ -28,8 +28,8 @@ class MixtureDisplay(Display):
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
     labels : array-like of shape (n_samples,), default=None
         Clusters of the points, which set their colors.
-    feature_names : array-like of str of shape (2,), default=None
-        Axis labels of points of two columns.
+    name : str, default=None
+        Title.
 
     Attributes
     ----------
@@ -60,7 +60,6 @@ class MixtureDisplay(Display):
     _: KW_ONLY
     covariance_type: str = "full"
     labels: ArrayLike | None = None
-    feature_names: ArrayLike | None = None
 
     @classmethod
     def from_estimator(
@@ -93,8 +92,7 @@ class MixtureDisplay(Display):
         covariances = expand_covariances(self.covariances, self.covariance_type, *means.shape)
         if means.shape[1] == 1:
             raise ValueError("points has one column, but ellipses need two. Draw a histogram.")
-        options = {"method": "pca", "feature_names": self.feature_names, "name": self.name}
-        embedding = EmbeddingDisplay(points, self.labels, **options)
+        embedding = EmbeddingDisplay(points, self.labels, method="pca", name=self.name)
         embedding.plot(ax, name=name, **{"alpha": 0.5, **kwargs})
         self.figure_, self.ax_ = embedding.figure_, embedding.ax_
         view = np.eye(2)

@@ -25,6 +25,8 @@ class NumberOfClustersDisplay(Display):
         The chosen number.
     criterion_name : str, default="criterion"
         Label of the vertical axis.
+    name : str, default=None
+        Title.
 
     Attributes
     ----------

@@ -31,6 +31,8 @@ class ReliabilityDisplay(Display):
         Whether each sample is right, or the share of judges that say so, between 0 and 1.
     n_bins : int, default=10
         Number of bins.
+    name : str, default=None
+        Title.
 
     Attributes
     ----------

@@ -46,6 +46,8 @@ class SamplesDisplay(Display):
         1 or 3 channels. None draws profiles: value against feature, one line per sample.
     feature_names : array-like of str of shape (n_features,), default=None
         Names below the profiles; None takes the columns of a DataFrame.
+    name : str, default=None
+        Title.
 
     Attributes
     ----------

@@ -34,6 +34,8 @@ class StabilityDisplay(Display):
         Stability of each cluster between 0 and 1, as ``ClusterEnsemble.cluster_stability_``.
     sizes : array-like of shape (n_clusters,), default=None
         Number of samples in each cluster, written for up to 20 clusters.
+    name : str, default=None
+        Title.
 
     Attributes
     ----------

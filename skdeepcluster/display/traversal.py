@@ -36,6 +36,8 @@ class TraversalDisplay(Display):
         averaged over the rows of a grid, one line per column.
     feature_names : array-like of str of shape (n_features,), default=None
         Names below the profiles.
+    name : str, default=None
+        Title.
 
     Attributes
     ----------
