@@ -1,4 +1,4 @@
-"""Stability of clusters: whether they are found again in samples of the rows."""
+"""Stability of clusters: whether they are found again in random subsets of the samples."""
 
 from numbers import Integral, Real
 
@@ -26,41 +26,38 @@ def cluster_stability(
     max_samples: int | None = None,
     random_state=None,
 ) -> npt.NDArray[np.float64]:
-    """Return how well each cluster is found again in random samples of the rows.
+    """Return how well each cluster is found again in random subsets of the samples [1]_.
 
-    A clone of the clusterer is fitted to each sample, and each cluster compared with the most
-    similar one found there, on the rows of the sample [1]_. Clusters of about .85 and more are
-    very stable; those below .6 should not be trusted.
+    A clone of the clusterer is fitted to each subset. Each cluster is compared with the most
+    similar cluster of the clone by the Jaccard index (samples in both / samples in either).
+    Clusters with a stability of .85 are very stable; those below .6 should not be trusted.
 
     Parameters
     ----------
     estimator : clusterer
-        Fitted, or with ``labels`` given; cloned for each sample.
+        Fitted, or with ``labels`` given.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        The rows; for an estimator of precomputed distances these.
+        Samples, or their distances if the estimator has ``metric="precomputed"``.
     labels : array-like of shape (n_samples,), default=None
-        Their clusters, from 0 on; -1 is noise, which is in no cluster. None is the estimator's
-        ``labels_``.
+        Clusters from 0 on, -1 for noise; None takes the ``labels_`` of the estimator.
     n_resamples : int, default=10
-        Samples drawn, without replacement.
+        Number of subsets, drawn without replacement.
     share : float, default=0.5
-        Share of the rows in a sample, in (0, 1); there are at least as many rows as clusters.
+        Share of the samples in a subset, in (0, 1); a subset has at least one per cluster.
     max_samples : int, default=None
-        Most rows in a sample. Of a sparse matrix of distances, rows of the sample that are stored
-        with no other one are not fitted, and count as found in no cluster.
+        Maximum number of samples in a subset.
     random_state : int, RandomState instance or None, default=None
-        Decides the samples, and the ``random_state`` of each clone that has one.
+        Decides the subsets and the ``random_state`` of the clones.
 
     Returns
     -------
     ndarray of shape (n_clusters,)
-        Mean over the samples of the greatest Jaccard index (rows in both / rows in either) of each
-        cluster with one found; over those samples that have rows of it.
+        Mean Jaccard index of each cluster over the subsets that contain samples of it.
 
     See Also
     --------
     skdeepcluster.display.StabilityDisplay : Draws it.
-    skdeepcluster.ClusterEnsemble : Agreement of several fits, as clusters of its own.
+    skdeepcluster.ClusterEnsemble : Combines several fits.
 
     References
     ----------
@@ -79,60 +76,52 @@ def cluster_stability(
     """
     check_scalar(n_resamples, "n_resamples", Integral, min_val=1)
     check_scalar(share, "share", Real, min_val=0, max_val=1, include_boundaries="neither")
-    if max_samples is not None:
-        check_scalar(max_samples, "max_samples", Integral, min_val=1)
-    n_rows = _num_samples(X)
-    X = X.tocsr() if sparse.issparse(X) else X
-    labels = _check_labels(estimator, labels, n_rows)
+    n_samples = _num_samples(X)
+    labels = _check_labels(estimator, labels, n_samples)
     n_clusters = int(labels.max(initial=-1)) + 1
-    if max_samples is not None and max_samples < n_clusters:
-        raise ValueError(
-            f"max_samples={max_samples} should be >= the {n_clusters} clusters that labels has: "
-            "each needs a row. Raise max_samples."
-        )
-    n_drawn = int(max(share * n_rows, n_clusters, 1))
-    n_drawn = min(n_drawn, n_rows if max_samples is None else max_samples)
-    is_pairwise = has_distances(estimator)
+    n_drawn = int(max(share * n_samples, n_clusters, 1))
+    if max_samples is not None:
+        # Each cluster needs a sample.
+        check_scalar(max_samples, "max_samples", Integral, min_val=max(n_clusters, 1))
+        n_drawn = min(n_drawn, max_samples)
+    X = X.tocsr() if sparse.issparse(X) else X
     stream = random_stream(random_state)
     indices = np.full((n_resamples, n_clusters), np.nan)
     for found in indices:
-        rows = np.sort(stream.permutation(n_rows)[:n_drawn])
+        rows = np.sort(stream.permutation(n_samples)[: min(n_drawn, n_samples)])
         model = clone(estimator)
         model.set_params(**draw_seeds(model, stream))
-        sample = _safe_indexing(X, rows)
-        if is_pairwise:
-            drawn = _fit_linked(model, _safe_indexing(sample, rows, axis=1), n_clusters)
+        subset = _safe_indexing(X, rows)
+        if has_distances(estimator):
+            drawn = _fit_linked(model, _safe_indexing(subset, rows, axis=1), n_clusters)
         else:
-            drawn = model.fit_predict(sample)
+            drawn = model.fit_predict(subset)
         present = np.unique(labels[rows])
         present = present[present >= 0]
         found[present] = mean_greatest_jaccard(labels[rows], drawn[:, None], n_clusters)[present]
     return average_finite(indices.T)
 
 
-def _check_labels(estimator, labels, n_rows):
-    """Return the clusters of the rows, (N,): ``labels``, or those of a fitted clusterer."""
+def _check_labels(estimator, labels, n_samples):
+    """Return the clusters of the samples, (N,): ``labels``, or the ``labels_`` of the fit."""
+    name = type(estimator).__name__
     if not hasattr(estimator, "fit_predict"):
-        raise TypeError(f"{type(estimator).__name__} is no clusterer: it has no fit_predict.")
+        raise TypeError(f"{name} is no clusterer: it has no fit_predict.")
     if labels is None and not hasattr(estimator, "labels_"):
-        raise ValueError(
-            f"This {type(estimator).__name__} has no labels_. Pass the labels of X, or a fitted "
-            "clusterer that has labels_."
-        )
-    labels = check_cluster_numbers(estimator.labels_ if labels is None else labels, n_rows)
+        raise ValueError(f"{name} has no labels_. Pass the labels of X, or a fitted clusterer.")
+    labels = check_cluster_numbers(estimator.labels_ if labels is None else labels, n_samples)
     if labels.min(initial=0) < -1:
         raise ValueError(
-            f"labels has {labels.min()}. Expected are numbers of clusters from 0 on, and -1 for "
-            "noise."
+            f"labels has {labels.min()}. Number clusters from 0 on, and mark noise by -1."
         )
     return labels
 
 
 def _fit_linked(model, distances, n_clusters):
-    """Return the labels of a matrix of distances (N, N), -1 for rows without a stored neighbour.
+    """Return the labels of a matrix of distances (N, N), -1 for samples that have no neighbor.
 
-    The neighbours of such rows are not in the sample, and they cannot be fitted. If fewer than
-    ``n_clusters`` rows have neighbours, none is.
+    Neighbors in a sparse matrix may be missing from a subset, and samples without any cannot be
+    fitted. If fewer than ``n_clusters`` samples have neighbors, none is fitted.
     """
     if not sparse.issparse(distances):
         return model.fit_predict(distances)

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from skdeepcluster import _base, _initialization
-from skdeepcluster.display.axes import COLORS
-from skdeepcluster.engine.data import Rows, map_rows
+from skdeepcluster.display.base import COLORS
+from skdeepcluster.engine.batches import Rows, map_rows
+from skdeepcluster.engine.isolation import seeded
 from skdeepcluster.engine.loop import train
 from skdeepcluster.engine.runtime import (
     draw_seed,
-    forked,
     generator,
     resolve_device,
     resolve_precision,
@@ -48,7 +48,7 @@ __all__ = [
     "n_epochs",
     "precision_of",
     "predict_clusters",
-    "forked",
+    "seeded",
     "train",
     "training_rows",
 ]

@@ -166,19 +166,18 @@ def _embedding(fit, data, projection):
     rows = _draw_rows(data)
     has_transform = hasattr(fit.estimator, "transform")
     embedding = fit.estimator.transform(data.X[rows]) if has_transform else data.X[rows]
-    source = "transform(X)" if has_transform else "X"
     display = EmbeddingDisplay(
         embedding,
         _matched(fit, data)[rows],
         method=projection,
         feature_names=None if has_transform or data.X.shape[1] > 2 else data.feature_names,
-        source=source,
     )
     n_panels = 1 if data.y is None else 2
     size = {"figsize": (5.6 * n_panels, 4.3), "layout": "constrained", "squeeze": False}
     figure, axes = plt.subplots(ncols=n_panels, sharex=True, sharey=True, **size)
     left = display.plot(axes[0, 0]).ax_
-    caption = f"Embedding: {left.get_title()}"
+    source = "transform(X)" if has_transform else "X"
+    caption = f"Embedding: {projection} of {source}, {len(rows):,} samples"
     left.set_title("coloured by cluster")
     if data.y is not None:
         names = [left.get_xlabel(), left.get_ylabel()]

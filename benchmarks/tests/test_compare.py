@@ -181,7 +181,7 @@ def test_report_shows_how_sure_and_how_many(tmp_path):
     code, _, page = run(tmp_path, *arguments)
     assert code == 0
     captions = re.findall(r'<img alt="([^"]*)"', page)
-    assert captions[1] == "Embedding: neighbour layout of transform(X): 60 rows, 5 columns"
+    assert captions[1] == "Embedding: neighbors of transform(X), 60 samples"
     assert [caption.split(" ")[0] for caption in captions[3:]] == [
         "Reliability",
         "Stability",

@@ -1,10 +1,8 @@
-"""Pictures of a clustering, as scikit-learn's displays.
+"""Displays of a clustering, in the manner of scikit-learn's.
 
-Embedding, mixture, confusion with classes, loss curves, samples, codes; reliability of
-probabilities, stability of clusters, the number of clusters, and the tree of merges.
-
-``from_estimator`` computes, the constructor takes numbers, ``plot(ax=None)`` draws and returns
-the display with ``ax_`` and ``figure_``. matplotlib is imported by ``plot`` only.
+``from_estimator`` computes what is drawn, the constructor takes it as arrays, and ``plot(ax)``
+draws it and returns the display with ``ax_`` and ``figure_``. Only ``plot`` imports matplotlib.
+Read ``base`` first: it has the parameters that all displays share.
 """
 
 from .confusion import ClusterConfusionDisplay

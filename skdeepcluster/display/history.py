@@ -1,147 +1,105 @@
 """HistoryDisplay: the terms of a loss over the epochs."""
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from numbers import Real
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
-from .axes import COLORS, choose_grid, divide_axes, make_axes, name_estimator, take_last_step
+from .base import COLORS, Display, check_has, name_estimator, take_last_step
 
-#: Most panels side by side.
-MOST_COLUMNS = 4
-#: Numbers of a record that are no terms: seconds, and which training of a fit it is of.
+#: Maximum number of panels side by side.
+MAX_COLUMNS = 4
+#: Numbers in a record that are not drawn by default.
 OTHERS = "dur", "training"
+#: Plain words for parts of the names of terms.
+WORDS = {"dur": "seconds per epoch", "train": "training", "vae": "", "vade": ""}
+WORDS |= {"kl": "KL divergence", "start": "initial partition"}
+WORDS |= {"fake": "generated samples", "real": "real samples"}
+WORDS |= {part: f"{part}:" for part in ("autoencoder", "critic", "discriminator", "generator")}
 
 
-class HistoryDisplay:
-    """Loss curves: one panel for each term, since the terms of a loss differ in size.
+@dataclass(eq=False, repr=False)
+class HistoryDisplay(Display):
+    """Loss curves, with a panel for each term.
 
     Parameters
     ----------
     history : list of dict
-        One record per epoch: the key ``"epoch"`` (or `step`) and the loss terms by name. Terms
-        may be missing from some records; values that are no numbers, and ``"dur"``, the
-        seconds of the epoch, are not drawn unless asked for by ``plot(terms=...)``.
+        One record per epoch, with the number of the epoch and the loss terms by name. A record
+        may lack terms. Values that are not numbers are not drawn.
     step : str, default="epoch"
-        The key of the horizontal axis. Where it is missing or does not increase (a second phase
-        of training), records are numbered instead.
+        Key of the horizontal axis. If it is missing or does not increase, as in a second phase of
+        training, the records are numbered.
     name : str, default=None
-        Title of the picture.
+        Title.
 
     Attributes
     ----------
     axes_ : dict of str to matplotlib Axes
         The panel of each term.
-    ax_, figure_ : matplotlib Axes and Figure
-        Where it is drawn; the axes hold the panels.
+
+    See Also
+    --------
+    skdeepcluster.callbacks.ScoreMonitor : Records the score after each epoch.
 
     Examples
     --------
     >>> import matplotlib.pyplot as plt
     >>> from skdeepcluster.display import HistoryDisplay
     >>> history = [{"epoch": 1, "kl": 3.0}, {"epoch": 2, "kl": 2.0}]
-    >>> list(HistoryDisplay(history).plot().axes_)
-    ['kl']
+    >>> HistoryDisplay(history).plot().axes_["kl"].get_title()
+    'KL divergence'
     >>> plt.close("all")
     """
 
-    def __init__(self, history, *, step: str = "epoch", name: str | None = None) -> None:
-        self.history = history
-        self.step = step
-        self.name = name
+    history: Sequence[dict[str, Any]]
+    _: KW_ONLY
+    step: str = "epoch"
 
     @classmethod
     def from_estimator(cls, estimator, *, name: str | None = None, ax=None, **kwargs) -> Self:
-        """Draw the ``history_`` of a network, or the ``lower_bounds_`` of a mixture.
-
-        Parameters
-        ----------
-        estimator : fitted estimator
-            With ``history_`` (a list of dict) or ``lower_bounds_`` (one number per iteration).
-        name, ax, **kwargs
-            As of `plot`; the title is the name of the estimator's class if None.
-
-        Returns
-        -------
-        display : HistoryDisplay
-        """
-        estimator = take_last_step(estimator)
-        name = name_estimator(estimator) if name is None else name
+        """Draw the ``history_`` of a fitted network, or the ``lower_bounds_`` of a mixture."""
+        name, estimator = name_estimator(estimator, name), take_last_step(estimator)
         if hasattr(estimator, "history_"):
-            return cls(estimator.history_, name=name).plot(ax=ax, **kwargs)
-        if not hasattr(estimator, "lower_bounds_"):
-            raise ValueError(
-                f"{type(estimator).__name__} has neither history_ nor lower_bounds_; "
-                "pass records to HistoryDisplay(history)."
-            )
+            return cls(estimator.history_, name=name).plot(ax, **kwargs)
+        check_has(estimator, "Pass records to HistoryDisplay(history).", "lower_bounds_")
         bounds = [
             {"iteration": i, "lower bound": value}
             for i, value in enumerate(estimator.lower_bounds_, start=1)
         ]
-        return cls(bounds, step="iteration", name=name).plot(ax=ax, **kwargs)
+        return cls(bounds, step="iteration", name=name).plot(ax, **kwargs)
 
     def plot(
         self, ax=None, *, name: str | None = None, terms: Sequence[str] | None = None, **kwargs
     ) -> Self:
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw, divided into panels; a new figure if None.
-        name : str, default=None
-            Title in place of the display's own.
-        terms : list of str, default=None
-            The terms to draw; all but "dur" and "training" if None.
-        **kwargs : dict
-            Passed to ``Axes.plot``.
-
-        Returns
-        -------
-        display : HistoryDisplay
-            The display itself.
-        """
-        found = self._find_terms()
-        terms = [terms] if isinstance(terms, str) else terms
+        """Draw the `terms`, by default all except "dur" and "training", by ``Axes.plot``."""
+        keys = dict.fromkeys(key for record in self.history for key in record if key != self.step)
+        found = [key for key in keys if np.isfinite(self._read(key)).any()]
         terms = [term for term in found if term not in OTHERS] if terms is None else list(terms)
         if not terms or set(terms) - set(found):
-            raise ValueError(f"No such terms to draw: {terms}. The history holds {found}.")
-        label, steps = self._choose_steps()
-        rows, columns = choose_grid(len(terms), MOST_COLUMNS)
-        self.figure_, self.ax_ = make_axes(ax, (3.2 * columns, 2.5 * rows + 0.3))
-        name = self.name if name is None else name
-        axes = divide_axes(self.ax_, len(terms), MOST_COLUMNS, name=name)
-        self.axes_ = dict(zip(terms, axes, strict=True))
+            raise ValueError(f"There are no terms {terms} to draw. The history has {found}.")
+        steps, label = self._read(self.step), self.step
+        if not (np.isfinite(steps).all() and (np.diff(steps) > 0).all()):
+            steps, label = np.arange(1.0, len(steps) + 1), "record"
+        panels, n_columns = self._open_panels(ax, (3.2, 2.5), name, len(terms), MAX_COLUMNS)
+        self.axes_ = dict(zip(terms, panels, strict=True))
         for k, (term, panel) in enumerate(self.axes_.items()):
             values = self._read(term)
-            drawn = np.isfinite(values)
-            marker = "o" if drawn.sum() == 1 else ""
-            style = {"color": COLORS[0], "marker": marker, **kwargs}
-            panel.plot(steps[drawn], values[drawn], **style)
-            panel.set_title(term.replace("_", " "), fontsize="medium")
+            known = np.isfinite(values)
+            style = {"color": COLORS[0], "marker": "o" if known.sum() == 1 else "", **kwargs}
+            panel.plot(steps[known], values[known], **style)
+            words = [WORDS.get(word, word) for word in term.split("_")]
+            panel.set_title(" ".join(filter(None, words)), fontsize="medium")
             panel.grid(alpha=0.3)
             panel.set_xlim(steps[0] - 0.5, steps[-1] + 0.5)
             panel.locator_params(axis="x", nbins=5, integer=True)
-            if k >= len(terms) - columns:
+            if k >= len(terms) - n_columns:
                 panel.set_xlabel(label)
         return self
 
-    def _find_terms(self):
-        names = dict.fromkeys(key for record in self.history for key in record if key != self.step)
-        return [name for name in names if np.isfinite(self._read(name)).any()]
-
-    def _choose_steps(self):
-        steps = self._read(self.step)
-        if np.isfinite(steps).all() and np.all(np.diff(steps) > 0):
-            return self.step, steps
-        return "record", np.arange(1.0, len(steps) + 1)
-
     def _read(self, key):
-        """Return the values of all records as floats, NaN for anything but a number."""
+        """Return the values of all records as floats, with NaN for all except numbers."""
         values = (record.get(key) for record in self.history)
-        return np.array([float(v) if _is_number(v) else np.nan for v in values])
-
-
-def _is_number(value):
-    return isinstance(value, Real) and not isinstance(value, bool)
+        return np.array([float(v) if isinstance(v, Real) else np.nan for v in values])

@@ -1,8 +1,10 @@
-"""ReliabilityDisplay: whether the probabilities of clusters tell which rows are right."""
+"""ReliabilityDisplay: whether probabilities of clusters tell which samples are right."""
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..metrics import (
     bin_by_confidence,
@@ -11,38 +13,36 @@ from ..metrics import (
     match_labels,
     read_labels,
 )
-from .axes import COLORS, check_fitted, make_axes, name_estimator
+from .base import COLORS, Display, check_has, check_shape, name_estimator
 
 
-class ReliabilityDisplay:
-    """Reliability diagram: the share of rows that are right against the probability they have.
+@dataclass(eq=False, repr=False)
+class ReliabilityDisplay(Display):
+    """Reliability diagram: the share of samples that are right against their probability.
 
-    Rows are sorted by the probability of the cluster they are assigned to, and divided into bins
-    of equal count. Points below the diagonal are overconfident.
+    Samples are sorted by the probability of their cluster and divided into bins of equal size.
+    Points below the diagonal are overconfident.
 
     Parameters
     ----------
     confidence : array-like of shape (n_samples,)
-        Probability of the cluster that each row is assigned to, between 0 and 1.
+        Probability of the cluster of each sample.
     agreement : array-like of shape (n_samples,)
-        Whether each row is right, or the share of judges that say so, between 0 and 1.
+        Whether each sample is right, or the share of judges that say so, between 0 and 1.
     n_bins : int, default=10
-        Bins; at most one per row.
+        Number of bins.
     name : str, default=None
-        Title of the picture.
+        Title.
 
     Attributes
     ----------
     calibration_error_ : float
         See :func:`~skdeepcluster.metrics.expected_calibration_error`.
     error_auc_ : float or None
-        See :func:`~skdeepcluster.metrics.error_auc`; None where ``agreement`` holds shares.
+        See :func:`~skdeepcluster.metrics.error_auc`; None if ``agreement`` contains shares.
     line_ : matplotlib Line2D
-        The points of the bins.
+        The bins.
     legend_ : matplotlib Legend
-        With both numbers.
-    ax_, figure_ : matplotlib Axes and Figure
-        Where it is drawn.
 
     See Also
     --------
@@ -59,118 +59,48 @@ class ReliabilityDisplay:
     >>> plt.close("all")
     """
 
-    def __init__(
-        self, confidence, agreement, *, n_bins: int = 10, name: str | None = None
-    ) -> None:
-        self.confidence = confidence
-        self.agreement = agreement
-        self.n_bins = n_bins
-        self.name = name
+    confidence: ArrayLike
+    agreement: ArrayLike
+    _: KW_ONLY
+    n_bins: int = 10
 
     @classmethod
     def from_predictions(
         cls, y, probabilities, *, n_bins: int = 10, name: str | None = None, ax=None, **kwargs
     ) -> Self:
-        """Draw how often the most probable cluster is that of the row's class.
+        """Draw how often the most probable cluster is the one matched with the class.
 
-        Clusters are matched to classes one-to-one, such that most rows agree (Hungarian
-        algorithm); rows of clusters without a class are wrong.
-
-        Parameters
-        ----------
-        y : array-like of shape (n_samples,)
-            Classes.
-        probabilities : array-like of shape (n_samples, n_clusters)
-            Of the clusters, as by ``predict_proba``.
-        n_bins : int, default=10
-            See `ReliabilityDisplay`.
-        name, ax, **kwargs
-            As of `plot`.
-
-        Returns
-        -------
-        display : ReliabilityDisplay
+        Clusters and classes are matched one-to-one (Hungarian algorithm). Samples of clusters
+        without a class are wrong. The shape of `probabilities` is (n_samples, n_clusters).
         """
-        probabilities = np.asarray(probabilities)
-        if probabilities.ndim != 2 or not probabilities.size:
-            raise ValueError(
-                "probabilities must have shape (n_samples, n_clusters), as by predict_proba, "
-                f"got {probabilities.shape}."
-            )
+        probabilities = check_shape("probabilities", probabilities, "n_samples", "n_clusters")
         right = match_labels(y, probabilities.argmax(1)) == read_labels(y, "y")
-        display = cls(probabilities.max(1), right, n_bins=n_bins, name=name)
-        return display.plot(ax=ax, **kwargs)
+        return cls(probabilities.max(1), right, n_bins=n_bins, name=name).plot(ax, **kwargs)
 
     @classmethod
     def from_estimator(
         cls, estimator, X, y, *, n_bins: int = 10, name: str | None = None, ax=None, **kwargs
     ) -> Self:
-        """Draw the reliability of a fitted clusterer's ``predict_proba(X)``.
-
-        Parameters
-        ----------
-        estimator : fitted clusterer
-            With ``predict_proba``.
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples.
-        y : array-like of shape (n_samples,)
-            Classes.
-        n_bins : int, default=10
-            See `ReliabilityDisplay`.
-        name, ax, **kwargs
-            As of `plot`; the title is the name of the estimator's class if None.
-
-        Returns
-        -------
-        display : ReliabilityDisplay
-        """
-        check_fitted(estimator)
-        if not hasattr(estimator, "predict_proba"):
-            raise ValueError(
-                f"{type(estimator).__name__} has no predict_proba method; "
-                "pass numbers to ReliabilityDisplay(confidence, agreement)."
-            )
-        name = name_estimator(estimator) if name is None else name
-        probabilities = estimator.predict_proba(X)
-        return cls.from_predictions(y, probabilities, n_bins=n_bins, name=name, ax=ax, **kwargs)
+        """Draw the reliability of ``predict_proba(X)`` of a fitted clusterer for classes y."""
+        options = {"n_bins": n_bins, "name": name_estimator(estimator, name), "ax": ax}
+        remedy = "Pass numbers to ReliabilityDisplay(confidence, agreement)."
+        check_has(estimator, remedy, "predict_proba")
+        return cls.from_predictions(y, estimator.predict_proba(X), **options, **kwargs)
 
     def plot(self, ax=None, *, name: str | None = None, **kwargs) -> Self:
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
-        name : str, default=None
-            Title in place of the display's own.
-        **kwargs : dict
-            Passed to ``Axes.plot``.
-
-        Returns
-        -------
-        display : ReliabilityDisplay
-            The display itself.
-        """
-        _, confidences, shares = bin_by_confidence(self.agreement, self.confidence, self.n_bins)
-        self.calibration_error_ = expected_calibration_error(
-            self.agreement, self.confidence, n_bins=self.n_bins
-        )
-        decided = np.isin(self.agreement, (0, 1)).all()
-        self.error_auc_ = error_auc(self.agreement, self.confidence) if decided else None
-        self.figure_, self.ax_ = make_axes(ax, (4.8, 4.8))
+        """Draw by ``Axes.plot``, which takes ``kwargs``."""
+        given = self.agreement, self.confidence
+        _, confidences, shares = bin_by_confidence(*given, self.n_bins)
+        self.calibration_error_ = expected_calibration_error(*given, n_bins=self.n_bins)
+        self.error_auc_ = error_auc(*given) if np.isin(self.agreement, (0, 1)).all() else None
         label = f"calibration error {self.calibration_error_:.3f}"
         if self.error_auc_ is not None:
             label += f"\nAUC of finding errors {self.error_auc_:.3f}"
-        self.ax_.plot([0, 1], [0, 1], color="0.6", ls="--", lw=1, label="calibrated")
+        ax = self._open(ax, (4.8, 4.8), name)
+        ax.plot([0, 1], [0, 1], color="0.6", ls="--", lw=1, label="calibrated")
         style = {"color": COLORS[0], "marker": "o", "label": label, "clip_on": False, **kwargs}
-        (self.line_,) = self.ax_.plot(confidences, shares, **style)
-        self.ax_.set(
-            xlim=(0, 1),
-            ylim=(0, 1),
-            aspect="equal",
-            xlabel="probability of the assigned cluster",
-            ylabel="share of rows that are right",
-            title=(self.name if name is None else name) or "",
-        )
-        self.legend_ = self.ax_.legend(loc="best", frameon=False)
+        (self.line_,) = ax.plot(confidences, shares, **style)
+        ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        ax.set(xlabel="probability of the cluster", ylabel="share of samples that are right")
+        self.legend_ = ax.legend(loc="best", frameon=False)
         return self

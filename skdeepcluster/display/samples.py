@@ -1,64 +1,64 @@
-"""SamplesDisplay: what clusters look like, as images or profiles."""
+"""SamplesDisplay: samples of each cluster, as images or profiles."""
 
 import inspect
 import math
+from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.utils import check_scalar
 
-from .axes import (
-    check_fitted,
+from .base import (
+    Display,
+    check_has,
+    check_shape,
     choose_colors,
-    choose_grid,
-    divide_axes,
     group_rows,
     label_features,
-    make_axes,
-    measure_names,
     name_estimator,
     name_features,
-    read_names,
 )
 
-#: Most panels of profiles side by side.
-MOST_COLUMNS = 5
-#: Where ``sample`` draws the labels itself, so many times the rows that are shown are drawn, so
-#: that clusters of small weight have enough.
+#: Maximum number of panels of profiles side by side.
+MAX_COLUMNS = 5
+#: Width of an image in inches.
+IMAGE_SIZE = 0.55
+#: Factor of the number of samples if ``sample`` draws the clusters, too, so that small clusters
+#: get enough samples.
 OVERSAMPLING = 5
 
 
-class SamplesDisplay:
-    """Samples cluster by cluster: a grid of images, or profiles over the features.
+@dataclass(eq=False, repr=False)
+class SamplesDisplay(Display):
+    """Samples of each cluster: a row of images, or a panel of profiles over the features.
 
     Parameters
     ----------
-    samples : array-like of shape (n_samples, n_features)
-        Generated or observed rows.
+    samples : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Generated or observed samples.
     labels : array-like of shape (n_samples,), default=None
-        Clusters. With labels, each cluster has its row of images or its panel of profiles.
+        Clusters.
     image_shape : tuple of int, default=None
         (height, width), (channels, height, width) or (height, width, channels) of an image, with
         1 or 3 channels. None draws profiles: value against feature, one line per sample.
     feature_names : array-like of str of shape (n_features,), default=None
-        Names of the features, below profiles. Those of a DataFrame if None.
+        Names below the profiles; None takes the columns of a DataFrame.
     name : str, default=None
-        Title of the picture.
+        Title.
 
     Attributes
     ----------
     image_ : matplotlib AxesImage or None
-        The grid of images, None for profiles.
+        The images, None for profiles.
     axes_ : list of matplotlib Axes
         The panels of the profiles, or the axes of the images.
-    ax_, figure_ : matplotlib Axes and Figure
-        Where it is drawn; the axes hold the panels.
 
     See Also
     --------
-    TraversalDisplay : Rows that differ in one code only.
+    TraversalDisplay : Samples that differ in one code only.
 
     Examples
     --------
@@ -72,20 +72,11 @@ class SamplesDisplay:
     >>> plt.close("all")
     """
 
-    def __init__(
-        self,
-        samples,
-        labels=None,
-        *,
-        image_shape: tuple[int, ...] | None = None,
-        feature_names=None,
-        name: str | None = None,
-    ) -> None:
-        self.samples = samples
-        self.labels = labels
-        self.image_shape = image_shape
-        self.feature_names = feature_names
-        self.name = name
+    samples: Any
+    labels: ArrayLike | None = None
+    _: KW_ONLY
+    image_shape: tuple[int, ...] | None = None
+    feature_names: ArrayLike | None = None
 
     @classmethod
     def from_estimator(
@@ -99,108 +90,66 @@ class SamplesDisplay:
         ax=None,
         **kwargs,
     ) -> Self:
-        """Draw what a fitted estimator generates by its ``sample``.
+        """Draw samples that a fitted estimator generates by ``sample``.
 
-        Clusters are known where ``sample`` takes ``cluster=`` or returns samples and labels;
-        else the samples are drawn without rows.
-
-        Parameters
-        ----------
-        estimator : fitted estimator with ``sample``
-            A mixture or a generative network.
-        n_per_cluster : int, default=10
-            Samples per cluster; fewer where a cluster is so rare that it did not come up.
-        image_shape, feature_names
-            The form of the rows, see `SamplesDisplay`.
-        name, ax, **kwargs
-            As of `plot`; the title is the name of the estimator's class if None.
-
-        Returns
-        -------
-        display : SamplesDisplay
+        They are drawn by cluster if ``sample`` takes ``cluster`` or returns samples and labels.
+        Then very small clusters may have less than `n_per_cluster` samples.
         """
-        check_fitted(estimator)
-        if not hasattr(estimator, "sample"):
-            raise ValueError(
-                f"{type(estimator).__name__} has no sample method; "
-                "pass rows to SamplesDisplay(samples, labels)."
-            )
-        name = name_estimator(estimator) if name is None else name
-        samples, labels = draw_samples(estimator, n_per_cluster)
-        if labels is None:
-            samples = samples[: len(samples) // OVERSAMPLING]
+        name = name_estimator(estimator, name)
+        check_has(estimator, "Pass samples to SamplesDisplay(samples, labels).", "sample")
+        samples, labels = _generate(estimator, n_per_cluster)
         if feature_names is None:
-            feature_names = read_names(estimator)
-        display = cls(
-            samples, labels, image_shape=image_shape, feature_names=feature_names, name=name
-        )
-        return display.plot(ax=ax, **{"n_columns": n_per_cluster, **kwargs})
+            feature_names = getattr(estimator, "feature_names_in_", None)
+        display = cls(samples, labels, image_shape=image_shape, feature_names=feature_names)
+        display.name = name
+        return display.plot(ax, **{"n_columns": n_per_cluster, **kwargs})
 
     def plot(self, ax=None, *, name: str | None = None, n_columns: int = 10, **kwargs) -> Self:
-        """Draw.
+        """Draw by ``Axes.imshow`` for images or ``Axes.plot`` for profiles, with ``kwargs``.
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
-        name : str, default=None
-            Title in place of the display's own.
-        n_columns : int, default=10
-            Images in a row; with labels, further ones of a cluster are left out.
-        **kwargs : dict
-            Passed to ``Axes.imshow`` for images, to ``Axes.plot`` for profiles.
-
-        Returns
-        -------
-        display : SamplesDisplay
-            The display itself.
+        A row has at most `n_columns` images, and a panel as many profiles. With labels, further
+        samples of a cluster are left out.
         """
-        samples = self.samples.toarray() if issparse(self.samples) else np.asarray(self.samples)
-        if samples.ndim != 2 or not len(samples):
-            raise ValueError(f"samples must be (n_samples, n_features), got {samples.shape}.")
+        samples = self.samples.toarray() if issparse(self.samples) else self.samples
+        samples = check_shape("samples", samples, "n_samples", "n_features")
         check_scalar(n_columns, "n_columns", Integral, min_val=1)
         names, index = group_rows(self.labels, len(samples))
-        title = (self.name if name is None else name) or ""
         draw = self._plot_profiles if self.image_shape is None else self._plot_images
-        draw(samples, names, index, ax, title, n_columns, kwargs)
+        draw(ax, name, samples, names, index, n_columns, kwargs)
         return self
 
-    def _plot_images(self, samples, names, index, ax, title, n_columns, kwargs):
+    def _plot_images(self, ax, name, samples, names, index, n_columns, kwargs):
         if self.labels is None:
+            names = []
             rows = np.split(np.arange(len(samples)), range(n_columns, len(samples), n_columns))
         else:
             rows = [np.flatnonzero(index == k)[:n_columns] for k in range(len(names))]
-        grid, (height, width) = make_mosaic(samples, self.image_shape, rows)
-        n_columns = max(len(row) for row in rows)
-        size = (0.55 * n_columns + 0.8, 0.55 * len(rows) * height / width + 0.5)
-        self.figure_, self.ax_ = make_axes(ax, size)
-        self.axes_ = [self.ax_]
-        names = [] if self.labels is None else names
-        self.image_ = draw_mosaic(self.ax_, grid, height, names, kwargs)
-        self.ax_.set(title=title, ylabel="" if self.labels is None else "cluster")
+        picture, height = make_mosaic(samples, self.image_shape, rows)
+        scale = IMAGE_SIZE * max(map(len, rows)) / picture.shape[1]
+        size = picture.shape[1] * scale + 0.8, picture.shape[0] * scale + 0.5
+        self.axes_ = [self._open(ax, size, name)]
+        self.image_ = draw_mosaic(self.ax_, picture, height, names, kwargs)
+        self.ax_.set_ylabel("cluster" if len(names) else "")
 
-    def _plot_profiles(self, samples, names, index, ax, title, n_columns, kwargs):
-        rows, columns = choose_grid(len(names), MOST_COLUMNS)
-        feature_names = name_features(self.feature_names, self.samples, samples.shape[1])
-        height = 1.8 * rows + 0.4 + measure_names(feature_names)
-        self.figure_, self.ax_ = make_axes(ax, (max(2.6 * columns, 4.0), height))
-        self.image_ = None
-        self.axes_ = divide_axes(self.ax_, len(names), MOST_COLUMNS, name=title, share=True)
-        colors, _ = choose_colors(names)
-        for k, (group, panel) in enumerate(zip(names, self.axes_, strict=True)):
-            members, features = samples[index == k], np.arange(samples.shape[1])
-            marker, mean = ("o", "_") if len(features) == 1 else ("", "")
-            style = {"color": colors[k], "alpha": 0.5, "lw": 0.8, "marker": marker, **kwargs}
-            panel.plot(features, members[:n_columns].T, **style)
+    def _plot_profiles(self, ax, name, samples, names, index, n_lines, kwargs):
+        columns = getattr(self.samples, "columns", None)
+        feature_names = name_features(samples.shape[1], self.feature_names, columns)
+        self.image_, size = None, (2.6, 2.0 if feature_names is None else 2.4)
+        self.axes_, n_columns = self._open_panels(ax, size, name, len(names), MAX_COLUMNS)
+        style = {"alpha": 0.5, "lw": 0.8, "marker": "o" if samples.shape[1] == 1 else "", **kwargs}
+        for k, (panel, color) in enumerate(zip(self.axes_, choose_colors(names)[0], strict=True)):
+            members = samples[index == k]
+            panel.sharey(self.axes_[0])
+            panel.plot(members[:n_lines].T, **{"color": color, **style})
             if len(members) > 1:
-                style = {"color": "black", "lw": 1.2, "marker": mean, "ms": 12, "label": "mean"}
-                panel.plot(features, members.mean(axis=0), **style)
-            if self.labels is not None:
-                panel.set_title(f"cluster {group}", fontsize="medium")
-            if k % columns == 0:
-                panel.set_ylabel("value")
+                look = {"color": "black", "marker": style["marker"], "label": "mean"}
+                panel.plot(members.mean(axis=0), **look)
+            title = "" if self.labels is None else f"cluster {names[k]}"
+            panel.set_title(title, fontsize="medium")
+            panel.set_ylabel("" if k % n_columns else "value")
             label_features(panel, feature_names)
-            if k < len(names) - columns:  # the panel below has the same features
+            panel.tick_params(labelleft=k % n_columns == 0)
+            if k < len(names) - n_columns:  # the panel below has the same features
                 panel.set_xlabel("")
                 panel.tick_params(labelbottom=False)
         averaged = [panel for panel in self.axes_ if panel.get_legend_handles_labels()[0]]
@@ -208,23 +157,21 @@ class SamplesDisplay:
             panel.legend(fontsize="small", frameon=False, handlelength=1)
 
 
-def draw_samples(estimator, n_per_cluster):
-    """Return samples, and their clusters where the estimator gives them."""
-    parameters = inspect.signature(estimator.sample).parameters
-    settings = estimator.get_params(deep=False)
-    n_clusters = settings.get("n_clusters", settings.get("n_components"))
-    if hasattr(estimator, "classes_"):
-        n_clusters = len(estimator.classes_)
-    n_clusters = getattr(estimator, "n_clusters_", n_clusters)  # where it is given as "auto"
-    if "cluster" in parameters:
+def _generate(estimator, n_per_cluster):
+    """Return generated samples, and their clusters if the estimator gives them, or None."""
+    n_clusters = len(getattr(estimator, "classes_", ()))
+    for name in ("n_clusters_", "n_clusters", "n_components"):
+        n_clusters = n_clusters or getattr(estimator, name, 0)
+    if "cluster" in inspect.signature(estimator.sample).parameters:
         drawn = [estimator.sample(n_per_cluster, cluster=k) for k in range(n_clusters)]
         return np.concatenate(drawn), np.repeat(np.arange(n_clusters), n_per_cluster)
-    drawn = estimator.sample(OVERSAMPLING * n_per_cluster * (n_clusters or 1))
-    return drawn if isinstance(drawn, tuple) else (drawn, None)
+    n_samples = n_per_cluster * (n_clusters or 1)
+    drawn = estimator.sample(OVERSAMPLING * n_samples)
+    return drawn if isinstance(drawn, tuple) else (drawn[:n_samples], None)
 
 
 def draw_mosaic(ax, picture, height, names, kwargs):
-    """Draw a mosaic without frame, with the names of its rows, `height` pixels apart."""
+    """Draw a mosaic without a frame, with a name at each of its rows of this height in pixels."""
     image = ax.imshow(picture, **{"cmap": "gray_r", **kwargs})
     ax.set_xticks([])
     ax.set_yticks(np.arange(len(names)) * height + height / 2 - 1, names)
@@ -234,39 +181,37 @@ def draw_mosaic(ax, picture, height, names, kwargs):
 
 
 def make_mosaic(samples, image_shape, rows):
-    """Return images in rows as one masked picture, and the height and width of each's place."""
+    """Return rows of images as one masked picture, and the height of a row in pixels."""
     tiles = _to_images(samples, image_shape)
     height, width = tiles.shape[1] + 1, tiles.shape[2] + 1
-    n_columns = max(len(row) for row in rows)
-    shape = len(rows) * height - 1, n_columns * width - 1, *tiles.shape[3:]
+    shape = len(rows) * height - 1, max(map(len, rows)) * width - 1, *tiles.shape[3:]
     grid = np.ma.array(np.zeros(shape), mask=True)
     for r, row in enumerate(rows):
         for c, tile in enumerate(tiles[row]):
             top, left = r * height, c * width
             grid[top : top + height - 1, left : left + width - 1] = tile
-    return grid.filled(1.0) if grid.ndim == 3 else grid, (height, width)
+    return grid.filled(1.0) if grid.ndim == 3 else grid, height
 
 
 def _to_images(samples, image_shape):
-    """Reshape rows to images, (height, width) or (height, width, 3), the latter in [0, 1]."""
+    """Return samples as images, (height, width) or (height, width, 3) in [0, 1]."""
     shape = tuple(np.atleast_1d(image_shape).tolist())
-    if len(shape) not in (2, 3) or math.prod(shape) != samples.shape[1]:
+    has_channels = len(shape) == 3 and not {shape[0], shape[2]}.isdisjoint({1, 3})
+    if not (len(shape) == 2 or has_channels) or math.prod(shape) != samples.shape[1]:
         raise ValueError(
-            f"image_shape={image_shape} does not fit rows of {samples.shape[1]} features: give "
-            "(height, width), (channels, height, width) or (height, width, channels)."
+            f"image_shape={image_shape} does not fit samples of {samples.shape[1]} features: give "
+            "(height, width), (channels, height, width) or (height, width, channels), with 1 or "
+            "3 channels."
         )
     tiles = samples.reshape(-1, *shape)
-    if len(shape) == 2:
+    if not has_channels:
         return tiles
-    if shape[0] in (1, 3):
-        tiles = np.moveaxis(tiles, 1, -1)
+    tiles = np.moveaxis(tiles, 1, -1) if shape[0] in (1, 3) else tiles
     if tiles.shape[-1] == 1:
         return tiles[..., 0]
-    if tiles.shape[-1] != 3:
-        raise ValueError(f"Images have 1 or 3 channels, got image_shape {shape}.")
     return np.clip(tiles / find_white(samples), 0, 1)
 
 
 def find_white(samples):
-    """Return the value of full brightness in rows of coloured images, 255 or 1."""
+    """Return the value of full brightness in samples of color images, 255 or 1."""
     return 255 if samples.max() > 2 else 1

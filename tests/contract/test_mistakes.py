@@ -362,17 +362,17 @@ MISTAKES = {
     "the width of an image": (
         lambda _: ClusterReport.from_estimator(fit("neighbors"), X, images=8),
         ValueError,
-        r"image_shape=8 does not fit rows of 4 features: give \(height, width\)",
+        r"image_shape=8 does not fit samples of 4 features: give \(height, width\)",
     ),
     "names of some features": (
         lambda _: ClusterReport.from_estimator(fit("neighbors"), X, feature_names=["a", "b"]),
         ValueError,
-        r"feature_names must hold 4 names.*shape \(2,\)",
+        r"feature_names must have shape \(4,\), got \(2,\)",
     ),
     "a report of labels": (
         lambda _: ClusterReport.from_estimator(DBSCAN(eps=3).fit(X), X[:9]),
         ValueError,
-        "DBSCAN has no predict.*Give the rows of the fit",
+        "DBSCAN has no predict.*Give the samples of the fit",
     ),
 }
 

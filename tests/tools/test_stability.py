@@ -1,4 +1,4 @@
-"""Stability of clusters in samples of the rows."""
+"""Stability of clusters in random subsets of the samples."""
 
 import pickle
 
@@ -50,14 +50,14 @@ def test_stability_of_distances_is_that_of_the_edges():
 
 
 @pytest.mark.parametrize("n_neighbors", [1, 3])
-def test_rows_of_a_graph_whose_neighbours_are_not_drawn_are_in_no_cluster(n_neighbors):
+def test_subsets_of_a_graph_may_lack_neighbors(n_neighbors):
     graph = KNeighborsTransformer(n_neighbors=n_neighbors).fit_transform(X[:60])
     params = {"metric": "precomputed", "n_neighbors": n_neighbors, "random_state": 0}
     found = NeighborClustering(3, **params).fit(graph)
     assert ((found.cluster_stability_ > 0) & (found.cluster_stability_ <= 1)).all()
 
 
-def test_fewer_linked_rows_than_clusters_are_in_no_cluster():
+def test_fewer_linked_samples_than_clusters_are_in_no_cluster():
     links = sparse.csr_array(([1.0, 1.0], ([0, 4], [4, 0])), shape=(9, 9))
     found = _fit_linked(NeighborClustering(2, metric="precomputed"), links, 2)
     np.testing.assert_array_equal(np.flatnonzero(found >= 0), [0, 4])
@@ -66,7 +66,7 @@ def test_fewer_linked_rows_than_clusters_are_in_no_cluster():
 
 
 @pytest.mark.parametrize("n_rows", [2, 3, 5])
-def test_samples_of_few_rows_have_a_row_for_each_cluster(n_rows):
+def test_small_subsets_have_a_sample_for_each_cluster(n_rows):
     found = NeighborClustering(n_rows - 1, metric="manhattan", random_state=0).fit(X[:n_rows])
     assert found.cluster_stability_.shape == (n_rows - 1,)
     each = cluster_stability(KMeans(n_rows), X[:n_rows], np.arange(n_rows))
@@ -89,8 +89,6 @@ def test_distances_may_be_a_data_frame():
 
 def test_the_index_is_the_mean_of_the_greatest_jaccard():
     class Fixed(KMeans):
-        """Says the same of every sample."""
-
         def fit_predict(self, X, y=None):
             return (X[:, 0] > 0.5).astype(int)
 
@@ -108,7 +106,7 @@ def test_noise_and_the_stream():
     for same in (X, sparse.coo_array(X)):
         again = cluster_stability(KMeans(3), same, labels, random_state=1)
         np.testing.assert_allclose(again, one)
-    # The rows of noise are found in a cluster.
+    # The samples of noise are found in a cluster.
     expected = np.bincount(labels[labels >= 0]) / np.bincount(Y)
     np.testing.assert_allclose(one, expected, atol=0.02)
     assert cluster_stability(HDBSCAN(copy=True).fit(X), X).shape == (3,)
@@ -121,7 +119,7 @@ def test_noise_and_the_stream():
 
 
 def test_the_steps_of_a_pipeline_are_seeded_too():
-    # Too many clusters by single starts: another seed finds others.
+    # With too many clusters and n_init=1, another seed finds other clusters.
     steps = make_pipeline(StandardScaler(), KMeans(7, n_init=1))
     labels = KMeans(7, random_state=0, n_init=1).fit_predict(X)
     state = joblib.hash(np.random.get_state())
@@ -135,7 +133,7 @@ def test_what_cannot_be_meant_is_refused_by_name():
     for wrong in (0, -5, 2.5):
         with pytest.raises((TypeError, ValueError), match="max_samples"):
             cluster_stability(KMeans(3), X, Y, max_samples=wrong)
-    with pytest.raises(ValueError, match="max_samples=2 should be >= the 3 clusters"):
+    with pytest.raises(ValueError, match="max_samples == 2, must be >= 3"):
         cluster_stability(KMeans(3), X, Y, max_samples=2)
     with pytest.raises(TypeError, match="StandardScaler is no clusterer"):
         cluster_stability(StandardScaler(), X, Y)
