@@ -298,7 +298,7 @@ class CatGANEstimator(AdversarialEstimator):
         state = _name_layer_noise(state)
         if "_fit_params" in state:
             state |= {"_fit_params": _name_layer_noise(state["_fit_params"])}
-        return super()._update_state(state)
+        return state
 
 
 def _name_layer_noise(params):

@@ -17,7 +17,7 @@ import re
 import warnings
 from collections import UserList
 from contextlib import contextmanager
-from functools import partial, singledispatch
+from functools import singledispatch
 from inspect import isclass, signature
 from numbers import Integral
 from types import NoneType
@@ -50,7 +50,6 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils._param_validation import validate_parameter_constraints
 
 from ._files import DTYPES, hash_content, parse_json, read_arrays, write_arrays
-from ._validation import complete_state
 
 #: Increased when files are written that earlier versions of this module cannot read.
 FORMAT_VERSION = 2
@@ -586,7 +585,7 @@ DECODERS = {
 
 def _complete(cls, state):
     """Return the state with the defaults of parameters that came after it was written."""
-    update = getattr(cls, "_update_state", partial(complete_state, cls))
+    update = getattr(cls, "_update_state", dict)
     return update(state)
 
 

@@ -10,9 +10,9 @@ from sklearn.utils import _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples
 
 from ._consensus import mean_greatest_jaccard
+from ._fitting import draw_seeds, random_stream
 from ._responsibilities import average_finite
 from ._validation import check_cluster_numbers
-from .engine.runtime import draw_seeds, random_stream
 from .neighbors.search import has_distances
 
 

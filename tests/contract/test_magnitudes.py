@@ -108,7 +108,7 @@ def test_a_row_without_a_finite_answer_is_named(form, rows):
     far[7, 0] = 3
     vae.model_.likelihood.standardize = lambda x: x.float()
     for method in (vae.predict, vae.predict_proba, vae.transform, vae.score_samples):
-        with pytest.raises(ValueError, match="to row 7, whose largest value is 3 in column 0"):
+        with pytest.raises(ValueError, match="for sample 7, whose largest value is 3 in column 0"):
             method(form(far))
 
 

@@ -719,16 +719,9 @@ def test_results_of_batches_are_not_kept_beside_those_of_all_rows(X):
     assert len(kept) > 40
 
 
-def test_weights_whose_sum_overflows_are_shares(X):
-    one, other = GaussianMixtureEM(3, random_state=0), GaussianMixtureEM(3, random_state=0)
-    one.fit(X)
-    other.fit(X, sample_weight=np.full(len(X), 1e307))
-    np.testing.assert_allclose(other.means_, one.means_)
-
-
 def test_bad_weights_and_sparse_rows_are_refused(X):
     mixture = GaussianMixtureEM(K)
-    with pytest.raises(ValueError, match="Negative values in sample_weight, the least -1"):
+    with pytest.raises(ValueError, match="Negative values in data passed to .sample_weight"):
         mixture.fit(X, sample_weight=np.r_[-1, np.ones(len(X) - 1)])
     with pytest.raises(ValueError, match="non-zero"):
         mixture.fit(X, sample_weight=np.zeros(len(X)))
