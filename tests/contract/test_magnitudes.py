@@ -117,5 +117,8 @@ def test_an_ensemble_does_not_hide_what_its_members_do_not_know(rows):
     both = ClusterEnsemble(GaussianMixture(2), n_estimators=2, random_state=0).fit(X)
     far = X[:5].copy()
     far[4] = 1e300
-    with np.errstate(all="ignore"), pytest.raises(ValueError, match="no finite prediction.* for sample 4"):
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(ValueError, match="no finite prediction.* for sample 4"),
+    ):
         both.predict_proba(far)
