@@ -144,22 +144,6 @@ def test_scikit_learns_own_callbacks():
     assert vade.n_iter_ == 3
 
 
-def test_callbacks_of_an_ensemble_travel_to_its_members():
-    class Travelling(Recorder):
-        max_propagation_depth = None
-
-    recorder, stays = Travelling(), Recorder()
-    members = [clone(ESTIMATORS[0]).set_callbacks(stays), GaussianMixtureEM(3)]
-    ensemble = ClusterEnsemble(members, 2, random_state=0).set_callbacks(recorder)
-    with pytest.warns(UserWarning, match="GaussianMixtureEM does not support callbacks"):
-        ensemble.fit(X)
-    begun = [event[1:] for event in recorder.events if event[0] == "begin"]
-    assert begun[:3] == [("fit", 0), ("fit", 0), ("VAE", 0)]
-    assert begun[-1] == ("member", 1)
-    assert len([event for event in stays.events if event[:2] == ("end", "epoch")]) == 3
-    assert (stays.events[0], recorder.events[-1]) == ("setup", "teardown")
-
-
 @pytest.mark.full
 def test_members_in_processes_call_back_too():
     members = [clone(ESTIMATORS[0]).set_callbacks(Recorder())]
