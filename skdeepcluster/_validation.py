@@ -168,7 +168,10 @@ def naming_faults(X, first_row=0):
         fault = _find_fault(X, first_row)
         if not fault:
             raise
-        raise ValueError(f"{fault} ({str(error).splitlines()[0].rstrip(':')})") from error
+        kind = (
+            TypeError if isinstance(error, TypeError) and not hasattr(X, "columns") else ValueError
+        )
+        raise kind(f"{fault} ({str(error).splitlines()[0].rstrip(':')})") from error
 
 
 def _find_fault(X, first_row):
