@@ -143,3 +143,19 @@ def average_finite(values):
     """Return the means (N,) of the finite values in each row (N, k); 0 if there are none."""
     known = np.isfinite(values)
     return np.where(known, values, 0).sum(1) / np.maximum(known.sum(1), 1)
+
+
+def mean_greatest_jaccard(labels, member_labels, n_clusters):
+    """Return the mean over partitions of each cluster's greatest Jaccard index with theirs, (K,).
+
+    The Jaccard index of two sets of samples is |A and B| / |A or B|; it is 0 for empty clusters.
+    ``member_labels`` has a partition in each column; -1 is no cluster.
+    """
+    own = indicate(labels, n_clusters)
+    best = []
+    for other in member_labels.T:
+        member = indicate(other, other.max(initial=0) + 1)
+        both = (own.T @ member).toarray()
+        either = own.sum(0)[:, None] + member.sum(0) - both
+        best.append((both / np.maximum(either, 1)).max(1))
+    return np.mean(best, 0)

@@ -31,11 +31,10 @@ from ._fitting import (
     restore_on_failure,
     store_parameters,
 )
-from ._responsibilities import indicate, normalize_rows
+from ._responsibilities import indicate, mean_greatest_jaccard, normalize_rows
 from ._typing import ClusterMixin, Labels, available_if, fit_context
 from ._validation import NumericParameters, check_answers, check_enough
 from .neighbors.candidates import agglomerate
-from .stability import mean_greatest_jaccard
 
 #: Maximum number of iterations of matching members to their consensus; two or three usually do.
 MAX_ITER = 20

@@ -10,7 +10,7 @@ from sklearn.utils import _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples
 
 from ._fitting import draw_seeds, random_stream
-from ._responsibilities import average_finite, indicate
+from ._responsibilities import average_finite, mean_greatest_jaccard
 from ._validation import check_cluster_numbers
 from .neighbors.search import has_distances
 
@@ -145,19 +145,3 @@ def _fit_linked(model, distances, n_clusters):
             break
         kept = kept[linked]
     return labels
-
-
-def mean_greatest_jaccard(labels, member_labels, n_clusters):
-    """Return the mean over partitions of each cluster's greatest Jaccard index with theirs, (K,).
-
-    The Jaccard index of two sets of samples is |A and B| / |A or B|; it is 0 for empty clusters.
-    ``member_labels`` has a partition in each column; -1 is no cluster.
-    """
-    own = indicate(labels, n_clusters)
-    best = []
-    for other in member_labels.T:
-        member = indicate(other, other.max(initial=0) + 1)
-        both = (own.T @ member).toarray()
-        either = own.sum(0)[:, None] + member.sum(0) - both
-        best.append((both / np.maximum(either, 1)).max(1))
-    return np.mean(best, 0)

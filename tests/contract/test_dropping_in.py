@@ -1,4 +1,4 @@
-"""Estimators as people use them: pipelines, column transformers, searches, other schedulers."""
+"""Estimators in pipelines, column transformers, searches and other schedulers."""
 
 import pickle
 import warnings
@@ -209,7 +209,7 @@ def test_label_free_scorers_sample_many_rows_once():
         label_free_scorer("nearness")
 
 
-def test_no_split_scores_the_rows_it_fits():
+def test_no_split_scores_the_samples_it_fits():
     scores = cross_val_score(GaussianMixtureEM(3, random_state=0), X, cv=NoSplit())
     mixture = GaussianMixtureEM(3, random_state=0).fit(X)
     assert scores.tolist() == [mixture.score(X)]

@@ -18,7 +18,6 @@ from skdeepcluster import (
     CatGANClustering,
     ClusterEnsemble,
     DACClustering,
-    GaussianMixtureEM,
     InfoGANClustering,
     VaDEClustering,
     VAEEmbedding,
