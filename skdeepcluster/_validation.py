@@ -8,7 +8,11 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import validate_parameter_constraints
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_sample_weight,
+    validate_data,
+)
 
 from ._responsibilities import check_labels
 from ._typing import ClusterMixin, Labels
@@ -88,6 +92,7 @@ def check_rows(estimator, X, reset, **options):
     X is neither copied nor cast, except for numbers longer than float64 and for sparse arrays with
     duplicate entries. Errors name the columns of a DataFrame, or the position of the value.
     """
+    _check_feature_names(estimator, X, reset=reset)  # before errors about values
     with naming_faults(X):
         checked = validate_data(estimator, X, reset=reset, dtype="numeric", **options)
         if checked.dtype.kind not in "biuf":
