@@ -154,8 +154,6 @@ class ClusterEnsemble(NumericParameters, ClusterMixin, BaseEstimator):
     [1, 1, 1]
     >>> ensemble.agreement_
     array([1., 1., 1., 1., 1.])
-    >>> ensemble.cluster_stability_
-    array([1., 1., 1.])
     """
 
     _parameter_constraints = {
@@ -230,11 +228,10 @@ class ClusterEnsemble(NumericParameters, ClusterMixin, BaseEstimator):
         """Warn of clusters without samples."""
         n_found = len(np.unique(self.labels_[self.labels_ >= 0]))
         if n_found < self.n_clusters_:
-            most = max(len(np.unique(own[own >= 0])) for own in self.member_labels_.T)
             warnings.warn(
                 f"Only {n_found} of n_clusters={self.n_clusters_} clusters of the consensus have "
-                f"samples; the members found at most {most}. Decrease n_clusters, increase "
-                "n_estimators, or have the members find more clusters.",
+                "samples. Decrease n_clusters, increase n_estimators, or have the members find "
+                "more clusters.",
                 ConvergenceWarning,
                 stacklevel=3,
             )

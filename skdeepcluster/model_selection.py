@@ -69,7 +69,7 @@ default="expected_score"
     Bunch
         ``best_estimator`` (fitted), ``best_n_clusters``, ``criterion`` and ``results``, a dict of
         arrays: "n_clusters" and the criterion; also "stability" with "expected_score", otherwise
-        the information criteria, "lower_bound" and "converged" of mixtures.
+        the information criteria of mixtures.
 
     Raises
     ------
@@ -217,9 +217,6 @@ def _measure(fits, criterion, X, given):
             for fit in fits
         ]
         results[criterion] = np.array(values)
-    for key in ("lower_bound", "converged"):
-        if hasattr(fits[0], f"{key}_"):
-            results[key] = np.array([getattr(fit, f"{key}_") for fit in fits])
     return results
 
 
