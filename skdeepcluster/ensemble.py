@@ -2,7 +2,7 @@ r"""ClusterEnsemble: one partition from several fits of any clusterer.
 
 N samples, M members, K clusters of the consensus, K_m clusters of member m. Memberships P_m
 (N, K_m) are probabilities or one-hot labels of member m. A table A_m (K_m, K), whose rows sum to
-one, maps its clusters to those of the consensus, whose memberships are sum_m w_m P_m A_m.
+one, maps its clusters to the consensus, whose memberships are sum_m w_m P_m A_m.
 """
 
 import warnings
@@ -54,18 +54,18 @@ class ClusterEnsemble(NumericParameters, ClusterMixin, BaseEstimator):
     r"""Consensus of several fits of a clusterer.
 
     Its memberships are :math:`\sum_m w_m P_m A_m`: the weighted mean of the members' memberships
-    :math:`P_m`, with clusters mapped to those of the consensus by the tables :math:`A_m`.
+    :math:`P_m`, with clusters mapped to the consensus by the tables :math:`A_m`.
 
     Parameters
     ----------
     estimator : clusterer or list of clusterers, default=None
         Objects with ``fit_predict``, for instance Pipelines; None is
-        :class:`~sklearn.cluster.KMeans`. The members are clones; those of a list take turns.
+        :class:`~sklearn.cluster.KMeans`. The members are clones; the clusterers of a list take turns.
         Every parameter ``random_state`` is set to a new seed.
     n_estimators : int, default=10
         Number of members.
     consensus : {"soft_vote", "co_association"}, default="soft_vote"
-        "soft_vote" matches the clusters of the members to those of the consensus (Hungarian
+        "soft_vote" matches the clusters of the members to the consensus (Hungarian
         algorithm) and averages the memberships, alternately until a fixed point.
         "co_association" applies average linkage to the share of members that assign two samples
         to the same cluster (A. Fred, A. Jain, IEEE TPAMI 2005).
@@ -100,7 +100,7 @@ class ClusterEnsemble(NumericParameters, ClusterMixin, BaseEstimator):
     n_clusters_ : int
         Number of clusters of the consensus.
     tables_ : list of ndarray of shape (n_clusters of the member, n_clusters)
-        Maps of the members' clusters to those of the consensus; rows sum to one.
+        Maps of the members' clusters to the consensus; rows sum to one.
     agreement_ : ndarray of shape (n_estimators,)
         Share of the samples that a member, its clusters mapped by its table, assigns as the
         consensus does.
@@ -130,8 +130,8 @@ class ClusterEnsemble(NumericParameters, ClusterMixin, BaseEstimator):
     Therefore the partition by "soft_vote" is taken if it has more nonempty clusters or, if it has
     as many, a higher mean normalized mutual information with the members [2]_.
 
-    Ctrl-C stops the members that are being fitted, and the consensus is that of the completed ones
-    (a ConvergenceWarning); without any, KeyboardInterrupt is raised and an earlier fit is kept.
+    Ctrl-C stops the members that are being fitted, and the completed ones give the consensus (a
+    ConvergenceWarning); without any, KeyboardInterrupt is raised and an earlier fit is kept.
 
     An ensemble cannot correct errors that all members make. Compare ensembles with ensembles.
 

@@ -50,7 +50,7 @@ def select_n_clusters(
         Numbers of clusters to try.
     criterion : {"expected_score", "bic", "icl", "aic", "silhouette", "calinski_harabasz"}, \
 default="expected_score"
-        "expected_score" is that of :func:`~skdeepcluster.neighbors.count_clusters`, and the
+        "expected_score" is computed by :func:`~skdeepcluster.neighbors.count_clusters`, and the
         estimator is fitted once. The others are computed for a fit for each number. "bic",
         "icl" and "aic" need a mixture and are minimized: "bic" estimates the number of Gaussians,
         "icl" the number of separate clusters, "aic" the density that predicts best.
@@ -281,7 +281,7 @@ def label_free_scorer(measure: str = "silhouette") -> Callable[..., float]:
 
     Samples with label -1 (noise) are left out. For a single cluster, for which scikit-learn's
     measures raise an error, the score is the lowest value. The silhouette of more than 5,000
-    samples is that of a fixed random part of them.
+    samples is computed on a fixed random part of them.
 
     Parameters
     ----------

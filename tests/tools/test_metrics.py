@@ -61,7 +61,7 @@ def test_matching_renames_one_to_one(n_clusters):
     assert np.all((table > 0).sum(axis=1) == 1)
 
 
-def test_majority_counts_the_most_frequent_class_of_every_cluster():
+def test_majority_counts_the_most_frequent_class():
     true, pred = labels(4, 6, 0)
     counts = [np.bincount(true[pred == k]).max() for k in range(6)]
     assert majority_accuracy(true, pred) == pytest.approx(sum(counts) / len(true))
