@@ -60,7 +60,7 @@ class ClusterEnsemble(NumericParameters, ClusterMixin, BaseEstimator):
     ----------
     estimator : clusterer or list of clusterers, default=None
         Objects with ``fit_predict``, for instance Pipelines; None is
-        :class:`~sklearn.cluster.KMeans`. The members are clones; the clusterers of a list take turns.
+        :class:`~sklearn.cluster.KMeans`. The members are clones; a list takes turns.
         Every parameter ``random_state`` is set to a new seed.
     n_estimators : int, default=10
         Number of members.
