@@ -1,22 +1,24 @@
 """Deep clustering as scikit-learn estimators.
 
-Every clusterer has ``fit``, ``fit_predict``, ``predict`` and ``predict_proba``, and takes
-``n_clusters`` as its first parameter; :class:`ClusterEnsemble` is made of other clusterers. ``y``
-is there for scikit-learn's sake: clusterers ignore it, unless ``use_labels=True``, and
-:class:`CatGANClassifier` learns from it. ``score`` compares settings of one method at one number
-of clusters; :func:`select_n_clusters` and ``n_clusters="auto"`` find that number.
+Every clusterer has ``fit``, ``fit_predict``, ``predict`` and ``predict_proba``, and ``n_clusters``
+is its first parameter. :func:`select_n_clusters` and ``n_clusters="auto"`` find the number of
+clusters. Names are imported when they are first used (PEP 562), torch with them if they need it.
 """
 
-from .catgan import CatGANClustering
-from .catgan_classifier import CatGANClassifier
-from .dac import DACClustering
-from .ensemble import ClusterEnsemble
-from .gaussian_mixture import GaussianMixtureEM
-from .infogan import InfoGANClustering
-from .model_selection import select_n_clusters
-from .neighbor_clustering import NeighborClustering
-from .vade import VaDEClustering
-from .vae import VAEEmbedding
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .catgan import CatGANClustering
+    from .catgan_classifier import CatGANClassifier
+    from .dac import DACClustering
+    from .ensemble import ClusterEnsemble
+    from .gaussian_mixture import GaussianMixtureEM
+    from .infogan import InfoGANClustering
+    from .model_selection import select_n_clusters
+    from .neighbor_clustering import NeighborClustering
+    from .vade import VaDEClustering
+    from .vae import VAEEmbedding
 
 __version__ = "0.1.0"
 
@@ -32,3 +34,28 @@ __all__ = [
     "VaDEClustering",
     "select_n_clusters",
 ]
+
+#: Module of each name of ``__all__``.
+_MODULES = {
+    "CatGANClassifier": "catgan_classifier",
+    "CatGANClustering": "catgan",
+    "ClusterEnsemble": "ensemble",
+    "DACClustering": "dac",
+    "GaussianMixtureEM": "gaussian_mixture",
+    "InfoGANClustering": "infogan",
+    "NeighborClustering": "neighbor_clustering",
+    "VAEEmbedding": "vae",
+    "VaDEClustering": "vade",
+    "select_n_clusters": "model_selection",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

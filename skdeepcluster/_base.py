@@ -22,8 +22,8 @@ from sklearn.utils.validation import check_is_fitted
 from ._checkpoint import Checkpoint, identify
 from ._init import NoInit, find_temperature, resolve_init
 from ._likelihood_choice import choose_likelihood
-from ._outliers import find_offset, fit_cluster_space, mark_noise
-from ._responsibilities import check_finite, repeat_rows
+from ._outliers import fit_cluster_space
+from ._responsibilities import check_finite, find_offset, mark_noise, repeat_rows
 from ._settings import (
     Recipe,
     Settings,

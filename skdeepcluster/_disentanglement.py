@@ -1,11 +1,11 @@
-"""Measures of what each code of a generator changes: see ``InfoGANClustering.code_report``."""
+"""Measures of what each code of a generator changes, for ``InfoGANClustering.code_report``."""
 
 import numpy as np
 import torch
 from scipy.special import entr
 from sklearn.metrics import mutual_info_score
 
-#: Number of features named under "where".
+#: Number of features that are named under "where".
 FEATURES = 3
 
 
@@ -13,7 +13,7 @@ def report(gan, n_samples):
     """Return the report as a DataFrame if pandas is installed, else as a dict of arrays."""
     latent, drawn = gan.model_.latent, gan._draw(n_samples)
     rendered, reading = _read(gan, drawn)
-    # Consecutive rows are independent draws.
+    # Consecutive samples are independent.
     unrelated = np.square(rendered - np.roll(rendered, 1, 0)).mean(0)
     bounds = latent.information(reading, drawn, gan.model_.log_prior.cpu()).numpy()
     records = []
@@ -39,17 +39,17 @@ def report(gan, n_samples):
 
 
 def _read(gan, codes):
-    """Return the rows that codes generate, float64, and Q's Reading of them."""
+    """Return the samples generated from codes, as float64, and the Reading of them by Q."""
     rows, model = gan._render(codes), gan.model_
     readings = gan._apply(model, lambda x: model.reader(model.body(model.standardize(x))), rows)
     return rows.astype(np.float64), model.latent.read(torch.from_numpy(readings))
 
 
 def _set_two_values(drawn, index, latent):
-    """Return the drawn codes with one of them at two values.
+    """Return the drawn codes with code ``index`` at two values.
 
-    A continuous code is at -1 and 1, a categorical one as drawn and at another value; over the
-    rows all others take turns.
+    These are -1 and 1 for a continuous code, the drawn and another category for a categorical one;
+    the other categories take turns over the samples.
     """
     if index < len(latent.sizes):
         size, other = latent.sizes[index], drawn.categories.clone()
@@ -62,7 +62,7 @@ def _set_two_values(drawn, index, latent):
 
 
 def _locate(change, gan):
-    """Return how many features share a squared change, (D,), and which have most of it."""
+    """Return the effective number of features of a squared change (D,), and the largest ones."""
     total = change.sum()
     shares = change / total if total > 0 else np.full(len(change), 1 / len(change))
     n_features = float(np.exp(entr(shares).sum()))
@@ -72,7 +72,7 @@ def _locate(change, gan):
 
 
 def _explain_others(index, drawn, reading, latent):
-    """Largest share of the variance of another continuous code's reading that a code explains."""
+    """Return the maximum share of variance that a code explains in the reading of another."""
     n_categories = len(latent.sizes)
     means = reading.mean.double().numpy()
     shares = [0.0]
@@ -88,7 +88,7 @@ def _explain_others(index, drawn, reading, latent):
 
 
 def _read_back(index, drawn, reading, latent):
-    """Share of a code that Q reads back: I(c; c') / H(c), or the squared correlation."""
+    """Return how well Q reads a code back: I(c; c') / H(c), or the squared correlation."""
     n_categories = len(latent.sizes)
     if index >= n_categories:
         j = index - n_categories
@@ -98,7 +98,7 @@ def _read_back(index, drawn, reading, latent):
 
 
 def _correlation_ratio(values, groups):
-    """Share of the variance of values that lies between groups (eta squared)."""
+    """Return the share of the variance of values between groups (eta squared)."""
     names, counts = np.unique(groups, return_counts=True)
     means = np.array([values[groups == g].mean() for g in names])
     between = (counts * (means - values.mean()) ** 2).sum()
@@ -106,15 +106,18 @@ def _correlation_ratio(values, groups):
 
 
 def _squared_correlation(a, b):
+    """Return the squared correlation of two arrays (N,), 0 if one is constant."""
     a, b = a.astype(np.float64) - a.mean(), b.astype(np.float64) - b.mean()
     return _ratio((a @ b) ** 2, (a @ a) * (b @ b))
 
 
 def _ratio(part, whole):
+    """Return part / whole, 0 if the whole is 0."""
     return float(part / whole) if whole > 0 else 0.0
 
 
 def _make_table(records):
+    """Return a DataFrame of records, or a dict of arrays without pandas."""
     columns = {name: [record[name] for record in records] for name in records[0]}
     try:
         import pandas as pd

@@ -18,24 +18,6 @@ MAX_FEATURES = 1000
 REG_COVAR = 1e-3
 #: Added to the variances, so that squared distances to clusters of equal rows stay finite.
 LEAST_VARIANCE = 1e-280
-#: Rounding of a share of the weights, relative.
-ROUNDING = 1e-12
-
-
-def find_offset(outlier_scores, noise, weights):
-    """Return minus the outlier score (N,) above which rows of a share ``noise`` of weights lie."""
-    if not noise:
-        return -np.inf
-    order = np.lexsort((weights, -outlier_scores))
-    sums = np.cumsum(weights[order])
-    most = noise * sums[-1] * (1 + ROUNDING)
-    first = order[np.searchsorted(sums[:-1], most, side="right")]
-    return -float(outlier_scores[first])
-
-
-def mark_noise(clusters, outlier_scores, offset):
-    """Return the clusters (N,) with -1 for rows whose outlier score is greater than -offset."""
-    return np.where(-outlier_scores < offset, -1, clusters)
 
 
 def fit_cluster_space(standardize, X, clusters, device="cpu"):

@@ -1,11 +1,11 @@
-"""What type checkers are told about scikit-learn, which has no types, and names of arrays."""
+"""Types of arrays, and the types of what scikit-learn leaves untyped."""
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-#: Clusters of rows, (N,).
+#: Cluster labels (N,).
 Labels: TypeAlias = npt.NDArray[np.int64]
 #: Real numbers in the precision of the data.
 Reals: TypeAlias = npt.NDArray[np.floating[Any]]
@@ -16,36 +16,30 @@ if TYPE_CHECKING:
 
     Method = TypeVar("Method", bound=Callable[..., Any])
 
-    def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
-        """Decorate a method that validates parameters, as ``_fit_context`` does."""
+    def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]: ...
 
-    def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]:
-        """Decorate a method that there is only if a check of the estimator says so."""
+    def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]: ...
 
     class ClusterMixin:
-        """Mixin of clusterers."""
-
         labels_: Labels
         probabilities_: Reals
         n_clusters_: int
         n_features_in_: int
 
-        def fit_predict(self, X: Any, y: Any = None, **kwargs: Any) -> Labels:
-            """Fit to X and return ``labels_``."""
+        def fit_predict(self, X: Any, y: Any = None, **kwargs: Any) -> Labels: ...
 
     class TransformerMixin:
-        """Mixin of transformers."""
+        def fit_transform(
+            self, X: Any, y: Any = None, **kwargs: Any
+        ) -> npt.NDArray[np.float32]: ...
 
-        def fit_transform(self, X: Any, y: Any = None, **kwargs: Any) -> npt.NDArray[np.float32]:
-            """Fit to X and return its codes."""
-
-        def set_output(self, *, transform: str | None = None) -> Self:
-            """Choose the container of the codes."""
+        def set_output(self, *, transform: str | None = None) -> Self: ...
 
 else:
     from sklearn.base import ClusterMixin, TransformerMixin
     from sklearn.base import _fit_context as fit_context
     from sklearn.utils.metaestimators import available_if
+
 
 __all__ = [
     "ClusterMixin",

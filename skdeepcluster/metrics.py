@@ -1,9 +1,7 @@
-"""Agreement of clusters with classes, and whether probabilities tell which rows are wrong.
+"""Agreement of clusters with classes, and calibration of cluster probabilities.
 
-`clustering_accuracy` (the "ACC" of the papers) and `majority_accuracy` are not comparable: the
-second is never below the first and grows with the number of clusters. Labels are compared, never
-used to train. Clusters and classes may have any names (integers, strings, booleans), and ``-1`` is
-a cluster like any other.
+Labels are compared and never used in a fit. Clusters and classes may have any names (integers,
+strings, booleans); the label -1 is a cluster like any other.
 """
 
 from numbers import Integral
@@ -14,7 +12,7 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics.cluster import contingency_matrix
-from sklearn.utils._missing import is_pandas_na
+from sklearn.utils import check_array, check_consistent_length, check_scalar, column_or_1d
 
 __all__ = [
     "clustering_accuracy",
@@ -24,16 +22,16 @@ __all__ = [
     "match_labels",
 ]
 
-#: By how much a probability may leave [0, 1]: sums of float32 are not exact.
+#: Tolerance of probabilities outside [0, 1]: sums of float32 are not exact.
 ROUNDING = 1e-5
 
 
 def clustering_accuracy(labels_true, labels_pred) -> float:
-    """Share of rows in the right cluster, under the best one-to-one naming of the clusters.
+    """Share of samples in the right cluster under the best one-to-one map of clusters to classes.
 
     ``ACC = max_m (1/N) #{i : labels_true[i] = m(labels_pred[i])}``, where ``m`` runs over all
-    one-to-one maps from clusters to classes (Hungarian algorithm). Rows of clusters beyond the
-    number of classes have no class and count as wrong.
+    one-to-one maps of clusters to classes (Hungarian algorithm). Clusters beyond the number of
+    classes have no class, and their samples count as wrong.
 
     Parameters
     ----------
@@ -45,7 +43,7 @@ def clustering_accuracy(labels_true, labels_pred) -> float:
     Returns
     -------
     accuracy : float
-        Between 1 / (the larger of the numbers of clusters and of classes) and 1.
+        Between 1 / max(number of clusters, number of classes) and 1.
 
     See Also
     --------
@@ -68,7 +66,7 @@ def clustering_accuracy(labels_true, labels_pred) -> float:
     >>> clustering_accuracy(["cat", "cat", "dog", "dog"], [0, 0, 0, 1])
     0.75
 
-    As a scorer, the classes score and never train:
+    As a scorer:
 
     >>> from sklearn.cluster import KMeans
     >>> from sklearn.metrics import make_scorer
@@ -82,10 +80,11 @@ def clustering_accuracy(labels_true, labels_pred) -> float:
 
 
 def majority_accuracy(labels_true, labels_pred) -> float:
-    """Share of rows in the most frequent class of their cluster (purity).
+    """Share of samples in the most frequent class of their cluster (purity).
 
-    ``(1/N) sum_k max_c #{i : labels_pred[i] = k, labels_true[i] = c}``. It never falls when
-    clusters are split, and one cluster per row gives 1: always state the number of clusters.
+    ``(1/N) sum_k max_c #{i : labels_pred[i] = k, labels_true[i] = c}``. It is at least
+    `clustering_accuracy` and never falls when clusters are split: one cluster for each sample
+    gives 1. Always report the number of clusters with it.
 
     Parameters
     ----------
@@ -101,7 +100,7 @@ def majority_accuracy(labels_true, labels_pred) -> float:
 
     See Also
     --------
-    clustering_accuracy : Every class has one cluster at most.
+    clustering_accuracy : Each class has at most one cluster.
 
     References
     ----------
@@ -122,11 +121,11 @@ def majority_accuracy(labels_true, labels_pred) -> float:
 
 
 def match_labels(labels_true, labels_pred) -> npt.NDArray[Any]:
-    """Rename clusters after classes, one-to-one, such that most rows agree.
+    """Rename clusters after classes, one-to-one, so that as many samples agree as possible.
 
-    The names behind `clustering_accuracy`, for confusion matrices and pictures: the accuracy
-    equals ``np.mean(match_labels(labels_true, labels_pred) == labels_true)``. Rows that shared
-    a cluster still share a name, and no two clusters get the same one.
+    The map of `clustering_accuracy`, which equals
+    ``np.mean(match_labels(labels_true, labels_pred) == labels_true)``. Different clusters get
+    different names.
 
     Parameters
     ----------
@@ -138,15 +137,13 @@ def match_labels(labels_true, labels_pred) -> npt.NDArray[Any]:
     Returns
     -------
     labels : ndarray of shape (n_samples,)
-        The clusters under the names of their classes. Clusters beyond the number of classes get
-        new names in their sorted order: with numbers as classes those after the largest,
-        with strings ``"cluster "`` and the cluster's own name. Numbers come back as int64
-        (so do booleans and floats such as ``1.0``), strings as strings of numpy, or as objects
-        if the classes are objects.
+        The clusters under the names of their classes, as int64 or as strings. Clusters beyond
+        the number of classes get the numbers after the largest class or, if classes are strings,
+        ``"cluster "`` and their own name.
 
     See Also
     --------
-    clustering_accuracy : The share of rows that agree after matching.
+    clustering_accuracy : The share of samples that agree after matching.
 
     Examples
     --------
@@ -163,29 +160,28 @@ def match_labels(labels_true, labels_pred) -> npt.NDArray[Any]:
     clusters, index = np.unique(pred, return_inverse=True)
     rows, columns = linear_sum_assignment(table, maximize=True)
     unmatched = np.setdiff1d(np.arange(len(clusters)), columns)
-    new = _make_names(classes, clusters[unmatched])
-    kind = object if classes.dtype.kind == "O" else np.result_type(classes, new)
-    names = np.empty(len(clusters), dtype=kind)
+    new = _name_clusters(clusters[unmatched], classes)
+    names = np.empty(len(clusters), dtype=np.result_type(classes, new))
     names[columns] = classes[rows]
     names[unmatched] = new
     return names[index]
 
 
 def expected_calibration_error(right, confidence, *, n_bins: int = 10) -> float:
-    """Mean distance between the confidence in a row's cluster and the share of rows it is right.
+    """Mean difference between the confidence and the share of samples that are right.
 
-    ``ECE = sum_b (n_b / N) |mean right_b - mean confidence_b|``, over bins of equal count of the
-    rows sorted by confidence. Rows of equal confidence count with their common share, whatever
-    bins they fall into, so that the order of rows does not matter.
+    ``ECE = sum_b (n_b / N) |mean right_b - mean confidence_b|`` over bins of equal count of the
+    samples sorted by confidence. Samples of equal confidence count with their mean of ``right``,
+    so that the order of samples does not matter.
 
     Parameters
     ----------
     right : array-like of shape (n_samples,)
-        Whether each row is in the cluster of its class: booleans, or shares between 0 and 1.
+        Whether each sample is in the cluster of its class: booleans, or shares in [0, 1].
     confidence : array-like of shape (n_samples,)
-        Probability of the cluster that each row is assigned to, between 0 and 1.
+        Probability of the cluster that each sample is assigned to, in [0, 1].
     n_bins : int, default=10
-        Bins; at most one per row.
+        Number of bins; at most the number of samples.
 
     Returns
     -------
@@ -194,8 +190,8 @@ def expected_calibration_error(right, confidence, *, n_bins: int = 10) -> float:
 
     See Also
     --------
-    error_auc : Whether the order of the confidences finds the errors, whatever their values.
-    skdeepcluster.display.ReliabilityDisplay : The same as a picture.
+    error_auc : Whether errors have lower confidences.
+    skdeepcluster.display.ReliabilityDisplay : The same as a plot.
 
     References
     ----------
@@ -218,13 +214,12 @@ def expected_calibration_error(right, confidence, *, n_bins: int = 10) -> float:
 def bin_by_confidence(
     right, confidence, n_bins: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Sort rows into bins of equal count; return counts, mean confidences and shares right (B,).
+    """Return counts, mean confidences and shares right (B,) of bins of equal count.
 
-    Rows of equal confidence count with their common share.
+    Samples of equal confidence count with their mean of ``right``.
     """
     right, confidence = _check_confidence(right, confidence)
-    if not isinstance(n_bins, Integral) or n_bins < 1:
-        raise ValueError(f"n_bins must be an integer from 1 on, got {n_bins!r}.")
+    check_scalar(n_bins, "n_bins", Integral, min_val=1)
     _, index, counts = np.unique(confidence, return_inverse=True, return_counts=True)
     common = (np.bincount(index, right) / counts)[index]
     bins = np.array_split(np.argsort(confidence, kind="stable"), min(n_bins, len(confidence)))
@@ -233,28 +228,28 @@ def bin_by_confidence(
 
 
 def error_auc(right, confidence) -> float:
-    """Area under the ROC curve of finding the rows that are wrong by their low confidence.
+    """Area under the ROC curve for detecting wrong samples by their low confidence.
 
-    The probability that a wrong row has a lower confidence than a right one; ties count half.
+    The probability that a wrong sample has a lower confidence than a right one; ties count half.
 
     Parameters
     ----------
     right : array-like of shape (n_samples,)
-        Whether each row is in the cluster of its class: booleans, or 0 and 1.
+        Whether each sample is in the cluster of its class: booleans, or 0 and 1.
     confidence : array-like of shape (n_samples,)
-        Probability of the cluster that each row is assigned to, or another certainty between 0
-        and 1, such as the agreement of an ensemble.
+        Probability of the cluster that each sample is assigned to, or another certainty in
+        [0, 1], such as the agreement of an ensemble.
 
     Returns
     -------
     auc : float
-        Between 0 and 1; 1 if all wrong rows have lower confidences than all right ones, .5 by
-        chance, and NaN if all rows are right or all wrong.
+        Between 0 and 1: 1 if all wrong samples have lower confidences than all right ones, .5 by
+        chance, NaN if all samples are right or all are wrong.
 
     See Also
     --------
-    expected_calibration_error : Whether the values of the confidences are right.
-    sklearn.metrics.roc_auc_score : The same of any classes and scores.
+    expected_calibration_error : Whether confidences are right on average.
+    sklearn.metrics.roc_auc_score : The same for any classes and scores.
 
     Examples
     --------
@@ -263,43 +258,29 @@ def error_auc(right, confidence) -> float:
     0.75
     """
     right, confidence = _check_confidence(right, confidence)
-    odd = right[(right != 0) & (right != 1)]
-    if odd.size:
-        raise ValueError(f"right must hold booleans, or 0 and 1, got {odd[0]}.")
     if len(np.unique(right)) < 2:
         return float("nan")
     return float(roc_auc_score(right, confidence))
 
 
 def _check_confidence(right, confidence):
-    """Return both as float64 arrays of one number in [0, 1] for each row."""
+    """Return both as float64 arrays (N,) of numbers in [0, 1]."""
     checked = []
     for name, values in (("right", right), ("confidence", confidence)):
-        values = np.asarray(values)
-        if values.ndim != 1 or not values.size:
-            raise ValueError(f"{name} must have shape (n_samples,), got {values.shape}.")
-        if values.dtype.kind not in "biuf":
-            raise ValueError(f"{name} must hold numbers between 0 and 1, got {values.dtype}.")
-        values = values.astype(np.float64)
-        outside = values[~((values >= -ROUNDING) & (values <= 1 + ROUNDING))]
+        values = check_array(values, dtype=np.float64, ensure_2d=False, input_name=name)
+        values = column_or_1d(values)
+        outside = values[(values < -ROUNDING) | (values > 1 + ROUNDING)]
         if outside.size:
             raise ValueError(f"{name} must hold numbers between 0 and 1, got {outside[0]}.")
         checked.append(values.clip(0, 1))
-    right, confidence = checked
-    if len(right) != len(confidence):
-        raise ValueError(
-            f"right has {len(right)} entries and confidence has {len(confidence)}; both must be "
-            "of the same rows, in the same order."
-        )
-    return right, confidence
+    check_consistent_length(*checked)
+    return checked
 
 
-def _make_names(classes, clusters):
+def _name_clusters(clusters, classes):
+    """Return names of clusters that are not names of classes."""
     if classes.dtype.kind == "i":
-        n_names = len(clusters)
-        if classes[-1] <= np.iinfo(np.int64).max - n_names:
-            return classes[-1] + 1 + np.arange(n_names)
-        return np.setdiff1d(np.arange(len(classes) + n_names), classes)[:n_names]
+        return classes[-1] + 1 + np.arange(len(clusters))
     taken, names = set(classes.tolist()), []
     for cluster in clusters:
         name = f"cluster {cluster}"
@@ -311,57 +292,22 @@ def _make_names(classes, clusters):
 
 
 def _tabulate(labels_true, labels_pred):
+    """Return both arrays of labels (N,), and how many samples share a class and a cluster."""
     true, pred = read_labels(labels_true, "labels_true"), read_labels(labels_pred, "labels_pred")
-    if len(true) != len(pred):
-        raise ValueError(
-            f"labels_true has {len(true)} entries and labels_pred has {len(pred)}; "
-            "both must label the same rows, in the same order."
-        )
+    check_consistent_length(true, pred)
     return true, pred, contingency_matrix(true, pred)
 
 
 def read_labels(labels, name) -> np.ndarray:
-    """Return one label per row: numbers as int64, strings as they are."""
-    # A list of mixed types must not become an array of strings.
-    is_mixed = isinstance(labels, list | tuple) and len({isinstance(x, str) for x in labels}) > 1
-    labels = np.asarray(labels, dtype=object if is_mixed else None)
-    if labels.dtype.kind == "T":
-        labels = labels.astype(object)
-    if labels.ndim != 1:
-        hint = " For probabilities per cluster pass their argmax(axis=1)." * (labels.ndim == 2)
-        raise ValueError(f"{name} must have shape (n_samples,), got {labels.shape}.{hint}")
-    if not labels.size:
-        raise ValueError(f"{name} is empty; at least one label is needed.")
-    if labels.dtype.kind not in "biufOSU":
-        raise ValueError(f"{name} must hold integers or strings, got {labels.dtype}.")
-    if labels.dtype.kind in "fO" and any(x is None or is_pandas_na(x) or x != x for x in labels):
-        raise ValueError(f"{name} contains missing values (NaN or None); leave these rows out.")
-    return _check_objects(labels, name) if labels.dtype.kind == "O" else _convert(labels, name)
-
-
-def _check_objects(labels, name):
-    if all(isinstance(x, str) for x in labels):
-        return labels
-    plain = np.array(labels.tolist())
-    if plain.dtype.kind not in "biuf" or any(isinstance(x, str) for x in labels):
-        raise ValueError(f"{name} mixes types; labels must be all numbers or all strings.")
-    return _convert(plain, name)
-
-
-def _convert(labels, name):
-    if labels.dtype.kind == "S":
-        return np.char.decode(labels, "latin-1")  # a character for each byte
+    """Return labels (N,) as integers of 64 bits, or as strings."""
+    labels = check_array(labels, dtype=None, ensure_2d=False, input_name=name)
+    labels = column_or_1d(labels)
+    if labels.dtype.kind not in "biufU":
+        labels = np.array(labels.tolist())
     if labels.dtype.kind == "U":
-        return labels.astype(str)
-    if labels.dtype.kind == "f":
-        odd = labels[(np.rint(labels) != labels) | np.isinf(labels)]
-        if odd.size:
-            raise ValueError(
-                f"{name} holds continuous values such as {odd[0]}; "
-                "labels must be integers or strings."
-            )
-    if labels.dtype.kind in "uf":
-        large = labels[np.abs(labels.astype(np.float64)) >= 2.0**63]
-        if large.size:
-            raise ValueError(f"{name} holds {large[0]}, but labels must be integers of 64 bits.")
+        return labels
+    if labels.dtype.kind not in "biuf" or (labels % 1).any():
+        raise ValueError(
+            f"{name} must hold integers or strings, got {labels.dtype} such as {labels[0]!r}."
+        )
     return labels.astype(np.int64)

@@ -13,16 +13,22 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import calinski_harabasz_score, silhouette_score
 from sklearn.pipeline import Pipeline
-from sklearn.utils import Bunch, _safe_indexing
-from sklearn.utils.validation import _num_samples, has_fit_parameter
+from sklearn.utils import Bunch, _safe_indexing, check_scalar
+from sklearn.utils.validation import _num_samples
 
-from .gaussian_mixture import GaussianMixtureEM
 from .neighbors import count_clusters
 from .neighbors.number import take_number
 from .neighbors.search import has_distances
 
-#: Information criteria, names of methods of mixtures; lower is better.
+#: Information criteria, which are methods of mixtures; lower is better.
 CRITERIA = ("bic", "icl", "aic")
+#: Measures of separation, and their value for partitions for which they are not defined.
+MEASURES = {
+    "silhouette": (silhouette_score, -1.0),
+    "calinski_harabasz": (calinski_harabasz_score, 0.0),
+}
+#: Maximum number of samples of the silhouette, which compares all pairs.
+MAX_SILHOUETTE_ROWS = 5000
 
 
 def select_n_clusters(
@@ -39,56 +45,51 @@ def select_n_clusters(
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Rows to learn from.
+        Samples to cluster.
     n_clusters : iterable of int, default=range(1, 11)
         Numbers of clusters to try.
     criterion : {"expected_score", "bic", "icl", "aic", "silhouette", "calinski_harabasz"}, \
 default="expected_score"
-        "expected_score" asks :func:`~skdeepcluster.neighbors.count_clusters`, and fits the
-        estimator once; the others fit it for each number. "bic", "icl" and "aic" are minimised,
-        and need a mixture: "bic" estimates the number of Gaussians, "icl" the number of separate
-        clusters,
-        "aic" the density that predicts best. "silhouette" and "calinski_harabasz" are maximised,
-        and measured between rows by
-        :func:`~skdeepcluster.model_selection.label_free_scorer`; they are not defined for one
-        cluster.
+        "expected_score" is computed by :func:`~skdeepcluster.neighbors.count_clusters`, and the
+        estimator is fitted once. The others are computed for a fit for each number. "bic",
+        "icl" and "aic" need a mixture and are minimized: "bic" estimates the number of Gaussians,
+        "icl" the number of separate clusters, "aic" the density that predicts best.
+        "silhouette" and "calinski_harabasz" are maximized and not defined for one cluster.
     estimator : clusterer, default=None
-        Anything with a parameter ``n_clusters`` (of a mixture that has ``bic``, such as
-        scikit-learn's, ``n_components``), cloned for each fit; None is ``GaussianMixtureEM()``.
+        Clusterer with a parameter ``n_clusters``, or mixture with ``n_components`` and ``bic``. A
+        clone is fitted; None is :class:`~skdeepcluster.GaussianMixtureEM`.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the rows, passed to ``fit`` and to information criteria if given; the silhouette
-        and Calinski-Harabasz weigh all rows alike.
+        Weights of the samples for fits and information criteria. The silhouette and
+        Calinski-Harabasz do not use weights.
     **params
-        Parameters to set on each clone, for instance ``covariance_type="diag", n_init=5``.
+        Parameters to set on the clones, for instance ``covariance_type="diag", n_init=5``.
 
     Returns
     -------
     Bunch
-        ``best_estimator`` (fitted), ``best_n_clusters``, ``criterion`` and ``results``: a dict of
-        arrays, ready for a DataFrame: "n_clusters" and the criterion; with "expected_score"
-        also the "stability", else of a mixture also the other information criteria, "lower_bound"
-        and "converged".
+        ``best_estimator`` (fitted), ``best_n_clusters``, ``criterion`` and ``results``, a dict of
+        arrays: "n_clusters" and the criterion; also "stability" with "expected_score", otherwise
+        the information criteria of mixtures.
 
     Raises
     ------
     TypeError
         If ``n_clusters`` is a single number, or the estimator has no such parameter.
     ValueError
-        If the criterion is unknown or the estimator does not have it, or ``n_clusters`` is empty
-        or holds something else than positive integers, or the estimator takes similarities.
+        If the criterion is unknown or the estimator does not have it, if ``n_clusters`` is empty
+        or has numbers below 1, or if the estimator takes similarities.
 
     Warns
     -----
     UserWarning
-        If the chosen number is the largest of several tried, or the smallest and the criterion is
-        defined for smaller ones: a better one may lie outside of the range. With
-        "expected_score", if there are too few distinct samples for some of the numbers, which are
-        left out.
+        If the best number is the smallest or the largest of those tried, and the criterion is
+        defined beyond. With "expected_score", if numbers are left out since there are too few
+        distinct samples.
 
     See Also
     --------
-    skdeepcluster.neighbors.count_clusters : The number of clusters of rows, without a clusterer.
-    skdeepcluster.display.NumberOfClustersDisplay : The criterion of each number, drawn.
+    skdeepcluster.neighbors.count_clusters : Number of clusters without a clusterer.
+    skdeepcluster.display.NumberOfClustersDisplay : Plot of the criterion.
 
     Examples
     --------
@@ -96,49 +97,34 @@ default="expected_score"
     >>> from sklearn.datasets import make_blobs
     >>> from skdeepcluster.model_selection import select_n_clusters
     >>> X, _ = make_blobs(300, centers=3, cluster_std=0.5, random_state=0)
-    >>> select_n_clusters(X, range(1, 6), random_state=0).best_n_clusters
-    3
     >>> select_n_clusters(X, range(2, 6), estimator=KMeans(random_state=0)).best_n_clusters
     3
     """
-    estimator = GaussianMixtureEM() if estimator is None else estimator
-    numbers = _check_numbers(n_clusters)
-    name = _find_parameter(estimator)
+    if estimator is None:
+        from .gaussian_mixture import GaussianMixtureEM  # needs torch
+
+        estimator = GaussianMixtureEM()
+    numbers, name = _check_numbers(n_clusters), _find_parameter(estimator)
     _check_criterion(criterion, estimator)
+    base = clone(estimator).set_params(**params)
     given = {} if sample_weight is None else {"sample_weight": sample_weight}
-    if given and not (isinstance(estimator, Pipeline) or has_fit_parameter(estimator, *given)):
-        raise TypeError(
-            f"sample_weight is given, but fit of {type(estimator).__name__} takes none. Leave it "
-            "out, or take an estimator whose fit does."
-        )
+
+    def fit(n_clusters):
+        return clone(base).set_params(**{name: n_clusters}).fit(X, **given)
+
     if criterion == "expected_score":
-        best, results = _count(X, numbers, clone(estimator).set_params(**params), given)
+        best, results = _count(X, numbers, base, given)
         _warn_of_edges(results["n_clusters"].tolist(), best, criterion)
-        fit = clone(estimator).set_params(**{name: best}, **params).fit(X, **given)
-        return Bunch(
-            best_estimator=fit, best_n_clusters=best, criterion=criterion, results=results
-        )
-    fits = [clone(estimator).set_params(**{name: k}, **params).fit(X, **given) for k in numbers]
-    results = {"n_clusters": np.array(numbers)}
-    for key in CRITERIA:
-        if hasattr(estimator, key):
-            results[key] = np.array([_measure_information(fit, key, X, given) for fit in fits])
-    if criterion in MEASURES:
-        measure = partial(_measure_separation, measure=criterion, space="features")
-        labels = [getattr(fit, "labels_", None) for fit in fits]
-        pairs = zip(fits, labels, strict=True)
-        results[criterion] = np.array([measure(fit, X, labels=own) for fit, own in pairs])
-    for key in ("lower_bound", "converged"):
-        if all(hasattr(fit, f"{key}_") for fit in fits):
-            results[key] = np.array([getattr(fit, f"{key}_") for fit in fits])
-    values = results[criterion]
-    best = int(values.argmin() if criterion in CRITERIA else values.argmax())
-    _warn_of_edges(numbers, numbers[best], criterion)
+        best_fit = fit(best)
+    else:
+        fits = list(map(fit, numbers))
+        results = {"n_clusters": np.array(numbers), **_measure(fits, criterion, X, given)}
+        values = results[criterion]
+        index = int(values.argmin() if criterion in CRITERIA else values.argmax())
+        best, best_fit = numbers[index], fits[index]
+        _warn_of_edges(numbers, best, criterion)
     return Bunch(
-        best_estimator=fits[best],
-        best_n_clusters=numbers[best],
-        criterion=criterion,
-        results=results,
+        best_estimator=best_fit, best_n_clusters=best, criterion=criterion, results=results
     )
 
 
@@ -149,60 +135,10 @@ def _check_numbers(n_clusters):
             f"n_clusters={n_clusters!r} is a single value, but several numbers of clusters are "
             "compared. Give several, e.g. range(1, 11)."
         )
-    numbers = list(n_clusters)
+    numbers = [int(check_scalar(k, "n_clusters", Integral, min_val=1)) for k in n_clusters]
     if not numbers:
         raise ValueError("n_clusters is empty: give at least one number of clusters to try.")
-    odd = [k for k in numbers if not isinstance(k, Integral) or isinstance(k, bool) or k < 1]
-    if odd:
-        raise ValueError(f"n_clusters must hold integers from 1 on, got {odd[0]!r}.")
-    return [int(k) for k in numbers]
-
-
-def _check_criterion(criterion, estimator):
-    """Check that the criterion is known, and can be measured."""
-    if getattr(estimator, "affinity", None) == "precomputed":
-        raise ValueError(
-            f"{type(estimator).__name__}(affinity='precomputed') takes similarities, of which no "
-            "criterion tells the number of clusters. Give rows and another affinity, or "
-            "an estimator with metric='precomputed' and distances."
-        )
-    known = ("expected_score", *CRITERIA, *MEASURES)
-    if criterion not in known:
-        raise ValueError(f"criterion={criterion!r} is unknown. Use one of {known}.")
-    if criterion in CRITERIA and not hasattr(estimator, criterion):
-        raise ValueError(
-            f"criterion={criterion!r} needs a mixture such as GaussianMixtureEM, and "
-            f"{type(estimator).__name__} has no method {criterion}. Use one of "
-            f"{('expected_score', *MEASURES)}."
-        )
-
-
-def _count(X, numbers, estimator, given):
-    """Return the best of some numbers of clusters by the learned criterion, and the results."""
-    params = estimator.get_params(deep=False)
-    names = "metric", "n_neighbors", "random_state"
-    options = {name: params[name] for name in names if params.get(name) is not None}
-    with warnings.catch_warnings():
-        # The edge of the numbers asked for is warned of, not that of those considered.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        curve = count_clusters(X, numbers=numbers, **options, **given)
-    place = np.flatnonzero(np.isin(curve.n_clusters, numbers))
-    known = curve.n_clusters[place]
-    if not len(known):
-        raise ValueError(
-            f"n_clusters asks for {min(numbers)} or more clusters, but there are too few distinct "
-            "samples (five for a cluster). Give smaller numbers."
-        )
-    if len(known) < len(set(numbers)):
-        warnings.warn(
-            f"Numbers above {known.max()} are left out: there are too few distinct samples for "
-            "more (five for a cluster).",
-            UserWarning,
-            stacklevel=3,
-        )
-    scores, stability = curve.criterion[place], curve.stability[place]
-    results = {"n_clusters": known, "expected_score": scores, "stability": stability}
-    return take_number(known, scores), results
+    return numbers
 
 
 def _find_parameter(estimator):
@@ -220,16 +156,74 @@ def _find_parameter(estimator):
     )
 
 
-def _measure_information(fit, name, X, given):
-    """Return an information criterion of a mixture, with the weights if its method takes them."""
-    method = getattr(fit, name)
-    return method(X, **(given if "sample_weight" in signature(method).parameters else {}))
+def _check_criterion(criterion, estimator):
+    """Check that the criterion is known and can be computed."""
+    if getattr(estimator, "affinity", None) == "precomputed":
+        raise ValueError(
+            f"{type(estimator).__name__}(affinity='precomputed') takes similarities, and no "
+            "criterion is defined for them. Give features, or an estimator of distances with "
+            "metric='precomputed'."
+        )
+    known = ("expected_score", *CRITERIA, *MEASURES)
+    if criterion not in known:
+        raise ValueError(f"criterion={criterion!r} is unknown. Use one of {known}.")
+    if criterion in CRITERIA and not hasattr(estimator, criterion):
+        raise ValueError(
+            f"criterion={criterion!r} needs a mixture such as GaussianMixtureEM, and "
+            f"{type(estimator).__name__} has no method {criterion}. Use one of "
+            f"{('expected_score', *MEASURES)}."
+        )
+
+
+def _count(X, numbers, estimator, given):
+    """Return the best number of clusters by the expected score, and the results."""
+    params = estimator.get_params(deep=False)
+    names = "metric", "n_neighbors", "random_state"
+    options = {name: params[name] for name in names if params.get(name) is not None}
+    with warnings.catch_warnings():
+        # select_n_clusters warns of the edges of the numbers given to it.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        curve = count_clusters(X, numbers=numbers, **options, **given)
+    index = np.flatnonzero(np.isin(curve.n_clusters, numbers))
+    known = curve.n_clusters[index]
+    if not len(known):
+        raise ValueError(
+            f"n_clusters asks for {min(numbers)} or more clusters, but there are too few distinct "
+            "samples (five for a cluster). Give smaller numbers."
+        )
+    if len(known) < len(set(numbers)):
+        warnings.warn(
+            f"Numbers above {known.max()} are left out: there are too few distinct samples for "
+            "more (five for a cluster).",
+            UserWarning,
+            stacklevel=3,
+        )
+    scores, stability = curve.criterion[index], curve.stability[index]
+    results = {"n_clusters": known, "expected_score": scores, "stability": stability}
+    return take_number(known, scores), results
+
+
+def _measure(fits, criterion, X, given):
+    """Return the results of fits: information criteria of mixtures, or a measure of separation."""
+    results = {}
+    for key in CRITERIA:
+        if hasattr(fits[0], key):
+            methods = [getattr(fit, key) for fit in fits]
+            takes_weight = "sample_weight" in signature(methods[0]).parameters
+            results[key] = np.array([m(X, **(given if takes_weight else {})) for m in methods])
+    if criterion in MEASURES:
+        values = [
+            _measure_separation(fit, X, measure=criterion, labels=getattr(fit, "labels_", None))
+            for fit in fits
+        ]
+        results[criterion] = np.array(values)
+    return results
 
 
 def _warn_of_edges(numbers, best, criterion):
-    """Warn if the best number is at the edge of the range, where a better one may lie beyond."""
+    """Warn if a better number may lie outside of the range of those tried."""
     smallest, largest = min(numbers), max(numbers)
-    least = 2 if criterion in MEASURES else 1  # these are not defined for one cluster
+    least = 2 if criterion in MEASURES else 1  # measures are not defined for one cluster
     at_start, at_end = best == smallest > least, best == largest
     if smallest == largest or not (at_start or at_end):
         return
@@ -244,28 +238,25 @@ def _warn_of_edges(numbers, best, criterion):
 
 
 class NoSplit:
-    """A "cross-validation" of one split, in which every row is both fitted and scored.
+    """Cross-validator with one split, in which all samples are both fitted and scored.
 
-    Clusterers describe the rows that they are fitted to; there is little to overfit, and a small
-    cluster may be missing from half of the rows. Pass it as ``cv`` to scikit-learn's searches.
+    Clusterers describe the samples that they are fitted to: they hardly overfit, and a small
+    cluster may be missing from a fold. Pass it as ``cv`` to scikit-learn's searches.
 
     See Also
     --------
-    label_free_scorer : The scorer that such a search needs.
+    label_free_scorer : Scorer for such a search.
 
     Examples
     --------
+    >>> from sklearn.cluster import KMeans
     >>> from sklearn.datasets import make_blobs
     >>> from sklearn.model_selection import GridSearchCV
-    >>> from skdeepcluster import GaussianMixtureEM
     >>> from skdeepcluster.model_selection import NoSplit, label_free_scorer
     >>> X, _ = make_blobs(100, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
-    >>> search = GridSearchCV(
-    ...     GaussianMixtureEM(random_state=0),
-    ...     {"n_clusters": [1, 2, 3, 4]},
-    ...     scoring=label_free_scorer("silhouette"),
-    ...     cv=NoSplit(),
-    ... )
+    >>> grid = {"n_clusters": [1, 2, 3, 4]}
+    >>> scoring = label_free_scorer("silhouette")
+    >>> search = GridSearchCV(KMeans(random_state=0), grid, scoring=scoring, cv=NoSplit())
     >>> search.fit(X).best_params_
     {'n_clusters': 3}
     """
@@ -273,9 +264,9 @@ class NoSplit:
     def split(
         self, X, y=None, groups=None
     ) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
-        """Yield all rows as training set and as test set."""
-        rows = np.arange(_num_samples(X))
-        yield rows, rows
+        """Yield the indices of all samples for training and for testing."""
+        samples = np.arange(_num_samples(X))
+        yield samples, samples
 
     def get_n_splits(self, X=None, y=None, groups=None) -> int:
         """Return 1."""
@@ -285,31 +276,17 @@ class NoSplit:
         return "NoSplit()"
 
 
-#: Measures of separation, and the value for partitions for which they are not defined.
-MEASURES = {
-    "silhouette": (silhouette_score, -1.0),
-    "calinski_harabasz": (calinski_harabasz_score, 0.0),
-}
-#: Most rows for the silhouette, which compares all pairs; of more, a fixed random sample.
-MAX_SILHOUETTE_ROWS = 5000
+def label_free_scorer(measure: str = "silhouette") -> Callable[..., float]:
+    """Make a scorer for searches that measures the separation of the clusters.
 
-
-def label_free_scorer(
-    measure: str = "silhouette", *, space: str = "features"
-) -> Callable[..., float]:
-    """Make a scorer for searches that measures the separation of the clusters of X.
-
-    scikit-learn's measures raise an error when all rows are in one cluster, which a search treats
-    as a failed fit. This scorer returns the least value instead. Rows that the estimator labels
-    -1, noise, are left out.
+    Samples with label -1 (noise) are left out. For a single cluster, for which scikit-learn's
+    measures raise an error, the score is the lowest value. The silhouette of more than 5,000
+    samples is computed on a fixed random part of them.
 
     Parameters
     ----------
     measure : {"silhouette", "calinski_harabasz"}, default="silhouette"
-        scikit-learn's; higher is better.
-    space : {"features", "codes"}, default="features"
-        Where distances are measured: between rows, or between their codes (``transform``). Codes
-        differ between candidates: distances between them may be large because the codes are.
+        Measure of scikit-learn; higher is better.
 
     Returns
     -------
@@ -318,78 +295,54 @@ def label_free_scorer(
 
     See Also
     --------
-    NoSplit : Fits and scores all rows in a search.
-    skdeepcluster.select_n_clusters : Chooses the number of clusters, which no score does.
+    NoSplit : Fits and scores all samples in a search.
+    skdeepcluster.select_n_clusters : Chooses the number of clusters.
 
     Examples
     --------
-    >>> from sklearn.datasets import load_iris
-    >>> from sklearn.model_selection import GridSearchCV
-    >>> from skdeepcluster import NeighborClustering
-    >>> from skdeepcluster.model_selection import NoSplit, label_free_scorer
-    >>> start, grid = NeighborClustering(3, random_state=0), {"n_neighbors": [5, 15]}
-    >>> search = GridSearchCV(start, grid, scoring=label_free_scorer(), cv=NoSplit())
-    >>> bool(search.fit(load_iris().data).best_score_ > 0.5)
-    True
+    >>> from sklearn.cluster import KMeans
+    >>> from skdeepcluster.model_selection import label_free_scorer
+    >>> X = [[0.0], [1.0], [8.0], [9.0]]
+    >>> round(label_free_scorer()(KMeans(2, random_state=0).fit(X), X), 2)
+    0.87
     """
     if measure not in MEASURES:
         raise ValueError(f"measure={measure!r} is unknown. Use one of {', '.join(MEASURES)}.")
-    if space not in ("features", "codes"):
-        raise ValueError(f"space={space!r} is unknown. Use 'features' or 'codes'.")
-    # Not a closure: joblib's workers need a scorer that can be pickled.
-    return partial(_measure_separation, measure=measure, space=space)
+    # A closure could not be pickled for joblib's workers.
+    return partial(_measure_separation, measure=measure)
 
 
-def _measure_separation(estimator, X, y=None, *, measure, space, labels=None):
-    """Return the measure of given clusters of X, of those that the estimator predicts if None."""
-    function, worst = MEASURES[measure]
-    kept = np.arange(_num_samples(X))
-    if function is silhouette_score and len(kept) > MAX_SILHOUETTE_ROWS:
-        kept = np.random.RandomState(0).permutation(len(kept))[:MAX_SILHOUETTE_ROWS]
-        kept.sort()
-    labels = _label_rows(estimator, X, kept) if labels is None else np.asarray(labels[kept])
-    is_clear = labels != -1  # rows of noise are no cluster
-    kept, labels = kept[is_clear], labels[is_clear]
+def _measure_separation(estimator, X, y=None, *, measure, labels=None):
+    """Return the measure of cluster labels of X; None are those that the estimator predicts."""
+    function, lowest = MEASURES[measure]
+    labels = _find_labels(estimator, X) if labels is None else np.asarray(labels)
+    kept = np.flatnonzero(labels != -1)
+    if measure == "silhouette" and len(kept) > MAX_SILHOUETTE_ROWS:
+        kept = np.sort(np.random.RandomState(0).permutation(kept)[:MAX_SILHOUETTE_ROWS])
+    labels = labels[kept]
     if not 1 < len(np.unique(labels)) < len(labels):
-        return worst
-    if space == "features" and has_distances(estimator):
-        return _measure_by_distances(X, kept, labels, measure)
-    X = _take(X, kept)
-    if space == "codes" and not hasattr(estimator, "transform"):
-        raise TypeError(
-            f"{type(estimator).__name__} has no codes (transform). Use "
-            "label_free_scorer(space='features')."
+        return lowest
+    if not has_distances(estimator):
+        return float(function(_safe_indexing(X, kept), labels))
+    if measure != "silhouette" or sparse.issparse(X) or X.shape[0] != X.shape[1]:
+        given = "a sparse matrix" if sparse.issparse(X) else f"shape {X.shape}"
+        raise ValueError(
+            f"measure={measure!r} of precomputed distances is not defined for {given}. Use "
+            "measure='silhouette', dense distances of all samples to all samples, and cv=NoSplit()"
         )
-    return float(function(X if space == "features" else estimator.transform(X), labels))
+    distances = np.asarray(X)[np.ix_(kept, kept)]
+    return float(silhouette_score(distances, labels, metric="precomputed"))
 
 
-def _label_rows(estimator, X, kept):
-    """Return the clusters of some rows of X: predicted, or those that a fit to X has found."""
+def _find_labels(estimator, X):
+    """Return the cluster labels of X: predicted, or those of a fit to X."""
     if hasattr(estimator, "predict"):
-        return np.asarray(estimator.predict(_take(X, kept)))
+        return np.asarray(estimator.predict(X))
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     labels = np.asarray(getattr(last, "labels_", ()))
     if len(labels) != _num_samples(X):
         raise TypeError(
-            f"{type(last).__name__} has no predict, and its labels_ are not of these rows. Score "
-            "the rows that it is fitted to: search with cv=NoSplit()."
+            f"{type(last).__name__} has no predict, and its labels_ are not those of X. Score the "
+            "samples that it is fitted to: search with cv=NoSplit()."
         )
-    return labels[kept]
-
-
-def _take(X, kept):
-    """Return some rows of X; X itself if they are all."""
-    return X if len(kept) == _num_samples(X) else _safe_indexing(X, kept)
-
-
-def _measure_by_distances(X, kept, labels, measure):
-    """Return the silhouette of some rows, given the distances (N, N) of all to all."""
-    if measure != "silhouette" or sparse.issparse(X) or X.shape[0] != X.shape[1]:
-        given = "a sparse matrix" if sparse.issparse(X) else f"shape {X.shape}"
-        raise ValueError(
-            f"measure={measure!r} of precomputed distances needs those of all rows to all rows, "
-            f"and is then 'silhouette' only; X is {given}. Search with cv=NoSplit() and dense "
-            "distances, or label_free_scorer(space='codes')."
-        )
-    X = np.asarray(X)[np.ix_(kept, kept)]
-    return float(silhouette_score(X, labels, metric="precomputed"))
+    return labels

@@ -26,8 +26,8 @@ from sklearn.utils import check_array, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ._outliers import find_offset, mark_noise
-from ._responsibilities import cluster_means
+from ._fitting import restore_on_failure, store_parameters
+from ._responsibilities import cluster_means, find_offset, mark_noise
 from ._typing import Labels, TransformerMixin, fit_context
 from ._validation import (
     Auto,
@@ -36,7 +36,6 @@ from ._validation import (
     check_rows,
     check_sample_weight,
 )
-from .engine.runtime import restore_on_failure, store_parameters
 from .neighbors import Reference, find_partition, interpolate
 from .neighbors.number import ClusterTree
 from .neighbors.partition import describe_curve, warn_of_edge

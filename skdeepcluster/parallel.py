@@ -1,7 +1,4 @@
-"""Data-parallel training on several processors or machines.
-
-Needs the extra ``parallel``.
-"""
+"""Data-parallel training on several processors or machines (extra ``parallel``)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -15,10 +12,10 @@ from .engine.runtime import training_together
 
 @contextmanager
 def data_parallel() -> Iterator[Any]:
-    """Distribute the batches of all trainings within the block over several processes.
+    """Distribute the training batches of all fits within the block over several processes.
 
-    The processes are those that ``torchrun`` or ``accelerate launch`` started; all of them run the
-    same script on the same data. A single process trains as without the block.
+    ``torchrun`` or ``accelerate launch`` starts the processes, which all run the same script on
+    the same data. A single process trains as without the block.
 
     Yields
     ------
@@ -28,34 +25,31 @@ def data_parallel() -> Iterator[Any]:
     Raises
     ------
     ImportError
-        When accelerate is not installed.
+        If accelerate is not installed.
 
     See Also
     --------
-    skdeepcluster.ClusterEnsemble : Fits in parallel, each in one process.
+    skdeepcluster.ClusterEnsemble : Fits in parallel, one process each.
 
     Notes
     -----
-    A step is that of one process with the same ``batch_size``, up to rounding: every process takes
-    an equal part of the batch, gradients are averaged, random numbers are drawn as for the whole
-    batch, and batch normalisation and losses that compare rows use all rows of the batch. The
-    remainder of the division of a batch is left out of the step; a batch with fewer rows than
-    there are processes is processed by all. Random numbers of networks of your own are those of
-    the whole batch if ``torch.randn_like`` or ``torch.rand_like`` draws them; dropout drops the
-    same units in every part.
+    A step equals that of one process with the same ``batch_size``, up to rounding. Every process
+    takes an equal part of the batch, and gradients are averaged. Batch normalization, losses that
+    compare samples and random numbers are those of the whole batch, except dropout, which drops
+    the same units in every part. Samples that do not divide equally are left out of the step; all
+    processes take batches that have fewer samples than there are processes.
 
-    The initialisation of a fit and the mixtures on codes are not parallel: the main process
-    computes them and broadcasts the result. After a fit every process has the same estimator; save
-    it in one of them. With ``device="auto"`` each process has a GPU of its own, if there are GPUs.
-
-    Methods without networks are fitted by each process alone.
+    Only training is parallel: the main process computes initial partitions and mixtures and
+    broadcasts them. After a fit every process has the same estimator; save it in one of them. With
+    ``device="auto"`` each process has its own GPU if there are GPUs. Every process fits methods
+    without networks alone.
 
     Examples
     --------
     >>> from sklearn.datasets import load_iris
     >>> from skdeepcluster import VaDEClustering
     >>> from skdeepcluster.parallel import data_parallel
-    >>> with data_parallel() as state:  # alone, as without the block
+    >>> with data_parallel() as state:  # a single process
     ...     vade = VaDEClustering(3, random_state=0).fit(load_iris().data)
     >>> state.num_processes
     1

@@ -11,7 +11,8 @@ from ._checkpoint import replace_atomically
 from .modules import networks
 from .modules.augmentation import RandomAffine
 
-ESTIMATORS = [own for own in vars(importlib.import_module(__package__)).values() if isclass(own)]
+PACKAGE = importlib.import_module(__package__)
+ESTIMATORS = [own for name in PACKAGE.__all__ if isclass(own := getattr(PACKAGE, name))]
 #: Types and functions that a file may contain besides those that skops trusts.
 TRUSTED = [
     *(f"{own.__module__}.{own.__qualname__}" for own in (*ESTIMATORS, RandomAffine)),

@@ -1,10 +1,8 @@
-"""The settings of the papers, as parameters of the estimators.
+"""Settings of the papers, as parameters: ``VaDEClustering(10, **PAPERS["VaDEClustering"])``.
 
-The defaults of this package are chosen for tables and images of any size. The papers' are for
-images of MNIST, and often for hours: ``VaDEClustering(10, **PAPERS["VaDEClustering"])``. The
-schedule of the learning rate stays this package's, one cycle, unless ``callbacks`` has an
-``LRScheduler`` of skorch; where a paper is silent, the other settings stay this package's, too.
-The optimiser is AdamW without weight decay, which is Adam.
+They are for images of MNIST and may train for hours; the defaults are for tables and images of any
+size. What a paper leaves open keeps the default, and so does the learning rate schedule (one
+cycle; pass an ``LRScheduler`` of skorch as callback). AdamW without weight decay is Adam.
 """
 
 from functools import partial
@@ -12,10 +10,10 @@ from typing import Any
 
 from .modules.networks import conv_discriminator, conv_generator, normalised_mlp
 
-#: How MNIST's rows are images.
+#: Shape of the images of MNIST.
 _IMAGE = (1, 28, 28)
 
-#: Estimator -> parameters that make it what its paper describes for MNIST.
+#: Parameters of each estimator in its paper's experiments on MNIST.
 PAPERS: dict[str, dict[str, Any]] = {
     # D. P. Kingma, M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014, section 5.
     "VAEEmbedding": {

@@ -9,10 +9,9 @@ from sklearn.base import clone
 from sklearn.utils import _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples
 
-from ._consensus import mean_greatest_jaccard
-from ._responsibilities import average_finite
+from ._fitting import draw_seeds, random_stream
+from ._responsibilities import average_finite, mean_greatest_jaccard
 from ._validation import check_cluster_numbers
-from .engine.runtime import draw_seeds, random_stream
 from .neighbors.search import has_distances
 
 

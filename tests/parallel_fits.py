@@ -17,8 +17,7 @@ from skdeepcluster.parallel import data_parallel
 
 N_ROWS, N_CLUSTERS = 256, 4
 SMALL = {"hidden_layer_sizes": (24, 16), "batch_size": 64, "max_epochs": 2, "random_state": 0}
-# A start is given, or none: one that is sought may number its clusters
-# otherwise if a digit of the codes differs.
+# The initial partition is given: a search may number clusters differently after rounding.
 START = {"pretraining_epochs": 1, "init": np.arange(N_ROWS) // 16 % N_CLUSTERS}
 METHODS = {
     "VAEEmbedding": {},
@@ -32,40 +31,40 @@ METHODS = {
 
 
 def data():
-    """Images of four digits, ten of them labelled for the classifier."""
+    """Return images of four digits, and labels of ten of them for the classifier."""
     X, y = load_digits(n_class=N_CLUSTERS, return_X_y=True)
     X, y = X[:N_ROWS] / 16, y[:N_ROWS]
     return X, np.where(np.arange(N_ROWS) < 10, y, -1)
 
 
 def fitted(name, **settings):
-    """A fit of two passes."""
+    """Return a fit of two epochs."""
     X, y = data()
     settings = SMALL | METHODS[name] | settings
     if name != "CatGANClassifier":
         settings["n_clusters"] = N_CLUSTERS
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # so short a fit may leave clusters without rows
+        warnings.simplefilter("ignore")  # clusters may be empty after two epochs
         return getattr(skdeepcluster, name)(**settings).fit(X, y)
 
 
 class Weights(Callback):
-    """Keeps the weights as training left them in this process."""
+    """Keeps the weights of this process at the end of training."""
 
     def on_train_end(self, net, **_):
-        """Copy them."""
+        """Copy the weights."""
         self.found = [p.detach().numpy().copy() for p in net.module_.parameters()]
 
 
 def unsent():
-    """Weights before the first process sends its own to all."""
+    """Return the weights before the main process broadcasts its own."""
     weights = Weights()
     fitted("CatGANClustering", callbacks=[weights])
     return weights.found
 
 
 def refused(state):
-    """What is said to processes with different data."""
+    """Return the error for processes with different data."""
     X, _ = data()
     try:
         skdeepcluster.VAEEmbedding(2).fit(X[: N_ROWS - state.process_index])
@@ -75,7 +74,7 @@ def refused(state):
 
 
 def failure(state):
-    """What is said when the first process cannot find a start."""
+    """Return the error if the main process finds no initial partition."""
     skdeepcluster._initialization.partition_by_neighbors = None
     try:
         fitted("VaDEClustering", init="neighbors")
@@ -85,11 +84,11 @@ def failure(state):
 
 
 def main(folder):
-    """Fit all methods, as every process does, and keep what this one got."""
+    """Fit all methods in every process and save this process's results."""
     torch.set_num_threads(1)
     with data_parallel() as state:
         if not state.is_main_process:
-            skdeepcluster._initialization.partition_by_neighbors = None  # the first one's business
+            skdeepcluster._initialization.partition_by_neighbors = None  # the main process's task
         found = {name: fitted(name) for name in METHODS}
         found["started"] = fitted("VaDEClustering", init="neighbors")
         found["unsent"] = unsent()

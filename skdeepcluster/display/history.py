@@ -42,7 +42,6 @@ class HistoryDisplay(Display):
 
     See Also
     --------
-    skdeepcluster.callbacks.ScoreMonitor : Records the score after each epoch.
 
     Examples
     --------

@@ -15,6 +15,13 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
+from .._fitting import draw_seed as draw_seed
+from .._fitting import draw_seeds as draw_seeds
+from .._fitting import end_interrupted_member as end_interrupted_member
+from .._fitting import fitting_member as fitting_member
+from .._fitting import random_stream as random_stream
+from .._fitting import restore_on_failure as restore_on_failure
+from .._fitting import store_parameters as store_parameters
 from ..functional.random import Stream, drawing_from, randint
 
 # ---- device and precision
@@ -61,28 +68,6 @@ def resolve_precision(precision: str, device: torch.device) -> str:
 
 
 # ---- random generators
-
-
-def random_stream(random_state: int | np.random.RandomState | None) -> np.random.RandomState:
-    """Return a RandomState as ``check_random_state`` does, but a new one for None."""
-    if isinstance(random_state, np.random.RandomState):
-        return random_state
-    if random_state is not None and not isinstance(random_state, int | np.integer):
-        raise ValueError(
-            f"random_state={random_state!r} is no seed. Pass an int, a RandomState or None."
-        )
-    return np.random.RandomState(random_state)
-
-
-def draw_seed(random_state: np.random.RandomState) -> int:
-    """Draw a seed for torch."""
-    return int(random_state.randint(np.iinfo(np.int32).max))
-
-
-def draw_seeds(estimator: Any, random_state: np.random.RandomState) -> dict[str, int]:
-    """Draw a seed for each ``random_state`` of an estimator and of its nested estimators."""
-    names = [name for name in estimator.get_params() if name.split("__")[-1] == "random_state"]
-    return {name: draw_seed(random_state) for name in names}
 
 
 def generator(seed: int) -> torch.Generator:
@@ -298,53 +283,3 @@ def check_same(name: str, value: Any) -> None:
             f"Processes that train together need the same {name}, but theirs are {found}. Have "
             "every process load the same data."
         )
-
-
-# ---- attributes of estimators
-
-
-def store_parameters(parameters: dict[str, Any]) -> None:
-    """Set the parameters of an ``__init__``, its ``locals()``, as attributes, unchanged."""
-    estimator = parameters["self"]
-    vars(estimator).update({name: v for name, v in parameters.items() if name != "self"})
-
-
-@contextmanager
-def restore_on_failure(estimator: Any) -> Iterator[None]:
-    """Restore an estimator's attributes if the block raises.
-
-    Within the block its parameters are those that ``_read_numbers`` returns.
-    """
-    before, numbers = dict(vars(estimator)), estimator._read_numbers()
-    vars(estimator).update(numbers)
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
-    # Put the user's own objects back, unless the block has assigned another value.
-    for name, number in numbers.items():
-        if vars(estimator)[name] is number:
-            vars(estimator)[name] = before[name]
-
-
-# ---- interruption
-
-_is_member: ContextVar[bool] = ContextVar("is_member", default=False)
-
-
-@contextmanager
-def fitting_member() -> Iterator[None]:
-    """Within the block a member of an ensemble is fitted; an interrupted fit has no vote."""
-    token = _is_member.set(True)
-    try:
-        yield
-    finally:
-        _is_member.reset(token)
-
-
-def end_interrupted_member(interrupted: bool) -> None:
-    """Raise KeyboardInterrupt if the user has interrupted the fit of an ensemble's member."""
-    if interrupted and _is_member.get():
-        raise KeyboardInterrupt

@@ -18,9 +18,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import normalize
 from sklearn.utils import Bunch, check_array, check_scalar
 
+from .._fitting import random_stream
 from .._responsibilities import average_finite, cluster_means, sample_systematically
 from .._validation import check_answers, check_enough, check_sample_weight
-from ..engine.runtime import random_stream
 from .candidates import COMPONENTS, FITTED, LAYOUT_REGULARIZATION, Views, fit_mixture, run_kmeans
 from .graph import (
     find_neighbors,

@@ -20,13 +20,12 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 #: Files and folders of the package from the ground up: each imports from its own layer or from
 #: those above it in this list, never from one below.
 LAYERS = [
-    {"functional", "_typing"},
+    {"functional", "_fitting", "_typing"},
     {"modules"},
     {"engine"},
     {"_outliers", "_responsibilities", "_validation"},
     {"mixture"},
     {"neighbors"},
-    {"_consensus"},
     {"stability"},
     {"neighbor_clustering"},
     {"_initialization", "_disentanglement", "_budget", "_likelihood_choice"},
@@ -180,7 +179,11 @@ DIFFERENT = {
     "accept_sparse": 3,
     "random_state": 3,
 }
-ESTIMATORS = [thing for thing in map(vars(skdeepcluster).get, PROMISED) if inspect.isclass(thing)]
+ESTIMATORS = [
+    thing
+    for thing in (getattr(skdeepcluster, name) for name in PROMISED)
+    if inspect.isclass(thing)
+]
 NETWORKS = [thing for thing in ESTIMATORS if "max_epochs" in inspect.signature(thing).parameters]
 PRIOR = [skdeepcluster.VaDEClustering, skdeepcluster.DACClustering]
 CODES = [skdeepcluster.VAEEmbedding, *PRIOR]

@@ -143,17 +143,26 @@ def test_answers_are_finite_or_there_is_an_error(estimator, case, tmp_path):
 # ---- what is no table of numbers
 
 NO_NUMBERS = {
-    "text": (FRAME.assign(sex=["m", "f"] * 24), "Columns 'sex' are not numbers.*OneHotEncoder"),
-    "category": (FRAME.assign(b=pd.Categorical(["m", "f"] * 24)), "Columns 'b' are not numbers"),
-    "time": (FRAME.assign(b=pd.Timestamp("2020")), "Columns 'b' are not numbers"),
+    "text": (
+        FRAME.assign(sex=["m", "f"] * 24),
+        "Columns 'sex' of X hold values that are not finite.*OneHotEncoder",
+    ),
+    "category": (FRAME.assign(b=pd.Categorical(["m", "f"] * 24)), "Columns 'b' of X hold values"),
+    "time": (FRAME.assign(b=pd.Timestamp("2020")), "Columns 'b' of X hold values"),
     "old time": (
         FRAME.assign(b=np.full(48, "2020", "M8[ns]")),
-        "Columns 'b' are not numbers",
+        "Columns 'b' of X hold values",
     ),
-    "gap": (FRAME.assign(b=[np.nan] + [1.0] * 47), "Columns 'b' have missing.*SimpleImputer"),
-    "NA": (FRAME.assign(b=pd.array([None] + [1] * 47, dtype="Int64")), "Columns 'b' have missing"),
-    "None": (FRAME.assign(b=["x", None] * 24, c=None), "'b' are not.*Columns 'b', 'c' have miss"),
-    "many": (FRAME.assign(**{f"t{i}": "x" for i in range(9)}), "'t4', ... are not numbers"),
+    "gap": (
+        FRAME.assign(b=[np.nan] + [1.0] * 47),
+        "Columns 'b' of X .*first in sample 0: nan.*SimpleImputer",
+    ),
+    "NA": (
+        FRAME.assign(b=pd.array([None] + [1] * 47, dtype="Int64")),
+        "Columns 'b' of X .*sample 0: <NA>",
+    ),
+    "None": (FRAME.assign(b=["x", None] * 24, c=None), "Columns 'b', 'c' of X hold"),
+    "many": (FRAME.assign(**{f"t{i}": "x" for i in range(9)}), "'t4', ... of X hold"),
     "dates": (GOOD.astype(int).astype("M8[D]"), r"needs numbers, but X has dtype datetime64\[D\]"),
     "spans": (GOOD.astype(int).astype("m8[s]"), "needs numbers, but X has dtype timedelta64"),
     "too long": (GOOD.astype(np.longdouble) * np.longdouble("1e400"), "too large for dtype"),

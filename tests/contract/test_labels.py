@@ -264,14 +264,14 @@ def test_it_lives_in_pipelines_and_searches_and_takes_sparse_rows(blobs):
 
 
 WRONG = {
-    "fractions": (lambda y: y + 0.5, r"y has 0\.5 for row \d+.*whole ones from 0 to .* = 2"),
-    "nan": (lambda y: np.where(y > 1, np.nan, y), "y has nan for row"),
-    "words": (lambda y: np.array(["a", "b", "c"])[y], "y has '.' for row 0.*LabelEncoder"),
-    "digits": (lambda y: y.astype(str), "y has '.' for row 0.*LabelEncoder"),
-    "objects": (lambda y: np.where(y > 1, None, y.astype(object)), "y has None for row"),
-    "too large": (lambda y: y + 1, "y has 3 for row.*raise n_clusters"),
-    "below -1": (lambda y: y - 2, "y has -2 for row.*by -1"),
-    "too few": (lambda y: y[:9], r"y has the shape \(9,\), but X has 180 rows"),
+    "fractions": (lambda y: y + 0.5, r"y has 0\.5 for sample \d+.*whole numbers from 0 to .* = 2"),
+    "nan": (lambda y: np.where(y > 1, np.nan, y), "y has nan for sample"),
+    "words": (lambda y: np.array(["a", "b", "c"])[y], "y has '.' for sample 0.*LabelEncoder"),
+    "digits": (lambda y: y.astype(str), "y has '.' for sample 0.*LabelEncoder"),
+    "objects": (lambda y: np.where(y > 1, None, y.astype(object)), "y has None for sample"),
+    "too large": (lambda y: y + 1, "y has 3 for sample.*raise n_clusters"),
+    "below -1": (lambda y: y - 2, "y has -2 for sample.*-1 for no cluster"),
+    "too few": (lambda y: y[:9], r"y has the shape \(9,\), but X has 180 samples"),
     "two columns": (lambda y: np.c_[y, y], r"y has the shape \(180, 2\)"),
 }
 

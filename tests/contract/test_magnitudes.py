@@ -108,7 +108,7 @@ def test_a_row_without_a_finite_answer_is_named(form, rows):
     far[7, 0] = 3
     vae.model_.likelihood.standardize = lambda x: x.float()
     for method in (vae.predict, vae.predict_proba, vae.transform, vae.score_samples):
-        with pytest.raises(ValueError, match="to row 7, whose largest value is 3 in column 0"):
+        with pytest.raises(ValueError, match="for sample 7, whose largest value is 3 in column 0"):
             method(form(far))
 
 
@@ -117,5 +117,8 @@ def test_an_ensemble_does_not_hide_what_its_members_do_not_know(rows):
     both = ClusterEnsemble(GaussianMixture(2), n_estimators=2, random_state=0).fit(X)
     far = X[:5].copy()
     far[4] = 1e300
-    with np.errstate(all="ignore"), pytest.raises(ValueError, match="no finite answer.* to row 4"):
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(ValueError, match="no finite prediction.* for sample 4"),
+    ):
         both.predict_proba(far)

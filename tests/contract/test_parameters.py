@@ -1,4 +1,4 @@
-"""Every parameter of every estimator takes a value, or says by its name that it does not."""
+"""Every parameter takes a value, or an error names the parameter."""
 
 import datetime
 import io
@@ -45,7 +45,7 @@ PAIRS = [
     for parameter in estimator.get_params(deep=False)
 ]
 
-#: Whole numbers are small where they would be sizes of arrays, or numbers of trainings.
+#: Whole numbers; positive ones are small, since they may be sizes of arrays.
 WHOLE = st.one_of(st.integers(-(2**70), 4), st.sampled_from([40, 2**16, 2**31]))
 #: numpy's types of numbers.
 TYPES = [*"bhilqBHILQ", "float16", "float32", "float64", "longdouble", "bool"]
@@ -56,9 +56,7 @@ REAL = st.one_of(
     st.floats(),
     st.fractions(),
     st.sampled_from([0.0, 0.5, 1.0, 1.5, 1e-300, 1e300, math.inf, -math.inf, math.nan]),
-    st.sampled_from(
-        [np.float16(0.5), np.longdouble("0.1"), Fraction(1, 2), Fraction(3), Fraction(10**400)]
-    ),
+    st.sampled_from([np.float16(0.5), np.longdouble("0.1"), Fraction(1, 2), Fraction(3)]),
     st.booleans(),
 )
 WORDS = st.one_of(st.text(max_size=4), st.sampled_from(["auto", "neighbors", "mixture", "meta"]))
@@ -74,7 +72,7 @@ VALUES = st.one_of(WHOLE, NUMPY, REAL, WORDS, OBJECTS, LISTS, LISTS.map(tuple))
 
 
 def is_refused(pair, value):
-    """Whether the type or the range of a value is refused before anything else."""
+    """Return whether the type or the range of a value is refused."""
     try:
         clone(TINY[pair[0]]).set_params(**{pair[1]: value})._validate_params()
     except ValueError:
@@ -83,18 +81,18 @@ def is_refused(pair, value):
 
 
 def is_costly(name, value):
-    """Whether a valid value asks for long work, much memory, processes or a compiler."""
-    if name == "n_jobs":
+    """Return whether a valid value asks for long work, much memory or processes."""
+    if name in ("n_jobs", "compile"):
         return bool(value)
     if name.endswith("learning_rate") and not isinstance(value, str):
-        return value > 100  # diverges; what notices it first is not always the loss
+        return value > 100  # diverges, and the error may not name the loss
     sizes = "n_components", "n_noise", "n_continuous", "max_epochs", "pretraining_epochs"
     sizes += "mixture_n_init", "n_init", "n_estimators", "max_iter"
     return name in sizes and not isinstance(value, str) and value > 40
 
 
 def check_parameter(pair, value):
-    """Fit with one value: it works, or an error names the parameter and leaves nothing."""
+    """Check that a fit works, or that an error names the parameter and changes nothing."""
     estimator = clone(TINY[pair[0]])
     setattr(estimator, pair[1], value)
     before, failure = dict(vars(estimator)), None
@@ -117,7 +115,7 @@ def check_parameter(pair, value):
 
 
 def tried(n_draws):
-    """Return the settings of a test of so many draws, the same at each run."""
+    """Return settings for this many examples, the same in each run."""
     slow = HealthCheck.too_slow, HealthCheck.filter_too_much
     return settings(
         max_examples=n_draws,
@@ -128,9 +126,9 @@ def tried(n_draws):
     )
 
 
-# ---- numbers of other types than Python's
+# ---- numbers of other types
 
-#: What makes equal numbers of other types of Python's.
+#: Types of whole numbers, real numbers and switches.
 TYPES_OF_NUMBERS = {
     "narrow": (np.uint8, np.float64, np.bool_),
     "wide": (np.uint64, np.longdouble, np.bool_),
@@ -157,7 +155,7 @@ def test_types_of_numbers_change_nothing(name, types):
 
 
 @pytest.mark.parametrize("make", [np.int8, np.uint64])
-def test_numbers_given_to_functions_and_methods_may_be_of_any_type(make):
+def test_arguments_may_be_numbers_of_any_type(make):
     plain, found = (
         find_partition(X, kind(3), n_neighbors=kind(5), n_components=kind(2), random_state=0)
         for kind in (int, make)
@@ -174,10 +172,10 @@ def test_numbers_given_to_functions_and_methods_may_be_of_any_type(make):
 # ---- errors of single parameters
 
 
-def test_batch_normalisation_needs_two_rows():
-    for name in ("InfoGANClustering", "CatGANClustering", "CatGANClassifier"):
-        with pytest.raises(ValueError, match="batch_size"):
-            clone(TINY[name]).set_params(batch_size=1).fit(X, Y)
+@pytest.mark.parametrize("name", ["InfoGANClustering", "CatGANClustering", "CatGANClassifier"])
+def test_batch_normalization_needs_two_samples(name):
+    with pytest.raises(ValueError, match="batch_size"):
+        clone(TINY[name]).set_params(batch_size=1).fit(X, Y)
 
 
 # ---- any value

@@ -80,13 +80,13 @@ def test_no_auto_encoder_is_needed_where_none_is_kept(method, rows, monkeypatch)
 @pytest.mark.parametrize(
     ("init", "message"),
     [
-        (lambda n: np.zeros(n + 1), "should have the shape"),
-        (lambda n: np.full(n, 3), "from 0 to n_clusters - 1 = 2, but they run from 3 to 3"),
-        (lambda n: np.full(n, -1), "run from -1"),
+        (lambda n: np.zeros(n + 1), "init has the shape"),
+        (lambda n: np.full(n, 3), "init has 3 for sample 0.* from 0 to n_clusters - 1 = 2"),
+        (lambda n: np.full(n, -1), "init has -1 for sample 0"),
         (lambda n: np.full(n, 0.5), "whole numbers"),
         (lambda n: np.full((n, 3), 1.0), "each row sum to 1"),
         (lambda n: np.full((n, 2), 0.5), "should have the shape"),
-        (lambda n: np.full(n, np.nan), "NaN"),
+        (lambda n: np.full(n, np.nan), "init has nan"),
     ],
 )
 def test_partitions_that_are_none_are_refused_before_training(rows, init, message, monkeypatch):

@@ -1,4 +1,4 @@
-"""Type checkers know what every public function gives."""
+"""Type checkers know the return types of public functions."""
 
 import inspect
 from importlib.resources import files
@@ -14,7 +14,7 @@ USER = Path(__file__).parents[1] / "fixtures" / "typed_user.py"
 
 
 def functions_of(thing):
-    """Yield a public function, or the public methods that a class defines and its __init__."""
+    """Yield a public function, or the public methods and __init__ of a class."""
     if inspect.isfunction(thing):
         yield thing
         return
@@ -25,17 +25,17 @@ def functions_of(thing):
 
 
 @pytest.mark.parametrize("thing", list(public_objects()))
-def test_public_functions_say_what_they_return(thing):
+def test_public_functions_have_return_types(thing):
     for function in functions_of(thing):
         assert "return" in getattr(function, "__annotations__", {"return": None}), function
 
 
-def test_the_package_says_that_it_has_types():
+def test_the_package_is_marked_as_typed():
     assert (files(skdeepcluster) / "py.typed").is_file()
 
 
 @pytest.mark.full
-def test_a_strict_type_checker_takes_the_code_of_a_user(tmp_path, monkeypatch):
+def test_mypy_accepts_a_users_code(tmp_path, monkeypatch):
     monkeypatch.setenv("MYPYPATH", str(Path(skdeepcluster.__file__).parents[1]))
     options = ["--strict", "--follow-imports=silent", "--ignore-missing-imports"]
     config = ["--config-file=", f"--cache-dir={tmp_path}"]

@@ -1,6 +1,10 @@
 """GaussianMixtureEM against scikit-learn's, against its own laws, and its errors."""
 
+import pickle
+import threading
 import warnings
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import joblib
 import numpy as np
@@ -16,15 +20,26 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from skdeepcluster.engine.runtime import limited_threads, share_out
+from skdeepcluster.engine.runtime import limited_threads, reused_threads, share_out
+from skdeepcluster.functional import gaussian
 from skdeepcluster.gaussian_mixture import GaussianMixtureEM
-from skdeepcluster.mixture import initialization
+from skdeepcluster.mixture import em, initialization, kmeans
+from skdeepcluster.model_selection import select_n_clusters
 
 K, D = 3, 4
 TYPES = ["full", "tied", "diag", "spherical"]
 INITS = ["kmeans", "k-means++", "random", "random_from_data"]
-FITTED = ["weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"]
-FITTED += ["lower_bound_", "lower_bounds_", "n_iter_", "converged_"]
+FITTED = [
+    "weights_",
+    "means_",
+    "covariances_",
+    "precisions_",
+    "precisions_cholesky_",
+    "lower_bound_",
+    "lower_bounds_",
+    "n_iter_",
+    "converged_",
+]
 no_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
@@ -84,7 +99,7 @@ def test_equals_scikit_learn(X, covariance_type, offset, batch_size):
 
 
 @pytest.mark.parametrize("covariance_type", TYPES)
-def test_storage_changes_no_result(X, covariance_type, tmp_path):
+def test_storage_changes_no_answer(X, covariance_type, tmp_path):
     X = np.where(np.abs(X) > 0.5, X, 0).astype(np.float32)
     X.tofile(tmp_path / "X")
     memmap = np.memmap(tmp_path / "X", dtype=np.float32, mode="r", shape=X.shape)
@@ -93,11 +108,28 @@ def test_storage_changes_no_result(X, covariance_type, tmp_path):
     )
     expected = clone(mixture).fit(X.astype(np.float64))
     backwards = X[::-1].astype(np.float64)[::-1]
-    sparse_ones = sparse.csr_array(X), sparse.csc_matrix(X)
-    for same in (X, backwards, np.asfortranarray(X), memmap, *sparse_ones):
+    for same in (
+        X,
+        backwards,
+        np.asfortranarray(X),
+        memmap,
+        sparse.csr_array(X),
+        sparse.csc_matrix(X),
+    ):
         found = clone(mixture).fit(same)
         assert_same(found, expected)
         np.testing.assert_allclose(found.predict_proba(same), expected.predict_proba(X))
+
+
+def test_reading_a_memory_map_hands_its_pages_back(X, tmp_path):
+    X.tofile(tmp_path / "X")
+    memmap = np.memmap(tmp_path / "X", dtype=X.dtype, mode="r", shape=X.shape)
+    private = np.memmap(tmp_path / "X", dtype=X.dtype, mode="c", shape=X.shape)
+    private[0] = 7
+    for view in (memmap, memmap[5:], np.asarray(memmap), private, X, None):
+        em.release(view)
+    np.testing.assert_array_equal(memmap, X)
+    np.testing.assert_array_equal(private[0], 7)
 
 
 @pytest.mark.parametrize("covariance_type", TYPES)
@@ -107,8 +139,14 @@ def test_weights_are_repeated_rows(X, covariance_type, init_params):
     random_state = np.random.RandomState(0)
     weight = random_state.randint(0, 4, size=len(X))
     repeated = random_state.permutation(X.repeat(weight, axis=0))
-    settings = {"covariance_type": covariance_type, "init_params": init_params, "n_init": 2}
-    mixture = GaussianMixtureEM(K, max_iter=20, random_state=0, **settings)
+    mixture = GaussianMixtureEM(
+        K,
+        covariance_type=covariance_type,
+        init_params=init_params,
+        n_init=2,
+        max_iter=20,
+        random_state=0,
+    )
     weighted = clone(mixture).fit(X, sample_weight=weight)
     plain = clone(mixture).fit(repeated)
     assert_same(weighted, plain)
@@ -119,29 +157,93 @@ def test_weights_are_repeated_rows(X, covariance_type, init_params):
     assert_same(clone(mixture).fit(X, sample_weight=weight / 1e3), weighted)
 
 
+def test_of_many_rows_a_start_looks_at_a_draw_that_knows_weights(X, monkeypatch):
+    monkeypatch.setattr(initialization, "MAX_DISTINCT_ROWS", 50)
+    weight = np.random.RandomState(0).randint(1, 4, size=len(X))
+    draws = [
+        initialization.unique_rows(
+            em.WeightedRows(rows, w.astype(float), 64), torch.Generator().manual_seed(0)
+        )
+        for rows, w in [(X, weight), (X.repeat(weight, axis=0), np.ones(weight.sum()))]
+    ]
+    assert len(draws[0][0]) <= 50
+    assert draws[0][1].sum() == 50
+    for first, second in zip(*draws, strict=True):
+        torch.testing.assert_close(first, second, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("init_params", INITS)
 @no_convergence
 def test_em_never_lowers_the_likelihood(X, covariance_type, init_params):
-    settings = {"covariance_type": covariance_type, "init_params": init_params, "reg_covar": 0}
-    mixture = GaussianMixtureEM(5, tol=0, max_iter=40, random_state=0, **settings)
+    mixture = GaussianMixtureEM(
+        5,
+        covariance_type=covariance_type,
+        init_params=init_params,
+        reg_covar=0,
+        tol=0,
+        max_iter=40,
+        random_state=0,
+    )
     if init_params in ("k-means++", "random_from_data"):
-        mixture.set_params(reg_covar=1e-6)  # single samples have no covariance of their own
+        mixture.set_params(reg_covar=1e-6)  # single rows have no covariance of their own
     bounds = mixture.fit(X).lower_bounds_
     assert len(bounds) == mixture.n_iter_ == 40
     assert (np.diff(bounds) > -1e-6 * (mixture.reg_covar > 0) - 1e-12).all()
     assert mixture.score(X) >= bounds[-1] - 1e-6
 
 
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_one_component_is_mean_and_covariance(X, covariance_type):
+    mixture = GaussianMixtureEM(1, covariance_type=covariance_type, reg_covar=0).fit(X)
+    covariance = np.cov(X.T, ddof=0)
+    expected = {
+        "full": covariance[None],
+        "tied": covariance,
+        "diag": np.diag(covariance)[None],
+        "spherical": [np.trace(covariance) / D],
+    }[covariance_type]
+    np.testing.assert_allclose(mixture.means_, [X.mean(0)])
+    np.testing.assert_allclose(mixture.covariances_, expected)
+    np.testing.assert_allclose(mixture.weights_, [1])
+    assert mixture.converged_
+
+
+def test_more_starts_are_at_least_as_good(X):
+    settings = {"init_params": "random_from_data", "tol": 1e-4, "max_iter": 500, "random_state": 3}
+    one = GaussianMixtureEM(6, **settings).fit(X)
+    ten = GaussianMixtureEM(6, n_init=10, **settings).fit(X)
+    assert ten.lower_bound_ >= one.lower_bound_
+    assert ten.lower_bound_ == ten.lower_bounds_[-1]
+
+
+def test_k_means_finds_separate_groups_in_every_start():
+    X, y = make_blobs(400, centers=8, n_features=6, cluster_std=0.5, random_state=0)
+    for seed in range(5):
+        labels = GaussianMixtureEM(random_state=seed).fit_predict(X)
+        assert adjusted_rand_score(y, labels) == 1
+
+
+def test_k_means_centres_are_the_means_of_their_rows():
+    lattice = torch.cartesian_prod(*[torch.arange(5.0, dtype=torch.float64)] * 2)
+    weight = torch.arange(1.0, 26.0, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(0)
+    centres = kmeans.kmeans(lattice, weight, 4, generator, n_restarts=5)
+    distances = torch.cdist(centres, lattice)
+    share = torch.isclose(distances, distances.amin(0)).double()
+    share = share / share.sum(0) * weight
+    torch.testing.assert_close(share @ lattice / share.sum(1, keepdim=True), centres)
+
+
 def test_k_means_is_as_good_as_scikit_learn(X):
-    x, generator = torch.from_numpy(X), torch.Generator().manual_seed(0)
-    weight = torch.ones(len(x), dtype=x.dtype)
-    centers = initialization.kmeans(x, weight, 5, generator, n_restarts=10)
-    inertia = float(torch.cdist(x, centers).square().amin(1).sum())
+    generator = torch.Generator().manual_seed(0)
+    x = torch.from_numpy(X)
+    centres = kmeans.kmeans(x, torch.ones(len(x), dtype=x.dtype), 5, generator, n_restarts=10)
+    inertia = float(kmeans.squared_distances(x, centres).amin(0).sum())
     assert inertia <= KMeans(5, n_init=10, random_state=0).fit(X).inertia_ * 1.01
 
 
-def test_responsibilities_initialize(X):
+def test_responsibilities_are_a_start(X):
     resp = np.random.RandomState(0).dirichlet(np.ones(K), size=len(X))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -157,8 +259,24 @@ def test_responsibilities_initialize(X):
 
 
 @pytest.mark.parametrize("covariance_type", TYPES)
+def test_the_torch_mixture_is_the_same_mixture(X, covariance_type):
+    mixture = GaussianMixtureEM(K, covariance_type=covariance_type, random_state=0, tol=0.01).fit(
+        X
+    )
+    log_weights, means, scales = mixture.mixture_
+    assert {log_weights.dtype, means.dtype, scales.dtype} == {torch.float64}
+    np.testing.assert_allclose(log_weights.exp(), mixture.weights_)
+    np.testing.assert_allclose(means, mixture.means_)
+    np.testing.assert_allclose(
+        mixture.mixture_.covariances().squeeze(0).squeeze(-1), mixture.covariances_
+    )
+    mixture_again = pickle.loads(pickle.dumps(mixture))
+    np.testing.assert_array_equal(mixture_again.predict_proba(X), mixture.predict_proba(X))
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
 @no_convergence
-def test_partial_fit_without_decay_is_a_step_of_em(X, covariance_type):
+def test_a_whole_step_of_partial_fit_is_a_step_of_em(X, covariance_type):
     settings = {"covariance_type": covariance_type, "random_state": 0, "learning_decay": 0.0}
     batch = GaussianMixtureEM(K, max_iter=4, tol=0, **settings).fit(X)
     stepwise = GaussianMixtureEM(K, **settings)
@@ -173,7 +291,7 @@ def test_partial_fit_without_decay_is_a_step_of_em(X, covariance_type):
 
 @pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("step", ["fit", "partial_fit"])
-def test_continuing_keeps_number_and_type(X, covariance_type, step):
+def test_a_fit_that_goes_on_keeps_number_and_type(X, covariance_type, step):
     mixture = GaussianMixtureEM(D, covariance_type=covariance_type, random_state=0, tol=0.1)
     mixture.set_params(warm_start=step == "fit").fit(X)  # as many components as features
     means = mixture.means_
@@ -181,7 +299,7 @@ def test_continuing_keeps_number_and_type(X, covariance_type, step):
         if value != covariance_type:
             now = mixture.get_params()[name]
             mixture.set_params(**{name: value})
-            with pytest.raises(ValueError, match=f"{name}={now!r}, but now {name}={value!r}"):
+            with pytest.raises(ValueError, match=f"of {name}={now!r}, but now {name}={value!r}"):
                 getattr(mixture, step)(X)
             mixture.set_params(**{name: now})
     with pytest.raises(ValueError, match="expecting 4 features"):
@@ -191,7 +309,7 @@ def test_continuing_keeps_number_and_type(X, covariance_type, step):
 
 
 @pytest.mark.parametrize("covariance_type", TYPES)
-def test_a_fitted_mixture_is_a_fixed_point(X, covariance_type):
+def test_a_fitted_mixture_is_a_fixed_point_of_partial_fit(X, covariance_type):
     mixture = GaussianMixtureEM(
         K, covariance_type=covariance_type, tol=1e-10, max_iter=2000, random_state=0
     ).fit(X)
@@ -201,29 +319,35 @@ def test_a_fitted_mixture_is_a_fixed_point(X, covariance_type):
     np.testing.assert_allclose(mixture.covariances_, covariances, atol=1e-3)
 
 
-def test_small_batches_are_collected_and_learned():
+def test_a_stream_of_small_batches_is_learnt():
     X, y = make_blobs(3000, centers=4, n_features=3, cluster_std=0.7, random_state=5)
     mixture = GaussianMixtureEM(4, random_state=0)
-    for i in range(0, 3000, 10):
-        batch = X[i : i + 10]
-        mixture.partial_fit(batch)
-        if i < 50:
-            assert mixture.labels_.tolist() == [-1] * 10
-            assert mixture.probabilities_.tolist() == [0] * 10
-            with pytest.raises(NotFittedError):
-                mixture.predict(X)
-        else:
-            np.testing.assert_array_equal(mixture.labels_, mixture.predict(batch))
-            expected = mixture.predict_proba(batch).max(1)
-            np.testing.assert_allclose(mixture.probabilities_, expected)
-    assert mixture.n_batch_iter_ == 295
+    mixture.partial_fit(X[:10])
+    with pytest.raises(NotFittedError):
+        mixture.predict(X)
+    for i in range(10, 3000, 10):
+        mixture.partial_fit(X[i : i + 10])
     assert adjusted_rand_score(y, mixture.predict(X)) > 0.99
     whole = GaussianMixtureEM(4, random_state=0).fit(X)
     assert mixture.score(X) == pytest.approx(whole.score(X), abs=0.1)
 
 
+def test_every_batch_has_labels_of_its_own_rows(X):
+    mixture = GaussianMixtureEM(K, random_state=0)
+    for start in (0, 20):
+        mixture.partial_fit(X[start : start + 20])
+        assert mixture.labels_.tolist() == [-1] * 20
+        assert mixture.probabilities_.tolist() == [0] * 20
+    for start in (40, 50):
+        batch = X[start : start + 10]
+        np.testing.assert_array_equal(mixture.partial_fit(batch).labels_, mixture.predict(batch))
+        expected = mixture.predict_proba(batch).max(1)
+        np.testing.assert_allclose(mixture.probabilities_, expected)
+    assert mixture.n_batch_iter_ == 2
+
+
 @pytest.mark.parametrize("covariance_type", ["full", *in_full("tied", "diag", "spherical")])
-def test_a_starved_component_moves_to_samples(covariance_type):
+def test_a_starved_component_goes_where_rows_are(covariance_type):
     X, y = make_blobs(600, centers=[[-5, 0], [5, 0]], cluster_std=0.5, random_state=0)
     shape = {"full": np.stack([np.eye(2)] * 2), "tied": np.eye(2), "diag": np.ones((2, 2))}
     mixture = GaussianMixtureEM(
@@ -240,7 +364,18 @@ def test_a_starved_component_moves_to_samples(covariance_type):
     assert adjusted_rand_score(y, mixture.predict(X)) == 1
 
 
-def test_warm_start_continues(X):
+def test_a_starved_component_takes_half_of_the_heaviest():
+    weights = torch.tensor([0.6, 1e-9, 0.4 - 1e-9], dtype=torch.float64)
+    means, stds = torch.eye(3, dtype=torch.float64), torch.eye(3, dtype=torch.float64) / 100 + 0.01
+    mixture = gaussian.Mixture(weights.log(), 100 * means, stds)
+    found = em.reseed_starved(mixture, 1e-3, torch.Generator().manual_seed(0))
+    np.testing.assert_allclose(found.log_weights.exp(), [0.3, 0.3, 0.4], atol=1e-8)
+    assert 0 < (found.means[1] - mixture.means[0]).abs().max() < 0.1
+    np.testing.assert_array_equal(found.scales, stds[[0, 0, 2]])
+    np.testing.assert_array_equal(found.means[[0, 2]], mixture.means[[0, 2]])
+
+
+def test_warm_start_goes_on(X):
     mixture = GaussianMixtureEM(K, max_iter=1, warm_start=True, random_state=0, tol=1e-4)
     bounds = []
     with warnings.catch_warnings():
@@ -262,21 +397,34 @@ def test_sample_follows_the_mixture(X):
         [drawn[component == k].mean(0) for k in range(K)], mixture.means_, atol=0.15
     )
     np.testing.assert_array_equal(mixture.sample(5)[0], mixture.sample(5)[0])
-    with pytest.raises(ValueError, match="n_samples == 0, must be >= 1"):
+    with pytest.raises(ValueError, match="at least one sample"):
         mixture.sample(0)
     with pytest.raises(TypeError, match="n_samples must be an instance of"):
         mixture.sample(2.5)
 
 
-def test_icl_is_bic_plus_entropy(X):
+def test_icl_is_bic_plus_doubt(X):
     mixture = GaussianMixtureEM(K, random_state=0).fit(X)
     resp = mixture.predict_proba(X)
     assert mixture.icl(X) == pytest.approx(mixture.bic(X) - 2 * xlogy(resp, resp).sum())
 
 
+def test_the_number_of_clusters_is_found():
+    X, _ = make_blobs(500, centers=4, n_features=3, cluster_std=0.6, random_state=2)
+    for criterion in ("bic", "icl"):
+        found = select_n_clusters(
+            X, range(1, 8), criterion=criterion, estimator=GaussianMixtureEM(random_state=0)
+        )
+        assert found.best_n_clusters == 4
+        assert found.best_estimator.n_clusters == 4
+        assert found.best_estimator.bic(X) == found.results["bic"][3]
+    diag = select_n_clusters(X, [3, 4, 5], covariance_type="diag", random_state=0)
+    assert diag.best_estimator.covariance_type == "diag"
+
+
 @pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e7])
-def test_copies_have_no_covariance(covariance_type, scale):
+def test_copies_have_no_covariance_of_their_own(covariance_type, scale):
     rows = np.array([[0.1, 0.7, -0.3], [2.3, 1.1, 0.9], [5.7, -2.1, 3.3]])
     copies = scale * np.repeat(rows, [301, 177, 99], axis=0)
     settings = {"covariance_type": covariance_type, "random_state": 0}
@@ -291,50 +439,72 @@ def test_copies_have_no_covariance(covariance_type, scale):
     assert ours.score(loose) == pytest.approx(theirs.score(loose), abs=1e-3)
 
 
-def test_empty_components_go_last_with_a_warning():
+def test_components_without_rows_go_last_and_are_reported():
     X = np.repeat([[0.0, 0.0], [3.0, 1.0], [5.0, 5.0]], 10, axis=0)
-    with pytest.warns(ConvergenceWarning, match="Only 3 of n_clusters=5 components have samples"):
+    with pytest.warns(ConvergenceWarning, match="Only 3 of n_clusters=5 components have rows"):
         mixture = GaussianMixtureEM(5, random_state=0).fit(X)
     assert set(mixture.labels_) == {0, 1, 2}
     np.testing.assert_array_equal(mixture.labels_, mixture.predict(X))
     assert mixture.weights_[3:].max() < 1e-10
-    spread = np.random.RandomState(0).normal(size=(50, 2))
-    with pytest.warns(ConvergenceWarning, match="reg_covar=1e-06 may be large"):
-        GaussianMixtureEM(3, random_state=0).fit(1e-5 * spread)
 
 
-def test_ctrl_c_keeps_the_mixture_so_far(X, monkeypatch):
-    def interrupt(self, start, i, *_):
+class Interrupted(GaussianMixtureEM):
+    """Ctrl-C comes after two iterations."""
+
+    def _report(self, start, i, bound, change):
         if i == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(GaussianMixtureEM, "_report", interrupt)
+
+def test_ctrl_c_keeps_what_was_learnt(X):
     with pytest.warns(ConvergenceWarning, match="interrupted after 2 iterations"):
-        mixture = GaussianMixtureEM(K, random_state=0, n_init=3).fit(X)
+        mixture = Interrupted(K, random_state=0, n_init=3).fit(X)
     assert mixture.n_iter_ == 2
     np.testing.assert_array_equal(mixture.labels_, mixture.predict(X))
 
 
-def test_ctrl_c_in_a_later_initialization_keeps_runs(X, monkeypatch):
-    initialize, left = initialization.Initializer.initialize, [1]
+def test_ctrl_c_during_a_later_start_keeps_the_runs_before(X, monkeypatch):
+    initialize, calls = initialization.Initializer.initialize, []
 
-    def interrupt(self, *args):
-        if not left:
+    def interrupted(self, *args):
+        calls.append(args)
+        if len(calls) == 2:
             raise KeyboardInterrupt
-        left.pop()
         return initialize(self, *args)
 
     expected = GaussianMixtureEM(K, random_state=0).fit(X)
-    monkeypatch.setattr(initialization.Initializer, "initialize", interrupt)
+    monkeypatch.setattr(initialization.Initializer, "initialize", interrupted)
     with pytest.warns(ConvergenceWarning, match="interrupted"):
         mixture = GaussianMixtureEM(K, random_state=0, n_init=3).fit(X)
     np.testing.assert_array_equal(mixture.means_, expected.means_)
+    calls[:] = [None]
     with pytest.raises(KeyboardInterrupt):
         GaussianMixtureEM(K, random_state=0).fit(X)
 
 
+def test_a_mixture_that_other_work_needs_is_whole_or_interrupted(X, monkeypatch):
+    rows = em.as_rows(X, K, "diag")
+    m_step = em.MStep("diag", 1e-6)
+    starts = [em.m_step(X, np.eye(K)[np.arange(len(X)) % K], *m_step)]
+    mixture = em.fit_to_the_end(rows, starts, m_step, max_iter=3, tol=0.0)
+    assert torch.isfinite(mixture.means).all()
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(em, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        em.fit_to_the_end(rows, starts, m_step, max_iter=3, tol=0.0)
+
+
+@pytest.mark.parametrize("place", [0, 100])
+def test_a_row_far_from_all_others_is_named_wherever_it_is(X, place):
+    with pytest.raises(ValueError, match=r"the value 1e\+17, which is too large beside"):
+        GaussianMixtureEM(K, covariance_type="diag").fit(np.insert(X, place, 1e17, axis=0))
+
+
 @pytest.mark.parametrize("value", [1.7e18 + 12345, -1e30])
-def test_a_constant_column_changes_nothing(X, value):
+def test_a_constant_column_of_any_size_changes_nothing(X, value):
     wide = np.column_stack([X, np.full(len(X), value)])
     alone = GaussianMixtureEM(K, random_state=0).fit(X)
     beside = GaussianMixtureEM(K, random_state=0).fit(wide)
@@ -351,7 +521,7 @@ def two_threads():
 
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("covariance_type", TYPES)
-def test_threads_change_no_result(X, covariance_type):
+def test_threads_change_no_answer(X, covariance_type):
     settings = start(X, covariance_type)
     parallel = GaussianMixtureEM(K, batch_size=7, **settings).fit(X)
     assert torch.get_num_threads() == 2
@@ -359,14 +529,68 @@ def test_threads_change_no_result(X, covariance_type):
     assert_same(parallel, GaussianMixtureEM(K, batch_size=7, **settings).fit(X))
 
 
-def test_verbose_prints_iterations(X, capsys):
+@pytest.mark.usefixtures("two_threads")
+def test_threads_that_overlap_or_fail_leave_the_number_of_threads():
+    inside = threading.Barrier(2, timeout=20)
+
+    def block(fails):
+        with limited_threads() as n_threads:
+            inside.wait()
+            assert (torch.get_num_threads(), n_threads) == (1, 2)
+            if fails:
+                raise RuntimeError("on purpose")
+
+    with ThreadPoolExecutor(2) as pool:
+        blocks = [pool.submit(block, fails) for fails in (True, False)]
+    assert isinstance(blocks[0].exception(), RuntimeError)
+    assert blocks[1].exception() is None
+    assert torch.get_num_threads() == 2
+    with limited_threads():
+        with limited_threads(2) as n_threads:
+            assert (torch.get_num_threads(), n_threads) == (1, 1)
+        assert torch.get_num_threads() == 1, "of the block around"
+    assert torch.get_num_threads() == 2
+
+    def work(i, n, stop):
+        if i == 1:
+            raise ValueError("share 1 of 2")
+        return stop.wait(20)
+
+    with pytest.raises(ValueError, match="share 1 of 2"):
+        share_out(lambda i, n, stop: work(1 - i, n, stop), max_workers=5)
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.filterwarnings("ignore:Best performing initialization did not converge")
+def test_iterations_share_their_threads(X, monkeypatch):
+    inside = threading.Barrier(2, timeout=20)
+
+    def work(*_):
+        inside.wait()
+        return threading.get_ident()
+
+    with reused_threads(), reused_threads():
+        assert set(share_out(work, 2)) == set(share_out(work, 2))
+    started, start = [], threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", lambda own: started.append(own) or start(own))
+    GaussianMixtureEM(K, init_params="random_from_data", batch_size=7, max_iter=9, tol=0).fit(X)
+    assert len(started) <= 2 * 3, "of the iterations, and of a pass before and after them"
+
+
+def test_verbose_tells_how_it_goes(X, capsys):
     GaussianMixtureEM(K, verbose=2, verbose_interval=1, random_state=0).fit(X)
     printed = capsys.readouterr().out
     assert "Initialization 0" in printed
     assert "Iteration 1\t lower bound" in printed
 
 
-def test_global_random_states_are_unchanged(X):
+def test_not_converging_is_said(X):
+    with pytest.warns(ConvergenceWarning, match="did not converge"):
+        GaussianMixtureEM(K, max_iter=1).fit(X)
+
+
+def test_no_global_random_stream_moves(X):
     state, seeds = torch.get_rng_state(), joblib.hash(np.random.get_state())
     GaussianMixtureEM(K, random_state=0, n_init=2, tol=0.1).fit(X).sample(3)
     torch.testing.assert_close(torch.get_rng_state(), state)
@@ -378,7 +602,7 @@ def test_global_random_states_are_unchanged(X):
     [
         ({"weights_init": [0.5, 0.5]}, r"'weights_init' should have the shape of \(3,\)"),
         ({"weights_init": [0.5, 0.5, 0.5]}, "sum to 1.*the sum 1.5"),
-        ({"weights_init": [1.5, 0.5, -1.0]}, "at least 0.*minimum is -1"),
+        ({"weights_init": [1.5, 0.5, -1.0]}, "at least 0.*least is -1"),
         ({"means_init": np.zeros((2, D))}, r"'means_init' should have the shape of \(3, 4\)"),
         ({"means_init": np.full((K, D), np.nan)}, "means_init contains NaN"),
         ({"precisions_init": np.eye(D)}, r"'precisions_init' should have the shape"),
@@ -392,7 +616,7 @@ def test_global_random_states_are_unchanged(X):
         ({"batch_size": 0}, "'batch_size' parameter"),
     ],
 )
-def test_mistakes_are_explained(X, settings, message):
+def test_mistakes_are_explained_and_leave_nothing_behind(X, settings, message):
     mixture = GaussianMixtureEM(**({"n_clusters": K, "random_state": 0} | settings))
     with pytest.raises(ValueError, match=message):
         mixture.fit(X)
@@ -407,7 +631,7 @@ def test_a_failed_fit_leaves_the_last_one(X):
     before = mixture.predict_proba(X)
     with pytest.raises(ValueError, match="NaN"):
         mixture.fit(np.full((20, 2), np.nan))
-    with pytest.raises(ValueError, match="covers samples of weight"):
+    with pytest.raises(ValueError, match="covers rows of weight"):
         mixture.set_params(reg_covar=0).fit(np.repeat(X[:3], 10, axis=0)[:, :2])
     np.testing.assert_array_equal(mixture.predict_proba(X), before)
 
@@ -415,7 +639,22 @@ def test_a_failed_fit_leaves_the_last_one(X):
 # ---- values of any size
 
 
-def test_a_far_sample_belongs_to_the_widest():
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("value", [1e20, -1e39, 1e150, -1e300, np.finfo(float).max, 5e-324])
+def test_every_finite_row_gets_a_finite_answer(X, covariance_type, value):
+    mixture = GaussianMixtureEM(K, covariance_type=covariance_type, random_state=0, tol=0.1)
+    mixture.fit(X)
+    far = np.concatenate([np.where(np.eye(D) > 0, value, X[:D]), np.full((1, D), value)])
+    resp, labels = mixture.predict_proba(far), mixture.predict(far)
+    np.testing.assert_allclose(resp.sum(1), 1)
+    np.testing.assert_array_equal(labels, resp.argmax(1))
+    scores = mixture.score_samples(far)
+    assert np.isfinite(scores).all()
+    assert (scores < -1e30).all() or abs(value) < 1
+    assert np.isfinite([mixture.bic(far), mixture.aic(far), mixture.icl(far)]).all()
+
+
+def test_a_row_far_away_belongs_to_the_widest_component():
     means, precisions = [[-1.0, 0.0], [1.0, 0.0]], [[1.0, 4.0], [4.0, 1.0]]
     start = {"weights_init": [0.5, 0.5], "means_init": means, "precisions_init": precisions}
     mixture = GaussianMixtureEM(2, covariance_type="diag", max_iter=0, **start)
@@ -426,8 +665,8 @@ def test_a_far_sample_belongs_to_the_widest():
         np.testing.assert_allclose(mixture.predict_proba(distance * far).max(1), 1)
 
 
-@pytest.mark.parametrize("value", [1e17, 1e20, 1e39, 1e160, -1e300])
-def test_too_large_values_are_named(X, value):
+@pytest.mark.parametrize("value", [1e12, 1e20, 1e39, 1e160, -1e300])
+def test_a_fit_to_values_that_are_too_large_says_so(X, value):
     broken = X.copy()
     broken[7, 2] = value
     for rows in (broken, sparse.csr_array(broken)):
@@ -438,24 +677,51 @@ def test_too_large_values_are_named(X, value):
             GaussianMixtureEM(K).partial_fit(broken)
 
 
-def test_k_means_divides_ties():
+def test_random_responsibilities_look_drawn_in_any_unit(X):
+    found = []
+    for unit in (1.0, 2.0**30, 2.0**-30):
+        rows = em.as_rows(unit * X, K, "diag")
+        given = rows, K, em.MStep("diag", 0.0), torch.Generator().manual_seed(0)
+        resp = initialization.Initializer(*given)._draw_responsibilities()
+        found.append(resp(slice(None), torch.from_numpy(unit * X)))
+        torch.testing.assert_close(found[-1], found[0])
+    np.testing.assert_allclose(found[0].mean(0), 1 / K, atol=0.05)
+    related = np.corrcoef(X.T, found[0].T)[: X.shape[1], X.shape[1] :]
+    assert abs(related).max() < 4 / len(X) ** 0.5
+
+
+def test_a_value_is_too_large_beside_others_wherever_these_are(X):
+    broken = X + 1e6
+    broken[7, 2] = 1e14
+    with pytest.raises(ValueError, match=r"value 1e\+14, .* others, most .* within [1-9]\."):
+        GaussianMixtureEM(K, random_state=0).fit(broken)
+
+
+def test_a_row_equally_near_to_two_centres_is_divided_among_them():
     x, centres = (torch.tensor(values).double()[:, None] for values in ([-1, 0, 1], [-1, 1]))
     weight = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
-    found, inertia = initialization.lloyd(x, weight, centres, max_iter=1)
+    found, inertia = kmeans.lloyd(x, weight, centres, max_iter=1)
     np.testing.assert_allclose(found.ravel(), [-1 / 2, 3 / 4])
     assert inertia == pytest.approx(2)
 
 
-def test_weights_whose_sum_overflows_are_shares(X):
-    one, other = GaussianMixtureEM(3, random_state=0), GaussianMixtureEM(3, random_state=0)
-    one.fit(X)
-    other.fit(X, sample_weight=np.full(len(X), 1e307))
-    np.testing.assert_allclose(other.means_, one.means_)
+def test_results_of_batches_are_not_kept_beside_those_of_all_rows(X):
+    kept = []
+
+    def function(x):
+        result = x.sum(1).numpy()
+        kept.append(weakref.ref(result))
+        assert sum(ref() is not None for ref in kept) <= 2
+        return torch.from_numpy(result)
+
+    rows = em.WeightedRows(X, np.ones(len(X)), 7)
+    np.testing.assert_allclose(rows.map(function), X.sum(1))
+    assert len(kept) > 40
 
 
-def test_bad_weights_and_sparse_samples_are_refused(X):
+def test_bad_weights_and_sparse_rows_are_refused(X):
     mixture = GaussianMixtureEM(K)
-    with pytest.raises(ValueError, match="Negative values in sample_weight, the least -1"):
+    with pytest.raises(ValueError, match="Negative values in data passed to .sample_weight"):
         mixture.fit(X, sample_weight=np.r_[-1, np.ones(len(X) - 1)])
     with pytest.raises(ValueError, match="non-zero"):
         mixture.fit(X, sample_weight=np.zeros(len(X)))
@@ -465,64 +731,3 @@ def test_bad_weights_and_sparse_samples_are_refused(X):
     broken.data[5] = np.inf
     with pytest.raises(ValueError, match="infinity"):
         GaussianMixtureEM(K, accept_sparse=True).fit(broken)
-
-
-@pytest.mark.usefixtures("two_threads")
-def test_failing_threads_restore_their_number():
-    def work(i, n, stop):
-        if i == 0:
-            raise ValueError("share 0 of 2")
-        return stop.wait(20)
-
-    with pytest.raises(ValueError, match="share 0 of 2"):
-        share_out(work, max_workers=5)
-    assert torch.get_num_threads() == 2
-    with limited_threads():
-        with limited_threads(2) as n_threads:
-            assert (torch.get_num_threads(), n_threads) == (1, 1)
-        assert torch.get_num_threads() == 1
-    assert torch.get_num_threads() == 2
-
-
-# ---- components far apart
-
-
-@pytest.mark.parametrize("covariance_type", TYPES)
-@pytest.mark.parametrize("separation", [1e2, 1e5, 1e9])
-def test_components_far_apart_equal_scikit_learn(covariance_type, separation):
-    """Each is the mixture of one component that scikit-learn fits to its samples at the origin."""
-    random_state, sizes = np.random.RandomState(0), np.array([40, 60, 80, 120])
-    y, places = np.repeat(np.arange(4), sizes), separation * np.eye(4)[:, 1:]
-    X = random_state.normal(size=(300, 3)) @ (np.eye(3) + 0.3) + places[y]
-    mixture = GaussianMixtureEM(4, covariance_type=covariance_type, random_state=0).fit(X)
-    assert adjusted_rand_score(y, mixture.labels_) == 1
-    assert (np.diff(mixture.lower_bounds_) > -1e-9).all()
-    own_type = "full" if covariance_type == "tied" else covariance_type
-    parts = [X[y == k] - places[k] for k in range(4)]
-    alone = [GaussianMixture(1, covariance_type=own_type).fit(part) for part in parts]
-    order = mixture.predict(places)
-    means = np.concatenate([one.means_ for one in alone])
-    np.testing.assert_allclose(mixture.means_[order] - places, means, atol=1e-6)
-    expected = np.concatenate([one.covariances_ for one in alone])
-    if covariance_type == "tied":
-        expected = np.average(expected, axis=0, weights=sizes)
-        np.testing.assert_allclose(mixture.covariances_, expected, rtol=1e-5)
-        return
-    np.testing.assert_allclose(mixture.covariances_[order], expected, rtol=1e-5)
-    scores = [one.score_samples(part) for one, part in zip(alone, parts, strict=True)]
-    scores = np.concatenate(scores) + np.log(sizes / 300).repeat(sizes)
-    np.testing.assert_allclose(mixture.score_samples(X), scores, atol=1e-5)
-    assert mixture.lower_bound_ == pytest.approx(scores.mean(), abs=1e-6)
-
-
-@pytest.mark.parametrize("covariance_type", TYPES)
-def test_a_code_for_missing_values_is_a_component(covariance_type):
-    X, y = make_blobs(600, centers=[[0, 0], [10, 0], [0, 10]], random_state=0)
-    X[::20, 1], y[::20] = 999_999_999, 3
-    mixture = GaussianMixtureEM(4, covariance_type=covariance_type, random_state=0).fit(X)
-    assert adjusted_rand_score(y, mixture.labels_) > 0.99
-    assert (np.diff(mixture.lower_bounds_) > -1e-9).all()
-    continued = GaussianMixtureEM(4, covariance_type=covariance_type, learning_decay=0)
-    for _ in range(3):
-        continued.set_params(random_state=0).partial_fit(X)
-    np.testing.assert_allclose(np.sort(continued.weights_), np.sort(mixture.weights_), atol=1e-3)

@@ -427,7 +427,7 @@ def lonely():
         (THREE, X[:2], None, "n_samples=2 should be >= n_clusters=3"),
         (THREE, np.where(X > 3, np.nan, X), None, "NaN"),
         (THREE, np.where(X > 3, np.inf, X), None, "infinity"),
-        (THREE, X, -np.ones(90), "Negative values in sample_weight, the least -1"),
+        (THREE, X, -np.ones(90), "Negative values in data passed to .sample_weight"),
         (THREE, X, np.zeros(90), "at least one non-zero"),
         (THREE, X, np.ones(3), "sample_weight.shape"),
         (NeighborClustering(3, max_samples=2), X, None, "max_samples=2 should be >= n_clusters=3"),
@@ -485,7 +485,9 @@ def test_rows_so_far_away_that_distances_overflow_get_finite_answers(metric):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_rows_without_a_distance_are_named():
     one = fit(clone(THREE).set_params(metric="correlation"), NORMAL)
-    with pytest.raises(ValueError, match=r"no finite answer by metric='correlation' to row 1"):
+    with pytest.raises(
+        ValueError, match=r"no finite prediction by metric='correlation' for sample 1"
+    ):
         one.predict(np.array([NORMAL[0], 1e308 * np.ones(NORMAL.shape[1])]))
 
 

@@ -1,3 +1,5 @@
+"""Accuracies against all permutations; calibration against bins and pairs."""
+
 from itertools import permutations
 
 import numpy as np
@@ -59,13 +61,13 @@ def test_matching_renames_one_to_one(n_clusters):
     assert np.all((table > 0).sum(axis=1) == 1)
 
 
-def test_majority_counts_the_most_frequent_class_of_every_cluster():
+def test_majority_counts_the_most_frequent_class():
     true, pred = labels(4, 6, 0)
     counts = [np.bincount(true[pred == k]).max() for k in range(6)]
     assert majority_accuracy(true, pred) == pytest.approx(sum(counts) / len(true))
 
 
-def test_majority_is_never_below_accuracy_and_grows_when_clusters_are_split():
+def test_majority_bounds_accuracy_and_grows_with_splits():
     true, pred = labels(4, 4, 1)
     assert majority_accuracy(true, pred) >= clustering_accuracy(true, pred)
     split = 2 * pred + np.arange(len(pred)) % 2
@@ -74,7 +76,7 @@ def test_majority_is_never_below_accuracy_and_grows_when_clusters_are_split():
 
 
 @pytest.mark.parametrize("metric", METRICS[:2])
-def test_names_and_order_of_rows_do_not_matter(metric):
+def test_names_and_order_of_samples_do_not_matter(metric):
     true, pred = labels(4, 5, 2)
     order = np.random.RandomState(0).permutation(len(true))
     names = np.array(["e", "a", "d", "b", "c"])
@@ -100,18 +102,8 @@ def test_clusters_beyond_the_classes_get_fresh_names_in_order():
     assert names == ["cluster 1", "cluster 1", "cluster 1'", "b"]
 
 
-def test_fresh_names_stay_within_64_bits_and_bytes_are_names():
-    largest = np.iinfo(np.int64).max
-    assert match_labels([largest, largest, 0], [0, 1, 2]).tolist() == [largest, 1, 0]
-    assert match_labels(np.array([b"\xff", b"b"]), [0, 1]).tolist() == ["\xff", "b"]
-
-
 def test_fewer_clusters_than_classes_leave_classes_unnamed():
     assert match_labels([0, 1, 1, 2, 2, 2], [0, 1, 1, 1, 1, 1]).tolist() == [0, 2, 2, 2, 2, 2]
-
-
-#: Strings of any length, which numpy has since version 2.
-STRINGS = np.dtypes.StringDType() if hasattr(np.dtypes, "StringDType") else object
 
 
 @pytest.mark.parametrize(
@@ -123,20 +115,20 @@ STRINGS = np.dtypes.StringDType() if hasattr(np.dtypes, "StringDType") else obje
         (np.array([1, 2, 3], object), "i"),
         (pd.Series([1, 2, 2]), "i"),
         (["a", "b", "bb"], "U"),
-        (np.array(["a", "b", "bb"], object), "O"),
-        (pd.Categorical(["a", "b", "b"]), "OU"),
-        (np.array(["a", "b", "bb"], STRINGS), "O"),
+        (np.array(["a", "b", "bb"], object), "U"),
+        (pd.Categorical(["a", "b", "b"]), "U"),
+        (pd.Series(["a", "b", "bb"], dtype="string"), "U"),
     ],
 )
 def test_types_that_come_back(true, kinds):
-    """A fresh number past the largest of uint8 must not wrap around, nor a fresh name be cut."""
+    """A new number above the largest of uint8 does not wrap around, nor is a new name cut."""
     matched = match_labels(true, [0, 1, 2])
     assert matched.dtype.kind in kinds
     assert len(set(matched)) == 3
     assert clustering_accuracy(true, [0, 1, 2]) == len(set(true)) / 3
 
 
-def test_as_scorer_the_classes_choose_the_number_of_clusters():
+def test_as_scorer_the_classes_choose_n_clusters():
     X, y = make_blobs(120, centers=3, cluster_std=0.3, random_state=0)
     scoring = make_scorer(clustering_accuracy)
     search = GridSearchCV(KMeans(random_state=0), {"n_clusters": [2, 3, 6]}, scoring=scoring)
@@ -147,21 +139,15 @@ def test_as_scorer_the_classes_choose_the_number_of_clusters():
 @pytest.mark.parametrize(
     ("true", "pred", "message"),
     [
-        ([0, 1], [0, 1, 1], "labels_true has 2 entries and labels_pred has 3"),
-        ([], [], "labels_true is empty"),
-        ([0.0, np.nan], [0, 1], r"labels_true contains missing values"),
-        ([0, 1], [None, "a"], r"labels_pred contains missing values"),
-        (["a", float("nan")], [0, 1], r"labels_true contains missing values"),
-        ([0, 1], ["a", 1], r"labels_pred mixes types"),
-        ([0, 1], pd.Series(["a", None], dtype="string"), r"labels_pred contains missing values"),
-        ([1e20, 2e20], [0, 1], "labels_true holds 1e.20, but labels must be integers of 64 bits"),
-        (np.array([2**63, 1], np.uint64), [0, 1], "labels must be integers of 64 bits"),
-        ([0, 1], [[0.1, 0.9], [0.8, 0.2]], r"labels_pred must have shape.*argmax"),
-        (0, 1, r"labels_true must have shape"),
-        ([0, 1], [0.5, 1.0], "labels_pred holds continuous values such as 0.5"),
-        ([0, 1], [np.inf, 1.0], "labels_pred holds continuous values such as inf"),
-        ([0, 1], [0j, 1], "must hold integers or strings, got complex128"),
-        (np.array([0, "a"], object), [0, 1], "labels_true mixes types"),
+        ([0, 1], [0, 1, 1], r"inconsistent numbers of samples: \[2, 3\]"),
+        ([], [], "minimum of 1 is required"),
+        ([0.0, np.nan], [0, 1], "labels_true contains NaN"),
+        ([0, 1], [None, "a"], "labels_pred must hold integers or strings, got object"),
+        ([0, 1], pd.Series(["a", None]), "contains NaN"),
+        ([0, 1], [[0.1, 0.9], [0.8, 0.2]], "should be a 1d array"),
+        ([0, 1], [0.5, 1.0], r"labels_pred must hold integers.*float64 such as .*0\.5"),
+        ([0, 1], [np.inf, 1.0], "labels_pred contains infinity"),
+        ([0, 1], [0j, 1], "Complex data not supported"),
     ],
 )
 def test_errors_say_what_was_found(metric, true, pred, message):
@@ -172,15 +158,15 @@ def test_errors_say_what_was_found(metric, true, pred, message):
 # ---- probabilities
 
 
-def confident_rows(n=60_000, seed=0):
-    """Confidences, and whether rows are right, with exactly these probabilities."""
+def confident_samples(n=60_000, seed=0):
+    """Confidences, and whether samples are right, with these probabilities."""
     stream = np.random.RandomState(seed)
     confidence = stream.uniform(0.2, 1, size=n)
     return stream.uniform(size=n) < confidence, confidence
 
 
-def test_calibrated_confidences_have_no_error_and_overconfident_ones_their_excess():
-    right, confidence = confident_rows()
+def test_calibrated_confidences_have_no_error():
+    right, confidence = confident_samples()
     assert expected_calibration_error(right, confidence) < 0.01
     excess = expected_calibration_error(right, np.ones(len(right)))
     assert excess == pytest.approx(1 - right.mean())
@@ -189,7 +175,7 @@ def test_calibrated_confidences_have_no_error_and_overconfident_ones_their_exces
 
 
 def test_calibration_error_is_that_of_bins_of_equal_count():
-    right, confidence = confident_rows(1000)
+    right, confidence = confident_samples(1000)
     confidence = confidence**2
     order, expected = np.argsort(confidence), 0
     for rows in order.reshape(8, 125):
@@ -197,8 +183,8 @@ def test_calibration_error_is_that_of_bins_of_equal_count():
     assert expected_calibration_error(right, confidence, n_bins=8) == pytest.approx(expected)
 
 
-def test_the_order_of_rows_does_not_change_the_calibration_error():
-    right, confidence = confident_rows(500)
+def test_order_does_not_change_the_calibration_error():
+    right, confidence = confident_samples(500)
     confidence = np.round(confidence, 1)  # many ties across the edges of bins
     shuffled = np.random.RandomState(1).permutation(500)
     one = expected_calibration_error(right, confidence, n_bins=7)
@@ -208,7 +194,7 @@ def test_the_order_of_rows_does_not_change_the_calibration_error():
 
 
 def test_error_auc_is_the_share_of_pairs_in_the_right_order():
-    right, confidence = confident_rows(300)
+    right, confidence = confident_samples(300)
     confidence = np.round(confidence, 2)
     pairs = confidence[right][:, None] - confidence[~right]
     expected = np.mean((pairs > 0) + 0.5 * (pairs == 0))
@@ -222,12 +208,12 @@ def test_error_auc_is_the_share_of_pairs_in_the_right_order():
 @pytest.mark.parametrize(
     ("right", "confidence", "message"),
     [
-        ([], [], r"right must have shape \(n_samples,\), got \(0,\)"),
-        ([1], [[0.5, 0.5]], "confidence must have shape"),
-        ([1, 0], [0.5], "right has 2 entries and confidence has 1"),
+        ([], [], "minimum of 1 is required"),
+        ([1], [[0.5, 0.5]], "should be a 1d array"),
+        ([1, 0], [0.5], r"inconsistent numbers of samples: \[2, 1\]"),
         ([1, 0], [0.5, 1.2], "confidence must hold numbers between 0 and 1, got 1.2"),
-        ([1, 0], [0.5, np.nan], "confidence must hold numbers.*nan"),
-        (["a", "b"], [0.5, 0.5], "right must hold numbers"),
+        ([1, 0], [0.5, np.nan], "confidence contains NaN"),
+        (["a", "b"], [0.5, 0.5], "could not convert string"),
         ([3, 0], [0.5, 0.5], "right must hold numbers between 0 and 1, got 3"),
     ],
 )
@@ -236,8 +222,8 @@ def test_errors_of_confidences_say_what_was_found(metric, right, confidence, mes
         metric(right, confidence)
 
 
-def test_other_errors_of_confidences():
-    with pytest.raises(ValueError, match="n_bins must be an integer from 1 on, got 0"):
+def test_bins_are_at_least_one_and_right_is_binary():
+    with pytest.raises(ValueError, match="n_bins == 0, must be >= 1"):
         expected_calibration_error([1, 0], [0.5, 0.5], n_bins=0)
-    with pytest.raises(ValueError, match=r"booleans, or 0 and 1, got 0\.5"):
+    with pytest.raises(ValueError, match="continuous"):
         error_auc([0.5, 0], [0.5, 0.5])

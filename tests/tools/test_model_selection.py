@@ -70,28 +70,28 @@ def test_separation_is_that_of_scikit_learn():
 
 def test_separation_by_distances_is_that_of_the_distances():
     distances = pairwise_distances(X, metric="manhattan")
-    start = NeighborClustering(4, metric="precomputed", noise=0.1, random_state=0).fit(distances)
-    kept = np.flatnonzero(start.labels_ >= 0)
-    rows = distances[np.ix_(kept, kept)]
-    expected = silhouette_score(rows, start.labels_[kept], metric="precomputed")
-    assert label_free_scorer()(start, distances) == pytest.approx(expected)
+    fit = NeighborClustering(4, metric="precomputed", noise=0.1, random_state=0).fit(distances)
+    kept = np.flatnonzero(fit.labels_ >= 0)
+    part = distances[np.ix_(kept, kept)]
+    expected = silhouette_score(part, fit.labels_[kept], metric="precomputed")
+    assert label_free_scorer()(fit, distances) == pytest.approx(expected)
     for measure, given in (
         ("calinski_harabasz", distances),
         ("silhouette", distances[:50]),
         ("silhouette", sparse.csr_array(distances)),
     ):
-        with pytest.raises(ValueError, match="needs those of all rows to all rows"):
-            label_free_scorer(measure)(start, given)
+        with pytest.raises(ValueError, match="of precomputed distances is not defined for"):
+            label_free_scorer(measure)(fit, given)
 
 
-def test_numbers_with_too_few_rows_are_told():
+def test_numbers_with_too_few_samples_are_left_out():
     with pytest.warns(UserWarning, match="Numbers above 5 are left out"):
         found = select_n_clusters(X, [3, 4, 5, 90], random_state=0)
     np.testing.assert_array_equal(found.results["n_clusters"], [3, 4, 5])
 
 
 @pytest.mark.full
-def test_separation_of_many_rows_is_that_of_a_sample():
+def test_separation_of_many_samples_is_that_of_a_part():
     many = np.repeat(X, MAX_SILHOUETTE_ROWS // len(X) + 2, axis=0)
     kmeans = KMeans(random_state=0)
     found = select_n_clusters(many, [3, 4, 5], estimator=kmeans, criterion="silhouette")
@@ -103,7 +103,7 @@ def test_a_mixture_may_be_chosen_by_separation():
     mixture = GaussianMixtureEM(random_state=0)
     found = select_n_clusters(X, [3, 4, 5], estimator=mixture, criterion="silhouette")
     assert found.best_n_clusters == 4
-    assert {"silhouette", "bic", "icl", "aic", "lower_bound", "converged"} < set(found.results)
+    assert {"silhouette", "bic", "icl", "aic"} < set(found.results)
 
 
 @pytest.mark.parametrize(
@@ -142,14 +142,14 @@ def test_weights_are_passed_only_if_given(monkeypatch):
     assert weighted.best_n_clusters == 3
     fit = weighted.best_estimator
     assert weighted.results["bic"][2] == fit.bic(X, weights) != fit.bic(X)
-    # This estimator has no random_state, without which the numbers are drawn anew in every run.
+    # This estimator has no random_state, which makes the count random.
     counts = partial(model_selection.count_clusters, random_state=0)
     monkeypatch.setattr(model_selection, "count_clusters", counts)
     assert (
         select_n_clusters(X, [3, 4, 5], estimator=AgglomerativeClustering()).best_n_clusters == 4
     )
     plain = {"estimator": AgglomerativeClustering(), "criterion": "silhouette"}
-    with pytest.raises(TypeError, match="fit of AgglomerativeClustering takes none"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'sample_weight'"):
         select_n_clusters(X, [3, 4], sample_weight=weights, **plain)
 
 
@@ -158,8 +158,8 @@ def test_weights_are_passed_only_if_given(monkeypatch):
     [
         ({"n_clusters": "auto"}, TypeError, "n_clusters='auto' is a single"),
         ({"n_clusters": []}, ValueError, "n_clusters is empty"),
-        ({"n_clusters": [2, 0]}, ValueError, "integers from 1 on, got 0"),
-        ({"n_clusters": [2.5]}, ValueError, "integers from 1 on, got 2.5"),
+        ({"n_clusters": [2, 0]}, ValueError, "n_clusters == 0, must be >= 1"),
+        ({"n_clusters": [2.5]}, TypeError, "n_clusters must be an instance of"),
         ({"criterion": "mdl"}, ValueError, "criterion='mdl' is unknown.*'silhouette'"),
         (
             {"criterion": "bic", "estimator": KMeans()},
@@ -175,14 +175,9 @@ def test_errors_say_what_to_do(given, error, message):
         select_n_clusters(X, **given)
 
 
-def test_similarities_are_refused():
-    X = make_blobs(60, random_state=0)[0]
-    similar = np.exp(-pairwise_distances(X))
-    for criterion in ("expected_score", "silhouette"):
-        with pytest.raises(ValueError, match="takes similarities"):
-            select_n_clusters(
-                similar,
-                range(2, 4),
-                criterion=criterion,
-                estimator=SpectralClustering(affinity="precomputed"),
-            )
+@pytest.mark.parametrize("criterion", ["expected_score", "silhouette"])
+def test_similarities_are_refused(criterion):
+    spectral = SpectralClustering(affinity="precomputed")
+    similarities = np.exp(-pairwise_distances(X))
+    with pytest.raises(ValueError, match="takes similarities"):
+        select_n_clusters(similarities, [2, 3], criterion=criterion, estimator=spectral)

@@ -1,3 +1,5 @@
+"""Processes that train together end where one does, and draw the same random numbers."""
+
 import pickle
 import subprocess
 import sys
@@ -20,7 +22,7 @@ SCRIPT = Path(__file__).parents[1] / "parallel_fits.py"
 
 @pytest.fixture(scope="module")
 def processes(tmp_path_factory):
-    """What each of two processes that trained together has."""
+    """Return the results of two processes that train together."""
     folder = tmp_path_factory.mktemp("parallel")
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     run = subprocess.run(
@@ -64,7 +66,7 @@ def test_processes_take_the_same_steps(processes):
 
 
 @pytest.mark.full
-def test_processes_with_different_data_are_told_so(processes):
+def test_processes_with_different_data_are_refused(processes):
     for found in processes:
         assert "same shape of X" in found["refused"]
         assert "(256, 64)" in found["refused"]
@@ -72,11 +74,11 @@ def test_processes_with_different_data_are_told_so(processes):
 
 
 @pytest.mark.full
-def test_what_fails_in_the_first_process_fails_in_all(processes):
+def test_failures_of_the_main_process_fail_in_all(processes):
     assert [found["failure"] for found in processes] == ["'NoneType' object is not callable"] * 2
 
 
-def test_alone_there_is_nothing_to_share():
+def test_a_single_process_shares_nothing():
     x = torch.randn(3, 2)
     assert all_rows(x) is x
     assert own_rows(x) is x
@@ -85,7 +87,7 @@ def test_alone_there_is_nothing_to_share():
     assert runtime.broadcast_object(lambda: 7) == 7
 
 
-def test_rows_of_this_process_lie_among_all():
+def test_each_process_takes_a_part_of_the_batch():
     split = Processes(1, 3, torch.device("cpu"))
     whole = torch.arange(12).view(6, 2)
     assert split.own_rows(whole).tolist() == [[4, 5], [6, 7]]
@@ -123,7 +125,7 @@ def test_draws_are_those_of_the_whole_batch(rank):
     torch.testing.assert_close(mine[-1], whole[-1], rtol=0, atol=0)
 
 
-def test_two_batches_beneath_each_other_are_drawn_as_two():
+def test_two_stacked_batches_are_drawn_as_two():
     split = Processes(1, 2, torch.device("cpu"))
     torch.manual_seed(0)
     whole = torch.randn(12, 2)

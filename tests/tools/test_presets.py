@@ -1,4 +1,4 @@
-"""The papers' settings are parameters of the estimators, and make their networks."""
+"""The papers' settings are parameters of the estimators and make the papers' networks."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 import skdeepcluster
 from skdeepcluster.presets import PAPERS
 
-#: Networks of an epoch do not tell clusters apart.
+#: One epoch is too few to separate clusters.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 ROWS = np.random.default_rng(0).uniform(size=(24, 784)).astype(np.float32)
 

@@ -110,7 +110,7 @@ def test_noise_and_the_stream():
     expected = np.bincount(labels[labels >= 0]) / np.bincount(Y)
     np.testing.assert_allclose(one, expected, atol=0.02)
     assert cluster_stability(HDBSCAN(copy=True).fit(X), X).shape == (3,)
-    with pytest.raises(ValueError, match="labels has shape"):
+    with pytest.raises(ValueError, match="labels has the shape"):
         cluster_stability(KMeans(3), X, labels[:9])
     with pytest.raises(ValueError, match="random_state='one' is no seed"):
         cluster_stability(KMeans(3), X, labels, random_state="one")
