@@ -767,11 +767,12 @@ def _compare(X, labels, n_clusters, names, n_features):
 
 def _find_stability(estimator, X, found, seed, is_wanted):
     """Return the stability of each cluster, (K,), where it is wanted or known, else None."""
-    has_own = is_wanted and hasattr(estimator, "cluster_stability_")
-    if has_own or "cluster_stability_" in vars(estimator):
+    if hasattr(estimator, "cluster_stability_"):
         return estimator.cluster_stability_
     if not is_wanted:
         return None
+    if hasattr(estimator, "cluster_stability"):
+        return estimator.cluster_stability()
     if is_classifier(estimator):
         raise ValueError(
             f"stability=True fits a clusterer to samples of X, but {type(estimator).__name__} is "

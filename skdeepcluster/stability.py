@@ -8,6 +8,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples
+from tqdm.auto import tqdm
 
 from ._consensus import mean_greatest_jaccard
 from ._responsibilities import average_finite
@@ -24,6 +25,7 @@ def cluster_stability(
     n_resamples: int = 10,
     share: float = 0.5,
     max_samples: int | None = None,
+    verbose: int = 0,
     random_state=None,
 ) -> npt.NDArray[np.float64]:
     """Return how well each cluster is found again in random samples of the rows.
@@ -48,6 +50,8 @@ def cluster_stability(
     max_samples : int, default=None
         Most rows in a sample. Of a sparse matrix of distances, rows of the sample that are stored
         with no other one are not fitted, and count as found in no cluster.
+    verbose : int, default=0
+        1 shows a progress bar over the samples.
     random_state : int, RandomState instance or None, default=None
         Decides the samples, and the ``random_state`` of each clone that has one.
 
@@ -95,7 +99,7 @@ def cluster_stability(
     is_pairwise = has_distances(estimator)
     stream = random_stream(random_state)
     indices = np.full((n_resamples, n_clusters), np.nan)
-    for found in indices:
+    for found in tqdm(indices, "Stability", disable=not verbose):
         rows = np.sort(stream.permutation(n_rows)[:n_drawn])
         model = clone(estimator)
         model.set_params(**draw_seeds(model, stream))

@@ -150,7 +150,7 @@ def stability(method, data, seed):
     X, y = gaussians(seed, n_planted, n_features)
     start = time.perf_counter()
     fit = NeighborClustering(n_clusters, random_state=seed).fit(X)
-    found = fit.cluster_stability_
+    found = fit.cluster_stability()
     return {
         "least": float(found.min()),
         "mean": float(found.mean()),

@@ -68,7 +68,8 @@ class StabilityDisplay:
         Parameters
         ----------
         estimator : fitted ClusterEnsemble or NeighborClustering
-            Or any other estimator with ``cluster_stability_`` and ``labels_``.
+            Or any other estimator with one of ``cluster_stability_`` and ``cluster_stability()``,
+            and ``labels_``.
         name, ax, **kwargs
             As of `plot`; the title is the name of the estimator's class if None.
 
@@ -77,13 +78,17 @@ class StabilityDisplay:
         display : StabilityDisplay
         """
         estimator = take_last_step(estimator)
-        if not hasattr(estimator, "cluster_stability_"):
+        if hasattr(estimator, "cluster_stability"):
+            stability = estimator.cluster_stability()
+        elif hasattr(estimator, "cluster_stability_"):
+            stability = estimator.cluster_stability_
+        else:
             raise ValueError(
                 f"{type(estimator).__name__} has no cluster_stability_; fit a ClusterEnsemble of "
                 "it, with max_samples=0.5 for Hennig's reading, or pass numbers to "
                 "StabilityDisplay(stability)."
             )
-        stability, labels = estimator.cluster_stability_, np.asarray(estimator.labels_)
+        labels = np.asarray(estimator.labels_)
         sizes = np.bincount(labels[labels >= 0], minlength=len(stability))
         name = name_estimator(estimator) if name is None else name
         return cls(stability, sizes=sizes, name=name).plot(ax=ax, **kwargs)

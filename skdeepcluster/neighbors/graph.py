@@ -107,7 +107,7 @@ def neighbor_graph(
         check_square(X)
         check_distances(X)
         return link_neighbors(*nearest_entries(X, n_neighbors, own=True))
-    return link_neighbors(*find_neighbors(X, n_neighbors, metric, n_jobs))
+    return link_neighbors(*NeighborIndex(X, metric, n_jobs).query_self(n_neighbors))
 
 
 def check_graph(X, dtype):
@@ -119,13 +119,6 @@ def check_graph(X, dtype):
             "as neighbor_graph returns."
         )
     return graph
-
-
-def find_neighbors(X, n_neighbors, metric, n_jobs):
-    """Return distances and positions of the nearest other samples, nearest first, (N, k)."""
-    if X.shape[0] == 1:
-        return np.zeros((1, 0)), np.zeros((1, 0), dtype=np.int64)
-    return NeighborIndex(X, metric, n_jobs).nearest(n_neighbors)
 
 
 def link_neighbors(distances, neighbors):
@@ -191,7 +184,8 @@ def whiten(points, graph, n_neighbors, n_jobs=None):
     whitened = points
     for iteration in range(WHITENINGS):
         if iteration > 0:
-            graph = link_neighbors(*find_neighbors(whitened, n_neighbors, "euclidean", n_jobs))
+            found = NeighborIndex(whitened, n_jobs=n_jobs).query_self(n_neighbors)
+            graph = link_neighbors(*found)
         degree = np.asarray(graph.sum(1), dtype=np.float64).ravel()
         with single_threaded_blas():
             gaps = degree[:, None] * points - graph @ points
