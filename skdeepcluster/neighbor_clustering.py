@@ -99,7 +99,7 @@ class NeighborClustering(
     verbose : int, default=0
         1 prints the seconds of each stage and shows the progress of :meth:`cluster_stability`.
     random_state : int, RandomState instance or None, default=None
-        Seed of all random numbers; an int gives the same result in every call.
+        Decides everything random; an int gives the same result on every call.
 
     Attributes
     ----------
@@ -168,8 +168,8 @@ class NeighborClustering(
     candidates agree. Boosted trees predict the adjusted Rand index from these features.
 
     ``n_clusters="auto"`` compares the best candidates of each number by trees that were fitted to
-    the mean of the adjusted Rand index and the closeness to the right number. It takes the smallest
-    number within 5 % of the largest prediction, and 1 if no prediction is above 0.3.
+    the mean of the adjusted Rand index and the closeness to the right number. It takes the
+    smallest number within 5 % of the largest prediction, and 1 if no prediction is above 0.3.
 
     Each candidate votes in proportion to exp(prediction / 0.1), with its clusters matched
     one-to-one with those of the best candidate [7]_. The votes are averaged over a walk of two
@@ -506,7 +506,11 @@ class NeighborClustering(
         rows, metric = self._rows, self._fit_params["metric"]
         labels = self.responsibilities_[self._kept].argmax(1)
         if rows is None:  # only the links of precomputed distances are kept
-            rows, labels, metric = self.graph_.copy(), labels[np.argsort(self._kept)], "precomputed"
+            rows, labels, metric = (
+                self.graph_.copy(),
+                labels[np.argsort(self._kept)],
+                "precomputed",
+            )
             rows.data = 1 - np.log(rows.data)
         present, labels = np.unique(labels, return_inverse=True)
         params = self._fit_params | {"metric": metric, "n_clusters": len(present), "noise": 0.0}
@@ -575,9 +579,7 @@ class NeighborClustering(
             parts = [state[name] for name in ("_rows", "_keys", "_spacing", "_kept")]
             lengths = {part.shape[0] for part in parts if part is not None}
             if len(lengths) > 1 or self._kept.dtype.kind != "i":
-                raise ValueError(
-                    f"The samples of the graph are {lengths}, at {self._kept.dtype}."
-                )
+                raise ValueError(f"The samples of the graph are {lengths}, at {self._kept.dtype}.")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -5,7 +5,6 @@ N samples, D features, k neighbors, L layout dimensions.
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
@@ -175,8 +174,8 @@ def whiten(points, graph, n_neighbors, n_jobs=None):
 
     Neighbors mostly belong to one cluster, so this scatter estimates the covariance within
     clusters before any cluster is known (D. Art, R. Gnanadesikan, J. R. Kettenring, "Data-based
-    metrics for cluster analysis", Utilitas Mathematica 21A, 1982). ``graph`` (N, N) is the neighbor
-    graph of the points; the second scatter uses that of the whitened points.
+    metrics for cluster analysis", Utilitas Mathematica 21A, 1982). The first scatter uses the
+    ``graph`` (N, N) of the points, the second that of the whitened points.
     """
     whitened = points
     for iteration in range(WHITENINGS):
@@ -347,7 +346,7 @@ def _optimize(graph, start, n_epochs, n_negative, random, n_jobs):
     blocks = list(gen_batches(n_rows, BLOCK))
     n_subsets = DRAWS // ATTRACTIONS
     n_threads = min(effective_n_jobs(n_jobs), len(blocks))
-    with ThreadPoolExecutor(n_threads) if n_threads > 1 else nullcontext() as threads:
+    with ThreadPoolExecutor(n_threads) as threads:
         for t in range(n_moves):
             if t % (n_subsets * USES_PER_DRAW) == 0:
                 drawn = _draw_links(graph, random)
@@ -357,8 +356,7 @@ def _optimize(graph, start, n_epochs, n_negative, random, n_jobs):
             shifts = random.integers(1, n_rows, n_negative)
             rate = np.float32(1 - t / n_moves)
             move = partial(_step_block, y, np.concatenate([y, y], axis=1), linked, shifts, rate)
-            moved = threads.map(move, blocks) if threads else map(move, blocks)
-            y = np.concatenate(list(moved), axis=1)
+            y = np.concatenate(list(threads.map(move, blocks)), axis=1)
     return y.T
 
 

@@ -74,7 +74,9 @@ def follow_labels(resp, labels, graph, weights, layout):
     by_cluster = normalize_rows((found.T @ labels + np.eye(len(names))[names]) / (1 + counts))
     graph = weigh_edges(graph, weights)
     spread = absorb_walk(graph, labels, found @ by_cluster, found @ (STOPS / (1 + counts[names])))
-    votes = LABEL_SHARE * np.eye(len(names))[spread.argmax(1)] + (1 - LABEL_SHARE) * resp @ by_cluster
+    votes = (
+        LABEL_SHARE * np.eye(len(names))[spread.argmax(1)] + (1 - LABEL_SHARE) * resp @ by_cluster
+    )
     resp = spread_votes(votes, graph)
     resp[np.arange(len(resp)), spread.argmax(1)] = (1 + LEAD) * resp.max(1)
     return np.where(known[:, None], normalize_rows(labels), normalize_rows(resp))
@@ -91,7 +93,7 @@ def weigh_edges(graph, weights):
 def count_labels(targets, n_classes, inverse, weights=None):
     """Return how many samples of each class equal each distinct sample, (M, K).
 
-    ``inverse`` (N,) are positions among the distinct samples, or -1; ``weights`` (N,) are counts.
+    ``inverse`` (N,) are positions among distinct samples, or -1; ``weights`` (N,) are counts.
     """
     known = np.flatnonzero((targets >= 0) & (inverse >= 0))
     labels = np.zeros((inverse.max() + 1, n_classes))

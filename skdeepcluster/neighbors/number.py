@@ -52,7 +52,7 @@ def list_numbers(max_clusters):
 def judge_numbers(views, n_features, numbers, stream, refine=False):
     """Return a list of (number, candidates on the judged samples, their features), ascending.
 
-    Numbers below 2 are left out. ``refine`` adds all numbers between the neighbors of the best one.
+    Numbers below 2 are left out. ``refine`` adds all numbers between those next to the best one.
     """
     drawn, found = views.draw(MERGED), []
     numbers = sorted({k for k in numbers if 1 < k <= len(drawn) // MIN_SAMPLES})

@@ -381,8 +381,8 @@ def take_columns(X, columns):
 def _find_distinct(X, weights, metric):
     """Return (columns, kept, inverse, weights) of the distinct samples with a positive weight.
 
-    Their order depends on values only. Equal rows of a dense matrix of distances are equal samples.
-    The rows of a sparse one lack the distances to most copies, so each is a sample of its own.
+    Their order depends on values only. Equal rows of a dense matrix of distances are equal
+    samples. Rows of a sparse one lack the distances to most copies, so each is one sample.
     """
     if is_precomputed(metric) and sparse.issparse(X):
         kept, inverse = np.flatnonzero(weights > 0), np.full(len(weights), -1)

@@ -344,9 +344,9 @@ def check_square(X):
 def nearest_entries(X, k, *, own):
     """Return distances and columns of the nearest entries of each row, (N, k), nearest first.
 
-    With ``own``, column i is sample i itself and not its neighbor. The neighbors in a sparse matrix
-    are its stored entries, including zeros. A row with fewer than k of them ends with distances of
-    infinity to column i, or to column 0 without ``own``.
+    With ``own``, column i is sample i itself and not its neighbor. The neighbors in a sparse
+    matrix are its stored entries, including zeros. A row with fewer than k of them ends with
+    distances of infinity to column i, or to column 0 without ``own``.
     """
     if own and X.shape[0] == 1:
         return np.zeros((1, 0)), np.zeros((1, 0), dtype=np.int64)
@@ -409,7 +409,7 @@ def order_rows(X):
 
 
 def project_rows(X, direction):
-    """Return the projections (N,) of samples on a direction (D,); equal samples have equal ones."""
+    """Return the projections (N,) of samples on a direction (D,), equal for equal samples."""
     if sparse.issparse(X):
         return X @ direction
     # Summed row by row: a matrix product may round equal rows differently at other positions.

@@ -445,5 +445,7 @@ def test_a_metric_may_be_rounded_below_zero():
 @pytest.mark.parametrize("distance", [np.nan, -1.0])
 def test_a_metric_that_gives_no_distance_is_named(distance):
     X = make_blobs(60, random_state=0)[0]
-    with pytest.raises(ValueError, match=f"gives {distance} for two samples. Expected are distances"):
+    with pytest.raises(
+        ValueError, match=f"gives {distance} for two samples. Expected are distances"
+    ):
         NeighborClustering(3, metric=lambda a, b: distance).fit(X)
