@@ -60,9 +60,9 @@ class NeighborClustering(
 
     About twenty candidate partitions are found: by k-means, Gaussian mixtures and Genie on the
     samples, and by Ward's method, average linkage, Genie and merged mixtures in layouts of the
-    neighbor graph. A criterion predicts the adjusted Rand index of each candidate from features
-    that need no labels. It was learned on simulated data sets with known clusters. The candidates
-    vote on the cluster of each sample, with more weight for higher predictions.
+    neighbor graph. A criterion, learned on simulated data sets with known clusters, predicts the
+    adjusted Rand index of each candidate without labels. The candidates vote on the cluster of
+    each sample, with more weight for higher predictions.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class NeighborClustering(
         Whether X may be a sparse matrix of features. Sparse distances are always accepted.
     noise : float, default=0.0
         Share of the samples, by weight, that are noise, in [0, 1): the samples with the largest
-        ``outlier_scores_`` get the label -1. Their probabilities are those of their clusters.
+        ``outlier_scores_`` get the label -1, and keep their probabilities.
     use_labels : bool, default=False
         Take ``y`` of ``fit`` as known clusters: numbers from 0 to ``n_clusters - 1``, and -1 for
         samples whose cluster is not known. Some clusters may have no labeled samples. With
@@ -138,9 +138,8 @@ class NeighborClustering(
     n_leaves_ : int
         Number of leaves.
     children_ : ndarray of shape (`n_leaves_` - 1, 2)
-        The two nodes of each merge, as in :class:`sklearn.cluster.AgglomerativeClustering`: nodes
-        below ``n_leaves_`` are leaves, ``n_leaves_ + i`` is merge i. Parts of a cluster are merged
-        first.
+        The two nodes of each merge, as in :class:`sklearn.cluster.AgglomerativeClustering`. Parts
+        of a cluster are merged first.
     distances_ : ndarray of shape (`n_leaves_` - 1,)
         Ward's distance of each merge in the layout, ascending.
     n_features_in_ : int
@@ -155,28 +154,24 @@ class NeighborClustering(
 
     Notes
     -----
-    The graph and the layouts are those of UMAP [1]_. A second layout is that of the samples
-    whitened by the scatter within clusters [3]_ with at most 100 features, and another one of the
-    same graph otherwise. Above 20,000 distinct samples there is one layout. Genie is single
-    linkage that keeps cluster sizes fair [4]_. Samples of equal length have one more candidate, a
-    linear head [5]_. With metrics other than "euclidean" and "cosine", all candidates are found in
-    the layout.
+    Graph and layouts are computed as in UMAP [1]_. The second layout places samples whitened by
+    the scatter within clusters [3]_, if there are at most 100 features. Above 20,000 distinct
+    samples there is one layout. Genie is single linkage that keeps cluster sizes fair [4]_.
+    Samples of equal length have one more candidate, a linear head [5]_. With metrics other than
+    "euclidean" and "cosine", all candidates are found in the layout.
 
-    The features of a candidate measure how compact and separate its clusters are (silhouettes,
-    likelihoods of a Gaussian per cluster), how seldom a walk on the graph leaves them, the lengths
-    of spanning tree edges between them, how well a linear classifier learns them and how far other
-    candidates agree. Boosted trees predict the adjusted Rand index from these features.
+    The criterion consists of boosted trees. Its inputs measure how compact and separate clusters
+    are, how seldom a walk on the graph leaves them, the lengths of spanning tree edges between
+    them, how well a linear classifier learns them and how far other candidates agree.
 
     ``n_clusters="auto"`` compares the best candidates of each number by trees that were fitted to
     the mean of the adjusted Rand index and the closeness to the right number. It takes the
     smallest number within 5 % of the largest prediction, and 1 if no prediction is above 0.3.
 
-    Each candidate votes in proportion to exp(prediction / 0.1), with its clusters matched
-    one-to-one with those of the best candidate [7]_. The votes are averaged over a walk of two
-    steps on the graph, and each sample gets the label with most votes. A logistic regression on
-    simulated data sets turns the votes, the stability of the cluster among the candidates and
-    ``expected_score_`` into a probability. Only ``expected_score_`` reflects errors that all
-    candidates make.
+    Each candidate votes in proportion to exp(prediction / 0.1), after its clusters have been
+    matched with clusters of the best candidate [7]_. The votes are averaged over a walk of two
+    steps on the graph. A logistic regression on simulated data sets turns the votes, the stability
+    of the cluster among the candidates and ``expected_score_`` into a probability.
 
     A sample of weight 2 equals two samples. The order of the samples and features, copies of all
     samples and constant features do not change a cluster.
@@ -420,7 +415,7 @@ class NeighborClustering(
             From 1 to ``n_leaves_``. Fewer than ``n_clusters_`` merge whole clusters, more divide
             them; ``n_clusters_`` gives ``labels_``.
         X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            Samples, or their distances as in :meth:`predict_proba`; None for those of ``fit``.
+            Samples, or their distances as in :meth:`predict_proba`; None for those fitted.
 
         Returns
         -------

@@ -158,7 +158,7 @@ class _MergeTrees:
         return self._extend(labels[:n_samples][inside], self.merged[inside])
 
     def _extend(self, labels, known):
-        """Return labels (M,): the given ones, and for others that of the nearest known sample."""
+        """Return labels (M,); unknown samples get the label of the nearest known sample."""
         points, key = self.points, known.tobytes()
         if len(known) == len(points):
             return labels

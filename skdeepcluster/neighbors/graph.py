@@ -1,4 +1,4 @@
-"""The neighbor graph, whitening by it, and its layout. Graph and layout are those of UMAP.
+"""The neighbor graph and its layout, as in UMAP, and whitening by the graph.
 
 N samples, D features, k neighbors, L layout dimensions.
 """
@@ -175,7 +175,7 @@ def whiten(points, graph, n_neighbors, n_jobs=None):
     Neighbors mostly belong to one cluster, so this scatter estimates the covariance within
     clusters before any cluster is known (D. Art, R. Gnanadesikan, J. R. Kettenring, "Data-based
     metrics for cluster analysis", Utilitas Mathematica 21A, 1982). The first scatter uses the
-    ``graph`` (N, N) of the points, the second that of the whitened points.
+    ``graph`` (N, N) of the points, the second the graph of the whitened points.
     """
     whitened = points
     for iteration in range(WHITENINGS):

@@ -2,7 +2,7 @@
 
 Then from the clusters of the distinct samples back to all samples, and to new ones.
 
-N samples, of which M are distinct and in the graph; D features, L layout dimensions, K clusters.
+N samples, M distinct samples in the graph; D features, L layout dimensions, K clusters.
 """
 
 import warnings
@@ -149,8 +149,8 @@ def find_partition(
 ) -> Partition:
     """Return the :class:`Partition` of X (N, D) into ``n_clusters``, or as many as are found.
 
-    The parameters are those of :class:`~skdeepcluster.NeighborClustering`, and ``settings`` those
-    of :class:`Settings`; ``labels`` (N,) are clusters from 0 on, or -1 where unknown.
+    For the parameters see :class:`~skdeepcluster.NeighborClustering`, for ``settings``
+    :class:`Settings`; ``labels`` (N,) are clusters from 0 on, or -1 where unknown.
     ``report(stage)`` is a context in which each stage runs.
     """
     stream, settings = random_stream(random_state), Settings(**settings)
@@ -357,7 +357,7 @@ def _check(X, n_clusters, settings):
 def order_columns(X):
     """Return the positions of the features of X (M, D) that vary, ordered by their values.
 
-    The order depends neither on that of the features or samples nor on their unit or a shift. So
+    The order of the features or samples, their unit and a shift do not change the result. So
     neither constant features nor the order of features change a cluster.
     """
     ends = (end.toarray() if sparse.issparse(X) else end for end in (X.min(0), X.max(0)))
@@ -458,7 +458,7 @@ def _invert(order):
 def make_views(samples, n_clusters, settings, stream) -> Views:
     """Return the :class:`Views` of the samples of a graph.
 
-    The second layout is that of whitened samples. With too many features to whiten, it is another
+    The second layout places whitened samples. With too many features to whiten, it is another
     layout of the same graph.
     """
     reference, columns, graph, weights, _ = samples

@@ -37,7 +37,7 @@ JUDGED_ROWS = 200
 JUDGED_K = 15
 #: Minimum share of these neighbors that components must keep.
 RECALL = 0.99
-#: Minimum share of these samples all of whose neighbors must be in the nearest cells.
+#: Minimum share of neighbors that the nearest cells must hold.
 CELL_RECALL = 0.998
 #: Squared distances below this share of the squared norm may be rounding errors of float32.
 NOISE = 2.0**-16
@@ -52,8 +52,8 @@ DEPTH = 16
 BLOCK_ELEMENTS = 2**22
 #: Number of elements that fit into the cache of a processor.
 CACHED_ELEMENTS = 2**16
-#: Number of queries that scikit-learn searches at once. It divides so few among threads by the
-#: samples, not by the queries, so equal distances are always ordered alike.
+#: Number of queries that scikit-learn searches at once. With few queries, its threads divide the
+#: samples, not the queries, and equal distances always have the same order.
 LIBRARY_BLOCK = 1024
 #: Minimum distance that a metric function may return because of rounding.
 ROUNDING = 1e-6
@@ -446,7 +446,7 @@ def unique_rows(X, weights):
     and linked to no other sample.
     """
     hashes = hash_rows(X)
-    # By weight last: sums of weights are then rounded alike in every order of the samples.
+    # By weight last: sums of weights then have the same rounding in every order of the samples.
     order = np.lexsort((weights, hashes))
     is_new = np.append(True, hashes[order][1:] != hashes[order][:-1])
     first = np.flatnonzero(is_new)

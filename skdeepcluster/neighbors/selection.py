@@ -3,7 +3,7 @@
 The criterion predicts the adjusted Rand index with the true clusters from features of a candidate.
 ``benchmarks/criterion.py`` simulates the data sets and fits it.
 
-M samples, of which at most ``candidates.MERGED`` are judged; D features, C candidates, K clusters.
+M samples (at most ``candidates.MERGED`` are judged), D features, C candidates, K clusters.
 """
 
 from functools import cache
@@ -360,7 +360,7 @@ def describe_all(judged, candidates, n_clusters, known=False):
 def tabulate(tables):
     """Return the features (C, F) of all candidates, and their names.
 
-    ``tables`` are those of :func:`describe_all` for each number of clusters. The features of a
+    ``tables`` come from :func:`describe_all` for each number of clusters. The features of a
     candidate are values, z-scores among all candidates, and ranks.
     """
     names = list(tables[0])
@@ -449,7 +449,7 @@ def count_votes(labels, ballots, best, weights, n_clusters):
     """Return the share (M, K) of votes for each cluster, and the stability (K,) of clusters.
 
     The candidates (C, M) vote in proportion to their ``ballots`` (C,). Their clusters are matched
-    one-to-one with those of the best candidate by the sum of ``weights`` (M,) in common. The
+    one-to-one with clusters of the best candidate by the sum of ``weights`` (M,) in common. The
     stability is the mean Jaccard index of a cluster with the matched ones of other candidates.
     """
     rows, votes = np.arange(labels.shape[1]), np.zeros((labels.shape[1], n_clusters))
