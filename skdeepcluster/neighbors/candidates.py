@@ -108,7 +108,6 @@ class Trees:
     """The merge trees of each view, built once for all numbers of clusters."""
 
     def __init__(self, views):
-        self.views = views
         self.layouts = [_MergeTrees(points, views) for points in views.layouts]
         self.samples = _MergeTrees(views.wide, views) if views.has_features else None
 

@@ -315,7 +315,7 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, labels=None) ->
     There are at most ``n_neighbors`` neighbors, and no more than the average cluster has other
     samples: farther samples belong to other clusters.
     """
-    metric, n_neighbors = settings.metric, settings.n_neighbors
+    metric, n_neighbors = settings.metric, int(settings.n_neighbors)
     _check(X, n_clusters, settings)
     weights = _scale_weights(check_sample_weight(sample_weight, X))
     columns, *distinct = _find_distinct(X, weights, metric)
