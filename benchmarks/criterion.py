@@ -33,7 +33,7 @@ from lib.options import parse_seeds
 from skdeepcluster.metrics import match_labels
 from skdeepcluster.neighbors import candidates, number, selection
 from skdeepcluster.neighbors.number import judge_numbers, list_numbers
-from skdeepcluster.neighbors.partition import connect, make_views
+from skdeepcluster.neighbors.partition import Settings, connect, make_views
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORT = ROOT / "benchmarks" / "results" / "criterion.json"
@@ -66,10 +66,10 @@ SIZES = {
 
 def find_views(data, n_clusters, stream, n_neighbors=15):
     """Return the views of a data set, the positions of their samples, and the stream."""
-    given = n_neighbors, "euclidean", None, 70_000, stream, None
-    reference, columns, graph, weights, _ = connect(data.X, n_clusters, *given)
-    views = make_views(reference, columns, graph, weights, n_clusters, 5, stream, None)
-    return views, data.y[reference.kept]
+    settings = Settings(n_neighbors)
+    samples = connect(data.X, n_clusters, settings, stream)
+    views = make_views(samples, n_clusters, settings, stream)
+    return views, data.y[samples.reference.kept]
 
 
 def tabulate(kind, seed):

@@ -525,11 +525,12 @@ def _compare(X, labels, n_clusters, names, n_features):
 
 def _find_stability(estimator, X, found, seed, is_wanted):
     """Return the stability of each cluster, (K,), if it is wanted or known, else None."""
-    is_known = "cluster_stability_" in vars(estimator)
-    if is_known or (is_wanted and hasattr(estimator, "cluster_stability_")):
+    if hasattr(estimator, "cluster_stability_"):
         return estimator.cluster_stability_
     if not is_wanted:
         return None
+    if hasattr(estimator, "cluster_stability"):
+        return estimator.cluster_stability()
     stability = cluster_stability(estimator, X, found.labels, random_state=seed)
     return np.pad(stability, (0, found.n_clusters - len(stability)))
 

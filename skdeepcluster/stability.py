@@ -8,6 +8,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples
+from tqdm.auto import tqdm
 
 from ._fitting import draw_seeds, random_stream
 from ._responsibilities import average_finite, mean_greatest_jaccard
@@ -23,6 +24,7 @@ def cluster_stability(
     n_resamples: int = 10,
     share: float = 0.5,
     max_samples: int | None = None,
+    verbose: int = 0,
     random_state=None,
 ) -> npt.NDArray[np.float64]:
     """Return how well each cluster is found again in random subsets of the samples [1]_.
@@ -45,6 +47,8 @@ def cluster_stability(
         Share of the samples in a subset, in (0, 1); a subset has at least one per cluster.
     max_samples : int, default=None
         Maximum number of samples in a subset.
+    verbose : int, default=0
+        1 shows a progress bar.
     random_state : int, RandomState instance or None, default=None
         Decides the subsets and the ``random_state`` of the clones.
 
@@ -86,7 +90,7 @@ def cluster_stability(
     X = X.tocsr() if sparse.issparse(X) else X
     stream = random_stream(random_state)
     indices = np.full((n_resamples, n_clusters), np.nan)
-    for found in indices:
+    for found in tqdm(indices, "Stability", disable=not verbose):
         rows = np.sort(stream.permutation(n_samples)[: min(n_drawn, n_samples)])
         model = clone(estimator)
         model.set_params(**draw_seeds(model, stream))

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import joblib
 import numpy as np
 import pytest
+from skdeepcluster._budget import Budget
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
@@ -19,7 +20,6 @@ from skdeepcluster import (
     VaDEClustering,
     VAEEmbedding,
 )
-from skdeepcluster._budget import Budget
 from skdeepcluster._validation import LabelledClusterMixin
 from skdeepcluster.neighbors import partition
 
@@ -129,15 +129,6 @@ def short(estimator):
     return brief(estimator, max_epochs=20, **fast, **start)
 
 
-class WithoutProbabilities(NeighborClustering):
-    """For the checks of sparse rows, which scikit-learn 1.6 to 1.9 wrote for classifiers.
-
-    Of whatever takes sparse rows and has ``predict_proba`` they ask the tags of a classifier.
-    """
-
-    predict_proba = property()
-
-
 @contextmanager
 def classes_as_clusters():
     """Within the block labels may be any whole numbers, for the checks of scikit-learn.
@@ -154,13 +145,6 @@ def classes_as_clusters():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LabelledClusterMixin, "_read_labels", read_classes)
         yield
-
-
-def for_check(estimator, check):
-    """Return the estimator that a check of scikit-learn can judge."""
-    if isinstance(estimator, NeighborClustering) and "sparse_" in check.func.__name__:
-        return WithoutProbabilities(**estimator.get_params())
-    return estimator
 
 
 @contextmanager

@@ -6,12 +6,12 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import skdeepcluster._initialization
 import torch
 from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
 
 import skdeepcluster
-import skdeepcluster._initialization
 from skdeepcluster.modules.augmentation import RandomAffine
 from skdeepcluster.parallel import data_parallel
 

@@ -68,7 +68,7 @@ def fit(X, n_clusters, seed):
     start = perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = NeighborClustering(n_clusters, random_state=seed).fit(X)
+        found = NeighborClustering(n_clusters, accept_sparse=True, random_state=seed).fit(X)
     return found, perf_counter() - start
 
 

@@ -14,7 +14,7 @@ a JSON line for each fit and prints a table. Fits that the file holds are not ru
   many as there are rows, are added to them; AUC of finding them by ``outlier_scores_`` of
   NeighborClustering and of the networks (on sets of at most 5,000 rows), and by
   LocalOutlierFactor and IsolationForest of scikit-learn.
-- stability: the least and the mean of ``cluster_stability_`` of NeighborClustering over clusters,
+- stability: the least and the mean of ``cluster_stability()`` of NeighborClustering over clusters,
   of 600 rows: "planted_K_P" are K Gaussians of P features, 8 standard deviations apart or more,
   "halves_P" is one Gaussian that is divided into two clusters.
 """
@@ -150,7 +150,7 @@ def stability(method, data, seed):
     X, y = gaussians(seed, n_planted, n_features)
     start = time.perf_counter()
     fit = NeighborClustering(n_clusters, random_state=seed).fit(X)
-    found = fit.cluster_stability_
+    found = fit.cluster_stability()
     return {
         "least": float(found.min()),
         "mean": float(found.mean()),

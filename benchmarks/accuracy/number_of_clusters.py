@@ -49,7 +49,7 @@ def reduce(X, seed):
 
 def ours(X, y, seed):
     """NeighborClustering; also how to find the number at which its cuts have the best ARI."""
-    fit = NeighborClustering("auto", random_state=seed).fit(X)
+    fit = NeighborClustering("auto", accept_sparse=True, random_state=seed).fit(X)
 
     def find_best():
         numbers, known = range(1, min(60, fit.n_leaves_) + 1), y >= 0

@@ -167,8 +167,8 @@ def clustpy_dec(X, n_clusters, seed, threads):
 
 def neighbor_clustering(X, n_clusters, seed, threads):
     """NeighborClustering of this package."""
-    estimator = skdeepcluster.NeighborClustering(n_clusters, random_state=seed, n_jobs=threads)
-    return estimator.fit_predict(X)
+    settings = {"accept_sparse": True, "random_state": seed, "n_jobs": threads}
+    return skdeepcluster.NeighborClustering(n_clusters, **settings).fit_predict(X)
 
 
 def start(X, n_clusters, seed, threads):

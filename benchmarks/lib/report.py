@@ -274,7 +274,7 @@ def _reliability(fit, data, projection):
 
 
 def _stability(fit, data, projection):
-    if not hasattr(fit.estimator, "cluster_stability_"):
+    if not any(hasattr(fit.estimator, f"cluster_stability{end}") for end in ("", "_")):
         return ""
     display = StabilityDisplay.from_estimator(fit.estimator, name="")
     return _image(display.figure_, "Stability of the clusters, by their own numbers", "half")

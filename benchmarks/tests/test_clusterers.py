@@ -108,7 +108,8 @@ def test_all_methods_without_compilation_divide_two_clusters(tiny):
 def test_neighbor_clustering_gets_clusters_seed_and_threads(monkeypatch, tiny):
     class StandIn:
         def __init__(self, n_clusters, **settings):
-            assert (n_clusters, settings) == (2, {"random_state": 7, "n_jobs": 3})
+            expected = {"accept_sparse": True, "random_state": 7, "n_jobs": 3}
+            assert (n_clusters, settings) == (2, expected)
 
         def fit_predict(self, X):
             return tiny.y

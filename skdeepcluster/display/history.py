@@ -40,8 +40,6 @@ class HistoryDisplay(Display):
     axes_ : dict of str to matplotlib Axes
         The panel of each term.
 
-    See Also
-    --------
 
     Examples
     --------

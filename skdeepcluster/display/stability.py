@@ -71,11 +71,17 @@ class StabilityDisplay(Display):
 
     @classmethod
     def from_estimator(cls, estimator, *, name: str | None = None, ax=None, **kwargs) -> Self:
-        """Draw the ``cluster_stability_`` of a fit, with the sizes of the clusters."""
+        """Draw the stability of the clusters of a fit, with their sizes."""
         name, estimator = name_estimator(estimator, name), take_last_step(estimator)
-        remedy = "Draw StabilityDisplay(skdeepcluster.stability.cluster_stability(estimator, X))."
-        check_has(estimator, remedy, "cluster_stability_")
-        stability, labels = estimator.cluster_stability_, np.asarray(estimator.labels_)
+        if hasattr(estimator, "cluster_stability"):
+            stability = estimator.cluster_stability()
+        else:
+            remedy = (
+                "Draw StabilityDisplay(skdeepcluster.stability.cluster_stability(estimator, X))."
+            )
+            check_has(estimator, remedy, "cluster_stability_")
+            stability = estimator.cluster_stability_
+        labels = np.asarray(estimator.labels_)
         sizes = np.bincount(labels[labels >= 0], minlength=len(stability))
         return cls(stability, sizes=sizes, name=name).plot(ax, **kwargs)
 

@@ -1,9 +1,10 @@
-"""Candidate partitions of every family: each family is right where others fail.
+"""Candidate partitions by several families of methods; each succeeds where others fail.
 
 M distinct samples, F of them fitted, D features, L dimensions, K clusters, P groups.
 """
 
 import warnings
+from collections import Counter, defaultdict
 from typing import NamedTuple
 
 import numpy as np
@@ -25,42 +26,42 @@ FITTED = 10_000
 LINKED = 10_000
 #: Maximum number of samples that Ward's method and average linkage merge: they compare all pairs.
 MERGED = 1_500
-#: Runs of k-means, of which the one with the lowest inertia is kept.
+#: Number of runs of k-means. The run with the lowest inertia is kept.
 KMEANS_RUNS = 3
 #: Maximum number of Lloyd iterations in a run of k-means.
 KMEANS_ITERATIONS = 50
 #: Maximum number of EM iterations of a mixture.
 EM_ITERATIONS = 60
-#: EM has converged when the mean log-likelihood rises by less, in nats.
+#: EM stops when the mean log-likelihood rises by less than this, in nats.
 EM_TOLERANCE = 1e-3
 #: Added to the variances of a mixture of the samples, as a share of their mean variance.
 REGULARIZATION = 1e-3
-#: The same in a layout, whose clusters are dense.
+#: The same for a mixture of a layout, whose clusters are dense.
 LAYOUT_REGULARIZATION = 1e-4
-#: Steps of the linear head.
+#: Number of gradient steps of the linear head.
 HEAD_STEPS = 50
-#: Steps of the classifier that learns its clusters, in each step.
+#: Number of steps of the classifier that learns its clusters, in each of its steps.
 CLASSIFIER_STEPS = 6
-#: Samples in each step.
+#: Number of samples in each step.
 HEAD_BATCH = 1_000
-#: Learning rate of both.
+#: Learning rate of the head and the classifier.
 HEAD_RATE = 2e-3
-#: Weight of the entropy of the mean probabilities.
+#: Weight of the entropy of the head's mean probabilities in its loss.
 BALANCE = 10.0
 #: Gini index of the cluster sizes above which Genie merges the smallest clusters only.
 GINI = 0.3
-#: Neighbors of each sample in the graph whose spanning tree Genie follows.
+#: Number of neighbors in the graph whose spanning tree Genie follows.
 GENIE_NEIGHBORS = 15
 #: Minimum size of a cluster in a fair cut of Ward's tree, relative to the mean size.
 FAIR_SIZE = 0.25
-#: Components of a merged mixture, for each cluster.
+#: Number of components of a merged mixture, per cluster.
 COMPONENTS = 2
-#: Merged mixtures tried in each layout.
+#: Number of merged mixtures in each layout.
 MERGED_RUNS = 2
 
 
 class Views(NamedTuple):
-    """Coordinates in which candidates are found and judged; each has a mean variance of one."""
+    """Coordinates in which candidates are found and judged, with a mean variance of one."""
 
     #: Samples, or at most WIDE principal components of them, (M, D).
     wide: np.ndarray
@@ -72,13 +73,13 @@ class Views(NamedTuple):
     graph: sparse.csr_matrix
     #: Weights (M,) of the samples.
     weights: np.ndarray
-    #: Positions of samples in a random order; the first ones are fitted, linked, merged, judged.
+    #: Positions of samples in random order; the first ones are fitted, linked, merged and judged.
     drawn: np.ndarray
-    #: Whether ``wide`` has features; of distances only the layouts are known.
+    #: Whether ``wide`` has features. For distances, it is the first layout.
     has_features: bool
-    #: Samples (M, D) of equal length, scaled to a mean square of one; None if they are not.
+    #: Samples (M, D) scaled to a mean square of one; None unless all have the same length.
     unit: np.ndarray | None = None
-    #: Samples (M, D) whitened by the scatter within clusters; None if they are not.
+    #: Samples (M, D) whitened by the scatter within clusters, or None.
     white: np.ndarray | None = None
 
     def draw(self, n_samples):
@@ -87,20 +88,16 @@ class Views(NamedTuple):
 
     def take(self, chosen):
         """Return the views of some samples."""
-        return self._replace(
-            wide=self.wide[chosen],
-            narrow=self.narrow[chosen],
-            layouts=[layout[chosen] for layout in self.layouts],
-            graph=self.graph[chosen][:, chosen],
-            weights=self.weights[chosen],
-            unit=None if self.unit is None else self.unit[chosen],
-            white=None if self.white is None else self.white[chosen],
-            drawn=np.arange(len(chosen)),
-        )
+        names = "wide", "narrow", "weights", "unit", "white"
+        parts = {name: getattr(self, name) for name in names}
+        parts = {name: part[chosen] for name, part in parts.items() if part is not None}
+        layouts = [layout[chosen] for layout in self.layouts]
+        graph, drawn = self.graph[chosen][:, chosen], np.arange(len(chosen))
+        return self._replace(layouts=layouts, graph=graph, drawn=drawn, **parts)
 
 
 class Candidate(NamedTuple):
-    """A partition and the family of methods that found it."""
+    """A partition, and the family of methods that found it."""
 
     family: str
     #: Cluster (M,) of each sample.
@@ -111,7 +108,6 @@ class Trees:
     """The merge trees of each view, built once for all numbers of clusters."""
 
     def __init__(self, views):
-        self.views = views
         self.layouts = [_MergeTrees(points, views) for points in views.layouts]
         self.samples = _MergeTrees(views.wide, views) if views.has_features else None
 
@@ -139,8 +135,8 @@ class _MergeTrees:
         """Return the labels (M,) of a cut of Ward's tree without small clusters, or None.
 
         From the root on, the last merge is undone until there are enough clusters. A half with
-        fewer than FAIR_SIZE times the mean number of samples is no cluster: the other half goes
-        on, and its samples get the label of the nearest one with a label.
+        fewer than FAIR_SIZE times the mean number of samples is not a cluster: its samples get the
+        label of the nearest labeled sample.
         """
         tree, n_samples = self.trees["ward"], len(self.merged)
         sizes = np.concatenate([np.ones(n_samples), tree[:, 3]])
@@ -161,26 +157,22 @@ class _MergeTrees:
         return self._extend(labels[:n_samples][inside], self.merged[inside])
 
     def _extend(self, labels, known):
-        """Return labels (M,): the given ones, elsewhere those of the nearest known sample."""
-        if len(known) == len(self.points):
+        """Return labels (M,); unknown samples get the label of the nearest known sample."""
+        points, key = self.points, known.tobytes()
+        if len(known) == len(points):
             return labels
-        if known.tobytes() not in self.nearest:
-            self.nearest[known.tobytes()] = find_nearest(self.points, known)
-        return labels[self.nearest[known.tobytes()]]
-
-
-def find_nearest(points, known):
-    """Return the place among the known ones of the nearest known point to each, (M,)."""
-    if points.shape[1] <= TREE_FEATURES:
-        return cKDTree(points[known]).query(points)[1]
-    with single_threaded():
-        return pairwise_distances_argmin(points, points[known])
+        if key not in self.nearest and points.shape[1] <= TREE_FEATURES:
+            self.nearest[key] = cKDTree(points[known]).query(points)[1]
+        elif key not in self.nearest:
+            with single_threaded():
+                self.nearest[key] = pairwise_distances_argmin(points, points[known])
+        return labels[self.nearest[key]]
 
 
 def find_candidates(views, n_clusters, stream, trees=None, brief=False):
     """Yield a :class:`Candidate` of each family with ``n_clusters`` clusters.
 
-    ``brief`` leaves out the families that seldom tell how many clusters there are.
+    ``brief`` leaves out the families that seldom help to find the number of clusters.
     """
     trees = trees or Trees(views)
     if views.has_features:
@@ -193,7 +185,7 @@ def find_candidates(views, n_clusters, stream, trees=None, brief=False):
 
 
 def _find_in_samples(views, tree, n_clusters, stream, brief):
-    """Yield the candidates that are found in the samples themselves."""
+    """Yield the candidates found in the samples."""
     n_init = 1 if brief else KMEANS_RUNS
     means = run_kmeans(views.wide, views, n_clusters, stream, n_init)
     yield Candidate("kmeans", means)
@@ -210,7 +202,7 @@ def _find_in_samples(views, tree, n_clusters, stream, brief):
 
 
 def _find_in_layout(layout, views, tree, n_clusters, stream):
-    """Yield the candidates of a layout that seldom tell how many clusters there are."""
+    """Yield the candidates of a layout that ``brief`` leaves out."""
     fair = tree.cut_fairly(n_clusters)
     if fair is not None:
         yield Candidate("layout fair", fair)
@@ -229,7 +221,7 @@ def run_kmeans(points, views, n_clusters, stream, n_init=KMEANS_RUNS):
     options = {"n_init": n_init, "max_iter": KMEANS_ITERATIONS, "random_state": seed}
     fitted = views.draw(FITTED)
     with warnings.catch_warnings(), single_threaded():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # of fewer distinct points than K
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct points than K
         kmeans = KMeans(n_clusters, **options)
         kmeans.fit(points[fitted], sample_weight=views.weights[fitted])
         return kmeans.labels_ if len(fitted) == len(points) else kmeans.predict(points)
@@ -241,8 +233,7 @@ def run_kmeans(points, views, n_clusters, stream, n_init=KMEANS_RUNS):
 def make_monomials(points, kind):
     """Return the monomials (M, F) whose sums are the sufficient statistics of a Gaussian.
 
-    Those of second order come first, then the points (M, D), then ones. ``kind`` is "diag" for
-    the squares only.
+    The order is products (only squares if ``kind`` is "diag"), then points (M, D), then ones.
     """
     ones = np.ones((len(points), 1))
     if kind == "diag":
@@ -254,7 +245,7 @@ def make_monomials(points, kind):
 def estimate_gaussians(resp, monomials, n_features, kind):
     """Return the sizes (K,), means (K, D) and covariances (K, D, D) of clusters.
 
-    ``resp`` (M, K) are weighted responsibilities; with ``kind`` "tied" all covariances are equal.
+    ``resp`` (M, K) are weighted responsibilities. All covariances are equal if ``kind`` is "tied".
     """
     sums = resp.T @ monomials
     sizes = np.maximum(sums[:, -1], 1e-10)
@@ -296,9 +287,8 @@ def fit_mixture(points, views, labels, n_components, kind, reg=REGULARIZATION):
     resp, last = np.eye(n_components)[labels[fitted]], -np.inf
     with single_threaded_blas():
         for _ in range(EM_ITERATIONS):
-            estimated = estimate_gaussians(resp * weights, monomials, n_features, kind)
-            sizes, means, covariances = estimated
-            given = sizes, means, covariances + variance, kind
+            *given, covariances = estimate_gaussians(resp * weights, monomials, n_features, kind)
+            given = *given, covariances + variance, kind
             densities = measure_log_densities(monomials, *given)
             highest = densities.max(1, keepdims=True)
             resp = np.exp(densities - highest)
@@ -332,9 +322,9 @@ def merge_mixture(layout, views, n_clusters, stream):
 def agglomerate(edges, sizes, n_groups):
     """Merge the two groups of highest average linkage until ``n_groups`` are left.
 
-    A point stands for ``sizes`` (P,) samples. The average linkage of two groups is the mean
-    weight of the edges between their samples; ``edges`` (P, P), symmetric, are the sums of these
-    weights. Groups without edges to others are merged last, the smallest first. Returns lists of
+    Each point represents ``sizes`` (P,) samples. ``edges`` (P, P), symmetric, are the sums of the
+    weights of the edges between these samples; the average linkage of two groups is the mean
+    weight. Groups without edges to others are merged last, the smallest first. Returns lists of
     the points of each group, in the order of their first points.
     """
     n_points = len(sizes)
@@ -358,12 +348,12 @@ def agglomerate(edges, sizes, n_groups):
 
 
 def learn_head(points, labels, n_clusters, stream):
-    """Return the labels (M,) by a linear head whose clusters a fresh linear classifier learns.
+    """Return the labels (M,) by a linear head whose clusters a new linear classifier learns well.
 
-    In each step a classifier takes a few Adam steps toward the head's probabilities on a batch.
-    The head descends on its cross-entropy minus BALANCE times the entropy of the mean
+    In each step, a classifier takes a few Adam steps toward the head's probabilities on a batch.
+    The head minimizes the classifier's cross-entropy minus BALANCE times the entropy of the mean
     probabilities (A. Gadetsky, Y. Jiang, M. Brbic, "Let Go of Your Labels with Unsupervised
-    Transfer", ICML 2024). The head starts at the cluster means of the labels (M,).
+    Transfer", ICML 2024). It is initialized with the cluster means of the labels (M,).
     """
     points = points.astype(np.float32)
     member = np.eye(n_clusters, dtype=np.float32)[labels]
@@ -417,8 +407,8 @@ def cut_tree(tree, n_clusters):
 def spanning_tree(points):
     """Return the edges (i, j, length) of a spanning tree of points (F, D), shortest first.
 
-    It is the minimum spanning tree of their neighbor graph, whose components are joined by the
-    shortest edges between them.
+    It is the minimum spanning tree of the neighbor graph after its components have been joined by
+    the shortest edges between them.
     """
     n_points = len(points)
     distances, neighbors = NeighborIndex(points).query_self(GENIE_NEIGHBORS)
@@ -453,24 +443,23 @@ def _join_piece(points, inside):
 def link_fairly(tree, n_points):
     """Return the merges (F - 1, 2) of Genie along a spanning tree, as in scipy's ``linkage``.
 
-    Single linkage, except that only merges of a smallest cluster are allowed while the Gini index
-    of the cluster sizes is above GINI (M. Gagolewski, M. Bartoszuk, A. Cena, "Genie", Information
-    Sciences 363, 2016).
+    Genie is single linkage, except that every merge must join a smallest cluster while the Gini
+    index of the cluster sizes is above GINI (M. Gagolewski, M. Bartoszuk, A. Cena, "Genie",
+    Information Sciences 363, 2016).
     """
     edges, merges = _OpenEdges(*tree[:2], n_points), []
-    sizes, counts = edges.sizes, {1: n_points}  # numbers of clusters by size
-    gap = 0  # sum of |s_i - s_j| over all pairs of clusters
+    counts, gap = Counter({1: n_points}), 0  # gap is the sum of |s_i - s_j| over pairs of clusters
     for n_clusters in range(n_points, 1, -1):
         is_fair = gap <= GINI * n_points * (n_clusters - 1)
-        i, j = edges.take_first() if is_fair else edges.take_touching(min(counts))
-        a, b = sizes[i], sizes[j]
+        i, j = edges.take(0 if is_fair else min(counts))
+        a, b = edges.sizes[i], edges.sizes[j]
         for size in (a, b):
             counts[size] -= 1
             if not counts[size]:
                 del counts[size]
         gap += sum(n * (abs(a + b - s) - abs(a - s) - abs(b - s)) for s, n in counts.items())
         gap -= abs(a - b)
-        counts[a + b] = counts.get(a + b, 0) + 1
+        counts[a + b] += 1
         merges.append((i, j))
         edges.join(i, j)
     return np.array(merges, dtype=np.int64).reshape(-1, 2)
@@ -483,7 +472,8 @@ class _OpenEdges:
         self.ends = list(zip(rows.tolist(), columns.tolist(), strict=True))
         self.is_open = [True] * len(self.ends)
         self.parents, self.sizes = list(range(n_points)), [1] * n_points
-        self.first = self.resume = self.size = 0
+        # For each size, the first edge that may touch a smallest cluster of this size.
+        self.resume = defaultdict(int)
 
     def find(self, point):
         """Return the cluster of a point."""
@@ -499,27 +489,15 @@ class _OpenEdges:
         self.parents.append(len(self.parents))
         self.sizes.append(self.sizes[i] + self.sizes[j])
 
-    def take_first(self):
-        """Return the clusters at the ends of the shortest edge."""
-        while not self.is_open[self.first]:
-            self.first += 1
-        return self._take(self.first)
-
-    def take_touching(self, size):
-        """Return the clusters at the ends of the shortest edge that touches one of this size."""
-        if size != self.size:
-            self.resume, self.size = 0, size
-        edge = max(self.resume, self.first)
+    def take(self, size):
+        """Return the clusters that the shortest edge joins, one of them of this size unless 0."""
+        edge = self.resume[size]
         while not (self.is_open[edge] and self._touches(edge, size)):
             edge += 1
-        self.resume = edge
-        return self._take(edge)
+        self.resume[size], self.is_open[edge] = edge, False
+        i, j = self.ends[edge]
+        return self.find(i), self.find(j)
 
     def _touches(self, edge, size):
         i, j = self.ends[edge]
-        return self.sizes[self.find(i)] == size or self.sizes[self.find(j)] == size
-
-    def _take(self, edge):
-        self.is_open[edge] = False
-        i, j = self.ends[edge]
-        return self.find(i), self.find(j)
+        return not size or size in (self.sizes[self.find(i)], self.sizes[self.find(j)])

@@ -1,11 +1,10 @@
-"""The neighbor graph of distinct samples, a walk on it, whitening by it, and its layout.
+"""The neighbor graph and its layout, as in UMAP, and whitening by the graph.
 
-N samples, D features, k neighbors, L layout dimensions. Graph and layout are those of UMAP.
+N samples, D features, k neighbors, L layout dimensions.
 """
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
@@ -34,20 +33,20 @@ CURVE_A = 1.929
 CURVE_B = 0.7915
 #: Maximum absolute value of a gradient component.
 CLIP = 4.0
-#: Gradient steps of every sample in an epoch.
+#: Number of gradient steps of every sample in an epoch.
 STEPS_PER_EPOCH = 5
-#: Links of each sample that attract it in one step.
+#: Number of links of each sample that attract it in one step.
 ATTRACTIONS = 2
-#: Links drawn at once for every sample, by systematic sampling.
+#: Number of links drawn at once for every sample, by systematic sampling.
 DRAWS = 64
 #: Number of times that each drawn link is used before new ones are drawn.
 USES_PER_DRAW = 4
 #: Maximum number of samples for which a dense solver finds the eigenvectors.
 DENSE_ROWS = 500
-#: Samples in a task of a thread; fixed, so that the result does not depend on the threads.
+#: Number of samples in a task of a thread; fixed, so results do not depend on ``n_jobs``.
 BLOCK = 8192
-#: Added to the eigenvalues of the scatter, as a share of their mean: a direction in which
-#: neighbors hardly differ must not outweigh all others.
+#: Added to the eigenvalues of the scatter, as a share of their mean, so that a direction in which
+#: neighbors hardly differ does not outweigh all others.
 REGULARIZATION = 0.1
 #: Number of times that the scatter is computed, each time in the metric found before.
 WHITENINGS = 2
@@ -63,8 +62,8 @@ def neighbor_graph(
     r"""Return the fuzzy graph of nearest neighbors, W = V + V^T - V * V^T, of shape (N, N).
 
     Sample i gives its neighbor j the weight v_ij = exp(-max(0, d_ij - rho_i) / sigma_i), with
-    rho_i its smallest positive distance and sigma_i such that sum_j v_ij = log2(k + 1). So every
-    sample has at least one link of weight 1, however low the density around it [1]_.
+    rho_i its smallest positive distance and sigma_i such that sum_j v_ij = log2(k + 1). Every
+    sample has at least one link of weight 1, whatever the density around it [1]_.
 
     Parameters
     ----------
@@ -107,7 +106,7 @@ def neighbor_graph(
         check_square(X)
         check_distances(X)
         return link_neighbors(*nearest_entries(X, n_neighbors, own=True))
-    return link_neighbors(*find_neighbors(X, n_neighbors, metric, n_jobs))
+    return link_neighbors(*NeighborIndex(X, metric, n_jobs).query_self(n_neighbors))
 
 
 def check_graph(X, dtype):
@@ -121,17 +120,10 @@ def check_graph(X, dtype):
     return graph
 
 
-def find_neighbors(X, n_neighbors, metric, n_jobs):
-    """Return distances and positions of the nearest other samples, nearest first, (N, k)."""
-    if X.shape[0] == 1:
-        return np.zeros((1, 0)), np.zeros((1, 0), dtype=np.int64)
-    return NeighborIndex(X, metric, n_jobs).nearest(n_neighbors)
-
-
 def link_neighbors(distances, neighbors):
-    """Return the graph of samples whose k nearest others are known, (N, k), nearest first.
+    """Return the graph of samples with k nearest neighbors, (N, k), nearest first.
 
-    A sample with fewer than k neighbors has distances of infinity at its end.
+    Missing neighbors have distance infinity.
     """
     n_rows, k = distances.shape
     weights = _smooth_weights(distances).astype(np.float32) if k else distances
@@ -148,7 +140,7 @@ def link_neighbors(distances, neighbors):
 
 
 def _smooth_weights(distances):
-    """Return v_ij of :func:`neighbor_graph`, (N, k); sigma by bisection, for all at once."""
+    """Return v_ij of :func:`neighbor_graph`, (N, k), with sigma by bisection."""
     known = np.isfinite(distances)
     count, finite = known.sum(1, keepdims=True), np.where(known, distances, 0)
     # A power of two for each sample keeps the products of the bisection in range.
@@ -157,7 +149,7 @@ def _smooth_weights(distances):
     positive = np.where(distances > 0, distances, np.inf).min(1, keepdims=True)
     beyond = np.maximum(distances - np.where(np.isinf(positive), 0, positive), 0)
     target = np.log2(count + 1)
-    # Lower bound of sigma: if most distances are equal, the bisection would converge to zero.
+    # Without a lower bound, sigma would converge to zero if most distances are equal.
     floor = np.maximum(1e-3 * finite.sum(1, keepdims=True) / count, 1e-100)
     low, high = floor, np.maximum(1e3 * finite.max(1, keepdims=True), floor)
     for _ in range(BISECTIONS):
@@ -167,11 +159,8 @@ def _smooth_weights(distances):
     return np.exp(-beyond / high)
 
 
-# ---- a walk along the edges
-
-
 def make_walk(graph):
-    """Return the steps P = D^{-1} G (M, M) of the walk on a graph, and the degrees D (M,)."""
+    """Return the transition matrix P = D^{-1} G (M, M) of a graph, and the degrees D (M,)."""
     degree = np.asarray(graph.sum(1), dtype=np.float32).ravel()
     scale = np.where(degree > 0, 1 / np.maximum(degree, np.finfo(np.float32).tiny), 0)
     return (sparse.diags(scale.astype(np.float32)) @ graph).tocsr(), degree
@@ -185,13 +174,14 @@ def whiten(points, graph, n_neighbors, n_jobs=None):
 
     Neighbors mostly belong to one cluster, so this scatter estimates the covariance within
     clusters before any cluster is known (D. Art, R. Gnanadesikan, J. R. Kettenring, "Data-based
-    metrics for cluster analysis", Utilitas Mathematica 21A, 1982). ``graph`` (N, N) is the first
-    neighbor graph; the second is that of the whitened points.
+    metrics for cluster analysis", Utilitas Mathematica 21A, 1982). The first scatter uses the
+    ``graph`` (N, N) of the points, the second the graph of the whitened points.
     """
     whitened = points
     for iteration in range(WHITENINGS):
         if iteration > 0:
-            graph = link_neighbors(*find_neighbors(whitened, n_neighbors, "euclidean", n_jobs))
+            found = NeighborIndex(whitened, n_jobs=n_jobs).query_self(n_neighbors)
+            graph = link_neighbors(*found)
         degree = np.asarray(graph.sum(1), dtype=np.float64).ravel()
         with single_threaded_blas():
             gaps = degree[:, None] * points - graph @ points
@@ -230,12 +220,12 @@ def neighbor_layout(
     random_state=None,
     n_jobs: int | None = None,
 ) -> npt.NDArray[np.float32]:
-    r"""Place the samples of a graph in few dimensions: linked ones near, others apart.
+    r"""Place the samples of a graph in few dimensions: linked samples near, others apart.
 
-    Stochastic gradient ascent with q(d) = 1 / (1 + a d^(2b)): sample i follows the gradient
-    of log q(d_ij) for samples j drawn from its links, and of log(1 - q(d_ij)) for samples j drawn
-    from all [1]_. The learning rate falls linearly from 1 to 0. The initial positions are
-    eigenvectors of the normalized Laplacian [2]_.
+    Stochastic gradient ascent on the similarity q(d) = 1 / (1 + a d^(2b)): sample i follows the
+    gradient of log q(d_ij) for random links j and of log(1 - q(d_ij)) for random samples j [1]_.
+    The learning rate falls linearly from 1 to 0. The initial positions are eigenvectors of the
+    normalized Laplacian [2]_.
 
     Parameters
     ----------
@@ -246,9 +236,9 @@ def neighbor_layout(
     n_epochs : int, default=150
         Number of epochs; 0 gives the spectral layout.
     n_negative : int, default=5
-        Number of random samples that repel a sample in a step; two linked ones attract it.
+        Number of random samples that repel a sample in a step; two linked samples attract it.
     random_state : int, RandomState instance or None, default=None
-        Determines the draws.
+        Seed of all random numbers.
     n_jobs : int, default=None
         Number of threads, as in scikit-learn; no result depends on it.
 
@@ -259,7 +249,7 @@ def neighbor_layout(
 
     See Also
     --------
-    neighbor_graph : The graph that is laid out.
+    neighbor_graph : Compute the graph.
 
     References
     ----------
@@ -284,8 +274,8 @@ def neighbor_layout(
         check_scalar(value, name, (int, np.integer), min_val=least)
     graph = check_graph(graph, np.float32)
     random = np.random.default_rng(draw_seed(random_stream(random_state)))
-    # The samples are permuted, so that a cyclic shift pairs each with a random one: negative
-    # sampling then needs neither random numbers for each sample nor a gather.
+    # After a permutation, a cyclic shift pairs each sample with a random one. This saves negative
+    # sampling the random numbers for each sample.
     order = random.permutation(graph.shape[0])
     graph = graph[order][:, order]
     start = _embed_spectrally(graph, n_components, random)
@@ -326,15 +316,15 @@ def _embed_spectrally(graph, n_components, random):
     # components are placed apart at random.
     if n_components_found > 1:
         start += 10 * random.standard_normal((n_components_found, n_components))[component]
-    # Noise, because samples at the same position do not repel each other.
+    # Samples at the same position do not repel each other.
     return (start + 1e-4 * random.standard_normal(start.shape)).astype(np.float32)
 
 
 def _draw_links(graph, random):
     """Draw linked samples by weight, (DRAWS, N); a sample without links is linked to itself.
 
-    Systematic sampling: a link with share p of a sample's weights is drawn DRAWS * p times,
-    rounded up or down at random.
+    Systematic sampling draws a link with share p of the weights DRAWS * p times, rounded up or
+    down at random.
     """
     n_rows = graph.shape[0]
     ends = np.concatenate([[0.0], np.cumsum(graph.data, dtype=np.float64)])
@@ -356,7 +346,7 @@ def _optimize(graph, start, n_epochs, n_negative, random, n_jobs):
     blocks = list(gen_batches(n_rows, BLOCK))
     n_subsets = DRAWS // ATTRACTIONS
     n_threads = min(effective_n_jobs(n_jobs), len(blocks))
-    with ThreadPoolExecutor(n_threads) if n_threads > 1 else nullcontext() as threads:
+    with ThreadPoolExecutor(n_threads) as threads:
         for t in range(n_moves):
             if t % (n_subsets * USES_PER_DRAW) == 0:
                 drawn = _draw_links(graph, random)
@@ -366,8 +356,7 @@ def _optimize(graph, start, n_epochs, n_negative, random, n_jobs):
             shifts = random.integers(1, n_rows, n_negative)
             rate = np.float32(1 - t / n_moves)
             move = partial(_step_block, y, np.concatenate([y, y], axis=1), linked, shifts, rate)
-            moved = threads.map(move, blocks) if threads else map(move, blocks)
-            y = np.concatenate(list(moved), axis=1)
+            y = np.concatenate(list(threads.map(move, blocks)), axis=1)
     return y.T
 
 

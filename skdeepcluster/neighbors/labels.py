@@ -1,4 +1,4 @@
-"""Labels of some samples: spread along the graph, and names for clusters found without them.
+"""Known labels of some samples: label spreading, and clusters named and changed by labels.
 
 N samples, M distinct samples, D features, K clusters and as many classes, some with labels.
 """
@@ -10,36 +10,36 @@ from scipy.optimize import linear_sum_assignment
 from .._responsibilities import cluster_means, normalize_rows
 from .selection import LEAD, spread_votes
 
-#: Residual at which labels are spread, as a share of a sample.
+#: Maximum residual of a sample when labels are spread, relative to its solution.
 RESIDUAL = 1e-9
 #: Maximum number of conjugate gradient steps.
 MAX_STEPS = 2000
 #: Smallest denominator.
 TINY = np.finfo(np.float64).tiny
-#: Weight of ending a walk at a sample, against its edges, in the cluster of a class without
-#: labels; with n labels it is divided by 1 + n.
+#: Weight of ending a walk at a sample, relative to its edges, in the cluster of a class without
+#: labels; it is divided by 1 + n for a class with n labels.
 STOPS = 0.3
-#: Maximum share of the labels of a class that its distance to a cluster is worth, so that it
-#: decides between clusters with equally many of them.
+#: Weight of distances in the matching of classes and clusters, so small that they only decide
+#: between clusters with equally many labels of a class.
 DISTANCE_SHARE = 1e-3
-#: Share of the new labels in the votes; the responsibilities before have the rest.
+#: Weight of the labels in the votes, relative to the responsibilities found without them.
 LABEL_SHARE = 0.5
 
 
 def hold_labels(resp, labels):
-    """Return responsibilities (N, K) with certain ones where ``labels`` (N,) are not -1."""
+    """Return responsibilities (N, K), which are zero or one where ``labels`` (N,) are not -1."""
     if labels is None:
         return resp
     return np.where((labels >= 0)[:, None], np.eye(resp.shape[1])[labels], resp)
 
 
 def name_clusters(found, labels, rows):
-    """Return the class (K,) whose name each cluster gets, one-to-one.
+    """Return the class (K,) of each cluster, one-to-one.
 
-    ``found`` (M, K) is one-hot, ``labels`` (M, K) are counts, ``rows`` (M, D). The clusters are
-    matched with the classes that have labels by the Hungarian algorithm: by the share of these in
-    the cluster, and in case of doubt by the distance of their mean to its centre. The other
-    classes name the other clusters in order.
+    ``found`` (M, K) is one-hot, ``labels`` (M, K) are counts, ``rows`` (M, D) are samples. The
+    Hungarian algorithm matches clusters with classes by the share of the labels of a class in the
+    cluster, and in case of doubt by the distance between their means. Classes without labels are
+    given to the other clusters in order.
     """
     n_clusters = found.shape[1]
     known = np.flatnonzero(labels.any(0))
@@ -57,11 +57,11 @@ def name_clusters(found, labels, rows):
 
 
 def follow_labels(resp, labels, graph, weights, layout):
-    """Return responsibilities (M, K) named and changed by ``labels`` (M, K), counts.
+    """Return responsibilities (M, K) matched with and changed by ``labels`` (M, K), counts.
 
-    Each class counts as its labels and one more, spread over the cluster with its name. A walk
-    from each sample ends at a labeled sample, or on its way at what the cluster there tells, the
-    sooner the fewer labels its class has. The scale of the ``weights`` (M,) does not matter.
+    Each class has one more label, spread over its cluster. A walk from each sample ends at a
+    labeled sample, or on its way with the class of the cluster there; it ends sooner if this class
+    has few labels. The scale of the ``weights`` (M,) does not matter.
     """
     known = labels.any(1)
     if not known.any():
@@ -70,11 +70,13 @@ def follow_labels(resp, labels, graph, weights, layout):
     found = np.eye(resp.shape[1])[resp.argmax(1)]
     names = name_clusters(found, labels, layout)
     counts = labels.sum(0)
-    # p(cluster | class) with one more label for each class, in the cluster with its name.
-    told = normalize_rows((found.T @ labels + np.eye(len(names))[names]) / (1 + counts))
+    # p(class | cluster) with one more label for each class, in its cluster.
+    by_cluster = normalize_rows((found.T @ labels + np.eye(len(names))[names]) / (1 + counts))
     graph = weigh_edges(graph, weights)
-    spread = absorb_walk(graph, labels, found @ told, found @ (STOPS / (1 + counts[names])))
-    votes = LABEL_SHARE * np.eye(len(names))[spread.argmax(1)] + (1 - LABEL_SHARE) * resp @ told
+    spread = absorb_walk(graph, labels, found @ by_cluster, found @ (STOPS / (1 + counts[names])))
+    votes = (
+        LABEL_SHARE * np.eye(len(names))[spread.argmax(1)] + (1 - LABEL_SHARE) * resp @ by_cluster
+    )
     resp = spread_votes(votes, graph)
     resp[np.arange(len(resp)), spread.argmax(1)] = (1 + LEAD) * resp.max(1)
     return np.where(known[:, None], normalize_rows(labels), normalize_rows(resp))
@@ -91,8 +93,7 @@ def weigh_edges(graph, weights):
 def count_labels(targets, n_classes, inverse, weights=None):
     """Return how many samples of each class equal each distinct sample, (M, K).
 
-    ``inverse`` (N,) are their positions among the distinct ones, or -1; ``weights`` (N,) say how
-    often each sample counts.
+    ``inverse`` (N,) are positions among distinct samples, or -1; ``weights`` (N,) are counts.
     """
     known = np.flatnonzero((targets >= 0) & (inverse >= 0))
     labels = np.zeros((inverse.max() + 1, n_classes))
@@ -103,9 +104,9 @@ def count_labels(targets, n_classes, inverse, weights=None):
 def spread_along(graph, labels, alpha=0.99):
     """Return class probabilities (M, K) by label spreading of counts (M, K) along a graph.
 
-    They are the rows of F = (1 - alpha) (I - alpha S)^{-1} Y, normalized, with S = D^{-1/2} W
-    D^{-1/2}, W the graph, D its degrees and Y the labels, of which each class has weight one
-    (D. Zhou et al., "Learning with Local and Global Consistency", NeurIPS 2003).
+    They are the normalized rows of F = (1 - alpha) (I - alpha S)^{-1} Y with S = D^{-1/2} W
+    D^{-1/2}, W the graph, D its degrees and Y the labels, with weight one per class (D. Zhou et
+    al., "Learning with Local and Global Consistency", NeurIPS 2003).
     """
     sums = np.asarray(graph.sum(1), dtype=np.float64).ravel()
     scale = sparse.diags(np.where(sums > 0, 1 / np.sqrt(np.maximum(sums, 1e-12)), 0))
@@ -115,13 +116,13 @@ def spread_along(graph, labels, alpha=0.99):
 
 
 def absorb_walk(graph, labels, votes, stops):
-    """Return the mean votes (M, K) where walks end: at a labeled sample or anywhere.
+    """Return the mean votes (M, K) at the ends of random walks.
 
-    A walk from each sample ends at the first one with ``labels`` (M, K), by their shares, and at
-    any other with probability s / (1 + s), by its ``votes`` (M, K), with s its number of ``stops``
-    (M,). These are the harmonic functions of X. Zhu, Z. Ghahramani, J. Lafferty, "Semi-supervised
-    learning using Gaussian fields and harmonic functions", ICML 2003, with votes as external
-    classifier.
+    A walk from each sample ends at the first sample with ``labels`` (M, K), with their shares as
+    votes. At any other sample it ends with probability s / (1 + s) and the ``votes`` (M, K), with
+    s from ``stops`` (M,). These are the harmonic functions of X. Zhu, Z. Ghahramani, J. Lafferty,
+    "Semi-supervised learning using Gaussian fields and harmonic functions", ICML 2003, with votes
+    as external classifier.
     """
     degree = np.asarray(graph.sum(1), dtype=np.float64).ravel()
     known, found = labels.any(1), np.where(labels.any(1)[:, None], normalize_rows(labels), votes)
@@ -137,8 +138,8 @@ def absorb_walk(graph, labels, votes, stops):
 def _solve_spread(links, labels):
     """Solve F = links F + labels, (M, K), by the conjugate gradient method.
 
-    Samples far from all labels have small F, so the method is restarted from the residual until
-    this is small against each sample.
+    F is small for samples far from all labels, so the method is restarted until the residual is
+    small relative to F for every sample.
     """
     found, n_steps = np.zeros_like(labels), 0
     while n_steps < MAX_STEPS:

@@ -11,33 +11,33 @@ from .._responsibilities import cluster_means
 from .candidates import MERGED, Trees, find_candidates
 from .selection import describe_all, predict_scores, prepare
 
-#: Minimum number of samples for each cluster, on average.
+#: Minimum mean number of samples in a cluster.
 MIN_SAMPLES = 5
-#: Numbers up to this one are all tried; above, each is about a tenth larger than the last.
+#: All numbers up to this one are tried.
 ALL_UP_TO = 12
-#: Ratio of the numbers tried above.
+#: Ratio of successive numbers above.
 RATIO = 1.1
-#: Minimum expected score of two or more clusters: with less, all samples are one cluster. The
-#: score is the mean of the adjusted Rand index and of the nearness to the right number.
+#: Minimum expected score of two or more clusters; below it, all samples are one cluster. The score
+#: is the mean of the adjusted Rand index and the closeness to the right number.
 MIN_SCORE = 0.3
-#: Share by which a score may be below the highest one, if its number is smaller.
+#: Share by which the score of a smaller number may be below the highest one.
 TOLERANCE = 0.05
 
 
 class Curve(NamedTuple):
-    """How good each number of clusters is, by arrays over the numbers that were tried."""
+    """Scores of numbers of clusters, as arrays over the numbers that were tried."""
 
     n_clusters: np.ndarray
     #: Expected score of the best candidate; for one cluster, MIN_SCORE.
     criterion: np.ndarray
     #: Mean adjusted Rand index of the candidates with each other.
     stability: np.ndarray
-    #: The number with the highest criterion.
+    #: The chosen number.
     best: int
 
 
 def take_number(numbers, scores):
-    """Return the smallest of some ascending numbers whose score is about the highest."""
+    """Return the smallest of ascending numbers whose score is about the highest."""
     return int(numbers[np.argmax(scores >= (1 - TOLERANCE) * np.max(scores))])
 
 
@@ -49,39 +49,40 @@ def list_numbers(max_clusters):
     return [number for number in numbers if number <= max_clusters]
 
 
-def judge_numbers(views, n_features, numbers, stream):
-    """Yield each number above 1, its candidates on the judged samples, and their features."""
-    drawn = views.draw(MERGED)
-    numbers = [
-        number for number in sorted(set(numbers)) if 1 < number <= len(drawn) // MIN_SAMPLES
-    ]
+def judge_numbers(views, n_features, numbers, stream, refine=False):
+    """Return a list of (number, candidates on the judged samples, their features), ascending.
+
+    Numbers below 2 are left out. ``refine`` adds all numbers between those next to the best one.
+    """
+    drawn, found = views.draw(MERGED), []
+    numbers = sorted({k for k in numbers if 1 < k <= len(drawn) // MIN_SAMPLES})
     if not numbers:
-        return
+        return found
     views = views.take(drawn) if len(views.wide) > len(drawn) else views
     trees, judged = Trees(views), prepare(views, n_features)
-    for number in numbers:
-        candidates = list(find_candidates(views, number, stream, trees, brief=True))
-        yield number, candidates, describe_all(judged, candidates, number)
+    while numbers:
+        for number in numbers:
+            candidates = list(find_candidates(views, number, stream, trees, brief=True))
+            found.append((number, candidates, describe_all(judged, candidates, number)))
+        numbers = _list_between(_draw_curve(found)) if refine else []
+        refine = False
+    return sorted(found, key=lambda entry: entry[0])
+
+
+def _list_between(curve):
+    """Return the numbers around the best one that have not been tried."""
+    place = int(np.flatnonzero(curve.n_clusters == curve.best)[0])
+    around = curve.n_clusters[max(place - 1, 0) : place + 2]
+    return sorted(set(range(around[0], around[-1])) - set(curve.n_clusters.tolist()))
 
 
 def choose_number(views, n_features, numbers, stream, refine=True):
-    """Return the :class:`Curve` of some numbers of clusters.
-
-    ``refine`` adds all numbers between the neighbors of the best one.
-    """
-    found = list(judge_numbers(views, n_features, numbers, stream))
-    curve = _draw_curve(found)
-    place = int(np.flatnonzero(curve.n_clusters == curve.best)[0])
-    around = curve.n_clusters[max(place - 1, 0) : place + 2]
-    between = set(range(around[0], around[-1])) - set(curve.n_clusters.tolist())
-    if not (between and refine):
-        return curve
-    found += judge_numbers(views, n_features, between, stream)
-    return _draw_curve(sorted(found, key=lambda entry: entry[0]))
+    """Return the :class:`Curve` of some numbers of clusters, see :func:`judge_numbers`."""
+    return _draw_curve(judge_numbers(views, n_features, numbers, stream, refine))
 
 
 def _draw_curve(found):
-    """Return the :class:`Curve` of the numbers that have been judged, ascending."""
+    """Return the :class:`Curve` of what :func:`judge_numbers` has found."""
     if not found:
         return Curve(np.ones(1, dtype=np.int64), np.ones(1), np.ones(1), 1)
     tables = [table for *_, table in found]
@@ -95,7 +96,7 @@ def _draw_curve(found):
 
 
 class ClusterTree(NamedTuple):
-    """A tree whose leaves are parts of clusters; clusters are merged after all their parts."""
+    """A tree whose leaves are parts of clusters. The parts of a cluster are merged first."""
 
     #: Centers (P, L) of the leaves in the layout.
     centers: np.ndarray
@@ -103,13 +104,13 @@ class ClusterTree(NamedTuple):
     clusters: np.ndarray
     #: Merges (P - 1, 2), as in scikit-learn's AgglomerativeClustering.
     children: np.ndarray
-    #: Ward's distance (P - 1,) of each merge, never smaller than those before.
+    #: Ward's distance (P - 1,) of each merge, ascending.
     distances: np.ndarray
 
     def find_leaves(self, layout, labels):
-        """Return the nearest leaf (N,) of the own cluster for samples of a layout (N, L).
+        """Return the nearest leaf (N,) of the cluster of each sample of a layout (N, L).
 
-        For a cluster without leaves it is the nearest of all.
+        For a cluster without leaves, it is the nearest of all leaves.
         """
         leaves = np.empty(len(labels), dtype=np.int64)
         for cluster in np.unique(labels):
@@ -121,9 +122,9 @@ class ClusterTree(NamedTuple):
         return leaves
 
     def cut(self, n_clusters):
-        """Return the cluster (P,) of each leaf; as many clusters as there are keep their numbers.
+        """Return the cluster (P,) of each leaf after a cut into ``n_clusters``.
 
-        Otherwise they are numbered by the first of the clusters, or the first leaf, in them.
+        Clusters are numbered by the first of the given clusters, or the first leaf, in them.
         """
         groups = np.arange(len(self.clusters))
         for t, pair in enumerate(self.children[: len(groups) - n_clusters]):
@@ -136,12 +137,12 @@ class ClusterTree(NamedTuple):
 
 
 def grow_tree(layout, labels, weights, parts):
-    """Return the :class:`ClusterTree` whose leaves are the parts of samples within clusters.
+    """Return the :class:`ClusterTree` of samples with a ``layout`` (M, L) and ``weights`` (M,).
 
-    ``layout`` (M, L), ``labels`` (M,) and ``weights`` (M,) are of the samples, ``parts`` (M,)
-    numbers of parts that may reach over several clusters. The merge whose sum of squares within
-    groups grows least comes first: by |m_i - m_j|^2 n_i n_j / (n_i + n_j), half the square of
-    Ward's distance, with means m and sizes n.
+    Its leaves are the intersections of clusters, ``labels`` (M,), and ``parts`` (M,). The merge
+    that increases the sum of squares within groups least comes first. The increase is
+    |m_i - m_j|^2 n_i n_j / (n_i + n_j), half the square of Ward's distance, with means m and
+    sizes n.
     """
     pairs, leaves = np.unique(np.column_stack([labels, parts]), axis=0, return_inverse=True)
     resp = np.zeros((len(labels), len(pairs)))

@@ -1,12 +1,13 @@
-"""The partition of a data set: distinct samples, their graph and views, and all samples after it.
+"""The partition of a data set: from X to distinct samples, their graph, views and clusters.
 
-N samples, of which M are distinct and in the graph; D features, L layout dimensions, K clusters.
+Then from the clusters of the distinct samples back to all samples, and to new ones.
+
+N samples, M distinct samples in the graph; D features, L layout dimensions, K clusters.
 """
 
 import warnings
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,25 +17,20 @@ from scipy.special import softmax
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import normalize
-from sklearn.utils import Bunch, check_array, check_scalar
+from sklearn.utils import Bunch, check_array, check_scalar, gen_batches
 
 from .._fitting import random_stream
 from .._responsibilities import average_finite, cluster_means, sample_systematically
 from .._validation import check_answers, check_enough, check_sample_weight
 from .candidates import COMPONENTS, FITTED, LAYOUT_REGULARIZATION, Views, fit_mixture, run_kmeans
-from .graph import (
-    find_neighbors,
-    link_neighbors,
-    neighbor_layout,
-    whiten,
-    whitening_matrix,
-)
+from .graph import link_neighbors, neighbor_layout, whiten, whitening_matrix
 from .labels import count_labels, follow_labels, spread_along
 from .number import ClusterTree, Curve, choose_number, grow_tree, list_numbers
 from .search import (
     NeighborIndex,
     check_distances,
     check_square,
+    hash_rows,
     is_precomputed,
     nearest_entries,
     project_rows,
@@ -48,9 +44,9 @@ from .selection import choose_partition
 WIDE = 50
 #: Maximum number of those in which covariances are full.
 NARROW = 10
-#: Maximum number of features that are whitened: more are mostly noise, which would be raised.
+#: Maximum number of features that are whitened: whitening more would mostly raise noise.
 MAX_WHITENED = 100
-#: Maximum number of samples that have a second layout: it takes as long as the first.
+#: Maximum number of samples that have a second layout, which takes as long as the first.
 MAX_SECOND = 20_000
 #: Epochs of a layout in which clusters are found: more change little.
 EPOCHS = 50
@@ -58,13 +54,20 @@ EPOCHS = 50
 MIN_PARTS = 200
 #: Mixtures fitted where a few labels are given.
 MIXTURES = 5
-#: Maximum number of samples in a block of a search by scikit-learn. It shares the work of so few
-#: out by the samples of the graph, so equal distances are always broken alike.
-BLOCK = 1024
-#: Maximum number of samples in a block of other searches.
-LARGE_BLOCK = 16_384
+#: Maximum number of new samples that are searched at once.
+BLOCK = 16_384
 #: Distances are cut off here, so that sums of them do not overflow.
 FARTHEST = np.finfo(np.float64).max / 2**20
+
+
+class Settings(NamedTuple):
+    """Parameters of the graph and the layout, see :class:`~skdeepcluster.NeighborClustering`."""
+
+    n_neighbors: int = 15
+    metric: Any = "euclidean"
+    n_components: int = 5
+    max_samples: int = 70_000
+    n_jobs: int | None = None
 
 
 class Reference(NamedTuple):
@@ -72,9 +75,9 @@ class Reference(NamedTuple):
 
     #: Samples (M, D), dense or CSR; None with precomputed distances.
     rows: Any
-    #: Projections (M,) of these samples, or of their distances to all samples.
+    #: Hashes (M,) of these samples, or of their distances to all samples.
     keys: np.ndarray
-    #: Their positions (M,) among all samples, thus columns of precomputed distances.
+    #: Their positions (M,) among all samples, which are columns of precomputed distances.
     kept: np.ndarray
     metric: Any
     n_neighbors: int
@@ -82,34 +85,43 @@ class Reference(NamedTuple):
     spacing: np.ndarray
 
 
+class Samples(NamedTuple):
+    """The distinct samples of X and their neighbor graph."""
+
+    reference: Reference
+    #: Positions of the features that vary, see :func:`order_columns`; None without features.
+    columns: np.ndarray | None
+    #: Neighbor graph (M, M).
+    graph: sparse.csr_matrix
+    #: Weights (M,).
+    weights: np.ndarray
+    #: Position (N,) of each sample of X among the M, or -1.
+    inverse: np.ndarray
+
+
 class Partition(NamedTuple):
     """Clusters of the N samples of X, and the graph and layout in which they were found."""
 
-    reference: Reference
+    samples: Samples
     #: Responsibilities (M, K).
     resp: np.ndarray
     #: Layout (M, L).
     layout: np.ndarray
-    #: Neighbor graph (M, M).
-    graph: sparse.csr_matrix
-    #: Weights (M,) of the samples.
-    weights: np.ndarray
-    #: Position (N,) of each sample of X among the M, or -1.
-    inverse: np.ndarray
     #: Mean ARI with the true clusters that partitions of this criterion had on drawn data sets.
     expected_score: float
-    #: How good each number of clusters is, if it was to be found.
+    #: Score of each number of clusters that was tried, with ``n_clusters="auto"``.
     curve: Curve | None = None
 
     def extend(self, X, n_jobs=None) -> list[np.ndarray]:
         """Return responsibilities (N, K), layout (N, L) and spacing (N,) of all samples of X."""
-        values = self.resp, self.layout
-        place, others = np.maximum(self.inverse, 0), np.flatnonzero(self.inverse < 0)
-        found = [value[place] for value in (*values, self.reference.spacing)]
+        values, reference = (self.resp, self.layout), self.samples.reference
+        inverse = self.samples.inverse
+        found = [value[np.maximum(inverse, 0)] for value in (*values, reference.spacing)]
+        others = np.flatnonzero(inverse < 0)
         if len(others):
-            answers, spacing = interpolate(self.reference, X[others], values, n_jobs)
-            for column, answer in zip(found, (*answers, spacing), strict=True):
-                column[others] = answer
+            predicted, spacing = interpolate(reference, X[others], values, n_jobs)
+            for column, value in zip(found, (*predicted, spacing), strict=True):
+                column[others] = value
         return found
 
     def grow_tree(self) -> ClusterTree:
@@ -117,64 +129,50 @@ class Partition(NamedTuple):
         stream = np.random.RandomState(0)
         n_samples, labels = len(self.layout), self.resp.argmax(1)
         n_parts = min(max(MIN_PARTS, COMPONENTS * self.resp.shape[1]), max(n_samples // 3, 1))
-        given = self.graph, self.weights, stream.permutation(n_samples)[:FITTED]
-        layout = self.layout.astype(np.float64)
-        views = Views(layout, layout, [layout], *given, has_features=False)
+        drawn = stream.permutation(n_samples)[:FITTED]
+        layout, weights = self.layout.astype(np.float64), self.samples.weights
+        views = Views(layout, layout, [layout], self.samples.graph, weights, drawn, False)
         parts = run_kmeans(layout, views, n_parts, stream, n_init=1)
-        return grow_tree(layout, labels, self.weights, parts)
-
-    def order_graph(self) -> tuple[np.ndarray, sparse.csr_matrix]:
-        """Return the positions in X, ascending, and the graph of the samples in this order."""
-        order = np.argsort(self.reference.kept)
-        return self.reference.kept[order], self.graph[order][:, order]
+        return grow_tree(layout, labels, weights, parts)
 
 
 def find_partition(
     X,
     n_clusters,
     *,
-    n_neighbors=15,
-    metric="euclidean",
     sample_weight=None,
     labels=None,
-    n_components=5,
-    max_samples=70_000,
     max_clusters=60,
     random_state=None,
-    n_jobs=None,
     report=nullcontext,
+    **settings,
 ) -> Partition:
     """Return the :class:`Partition` of X (N, D) into ``n_clusters``, or as many as are found.
 
-    The parameters are those of :class:`~skdeepcluster.NeighborClustering`; ``labels`` (N,) are
-    clusters from 0 on, or -1 where unknown. ``report(stage)`` is a context in which each stage
-    runs.
+    For the parameters see :class:`~skdeepcluster.NeighborClustering`, for ``settings``
+    :class:`Settings`; ``labels`` (N,) are clusters from 0 on, or -1 where unknown.
+    ``report(stage)`` is a context in which each stage runs.
     """
-    stream = random_stream(random_state)
+    stream, settings = random_stream(random_state), Settings(**settings)
     n_clusters = n_clusters if n_clusters == "auto" else int(n_clusters)
-    given = int(n_neighbors), metric, sample_weight, max_samples, stream, n_jobs
     with report("graph"):
-        reference, columns, graph, weights, inverse = connect(X, n_clusters, *given, labels)
+        samples = connect(X, n_clusters, settings, stream, sample_weight, labels)
     with report("layout"):
-        views = make_views(
-            reference, columns, graph, weights, n_clusters, n_components, stream, n_jobs
-        )
+        views = make_views(samples, n_clusters, settings, stream)
     curve, n_features = None, X.shape[1]
     if n_clusters == "auto":
         with report("number"):
             curve = choose_number(views, n_features, list_numbers(max_clusters), stream)
         n_clusters = max(curve.best, 1 if labels is None else labels.max() + 1)
     with report("partition"):
-        chosen = choose_partition(views, n_features, n_clusters, stream)
-    resp = chosen.resp
+        resp, expected = choose_partition(views, n_features, n_clusters, stream)
     if labels is not None:
-        known = count_labels(labels, n_clusters, inverse, check_sample_weight(sample_weight, X))
-        resp = follow_labels(resp, known, graph, weights, views.layouts[0])
-    layout = views.layouts[0].astype(np.float32)
-    expected = chosen.expected_score
+        weights = check_sample_weight(sample_weight, X)
+        known = count_labels(labels, n_clusters, samples.inverse, weights)
+        resp = follow_labels(resp, known, samples.graph, samples.weights, views.layouts[0])
     if curve is not None:
         expected = min(expected, float(np.clip(curve.criterion.max(), 0, 1)))
-    return Partition(reference, resp, layout, graph, weights, inverse, expected, curve)
+    return Partition(samples, resp, views.layouts[0].astype(np.float32), expected, curve)
 
 
 def count_clusters(
@@ -190,10 +188,10 @@ def count_clusters(
     random_state=None,
     n_jobs: int | None = None,
 ) -> Bunch:
-    """Find how many clusters X has, without labels.
+    """Find the number of clusters of X without labels.
 
-    Candidate partitions into several numbers of clusters are compared by the learned criterion of
-    :class:`~skdeepcluster.NeighborClustering`.
+    The learned criterion of :class:`~skdeepcluster.NeighborClustering` compares candidate
+    partitions into several numbers of clusters.
 
     Parameters
     ----------
@@ -207,7 +205,7 @@ def count_clusters(
     sample_weight : array-like of shape (n_samples,), default=None
         How often each sample occurs.
     max_clusters : int, default=60
-        Maximum number considered, and no more than one for five distinct samples.
+        Maximum number considered; it is also at most a fifth of the distinct samples.
     numbers : iterable of int, default=None
         Numbers to try; None tries numbers up to ``max_clusters``.
     n_components : int, default=5
@@ -215,7 +213,7 @@ def count_clusters(
     max_samples : int, default=20_000
         Maximum number of distinct samples in the graph.
     random_state : int, RandomState instance or None, default=None
-        Determines everything random.
+        Seed of all random numbers.
     n_jobs : int, default=None
         Number of threads, as in scikit-learn.
 
@@ -239,12 +237,12 @@ def count_clusters(
     """
     X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
     stream = random_stream(random_state)
-    given = n_neighbors, metric, sample_weight, max_samples, stream, n_jobs
-    reference, columns, graph, weights, _ = connect(X, "auto", *given)
-    views = make_views(reference, columns, graph, weights, "auto", n_components, stream, n_jobs)
+    settings = Settings(n_neighbors, metric, n_components, max_samples, n_jobs)
+    samples = connect(X, "auto", settings, stream, sample_weight)
+    views = make_views(samples, "auto", settings, stream)
     tried = list_numbers(max_clusters) if numbers is None else numbers
     curve = choose_number(views, X.shape[1], tried, stream, refine=numbers is None)
-    warn_of_edge(curve, max_clusters, len(weights), stacklevel=3)
+    warn_of_edge(curve, max_clusters, len(samples.weights), stacklevel=3)
     return Bunch(best_n_clusters=curve.best, **describe_curve(curve))
 
 
@@ -259,32 +257,41 @@ def partition_by_labels(
     """Return class probabilities (N, K) from a few labels, by the graph and by mixtures.
 
     ``targets`` (N,) are classes from 0 on, or -1 for samples without a label. Labels are spread
-    along the neighbor graph. Pieces of the graph without any label get the mean of the nearest
-    others. Mixtures of 2 K components are fitted to a layout of the graph, and each component has
-    the mean class probabilities of its samples. The result is the mean of both: isolated samples
-    follow their components, and samples of components with several classes follow the graph.
+    along the neighbor graph. Mixtures of 2 K components are fitted to a layout of the graph, and
+    each component has the mean class probabilities of its samples. The result is the mean of both:
+    isolated samples follow their components, and samples of components with several classes follow
+    the graph.
     """
     X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
     stream = random_stream(random_state)
-    given = n_neighbors, "euclidean", None, X.shape[0], stream, n_jobs
-    reference, _, graph, weights, inverse = connect(X, n_classes, *given)
-    counts = count_labels(targets, n_classes, inverse)
-    spread = spread_along(graph, counts)
-    piece = connected_components(graph, directed=False)[1]
-    known = np.isin(piece, piece[counts.any(1)])
-    if known.any() and not known.all():
-        own = ("rows", "keys", "kept", "spacing")
-        near = reference._replace(**{name: getattr(reference, name)[known] for name in own})
-        spread[~known] = interpolate(near, reference.rows[~known], [spread[known]], n_jobs)[0][0]
+    settings = Settings(n_neighbors, max_samples=X.shape[0], n_jobs=n_jobs)
+    samples = connect(X, n_classes, settings, stream)
+    graph, weights = samples.graph, samples.weights
+    spread = _spread(samples, count_labels(targets, n_classes, samples.inverse), n_jobs)
     layout = _scale(neighbor_layout(graph, random_state=stream, n_jobs=n_jobs))
     views = Views(layout, layout, [layout], graph, weights, _draw_views(weights, stream), False)
     smooth, n_components = np.zeros_like(spread), min(COMPONENTS * n_classes, len(layout))
     for _ in range(MIXTURES):
-        start = run_kmeans(layout, views, n_components, stream, n_init=1)
-        densities = fit_mixture(layout, views, start, n_components, "full", LAYOUT_REGULARIZATION)
+        labels = run_kmeans(layout, views, n_components, stream, n_init=1)
+        densities = fit_mixture(layout, views, labels, n_components, "full", LAYOUT_REGULARIZATION)
         resp = softmax(densities, axis=1)
         smooth += resp @ cluster_means(resp * weights[:, None], spread) / MIXTURES
-    return ((spread + smooth) / 2)[inverse]
+    return ((spread + smooth) / 2)[samples.inverse]
+
+
+def _spread(samples, counts, n_jobs):
+    """Return class probabilities (M, K) by spreading the ``counts`` (M, K) of labels on the graph.
+
+    Pieces of the graph without labels get the mean of the nearest samples of the others.
+    """
+    spread, reference = spread_along(samples.graph, counts), samples.reference
+    piece = connected_components(samples.graph, directed=False)[1]
+    known = np.isin(piece, piece[counts.any(1)])
+    if known.any() and not known.all():
+        own = ("rows", "keys", "kept", "spacing")
+        near = reference._replace(**{name: getattr(reference, name)[known] for name in own})
+        (spread[~known],), _ = interpolate(near, reference.rows[~known], [spread[known]], n_jobs)
+    return spread
 
 
 def warn_of_edge(curve, max_clusters, n_samples, stacklevel):
@@ -292,8 +299,8 @@ def warn_of_edge(curve, max_clusters, n_samples, stacklevel):
     if curve.best == curve.n_clusters[-1] and n_samples > 1:
         warnings.warn(
             f"n_clusters='auto' chose {curve.best}, the largest number considered: there may be "
-            f"more clusters. Raise max_clusters={max_clusters} (at most one cluster for five "
-            "distinct samples is considered), or give n_clusters.",
+            f"more clusters. Raise max_clusters={max_clusters} (numbers above a fifth of the "
+            "distinct samples are never considered), or set n_clusters.",
             ConvergenceWarning,
             stacklevel=stacklevel + 1,
         )
@@ -302,66 +309,47 @@ def warn_of_edge(curve, max_clusters, n_samples, stacklevel):
 # ---- distinct samples and their graph
 
 
-def connect(
-    X,
-    n_clusters,
-    n_neighbors,
-    metric,
-    sample_weight,
-    max_samples,
-    stream,
-    n_jobs,
-    labels=None,
-):
-    """Return the reference, columns, graph, weights and inverse of the distinct samples of X.
+def connect(X, n_clusters, settings, stream, sample_weight=None, labels=None) -> Samples:
+    """Return the distinct :class:`Samples` of X and their neighbor graph.
 
-    ``columns`` are the positions of the features that vary, in an order that depends on their
-    values only, so that neither constant features nor the order of features change a cluster.
-    There are at most ``n_neighbors`` neighbors, and no more than a cluster has other samples on
-    average: beyond them are samples of other clusters.
+    There are at most ``n_neighbors`` neighbors, and no more than the average cluster has other
+    samples: farther samples belong to other clusters.
     """
-    precomputed = is_precomputed(metric)
-    _check(X, n_clusters, n_neighbors, max_samples, precomputed)
+    metric, n_neighbors = settings.metric, int(settings.n_neighbors)
+    _check(X, n_clusters, settings)
     weights = _scale_weights(check_sample_weight(sample_weight, X))
-    kept, inverse, weights = _find_distinct(X, weights, precomputed)
-    columns = None
-    if metric in ("euclidean", "cosine"):
-        rows = X if len(kept) == X.shape[0] else X[kept]
-        columns = order_columns(rows)
-        order = np.argsort(project_rows(X, columns=columns)[kept], kind="stable")
-        kept, weights = kept[order], weights[order]
-        inverse = np.append(_invert(order), -1)[inverse]
-    if len(kept) > max_samples and not (precomputed and sparse.issparse(X)):
-        drawn = kept, inverse, weights
-        kept, inverse, weights = _draw_samples(*drawn, max_samples, stream, labels)
+    columns, *distinct = _find_distinct(X, weights, metric)
+    precomputed = is_precomputed(metric)
+    if len(distinct[0]) > settings.max_samples and not (precomputed and sparse.issparse(X)):
+        distinct = _draw_samples(*distinct, settings.max_samples, stream, labels)
+    kept, inverse, weights = distinct
     if n_clusters != "auto":
         n_neighbors = min(n_neighbors, max(1, len(kept) // n_clusters - 1))
     if precomputed:
         order, *found = _find_by_distances(X[kept][:, kept], n_neighbors)
         place = np.append(_invert(order), -1)
         kept, weights, inverse = kept[order], weights[order], place[inverse]
-        rows, keys = None, project_distances(X)[kept]
+        rows, keys = None, hash_rows(X, stored_zeros=True)[kept]
     else:
-        rows = take_samples(X, kept)
-        keys = project_rows(rows)
-        compared = rows if columns is None else take_columns(rows, columns)
-        found = find_neighbors(compared, n_neighbors, metric, n_jobs)
+        rows = X[kept].sorted_indices() if sparse.issparse(X) else np.ascontiguousarray(X[kept])
+        keys, compared = hash_rows(rows), rows if columns is None else take_columns(rows, columns)
+        found = NeighborIndex(compared, metric, settings.n_jobs).query_self(n_neighbors)
     spacing = average_finite(found[0])
     reference = Reference(rows, keys, kept, metric, n_neighbors, spacing)
-    return reference, columns, link_neighbors(*found), weights, inverse
+    return Samples(reference, columns, link_neighbors(*found), weights, inverse)
 
 
-def _check(X, n_clusters, n_neighbors, max_samples, precomputed):
+def _check(X, n_clusters, settings):
     """Check that there are enough samples, and that distances are distances."""
-    check_scalar(n_neighbors, "n_neighbors", (int, np.integer), min_val=1)
+    check_scalar(settings.n_neighbors, "n_neighbors", (int, np.integer), min_val=1)
     least = 1 if n_clusters == "auto" else n_clusters
     check_enough(X.shape[0], least)
-    if max_samples < least:
+    if settings.max_samples < least:
         raise ValueError(
-            f"max_samples={max_samples} should be >= n_clusters={least}: a cluster needs a sample "
-            "in the graph. Raise max_samples or ask for fewer clusters."
+            f"max_samples={settings.max_samples} should be >= n_clusters={least}: a cluster needs "
+            "a sample in the graph. Raise max_samples or ask for fewer clusters."
         )
-    if precomputed:
+    if is_precomputed(settings.metric):
         check_square(X)
         check_distances(X)
 
@@ -369,24 +357,20 @@ def _check(X, n_clusters, n_neighbors, max_samples, precomputed):
 def order_columns(X):
     """Return the positions of the features of X (M, D) that vary, ordered by their values.
 
-    The order depends neither on that of the features nor on that of the samples, nor on their
-    unit or a shift.
+    The order of the features or samples, their unit and a shift do not change the result. So
+    neither constant features nor the order of features change a cluster.
     """
-    is_sparse = sparse.issparse(X)
-    ends = X.min(0), X.max(0)
-    least, largest = (part.toarray().ravel() if is_sparse else part for part in ends)
-    exponent = np.frexp(max(np.abs(least).max(), np.abs(largest).max()))[1]
-    scaled = [np.ldexp(part.astype(np.float64), -exponent) for part in (least, largest)]
-    scale = np.float64(np.ldexp(1.0, -exponent))
-    if is_sparse:
-        sums = np.asarray((X * scale).sum(0)).ravel()
-    else:
-        sums = sum((X[part] * scale).sum(0) for part in split_rows(*X.shape))
+    ends = (end.toarray() if sparse.issparse(X) else end for end in (X.min(0), X.max(0)))
+    least, largest = (np.ravel(end).astype(np.float64) for end in ends)
+    varying = largest > least
+    scale = np.ldexp(1.0, -np.frexp(max(np.abs(least).max(), np.abs(largest).max()))[1])
+    least, largest = least * scale, largest * scale
+    parts = [X] if sparse.issparse(X) else (X[part] for part in split_rows(*X.shape))
+    sums = sum(np.asarray((part * scale).sum(0)).ravel() for part in parts)
     # Single precision hides how sums are rounded in another order of the samples.
-    mean = (sums / X.shape[0] - scaled[0]).astype(np.float32)
-    order = np.lexsort(((scaled[1] - scaled[0]).astype(np.float32), mean))
-    varying = order[(largest > least)[order]]
-    return varying if len(varying) else order[:1]
+    mean = (sums / X.shape[0] - least).astype(np.float32)
+    order = np.lexsort(((largest - least).astype(np.float32), mean))
+    return order[varying[order]] if varying.any() else order[:1]
 
 
 def take_columns(X, columns):
@@ -394,18 +378,25 @@ def take_columns(X, columns):
     return X[:, columns] if sparse.issparse(X) else np.take(X, columns, axis=1)
 
 
-def _find_distinct(X, weights, precomputed):
-    """Return (kept, inverse, weights) of the distinct samples with a positive weight.
+def _find_distinct(X, weights, metric):
+    """Return (columns, kept, inverse, weights) of the distinct samples with a positive weight.
 
-    Equal samples of a dense matrix of distances are equal samples of the data. A sparse one has
-    no room for the distances to all copies: its samples are taken as they are.
+    Their order depends on values only. Equal rows of a dense matrix of distances are equal
+    samples. Rows of a sparse one lack the distances to most copies, so each is one sample.
     """
-    if not (precomputed and sparse.issparse(X)):
-        kept, inverse, weights = unique_rows(X, weights)
-        return kept, inverse, _scale_weights(weights)
-    kept, inverse = np.flatnonzero(weights > 0), np.full(len(weights), -1)
-    inverse[kept] = np.arange(len(kept))
-    return kept, inverse, weights[kept]
+    if is_precomputed(metric) and sparse.issparse(X):
+        kept, inverse = np.flatnonzero(weights > 0), np.full(len(weights), -1)
+        inverse[kept] = np.arange(len(kept))
+        return None, kept, inverse, weights[kept]
+    kept, inverse, weights = unique_rows(X, weights)
+    columns, direction = None, np.zeros(X.shape[1])
+    if metric in ("euclidean", "cosine"):
+        columns = order_columns(X if len(kept) == X.shape[0] else X[kept])
+    own = slice(None) if columns is None else columns
+    direction[own] = np.random.default_rng(0).standard_normal(direction[own].shape)
+    order = np.argsort(project_rows(X, direction)[kept], kind="stable")
+    inverse = np.append(_invert(order), -1)[inverse]
+    return columns, kept[order], inverse, _scale_weights(weights)[order]
 
 
 def _scale_weights(weights):
@@ -418,9 +409,9 @@ def _scale_weights(weights):
 def _draw_samples(kept, inverse, weights, n_drawn, stream, labels):
     """Return (kept, inverse, weights) of a draw of the distinct samples.
 
-    They are drawn with probabilities min(1, w / t), and get weights max(w, t). The draw is
-    systematic along the order of the samples, and t gives it the wanted size. Samples with
-    ``labels`` (N,) are drawn for certain, unless these are more than half of the draw.
+    They are drawn with probabilities min(1, w / t) and get weights max(w, t); t gives the draw the
+    wanted size. Sampling is systematic along the order of the samples. All samples with ``labels``
+    (N,) are drawn, unless they are more than half of the draw.
     """
     certain = np.zeros(len(kept), dtype=bool)
     if labels is not None:
@@ -448,7 +439,9 @@ def _find_by_distances(distances, n_neighbors):
     """
     distances, neighbors = nearest_entries(distances, n_neighbors, own=True)
     # Only these values do not depend on the order of the columns.
-    order = np.argsort(project_rows(np.where(np.isfinite(distances), distances, 0)), kind="stable")
+    direction = np.random.default_rng(0).standard_normal(distances.shape[1])
+    known = np.where(np.isfinite(distances), distances, 0)
+    order = np.argsort(project_rows(known, direction), kind="stable")
     return order, distances[order], _invert(order)[neighbors[order]]
 
 
@@ -462,34 +455,33 @@ def _invert(order):
 # ---- views
 
 
-def make_views(reference, columns, graph, weights, n_clusters, n_components, stream, n_jobs):
+def make_views(samples, n_clusters, settings, stream) -> Views:
     """Return the :class:`Views` of the samples of a graph.
 
-    The second layout is that of whitened samples. Where there are too many features to whiten,
-    it is another layout of the same graph.
+    The second layout places whitened samples. With too many features to whiten, it is another
+    layout of the same graph.
     """
-    options = {"n_epochs": EPOCHS, "random_state": stream, "n_jobs": n_jobs}
-    layouts = [_scale(neighbor_layout(graph, n_components, **options))]
+    reference, columns, graph, weights, _ = samples
+    options = {"n_epochs": EPOCHS, "random_state": stream, "n_jobs": settings.n_jobs}
+    layouts = [_scale(neighbor_layout(graph, settings.n_components, **options))]
     drawn = _draw_views(weights, stream)
-    if columns is None:  # distances, or a metric for which differences of samples mean little
+    if columns is None:
         return Views(layouts[0], layouts[0], layouts, graph, weights, drawn, has_features=False)
     points = _take_points(reference, columns)
-    n_samples, n_features = points.shape
     wide = _project(points, drawn, WIDE)
     narrow = _scale(_project(wide, drawn, NARROW))
     given = _scale(wide), narrow, layouts, graph, weights, drawn, True, _scale_to_unit(points)
     views = Views(*given)
-    if n_samples > MAX_SECOND:
+    if points.shape[0] > MAX_SECOND:
         return views
-    if 1 < n_features <= MAX_WHITENED and not sparse.issparse(points):
-        white = whiten(points, graph, reference.n_neighbors, n_jobs)
+    if 1 < points.shape[1] <= MAX_WHITENED and not sparse.issparse(points):
+        white = whiten(points, graph, reference.n_neighbors, settings.n_jobs)
         if n_clusters != "auto":
             white = _whiten_within(points, white, views, n_clusters, stream)
-        found = find_neighbors(white, reference.n_neighbors, "euclidean", n_jobs)
+        found = NeighborIndex(white, n_jobs=settings.n_jobs).query_self(reference.n_neighbors)
         views, graph = views._replace(white=white), link_neighbors(*found)
-    return views._replace(
-        layouts=[*layouts, _scale(neighbor_layout(graph, n_components, **options))]
-    )
+    second = _scale(neighbor_layout(graph, settings.n_components, **options))
+    return views._replace(layouts=[*layouts, second])
 
 
 def _whiten_within(points, white, views, n_clusters, stream):
@@ -554,21 +546,6 @@ def _scale_to_unit(points):
 # ---- all samples
 
 
-def take_samples(X, kept):
-    """Return some samples of X (N, D), as a reference keeps them."""
-    rows = X[kept]
-    return rows.sorted_indices() if sparse.issparse(X) else np.ascontiguousarray(rows)
-
-
-def project_distances(X):
-    """Return :func:`project_rows` of distances, where stored zeros of a sparse matrix count."""
-    if not sparse.issparse(X):
-        return project_rows(X)
-    X = X.sorted_indices()
-    X.data = X.data.astype(np.float64) + 1
-    return project_rows(X)
-
-
 def interpolate(reference, X, values, n_jobs=None) -> tuple[list[np.ndarray], np.ndarray]:
     """Return the values of samples X (N, D) by the ``values`` of the reference, arrays (M, C).
 
@@ -582,22 +559,24 @@ def interpolate(reference, X, values, n_jobs=None) -> tuple[list[np.ndarray], np
     precomputed = reference.rows is None
     if not precomputed and sparse.issparse(X) != sparse.issparse(reference.rows):
         X = sparse.csr_matrix(X) if sparse.issparse(reference.rows) else X.toarray()
-    found = find_equal(reference, X)
-    answers = [value[np.maximum(found, 0)] for value in values]
+    found = _find_equal(reference, X)
+    predicted = [value[np.maximum(found, 0)] for value in values]
     spacing = reference.spacing[np.maximum(found, 0)]
     others = np.flatnonzero(found < 0)
     if not len(others):
-        return answers, spacing
-    search, size = _make_search(reference, n_jobs)
-    for rows in np.split(others, range(size, len(others), size)):
+        return predicted, spacing
+    search = _make_search(reference, n_jobs)
+    for part in gen_batches(len(others), BLOCK):
+        rows = others[part]
         distances, neighbors = search(X[rows])
-        if not precomputed:  # where infinity is a neighbor that is missing
+        if not precomputed:  # where infinity marks a missing neighbor
             distances = np.minimum(distances, FARTHEST)
-        weights, undefined = _weigh(distances), np.isnan(distances).any(1)
+        undefined = np.isnan(distances).any(1)
         spacing[rows] = np.where(undefined, np.nan, average_finite(distances))
-        for answer, value in zip(answers, values, strict=True):
-            answer[rows] = _average(weights, neighbors, value)
-    return answers, check_answers(spacing, X, f" by metric={reference.metric!r}")
+        weights = _weigh(distances)
+        for column, value in zip(predicted, values, strict=True):
+            column[rows] = _average(weights, neighbors, value)
+    return predicted, check_answers(spacing, X, f" by metric={reference.metric!r}")
 
 
 def _average(weights, neighbors, value):
@@ -608,46 +587,22 @@ def _average(weights, neighbors, value):
     return total
 
 
-def find_equal(reference, X):
-    """Return the position in the reference of an equal of each sample of X, (N,), or -1.
-
-    Samples are compared if their projections are equal. Distances are not kept, so their
-    projections decide: those of different samples are equal with a probability of about 1e-16.
-    """
-    precomputed = reference.rows is None
-    if sparse.issparse(X) and not precomputed:
-        X = X.sorted_indices()
-    keys = project_distances(X) if precomputed else project_rows(X)
+def _find_equal(reference, X):
+    """Return the position in the reference of the equal of each sample of X, (N,), or -1."""
+    keys = hash_rows(X, stored_zeros=reference.rows is None)
     order = np.argsort(reference.keys, kind="stable")
-    ordered = np.append(reference.keys[order], np.nan)
-    place, found = np.searchsorted(ordered[:-1], keys), np.full(len(keys), -1)
-    open_rows = np.arange(len(keys))
-    while len(open_rows):
-        open_rows = open_rows[ordered[place[open_rows]] == keys[open_rows]]
-        candidates = order[place[open_rows]]
-        same = np.ones(len(open_rows), dtype=bool)
-        if not precomputed:
-            same = _compare(X[open_rows], reference.rows[candidates])
-        found[open_rows[same]] = candidates[same]
-        open_rows = open_rows[~same]
-        place[open_rows] += 1
-    return found
-
-
-def _compare(one, other):
-    """Return which samples of two arrays, or two sparse matrices, are equal."""
-    if sparse.issparse(one):
-        return np.asarray((one != other).sum(1)).ravel() == 0
-    return (one == other).all(1)
+    place = np.searchsorted(reference.keys, keys, sorter=order)
+    found = order[np.minimum(place, len(order) - 1)]
+    return np.where(reference.keys[found] == keys, found, -1)
 
 
 def _make_search(reference, n_jobs):
-    """Return a function from samples to distances and positions of neighbors, and its block."""
+    """Return a function from samples to the distances and positions of their neighbors."""
     k = reference.n_neighbors
     if reference.rows is None:
-        return lambda X: nearest_entries(X[:, reference.kept], k, own=False), BLOCK
+        return lambda X: nearest_entries(X[:, reference.kept], k, own=False)
     index = NeighborIndex(reference.rows, reference.metric, n_jobs)
-    return partial(index.nearest, k), BLOCK if index.library is not None else LARGE_BLOCK
+    return lambda X: index.query(X, k)
 
 
 def _weigh(distances):

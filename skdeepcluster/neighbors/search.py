@@ -1,10 +1,12 @@
-"""Search for the nearest neighbors, and the order and comparison of rows.
+"""Search for nearest neighbors, precomputed distances, and the order and equality of samples.
 
-N rows, D features, M queries, k neighbors, c candidates, d principal components, K cells.
+N samples, D features, M queries, k neighbors, c candidates, d principal components, K cells.
 """
 
 import functools
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
+from itertools import pairwise
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -20,21 +22,29 @@ from threadpoolctl import ThreadpoolController
 EXTRA = 5
 #: Maximum number of features for which a k-d tree is faster than matrix products.
 TREE_FEATURES = 15
-#: Minimum number of rows compared on principal components. Fewer are compared on all features.
+#: Minimum number of samples that are compared on principal components.
 PROJECTED_ROWS = 2000
-#: Number of rows from which the center and the components are estimated.
+#: Number of samples from which the center and the components are estimated.
 FITTED_ROWS = 1000
-#: Numbers of principal components that are tried, at most PROJECTED_SHARE of the features. With
-#: the two columns of norms they are multiples of 16, for which matrix products are fast.
-COMPONENTS, PROJECTED_SHARE = (30, 46, 62, 78, 94, 126, 158, 206, 254), 0.8
-#: Minimum share of JUDGED_K neighbors of JUDGED_ROWS rows that components, and cells, must keep.
-RECALL, CELL_RECALL, JUDGED_ROWS, JUDGED_K = 0.99, 0.998, 200, 15
+#: Numbers of principal components that are tried. With the two columns of norms they are
+#: multiples of 16, for which matrix products are fast.
+COMPONENTS = 30, 46, 62, 78, 94, 126, 158, 206, 254
+#: Maximum number of components, as a share of the features.
+PROJECTED_SHARE = 0.8
+#: Number of samples whose JUDGED_K neighbors decide how many components are enough.
+JUDGED_ROWS = 200
+#: Number of their neighbors.
+JUDGED_K = 15
+#: Minimum share of these neighbors that components must keep.
+RECALL = 0.99
+#: Minimum share of neighbors that the nearest cells must hold.
+CELL_RECALL = 0.998
 #: Squared distances below this share of the squared norm may be rounding errors of float32.
 NOISE = 2.0**-16
-#: Maximum exponent of the rows, in magnitude, for which squares in float32 are safe.
+#: Maximum exponent of the samples, in magnitude, for which squares in float32 are safe.
 SAFE_EXPONENT = 20
-#: Maximum exponent of a query relative to the rows. Queries farther away are moved closer: in
-#: float64 their distances to all rows are equal.
+#: Maximum exponent of a query relative to the samples. Queries farther away are moved closer: in
+#: float64 their distances to all samples are equal.
 FAR_EXPONENT = 52
 #: Number of rows of the table in which the distances of a query are arranged.
 DEPTH = 16
@@ -42,17 +52,20 @@ DEPTH = 16
 BLOCK_ELEMENTS = 2**22
 #: Number of elements that fit into the cache of a processor.
 CACHED_ELEMENTS = 2**16
-#: Distances by a function, such as 1 - cosine, may be negative by this much through rounding.
+#: Number of queries that scikit-learn searches at once. With few queries, its threads divide the
+#: samples, not the queries, and equal distances always have the same order.
+LIBRARY_BLOCK = 1024
+#: Minimum distance that a metric function may return because of rounding.
 ROUNDING = 1e-6
 
 
 class NeighborIndex:
-    """Rows X, an ndarray or CSR matrix (N, D), prepared for the search of nearest neighbors.
+    """Samples X, an ndarray or CSR matrix (N, D), prepared for the search of nearest neighbors.
 
-    The search is exact for at most 15 features and for fewer than 2,000 rows. Otherwise it finds
-    about 99 of 100 neighbors. Among equal distances the lower index is first. The result does not
-    depend on the number of threads, ``n_jobs``. Sparse rows, and metrics other than "euclidean"
-    and "cosine", are searched by :class:`sklearn.neighbors.NearestNeighbors` (``library``).
+    The search is exact for at most 15 features and for fewer than 2,000 samples. Otherwise it
+    finds about 99 of 100 neighbors. Among equal distances the lower index is first. The result
+    does not depend on the number of threads, ``n_jobs``. Sparse samples, and metrics other than
+    "euclidean" and "cosine", are searched by :class:`sklearn.neighbors.NearestNeighbors`.
 
     >>> NeighborIndex(np.array([[0.0], [1.0], [5.0]])).query(np.array([[4.0]]), 2)
     (array([[1., 3.]]), array([[2, 1]]))
@@ -70,7 +83,7 @@ class NeighborIndex:
                 library = NearestNeighbors(metric="euclidean" if self.is_cosine else checked)
                 self.library = library.set_params(n_jobs=n_jobs).fit(self.X)
             except (TypeError, ValueError) as error:
-                raise ValueError(f"metric={metric!r} cannot compare rows: {error}") from error
+                raise ValueError(f"metric={metric!r} cannot compare samples: {error}") from error
             return
         exponent = int(_find_exponents(self.X).max())
         if abs(exponent) > SAFE_EXPONENT:
@@ -82,7 +95,7 @@ class NeighborIndex:
                 self.products = _Products(np.ascontiguousarray(self.X))
 
     def query(self, X, k):
-        """Return distances (float64) and indices of the k nearest rows to each of X, (M, k)."""
+        """Return distances (float64) and indices of the k samples nearest to each of X, (M, k)."""
         X = _unit_rows(X) if self.is_cosine else X
         if self.library is not None:
             return self._search(X, k)
@@ -91,18 +104,14 @@ class NeighborIndex:
         return np.ldexp(distances, shifts), indices
 
     def query_self(self, k):
-        """Return distances (float64) and indices of the k nearest other rows to each, (N, k)."""
+        """Return distances (float64) and indices of the k nearest others of each, (N, k)."""
         return self._search(self.X, k, own=np.arange(self.X.shape[0]))
 
-    def nearest(self, k, X=None):
-        """Return :meth:`query` of X, or :meth:`query_self` without X."""
-        return self.query_self(k) if X is None else self.query(X, k)
-
     def _search(self, X, k, own=None):
-        """Return distances and indices of the k nearest rows to X, except the rows ``own``."""
+        """Return distances and indices of the k samples nearest to X, except ``own`` (M,)."""
         n_rows = self.X.shape[0]
         k, wide = min(k, n_rows - (own is not None)), min(k + EXTRA + 1, n_rows)
-        c = min(2 * k + 16, n_rows)  # candidates among rows compared on principal components
+        c = min(2 * k + 16, n_rows)
 
         def work(task):
             part, cell = task
@@ -120,33 +129,40 @@ class NeighborIndex:
 
         nearest = np.empty((X.shape[0], k)), np.empty((X.shape[0], k), dtype=np.int64)
         with single_threaded_blas(), ThreadPoolExecutor(self.n_jobs) as pool:
-            tasks = ((part, None) for part in split_rows(*X.shape))
-            list(pool.map(work, tasks if self.products is None else self.products.split(X, c)))
+            list(pool.map(work, self._split(X, c)))
         return nearest
 
+    def _split(self, X, c):
+        """Return the queries X to search at once, as pairs of their positions and their cell."""
+        if self.products is not None:
+            return self.products.split(X, c)
+        is_slow = self.library is not None
+        parts = gen_batches(X.shape[0], LIBRARY_BLOCK) if is_slow else split_rows(*X.shape)
+        return [(part, None) for part in parts]
+
     def _measure(self, X, found):
-        """Return the distances (M, n) of X to the rows found, by differences of all features."""
+        """Return the distances (M, n) of X to the samples found, by differences of features."""
         squares = _square_gaps(self.X, X, found)
         if not self.is_cosine:
             return np.ldexp(np.sqrt(squares), self.exponent)
-        # For unit vectors |u - v|^2 / 2 = 1 - u v. Rows of zeros are at distance 1 from all.
+        # For unit vectors |u - v|^2 / 2 = 1 - u v. Samples of zeros are at distance 1 from all.
         last = [rows[:, [-1]] for rows in (self.X, X)]
         stored, asked = (x.toarray() if sparse.issparse(x) else x for x in last)
         return np.where((stored[:, 0][found] > 0) & (asked > 0), 1, squares / 2)
 
 
 def _check_metric(metric, first, second):
-    """Return the distance that a function of two rows gives, which rounding may make negative."""
+    """Return the distance that a function gives, which rounding may make negative."""
     distance = metric(first, second)
     if not distance >= -ROUNDING:  # nor NaN
         raise ValueError(
-            f"The metric gives {distance} for two rows. Expected are distances of at least 0."
+            f"The metric gives {distance} for two samples. Expected are distances of at least 0."
         )
     return max(distance, 0.0)
 
 
 def _unit_rows(X):
-    """Return rows of unit length with a last feature that is 1 for rows of zeros, else 0."""
+    """Return samples of unit length and a last feature: 1 for samples of zeros, else 0."""
     peaks = abs(X).max(axis=1)
     peaks = peaks.toarray().ravel() if sparse.issparse(X) else peaks
     is_zero, peaks = (peaks == 0).astype(X.dtype)[:, None], np.where(peaks > 0, peaks, 1)
@@ -158,12 +174,12 @@ def _unit_rows(X):
 
 
 def _find_exponents(X):
-    """Return for each row the least e for which its magnitudes are less than 2^e, (N, 1)."""
+    """Return the exponent of the largest magnitude of each sample, (N, 1)."""
     return np.frexp(np.maximum(X.max(1, keepdims=True), -X.min(1, keepdims=True)))[1]
 
 
 def _square_gaps(rows, X, found):
-    """Return the squared distances (M, n) of X to the rows found."""
+    """Return the squared distances (M, n) of X to the samples found."""
     if sparse.issparse(X):
         gaps = (X.astype(np.float64) - rows[column] for column in found.T)
         return np.stack([np.asarray(gap.multiply(gap).sum(1)).ravel() for gap in gaps], 1)
@@ -176,7 +192,7 @@ def _square_gaps(rows, X, found):
 
 
 class _Products:
-    """Dense rows, compared by |x|^2 + |y|^2 - 2 x y in float32, if possible of components only."""
+    """Dense samples, compared by |x|^2 + |y|^2 - 2 x y in float32, if possible of components."""
 
     def __init__(self, X):
         self.X, self.axes, self.cells, self.order = X, None, np.array([0]), np.arange(len(X))
@@ -235,7 +251,7 @@ class _Products:
         return [(g[part], cell) for g, cell in groups for part in split_rows(len(g), n)]
 
     def find(self, X, c, cell):
-        """Return the positions of c candidates for the nearest rows to each of X, (M, c)."""
+        """Return the positions of c candidates for the neighbors of each of X, (M, c)."""
         n, rows, order = max(self.n_near, DEPTH * c), self.rows, self.order
         if n < len(order):
             near = distance_matrix(self.centers[[cell]], self.centers)[0].argsort(kind="stable")
@@ -252,7 +268,7 @@ class _Products:
 
 
 def _propose(rows, queries, c):
-    """Return the c nearest rows by products, (M, c), and which queries rounding may mislead."""
+    """Return the c nearest samples, (M, c), and the queries that rounding may mislead, (M,)."""
     m, n = len(queries), len(rows) // DEPTH
     norms = np.einsum("md,md->m", queries, queries)[:, None]
     factors = np.hstack([-2 * queries, np.ones_like(norms), norms])
@@ -317,19 +333,19 @@ def check_distances(X):
 
 
 def check_square(X):
-    """Check that a matrix of distances has a column for each row."""
+    """Check that a matrix of distances is square."""
     if X.shape[0] != X.shape[1]:
         raise ValueError(
             f"Precomputed distances should be a square matrix of shape (n_samples, n_samples), "
-            f"got {X.shape}. Pass the distances of all rows to all rows, or another metric."
+            f"got {X.shape}. Pass the distances between all samples, or another metric."
         )
 
 
 def nearest_entries(X, k, *, own):
     """Return distances and columns of the nearest entries of each row, (N, k), nearest first.
 
-    With ``own`` column i is row i itself and not its neighbor. In a sparse matrix the stored
-    entries are the neighbors, also stored zeros. A row with fewer than k of them ends with
+    With ``own``, column i is sample i itself and not its neighbor. The neighbors in a sparse
+    matrix are its stored entries, including zeros. A row with fewer than k of them ends with
     distances of infinity to column i, or to column 0 without ``own``.
     """
     if own and X.shape[0] == 1:
@@ -357,7 +373,7 @@ def _nearest_stored(X, k, own):
     if not counts.all():
         raise ValueError(
             f"Row {int(counts.argmin())} of the precomputed graph has no neighbor among the "
-            "rows fitted (with a positive weight). Compute the graph with more neighbors "
+            "samples fitted (with a positive weight). Compute the graph with more neighbors "
             "(n_neighbors of KNeighborsTransformer), or drop the row."
         )
     k = min(k, int(counts.max()))
@@ -370,7 +386,7 @@ def _nearest_stored(X, k, own):
     return distances, neighbors
 
 
-# ---- the order of rows, and distinct rows
+# ---- the order of samples, and equal samples
 
 
 def split_rows(n_rows, n_columns):
@@ -379,10 +395,10 @@ def split_rows(n_rows, n_columns):
 
 
 def order_rows(X):
-    """Return the order (N,) of rows by their values, whatever their order in X.
+    """Return the order (N,) of samples by their values, whatever their order in X.
 
-    It is the order of their projections on a fixed random direction: equal rows are adjacent.
-    Features are scaled by their ranges, so that their units do not matter.
+    It is the order of their projections on a fixed random direction. Features are scaled by their
+    ranges, so their units do not matter.
     """
     ends = (end.toarray() if sparse.issparse(X) else end for end in (X.min(0), X.max(0)))
     least, largest = (np.ravel(end).astype(np.float64) for end in ends)
@@ -392,40 +408,47 @@ def order_rows(X):
     return np.argsort(project_rows(X, direction), kind="stable")
 
 
-def project_rows(X, direction=None, columns=None):
-    """Return the projection (N,) of rows on a direction (D,), by default a fixed random one.
-
-    ``columns`` are the positions of the features that count, in their order; by default all.
-    Equal rows have equal projections, and unequal rows almost never do.
-    """
-    if columns is None:
-        columns = slice(None)
-    if direction is None:
-        n_features = X.shape[1] if isinstance(columns, slice) else len(columns)
-        direction = np.random.default_rng(0).standard_normal(n_features)
+def project_rows(X, direction):
+    """Return the projections (N,) of samples on a direction (D,), equal for equal samples."""
     if sparse.issparse(X):
-        return X[:, columns] @ direction
+        return X @ direction
     # Summed row by row: a matrix product may round equal rows differently at other positions.
-    blocks = (X[part][:, columns] for part in split_rows(*X.shape))
-    parts = (np.ascontiguousarray(block, np.float64) for block in blocks)
+    parts = (np.ascontiguousarray(X[part], np.float64) for part in split_rows(*X.shape))
     return np.concatenate([(part * direction).sum(1) for part in parts])
 
 
-def unique_rows(X, weights):
-    """Return (kept, inverse, weights) of the distinct rows of X that have a positive weight.
+def hash_rows(X, stored_zeros=False):
+    """Return 64 bits of the BLAKE2 hash of each sample, as integers (N,).
 
-    ``kept`` (M,) are positions of distinct rows in X, in an order that depends on values only.
-    ``inverse`` (N,) is the position of each row in ``kept``, or -1 for rows without weight.
-    ``weights`` (M,) are the sums over equal rows, so that a weight w equals w occurrences. Copies
-    would be each other's nearest neighbors and linked to nothing else.
+    Equal samples have equal hashes in any precision; two others collide with probability 2^-64.
+    With ``stored_zeros`` stored zeros of a sparse matrix differ from entries that are not stored.
     """
-    X = X.sorted_indices() if sparse.issparse(X) else X
-    keys = project_rows(X)
-    rank = _rank_ties(X, keys)
-    # By weight last: sums of weights are then rounded alike in every order of the rows.
-    order = np.lexsort((weights, rank, keys))
-    is_new = np.ones(len(order), dtype=bool)
-    is_new[1:] = (np.diff(keys[order]) != 0) | (np.diff(rank[order]) != 0)
+    if sparse.issparse(X):
+        X = X.sorted_indices()
+        if not stored_zeros:
+            X.eliminate_zeros()
+        places, values = X.indices.astype(np.int64), X.data.astype(np.float64) + 0.0
+        rows = (places[i:j].tobytes() + values[i:j].tobytes() for i, j in pairwise(X.indptr))
+    else:
+        # Adding zero makes negative zeros positive.
+        blocks = (np.asarray(X[part], np.float64, "C") + 0.0 for part in split_rows(*X.shape))
+        rows = (row for block in blocks for row in block)
+    hashes = b"".join(blake2b(row, digest_size=8).digest() for row in rows)
+    return np.frombuffer(hashes, dtype="<i8").astype(np.int64)
+
+
+def unique_rows(X, weights):
+    """Return (kept, inverse, weights) of the distinct samples of X with a positive weight.
+
+    ``kept`` (M,) are their first positions in X, in an order that depends on values only.
+    ``inverse`` (N,) is the position of each sample in ``kept``, or -1 for samples without weight.
+    ``weights`` (M,) are sums over equal samples. Copies would be each other's nearest neighbors
+    and linked to no other sample.
+    """
+    hashes = hash_rows(X)
+    # By weight last: sums of weights then have the same rounding in every order of the samples.
+    order = np.lexsort((weights, hashes))
+    is_new = np.append(True, hashes[order][1:] != hashes[order][:-1])
     first = np.flatnonzero(is_new)
     total = np.add.reduceat(weights[order], first)
     present = total > 0
@@ -434,33 +457,14 @@ def unique_rows(X, weights):
     return np.minimum.reduceat(order, first)[present], inverse, total[present]
 
 
-def _rank_ties(X, keys):
-    """Return numbers (N,) that differ between unequal rows of equal keys."""
-    order, rank = np.argsort(keys, kind="stable"), np.zeros(len(keys), dtype=np.int64)
-    equal = np.append(np.diff(keys[order]) == 0, False)
-    tied = order[equal | np.roll(equal, 1)]
-    values = np.array([_read_bytes(X, i) for i in tied], dtype=object)
-    rank[tied] = np.unique(values, return_inverse=True)[1]
-    return rank
-
-
-def _read_bytes(X, i):
-    """Return the values of a row as bytes. Zeros are alike, stored or not, of either sign."""
-    if not sparse.issparse(X):
-        return (X[i] + 0.0).tobytes()
-    part = slice(X.indptr[i], X.indptr[i + 1])
-    stored = X.data[part] != 0
-    return X.indices[part][stored].tobytes() + X.data[part][stored].tobytes()
-
-
-#: The loaded libraries that have threads. To find them files are read, so once a process.
+#: The loaded libraries that have threads, found once per process because this reads files.
 _libraries = functools.cache(ThreadpoolController)
 
 
 def single_threaded(user_api=None):
     """Return a context in which neither BLAS nor OpenMP runs on several threads.
 
-    scikit-learn's k-means adds up what its threads have found in the order in which they end.
+    The threads of scikit-learn's k-means add up their sums in the order in which they end.
     """
     return _libraries().limit(limits=1, user_api=user_api)
 

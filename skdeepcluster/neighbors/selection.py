@@ -1,9 +1,9 @@
-"""The choice among candidate partitions, by a criterion learned on drawn data sets.
+"""The choice among candidate partitions, by a criterion learned on simulated data sets.
 
-Features of a candidate go in, the adjusted Rand index with the true clusters that such partitions
-had on average comes out. ``benchmarks/criterion.py`` draws the data sets and fits the criterion.
+The criterion predicts the adjusted Rand index with the true clusters from features of a candidate.
+``benchmarks/criterion.py`` simulates the data sets and fits it.
 
-M samples, of which at most ``candidates.MERGED`` are judged; D features, C candidates, K clusters.
+M samples (at most ``candidates.MERGED`` are judged), D features, C candidates, K clusters.
 """
 
 from functools import cache
@@ -36,13 +36,13 @@ FAMILIES = (
 )
 #: Families whose agreement with a candidate is a feature.
 WITNESSES = "kmeans", "white kmeans", "full", "genie", "layout ward", "layout merged"
-#: Neighbors of each sample that are compared with it.
+#: Number of neighbors of each sample that are compared with it.
 N_NEIGHBORS = 15
-#: Eigenvectors of the walk on the graph that its steps are computed by.
+#: Number of eigenvectors by which steps of the walk on the graph are computed.
 N_EIGENVECTORS = 50
 #: Numbers of steps of this walk.
 STEPS = 4, 16, 64
-#: Even numbers of steps that are taken one by one where the number of clusters is known.
+#: Even numbers of steps that are taken one by one if the number of clusters is known.
 SHORT_STEPS = 2, 6, 12
 #: Ridge penalty of the linear classifier, relative to the variance of the samples.
 PENALTY = 0.1
@@ -50,16 +50,16 @@ PENALTY = 0.1
 DECIMALS = 5
 #: Difference of expected scores at which a candidate has 1 / e of the votes of another.
 TOLERANCE = 0.1
-#: Steps of the walk to where votes are counted.
+#: Number of steps of the walk over which votes are averaged.
 VOTE_STEPS = 2
-#: Votes that each other cluster has at least.
+#: Minimum vote for each other cluster.
 EVEN = 1e-3
-#: Share by which the largest responsibility exceeds the others at least.
+#: Minimum share by which the largest responsibility exceeds the others.
 LEAD = 1e-6
 
 
 class Judged(NamedTuple):
-    """What is known of the judged samples, whatever their partition."""
+    """What is computed once of the judged samples, for all candidates."""
 
     #: Points (M, D), monomials (M, F), covariance (D, D), for narrow views and each layout.
     spaces: list
@@ -78,7 +78,7 @@ class Judged(NamedTuple):
 
 
 def prepare(views, n_features):
-    """Return what :class:`Judged` has of the judged samples of some :class:`Views`."""
+    """Return :class:`Judged` for the judged samples of :class:`Views`."""
     n_given, chosen = len(views.wide), views.draw(MERGED)
     if n_given > len(chosen):
         views = views.take(chosen)
@@ -110,7 +110,7 @@ def prepare(views, n_features):
 
 
 def _find_spectrum(graph):
-    """Return the leading eigenvalues and eigenvectors by which steps of the walk are computed."""
+    """Return the leading eigenvalues (E,) and eigenvectors (M, E) of the walk on the graph."""
     n_samples = graph.shape[0]
     degrees = np.maximum(np.asarray(graph.sum(1), dtype=np.float64).ravel(), 1e-9)
     scale = sparse.diags(1 / np.sqrt(degrees))
@@ -126,7 +126,7 @@ def _find_spectrum(graph):
 
 
 def _solve_ridge(wide):
-    """Return samples with a constant, the solution of ridge regression, and the leverages."""
+    """Return samples and a constant, the solution of ridge regression, and the leverages."""
     points = np.hstack([wide / max(np.sqrt(wide.var(0).sum()), 1e-12), np.ones((len(wide), 1))])
     penalty = PENALTY * len(wide) / 100 / max(wide.shape[1], 1) * np.eye(points.shape[1])
     with single_threaded_blas():
@@ -197,7 +197,7 @@ def _describe_centers(points, member, sizes, labels):
 
 
 def _describe_gaussians(monomials, covariance, member):
-    """Return gains in mean log-likelihood of a Gaussian per cluster over one for all."""
+    """Return gains in mean log-likelihood of a Gaussian per cluster over a single one."""
     n_samples, n_clusters = member.shape
     n_features = len(covariance)
     with single_threaded_blas():
@@ -242,7 +242,7 @@ def _describe_walk(judged, member, sizes):
 
 
 def _describe_ends(ends, steps):
-    """Return what the clusters (K, K) at the two ends of a walk tell about each other, in nats.
+    """Return the mutual information of the clusters (K, K) at the ends of a walk, in nats.
 
     I(c_0; c_t), its share of H(c_0), and their product (M. Faccin, M. T. Schaub, J.-C. Delvenne,
     "Entrograms and coarse graining of dynamics on complex networks", Journal of Complex Networks
@@ -258,10 +258,10 @@ def _describe_ends(ends, steps):
 
 
 def describe_short_walks(judged, labels, n_clusters):
-    """Return what walks of a few steps tell about the clusters of a candidate.
+    """Return the features of :func:`_describe_ends` for walks of a few steps.
 
-    With P the steps, D the degrees and A (M, K) the clusters, the joint distribution of the
-    clusters at the ends of a walk of 2 s steps is (P^s A)^T D (P^s A).
+    With P the transition matrix, D the degrees and A (M, K) the clusters, the joint distribution
+    of the clusters at the ends of a walk of 2 s steps is (P^s A)^T D (P^s A).
     """
     steps, degree = make_walk(judged.graph)
     after, found = np.eye(n_clusters, dtype=np.float32)[labels], {}
@@ -274,7 +274,7 @@ def describe_short_walks(judged, labels, n_clusters):
 
 
 def _describe_neighbors(judged, labels, member, sizes):
-    """Return how many neighbors agree, and how well a linear classifier learns the clusters."""
+    """Return the share of neighbors that agree, and the accuracy of a linear classifier."""
     same = (labels[judged.neighbors] == labels[:, None]).astype(np.float64)
     by_cluster = (member.T @ same.mean(1)) / np.maximum(sizes, 1)
     points, solution, leverages = judged.ridge
@@ -289,7 +289,7 @@ def _describe_neighbors(judged, labels, member, sizes):
 
 
 def _describe_tree(tree, labels, shares):
-    """Return how long the edges of the spanning tree between clusters are beside the others."""
+    """Return how long the edges of the spanning tree between clusters are, against the others."""
     i, j, lengths, reach = tree
     crossing = labels[i] != labels[j]
     names = "tree gap", "tree rank", "reach gap", "reach rank", "density", "least density"
@@ -311,7 +311,7 @@ def _describe_tree(tree, labels, shares):
     return found | {"density": shares @ density, "least density": density.min()}
 
 
-# ---- features of a candidate beside the others
+# ---- features of a candidate among the others
 
 
 def compare(labels, n_clusters):
@@ -335,7 +335,7 @@ def compare(labels, n_clusters):
 def describe_all(judged, candidates, n_clusters, known=False):
     """Return the features of candidates with one number of clusters, arrays (C,) by name.
 
-    ``known`` says whether this number is known, so that there are few candidates.
+    ``known`` adds features that take longer, for the few candidates with a known number.
     """
     labels = np.stack([candidate.labels for candidate in candidates])
     rows = [describe(judged, own, n_clusters) for own in labels]
@@ -358,13 +358,13 @@ def describe_all(judged, candidates, n_clusters, known=False):
 
 
 def tabulate(tables):
-    """Return the features (C, F) of all candidates that are compared, and their names.
+    """Return the features (C, F) of all candidates, and their names.
 
-    ``tables`` are those of :func:`describe_all` for each number of clusters. Each feature of a
-    candidate is there by its value, by its z-score among all candidates and by its rank.
+    ``tables`` come from :func:`describe_all` for each number of clusters. The features of a
+    candidate are values, z-scores among all candidates, and ranks.
     """
     names = list(tables[0])
-    # Rounded, so that the order in which sums are taken decides no comparison.
+    # Rounded, so that rounding errors of sums decide no comparison.
     parts = [np.column_stack(list(table.values())) for table in tables]
     values = np.nan_to_num(np.concatenate(parts).round(DECIMALS))
     n_own = names.index("log n")
@@ -389,9 +389,9 @@ def load_criterion():
 def predict_scores(tables, purpose):
     """Return the expected adjusted Rand index of candidates, an array (C,) for each table.
 
-    ``purpose`` is "partition" where the number of clusters is known, else "number". The index is
-    the sum of regression trees. The nodes of all trees are numbered together; a node without
-    children is its own left and right child.
+    ``purpose`` is "partition" if the number of clusters is known, else "number". The prediction is
+    a sum of regression trees. The nodes of all trees are numbered together; a leaf is its own left
+    and right child.
     """
     features, _ = tabulate(tables)
     prefix = f"{purpose} "
@@ -406,33 +406,25 @@ def predict_scores(tables, purpose):
     return np.split(scores, np.cumsum([len(table["entropy"]) for table in tables])[:-1])
 
 
-class Choice(NamedTuple):
-    """The partition that was chosen."""
-
-    #: Responsibilities (M, K), the largest of each sample at its label.
-    resp: np.ndarray
-    #: Expected adjusted Rand index with the true clusters, in [0, 1].
-    expected_score: float
-
-
 def choose_partition(views, n_features, n_clusters, stream):
-    """Return the :class:`Choice` of the best candidate with ``n_clusters`` clusters."""
+    """Return the responsibilities (M, K) and the expected score of the best partition."""
     n_samples = len(views.wide)
     if n_samples <= n_clusters or n_clusters == 1:
-        labels = np.arange(n_samples) % n_clusters
-        return Choice(np.eye(n_clusters)[labels], 1.0)
+        return np.eye(n_clusters)[np.arange(n_samples) % n_clusters], 1.0
     labels, votes, stability, expected = vote(views, n_features, n_clusters, stream)
-    return Choice(calibrate(votes, labels, stability, expected), expected)
+    return calibrate(votes, labels, stability, expected), expected
 
 
 def vote(views, n_features, n_clusters, stream):
-    """Return the labels (M,) for which the candidates vote, and what tells how sure they are.
+    """Return the labels (M,) for which the candidates vote, and how sure they are.
 
-    These are the votes (M, K) for all clusters at the end of a short walk, the stability (K,) of
-    each cluster and the expected score. Candidates that are as good as the best one decide on
-    samples between clusters, so that these depend little on chance.
+    These are votes (M, K) averaged over a short walk, the stability (K,) of each cluster and the
+    expected score. All candidates that are about as good as the best one decide on samples between
+    clusters, which makes the labels depend little on chance.
     """
-    candidates = _keep_whole(list(find_candidates(views, n_clusters, stream)))
+    candidates = list(find_candidates(views, n_clusters, stream))
+    n_found = [len(np.unique(own.labels)) for own in candidates]
+    candidates = [own for own, n in zip(candidates, n_found, strict=True) if n == max(n_found)]
     judged, drawn = prepare(views, n_features), views.draw(MERGED)
     seen = [candidate._replace(labels=candidate.labels[drawn]) for candidate in candidates]
     (scores,) = predict_scores([describe_all(judged, seen, n_clusters, known=True)], "partition")
@@ -445,26 +437,20 @@ def vote(views, n_features, n_clusters, stream):
     votes, stability = count_votes(labels, ballots, best, views.weights, n_clusters)
     votes = spread_votes(votes, views.graph)
     chosen = votes.argmax(1)
-    if len(np.unique(chosen)) < len(np.unique(labels[best])):  # small clusters lose every vote
+    if len(np.unique(chosen)) < max(n_found):  # small clusters may lose every vote
         chosen = labels[best]
     return chosen, votes, stability, expected
-
-
-def _keep_whole(candidates):
-    """Return the candidates without empty clusters, or those with the fewest of them."""
-    found = [len(np.unique(candidate.labels)) for candidate in candidates]
-    return [own for own, n in zip(candidates, found, strict=True) if n == max(found)]
 
 
 # ---- probabilities
 
 
 def count_votes(labels, ballots, best, weights, n_clusters):
-    """Return the share (M, K) of votes for each cluster, and how well clusters are found again.
+    """Return the share (M, K) of votes for each cluster, and the stability (K,) of clusters.
 
     The candidates (C, M) vote in proportion to their ``ballots`` (C,). Their clusters are matched
-    one-to-one with those of the best one by the weights (M,) in common. The second result, (K,),
-    is the mean Jaccard index of a cluster with the matched ones of the other candidates.
+    one-to-one with clusters of the best candidate by the sum of ``weights`` (M,) in common. The
+    stability is the mean Jaccard index of a cluster with the matched ones of other candidates.
     """
     rows, votes = np.arange(labels.shape[1]), np.zeros((labels.shape[1], n_clusters))
     stability, shares = np.zeros(n_clusters), ballots / ballots.sum()
@@ -489,11 +475,11 @@ def spread_votes(votes, graph):
 
 
 def calibrate(resp, labels, stability, expected_score):
-    """Return responsibilities (M, K) whose largest are the shares of right labels to expect.
+    """Return responsibilities (M, K) whose maxima are probabilities that the labels are right.
 
-    The probability of a label depends on its votes, on the stability (K,) of its cluster and on
-    the expected score of the partition: a logistic regression on drawn data sets. The label of a
-    sample stays its most probable cluster.
+    A logistic regression on simulated data sets predicts them from the votes for a label, the
+    stability (K,) of its cluster and the expected score. Each label remains the most probable
+    cluster.
     """
     rows, n_clusters = np.arange(len(labels)), resp.shape[1]
     inputs = describe_labels(resp, labels, stability, expected_score)
@@ -502,7 +488,7 @@ def calibrate(resp, labels, stability, expected_score):
     others = resp.copy()
     others[rows, labels] = 0
     others = normalize_rows(others + EVEN * (np.arange(n_clusters) != labels[:, None]))
-    # Where another cluster would be as probable, the others are mixed with equal shares.
+    # Mix the others with equal shares where one of them would be as probable as the label.
     ceiling = probability / (1 + LEAD) / np.maximum(1 - probability, 1e-12)
     even = (np.arange(n_clusters) != labels[:, None]) / (n_clusters - 1)
     excess = np.maximum(others.max(1) - 1 / (n_clusters - 1), 1e-12)

@@ -57,7 +57,7 @@ OTHERS = {
     "display": {"numpy", "scipy", "sklearn", "matplotlib"},
 }
 #: The loop is skorch's, and the engine alone knows it.
-ENGINE_ONLY = {"skorch", "tqdm"}
+ENGINE_ONLY = {"skorch"}
 
 
 def layer_of(path):
@@ -176,7 +176,7 @@ DIFFERENT = {
     "device": 2,
     "warm_start": 3,
     "verbose": 3,
-    "accept_sparse": 3,
+    "accept_sparse": 4,
     "random_state": 3,
 }
 ESTIMATORS = [

@@ -5,12 +5,12 @@ from math import ceil
 import numpy as np
 import pytest
 import torch
+from skdeepcluster._budget import Budget, choose_widths
 from sklearn.datasets import load_iris, make_blobs
 from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
 from skdeepcluster import CatGANClustering, InfoGANClustering, VaDEClustering
-from skdeepcluster._budget import Budget, choose_widths
 from skdeepcluster.engine.runtime import MANY_PRODUCTS, threads_by_size
 
 SHAPES = [(n, d) for n in (2, 150, 1797, 20_000, 70_000, 10**6) for d in (1, 64, 784, 20_000)]

@@ -23,7 +23,6 @@ from estimators import (
     briefly,
     classes_as_clusters,
     fitted,
-    for_check,
     hasty,
     in_full,
     name,
@@ -58,7 +57,7 @@ def run_check(check, estimator):
         # Some checks fit eight clusters to four rows: that deserves the warning it gets.
         warnings.simplefilter("ignore", ConvergenceWarning)
         with classes_as_clusters():
-            check(for_check(estimator, check))
+            check(estimator)
 
 
 #: Checks that judge what is learnt; the others, of form and of laws, pass after any training.
@@ -209,10 +208,9 @@ def test_storage_changes_no_answer(estimator, made, middle, tmp_path):
 def test_sparse_equals_dense(estimator, made, container, middle):
     dense = fitted(made(estimator), middle)
     fit = made(estimator)
-    if "accept_sparse" in fit.get_params():
-        fit.set_params(accept_sparse=True)
-        with pytest.raises(TypeError, match="accept_sparse=True"):
-            dense.predict(container(middle))
+    fit.set_params(accept_sparse=True)
+    with pytest.raises(TypeError, match="accept_sparse=True"):
+        dense.predict(container(middle))
     fit.fit(container(middle))
     np.testing.assert_allclose(
         fit.predict_proba(container(middle)), dense.predict_proba(middle), rtol=1e-3, atol=1e-3
@@ -286,9 +284,7 @@ BAD = {
 def bad_cases():
     for estimator in ONE_OF_EACH:
         for case in BAD:
-            # Estimators without this parameter take sparse rows as they are.
-            if case != "sparse" or "accept_sparse" in estimator.get_params():
-                yield pytest.param(estimator, case, id=f"{type(estimator).__name__}-{case}")
+            yield pytest.param(estimator, case, id=f"{type(estimator).__name__}-{case}")
 
 
 @pytest.mark.parametrize(("estimator", "case"), list(bad_cases()))

@@ -1,4 +1,4 @@
-"""Every clusterer counts the clusters itself, if asked to."""
+"""Every clusterer finds the number of clusters with ``n_clusters="auto"``."""
 
 import pickle
 
@@ -18,7 +18,7 @@ over_all = pytest.mark.parametrize("estimator", some_of(ONE_OF_EACH), ids=name)
 
 @over_all
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_the_number_is_counted_kept_and_stored(estimator, tmp_path):
+def test_number_of_clusters_is_found_kept_and_stored(estimator, tmp_path):
     fit = brief(estimator).set_params(n_clusters="auto").fit(X)
     assert fit.n_clusters_ == 3
     assert fit.predict_proba(X).shape == (200, 3)
@@ -42,7 +42,7 @@ def test_the_number_is_counted_kept_and_stored(estimator, tmp_path):
 @over_all
 @pytest.mark.filterwarnings("ignore:Best performing:sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore:.* rows left the clusters of their start")
-def test_the_largest_number_is_warned_of(estimator):
+def test_the_largest_number_considered_gives_a_warning(estimator):
     asked = brief(estimator).set_params(n_clusters="auto", max_clusters=3)
     with pytest.warns(ConvergenceWarning, match="Raise max_clusters=3"):
         asked.fit(X)
@@ -50,7 +50,7 @@ def test_the_largest_number_is_warned_of(estimator):
 
 @pytest.mark.parametrize("estimator", some_of(DEEP), ids=name)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_network_goes_on_with_the_number_it_has(estimator):
+def test_warm_start_keeps_the_number_of_clusters(estimator):
     fit = brief(estimator).set_params(n_clusters="auto", warm_start=True).fit(X)
     fit.fit(X[Y < 2])
     assert fit.n_clusters_ == 3
@@ -60,14 +60,14 @@ def test_a_network_goes_on_with_the_number_it_has(estimator):
         assert not hasattr(fresh, "n_clusters_curve_")
 
 
-def test_a_start_may_consider_fewer_numbers():
+def test_max_clusters_of_init_is_used():
     start = NeighborClustering(max_clusters=3, random_state=0)
     network = brief(VaDEClustering("auto", init=start, random_state=0)).set_params(init=start)
     with pytest.warns(ConvergenceWarning, match="Raise max_clusters=3"):
         assert network.fit(X).n_clusters_ == 3
 
 
-def test_the_first_batch_is_counted():
+def test_partial_fit_counts_clusters_in_the_first_batch():
     stream = GaussianMixtureEM("auto", random_state=0)
     for batch in np.array_split(np.random.RandomState(0).permutation(X), 2):
         stream.partial_fit(batch)
@@ -75,6 +75,6 @@ def test_the_first_batch_is_counted():
     assert stream.predict_proba(X).shape == (200, 3)
 
 
-def test_other_words_are_refused():
+def test_other_strings_are_refused():
     with pytest.raises(ValueError, match="'n_clusters' parameter of VaDEClustering"):
         VaDEClustering("automatic").fit(X)

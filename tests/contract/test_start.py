@@ -1,4 +1,4 @@
-"""Starts that the user gives, by whatever clusterer found them."""
+"""Initial partitions given by the user."""
 
 import inspect
 import pickle
@@ -42,7 +42,7 @@ def test_a_fit_begins_with_the_partition_given(method, rows):
 
 @pytest.mark.full
 @each
-def test_clusters_learn_a_partition_that_cuts_through_what_belongs_together(method, rows):
+def test_any_initial_partition_can_be_learned(method, rows):
     halves = (rows[:, 0] > np.median(rows[:, 0])).astype(int)
     settings = {"hidden_layer_sizes": (64, 64), "start_weight": 100.0, "random_state": 0}
     fitted = method(2, init=halves, smoothness_weight=0.0, **settings)
@@ -64,7 +64,7 @@ def test_fits_of_all_methods_with_one_seed_begin_alike():
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # not learnable
 @each
-def test_no_auto_encoder_is_needed_where_none_is_kept(method, rows, monkeypatch):
+def test_models_without_an_autoencoder_do_not_pretrain(method, rows, monkeypatch):
     def pretrain(*_):
         raise AssertionError("pretraining")
 
@@ -89,7 +89,7 @@ def test_no_auto_encoder_is_needed_where_none_is_kept(method, rows, monkeypatch)
         (lambda n: np.full(n, np.nan), "init has nan"),
     ],
 )
-def test_partitions_that_are_none_are_refused_before_training(rows, init, message, monkeypatch):
+def test_invalid_partitions_are_refused_before_training(rows, init, message, monkeypatch):
     monkeypatch.setattr(VaDEClustering, "_pretrain", None)
     with pytest.raises(ValueError, match=message):
         VaDEClustering(3, init=init(len(rows)), **SMALL).fit(rows)
@@ -98,12 +98,12 @@ def test_partitions_that_are_none_are_refused_before_training(rows, init, messag
 @pytest.mark.parametrize(
     ("value", "message"), [(np.nan, "init contains NaN"), ("a", "could not convert")]
 )
-def test_clusters_that_are_no_numbers_are_not_counted(rows, value, message):
+def test_labels_that_are_not_numbers_are_refused(rows, value, message):
     with pytest.raises(ValueError, match=message):
         VaDEClustering("auto", init=np.full(len(rows), value), **SMALL).fit(rows)
 
 
-# ---- the partition of a neighbour graph
+# ---- the partition of a neighbor graph
 
 FIVE = [*METHODS, VAEEmbedding]
 each_of_five = pytest.mark.parametrize("method", some_of(FIVE), ids=lambda method: method.__name__)
@@ -115,7 +115,7 @@ def brief(method, **params):
     return method(3, **(FEW | few | params))
 
 
-def test_a_start_that_is_not_learnt_is_told(blobs):
+def test_an_initial_partition_that_is_not_learned_is_warned_of(blobs):
     X, y = blobs
     labels = np.where(np.random.default_rng(0).uniform(size=len(X)) < 0.6, y, (y + 1) % 3)
     told = r"rows left the clusters of .* take start_labels_\.$"
@@ -125,7 +125,7 @@ def test_a_start_that_is_not_learnt_is_told(blobs):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @each_of_five
-def test_a_neighbour_clustering_starts_a_network_as_the_word_does(method, rows):
+def test_neighbor_clustering_as_init_equals_its_name(method, rows):
     start = NeighborClustering(7, random_state=5)
     with hasty():
         named, given = (brief(method, init=init).fit(rows) for init in ("neighbors", start))
@@ -147,7 +147,7 @@ def test_a_neighbour_clustering_starts_a_network_as_the_word_does(method, rows):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @each_of_five
-def test_the_metric_is_that_of_the_start(method, rows, monkeypatch):
+def test_metric_is_passed_to_the_initial_partition(method, rows, monkeypatch):
     heard, find = [], skdeepcluster._initialization.partition_by_neighbors
 
     def recorded(*args, **options):
@@ -164,7 +164,7 @@ def test_the_metric_is_that_of_the_start(method, rows, monkeypatch):
 
 @each_of_five
 @pytest.mark.parametrize("place", ["metric", "init"])
-def test_a_start_from_distances_is_refused(method, place, rows):
+def test_init_from_distances_is_refused(method, place, rows):
     asked = {"metric": "precomputed", "init": NeighborClustering(metric="precomputed")}
     with pytest.raises(ValueError, match=f"{place} asks for precomputed distances.*labels_"):
         brief(method, **{place: asked[place]}).fit(rows)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
+from skdeepcluster._initialization import MAX_TEMPERATURE, find_temperature
 from sklearn.datasets import load_digits
 
 from skdeepcluster import VaDEClustering
-from skdeepcluster._initialization import MAX_TEMPERATURE, find_temperature
 
 LOGITS = np.random.default_rng(0).normal(scale=4, size=(500, 3))
 

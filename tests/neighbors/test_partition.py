@@ -47,6 +47,7 @@ def test_features_are_ordered_by_their_values(container):
 )
 def test_no_digit_depends_on_columns_order_and_copies(rows, metric):
     model, copies = NeighborClustering(4, metric=metric, random_state=0), np.repeat(ROWS, WEIGHTS)
+    model.set_params(accept_sparse=True)
     constant = np.c_[np.full(120, 7.0 if metric == "euclidean" else 0.0), rows]
     one = model.fit(rows).responsibilities_
     for same, expected in ((constant, one), (rows[:, ::-1], one), (rows[ORDER], one[ORDER])):

@@ -13,15 +13,15 @@ from skdeepcluster.neighbors.search import NeighborIndex
 
 def mixture(n_rows, n_features, n_clusters=50, spread=2.0, seed=0):
     stream = np.random.default_rng(seed)
-    centres = spread * stream.standard_normal((n_clusters, n_features))
+    centers = spread * stream.standard_normal((n_clusters, n_features))
     noise = stream.standard_normal((n_rows, n_features)) * np.linspace(2, 0.2, n_features)
-    return centres[stream.integers(n_clusters, size=n_rows)] + noise
+    return centers[stream.integers(n_clusters, size=n_rows)] + noise
 
 
 def brute_force(X, k, queries=None):
-    centre = X.mean(0)
-    library = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(X - centre)
-    return library.kneighbors(None if queries is None else queries - centre)
+    center = X.mean(0)
+    library = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(X - center)
+    return library.kneighbors(None if queries is None else queries - center)
 
 
 def recall(found, expected):
@@ -115,9 +115,10 @@ def test_result_depends_on_no_threads_and_no_random_generator(projected):
     np.testing.assert_array_equal(np.random.get_state()[1], state)
 
 
-@pytest.mark.parametrize("exponent", [-300, 7, 300])
-def test_power_of_two_changes_no_index(projected, exponent):
-    X = mixture(700, 80)
+@pytest.mark.parametrize("n_features", [4, 30, 80])
+@pytest.mark.parametrize("exponent", [-900, -300, 7, 300, 900])
+def test_power_of_two_changes_no_index(projected, n_features, exponent):
+    X = mixture(700, n_features)
     distances, indices = NeighborIndex(X).query_self(6)
     scaled, same = NeighborIndex(np.ldexp(X, exponent)).query_self(6)
     np.testing.assert_array_equal(same, indices)
@@ -125,14 +126,8 @@ def test_power_of_two_changes_no_index(projected, exponent):
 
 
 @pytest.mark.parametrize("n_features", [4, 30])
-@pytest.mark.parametrize("exponent", [-900, 900])
-def test_squares_that_overflow_or_underflow(n_features, exponent):
-    X = mixture(300, n_features)
-    distances, indices = NeighborIndex(X).query_self(6)
-    scaled, same = NeighborIndex(np.ldexp(X, exponent)).query_self(6)
-    np.testing.assert_array_equal(same, indices)
-    np.testing.assert_array_equal(scaled, np.ldexp(distances, exponent))
-    far = np.full((1, n_features), 1e200)
+def test_queries_may_be_far_away(n_features):
+    X, far = mixture(300, n_features), np.full((1, n_features), 1e200)
     for rows in (X, np.ldexp(X, -900)):
         distances, indices = NeighborIndex(rows).query(far, 3)
         np.testing.assert_allclose(distances, np.sqrt(n_features) * 1e200)
@@ -173,14 +168,6 @@ def test_sparse_rows_and_other_metrics_are_scikit_learns(metric):
     ):
         np.testing.assert_allclose(found[0], expected[0], atol=1e-7)
         np.testing.assert_array_equal(found[1], expected[1])
-
-
-@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
-def test_sparse_rows_are_searched_like_dense_ones(metric):
-    X = sparse.random(200, 60, 0.05, format="csr", random_state=0)
-    assert (X.getnnz(1) == 0).any()
-    sparse_found = NeighborIndex(X, metric).nearest(4)
-    np.testing.assert_allclose(sparse_found[0], NeighborIndex(X.toarray(), metric).nearest(4)[0])
 
 
 @pytest.mark.parametrize("n_features", [2, 20])

@@ -159,7 +159,9 @@ def test_partial_fit_continues_after_reading(tmp_path):
 
 @pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csr_array])
 def test_sparse_samples_come_back(container, tmp_path):
-    one = NeighborClustering(3, n_neighbors=5, random_state=0).fit(container(X))
+    one = NeighborClustering(3, n_neighbors=5, accept_sparse=True, random_state=0).fit(
+        container(X)
+    )
     two = through_file(one, tmp_path)
     assert_same(one, two, container(X + 1))
     assert (two.graph_ != one.graph_).nnz == 0
