@@ -1,14 +1,13 @@
 """The papers' experiments on MNIST at their own length, or at a share of it, with their curves.
 
-    python benchmarks/accuracy/papers.py InfoGAN --precision bfloat16 --results papers.jsonl
+    python benchmarks/accuracy/papers.py InfoGAN --precision bfloat16 --out papers.jsonl
     python benchmarks/accuracy/papers.py VaDE CatGAN --share 0.02 --checkpoints FOLDER
 
 `PAPERS` says for each experiment what the text gives, what it leaves open and was chosen here, and
 the published figure. Prints a JSON line whenever another fortieth of the training is over, and one
 at the end: the seconds so far, and the figure, judged by labels that do nothing else. ``--share``
-shortens the training; such rows are called so. ``--checkpoints FOLDER`` lets a command that was
-cut short go on; ``--keep FOLDER`` saves the fits; ``--picture FILE`` draws the curves of all that
-``--results`` holds; ``--drawn FOLDER`` draws what the generators of the fits of ``--keep`` draw.
+shortens the training, and the row says so. ``--checkpoints FOLDER`` resumes an interrupted command;
+``--picture FILE`` draws the curves of all records of ``--out``.
 """
 
 import sys
@@ -20,54 +19,58 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
-from PIL import Image
+import torch
 from skorch.callbacks import Callback, LRScheduler
 from torch.optim.lr_scheduler import ConstantLR, StepLR
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
-from lib.datasets import load
-from lib.internals import map_rows, precision_of, predict_clusters
-from lib.labels import TRAINING, labelled
-from lib.options import add_precision, bare_parser, parse_seeds
-from lib.records import judged, keep, read
+from lib.datasets import draw_labels, load
+from lib.options import chosen, parse, parse_seeds, parser
+from lib.records import judged, keep, precision_of, read
 
 import skdeepcluster
-from skdeepcluster.display import SamplesDisplay, TraversalDisplay
 from skdeepcluster.metrics import majority_accuracy
-from skdeepcluster.persistence import load as load_estimator
-from skdeepcluster.persistence import save
 from skdeepcluster.presets import PAPERS as PRESETS
 
 N_POINTS = 40  # of a curve
 CONSTANT_RATE = partial(LRScheduler, ConstantLR, factor=1.0)
-#: Rows that a generator draws, of which the surest are shown.
-N_DRAWN = 5_000
-IMAGE = (28, 28)
-WITH_AND_WITHOUT = "InfoGAN", "InfoGAN without information"
+N_TRAIN = 60_000  # images of MNIST before its test images
 LABELS = {"acc": "accuracy (ACC)", "error": "error", "bound": "bound on log p(x), nats"}
 
 
+def evaluated(model, function, X):
+    """Return a function of the model for all samples, in batches."""
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        parts = [function(batch.to(device)) for batch in torch.as_tensor(X).split(1000)]
+    return torch.cat(parts).cpu().numpy()
+
+
+def predicted(model, X):
+    """Return the most probable cluster of each sample."""
+    return evaluated(model, lambda batch: model.log_resp(batch).argmax(-1), X)
+
+
 def accuracy(model, data):
-    """Judge clusters of all rows by the Hungarian method."""
-    return judged(data.y, predict_clusters(model, data.X))
+    """Judge the clusters of all samples."""
+    return judged(data.y, predicted(model, data.X))
 
 
 def majority_error(model, data):
-    """Error on all rows of clusters named after their most frequent class."""
-    labels = predict_clusters(model, data.X)
+    """Return the error if each cluster is named after its most frequent class."""
+    labels = predicted(model, data.X)
     return {"error": 1 - majority_accuracy(data.y, labels)} | judged(data.y, labels)
 
 
 def test_error(model, data):
-    """Error on the test images."""
-    labels = predict_clusters(model, data.X[TRAINING:])
-    return {"error": float(np.mean(labels != data.y[TRAINING:]))}
+    """Return the error on the test images."""
+    labels = predicted(model, data.X[N_TRAIN:])
+    return {"error": float(np.mean(labels != data.y[N_TRAIN:]))}
 
 
 def test_bound(model, data):
-    """Mean lower bound on log p(x) of the test images, in nats."""
-    bounds = map_rows(model.criterion, data.X[TRAINING:], next(model.parameters()).device)
-    return {"bound": float(bounds.mean())}
+    """Return the mean lower bound on log p(x) of the test images, in nats."""
+    return {"bound": float(evaluated(model, model.criterion, data.X[N_TRAIN:]).mean())}
 
 
 class Paper(NamedTuple):
@@ -111,7 +114,7 @@ PAPERS = {
         "acc",
         0.9408,
         "ACC .9408, the median, as others cite it",
-        "The abstract gives neither optimiser nor length: AdamW, one cycle, 20 and 100 epochs.",
+        "The abstract gives neither optimizer nor length: AdamW, one cycle, 20 and 100 epochs.",
         settings={"pretraining_epochs": 20},
     ),
     "InfoGAN": Paper(
@@ -205,8 +208,8 @@ def run(name, seed, options, data):
     paper, began = PAPERS[name], time.perf_counter()
     n_epochs = max(1, round(options.share * paper.epochs))
     estimator = estimator_of(paper, seed, n_epochs, options)
-    known = data.X if paper.judge in (accuracy, majority_error) else data.X[:TRAINING]
-    y = labelled(data.y[:TRAINING], paper.labels_per_class, seed)
+    known = data.X if paper.judge in (accuracy, majority_error) else data.X[:N_TRAIN]
+    y = draw_labels(data.y[:N_TRAIN], paper.labels_per_class, seed)
 
     def record(model, epoch):
         found = {"row": row_of(name, options.share), "data": data.name, "seed": seed}
@@ -214,7 +217,7 @@ def run(name, seed, options, data):
         found |= {"published": paper.published, "chosen": paper.chosen}
         found |= paper.judge(model, data)
         found["seconds"] = round(time.perf_counter() - began, 1)
-        keep(found, precision_of(estimator, known), options.results)
+        keep(found, precision_of(estimator, known), options.out)
 
     schedule = [paper.schedule()] if paper.schedule else []
     estimator.set_params(callbacks=[*schedule, Curve(record, n_epochs)])
@@ -223,9 +226,6 @@ def run(name, seed, options, data):
         estimator.set_params(checkpoint=options.checkpoints / f"{name}_{seed}")
     estimator.fit(known, y if paper.labels_per_class else None)
     record(estimator.model_, estimator.n_iter_)
-    if options.keep:
-        options.keep.mkdir(parents=True, exist_ok=True)
-        save(estimator.set_params(callbacks=None), options.keep / f"{name}_{seed}.safetensors")
 
 
 def draw(records):
@@ -256,82 +256,31 @@ def draw(records):
     return figure
 
 
-def draw_generators(fits, pictures, seeds):
-    """Draw what the generators of kept fits draw, a picture for each."""
-    for name, make in {"infogan": draw_codes, "catgan": draw_samples}.items():
-        for seed in seeds:
-            figure, path = make(fits, seed), pictures / f"{name}_{seed}.png"
-            if figure is not None:
-                figure.savefig(path, dpi=80)
-                # Sixteen shades of grey take a fifth of the bytes.
-                Image.open(path).convert("L").quantize(16).save(path, optimize=True)
+def parsed(arguments=None):
+    """Read the command line."""
+    made = parser(__doc__)
+    made.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PAPERS)}")
+    made.add_argument("--seeds", default="0-0", help='"0-4", "0,2,7", or a count (%(default)s)')
+    made.add_argument("--share", type=float, default=1.0, help="of the epochs (%(default)s)")
+    made.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "auto"])
+    made.add_argument("--checkpoints", type=Path, metavar="FOLDER", help="to resume from")
+    made.add_argument("--picture", type=Path, help="file for the curves of --out")
+    readers = {"names": lambda names: chosen(names, PAPERS, "NAME"), "seeds": parse_seeds}
+    options = parse(made, arguments, **readers)
+    if options.picture and not options.out:
+        made.error("--picture draws the records of --out: name that file.")
+    return options
 
 
-def draw_codes(folder, seed):
-    """Draw what the codes of InfoGAN change, and its clusters without the information term."""
-    gan, beside = (load_fit(folder, name, seed) for name in WITH_AND_WITHOUT)
-    if gan is None:
-        return None
-    name = f"InfoGAN, seed {seed}; the other model has no information term"
-    options = {"beside": beside, "image_shape": IMAGE, "name": name if beside else "InfoGAN"}
-    return TraversalDisplay.from_estimator(gan, **options).figure_
-
-
-def draw_samples(folder, seed):
-    """Draw the rows of CatGAN's generator that are surest of each cluster, ten of each."""
-    catgan = load_fit(folder, "CatGAN", seed)
-    if catgan is None:
-        return None
-    drawn = catgan.sample(N_DRAWN)
-    resp = catgan.predict_proba(drawn)
-    labels, surest = resp.argmax(1), np.argsort(-resp.max(1))
-    chosen = np.concatenate([surest[labels[surest] == k][:10] for k in range(resp.shape[1])])
-    name = f"CatGAN, seed {seed}: drawn rows that are surest of each cluster"
-    return SamplesDisplay(drawn[chosen], labels[chosen], image_shape=IMAGE).plot(name=name).figure_
-
-
-def load_fit(folder, name, seed):
-    """Load a fit that was kept; None if there is none."""
-    path = folder / f"{name}_{seed}.safetensors"
-    preset = PRESETS[PAPERS[name].estimator]
-    functions = {key: value for key, value in preset.items() if callable(value)}
-    return load_estimator(path, **functions) if path.exists() else None
-
-
-def parser():
-    """Return the parser of what can be asked for."""
-    asked = bare_parser(__doc__)
-    asked.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PAPERS)}")
-    asked.add_argument("--seeds", default="0-0", help='"0-4", "0,2,7", or a count (%(default)s)')
-    asked.add_argument("--share", type=float, default=1.0, help="of the epochs (%(default)s)")
-    asked.add_argument("--checkpoints", type=Path, metavar="FOLDER", help="to go on from")
-    asked.add_argument("--keep", type=Path, metavar="FOLDER", help="to save the fits in")
-    asked.add_argument("--picture", type=Path, help="file for the curves of --results")
-    asked.add_argument("--drawn", type=Path, metavar="FOLDER", help="for pictures of --keep")
-    add_precision(asked)
-    return asked
-
-
-def main(arguments=None):
+def main(options):
     """Run the experiments one after another."""
-    asked = parser()
-    options = asked.parse_args(arguments)
-    unknown = [name for name in options.names if name not in PAPERS]
-    if unknown:
-        asked.error(f"{', '.join(unknown)} not among {', '.join(PAPERS)}.")
-    if options.picture and not options.results:
-        asked.error("--picture draws what --results holds: name that file.")
-    if options.drawn and not options.keep:
-        asked.error("--drawn draws by the fits of --keep: name that folder.")
     data = load("mnist") if options.names else None
     for name in options.names:
-        for seed in parse_seeds(options.seeds):
+        for seed in options.seeds:
             run(name, seed, options, data)
     if options.picture:
-        draw(read(options.results)).savefig(options.picture, dpi=100)
-    if options.drawn:
-        draw_generators(options.keep, options.drawn, parse_seeds(options.seeds))
+        draw(read(options.out)).savefig(options.picture, dpi=100)
 
 
 if __name__ == "__main__":
-    main()
+    main(parsed())
