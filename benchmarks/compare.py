@@ -1,12 +1,9 @@
-"""Every method beside k-means and the Gaussian mixture: one table and one HTML report.
+"""Compare every method with k-means and the Gaussian mixture: a table and an HTML report.
 
     python benchmarks/compare.py                       the digits, all methods, seeds 0, 1, 2
-    python benchmarks/compare.py --data mnist --n-samples 10000 --seeds 0-4
     python benchmarks/compare.py --data mine.csv --methods KMeans VAEEmbedding --n-clusters 6
 
-Labels only score: they choose no seed, no restart and no picture (the pictures show the seed with
-the best ``score``, the method's own criterion). The exit code is 1 if a fit failed; the others are
-reported all the same.
+Labels only score. Pictures show the seed with the best ``score``, the method's own criterion.
 """
 
 import argparse

@@ -1,12 +1,9 @@
-"""All methods beside those of other libraries, networks beside their initial partitions.
+"""Compare the methods of this package with others, and networks with initial partitions.
 
-    OMP_NUM_THREADS=1 python benchmarks/accuracy/clusterers.py --out results.jsonl
-    python benchmarks/accuracy/clusterers.py --sets digits --methods kmeans VaDEClustering
+    OMP_NUM_THREADS=1 python benchmarks/accuracy/clusterers.py --sets digits --out results.jsonl
 
-Runs every method on every set with every seed, appends a JSON line for each fit as it ends, and
-prints a table. Fits that the file holds are not run again, except for those that failed. Seconds
-are those of the fit after a warm-up. Noise (-1) counts as a cluster of its own. A failed fit has an
-ACC and ARI of 0. Labels judge and do nothing else.
+Runs every method on every set with every seed and appends a JSON line for each fit as it ends.
+Fits that the file holds are not run again, except for those that failed.
 """
 
 import sys
@@ -28,7 +25,9 @@ def parsed(arguments=None):
     groups = ", ".join(GROUPS)
     made.add_argument("--sets", nargs="+", default=["eleven"], help=f"names, or {groups}")
     made.add_argument("--methods", nargs="+", help=f"of {', '.join(METHODS)} (all)")
-    made.add_argument("--seeds", default="0-2", help='"0-4", "0,2,7", or a count "3" (%(default)s)')
+    made.add_argument(
+        "--seeds", default="0-2", help='"0-4", "0,2,7", or a count "3" (%(default)s)'
+    )
     methods = partial(chosen, known=METHODS)
     return parse(made, arguments, sets=parse_sets, methods=methods, seeds=parse_seeds)
 
@@ -50,7 +49,11 @@ def tasks(options):
             for method in own:
                 if METHODS[method].is_random or seed == options.seeds[0]:
                     head = {"row": method, "seed": seed, "versions": versions(), **described(data)}
-                    yield head, partial(measured, method, data, seed, done), precision(method, data)
+                    yield (
+                        head,
+                        partial(measured, method, data, seed, done),
+                        precision(method, data),
+                    )
 
 
 def main(options):

@@ -1,10 +1,7 @@
-"""Ensembles beside the single fits that they consist of.
+"""Ensembles compared with the single fits that they consist of.
 
-``python benchmarks/accuracy/ensembles.py --data digits --seeds 0-4`` fits every method with every
-seed, combines the fits of each method, and those of all networks ("all"), by ClusterEnsemble with
-both kinds of consensus, and appends a JSON line for each fit, initial partition and ensemble.
-"diversity" is the mean share of samples that two members, their clusters matched, assign
-to different clusters. Labels judge and do nothing else.
+``python benchmarks/accuracy/ensembles.py --data digits`` fits every method with every seed and
+combines the fits of each method, and those of all networks ("all"), by ClusterEnsemble.
 """
 
 import itertools
@@ -88,10 +85,14 @@ def records(data, methods, seeds):
 def main(arguments=None):
     """Run all methods."""
     made = parser(__doc__)
-    made.add_argument("--data", default="digits", help="a name, FILE.npz or FILE.csv (%(default)s)")
+    made.add_argument(
+        "--data", default="digits", help="a name, FILE.npz or FILE.csv (%(default)s)"
+    )
     made.add_argument("--n-samples", type=int, help="size of a random subsample")
     made.add_argument("--methods", nargs="+", help=f"of {', '.join(COMPARED)} (all)")
-    made.add_argument("--seeds", default="0-4", help='"0-4", "0,2,7", or a count "3" (%(default)s)')
+    made.add_argument(
+        "--seeds", default="0-4", help='"0-4", "0,2,7", or a count "3" (%(default)s)'
+    )
     options = parse(made, arguments, methods=lambda m: chosen(m, COMPARED), seeds=parse_seeds)
     data = load(options.data, options.n_samples)
     warnings.simplefilter("ignore")

@@ -1,21 +1,9 @@
 """How sure clusters are: calibration of probabilities, outlier scores, stability of clusters.
 
-    python benchmarks/accuracy/how_sure.py calibration --out calibration.jsonl
     python benchmarks/accuracy/how_sure.py outliers --out outliers.jsonl --seeds 0-2
-    python benchmarks/accuracy/how_sure.py stability --out stability.jsonl --sets halves_2
 
 Each part fits its methods to its sets with every seed, appends a JSON line for each fit and prints
 a table. Fits that the file holds are not run again.
-
-- calibration: ACC, expected calibration error (ECE) and AUC of finding the wrongly clustered
-  samples by ``predict_proba(X).max(1)``. AUC is missing if no sample is wrong.
-- outliers: samples drawn uniformly from a box half as wide again as that of the features, 5 % of
-  the samples, are added; AUC of finding them by the outlier scores.
-- stability: the minimum and the mean of ``cluster_stability_`` for 600 samples: "planted_K_P" are
-  K Gaussians with P features at least 8 standard deviations apart, "halves_P" is one Gaussian
-  that is divided into two clusters.
-
-Networks are fitted to sets of at most 5,000 samples.
 """
 
 import math
@@ -152,7 +140,9 @@ def parsed(arguments=None):
     made.add_argument("part", choices=PARTS, help="what is measured")
     made.add_argument("--sets", nargs="+", help="names (those of RESULTS.md)")
     made.add_argument("--methods", nargs="+", help="names (all of the part)")
-    made.add_argument("--seeds", default="0-2", help='"0-4", "0,2,7", or a count "3" (%(default)s)')
+    made.add_argument(
+        "--seeds", default="0-2", help='"0-4", "0,2,7", or a count "3" (%(default)s)'
+    )
     options = parse(made, arguments, seeds=parse_seeds)
     _, methods, sets, _ = PARTS[options.part]
     known = CASES if options.part == "stability" else SETS

@@ -1,13 +1,9 @@
-"""How many clusters: n_clusters="auto" beside BIC, the silhouette, HDBSCAN and EVoC.
+"""How many clusters: n_clusters="auto" compared with BIC, the silhouette, HDBSCAN and EVoC.
 
-    python benchmarks/accuracy/number_of_clusters.py --out results.jsonl
-    python benchmarks/accuracy/number_of_clusters.py --sets digits counted --methods ours
+    python benchmarks/accuracy/number_of_clusters.py --sets digits counted --out results.jsonl
 
-Every method is fitted with every seed to all samples and to a random 80 % of them; a JSON line for
-each fit says how many clusters were found, and at which number of clusters the cuts of
-NeighborClustering have their best ARI. Fits that the file holds are not run again. BIC and the
-silhouette compare 1 (or 2) to 60 clusters, in steps of about a tenth; with HDBSCAN they get at most
-2,000 samples and 50 principal components.
+Every method is fitted with every seed to all samples and to a random 80 % of them. A JSON line for
+each fit is appended as it ends. Fits that the file holds are not run again.
 """
 
 import sys
@@ -97,8 +93,12 @@ def parsed(arguments=None):
     made = parser(__doc__)
     default = ["eleven", "synthetic", "counted"]
     made.add_argument("--sets", nargs="+", default=default, help=f"names, or {', '.join(GROUPS)}")
-    made.add_argument("--methods", nargs="+", default=list(METHODS)[:-1], help="names (%(default)s)")
-    made.add_argument("--seeds", default="0-4", help='"0-4", "0,2,7", or a count "3" (%(default)s)')
+    made.add_argument(
+        "--methods", nargs="+", default=list(METHODS)[:-1], help="names (%(default)s)"
+    )
+    made.add_argument(
+        "--seeds", default="0-4", help='"0-4", "0,2,7", or a count "3" (%(default)s)'
+    )
     methods = partial(chosen, known=METHODS)
     return parse(made, arguments, sets=parse_sets, methods=methods, seeds=parse_seeds)
 

@@ -1,13 +1,9 @@
 """The papers' experiments on MNIST at their own length, or at a share of it, with their curves.
 
-    python benchmarks/accuracy/papers.py InfoGAN --precision bfloat16 --out papers.jsonl
-    python benchmarks/accuracy/papers.py VaDE CatGAN --share 0.02 --checkpoints FOLDER
+    python benchmarks/accuracy/papers.py VaDE CatGAN --share 0.02 --out papers.jsonl
 
-`PAPERS` says for each experiment what the text gives, what it leaves open and was chosen here, and
-the published figure. Prints a JSON line whenever another fortieth of the training is over, and one
-at the end: the seconds so far, and the figure, judged by labels that do nothing else. ``--share``
-shortens the training, and the row says so. ``--checkpoints FOLDER`` resumes an interrupted command;
-``--picture FILE`` draws the curves of all records of ``--out``.
+`PAPERS` says for each experiment what the text leaves open and what was published. A JSON line is
+appended whenever another fortieth of the training is over, and at the end.
 """
 
 import sys
@@ -229,7 +225,7 @@ def run(name, seed, options, data):
 
 
 def draw(records):
-    """Draw the curves of all experiments that have records, beside what was published."""
+    """Draw the curves of all experiments that have records, with what was published."""
     found = {}
     for record in records:
         found.setdefault(record["row"], {}).setdefault(record["seed"], []).append(record)

@@ -1,9 +1,7 @@
 """Test log-likelihood of a VAE on dynamically binarized MNIST, by importance weighting.
 
-``python benchmarks/accuracy/vae_likelihood.py`` trains 784-200-200-50 (tanh, one stochastic layer)
-on the 60,000 training images, binarized anew in each step, and reports log p(x) of test images by
-the bound with 5,000 samples (Burda et al., 2016). The default takes a quarter of an hour on two
-cores. ``--max-epochs 3280`` is the published length (-86.76 nats); ``--checkpoint FILE`` resumes.
+``python benchmarks/accuracy/vae_likelihood.py`` trains 784-200-200-50 (tanh) as published by Burda
+et al. (2016); ``--max-epochs 3280`` is the published length, ``--checkpoint FILE`` resumes.
 """
 
 import sys
@@ -61,9 +59,7 @@ def main(arguments=None):
         "n_test": len(some),
         "n_importance_samples": options.n_importance_samples,
         "log_likelihood": round(float(log_likelihood.mean()), 3),
-        "standard_error_over_images": round(
-            float(log_likelihood.std() / np.sqrt(len(some))), 3
-        ),
+        "standard_error_over_images": round(float(log_likelihood.std() / np.sqrt(len(some))), 3),
     }
     keep(record, precision_of(vae, train), options.out)
 

@@ -1,24 +1,6 @@
-"""The methods of this package and of others: how each is called, timed and judged.
+"""The methods of this package and of other libraries: how each is called, timed and judged.
 
-All get the samples as they are in the set, K and a seed. Where a choice is left, it is this one:
-
-- KMeans: 10 restarts.
-- GaussianMixture, GaussianMixtureEM: 3 restarts; full covariances up to 50 features, else diagonal.
-  ``reg_covar`` is the mean variance of the features times 1e-4 (full) or 1e-2 (diagonal).
-- Ward, SpectralClustering: at most 12,000 samples, because their memory or time grows
-  quadratically; spectral clustering uses the graph of the 10 nearest neighbors.
-- HDBSCAN: scikit-learn's, ``min_cluster_size=15``, on the first 50 principal components if there
-  are more features (truncated SVD for sparse samples). It is not given K.
-- umap-learn + GMM: 10 dimensions, 15 neighbors, ``min_dist=0``, then a mixture as above;
-  umap-learn + HDBSCAN: the same layout, then HDBSCAN as above.
-- EVoC: ``approx_n_clusters=K``, ``node_embedding_dim`` at most the number of features.
-- ClustPy (installed by hand): its defaults, features scaled to [0, 1].
-- Networks: their defaults; " augmented": images with ``augment=RandomAffine(...)``; " from CatGAN":
-  the clusters of CatGANClustering as the initial partition. The control of a network is an
-  MLPClassifier that is trained on the initial partition, with at most 20,000 samples.
-
-Ward and HDBSCAN are deterministic: they are fitted with the first seed only. The mixtures, Ward,
-EVoC, umap-learn, ClustPy and the networks get sparse samples as a dense array.
+Their settings are described in docs/benchmarks.md, "Settings of the methods".
 """
 
 import importlib
@@ -118,7 +100,7 @@ def evoc(X, n_clusters, seed):
 
 
 def clustpy(name, X, n_clusters, seed):
-    """A network of ClustPy."""
+    """Fit a network of ClustPy."""
     kind = getattr(importlib.import_module("clustpy.deep"), name)
     return kind(n_clusters, random_state=seed).fit_predict(minmax_scale(X).clip(0, 1))
 
@@ -130,19 +112,21 @@ def neighbor_clustering(X, n_clusters, seed):
 
 
 def network(name, X, n_clusters, seed, **settings):
-    """A network of this package."""
+    """Fit a network of this package."""
     return getattr(skdeepcluster, name)(n_clusters, random_state=seed, **settings).fit(X)
 
 
 def augmented_network(name, X, n_clusters, seed):
-    """A network of this package, trained on augmented square images."""
+    """Fit a network of this package to augmented square images."""
     side = math.isqrt(X.shape[1])
     return network(name, X, n_clusters, seed, augment=RandomAffine((1, side, side)))
 
 
 def network_from_catgan(name, X, n_clusters, seed):
-    """A network of this package that begins with the clusters of CatGANClustering."""
-    return network(name, X, n_clusters, seed, init=network("CatGANClustering", X, n_clusters, seed).labels_)
+    """Fit a network of this package that begins with the clusters of CatGANClustering."""
+    return network(
+        name, X, n_clusters, seed, init=network("CatGANClustering", X, n_clusters, seed).labels_
+    )
 
 
 gmm = partial(mixture, GaussianMixture)
@@ -159,9 +143,7 @@ METHODS = {
     "ClustPy VaDE": Method(partial(clustpy, "VaDE"), needs="clustpy", is_dense=True),
     "ClustPy DEC": Method(partial(clustpy, "DEC"), needs="clustpy", is_dense=True),
     "NeighborClustering": Method(neighbor_clustering),
-    "GaussianMixtureEM": Method(
-        partial(mixture, skdeepcluster.GaussianMixtureEM), is_dense=True
-    ),
+    "GaussianMixtureEM": Method(partial(mixture, skdeepcluster.GaussianMixtureEM), is_dense=True),
     **{name: Method(partial(network, name), is_dense=True) for name in NETWORKS},
     **{
         f"{name} augmented": Method(
@@ -228,17 +210,18 @@ def measured(method, data, seed, done):
         found = fit(method, data.X, data.n_clusters, seed)
         ended = time.perf_counter(), time.process_time()
     except Exception as error:  # another library may raise anything, and the others go on
-        return {"error": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
+        text = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        return {"error": text, "acc": 0.0, "ari": 0.0, "seconds": np.nan, "cpu_seconds": np.nan}
     labels = np.asarray(getattr(found, "labels_", found))
     seconds, cpu_seconds = (round(b - a, 3) for a, b in zip(started, ended, strict=True))
     record = judged(data.y, labels) | {"seconds": seconds, "cpu_seconds": cpu_seconds}
     record |= {"found": len(np.unique(labels[labels >= 0])), "noise": float(np.mean(labels < 0))}
     if hasattr(found, "labels_"):
-        record |= beside_initial(found, as_needed(method, data.X), data.y, seed)
+        record |= judge_parts(found, as_needed(method, data.X), data.y, seed)
     return record
 
 
-def beside_initial(network, X, y, seed):
+def judge_parts(network, X, y, seed):
     """Judge the initial partition of a network, a control trained on it, and probabilities."""
     judgments = {"start": judged(y, network.start_labels_)}
     if len(X) <= MAX_CONTROLLED:

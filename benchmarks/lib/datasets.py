@@ -1,22 +1,6 @@
 """Data for the benchmarks, as a Bunch of X, y, image_shape, n_clusters, name, target_names.
 
-====================  ==========================================================================
-digits                1,797 images of 8 x 8 from scikit-learn, in [0, 1]
-mnist, fashion_mnist  70,000 images of 28 x 28, training images first; float32 in [0, 1]
-reuters8              7,219 articles x 2,000 words, TF-IDF, CSR; eight very unbalanced topics
-stackoverflow         20,000 titles of questions, 20 tags; all-MiniLM-L6-v2 embeddings
-searchsnippets        12,340 snippets of web searches, 8 topics; the same embeddings
-statlog, yeast, d31   tables of 2,310 x 19, 1,484 x 8 and 3,100 x 2, standardized; statlog is
-                      OpenML's segment, d31 is from cs.uef.fi/sipu/datasets
-iris                  150 flowers x 4 from scikit-learn
-wine, breast_cancer   178 x 13 and 569 x 30 from scikit-learn, standardized
-FILE.npz              ``X`` (or a CSR matrix as data, indices, indptr, shape) and optional ``y``
-FILE.csv              numeric columns and an optional column of labels, see `load`
-====================  ==========================================================================
-
-Sets that scikit-learn does not hold are read from the folder that the environment variable
-SKDEEPCLUSTER_DATA names, else from ``shared/data`` beside the project's root: ``NAME.npz``, and
-``tables.npz`` with ``statlog_X``, ``statlog_y`` and so on.
+The sets, and where their files are looked for, are described in benchmarks/README.md.
 """
 
 import hashlib

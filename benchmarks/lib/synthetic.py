@@ -1,8 +1,8 @@
 """Drawn sets of many kinds, each decided by its name: ``drawn(name)`` and ``counted(name)``.
 
 Kinds: clusters of unequal sizes, unequal densities or no convex shape, correlated features, heavy
-tails, features of noise, many clusters, few features. The name of a set seeds its random generator,
-so that a set stays the same when others are added.
+tails, features of noise, many clusters, few features. The name of a set seeds its random
+generator, so that a set stays the same when others are added.
 """
 
 import zlib

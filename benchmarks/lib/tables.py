@@ -1,8 +1,8 @@
 """Fill the tables of RESULTS.md, docs/benchmarks.md and README.md from ``results/*.jsonl``.
 
-``python benchmarks/lib/tables.py`` writes a new table between ``<!-- table: KIND FILES OPTIONS -->``
-and ``<!-- end of table -->``, and changes nothing else. KIND is a function of `KINDS`, options are
-``name=value``, with ";" between several values. All kinds take ``only``, the rows to select.
+``python benchmarks/lib/tables.py`` replaces what stands between
+``<!-- table: KIND FILES OPTIONS -->`` and ``<!-- end of table -->``. KIND is a function of
+`KINDS`, options are ``name=value`` with ";" between values, and ``only`` selects rows.
 """
 
 import argparse
@@ -41,8 +41,6 @@ def as_frame(records):
     if "cpu_seconds" in frame:
         is_single = frame.threads.eq(1) & frame.cpu_seconds.notna()
         frame["seconds"] = frame.cpu_seconds.where(is_single, frame.seconds)
-        if "error" in frame:  # a fit that failed
-            frame.loc[frame.error.notna(), ["acc", "ari"]] = 0.0
     return frame
 
 
@@ -98,7 +96,9 @@ def summary(frame, values, index="row", digits=3):
     index, wanted = index.split(";"), [value.split(":") for value in values.split(";")]
     groups = frame.groupby(index, sort=False)
     if "data" in frame:
-        means = frame.groupby([*dict.fromkeys([*index, "data"])], sort=False).mean(numeric_only=True)
+        means = frame.groupby([*dict.fromkeys([*index, "data"])], sort=False).mean(
+            numeric_only=True
+        )
         means = means.reset_index().groupby(index, sort=False)
     else:
         means = groups
@@ -122,7 +122,12 @@ def pivot(frame, values, index="data", columns="row", digits="3", mean="yes"):
     digits = split_digits(digits, len(names))
     parts = [
         frame.pivot_table(
-            name, index, columns, aggfunc="min" if name == "seconds" else "mean", sort=False
+            name,
+            index,
+            columns,
+            aggfunc="min" if name == "seconds" else "mean",
+            sort=False,
+            dropna=False,
         )
         for name in names
     ]
@@ -134,7 +139,9 @@ def pivot(frame, values, index="data", columns="row", digits="3", mean="yes"):
         [
             text(name),
             *(
-                " / ".join(text(p.loc[name, column], d) for p, d in zip(parts, digits, strict=True))
+                " / ".join(
+                    text(p.loc[name, column], d) for p, d in zip(parts, digits, strict=True)
+                )
                 for column in parts[0]
             ),
         ]
@@ -226,7 +233,7 @@ def numbers(frame):
 
 
 def consensus(frame):
-    """Return single fits beside their consensus, by set and method: ACC."""
+    """Return single fits and their consensus, by set and method: ACC."""
     parts = frame.row.str.extract(r"^(\w+)(?:, (?:ensemble \()?(\w+)\)?)?$")
     frame = frame.assign(method=parts[0], kind=parts[1].fillna("fit"))
     found = frame.groupby(["data", "method", "kind"], sort=False)
@@ -236,10 +243,7 @@ def consensus(frame):
     lines = [
         [
             *pair,
-            *(
-                text(acc[how].get((*pair, kind), np.nan))
-                for kind, how in wanted
-            ),
+            *(text(acc[how].get((*pair, kind), np.nan)) for kind, how in wanted),
             text(diversity[(*pair, "soft_vote")]),
         ]
         for pair in dict.fromkeys(zip(frame.data, frame.method, strict=True))

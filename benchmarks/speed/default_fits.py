@@ -1,11 +1,8 @@
 """Seconds of a default fit of every method, from 150 samples to 70,000.
 
     OMP_NUM_THREADS=2 python benchmarks/speed/default_fits.py --out default_fits.jsonl
-    OMP_NUM_THREADS=2 python benchmarks/speed/default_fits.py --sets mnist --repeats 1
 
-Fits every method with K given and appends a JSON line for each set and method: the median of the
-seconds, all repeats, and their ACC. Repeat i has the seed i; a fit to the irises comes before.
-"digits_200" are the first 200 digits, "blobs" are 20,000 samples of ten Gaussians with 20 features.
+"digits_200" are the first 200 digits, "blobs" 20,000 samples of ten Gaussians with 20 features.
 """
 
 import sys

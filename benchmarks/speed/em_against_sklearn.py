@@ -1,11 +1,7 @@
-"""An iteration of EM beside one of scikit-learn's, from the same initial parameters.
+"""An iteration of EM compared with scikit-learn's, from the same initial parameters.
 
-    OMP_NUM_THREADS=2 python benchmarks/speed/em_against_sklearn.py
-
-Both fit 70,000 x 50 samples in float64 with 10 components, for the same number of iterations, in
-one process and by turns. Records the seconds of an iteration (the median of repeats; the
-difference of two fits of different length leaves out what is not EM) and their ratio;
-"ratio_of_fits" is that of the longer fits as a whole.
+``python benchmarks/speed/em_against_sklearn.py`` fits both to 70,000 x 50 samples by turns. The
+difference of two fits of different length leaves out what is not EM.
 """
 
 import sys

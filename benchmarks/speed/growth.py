@@ -1,10 +1,7 @@
 """Seconds and memory of a fit over the number of samples, from a memory map.
 
-``python benchmarks/speed/growth.py --samples 1000 10000 100000 1000000`` writes samples of ten
-Gaussians with 50 features to a file and fits every method to a memory map of it, each in a process
-of its own. "seconds" are those of ``fit_predict``; "memory" is the maximum of the process above its
-memory before the fit, in MB, without the pages of the file, which the system may drop. Networks
-have two hidden layers of 64. ``--picture FILE`` draws the curves.
+``python benchmarks/speed/growth.py`` fits every method in a process of its own. "memory" is the
+maximum of the process above its memory before the fit, in MB, without the pages of the file.
 """
 
 import json
