@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that 
 from lib.datasets import draw_labels, load
 from lib.options import chosen, parse, parse_seeds, parser
 from lib.records import judged, keep, precision_of, read
+from lib.tables import as_frame
 
 import skdeepcluster
 from skdeepcluster.metrics import majority_accuracy
@@ -72,7 +73,6 @@ def test_bound(model, data):
 class Paper(NamedTuple):
     """An experiment: what to fit, for how long, how it is judged, and what was published."""
 
-    source: str
     estimator: str
     epochs: int
     #: Entry of the records, and its published value.
@@ -91,8 +91,7 @@ class Paper(NamedTuple):
 
 
 PAPERS = {
-    "VaDE": Paper(
-        "Jiang et al. 2017, section 4",
+    "VaDE": Paper(  # Jiang et al. 2017, section 4
         "VaDEClustering",
         300,
         "acc",
@@ -103,8 +102,7 @@ PAPERS = {
         settings={"pretraining_epochs": 20},
         schedule=partial(LRScheduler, StepLR, step_size=10, gamma=0.9),
     ),
-    "DAC": Paper(
-        "Harchaoui et al. 2017",
+    "DAC": Paper(  # Harchaoui et al. 2017
         "DACClustering",
         100,
         "acc",
@@ -113,8 +111,7 @@ PAPERS = {
         "The abstract gives neither optimizer nor length: AdamW, one cycle, 20 and 100 epochs.",
         settings={"pretraining_epochs": 20},
     ),
-    "InfoGAN": Paper(
-        "Chen et al. 2016, appendix C.1",
+    "InfoGAN": Paper(  # Chen et al. 2016, appendix C.1
         "InfoGANClustering",
         10,
         "acc",
@@ -123,8 +120,7 @@ PAPERS = {
         "5,000 steps of 128 rows are 9.1 epochs: 10.",
         schedule=CONSTANT_RATE,
     ),
-    "InfoGAN without information": Paper(
-        "Chen et al. 2016, figures 1 and 2b",
+    "InfoGAN without information": Paper(  # Chen et al. 2016, figures 1 and 2b
         "InfoGANClustering",
         10,
         "acc",
@@ -134,8 +130,7 @@ PAPERS = {
         settings={"mi_weight": 0.0},
         schedule=CONSTANT_RATE,
     ),
-    "CatGAN": Paper(
-        "Springenberg 2016, section 4, networks of linear layers",
+    "CatGAN": Paper(  # Springenberg 2016, section 4, networks of linear layers
         "CatGANClustering",
         100,
         "error",
@@ -146,8 +141,7 @@ PAPERS = {
         schedule=CONSTANT_RATE,
         n_clusters=20,
     ),
-    "CatGAN, 100 labels": Paper(
-        "Springenberg 2016, section 4, networks of linear layers",
+    "CatGAN, 100 labels": Paper(  # Springenberg 2016, section 4, networks of linear layers
         "CatGANClassifier",
         100,
         "error",
@@ -158,8 +152,7 @@ PAPERS = {
         schedule=CONSTANT_RATE,
         labels_per_class=10,
     ),
-    "VAE": Paper(
-        "Kingma and Welling 2014, section 5, 500 hidden units and 20 codes",
+    "VAE": Paper(  # Kingma and Welling 2014, section 5, 500 hidden units and 20 codes
         "VAEEmbedding",
         1667,
         "bound",
@@ -226,28 +219,19 @@ def run(name, seed, options, data):
 
 def draw(records):
     """Draw the curves of all experiments that have records, with what was published."""
-    found = {}
-    for record in records:
-        found.setdefault(record["row"], {}).setdefault(record["seed"], []).append(record)
-    n_columns = min(len(found), 4)
-    n_rows = -(-len(found) // n_columns)
-    size = 3.2 * n_columns, 2.8 * n_rows
-    figure, axes = plt.subplots(
-        n_rows, n_columns, figsize=size, layout="constrained", squeeze=False
-    )
-    for ax in axes.flat[len(found) :]:
-        ax.set_axis_off()
-    for ax, (row, seeds) in zip(axes.flat, found.items(), strict=False):
+    rows = as_frame(records).groupby("row", sort=False)
+    n_columns = min(len(rows), 4)
+    style = {"figsize": (3.2 * n_columns, 2.8 * -(-len(rows) // n_columns))}
+    figure = plt.figure(layout="constrained", **style)
+    for place, (row, curves) in enumerate(rows, start=1):
+        ax = figure.add_subplot(-(-len(rows) // n_columns), n_columns, place)
         paper = PAPERS[row.partition(", shortened")[0]]
-        for seed, curve in seeds.items():
-            values = [record[paper.entry] for record in curve]
-            ax.plot([record["epoch"] for record in curve], values, label=f"seed {seed}")
+        for seed, curve in curves.groupby("seed"):
+            ax.plot(curve.epoch, curve[paper.entry], label=f"seed {seed}")
         if np.isfinite(paper.value):
             ax.axhline(paper.value, color="0.4", ls="--", label="published")
-        done, whole = curve[-1]["epoch"], curve[-1]["epochs"]
-        title = row if done == whole else f"{row}: {done:,} of {whole:,} epochs"
-        ax.set(title=title, xlabel="epoch", ylabel=LABELS[paper.entry])
-        ax.title.set_fontsize("small")
+        ax.set_title(row, fontsize="small")
+        ax.set(xlabel="epoch", ylabel=LABELS[paper.entry])
         ax.legend(fontsize="x-small")
     return figure
 

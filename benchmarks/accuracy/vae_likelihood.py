@@ -17,6 +17,18 @@ from lib.records import keep, precision_of
 
 from skdeepcluster import VAEEmbedding
 
+NETWORK = {
+    "n_components": 50,
+    "hidden_layer_sizes": (200, 200),
+    "activation": "tanh",
+    "likelihood": "bernoulli",
+    "binarize": True,
+    "init": "mixture",
+    "batch_size": 256,
+    "learning_rate": 2e-3,
+    "random_state": 0,
+}
+
 
 def main(arguments=None):
     """Train and judge."""
@@ -29,19 +41,7 @@ def main(arguments=None):
     X = load("mnist").X
     train, test = X[:60_000], X[60_000:]
     vae = VAEEmbedding(
-        10,
-        n_components=50,
-        hidden_layer_sizes=(200, 200),
-        activation="tanh",
-        likelihood="bernoulli",
-        binarize=True,
-        init="mixture",
-        max_epochs=options.max_epochs,
-        batch_size=256,
-        learning_rate=2e-3,
-        random_state=0,
-        checkpoint=options.checkpoint,
-        verbose=1,
+        10, **NETWORK, max_epochs=options.max_epochs, checkpoint=options.checkpoint, verbose=1
     )
     started = time.perf_counter()
     vae.fit(train)

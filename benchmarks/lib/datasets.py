@@ -49,17 +49,10 @@ def load(name, n_samples=None, random_state=0, download=False):
     name : str or Path
         One of `NAMES`, or a file ending in .npz or .csv.
     n_samples : int, default=None
-        Size of a random subsample; all samples, in their order, if None.
+        Size of a random subsample, which `random_state` draws; all samples if None.
     random_state : int, RandomState instance or None, default=0
-        Draws the subsample.
     download : bool, default=False
         Fetch mnist or fashion_mnist from openml.org if the file is missing.
-
-    Returns
-    -------
-    data : Bunch
-        X (array or CSR), y (or None), image_shape (or None), n_clusters (the number of classes,
-        8 without labels), name, target_names (or None), feature_names (or None).
     """
     name, path = str(name), Path(name)
     if name == "digits":
@@ -78,13 +71,7 @@ def load(name, n_samples=None, random_state=0, download=False):
             f"Unknown data {name!r}: expected {', '.join(NAMES)}, or a .npz or .csv file."
         )
     data.name = name if name in NAMES else path.name
-    if n_samples is None:
-        return data
-    n_all = data.X.shape[0]
-    if not 1 <= n_samples <= n_all:
-        raise ValueError(f"n_samples={n_samples}: expected 1 to {n_all} samples of {data.name}.")
-    rows = check_random_state(random_state).permutation(n_all)[:n_samples]
-    return Bunch(**data | {"X": data.X[rows], "y": None if data.y is None else data.y[rows]})
+    return data if n_samples is None else _subsample(data, n_samples, random_state)
 
 
 def draw_unbalanced(data, n_samples, seed):
@@ -103,6 +90,14 @@ def draw_labels(y, per_class, seed):
     for k in np.unique(y):
         some[rng.choice(np.flatnonzero(y == k), per_class, replace=False)] = k
     return some
+
+
+def _subsample(data, n_samples, random_state):
+    n_all = data.X.shape[0]
+    if not 1 <= n_samples <= n_all:
+        raise ValueError(f"n_samples={n_samples}: expected 1 to {n_all} samples of {data.name}.")
+    rows = check_random_state(random_state).permutation(n_all)[:n_samples]
+    return Bunch(**data | {"X": data.X[rows], "y": None if data.y is None else data.y[rows]})
 
 
 def _read_named(name, download):

@@ -104,7 +104,6 @@ def test_labels_are_drawn_by_class():
 def test_seeds_and_names_are_read():
     assert parse_seeds("0-2") == parse_seeds("0,1,2") == parse_seeds("3") == [0, 1, 2]
     assert chosen(["kmeans", "KMeans"], ["KMeans", "Ward"]) == ["KMeans"]
-    assert chosen(None, ["KMeans", "Ward"]) == ["KMeans", "Ward"]
 
 
 @pytest.mark.parametrize(
