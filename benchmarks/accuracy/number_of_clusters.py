@@ -10,17 +10,16 @@ import sys
 import time
 import warnings
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
-from sklearn.cluster import HDBSCAN, KMeans
+from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.mixture import GaussianMixture
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
-from lib.clusterers import EVOC_FEATURES
+from lib import clusterers
 from lib.options import chosen, parse, parse_seeds, parser
 from lib.records import complete, described
 from lib.sets import GROUPS, load_sets, parse_sets
@@ -72,17 +71,19 @@ def silhouette(X, y, seed):
     return tried[int(np.argmax([silhouette_score(X, fit, **options) for fit in fits]))], None
 
 
-def hdbscan(X, y, seed):
-    """HDBSCAN; noise is not a cluster."""
-    labels = HDBSCAN(min_cluster_size=15, copy=True).fit_predict(reduce(X, seed))
+def without_noise(labels):
+    """Return the number of clusters in labels; noise is not a cluster."""
     return len(set(labels) - {-1}), None
+
+
+def hdbscan(X, y, seed):
+    """HDBSCAN."""
+    return without_noise(clusterers.hdbscan(reduce(X, seed), None, seed))
 
 
 def evoc(X, y, seed):
     """EVoC at its defaults."""
-    fewer = {"node_embedding_dim": X.shape[1]} if X.shape[1] < EVOC_FEATURES else {}
-    labels = import_module("evoc").EVoC(random_state=seed, **fewer).fit_predict(X)
-    return len(set(labels) - {-1}), None
+    return without_noise(clusterers.evoc(X, None, seed))
 
 
 METHODS = {"ours": ours, "BIC": bic, "silhouette": silhouette, "HDBSCAN": hdbscan, "EVoC": evoc}

@@ -9,7 +9,6 @@ import argparse
 import re
 import shlex
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -232,47 +231,8 @@ def numbers(frame):
     return markdown([*columns, "in 4 of 5 subsamples", "seconds"], lines)
 
 
-def consensus(frame):
-    """Return single fits and their consensus, by set and method: ACC."""
-    parts = frame.row.str.extract(r"^(\w+)(?:, (?:ensemble \()?(\w+)\)?)?$")
-    frame = frame.assign(method=parts[0], kind=parts[1].fillna("fit"))
-    found = frame.groupby(["data", "method", "kind"], sort=False)
-    acc, diversity = found.acc.agg(["median", "min", "max"]), found.diversity.first()
-    wanted = [("start", "median"), ("fit", "median"), ("fit", "min"), ("fit", "max")]
-    wanted += [("soft_vote", "max"), ("co_association", "max")]
-    lines = [
-        [
-            *pair,
-            *(text(acc[how].get((*pair, kind), np.nan)) for kind, how in wanted),
-            text(diversity[(*pair, "soft_vote")]),
-        ]
-        for pair in dict.fromkeys(zip(frame.data, frame.method, strict=True))
-        if (*pair, "soft_vote") in acc.index
-    ]
-    columns = ["data", "method", "initial partition", "median fit", "worst fit", "best fit"]
-    return markdown([*columns, "soft vote", "co-association", "diversity"], lines)
-
-
-def papers(frame):
-    """Return the papers' experiments: how far each has come, and its best and last result."""
-    lines = []
-    for row, curve in frame.groupby("row", sort=False):
-        entry = next(name for name in ("error", "bound", "acc") if curve[name].notna().all())
-        best = curve[entry].min() if entry == "error" else curve[entry].max()
-        seconds = [*curve.seconds]
-        # A resumed run counts its seconds from 0.
-        total = seconds[-1] + sum(first for first, second in pairwise(seconds) if second < first)
-        last = curve.iloc[-1]
-        epochs = f"{last.epoch:,} of {last.epochs:,}"
-        results = [f"{entry} {last[entry]:.4g}", f"{best:.4g}"]
-        lines.append([row, epochs, *results, last.published, last.chosen, f"{total / 3600:.1f}"])
-    columns = ["experiment", "epochs", "last", "best", "published", "chosen", "hours"]
-    return markdown(columns, lines)
-
-
 KINDS = {
-    function.__name__: function
-    for function in (each, summary, pivot, groups, earned, numbers, consensus, papers)
+    function.__name__: function for function in (each, summary, pivot, groups, earned, numbers)
 }
 
 

@@ -63,10 +63,9 @@ def test_download_happens_only_when_asked_for(no_files, monkeypatch):
     assert (data.X.max(), data.y.tolist()) == (1, [3, 1])
 
 
-def test_another_file_than_that_of_the_results_warns(no_files):
+def test_tables_are_read_from_one_file(no_files):
     np.savez(no_files / "tables.npz", yeast_X=np.ones((4, 2), np.float32), yeast_y=[0, 1, 2, 2])
-    with pytest.warns(UserWarning, match=r"tables\.npz is not the file that RESULTS"):
-        data = datasets.load("yeast")
+    data = datasets.load("yeast")
     assert (data.X.shape, data.n_clusters, data.name) == ((4, 2), 3, "yeast")
 
 

@@ -12,7 +12,6 @@ from lib import clusterers as called
 from lib import methods, sets
 from lib.datasets import load
 from lib.records import read
-from matplotlib.image import imread
 from scipy.sparse import csr_array
 from sklearn.utils import Bunch
 from speed import default_fits, em_against_sklearn, growth, prediction
@@ -62,12 +61,12 @@ def test_networks_are_judged_beside_their_initial_partitions(tmp_path, tiny):
     assert all(r["moved"] == 0 and 0 <= r["ece"] < 0.2 for r in found)
 
 
-@pytest.mark.parametrize("method", [m for m in called.METHODS if not called.METHODS[m].needs])
-def test_every_method_finds_two_clusters(method, dense):
-    if " " not in method:
-        labels = called.fit(method, dense.X, 2, 0)
-        labels = getattr(labels, "labels_", labels)
-        assert len(np.unique(labels[labels >= 0])) == 2
+@pytest.mark.parametrize(
+    "method",
+    ["KMeans", "GaussianMixture", "Ward", "SpectralClustering", "HDBSCAN", "GaussianMixtureEM"],
+)
+def test_methods_without_networks_find_two_clusters(method, dense):
+    assert called.measured(method, dense, 0, set())["acc"] == 1
 
 
 def test_a_failing_fit_is_recorded_and_run_again(monkeypatch, tmp_path, tiny):
@@ -93,12 +92,6 @@ def test_what_cannot_run_is_said(monkeypatch, tmp_path, capsys, tiny):
     assert 'umap-learn + GMM: skipped, not installed: pip install -e ".[rivals]"' in said
     assert "d31: skipped. d31: no file" in said
     assert said.endswith("No fits.\n")
-
-
-def test_wrong_options_end_with_a_message(capsys):
-    with pytest.raises(SystemExit):
-        clusterers.parsed(["--methods", "magic"])
-    assert "--methods: magic not among KMeans" in capsys.readouterr().err
 
 
 def test_numbers_of_clusters_are_counted_once(tmp_path, monkeypatch, dense):
@@ -258,15 +251,6 @@ def test_a_failing_method_is_reported_and_the_others_go_on(tmp_path, capsys, mon
     assert "Broken failed, seed 0, 1: RuntimeError: out of <luck>" in capsys.readouterr().out
     assert "out of &lt;luck&gt;" in page
     assert "<h2>KMeans</h2>" in page
-
-
-def test_pictures_are_light():
-    sizes = []
-    for name in ("digits_drawn", "number_of_clusters", "accuracy_and_seconds"):
-        path = pictures.RESULTS / f"{name}.png"
-        sizes.append(path.stat().st_size)
-        assert imread(path).shape[1] >= 700
-    assert max(sizes) < 60_000
 
 
 def test_methods_stand_at_their_means_over_common_sets():

@@ -110,26 +110,12 @@ def test_numbers_stay_if_four_of_five_are_near_the_median(made, last, same):
     assert made("numbers x.jsonl", records)[0][4] == same
 
 
-def test_a_consensus_stands_beside_its_fits(made):
-    records = [{"row": "A, start", "acc": acc} for acc in (0.5, 0.25)]
-    records += [{"row": "A", "acc": acc} for acc in (0.375, 0.75)]
-    records += [
-        {"row": f"A, ensemble ({name})", "acc": acc, "diversity": 0.125}
-        for name, acc in [("soft_vote", 0.5), ("co_association", 0.75)]
+def test_a_summary_takes_means_over_seeds_and_then_over_sets(made):
+    values = [("a", 0.5), ("a", 1.0), ("b", 0.25)]
+    records = [{"row": "A", "data": data, "acc": acc} for data, acc in values]
+    assert made('summary x.jsonl "values=acc:mean;acc:min" digits=2', records) == [
+        ["A", "0.50", "0.25"]
     ]
-    records = [record | {"data": "wine"} for record in [*records, {"row": "B", "acc": 0.5}]]
-    cells = ["wine", "A", "0.375", "0.562", "0.375", "0.750", "0.500", "0.750", "0.125"]
-    assert made("consensus x.jsonl", records) == [cells]
-
-
-def test_papers_have_their_best_and_last_result(made):
-    base = {"row": "A", "seed": 0, "published": "error .1", "chosen": "", "epochs": 3, "acc": 0.5}
-    records = [
-        base | {"epoch": epoch, "error": error, "seconds": seconds}
-        for epoch, error, seconds in [(1, 0.25, 1800), (2, 0.125, 3600), (3, 0.5, 1800)]
-    ]
-    cells = ["A", "3 of 3", "error 0.5", "0.125", "error .1", "", "1.5"]
-    assert made("papers x.jsonl", records) == [cells]
 
 
 def test_networks_stand_beside_their_initial_partitions(made):
