@@ -43,7 +43,8 @@ def draw_digits():
     samples.plot(axes[0], name="digits that DACClustering generates", vmin=0, vmax=1)
     labels, name = letters[clusterer.labels_], f"layout of the codes of {len(X):,} samples"
     codes = clusterer.transform(X)
-    EmbeddingDisplay(codes, labels, method="neighbors", name=name).plot(axes[1], s=12)
+    layout = EmbeddingDisplay(codes, labels, method="neighbors", name=name)
+    layout.plot(axes[1], legend=False, s=12)
     return figure
 
 

@@ -48,6 +48,16 @@ def test_commands_of_the_pages_name_scripts_that_exist():
             assert (tables.ROOT / script).is_file(), script
 
 
+@pytest.mark.parametrize("path", tables.PAGES, ids=lambda path: path.name)
+def test_links_between_the_pages_lead_somewhere(path):
+    for file, anchor in re.findall(r"\]\(([\w./]*\.md)(?:#([\w-]+))?\)", path.read_text()):
+        text = (path.parent / file).read_text()
+        titles = [
+            re.sub(r"[^\w -]", "", line.lower()) for line in re.findall(r"^#+ (.+)", text, re.M)
+        ]
+        assert not anchor or anchor in [title.replace(" ", "-") for title in titles], anchor
+
+
 def test_seconds_are_of_the_processor_with_one_thread():
     base = {"data": "a", "acc": 1.0, "seconds": 2.0, "cpu_seconds": 1.0}
     records = [base | {"row": "A", "threads": 1}, base | {"row": "B", "threads": 2}]
