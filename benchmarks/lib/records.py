@@ -1,27 +1,18 @@
-"""Records of results: a judged row, its JSON line, and the spread over seeds."""
+"""Records of results: JSON lines with what was measured, and on what machine."""
 
 import json
 import platform
 import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import torch
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from skdeepcluster.metrics import clustering_accuracy
 
-#: What a partition that is part of another fit has of these.
-NOT_TIMED = {"score": None, "seconds": None}
-
-
-def in_own_process(script, *arguments):
-    """Run a script with arguments in a process of its own; return the JSON of its last line."""
-    command = [sys.executable, script, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+#: Threads of all fits, as OMP_NUM_THREADS sets them; some libraries change torch's number later.
+N_THREADS = torch.get_num_threads()
 
 
 def read(path):
@@ -32,7 +23,7 @@ def read(path):
 
 
 def judged(y, labels):
-    """ACC, NMI and ARI of labels against classes, as a dict."""
+    """Return ACC, NMI and ARI of labels against classes, as a dict."""
     return {
         "acc": clustering_accuracy(y, labels),
         "nmi": float(normalized_mutual_info_score(y, labels)),
@@ -40,81 +31,62 @@ def judged(y, labels):
     }
 
 
-def over_seeds(seeds, draw, rows, results=None):
-    """Run seed after seed, a JSON line for each row, then print the spread of every row.
-
-    Parameters
-    ----------
-    seeds : iterable of int
-    draw : callable
-        ``draw(seed)`` gives the data.
-    rows : callable
-        ``rows(data, seed)`` yields (name of the row, labels, further entries of the record, of
-        which one is "precision").
-    results : Path, default=None
-        File to append to.
-    """
-    accuracies = {}
-    for seed in seeds:
-        data = draw(seed)
-        for row, labels, further in rows(data, seed):
-            record = {"row": row, "data": data.name, "n_samples": data.X.shape[0], "seed": seed}
-            record |= judged(data.y, labels) | further
-            keep(record, record["precision"], results)
-            accuracies.setdefault(row, []).append(record["acc"])
-    print_spreads(accuracies)
+def described(data):
+    """Return the entries of a record that describe the data."""
+    n_samples, n_features = data.X.shape
+    sizes = {"n_samples": n_samples, "n_features": n_features, "n_clusters": data.n_clusters}
+    return {"data": data.name, **sizes}
 
 
-def environment(precision):
-    """Entries of every record: precision of the training steps, threads, commit, processor."""
-    threads = torch.get_num_threads()
-    entries = {"precision": precision, "threads": threads}
-    return entries | {"commit": read_commit(), "processor": read_processor()}
+def precision_of(estimator, X):
+    """Return the precision of training; for methods without networks, the dtype of X."""
+    return estimator.get_params().get("precision") or str(X.dtype)
 
 
 @cache
-def read_commit():
-    """Return the short name of the commit that runs; None outside of a repository."""
+def machine():
+    """Return the commit and the processor, as far as the system tells them."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or None
-
-
-@cache
-def read_processor():
-    """Return the name of the processor, as far as the system tells it."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0]}, {len(names)} cores" if names else platform.processor()
+    processor = f"{names[0]}, {len(names)} cores" if names else platform.processor()
+    return {"commit": done.stdout.strip() or None, "processor": processor}
 
 
-def keep(record, precision, results=None):
-    """Print a record as a JSON line, append it to the file ``results`` if there is one, return it.
+def environment(precision):
+    """Return the entries of every record that results depend on."""
+    return {"precision": precision, "threads": N_THREADS, **machine()}
 
-    `precision` is that of the training steps ("float32" or "bfloat16"); of methods without
-    networks the dtype of the rows. It is written to the record together with the number of
-    threads, since results depend on both.
-    """
+
+def keep(record, precision, path=None):
+    """Print a record as a JSON line, append it to the file `path` if given, and return it."""
     record = record | environment(precision)
     line = json.dumps(record)
     print(line, flush=True)
-    if results:
-        with results.open("a") as file:
+    if path:
+        with path.open("a") as file:
             file.write(line + "\n")
     return record
 
 
-def summary(accuracies):
-    """Spread of accuracies over seeds, in a line."""
-    a = np.array(accuracies)
-    return (
-        f"ACC median {np.median(a):.4f} mean {a.mean():.4f} std {a.std():.4f} "
-        f"min {a.min():.4f} max {a.max():.4f} over {len(a)} seeds"
-    )
+def complete(path, keys, tasks):
+    """Run the tasks whose records the file does not hold; return the records of all tasks.
 
-
-def print_spreads(accuracies):
-    """Print a line for each row of a dict from rows to accuracies."""
-    for row, values in accuracies.items():
-        print(f"{row}: {summary(values)}")
+    A task is (head, measure, precision): the entries that describe a fit, a function that returns
+    the other entries, and the precision of the fit. `keys` are the entries that tell fits apart;
+    fits with another number of threads and fits that failed are run again.
+    """
+    asked = []
+    found = {
+        tuple(record[name] for name in keys): record
+        for record in read(path)
+        if record["threads"] == N_THREADS and "error" not in record
+    }
+    for head, measure, precision in tasks:
+        own = tuple(head[name] for name in keys)
+        if own not in found:
+            found[own] = keep(head | measure(), precision, path)
+        asked.append(found[own])
+    return asked

@@ -1,13 +1,10 @@
-"""Drawn sets of many kinds, each decided by its name: ``drawn(name)``.
+"""Drawn sets of many kinds, each decided by its name: ``drawn(name)`` and ``counted(name)``.
 
-Kinds: clusters of unequal sizes, of unequal densities, of no convex shape, correlated features,
-heavy tails, features of noise, many clusters, two clusters; 1 to 20 features. A set's random
-stream is forked by its name, so that it stays what it is when others are added. In two features,
-or in those that are not noise, the eye finds the clusters: ``python benchmarks/lib/synthetic.py
-FILE`` draws every set into a picture.
+Kinds: clusters of unequal sizes, unequal densities or no convex shape, correlated features, heavy
+tails, features of noise, many clusters, few features. The name of a set seeds its random
+generator, so that a set stays the same when others are added.
 """
 
-import argparse
 import zlib
 from functools import partial
 
@@ -193,7 +190,6 @@ SETS = {
     "two_2d_near": ([500] * 2, partial(blobs, n_features=2, gap=4)),
     "two_20d": ([500] * 2, partial(blobs, n_features=20, gap=5)),
 }
-NAMES = tuple(SETS)
 
 
 def drawn(name):
@@ -244,35 +240,3 @@ def separate(stream, n_places, n_features, gap):
             places = np.vstack([places, place])
         side, gap = 1.01 * side, 0.999 * gap
     return places
-
-
-def figure(names=NAMES, columns=6):
-    """Draw the sets by their first two features, or by two principal components of many."""
-    import matplotlib.pyplot as plt
-    from sklearn.decomposition import PCA
-
-    rows = -(-len(names) // columns)
-    size = {"figsize": (3 * columns, 3 * rows), "layout": "constrained", "squeeze": False}
-    made, axes = plt.subplots(rows, columns, **size)
-    for ax in axes.flat:
-        ax.axis("off")
-    for ax, name in zip(axes.flat, names, strict=False):
-        data = drawn(name)
-        if data.X.shape[1] == 1:
-            ax.hist([data.X[data.y == k, 0] for k in range(data.n_clusters)], 60, stacked=True)
-        else:
-            X = data.X if data.X.shape[1] < 4 or "noise" in name else PCA(2).fit_transform(data.X)
-            ax.scatter(*X.T[:2], c=data.y, s=2, cmap="tab20" if data.n_clusters > 10 else "tab10")
-        ax.set_title(f"{name}, K={data.n_clusters}")
-    return made
-
-
-def main():
-    """Write the picture."""
-    parser = argparse.ArgumentParser(description="Draw every set into a picture.")
-    parser.add_argument("file", help="where to write it")
-    figure().savefig(parser.parse_args().file, dpi=60)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,246 +1,261 @@
-"""Write RESULTS.md, and the tables of README.md, from the files in ``benchmarks/results``.
+"""Fill the tables of RESULTS.md, docs/benchmarks.md and README.md from ``results/*.jsonl``.
 
-``python benchmarks/lib/tables.py`` writes benchmarks/RESULTS.md anew: the tables that
-``results/tables.toml`` lists, each with its command and a sentence, then ``results/notes.md``. In
-README.md it fills every block between ``<!-- table: KIND FILE ... -->`` and
-``<!-- end of table -->``, and those between ``<!-- text: NAME -->`` and ``<!-- end of text -->``
-with the text of that name in tables.toml, and changes nothing else. Texts have fields for figures,
-see `figures`. Kinds of tables:
-
-- "consensus": a line for each method and set, single fits beside their consensus, medians of ACC;
-- "errors": a line for each classifier, over its draws of labels;
-- "standings": of many methods on many sets, see `standings.tables`;
-- "groups": a line for each method, means over kinds of sets, see `standings.groups`;
-- "papers": a line for each of the papers' experiments;
-- "numbers": a line for each method, how often its number of clusters is right;
-- "earned": a line for each network, its start and a control, see `earnings`;
-- "calibration", "outliers", "stability": how sure clusters are, see `certainty`;
-- "each": every record, without entries that are the same in all; of a single one all.
-
-FILE holds the JSON lines that ``--results`` of the scripts has appended.
+``python benchmarks/lib/tables.py`` replaces what stands between
+``<!-- table: KIND FILES OPTIONS -->`` and ``<!-- end of table -->``. KIND is a function of
+`KINDS`, options are ``name=value`` with ";" between values, and ``only`` selects rows.
 """
 
 import argparse
-import json
 import re
+import shlex
 import sys
-import tomllib
-from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
-from lib import earnings, figures
-from lib.certainty import PARTS
-from lib.counts import COLUMNS, lines
-from lib.standings import GROUP_COLUMNS, tables
-from lib.standings import groups as grouped
+from lib.records import read
+from lib.sets import GROUPS
 
-HERE = Path(__file__).resolve().parents[1]
-README, RESULTS = HERE.parent / "README.md", HERE / "RESULTS.md"
-#: Entries of records that tables of every record leave out.
-CONDITIONS = "commit", "processor", "versions"
-CONSENSUS = "soft_vote", "co_association"
-BLOCK = re.compile(r"(<!-- table: (\w+) (\S[^>]*) -->\n).*?(<!-- end of table -->)", re.DOTALL)
-TEXT = re.compile(r"(<!-- text: (\w+) -->\n).*?(<!-- end of text -->)", re.DOTALL)
-
-
-def listed():
-    """Return what tables.toml says."""
-    path = HERE / "results" / "tables.toml"
-    return tomllib.loads(path.read_text()) if path.exists() else {}
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "benchmarks" / "results"
+PAGES = ROOT / "benchmarks" / "RESULTS.md", ROOT / "docs" / "benchmarks.md", ROOT / "README.md"
+BLOCK = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+BASELINE = "KMeans"
+#: Kinds of data -> the sets that they are averaged over.
+KINDS_OF_DATA = {
+    "tables, 150 to 600 rows": ["iris", "wine", "breast_cancer"],
+    "tables, 1,500 to 3,100 rows": ["yeast", "statlog", "d31"],
+    "images, 1,800 to 10,000": ["digits", "mnist_10k", "fashion_10k"],
+    "embedded texts, 12,000 to 20,000": ["searchsnippets", "stackoverflow"],
+}
+#: Largest relative error of a number of clusters that counts as right, and as the same.
+RIGHT, SAME = 0.25, 0.1
 
 
-def records(name):
-    """Return the records of a results file, by row, in the order of the file."""
-    rows = {}
-    for line in (HERE / "results" / name).read_text().splitlines():
-        record = json.loads(line)
-        rows.setdefault(record["row"], []).append(record)
-    return rows
+def as_frame(records):
+    """Return records as a data frame; seconds are CPU seconds for fits with one thread."""
+    frame = pd.DataFrame(records)
+    if "cpu_seconds" in frame:
+        is_single = frame.threads.eq(1) & frame.cpu_seconds.notna()
+        frame["seconds"] = frame.cpu_seconds.where(is_single, frame.seconds)
+    return frame
 
 
-def head(columns):
-    """Yield the first two lines of a table."""
-    yield f"| {' | '.join(columns)} |"
-    yield "|---" * len(columns) + "|"
+def load(files, only=None):
+    """Return the records of result files, of some rows."""
+    frame = as_frame([record for file in files for record in read(RESULTS / file)])
+    return frame if only is None else frame[frame.row.isin(only.split(";"))]
 
 
-def errors(rows):
-    """Yield the lines of a table of test errors over draws of labels."""
-    columns = ["row", "labels", "draws", "test error median", "min", "max", "errors", "seconds"]
-    yield from head(columns)
-    for row, found in rows.items():
-        for n_labels in sorted({r["labels"] for r in found}):
-            drawn = sorted((r for r in found if r["labels"] == n_labels), key=lambda r: r["draw"])
-            error = [r["error"] for r in drawn]
-            cells = [
-                row,
-                str(n_labels),
-                str(len(error)),
-                *(f"{value:.4f}" for value in (np.median(error), min(error), max(error))),
-                " ".join(f"{value:.4f}" for value in error),
-                f"{np.median([r['seconds'] for r in drawn]):.0f}",
-            ]
-            yield f"| {' | '.join(cells)} |"
+def markdown(columns, lines):
+    """Return a table in Markdown."""
+    head = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    return "\n".join([*head, *(f"| {' | '.join(line)} |" for line in lines)])
 
 
-def consensus(rows):
-    """Yield the lines of a table of single fits beside their consensus, by set."""
-    columns = "method", "fits", "start", "median", "least", "most", *CONSENSUS, "diversity"
-    yield from head(["data", *(name.replace("_", " ") for name in columns)])
-    recorded = [record for found in rows.values() for record in found]
-    sets = dict.fromkeys(record["data"] for record in recorded)
-    methods = dict.fromkeys(row.partition(",")[0] for row in rows)
-    for name, method in product(sets, methods):
-        of_set = {row: [r for r in found if r["data"] == name] for row, found in rows.items()}
-        both = [of_set.get(f"{method}, ensemble ({kind})") for kind in CONSENSUS]
-        if all(both):
-            starts, fits = of_set.get(f"{method}, start", []), of_set.get(method, [])
-            values = [_reduce(np.median, starts)]
-            values += [_reduce(reduce, fits) for reduce in (np.median, min, max)]
-            values += [_reduce(max, found) for found in both]
-            cells = [name, method, str(len(fits) or ""), *values, f"{both[0][0]['diversity']:.3f}"]
-            yield f"| {' | '.join(cells)} |"
-
-
-def _reduce(reduce, found):
-    return f"{reduce([record['acc'] for record in found]):.3f}" if found else ""
-
-
-def plain(value):
-    """Text of an entry of a record, numbers with four digits."""
-    if isinstance(value, dict):
-        return ", ".join(f"{name}={plain(entry)}" for name, entry in value.items())
+def text(value, digits=3):
+    """Return a number or a text as the text of a cell; "-" for a missing value."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, list):
-        return " ".join(map(plain, value))
-    if isinstance(value, float):
-        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-    return "" if value is None else str(value)
+        return " ".join(text(entry, digits) for entry in value)
+    if pd.isna(value):
+        return "-"
+    is_whole = isinstance(value, int | np.integer) or digits == 0
+    return f"{value:,.0f}" if is_whole else f"{value:.{digits}f}"
 
 
-def each(rows):
-    """Yield the lines of a table of all records with what differs between them, or of one."""
-    fits = [record for found in rows.values() for record in found]
-    texts = [
-        {name: plain(value) for name, value in record.items() if name not in CONDITIONS}
-        for record in fits
+def split_digits(digits, n_values):
+    """Return the number of decimals of each value; a single one holds for all."""
+    found = [int(number) for number in str(digits).split(";")]
+    return found * n_values if len(found) == 1 else found
+
+
+def by_set(frame, value):
+    """Return a value by set and method: its mean over seeds, of seconds the minimum."""
+    how = "min" if value == "seconds" else "mean"
+    return frame.pivot_table(value, "data", "row", aggfunc=how, sort=False)
+
+
+def each(frame, columns, digits=3):
+    """Return a table of the chosen columns of all records."""
+    names = columns.split(";")
+    found = frame[names].dropna(how="all", subset=names[1:]).convert_dtypes()
+    lines = [[text(value, int(digits)) for value in line] for line in found.values.tolist()]
+    return markdown([name.replace("_", " ") for name in names], lines)
+
+
+def summary(frame, values, index="row", digits=3):
+    """Return a table with one line per group; `values` are "COLUMN:FUNCTION".
+
+    Means are taken over the seeds of each set, then over the sets.
+    """
+    index, wanted = index.split(";"), [value.split(":") for value in values.split(";")]
+    groups = frame.groupby(index, sort=False)
+    if "data" in frame:
+        means = frame.groupby([*dict.fromkeys([*index, "data"])], sort=False).mean(
+            numeric_only=True
+        )
+        means = means.reset_index().groupby(index, sort=False)
+    else:
+        means = groups
+    found = [(means if how == "mean" else groups)[name].agg(how) for name, how in wanted]
+    columns = [name if how == "mean" else f"{name} {how}" for name, how in wanted]
+    made = pd.concat(found, axis=1)
+    digits = split_digits(digits, len(wanted))
+    lines = [
+        [*np.atleast_1d(names), *map(text, line, digits)]
+        for names, line in zip(made.index, made.to_numpy(), strict=True)
     ]
-    values = {name: {text.get(name) for text in texts} for name in texts[0]}
-    columns = [name for name, found in values.items() if len(found) > 1 or len(texts) == 1]
-    yield from head([name.replace("_", " ") for name in columns])
-    for text in texts:
-        yield f"| {' | '.join(text.get(name, '') for name in columns)} |"
+    return markdown([name.replace("_", " ") for name in [*index, *columns]], lines)
 
 
-def papers(rows):
-    """Yield the lines of a table of the papers' experiments: how far each has come."""
-    yield from head(["experiment", "seed", "epochs", "result", "published", "chosen", "hours"])
-    for row, found in rows.items():
-        for seed in dict.fromkeys(record["seed"] for record in found):
-            curve = [record for record in found if record["seed"] == seed]
-            r, seconds = curve[-1], [record["seconds"] for record in curve]
-            # A run that goes on counts its seconds from 0.
-            before = sum(first for first, second in pairwise(seconds) if second < first)
-            results = [f"{name} {r[name]:.4g}" for name in ("acc", "error", "bound") if name in r]
-            cells = [row, str(r["seed"]), f"{r['epoch']} of {r['epochs']}", ", ".join(results)]
-            cells += [r["published"], r["chosen"], f"{(before + seconds[-1]) / 3600:.1f}"]
-            yield f"| {' | '.join(cells)} |"
+def pivot(frame, values, index="data", columns="row", digits="3", mean="yes"):
+    """Return a table of values over seeds by two columns of the records.
+
+    The last line is the mean over the lines without gaps, unless ``mean=no``.
+    """
+    names = values.split(";")
+    digits = split_digits(digits, len(names))
+    parts = [
+        frame.pivot_table(
+            name,
+            index,
+            columns,
+            aggfunc="min" if name == "seconds" else "mean",
+            sort=False,
+            dropna=False,
+        )
+        for name in names
+    ]
+    if mean == "yes":
+        full = parts[0].notna().all(axis=1)
+        label = f"mean of {full.sum()} sets"
+        parts = [pd.concat([p, p[full].mean().rename(label).to_frame().T]) for p in parts]
+    lines = [
+        [
+            text(name),
+            *(
+                " / ".join(
+                    text(p.loc[name, column], d) for p, d in zip(parts, digits, strict=True)
+                )
+                for column in parts[0]
+            ),
+        ]
+        for name in parts[0].index
+    ]
+    return markdown([index.replace("row", "method"), *map(text, parts[0].columns)], lines)
 
 
-def numbers(rows):
-    """Yield the table of numbers of clusters."""
-    yield from head(COLUMNS)
-    for cells in lines([record for records in rows.values() for record in records]):
-        yield f"| {' | '.join(cells)} |"
+def groups(frame):
+    """Return the means of each method over kinds of data, sorted by mean ACC."""
+    acc, ari, seconds = (by_set(frame, name) for name in ("acc", "ari", "seconds"))
+    every = [name for names in KINDS_OF_DATA.values() for name in names]
+
+    def cell(method, names, *measures):
+        means = [measure[method].reindex(names).mean(skipna=False) for measure in measures]
+        if np.isnan(means).any():
+            return "-"
+        return ", ".join([*(f"{value:.3f}" for value in means[:-1]), f"{means[-1]:.1f}"])
+
+    lines = []
+    for method in acc:
+        gain = (acc[method] - acc[BASELINE]).dropna()
+        least = [f"{gain.min():+.3f}", gain.idxmin()] if method != BASELINE else ["", ""]
+        kinds = [cell(method, names, acc, seconds) for names in KINDS_OF_DATA.values()]
+        lines.append([method, *kinds, cell(method, every, acc, ari, seconds), *least])
+    columns = ["method", *(f"{kind}: ACC, s" for kind in KINDS_OF_DATA), "all: ACC, ARI, s"]
+    columns += [f"least ACC above {BASELINE}", "on"]
+    return markdown(columns, sorted(lines, key=lambda line: line[-3], reverse=True))
 
 
-def earned(rows):
-    """Yield the table of what networks add to their starts."""
-    yield from head(earnings.COLUMNS)
-    for cells in earnings.lines([record for found in rows.values() for record in found]):
-        yield f"| {' | '.join(cells)} |"
+def earned(frame):
+    """Return what networks add to their initial partitions: means over seeds, then over sets."""
+    frame = frame[frame.start_acc.notna()]
+    frame = frame.assign(control_acc=frame.get("control_acc"), gain=frame.acc - frame.start_acc)
+    names = ["start_acc", "acc", "control_acc", "start_ari", "ari", "moved", "ece", "seconds"]
+    lines = []
+    for method, own in frame.groupby("row", sort=False):
+        means = own.pivot_table([*names[:-1], "gain"], "data", sort=False)
+        means["seconds"] = own.groupby("data").seconds.min()
+        if own.control_acc.isna().any():
+            means = means.drop(columns="control_acc", errors="ignore")
+        gain = means.gain
+        lines.append(
+            [
+                method,
+                str(len(means)),
+                *(text(means[name].mean()) if name in means else "-" for name in names[:5]),
+                f"{gain.min():+.3f} ({gain.idxmin()})",
+                f"{gain.max():+.3f} ({gain.idxmax()})",
+                *(text(means[name].mean()) for name in names[5:7]),
+                text(means.seconds.mean(), 1),
+            ]
+        )
+    columns = ["method", "sets", "initial ACC", "ACC", "control ACC", "initial ARI", "ARI"]
+    columns += ["least gain of ACC", "greatest gain", "moved", "ECE", "seconds"]
+    return markdown(columns, lines)
 
 
-def certainty(rows):
-    """Yield the table of what `how_sure.py` measured."""
-    found = [record for records in rows.values() for record in records]
-    columns, cells = PARTS[found[0]["part"]](found)
-    yield from head(columns)
-    for line in cells:
-        yield f"| {' | '.join(line)} |"
+def numbers(frame):
+    """Return how often the number of clusters is right, and how often it stays the same."""
+    cuts = frame[frame.best.notna() & ~frame.subsample].set_index(["data", "seed"]).best
+    best = cuts.reindex(pd.MultiIndex.from_frame(frame[["data", "seed"]])).to_numpy()
+    near_classes = (frame.found - frame.n_clusters).abs() <= RIGHT * frame.n_clusters
+    near_cut = (frame.found - best).abs() <= RIGHT * best
+    frame = frame.assign(right=near_classes | (near_cut & (frame.n_clusters > 1)))
 
+    def right(own, group):
+        found = own[~own.subsample & own.data.isin(GROUPS[group])]
+        return text(found.groupby("data").right.mean().mean(), 2)
 
-def standings(rows):
-    """Yield the tables of many methods on many sets."""
-    yield from ["```text", tables([record for found in rows.values() for record in found]), "```"]
+    def same(own):
+        found = [f for _, f in own.groupby("data").found if len(f) > 1]
+        stays = [((f - f.median()).abs() <= SAME * f.median()).mean() >= 0.8 for f in found]
+        return text(np.mean(stays) if stays else np.nan, 2)
 
-
-def groups(*files):
-    """Yield the table of methods by kind of data."""
-    yield from head(GROUP_COLUMNS)
-    records = [record for rows in files for found in rows.values() for record in found]
-    for cells in grouped(records):
-        yield f"| {' | '.join(cells)} |"
+    kinds = ("eleven", "synthetic", "counted")
+    lines = [
+        [
+            method,
+            *(right(own, kind) for kind in kinds),
+            same(own[~own.subsample]),
+            same(own[own.subsample]),
+            text(own[~own.subsample].seconds.mean(), 2),
+        ]
+        for method, own in frame.groupby("row", sort=False)
+    ]
+    columns = ["method", *(f"{kind} right" for kind in kinds), "same in 4 of 5 seeds"]
+    return markdown([*columns, "in 4 of 5 subsamples", "seconds"], lines)
 
 
 KINDS = {
-    "consensus": consensus,
-    "errors": errors,
-    "standings": standings,
-    "groups": groups,
-    "papers": papers,
-    "numbers": numbers,
-    "earned": earned,
-    **dict.fromkeys(PARTS, certainty),
-    "each": each,
+    function.__name__: function for function in (each, summary, pivot, groups, earned, numbers)
 }
 
 
-def table(kind, files):
-    """Return the text of a table."""
-    return "\n".join(KINDS[kind](*map(records, files)))
+def table(spec):
+    """Return the table that a comment specifies."""
+    kind, *words = shlex.split(spec)
+    options = dict(word.split("=", 1) for word in words if "=" in word)
+    files = [word for word in words if "=" not in word]
+    return KINDS[kind](load(files, options.pop("only", None)), **options)
 
 
-def filled(text):
-    """Return the text with all its tables and texts made anew."""
-
-    def made(match):
-        start, kind, names, end = match.groups()
-        return f"{start}{table(kind, names.split())}\n{end}"
-
-    def written(match):
-        start, name, end = match.groups()
-        return f"{start}{figures.filled(listed()['texts'][name].strip(), records)}\n{end}"
-
-    return TEXT.sub(written, BLOCK.sub(made, text))
-
-
-def results_page():
-    """Return the text of RESULTS.md."""
-    parts = [f"# Results\n\n{listed()['introduction'].strip()}\n"]
-    for entry in listed()["table"]:
-        if "section" in entry:
-            parts.append(f"## {entry['section']}\n")
-        files = ", ".join(f"`{name}`" for name in entry["files"])
-        text = figures.filled(entry["text"], records)
-        parts.append(f"### {entry['title']}\n\n{text} ({files})\n")
-        if "command" in entry:
-            parts.append(f"```bash\n{entry['command'].strip()}\n```\n")
-        parts.append(table(entry["kind"], entry["files"]) + "\n")
-        for path, words in entry.get("pictures", {}).items():
-            parts.append(f"![{words}]({path})\n")
-    return "\n".join([*parts, (HERE / "results" / "notes.md").read_text()])
+def filled(page):
+    """Return the text of a page with new tables."""
+    return BLOCK.sub(lambda match: f"{match[1]}{table(match[2])}\n{match[3]}", page)
 
 
 def main():
-    """Write both pages."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    README.write_text(filled(README.read_text()))
-    RESULTS.write_text(results_page())
-    print(f"{RESULTS.name}: {len(listed()['table'])} tables")
+    """Write all pages."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    for path in PAGES:
+        path.write_text(filled(path.read_text()))
+        print(f"{path.relative_to(ROOT)}: {len(BLOCK.findall(path.read_text()))} tables")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,17 +1,14 @@
-"""Seconds of a default fit of every method, from 150 rows to 70,000.
+"""Seconds of a default fit of every method, from 150 samples to 70,000.
 
-    OMP_NUM_THREADS=2 python benchmarks/speed/default_fits.py --results default_fits.jsonl
-    OMP_NUM_THREADS=2 python benchmarks/speed/default_fits.py --sets mnist --repeats 1
+    OMP_NUM_THREADS=2 python benchmarks/speed/default_fits.py --out default_fits.jsonl
 
-Fits every method with K given, one fit after the other, and appends a JSON line for each set and
-method with the median of the seconds, all repeats, and their ACC: repeat i has the seed i. A fit
-to the irises comes before and does not count. "digits_200" are the first 200 digits, "blobs" are
-20,000 rows of 20 features in ten Gaussians.
+"digits_200" are the first 200 digits, "blobs" 20,000 samples of ten Gaussians with 20 features.
 """
 
 import sys
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,58 +16,56 @@ from sklearn.datasets import make_blobs
 from sklearn.utils import Bunch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
-from lib.methods import METHODS, NETWORKS
-from lib.options import bare_parser
-from lib.records import keep
+from lib.methods import METHODS, NETWORKS, precision
+from lib.options import chosen, parse, parser
+from lib.records import described, keep
 from lib.sets import SETS, digits, load_set
 
 from skdeepcluster.metrics import clustering_accuracy
 
-
-def digits_200():
-    """Return the first 200 digits."""
-    data = digits()
-    return Bunch(X=data.X[:200], y=data.y[:200], n_clusters=10, name="digits_200")
+DRAWN = ("digits_200", "blobs")
+TIMED = ("NeighborClustering", *NETWORKS)
 
 
-def blobs():
-    """Draw 20,000 rows of ten Gaussians in 20 dimensions."""
-    X, y = make_blobs(20_000, 20, centers=10, random_state=0)
-    return Bunch(X=X, y=y, n_clusters=10, name="blobs")
-
-
-DRAWN = {"digits_200": digits_200, "blobs": blobs}
-TIMED = ["NeighborClustering", *NETWORKS]
+def load(name):
+    """Load or draw a set."""
+    if name == "digits_200":
+        data = digits()
+        return Bunch(X=data.X[:200], y=data.y[:200], n_clusters=10, name=name)
+    if name == "blobs":
+        X, y = make_blobs(20_000, 20, centers=10, random_state=0)
+        return Bunch(X=X, y=y, n_clusters=10, name=name)
+    return load_set(name)
 
 
 def measure(method, data, repeats):
     """Fit a method several times; return the record of seconds and ACC."""
     seconds, accuracies = [], []
     for seed in range(repeats):
-        start = time.perf_counter()
-        labels = METHODS[method](data.n_clusters, seed, data).fit(data.X).labels_
-        seconds.append(round(time.perf_counter() - start, 2))
+        started = time.perf_counter()
+        labels = METHODS[method](data, data.n_clusters, seed).fit(data.X).labels_
+        seconds.append(round(time.perf_counter() - started, 2))
         accuracies.append(round(clustering_accuracy(data.y, labels), 4))
     median = float(np.median(seconds))
     return {"row": method, "seconds": median, "repeats": seconds, "acc": accuracies}
 
 
 def main(arguments=None):
-    """Print and keep a JSON line for each set and method."""
-    parser = bare_parser(__doc__)
-    parser.add_argument("--sets", nargs="+", choices=[*DRAWN, *SETS], default=["iris", *DRAWN])
-    parser.add_argument("--methods", nargs="+", choices=TIMED, default=TIMED)
-    parser.add_argument("--repeats", type=int, default=3, help="fits of each (%(default)s)")
-    options = parser.parse_args(arguments)
+    """Fit all methods to all sets."""
+    made = parser(__doc__)
+    made.add_argument("--sets", nargs="+", default=["iris", *DRAWN], help="names (%(default)s)")
+    made.add_argument("--methods", nargs="+", help=f"of {', '.join(TIMED)} (all)")
+    made.add_argument("--repeats", type=int, default=3, help="fits of each (%(default)s)")
+    readers = {"sets": partial(chosen, known=(*DRAWN, *SETS), option="--sets")}
+    readers["methods"] = partial(chosen, known=TIMED)
+    options = parse(made, arguments, **readers)
     warnings.simplefilter("ignore")
-    warm = load_set("iris")
     for method in options.methods:
-        measure(method, warm, 1)
-    for name in options.sets:
-        data = DRAWN[name]() if name in DRAWN else load_set(name)
+        measure(method, load("iris"), 1)
+    for data in map(load, options.sets):
         for method in options.methods:
-            record = {"data": name, "n_samples": data.X.shape[0], "n_features": data.X.shape[1]}
-            keep(record | measure(method, data, options.repeats), "float32", options.results)
+            record = described(data) | measure(method, data, options.repeats)
+            keep(record, precision(method, data), options.out)
 
 
 if __name__ == "__main__":

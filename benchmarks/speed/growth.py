@@ -1,0 +1,130 @@
+"""Seconds and memory of a fit over the number of samples, from a memory map.
+
+``python benchmarks/speed/growth.py`` fits every method in a process of its own. "memory" is the
+maximum of the process above its memory before the fit, in MB, without the pages of the file.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.utils import Bunch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from lib.methods import METHODS
+from lib.options import parser
+from lib.records import keep, precision_of
+from lib.tables import as_frame
+
+from skdeepcluster.metrics import clustering_accuracy
+
+OURS = [name for name in METHODS if name not in {"KMeans", "GaussianMixture"}]
+FEATURES, CLUSTERS, CHUNK = 50, 10, 100_000
+LABELS = {"seconds": "fit and labels, seconds", "memory": "memory above that before the fit, MB"}
+
+
+def write(path, n_samples):
+    """Write samples of ten Gaussians to a file, chunk by chunk; return their components."""
+    X = np.lib.format.open_memmap(path, "w+", np.float32, (n_samples, FEATURES))
+    rng = np.random.default_rng(0)
+    centers = 2 * rng.standard_normal((CLUSTERS, FEATURES))
+    y = rng.integers(CLUSTERS, size=n_samples)
+    for start in range(0, n_samples, CHUNK):
+        some = y[start : start + CHUNK]
+        X[start : start + CHUNK] = centers[some] + rng.standard_normal((len(some), FEATURES))
+    X.flush()
+    return y
+
+
+def memory():
+    """Return the memory of this process without files, in MB."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon"):
+            return int(line.split()[1]) / 1024
+    return float("nan")
+
+
+class Peak(threading.Thread):
+    """Finds the maximum of the memory until `done` is set."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.before = self.most = memory()
+        self.done = threading.Event()
+
+    def run(self):
+        """Look every few milliseconds."""
+        while not self.done.wait(0.01):
+            self.most = max(self.most, memory())
+
+
+def fit(method, path):
+    """Fit in this process; print the record as JSON."""
+    X = np.load(path, mmap_mode="r")
+    estimator = METHODS[method](Bunch(X=X[:CHUNK]), CLUSTERS, 0)
+    if "hidden_layer_sizes" in estimator.get_params():
+        estimator.set_params(hidden_layer_sizes=(64, 64))
+    peak = Peak()
+    peak.start()
+    started = time.perf_counter()
+    labels = estimator.fit_predict(X)
+    seconds = time.perf_counter() - started
+    peak.done.set()
+    peak.join()
+    np.save(f"{path}.labels.npy", labels)
+    found = {"seconds": round(seconds, 2), "memory": round(peak.most - peak.before, 2)}
+    print(json.dumps(found | {"precision": precision_of(estimator, X)}))
+
+
+def measured(method, path, y):
+    """Fit in a new process; return its record."""
+    command = [sys.executable, __file__, "--fit", method, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    acc = clustering_accuracy(y, np.load(f"{path}.labels.npy"))
+    head = {"row": method, "n_samples": len(y), "acc": acc}
+    return head | json.loads(done.stdout.splitlines()[-1])
+
+
+def draw(records):
+    """Draw seconds and memory over the number of samples."""
+    figure, axes = plt.subplots(1, 2, figsize=(12, 4), layout="constrained")
+    for ax, (name, label) in zip(axes, LABELS.items(), strict=True):
+        found = as_frame(records).pivot_table(name, "n_samples", "row", sort=False)
+        found.plot(ax=ax, logx=True, logy=True, marker="o", legend=ax is axes[0])
+        ax.set(xlabel="samples", ylabel=label)
+        ax.grid(alpha=0.3)
+    return figure
+
+
+def main(arguments=None):
+    """Fit every method to every size."""
+    made = parser(__doc__)
+    sizes = [1000, 10_000, 100_000, 1_000_000]
+    made.add_argument("--samples", nargs="+", type=int, default=sizes, help="(%(default)s)")
+    made.add_argument("--methods", nargs="+", choices=OURS, default=OURS)
+    made.add_argument("--picture", type=Path, help="file for the curves")
+    made.add_argument("--fit", nargs=2, metavar=("METHOD", "FILE"), help="of a single process")
+    options = made.parse_args(arguments)
+    if options.fit:
+        fit(*options.fit)
+        return
+    records = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "X.npy"
+        for n_samples in options.samples:
+            y = write(path, n_samples)
+            for method in options.methods:
+                record = measured(method, path, y)
+                records.append(keep(record, record["precision"], options.out))
+    if options.picture:
+        draw(records).savefig(options.picture, dpi=120)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,270 @@
+"""The scripts run on tiny data, keep their records and do not repeat fits."""
+
+import json
+import re
+
+import compare
+import numpy as np
+import pictures
+import pytest
+from accuracy import clusterers, ensembles, few_labels, how_sure, number_of_clusters, papers
+from lib import clusterers as called
+from lib import methods, sets
+from lib.datasets import load
+from lib.records import read
+from scipy.sparse import csr_array
+from sklearn.utils import Bunch
+from speed import default_fits, em_against_sklearn, growth, prediction
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Add a set of 80 samples in two clusters, as CSR."""
+    X = np.concatenate([np.random.default_rng(0).normal(m, 0.5, (40, 3)) for m in (0, 6)])
+    data = Bunch(X=csr_array(X), y=np.repeat([0, 1], 40), n_clusters=2)
+    monkeypatch.setitem(sets.SETS, "tiny", lambda: data)
+    monkeypatch.setattr(called, "WARM_UP", dict.fromkeys([False, True], (60,)))
+    return data
+
+
+@pytest.fixture
+def dense(tiny):
+    """Make the set a dense array."""
+    tiny.X = tiny.X.toarray()
+    return tiny
+
+
+def run(script, tmp_path, *arguments):
+    """Run a script; return the records of its file."""
+    path = tmp_path / f"{script.__name__}.jsonl"
+    arguments = [*arguments, "--out", str(path)]
+    script.main(script.parsed(arguments) if hasattr(script, "parsed") else arguments)
+    return read(path)
+
+
+def test_clusterers_are_judged_kept_and_not_run_again(tmp_path, capsys, tiny):
+    arguments = "--sets", "tiny", "two_1d", "--methods", "kmeans", "Ward", "--seeds", "0-1"
+    found = run(clusterers, tmp_path, *arguments)
+    rows = [("KMeans", 0), ("Ward", 0), ("KMeans", 1)]
+    assert [(record["row"], record["seed"]) for record in found] == rows * 2
+    assert all(r["acc"] > 0.95 and r["found"] == 2 and r["noise"] == 0 for r in found)
+    assert "| tiny | 1.000 / 1.000" in capsys.readouterr().out
+    assert run(clusterers, tmp_path, *arguments) == found
+
+
+def test_networks_are_judged_beside_their_initial_partitions(tmp_path, tiny):
+    arguments = "--sets", "tiny", "--seeds", "0-0", "--methods"
+    found = run(clusterers, tmp_path, *arguments, "CatGANClustering", "DACClustering from CatGAN")
+    assert all(r["acc"] == r["start_acc"] == r["control_acc"] == 1 for r in found)
+    assert all(r["moved"] == 0 and 0 <= r["ece"] < 0.2 for r in found)
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["KMeans", "GaussianMixture", "Ward", "SpectralClustering", "HDBSCAN", "GaussianMixtureEM"],
+)
+def test_methods_without_networks_find_two_clusters(method, dense):
+    assert called.measured(method, dense, 0, set())["acc"] == 1
+
+
+def test_a_failing_fit_is_recorded_and_run_again(monkeypatch, tmp_path, tiny):
+    def broken(X, n_clusters, seed):
+        raise RuntimeError("out of rows\nand more")
+
+    arguments = "--sets", "tiny", "--methods", "KMeans", "--seeds", "1"
+    with monkeypatch.context() as patch:
+        patch.setitem(called.METHODS, "KMeans", called.Method(broken))
+        (found,) = run(clusterers, tmp_path, *arguments)
+    assert found["error"] == "RuntimeError: out of rows"
+    assert [record["acc"] for record in run(clusterers, tmp_path, *arguments)] == [0, 1]
+
+
+def test_what_cannot_run_is_said(monkeypatch, tmp_path, capsys, tiny):
+    limit = called.METHODS["KMeans"]._replace(max_samples=20)
+    monkeypatch.setitem(called.METHODS, "KMeans", limit)
+    monkeypatch.setattr(called, "find_spec", lambda module: None)
+    monkeypatch.setenv("SKDEEPCLUSTER_DATA", str(tmp_path))
+    run(clusterers, tmp_path, "--sets", "tiny", "d31", "--methods", "KMeans", "umap-learn + GMM")
+    said = capsys.readouterr().out
+    assert "tiny, KMeans: skipped, more than 20 samples" in said
+    assert 'umap-learn + GMM: skipped, not installed: pip install -e ".[rivals]"' in said
+    assert "d31: skipped. d31: no file" in said
+    assert said.endswith("No fits.\n")
+
+
+def test_numbers_of_clusters_are_counted_once(tmp_path, monkeypatch, dense):
+    names = ["ours", "silhouette", "HDBSCAN", "BIC"]
+    arguments = "--sets", "tiny", "--seeds", "0-1", "--methods", *names
+    found = run(number_of_clusters, tmp_path, *arguments)
+    assert len(found) == 4 * 2 * 2
+    assert all(r["found"] == r["best"] == 2 for r in found if r["row"] == "ours")
+    assert run(number_of_clusters, tmp_path, *arguments) == found
+
+
+def test_calibration_is_of_clusters_matched_to_classes(monkeypatch):
+    class StandIn:
+        def fit(self, X):
+            return self
+
+        def predict_proba(self, X):
+            return np.array([[0.1, 0.9], [0.2, 0.8], [1.0, 0.0], [0.4, 0.6]])
+
+    monkeypatch.setitem(how_sure.METHODS, "VAEEmbedding", lambda *arguments: StandIn())
+    data = Bunch(X=np.zeros((4, 1)), y=np.array([0, 0, 1, 1]), n_clusters=2)
+    found = how_sure.calibration("VAEEmbedding", data, 0)
+    assert (found["acc"], found["auc"]) == (0.75, 1)
+    assert found["ece"] == pytest.approx((0.1 + 0.2 + 0 + 0.6) / 4)
+
+
+def test_outliers_are_drawn_from_a_wider_box_and_found(tmp_path, dense):
+    X, is_outlier = how_sure.add_outliers(np.repeat([[0.0, 1.0], [4.0, 1.0]], 500, axis=0), 0)
+    assert (len(X), is_outlier.sum()) == (1050, 50)
+    assert -1 <= X[:, 0].min() < -0.5
+    assert 4.5 < X[:, 0].max() <= 5
+    quick = "NeighborClustering", "LocalOutlierFactor", "IsolationForest"
+    arguments = "outliers", "--sets", "tiny", "--seeds", "0-0", "--methods", *quick
+    assert all(0.7 < record["auc"] <= 1 for record in run(how_sure, tmp_path, *arguments))
+
+
+def test_planted_clusters_are_more_stable_than_halves(tmp_path, monkeypatch):
+    monkeypatch.setattr(how_sure, "N_SAMPLES", 90)
+    arguments = "stability", "--sets", "planted_3_2", "halves_2", "--seeds", "0-0"
+    planted, halves = run(how_sure, tmp_path, *arguments)
+    assert (planted["n_samples"], planted["acc"]) == (90, 1)
+    assert halves["least"] <= halves["mean"] < planted["least"] == 1
+
+
+def test_ensembles_consist_of_the_single_fits(tmp_path):
+    arguments = "--data", "iris", "--methods", "KMeans", "NeighborClustering", "--seeds", "0-1"
+    found = run(ensembles, tmp_path, *arguments)
+    rows = [f"{m}{e}" for m in ("KMeans",) for e in ("", "", ", ensemble (soft_vote)")]
+    assert [record["row"] for record in found][:3] == rows
+    assert found[2]["acc"] == pytest.approx(found[0]["acc"], abs=0.02)
+    assert found[2]["diversity"] <= 0.05
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Draw samples of MNIST's shape from the digits."""
+    digits = load("digits")
+    images = np.kron(digits.X[:240].reshape(-1, 8, 8), np.ones((3, 3)))
+    X = np.pad(images, [(0, 0), (2, 2), (2, 2)]).reshape(240, -1).astype(np.float32)
+    data = Bunch(X=X, y=digits.y[:240], name="few", n_clusters=10)
+    monkeypatch.setattr(papers, "load", lambda name: data)
+    monkeypatch.setattr(papers, "N_TRAIN", 200)
+    return data
+
+
+@pytest.mark.parametrize("name", ["CatGAN, 100 labels", "VAE"])
+def test_a_shortened_paper_says_so_and_draws_its_curve(name, few, monkeypatch, tmp_path):
+    narrow = {"hidden_layer_sizes": (16,)}
+    adversarial = narrow | {"generator": None, "discriminator": None}
+    for kind, preset in papers.PRESETS.items():
+        small = adversarial if kind in ("CatGANClustering", "InfoGANClustering") else narrow
+        monkeypatch.setitem(papers.PRESETS, kind, preset | small)
+    paper, picture = papers.PAPERS[name], tmp_path / "papers.png"
+    share = str(2 / paper.epochs)
+    found = run(papers, tmp_path, name, "--share", share, "--picture", str(picture))
+    assert [record["epoch"] for record in found] == [1, 2, 2]
+    assert all("shortened" in record["row"] for record in found)
+    assert found[-1][paper.entry] == pytest.approx(found[-2][paper.entry], abs=1e-6)
+    assert picture.stat().st_size > 5_000
+
+
+def test_few_labels_are_judged_on_test_images(few):
+    record, _ = few_labels.measure("LabelSpreading", few, 0, 5, n_train=200)
+    assert (record["labels"], record["row"]) == (50, "LabelSpreading")
+    assert 0 <= record["error"] < 0.7
+
+
+def test_growth_is_measured_in_a_process_of_its_own(tmp_path):
+    picture = tmp_path / "growth.png"
+    arguments = "--samples", "300", "--methods", "GaussianMixtureEM"
+    found = run(growth, tmp_path, *arguments, "--picture", str(picture))
+    assert [record["n_samples"] for record in found] == [300]
+    assert all(record["seconds"] > 0 and record["acc"] > 0.9 for record in found)
+    assert picture.stat().st_size > 1000
+
+
+@pytest.mark.parametrize("method", methods.NETWORKS)
+def test_the_bare_pass_gives_the_labels_of_predict(method):
+    X = np.random.default_rng(0).normal(size=(700, 5)).astype(np.float32)
+    estimator = prediction.fitted(method, X, (16,))
+    labels = prediction.bare(estimator.model_, X, 256)
+    np.testing.assert_array_equal(labels, estimator.predict(X))
+
+
+def test_default_fits_and_em_are_timed(tmp_path, dense):
+    arguments = "--sets", "tiny", "--methods", "NeighborClustering", "--repeats", "2"
+    (found,) = run(default_fits, tmp_path, *arguments)
+    assert found["acc"] == [1, 1]
+    assert found["seconds"] == np.median(found["repeats"])
+    found = run(
+        em_against_sklearn, tmp_path, "--samples", "5000", "--repeats", "1", "--iterations", "2"
+    )
+    assert all(record["same_bound"] for record in found)
+
+
+def compared(tmp_path, *arguments):
+    """Run the comparison; return its exit code, its records and its page."""
+    out, results = tmp_path / "report.html", tmp_path / "results.jsonl"
+    code = compare.main([*arguments, "--out", str(out), "--results", str(results)])
+    records = [json.loads(line) for line in results.read_text().splitlines()]
+    return code, records, out.read_text(encoding="utf-8")
+
+
+def test_comparison_writes_a_table_and_a_self_contained_report(tmp_path, capsys):
+    arguments = "--methods", "KMeans", "NeighborClustering", "CatGANClustering"
+    code, found, page = compared(tmp_path, *arguments, "--n-samples", "100", "--seeds", "0-1")
+    assert code == 0
+    acc = [record["acc"] for record in found[:2]]
+    assert f"{np.mean(acc):.3f} ± {np.std(acc, ddof=1):.3f}" in capsys.readouterr().out
+    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert len(sources) > 8
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+    assert not re.search(r"https?://|url\(|<script|could not be drawn|\$", page)
+
+
+def test_comparison_of_unlabeled_samples_has_no_accuracy(tmp_path, capsys):
+    path = tmp_path / "rows.npz"
+    np.savez(path, X=np.random.RandomState(0).normal(size=(60, 4)))
+    arguments = "--data", str(path), "--methods", "GaussianMixture", "--n-clusters", "2"
+    code, found, page = compared(tmp_path, *arguments, "--seeds", "1")
+    assert (code, found[0]["n_clusters"], "acc" in found[0]) == (0, 2, False)
+    assert "ACC" not in capsys.readouterr().out
+    assert "could not be drawn" not in page
+
+
+def test_a_failing_method_is_reported_and_the_others_go_on(tmp_path, capsys, monkeypatch):
+    def broken(data, n_clusters, seed):
+        raise RuntimeError("out of <luck>")
+
+    monkeypatch.setitem(compare.METHODS, "Broken", broken)
+    arguments = "--methods", "Broken", "KMeans", "--n-samples", "100", "--seeds", "2"
+    code, found, page = compared(tmp_path, *arguments)
+    assert code == 1
+    assert [record.get("error") for record in found] == ["RuntimeError: out of <luck>"] * 2 + [
+        None
+    ] * 2
+    assert "Broken failed, seed 0, 1: RuntimeError: out of <luck>" in capsys.readouterr().out
+    assert "out of &lt;luck&gt;" in page
+    assert "<h2>KMeans</h2>" in page
+
+
+def test_methods_stand_at_their_means_over_common_sets():
+    records = [
+        {"row": method, "data": data, "acc": acc, "seconds": seconds}
+        for method in [*pictures.OTHERS, "NeighborClustering", *methods.NETWORKS]
+        for data, acc, seconds in [("a", 0.7, 1.0), ("a", 0.9, 3.0), ("b", 0.72, 4.0)]
+    ]
+    records.append({"row": "KMeans", "data": "c", "acc": 0.0, "seconds": 99.0})
+    frame = pictures.as_frame(records)
+    acc, seconds, common = pictures.average(frame)
+    assert common == ["a", "b"]
+    assert (acc["KMeans"], seconds["KMeans"]) == pytest.approx((0.76, 2.5))
+    frame.loc[[0, 1], "acc"] = 0.1
+    texts = [text.get_text() for text in pictures.draw_accuracy_and_seconds(frame).axes[0].texts]
+    assert texts[:2] == ["KMeans: ACC 0.41", "GaussianMixture"]
+    pictures.plt.close("all")

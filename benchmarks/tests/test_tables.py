@@ -1,0 +1,139 @@
+"""The tables of the pages are what the result files say."""
+
+import json
+import re
+
+import pytest
+from lib import tables
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """Return a function that makes the cells of a table of given records."""
+    monkeypatch.setattr(tables, "RESULTS", tmp_path)
+
+    def make(spec, records):
+        (tmp_path / "x.jsonl").write_text("\n".join(map(json.dumps, records)))
+        lines = tables.table(spec).splitlines()
+        return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+    return make
+
+
+@pytest.mark.parametrize("path", tables.PAGES, ids=lambda path: path.name)
+def test_pages_show_what_the_result_files_say(path):
+    text = path.read_text()
+    assert tables.BLOCK.search(text)
+    assert tables.filled(text) == text
+
+
+def test_every_result_file_stands_on_a_page():
+    shown = "".join(path.read_text() for path in tables.PAGES)
+    specs = " ".join(match[1] for match in tables.BLOCK.findall(shown))
+    files = {path.name for path in tables.RESULTS.glob("*.jsonl")}
+    assert files == set(re.findall(r"\w+\.jsonl", specs))
+
+
+@pytest.mark.parametrize("kind", ["clusterers", "how_sure"])
+def test_a_fit_is_counted_once(kind):
+    for path in tables.RESULTS.glob(f"{kind}*.jsonl"):
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        fits = [(line["row"], line["data"], line["seed"]) for line in lines]
+        assert len(set(fits)) == len(fits), path.name
+
+
+def test_commands_of_the_pages_name_scripts_that_exist():
+    for path in tables.PAGES:
+        for script in re.findall(r"python (benchmarks/\S+\.py)", path.read_text()):
+            assert (tables.ROOT / script).is_file(), script
+
+
+@pytest.mark.parametrize("path", tables.PAGES, ids=lambda path: path.name)
+def test_links_between_the_pages_lead_somewhere(path):
+    for file, anchor in re.findall(r"\]\(([\w./]*\.md)(?:#([\w-]+))?\)", path.read_text()):
+        text = (path.parent / file).read_text()
+        titles = [
+            re.sub(r"[^\w -]", "", line.lower()) for line in re.findall(r"^#+ (.+)", text, re.M)
+        ]
+        assert not anchor or anchor in [title.replace(" ", "-") for title in titles], anchor
+
+
+def test_seconds_are_of_the_processor_with_one_thread():
+    base = {"data": "a", "acc": 1.0, "seconds": 2.0, "cpu_seconds": 1.0}
+    records = [base | {"row": "A", "threads": 1}, base | {"row": "B", "threads": 2}]
+    records += [records[0] | {"cpu_seconds": 3.0}]
+    assert tables.by_set(tables.as_frame(records), "seconds").loc["a"].tolist() == [1.0, 2.0]
+
+
+def test_pivot_takes_means_over_seeds_and_common_sets(made):
+    records = [
+        {"row": row, "data": data, "seed": seed, "acc": acc, "auc": None}
+        for row, data, seed, acc in [
+            ("A", "x", 0, 0.5), ("A", "x", 1, 1.0), ("B", "x", 0, 0.5), ("A", "y", 0, 0.0),
+        ]
+    ]  # fmt: skip
+    found = made("pivot x.jsonl values=acc", records)
+    assert found == [
+        ["x", "0.750", "0.500"],
+        ["y", "0.000", "-"],
+        ["mean of 1 sets", "0.750", "0.500"],
+    ]
+
+
+def test_groups_are_means_over_kinds_of_data(made):
+    sets = [name for names in tables.KINDS_OF_DATA.values() for name in names]
+    base = {"ari": 0.25, "seconds": 2.0, "seed": 0}
+    gains = dict.fromkeys(sets, 0.25) | {"wine": -0.125}
+    records = [base | {"row": "KMeans", "data": name, "acc": 0.5} for name in sets]
+    records += [base | {"row": "A", "data": name, "acc": 0.5 + gains[name]} for name in sets]
+    records += [base | {"row": "B", "data": name, "acc": 1.0} for name in sets[-2:]]
+    first, second, third = made("groups x.jsonl", records)
+    assert first[:3] == ["A", "0.625, 2.0", "0.750, 2.0"]
+    assert first[5:] == ["0.716, 0.250, 2.0", "-0.125", "wine"]
+    assert second[0] == "KMeans"
+    assert third[:5] == ["B", "-", "-", "-", "1.000, 2.0"]
+
+
+@pytest.mark.parametrize(
+    ("found", "classes", "best", "right"),
+    [
+        (10, 8, None, "1.00"),
+        (11, 8, None, "0.00"),
+        (11, 8, 12, "1.00"),
+        (1, 1, 9, "1.00"),
+        (9, 1, 9, "0.00"),
+    ],
+)
+def test_a_number_is_right_near_the_classes_or_the_best_cut(made, found, classes, best, right):
+    record = {"row": "ours", "data": "iris", "seed": 0, "subsample": False, "seconds": 1.0}
+    record |= {"found": found, "n_clusters": classes, "best": best}
+    other = record | {"data": "wine", "row": "BIC", "best": 1}
+    assert made("numbers x.jsonl", [record, other])[0][1] == right
+
+
+@pytest.mark.parametrize(("last", "same"), [(9, "1.00"), (30, "0.00")])
+def test_numbers_stay_if_four_of_five_are_near_the_median(made, last, same):
+    record = {"row": "ours", "data": "iris", "subsample": False, "seconds": 1.0}
+    record |= {"n_clusters": 3, "best": 3}
+    numbers = [10, 10, 11, 40, last]
+    records = [record | {"seed": seed, "found": found} for seed, found in enumerate(numbers)]
+    assert made("numbers x.jsonl", records)[0][4] == same
+
+
+def test_a_summary_takes_means_over_seeds_and_then_over_sets(made):
+    values = [("a", 0.5), ("a", 1.0), ("b", 0.25)]
+    records = [{"row": "A", "data": data, "acc": acc} for data, acc in values]
+    assert made('summary x.jsonl "values=acc:mean;acc:min" digits=2', records) == [
+        ["A", "0.50", "0.25"]
+    ]
+
+
+def test_networks_stand_beside_their_initial_partitions(made):
+    base = {"row": "N", "ari": 0.5, "start_ari": 0.5, "moved": 0.0, "ece": 0.0, "seconds": 1.0}
+    records = [
+        base | {"data": data, "acc": acc, "start_acc": 0.5, "control_acc": 0.25}
+        for data, acc in [("a", 0.75), ("a", 1.0), ("b", 0.25)]
+    ]
+    (cells,) = made("earned x.jsonl", records)
+    assert cells[:5] == ["N", "2", "0.500", "0.562", "0.250"]
+    assert cells[7:9] == ["-0.250 (b)", "+0.375 (a)"]
