@@ -1,5 +1,7 @@
 """Values of any size: finite samples get finite predictions, or an error names the value."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -55,11 +57,12 @@ def test_samples_outside_the_unit_interval_are_clipped(estimator, unit):
         np.testing.assert_allclose(predict(outside), predict(outside.clip(0, 1)), rtol=1e-5)
 
 
-@pytest.mark.parametrize("estimator", [GaussianMixtureEM(3), *NETWORKS], ids=name)
-@pytest.mark.parametrize("scale", [1e160, -1e-160, 1e-315])
+@pytest.mark.parametrize(
+    ("estimator", "scale"),
+    [(GaussianMixtureEM(3), 1e160), *product(NETWORKS, [1e160, -1e-160, 1e-315])],
+    ids=lambda case: str(case)[:9],
+)
 def test_values_too_large_or_small_to_learn_from_are_named(estimator, scale, unit):
-    if abs(scale) < 1 and name(estimator) == "GaussianMixtureEM":
-        pytest.skip("EM has units of its own")
     for broken in (unit[0] * scale, csr_array(unit[0] * scale)):
         with pytest.raises(ValueError, match=r"magnitude .*[0-9.]+e[+-](1[56]\d|31\d)"):
             brief(estimator).set_params(accept_sparse=True).fit(broken, unit[1])
