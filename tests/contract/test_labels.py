@@ -1,15 +1,10 @@
 """Known clusters of some samples: the initial partition follows them and finds the others."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from estimators import ONE_OF_EACH, brief, name, some_of
-from scipy import sparse
 from sklearn.base import clone
 from sklearn.metrics import adjusted_rand_score
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from skdeepcluster import CatGANClustering, NeighborClustering, VaDEClustering, VAEEmbedding
 
@@ -193,19 +188,6 @@ def test_training_that_goes_on_holds_the_labels(estimator, blobs):
     fit.fit(X, known)
     np.testing.assert_array_equal(fit.start_labels_, np.where(known >= 0, known, labels))
     assert len(fit.history_) == 2
-
-
-# ---- in scikit-learn
-
-
-def test_it_lives_in_pipelines_and_searches_and_takes_sparse_rows(blobs):
-    X, y = blobs
-    known = some(y, 2)
-    np.testing.assert_array_equal(make_pipeline(StandardScaler(), GRAPH).fit_predict(X, known), y)
-    search = GridSearchCV(GRAPH, {"n_neighbors": [5, 15]}, cv=2, error_score="raise")
-    assert search.fit(X, some(y, 30)).best_score_ > 0.5
-    np.testing.assert_array_equal(GRAPH.fit_predict(sparse.csr_array(X), known), y)
-    np.testing.assert_array_equal(GRAPH.fit_predict(X, pd.Series(known.astype(float))), y)
 
 
 WRONG = {

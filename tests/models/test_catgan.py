@@ -18,7 +18,7 @@ from torch import nn
 from skdeepcluster import CatGANClassifier, CatGANClustering
 from skdeepcluster.catgan import CatGAN
 from skdeepcluster.modules.game import Batch
-from skdeepcluster.modules.likelihood import Bernoulli, Gaussian
+from skdeepcluster.modules.likelihood import Bernoulli
 from skdeepcluster.modules.networks import mlp, normalised_mlp
 from skdeepcluster.modules.regularization import Regularizer
 
@@ -68,15 +68,6 @@ def test_losses_are_those_of_the_paper_written_out(x):
     terms = own_streams(catgan.generator_loss, Batch(x))
     torch.testing.assert_close(terms["certainty"], plain_entropy(q).mean())
     torch.testing.assert_close(terms["balance"], -plain_entropy(q.mean(0)))
-
-
-def test_weights_scale_their_terms_and_nothing_else(x):
-    plain = own_streams(model().discriminator_loss, Batch(x))
-    weighted = own_streams(model(weights=(3.0, 0.5)).discriminator_loss, Batch(x))
-    torch.testing.assert_close(weighted["certainty"], plain["certainty"])
-    torch.testing.assert_close(weighted["balance"], 3 * plain["balance"])
-    torch.testing.assert_close(weighted["fake"], 0.5 * plain["fake"])
-    assert "fake" not in model(weights=(1.0, 0.0)).discriminator_loss(Batch(x))
 
 
 def test_a_players_loss_reaches_its_own_modules(x):
@@ -138,15 +129,6 @@ def test_the_running_mean_has_its_own_value_and_the_batchs_gradient():
     torch.testing.assert_close(catgan.log_marginal.exp(), (0.75 * mean + 0.25 * batch).detach())
 
 
-def test_generated_rows_are_in_the_units_of_the_data(x):
-    shift, scale = torch.full((6,), 100.0), torch.full((6,), 5.0)
-    catgan = model(likelihood=Gaussian(shift, scale)).eval()
-    z = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(catgan.decode(z), 5 * catgan.generator(z) + 100)
-    seen = catgan.likelihood.standardize(catgan.decode(z))
-    torch.testing.assert_close(seen, catgan.generator(z), atol=1e-4, rtol=1e-4)
-
-
 def test_labelled_rows_are_normalised_with_the_batch_and_add_their_cross_entropy(x):
     catgan = model(label_weight=3.0)
     known, target = torch.rand(2, 6), torch.tensor([0, 2])
@@ -181,32 +163,6 @@ def test_score_is_the_mutual_information_of_the_rows_of_fit(rows):
     np.testing.assert_allclose(each, (p * np.log(p / mean)).sum(1)[:5], rtol=1e-3)
 
 
-def test_without_a_start_there_is_nothing_to_keep_to(rows):
-    catgan = CatGANClustering(3, **SMALL, init=None, max_epochs=3).fit(rows)
-    assert catgan.start_labels_ is None
-    names = {name for name in catgan.history_[0] if "_" in name}
-    players = {"discriminator_certainty", "discriminator_balance", "discriminator_fake"}
-    assert names == players | {"generator_certainty", "generator_balance", "train_loss"}
-    weighted = CatGANClustering(
-        3, **SMALL, init=None, start_weight=0, smoothness_weight=0, max_epochs=3
-    ).fit(rows)
-    np.testing.assert_array_equal(catgan.predict_proba(rows), weighted.predict_proba(rows))
-
-
-@pytest.mark.parametrize("init", ["neighbors", "mixture"])
-def test_every_entropy_in_the_history_keeps_its_bounds(init, rows):
-    catgan = CatGANClustering(3, **SMALL, init=init, class_prior=None).fit(rows)
-    most = math.log(3) * (1 + 1e-5)
-    for record in catgan.history_:
-        for player in ("discriminator", "generator"):
-            assert 0 <= record[f"{player}_certainty"] <= most
-            assert -most <= record[f"{player}_balance"] <= 0
-        assert -most <= record["discriminator_fake"] <= 0
-    first, last = catgan.history_[0], catgan.history_[-1]
-    assert last["discriminator_certainty"] < first["discriminator_certainty"]
-    assert last["discriminator_start"] < 0.01 * first["discriminator_start"]
-
-
 UNEQUAL = make_blobs([400, 50, 50], centers=[[0, 0], [6, 0], [0, 6]], random_state=0)
 
 
@@ -217,31 +173,6 @@ def test_large_groups_stay_whole_by_default_and_are_divided_for_equal_shares():
         for prior in ("auto", None)
     )
     assert adjusted_rand_score(y, whole) > 0.95 > adjusted_rand_score(y, divided)
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("prior", ["estimated", [8.0, 1.0, 1.0]])
-def test_large_groups_stay_whole_where_the_prior_allows_it(prior):
-    X, y = UNEQUAL
-    # A prior given by the user belongs to clusters by their numbers, and so does the start.
-    start = np.eye(3)[y] * 0.98 + 0.02 / 3
-    init = "neighbors" if prior == "estimated" else start
-    catgan = CatGANClustering(3, **SMALL, init=init, class_prior=prior, start_weight=5.0).fit(X)
-    assert adjusted_rand_score(y, catgan.labels_) > 0.95
-    shares = np.sort(catgan.model_.log_prior.exp().numpy())
-    np.testing.assert_allclose(shares, [0.1, 0.1, 0.8], atol=0.02)
-
-
-@pytest.mark.full
-def test_samples_look_like_rows(rows):
-    catgan = CatGANClustering(3, **SMALL, max_epochs=200).fit(rows * 50 + 1000)
-    assert catgan.generator_distance_ < 1
-    assert catgan.generator_coverage_ == 1
-    X = catgan.sample(300)
-    assert X.shape == (300, 4)
-    assert X.std(0).min() > 1
-    middle, half = 50 * np.median(rows) + 1000, 50 * np.ptp(rows)
-    assert (np.abs(X - middle) < half).mean() > 0.9
 
 
 @pytest.mark.filterwarnings("ignore:.* rows left the clusters of their start")
@@ -283,13 +214,6 @@ def some(blobs):
     for k in range(3):
         y[np.flatnonzero(blobs[1] == k)[0]] = k
     return y
-
-
-def test_one_label_for_a_class_is_enough_where_groups_are_clear(blobs, some):
-    X, y = blobs
-    catgan = CatGANClassifier(**CLASSIFIER).fit(X, some)
-    assert catgan.score(X, y) > 0.98
-    np.testing.assert_array_equal(catgan.predict(X), catgan.predict_proba(X).argmax(1))
 
 
 def test_rows_without_labels_teach():

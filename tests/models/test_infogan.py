@@ -6,9 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import make_blobs
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import adjusted_rand_score
 from torch import nn
 from torch.distributions import Categorical, Independent, Normal
 
@@ -80,12 +78,6 @@ def test_costs_are_those_of_torch_distributions():
         for p, c in zip(reading.log_probs, codes.categories.T, strict=True)
     )
     torch.testing.assert_close(costs["category"], expected)
-
-
-def test_inputs_are_noise_one_hot_categories_and_continuous_codes():
-    latent = LatentSpace(1, [2, 3], 1)
-    codes = Codes(torch.tensor([[0.5]]), torch.tensor([[1, 2]]), torch.tensor([[-0.25]]))
-    assert latent.inputs(codes).tolist() == [[0.5, 0, 1, 0, 0, 1, -0.25]]
 
 
 def test_draws_are_uniform_and_clusters_follow_their_prior():
@@ -227,18 +219,6 @@ def test_a_generated_row_of_a_cluster_falls_into_it(fitted):
         assert (fitted.predict(fitted.sample(100, cluster=k)) == k).mean() > 0.9
 
 
-@pytest.mark.full
-def test_samples_follow_the_shares_of_the_clusters():
-    X, y = make_blobs([150, 50], centers=[[0, 0], [9, 9]], random_state=0)
-    gan = InfoGANClustering(2, **LONG).fit(X)
-    np.testing.assert_allclose(np.sort(gan.weights_), [0.25, 0.75], atol=0.03)
-    drawn = gan._draw(2000).categories[:, 0].numpy()
-    shares = np.bincount(drawn, minlength=2) / 2000
-    np.testing.assert_allclose(shares, gan.weights_, atol=0.03)
-    read = np.bincount(gan.predict(gan.sample(2000)), minlength=2) / 2000
-    np.testing.assert_allclose(read, gan.weights_, atol=0.15)
-
-
 def test_sampling_with_all_codes_given_is_traversing(fitted):
     values = np.array([-2.0, 0.0, 2.0])
     swept = fitted.traverse("continuous1", values, n_samples=5, cluster=2)
@@ -337,17 +317,3 @@ def test_a_generator_without_variety_is_told(rows, blobs):
     with pytest.warns(ConvergenceWarning, match="into 33% of their clusters"):
         gan = InfoGANClustering(3, generator=constant, init=blobs[1], **SMALL).fit(rows)
     assert gan.generator_coverage_ == pytest.approx(1 / 3)
-
-
-def test_answers_come_from_statistics_of_real_rows(rows):
-    def discriminator(n_in, n_out):
-        return nn.Sequential(nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out))
-
-    gan = InfoGANClustering(3, discriminator=discriminator, batch_size=180, **SMALL).fit(rows)
-    linear, norm = gan.model_.body[0]
-    with torch.no_grad():
-        hidden = linear(gan.model_.likelihood.standardize(torch.tensor(rows)))
-    torch.testing.assert_close(norm.running_mean, hidden.mean(0), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(norm.running_var, hidden.var(0), rtol=1e-4, atol=1e-5)
-    assert norm.momentum == 0.1
-    assert adjusted_rand_score(gan.start_labels_, gan.labels_) > 0.9

@@ -1,7 +1,5 @@
 """VAE: independent values, limits, the tighter bound, and what the estimator adds."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 import torch
@@ -10,19 +8,18 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import Callback
 from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
 from skdeepcluster import NeighborClustering, VAEEmbedding
 from skdeepcluster.functional.gaussian import Mixture, standard_kl
 from skdeepcluster.functional.points import hash_rows, normal_points
-from skdeepcluster.functional.random import bernoulli
 from skdeepcluster.metrics import clustering_accuracy
-from skdeepcluster.modules.autoencoder import Autoencoder, GaussianEncoder, start_as_pca
+from skdeepcluster.modules.autoencoder import GaussianEncoder, start_as_pca
 from skdeepcluster.modules.game import Batch
 from skdeepcluster.modules.likelihood import Bernoulli, Gaussian
-from skdeepcluster.modules.networks import conv_decoder, conv_encoder, mlp
+from skdeepcluster.modules.networks import mlp
 from skdeepcluster.modules.regularization import Regularizer
 from skdeepcluster.vae import VAE
 
@@ -272,41 +269,6 @@ def test_codes_of_the_wrong_kind_are_explained(digits):
         fitted.score_samples(digits, n_importance_samples=0)
 
 
-def test_binarize_draws_binary_rows(digits):
-    seen = []
-
-    class Watch(Bernoulli):
-        def log_prob(self, x, decoded):
-            seen.append(x)
-            return super().log_prob(x, decoded)
-
-    model = VAE(GaussianEncoder(mlp(64, 4, ())), mlp(2, 64, ()), Watch(), binarize=True)
-    for _ in range(2):
-        model.loss(Batch(torch.tensor(digits)))
-    assert set(seen[0].unique().tolist()) == {0.0, 1.0}
-    assert (seen[0] != seen[1]).any()
-    p = torch.tensor(digits)
-    mean = torch.stack([bernoulli(p) for _ in range(200)]).mean(0)
-    torch.testing.assert_close(mean, p, atol=0.2, rtol=0)
-    assert (mean[p == 0] == 0).all()
-    assert (mean[p == 1] == 1).all()
-
-
-def test_convolutional_networks_by_the_callables(digits):
-    shape = {"image_shape": (1, 8, 8), "channels": (8,), "n_hidden": 32}
-    fitted = VAEEmbedding(
-        3,
-        n_components=4,
-        encoder=partial(conv_encoder, **shape),
-        decoder=partial(conv_decoder, **shape),
-        init="mixture",
-        random_state=0,
-    ).fit(digits)
-    assert any(isinstance(m, nn.Conv2d) for m in fitted.model_.modules())
-    error = np.square(digits - fitted.inverse_transform(fitted.transform(digits))).mean()
-    assert error < 0.6 * digits.var(0).mean()
-
-
 @untrained
 def test_interruption_leaves_a_fitted_estimator(digits):
     class Stop(Callback):
@@ -319,13 +281,6 @@ def test_interruption_leaves_a_fitted_estimator(digits):
         vae.fit(digits)
     assert vae.n_iter_ == 2
     np.testing.assert_array_equal(vae.predict(digits), vae.labels_)
-
-
-@untrained
-def test_early_stopping_ends_training_quietly(digits):
-    stop = EarlyStopping(monitor="vae_reconstruction", patience=3, threshold=1e6)
-    vae = VAEEmbedding(3, **QUICK, max_epochs=50, callbacks=[stop]).fit(digits)
-    assert vae.n_iter_ == 4
 
 
 @pytest.mark.full
@@ -349,22 +304,3 @@ def test_the_kl_term_warms_up(digits):
     assert cold.history_[0]["vae_kl"] == pytest.approx(kl[-1], rel=0.05)
     vae.set_params(warm_start=True, max_epochs=1).fit(digits)
     assert vae.history_[-1]["vae_kl"] == pytest.approx(kl[-1], rel=0.05)
-
-
-def test_the_autoencoder_learns_to_fill_in_what_is_masked(digits):
-    x = torch.tensor(digits)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = Autoencoder(GaussianEncoder(mlp(64, 16, (64,))), mlp(8, 64, (64,)), Bernoulli())
-        clean = Autoencoder(model.encoder, model.decoder, model.likelihood, masking=0.0)
-        torch.testing.assert_close(
-            clean.loss(Batch(x))["reconstruction"],
-            -Bernoulli().log_prob(x, model.decoder(model.encode(x))).mean(),
-        )
-        optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-        start = model.loss(Batch(x))["reconstruction"].item()
-        for _ in range(60):
-            optimizer.zero_grad()
-            model.loss(Batch(x))["reconstruction"].backward()
-            optimizer.step()
-    assert model.loss(Batch(x))["reconstruction"].item() < start - 15

@@ -26,10 +26,6 @@ def image():
 # ---- images
 
 
-def test_an_image_that_is_not_moved_stays(image):
-    torch.testing.assert_close(move_images(image, SHAPE, 0 * ONE, ONE, STILL), image)
-
-
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_quarter_turns_are_those_of_torch(turns):
     square = torch.arange(32.0).view(1, 32)
