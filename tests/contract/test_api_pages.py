@@ -46,7 +46,7 @@ def takes_more(name, parameter):
 
 
 @pytest.mark.parametrize("name", LISTED)
-def test_parameters_that_take_more_than_their_default_are_annotated(name):
+def test_parameters_of_several_types_say_so(name):
     """Type checkers infer the type of a parameter without annotation from its default."""
     found = inspect.signature(LISTED[name]).parameters.values()
     inferred = [p for p in found if p.annotation is p.empty and p.default not in (p.empty, None)]

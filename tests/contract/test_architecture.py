@@ -115,7 +115,7 @@ def test_functions_are_short():
 
 # ---- docstrings of estimators
 
-PROMISED = map(vars(skdeepcluster).get, skdeepcluster.__all__)
+PROMISED = [getattr(skdeepcluster, name) for name in skdeepcluster.__all__]
 ESTIMATORS = [thing for thing in PROMISED if inspect.isclass(thing)]
 NETWORKS = [thing for thing in ESTIMATORS if "max_epochs" in inspect.signature(thing).parameters]
 PRIOR = [skdeepcluster.VaDEClustering, skdeepcluster.DACClustering]

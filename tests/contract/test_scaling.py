@@ -95,7 +95,7 @@ def test_auto_standardizes_features_whose_units_differ(X, expected):
     assert fit.standardize_ is expected
 
 
-def test_networks_get_standardized_samples_or_samples_over_one_number(tmp_path):
+def test_networks_get_standardized_samples(tmp_path):
     X = np.hstack([WINE[:, :4], np.full((178, 1), 1.7e18 + 12345)])  # a large constant column
     np.save(tmp_path / "X.npy", X)
     for rows in (X, csr_array(X), np.load(tmp_path / "X.npy", mmap_mode="r")):

@@ -113,7 +113,7 @@ def test_a_class_prior_is_met_exactly_where_its_term_is_least():
     torch.testing.assert_close(gradient, torch.zeros(1, 3), atol=1e-6, rtol=0)
 
 
-def test_the_running_mean_has_its_own_value_and_the_batchs_gradient():
+def test_the_running_mean_has_the_gradient_of_the_batch():
     catgan = model(marginal_decay=0.75)
     p = torch.tensor([[0.8, 0.1, 0.1], [0.6, 0.3, 0.1]], requires_grad=True)
     mean = 0.75 / 3 + 0.25 * p.mean(0)
@@ -129,7 +129,7 @@ def test_the_running_mean_has_its_own_value_and_the_batchs_gradient():
     torch.testing.assert_close(catgan.log_marginal.exp(), (0.75 * mean + 0.25 * batch).detach())
 
 
-def test_labelled_rows_are_normalised_with_the_batch_and_add_their_cross_entropy(x):
+def test_labeled_samples_add_their_cross_entropy(x):
     catgan = model(label_weight=3.0)
     known, target = torch.rand(2, 6), torch.tensor([0, 2])
     both = torch.softmax(catgan.discriminator(torch.cat([x, known])), 1)
@@ -166,7 +166,7 @@ def test_score_is_the_mutual_information_of_the_rows_of_fit(rows):
 UNEQUAL = make_blobs([400, 50, 50], centers=[[0, 0], [6, 0], [0, 6]], random_state=0)
 
 
-def test_large_groups_stay_whole_by_default_and_are_divided_for_equal_shares():
+def test_large_groups_stay_whole_unless_shares_are_equal():
     X, y = UNEQUAL
     whole, divided = (
         CatGANClustering(3, **SMALL, start_weight=0.5, class_prior=prior).fit_predict(X)

@@ -66,7 +66,7 @@ def test_a_players_loss_reaches_its_own_modules(dac):
             assert (p.grad is not None and p.grad.abs().sum() > 0) == (id(p) in own)
 
 
-def test_draws_follow_the_mixture_and_whitening_makes_them_standard(dac):
+def test_samples_follow_the_mixture_and_whiten_to_normal(dac):
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)
         drawn = dac.prior.draw(dac.prior.mixture, 20_000)
@@ -84,7 +84,7 @@ def test_the_floor_keeps_variances_from_vanishing():
     torch.testing.assert_close(prior.mixture.covariances(), torch.full((2, 3), 0.4))
 
 
-def test_separation_is_the_largest_share_of_variance_between_components():
+def test_separation_is_the_largest_share_between_components():
     prior = MixturePrior(2, 3)
     means = torch.tensor([[1.0, 3.0, 0.0], [-1.0, -3.0, 0.0]])
     prior.set(Mixture(torch.zeros(2).log_softmax(0), means, torch.full((2, 3), 2.0)))

@@ -144,7 +144,7 @@ def test_losses_are_those_of_the_paper_written_out(x):
     torch.testing.assert_close(terms["category"], 2 * costs["category"])
 
 
-def test_without_the_information_term_it_is_a_plain_gan_that_q_watches(x):
+def test_without_the_information_term_it_is_a_plain_gan(x):
     model = game(mi_weight=0.0)
     with seeded(3):
         judge = gradients(model.discriminator_loss(Batch(x)), [model.body, model.critic])
@@ -185,7 +185,7 @@ def test_terms_of_ours_vanish_at_weight_zero_and_without_a_start(x):
     assert set(game().generator_loss(Batch(x, start, style))) == published
 
 
-def test_the_reconstruction_is_the_error_of_rows_of_the_same_codes_and_fades(x):
+def test_the_reconstruction_error_of_the_same_codes_fades(x):
     model = game(reconstruction_weight=3.0)
     anchor, style = torch.eye(3)[torch.arange(50) % 3], torch.rand(50, 7) * 2 - 1
     with torch.no_grad():
@@ -295,7 +295,7 @@ def test_the_report_finds_what_planted_codes_do(rows):
 
 
 @pytest.mark.full
-def test_a_generator_that_learnt_nothing_is_told_and_the_recipe_draws_digits(digits):
+def test_a_generator_that_learned_nothing_is_warned_about(digits):
     X, recipe = digits[:300], {"hidden_layer_sizes": (64, 64), "random_state": 0}
     gan = InfoGANClustering(10, **recipe).fit(X)
     assert gan.generator_distance_ < 0.15

@@ -74,7 +74,7 @@ def test_published_divergence_is_equation_12(vade):
     torch.testing.assert_close(found, (gamma.probs * kl).sum(-1) + cluster)
 
 
-def test_optimal_divergence_is_the_least_over_gamma_and_log_resp_is_where(vade):
+def test_optimal_divergence_is_the_least_over_gamma(vade):
     x = torch.rand(40, 6)
     mean, std = vade.encoder(x)
     log_weights, kl = written_out(vade, mean, std)
@@ -129,7 +129,7 @@ def test_far_codes_give_finite_sharp_answers_and_gradients(objective, vade):
     assert all(torch.isfinite(p.grad).all() for p in vade.parameters())
 
 
-def test_every_parameter_gets_a_gradient_with_and_without_a_start(vade):
+def test_every_parameter_gets_a_gradient(vade):
     vade.regularizer = Regularizer(1.0, 1.0)
     start = torch.eye(3)[torch.arange(9) % 3]
     for arguments in ([], [start]):

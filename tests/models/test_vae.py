@@ -81,7 +81,7 @@ def probabilistic_pca(n_components=2):
     return X, pca, VAE(GaussianEncoder(Call(model.encode)), model, units)
 
 
-def test_elbo_and_bound_reach_the_exact_likelihood_of_probabilistic_pca():
+def test_bounds_reach_the_likelihood_of_probabilistic_pca():
     """The posterior is exact here (diagonal by construction), so both bounds are tight."""
     X, pca, model = probabilistic_pca()
     x, exact = torch.tensor(X).float(), torch.tensor(pca.score_samples(X))
@@ -156,7 +156,7 @@ def test_clusters_are_those_of_the_mixture_of_the_codes(vae):
     torch.testing.assert_close(vae.own_resp(x), joint.softmax(1))
 
 
-def test_a_classifier_of_the_codes_adds_the_cross_entropy_to_the_start(vae):
+def test_a_classifier_of_codes_adds_its_cross_entropy(vae):
     batch = Batch(torch.rand(50, 6), torch.eye(3)[torch.arange(50) % 3])
     vae.regularizer, vae.classifier = Regularizer(2.0), nn.Linear(2, 3)
     with torch.random.fork_rng():

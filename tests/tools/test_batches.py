@@ -71,7 +71,7 @@ def test_normal_points_are_normal_and_fixed():
 
 
 @pytest.mark.parametrize("kind", ["array", "csr"])
-def test_labelled_rows_come_beside_every_batch_and_each_gets_its_turn(kind, tmp_path):
+def test_every_batch_has_labeled_samples_in_turn(kind, tmp_path):
     X, targets = np.arange(40.0)[:, None], np.full(40, -1)
     targets[[3, 8, 21]] = 2, 0, 1
     rows = LabelledRows(stored(X, kind, tmp_path), targets, generator(0), anchor=X[:, 0])
