@@ -1,8 +1,8 @@
-"""One thread, array-API checks on, no windows, and the data that tests share."""
+"""One thread, array-API checks, no windows, and the data that tests share."""
 
 import os
 
-# Before numpy is imported: workers of xdist share the cores, and BLAS would take them all.
+# Before numpy is imported: workers of xdist share the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Before scipy is imported: scikit-learn's array-API checks are skipped without it.
@@ -11,8 +11,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
 
-# The other packages are imported where they are needed: the process that hands tests to workers
-# would take seconds to import them, before the workers begin.
+# Fixtures import other packages: the process that starts the workers does not need them.
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,7 +23,7 @@ def _one_thread():
 
 @pytest.fixture(scope="session")
 def digits():
-    """500 digits in [0, 1], float32, read-only: whoever writes into X is found out."""
+    """500 digits in [0, 1], float32, read-only."""
     from sklearn.datasets import load_digits
 
     X = (load_digits().data[:500] / 16).astype("float32")
@@ -34,13 +33,13 @@ def digits():
 
 @pytest.fixture(scope="session")
 def middle(digits):
-    """The middle rows of the images of 200 digits, 16 features: a graph takes little time."""
+    """The middle lines of the images of 200 digits, 16 features."""
     return digits[:200, 24:40]
 
 
 @pytest.fixture(scope="session")
 def blobs():
-    """Three well separated groups of 60 rows and their labels, read-only."""
+    """Three well separated groups of 60 samples and their labels, read-only."""
     from sklearn.datasets import make_blobs
 
     X, y = make_blobs(180, n_features=4, centers=3, cluster_std=0.6, random_state=0)

@@ -1,14 +1,11 @@
-"""The estimators that common tests run over: one line here, and a new method is tested."""
+"""The estimators that common tests run over: a new method needs one line here."""
 
-import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import joblib
 import numpy as np
 import pytest
-from skdeepcluster._budget import Budget
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 
 from skdeepcluster import (
     CatGANClassifier,
@@ -20,46 +17,13 @@ from skdeepcluster import (
     VaDEClustering,
     VAEEmbedding,
 )
-from skdeepcluster._validation import LabelledClusterMixin
-from skdeepcluster.neighbors import partition
 
 #: Small networks, for tests that fit many times.
 SMALL = {"n_components": 2, "hidden_layer_sizes": (16,)}
-#: The shortest training there is, for tests of form: what is found does not matter to them.
+#: The shortest training, for tests that do not depend on what is learned.
 BRIEF = {"max_epochs": 2, "pretraining_epochs": 2}
 
-#: As they are made without arguments.
-DEFAULTS = [
-    GaussianMixtureEM(),
-    NeighborClustering(),
-    VAEEmbedding(),
-    VaDEClustering(),
-    DACClustering(),
-    InfoGANClustering(),
-    CatGANClustering(),
-    CatGANClassifier(),
-]
-
-#: Both starts of every class, and its other ways.
-WAYS = [
-    GaussianMixtureEM(3, covariance_type="diag"),
-    NeighborClustering(3, metric="cosine", use_labels=True),
-    VAEEmbedding(3, use_labels=True, **SMALL),
-    VAEEmbedding(3, init="mixture", likelihood="gaussian", **SMALL),
-    VaDEClustering(3, use_labels=True, **SMALL),
-    VaDEClustering(3, init="mixture", objective="published", likelihood="gaussian", **SMALL),
-    DACClustering(3, use_labels=True, **SMALL),
-    DACClustering(3, init="mixture", likelihood="gaussian", **SMALL),
-    InfoGANClustering(3, other_categories=(2,), use_labels=True, **SMALL),
-    InfoGANClustering(3, init=None, n_continuous=0, n_noise=2, hidden_layer_sizes=(32, 32)),
-    CatGANClustering(3, use_labels=True, **SMALL),
-    CatGANClustering(3, init=None, likelihood="gaussian", **SMALL),
-    CatGANClassifier(hidden_layer_sizes=(64,)),
-    CatGANClassifier(init=None, likelihood="gaussian", hidden_layer_sizes=(64,)),
-]
-
-
-#: One small instance of each class, for the slower promises.
+#: One small instance of each clusterer.
 ONE_OF_EACH = [
     GaussianMixtureEM(3, random_state=0),
     NeighborClustering(3, random_state=0),
@@ -69,16 +33,23 @@ ONE_OF_EACH = [
     InfoGANClustering(3, random_state=0, **SMALL),
     CatGANClustering(3, random_state=0, **SMALL),
 ]
-
-#: The same of classifiers.
 CLASSIFIERS = [CatGANClassifier(random_state=0, **SMALL)]
-
-#: Those that train a network.
+#: Clusterers that train a network.
 DEEP = [estimator for estimator in ONE_OF_EACH if "max_epochs" in estimator.get_params()]
-
-
-#: Where many fits serve one promise: the mixture, the graph, a model with codes and a game; all
-#: in .ci/full.
+#: Every class with its defaults.
+DEFAULTS = [type(estimator)() for estimator in [*ONE_OF_EACH, *CLASSIFIERS]]
+#: Every class with other initial partitions, likelihoods and objectives.
+WAYS = [
+    GaussianMixtureEM(3, covariance_type="diag"),
+    NeighborClustering(3, metric="cosine"),
+    VAEEmbedding(3, init="mixture", likelihood="gaussian", **SMALL),
+    VaDEClustering(3, init="mixture", objective="published", likelihood="gaussian", **SMALL),
+    DACClustering(3, init="mixture", likelihood="gaussian", **SMALL),
+    InfoGANClustering(3, init=None, n_continuous=0, n_noise=2, hidden_layer_sizes=(32, 32)),
+    CatGANClustering(3, init=None, likelihood="gaussian", **SMALL),
+    CatGANClassifier(init=None, likelihood="gaussian", hidden_layer_sizes=(64,)),
+]
+#: Classes that stand for the others in the quick tier; .ci/full tries all.
 SOME = {"GaussianMixtureEM", "NeighborClustering", "VaDEClustering", "CatGANClustering"}
 
 
@@ -90,22 +61,19 @@ def in_full(*cases):
 def some_of(cases):
     """Return estimators or classes to parametrize by; those beyond ``SOME`` in .ci/full."""
     kinds = [case if isinstance(case, type) else type(case) for case in cases]
-    chosen = [kind.__name__ in SOME for kind in kinds]
     return [
-        case if is_some else in_full(case)[0] for case, is_some in zip(cases, chosen, strict=True)
+        case if kind.__name__ in SOME else in_full(case)[0]
+        for case, kind in zip(cases, kinds, strict=True)
     ]
 
 
 def name(estimator):
     """Test id of an estimator."""
-    return str(estimator).replace("\n", "").replace(" ", "")
+    return type(estimator).__name__
 
 
 def brief(estimator, **settings):
-    """Return an unfitted copy that trains as briefly as can be, as far as it has the parameters.
-
-    Clusters that it would find in a graph of neighbours come from EM, which takes a tenth of the
-    time.
+    """Return an unfitted copy with the shortest training and the fastest initial partition.
 
     >>> brief(VAEEmbedding(3))
     VAEEmbedding(init='mixture', max_epochs=2, n_clusters=3)
@@ -118,81 +86,51 @@ def brief(estimator, **settings):
 
 
 def short(estimator):
-    """Return an unfitted copy that trains long and fast enough to find separate groups.
-
-    Adversarial networks pretrain nothing, as by default: codes of so few epochs mix the groups.
-    """
-    fast = {"learning_rate": 1e-2, "batch_size": 64}
+    """Return an unfitted copy that trains long enough to find separate groups."""
+    fast = {"learning_rate": 1e-2, "batch_size": 64, "init": getattr(estimator, "init", None)}
     pretrains = isinstance(estimator, VaDEClustering | DACClustering)
-    start = {"init": getattr(estimator, "init", None)}
-    start["pretraining_epochs"] = 10 if pretrains else "auto"
-    return brief(estimator, max_epochs=20, **fast, **start)
+    return brief(estimator, max_epochs=20, pretraining_epochs=10 if pretrains else "auto", **fast)
 
 
-@contextmanager
-def classes_as_clusters():
-    """Within the block labels may be any whole numbers, for the checks of scikit-learn.
+class WithoutProbabilities(NeighborClustering):
+    """For checks that take what has probabilities and accepts sparse matrices for a classifier."""
 
-    Their y are classes, of more numbers than there are clusters: the remainders are taken.
-    """
-    read = LabelledClusterMixin._read_labels
-
-    def read_classes(self, y, n_rows, n_clusters):
-        if self.use_labels and y is not None:
-            y = np.asarray(y).astype(int) % n_clusters
-        return read(self, y, n_rows, n_clusters)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LabelledClusterMixin, "_read_labels", read_classes)
-        yield
+    predict_proba = property()
 
 
-@contextmanager
-def hasty():
-    """Within the block the partition of a graph is found in a hurry, for tests of form."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(partition, "EPOCHS", 2)
-        patch.setattr(partition, "MAX_SECOND", 0)
-        yield
+def for_check(estimator, check):
+    """Return the estimator that a check of scikit-learn can judge."""
+    takes_sparse = type(estimator) is NeighborClustering and not hasattr(
+        estimator, "accept_sparse"
+    )
+    if takes_sparse and "sparse_" in check.func.__name__:
+        return WithoutProbabilities(**estimator.get_params())
+    return estimator
+
+
+#: The partition of a graph takes half a second and needs no haste.
+hasty = nullcontext
 
 
 @contextmanager
 def briefly():
-    """Within the block "auto" is the shortest training, and starts hurry, for tests of form.
-
-    What so short a training finds is not warned of.
-    """
-    with hasty(), pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        for number, epochs in BRIEF.items():
-            patch.setattr(Budget, number.removeprefix("max_"), lambda *_, epochs=epochs: epochs)
+    """Within the block networks train for two epochs by default."""
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in {type(estimator) for estimator in [*DEEP, *CLASSIFIERS]}:
+            defaults = kind.__init__.__kwdefaults__
+            for key in BRIEF.keys() & defaults.keys():
+                patch.setitem(defaults, key, BRIEF[key])
         yield
 
 
-def after(training, *marks):
-    """Parametrize ``made``, which sets a training up: this one, and a whole one in .ci/full."""
-    whole = pytest.param(clone, marks=(pytest.mark.full, *marks))
-    made = [pytest.param(training, marks=marks), whole]
-    return pytest.mark.parametrize("made", made, ids=[training.__name__, "whole"])
-
-
-#: For what holds whatever was learnt: networks as small as these may lose a cluster.
-after_any_training = after(
-    brief, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-)
-#: For what is found.
-after_training = after(short)
-
-
-#: Class, parameters and identity of the data -> data (which must live on) and their fit.
+#: Class, parameters and identity of the data -> data (kept alive) and their fit.
 _FITS = {}
 
 
 def fitted(estimator, X, y=None):
-    """Return ``clone(estimator).fit(X, y)``, made once: for tests that ask a fit and change none.
+    """Return ``clone(estimator).fit(X, y)``, made once, for tests that do not change the fit.
 
-    Data are to be read-only, and so are the arrays of the fit: whoever writes is found out. A
-    test that changes a fit takes a ``copy.deepcopy``.
+    The data must be read-only, and so are the arrays of the fit: a write raises an error.
     """
     assert not any(values.flags.writeable for values in (X, y) if values is not None)
     key = joblib.hash((type(estimator), estimator.get_params())), id(X), id(y)

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from estimators import in_full
 from sklearn.datasets import make_blobs, make_moons
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -17,11 +16,9 @@ from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
 from skdeepcluster import CatGANClassifier, CatGANClustering
-from skdeepcluster import catgan as catgan_module
 from skdeepcluster.catgan import CatGAN
-from skdeepcluster.metrics import majority_accuracy
 from skdeepcluster.modules.game import Batch
-from skdeepcluster.modules.likelihood import Bernoulli, Gaussian
+from skdeepcluster.modules.likelihood import Bernoulli
 from skdeepcluster.modules.networks import mlp, normalised_mlp
 from skdeepcluster.modules.regularization import Regularizer
 
@@ -73,15 +70,6 @@ def test_losses_are_those_of_the_paper_written_out(x):
     torch.testing.assert_close(terms["balance"], -plain_entropy(q.mean(0)))
 
 
-def test_weights_scale_their_terms_and_nothing_else(x):
-    plain = own_streams(model().discriminator_loss, Batch(x))
-    weighted = own_streams(model(weights=(3.0, 0.5)).discriminator_loss, Batch(x))
-    torch.testing.assert_close(weighted["certainty"], plain["certainty"])
-    torch.testing.assert_close(weighted["balance"], 3 * plain["balance"])
-    torch.testing.assert_close(weighted["fake"], 0.5 * plain["fake"])
-    assert "fake" not in model(weights=(1.0, 0.0)).discriminator_loss(Batch(x))
-
-
 def test_a_players_loss_reaches_its_own_modules(x):
     catgan = model()
     for player in catgan.players():
@@ -125,7 +113,7 @@ def test_a_class_prior_is_met_exactly_where_its_term_is_least():
     torch.testing.assert_close(gradient, torch.zeros(1, 3), atol=1e-6, rtol=0)
 
 
-def test_the_running_mean_has_its_own_value_and_the_batchs_gradient():
+def test_the_running_mean_has_the_gradient_of_the_batch():
     catgan = model(marginal_decay=0.75)
     p = torch.tensor([[0.8, 0.1, 0.1], [0.6, 0.3, 0.1]], requires_grad=True)
     mean = 0.75 / 3 + 0.25 * p.mean(0)
@@ -141,16 +129,7 @@ def test_the_running_mean_has_its_own_value_and_the_batchs_gradient():
     torch.testing.assert_close(catgan.log_marginal.exp(), (0.75 * mean + 0.25 * batch).detach())
 
 
-def test_generated_rows_are_in_the_units_of_the_data(x):
-    shift, scale = torch.full((6,), 100.0), torch.full((6,), 5.0)
-    catgan = model(likelihood=Gaussian(shift, scale)).eval()
-    z = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(catgan.decode(z), 5 * catgan.generator(z) + 100)
-    seen = catgan.likelihood.standardize(catgan.decode(z))
-    torch.testing.assert_close(seen, catgan.generator(z), atol=1e-4, rtol=1e-4)
-
-
-def test_labelled_rows_are_normalised_with_the_batch_and_add_their_cross_entropy(x):
+def test_labeled_samples_add_their_cross_entropy(x):
     catgan = model(label_weight=3.0)
     known, target = torch.rand(2, 6), torch.tensor([0, 2])
     both = torch.softmax(catgan.discriminator(torch.cat([x, known])), 1)
@@ -184,104 +163,16 @@ def test_score_is_the_mutual_information_of_the_rows_of_fit(rows):
     np.testing.assert_allclose(each, (p * np.log(p / mean)).sum(1)[:5], rtol=1e-3)
 
 
-def test_without_a_start_there_is_nothing_to_keep_to(rows):
-    catgan = CatGANClustering(3, **SMALL, init=None, max_epochs=3).fit(rows)
-    assert catgan.start_labels_ is None
-    names = {name for name in catgan.history_[0] if "_" in name}
-    players = {"discriminator_certainty", "discriminator_balance", "discriminator_fake"}
-    assert names == players | {"generator_certainty", "generator_balance", "train_loss"}
-    weighted = CatGANClustering(
-        3, **SMALL, init=None, start_weight=0, smoothness_weight=0, max_epochs=3
-    ).fit(rows)
-    np.testing.assert_array_equal(catgan.predict_proba(rows), weighted.predict_proba(rows))
-
-
-@pytest.mark.parametrize("init", ["neighbors", "mixture"])
-def test_every_entropy_in_the_history_keeps_its_bounds(init, rows):
-    catgan = CatGANClustering(3, **SMALL, init=init, class_prior=None).fit(rows)
-    most = math.log(3) * (1 + 1e-5)
-    for record in catgan.history_:
-        for player in ("discriminator", "generator"):
-            assert 0 <= record[f"{player}_certainty"] <= most
-            assert -most <= record[f"{player}_balance"] <= 0
-        assert -most <= record["discriminator_fake"] <= 0
-    first, last = catgan.history_[0], catgan.history_[-1]
-    assert last["discriminator_certainty"] < first["discriminator_certainty"]
-    assert last["discriminator_start"] < 0.01 * first["discriminator_start"]
-
-
-@pytest.mark.full
-def test_fifty_points_whatever_the_random_state():
-    X, y = make_blobs(50, random_state=1)
-    X = (X - X.mean(0)) / X.std(0)
-    for seed in range(3):
-        labels = CatGANClustering(3, hidden_layer_sizes=(64,), random_state=seed).fit_predict(X)
-        assert adjusted_rand_score(y, labels) > 0.4
-
-
-@pytest.mark.full
-@pytest.mark.filterwarnings("ignore:Only 5 of 6 clusters have rows")
-def test_over_clustering_keeps_the_groups_apart(rows, blobs):
-    catgan = CatGANClustering(6, hidden_layer_sizes=(64,), random_state=0).fit(rows)
-    assert len(np.unique(catgan.labels_)) >= 5  # rounding decides about the last
-    assert majority_accuracy(blobs[1], catgan.labels_) > 0.98
-
-
 UNEQUAL = make_blobs([400, 50, 50], centers=[[0, 0], [6, 0], [0, 6]], random_state=0)
 
 
-def test_large_groups_stay_whole_by_default_and_are_divided_for_equal_shares():
+def test_large_groups_stay_whole_unless_shares_are_equal():
     X, y = UNEQUAL
     whole, divided = (
         CatGANClustering(3, **SMALL, start_weight=0.5, class_prior=prior).fit_predict(X)
         for prior in ("auto", None)
     )
     assert adjusted_rand_score(y, whole) > 0.95 > adjusted_rand_score(y, divided)
-
-
-def test_without_a_start_the_shares_are_equal_by_default(rows):
-    catgan = CatGANClustering(3, **SMALL, init=None, max_epochs=1).fit(rows)
-    assert catgan.model_.log_prior is None
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("prior", ["estimated", [8.0, 1.0, 1.0]])
-def test_large_groups_stay_whole_where_the_prior_allows_it(prior):
-    X, y = UNEQUAL
-    # A prior given by the user belongs to clusters by their numbers, and so does the start.
-    start = np.eye(3)[y] * 0.98 + 0.02 / 3
-    init = "neighbors" if prior == "estimated" else start
-    catgan = CatGANClustering(3, **SMALL, init=init, class_prior=prior, start_weight=5.0).fit(X)
-    assert adjusted_rand_score(y, catgan.labels_) > 0.95
-    shares = np.sort(catgan.model_.log_prior.exp().numpy())
-    np.testing.assert_allclose(shares, [0.1, 0.1, 0.8], atol=0.02)
-
-
-@pytest.mark.full
-def test_a_running_marginal_serves_small_batches(rows, blobs):
-    catgan = CatGANClustering(3, **SMALL, marginal_decay=0.9, batch_size=20).fit(rows)
-    assert adjusted_rand_score(blobs[1], catgan.labels_) > 0.9
-
-
-@pytest.mark.full
-def test_samples_look_like_rows(rows):
-    catgan = CatGANClustering(3, **SMALL, max_epochs=200).fit(rows * 50 + 1000)
-    assert catgan.generator_distance_ < 1
-    assert catgan.generator_coverage_ == 1
-    X = catgan.sample(300)
-    assert X.shape == (300, 4)
-    assert X.std(0).min() > 1
-    middle, half = 50 * np.median(rows) + 1000, 50 * np.ptp(rows)
-    assert (np.abs(X - middle) < half).mean() > 0.9
-
-
-@pytest.mark.full
-def test_few_rows_are_divided_without_an_autoencoder(rows):
-    asked = CatGANClustering(3, **SMALL, pretraining_epochs=0, max_epochs=2).fit(rows)
-    auto = CatGANClustering(3, **SMALL, max_epochs=2).fit(rows)
-    np.testing.assert_array_equal(asked.predict_proba(rows), auto.predict_proba(rows))
-    coded = CatGANClustering(3, **SMALL, pretraining_epochs=5, max_epochs=2).fit(rows)
-    assert (coded.predict_proba(rows) != auto.predict_proba(rows)).any()
 
 
 @pytest.mark.filterwarnings("ignore:.* rows left the clusters of their start")
@@ -300,21 +191,6 @@ def test_networks_of_the_users(rows):
         CatGANClustering(3, discriminator=lambda n_in, n_out: nn.Linear(n_in, 1)).fit(rows)
 
 
-def test_one_cluster_holds_everything(rows):
-    catgan = CatGANClustering(1, **SMALL, max_epochs=2).fit(rows)
-    assert set(catgan.labels_) == {0}
-    assert catgan.score(rows) == pytest.approx(0, abs=1e-6)
-
-
-@pytest.mark.full
-def test_warm_start_goes_on_from_the_clusters_there_are(rows):
-    catgan = CatGANClustering(3, **SMALL, warm_start=True).fit(rows)
-    before = catgan.labels_
-    catgan.fit(rows)
-    np.testing.assert_array_equal(catgan.start_labels_, before)
-    assert [record["epoch"] for record in catgan.history_] == list(range(1, catgan.n_iter_ + 1))
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -326,11 +202,6 @@ def test_warm_start_goes_on_from_the_clusters_there_are(rows):
 def test_priors_that_cannot_be_are_explained(settings, message, rows):
     with pytest.raises(ValueError, match=message):
         CatGANClustering(3, **SMALL, **settings).fit(rows)
-
-
-def test_collapse_of_the_published_objective_is_said():
-    with pytest.warns(ConvergenceWarning, match="clusters have rows|one cluster"):
-        CatGANClustering(3, **SMALL, init=None).fit(np.zeros((30, 2)))
 
 
 # ---- the classifier
@@ -345,13 +216,6 @@ def some(blobs):
     return y
 
 
-def test_one_label_for_a_class_is_enough_where_groups_are_clear(blobs, some):
-    X, y = blobs
-    catgan = CatGANClassifier(**CLASSIFIER).fit(X, some)
-    assert catgan.score(X, y) > 0.98
-    np.testing.assert_array_equal(catgan.predict(X), catgan.predict_proba(X).argmax(1))
-
-
 def test_rows_without_labels_teach():
     X, y = make_moons(400, noise=0.06, random_state=0)
     some = np.full(400, -1)
@@ -362,82 +226,43 @@ def test_rows_without_labels_teach():
     assert catgan.score(X, y) > 0.97 > alone
 
 
-@pytest.mark.full
-def test_what_labels_are_called_changes_nothing(blobs, some):
-    X, _ = blobs
-    names = np.array(["fox", "hen", "owl"])
-    expected = CatGANClassifier(**CLASSIFIER, max_epochs=5).fit(X, some)
-    as_text = np.where(some < 0, "-1", names[some])
-    mixed = as_text.astype(object)
-    mixed[some < 0] = -1
-    for y in (as_text, mixed, as_text.tolist()):
-        catgan = CatGANClassifier(**CLASSIFIER, max_epochs=5).fit(X, y)
-        np.testing.assert_array_equal(catgan.classes_, names)
-        np.testing.assert_array_equal(catgan.predict_proba(X), expected.predict_proba(X))
-        np.testing.assert_array_equal(catgan.predict(X), names[expected.predict(X)])
-        assert set(catgan.start_labels_) == set(names)
+#: Markers of samples without a label, beside numbers and beside strings.
+MISSING = [-1, -1.0, np.float16(-1), Fraction(-1), Decimal(-1), None, np.nan, pd.NA, pd.NaT]
+NAMES = np.array(["fox", "hen", "owl"])
 
 
-#: Markers of rows without a label, beside labels of numbers and beside strings.
-MISSING = {
-    "int": -1,
-    "float": -1.0,
-    "small": np.int8(-1),
-    "half": np.float16(-1),
-    "fraction": Fraction(-1),
-    "decimal": Decimal(-1),
-    "none": None,
-    "nan": np.nan,
-    "numpy nan": np.float32(np.nan),
-    "NA": pd.NA,
-    "NaT": pd.NaT,
-    "text": "-1",
-    "text of a float": "-1.0",
-}
-
-
-@pytest.mark.parametrize("names", [np.array([0, 1, 2]), np.array(["fox", "hen", "owl"])])
-@pytest.mark.parametrize("marker", MISSING)
-def test_markers_of_rows_without_a_label(marker, names, some):
-    if marker.startswith("text") and names.dtype.kind != "U":
-        names = names.astype(str)
-    y = names.astype(object)[some]
-    y[some < 0] = MISSING[marker]
-    for given in (y, y.tolist(), pd.Series(y)):
-        classes, targets = catgan_module._encode_labels(given)
-        np.testing.assert_array_equal(classes, names)
-        assert classes.dtype.kind == names.dtype.kind
-        np.testing.assert_array_equal(targets, some)
-
-
-@pytest.mark.parametrize("dtype", ["int8", "int64", "float16", "float64", "Int64", "Float32"])
-def test_markers_in_arrays_of_numbers(dtype, some):
-    y = pd.Series(some).astype(dtype)
-    assert (catgan_module._encode_labels(y)[1] == some).all()
-    if "int" in dtype:
-        return
-    y = y.where(some >= 0, None)
-    assert (catgan_module._encode_labels(y)[1] == some).all()
+@pytest.mark.parametrize("names", [np.arange(3), NAMES], ids=["numbers", "strings"])
+def test_markers_of_missing_labels_and_names_change_nothing(names, blobs, some):
+    quick = {"hidden_layer_sizes": (4,), "random_state": 0, "max_epochs": 1}
+    quick |= {"init": None, "pretraining_epochs": 0}
+    expected = CatGANClassifier(**quick).fit(blobs[0], some).predict_proba(blobs[0])
+    for marker in [*MISSING, *(["-1", "-1.0"] if names is NAMES else [])]:
+        y = names.astype(object)[some]
+        y[some < 0] = marker
+        for given in (y, y.tolist(), pd.Series(y)):
+            fit = CatGANClassifier(**quick).fit(blobs[0], given)
+            np.testing.assert_array_equal(fit.classes_, names)
+            np.testing.assert_array_equal(fit.predict_proba(blobs[0]), expected)
+            assert set(fit.predict(blobs[0])) <= set(names)
 
 
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([0, 1, -1, None], "None, nan or pandas.NA and by the number -1"),
-        ([-1, 1, None], "None, nan or pandas.NA and by the number -1"),
-        (["a", "b", "-1", -1], "the number -1 and by the string '-1'"),
-        (["a", "b", "-1", np.nan], "by the string '-1'"),
-        (np.array(["a", "b", np.nan]), "the string 'nan'"),
-        (["a", 1, None], "mixes strings, as 'a', and numbers"),
-        ([0, 1, "-1"], "mixes strings, as '-1', and numbers"),
-        ([0.0, 1.0, np.inf], "infinity"),
-        ([0.5, 1.5, np.nan], "Unknown label type"),
+        ([0, 1, -1, None], "None, nan .* -1"),
+        (["a", "b", "-1", -1], "number -1 .*'-1'"),
+        (["a", "b", "-1", np.nan], "'-1'"),
+        (np.array(["a", "b", np.nan]), "'nan'"),
+        (["a", 1, None], "mixes strings.*numbers"),
+        (np.array([0.0, 1.0, np.inf]), "infinity"),
+        (np.array([0.5, 1.5, np.nan]), "Unknown label type"),
         ([None, None, np.nan], "No row has a label"),
+        (["-1", "-1"], "No row has a label"),
+        (np.array([-1, -1]), "No row has a label"),
     ],
 )
-def test_ambiguous_labels_are_refused(labels, message):
+def test_ambiguous_or_no_labels_are_refused(labels, message):
     y = labels if isinstance(labels, np.ndarray) else np.array(labels, dtype=object)
-    y = y.astype(float) if message in ("infinity", "Unknown label type") else y
     classifier = CatGANClassifier(**CLASSIFIER)
     before = dict(vars(classifier))
     with pytest.raises(ValueError, match=message):
@@ -445,53 +270,13 @@ def test_ambiguous_labels_are_refused(labels, message):
     assert vars(classifier) == before
 
 
-@pytest.mark.parametrize("kind", [str, *in_full(int, float, object)])
+@pytest.mark.parametrize("kind", [str, int, object])
 def test_minus_one_and_one_are_two_classes(kind, blobs):
-    X, y = blobs[0][blobs[1] < 2], np.where(blobs[1] == 0, -1, 1)[blobs[1] < 2].astype(kind)
-    catgan = CatGANClassifier(**CLASSIFIER).fit(X, y)
+    two = blobs[1] < 2
+    X, y = blobs[0][two], np.where(blobs[1] == 0, -1, 1)[two].astype(kind)
+    catgan = CatGANClassifier(**CLASSIFIER, max_epochs=20).fit(X, y)
     np.testing.assert_array_equal(catgan.classes_, np.unique(y))
     np.testing.assert_array_equal(catgan.predict(X), y)
-
-
-def test_labels_of_all_rows_need_no_autoencoder(blobs, monkeypatch):
-    X, y = blobs
-
-    def no_pretraining(*_):
-        raise AssertionError
-
-    monkeypatch.setattr(CatGANClassifier, "_pretrain", no_pretraining)
-    catgan = CatGANClassifier(**CLASSIFIER, pretraining_epochs=3).fit(X, y)
-    np.testing.assert_array_equal(catgan.start_labels_, y)
-    assert catgan.score(X, y) > 0.98
-
-
-def test_labels_decide_where_groups_cannot(blobs):
-    """Two groups of one class, and a class of one group: three groups, two classes."""
-    X, y = blobs[0], np.minimum(blobs[1], 1)
-    some = np.where(np.arange(180) % 12 == 0, y, -1)
-    assert CatGANClassifier(**CLASSIFIER, class_prior="estimated").fit(X, some).score(X, y) > 0.98
-
-
-def test_a_single_class_is_predicted(rows):
-    catgan = CatGANClassifier(**CLASSIFIER, max_epochs=2).fit(rows, np.full(180, 7))
-    assert set(catgan.predict(rows)) == {7}
-
-
-@pytest.mark.parametrize("y", [np.full(180, -1), np.full(180, "-1"), np.full(180, -1, dtype="O")])
-def test_no_label_at_all_is_an_error(y, rows):
-    catgan = CatGANClassifier(**CLASSIFIER)
-    with pytest.raises(ValueError, match="No row has a label"):
-        catgan.fit(rows, y)
-    assert not hasattr(catgan, "classes_")
-    assert "_labels" not in vars(catgan)
-
-
-def test_warm_start_keeps_its_classes(blobs, some):
-    X, y = blobs
-    catgan = CatGANClassifier(**CLASSIFIER, warm_start=True, max_epochs=2).fit(X, some)
-    with pytest.raises(ValueError, match=r"goes on with the classes \[0 1 2\]"):
-        catgan.fit(X, y + 1)
-    assert catgan.fit(X, some).n_iter_ == 4
 
 
 def test_a_refused_warm_start_leaves_the_fit_as_it_was(blobs, some):

@@ -1,40 +1,40 @@
 """InfoGAN: its game by the paper, codes that are read back, and what they are reported to do."""
 
-import builtins
 import math
-from functools import partial
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import torch
-from estimators import in_full
-from scipy.spatial.distance import pdist
-from sklearn.datasets import make_blobs
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import adjusted_rand_score
 from torch import nn
 from torch.distributions import Categorical, Independent, Normal
 
 from skdeepcluster import InfoGANClustering
-from skdeepcluster._adversarial import FAR, relative_distance
-from skdeepcluster.engine.runtime import forked
-from skdeepcluster.functional.losses import called_fake, called_real
-from skdeepcluster.infogan import InfoGAN, find_style
+from skdeepcluster.functional.adversarial import called_fake, called_real
+from skdeepcluster.infogan import InfoGAN
 from skdeepcluster.modules.game import Batch
-from skdeepcluster.modules.latent import LOG_STD, Codes, LatentSpace, Reading
-from skdeepcluster.modules.likelihood import Bernoulli, Gaussian
-from skdeepcluster.modules.networks import conv_discriminator, conv_generator, mlp
+from skdeepcluster.modules.latent import Codes, LatentSpace, Reading
+from skdeepcluster.modules.likelihood import Bernoulli
+from skdeepcluster.modules.networks import mlp
 from skdeepcluster.modules.regularization import Regularizer
 
 SMALL = {"n_noise": 4, "n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
 #: For tests of what is generated: a good generator takes longer than good clusters.
-LONG = SMALL | {"max_epochs": 100}
+LONG = SMALL | {"max_epochs": 60}
 #: For tests whose generators are not to draw anything.
 brief = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
+@contextmanager
+def seeded(seed):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
 def game(**settings):
-    with forked(0):
+    with seeded(0):
         latent = LatentSpace(5, [3, 4], 2)
         networks = mlp(latent.n_inputs, 6, (8,)), mlp(6, 8, (8,)), mlp(8, 1, ())
         return InfoGAN(*networks, mlp(8, latent.n_readings, ()), latent, Bernoulli(), **settings)
@@ -42,7 +42,7 @@ def game(**settings):
 
 @pytest.fixture
 def x():
-    with forked(1):
+    with seeded(1):
         return torch.rand(50, 6)
 
 
@@ -67,7 +67,7 @@ def gradients(loss, modules):
 
 def test_costs_are_those_of_torch_distributions():
     latent = LatentSpace(2, [3, 4], 2)
-    with forked(0):
+    with seeded(0):
         reading = latent.read(3 * torch.randn(20, latent.n_readings))
         codes = latent.draw(20, torch.zeros(3).log_softmax(0))
     costs = latent.reading_loss(reading, codes)
@@ -80,22 +80,10 @@ def test_costs_are_those_of_torch_distributions():
     torch.testing.assert_close(costs["category"], expected)
 
 
-def test_uncertainty_stays_within_its_bounds():
-    latent = LatentSpace(0, [2], 1)
-    reading = latent.read(torch.tensor([[0.0, 0, 0, -100], [0, 0, 0, 100]]))
-    assert reading.log_std.flatten().tolist() == list(LOG_STD)
-
-
-def test_inputs_are_noise_one_hot_categories_and_continuous_codes():
-    latent = LatentSpace(1, [2, 3], 1)
-    codes = Codes(torch.tensor([[0.5]]), torch.tensor([[1, 2]]), torch.tensor([[-0.25]]))
-    assert latent.inputs(codes).tolist() == [[0.5, 0, 1, 0, 0, 1, -0.25]]
-
-
 def test_draws_are_uniform_and_clusters_follow_their_prior():
     latent = LatentSpace(1, [3, 2], 1)
     prior = torch.tensor([0.7, 0.3, 0.0])
-    with forked(0):
+    with seeded(0):
         codes = latent.draw(20_000, prior.log())
     shares = torch.bincount(codes.categories[:, 0], minlength=3) / 20_000
     torch.testing.assert_close(shares, prior, atol=0.02, rtol=0)
@@ -110,7 +98,7 @@ def test_draws_are_uniform_and_clusters_follow_their_prior():
 def test_the_bound_never_exceeds_log_k_and_reaches_it():
     latent = LatentSpace(0, [3, 4], 1)
     uniform = torch.zeros(3).log_softmax(0)
-    with forked(0):
+    with seeded(0):
         codes = latent.draw(3000, uniform)
         for scale in (0.1, 1.0, 10.0):
             reading = latent.read(scale * torch.randn(3000, latent.n_readings))
@@ -140,9 +128,9 @@ def test_the_bound_of_a_continuous_code_is_entropy_plus_density():
 
 def test_losses_are_those_of_the_paper_written_out(x):
     model = game(mi_weight=2.0, continuous_weight=0.5)
-    with forked(3):
+    with seeded(3):
         terms = model.discriminator_loss(Batch(x))
-    with forked(3), torch.no_grad():
+    with seeded(3), torch.no_grad():
         fake, codes = model.generate(len(x))
     real, generated = (torch.sigmoid(model.critic(model.body(rows))) for rows in (x, fake))
     torch.testing.assert_close(terms["real"], -real.log().mean())
@@ -150,17 +138,17 @@ def test_losses_are_those_of_the_paper_written_out(x):
     costs = model.latent.reading_loss(model.latent.read(model.reader(model.body(fake))), codes)
     torch.testing.assert_close(terms["category"], 2 * costs["category"])
     torch.testing.assert_close(terms["continuous"], 2 * 0.5 * costs["continuous"])
-    with forked(3):
+    with seeded(3):
         terms = model.generator_loss(Batch(x))
     torch.testing.assert_close(terms["adversarial"], -generated.log().mean())
     torch.testing.assert_close(terms["category"], 2 * costs["category"])
 
 
-def test_without_the_information_term_it_is_a_plain_gan_that_q_watches(x):
+def test_without_the_information_term_it_is_a_plain_gan(x):
     model = game(mi_weight=0.0)
-    with forked(3):
+    with seeded(3):
         judge = gradients(model.discriminator_loss(Batch(x)), [model.body, model.critic])
-    with forked(3), torch.no_grad():
+    with seeded(3), torch.no_grad():
         fake, _ = model.generate(len(x))
     plain = {
         "real": called_real(model.critic(model.body(x))),
@@ -197,7 +185,7 @@ def test_terms_of_ours_vanish_at_weight_zero_and_without_a_start(x):
     assert set(game().generator_loss(Batch(x, start, style))) == published
 
 
-def test_the_reconstruction_is_the_error_of_rows_of_the_same_codes_and_fades(x):
+def test_the_reconstruction_error_of_the_same_codes_fades(x):
     model = game(reconstruction_weight=3.0)
     anchor, style = torch.eye(3)[torch.arange(50) % 3], torch.rand(50, 7) * 2 - 1
     with torch.no_grad():
@@ -211,80 +199,7 @@ def test_the_reconstruction_is_the_error_of_rows_of_the_same_codes_and_fades(x):
         torch.testing.assert_close(terms["reconstruction"], 3 * (1 - progress) * error)
 
 
-def test_instance_noise_is_noise_of_that_size(x):
-    noisy = game(instance_noise=0.3)
-    with forked(0):
-        added = noisy.add_noise(torch.zeros(200, 50))
-    assert float(added.std()) == pytest.approx(0.3, rel=0.05)
-    assert game().add_noise(x) is x
-
-
-# ---- the check of generators
-
-
-def test_distances_are_0_for_rows_of_the_data_and_1_for_any_two():
-    rng = np.random.RandomState(0)
-    real, more = rng.randn(2, 400, 5)
-    same = relative_distance(more, real)
-    assert same == pytest.approx(0, abs=0.05)
-    assert relative_distance(1e3 * more + 7, 1e3 * real + 7) == pytest.approx(same, abs=1e-6)
-    between = np.median(pdist(real))
-    far = real[[real[:, 0].argmax()]] + [between, 0, 0, 0, 0]
-    assert relative_distance(far, real) == pytest.approx(1, rel=1e-3)
-    assert relative_distance(more[:9], np.ones((9, 5))) == 0
-
-
-def test_independent_features_are_far_from_rows_whose_features_go_together(digits):
-    rng = np.random.RandomState(0)
-    shuffled = np.stack([rng.permutation(column) for column in digits.T], 1)
-    assert relative_distance(shuffled, digits) > FAR
-    assert relative_distance(digits[::2], digits[1::2]) < 0.15
-
-
-# ---- where continuous codes start
-
-
-def test_styles_are_the_axes_along_which_clusters_are_stretched():
-    rng = np.random.default_rng(0)
-    labels = np.repeat([0, 1], 500)
-    stretch = rng.uniform(-1, 1, (1000, 2)) * [5, 2]
-    axes = np.linalg.qr(rng.normal(size=(6, 6)))[0]
-    X = (
-        np.eye(2)[labels] @ (30 * axes[2:4])
-        + stretch @ axes[:2]
-        + 0.05 * rng.normal(size=(1000, 6))
-    )
-    resp = np.eye(2, dtype=np.float32)[labels]
-    units = Gaussian(torch.zeros(6), torch.ones(6))
-    codes = find_style(units.standardize, X, resp, 2, np.random.RandomState(0))
-    for j in range(2):
-        assert abs(np.corrcoef(codes[:, j], stretch[:, j])[0, 1]) > 0.99
-        for k in range(2):
-            own = np.sort(codes[labels == k, j])
-            np.testing.assert_allclose(own, (2 * np.arange(1, 501) - 1) / 500 - 1, atol=1e-6)
-
-
-@pytest.mark.parametrize(("X", "n_codes"), [(np.ones((30, 4)), 0), (np.arange(30.0)[:, None], 1)])
-def test_no_more_styles_than_rows_differ_in(X, n_codes):
-    resp = np.ones((30, 1), np.float32)
-    units = Gaussian(torch.zeros(X.shape[1]), torch.ones(X.shape[1]))
-    codes = find_style(units.standardize, X, resp, 2, np.random.RandomState(0))
-    assert codes.shape == (30, n_codes)
-
-
 # ---- the estimator
-
-
-@pytest.mark.full
-def test_score_is_the_information_of_rows_and_clusters(fitted, rows):
-    p = fitted.predict_proba(rows).astype(np.float64)
-    marginal = p.mean(0)
-    expected = -(marginal * np.log(marginal)).sum() + (p * np.log(p)).sum(1).mean()
-    assert fitted.score(rows) == pytest.approx(expected, rel=1e-4)
-    assert fitted.score_samples(rows).mean() == pytest.approx(expected, rel=1e-4)
-    assert 0 < fitted.score(rows) <= np.log(3)
-    one = fitted.score(rows[:1])
-    assert one == pytest.approx(0, abs=1e-6)
 
 
 def test_transform_is_the_posterior_of_all_codes_by_name(rows):
@@ -302,18 +217,6 @@ def test_transform_is_the_posterior_of_all_codes_by_name(rows):
 def test_a_generated_row_of_a_cluster_falls_into_it(fitted):
     for k in range(3):
         assert (fitted.predict(fitted.sample(100, cluster=k)) == k).mean() > 0.9
-
-
-@pytest.mark.full
-def test_samples_follow_the_shares_of_the_clusters():
-    X, y = make_blobs([150, 50], centers=[[0, 0], [9, 9]], random_state=0)
-    gan = InfoGANClustering(2, **LONG).fit(X)
-    np.testing.assert_allclose(np.sort(gan.weights_), [0.25, 0.75], atol=0.03)
-    drawn = gan._draw(2000).categories[:, 0].numpy()
-    shares = np.bincount(drawn, minlength=2) / 2000
-    np.testing.assert_allclose(shares, gan.weights_, atol=0.03)
-    read = np.bincount(gan.predict(gan.sample(2000)), minlength=2) / 2000
-    np.testing.assert_allclose(read, gan.weights_, atol=0.15)
 
 
 def test_sampling_with_all_codes_given_is_traversing(fitted):
@@ -345,20 +248,6 @@ def test_sampling_with_all_codes_given_is_traversing(fitted):
 def test_errors_say_what_to_do(fitted, call, message):
     with pytest.raises(ValueError, match=message):
         call(fitted)
-
-
-@pytest.mark.parametrize("name", ["other_categories", "hidden_layer_sizes"])
-def test_sizes_are_checked(name, rows):
-    with pytest.raises(ValueError, match=name + r" must be positive whole numbers, got \[0\]"):
-        InfoGANClustering(3, **SMALL | {name: (0,)}).fit(rows)
-
-
-@pytest.mark.full
-@brief
-def test_no_hidden_layers_are_a_linear_generator_and_judge(rows):
-    gan = InfoGANClustering(3, **SMALL | {"hidden_layer_sizes": ()}).fit(rows)
-    assert [type(layer) for layer in gan.model_.generator] == [nn.Linear]
-    assert adjusted_rand_score(gan.start_labels_, gan.labels_) > 0.9
 
 
 def planted(rows):
@@ -406,7 +295,7 @@ def test_the_report_finds_what_planted_codes_do(rows):
 
 
 @pytest.mark.full
-def test_a_generator_that_learnt_nothing_is_told_and_the_recipe_draws_digits(digits):
+def test_a_generator_that_learned_nothing_is_warned_about(digits):
     X, recipe = digits[:300], {"hidden_layer_sizes": (64, 64), "random_state": 0}
     gan = InfoGANClustering(10, **recipe).fit(X)
     assert gan.generator_distance_ < 0.15
@@ -428,104 +317,3 @@ def test_a_generator_without_variety_is_told(rows, blobs):
     with pytest.warns(ConvergenceWarning, match="into 33% of their clusters"):
         gan = InfoGANClustering(3, generator=constant, init=blobs[1], **SMALL).fit(rows)
     assert gan.generator_coverage_ == pytest.approx(1 / 3)
-
-
-@brief
-def test_the_report_finds_a_code_that_moves_another(rows):
-    gan = planted(rows)
-    with torch.no_grad():
-        gan.model_.reader.weight[4, 3] = 1  # continuous1 is read where continuous0 acts
-    moved = gan.code_report(500).set_index("code")["moves_others"]
-    assert moved["continuous0"] == pytest.approx(1)
-    assert moved["cluster"] < 0.02
-
-
-@brief
-def test_the_report_without_pandas_is_a_dict_of_arrays(rows, monkeypatch):
-    gan = planted(rows)
-    frame = gan.code_report(50)
-    real = builtins.__import__
-
-    def without(name, *args, **kwargs):
-        if name == "pandas":
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    columns = gan.code_report(50)
-    assert list(columns) == list(frame.columns)
-    np.testing.assert_array_equal(columns["change"], frame["change"])
-
-
-@pytest.mark.full
-def test_the_information_term_makes_the_cluster_readable():
-    X, _ = make_blobs(200, n_features=3, centers=1, random_state=0)
-    settings = LONG | {"init": None, "max_epochs": 100, "learning_rate": 1e-3}
-    told = InfoGANClustering(3, **settings).fit(X).code_report().set_index("code")
-    untold = InfoGANClustering(3, mi_weight=0, **settings).fit(X).code_report().set_index("code")
-    assert told["information"]["cluster"] > untold["information"]["cluster"] + 0.3
-    assert told["information"]["cluster"] <= math.log(3)
-
-
-def test_answers_come_from_statistics_of_real_rows(rows):
-    def discriminator(n_in, n_out):
-        return nn.Sequential(nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out))
-
-    gan = InfoGANClustering(3, discriminator=discriminator, batch_size=180, **SMALL).fit(rows)
-    linear, norm = gan.model_.body[0]
-    with torch.no_grad():
-        hidden = linear(gan.model_.likelihood.standardize(torch.tensor(rows)))
-    torch.testing.assert_close(norm.running_mean, hidden.mean(0), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(norm.running_var, hidden.var(0), rtol=1e-4, atol=1e-5)
-    assert norm.momentum == 0.1
-    assert adjusted_rand_score(gan.start_labels_, gan.labels_) > 0.9
-
-
-@brief
-def test_networks_of_the_users_get_their_sizes(rows):
-    built = []
-
-    def builder(n_in, n_out):
-        built.append((n_in, n_out))
-        return nn.Linear(n_in, n_out)
-
-    settings = SMALL | {"hidden_layer_sizes": (16, 8, 4), "max_epochs": 1}
-    InfoGANClustering(3, generator=builder, discriminator=builder, **settings).fit(rows)
-    assert built == [(4 + 3 + 2, 4), (4, 8)]
-
-
-@pytest.mark.full
-def test_one_cluster_and_few_rows(rows):
-    one = InfoGANClustering(1, **SMALL).fit(rows)
-    assert one.score(rows) == 0
-    few = InfoGANClustering(3, **SMALL).fit(rows[:20])
-    assert np.isfinite(few.code_report(10)["change"]).all()
-
-
-@brief
-def test_warm_start_goes_on_from_what_it_has(rows):
-    gan = InfoGANClustering(3, warm_start=True, max_epochs=3, **SMALL).fit(rows)
-    labels = gan.labels_
-    gan.fit(rows)
-    assert [record["epoch"] for record in gan.history_] == [1, 2, 3, 4, 5, 6]
-    np.testing.assert_array_equal(gan.start_labels_, labels)
-
-
-@pytest.mark.parametrize("random_state", [0, *in_full(1, 2)])
-def test_few_blobs_are_found(random_state):
-    X, y = make_blobs(50, random_state=1)
-    gan = InfoGANClustering(3, random_state=random_state, hidden_layer_sizes=(64,))
-    assert adjusted_rand_score(y, gan.fit_predict(X)) > 0.4
-
-
-@pytest.mark.full
-def test_the_convolutional_pair_keeps_to_the_start(digits):
-    shape = {"image_shape": (1, 8, 8), "channels": (8, 16)}
-    networks = {
-        "generator": partial(conv_generator, n_hidden=64, **shape),
-        "discriminator": partial(conv_discriminator, **shape),
-        "hidden_layer_sizes": (64, 64),
-    }
-    gan = InfoGANClustering(10, random_state=0, **networks).fit(digits[:250])
-    assert adjusted_rand_score(gan.start_labels_, gan.labels_) > 0.9
-    assert ((gan.sample(20) >= 0) & (gan.sample(20) <= 1)).all()

@@ -1,10 +1,11 @@
 """Networks: what goes in and out, and errors of shape."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
-from skdeepcluster.engine.runtime import forked
 from skdeepcluster.modules.autoencoder import GaussianEncoder
 from skdeepcluster.modules.networks import (
     ACTIVATIONS,
@@ -26,17 +27,11 @@ def test_mlp_without_hidden_layers_is_linear():
     torch.testing.assert_close(network(x), x @ network[0].weight.T + network[0].bias)
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_every_parameter_of_mlp_gets_a_gradient(activation):
-    network = mlp(3, 2, (8, 8), activation)
-    network(torch.randn(5, 3)).square().sum().backward()
-    assert all(p.grad.abs().sum() > 0 for p in network.parameters())
-
-
 @pytest.mark.parametrize("activation", ["relu", "gelu", "leaky_relu"])
 @pytest.mark.parametrize("widths", [(), (4,), (6, 9, 5)])
 def test_a_perceptron_starts_as_a_linear_map(activation, widths):
-    with forked(0):  # units of other weights may be dead
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # units of other weights may be dead
         network, x = mlp(3, 5, widths, activation), torch.randn(20, 3)
         reduce, expand, bias = torch.randn(2, 3), torch.randn(5, 2), torch.randn(5)
     set_linear(network, reduce, expand, bias)
@@ -44,21 +39,6 @@ def test_a_perceptron_starts_as_a_linear_map(activation, widths):
     network(x).square().sum().backward()
     # Units that carry nothing at first have a gradient in the last layer.
     assert network[-1].weight.grad.abs().sum(0).all()
-
-
-@pytest.mark.parametrize("image_shape", [(1, 28, 28), (3, 8, 12)])
-def test_convolutional_pair_mirrors_shapes_and_trains(image_shape):
-    n = image_shape[0] * image_shape[1] * image_shape[2]
-    encoder, decoder = (
-        conv_encoder(n, 6, image_shape),
-        conv_decoder(6, n, image_shape),
-    )
-    x = torch.rand(4, n)
-    rebuilt = decoder(encoder(x))
-    assert rebuilt.shape == x.shape
-    rebuilt.square().sum().backward()
-    parameters = [*encoder.parameters(), *decoder.parameters()]
-    assert all(p.grad.abs().sum() > 0 for p in parameters)
 
 
 def test_convolution_sees_the_image_not_a_shuffled_row():
@@ -72,16 +52,6 @@ def test_convolution_sees_the_image_not_a_shuffled_row():
     assert moved.sum() == 1
 
 
-@pytest.mark.parametrize(
-    ("n_in", "image_shape", "message"),
-    [(784, (1, 14, 14), "of 196 values"), (49, (1, 7, 7), "cannot be halved 2 times")],
-)
-def test_images_that_do_not_fit_are_explained(n_in, image_shape, message):
-    for network in (conv_encoder, lambda a, b, shape: conv_decoder(b, a, shape)):
-        with pytest.raises(ValueError, match=message):
-            network(n_in, 4, image_shape)
-
-
 def test_gaussian_encoder_stays_finite_at_extreme_outputs():
     encoder = GaussianEncoder(nn.Identity())
     mean, std = encoder(torch.tensor([[1.0, 2.0, -1e9, 1e9]]))
@@ -90,24 +60,6 @@ def test_gaussian_encoder_stays_finite_at_extreme_outputs():
     assert (std > 0).all()
     _, start = encoder(torch.zeros(1, 4))
     torch.testing.assert_close(start, torch.full((1, 2), 2.718281828**-2))
-
-
-@pytest.mark.parametrize("image_shape", [(1, 28, 28), (3, 8, 12)])
-def test_convolutional_gan_pair_mirrors_shapes_and_trains(image_shape):
-    n = image_shape[0] * image_shape[1] * image_shape[2]
-    body, generator = conv_discriminator(n, 6, image_shape), conv_generator(6, n, image_shape)
-    body(generator(torch.randn(5, 6))).square().mean(1).prod().backward()
-    for network in (body, generator):
-        for name, p in network.named_parameters():
-            assert p.grad is not None, name
-    with pytest.raises(ValueError, match="cannot be halved 3 times"):
-        conv_generator(6, 784, (1, 28, 28), channels=(8, 8, 8))
-
-
-def test_normalised_mlp_gives_the_same_whatever_the_scale_of_its_input():
-    network = normalised_mlp(3, 2, (8,))
-    x = torch.randn(50, 3)
-    torch.testing.assert_close(network(x), network(1000 * x), rtol=1e-3, atol=1e-3)
 
 
 def test_renewed_statistics_are_those_of_the_batches():
@@ -119,16 +71,6 @@ def test_renewed_statistics_are_those_of_the_batches():
     torch.testing.assert_close(norm.running_mean, torch.stack(batches).mean((0, 1)))
     assert not norm.training
     assert norm.momentum == 0.1
-
-
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_normalised_mlp_whitens_what_activations_see(activation):
-    network = normalised_mlp(3, 2, (8, 8), activation)
-    seen = network[:2](5 + 7 * torch.randn(200, 3))
-    torch.testing.assert_close(seen.mean(0), torch.zeros(8), atol=1e-4, rtol=0)
-    torch.testing.assert_close(seen.var(0), torch.ones(8), atol=0.02, rtol=0)
-    network(torch.randn(5, 3)).square().sum().backward()
-    assert all(p.grad.abs().sum() > 0 for p in network.parameters())
 
 
 def test_noise_is_of_training_only():
@@ -148,3 +90,36 @@ def test_statistics_are_kept_while_batches_normalise_themselves():
     assert all(torch.equal(a, b) for a, b in zip(before, network.buffers(), strict=True))
     torch.testing.assert_close(network(x), inside)
     assert not torch.equal(before[0], next(iter(network.buffers())))
+
+
+@pytest.mark.parametrize("image_shape", [(1, 28, 28), (3, 8, 12)])
+@pytest.mark.parametrize(
+    ("reader", "writer"), [(conv_encoder, conv_decoder), (conv_discriminator, conv_generator)]
+)
+def test_convolutional_pairs_mirror_shapes_and_train(reader, writer, image_shape):
+    n = math.prod(image_shape)
+    read, write = reader(n, 6, image_shape), writer(6, n, image_shape)
+    x = torch.rand(4, n)
+    rebuilt = write(read(x))
+    assert rebuilt.shape == x.shape
+    rebuilt.square().mean(1).prod().backward()
+    for network in (read, write):
+        assert all(p.grad is not None for p in network.parameters())
+    for n_pixels, shape, message in [(784, (1, 14, 14), "196"), (49, (1, 7, 7), "halved")]:
+        with pytest.raises(ValueError, match=message):
+            reader(n_pixels, 4, shape)
+        with pytest.raises(ValueError, match=message):
+            writer(4, n_pixels, shape)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_perceptrons_train_and_normalized_ones_whiten(activation):
+    plain, network = mlp(3, 2, (8, 8), activation), normalised_mlp(3, 2, (8, 8), activation)
+    x = 5 + 7 * torch.randn(200, 3)
+    seen = network[:2](x)
+    torch.testing.assert_close(seen.mean(0), torch.zeros(8), atol=1e-4, rtol=0)
+    torch.testing.assert_close(seen.var(0), torch.ones(8), atol=0.02, rtol=0)
+    torch.testing.assert_close(network(x), network(1000 * x), rtol=1e-3, atol=1e-3)
+    for trained in (plain, network):
+        trained(torch.randn(5, 3)).square().sum().backward()
+        assert all(p.grad.abs().sum() > 0 for p in trained.parameters())

@@ -1,19 +1,21 @@
 """Every Python block of the README runs, in a folder of its own."""
 
 import re
+import warnings
 from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from estimators import briefly, in_full
+from sklearn.exceptions import ConvergenceWarning
 
 import skdeepcluster
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-#: Packages whose users this package serves, and which its tests do not install.
+#: Packages that examples use and that tests do not install.
 CONSUMERS = {"bertopic", "scanpy"}
 
 
@@ -25,20 +27,19 @@ def test_block_runs(block, pace, tmp_path, monkeypatch):
     if absent:
         pytest.skip(f"needs {', '.join(absent)}")
     monkeypatch.chdir(tmp_path)
-    with pace():
+    with pace(), warnings.catch_warnings():
+        if pace is briefly:  # short training may lose clusters
+            warnings.simplefilter("ignore", ConvergenceWarning)
         exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
 
 
-def test_there_are_blocks():
-    assert len(BLOCKS) >= 4
-
-
 def test_the_page_is_short_and_cites_this_version():
+    assert len(BLOCKS) >= 4
     assert len(README.splitlines()) <= 400
     assert f"version = {{{skdeepcluster.__version__}}}" in README
 
 
 def test_links_lead_to_files():
     links = re.findall(r"(?<!!)\[[^\]]*\]\(([^)#:]+)(?:#[^)]*)?\)", README)
-    assert links
+    assert len(links) > 1
     assert all((ROOT / link).exists() for link in links)
