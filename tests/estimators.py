@@ -1,6 +1,6 @@
 """The estimators that common tests run over: a new method needs one line here."""
 
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import joblib
 import numpy as np
@@ -90,26 +90,6 @@ def short(estimator):
     fast = {"learning_rate": 1e-2, "batch_size": 64, "init": getattr(estimator, "init", None)}
     pretrains = isinstance(estimator, VaDEClustering | DACClustering)
     return brief(estimator, max_epochs=20, pretraining_epochs=10 if pretrains else "auto", **fast)
-
-
-class WithoutProbabilities(NeighborClustering):
-    """For checks that take what has probabilities and accepts sparse matrices for a classifier."""
-
-    predict_proba = property()
-
-
-def for_check(estimator, check):
-    """Return the estimator that a check of scikit-learn can judge."""
-    takes_sparse = type(estimator) is NeighborClustering and not hasattr(
-        estimator, "accept_sparse"
-    )
-    if takes_sparse and "sparse_" in check.func.__name__:
-        return WithoutProbabilities(**estimator.get_params())
-    return estimator
-
-
-#: The partition of a graph takes half a second and needs no haste.
-hasty = nullcontext
 
 
 @contextmanager

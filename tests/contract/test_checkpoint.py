@@ -21,7 +21,7 @@ METHODS = {
     "vae": sk.VAEEmbedding(3, **TINY),
     "vade": sk.VaDEClustering(3, n_init=2, **PRETRAINED),
     "dac": sk.DACClustering(3, **PRETRAINED),
-    "infogan": sk.InfoGANClustering("auto", max_clusters=5, **TINY),
+    "infogan": sk.InfoGANClustering("auto", **TINY),
     "catgan": sk.CatGANClustering(3, layer_noise=0.1, **PRETRAINED),
     "classifier": sk.CatGANClassifier(**TINY),
 }
@@ -90,7 +90,7 @@ def test_a_crashed_fit_resumes_to_the_same_bits(name, path):
 
 
 def test_searches_are_not_repeated(path, monkeypatch):
-    vade = sk.VaDEClustering("auto", max_clusters=4, random_state=0, **PRETRAINED)
+    vade = sk.VaDEClustering("auto", random_state=0, **PRETRAINED)
     expected = clone(vade).fit(X, Y)
     vade.set_params(checkpoint=str(path))
     crash(vade, 0)

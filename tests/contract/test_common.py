@@ -18,7 +18,6 @@ from estimators import (
     WAYS,
     brief,
     fitted,
-    for_check,
     name,
     short,
     some_of,
@@ -53,13 +52,13 @@ QUICK = [
 def test_scikit_learn_checks(estimator, check):
     if check.func.__name__ in OF_WHAT_IS_LEARNED:
         estimator = short(type(estimator)())
-    check(for_check(estimator, check))
+    check(estimator)
 
 
 @pytest.mark.full
 @parametrize_with_checks(DEFAULTS + WAYS)
 def test_scikit_learn_checks_after_whole_training(estimator, check):
-    check(for_check(estimator, check))
+    check(estimator)
 
 
 #: Checks that scikit-learn runs on its own estimators only.

@@ -39,15 +39,6 @@ def test_number_of_clusters_is_found_kept_and_stored(estimator, tmp_path):
     assert not hasattr(given, "n_clusters_curve_")
 
 
-@over_all
-@pytest.mark.filterwarnings("ignore:Best performing:sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.filterwarnings("ignore:.* rows left the clusters of their start")
-def test_the_largest_number_considered_gives_a_warning(estimator):
-    asked = brief(estimator).set_params(n_clusters="auto", max_clusters=3)
-    with pytest.warns(ConvergenceWarning, match="Raise max_clusters=3"):
-        asked.fit(X)
-
-
 @pytest.mark.parametrize("estimator", some_of(DEEP), ids=name)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_warm_start_keeps_the_number_of_clusters(estimator):

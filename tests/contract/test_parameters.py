@@ -33,7 +33,6 @@ TINY = {
         hidden_layer_sizes=(4,),
         max_epochs=1,
         pretraining_epochs=1,
-        mixture_n_init=1,
         n_components=2,
     )
     for estimator in ONE_OF_EACH + CLASSIFIERS
@@ -87,7 +86,7 @@ def is_costly(name, value):
     if name.endswith("learning_rate") and not isinstance(value, str):
         return value > 100  # diverges, and the error may not name the loss
     sizes = "n_components", "n_noise", "n_continuous", "max_epochs", "pretraining_epochs"
-    sizes += "mixture_n_init", "n_init", "n_estimators", "max_iter"
+    sizes += "n_init", "n_estimators", "max_iter"
     return name in sizes and not isinstance(value, str) and value > 40
 
 

@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from estimators import hasty, some_of
+from estimators import some_of
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
@@ -127,15 +127,14 @@ def test_an_initial_partition_that_is_not_learned_is_warned_of(blobs):
 @each_of_five
 def test_neighbor_clustering_as_init_equals_its_name(method, rows):
     start = NeighborClustering(7, random_state=5)
-    with hasty():
-        named, given = (brief(method, init=init).fit(rows) for init in ("neighbors", start))
-        # Cosines do not see how far samples are along one direction.
-        along = np.outer(rows[:, 0] - rows[:, 0].min() + 1, np.ones(rows.shape[1])) + 0.01 * rows
-        plain, other = (
-            brief(method, init=NeighborClustering(metric=metric)).fit(along)
-            for metric in ("euclidean", "cosine")
-        )
-        noisy = brief(method, init=NeighborClustering(noise=0.5)).fit(rows)
+    named, given = (brief(method, init=init).fit(rows) for init in ("neighbors", start))
+    # Cosines do not see how far samples are along one direction.
+    along = np.outer(rows[:, 0] - rows[:, 0].min() + 1, np.ones(rows.shape[1])) + 0.01 * rows
+    plain, other = (
+        brief(method, init=NeighborClustering(metric=metric)).fit(along)
+        for metric in ("euclidean", "cosine")
+    )
+    noisy = brief(method, init=NeighborClustering(noise=0.5)).fit(rows)
     np.testing.assert_array_equal(given.predict_proba(rows), named.predict_proba(rows))
     assert (other.start_labels_ != plain.start_labels_).any()
     np.testing.assert_array_equal(noisy.predict_proba(rows), named.predict_proba(rows))
@@ -155,8 +154,7 @@ def test_metric_is_passed_to_the_initial_partition(method, rows, monkeypatch):
         return find(*args, **options)
 
     monkeypatch.setattr("skdeepcluster._initialization.partition_by_neighbors", recorded)
-    with hasty():
-        brief(method, metric="cosine").fit(rows)
+    brief(method, metric="cosine").fit(rows)
     assert heard == ["cosine"]
     names = list(inspect.signature(method).parameters)
     assert names.index("metric") == names.index("init") + 1

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
-from skdeepcluster._initialization import MAX_TEMPERATURE, find_temperature
 from sklearn.datasets import load_digits
 
 from skdeepcluster import VaDEClustering
+from skdeepcluster._init import MAX_TEMPERATURE, find_temperature
 
 LOGITS = np.random.default_rng(0).normal(scale=4, size=(500, 3))
 
@@ -38,5 +38,5 @@ def test_a_temperature_keeps_labels():
     expected = softmax(log_resp / vade.temperature_, axis=1)
     np.testing.assert_allclose(vade.predict_proba(X), expected, atol=1e-5)
     np.testing.assert_allclose(vade.probabilities_, expected.max(1), atol=1e-5)
-    free = VaDEClustering(10, init="mixture", mixture_n_init=1, random_state=0, **settings).fit(X)
+    free = VaDEClustering(10, init="mixture", random_state=0, **settings).fit(X)
     assert free.temperature_ == 1

@@ -11,7 +11,7 @@ from torch import nn
 from torch.distributions import Categorical, Independent, Normal
 
 from skdeepcluster import InfoGANClustering
-from skdeepcluster.functional.adversarial import called_fake, called_real
+from skdeepcluster.functional.losses import called_fake, called_real
 from skdeepcluster.infogan import InfoGAN
 from skdeepcluster.modules.game import Batch
 from skdeepcluster.modules.latent import Codes, LatentSpace, Reading
