@@ -130,7 +130,7 @@ def _check_one_hot(rows, group, start, weight):
             f"The likelihood of columns {group} is categorical: each row must have a single 1, or "
             "one number that is the same in all rows, and else zeros; zeros alone where its "
             f"category is missing. Row {start + i} has {rows[i].tolist()}. Encode the category by "
-            "OneHotEncoder and do not standardise it, or give these columns as 'gaussian'."
+            "OneHotEncoder and do not standardize it, or give these columns as 'gaussian'."
         )
     return weight
 

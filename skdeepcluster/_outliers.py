@@ -31,7 +31,7 @@ def fit_cluster_space(standardize, X, clusters, device="cpu"):
     own, sizes = torch.from_numpy(index), torch.from_numpy(sizes).to(device).double()
 
     def add_up(summarize):
-        """Sum a function of standardised rows and their zeros and ones (N, K) over blocks."""
+        """Sum a function of standardized rows and their zeros and ones (N, K) over blocks."""
         total = 0.0
         for x, label in zip(batches(X, BLOCK), own.split(BLOCK), strict=True):
             member = one_hot(label.to(device), len(sizes)).double()
@@ -56,7 +56,7 @@ def _sum_squares(gaps):
 
 
 def _find_scales(covariance):
-    """Regularise a covariance (D, D), or variances (D,); return its Cholesky factor or roots."""
+    """Regularize a covariance (D, D), or variances (D,); return its Cholesky factor or roots."""
     is_full = covariance.ndim == 2
     variances = covariance.diagonal() if is_full else covariance
     variances += REG_COVAR * variances.mean() + LEAST_VARIANCE

@@ -39,7 +39,7 @@ def find_style(standardize, X, resp, n_codes, random_state) -> npt.NDArray[np.fl
 
 
 def _principal_directions(rows, n_codes, random_state):
-    """Return the principal directions of centred rows, (at most n_codes, D)."""
+    """Return the principal directions of centered rows, (at most n_codes, D)."""
     n_codes = min(n_codes, *rows.shape)
     if not n_codes:
         return np.empty((0, rows.shape[1]))

@@ -45,7 +45,7 @@ class NumericParameters:
         validate_parameter_constraints(constraints, self._read_numbers(), name)
 
 
-class LabelledClusterMixin(ClusterMixin):
+class LabeledClusterMixin(ClusterMixin):
     """Mixin of clusterers that learn from ``y`` if ``use_labels=True``."""
 
     def fit_predict(self, X, y=None, **kwargs) -> Labels:

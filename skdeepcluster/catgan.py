@@ -1,12 +1,12 @@
 r"""CatGANClustering, CatGANClassifier: categorical GAN (Springenberg, 2016).
 
 A discriminator D that is a classifier, and a generator G, its opponent. With H the entropy and
-p_bar the mean of p(y|x) over a batch, each player minimises the sum of its terms::
+p_bar the mean of p(y|x) over a batch, each player minimizes the sum of its terms::
 
     discriminator   certainty   E_x H[p(y|x)]            certain about real rows
                     balance    -H[p_bar(real)]           all classes used
                     fake       -E_z H[p(y|G(z))]         uncertain about generated rows
-                    labels     -E_{x, y} log p(y|x)      right about labelled rows
+                    labels     -E_{x, y} log p(y|x)      right about labeled rows
     generator       certainty   E_z H[p(y|G(z))]         rows that D is certain about,
                     balance    -H[p_bar(fake)]           of all classes
 
@@ -38,7 +38,7 @@ from ._init import ADVERSARIAL_CONSTRAINTS
 from ._responsibilities import check_finite
 from ._settings import Recipe
 from ._typing import Reals
-from ._validation import Auto, LabelledClusterMixin
+from ._validation import Auto, LabeledClusterMixin
 from .engine.runtime import (
     random_stream,
     store_parameters,
@@ -49,7 +49,7 @@ from .modules.game import AdversarialGame, Augmentation, Player
 from .modules.networks import (
     build_network,
     keep_running_statistics,
-    normalised_mlp,
+    normalized_mlp,
 )
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
@@ -57,13 +57,13 @@ from .modules.regularization import NO_REGULARIZER, Regularizer
 class CatGAN(AdversarialGame):
     """Categorical generative adversarial network.
 
-    Two players. Batch normalisation of D uses the batch's statistics for real and for generated
+    Two players. Batch normalization of D uses the batch's statistics for real and for generated
     rows apart; its running statistics are those of real rows.
 
     Parameters
     ----------
     discriminator : Module, (N, D) -> (N, K)
-        Logits of the classes of standardised rows.
+        Logits of the classes of standardized rows.
     generator : Module, (N, L) -> (N, D)
         Its outputs are decoded by the likelihood.
     likelihood : Likelihood
@@ -74,7 +74,7 @@ class CatGAN(AdversarialGame):
     regularizer : Regularizer, default=NO_REGULARIZER
         Terms that hold the assignment to an anchor; "start" fades out.
     marginal_decay, label_weight : float
-        As of :class:`CatGANClassifier`; a batch may have no labelled rows.
+        As of :class:`CatGANClassifier`; a batch may have no labeled rows.
 
     Attributes
     ----------
@@ -105,7 +105,7 @@ class CatGAN(AdversarialGame):
         self.register_buffer("log_prior", None)
 
     def log_resp_standardized(self, seen) -> Tensor:
-        """Log p(y|x) of standardised rows, (N, K)."""
+        """Log p(y|x) of standardized rows, (N, K)."""
         return self.discriminator(seen).float().log_softmax(-1)
 
     def decode(self, z) -> Tensor:
@@ -113,7 +113,7 @@ class CatGAN(AdversarialGame):
         return self.likelihood.mean(self.generator(z))
 
     def generate(self, n_rows) -> Tensor:
-        """Draw standardised rows from the generator, (N, D)."""
+        """Draw standardized rows from the generator, (N, D)."""
         z = random.randn((n_rows, self.n_noise), self.log_marginal.device)
         return self.likelihood.standardized_mean(self.generator(z))
 
@@ -154,17 +154,17 @@ class CatGAN(AdversarialGame):
         return log_mean + (self.log_marginal - log_mean).detach()
 
     def discriminator_loss(self, batch) -> dict[str, Tensor]:
-        """Weighted entropies of real and generated rows, cross-entropy of labelled rows, VAT."""
+        """Weighted entropies of real and generated rows, cross-entropy of labeled rows, VAT."""
         seen, terms = self.standardize(batch.x), {}
-        if batch.labelled is None:
+        if batch.labeled is None:
             log_p = log_p_alone = self.log_resp_standardized(seen)
         else:
-            known = self.standardize(batch.labelled)
+            known = self.standardize(batch.labeled)
             both = self.log_resp_standardized(torch.cat([seen, known]))
             log_p, log_known = both.split([len(seen), len(known)])
             terms["labels"] = self.label_weight * nll_loss(log_known, batch.target)
-            # Batch normalisation saw labelled rows, too; the smoothness term compares answers
-            # that are normalised by the batch alone.
+            # Batch normalization saw labeled rows, too; the smoothness term compares answers
+            # that are normalized by the batch alone.
             log_p_alone = None
         terms["certainty"] = entropy(log_p).mean()
         terms["balance"] = self.balance_weight * self.imbalance(log_p)
@@ -213,7 +213,7 @@ class CatGANEstimator(AdversarialEstimator):
 
     def _build(self, n_features, widths, likelihood):
         n_classes, widths = self._count_clusters(), widths[:2]
-        make = partial(normalised_mlp, activation=self.activation)
+        make = partial(normalized_mlp, activation=self.activation)
         discriminator = partial(make, hidden_layer_sizes=widths, noise=self.layer_noise)
         generator = self.generator or partial(make, hidden_layer_sizes=widths[::-1])
         return CatGAN(
@@ -291,7 +291,7 @@ def _check_prior(prior, n_classes):
     return prior
 
 
-class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
+class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
     r"""Categorical generative adversarial network.
 
     A classifier trained without labels: its predictions are certain for every sample, use all
@@ -312,7 +312,7 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
         ``w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25``, at least
         128.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
-        Activation of the hidden layers of discriminator and generator, which are normalised by
+        Activation of the hidden layers of discriminator and generator, which are normalized by
         batch.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
         Distribution of the features, all in the units of X. "bernoulli": probabilities in [0, 1].
@@ -462,7 +462,7 @@ class CatGANClustering(LabelledClusterMixin, CatGANEstimator):
 
     Notes
     -----
-    With H the entropy, D maximises and G minimises [1]_
+    With H the entropy, D maximizes and G minimizes [1]_
 
     .. math::
 

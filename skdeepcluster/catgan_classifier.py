@@ -18,7 +18,7 @@ from ._init import Partition
 from ._typing import fit_context
 from ._validation import Auto, is_missing
 from .catgan import CatGANEstimator
-from .engine.data import LabelledRows
+from .engine.data import LabeledRows
 from .engine.runtime import draw_generator, isolated, restore_on_failure, store_parameters
 from .modules.game import Augmentation
 from .neighbors import partition_by_labels
@@ -44,7 +44,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         ``w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25``, at least
         128.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
-        Activation of the hidden layers of both networks, which are normalised by batch.
+        Activation of the hidden layers of both networks, which are normalized by batch.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
         Distribution of the features, all in the units of X. "bernoulli": probabilities in [0, 1].
         "gaussian": numbers, scaled inside, with a learned noise level for each. "auto":
@@ -165,12 +165,12 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     See Also
     --------
     CatGANClustering : The same model without labels.
-    sklearn.semi_supervised.LabelSpreading : Classes by the neighbour graph alone.
+    sklearn.semi_supervised.LabelSpreading : Classes by the neighbor graph alone.
 
     Notes
     -----
-    The objective is that of :class:`CatGANClustering` with the cross-entropy of the labelled rows
-    added to the discriminator's [1]_; every batch comes with labelled rows.
+    The objective is that of :class:`CatGANClustering` with the cross-entropy of the labeled rows
+    added to the discriminator's [1]_; every batch comes with labeled rows.
 
     References
     ----------
@@ -284,7 +284,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
     def _make_rows(self, model, partition, fit):
         draws, anchor = draw_generator(fit.random_state), self._find_anchor(partition, fit)
-        return LabelledRows(fit.X, fit.labels, draws, anchor=anchor)
+        return LabeledRows(fit.X, fit.labels, draws, anchor=anchor)
 
     def _find_partition(self, fit, points):
         """Return the :class:`Partition` of the likeliest classes by the neighbor graph."""

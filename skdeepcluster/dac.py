@@ -31,7 +31,7 @@ from torch import Tensor
 
 from ._prior import PriorEstimator
 from ._settings import Recipe
-from ._validation import Auto, LabelledClusterMixin
+from ._validation import Auto, LabeledClusterMixin
 from .engine.runtime import store_parameters
 from .functional.gaussian import log_joint
 from .functional.losses import called_fake, called_real
@@ -48,18 +48,18 @@ LEAST_SEPARATION = 0.1
 
 
 class DAC(PriorGame):
-    """Deep adversarial Gaussian mixture auto-encoder.
+    """Deep adversarial Gaussian mixture autoencoder.
 
-    Three players: critic, mixture (fitted to the codes) and auto-encoder (whose codes are trained
-    towards the mixture).
+    Three players: critic, mixture (fitted to the codes) and autoencoder (whose codes are trained
+    toward the mixture).
 
     Parameters
     ----------
     encoder : PointEncoder, (N, D) -> (N, L)
     critic : Module, (N, L) -> (N, 1)
-        Takes codes that are standardised by the mixture.
+        Takes codes that are standardized by the mixture.
     weights : (float, float, float), default=(1.0, 1.0, 1.0)
-        Of reconstruction, mixture and adversarial loss, in the auto-encoder's loss.
+        Of reconstruction, mixture and adversarial loss, in the autoencoder's loss.
     decoder, likelihood, prior, regularizer, masking
         As of :class:`~skdeepcluster.modules.prior.PriorGame`.
     """
@@ -122,7 +122,7 @@ class DAC(PriorGame):
         return terms | self.regularize(seen, batch.anchor, joint, mixture)
 
     def players(self) -> tuple[Player, ...]:
-        """Critic, mixture, auto-encoder."""
+        """Critic, mixture, autoencoder."""
         return (
             Player("critic", [self.critic], self.critic_loss),
             Player("mixture", [self.prior], self.mixture_loss),
@@ -130,11 +130,11 @@ class DAC(PriorGame):
         )
 
 
-class DACClustering(LabelledClusterMixin, PriorEstimator):
-    r"""Deep adversarial Gaussian mixture auto-encoder.
+class DACClustering(LabeledClusterMixin, PriorEstimator):
+    r"""Deep adversarial Gaussian mixture autoencoder.
 
     Finds a first partition of the rows without labels, pretrains its networks as a denoising
-    auto-encoder, and trains networks and mixture together, with an adversary who tells codes
+    autoencoder, and trains networks and mixture together, with an adversary who tells codes
     from draws of the mixture.
 
     Parameters
@@ -291,7 +291,7 @@ class DACClustering(LabelledClusterMixin, PriorEstimator):
 
     Notes
     -----
-    Encoder E and decoder G minimise the weighted sum of [1]_
+    Encoder E and decoder G minimize the weighted sum of [1]_
 
     .. math::
 

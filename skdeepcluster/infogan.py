@@ -41,7 +41,7 @@ from ._init import ADVERSARIAL_CONSTRAINTS
 from ._settings import Recipe
 from ._style import find_style
 from ._typing import Reals
-from ._validation import Auto, LabelledClusterMixin
+from ._validation import Auto, LabeledClusterMixin
 from .engine.data import Rows, batches
 from .engine.runtime import draw_seed, random_stream, seeded, store_parameters
 from .functional import random
@@ -53,7 +53,7 @@ from .modules.networks import (
     build_network,
     check_widths,
     mlp,
-    normalised_mlp,
+    normalized_mlp,
     recalibrate_batch_norm,
 )
 from .modules.regularization import NO_REGULARIZER, Regularizer
@@ -68,7 +68,7 @@ NOISE_DIRECTIONS = 8
 
 
 class InfoGAN(AdversarialGame):
-    """Information maximising generative adversarial network.
+    """Information maximizing generative adversarial network.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class InfoGAN(AdversarialGame):
         Q's own layers.
     latent : LatentSpace
     likelihood : Likelihood
-        What the generator's output means; networks see standardised rows.
+        What the generator's output means; networks see standardized rows.
     mi_weight, continuous_weight, instance_noise, style_weight, reconstruction_weight : float
         As of :class:`InfoGANClustering`, with other defaults.
     regularizer : Regularizer, default=NO_REGULARIZER
@@ -114,7 +114,7 @@ class InfoGAN(AdversarialGame):
     # ---- predictions
 
     def read_standardized(self, seen) -> Reading:
-        """Q(c|x) of standardised rows, as a Reading."""
+        """Q(c|x) of standardized rows, as a Reading."""
         return self.latent.read(self.reader(self.body(seen)))
 
     def read(self, x) -> Reading:
@@ -140,7 +140,7 @@ class InfoGAN(AdversarialGame):
         return self.likelihood.mean(self.generator(inputs))
 
     def render_standardized(self, codes) -> Tensor:
-        """Standardised rows for Codes, (N, D)."""
+        """Standardized rows for Codes, (N, D)."""
         return self.likelihood.standardized_mean(self.generator(self.latent.inputs(codes)))
 
     def fitted_attributes(self) -> dict[str, Any]:
@@ -194,7 +194,7 @@ class InfoGAN(AdversarialGame):
         return terms
 
     def reconstruction_loss(self, batch) -> Tensor:
-        """Mean squared error, in standardised units, of rows generated from codes of real rows.
+        """Mean squared error, in standardized units, of rows generated from codes of real rows.
 
         These are the clusters of the anchor, and of the style first the continuous codes, then
         noise variables; what has no value in a real row is drawn.
@@ -208,12 +208,12 @@ class InfoGAN(AdversarialGame):
         return mse_loss(self.render_standardized(codes), self.standardize(batch.x))
 
     def generate(self, n_rows) -> tuple[Tensor, Codes]:
-        """Draw codes; return standardised rows (N, D) generated from them, and the codes."""
+        """Draw codes; return standardized rows (N, D) generated from them, and the codes."""
         codes = self.latent.draw(n_rows, self.log_prior)
         return self.render_standardized(codes), codes
 
     def add_noise(self, seen) -> Tensor:
-        """Add instance noise to standardised rows."""
+        """Add instance noise to standardized rows."""
         if not self.instance_noise:
             return seen
         return seen + self.instance_noise * random.randn_like(seen)
@@ -233,8 +233,8 @@ class InfoGAN(AdversarialGame):
         )
 
 
-class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimator):
-    r"""Information maximising generative adversarial network (InfoGAN).
+class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimator):
+    r"""Information maximizing generative adversarial network (InfoGAN).
 
     A generator makes samples from noise and codes, a discriminator judges them, and Q, which
     shares the discriminator's body, reads the codes back. One code has ``n_clusters`` values: what
@@ -520,7 +520,7 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         sizes = check_widths("other_categories", self.other_categories)
         latent = LatentSpace(self.n_noise, [self._count_clusters(), *sizes], self.n_continuous)
         generator = self.generator or partial(
-            normalised_mlp, hidden_layer_sizes=widths[::-1], activation="relu"
+            normalized_mlp, hidden_layer_sizes=widths[::-1], activation="relu"
         )
         n_hidden = widths[-1] if widths else n_features
         body = self.discriminator or partial(
@@ -574,12 +574,11 @@ class InfoGANClustering(LabelledClusterMixin, EmbeddingMixin, AdversarialEstimat
         super()._set_fitted_attributes(run, fit)
         if self.generator_distance_ > FAR or self.generator_coverage_ < FEW:
             warnings.warn(
-                "The generator has not learnt to draw rows like those of X: generator_distance_ = "
-                f"{self.generator_distance_:.2f} (0 is as near as rows of X to each other, 1 as "
-                f"far as any two of them), and they fall into {self.generator_coverage_:.0%} of "
-                "their clusters. Train longer (max_epochs), raise reconstruction_weight or "
-                "generator_learning_rate, or do without sample, traverse and code_report: "
-                "labels_ do not depend on what is drawn.",
+                "The generator has not learned to generate samples like those of X: "
+                f"generator_distance_ = {self.generator_distance_:.2f} (0: like nearest samples "
+                f"of X, 1: like any two), generator_coverage_ = {self.generator_coverage_:.2f}. "
+                "Train longer (max_epochs), or raise reconstruction_weight or "
+                "generator_learning_rate. labels_ do not depend on it.",
                 ConvergenceWarning,
                 stacklevel=4,
             )

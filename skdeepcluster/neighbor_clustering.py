@@ -27,7 +27,7 @@ from ._responsibilities import cluster_means, find_offset, mark_noise
 from ._typing import Labels, TransformerMixin, fit_context
 from ._validation import (
     Auto,
-    LabelledClusterMixin,
+    LabeledClusterMixin,
     NumericParameters,
     check_rows,
     check_sample_weight,
@@ -48,7 +48,7 @@ STABILITY_SAMPLES_PER_CLUSTER = 50
 
 class NeighborClustering(
     NumericParameters,
-    LabelledClusterMixin,
+    LabeledClusterMixin,
     TransformerMixin,
     ClassNamePrefixFeaturesOutMixin,
     BaseEstimator,

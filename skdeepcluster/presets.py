@@ -8,7 +8,7 @@ cycle; pass an ``LRScheduler`` of skorch as callback). AdamW without weight deca
 from functools import partial
 from typing import Any
 
-from .modules.networks import conv_discriminator, conv_generator, normalised_mlp
+from .modules.networks import conv_discriminator, conv_generator, normalized_mlp
 
 #: Shape of the images of MNIST.
 _IMAGE = (1, 28, 28)
@@ -34,7 +34,7 @@ PAPERS: dict[str, dict[str, Any]] = {
         "batch_size": 100,
         "max_epochs": 300,
     },
-    # W. Harchaoui et al., "Deep adversarial Gaussian mixture auto-encoder", ICLR 2017 workshop.
+    # W. Harchaoui et al., "Deep adversarial Gaussian mixture autoencoder", ICLR 2017 workshop.
     "DACClustering": {
         "hidden_layer_sizes": (500, 500, 2000),
         "n_components": 10,
@@ -57,9 +57,9 @@ PAPERS: dict[str, dict[str, Any]] = {
     },
     # J. T. Springenberg, "... Categorical Generative Adversarial Networks", ICLR 2016, section 4.
     "CatGANClustering": {
-        "generator": partial(normalised_mlp, hidden_layer_sizes=(500, 500, 1000)),
+        "generator": partial(normalized_mlp, hidden_layer_sizes=(500, 500, 1000)),
         "discriminator": partial(
-            normalised_mlp, hidden_layer_sizes=(1000, 500, 250, 250, 250), noise=0.3
+            normalized_mlp, hidden_layer_sizes=(1000, 500, 250, 250, 250), noise=0.3
         ),
         "n_noise": 128,
         "fake_weight": 1.0,

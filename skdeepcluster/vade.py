@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ._prior import PriorEstimator
 from ._settings import Recipe
-from ._validation import Auto, LabelledClusterMixin
+from ._validation import Auto, LabeledClusterMixin
 from .engine.runtime import store_parameters
 from .functional import random
 from .functional.gaussian import expected_log_joint, log_joint, log_prob_diag
@@ -62,7 +62,7 @@ class VaDE(PriorGame):
             self.rates = CodeGame.rates
 
     def log_joint(self, posterior, mixture) -> Tensor:
-        """Log pi_c - KL_c, whose softmax is the gamma that maximises eq. 12, (N, K)."""
+        """Log pi_c - KL_c, whose softmax is the gamma that maximizes eq. 12, (N, K)."""
         return expected_log_joint(*posterior, mixture)
 
     def divergence(self, mean, std, z, expected, mixture) -> Tensor:
@@ -70,7 +70,7 @@ class VaDE(PriorGame):
 
         ``expected`` (N, K) is log pi_c - KL_c.
 
-        "optimal": at the gamma that maximises eq. 12.
+        "optimal": at the gamma that maximizes eq. 12.
         "sampled": with q(c|z) = p(c|z), on one z: log q(z|x) - log sum_c p(z, c).
         "published": eq. 12 with gamma_c = p(c|z) of one z, eq. 16.
         """
@@ -108,8 +108,8 @@ class VaDE(PriorGame):
         return (Player("vade", [self], self.loss),)
 
 
-class VaDEClustering(LabelledClusterMixin, PriorEstimator):
-    r"""Variational deep embedding: a variational auto-encoder with a Gaussian mixture as prior.
+class VaDEClustering(LabeledClusterMixin, PriorEstimator):
+    r"""Variational deep embedding: a variational autoencoder with a Gaussian mixture as prior.
 
     The initial partition is found without labels, the networks are pretrained as a denoising
     autoencoder, and networks and mixture are then trained together.

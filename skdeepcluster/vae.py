@@ -1,6 +1,6 @@
 """VAEEmbedding: auto-encoding variational Bayes (Kingma & Welling, 2014).
 
-Maximises the evidence lower bound (ELBO), eq. 3 with the closed form of appendix B.
+Maximizes the evidence lower bound (ELBO), eq. 3 with the closed form of appendix B.
 
 ================  =====================================
 in the paper      here
@@ -35,7 +35,7 @@ from ._base import DeepEstimator, EmbeddingMixin
 from ._init import CONSTRAINTS, Partition, fit_mixture, mixture_of_partition
 from ._settings import Recipe
 from ._typing import Reals
-from ._validation import Auto, LabelledClusterMixin
+from ._validation import Auto, LabeledClusterMixin
 from .engine.runtime import broadcast_object, random_stream, store_parameters
 from .functional import random
 from .functional.gaussian import (
@@ -69,7 +69,7 @@ ACTIVE = 0.01
 
 
 class VAE(CodeGame):
-    """Variational auto-encoder with a standard normal prior.
+    """Variational autoencoder with a standard normal prior.
 
     Parameters
     ----------
@@ -189,10 +189,10 @@ class VAE(CodeGame):
         return (Player("vae", networks, self.loss),)
 
 
-class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
-    r"""Variational auto-encoder as an embedding, with a Gaussian mixture on its codes.
+class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
+    r"""Variational autoencoder as an embedding, with a Gaussian mixture on its codes.
 
-    Learns codes of ``n_components`` numbers by maximising the evidence lower bound, then divides
+    Learns codes of ``n_components`` numbers by maximizing the evidence lower bound, then divides
     the codes into ``n_clusters`` with a Gaussian mixture (VAE + GMM).
 
     Parameters
@@ -468,7 +468,7 @@ class VAEEmbedding(LabelledClusterMixin, EmbeddingMixin, DeepEstimator):
         return super()._find_anchor(partition, fit) if self.start_weight else None
 
     def _start_networks(self, model, fit):
-        """Let the networks start as probabilistic PCA of the standardised rows."""
+        """Let the networks start as probabilistic PCA of the standardized rows."""
         every = -(-fit.n_samples // PCA_ROWS)
         rows = self._apply(model, model.standardize, fit.X[::every])
         widths = fit.settings.hidden_layer_sizes

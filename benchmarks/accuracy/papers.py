@@ -98,7 +98,7 @@ PAPERS = {
         0.9446,
         "ACC .9446",
         "The weights of the layer-wise pretraining were never published: 20 epochs of a denoising "
-        "auto-encoder instead. The authors' code trains ten times as long, 3,000 epochs.",
+        "autoencoder instead. The authors' code trains ten times as long, 3,000 epochs.",
         settings={"pretraining_epochs": 20},
         schedule=partial(LRScheduler, StepLR, step_size=10, gamma=0.9),
     ),

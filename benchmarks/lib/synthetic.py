@@ -13,7 +13,7 @@ from sklearn.utils import Bunch
 
 
 def centers(stream, n_clusters, n_features, gap):
-    """Draw centres in a cube that are at least `gap` apart; the cube grows until they fit."""
+    """Draw centers in a cube that are at least `gap` apart; the cube grows until they fit."""
     side, found = gap * n_clusters ** (1 / n_features) / np.sqrt(n_features), []
     while len(found) < n_clusters:
         candidate = stream.uniform(0, side, n_features)
@@ -29,7 +29,7 @@ def rotation(stream, n_features):
 
 
 def blobs(stream, sizes, n_features, *, gap=6.0, stds=1.0, condition=1.0, df=np.inf):
-    """Draw clusters about centres that lie `gap` apart.
+    """Draw clusters about centers that lie `gap` apart.
 
     `stds` is one standard deviation, or one for each cluster; `condition` the ratio of a rotated
     cluster's longest to its shortest axis; `df` the degrees of freedom of Student's t.

@@ -64,7 +64,7 @@ class Rows(Dataset[Any]):
         return Batch(to_tensor(self.X[chosen]), **columns)
 
 
-class LabelledRows(Rows):
+class LabeledRows(Rows):
     """Samples with some labels: every batch also has random labeled samples.
 
     ``targets`` (N,) are classes, -1 for samples without a label. ``generator`` draws the labeled
@@ -85,8 +85,8 @@ class LabelledRows(Rows):
         batch = super().take(index)
         order = torch.randperm(len(self.known), generator=self.generator, device="cpu").numpy()
         chosen = np.sort(self.known[order[: len(batch.x)]])
-        labelled, target = to_tensor(self.X[chosen]), torch.from_numpy(self.targets[chosen])
-        return batch._replace(labelled=labelled, target=target)
+        labeled, target = to_tensor(self.X[chosen]), torch.from_numpy(self.targets[chosen])
+        return batch._replace(labeled=labeled, target=target)
 
 
 def count_batches(n_rows: int, batch_size: int) -> int:

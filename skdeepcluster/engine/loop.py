@@ -164,8 +164,8 @@ class Net(NeuralNet):
     def _learners(self) -> Iterator[tuple[Player, list[nn.Parameter]]]:
         """Yield the players that have parameters, and those that no callback has frozen."""
         for player, parameters in self._players:
-            if learnt := [parameter for parameter in parameters if parameter.requires_grad]:
-                yield player, learnt
+            if learned := [parameter for parameter in parameters if parameter.requires_grad]:
+                yield player, learned
 
     def _update(
         self, player: Player, parameters: list[nn.Parameter], batch: Batch
@@ -199,8 +199,8 @@ class Net(NeuralNet):
         if self.augment is None:
             return batch
         with self._split(batch):
-            labelled = None if batch.labelled is None else self._augment(batch.labelled)
-            return batch._replace(x=self._augment(batch.x), labelled=labelled)
+            labeled = None if batch.labeled is None else self._augment(batch.labeled)
+            return batch._replace(x=self._augment(batch.x), labeled=labeled)
 
     def _augment(self, rows: Tensor) -> Tensor:
         """Return other versions of samples (N, D), checked."""

@@ -93,7 +93,7 @@ class RandomAffine:
 def move_images(
     x: Tensor, image_shape: tuple[int, int, int], angle: Tensor, size: Tensor, shift: Tensor
 ) -> Tensor:
-    """Rotate flat images (N, D) about their centre, scale and shift them, (N, D).
+    """Rotate flat images (N, D) about their center, scale and shift them, (N, D).
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def move_images(
             [1., 3.]])
     """
     channels, height, width = image_shape
-    # For each pixel of the new image its place in the old one, in half widths from the centre.
+    # For each pixel of the new image its place in the old one, in half widths from the center.
     cos, sin = angle.cos() / size, angle.sin() / size
     turn = torch.stack([cos, -sin * height / width, sin * width / height, cos], 1).view(-1, 2, 2)
     origin = -2 * turn @ shift[:, :, None]

@@ -1,4 +1,4 @@
-"""Models with codes: encoders q(z | x), decoders, and the auto-encoder that pretrains them.
+"""Models with codes: encoders q(z | x), decoders, and the autoencoder that pretrains them.
 
 Letters: N rows, D features, L code length, K clusters, S samples of z.
 """
@@ -28,7 +28,7 @@ class GaussianEncoder(nn.Module):
     """
 
     #: Added to the network's log-variances: with unit variance at the start, the noise of z would
-    #: exceed the differences of the means that pretraining has learnt.
+    #: exceed the differences of the means that pretraining has learned.
     LOG_VAR = -4.0
 
     def __init__(self, network: nn.Module) -> None:
@@ -66,7 +66,7 @@ class CodeGame(ClusterGame):
 
     Parameters
     ----------
-    encoder : GaussianEncoder or PointEncoder, of standardised rows
+    encoder : GaussianEncoder or PointEncoder, of standardized rows
     decoder : Module, (N, L) -> (N, D)
     likelihood : Likelihood
     """
@@ -105,7 +105,7 @@ def start_as_pca(
 
     With W = axes^T (variances - noise)^(1/2), the decoder gives W z + mean, and the encoder the
     exact posterior of this model, N(W^T (x - mean) / variances, noise / variances), for
-    standardised rows x; codes beyond the q-th begin as their prior. Outputs that are no means,
+    standardized rows x; codes beyond the q-th begin as their prior. Outputs that are no means,
     such as logits, follow to first order (M. Tipping, C. Bishop, "Probabilistic principal
     component analysis", JRSS B 1999; J. Lucas et al., "Don't blame the ELBO!", NeurIPS 2019).
 
@@ -115,7 +115,7 @@ def start_as_pca(
         Its encoder is Gaussian, and both networks are as of
         :func:`~skdeepcluster.modules.networks.mlp`, their hidden layers at least 2 q wide.
     mean : Tensor of shape (D,)
-        Of the standardised rows.
+        Of the standardized rows.
     axes : Tensor of shape (q, D), q <= L
         Their first principal axes, of unit length.
     variances : Tensor of shape (q,)
@@ -182,9 +182,9 @@ def evidence_bound(
 
 
 class Autoencoder(Game):
-    """Denoising auto-encoder: reconstruct x from a code of x with some features set to zero.
+    """Denoising autoencoder: reconstruct x from a code of x with some features set to zero.
 
-    Minimises -E log p(x | decoder(encoder(mask * x))), mask ~ Bernoulli(1 - masking) (Vincent et
+    Minimizes -E log p(x | decoder(encoder(mask * x))), mask ~ Bernoulli(1 - masking) (Vincent et
     al., Extracting and composing robust features with denoising autoencoders, ICML 2008). The
     mask is drawn anew for every batch; zero is the feature's minimum (Bernoulli) or its mean
     (Gaussian). Of a GaussianEncoder only the means are trained.

@@ -25,8 +25,8 @@ class Batch(NamedTuple):
     #: Values of InfoGAN's codes in these rows, (N, S): continuous codes, then noise variables.
     style: Tensor | None = None
     #: Rows with labels, (M, D), drawn independently of x.
-    labelled: Tensor | None = None
-    #: Classes of the labelled rows, (M,).
+    labeled: Tensor | None = None
+    #: Classes of the labeled rows, (M,).
     target: Tensor | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
@@ -46,13 +46,13 @@ Augmentation = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Player:
-    """Parameters and the loss that they minimise: each batch makes gradient steps on them."""
+    """Parameters and the loss that they minimize: each batch makes gradient steps on them."""
 
     #: Prefix of the loss terms in the history.
     name: str
     #: The modules whose parameters the player updates, and no others.
     modules: Sequence[nn.Module]
-    #: From a :class:`Batch` to named scalar terms; the loop minimises their sum.
+    #: From a :class:`Batch` to named scalar terms; the loop minimizes their sum.
     loss: Loss
     #: Gradient steps for each batch.
     steps: int = 1
@@ -70,7 +70,7 @@ class Game(nn.Module, ABC):
 
     #: Learning rates relative to the estimator's, by patterns of parameter names.
     rates: dict[str, float] = {}
-    #: Decay of the optimiser's means of gradients and of their squares (AdamW's betas).
+    #: Decay of the optimizer's means of gradients and of their squares (AdamW's betas).
     betas: tuple[float, float] = (0.9, 0.999)
     #: Weight decay of AdamW.
     weight_decay: float = 0.0
@@ -89,7 +89,7 @@ class Game(nn.Module, ABC):
 class ClusterGame(Game):
     """A game that divides rows into clusters: the interface between estimators and models.
 
-    The likelihood standardises rows, which come in the units of the data, for the networks.
+    The likelihood standardizes rows, which come in the units of the data, for the networks.
     """
 
     #: Divides the log-responsibilities of a trained model, so that they are calibrated.
@@ -108,7 +108,7 @@ class ClusterGame(Game):
 
     @abstractmethod
     def log_resp_standardized(self, seen: Tensor) -> Tensor:
-        """Log p(k | x) of standardised rows, (N, K)."""
+        """Log p(k | x) of standardized rows, (N, K)."""
 
     def standardize(self, x: Tensor) -> Tensor:
         """From rows in the units of the data to inputs of the networks, (N, D)."""
@@ -123,7 +123,7 @@ class ClusterGame(Game):
         return self.log_resp(x).exp().float()
 
     def calibrated_log_resp(self, x: Tensor) -> Tensor:
-        """Logarithm of p(k | x)^(1 / temperature), normalised, (N, K)."""
+        """Logarithm of p(k | x)^(1 / temperature), normalized, (N, K)."""
         return self._calibrate(self.log_resp(x))
 
     def resp(self, x: Tensor) -> Tensor:
@@ -150,7 +150,7 @@ class ClusterGame(Game):
         return torch.cdist(white, self.whitened_means, compute_mode=exact).amin(1)
 
     def _calibrate(self, log_resp: Tensor) -> Tensor:
-        """Divide log-responsibilities (N, K) by the temperature, and normalise them."""
+        """Divide log-responsibilities (N, K) by the temperature, and normalize them."""
         return (log_resp / self.temperature).log_softmax(-1)
 
     @abstractmethod

@@ -53,7 +53,7 @@ class Likelihood(nn.Module, ABC):
 
     @abstractmethod
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the outputs that have a given standardised mean, and their derivatives, (D,)."""
+        """Return the outputs that have a given standardized mean, and their derivatives, (D,)."""
 
 
 #: Least probability whose logarithm :meth:`Likelihood.link` takes: its derivative is 1/p.
@@ -61,7 +61,7 @@ LEAST_PROBABILITY = 0.02
 
 
 class Bernoulli(Likelihood):
-    """Features in [0, 1], the decoder gives logits: grey levels are read as probabilities.
+    """Features in [0, 1], the decoder gives logits: gray levels are read as probabilities.
 
     New rows may leave [0, 1], as those do that a MinMaxScaler has not seen: then the nearer end is
     taken in their place, and log p stays at most 0.
@@ -71,7 +71,7 @@ class Bernoulli(Likelihood):
 
     def standardize(self, x: Tensor) -> Tensor:
         """Float32, clipped to [0, 1]."""
-        # Bounds that are integers would be cast in an exported graph, which its optimiser breaks.
+        # Bounds that are integers would be cast in an exported graph, which its optimizer breaks.
         return x.float().clamp(0.0, 1.0)
 
     def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
@@ -94,13 +94,13 @@ class Bernoulli(Likelihood):
 
 
 class Gaussian(Likelihood):
-    """Any real features, the decoder gives means of standardised features.
+    """Any real features, the decoder gives means of standardized features.
 
-    The noise variance of each feature is learnt, bounded from below so that a feature the decoder
+    The noise variance of each feature is learned, bounded from below so that a feature the decoder
     predicts exactly (a constant one, say) cannot drive the density to infinity. ``shift``, (D,),
     are the means of the features; ``scale`` are their standard deviations, (D,), or one number
     for all features, (). Both are in the precision of the data, so that data far from the origin
-    loses no digits before it is centred.
+    loses no digits before it is centered.
 
     Values more than ``LIMIT`` scales from the mean count as that far: squares of the networks'
     answers to such rows stay finite in float32.
@@ -110,10 +110,10 @@ class Gaussian(Likelihood):
     shift: Tensor
     scale: Tensor
 
-    #: Largest magnitude of standardised features.
+    #: Largest magnitude of standardized features.
     LIMIT = 1e6
 
-    #: Bounds of the log-variance of the noise, in standardised units.
+    #: Bounds of the log-variance of the noise, in standardized units.
     LOG_VAR = (-7.0, 4.0)
 
     def __init__(self, shift: Tensor, scale: Tensor) -> None:
@@ -134,7 +134,7 @@ class Gaussian(Likelihood):
         return ((x - self.shift) / self.scale).clamp(-self.LIMIT, self.LIMIT).float()
 
     def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
-        """Log N(standardised x; decoded, exp noise) - sum_d log scale_d."""
+        """Log N(standardized x; decoded, exp noise) - sum_d log scale_d."""
         log_var = self.noise.clamp(*self.LOG_VAR)
         volume = self.scale.log().expand_as(self.shift).sum().float()
         return log_prob_diag(self.standardize(x), decoded.float(), log_var) - volume
@@ -148,7 +148,7 @@ class Gaussian(Likelihood):
         return decoded.float().clamp(-self.LIMIT, self.LIMIT)
 
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the standardised values, and ones."""
+        """Return the standardized values, and ones."""
         return mean, torch.ones_like(mean)
 
 

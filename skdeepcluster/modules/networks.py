@@ -1,7 +1,7 @@
 """Default networks, and builders to pass as ``encoder``, ``decoder``, ``generator``, ....
 
 An estimator calls a builder as ``builder(n_in, n_out)`` with numbers of features; rows are flat,
-(N, n_in) -> (N, n_out). Networks of adversarial games have batch normalisation.
+(N, n_in) -> (N, n_out). Networks of adversarial games have batch normalization.
 
 Reference: A. Radford, L. Metz, S. Chintala, "Unsupervised Representation Learning with Deep
 Convolutional Generative Adversarial Networks", ICLR 2016 (the networks of adversarial games).
@@ -40,7 +40,7 @@ def mlp(
     hidden_layer_sizes: Sequence[int] = (500, 500, 2000),
     activation: str = "relu",
 ) -> nn.Sequential:
-    """Multi-layer perceptron: linear layers with an activation between them.
+    """Multilayer perceptron: linear layers with an activation between them.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def set_linear(network: nn.Sequential, reduce: Tensor, expand: Tensor, bias: Ten
 
     Two units of each hidden layer carry each of the q numbers ``reduce @ x``, one of them negated:
     for the activation a, a(t) - a(-t) is t times a constant, exactly for rectifiers and "gelu",
-    nearly for "tanh" ("looks-linear" initialisation: D. Balduzzi et al., "The shattered gradients
+    nearly for "tanh" ("looks-linear" initialization: D. Balduzzi et al., "The shattered gradients
     problem", ICML 2017). The other units keep their weights, and training finds out what they are
     good for: the output does not depend on them at first.
 
@@ -183,7 +183,7 @@ def conv_decoder(
     >>> conv_decoder(10, 784, image_shape=(1, 28, 28))(torch.zeros(3, 10)).shape
     torch.Size([3, 784])
     """
-    return _transposed_network(n_in, n_out, image_shape, channels, n_hidden, normalised=False)
+    return _transposed_network(n_in, n_out, image_shape, channels, n_hidden, normalized=False)
 
 
 class GaussianNoise(nn.Module):
@@ -202,14 +202,14 @@ class GaussianNoise(nn.Module):
         return f"std={self.std}"
 
 
-def normalised_mlp(
+def normalized_mlp(
     n_in: int,
     n_out: int,
     hidden_layer_sizes: Sequence[int] = (500, 500),
     activation: str = "leaky_relu",
     noise: float = 0.0,
 ) -> nn.Sequential:
-    """Multi-layer perceptron with batch normalisation, and noise before linear layers.
+    """Multilayer perceptron with batch normalization, and noise before linear layers.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def normalised_mlp(
     hidden_layer_sizes : sequence of int, default=(500, 500)
         Widths of the hidden layers.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
-        Applied after each hidden layer's normalisation.
+        Applied after each hidden layer's normalization.
     noise : float, default=0.0
         Standard deviation of the noise that training adds to the input of every linear layer.
 
@@ -228,7 +228,7 @@ def normalised_mlp(
 
     Examples
     --------
-    >>> [type(layer).__name__ for layer in normalised_mlp(4, 2, (8,), noise=0.1)]
+    >>> [type(layer).__name__ for layer in normalized_mlp(4, 2, (8,), noise=0.1)]
     ['GaussianNoise', 'Linear', 'BatchNorm1d', 'LeakyReLU', 'GaussianNoise', 'Linear']
     """
     widths = [n_in, *hidden_layer_sizes]
@@ -254,7 +254,7 @@ def conv_discriminator(
     """Convolutional body of a discriminator, for images stored as flat rows.
 
     As InfoGAN's for MNIST: stages that halve height and width (kernel 4, stride 2), leaky
-    rectifiers, batch normalisation after all stages but the first; one linear layer.
+    rectifiers, batch normalization after all stages but the first; one linear layer.
 
     Parameters
     ----------
@@ -300,7 +300,7 @@ def conv_generator(
     """Convolutional generator, the mirror of ``conv_discriminator``.
 
     As InfoGAN's for MNIST: two linear layers, then transposed convolutions that double height
-    and width, batch normalisation and rectifiers between them.
+    and width, batch normalization and rectifiers between them.
 
     Parameters
     ----------
@@ -325,7 +325,7 @@ def conv_generator(
     >>> conv_generator(74, 784, image_shape=(1, 28, 28))(torch.zeros(3, 74)).shape
     torch.Size([3, 784])
     """
-    return _transposed_network(n_in, n_out, image_shape, channels, n_hidden, normalised=True)
+    return _transposed_network(n_in, n_out, image_shape, channels, n_hidden, normalized=True)
 
 
 def _transposed_network(
@@ -334,20 +334,20 @@ def _transposed_network(
     image_shape: tuple[int, int, int],
     channels: Sequence[int],
     n_hidden: int,
-    normalised: bool,
+    normalized: bool,
 ) -> nn.Sequential:
     """Build two linear layers and a transposed convolution for each of the channels, last first.
 
-    Rectifiers stand between the layers, behind batch normalisation if ``normalised``.
+    Rectifiers stand between the layers, behind batch normalization if ``normalized``.
     """
     height, width = _shape_after_stages(n_out, image_shape, channels)
     maps = [image_shape[0], *channels][::-1]
     layers: list[nn.Module] = [nn.Linear(n_in, n_hidden, dtype=FLOAT)]
-    layers += [nn.BatchNorm1d(n_hidden, dtype=FLOAT), nn.ReLU()] if normalised else [nn.ReLU()]
+    layers += [nn.BatchNorm1d(n_hidden, dtype=FLOAT), nn.ReLU()] if normalized else [nn.ReLU()]
     layers += [nn.Linear(n_hidden, maps[0] * height * width, dtype=FLOAT)]
     layers += [nn.Unflatten(1, (maps[0], height, width))]
     for maps_in, maps_out in pairwise(maps):
-        layers += [nn.BatchNorm2d(maps_in, dtype=FLOAT), nn.ReLU()] if normalised else [nn.ReLU()]
+        layers += [nn.BatchNorm2d(maps_in, dtype=FLOAT), nn.ReLU()] if normalized else [nn.ReLU()]
         layers += [nn.ConvTranspose2d(maps_in, maps_out, 4, stride=2, padding=1, dtype=FLOAT)]
     return _initialize(nn.Sequential(*layers, nn.Flatten()))
 
@@ -438,7 +438,7 @@ def check_values(tensors: Mapping[str, Tensor]) -> None:
 
 @torch.no_grad()
 def recalibrate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Set the running statistics of batch normalisation to averages over these inputs.
+    """Set the running statistics of batch normalization to averages over these inputs.
 
     In training the running statistics of a discriminator average over real and generated rows,
     but it answers about real rows. The network is left in evaluation mode.
@@ -461,9 +461,9 @@ def recalibrate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> Non
 
 @contextmanager
 def keep_running_statistics(network: nn.Module) -> Iterator[None]:
-    """Within the block batch normalisation leaves its running statistics as they are.
+    """Within the block batch normalization leaves its running statistics as they are.
 
-    Batches are normalised by their own statistics, so a discriminator that sees generated rows
+    Batches are normalized by their own statistics, so a discriminator that sees generated rows
     within the block keeps running statistics of real rows.
     """
     tracking = [
@@ -511,7 +511,7 @@ def _shape_after_stages(
         raise ValueError(
             f"image_shape={tuple(image_shape)}, of {size} values, is not that of "
             f"rows with {n_features} features. Give (channels, height, width) of the images in X, "
-            "(1, height, width) of grey ones."
+            "(1, height, width) of gray ones."
         )
     _, height, width = image_shape
     factor = 2 ** len(channels)

@@ -1,4 +1,4 @@
-"""Mixtures of Gaussians as the distribution of codes: found by EM, or learnt with the networks.
+"""Mixtures of Gaussians as the distribution of codes: found by EM, or learned with the networks.
 
 Letters: N rows, D features, L code length, K clusters.
 """
@@ -46,11 +46,11 @@ class CodeMixture(nn.Module):
 
 
 class MixturePrior(nn.Module):
-    """Mixture of diagonal Gaussians over codes, learnt by gradient: Cat(pi), N(mu_c, diag s_c^2).
+    """Mixture of diagonal Gaussians over codes, learned by gradient: Cat(pi), N(mu_c, diag s_c^2).
 
     Starts with all K = ``n_clusters`` components equal to N(0, I) of L = ``n_components``
     dimensions; :meth:`set` takes over a mixture found by EM. No variance falls below ``floor``
-    times the mean variance of that mixture, because codes trained towards the means would
+    times the mean variance of that mixture, because codes trained toward the means would
     otherwise collapse onto them.
     """
 
@@ -104,16 +104,16 @@ class MixturePrior(nn.Module):
 
     @staticmethod
     def whiten(mixture: Mixture, z: Tensor) -> Tensor:
-        """Standardise codes by the mean and the variances of a whole mixture, (N, L)."""
-        centre, variance = _moments(mixture)
-        return (z - centre) / variance.sqrt()
+        """Standardize codes by the mean and the variances of a whole mixture, (N, L)."""
+        center, variance = _moments(mixture)
+        return (z - center) / variance.sqrt()
 
 
 def _moments(mixture: Mixture) -> tuple[Tensor, Tensor]:
     """Mean and variances of a whole mixture, within and between its components, each (L,)."""
-    centre = mixture.center()
-    around = mixture.covariances() + (mixture.means - centre).square()
-    return centre, (mixture.log_weights.exp()[:, None] * around).sum(0)
+    center = mixture.center()
+    around = mixture.covariances() + (mixture.means - center).square()
+    return center, (mixture.log_weights.exp()[:, None] * around).sum(0)
 
 
 def _mixture_attributes(mixture: Mixture, covariance_type: str) -> dict[str, Tensor]:
@@ -126,7 +126,7 @@ def _mixture_attributes(mixture: Mixture, covariance_type: str) -> dict[str, Ten
 
 
 class PriorGame(CodeGame):
-    """A model whose codes follow a mixture of Gaussians, learnt with the networks.
+    """A model whose codes follow a mixture of Gaussians, learned with the networks.
 
     Parameters
     ----------
@@ -166,12 +166,12 @@ class PriorGame(CodeGame):
         """Logits of p(k | x), (N, K), from the output of the encoder."""
 
     def log_resp_standardized(self, seen: Tensor, mixture: Mixture | None = None) -> Tensor:
-        """Log p(k | x) of standardised rows, (N, K), by the prior's mixture, if it is at hand."""
+        """Log p(k | x) of standardized rows, (N, K), by the prior's mixture, if it is at hand."""
         mixture = self.prior.mixture if mixture is None else mixture
         return self.log_joint(self.encoder(seen), mixture).log_softmax(-1)
 
     def observe(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Standardised rows (N, D), and the encoder's input, for which one pass suffices.
+        """Standardized rows (N, D), and the encoder's input, for which one pass suffices.
 
         With an anchor these are the rows, masked, and then the rows themselves, (2 N, D).
         """

@@ -49,7 +49,7 @@ class Regularizer:
     ) -> dict[str, Tensor]:
         """Weighted terms, scalars; none without an anchor, the R of shape (N, K).
 
-        ``log_resp`` maps standardised rows (N, D), like ``seen``, to log p(c|x), (N, K);
+        ``log_resp`` maps standardized rows (N, D), like ``seen``, to log p(c|x), (N, K);
         ``log_p`` is ``log_resp(seen)`` where it is known already; ``progress`` is the elapsed
         share of training.
         """
@@ -62,7 +62,7 @@ class Regularizer:
                 anchor = bootstrap(anchor, log_p, self.own_share * progress)
             terms["start"] = -self.start_weight * (anchor * log_p).sum(-1).mean()
         if self.smoothness_weight:
-            # Nearest neighbours are farther apart in smaller batches: by sqrt(256 / n) on a
+            # Nearest neighbors are farther apart in smaller batches: by sqrt(256 / n) on a
             # two-dimensional manifold.
             batch = all_rows(seen)
             scale = RADIUS * min(1.0, math.sqrt(len(batch) / REFERENCE_ROWS))

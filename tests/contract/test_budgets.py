@@ -53,7 +53,7 @@ def test_steps_of_adversarial_networks_grow_with_the_clusters():
 @pytest.mark.full
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # a few are lost
 @pytest.mark.parametrize("method", [CatGANClustering, InfoGANClustering])
-def test_many_small_clusters_are_learnt(method):
+def test_many_small_clusters_are_learned(method):
     X, y = make_blobs(200, 2, centers=40, center_box=(-40, 40), random_state=0)
     fit = method(40, init=y, random_state=0).fit(X)
     assert adjusted_rand_score(y, fit.labels_) > 0.8

@@ -18,7 +18,7 @@ TINY = {"hidden_layer_sizes": (12, 8), "max_epochs": 3, "batch_size": 32}
 START = TINY | {"pretraining_epochs": 2}
 ESTIMATORS = {
     "mixture": sk.GaussianMixtureEM(3, n_init=2),
-    "neighbours": sk.NeighborClustering(3),
+    "neighbors": sk.NeighborClustering(3),
     "vae": sk.VAEEmbedding(3, **TINY),
     "vade": sk.VaDEClustering(3, **START),
     "dac": sk.DACClustering(3, **START),

@@ -224,22 +224,22 @@ def test_k_means_finds_separate_groups_in_every_start():
         assert adjusted_rand_score(y, labels) == 1
 
 
-def test_k_means_centres_are_the_means_of_their_rows():
+def test_k_means_centers_are_the_means_of_their_rows():
     lattice = torch.cartesian_prod(*[torch.arange(5.0, dtype=torch.float64)] * 2)
     weight = torch.arange(1.0, 26.0, dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)
-    centres = kmeans.kmeans(lattice, weight, 4, generator, n_restarts=5)
-    distances = torch.cdist(centres, lattice)
+    centers = kmeans.kmeans(lattice, weight, 4, generator, n_restarts=5)
+    distances = torch.cdist(centers, lattice)
     share = torch.isclose(distances, distances.amin(0)).double()
     share = share / share.sum(0) * weight
-    torch.testing.assert_close(share @ lattice / share.sum(1, keepdim=True), centres)
+    torch.testing.assert_close(share @ lattice / share.sum(1, keepdim=True), centers)
 
 
 def test_k_means_is_as_good_as_scikit_learn(X):
     generator = torch.Generator().manual_seed(0)
     x = torch.from_numpy(X)
-    centres = kmeans.kmeans(x, torch.ones(len(x), dtype=x.dtype), 5, generator, n_restarts=10)
-    inertia = float(kmeans.squared_distances(x, centres).amin(0).sum())
+    centers = kmeans.kmeans(x, torch.ones(len(x), dtype=x.dtype), 5, generator, n_restarts=10)
+    inertia = float(kmeans.squared_distances(x, centers).amin(0).sum())
     assert inertia <= KMeans(5, n_init=10, random_state=0).fit(X).inertia_ * 1.01
 
 
@@ -319,7 +319,7 @@ def test_a_fitted_mixture_is_a_fixed_point_of_partial_fit(X, covariance_type):
     np.testing.assert_allclose(mixture.covariances_, covariances, atol=1e-3)
 
 
-def test_a_stream_of_small_batches_is_learnt():
+def test_a_stream_of_small_batches_is_learned():
     X, y = make_blobs(3000, centers=4, n_features=3, cluster_std=0.7, random_state=5)
     mixture = GaussianMixtureEM(4, random_state=0)
     mixture.partial_fit(X[:10])
@@ -456,7 +456,7 @@ class Interrupted(GaussianMixtureEM):
             raise KeyboardInterrupt
 
 
-def test_ctrl_c_keeps_what_was_learnt(X):
+def test_ctrl_c_keeps_what_was_learned(X):
     with pytest.warns(ConvergenceWarning, match="interrupted after 2 iterations"):
         mixture = Interrupted(K, random_state=0, n_init=3).fit(X)
     assert mixture.n_iter_ == 2
@@ -697,10 +697,10 @@ def test_a_value_is_too_large_beside_others_wherever_these_are(X):
         GaussianMixtureEM(K, random_state=0).fit(broken)
 
 
-def test_a_row_equally_near_to_two_centres_is_divided_among_them():
-    x, centres = (torch.tensor(values).double()[:, None] for values in ([-1, 0, 1], [-1, 1]))
+def test_a_row_equally_near_to_two_centers_is_divided_among_them():
+    x, centers = (torch.tensor(values).double()[:, None] for values in ([-1, 0, 1], [-1, 1]))
     weight = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
-    found, inertia = kmeans.lloyd(x, weight, centres, max_iter=1)
+    found, inertia = kmeans.lloyd(x, weight, centers, max_iter=1)
     np.testing.assert_allclose(found.ravel(), [-1 / 2, 3 / 4])
     assert inertia == pytest.approx(2)
 

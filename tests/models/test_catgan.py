@@ -1,4 +1,4 @@
-"""CatGAN: losses of both players, what answers are normalised by, priors, a few labels."""
+"""CatGAN: losses of both players, what answers are normalized by, priors, a few labels."""
 
 import math
 import pickle
@@ -19,7 +19,7 @@ from skdeepcluster import CatGANClassifier, CatGANClustering
 from skdeepcluster.catgan import CatGAN
 from skdeepcluster.modules.game import Batch
 from skdeepcluster.modules.likelihood import Bernoulli
-from skdeepcluster.modules.networks import mlp, normalised_mlp
+from skdeepcluster.modules.networks import mlp, normalized_mlp
 from skdeepcluster.modules.regularization import Regularizer
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
@@ -29,7 +29,7 @@ CLASSIFIER = {"hidden_layer_sizes": (32,), "random_state": 0}
 def model(likelihood=None, **settings):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        networks = normalised_mlp(6, 3, (8,)), normalised_mlp(4, 6, (8,))
+        networks = normalized_mlp(6, 3, (8,)), normalized_mlp(4, 6, (8,))
         return CatGAN(*networks, likelihood or Bernoulli(), 3, 4, **settings)
 
 
@@ -80,7 +80,7 @@ def test_a_players_loss_reaches_its_own_modules(x):
             assert (p.grad is not None and p.grad.abs().sum() > 0) == (id(p) in own)
 
 
-def test_answers_are_normalised_by_real_rows_only(x):
+def test_answers_are_normalized_by_real_rows_only(x):
     catgan, alone = model(regularizer=Regularizer(1.0, 1.0)), model().discriminator
     start = torch.full((50, 3), 1 / 3)
     alone(x)
@@ -133,13 +133,13 @@ def test_labeled_samples_add_their_cross_entropy(x):
     catgan = model(label_weight=3.0)
     known, target = torch.rand(2, 6), torch.tensor([0, 2])
     both = torch.softmax(catgan.discriminator(torch.cat([x, known])), 1)
-    terms = catgan.discriminator_loss(Batch(x, labelled=known, target=target))
+    terms = catgan.discriminator_loss(Batch(x, labeled=known, target=target))
     expected = -3 * (both[50, 0].log() + both[51, 2].log()) / 2
     torch.testing.assert_close(terms["labels"], expected)
     torch.testing.assert_close(terms["certainty"], plain_entropy(both[:50]).mean())
 
 
-def test_where_nothing_moves_nothing_jumps_whatever_is_labelled(x):
+def test_where_nothing_moves_nothing_jumps_whatever_is_labeled(x):
     """Rows that all have a twin: steps of no length, and no change by other rows' statistics."""
     catgan = model(regularizer=Regularizer(1.0, 1.0))
     twins, start = torch.cat([x, x]), torch.full((100, 3), 1 / 3)

@@ -302,7 +302,7 @@ def test_a_generator_that_learned_nothing_is_warned_about(digits):
     assert gan.generator_coverage_ == 1
     assert set(gan.code_report(20)["distance"]) == {gan.generator_distance_}
     untaught = {"reconstruction_weight": 0, "generator_learning_rate": 1e-3}
-    with pytest.warns(ConvergenceWarning, match=r"generator has not learnt.*max_epochs"):
+    with pytest.warns(ConvergenceWarning, match=r"generator has not learned.*max_epochs"):
         gan = InfoGANClustering(10, **recipe, **untaught, init=gan.labels_).fit(X)
     assert gan.generator_distance_ > 0.4
     assert set(gan.code_report(20)["distance"]) == {gan.generator_distance_}

@@ -15,7 +15,7 @@ from skdeepcluster.modules.networks import (
     conv_generator,
     keep_running_statistics,
     mlp,
-    normalised_mlp,
+    normalized_mlp,
     recalibrate_batch_norm,
     set_linear,
 )
@@ -74,7 +74,7 @@ def test_renewed_statistics_are_those_of_the_batches():
 
 
 def test_noise_is_of_training_only():
-    network, x = normalised_mlp(3, 2, (8,), noise=0.5), torch.randn(40, 3)
+    network, x = normalized_mlp(3, 2, (8,), noise=0.5), torch.randn(40, 3)
     assert (network(x) != network(x)).any()
     many = x.repeat(500, 1)
     assert (network[0](many) - many).std().item() == pytest.approx(0.5, abs=0.01)
@@ -83,7 +83,7 @@ def test_noise_is_of_training_only():
 
 
 def test_statistics_are_kept_while_batches_normalise_themselves():
-    network, x = normalised_mlp(3, 2, (8,)), torch.randn(40, 3)
+    network, x = normalized_mlp(3, 2, (8,)), torch.randn(40, 3)
     before = [b.clone() for b in network.buffers()]
     with keep_running_statistics(network):
         inside = network(x)
@@ -114,7 +114,7 @@ def test_convolutional_pairs_mirror_shapes_and_train(reader, writer, image_shape
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_perceptrons_train_and_normalized_ones_whiten(activation):
-    plain, network = mlp(3, 2, (8, 8), activation), normalised_mlp(3, 2, (8, 8), activation)
+    plain, network = mlp(3, 2, (8, 8), activation), normalized_mlp(3, 2, (8, 8), activation)
     x = 5 + 7 * torch.randn(200, 3)
     seen = network[:2](x)
     torch.testing.assert_close(seen.mean(0), torch.zeros(8), atol=1e-4, rtol=0)

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from skdeepcluster.engine.data import (
     BLOCK,
-    LabelledRows,
+    LabeledRows,
     Rows,
     ShuffledBatches,
     batches,
@@ -74,14 +74,14 @@ def test_normal_points_are_normal_and_fixed():
 def test_every_batch_has_labeled_samples_in_turn(kind, tmp_path):
     X, targets = np.arange(40.0)[:, None], np.full(40, -1)
     targets[[3, 8, 21]] = 2, 0, 1
-    rows = LabelledRows(stored(X, kind, tmp_path), targets, generator(0), anchor=X[:, 0])
+    rows = LabeledRows(stored(X, kind, tmp_path), targets, generator(0), anchor=X[:, 0])
     seen = set()
     for index in torch.arange(40).split(2):
-        x, column, _, labelled, target = rows.take(index)
+        x, column, _, labeled, target = rows.take(index)
         np.testing.assert_array_equal(x[:, 0], index)
         np.testing.assert_array_equal(column, index)
-        assert len(labelled) == 2
-        np.testing.assert_array_equal(targets[labelled[:, 0].int()], target)
-        seen |= set(labelled[:, 0].tolist())
+        assert len(labeled) == 2
+        np.testing.assert_array_equal(targets[labeled[:, 0].int()], target)
+        seen |= set(labeled[:, 0].tolist())
     assert seen == {3, 8, 21}
-    assert len(rows.take(torch.arange(10)).labelled) == 3
+    assert len(rows.take(torch.arange(10)).labeled) == 3

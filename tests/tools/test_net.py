@@ -1,4 +1,4 @@
-"""The training loop: one optimiser equals one per player, history, callbacks, and stopping."""
+"""The training loop: one optimizer equals one per player, history, callbacks, and stopping."""
 
 import sys
 
@@ -225,7 +225,7 @@ def test_divergence_names_term_epoch_and_remedies(rows):
         fit(Fragile(6), rows)
 
 
-def test_interruption_keeps_what_has_been_learnt(rows):
+def test_interruption_keeps_what_has_been_learned(rows):
     class Stop(Callback):
         def on_batch_end(self, net, **_):
             if len(net.history) == 3:

@@ -93,8 +93,8 @@ def test_each_process_takes_a_part_of_the_batch():
     assert split.own_rows(whole).tolist() == [[4, 5], [6, 7]]
     part = split.take_part(Batch(torch.arange(8))).x
     assert part.tolist() == [2, 3]
-    labelled, few, *_ = split.take_part(Batch(torch.arange(8), torch.arange(2)))
-    assert labelled.tolist() == [2, 3]
+    labeled, few, *_ = split.take_part(Batch(torch.arange(8), torch.arange(2)))
+    assert labeled.tolist() == [2, 3]
     assert few.tolist() == [0, 1]  # fewer than processes: all take them
 
 
