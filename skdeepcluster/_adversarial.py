@@ -54,10 +54,9 @@ class AdversarialEstimator(DeepEstimator):
         autoencoder = self._pretrain(encoder, decoder, copy.deepcopy(fit.likelihood), fit)
         return self._apply(autoencoder, autoencoder.encode, fit.X)
 
-    def _choose_pretraining_epochs(self, fit, shape):
-        if not fit.init.is_searched or self.pretraining_epochs == "auto":
-            return 0
-        return super()._choose_pretraining_epochs(fit, shape)
+    def _pretrains(self, fit):
+        is_asked = fit.init.is_searched and self.pretraining_epochs not in ("auto", 0)
+        return is_asked and super()._pretrains(fit)
 
     def _after_training(self, model, fit, partition):
         log_p = torch.as_tensor(self._apply(model, model.log_resp, fit.X)).double()

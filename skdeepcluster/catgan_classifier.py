@@ -295,9 +295,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
             resp = partition_by_labels(points, fit.labels, n_classes, **options).argmax(1)
         return Partition(np.eye(n_classes)[resp])
 
-    def _choose_pretraining_epochs(self, fit, shape):
-        is_needed = (fit.labels < 0).any()
-        return super()._choose_pretraining_epochs(fit, shape) if is_needed else 0
+    def _pretrains(self, fit):
+        return bool((fit.labels < 0).any()) and super()._pretrains(fit)
 
     def _check_enough(self, X, labels):
         super()._check_enough(X, labels)
