@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -20,12 +20,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._checkpoint import Checkpoint, identify
 from ._fit import Fit, Run, choose_samples, divergence_explained
-from ._init import find_temperature, resolve_init
+from ._init import Partition, find_temperature, resolve_init
 from ._likelihood_choice import choose_likelihood
 from ._outliers import fit_cluster_space
-from ._responsibilities import check_finite, find_offset, mark_noise
+from ._responsibilities import find_offset, mark_noise
 from ._settings import Recipe, choose_settings
-from ._typing import Labels, Reals, TransformerMixin, fit_context
+from ._typing import Labels, fit_context
 from ._validation import (
     NumericParameters,
     check_answers,
@@ -55,6 +55,7 @@ from .engine.runtime import (
 from .modules.autoencoder import Autoencoder
 from .modules.likelihood import ColumnLikelihood, restore_likelihood
 from .modules.networks import ACTIVATIONS
+from .neighbors.labels import hold_labels
 
 #: Parameters that build networks.
 BUILDERS = ("encoder", "decoder", "generator", "discriminator")
@@ -109,12 +110,30 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
         """Return a new model, a ClusterGame, with hidden layers of the given widths."""
 
     @abstractmethod
-    def _initialize(self, model, fit, is_new):
+    def _initialize(self, model, fit):
         """Initialize a model, and return the :class:`Partition` that training begins with."""
 
     def _count_clusters(self):
         """Return the number of clusters, or classes; 1 where it is not known yet."""
         return getattr(self, "n_clusters_", 1) if self.n_clusters == "auto" else self.n_clusters
+
+    def _finds_in_codes(self, fit):
+        """Return whether the initial partition is found in codes, not in the samples."""
+        return fit.init.from_codes
+
+    def _find_partition(self, fit, find_points):
+        """Return the initial partition in the points (N, ...) that a function returns."""
+
+        def find():
+            counts = self._count_clusters(), fit.random_state, fit.labels
+            return fit.init.find(find_points(), *counts)
+
+        return fit.search("initial partition", find)
+
+    def _keep_partition(self, model, fit):
+        """Return the partition of a fitted model that is trained further."""
+        resp = self._apply(model, model.own_resp, fit.X)
+        return Partition(hold_labels(resp, fit.labels))
 
     def _has_anchor(self, init):
         """Return whether training is regularized toward the partition that ``init`` finds."""
@@ -183,6 +202,8 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
             n_clusters, pretrains = self._count_clusters(), self._pretrains(fit)
             settings = choose_settings(self, fit.X.shape, n_clusters, fit.device, pretrains)
             fit = replace(fit, settings=settings)
+            if not self._continues() and not self._finds_in_codes(fit):
+                fit = replace(fit, partition=self._find_partition(fit, fit.points))
             run = self._best_run(fit)
             found = run.history, run.start_labels
             run.history, run.start_labels = broadcast_weights(run.model, *found)
@@ -240,7 +261,7 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
         if not self._seeks_number():
             self.n_clusters_ = self._count_clusters()
             return
-        count = partial(fit.init.count, fit.standardize(), fit.random_state)
+        count = partial(fit.init.count, fit.points(), fit.random_state)
         found, curve = fit.search("number of clusters", count)
         least = 1 if fit.labels is None else int(fit.labels.max()) + 1
         self.n_clusters_ = max(found, least)
@@ -282,7 +303,7 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
                 widths = fit.settings.hidden_layer_sizes
                 model = self._build(fit.X.shape[1], widths, likelihood)
         model.to(fit.device)
-        partition = self._initialize(model, fit, not past)
+        partition = self._initialize(model, fit)
         rows, settings = self._make_rows(model, partition, fit), fit.settings
         history, interrupted = self._train(
             "training",
@@ -596,58 +617,6 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
             # The clusters learned so far are an anchor that does not give way.
             model.regularizer = replace(model.regularizer, own_share=0.0)
         return model
-
-
-class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
-    """``transform`` by the model's ``encode`` and ``inverse_transform`` by its ``decode``."""
-
-    def transform(self, X) -> npt.NDArray[np.float32]:
-        """Codes of the samples: E(x) of DACClustering, else the means of q(z | x).
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to encode.
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_components), float32
-            For InfoGANClustering, Q's posterior of all codes: probabilities of the clusters and of
-            the other categories, then means of the continuous codes.
-        """
-        return self._map("encode", X)
-
-    def inverse_transform(self, X) -> Reals:
-        """Decode codes: E[x | z], in the units of the training data.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_components)
-            Codes, for instance from :meth:`transform`, or points between them.
-
-        Returns
-        -------
-        X_original : ndarray of shape (n_samples, n_features)
-            For InfoGANClustering with all noise variables at zero.
-        """
-        check_is_fitted(self)
-        with np.errstate(over="ignore"):
-            Z = check_finite("X", X).astype(np.float32)
-        if Z.ndim != 2 or Z.shape[1] != self._n_features_out or not np.isfinite(Z).all():
-            raise ValueError(
-                f"Codes must have shape (n_samples, {self._n_features_out}) and finite float32 "
-                f"values, got {Z.shape}. Pass what transform() returns."
-            )
-        return self._apply(self.model_, self.model_.decode, Z)
-
-    @property
-    def _n_features_out(self):
-        return self._fit_params["n_components"]
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
 
 
 def _make_plain(params):

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import sparse
 
 from ._checkpoint import Checkpoint
-from ._init import NoInit
+from ._init import NoInit, Partition
 from ._responsibilities import repeat_rows
 from ._settings import Settings
 from ._validation import check_sample_weight
@@ -42,6 +43,8 @@ class Fit:
     checkpoint: Checkpoint
     progress: Progress
     settings: Settings | None = None
+    #: The initial partition; None if it is to be found in codes, or is the fitted model's own.
+    partition: Partition | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
@@ -54,9 +57,15 @@ class Fit:
         """Number of steps in an epoch."""
         return count_batches(self.n_samples, self.settings.batch_size)
 
-    def standardize(self):
-        """Return the samples as the networks see them, (N, D), float32."""
-        return map_rows(self.likelihood.standardize, self.X)
+    def points(self):
+        """Return the samples in which clusters are sought, (N, D).
+
+        They are standardized if features have scales of their own. Otherwise they are those of X,
+        so that a clusterer finds the same partition as by itself.
+        """
+        if self.likelihood.standardizes:
+            return map_rows(self.likelihood.standardize, self.X)
+        return self.X.toarray() if sparse.issparse(self.X) else self.X
 
     def take(self, column):
         """Return the entries for the samples trained on of a column of the given samples."""

@@ -286,14 +286,18 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         draws, anchor = draw_generator(fit.random_state), self._find_anchor(partition, fit)
         return LabeledRows(fit.X, fit.labels, draws, anchor=anchor)
 
-    def _find_partition(self, fit, points):
-        """Return the :class:`Partition` of the likeliest classes by the neighbor graph."""
-        n_classes, resp = len(self.classes_), fit.labels
-        if (fit.labels < 0).any():
-            points = fit.standardize() if points is None else points
-            options = {"random_state": fit.random_state, "n_jobs": torch.get_num_threads()}
-            resp = partition_by_labels(points, fit.labels, n_classes, **options).argmax(1)
-        return Partition(np.eye(n_classes)[resp])
+    def _find_partition(self, fit, find_points):
+        """Return the likeliest classes by the neighbor graph."""
+
+        def find():
+            n_classes, targets = len(self.classes_), fit.labels
+            if (targets < 0).any() and self._has_anchor(fit.init):
+                options = {"random_state": fit.random_state, "n_jobs": torch.get_num_threads()}
+                resp = partition_by_labels(find_points(), targets, n_classes, **options)
+                targets = resp.argmax(1)
+            return Partition(np.eye(n_classes)[targets])
+
+        return fit.search("initial partition", find)
 
     def _pretrains(self, fit):
         return bool((fit.labels < 0).any()) and super()._pretrains(fit)
