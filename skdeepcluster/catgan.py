@@ -431,8 +431,8 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
         The trained torch module.
     history_ : list of dict
         One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per sample
-        "discriminator_" and certainty, balance, fake, start or smoothness; "generator_" and
-        certainty or balance.
+        ``"discriminator_"`` and certainty, balance, fake, start or smoothness; ``"generator_"``
+        and certainty or balance.
     n_clusters_ : int
         Number of clusters.
     n_clusters_curve_ : Bunch

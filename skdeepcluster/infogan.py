@@ -384,8 +384,8 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         The trained torch module.
     history_ : list of dict
         One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per sample
-        "discriminator_" and real, fake, category, continuous, start, smoothness or style;
-        "generator_" and adversarial, category, continuous or reconstruction (a squared error).
+        ``"discriminator_"`` and real, fake, category, continuous, start, smoothness or style;
+        ``"generator_"`` and adversarial, category, continuous or reconstruction (a squared error).
     n_clusters_ : int
         Number of clusters.
     n_clusters_curve_ : Bunch
