@@ -42,7 +42,7 @@ def is_foreign(app, what, name, thing, skip, options):
 
 
 def read_source(app, docname, source):
-    """Show benchmarks/RESULTS.md as a page, and turn links between files into links of the site."""
+    """Show benchmarks/RESULTS.md as a page, and lead links of files to pages."""
     if docname == "results":
         source[0] = (ROOT / "benchmarks" / "RESULTS.md").read_text()
         source[0] = (

@@ -176,6 +176,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     ----------
     .. [1] J. T. Springenberg, "Unsupervised and Semi-supervised Learning with Categorical
        Generative Adversarial Networks", ICLR 2016.
+    .. [2] T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual Adversarial Training", IEEE TPAMI
+       2018.
 
     Examples
     --------
