@@ -20,10 +20,19 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._checkpoint import Checkpoint, identify
+from ._checks import (
+    check_answers,
+    check_enough,
+    check_finite,
+    check_rows,
+    check_sample_weight,
+    find_offset,
+    mark_noise,
+    repeat_rows,
+)
 from ._init import NoInit, find_temperature, resolve_init
 from ._likelihood_choice import choose_likelihood
 from ._outliers import fit_cluster_space
-from ._responsibilities import check_finite, find_offset, mark_noise, repeat_rows
 from ._settings import (
     Recipe,
     Settings,
@@ -33,13 +42,6 @@ from ._settings import (
     choose_widths,
 )
 from ._typing import Labels, Reals, TransformerMixin, fit_context
-from ._validation import (
-    NumericParameters,
-    check_answers,
-    check_enough,
-    check_rows,
-    check_sample_weight,
-)
 from .engine.data import BLOCK, Rows, count_batches, map_rows, refuse_sparse
 from .engine.loop import KeepState, check_callbacks, train
 from .engine.progress import Progress, epoch_table
@@ -174,7 +176,7 @@ def _choose_samples(X, labels, sample_weight, random_state):
     return chosen[repeat_rows(weight[chosen], random_state, X.shape[0])]
 
 
-class DeepEstimator(NumericParameters, BaseEstimator, ABC):
+class DeepEstimator(BaseEstimator, ABC):
     """An estimator that trains a :class:`~skdeepcluster.modules.game.ClusterGame`.
 
     A subclass defines ``__init__``, its recipe for "auto", and how to build and initialize the

@@ -11,7 +11,7 @@ import torch
 from scipy import sparse
 from sklearn.preprocessing import StandardScaler
 
-from ._validation import SMALLEST, check_magnitude
+from ._checks import SMALLEST, check_magnitude
 from .engine.data import to_tensor
 from .modules.likelihood import Bernoulli, ColumnLikelihood, Gaussian
 

@@ -23,6 +23,7 @@ from sklearn.utils import _safe_indexing, check_array, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
+from ._checks import check_answers, check_enough, indicate, mean_greatest_jaccard, normalize_rows
 from ._fitting import (
     draw_seeds,
     end_interrupted_member,
@@ -31,9 +32,7 @@ from ._fitting import (
     restore_on_failure,
     store_parameters,
 )
-from ._responsibilities import indicate, mean_greatest_jaccard, normalize_rows
 from ._typing import ClusterMixin, Labels, available_if, fit_context
-from ._validation import NumericParameters, check_answers, check_enough
 from .neighbors.candidates import agglomerate
 
 #: Maximum number of iterations of matching members to their consensus; two or three usually do.
@@ -50,7 +49,7 @@ def _members_predict(ensemble):
     return all(hasattr(member, "predict") for member in members)
 
 
-class ClusterEnsemble(NumericParameters, ClusterMixin, BaseEstimator):
+class ClusterEnsemble(ClusterMixin, BaseEstimator):
     r"""Consensus of several fits of a clusterer.
 
     Its memberships are :math:`\sum_m w_m P_m A_m`: the weighted mean of the members' memberships

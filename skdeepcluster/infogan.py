@@ -36,12 +36,12 @@ from torch.nn.functional import mse_loss
 
 from ._adversarial import FAR, FEW, AdversarialEstimator
 from ._base import DeepEstimator, EmbeddingMixin
+from ._checks import Auto, LabeledClusterMixin
 from ._disentanglement import report
 from ._init import ADVERSARIAL_CONSTRAINTS
 from ._settings import Recipe
 from ._style import find_style
 from ._typing import Reals
-from ._validation import Auto, LabeledClusterMixin
 from .engine.data import Rows, batches
 from .engine.runtime import draw_seed, random_stream, seeded, store_parameters
 from .functional import random
