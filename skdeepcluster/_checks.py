@@ -146,7 +146,9 @@ def check_cluster_numbers(labels, n_rows):
 def check_finite(name, value):
     """Return an array as float64, checked to hold finite numbers."""
     try:
-        return check_array(value, dtype=np.float64, ensure_2d=False, allow_nd=True)
+        return check_array(
+            value, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name
+        )
     except (OverflowError, TypeError, ValueError) as error:
         raise ValueError(f"{name!r} should hold finite numbers: {error}") from error
 
