@@ -50,19 +50,18 @@ def select_n_clusters(
         Numbers of clusters to try.
     criterion : {"expected_score", "bic", "icl", "aic", "silhouette", "calinski_harabasz"}, \
 default="expected_score"
-        "expected_score" is computed by :func:`~skdeepcluster.neighbors.count_clusters`, and the
-        estimator is fitted once. The others are computed for a fit for each number. "bic",
-        "icl" and "aic" need a mixture and are minimized: "bic" estimates the number of Gaussians,
-        "icl" the number of separate clusters, "aic" the density that predicts best.
-        "silhouette" and "calinski_harabasz" are maximized and not defined for one cluster.
+        "expected_score" is computed by :func:`~skdeepcluster.neighbors.count_clusters`; the
+        estimator is fitted once. The others need a fit for each number. "bic", "icl" and "aic"
+        are criteria of mixtures and minimized: "bic" estimates the number of Gaussians, "icl" the
+        number of separate clusters, "aic" the density that predicts best. "silhouette" and
+        "calinski_harabasz" are maximized and not defined for one cluster.
     estimator : clusterer, default=None
-        Clusterer with a parameter ``n_clusters``, or mixture with ``n_components`` and ``bic``. A
-        clone is fitted; None is :class:`~skdeepcluster.GaussianMixtureEM`.
+        Clusterer with a parameter ``n_clusters``, or mixture with ``n_components``, whose clones
+        are fitted; None is :class:`~skdeepcluster.GaussianMixtureEM`.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the samples for fits and information criteria. The silhouette and
-        Calinski-Harabasz do not use weights.
+        Weights of the samples for fits and information criteria.
     **params
-        Parameters to set on the clones, for instance ``covariance_type="diag", n_init=5``.
+        Parameters of the clones, for instance ``covariance_type="diag", n_init=5``.
 
     Returns
     -------
@@ -76,15 +75,14 @@ default="expected_score"
     TypeError
         If ``n_clusters`` is a single number, or the estimator has no such parameter.
     ValueError
-        If the criterion is unknown or the estimator does not have it, if ``n_clusters`` is empty
-        or has numbers below 1, or if the estimator takes similarities.
+        If the criterion is unknown or not defined for the estimator, or there are no numbers of
+        clusters to try, or some below 1.
 
     Warns
     -----
     UserWarning
-        If the best number is the smallest or the largest of those tried, and the criterion is
-        defined beyond. With "expected_score", if numbers are left out since there are too few
-        distinct samples.
+        If the best number is the smallest or the largest of those tried. With "expected_score",
+        if numbers are left out since there are too few distinct samples.
 
     See Also
     --------
@@ -132,8 +130,8 @@ def _check_numbers(n_clusters):
     """Return the numbers of clusters to try as a list of int."""
     if isinstance(n_clusters, str) or not isinstance(n_clusters, Iterable):
         raise TypeError(
-            f"n_clusters={n_clusters!r} is a single value, but several numbers of clusters are "
-            "compared. Give several, e.g. range(1, 11)."
+            f"n_clusters={n_clusters!r} is a single value. Give several numbers of clusters to "
+            "compare, e.g. range(1, 11)."
         )
     numbers = [int(check_scalar(k, "n_clusters", Integral, min_val=1)) for k in n_clusters]
     if not numbers:
@@ -160,9 +158,8 @@ def _check_criterion(criterion, estimator):
     """Check that the criterion is known and can be computed."""
     if getattr(estimator, "affinity", None) == "precomputed":
         raise ValueError(
-            f"{type(estimator).__name__}(affinity='precomputed') takes similarities, and no "
-            "criterion is defined for them. Give features, or an estimator of distances with "
-            "metric='precomputed'."
+            f"{type(estimator).__name__}(affinity='precomputed') takes similarities, for which no "
+            "criterion is defined. Give features, or distances with metric='precomputed'."
         )
     known = ("expected_score", *CRITERIA, *MEASURES)
     if criterion not in known:
@@ -170,8 +167,7 @@ def _check_criterion(criterion, estimator):
     if criterion in CRITERIA and not hasattr(estimator, criterion):
         raise ValueError(
             f"criterion={criterion!r} needs a mixture such as GaussianMixtureEM, and "
-            f"{type(estimator).__name__} has no method {criterion}. Use one of "
-            f"{('expected_score', *MEASURES)}."
+            f"{type(estimator).__name__} has no method {criterion}."
         )
 
 
@@ -181,8 +177,7 @@ def _count(X, numbers, estimator, given):
     names = "metric", "n_neighbors", "random_state"
     options = {name: params[name] for name in names if params.get(name) is not None}
     with warnings.catch_warnings():
-        # select_n_clusters warns of the edges of the numbers given to it.
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)  # _warn_of_edges warns instead
         curve = count_clusters(X, numbers=numbers, **options, **given)
     index = np.flatnonzero(np.isin(curve.n_clusters, numbers))
     known = curve.n_clusters[index]
@@ -212,11 +207,9 @@ def _measure(fits, criterion, X, given):
             takes_weight = "sample_weight" in signature(methods[0]).parameters
             results[key] = np.array([m(X, **(given if takes_weight else {})) for m in methods])
     if criterion in MEASURES:
-        values = [
-            _measure_separation(fit, X, measure=criterion, labels=getattr(fit, "labels_", None))
-            for fit in fits
-        ]
-        results[criterion] = np.array(values)
+        results[criterion] = np.array(
+            [_measure_separation(fit, X, measure=criterion) for fit in fits]
+        )
     return results
 
 
@@ -230,8 +223,7 @@ def _warn_of_edges(numbers, best, criterion):
     edge, remedy = ("largest", "larger") if at_end else ("smallest", "smaller")
     warnings.warn(
         f"The best number of clusters by {criterion}, {best}, is the {edge} of those tried, "
-        f"{smallest} to {largest}: a better one may lie beyond. Give {remedy} numbers as "
-        "n_clusters, too.",
+        f"{smallest} to {largest}. Give {remedy} numbers as n_clusters, too.",
         UserWarning,
         stacklevel=3,
     )
@@ -240,8 +232,7 @@ def _warn_of_edges(numbers, best, criterion):
 class NoSplit:
     """Cross-validator with one split, in which all samples are both fitted and scored.
 
-    Clusterers describe the samples that they are fitted to: they hardly overfit, and a small
-    cluster may be missing from a fold. Pass it as ``cv`` to scikit-learn's searches.
+    Pass it as ``cv`` to scikit-learn's searches: a small cluster may be missing from a fold.
 
     See Also
     --------
@@ -279,9 +270,8 @@ class NoSplit:
 def label_free_scorer(measure: str = "silhouette") -> Callable[..., float]:
     """Make a scorer for searches that measures the separation of the clusters.
 
-    Samples with label -1 (noise) are left out. For a single cluster, for which scikit-learn's
-    measures raise an error, the score is the lowest value. The silhouette of more than 5,000
-    samples is computed on a fixed random part of them.
+    Samples with label -1 (noise) are left out. For a single cluster the score is the lowest
+    value. The silhouette of more than 5,000 samples is computed on a fixed random part of them.
 
     Parameters
     ----------
@@ -312,10 +302,10 @@ def label_free_scorer(measure: str = "silhouette") -> Callable[..., float]:
     return partial(_measure_separation, measure=measure)
 
 
-def _measure_separation(estimator, X, y=None, *, measure, labels=None):
-    """Return the measure of cluster labels of X; None are those that the estimator predicts."""
+def _measure_separation(estimator, X, y=None, *, measure):
+    """Return the measure of the cluster labels of X."""
     function, lowest = MEASURES[measure]
-    labels = _find_labels(estimator, X) if labels is None else np.asarray(labels)
+    labels = _find_labels(estimator, X)
     kept = np.flatnonzero(labels != -1)
     if measure == "silhouette" and len(kept) > MAX_SILHOUETTE_ROWS:
         kept = np.sort(np.random.RandomState(0).permutation(kept)[:MAX_SILHOUETTE_ROWS])
@@ -325,17 +315,17 @@ def _measure_separation(estimator, X, y=None, *, measure, labels=None):
     if not has_distances(estimator):
         return float(function(_safe_indexing(X, kept), labels))
     if measure != "silhouette" or sparse.issparse(X) or X.shape[0] != X.shape[1]:
-        given = "a sparse matrix" if sparse.issparse(X) else f"shape {X.shape}"
         raise ValueError(
-            f"measure={measure!r} of precomputed distances is not defined for {given}. Use "
-            "measure='silhouette', dense distances of all samples to all samples, and cv=NoSplit()"
+            f"measure={measure!r} of precomputed distances is not defined for X of shape "
+            f"{X.shape}. Use measure='silhouette', dense distances of all samples to all samples, "
+            "and cv=NoSplit()."
         )
     distances = np.asarray(X)[np.ix_(kept, kept)]
     return float(silhouette_score(distances, labels, metric="precomputed"))
 
 
 def _find_labels(estimator, X):
-    """Return the cluster labels of X: predicted, or those of a fit to X."""
+    """Return the cluster labels of X: predicted, or those of the fit."""
     if hasattr(estimator, "predict"):
         return np.asarray(estimator.predict(X))
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
