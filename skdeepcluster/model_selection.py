@@ -67,8 +67,7 @@ default="expected_score"
     -------
     Bunch
         ``best_estimator`` (fitted), ``best_n_clusters``, ``criterion`` and ``results``, a dict of
-        arrays: "n_clusters" and the criterion; also "stability" with "expected_score", otherwise
-        the information criteria of mixtures.
+        arrays: "n_clusters", the criterion and, with "expected_score", "stability".
 
     Raises
     ------
@@ -110,19 +109,21 @@ default="expected_score"
     def fit(n_clusters):
         return clone(base).set_params(**{name: n_clusters}).fit(X, **given)
 
+    fits = {}
     if criterion == "expected_score":
         best, results = _count(X, numbers, base, given)
-        _warn_of_edges(results["n_clusters"].tolist(), best, criterion)
-        best_fit = fit(best)
     else:
-        fits = list(map(fit, numbers))
-        results = {"n_clusters": np.array(numbers), **_measure(fits, criterion, X, given)}
-        values = results[criterion]
-        index = int(values.argmin() if criterion in CRITERIA else values.argmax())
-        best, best_fit = numbers[index], fits[index]
-        _warn_of_edges(numbers, best, criterion)
+        fits = {number: fit(number) for number in numbers}
+        values = np.array([_measure(fitted, criterion, X, given) for fitted in fits.values()])
+        results = {"n_clusters": np.array(list(fits)), criterion: values}
+        index = values.argmin() if criterion in CRITERIA else values.argmax()
+        best = list(fits)[index]
+    _warn_of_edges(results["n_clusters"].tolist(), best, criterion)
     return Bunch(
-        best_estimator=best_fit, best_n_clusters=best, criterion=criterion, results=results
+        best_estimator=fits[best] if fits else fit(best),
+        best_n_clusters=best,
+        criterion=criterion,
+        results=results,
     )
 
 
@@ -188,8 +189,7 @@ def _count(X, numbers, estimator, given):
         )
     if len(known) < len(set(numbers)):
         warnings.warn(
-            f"Numbers above {known.max()} are left out: there are too few distinct samples for "
-            "more (five for a cluster).",
+            f"Numbers above {known.max()} are left out: there are too few distinct samples.",
             UserWarning,
             stacklevel=3,
         )
@@ -198,26 +198,20 @@ def _count(X, numbers, estimator, given):
     return take_number(known, scores), results
 
 
-def _measure(fits, criterion, X, given):
-    """Return the results of fits: information criteria of mixtures, or a measure of separation."""
-    results = {}
-    for key in CRITERIA:
-        if hasattr(fits[0], key):
-            methods = [getattr(fit, key) for fit in fits]
-            takes_weight = "sample_weight" in signature(methods[0]).parameters
-            results[key] = np.array([m(X, **(given if takes_weight else {})) for m in methods])
+def _measure(fit, criterion, X, given):
+    """Return an information criterion of a mixture, or a measure of separation."""
     if criterion in MEASURES:
-        results[criterion] = np.array(
-            [_measure_separation(fit, X, measure=criterion) for fit in fits]
-        )
-    return results
+        return _measure_separation(fit, X, measure=criterion)
+    method = getattr(fit, criterion)
+    takes_weight = "sample_weight" in signature(method).parameters
+    return method(X, **(given if takes_weight else {}))
 
 
 def _warn_of_edges(numbers, best, criterion):
-    """Warn if a better number may lie outside of the range of those tried."""
+    """Warn if the best number is at an edge of those tried; measures need two clusters."""
     smallest, largest = min(numbers), max(numbers)
-    least = 2 if criterion in MEASURES else 1  # measures are not defined for one cluster
-    at_start, at_end = best == smallest > least, best == largest
+    at_start = best == smallest > (2 if criterion in MEASURES else 1)
+    at_end = best == largest
     if smallest == largest or not (at_start or at_end):
         return
     edge, remedy = ("largest", "larger") if at_end else ("smallest", "smaller")
