@@ -685,7 +685,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
 
         Returns
         -------
-        report : DataFrame with a row for each code, or dict of arrays without pandas
+        report : DataFrame with a row for each code, or dict of lists without pandas
             "code" and "kind" ("categorical" or "continuous"); "change": root mean square change
             of the features, relative to that between two unrelated samples; "n_features" that
             share the change (by entropy) and "where", the three that change most;
