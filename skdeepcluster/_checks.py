@@ -106,7 +106,7 @@ def check_answers(answers, X, source=""):
     if not is_finite.all():
         raise ValueError(
             f"There is no finite prediction{source} for sample {is_finite.argmin()}. Expected are "
-            "values like those of the fit. Correct or leave out this sample."
+            "values as in the fit. Correct or leave out this sample."
         )
     return answers
 

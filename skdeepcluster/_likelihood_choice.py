@@ -12,7 +12,7 @@ from ._checks import SMALLEST, check_magnitude
 from .engine.data import to_tensor
 from .modules.likelihood import Bernoulli, ColumnLikelihood, Gaussian
 
-#: Values may leave [0, 1] by this many eps of their type, as those of MinMaxScaler do.
+#: Values may leave [0, 1] by this many eps of their type, as after MinMaxScaler.
 ROUNDING = 4
 #: Minimum variance of values that "auto" takes for probabilities, relative to zeros and ones of
 #: the same means. Bernoulli log-likelihoods hardly differ between samples that vary less.
@@ -37,7 +37,7 @@ class Features(NamedTuple):
 def choose_likelihood(likelihood, standardize, X, names=None):
     """Return a new likelihood by the parameters of an estimator, scaled by X, (N, D).
 
-    ``names`` are those of the features, if they have any.
+    ``names`` are the feature names, if there are any.
     """
     if isinstance(likelihood, dict):
         likelihood = _read_columns(likelihood, names)
@@ -99,7 +99,7 @@ def _to_dense(values):
 
 
 def _check_one_hot(rows, group, start, weight):
-    """Check that samples, of which the first is ``start``, have one common weight or zeros.
+    """Check that samples, numbered from ``start``, have a single common weight or zeros.
 
     Returns the weight, 0 if it is not known yet.
     """
@@ -211,7 +211,7 @@ def _scale_columns(likelihood, standardize, X):
 
 
 def _check_all_given(given, there):
-    """Check that the columns are all those of X."""
+    """Check that all columns of X are given, and no others."""
     if given != there:
         faults = ("{} are missing", there - given), ("there are no columns {}", given - there)
         wrong = " and ".join(text.format(sorted(own)) for text, own in faults if own)

@@ -35,7 +35,7 @@ from ._fitting import (
 from ._typing import ClusterMixin, Labels, available_if, fit_context
 from .neighbors.candidates import agglomerate
 
-#: Maximum number of iterations of matching members to their consensus; two or three usually do.
+#: Maximum number of iterations of matching members to their consensus.
 MAX_ITER = 20
 #: Maximum number of label combinations that co-association agglomerates: the most frequent ones.
 MAX_COMBINATIONS = 2000
@@ -197,9 +197,8 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             self.probabilities_ = np.where(self.labels_ < 0, 0.0, normalize_rows(resp).max(1))
             agree = _compare_members(memberships, self.tables_, self.labels_)
             self.agreement_, self.row_agreement_ = agree.mean(0), agree.mean(1)
-            self.cluster_stability_ = mean_greatest_jaccard(
-                self.labels_, self.member_labels_, self.n_clusters_
-            )
+            found = self.labels_, self.member_labels_, self.n_clusters_
+            self.cluster_stability_ = mean_greatest_jaccard(*found)
         self._warn_of_empty_clusters()
         return self
 
@@ -250,7 +249,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         return fits
 
     def _run(self, fits):
-        """Return the fitted members and their labels: the completed ones after an interruption."""
+        """Return the members and their labels, after an interruption the completed ones."""
         fitted = []
         try:
             for fit in Parallel(n_jobs=self.n_jobs, return_as="generator")(fits):
@@ -260,10 +259,10 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             if not fitted:
                 raise
             warnings.warn(
-                f"The fit was interrupted: the consensus is that of {len(fitted)} of {len(fits)} "
+                f"The fit was interrupted: the consensus combines {len(fitted)} of {len(fits)} "
                 "members that were complete.",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=4,
             )
         return fitted
 
@@ -354,18 +353,15 @@ def _fit(member, X):
 def _compute_memberships(member, labels, X, n_clusters=None):
     """Return P (N, K_m) of a member: its probabilities, or else its one-hot labels.
 
-    Memberships of samples without a cluster (label -1) are zero. ``labels`` are those of the fit,
-    which members without ``predict`` need.
+    Memberships of samples without a cluster (label -1) are zero. Members without
+    ``predict`` need the labels (N,) of their fit.
     """
+    labels = np.asarray(member.predict(X) if hasattr(member, "predict") else labels)
     if hasattr(member, "predict_proba"):
         resp = np.array(member.predict_proba(X), dtype=np.float64)
         check_answers(resp, X, f" of the member {type(member).__name__}")
-        if hasattr(member, "predict"):
-            resp[np.asarray(member.predict(X)) < 0] = 0
+        resp[labels < 0] = 0
         return resp
-    if hasattr(member, "predict"):
-        labels = member.predict(X)
-    labels = np.asarray(labels)
     size = n_clusters or max(int(labels.max(initial=0)) + 1, 1)
     return (labels[:, None] == np.arange(size)).astype(np.float64)
 
@@ -464,7 +460,7 @@ def _co_association(memberships, n_clusters):
     normalized mutual information with the members.
     """
     members = np.stack([_label(P) for P in memberships], 1)
-    linked = _cut_average_linkage(members, n_clusters)
+    linked = _link(members, n_clusters)
     voted = _label(_average(memberships, _soft_vote(memberships, n_clusters)))
     candidates = []
     for labels in (linked, voted):
@@ -476,7 +472,7 @@ def _co_association(memberships, n_clusters):
     return max(candidates, key=lambda candidate: candidate[:2])[2]
 
 
-def _cut_average_linkage(member_labels, n_clusters):
+def _link(member_labels, n_clusters):
     """Return clusters (N,) by average linkage on the share of members with equal labels.
 
     They are -1 for samples that no member assigns.

@@ -111,8 +111,8 @@ def majority_accuracy(labels_true, labels_pred) -> float:
 def match_labels(labels_true, labels_pred) -> npt.NDArray[Any]:
     """Rename clusters after classes, one-to-one, so that as many samples agree as possible.
 
-    The map is that of `clustering_accuracy`, the share of samples that agree. Different clusters
-    get different names.
+    `clustering_accuracy` is the share of samples that agree. Different clusters get different
+    names.
 
     Parameters
     ----------

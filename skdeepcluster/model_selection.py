@@ -319,14 +319,14 @@ def _measure_separation(estimator, X, y=None, *, measure):
 
 
 def _find_labels(estimator, X):
-    """Return the cluster labels of X: predicted, or those of the fit."""
+    """Return the cluster labels of X: predicted, or found by the fit."""
     if hasattr(estimator, "predict"):
         return np.asarray(estimator.predict(X))
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     labels = np.asarray(getattr(last, "labels_", ()))
     if len(labels) != _num_samples(X):
         raise TypeError(
-            f"{type(last).__name__} has no predict, and its labels_ are not those of X. Score the "
+            f"{type(last).__name__} has no predict, and its labels_ do not belong to X. Score the "
             "samples that it is fitted to: search with cv=NoSplit()."
         )
     return labels
