@@ -34,11 +34,10 @@ from torch.nn.functional import nll_loss
 
 from ._adversarial import AdversarialEstimator
 from ._base import DeepEstimator
+from ._checks import Auto, LabeledClusterMixin, check_finite
 from ._init import ADVERSARIAL_CONSTRAINTS
-from ._responsibilities import check_finite
 from ._settings import Recipe
 from ._typing import Reals
-from ._validation import Auto, LabeledClusterMixin
 from .engine.runtime import (
     random_stream,
     store_parameters,

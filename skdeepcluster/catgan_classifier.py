@@ -14,9 +14,9 @@ from sklearn.utils import assert_all_finite, check_consistent_length, column_or_
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
+from ._checks import Auto, is_missing
 from ._init import Partition
 from ._typing import fit_context
-from ._validation import Auto, is_missing
 from .catgan import CatGANEstimator
 from .engine.data import LabeledRows
 from .engine.runtime import draw_generator, isolated, restore_on_failure, store_parameters

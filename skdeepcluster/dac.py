@@ -29,9 +29,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
+from ._checks import Auto, LabeledClusterMixin
 from ._prior import PriorEstimator
 from ._settings import Recipe
-from ._validation import Auto, LabeledClusterMixin
 from .engine.runtime import store_parameters
 from .functional.gaussian import log_joint
 from .functional.losses import called_fake, called_real

@@ -20,18 +20,18 @@ from sklearn.utils import assert_all_finite, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_n_features, check_is_fitted
 
-from ._responsibilities import check_responsibilities, check_shape
-from ._typing import ClusterMixin, Labels, fit_context
-from ._validation import (
+from ._checks import (
     LARGEST,
     Auto,
-    NumericParameters,
     check_answers,
     check_enough,
     check_magnitude,
+    check_responsibilities,
     check_rows,
     check_sample_weight,
+    check_shape,
 )
+from ._typing import ClusterMixin, Labels, fit_context
 from .engine.data import refuse_sparse, to_tensor
 from .engine.runtime import (
     draw_generator,
@@ -56,7 +56,7 @@ WARM_UP_ROWS = 15
 STARVED = 0.01
 
 
-class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstimator):
+class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     r"""Gaussian mixture by EM over batches, for any size of X and weighted samples.
 
     Parameters and attributes follow :class:`sklearn.mixture.GaussianMixture`. The same initial

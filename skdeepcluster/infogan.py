@@ -36,13 +36,13 @@ from torch.nn.functional import mse_loss
 
 from ._adversarial import FAR, FEW, AdversarialEstimator
 from ._base import DeepEstimator
+from ._checks import Auto, LabeledClusterMixin
 from ._disentanglement import report
 from ._embedding import EmbeddingMixin
 from ._init import ADVERSARIAL_CONSTRAINTS
 from ._settings import Recipe
 from ._style import find_style
 from ._typing import Reals
-from ._validation import Auto, LabeledClusterMixin
 from .engine.data import Rows, batches
 from .engine.runtime import draw_seed, random_stream, seeded, store_parameters
 from .functional import random
@@ -686,7 +686,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
 
         Returns
         -------
-        report : DataFrame with a row for each code, or dict of arrays without pandas
+        report : DataFrame with a row for each code, or dict of lists without pandas
             "code" and "kind" ("categorical" or "continuous"); "change": root mean square change
             of the features, relative to that between two unrelated samples; "n_features" that
             share the change (by entropy) and "where", the three that change most;

@@ -25,8 +25,7 @@ from sklearn.utils import Bunch, check_array, check_consistent_length, check_sca
 from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import _num_features, _num_samples, check_is_fitted
 
-from ._responsibilities import cluster_means, indicate
-from ._validation import check_cluster_numbers
+from ._checks import check_cluster_numbers, cluster_means, indicate
 from .display.base import import_matplotlib, name_estimator, name_features, predict_rows
 from .display.samples import find_white, make_mosaic
 from .engine.runtime import draw_seed, random_stream

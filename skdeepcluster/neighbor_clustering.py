@@ -22,16 +22,17 @@ from sklearn.utils import check_array, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ._fitting import restore_on_failure, store_parameters
-from ._responsibilities import cluster_means, find_offset, mark_noise
-from ._typing import Labels, TransformerMixin, fit_context
-from ._validation import (
+from ._checks import (
     Auto,
     LabeledClusterMixin,
-    NumericParameters,
     check_rows,
     check_sample_weight,
+    cluster_means,
+    find_offset,
+    mark_noise,
 )
+from ._fitting import restore_on_failure, store_parameters
+from ._typing import Labels, TransformerMixin, fit_context
 from .neighbors import Reference, find_partition, interpolate
 from .neighbors.number import ClusterTree
 from .neighbors.partition import describe_curve, warn_of_edge
@@ -47,7 +48,6 @@ STABILITY_SAMPLES_PER_CLUSTER = 50
 
 
 class NeighborClustering(
-    NumericParameters,
     LabeledClusterMixin,
     TransformerMixin,
     ClassNamePrefixFeaturesOutMixin,

@@ -33,9 +33,9 @@ def data_parallel() -> Iterator[Any]:
 
     Notes
     -----
-    A step equals that of one process with the same ``batch_size``, up to rounding. Every process
+    A step equals a step of one process with the same ``batch_size``, up to rounding. Each process
     takes an equal part of the batch, and gradients are averaged. Batch normalization, losses that
-    compare samples and random numbers are those of the whole batch, except dropout, which drops
+    compare samples and random numbers use the whole batch, except dropout, which drops
     the same units in every part. Samples that do not divide equally are left out of the step; all
     processes take batches that have fewer samples than there are processes.
 

@@ -10,9 +10,8 @@ from sklearn.utils import _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples
 from tqdm.auto import tqdm
 
+from ._checks import average_finite, check_cluster_numbers, mean_greatest_jaccard
 from ._fitting import draw_seeds, random_stream
-from ._responsibilities import average_finite, mean_greatest_jaccard
-from ._validation import check_cluster_numbers
 from .neighbors.search import has_distances
 
 

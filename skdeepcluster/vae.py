@@ -32,11 +32,11 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from ._base import DeepEstimator
+from ._checks import Auto, LabeledClusterMixin
 from ._embedding import EmbeddingMixin
 from ._init import CONSTRAINTS, Partition, fit_mixture, mixture_of_partition
 from ._settings import Recipe
 from ._typing import Reals
-from ._validation import Auto, LabeledClusterMixin
 from .engine.runtime import broadcast_object, random_stream, store_parameters
 from .functional import random
 from .functional.gaussian import (

@@ -59,7 +59,7 @@ class StabilityDisplay(Display):
     >>> from skdeepcluster import ClusterEnsemble
     >>> from skdeepcluster.display import StabilityDisplay
     >>> X = load_iris().data
-    >>> ensemble = ClusterEnsemble(KMeans(3), max_samples=0.5, random_state=0).fit(X)
+    >>> ensemble = ClusterEnsemble(KMeans(3), random_state=0).fit(X)
     >>> len(StabilityDisplay.from_estimator(ensemble).bars_)
     3
     >>> plt.close("all")

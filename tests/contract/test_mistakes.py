@@ -66,30 +66,8 @@ def fit(kind):
         return made[kind].fit(FRAME if kind == "mixture" else X)
 
 
-def with_value(value, dtype=float):
-    rows = X.astype(dtype)
-    rows[3, 2] = value
-    return rows
-
-
 #: Name -> call with an empty folder, error, and a part of its message.
 MISTAKES = {
-    # ---- samples
-    "NaN": (
-        lambda _: vade().fit(with_value(np.nan)),
-        ValueError,
-        "Columns 2 of X .*first in sample 3: nan.*sklearn.impute",
-    ),
-    "a word": (
-        lambda _: vade().fit(with_value("n/a", object)),
-        ValueError,
-        "Columns 2 of X .*first in sample 3: n/a. Encode categories",
-    ),
-    "images": (
-        lambda _: vade().fit(PIXELS.reshape(-1, 1, 8, 8)),
-        ValueError,
-        r"X has shape \(48, 1, 8, 8\).*X.reshape\(len\(X\), -1\)",
-    ),
     # ---- weights, labels, partitions
     "weights that leave one row": (
         lambda _: vade().fit(X, sample_weight=np.eye(48)[3]),

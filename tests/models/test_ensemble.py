@@ -82,8 +82,7 @@ def noisy_labels(n_samples=300, n_clusters=4, n_members=7, errors=0.15, seed=0):
     [
         ClusterEnsemble(),
         ClusterEnsemble(KMeans(3), n_estimators=3, consensus="co_association"),
-        ClusterEnsemble(GaussianMixtureEM(2), n_estimators=2, weights="score"),
-        ClusterEnsemble(KMeans(3), n_estimators=4, max_samples=0.8),
+        ClusterEnsemble(GaussianMixtureEM(2), n_estimators=2),
     ]
 )
 def test_scikit_learn_checks(estimator, check):
@@ -239,17 +238,6 @@ def test_members_may_have_no_predict(consensus, member):
     assert not hasattr(ensemble, "predict")
 
 
-def test_weights_by_score_prefer_the_likelier_member():
-    X, _ = make_blobs(200, centers=4, random_state=1)
-    member = GaussianMixture(4, init_params="random_from_data", max_iter=3, tol=1e9)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        ensemble = ClusterEnsemble(member, 6, weights="score", random_state=0).fit(X)
-    scores = [fitted.score(X) for fitted in ensemble.estimators_]
-    np.testing.assert_array_equal(np.argsort(scores), np.argsort(ensemble.weights_))
-    assert ensemble.weights_.sum() == pytest.approx(1)
-
-
 @pytest.mark.full
 def test_jobs_change_nothing_and_members_differ():
     X, _ = make_blobs(200, centers=6, cluster_std=3, random_state=1)
@@ -339,41 +327,23 @@ def test_a_failed_fit_keeps_the_fit_before():
 
 
 class Unsure(KMeans):
-    """A member without probabilities for a sample, and without a score."""
+    """A member without probabilities for a sample."""
 
     def predict_proba(self, X):
         return np.where(np.arange(len(X))[:, None] == 4, np.nan, 1 / 3) * np.ones(3)
 
 
-class Worthless(KMeans):
-    def score(self, X, y=None):
-        return np.nan
-
-
 @pytest.mark.parametrize(
-    ("members", "options", "error", "message"),
+    ("members", "error", "message"),
     [
-        ([], {}, TypeError, "should hold clusterers"),
-        ([KMeans(2), StandardScaler()], {}, TypeError, "should hold clusterers"),
-        (
-            [KMeans(2), AgglomerativeClustering(2)],
-            {"weights": "score"},
-            TypeError,
-            "score method, which AgglomerativeClustering is without",
-        ),
-        (
-            [KMeans(2), AgglomerativeClustering(2)],
-            {"max_samples": 0.5},
-            TypeError,
-            "AgglomerativeClustering has no predict. Use max_samples",
-        ),
-        (Unsure(3), {}, ValueError, "prediction of the member Unsure for sample 4"),
-        (Worthless(3), {"weights": "score"}, ValueError, "finite scores, but .* .nan nan"),
+        ([], TypeError, "should hold clusterers"),
+        ([KMeans(2), StandardScaler()], TypeError, "should hold clusterers"),
+        (Unsure(3), ValueError, "prediction of the member Unsure for sample 4"),
     ],
 )
-def test_mistakes_are_explained(members, options, error, message):
+def test_mistakes_are_explained(members, error, message):
     with pytest.raises(error, match=message):
-        ClusterEnsemble(members, 2, **options).fit(BLOBS)
+        ClusterEnsemble(members, 2).fit(BLOBS)
 
 
 # ---- Ctrl-C

@@ -106,7 +106,7 @@ def test_noise_and_the_stream():
     assert cluster_stability(HDBSCAN(copy=True).fit(X), X).shape == (3,)
     with pytest.raises(ValueError, match="labels has the shape"):
         cluster_stability(KMeans(3), X, labels[:9])
-    with pytest.raises(ValueError, match="random_state='one' is no seed"):
+    with pytest.raises(ValueError, match="'one' cannot be used to seed"):
         cluster_stability(KMeans(3), X, labels, random_state="one")
     with pytest.raises(ValueError, match="share == 1"):
         cluster_stability(KMeans(3), X, labels, share=1.0)
