@@ -27,7 +27,7 @@ from sklearn.utils.validation import _num_features, _num_samples, check_is_fitte
 
 from ._responsibilities import cluster_means, indicate
 from ._validation import check_cluster_numbers
-from .display.base import import_matplotlib, name_estimator, name_features, predict_rows
+from .display.base import import_matplotlib, name_features, predict_rows, take_last_step
 from .display.samples import find_white, make_mosaic
 from .engine.runtime import draw_seed, random_stream
 from .neighbors.search import has_distances
@@ -254,7 +254,7 @@ class ClusterReport(Bunch):
         differences, features = _compare(values, labels, found.n_clusters, names, n_features)
         runner_up, margin = found.find_runner_up()
         report = cls(
-            name=name_estimator(estimator),
+            name=take_last_step(estimator)[1],
             clusters=getattr(estimator, "classes_", np.arange(found.n_clusters)),
             labels=labels,
             sizes=np.bincount(labels[labels >= 0], minlength=found.n_clusters),

@@ -13,7 +13,7 @@ from ..metrics import (
     match_labels,
     read_labels,
 )
-from .base import COLORS, Display, check_has, check_shape, name_estimator
+from .base import COLORS, Display, check_has, check_shape, take_last_step
 
 
 @dataclass(eq=False, repr=False)
@@ -32,7 +32,6 @@ class ReliabilityDisplay(Display):
     n_bins : int, default=10
         Number of bins.
     name : str, default=None
-        Title.
 
     Attributes
     ----------
@@ -66,7 +65,7 @@ class ReliabilityDisplay(Display):
 
     @classmethod
     def from_predictions(
-        cls, y, probabilities, *, n_bins: int = 10, name: str | None = None, ax=None, **kwargs
+        cls, y, probabilities, *, n_bins: int = 10, name=None, ax=None, **kwargs
     ) -> Self:
         """Draw how often the most probable cluster is the one matched with the class.
 
@@ -79,15 +78,15 @@ class ReliabilityDisplay(Display):
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y, *, n_bins: int = 10, name: str | None = None, ax=None, **kwargs
+        cls, estimator, X, y, *, n_bins: int = 10, name=None, ax=None, **kwargs
     ) -> Self:
         """Draw the reliability of ``predict_proba(X)`` of a fitted clusterer for classes y."""
-        options = {"n_bins": n_bins, "name": name_estimator(estimator, name), "ax": ax}
+        options = {"n_bins": n_bins, "name": take_last_step(estimator, name)[1], "ax": ax}
         remedy = "Pass numbers to ReliabilityDisplay(confidence, agreement)."
         check_has(estimator, remedy, "predict_proba")
         return cls.from_predictions(y, estimator.predict_proba(X), **options, **kwargs)
 
-    def plot(self, ax=None, *, name: str | None = None, **kwargs) -> Self:
+    def plot(self, ax=None, **kwargs) -> Self:
         """Draw by ``Axes.plot``, which takes ``kwargs``."""
         given = self.agreement, self.confidence
         _, confidences, shares = bin_by_confidence(*given, self.n_bins)
@@ -96,7 +95,7 @@ class ReliabilityDisplay(Display):
         label = f"calibration error {self.calibration_error_:.3f}"
         if self.error_auc_ is not None:
             label += f"\nAUC of finding errors {self.error_auc_:.3f}"
-        ax = self._open(ax, (4.8, 4.8), name)
+        ax = self._open(ax, (4.8, 4.8))
         ax.plot([0, 1], [0, 1], color="0.6", ls="--", lw=1, label="calibrated")
         style = {"color": COLORS[0], "marker": "o", "label": label, "clip_on": False, **kwargs}
         (self.line_,) = ax.plot(confidences, shares, **style)

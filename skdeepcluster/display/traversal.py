@@ -12,8 +12,8 @@ from .base import (
     check_shape,
     import_matplotlib,
     label_features,
-    name_estimator,
     name_features,
+    take_last_step,
 )
 from .samples import IMAGE_SIZE, draw_mosaic, make_mosaic
 
@@ -37,7 +37,6 @@ class TraversalDisplay(Display):
     feature_names : array-like of str of shape (n_features,), default=None
         Names below the profiles.
     name : str, default=None
-        Title.
 
     Attributes
     ----------
@@ -74,59 +73,44 @@ class TraversalDisplay(Display):
         codes=None,
         values=SWEEP,
         n_noise: int = 10,
-        beside=None,
         image_shape: tuple[int, ...] | None = None,
         feature_names=None,
-        name: str | None = None,
+        name=None,
         ax=None,
         **kwargs,
     ) -> Self:
-        """Draw each cluster with several noise vectors, and each code with several values.
+        """Draw each cluster of an InfoGANClustering with several noise vectors, and its codes.
 
-        Parameters
-        ----------
-        estimator : fitted InfoGANClustering
-        codes : list of str, default=None
-            Codes to draw in addition to the clusters; None draws the continuous ones.
-        values : array-like, default=nine values from -2 to 2
-            Values of continuous codes.
-        n_noise : int, default=10
-            Number of noise vectors, the same for all clusters.
-        beside : fitted estimator, default=None
-            A second estimator, whose clusters are drawn for comparison.
-        image_shape, feature_names, name, ax, **kwargs
-            See `TraversalDisplay` and :class:`~skdeepcluster.display.base.Display`.
+        The clusters share `n_noise` noise vectors. The names in `codes`, by default the continuous
+        ones, are drawn with one noise vector; continuous ones take nine `values` from -2 to 2.
         """
-        name = name_estimator(estimator, name)
+        _, name = take_last_step(estimator, name)
         check_has(estimator, "Pass grids of samples to TraversalDisplay(grids).", "traverse")
         known = estimator.code_names_
         codes = [c for c in known if c.startswith("continuous")] if codes is None else codes
-        grids = {"cluster": estimator.traverse("cluster", n_samples=n_noise)}
-        n_clusters = grids["cluster"].shape[1]
-        if beside is not None:
-            grids["cluster, the other model"] = beside.traverse("cluster", n_samples=n_noise)
-        start, end, text = "dark", "light", "dark to light"
+        grid = estimator.traverse("cluster", n_samples=n_noise)
+        clusters, start, end, text = range(grid.shape[1]), "dark", "light", "dark to light"
         if image_shape is not None:  # a row for each cluster, a column for each noise vector
             start, end, text = "left", "right", "one column per noise vector"
-            grids = {title: np.swapaxes(grid, 0, 1) for title, grid in grids.items()}
-        titles = dict.fromkeys(grids, text)
+            grid = np.swapaxes(grid, 0, 1)
+        grids, titles = {"cluster": grid}, {"cluster": f"cluster, {text}"}
         for code in [code for code in codes if code != "cluster"]:
-            is_continuous = code.startswith("continuous")
-            swept = values if is_continuous else None
-            found = [estimator.traverse(code, swept, cluster=k)[0] for k in range(n_clusters)]
-            grids[code] = np.stack(found)
-            titles[code] = f"categories from {start} to {end}"
-            if is_continuous:
-                titles[code] = f"{values[0]:g} ({start}) to {values[-1]:g} ({end})"
+            swept, titles[code] = None, f"{code}, categories from {start} to {end}"
+            if code.startswith("continuous"):
+                ends = f"{values[0]:g} ({start}) to {values[-1]:g} ({end})"
+                swept, titles[code] = values, f"{code}, {ends}"
+            grids[code] = np.stack(
+                [estimator.traverse(code, swept, cluster=k)[0] for k in clusters]
+            )
         if feature_names is None:
             feature_names = getattr(estimator, "feature_names_in_", None)
-        display = cls(grids, image_shape=image_shape, feature_names=feature_names, name=name)
-        display.plot(ax, **kwargs)
-        for title, panel in display.axes_.items():
-            panel.set_title(f"{title}, {titles[title]}", fontsize="medium")
+        form = {"image_shape": image_shape, "feature_names": feature_names, "name": name}
+        display = cls(grids, **form).plot(ax, **kwargs)
+        for code, title in titles.items():
+            display.axes_[code].set_title(title, fontsize="medium")
         return display
 
-    def plot(self, ax=None, *, name: str | None = None, **kwargs) -> Self:
+    def plot(self, ax=None, **kwargs) -> Self:
         """Draw by ``Axes.imshow`` for images or ``Axes.plot`` for profiles, with ``kwargs``."""
         if not isinstance(self.grids, dict) or not self.grids:
             raise ValueError("grids must be a dict of arrays by their titles, with at least one.")
@@ -137,7 +121,7 @@ class TraversalDisplay(Display):
         if self.image_shape is not None:  # images of a readable size
             n_rows, n_columns, _ = np.max([grid.shape for grid in grids.values()], axis=0)
             size = max(IMAGE_SIZE * n_columns + 0.8, 4.2), IMAGE_SIZE * n_rows + 0.6
-        panels, _ = self._open_panels(ax, size, name, len(grids), MAX_COLUMNS)
+        panels = self._open_panels(ax, size, len(grids), MAX_COLUMNS)
         self.axes_ = dict(zip(grids, panels, strict=True))
         for title, grid in grids.items():
             draw(self.axes_[title], grid, kwargs)
