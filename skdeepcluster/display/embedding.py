@@ -16,8 +16,6 @@ from .base import Display, choose_colors, draw_legend, group_rows, predict_rows,
 METHODS = "auto", "pca", "neighbors"
 #: Maximum number of samples for which "auto" computes a neighbor layout, about two seconds.
 MAX_LAYOUT = 5000
-#: Label of the axis along which a single column is spread out.
-JITTER = "spread at random"
 #: Maximum number of labels that are written next to their points.
 MAX_NUMBERED = 50
 
@@ -95,12 +93,13 @@ class EmbeddingDisplay(Display):
 
     def plot(self, ax=None, **kwargs) -> Self:
         """Draw by ``Axes.scatter``, which takes ``kwargs``, with at most 50 labels written."""
-        self.points_, titles = self._project()
+        self.points_, axes = self._project()
         names, index = group_rows(self.labels, len(self.points_))
         if self.points_.shape[1] == 1:  # a jittered strip for each label
             heights = np.random.RandomState(0).uniform(-0.3, 0.3, size=len(index)) - index
             self.points_ = np.column_stack([self.points_, heights])
-        self._open_axes(ax, [*titles, JITTER])
+            axes |= {"ylabel": "spread at random", "yticks": []}
+        self._open(ax, (6.4, 4.8)).set(**axes)
         looks = choose_colors(names)
         self._scatter(looks, index, kwargs)
         self.legend_ = None
@@ -112,55 +111,41 @@ class EmbeddingDisplay(Display):
             self.legend_ = draw_legend(self.ax_)
         return self
 
-    def _open_axes(self, ax, titles):
-        """Open axes with titles, and one scale if the points are projected."""
-        is_projected, height = np.shape(self.embedding)[1] > 2, 4.8
-        if is_projected:
-            width, height = np.ptp(self.points_, axis=0)
-            height = float(np.clip(5 * height / (width or 1) + 1, 3, 6.4))
-        ax = self._open(ax, (6.4, height))
-        ax.set(xlabel=titles[0], ylabel=titles[1], aspect="equal" if is_projected else "auto")
-        if is_projected and self.projection_ is None:  # a layout has no unit
-            ax.set(xticks=[], yticks=[])
-        if titles[1] == JITTER:
-            ax.set_yticks([])
-
     def _scatter(self, looks, index, kwargs):
         """Draw the points in a random order, so that no cluster lies on top of the others."""
         size = float(np.clip(14000 / len(index), 2, 30))
-        width = 1 if "marker" in kwargs else 0  # "x" and "+" are lines
-        style = {"s": size, "alpha": 0.85, "linewidths": width, "rasterized": True, **kwargs}
+        style = {"s": size, "alpha": 0.85, "linewidths": 0.3, "rasterized": True}
         order = np.random.RandomState(0).permutation(len(index))
         colors, markers = (np.array(look)[index] for look in looks)
         self.scatter_ = []
         for marker in dict.fromkeys(markers):
             rows = order[markers[order] == marker]
-            color = {} if "color" in kwargs else {"c": colors[rows]}
-            look = {"marker": marker, **color, **style}
+            look = {"marker": marker, "color": colors[rows], **style, **kwargs}
             self.scatter_.append(self.ax_.scatter(*self.points_[rows].T, **look))
 
     def _project(self):
-        """Return the points in two columns, or in one, and the titles of their axes."""
+        """Return the points in two columns, or in one, and properties of the axes."""
         embedding = check_array(self.embedding, accept_sparse=True, input_name="embedding")
         n_samples, n_columns = embedding.shape
         method, self.projection_ = self._choose_method(n_samples), None
         if n_columns < 3:
             columns = getattr(self.embedding, "columns", [f"column {k}" for k in range(n_columns)])
-            return embedding.toarray() if issparse(embedding) else embedding, [*map(str, columns)]
+            points = embedding.toarray() if issparse(embedding) else embedding
+            return points, dict(zip(("xlabel", "ylabel"), map(str, columns), strict=False))
         if method == "neighbors":
             graph = neighbor_graph(embedding, metric=self.metric)
-            titles = ["neighbor layout 1", "neighbor layout 2"]
-            return neighbor_layout(graph, 2, random_state=self.random_state), titles
+            axes = {"xlabel": "neighbor layout 1", "ylabel": "neighbor layout 2"}
+            axes |= {"aspect": "equal", "xticks": [], "yticks": []}  # a layout has no unit
+            return neighbor_layout(graph, 2, random_state=self.random_state), axes
         kind = TruncatedSVD if issparse(embedding) else PCA
         self.projection_ = kind(min(2, n_samples), random_state=self.random_state)
         with np.errstate(divide="ignore", invalid="ignore"):  # equal samples have no variance
             points = self.projection_.fit_transform(embedding)
+        axes = {"aspect": "equal"}
         shares = np.nan_to_num(self.projection_.explained_variance_ratio_)
-        title = "SVD" if issparse(embedding) else "PCA"
-        titles = [
-            f"{title} {k} ({share:.0%} of the variance)" for k, share in enumerate(shares, 1)
-        ]
-        return points, titles
+        for label, k, share in zip(("xlabel", "ylabel"), (1, 2), shares, strict=False):
+            axes[label] = f"component {k} ({share:.0%} of the variance)"
+        return points, axes
 
     def _choose_method(self, n_samples):
         """Return the projection that "auto" stands for, or the given one."""

@@ -134,10 +134,6 @@ def expand_covariances(covariances, covariance_type, n_clusters, n_features):
         "diag": (n_clusters, n_features),
         "spherical": (n_clusters,),
     }
-    if covariance_type not in shapes:
-        raise ValueError(
-            f"covariance_type must be one of {', '.join(shapes)}, got {covariance_type!r}."
-        )
     name = f"covariances of type {covariance_type!r}"
     covariances = check_shape(name, covariances, *shapes[covariance_type], dtype=float)
     if covariance_type in ("full", "tied"):

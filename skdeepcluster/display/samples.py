@@ -3,13 +3,11 @@
 import inspect
 import math
 from dataclasses import KW_ONLY, dataclass
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
-from sklearn.utils import check_scalar
 
 from .base import (
     Display,
@@ -110,7 +108,6 @@ class SamplesDisplay(Display):
         """
         samples = self.samples.toarray() if issparse(self.samples) else self.samples
         samples = check_shape("samples", samples, "n_samples", "n_features")
-        check_scalar(n_columns, "n_columns", Integral, min_val=1)
         names, index = group_rows(self.labels, len(samples))
         draw = self._plot_profiles if self.image_shape is None else self._plot_images
         draw(ax, samples, names, index, n_columns, kwargs)
@@ -140,9 +137,8 @@ class SamplesDisplay(Display):
             panel.sharey(self.axes_[0])
             panel.plot(members[:n_lines].T, **{"color": color, **style})
             panel.plot(members.mean(axis=0), color="black", marker=style["marker"], label="mean")
-            panel.set_title(
-                "" if self.labels is None else f"cluster {names[k]}", fontsize="medium"
-            )
+            title = "" if self.labels is None else f"cluster {names[k]}"
+            panel.set_title(title, fontsize="medium")
             panel.set_ylabel("value")
             label_features(panel, feature_names)
             panel.label_outer()

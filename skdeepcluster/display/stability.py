@@ -1,6 +1,6 @@
 """StabilityDisplay: the stability of each cluster."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -12,8 +12,6 @@ from .base import COLORS, Display, check_has, check_shape, draw_legend, take_las
 DOUBTFUL = 0.6
 #: Stability above which a cluster is highly stable (same source).
 STABLE = 0.85
-#: Maximum number of clusters for which sizes are written.
-MAX_WRITTEN = 20
 
 
 @dataclass(eq=False, repr=False)
@@ -24,8 +22,6 @@ class StabilityDisplay(Display):
     ----------
     stability : array-like of shape (n_clusters,)
         Stability of each cluster between 0 and 1, as ``ClusterEnsemble.cluster_stability_``.
-    sizes : array-like of shape (n_clusters,), default=None
-        Number of samples in each cluster, written for up to 20 clusters.
     name : str, default=None
 
     Attributes
@@ -57,12 +53,10 @@ class StabilityDisplay(Display):
     """
 
     stability: ArrayLike
-    _: KW_ONLY
-    sizes: ArrayLike | None = None
 
     @classmethod
     def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs) -> Self:
-        """Draw the stability of the clusters of a fit, with their sizes."""
+        """Draw the stability of the clusters of a fitted estimator."""
         estimator, name = take_last_step(estimator, name)
         if hasattr(estimator, "cluster_stability"):
             stability = estimator.cluster_stability()
@@ -70,9 +64,7 @@ class StabilityDisplay(Display):
             remedy = "Draw StabilityDisplay(cluster_stability(estimator, X))."
             check_has(estimator, remedy, "cluster_stability_")
             stability = estimator.cluster_stability_
-        labels = np.asarray(estimator.labels_)
-        sizes = np.bincount(labels[labels >= 0], minlength=len(stability))
-        return cls(stability, sizes=sizes, name=name).plot(ax, **kwargs)
+        return cls(stability, name=name).plot(ax, **kwargs)
 
     def plot(self, ax=None, **kwargs) -> Self:
         """Draw by ``Axes.bar``, which takes ``kwargs``."""
@@ -86,8 +78,4 @@ class StabilityDisplay(Display):
         draw_legend(ax)
         ax.set(xlabel="cluster", ylabel="stability (mean Jaccard index)", ylim=(0, 1.04))
         ax.xaxis.get_major_locator().set_params(integer=True)
-        if self.sizes is not None and len(numbers) <= MAX_WRITTEN:
-            sizes = check_shape("sizes", self.sizes, len(numbers))
-            ax.set_xticks(numbers, [f"{k}\n{size:,}" for k, size in enumerate(sizes)])
-            ax.set_xlabel("cluster, number of samples")
         return self
