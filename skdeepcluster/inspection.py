@@ -51,7 +51,7 @@ def find_medoids(X, labels, *, random_state=None) -> npt.NDArray[np.intp]:
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Samples, or their codes. Distances are Euclidean.
     labels : array-like of shape (n_samples,)
-        Clusters from 0 on; negative for noise.
+        Clusters from 0 on, -1 for noise.
     random_state : int, RandomState instance or None, default=None
         Draws 2,000 samples of each larger cluster, to which distances are measured.
 
@@ -89,7 +89,7 @@ def compare_features(X, labels, *, feature_names=None, n_features: int | None = 
     ----------
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
     labels : array-like of shape (n_samples,)
-        Clusters from 0 on; negative for noise.
+        Clusters from 0 on, -1 for noise.
     feature_names : array-like of shape (n_features,), default=None
         Names; None takes the columns of a DataFrame, or "x0", "x1" and so on.
     n_features : int, default=5
