@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
-from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.decomposition import PCA
 from sklearn.utils import check_array
 
 from ..neighbors import neighbor_graph, neighbor_layout
@@ -46,7 +46,7 @@ class EmbeddingDisplay(Display):
     ----------
     points_ : ndarray of shape (n_samples, 2)
         Points that are drawn.
-    projection_ : PCA, TruncatedSVD or None
+    projection_ : PCA or None
         The fitted projection, if it is linear.
     scatter_ : list of matplotlib PathCollection
         The points, one collection per marker.
@@ -137,8 +137,7 @@ class EmbeddingDisplay(Display):
             axes = {"xlabel": "neighbor layout 1", "ylabel": "neighbor layout 2"}
             axes |= {"aspect": "equal", "xticks": [], "yticks": []}  # a layout has no unit
             return neighbor_layout(graph, 2, random_state=self.random_state), axes
-        kind = TruncatedSVD if issparse(embedding) else PCA
-        self.projection_ = kind(min(2, n_samples), random_state=self.random_state)
+        self.projection_ = PCA(min(2, n_samples), random_state=self.random_state)
         with np.errstate(divide="ignore", invalid="ignore"):  # equal samples have no variance
             points = self.projection_.fit_transform(embedding)
         axes = {"aspect": "equal"}

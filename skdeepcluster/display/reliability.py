@@ -3,7 +3,6 @@
 from dataclasses import KW_ONLY, dataclass
 from typing import Self
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from ..metrics import (
@@ -28,7 +27,7 @@ class ReliabilityDisplay(Display):
     confidence : array-like of shape (n_samples,)
         Probability of the cluster of each sample.
     agreement : array-like of shape (n_samples,)
-        Whether each sample is right, or the share of judges that say so, between 0 and 1.
+        Whether each sample is right.
     n_bins : int, default=10
         Number of bins.
     name : str, default=None
@@ -37,8 +36,8 @@ class ReliabilityDisplay(Display):
     ----------
     calibration_error_ : float
         See :func:`~skdeepcluster.metrics.expected_calibration_error`.
-    error_auc_ : float or None
-        See :func:`~skdeepcluster.metrics.error_auc`; None if ``agreement`` contains shares.
+    error_auc_ : float
+        See :func:`~skdeepcluster.metrics.error_auc`.
     line_ : matplotlib Line2D
         The bins.
     legend_ : matplotlib Legend
@@ -91,10 +90,9 @@ class ReliabilityDisplay(Display):
         given = self.agreement, self.confidence
         _, confidences, shares = bin_by_confidence(*given, self.n_bins)
         self.calibration_error_ = expected_calibration_error(*given, n_bins=self.n_bins)
-        self.error_auc_ = error_auc(*given) if np.isin(self.agreement, (0, 1)).all() else None
+        self.error_auc_ = error_auc(*given)
         label = f"calibration error {self.calibration_error_:.3f}"
-        if self.error_auc_ is not None:
-            label += f"\nAUC of finding errors {self.error_auc_:.3f}"
+        label += f"\nAUC of finding errors {self.error_auc_:.3f}"
         ax = self._open(ax, (4.8, 4.8))
         ax.plot([0, 1], [0, 1], color="0.6", ls="--", lw=1, label="calibrated")
         style = {"color": COLORS[0], "marker": "o", "label": label, "clip_on": False, **kwargs}

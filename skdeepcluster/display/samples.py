@@ -22,7 +22,7 @@ from .base import (
 
 #: Maximum number of panels of profiles side by side.
 MAX_COLUMNS = 5
-#: Width of an image in inches.
+#: Width and height of an image in inches.
 IMAGE_SIZE = 0.55
 #: Factor of the number of samples if ``sample`` draws the clusters, too, so that small clusters
 #: get enough samples.
@@ -119,12 +119,9 @@ class SamplesDisplay(Display):
             rows = np.split(np.arange(len(samples)), range(n_columns, len(samples), n_columns))
         else:
             rows = [np.flatnonzero(index == k)[:n_columns] for k in range(len(names))]
-        picture, height = make_mosaic(samples, self.image_shape, rows)
-        width = IMAGE_SIZE * max(map(len, rows))
-        size = width + 0.8, width * picture.shape[0] / picture.shape[1] + 0.5
+        size = IMAGE_SIZE * max(map(len, rows)) + 0.8, IMAGE_SIZE * len(rows) + 0.5
         self.axes_ = [self._open(ax, size)]
-        self.image_ = draw_mosaic(self.ax_, picture, height, names, kwargs)
-        self.ax_.set_ylabel("cluster" if len(names) else "")
+        self.image_ = draw_images(self.ax_, samples, self.image_shape, rows, names, kwargs)
 
     def _plot_profiles(self, ax, samples, names, index, n_lines, kwargs):
         columns = getattr(self.samples, "columns", None)
@@ -156,11 +153,13 @@ def _generate(estimator, n_per_cluster):
     return drawn if isinstance(drawn, tuple) else (drawn[:n_samples], None)
 
 
-def draw_mosaic(ax, picture, height, names, kwargs):
-    """Draw a mosaic without a frame, with a name at each of its rows of this height in pixels."""
+def draw_images(ax, samples, image_shape, rows, names, kwargs):
+    """Draw rows of images, given by positions among the samples, with the name of each row."""
+    picture, height = make_mosaic(samples, image_shape, rows)
     image = ax.imshow(picture, **{"cmap": "gray_r", **kwargs})
     ax.set_xticks([])
     ax.set_yticks(np.arange(len(names)) * height + height / 2 - 1, names)
+    ax.set_ylabel("cluster" if len(names) else "")
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return image

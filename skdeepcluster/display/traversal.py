@@ -15,7 +15,7 @@ from .base import (
     name_features,
     take_last_step,
 )
-from .samples import IMAGE_SIZE, draw_mosaic, make_mosaic
+from .samples import IMAGE_SIZE, draw_images
 
 #: Maximum number of panels side by side.
 MAX_COLUMNS = 2
@@ -89,19 +89,18 @@ class TraversalDisplay(Display):
         known = estimator.code_names_
         codes = [c for c in known if c.startswith("continuous")] if codes is None else codes
         grid = estimator.traverse("cluster", n_samples=n_noise)
-        clusters, start, end, text = range(grid.shape[1]), "dark", "light", "dark to light"
+        clusters, order = range(grid.shape[1]), "dark to light"
+        titles = {"cluster": f"cluster, {order}"}
         if image_shape is not None:  # a row for each cluster, a column for each noise vector
-            start, end, text = "left", "right", "one column per noise vector"
-            grid = np.swapaxes(grid, 0, 1)
-        grids, titles = {"cluster": grid}, {"cluster": f"cluster, {text}"}
+            grid, order = np.swapaxes(grid, 0, 1), "left to right"
+            titles = {"cluster": "cluster, one column per noise vector"}
+        grids = {"cluster": grid}
         for code in [code for code in codes if code != "cluster"]:
-            swept, titles[code] = None, f"{code}, categories from {start} to {end}"
+            swept, ends = None, "categories"
             if code.startswith("continuous"):
-                ends = f"{values[0]:g} ({start}) to {values[-1]:g} ({end})"
-                swept, titles[code] = values, f"{code}, {ends}"
-            grids[code] = np.stack(
-                [estimator.traverse(code, swept, cluster=k)[0] for k in clusters]
-            )
+                swept, ends = values, f"{values[0]:g} to {values[-1]:g}"
+            samples = [estimator.traverse(code, swept, cluster=k)[0] for k in clusters]
+            grids[code], titles[code] = np.stack(samples), f"{code}, {ends}, {order}"
         if feature_names is None:
             feature_names = getattr(estimator, "feature_names_in_", None)
         form = {"image_shape": image_shape, "feature_names": feature_names, "name": name}
@@ -112,8 +111,6 @@ class TraversalDisplay(Display):
 
     def plot(self, ax=None, **kwargs) -> Self:
         """Draw by ``Axes.imshow`` for images or ``Axes.plot`` for profiles, with ``kwargs``."""
-        if not isinstance(self.grids, dict) or not self.grids:
-            raise ValueError("grids must be a dict of arrays by their titles, with at least one.")
         shape = "n_rows", "n_columns", "n_features"
         grids = {t: check_shape(f"grid {t!r}", grid, *shape) for t, grid in self.grids.items()}
         draw = self._plot_profiles if self.image_shape is None else self._plot_images
@@ -129,11 +126,9 @@ class TraversalDisplay(Display):
         return self
 
     def _plot_images(self, panel, grid, kwargs):
-        n_rows, n_columns, n_features = grid.shape
-        rows = np.arange(n_rows * n_columns).reshape(n_rows, n_columns)
-        picture, height = make_mosaic(grid.reshape(-1, n_features), self.image_shape, rows)
-        draw_mosaic(panel, picture, height, range(n_rows), kwargs)
-        panel.set_ylabel("cluster")
+        samples, rows = grid.reshape(-1, grid.shape[2]), np.arange(grid[..., 0].size)
+        rows = rows.reshape(grid.shape[:2])
+        draw_images(panel, samples, self.image_shape, rows, range(len(rows)), kwargs)
 
     def _plot_profiles(self, panel, grid, kwargs):
         profiles = grid.mean(axis=0)
