@@ -48,13 +48,11 @@ class ClusterConfusionDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from skdeepcluster.display import ClusterConfusionDisplay
     >>> classes, clusters = ["cat", "cat", "dog", "dog"], [1, 1, 0, 1]
     >>> display = ClusterConfusionDisplay.from_predictions(classes, clusters)
     >>> display.order_, display.accuracy_
     (array([1, 0]), 0.75)
-    >>> plt.close("all")
     """
 
     confusion: ArrayLike

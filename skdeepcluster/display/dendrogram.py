@@ -46,12 +46,10 @@ class DendrogramDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from skdeepcluster.display import DendrogramDisplay
     >>> display = DendrogramDisplay([[0, 1], [2, 3]], [1.0, 3.0], [5, 4, 2], n_clusters=2).plot()
     >>> display.cut_
     2.0
-    >>> plt.close("all")
     """
 
     children: ArrayLike

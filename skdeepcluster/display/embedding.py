@@ -58,13 +58,11 @@ class EmbeddingDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from sklearn.datasets import make_blobs
     >>> from skdeepcluster.display import EmbeddingDisplay
     >>> X, y = make_blobs(100, n_features=5, random_state=0)
     >>> EmbeddingDisplay(X, y).plot().ax_.get_xlabel()
     'neighbor layout 1'
-    >>> plt.close("all")
     """
 
     embedding: Any

@@ -37,12 +37,10 @@ class HistoryDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from skdeepcluster.display import HistoryDisplay
     >>> history = [{"epoch": 1, "kl": 3.0}, {"epoch": 2, "kl": 2.0}]
     >>> list(HistoryDisplay(history).plot().axes_)
     ['kl']
-    >>> plt.close("all")
     """
 
     history: Sequence[dict[str, Any]]

@@ -7,15 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 
-from .base import (
-    COLORS,
-    Display,
-    check_has,
-    check_shape,
-    draw_legend,
-    import_matplotlib,
-    take_last_step,
-)
+from .base import COLORS, Display, check_has, check_shape, draw_legend, take_last_step
 from .embedding import EmbeddingDisplay
 
 
@@ -50,7 +42,6 @@ class MixtureDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from sklearn.datasets import make_blobs
     >>> from skdeepcluster import GaussianMixtureEM
     >>> from skdeepcluster.display import MixtureDisplay
@@ -58,7 +49,6 @@ class MixtureDisplay(Display):
     >>> mixture = GaussianMixtureEM(3, random_state=0).fit(X)
     >>> len(MixtureDisplay.from_estimator(mixture, X).ellipses_)
     6
-    >>> plt.close("all")
     """
 
     points: Any
@@ -118,12 +108,13 @@ class MixtureDisplay(Display):
         return self
 
     def _draw_ellipse(self, color, mean, covariance, n_std):
+        from matplotlib.patches import Ellipse
+
         values, vectors = np.linalg.eigh(covariance)
         width, height = 2 * n_std * np.sqrt(np.maximum(values, 0))
         angle = np.degrees(np.arctan2(vectors[1, 0], vectors[0, 0]))
         style = {"fill": False, "edgecolor": color, "linewidth": 1.8}
-        ellipse = import_matplotlib("patches").Ellipse(mean, width, height, angle=angle, **style)
-        return self.ax_.add_patch(ellipse)
+        return self.ax_.add_patch(Ellipse(mean, width, height, angle=angle, **style))
 
 
 def expand_covariances(covariances, covariance_type, n_clusters, n_features):

@@ -42,7 +42,6 @@ class NumberOfClustersDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from sklearn.datasets import make_blobs
     >>> from skdeepcluster import select_n_clusters
     >>> from skdeepcluster.display import NumberOfClustersDisplay
@@ -50,7 +49,6 @@ class NumberOfClustersDisplay(Display):
     >>> found = select_n_clusters(X, range(1, 6), random_state=0)
     >>> NumberOfClustersDisplay.from_selection(found).chosen
     3
-    >>> plt.close("all")
     """
 
     n_clusters: ArrayLike

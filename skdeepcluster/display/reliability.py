@@ -48,13 +48,11 @@ class ReliabilityDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from skdeepcluster.display import ReliabilityDisplay
     >>> right, confidence = [True, False, True, True], [0.5, 0.5, 1.0, 1.0]
     >>> display = ReliabilityDisplay(confidence, right, n_bins=2).plot()
     >>> display.calibration_error_
     0.0
-    >>> plt.close("all")
     """
 
     confidence: ArrayLike

@@ -59,14 +59,12 @@ class SamplesDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from sklearn.datasets import load_digits
     >>> from skdeepcluster.display import SamplesDisplay
     >>> X, y = load_digits(return_X_y=True)
     >>> display = SamplesDisplay(X[:50], y[:50], image_shape=(8, 8)).plot()
     >>> len(display.ax_.get_yticks())
     10
-    >>> plt.close("all")
     """
 
     samples: Any

@@ -40,7 +40,6 @@ class StabilityDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from sklearn.cluster import KMeans
     >>> from sklearn.datasets import load_iris
     >>> from skdeepcluster import ClusterEnsemble
@@ -49,7 +48,6 @@ class StabilityDisplay(Display):
     >>> ensemble = ClusterEnsemble(KMeans(3), max_samples=0.5, random_state=0).fit(X)
     >>> len(StabilityDisplay.from_estimator(ensemble).bars_)
     3
-    >>> plt.close("all")
     """
 
     stability: ArrayLike

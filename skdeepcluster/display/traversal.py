@@ -6,15 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .base import (
-    Display,
-    check_has,
-    check_shape,
-    import_matplotlib,
-    label_features,
-    name_features,
-    take_last_step,
-)
+from .base import Display, check_has, check_shape, label_features, name_features, take_last_step
 from .samples import IMAGE_SIZE, draw_images
 
 #: Maximum number of panels side by side.
@@ -50,14 +42,12 @@ class TraversalDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> import numpy as np
     >>> from skdeepcluster.display import TraversalDisplay
     >>> grid = np.random.default_rng(0).uniform(size=(3, 5, 64))
     >>> display = TraversalDisplay({"continuous0": grid}, image_shape=(8, 8)).plot()
     >>> list(display.axes_)
     ['continuous0']
-    >>> plt.close("all")
     """
 
     grids: Any
@@ -131,9 +121,10 @@ class TraversalDisplay(Display):
         draw_images(panel, samples, self.image_shape, rows, range(len(rows)), kwargs)
 
     def _plot_profiles(self, panel, grid, kwargs):
+        from matplotlib import colormaps
+
         profiles = grid.mean(axis=0)
-        colormap = import_matplotlib("pyplot").get_cmap("viridis")
-        colors = colormap(np.linspace(0, 0.9, len(profiles)))
+        colors = colormaps["viridis"](np.linspace(0, 0.9, len(profiles)))
         for profile, color in zip(profiles, colors, strict=True):
             panel.plot(profile, **{"color": color, "lw": 1.0, **kwargs})
         panel.set_ylabel("value")
