@@ -37,8 +37,6 @@ MEDOID_SAMPLES = 2000
 ROUNDING = 1e-14
 #: Margin from which a sample is not listed as near a border.
 SURE = 0.995
-#: Title of the picture of standardized differences.
-DIFFERENCE = "difference to other samples (red: greater, blue: less)"
 #: Maximum length of a line of text.
 MAX_LINE = 80
 
@@ -124,7 +122,7 @@ def compare_features(X, labels, *, feature_names=None, n_features: int | None = 
     names = _name_features(X, feature_names)
     X, labels = _check_samples(X, labels)
     member = indicate(labels, labels.max(initial=-1) + 1).toarray()
-    return _compare(X, member, names, n_features)[1]
+    return _compare(X, member, names, n_features)
 
 
 class ClusterReport(Bunch):
@@ -204,8 +202,7 @@ class ClusterReport(Bunch):
 
         Parameters
         ----------
-        estimator : fitted clusterer
-            Of this package or of scikit-learn.
+        estimator : fitted clusterer of this package or of scikit-learn
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples; the samples of the fit for a clusterer without ``predict`` (DBSCAN).
         feature_names : array-like of shape (n_features,), default=None
@@ -213,8 +210,7 @@ class ClusterReport(Bunch):
         row_names : array-like of shape (n_samples,), default=None
             Names of the samples, shown instead of their positions.
         images : tuple of int, default=None
-            ``image_shape`` of :class:`~skdeepcluster.display.SamplesDisplay`. None draws no
-            pictures.
+            Draw pictures with this ``image_shape`` of `skdeepcluster.display.SamplesDisplay`.
         n_rows, n_features : int, default=5
             Number of typical and of doubtful samples of each cluster, and of features.
         random_state : int, RandomState instance or None, default=None
@@ -222,16 +218,14 @@ class ClusterReport(Bunch):
         """
         labels, resp, n_clusters = _assign(estimator, X)
         names = _name_features(X, feature_names, getattr(estimator, "feature_names_in_", None))
-        if row_names is not None:
-            check_consistent_length(X, row_names)
-            row_names = np.asarray(row_names)
+        check_consistent_length(X, row_names)
         values, labels = _check_samples(X, labels)
         member = indicate(labels, n_clusters).toarray()
         codes = _find_codes(estimator, X, resp)
         centers = euclidean_distances(codes, cluster_means(member, codes))
         distances = np.where(member.any(0), centers, np.inf)
         runner_up, margin = _find_runner_up(labels, resp, distances)
-        differences, features = _compare(values, member, names, n_features)
+        features = _compare(values, member, names, n_features)
         report = cls(
             name=take_last_step(estimator)[1],
             clusters=getattr(estimator, "classes_", np.arange(n_clusters)),
@@ -246,11 +240,11 @@ class ClusterReport(Bunch):
             margin=margin,
             features=[] if has_distances(estimator) else features,
             feature_names=names,
-            row_names=row_names,
+            row_names=None if row_names is None else np.asarray(row_names),
             pictures=[],
         )
         if images is not None:
-            report.pictures = report._draw(values, differences, images)
+            report.pictures = report._draw(values, images)
         return report
 
     def __repr__(self):
@@ -298,15 +292,13 @@ class ClusterReport(Bunch):
         """Return lines about the samples and the features of a cluster."""
         if not self.sizes[k]:
             return []
-        facts = {
-            "medoid": [self._name_sample(self.medoids[k])],
-            "typical samples": [self._name_sample(row) for row in self.typical_rows[k]],
-        }
+        facts = {"medoid": [self._name_sample(self.medoids[k])]}
+        facts["typical samples"] = [self._name_sample(row) for row in self.typical_rows[k]]
         others = self.runner_up[self.labels == k]
         if others.max() >= 0:
-            others = np.bincount(others)
-            usual = self.clusters[others.argmax()]
-            facts["usual runner-up"] = [f"cluster {usual}, of {others.max():,} samples"]
+            count = np.bincount(others)
+            usual = self.clusters[count.argmax()]
+            facts["usual runner-up"] = [f"cluster {usual}, of {count.max():,} samples"]
             facts["nearest to a border"] = [
                 f"{self._name_sample(row)} (to {self.clusters[self.runner_up[row]]}, "
                 f"margin {self.margin[row]:.2f})"
@@ -328,12 +320,10 @@ class ClusterReport(Bunch):
     def _name_sample(self, row):
         return str(row if self.row_names is None else self.row_names[row])
 
-    def _draw(self, values, differences, images):
+    def _draw(self, values, images):
         """Return the pictures of each cluster, none of an empty one."""
         values = values / (find_white(values) if np.size(images) == 3 else 1)
-        ends = {"cmap": "gray_r", "vmin": values.min(), "vmax": values.max()}
-        largest = np.abs(differences).max()
-        scale = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
+        style = {"cmap": "gray_r", "vmin": values.min(), "vmax": values.max()}
         pictures = [{} for _ in self.clusters]
         for k in np.flatnonzero(self.sizes):
             shown = {
@@ -342,9 +332,7 @@ class ClusterReport(Bunch):
                 "nearest to a border": self.border_rows[k],
             }
             for title, rows in shown.items():
-                pictures[k][title] = _to_png(values[rows], images, ends)
-            if len(images) == 2:
-                pictures[k][DIFFERENCE] = _to_png(differences[[k]], images, scale)
+                pictures[k][title] = _to_png(values[rows], images, style)
         return pictures
 
 
@@ -431,7 +419,7 @@ def _find_medoids(X, labels, n_clusters, random_state):
 
 
 def _compare(X, member, names, n_features):
-    """Return the standardized differences (K, D), and the first features of each cluster."""
+    """Return the first features of each cluster, see `compare_features`."""
     means, others = cluster_means(member, X), cluster_means(1 - member, X)
     is_sparse = sparse.issparse(X)
     center, variance = mean_variance_axis(X, 0) if is_sparse else (X.mean(0), X.var(0))
@@ -444,9 +432,9 @@ def _compare(X, member, names, n_features):
         strength = difference if is_sparse else np.abs(difference)
         order = np.argsort(-strength, kind="stable")[:n_features]
         order = order[strength[order] > 0]
-        shown = {"names": names, "differences": difference, "means": mean, "other_means": other}
-        features.append(Bunch(**{key: values[order] for key, values in shown.items()}))
-    return differences, features
+        found = {"names": names, "differences": difference, "means": mean, "other_means": other}
+        features.append(Bunch(**{key: values[order] for key, values in found.items()}))
+    return features
 
 
 def _to_png(rows, images, style):

@@ -255,7 +255,7 @@ def test_the_page_is_whole_and_holds_its_pictures(tmp_path):
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == text == found._repr_html_()
     page = _Page(text)
     assert not page.open
-    assert len(page.sources) == 12  # medoid, typical, border and difference of three
+    assert len(page.sources) == 9  # medoid, typical and border of three
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     assert "<weight>" in page.text
     assert names[found.medoids[0]] in page.text
