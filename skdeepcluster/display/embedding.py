@@ -14,6 +14,8 @@ from .base import Display, choose_colors, draw_legend, group_rows, predict_rows,
 
 #: Projections of more than two columns.
 METHODS = "auto", "pca", "neighbors"
+#: Properties of axes with one scale.
+EQUAL = {"aspect": "equal", "adjustable": "datalim"}
 #: Maximum number of samples for which "auto" computes a neighbor layout, about two seconds.
 MAX_LAYOUT = 5000
 #: Maximum number of labels that are written next to their points.
@@ -133,12 +135,12 @@ class EmbeddingDisplay(Display):
         if method == "neighbors":
             graph = neighbor_graph(embedding, metric=self.metric)
             axes = {"xlabel": "neighbor layout 1", "ylabel": "neighbor layout 2"}
-            axes |= {"aspect": "equal", "xticks": [], "yticks": []}  # a layout has no unit
+            axes |= EQUAL | {"xticks": [], "yticks": []}  # a layout has no unit
             return neighbor_layout(graph, 2, random_state=self.random_state), axes
         self.projection_ = PCA(min(2, n_samples), random_state=self.random_state)
         with np.errstate(divide="ignore", invalid="ignore"):  # equal samples have no variance
             points = self.projection_.fit_transform(embedding)
-        axes = {"aspect": "equal"}
+        axes = EQUAL.copy()
         shares = np.nan_to_num(self.projection_.explained_variance_ratio_)
         for label, k, share in zip(("xlabel", "ylabel"), (1, 2), shares, strict=False):
             axes[label] = f"component {k} ({share:.0%} of the variance)"
