@@ -93,12 +93,12 @@ MISTAKES = {
     "a device that is not there": (
         lambda _: vade(device="mps").fit(X),
         ValueError,
-        "device='mps', but torch finds none here that computes. Use device='auto'",
+        "torch cannot use device='mps' here. Use 'auto'",
     ),
     "a device by its other name": (
         lambda _: vade(device="gpu").fit(X),
         ValueError,
-        "device='gpu' is not a device of torch. Use 'auto'",
+        "torch cannot use device='gpu' here. Use 'auto'",
     ),
     # ---- networks and callbacks
     "a network for a builder": (
@@ -139,7 +139,7 @@ MISTAKES = {
     "a callback that watches validation": (
         lambda _: vade(callbacks=[EarlyStopping]).fit(X),
         ValueError,
-        "'valid_loss' was not found.*All rows are trained on.*one of .*train_loss",
+        "'valid_loss' was not found.*All samples are trained on.*monitor 'train_loss'",
     ),
     # ---- selection and ensembles
     "a class for a clusterer": (

@@ -1,10 +1,8 @@
 """GaussianMixtureEM against scikit-learn's, against its own laws, and its errors."""
 
 import pickle
-import threading
 import warnings
 import weakref
-from concurrent.futures import ThreadPoolExecutor
 
 import joblib
 import numpy as np
@@ -20,7 +18,6 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from skdeepcluster.engine.runtime import limited_threads, reused_threads, share_out
 from skdeepcluster.functional import gaussian
 from skdeepcluster.gaussian_mixture import GaussianMixtureEM
 from skdeepcluster.mixture import em, initialization, kmeans
@@ -527,55 +524,6 @@ def test_threads_change_no_answer(X, covariance_type):
     assert torch.get_num_threads() == 2
     torch.set_num_threads(1)
     assert_same(parallel, GaussianMixtureEM(K, batch_size=7, **settings).fit(X))
-
-
-@pytest.mark.usefixtures("two_threads")
-def test_threads_that_overlap_or_fail_leave_the_number_of_threads():
-    inside = threading.Barrier(2, timeout=20)
-
-    def block(fails):
-        with limited_threads() as n_threads:
-            inside.wait()
-            assert (torch.get_num_threads(), n_threads) == (1, 2)
-            if fails:
-                raise RuntimeError("on purpose")
-
-    with ThreadPoolExecutor(2) as pool:
-        blocks = [pool.submit(block, fails) for fails in (True, False)]
-    assert isinstance(blocks[0].exception(), RuntimeError)
-    assert blocks[1].exception() is None
-    assert torch.get_num_threads() == 2
-    with limited_threads():
-        with limited_threads(2) as n_threads:
-            assert (torch.get_num_threads(), n_threads) == (1, 1)
-        assert torch.get_num_threads() == 1, "of the block around"
-    assert torch.get_num_threads() == 2
-
-    def work(i, n, stop):
-        if i == 1:
-            raise ValueError("share 1 of 2")
-        return stop.wait(20)
-
-    with pytest.raises(ValueError, match="share 1 of 2"):
-        share_out(lambda i, n, stop: work(1 - i, n, stop), max_workers=5)
-    assert torch.get_num_threads() == 2
-
-
-@pytest.mark.usefixtures("two_threads")
-@pytest.mark.filterwarnings("ignore:Best performing initialization did not converge")
-def test_iterations_share_their_threads(X, monkeypatch):
-    inside = threading.Barrier(2, timeout=20)
-
-    def work(*_):
-        inside.wait()
-        return threading.get_ident()
-
-    with reused_threads(), reused_threads():
-        assert set(share_out(work, 2)) == set(share_out(work, 2))
-    started, start = [], threading.Thread.start
-    monkeypatch.setattr(threading.Thread, "start", lambda own: started.append(own) or start(own))
-    GaussianMixtureEM(K, init_params="random_from_data", batch_size=7, max_iter=9, tol=0).fit(X)
-    assert len(started) <= 2 * 3, "of the iterations, and of a pass before and after them"
 
 
 def test_verbose_tells_how_it_goes(X, capsys):
