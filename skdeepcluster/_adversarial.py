@@ -11,7 +11,7 @@ from sklearn.metrics import pairwise_distances, pairwise_distances_argmin_min
 from ._base import DeepEstimator
 from ._init import Partition
 from .functional.losses import marginal, mutual_information
-from .modules.autoencoder import PointEncoder
+from .modules.model import PointEncoder
 from .modules.networks import mlp
 from .neighbors.labels import hold_labels
 
@@ -26,7 +26,7 @@ FEW = 0.5
 
 
 class AdversarialEstimator(DeepEstimator):
-    """An estimator that trains an :class:`~skdeepcluster.modules.game.AdversarialGame`."""
+    """An estimator that trains an :class:`~skdeepcluster.modules.model.AdversarialModel`."""
 
     def _has_anchor(self, init):
         return init.has_anchor or init.from_codes

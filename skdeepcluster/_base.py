@@ -61,8 +61,8 @@ from .engine.runtime import (
     seeded,
     threads_by_size,
 )
-from .modules.autoencoder import Autoencoder
 from .modules.likelihood import ColumnLikelihood, restore_likelihood
+from .modules.model import Autoencoder
 from .modules.networks import ACTIVATIONS
 from .neighbors.search import order_rows
 
@@ -175,7 +175,7 @@ def _choose_samples(X, labels, sample_weight, random_state):
 
 
 class DeepEstimator(NumericParameters, BaseEstimator, ABC):
-    """An estimator that trains a :class:`~skdeepcluster.modules.game.ClusterGame`.
+    """An estimator that trains a :class:`~skdeepcluster.modules.model.ClusterModel`.
 
     A subclass defines ``__init__``, its recipe for "auto", and how to build and initialize the
     model; it may complete the model after training.
@@ -211,7 +211,7 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
 
     @abstractmethod
     def _build(self, n_features, widths, likelihood):
-        """Return a new model, a ClusterGame, with hidden layers of the given widths."""
+        """Return a new model, a ClusterModel, with hidden layers of the given widths."""
 
     @abstractmethod
     def _initialize(self, model, fit, is_new):

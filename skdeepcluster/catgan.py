@@ -45,7 +45,7 @@ from .engine.runtime import (
 )
 from .functional import random
 from .functional.losses import cross_entropy, entropy, marginal
-from .modules.game import AdversarialGame, Augmentation, Player
+from .modules.model import AdversarialModel, Augmentation, Player
 from .modules.networks import (
     build_network,
     keep_running_statistics,
@@ -54,7 +54,7 @@ from .modules.networks import (
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
 
-class CatGAN(AdversarialGame):
+class CatGAN(AdversarialModel):
     """Categorical generative adversarial network.
 
     Two players. Batch normalization of D uses the batch's statistics for real and for generated

@@ -20,7 +20,7 @@ from ._validation import Auto, is_missing
 from .catgan import CatGANEstimator
 from .engine.data import LabeledRows
 from .engine.runtime import draw_generator, isolated, restore_on_failure, store_parameters
-from .modules.game import Augmentation
+from .modules.model import Augmentation
 from .neighbors import partition_by_labels
 
 #: Parameters of the clusterer that the classifier has no use for.

@@ -35,10 +35,8 @@ from ._validation import Auto, LabeledClusterMixin
 from .engine.runtime import store_parameters
 from .functional.gaussian import log_joint
 from .functional.losses import called_fake, called_real
-from .modules.autoencoder import PointEncoder
-from .modules.game import Augmentation, Player
+from .modules.model import Augmentation, MixturePrior, Player, PointEncoder, PriorModel
 from .modules.networks import make_network
-from .modules.prior import MixturePrior, PriorGame
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
 #: Smallest variance of the mixture, relative to its mean variance at the start.
@@ -47,7 +45,7 @@ FLOOR = 0.01
 LEAST_SEPARATION = 0.1
 
 
-class DAC(PriorGame):
+class DAC(PriorModel):
     """Deep adversarial Gaussian mixture autoencoder.
 
     Three players: critic, mixture (fitted to the codes) and autoencoder (whose codes are trained
@@ -61,7 +59,7 @@ class DAC(PriorGame):
     weights : (float, float, float), default=(1.0, 1.0, 1.0)
         Of reconstruction, mixture and adversarial loss, in the autoencoder's loss.
     decoder, likelihood, prior, regularizer, masking
-        As of :class:`~skdeepcluster.modules.prior.PriorGame`.
+        As of :class:`~skdeepcluster.modules.model.PriorModel`.
     """
 
     def __init__(

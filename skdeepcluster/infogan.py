@@ -46,8 +46,8 @@ from .engine.data import Rows, batches
 from .engine.runtime import draw_seed, random_stream, seeded, store_parameters
 from .functional import random
 from .functional.losses import called_fake, called_real
-from .modules.game import AdversarialGame, Augmentation, Player
 from .modules.latent import Codes, LatentSpace, Reading
+from .modules.model import AdversarialModel, Augmentation, Player
 from .modules.networks import (
     ACTIVATIONS,
     build_network,
@@ -67,7 +67,7 @@ OWN_SHARE = 0.5
 NOISE_DIRECTIONS = 8
 
 
-class InfoGAN(AdversarialGame):
+class InfoGAN(AdversarialModel):
     """Information maximizing generative adversarial network.
 
     Parameters

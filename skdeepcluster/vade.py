@@ -27,14 +27,20 @@ from ._validation import Auto, LabeledClusterMixin
 from .engine.runtime import store_parameters
 from .functional import random
 from .functional.gaussian import expected_log_joint, log_joint, log_prob_diag
-from .modules.autoencoder import CodeGame, GaussianEncoder, evidence_bound
-from .modules.game import Augmentation, Player
+from .modules.model import (
+    Augmentation,
+    CodeModel,
+    GaussianEncoder,
+    MixturePrior,
+    Player,
+    PriorModel,
+    evidence_bound,
+)
 from .modules.networks import make_network
-from .modules.prior import MixturePrior, PriorGame
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
 
-class VaDE(PriorGame):
+class VaDE(PriorModel):
     """Variational deep embedding.
 
     Parameters
@@ -43,7 +49,7 @@ class VaDE(PriorGame):
     objective : {"optimal", "sampled", "published"}, default="optimal"
         Form of the divergence, see :meth:`divergence`.
     decoder, likelihood, prior, regularizer, masking
-        As of :class:`~skdeepcluster.modules.prior.PriorGame`.
+        As of :class:`~skdeepcluster.modules.model.PriorModel`.
     """
 
     def __init__(
@@ -59,7 +65,7 @@ class VaDE(PriorGame):
         super().__init__(encoder, decoder, likelihood, prior, regularizer, masking)
         self.objective = objective
         if objective == "published":  # networks and mixture have one rate
-            self.rates = CodeGame.rates
+            self.rates = CodeModel.rates
 
     def log_joint(self, posterior, mixture) -> Tensor:
         """Log pi_c - KL_c, whose softmax is the gamma that maximizes eq. 12, (N, K)."""

@@ -43,18 +43,19 @@ from .functional.gaussian import (
     standard_kl,
 )
 from .functional.points import hash_rows, normal_quantiles, uniform_points
-from .modules.autoencoder import (
+from .modules.likelihood import Bernoulli
+from .modules.model import (
     SAMPLES_AT_ONCE,
-    CodeGame,
+    Augmentation,
+    CodeMixture,
+    CodeModel,
     GaussianEncoder,
+    Player,
     decode_samples,
     evidence_bound,
     start_as_pca,
 )
-from .modules.game import Augmentation, Player
-from .modules.likelihood import Bernoulli
 from .modules.networks import make_network
-from .modules.prior import CodeMixture
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
 #: Fewest samples of z of which an importance-weighted bound is the mean.
@@ -68,14 +69,14 @@ LEAST_NOISE = 0.01
 ACTIVE = 0.01
 
 
-class VAE(CodeGame):
+class VAE(CodeModel):
     """Variational autoencoder with a standard normal prior.
 
     Parameters
     ----------
     encoder : GaussianEncoder, (N, D) -> (N, L), (N, L)
     decoder, likelihood
-        As of :class:`~skdeepcluster.modules.autoencoder.CodeGame`.
+        As of :class:`~skdeepcluster.modules.model.CodeModel`.
     kl_warm_up, binarize, covariance_type
         As of :class:`VAEEmbedding`; the mixture is fitted to the means after training.
     regularizer : Regularizer, default=NO_REGULARIZER
@@ -87,7 +88,7 @@ class VAE(CodeGame):
         From codes z, (N, L), to the logits of p(c | z), (N, K); for training only.
     """
 
-    rates = CodeGame.rates | {"classifier.*": 10.0}
+    rates = CodeModel.rates | {"classifier.*": 10.0}
 
     def __init__(
         self,

@@ -19,7 +19,7 @@ from torch.nn.functional import batch_norm
 from torch.overrides import TorchFunctionMode
 
 from ..functional.losses import split_by
-from ..modules.game import Batch
+from ..modules.model import Batch
 
 #: Functions that draw random numbers like a tensor, and their counterparts that take a shape.
 DRAW_LIKE: dict[Any, Callable[..., Tensor]] = {

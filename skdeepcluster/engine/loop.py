@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from ..functional.random import current_stream
-from ..modules.game import Augmentation, Batch, Game, Player
+from ..modules.model import Augmentation, Batch, Player, TrainableModel
 from .data import Rows, ShuffledBatches, count_batches
 from .runtime import current_processes, threads_by_size
 
@@ -41,7 +41,7 @@ class AdamW(torch.optim.AdamW):
 
 
 class Net(NeuralNet):
-    """skorch's net for one training of a :class:`Game`.
+    """skorch's net for one training of a :class:`TrainableModel`.
 
     The net has one module and one optimizer, so skorch's callbacks apply. The history has every
     loss term as ``<player>_<term>``, averaged over the samples of the epoch; ``train_loss`` is the
@@ -49,7 +49,7 @@ class Net(NeuralNet):
 
     Parameters
     ----------
-    module : Game
+    module : TrainableModel
     augment, bfloat16, resume
         As in :func:`train`.
     generators : sequence of torch.Generator
@@ -60,7 +60,7 @@ class Net(NeuralNet):
 
     def __init__(
         self,
-        module: Game,
+        module: TrainableModel,
         *,
         augment: Augmentation | None,
         bfloat16: bool,
@@ -331,7 +331,7 @@ def describe_callbacks(callbacks: Any) -> list[tuple[str, dict[str, Any]]]:
 
 
 def train(
-    model: Game,
+    model: TrainableModel,
     rows: Rows,
     *,
     max_epochs: int,
@@ -347,7 +347,7 @@ def train(
 
     Parameters
     ----------
-    model : Game
+    model : TrainableModel
     rows : Rows
     max_epochs, batch_size : int
     learning_rate : float

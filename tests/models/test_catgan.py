@@ -17,8 +17,8 @@ from torch import nn
 
 from skdeepcluster import CatGANClassifier, CatGANClustering
 from skdeepcluster.catgan import CatGAN
-from skdeepcluster.modules.game import Batch
 from skdeepcluster.modules.likelihood import Bernoulli
+from skdeepcluster.modules.model import Batch
 from skdeepcluster.modules.networks import mlp, normalized_mlp
 from skdeepcluster.modules.regularization import Regularizer
 

@@ -13,9 +13,9 @@ from torch.distributions import Categorical, Independent, Normal
 from skdeepcluster import InfoGANClustering
 from skdeepcluster.functional.losses import called_fake, called_real
 from skdeepcluster.infogan import InfoGAN
-from skdeepcluster.modules.game import Batch
 from skdeepcluster.modules.latent import Codes, LatentSpace, Reading
 from skdeepcluster.modules.likelihood import Bernoulli
+from skdeepcluster.modules.model import Batch
 from skdeepcluster.modules.networks import mlp
 from skdeepcluster.modules.regularization import Regularizer
 

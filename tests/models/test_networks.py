@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from skdeepcluster.modules.autoencoder import GaussianEncoder
+from skdeepcluster.modules.model import GaussianEncoder
 from skdeepcluster.modules.networks import (
     ACTIVATIONS,
     conv_decoder,
