@@ -33,6 +33,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
+from torch.optim.swa_utils import update_bn
 
 from ._adversarial import FAR, FEW, AdversarialEstimator
 from ._base import DeepEstimator, EmbeddingMixin
@@ -54,7 +55,6 @@ from .modules.networks import (
     check_widths,
     mlp,
     normalized_mlp,
-    recalibrate_batch_norm,
 )
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
@@ -567,7 +567,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     def _after_training(self, model, fit, partition):
         blocks = batches(fit.X, max(2, fit.settings.batch_size))
         seen = (model.likelihood.standardize(x.to(fit.device)) for x in blocks if len(x) > 1)
-        recalibrate_batch_norm(model.body, seen)
+        update_bn(seen, model.body)
         super()._after_training(model, fit, partition)
 
     def _set_fitted_attributes(self, run, fit):

@@ -325,24 +325,14 @@ def start_as_pca(
 ) -> None:
     """Initialize perceptrons to probabilistic PCA, the optimum of linear networks.
 
+    ``mean`` (D,), ``axes`` (q, D) and ``variances`` (q,) are those of the first q <= L principal
+    components of the standardized samples; ``noise`` > 0 is the variance along other axes. The
+    hidden layers must be at least 2 q wide.
+
     With W = axes^T (variances - noise)^(1/2), the decoder gives W z + mean, and the encoder the
     exact posterior N(W^T (x_std - mean) / variances, noise / variances); the remaining codes begin
     as their prior. Logits follow to first order (M. Tipping, C. Bishop, "Probabilistic principal
     component analysis", JRSS B 1999; J. Lucas et al., "Don't blame the ELBO!", NeurIPS 2019).
-
-    Parameters
-    ----------
-    model : CodeModel
-        With a Gaussian encoder and two networks of :func:`~skdeepcluster.modules.networks.mlp`,
-        whose hidden layers are at least 2 q wide.
-    mean : Tensor of shape (D,)
-        Of the standardized samples.
-    axes : Tensor of shape (q, D), q <= L
-        Their first principal axes, of unit length.
-    variances : Tensor of shape (q,)
-        Along these axes; raised to ``noise`` where they are smaller.
-    noise : float, greater than 0
-        Variance along every other axis.
     """
     encoder, decoder = cast(nn.Sequential, model.encoder.network), model.decoder
     q, n_codes = len(axes), cast(nn.Linear, encoder[-1]).out_features // 2
