@@ -1,20 +1,7 @@
-r"""InfoGANClustering: a GAN whose codes can be read back (Chen et al., 2016).
+"""InfoGANClustering: a GAN whose codes can be read back (Chen et al., 2016).
 
-Generator G makes samples from noise z and codes c, discriminator D tells them from real ones, and
-Q, which shares D's body, reads the codes back. On logits l, D minimizes
-softplus(-l_real) + softplus(l_fake), G softplus(-l_fake), and both -lambda L_I, a bound on the
-mutual information of codes and generated samples. Clusters are argmax_c Q(c | x).
-
-============  ======================================================
-in the paper  here
-============  ======================================================
-G             ``generator``
-D             ``critic`` of ``body``
-Q             ``reader`` of ``body``
-z             ``Codes.noise``
-c             ``Codes.categories``, ``Codes.continuous``
-lambda        ``mi_weight``
-============  ======================================================
+In the paper's notation, G is ``generator``, D ``critic`` of ``body``, Q ``reader`` of ``body``, z
+``Codes.noise``, c ``Codes.categories`` and ``Codes.continuous``, lambda ``mi_weight``.
 """
 
 import copy
@@ -60,11 +47,12 @@ from .modules.regularization import NO_REGULARIZER, Regularizer
 
 #: Width of the hidden layer of Q's own part, as in the paper.
 READER_WIDTH = 128
-#: Weight of the clusters that Q reads in the target of the start term at the end of training.
+#: Share of Q's own clusters in the target of the start term at the end of training.
 OWN_SHARE = 0.5
-#: Noise variables that stand for principal directions in the reconstruction. Ranks along more of
-#: them, drawn independently, seldom occur together in a row.
+#: Maximum number of noise variables that stand for principal directions in the reconstruction.
 NOISE_DIRECTIONS = 8
+#: Values of a continuous code in a traversal, as in the paper.
+SWEEP = np.linspace(-2, 2, 9)
 
 
 class InfoGAN(AdversarialModel):
@@ -74,18 +62,17 @@ class InfoGAN(AdversarialModel):
     ----------
     generator : Module, (N, latent.n_inputs) -> (N, D)
     body : Module, (N, D) -> (N, H)
-        What D and Q share.
+        Shared by D and Q.
     critic : Module, (N, H) -> (N, 1)
         Logits of "real".
     reader : Module, (N, H) -> (N, latent.n_readings)
         Q's own layers.
     latent : LatentSpace
     likelihood : Likelihood
-        What the generator's output means; networks see standardized rows.
     mi_weight, continuous_weight, instance_noise, style_weight, reconstruction_weight : float
-        As of :class:`InfoGANClustering`, with other defaults.
+        As in :class:`InfoGANClustering`, with other defaults.
     regularizer : Regularizer, default=NO_REGULARIZER
-        Terms that hold Q on real rows to an anchor; none by default.
+        Terms that keep Q's predictions for samples of X near an anchor.
     """
 
     def __init__(
@@ -113,17 +100,17 @@ class InfoGAN(AdversarialModel):
 
     # ---- predictions
 
-    def read_standardized(self, seen) -> Reading:
-        """Q(c|x) of standardized rows, as a Reading."""
-        return self.latent.read(self.reader(self.body(seen)))
+    def read_standardized(self, x_std) -> Reading:
+        """Q(c|x) of standardized samples."""
+        return self.latent.read(self.reader(self.body(x_std)))
 
     def read(self, x) -> Reading:
-        """Q(c|x) of rows, as a Reading."""
+        """Q(c|x) of samples."""
         return self.read_standardized(self.standardize(x))
 
-    def log_resp_standardized(self, seen) -> Tensor:
+    def log_resp_standardized(self, x_std) -> Tensor:
         """Log Q(k|x) of the cluster, (N, K)."""
-        return self.read_standardized(seen).log_probs[0]
+        return self.read_standardized(x_std).log_probs[0]
 
     def encode(self, x) -> Tensor:
         """Posterior of all codes: probabilities of the categories, continuous means."""
@@ -131,30 +118,30 @@ class InfoGAN(AdversarialModel):
         return torch.cat([*(log_p.exp() for log_p in reading.log_probs), reading.mean], 1)
 
     def decode(self, code) -> Tensor:
-        """Rows for codes in the layout of ``encode``, at noise zero, in the units of the data."""
+        """Generate samples for codes in the layout of ``encode``, with noise variables at zero."""
         noise = code.new_zeros(len(code), self.latent.n_noise)
         return self.render(torch.cat([noise, code], 1))
 
     def render(self, inputs) -> Tensor:
-        """Rows for inputs (N, latent.n_inputs) of the generator, in the units of the data."""
+        """Generate samples for inputs (N, latent.n_inputs), in the units of the data."""
         return self.likelihood.mean(self.generator(inputs))
 
     def render_standardized(self, codes) -> Tensor:
-        """Standardized rows for Codes, (N, D)."""
+        """Generate standardized samples for Codes, (N, D)."""
         return self.likelihood.standardized_mean(self.generator(self.latent.inputs(codes)))
 
     def fitted_attributes(self) -> dict[str, Any]:
-        """Names of the codes, and the probabilities with which clusters are drawn."""
+        """Names of the codes, and the probabilities of the clusters in generated samples."""
         return {"code_names_": self.latent.names, "weights_": self.log_prior.exp()}
 
     # ---- losses
 
     def discriminator_loss(self, batch) -> dict[str, Tensor]:
-        """D's cross-entropies on real and generated rows, -lambda L_I, and the regularizer."""
-        seen = self.standardize(batch.x)
+        """D's cross-entropies for real and generated samples, -lambda L_I, and :meth:`hold`."""
+        x_std = self.standardize(batch.x)
         with torch.no_grad():
             fake, codes = self.generate(len(batch.x))
-        real_hidden = self.body(self.add_noise(seen))
+        real_hidden = self.body(self.add_noise(x_std))
         fake_hidden = self.body(self.add_noise(fake))
         terms = {
             "real": called_real(self.critic(real_hidden)),
@@ -163,14 +150,14 @@ class InfoGAN(AdversarialModel):
         if not self.mi_weight:
             fake_hidden = fake_hidden.detach()
         terms |= self.information_loss(fake_hidden, codes, self.mi_weight or 1.0)
-        return terms if batch.anchor is None else terms | self.hold(seen, batch)
+        return terms if batch.anchor is None else terms | self.hold(x_std, batch)
 
-    def hold(self, seen, batch) -> dict[str, Tensor]:
-        """Terms of the regularizer, and of Q's reading of the style of real rows."""
-        reading = self.read_standardized(seen)
+    def hold(self, x_std, batch) -> dict[str, Tensor]:
+        """Terms of the regularizer, and of Q's reading of the style of samples of X."""
+        reading = self.read_standardized(x_std)
         terms = self.regularizer.terms(
             self.log_resp_standardized,
-            seen,
+            x_std,
             batch.anchor,
             reading.log_probs[0],
             self.progress,
@@ -194,10 +181,10 @@ class InfoGAN(AdversarialModel):
         return terms
 
     def reconstruction_loss(self, batch) -> Tensor:
-        """Mean squared error, in standardized units, of rows generated from codes of real rows.
+        """Mean squared error, standardized, of samples generated from the codes of the batch.
 
-        These are the clusters of the anchor, and of the style first the continuous codes, then
-        noise variables; what has no value in a real row is drawn.
+        The anchor gives the clusters, the style continuous codes and then noise variables; all
+        others are random.
         """
         codes = self.latent.draw(len(batch.x), self.log_prior)
         codes.categories[:, 0] = batch.anchor.argmax(1)
@@ -207,16 +194,16 @@ class InfoGAN(AdversarialModel):
             codes.noise[:, : noise.shape[1]] = noise
         return mse_loss(self.render_standardized(codes), self.standardize(batch.x))
 
-    def generate(self, n_rows) -> tuple[Tensor, Codes]:
-        """Draw codes; return standardized rows (N, D) generated from them, and the codes."""
-        codes = self.latent.draw(n_rows, self.log_prior)
+    def generate(self, n_samples) -> tuple[Tensor, Codes]:
+        """Return standardized samples (N, D) generated from random codes, and the codes."""
+        codes = self.latent.draw(n_samples, self.log_prior)
         return self.render_standardized(codes), codes
 
-    def add_noise(self, seen) -> Tensor:
-        """Add instance noise to standardized rows."""
+    def add_noise(self, x_std) -> Tensor:
+        """Add instance noise to standardized samples."""
         if not self.instance_noise:
-            return seen
-        return seen + self.instance_noise * random.randn_like(seen)
+            return x_std
+        return x_std + self.instance_noise * random.randn_like(x_std)
 
     def information_loss(self, hidden, codes, weight) -> dict[str, Tensor]:
         """Weighted losses of Q's reading of the codes: -lambda L_I without the constant H(c)."""
@@ -225,7 +212,7 @@ class InfoGAN(AdversarialModel):
         return {name: weights[name] * loss for name, loss in losses.items()}
 
     def players(self) -> tuple[Player, ...]:
-        """Discriminator (with Q), generator."""
+        """Discriminator with Q, then generator."""
         own = [self.body, self.critic, self.reader]
         return (
             Player("discriminator", own, self.discriminator_loss),
@@ -254,23 +241,19 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     n_components : int, default=10
         Size of the code of the autoencoder, if ``pretraining_epochs`` asks for one.
     hidden_layer_sizes : array-like of int or "auto", default="auto"
-        The first two are the widths of the discriminator's hidden layers; the generator mirrors
-        them. All are the widths of the autoencoder, if ``pretraining_epochs`` asks for one.
-        "auto": (w, w, 4 w) with
-        ``w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25``, at least
-        128.
+        Widths of the autoencoder, the first two of them also of the discriminator, which the
+        generator mirrors. "auto": (w, w, 4 w), w =
+        ``max(500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25, 128)``.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
         Activation of the discriminator and of Q.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
-        Distribution of the features, all in the units of X. "bernoulli": probabilities in [0, 1].
-        "gaussian": numbers, scaled inside, with a learned noise level for each. "auto":
-        "bernoulli" for data in [0, 1] that vary like probabilities, else "gaussian". A dict gives
-        the columns of each kind by index or name, one-hot columns in groups:
+        Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
+        scaled inside, with a learned noise level for each. "auto": "bernoulli" for data in [0, 1]
+        that vary like probabilities, else "gaussian". A dict gives the columns of each kind,
         ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
     standardize : "auto" or bool, default="auto"
         Whether Gaussian features are divided by their own standard deviations (True) or all by one
-        number (False). "auto": True unless the scales are comparable (the largest standard
-        deviation is at most 10 times the median) or the columns look like principal components.
+        number (False). "auto": False for features of comparable scales or principal components.
     mi_weight : float, default=1.0
         Weight lambda of the information term; with 0 Q alone is trained by it.
     continuous_weight : float, default=0.5
@@ -281,24 +264,23 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     init : {"neighbors", "mixture"}, clusterer, array-like or None, default="neighbors"
         Initial partition. "neighbors": :class:`NeighborClustering` of the standardized samples, or
         of the codes of an autoencoder with ``pretraining_epochs``. "mixture": a Gaussian mixture
-        of the same. A scikit-learn clusterer: a clone of it, with this ``n_clusters`` and
-        ``random_state`` if it has them. An array: the cluster of each sample, or responsibilities
-        of shape (n_samples, n_clusters). None: none, as published, and no terms that need one.
+        of the same. A scikit-learn clusterer: a clone of it with this ``n_clusters`` and
+        ``random_state``. An array: clusters (n_samples,) or responsibilities (n_samples,
+        n_clusters). None: none, as published.
     noise : float, default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
         ``outlier_scores_`` get the label -1.
     use_labels : bool, default=False
         Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
         where unknown. The initial partition follows them, and training holds these samples to them
-        by ``start_weight``. ``labels_`` are the network's predictions and may differ from them.
+        by ``start_weight``. ``labels_`` are predictions and may differ.
     start_weight : float, default=20.0
         Weight of the cross-entropy between the initial partition and Q's predictions for samples
         of X. In training half of the weight moves to Q's own clusters (hard bootstrapping). An
         addition of this package.
     smoothness_weight : float, default=20.0
         Weight of the divergence between the predictions for a sample and for its worst neighbor
-        within a short step (virtual adversarial training [2]_). An addition of this package; 0
-        halves the cost of a step.
+        within a short step (virtual adversarial training [2]_). An addition of this package.
     style_weight : float, default=1.0
         Weight of the negative log-likelihood, by Q on samples of X, of continuous codes that are
         the ranks of the samples along the principal directions within clusters. An addition of
@@ -328,20 +310,17 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     batch_size : int or "auto", default="auto"
         Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
     n_init : int, default=1
-        Number of trainings from new weights. The one with the highest mean of
-        :meth:`score_samples` on X is kept.
+        Number of trainings from new weights. The one with the best :meth:`score_samples` is kept.
     augment : callable, default=None
-        ``augment(x)`` returns other versions, with the same clusters, of the samples of a step (n,
-        n_features), a tensor in the units of X. For images:
-        :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
+        ``augment(x)`` returns other versions, with the same clusters, of samples in the units of X
+        (a tensor), such as :class:`~skdeepcluster.modules.augmentation.RandomAffine` for images.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Precision of training. "auto": bfloat16 on hardware that is fast at it.
     callbacks : list of skorch callbacks, default=None
-        Used in training, not in pretraining, for instance
-        ``[EarlyStopping(monitor="train_loss")]``.
+        Used in training, not in pretraining: ``[EarlyStopping(monitor="train_loss")]``.
     checkpoint : str or path-like, default=None
-        File for the state of a running fit, written every minute. The same call resumes from it
-        after a crash and gives the same result bit for bit. It is removed at the end.
+        File for the state of a running fit, written every minute. After a crash, the same call
+        resumes from it and gives the same result bit for bit. It is removed at the end.
     device : str or torch.device, default="auto"
         "auto": a GPU if there is one, else the CPU.
     warm_start : bool, default=False
@@ -362,7 +341,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         Probability of the most probable cluster of each sample.
     outlier_scores_ : ndarray of shape (n_samples,)
         Mahalanobis distance of each sample to the nearest cluster mean, by the covariance within
-        clusters (with more than 1,000 features, by its diagonal) [3]_.
+        clusters, or its diagonal with more than 1,000 features [3]_.
     offset_ : float
         Samples whose outlier score exceeds ``-offset_`` are noise.
     start_labels_ : ndarray of shape (n_samples,) or None
@@ -415,17 +394,16 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
 
     Notes
     -----
-    The game is [1]_
+    The objective is [1]_
 
     .. math::
 
         \min_{G, Q} \max_D V(D, G) - \lambda L_I(G, Q), \quad
         L_I = E_{c, x \sim G(z, c)}[\log Q(c | x)] + H(c) \leq I(c; G(z, c))
 
-    with the generator's loss -log D(G) and the information term in the losses of both, because Q
-    shares the discriminator's body. In the paper Q is trained on generated samples only, and its
-    clusters of real samples often follow stroke width and slant. Four terms of this package use
-    real samples: "start", "smoothness" and "style" train Q, "reconstruction" the generator.
+    with the generator's loss -log D(G). The information term is in the losses of both, because Q
+    shares the discriminator's body. Four terms of this package use samples of X: "start",
+    "smoothness" and "style" train Q, "reconstruction" trains the generator.
 
     The published method is ``init=None, instance_noise=0, continuous_weight=0.1,
     learning_rate=2e-4, generator_learning_rate=1e-3`` with the convolutional pair.
@@ -566,8 +544,8 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
 
     def _after_training(self, model, fit, partition):
         blocks = batches(fit.X, max(2, fit.settings.batch_size))
-        seen = (model.likelihood.standardize(x.to(fit.device)) for x in blocks if len(x) > 1)
-        update_bn(seen, model.body)
+        x_std = (model.standardize(x.to(fit.device)) for x in blocks if len(x) > 1)
+        update_bn(x_std, model.body)  # running statistics of samples of X alone
         super()._after_training(model, fit, partition)
 
     def _set_fitted_attributes(self, run, fit):
@@ -591,7 +569,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Checked against the features seen in fit; the names of codes do not depend on it.
+            Checked against the features seen in fit, and not used otherwise.
 
         Returns
         -------
@@ -601,9 +579,9 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         check_is_fitted(self)
         _check_feature_names_in(self, input_features)
         latent = self.model_.latent
-        categories = zip(self.code_names_, latent.sizes, strict=False)
+        categories = zip(latent.names, latent.sizes, strict=False)
         names = [f"{name}_{value}" for name, size in categories for value in range(size)]
-        return np.array([*names, *self.code_names_[len(latent.sizes) :]], dtype=object)
+        return np.array([*names, *latent.names[len(latent.sizes) :]], dtype=object)
 
     def sample(self, n_samples: int = 1, cluster: int | None = None, codes=None) -> Reals:
         """Generate samples from noise and codes.
@@ -622,14 +600,6 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         X : ndarray of shape (n_samples, n_features)
             In the units of the training data. An int ``random_state`` gives the same samples on
             every call.
-
-        Examples
-        --------
-        >>> from sklearn.datasets import load_iris
-        >>> from skdeepcluster import InfoGANClustering
-        >>> gan = InfoGANClustering(3, hidden_layer_sizes=(16,), n_noise=4, random_state=0)
-        >>> gan.fit(load_iris().data).sample(5, cluster=1, codes={"continuous0": 0.5}).shape
-        (5, 4)
         """
         check_is_fitted(self)
         n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
@@ -641,7 +611,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
                     f"cluster={cluster} and codes={codes!r} both name a cluster. Give one of them."
                 )
             codes["cluster"] = cluster
-        return self._render(self._set(self._draw(n_samples), codes))
+        return self._render(_set_codes(self.model_.latent, self._draw(n_samples), codes))
 
     def traverse(
         self, code: str, values=None, *, n_samples: int = 1, cluster: int | None = None
@@ -667,13 +637,16 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         """
         check_is_fitted(self)
         n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
-        fixed = {} if cluster is None else {"cluster": cluster}
-        drawn = self._set(self._draw(n_samples), fixed)
-        values = self.model_.latent.list_values(code) if values is None else np.ravel(values)
-        if not len(values):
+        latent, drawn = self.model_.latent, self._draw(n_samples)
+        if cluster is not None:
+            drawn = _set_codes(latent, drawn, {"cluster": cluster})
+        if values is None:
+            index = latent.find(code)
+            values = np.arange(latent.sizes[index]) if index < len(latent.sizes) else SWEEP
+        swept = [_set_codes(latent, drawn, {code: value}) for value in np.ravel(values)]
+        if not swept:
             raise ValueError("values is empty: give at least one value for the code.")
-        rows = [self._render(self._set(drawn, {code: value})) for value in values]
-        return np.stack(rows, 1)
+        return np.stack([self._render(codes) for codes in swept], 1)
 
     def code_report(self, n_samples: int = 1000) -> Any:
         """Measure what each code does in generated samples.
@@ -709,14 +682,35 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         return self._render(self._draw(n_samples, random_state))
 
     def _draw(self, n_samples, random_state=None):
-        """Draw codes on the CPU; an int ``random_state`` draws the same ones on every call."""
+        """Sample codes on the CPU; an int ``random_state`` gives the same ones on every call."""
         stream = random_stream(self.random_state) if random_state is None else random_state
         with seeded(draw_seed(stream)):
             return self.model_.latent.draw(n_samples, self.model_.log_prior.cpu())
 
-    def _set(self, drawn, values):
-        return self.model_.latent.set(drawn, values)
-
     def _render(self, codes):
         inputs = self.model_.latent.inputs(codes).numpy()
         return self._apply(self.model_, self.model_.render, inputs)
+
+
+def _set_codes(latent, codes, values):
+    """Return Codes with some of them replaced by numbers or arrays (N,), given by name."""
+    categories, continuous = codes.categories.clone(), codes.continuous.clone()
+    n_samples, n_categories = categories.shape
+    for name, given in values.items():
+        index, value = latent.find(name), np.asarray(given)
+        if value.shape not in ((), (n_samples,)) or value.dtype.kind not in "biuf":
+            raise ValueError(
+                f"Code {name!r} must be a number or have shape ({n_samples},), got shape "
+                f"{value.shape} of {value.dtype}."
+            )
+        if index < n_categories:
+            size = latent.sizes[index]
+            is_valid, expected = np.isin(value, range(size)), f"whole numbers from 0 to {size - 1}"
+            columns = categories[:, index]
+        else:
+            is_valid, expected = np.isfinite(value), "finite"
+            columns = continuous[:, index - n_categories]
+        if not is_valid.all():
+            raise ValueError(f"Code {name!r} must be {expected}, got {value}.")
+        columns.copy_(torch.as_tensor(value, device="cpu"))
+    return Codes(codes.noise, categories, continuous)
