@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from numbers import Number, Real
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -23,15 +23,15 @@ from .engine.runtime import draw_generator, isolated, restore_on_failure, store_
 from .modules.model import Augmentation
 from .neighbors import partition_by_labels
 
-#: Parameters of the clusterer that the classifier has no use for.
+#: Parameters of the clusterer that the classifier does not have.
 CLUSTERING = {"n_clusters", "noise", "use_labels"}
 
 
 class CatGANClassifier(ClassifierMixin, CatGANEstimator):
-    r"""Categorical generative adversarial network for few labels and many rows.
+    """Categorical generative adversarial network for few labels and many samples.
 
     Learns from labeled and unlabeled samples: its predictions are certain for all of them, use all
-    classes, are uncertain for generated samples, and are kept smooth.
+    classes, are uncertain for generated samples, and are smooth.
 
     Parameters
     ----------
@@ -161,8 +161,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
     Notes
     -----
-    The objective is that of :class:`CatGANClustering` with the cross-entropy of the labeled rows
-    added to the discriminator's [1]_; every batch comes with labeled rows.
+    The objective is that of :class:`CatGANClustering`, plus the cross-entropy of the labeled
+    samples in the discriminator's loss [1]_; every batch comes with labeled samples.
 
     References
     ----------
@@ -230,15 +230,15 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None) -> Self:
-        """Train on X and the labels there are.
+        """Train on X and the known labels.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples. Sparse only with ``accept_sparse=True``.
         y : array-like of shape (n_samples,)
-            Labels, numbers or strings. Samples without one have -1, "-1", None, nan or
-            ``pandas.NA``. If -1 and 1 are the only values, they are two classes.
+            Labels, numbers or strings. Samples without one have -1, None, nan (also as strings)
+            or ``pandas.NA``. If -1 and 1 are the only values, they are two classes.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples, at least 0. Whole weights count as repetitions. With other
             weights, or a sum above 10 ``n_samples``, samples are drawn in proportion to them.
@@ -251,10 +251,9 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Raises
         ------
         ValueError
-            When no row has a label, or it is ambiguous which have none: marked in two of these
-            ways, or by the string "nan".
+            If no sample has a label, or labels mix strings and numbers.
         FloatingPointError
-            When a loss stops being finite.
+            If a loss or a weight is not finite.
         """
         if y is None:
             raise ValueError(
@@ -275,17 +274,17 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         return len(self.classes_)
 
     def _make_rows(self, model, partition, fit):
-        draws, anchor = draw_generator(fit.random_state), self._find_anchor(partition, fit)
-        return LabeledRows(fit.X, fit.labels, draws, anchor=anchor)
+        generator, anchor = draw_generator(fit.random_state), self._find_anchor(partition, fit)
+        return LabeledRows(fit.X, fit.labels, generator, anchor=anchor)
 
     def _find_partition(self, fit, points):
         """Return the :class:`Partition` of the likeliest classes by the neighbor graph."""
-        n_classes, resp = len(self.classes_), fit.labels
-        if (fit.labels < 0).any():
+        n_classes, labels = len(self.classes_), fit.labels
+        if (labels < 0).any():
             points = fit.standardize() if points is None else points
             options = {"random_state": fit.random_state, "n_jobs": torch.get_num_threads()}
-            resp = partition_by_labels(points, fit.labels, n_classes, **options).argmax(1)
-        return Partition(np.eye(n_classes)[resp])
+            labels = partition_by_labels(points, labels, n_classes, **options).argmax(1)
+        return Partition(np.eye(n_classes)[labels])
 
     def _choose_pretraining_epochs(self, fit, shape):
         is_needed = (fit.labels < 0).any()
@@ -303,76 +302,59 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         self.start_labels_ = None if start_labels is None else self.classes_[start_labels]
         if len(self.classes_) > 1 and (labels == labels[0]).all():
             warnings.warn(
-                f"All rows are classified as {self.classes_[labels[0]]}. Give more labels of "
+                f"All samples are classified as {self.classes_[labels[0]]}. Give more labels of "
                 "each class, train longer (max_epochs), scale the features to a common range, or "
-                "let class_prior say how frequent the classes are.",
+                "give the shares of the classes as class_prior.",
                 ConvergenceWarning,
                 stacklevel=5,
             )
 
     def predict(self, X) -> npt.NDArray[Any]:
-        """Most probable class of each row.
+        """Most probable class of each sample.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to classify.
+            Samples to classify.
 
         Returns
         -------
         y : ndarray of shape (n_samples,)
             Among ``classes_``.
         """
-        indices = super().predict(X)  # checks first that the classifier is fitted
+        indices = super().predict(X)  # raises NotFittedError before classes_ is read
         return self.classes_[indices]
 
 
 def _encode_labels(y):
-    """Return the sorted classes, and the index of each row's class, -1 without a label."""
-    # A list must not become an array of strings, in which None, nan and -1 are words.
+    """Return the sorted classes, and the index of each sample's class, -1 without a label."""
+    # As an array of strings, a list would lose the types of None, nan and -1.
     y = column_or_1d(np.array(y, dtype=object) if isinstance(y, list | tuple) else y, warn=True)
-    if y.dtype.kind in "fc":
+    if y.dtype.kind == "f":
         assert_all_finite(y, allow_nan=True, input_name="y")
     labels = y.tolist()
-    markers = np.array([_find_marker(label) for label in labels])
+    is_known = ~np.array([_is_missing(label) for label in labels])
     if set(labels) in ({-1, 1}, {"-1", "1"}):  # two classes
-        markers[:] = ""
-    kinds = set(markers) - {""}
-    if len(kinds) > 1:
+        is_known[:] = True
+    if not is_known.any():
         raise ValueError(
-            f"y marks rows without a label by {' and by '.join(sorted(kinds))}, so that one of "
-            "them may be a class. Mark all of them by None, and give the class another name."
-        )
-    known = [label for label, marker in zip(labels, markers, strict=True) if not marker]
-    if not known:
-        raise ValueError(
-            "No row has a label: all of y is -1 or missing. Give at least one label of each "
+            "No sample has a label: all of y is -1 or missing. Give at least one label of each "
             "class, or use CatGANClustering, which needs none."
         )
-    words = [label for label in labels if isinstance(label, str)]
-    if words and not all(isinstance(label, str) for label in known):
-        raise ValueError(
-            f"y mixes strings, as {words[0]!r}, and numbers. Make all labels strings, or all of "
-            "them numbers."
-        )
-    if "nan" in words:
-        raise ValueError(
-            "y has the string 'nan', which may be a class or a missing value in an array of "
-            "strings. Mark rows without a label by None (dtype=object), or rename the class."
-        )
-    known = np.array(known) if y.dtype.kind == "O" else y[markers == ""]
+    known = y[is_known]
+    if y.dtype.kind == "O":
+        if len({isinstance(label, str) for label in known}) > 1:
+            raise ValueError(
+                "y mixes strings and numbers. Make all labels strings, or all of them numbers."
+            )
+        known = np.array(known.tolist())
     check_classification_targets(known)
     classes, numbers = np.unique(known, return_inverse=True)
     targets = np.full(len(y), -1, dtype=np.int64)
-    targets[markers == ""] = numbers
+    targets[is_known] = numbers
     return classes, targets
 
 
-def _find_marker(label):
-    """Return in words which marker of a row without a label this is; "" for a class."""
-    if is_missing(label):
-        return "None, nan or pandas.NA"
-    if isinstance(label, Number) and label == -1:
-        return "the number -1"
-    is_word = isinstance(label, str) and label in ("-1", "-1.0")
-    return f"the string {str(label)!r}" if is_word else ""
+def _is_missing(label):
+    """Return whether a label says that there is none; numpy makes strings of -1 and nan."""
+    return is_missing(label) or label in (-1, "-1", "-1.0", "nan")

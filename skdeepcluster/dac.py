@@ -370,9 +370,9 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
         # A single cluster has its own warning.
         if separation < MIN_SEPARATION and np.ptp(self.labels_):
             warnings.warn(
-                "The codes have shrunk until clusters overlap: the means of the mixture explain "
-                f"at most {separation:.1%} of the variance of a code. Train shorter (max_epochs), "
-                "lower mixture_weight, or use init='neighbors' with start_weight.",
+                "The codes have shrunk until clusters overlap: the means of the mixture make up "
+                f"{separation:.1%} of the variance of a code, at most. Train shorter "
+                "(max_epochs), lower mixture_weight, or use init='neighbors' with start_weight.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
