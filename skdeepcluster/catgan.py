@@ -24,18 +24,11 @@ from ._responsibilities import check_finite
 from ._settings import Recipe
 from ._typing import Reals
 from ._validation import Auto, LabeledClusterMixin
-from .engine.runtime import (
-    random_stream,
-    store_parameters,
-)
+from .engine.runtime import random_stream, store_parameters
 from .functional import random
 from .functional.losses import cross_entropy, entropy, marginal
 from .modules.model import AdversarialModel, Augmentation, Player
-from .modules.networks import (
-    build_network,
-    keep_running_statistics,
-    normalized_mlp,
-)
+from .modules.networks import build_network, keep_running_statistics, normalized_mlp
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
 
@@ -411,8 +404,7 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
     n_clusters_ : int
         Number of clusters.
     n_clusters_curve_ : Bunch
-        Only with ``n_clusters="auto"``: what :func:`~skdeepcluster.neighbors.count_clusters`
-        returns.
+        With ``n_clusters="auto"``, of :func:`~skdeepcluster.neighbors.count_clusters`.
     n_iter_ : int
         Number of training epochs, without pretraining.
     likelihood_ : {"bernoulli", "gaussian", "columns"}
@@ -422,7 +414,7 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
     temperature_ : float
         Log-probabilities are divided by this number, at least 1, so that ``predict_proba`` is as
         calibrated as the initial partition (temperature scaling).
-    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_
+    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_ : numbers
         Values used, as given or as "auto" chose.
     device_, precision_ : str
         Device and precision of training.

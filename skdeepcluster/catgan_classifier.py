@@ -145,7 +145,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Whether features are divided by their own standard deviations.
     temperature_ : float
         1.
-    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_
+    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_ : numbers
         Values used, as given or as "auto" chose.
     device_, precision_ : str
         Device and precision of training.
@@ -333,7 +333,7 @@ def _encode_labels(y):
     if y.dtype.kind == "f":
         assert_all_finite(y, allow_nan=True, input_name="y")
     labels = y.tolist()
-    is_known = ~np.array([_is_missing(label) for label in labels])
+    is_known = np.array([not _is_missing(label) for label in labels], dtype=bool)
     if set(labels) in ({-1, 1}, {"-1", "1"}):  # two classes
         is_known[:] = True
     if not is_known.any():

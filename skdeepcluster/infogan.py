@@ -4,7 +4,6 @@ In the paper's notation, G is ``generator``, D ``critic`` of ``body``, Q ``reade
 ``Codes.noise``, c ``Codes.categories`` and ``Codes.continuous``, lambda ``mi_weight``.
 """
 
-import copy
 import warnings
 from collections.abc import Sequence
 from functools import partial
@@ -36,13 +35,7 @@ from .functional import random
 from .functional.losses import called_fake, called_real
 from .modules.latent import Codes, LatentSpace, Reading
 from .modules.model import AdversarialModel, Augmentation, Player
-from .modules.networks import (
-    ACTIVATIONS,
-    build_network,
-    check_widths,
-    mlp,
-    normalized_mlp,
-)
+from .modules.networks import ACTIVATIONS, build_network, check_widths, mlp, normalized_mlp
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
 #: Width of the hidden layer of Q's own part, as in the paper.
@@ -276,19 +269,16 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         by ``start_weight``. ``labels_`` are predictions and may differ.
     start_weight : float, default=20.0
         Weight of the cross-entropy between the initial partition and Q's predictions for samples
-        of X. In training half of the weight moves to Q's own clusters (hard bootstrapping). An
-        addition of this package.
+        of X; half of it moves to Q's own clusters in training. An addition of this package.
     smoothness_weight : float, default=20.0
         Weight of the divergence between the predictions for a sample and for its worst neighbor
         within a short step (virtual adversarial training [2]_). An addition of this package.
     style_weight : float, default=1.0
-        Weight of the negative log-likelihood, by Q on samples of X, of continuous codes that are
-        the ranks of the samples along the principal directions within clusters. An addition of
-        this package.
+        Weight of Q's reading, in samples of X, of continuous codes that are ranks along the
+        principal directions within clusters. An addition of this package.
     reconstruction_weight : float, default=100.0
         Weight of the squared error between samples of X and what the generator makes of their
-        clusters and ranks along principal directions; fades linearly to 0. An addition of this
-        package that spares most adversarial steps.
+        clusters and ranks; fades linearly to 0. An addition of this package.
     pretraining_epochs : int or "auto", default="auto"
         Number of epochs of a denoising autoencoder whose codes are clustered in place of the
         samples. "auto" and 0: none.
@@ -351,11 +341,10 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     code_names_ : list of str
         Names of the codes: "cluster", "category1", ..., "continuous0", ...
     weights_ : ndarray of shape (n_clusters,)
-        Shares in which clusters are drawn.
+        Shares of the clusters in generated samples.
     generator_distance_ : float
         Median distance of generated samples to the nearest sample of X: 0 is the distance between
-        nearest samples of X, 1 that between any two. Above 1/3 the fit warns: generated samples do
-        not look like X.
+        nearest samples of X, 1 that between any two. Above 1/3 the fit warns.
     generator_coverage_ : float
         Share of the clusters of X that generated samples fall into; below 0.5 the fit warns.
     model_ : InfoGAN
@@ -367,8 +356,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     n_clusters_ : int
         Number of clusters.
     n_clusters_curve_ : Bunch
-        Only with ``n_clusters="auto"``: what :func:`~skdeepcluster.neighbors.count_clusters`
-        returns.
+        With ``n_clusters="auto"``, of :func:`~skdeepcluster.neighbors.count_clusters`.
     n_iter_ : int
         Number of training epochs, without pretraining.
     likelihood_ : {"bernoulli", "gaussian", "columns"}
@@ -378,7 +366,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     temperature_ : float
         Log-probabilities are divided by this number, at least 1, so that ``predict_proba`` is as
         calibrated as the initial partition (temperature scaling).
-    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_
+    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_ : numbers
         Values used, as given or as "auto" chose.
     device_, precision_ : str
         Device and precision of training.
@@ -408,8 +396,8 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     The published method is ``init=None, instance_noise=0, continuous_weight=0.1,
     learning_rate=2e-4, generator_learning_rate=1e-3`` with the convolutional pair.
 
-    Clusters are nearly those of the default initial partition. What the model adds are continuous
-    codes for what else varies, and samples by code.
+    Clusters are nearly those of the default initial partition. The model adds continuous codes for
+    what else varies, and samples by code.
 
     References
     ----------
@@ -441,10 +429,10 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         "n_noise": [Interval(Integral, 0, None, closed="left")],
         "n_continuous": [Interval(Integral, 0, None, closed="left")],
         "other_categories": ["array-like"],
-        "mi_weight": [Interval(Real, 0, None, closed="left")],
-        "continuous_weight": [Interval(Real, 0, None, closed="left")],
-        "style_weight": [Interval(Real, 0, None, closed="left")],
-        "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
+        **dict.fromkeys(
+            ("mi_weight", "continuous_weight", "style_weight", "reconstruction_weight"),
+            [Interval(Real, 0, None, closed="left")],
+        ),
         "instance_noise": [Interval(Real, 0, None, closed="left")],
         "generator_learning_rate": [Interval(Real, 0, None, closed="neither")],
     }
@@ -535,7 +523,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         if partition.anchor is None:
             return super()._make_rows(model, partition, fit)
         n_codes = self.n_continuous + min(self.n_noise, NOISE_DIRECTIONS)
-        standardize = copy.deepcopy(model.likelihood).cpu().standardize
+        standardize = fit.likelihood.standardize
         style = find_style(standardize, fit.X, partition.anchor, n_codes, fit.random_state)
         if self._continues():
             own = style[:, : self.n_continuous]
@@ -553,10 +541,9 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         if self.generator_distance_ > FAR or self.generator_coverage_ < FEW:
             warnings.warn(
                 "The generator has not learned to generate samples like those of X: "
-                f"generator_distance_ = {self.generator_distance_:.2f} (0: like nearest samples "
-                f"of X, 1: like any two), generator_coverage_ = {self.generator_coverage_:.2f}. "
-                "Train longer (max_epochs), or raise reconstruction_weight or "
-                "generator_learning_rate. labels_ do not depend on it.",
+                f"generator_distance_ is {self.generator_distance_:.2f}, generator_coverage_ "
+                f"{self.generator_coverage_:.2f}. Train longer (max_epochs), or raise "
+                "reconstruction_weight or generator_learning_rate. labels_ do not depend on it.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -623,8 +610,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         code : str
             One of ``code_names_``.
         values : array-like of shape (n_values,), default=None
-            Values of the code. None: all of a categorical code, nine from -2 to 2 of a continuous
-            one.
+            Values of the code. None: all of a categorical code, else nine from -2 to 2.
         n_samples : int, default=1
             Number of samples of the noise and of the other codes.
         cluster : int, default=None
@@ -654,22 +640,20 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         Parameters
         ----------
         n_samples : int, default=1000
-            Number of generated samples to average over.
+            Number of generated samples.
 
         Returns
         -------
         report : DataFrame with a row for each code, or dict of arrays without pandas
-            "code" and "kind" ("categorical" or "continuous"); "change": root mean square change
-            of the features, relative to that between two unrelated samples; "n_features" that
-            share the change (by entropy) and "where", the three that change most;
+            "change": root mean square change of the features, relative to unrelated samples;
+            "n_features" that share the change (by entropy), and "where" it is largest;
             "keeps_cluster": share of samples whose cluster stays; "moves_others": maximum share
-            of the variance of another continuous code's reading that this code explains;
-            "read_back": share of the code that Q reads back; "information": lower bound on the
-            information between code and samples, in nats; "distance": ``generator_distance_``.
+            of the variance of another code's reading that this code explains; "read_back": share
+            of the code that Q reads back; "information" between code and samples, at least, in
+            nats; "distance": ``generator_distance_``.
         """
         check_is_fitted(self)
-        n_samples = check_scalar(n_samples, "n_samples", Integral, min_val=2)
-        return report(self, n_samples)
+        return report(self, check_scalar(n_samples, "n_samples", Integral, min_val=2))
 
     # ---- codes
 

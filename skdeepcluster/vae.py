@@ -29,10 +29,7 @@ from ._typing import Reals
 from ._validation import Auto, LabeledClusterMixin
 from .engine.runtime import broadcast_object, random_stream, store_parameters
 from .functional import random
-from .functional.gaussian import (
-    Mixture,
-    standard_kl,
-)
+from .functional.gaussian import Mixture, standard_kl
 from .functional.points import hash_rows, normal_quantiles, uniform_points
 from .modules.likelihood import Bernoulli
 from .modules.model import (
@@ -284,8 +281,7 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
     n_clusters_ : int
         Number of clusters.
     n_clusters_curve_ : Bunch
-        Only with ``n_clusters="auto"``: what :func:`~skdeepcluster.neighbors.count_clusters`
-        returns.
+        With ``n_clusters="auto"``, of :func:`~skdeepcluster.neighbors.count_clusters`.
     n_iter_ : int
         Number of training epochs, without pretraining.
     weights_ : ndarray of shape (n_clusters,)
@@ -301,7 +297,7 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
     temperature_ : float
         Log-probabilities are divided by this number, at least 1, so that ``predict_proba`` is as
         calibrated as the initial partition (temperature scaling).
-    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_
+    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_ : numbers
         Values used, as given or as "auto" chose.
     device_, precision_ : str
         Device and precision of training.
