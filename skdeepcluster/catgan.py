@@ -51,15 +51,13 @@ class CatGAN(AdversarialModel):
         Weights of "balance" and "fake" in D's loss.
     regularizer : Regularizer, default=NO_REGULARIZER
         Terms that keep the assignment near an anchor; "start" fades out.
-    marginal_decay, label_weight : float
-        As in :class:`~skdeepcluster.CatGANClassifier`.
+    label_weight : float, default=1.0
+        Weight of the cross-entropy of labeled samples.
 
     Attributes
     ----------
     log_prior : Tensor of shape (K,) or None
         Class prior that p_bar of real samples follows; None if it is uniform.
-    log_marginal : Tensor of shape (K,)
-        The running mean of p(y|x); after a fit, the logarithm of its mean over the samples.
     """
 
     def __init__(
@@ -72,14 +70,12 @@ class CatGAN(AdversarialModel):
         *,
         weights=(1.0, 1.0),
         regularizer=NO_REGULARIZER,
-        marginal_decay=0.0,
         label_weight=1.0,
     ) -> None:
         super().__init__(likelihood, n_classes)
         self.discriminator, self.generator, self.n_noise = discriminator, generator, n_noise
         self.balance_weight, self.fake_weight = weights
-        self.regularizer, self.marginal_decay = regularizer, marginal_decay
-        self.label_weight = label_weight
+        self.regularizer, self.label_weight = regularizer, label_weight
         self.register_buffer("log_prior", None)
 
     def log_resp_standardized(self, x_std) -> Tensor:
@@ -98,8 +94,6 @@ class CatGAN(AdversarialModel):
     def imbalance(self, log_p) -> Tensor:
         """-H[p_bar], or the cross-entropy between class prior and p_bar."""
         log_mean = marginal(log_p)
-        if self.marginal_decay:
-            log_mean = self._update_marginal(log_mean)
         if self.log_prior is None:
             return -entropy(log_mean)
         return cross_entropy(self.log_prior, log_mean)
@@ -107,11 +101,10 @@ class CatGAN(AdversarialModel):
     @torch.no_grad()
     def set_prior(self, p) -> None:
         """Set the class prior from an array of K positive numbers; None: uniform."""
-        if p is None:
-            self.log_prior = None
-            return
-        p = torch.as_tensor(p, dtype=torch.float64, device=self.log_marginal.device)
-        self.log_prior = (p / p.sum()).log().to(self.log_marginal)
+        if p is not None:
+            p = torch.as_tensor(p, dtype=torch.float64, device=self.log_marginal.device)
+            p = (p / p.sum()).log().to(self.log_marginal)
+        self.log_prior = p
 
     def fitted_attributes(self) -> dict[str, Tensor]:
         """Return the class prior."""
@@ -122,14 +115,6 @@ class CatGAN(AdversarialModel):
         """Create the class prior, if there is one."""
         super().restore_buffers(tensors)
         self.log_prior = tensors.get("log_prior")
-
-    def _update_marginal(self, log_mean):
-        """Update the running mean; return its value with the gradient of the batch's mean."""
-        share = log_mean.new_tensor(self.marginal_decay)
-        with torch.no_grad():
-            old, new = self.log_marginal + share.log(), log_mean + (-share).log1p()
-            self.log_marginal.copy_(torch.logaddexp(old, new))
-        return log_mean + (self.log_marginal - log_mean).detach()
 
     def discriminator_loss(self, batch) -> dict[str, Tensor]:
         """-H[p_bar], entropies of real and generated samples, and cross-entropy of labels."""
@@ -184,7 +169,6 @@ class CatGANEstimator(AdversarialEstimator):
             [Interval(Real, 0, None, closed="left")],
         ),
         "class_prior": [StrOptions({"estimated"}), "array-like", None],
-        "marginal_decay": [Interval(Real, 0, 1, closed="left")],
     }
 
     _recipe = Recipe(rate=3e-3, steps=12, counts_clusters=True)
@@ -204,7 +188,6 @@ class CatGANEstimator(AdversarialEstimator):
             self.n_noise,
             weights=(self.balance_weight, self.fake_weight),
             regularizer=Regularizer(self.start_weight, self.smoothness_weight),
-            marginal_decay=self.marginal_decay,
             label_weight=getattr(self, "label_weight", 1.0),
         )
 
@@ -217,7 +200,7 @@ class CatGANEstimator(AdversarialEstimator):
             prior = None if self.init is None else "estimated"
         is_estimated = isinstance(prior, str)
         if not is_estimated:
-            model.set_prior(self._check_prior(prior))
+            model.set_prior(None if prior is None else self._check_prior(prior))
         partition = super()._initialize(model, fit, is_new)
         if is_estimated and is_new:
             if partition.anchor is None:
@@ -230,9 +213,7 @@ class CatGANEstimator(AdversarialEstimator):
         return partition
 
     def _check_prior(self, prior):
-        """Return a given class prior as an array; None for a uniform one."""
-        if prior is None:
-            return None
+        """Return a given class prior as an array of positive numbers."""
         prior, n_classes = check_finite("class_prior", prior), self._count_clusters()
         if prior.shape != (n_classes,) or not (prior > 0).all():
             raise ValueError(
@@ -310,9 +291,6 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
         Shares that the clusters should have. "estimated": those of the initial partition. None:
         equal shares, as published, which splits large clusters and merges small ones. "auto":
         "estimated" unless init=None.
-    marginal_decay : float, default=0.0
-        Decay of a running mean that replaces the mean prediction of a batch, for batches that are
-        small compared with the number of clusters; 0 is the published objective.
     init : {"neighbors", "mixture"}, clusterer, array-like or None, default="neighbors"
         Initial partition. "neighbors": :class:`NeighborClustering` of the standardized samples, or
         of the codes of an autoencoder with ``pretraining_epochs``. "mixture": a Gaussian mixture
@@ -484,7 +462,6 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
         balance_weight=1.0,
         fake_weight=0.3,
         class_prior: Any = "auto",
-        marginal_decay=0.0,
         init: Any = "neighbors",
         noise=0.0,
         use_labels=False,

@@ -66,9 +66,6 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     class_prior : None, "estimated" or array-like of shape (n_classes,), default=None
         Shares that the classes should have. None: equal shares. "estimated": those of the initial
         classes.
-    marginal_decay : float, default=0.0
-        Decay of a running mean that replaces the mean prediction of a batch, for batches that are
-        small compared with the number of clusters; 0 is the published objective.
     init : {"neighbors"} or None, default="neighbors"
         Initial classes. "neighbors": the likeliest class of each sample by the labels in the
         neighbor graph of the standardized samples, or of the codes of an autoencoder with
@@ -205,7 +202,6 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         balance_weight=1.0,
         fake_weight=0.3,
         class_prior=None,
-        marginal_decay=0.0,
         init: Any = "neighbors",
         start_weight=1.0,
         smoothness_weight=4.0,

@@ -40,7 +40,7 @@ from .modules.regularization import NO_REGULARIZER, Regularizer
 
 #: Width of the hidden layer of Q's own part, as in the paper.
 READER_WIDTH = 128
-#: Share of Q's own clusters in the target of the start term at the end of training.
+#: Share of Q's own clusters in the anchor at the end of training.
 OWN_SHARE = 0.5
 #: Maximum number of noise variables that stand for principal directions in the reconstruction.
 NOISE_DIRECTIONS = 8
@@ -148,13 +148,8 @@ class InfoGAN(AdversarialModel):
     def hold(self, x_std, batch) -> dict[str, Tensor]:
         """Terms of the regularizer, and of Q's reading of the style of samples of X."""
         reading = self.read_standardized(x_std)
-        terms = self.regularizer.terms(
-            self.log_resp_standardized,
-            x_std,
-            batch.anchor,
-            reading.log_probs[0],
-            self.progress,
-        )
+        log_resp, log_p = self.log_resp_standardized, reading.log_probs[0]
+        terms = self.regularizer.terms(log_resp, x_std, batch.anchor, log_p, self.progress)
         if self.style_weight and batch.style is not None:
             style = batch.style[:, : self.latent.n_continuous]
             if style.shape[1]:
@@ -248,7 +243,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         Whether Gaussian features are divided by their own standard deviations (True) or all by one
         number (False). "auto": False for features of comparable scales or principal components.
     mi_weight : float, default=1.0
-        Weight lambda of the information term; with 0 Q alone is trained by it.
+        Weight lambda of the information term. With 0, the term trains Q alone.
     continuous_weight : float, default=0.5
         Weight of the continuous codes in the information term.
     instance_noise : float, default=0.1
@@ -483,23 +478,21 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
 
     def _build(self, n_features, widths, likelihood):
         widths = widths[:2]
+        n_hidden, activation = widths[-1] if widths else n_features, self.activation
         sizes = check_widths("other_categories", self.other_categories)
         latent = LatentSpace(self.n_noise, [self._count_clusters(), *sizes], self.n_continuous)
-        generator = self.generator or partial(
-            normalized_mlp, hidden_layer_sizes=widths[::-1], activation="relu"
-        )
-        n_hidden = widths[-1] if widths else n_features
-        body = self.discriminator or partial(
-            mlp, hidden_layer_sizes=widths[:-1], activation=self.activation
-        )
+        mirror = partial(normalized_mlp, hidden_layer_sizes=widths[::-1], activation="relu")
+        generator = self.generator or mirror
+        perceptron = partial(mlp, hidden_layer_sizes=widths[:-1], activation=activation)
+        body = self.discriminator or perceptron
         return InfoGAN(
             build_network("generator", generator, latent.n_inputs, n_features),
             nn.Sequential(
                 build_network("discriminator", body, n_features, n_hidden),
-                ACTIVATIONS[self.activation](),
+                ACTIVATIONS[activation](),
             ),
             mlp(n_hidden, 1, ()),
-            mlp(n_hidden, latent.n_readings, (READER_WIDTH,), self.activation),
+            mlp(n_hidden, latent.n_readings, (READER_WIDTH,), activation),
             latent,
             likelihood,
             self.mi_weight,
@@ -511,8 +504,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         )
 
     def _initialize(self, model, fit, is_new):
-        rate = self.generator_learning_rate / fit.settings.learning_rate
-        model.rates = {"generator.*": rate}
+        model.rates = {"generator.*": self.generator_learning_rate / fit.settings.learning_rate}
         partition = super()._initialize(model, fit, is_new)
         if is_new and partition.anchor is not None:
             shares = torch.from_numpy(partition.anchor.mean(0, dtype="float64"))
@@ -541,7 +533,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         if self.generator_distance_ > FAR or self.generator_coverage_ < FEW:
             warnings.warn(
                 "The generator has not learned to generate samples like those of X: "
-                f"generator_distance_ is {self.generator_distance_:.2f}, generator_coverage_ "
+                f"generator_distance_ = {self.generator_distance_:.2f}, generator_coverage_ = "
                 f"{self.generator_coverage_:.2f}. Train longer (max_epochs), or raise "
                 "reconstruction_weight or generator_learning_rate. labels_ do not depend on it.",
                 ConvergenceWarning,
@@ -592,11 +584,6 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
         codes = {} if codes is None else dict(codes)
         if cluster is not None:
-            check_scalar(cluster, "cluster", Integral, min_val=0, max_val=len(self.weights_) - 1)
-            if "cluster" in codes:
-                raise ValueError(
-                    f"cluster={cluster} and codes={codes!r} both name a cluster. Give one of them."
-                )
             codes["cluster"] = cluster
         return self._render(_set_codes(self.model_.latent, self._draw(n_samples), codes))
 
@@ -623,9 +610,8 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         """
         check_is_fitted(self)
         n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
-        latent, drawn = self.model_.latent, self._draw(n_samples)
-        if cluster is not None:
-            drawn = _set_codes(latent, drawn, {"cluster": cluster})
+        latent, fixed = self.model_.latent, {} if cluster is None else {"cluster": cluster}
+        drawn = _set_codes(latent, self._draw(n_samples), fixed)
         if values is None:
             index = latent.find(code)
             values = np.arange(latent.sizes[index]) if index < len(latent.sizes) else SWEEP

@@ -76,10 +76,6 @@ class VaDE(PriorModel):
         log_gamma = log_joint(z, mixture).log_softmax(-1)
         return (log_gamma.exp() * (log_gamma - expected)).sum(-1)
 
-    def optimal_divergence(self, mean, std) -> Tensor:
-        """KL(q(z, c|x) || p(z, c)) at the best gamma, -log sum_c pi_c exp(-KL_c), (N,)."""
-        return -expected_log_joint(mean, std, self.prior.mixture).logsumexp(-1)
-
     def loss(self, batch) -> dict[str, Tensor]:
         """Negative bound, eq. 12 with one sample of z, and the terms of the regularizer."""
         (x_std, corrupted), mixture = self.observe(batch), self.prior.mixture
@@ -95,7 +91,11 @@ class VaDE(PriorModel):
 
     def criterion(self, x, noise=None) -> Tensor:
         """Bound at the best gamma, (N,), over noise (S, L), by default fixed points."""
-        return evidence_bound(self, x, self.optimal_divergence, noise)
+
+        def divergence(mean, std):
+            return -self.log_joint((mean, std), self.prior.mixture).logsumexp(-1)
+
+        return evidence_bound(self, x, divergence, noise)
 
     def players(self) -> tuple[Player, ...]:
         """One loss for all parameters."""

@@ -184,8 +184,7 @@ class AdversarialModel(ClusterModel):
 
     #: The first as in DCGAN (Radford et al., 2016).
     betas = 0.5, 0.99
-    #: Logarithm of the mean of p(k | x), (K,): uniform, or CatGAN's running mean; after a fit, the
-    #: mean over the training data.
+    #: Logarithm of the mean of p(k | x) over the training data, (K,); uniform before a fit.
     log_marginal: Tensor
 
     def __init__(self, likelihood: Likelihood, n_clusters: int) -> None:
@@ -325,9 +324,9 @@ def start_as_pca(
 ) -> None:
     """Initialize perceptrons to probabilistic PCA, the optimum of linear networks.
 
-    ``mean`` (D,), ``axes`` (q, D) and ``variances`` (q,) are those of the first q <= L principal
-    components of the standardized samples; ``noise`` > 0 is the variance along other axes. The
-    hidden layers must be at least 2 q wide.
+    ``mean`` (D,), ``axes`` (q, D) and ``variances`` (q,) describe the first q <= L principal
+    components of the standardized samples; ``noise`` > 0 is the variance along all other axes.
+    Hidden layers must be at least 2 q wide.
 
     With W = axes^T (variances - noise)^(1/2), the decoder gives W z + mean, and the encoder the
     exact posterior N(W^T (x_std - mean) / variances, noise / variances); the remaining codes begin
@@ -355,7 +354,7 @@ def decode_samples(
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield blocks of noise (S, 1 or N, L), z = mean + std * noise, and log p(x | z) (S, N).
 
-    Mean and std, (N, L), are those of q(z | x) of samples x, (N, D).
+    q(z | x) of samples x, (N, D), has mean and std, (N, L).
     """
     for some in noise:
         z = mean + std * some.float()
@@ -543,7 +542,7 @@ class PriorModel(CodeModel):
     def regularize(
         self, x_std: Tensor, anchor: Tensor | None, log_joint: Tensor, mixture: Mixture
     ) -> dict[str, Tensor]:
-        """Terms of the regularizer; the last N rows of ``log_joint`` are those of ``x_std``."""
+        """Terms of the regularizer; ``log_joint`` ends with the rows of ``x_std``."""
         log_resp, log_p = partial(self.log_resp_standardized, mixture=mixture), None
         if anchor is not None:
             log_p = log_joint[-len(x_std) :].log_softmax(-1)

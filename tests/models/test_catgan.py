@@ -113,22 +113,6 @@ def test_a_class_prior_is_met_exactly_where_its_term_is_least():
     torch.testing.assert_close(gradient, torch.zeros(1, 3), atol=1e-6, rtol=0)
 
 
-def test_the_running_mean_has_the_gradient_of_the_batch():
-    catgan = model(marginal_decay=0.75)
-    p = torch.tensor([[0.8, 0.1, 0.1], [0.6, 0.3, 0.1]], requires_grad=True)
-    mean = 0.75 / 3 + 0.25 * p.mean(0)
-    value = catgan.imbalance(p.log())
-    torch.testing.assert_close(value, (mean * mean.log()).sum())
-    torch.testing.assert_close(catgan.log_marginal.exp(), mean.detach())
-    (gradient,) = torch.autograd.grad(value, p)
-    # d/dp of sum m log m, with dm = (m / p_batch) dp_batch.
-    batch = p.detach().mean(0)
-    expected = (mean.detach().log() + 1) * mean.detach() / batch / 2
-    torch.testing.assert_close(gradient, expected.expand(2, 3))
-    catgan.imbalance(p.log())
-    torch.testing.assert_close(catgan.log_marginal.exp(), (0.75 * mean + 0.25 * batch).detach())
-
-
 def test_labeled_samples_add_their_cross_entropy(x):
     catgan = model(label_weight=3.0)
     known, target = torch.rand(2, 6), torch.tensor([0, 2])
