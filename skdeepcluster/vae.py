@@ -334,10 +334,8 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
 
     References
     ----------
-    .. [1] D. P. Kingma, M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014,
-       arXiv:1312.6114.
-    .. [2] Y. Burda, R. Grosse, R. Salakhutdinov, "Importance Weighted Autoencoders", ICLR 2016,
-       arXiv:1509.00519.
+    .. [1] D. P. Kingma, M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014.
+    .. [2] Y. Burda, R. Grosse, R. Salakhutdinov, "Importance Weighted Autoencoders", ICLR 2016.
     .. [3] K. Lee, K. Lee, H. Lee, J. Shin, "A Simple Unified Framework for Detecting
        Out-of-Distribution Samples and Adversarial Attacks", NeurIPS 2018 (the outlier score).
     .. [4] J. Lucas, G. Tucker, R. Grosse, M. Norouzi, "Don't blame the ELBO! A linear VAE
@@ -353,8 +351,6 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
     (150, 2)
     >>> vae.inverse_transform(vae.transform(X)).shape
     (150, 4)
-    >>> vae.predict_proba(X).shape
-    (150, 3)
     """
 
     _parameter_constraints = {
