@@ -75,7 +75,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         to 0. An addition of this package.
     smoothness_weight : float, default=4.0
         Weight of the divergence between the predictions for a sample and for its worst neighbor
-        within a short step (virtual adversarial training [2]_). An addition of this package.
+        within a short step (virtual adversarial training [2]_). An addition of this package. 1
+        suits data that are all labeled.
     pretraining_epochs : int or "auto", default="auto"
         Number of epochs of a denoising autoencoder whose codes are clustered in place of the
         samples. "auto" and 0: none.
@@ -165,6 +166,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     ----------
     .. [1] J. T. Springenberg, "Unsupervised and Semi-supervised Learning with Categorical
        Generative Adversarial Networks", ICLR 2016.
+    .. [2] T. Miyato et al., "Virtual Adversarial Training", IEEE TPAMI 2018.
 
     Examples
     --------
