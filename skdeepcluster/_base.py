@@ -46,8 +46,8 @@ from .engine.runtime import (
     seeded,
     threads_by_size,
 )
-from .modules.autoencoder import Autoencoder
 from .modules.likelihood import ColumnLikelihood, restore_likelihood
+from .modules.model import Autoencoder
 from .modules.networks import ACTIVATIONS
 from .neighbors.labels import hold_labels
 
@@ -65,7 +65,7 @@ MAX_MOVED = 0.25
 
 
 class DeepEstimator(BaseEstimator, ABC):
-    """An estimator that trains a :class:`~skdeepcluster.modules.game.ClusterGame`.
+    """An estimator that trains a :class:`~skdeepcluster.modules.model.ClusterModel`.
 
     A subclass defines ``__init__``, its recipe for "auto", and how to build and initialize the
     model; it may complete the model after training.
@@ -101,7 +101,7 @@ class DeepEstimator(BaseEstimator, ABC):
 
     @abstractmethod
     def _build(self, n_features, widths, likelihood):
-        """Return a new model, a ClusterGame, with hidden layers of the given widths."""
+        """Return a new model, a ClusterModel, with hidden layers of the given widths."""
 
     @abstractmethod
     def _initialize(self, model, fit):

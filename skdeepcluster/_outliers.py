@@ -9,7 +9,7 @@ from torch.nn.functional import one_hot
 
 from .engine.data import BLOCK, batches
 from .functional.gaussian import Mixture
-from .modules.game import whiten
+from .modules.model import whiten
 
 #: Maximum number of features whose full covariance is estimated; beyond, the variances alone.
 MAX_FEATURES = 1000

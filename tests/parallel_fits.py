@@ -24,8 +24,7 @@ METHODS = {
     "VaDEClustering": START,
     "DACClustering": START,
     "InfoGANClustering": START,
-    "CatGANClustering": START
-    | {"layer_noise": 0.1, "marginal_decay": 0.5, "augment": RandomAffine((1, 8, 8))},
+    "CatGANClustering": START | {"layer_noise": 0.1, "augment": RandomAffine((1, 8, 8))},
     "CatGANClassifier": {"init": None},
 }
 

@@ -13,7 +13,7 @@ from scipy import sparse
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..modules.game import Batch
+from ..modules.model import Batch
 
 #: Number of samples per batch in prediction; fixed, so that predictions do not depend on it.
 BLOCK = 256
@@ -43,7 +43,7 @@ class Rows(Dataset[Any]):
     """X (N, D) as a torch data set that returns whole batches.
 
     ``columns`` are arrays of length N, or None, for the fields "anchor" and "style" of
-    :class:`~skdeepcluster.modules.game.Batch`.
+    :class:`~skdeepcluster.modules.model.Batch`.
     """
 
     #: The generators that ``take`` draws from.

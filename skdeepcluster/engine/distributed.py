@@ -17,7 +17,7 @@ from torch.nn.functional import batch_norm
 from torch.overrides import TorchFunctionMode
 
 from ..functional.losses import split_by
-from ..modules.game import Batch
+from ..modules.model import Batch
 from .runtime import Process
 
 #: Functions that draw random numbers, and the position of the argument with the shape.

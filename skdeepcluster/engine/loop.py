@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from ..functional.random import current_stream
-from ..modules.game import Augmentation, Batch, Game, Player
+from ..modules.model import Augmentation, Batch, Player, TrainableModel
 from .data import Rows, ShuffledBatches, count_batches
 from .runtime import current_process, threads_by_size
 
@@ -32,7 +32,7 @@ class AdamW(torch.optim.AdamW):
 
 
 class Net(NeuralNet):
-    """skorch's net for one training of a :class:`Game`, with one optimizer for all players.
+    """skorch's net for one training of a :class:`TrainableModel`, with one optimizer for all players.
 
     The history has every loss term as ``<player>_<term>``, averaged over the samples of the epoch;
     ``train_loss`` is the sum of all terms. The parameters are those of :func:`train`, the
@@ -41,7 +41,7 @@ class Net(NeuralNet):
 
     def __init__(
         self,
-        module: Game,
+        module: TrainableModel,
         *,
         augment: Augmentation | None,
         bfloat16: bool,
@@ -257,7 +257,7 @@ def _find_kind(item: Any) -> type:
 
 
 def train(
-    model: Game,
+    model: TrainableModel,
     rows: Rows,
     *,
     max_epochs: int,
@@ -273,7 +273,7 @@ def train(
 
     Parameters
     ----------
-    model : Game
+    model : TrainableModel
     rows : Rows
         The samples.
     max_epochs, batch_size : int

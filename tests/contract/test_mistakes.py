@@ -119,12 +119,12 @@ MISTAKES = {
     "a network that gives float64": (
         lambda _: vade(encoder=Double).fit(X),
         ValueError,
-        "output is torch.float64, not torch.float32. Build it with float32",
+        r"encoder\(n_in=4, n_out=4\) must return.*from float32 .* is torch.float64",
     ),
     "a network of float64": (
         lambda _: vade(encoder=double).fit(X),
         ValueError,
-        r"encoder\(n_in=4, n_out=4\) gave no network that takes rows",
+        r"encoder\(n_in=4, n_out=4\) gave no network that takes samples",
     ),
     "images without channels": (
         lambda _: vade(encoder=partial(conv_encoder, image_shape=(8, 8))).fit(PIXELS),

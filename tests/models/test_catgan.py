@@ -17,8 +17,8 @@ from torch import nn
 
 from skdeepcluster import CatGANClassifier, CatGANClustering
 from skdeepcluster.catgan import CatGAN
-from skdeepcluster.modules.game import Batch
 from skdeepcluster.modules.likelihood import Bernoulli
+from skdeepcluster.modules.model import Batch
 from skdeepcluster.modules.networks import mlp, normalized_mlp
 from skdeepcluster.modules.regularization import Regularizer
 
@@ -113,22 +113,6 @@ def test_a_class_prior_is_met_exactly_where_its_term_is_least():
     torch.testing.assert_close(gradient, torch.zeros(1, 3), atol=1e-6, rtol=0)
 
 
-def test_the_running_mean_has_the_gradient_of_the_batch():
-    catgan = model(marginal_decay=0.75)
-    p = torch.tensor([[0.8, 0.1, 0.1], [0.6, 0.3, 0.1]], requires_grad=True)
-    mean = 0.75 / 3 + 0.25 * p.mean(0)
-    value = catgan.imbalance(p.log())
-    torch.testing.assert_close(value, (mean * mean.log()).sum())
-    torch.testing.assert_close(catgan.log_marginal.exp(), mean.detach())
-    (gradient,) = torch.autograd.grad(value, p)
-    # d/dp of sum m log m, with dm = (m / p_batch) dp_batch.
-    batch = p.detach().mean(0)
-    expected = (mean.detach().log() + 1) * mean.detach() / batch / 2
-    torch.testing.assert_close(gradient, expected.expand(2, 3))
-    catgan.imbalance(p.log())
-    torch.testing.assert_close(catgan.log_marginal.exp(), (0.75 * mean + 0.25 * batch).detach())
-
-
 def test_labeled_samples_add_their_cross_entropy(x):
     catgan = model(label_weight=3.0)
     known, target = torch.rand(2, 6), torch.tensor([0, 2])
@@ -187,7 +171,7 @@ def test_networks_of_the_users(rows):
     catgan = CatGANClustering(3, **SMALL, **networks, n_noise=5, max_epochs=2).fit(rows)
     assert built == [(4, 3), (5, 4)]
     assert np.isfinite(catgan.sample(2)).all()
-    with pytest.raises(ValueError, match="discriminator must turn rows of 4 into rows of 3"):
+    with pytest.raises(ValueError, match=r"discriminator.* of shape \(2, 3\), but .*\(2, 1\)"):
         CatGANClustering(3, discriminator=lambda n_in, n_out: nn.Linear(n_in, 1)).fit(rows)
 
 
@@ -236,7 +220,7 @@ def test_markers_of_missing_labels_and_names_change_nothing(names, blobs, some):
     quick = {"hidden_layer_sizes": (4,), "random_state": 0, "max_epochs": 1}
     quick |= {"init": None, "pretraining_epochs": 0}
     expected = CatGANClassifier(**quick).fit(blobs[0], some).predict_proba(blobs[0])
-    for marker in [*MISSING, *(["-1", "-1.0"] if names is NAMES else [])]:
+    for marker in [*MISSING, *(["-1", "-1.0", "nan"] if names is NAMES else [])]:
         y = names.astype(object)[some]
         y[some < 0] = marker
         for given in (y, y.tolist(), pd.Series(y)):
@@ -249,19 +233,15 @@ def test_markers_of_missing_labels_and_names_change_nothing(names, blobs, some):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([0, 1, -1, None], "None, nan .* -1"),
-        (["a", "b", "-1", -1], "number -1 .*'-1'"),
-        (["a", "b", "-1", np.nan], "'-1'"),
-        (np.array(["a", "b", np.nan]), "'nan'"),
         (["a", 1, None], "mixes strings.*numbers"),
         (np.array([0.0, 1.0, np.inf]), "infinity"),
         (np.array([0.5, 1.5, np.nan]), "Unknown label type"),
-        ([None, None, np.nan], "No row has a label"),
-        (["-1", "-1"], "No row has a label"),
-        (np.array([-1, -1]), "No row has a label"),
+        ([None, None, np.nan], "No sample has a label"),
+        (["-1", "-1"], "No sample has a label"),
+        (np.array([-1, -1]), "No sample has a label"),
     ],
 )
-def test_ambiguous_or_no_labels_are_refused(labels, message):
+def test_mixed_or_no_labels_are_refused(labels, message):
     y = labels if isinstance(labels, np.ndarray) else np.array(labels, dtype=object)
     classifier = CatGANClassifier(**CLASSIFIER)
     before = dict(vars(classifier))
@@ -294,7 +274,7 @@ def test_a_refused_warm_start_leaves_the_fit_as_it_was(blobs, some):
 def test_one_class_for_all_rows_is_said(rows):
     y = np.full(180, -1)
     y[:2] = 0, 1
-    with pytest.warns(ConvergenceWarning, match="All rows are classified as"):
+    with pytest.warns(ConvergenceWarning, match="All samples are classified as"):
         CatGANClassifier(**CLASSIFIER, max_epochs=2).fit(np.zeros_like(rows), y)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from skdeepcluster.modules.autoencoder import GaussianEncoder
+from skdeepcluster.modules.model import GaussianEncoder
 from skdeepcluster.modules.networks import (
     ACTIVATIONS,
     conv_decoder,
@@ -16,7 +16,6 @@ from skdeepcluster.modules.networks import (
     keep_running_statistics,
     mlp,
     normalized_mlp,
-    recalibrate_batch_norm,
     set_linear,
 )
 
@@ -60,17 +59,6 @@ def test_gaussian_encoder_stays_finite_at_extreme_outputs():
     assert (std > 0).all()
     _, start = encoder(torch.zeros(1, 4))
     torch.testing.assert_close(start, torch.full((1, 2), 2.718281828**-2))
-
-
-def test_renewed_statistics_are_those_of_the_batches():
-    network = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2))
-    network(100 + torch.randn(50, 3))
-    batches = [torch.randn(40, 3), 5 + torch.randn(40, 3)]
-    recalibrate_batch_norm(network, iter(batches))
-    norm = network[0]
-    torch.testing.assert_close(norm.running_mean, torch.stack(batches).mean((0, 1)))
-    assert not norm.training
-    assert norm.momentum == 0.1
 
 
 def test_noise_is_of_training_only():

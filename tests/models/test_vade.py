@@ -16,11 +16,9 @@ from skdeepcluster.functional.gaussian import (
 )
 from skdeepcluster.functional.points import normal_points
 from skdeepcluster.metrics import clustering_accuracy
-from skdeepcluster.modules.autoencoder import GaussianEncoder
-from skdeepcluster.modules.game import Batch
 from skdeepcluster.modules.likelihood import Bernoulli
+from skdeepcluster.modules.model import Batch, GaussianEncoder, MixturePrior
 from skdeepcluster.modules.networks import mlp
-from skdeepcluster.modules.prior import MixturePrior
 from skdeepcluster.modules.regularization import Regularizer
 from skdeepcluster.vade import VaDE
 from skdeepcluster.vae import VAE

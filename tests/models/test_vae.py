@@ -16,9 +16,8 @@ from skdeepcluster import NeighborClustering, VAEEmbedding
 from skdeepcluster.functional.gaussian import Mixture, standard_kl
 from skdeepcluster.functional.points import hash_rows, normal_points
 from skdeepcluster.metrics import clustering_accuracy
-from skdeepcluster.modules.autoencoder import GaussianEncoder, start_as_pca
-from skdeepcluster.modules.game import Batch
 from skdeepcluster.modules.likelihood import Bernoulli, Gaussian
+from skdeepcluster.modules.model import Batch, GaussianEncoder, start_as_pca
 from skdeepcluster.modules.networks import mlp
 from skdeepcluster.modules.regularization import Regularizer
 from skdeepcluster.vae import VAE

@@ -20,10 +20,10 @@ from skdeepcluster import VAEEmbedding
 from skdeepcluster.engine.data import Rows, ShuffledBatches
 from skdeepcluster.engine.loop import train
 from skdeepcluster.engine.runtime import generator, resolve_precision
-from skdeepcluster.modules.game import Batch, Game, Player
+from skdeepcluster.modules.model import Batch, Player, TrainableModel
 
 
-class Duel(Game):
+class Duel(TrainableModel):
     """Two players with opposite aims, sharing nothing: the smallest game with two moves."""
 
     def __init__(self, steps=1):
@@ -48,7 +48,7 @@ class Duel(Game):
         )
 
 
-class Fragile(Game):
+class Fragile(TrainableModel):
     """Diverges in the epoch it is told to."""
 
     def __init__(self, epoch):

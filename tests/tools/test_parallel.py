@@ -15,7 +15,7 @@ from skdeepcluster.engine.distributed import Processes
 from skdeepcluster.functional import random
 from skdeepcluster.functional.losses import all_rows, own_rows
 from skdeepcluster.metrics import clustering_accuracy
-from skdeepcluster.modules.game import Batch
+from skdeepcluster.modules.model import Batch
 
 SCRIPT = Path(__file__).parents[1] / "parallel_fits.py"
 
