@@ -731,7 +731,6 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
             self.mixture_ = Mixture(
                 *(torch.tensor(field, device="cpu") for field in state["mixture_"])
             )
-            self.mixture_.check(self.n_features_in_)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
