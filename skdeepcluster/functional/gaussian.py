@@ -22,8 +22,7 @@ MAX_BLOCKS = 4
 #: Responsibilities below eps^3 are set to zero. ``maximize`` adds 10 eps of the mean count to
 #: every count; the dropped responsibilities add up to less than K eps^2 / 10 of that.
 NEGLIGIBLE = torch.finfo(torch.float64).eps ** 3
-#: Multiple of eps that rounding may reach in sums of squares. With ``reg_covar=0``, variances
-#: below this share of the squares about the shift are treated as zero.
+#: With ``reg_covar=0``, variances below this multiple of eps times the squares count as zero.
 ROUNDING = 1000.0
 #: Ratio of a variance to squares about the shift below which squares cancel too many digits.
 CANCELLATION = 1e-9
@@ -31,17 +30,16 @@ CANCELLATION = 1e-9
 MAX_DENSITY = 0.25
 #: Rounds of rejection sampling in :func:`confident_sample`, and of halving afterwards.
 REDRAWS = 20
-#: A function of samples or of their terms.
-_Function = Callable[[Tensor], Tensor]
+#: The densities (K, N) of the terms of samples that ``_expand`` returns.
+_Density = Callable[..., Tensor]
 
 
-def average(rows: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Return the mean (D,) of rows, optionally under weights (N,) that sum to one.
+def average(rows: Tensor, weights: Tensor) -> Tensor:
+    """Return the mean (D,) of rows under weights (N,) that sum to one.
 
     Differences from the first row are averaged, so a large common offset keeps its digits.
     """
-    gaps = rows - rows[0]
-    return rows[0] + (gaps.mean(0) if weights is None else weights @ gaps)
+    return rows[0] + weights @ (rows - rows[0])
 
 
 class Mixture(NamedTuple):
@@ -96,17 +94,14 @@ def log_constant(scales: Tensor, n_features: int) -> Tensor:
     return -log_det - 0.5 * n_features * math.log(2 * math.pi)
 
 
-def _expand(x: Tensor, covariance_type: str) -> Tensor:
-    """Return the terms of shifted samples x (N, D) that densities and statistics share.
-
-    The terms are (1, x) for full covariances, x for tied ones, (x, x^2) for vectors.
-    """
-    if covariance_type == "tied":
-        return x
-    return torch.cat([torch.ones_like(x[:, :1]), x] if covariance_type == "full" else [x, x**2], 1)
+def _expand(x: Tensor, covariance_type: str) -> tuple[Tensor, ...]:
+    """Return the terms of shifted samples x (N, D) that densities and statistics share."""
+    if covariance_type == "full":
+        return (torch.cat([torch.ones_like(x[:, :1]), x], 1),)
+    return (x,) if covariance_type == "tied" else (x, x.square())
 
 
-def _make_density(mixture: Mixture, constant: Tensor, covariance_type: str) -> _Function:
+def _make_density(mixture: Mixture, constant: Tensor, covariance_type: str) -> _Density:
     """Return terms -> constant_k - |S_k^-1 (x_n - mu_k)|^2 / 2, of shape (K, N)."""
     _, means, scales = mixture
     if covariance_type == "full":
@@ -115,10 +110,12 @@ def _make_density(mixture: Mixture, constant: Tensor, covariance_type: str) -> _
         return _make_vector_density(means, scales, constant)
     whiten = _invert(scales)[0].T
     spherical = _make_vector_density(means @ whiten, torch.ones_like(means[:1, :1]), constant)
-    return lambda x: spherical(_expand(x @ whiten, "spherical"))
+    return lambda x: spherical(*_expand(x @ whiten, "spherical"))
 
 
-def _make_separate_density(mixture: Mixture, constant: Tensor, covariance_type: str) -> _Function:
+def _make_separate_density(
+    mixture: Mixture, constant: Tensor, covariance_type: str
+) -> Callable[[Tensor], Tensor]:
     """Return samples -> the densities (K, N) from differences to each mean, which keep digits."""
     log_weights, means, scales = mixture
     scales, constant = scales.expand(len(means), *scales.shape[1:]), constant.expand(len(means))
@@ -126,10 +123,10 @@ def _make_separate_density(mixture: Mixture, constant: Tensor, covariance_type: 
     for k, mean in enumerate(means):
         centered = Mixture(log_weights, torch.zeros_like(means[:1]), scales[k : k + 1])
         parts.append((mean, _make_density(centered, constant[k : k + 1], covariance_type)))
-    return lambda x: torch.cat([density(_expand(x - m, covariance_type)) for m, density in parts])
+    return lambda x: torch.cat([density(*_expand(x - m, covariance_type)) for m, density in parts])
 
 
-def _make_full_density(means: Tensor, scales: Tensor, constant: Tensor) -> _Function:
+def _make_full_density(means: Tensor, scales: Tensor, constant: Tensor) -> _Density:
     """Return :func:`_make_density` for full covariances."""
     whiten = _invert(scales)
     # One matrix product for all components: the column of ones multiplies the means.
@@ -137,10 +134,10 @@ def _make_full_density(means: Tensor, scales: Tensor, constant: Tensor) -> _Func
     ends = triangular_blocks(means.shape[1])
     blocks = [affine[:, first:end, : 1 + end].flatten(0, 1) for first, end in ends]
 
-    def density(terms: Tensor) -> Tensor:
+    def density(rows: Tensor) -> Tensor:
         log_prob = constant.unsqueeze(1)
         for block in blocks:
-            roots = block @ terms[:, : block.shape[1]].T
+            roots = block @ rows[:, : block.shape[1]].T
             log_prob = log_prob - roots.square_().unflatten(0, (means.shape[0], -1)).sum(1)
         return log_prob
 
@@ -156,24 +153,23 @@ def triangular_blocks(n_features: int) -> list[tuple[int, int]]:
     return list(pairwise(n_features * i // n_blocks for i in range(n_blocks + 1)))
 
 
-def _make_vector_density(means: Tensor, stds: Tensor, constant: Tensor) -> _Function:
+def _make_vector_density(means: Tensor, stds: Tensor, constant: Tensor) -> _Density:
     """Return :func:`_make_density` for standard deviations."""
+    constant = constant.unsqueeze(1)
     if means.dtype != torch.float64:  # the expanded square would cancel too many digits
         root, means, stds = math.sqrt(0.5), means.unsqueeze(1), stds.unsqueeze(1)
-
-        def density(terms: Tensor) -> Tensor:
-            x = terms.chunk(2, 1)[0]
-            return constant.unsqueeze(1) - ((x - means) / stds * root).square().sum(-1)
-
-        return density
+        return lambda x, _: constant - ((x - means) / stds * root).square().sum(-1)
     precisions = stds.pow(-2).expand_as(means)
     linear = precisions * means
-    offset = constant.unsqueeze(1) - 0.5 * (linear * means).sum(1, keepdim=True)
-    factors = torch.cat([linear, -0.5 * precisions], 1)
-    return lambda terms: torch.addmm(offset, factors, terms.T)
+    offset = constant - 0.5 * (linear * means).sum(1, keepdim=True)
+
+    def density(x: Tensor, square: Tensor) -> Tensor:
+        return torch.addmm(torch.addmm(offset, linear, x.T), precisions, square.T, alpha=-0.5)
+
+    return density
 
 
-def joint_density(mixture: Mixture) -> _Function:
+def joint_density(mixture: Mixture) -> Callable[[Tensor], Tensor]:
     """Return x -> log_joint(x, mixture). Terms that depend on the mixture alone are computed once.
 
     Data far from the origin are centered, so they lose no digits.
@@ -188,7 +184,7 @@ def joint_density(mixture: Mixture) -> _Function:
         return lambda x: separate(x).T + log_weights
     shift = means.detach().mean(0)
     density = _make_density(mixture._replace(means=means - shift), constant, kind)
-    return lambda x: density(_expand(x - shift, kind)).T + log_weights
+    return lambda x: density(*_expand(x - shift, kind)).T + log_weights
 
 
 def is_separated(mixture: Mixture) -> bool:
@@ -229,9 +225,8 @@ def confident_sample(
 ) -> Tensor:
     """Draw samples as :func:`sample` does, under the condition p(k | x) >= confidence.
 
-    Samples below the confidence are drawn again, at most ``REDRAWS`` times. Those still rejected
-    move halfway to the mean of their component until they are accepted. ValueError is raised if
-    a mean itself is below the confidence.
+    Rejected samples are drawn again ``REDRAWS`` times, then moved halfway to the mean of their
+    component until they are accepted.
     """
     own = torch.arange(len(counts), device="cpu").repeat_interleave(counts)
 
@@ -262,8 +257,6 @@ def confident_sample(
 def kl_diag(mean: Tensor, std: Tensor, means: Tensor, stds: Tensor) -> Tensor:
     """KL(N(mean_n, diag std_n^2) || N(mu_k, diag s_k^2)), in nats, of shape (N, K).
 
-    sum_d [ (std_nd^2 + (mean_nd - mu_kd)^2) / s_kd^2 - 1 ] / 2 - log(std_nd / s_kd)
-
     ``mean`` and ``std`` are of shape (N, D), ``means`` (K, D), ``stds`` (K, D) or (K, 1).
     """
     ratio = std.unsqueeze(1) / stds
@@ -272,10 +265,7 @@ def kl_diag(mean: Tensor, std: Tensor, means: Tensor, stds: Tensor) -> Tensor:
 
 
 def log_prob_diag(x: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
-    """Log N(x_n; mean_n, diag exp log_var_n), of shape (N,).
-
-    -1/2 sum_d [log 2 pi + log v_d + (x_d - mean_d)^2 / v_d]
-    """
+    """Log N(x_n; mean_n, diag exp log_var_n), of shape (N,)."""
     return -0.5 * (math.log(2 * math.pi) + log_var + (x - mean) ** 2 * (-log_var).exp()).sum(-1)
 
 
@@ -336,12 +326,14 @@ def sufficient_statistics(
     return _sum_terms(_expand(x - about, covariance_type), resp.T, covariance_type)
 
 
-def _sum_terms(terms: Tensor, weights: Tensor, covariance_type: str) -> SufficientStatistics:
+def _sum_terms(
+    terms: tuple[Tensor, ...], weights: Tensor, covariance_type: str
+) -> SufficientStatistics:
     """Return the statistics of terms, with responsibilities ``weights`` (K, N)."""
+    x = terms[0][:, 1:] if covariance_type == "full" else terms[0]
     if covariance_type not in MATRIX:
-        return SufficientStatistics(weights.sum(1), *(weights @ terms).chunk(2, 1))
-    x = terms if covariance_type == "tied" else terms[:, 1:]
-    if covariance_type == "tied":
+        s2 = weights @ terms[1]
+    elif covariance_type == "tied":
         s2 = ((x.T * weights.sum(0)) @ x).unsqueeze(0)
     elif x.device.type == "cpu" and _is_sparse(weights):
         s2 = _sum_sparse_squares(x, weights)
@@ -391,8 +383,8 @@ def expected_statistics(
         density = _make_density(mixture._replace(means=means), constant, covariance_type)
 
     def expect(x: Tensor, weight: Tensor) -> tuple[SufficientStatistics, Tensor]:
-        terms = x if separate else _expand(x - about, covariance_type)
-        joint = density(terms)
+        terms = (x,) if separate else _expand(x - about, covariance_type)
+        joint = density(*terms)
         top = joint.amax(0)
         # Clamped because the exponential is tens of times slower for denormal results.
         resp = joint.sub_(top).clamp_min_(-700).exp_()
