@@ -67,6 +67,10 @@ def information_content(log_p: Tensor) -> Tensor:
     Tensor of the same shape
         At least 0. Adds up over independent events.
 
+    See Also
+    --------
+    entropy : Mean information content.
+
     Examples
     --------
     >>> import torch
@@ -88,6 +92,10 @@ def entropy(log_p: Tensor) -> Tensor:
     -------
     Tensor of shape (...)
         Between 0 (certain) and log K (uniform).
+
+    See Also
+    --------
+    mutual_information : Information that samples and clusters share.
 
     Examples
     --------
@@ -111,6 +119,10 @@ def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
     -------
     Tensor of shape (...)
         At least 0; infinite where q excludes an outcome that p allows.
+
+    See Also
+    --------
+    entropy : Uncertainty of one distribution.
 
     Examples
     --------
@@ -149,6 +161,10 @@ def mutual_information(log_p: Tensor) -> Tensor:
     ------
     ValueError
         If ``log_p`` does not have two dimensions.
+
+    See Also
+    --------
+    entropy : The two terms of the difference.
 
     Examples
     --------

@@ -29,10 +29,9 @@ Responsibilities = Callable[[slice, Tensor], Tensor]
 #: Tensors that add up over batches.
 Sums = tuple[Tensor, ...]
 
-#: Number of elements of the largest intermediate tensor of a batch: 4 MiB fit a processor's cache
-#: while matrix products still run near peak speed.
+#: Number of elements of the largest intermediate tensor of a batch: 4 MiB fit a processor's cache.
 BATCH_ELEMENTS = 2**19
-#: Maximum number of passes that refine means: each adds the digits of a double.
+#: Maximum number of passes that refine means.
 MAX_REFINEMENTS = 3
 
 
@@ -47,10 +46,7 @@ def choose_batch_size(n_clusters: int, n_features: int, covariance_type: str) ->
 
 
 class WeightedRows:
-    """Samples X (N, D), an array, memory map or CSR matrix, and their weights (N,).
-
-    Batches are read in double precision.
-    """
+    """Samples X (N, D), an array, memory map or CSR matrix, and their weights (N,)."""
 
     def __init__(
         self, X: Any, weight: np.ndarray, batch_size: int, device: torch.device | str = "cpu"
@@ -64,7 +60,7 @@ class WeightedRows:
     def batches(self, first: int, every: int, stop: threading.Event) -> Iterator[Batch]:
         """Yield every ``every``-th batch from batch ``first`` on, until ``stop`` is set.
 
-        Batches may be views of X and must not be written to.
+        Batches are in double precision and may be views of X.
         """
         starts = range(first * self.batch_size, self.X.shape[0], every * self.batch_size)
         for start in itertools.takewhile(lambda _: not stop.is_set(), starts):
