@@ -3,19 +3,25 @@
 import math
 import warnings
 from functools import partial
+from importlib import import_module
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.utils import assert_all_finite, check_scalar
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Hidden, Interval, StrOptions
 from sklearn.utils.validation import _check_n_features, check_is_fitted
 
+from ._fitting import (
+    end_interrupted_member,
+    random_stream,
+    restore_on_failure,
+    store_parameters,
+)
 from ._responsibilities import check_responsibilities, check_shape
 from ._typing import ClusterMixin, Labels, fit_context
 from ._validation import (
@@ -28,22 +34,30 @@ from ._validation import (
     check_rows,
     check_sample_weight,
 )
-from .engine.data import refuse_sparse
-from .engine.runtime import (
-    draw_generator,
-    end_interrupted_member,
-    random_stream,
-    resolve_device,
-    restore_on_failure,
-    store_parameters,
-)
-from .functional import gaussian
-from .functional.gaussian import Mixture
-from .functional.losses import entropy
-from .mixture import em
-from .mixture.dask_rows import DaskRows, is_dask
-from .mixture.initialization import Initializer
 from .neighbors import count_clusters
+
+if TYPE_CHECKING:
+    import torch
+
+    from .engine import data, runtime
+    from .functional import gaussian, losses
+    from .mixture import dask_rows, em, initialization
+else:
+
+    class _Lazy:
+        """A module that is imported when an attribute of it is first read, and torch with it."""
+
+        def __init__(self, name):
+            self._name = name
+
+        def __getattr__(self, name):
+            return getattr(import_module(self._name, __package__), name)
+
+    torch, data, runtime = map(_Lazy, ("torch", ".engine.data", ".engine.runtime"))
+    gaussian, losses = map(_Lazy, (".functional.gaussian", ".functional.losses"))
+    dask_rows, em, initialization = (
+        _Lazy(f".mixture.{name}") for name in ("dask_rows", "em", "initialization")
+    )
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 #: Share of the mean weight below which partial_fit replaces a component.
@@ -134,8 +148,10 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         Mean log-likelihood in the last and in each E-step of the best run.
     n_batch_iter_ : int
         Number of steps of ``partial_fit`` since the last fit.
-    batch_size_, device_ : int and str
-        Samples per batch, and where EM ran.
+    batch_size_ : int
+        Samples per batch.
+    device_ : str
+        Where EM ran.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -184,7 +200,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         "learning_offset": [Interval(Real, 1.0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "accept_sparse": ["boolean"],
-        "device": [str, torch.device],
+        "device": [str, Hidden(HasMethods("__enter__"))],  # torch.device, without importing torch
     }
     del _parameter_constraints["n_components"]
 
@@ -309,7 +325,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
             rate = (self.learning_offset + step - 1) ** -self.learning_decay
             mixture, bound = em.step(rows, mixture, self._m_step(), rate)
             least = min(rate / rows.X.shape[0], STARVED / self.n_clusters_)
-            self._set_mixture(em.reseed_starved(mixture, least, draw_generator(stream)))
+            self._set_mixture(em.reseed_starved(mixture, least, runtime.draw_generator(stream)))
             self.labels_, self.probabilities_ = self._assign(rows)
             self.batch_size_, self.device_ = rows.batch_size, str(rows.device)
             self.n_batch_iter_ = self.n_iter_ = step
@@ -322,12 +338,12 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         if self.n_clusters != "auto":
             self.n_clusters_ = self.n_clusters
             return
-        if is_dask(X):
+        if dask_rows.is_dask(X):
             raise ValueError(
                 "n_clusters='auto' compares all samples, but X is a Dask array. Pass a number, "
                 "for instance n_clusters_ of a fit to some of the samples."
             )
-        refuse_sparse(self, X)
+        data.refuse_sparse(self, X)
         options = {"sample_weight": sample_weight, "max_clusters": self.max_clusters}
         self.n_clusters_curve_ = count_clusters(X, random_state=self.random_state, **options)
         self.n_clusters_ = self.n_clusters_curve_.pop("best_n_clusters")
@@ -351,11 +367,11 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
             yield self.mixture_.to(rows.device)
             return
         given = self._given_fields(rows.X.shape[1], rows.device)
-        if len(given) == len(Mixture._fields):
-            yield Mixture(**given)
+        if len(given) == len(gaussian.Mixture._fields):
+            yield gaussian.Mixture(**given)
             return
-        seed = draw_generator(random_state)
-        initializer = Initializer(rows, self.n_clusters_, self._m_step(), seed)
+        seed = runtime.draw_generator(random_state)
+        initializer = initialization.Initializer(rows, self.n_clusters_, self._m_step(), seed)
         if isinstance(self.init_params, str):
             for _ in range(self.n_init):
                 yield initializer.initialize(self.init_params, self.n_init)._replace(**given)
@@ -415,7 +431,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
             order = np.argsort(empty, kind="stable")
             log_weights, means, scales = self.mixture_
             scales = scales[order] if len(scales) == len(means) else scales
-            self._set_mixture(Mixture(log_weights[order], means[order], scales))
+            self._set_mixture(gaussian.Mixture(log_weights[order], means[order], scales))
             self.labels_, self.probabilities_ = self._assign(rows)
 
     def _warn(self, interrupted):
@@ -534,7 +550,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         components cost more. Lower is better.
         """
         rows = self._check_fitted(X, sample_weight)
-        mean_entropy = self._average(lambda joint: entropy(joint.log_softmax(1)), rows)
+        mean_entropy = self._average(lambda joint: losses.entropy(joint.log_softmax(1)), rows)
         return self._penalize(rows, math.log(rows.total)) + 2 * mean_entropy * rows.total
 
     def sample(self, n_samples: int = 1) -> tuple[npt.NDArray[np.float64], Labels]:
@@ -556,7 +572,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         random_state = random_stream(self.random_state)
         counts = random_state.multinomial(n_samples, self.weights_ / self.weights_.sum())
-        stream = draw_generator(random_state)
+        stream = runtime.draw_generator(random_state)
         X = gaussian.sample(self.mixture_, torch.from_numpy(counts), stream)
         return X.numpy(), np.repeat(np.arange(len(counts)), counts)
 
@@ -569,10 +585,10 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
 
     def _check_rows(self, X, sample_weight=None, reset=False, enough=1, learns=True):
         """Check X and its weights. X is neither copied nor cast; training values are bounded."""
-        if is_dask(X):
+        if dask_rows.is_dask(X):
             X, values = self._check_dask(X, reset)
         else:
-            refuse_sparse(self, X)
+            data.refuse_sparse(self, X)
             accept_sparse = "csr" if self.accept_sparse else False
             options = {"accept_sparse": accept_sparse, "ensure_min_samples": min(2, enough)}
             X = values = check_rows(self, X, reset=reset, **options)
@@ -583,9 +599,9 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         if size == "auto":
             n_clusters = getattr(self, "n_clusters_", self.n_clusters)
             size = em.choose_batch_size(n_clusters, X.shape[1], self.covariance_type)
-        if is_dask(X):
-            return DaskRows(X, weight, int(size))
-        return em.WeightedRows(X, weight, int(size), resolve_device(self.device))
+        if dask_rows.is_dask(X):
+            return dask_rows.DaskRows(X, weight, int(size))
+        return em.WeightedRows(X, weight, int(size), runtime.resolve_device(self.device))
 
     def _check_dask(self, X, reset):
         """Check a Dask array; return it in blocks with all features, and its largest value."""
@@ -632,7 +648,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
     def _set_mixture(self, mixture):
         """Set the mixture as tensors and in scikit-learn's shapes."""
         # Contiguous as in pickled copies, because rounding may depend on the memory layout.
-        self.mixture_ = Mixture(*(field.contiguous() for field in mixture.to("cpu")))
+        self.mixture_ = gaussian.Mixture(*(field.contiguous() for field in mixture.to("cpu")))
         self.weights_ = self.mixture_.log_weights.exp().numpy()
         self.means_ = self.mixture_.means.clone().numpy()
         factors = self.mixture_.precision_factors()
@@ -657,7 +673,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         super().__setstate__(state)
         if "mixture_" in state:
             fields = (torch.tensor(field, device="cpu") for field in state["mixture_"])
-            self.mixture_ = Mixture(*fields)
+            self.mixture_ = gaussian.Mixture(*fields)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -209,11 +209,10 @@ def fit(
 ) -> Run:
     """Run EM from several initial mixtures; return the run with the highest final bound.
 
-    A run converges when the mean log-likelihood, the bound, changes by less than ``tol``. With
-    ``max_iter=0`` the first initial mixture is returned. ``bound`` is the last bound of an earlier
-    run that this run continues. ``report`` is called with the number of the run, the iteration (0
-    at the beginning), the bound and its change. Ctrl-C ends the fit and keeps the mixture found so
-    far; without a mixture it is raised.
+    A run converges when the mean log-likelihood, the bound, changes by less than ``tol``.
+    ``bound`` is the last bound of a run that this run continues. ``report`` is called with the
+    number of the run, the iteration, the bound and its change. Ctrl-C ends the fit and keeps the
+    mixture found so far; without a mixture it is raised.
     """
     best = None
     try:

@@ -116,14 +116,14 @@ class Initializer:
     def _find_centers(self, n_runs: int) -> Tensor:
         """Return the centers (K, D) with the lowest inertia among ``n_runs`` runs of k-means."""
         x, weight = (self.x - self.about).cpu().numpy(), self.weight.cpu().numpy()
-        best = None
+        centers, least = x[: self.n_clusters], math.inf
         for _ in range(n_runs):
             seeds = x[self._find_seeds()]
             run = KMeans(self.n_clusters, init=seeds, n_init=1).fit(x, sample_weight=weight)
             # Rounding must not decide between runs that found the same clusters.
-            if best is None or run.inertia_ < best.inertia_ * (1 - 1e-9):
-                best = run
-        return torch.from_numpy(best.cluster_centers_).to(self.x) + self.about
+            if run.inertia_ < least * (1 - 1e-9):
+                centers, least = run.cluster_centers_, run.inertia_
+        return torch.from_numpy(centers).to(self.x) + self.about
 
     def _find_seeds(self) -> npt.NDArray[np.int64]:
         """Return the indices (K,) of samples far apart, by greedy k-means++.
