@@ -159,7 +159,6 @@ class VAE(CodeModel):
         """Create the mixture, which only a trained model has."""
         super().restore_buffers(tensors)
         mixture = Mixture(*(tensors[f"mixture.{name}"] for name in Mixture._fields))
-        mixture.check(mixture.means.shape[-1])
         self.set_mixture(mixture)
 
     def fitted_attributes(self) -> dict[str, Tensor]:

@@ -32,7 +32,7 @@ class AdamW(torch.optim.AdamW):
 
 
 class Net(NeuralNet):
-    """skorch's net for one training of a :class:`TrainableModel`, with one optimizer for all players.
+    """skorch's net that trains a :class:`TrainableModel` with one optimizer for all players.
 
     The history has every loss term as ``<player>_<term>``, averaged over the samples of the epoch;
     ``train_loss`` is the sum of all terms. The parameters are those of :func:`train`, the

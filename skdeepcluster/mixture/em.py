@@ -27,10 +27,9 @@ Responsibilities = Callable[[slice, Tensor], Tensor]
 #: Tensors that add up over batches.
 Sums = tuple[Tensor, ...]
 
-#: Number of elements of the largest intermediate tensor of a batch: 4 MiB fit a processor's cache
-#: while matrix products still run near peak speed.
+#: Number of elements of the largest intermediate tensor of a batch: 4 MiB fit a processor's cache.
 BATCH_ELEMENTS = 2**19
-#: Maximum number of passes that refine means: each adds the digits of a double.
+#: Maximum number of passes that refine means.
 MAX_REFINEMENTS = 3
 
 
@@ -45,10 +44,7 @@ def choose_batch_size(n_clusters: int, n_features: int, covariance_type: str) ->
 
 
 class WeightedRows:
-    """Samples X (N, D), an array, memory map or CSR matrix, and their weights (N,).
-
-    Batches are read in double precision.
-    """
+    """Samples X (N, D), an array, memory map or CSR matrix, and their weights (N,)."""
 
     def __init__(
         self, X: Any, weight: np.ndarray, batch_size: int, device: torch.device | str = "cpu"
@@ -62,7 +58,7 @@ class WeightedRows:
     def batches(self, first: int, every: int) -> Iterator[Batch]:
         """Yield every ``every``-th batch from batch ``first`` on.
 
-        Batches may be views of X and must not be written to.
+        Batches are in double precision and may be views of X.
         """
         for start in range(first * self.batch_size, self.X.shape[0], every * self.batch_size):
             where = slice(start, start + self.batch_size)
@@ -210,11 +206,10 @@ def fit(
 ) -> Run:
     """Run EM from several initial mixtures; return the run with the highest final bound.
 
-    A run converges when the mean log-likelihood, the bound, changes by less than ``tol``. With
-    ``max_iter=0`` the first initial mixture is returned. ``bound`` is the last bound of an earlier
-    run that this run continues. ``report`` is called with the number of the run, the iteration (0
-    at the beginning), the bound and its change. Ctrl-C ends the fit and keeps the mixture found so
-    far; without a mixture it is raised.
+    A run converges when the mean log-likelihood, the bound, changes by less than ``tol``.
+    ``bound`` is the last bound of a run that this run continues. ``report`` is called with the
+    number of the run, the iteration, the bound and its change. Ctrl-C ends the fit and keeps the
+    mixture found so far; without a mixture it is raised.
     """
     best = None
     try:
