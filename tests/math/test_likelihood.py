@@ -160,21 +160,6 @@ def test_columns_of_one_kind_are_that_likelihood(columns, alone):
     assert one.standardizes == alone.standardizes
 
 
-def test_permuted_columns_permute_results():
-    likelihood, x, decoded = mixed()
-    order = torch.randperm(8, generator=torch.Generator().manual_seed(0))
-    place = order.argsort().tolist()
-    flat = {kind: [place[c] for c in COLUMNS[kind]] for kind in ("gaussian", "bernoulli")}
-    groups = [[place[c] for c in group] for group in COLUMNS["categorical"]]
-    moved = ColumnLikelihood(**flat, categorical=groups)
-    moved.parts.load_state_dict(likelihood.parts.state_dict())
-    torch.testing.assert_close(
-        moved.log_prob(x[:, order], decoded[:, order]), likelihood.log_prob(x, decoded)
-    )
-    torch.testing.assert_close(moved.standardize(x[:, order]), likelihood.standardize(x)[:, order])
-    torch.testing.assert_close(moved.mean(decoded[:, order]), likelihood.mean(decoded)[:, order])
-
-
 def test_gradients_are_those_of_exponential_family():
     """The gradient by natural parameters is the statistic less its mean."""
     likelihood, x, decoded = mixed()

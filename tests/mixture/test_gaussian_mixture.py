@@ -187,7 +187,9 @@ def test_k_means_centers_are_the_means_of_their_rows():
 def test_k_means_is_as_good_as_scikit_learn(X):
     generator = torch.Generator().manual_seed(0)
     x = torch.from_numpy(X)
-    centers = initialization.kmeans(x, torch.ones(len(x), dtype=x.dtype), 5, generator, n_restarts=10)
+    centers = initialization.kmeans(
+        x, torch.ones(len(x), dtype=x.dtype), 5, generator, n_restarts=10
+    )
     inertia = float(torch.cdist(centers, x).square().amin(0).sum())
     assert inertia <= KMeans(5, n_init=10, random_state=0).fit(X).inertia_ * 1.01
 
