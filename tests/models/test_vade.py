@@ -195,21 +195,28 @@ def test_confident_samples_of_overlapping_clusters():
         confident_sample(apart, counts, 0.95, stream)
 
 
-class CtrlC(Callback):
-    """Interrupts a training in its third epoch."""
+@pytest.mark.filterwarnings("ignore:(Only . of 3|.* left their initial clusters)")
+def test_ctrl_c_keeps_the_epochs_that_were_complete(rows):
+    class CtrlC(Callback):
+        def on_batch_end(self, net, **_):
+            if len(net.history) == 3:
+                raise KeyboardInterrupt
 
-    def on_batch_end(self, net, **_):
-        if len(net.history) == 3:
-            raise KeyboardInterrupt
-
-
-def test_ctrl_c_keeps_whole_epochs_but_no_half_pretraining(rows):
-    vade = VaDEClustering(3, **SMALL, init="mixture", max_epochs=5, callbacks=[CtrlC()])
+    brief = {"init": "mixture", "max_epochs": 5, "pretraining_epochs": 1}
+    vade = VaDEClustering(3, **SMALL, **brief, callbacks=[CtrlC()])
     with pytest.warns(ConvergenceWarning, match="interrupted after 2 epochs"):
-        vade.set_params(pretraining_epochs=1).fit(rows)
+        vade.fit(rows)
     assert vade.n_iter_ == 2
     np.testing.assert_array_equal(vade.predict(rows), vade.labels_)
-    before = dict(vars(vade.set_params(pretraining_epochs=5)))
+
+
+@pytest.mark.filterwarnings("ignore:(Only . of 3|.* left their initial clusters)")
+def test_ctrl_c_in_the_pretraining_leaves_the_fit_before(rows):
+    def interrupt(x):
+        raise KeyboardInterrupt
+
+    vade = VaDEClustering(3, **SMALL, init="mixture", max_epochs=2, pretraining_epochs=1)
+    before = dict(vars(vade.fit(rows).set_params(augment=interrupt)))
     with pytest.raises(KeyboardInterrupt):
         vade.fit(rows)
     assert vars(vade) == before
