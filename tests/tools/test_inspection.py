@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import joblib
 import numpy as np
 import pytest
-from estimators import CLASSIFIERS, ONE_OF_EACH, brief, hasty
+from estimators import CLASSIFIERS, ONE_OF_EACH, brief
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
@@ -193,8 +193,7 @@ CLUSTERERS = [
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("estimator", CLUSTERERS, ids=lambda estimator: type(estimator).__name__)
 def test_every_clusterer_is_described(estimator):
-    with hasty():
-        fit = clone(estimator).fit(X)
+    fit = clone(estimator).fit(X)
     found = report(fit, images=(2, 2), feature_names=NAMES)
     labels = fit.labels_ if hasattr(fit, "labels_") else fit.predict(X)
     np.testing.assert_array_equal(found.labels, labels)
@@ -211,8 +210,7 @@ def test_every_clusterer_is_described(estimator):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_clusters_of_a_classifier_are_its_classes():
     classes = np.array(["ant", "bee", "cat"])
-    with hasty():
-        fit = brief(CLASSIFIERS[0]).fit(X, classes[Y])
+    fit = brief(CLASSIFIERS[0]).fit(X, classes[Y])
     found = report(fit)
     np.testing.assert_array_equal(found.clusters, classes)
     np.testing.assert_array_equal(found.clusters[found.labels], fit.predict(X))
@@ -339,9 +337,9 @@ def test_what_does_not_fit_is_refused(estimator, options, message):
 def test_errors_about_estimators_and_labels():
     with pytest.raises(NotFittedError):
         report(KMeans(3))
-    with pytest.raises(ValueError, match="number of a cluster for each row"):
+    with pytest.raises(ValueError, match="a cluster label for each sample"):
         compare_features(X, Y[:5])
-    with pytest.raises(ValueError, match="number of a cluster for each row"):
+    with pytest.raises(ValueError, match="labels"):
         find_medoids(X, Y.astype(str))
 
 
