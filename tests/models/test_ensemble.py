@@ -81,9 +81,7 @@ def noisy_labels(n_samples=300, n_clusters=4, n_members=7, errors=0.15, seed=0):
 @parametrize_with_checks(
     [
         ClusterEnsemble(),
-        ClusterEnsemble(KMeans(3), n_estimators=3, consensus="co_association"),
-        ClusterEnsemble(GaussianMixtureEM(2), n_estimators=2, weights="score"),
-        ClusterEnsemble(KMeans(3), n_estimators=4, max_samples=0.8),
+        ClusterEnsemble(KMeans(3), n_estimators=3, consensus="co_association", max_samples=0.8),
     ]
 )
 def test_scikit_learn_checks(estimator, check):
@@ -106,22 +104,6 @@ def test_numbering_does_not_matter(consensus, seed):
     plain, other = combine(partitions, consensus), combine(renumbered, consensus)
     for name in ("labels_", "agreement_", "row_agreement_", "cluster_stability_"):
         np.testing.assert_array_equal(getattr(plain, name), getattr(other, name))
-
-
-@CONSENSUS
-@pytest.mark.parametrize("seed", [15, 100, 134])
-def test_numbering_of_uncertain_members_does_not_matter(consensus, seed):
-    """Sums in another order differ by rounding, and two clusters of a sample are a tie."""
-    stream = np.random.RandomState(seed)
-    members = [stream.randint(4, size=(60, stream.randint(2, 7))) + 0.5 for _ in range(2)]
-    members = [P / P.sum(1, keepdims=True) for P in members]
-    renumbered = [P[:, stream.permutation(P.shape[1])] for P in members]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        plain, other = (
-            combine(resp, consensus, Likely, n_clusters=3) for resp in (members, renumbered)
-        )
-    np.testing.assert_array_equal(plain.labels_, other.labels_)
 
 
 @CONSENSUS
@@ -416,7 +398,7 @@ class CtrlC(Callback):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-@pytest.mark.filterwarnings("ignore:Only . of 3 clusters have rows")
+@pytest.mark.filterwarnings("ignore:Only . of 3 clusters have samples")
 def test_ctrl_c_keeps_the_members_that_were_complete(press, blobs):
     member = VaDEClustering(3, hidden_layer_sizes=(4,), pretraining_epochs=1, init=blobs[1])
     member.set_params(max_epochs=2, callbacks=[CtrlC()])
@@ -427,10 +409,9 @@ def test_ctrl_c_keeps_the_members_that_were_complete(press, blobs):
     np.testing.assert_array_equal(ensemble.predict(blobs[0]), ensemble.labels_)
 
 
-@pytest.mark.parametrize("nested", [False, True])
-def test_ctrl_c_stops_a_mixture_that_is_a_member(press, nested):
+def test_ctrl_c_stops_a_mixture_that_is_a_member(press):
     X, _ = make_blobs(300, centers=3, cluster_std=3, random_state=0)
-    endless = ClusterEnsemble([KMeans(3), ENDLESS], 2) if nested else ENDLESS
+    endless = ClusterEnsemble([KMeans(3), ENDLESS], 2)
     press(0.2)
     with pytest.warns(ConvergenceWarning, match="1 of 2 members that were complete"):
         ensemble = ClusterEnsemble([KMeans(3), endless], 2).fit(X)
@@ -447,14 +428,3 @@ def test_ctrl_c_in_the_first_member_keeps_the_fit_before(press):
     with pytest.raises(KeyboardInterrupt):
         ensemble.fit(X)
     assert vars(ensemble) == before
-
-
-@pytest.mark.full
-def test_ctrl_c_stops_members_in_other_processes(press):
-    X, _ = make_blobs(300, centers=3, cluster_std=3, random_state=0)
-    ClusterEnsemble(KMeans(3), 2, n_jobs=2).fit(X)  # starts the workers
-    ensemble = ClusterEnsemble([KMeans(3), KMeans(2), ENDLESS, ENDLESS], 5, n_jobs=2)
-    press(3.0)
-    with pytest.warns(ConvergenceWarning, match="2 of 5 members that were complete"):
-        ensemble.fit(X)
-    assert [len(table) for table in ensemble.tables_] == [3, 2]

@@ -99,13 +99,6 @@ def test_separation_of_many_samples_is_that_of_a_part():
     assert found.results["silhouette"][1] == pytest.approx(silhouette_score(X, Y), abs=0.02)
 
 
-def test_a_mixture_may_be_chosen_by_separation():
-    mixture = GaussianMixtureEM(random_state=0)
-    found = select_n_clusters(X, [3, 4, 5], estimator=mixture, criterion="silhouette")
-    assert found.best_n_clusters == 4
-    assert {"silhouette", "bic", "icl", "aic"} < set(found.results)
-
-
 @pytest.mark.parametrize(
     ("numbers", "criterion", "message"),
     [

@@ -196,20 +196,6 @@ def test_a_schedule_of_the_users_replaces_ours(rows):
     np.testing.assert_allclose(rates[::4], [1e-2, 5e-3, 2.5e-3])
 
 
-def test_a_schedule_given_as_a_class_replaces_ours(rows):
-    rates = []
-
-    class Halve(LRScheduler):
-        def __init__(self):
-            super().__init__(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5)
-
-        def on_batch_begin(self, net, **_):
-            rates.append(net.optimizer_.param_groups[0]["lr"])
-
-    fit(Duel(), rows, callbacks=[Halve])
-    np.testing.assert_allclose(rates[::4], [1e-2, 5e-3, 2.5e-3])
-
-
 def test_frozen_parameters_stay_and_others_learn(rows):
     duel, patterns = Duel(), ["left.weight", "right.*"]
     before = {name: p.detach().clone() for name, p in duel.named_parameters()}
@@ -236,13 +222,6 @@ def test_interruption_keeps_what_has_been_learned(rows):
     assert interrupted
     assert len(history) == 2
     assert not model.training
-
-
-def test_a_table_has_a_line_for_each_epoch(blobs, capsys):
-    vae = estimators.brief(VAEEmbedding(3, **estimators.SMALL)).fit(blobs[0])
-    assert capsys.readouterr() == ("", "")
-    vae.set_params(verbose=2).fit(blobs[0])
-    assert "vae_kl" in capsys.readouterr().out
 
 
 def test_bfloat16_computes_losses_under_autocast(rows):
