@@ -142,24 +142,6 @@ def test_columns_are_the_sum_of_scipys_densities():
     np.testing.assert_allclose(means[:, [3, 7, 6]], softmax(decoded[:, [3, 7, 6]]), rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("columns", "alone"),
-    [
-        ({"gaussian": [0, 1, 2]}, Gaussian(torch.ones(3), torch.full((3,), 2.0))),
-        ({"bernoulli": [0, 1, 2]}, Bernoulli()),
-        ({"categorical": [[0, 1, 2]]}, Categorical([3])),
-    ],
-)
-def test_columns_of_one_kind_are_that_likelihood(columns, alone):
-    one, (x, decoded) = ColumnLikelihood(**columns), torch.rand(2, 5, 3)
-    if "gaussian" in columns:
-        one.set_scale(alone.shift, alone.scale)
-    torch.testing.assert_close(one.log_prob(x, decoded), alone.log_prob(x, decoded))
-    torch.testing.assert_close(one.standardize(x), alone.standardize(x))
-    torch.testing.assert_close(one.mean(decoded), alone.mean(decoded))
-    assert one.standardizes == alone.standardizes
-
-
 def test_gradients_are_those_of_exponential_family():
     """The gradient by natural parameters is the statistic less its mean."""
     likelihood, x, decoded = mixed()

@@ -140,24 +140,6 @@ def test_soft_votes_end_at_a_fixed_point(seed):
         np.testing.assert_array_equal(table.sum(1), 1)
 
 
-def test_samples_of_doubt_join_no_two_clusters():
-    """Two of five members split another class in two and join classes 0 and 1."""
-    stream = np.random.RandomState(0)
-    y = stream.randint(6, size=900)
-    partitions = np.repeat(y[None], 5, 0)
-    doubtful = stream.rand(900) < 0.15
-    partitions[:, doubtful] = stream.randint(6, size=(5, doubtful.sum()))
-    for labels, split in zip(partitions, (2, 3), strict=False):
-        half = (labels == split) & (stream.rand(900) < 0.5)
-        labels[labels == 1] = 0
-        labels[half] = 1
-    ensemble = combine(partitions, "co_association")
-    majority = [np.bincount(ensemble.labels_[~doubtful & (y == k)]).argmax() for k in range(6)]
-    assert len(set(majority)) == 6
-    joined, kept = (ensemble.cluster_stability_[part] for part in (majority[:2], majority[4:]))
-    assert joined.max() < min(0.85, kept.min())
-
-
 @CONSENSUS
 def test_a_single_member_is_the_consensus(consensus):
     ensemble = ClusterEnsemble(KMeans(3), 1, consensus, random_state=0).fit(BLOBS)
@@ -230,16 +212,6 @@ def test_weights_by_score_prefer_the_likelier_member():
     scores = [fitted.score(X) for fitted in ensemble.estimators_]
     np.testing.assert_array_equal(np.argsort(scores), np.argsort(ensemble.weights_))
     assert ensemble.weights_.sum() == pytest.approx(1)
-
-
-@pytest.mark.full
-def test_jobs_change_nothing_and_members_differ():
-    X, _ = make_blobs(200, centers=6, cluster_std=3, random_state=1)
-    one, two = (
-        ClusterEnsemble(KMeans(6), 4, n_jobs=n_jobs, random_state=0).fit(X) for n_jobs in (1, 2)
-    )
-    np.testing.assert_array_equal(one.member_labels_, two.member_labels_)
-    assert len(np.unique(one.member_labels_, axis=1).T) > 1
 
 
 def test_a_list_of_clusterers_takes_turns():

@@ -138,13 +138,6 @@ def test_stored_zeros_and_duplicate_entries_change_nothing():
         np.testing.assert_array_equal(fit(SPARSE, X_same).graph_indices_, one.graph_indices_)
 
 
-def test_the_order_of_copies_does_not_round_their_weights():
-    weight, order = STREAM.random(60), STREAM.permutation(60)
-    copies = np.repeat(NORMAL[:20], 3, axis=0)
-    one = fit(THREE, copies, sample_weight=weight)
-    assert_equal_predictions(fit(THREE, copies[order], sample_weight=weight[order]), one)
-
-
 def test_copies_of_all_samples_change_no_digit():
     one = fit(THREE, NORMAL)
     assert_equal_predictions(fit(THREE, np.repeat(NORMAL, 3, axis=0)), one)
@@ -232,17 +225,6 @@ def test_distances_between_all_samples_equal_the_samples():
     np.testing.assert_array_equal(one.predict(FROM_X), one.labels_)
 
 
-def test_distances_obey_the_laws_of_weights():
-    weight = np.arange(60) % 3
-    rows = np.repeat(NORMAL, weight, axis=0)
-    weighted = fit(DISTANCES, FROM_NORMAL, sample_weight=weight)
-    repeated = fit(DISTANCES, cdist(rows, rows))
-    np.testing.assert_array_equal(
-        weighted.predict_proba(cdist(NEW, NORMAL)),
-        repeated.predict_proba(cdist(NEW, rows)),
-    )
-
-
 @pytest.mark.parametrize("form", [sparse.csr_array, sparse.csr_matrix, sparse.coo_array])
 @pytest.mark.parametrize("with_itself", [True, False])
 def test_a_graph_of_neighbors_is_enough(form, with_itself):
@@ -252,17 +234,6 @@ def test_a_graph_of_neighbors_is_enough(form, with_itself):
     np.testing.assert_array_equal(one.predict_proba(graph), one.responsibilities_)
     dense = fit(clone(DISTANCES).set_params(n_neighbors=8), FROM_X)
     np.testing.assert_allclose(one.graph_.toarray(), dense.graph_.toarray(), atol=1e-5)
-
-
-def test_samples_may_have_different_numbers_of_neighbors():
-    graph = sparse.csr_array(np.where(FROM_NORMAL < 1.2, FROM_NORMAL, 0))
-    alone = np.diff(graph.indptr) == 0
-    graph = sparse.csr_array(graph[~alone][:, ~alone])
-    one = fit(DISTANCES, graph)
-    assert np.isfinite(one.layout_).all()
-    means = [np.sort(graph[[i]].data)[:8].mean() for i in range(graph.shape[0])]
-    np.testing.assert_allclose(one.outlier_scores_, means)
-    assert one.predict(graph[:5]).shape == (5,)
 
 
 def test_a_stored_zero_is_a_distance():
