@@ -1,7 +1,6 @@
 """CatGAN: losses of both players, what predictions are normalized by, priors, a few labels."""
 
 import math
-import pickle
 from decimal import Decimal
 from fractions import Fraction
 
@@ -268,18 +267,6 @@ def test_minus_one_and_one_are_two_classes(kind, blobs):
     catgan = CatGANClassifier(**CLASSIFIER, max_epochs=20).fit(X, y)
     np.testing.assert_array_equal(catgan.classes_, np.unique(y))
     np.testing.assert_array_equal(catgan.predict(X), y)
-
-
-def test_a_refused_warm_start_leaves_the_fit_as_it_was(blobs, some):
-    catgan = CatGANClassifier(**CLASSIFIER, warm_start=True, max_epochs=2).fit(blobs[0], some)
-    before = dict(vars(catgan))
-    unit = (blobs[0] - blobs[0].min()) / np.ptp(blobs[0])
-    for X, y in ((blobs[0], blobs[1] + 1), (blobs[0][:, :2], some), (unit, some)):
-        with pytest.raises(ValueError, match="classes|features|likelihood"):
-            catgan.fit(X, y)
-        assert vars(catgan) == before
-    copy = pickle.loads(pickle.dumps(catgan))
-    np.testing.assert_array_equal(copy.predict(blobs[0]), catgan.predict(blobs[0]))
 
 
 def test_one_class_for_all_samples_is_a_warning(rows):

@@ -38,24 +38,6 @@ def vae():
         return VAE(GaussianEncoder(mlp(6, 4, (8,))), mlp(2, 6, (8,)), Bernoulli())
 
 
-class Linear(nn.Module):
-    """Probabilistic PCA as a decoder, and its exact posterior as an encoder."""
-
-    def __init__(self, loadings, mean, noise):
-        super().__init__()
-        self.loadings, self.mean = loadings, mean
-        inner = loadings.T @ loadings + noise * torch.eye(loadings.shape[1])
-        self.posterior = torch.linalg.solve(inner, loadings.T)
-        self.log_var = (noise * torch.linalg.inv(inner)).diagonal().log()
-
-    def encode(self, x):
-        mean = (x - self.mean) @ self.posterior.T
-        return torch.cat([mean, (self.log_var - GaussianEncoder.LOG_VAR).expand_as(mean)], -1)
-
-    def forward(self, z):
-        return z @ self.loadings.T + self.mean
-
-
 class Call(nn.Module):
     """A function as a module."""
 
@@ -65,29 +47,6 @@ class Call(nn.Module):
 
     def forward(self, x):
         return self.function(x)
-
-
-def probabilistic_pca(n_components=2):
-    """Return data, scikit-learn's PCA of it, and the VAE that is the same model."""
-    X = load_iris().data
-    pca = PCA(n_components).fit(X)
-    stretch = np.sqrt(np.maximum(pca.explained_variance_ - pca.noise_variance_, 0))
-    loadings = torch.tensor(pca.components_.T * stretch, dtype=torch.float32)
-    model = Linear(loadings, torch.tensor(pca.mean_).float(), float(pca.noise_variance_))
-    units = Gaussian(torch.zeros(4), torch.ones(4))
-    with torch.no_grad():
-        units.noise.fill_(float(np.log(pca.noise_variance_)))
-    return X, pca, VAE(GaussianEncoder(Call(model.encode)), model, units)
-
-
-def test_bounds_reach_the_likelihood_of_probabilistic_pca():
-    """The posterior is exact here (diagonal by construction), so both bounds are tight."""
-    X, pca, model = probabilistic_pca()
-    x, exact = torch.tensor(X).float(), torch.tensor(pca.score_samples(X))
-    with torch.no_grad():
-        torch.testing.assert_close(model.importance_bound(x, 64), exact, rtol=0, atol=1e-3)
-        # The logarithm is a polynomial of degree two in z, whose mean over the points is exact.
-        torch.testing.assert_close(model.criterion(x), exact, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("n_rows", [500, pytest.param(2000, marks=pytest.mark.full)])
@@ -265,15 +224,6 @@ def test_codes_of_the_wrong_kind_are_explained(digits):
         fitted.sample(0)
     with pytest.raises(ValueError, match="n_importance_samples"):
         fitted.score_samples(digits, n_importance_samples=0)
-
-
-@pytest.mark.full
-def test_bfloat16_trains_and_answers_in_float32(digits):
-    exact = VAEEmbedding(3, **QUICK, max_epochs=20).fit(digits)
-    rough = clone(exact).set_params(precision="bfloat16").fit(digits)
-    assert rough.transform(digits).dtype == np.float32
-    assert rough.score(digits) == pytest.approx(exact.score(digits), rel=0.05)
-    assert rough.score(digits) != exact.score(digits)
 
 
 @pytest.mark.full

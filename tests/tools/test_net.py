@@ -129,14 +129,20 @@ def test_rates_scale_the_learning_rate_by_name(rows):
     assert seen == {3: pytest.approx(0.1), 2: pytest.approx(0.01)}
 
 
+class Rates(Callback):
+    """Keeps the learning rate of every step."""
+
+    def initialize(self):
+        self.found = []
+
+    def on_batch_begin(self, net, **_):
+        self.found.append(net.optimizer_.param_groups[0]["lr"])
+
+
 def test_the_rate_rises_then_falls_to_zero(rows):
-    rates = []
-
-    class Watch(Callback):
-        def on_batch_begin(self, net, **_):
-            rates.append(net.optimizer_.param_groups[0]["lr"])
-
-    fit(Duel(), rows, max_epochs=25, callbacks=[Watch()])
+    watch = Rates()
+    fit(Duel(), rows, max_epochs=25, callbacks=[watch])
+    rates = watch.found
     top = int(np.argmax(rates))
     assert len(rates) == 100
     assert max(rates) == pytest.approx(1e-2, rel=0.05)
@@ -173,15 +179,9 @@ def test_skorch_callbacks_apply(rows, tmp_path):
 
 
 def test_a_schedule_of_the_users_replaces_ours(rows):
-    rates = []
-
-    class Watch(Callback):
-        def on_batch_begin(self, net, **_):
-            rates.append(net.optimizer_.param_groups[0]["lr"])
-
-    step = LRScheduler(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5)
-    fit(Duel(), rows, callbacks=[("schedule", step), Watch()])
-    np.testing.assert_allclose(rates[::4], [1e-2, 5e-3, 2.5e-3])
+    watch, step = Rates(), LRScheduler(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5)
+    fit(Duel(), rows, callbacks=[("schedule", step), watch])
+    np.testing.assert_allclose(watch.found[::4], [1e-2, 5e-3, 2.5e-3])
 
 
 def test_frozen_parameters_stay_and_others_learn(rows):

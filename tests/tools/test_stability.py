@@ -6,7 +6,6 @@ import pytest
 from scipy import sparse
 from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.datasets import make_blobs
-from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import KNeighborsTransformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -34,12 +33,6 @@ def test_halves_of_one_cluster_are_not_stable():
         rows = np.random.default_rng(seed).normal(size=(300, 5))
         halves.append(NeighborClustering(2, random_state=0).fit(rows).cluster_stability())
     assert np.mean(halves) < 0.7
-
-
-@pytest.mark.full
-def test_stability_of_distances_is_that_of_the_edges():
-    found = NeighborClustering(3, metric="precomputed", random_state=0).fit(pairwise_distances(X))
-    np.testing.assert_allclose(found.cluster_stability(), 1, atol=0.02)
 
 
 @pytest.mark.parametrize("n_neighbors", [1, 3])
