@@ -12,7 +12,6 @@ from skorch.callbacks import Callback, EarlyStopping
 
 from skdeepcluster import (
     CatGANClassifier,
-    CatGANClustering,
     InfoGANClustering,
     VaDEClustering,
     VAEEmbedding,
@@ -56,7 +55,6 @@ PHASES = {
         ["number of clusters", FOUND, "pretraining", "mixture", *LAST],
     ),
     "infogan": (InfoGANClustering(3), None, [FOUND, *LAST]),
-    "catgan": (CatGANClustering(3, init=None), None, LAST),
     "classifier": (CatGANClassifier(pretraining_epochs=2), FEW, ["pretraining", FOUND, *LAST]),
     "vae": (VAEEmbedding(3), None, [FOUND, "training", "mixture", "predictions"]),
 }
