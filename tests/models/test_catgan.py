@@ -1,7 +1,6 @@
-"""CatGAN: losses of both players, what answers are normalized by, priors, a few labels."""
+"""CatGAN: losses of both players, what predictions are normalized by, priors, a few labels."""
 
 import math
-import pickle
 from decimal import Decimal
 from fractions import Fraction
 
@@ -80,7 +79,7 @@ def test_a_players_loss_reaches_its_own_modules(x):
             assert (p.grad is not None and p.grad.abs().sum() > 0) == (id(p) in own)
 
 
-def test_answers_are_normalized_by_real_rows_only(x):
+def test_predictions_are_normalized_by_real_samples_only(x):
     catgan, alone = model(regularizer=Regularizer(1.0, 1.0)), model().discriminator
     start = torch.full((50, 3), 1 / 3)
     alone(x)
@@ -91,7 +90,7 @@ def test_answers_are_normalized_by_real_rows_only(x):
     assert alone[1].running_mean.abs().sum() > 0
 
 
-def test_the_start_fades_and_the_smoothness_stays(x):
+def test_the_anchor_fades_and_the_smoothness_stays(x):
     catgan = model(regularizer=Regularizer(2.0, 1.0))
     start = torch.eye(3)[torch.arange(50) % 3]
     full = -2 * (start * catgan.log_resp_standardized(x)).sum(1).mean()
@@ -123,15 +122,6 @@ def test_labeled_samples_add_their_cross_entropy(x):
     torch.testing.assert_close(terms["certainty"], plain_entropy(both[:50]).mean())
 
 
-def test_where_nothing_moves_nothing_jumps_whatever_is_labeled(x):
-    """Rows that all have a twin: steps of no length, and no change by other rows' statistics."""
-    catgan = model(regularizer=Regularizer(1.0, 1.0))
-    twins, start = torch.cat([x, x]), torch.full((100, 3), 1 / 3)
-    known, target = torch.rand(9, 6) + 3, torch.zeros(9, dtype=torch.long)
-    smoothness = catgan.discriminator_loss(Batch(twins, start, None, known, target))["smoothness"]
-    torch.testing.assert_close(smoothness, torch.tensor(0.0), atol=1e-4, rtol=0)
-
-
 # ---- the clusterer
 
 
@@ -159,7 +149,7 @@ def test_large_groups_stay_whole_unless_shares_are_equal():
     assert adjusted_rand_score(y, whole) > 0.95 > adjusted_rand_score(y, divided)
 
 
-@pytest.mark.filterwarnings("ignore:.* rows left the clusters of their start")
+@pytest.mark.filterwarnings("ignore:.* of the samples left their initial clusters")
 def test_networks_of_the_users(rows):
     built = []
 
@@ -259,33 +249,22 @@ def test_minus_one_and_one_are_two_classes(kind, blobs):
     np.testing.assert_array_equal(catgan.predict(X), y)
 
 
-def test_a_refused_warm_start_leaves_the_fit_as_it_was(blobs, some):
-    catgan = CatGANClassifier(**CLASSIFIER, warm_start=True, max_epochs=2).fit(blobs[0], some)
-    before = dict(vars(catgan))
-    unit = (blobs[0] - blobs[0].min()) / np.ptp(blobs[0])
-    for X, y in ((blobs[0], blobs[1] + 1), (blobs[0][:, :2], some), (unit, some)):
-        with pytest.raises(ValueError, match="classes|features|likelihood"):
-            catgan.fit(X, y)
-        assert vars(catgan) == before
-    copy = pickle.loads(pickle.dumps(catgan))
-    np.testing.assert_array_equal(copy.predict(blobs[0]), catgan.predict(blobs[0]))
-
-
-def test_one_class_for_all_rows_is_said(rows):
+def test_one_class_for_all_samples_is_a_warning(rows):
     y = np.full(180, -1)
     y[:2] = 0, 1
     with pytest.warns(ConvergenceWarning, match="All samples are classified as"):
         CatGANClassifier(**CLASSIFIER, max_epochs=2).fit(np.zeros_like(rows), y)
 
 
-def test_labels_of_no_weight_are_none(blobs):
+def test_labels_without_weight_are_none(blobs):
     X, y = blobs
     some = np.where(np.arange(len(X)) % 10 == 0, y, -1)
-    with pytest.raises(ValueError, match="No row that has a label is among those drawn"):
+    with pytest.raises(ValueError, match="No labeled sample is among those drawn"):
         CatGANClassifier(**CLASSIFIER).fit(X, some, sample_weight=some < 0)
 
 
-def test_the_class_prior_taken_is_told(rows):
+@pytest.mark.filterwarnings("ignore:.* of the samples left their initial clusters")
+def test_the_class_prior_is_an_attribute(rows):
     for prior, expected in (
         (None, np.full(3, 1 / 3)),
         ([2.0, 1.0, 1.0], [0.5, 0.25, 0.25]),

@@ -20,12 +20,6 @@ from skdeepcluster.modules.networks import (
 )
 
 
-def test_mlp_without_hidden_layers_is_linear():
-    network = mlp(3, 2, ())
-    x = torch.randn(4, 3)
-    torch.testing.assert_close(network(x), x @ network[0].weight.T + network[0].bias)
-
-
 @pytest.mark.parametrize("activation", ["relu", "gelu", "leaky_relu"])
 @pytest.mark.parametrize("widths", [(), (4,), (6, 9, 5)])
 def test_a_perceptron_starts_as_a_linear_map(activation, widths):

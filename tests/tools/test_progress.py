@@ -2,7 +2,6 @@
 
 import re
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,8 +11,6 @@ from skorch.callbacks import Callback, EarlyStopping
 
 from skdeepcluster import (
     CatGANClassifier,
-    CatGANClustering,
-    DACClustering,
     InfoGANClustering,
     VaDEClustering,
     VAEEmbedding,
@@ -39,39 +36,37 @@ def find_counts(text):
     return [(int(done), int(total)) for done, total in re.findall(r" (\d+)/(\d+) ", text)]
 
 
-@pytest.mark.parametrize(
-    ("estimator", "y", "phases"),
-    [
-        (VADE, None, "pretraining, mixture, training, predictions"),
-        (
-            VaDEClustering("auto", pretraining_epochs=2),
-            None,
-            "number of clusters, initial partition, pretraining, mixture, training, predictions",
-        ),
-        (
-            DACClustering(3, init=Y),
-            None,
-            "initial partition, pretraining, mixture, training, predictions",
-        ),
-        (InfoGANClustering(3), None, "initial partition, training, predictions"),
-        (CatGANClustering(3, init=None), None, "training, predictions"),
-        (
-            CatGANClassifier(pretraining_epochs=2),
-            FEW,
-            "pretraining, initial partition, training, predictions",
-        ),
-        (CatGANClassifier(), Y, "initial partition, training, predictions"),
-        (VAEEmbedding(3), None, "initial partition, training, mixture, predictions"),
-        (VAEEmbedding(3, init="mixture"), None, "training, mixture, predictions"),
-    ],
-    ids=str,
-)
-def test_the_bar_names_the_phases(estimator, y, phases, capsys):
+FOUND = "initial partition"
+LAST = ["training", "predictions"]
+PHASES = {
+    "vade": (VADE, None, ["pretraining", "mixture", *LAST]),
+    "auto": (
+        VaDEClustering("auto", pretraining_epochs=2),
+        None,
+        ["number of clusters", FOUND, "pretraining", "mixture", *LAST],
+    ),
+    "infogan": (InfoGANClustering(3), None, [FOUND, *LAST]),
+    "classifier": (CatGANClassifier(pretraining_epochs=2), FEW, ["pretraining", FOUND, *LAST]),
+    "vae": (VAEEmbedding(3), None, [FOUND, "training", "mixture", "predictions"]),
+}
+
+
+@pytest.mark.parametrize("name", PHASES)
+def test_lines_name_the_phases_where_no_terminal_is(name, capsys):
+    estimator, y, phases = PHASES[name]
     clone(estimator).set_params(**SMALL, verbose=1).fit(X, y)
-    err = capsys.readouterr().err
-    assert type(estimator).__name__ in err
-    found = re.findall(r", ([a-z ]+)(?=[\],])", err)
-    assert list(dict.fromkeys(found)) == phases.split(", ")
+    lines = capsys.readouterr().err.splitlines()
+    kind = type(estimator).__name__
+    assert [line.split(",")[0] for line in lines] == [f"{kind}: {phase}" for phase in phases]
+
+
+def test_long_phases_have_lines_of_steps_and_loss(capsys, monkeypatch):
+    monkeypatch.setattr(module, "INTERVAL", 0.0)
+    clone(VADE).set_params(verbose=1).fit(X)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "VaDEClustering: pretraining, step 0 of 12"
+    assert re.fullmatch(r"VaDEClustering: pretraining, step 3 of 12, loss=[\d.]+", lines[1])
+    assert "training, step 12 of 12, loss=" in lines[-2]
 
 
 @pytest.mark.parametrize("n_init", [1, 2])
@@ -107,14 +102,6 @@ def test_an_exception_closes_the_bar_where_it_is(capsys):
     text = capsys.readouterr().err
     assert max(find_counts(text))[0] < 12
     assert text.endswith("\n")
-
-
-def test_bars_of_fits_in_threads_end_full(capsys):
-    watched = [clone(VADE).set_params(verbose=1, random_state=seed) for seed in range(2)]
-    with ThreadPoolExecutor(2) as pool:
-        fitted = list(pool.map(lambda vade: vade.fit(X), watched))
-    assert [vade.n_iter_ for vade in fitted] == [2, 2]
-    assert capsys.readouterr().err.count("12/12") >= 2
 
 
 def test_of_several_processes_the_main_one_shows_progress(capsys, monkeypatch):
