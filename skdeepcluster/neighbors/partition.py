@@ -8,7 +8,6 @@ N samples, M distinct samples in the graph; D features, L layout dimensions, K c
 import warnings
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,7 +36,6 @@ from .search import (
     nearest_entries,
     project_rows,
     single_threaded_blas,
-    split_rows,
     unique_rows,
 )
 from .selection import choose_partition
@@ -61,7 +59,7 @@ BLOCK = 16_384
 
 
 class Settings(NamedTuple):
-    """Parameters of the graph and the layout, see :class:`~skdeepcluster.NeighborClustering`."""
+    """Parameters of the graph and the layout, as in ``NeighborClustering``."""
 
     n_neighbors: int = 15
     metric: Any = "euclidean"
@@ -126,8 +124,8 @@ class Partition(NamedTuple):
 
     def grow_tree(self) -> ClusterTree:
         """Return the :class:`ClusterTree` of the clusters and their parts in the layout."""
-        stream = np.random.RandomState(0)
-        layout, labels, weights = self.layout.astype(float), self.resp.argmax(1), self.samples.weights
+        stream, weights = np.random.RandomState(0), self.samples.weights
+        layout, labels = self.layout.astype(np.float64), self.resp.argmax(1)
         n_parts = max(MIN_PARTS, COMPONENTS * self.resp.shape[1])
         n_parts = min(n_parts, max(len(layout) // 3, 1))
         views = _view_layouts([layout], self.samples.graph, weights, stream)
@@ -246,11 +244,9 @@ def partition_by_labels(
 ) -> np.ndarray:
     """Return class probabilities (N, K) from a few labels, by the graph and by mixtures.
 
-    ``targets`` (N,) are classes from 0 on, or -1 for samples without a label. Labels are spread
-    along the neighbor graph. Mixtures of 2 K components are fitted to a layout of the graph, and
-    each component has the mean class probabilities of its samples. The result is the mean of both:
-    isolated samples follow their components, and samples of components with several classes follow
-    the graph.
+    ``targets`` (N,) are classes from 0 on, or -1 for samples without a label. The result is the
+    mean of labels spread along the neighbor graph, and of mixtures of 2 K components fitted to a
+    layout. Each component has the mean class probabilities of its samples.
     """
     X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
     stream = random_stream(random_state)
@@ -527,11 +523,10 @@ def interpolate(reference, X, values, n_jobs=None) -> tuple[list[np.ndarray], np
     """Return the values of samples X (N, D) by the ``values`` of the reference, arrays (M, C).
 
     A sample equal to one of the reference gets exactly its value. The others get the mean of
-    their k nearest, weighted by 1 / distance, or of those at distance zero (D. Shepard, "A
-    two-dimensional interpolation function for irregularly-spaced data", ACM National Conference
-    1968). With precomputed distances X has the distances (N, columns) to all samples of the fit.
-    Also returns the mean distance (N,) of each sample to its neighbors. ValueError if a metric
-    has no value for a sample.
+    their k nearest, weighted by 1 / distance (D. Shepard, "A two-dimensional interpolation
+    function for irregularly-spaced data", ACM National Conference 1968). With precomputed
+    distances X has the distances (N, columns) to all samples of the fit. Also returns the mean
+    distance (N,) of each sample to its neighbors.
     """
     if reference.rows is not None:
         X = _match_form(X, reference.rows)
@@ -540,10 +535,16 @@ def interpolate(reference, X, values, n_jobs=None) -> tuple[list[np.ndarray], np
     others = np.flatnonzero(equal < 0)
     if not len(others):
         return predicted, spacing
-    search = _make_search(reference, n_jobs)
+    k = reference.n_neighbors
+    if reference.rows is not None:
+        index = NeighborIndex(reference.rows, reference.metric, n_jobs)
     for part in gen_batches(len(others), BLOCK):
         rows = others[part]
-        distances, neighbors = search(X[rows])
+        if reference.rows is None:
+            found = nearest_entries(X[rows][:, reference.kept], k, own=False)
+        else:
+            found = index.query(X[rows], k)
+        distances, neighbors = found
         undefined = np.isnan(distances).any(1)
         spacing[rows] = np.where(undefined, np.nan, average_finite(distances))
         weights = _weigh(distances)[:, :, None]
@@ -567,14 +568,6 @@ def _find_equal(reference, X):
     place = np.searchsorted(reference.keys, keys, sorter=order)
     found = order[np.minimum(place, len(order) - 1)]
     return np.where(reference.keys[found] == keys, found, -1)
-
-
-def _make_search(reference, n_jobs):
-    """Return a function from samples to the distances and positions of their neighbors."""
-    k = reference.n_neighbors
-    if reference.rows is None:
-        return lambda X: nearest_entries(X[:, reference.kept], k, own=False)
-    return partial(NeighborIndex(reference.rows, reference.metric, n_jobs).query, k=k)
 
 
 def _weigh(distances):

@@ -77,6 +77,7 @@ class NeighborIndex:
                 squares = _square_gaps(self.X, X[part], found)
                 # For unit vectors |u - v|^2 / 2 = 1 - u v.
                 distances = squares / 2 if self.is_cosine else np.sqrt(squares)
+            distances = np.maximum(distances, 0)  # rounding may make a metric negative
             if own is not None:
                 distances[found == own[part, None]] = np.inf
             nearest[0][part], nearest[1][part] = sort_nearest(distances, found, k)
