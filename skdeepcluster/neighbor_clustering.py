@@ -58,11 +58,11 @@ class NeighborClustering(
 ):
     r"""Clustering by many candidate partitions and a learned criterion.
 
-    About twenty candidate partitions are found: by k-means, Gaussian mixtures and Genie on the
-    samples, and by Ward's method, average linkage, Genie and merged mixtures in layouts of the
-    neighbor graph. A criterion, learned on simulated data sets with known clusters, predicts the
-    adjusted Rand index of each candidate without labels. The candidates vote on the cluster of
-    each sample, with more weight for higher predictions.
+    K-means, Gaussian mixtures, hierarchical methods and others find about twenty candidate
+    partitions, in the samples and in layouts of their neighbor graph. A criterion, learned on
+    simulated data sets with known clusters, predicts the adjusted Rand index of each candidate
+    without labels. The candidates vote on the cluster of each sample, with more weight for higher
+    predictions.
 
     Parameters
     ----------
@@ -149,15 +149,14 @@ class NeighborClustering(
 
     Notes
     -----
-    Graph and layouts are computed as in UMAP [1]_. Genie is single linkage that keeps cluster
-    sizes fair [2]_. ``n_clusters="auto"`` takes the smallest number whose best candidate is within
-    5 % of the largest prediction, and 1 if no prediction is above 0.3.
+    Graph and layouts are computed as in UMAP [1]_. ``n_clusters="auto"`` takes the smallest number
+    whose best candidate is within 5 % of the largest prediction, and 1 if none is above 0.3.
 
     A sample of weight 2 equals two samples. The order of the samples and features, copies of all
     samples and constant features do not change a cluster.
 
     With ``use_labels=True``, labels name the clusters found without them, and move samples between
-    clusters along the graph [3]_. Labeled samples keep their clusters, unless equal samples have
+    clusters along the graph [2]_. Labeled samples keep their clusters, unless equal samples have
     others or ``max_samples`` leaves them out.
 
     New samples get the mean of their nearest samples in the graph, weighted by 1 / distance; a
@@ -167,9 +166,7 @@ class NeighborClustering(
     ----------
     .. [1] L. McInnes, J. Healy, J. Melville, "UMAP: Uniform Manifold Approximation and
        Projection for Dimension Reduction", 2018, arXiv:1802.03426.
-    .. [2] M. Gagolewski, M. Bartoszuk, A. Cena, "Genie: a new, fast, and outlier-resistant
-       hierarchical clustering algorithm", Information Sciences 363, 2016.
-    .. [3] X. Zhu, Z. Ghahramani, J. Lafferty, "Semi-supervised learning using Gaussian fields and
+    .. [2] X. Zhu, Z. Ghahramani, J. Lafferty, "Semi-supervised learning using Gaussian fields and
        harmonic functions", ICML 2003.
 
     Examples
@@ -452,14 +449,8 @@ class NeighborClustering(
             rows.data = 1 - np.log(rows.data)
         labels = self.responsibilities_[indices].argmax(1)
         n_found = len(np.unique(labels))
-        model = clone(self).set_params(
-            n_clusters=n_found,
-            n_neighbors=reference.n_neighbors,
-            metric=reference.metric,
-            noise=0.0,
-            accept_sparse=True,
-            verbose=0,
-        )
+        params = {"n_neighbors": reference.n_neighbors, "metric": reference.metric, "noise": 0.0}
+        model = clone(self).set_params(**params, n_clusters=n_found, accept_sparse=True, verbose=0)
         most = max(STABILITY_SAMPLES, STABILITY_SAMPLES_PER_CLUSTER * n_found)
         options = {"n_resamples": n_draws, "max_samples": most, "verbose": self.verbose}
         with warnings.catch_warnings():
@@ -473,13 +464,13 @@ class NeighborClustering(
 
     def _check_rows(self, X, reset=False):
         """Check X and its number of features."""
-        accepts = self.accept_sparse or is_precomputed(self.metric)
+        accepts = "csr" if self.accept_sparse or is_precomputed(self.metric) else False
         if sparse.issparse(X) and not accepts:
             raise TypeError(
                 "NeighborClustering got sparse data, but expects dense arrays by default. Set "
                 "accept_sparse=True, or pass X.toarray()."
             )
-        X = check_rows(self, X, reset=reset, accept_sparse="csr" if accepts else False)
+        X = check_rows(self, X, reset=reset, accept_sparse=accepts)
         # check_rows has refused numbers as text; other dtypes become float64 here.
         types = {"dtype": [np.float64, np.float32], "ensure_all_finite": False}
         return check_array(X, accept_sparse="csr", **types)

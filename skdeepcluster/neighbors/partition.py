@@ -8,6 +8,7 @@ N samples, M distinct samples in the graph; D features, L layout dimensions, K c
 import warnings
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -298,8 +299,7 @@ def warn_of_edge(curve, max_clusters, n_samples, stacklevel):
 def connect(X, n_clusters, settings, stream, sample_weight=None, labels=None) -> Samples:
     """Return the distinct :class:`Samples` of X and their neighbor graph.
 
-    There are at most ``n_neighbors`` neighbors, and no more than the average cluster has other
-    samples: farther samples belong to other clusters.
+    A sample has no more neighbors than the average cluster has other samples.
     """
     metric, n_neighbors = settings.metric, int(settings.n_neighbors)
     _check(X, n_clusters, settings)
@@ -329,7 +329,7 @@ def _check(X, n_clusters, settings):
     """Check that there are enough samples, and that distances are distances."""
     least = 1 if n_clusters == "auto" else n_clusters
     check_enough(X.shape[0], least)
-    check_scalar(settings.max_samples, "max_samples", (int, np.integer), min_val=least)
+    check_scalar(settings.max_samples, "max_samples", Integral, min_val=least)
     if is_precomputed(settings.metric):
         check_square(X)
         check_distances(X)
@@ -338,8 +338,7 @@ def _check(X, n_clusters, settings):
 def order_columns(X):
     """Return the positions of the features of X (M, D) that vary, ordered by their values.
 
-    The order of the features or samples, their unit and a shift do not change the result. So
-    neither constant features nor the order of features change a cluster.
+    Neither the order of the samples, nor their unit or a shift changes the order of the features.
     """
     least, largest = find_ranges(X)
     varying = largest > least
@@ -358,8 +357,7 @@ def take_columns(X, columns):
 def _find_distinct(X, weights, metric):
     """Return (columns, kept, inverse, weights) of the distinct samples with a positive weight.
 
-    Their order depends on values only. Equal rows of a dense matrix of distances are equal
-    samples. Rows of a sparse one lack the distances to most copies, so each is one sample.
+    Their order depends on values only. Rows of a sparse matrix of distances are all distinct.
     """
     if is_precomputed(metric) and sparse.issparse(X):
         kept, inverse = np.flatnonzero(weights > 0), np.full(len(weights), -1)
@@ -386,9 +384,9 @@ def _scale_weights(weights):
 def _draw_samples(kept, inverse, weights, n_drawn, stream, labels):
     """Return (kept, inverse, weights) of a draw of the distinct samples.
 
-    Priority sampling (N. Duffield, C. Lund, M. Thorup, Journal of the ACM 54, 2007): the samples
-    with the largest w / u are drawn, u uniform, and get weights max(w, t), t the largest w / u of
-    the others. All samples with ``labels`` (N,) are drawn, unless they are more than half.
+    Priority sampling (N. Duffield, C. Lund, M. Thorup, Journal of the ACM 54, 2007) keeps the
+    largest w / u, u uniform, with weights max(w, t), t the largest w / u of the others. All
+    samples with ``labels`` (N,) are drawn, unless they are more than half.
     """
     priority = weights / (1 - stream.uniform(size=len(kept)))
     if labels is not None:

@@ -24,7 +24,7 @@ EXTRA = 5
 #: Maximum number of features for which a k-d tree is faster than matrix products.
 TREE_FEATURES = 10
 #: Number of samples from which the center is estimated.
-CENTERED_ROWS = 1000
+SAMPLED = 1000
 #: Number of queries that a thread searches at once.
 QUERIES = 1024
 #: Maximum number of elements in memory at once (32 MB in float64).
@@ -51,7 +51,7 @@ class NeighborIndex:
         if self.is_measured and not sparse.issparse(X):
             algorithm = "kd_tree" if X.shape[1] <= TREE_FEATURES else "brute"
         if algorithm == "brute":  # matrix products round less around the center
-            self.center = np.median(self.X[:: 1 + len(X) // CENTERED_ROWS], axis=0)
+            self.center = np.median(self.X[:: 1 + len(X) // SAMPLED], axis=0)
         library = NearestNeighbors(
             algorithm=algorithm, metric="euclidean" if self.is_cosine else metric
         )
@@ -172,24 +172,18 @@ def nearest_entries(X, k, *, own):
 def _nearest_stored(X, k, own):
     """Return :func:`nearest_entries` of a sparse matrix."""
     graph = sort_graph_by_row_values(X.tocsr(), copy=True, warn_when_not_sorted=False)
-    n_rows = graph.shape[0]
-    rows = np.repeat(np.arange(n_rows), np.diff(graph.indptr))
-    chosen = (graph.indices != rows) if own else np.ones(len(rows), dtype=bool)
-    rows, columns, values = rows[chosen], graph.indices[chosen], graph.data[chosen]
-    counts = np.bincount(rows, minlength=n_rows)
-    if not counts.all():
-        raise ValueError(
-            f"Row {int(counts.argmin())} of the precomputed graph has no neighbor among the "
-            "samples fitted (with a positive weight). Compute the graph with more neighbors "
-            "(n_neighbors of KNeighborsTransformer), or drop the row."
-        )
-    k = min(k, int(counts.max()))
-    place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    near = place < k
-    distances = np.full((n_rows, k), np.inf)
-    neighbors = np.repeat(np.arange(n_rows)[:, None] * own, k, axis=1)
-    distances[rows[near], place[near]] = values[near]
-    neighbors[rows[near], place[near]] = columns[near]
+    distances = np.full((graph.shape[0], k), np.inf)
+    neighbors = np.repeat(np.arange(graph.shape[0])[:, None] * own, k, axis=1)
+    for row, (first, last) in enumerate(pairwise(graph.indptr)):
+        columns, values = graph.indices[first:last], graph.data[first:last]
+        chosen = np.flatnonzero(columns != row)[:k] if own else slice(k)
+        columns, values = columns[chosen], values[chosen]
+        if not len(columns):
+            raise ValueError(
+                f"Row {row} of the precomputed graph has no neighbor among the samples fitted "
+                "(with a positive weight). Compute the graph with more neighbors, or drop the row."
+            )
+        neighbors[row, : len(columns)], distances[row, : len(columns)] = columns, values
     return distances, neighbors
 
 
@@ -231,8 +225,8 @@ def project_rows(X, direction):
 def hash_rows(X, stored_zeros=False):
     """Return 64 bits of the BLAKE2 hash of each sample, as integers (N,).
 
-    Equal samples have equal hashes in any precision; two others collide with probability 2^-64.
-    With ``stored_zeros`` stored zeros of a sparse matrix differ from entries that are not stored.
+    Equal samples have equal hashes in any precision. With ``stored_zeros``, stored zeros of a
+    sparse matrix differ from entries that are not stored.
     """
     if sparse.issparse(X):
         X = X.sorted_indices()
