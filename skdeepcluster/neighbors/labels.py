@@ -36,9 +36,9 @@ def hold_labels(resp, labels):
 def name_clusters(found, labels, rows):
     """Return the class (K,) of each cluster, one-to-one.
 
-    ``found`` (M, K) is one-hot, ``labels`` (M, K) are counts, ``rows`` (M, D) are samples. Clusters
-    and classes are matched by the share of the labels of a class in the cluster, and in case of
-    doubt by the distance between their means. Other clusters get the other classes in order.
+    ``found`` (M, K) is one-hot, ``labels`` (M, K) are counts, ``rows`` (M, D) are samples. They
+    are matched by the share of the labels of a class in the cluster, and in case of doubt by the
+    distance between their means. Other clusters get the other classes in order.
     """
     n_clusters = found.shape[1]
     known = np.flatnonzero(labels.any(0))
