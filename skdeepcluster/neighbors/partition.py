@@ -555,7 +555,7 @@ def _match_form(X, rows):
     """Return X dense or sparse as the samples fitted, with distances that do not overflow."""
     if sparse.issparse(rows):
         return sparse.csr_matrix(X)
-    X, most = X.toarray() if sparse.issparse(X) else X, min(LARGEST, np.finfo(X.dtype).max)
+    X, most = X.toarray() if sparse.issparse(X) else X, min(LARGEST, float(np.finfo(X.dtype).max))
     return np.clip(X, -most, most)
 
 
