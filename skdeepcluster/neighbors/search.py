@@ -103,7 +103,7 @@ def _unit_rows(X):
 def _square_gaps(rows, X, found):
     """Return the squared distances (M, n) of X to the samples found."""
     if sparse.issparse(X):
-        gaps = (X - rows[column] for column in found.T)
+        gaps = (X.astype(np.float64) - rows[column] for column in found.T)
         return np.stack([row_norms(gap, squared=True) for gap in gaps], 1)
     squares = np.empty(found.shape)
     for part in gen_batches(len(X), max(1, CACHED_ELEMENTS // (found.shape[1] * X.shape[1]))):
