@@ -228,7 +228,8 @@ class _NeighborPredictions(nn.Module):
 
     def __init__(self, estimator):
         super().__init__()
-        metric, rows = estimator._fit_params["metric"], estimator._rows
+        reference = estimator._reference
+        metric, rows, k = (reference[name] for name in ("metric", "rows", "n_neighbors"))
         if metric not in ("euclidean", "cosine") or sparse.issparse(rows):
             raise TypeError(
                 f"A NeighborClustering with metric={metric!r} and samples of the type "
@@ -237,15 +238,15 @@ class _NeighborPredictions(nn.Module):
             )
         self.names = ["labels", "probabilities", "codes"]
         self.is_cosine = metric == "cosine"
-        k = estimator._fit_params["n_neighbors"]
         self.k, self.wide = (min(n, len(rows)) for n in (k, k + EXTRA))
         rows = torch.tensor(rows, dtype=torch.float64)
         # Distances are computed from products, which are rounded less around the mean.
         center = torch.zeros_like(rows[0]) if self.is_cosine else rows.mean(0)
         self.register_buffer("center", center)
         self.register_buffer("rows", self.prepare(rows))
-        for name, value in (("resp", estimator.responsibilities_), ("layout", estimator.layout_)):
-            self.register_buffer(name, torch.tensor(value[estimator._kept]).double())
+        values = {"resp": estimator.responsibilities_, "layout": estimator.layout_}
+        for name, value in values.items():
+            self.register_buffer(name, torch.tensor(value[reference["kept"]]).double())
 
     def prepare(self, x):
         """Return samples relative to the mean, or scaled to unit length."""

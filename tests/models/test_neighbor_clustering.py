@@ -133,7 +133,7 @@ def test_copies_of_all_samples_change_no_digit():
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "manhattan"])
-@pytest.mark.parametrize("exponent", [-900, -9, 700])
+@pytest.mark.parametrize("exponent", [-400, 300])
 def test_extreme_units_change_no_digit(metric, exponent):
     one = clone(THREE).set_params(metric=metric)
     scaled = fit(one, np.ldexp(X, exponent))
@@ -268,10 +268,11 @@ def lonely():
         (THREE, X[:2], None, "n_samples=2 should be >= n_clusters=3"),
         (THREE, np.where(X > 3, np.nan, X), None, "NaN"),
         (THREE, np.where(X > 3, np.inf, X), None, "infinity"),
+        (THREE, np.where(X > 3, 1e200, X), None, "magnitude 1e\\+200, which is too large"),
         (THREE, X, -np.ones(90), "Negative values in data passed to .sample_weight"),
         (THREE, X, np.zeros(90), "at least one non-zero"),
         (THREE, X, np.ones(3), "sample_weight.shape"),
-        (NeighborClustering(3, max_samples=2), X, None, "max_samples=2 should be >= n_clusters=3"),
+        (NeighborClustering(3, max_samples=2), X, None, "max_samples == 2, must be >= 3"),
         (NeighborClustering(3, metric="nearness"), X, None, "'metric' parameter"),
         (DISTANCES, X, None, r"should be a square matrix.*got \(90, 3\)"),
         (DISTANCES, -FROM_X, None, "Negative values in data"),
@@ -340,10 +341,8 @@ def test_the_unit_of_weights_does_not_matter(scale):
     np.testing.assert_array_equal(one.cut(2), other.cut(2))
 
 
-@pytest.mark.parametrize("distance", [np.nan, -1.0])
-def test_a_metric_that_gives_no_distance_is_named(distance):
-    X = make_blobs(60, random_state=0)[0]
-    with pytest.raises(
-        ValueError, match=f"gives {distance} for two samples. Expected are distances"
-    ):
-        NeighborClustering(3, metric=lambda a, b: distance).fit(X)
+def test_a_metric_may_be_rounded_below_zero():
+    X = normalize(make_blobs(60, random_state=0)[0])
+    assert min(1 - a @ a for a in X) < 0
+    found = NeighborClustering(3, metric=lambda a, b: 1 - a @ b, random_state=0).fit(X)
+    assert np.isfinite(found.responsibilities_).all()
