@@ -2,7 +2,6 @@
 
 import pickle
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from skdeepcluster.engine.runtime import limited_threads, share_out
 from skdeepcluster.gaussian_mixture import GaussianMixtureEM
 from skdeepcluster.mixture import initialization
 
@@ -424,33 +422,6 @@ def test_threads_change_no_prediction(X, covariance_type):
     assert torch.get_num_threads() == 2
     torch.set_num_threads(1)
     assert_same(parallel, GaussianMixtureEM(K, batch_size=7, **settings).fit(X))
-
-
-@pytest.mark.usefixtures("two_threads")
-def test_threads_that_overlap_or_fail_leave_the_number_of_threads():
-    inside = threading.Barrier(2, timeout=20)
-
-    def block(fails):
-        with limited_threads() as n_threads:
-            inside.wait()
-            assert (torch.get_num_threads(), n_threads) == (1, 2)
-            if fails:
-                raise RuntimeError("on purpose")
-
-    with ThreadPoolExecutor(2) as pool:
-        blocks = [pool.submit(block, fails) for fails in (True, False)]
-    assert isinstance(blocks[0].exception(), RuntimeError)
-    assert blocks[1].exception() is None
-    assert torch.get_num_threads() == 2
-
-    def work(i, n, stop):
-        if i == 1:
-            raise ValueError("share 1 of 2")
-        return stop.wait(20)
-
-    with pytest.raises(ValueError, match="share 1 of 2"):
-        share_out(lambda i, n, stop: work(1 - i, n, stop), max_workers=5)
-    assert torch.get_num_threads() == 2
 
 
 @pytest.mark.parametrize(

@@ -339,10 +339,3 @@ def test_the_unit_of_weights_does_not_matter(scale):
     one, other = fit(THREE, NORMAL), fit(THREE, NORMAL, sample_weight=np.full(60, scale))
     assert_equal_predictions(one, other)
     np.testing.assert_array_equal(one.cut(2), other.cut(2))
-
-
-def test_a_metric_may_be_rounded_below_zero():
-    X = normalize(make_blobs(60, random_state=0)[0])
-    assert min(1 - a @ a for a in X) < 0
-    found = NeighborClustering(3, metric=lambda a, b: 1 - a @ b, random_state=0).fit(X)
-    assert np.isfinite(found.responsibilities_).all()

@@ -41,21 +41,6 @@ def test_no_digit_depends_on_columns_order_and_copies(rows, metric):
     np.testing.assert_array_equal(model.set_params(n_jobs=2).fit(rows).responsibilities_, one)
 
 
-def test_draws_by_weights_keep_their_sum():
-    weights, certain = RANDOM.exponential(size=200) ** 3, np.arange(200) % 50 == 0
-    stream, sums = np.random.RandomState(0), []
-    for _ in range(300):
-        given = np.arange(200), np.arange(200), weights, 40, stream, np.where(certain, 0, -1)
-        drawn, place, found = _draw_samples(*given)
-        np.testing.assert_array_equal(place[drawn], np.arange(40))
-        least = found[~certain[drawn]].min()
-        expected = np.where(certain, weights, np.maximum(weights, least))[drawn]
-        np.testing.assert_allclose(found, expected)
-        assert np.isin(np.flatnonzero(certain | (weights > least)), drawn).all()
-        sums.append(found.sum())
-    assert np.mean(sums) == pytest.approx(weights.sum(), rel=0.02)
-
-
 def test_other_metrics_distances_weights_and_neighbors():
     half = np.where(np.arange(240) < 200, 1, 0)
     for rows, options in (

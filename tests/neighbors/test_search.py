@@ -52,20 +52,6 @@ def test_matrix_products_far_from_zero_mislead_no_query(dtype):
     np.testing.assert_allclose(found, np.sort(gaps)[:, :10], rtol=1e-6)
 
 
-@pytest.mark.parametrize("n_features", [5, 30])
-def test_result_depends_on_no_threads_and_no_random_generator(n_features):
-    # Most distances are equal to others.
-    X, state = np.random.default_rng(0).integers(0, 2, (1500, n_features)), np.random.get_state()
-    X = X.astype(np.float32)
-    expected = NeighborIndex(X).query_self(6)
-    for n_jobs, n_threads in ((2, 1), (-1, 2), (1, 2)):
-        with threadpool_limits(n_threads):
-            found = NeighborIndex(X, n_jobs=n_jobs).query_self(6)
-        np.testing.assert_array_equal(found[0], expected[0])
-        np.testing.assert_array_equal(found[1], expected[1])
-    np.testing.assert_array_equal(np.random.get_state()[1], state[1])
-
-
 @pytest.mark.parametrize("n_features", [4, 30, 80])
 @pytest.mark.parametrize("exponent", [-400, 7, 300])
 def test_power_of_two_changes_no_index(n_features, exponent):

@@ -9,11 +9,12 @@ from types import SimpleNamespace
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgba
+from matplotlib.colors import to_rgb, to_rgba
 from scipy.cluster.hierarchy import fcluster
 from scipy.sparse import csr_array
+from scipy.spatial.distance import pdist
 from sklearn.cluster import AgglomerativeClustering, KMeans
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, make_blobs
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -136,6 +137,21 @@ def test_few_samples_are_drawn(method):
         assert np.isfinite(display.points_).all()
 
 
+def test_no_cluster_is_hidden_under_its_label():
+    points, labels = make_blobs([400, 400, 4, 3, 2], cluster_std=[2, 2, 0.1, 0, 0], random_state=4)
+    display = EmbeddingDisplay(points, labels).plot()
+    display.figure_.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in display.ax_.texts]
+    pixels = display.ax_.transData.transform(display.points_)
+    covered = np.any([[box.contains(*place) for place in pixels] for box in boxes], axis=0)
+    assert texts(display.ax_.texts) == list("01234")
+    assert max(covered[labels == k].mean() for k in range(5)) < 0.5
+    assert not any(one.overlaps(other) for one in boxes for other in boxes if one is not other)
+    for k, box in enumerate(boxes):
+        near = np.linalg.norm(pixels[labels == k] - box.get_points().mean(0), axis=1).min()
+        assert near < 60
+
+
 def test_each_label_has_its_own_look_and_legend_entry():
     display = EmbeddingDisplay(X[:, :2], np.arange(120) % 23).plot()
     handles = display.legend_.legend_handles
@@ -176,6 +192,50 @@ def test_a_layout_of_samples_is_drawn_not_that_of_a_layout():
     np.testing.assert_array_equal(EmbeddingDisplay.from_estimator(fit, X).points_, expected)
     components = EmbeddingDisplay.from_estimator(fit, X, method="pca")
     np.testing.assert_array_equal(components.embedding, fit.layout_)
+
+
+# Linear RGB as color-blind people see it, severity 1 (Machado, Oliveira, Fernandes, 2009).
+VISIONS = {
+    "normal": np.eye(3),
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+XYZ = np.array(
+    [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
+)
+
+
+def to_lab(linear):
+    """CIELAB of linear sRGB, (n, 3), white point D65."""
+    xyz = linear @ XYZ.T / XYZ.sum(1)
+    cube = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
+    return cube @ np.array([[0, 500, 0], [116, -500, 200], [0, 0, -200]]) - [16, 0, 0]
+
+
+@pytest.mark.parametrize("vision", VISIONS)
+def test_all_ten_colors_differ_for_color_blind_people(vision):
+    assert to_lab(np.ones((1, 3))) == pytest.approx(np.array([[100, 0, 0]]), abs=0.01)
+    colors = np.array([to_rgb(color) for color in COLORS])
+    linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+    seen = to_lab(np.clip(linear @ np.transpose(VISIONS[vision]), 0, 1))
+    assert pdist(seen).min() > (38 if vision == "normal" else 27)
 
 
 # ---- what all displays share
@@ -226,36 +286,31 @@ ERRORS = [
     (lambda: SamplesDisplay(X, image_shape=(7, 8)).plot(), r"\(7, 8\) does not fit.*64"),
     (lambda: SamplesDisplay(X, image_shape=(2, 4, 8)).plot(), "1 or 3 channels"),
     (lambda: SamplesDisplay(X, feature_names=["a"]).plot(), r"names must have shape \(64,\)"),
+    (lambda: SamplesDisplay.from_estimator(MEANS), "KMeans has no sample"),
+    (lambda: TraversalDisplay.from_estimator(MEANS), "KMeans has no traverse"),
     (lambda: TraversalDisplay({"c": X}).plot(), "grid 'c' must have shape"),
     (lambda: ClusterConfusionDisplay([[1, -2]]).plot(), "Negative values"),
-    (lambda: ClusterConfusionDisplay.from_predictions([0, np.nan], [0, 1]), "NaN|missing"),
+    (lambda: ClusterConfusionDisplay([[1, 2]], clusters=["a"]).plot(), "clusters must have shape"),
+    (
+        lambda: ClusterConfusionDisplay.from_predictions([0, 1, np.nan], [0, 1, 1]),
+        "y_true contains missing values",
+    ),
+    (lambda: MixtureDisplay.from_estimator(MEANS, X), "KMeans has no means_ and no covariances_"),
     (lambda: MixtureDisplay(X, np.zeros((2, 3)), np.ones((2, 3))).plot(), "means must have shape"),
     (lambda: MixtureDisplay(X, *FULL, covariance_type="diag").plot(), r"\(2, 64\), got \(2, 3\)"),
     (lambda: ReliabilityDisplay([0.5], [1, 0]).plot(), "right has 2 entries"),
     (lambda: ReliabilityDisplay.from_predictions(Y, Y), "probabilities must have shape"),
+    (lambda: ReliabilityDisplay.from_estimator(MEANS, X, Y), "KMeans has no predict_proba"),
     (lambda: NumberOfClustersDisplay([2, 3], [1]).plot(), r"criterion must have shape \(2,\)"),
+    (lambda: NumberOfClustersDisplay.from_estimator(MEANS), "KMeans has no n_clusters_curve_"),
     (lambda: DendrogramDisplay(CHAIN, [1.0]).plot(), r"distances must have shape \(2,\)"),
     (lambda: DendrogramDisplay([[0, 1], [0, 3]], RISING).plot(), "children and distances"),
+    (lambda: DendrogramDisplay(CHAIN, RISING, [1]).plot(), r"counts must have shape \(3,\)"),
     (lambda: DendrogramDisplay(CHAIN, RISING, n_clusters=4).plot(), "n_clusters=4 must be"),
     (lambda: DendrogramDisplay.from_estimator(MEANS), "KMeans has no children_ and no distances_"),
     (lambda: StabilityDisplay([]).plot(), "stability must have shape"),
     (lambda: StabilityDisplay.from_estimator(MEANS), "KMeans has no cluster_stability_"),
 ]
-#: Displays -> what KMeans has not.
-NEEDED = {
-    HistoryDisplay: "lower_bounds_",
-    SamplesDisplay: "sample",
-    TraversalDisplay: "traverse",
-    NumberOfClustersDisplay: "n_clusters_curve_",
-    DendrogramDisplay: "children_",
-    StabilityDisplay: "cluster_stability_",
-}
-
-
-@pytest.mark.parametrize("display", NEEDED)
-def test_what_an_estimator_lacks_is_named(display):
-    with pytest.raises(ValueError, match=f"KMeans has no {NEEDED[display]}"):
-        display.from_estimator(MEANS)
 
 
 @pytest.mark.parametrize(("draw", "message"), ERRORS)
@@ -364,6 +419,28 @@ def test_traversals_are_clusters_with_noise_and_codes():
     drawn = display.axes_["continuous1"].images[0].get_array()
     assert drawn.shape == (3 * 3 - 1, 3 * 3 - 1)
     assert drawn[6 + 1, 6 + 0] == 2  # third cluster, third value: feature 2, a tile of two rows
+
+
+def test_traversals_of_profiles_have_a_line_for_each_value():
+    options = {"codes": ["cluster", "continuous0"], "values": [-1, 3]}
+    display = TraversalDisplay.from_estimator(Coded(), feature_names=[*"abcd"], **options)
+    assert list(display.axes_) == ["cluster", "continuous0"]
+    lines = display.axes_["continuous0"].lines
+    np.testing.assert_array_equal(
+        [line.get_ydata() for line in lines], [[1, -1, 0, 0], [1, 3, 0, 0]]
+    )
+    clusters = display.axes_["cluster"].lines
+    np.testing.assert_array_equal([line.get_ydata()[0] for line in clusters], [0, 1, 2])
+    assert texts(display.axes_["cluster"].get_xticklabels()) == [*"abcd"]
+
+
+def test_traversed_images_have_a_readable_size():
+    grids = {name: np.ones((10, 12, 4)) for name in "abc"}
+    display = TraversalDisplay(grids, image_shape=(2, 2)).plot()
+    display.figure_.draw_without_rendering()
+    for panel in display.axes_.values():
+        inches = panel.get_window_extent().size / display.figure_.dpi
+        assert (inches / [12, 10] > 0.4).all()
 
 
 # ---- confusion of classes and clusters
@@ -492,7 +569,7 @@ def test_number_of_clusters_of_a_selection_has_its_criterion():
 
 
 def test_bars_are_the_stability_of_the_clusters():
-    ensemble = ClusterEnsemble(KMeans(4), 5, random_state=0).fit(X)
+    ensemble = ClusterEnsemble(KMeans(4), 5, max_samples=0.5, random_state=0).fit(X)
     display = StabilityDisplay.from_estimator(ensemble)
     heights = [bar.get_height() for bar in display.bars_]
     np.testing.assert_allclose(heights, ensemble.cluster_stability_)
@@ -518,6 +595,16 @@ def test_a_dendrogram_is_cut_into_the_clusters_of_scikit_learn(n_clusters):
     assert len(set(colors) - {ABOVE}) == n_merged
     label = f"{n_clusters} cluster" + "s" * (n_clusters > 1)
     assert texts(display.ax_.get_legend().get_texts()) == [label]
+
+
+def test_leaves_of_a_dendrogram_have_their_numbers_of_samples():
+    leaves = np.array([0, 0, 0, 1, 2, 2, -1])
+    model = SimpleNamespace(children_=CHAIN, distances_=RISING, leaves_=leaves)
+    display = DendrogramDisplay.from_estimator(model)
+    counts = dict(zip(display.tree_["leaves"], display.tree_["ivl"], strict=True))
+    assert counts == {0: "3", 1: "1", 2: "2"}
+    assert display.cut_ is None
+    assert DendrogramDisplay.from_estimator(model, n_clusters=2).cut_ == 1.5
 
 
 def test_of_many_leaves_the_last_merges_are_drawn():

@@ -1,7 +1,10 @@
 """What clusters consist of: typical and doubtful samples, features, and the report."""
 
 import io
+import sys
+from html.parser import HTMLParser
 
+import joblib
 import numpy as np
 import pytest
 from estimators import CLASSIFIERS, ONE_OF_EACH, brief
@@ -16,7 +19,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, NeighborClustering
+from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, NeighborClustering, inspection
 from skdeepcluster.inspection import ClusterReport, compare_features, find_medoids
 from skdeepcluster.stability import cluster_stability
 
@@ -43,6 +46,16 @@ def test_medoids_have_the_least_mean_distance_in_their_cluster():
         rows = np.flatnonzero(labels == k)
         assert medoids[k] == rows[pairwise_distances(X[rows]).sum(1).argmin()]
     np.testing.assert_array_equal(find_medoids(sparse.csr_array(X), labels), medoids)
+
+
+def test_medoids_of_many_samples_are_found_by_distances_to_some(monkeypatch):
+    monkeypatch.setattr(inspection, "MEDOID_SAMPLES", 20)
+    medoids = find_medoids(X, Y, random_state=0)
+    np.testing.assert_array_equal(find_medoids(X, Y, random_state=0), medoids)
+    for k in range(3):
+        rows = np.flatnonzero(k == Y)
+        means = pairwise_distances(X[rows]).mean(1)
+        assert means[rows == medoids[k]] < np.quantile(means, 0.2)
 
 
 def test_typical_samples_are_the_most_probable_then_the_nearest():
@@ -86,6 +99,12 @@ def test_one_cluster_with_samples_has_no_runner_up(estimator):
     np.testing.assert_allclose(found.margin, 1)
     assert found.sizes.tolist() == [(labels == 0).sum(), 0, 0][: len(found.clusters)]
     assert "runner-up" not in found.to_text()
+
+
+@pytest.mark.parametrize("kind", [KMeans, GaussianMixtureEM])
+def test_a_sample_between_clusters_has_the_least_margin(kind):
+    samples = np.vstack([X, [[4.5, 0, 0, 0]]])
+    assert report(kind(3, random_state=0).fit(samples), samples).margin.argmin() == 90
 
 
 def test_noise_is_in_no_cluster():
@@ -205,6 +224,28 @@ def test_pictures_show_the_samples():
     assert brightest == pytest.approx([1 / 255, 200 / 255], abs=1.5 / 255)
 
 
+class _Page(HTMLParser):
+    """Collects pictures and text, and checks that tags are closed in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.sources, self.text = [], [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "img":
+            self.sources.append(dict(attrs)["src"])
+            assert dict(attrs)["alt"]
+        elif tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
 def test_the_page_is_whole_and_holds_its_pictures(tmp_path):
     names = [f"sample & <b{i}> $x" for i in range(90)]
     found = report(images=(2, 2), feature_names=NAMES, row_names=names)
@@ -278,9 +319,9 @@ def test_what_does_not_fit_is_refused(estimator, options, message):
 def test_errors_about_estimators_and_labels():
     with pytest.raises(NotFittedError):
         report(KMeans(3))
-    with pytest.raises(ValueError, match="a cluster label for each sample"):
+    with pytest.raises(ValueError, match="number of a cluster for each row"):
         compare_features(X, Y[:5])
-    with pytest.raises(ValueError, match="labels"):
+    with pytest.raises(ValueError, match="number of a cluster for each row"):
         find_medoids(X, Y.astype(str))
 
 

@@ -61,7 +61,7 @@ def test_lines_name_the_phases_where_no_terminal_is(name, capsys):
 
 
 def test_long_phases_have_lines_of_steps_and_loss(capsys, monkeypatch):
-    monkeypatch.setattr(module, "INTERVAL", 0.0)
+    monkeypatch.setattr("skdeepcluster.engine.progress.INTERVAL", 0.0)
     clone(VADE).set_params(verbose=1).fit(X)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "VaDEClustering: pretraining, step 0 of 12"
