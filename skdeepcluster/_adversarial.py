@@ -10,6 +10,7 @@ from sklearn.metrics import pairwise_distances, pairwise_distances_argmin_min
 
 from ._base import DeepEstimator
 from ._init import Partition
+from .engine.runtime import building
 from .functional.losses import marginal, mutual_information
 from .modules.autoencoder import PointEncoder
 from .modules.networks import mlp
@@ -49,8 +50,9 @@ class AdversarialEstimator(DeepEstimator):
     def _encode(self, fit):
         """Return the codes (N, L) of a denoising autoencoder, which is then discarded."""
         widths, n_features = fit.settings.hidden_layer_sizes, fit.X.shape[1]
-        encoder = PointEncoder(mlp(n_features, self.n_components, widths))
-        decoder = mlp(self.n_components, n_features, widths[::-1])
+        with building():
+            encoder = PointEncoder(mlp(n_features, self.n_components, widths))
+            decoder = mlp(self.n_components, n_features, widths[::-1])
         autoencoder = self._pretrain(encoder, decoder, copy.deepcopy(fit.likelihood), fit)
         return self._apply(autoencoder, autoencoder.encode, fit.X)
 
