@@ -40,6 +40,9 @@ class HistoryDisplay(Display):
     axes_ : dict of str to matplotlib Axes
         The panel of each term.
 
+    See Also
+    --------
+    skdeepcluster.VaDEClustering : One of the estimators with a ``history_``.
 
     Examples
     --------
