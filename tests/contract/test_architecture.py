@@ -19,9 +19,9 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 MAY_IMPORT = {
     "functional": set(),
     "modules": {"functional"},
-    "engine": {"functional", "modules"},
+    "engine": {"functional", "modules", "_fitting"},
     "metrics": set(),
-    "callbacks": set(),
+    "_fitting": set(),
     "display": {"metrics", "neighbors"},
 }
 #: Parts that nothing imports, except that reports draw.
@@ -30,9 +30,10 @@ EXCEPT = {("inspection", "display")}
 #: All other packages that some parts may import.
 OTHERS = {
     "functional": {"torch"},
-    "modules": {"torch"},
+    "modules": {"torch", "numpy"},
     "engine": {"torch", "numpy", "scipy", "joblib", "skorch", "tqdm", "dask"},
     "metrics": {"numpy", "scipy", "sklearn"},
+    "_fitting": {"numpy"},
     "display": {"numpy", "scipy", "sklearn", "matplotlib"},
 }
 #: The training loop is skorch's, and the engine alone knows it.
@@ -83,8 +84,7 @@ def test_imports_point_down_and_make_no_circle():
     ("file", "text", "message"),
     [
         ("modules/a.py", "from ..vae import VAE", "modules must not import {'vae'}"),
-        ("modules/a.py", "from .. import vae", "modules must not import {'vae'}"),
-        ("modules/a.py", "import numpy as np", "modules must not import {'numpy'}"),
+        ("modules/a.py", "import scipy", "modules must not import {'scipy'}"),
         ("modules/a.py", "from skdeepcluster import VAE", "relative"),
         ("vae.py", "from .persistence import save", "vae must not import {'persistence'}"),
         ("vae.py", "from skorch import NeuralNet", "vae must not import {'skorch'}"),
@@ -127,8 +127,8 @@ CLUSTERERS = [*CODES, *ADVERSARIAL[1:]]
 def described(thing):
     """Return name -> description of the parameters and attributes in a docstring."""
     text = inspect.cleandoc(re.sub(r"\\\n", "", thing.__doc__))
-    entries = re.findall(r"^([\w, ]+) : (.*(?:\n    .*)*)", text, re.MULTILINE)
-    return {name: text for names, text in entries for name in names.split(", ")}
+    entries = re.findall(r"^([\w, ]+)(?: : (.*))?((?:\n    .*)+)", text, re.MULTILINE)
+    return {name: (kind, text) for names, kind, text in entries for name in names.split(", ")}
 
 
 @pytest.mark.parametrize("estimator", NETWORKS)
