@@ -2,7 +2,6 @@
 
 import copy
 from abc import abstractmethod
-from functools import partial
 
 import numpy as np
 import torch
@@ -14,7 +13,6 @@ from .engine.runtime import building
 from .functional.losses import marginal, mutual_information
 from .modules.autoencoder import PointEncoder
 from .modules.networks import mlp
-from .neighbors.labels import hold_labels
 
 #: Minimum and maximum number of samples, generated and of X, that a generator is judged by.
 JUDGED = 100, 1000
@@ -32,20 +30,19 @@ class AdversarialEstimator(DeepEstimator):
     def _has_anchor(self, init):
         return init.has_anchor or init.from_codes
 
-    def _initialize(self, model, fit, is_new):
+    def _finds_in_codes(self, fit):
+        return bool(fit.settings.pretraining_epochs)
+
+    def _initialize(self, model, fit):
         """Return the initial partition, for a resumed model its own."""
         if not self._has_anchor(fit.init):
             return Partition()
-        if not is_new:
-            resp = self._apply(model, model.own_resp, fit.X)
-            return Partition(hold_labels(resp, fit.labels))
-        points = self._encode(fit) if fit.settings.pretraining_epochs else None
-        return fit.search("initial partition", partial(self._find_partition, fit, points))
-
-    def _find_partition(self, fit, points):
-        """Return the :class:`Partition` of codes (N, L), or None: of standardized samples."""
-        points = fit.standardize() if points is None else points
-        return fit.init.find(points, self._count_clusters(), fit.random_state, fit.labels)
+        if self._continues():
+            return self._keep_partition(model, fit)
+        if fit.partition is None:
+            codes = self._encode(fit)
+            return self._find_partition(fit, lambda: codes)
+        return fit.partition
 
     def _encode(self, fit):
         """Return the codes (N, L) of a denoising autoencoder, which is then discarded."""
@@ -56,10 +53,9 @@ class AdversarialEstimator(DeepEstimator):
         autoencoder = self._pretrain(encoder, decoder, copy.deepcopy(fit.likelihood), fit)
         return self._apply(autoencoder, autoencoder.encode, fit.X)
 
-    def _choose_pretraining_epochs(self, fit, shape):
-        if not fit.init.is_searched or self.pretraining_epochs == "auto":
-            return 0
-        return super()._choose_pretraining_epochs(fit, shape)
+    def _pretrains(self, fit):
+        is_asked = fit.init.is_searched and self.pretraining_epochs not in ("auto", 0)
+        return is_asked and super()._pretrains(fit)
 
     def _after_training(self, model, fit, partition):
         log_p = torch.from_numpy(self._apply(model, model.log_resp, fit.X)).double()

@@ -4,43 +4,35 @@ import copy
 import os
 import warnings
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._checkpoint import Checkpoint, identify
-from ._init import NoInit, find_temperature, resolve_init
+from ._fit import Fit, Run, choose_samples, divergence_explained
+from ._init import Partition, find_temperature, resolve_init
 from ._likelihood_choice import choose_likelihood
 from ._outliers import fit_cluster_space
-from ._responsibilities import check_finite, find_offset, mark_noise, repeat_rows
-from ._settings import (
-    Recipe,
-    Settings,
-    choose_batch_size,
-    choose_epochs,
-    choose_learning_rate,
-    choose_widths,
-)
-from ._typing import Labels, Reals, TransformerMixin, fit_context
+from ._responsibilities import find_offset, mark_noise
+from ._settings import Recipe, choose_settings
+from ._typing import Labels, fit_context
 from ._validation import (
     NumericParameters,
     check_answers,
     check_enough,
     check_rows,
-    check_sample_weight,
 )
-from .engine.data import BLOCK, Rows, count_batches, map_rows, refuse_sparse
+from .engine.data import BLOCK, Rows, map_rows, refuse_sparse
 from .engine.loop import KeepState, check_callbacks, train
 from .engine.progress import Progress, epoch_table
 from .engine.runtime import (
@@ -56,7 +48,6 @@ from .engine.runtime import (
     isolated,
     random_stream,
     resolve_device,
-    resolve_precision,
     restore_on_failure,
     seeded,
     threads_by_size,
@@ -64,7 +55,7 @@ from .engine.runtime import (
 from .modules.autoencoder import Autoencoder
 from .modules.likelihood import ColumnLikelihood, restore_likelihood
 from .modules.networks import ACTIVATIONS
-from .neighbors.search import order_rows
+from .neighbors.labels import hold_labels
 
 #: Parameters that build networks.
 BUILDERS = ("encoder", "decoder", "generator", "discriminator")
@@ -77,101 +68,6 @@ ARCHITECTURE = (
 PRETRAINING_RATE = 2e-3
 #: Maximum share of the samples that leave their initial clusters without a warning.
 MAX_MOVED = 0.25
-#: Maximum size of X, in bytes, that is copied and sorted. Larger arrays are used in place.
-MAX_ORDERED = 2**26
-
-
-@dataclass(frozen=True)
-class Fit:
-    """The data and settings of one call of ``fit``."""
-
-    #: Array, memory map or CSR matrix of the samples to train on, (N, D).
-    X: Any
-    #: The samples given to ``fit``, checked, and their indices in X, (N,), or None.
-    X_given: Any
-    index: np.ndarray | None
-    #: Known clusters (N,), or a classifier's classes, -1 where unknown; None without any.
-    labels: np.ndarray | None
-    init: NoInit
-    likelihood: torch.nn.Module
-    random_state: np.random.RandomState
-    checkpoint: Checkpoint
-    progress: Progress
-    settings: Settings | None = None
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-
-    @property
-    def n_samples(self):
-        """N."""
-        return self.X.shape[0]
-
-    @property
-    def n_batches(self):
-        """Number of steps in an epoch."""
-        return count_batches(self.n_samples, self.settings.batch_size)
-
-    def standardize(self):
-        """Return the samples as the networks see them, (N, D), float32."""
-        return map_rows(self.likelihood.standardize, self.X)
-
-    def take(self, column):
-        """Return the entries for the samples trained on of a column of the given samples."""
-        return column if self.index is None else column[self.index]
-
-    def search(self, name, make):
-        """Return the result of a search, which draws from ``random_state``.
-
-        Only the main process searches; a result in the checkpoint is reused.
-        """
-        self.progress.begin(name)
-        make = partial(broadcast_object, make, self.random_state)
-        return self.checkpoint.remember(make, self.random_state)
-
-
-@dataclass
-class Run:
-    """One training from start to end; the best of ``n_init`` is kept."""
-
-    model: torch.nn.Module
-    history: list
-    interrupted: bool
-    start_labels: np.ndarray | None
-    criterion: float = -np.inf
-
-
-@contextmanager
-def _divergence_explained(model):
-    """Raise FloatingPointError if the weights of a model that the block trains are not finite."""
-    failure = None
-    try:
-        yield
-    except RuntimeError as error:
-        failure = error
-    if not all(bool(p.isfinite().all()) for p in model.parameters()):
-        raise FloatingPointError(
-            "Training diverged: the weights of the model are not finite. Lower learning_rate, or "
-            "scale the features to a common range."
-        ) from failure
-    if failure is not None:
-        raise failure
-
-
-def _choose_samples(X, labels, sample_weight, random_state):
-    """Return the indices of the samples to train on, repeated by weight, or None for all of X.
-
-    Small data are sorted by values and labels (N,), so that neither their order matters nor
-    whether samples are repeated or weighted.
-    """
-    weight = None if sample_weight is None else check_sample_weight(sample_weight, X)
-    if X.data.nbytes > MAX_ORDERED:
-        return None if weight is None else repeat_rows(weight, random_state, X.shape[0])
-    chosen = np.arange(X.shape[0]) if weight is None else np.flatnonzero(weight)
-    if labels is not None:
-        chosen = chosen[np.argsort(labels[chosen], kind="stable")]
-    chosen = chosen[order_rows(X[chosen])]
-    if weight is None:
-        return chosen
-    return chosen[repeat_rows(weight[chosen], random_state, X.shape[0])]
 
 
 class DeepEstimator(NumericParameters, BaseEstimator, ABC):
@@ -214,12 +110,30 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
         """Return a new model, a ClusterGame, with hidden layers of the given widths."""
 
     @abstractmethod
-    def _initialize(self, model, fit, is_new):
+    def _initialize(self, model, fit):
         """Initialize a model, and return the :class:`Partition` that training begins with."""
 
     def _count_clusters(self):
         """Return the number of clusters, or classes; 1 where it is not known yet."""
         return getattr(self, "n_clusters_", 1) if self.n_clusters == "auto" else self.n_clusters
+
+    def _finds_in_codes(self, fit):
+        """Return whether the initial partition is found in codes, not in the samples."""
+        return fit.init.from_codes
+
+    def _find_partition(self, fit, find_points):
+        """Return the initial partition in the points (N, ...) that a function returns."""
+
+        def find():
+            counts = self._count_clusters(), fit.random_state, fit.labels
+            return fit.init.find(find_points(), *counts)
+
+        return fit.search("initial partition", find)
+
+    def _keep_partition(self, model, fit):
+        """Return the partition of a fitted model that is trained further."""
+        resp = self._apply(model, model.own_resp, fit.X)
+        return Partition(hold_labels(resp, fit.labels))
 
     def _has_anchor(self, init):
         """Return whether training is regularized toward the partition that ``init`` finds."""
@@ -280,12 +194,16 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
         check_same("shape of X", X.shape)
         random_state = broadcast_object(partial(random_stream, self.random_state))
         labels = self._find_labels(y, X) if targets is None else targets
-        index = _choose_samples(X, labels, sample_weight, random_state)
+        index = choose_samples(X, labels, sample_weight, random_state)
         fit = self._collect(X, y, index, labels, random_state)
         with fit.progress:
             if "n_clusters" in self.get_params(deep=False):
                 self._choose_n_clusters(fit)
-            fit = replace(fit, settings=self._choose_settings(fit))
+            n_clusters, pretrains = self._count_clusters(), self._pretrains(fit)
+            settings = choose_settings(self, fit.X.shape, n_clusters, fit.device, pretrains)
+            fit = replace(fit, settings=settings)
+            if not self._continues() and not self._finds_in_codes(fit):
+                fit = replace(fit, partition=self._find_partition(fit, fit.points))
             run = self._best_run(fit)
             found = run.history, run.start_labels
             run.history, run.start_labels = broadcast_weights(run.model, *found)
@@ -343,37 +261,16 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
         if not self._seeks_number():
             self.n_clusters_ = self._count_clusters()
             return
-        count = partial(fit.init.count, fit.standardize(), fit.random_state)
+        count = partial(fit.init.count, fit.points(), fit.random_state)
         found, curve = fit.search("number of clusters", count)
         least = 1 if fit.labels is None else int(fit.labels.max()) + 1
         self.n_clusters_ = max(found, least)
         if curve is not None:
             self.n_clusters_curve_ = Bunch(**curve)
 
-    def _choose_settings(self, fit):
-        """Return the :class:`Settings`; a fit that goes on keeps its widths."""
-        n_samples, recipe, n_clusters = fit.n_samples, self._recipe, self._count_clusters()
-        asked = getattr(self, "hidden_layer_sizes_", self.hidden_layer_sizes)
-        widths = choose_widths(asked, *fit.X.shape)
-        batch_size = choose_batch_size(self.batch_size, n_samples)
-        shape = n_samples, batch_size
-        unit = max(n_samples**0.5, n_clusters if recipe.counts_clusters else 1)
-        return Settings(
-            hidden_layer_sizes=widths,
-            batch_size=batch_size,
-            max_epochs=choose_epochs(self.max_epochs, recipe.steps, unit, *shape),
-            learning_rate=choose_learning_rate(self.learning_rate, recipe, widths),
-            pretraining_epochs=self._choose_pretraining_epochs(fit, shape),
-            device=str(fit.device),
-            precision=resolve_precision(self.precision, fit.device),
-        )
-
-    def _choose_pretraining_epochs(self, fit, shape):
-        """Return the epochs of the autoencoder; 0 where this fit trains none."""
-        if not hasattr(self, "pretraining_epochs") or (self._continues() and self.history_):
-            return 0
-        steps = self._recipe.pretraining_steps
-        return choose_epochs(self.pretraining_epochs, steps, fit.n_samples**0.5, *shape)
+    def _pretrains(self, fit):
+        """Return whether this fit trains an autoencoder first."""
+        return hasattr(self, "pretraining_epochs") and not self._continues()
 
     def _best_run(self, fit):
         """Train ``n_init`` times; return the run with the highest mean criterion."""
@@ -406,7 +303,7 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
                 widths = fit.settings.hidden_layer_sizes
                 model = self._build(fit.X.shape[1], widths, likelihood)
         model.to(fit.device)
-        partition = self._initialize(model, fit, not past)
+        partition = self._initialize(model, fit)
         rows, settings = self._make_rows(model, partition, fit), fit.settings
         history, interrupted = self._train(
             "training",
@@ -438,7 +335,7 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
             callbacks.append(epoch_table())
         if fit.checkpoint.path is not None:
             callbacks.append(KeepState(fit.checkpoint))
-        with _divergence_explained(model):
+        with divergence_explained(model):
             history, interrupted = train(
                 model,
                 rows,
@@ -680,22 +577,7 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
         fitted = copy.copy(self).set_params(**self._fit_params)
         with forked(0), torch.device("cpu"):
             likelihood = restore_likelihood(own)
-            fitted._check_shapes(tensors, likelihood)
             self.model_ = fitted._build_from(tensors, likelihood).eval()
-
-    def _check_shapes(self, tensors, likelihood):
-        """Check that weights have the shapes of the networks, before these take memory."""
-        if self._brings_modules():
-            return
-        with torch.device("meta"):
-            model = self._build(self.n_features_in_, self.hidden_layer_sizes_, likelihood)
-        for name, tensor in model.state_dict().items():
-            found = tuple(tensors[name].shape) if name in tensors else None
-            if found != tuple(tensor.shape):
-                raise ValueError(
-                    f"The model's {name} has shape {found}, but the parameters ask for "
-                    f"{tuple(tensor.shape)}."
-                )
 
     def _build_from(self, tensors, likelihood):
         """Build a model by the current parameters and load its weights from a state dict."""
@@ -735,58 +617,6 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
             # The clusters learned so far are an anchor that does not give way.
             model.regularizer = replace(model.regularizer, own_share=0.0)
         return model
-
-
-class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
-    """``transform`` by the model's ``encode`` and ``inverse_transform`` by its ``decode``."""
-
-    def transform(self, X) -> npt.NDArray[np.float32]:
-        """Codes of the samples: E(x) of DACClustering, else the means of q(z | x).
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to encode.
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_components), float32
-            For InfoGANClustering, Q's posterior of all codes: probabilities of the clusters and of
-            the other categories, then means of the continuous codes.
-        """
-        return self._map("encode", X)
-
-    def inverse_transform(self, X) -> Reals:
-        """Decode codes: E[x | z], in the units of the training data.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_components)
-            Codes, for instance from :meth:`transform`, or points between them.
-
-        Returns
-        -------
-        X_original : ndarray of shape (n_samples, n_features)
-            For InfoGANClustering with all noise variables at zero.
-        """
-        check_is_fitted(self)
-        with np.errstate(over="ignore"):
-            Z = check_finite("X", X).astype(np.float32)
-        if Z.ndim != 2 or Z.shape[1] != self._n_features_out or not np.isfinite(Z).all():
-            raise ValueError(
-                f"Codes must have shape (n_samples, {self._n_features_out}) and finite float32 "
-                f"values, got {Z.shape}. Pass what transform() returns."
-            )
-        return self._apply(self.model_, self.model_.decode, Z)
-
-    @property
-    def _n_features_out(self):
-        return self._fit_params["n_components"]
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
 
 
 def _make_plain(params):

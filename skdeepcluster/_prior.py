@@ -8,13 +8,13 @@ import torch
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import DeepEstimator, EmbeddingMixin
+from ._base import DeepEstimator
+from ._embedding import EmbeddingMixin
 from ._init import CODE_CONSTRAINTS, Partition, fit_mixture, mixture_of_partition
 from ._typing import Reals
 from .engine.runtime import draw_generator, isolated, random_stream
 from .functional.gaussian import confident_sample
 from .mixture import em
-from .neighbors.labels import hold_labels
 
 
 class PriorEstimator(EmbeddingMixin, DeepEstimator):
@@ -22,28 +22,22 @@ class PriorEstimator(EmbeddingMixin, DeepEstimator):
 
     _parameter_constraints = {**DeepEstimator._parameter_constraints, **CODE_CONSTRAINTS}
 
-    def _initialize(self, model, fit, is_new):
-        """Find the initial partition, pretrain the networks, and set the prior.
+    def _initialize(self, model, fit):
+        """Pretrain the networks of a new model, and set its prior.
 
         The prior begins as the M-step on the pretrained codes. With ``init="mixture"`` it is a
-        mixture fitted to the codes, and training is not regularized toward its clusters. A model
-        that is not new keeps its networks and clusters.
+        mixture fitted to the codes, and training is not regularized toward its clusters.
         """
-        if not is_new:
-            resp = self._apply(model, model.own_resp, fit.X)
-            return Partition(hold_labels(resp, fit.labels))
-        counts = self._count_clusters(), fit.random_state
-        from_codes = fit.init.from_codes
-        if not from_codes:
-            # The search comes first, so that fits of all methods with one seed begin alike.
-            find = partial(fit.init.find, fit.standardize(), *counts, fit.labels)
-            partition = fit.search("initial partition", find)
+        if self._continues():
+            return self._keep_partition(model, fit)
         self._pretrain(model.encoder, model.decoder, model.likelihood, fit)
         codes = self._apply(model, model.encode, fit.X)
-        if from_codes:
+        if fit.partition is None:
+            counts = self._count_clusters(), fit.random_state
             mixture = fit.search("mixture", partial(fit_mixture, codes, *counts))
             partition = Partition(em.posterior(codes, mixture))
         else:
+            partition = fit.partition
             divide = partial(mixture_of_partition, codes, partition.anchor)
             mixture = fit.search("mixture", divide)
         model.set_mixture(mixture)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from math import ceil, sqrt
 
 from .engine.data import count_batches
+from .engine.runtime import resolve_precision
 from .modules.networks import check_widths
 
 #: Samples and features of MNIST, and the width of the first hidden layer in the papers.
@@ -51,6 +52,32 @@ class Settings:
         return {f"{name}_": value for name, value in asdict(self).items()}
 
 
+def choose_settings(estimator, shape, n_clusters, device, pretrains):
+    """Return the :class:`Settings` of an estimator for (N, D) samples and K clusters.
+
+    A fit that continues keeps its widths.
+    """
+    n_samples, recipe = shape[0], estimator._recipe
+    sizes = getattr(estimator, "hidden_layer_sizes_", estimator.hidden_layer_sizes)
+    widths = choose_widths(sizes, *shape)
+    batch_size = choose_batch_size(estimator.batch_size, n_samples)
+    n_batches, root = count_batches(n_samples, batch_size), sqrt(n_samples)
+    unit = max(root, n_clusters) if recipe.counts_clusters else root
+    epochs = 0
+    if pretrains:
+        steps = recipe.pretraining_steps * root
+        epochs = choose_epochs(estimator.pretraining_epochs, steps, n_batches)
+    return Settings(
+        hidden_layer_sizes=widths,
+        batch_size=batch_size,
+        max_epochs=choose_epochs(estimator.max_epochs, recipe.steps * unit, n_batches),
+        learning_rate=choose_learning_rate(estimator.learning_rate, recipe, widths),
+        pretraining_epochs=epochs,
+        device=str(device),
+        precision=resolve_precision(estimator.precision, device),
+    )
+
+
 def choose_widths(hidden_layer_sizes, n_samples, n_features):
     """Return the widths of the hidden layers for (N, D) samples.
 
@@ -82,8 +109,6 @@ def choose_learning_rate(learning_rate, recipe, widths):
     return recipe.rate * MNIST_WIDTH / max(widths[0], MIN_WIDTH) if widths else recipe.rate
 
 
-def choose_epochs(epochs, steps, unit, n_samples, batch_size):
-    """Return the number of epochs that has at least ``steps * unit`` steps."""
-    if epochs != "auto":
-        return epochs
-    return max(1, ceil(steps * unit / count_batches(n_samples, batch_size)))
+def choose_epochs(epochs, n_steps, n_batches):
+    """Return the number of epochs that has at least ``n_steps`` steps."""
+    return max(1, ceil(n_steps / n_batches)) if epochs == "auto" else epochs

@@ -230,7 +230,7 @@ class CatGANEstimator(AdversarialEstimator):
             label_weight=getattr(self, "label_weight", 1.0),
         )
 
-    def _initialize(self, model, fit, is_new):
+    def _initialize(self, model, fit):
         if self.learning_rate == "auto":
             # At the rates of narrow networks, generated samples leave the range of the data.
             model.rates = {"generator.*": self._recipe.rate / fit.settings.learning_rate}
@@ -241,8 +241,8 @@ class CatGANEstimator(AdversarialEstimator):
         if not estimated:
             # Also of a resumed model, whose buffer holds the prior of its first fit.
             model.set_prior(_check_prior(prior, self._count_clusters()))
-        partition = super()._initialize(model, fit, is_new)
-        if estimated and is_new:
+        partition = super()._initialize(model, fit)
+        if estimated and not self._continues():
             if partition.anchor is None:
                 raise ValueError(
                     "class_prior='estimated' needs an initial partition, but init=None has none. "
@@ -431,8 +431,8 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
         The trained torch module.
     history_ : list of dict
         One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per sample
-        "discriminator_" and certainty, balance, fake, start or smoothness; "generator_" and
-        certainty or balance.
+        ``"discriminator_"`` and certainty, balance, fake, start or smoothness; ``"generator_"``
+        and certainty or balance.
     n_clusters_ : int
         Number of clusters.
     n_clusters_curve_ : Bunch

@@ -176,6 +176,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     ----------
     .. [1] J. T. Springenberg, "Unsupervised and Semi-supervised Learning with Categorical
        Generative Adversarial Networks", ICLR 2016.
+    .. [2] T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual Adversarial Training", IEEE TPAMI
+       2018.
 
     Examples
     --------
@@ -286,18 +288,21 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         draws, anchor = draw_generator(fit.random_state), self._find_anchor(partition, fit)
         return LabeledRows(fit.X, fit.labels, draws, anchor=anchor)
 
-    def _find_partition(self, fit, points):
-        """Return the :class:`Partition` of the likeliest classes by the neighbor graph."""
-        n_classes, resp = len(self.classes_), fit.labels
-        if (fit.labels < 0).any():
-            points = fit.standardize() if points is None else points
-            options = {"random_state": fit.random_state, "n_jobs": torch.get_num_threads()}
-            resp = partition_by_labels(points, fit.labels, n_classes, **options).argmax(1)
-        return Partition(np.eye(n_classes)[resp])
+    def _find_partition(self, fit, find_points):
+        """Return the likeliest classes by the neighbor graph."""
 
-    def _choose_pretraining_epochs(self, fit, shape):
-        is_needed = (fit.labels < 0).any()
-        return super()._choose_pretraining_epochs(fit, shape) if is_needed else 0
+        def find():
+            n_classes, targets = len(self.classes_), fit.labels
+            if (targets < 0).any() and self._has_anchor(fit.init):
+                options = {"random_state": fit.random_state, "n_jobs": torch.get_num_threads()}
+                resp = partition_by_labels(find_points(), targets, n_classes, **options)
+                targets = resp.argmax(1)
+            return Partition(np.eye(n_classes)[targets])
+
+        return fit.search("initial partition", find)
+
+    def _pretrains(self, fit):
+        return bool((fit.labels < 0).any()) and super()._pretrains(fit)
 
     def _check_enough(self, X, labels):
         super()._check_enough(X, labels)

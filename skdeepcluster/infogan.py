@@ -35,8 +35,9 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from ._adversarial import FAR, FEW, AdversarialEstimator
-from ._base import DeepEstimator, EmbeddingMixin
+from ._base import DeepEstimator
 from ._disentanglement import report
+from ._embedding import EmbeddingMixin
 from ._init import ADVERSARIAL_CONSTRAINTS
 from ._settings import Recipe
 from ._style import find_style
@@ -383,8 +384,8 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         The trained torch module.
     history_ : list of dict
         One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per sample
-        "discriminator_" and real, fake, category, continuous, start, smoothness or style;
-        "generator_" and adversarial, category, continuous or reconstruction (a squared error).
+        ``"discriminator_"`` and real, fake, category, continuous, start, smoothness or style;
+        ``"generator_"`` and adversarial, category, continuous or reconstruction (a squared error).
     n_clusters_ : int
         Number of clusters.
     n_clusters_curve_ : Bunch
@@ -544,11 +545,11 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
             Regularizer(self.start_weight, self.smoothness_weight, OWN_SHARE),
         )
 
-    def _initialize(self, model, fit, is_new):
+    def _initialize(self, model, fit):
         rate = self.generator_learning_rate / fit.settings.learning_rate
         model.rates = {"generator.*": rate}
-        partition = super()._initialize(model, fit, is_new)
-        if is_new and partition.anchor is not None:
+        partition = super()._initialize(model, fit)
+        if partition.anchor is not None and not self._continues():
             shares = torch.from_numpy(partition.anchor.mean(0, dtype="float64"))
             model.log_prior.copy_(shares.log().log_softmax(0))
         return partition

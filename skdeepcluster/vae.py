@@ -31,7 +31,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-from ._base import DeepEstimator, EmbeddingMixin
+from ._base import DeepEstimator
+from ._embedding import EmbeddingMixin
 from ._init import CONSTRAINTS, Partition, fit_mixture, mixture_of_partition
 from ._settings import Recipe
 from ._typing import Reals
@@ -451,17 +452,15 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
             Regularizer(self.start_weight * math.sqrt(n_features)),
         )
 
-    def _initialize(self, model, fit, is_new):
-        if is_new and self.encoder is None and self.decoder is None:
-            self._start_networks(model, fit)
-        if fit.init.from_codes:
-            return Partition()
-        n_clusters = self._count_clusters()
-        counts = n_clusters, fit.random_state, fit.labels
-        find = partial(fit.init.find, fit.standardize(), *counts)
-        partition = fit.search("initial partition", find)
-        if self.start_weight:
-            model.set_classifier(self.n_components, n_clusters, fit.device)
+    def _initialize(self, model, fit):
+        if self._continues():
+            partition = self._keep_partition(model, fit)
+        else:
+            partition = Partition() if fit.partition is None else fit.partition
+            if self.encoder is None and self.decoder is None:
+                self._start_networks(model, fit)
+        if partition.anchor is not None and self.start_weight:
+            model.set_classifier(self.n_components, self._count_clusters(), fit.device)
         return partition
 
     def _find_anchor(self, partition, fit):

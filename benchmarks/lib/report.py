@@ -142,7 +142,7 @@ def _reliability(fit, data):
 
 
 def _stability(fit, data):
-    if not hasattr(fit.estimator, "cluster_stability_"):
+    if not hasattr(fit.estimator, "cluster_stability"):
         return None
     return StabilityDisplay.from_estimator(fit.estimator).figure_
 

@@ -1,0 +1,59 @@
+"""Sphinx settings: ``python -m sphinx -W docs build/docs`` builds the site."""
+
+import re
+from pathlib import Path
+
+import skdeepcluster
+
+#: The project's folder.
+ROOT = Path(__file__).resolve().parents[1]
+
+project = "skdeepcluster"
+author = copyright = "The skdeepcluster developers"
+release = version = skdeepcluster.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "myst_parser",
+    "numpydoc",
+    "sphinx_design",
+]
+myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
+myst_heading_anchors = 3
+templates_path = ["templates"]
+exclude_patterns = ["templates"]
+html_theme = "pydata_sphinx_theme"
+html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
+html_copy_source = html_show_sourcelink = False
+add_module_names = False
+autodoc_typehints = "none"  # docstrings have the types
+autosummary_generate = True
+numpydoc_show_class_members = False
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"sklearn\..*")]
+
+
+def is_foreign(app, what, name, thing, skip, options):
+    """Leave out methods that scikit-learn or torch document."""
+    module = getattr(getattr(thing, "fget", thing), "__module__", None) or ""
+    return skip or not module.startswith("skdeepcluster")
+
+
+def read_source(app, docname, source):
+    """Show benchmarks/RESULTS.md as a page, and lead links of files to pages."""
+    if docname == "results":
+        source[0] = (ROOT / "benchmarks" / "RESULTS.md").read_text()
+        source[0] = (
+            source[0].replace("](../docs/", "](").replace("](results/", "](../benchmarks/results/")
+        )
+    text = re.sub(r"\]\((?:\.\./)*benchmarks/RESULTS\.md", "](/results.md", source[0])
+    # Files that are not on the site are named without a link.
+    source[0] = re.sub(r"\[([^\]]*)\]\((?:\.\./)*(?:benchmarks/)?README\.md[^)]*\)", r"\1", text)
+
+
+def setup(app):
+    """Connect the rules on members and links."""
+    app.connect("autodoc-skip-member", is_foreign)
+    app.connect("source-read", read_source)
