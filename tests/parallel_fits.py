@@ -6,12 +6,12 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import skdeepcluster._initialization
 import torch
 from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
 
 import skdeepcluster
+from skdeepcluster._init import ClustererInit
 from skdeepcluster.modules.augmentation import RandomAffine
 from skdeepcluster.parallel import data_parallel
 
@@ -73,9 +73,14 @@ def refused(state):
     return "nothing"
 
 
+def forbidden(*_):
+    """Fail as a search does."""
+    raise TypeError("not callable")
+
+
 def failure(state):
     """Return the error if the main process finds no initial partition."""
-    skdeepcluster._initialization.partition_by_neighbors = None
+    ClustererInit.find = forbidden
     try:
         fitted("VaDEClustering", init="neighbors")
     except TypeError as error:
@@ -88,7 +93,7 @@ def main(folder):
     torch.set_num_threads(1)
     with data_parallel() as state:
         if not state.is_main_process:
-            skdeepcluster._initialization.partition_by_neighbors = None  # the main process's task
+            ClustererInit.find = forbidden  # the main process's task
         found = {name: fitted(name) for name in METHODS}
         found["started"] = fitted("VaDEClustering", init="neighbors")
         found["unsent"] = unsent()

@@ -37,7 +37,7 @@ OTHERS = {
     "display": {"numpy", "scipy", "sklearn", "matplotlib"},
 }
 #: The training loop is skorch's, and the engine alone knows it.
-ENGINE_ONLY = {"skorch", "tqdm"}
+ENGINE_ONLY = {"skorch"}
 
 
 def part_of(path):

@@ -14,7 +14,7 @@ from mypy import api
 import skdeepcluster
 
 ROOT = Path(__file__).parents[2]
-INDEX = ROOT / ".ci" / "docs" / "index.rst"
+INDEX = ROOT / "docs" / "api.rst"
 USER = ROOT / "tests" / "fixtures" / "typed_user.py"
 NAMES = re.findall(r"^   ([\w.]+)$", INDEX.read_text(), re.MULTILINE)
 PLACES = [f"skdeepcluster.{name}".rpartition(".") for name in NAMES]

@@ -18,47 +18,58 @@ from skdeepcluster import (
     InfoGANClustering,
     VaDEClustering,
 )
-from skdeepcluster._settings import (
-    Recipe,
-    choose_batch_size,
-    choose_epochs,
-    choose_learning_rate,
-    choose_widths,
-)
+from skdeepcluster._settings import choose_settings
 from skdeepcluster.engine.runtime import MANY_PRODUCTS, threads_by_size
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 TINY = {"n_components": 2, "hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0}
 X, Y = np.random.RandomState(0).uniform(size=(30, 4)), np.arange(30) % 3
+GAN_AND_VADE = CatGANClustering, VaDEClustering
 SHAPES = [(n, d) for n in (2, 150, 1797, 20_000, 70_000, 10**6) for d in (1, 64, 784, 20_000)]
 
 # ---- rules
 
 
+def settings(estimator, n, d=64, n_clusters=8):
+    pretrains = hasattr(estimator, "pretraining_epochs")
+    return choose_settings(estimator, (n, d), n_clusters, torch.device("cpu"), pretrains)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_widths_grow_smoothly_to_the_papers_at_mnist(shape):
     n, d = shape
-    width = choose_widths("auto", n, d)[0]
+    found = settings(VaDEClustering(), n, d).hidden_layer_sizes
     for more in ((ceil(1.05 * n), d), (n, ceil(1.05 * d))):
         share = max(more[0] / n, more[1] / d)
-        assert width <= choose_widths("auto", *more)[0] <= ceil(width * share) + 1
+        larger = settings(VaDEClustering(), *more).hidden_layer_sizes
+        assert found[0] <= larger[0] <= ceil(found[0] * share) + 1
     if n >= 70_000 and d >= 784:
-        assert choose_widths("auto", n, d) == (500, 500, 2000)
+        assert found == (500, 500, 2000)
 
 
-@pytest.mark.parametrize("steps", [6, 12])
+@pytest.mark.parametrize("estimator", DEEP, ids=name)
 @pytest.mark.parametrize("n", [2, 33, 150, 3999, 4000, 70_000, 10**6])
-def test_steps_grow_with_the_root_of_the_samples(n, steps):
-    batch_size = choose_batch_size("auto", n)
-    assert min(n, 32) <= batch_size <= 256
+def test_steps_grow_with_the_root_of_the_samples(n, estimator):
+    found, steps = settings(estimator, n), estimator._recipe.steps
+    assert min(n, 32) <= found.batch_size <= 256
     # A last sample that is alone joins the batch before it.
-    per_epoch = ceil(n / batch_size) - (n % batch_size == 1)
-    made = choose_epochs("auto", steps, np.sqrt(n), n, batch_size) * per_epoch
-    assert steps * np.sqrt(n) <= made < steps * np.sqrt(n) + per_epoch
+    per_epoch = ceil(n / found.batch_size) - (n % found.batch_size == 1)
+    made, asked = found.max_epochs * per_epoch, steps * np.sqrt(n)
+    if n > 64:  # sqrt(n) exceeds the number of clusters
+        assert asked <= made < asked + per_epoch
+
+
+def test_steps_of_adversarial_networks_grow_with_the_clusters():
+    gan, vade = ([settings(e(), 100, 4, k).max_epochs for k in (5, 10, 30)] for e in GAN_AND_VADE)
+    assert gan[0] == gan[1] == gan[2] / 3
+    assert vade[0] == vade[2]
 
 
 def test_rates_are_in_inverse_proportion_to_the_width():
-    rates = [choose_learning_rate("auto", Recipe(1e-3, 6), w) for w in ([500], [250, 9], [1], [])]
+    rates = [
+        settings(VaDEClustering(hidden_layer_sizes=widths), 100).learning_rate
+        for widths in ([500], [250, 9], [1], [])
+    ]
     np.testing.assert_allclose(rates, [1e-3, 2e-3, 1e-3 * 500 / 128, 1e-3])
 
 
