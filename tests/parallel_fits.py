@@ -73,14 +73,9 @@ def refused(state):
     return "nothing"
 
 
-def forbidden(*_):
-    """Fail as a search does."""
-    raise TypeError("not callable")
-
-
 def failure(state):
     """Return the error if the main process finds no initial partition."""
-    ClustererInit.find = forbidden
+    ClustererInit._fit = None
     try:
         fitted("VaDEClustering", init="neighbors")
     except TypeError as error:
@@ -93,7 +88,7 @@ def main(folder):
     torch.set_num_threads(1)
     with data_parallel() as state:
         if not state.is_main_process:
-            ClustererInit.find = forbidden  # the main process's task
+            ClustererInit._fit = None  # the main process's task
         found = {name: fitted(name) for name in METHODS}
         found["started"] = fitted("VaDEClustering", init="neighbors")
         found["unsent"] = unsent()
