@@ -1,4 +1,4 @@
-"""Fits and answers neither depend on global settings of torch and numpy nor change them."""
+"""Fits and predictions neither depend on global settings of torch and numpy nor change them."""
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
@@ -29,8 +29,8 @@ ESTIMATORS = {
 }
 
 
-# Fits as short as these learn little of their start.
-pytestmark = pytest.mark.filterwarnings("ignore:.* rows left the clusters of their start")
+# Fits as short as these learn little of their initial partition.
+pytestmark = pytest.mark.filterwarnings("ignore:.* samples left their initial clusters")
 
 #: What is tried of every estimator in .ci/full, and of these in every run.
 SOME = {"mixture", "vade", "catgan"}
@@ -67,23 +67,17 @@ class Shaky(nn.Module):
         return self.second(self.rrelu(self.alpha(self.drop(hidden))))
 
 
-def answers(fitted, X):
-    """Everything that could differ, as arrays."""
-    found = {"proba": fitted.predict_proba(X), "labels": fitted.predict(X)}
-    if hasattr(fitted, "score_samples"):
-        found["score"] = fitted.score_samples(X)
-    if hasattr(fitted, "transform"):
-        found["codes"] = fitted.transform(X)
+def fit(estimator, X, y, seed=0):
+    """Return everything that could differ between fits, as arrays."""
+    fitted = clone(estimator).set_params(random_state=seed).fit(X, y)
+    methods = {"predict_proba", "predict", "score_samples", "transform"} & set(dir(fitted))
+    found = {name: getattr(fitted, name)(X) for name in methods}
     if hasattr(fitted, "sample"):
         drawn = fitted.sample(5)
-        found["rows"] = drawn[0] if isinstance(drawn, tuple) else drawn
+        found["sample"] = drawn[0] if isinstance(drawn, tuple) else drawn
     if hasattr(fitted, "history_"):
         found["loss"] = np.array([record["train_loss"] for record in fitted.history_])
     return found
-
-
-def fit(estimator, X, y, seed=0):
-    return answers(clone(estimator).set_params(random_state=seed).fit(X, y), X)
 
 
 def assert_same(found, expected):
