@@ -51,21 +51,6 @@ def test_every_public_object_has_a_page():
 # ---- types
 
 
-def takes_more(name, parameter):
-    """Return whether the docstring allows other types than that of the default."""
-    text = inspect.cleandoc(LISTED[name].__doc__)
-    kind = re.search(rf"^(?:\w+, )*{parameter.name}(?:, \w+)* : (.*)", text, re.MULTILINE)[1]
-    return not re.match(rf"{type(parameter.default).__name__},|\{{[^}}]*\}}, default=", kind)
-
-
-@over_listed
-def test_parameters_of_several_types_say_so(name):
-    """Type checkers infer the type of a parameter without annotation from its default."""
-    found = inspect.signature(LISTED[name]).parameters.values()
-    inferred = [p for p in found if p.annotation is p.empty and p.default not in (p.empty, None)]
-    assert not [p.name for p in inferred if takes_more(name, p)]
-
-
 def functions_of(thing):
     """Yield a public function, or the public methods and __init__ of a class."""
     if inspect.isfunction(thing):
