@@ -11,12 +11,10 @@ from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.compose import make_column_transformer
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import silhouette_score
 from sklearn.model_selection import (
     GridSearchCV,
-    HalvingGridSearchCV,
     RandomizedSearchCV,
     cross_val_score,
 )
@@ -84,15 +82,6 @@ def test_searches_by_own_score_and_by_labels(estimator):
     options |= {"scoring": "adjusted_rand_score", "n_iter": 2, "random_state": 0}
     by_labels = RandomizedSearchCV(model, grid, **options).fit(X, Y)
     assert by_labels.cv_results_["mean_test_score"].max() > -0.5
-
-
-@pytest.mark.full
-def test_halving_over_epochs():
-    vae = VAEEmbedding(3, hidden_layer_sizes=(16,), init="mixture", random_state=0)
-    epochs = {"resource": "max_epochs", "max_resources": 9, "min_resources": 3}
-    search = HalvingGridSearchCV(vae, {"n_components": [1, 2, 3]}, cv=2, random_state=0, **epochs)
-    assert search.fit(X).best_estimator_.max_epochs == 9
-    assert search.n_resources_ == [3, 9]
 
 
 @pytest.mark.full  # jobs are tried on an ensemble, Dask's processes on a mixture

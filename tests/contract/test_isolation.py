@@ -8,6 +8,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from estimators import in_full
 from sklearn.base import clone
 from torch import nn
 
@@ -32,7 +33,7 @@ ESTIMATORS = {
 # Fits as short as these learn little of their initial partition.
 pytestmark = pytest.mark.filterwarnings("ignore:.* samples left their initial clusters")
 
-#: What is tried of every estimator in .ci/full, and of these in every run.
+#: What is tried in every run.
 SOME = {"mixture", "vade", "catgan"}
 
 
@@ -44,10 +45,8 @@ def test_a_gpu_has_one_generator_by_either_of_its_names(monkeypatch):
     assert stream.on("cuda:1") is not stream.on("cuda:0")
 
 
-def over_some(names):
-    """Parametrize ``name``; those beyond ``SOME`` are tried in .ci/full."""
-    marked = [pytest.param(n, marks=() if n in SOME else pytest.mark.full) for n in names]
-    return pytest.mark.parametrize("name", marked)
+#: Those beyond ``SOME`` are tried in .ci/full.
+each = pytest.mark.parametrize("name", [n if n in SOME else in_full(n)[0] for n in ESTIMATORS])
 
 
 class Shaky(nn.Module):
@@ -127,7 +126,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-@over_some(ESTIMATORS)
+@each
 def test_global_settings_do_not_matter(name, setting, data, alone):
     expected = alone(name, 0)
     with SETTINGS[setting]():
@@ -135,7 +134,7 @@ def test_global_settings_do_not_matter(name, setting, data, alone):
     assert_same(found, expected)
 
 
-@over_some(ESTIMATORS)
+@each
 def test_fits_in_threads_equal_fits_in_turn(name, data, alone):
     seeds = [0, 1, 0]
     expected = [alone(name, seed) for seed in seeds]

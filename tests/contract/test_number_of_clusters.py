@@ -8,7 +8,7 @@ from estimators import DEEP, ONE_OF_EACH, brief, name, some_of
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 
-from skdeepcluster import GaussianMixtureEM, VaDEClustering
+from skdeepcluster import GaussianMixtureEM
 from skdeepcluster.persistence import load, save
 
 X, Y = make_blobs(200, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
@@ -53,8 +53,3 @@ def test_partial_fit_counts_clusters_in_the_first_batch():
         stream.partial_fit(batch)
     assert stream.n_clusters_ == 3
     assert stream.predict_proba(X).shape == (200, 3)
-
-
-def test_other_strings_are_refused():
-    with pytest.raises(ValueError, match="'n_clusters' parameter of VaDEClustering"):
-        VaDEClustering("automatic").fit(X)
