@@ -53,10 +53,10 @@ from .neighbors.labels import hold_labels
 
 #: Parameters that build networks.
 BUILDERS = ("encoder", "decoder", "generator", "discriminator")
-#: Parameters that determine the networks, so that ``warm_start`` needs them unchanged.
+#: Parameters that determine the networks and what they see, which ``warm_start`` needs unchanged.
 ARCHITECTURE = (
     *("n_clusters", "n_components", "n_noise", "n_continuous", "other_categories"),
-    *("hidden_layer_sizes", "activation", "covariance_type", *BUILDERS),
+    *("hidden_layer_sizes", "activation", "covariance_type", "standardize", *BUILDERS),
 )
 #: Peak learning rate of the autoencoder that pretrains networks.
 PRETRAINING_RATE = 2e-3

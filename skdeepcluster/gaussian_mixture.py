@@ -155,7 +155,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, when X has names that are strings.
+        Feature names, if X has names that are all strings.
 
     See Also
     --------

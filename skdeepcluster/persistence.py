@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from collections.abc import Sequence
 from inspect import isclass, isfunction
 from zipfile import ZipFile
 
@@ -81,7 +82,7 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
         ) from error
 
 
-def load(path: str | os.PathLike[str], trusted=()) -> BaseEstimator:
+def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstimator:
     """Read an estimator from a skops file.
 
     Parameters
@@ -104,6 +105,10 @@ def load(path: str | os.PathLike[str], trusted=()) -> BaseEstimator:
         When the file is not one of :func:`save`, is damaged, or expands far beyond its size.
     TypeError
         When the file contains types that are not trusted. The error names them.
+
+    See Also
+    --------
+    save : Writes the file, with an example.
     """
     skops = _import_skops()
     try:

@@ -85,11 +85,12 @@ def brief(estimator, **settings):
     return clone(estimator).set_params(**settings)
 
 
-def short(estimator):
+def short(estimator, **settings):
     """Return an unfitted copy that trains long enough to find separate groups."""
     fast = {"learning_rate": 1e-2, "batch_size": 64, "init": getattr(estimator, "init", None)}
     pretrains = isinstance(estimator, VaDEClustering | DACClustering)
-    return brief(estimator, max_epochs=20, pretraining_epochs=10 if pretrains else "auto", **fast)
+    fast |= {"max_epochs": 20, "pretraining_epochs": 10 if pretrains else "auto"}
+    return brief(estimator, **fast | settings)
 
 
 @contextmanager

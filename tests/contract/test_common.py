@@ -33,25 +33,20 @@ pytestmark = pytest.mark.filterwarnings(
 )
 over_each = pytest.mark.parametrize("estimator", ONE_OF_EACH, ids=name)
 over_some = pytest.mark.parametrize("estimator", some_of(ONE_OF_EACH), ids=name)
-over_networks = pytest.mark.parametrize("estimator", some_of(DEEP), ids=name)
 
 # ---- scikit-learn's checks
 
-#: Checks of what is learned; the others pass after any training.
-OF_WHAT_IS_LEARNED = {"check_classifiers_train", "check_clustering"}
 
-
-#: VaDE keeps its initial partition by neighbors.
+#: The faster initial partition stands in for the default of some.
+FASTER = {"VAEEmbedding", "DACClustering", "InfoGANClustering"}
 QUICK = [
-    brief(e, hidden_layer_sizes=(16,), **{"init": e.init} if name(e) == "VaDEClustering" else {})
+    short(e, hidden_layer_sizes=(16,), **{"init": "mixture"} if name(e) in FASTER else {})
     for e in DEFAULTS
 ]
 
 
 @parametrize_with_checks(QUICK)
 def test_scikit_learn_checks(estimator, check):
-    if check.func.__name__ in OF_WHAT_IS_LEARNED:
-        estimator = short(type(estimator)())
     check(estimator)
 
 
@@ -169,27 +164,8 @@ def test_storage_changes_no_prediction(estimator, form, middle, tmp_path):
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
 
 
-@over_networks
-@pytest.mark.parametrize("change", [lambda X: X * 1e5, lambda X: X * 1e-5, lambda X: X + 1e5])
-def test_units_and_offsets_change_no_clusters(estimator, change, blobs):
-    X, y = blobs
-    assert adjusted_rand_score(y, short(estimator).fit_predict(change(X))) > 0.9
-
-
-# ---- failures
-
-
 @over_each
 @pytest.mark.filterwarnings("ignore:Posterior collapse")
 def test_one_cluster_is_warned_about(estimator):
     with pytest.warns(ConvergenceWarning, match=r"Only 1 of|one cluster"):
         brief(estimator).fit(np.full((40, 3), 3.0))
-
-
-@over_each
-def test_a_failed_refit_keeps_the_last_fit(estimator, blobs):
-    fit = copy.deepcopy(fitted(short(estimator), blobs[0]))
-    before = fit.predict_proba(blobs[0])
-    with pytest.raises(ValueError, match="inf"):
-        fit.fit(np.full((40, 4), np.inf))
-    np.testing.assert_array_equal(fit.predict_proba(blobs[0]), before)

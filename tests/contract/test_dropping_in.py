@@ -11,13 +11,10 @@ from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.compose import make_column_transformer
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import silhouette_score
 from sklearn.model_selection import (
     GridSearchCV,
-    HalvingGridSearchCV,
     RandomizedSearchCV,
     cross_val_score,
 )
@@ -27,33 +24,22 @@ from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, VaDEClustering, VAEEmbedding
 from skdeepcluster.model_selection import NoSplit, label_free_scorer
 
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 STREAM = np.random.RandomState(0)
 Y = np.repeat([0, 1, 2], 30)
 X = STREAM.normal(size=(90, 4)) + 7.0 * np.eye(4)[Y]
-#: The shortest fits, from the faster initial partition.
-QUICK = BRIEF | {"init": "mixture"}
+FRAME = pd.DataFrame(X, columns=list("abcd"))
 each = pytest.mark.parametrize("estimator", [*ONE_OF_EACH, *CLASSIFIERS], ids=name)
-each_with_codes = pytest.mark.parametrize(
-    "estimator", [e for e in ONE_OF_EACH if hasattr(e, "transform")], ids=name
-)
-each_deep = pytest.mark.parametrize("estimator", DEEP, ids=name)
 
 
-@pytest.fixture(autouse=True)
-def _few_epochs_do_not_converge():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield
-
-
-def labels_of(model, X, y=None):
-    model = model.fit(X, y)
-    return model.predict(X)
+def vade(**settings):
+    quick = BRIEF | {"init": "mixture", "hidden_layer_sizes": (16,), "random_state": 0}
+    return VaDEClustering(3, **quick | settings)
 
 
 @each
 def test_columns_of_a_frame(estimator):
-    frame = pd.DataFrame(X, columns=list("abcd")).assign(kind=np.array(["u", "v", "w"])[Y])
+    frame = FRAME.assign(kind=np.array(["u", "v", "w"])[Y])
     prepare = make_column_transformer(
         (StandardScaler(), ["a", "b"]), (OneHotEncoder(), ["kind"]), sparse_threshold=0
     )
@@ -62,82 +48,57 @@ def test_columns_of_a_frame(estimator):
     assert model[:-1].transform(frame).shape[1] == model[-1].n_features_in_ == 5
 
 
-@each_deep
+@pytest.mark.parametrize("estimator", DEEP, ids=name)
 def test_text_stays_sparse_to_the_last_step(estimator):
     words = ["ball goal team", "bank rate loan", "gene cell protein"]
     texts = [" ".join(STREAM.choice(words[k].split(), 6)) for k in np.arange(60) % 3]
     model = make_pipeline(TfidfVectorizer(), brief(estimator, accept_sparse=True))
     labels = model.fit_predict(texts)
-    assert labels.shape == (60,)
     np.testing.assert_array_equal(labels, model.predict(texts))
 
 
-@each_with_codes
+@pytest.mark.parametrize(
+    "estimator", [e for e in ONE_OF_EACH if hasattr(e, "transform")], ids=name
+)
 def test_names_of_columns_come_out(estimator):
-    frame = pd.DataFrame(X, columns=list("abcd"))
     model = make_pipeline(MinMaxScaler(), brief(estimator)).set_output(transform="pandas")
-    codes = model.fit(frame).transform(frame)
+    codes = model.fit(FRAME).transform(FRAME)
     assert list(codes.columns) == list(model[-1].get_feature_names_out())
-    assert codes.index.equals(frame.index)
+    assert codes.index.equals(FRAME.index)
+
+
+# ---- searches
 
 
 @pytest.mark.parametrize("estimator", some_of([*ONE_OF_EACH, *CLASSIFIERS]), ids=name)
 def test_searches_by_own_score_and_by_labels(estimator):
     model = make_pipeline(StandardScaler(), brief(estimator))
-    step = f"{type(estimator).__name__.lower()}__"
     grids = {"reg_covar": [1e-3, 1e-2], "n_neighbors": [5, 15], "learning_rate": [1e-3, 1e-2]}
     key = next(key for key in grids if key in estimator.get_params())
-    grid = {step + key: grids[key]}
-    own = GridSearchCV(model, grid, cv=2, error_score="raise").fit(X, Y)
+    grid = {f"{type(estimator).__name__.lower()}__{key}": grids[key]}
+    options = {"cv": 2, "error_score": "raise"}
+    own = GridSearchCV(model, grid, **options).fit(X, Y)
     assert np.isfinite(own.cv_results_["mean_test_score"]).all()
-    by_labels = RandomizedSearchCV(
-        model,
-        grid,
-        n_iter=2,
-        scoring="adjusted_rand_score",
-        cv=2,
-        random_state=0,
-        error_score="raise",
-    ).fit(X, Y)
+    options |= {"scoring": "adjusted_rand_score", "n_iter": 2, "random_state": 0}
+    by_labels = RandomizedSearchCV(model, grid, **options).fit(X, Y)
     assert by_labels.cv_results_["mean_test_score"].max() > -0.5
-
-
-@pytest.mark.full
-def test_halving_over_epochs():
-    search = HalvingGridSearchCV(
-        VAEEmbedding(3, hidden_layer_sizes=(16,), init="mixture", random_state=0),
-        {"n_components": [1, 2, 3]},
-        resource="max_epochs",
-        max_resources=9,
-        min_resources=3,
-        cv=2,
-        random_state=0,
-    ).fit(X)
-    assert search.best_estimator_.max_epochs == 9
-    assert search.n_resources_ == [3, 9]
 
 
 @pytest.mark.full  # jobs are tried on an ensemble, Dask's processes on a mixture
 def test_two_jobs_and_two_dask_workers_find_the_same():
     distributed = pytest.importorskip("distributed")
-    search = GridSearchCV(
-        VaDEClustering(3, hidden_layer_sizes=(16,), **QUICK, random_state=0),
-        {"n_components": [1, 2]},
-        cv=2,
-        error_score="raise",
-    )
+    search = GridSearchCV(vade(), {"n_components": [1, 2]}, cv=2, error_score="raise")
     alone = clone(search).fit(X)
     two = clone(search).set_params(n_jobs=2).fit(X)
+    workers = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
     with (
         warnings.catch_warnings(),
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=":0", processes=True
-        ) as cluster,
+        distributed.LocalCluster(processes=True, **workers) as cluster,
         distributed.Client(cluster),
+        parallel_config("dask"),
     ):
         warnings.simplefilter("ignore")
-        with parallel_config("dask"):
-            spread = clone(search).fit(X)
+        spread = clone(search).fit(X)
     for other in (two, spread):
         np.testing.assert_array_equal(
             alone.cv_results_["mean_test_score"], other.cv_results_["mean_test_score"]
@@ -150,14 +111,9 @@ def test_partial_training_for_pruning_searches():
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 
     def objective(trial):
-        vae = VAEEmbedding(
-            3,
-            n_components=trial.suggest_int("n_components", 1, 3),
-            hidden_layer_sizes=(16,),
-            max_epochs=2,
-            warm_start=True,
-            random_state=0,
-        )
+        size = trial.suggest_int("n_components", 1, 3)
+        small = {"hidden_layer_sizes": (16,), "max_epochs": 2, "random_state": 0}
+        vae = VAEEmbedding(3, n_components=size, warm_start=True, **small)
         for step in range(3):
             trial.report(vae.fit(X).score(X), step)
             if trial.should_prune():
@@ -170,38 +126,40 @@ def test_partial_training_for_pruning_searches():
     assert study.best_params["n_components"] in (1, 2, 3)
 
 
+def test_ensembles_in_a_search_keep_their_members_parameters():
+    grid = {"estimator__n_components": [1, 2]}
+    search = GridSearchCV(ClusterEnsemble(vade(), 2), grid, cv=NoSplit()).fit(X)
+    chosen = search.best_params_["estimator__n_components"]
+    assert {m.n_components for m in search.best_estimator_.estimators_} == {chosen}
+
+
+# ---- scores without labels
+
+
 @pytest.mark.parametrize("measure", ["silhouette", "calinski_harabasz"])
 def test_label_free_scorers_survive_one_cluster(measure):
-    search = GridSearchCV(
-        KMeans(n_init=3, random_state=0),
-        {"n_clusters": [1, 2, 3, 5]},
-        scoring=label_free_scorer(measure),
-        cv=NoSplit(),
-        error_score="raise",
-    ).fit(X)
+    scorer, grid = label_free_scorer(measure), {"n_clusters": [1, 2, 3, 5]}
+    kmeans = KMeans(n_init=3, random_state=0)
+    search = GridSearchCV(kmeans, grid, scoring=scorer, cv=NoSplit(), error_score="raise").fit(X)
     assert search.best_params_ == {"n_clusters": 3}
-    assert pickle.loads(pickle.dumps(label_free_scorer(measure)))(search.best_estimator_, X) == (
-        search.best_score_
-    )
+    assert pickle.loads(pickle.dumps(scorer))(search.best_estimator_, X) == search.best_score_
     assert search.cv_results_["mean_test_score"][0] == {"silhouette": -1}.get(measure, 0)
 
 
 def test_label_free_scorers_take_labels_without_predict():
-    scorer, grid = label_free_scorer(), {"n_clusters": [5, 2, 3]}
-    search = GridSearchCV(AgglomerativeClustering(), grid, scoring=scorer, cv=NoSplit()).fit(X)
-    assert search.best_params_ == {"n_clusters": 3}
+    scorer = label_free_scorer()
     fitted = make_pipeline(StandardScaler(), AgglomerativeClustering(3)).fit(X)
     assert scorer(fitted, X) == silhouette_score(X, fitted[-1].labels_)
     with pytest.raises(TypeError, match="AgglomerativeClustering has no predict.*NoSplit"):
         scorer(fitted, X[:9])
 
 
-def test_label_free_scorers_sample_many_rows_once():
+def test_label_free_scorers_draw_from_many_samples_once():
     many = np.concatenate([X] * 100)
     kmeans = KMeans(3, n_init=1, random_state=0).fit(many)
-    sampled = label_free_scorer()(kmeans, many)
-    assert sampled == pytest.approx(label_free_scorer()(kmeans, X), abs=0.02)
-    assert sampled == label_free_scorer()(kmeans, many)
+    drawn = label_free_scorer()(kmeans, many)
+    assert drawn == pytest.approx(label_free_scorer()(kmeans, X), abs=0.02)
+    assert drawn == label_free_scorer()(kmeans, many)
     lone = np.concatenate([many, [[99.0] * 4]])  # a cluster that the part of the samples may miss
     apart = KMeans(2, n_init=1, init=[[0.0] * 4, [99.0] * 4]).fit(lone)
     assert label_free_scorer()(apart, lone) >= -1
@@ -211,13 +169,5 @@ def test_label_free_scorers_sample_many_rows_once():
 
 def test_no_split_scores_the_samples_it_fits():
     scores = cross_val_score(GaussianMixtureEM(3, random_state=0), X, cv=NoSplit())
-    mixture = GaussianMixtureEM(3, random_state=0).fit(X)
-    assert scores.tolist() == [mixture.score(X)]
+    assert scores.tolist() == [GaussianMixtureEM(3, random_state=0).fit(X).score(X)]
     assert NoSplit().get_n_splits() == 1
-
-
-def test_ensembles_in_a_search_keep_their_members_parameters():
-    ensemble = ClusterEnsemble(VaDEClustering(3, **QUICK, hidden_layer_sizes=(16,)), 2)
-    search = GridSearchCV(ensemble, {"estimator__n_components": [1, 2]}, cv=NoSplit()).fit(X)
-    chosen = search.best_params_["estimator__n_components"]
-    assert {m.n_components for m in search.best_estimator_.estimators_} == {chosen}

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from estimators import ONE_OF_EACH, brief, name, some_of
 from sklearn.base import clone
+from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
 from skdeepcluster import CatGANClustering, NeighborClustering, VaDEClustering, VAEEmbedding
 
 LABELED = [e for e in ONE_OF_EACH if "use_labels" in e.get_params()]
 each = pytest.mark.parametrize("estimator", some_of(LABELED), ids=name)
-quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 #: Two long bands and the border between them, y = 0: cut across, they are wrong clusters.
 BANDS = np.random.default_rng(0).uniform([-9, -1], [9, 1], (240, 2))
 BANDS[:, 1] += 0.1 * np.sign(BANDS[:, 1])
@@ -42,7 +43,6 @@ def start_of(fit):
 # ---- laws
 
 
-@quiet
 @each
 def test_without_labels_nothing_changes(estimator, blobs):
     X, y = blobs
@@ -52,7 +52,6 @@ def test_without_labels_nothing_changes(estimator, blobs):
         np.testing.assert_array_equal(other.predict_proba(X), fit.predict_proba(X))
 
 
-@quiet
 @each
 def test_clusters_have_the_numbers_of_their_labels(estimator, blobs):
     labels = (blobs[1] + 1) % 3
@@ -60,7 +59,6 @@ def test_clusters_have_the_numbers_of_their_labels(estimator, blobs):
     np.testing.assert_array_equal(start_of(fit), labels)
 
 
-@quiet
 @each
 def test_labels_of_all_samples_are_the_partition(estimator, blobs):
     labels = np.random.default_rng(0).integers(3, size=len(blobs[0]))
@@ -79,16 +77,6 @@ def test_permuted_numbers_permute_the_clusters():
         assert adjusted_rand_score(labels, moved) == 1
 
 
-def test_the_order_of_samples_does_not_matter():
-    order = np.random.default_rng(1).permutation(len(BANDS))
-    known, fit = some(SIDE, 9), clone(GRAPH)
-    found = fit.fit(BANDS, known).responsibilities_
-    np.testing.assert_array_equal(
-        fit.fit(BANDS[order], known[order]).responsibilities_, found[order]
-    )
-
-
-@quiet
 def test_equal_samples_with_other_labels_may_change_places(blobs):
     X, truth = (np.repeat(part[::3], 2, axis=0) for part in blobs)
     order = np.arange(len(X)) ^ 1  # the two of each pair change places
@@ -104,12 +92,11 @@ def test_weights_are_repetitions_and_no_weight_is_no_label():
     index = np.repeat(np.arange(len(BANDS)), weight)
     repeated = clone(GRAPH).fit(BANDS[index], known[index])
     np.testing.assert_allclose(repeated.predict_proba(BANDS), weighted, rtol=1e-9)
-    scaled = clone(GRAPH).fit(BANDS, known, sample_weight=weight / 7).responsibilities_
-    np.testing.assert_allclose(scaled, weighted, rtol=1e-6)
-    wrong, light = np.where(known >= 0, known, 2), np.where(known >= 0, 1, 0)
-    light[known < 0] = np.arange((known < 0).sum()) % 2
-    wrong[light > 0] = known[light > 0]
-    found = [clone(GRAPH).fit(BANDS, k, sample_weight=light).labels_ for k in (wrong, known)]
+    light = np.arange(len(BANDS)) % 2
+    found = [
+        clone(GRAPH).fit(BANDS, labels, sample_weight=light).labels_
+        for labels in (np.where(light, known, -1), np.where(light, known, 2))
+    ]
     np.testing.assert_array_equal(*found)
 
 
@@ -131,7 +118,6 @@ def test_clusters_without_labels_are_found(blobs):
     assert adjusted_rand_score(y, fit.labels_) == 1
 
 
-@quiet
 @each
 def test_the_number_is_at_least_that_of_the_labels(estimator, blobs):
     X, y = blobs
@@ -156,38 +142,28 @@ def test_a_subsample_contains_the_labeled_samples():
     assert len(few.graph_indices_) == 30
 
 
-@quiet
-def test_a_partition_given_yields_to_labels(blobs):
+@pytest.mark.parametrize("method", [VaDEClustering, CatGANClustering])
+def test_a_partition_given_yields_to_labels(method, blobs):
     X, y = blobs
     known = some((y + 1) % 3, 5)
-    expected = np.where(known >= 0, known, y)
-    for estimator in (VaDEClustering, CatGANClustering):
-        settings = {"max_epochs": 1, "pretraining_epochs": 1, "random_state": 0}
-        fit = estimator(3, init=y, use_labels=True, **settings).fit(X, known)
-        np.testing.assert_array_equal(fit.start_labels_, expected)
+    fit = short(method(3, random_state=0), init=y, use_labels=True, warm_start=True)
+    np.testing.assert_array_equal(fit.fit(X, known).start_labels_, np.where(known >= 0, known, y))
+    # Training that goes on holds other labels, too.
+    known, labels = some((y + 2) % 3, 5), fit.labels_
+    expected = np.where(known >= 0, known, labels)
+    np.testing.assert_array_equal(fit.fit(X, known).start_labels_, expected)
+    assert fit.n_iter_ == 2
 
 
-@quiet
-@pytest.mark.parametrize(
-    "init", ["mixture", clone(GRAPH).set_params(n_neighbors=9)], ids=["mixture", "graph"]
-)
+OTHERS = ["mixture", KMeans(3), clone(GRAPH).set_params(n_neighbors=9)]
+
+
+@pytest.mark.parametrize("init", OTHERS, ids=["mixture", "kmeans", "graph"])
 def test_other_initial_partitions_follow_labels(init, blobs):
     X, y = blobs
     labels = (y + 1) % 3
     fit = CatGANClustering(3, init=init, use_labels=True, max_epochs=1, random_state=0)
-    np.testing.assert_array_equal(fit.fit(X, some(labels, 3)).start_labels_, labels)
-
-
-@quiet
-@pytest.mark.parametrize("estimator", [VaDEClustering(3), CatGANClustering(3)])
-def test_training_that_goes_on_holds_the_labels(estimator, blobs):
-    X, y = blobs
-    fit = short(estimator, init=y, use_labels=True, warm_start=True).fit(X)
-    known = some((y + 1) % 3, 5)
-    labels = fit.labels_
-    fit.fit(X, known)
-    np.testing.assert_array_equal(fit.start_labels_, np.where(known >= 0, known, labels))
-    assert len(fit.history_) == 2
+    np.testing.assert_array_equal(fit.fit(X, some(labels, 9)).start_labels_, labels)
 
 
 WRONG = {

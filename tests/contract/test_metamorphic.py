@@ -119,14 +119,6 @@ def test_fractional_weights_belong_to_samples_and_have_no_unit(name):
     assert (fitted(name).predict_proba(X) != expected).any()
 
 
-@pytest.mark.full
-@over(NETWORKS)
-def test_samples_with_hardly_any_weight_are_not_seen(name):
-    X = np.concatenate([data(), data()[:60] + 20])
-    weights = np.where(np.arange(180) < N, 1.0, 1e-9)
-    assert adjusted_rand_score(fit(name, X, weights).labels_[:N], np.arange(N) % 3) > MIN_AGREEMENT
-
-
 @over(ESTIMATORS)
 @pytest.mark.parametrize("order", [[5, 4, 3, 2, 1, 0], [2, 5, 0, 3, 1, 4]], ids=["back", "mixed"])
 def test_the_order_of_features_changes_no_partition(name, order):

@@ -1,17 +1,16 @@
-"""Initial partitions given by the user."""
+"""Initial partitions: found by name, by a clusterer of any kind, or given."""
 
-import inspect
 import pickle
 
 import numpy as np
 import pytest
 from estimators import some_of
 from sklearn.base import clone
-from sklearn.cluster import KMeans
+from sklearn.cluster import HDBSCAN, AgglomerativeClustering, KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
+from sklearn.mixture import GaussianMixture
 
-import skdeepcluster
 from skdeepcluster import (
     CatGANClustering,
     DACClustering,
@@ -21,9 +20,18 @@ from skdeepcluster import (
     VAEEmbedding,
 )
 
-SMALL = {"n_components": 2, "hidden_layer_sizes": (16,), "max_epochs": 20, "random_state": 0}
+SMALL = {"n_components": 2, "hidden_layer_sizes": (16,), "random_state": 0}
 METHODS = [CatGANClustering, DACClustering, InfoGANClustering, VaDEClustering]
-each = pytest.mark.parametrize("method", some_of(METHODS), ids=lambda method: method.__name__)
+FIVE = [*METHODS, VAEEmbedding]
+over = {"ids": lambda method: method.__name__}
+each = pytest.mark.parametrize("method", some_of(METHODS), **over)
+each_of_five = pytest.mark.parametrize("method", some_of(FIVE), **over)
+quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def brief(method, n_clusters=3, **params):
+    few = {"pretraining_epochs": 1} if method in (DACClustering, VaDEClustering) else {}
+    return method(n_clusters, **(SMALL | {"max_epochs": 1} | few | params))
 
 
 @pytest.fixture
@@ -31,10 +39,14 @@ def rows(blobs):
     return blobs[0]
 
 
+# ---- given partitions
+
+
+@quiet
 @each
 def test_a_fit_begins_with_the_partition_given(method, rows):
     labels = KMeans(3, n_init=1, random_state=0).fit_predict(rows)
-    fitted = method(3, init=labels, **SMALL).fit(rows)
+    fitted = brief(method, init=labels).fit(rows)
     np.testing.assert_array_equal(fitted.start_labels_, labels)
     again = clone(fitted).set_params(init=np.eye(3)[labels]).fit(rows)
     np.testing.assert_array_equal(again.predict_proba(rows), fitted.predict_proba(rows))
@@ -49,32 +61,12 @@ def test_any_initial_partition_can_be_learned(method, rows):
     assert (fitted.fit(rows).labels_ == halves).mean() > 0.85
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # not learnable
-def test_fits_of_all_methods_with_one_seed_begin_alike():
-    uniform = np.random.default_rng(0).uniform(size=(120, 5))  # each seed has another partition
-    settings = SMALL | {"max_epochs": 1}
-    starts = [
-        method(6, **settings).fit(uniform).start_labels_ for method in [VAEEmbedding, *METHODS]
-    ]
-    other = CatGANClustering(6, **settings | {"random_state": 1}).fit(uniform).start_labels_
-    for start in starts:
-        np.testing.assert_array_equal(start, starts[0])
-    assert adjusted_rand_score(other, starts[0]) < 1
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # not learnable
-@each
-def test_models_without_an_autoencoder_do_not_pretrain(method, rows, monkeypatch):
-    def pretrain(*_):
-        raise AssertionError("pretraining")
-
-    monkeypatch.setattr(method, "_pretrain", pretrain)
-    fit = method(3, init=np.arange(len(rows)) % 3, pretraining_epochs=2, **SMALL).fit
-    if method in (CatGANClustering, InfoGANClustering):
-        fit(rows)
-    else:
-        with pytest.raises(AssertionError, match="pretraining"):
-            fit(rows)
+def test_an_initial_partition_that_is_not_learned_is_warned_of(blobs):
+    X, y = blobs
+    labels = np.where(np.random.default_rng(0).uniform(size=len(X)) < 0.6, y, (y + 1) % 3)
+    told = r"% of the samples left their initial clusters.* use start_labels_\.$"
+    with pytest.warns(ConvergenceWarning, match=told):
+        CatGANClustering(3, init=labels, max_epochs=20, **SMALL).fit(X)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +74,6 @@ def test_models_without_an_autoencoder_do_not_pretrain(method, rows, monkeypatch
     [
         (lambda n: np.zeros(n + 1), "init has the shape"),
         (lambda n: np.full(n, 3), "init has 3 for sample 0.* from 0 to n_clusters - 1 = 2"),
-        (lambda n: np.full(n, -1), "init has -1 for sample 0"),
         (lambda n: np.full(n, 0.5), "whole numbers"),
         (lambda n: np.full((n, 3), 1.0), "each row sum to 1"),
         (lambda n: np.full((n, 2), 0.5), "should have the shape"),
@@ -92,77 +83,100 @@ def test_models_without_an_autoencoder_do_not_pretrain(method, rows, monkeypatch
 def test_invalid_partitions_are_refused_before_training(rows, init, message, monkeypatch):
     monkeypatch.setattr(VaDEClustering, "_pretrain", None)
     with pytest.raises(ValueError, match=message):
-        VaDEClustering(3, init=init(len(rows)), **SMALL).fit(rows)
+        brief(VaDEClustering, init=init(len(rows))).fit(rows)
 
 
-@pytest.mark.parametrize(
-    ("value", "message"), [(np.nan, "init contains NaN"), ("a", "could not convert")]
-)
-def test_labels_that_are_not_numbers_are_refused(rows, value, message):
-    with pytest.raises(ValueError, match=message):
-        VaDEClustering("auto", init=np.full(len(rows), value), **SMALL).fit(rows)
+# ---- clusterers
 
 
-# ---- the partition of a neighbor graph
-
-FIVE = [*METHODS, VAEEmbedding]
-each_of_five = pytest.mark.parametrize("method", some_of(FIVE), ids=lambda method: method.__name__)
-FEW = SMALL | {"max_epochs": 1}
-
-
-def brief(method, **params):
-    few = {"pretraining_epochs": 1} if method in METHODS else {}
-    return method(3, **(FEW | few | params))
+@quiet
+def test_fits_of_all_methods_with_one_seed_begin_alike():
+    uniform = np.random.default_rng(0).uniform(size=(60, 5))  # each seed has another partition
+    starts = [brief(method, 6).fit(uniform).start_labels_ for method in FIVE]
+    other = brief(CatGANClustering, 6, random_state=1).fit(uniform).start_labels_
+    for start in starts:
+        np.testing.assert_array_equal(start, starts[0])
+    assert adjusted_rand_score(other, starts[0]) < 1
 
 
-def test_an_initial_partition_that_is_not_learned_is_warned_of(blobs):
-    X, y = blobs
-    labels = np.where(np.random.default_rng(0).uniform(size=len(X)) < 0.6, y, (y + 1) % 3)
-    told = r"rows left the clusters of .* take start_labels_\.$"
-    with pytest.warns(ConvergenceWarning, match=told):
-        CatGANClustering(3, init=labels, **SMALL).fit(X)
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@quiet
 @each_of_five
 def test_neighbor_clustering_as_init_equals_its_name(method, rows):
     start = NeighborClustering(7, random_state=5)
-    named, given = (brief(method, init=init).fit(rows) for init in ("neighbors", start))
+    named, given, noisy = (
+        brief(method, init=init).fit(rows)
+        for init in ("neighbors", start, NeighborClustering(noise=0.5))
+    )
+    again = pickle.loads(pickle.dumps(given))
+    for fit in (given, again, noisy):
+        np.testing.assert_array_equal(fit.predict_proba(rows), named.predict_proba(rows))
+    assert start.get_params() == NeighborClustering(7, random_state=5).get_params()
+    assert not hasattr(start, "labels_")
+
+
+@quiet
+def test_parameters_of_the_clusterer_are_used(rows):
     # Cosines do not see how far samples are along one direction.
     along = np.outer(rows[:, 0] - rows[:, 0].min() + 1, np.ones(rows.shape[1])) + 0.01 * rows
     plain, other = (
-        brief(method, init=NeighborClustering(metric=metric)).fit(along)
+        brief(CatGANClustering, init=NeighborClustering(metric=metric)).fit(along).start_labels_
         for metric in ("euclidean", "cosine")
     )
-    noisy = brief(method, init=NeighborClustering(noise=0.5)).fit(rows)
-    np.testing.assert_array_equal(given.predict_proba(rows), named.predict_proba(rows))
-    assert (other.start_labels_ != plain.start_labels_).any()
-    np.testing.assert_array_equal(noisy.predict_proba(rows), named.predict_proba(rows))
-    assert start.get_params() == NeighborClustering(7, random_state=5).get_params()
-    assert not hasattr(start, "labels_")
-    again = pickle.loads(pickle.dumps(given))
-    np.testing.assert_array_equal(again.predict_proba(rows), given.predict_proba(rows))
+    assert adjusted_rand_score(plain, other) < 1
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+CLUSTERERS = [
+    KMeans(n_init=1),
+    GaussianMixture(),
+    AgglomerativeClustering(),
+    HDBSCAN(min_cluster_size=9, copy=True),
+]
+
+
+@quiet
+@pytest.mark.parametrize("init", CLUSTERERS, ids=str)
 @each_of_five
-def test_metric_is_passed_to_the_initial_partition(method, rows, monkeypatch):
-    heard, find = [], skdeepcluster._initialization.partition_by_neighbors
-
-    def recorded(*args, **options):
-        heard.append(options["metric"])
-        return find(*args, **options)
-
-    monkeypatch.setattr("skdeepcluster._initialization.partition_by_neighbors", recorded)
-    brief(method, metric="cosine").fit(rows)
-    assert heard == ["cosine"]
-    names = list(inspect.signature(method).parameters)
-    assert names.index("metric") == names.index("init") + 1
+def test_any_clusterer_finds_the_initial_partition(method, init, blobs):
+    X, y = blobs
+    asked = str(init)
+    fit = brief(method, init=init).fit(X)
+    assert adjusted_rand_score(fit.start_labels_, y) > 0.95
+    assert str(init) == asked
+    assert not hasattr(init, "labels_")
 
 
-@each_of_five
-@pytest.mark.parametrize("place", ["metric", "init"])
-def test_init_from_distances_is_refused(method, place, rows):
-    asked = {"metric": "precomputed", "init": NeighborClustering(metric="precomputed")}
-    with pytest.raises(ValueError, match=f"{place} asks for precomputed distances.*labels_"):
-        brief(method, **{place: asked[place]}).fit(rows)
+@quiet
+def test_noise_of_a_clusterer_goes_to_the_nearest_mean(blobs):
+    X, y = blobs
+    far = np.concatenate([X, X[:3] + 4])
+    found = HDBSCAN(min_cluster_size=9, copy=True).fit(far)
+    assert (found.labels_ < 0).any()
+    fit = brief(CatGANClustering, init=clone(found)).fit(far)
+    assert (fit.start_labels_ >= 0).all()
+    assert adjusted_rand_score(fit.start_labels_[:180], y) == 1
+
+
+@quiet
+def test_auto_asks_the_clusterer_for_the_number(rows):
+    for init, n_clusters in ((KMeans(4, n_init=1), 4), (HDBSCAN(copy=True), 3)):
+        fit = brief(VaDEClustering, "auto", init=init).fit(rows)
+        assert fit.n_clusters_ == n_clusters
+        assert not hasattr(fit, "n_clusters_curve_")
+    start = NeighborClustering(max_clusters=2)
+    network = brief(VaDEClustering, "auto", init=start)
+    with pytest.warns(ConvergenceWarning, match="Raise max_clusters=2"):
+        assert network.fit(rows).n_clusters_ == 2
+
+
+@pytest.mark.parametrize(
+    ("init", "message"),
+    [
+        (NeighborClustering(metric="precomputed"), "metric asks for precomputed distances.*label"),
+        (HDBSCAN(min_cluster_size=9, copy=True), "found 3 clusters, but n_clusters=2"),
+        (HDBSCAN(min_cluster_size=179, copy=True), "labels every sample as noise"),
+    ],
+    ids=["distances", "too many", "noise"],
+)
+def test_initial_partitions_that_cannot_be_are_explained(init, message, rows):
+    with pytest.raises(ValueError, match=message):
+        brief(VaDEClustering, 2, init=init).fit(rows)

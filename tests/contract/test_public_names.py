@@ -1,0 +1,105 @@
+"""Public names have a page with an example, return types, and are imported when they are used."""
+
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from mypy import api
+
+import skdeepcluster
+
+ROOT = Path(__file__).parents[2]
+INDEX = ROOT / "docs" / "api.rst"
+USER = ROOT / "tests" / "fixtures" / "typed_user.py"
+NAMES = re.findall(r"^   ([\w.]+)$", INDEX.read_text(), re.MULTILINE)
+PLACES = [f"skdeepcluster.{name}".rpartition(".") for name in NAMES]
+LISTED = {
+    f"{module}.{name}": getattr(importlib.import_module(module), name)
+    for module, _, name in PLACES
+}
+over_listed = pytest.mark.parametrize("name", LISTED)
+#: Lines of all examples.
+EXAMPLES = "\n".join(
+    line for thing in LISTED.values() for line in re.findall(r"(?:>>>|\.\.\.) .*", thing.__doc__)
+)
+
+
+@over_listed
+def test_a_page_has_an_example_and_links_that_exist(name):
+    assert re.search(rf"\b{name.rpartition('.')[2]}\b[(\[.]", EXAMPLES), "nothing shows its use"
+    section = re.search(r"    See Also\n    -+\n(.*?)\n\s*\n", LISTED[name].__doc__ + "\n\n", re.S)
+    links = re.findall(r"^    ([\w.]+) : \w", section[1], re.MULTILINE)
+    assert links
+    for other in links:
+        beside, owner = f"{name.rpartition('.')[0]}.{other}", other.rpartition(".")[0]
+        assert {other, beside, owner} & set(LISTED) or other.startswith("sklearn."), other
+
+
+def test_every_public_object_has_a_page():
+    modules = [skdeepcluster]
+    for part in ("metrics", "inspection", "display", "functional", "neighbors"):
+        modules.append(importlib.import_module(f"skdeepcluster.{part}"))
+    public = {getattr(module, name) for module in modules for name in module.__all__}
+    assert public <= set(LISTED.values())
+
+
+# ---- types
+
+
+def functions_of(thing):
+    """Yield a public function, or the public methods and __init__ of a class."""
+    if inspect.isfunction(thing):
+        yield thing
+        return
+    for name, member in vars(thing).items():
+        member = getattr(member, "fget", None) or getattr(member, "__func__", member)
+        if callable(member) and (name == "__init__" or not name.startswith("_")):
+            yield inspect.unwrap(member)
+
+
+@over_listed
+def test_public_functions_have_return_types(name):
+    for function in functions_of(LISTED[name]):
+        assert "return" in getattr(function, "__annotations__", {"return": None}), function
+
+
+@pytest.mark.full
+def test_mypy_accepts_a_users_code(tmp_path, monkeypatch):
+    assert (files(skdeepcluster) / "py.typed").is_file()
+    monkeypatch.setenv("MYPYPATH", str(ROOT))
+    options = ["--strict", "--follow-imports=silent", "--ignore-missing-imports"]
+    config = ["--config-file=", f"--cache-dir={tmp_path}"]
+    text, errors, status = api.run([*options, *config, str(USER)])
+    assert not status, text + errors
+
+
+# ---- imports
+
+WITHOUT_TORCH = """
+import sys
+from sklearn.cluster import KMeans
+from skdeepcluster import ClusterEnsemble, NeighborClustering, metrics, select_n_clusters
+X = [[0.0], [0.1], [0.2], [0.3], [5.0], [5.1], [5.2], [5.3]]
+labels = NeighborClustering(2, random_state=0).fit_predict(X)
+assert metrics.clustering_accuracy([0, 0, 0, 0, 1, 1, 1, 1], labels) == 1
+ClusterEnsemble(KMeans(2, n_init=1), 2).fit(X)
+select_n_clusters(X, [2, 3, 4], estimator=KMeans(n_init=1), criterion="silhouette")
+assert not {"torch", "skorch", "matplotlib"} & set(sys.modules)
+"""
+
+
+def test_torch_is_imported_by_what_needs_it():
+    run = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+def test_names_are_listed_and_unknown_ones_refused():
+    assert set(skdeepcluster.__all__) <= set(dir(skdeepcluster))
+    assert all(getattr(skdeepcluster, name).__name__ == name for name in skdeepcluster.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'KMeans'"):
+        skdeepcluster.KMeans  # noqa: B018

@@ -1,0 +1,155 @@
+"""What "auto" takes for widths, rates, batches and epochs, and the attributes that show it."""
+
+from math import ceil
+
+import numpy as np
+import pytest
+import torch
+from estimators import CLASSIFIERS, DEEP, brief, name
+from sklearn.datasets import load_iris, make_blobs
+from sklearn.metrics import adjusted_rand_score
+from torch import nn
+
+from skdeepcluster import (
+    CatGANClassifier,
+    CatGANClustering,
+    ClusterEnsemble,
+    GaussianMixtureEM,
+    InfoGANClustering,
+    VaDEClustering,
+)
+from skdeepcluster._settings import choose_settings
+from skdeepcluster.engine.runtime import MANY_PRODUCTS, threads_by_size
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+TINY = {"n_components": 2, "hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0}
+X, Y = np.random.RandomState(0).uniform(size=(30, 4)), np.arange(30) % 3
+GAN_AND_VADE = CatGANClustering, VaDEClustering
+SHAPES = [(n, d) for n in (2, 150, 1797, 20_000, 70_000, 10**6) for d in (1, 64, 784, 20_000)]
+
+# ---- rules
+
+
+def settings(estimator, n, d=64, n_clusters=8):
+    pretrains = hasattr(estimator, "pretraining_epochs")
+    return choose_settings(estimator, (n, d), n_clusters, torch.device("cpu"), pretrains)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_widths_grow_smoothly_to_the_papers_at_mnist(shape):
+    n, d = shape
+    found = settings(VaDEClustering(), n, d).hidden_layer_sizes
+    for more in ((ceil(1.05 * n), d), (n, ceil(1.05 * d))):
+        share = max(more[0] / n, more[1] / d)
+        larger = settings(VaDEClustering(), *more).hidden_layer_sizes
+        assert found[0] <= larger[0] <= ceil(found[0] * share) + 1
+    if n >= 70_000 and d >= 784:
+        assert found == (500, 500, 2000)
+
+
+@pytest.mark.parametrize("estimator", DEEP, ids=name)
+@pytest.mark.parametrize("n", [2, 33, 150, 3999, 4000, 70_000, 10**6])
+def test_steps_grow_with_the_root_of_the_samples(n, estimator):
+    found, steps = settings(estimator, n), estimator._recipe.steps
+    assert min(n, 32) <= found.batch_size <= 256
+    # A last sample that is alone joins the batch before it.
+    per_epoch = ceil(n / found.batch_size) - (n % found.batch_size == 1)
+    made, asked = found.max_epochs * per_epoch, steps * np.sqrt(n)
+    if n > 64:  # sqrt(n) exceeds the number of clusters
+        assert asked <= made < asked + per_epoch
+
+
+def test_steps_of_adversarial_networks_grow_with_the_clusters():
+    gan, vade = ([settings(e(), 100, 4, k).max_epochs for k in (5, 10, 30)] for e in GAN_AND_VADE)
+    assert gan[0] == gan[1] == gan[2] / 3
+    assert vade[0] == vade[2]
+
+
+def test_rates_are_in_inverse_proportion_to_the_width():
+    rates = [
+        settings(VaDEClustering(hidden_layer_sizes=widths), 100).learning_rate
+        for widths in ([500], [250, 9], [1], [])
+    ]
+    np.testing.assert_allclose(rates, [1e-3, 2e-3, 1e-3 * 500 / 128, 1e-3])
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("method", [CatGANClustering, InfoGANClustering])
+def test_many_small_clusters_are_learned(method):
+    X, y = make_blobs(200, 2, centers=40, center_box=(-40, 40), random_state=0)
+    fit = method(40, init=y, random_state=0).fit(X)
+    assert adjusted_rand_score(y, fit.labels_) > 0.8
+
+
+def test_small_networks_train_on_one_thread(monkeypatch):
+    before, seen = torch.get_num_threads(), []
+    torch.set_num_threads(2)
+    monkeypatch.setattr("joblib.cpu_count", lambda: 2)
+    try:
+        for width in (8, MANY_PRODUCTS // 100):
+            with threads_by_size(nn.Linear(1, width, bias=False), 128):
+                seen.append(torch.get_num_threads())
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1, 2]
+
+
+# ---- fitted attributes
+
+#: After ``brief`` on 30 samples in [0, 1], and after other settings.
+TAKEN = {"likelihood_": "bernoulli", "standardize_": False, "batch_size_": 30, "max_epochs_": 2}
+TAKEN |= {"device_": "cpu", "precision_": "float32"}
+GIVEN = {"likelihood": "gaussian", "batch_size": 7, "device": "cpu", "max_epochs": 1}
+
+
+@pytest.mark.parametrize("estimator", [*DEEP, *CLASSIFIERS], ids=name)
+def test_what_auto_took_is_shown_and_what_was_given(estimator):
+    init = "mixture" if "n_clusters" in estimator.get_params() else None
+    fit = brief(estimator, init=init, device="cpu").fit(X, Y)
+    for key, value in TAKEN.items():
+        found = getattr(fit, key)
+        assert found == value
+        assert type(found) is type(value)
+    fit.set_params(**GIVEN).fit(X, Y)
+    assert {key: getattr(fit, f"{key}_") for key in GIVEN} == GIVEN
+
+
+def test_a_fit_that_goes_on_keeps_its_widths():
+    wide = np.repeat(load_iris().data, 100, axis=0)  # a new fit takes wider networks
+    few = {"max_epochs": 1, "pretraining_epochs": 1, "init": "mixture", "random_state": 0}
+    vade = VaDEClustering(3, warm_start=True, **few).fit(wide[::100])
+    for fit in (vade, vade.set_params(hidden_layer_sizes="auto").fit(wide)):
+        assert fit.hidden_layer_sizes_ == (128, 128, 512)
+        assert fit.model_.encoder.network[0].out_features == 128
+        assert fit.learning_rate_ == pytest.approx(1e-3 * 500 / 128)
+    assert vade.n_iter_ == 2
+
+
+def test_pretraining_epochs_are_those_of_this_fit():
+    few = {**TINY, "pretraining_epochs": 3}
+    for method in (InfoGANClustering, CatGANClustering):
+        for init, expected in (("mixture", 3), (Y, 0), (None, 0)):
+            assert method(3, **few, init=init).fit(X).pretraining_epochs_ == expected
+    classifier = CatGANClassifier(**few)
+    assert classifier.fit(X, Y).pretraining_epochs_ == 0
+    assert classifier.fit(X, np.where(np.arange(30) < 9, Y, -1)).pretraining_epochs_ == 3
+    vade = VaDEClustering(3, **few, init=Y, warm_start=True)
+    assert vade.fit(X).pretraining_epochs_ == 3
+    assert vade.fit(X).pretraining_epochs_ == 0, "the model goes on"
+
+
+def test_moved_is_the_share_of_samples_that_left_their_cluster():
+    settings = TINY | {"max_epochs": 3, "learning_rate": 0.1}
+    fit = VaDEClustering(3, **settings, init=Y).fit(X)
+    assert fit.moved_ == np.mean(fit.labels_ != fit.start_labels_) > 0
+    assert CatGANClustering(3, **TINY, init=None).fit(X).moved_ is None
+
+
+def test_probabilities_of_batches_and_of_a_consensus():
+    batches = GaussianMixtureEM(2, random_state=0).partial_fit(X)
+    members = [GaussianMixtureEM(2, covariance_type="diag")]
+    both = ClusterEnsemble(members, n_estimators=3, random_state=0).fit(X)
+    for fit in (batches, both):
+        np.testing.assert_allclose(fit.probabilities_, fit.predict_proba(X).max(1))
+    assert both.n_clusters_ == 2
