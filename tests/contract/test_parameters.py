@@ -2,6 +2,7 @@
 
 import datetime
 import io
+import math
 import warnings
 from contextlib import redirect_stderr, redirect_stdout
 
@@ -17,14 +18,23 @@ from sklearn.cluster import KMeans
 from torch import nn
 
 from skdeepcluster import ClusterEnsemble, NeighborClustering
+from skdeepcluster.neighbors import find_partition
 
 STREAM = np.random.RandomState(0)
 X = STREAM.normal(size=(30, 3)) + 5 * np.eye(3)[np.arange(30) % 3]
 Y = np.arange(30) % 3
 
 #: The shortest fits, by class.
-SHORTEST = {"hidden_layer_sizes": (4,), "max_epochs": 1, "pretraining_epochs": 1}
-TINY = {type(e).__name__: brief(e, **SHORTEST) for e in ONE_OF_EACH + CLASSIFIERS}
+TINY = {
+    type(estimator).__name__: brief(
+        estimator,
+        hidden_layer_sizes=(4,),
+        max_epochs=1,
+        pretraining_epochs=1,
+        n_components=2,
+    )
+    for estimator in ONE_OF_EACH + CLASSIFIERS
+}
 TINY["ClusterEnsemble"] = ClusterEnsemble(KMeans(3), 2, random_state=0)
 PAIRS = [
     (name, parameter)
@@ -66,8 +76,8 @@ def is_refused(pair, value):
 
 
 def is_costly(name, value):
-    """Return whether a valid value asks for long work, or raises errors of its own."""
-    if name in ("n_jobs", "augment"):
+    """Return whether a valid value asks for long work, much memory or processes."""
+    if name in ("n_jobs", "compile"):
         return bool(value)
     if name.endswith("learning_rate") and not isinstance(value, str):
         return value > 100  # diverges, and the error may not name the loss
@@ -100,9 +110,16 @@ def check_parameter(pair, value):
     assert all(left[name] is before[name] for name in before)
 
 
-#: The same examples in each run, which may be slow.
-SLOW = {"suppress_health_check": [HealthCheck.too_slow, HealthCheck.filter_too_much]}
-SLOW |= {"deadline": None, "derandomize": True, "database": None}
+def tried(n_draws):
+    """Return settings for this many examples, the same in each run."""
+    slow = HealthCheck.too_slow, HealthCheck.filter_too_much
+    return settings(
+        max_examples=n_draws,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=slow,
+    )
 
 
 # ---- numbers of other types
@@ -134,11 +151,20 @@ def test_types_of_numbers_change_nothing(name, types):
 
 @pytest.mark.parametrize("make", [np.int8, np.uint64])
 def test_arguments_may_be_numbers_of_any_type(make):
+    plain, found = (
+        find_partition(X, kind(3), n_neighbors=kind(5), n_components=kind(2), random_state=0)
+        for kind in (int, make)
+    )
+    np.testing.assert_array_equal(plain.layout, found.layout)
+    vade = clone(TINY["VaDEClustering"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        vade = clone(TINY["VaDEClustering"]).fit(X)
+        vade.fit(X)
     plain, found = (vade.sample(kind(100), cluster=kind(1)) for kind in (int, make))
     np.testing.assert_array_equal(plain, found)
+
+
+# ---- errors of single parameters
 
 
 @pytest.mark.parametrize("name", ["InfoGANClustering", "CatGANClustering", "CatGANClassifier"])
@@ -161,7 +187,7 @@ def test_a_subclass_may_have_parameters_without_constraints():
 
 @pytest.mark.parametrize("n_draws", [250, *in_full(500)])
 def test_any_value_works_or_is_refused_by_name(n_draws):
-    @settings(max_examples=n_draws, **SLOW)
+    @tried(n_draws)
     @given(st.sampled_from(PAIRS), VALUES)
     def try_value(pair, value):
         if is_refused(pair, value) or not is_costly(pair[1], value):
