@@ -77,7 +77,7 @@ class NeighborClustering(
         as :class:`~sklearn.neighbors.KNeighborsTransformer` with ``mode="distance"`` returns.
     n_components : int, default=5
         Number of dimensions of the layouts.
-    max_samples : int, default=30_000
+    max_samples : int, default=70_000
         Maximum number of distinct samples in the graph. The others are predicted like new ones.
         It does not apply to sparse distances.
     max_clusters : int, default=60
@@ -213,7 +213,7 @@ class NeighborClustering(
         n_neighbors=15,
         metric: str | Callable[..., float] = "euclidean",
         n_components=5,
-        max_samples=30_000,
+        max_samples=70_000,
         max_clusters=60,
         accept_sparse=False,
         noise=0.0,

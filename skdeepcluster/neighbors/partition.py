@@ -71,7 +71,7 @@ class Settings(NamedTuple):
     n_neighbors: int = 15
     metric: Any = "euclidean"
     n_components: int = 5
-    max_samples: int = 30_000
+    max_samples: int = 70_000
     n_jobs: int | None = None
 
 

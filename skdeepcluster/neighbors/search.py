@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
+from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors, sort_graph_by_row_values
 from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches, get_tags
@@ -25,6 +26,10 @@ EXTRA = 5
 TREE_FEATURES = 10
 #: Number of samples from which the center is estimated.
 SAMPLED = 1000
+#: Of more samples, neighbors are searched among this many principal components first.
+MANY, COMPONENTS = 5_000, 50
+#: Number of neighbors searched among the components, relative to k.
+WIDER = 3
 #: Number of queries that a thread searches at once.
 QUERIES = 1024
 #: Maximum number of elements in memory at once (32 MB in float64).
@@ -38,7 +43,8 @@ class NeighborIndex:
 
     :class:`sklearn.neighbors.NearestNeighbors` finds a few more than k neighbors. For the metrics
     "euclidean" and "cosine", distances are computed again from differences, so equal samples have
-    distance 0. Among equal distances the lower index is first.
+    distance 0. Among equal distances the lower index is first. Of more than MANY samples of many
+    features, candidates are found among principal components.
 
     >>> NeighborIndex(np.array([[0.0], [1.0], [5.0]])).query(np.array([[4.0]]), 2)
     (array([[1., 3.]]), array([[2, 1]]))
@@ -52,10 +58,21 @@ class NeighborIndex:
             algorithm = "kd_tree" if X.shape[1] <= TREE_FEATURES else "brute"
         if algorithm == "brute":  # matrix products round less around the center
             self.center = np.median(self.X[:: 1 + len(X) // SAMPLED], axis=0)
+        self.axes = None
+        if algorithm == "brute" and len(X) > MANY and X.shape[1] > 2 * COMPONENTS:
+            some = self.X[:: 1 + len(X) // MANY] - self.center
+            self.axes = PCA(COMPONENTS, random_state=0).fit(some).components_.T
         library = NearestNeighbors(
             algorithm=algorithm, metric="euclidean" if self.is_cosine else metric
         )
-        self.library = library.fit(self.X - self.center)
+        self.library = library.fit(self._project(self.X))
+
+    def _project(self, X):
+        """Return samples about the center, of many their principal components in float32."""
+        if self.axes is None:
+            return X - self.center
+        parts = (((X[part] - self.center) @ self.axes) for part in split_rows(*X.shape))
+        return np.concatenate([part.astype(np.float32) for part in parts])
 
     def query(self, X, k):
         """Return distances (float64) and indices of the k samples nearest to each of X, (M, k)."""
@@ -68,11 +85,12 @@ class NeighborIndex:
     def _search(self, X, k, own=None):
         """Return distances and indices of the k samples nearest to X, except ``own`` (M,)."""
         n_rows = self.X.shape[0]
-        k, wide = min(k, n_rows - (own is not None)), min(k + EXTRA + 1, n_rows)
+        k = min(k, n_rows - (own is not None))
+        wide = min(k * (1 if self.axes is None else WIDER) + EXTRA + 1, n_rows)
         nearest = np.empty((X.shape[0], k)), np.empty((X.shape[0], k), dtype=np.int64)
 
         def work(part):
-            distances, found = self.library.kneighbors(X[part] - self.center, wide)
+            distances, found = self.library.kneighbors(self._project(X[part]), wide)
             if self.is_measured:
                 squares = _square_gaps(self.X, X[part], found)
                 # For unit vectors |u - v|^2 / 2 = 1 - u v.
