@@ -39,12 +39,12 @@ def draw_digits():
     style = {"figsize": (8, 3.9), "width_ratios": [1.1, 1], "layout": "constrained"}
     figure, axes = plt.subplots(1, 2, **style)
     drawn = np.concatenate([clusterer.sample(10, cluster=k) for k in range(10)])
-    samples = SamplesDisplay(drawn, np.repeat(letters, 10), image_shape=(8, 8))
-    samples.plot(axes[0], name="digits that DACClustering generates", vmin=0, vmax=1)
+    form = {"image_shape": (8, 8), "name": "digits that DACClustering generates"}
+    SamplesDisplay(drawn, np.repeat(letters, 10), **form).plot(axes[0], vmin=0, vmax=1)
     labels, name = letters[clusterer.labels_], f"layout of the codes of {len(X):,} samples"
     codes = clusterer.transform(X)
     layout = EmbeddingDisplay(codes, labels, method="neighbors", name=name)
-    layout.plot(axes[1], legend=False, s=12)
+    layout.plot(axes[1], s=12).legend_.remove()
     return figure
 
 

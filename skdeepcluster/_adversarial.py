@@ -11,7 +11,7 @@ from ._base import DeepEstimator
 from ._init import Partition
 from .engine.runtime import building
 from .functional.losses import marginal, mutual_information
-from .modules.autoencoder import PointEncoder
+from .modules.model import PointEncoder
 from .modules.networks import mlp
 
 #: Minimum and maximum number of samples, generated and of X, that a generator is judged by.
@@ -25,7 +25,7 @@ FEW = 0.5
 
 
 class AdversarialEstimator(DeepEstimator):
-    """An estimator that trains an :class:`~skdeepcluster.modules.game.AdversarialGame`."""
+    """An estimator that trains an :class:`~skdeepcluster.modules.model.AdversarialModel`."""
 
     def _has_anchor(self, init):
         return init.has_anchor or init.from_codes

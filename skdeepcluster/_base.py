@@ -19,19 +19,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._checkpoint import Checkpoint, identify
+from ._checks import check_answers, check_enough, check_rows, find_offset, mark_noise
 from ._fit import Fit, Run, choose_samples, divergence_explained
 from ._init import Partition, find_temperature, resolve_init
 from ._likelihood_choice import choose_likelihood
 from ._outliers import fit_cluster_space
-from ._responsibilities import find_offset, mark_noise
 from ._settings import Recipe, choose_settings
 from ._typing import Labels, fit_context
-from ._validation import (
-    NumericParameters,
-    check_answers,
-    check_enough,
-    check_rows,
-)
 from .engine.data import BLOCK, Rows, map_rows, refuse_sparse
 from .engine.loop import KeepState, check_callbacks, train
 from .engine.progress import Progress, epoch_table
@@ -52,8 +46,8 @@ from .engine.runtime import (
     seeded,
     threads_by_size,
 )
-from .modules.autoencoder import Autoencoder
 from .modules.likelihood import ColumnLikelihood, restore_likelihood
+from .modules.model import Autoencoder
 from .modules.networks import ACTIVATIONS
 from .neighbors.labels import hold_labels
 
@@ -70,8 +64,8 @@ PRETRAINING_RATE = 2e-3
 MAX_MOVED = 0.25
 
 
-class DeepEstimator(NumericParameters, BaseEstimator, ABC):
-    """An estimator that trains a :class:`~skdeepcluster.modules.game.ClusterGame`.
+class DeepEstimator(BaseEstimator, ABC):
+    """An estimator that trains a :class:`~skdeepcluster.modules.model.ClusterModel`.
 
     A subclass defines ``__init__``, its recipe for "auto", and how to build and initialize the
     model; it may complete the model after training.
@@ -107,7 +101,7 @@ class DeepEstimator(NumericParameters, BaseEstimator, ABC):
 
     @abstractmethod
     def _build(self, n_features, widths, likelihood):
-        """Return a new model, a ClusterGame, with hidden layers of the given widths."""
+        """Return a new model, a ClusterModel, with hidden layers of the given widths."""
 
     @abstractmethod
     def _initialize(self, model, fit):

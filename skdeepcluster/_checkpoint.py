@@ -1,7 +1,7 @@
 """Checkpoints: resume an interrupted fit bit for bit.
 
-A fit is a sequence of steps: searches, whose results are stored, and trainings. The same call of
-``fit`` takes the finished steps from the file and continues the step that was interrupted.
+A fit is a sequence of searches and trainings. The same call of ``fit`` takes the finished ones
+from the file and continues the interrupted one.
 """
 
 import copy
@@ -35,14 +35,9 @@ TYPES = [
 
 
 class Checkpoint:
-    """The steps of a fit, stored in a file; without a path nothing is stored.
+    """The steps of a fit, stored in the file ``path``; without a path nothing is stored.
 
-    Parameters
-    ----------
-    path : str or path-like, default=None
-        The file.
-    identity : str, default=""
-        What :func:`identify` returns for the fit.
+    ``identity`` is what :func:`identify` returns for the fit.
     """
 
     def __init__(self, path=None, identity=""):
@@ -54,10 +49,7 @@ class Checkpoint:
             check_same("checkpoint", len(self._steps))
 
     def remember(self, make, random_state):
-        """Return the result of ``make``, from the file if it is there.
-
-        The RandomState that ``make`` uses ends in the same state either way.
-        """
+        """Return the result of ``make``, which draws from ``random_state``, or the stored one."""
         if self.path is None:
             return make()
         step = self.begin_training()
@@ -79,8 +71,7 @@ class Checkpoint:
     def keep_training(self, state):
         """Store the state of the current training in place of an earlier one."""
         if self.path is not None:
-            # A later training may change the same weights.
-            self._keep(copy.deepcopy(state))
+            self._keep(copy.deepcopy(state))  # a later training may change the same weights
 
     def remove(self):
         """Remove the file at the end of the fit."""
@@ -98,10 +89,7 @@ class Checkpoint:
 
 
 def identify(estimator, X, *others):
-    """Return a text that tells fits apart by parameters, data and ``others``.
-
-    Functions are compared by name, and RandomStates are not compared: the file has their state.
-    """
+    """Return a text that tells fits apart by parameters, data and ``others``."""
     params = estimator.get_params(deep=False)
     described = {name: _describe(value) for name, value in params.items() if name not in IDLE}
     samples = X[:: max(1, X.shape[0] // HASHED_ROWS)]
@@ -110,15 +98,15 @@ def identify(estimator, X, *others):
 
 
 def _describe(value):
-    """Return a parameter as data that compares equal in another process."""
+    """Return a parameter as data that compare equal in another process; functions by name."""
     if isinstance(value, np.random.RandomState):
         return "RandomState"
     if isinstance(value, partial):
         return _describe(value.func), value.args, value.keywords
     if hasattr(value, "get_params"):
-        params = value.get_params(deep=False)
-        return type(value).__name__, {name: _describe(own) for name, own in params.items()}
-    if is_dataclass(value):  # an augmentation, with its settings
+        params = value.get_params(deep=False).items()
+        return type(value).__name__, {name: _describe(own) for name, own in params}
+    if is_dataclass(value):  # an augmentation
         return repr(value)
     return getattr(value, "__qualname__", type(value).__name__) if callable(value) else value
 
@@ -137,18 +125,14 @@ def _read(path, identity):
     if found != identity:
         raise ValueError(
             f"checkpoint={path} is of another fit: parameters or data differ. Repeat that fit, "
-            "remove the file, or name another one. Fits that run at the same time need separate "
-            "files."
+            "remove the file, or name another one."
         )
     return steps
 
 
 @contextmanager
 def replace_atomically(path):
-    """Yield a new binary file that replaces ``path`` when the block ends.
-
-    When the block raises or the process is killed, ``path`` stays as it is.
-    """
+    """Yield a new binary file that replaces ``path`` if the block completes."""
     path = os.path.realpath(path)
     temporary = f"{path}.{secrets.token_hex(4)}.tmp"
     try:

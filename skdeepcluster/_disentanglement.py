@@ -5,16 +5,15 @@ import torch
 from scipy.special import entr
 from sklearn.metrics import mutual_info_score
 
-#: Number of features that are named under "where".
+#: Number of features listed under "where".
 FEATURES = 3
 
 
 def report(gan, n_samples):
-    """Return the report as a DataFrame if pandas is installed, else as a dict of arrays."""
+    """Return the report as a DataFrame if pandas is installed, else as a dict of lists."""
     latent, drawn = gan.model_.latent, gan._draw(n_samples)
     rendered, reading = _read(gan, drawn)
-    # Consecutive samples are independent.
-    unrelated = np.square(rendered - np.roll(rendered, 1, 0)).mean(0)
+    unrelated = np.square(rendered - np.roll(rendered, 1, 0)).mean(0)  # samples are independent
     bounds = latent.information(reading, drawn, gan.model_.log_prior.cpu()).numpy()
     records = []
     for index, name in enumerate(gan.code_names_):
@@ -48,8 +47,7 @@ def _read(gan, codes):
 def _set_two_values(drawn, index, latent):
     """Return the drawn codes with code ``index`` at two values.
 
-    These are -1 and 1 for a continuous code, the drawn and another category for a categorical one;
-    the other categories take turns over the samples.
+    These are -1 and 1 for a continuous code, the drawn and another category for a categorical one.
     """
     if index < len(latent.sizes):
         size, other = latent.sizes[index], drawn.categories.clone()
@@ -80,10 +78,12 @@ def _explain_others(index, drawn, reading, latent):
         if j + n_categories == index:
             continue
         if index < n_categories:
-            shares.append(_correlation_ratio(means[:, j], drawn.categories[:, index].numpy()))
+            groups = drawn.categories[:, index].numpy()
+            sums, sizes = np.bincount(groups, means[:, j]), np.bincount(groups)
+            own = (sums / np.maximum(sizes, 1))[groups]
         else:
             own = drawn.continuous[:, index - n_categories].numpy()
-            shares.append(_squared_correlation(own, means[:, j]))
+        shares.append(_squared_correlation(own, means[:, j]))
     return max(shares)
 
 
@@ -95,14 +95,6 @@ def _read_back(index, drawn, reading, latent):
         return _squared_correlation(drawn.continuous[:, j].numpy(), reading.mean[:, j].numpy())
     value, read = drawn.categories[:, index].numpy(), reading.log_probs[index].argmax(1).numpy()
     return _ratio(mutual_info_score(value, read), mutual_info_score(value, value))
-
-
-def _correlation_ratio(values, groups):
-    """Return the share of the variance of values between groups (eta squared)."""
-    names, counts = np.unique(groups, return_counts=True)
-    means = np.array([values[groups == g].mean() for g in names])
-    between = (counts * (means - values.mean()) ** 2).sum()
-    return _ratio(between, ((values - values.mean()) ** 2).sum())
 
 
 def _squared_correlation(a, b):
@@ -117,13 +109,10 @@ def _ratio(part, whole):
 
 
 def _make_table(records):
-    """Return a DataFrame of records, or a dict of arrays without pandas."""
+    """Return a DataFrame of records, or a dict of lists without pandas."""
     columns = {name: [record[name] for record in records] for name in records[0]}
     try:
         import pandas as pd
     except ImportError:
-        return {
-            name: np.array(values, dtype=object if name == "where" else None)
-            for name, values in columns.items()
-        }
+        return columns
     return pd.DataFrame(columns)

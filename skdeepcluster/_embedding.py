@@ -5,7 +5,7 @@ import numpy.typing as npt
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ._responsibilities import check_finite
+from ._checks import check_finite
 from ._typing import Reals, TransformerMixin
 
 

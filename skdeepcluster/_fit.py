@@ -13,10 +13,9 @@ import torch
 from scipy import sparse
 
 from ._checkpoint import Checkpoint
+from ._checks import check_sample_weight, repeat_rows
 from ._init import NoInit, Partition
-from ._responsibilities import repeat_rows
 from ._settings import Settings
-from ._validation import check_sample_weight
 from .engine.data import count_batches, map_rows
 from .engine.progress import Progress
 from .engine.runtime import broadcast_object

@@ -6,19 +6,14 @@ from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 _is_member: ContextVar[bool] = ContextVar("is_member", default=False)
 
 
 def random_stream(random_state: int | np.random.RandomState | None) -> np.random.RandomState:
-    """Return a generator of numpy as ``check_random_state`` does, but a new one for None."""
-    if isinstance(random_state, np.random.RandomState):
-        return random_state
-    if random_state is not None and not isinstance(random_state, int | np.integer):
-        raise ValueError(
-            f"random_state={random_state!r} is no seed. Pass an int, a RandomState or None."
-        )
-    return np.random.RandomState(random_state)
+    """Return ``check_random_state(random_state)``, but a new generator for None."""
+    return np.random.RandomState() if random_state is None else check_random_state(random_state)
 
 
 def draw_seed(random_state: np.random.RandomState) -> int:
@@ -42,9 +37,10 @@ def store_parameters(parameters: dict[str, Any]) -> None:
 def restore_on_failure(estimator: Any) -> Iterator[None]:
     """Restore an estimator's attributes if the block raises.
 
-    Within the block its parameters are those that ``_read_numbers`` returns.
+    Within the block numpy's numbers are Python's, because small integers of numpy overflow.
     """
-    before, numbers = dict(vars(estimator)), estimator._read_numbers()
+    before = dict(vars(estimator))
+    numbers = {name: own.item() for name, own in before.items() if isinstance(own, np.generic)}
     vars(estimator).update(numbers)
     try:
         yield
@@ -52,9 +48,8 @@ def restore_on_failure(estimator: Any) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
-    # The user's own objects are put back, unless the block has assigned another value.
     for name, number in numbers.items():
-        if vars(estimator)[name] is number:
+        if vars(estimator).get(name) is number:
             vars(estimator)[name] = before[name]
 
 

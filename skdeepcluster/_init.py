@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from ._responsibilities import check_finite, check_partition, cluster_means
+from ._checks import check_finite, check_partition, cluster_means
 from .engine.runtime import draw_generator
 from .mixture import em
 from .mixture.initialization import Initializer

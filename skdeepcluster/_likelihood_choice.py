@@ -1,7 +1,4 @@
-"""The likelihood that the parameters ``likelihood`` and ``standardize`` mean for given data.
-
-D features.
-"""
+"""The likelihood by the parameters ``likelihood`` and ``standardize``, and for "auto" by X."""
 
 import copy
 from typing import NamedTuple
@@ -11,52 +8,36 @@ import torch
 from scipy import sparse
 from sklearn.preprocessing import StandardScaler
 
-from ._validation import SMALLEST, check_magnitude
+from ._checks import SMALLEST, check_magnitude
 from .engine.data import to_tensor
 from .modules.likelihood import Bernoulli, ColumnLikelihood, Gaussian
 
-#: Values may leave [0, 1] by so many eps of their type, as those of MinMaxScaler do by rounding.
+#: Values may leave [0, 1] by this many eps of their type, as after MinMaxScaler.
 ROUNDING = 4
-#: Least variance, relative to that of zeros and ones with the same means, of values that "auto"
-#: takes for probabilities. Bernoulli log-likelihoods hardly differ between rows that vary less.
+#: Minimum variance of values that "auto" takes for probabilities, relative to zeros and ones of
+#: the same means. Bernoulli log-likelihoods hardly differ between samples that vary less.
 LEAST_VARIATION = 0.01
-#: Rows in a block when the range and the moments of X are computed before training.
+#: Number of samples in a block when X is measured.
 CHUNK = 4096
-#: Scales are comparable if the largest standard deviation is at most so many times the median.
+#: Scales are comparable if the largest standard deviation is at most this many times the median.
 MOST_SPREAD = 10.0
-#: Fewest features whose falling standard deviations are taken for those of principal components.
+#: Minimum number of features whose falling standard deviations look like principal components.
 LEAST_COMPONENTS = 5
 
 
 class Features(NamedTuple):
-    """What is measured of each feature, (D,) each."""
+    """Mean, standard deviation (1 for a constant), minimum and maximum of each feature, (D,)."""
 
     mean: np.ndarray
-    #: Standard deviations; 1 for a constant feature.
     scale: np.ndarray
     low: np.ndarray
     high: np.ndarray
 
-    def take(self, columns):
-        """Return what is measured of some features."""
-        return Features(*(values[columns] for values in self))
-
 
 def choose_likelihood(likelihood, standardize, X, names=None):
-    """Return the likelihood by the parameters of the same names, or for "auto" by X.
+    """Return a new likelihood by the parameters of an estimator, scaled by X, (N, D).
 
-    Parameters
-    ----------
-    likelihood, standardize
-        As of :class:`~skdeepcluster.VaDEClustering`.
-    X : {ndarray, sparse matrix} of shape (N, D)
-    names : array-like of str of shape (D,), default=None
-        Names of the columns.
-
-    Returns
-    -------
-    likelihood : Likelihood
-        A new one, scaled by X.
+    ``names`` are the feature names, if there are any.
     """
     if isinstance(likelihood, dict):
         likelihood = _read_columns(likelihood, names)
@@ -67,17 +48,18 @@ def choose_likelihood(likelihood, standardize, X, names=None):
     within = are_probabilities(low, high, X.dtype)
     if likelihood == "bernoulli" and not within:
         raise ValueError(
-            f"likelihood='bernoulli' reads values as probabilities, but X runs from {low:.6g} "
-            f"to {high:.6g}. Scale X to [0, 1] (MinMaxScaler) or use likelihood='gaussian'."
+            f"likelihood='bernoulli' needs values between 0 and 1, but X has {low:.6g} to "
+            f"{high:.6g}. Scale X to [0, 1] (MinMaxScaler) or use likelihood='gaussian'."
         )
-    is_auto = likelihood == "auto" and within
-    if likelihood == "bernoulli" or (is_auto and vary_as_probabilities(features)):
+    if likelihood == "bernoulli" or (
+        likelihood == "auto" and within and vary_as_probabilities(features)
+    ):
         return Bernoulli()
     return Gaussian(*_choose_scaling(features, standardize, X))
 
 
 def are_probabilities(low, high, dtype):
-    """Return whether values from ``low`` to ``high`` are within [0, 1], but for rounding."""
+    """Return whether values from ``low`` to ``high`` are within [0, 1] up to rounding."""
     margin = ROUNDING * np.finfo(dtype).eps if np.issubdtype(dtype, np.floating) else 0.0
     return low >= -margin and high <= 1 + margin
 
@@ -97,7 +79,7 @@ def measure_features(X, groups=()):
     for start in range(0, X.shape[0], CHUNK):
         rows = X[start : start + CHUNK]
         check_magnitude(rows)
-        with np.errstate(over="ignore", invalid="ignore"):  # of values too small
+        with np.errstate(over="ignore", invalid="ignore"):  # tiny values are refused below
             scaler.partial_fit(rows)
         low = np.minimum(low, _to_dense(rows.min(axis=0)))
         high = np.maximum(high, _to_dense(rows.max(axis=0)))
@@ -106,9 +88,8 @@ def measure_features(X, groups=()):
     largest = max(np.max(high), -np.min(low))
     if 0 < largest < SMALLEST:
         raise ValueError(
-            f"The largest magnitude of X is {largest:.3g}, which is too small: squares of such "
-            "values have few digits in double precision, or none. Expected is a magnitude of at "
-            f"least {SMALLEST:.0e}. Scale X."
+            f"The largest magnitude of X is {largest:.3g}, but at least {SMALLEST:.0e} is needed "
+            "for double precision. Scale X."
         )
     return Features(scaler.mean_, scaler.scale_, low.ravel(), high.ravel())
 
@@ -118,19 +99,19 @@ def _to_dense(values):
 
 
 def _check_one_hot(rows, group, start, weight):
-    """Check that rows, of which the first is row ``start``, are zero but for a single weight.
+    """Check that samples, numbered from ``start``, have a single common weight or zeros.
 
-    Returns the weight; one that is 0 is not known yet.
+    Returns the weight, 0 if it is not known yet.
     """
     weight = weight or rows.max()
     wrong = np.isin(rows, (0, weight), invert=True).any(1) | (np.count_nonzero(rows, axis=1) > 1)
     if wrong.any():
         i = int(wrong.argmax())
         raise ValueError(
-            f"The likelihood of columns {group} is categorical: each row must have a single 1, or "
-            "one number that is the same in all rows, and else zeros; zeros alone where its "
-            f"category is missing. Row {start + i} has {rows[i].tolist()}. Encode the category by "
-            "OneHotEncoder and do not standardize it, or give these columns as 'gaussian'."
+            f"The likelihood of columns {group} is categorical: each sample must have a single 1, "
+            "or another number that is the same for all, and zeros elsewhere, or zeros alone. "
+            f"Sample {start + i} has {rows[i].tolist()}. Encode the category by OneHotEncoder and "
+            "do not standardize it, or give these columns as 'gaussian'."
         )
     return weight
 
@@ -143,18 +124,17 @@ def _choose_scaling(features, standardize, X):
     scale = features.scale
     if not standardize:
         scale = np.sqrt(np.mean(deviations**2)) if deviations.size else 1.0
-    # The mean of equal large numbers is rounded.
+    # The mean of a constant is rounded.
     shift = np.where(features.high > features.low, features.mean, features.low)
     dtype = to_tensor(X[:1]).dtype
     return torch.as_tensor(shift, dtype=dtype), torch.as_tensor(scale, dtype=dtype)
 
 
 def are_comparable(deviations):
-    """Whether features with these standard deviations, (D,), need no scales of their own.
+    """Return whether features with these standard deviations, (D,), need no scales of their own.
 
-    Many small features, as rare pixels and rare categories, disturb nothing; a few large ones, in
-    units of their own, outweigh all others. The exception are principal components, whose
-    standard deviations fall, and of which the small ones are noise.
+    They do if a few have much larger units and dominate. Many small ones, such as rare pixels, do
+    no harm. Principal components, whose standard deviations fall, keep their scales.
     """
     if deviations.size < 2:
         return True
@@ -172,24 +152,27 @@ def _read_columns(columns, names):
     unknown = [kind for kind in columns if kind not in kinds]
     if unknown:
         raise ValueError(
-            f"likelihood has the key {unknown[0]!r}; the keys are 'gaussian', 'bernoulli' and "
+            f"likelihood has the key {unknown[0]!r}, but keys are 'gaussian', 'bernoulli' and "
             "'categorical'."
         )
-    found = {kind: _check_list(kind, columns.get(kind, ())) for kind in kinds}
     index = {} if names is None else {name: i for i, name in enumerate(names)}
-    groups = [_check_list("categorical", group) for group in found.pop("categorical")]
-    read = {kind: [_find_column(c, index) for c in own] for kind, own in found.items()}
-    return ColumnLikelihood(
-        **read, categorical=[[_find_column(c, index) for c in g] for g in groups]
-    )
+    read = {kind: _find_columns(kind, columns.get(kind, ()), index) for kind in kinds[:2]}
+    groups = _check_list("categorical", columns.get("categorical", ()))
+    read["categorical"] = [_find_columns("categorical", group, index) for group in groups]
+    return ColumnLikelihood(**read)
+
+
+def _find_columns(kind, columns, index):
+    """Return the indices of columns that are given by their indices or names."""
+    return [_find_column(column, index) for column in _check_list(kind, columns)]
 
 
 def _check_list(kind, columns):
-    """Return columns, or groups of columns, as a list."""
+    """Return columns, or groups of columns, checked to be a list."""
     if isinstance(columns, str) or not np.iterable(columns):
         inner = "a list of columns for each category" if kind == "categorical" else "columns"
         raise ValueError(f"likelihood[{kind!r}] must be a list of {inner}, got {columns!r}.")
-    return list(columns)
+    return columns
 
 
 def _find_column(column, index):
@@ -199,8 +182,8 @@ def _find_column(column, index):
     if column not in index:
         known = f"the columns are {', '.join(index)}" if index else "X has no names of columns"
         raise ValueError(
-            f"likelihood names the column {column!r}, but {known}. Pass X as a DataFrame with "
-            "this column, or give the column by its index."
+            f"likelihood names the column {column!r}, but {known}. Pass a DataFrame with this "
+            "column, or give the column by its index."
         )
     return index[column]
 
@@ -208,18 +191,18 @@ def _find_column(column, index):
 def _scale_columns(likelihood, standardize, X):
     """Check X by the likelihood of its columns, and set the scale of the Gaussian ones."""
     layout = likelihood.layout
-    _check_all_given(likelihood.columns.tolist(), X.shape[1])
+    _check_all_given(set(likelihood.columns.tolist()), set(range(X.shape[1])))
     features = measure_features(X, layout["categorical"])
     for column in layout["bernoulli"]:
         low, high = features.low[column], features.high[column]
         if not are_probabilities(low, high, X.dtype):
             raise ValueError(
-                f"The likelihood of column {column} is 'bernoulli', which reads values as "
-                f"probabilities, but the column runs from {low:.6g} to {high:.6g}. Scale it to "
-                "[0, 1] (MinMaxScaler), or give it as 'gaussian'."
+                f"The likelihood of column {column} is 'bernoulli', which needs values between 0 "
+                f"and 1, but the column has {low:.6g} to {high:.6g}. Scale it to [0, 1] "
+                "(MinMaxScaler), or give it as 'gaussian'."
             )
     if layout["gaussian"]:
-        own = features.take(layout["gaussian"])
+        own = Features(*(values[layout["gaussian"]] for values in features))
         likelihood.set_scale(*_choose_scaling(own, standardize, X))
     if layout["categorical"]:
         weights = [features.high[group].max() or 1.0 for group in layout["categorical"]]
@@ -227,14 +210,13 @@ def _scale_columns(likelihood, standardize, X):
     return likelihood
 
 
-def _check_all_given(columns, n_features):
-    """Check that the columns are all those of X."""
-    given, there = set(columns), set(range(n_features))
+def _check_all_given(given, there):
+    """Check that all columns of X are given, and no others."""
     if given != there:
         faults = ("{} are missing", there - given), ("there are no columns {}", given - there)
         wrong = " and ".join(text.format(sorted(own)) for text, own in faults if own)
         raise ValueError(
-            f"likelihood must give every column of X, 0 to {n_features - 1}, but {wrong}. Add "
-            "columns of numbers to 'gaussian', of zeros and ones to 'bernoulli', and groups of "
-            "one-hot columns to 'categorical'."
+            f"likelihood must give every column of X, 0 to {len(there) - 1}, but {wrong}. Columns "
+            "of numbers are 'gaussian', of zeros and ones 'bernoulli', groups of one-hot columns "
+            "'categorical'."
         )

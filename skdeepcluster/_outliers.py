@@ -1,4 +1,4 @@
-"""Samples far from every cluster: their scores, and the share of samples that is noise.
+"""Whitening within clusters: outlier scores are distances to the nearest cluster mean.
 
 N samples, D features, K clusters that have samples.
 """
@@ -9,29 +9,28 @@ from torch.nn.functional import one_hot
 
 from .engine.data import BLOCK, batches
 from .functional.gaussian import Mixture
-from .modules.game import whiten
+from .modules.model import whiten
 
-#: Most features whose full covariance is estimated; of more, the variances alone.
+#: Maximum number of features whose full covariance is estimated; beyond, the variances alone.
 MAX_FEATURES = 1000
-#: Added to the variances, as a share of their mean: some features, or combinations of them, may be
-#: constant within clusters.
+#: Added to the variances, as a share of their mean: features may be constant within clusters.
 REG_COVAR = 1e-3
-#: Added to the variances, so that squared distances to clusters of equal rows stay finite.
+#: Added to the variances, so that distances to clusters of equal samples stay finite.
 LEAST_VARIANCE = 1e-280
 
 
 def fit_cluster_space(standardize, X, clusters, device="cpu"):
-    """Whiten the rows within clusters; return the whitening, and the whitened means (K, D).
+    """Return a whitening of samples within clusters, and the whitened means (K, D), float64.
 
-    The whitening is U with U U^T the inverse of the pooled covariance, (D, D), or with more than
-    MAX_FEATURES the inverse standard deviations (D,). Both are float64. ``standardize`` is
-    applied to blocks of samples; of ``clusters`` (N,) those without samples have no mean.
+    The whitening is U with U U^T the inverse of the pooled covariance, (D, D), or for more than
+    ``MAX_FEATURES`` the inverse standard deviations (D,). ``standardize`` is applied to blocks of
+    X; ``clusters`` are labels (N,).
     """
     index, sizes = np.unique(clusters, return_inverse=True, return_counts=True)[1:]
     own, sizes = torch.from_numpy(index), torch.from_numpy(sizes).to(device).double()
 
     def add_up(summarize):
-        """Sum a function of standardized rows and their zeros and ones (N, K) over blocks."""
+        """Sum a function of standardized samples and their one-hot labels over blocks."""
         total = 0.0
         for x, label in zip(batches(X, BLOCK), own.split(BLOCK), strict=True):
             member = one_hot(label.to(device), len(sizes)).double()
@@ -39,20 +38,13 @@ def fit_cluster_space(standardize, X, clusters, device="cpu"):
         return total
 
     with torch.inference_mode():
-        means = add_up(lambda seen, member: member.T @ seen) / sizes[:, None]
-        square = _outer if X.shape[1] <= MAX_FEATURES else _sum_squares
-        scatter = add_up(lambda seen, member: square(seen - member @ means))
+        means = add_up(lambda x_std, member: member.T @ x_std) / sizes[:, None]
+        is_full = X.shape[1] <= MAX_FEATURES
+        square = (lambda gaps: gaps.T @ gaps) if is_full else (lambda gaps: gaps.square().sum(0))
+        scatter = add_up(lambda x_std, member: square(x_std - member @ means))
         scales = _find_scales(scatter / len(own))
         whitening = Mixture(sizes.log(), means, scales[None]).precision_factors()[0]
         return whitening, whiten(means, whitening)
-
-
-def _outer(gaps):
-    return gaps.T @ gaps
-
-
-def _sum_squares(gaps):
-    return gaps.square().sum(0)
 
 
 def _find_scales(covariance):

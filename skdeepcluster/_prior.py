@@ -18,7 +18,7 @@ from .mixture import em
 
 
 class PriorEstimator(EmbeddingMixin, DeepEstimator):
-    """An estimator that trains a :class:`~skdeepcluster.modules.prior.PriorGame`."""
+    """An estimator that trains a :class:`~skdeepcluster.modules.model.PriorModel`."""
 
     _parameter_constraints = {**DeepEstimator._parameter_constraints, **CODE_CONSTRAINTS}
 

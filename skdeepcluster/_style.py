@@ -6,7 +6,7 @@ import torch
 from scipy.stats import rankdata
 from sklearn.utils.extmath import randomized_svd, svd_flip
 
-from ._responsibilities import cluster_means
+from ._checks import cluster_means
 from .engine.data import map_rows
 
 #: Maximum number of matrix elements (samples times features) of the subsample whose principal
@@ -26,9 +26,9 @@ def find_style(standardize, X, resp, n_codes, random_state) -> npt.NDArray[np.fl
     """
     n_rows = min(len(resp), max(STYLE_ROWS, STYLE_ELEMENTS // X.shape[1]))
     some = np.sort(random_state.permutation(len(resp))[:n_rows])
-    seen, shares = map_rows(standardize, X[some]), resp[some]
-    means = cluster_means(shares, seen)
-    directions = _principal_directions(seen - shares @ means, n_codes, random_state)
+    x_std, shares = map_rows(standardize, X[some]), resp[some]
+    means = cluster_means(shares, x_std)
+    directions = _principal_directions(x_std - shares @ means, n_codes, random_state)
     toward = torch.from_numpy(directions.T.astype(np.float32))
     along = map_rows(lambda x: standardize(x) @ toward, X)
     along = along - resp @ (means @ directions.T)

@@ -1,22 +1,7 @@
-r"""CatGANClustering, CatGANClassifier: categorical GAN (Springenberg, 2016).
+"""CatGANClustering: categorical generative adversarial network (Springenberg, 2016).
 
-A discriminator D that is a classifier, and a generator G, its opponent. With H the entropy and
-p_bar the mean of p(y|x) over a batch, each player minimizes the sum of its terms::
-
-    discriminator   certainty   E_x H[p(y|x)]            certain about real rows
-                    balance    -H[p_bar(real)]           all classes used
-                    fake       -E_z H[p(y|G(z))]         uncertain about generated rows
-                    labels     -E_{x, y} log p(y|x)      right about labeled rows
-    generator       certainty   E_z H[p(y|G(z))]         rows that D is certain about,
-                    balance    -H[p_bar(fake)]           of all classes
-
-====================  ==========================================
-in the paper          here
-====================  ==========================================
-x, z, y               ``x``, ``z``, a column of ``log_p``
-D, G                  ``discriminator`` (logits), ``generator``
-p(y | x, D)           exp of ``log_resp``
-====================  ==========================================
+In the paper's notation, D is ``discriminator`` (logits), G ``generator``, p(y | x, D) the
+exponential of ``log_resp``, and p_bar the mean of p(y | x) over a batch.
 """
 
 from collections.abc import Sequence
@@ -34,54 +19,44 @@ from torch.nn.functional import nll_loss
 
 from ._adversarial import AdversarialEstimator
 from ._base import DeepEstimator
+from ._checks import Auto, LabeledClusterMixin, check_finite
 from ._init import ADVERSARIAL_CONSTRAINTS
-from ._responsibilities import check_finite
 from ._settings import Recipe
 from ._typing import Reals
-from ._validation import Auto, LabeledClusterMixin
-from .engine.runtime import (
-    random_stream,
-    store_parameters,
-)
+from .engine.runtime import random_stream, store_parameters
 from .functional import random
 from .functional.losses import cross_entropy, entropy, marginal
-from .modules.game import AdversarialGame, Augmentation, Player
-from .modules.networks import (
-    build_network,
-    keep_running_statistics,
-    normalized_mlp,
-)
+from .modules.model import AdversarialModel, Augmentation, Player
+from .modules.networks import build_network, keep_running_statistics, normalized_mlp
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
 
-class CatGAN(AdversarialGame):
+class CatGAN(AdversarialModel):
     """Categorical generative adversarial network.
 
-    Two players. Batch normalization of D uses the batch's statistics for real and for generated
-    rows apart; its running statistics are those of real rows.
+    Batch normalization of D normalizes real and generated samples separately; its running
+    statistics are those of real samples.
 
     Parameters
     ----------
     discriminator : Module, (N, D) -> (N, K)
-        Logits of the classes of standardized rows.
+        Logits of the classes of standardized samples.
     generator : Module, (N, L) -> (N, D)
         Its outputs are decoded by the likelihood.
     likelihood : Likelihood
     n_classes, n_noise : int
         K and L.
     weights : (float, float), default=(1.0, 1.0)
-        Of "balance" and "fake" in D's loss.
+        Weights of "balance" and "fake" in D's loss.
     regularizer : Regularizer, default=NO_REGULARIZER
-        Terms that hold the assignment to an anchor; "start" fades out.
-    marginal_decay, label_weight : float
-        As of :class:`CatGANClassifier`; a batch may have no labeled rows.
+        Terms that keep the assignment near an anchor; "start" fades out.
+    label_weight : float, default=1.0
+        Weight of the cross-entropy of labeled samples.
 
     Attributes
     ----------
     log_prior : Tensor of shape (K,) or None
-        Class prior that p_bar(real) is to follow; None where it is to be uniform.
-    log_marginal : Tensor of shape (K,)
-        The running mean of p(y|x); after a fit, the logarithm of its mean over the rows.
+        Class prior that p_bar of real samples follows; None if it is uniform.
     """
 
     def __init__(
@@ -94,34 +69,30 @@ class CatGAN(AdversarialGame):
         *,
         weights=(1.0, 1.0),
         regularizer=NO_REGULARIZER,
-        marginal_decay=0.0,
         label_weight=1.0,
     ) -> None:
         super().__init__(likelihood, n_classes)
         self.discriminator, self.generator, self.n_noise = discriminator, generator, n_noise
         self.balance_weight, self.fake_weight = weights
-        self.regularizer, self.marginal_decay = regularizer, marginal_decay
-        self.label_weight = label_weight
+        self.regularizer, self.label_weight = regularizer, label_weight
         self.register_buffer("log_prior", None)
 
-    def log_resp_standardized(self, seen) -> Tensor:
-        """Log p(y|x) of standardized rows, (N, K)."""
-        return self.discriminator(seen).float().log_softmax(-1)
+    def log_resp_standardized(self, x_std) -> Tensor:
+        """Log p(y|x) of standardized samples, (N, K)."""
+        return self.discriminator(x_std).float().log_softmax(-1)
 
     def decode(self, z) -> Tensor:
-        """Rows in the units of the data, (N, D)."""
+        """Generate samples for noise (N, L), in the units of the data."""
         return self.likelihood.mean(self.generator(z))
 
-    def generate(self, n_rows) -> Tensor:
-        """Draw standardized rows from the generator, (N, D)."""
-        z = random.randn((n_rows, self.n_noise), self.log_marginal.device)
+    def generate(self, n_samples) -> Tensor:
+        """Generate standardized samples, (N, D)."""
+        z = random.randn((n_samples, self.n_noise), self.log_marginal.device)
         return self.likelihood.standardized_mean(self.generator(z))
 
     def imbalance(self, log_p) -> Tensor:
-        """-H[p_bar], or with a class prior its cross-entropy to p_bar."""
+        """-H[p_bar], or the cross-entropy between class prior and p_bar."""
         log_mean = marginal(log_p)
-        if self.marginal_decay:
-            log_mean = self._update_marginal(log_mean)
         if self.log_prior is None:
             return -entropy(log_mean)
         return cross_entropy(self.log_prior, log_mean)
@@ -129,66 +100,56 @@ class CatGAN(AdversarialGame):
     @torch.no_grad()
     def set_prior(self, p) -> None:
         """Set the class prior from an array of K positive numbers; None: uniform."""
-        if p is None:
-            self.log_prior = None
-            return
-        p = torch.as_tensor(p, dtype=torch.float64, device=self.log_marginal.device)
-        self.log_prior = (p / p.sum()).log().to(self.log_marginal)
+        if p is not None:
+            p = torch.as_tensor(p, dtype=torch.float64, device=self.log_marginal.device)
+            p = (p / p.sum()).log().to(self.log_marginal)
+        self.log_prior = p
 
     def fitted_attributes(self) -> dict[str, Tensor]:
-        """Class prior."""
+        """Return the class prior."""
         uniform = torch.zeros_like(self.log_marginal).log_softmax(0)
         return {"class_prior_": (uniform if self.log_prior is None else self.log_prior).exp()}
 
     def restore_buffers(self, tensors) -> None:
-        """Create the class prior, where there is one."""
+        """Create the class prior, if there is one."""
         super().restore_buffers(tensors)
         self.log_prior = tensors.get("log_prior")
 
-    def _update_marginal(self, log_mean):
-        """Update the running mean; return its value with the gradient of the batch's mean."""
-        share = log_mean.new_tensor(self.marginal_decay)
-        with torch.no_grad():
-            old, new = self.log_marginal + share.log(), log_mean + (-share).log1p()
-            self.log_marginal.copy_(torch.logaddexp(old, new))
-        return log_mean + (self.log_marginal - log_mean).detach()
-
     def discriminator_loss(self, batch) -> dict[str, Tensor]:
-        """Weighted entropies of real and generated rows, cross-entropy of labeled rows, VAT."""
-        seen, terms = self.standardize(batch.x), {}
+        """-H[p_bar], entropies of real and generated samples, and cross-entropy of labels."""
+        x_std, terms = self.standardize(batch.x), {}
         if batch.labeled is None:
-            log_p = log_p_alone = self.log_resp_standardized(seen)
+            log_p = log_p_alone = self.log_resp_standardized(x_std)
         else:
             known = self.standardize(batch.labeled)
-            both = self.log_resp_standardized(torch.cat([seen, known]))
-            log_p, log_known = both.split([len(seen), len(known)])
+            both = self.log_resp_standardized(torch.cat([x_std, known]))
+            log_p, log_known = both.split([len(x_std), len(known)])
             terms["labels"] = self.label_weight * nll_loss(log_known, batch.target)
-            # Batch normalization saw labeled rows, too; the smoothness term compares answers
-            # that are normalized by the batch alone.
+            # The smoothness compares predictions that are normalized without labeled samples.
             log_p_alone = None
         terms["certainty"] = entropy(log_p).mean()
         terms["balance"] = self.balance_weight * self.imbalance(log_p)
         with keep_running_statistics(self.discriminator):
             if self.fake_weight:
                 with torch.no_grad():
-                    fake = self.generate(len(seen))
+                    fake = self.generate(len(x_std))
                 log_fake = self.log_resp_standardized(fake)
                 terms["fake"] = -self.fake_weight * entropy(log_fake).mean()
             terms |= self.regularizer.terms(
-                self.log_resp_standardized, seen, batch.anchor, log_p_alone
+                self.log_resp_standardized, x_std, batch.anchor, log_p_alone
             )
         if "start" in terms:
             terms["start"] = (1 - self.progress) * terms["start"]
         return terms
 
     def generator_loss(self, batch) -> dict[str, Tensor]:
-        """Entropies of D's predictions for generated rows, and of their mean."""
+        """Entropies of D's predictions for generated samples, and of their mean."""
         with keep_running_statistics(self.discriminator):
             log_p = self.log_resp_standardized(self.generate(len(batch.x)))
         return {"certainty": entropy(log_p).mean(), "balance": -entropy(marginal(log_p))}
 
     def players(self) -> tuple[Player, ...]:
-        """Discriminator, generator."""
+        """Discriminator, then generator."""
         return (
             Player("discriminator", [self.discriminator], self.discriminator_loss),
             Player("generator", [self.generator], self.generator_loss),
@@ -196,17 +157,17 @@ class CatGAN(AdversarialGame):
 
 
 class CatGANEstimator(AdversarialEstimator):
-    """What clusterer and classifier share: building the model, its class prior, sampling."""
+    """What clusterer and classifier share: the model, its class prior, sampling."""
 
     _parameter_constraints = {
         **DeepEstimator._parameter_constraints,
         **ADVERSARIAL_CONSTRAINTS,
         "n_noise": [Interval(Integral, 1, None, closed="left")],
-        "layer_noise": [Interval(Real, 0, None, closed="left")],
-        "balance_weight": [Interval(Real, 0, None, closed="left")],
-        "fake_weight": [Interval(Real, 0, None, closed="left")],
+        **dict.fromkeys(
+            ("layer_noise", "balance_weight", "fake_weight"),
+            [Interval(Real, 0, None, closed="left")],
+        ),
         "class_prior": [StrOptions({"estimated"}), "array-like", None],
-        "marginal_decay": [Interval(Real, 0, 1, closed="left")],
     }
 
     _recipe = Recipe(rate=3e-3, steps=12, counts_clusters=True)
@@ -214,19 +175,18 @@ class CatGANEstimator(AdversarialEstimator):
     def _build(self, n_features, widths, likelihood):
         n_classes, widths = self._count_clusters(), widths[:2]
         make = partial(normalized_mlp, activation=self.activation)
-        discriminator = partial(make, hidden_layer_sizes=widths, noise=self.layer_noise)
+        discriminator = self.discriminator or partial(
+            make, hidden_layer_sizes=widths, noise=self.layer_noise
+        )
         generator = self.generator or partial(make, hidden_layer_sizes=widths[::-1])
         return CatGAN(
-            build_network(
-                "discriminator", self.discriminator or discriminator, n_features, n_classes
-            ),
+            build_network("discriminator", discriminator, n_features, n_classes),
             build_network("generator", generator, self.n_noise, n_features),
             likelihood,
             n_classes,
             self.n_noise,
             weights=(self.balance_weight, self.fake_weight),
             regularizer=Regularizer(self.start_weight, self.smoothness_weight),
-            marginal_decay=self.marginal_decay,
             label_weight=getattr(self, "label_weight", 1.0),
         )
 
@@ -237,12 +197,11 @@ class CatGANEstimator(AdversarialEstimator):
         prior = self.class_prior
         if isinstance(prior, str) and prior == "auto":
             prior = None if self.init is None else "estimated"
-        estimated = isinstance(prior, str)
-        if not estimated:
-            # Also of a resumed model, whose buffer holds the prior of its first fit.
-            model.set_prior(_check_prior(prior, self._count_clusters()))
+        is_estimated = isinstance(prior, str)
+        if not is_estimated:
+            model.set_prior(None if prior is None else self._check_prior(prior))
         partition = super()._initialize(model, fit)
-        if estimated and not self._continues():
+        if is_estimated and not self._continues():
             if partition.anchor is None:
                 raise ValueError(
                     "class_prior='estimated' needs an initial partition, but init=None has none. "
@@ -252,22 +211,31 @@ class CatGANEstimator(AdversarialEstimator):
             model.set_prior(np.maximum(share, 0.5 / fit.n_samples))
         return partition
 
-    def sample(self, n_samples: int = 1) -> Reals:
-        """Draw rows from the generator.
+    def _check_prior(self, prior):
+        """Return a given class prior as an array of positive numbers."""
+        prior, n_classes = check_finite("class_prior", prior), self._count_clusters()
+        if prior.shape != (n_classes,) or not (prior > 0).all():
+            raise ValueError(
+                f"class_prior must be {n_classes} positive numbers, one for each class, got "
+                f"{prior}."
+            )
+        return prior
 
-        They show where the discriminator was still certain in the last epochs, and do not look
-        like X (see ``generator_distance_``): the generator is an opponent. For samples that look
-        like X use :class:`~skdeepcluster.InfoGANClustering` or a variational autoencoder.
+    def sample(self, n_samples: int = 1) -> Reals:
+        """Generate samples.
+
+        They show where the discriminator was certain in the last epochs, and do not look like X.
+        For samples like those of X, use :class:`~skdeepcluster.InfoGANClustering`.
 
         Parameters
         ----------
         n_samples : int, default=1
-            Number of rows.
+            Number of samples.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            In the units of the training data. An int ``random_state`` draws the same rows on
+            In the units of the training data. An int ``random_state`` gives the same samples on
             every call.
         """
         check_is_fitted(self)
@@ -277,18 +245,6 @@ class CatGANEstimator(AdversarialEstimator):
     def _generate(self, n_samples, random_state):
         Z = random_state.standard_normal((n_samples, self.model_.n_noise)).astype(np.float32)
         return self._apply(self.model_, self.model_.decode, Z)
-
-
-def _check_prior(prior, n_classes):
-    """Return a given class prior as an array, validated; None for a uniform one."""
-    if prior is None:
-        return None
-    prior = check_finite("class_prior", prior)
-    if prior.shape != (n_classes,) or not (prior > 0).all():
-        raise ValueError(
-            f"class_prior must be {n_classes} positive numbers, one for each class, got {prior}."
-        )
-    return prior
 
 
 class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
@@ -306,24 +262,20 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
     n_components : int, default=10
         Size of the code of the autoencoder, if ``pretraining_epochs`` asks for one.
     hidden_layer_sizes : array-like of int or "auto", default="auto"
-        The first two are the widths of the discriminator's hidden layers; the generator mirrors
-        them. All are the widths of the autoencoder, if ``pretraining_epochs`` asks for one.
-        "auto": (w, w, 4 w) with
-        ``w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25``, at least
-        128.
+        Widths of the autoencoder, the first two of them also of the discriminator, which the
+        generator mirrors. "auto": (w, w, 4 w), w =
+        ``max(500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25, 128)``.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
         Activation of the hidden layers of discriminator and generator, which are normalized by
         batch.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
-        Distribution of the features, all in the units of X. "bernoulli": probabilities in [0, 1].
-        "gaussian": numbers, scaled inside, with a learned noise level for each. "auto":
-        "bernoulli" for data in [0, 1] that vary like probabilities, else "gaussian". A dict gives
-        the columns of each kind by index or name, one-hot columns in groups:
+        Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
+        scaled inside, with a learned noise level for each. "auto": "bernoulli" for data in [0, 1]
+        that vary like probabilities, else "gaussian". A dict gives the columns of each kind,
         ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
     standardize : "auto" or bool, default="auto"
         Whether Gaussian features are divided by their own standard deviations (True) or all by one
-        number (False). "auto": True unless the scales are comparable (the largest standard
-        deviation is at most 10 times the median) or the columns look like principal components.
+        number (False). "auto": False for features of comparable scales or principal components.
     n_noise : int, default=64
         Number of inputs of the generator, drawn from N(0, I).
     layer_noise : float, default=0.0
@@ -338,29 +290,25 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
         Shares that the clusters should have. "estimated": those of the initial partition. None:
         equal shares, as published, which splits large clusters and merges small ones. "auto":
         "estimated" unless init=None.
-    marginal_decay : float, default=0.0
-        Decay of a running mean that replaces the mean prediction of a batch, for batches that are
-        small compared with the number of clusters; 0 is the published objective.
     init : {"neighbors", "mixture"}, clusterer, array-like or None, default="neighbors"
         Initial partition. "neighbors": :class:`NeighborClustering` of the standardized samples, or
         of the codes of an autoencoder with ``pretraining_epochs``. "mixture": a Gaussian mixture
-        of the same. A scikit-learn clusterer: a clone of it, with this ``n_clusters`` and
-        ``random_state`` if it has them. An array: the cluster of each sample, or responsibilities
-        of shape (n_samples, n_clusters). None: none, as published, and no terms that need one.
+        of the same. A scikit-learn clusterer: a clone of it with this ``n_clusters`` and
+        ``random_state``. An array: clusters (n_samples,) or responsibilities (n_samples,
+        n_clusters). None: none, as published.
     noise : float, default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
         ``outlier_scores_`` get the label -1.
     use_labels : bool, default=False
         Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
         where unknown. The initial partition follows them, and training holds these samples to them
-        by ``start_weight``. ``labels_`` are the network's predictions and may differ from them.
+        by ``start_weight``. ``labels_`` are predictions and may differ.
     start_weight : float, default=1.0
         Weight of the cross-entropy between the initial partition and the predictions; fades
         linearly to 0. An addition of this package.
     smoothness_weight : float, default=2.0
         Weight of the divergence between the predictions for a sample and for its worst neighbor
-        within a short step (virtual adversarial training [2]_). An addition of this package; 0
-        halves the cost of a step.
+        within a short step (virtual adversarial training [2]_). An addition of this package.
     pretraining_epochs : int or "auto", default="auto"
         Number of epochs of a denoising autoencoder whose codes are clustered in place of the
         samples. "auto" and 0: none.
@@ -379,20 +327,17 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
     batch_size : int or "auto", default="auto"
         Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
     n_init : int, default=1
-        Number of trainings from new weights. The one with the highest mean of
-        :meth:`score_samples` on X is kept.
+        Number of trainings from new weights. The one with the best :meth:`score_samples` is kept.
     augment : callable, default=None
-        ``augment(x)`` returns other versions, with the same clusters, of the samples of a step (n,
-        n_features), a tensor in the units of X. For images:
-        :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
+        ``augment(x)`` returns other versions, with the same clusters, of samples in the units of X
+        (a tensor), such as :class:`~skdeepcluster.modules.augmentation.RandomAffine` for images.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Precision of training. "auto": bfloat16 on hardware that is fast at it.
     callbacks : list of skorch callbacks, default=None
-        Used in training, not in pretraining, for instance
-        ``[EarlyStopping(monitor="train_loss")]``.
+        Used in training, not in pretraining: ``[EarlyStopping(monitor="train_loss")]``.
     checkpoint : str or path-like, default=None
-        File for the state of a running fit, written every minute. The same call resumes from it
-        after a crash and gives the same result bit for bit. It is removed at the end.
+        File for the state of a running fit, written every minute. After a crash, the same call
+        resumes from it and gives the same result bit for bit. It is removed at the end.
     device : str or torch.device, default="auto"
         "auto": a GPU if there is one, else the CPU.
     warm_start : bool, default=False
@@ -413,7 +358,7 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
         Probability of the most probable cluster of each sample.
     outlier_scores_ : ndarray of shape (n_samples,)
         Mahalanobis distance of each sample to the nearest cluster mean, by the covariance within
-        clusters (with more than 1,000 features, by its diagonal) [3]_.
+        clusters, or its diagonal with more than 1,000 features [3]_.
     offset_ : float
         Samples whose outlier score exceeds ``-offset_`` are noise.
     start_labels_ : ndarray of shape (n_samples,) or None
@@ -436,8 +381,7 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
     n_clusters_ : int
         Number of clusters.
     n_clusters_curve_ : Bunch
-        Only with ``n_clusters="auto"``: what :func:`~skdeepcluster.neighbors.count_clusters`
-        returns.
+        With ``n_clusters="auto"``, of :func:`~skdeepcluster.neighbors.count_clusters`.
     n_iter_ : int
         Number of training epochs, without pretraining.
     likelihood_ : {"bernoulli", "gaussian", "columns"}
@@ -447,7 +391,7 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
     temperature_ : float
         Log-probabilities are divided by this number, at least 1, so that ``predict_proba`` is as
         calibrated as the initial partition (temperature scaling).
-    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_
+    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_ : numbers
         Values used, as given or as "auto" chose.
     device_, precision_ : str
         Device and precision of training.
@@ -469,22 +413,19 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
         H[E_x p(y | x)] - E_x H[p(y | x)] + E_z H[p(y | G(z))], \quad
         E_z H[p(y | G(z))] - H[E_z p(y | G(z))]
 
-    Any balanced split that D can be sure of satisfies this, by style as well as by class: D keeps
-    the partition it begins with, and sharpens it. The initial partition, its weight and the
-    smoothness [2]_ are additions of this package, the generator counts less than in the paper, and
-    the cross-entropy between the initial cluster sizes and E_x p(y | x) replaces -H[E_x p(y | x)].
+    Many balanced partitions satisfy this, by style as well as by class; D keeps the partition it
+    begins with and sharpens it. The initial partition, its weight and the smoothness [2]_ are
+    additions of this package. The generator counts less than in the paper, and the cross-entropy
+    between the initial cluster sizes and E_x p(y | x) replaces -H[E_x p(y | x)].
     ``init=None, fake_weight=1`` is the published objective.
 
     ``score`` is the mutual information between samples and clusters, at most log K.
-
-    It is the network that improves the initial partition most on average.
 
     References
     ----------
     .. [1] J. T. Springenberg, "Unsupervised and Semi-supervised Learning with Categorical
        Generative Adversarial Networks", ICLR 2016.
-    .. [2] T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual Adversarial Training", IEEE TPAMI
-       2018.
+    .. [2] T. Miyato et al., "Virtual Adversarial Training", IEEE TPAMI 2018.
     .. [3] K. Lee, K. Lee, H. Lee, J. Shin, "A Simple Unified Framework for Detecting
        Out-of-Distribution Samples and Adversarial Attacks", NeurIPS 2018 (the outlier score).
 
@@ -519,7 +460,6 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
         balance_weight=1.0,
         fake_weight=0.3,
         class_prior: Any = "auto",
-        marginal_decay=0.0,
         init: Any = "neighbors",
         noise=0.0,
         use_labels=False,

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from numbers import Number, Real
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -14,47 +14,43 @@ from sklearn.utils import assert_all_finite, check_consistent_length, column_or_
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
+from ._checks import Auto, is_missing
 from ._init import Partition
 from ._typing import fit_context
-from ._validation import Auto, is_missing
 from .catgan import CatGANEstimator
 from .engine.data import LabeledRows
 from .engine.runtime import draw_generator, isolated, restore_on_failure, store_parameters
-from .modules.game import Augmentation
+from .modules.model import Augmentation
 from .neighbors import partition_by_labels
 
-#: Parameters of the clusterer that the classifier has no use for.
+#: Parameters of the clusterer that the classifier does not have.
 CLUSTERING = {"n_clusters", "noise", "use_labels"}
 
 
 class CatGANClassifier(ClassifierMixin, CatGANEstimator):
-    r"""Categorical generative adversarial network for few labels and many rows.
+    """Categorical generative adversarial network for few labels and many samples.
 
     Learns from labeled and unlabeled samples: its predictions are certain for all of them, use all
-    classes, are uncertain for generated samples, and are kept smooth.
+    classes, are uncertain for generated samples, and are smooth.
 
     Parameters
     ----------
     n_components : int, default=10
         Size of the code of the autoencoder, if ``pretraining_epochs`` asks for one.
     hidden_layer_sizes : array-like of int or "auto", default="auto"
-        The first two are the widths of the discriminator's hidden layers; the generator mirrors
-        them. All are the widths of the autoencoder, if ``pretraining_epochs`` asks for one.
-        "auto": (w, w, 4 w) with
-        ``w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25``, at least
-        128.
+        Widths of the autoencoder, the first two of them also of the discriminator, which the
+        generator mirrors. "auto": (w, w, 4 w), w =
+        ``max(500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25, 128)``.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
         Activation of the hidden layers of both networks, which are normalized by batch.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
-        Distribution of the features, all in the units of X. "bernoulli": probabilities in [0, 1].
-        "gaussian": numbers, scaled inside, with a learned noise level for each. "auto":
-        "bernoulli" for data in [0, 1] that vary like probabilities, else "gaussian". A dict gives
-        the columns of each kind by index or name, one-hot columns in groups:
+        Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
+        scaled inside, with a learned noise level for each. "auto": "bernoulli" for data in [0, 1]
+        that vary like probabilities, else "gaussian". A dict gives the columns of each kind,
         ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
     standardize : "auto" or bool, default="auto"
         Whether Gaussian features are divided by their own standard deviations (True) or all by one
-        number (False). "auto": True unless the scales are comparable (the largest standard
-        deviation is at most 10 times the median) or the columns look like principal components.
+        number (False). "auto": False for features of comparable scales or principal components.
     n_noise : int, default=64
         Number of inputs of the generator, drawn from N(0, I).
     layer_noise : float, default=0.0
@@ -70,9 +66,6 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     class_prior : None, "estimated" or array-like of shape (n_classes,), default=None
         Shares that the classes should have. None: equal shares. "estimated": those of the initial
         classes.
-    marginal_decay : float, default=0.0
-        Decay of a running mean that replaces the mean prediction of a batch, for batches that are
-        small compared with the number of clusters; 0 is the published objective.
     init : {"neighbors"} or None, default="neighbors"
         Initial classes. "neighbors": the likeliest class of each sample by the labels in the
         neighbor graph of the standardized samples, or of the codes of an autoencoder with
@@ -82,8 +75,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         to 0. An addition of this package.
     smoothness_weight : float, default=4.0
         Weight of the divergence between the predictions for a sample and for its worst neighbor
-        within a short step (virtual adversarial training [2]_). An addition of this package; 0
-        halves the cost of a step. 1 suits data that are all labeled.
+        within a short step (virtual adversarial training [2]_). An addition of this package. 1
+        suits data that are all labeled.
     pretraining_epochs : int or "auto", default="auto"
         Number of epochs of a denoising autoencoder whose codes are clustered in place of the
         samples. "auto" and 0: none.
@@ -102,20 +95,17 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     batch_size : int or "auto", default="auto"
         Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
     n_init : int, default=1
-        Number of trainings from new weights. The one with the highest mean of
-        :meth:`score_samples` on X is kept.
+        Number of trainings from new weights. The one with the best :meth:`score_samples` is kept.
     augment : callable, default=None
-        ``augment(x)`` returns other versions, with the same clusters, of the samples of a step (n,
-        n_features), a tensor in the units of X. For images:
-        :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
+        ``augment(x)`` returns other versions, with the same clusters, of samples in the units of X
+        (a tensor), such as :class:`~skdeepcluster.modules.augmentation.RandomAffine` for images.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Precision of training. "auto": bfloat16 on hardware that is fast at it.
     callbacks : list of skorch callbacks, default=None
-        Used in training, not in pretraining, for instance
-        ``[EarlyStopping(monitor="train_loss")]``.
+        Used in training, not in pretraining: ``[EarlyStopping(monitor="train_loss")]``.
     checkpoint : str or path-like, default=None
-        File for the state of a running fit, written every minute. The same call resumes from it
-        after a crash and gives the same result bit for bit. It is removed at the end.
+        File for the state of a running fit, written every minute. After a crash, the same call
+        resumes from it and gives the same result bit for bit. It is removed at the end.
     device : str or torch.device, default="auto"
         "auto": a GPU if there is one, else the CPU.
     warm_start : bool, default=False
@@ -153,7 +143,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Whether features are divided by their own standard deviations.
     temperature_ : float
         1.
-    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_
+    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_ : numbers
         Values used, as given or as "auto" chose.
     device_, precision_ : str
         Device and precision of training.
@@ -169,15 +159,14 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
     Notes
     -----
-    The objective is that of :class:`CatGANClustering` with the cross-entropy of the labeled rows
-    added to the discriminator's [1]_; every batch comes with labeled rows.
+    The objective is that of :class:`CatGANClustering`, plus the cross-entropy of the labeled
+    samples in the discriminator's loss [1]_; every batch comes with labeled samples.
 
     References
     ----------
     .. [1] J. T. Springenberg, "Unsupervised and Semi-supervised Learning with Categorical
        Generative Adversarial Networks", ICLR 2016.
-    .. [2] T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual Adversarial Training", IEEE TPAMI
-       2018.
+    .. [2] T. Miyato et al., "Virtual Adversarial Training", IEEE TPAMI 2018.
 
     Examples
     --------
@@ -215,7 +204,6 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         balance_weight=1.0,
         fake_weight=0.3,
         class_prior=None,
-        marginal_decay=0.0,
         init: Any = "neighbors",
         start_weight=1.0,
         smoothness_weight=4.0,
@@ -240,15 +228,15 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None) -> Self:
-        """Train on X and the labels there are.
+        """Train on X and the known labels.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples. Sparse only with ``accept_sparse=True``.
         y : array-like of shape (n_samples,)
-            Labels, numbers or strings. Samples without one have -1, "-1", None, nan or
-            ``pandas.NA``. If -1 and 1 are the only values, they are two classes.
+            Labels, numbers or strings. Samples without one have -1, None, nan (also as strings)
+            or ``pandas.NA``. If -1 and 1 are the only values, they are two classes.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples, at least 0. Whole weights count as repetitions. With other
             weights, or a sum above 10 ``n_samples``, samples are drawn in proportion to them.
@@ -261,10 +249,9 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Raises
         ------
         ValueError
-            When no row has a label, or it is ambiguous which have none: marked in two of these
-            ways, or by the string "nan".
+            If no sample has a label, or labels mix strings and numbers.
         FloatingPointError
-            When a loss stops being finite.
+            If a loss or a weight is not finite.
         """
         if y is None:
             raise ValueError(
@@ -285,8 +272,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         return len(self.classes_)
 
     def _make_rows(self, model, partition, fit):
-        draws, anchor = draw_generator(fit.random_state), self._find_anchor(partition, fit)
-        return LabeledRows(fit.X, fit.labels, draws, anchor=anchor)
+        generator, anchor = draw_generator(fit.random_state), self._find_anchor(partition, fit)
+        return LabeledRows(fit.X, fit.labels, generator, anchor=anchor)
 
     def _find_partition(self, fit, find_points):
         """Return the likeliest classes by the neighbor graph."""
@@ -316,76 +303,59 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         self.start_labels_ = None if start_labels is None else self.classes_[start_labels]
         if len(self.classes_) > 1 and (labels == labels[0]).all():
             warnings.warn(
-                f"All rows are classified as {self.classes_[labels[0]]}. Give more labels of "
+                f"All samples are classified as {self.classes_[labels[0]]}. Give more labels of "
                 "each class, train longer (max_epochs), scale the features to a common range, or "
-                "let class_prior say how frequent the classes are.",
+                "give the shares of the classes as class_prior.",
                 ConvergenceWarning,
                 stacklevel=5,
             )
 
     def predict(self, X) -> npt.NDArray[Any]:
-        """Most probable class of each row.
+        """Most probable class of each sample.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to classify.
+            Samples to classify.
 
         Returns
         -------
         y : ndarray of shape (n_samples,)
             Among ``classes_``.
         """
-        indices = super().predict(X)  # checks first that the classifier is fitted
+        indices = super().predict(X)  # raises NotFittedError before classes_ is read
         return self.classes_[indices]
 
 
 def _encode_labels(y):
-    """Return the sorted classes, and the index of each row's class, -1 without a label."""
-    # A list must not become an array of strings, in which None, nan and -1 are words.
+    """Return the sorted classes, and the index of each sample's class, -1 without a label."""
+    # As an array of strings, a list would lose the types of None, nan and -1.
     y = column_or_1d(np.array(y, dtype=object) if isinstance(y, list | tuple) else y, warn=True)
-    if y.dtype.kind in "fc":
+    if y.dtype.kind == "f":
         assert_all_finite(y, allow_nan=True, input_name="y")
     labels = y.tolist()
-    markers = np.array([_find_marker(label) for label in labels])
+    is_known = np.array([not _is_missing(label) for label in labels], dtype=bool)
     if set(labels) in ({-1, 1}, {"-1", "1"}):  # two classes
-        markers[:] = ""
-    kinds = set(markers) - {""}
-    if len(kinds) > 1:
+        is_known[:] = True
+    if not is_known.any():
         raise ValueError(
-            f"y marks rows without a label by {' and by '.join(sorted(kinds))}, so that one of "
-            "them may be a class. Mark all of them by None, and give the class another name."
-        )
-    known = [label for label, marker in zip(labels, markers, strict=True) if not marker]
-    if not known:
-        raise ValueError(
-            "No row has a label: all of y is -1 or missing. Give at least one label of each "
+            "No sample has a label: all of y is -1 or missing. Give at least one label of each "
             "class, or use CatGANClustering, which needs none."
         )
-    words = [label for label in labels if isinstance(label, str)]
-    if words and not all(isinstance(label, str) for label in known):
-        raise ValueError(
-            f"y mixes strings, as {words[0]!r}, and numbers. Make all labels strings, or all of "
-            "them numbers."
-        )
-    if "nan" in words:
-        raise ValueError(
-            "y has the string 'nan', which may be a class or a missing value in an array of "
-            "strings. Mark rows without a label by None (dtype=object), or rename the class."
-        )
-    known = np.array(known) if y.dtype.kind == "O" else y[markers == ""]
+    known = y[is_known]
+    if y.dtype.kind == "O":
+        if len({isinstance(label, str) for label in known}) > 1:
+            raise ValueError(
+                "y mixes strings and numbers. Make all labels strings, or all of them numbers."
+            )
+        known = np.array(known.tolist())
     check_classification_targets(known)
     classes, numbers = np.unique(known, return_inverse=True)
     targets = np.full(len(y), -1, dtype=np.int64)
-    targets[markers == ""] = numbers
+    targets[is_known] = numbers
     return classes, targets
 
 
-def _find_marker(label):
-    """Return in words which marker of a row without a label this is; "" for a class."""
-    if is_missing(label):
-        return "None, nan or pandas.NA"
-    if isinstance(label, Number) and label == -1:
-        return "the number -1"
-    is_word = isinstance(label, str) and label in ("-1", "-1.0")
-    return f"the string {str(label)!r}" if is_word else ""
+def _is_missing(label):
+    """Return whether a label says that there is none; numpy makes strings of -1 and nan."""
+    return is_missing(label) or label in (-1, "-1", "-1.0", "nan")

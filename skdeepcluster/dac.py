@@ -1,20 +1,7 @@
-r"""DACClustering: deep adversarial Gaussian mixture autoencoder (Harchaoui et al., 2017).
+"""DACClustering: deep adversarial Gaussian mixture autoencoder (Harchaoui et al., 2017).
 
-The codes of an autoencoder follow a Gaussian mixture, by likelihood and by a critic that tells
-codes from samples of the mixture. Three losses are minimized together::
-
-    reconstruction   -E_x log p(x | G(E(x)))
-    mixture          -E_x log sum_k pi_k N(E(x); mu_k, s_k^2)
-    adversarial      critic A:  E_z softplus(-A(z)) + E_x softplus(A(E(x))),  z from the mixture
-                     encoder:   E_x softplus(-A(E(x)))
-
-====================  ==========================================
-in the paper          here
-====================  ==========================================
-x, z                  ``x``, ``code``
-E, G, A               ``encoder``, ``decoder``, ``critic``
-pi, mu_k, Sigma_k     ``prior.mixture``, diagonal
-====================  ==========================================
+In the paper's notation, E, G and A are ``encoder``, ``decoder`` and ``critic``, z is ``code``, and
+pi, mu_k and Sigma_k, here diagonal, ``prior.mixture``.
 """
 
 import warnings
@@ -29,29 +16,24 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
+from ._checks import Auto, LabeledClusterMixin
 from ._prior import PriorEstimator
 from ._settings import Recipe
-from ._validation import Auto, LabeledClusterMixin
 from .engine.runtime import store_parameters
 from .functional.gaussian import log_joint
 from .functional.losses import called_fake, called_real
-from .modules.autoencoder import PointEncoder
-from .modules.game import Augmentation, Player
+from .modules.model import Augmentation, MixturePrior, Player, PointEncoder, PriorModel
 from .modules.networks import make_network
-from .modules.prior import MixturePrior, PriorGame
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
-#: Smallest variance of the mixture, relative to its mean variance at the start.
+#: Minimum variance of the mixture, relative to its initial mean variance.
 FLOOR = 0.01
-#: Separation of the mixture's components below which codes have shrunk onto each other.
-LEAST_SEPARATION = 0.1
+#: Separation of the mixture's components below which a fit warns.
+MIN_SEPARATION = 0.1
 
 
-class DAC(PriorGame):
+class DAC(PriorModel):
     """Deep adversarial Gaussian mixture autoencoder.
-
-    Three players: critic, mixture (fitted to the codes) and autoencoder (whose codes are trained
-    toward the mixture).
 
     Parameters
     ----------
@@ -59,9 +41,9 @@ class DAC(PriorGame):
     critic : Module, (N, L) -> (N, 1)
         Takes codes that are standardized by the mixture.
     weights : (float, float, float), default=(1.0, 1.0, 1.0)
-        Of reconstruction, mixture and adversarial loss, in the autoencoder's loss.
+        Weights of reconstruction, mixture and adversarial loss, in the autoencoder's loss.
     decoder, likelihood, prior, regularizer, masking
-        As of :class:`~skdeepcluster.modules.prior.PriorGame`.
+        As in :class:`~skdeepcluster.modules.model.PriorModel`.
     """
 
     def __init__(
@@ -90,15 +72,15 @@ class DAC(PriorGame):
         return self.log_prob(x, code).double() + log_z.double()
 
     def critic_loss(self, batch) -> dict[str, Tensor]:
-        """Cross-entropies of telling draws of the mixture ("real") from codes ("fake")."""
+        """Cross-entropies of telling samples of the mixture ("real") from codes ("fake")."""
         with torch.no_grad():
             mixture, code = self.prior.mixture, self.encode(batch.x)
-            drawn = self.prior.draw(mixture, len(batch.x))
-        real, fake = self.judge(torch.cat([drawn, code]), mixture).chunk(2)
+            sampled = self.prior.draw(mixture, len(batch.x))
+        real, fake = self.judge(torch.cat([sampled, code]), mixture).chunk(2)
         return {"mixture": called_real(real), "codes": called_fake(fake)}
 
     def judge(self, code, mixture) -> Tensor:
-        """Logits of "drawn from the mixture", (N, 1)."""
+        """Logits of "sampled from the mixture", (N, 1)."""
         return self.critic(self.prior.whiten(mixture, code))
 
     def mixture_loss(self, batch) -> dict[str, Tensor]:
@@ -109,20 +91,20 @@ class DAC(PriorGame):
 
     def loss(self, batch) -> dict[str, Tensor]:
         """Three weighted losses, and the terms of the regularizer."""
-        (seen, shown), mixture = self.observe(batch), self.prior.mixture
-        codes = self.encoder(shown)
+        (x_std, corrupted), mixture = self.observe(batch), self.prior.mixture
+        codes = self.encoder(corrupted)
         joint = self.log_joint(codes, mixture)
-        code, own = codes[: len(seen)], joint[: len(seen)]
+        code, own = codes[: len(x_std)], joint[: len(x_std)]
         losses = {
             "reconstruction": -self.log_prob(batch.x, code).mean(),
             "mixture": -own.logsumexp(-1).mean(),
             "adversarial": called_real(self.judge(code, mixture)),
         }
         terms = {n: w * loss for w, (n, loss) in zip(self.weights, losses.items(), strict=True)}
-        return terms | self.regularize(seen, batch.anchor, joint, mixture)
+        return terms | self.regularize(x_std, batch.anchor, joint, mixture)
 
     def players(self) -> tuple[Player, ...]:
-        """Critic, mixture, autoencoder."""
+        """Critic, mixture (fitted to the codes), autoencoder."""
         return (
             Player("critic", [self.critic], self.critic_loss),
             Player("mixture", [self.prior], self.mixture_loss),
@@ -133,9 +115,9 @@ class DAC(PriorGame):
 class DACClustering(LabeledClusterMixin, PriorEstimator):
     r"""Deep adversarial Gaussian mixture autoencoder.
 
-    Finds a first partition of the rows without labels, pretrains its networks as a denoising
-    autoencoder, and trains networks and mixture together, with an adversary who tells codes
-    from draws of the mixture.
+    The initial partition is found without labels, and the networks are pretrained as a denoising
+    autoencoder. Networks and mixture are then trained together, with an adversary that tells codes
+    from samples of the mixture.
 
     Parameters
     ----------
@@ -145,21 +127,18 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
     n_components : int, default=10
         Size of the code.
     hidden_layer_sizes : array-like of int or "auto", default="auto"
-        Widths of the encoder's hidden layers; the decoder mirrors them. "auto": (w, w, 4 w) with
-        ``w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25``, at least
-        128; these are the papers' widths for MNIST.
+        Widths of the encoder's hidden layers; the decoder mirrors them. "auto": (w, w, 4 w), w =
+        ``max(500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25, 128)``.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="relu"
         Activation of the hidden layers.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
-        Distribution of the features, all in the units of X. "bernoulli": probabilities in [0, 1].
-        "gaussian": numbers, scaled inside, with a learned noise level for each. "auto":
-        "bernoulli" for data in [0, 1] that vary like probabilities, else "gaussian". A dict gives
-        the columns of each kind by index or name, one-hot columns in groups:
+        Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
+        scaled inside, with a learned noise level for each. "auto": "bernoulli" for data in [0, 1]
+        that vary like probabilities, else "gaussian". A dict gives the columns of each kind,
         ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
     standardize : "auto" or bool, default="auto"
         Whether Gaussian features are divided by their own standard deviations (True) or all by one
-        number (False). "auto": True unless the scales are comparable (the largest standard
-        deviation is at most 10 times the median) or the columns look like principal components.
+        number (False). "auto": False for features of comparable scales or principal components.
     reconstruction_weight : float, default=1.0
         Weight of the reconstruction.
     mixture_weight : float, default=1.0
@@ -167,26 +146,24 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
     adversarial_weight : float, default=1.0
         Weight of the encoder's loss against the critic.
     init : {"neighbors", "mixture"}, clusterer or array-like, default="neighbors"
-        Initial partition. "neighbors": :class:`NeighborClustering` of the standardized samples. A
-        scikit-learn clusterer: a clone of it, with this ``n_clusters`` and ``random_state`` if it
-        has them. An array: the cluster of each sample, or responsibilities of shape (n_samples,
-        n_clusters). Training holds clusters to it by ``start_weight`` and ``smoothness_weight``.
-        "mixture": a Gaussian mixture fitted to the pretrained codes, as published, without these
-        two terms.
+        Initial partition, which training stays near. "neighbors": :class:`NeighborClustering` of
+        the standardized samples. A scikit-learn clusterer: a clone of it with this ``n_clusters``
+        and ``random_state``. An array: clusters (n_samples,) or responsibilities (n_samples,
+        n_clusters). "mixture": a Gaussian mixture fitted to the pretrained codes, as published,
+        without ``start_weight`` and ``smoothness_weight``.
     noise : float, default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
         ``outlier_scores_`` get the label -1.
     use_labels : bool, default=False
         Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
         where unknown. The initial partition follows them, and training holds these samples to them
-        by ``start_weight``. ``labels_`` are the network's predictions and may differ from them.
+        by ``start_weight``. ``labels_`` are predictions and may differ.
     start_weight : float, default=50.0
         Weight of the cross-entropy between the initial partition and the predictions. An addition
         of this package; 0 is the published objective.
     smoothness_weight : float, default=10.0
         Weight of the divergence between the predictions for a sample and for its worst neighbor
-        within a short step (virtual adversarial training [2]_). An addition of this package; 0
-        halves the cost of a step.
+        within a short step (virtual adversarial training [2]_). An addition of this package.
     masking : float, default=0.25
         Share of the features set to zero in the reconstruction terms, unless init="mixture".
     pretraining_epochs : int or "auto", default="auto"
@@ -207,20 +184,17 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
     batch_size : int or "auto", default="auto"
         Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
     n_init : int, default=1
-        Number of trainings from new weights. The one with the highest mean of
-        :meth:`score_samples` on X is kept.
+        Number of trainings from new weights. The one with the best :meth:`score_samples` is kept.
     augment : callable, default=None
-        ``augment(x)`` returns other versions, with the same clusters, of the samples of a step (n,
-        n_features), a tensor in the units of X. For images:
-        :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
+        ``augment(x)`` returns other versions, with the same clusters, of samples in the units of X
+        (a tensor), such as :class:`~skdeepcluster.modules.augmentation.RandomAffine` for images.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Precision of training. "auto": bfloat16 on hardware that is fast at it.
     callbacks : list of skorch callbacks, default=None
-        Used in training, not in pretraining, for instance
-        ``[EarlyStopping(monitor="train_loss")]``.
+        Used in training, not in pretraining: ``[EarlyStopping(monitor="train_loss")]``.
     checkpoint : str or path-like, default=None
-        File for the state of a running fit, written every minute. The same call resumes from it
-        after a crash and gives the same result bit for bit. It is removed at the end.
+        File for the state of a running fit, written every minute. After a crash, the same call
+        resumes from it and gives the same result bit for bit. It is removed at the end.
     device : str or torch.device, default="auto"
         "auto": a GPU if there is one, else the CPU.
     warm_start : bool, default=False
@@ -241,7 +215,7 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
         Probability of the most probable cluster of each sample.
     outlier_scores_ : ndarray of shape (n_samples,)
         Mahalanobis distance of each sample to the nearest cluster mean, by the covariance within
-        clusters (with more than 1,000 features, by its diagonal) [3]_.
+        clusters, or its diagonal with more than 1,000 features [3]_.
     offset_ : float
         Samples whose outlier score exceeds ``-offset_`` are noise.
     start_labels_ : ndarray of shape (n_samples,)
@@ -264,8 +238,7 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
     n_clusters_ : int
         Number of clusters.
     n_clusters_curve_ : Bunch
-        Only with ``n_clusters="auto"``: what :func:`~skdeepcluster.neighbors.count_clusters`
-        returns.
+        With ``n_clusters="auto"``, of :func:`~skdeepcluster.neighbors.count_clusters`.
     n_iter_ : int
         Number of training epochs, without pretraining.
     likelihood_ : {"bernoulli", "gaussian", "columns"}
@@ -275,7 +248,7 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
     temperature_ : float
         Log-probabilities are divided by this number, at least 1, so that ``predict_proba`` is as
         calibrated as the initial partition (temperature scaling).
-    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_
+    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_ : numbers
         Values used, as given or as "auto" chose.
     device_, precision_ : str
         Device and precision of training.
@@ -298,23 +271,20 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
         -E_x \log p(x | G(E(x))), \quad -E_x \log \sum_k \pi_k N(E(x); \mu_k, \Sigma_k), \quad
         E_x \mathrm{softplus}(-A(E(x)));
 
-    the mixture follows the codes by likelihood, and the critic A learns to tell samples of the
-    mixture from codes. Variances of the mixture stay above a hundredth of their initial values,
+    the mixture maximizes the likelihood of the codes, and the critic A learns to tell samples of
+    the mixture from codes. Variances of the mixture stay above a hundredth of their initial mean,
     because likelihood alone would let codes and mixture collapse to points. With init="mixture"
     codes may still shrink in long trainings until clusters get lost; ``fit`` warns of it.
 
-    ``score`` is the mean of log p(x | G(z)) + log p(z) at z = E(x). It is not a bound and depends
-    on the scale of the codes.
-
-    Training changes few labels of the default initial partition. What the model adds are codes
-    that follow a mixture, and samples from each cluster.
+    ``score`` is the mean of log p(x | G(z)) + log p(z) at z = E(x), which is not a bound and
+    depends on the scale of the codes. Training changes few labels of the default initial
+    partition: what the model adds are codes that follow a mixture, and samples from each cluster.
 
     References
     ----------
     .. [1] W. Harchaoui, P.-A. Mattei, C. Bouveyron, "Deep Adversarial Gaussian Mixture
        Auto-Encoder for Clustering", ICLR workshop 2017.
-    .. [2] T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual Adversarial Training", IEEE TPAMI
-       2018, for the smoothness.
+    .. [2] T. Miyato et al., "Virtual Adversarial Training", IEEE TPAMI 2018.
     .. [3] K. Lee, K. Lee, H. Lee, J. Shin, "A Simple Unified Framework for Detecting
        Out-of-Distribution Samples and Adversarial Attacks", NeurIPS 2018 (the outlier score).
 
@@ -332,9 +302,10 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
 
     _parameter_constraints = {
         **PriorEstimator._parameter_constraints,
-        "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
-        "mixture_weight": [Interval(Real, 0, None, closed="left")],
-        "adversarial_weight": [Interval(Real, 0, None, closed="left")],
+        **dict.fromkeys(
+            ("reconstruction_weight", "mixture_weight", "adversarial_weight"),
+            [Interval(Real, 0, None, closed="left")],
+        ),
         "discriminator": [callable, None],
     }
 
@@ -394,13 +365,12 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
     def _set_fitted_attributes(self, run, fit):
         super()._set_fitted_attributes(run, fit)
         separation = run.model.prior.separation()
-        # A single cluster is warned of as such.
-        if separation < LEAST_SEPARATION and np.ptp(self.labels_):
+        # A single cluster has its own warning.
+        if separation < MIN_SEPARATION and np.ptp(self.labels_):
             warnings.warn(
-                "The codes have shrunk until clusters run into each other: the means of the "
-                f"mixture make up {separation:.1%} of the variance of a code, at most. Train "
-                "shorter (max_epochs), lower mixture_weight, or hold the clusters to a start "
-                "(init='neighbors', start_weight).",
+                "The codes have shrunk until clusters overlap: the means of the mixture make up "
+                f"{separation:.1%} of the variance of a code, at most. Train shorter "
+                "(max_epochs), lower mixture_weight, or use init='neighbors' with start_weight.",
                 ConvergenceWarning,
                 stacklevel=4,
             )

@@ -1,13 +1,13 @@
 r"""ClusterEnsemble: one partition from several fits of any clusterer.
 
 N samples, M members, K clusters of the consensus, K_m clusters of member m. Memberships P_m
-(N, K_m) are probabilities or one-hot labels of member m. A table A_m (K_m, K), whose rows sum to
-one, maps its clusters to the consensus, whose memberships are sum_m w_m P_m A_m.
+(N, K_m) are probabilities or one-hot labels. Tables A_m (K_m, K), whose rows sum to one, map the
+clusters of the members to the consensus.
 """
 
 import warnings
 from itertools import cycle, islice
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Self
 
 import numpy as np
@@ -19,10 +19,11 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import normalized_mutual_info_score
-from sklearn.utils import _safe_indexing, check_array, get_tags
+from sklearn.utils import check_array, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._checks import check_answers, check_enough, indicate, mean_greatest_jaccard, normalize_rows
 from ._fitting import (
     draw_seeds,
     end_interrupted_member,
@@ -31,12 +32,10 @@ from ._fitting import (
     restore_on_failure,
     store_parameters,
 )
-from ._responsibilities import indicate, mean_greatest_jaccard, normalize_rows
 from ._typing import ClusterMixin, Labels, available_if, fit_context
-from ._validation import NumericParameters, check_answers, check_enough
 from .neighbors.candidates import agglomerate
 
-#: Maximum number of iterations of matching members to their consensus; two or three usually do.
+#: Maximum number of iterations of matching members to their consensus.
 MAX_ITER = 20
 #: Maximum number of label combinations that co-association agglomerates: the most frequent ones.
 MAX_COMBINATIONS = 2000
@@ -50,39 +49,31 @@ def _members_predict(ensemble):
     return all(hasattr(member, "predict") for member in members)
 
 
-class ClusterEnsemble(NumericParameters, ClusterMixin, BaseEstimator):
+class ClusterEnsemble(ClusterMixin, BaseEstimator):
     r"""Consensus of several fits of a clusterer.
 
-    Its memberships are :math:`\sum_m w_m P_m A_m`: the weighted mean of the members' memberships
-    :math:`P_m`, with clusters mapped to the consensus by the tables :math:`A_m`.
+    Its memberships are :math:`\frac{1}{M} \sum_m P_m A_m`: the mean of the memberships
+    :math:`P_m` of M members, with clusters mapped to the consensus by the tables :math:`A_m`.
 
     Parameters
     ----------
     estimator : clusterer or list of clusterers, default=None
-        Objects with ``fit_predict``, for instance Pipelines; None is
-        :class:`~sklearn.cluster.KMeans`. The members are clones; a list takes turns.
-        Every parameter ``random_state`` is set to a new seed.
+        Objects with ``fit_predict``, whose clones are the members; a list takes turns. None is
+        :class:`~sklearn.cluster.KMeans`. Every ``random_state`` is set to a new seed.
     n_estimators : int, default=10
         Number of members.
     consensus : {"soft_vote", "co_association"}, default="soft_vote"
-        "soft_vote" matches the clusters of the members to the consensus (Hungarian
-        algorithm) and averages the memberships, alternately until a fixed point.
-        "co_association" applies average linkage to the share of members that assign two samples
-        to the same cluster (A. Fred, A. Jain, IEEE TPAMI 2005).
-    weights : {"score"} or None, default=None
-        None weighs members equally. "score" weighs them by exp((s - max s) / std s), where s is
-        their ``score`` on X. Scores of different methods are not comparable.
+        "soft_vote" alternates between matching the clusters of the members to the consensus
+        (Hungarian algorithm) and averaging the memberships [1]_. "co_association" applies average
+        linkage to the share of members that assign two samples to the same cluster [2]_.
     n_clusters : int, default=None
         Number of clusters of the consensus; None is the number that most members found.
-    max_samples : float, default=1.0
-        Share of the samples, drawn without replacement, that each member is fitted to. Less than
-        1 makes members differ, and needs members with ``predict``.
     accept_sparse : bool, default=False
         Whether sparse X is passed to the members, as CSR.
     n_jobs : int, default=None
         Number of members that are fitted at the same time, as in scikit-learn.
     random_state : int, RandomState instance or None, default=None
-        Determines the members' seeds and samples.
+        Determines the members' seeds.
 
     Attributes
     ----------
@@ -95,20 +86,17 @@ class ClusterEnsemble(NumericParameters, ClusterMixin, BaseEstimator):
         The fitted members.
     member_labels_ : ndarray of shape (n_samples, n_estimators)
         Labels by each member, in its own numbering; -1 for none.
-    weights_ : ndarray of shape (n_estimators,)
-        Weights of the members; they sum to one.
     n_clusters_ : int
         Number of clusters of the consensus.
     tables_ : list of ndarray of shape (n_clusters of the member, n_clusters)
         Maps of the members' clusters to the consensus; rows sum to one.
     agreement_ : ndarray of shape (n_estimators,)
-        Share of the samples that a member, its clusters mapped by its table, assigns as the
-        consensus does.
+        Share of the samples that a member assigns as the consensus does.
     row_agreement_ : ndarray of shape (n_samples,)
         Share of the members that assign a sample as the consensus does; low for doubtful labels.
     cluster_stability_ : ndarray of shape (n_clusters,)
         Mean over members of the greatest Jaccard index of each cluster of the consensus with a
-        cluster of the member [3]_. Do not trust clusters below .6; above .85 they are stable.
+        cluster of the member [4]_. Do not trust clusters below .6; above .85 they are stable.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -121,26 +109,24 @@ class ClusterEnsemble(NumericParameters, ClusterMixin, BaseEstimator):
 
     Notes
     -----
-    The result does not depend on how members number their clusters. Members may have different
-    numbers of clusters: an unmatched one joins the cluster of the consensus with which it shares
-    most samples.
+    The result does not depend on how members number their clusters. An unmatched cluster of a
+    member joins the cluster of the consensus with which it shares most samples.
 
     Co-association agglomerates the 2,000 most frequent combinations of labels; other samples join
-    the most similar one. It may merge two clusters and split off doubtful samples instead.
-    Therefore the partition by "soft_vote" is taken if it has more nonempty clusters or, if it has
-    as many, a higher mean normalized mutual information with the members [2]_.
+    the most similar one. The partition by "soft_vote" is taken instead if it has more nonempty
+    clusters or, if it has as many, a higher mean normalized mutual information with the members
+    [3]_.
 
-    Ctrl-C stops the members that are being fitted, and the completed ones give the consensus (a
-    ConvergenceWarning); without any, KeyboardInterrupt is raised and an earlier fit is kept.
-
-    An ensemble cannot correct errors that all members make. Compare ensembles with ensembles.
+    Ctrl-C stops the members that are being fitted; the completed ones give the consensus.
 
     References
     ----------
     .. [1] W. Harchaoui, P.-A. Mattei, C. Bouveyron, "Deep Adversarial Gaussian Mixture
        Auto-Encoder for Clustering", ICLR workshop 2017 (DAC EC).
-    .. [2] A. Strehl, J. Ghosh, "Cluster Ensembles", JMLR 2002.
-    .. [3] C. Hennig, "Cluster-wise assessment of cluster stability", Computational Statistics &
+    .. [2] A. Fred, A. Jain, "Combining Multiple Clusterings Using Evidence Accumulation", IEEE
+       TPAMI 27, 2005.
+    .. [3] A. Strehl, J. Ghosh, "Cluster Ensembles", JMLR 3, 2002.
+    .. [4] C. Hennig, "Cluster-wise assessment of cluster stability", Computational Statistics &
        Data Analysis 52, 2007.
 
     Examples
@@ -160,9 +146,7 @@ class ClusterEnsemble(NumericParameters, ClusterMixin, BaseEstimator):
         "estimator": [HasMethods(["fit_predict"]), list, None],
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "consensus": [StrOptions({"soft_vote", "co_association"})],
-        "weights": [StrOptions({"score"}), None],
         "n_clusters": [Interval(Integral, 1, None, closed="left"), None],
-        "max_samples": [Interval(Real, 0, 1, closed="right")],
         "accept_sparse": ["boolean"],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
@@ -174,9 +158,7 @@ class ClusterEnsemble(NumericParameters, ClusterMixin, BaseEstimator):
         n_estimators=10,
         consensus="soft_vote",
         *,
-        weights=None,
         n_clusters=None,
-        max_samples=1.0,
         accept_sparse=False,
         n_jobs=None,
         random_state=None,
@@ -203,24 +185,20 @@ class ClusterEnsemble(NumericParameters, ClusterMixin, BaseEstimator):
         """
         with restore_on_failure(self):
             X = self._check_rows(X, reset=True)
-            members, labels = self._fit_members(X)
-            pairs = zip(members, labels, strict=True)
-            memberships = [_compute_memberships(*pair, X) for pair in pairs]
-            weights = self._weigh_members(members, X)
-            member_labels = np.stack([_label(P) for P in memberships], 1)
-            n_clusters = self.n_clusters or _find_usual_number(member_labels)
-            check_enough(len(member_labels), n_clusters)
-            tables = _find_consensus(memberships, weights, n_clusters, self.consensus)
-            self.estimators_, self.member_labels_ = members, member_labels
-            self.weights_, self.tables_, self.n_clusters_ = weights, tables, n_clusters
-            sums = _sum_memberships(memberships, tables, weights)
-            self.labels_ = _label(sums)
-            self.probabilities_ = np.where(self.labels_ < 0, 0.0, normalize_rows(sums).max(1))
-            agree = _compare_members(memberships, tables, self.labels_)
+            fits = self._run(self._prepare_fits(X))
+            self.estimators_ = [member for member, _ in fits]
+            memberships = [_compute_memberships(*fit, X) for fit in fits]
+            self.member_labels_ = np.stack([_label(P) for P in memberships], 1)
+            self.n_clusters_ = self.n_clusters or _find_usual_number(self.member_labels_)
+            check_enough(len(self.member_labels_), self.n_clusters_)
+            self.tables_ = _find_consensus(memberships, self.n_clusters_, self.consensus)
+            resp = _average(memberships, self.tables_)
+            self.labels_ = _label(resp)
+            self.probabilities_ = np.where(self.labels_ < 0, 0.0, normalize_rows(resp).max(1))
+            agree = _compare_members(memberships, self.tables_, self.labels_)
             self.agreement_, self.row_agreement_ = agree.mean(0), agree.mean(1)
-            self.cluster_stability_ = mean_greatest_jaccard(
-                self.labels_, member_labels, n_clusters
-            )
+            found = self.labels_, self.member_labels_, self.n_clusters_
+            self.cluster_stability_ = mean_greatest_jaccard(*found)
         self._warn_of_empty_clusters()
         return self
 
@@ -230,8 +208,7 @@ class ClusterEnsemble(NumericParameters, ClusterMixin, BaseEstimator):
         if n_found < self.n_clusters_:
             warnings.warn(
                 f"Only {n_found} of n_clusters={self.n_clusters_} clusters of the consensus have "
-                "samples. Decrease n_clusters, increase n_estimators, or have the members find "
-                "more clusters.",
+                "samples. Decrease n_clusters or increase n_estimators.",
                 ConvergenceWarning,
                 stacklevel=3,
             )
@@ -254,36 +231,25 @@ class ClusterEnsemble(NumericParameters, ClusterMixin, BaseEstimator):
             return [KMeans()]
         return self.estimator if isinstance(self.estimator, list) else [self.estimator]
 
-    def _fit_members(self, X):
-        """Return the fitted members, and their labels (N,) if they were fitted to all samples."""
-        templates = self._list_templates()
+    def _prepare_fits(self, X):
+        """Return the fits of the members, to be executed by joblib."""
+        templates, stream = self._list_templates(), random_stream(self.random_state)
         if not templates or not all(hasattr(member, "fit_predict") for member in templates):
             raise TypeError(
                 "A list of estimators should hold clusterers, objects with a fit_predict method. "
                 f"Got {templates}."
             )
-        unable = [type(member).__name__ for member in templates if not hasattr(member, "predict")]
-        if unable and self.max_samples < 1:
-            raise TypeError(
-                f"max_samples={self.max_samples} needs members that assign the samples they are "
-                f"not fitted to, but {unable[0]} has no predict. Use max_samples=1.0."
-            )
-        stream, n_samples, fits = random_stream(self.random_state), _num_samples(X), []
+        fits = []
         for i, template in enumerate(islice(cycle(templates), self.n_estimators)):
             own = draw_seeds(template, stream)
             for name, value in template.get_params().items():
                 if name.split("__")[-1] == "checkpoint" and value is not None:
                     own[name] = f"{value}.{i}"
-            chosen = None
-            if self.max_samples < 1:
-                n_chosen = max(1, round(self.max_samples * n_samples))
-                chosen = np.sort(stream.permutation(n_samples)[:n_chosen])
-            fits.append(delayed(_fit)(clone(template).set_params(**own), chosen, X))
-        members, labels = zip(*self._run(fits), strict=True)
-        return list(members), list(labels)
+            fits.append(delayed(_fit)(clone(template).set_params(**own), X))
+        return fits
 
     def _run(self, fits):
-        """Return the results of the fits: those completed, if the user interrupts them."""
+        """Return the members and their labels, after an interruption the completed ones."""
         fitted = []
         try:
             for fit in Parallel(n_jobs=self.n_jobs, return_as="generator")(fits):
@@ -293,32 +259,12 @@ class ClusterEnsemble(NumericParameters, ClusterMixin, BaseEstimator):
             if not fitted:
                 raise
             warnings.warn(
-                f"The fit was interrupted: the consensus is that of the {len(fitted)} of "
-                f"{len(fits)} members that were complete.",
+                f"The fit was interrupted: the consensus combines {len(fitted)} of {len(fits)} "
+                "members that were complete.",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=4,
             )
         return fitted
-
-    def _weigh_members(self, members, X):
-        """Return the weights of the members, which sum to one."""
-        scores = np.zeros(len(members))
-        if self.weights == "score":
-            unable = [member for member in members if not hasattr(member, "score")]
-            if unable:
-                raise TypeError(
-                    f"weights='score' needs members with a score method, which "
-                    f"{type(unable[0]).__name__} is without. Use weights=None."
-                )
-            scores = np.array([member.score(X) for member in members])
-            if not np.isfinite(scores).all():
-                raise ValueError(
-                    f"weights='score' needs finite scores, but those of the members are {scores}. "
-                    "Use weights=None."
-                )
-            scores = scores / (scores.std() or 1.0)
-        weights = np.exp(scores - scores.max())
-        return weights / weights.sum()
 
     # ---- predictions
 
@@ -336,8 +282,8 @@ class ClusterEnsemble(NumericParameters, ClusterMixin, BaseEstimator):
         resp : ndarray of shape (n_samples, n_clusters)
             Rows sum to one; uniform for samples that no member assigns.
         """
-        check_is_fitted(self)
-        return normalize_rows(_sum_memberships(self._assign(X), self.tables_, self.weights_))
+        memberships = self._assign(X)
+        return normalize_rows(_average(memberships, self.tables_))
 
     @available_if(_members_predict)
     def predict(self, X) -> Labels:
@@ -353,8 +299,8 @@ class ClusterEnsemble(NumericParameters, ClusterMixin, BaseEstimator):
         labels : ndarray of shape (n_samples,)
             -1 for samples that no member assigns.
         """
-        check_is_fitted(self)
-        return _label(_sum_memberships(self._assign(X), self.tables_, self.weights_))
+        memberships = self._assign(X)
+        return _label(_average(memberships, self.tables_))
 
     @available_if(_members_predict)
     def score(self, X, y=None) -> float:
@@ -373,13 +319,13 @@ class ClusterEnsemble(NumericParameters, ClusterMixin, BaseEstimator):
             Share of the pairs of a sample and a member in which the member assigns the sample as
             the consensus does.
         """
-        check_is_fitted(self)
         memberships = self._assign(X)
-        labels = _label(_sum_memberships(memberships, self.tables_, self.weights_))
+        labels = _label(_average(memberships, self.tables_))
         return float(_compare_members(memberships, self.tables_, labels).mean())
 
     def _assign(self, X):
         """Return the members' memberships of new samples."""
+        check_is_fitted(self)
         X = self._check_rows(X)
         return [
             _compute_memberships(member, None, X, len(A))
@@ -398,29 +344,24 @@ class ClusterEnsemble(NumericParameters, ClusterMixin, BaseEstimator):
 # ---- members
 
 
-def _fit(member, chosen, X):
-    """Fit a member; return it, and its labels (N,) if it was fitted to all samples, else None."""
+def _fit(member, X):
+    """Fit a member; return it and its labels."""
     with fitting_member():
-        if chosen is None:
-            return member, member.fit_predict(X)
-        return member.fit(_safe_indexing(X, chosen)), None
+        return member, member.fit_predict(X)
 
 
 def _compute_memberships(member, labels, X, n_clusters=None):
     """Return P (N, K_m) of a member: its probabilities, or else its one-hot labels.
 
-    Memberships of samples without a cluster (label -1) are zero.
+    Memberships of samples without a cluster (label -1) are zero. Members without
+    ``predict`` need the labels (N,) of their fit.
     """
+    labels = np.asarray(member.predict(X) if hasattr(member, "predict") else labels)
     if hasattr(member, "predict_proba"):
         resp = np.array(member.predict_proba(X), dtype=np.float64)
         check_answers(resp, X, f" of the member {type(member).__name__}")
-        # A Pipeline has no labels_, and new samples may be noise even if none of the fit was.
-        if np.min(getattr(member, "labels_", -1)) < 0 or getattr(member, "noise", 0):
-            resp[np.asarray(member.predict(X)) < 0] = 0
+        resp[labels < 0] = 0
         return resp
-    if hasattr(member, "predict"):
-        labels = member.predict(X)
-    labels = np.asarray(labels)
     size = n_clusters or max(int(labels.max(initial=0)) + 1, 1)
     return (labels[:, None] == np.arange(size)).astype(np.float64)
 
@@ -431,9 +372,9 @@ def _find_usual_number(member_labels):
     return max(1, int(np.bincount(numbers).argmax()))
 
 
-def _sum_memberships(memberships, tables, weights):
-    """Return sum_m w_m P_m A_m, (N, K); zero for samples that no member assigns."""
-    return sum(w * (P @ A) for P, A, w in zip(memberships, tables, weights, strict=True))
+def _average(memberships, tables):
+    """Return the mean of P_m A_m, (N, K); zero for samples that no member assigns."""
+    return sum(P @ A for P, A in zip(memberships, tables, strict=True)) / len(tables)
 
 
 def _label(memberships):
@@ -453,31 +394,30 @@ def _compare_members(memberships, tables, labels):
 # ---- consensus
 
 
-def _find_consensus(memberships, weights, n_clusters, method):
+def _find_consensus(memberships, n_clusters, method):
     """Return the tables A_m of the consensus by "soft_vote" or "co_association".
 
-    The order of clusters resolves ties. To be independent of how members number their clusters,
-    we sort them by their memberships of the first sample, then the second, and so on.
+    The order of clusters resolves ties. It must not depend on how members number their clusters,
+    so clusters are sorted by their memberships of the first sample, then the second, and so on.
     """
     orders = [np.lexsort(-P[::-1]) for P in memberships]
     ordered = [P[:, order] for P, order in zip(memberships, orders, strict=True)]
     find = _soft_vote if method == "soft_vote" else _co_association
-    tables = find(ordered, weights, n_clusters)
+    tables = find(ordered, n_clusters)
     return [A[np.argsort(order)] for A, order in zip(tables, orders, strict=True)]
 
 
-def _soft_vote(memberships, weights, n_clusters):
-    """Return tables that match clusters one-to-one with the weighted mean of the memberships.
+def _soft_vote(memberships, n_clusters):
+    """Return tables that match clusters one-to-one with the mean of the memberships.
 
-    Matching and averaging alternate until a fixed point. The first partition is the member that
-    agrees most with the others. If it has more than K clusters, average linkage on the share of
-    members that assign two samples to the same cluster agglomerates them.
+    Matching and averaging alternate, beginning with the member that agrees most with the others.
+    If it has more than K clusters, average linkage agglomerates them.
     """
-    first = memberships[_find_medoid(memberships, weights)]
+    first = memberships[_find_medoid(memberships)]
     first = first[:, first.any(0)]
     if first.shape[1] > n_clusters:
         overlaps = [first.T @ P for P in memberships]
-        edges = sum(w * (part @ part.T) for w, part in zip(weights, overlaps, strict=True))
+        edges = sum(overlap @ overlap.T for overlap in overlaps) / len(overlaps)
         groups = agglomerate(edges, first.sum(0), n_clusters)
         first = np.stack([first[:, group].sum(1) for group in groups], 1)
     first = first[:, np.argsort(-first.sum(0), kind="stable")]  # cluster 0 is the largest
@@ -487,17 +427,16 @@ def _soft_vote(memberships, weights, n_clusters):
         before, tables = tables, [_match(P.T @ consensus) for P in memberships]
         if before and all(map(np.array_equal, before, tables)):
             break
-        consensus = normalize_rows(_sum_memberships(memberships, tables, weights))
+        consensus = normalize_rows(_average(memberships, tables))
     return tables
 
 
-def _find_medoid(memberships, weights):
+def _find_medoid(memberships):
     """Return the index of the member whose matched partition agrees most with the others."""
     common = np.zeros(len(memberships))
     for m, P in enumerate(memberships):
-        for w, Q in zip(weights, memberships, strict=True):
-            overlap = P.T @ Q
-            common[m] += w * (overlap * _match(overlap)).sum()
+        for overlap in (P.T @ Q for Q in memberships):
+            common[m] += (overlap * _match(overlap)).sum()
     return int(common.argmax())
 
 
@@ -509,31 +448,31 @@ def _match(overlap):
     table = np.zeros_like(overlap)
     rows, columns = linear_sum_assignment(overlap, maximize=True)
     table[rows, columns] = 1
-    for row in np.setdiff1d(np.arange(len(table)), rows):
-        table[row, overlap[row].argmax()] = 1
+    others = np.setdiff1d(np.arange(len(table)), rows)
+    table[others, overlap[others].argmax(1)] = 1
     return table
 
 
-def _co_association(memberships, weights, n_clusters):
-    """Return tables p(cluster | member's cluster) of the better one of two partitions.
+def _co_association(memberships, n_clusters):
+    """Return tables p(cluster | member's cluster) by average linkage or :func:`_soft_vote`.
 
-    The candidates are average linkage and :func:`_soft_vote`. The better one has more nonempty
-    clusters or, in a tie, the higher mean normalized mutual information with the members.
+    The partition with more nonempty clusters is taken or, in a tie, the one with the higher mean
+    normalized mutual information with the members.
     """
     members = np.stack([_label(P) for P in memberships], 1)
-    linked = _cut_average_linkage(members, weights, n_clusters)
-    votes = _soft_vote(memberships, weights, n_clusters)
+    linked = _link(members, n_clusters)
+    voted = _label(_average(memberships, _soft_vote(memberships, n_clusters)))
     candidates = []
-    for labels in (linked, _label(_sum_memberships(memberships, votes, weights))):
+    for labels in (linked, voted):
         consensus = indicate(labels, n_clusters).toarray()
         tables = [normalize_rows(P.T @ consensus) for P in memberships]
-        found = _label(_sum_memberships(memberships, tables, weights))
-        shared = [normalized_mutual_info_score(own, found) for own in members.T]
-        candidates.append((len(np.unique(found)), weights @ shared, tables))
+        found = _label(_average(memberships, tables))
+        shared = np.mean([normalized_mutual_info_score(own, found) for own in members.T])
+        candidates.append((len(np.unique(found)), shared, tables))
     return max(candidates, key=lambda candidate: candidate[:2])[2]
 
 
-def _cut_average_linkage(member_labels, weights, n_clusters):
+def _link(member_labels, n_clusters):
     """Return clusters (N,) by average linkage on the share of members with equal labels.
 
     They are -1 for samples that no member assigns.
@@ -547,19 +486,19 @@ def _cut_average_linkage(member_labels, weights, n_clusters):
     )
     frequent = np.sort(np.argsort(-sizes, kind="stable")[:MAX_COMBINATIONS])
     kept, kept_sizes = combinations[frequent], sizes[frequent]
-    edges = _compare(kept, kept, weights) * np.outer(kept_sizes, kept_sizes)
+    edges = _compare(kept, kept) * np.outer(kept_sizes, kept_sizes)
     groups = agglomerate(edges, kept_sizes, min(n_clusters, len(kept)))
     groups.sort(key=lambda points: -kept_sizes[points].sum())  # cluster 0 is the largest
     numbers = np.empty(len(kept), dtype=np.int64)
     for number, points in enumerate(groups):
         numbers[points] = number
     parts = np.array_split(combinations, len(combinations) // 4096 + 1)  # bounds the memory
-    nearest = np.concatenate([_compare(part, kept, weights).argmax(1) for part in parts])
+    nearest = np.concatenate([_compare(part, kept).argmax(1) for part in parts])
     labels[assigned] = numbers[nearest][which.reshape(-1)]
     return labels
 
 
-def _compare(a, b, weights):
-    """Return the weighted share of members with equal labels, other than -1, (A, B)."""
-    columns = ((w, a[:, None, m], b[None, :, m]) for m, w in enumerate(weights))
-    return sum(w * ((one == two) & (one >= 0)) for w, one, two in columns)
+def _compare(a, b):
+    """Return the share of members with equal labels, other than -1, (A, B)."""
+    columns = zip(a.T[:, :, None], b.T[:, None], strict=True)
+    return sum((one == two) & (one >= 0) for one, two in columns) / a.shape[1]

@@ -31,9 +31,8 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
     ----------
     estimator : estimator
         An estimator of this package, or a Pipeline that ends with one and whose other steps
-        skl2onnx converts. A :class:`~skdeepcluster.NeighborClustering` must be fitted to dense
-        samples with the metric "euclidean" or "cosine", and the file contains its samples. A
-        :class:`~skdeepcluster.ClusterEnsemble` cannot be exported.
+        skl2onnx converts. The file of a :class:`~skdeepcluster.NeighborClustering`, which needs
+        dense samples and the metric "euclidean" or "cosine", contains its samples.
     path : str or path-like
         The file to write. An existing file is replaced once the new one is complete.
 
@@ -57,12 +56,11 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
     of shape (n_samples, 1) for each column that is used: text if its categories are text, else
     float32. Characters of a name other than letters and digits become underscores.
 
-    The outputs are "labels", int64 of shape (n_samples,): the most probable clusters, without the
-    label -1 of ``noise``, or positions in ``classes_`` for a classifier; "probabilities", float32
-    of shape (n_samples, n_clusters); and, if the estimator has ``transform``, its result "codes",
-    float32. The steps of a Pipeline before the last compute in float32.
+    The outputs are "labels", int64: the most probable clusters, without the label -1 of ``noise``,
+    or positions in ``classes_`` for a classifier; "probabilities", float32 of shape (n_samples,
+    n_clusters); and, if the estimator has ``transform``, its result "codes", float32.
 
-    Paths and source code of this machine, which exporters add as comments, are removed.
+    Comments that exporters add, such as paths and source code, are removed.
 
     Examples
     --------
@@ -136,8 +134,9 @@ def _describe_inputs(steps):
     types = importlib.import_module("skl2onnx.common.data_types")
     first = steps[0]
     names = getattr(first, "feature_names_in_", None)
+    whole = [("X", types.FloatTensorType([None, steps.n_features_in_]))]
     if not isinstance(first, ColumnTransformer):
-        return steps, [("X", types.FloatTensorType([None, steps.n_features_in_]))]
+        return steps, whole
     resolved, used, texts = copy.copy(first), set(), set()
     resolved.transformers_ = []
     for name, part, _ in first.transformers_:
@@ -153,7 +152,7 @@ def _describe_inputs(steps):
         resolved.transformers_.append((name, part, columns))
     steps = make_pipeline(resolved, *steps[1:])
     if names is None:
-        return steps, [("X", types.FloatTensorType([None, first.n_features_in_]))]
+        return steps, whole
     kinds = {i: types.StringTensorType if i in texts else types.FloatTensorType for i in used}
     return steps, [(names[i], kinds[i]([None, 1])) for i in sorted(used)]
 
@@ -229,16 +228,16 @@ class _NeighborPredictions(nn.Module):
 
     def __init__(self, estimator):
         super().__init__()
-        metric, rows = estimator._fit_params["metric"], estimator._rows
+        reference = estimator._reference
+        metric, rows, k = (reference[name] for name in ("metric", "rows", "n_neighbors"))
         if metric not in ("euclidean", "cosine") or sparse.issparse(rows):
             raise TypeError(
-                f"A NeighborClustering with metric={metric!r} on "
-                f"{'sparse' if sparse.issparse(rows) else 'dense'} samples cannot be exported. "
-                "Fit it to dense samples with metric='euclidean' or 'cosine'."
+                f"A NeighborClustering with metric={metric!r} and samples of the type "
+                f"{type(rows).__name__} cannot be exported. Fit it to dense samples with "
+                "metric='euclidean' or 'cosine'."
             )
         self.names = ["labels", "probabilities", "codes"]
         self.is_cosine = metric == "cosine"
-        k = estimator._fit_params["n_neighbors"]
         self.k, self.wide = (min(n, len(rows)) for n in (k, k + EXTRA))
         rows = torch.tensor(rows, dtype=torch.float64)
         # Distances are computed from products, which are rounded less around the mean.
@@ -247,7 +246,7 @@ class _NeighborPredictions(nn.Module):
         self.register_buffer("rows", self.prepare(rows))
         values = {"resp": estimator.responsibilities_, "layout": estimator.layout_}
         for name, value in values.items():
-            self.register_buffer(name, torch.tensor(value[estimator._kept]).double())
+            self.register_buffer(name, torch.tensor(value[reference["kept"]]).double())
 
     def prepare(self, x):
         """Return samples relative to the mean, or scaled to unit length."""

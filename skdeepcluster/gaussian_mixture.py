@@ -1,66 +1,73 @@
-"""Gaussian mixtures by expectation maximization, over batches of samples.
-
-The steps are ``expected_statistics`` and ``maximize`` of ``functional.gaussian``, the iteration is
-``mixture.em.fit``.
-"""
+"""Gaussian mixtures by expectation maximization, over batches of samples."""
 
 import math
 import warnings
 from functools import partial
+from importlib import import_module
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.utils import assert_all_finite, check_scalar
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Hidden, Interval, StrOptions
 from sklearn.utils.validation import _check_n_features, check_is_fitted
 
-from ._responsibilities import check_responsibilities, check_shape
-from ._typing import ClusterMixin, Labels, fit_context
-from ._validation import (
+from ._checks import (
     LARGEST,
     Auto,
-    NumericParameters,
     check_answers,
     check_enough,
     check_magnitude,
+    check_responsibilities,
     check_rows,
     check_sample_weight,
+    check_shape,
 )
-from .engine.data import refuse_sparse, to_tensor
-from .engine.runtime import (
-    draw_generator,
+from ._fitting import (
     end_interrupted_member,
     random_stream,
-    resolve_device,
     restore_on_failure,
     store_parameters,
 )
-from .functional import gaussian
-from .functional.gaussian import Mixture
-from .functional.losses import entropy
-from .mixture import em
-from .mixture.dask_rows import DaskRows, is_dask
-from .mixture.initialization import Initializer
+from ._typing import ClusterMixin, Labels, fit_context
 from .neighbors import count_clusters
 
+if TYPE_CHECKING:
+    import torch
+
+    from .engine import data, runtime
+    from .functional import gaussian, losses
+    from .mixture import dask_rows, em, initialization
+else:
+
+    class _Lazy:
+        """A module that is imported when an attribute of it is first read, and torch with it."""
+
+        def __init__(self, name):
+            self._name = name
+
+        def __getattr__(self, name):
+            return getattr(import_module(self._name, __package__), name)
+
+    torch, data, runtime = map(_Lazy, ("torch", ".engine.data", ".engine.runtime"))
+    gaussian, losses = map(_Lazy, (".functional.gaussian", ".functional.losses"))
+    dask_rows, em, initialization = (
+        _Lazy(f".mixture.{name}") for name in ("dask_rows", "em", "initialization")
+    )
+
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
-#: Samples per cluster that partial_fit collects before its first step (at least D + 1 if "full").
-WARM_UP_ROWS = 15
 #: Share of the mean weight below which partial_fit replaces a component.
 STARVED = 0.01
 
 
-class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstimator):
+class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     r"""Gaussian mixture by EM over batches, for any size of X and weighted samples.
 
-    Parameters and attributes follow :class:`sklearn.mixture.GaussianMixture`. The same initial
-    mixture gives the same result.
+    Parameters and attributes follow :class:`sklearn.mixture.GaussianMixture`.
 
     Parameters
     ----------
@@ -81,8 +88,8 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
     init_params : str or array-like of shape (n_samples, n_clusters), default="kmeans"
         How the initial mixture is found: the M-step of k-means labels ("kmeans"; the best of 10
         runs, divided among the initializations), of single samples far apart ("k-means++"), of
-        random responsibilities ("random"), of random samples ("random_from_data"), or of the
-        responsibilities given. At most 25,000 distinct samples are used, except for "random".
+        random responsibilities ("random"), of random samples ("random_from_data"), or of given
+        responsibilities. k-means sees at most 25,000 distinct samples.
     weights_init : array-like of shape (n_clusters,), default=None
         Initial weights. They replace the weights of ``init_params``.
     means_init : array-like of shape (n_clusters, n_features), default=None
@@ -93,10 +100,10 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         Call t of ``partial_fit`` gives the statistics of the batch the weight
         ``(learning_offset + t - 1) ** -learning_decay``; 0 forgets earlier batches.
     learning_offset : float, default=10.0
-        At least 1. Larger values make the first steps of ``partial_fit`` smaller.
+        Larger values make the first steps of ``partial_fit`` smaller. At least 1.
     batch_size : int or "auto", default="auto"
-        Samples per batch of an EM iteration. It changes time and memory, not results. "auto" is
-        the number for which the largest intermediate tensor takes 4 MiB, from 256 to 16384.
+        Samples per batch of an EM iteration. It changes time and memory, not results. "auto"
+        lets the largest intermediate tensor take 4 MiB.
     accept_sparse : bool, default=False
         Accept sparse X, which is made dense one batch at a time.
     device : str or torch.device, default="auto"
@@ -125,10 +132,9 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
     mixture_ : skdeepcluster.functional.gaussian.Mixture
         The mixture as torch tensors, float64, on the CPU.
     labels_ : ndarray of shape (n_samples,)
-        Component of each sample of X, equal to ``predict(X)``. ``partial_fit`` sets the labels of
-        its batch, -1 while the first batches are collected.
+        Component of each sample of X, or of the last batch of ``partial_fit``.
     probabilities_ : ndarray of shape (n_samples,)
-        Probability of this component; 0 where the label is -1.
+        Probability of this component.
     converged_ : bool
         Whether the best run reached ``tol``.
     n_clusters_ : int
@@ -138,10 +144,8 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         ``n_clusters="auto"``.
     n_iter_ : int
         Number of iterations of the best run (after ``partial_fit``: of steps).
-    lower_bound_ : float
-        Mean log-likelihood of the samples in the last E-step of the best run.
-    lower_bounds_ : list of float
-        Mean log-likelihood in each iteration of the best run.
+    lower_bound_, lower_bounds_ : float and list of float
+        Mean log-likelihood in the last and in each E-step of the best run.
     n_batch_iter_ : int
         Number of steps of ``partial_fit`` since the last fit.
     batch_size_ : int
@@ -165,9 +169,8 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
     most probable one of any sample are placed last, with a warning, so labels have no gaps.
 
     ``partial_fit`` is stepwise EM [2]_: it averages the sufficient statistics of the mixture and
-    the batch. It first collects 15 samples per cluster, or ``n_features + 1`` if that is more and
-    covariances are full. A component with less than one effective sample in the average is
-    replaced by half of the heaviest component.
+    the batch. The first batch gives the initial mixture: it should have many samples per cluster.
+    A component with less than one effective sample is replaced by half of the heaviest component.
 
     References
     ----------
@@ -197,7 +200,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         "learning_offset": [Interval(Real, 1.0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "accept_sparse": ["boolean"],
-        "device": [str, torch.device],
+        "device": [str, Hidden(HasMethods("__enter__"))],  # torch.device, without importing torch
     }
     del _parameter_constraints["n_components"]
 
@@ -262,7 +265,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
             rows = self._check_rows(X, sample_weight, not continues, max(2, self.n_clusters_))
             run = em.fit(
                 rows,
-                self._initial_mixtures(rows),
+                self._initial_mixtures(rows, random_stream(self.random_state)),
                 self._m_step(),
                 max_iter=self.max_iter,
                 tol=self.tol,
@@ -276,7 +279,6 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
             self.lower_bound_, self.lower_bounds_ = run.bound, run.bounds
             self.n_iter_, self.converged_ = len(run.bounds), run.converged
             self.n_batch_iter_ = 0
-            vars(self).pop("_collected", None)
         self._warn(run.interrupted)
         return self
 
@@ -284,8 +286,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
     def partial_fit(self, X, y=None, sample_weight=None) -> Self:
         """Take one step of stepwise EM on a batch.
 
-        While the first batches are collected (see Notes), the estimator is not fitted. With
-        ``n_clusters="auto"`` the clusters of the first batch are counted.
+        The initial mixture and the number of clusters for "auto" are found in the first batch.
 
         Parameters
         ----------
@@ -299,37 +300,33 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         Returns
         -------
         self : object
-            Fitted estimator, once enough samples are collected.
+            Fitted estimator.
 
         Raises
         ------
         ValueError
-            If ``n_clusters`` or ``covariance_type`` differ from the fitted mixture.
+            If ``n_clusters`` or ``covariance_type`` differ from the fitted mixture, or if the
+            first batch has fewer samples than clusters.
         """
         with restore_on_failure(self):
             is_fitted = self.__sklearn_is_fitted__()
             if is_fitted:
                 self._check_continuity()
-            elif self.n_clusters != "auto" or not hasattr(self, "_collected"):
+            else:
                 self._choose_number(X, sample_weight)
-            known = hasattr(self, "n_features_in_")
-            rows = batch = self._check_rows(X, sample_weight, not known, 1)
+            enough = 1 if is_fitted else self.n_clusters_
+            rows = self._check_rows(X, sample_weight, not is_fitted, enough)
             stream = random_stream(self.random_state)
             if is_fitted:
                 mixture = self.mixture_.to(rows.device)
             else:
-                rows = self._collect(batch)
-                if rows is None:
-                    n_rows = batch.X.shape[0]
-                    self.labels_, self.probabilities_ = np.full(n_rows, -1), np.zeros(n_rows)
-                    return self
                 mixture = next(self._initial_mixtures(rows, stream))
             step = getattr(self, "n_batch_iter_", 0) + 1
             rate = (self.learning_offset + step - 1) ** -self.learning_decay
             mixture, bound = em.step(rows, mixture, self._m_step(), rate)
             least = min(rate / rows.X.shape[0], STARVED / self.n_clusters_)
-            self._set_mixture(em.reseed_starved(mixture, least, draw_generator(stream)))
-            self.labels_, self.probabilities_ = self._assign(batch)
+            self._set_mixture(em.reseed_starved(mixture, least, runtime.draw_generator(stream)))
+            self.labels_, self.probabilities_ = self._assign(rows)
             self.batch_size_, self.device_ = rows.batch_size, str(rows.device)
             self.n_batch_iter_ = self.n_iter_ = step
             self.lower_bound_, self.lower_bounds_, self.converged_ = bound, [bound], False
@@ -341,29 +338,15 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         if self.n_clusters != "auto":
             self.n_clusters_ = self.n_clusters
             return
-        if is_dask(X):
+        if dask_rows.is_dask(X):
             raise ValueError(
                 "n_clusters='auto' compares all samples, but X is a Dask array. Pass a number, "
                 "for instance n_clusters_ of a fit to some of the samples."
             )
-        refuse_sparse(self, X)
+        data.refuse_sparse(self, X)
         options = {"sample_weight": sample_weight, "max_clusters": self.max_clusters}
         self.n_clusters_curve_ = count_clusters(X, random_state=self.random_state, **options)
         self.n_clusters_ = self.n_clusters_curve_.pop("best_n_clusters")
-
-    def _collect(self, rows):
-        """Collect a batch. Return all of them once they suffice for initialization, else None."""
-        X, weight = to_tensor(rows.X, double=True).numpy(), rows.weight
-        if hasattr(self, "_collected"):
-            pairs = zip(self._collected, (X, weight), strict=True)
-            X, weight = map(np.concatenate, pairs)
-        full = self.covariance_type == "full"
-        per_cluster = max(WARM_UP_ROWS, X.shape[1] + 1) if full else WARM_UP_ROWS
-        if len(X) < per_cluster * self.n_clusters_:
-            self._collected = (X, weight)
-            return None
-        vars(self).pop("_collected", None)
-        return em.WeightedRows(X, weight, rows.batch_size, rows.device)
 
     def _m_step(self):
         return em.MStep(self.covariance_type, self.reg_covar)
@@ -378,56 +361,47 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
 
     # ---- initialization
 
-    def _initial_mixtures(self, rows, stream=None):
-        """Yield the initial mixtures of EM; ``stream`` replaces ``random_state``."""
+    def _initial_mixtures(self, rows, random_state):
+        """Yield the initial mixtures of EM."""
         if self._continues():
             yield self.mixture_.to(rows.device)
             return
         given = self._given_fields(rows.X.shape[1], rows.device)
-        if len(given) == len(Mixture._fields):
-            yield Mixture(**given)
+        if len(given) == len(gaussian.Mixture._fields):
+            yield gaussian.Mixture(**given)
             return
-        stream = random_stream(self.random_state) if stream is None else stream
-        seed = draw_generator(stream)
-        initializer = Initializer(rows, self.n_clusters_, self._m_step(), seed)
-        if not isinstance(self.init_params, str):
-            shape = (rows.X.shape[0], self.n_clusters_)
-            resp = check_responsibilities("init_params", self.init_params, shape)
-            resp = torch.tensor(resp, device=rows.device)
-            yield initializer.maximize(lambda where, *_: resp[where])._replace(**given)
+        seed = runtime.draw_generator(random_state)
+        initializer = initialization.Initializer(rows, self.n_clusters_, self._m_step(), seed)
+        if isinstance(self.init_params, str):
+            for _ in range(self.n_init):
+                yield initializer.initialize(self.init_params, self.n_init)._replace(**given)
             return
-        for _ in range(self.n_init):
-            yield initializer.initialize(self.init_params, self.n_init)._replace(**given)
+        shape = (rows.X.shape[0], self.n_clusters_)
+        resp = check_responsibilities("init_params", self.init_params, shape)
+        resp = torch.tensor(resp, device=rows.device)
+        yield initializer.maximize(lambda where, _: resp[where])._replace(**given)
 
     def _given_fields(self, n_features, device):
         """Return the fields of Mixture given as ``weights_init``, ``means_init``, ..."""
-        k, d, kind = self.n_clusters_, n_features, self.covariance_type
-        shapes = {
-            "weights_init": (k,),
-            "means_init": (k, d),
-            "precisions_init": {"tied": (d, d), "spherical": (k,)}.get(
-                kind, _scale_shape(kind, k, d)
-            ),
-        }
-        values = {
-            name: torch.tensor(check_shape(name, getattr(self, name), shape), device="cpu")
-            for name, shape in shapes.items()
-            if getattr(self, name) is not None
-        }
-        given = {}
-        if (weights := values.get("weights_init")) is not None:
+        k, kind, given = self.n_clusters_, self.covariance_type, {}
+        if self.weights_init is not None:
+            weights = check_shape("weights_init", self.weights_init, (k,))
             if (weights < 0).any() or abs(weights.sum() - 1) > 1e-6:
                 raise ValueError(
                     "The parameter 'weights_init' should be at least 0 and sum to 1, but the "
                     f"minimum is {weights.min():.6g} and the sum {weights.sum():.6g}. Divide the "
                     "weights by their sum."
                 )
-            given["log_weights"] = weights.log().to(device)
-        if "means_init" in values:
-            given["means"] = values["means_init"].to(device)
-        if "precisions_init" in values:
-            precisions = values["precisions_init"].reshape(_scale_shape(kind, k, d))
-            given["scales"] = _scales_from_precisions(precisions, kind).to(device)
+            given["log_weights"] = torch.tensor(weights, device=device).log()
+        if self.means_init is not None:
+            means = check_shape("means_init", self.means_init, (k, n_features))
+            given["means"] = torch.tensor(means, device=device)
+        if self.precisions_init is not None:
+            shape = _scale_shape(kind, k, n_features)
+            compact = {"tied": shape[1:], "spherical": shape[:1]}.get(kind, shape)
+            precisions = check_shape("precisions_init", self.precisions_init, compact)
+            precisions = torch.tensor(precisions, device=device).reshape(shape)
+            given["scales"] = _scales_from_precisions(precisions, kind)
         return given
 
     def _continues(self):
@@ -457,7 +431,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
             order = np.argsort(empty, kind="stable")
             log_weights, means, scales = self.mixture_
             scales = scales[order] if len(scales) == len(means) else scales
-            self._set_mixture(Mixture(log_weights[order], means[order], scales))
+            self._set_mixture(gaussian.Mixture(log_weights[order], means[order], scales))
             self.labels_, self.probabilities_ = self._assign(rows)
 
     def _warn(self, interrupted):
@@ -471,14 +445,12 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
             )
         elif not self.converged_ and self.max_iter > 0:
             messages.append(
-                "Best performing initialization did not converge. Try different init parameters, "
-                "or increase max_iter, tol, or check for degenerate data."
+                f"EM did not converge in {self.n_iter_} iterations. Increase max_iter or tol."
             )
         if n_found < self.n_clusters_:
             messages.append(
-                f"Only {n_found} of n_clusters={self.n_clusters_} components have samples. X may "
-                f"have few distinct samples, or reg_covar={self.reg_covar} may be large compared "
-                "with the variances. Decrease n_clusters or reg_covar, or scale X."
+                f"Only {n_found} of n_clusters={self.n_clusters_} components have samples. "
+                "Decrease n_clusters or reg_covar, or scale X."
             )
         for message in messages:
             warnings.warn(message, ConvergenceWarning, stacklevel=4)
@@ -550,7 +522,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         return self._average(_log_likelihood, self._check_fitted(X, sample_weight))
 
     def bic(self, X, sample_weight=None) -> float:
-        """Return Bayes' information criterion, -2 l + p log N; lower is better.
+        """Return Bayes' information criterion; lower is better.
 
         Parameters
         ----------
@@ -562,47 +534,23 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         Returns
         -------
         float
-            With the log-likelihood l of all samples and the number p of free parameters.
+            -2 l + p log N, for the log-likelihood l of all samples and p free parameters.
         """
         rows = self._check_fitted(X, sample_weight)
         return self._penalize(rows, math.log(rows.total))
 
     def aic(self, X, sample_weight=None) -> float:
-        """Return Akaike's information criterion, -2 l + 2 p; lower is better.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to score.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Sample weights.
-
-        Returns
-        -------
-        float
-            With the log-likelihood l of all samples and the number p of free parameters.
-        """
-        rows = self._check_fitted(X, sample_weight)
-        return self._penalize(rows, 2)
+        """Return Akaike's information criterion, -2 l + 2 p; see ``bic`` for the parameters."""
+        return self._penalize(self._check_fitted(X, sample_weight), 2)
 
     def icl(self, X, sample_weight=None) -> float:
-        """Return the integrated completed likelihood, BIC + 2 sum_n H(r_n); lower is better.
+        """Return the integrated completed likelihood; see ``bic`` for the parameters.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to score.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Sample weights.
-
-        Returns
-        -------
-        float
-            BIC plus a penalty on uncertain assignments: H(r_n) is the entropy of the
-            responsibilities of sample n, so overlapping components cost more.
+        It is BIC + 2 sum_n H(r_n), with the entropies of the responsibilities r_n, so overlapping
+        components cost more. Lower is better.
         """
         rows = self._check_fitted(X, sample_weight)
-        mean_entropy = self._average(lambda joint: entropy(joint.log_softmax(1)), rows)
+        mean_entropy = self._average(lambda joint: losses.entropy(joint.log_softmax(1)), rows)
         return self._penalize(rows, math.log(rows.total)) + 2 * mean_entropy * rows.total
 
     def sample(self, n_samples: int = 1) -> tuple[npt.NDArray[np.float64], Labels]:
@@ -624,7 +572,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         random_state = random_stream(self.random_state)
         counts = random_state.multinomial(n_samples, self.weights_ / self.weights_.sum())
-        stream = draw_generator(random_state)
+        stream = runtime.draw_generator(random_state)
         X = gaussian.sample(self.mixture_, torch.from_numpy(counts), stream)
         return X.numpy(), np.repeat(np.arange(len(counts)), counts)
 
@@ -637,29 +585,26 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
 
     def _check_rows(self, X, sample_weight=None, reset=False, enough=1, learns=True):
         """Check X and its weights. X is neither copied nor cast; training values are bounded."""
-        if is_dask(X):
-            X = values = self._check_dask(X, reset)
+        if dask_rows.is_dask(X):
+            X, values = self._check_dask(X, reset)
         else:
-            refuse_sparse(self, X)
+            data.refuse_sparse(self, X)
             accept_sparse = "csr" if self.accept_sparse else False
             options = {"accept_sparse": accept_sparse, "ensure_min_samples": min(2, enough)}
             X = values = check_rows(self, X, reset=reset, **options)
         check_enough(X.shape[0], enough)
-        if is_dask(X):
-            values = np.atleast_1d(abs(X).max().compute())
-            assert_all_finite(values, estimator_name=type(self).__name__, input_name="X")
         if learns:
             check_magnitude(values)
         weight, size = check_sample_weight(sample_weight, X), self.batch_size
         if size == "auto":
             n_clusters = getattr(self, "n_clusters_", self.n_clusters)
             size = em.choose_batch_size(n_clusters, X.shape[1], self.covariance_type)
-        if is_dask(X):
-            return DaskRows(X, weight, int(size))
-        return em.WeightedRows(X, weight, int(size), resolve_device(self.device))
+        if dask_rows.is_dask(X):
+            return dask_rows.DaskRows(X, weight, int(size))
+        return em.WeightedRows(X, weight, int(size), runtime.resolve_device(self.device))
 
     def _check_dask(self, X, reset):
-        """Check a Dask array; return it with nonempty blocks that hold all features."""
+        """Check a Dask array; return it in blocks with all features, and its largest value."""
         if not (hasattr(X, "to_delayed") and getattr(X, "ndim", 0) == 2 and hasattr(X, "chunks")):
             raise ValueError(
                 f"Expected a Dask array of two dimensions, got {type(X).__name__}. Convert a Dask "
@@ -668,20 +613,20 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
         if np.isnan(X.shape[0]):
             X = X.compute_chunk_sizes()
         _check_n_features(self, X, reset=reset)
-        return X.rechunk((tuple(n for n in X.chunks[0] if n) or (0,), -1))
+        check_enough(X.shape[0], 1)
+        X = X.rechunk((tuple(n for n in X.chunks[0] if n), -1))
+        largest = np.atleast_1d(abs(X).max().compute())
+        assert_all_finite(largest, estimator_name=type(self).__name__, input_name="X")
+        return X, largest
 
     def _apply(self, function, rows):
         """Apply a function of the log-joint (N, K) to all samples; check that results are finite.
 
         Values are clipped to ``LARGEST``, so their squares are finite.
         """
-        mixture = self.mixture_.to(rows.device)
-        log_joint = gaussian.joint_density(mixture)
-
-        def answer(x):
-            return function(log_joint(x.clamp(-LARGEST, LARGEST)))
-
-        return check_answers(rows.map(answer), rows.X)
+        log_joint = gaussian.joint_density(self.mixture_.to(rows.device))
+        found = rows.map(lambda x: function(log_joint(x.clamp(-LARGEST, LARGEST))))
+        return check_answers(found, rows.X)
 
     def _assign(self, rows):
         """Return the most probable component of each sample, and its probability, (N,) each."""
@@ -703,7 +648,7 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
     def _set_mixture(self, mixture):
         """Set the mixture as tensors and in scikit-learn's shapes."""
         # Contiguous as in pickled copies, because rounding may depend on the memory layout.
-        self.mixture_ = Mixture(*(field.contiguous() for field in mixture.to("cpu")))
+        self.mixture_ = gaussian.Mixture(*(field.contiguous() for field in mixture.to("cpu")))
         self.weights_ = self.mixture_.log_weights.exp().numpy()
         self.means_ = self.mixture_.means.clone().numpy()
         factors = self.mixture_.precision_factors()
@@ -719,19 +664,16 @@ class GaussianMixtureEM(NumericParameters, ClusterMixin, DensityMixin, BaseEstim
     def __getstate__(self):
         """Return the state with the mixture's tensors as arrays."""
         state = super().__getstate__()
-        if "mixture_" in state:
-            fields = tuple(field.numpy() for field in state["mixture_"])
-            state = {**state, "mixture_": fields}
-        return state
+        if "mixture_" not in state:
+            return state
+        return {**state, "mixture_": tuple(field.numpy() for field in state["mixture_"])}
 
     def __setstate__(self, state):
         """Restore the state, with the mixture's arrays as tensors."""
         super().__setstate__(state)
         if "mixture_" in state:
-            self.mixture_ = Mixture(
-                *(torch.tensor(field, device="cpu") for field in state["mixture_"])
-            )
-            self.mixture_.check(self.n_features_in_)
+            fields = (torch.tensor(field, device="cpu") for field in state["mixture_"])
+            self.mixture_ = gaussian.Mixture(*fields)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,23 +1,9 @@
-r"""InfoGANClustering: a GAN whose codes can be read back (Chen et al., 2016).
+"""InfoGANClustering: a GAN whose codes can be read back (Chen et al., 2016).
 
-Generator G makes samples from noise z and codes c, discriminator D tells them from real ones, and
-Q, which shares D's body, reads the codes back. On logits l, D minimizes
-softplus(-l_real) + softplus(l_fake), G softplus(-l_fake), and both -lambda L_I, a bound on the
-mutual information of codes and generated samples. Clusters are argmax_c Q(c | x).
-
-============  ======================================================
-in the paper  here
-============  ======================================================
-G             ``generator``
-D             ``critic`` of ``body``
-Q             ``reader`` of ``body``
-z             ``Codes.noise``
-c             ``Codes.categories``, ``Codes.continuous``
-lambda        ``mi_weight``
-============  ======================================================
+In the paper's notation, G is ``generator``, D ``critic`` of ``body``, Q ``reader`` of ``body``, z
+``Codes.noise``, c ``Codes.categories`` and ``Codes.continuous``, lambda ``mi_weight``.
 """
 
-import copy
 import warnings
 from collections.abc import Sequence
 from functools import partial
@@ -33,60 +19,54 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
+from torch.optim.swa_utils import update_bn
 
 from ._adversarial import FAR, FEW, AdversarialEstimator
 from ._base import DeepEstimator
+from ._checks import Auto, LabeledClusterMixin
 from ._disentanglement import report
 from ._embedding import EmbeddingMixin
 from ._init import ADVERSARIAL_CONSTRAINTS
 from ._settings import Recipe
 from ._style import find_style
 from ._typing import Reals
-from ._validation import Auto, LabeledClusterMixin
 from .engine.data import Rows, batches
 from .engine.runtime import draw_seed, random_stream, seeded, store_parameters
 from .functional import random
 from .functional.losses import called_fake, called_real
-from .modules.game import AdversarialGame, Augmentation, Player
 from .modules.latent import Codes, LatentSpace, Reading
-from .modules.networks import (
-    ACTIVATIONS,
-    build_network,
-    check_widths,
-    mlp,
-    normalized_mlp,
-    recalibrate_batch_norm,
-)
+from .modules.model import AdversarialModel, Augmentation, Player
+from .modules.networks import ACTIVATIONS, build_network, check_widths, mlp, normalized_mlp
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
 #: Width of the hidden layer of Q's own part, as in the paper.
 READER_WIDTH = 128
-#: Weight of the clusters that Q reads in the target of the start term at the end of training.
+#: Share of Q's own clusters in the anchor at the end of training.
 OWN_SHARE = 0.5
-#: Noise variables that stand for principal directions in the reconstruction. Ranks along more of
-#: them, drawn independently, seldom occur together in a row.
+#: Maximum number of noise variables that stand for principal directions in the reconstruction.
 NOISE_DIRECTIONS = 8
+#: Values of a continuous code in a traversal, as in the paper.
+SWEEP = np.linspace(-2, 2, 9)
 
 
-class InfoGAN(AdversarialGame):
+class InfoGAN(AdversarialModel):
     """Information maximizing generative adversarial network.
 
     Parameters
     ----------
     generator : Module, (N, latent.n_inputs) -> (N, D)
     body : Module, (N, D) -> (N, H)
-        What D and Q share.
+        Shared by D and Q.
     critic : Module, (N, H) -> (N, 1)
         Logits of "real".
     reader : Module, (N, H) -> (N, latent.n_readings)
         Q's own layers.
     latent : LatentSpace
     likelihood : Likelihood
-        What the generator's output means; networks see standardized rows.
     mi_weight, continuous_weight, instance_noise, style_weight, reconstruction_weight : float
-        As of :class:`InfoGANClustering`, with other defaults.
+        As in :class:`InfoGANClustering`, with other defaults.
     regularizer : Regularizer, default=NO_REGULARIZER
-        Terms that hold Q on real rows to an anchor; none by default.
+        Terms that keep Q's predictions for samples of X near an anchor.
     """
 
     def __init__(
@@ -114,17 +94,17 @@ class InfoGAN(AdversarialGame):
 
     # ---- predictions
 
-    def read_standardized(self, seen) -> Reading:
-        """Q(c|x) of standardized rows, as a Reading."""
-        return self.latent.read(self.reader(self.body(seen)))
+    def read_standardized(self, x_std) -> Reading:
+        """Q(c|x) of standardized samples."""
+        return self.latent.read(self.reader(self.body(x_std)))
 
     def read(self, x) -> Reading:
-        """Q(c|x) of rows, as a Reading."""
+        """Q(c|x) of samples."""
         return self.read_standardized(self.standardize(x))
 
-    def log_resp_standardized(self, seen) -> Tensor:
+    def log_resp_standardized(self, x_std) -> Tensor:
         """Log Q(k|x) of the cluster, (N, K)."""
-        return self.read_standardized(seen).log_probs[0]
+        return self.read_standardized(x_std).log_probs[0]
 
     def encode(self, x) -> Tensor:
         """Posterior of all codes: probabilities of the categories, continuous means."""
@@ -132,30 +112,30 @@ class InfoGAN(AdversarialGame):
         return torch.cat([*(log_p.exp() for log_p in reading.log_probs), reading.mean], 1)
 
     def decode(self, code) -> Tensor:
-        """Rows for codes in the layout of ``encode``, at noise zero, in the units of the data."""
+        """Generate samples for codes in the layout of ``encode``, with noise variables at zero."""
         noise = code.new_zeros(len(code), self.latent.n_noise)
         return self.render(torch.cat([noise, code], 1))
 
     def render(self, inputs) -> Tensor:
-        """Rows for inputs (N, latent.n_inputs) of the generator, in the units of the data."""
+        """Generate samples for inputs (N, latent.n_inputs), in the units of the data."""
         return self.likelihood.mean(self.generator(inputs))
 
     def render_standardized(self, codes) -> Tensor:
-        """Standardized rows for Codes, (N, D)."""
+        """Generate standardized samples for Codes, (N, D)."""
         return self.likelihood.standardized_mean(self.generator(self.latent.inputs(codes)))
 
     def fitted_attributes(self) -> dict[str, Any]:
-        """Names of the codes, and the probabilities with which clusters are drawn."""
+        """Names of the codes, and the probabilities of the clusters in generated samples."""
         return {"code_names_": self.latent.names, "weights_": self.log_prior.exp()}
 
     # ---- losses
 
     def discriminator_loss(self, batch) -> dict[str, Tensor]:
-        """D's cross-entropies on real and generated rows, -lambda L_I, and the regularizer."""
-        seen = self.standardize(batch.x)
+        """D's cross-entropies for real and generated samples, -lambda L_I, and :meth:`hold`."""
+        x_std = self.standardize(batch.x)
         with torch.no_grad():
             fake, codes = self.generate(len(batch.x))
-        real_hidden = self.body(self.add_noise(seen))
+        real_hidden = self.body(self.add_noise(x_std))
         fake_hidden = self.body(self.add_noise(fake))
         terms = {
             "real": called_real(self.critic(real_hidden)),
@@ -164,18 +144,13 @@ class InfoGAN(AdversarialGame):
         if not self.mi_weight:
             fake_hidden = fake_hidden.detach()
         terms |= self.information_loss(fake_hidden, codes, self.mi_weight or 1.0)
-        return terms if batch.anchor is None else terms | self.hold(seen, batch)
+        return terms if batch.anchor is None else terms | self.hold(x_std, batch)
 
-    def hold(self, seen, batch) -> dict[str, Tensor]:
-        """Terms of the regularizer, and of Q's reading of the style of real rows."""
-        reading = self.read_standardized(seen)
-        terms = self.regularizer.terms(
-            self.log_resp_standardized,
-            seen,
-            batch.anchor,
-            reading.log_probs[0],
-            self.progress,
-        )
+    def hold(self, x_std, batch) -> dict[str, Tensor]:
+        """Terms of the regularizer, and of Q's reading of the style of samples of X."""
+        reading = self.read_standardized(x_std)
+        log_resp, log_p = self.log_resp_standardized, reading.log_probs[0]
+        terms = self.regularizer.terms(log_resp, x_std, batch.anchor, log_p, self.progress)
         if self.style_weight and batch.style is not None:
             style = batch.style[:, : self.latent.n_continuous]
             if style.shape[1]:
@@ -195,10 +170,10 @@ class InfoGAN(AdversarialGame):
         return terms
 
     def reconstruction_loss(self, batch) -> Tensor:
-        """Mean squared error, in standardized units, of rows generated from codes of real rows.
+        """Mean squared error, standardized, of samples generated from the codes of the batch.
 
-        These are the clusters of the anchor, and of the style first the continuous codes, then
-        noise variables; what has no value in a real row is drawn.
+        The anchor gives the clusters, the style continuous codes and then noise variables; all
+        others are random.
         """
         codes = self.latent.draw(len(batch.x), self.log_prior)
         codes.categories[:, 0] = batch.anchor.argmax(1)
@@ -208,16 +183,16 @@ class InfoGAN(AdversarialGame):
             codes.noise[:, : noise.shape[1]] = noise
         return mse_loss(self.render_standardized(codes), self.standardize(batch.x))
 
-    def generate(self, n_rows) -> tuple[Tensor, Codes]:
-        """Draw codes; return standardized rows (N, D) generated from them, and the codes."""
-        codes = self.latent.draw(n_rows, self.log_prior)
+    def generate(self, n_samples) -> tuple[Tensor, Codes]:
+        """Return standardized samples (N, D) generated from random codes, and the codes."""
+        codes = self.latent.draw(n_samples, self.log_prior)
         return self.render_standardized(codes), codes
 
-    def add_noise(self, seen) -> Tensor:
-        """Add instance noise to standardized rows."""
+    def add_noise(self, x_std) -> Tensor:
+        """Add instance noise to standardized samples."""
         if not self.instance_noise:
-            return seen
-        return seen + self.instance_noise * random.randn_like(seen)
+            return x_std
+        return x_std + self.instance_noise * random.randn_like(x_std)
 
     def information_loss(self, hidden, codes, weight) -> dict[str, Tensor]:
         """Weighted losses of Q's reading of the codes: -lambda L_I without the constant H(c)."""
@@ -226,7 +201,7 @@ class InfoGAN(AdversarialGame):
         return {name: weights[name] * loss for name, loss in losses.items()}
 
     def players(self) -> tuple[Player, ...]:
-        """Discriminator (with Q), generator."""
+        """Discriminator with Q, then generator."""
         own = [self.body, self.critic, self.reader]
         return (
             Player("discriminator", own, self.discriminator_loss),
@@ -255,25 +230,21 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     n_components : int, default=10
         Size of the code of the autoencoder, if ``pretraining_epochs`` asks for one.
     hidden_layer_sizes : array-like of int or "auto", default="auto"
-        The first two are the widths of the discriminator's hidden layers; the generator mirrors
-        them. All are the widths of the autoencoder, if ``pretraining_epochs`` asks for one.
-        "auto": (w, w, 4 w) with
-        ``w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25``, at least
-        128.
+        Widths of the autoencoder, the first two of them also of the discriminator, which the
+        generator mirrors. "auto": (w, w, 4 w), w =
+        ``max(500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25, 128)``.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
         Activation of the discriminator and of Q.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
-        Distribution of the features, all in the units of X. "bernoulli": probabilities in [0, 1].
-        "gaussian": numbers, scaled inside, with a learned noise level for each. "auto":
-        "bernoulli" for data in [0, 1] that vary like probabilities, else "gaussian". A dict gives
-        the columns of each kind by index or name, one-hot columns in groups:
+        Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
+        scaled inside, with a learned noise level for each. "auto": "bernoulli" for data in [0, 1]
+        that vary like probabilities, else "gaussian". A dict gives the columns of each kind,
         ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
     standardize : "auto" or bool, default="auto"
         Whether Gaussian features are divided by their own standard deviations (True) or all by one
-        number (False). "auto": True unless the scales are comparable (the largest standard
-        deviation is at most 10 times the median) or the columns look like principal components.
+        number (False). "auto": False for features of comparable scales or principal components.
     mi_weight : float, default=1.0
-        Weight lambda of the information term; with 0 Q alone is trained by it.
+        Weight lambda of the information term. With 0, the term trains Q alone.
     continuous_weight : float, default=0.5
         Weight of the continuous codes in the information term.
     instance_noise : float, default=0.1
@@ -282,32 +253,28 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     init : {"neighbors", "mixture"}, clusterer, array-like or None, default="neighbors"
         Initial partition. "neighbors": :class:`NeighborClustering` of the standardized samples, or
         of the codes of an autoencoder with ``pretraining_epochs``. "mixture": a Gaussian mixture
-        of the same. A scikit-learn clusterer: a clone of it, with this ``n_clusters`` and
-        ``random_state`` if it has them. An array: the cluster of each sample, or responsibilities
-        of shape (n_samples, n_clusters). None: none, as published, and no terms that need one.
+        of the same. A scikit-learn clusterer: a clone of it with this ``n_clusters`` and
+        ``random_state``. An array: clusters (n_samples,) or responsibilities (n_samples,
+        n_clusters). None: none, as published.
     noise : float, default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
         ``outlier_scores_`` get the label -1.
     use_labels : bool, default=False
         Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
         where unknown. The initial partition follows them, and training holds these samples to them
-        by ``start_weight``. ``labels_`` are the network's predictions and may differ from them.
+        by ``start_weight``. ``labels_`` are predictions and may differ.
     start_weight : float, default=20.0
         Weight of the cross-entropy between the initial partition and Q's predictions for samples
-        of X. In training half of the weight moves to Q's own clusters (hard bootstrapping). An
-        addition of this package.
+        of X; half of it moves to Q's own clusters in training. An addition of this package.
     smoothness_weight : float, default=20.0
         Weight of the divergence between the predictions for a sample and for its worst neighbor
-        within a short step (virtual adversarial training [2]_). An addition of this package; 0
-        halves the cost of a step.
+        within a short step (virtual adversarial training [2]_). An addition of this package.
     style_weight : float, default=1.0
-        Weight of the negative log-likelihood, by Q on samples of X, of continuous codes that are
-        the ranks of the samples along the principal directions within clusters. An addition of
-        this package.
+        Weight of Q's reading, in samples of X, of continuous codes that are ranks along the
+        principal directions within clusters. An addition of this package.
     reconstruction_weight : float, default=100.0
         Weight of the squared error between samples of X and what the generator makes of their
-        clusters and ranks along principal directions; fades linearly to 0. An addition of this
-        package that spares most adversarial steps.
+        clusters and ranks; fades linearly to 0. An addition of this package.
     pretraining_epochs : int or "auto", default="auto"
         Number of epochs of a denoising autoencoder whose codes are clustered in place of the
         samples. "auto" and 0: none.
@@ -329,20 +296,17 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     batch_size : int or "auto", default="auto"
         Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
     n_init : int, default=1
-        Number of trainings from new weights. The one with the highest mean of
-        :meth:`score_samples` on X is kept.
+        Number of trainings from new weights. The one with the best :meth:`score_samples` is kept.
     augment : callable, default=None
-        ``augment(x)`` returns other versions, with the same clusters, of the samples of a step (n,
-        n_features), a tensor in the units of X. For images:
-        :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
+        ``augment(x)`` returns other versions, with the same clusters, of samples in the units of X
+        (a tensor), such as :class:`~skdeepcluster.modules.augmentation.RandomAffine` for images.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Precision of training. "auto": bfloat16 on hardware that is fast at it.
     callbacks : list of skorch callbacks, default=None
-        Used in training, not in pretraining, for instance
-        ``[EarlyStopping(monitor="train_loss")]``.
+        Used in training, not in pretraining: ``[EarlyStopping(monitor="train_loss")]``.
     checkpoint : str or path-like, default=None
-        File for the state of a running fit, written every minute. The same call resumes from it
-        after a crash and gives the same result bit for bit. It is removed at the end.
+        File for the state of a running fit, written every minute. After a crash, the same call
+        resumes from it and gives the same result bit for bit. It is removed at the end.
     device : str or torch.device, default="auto"
         "auto": a GPU if there is one, else the CPU.
     warm_start : bool, default=False
@@ -363,7 +327,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         Probability of the most probable cluster of each sample.
     outlier_scores_ : ndarray of shape (n_samples,)
         Mahalanobis distance of each sample to the nearest cluster mean, by the covariance within
-        clusters (with more than 1,000 features, by its diagonal) [3]_.
+        clusters, or its diagonal with more than 1,000 features [3]_.
     offset_ : float
         Samples whose outlier score exceeds ``-offset_`` are noise.
     start_labels_ : ndarray of shape (n_samples,) or None
@@ -373,11 +337,10 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     code_names_ : list of str
         Names of the codes: "cluster", "category1", ..., "continuous0", ...
     weights_ : ndarray of shape (n_clusters,)
-        Shares in which clusters are drawn.
+        Shares of the clusters in generated samples.
     generator_distance_ : float
         Median distance of generated samples to the nearest sample of X: 0 is the distance between
-        nearest samples of X, 1 that between any two. Above 1/3 the fit warns: generated samples do
-        not look like X.
+        nearest samples of X, 1 that between any two. Above 1/3 the fit warns.
     generator_coverage_ : float
         Share of the clusters of X that generated samples fall into; below 0.5 the fit warns.
     model_ : InfoGAN
@@ -389,8 +352,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     n_clusters_ : int
         Number of clusters.
     n_clusters_curve_ : Bunch
-        Only with ``n_clusters="auto"``: what :func:`~skdeepcluster.neighbors.count_clusters`
-        returns.
+        With ``n_clusters="auto"``, of :func:`~skdeepcluster.neighbors.count_clusters`.
     n_iter_ : int
         Number of training epochs, without pretraining.
     likelihood_ : {"bernoulli", "gaussian", "columns"}
@@ -400,7 +362,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     temperature_ : float
         Log-probabilities are divided by this number, at least 1, so that ``predict_proba`` is as
         calibrated as the initial partition (temperature scaling).
-    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_
+    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_ : numbers
         Values used, as given or as "auto" chose.
     device_, precision_ : str
         Device and precision of training.
@@ -416,31 +378,29 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
 
     Notes
     -----
-    The game is [1]_
+    The objective is [1]_
 
     .. math::
 
         \min_{G, Q} \max_D V(D, G) - \lambda L_I(G, Q), \quad
         L_I = E_{c, x \sim G(z, c)}[\log Q(c | x)] + H(c) \leq I(c; G(z, c))
 
-    with the generator's loss -log D(G) and the information term in the losses of both, because Q
-    shares the discriminator's body. In the paper Q is trained on generated samples only, and its
-    clusters of real samples often follow stroke width and slant. Four terms of this package use
-    real samples: "start", "smoothness" and "style" train Q, "reconstruction" the generator.
+    with the generator's loss -log D(G). The information term is in the losses of both, because Q
+    shares the discriminator's body. Four terms of this package use samples of X: "start",
+    "smoothness" and "style" train Q, "reconstruction" trains the generator.
 
     The published method is ``init=None, instance_noise=0, continuous_weight=0.1,
     learning_rate=2e-4, generator_learning_rate=1e-3`` with the convolutional pair.
 
-    Clusters are nearly those of the default initial partition. What the model adds are continuous
-    codes for what else varies, and samples by code.
+    Clusters are nearly those of the default initial partition. The model adds continuous codes for
+    what else varies, and samples by code.
 
     References
     ----------
     .. [1] X. Chen, Y. Duan, R. Houthooft, J. Schulman, I. Sutskever, P. Abbeel, "InfoGAN:
        Interpretable Representation Learning by Information Maximizing Generative Adversarial
        Nets", NeurIPS 2016.
-    .. [2] T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual Adversarial Training", IEEE TPAMI
-       2018, for the smoothness.
+    .. [2] T. Miyato et al., "Virtual Adversarial Training", IEEE TPAMI 2018.
     .. [3] K. Lee, K. Lee, H. Lee, J. Shin, "A Simple Unified Framework for Detecting
        Out-of-Distribution Samples and Adversarial Attacks", NeurIPS 2018 (the outlier score).
 
@@ -464,10 +424,10 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         "n_noise": [Interval(Integral, 0, None, closed="left")],
         "n_continuous": [Interval(Integral, 0, None, closed="left")],
         "other_categories": ["array-like"],
-        "mi_weight": [Interval(Real, 0, None, closed="left")],
-        "continuous_weight": [Interval(Real, 0, None, closed="left")],
-        "style_weight": [Interval(Real, 0, None, closed="left")],
-        "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
+        **dict.fromkeys(
+            ("mi_weight", "continuous_weight", "style_weight", "reconstruction_weight"),
+            [Interval(Real, 0, None, closed="left")],
+        ),
         "instance_noise": [Interval(Real, 0, None, closed="left")],
         "generator_learning_rate": [Interval(Real, 0, None, closed="neither")],
     }
@@ -518,23 +478,21 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
 
     def _build(self, n_features, widths, likelihood):
         widths = widths[:2]
+        n_hidden, activation = widths[-1] if widths else n_features, self.activation
         sizes = check_widths("other_categories", self.other_categories)
         latent = LatentSpace(self.n_noise, [self._count_clusters(), *sizes], self.n_continuous)
-        generator = self.generator or partial(
-            normalized_mlp, hidden_layer_sizes=widths[::-1], activation="relu"
-        )
-        n_hidden = widths[-1] if widths else n_features
-        body = self.discriminator or partial(
-            mlp, hidden_layer_sizes=widths[:-1], activation=self.activation
-        )
+        mirror = partial(normalized_mlp, hidden_layer_sizes=widths[::-1], activation="relu")
+        generator = self.generator or mirror
+        perceptron = partial(mlp, hidden_layer_sizes=widths[:-1], activation=activation)
+        body = self.discriminator or perceptron
         return InfoGAN(
             build_network("generator", generator, latent.n_inputs, n_features),
             nn.Sequential(
                 build_network("discriminator", body, n_features, n_hidden),
-                ACTIVATIONS[self.activation](),
+                ACTIVATIONS[activation](),
             ),
             mlp(n_hidden, 1, ()),
-            mlp(n_hidden, latent.n_readings, (READER_WIDTH,), self.activation),
+            mlp(n_hidden, latent.n_readings, (READER_WIDTH,), activation),
             latent,
             likelihood,
             self.mi_weight,
@@ -558,7 +516,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         if partition.anchor is None:
             return super()._make_rows(model, partition, fit)
         n_codes = self.n_continuous + min(self.n_noise, NOISE_DIRECTIONS)
-        standardize = copy.deepcopy(model.likelihood).cpu().standardize
+        standardize = fit.likelihood.standardize
         style = find_style(standardize, fit.X, partition.anchor, n_codes, fit.random_state)
         if self._continues():
             own = style[:, : self.n_continuous]
@@ -567,8 +525,8 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
 
     def _after_training(self, model, fit, partition):
         blocks = batches(fit.X, max(2, fit.settings.batch_size))
-        seen = (model.likelihood.standardize(x.to(fit.device)) for x in blocks if len(x) > 1)
-        recalibrate_batch_norm(model.body, seen)
+        x_std = (model.standardize(x.to(fit.device)) for x in blocks if len(x) > 1)
+        update_bn(x_std, model.body)  # running statistics of samples of X alone
         super()._after_training(model, fit, partition)
 
     def _set_fitted_attributes(self, run, fit):
@@ -576,10 +534,9 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         if self.generator_distance_ > FAR or self.generator_coverage_ < FEW:
             warnings.warn(
                 "The generator has not learned to generate samples like those of X: "
-                f"generator_distance_ = {self.generator_distance_:.2f} (0: like nearest samples "
-                f"of X, 1: like any two), generator_coverage_ = {self.generator_coverage_:.2f}. "
-                "Train longer (max_epochs), or raise reconstruction_weight or "
-                "generator_learning_rate. labels_ do not depend on it.",
+                f"generator_distance_ = {self.generator_distance_:.2f}, generator_coverage_ = "
+                f"{self.generator_coverage_:.2f}. Train longer (max_epochs), or raise "
+                "reconstruction_weight or generator_learning_rate. labels_ do not depend on it.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -592,7 +549,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Checked against the features seen in fit; the names of codes do not depend on it.
+            Checked against the features seen in fit, and not used otherwise.
 
         Returns
         -------
@@ -602,9 +559,9 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         check_is_fitted(self)
         _check_feature_names_in(self, input_features)
         latent = self.model_.latent
-        categories = zip(self.code_names_, latent.sizes, strict=False)
+        categories = zip(latent.names, latent.sizes, strict=False)
         names = [f"{name}_{value}" for name, size in categories for value in range(size)]
-        return np.array([*names, *self.code_names_[len(latent.sizes) :]], dtype=object)
+        return np.array([*names, *latent.names[len(latent.sizes) :]], dtype=object)
 
     def sample(self, n_samples: int = 1, cluster: int | None = None, codes=None) -> Reals:
         """Generate samples from noise and codes.
@@ -623,26 +580,13 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         X : ndarray of shape (n_samples, n_features)
             In the units of the training data. An int ``random_state`` gives the same samples on
             every call.
-
-        Examples
-        --------
-        >>> from sklearn.datasets import load_iris
-        >>> from skdeepcluster import InfoGANClustering
-        >>> gan = InfoGANClustering(3, hidden_layer_sizes=(16,), n_noise=4, random_state=0)
-        >>> gan.fit(load_iris().data).sample(5, cluster=1, codes={"continuous0": 0.5}).shape
-        (5, 4)
         """
         check_is_fitted(self)
         n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
         codes = {} if codes is None else dict(codes)
         if cluster is not None:
-            check_scalar(cluster, "cluster", Integral, min_val=0, max_val=len(self.weights_) - 1)
-            if "cluster" in codes:
-                raise ValueError(
-                    f"cluster={cluster} and codes={codes!r} both name a cluster. Give one of them."
-                )
             codes["cluster"] = cluster
-        return self._render(self._set(self._draw(n_samples), codes))
+        return self._render(_set_codes(self.model_.latent, self._draw(n_samples), codes))
 
     def traverse(
         self, code: str, values=None, *, n_samples: int = 1, cluster: int | None = None
@@ -654,8 +598,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         code : str
             One of ``code_names_``.
         values : array-like of shape (n_values,), default=None
-            Values of the code. None: all of a categorical code, nine from -2 to 2 of a continuous
-            one.
+            Values of the code. None: all of a categorical code, else nine from -2 to 2.
         n_samples : int, default=1
             Number of samples of the noise and of the other codes.
         cluster : int, default=None
@@ -668,13 +611,15 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         """
         check_is_fitted(self)
         n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
-        fixed = {} if cluster is None else {"cluster": cluster}
-        drawn = self._set(self._draw(n_samples), fixed)
-        values = self.model_.latent.list_values(code) if values is None else np.ravel(values)
-        if not len(values):
+        latent, fixed = self.model_.latent, {} if cluster is None else {"cluster": cluster}
+        drawn = _set_codes(latent, self._draw(n_samples), fixed)
+        if values is None:
+            index = latent.find(code)
+            values = np.arange(latent.sizes[index]) if index < len(latent.sizes) else SWEEP
+        swept = [_set_codes(latent, drawn, {code: value}) for value in np.ravel(values)]
+        if not swept:
             raise ValueError("values is empty: give at least one value for the code.")
-        rows = [self._render(self._set(drawn, {code: value})) for value in values]
-        return np.stack(rows, 1)
+        return np.stack([self._render(codes) for codes in swept], 1)
 
     def code_report(self, n_samples: int = 1000) -> Any:
         """Measure what each code does in generated samples.
@@ -682,22 +627,20 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         Parameters
         ----------
         n_samples : int, default=1000
-            Number of generated samples to average over.
+            Number of generated samples.
 
         Returns
         -------
-        report : DataFrame with a row for each code, or dict of arrays without pandas
-            "code" and "kind" ("categorical" or "continuous"); "change": root mean square change
-            of the features, relative to that between two unrelated samples; "n_features" that
-            share the change (by entropy) and "where", the three that change most;
+        report : DataFrame with a row for each code, or dict of lists without pandas
+            "change": root mean square change of the features, relative to unrelated samples;
+            "n_features" that share the change (by entropy), and "where" it is largest;
             "keeps_cluster": share of samples whose cluster stays; "moves_others": maximum share
-            of the variance of another continuous code's reading that this code explains;
-            "read_back": share of the code that Q reads back; "information": lower bound on the
-            information between code and samples, in nats; "distance": ``generator_distance_``.
+            of the variance of another code's reading that this code explains; "read_back": share
+            of the code that Q reads back; "information" between code and samples, at least, in
+            nats; "distance": ``generator_distance_``.
         """
         check_is_fitted(self)
-        n_samples = check_scalar(n_samples, "n_samples", Integral, min_val=2)
-        return report(self, n_samples)
+        return report(self, check_scalar(n_samples, "n_samples", Integral, min_val=2))
 
     # ---- codes
 
@@ -710,14 +653,35 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         return self._render(self._draw(n_samples, random_state))
 
     def _draw(self, n_samples, random_state=None):
-        """Draw codes on the CPU; an int ``random_state`` draws the same ones on every call."""
+        """Sample codes on the CPU; an int ``random_state`` gives the same ones on every call."""
         stream = random_stream(self.random_state) if random_state is None else random_state
         with seeded(draw_seed(stream)):
             return self.model_.latent.draw(n_samples, self.model_.log_prior.cpu())
 
-    def _set(self, drawn, values):
-        return self.model_.latent.set(drawn, values)
-
     def _render(self, codes):
         inputs = self.model_.latent.inputs(codes).numpy()
         return self._apply(self.model_, self.model_.render, inputs)
+
+
+def _set_codes(latent, codes, values):
+    """Return Codes with some of them replaced by numbers or arrays (N,), given by name."""
+    categories, continuous = codes.categories.clone(), codes.continuous.clone()
+    n_samples, n_categories = categories.shape
+    for name, given in values.items():
+        index, value = latent.find(name), np.asarray(given)
+        if value.shape not in ((), (n_samples,)) or value.dtype.kind not in "biuf":
+            raise ValueError(
+                f"Code {name!r} must be a number or have shape ({n_samples},), got shape "
+                f"{value.shape} of {value.dtype}."
+            )
+        if index < n_categories:
+            size = latent.sizes[index]
+            is_valid, expected = np.isin(value, range(size)), f"whole numbers from 0 to {size - 1}"
+            columns = categories[:, index]
+        else:
+            is_valid, expected = np.isfinite(value), "finite"
+            columns = continuous[:, index - n_categories]
+        if not is_valid.all():
+            raise ValueError(f"Code {name!r} must be {expected}, got {value}.")
+        columns.copy_(torch.as_tensor(value, device="cpu"))
+    return Codes(codes.noise, categories, continuous)

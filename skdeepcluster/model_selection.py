@@ -50,41 +50,38 @@ def select_n_clusters(
         Numbers of clusters to try.
     criterion : {"expected_score", "bic", "icl", "aic", "silhouette", "calinski_harabasz"}, \
 default="expected_score"
-        "expected_score" is computed by :func:`~skdeepcluster.neighbors.count_clusters`, and the
-        estimator is fitted once. The others are computed for a fit for each number. "bic",
-        "icl" and "aic" need a mixture and are minimized: "bic" estimates the number of Gaussians,
-        "icl" the number of separate clusters, "aic" the density that predicts best.
-        "silhouette" and "calinski_harabasz" are maximized and not defined for one cluster.
+        "expected_score" is computed by :func:`~skdeepcluster.neighbors.count_clusters`; the
+        estimator is fitted once. The others need a fit for each number. "bic", "icl" and "aic"
+        are criteria of mixtures and minimized: "bic" estimates the number of Gaussians, "icl" the
+        number of separate clusters, "aic" the density that predicts best. "silhouette" and
+        "calinski_harabasz" are maximized and not defined for one cluster.
     estimator : clusterer, default=None
-        Clusterer with a parameter ``n_clusters``, or mixture with ``n_components`` and ``bic``. A
-        clone is fitted; None is :class:`~skdeepcluster.GaussianMixtureEM`.
+        Clusterer with a parameter ``n_clusters``, or mixture with ``n_components``, whose clones
+        are fitted; None is :class:`~skdeepcluster.GaussianMixtureEM`.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the samples for fits and information criteria. The silhouette and
-        Calinski-Harabasz do not use weights.
+        Weights of the samples for fits and information criteria.
     **params
-        Parameters to set on the clones, for instance ``covariance_type="diag", n_init=5``.
+        Parameters of the clones, for instance ``covariance_type="diag", n_init=5``.
 
     Returns
     -------
     Bunch
         ``best_estimator`` (fitted), ``best_n_clusters``, ``criterion`` and ``results``, a dict of
-        arrays: "n_clusters" and the criterion; also "stability" with "expected_score", otherwise
-        the information criteria of mixtures.
+        arrays: "n_clusters", the criterion and, with "expected_score", "stability".
 
     Raises
     ------
     TypeError
         If ``n_clusters`` is a single number, or the estimator has no such parameter.
     ValueError
-        If the criterion is unknown or the estimator does not have it, if ``n_clusters`` is empty
-        or has numbers below 1, or if the estimator takes similarities.
+        If the criterion is unknown or not defined for the estimator, or there are no numbers of
+        clusters to try, or some below 1.
 
     Warns
     -----
     UserWarning
-        If the best number is the smallest or the largest of those tried, and the criterion is
-        defined beyond. With "expected_score", if numbers are left out since there are too few
-        distinct samples.
+        If the best number is the smallest or the largest of those tried. With "expected_score",
+        if numbers are left out since there are too few distinct samples.
 
     See Also
     --------
@@ -112,19 +109,21 @@ default="expected_score"
     def fit(n_clusters):
         return clone(base).set_params(**{name: n_clusters}).fit(X, **given)
 
+    fits = {}
     if criterion == "expected_score":
         best, results = _count(X, numbers, base, given)
-        _warn_of_edges(results["n_clusters"].tolist(), best, criterion)
-        best_fit = fit(best)
     else:
-        fits = list(map(fit, numbers))
-        results = {"n_clusters": np.array(numbers), **_measure(fits, criterion, X, given)}
-        values = results[criterion]
-        index = int(values.argmin() if criterion in CRITERIA else values.argmax())
-        best, best_fit = numbers[index], fits[index]
-        _warn_of_edges(numbers, best, criterion)
+        fits = {number: fit(number) for number in numbers}
+        values = np.array([_measure(fitted, criterion, X, given) for fitted in fits.values()])
+        results = {"n_clusters": np.array(list(fits)), criterion: values}
+        index = values.argmin() if criterion in CRITERIA else values.argmax()
+        best = list(fits)[index]
+    _warn_of_edges(results["n_clusters"].tolist(), best, criterion)
     return Bunch(
-        best_estimator=best_fit, best_n_clusters=best, criterion=criterion, results=results
+        best_estimator=fits[best] if fits else fit(best),
+        best_n_clusters=best,
+        criterion=criterion,
+        results=results,
     )
 
 
@@ -132,8 +131,8 @@ def _check_numbers(n_clusters):
     """Return the numbers of clusters to try as a list of int."""
     if isinstance(n_clusters, str) or not isinstance(n_clusters, Iterable):
         raise TypeError(
-            f"n_clusters={n_clusters!r} is a single value, but several numbers of clusters are "
-            "compared. Give several, e.g. range(1, 11)."
+            f"n_clusters={n_clusters!r} is a single value. Give several numbers of clusters to "
+            "compare, e.g. range(1, 11)."
         )
     numbers = [int(check_scalar(k, "n_clusters", Integral, min_val=1)) for k in n_clusters]
     if not numbers:
@@ -160,9 +159,8 @@ def _check_criterion(criterion, estimator):
     """Check that the criterion is known and can be computed."""
     if getattr(estimator, "affinity", None) == "precomputed":
         raise ValueError(
-            f"{type(estimator).__name__}(affinity='precomputed') takes similarities, and no "
-            "criterion is defined for them. Give features, or an estimator of distances with "
-            "metric='precomputed'."
+            f"{type(estimator).__name__}(affinity='precomputed') takes similarities, for which no "
+            "criterion is defined. Give features, or distances with metric='precomputed'."
         )
     known = ("expected_score", *CRITERIA, *MEASURES)
     if criterion not in known:
@@ -170,8 +168,7 @@ def _check_criterion(criterion, estimator):
     if criterion in CRITERIA and not hasattr(estimator, criterion):
         raise ValueError(
             f"criterion={criterion!r} needs a mixture such as GaussianMixtureEM, and "
-            f"{type(estimator).__name__} has no method {criterion}. Use one of "
-            f"{('expected_score', *MEASURES)}."
+            f"{type(estimator).__name__} has no method {criterion}."
         )
 
 
@@ -181,8 +178,7 @@ def _count(X, numbers, estimator, given):
     names = "metric", "n_neighbors", "random_state"
     options = {name: params[name] for name in names if params.get(name) is not None}
     with warnings.catch_warnings():
-        # select_n_clusters warns of the edges of the numbers given to it.
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)  # _warn_of_edges warns instead
         curve = count_clusters(X, numbers=numbers, **options, **given)
     index = np.flatnonzero(np.isin(curve.n_clusters, numbers))
     known = curve.n_clusters[index]
@@ -193,8 +189,7 @@ def _count(X, numbers, estimator, given):
         )
     if len(known) < len(set(numbers)):
         warnings.warn(
-            f"Numbers above {known.max()} are left out: there are too few distinct samples for "
-            "more (five for a cluster).",
+            f"Numbers above {known.max()} are left out: there are too few distinct samples.",
             UserWarning,
             stacklevel=3,
         )
@@ -203,35 +198,26 @@ def _count(X, numbers, estimator, given):
     return take_number(known, scores), results
 
 
-def _measure(fits, criterion, X, given):
-    """Return the results of fits: information criteria of mixtures, or a measure of separation."""
-    results = {}
-    for key in CRITERIA:
-        if hasattr(fits[0], key):
-            methods = [getattr(fit, key) for fit in fits]
-            takes_weight = "sample_weight" in signature(methods[0]).parameters
-            results[key] = np.array([m(X, **(given if takes_weight else {})) for m in methods])
+def _measure(fit, criterion, X, given):
+    """Return an information criterion of a mixture, or a measure of separation."""
     if criterion in MEASURES:
-        values = [
-            _measure_separation(fit, X, measure=criterion, labels=getattr(fit, "labels_", None))
-            for fit in fits
-        ]
-        results[criterion] = np.array(values)
-    return results
+        return _measure_separation(fit, X, measure=criterion)
+    method = getattr(fit, criterion)
+    takes_weight = "sample_weight" in signature(method).parameters
+    return method(X, **(given if takes_weight else {}))
 
 
 def _warn_of_edges(numbers, best, criterion):
-    """Warn if a better number may lie outside of the range of those tried."""
+    """Warn if the best number is at an edge of those tried; measures need two clusters."""
     smallest, largest = min(numbers), max(numbers)
-    least = 2 if criterion in MEASURES else 1  # measures are not defined for one cluster
-    at_start, at_end = best == smallest > least, best == largest
+    at_start = best == smallest > (2 if criterion in MEASURES else 1)
+    at_end = best == largest
     if smallest == largest or not (at_start or at_end):
         return
     edge, remedy = ("largest", "larger") if at_end else ("smallest", "smaller")
     warnings.warn(
         f"The best number of clusters by {criterion}, {best}, is the {edge} of those tried, "
-        f"{smallest} to {largest}: a better one may lie beyond. Give {remedy} numbers as "
-        "n_clusters, too.",
+        f"{smallest} to {largest}. Give {remedy} numbers as n_clusters, too.",
         UserWarning,
         stacklevel=3,
     )
@@ -240,8 +226,7 @@ def _warn_of_edges(numbers, best, criterion):
 class NoSplit:
     """Cross-validator with one split, in which all samples are both fitted and scored.
 
-    Clusterers describe the samples that they are fitted to: they hardly overfit, and a small
-    cluster may be missing from a fold. Pass it as ``cv`` to scikit-learn's searches.
+    Pass it as ``cv`` to scikit-learn's searches: a small cluster may be missing from a fold.
 
     See Also
     --------
@@ -279,9 +264,8 @@ class NoSplit:
 def label_free_scorer(measure: str = "silhouette") -> Callable[..., float]:
     """Make a scorer for searches that measures the separation of the clusters.
 
-    Samples with label -1 (noise) are left out. For a single cluster, for which scikit-learn's
-    measures raise an error, the score is the lowest value. The silhouette of more than 5,000
-    samples is computed on a fixed random part of them.
+    Samples with label -1 (noise) are left out. For a single cluster the score is the lowest
+    value. The silhouette of more than 5,000 samples is computed on a fixed random part of them.
 
     Parameters
     ----------
@@ -312,10 +296,10 @@ def label_free_scorer(measure: str = "silhouette") -> Callable[..., float]:
     return partial(_measure_separation, measure=measure)
 
 
-def _measure_separation(estimator, X, y=None, *, measure, labels=None):
-    """Return the measure of cluster labels of X; None are those that the estimator predicts."""
+def _measure_separation(estimator, X, y=None, *, measure):
+    """Return the measure of the cluster labels of X."""
     function, lowest = MEASURES[measure]
-    labels = _find_labels(estimator, X) if labels is None else np.asarray(labels)
+    labels = _find_labels(estimator, X)
     kept = np.flatnonzero(labels != -1)
     if measure == "silhouette" and len(kept) > MAX_SILHOUETTE_ROWS:
         kept = np.sort(np.random.RandomState(0).permutation(kept)[:MAX_SILHOUETTE_ROWS])
@@ -325,24 +309,24 @@ def _measure_separation(estimator, X, y=None, *, measure, labels=None):
     if not has_distances(estimator):
         return float(function(_safe_indexing(X, kept), labels))
     if measure != "silhouette" or sparse.issparse(X) or X.shape[0] != X.shape[1]:
-        given = "a sparse matrix" if sparse.issparse(X) else f"shape {X.shape}"
         raise ValueError(
-            f"measure={measure!r} of precomputed distances is not defined for {given}. Use "
-            "measure='silhouette', dense distances of all samples to all samples, and cv=NoSplit()"
+            f"measure={measure!r} of precomputed distances is not defined for X of shape "
+            f"{X.shape}. Use measure='silhouette', dense distances of all samples to all samples, "
+            "and cv=NoSplit()."
         )
     distances = np.asarray(X)[np.ix_(kept, kept)]
     return float(silhouette_score(distances, labels, metric="precomputed"))
 
 
 def _find_labels(estimator, X):
-    """Return the cluster labels of X: predicted, or those of a fit to X."""
+    """Return the cluster labels of X: predicted, or found by the fit."""
     if hasattr(estimator, "predict"):
         return np.asarray(estimator.predict(X))
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     labels = np.asarray(getattr(last, "labels_", ()))
     if len(labels) != _num_samples(X):
         raise TypeError(
-            f"{type(last).__name__} has no predict, and its labels_ are not those of X. Score the "
+            f"{type(last).__name__} has no predict, and its labels_ do not belong to X. Score the "
             "samples that it is fitted to: search with cv=NoSplit()."
         )
     return labels

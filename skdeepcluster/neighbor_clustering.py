@@ -22,24 +22,28 @@ from sklearn.utils import check_array, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ._fitting import restore_on_failure, store_parameters
-from ._responsibilities import cluster_means, find_offset, mark_noise
-from ._typing import Labels, TransformerMixin, fit_context
-from ._validation import (
+from ._checks import (
     Auto,
     LabeledClusterMixin,
-    NumericParameters,
+    check_magnitude,
     check_rows,
     check_sample_weight,
+    cluster_means,
+    find_offset,
+    mark_noise,
 )
+from ._fitting import restore_on_failure, store_parameters
+from ._typing import Labels, TransformerMixin, fit_context
 from .neighbors import Reference, find_partition, interpolate
-from .neighbors.number import ClusterTree
+from .neighbors.number import cut_tree
 from .neighbors.partition import describe_curve, warn_of_edge
 from .neighbors.search import check_distances, is_precomputed
 from .stability import cluster_stability
 
 #: Names of metrics, including "precomputed".
 METRICS = set(chain(*VALID_METRICS.values()))
+#: Position of the centers of empty clusters.
+NOWHERE = 1e150
 #: Maximum number of samples in a draw of ``cluster_stability``, unless there are many clusters.
 STABILITY_SAMPLES = 1000
 #: Maximum number of samples for each cluster in such a draw.
@@ -47,7 +51,6 @@ STABILITY_SAMPLES_PER_CLUSTER = 50
 
 
 class NeighborClustering(
-    NumericParameters,
     LabeledClusterMixin,
     TransformerMixin,
     ClassNamePrefixFeaturesOutMixin,
@@ -55,11 +58,11 @@ class NeighborClustering(
 ):
     r"""Clustering by many candidate partitions and a learned criterion.
 
-    About twenty candidate partitions are found: by k-means, Gaussian mixtures and Genie on the
-    samples, and by Ward's method, average linkage, Genie and merged mixtures in layouts of the
-    neighbor graph. A criterion, learned on simulated data sets with known clusters, predicts the
-    adjusted Rand index of each candidate without labels. The candidates vote on the cluster of
-    each sample, with more weight for higher predictions.
+    K-means, Gaussian mixtures, hierarchical methods and others find about twenty candidate
+    partitions, in the samples and in layouts of their neighbor graph. A criterion, learned on
+    simulated data sets with known clusters, predicts the adjusted Rand index of each candidate
+    without labels. The candidates vote on the cluster of each sample, with more weight for higher
+    predictions.
 
     Parameters
     ----------
@@ -70,15 +73,13 @@ class NeighborClustering(
         other distinct samples in a cluster.
     metric : str or callable, default="euclidean"
         As in :class:`sklearn.neighbors.NearestNeighbors`; "cosine" suits text and embeddings. With
-        "precomputed", X has the distances between all samples, or the stored entries of a sparse X
-        are the distances to the neighbors, as in
-        :class:`~sklearn.neighbors.KNeighborsTransformer` with ``mode="distance"``.
+        "precomputed", X has the distances between all samples, or is a sparse graph of neighbors
+        as :class:`~sklearn.neighbors.KNeighborsTransformer` with ``mode="distance"`` returns.
     n_components : int, default=5
         Number of dimensions of the layouts.
-    max_samples : int, default=70_000
-        Maximum number of distinct samples in the graph, drawn in proportion to their weights. The
-        other samples are predicted like new ones. Rows of a sparse matrix of distances are never
-        left out.
+    max_samples : int, default=30_000
+        Maximum number of distinct samples in the graph. The others are predicted like new ones.
+        It does not apply to sparse distances.
     max_clusters : int, default=60
         Maximum number of clusters for ``n_clusters="auto"``; it is also at most a fifth of the
         distinct samples.
@@ -104,30 +105,27 @@ class NeighborClustering(
         Cluster of each sample, -1 for noise; equal to ``predict(X)``.
     expected_score_ : float
         Mean adjusted Rand index with the true clusters that partitions with this criterion had on
-        simulated data sets, in [0, 1]. It takes the number of clusters as right; with "auto" it is
-        at most the largest ``criterion`` of ``n_clusters_curve_``.
+        simulated data sets, in [0, 1], if the number of clusters is right. With "auto", it is at
+        most the largest ``criterion`` of ``n_clusters_curve_``.
     probabilities_ : ndarray of shape (n_samples,)
-        Probability of the cluster of each sample, the maximum of ``responsibilities_``. It is low
-        between clusters, where good candidates disagree, in clusters that other candidates do not
-        find, and where ``expected_score_`` is low.
+        Probability of the cluster of each sample, the maximum of ``responsibilities_``.
     responsibilities_ : ndarray of shape (n_samples, n_clusters)
         p(cluster | sample), equal to ``predict_proba(X)``.
     layout_ : ndarray of shape (n_samples, n_components), float32
         Positions of the samples, equal to ``transform(X)``.
     graph_ : CSR matrix of shape (n_graph_samples, n_graph_samples), float32
-        Link weights of the distinct samples, in (0, 1], see
-        :func:`~skdeepcluster.neighbors.neighbor_graph`.
+        Link weights, see :func:`~skdeepcluster.neighbors.neighbor_graph`.
     graph_indices_ : ndarray of shape (n_graph_samples,)
-        Positions of these samples in X, ascending: the first of equal samples.
+        Positions in X of the samples in the graph, ascending: the first of equal samples.
     n_clusters_ : int
-        Number of clusters, the columns of ``predict_proba(X)``.
+        Number of clusters.
     n_clusters_curve_ : Bunch
         Arrays over the numbers that ``n_clusters="auto"`` tried, ``n_clusters``: ``criterion`` is
         the expected score of the best candidate (for one cluster, the score that more clusters
         have to exceed), ``stability`` the mean adjusted Rand index between candidates.
     outlier_scores_ : ndarray of shape (n_samples,)
-        Mean distance from each sample to its nearest other samples in the graph, as many as
-        ``n_neighbors`` allows [6]_; equal to ``-score_samples(X)``.
+        Mean distance from each sample to its nearest other samples in the graph; equal to
+        ``-score_samples(X)``.
     offset_ : float
         Samples with a smaller ``score_samples`` are noise.
     leaves_ : ndarray of shape (n_samples,)
@@ -151,52 +149,24 @@ class NeighborClustering(
 
     Notes
     -----
-    Graph and layouts are computed as in UMAP [1]_. The second layout places samples whitened by
-    the scatter within clusters [3]_, if there are at most 100 features. Above 20,000 distinct
-    samples there is one layout. Genie is single linkage that keeps cluster sizes fair [4]_.
-    Samples of equal length have one more candidate, a linear head [5]_. With metrics other than
-    "euclidean" and "cosine", all candidates are found in the layout.
-
-    The criterion consists of boosted trees. Its inputs measure how compact and separate clusters
-    are, how seldom a walk on the graph leaves them, the lengths of spanning tree edges between
-    them, how well a linear classifier learns them and how far other candidates agree.
-
-    ``n_clusters="auto"`` compares the best candidates of each number by trees that were fitted to
-    the mean of the adjusted Rand index and the closeness to the right number. It takes the
-    smallest number within 5 % of the largest prediction, and 1 if no prediction is above 0.3.
-
-    Each candidate votes in proportion to exp(prediction / 0.1), after its clusters have been
-    matched with clusters of the best candidate [7]_. The votes are averaged over a walk of two
-    steps on the graph. A logistic regression on simulated data sets turns the votes, the stability
-    of the cluster among the candidates and ``expected_score_`` into a probability.
+    Graph and layouts are computed as in UMAP [1]_. ``n_clusters="auto"`` takes the smallest number
+    whose best candidate is within 5 % of the largest prediction, and 1 if none is above 0.3.
 
     A sample of weight 2 equals two samples. The order of the samples and features, copies of all
     samples and constant features do not change a cluster.
 
     With ``use_labels=True``, labels name the clusters found without them, and move samples between
-    clusters along the graph, the more labels the more samples [8]_. Labeled samples keep their
-    clusters, unless equal samples have others or ``max_samples`` leaves them out.
+    clusters along the graph [2]_. Labeled samples keep their clusters, unless equal samples have
+    others or ``max_samples`` leaves them out.
 
-    New samples get the mean of their nearest samples in the graph, weighted by 1 / distance [2]_;
-    a sample equal to one of X gets exactly the values of that sample.
+    New samples get the mean of their nearest samples in the graph, weighted by 1 / distance; a
+    sample equal to one of X gets exactly the values of that sample.
 
     References
     ----------
     .. [1] L. McInnes, J. Healy, J. Melville, "UMAP: Uniform Manifold Approximation and
        Projection for Dimension Reduction", 2018, arXiv:1802.03426.
-    .. [2] D. Shepard, "A two-dimensional interpolation function for irregularly-spaced data",
-       ACM National Conference 1968.
-    .. [3] D. Art, R. Gnanadesikan, J. R. Kettenring, "Data-based metrics for cluster analysis",
-       Utilitas Mathematica 21A, 1982.
-    .. [4] M. Gagolewski, M. Bartoszuk, A. Cena, "Genie: a new, fast, and outlier-resistant
-       hierarchical clustering algorithm", Information Sciences 363, 2016.
-    .. [5] A. Gadetsky, Y. Jiang, M. Brbic, "Let go of your labels with unsupervised transfer",
-       ICML 2024.
-    .. [6] F. Angiulli, C. Pizzuti, "Fast outlier detection in high dimensional spaces", PKDD
-       2002.
-    .. [7] S. Dudoit, J. Fridlyand, "Bagging to improve the accuracy of a clustering procedure",
-       Bioinformatics 19, 2003.
-    .. [8] X. Zhu, Z. Ghahramani, J. Lafferty, "Semi-supervised learning using Gaussian fields and
+    .. [2] X. Zhu, Z. Ghahramani, J. Lafferty, "Semi-supervised learning using Gaussian fields and
        harmonic functions", ICML 2003.
 
     Examples
@@ -219,15 +189,6 @@ class NeighborClustering(
     4
     >>> len(set(found.cut(2)))
     2
-
-    Cluster a precomputed graph of neighbors:
-
-    >>> from sklearn.neighbors import KNeighborsTransformer
-    >>> from sklearn.pipeline import make_pipeline
-    >>> graph = KNeighborsTransformer(mode="distance", n_neighbors=15)
-    >>> pipeline = make_pipeline(graph, NeighborClustering(2, metric="precomputed"))
-    >>> pipeline.fit_predict(X).shape
-    (200,)
     """
 
     _parameter_constraints = {
@@ -252,7 +213,7 @@ class NeighborClustering(
         n_neighbors=15,
         metric: str | Callable[..., float] = "euclidean",
         n_components=5,
-        max_samples=70_000,
+        max_samples=30_000,
         max_clusters=60,
         accept_sparse=False,
         noise=0.0,
@@ -270,8 +231,7 @@ class NeighborClustering(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples; with ``metric="precomputed"`` their distances, of shape
-            (n_samples, n_samples).
+            Samples, or the distances between them.
         y : array-like of shape (n_samples,), default=None
             Known clusters with ``use_labels=True``, -1 where not known; otherwise ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -285,12 +245,12 @@ class NeighborClustering(
         Raises
         ------
         ValueError
-            If there are fewer samples than clusters; X has NaN or infinity; weights are negative
-            or all zero; labels are not cluster numbers; distances are negative or not square, or a
-            sample has no neighbor.
+            If there are fewer samples than clusters, or X, weights, labels or distances are not
+            valid.
         """
         with restore_on_failure(self):
             X = self._check_rows(X, reset=True)
+            check_magnitude(X)
             most = X.shape[0] if self.n_clusters == "auto" else self.n_clusters
             settings = ("n_neighbors", "metric", "n_components", "max_samples", "n_jobs")
             found = find_partition(
@@ -322,7 +282,7 @@ class NeighborClustering(
                 stacklevel=4,
             )
         if curve is not None:
-            warn_of_edge(curve, self.max_clusters, len(self._kept), stacklevel=4)
+            warn_of_edge(curve, self.max_clusters, len(self.graph_indices_), stacklevel=4)
 
     def _set_fitted_attributes(self, found, resp):
         """Set attributes from a ``Partition`` and the responsibilities of all samples."""
@@ -336,15 +296,10 @@ class NeighborClustering(
         if found.curve is not None:
             self.n_clusters_curve_ = describe_curve(found.curve)
         tree = found.grow_tree()
-        self._leaf_centers, self._leaf_clusters = tree.centers, tree.clusters
         self.children_, self.distances_ = tree.children, tree.distances
-        self.n_leaves_, self.leaves_ = len(tree.clusters), tree.find_leaves(self.layout_, clusters)
-        self._rows, self._keys, self._kept = reference.rows, reference.keys, reference.kept
-        self._spacing = reference.spacing
-        self._fit_params = {"metric": self.metric, "n_neighbors": reference.n_neighbors}
-        hard = np.eye(self.n_clusters_)[found.resp.argmax(1)] * samples.weights[:, None]
-        centers = cluster_means(hard, found.layout.astype(np.float64))
-        self._centers = np.where(hard.any(0)[:, None], centers, np.inf)
+        self.n_leaves_, self._leaf_clusters = len(tree.clusters), tree.clusters
+        self.leaves_ = tree.find_leaves(self.layout_, clusters)
+        self._reference = reference._asdict()
 
     @contextmanager
     def _report(self, stage):
@@ -373,7 +328,7 @@ class NeighborClustering(
         return self._interpolate(X, "responsibilities_")[0]
 
     def predict(self, X) -> Labels:
-        """Return the most probable cluster of each sample.
+        """Return the most probable cluster of each sample, -1 for noise.
 
         Parameters
         ----------
@@ -383,7 +338,7 @@ class NeighborClustering(
         Returns
         -------
         ndarray of shape (n_samples,)
-            Between 0 and ``n_clusters_ - 1``; -1 for noise.
+            Clusters from 0 to ``n_clusters_ - 1``, or -1.
         """
         resp, outlier_scores = self._interpolate(X, "responsibilities_")
         return mark_noise(resp.argmax(1), outlier_scores, self.offset_)
@@ -399,11 +354,11 @@ class NeighborClustering(
         Returns
         -------
         ndarray of shape (n_samples,)
-            Minus the mean distance to the nearest samples in the graph, see ``outlier_scores_``.
+            Minus the mean distance to the nearest samples in the graph.
         """
         return -self._interpolate(X)[0]
 
-    def cut(self, n_clusters: int, X=None) -> Labels:
+    def cut(self, n_clusters: int) -> Labels:
         """Return the labels of fewer or more clusters, from the tree of the same fit.
 
         Parameters
@@ -411,27 +366,19 @@ class NeighborClustering(
         n_clusters : int
             From 1 to ``n_leaves_``. Fewer than ``n_clusters_`` merge whole clusters, more divide
             them; ``n_clusters_`` gives ``labels_``.
-        X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            Samples, or their distances as in :meth:`predict_proba`; None for those fitted.
 
         Returns
         -------
         ndarray of shape (n_samples,)
-            Between 0 and ``n_clusters - 1``; -1 for noise.
+            Clusters from 0 to ``n_clusters - 1``, or -1 for noise.
         """
         check_is_fitted(self)
         check_scalar(n_clusters, "n_clusters", Integral)
         if n_clusters == self.n_clusters_:  # also where some clusters have no leaf
-            return self.labels_.copy() if X is None else self.predict(X)
+            return self.labels_.copy()
         check_scalar(n_clusters, "n_clusters", Integral, min_val=1, max_val=self.n_leaves_)
-        tree = ClusterTree(
-            self._leaf_centers, self._leaf_clusters, self.children_, self.distances_
-        )
-        leaves, scores = self.leaves_, self.outlier_scores_
-        if X is not None:
-            resp, layout, scores = self._interpolate(X, "responsibilities_", "layout_")
-            leaves = tree.find_leaves(layout, resp.argmax(1))
-        return mark_noise(tree.cut(n_clusters)[leaves], scores, self.offset_)
+        groups = cut_tree(self.children_, self._leaf_clusters, n_clusters)
+        return mark_noise(groups[self.leaves_], self.outlier_scores_, self.offset_)
 
     def transform(self, X) -> npt.NDArray[np.float32]:
         """Return the positions of the samples in the layout.
@@ -465,17 +412,17 @@ class NeighborClustering(
             cluster and b to the nearest other center; 0 for one cluster.
         """
         resp, layout, _ = self._interpolate(X, "responsibilities_", "layout_")
-        if np.isfinite(self._centers).all(1).sum() < 2:
-            return 0.0
-        distances = cdist(layout.astype(np.float64), self._centers)
         rows, labels = np.arange(len(resp)), resp.argmax(1)
+        hard = np.eye(self.n_clusters_)[self.responsibilities_.argmax(1)]
+        if hard.any(0).sum() < 2:
+            return 0.0
+        centers = cluster_means(hard, self.layout_.astype(np.float64))
+        distances = cdist(layout, np.where(hard.any(0)[:, None], centers, NOWHERE))
         own = distances[rows, labels]
         distances[rows, labels] = np.inf
         other = distances.min(1)
-        # A sample between clusters may get a cluster without a center: others are nearer.
-        lost, larger = np.isinf(own), np.maximum(np.maximum(own, other), np.finfo(float).tiny)
-        silhouette = np.where(lost, -1, (other - np.where(lost, 0, own)) / larger)
-        return float(silhouette.mean())
+        larger = np.maximum(np.maximum(own, other), np.finfo(float).tiny)
+        return float(((other - own) / larger).mean())
 
     def cluster_stability(self, n_draws: int = 10) -> npt.NDArray[np.float64]:
         """Return how well each cluster is found again in random halves of the samples.
@@ -495,40 +442,35 @@ class NeighborClustering(
             :func:`~skdeepcluster.stability.cluster_stability`; 0 for an empty cluster.
         """
         check_is_fitted(self)
-        rows, metric = self._rows, self._fit_params["metric"]
-        labels = self.responsibilities_[self._kept].argmax(1)
+        reference = Reference(**self._reference)
+        rows, indices = reference.rows, reference.kept
         if rows is None:  # only the links of precomputed distances are kept
-            rows, labels, metric = (
-                self.graph_.copy(),
-                labels[np.argsort(self._kept)],
-                "precomputed",
-            )
+            rows, indices = self.graph_.copy(), self.graph_indices_
             rows.data = 1 - np.log(rows.data)
-        present, labels = np.unique(labels, return_inverse=True)
-        params = self._fit_params | {"metric": metric, "n_clusters": len(present), "noise": 0.0}
-        params |= {"n_components": self.layout_.shape[1], "max_samples": len(labels), "verbose": 0}
-        model = clone(self).set_params(**params, accept_sparse=True)
-        most = max(STABILITY_SAMPLES, STABILITY_SAMPLES_PER_CLUSTER * len(present))
+        labels = self.responsibilities_[indices].argmax(1)
+        n_found = len(np.unique(labels))
+        params = {"n_neighbors": reference.n_neighbors, "metric": reference.metric, "noise": 0.0}
+        model = clone(self).set_params(**params, n_clusters=n_found, accept_sparse=True, verbose=0)
+        most = max(STABILITY_SAMPLES, STABILITY_SAMPLES_PER_CLUSTER * n_found)
         options = {"n_resamples": n_draws, "max_samples": most, "verbose": self.verbose}
-        stability = np.zeros(self.n_clusters_)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            stability[present] = cluster_stability(
+            found = cluster_stability(
                 model, rows, labels, random_state=self.random_state, **options
             )
-        return stability
+        return np.pad(found, (0, self.n_clusters_ - len(found)))
 
     # ---- checks and state
 
     def _check_rows(self, X, reset=False):
         """Check X and its number of features."""
-        accepts = self.accept_sparse or is_precomputed(self.metric)
+        accepts = "csr" if self.accept_sparse or is_precomputed(self.metric) else False
         if sparse.issparse(X) and not accepts:
             raise TypeError(
                 "NeighborClustering got sparse data, but expects dense arrays by default. Set "
                 "accept_sparse=True, or pass X.toarray()."
             )
-        X = check_rows(self, X, reset=reset, accept_sparse="csr" if accepts else False)
+        X = check_rows(self, X, reset=reset, accept_sparse=accepts)
         # check_rows has refused numbers as text; other dtypes become float64 here.
         types = {"dtype": [np.float64, np.float32], "ensure_all_finite": False}
         return check_array(X, accept_sparse="csr", **types)
@@ -536,12 +478,10 @@ class NeighborClustering(
     def _interpolate(self, X, *names):
         """Return the values of fitted attributes (N, C) for samples X, and outlier scores (N,)."""
         check_is_fitted(self)
-        X = self._check_rows(X)
-        parts = self._rows, self._keys, self._kept
-        reference = Reference(*parts, spacing=self._spacing, **self._fit_params)
+        X, reference = self._check_rows(X), Reference(**self._reference)
         if reference.rows is None:
             check_distances(X)
-        values = [getattr(self, name)[self._kept] for name in names]
+        values = [getattr(self, name)[reference.kept] for name in names]
         predicted, outlier_scores = interpolate(reference, X, values, self.n_jobs)
         return *predicted, outlier_scores
 
@@ -552,7 +492,7 @@ class NeighborClustering(
     def __setstate__(self, state):
         """Restore the state; sparse matrices are checked, because compiled code trusts them."""
         super().__setstate__(state)
-        for value in vars(self).values():
+        for value in (*vars(self).values(), *vars(self).get("_reference", {}).values()):
             if sparse.issparse(value):
                 value.check_format()
 

@@ -35,9 +35,10 @@ def data_parallel() -> Iterator[Any]:
     -----
     A step equals that of one process with the same ``batch_size``, up to rounding. Every process
     takes an equal part of the batch, and gradients are averaged. Batch normalization, losses that
-    compare samples and random numbers are those of the whole batch, except dropout, which drops
-    the same units in every part. Samples that do not divide equally are left out of the step; all
-    processes take batches that have fewer samples than there are processes.
+    compare samples and random numbers are those of the whole batch, except dropout and
+    ``torch.randn_like``, which draw the same numbers in every part. Samples that do not divide
+    equally are left out of the step; all processes take batches that have fewer samples than there
+    are processes.
 
     Only training is parallel: the main process computes initial partitions and mixtures and
     broadcasts them. After a fit every process has the same estimator; save it in one of them. With

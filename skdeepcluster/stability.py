@@ -10,9 +10,8 @@ from sklearn.utils import _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples
 from tqdm.auto import tqdm
 
+from ._checks import average_finite, check_cluster_numbers, mean_greatest_jaccard
 from ._fitting import draw_seeds, random_stream
-from ._responsibilities import average_finite, mean_greatest_jaccard
-from ._validation import check_cluster_numbers
 from .neighbors.search import has_distances
 
 
@@ -31,7 +30,7 @@ def cluster_stability(
 
     A clone of the clusterer is fitted to each subset. Each cluster is compared with the most
     similar cluster of the clone by the Jaccard index (samples in both / samples in either).
-    Clusters with a stability of .85 are very stable; those below .6 should not be trusted.
+    Clusters above 0.85 are very stable; clusters below 0.6 should not be trusted.
 
     Parameters
     ----------
@@ -80,18 +79,23 @@ def cluster_stability(
     check_scalar(n_resamples, "n_resamples", Integral, min_val=1)
     check_scalar(share, "share", Real, min_val=0, max_val=1, include_boundaries="neither")
     n_samples = _num_samples(X)
-    labels = _check_labels(estimator, labels, n_samples)
-    n_clusters = int(labels.max(initial=-1)) + 1
+    name = type(estimator).__name__
+    if not hasattr(estimator, "fit_predict"):
+        raise TypeError(f"{name} is no clusterer: it has no fit_predict.")
+    if labels is None and not hasattr(estimator, "labels_"):
+        raise ValueError(f"{name} has no labels_. Pass the labels of X, or a fitted clusterer.")
+    labels = estimator.labels_ if labels is None else labels
+    labels = check_cluster_numbers(labels, n_samples)
+    n_clusters = labels.max(initial=-1) + 1
     n_drawn = int(max(share * n_samples, n_clusters, 1))
-    if max_samples is not None:
-        # Each cluster needs a sample.
+    if max_samples is not None:  # each cluster needs a sample
         check_scalar(max_samples, "max_samples", Integral, min_val=max(n_clusters, 1))
         n_drawn = min(n_drawn, max_samples)
     X = X.tocsr() if sparse.issparse(X) else X
     stream = random_stream(random_state)
     indices = np.full((n_resamples, n_clusters), np.nan)
     for found in tqdm(indices, "Stability", disable=not verbose):
-        rows = np.sort(stream.permutation(n_samples)[: min(n_drawn, n_samples)])
+        rows = np.sort(stream.permutation(n_samples)[:n_drawn])
         model = clone(estimator)
         model.set_params(**draw_seeds(model, stream))
         subset = _safe_indexing(X, rows)
@@ -99,25 +103,9 @@ def cluster_stability(
             drawn = _fit_linked(model, _safe_indexing(subset, rows, axis=1), n_clusters)
         else:
             drawn = model.fit_predict(subset)
-        present = np.unique(labels[rows])
-        present = present[present >= 0]
+        present = np.setdiff1d(labels[rows], -1)
         found[present] = mean_greatest_jaccard(labels[rows], drawn[:, None], n_clusters)[present]
     return average_finite(indices.T)
-
-
-def _check_labels(estimator, labels, n_samples):
-    """Return the clusters of the samples, (N,): ``labels``, or the ``labels_`` of the fit."""
-    name = type(estimator).__name__
-    if not hasattr(estimator, "fit_predict"):
-        raise TypeError(f"{name} is no clusterer: it has no fit_predict.")
-    if labels is None and not hasattr(estimator, "labels_"):
-        raise ValueError(f"{name} has no labels_. Pass the labels of X, or a fitted clusterer.")
-    labels = check_cluster_numbers(estimator.labels_ if labels is None else labels, n_samples)
-    if labels.min(initial=0) < -1:
-        raise ValueError(
-            f"labels has {labels.min()}. Number clusters from 0 on, and mark noise by -1."
-        )
-    return labels
 
 
 def _fit_linked(model, distances, n_clusters):

@@ -1,17 +1,7 @@
-r"""VaDEClustering: variational deep embedding (Jiang et al., 2017).
+"""VaDEClustering: variational deep embedding (Jiang et al., 2017).
 
-A VAE whose prior is a Gaussian mixture: c ~ Cat(pi), z ~ N(mu_c, s_c^2), x ~ p(x|z). Training
-maximizes the evidence lower bound, eq. 12, with q(z, c|x) = q(z|x) gamma_c.
-
-====================  ==========================================
-in the paper          here
-====================  ==========================================
-x, z, c               ``x``, ``z``, a column
-mu~, sigma~           ``mean``, ``std`` = ``encoder(x)``
-pi, mu_c, sigma_c^2   ``prior.mixture``
-gamma_c = q(c|x)      exp of ``log_resp``
-J                     L, ``n_components``
-====================  ==========================================
+In the paper's notation, mu~ and sigma~ are ``mean, std = encoder(x)``, pi, mu_c and sigma_c
+``prior.mixture``, gamma_c = q(c|x) is the exponential of ``log_resp``, and J is ``n_components``.
 """
 
 from collections.abc import Sequence
@@ -21,20 +11,26 @@ from typing import Any
 from sklearn.utils._param_validation import StrOptions
 from torch import Tensor
 
+from ._checks import Auto, LabeledClusterMixin
 from ._prior import PriorEstimator
 from ._settings import Recipe
-from ._validation import Auto, LabeledClusterMixin
 from .engine.runtime import store_parameters
 from .functional import random
 from .functional.gaussian import expected_log_joint, log_joint, log_prob_diag
-from .modules.autoencoder import CodeGame, GaussianEncoder, evidence_bound
-from .modules.game import Augmentation, Player
+from .modules.model import (
+    Augmentation,
+    CodeModel,
+    GaussianEncoder,
+    MixturePrior,
+    Player,
+    PriorModel,
+    evidence_bound,
+)
 from .modules.networks import make_network
-from .modules.prior import MixturePrior, PriorGame
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
 
-class VaDE(PriorGame):
+class VaDE(PriorModel):
     """Variational deep embedding.
 
     Parameters
@@ -43,7 +39,7 @@ class VaDE(PriorGame):
     objective : {"optimal", "sampled", "published"}, default="optimal"
         Form of the divergence, see :meth:`divergence`.
     decoder, likelihood, prior, regularizer, masking
-        As of :class:`~skdeepcluster.modules.prior.PriorGame`.
+        As in :class:`~skdeepcluster.modules.model.PriorModel`.
     """
 
     def __init__(
@@ -58,17 +54,15 @@ class VaDE(PriorGame):
     ) -> None:
         super().__init__(encoder, decoder, likelihood, prior, regularizer, masking)
         self.objective = objective
-        if objective == "published":  # networks and mixture have one rate
-            self.rates = CodeGame.rates
+        if objective == "published":  # with one learning rate for networks and prior
+            self.rates = CodeModel.rates
 
     def log_joint(self, posterior, mixture) -> Tensor:
         """Log pi_c - KL_c, whose softmax is the gamma that maximizes eq. 12, (N, K)."""
         return expected_log_joint(*posterior, mixture)
 
     def divergence(self, mean, std, z, expected, mixture) -> Tensor:
-        """KL(q(z, c|x) || p(z, c)) of each row, (N,), in one of three forms.
-
-        ``expected`` (N, K) is log pi_c - KL_c.
+        """KL(q(z, c|x) || p(z, c)), (N,), with ``expected`` (N, K) = log pi_c - KL_c.
 
         "optimal": at the gamma that maximizes eq. 12.
         "sampled": with q(c|z) = p(c|z), on one z: log q(z|x) - log sum_c p(z, c).
@@ -82,29 +76,29 @@ class VaDE(PriorGame):
         log_gamma = log_joint(z, mixture).log_softmax(-1)
         return (log_gamma.exp() * (log_gamma - expected)).sum(-1)
 
-    def optimal_divergence(self, mean, std) -> Tensor:
-        """KL(q(z, c|x) || p(z, c)) at the best gamma, -log sum_c pi_c exp(-KL_c), (N,)."""
-        return -expected_log_joint(mean, std, self.prior.mixture).logsumexp(-1)
-
     def loss(self, batch) -> dict[str, Tensor]:
         """Negative bound, eq. 12 with one sample of z, and the terms of the regularizer."""
-        (seen, shown), mixture = self.observe(batch), self.prior.mixture
-        posterior = self.encoder(shown)
+        (x_std, corrupted), mixture = self.observe(batch), self.prior.mixture
+        posterior = self.encoder(corrupted)
         expected = self.log_joint(posterior, mixture)
-        mean, std, own = (values[: len(seen)] for values in (*posterior, expected))
+        mean, std, own = (values[: len(x_std)] for values in (*posterior, expected))
         z = mean + std * random.randn_like(std)
         terms = {
             "reconstruction": -self.log_prob(batch.x, z).mean(),
             "kl": self.divergence(mean, std, z, own, mixture).mean(),
         }
-        return terms | self.regularize(seen, batch.anchor, expected, mixture)
+        return terms | self.regularize(x_std, batch.anchor, expected, mixture)
 
     def criterion(self, x, noise=None) -> Tensor:
-        """Bound at the best gamma, (N,), over noise (S, L) of the codes, else fixed points."""
-        return evidence_bound(self, x, self.optimal_divergence, noise)
+        """Bound at the best gamma, (N,), over noise (S, L), by default fixed points."""
+
+        def divergence(mean, std):
+            return -self.log_joint((mean, std), self.prior.mixture).logsumexp(-1)
+
+        return evidence_bound(self, x, divergence, noise)
 
     def players(self) -> tuple[Player, ...]:
-        """One player."""
+        """One loss for all parameters."""
         return (Player("vade", [self], self.loss),)
 
 
@@ -122,47 +116,42 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
     n_components : int, default=10
         Size of the code.
     hidden_layer_sizes : array-like of int or "auto", default="auto"
-        Widths of the encoder's hidden layers; the decoder mirrors them. "auto": (w, w, 4 w) with
-        ``w = 500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25``, at least
-        128; these are the papers' widths for MNIST.
+        Widths of the encoder's hidden layers; the decoder mirrors them. "auto": (w, w, 4 w), w =
+        ``max(500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25, 128)``.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="relu"
         Activation of the hidden layers.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
-        Distribution of the features, all in the units of X. "bernoulli": probabilities in [0, 1].
-        "gaussian": numbers, scaled inside, with a learned noise level for each. "auto":
-        "bernoulli" for data in [0, 1] that vary like probabilities, else "gaussian". A dict gives
-        the columns of each kind by index or name, one-hot columns in groups:
+        Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
+        scaled inside, with a learned noise level for each. "auto": "bernoulli" for data in [0, 1]
+        that vary like probabilities, else "gaussian". A dict gives the columns of each kind,
         ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
     standardize : "auto" or bool, default="auto"
         Whether Gaussian features are divided by their own standard deviations (True) or all by one
-        number (False). "auto": True unless the scales are comparable (the largest standard
-        deviation is at most 10 times the median) or the columns look like principal components.
+        number (False). "auto": False for features of comparable scales or principal components.
     objective : {"optimal", "sampled", "published"}, default="optimal"
         Form of q(c|x) in the bound. "optimal": its maximizer, in closed form. "sampled": p(c|z)
         under the expectation over z. "published": p(c|z) of one sample z, with one learning rate
         for networks and prior.
     init : {"neighbors", "mixture"}, clusterer or array-like, default="neighbors"
-        Initial partition. "neighbors": :class:`NeighborClustering` of the standardized samples. A
-        scikit-learn clusterer: a clone of it, with this ``n_clusters`` and ``random_state`` if it
-        has them. An array: the cluster of each sample, or responsibilities of shape (n_samples,
-        n_clusters). Training holds clusters to it by ``start_weight`` and ``smoothness_weight``.
-        "mixture": a Gaussian mixture fitted to the pretrained codes, as published, without these
-        two terms.
+        Initial partition, which training stays near. "neighbors": :class:`NeighborClustering` of
+        the standardized samples. A scikit-learn clusterer: a clone of it with this ``n_clusters``
+        and ``random_state``. An array: clusters (n_samples,) or responsibilities (n_samples,
+        n_clusters). "mixture": a Gaussian mixture fitted to the pretrained codes, as published,
+        without ``start_weight`` and ``smoothness_weight``.
     noise : float, default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
         ``outlier_scores_`` get the label -1.
     use_labels : bool, default=False
         Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
         where unknown. The initial partition follows them, and training holds these samples to them
-        by ``start_weight``. ``labels_`` are the network's predictions and may differ from them.
+        by ``start_weight``. ``labels_`` are predictions and may differ.
     start_weight : float, default=50.0
         Weight of the cross-entropy between the initial partition and the predictions. In training
         the model's own clusters gradually replace the initial ones (hard bootstrapping). An
         addition of this package; 0 is the published objective.
     smoothness_weight : float, default=50.0
         Weight of the divergence between the predictions for a sample and for its worst neighbor
-        within a short step (virtual adversarial training [2]_). An addition of this package; 0
-        halves the cost of a step.
+        within a short step (virtual adversarial training [2]_). An addition of this package.
     masking : float, default=0.25
         Share of the features set to zero in the reconstruction terms, unless init="mixture".
     pretraining_epochs : int or "auto", default="auto"
@@ -181,20 +170,17 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
     batch_size : int or "auto", default="auto"
         Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
     n_init : int, default=1
-        Number of trainings from new weights. The one with the highest mean of
-        :meth:`score_samples` on X is kept.
+        Number of trainings from new weights. The one with the best :meth:`score_samples` is kept.
     augment : callable, default=None
-        ``augment(x)`` returns other versions, with the same clusters, of the samples of a step (n,
-        n_features), a tensor in the units of X. For images:
-        :class:`~skdeepcluster.modules.augmentation.RandomAffine`.
+        ``augment(x)`` returns other versions, with the same clusters, of samples in the units of X
+        (a tensor), such as :class:`~skdeepcluster.modules.augmentation.RandomAffine` for images.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Precision of training. "auto": bfloat16 on hardware that is fast at it.
     callbacks : list of skorch callbacks, default=None
-        Used in training, not in pretraining, for instance
-        ``[EarlyStopping(monitor="train_loss")]``.
+        Used in training, not in pretraining: ``[EarlyStopping(monitor="train_loss")]``.
     checkpoint : str or path-like, default=None
-        File for the state of a running fit, written every minute. The same call resumes from it
-        after a crash and gives the same result bit for bit. It is removed at the end.
+        File for the state of a running fit, written every minute. After a crash, the same call
+        resumes from it and gives the same result bit for bit. It is removed at the end.
     device : str or torch.device, default="auto"
         "auto": a GPU if there is one, else the CPU.
     warm_start : bool, default=False
@@ -215,7 +201,7 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
         Probability of the most probable cluster of each sample.
     outlier_scores_ : ndarray of shape (n_samples,)
         Mahalanobis distance of each sample to the nearest cluster mean, by the covariance within
-        clusters (with more than 1,000 features, by its diagonal) [3]_.
+        clusters, or its diagonal with more than 1,000 features [3]_.
     offset_ : float
         Samples whose outlier score exceeds ``-offset_`` are noise.
     start_labels_ : ndarray of shape (n_samples,)
@@ -236,8 +222,7 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
     n_clusters_ : int
         Number of clusters.
     n_clusters_curve_ : Bunch
-        Only with ``n_clusters="auto"``: what :func:`~skdeepcluster.neighbors.count_clusters`
-        returns.
+        With ``n_clusters="auto"``, of :func:`~skdeepcluster.neighbors.count_clusters`.
     n_iter_ : int
         Number of training epochs, without pretraining.
     likelihood_ : {"bernoulli", "gaussian", "columns"}
@@ -247,7 +232,7 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
     temperature_ : float
         Log-probabilities are divided by this number, at least 1, so that ``predict_proba`` is as
         calibrated as the initial partition (temperature scaling).
-    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_
+    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_ : numbers
         Values used, as given or as "auto" chose.
     device_, precision_ : str
         Device and precision of training.
@@ -274,19 +259,16 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
     ``predict_proba`` is this :math:`\gamma` for every objective, because it depends on the sample
     alone.
 
-    A higher bound does not mean better clusters: the bound alone leaves good partitions for
-    likelier ones. The initial partition and the two terms that keep it are additions of this
-    package. ``score`` is the bound without them.
-
-    Training changes few labels of the default initial partition. What the model adds is a density,
-    codes, and samples from each cluster.
+    A higher bound does not mean better clusters. The initial partition and the two terms that keep
+    it are additions of this package; ``score`` is the bound without them. Training changes few
+    labels of the default initial partition: what the model adds is a density, codes, and samples
+    from each cluster.
 
     References
     ----------
     .. [1] Z. Jiang, Y. Zheng, H. Tan, B. Tang, H. Zhou, "Variational Deep Embedding: An
        Unsupervised and Generative Approach to Clustering", IJCAI 2017, arXiv:1611.05148.
-    .. [2] T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual Adversarial Training", IEEE TPAMI
-       2018, for the smoothness.
+    .. [2] T. Miyato et al., "Virtual Adversarial Training", IEEE TPAMI 2018.
     .. [3] K. Lee, K. Lee, H. Lee, J. Shin, "A Simple Unified Framework for Detecting
        Out-of-Distribution Samples and Adversarial Attacks", NeurIPS 2018 (the outlier score).
 
@@ -300,9 +282,6 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
     (150, 3)
     >>> vade.sample(5, cluster=1, min_confidence=0.9).shape
     (5, 4)
-    >>> between = vade.transform(X[:2]).mean(0, keepdims=True)
-    >>> vade.inverse_transform(between).shape
-    (1, 4)
     """
 
     _parameter_constraints = {

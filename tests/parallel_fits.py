@@ -24,8 +24,7 @@ METHODS = {
     "VaDEClustering": START,
     "DACClustering": START,
     "InfoGANClustering": START,
-    "CatGANClustering": START
-    | {"layer_noise": 0.1, "marginal_decay": 0.5, "augment": RandomAffine((1, 8, 8))},
+    "CatGANClustering": START | {"layer_noise": 0.1, "augment": RandomAffine((1, 8, 8))},
     "CatGANClassifier": {"init": None},
 }
 
@@ -73,9 +72,14 @@ def refused(state):
     return "nothing"
 
 
+def find_nothing(*_):
+    """Stand in for the search of an initial partition, which is the main process's task."""
+    raise TypeError("no initial partition")
+
+
 def failure(state):
     """Return the error if the main process finds no initial partition."""
-    ClustererInit._fit = None
+    ClustererInit.find = find_nothing
     try:
         fitted("VaDEClustering", init="neighbors")
     except TypeError as error:
@@ -88,7 +92,7 @@ def main(folder):
     torch.set_num_threads(1)
     with data_parallel() as state:
         if not state.is_main_process:
-            ClustererInit._fit = None  # the main process's task
+            ClustererInit.find = find_nothing
         found = {name: fitted(name) for name in METHODS}
         found["started"] = fitted("VaDEClustering", init="neighbors")
         found["unsent"] = unsent()

@@ -28,13 +28,12 @@ MAX_NAME_LENGTH = 20
 class Display:
     """Base class of the displays.
 
-    ``from_estimator`` and ``from_predictions`` pass ``ax`` and further keywords to ``plot``. Their
-    default title, ``name``, is the class of the estimator.
+    ``from_estimator`` and ``from_predictions`` pass ``ax`` and further keywords to ``plot``.
 
     Parameters
     ----------
     name : str, default=None
-        Title, which ``plot`` can replace.
+        Title. ``from_estimator`` takes the class of the estimator by default.
 
     Attributes
     ----------
@@ -44,31 +43,29 @@ class Display:
 
     name: str | None = field(default=None, kw_only=True)
 
-    def _open(self, ax, size, name=None, **style):
+    def _open(self, ax, size):
         """Set and return the axes: the given ones, or new ones of a size in inches."""
         if ax is None:
             ax = import_matplotlib("pyplot").subplots(figsize=size, layout="constrained")[1]
         self.figure_, self.ax_ = ax.figure, ax
-        name = self.name if name is None else name
-        ax.set_title(name or "", **style)
+        ax.set_title(self.name or "")
         return ax
 
-    def _open_panels(self, ax, size, name, n_panels, max_columns):
-        """Divide axes into panels of a size in inches; return them and the number of columns."""
+    def _open_panels(self, ax, size, n_panels, max_columns):
+        """Divide axes into panels of a size in inches and return them."""
         n_rows = -(-n_panels // max_columns)
         n_columns = -(-n_panels // n_rows)
-        ax = self._open(ax, (size[0] * n_columns, size[1] * n_rows + 0.4), "")
-        if ax.get_subplotspec() is None:
-            raise ValueError("ax has no grid to divide into panels: make it by plt.subplots().")
+        ax = self._open(ax, (size[0] * n_columns, size[1] * n_rows + 0.4))
         ax.set_axis_off()
         # The title has a row of its own, or it would overlap the titles of the panels.
         heights = [0.001, *[1] * n_rows]
         grid = ax.get_subplotspec().subgridspec(n_rows + 1, n_columns, height_ratios=heights)
         title = ax.figure.add_subplot(grid[0, :])
         title.set_axis_off()
-        title.set_title((self.name if name is None else name) or "")
+        title.set_title(ax.get_title())
+        ax.set_title("")
         places = [grid[1 + k // n_columns, k % n_columns] for k in range(n_panels)]
-        return [ax.figure.add_subplot(place) for place in places], n_columns
+        return [ax.figure.add_subplot(place) for place in places]
 
 
 def import_matplotlib(module):
@@ -79,19 +76,16 @@ def import_matplotlib(module):
         raise ImportError("Pictures need matplotlib: pip install matplotlib.") from error
 
 
-def take_last_step(estimator):
-    """Return a fitted estimator, or the last step of a fitted Pipeline."""
+def take_last_step(estimator, name=None):
+    """Return a fitted estimator, or the last step of a Pipeline, and a title.
+
+    The title is ``name``, or if it is None the class of the estimator.
+    """
     if hasattr(estimator, "fit"):
         check_is_fitted(estimator)
     while isinstance(estimator, Pipeline):
         estimator = estimator[-1]
-    return estimator
-
-
-def name_estimator(estimator, name=None):
-    """Return the name, or if it is None the class of a fitted estimator or of its last step."""
-    kind = type(take_last_step(estimator)).__name__
-    return kind if name is None else name
+    return estimator, type(estimator).__name__ if name is None else name
 
 
 def check_has(estimator, remedy, *names):
@@ -128,12 +122,11 @@ def check_shape(name, values, *shape, dtype=None):
     return array
 
 
-def draw_level(ax, height, text, color):
-    """Draw a dashed horizontal line with a text at its right end."""
-    ax.axhline(height, color=color, ls="--", lw=1)
-    place = {"xy": (1, height), "xycoords": ("axes fraction", "data"), "va": "center"}
-    style = {"xytext": (4, 0), "textcoords": "offset points", "fontsize": 8}
-    ax.annotate(text, **place, **style, annotation_clip=False)
+def draw_legend(ax):
+    """Draw a legend to the right of the axes, with a column for each 18 entries."""
+    n_columns = -(-len(ax.get_legend_handles_labels()[0]) // 18)
+    place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0}
+    return ax.legend(ncols=n_columns, frameon=False, **place)
 
 
 def group_rows(labels, n_samples):
@@ -146,8 +139,8 @@ def group_rows(labels, n_samples):
 def choose_colors(names):
     """Return the color and the marker of each label from `group_rows`.
 
-    Cluster k has color k, also where other clusters are absent, and noise, -1, is gray. Labels
-    that are not numbers of clusters are colored in their order.
+    Cluster k has color k, also where other clusters are absent, and noise, -1, is gray. Other
+    labels are colored in their order.
     """
     places = np.arange(len(names))
     if names.dtype.kind in "iu" and names[0] >= -1 and names[-1] < 2 * len(names):
@@ -165,7 +158,7 @@ def name_features(n_features, *sources):
 
 
 def label_features(ax, names):
-    """Label a horizontal axis by the names of the features, or by numbers if there are none."""
+    """Label a horizontal axis by at most `MAX_NAMES` names of features, or by numbers for None."""
     if names is None:
         ax.set_xlabel("feature")
         ax.locator_params(axis="x", nbins=5, integer=True, min_n_ticks=1)

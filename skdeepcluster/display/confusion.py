@@ -11,7 +11,7 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import check_array, check_consistent_length
 
 from ..metrics import read_labels
-from .base import Display, check_shape, name_estimator, predict_rows
+from .base import Display, check_shape, predict_rows, take_last_step
 
 #: Maximum number of clusters or classes for which counts are written by default.
 MAX_WRITTEN = 15
@@ -32,7 +32,6 @@ class ClusterConfusionDisplay(Display):
     classes, clusters : array-like, default=None
         Names of the rows and columns; None numbers them from 0.
     name : str, default=None
-        Title.
 
     Attributes
     ----------
@@ -49,13 +48,11 @@ class ClusterConfusionDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from skdeepcluster.display import ClusterConfusionDisplay
     >>> classes, clusters = ["cat", "cat", "dog", "dog"], [1, 1, 0, 1]
     >>> display = ClusterConfusionDisplay.from_predictions(classes, clusters)
     >>> display.order_, display.accuracy_
     (array([1, 0]), 0.75)
-    >>> plt.close("all")
     """
 
     confusion: ArrayLike
@@ -64,9 +61,7 @@ class ClusterConfusionDisplay(Display):
     clusters: Any = None
 
     @classmethod
-    def from_predictions(
-        cls, y_true, labels, *, name: str | None = None, ax=None, **kwargs
-    ) -> Self:
+    def from_predictions(cls, y_true, labels, *, name=None, ax=None, **kwargs) -> Self:
         """Draw the table of the classes and clusters of samples, (n_samples,) each."""
         for given, kind in ((y_true, "y_true"), (labels, "labels")):
             read_labels(given, kind)  # raises for missing values; the names are kept
@@ -75,38 +70,32 @@ class ClusterConfusionDisplay(Display):
         return cls(contingency_matrix(y_true, labels), **names, name=name).plot(ax, **kwargs)
 
     @classmethod
-    def from_estimator(
-        cls, estimator, X, y, *, name: str | None = None, ax=None, **kwargs
-    ) -> Self:
+    def from_estimator(cls, estimator, X, y, *, name=None, ax=None, **kwargs) -> Self:
         """Draw the table of the classes y and the clusters that a fitted clusterer predicts.
 
         A clusterer without ``predict`` has to be fitted to X: its ``labels_`` are drawn.
         """
-        name = name_estimator(estimator, name)
+        _, name = take_last_step(estimator, name)
         return cls.from_predictions(y, predict_rows(estimator, X), name=name, ax=ax, **kwargs)
 
-    def plot(
-        self, ax=None, *, name: str | None = None, include_values: bool | None = None, **kwargs
-    ) -> Self:
+    def plot(self, ax=None, *, include_values: bool | None = None, **kwargs) -> Self:
         """Draw by ``Axes.imshow``, which takes ``kwargs``, for instance ``cmap``.
 
         By default, `include_values` writes the counts of at most 15 classes and clusters.
         """
         table = check_array(self.confusion, ensure_non_negative=True, input_name="confusion")
-        named = zip(
-            ("classes", "clusters"), (self.classes, self.clusters), table.shape, strict=True
-        )
-        classes, clusters = (
-            np.arange(size) if names is None else check_shape(kind, names, size)
-            for kind, names, size in named
-        )
+        classes, clusters = map(np.arange, table.shape)
+        if self.classes is not None:
+            classes = check_shape("classes", self.classes, len(classes))
+        if self.clusters is not None:
+            clusters = check_shape("clusters", self.clusters, len(clusters))
         rows, columns = linear_sum_assignment(table, maximize=True)
         rest = np.setdiff1d(np.arange(table.shape[1]), columns)
         self.order_ = np.concatenate([columns, rest])
         self.accuracy_ = float(table[rows, columns].sum() / max(table.sum(), 1))
         table = table[:, self.order_]
         height, width = np.clip(0.42 * np.array(table.shape) + 1.2, 3.5, 9)
-        ax = self._open(ax, (width, height), name)
+        ax = self._open(ax, (width, height))
         style = {"cmap": "Blues", "vmin": 0, "vmax": 1, "aspect": "auto", **kwargs}
         self.im_ = ax.imshow(normalize(table, "l1"), **style)
         ax.set_xticks(np.arange(len(clusters)), clusters[self.order_])
@@ -119,6 +108,6 @@ class ClusterConfusionDisplay(Display):
     def _write_counts(self, table):
         shades = self.im_.norm(self.im_.get_array())
         for (row, column), count in np.ndenumerate(table):
-            color = self.im_.cmap(0.0 if shades[row, column] > 0.5 else 1.0)
+            color = self.im_.cmap(float(shades[row, column] <= 0.5))
             style = {"ha": "center", "va": "center", "fontsize": 8, "color": color}
             self.ax_.text(column, row, f"{count:g}", **style)

@@ -5,17 +5,9 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.cluster.hierarchy import dendrogram, is_valid_linkage, leaves_list
+from scipy.cluster.hierarchy import dendrogram, is_valid_linkage
 
-from .base import (
-    COLORS,
-    Display,
-    check_has,
-    check_shape,
-    draw_level,
-    name_estimator,
-    take_last_step,
-)
+from .base import Display, check_has, check_shape, draw_legend, take_last_step
 
 #: Color of the merges above the cut, and of the cut itself.
 ABOVE = "0.45"
@@ -38,7 +30,6 @@ class DendrogramDisplay(Display):
         Number of clusters. The cut undoes the last ``n_clusters - 1`` merges, and the clusters
         below it are colored. None draws no cut.
     name : str, default=None
-        Title.
 
     Attributes
     ----------
@@ -55,12 +46,10 @@ class DendrogramDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from skdeepcluster.display import DendrogramDisplay
     >>> display = DendrogramDisplay([[0, 1], [2, 3]], [1.0, 3.0], [5, 4, 2], n_clusters=2).plot()
     >>> display.cut_
     2.0
-    >>> plt.close("all")
     """
 
     children: ArrayLike
@@ -71,20 +60,14 @@ class DendrogramDisplay(Display):
 
     @classmethod
     def from_estimator(
-        cls,
-        estimator,
-        *,
-        n_clusters: int | None = None,
-        name: str | None = None,
-        ax=None,
-        **kwargs,
+        cls, estimator, *, n_clusters: int | None = None, name=None, ax=None, **kwargs
     ) -> Self:
         """Draw the ``children_`` and ``distances_`` of a fitted clusterer.
 
         Its ``leaves_`` are the leaf of each sample; without it each sample is a leaf. The default
         of `n_clusters` is its ``n_clusters_``.
         """
-        name, estimator = name_estimator(estimator, name), take_last_step(estimator)
+        estimator, name = take_last_step(estimator, name)
         remedy = "Fit NeighborClustering, or AgglomerativeClustering with compute_distances=True."
         check_has(estimator, remedy, "children_", "distances_")
         n_leaves, counts = len(estimator.children_) + 1, None
@@ -93,35 +76,33 @@ class DendrogramDisplay(Display):
             counts = np.bincount(leaves[leaves >= 0], minlength=n_leaves)
         if n_clusters is None and hasattr(estimator, "n_clusters_"):
             n_clusters = min(estimator.n_clusters_, n_leaves)  # clusters may be empty
-        display = cls(estimator.children_, estimator.distances_, counts, n_clusters=n_clusters)
-        return display.plot(ax, name=name, **kwargs)
+        tree = estimator.children_, estimator.distances_, counts
+        return cls(*tree, n_clusters=n_clusters, name=name).plot(ax, **kwargs)
 
-    def plot(self, ax=None, *, name: str | None = None, max_leaves: int = 40, **kwargs) -> Self:
+    def plot(self, ax=None, *, max_leaves: int = 40, **kwargs) -> Self:
         """Draw by ``scipy.cluster.hierarchy.dendrogram``, which takes ``kwargs``.
 
         The first merges are left out, so that at most `max_leaves` groups, but no fewer than
         ``n_clusters``, are at the bottom.
         """
         self.linkage_, totals = self._build_linkage()
-        n_leaves, n_clusters = len(self.linkage_) + 1, self.n_clusters
+        n_leaves, n_clusters = len(totals) // 2 + 1, self.n_clusters
         if n_clusters is not None and not 1 <= n_clusters <= n_leaves:
             raise ValueError(f"n_clusters={n_clusters} must be from 1 to the {n_leaves} leaves.")
+        heights = np.r_[0, self.linkage_[:, 2], 1.1 * self.linkage_[-1, 2]]
+        # Halfway between the last merge that is kept and the first one that is undone.
+        cut = heights[n_leaves - (n_clusters or 1) :][:2].mean()
         shown = min(n_leaves, max(max_leaves, n_clusters or 2, 2))
-        colors = self._color_nodes(n_clusters or 1)
-        ax = self._open(ax, (float(np.clip(0.2 * shown, 4.5, 9)), 3.8), name)
-        style = {
-            "truncate_mode": "lastp",
-            "p": shown,
-            "leaf_label_func": lambda node: f"{totals[node]:,}",
-            "link_color_func": lambda node: colors[node],
-            "leaf_rotation": 90 if shown > 10 else 0,
-            **kwargs,
-        }
+        ax = self._open(ax, (float(np.clip(0.2 * shown, 4.5, 9)), 3.8))
+        style = {"truncate_mode": "lastp", "p": shown, "leaf_rotation": 90 if shown > 10 else 0}
+        style |= {"color_threshold": cut, "above_threshold_color": ABOVE}
+        style |= {"leaf_label_func": lambda node: f"{totals[node]:,}", **kwargs}
         self.tree_ = dendrogram(self.linkage_, ax=ax, **style)
-        self.cut_ = None
+        self.cut_ = None if n_clusters is None else float(cut)
         if n_clusters is not None:
-            self.cut_ = self._find_cut(n_clusters)
-            draw_level(ax, self.cut_, f"{n_clusters} cluster" + "s" * (n_clusters > 1), ABOVE)
+            label = f"{n_clusters} cluster" + "s" * (n_clusters > 1)
+            ax.axhline(cut, color=ABOVE, ls="--", lw=1, label=label)
+            draw_legend(ax)
         ax.set(xlabel="number of samples in each group", ylabel="distance")
         ax.set_ylim(bottom=0)
         return self
@@ -130,8 +111,7 @@ class DendrogramDisplay(Display):
         """Return the linkage matrix, and the number of samples in each node."""
         children = check_shape("children", self.children, "n_leaves - 1", 2)
         n_leaves = len(children) + 1
-        distances = check_shape("distances", self.distances, n_leaves - 1, dtype=float)
-        heights = np.asarray_chkfinite(distances)
+        heights = check_shape("distances", self.distances, n_leaves - 1, dtype=float)
         linkage = np.column_stack([children, heights, np.ones(n_leaves - 1)])
         is_valid_linkage(linkage, throw=True, name="children and distances")
         totals = np.ones((2 * n_leaves - 1, 2), dtype=int)  # samples, leaves
@@ -141,22 +121,3 @@ class DendrogramDisplay(Display):
             totals[node] = totals[pair].sum(0)
         linkage[:, 3] = totals[n_leaves:, 1]
         return linkage, totals[:, 0]
-
-    def _color_nodes(self, n_clusters):
-        """Return the color of each node: the color of its cluster, or `ABOVE` above the cut."""
-        children = self.linkage_[:, :2].astype(int)
-        n_leaves, n_nodes = len(children) + 1, 2 * len(children) + 1
-        root = np.arange(n_nodes)
-        for node in range(n_nodes - n_clusters, n_leaves - 1, -1):
-            root[children[node - n_leaves]] = root[node]
-        # Clusters are numbered from left to right, so that adjacent ones have different colors.
-        clusters = dict.fromkeys(root[leaves_list(self.linkage_)].tolist())
-        colors = {node: COLORS[k % len(COLORS)] for k, node in enumerate(clusters)}
-        return [colors.get(node, ABOVE) for node in root.tolist()]
-
-    def _find_cut(self, n_clusters):
-        """Return the height halfway between the last merge kept and the first one undone."""
-        n_kept = len(self.linkage_) + 1 - n_clusters
-        below = self.linkage_[:n_kept, 2].max(initial=0)
-        above = 1.1 * below if n_clusters == 1 else self.linkage_[n_kept:, 2].min()
-        return float((below + above) / 2)

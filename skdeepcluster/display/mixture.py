@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 
-from .base import COLORS, Display, check_has, check_shape, import_matplotlib, name_estimator
-from .embedding import EmbeddingDisplay, draw_legend
+from .base import COLORS, Display, check_has, check_shape, draw_legend, take_last_step
+from .embedding import EmbeddingDisplay
 
 
 @dataclass(eq=False, repr=False)
@@ -29,13 +29,12 @@ class MixtureDisplay(Display):
     labels : array-like of shape (n_samples,), default=None
         Clusters of the points, which set their colors.
     name : str, default=None
-        Title.
 
     Attributes
     ----------
     ellipses_ : list of matplotlib Ellipse
         For each component and each number of standard deviations.
-    legend_ : matplotlib Legend or None
+    legend_ : matplotlib Legend
 
     See Also
     --------
@@ -43,7 +42,6 @@ class MixtureDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from sklearn.datasets import make_blobs
     >>> from skdeepcluster import GaussianMixtureEM
     >>> from skdeepcluster.display import MixtureDisplay
@@ -51,7 +49,6 @@ class MixtureDisplay(Display):
     >>> mixture = GaussianMixtureEM(3, random_state=0).fit(X)
     >>> len(MixtureDisplay.from_estimator(mixture, X).ellipses_)
     6
-    >>> plt.close("all")
     """
 
     points: Any
@@ -62,15 +59,13 @@ class MixtureDisplay(Display):
     labels: ArrayLike | None = None
 
     @classmethod
-    def from_estimator(
-        cls, estimator, X, *, labels=None, name: str | None = None, ax=None, **kwargs
-    ) -> Self:
+    def from_estimator(cls, estimator, X, *, labels=None, name=None, ax=None, **kwargs) -> Self:
         """Draw the mixture of a fitted estimator, in its codes if it has ``transform``.
 
         This may be a GaussianMixtureEM, scikit-learn's GaussianMixture, VAEEmbedding,
         VaDEClustering or DACClustering. The default of `labels` is ``predict(X)``.
         """
-        name = name_estimator(estimator, name)
+        _, name = take_last_step(estimator, name)
         remedy = "Draw clusters that are no mixture by EmbeddingDisplay."
         check_has(estimator, remedy, "means_", "covariances_")
         display = cls(
@@ -79,10 +74,11 @@ class MixtureDisplay(Display):
             estimator.covariances_,
             covariance_type=getattr(estimator, "covariance_type", "diag"),
             labels=estimator.predict(X) if labels is None else labels,
+            name=name,
         )
-        return display.plot(ax, name=name, **kwargs)
+        return display.plot(ax, **kwargs)
 
-    def plot(self, ax=None, *, name: str | None = None, n_std=(1.0, 2.0), **kwargs) -> Self:
+    def plot(self, ax=None, *, n_std=(1.0, 2.0), **kwargs) -> Self:
         """Draw ellipses at `n_std` standard deviations from the mean, one number or several.
 
         The samples are drawn by :meth:`EmbeddingDisplay.plot`, which takes ``kwargs``.
@@ -93,7 +89,7 @@ class MixtureDisplay(Display):
         if means.shape[1] == 1:
             raise ValueError("points has one column, but ellipses need two. Draw a histogram.")
         embedding = EmbeddingDisplay(points, self.labels, method="pca", name=self.name)
-        embedding.plot(ax, name=name, **{"alpha": 0.5, **kwargs})
+        embedding.plot(ax, **{"alpha": 0.5, **kwargs})
         self.figure_, self.ax_ = embedding.figure_, embedding.ax_
         view = np.eye(2)
         if (pca := embedding.projection_) is not None:
@@ -104,25 +100,21 @@ class MixtureDisplay(Display):
             for k, (mean, covariance) in enumerate(zip(means, covariances, strict=True))
             for n in n_std
         ]
-        self.legend_ = self._draw_legend(n_std) if kwargs.get("legend", True) else None
+        label = f"component:\n{', '.join(f'{n:g}' for n in n_std)} standard\ndeviations"
+        style = {"ls": "", "marker": "o", "ms": 9, "mfc": "none", "color": "0.2"}
+        self.ax_.plot([], [], label=label, **style)
+        self.legend_ = draw_legend(self.ax_)
         self.ax_.autoscale_view()
         return self
 
-    def _draw_legend(self, n_std):
-        """Draw the legend of the points with an entry for the ellipses."""
-        numbers = ", ".join(f"{n:g}" for n in n_std)
-        label = f"component:\n{numbers} standard\ndeviation{'s' * (tuple(n_std) != (1,))}"
-        style = {"ls": "", "marker": "o", "ms": 9, "mfc": "none", "color": "0.2"}
-        self.ax_.plot([], [], label=label, **style)
-        return draw_legend(self.ax_)
-
     def _draw_ellipse(self, color, mean, covariance, n_std):
+        from matplotlib.patches import Ellipse
+
         values, vectors = np.linalg.eigh(covariance)
         width, height = 2 * n_std * np.sqrt(np.maximum(values, 0))
         angle = np.degrees(np.arctan2(vectors[1, 0], vectors[0, 0]))
         style = {"fill": False, "edgecolor": color, "linewidth": 1.8}
-        ellipse = import_matplotlib("patches").Ellipse(mean, width, height, angle=angle, **style)
-        return self.ax_.add_patch(ellipse)
+        return self.ax_.add_patch(Ellipse(mean, width, height, angle=angle, **style))
 
 
 def expand_covariances(covariances, covariance_type, n_clusters, n_features):
@@ -133,10 +125,6 @@ def expand_covariances(covariances, covariance_type, n_clusters, n_features):
         "diag": (n_clusters, n_features),
         "spherical": (n_clusters,),
     }
-    if covariance_type not in shapes:
-        raise ValueError(
-            f"covariance_type must be one of {', '.join(shapes)}, got {covariance_type!r}."
-        )
     name = f"covariances of type {covariance_type!r}"
     covariances = check_shape(name, covariances, *shapes[covariance_type], dtype=float)
     if covariance_type in ("full", "tied"):

@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .base import COLORS, Display, check_has, check_shape, name_estimator, take_last_step
+from .base import COLORS, Display, check_has, check_shape, take_last_step
 
 
 @dataclass(eq=False, repr=False)
@@ -26,7 +26,6 @@ class NumberOfClustersDisplay(Display):
     criterion_name : str, default="criterion"
         Label of the vertical axis.
     name : str, default=None
-        Title.
 
     Attributes
     ----------
@@ -34,8 +33,8 @@ class NumberOfClustersDisplay(Display):
         The criterion.
     stability_ax_, stability_line_ : matplotlib Axes and Line2D, or None
         The second axis and the stability.
-    chosen_line_, text_ : matplotlib Line2D and Text, or None
-        The vertical line at the chosen number, and the number above it.
+    chosen_line_ : matplotlib Line2D or None
+        The vertical line at the chosen number.
 
     See Also
     --------
@@ -43,7 +42,6 @@ class NumberOfClustersDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from sklearn.datasets import make_blobs
     >>> from skdeepcluster import select_n_clusters
     >>> from skdeepcluster.display import NumberOfClustersDisplay
@@ -51,7 +49,6 @@ class NumberOfClustersDisplay(Display):
     >>> found = select_n_clusters(X, range(1, 6), random_state=0)
     >>> NumberOfClustersDisplay.from_selection(found).chosen
     3
-    >>> plt.close("all")
     """
 
     n_clusters: ArrayLike
@@ -62,18 +59,16 @@ class NumberOfClustersDisplay(Display):
     criterion_name: str = "criterion"
 
     @classmethod
-    def from_estimator(cls, estimator, *, name: str | None = None, ax=None, **kwargs) -> Self:
+    def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs) -> Self:
         """Draw how a clusterer fitted with ``n_clusters="auto"`` chose its number of clusters."""
-        name, estimator = name_estimator(estimator, name), take_last_step(estimator)
+        estimator, name = take_last_step(estimator, name)
         remedy = "Fit it with n_clusters='auto', or pass select_n_clusters(...) to from_selection."
         check_has(estimator, remedy, "n_clusters_curve_")
-        curve, chosen = estimator.n_clusters_curve_, estimator.n_clusters_
-        stability = curve.get("stability")
-        display = cls(curve["n_clusters"], curve["criterion"], stability=stability, chosen=chosen)
-        return display.plot(ax, name=name, **kwargs)
+        display = cls(**estimator.n_clusters_curve_, chosen=estimator.n_clusters_, name=name)
+        return display.plot(ax, **kwargs)
 
     @classmethod
-    def from_selection(cls, selection, *, name: str | None = None, ax=None, **kwargs) -> Self:
+    def from_selection(cls, selection, *, name=None, ax=None, **kwargs) -> Self:
         """Draw the result of :func:`~skdeepcluster.select_n_clusters`."""
         key = selection.criterion
         display = cls(
@@ -81,28 +76,28 @@ class NumberOfClustersDisplay(Display):
             selection.results[key],
             chosen=selection.best_n_clusters,
             criterion_name=key.upper() if len(key) == 3 else key.replace("_", " "),
+            name=take_last_step(selection.best_estimator, name)[1],
         )
-        return display.plot(ax, name=name_estimator(selection.best_estimator, name), **kwargs)
+        return display.plot(ax, **kwargs)
 
-    def plot(self, ax=None, *, name: str | None = None, **kwargs) -> Self:
+    def plot(self, ax=None, **kwargs) -> Self:
         """Draw the criterion by ``Axes.plot``, which takes ``kwargs``, and the rest."""
         numbers = check_shape("n_clusters", self.n_clusters, "n_numbers")
         criterion = check_shape("criterion", self.criterion, len(numbers), dtype=float)
         order = np.argsort(numbers)
-        ax = self._open(ax, (5.6, 3.6), name, pad=16)  # above the chosen number
+        ax = self._open(ax, (5.6, 3.6))
         style = {"color": COLORS[0], "marker": "o", "ms": 4, **kwargs}
         (self.line_,) = ax.plot(numbers[order], criterion[order], **style)
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set(xlabel="number of clusters", ylabel=self.criterion_name)
-        self.stability_ax_ = self.stability_line_ = self.chosen_line_ = self.text_ = None
+        self.stability_ax_ = self.stability_line_ = self.chosen_line_ = None
         if self.stability is not None:
             stability = check_shape("stability", self.stability, len(numbers))
             self._draw_stability(numbers[order], stability[order])
         if self.chosen is not None:
-            self.chosen_line_ = ax.axvline(self.chosen, color="0.4", ls="--", lw=1, zorder=0)
-            place = {"xy": (self.chosen, 1), "xycoords": ("data", "axes fraction"), "ha": "center"}
-            style = {"xytext": (0, 3), "textcoords": "offset points", "fontsize": 8}
-            self.text_ = ax.annotate(f"chosen: {self.chosen}", **place, **style)
+            style = {"color": "0.4", "ls": "--", "lw": 1, "zorder": 0}
+            self.chosen_line_ = ax.axvline(self.chosen, **style, label=f"chosen: {self.chosen}")
+            ax.legend(frameon=False)
         return self
 
     def _draw_stability(self, numbers, stability):

@@ -3,7 +3,6 @@
 from dataclasses import KW_ONLY, dataclass
 from typing import Self
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from ..metrics import (
@@ -13,7 +12,7 @@ from ..metrics import (
     match_labels,
     read_labels,
 )
-from .base import COLORS, Display, check_has, check_shape, name_estimator
+from .base import COLORS, Display, check_has, check_shape, take_last_step
 
 
 @dataclass(eq=False, repr=False)
@@ -28,18 +27,17 @@ class ReliabilityDisplay(Display):
     confidence : array-like of shape (n_samples,)
         Probability of the cluster of each sample.
     agreement : array-like of shape (n_samples,)
-        Whether each sample is right, or the share of judges that say so, between 0 and 1.
+        Whether each sample is right.
     n_bins : int, default=10
         Number of bins.
     name : str, default=None
-        Title.
 
     Attributes
     ----------
     calibration_error_ : float
         See :func:`~skdeepcluster.metrics.expected_calibration_error`.
-    error_auc_ : float or None
-        See :func:`~skdeepcluster.metrics.error_auc`; None if ``agreement`` contains shares.
+    error_auc_ : float
+        See :func:`~skdeepcluster.metrics.error_auc`.
     line_ : matplotlib Line2D
         The bins.
     legend_ : matplotlib Legend
@@ -50,13 +48,11 @@ class ReliabilityDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from skdeepcluster.display import ReliabilityDisplay
     >>> right, confidence = [True, False, True, True], [0.5, 0.5, 1.0, 1.0]
     >>> display = ReliabilityDisplay(confidence, right, n_bins=2).plot()
     >>> display.calibration_error_
     0.0
-    >>> plt.close("all")
     """
 
     confidence: ArrayLike
@@ -66,7 +62,7 @@ class ReliabilityDisplay(Display):
 
     @classmethod
     def from_predictions(
-        cls, y, probabilities, *, n_bins: int = 10, name: str | None = None, ax=None, **kwargs
+        cls, y, probabilities, *, n_bins: int = 10, name=None, ax=None, **kwargs
     ) -> Self:
         """Draw how often the most probable cluster is the one matched with the class.
 
@@ -79,24 +75,23 @@ class ReliabilityDisplay(Display):
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y, *, n_bins: int = 10, name: str | None = None, ax=None, **kwargs
+        cls, estimator, X, y, *, n_bins: int = 10, name=None, ax=None, **kwargs
     ) -> Self:
         """Draw the reliability of ``predict_proba(X)`` of a fitted clusterer for classes y."""
-        options = {"n_bins": n_bins, "name": name_estimator(estimator, name), "ax": ax}
+        options = {"n_bins": n_bins, "name": take_last_step(estimator, name)[1], "ax": ax}
         remedy = "Pass numbers to ReliabilityDisplay(confidence, agreement)."
         check_has(estimator, remedy, "predict_proba")
         return cls.from_predictions(y, estimator.predict_proba(X), **options, **kwargs)
 
-    def plot(self, ax=None, *, name: str | None = None, **kwargs) -> Self:
+    def plot(self, ax=None, **kwargs) -> Self:
         """Draw by ``Axes.plot``, which takes ``kwargs``."""
         given = self.agreement, self.confidence
         _, confidences, shares = bin_by_confidence(*given, self.n_bins)
         self.calibration_error_ = expected_calibration_error(*given, n_bins=self.n_bins)
-        self.error_auc_ = error_auc(*given) if np.isin(self.agreement, (0, 1)).all() else None
+        self.error_auc_ = error_auc(*given)
         label = f"calibration error {self.calibration_error_:.3f}"
-        if self.error_auc_ is not None:
-            label += f"\nAUC of finding errors {self.error_auc_:.3f}"
-        ax = self._open(ax, (4.8, 4.8), name)
+        label += f"\nAUC of finding errors {self.error_auc_:.3f}"
+        ax = self._open(ax, (4.8, 4.8))
         ax.plot([0, 1], [0, 1], color="0.6", ls="--", lw=1, label="calibrated")
         style = {"color": COLORS[0], "marker": "o", "label": label, "clip_on": False, **kwargs}
         (self.line_,) = ax.plot(confidences, shares, **style)

@@ -3,13 +3,11 @@
 import inspect
 import math
 from dataclasses import KW_ONLY, dataclass
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
-from sklearn.utils import check_scalar
 
 from .base import (
     Display,
@@ -18,13 +16,13 @@ from .base import (
     choose_colors,
     group_rows,
     label_features,
-    name_estimator,
     name_features,
+    take_last_step,
 )
 
 #: Maximum number of panels of profiles side by side.
 MAX_COLUMNS = 5
-#: Width of an image in inches.
+#: Width and height of an image in inches.
 IMAGE_SIZE = 0.55
 #: Factor of the number of samples if ``sample`` draws the clusters, too, so that small clusters
 #: get enough samples.
@@ -47,7 +45,6 @@ class SamplesDisplay(Display):
     feature_names : array-like of str of shape (n_features,), default=None
         Names below the profiles; None takes the columns of a DataFrame.
     name : str, default=None
-        Title.
 
     Attributes
     ----------
@@ -62,14 +59,12 @@ class SamplesDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from sklearn.datasets import load_digits
     >>> from skdeepcluster.display import SamplesDisplay
     >>> X, y = load_digits(return_X_y=True)
     >>> display = SamplesDisplay(X[:50], y[:50], image_shape=(8, 8)).plot()
     >>> len(display.ax_.get_yticks())
     10
-    >>> plt.close("all")
     """
 
     samples: Any
@@ -86,7 +81,7 @@ class SamplesDisplay(Display):
         n_per_cluster: int = 10,
         image_shape: tuple[int, ...] | None = None,
         feature_names=None,
-        name: str | None = None,
+        name=None,
         ax=None,
         **kwargs,
     ) -> Self:
@@ -95,16 +90,15 @@ class SamplesDisplay(Display):
         They are drawn by cluster if ``sample`` takes ``cluster`` or returns samples and labels.
         Then very small clusters may have less than `n_per_cluster` samples.
         """
-        name = name_estimator(estimator, name)
+        _, name = take_last_step(estimator, name)
         check_has(estimator, "Pass samples to SamplesDisplay(samples, labels).", "sample")
         samples, labels = _generate(estimator, n_per_cluster)
         if feature_names is None:
             feature_names = getattr(estimator, "feature_names_in_", None)
-        display = cls(samples, labels, image_shape=image_shape, feature_names=feature_names)
-        display.name = name
-        return display.plot(ax, **{"n_columns": n_per_cluster, **kwargs})
+        form = {"image_shape": image_shape, "feature_names": feature_names, "name": name}
+        return cls(samples, labels, **form).plot(ax, n_columns=n_per_cluster, **kwargs)
 
-    def plot(self, ax=None, *, name: str | None = None, n_columns: int = 10, **kwargs) -> Self:
+    def plot(self, ax=None, *, n_columns: int = 10, **kwargs) -> Self:
         """Draw by ``Axes.imshow`` for images or ``Axes.plot`` for profiles, with ``kwargs``.
 
         A row has at most `n_columns` images, and a panel as many profiles. With labels, further
@@ -112,69 +106,58 @@ class SamplesDisplay(Display):
         """
         samples = self.samples.toarray() if issparse(self.samples) else self.samples
         samples = check_shape("samples", samples, "n_samples", "n_features")
-        check_scalar(n_columns, "n_columns", Integral, min_val=1)
         names, index = group_rows(self.labels, len(samples))
         draw = self._plot_profiles if self.image_shape is None else self._plot_images
-        draw(ax, name, samples, names, index, n_columns, kwargs)
+        draw(ax, samples, names, index, n_columns, kwargs)
         return self
 
-    def _plot_images(self, ax, name, samples, names, index, n_columns, kwargs):
+    def _plot_images(self, ax, samples, names, index, n_columns, kwargs):
         if self.labels is None:
             names = []
             rows = np.split(np.arange(len(samples)), range(n_columns, len(samples), n_columns))
         else:
             rows = [np.flatnonzero(index == k)[:n_columns] for k in range(len(names))]
-        picture, height = make_mosaic(samples, self.image_shape, rows)
-        scale = IMAGE_SIZE * max(map(len, rows)) / picture.shape[1]
-        size = picture.shape[1] * scale + 0.8, picture.shape[0] * scale + 0.5
-        self.axes_ = [self._open(ax, size, name)]
-        self.image_ = draw_mosaic(self.ax_, picture, height, names, kwargs)
-        self.ax_.set_ylabel("cluster" if len(names) else "")
+        size = IMAGE_SIZE * max(map(len, rows)) + 0.8, IMAGE_SIZE * len(rows) + 0.5
+        self.axes_ = [self._open(ax, size)]
+        self.image_ = draw_images(self.ax_, samples, self.image_shape, rows, names, kwargs)
 
-    def _plot_profiles(self, ax, name, samples, names, index, n_lines, kwargs):
+    def _plot_profiles(self, ax, samples, names, index, n_lines, kwargs):
         columns = getattr(self.samples, "columns", None)
         feature_names = name_features(samples.shape[1], self.feature_names, columns)
         self.image_, size = None, (2.6, 2.0 if feature_names is None else 2.4)
-        self.axes_, n_columns = self._open_panels(ax, size, name, len(names), MAX_COLUMNS)
+        self.axes_ = self._open_panels(ax, size, len(names), MAX_COLUMNS)
         style = {"alpha": 0.5, "lw": 0.8, "marker": "o" if samples.shape[1] == 1 else "", **kwargs}
         for k, (panel, color) in enumerate(zip(self.axes_, choose_colors(names)[0], strict=True)):
             members = samples[index == k]
             panel.sharey(self.axes_[0])
             panel.plot(members[:n_lines].T, **{"color": color, **style})
-            if len(members) > 1:
-                look = {"color": "black", "marker": style["marker"], "label": "mean"}
-                panel.plot(members.mean(axis=0), **look)
+            panel.plot(members.mean(axis=0), color="black", marker=style["marker"], label="mean")
             title = "" if self.labels is None else f"cluster {names[k]}"
             panel.set_title(title, fontsize="medium")
-            panel.set_ylabel("" if k % n_columns else "value")
+            panel.set_ylabel("value")
             label_features(panel, feature_names)
-            panel.tick_params(labelleft=k % n_columns == 0)
-            if k < len(names) - n_columns:  # the panel below has the same features
-                panel.set_xlabel("")
-                panel.tick_params(labelbottom=False)
-        averaged = [panel for panel in self.axes_ if panel.get_legend_handles_labels()[0]]
-        for panel in averaged[:1]:
-            panel.legend(fontsize="small", frameon=False, handlelength=1)
+            panel.label_outer()
+        self.axes_[0].legend(fontsize="small", frameon=False, handlelength=1)
 
 
 def _generate(estimator, n_per_cluster):
     """Return generated samples, and their clusters if the estimator gives them, or None."""
-    n_clusters = len(getattr(estimator, "classes_", ()))
-    for name in ("n_clusters_", "n_clusters", "n_components"):
-        n_clusters = n_clusters or getattr(estimator, name, 0)
+    n_clusters = getattr(estimator, "n_clusters_", getattr(estimator, "n_components", 1))
     if "cluster" in inspect.signature(estimator.sample).parameters:
         drawn = [estimator.sample(n_per_cluster, cluster=k) for k in range(n_clusters)]
         return np.concatenate(drawn), np.repeat(np.arange(n_clusters), n_per_cluster)
-    n_samples = n_per_cluster * (n_clusters or 1)
+    n_samples = n_per_cluster * n_clusters
     drawn = estimator.sample(OVERSAMPLING * n_samples)
     return drawn if isinstance(drawn, tuple) else (drawn[:n_samples], None)
 
 
-def draw_mosaic(ax, picture, height, names, kwargs):
-    """Draw a mosaic without a frame, with a name at each of its rows of this height in pixels."""
+def draw_images(ax, samples, image_shape, rows, names, kwargs):
+    """Draw rows of images, given by positions among the samples, with the name of each row."""
+    picture, height = make_mosaic(samples, image_shape, rows)
     image = ax.imshow(picture, **{"cmap": "gray_r", **kwargs})
     ax.set_xticks([])
     ax.set_yticks(np.arange(len(names)) * height + height / 2 - 1, names)
+    ax.set_ylabel("cluster" if len(names) else "")
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return image

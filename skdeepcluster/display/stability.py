@@ -1,27 +1,17 @@
 """StabilityDisplay: the stability of each cluster."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .base import (
-    COLORS,
-    Display,
-    check_has,
-    check_shape,
-    draw_level,
-    name_estimator,
-    take_last_step,
-)
+from .base import COLORS, Display, check_has, check_shape, draw_legend, take_last_step
 
 #: Stability below which a cluster should not be trusted (C. Hennig, manual of fpc's clusterboot).
 DOUBTFUL = 0.6
 #: Stability above which a cluster is highly stable (same source).
 STABLE = 0.85
-#: Maximum number of clusters for which all numbers and sizes are written.
-MAX_WRITTEN = 20
 
 
 @dataclass(eq=False, repr=False)
@@ -32,10 +22,7 @@ class StabilityDisplay(Display):
     ----------
     stability : array-like of shape (n_clusters,)
         Stability of each cluster between 0 and 1, as ``ClusterEnsemble.cluster_stability_``.
-    sizes : array-like of shape (n_clusters,), default=None
-        Number of samples in each cluster, written for up to 20 clusters.
     name : str, default=None
-        Title.
 
     Attributes
     ----------
@@ -53,53 +40,40 @@ class StabilityDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from sklearn.cluster import KMeans
     >>> from sklearn.datasets import load_iris
     >>> from skdeepcluster import ClusterEnsemble
     >>> from skdeepcluster.display import StabilityDisplay
     >>> X = load_iris().data
-    >>> ensemble = ClusterEnsemble(KMeans(3), max_samples=0.5, random_state=0).fit(X)
+    >>> ensemble = ClusterEnsemble(KMeans(3), random_state=0).fit(X)
     >>> len(StabilityDisplay.from_estimator(ensemble).bars_)
     3
-    >>> plt.close("all")
     """
 
     stability: ArrayLike
-    _: KW_ONLY
-    sizes: ArrayLike | None = None
 
     @classmethod
-    def from_estimator(cls, estimator, *, name: str | None = None, ax=None, **kwargs) -> Self:
-        """Draw the stability of the clusters of a fit, with their sizes."""
-        name, estimator = name_estimator(estimator, name), take_last_step(estimator)
+    def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs) -> Self:
+        """Draw the stability of the clusters of a fitted estimator."""
+        estimator, name = take_last_step(estimator, name)
         if hasattr(estimator, "cluster_stability"):
             stability = estimator.cluster_stability()
         else:
-            remedy = (
-                "Draw StabilityDisplay(skdeepcluster.stability.cluster_stability(estimator, X))."
-            )
+            remedy = "Draw StabilityDisplay(cluster_stability(estimator, X))."
             check_has(estimator, remedy, "cluster_stability_")
             stability = estimator.cluster_stability_
-        labels = np.asarray(estimator.labels_)
-        sizes = np.bincount(labels[labels >= 0], minlength=len(stability))
-        return cls(stability, sizes=sizes, name=name).plot(ax, **kwargs)
+        return cls(stability, name=name).plot(ax, **kwargs)
 
-    def plot(self, ax=None, *, name: str | None = None, **kwargs) -> Self:
+    def plot(self, ax=None, **kwargs) -> Self:
         """Draw by ``Axes.bar``, which takes ``kwargs``."""
         stability = check_shape("stability", self.stability, "n_clusters", dtype=float)
         numbers = np.arange(len(stability))
-        ax = self._open(ax, (float(np.clip(0.45 * len(numbers), 3, 9)) + 2, 3.6), name)
+        ax = self._open(ax, (float(np.clip(0.45 * len(numbers), 3, 9)) + 2, 3.6))
         colors = [COLORS[k % len(COLORS)] for k in numbers]
         self.bars_ = ax.bar(numbers, stability, **{"color": colors, "width": 0.7, **kwargs})
-        draw_level(ax, DOUBTFUL, f"{DOUBTFUL}\ndo not trust below", "0.3")
-        draw_level(ax, STABLE, f"{STABLE}\nhighly stable above", "0.3")
+        for level, ls, text in ((STABLE, "--", "stable above"), (DOUBTFUL, ":", "doubtful below")):
+            ax.axhline(level, color="0.3", ls=ls, lw=1, label=f"{text} {level}")
+        draw_legend(ax)
         ax.set(xlabel="cluster", ylabel="stability (mean Jaccard index)", ylim=(0, 1.04))
         ax.xaxis.get_major_locator().set_params(integer=True)
-        if len(numbers) <= MAX_WRITTEN:
-            ax.set_xticks(numbers)
-        if len(numbers) <= MAX_WRITTEN and self.sizes is not None:
-            sizes = check_shape("sizes", self.sizes, len(numbers))
-            ax.set_xticks(numbers, [f"{k}\n{size:,}" for k, size in enumerate(sizes)])
-            ax.set_xlabel("cluster, number of samples")
         return self

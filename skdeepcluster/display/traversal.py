@@ -6,16 +6,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .base import (
-    Display,
-    check_has,
-    check_shape,
-    import_matplotlib,
-    label_features,
-    name_estimator,
-    name_features,
-)
-from .samples import IMAGE_SIZE, draw_mosaic, make_mosaic
+from .base import Display, check_has, check_shape, label_features, name_features, take_last_step
+from .samples import IMAGE_SIZE, draw_images
 
 #: Maximum number of panels side by side.
 MAX_COLUMNS = 2
@@ -37,7 +29,6 @@ class TraversalDisplay(Display):
     feature_names : array-like of str of shape (n_features,), default=None
         Names below the profiles.
     name : str, default=None
-        Title.
 
     Attributes
     ----------
@@ -51,14 +42,12 @@ class TraversalDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> import numpy as np
     >>> from skdeepcluster.display import TraversalDisplay
     >>> grid = np.random.default_rng(0).uniform(size=(3, 5, 64))
     >>> display = TraversalDisplay({"continuous0": grid}, image_shape=(8, 8)).plot()
     >>> list(display.axes_)
     ['continuous0']
-    >>> plt.close("all")
     """
 
     grids: Any
@@ -74,62 +63,44 @@ class TraversalDisplay(Display):
         codes=None,
         values=SWEEP,
         n_noise: int = 10,
-        beside=None,
         image_shape: tuple[int, ...] | None = None,
         feature_names=None,
-        name: str | None = None,
+        name=None,
         ax=None,
         **kwargs,
     ) -> Self:
-        """Draw each cluster with several noise vectors, and each code with several values.
+        """Draw each cluster of an InfoGANClustering with several noise vectors, and its codes.
 
-        Parameters
-        ----------
-        estimator : fitted InfoGANClustering
-        codes : list of str, default=None
-            Codes to draw in addition to the clusters; None draws the continuous ones.
-        values : array-like, default=nine values from -2 to 2
-            Values of continuous codes.
-        n_noise : int, default=10
-            Number of noise vectors, the same for all clusters.
-        beside : fitted estimator, default=None
-            A second estimator, whose clusters are drawn for comparison.
-        image_shape, feature_names, name, ax, **kwargs
-            See `TraversalDisplay` and :class:`~skdeepcluster.display.base.Display`.
+        The clusters share `n_noise` noise vectors. The names in `codes`, by default the continuous
+        ones, are drawn with one noise vector; continuous ones take nine `values` from -2 to 2.
         """
-        name = name_estimator(estimator, name)
+        _, name = take_last_step(estimator, name)
         check_has(estimator, "Pass grids of samples to TraversalDisplay(grids).", "traverse")
         known = estimator.code_names_
         codes = [c for c in known if c.startswith("continuous")] if codes is None else codes
-        grids = {"cluster": estimator.traverse("cluster", n_samples=n_noise)}
-        n_clusters = grids["cluster"].shape[1]
-        if beside is not None:
-            grids["cluster, the other model"] = beside.traverse("cluster", n_samples=n_noise)
-        start, end, text = "dark", "light", "dark to light"
+        grid = estimator.traverse("cluster", n_samples=n_noise)
+        clusters, order = range(grid.shape[1]), "dark to light"
+        titles = {"cluster": f"cluster, {order}"}
         if image_shape is not None:  # a row for each cluster, a column for each noise vector
-            start, end, text = "left", "right", "one column per noise vector"
-            grids = {title: np.swapaxes(grid, 0, 1) for title, grid in grids.items()}
-        titles = dict.fromkeys(grids, text)
+            grid, order = np.swapaxes(grid, 0, 1), "left to right"
+            titles = {"cluster": "cluster, one column per noise vector"}
+        grids = {"cluster": grid}
         for code in [code for code in codes if code != "cluster"]:
-            is_continuous = code.startswith("continuous")
-            swept = values if is_continuous else None
-            found = [estimator.traverse(code, swept, cluster=k)[0] for k in range(n_clusters)]
-            grids[code] = np.stack(found)
-            titles[code] = f"categories from {start} to {end}"
-            if is_continuous:
-                titles[code] = f"{values[0]:g} ({start}) to {values[-1]:g} ({end})"
+            swept, ends = None, "categories"
+            if code.startswith("continuous"):
+                swept, ends = values, f"{values[0]:g} to {values[-1]:g}"
+            samples = [estimator.traverse(code, swept, cluster=k)[0] for k in clusters]
+            grids[code], titles[code] = np.stack(samples), f"{code}, {ends}, {order}"
         if feature_names is None:
             feature_names = getattr(estimator, "feature_names_in_", None)
-        display = cls(grids, image_shape=image_shape, feature_names=feature_names, name=name)
-        display.plot(ax, **kwargs)
-        for title, panel in display.axes_.items():
-            panel.set_title(f"{title}, {titles[title]}", fontsize="medium")
+        form = {"image_shape": image_shape, "feature_names": feature_names, "name": name}
+        display = cls(grids, **form).plot(ax, **kwargs)
+        for code, title in titles.items():
+            display.axes_[code].set_title(title, fontsize="medium")
         return display
 
-    def plot(self, ax=None, *, name: str | None = None, **kwargs) -> Self:
+    def plot(self, ax=None, **kwargs) -> Self:
         """Draw by ``Axes.imshow`` for images or ``Axes.plot`` for profiles, with ``kwargs``."""
-        if not isinstance(self.grids, dict) or not self.grids:
-            raise ValueError("grids must be a dict of arrays by their titles, with at least one.")
         shape = "n_rows", "n_columns", "n_features"
         grids = {t: check_shape(f"grid {t!r}", grid, *shape) for t, grid in self.grids.items()}
         draw = self._plot_profiles if self.image_shape is None else self._plot_images
@@ -137,7 +108,7 @@ class TraversalDisplay(Display):
         if self.image_shape is not None:  # images of a readable size
             n_rows, n_columns, _ = np.max([grid.shape for grid in grids.values()], axis=0)
             size = max(IMAGE_SIZE * n_columns + 0.8, 4.2), IMAGE_SIZE * n_rows + 0.6
-        panels, _ = self._open_panels(ax, size, name, len(grids), MAX_COLUMNS)
+        panels = self._open_panels(ax, size, len(grids), MAX_COLUMNS)
         self.axes_ = dict(zip(grids, panels, strict=True))
         for title, grid in grids.items():
             draw(self.axes_[title], grid, kwargs)
@@ -145,16 +116,15 @@ class TraversalDisplay(Display):
         return self
 
     def _plot_images(self, panel, grid, kwargs):
-        n_rows, n_columns, n_features = grid.shape
-        rows = np.arange(n_rows * n_columns).reshape(n_rows, n_columns)
-        picture, height = make_mosaic(grid.reshape(-1, n_features), self.image_shape, rows)
-        draw_mosaic(panel, picture, height, range(n_rows), kwargs)
-        panel.set_ylabel("cluster")
+        samples, rows = grid.reshape(-1, grid.shape[2]), np.arange(grid[..., 0].size)
+        rows = rows.reshape(grid.shape[:2])
+        draw_images(panel, samples, self.image_shape, rows, range(len(rows)), kwargs)
 
     def _plot_profiles(self, panel, grid, kwargs):
+        from matplotlib import colormaps
+
         profiles = grid.mean(axis=0)
-        colormap = import_matplotlib("pyplot").get_cmap("viridis")
-        colors = colormap(np.linspace(0, 0.9, len(profiles)))
+        colors = colormaps["viridis"](np.linspace(0, 0.9, len(profiles)))
         for profile, color in zip(profiles, colors, strict=True):
             panel.plot(profile, **{"color": color, "lw": 1.0, **kwargs})
         panel.set_ylabel("value")

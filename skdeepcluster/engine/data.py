@@ -1,7 +1,7 @@
 """Conversion of samples to float tensors and back.
 
-X is a numpy array, a read-only memory map or a CSR matrix. Samples are read, made dense, cast and
-moved to the device one batch at a time; X as a whole is never copied.
+X is a numpy array, a memory map or a CSR matrix. Samples are converted one batch at a time; X as a
+whole is never copied.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +13,7 @@ from scipy import sparse
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..modules.game import Batch
+from ..modules.model import Batch
 
 #: Number of samples per batch in prediction; fixed, so that predictions do not depend on it.
 BLOCK = 256
@@ -22,8 +22,7 @@ BLOCK = 256
 def to_tensor(rows: Any, double: bool = False) -> Tensor:
     """Convert a slice of X, dense or CSR, to a dense tensor with memory of its own.
 
-    float64 and wide integers become float64, so that data far from the origin loses no digits
-    before it is centered. Other types become float32, or float64 with ``double=True``.
+    Types that float32 cannot represent, and all types with ``double=True``, become float64.
     """
     dense = rows.toarray() if sparse.issparse(rows) else rows
     kind = np.float32 if np.can_cast(dense.dtype, np.float32) and not double else np.float64
@@ -35,7 +34,7 @@ def refuse_sparse(estimator: Any, X: Any) -> None:
     """Raise TypeError if X is sparse and the estimator's ``accept_sparse`` is False."""
     if sparse.issparse(X) and not estimator.accept_sparse:
         raise TypeError(
-            f"{type(estimator).__name__} got sparse data, but takes dense arrays by default. Set "
+            f"{type(estimator).__name__} got sparse data, but takes dense arrays. Set "
             "accept_sparse=True to make samples dense one batch at a time, or pass X.toarray()."
         )
 
@@ -44,7 +43,7 @@ class Rows(Dataset[Any]):
     """X (N, D) as a torch data set that returns whole batches.
 
     ``columns`` are arrays of length N, or None, for the fields "anchor" and "style" of
-    :class:`~skdeepcluster.modules.game.Batch`.
+    :class:`~skdeepcluster.modules.model.Batch`.
     """
 
     #: The generators that ``take`` draws from.
@@ -65,10 +64,9 @@ class Rows(Dataset[Any]):
 
 
 class LabeledRows(Rows):
-    """Samples with some labels: every batch also has random labeled samples.
+    """Samples with classes ``targets`` (N,), -1 where unknown.
 
-    ``targets`` (N,) are classes, -1 for samples without a label. ``generator`` draws the labeled
-    samples of a batch, at most as many as the batch has samples.
+    Every batch also has labeled samples that ``generator`` draws, at most the batch's size.
     """
 
     def __init__(
@@ -95,16 +93,13 @@ def count_batches(n_rows: int, batch_size: int) -> int:
 
 
 class ShuffledBatches:
-    """Batches of :class:`Rows` in a new random order every epoch, sliced rather than collated.
+    """Batches of :class:`Rows` in a new random order every epoch.
 
-    The last batch may be smaller. A single last sample joins the batch before it, because batch
-    normalization needs two.
+    A single last sample joins the batch before it, because batch normalization needs two.
     """
 
     def __init__(self, dataset: Rows, batch_size: int, generator: torch.Generator) -> None:
-        self.dataset = dataset
-        self.batch_size = batch_size
-        self.generator = generator
+        self.dataset, self.batch_size, self.generator = dataset, batch_size, generator
 
     def __len__(self) -> int:
         return count_batches(len(self.dataset), self.batch_size)
@@ -128,8 +123,8 @@ def map_rows(
 ) -> np.ndarray:
     """Apply a function to each sample of X, (N, ...), in the function's own dtype.
 
-    Every call gets exactly ``BLOCK`` samples (the last block repeats its last sample), so that
-    matrix products round in the same way and a result does not depend on the other samples.
+    Every call gets exactly ``BLOCK`` samples (the last block repeats its last sample), so that the
+    rounding of a result does not depend on the other samples.
     """
     parts = []
     with torch.inference_mode():

@@ -1,7 +1,6 @@
 """The training loop: skorch's, with a step in which every player updates its parameters."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 from functools import partial
 from inspect import unwrap
 from typing import Any
@@ -9,26 +8,18 @@ from typing import Any
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import (
-    Callback,
-    EarlyStopping,
-    GradientNormClipping,
-    LRScheduler,
-    ParamMapper,
-)
+from skorch.callbacks import Callback, LRScheduler
 from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from ..functional.random import current_stream
-from ..modules.game import Augmentation, Batch, Game, Player
+from ..modules.model import Augmentation, Batch, Player, TrainableModel
 from .data import Rows, ShuffledBatches, count_batches
-from .runtime import current_processes, threads_by_size
+from .runtime import current_process, threads_by_size
 
 #: Share of the steps in which the learning rate grows to its peak.
 WARM_UP = 0.1
-#: Callbacks that change how a model is trained.
-ACTIVE = EarlyStopping, GradientNormClipping, LRScheduler, ParamMapper
 
 
 class AdamW(torch.optim.AdamW):
@@ -41,26 +32,16 @@ class AdamW(torch.optim.AdamW):
 
 
 class Net(NeuralNet):
-    """skorch's net for one training of a :class:`Game`.
+    """skorch's net that trains a :class:`TrainableModel` with one optimizer for all players.
 
-    The net has one module and one optimizer, so skorch's callbacks apply. The history has every
-    loss term as ``<player>_<term>``, averaged over the samples of the epoch; ``train_loss`` is the
-    sum of all terms.
-
-    Parameters
-    ----------
-    module : Game
-    augment, bfloat16, resume
-        As in :func:`train`.
-    generators : sequence of torch.Generator
-        The generators that the training draws from.
-    **kwargs
-        Further parameters of skorch's net.
+    The history has every loss term as ``<player>_<term>``, averaged over the samples of the epoch;
+    ``train_loss`` is the sum of all terms. The parameters are those of :func:`train`, the
+    generators that the training draws from, and those of skorch's net.
     """
 
     def __init__(
         self,
-        module: Game,
+        module: TrainableModel,
         *,
         augment: Augmentation | None,
         bfloat16: bool,
@@ -69,21 +50,23 @@ class Net(NeuralNet):
         **kwargs: Any,
     ) -> None:
         self.augment: Any = augment
-        self.bfloat16 = bfloat16
-        self.resume, self.generators = resume, generators
+        self.bfloat16, self.resume, self.generators = bfloat16, resume, generators
         super().__init__(module, criterion=nn.Identity, **kwargs)
 
     # ---- events
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user stopped within an epoch; callbacks stop at the end of one."""
+        return bool(self.history) and "train_loss" not in self.history[-1]
+
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Collect the players and their parameters, once."""
+        """Collect the players and their parameters."""
         super().on_train_begin(net, X=X, y=y, **kwargs)
-        self.interrupted = self.is_over = self._is_between_epochs = False
-        self._processes = current_processes()
-        self._n_steps = 0
-        self._n_all = (
-            1 if self.resume else self.max_epochs * count_batches(len(X), self.batch_size)
-        )
+        self.is_over = False
+        self._process = current_process()
+        n_batches = count_batches(len(X), self.batch_size)
+        self._n_steps, self._n_all = 0, 1 if self.resume else self.max_epochs * n_batches
         self._all_parameters = list(self.module_.parameters())
         self._device = self._all_parameters[0].device
         self._players = [(player, player.parameters()) for player in self.module_.players()]
@@ -97,14 +80,11 @@ class Net(NeuralNet):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Record the means of the loss terms; stop a training that diverges."""
         super().on_epoch_end(net, **kwargs)
-        means = {
-            name: total / self._n_rows
-            for names, totals in self._sums.items()
-            for name, total in zip(names, totals.tolist(), strict=True)
-        }
-        for name, mean in means.items():
-            self.history.record(name, mean)
-        bad = [name for name, mean in means.items() if not np.isfinite(mean)]
+        for names, totals in self._sums.items():
+            for name, total in zip(names, totals.tolist(), strict=True):
+                self.history.record(name, total / self._n_rows)
+        terms = [name for names in self._sums for name in names]
+        bad = [name for name in terms if not np.isfinite(self.history[-1, name])]
         if bad:
             raise FloatingPointError(
                 f"Training diverged: {', '.join(bad)} is not finite in epoch {len(self.history)}. "
@@ -114,7 +94,6 @@ class Net(NeuralNet):
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
         """Call the callbacks; explain a callback that reads a loss that does not exist."""
-        self._is_between_epochs = method_name == "on_epoch_end"
         try:
             super().notify(method_name, **kwargs)
         except KeyError as error:
@@ -122,34 +101,28 @@ class Net(NeuralNet):
                 raise
             raise ValueError(
                 f"A callback reads a missing loss: {error.args[0]} All samples are trained on, so "
-                "there is no validation loss. Have it monitor one of "
-                f"{', '.join(sorted(_extract(self.history[-1])))}."
+                "there is no validation loss. Have it monitor 'train_loss' or a term of history_."
             ) from error
-        self._is_between_epochs = False
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> "Net":
-        """Train the epochs that are left; note whether the user, not a callback, stopped."""
+        """Train the epochs that are left."""
         epochs = 0 if self.is_over else self.max_epochs - len(self.history)
-        try:
-            return super().fit_loop(X, y, epochs=epochs, **kwargs)
-        except KeyboardInterrupt:
-            self.interrupted = not self._is_between_epochs
-            raise  # skorch then ends the training and keeps the weights
+        return super().fit_loop(X, y, epochs=epochs, **kwargs)
 
     # ---- the step
 
     def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
         """Let every player step; one optimizer suffices, because others' gradients are None."""
         self._set_training(True)
-        batch = batch if self._processes is None else self._processes.take_part(batch)
-        batch = self._augmented(batch.to(self._device))
+        batch = self._augmented(self._process.take_part(batch).to(self._device))
         self._n_steps += 1
         self.module_.progress.fill_(min(1.0, self._n_steps / self._n_all))
         found = {}
-        for player, parameters in self._learners():
-            for _step in range(player.steps):
-                names, losses = self._update(player, parameters, batch)
-            found[names] = losses.float()
+        for player, parameters in self._players:
+            learned = [p for p in parameters if p.requires_grad]  # callbacks may freeze some
+            for _step in range(player.steps if learned else 0):
+                names, losses = self._update(player, learned, batch)
+                found[names] = losses.float()
         if not found:
             raise ValueError(
                 "All parameters are frozen (requires_grad=False): nothing is left to train. Have "
@@ -157,15 +130,8 @@ class Net(NeuralNet):
             )
         self._n_rows += len(batch.x)
         for names, losses in found.items():
-            total = len(batch.x) * losses
-            self._sums[names] = self._sums[names] + total if names in self._sums else total
+            self._sums[names] = self._sums.get(names, 0) + len(batch.x) * losses
         return {"loss": torch.cat(list(found.values())).sum(), "y_pred": None}
-
-    def _learners(self) -> Iterator[tuple[Player, list[nn.Parameter]]]:
-        """Yield the players that have parameters, and those that no callback has frozen."""
-        for player, parameters in self._players:
-            if learned := [parameter for parameter in parameters if parameter.requires_grad]:
-                yield player, learned
 
     def _update(
         self, player: Player, parameters: list[nn.Parameter], batch: Batch
@@ -175,7 +141,8 @@ class Net(NeuralNet):
         # of a step of small networks.
         for parameter in self._all_parameters:
             parameter.grad = None
-        with self._autocast(), self._split(batch):
+        autocast = torch.autocast(self._device.type, torch.bfloat16, enabled=self.bfloat16)
+        with autocast, self._process.step(len(batch.x)):
             terms = player.loss(batch)
         if self.bfloat16:
             # Casts of the weights are kept until the outermost autocast block ends, which
@@ -184,7 +151,7 @@ class Net(NeuralNet):
         losses = torch.stack(list(terms.values()))
         losses.sum().backward(inputs=parameters)
         losses = losses.detach()
-        self._average(losses, parameters)
+        self._process.average(losses, parameters)
         self.notify(
             "on_grad_computed",
             named_parameters=TeeGenerator(self.get_all_learnable_params()),
@@ -198,32 +165,19 @@ class Net(NeuralNet):
         """Replace samples by other versions of them, if the user says how."""
         if self.augment is None:
             return batch
-        with self._split(batch):
+        with self._process.step(len(batch.x)):
             labeled = None if batch.labeled is None else self._augment(batch.labeled)
             return batch._replace(x=self._augment(batch.x), labeled=labeled)
 
     def _augment(self, rows: Tensor) -> Tensor:
         """Return other versions of samples (N, D), checked."""
         found: Any = self.augment(rows)
-        if not isinstance(found, Tensor) or found.shape != rows.shape:
+        if np.shape(found) != rows.shape:
             raise ValueError(
                 f"augment must return a tensor of the shape {tuple(rows.shape)} of its argument, "
                 f"but returned {type(found).__name__} of shape {np.shape(found)}."
             )
         return found.detach().to(rows.dtype)
-
-    def _split(self, batch: Batch) -> AbstractContextManager[None]:
-        """Mark the batch as this process's part of a larger one, if several processes train."""
-        return nullcontext() if self._processes is None else self._processes.step(len(batch.x))
-
-    def _average(self, losses: Tensor, parameters: Sequence[nn.Parameter]) -> None:
-        """Average losses and gradients over the processes, so that all take the same step."""
-        if self._processes is not None:
-            gradients = [p.grad for p in parameters if p.grad is not None]
-            self._processes.average([losses, *gradients])
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self._device.type, torch.bfloat16, enabled=self.bfloat16)
 
     # ---- the state of an unfinished training
 
@@ -231,39 +185,29 @@ class Net(NeuralNet):
         """Return all that the rest of the training depends on, as tensors and plain data."""
         return {
             "is_over": is_over,
-            "weights": self.module_.state_dict(),
             "n_steps": self._n_steps,
-            "history": [
-                {name: value for name, value in epoch.items() if name != "batches"}
-                for epoch in self.history
-            ],
-            "moments": self.optimizer_.state_dict()["state"],
-            "rates": [group["lr"] for group in self.optimizer_.param_groups],
+            "history": [epoch | {"batches": []} for epoch in self.history],
+            "weights": self.module_.state_dict(),
+            "optimizer": self.optimizer_.state_dict(),
             "schedules": [
                 (schedule.lr_scheduler_.state_dict(), schedule.batch_idx_)
                 for schedule in self._schedules()
             ],
-            "streams": [generator.get_state() for generator in self.generators],
+            "generators": [generator.get_state() for generator in self.generators],
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore a state, once the other callbacks have begun."""
         self.is_over, self._n_steps = state["is_over"], state["n_steps"]
-        for epoch in state["history"]:
-            self.history.new_epoch()
-            for name, value in epoch.items():
-                self.history.record(name, value)
+        self.history.extend(state["history"])
         self.module_.load_state_dict(state["weights"])
-        for generator, found in zip(self.generators, state["streams"], strict=True):
-            generator.set_state(found)
-        optimizer = self.optimizer_.state_dict() | {"state": state["moments"]}
-        for group, rate in zip(optimizer["param_groups"], state["rates"], strict=True):
-            group["lr"] = rate
-        self.optimizer_.load_state_dict(optimizer)
+        self.optimizer_.load_state_dict(state["optimizer"])
         schedules = zip(self._schedules(), state["schedules"], strict=True)
         for schedule, (found, n_batches) in schedules:
             schedule.lr_scheduler_.load_state_dict(found)
             schedule.batch_idx_ = n_batches
+        for generator, found in zip(self.generators, state["generators"], strict=True):
+            generator.set_state(found)
 
     def _schedules(self) -> list[LRScheduler]:
         return [callback for _, callback in self.callbacks_ if isinstance(callback, LRScheduler)]
@@ -306,32 +250,14 @@ def check_callbacks(callbacks: Any) -> None:
             )
 
 
-def _find_callback(item: Any) -> Any:
-    """Return a callback; skorch also takes pairs of a name and a callback."""
-    return item[1] if isinstance(item, tuple) and len(item) == 2 else item
-
-
 def _find_kind(item: Any) -> type:
-    """Return the class of a callback; skorch also takes the class itself."""
-    callback = _find_callback(item)
+    """Return the class of a callback: an instance, a class, or a pair of a name and either."""
+    callback = item[-1] if isinstance(item, tuple) else item
     return callback if isinstance(callback, type) else type(callback)
 
 
-def describe_callbacks(callbacks: Any) -> list[tuple[str, dict[str, Any]]]:
-    """Return the class and the parameters of each active callback."""
-    described = []
-    for item in callbacks or ():
-        callback, kind = _find_callback(item), _find_kind(item)
-        if issubclass(kind, ACTIVE):
-            own = {} if callback is kind else vars(callback)
-            # Names of fitted attributes end in an underscore.
-            given = {name: value for name, value in own.items() if not name.endswith("_")}
-            described.append((kind.__qualname__, given))
-    return described
-
-
 def train(
-    model: Game,
+    model: TrainableModel,
     rows: Rows,
     *,
     max_epochs: int,
@@ -343,12 +269,13 @@ def train(
     resume: bool = False,
     callbacks: Sequence[Any] = (),
 ) -> tuple[list[dict[str, float]], bool]:
-    """Train a game on rows, in place, with AdamW on the model's device.
+    """Train a model in place, with AdamW on the model's device.
 
     Parameters
     ----------
-    model : Game
+    model : TrainableModel
     rows : Rows
+        The samples.
     max_epochs, batch_size : int
     learning_rate : float
         Peak of the learning rate, which ``model.rates`` scales by parameter name. The rate rises
@@ -403,7 +330,8 @@ def train(
         net.fit(rows, None)
     model.eval()
     model.progress.fill_(1.0)
-    return [_extract(epoch) for epoch in net.history if "train_loss" in epoch], net.interrupted
+    history = [_select_numbers(epoch) for epoch in net.history if "train_loss" in epoch]
+    return history, net.interrupted
 
 
 def _current_generators(device: torch.device) -> list[torch.Generator]:
@@ -415,7 +343,7 @@ def _current_generators(device: torch.device) -> list[torch.Generator]:
     return [torch.default_generator, *gpus]
 
 
-def _extract(epoch: dict[str, Any]) -> dict[str, float]:
+def _select_numbers(epoch: dict[str, Any]) -> dict[str, float]:
     """Return the numbers of an epoch, without skorch's batches and bookkeeping."""
     return {
         name: value.item() if isinstance(value, np.generic) else value

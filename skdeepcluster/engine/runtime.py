@@ -1,19 +1,19 @@
-"""What a fit runs in: device, precision, random generators, threads, processes, interruption.
+"""What a fit runs in: device, precision, random generators, threads and processes.
 
 The global state of numpy and torch is restored after use.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
 import joblib
 import numpy as np
 import torch
-import torch.distributed as dist
+from torch import Tensor
 
 from .._fitting import draw_seed as draw_seed
 from .._fitting import draw_seeds as draw_seeds
@@ -28,29 +28,15 @@ from ..functional.random import Stream, drawing_from, randint
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """Return a checked device; "auto" is the GPU if there is one, else the CPU.
-
-    With several processes, "auto" gives each process a GPU of its own.
-    """
-    processes = current_processes()
-    if device == "auto" and processes is not None:
-        return processes.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    """Return a device on which torch computes; "auto" is the process's GPU, else the CPU."""
+    found = current_process().device if device == "auto" else device
     try:
-        resolved = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(
-            f"device={device!r} is not a device of torch. Use 'auto', 'cpu' or 'cuda'."
-        ) from error
-    try:
-        torch.zeros(1, device=resolved).cpu()
+        torch.zeros(1, device=found).cpu()
     except Exception as error:
         raise ValueError(
-            f"device={str(device)!r}, but torch finds none here that computes. Use device='auto' "
-            "or 'cpu'."
+            f"torch cannot use device={str(device)!r} here. Use 'auto', 'cpu' or 'cuda'."
         ) from error
-    return resolved
+    return torch.device(found)
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
@@ -86,10 +72,9 @@ _fork_lock = threading.RLock()
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Within the block, in this thread, global modes of torch and numpy are the default ones.
+    """Within the block, torch's gradients and autocast and numpy's errors are as by default.
 
-    The modes are gradients, inference, autocast and numpy's floating-point errors. The package
-    names the dtype, the device and the generator of every tensor it makes.
+    The package names the dtype, the device and the generator of every tensor it makes.
     """
     with (
         np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"),
@@ -131,117 +116,102 @@ def building() -> Iterator[None]:
         yield
 
 
-# ---- threads: one per independent task, instead of all of them in every small operation
+# ---- threads
 
 #: Minimum number of multiplications (samples times weights) of a pass through a network that a
 #: second thread speeds up. With fewer, threads wait for each other longer than they compute.
 MANY_PRODUCTS = 2**24
 
-_threads_lock = threading.Lock()
-_threads = {"blocks": 0, "count": 1}
-#: Number of torch's threads in the innermost block of this thread.
-_own_threads: ContextVar[int | None] = ContextVar("own_threads", default=None)
-#: The threads that :func:`share_out` reuses within a block of :func:`reused_threads`.
-_pool: ContextVar[ThreadPoolExecutor | None] = ContextVar("pool", default=None)
-
 
 @contextmanager
-def limited_threads(most: int = 1) -> Iterator[int]:
-    """Limit torch's threads within the block; yields the number of threads before.
-
-    Blocks in several threads may overlap. The number before the first of them is restored; a
-    nested block restores the number of the block around it.
-    """
-    outer = _own_threads.get()
-    with _threads_lock:
-        if _threads["blocks"] == 0:
-            _threads["count"] = torch.get_num_threads()
-        _threads["blocks"] += 1
-        before = _threads["count"] if outer is None else outer
-        torch.set_num_threads(min(most, before))
-    token = _own_threads.set(min(most, before))
+def limited_threads(maximum: int = 1) -> Iterator[None]:
+    """Limit the threads that torch uses within the block, in this thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(maximum, before))
     try:
-        yield before
+        yield
     finally:
-        _own_threads.reset(token)
-        with _threads_lock:
-            _threads["blocks"] -= 1
-            torch.set_num_threads(before)
+        torch.set_num_threads(before)
 
 
 def threads_by_size(model: torch.nn.Module, n_rows: int) -> AbstractContextManager[Any]:
-    """Return a context with the number of threads that a pass of ``n_rows`` samples can use.
-
-    Small networks use one thread, large networks all available processors.
-    """
+    """Use one thread if a pass of ``n_rows`` samples is small, else all available processors."""
     n_products = n_rows * sum(p.numel() for p in model.parameters())
     return limited_threads(1 if n_products < MANY_PRODUCTS else joblib.cpu_count())
 
 
-@contextmanager
-def reused_threads() -> Iterator[ThreadPoolExecutor]:
-    """Within the block calls of :func:`share_out` reuse the threads of the first call.
+def share_out(work: Callable[[int, int], Any], max_workers: int) -> list[Any]:
+    """Return [work(i, n) for i < n], each call in a thread of its own.
 
-    A new thread often waits on the processor of the thread that starts it, and allocates memory.
+    ``work(i, n)`` does every n-th task from task i on. n is the number of torch's threads, at most
+    ``max_workers``. The threads synchronize once, at the end, instead of after each operation.
     """
-    outer = _pool.get()
-    if outer is not None:
-        yield outer
-        return
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        token = _pool.set(pool)
-        try:
-            yield pool
-        finally:
-            _pool.reset(token)
-
-
-def share_out(work: Callable[[int, int, threading.Event], Any], max_workers: int) -> list[Any]:
-    """Return [work(i, n, stop) for i < n], each call in a thread of its own.
-
-    Threads that process whole batches or mixtures synchronize once, at the end, instead of after
-    each operation. ``work`` does every n-th task from task i on, and returns early when ``stop``
-    is set: another thread has failed, or the user has pressed Ctrl-C. n is the number of threads
-    that torch may use, at most ``max_workers``.
-    """
-    stop = threading.Event()
-    if min(max_workers, torch.get_num_threads()) == 1:
-        return [work(0, 1, stop)]
-    with reused_threads() as pool, limited_threads() as n_threads:
-        n = min(max_workers, n_threads)
-        parts = [pool.submit(work, i, n, stop) for i in range(n)]
-        try:
-            return [part.result() for part in parts]
-        except BaseException:
-            stop.set()
-            wait(parts)
-            raise
+    n = min(max_workers, torch.get_num_threads())
+    if n == 1:
+        return [work(0, 1)]
+    with limited_threads(), ThreadPoolExecutor(n) as pool:
+        return list(pool.map(work, range(n), [n] * n))
 
 
 # ---- processes that train one model together, see ``distributed``
 
-_processes: ContextVar[Any] = ContextVar("processes", default=None)
+
+class Process:
+    """A process that trains alone; :class:`~.distributed.Processes` has the same methods."""
+
+    rank, n = 0, 1
+
+    @property
+    def device(self) -> torch.device:
+        """The default device: the GPU, if there is one."""
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    def take_part(self, batch: Any) -> Any:
+        """Return the samples of a batch that this process trains on."""
+        return batch
+
+    def step(self, n_rows: int) -> AbstractContextManager[None]:
+        """Within the block, a batch of ``n_rows`` samples is this process's part of the batch."""
+        return nullcontext()
+
+    def average(self, losses: Tensor, parameters: list[torch.nn.Parameter]) -> None:
+        """Replace losses and gradients by their means over the processes."""
+
+    def broadcast_object(self, make: Callable[[], Any]) -> Any:
+        """Return what the main process makes."""
+        return make()
+
+    def check_same(self, name: str, value: Any) -> None:
+        """Check that all processes have the same value; otherwise they would deadlock."""
 
 
-def current_processes() -> Any:
-    """Return the processes that train together, or None if this one trains alone."""
-    return _processes.get()
+_alone = Process()
+_process: ContextVar[Process] = ContextVar("process")
+
+
+def current_process() -> Process:
+    """Return this process, alone or among those that train together."""
+    return _process.get(_alone)
 
 
 @contextmanager
-def training_together(processes: Any) -> Iterator[None]:
-    """Within the block all trainings are shared by the processes."""
-    token = _processes.set(processes)
+def training_together(process: Process) -> Iterator[None]:
+    """Within the block, the process shares all trainings with others."""
+    token = _process.set(process)
     try:
         yield
     finally:
-        _processes.reset(token)
+        _process.reset(token)
 
 
 def is_main_process() -> bool:
     """Return whether this process reports for all processes."""
-    processes = current_processes()
-    return processes is None or processes.rank == 0
+    return current_process().rank == 0
+
+
+def check_same(name: str, value: Any) -> None:
+    """Check that all processes have the same value; otherwise they would deadlock."""
+    current_process().check_same(name, value)
 
 
 def broadcast_object(
@@ -251,35 +221,18 @@ def broadcast_object(
 
     Other processes receive the result and the state of ``random_state`` after it.
     """
-    processes = current_processes()
-    if processes is None:
-        return make()
     if random_state is None:
-        return processes.broadcast_object(make)
-    made, state = processes.broadcast_object(lambda: (make(), random_state.get_state()))
+        return current_process().broadcast_object(make)
+    made, state = current_process().broadcast_object(lambda: (make(), random_state.get_state()))
     random_state.set_state(state)
     return made
 
 
-def broadcast_weights(model: torch.nn.Module, *values: Any) -> Sequence[Any]:
+def broadcast_weights(model: torch.nn.Module, *values: Any) -> Any:
     """Copy the weights of the main process to the model; return the main process's values."""
-    if current_processes() is None:
+    if current_process().n == 1:
         return values
     weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
     weights, values = broadcast_object(lambda: (weights, values))
     model.load_state_dict(weights)
     return values
-
-
-def check_same(name: str, value: Any) -> None:
-    """Check that all processes have the same value; otherwise they would deadlock."""
-    processes = current_processes()
-    if processes is None:
-        return
-    found = [None] * processes.n
-    dist.all_gather_object(found, value)
-    if any(other != found[0] for other in found):
-        raise ValueError(
-            f"Processes that train together need the same {name}, but theirs are {found}. Have "
-            "every process load the same data."
-        )

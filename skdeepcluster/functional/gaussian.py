@@ -22,8 +22,7 @@ MAX_BLOCKS = 4
 #: Responsibilities below eps^3 are set to zero. ``maximize`` adds 10 eps of the mean count to
 #: every count; the dropped responsibilities add up to less than K eps^2 / 10 of that.
 NEGLIGIBLE = torch.finfo(torch.float64).eps ** 3
-#: Multiple of eps that rounding may reach in sums of squares. With ``reg_covar=0``, variances
-#: below this share of the squares about the shift are treated as zero.
+#: With ``reg_covar=0``, variances below this multiple of eps times the squares count as zero.
 ROUNDING = 1000.0
 #: Ratio of a variance to squares about the shift below which squares cancel too many digits.
 CANCELLATION = 1e-9
@@ -31,17 +30,16 @@ CANCELLATION = 1e-9
 MAX_DENSITY = 0.25
 #: Rounds of rejection sampling in :func:`confident_sample`, and of halving afterwards.
 REDRAWS = 20
-#: Shape -> a tensor for an intermediate result. Autograd needs operations to allocate instead.
-_Allocate = Callable[..., Tensor]
+#: The densities (K, N) of the terms of samples that ``_expand`` returns.
+_Density = Callable[..., Tensor]
 
 
-def average(rows: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Return the mean (D,) of rows, optionally under weights (N,) that sum to one.
+def average(rows: Tensor, weights: Tensor) -> Tensor:
+    """Return the mean (D,) of rows under weights (N,) that sum to one.
 
     Differences from the first row are averaged, so a large common offset keeps its digits.
     """
-    gaps = rows - rows[0]
-    return rows[0] + (gaps.mean(0) if weights is None else weights @ gaps)
+    return rows[0] + weights @ (rows - rows[0])
 
 
 class Mixture(NamedTuple):
@@ -54,23 +52,6 @@ class Mixture(NamedTuple):
     def to(self, like: Tensor | torch.device | str | torch.dtype) -> "Mixture":
         """Return the mixture with another device or dtype."""
         return Mixture(*(field.to(like) for field in self))
-
-    def check(self, n_features: int) -> None:
-        """Raise a ValueError unless this is a mixture over ``n_features`` features."""
-        weights, means, scales = self
-        k, d, shape = len(weights), n_features, tuple(scales.shape)
-        shapes = (k, d, d), (1, d, d), (k, d), (1, d), (k, 1), (1, 1)
-        diagonal = scales.diagonal(dim1=-2, dim2=-1) if scales.ndim == 3 else scales
-        sound = weights.ndim == 1 and tuple(means.shape) == (k, d) and shape in shapes
-        if not (
-            sound
-            and bool((weights <= 1e-3).all() and weights.exp().sum() > 0)
-            and bool(means.isfinite().all() and scales.isfinite().all() and (diagonal > 0).all())
-        ):
-            raise ValueError(
-                f"No mixture over {d} features: shapes {tuple(weights.shape)}, "
-                f"{tuple(means.shape)} and {shape}, or weights or scales out of range."
-            )
 
     def covariances(self) -> Tensor:
         """S_k S_k^T or s_k^2, in the shape of ``scales``."""
@@ -113,82 +94,79 @@ def log_constant(scales: Tensor, n_features: int) -> Tensor:
     return -log_det - 0.5 * n_features * math.log(2 * math.pi)
 
 
-def _make_log_density(
-    means: Tensor, scales: Tensor, constant: Tensor
-) -> Callable[[Tensor], Tensor]:
-    """Return x -> constant_k - |S_k^-1 (x_n - mu_k)|^2 / 2, of shape (K, N).
+def _expand(x: Tensor, covariance_type: str) -> tuple[Tensor, ...]:
+    """Return the terms of shifted samples x (N, D) that densities and statistics share."""
+    if covariance_type == "full":
+        return (torch.cat([torch.ones_like(x[:, :1]), x], 1),)
+    return (x,) if covariance_type == "tied" else (x, x.square())
 
-    Terms that do not depend on x are computed once.
-    """
-    if scales.ndim == 2:
-        return _make_vector_log_density(means, scales, constant)
-    if len(scales) == len(means):
-        log_density = _make_full_log_density(means, scales, constant)
-        return lambda x: log_density(torch.cat([torch.ones_like(x[:, :1]), x], 1))
+
+def _make_density(mixture: Mixture, constant: Tensor, covariance_type: str) -> _Density:
+    """Return terms -> constant_k - |S_k^-1 (x_n - mu_k)|^2 / 2, of shape (K, N)."""
+    _, means, scales = mixture
+    if covariance_type == "full":
+        return _make_full_density(means, scales, constant)
+    if covariance_type != "tied":
+        return _make_vector_density(means, scales, constant)
     whiten = _invert(scales)[0].T
-    spherical = _make_vector_log_density(means @ whiten, torch.ones_like(means[:1, :1]), constant)
-    return lambda x: spherical(x @ whiten)
+    spherical = _make_vector_density(means @ whiten, torch.ones_like(means[:1, :1]), constant)
+    return lambda x: spherical(*_expand(x @ whiten, "spherical"))
 
 
-def _make_separate_log_density(
-    means: Tensor, scales: Tensor, constant: Tensor
+def _make_separate_density(
+    mixture: Mixture, constant: Tensor, covariance_type: str
 ) -> Callable[[Tensor], Tensor]:
-    """Return :func:`_make_log_density` from differences to each mean, which cancel no digits."""
-    origin = torch.zeros_like(means[:1])
-    scales = scales.expand(len(means), *scales.shape[1:])
-    fields = zip(means, scales.split(1), constant.expand(len(means)).split(1), strict=True)
-    parts = [(mean, _make_log_density(origin, *rest)) for mean, *rest in fields]
-    return lambda x: torch.cat([log_density(x - mean) for mean, log_density in parts])
+    """Return samples -> the densities (K, N) from differences to each mean, which keep digits."""
+    log_weights, means, scales = mixture
+    scales, constant = scales.expand(len(means), *scales.shape[1:]), constant.expand(len(means))
+    parts = []
+    for k, mean in enumerate(means):
+        centered = Mixture(log_weights, torch.zeros_like(means[:1]), scales[k : k + 1])
+        parts.append((mean, _make_density(centered, constant[k : k + 1], covariance_type)))
+    return lambda x: torch.cat([density(*_expand(x - m, covariance_type)) for m, density in parts])
 
 
-def _make_full_log_density(
-    means: Tensor, scales: Tensor, constant: Tensor
-) -> Callable[..., Tensor]:
-    """Return :func:`_make_log_density` for full covariances and rows (1, x_n), (N, 1 + D)."""
+def _make_full_density(means: Tensor, scales: Tensor, constant: Tensor) -> _Density:
+    """Return :func:`_make_density` for full covariances."""
     whiten = _invert(scales)
     # One matrix product for all components: the column of ones multiplies the means.
     affine = torch.cat([-whiten @ means.unsqueeze(-1), whiten], -1) * math.sqrt(0.5)
     ends = triangular_blocks(means.shape[1])
     blocks = [affine[:, first:end, : 1 + end].flatten(0, 1) for first, end in ends]
 
-    def log_density(rows: Tensor, allocate: _Allocate | None = None) -> Tensor:
+    def density(rows: Tensor) -> Tensor:
         log_prob = constant.unsqueeze(1)
         for block in blocks:
-            out = allocate(block.shape[0], rows.shape[0]) if allocate else None
-            roots = torch.mm(block, rows[:, : block.shape[1]].T, out=out)
+            roots = block @ rows[:, : block.shape[1]].T
             log_prob = log_prob - roots.square_().unflatten(0, (means.shape[0], -1)).sum(1)
         return log_prob
 
-    return log_density
+    return density
 
 
 def triangular_blocks(n_features: int) -> list[tuple[int, int]]:
     """Return the first and last row of each block of rows of a lower triangular matrix.
 
-    Entries to the right of a block's end are zero. Products that skip them take down to 5/8 of
-    the operations.
+    Entries to the right of a block's end are zero, so products skip them.
     """
     n_blocks = min(max(n_features // MIN_BLOCK_ROWS, 1), MAX_BLOCKS)
     return list(pairwise(n_features * i // n_blocks for i in range(n_blocks + 1)))
 
 
-def _make_vector_log_density(
-    means: Tensor, stds: Tensor, constant: Tensor
-) -> Callable[[Tensor], Tensor]:
-    """Return :func:`_make_log_density` for standard deviations."""
+def _make_vector_density(means: Tensor, stds: Tensor, constant: Tensor) -> _Density:
+    """Return :func:`_make_density` for standard deviations."""
+    constant = constant.unsqueeze(1)
     if means.dtype != torch.float64:  # the expanded square would cancel too many digits
         root, means, stds = math.sqrt(0.5), means.unsqueeze(1), stds.unsqueeze(1)
-        return lambda x: constant.unsqueeze(1) - ((x - means) / stds * root).square().sum(-1)
-    offset, factors = _expand_square(means, stds, constant)
-    return lambda x: torch.addmm(offset, factors, torch.cat([x, x.square()], 1).T)
-
-
-def _expand_square(means: Tensor, stds: Tensor, constant: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (K, 1) and (K, 2 D): coefficients of the log-density in 1, x and x^2."""
+        return lambda x, _: constant - ((x - means) / stds * root).square().sum(-1)
     precisions = stds.pow(-2).expand_as(means)
     linear = precisions * means
-    offset = constant.unsqueeze(1) - 0.5 * (linear * means).sum(1, keepdim=True)
-    return offset, torch.cat([linear, -0.5 * precisions], 1)
+    offset = constant - 0.5 * (linear * means).sum(1, keepdim=True)
+
+    def density(x: Tensor, square: Tensor) -> Tensor:
+        return torch.addmm(torch.addmm(offset, linear, x.T), precisions, square.T, alpha=-0.5)
+
+    return density
 
 
 def joint_density(mixture: Mixture) -> Callable[[Tensor], Tensor]:
@@ -197,13 +175,16 @@ def joint_density(mixture: Mixture) -> Callable[[Tensor], Tensor]:
     Data far from the origin are centered, so they lose no digits.
     """
     log_weights, means, scales = mixture
-    shift = means.detach().mean(0)
+    kind = "diag"
+    if scales.ndim == 3:
+        kind = "full" if len(scales) == len(means) else "tied"
     constant = log_constant(scales, means.shape[1])
     if is_separated(mixture):
-        separate = _make_separate_log_density(means, scales, constant)
+        separate = _make_separate_density(mixture, constant, kind)
         return lambda x: separate(x).T + log_weights
-    log_density = _make_log_density(means - shift, scales, constant)
-    return lambda x: log_density(x - shift).T + log_weights
+    shift = means.detach().mean(0)
+    density = _make_density(mixture._replace(means=means - shift), constant, kind)
+    return lambda x: density(*_expand(x - shift, kind)).T + log_weights
 
 
 def is_separated(mixture: Mixture) -> bool:
@@ -244,9 +225,8 @@ def confident_sample(
 ) -> Tensor:
     """Draw samples as :func:`sample` does, under the condition p(k | x) >= confidence.
 
-    Samples below the confidence are drawn again, at most ``REDRAWS`` times. Those still rejected
-    move halfway to the mean of their component until they are accepted. ValueError is raised if
-    a mean itself is below the confidence.
+    Rejected samples are drawn again ``REDRAWS`` times, then moved halfway to the mean of their
+    component until they are accepted.
     """
     own = torch.arange(len(counts), device="cpu").repeat_interleave(counts)
 
@@ -277,8 +257,6 @@ def confident_sample(
 def kl_diag(mean: Tensor, std: Tensor, means: Tensor, stds: Tensor) -> Tensor:
     """KL(N(mean_n, diag std_n^2) || N(mu_k, diag s_k^2)), in nats, of shape (N, K).
 
-    sum_d [ (std_nd^2 + (mean_nd - mu_kd)^2) / s_kd^2 - 1 ] / 2 - log(std_nd / s_kd)
-
     ``mean`` and ``std`` are of shape (N, D), ``means`` (K, D), ``stds`` (K, D) or (K, 1).
     """
     ratio = std.unsqueeze(1) / stds
@@ -287,10 +265,7 @@ def kl_diag(mean: Tensor, std: Tensor, means: Tensor, stds: Tensor) -> Tensor:
 
 
 def log_prob_diag(x: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
-    """Log N(x_n; mean_n, diag exp log_var_n), of shape (N,).
-
-    -1/2 sum_d [log 2 pi + log v_d + (x_d - mean_d)^2 / v_d]
-    """
+    """Log N(x_n; mean_n, diag exp log_var_n), of shape (N,)."""
     return -0.5 * (math.log(2 * math.pi) + log_var + (x - mean) ** 2 * (-log_var).exp()).sum(-1)
 
 
@@ -348,34 +323,30 @@ def sufficient_statistics(
         parts = [sufficient_statistics(x, r, shift, covariance_type) for r, shift in each]
         s0, s1, s2 = map(torch.cat, zip(*parts, strict=True))
         return SufficientStatistics(s0, s1, s2.sum(0, True) if covariance_type == "tied" else s2)
-    x = x - about
-    if covariance_type in MATRIX:
-        return _matrix_statistics(x, resp.T, covariance_type)
-    return _vector_statistics(torch.cat([x, x.square()], 1), resp.T)
+    return _sum_terms(_expand(x - about, covariance_type), resp.T, covariance_type)
 
 
-def _matrix_statistics(
-    x: Tensor,
-    weights: Tensor,
-    covariance_type: str,
-    allocate: _Allocate | None = None,
+def _sum_terms(
+    terms: tuple[Tensor, ...], weights: Tensor, covariance_type: str
 ) -> SufficientStatistics:
-    """Return the statistics of shifted samples, with responsibilities ``weights`` (K, N)."""
-    if covariance_type == "tied":
+    """Return the statistics of terms, with responsibilities ``weights`` (K, N)."""
+    x = terms[0][:, 1:] if covariance_type == "full" else terms[0]
+    if covariance_type not in MATRIX:
+        s2 = weights @ terms[1]
+    elif covariance_type == "tied":
         s2 = ((x.T * weights.sum(0)) @ x).unsqueeze(0)
     elif x.device.type == "cpu" and _is_sparse(weights):
         s2 = _sum_sparse_squares(x, weights)
     else:
-        s2 = _sum_squares(x.T.contiguous(), weights, allocate)
+        s2 = _sum_squares(x.T.contiguous(), weights)
     return SufficientStatistics(weights.sum(1), weights @ x, s2)
 
 
-def _sum_squares(x: Tensor, weights: Tensor, allocate: _Allocate | None) -> Tensor:
+def _sum_squares(x: Tensor, weights: Tensor) -> Tensor:
     """Return sum_n w_kn x_n x_n^T, of shape (K, D, D), for columns x_n (D, N)."""
     s2 = x.new_empty(len(weights), len(x), len(x))
     for first, end in triangular_blocks(len(x)):
-        out = allocate(len(weights), end - first, x.shape[1]) if allocate else None
-        weighted = torch.mul(weights.unsqueeze(1), x[first:end], out=out).flatten(0, 1)
+        weighted = (weights.unsqueeze(1) * x[first:end]).flatten(0, 1)
         block = (x[:end] @ weighted.T).unflatten(1, (len(weights), -1))
         s2[:, :end, first:end] = block.transpose(0, 1)
         s2[:, first:end, :end] = block.permute(1, 2, 0)
@@ -396,86 +367,36 @@ def _sum_sparse_squares(x: Tensor, weights: Tensor) -> Tensor:
     return torch.stack([w.T @ x for w, x in parts])
 
 
-def _vector_statistics(x_and_square: Tensor, weights: Tensor) -> SufficientStatistics:
-    """Return the statistics from samples and their squares, concatenated to (N, 2 D)."""
-    return SufficientStatistics(weights.sum(1), *(weights @ x_and_square).chunk(2, 1))
-
-
-#: The log-joint (K, N) of a batch, and a function from weights (K, N) to its statistics.
-_Evaluation = tuple[Tensor, Callable[[Tensor], SufficientStatistics]]
-
-
 def expected_statistics(
     mixture: Mixture, about: Tensor, covariance_type: str
 ) -> Callable[[Tensor, Tensor], tuple[SufficientStatistics, Tensor]]:
     """Return the E-step: (x, w) -> the statistics of r_nk w_n and sum_n w_n log p(x_n).
 
-    r_nk is the posterior p(k | x_n). Uses double precision and no gradients. Batches share one
-    workspace for the largest intermediate result.
+    r_nk is the posterior p(k | x_n). Uses double precision and no gradients.
     """
-    evaluate = _make_evaluate(mixture, about, covariance_type)
+    means, scales = mixture.means - about, mixture.scales
+    constant = log_constant(scales, means.shape[1]) + mixture.log_weights
+    separate = about.ndim == 2
+    if separate:
+        density = _make_separate_density(mixture, constant, covariance_type)
+    else:
+        density = _make_density(mixture._replace(means=means), constant, covariance_type)
 
     def expect(x: Tensor, weight: Tensor) -> tuple[SufficientStatistics, Tensor]:
-        joint, accumulate = evaluate(x)
+        terms = (x,) if separate else _expand(x - about, covariance_type)
+        joint = density(*terms)
         top = joint.amax(0)
         # Clamped because the exponential is tens of times slower for denormal results.
         resp = joint.sub_(top).clamp_min_(-700).exp_()
         resp = torch.threshold_(resp, NEGLIGIBLE, 0)
         total = resp.sum(0)
         resp.mul_(weight / total)
-        return accumulate(resp), weight @ total.log_().add_(top)
+        evidence = weight @ total.log_().add_(top)
+        if separate:
+            return sufficient_statistics(x, resp.T, about, covariance_type), evidence
+        return _sum_terms(terms, resp, covariance_type), evidence
 
     return expect
-
-
-def _make_evaluate(
-    mixture: Mixture, about: Tensor, covariance_type: str
-) -> Callable[[Tensor], _Evaluation]:
-    """Return the evaluation of a batch, whose density and sums share intermediate results."""
-    means, scales = mixture.means - about, mixture.scales
-    constant = log_constant(scales, means.shape[1]) + mixture.log_weights
-    allocate, d = _make_workspace(means), means.shape[1]
-
-    def evaluate_full(x: Tensor) -> _Evaluation:
-        rows = torch.cat([torch.ones_like(x[:, :1]), x - about], 1)
-        joint = full_density(rows, allocate)
-        return joint, lambda w: _matrix_statistics(rows[:, 1:], w, "full", allocate)
-
-    def evaluate_tied(x: Tensor) -> _Evaluation:
-        x = x - about
-        return log_density(x), lambda w: _matrix_statistics(x, w, "tied")
-
-    def evaluate_vectors(x: Tensor) -> _Evaluation:
-        both = allocate(len(x), 2 * d)
-        torch.square(torch.sub(x, about, out=both[:, :d]), out=both[:, d:])
-        return torch.addmm(offset, factors, both.T), lambda w: _vector_statistics(both, w)
-
-    def evaluate_separate(x: Tensor) -> _Evaluation:
-        return log_density(x), lambda w: sufficient_statistics(x, w.T, about, covariance_type)
-
-    if about.ndim == 2:
-        log_density = _make_separate_log_density(mixture.means, scales, constant)
-        return evaluate_separate
-    if covariance_type == "full":
-        full_density = _make_full_log_density(means, scales, constant)
-        return evaluate_full
-    if covariance_type == "tied":
-        log_density = _make_log_density(means, scales, constant)
-        return evaluate_tied
-    offset, factors = _expand_square(means, scales, constant)
-    return evaluate_vectors
-
-
-def _make_workspace(like: Tensor) -> Callable[..., Tensor]:
-    """Return shape -> an uninitialized tensor of that shape. Calls reuse one block of memory."""
-    memory = [like.new_empty(0)]
-
-    def allocate(*shape: int) -> Tensor:
-        if memory[0].numel() < math.prod(shape):
-            memory[0] = like.new_empty(math.prod(shape))
-        return memory[0][: math.prod(shape)].view(shape)
-
-    return allocate
 
 
 def _moments(

@@ -9,33 +9,23 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-#: Lower bound on the probability of an outcome in divergences. An underflowed 0 times an infinite
-#: value would be NaN, and subnormal gradients make matrix products ten times slower.
+#: Lower bound on the probability of an outcome in divergences: 0 times infinity would be NaN, and
+#: subnormal gradients slow down matrix products.
 LEAST_PROBABILITY = 1e-30
 
 
-class Split(Protocol):
-    """How a batch is distributed over several processes."""
-
-    def all_rows(self, x: Tensor) -> Tensor:
-        """Gather the samples of all processes, with gradient."""
-
-    def own_rows(self, whole: Tensor) -> Tensor:
-        """Keep the samples of this process."""
-
-
-_split: ContextVar[Split | None] = ContextVar("split", default=None)
+_split: ContextVar[Any] = ContextVar("split", default=None)
 
 
 @contextmanager
-def split_by(split: Split) -> Iterator[None]:
-    """Within the block, functions are given this process's part of a batch."""
+def split_by(split: Any) -> Iterator[None]:
+    """Within the block, ``all_rows`` and ``own_rows`` of ``split`` divide batches by process."""
     token = _split.set(split)
     try:
         yield
@@ -75,7 +65,7 @@ def information_content(log_p: Tensor) -> Tensor:
     Returns
     -------
     Tensor of the same shape
-        At least 0 for probabilities. Adds up over independent events.
+        At least 0. Adds up over independent events.
 
     See Also
     --------

@@ -46,22 +46,21 @@ def current_stream() -> Stream | None:
     return _stream.get()
 
 
-def current_generator(device: torch.device | str) -> torch.Generator | None:
-    """Return the current stream's generator for a device; None is torch's own."""
+def _generator(device: torch.device) -> torch.Generator | None:
     stream = _stream.get()
     return None if stream is None else stream.on(device)
 
 
-def randn(
-    shape: Sequence[int], device: torch.device, dtype: torch.dtype = torch.float32
-) -> Tensor:
-    """Draw from N(0, 1)."""
-    return torch.randn(shape, generator=current_generator(device), device=device, dtype=dtype)
+def randn(shape: Sequence[int], device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
+    """Draw from N(0, 1), in float32 by default."""
+    dtype = dtype or torch.float32
+    return torch.randn(shape, generator=_generator(device), device=device, dtype=dtype)
 
 
-def rand(shape: Sequence[int], device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Draw uniformly from [0, 1)."""
-    return torch.rand(shape, generator=current_generator(device), device=device, dtype=dtype)
+def rand(shape: Sequence[int], device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
+    """Draw uniformly from [0, 1), in float32 by default."""
+    dtype = dtype or torch.float32
+    return torch.rand(shape, generator=_generator(device), device=device, dtype=dtype)
 
 
 def randn_like(x: Tensor) -> Tensor:
@@ -76,14 +75,14 @@ def rand_like(x: Tensor) -> Tensor:
 
 def randint(high: int, shape: Sequence[int], device: torch.device) -> Tensor:
     """Draw integers below ``high`` uniformly."""
-    return torch.randint(high, shape, generator=current_generator(device), device=device)
+    return torch.randint(high, shape, generator=_generator(device), device=device)
 
 
 def multinomial(p: Tensor, n_samples: int) -> Tensor:
     """Draw categories with probabilities ``p``, independently."""
-    return torch.multinomial(p, n_samples, True, generator=current_generator(p.device))
+    return torch.multinomial(p, n_samples, True, generator=_generator(p.device))
 
 
 def bernoulli(p: Tensor) -> Tensor:
     """Draw zeros and ones with probabilities ``p``."""
-    return (rand_like(p) < p).to(p.dtype)
+    return torch.bernoulli(p, generator=_generator(p.device))

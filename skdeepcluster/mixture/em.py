@@ -5,9 +5,7 @@ Letters: N samples, D features, K clusters.
 """
 
 import functools
-import itertools
 import math
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..engine.data import to_tensor
-from ..engine.runtime import reused_threads, share_out
+from ..engine.runtime import share_out
 from ..functional import gaussian
 from ..functional.gaussian import Mixture, SufficientStatistics
 
@@ -29,10 +27,9 @@ Responsibilities = Callable[[slice, Tensor], Tensor]
 #: Tensors that add up over batches.
 Sums = tuple[Tensor, ...]
 
-#: Number of elements of the largest intermediate tensor of a batch: 4 MiB fit a processor's cache
-#: while matrix products still run near peak speed.
+#: Number of elements of the largest intermediate tensor of a batch: 4 MiB fit a processor's cache.
 BATCH_ELEMENTS = 2**19
-#: Maximum number of passes that refine means: each adds the digits of a double.
+#: Maximum number of passes that refine means.
 MAX_REFINEMENTS = 3
 
 
@@ -47,10 +44,7 @@ def choose_batch_size(n_clusters: int, n_features: int, covariance_type: str) ->
 
 
 class WeightedRows:
-    """Samples X (N, D), an array, memory map or CSR matrix, and their weights (N,).
-
-    Batches are read in double precision.
-    """
+    """Samples X (N, D), an array, memory map or CSR matrix, and their weights (N,)."""
 
     def __init__(
         self, X: Any, weight: np.ndarray, batch_size: int, device: torch.device | str = "cpu"
@@ -61,13 +55,12 @@ class WeightedRows:
         self.device = torch.device(device)
         self.total = float(weight.sum())
 
-    def batches(self, first: int, every: int, stop: threading.Event) -> Iterator[Batch]:
-        """Yield every ``every``-th batch from batch ``first`` on, until ``stop`` is set.
+    def batches(self, first: int, every: int) -> Iterator[Batch]:
+        """Yield every ``every``-th batch from batch ``first`` on.
 
-        Batches may be views of X and must not be written to.
+        Batches are in double precision and may be views of X.
         """
-        starts = range(first * self.batch_size, self.X.shape[0], every * self.batch_size)
-        for start in itertools.takewhile(lambda _: not stop.is_set(), starts):
+        for start in range(first * self.batch_size, self.X.shape[0], every * self.batch_size):
             where = slice(start, start + self.batch_size)
             x, weight = self._tensor(self.X[where]), self._tensor(self.weight[where])
             yield where, x.to(self.device), weight.to(self.device)
@@ -89,8 +82,8 @@ class WeightedRows:
         found = function(self._tensor(self.X[:1]).to(self.device)).cpu().numpy()
         results = np.empty((self.X.shape[0], *found.shape[1:]), dtype=found.dtype)
 
-        def work(first: int, every: int, stop: threading.Event) -> None:
-            for where, x, _ in self.batches(first, every, stop):
+        def work(first: int, every: int) -> None:
+            for where, x, _ in self.batches(first, every):
                 results[where] = function(x).cpu().numpy()
 
         share_out(work, self.max_workers)
@@ -99,8 +92,8 @@ class WeightedRows:
     def sums(self, make: Callable[[], Callable[[Batch], Sums]]) -> Sums:
         """Sum a function over the batches. ``make`` returns one function for each thread."""
 
-        def work(first: int, every: int, stop: threading.Event) -> Sums:
-            return functools.reduce(add, map(make(), self.batches(first, every, stop)))
+        def work(first: int, every: int) -> Sums:
+            return functools.reduce(add, map(make(), self.batches(first, every)))
 
         return functools.reduce(add, share_out(work, self.max_workers))
 
@@ -213,18 +206,16 @@ def fit(
 ) -> Run:
     """Run EM from several initial mixtures; return the run with the highest final bound.
 
-    A run converges when the mean log-likelihood, the bound, changes by less than ``tol``. With
-    ``max_iter=0`` the first initial mixture is returned. ``bound`` is the last bound of an earlier
-    run that this run continues. ``report`` is called with the number of the run, the iteration (0
-    at the beginning), the bound and its change. Ctrl-C ends the fit and keeps the mixture found so
-    far; without a mixture it is raised.
+    A run converges when the mean log-likelihood, the bound, changes by less than ``tol``.
+    ``bound`` is the last bound of a run that this run continues. ``report`` is called with the
+    number of the run, the iteration, the bound and its change. Ctrl-C ends the fit and keeps the
+    mixture found so far; without a mixture it is raised.
     """
     best = None
     try:
         for i, start in enumerate(starts):
             report(i, 0, bound, math.inf)
-            with reused_threads():
-                run = _run(rows, start, m_step, max_iter, tol, bound, partial(report, i))
+            run = _run(rows, start, m_step, max_iter, tol, bound, partial(report, i))
             if best is None or run.beats(best):
                 best = run
             if run.interrupted:

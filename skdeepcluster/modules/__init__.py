@@ -1,1 +1,1 @@
-"""Building blocks of the models: networks, the game they play, the autoencoder that pretrains."""
+"""Building blocks of the models: networks, likelihoods, codes, regularization, base classes."""

@@ -1,10 +1,6 @@
-"""Augmentation: other versions of rows that belong to the same clusters, drawn in every step.
+"""Augmentation of images: other versions of samples that belong to the same clusters.
 
-An estimator calls ``augment(x)`` with the rows of a step, (N, D) in the units of the data, and
-trains on what it returns.
-
-Reference: P. Y. Simard, D. Steinkraus, J. C. Platt, "Best Practices for Convolutional Neural
-Networks Applied to Visual Document Analysis", ICDAR 2003 (affine distortions of digits).
+An estimator calls ``augment(x)`` with the samples of a step, (N, D) in the units of the data.
 """
 
 import math
@@ -19,39 +15,29 @@ from ..functional import random
 
 @dataclass(frozen=True)
 class RandomAffine:
-    """Random rotations, scales and shifts of images stored as flat rows.
+    """Random rotations, scales and shifts of images stored as flat samples.
 
-    Angle, scale and shift are uniform and independent for each image; values between pixels are
-    interpolated linearly, and those beyond the border are the nearest on it. Use it as
-    ``augment=RandomAffine((1, 28, 28))`` where images so changed are still of the same kind.
+    Angle, scale and shift are uniform and independent for each image (affine distortions of
+    digits: P. Y. Simard, D. Steinkraus, J. C. Platt, ICDAR 2003). Values between pixels are
+    interpolated linearly; beyond the border they are the nearest on it. Use it as
+    ``augment=RandomAffine((1, 28, 28))``.
 
     Parameters
     ----------
     image_shape : (channels, height, width)
-        How a row is an image.
+        Shape of the image.
     degrees : float, default=10.0
-        Greatest angle to either side.
+        Maximum angle to either side.
     translate : float, default=0.07
-        Greatest shift to either side, as a share of the width and of the height.
+        Maximum shift to either side, as a share of width and height.
     scale : float, default=0.1
-        Greatest change of the size: from 1 - scale to 1 + scale, below 1.
-
-    Raises
-    ------
-    ValueError
-        When a row of X has not as many features as the image.
-
-    See Also
-    --------
-    skdeepcluster.CatGANClustering : Takes it as ``augment``, as the other networks do.
-    skdeepcluster.modules.networks.conv_encoder : A network for images.
+        Maximum change of the size, below 1: from 1 - scale to 1 + scale.
 
     Notes
     -----
-    On MNIST :class:`~skdeepcluster.CatGANClustering` and
-    :class:`~skdeepcluster.InfoGANClustering` gain by it, whose networks classify rows, on
-    Fashion-MNIST they do not; :class:`~skdeepcluster.VaDEClustering` loses, whose density becomes
-    that of the changed images.
+    It suits :class:`~skdeepcluster.CatGANClustering` and
+    :class:`~skdeepcluster.InfoGANClustering`, whose networks classify samples. The density of
+    :class:`~skdeepcluster.VaDEClustering` becomes that of the changed images.
 
     Examples
     --------
@@ -71,23 +57,23 @@ class RandomAffine:
     def __post_init__(self) -> None:
         if len(self.image_shape) != 3:
             raise ValueError(
-                "image_shape must be (channels, height, width), for instance (1, 28, 28), got "
+                "image_shape must be (channels, height, width), such as (1, 28, 28), got "
                 f"{tuple(self.image_shape)}."
             )
         if not 0 <= self.scale < 1:
             raise ValueError(f"scale must be at least 0 and below 1, got {self.scale}.")
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Draw another version of each image (N, D), (N, D)."""
+        """Return a random version of each image, (N, D)."""
         if x.shape[1] != math.prod(self.image_shape):
             raise ValueError(
                 f"X has {x.shape[1]} features, but RandomAffine expects images of shape "
                 f"{tuple(self.image_shape)}, which are {math.prod(self.image_shape)}."
             )
-        draws = 2 * random.rand((len(x), 4), x.device, x.dtype) - 1
-        angle = math.radians(self.degrees) * draws[:, 0]
-        size = 1 + self.scale * draws[:, 1]
-        return move_images(x, self.image_shape, angle, size, self.translate * draws[:, 2:])
+        uniform = 2 * random.rand((len(x), 4), x.device, x.dtype) - 1
+        angle = math.radians(self.degrees) * uniform[:, 0]
+        size = 1 + self.scale * uniform[:, 1]
+        return move_images(x, self.image_shape, angle, size, self.translate * uniform[:, 2:])
 
 
 def move_images(
@@ -95,20 +81,8 @@ def move_images(
 ) -> Tensor:
     """Rotate flat images (N, D) about their center, scale and shift them, (N, D).
 
-    Parameters
-    ----------
-    x : Tensor of shape (N, D)
-    image_shape : (channels, height, width)
-    angle : Tensor of shape (N,)
-        In radians, counterclockwise.
-    size : Tensor of shape (N,)
-        Factor of the size.
-    shift : Tensor of shape (N, 2)
-        To the right and down, as shares of width and height.
-
-    Returns
-    -------
-    Tensor of shape (N, D)
+    Angles (N,) are in radians, counterclockwise; sizes (N,) are factors; shifts (N, 2) to the
+    right and down are shares of width and height.
 
     Examples
     --------
@@ -121,7 +95,7 @@ def move_images(
             [1., 3.]])
     """
     channels, height, width = image_shape
-    # For each pixel of the new image its place in the old one, in half widths from the center.
+    # The place in the old image of each pixel of the new one, in half widths from the center.
     cos, sin = angle.cos() / size, angle.sin() / size
     turn = torch.stack([cos, -sin * height / width, sin * width / height, cos], 1).view(-1, 2, 2)
     origin = -2 * turn @ shift[:, :, None]

@@ -1,12 +1,12 @@
-"""What the decoder's output means: a Bernoulli, a Gaussian, or one of these for each column.
+"""Distributions of x given the decoder's output: Bernoulli, Gaussian, or one for each column.
 
 A likelihood is the only part of a model that knows the units of X. The networks see
-``standardize(x)``; densities, means and errors come back in the units of X.
+``standardize(x)``; densities and means are in the units of X.
 """
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ..functional.gaussian import log_prob_diag
+
+#: Minimum probability in :meth:`Likelihood.link`, whose derivative is 1 / p.
+LEAST_PROBABILITY = 0.02
 
 
 class Likelihood(nn.Module, ABC):
@@ -25,30 +28,27 @@ class Likelihood(nn.Module, ABC):
 
     @property
     def standardizes(self) -> bool:
-        """Whether features are divided by standard deviations of their own."""
+        """Whether features are divided by their own standard deviations."""
         return False
 
     def describe(self) -> str:
-        """Return what a model that goes on training must share with its past."""
+        """Return what a resumed training must keep."""
         return self.name
 
     @abstractmethod
     def standardize(self, x: Tensor) -> Tensor:
-        """From rows in the units of the data to float32 inputs of the encoder, (N, D)."""
+        """Return float32 inputs of the networks, (N, D), for samples in the units of the data."""
 
     @abstractmethod
     def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
-        """Log p(x | decoded) in nats, for rows in the units of the data; of shape (N,).
-
-        Of several means (S, N, D) for each row (N, D) it is of shape (S, N).
-        """
+        """Log p(x | decoded) in nats, (N,), or (S, N) for outputs (S, N, D)."""
 
     @abstractmethod
     def mean(self, decoded: Tensor) -> Tensor:
         """E[x | decoded] in the units of the data, (N, D)."""
 
     def standardized_mean(self, decoded: Tensor) -> Tensor:
-        """E[x | decoded] as the networks see it, ``standardize(mean(decoded))``, (N, D)."""
+        """Return ``standardize(mean(decoded))``, (N, D)."""
         return self.standardize(self.mean(decoded))
 
     @abstractmethod
@@ -56,22 +56,17 @@ class Likelihood(nn.Module, ABC):
         """Return the outputs that have a given standardized mean, and their derivatives, (D,)."""
 
 
-#: Least probability whose logarithm :meth:`Likelihood.link` takes: its derivative is 1/p.
-LEAST_PROBABILITY = 0.02
-
-
 class Bernoulli(Likelihood):
-    """Features in [0, 1], the decoder gives logits: gray levels are read as probabilities.
+    """Features in [0, 1], taken as probabilities; the decoder gives logits.
 
-    New rows may leave [0, 1], as those do that a MinMaxScaler has not seen: then the nearer end is
-    taken in their place, and log p stays at most 0.
+    New samples are clipped to [0, 1].
     """
 
     name = "bernoulli"
 
     def standardize(self, x: Tensor) -> Tensor:
         """Float32, clipped to [0, 1]."""
-        # Bounds that are integers would be cast in an exported graph, which its optimizer breaks.
+        # Integer bounds would be cast in an exported graph, which breaks its optimizer.
         return x.float().clamp(0.0, 1.0)
 
     def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
@@ -94,25 +89,19 @@ class Bernoulli(Likelihood):
 
 
 class Gaussian(Likelihood):
-    """Any real features, the decoder gives means of standardized features.
+    """Real features; the decoder gives means of standardized features.
 
-    The noise variance of each feature is learned, bounded from below so that a feature the decoder
-    predicts exactly (a constant one, say) cannot drive the density to infinity. ``shift``, (D,),
-    are the means of the features; ``scale`` are their standard deviations, (D,), or one number
-    for all features, (). Both are in the precision of the data, so that data far from the origin
-    loses no digits before it is centered.
-
-    Values more than ``LIMIT`` scales from the mean count as that far: squares of the networks'
-    answers to such rows stay finite in float32.
+    ``shift`` (D,) are the means of the features; ``scale`` are their standard deviations (D,), or
+    one number () for all. Both have the precision of the data, so that data far from the origin
+    lose no digits. The noise variance of each feature is learned within bounds.
     """
 
     name = "gaussian"
     shift: Tensor
     scale: Tensor
 
-    #: Largest magnitude of standardized features.
+    #: Maximum magnitude of standardized features: squares of the networks' outputs stay finite.
     LIMIT = 1e6
-
     #: Bounds of the log-variance of the noise, in standardized units.
     LOG_VAR = (-7.0, 4.0)
 
@@ -120,8 +109,7 @@ class Gaussian(Likelihood):
         super().__init__()
         self.register_buffer("shift", shift)
         self.register_buffer("scale", scale)
-        # Log-variances. They start below the features' own (0): from there the decoder would not
-        # learn to use the code.
+        # Log-variances. From those of the features (0), the decoder would not learn to use codes.
         self.noise = nn.Parameter(torch.full(shift.shape, -2.0, dtype=torch.float32))
 
     @property
@@ -134,7 +122,7 @@ class Gaussian(Likelihood):
         return ((x - self.shift) / self.scale).clamp(-self.LIMIT, self.LIMIT).float()
 
     def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
-        """Log N(standardized x; decoded, exp noise) - sum_d log scale_d."""
+        """Log N(standardize(x); decoded, exp noise) - sum_d log scale_d."""
         log_var = self.noise.clamp(*self.LOG_VAR)
         volume = self.scale.log().expand_as(self.shift).sum().float()
         return log_prob_diag(self.standardize(x), decoded.float(), log_var) - volume
@@ -153,18 +141,9 @@ class Gaussian(Likelihood):
 
 
 class Categorical(Likelihood):
-    """One-hot features, the decoder gives logits of the categories.
+    """One-hot features in groups of given ``sizes``; the decoder gives logits of the categories.
 
-    Parameters
-    ----------
-    sizes : iterable of int
-        Numbers of columns of the groups, in their order; a group is one categorical feature.
-
-    Attributes
-    ----------
-    weight : Tensor of shape (D,)
-        What stands for 1 in the columns of each group: the weight that the user has given to it.
-        Values of new rows are clipped to [0, weight].
+    ``weight`` (D,) stands for 1 in the columns of a group; values are clipped to [0, weight].
     """
 
     weight: Tensor
@@ -184,11 +163,11 @@ class Categorical(Likelihood):
         return (share * self._log_softmax(decoded)).sum(-1)
 
     def mean(self, decoded: Tensor) -> Tensor:
-        """Return the probabilities, times the weights."""
+        """Return the probabilities times the weights."""
         return self._log_softmax(decoded).exp() * self.weight
 
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
-        """Return log p, and 1 / (weight p), of p = mean / weight."""
+        """Return log p and 1 / (weight p), with p = mean / weight."""
         p = (mean / self.weight).clamp_min(LEAST_PROBABILITY)
         return p.log(), 1 / (self.weight * p)
 
@@ -201,6 +180,8 @@ class Categorical(Likelihood):
 class ColumnLikelihood(Likelihood):
     """Independent likelihoods of columns: Gaussian, Bernoulli and categorical ones.
 
+    An estimator takes a copy, whose scales and weights it finds in the data.
+
     Parameters
     ----------
     gaussian : iterable of int, default=()
@@ -208,25 +189,14 @@ class ColumnLikelihood(Likelihood):
     bernoulli : iterable of int, default=()
         Indices of the columns with values in [0, 1].
     categorical : iterable of iterables of int, default=()
-        Indices of the one-hot columns of each categorical feature. A row has a single 1 in each
-        group, or one number, the group's weight, that is the same in all rows; or only zeros where
-        its category is missing or unknown, and then the group adds nothing to log p(x).
+        Indices of the one-hot columns of each categorical feature. A sample has a single 1 in each
+        group, or the group's weight, the same in all samples. It has only zeros where its category
+        is missing; the group then adds nothing to log p(x).
 
     Raises
     ------
     ValueError
-        When there is no column, an index is not a whole number from 0 on, a column is given
-        twice, or a group has fewer than two columns.
-
-    See Also
-    --------
-    skdeepcluster.VaDEClustering : Takes it, or the dict of its columns, as ``likelihood``.
-
-    Notes
-    -----
-    log p(x) is the sum over the parts. ``mean`` gives probabilities in Bernoulli and categorical
-    columns, the latter times the weight of the group. An estimator takes a copy, whose scales and
-    weights it finds in the data.
+        If columns are no whole numbers from 0 on or given twice, or groups of less than two.
 
     Examples
     --------
@@ -250,15 +220,8 @@ class ColumnLikelihood(Likelihood):
     ) -> None:
         super().__init__()
         groups = [list(gaussian), list(bernoulli), *(list(group) for group in categorical)]
-        columns = [column for group in groups for column in group]
-        _check_columns(columns)
+        columns = _check_columns(groups)
         n_gaussian, n_bernoulli, *sizes = map(len, groups)
-        if any(size < 2 for size in sizes):
-            raise ValueError(
-                f"A categorical feature has a one-hot column for each category, but the groups "
-                f"are {groups[2:]}. Give two or more columns for each group, and a single column "
-                "of zeros and ones as 'bernoulli'."
-            )
         self.parts = nn.ModuleDict()
         if n_gaussian:
             zeros = torch.zeros(n_gaussian, dtype=torch.float32)
@@ -269,7 +232,7 @@ class ColumnLikelihood(Likelihood):
             self.parts["categorical"] = Categorical(sizes)
         self.lengths = [n for n in (n_gaussian, n_bernoulli, sum(sizes)) if n]
         # All columns, part by part, and the numbers of columns of the two parts and of the groups.
-        self.register_buffer("columns", torch.tensor([int(column) for column in columns]))
+        self.register_buffer("columns", torch.tensor(columns))
         self.register_buffer("sizes", torch.tensor([n_gaussian, n_bernoulli, *sizes]))
         self.register_buffer("position", self.columns.argsort(), persistent=False)
 
@@ -289,7 +252,7 @@ class ColumnLikelihood(Likelihood):
         return f"{self.name} ({', '.join(parts)})"
 
     def set_scale(self, shift: Tensor, scale: Tensor) -> None:
-        """Set shift and scale of the Gaussian columns, as of ``Gaussian``."""
+        """Set shift and scale of the Gaussian columns."""
         self.parts["gaussian"].shift, self.parts["gaussian"].scale = shift, scale
 
     def set_weights(self, weights: Tensor) -> None:
@@ -306,44 +269,38 @@ class ColumnLikelihood(Likelihood):
         return torch.stack([part.log_prob(own, out) for (part, own), (_, out) in pairs]).sum(0)
 
     def mean(self, decoded: Tensor) -> Tensor:
-        """Return means of Gaussian columns, probabilities of the others, (N, D)."""
+        """Return the means of the parts, (N, D)."""
         return self._join([part.mean(out) for part, out in self._split(decoded)])
 
     def standardized_mean(self, decoded: Tensor) -> Tensor:
-        """Return those of the parts."""
+        """Return the standardized means of the parts, (N, D)."""
         return self._join([part.standardized_mean(out) for part, out in self._split(decoded)])
 
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return the links of the parts."""
         outputs, slopes = zip(*(part.link(own) for part, own in self._split(mean)), strict=True)
-        return self._join(list(outputs)), self._join(list(slopes))
+        return self._join(outputs), self._join(slopes)
 
     def _split(self, values: Tensor) -> Iterator[tuple[Any, Tensor]]:
         """Yield each part and its columns of the values."""
         columns = values.index_select(-1, self.columns).split(self.lengths, -1)
         return zip(self.parts.values(), columns, strict=True)
 
-    def _join(self, values: list[Tensor]) -> Tensor:
+    def _join(self, values: Sequence[Tensor]) -> Tensor:
         """Return the values of all parts in the order of the columns."""
-        return torch.cat(values, -1).index_select(-1, self.position)
+        return torch.cat(list(values), -1).index_select(-1, self.position)
 
 
 def restore_likelihood(state: Mapping[str, Tensor]) -> Likelihood:
-    """Build the likelihood that has a given state dict.
-
-    The names tell the classes apart: "columns" is a :class:`ColumnLikelihood`'s, "shift" a
-    :class:`Gaussian`'s; a :class:`Bernoulli` has no state.
-    """
-    if "columns" in state:
-        restored = ColumnLikelihood(**_split_layout(state["columns"], state["sizes"]))
-        if "gaussian" in restored.parts:
-            restored.set_scale(state["parts.gaussian.shift"], state["parts.gaussian.scale"])
-        if "categorical" in restored.parts:
-            kind = state["parts.categorical.weight"].dtype
-            if kind in (torch.float32, torch.float64):  # those of the rows
-                restored.parts["categorical"].to(kind)
-        return restored
-    return Gaussian(state["shift"], state["scale"]) if "shift" in state else Bernoulli()
+    """Build the likelihood that has a given state dict; a :class:`Bernoulli` has no state."""
+    if "columns" not in state:
+        return Gaussian(state["shift"], state["scale"]) if "shift" in state else Bernoulli()
+    restored = ColumnLikelihood(**_split_layout(state["columns"], state["sizes"]))
+    if "gaussian" in restored.parts:
+        restored.set_scale(state["parts.gaussian.shift"], state["parts.gaussian.scale"])
+    if "categorical" in restored.parts:
+        restored.parts["categorical"].to(state["parts.categorical.weight"].dtype)
+    return restored
 
 
 def _split_layout(columns: Tensor, sizes: Tensor) -> dict[str, list[Any]]:
@@ -352,13 +309,20 @@ def _split_layout(columns: Tensor, sizes: Tensor) -> dict[str, list[Any]]:
     return {"gaussian": gaussian, "bernoulli": bernoulli, "categorical": groups}
 
 
-def _check_columns(columns: list[Any]) -> None:
-    """Check that columns are given by whole numbers from 0 on, each once."""
+def _check_columns(groups: Sequence[Sequence[Any]]) -> list[int]:
+    """Return the columns of all groups, whole numbers from 0 on that are given once."""
+    columns = [column for group in groups for column in group]
     if not columns:
         raise ValueError("A likelihood of columns (ColumnLikelihood) needs columns, got none.")
-    wrong = [c for c in columns if isinstance(c, bool) or not isinstance(c, Integral) or c < 0]
-    if wrong:
-        raise ValueError(f"Columns are given by whole numbers from 0 on, got {wrong[0]!r}.")
-    twice = sorted(int(column) for column, count in Counter(columns).items() if count > 1)
-    if twice:
+    for c in columns:
+        if isinstance(c, bool) or not isinstance(c, Integral) or c < 0:
+            raise ValueError(f"Columns are given by whole numbers from 0 on, got {c!r}.")
+    if twice := sorted(int(column) for column, n in Counter(columns).items() if n > 1):
         raise ValueError(f"Every column has one likelihood, but {twice} are given twice.")
+    if any(len(group) < 2 for group in groups[2:]):
+        raise ValueError(
+            "A categorical feature has a one-hot column for each category, but the groups are "
+            f"{groups[2:]}. Give two or more columns for each group, and a single column of zeros "
+            "and ones as 'bernoulli'."
+        )
+    return [int(column) for column in columns]

@@ -1,14 +1,12 @@
 """Default networks, and builders to pass as ``encoder``, ``decoder``, ``generator``, ....
 
-An estimator calls a builder as ``builder(n_in, n_out)`` with numbers of features; rows are flat,
-(N, n_in) -> (N, n_out). Networks of adversarial games have batch normalization.
-
-Reference: A. Radford, L. Metz, S. Chintala, "Unsupervised Representation Learning with Deep
-Convolutional Generative Adversarial Networks", ICLR 2016 (the networks of adversarial games).
+An estimator calls a builder as ``builder(n_in, n_out)`` with numbers of features. Samples are
+flat, (N, n_in) -> (N, n_out). The convolutional generator and discriminator follow A. Radford, L.
+Metz, S. Chintala, "Unsupervised Representation Learning with Deep Convolutional GANs", ICLR 2016.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from numbers import Integral
@@ -28,10 +26,13 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "leaky_relu": lambda: nn.LeakyReLU(0.1),
 }
 
-#: Dtype of the networks, whatever the default one is.
+#: Dtype of the networks, whatever torch's default is.
 FLOAT = torch.float32
 
 Builder = Callable[[int, int], nn.Module]
+
+
+# ---- perceptrons
 
 
 def mlp(
@@ -49,7 +50,7 @@ def mlp(
     hidden_layer_sizes : sequence of int, default=(500, 500, 2000)
         Widths of the hidden layers; empty for a linear map.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="relu"
-        Applied after each hidden layer.
+        Activation of the hidden layers.
 
     Returns
     -------
@@ -57,12 +58,8 @@ def mlp(
 
     Examples
     --------
-    >>> mlp(4, 2, (8,))
-    Sequential(
-      (0): Linear(in_features=4, out_features=8, bias=True)
-      (1): ReLU()
-      (2): Linear(in_features=8, out_features=2, bias=True)
-    )
+    >>> [type(layer).__name__ for layer in mlp(4, 2, (8,))]
+    ['Linear', 'ReLU', 'Linear']
     """
     widths = [n_in, *hidden_layer_sizes]
     layers: list[nn.Module] = []
@@ -72,23 +69,66 @@ def mlp(
     return _initialize(nn.Sequential(*layers, nn.Linear(widths[-1], n_out, dtype=FLOAT)), gain)
 
 
-@torch.no_grad()
-def set_linear(network: nn.Sequential, reduce: Tensor, expand: Tensor, bias: Tensor) -> None:
-    """Let a perceptron start as the linear map x -> expand @ (reduce @ x) + bias.
-
-    Two units of each hidden layer carry each of the q numbers ``reduce @ x``, one of them negated:
-    for the activation a, a(t) - a(-t) is t times a constant, exactly for rectifiers and "gelu",
-    nearly for "tanh" ("looks-linear" initialization: D. Balduzzi et al., "The shattered gradients
-    problem", ICML 2017). The other units keep their weights, and training finds out what they are
-    good for: the output does not depend on them at first.
+def normalized_mlp(
+    n_in: int,
+    n_out: int,
+    hidden_layer_sizes: Sequence[int] = (500, 500),
+    activation: str = "leaky_relu",
+    noise: float = 0.0,
+) -> nn.Sequential:
+    """Multilayer perceptron with batch normalization, and noise before linear layers.
 
     Parameters
     ----------
-    network : Sequential
-        As of :func:`mlp`, its hidden layers at least 2 q wide.
-    reduce : Tensor of shape (q, n_in)
-    expand : Tensor of shape (n_out, q)
-    bias : Tensor of shape (n_out,)
+    n_in, n_out : int
+        Numbers of features.
+    hidden_layer_sizes : sequence of int, default=(500, 500)
+        Widths of the hidden layers.
+    activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
+        Activation of the hidden layers, after their normalization.
+    noise : float, default=0.0
+        Standard deviation of the noise added in training to the input of every linear layer.
+
+    Returns
+    -------
+    Sequential
+
+    Examples
+    --------
+    >>> [type(layer).__name__ for layer in normalized_mlp(4, 2, (8,), noise=0.1)]
+    ['GaussianNoise', 'Linear', 'BatchNorm1d', 'LeakyReLU', 'GaussianNoise', 'Linear']
+    """
+    widths = [n_in, *hidden_layer_sizes]
+    noises = [GaussianNoise(noise)] if noise else []
+    layers: list[nn.Module] = []
+    for width_in, width_out in pairwise(widths):
+        linear = nn.Linear(width_in, width_out, bias=False, dtype=FLOAT)
+        normalize = nn.BatchNorm1d(width_out, dtype=FLOAT)
+        layers += [*noises, linear, normalize, ACTIVATIONS[activation]()]
+    return _initialize(nn.Sequential(*layers, *noises, nn.Linear(widths[-1], n_out, dtype=FLOAT)))
+
+
+class GaussianNoise(nn.Module):
+    """Adds noise of standard deviation ``std`` in training."""
+
+    def __init__(self, std: float) -> None:
+        super().__init__()
+        self.std = std
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the noise."""
+        return x + self.std * random.randn_like(x) if self.training else x
+
+
+@torch.no_grad()
+def set_linear(network: nn.Sequential, reduce: Tensor, expand: Tensor, bias: Tensor) -> None:
+    """Initialize a perceptron of :func:`mlp` to the map x -> expand @ (reduce @ x) + bias.
+
+    ``reduce`` is (q, n_in), ``expand`` (n_out, q), ``bias`` (n_out,). Two units of each hidden
+    layer, which must be at least 2 q wide, carry each of the numbers ``reduce @ x``, one of them
+    negated: for the activation a, a(t) - a(-t) is t times a constant, exactly for rectifiers and
+    "gelu", nearly for "tanh" ("looks-linear" initialization: D. Balduzzi et al., "The shattered
+    gradients problem", ICML 2017). Other units keep their weights but do not affect the output.
     """
     *hidden, last = (layer for layer in network if isinstance(layer, nn.Linear))
     q, read = len(reduce), reduce
@@ -103,6 +143,9 @@ def set_linear(network: nn.Sequential, reduce: Tensor, expand: Tensor, bias: Ten
     last.bias.copy_(bias)
 
 
+# ---- convolutional networks
+
+
 def conv_encoder(
     n_in: int,
     n_out: int,
@@ -110,7 +153,7 @@ def conv_encoder(
     channels: Sequence[int] = (32, 64),
     n_hidden: int = 256,
 ) -> nn.Sequential:
-    """Convolutional encoder for images stored as flat rows.
+    """Convolutional encoder for images stored as flat samples.
 
     Each stage halves height and width (kernel 4, stride 2); two linear layers follow. Use it as
     ``encoder=partial(conv_encoder, image_shape=(1, 28, 28))``.
@@ -120,9 +163,9 @@ def conv_encoder(
     n_in, n_out : int
         Numbers of features; the estimator gives them.
     image_shape : (channels, height, width)
-        How a row is an image; height and width divisible by ``2 ** len(channels)``.
+        Shape of the image; height and width divisible by ``2 ** len(channels)``.
     channels : sequence of int, default=(32, 64)
-        Feature maps after each stage.
+        Number of feature maps after each stage.
     n_hidden : int, default=256
         Width of the hidden linear layer.
 
@@ -130,27 +173,16 @@ def conv_encoder(
     -------
     Sequential
 
-    See Also
-    --------
-    conv_decoder : Back from the code to the image.
-
     Examples
     --------
     >>> import torch
     >>> conv_encoder(784, 20, image_shape=(1, 28, 28))(torch.zeros(3, 784)).shape
     torch.Size([3, 20])
     """
-    height, width = _shape_after_stages(n_in, image_shape, channels)
-    maps = [image_shape[0], *channels]
-    layers: list[nn.Module] = [nn.Unflatten(1, image_shape)]
-    for maps_in, maps_out in pairwise(maps):
-        layers += [nn.Conv2d(maps_in, maps_out, 4, stride=2, padding=1, dtype=FLOAT), nn.ReLU()]
-    layers += [
-        nn.Flatten(),
-        nn.Linear(maps[-1] * height * width, n_hidden, dtype=FLOAT),
-        nn.ReLU(),
-    ]
-    return _initialize(nn.Sequential(*layers, nn.Linear(n_hidden, n_out, dtype=FLOAT)))
+    stages, n_flat = _stages(n_in, image_shape, channels, nn.ReLU, normalized=False)
+    hidden = nn.Linear(n_flat, n_hidden, dtype=FLOAT)
+    linear = nn.Linear(n_hidden, n_out, dtype=FLOAT)
+    return _initialize(nn.Sequential(*stages, hidden, nn.ReLU(), linear))
 
 
 def conv_decoder(
@@ -172,77 +204,8 @@ def conv_decoder(
     Returns
     -------
     Sequential
-
-    See Also
-    --------
-    conv_encoder : From the image to the code.
-
-    Examples
-    --------
-    >>> import torch
-    >>> conv_decoder(10, 784, image_shape=(1, 28, 28))(torch.zeros(3, 10)).shape
-    torch.Size([3, 784])
     """
-    return _transposed_network(n_in, n_out, image_shape, channels, n_hidden, normalized=False)
-
-
-class GaussianNoise(nn.Module):
-    """Adds normal noise of standard deviation ``std`` in training, none in evaluation."""
-
-    def __init__(self, std: float) -> None:
-        super().__init__()
-        self.std = std
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Add noise of mean zero."""
-        return x + self.std * random.randn_like(x) if self.training else x
-
-    def extra_repr(self) -> str:
-        """Show the size of the noise."""
-        return f"std={self.std}"
-
-
-def normalized_mlp(
-    n_in: int,
-    n_out: int,
-    hidden_layer_sizes: Sequence[int] = (500, 500),
-    activation: str = "leaky_relu",
-    noise: float = 0.0,
-) -> nn.Sequential:
-    """Multilayer perceptron with batch normalization, and noise before linear layers.
-
-    Parameters
-    ----------
-    n_in, n_out : int
-        Numbers of features.
-    hidden_layer_sizes : sequence of int, default=(500, 500)
-        Widths of the hidden layers.
-    activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
-        Applied after each hidden layer's normalization.
-    noise : float, default=0.0
-        Standard deviation of the noise that training adds to the input of every linear layer.
-
-    Returns
-    -------
-    Sequential
-
-    Examples
-    --------
-    >>> [type(layer).__name__ for layer in normalized_mlp(4, 2, (8,), noise=0.1)]
-    ['GaussianNoise', 'Linear', 'BatchNorm1d', 'LeakyReLU', 'GaussianNoise', 'Linear']
-    """
-    widths = [n_in, *hidden_layer_sizes]
-    noises = [GaussianNoise(noise)] if noise else []
-    layers: list[nn.Module] = []
-    for width_in, width_out in pairwise(widths):
-        linear = nn.Linear(width_in, width_out, bias=False, dtype=FLOAT)
-        layers += [
-            *noises,
-            linear,
-            nn.BatchNorm1d(width_out, dtype=FLOAT),
-            ACTIVATIONS[activation](),
-        ]
-    return _initialize(nn.Sequential(*layers, *noises, nn.Linear(widths[-1], n_out, dtype=FLOAT)))
+    return _mirror(n_in, n_out, image_shape, channels, n_hidden, normalized=False)
 
 
 def conv_discriminator(
@@ -251,43 +214,25 @@ def conv_discriminator(
     image_shape: tuple[int, int, int],
     channels: Sequence[int] = (64, 128),
 ) -> nn.Sequential:
-    """Convolutional body of a discriminator, for images stored as flat rows.
+    """Convolutional discriminator without its last layer, as InfoGAN's for MNIST.
 
-    As InfoGAN's for MNIST: stages that halve height and width (kernel 4, stride 2), leaky
-    rectifiers, batch normalization after all stages but the first; one linear layer.
+    Stages halve height and width (kernel 4, stride 2), with leaky rectifiers and batch
+    normalization after all stages except the first; one linear layer follows.
 
     Parameters
     ----------
     n_in, n_out : int
         Numbers of features; the estimator gives them.
     image_shape, channels
-        As of :func:`conv_encoder`.
+        As in :func:`conv_encoder`.
 
     Returns
     -------
     Sequential
-
-    See Also
-    --------
-    conv_generator : Its opponent.
-
-    Examples
-    --------
-    >>> import torch
-    >>> conv_discriminator(784, 1024, image_shape=(1, 28, 28))(torch.zeros(3, 784)).shape
-    torch.Size([3, 1024])
     """
-    height, width = _shape_after_stages(n_in, image_shape, channels)
-    maps = [image_shape[0], *channels]
-    layers: list[nn.Module] = [nn.Unflatten(1, image_shape)]
-    for stage, (maps_in, maps_out) in enumerate(pairwise(maps)):
-        layers.append(nn.Conv2d(maps_in, maps_out, 4, stride=2, padding=1, dtype=FLOAT))
-        layers += [nn.BatchNorm2d(maps_out, dtype=FLOAT)] if stage else []
-        layers.append(nn.LeakyReLU(0.1))
-    linear = nn.Linear(maps[-1] * height * width, n_out, dtype=FLOAT)
-    return _initialize(
-        nn.Sequential(*layers, nn.Flatten(), linear, nn.BatchNorm1d(n_out, dtype=FLOAT))
-    )
+    stages, n_flat = _stages(n_in, image_shape, channels, ACTIVATIONS["leaky_relu"], True)
+    linear = nn.Linear(n_flat, n_out, dtype=FLOAT)
+    return _initialize(nn.Sequential(*stages, linear, nn.BatchNorm1d(n_out, dtype=FLOAT)))
 
 
 def conv_generator(
@@ -297,10 +242,10 @@ def conv_generator(
     channels: Sequence[int] = (64, 128),
     n_hidden: int = 1024,
 ) -> nn.Sequential:
-    """Convolutional generator, the mirror of ``conv_discriminator``.
+    """Convolutional generator, the mirror image of ``conv_discriminator``.
 
-    As InfoGAN's for MNIST: two linear layers, then transposed convolutions that double height
-    and width, batch normalization and rectifiers between them.
+    Two linear layers, then transposed convolutions that double height and width, with batch
+    normalization and rectifiers between them.
 
     Parameters
     ----------
@@ -314,21 +259,30 @@ def conv_generator(
     Returns
     -------
     Sequential
-
-    See Also
-    --------
-    conv_discriminator : Its opponent.
-
-    Examples
-    --------
-    >>> import torch
-    >>> conv_generator(74, 784, image_shape=(1, 28, 28))(torch.zeros(3, 74)).shape
-    torch.Size([3, 784])
     """
-    return _transposed_network(n_in, n_out, image_shape, channels, n_hidden, normalized=True)
+    return _mirror(n_in, n_out, image_shape, channels, n_hidden, normalized=True)
 
 
-def _transposed_network(
+def _stages(
+    n_in: int,
+    image_shape: tuple[int, int, int],
+    channels: Sequence[int],
+    activation: Callable[[], nn.Module],
+    normalized: bool,
+) -> tuple[list[nn.Module], int]:
+    """Return layers that halve an image for each of the channels, and the size of their output."""
+    height, width = _shape_after_stages(n_in, image_shape, channels)
+    maps = [image_shape[0], *channels]
+    layers: list[nn.Module] = [nn.Unflatten(1, image_shape)]
+    for stage, (maps_in, maps_out) in enumerate(pairwise(maps)):
+        layers.append(nn.Conv2d(maps_in, maps_out, 4, stride=2, padding=1, dtype=FLOAT))
+        if normalized and stage:
+            layers.append(nn.BatchNorm2d(maps_out, dtype=FLOAT))
+        layers.append(activation())
+    return [*layers, nn.Flatten()], maps[-1] * height * width
+
+
+def _mirror(
     n_in: int,
     n_out: int,
     image_shape: tuple[int, int, int],
@@ -336,10 +290,7 @@ def _transposed_network(
     n_hidden: int,
     normalized: bool,
 ) -> nn.Sequential:
-    """Build two linear layers and a transposed convolution for each of the channels, last first.
-
-    Rectifiers stand between the layers, behind batch normalization if ``normalized``.
-    """
+    """Return two linear layers, and layers that double an image for each channel, last first."""
     height, width = _shape_after_stages(n_out, image_shape, channels)
     maps = [image_shape[0], *channels][::-1]
     layers: list[nn.Module] = [nn.Linear(n_in, n_hidden, dtype=FLOAT)]
@@ -352,6 +303,51 @@ def _transposed_network(
     return _initialize(nn.Sequential(*layers, nn.Flatten()))
 
 
+def _shape_after_stages(
+    n_features: int, image_shape: Sequence[int], channels: Sequence[int]
+) -> tuple[int, int]:
+    """Return height and width after the last stage; raise if they cannot be halved so often."""
+    size = math.prod(image_shape)
+    if len(image_shape) != 3 or size != n_features:
+        raise ValueError(
+            f"image_shape={tuple(image_shape)} has {size} values, but the samples have "
+            f"{n_features} features. Give (channels, height, width) of the images in X, "
+            "(1, height, width) for gray ones."
+        )
+    _, height, width = image_shape
+    factor = 2 ** len(channels)
+    if height % factor or width % factor:
+        raise ValueError(
+            f"Images of {height} x {width} cannot be halved {len(channels)} times. Use fewer "
+            f"channels than {tuple(channels)}, or pad the images to a multiple of {factor}."
+        )
+    return height // factor, width // factor
+
+
+def _initialize(network: nn.Sequential, gain: float = 2.0) -> nn.Sequential:
+    """Set weights to samples of N(0, gain / fan_in), so that layers keep their inputs' variance.
+
+    ``gain`` makes up for the variance that the activation removes: 2 for rectifiers (He et al.,
+    2015). With torch's smaller default weights, a deep decoder learns to ignore the code.
+    """
+    for layer in network:
+        if isinstance(layer, nn.Linear):
+            fan_in = float(layer.in_features)
+        elif isinstance(layer, nn.Conv2d):
+            fan_in = float(layer.weight[0].numel())
+        elif isinstance(layer, nn.ConvTranspose2d):
+            fan_in = layer.weight[:, 0].numel() / math.prod(layer.stride)
+        else:
+            continue
+        nn.init.normal_(layer.weight, std=math.sqrt(gain / fan_in))
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+    return network
+
+
+# ---- networks of the users
+
+
 def make_network(
     role: str,
     builder: Builder | None,
@@ -360,10 +356,10 @@ def make_network(
     widths: Sequence[int],
     activation: str,
 ) -> nn.Module:
-    """Build the network of a role by the user's builder, or by default a perceptron.
+    """Return the network of the user's builder, by default a perceptron.
 
-    Its hidden layers are ``widths``, in reverse for a "decoder"; a "discriminator" has the first
-    two.
+    The hidden layers have ``widths``, in reverse for a "decoder", the first two for a
+    "discriminator".
     """
     if builder is not None:
         return build_network(role, builder, n_in, n_out)
@@ -384,22 +380,17 @@ def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Modu
         with torch.no_grad():
             found = network.eval()(torch.zeros(2, n_in, dtype=torch.float32))
     except Exception as error:
-        raise ValueError(f"{asked} gave no network that takes rows: {error}") from error
+        raise ValueError(f"{asked} gave no network that takes samples: {error}") from error
     if not isinstance(found, Tensor):
         raise ValueError(
             f"{asked} gave a network whose output is not a tensor, but {type(found).__name__}. "
             f"Have {type(network).__name__}.forward return one tensor."
         )
-    shape = tuple(found.shape)
-    if shape != (2, n_out):
+    if found.shape != (2, n_out) or found.dtype != torch.float32:
         raise ValueError(
-            f"{role} must turn rows of {n_in} into rows of {n_out} features, as "
-            f"{role}(n_in, n_out) asks, but two rows came out with shape {shape}."
-        )
-    if found.dtype != torch.float32:
-        raise ValueError(
-            f"{asked} gave a network whose output is {found.dtype}, not torch.float32. Build it "
-            "with float32 weights (module.float())."
+            f"{asked} must return a network from float32 samples of shape (2, {n_in}) to float32 "
+            f"outputs of shape (2, {n_out}), but its output has shape {tuple(found.shape)} and is "
+            f"{found.dtype}."
         )
     return network
 
@@ -415,62 +406,14 @@ def check_widths(name: str, values: Sequence[Any]) -> list[int]:
     return [int(width) for width in widths]
 
 
-def check_values(tensors: Mapping[str, Tensor]) -> None:
-    """Check that a state dict has values that a trained model can have.
-
-    Raises
-    ------
-    ValueError
-        At NaN or infinity, except -infinity in logarithms ("log_..."); at variances below zero,
-        and scales and temperatures that are not above.
-    """
-    for name, tensor in tensors.items():
-        last = name.rpartition(".")[2]
-        finite = tensor[tensor != -math.inf] if last.startswith("log_") else tensor
-        sound = bool(finite.isfinite().all())
-        if last in ("scale", "temperature"):
-            sound = sound and bool((tensor > 0).all())
-        if last == "running_var":
-            sound = sound and bool((tensor >= 0).all())
-        if not sound:
-            raise ValueError(f"The model's {name} has values that no trained model has.")
-
-
-@torch.no_grad()
-def recalibrate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Set the running statistics of batch normalization to averages over these inputs.
-
-    In training the running statistics of a discriminator average over real and generated rows,
-    but it answers about real rows. The network is left in evaluation mode.
-    """
-    layers = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
-    if not layers:
-        return
-    momenta = [layer.momentum for layer in layers]
-    network.eval()
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.momentum = None  # the equally weighted mean over all batches
-        layer.train()
-    for batch in batches:
-        network(batch)
-    for layer, momentum in zip(layers, momenta, strict=True):
-        layer.momentum = momentum
-        layer.eval()
-
-
 @contextmanager
 def keep_running_statistics(network: nn.Module) -> Iterator[None]:
-    """Within the block batch normalization leaves its running statistics as they are.
+    """Within the block, batch normalization does not update its running statistics.
 
-    Batches are normalized by their own statistics, so a discriminator that sees generated rows
-    within the block keeps running statistics of real rows.
+    Batches are normalized by their own statistics.
     """
-    tracking = [
-        layer
-        for layer in network.modules()
-        if isinstance(layer, _BatchNorm) and layer.track_running_stats
-    ]
+    norms = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
+    tracking = [layer for layer in norms if layer.track_running_stats]
     for layer in tracking:
         layer.track_running_stats = False
     try:
@@ -478,46 +421,3 @@ def keep_running_statistics(network: nn.Module) -> Iterator[None]:
     finally:
         for layer in tracking:
             layer.track_running_stats = True
-
-
-def _initialize(network: nn.Sequential, gain: float = 2.0) -> nn.Sequential:
-    """Draw weights from N(0, gain / fan_in), so that layers keep the variance of their inputs.
-
-    ``gain`` makes up for the variance that the activation removes: 2 for rectifiers (He et al.,
-    2015). With torch's smaller default weights the variance of a code decays through a deep
-    decoder, which then learns to ignore the code.
-    """
-    for layer in network:
-        if isinstance(layer, nn.Linear):
-            fan_in = float(layer.in_features)
-        elif isinstance(layer, nn.Conv2d):
-            fan_in = float(layer.weight[0].numel())
-        elif isinstance(layer, nn.ConvTranspose2d):
-            fan_in = layer.weight[:, 0].numel() / math.prod(layer.stride)
-        else:
-            continue
-        nn.init.normal_(layer.weight, std=math.sqrt(gain / fan_in))
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
-    return network
-
-
-def _shape_after_stages(
-    n_features: int, image_shape: Sequence[int], channels: Sequence[int]
-) -> tuple[int, int]:
-    """Return height and width after the last stage; raise if they cannot be halved so often."""
-    size = math.prod(image_shape)
-    if len(image_shape) != 3 or size != n_features:
-        raise ValueError(
-            f"image_shape={tuple(image_shape)}, of {size} values, is not that of "
-            f"rows with {n_features} features. Give (channels, height, width) of the images in X, "
-            "(1, height, width) of gray ones."
-        )
-    _, height, width = image_shape
-    factor = 2 ** len(channels)
-    if height % factor or width % factor:
-        raise ValueError(
-            f"Images of {height} x {width} cannot be halved {len(channels)} times. Use fewer "
-            f"channels than {tuple(channels)}, or pad the images to a multiple of {factor}."
-        )
-    return height // factor, width // factor

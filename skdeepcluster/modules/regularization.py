@@ -1,10 +1,7 @@
-"""Loss terms that keep an assignment near its start and smooth in x; additions to the papers.
+"""Loss terms that keep an assignment smooth and near an initial partition.
 
-Anchor: the cross-entropy to the initial responsibilities. Smoothness: virtual adversarial training
-(VAT), the divergence under the small change of a row that changes its assignment most.
-
-Reference: T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual Adversarial Training: A
-Regularization Method for Supervised and Semi-Supervised Learning", IEEE TPAMI 2018.
+Smoothness is virtual adversarial training: T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual
+Adversarial Training", IEEE TPAMI 2018. N samples, D features, K clusters.
 """
 
 import math
@@ -18,56 +15,53 @@ from torch.nn.functional import one_hot
 from ..functional import random
 from ..functional.losses import all_rows, kl_divergence, own_rows
 
-#: Length of the adversarial step, in distances to the nearest other row of a batch.
+#: Length of the adversarial step, relative to the distance to the nearest other sample.
 RADIUS = 0.25
-#: Rows of the batch to which RADIUS refers.
-REFERENCE_ROWS = 256
-#: Length of the random step at which the divergence's gradient is taken, as a share of the radius.
+#: Batch size that RADIUS refers to.
+REFERENCE_SIZE = 256
+#: Length of the random step where the divergence's gradient is taken, as a share of the radius.
 PROBE = 0.1
 
 
 @dataclass(frozen=True)
 class Regularizer:
-    """Loss terms "start" and "smoothness"; a weight of 0 leaves a term out, and its cost."""
+    """Loss terms "start" and "smoothness"; a weight of 0 leaves out a term and its cost."""
 
-    #: Of the cross-entropy -sum_c R_c log p(c|x) to the initial responsibilities R.
+    #: Weight of the cross-entropy to the anchor.
     start_weight: float = 0.0
-    #: Of :func:`adversarial_divergence` for a step of ``RADIUS`` times the distance to the nearest
-    #: other row of the batch.
+    #: Weight of :func:`adversarial_divergence`.
     smoothness_weight: float = 0.0
-    #: Weight of the model's most probable clusters in place of R at the end of training, see
+    #: Share of the model's own clusters in the anchor at the end of training, see
     #: :func:`bootstrap`; it grows linearly from 0.
     own_share: float = 0.0
 
     def terms(
         self,
         log_resp: Callable[[Tensor], Tensor],
-        seen: Tensor,
+        x_std: Tensor,
         anchor: Tensor | None,
         log_p: Tensor | None = None,
         progress: Tensor | float = 1.0,
     ) -> dict[str, Tensor]:
-        """Weighted terms, scalars; none without an anchor, the R of shape (N, K).
+        """Return the weighted terms, scalars; none without an anchor of responsibilities (N, K).
 
-        ``log_resp`` maps standardized rows (N, D), like ``seen``, to log p(c|x), (N, K);
-        ``log_p`` is ``log_resp(seen)`` where it is known already; ``progress`` is the elapsed
-        share of training.
+        ``log_resp`` maps standardized samples ``x_std`` (N, D) to log p(k|x), (N, K); ``log_p`` is
+        ``log_resp(x_std)`` if it is known; ``progress`` is the elapsed share of training.
         """
         terms: dict[str, Tensor] = {}
         if anchor is None or not (self.start_weight or self.smoothness_weight):
             return terms
-        log_p = log_resp(seen) if log_p is None else log_p
+        log_p = log_resp(x_std) if log_p is None else log_p
         if self.start_weight:
             if self.own_share:
                 anchor = bootstrap(anchor, log_p, self.own_share * progress)
             terms["start"] = -self.start_weight * (anchor * log_p).sum(-1).mean()
         if self.smoothness_weight:
-            # Nearest neighbors are farther apart in smaller batches: by sqrt(256 / n) on a
-            # two-dimensional manifold.
-            batch = all_rows(seen)
-            scale = RADIUS * min(1.0, math.sqrt(len(batch) / REFERENCE_ROWS))
+            # On a two-dimensional manifold, neighbors are sqrt(256 / n) times as far apart.
+            batch = all_rows(x_std)
+            scale = RADIUS * min(1.0, math.sqrt(len(batch) / REFERENCE_SIZE))
             radius = own_rows(scale * nearest_distance(batch))
-            divergence = adversarial_divergence(log_resp, seen, log_p.detach(), radius)
+            divergence = adversarial_divergence(log_resp, x_std, log_p.detach(), radius)
             terms["smoothness"] = self.smoothness_weight * divergence.mean()
         return terms
 
@@ -77,10 +71,10 @@ NO_REGULARIZER = Regularizer()
 
 
 def bootstrap(anchor: Tensor, log_p: Tensor, own_share: Tensor | float) -> Tensor:
-    """Mix an anchor (N, K) with the most probable clusters by ``log_p`` (N, K), (N, K).
+    """Mix an anchor (N, K) with the most probable clusters by ``log_p`` (N, K).
 
-    Rows of which the network is sure, against the anchor, leave it (hard bootstrapping: S. Reed et
-    al., "Training deep neural networks on noisy labels with bootstrapping", ICLR 2015 workshop).
+    This is hard bootstrapping (S. Reed et al., "Training deep neural networks on noisy labels with
+    bootstrapping", ICLR 2015 workshop).
 
     Examples
     --------
@@ -94,7 +88,7 @@ def bootstrap(anchor: Tensor, log_p: Tensor, own_share: Tensor | float) -> Tenso
 
 
 def nearest_distance(x: Tensor) -> Tensor:
-    """Distance of each row (N, D) to the nearest other one, (N, 1); 0 for a single row.
+    """Distance of each sample (N, D) to the nearest other one, (N, 1); 0 for a single sample.
 
     Examples
     --------
@@ -113,16 +107,14 @@ def adversarial_step(
 ) -> Tensor:
     """Return the step (N, D) of length ``radius`` (N, 1) that changes an assignment most.
 
-    One power iteration: the gradient g of KL(p || p(x + d)) at a small random d points along the
-    direction in which the divergence curves most (eq. 10 and 11); the step is radius * g / |g|,
-    without gradient. ``log_p`` (N, K) is ``log_resp(x)``, as a constant.
+    The step is radius * g / |g|, without gradient, with g the gradient of KL(p || p(x + d)) at a
+    small random d: one power iteration (eq. 10 and 11). ``log_p`` (N, K) is ``log_resp(x)``.
     """
     probe = torch.nn.functional.normalize(random.randn_like(x))
     probe = (PROBE * radius * probe).requires_grad_()
     divergence = kl_divergence(log_p, log_resp(x + probe)).sum()
     (gradient,) = torch.autograd.grad(divergence, probe)
-    # Scaled by the largest element first: squares of the tiny gradients of almost certain
-    # assignments would underflow.
+    # Without this scaling, squares of tiny gradients would underflow.
     largest = gradient.abs().amax(1, keepdim=True)
     gradient = gradient / torch.where(largest > 0, largest, 1)
     return radius * torch.nn.functional.normalize(gradient)
@@ -131,9 +123,9 @@ def adversarial_step(
 def adversarial_divergence(
     log_resp: Callable[[Tensor], Tensor], x: Tensor, log_p: Tensor, radius: Tensor
 ) -> Tensor:
-    """KL(p(x) || p(x + step)) of each row for its :func:`adversarial_step`, in nats, (N,).
+    """KL(p(x) || p(x + step)) for the :func:`adversarial_step` of each sample, in nats, (N,).
 
-    Gradients reach the parameters of the network through ``p(x + step)`` only.
+    Gradients flow through ``p(x + step)`` only.
     """
     step = adversarial_step(log_resp, x, log_p, radius)
     return kl_divergence(log_p, log_resp(x + step))

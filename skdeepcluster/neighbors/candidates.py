@@ -134,9 +134,8 @@ class _MergeTrees:
     def cut_fairly(self, n_clusters):
         """Return the labels (M,) of a cut of Ward's tree without small clusters, or None.
 
-        From the root on, the last merge is undone until there are enough clusters. A half with
-        fewer than FAIR_SIZE times the mean number of samples is not a cluster: its samples get the
-        label of the nearest labeled sample.
+        From the root on, the last merge is undone until there are enough clusters. Samples of
+        smaller halves get the label of the nearest labeled sample.
         """
         tree, n_samples = self.trees["ward"], len(self.merged)
         sizes = np.concatenate([np.ones(n_samples), tree[:, 3]])
@@ -323,9 +322,8 @@ def agglomerate(edges, sizes, n_groups):
     """Merge the two groups of highest average linkage until ``n_groups`` are left.
 
     Each point represents ``sizes`` (P,) samples. ``edges`` (P, P), symmetric, are the sums of the
-    weights of the edges between these samples; the average linkage of two groups is the mean
-    weight. Groups without edges to others are merged last, the smallest first. Returns lists of
-    the points of each group, in the order of their first points.
+    weights of the edges between these samples. Groups without edges to others are merged last, the
+    smallest first. Returns lists of the points of each group, in the order of their first points.
     """
     n_points = len(sizes)
     edges = np.maximum(edges, 1e-9 * max(edges.sum(), 1.0) / n_points**2)
@@ -353,7 +351,7 @@ def learn_head(points, labels, n_clusters, stream):
     In each step, a classifier takes a few Adam steps toward the head's probabilities on a batch.
     The head minimizes the classifier's cross-entropy minus BALANCE times the entropy of the mean
     probabilities (A. Gadetsky, Y. Jiang, M. Brbic, "Let Go of Your Labels with Unsupervised
-    Transfer", ICML 2024). It is initialized with the cluster means of the labels (M,).
+    Transfer", ICML 2024).
     """
     points = points.astype(np.float32)
     member = np.eye(n_clusters, dtype=np.float32)[labels]

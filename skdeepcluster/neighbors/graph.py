@@ -6,6 +6,7 @@ N samples, D features, k neighbors, L layout dimensions.
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from numbers import Integral
 
 import numpy as np
 import numpy.typing as npt
@@ -68,24 +69,19 @@ def neighbor_graph(
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (N, D)
-        Samples; with ``metric="precomputed"`` their distances, of shape (N, N). The stored
-        entries of a sparse matrix of distances are the neighbors, as in
-        :class:`sklearn.neighbors.KNeighborsTransformer`.
+        Samples; with ``metric="precomputed"`` their distances (N, N), or a sparse graph of
+        distances as :class:`sklearn.neighbors.KNeighborsTransformer` returns.
     n_neighbors : int, default=15
-        Number of neighbors k: at most N - 1, and at most the number that a sparse matrix stores.
+        Number of neighbors k, at most N - 1.
     metric : str or callable, default="euclidean"
         As in :class:`sklearn.neighbors.NearestNeighbors`.
     n_jobs : int, default=None
-        Number of threads of the search, as in scikit-learn; no result depends on it.
+        Number of threads, as in scikit-learn; no result depends on it.
 
     Returns
     -------
     CSR matrix of shape (N, N)
         Symmetric, float32, with weights in (0, 1] and without links of a sample to itself.
-
-    See Also
-    --------
-    neighbor_layout : Positions of the samples of a graph.
 
     References
     ----------
@@ -100,24 +96,13 @@ def neighbor_graph(
            [1., 0., 1.],
            [0., 1., 0.]], dtype=float32)
     """
-    check_scalar(n_neighbors, "n_neighbors", (int, np.integer), min_val=1)
+    check_scalar(n_neighbors, "n_neighbors", Integral, min_val=1)
     X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
     if is_precomputed(metric):
         check_square(X)
         check_distances(X)
         return link_neighbors(*nearest_entries(X, n_neighbors, own=True))
     return link_neighbors(*NeighborIndex(X, metric, n_jobs).query_self(n_neighbors))
-
-
-def check_graph(X, dtype):
-    """Return a graph given as X, which has to be square, as a CSR matrix."""
-    graph = sparse.csr_matrix(check_array(X, accept_sparse="csr", dtype=dtype))
-    if graph.shape[0] != graph.shape[1]:
-        raise ValueError(
-            f"graph has shape {graph.shape}; expected a square matrix of link weights, "
-            "as neighbor_graph returns."
-        )
-    return graph
 
 
 def link_neighbors(distances, neighbors):
@@ -247,10 +232,6 @@ def neighbor_layout(
     ndarray of shape (N, L)
         float32.
 
-    See Also
-    --------
-    neighbor_graph : Compute the graph.
-
     References
     ----------
     .. [1] L. McInnes, J. Healy, J. Melville, "UMAP: Uniform Manifold Approximation and
@@ -266,13 +247,15 @@ def neighbor_layout(
     >>> bool(abs(layout[:3] - layout[:3].mean(0)).max() < abs(layout[0] - layout[3]).max())
     True
     """
-    for value, name, least in (
-        (n_components, "n_components", 1),
-        (n_epochs, "n_epochs", 0),
-        (n_negative, "n_negative", 0),
-    ):
-        check_scalar(value, name, (int, np.integer), min_val=least)
-    graph = check_graph(graph, np.float32)
+    check_scalar(n_components, "n_components", Integral, min_val=1)
+    check_scalar(n_epochs, "n_epochs", Integral, min_val=0)
+    check_scalar(n_negative, "n_negative", Integral, min_val=0)
+    graph = sparse.csr_matrix(check_array(graph, accept_sparse="csr", dtype=np.float32))
+    if graph.shape[0] != graph.shape[1]:
+        raise ValueError(
+            f"graph has shape {graph.shape}; expected a square matrix of link weights, "
+            "as neighbor_graph returns."
+        )
     random = np.random.default_rng(draw_seed(random_stream(random_state)))
     # After a permutation, a cyclic shift pairs each sample with a random one. This saves negative
     # sampling the random numbers for each sample.

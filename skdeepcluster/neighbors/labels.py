@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
-from .._responsibilities import cluster_means, normalize_rows
+from .._checks import cluster_means, normalize_rows
 from .selection import LEAD, spread_votes
 
 #: Maximum residual of a sample when labels are spread, relative to its solution.
@@ -36,10 +36,9 @@ def hold_labels(resp, labels):
 def name_clusters(found, labels, rows):
     """Return the class (K,) of each cluster, one-to-one.
 
-    ``found`` (M, K) is one-hot, ``labels`` (M, K) are counts, ``rows`` (M, D) are samples. The
-    Hungarian algorithm matches clusters with classes by the share of the labels of a class in the
-    cluster, and in case of doubt by the distance between their means. Classes without labels are
-    given to the other clusters in order.
+    ``found`` (M, K) is one-hot, ``labels`` (M, K) are counts, ``rows`` (M, D) are samples. They
+    are matched by the share of the labels of a class in the cluster, and in case of doubt by the
+    distance between their means. Other clusters get the other classes in order.
     """
     n_clusters = found.shape[1]
     known = np.flatnonzero(labels.any(0))
@@ -61,7 +60,7 @@ def follow_labels(resp, labels, graph, weights, layout):
 
     Each class has one more label, spread over its cluster. A walk from each sample ends at a
     labeled sample, or on its way with the class of the cluster there; it ends sooner if this class
-    has few labels. The scale of the ``weights`` (M,) does not matter.
+    has few labels.
     """
     known = labels.any(1)
     if not known.any():
@@ -74,10 +73,8 @@ def follow_labels(resp, labels, graph, weights, layout):
     by_cluster = normalize_rows((found.T @ labels + np.eye(len(names))[names]) / (1 + counts))
     graph = weigh_edges(graph, weights)
     spread = absorb_walk(graph, labels, found @ by_cluster, found @ (STOPS / (1 + counts[names])))
-    votes = (
-        LABEL_SHARE * np.eye(len(names))[spread.argmax(1)] + (1 - LABEL_SHARE) * resp @ by_cluster
-    )
-    resp = spread_votes(votes, graph)
+    votes = LABEL_SHARE * np.eye(len(names))[spread.argmax(1)]
+    resp = spread_votes(votes + (1 - LABEL_SHARE) * resp @ by_cluster, graph)
     resp[np.arange(len(resp)), spread.argmax(1)] = (1 + LEAD) * resp.max(1)
     return np.where(known[:, None], normalize_rows(labels), normalize_rows(resp))
 
@@ -102,11 +99,11 @@ def count_labels(targets, n_classes, inverse, weights=None):
 
 
 def spread_along(graph, labels, alpha=0.99):
-    """Return class probabilities (M, K) by label spreading of counts (M, K) along a graph.
+    """Return class probabilities (M, K) by label spreading of counts (M, K) along a graph W.
 
-    They are the normalized rows of F = (1 - alpha) (I - alpha S)^{-1} Y with S = D^{-1/2} W
-    D^{-1/2}, W the graph, D its degrees and Y the labels, with weight one per class (D. Zhou et
-    al., "Learning with Local and Global Consistency", NeurIPS 2003).
+    They are the normalized rows of F = (1 - alpha) (I - alpha D^{-1/2} W D^{-1/2})^{-1} Y, with
+    degrees D and labels Y, weight one per class (D. Zhou et al., "Learning with Local and Global
+    Consistency", NeurIPS 2003).
     """
     sums = np.asarray(graph.sum(1), dtype=np.float64).ravel()
     scale = sparse.diags(np.where(sums > 0, 1 / np.sqrt(np.maximum(sums, 1e-12)), 0))
@@ -119,10 +116,9 @@ def absorb_walk(graph, labels, votes, stops):
     """Return the mean votes (M, K) at the ends of random walks.
 
     A walk from each sample ends at the first sample with ``labels`` (M, K), with their shares as
-    votes. At any other sample it ends with probability s / (1 + s) and the ``votes`` (M, K), with
-    s from ``stops`` (M,). These are the harmonic functions of X. Zhu, Z. Ghahramani, J. Lafferty,
-    "Semi-supervised learning using Gaussian fields and harmonic functions", ICML 2003, with votes
-    as external classifier.
+    votes. At any other sample it ends with probability s / (1 + s), s from ``stops`` (M,), and its
+    ``votes`` (M, K) (X. Zhu, Z. Ghahramani, J. Lafferty, "Semi-supervised learning using Gaussian
+    fields and harmonic functions", ICML 2003, with an external classifier).
     """
     degree = np.asarray(graph.sum(1), dtype=np.float64).ravel()
     known, found = labels.any(1), np.where(labels.any(1)[:, None], normalize_rows(labels), votes)

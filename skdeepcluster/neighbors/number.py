@@ -6,8 +6,9 @@ M samples, P points, K clusters, L layout dimensions.
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.metrics import pairwise_distances_argmin
 
-from .._responsibilities import cluster_means
+from .._checks import cluster_means
 from .candidates import MERGED, Trees, find_candidates
 from .selection import describe_all, predict_scores, prepare
 
@@ -116,24 +117,23 @@ class ClusterTree(NamedTuple):
         for cluster in np.unique(labels):
             rows, is_own = labels == cluster, self.clusters == cluster
             own = np.flatnonzero(is_own if is_own.any() else ~is_own)
-            centers = self.centers[own]
-            gaps = np.square(centers).sum(1) - 2 * (layout[rows].astype(np.float64) @ centers.T)
-            leaves[rows] = own[gaps.argmin(1)]
+            points = layout[rows].astype(np.float64)
+            leaves[rows] = own[pairwise_distances_argmin(points, self.centers[own])]
         return leaves
 
-    def cut(self, n_clusters):
-        """Return the cluster (P,) of each leaf after a cut into ``n_clusters``.
 
-        Clusters are numbered by the first of the given clusters, or the first leaf, in them.
-        """
-        groups = np.arange(len(self.clusters))
-        for t, pair in enumerate(self.children[: len(groups) - n_clusters]):
-            groups[np.isin(groups, pair)] = len(groups) + t
-        order = np.lexsort((np.arange(len(groups)), self.clusters))
-        names, first = np.unique(groups[order], return_index=True)
-        rank = np.empty(n_clusters, dtype=np.int64)
-        rank[np.argsort(first)] = np.arange(n_clusters)
-        return rank[np.searchsorted(names, groups)]
+def cut_tree(children, clusters, n_clusters):
+    """Return the cluster (P,) of each leaf after a cut of a tree into ``n_clusters``.
+
+    Clusters are numbered by the first of the given ``clusters`` (P,), or the first leaf, in them.
+    """
+    groups = np.arange(len(clusters))
+    for t, pair in enumerate(children[: len(groups) - n_clusters]):
+        groups[np.isin(groups, pair)] = len(groups) + t
+    order = np.argsort(clusters, kind="stable")
+    names, first = np.unique(groups[order], return_index=True)
+    rank = np.argsort(np.argsort(first))
+    return rank[np.searchsorted(names, groups)]
 
 
 def grow_tree(layout, labels, weights, parts):

@@ -1,6 +1,6 @@
-"""The partition of a data set: from X to distinct samples, their graph, views and clusters.
+"""The partition of a data set: distinct samples, their graph, views and clusters.
 
-Then from the clusters of the distinct samples back to all samples, and to new ones.
+Clusters of the distinct samples are then extended to all samples, and to new ones.
 
 N samples, M distinct samples in the graph; D features, L layout dimensions, K clusters.
 """
@@ -8,6 +8,7 @@ N samples, M distinct samples in the graph; D features, L layout dimensions, K c
 import warnings
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,9 +20,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import normalize
 from sklearn.utils import Bunch, check_array, check_scalar, gen_batches
 
+from .._checks import (
+    LARGEST,
+    average_finite,
+    check_answers,
+    check_enough,
+    check_sample_weight,
+    cluster_means,
+)
 from .._fitting import random_stream
-from .._responsibilities import average_finite, cluster_means, sample_systematically
-from .._validation import check_answers, check_enough, check_sample_weight
 from .candidates import COMPONENTS, FITTED, LAYOUT_REGULARIZATION, Views, fit_mixture, run_kmeans
 from .graph import link_neighbors, neighbor_layout, whiten, whitening_matrix
 from .labels import count_labels, follow_labels, spread_along
@@ -30,12 +37,12 @@ from .search import (
     NeighborIndex,
     check_distances,
     check_square,
+    find_ranges,
     hash_rows,
     is_precomputed,
     nearest_entries,
     project_rows,
     single_threaded_blas,
-    split_rows,
     unique_rows,
 )
 from .selection import choose_partition
@@ -56,17 +63,15 @@ MIN_PARTS = 200
 MIXTURES = 5
 #: Maximum number of new samples that are searched at once.
 BLOCK = 16_384
-#: Distances are cut off here, so that sums of them do not overflow.
-FARTHEST = np.finfo(np.float64).max / 2**20
 
 
 class Settings(NamedTuple):
-    """Parameters of the graph and the layout, see :class:`~skdeepcluster.NeighborClustering`."""
+    """Parameters of the graph and the layout, as in ``NeighborClustering``."""
 
     n_neighbors: int = 15
     metric: Any = "euclidean"
     n_components: int = 5
-    max_samples: int = 70_000
+    max_samples: int = 30_000
     n_jobs: int | None = None
 
 
@@ -126,12 +131,11 @@ class Partition(NamedTuple):
 
     def grow_tree(self) -> ClusterTree:
         """Return the :class:`ClusterTree` of the clusters and their parts in the layout."""
-        stream = np.random.RandomState(0)
-        n_samples, labels = len(self.layout), self.resp.argmax(1)
-        n_parts = min(max(MIN_PARTS, COMPONENTS * self.resp.shape[1]), max(n_samples // 3, 1))
-        drawn = stream.permutation(n_samples)[:FITTED]
-        layout, weights = self.layout.astype(np.float64), self.samples.weights
-        views = Views(layout, layout, [layout], self.samples.graph, weights, drawn, False)
+        stream, weights = np.random.RandomState(0), self.samples.weights
+        layout, labels = self.layout.astype(np.float64), self.resp.argmax(1)
+        n_parts = max(MIN_PARTS, COMPONENTS * self.resp.shape[1])
+        n_parts = min(n_parts, max(len(layout) // 3, 1))
+        views = _view_layouts([layout], self.samples.graph, weights, stream)
         parts = run_kmeans(layout, views, n_parts, stream, n_init=1)
         return grow_tree(layout, labels, weights, parts)
 
@@ -196,32 +200,23 @@ def count_clusters(
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Samples; with ``metric="precomputed"`` their distances, as :func:`neighbor_graph` takes
-        them.
-    n_neighbors : int, default=15
-        Number of neighbors in the graph.
-    metric : str or callable, default="euclidean"
-        As in :class:`sklearn.neighbors.NearestNeighbors`.
+        Samples, or their distances with ``metric="precomputed"``.
+    n_neighbors, metric, n_components, random_state, n_jobs
+        As in :class:`~skdeepcluster.NeighborClustering`.
     sample_weight : array-like of shape (n_samples,), default=None
         How often each sample occurs.
     max_clusters : int, default=60
         Maximum number considered; it is also at most a fifth of the distinct samples.
     numbers : iterable of int, default=None
         Numbers to try; None tries numbers up to ``max_clusters``.
-    n_components : int, default=5
-        Dimensions of the layouts.
     max_samples : int, default=20_000
         Maximum number of distinct samples in the graph.
-    random_state : int, RandomState instance or None, default=None
-        Seed of all random numbers.
-    n_jobs : int, default=None
-        Number of threads, as in scikit-learn.
 
     Returns
     -------
     Bunch
-        ``best_n_clusters``, and arrays over the numbers tried: ``n_clusters``, ``criterion`` and
-        ``stability``, see ``n_clusters_curve_`` of :class:`~skdeepcluster.NeighborClustering`.
+        ``best_n_clusters``, and the arrays of ``n_clusters_curve_`` of
+        :class:`~skdeepcluster.NeighborClustering`.
 
     See Also
     --------
@@ -256,11 +251,9 @@ def partition_by_labels(
 ) -> np.ndarray:
     """Return class probabilities (N, K) from a few labels, by the graph and by mixtures.
 
-    ``targets`` (N,) are classes from 0 on, or -1 for samples without a label. Labels are spread
-    along the neighbor graph. Mixtures of 2 K components are fitted to a layout of the graph, and
-    each component has the mean class probabilities of its samples. The result is the mean of both:
-    isolated samples follow their components, and samples of components with several classes follow
-    the graph.
+    ``targets`` (N,) are classes from 0 on, or -1 for samples without a label. The result is the
+    mean of labels spread along the neighbor graph, and of mixtures of 2 K components fitted to a
+    layout. Each component has the mean class probabilities of its samples.
     """
     X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
     stream = random_stream(random_state)
@@ -269,7 +262,7 @@ def partition_by_labels(
     graph, weights = samples.graph, samples.weights
     spread = _spread(samples, count_labels(targets, n_classes, samples.inverse), n_jobs)
     layout = _scale(neighbor_layout(graph, random_state=stream, n_jobs=n_jobs))
-    views = Views(layout, layout, [layout], graph, weights, _draw_views(weights, stream), False)
+    views = _view_layouts([layout], graph, weights, stream)
     smooth, n_components = np.zeros_like(spread), min(COMPONENTS * n_classes, len(layout))
     for _ in range(MIXTURES):
         labels = run_kmeans(layout, views, n_components, stream, n_init=1)
@@ -298,9 +291,9 @@ def warn_of_edge(curve, max_clusters, n_samples, stacklevel):
     """Warn if the largest number of clusters is the best; ``n_samples`` are distinct."""
     if curve.best == curve.n_clusters[-1] and n_samples > 1:
         warnings.warn(
-            f"n_clusters='auto' chose {curve.best}, the largest number considered: there may be "
-            f"more clusters. Raise max_clusters={max_clusters} (numbers above a fifth of the "
-            "distinct samples are never considered), or set n_clusters.",
+            f"n_clusters='auto' chose {curve.best}, the largest number considered. Raise "
+            f"max_clusters={max_clusters} (at most a fifth of the distinct samples are "
+            "considered), or set n_clusters.",
             ConvergenceWarning,
             stacklevel=stacklevel + 1,
         )
@@ -312,8 +305,7 @@ def warn_of_edge(curve, max_clusters, n_samples, stacklevel):
 def connect(X, n_clusters, settings, stream, sample_weight=None, labels=None) -> Samples:
     """Return the distinct :class:`Samples` of X and their neighbor graph.
 
-    There are at most ``n_neighbors`` neighbors, and no more than the average cluster has other
-    samples: farther samples belong to other clusters.
+    A sample has no more neighbors than the average cluster has other samples.
     """
     metric, n_neighbors = settings.metric, int(settings.n_neighbors)
     _check(X, n_clusters, settings)
@@ -341,14 +333,9 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, labels=None) ->
 
 def _check(X, n_clusters, settings):
     """Check that there are enough samples, and that distances are distances."""
-    check_scalar(settings.n_neighbors, "n_neighbors", (int, np.integer), min_val=1)
     least = 1 if n_clusters == "auto" else n_clusters
     check_enough(X.shape[0], least)
-    if settings.max_samples < least:
-        raise ValueError(
-            f"max_samples={settings.max_samples} should be >= n_clusters={least}: a cluster needs "
-            "a sample in the graph. Raise max_samples or ask for fewer clusters."
-        )
+    check_scalar(settings.max_samples, "max_samples", Integral, min_val=least)
     if is_precomputed(settings.metric):
         check_square(X)
         check_distances(X)
@@ -357,19 +344,14 @@ def _check(X, n_clusters, settings):
 def order_columns(X):
     """Return the positions of the features of X (M, D) that vary, ordered by their values.
 
-    The order of the features or samples, their unit and a shift do not change the result. So
-    neither constant features nor the order of features change a cluster.
+    Neither the order of the samples, nor their unit or a shift changes the order of the features.
     """
-    ends = (end.toarray() if sparse.issparse(X) else end for end in (X.min(0), X.max(0)))
-    least, largest = (np.ravel(end).astype(np.float64) for end in ends)
+    least, largest = find_ranges(X)
     varying = largest > least
-    scale = np.ldexp(1.0, -np.frexp(max(np.abs(least).max(), np.abs(largest).max()))[1])
-    least, largest = least * scale, largest * scale
-    parts = [X] if sparse.issparse(X) else (X[part] for part in split_rows(*X.shape))
-    sums = sum(np.asarray((part * scale).sum(0)).ravel() for part in parts)
-    # Single precision hides how sums are rounded in another order of the samples.
-    mean = (sums / X.shape[0] - least).astype(np.float32)
-    order = np.lexsort(((largest - least).astype(np.float32), mean))
+    unit = np.ldexp(1.0, -np.frexp(max(-least.min(), largest.max()))[1])
+    # Single precision hides how means are rounded in another order of the samples.
+    mean = (unit * (np.ravel(X.mean(0, dtype=np.float64)) - least)).astype(np.float32)
+    order = np.lexsort(((unit * (largest - least)).astype(np.float32), mean))
     return order[varying[order]] if varying.any() else order[:1]
 
 
@@ -381,8 +363,7 @@ def take_columns(X, columns):
 def _find_distinct(X, weights, metric):
     """Return (columns, kept, inverse, weights) of the distinct samples with a positive weight.
 
-    Their order depends on values only. Equal rows of a dense matrix of distances are equal
-    samples. Rows of a sparse one lack the distances to most copies, so each is one sample.
+    Their order depends on values only. Rows of a sparse matrix of distances are all distinct.
     """
     if is_precomputed(metric) and sparse.issparse(X):
         kept, inverse = np.flatnonzero(weights > 0), np.full(len(weights), -1)
@@ -409,27 +390,22 @@ def _scale_weights(weights):
 def _draw_samples(kept, inverse, weights, n_drawn, stream, labels):
     """Return (kept, inverse, weights) of a draw of the distinct samples.
 
-    They are drawn with probabilities min(1, w / t) and get weights max(w, t); t gives the draw the
-    wanted size. Sampling is systematic along the order of the samples. All samples with ``labels``
-    (N,) are drawn, unless they are more than half of the draw.
+    Priority sampling (N. Duffield, C. Lund, M. Thorup, Journal of the ACM 54, 2007) keeps the
+    largest w / u, u uniform, with weights max(w, t), t the largest w / u of the others. All
+    samples with ``labels`` (N,) are drawn, unless they are more than half.
     """
-    certain = np.zeros(len(kept), dtype=bool)
+    priority = weights / (1 - stream.uniform(size=len(kept)))
     if labels is not None:
-        certain[inverse[(labels >= 0) & (inverse >= 0)]] = True
-        certain &= certain.sum() <= n_drawn // 2
-    others, n_others = np.flatnonzero(~certain), n_drawn - certain.sum()
-    shares = weights[others]
-    heavy = np.sort(shares)[::-1][:n_others]
-    rest = shares.sum() - (np.cumsum(heavy) - heavy)
-    least = rest / (n_others - np.arange(n_others))
-    threshold = least[np.argmax(heavy <= least)]
-    shares = np.minimum(shares / threshold, 1)
-    drawn = np.unique(sample_systematically(shares, n_others, stream.uniform()))
-    weights = np.where(certain, weights, np.maximum(weights, threshold))
-    drawn = np.sort(np.append(others[drawn], np.flatnonzero(certain)))
+        known = np.unique(inverse[(labels >= 0) & (inverse >= 0)])
+        if len(known) <= n_drawn // 2:
+            priority[known] = np.inf
+    order = np.argsort(-priority, kind="stable")
+    drawn, threshold = np.sort(order[:n_drawn]), priority[order[n_drawn]]
+    is_known = np.isinf(priority[drawn])
+    weights = np.where(is_known, weights[drawn], np.maximum(weights[drawn], threshold))
     place = np.full(len(kept) + 1, -1)
-    place[drawn] = np.arange(len(drawn))
-    return kept[drawn], place[inverse], weights[drawn]
+    place[drawn] = np.arange(n_drawn)
+    return kept[drawn], place[inverse], weights
 
 
 def _find_by_distances(distances, n_neighbors):
@@ -464,14 +440,13 @@ def make_views(samples, n_clusters, settings, stream) -> Views:
     reference, columns, graph, weights, _ = samples
     options = {"n_epochs": EPOCHS, "random_state": stream, "n_jobs": settings.n_jobs}
     layouts = [_scale(neighbor_layout(graph, settings.n_components, **options))]
-    drawn = _draw_views(weights, stream)
+    views = _view_layouts(layouts, graph, weights, stream)
     if columns is None:
-        return Views(layouts[0], layouts[0], layouts, graph, weights, drawn, has_features=False)
+        return views
     points = _take_points(reference, columns)
-    wide = _project(points, drawn, WIDE)
-    narrow = _scale(_project(wide, drawn, NARROW))
-    given = _scale(wide), narrow, layouts, graph, weights, drawn, True, _scale_to_unit(points)
-    views = Views(*given)
+    wide = _project(points, views.drawn, WIDE)
+    narrow, unit = _scale(_project(wide, views.drawn, NARROW)), _scale_to_unit(points)
+    views = views._replace(wide=_scale(wide), narrow=narrow, unit=unit, has_features=True)
     if points.shape[0] > MAX_SECOND:
         return views
     if 1 < points.shape[1] <= MAX_WHITENED and not sparse.issparse(points):
@@ -495,13 +470,15 @@ def _whiten_within(points, white, views, n_clusters, stream):
         return points @ whitening_matrix(scatter, max(len(points) - n_clusters, 1))
 
 
-def _draw_views(weights, stream):
-    """Return positions of samples in random order, drawn in proportion to their weights (M,)."""
+def _view_layouts(layouts, graph, weights, stream):
+    """Return the :class:`Views` of layouts, with samples drawn in proportion to their weights."""
     n_samples = len(weights)
     if (weights == weights[0]).all():
-        return stream.permutation(n_samples)[:FITTED]
-    size = min(FITTED, n_samples)
-    return stream.choice(n_samples, size, replace=False, p=weights / weights.sum())
+        drawn = stream.permutation(n_samples)[:FITTED]
+    else:
+        size, shares = min(FITTED, n_samples), weights / weights.sum()
+        drawn = stream.choice(n_samples, size, replace=False, p=shares)
+    return Views(layouts[0], layouts[0], layouts, graph, weights, drawn, has_features=False)
 
 
 def _take_points(reference, columns):
@@ -550,41 +527,42 @@ def interpolate(reference, X, values, n_jobs=None) -> tuple[list[np.ndarray], np
     """Return the values of samples X (N, D) by the ``values`` of the reference, arrays (M, C).
 
     A sample equal to one of the reference gets exactly its value. The others get the mean of
-    their k nearest, weighted by 1 / distance, or of those at distance zero (D. Shepard, "A
-    two-dimensional interpolation function for irregularly-spaced data", ACM National Conference
-    1968). With precomputed distances X has the distances (N, columns) to all samples of the fit.
-    Also returns the mean distance (N,) of each sample to its neighbors. ValueError if a metric
-    has no value for a sample.
+    their k nearest, weighted by 1 / distance (D. Shepard, "A two-dimensional interpolation
+    function for irregularly-spaced data", ACM National Conference 1968). With precomputed
+    distances X has the distances (N, columns) to all samples of the fit. Also returns the mean
+    distance (N,) of each sample to its neighbors.
     """
-    precomputed = reference.rows is None
-    if not precomputed and sparse.issparse(X) != sparse.issparse(reference.rows):
-        X = sparse.csr_matrix(X) if sparse.issparse(reference.rows) else X.toarray()
-    found = _find_equal(reference, X)
-    predicted = [value[np.maximum(found, 0)] for value in values]
-    spacing = reference.spacing[np.maximum(found, 0)]
-    others = np.flatnonzero(found < 0)
+    if reference.rows is not None:
+        X = _match_form(X, reference.rows)
+    found = np.maximum(equal := _find_equal(reference, X), 0)
+    predicted, spacing = [value[found] for value in values], reference.spacing[found]
+    others = np.flatnonzero(equal < 0)
     if not len(others):
         return predicted, spacing
-    search = _make_search(reference, n_jobs)
+    k = reference.n_neighbors
+    if reference.rows is not None:
+        index = NeighborIndex(reference.rows, reference.metric, n_jobs)
     for part in gen_batches(len(others), BLOCK):
         rows = others[part]
-        distances, neighbors = search(X[rows])
-        if not precomputed:  # where infinity marks a missing neighbor
-            distances = np.minimum(distances, FARTHEST)
+        if reference.rows is None:
+            found = nearest_entries(X[rows][:, reference.kept], k, own=False)
+        else:
+            found = index.query(X[rows], k)
+        distances, neighbors = found
         undefined = np.isnan(distances).any(1)
         spacing[rows] = np.where(undefined, np.nan, average_finite(distances))
-        weights = _weigh(distances)
+        weights = _weigh(distances)[:, :, None]
         for column, value in zip(predicted, values, strict=True):
-            column[rows] = _average(weights, neighbors, value)
+            column[rows] = (weights * value[neighbors]).sum(1)
     return predicted, check_answers(spacing, X, f" by metric={reference.metric!r}")
 
 
-def _average(weights, neighbors, value):
-    """Return the weighted mean (N, C) of the values (M, C) of neighbors, (N, k) each."""
-    total = weights[:, :1] * value[neighbors[:, 0]]
-    for k in range(1, weights.shape[1]):
-        total += weights[:, k : k + 1] * value[neighbors[:, k]]
-    return total
+def _match_form(X, rows):
+    """Return X dense or sparse as the samples fitted, with distances that do not overflow."""
+    if sparse.issparse(rows):
+        return sparse.csr_matrix(X)
+    X, most = X.toarray() if sparse.issparse(X) else X, min(LARGEST, float(np.finfo(X.dtype).max))
+    return np.clip(X, -most, most)
 
 
 def _find_equal(reference, X):
@@ -594,15 +572,6 @@ def _find_equal(reference, X):
     place = np.searchsorted(reference.keys, keys, sorter=order)
     found = order[np.minimum(place, len(order) - 1)]
     return np.where(reference.keys[found] == keys, found, -1)
-
-
-def _make_search(reference, n_jobs):
-    """Return a function from samples to the distances and positions of their neighbors."""
-    k = reference.n_neighbors
-    if reference.rows is None:
-        return lambda X: nearest_entries(X[:, reference.kept], k, own=False)
-    index = NeighborIndex(reference.rows, reference.metric, n_jobs)
-    return lambda X: index.query(X, k)
 
 
 def _weigh(distances):

@@ -17,7 +17,7 @@ from scipy.sparse.linalg import eigsh
 from scipy.special import entr, expit, logit
 from scipy.stats import rankdata
 
-from .._responsibilities import normalize_rows
+from .._checks import normalize_rows
 from .candidates import (
     MERGED,
     estimate_gaussians,
@@ -419,8 +419,7 @@ def vote(views, n_features, n_clusters, stream):
     """Return the labels (M,) for which the candidates vote, and how sure they are.
 
     These are votes (M, K) averaged over a short walk, the stability (K,) of each cluster and the
-    expected score. All candidates that are about as good as the best one decide on samples between
-    clusters, which makes the labels depend little on chance.
+    expected score.
     """
     candidates = list(find_candidates(views, n_clusters, stream))
     n_found = [len(np.unique(own.labels)) for own in candidates]
@@ -477,9 +476,8 @@ def spread_votes(votes, graph):
 def calibrate(resp, labels, stability, expected_score):
     """Return responsibilities (M, K) whose maxima are probabilities that the labels are right.
 
-    A logistic regression on simulated data sets predicts them from the votes for a label, the
-    stability (K,) of its cluster and the expected score. Each label remains the most probable
-    cluster.
+    A logistic regression on simulated data sets predicts them. Each label remains the most
+    probable cluster.
     """
     rows, n_clusters = np.arange(len(labels)), resp.shape[1]
     inputs = describe_labels(resp, labels, stability, expected_score)

@@ -142,39 +142,6 @@ def test_columns_are_the_sum_of_scipys_densities():
     np.testing.assert_allclose(means[:, [3, 7, 6]], softmax(decoded[:, [3, 7, 6]]), rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("columns", "alone"),
-    [
-        ({"gaussian": [0, 1, 2]}, Gaussian(torch.ones(3), torch.full((3,), 2.0))),
-        ({"bernoulli": [0, 1, 2]}, Bernoulli()),
-        ({"categorical": [[0, 1, 2]]}, Categorical([3])),
-    ],
-)
-def test_columns_of_one_kind_are_that_likelihood(columns, alone):
-    one, (x, decoded) = ColumnLikelihood(**columns), torch.rand(2, 5, 3)
-    if "gaussian" in columns:
-        one.set_scale(alone.shift, alone.scale)
-    torch.testing.assert_close(one.log_prob(x, decoded), alone.log_prob(x, decoded))
-    torch.testing.assert_close(one.standardize(x), alone.standardize(x))
-    torch.testing.assert_close(one.mean(decoded), alone.mean(decoded))
-    assert one.standardizes == alone.standardizes
-
-
-def test_permuted_columns_permute_results():
-    likelihood, x, decoded = mixed()
-    order = torch.randperm(8, generator=torch.Generator().manual_seed(0))
-    place = order.argsort().tolist()
-    flat = {kind: [place[c] for c in COLUMNS[kind]] for kind in ("gaussian", "bernoulli")}
-    groups = [[place[c] for c in group] for group in COLUMNS["categorical"]]
-    moved = ColumnLikelihood(**flat, categorical=groups)
-    moved.parts.load_state_dict(likelihood.parts.state_dict())
-    torch.testing.assert_close(
-        moved.log_prob(x[:, order], decoded[:, order]), likelihood.log_prob(x, decoded)
-    )
-    torch.testing.assert_close(moved.standardize(x[:, order]), likelihood.standardize(x)[:, order])
-    torch.testing.assert_close(moved.mean(decoded[:, order]), likelihood.mean(decoded)[:, order])
-
-
 def test_gradients_are_those_of_exponential_family():
     """The gradient by natural parameters is the statistic less its mean."""
     likelihood, x, decoded = mixed()

@@ -59,13 +59,6 @@ def test_mutual_information_is_the_kl_of_joint_and_product():
     assert mutual_information(p.log()).item() == pytest.approx(expected.item())
 
 
-@pytest.mark.parametrize("function", [entropy, mutual_information])
-def test_gradients_are_finite_at_zero_probability(function):
-    logits = torch.tensor([[1000.0, 0.0, -1000.0]] * 2, requires_grad=True)
-    function(logits.log_softmax(-1)).sum().backward()
-    assert torch.isfinite(logits.grad).all()
-
-
 def test_an_impossible_outcome_has_no_gradient():
     log_p = torch.tensor([[0.4, 0.6, 0.0], [0.9, 0.1, 0.0]]).double().log().requires_grad_()
     found = mutual_information(log_p)
@@ -81,28 +74,10 @@ def test_an_impossible_outcome_has_no_gradient():
     assert torch.isfinite(some.grad).all()
 
 
-@pytest.mark.parametrize("log_p", [-110.0, -1e4])
-def test_kl_is_infinite_where_q_excludes_rare_outcomes(log_p):
-    log_p, log_q = torch.tensor([0.0, log_p]), torch.tensor([0.0, -math.inf])
-    assert kl_divergence(log_p, log_q) == math.inf
-    assert cross_entropy(log_p, log_q) == math.inf
-    assert kl_divergence(log_q, log_p) == 0
-    torch.testing.assert_close(entropy(log_p), torch.tensor(0.0))
-
-
 @pytest.mark.parametrize("shape", [(3,), (2, 2, 3), ()])
 def test_mutual_information_needs_two_dimensions(shape):
     with pytest.raises(ValueError, match=r"of shape \(N, K\), but got the shape \("):
         mutual_information(torch.zeros(shape))
-
-
-def test_no_gradient_is_a_subnormal_number():
-    log_p = torch.tensor([0.0, -86.0, -95.0, -104.0]).expand(5_000, 4)
-    logits = (log_p + 0.5 * torch.arange(4)).requires_grad_()
-    kl_divergence(log_p, logits.log_softmax(-1)).mean().backward()
-    found = logits.grad.abs()
-    assert (found[found > 0] >= torch.finfo(torch.float32).tiny).all()
-    assert (found[:, 1:] > 0).all()
 
 
 def test_cross_entropy_is_entropy_plus_divergence():

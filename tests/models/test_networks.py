@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from skdeepcluster.modules.autoencoder import GaussianEncoder
+from skdeepcluster.modules.model import GaussianEncoder
 from skdeepcluster.modules.networks import (
     ACTIVATIONS,
     conv_decoder,
@@ -16,15 +16,8 @@ from skdeepcluster.modules.networks import (
     keep_running_statistics,
     mlp,
     normalized_mlp,
-    recalibrate_batch_norm,
     set_linear,
 )
-
-
-def test_mlp_without_hidden_layers_is_linear():
-    network = mlp(3, 2, ())
-    x = torch.randn(4, 3)
-    torch.testing.assert_close(network(x), x @ network[0].weight.T + network[0].bias)
 
 
 @pytest.mark.parametrize("activation", ["relu", "gelu", "leaky_relu"])
@@ -60,17 +53,6 @@ def test_gaussian_encoder_stays_finite_at_extreme_outputs():
     assert (std > 0).all()
     _, start = encoder(torch.zeros(1, 4))
     torch.testing.assert_close(start, torch.full((1, 2), 2.718281828**-2))
-
-
-def test_renewed_statistics_are_those_of_the_batches():
-    network = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2))
-    network(100 + torch.randn(50, 3))
-    batches = [torch.randn(40, 3), 5 + torch.randn(40, 3)]
-    recalibrate_batch_norm(network, iter(batches))
-    norm = network[0]
-    torch.testing.assert_close(norm.running_mean, torch.stack(batches).mean((0, 1)))
-    assert not norm.training
-    assert norm.momentum == 0.1
 
 
 def test_noise_is_of_training_only():

@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
+from skorch.callbacks import Callback
 from torch.distributions import Categorical, Independent, Normal, kl_divergence
 
 from skdeepcluster import VaDEClustering
@@ -16,11 +17,9 @@ from skdeepcluster.functional.gaussian import (
 )
 from skdeepcluster.functional.points import normal_points
 from skdeepcluster.metrics import clustering_accuracy
-from skdeepcluster.modules.autoencoder import GaussianEncoder
-from skdeepcluster.modules.game import Batch
 from skdeepcluster.modules.likelihood import Bernoulli
+from skdeepcluster.modules.model import Batch, GaussianEncoder, MixturePrior
 from skdeepcluster.modules.networks import mlp
-from skdeepcluster.modules.prior import MixturePrior
 from skdeepcluster.modules.regularization import Regularizer
 from skdeepcluster.vade import VaDE
 from skdeepcluster.vae import VAE
@@ -118,7 +117,7 @@ def test_one_cluster_with_a_unit_prior_is_the_vae(objective, vade):
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_far_codes_give_finite_sharp_answers_and_gradients(objective, vade):
+def test_far_codes_give_sharp_predictions_and_finite_gradients(objective, vade):
     vade.objective = objective
     with torch.no_grad():
         vade.encoder.network[-1].bias[:2] += 1e6
@@ -143,7 +142,7 @@ def test_every_parameter_gets_a_gradient(vade):
 
 
 @pytest.mark.parametrize("masking", [0.0, 0.5])
-def test_the_start_is_compared_with_the_assignment_of_whole_rows(vade, masking):
+def test_the_anchor_is_compared_with_the_uncorrupted_assignment(vade, masking):
     vade.regularizer, vade.masking = Regularizer(2.0), masking
     x, start = torch.rand(9, 6), torch.eye(3)[torch.arange(9) % 3]
     expected = -2 * (start * vade.log_resp(x)).sum(1).mean()
@@ -152,7 +151,7 @@ def test_the_start_is_compared_with_the_assignment_of_whole_rows(vade, masking):
 
 @pytest.mark.full
 @pytest.mark.parametrize("n_rows", [600, 1797])
-def test_it_keeps_to_a_good_start(n_rows):
+def test_a_good_initial_partition_is_kept(n_rows):
     X, y = (values[:n_rows] for values in load_digits(return_X_y=True))
     vade = VaDEClustering(10, hidden_layer_sizes=(256, 256), random_state=0).fit(X / 16)
     start, end = (clustering_accuracy(y, labels) for labels in (vade.start_labels_, vade.labels_))
@@ -174,10 +173,10 @@ def test_samples_of_a_cluster_fall_into_it(rows):
 
 
 @pytest.mark.parametrize(("n_features", "advice"), [(40, "Take principal"), (5, "Lower n_")])
-def test_lost_clusters_are_said_with_what_to_do(n_features, advice):
+def test_lost_clusters_are_a_warning_with_advice(n_features, advice):
     X = np.random.default_rng(0).normal(size=(20, n_features))
     settings = {"start_weight": 0, "max_epochs": 9, "learning_rate": 0.05}
-    with pytest.warns(ConvergenceWarning, match=rf"(have rows|one cluster)\. {advice}"):
+    with pytest.warns(ConvergenceWarning, match=rf"(have samples|one cluster)\. {advice}"):
         VaDEClustering(15, **SMALL, **settings).fit(X)
 
 
@@ -192,3 +191,30 @@ def test_confident_samples_of_overlapping_clusters():
         assert own[300:, 1].min() >= confidence
     with pytest.raises(ValueError, match="not even its mean"):
         confident_sample(apart, counts, 0.95, stream)
+
+
+@pytest.mark.filterwarnings("ignore:(Only . of 3|.* left their initial clusters)")
+def test_ctrl_c_keeps_the_epochs_that_were_complete(rows):
+    class CtrlC(Callback):
+        def on_batch_end(self, net, **_):
+            if len(net.history) == 3:
+                raise KeyboardInterrupt
+
+    brief = {"init": "mixture", "max_epochs": 5, "pretraining_epochs": 1}
+    vade = VaDEClustering(3, **SMALL, **brief, callbacks=[CtrlC()])
+    with pytest.warns(ConvergenceWarning, match="interrupted after 2 epochs"):
+        vade.fit(rows)
+    assert vade.n_iter_ == 2
+    np.testing.assert_array_equal(vade.predict(rows), vade.labels_)
+
+
+@pytest.mark.filterwarnings("ignore:(Only . of 3|.* left their initial clusters)")
+def test_ctrl_c_in_the_pretraining_leaves_the_fit_before(rows):
+    def interrupt(x):
+        raise KeyboardInterrupt
+
+    vade = VaDEClustering(3, **SMALL, init="mixture", max_epochs=2, pretraining_epochs=1)
+    before = dict(vars(vade.fit(rows).set_params(augment=interrupt)))
+    with pytest.raises(KeyboardInterrupt):
+        vade.fit(rows)
+    assert vars(vade) == before

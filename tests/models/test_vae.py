@@ -8,7 +8,6 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
-from skorch.callbacks import Callback
 from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
@@ -16,19 +15,18 @@ from skdeepcluster import NeighborClustering, VAEEmbedding
 from skdeepcluster.functional.gaussian import Mixture, standard_kl
 from skdeepcluster.functional.points import hash_rows, normal_points
 from skdeepcluster.metrics import clustering_accuracy
-from skdeepcluster.modules.autoencoder import GaussianEncoder, start_as_pca
-from skdeepcluster.modules.game import Batch
 from skdeepcluster.modules.likelihood import Bernoulli, Gaussian
+from skdeepcluster.modules.model import Batch, GaussianEncoder, start_as_pca
 from skdeepcluster.modules.networks import mlp
 from skdeepcluster.modules.regularization import Regularizer
 from skdeepcluster.vae import VAE
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
-#: For tests to which the start does not matter: EM takes a tenth of the time of a graph.
+#: For tests in which the initial partition does not matter: EM is faster than a graph.
 QUICK = SMALL | {"init": "mixture"}
 #: Networks of a few epochs, whose codes do not tell all clusters apart.
 untrained = pytest.mark.filterwarnings(
-    "ignore:(Only 2 of 3 clusters have rows|.* rows left the clusters of their start)"
+    "ignore:(Only 2 of 3 clusters|.* of the samples left their initial clusters)"
 )
 
 
@@ -37,24 +35,6 @@ def vae():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return VAE(GaussianEncoder(mlp(6, 4, (8,))), mlp(2, 6, (8,)), Bernoulli())
-
-
-class Linear(nn.Module):
-    """Probabilistic PCA as a decoder, and its exact posterior as an encoder."""
-
-    def __init__(self, loadings, mean, noise):
-        super().__init__()
-        self.loadings, self.mean = loadings, mean
-        inner = loadings.T @ loadings + noise * torch.eye(loadings.shape[1])
-        self.posterior = torch.linalg.solve(inner, loadings.T)
-        self.log_var = (noise * torch.linalg.inv(inner)).diagonal().log()
-
-    def encode(self, x):
-        mean = (x - self.mean) @ self.posterior.T
-        return torch.cat([mean, (self.log_var - GaussianEncoder.LOG_VAR).expand_as(mean)], -1)
-
-    def forward(self, z):
-        return z @ self.loadings.T + self.mean
 
 
 class Call(nn.Module):
@@ -66,29 +46,6 @@ class Call(nn.Module):
 
     def forward(self, x):
         return self.function(x)
-
-
-def probabilistic_pca(n_components=2):
-    """Return data, scikit-learn's PCA of it, and the VAE that is the same model."""
-    X = load_iris().data
-    pca = PCA(n_components).fit(X)
-    stretch = np.sqrt(np.maximum(pca.explained_variance_ - pca.noise_variance_, 0))
-    loadings = torch.tensor(pca.components_.T * stretch, dtype=torch.float32)
-    model = Linear(loadings, torch.tensor(pca.mean_).float(), float(pca.noise_variance_))
-    units = Gaussian(torch.zeros(4), torch.ones(4))
-    with torch.no_grad():
-        units.noise.fill_(float(np.log(pca.noise_variance_)))
-    return X, pca, VAE(GaussianEncoder(Call(model.encode)), model, units)
-
-
-def test_bounds_reach_the_likelihood_of_probabilistic_pca():
-    """The posterior is exact here (diagonal by construction), so both bounds are tight."""
-    X, pca, model = probabilistic_pca()
-    x, exact = torch.tensor(X).float(), torch.tensor(pca.score_samples(X))
-    with torch.no_grad():
-        torch.testing.assert_close(model.importance_bound(x, 64), exact, rtol=0, atol=1e-3)
-        # The logarithm is a polynomial of degree two in z, whose mean over the points is exact.
-        torch.testing.assert_close(model.criterion(x), exact, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("n_rows", [500, pytest.param(2000, marks=pytest.mark.full)])
@@ -174,7 +131,7 @@ def test_a_classifier_of_codes_adds_its_cross_entropy(vae):
 @pytest.mark.parametrize(
     ("load", "n_rows"), [(load_iris, 150), pytest.param(load_digits, 600, marks=pytest.mark.full)]
 )
-def test_labels_are_not_below_the_start(load, n_rows):
+def test_labels_are_not_below_the_initial_partition(load, n_rows):
     X, y = (part[:n_rows] for part in load(return_X_y=True))
     start, few = NeighborClustering(n_neighbors=5), {"hidden_layer_sizes": (64,)}
     vae = VAEEmbedding(len(np.unique(y)), init=start, random_state=0, **few).fit(X)
@@ -210,7 +167,6 @@ def curved(vae):
 
 @torch.no_grad()
 def test_bounds_rise_to_the_exact_likelihood(curved):
-    """The mean over rows says whether there is a bias: their errors are independent."""
     vae, x, exact = curved
     elbo = vae.criterion(x)
     assert (elbo < exact).all()
@@ -239,7 +195,7 @@ def test_the_elbo_is_its_expectation(curved):
 
 
 @torch.no_grad()
-def test_an_importance_bound_depends_on_the_row_alone(curved):
+def test_an_importance_bound_depends_on_the_sample_alone(curved):
     vae, x, _ = curved
     whole = vae.importance_bound(x, 8)
     torch.testing.assert_close(vae.importance_bound(x[[5, 3]], 8), whole[[5, 3]])
@@ -259,37 +215,14 @@ def test_density_integrates_to_one():
 @untrained
 def test_codes_of_the_wrong_kind_are_explained(digits):
     fitted = VAEEmbedding(3, **QUICK, max_epochs=1).fit(digits)
-    with pytest.raises(ValueError, match=r"\(n_samples, 2\), got \(5, 3\)"):
+    with pytest.raises(ValueError, match=r"\(n_samples, 2\).*got \(5, 3\)"):
         fitted.inverse_transform(np.zeros((5, 3)))
-    with pytest.raises(ValueError, match="NaN"):
+    with pytest.raises(ValueError, match="finite|NaN"):
         fitted.inverse_transform([[np.nan, 0.0]])
     with pytest.raises(ValueError, match="n_samples == 0"):
         fitted.sample(0)
     with pytest.raises(ValueError, match="n_importance_samples"):
         fitted.score_samples(digits, n_importance_samples=0)
-
-
-@untrained
-def test_interruption_leaves_a_fitted_estimator(digits):
-    class Stop(Callback):
-        def on_batch_end(self, net, **_):
-            if len(net.history) == 3:
-                raise KeyboardInterrupt
-
-    vae = VAEEmbedding(3, **QUICK, max_epochs=50, callbacks=[Stop()])
-    with pytest.warns(ConvergenceWarning, match="interrupted after 2 epochs"):
-        vae.fit(digits)
-    assert vae.n_iter_ == 2
-    np.testing.assert_array_equal(vae.predict(digits), vae.labels_)
-
-
-@pytest.mark.full
-def test_bfloat16_trains_and_answers_in_float32(digits):
-    exact = VAEEmbedding(3, **QUICK, max_epochs=20).fit(digits)
-    rough = clone(exact).set_params(precision="bfloat16").fit(digits)
-    assert rough.transform(digits).dtype == np.float32
-    assert rough.score(digits) == pytest.approx(exact.score(digits), rel=0.05)
-    assert rough.score(digits) != exact.score(digits)
 
 
 @pytest.mark.full

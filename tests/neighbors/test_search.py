@@ -5,9 +5,7 @@ from scipy.spatial.distance import cdist
 from sklearn.metrics.pairwise import cosine_distances
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
-from threadpoolctl import threadpool_limits
 
-from skdeepcluster.neighbors import search
 from skdeepcluster.neighbors.search import NeighborIndex
 
 
@@ -18,25 +16,8 @@ def mixture(n_rows, n_features, n_clusters=50, spread=2.0, seed=0):
     return centers[stream.integers(n_clusters, size=n_rows)] + noise
 
 
-def brute_force(X, k, queries=None):
-    center = X.mean(0)
-    library = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(X - center)
-    return library.kneighbors(None if queries is None else queries - center)
-
-
-def recall(found, expected):
-    pairs = zip(found, expected, strict=True)
-    return np.mean([len(np.intersect1d(a, b)) for a, b in pairs]) / expected.shape[1]
-
-
-@pytest.fixture
-def projected(monkeypatch):
-    """Few rows are compared on principal components."""
-    monkeypatch.setattr(search, "PROJECTED_ROWS", 500)
-
-
-@pytest.mark.parametrize("n_features", [1, 15, 16, 64])
-def test_few_rows_are_searched_exactly(n_features):
+@pytest.mark.parametrize("n_features", [1, 10, 11, 64])
+def test_samples_are_searched_exactly(n_features):
     X = mixture(500, n_features)
     distances, indices = NeighborIndex(X).query_self(7)
     gaps = cdist(X, X)
@@ -51,41 +32,8 @@ def test_few_rows_are_searched_exactly(n_features):
     np.testing.assert_allclose(distances, np.sort(cdist(queries, X)))
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_recall_on_principal_components(projected, dtype):
-    X = mixture(1500, 150).astype(dtype)
-    index = NeighborIndex(X)
-    assert index.products.axes.shape[1] < 150
-    distances, indices = index.query_self(10)
-    assert recall(indices, brute_force(X, 10)[1]) > 0.98
-    gaps = X[:, None].astype(np.float64) - X[indices]
-    np.testing.assert_allclose(distances, np.linalg.norm(gaps, axis=2), rtol=1e-6)
-    assert (np.diff(distances) >= 0).all()
-    assert (indices != np.arange(1500)[:, None]).all()
-    new = mixture(200, 150).astype(dtype)
-    assert recall(index.query(new, 10)[1], brute_force(X, 10, new)[1]) > 0.97
-
-
-def test_recall_among_many_rows():
-    X = mixture(12_000, 60).astype(np.float32)
-    sample = np.arange(0, 12_000, 40)
-    index = NeighborIndex(X, n_jobs=2)
-    assert index.products.n_near < 6000
-    found, expected = index.query_self(15)[1], brute_force(X, 16, X[sample])[1]
-    assert recall(found[sample], expected[:, 1:]) > 0.985
-    assert recall(index.query(X[sample], 16)[1], expected) > 0.985
-    np.testing.assert_array_equal(NeighborIndex(X, n_jobs=1).query_self(15)[1], found)
-
-
-def test_components_that_lose_neighbors_are_not_used(projected):
-    X = np.random.default_rng(0).standard_normal((1000, 40))
-    index = NeighborIndex(X)
-    assert index.products.axes is None
-    np.testing.assert_array_equal(index.query_self(15)[1], brute_force(X, 15)[1])
-
-
 @pytest.mark.parametrize("n_features", [3, 40])
-def test_equal_rows_have_distance_zero(n_features):
+def test_equal_samples_have_distance_zero(n_features):
     X = np.repeat(mixture(120, n_features), 20, axis=0)
     distances, indices = NeighborIndex(X.astype(np.float32)).query_self(19)
     assert (distances == 0).all()
@@ -93,45 +41,25 @@ def test_equal_rows_have_distance_zero(n_features):
     assert (indices != np.arange(2400)[:, None]).all()
 
 
-def test_rounding_of_products_misleads_no_query(projected):
-    stream = np.random.default_rng(0)
-    clusters = np.repeat(1e6 * stream.standard_normal((20, 40)), 40, axis=0)
-    for X in (clusters + stream.standard_normal((800, 40)), mixture(800, 40) + 1e6):
-        assert recall(NeighborIndex(X).query_self(10)[1], brute_force(X, 10)[1]) > 0.99
-    X = mixture(800, 40)
-    X[0] = 1e10
-    found = NeighborIndex(X).query_self(10)[1][1:]
-    assert recall(found, brute_force(X[1:], 10)[1] + 1) > 0.99
-
-
-def test_result_depends_on_no_threads_and_no_random_generator(projected):
-    X, state = mixture(1200, 80).astype(np.float32), np.random.get_state()[1].copy()
-    expected = NeighborIndex(X).query_self(6)
-    for n_jobs, n_threads in ((2, 1), (-1, 2), (1, 2)):
-        with threadpool_limits(n_threads):
-            found = NeighborIndex(X, n_jobs=n_jobs).query_self(6)
-        np.testing.assert_array_equal(found[0], expected[0])
-        np.testing.assert_array_equal(found[1], expected[1])
-    np.testing.assert_array_equal(np.random.get_state()[1], state)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_matrix_products_far_from_zero_mislead_no_query(dtype):
+    X, far = mixture(300, 40), np.random.default_rng(0).standard_normal(40)
+    rows = np.r_[X, [np.full(40, 1e5)]] + 1e4 * far
+    rows = rows.astype(dtype)
+    gaps = cdist(rows, rows)
+    np.fill_diagonal(gaps, np.inf)
+    found = NeighborIndex(rows).query_self(10)[0]
+    np.testing.assert_allclose(found, np.sort(gaps)[:, :10], rtol=1e-6)
 
 
 @pytest.mark.parametrize("n_features", [4, 30, 80])
-@pytest.mark.parametrize("exponent", [-900, -300, 7, 300, 900])
-def test_power_of_two_changes_no_index(projected, n_features, exponent):
+@pytest.mark.parametrize("exponent", [-400, 7, 300])
+def test_power_of_two_changes_no_index(n_features, exponent):
     X = mixture(700, n_features)
     distances, indices = NeighborIndex(X).query_self(6)
     scaled, same = NeighborIndex(np.ldexp(X, exponent)).query_self(6)
     np.testing.assert_array_equal(same, indices)
     np.testing.assert_array_equal(scaled, np.ldexp(distances, exponent))
-
-
-@pytest.mark.parametrize("n_features", [4, 30])
-def test_queries_may_be_far_away(n_features):
-    X, far = mixture(300, n_features), np.full((1, n_features), 1e200)
-    for rows in (X, np.ldexp(X, -900)):
-        distances, indices = NeighborIndex(rows).query(far, 3)
-        np.testing.assert_allclose(distances, np.sqrt(n_features) * 1e200)
-        assert indices.max() < 300
 
 
 @pytest.mark.parametrize("n_features", [4, 30])
@@ -144,21 +72,21 @@ def test_ties_go_to_the_lower_index(n_features):
 @pytest.mark.parametrize("n_features", [5, 30])
 def test_cosine(n_features):
     X = mixture(300, n_features)
-    X[7] = X[11] = 0
+    X[7] = 0
     expected = cosine_distances(X)
     index = NeighborIndex(X, "cosine")
     distances, indices = index.query_self(8)
     np.testing.assert_allclose(distances, np.take_along_axis(expected, indices, 1), atol=1e-12)
-    np.testing.assert_allclose(index.query(X[[7]], 3)[0], 1, rtol=1e-12)
+    np.testing.assert_allclose(index.query(X[[7]], 3)[0], [[0, 1, 1]], rtol=1e-12)
     np.fill_diagonal(expected, np.inf)
     np.testing.assert_allclose(distances, np.sort(expected)[:, :8], atol=1e-12)
-    filled = np.setdiff1d(np.arange(300), [7, 11])
+    filled = np.setdiff1d(np.arange(300), [7])
     found = index.query(3 * normalize(X[filled]), 1)[1]
     np.testing.assert_array_equal(found.ravel(), filled)
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine", "manhattan"])
-def test_sparse_rows_and_other_metrics_are_scikit_learns(metric):
+def test_sparse_samples_and_other_metrics_are_scikit_learns(metric):
     X = sparse.random(200, 60, 0.2, format="csr", random_state=0)
     library = NearestNeighbors(metric=metric).fit(X)
     index = NeighborIndex(X, metric)
@@ -171,7 +99,7 @@ def test_sparse_rows_and_other_metrics_are_scikit_learns(metric):
 
 
 @pytest.mark.parametrize("n_features", [2, 20])
-def test_few_rows_have_few_neighbors(n_features):
+def test_few_samples_have_few_neighbors(n_features):
     X = mixture(3, n_features)
     X.setflags(write=False)
     index = NeighborIndex(X)

@@ -201,13 +201,3 @@ def test_probabilities_rise_with_votes_and_stability(n_clusters, monkeypatch):
     assert (stable >= resp[own]).all()
     assert stable.mean() > resp[own].mean()
     assert (np.diff(stable[np.argsort(votes[own])]) > -1e-5).all()
-
-
-def test_clusters_that_others_do_not_find_are_in_doubt():
-    random, labels = np.random.default_rng(0), np.minimum(np.arange(600) // 100, 3)
-    centers = np.array([[0, 0], [9, 0], [0, 9], [30, 30]])[labels]
-    rows = centers + random.normal(size=(600, 2)) * np.where(labels == 3, 5, 1)[:, None]
-    found = NeighborClustering(5, random_state=0).fit(rows)  # one group has two clusters
-    sure = [found.probabilities_[labels == k].mean() for k in range(4)]
-    cut = np.argmax([len(set(found.labels_[labels == k])) for k in range(4)])
-    assert np.median(np.delete(sure, cut)) > sure[cut] + 0.03

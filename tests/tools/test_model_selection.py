@@ -1,7 +1,6 @@
 """select_n_clusters with any clusterer: the criterion, its edges and its errors."""
 
 import warnings
-from functools import partial
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from sklearn.mixture import GaussianMixture
 from skdeepcluster import (
     GaussianMixtureEM,
     NeighborClustering,
-    model_selection,
     select_n_clusters,
 )
 from skdeepcluster.model_selection import MAX_SILHOUETTE_ROWS, label_free_scorer
@@ -103,7 +101,7 @@ def test_a_mixture_may_be_chosen_by_separation():
     mixture = GaussianMixtureEM(random_state=0)
     found = select_n_clusters(X, [3, 4, 5], estimator=mixture, criterion="silhouette")
     assert found.best_n_clusters == 4
-    assert {"silhouette", "bic", "icl", "aic"} < set(found.results)
+    assert set(found.results) == {"n_clusters", "silhouette"}
 
 
 @pytest.mark.parametrize(
@@ -133,7 +131,7 @@ def test_no_warning_where_nothing_lies_beyond():
         assert found.best_n_clusters == 2
 
 
-def test_weights_are_passed_only_if_given(monkeypatch):
+def test_weights_are_passed_only_if_given():
     weights = (Y != 3).astype(float)  # three clusters have weight
     mixture = GaussianMixtureEM(random_state=0)
     options = {"estimator": mixture, "sample_weight": weights}
@@ -142,12 +140,6 @@ def test_weights_are_passed_only_if_given(monkeypatch):
     assert weighted.best_n_clusters == 3
     fit = weighted.best_estimator
     assert weighted.results["bic"][2] == fit.bic(X, weights) != fit.bic(X)
-    # This estimator has no random_state, which makes the count random.
-    counts = partial(model_selection.count_clusters, random_state=0)
-    monkeypatch.setattr(model_selection, "count_clusters", counts)
-    assert (
-        select_n_clusters(X, [3, 4, 5], estimator=AgglomerativeClustering()).best_n_clusters == 4
-    )
     plain = {"estimator": AgglomerativeClustering(), "criterion": "silhouette"}
     with pytest.raises(TypeError, match="unexpected keyword argument 'sample_weight'"):
         select_n_clusters(X, [3, 4], sample_weight=weights, **plain)

@@ -20,10 +20,10 @@ from skdeepcluster import VAEEmbedding
 from skdeepcluster.engine.data import Rows, ShuffledBatches
 from skdeepcluster.engine.loop import train
 from skdeepcluster.engine.runtime import generator, resolve_precision
-from skdeepcluster.modules.game import Batch, Game, Player
+from skdeepcluster.modules.model import Batch, Player, TrainableModel
 
 
-class Duel(Game):
+class Duel(TrainableModel):
     """Two players with opposite aims, sharing nothing: the smallest game with two moves."""
 
     def __init__(self, steps=1):
@@ -48,7 +48,7 @@ class Duel(Game):
         )
 
 
-class Fragile(Game):
+class Fragile(TrainableModel):
     """Diverges in the epoch it is told to."""
 
     def __init__(self, epoch):
@@ -100,18 +100,6 @@ def test_one_optimizer_equals_one_per_player(rows, weight_decay, steps):
         torch.testing.assert_close(ours, theirs)
 
 
-def test_a_move_changes_no_other_player(rows):
-    model = Duel()
-    only_left = Duel()
-    only_left.load_state_dict(model.state_dict())
-    only_left.players = lambda: (Player("left", [only_left.left], only_left.left_loss),)
-    before = [p.clone() for p in only_left.right.parameters()]
-    fit(only_left, rows)
-    for old, new in zip(before, only_left.right.parameters(), strict=True):
-        torch.testing.assert_close(old, new, rtol=0, atol=0)
-    assert not torch.equal(only_left.left.weight, model.left.weight)
-
-
 def test_history_holds_row_averages_of_every_term(rows):
     model = Duel()
     frozen = fit(model, rows, learning_rate=1e-30)[0]
@@ -141,14 +129,20 @@ def test_rates_scale_the_learning_rate_by_name(rows):
     assert seen == {3: pytest.approx(0.1), 2: pytest.approx(0.01)}
 
 
+class Rates(Callback):
+    """Keeps the learning rate of every step."""
+
+    def initialize(self):
+        self.found = []
+
+    def on_batch_begin(self, net, **_):
+        self.found.append(net.optimizer_.param_groups[0]["lr"])
+
+
 def test_the_rate_rises_then_falls_to_zero(rows):
-    rates = []
-
-    class Watch(Callback):
-        def on_batch_begin(self, net, **_):
-            rates.append(net.optimizer_.param_groups[0]["lr"])
-
-    fit(Duel(), rows, max_epochs=25, callbacks=[Watch()])
+    watch = Rates()
+    fit(Duel(), rows, max_epochs=25, callbacks=[watch])
+    rates = watch.found
     top = int(np.argmax(rates))
     assert len(rates) == 100
     assert max(rates) == pytest.approx(1e-2, rel=0.05)
@@ -185,29 +179,9 @@ def test_skorch_callbacks_apply(rows, tmp_path):
 
 
 def test_a_schedule_of_the_users_replaces_ours(rows):
-    rates = []
-
-    class Watch(Callback):
-        def on_batch_begin(self, net, **_):
-            rates.append(net.optimizer_.param_groups[0]["lr"])
-
-    step = LRScheduler(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5)
-    fit(Duel(), rows, callbacks=[("schedule", step), Watch()])
-    np.testing.assert_allclose(rates[::4], [1e-2, 5e-3, 2.5e-3])
-
-
-def test_a_schedule_given_as_a_class_replaces_ours(rows):
-    rates = []
-
-    class Halve(LRScheduler):
-        def __init__(self):
-            super().__init__(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5)
-
-        def on_batch_begin(self, net, **_):
-            rates.append(net.optimizer_.param_groups[0]["lr"])
-
-    fit(Duel(), rows, callbacks=[Halve])
-    np.testing.assert_allclose(rates[::4], [1e-2, 5e-3, 2.5e-3])
+    watch, step = Rates(), LRScheduler(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5)
+    fit(Duel(), rows, callbacks=[("schedule", step), watch])
+    np.testing.assert_allclose(watch.found[::4], [1e-2, 5e-3, 2.5e-3])
 
 
 def test_frozen_parameters_stay_and_others_learn(rows):
@@ -223,26 +197,6 @@ def test_frozen_parameters_stay_and_others_learn(rows):
 def test_divergence_names_term_epoch_and_remedies(rows):
     with pytest.raises(FloatingPointError, match=r"fragile_fit.*epoch 2.*learning_rate"):
         fit(Fragile(6), rows)
-
-
-def test_interruption_keeps_what_has_been_learned(rows):
-    class Stop(Callback):
-        def on_batch_end(self, net, **_):
-            if len(net.history) == 3:
-                raise KeyboardInterrupt
-
-    model = Duel()
-    history, interrupted = fit(model, rows, max_epochs=10, callbacks=[Stop()])
-    assert interrupted
-    assert len(history) == 2
-    assert not model.training
-
-
-def test_a_table_has_a_line_for_each_epoch(blobs, capsys):
-    vae = estimators.brief(VAEEmbedding(3, **estimators.SMALL)).fit(blobs[0])
-    assert capsys.readouterr() == ("", "")
-    vae.set_params(verbose=2).fit(blobs[0])
-    assert "vae_kl" in capsys.readouterr().out
 
 
 def test_bfloat16_computes_losses_under_autocast(rows):

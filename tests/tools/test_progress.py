@@ -1,9 +1,7 @@
-"""Progress of a fit: phases in their order, a bar over all steps, lines without a terminal."""
+"""Progress of a fit: phases in their order, and a bar over all steps."""
 
 import re
-import sys
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,13 +11,10 @@ from skorch.callbacks import Callback, EarlyStopping
 
 from skdeepcluster import (
     CatGANClassifier,
-    CatGANClustering,
-    DACClustering,
     InfoGANClustering,
     VaDEClustering,
     VAEEmbedding,
 )
-from skdeepcluster.engine import progress as module
 
 STREAM = np.random.RandomState(0)
 Y = np.repeat([0, 1, 2], 40)
@@ -36,50 +31,37 @@ def _few_epochs_do_not_converge():
         yield
 
 
-@pytest.fixture
-def terminal(capsys, monkeypatch):
-    """A notebook, which shows bars as a terminal does; returns what was written."""
-    monkeypatch.setitem(sys.modules, "ipykernel", None)
-    return lambda: capsys.readouterr().err
-
-
 def find_counts(text):
-    """(Steps done, steps of the fit) of every drawing of a bar that knows the number."""
+    """Return (steps done, steps of the fit) of every drawing of the bar."""
     return [(int(done), int(total)) for done, total in re.findall(r" (\d+)/(\d+) ", text)]
 
 
-@pytest.mark.parametrize(
-    ("estimator", "y", "phases"),
-    [
-        (VADE, None, "pretraining mixture training predictions"),
-        (
-            VaDEClustering("auto", max_clusters=3, pretraining_epochs=2),
-            None,
-            "number neighbors pretraining training predictions",
-        ),
-        (DACClustering(3, init=Y), None, "pretraining training predictions"),
-        (InfoGANClustering(3), None, "neighbors training predictions"),
-        (CatGANClustering(3, init=None), None, "training predictions"),
-        (
-            CatGANClassifier(pretraining_epochs=2),
-            FEW,
-            "pretraining neighbors training predictions",
-        ),
-        (CatGANClassifier(), Y, "training predictions"),
-        (VAEEmbedding(3), None, "neighbors training mixture predictions"),
-        (VAEEmbedding(3, init="mixture"), None, "training mixture predictions"),
-    ],
-    ids=str,
-)
-def test_lines_name_the_phases_where_no_terminal_is(estimator, y, phases, capsys):
+FOUND = "initial partition"
+LAST = ["training", "predictions"]
+PHASES = {
+    "vade": (VADE, None, ["pretraining", "mixture", *LAST]),
+    "auto": (
+        VaDEClustering("auto", pretraining_epochs=2),
+        None,
+        ["number of clusters", FOUND, "pretraining", "mixture", *LAST],
+    ),
+    "infogan": (InfoGANClustering(3), None, [FOUND, *LAST]),
+    "classifier": (CatGANClassifier(pretraining_epochs=2), FEW, ["pretraining", FOUND, *LAST]),
+    "vae": (VAEEmbedding(3), None, [FOUND, "training", "mixture", "predictions"]),
+}
+
+
+@pytest.mark.parametrize("name", PHASES)
+def test_lines_name_the_phases_where_no_terminal_is(name, capsys):
+    estimator, y, phases = PHASES[name]
     clone(estimator).set_params(**SMALL, verbose=1).fit(X, y)
     lines = capsys.readouterr().err.splitlines()
-    name = type(estimator).__name__
-    assert [line.split(",")[0] for line in lines] == [f"{name}: {p}" for p in phases.split()]
+    kind = type(estimator).__name__
+    assert [line.split(",")[0] for line in lines] == [f"{kind}: {phase}" for phase in phases]
 
 
 def test_long_phases_have_lines_of_steps_and_loss(capsys, monkeypatch):
-    monkeypatch.setattr(module, "INTERVAL", 0.0)
+    monkeypatch.setattr("skdeepcluster.engine.progress.INTERVAL", 0.0)
     clone(VADE).set_params(verbose=1).fit(X)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "VaDEClustering: pretraining, step 0 of 12"
@@ -88,27 +70,27 @@ def test_long_phases_have_lines_of_steps_and_loss(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("n_init", [1, 2])
-def test_one_bar_counts_the_steps_of_all_runs(n_init, terminal):
+def test_one_bar_counts_the_steps_of_all_runs(n_init, capsys):
     clone(VADE).set_params(n_init=n_init, verbose=1).fit(X)
-    counts = find_counts(terminal())
+    counts = find_counts(capsys.readouterr().err)
     assert counts == sorted(counts)
     assert counts[-1] == (12 * n_init, 12 * n_init)
 
 
-def test_a_warm_start_counts_training_alone(terminal):
+def test_a_warm_start_counts_training_alone(capsys):
     vade = clone(VADE).set_params(warm_start=True, n_init=2).fit(X)
     vade.set_params(verbose=1).fit(X)
-    assert find_counts(terminal())[-1] == (6, 6)
+    assert find_counts(capsys.readouterr().err)[-1] == (6, 6)
 
 
-def test_a_training_that_stops_early_leaves_a_full_bar(terminal):
+def test_a_training_that_stops_early_leaves_a_full_bar(capsys):
     stop = EarlyStopping(monitor="train_loss", patience=1, threshold=1e9, sink=lambda _: None)
     vade = clone(VADE).set_params(max_epochs=50, callbacks=[stop], verbose=1).fit(X)
     assert vade.n_iter_ < 50
-    assert find_counts(terminal())[-1] == (156, 156)
+    assert find_counts(capsys.readouterr().err)[-1] == (156, 156)
 
 
-def test_an_exception_closes_the_bar_where_it_is(terminal):
+def test_an_exception_closes_the_bar_where_it_is(capsys):
     class Fail(Callback):
         def on_epoch_end(self, net, **_):
             raise ZeroDivisionError
@@ -117,17 +99,9 @@ def test_an_exception_closes_the_bar_where_it_is(terminal):
     with pytest.raises(ZeroDivisionError) as caught:
         clone(VADE).set_params(callbacks=[Fail()], verbose=1).fit(X)
     assert caught.traceback
-    text = terminal()
+    text = capsys.readouterr().err
     assert max(find_counts(text))[0] < 12
     assert text.endswith("\n")
-
-
-def test_bars_of_fits_in_threads_end_full(terminal):
-    watched = [clone(VADE).set_params(verbose=1, random_state=seed) for seed in range(2)]
-    with ThreadPoolExecutor(2) as pool:
-        fitted = list(pool.map(lambda vade: vade.fit(X), watched))
-    assert [vade.n_iter_ for vade in fitted] == [2, 2]
-    assert terminal().count("12/12") >= 2
 
 
 def test_of_several_processes_the_main_one_shows_progress(capsys, monkeypatch):

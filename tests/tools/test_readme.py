@@ -1,4 +1,4 @@
-"""Every Python block of the README runs, in a folder of its own."""
+"""Every Python block of the README and of the user guide runs, in a folder of its own."""
 
 import re
 import warnings
@@ -14,28 +14,29 @@ import skdeepcluster
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-#: Packages that examples use and that tests do not install.
-CONSUMERS = {"bertopic", "scanpy"}
+BLOCKS = [
+    pytest.param(block, id=page.stem)
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
+    for block in re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+]
+#: Words of a block -> the optional package that it needs.
+NEEDS = {"bertopic": "bertopic", "scanpy": "scanpy", "dask": "dask", "to_onnx": "onnxscript"}
 
 
 @pytest.mark.parametrize("pace", [briefly, *in_full(nullcontext)], ids=lambda pace: pace.__name__)
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+@pytest.mark.parametrize("block", BLOCKS)
 def test_block_runs(block, pace, tmp_path, monkeypatch):
-    imported = set(re.findall(r"^(?:import|from) (\w+)", block, re.MULTILINE))
-    absent = sorted(name for name in imported & CONSUMERS if not find_spec(name))
+    absent = [name for word, name in NEEDS.items() if word in block and not find_spec(name)]
     if absent:
         pytest.skip(f"needs {', '.join(absent)}")
     monkeypatch.chdir(tmp_path)
     with pace(), warnings.catch_warnings():
-        if pace is briefly:  # short training may lose clusters
-            warnings.simplefilter("ignore", ConvergenceWarning)
-        exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
+        warnings.simplefilter("ignore", ConvergenceWarning)  # short training may lose clusters
+        exec(compile(block, "example", "exec"), {"__name__": "example"})
 
 
 def test_the_page_is_short_and_cites_this_version():
-    assert len(BLOCKS) >= 4
-    assert len(README.splitlines()) <= 400
+    assert len(README.splitlines()) <= 170
     assert f"version = {{{skdeepcluster.__version__}}}" in README
 
 

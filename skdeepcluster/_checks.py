@@ -1,0 +1,268 @@
+"""Checks that all estimators share, and sums over samples by labels, weights or clusters.
+
+Labels are (N,), responsibilities (N, K) and weights (N,) for N samples and K clusters.
+"""
+
+from typing import Literal
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from ._typing import ClusterMixin, Labels
+
+#: Type of parameters that a fit may choose.
+Auto = Literal["auto"]
+#: Types of numbers that X may have; others are converted to the first.
+DTYPES = [np.dtype(code) for code in "dfe?bhilqBHILQ"]
+#: Maximum magnitude of values in fits: sums of their squares stay in double precision.
+LARGEST = 1e100
+#: Minimum of the largest magnitude: squares of smaller values lose digits in double precision.
+SMALLEST = 1e-150
+#: Maximum number of samples after repetition, as a multiple of the number of samples.
+MOST_REPEATED = 10
+#: Relative rounding error of a share of the weights.
+ROUNDING = 1e-12
+
+
+class LabeledClusterMixin(ClusterMixin):
+    """Mixin of clusterers that learn from ``y`` if ``use_labels=True``."""
+
+    def fit_predict(self, X, y=None, **kwargs) -> Labels:
+        """Fit to X and return the cluster labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to cluster.
+        y : array-like of shape (n_samples,), default=None
+            Known clusters with ``use_labels=True``, ignored otherwise.
+        **kwargs : dict
+            Further arguments of ``fit``, for instance ``sample_weight``.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            ``labels_``.
+        """
+        return self.fit(X, y, **kwargs).labels_
+
+    def _read_labels(self, y, n_rows, n_clusters):
+        """Return the known clusters (N,), -1 for none; None if no cluster is known."""
+        if not self.use_labels or y is None:
+            return None
+        labels = check_labels("y", y, n_rows, n_clusters)
+        return labels if (labels >= 0).any() else None
+
+
+# ---- samples and predictions
+
+
+def check_rows(estimator, X, reset, **options):
+    """Return X, checked by ``validate_data``, in its own precision unless longer than float64.
+
+    Duplicate entries of sparse arrays are summed.
+    """
+    X = validate_data(estimator, X, reset=reset, dtype=DTYPES, **options)
+    if sparse.issparse(X) and not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
+
+
+def check_sample_weight(sample_weight, X):
+    """Return the weights (N,) of the samples as float64, checked; ones if None is given."""
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if not weight.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weight
+
+
+def check_enough(n_samples, n_clusters):
+    """Check that there are at least as many samples as clusters."""
+    if n_samples < n_clusters:
+        raise ValueError(
+            f"n_samples={n_samples} should be >= n_clusters={n_clusters}. Pass more samples or "
+            "ask for fewer clusters."
+        )
+
+
+def check_magnitude(values):
+    """Check that the magnitude of values to fit, dense or sparse, is at most ``LARGEST``."""
+    values = values.data if sparse.issparse(values) else values
+    largest = max(float(np.max(values, initial=0)), -float(np.min(values, initial=0)))
+    if largest > LARGEST:
+        raise ValueError(
+            f"X has a value of magnitude {largest:.3g}, which is too large: its square exceeds "
+            f"double precision. Expected are magnitudes of at most {LARGEST:.0e}. Scale X, or "
+            "correct or leave out such samples."
+        )
+
+
+def check_answers(answers, X, source=""):
+    """Return predictions (N, ...) for X, checked to be finite; ``source`` says who predicts."""
+    is_finite = np.isfinite(answers).reshape(len(answers), -1).all(1)
+    if not is_finite.all():
+        raise ValueError(
+            f"There is no finite prediction{source} for sample {is_finite.argmin()}. Expected are "
+            "values as in the fit. Correct or leave out this sample."
+        )
+    return answers
+
+
+def is_missing(value):
+    """Return whether a value is None, nan, NaT or pandas.NA."""
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)
+
+
+# ---- labels and parameters
+
+
+def check_labels(name, value, n_samples, n_clusters=None, lowest=-1):
+    """Return cluster labels (N,) from ``lowest`` to K - 1 as int64, checked; -1 is no cluster."""
+    labels = column_or_1d(value)
+    if len(labels) != n_samples:
+        raise ValueError(
+            f"{name} has the shape {labels.shape}, but X has {n_samples} samples. Give a cluster "
+            "label for each sample."
+        )
+    last = np.inf if n_clusters is None else n_clusters - 1
+    for sample, label in enumerate(labels.tolist()):
+        if not isinstance(label, int | float) or label % 1 or not lowest <= label <= last:
+            raise ValueError(
+                f"{name} has {label!r} for sample {sample}. Expected are whole numbers from 0 to "
+                f"n_clusters - 1 = {last}{', and -1 for no cluster' * (lowest < 0)}. Encode names "
+                "by sklearn.preprocessing.LabelEncoder, or raise n_clusters."
+            )
+    return labels.astype(np.int64)
+
+
+def check_cluster_numbers(labels, n_rows):
+    """Return cluster labels (N,), checked; -1 is noise."""
+    return check_labels("labels", labels, n_rows)
+
+
+def check_finite(name, value):
+    """Return an array as float64, checked to hold finite numbers."""
+    try:
+        return check_array(
+            value, dtype=np.float64, ensure_2d=False, allow_nd=True, input_name=name
+        )
+    except (OverflowError, TypeError, ValueError) as error:
+        raise ValueError(f"{name!r} should hold finite numbers: {error}") from error
+
+
+def check_shape(name, value, shape):
+    """Return an array as float64, checked for its shape and to hold finite numbers."""
+    value = check_finite(name, value)
+    if value.shape != shape:
+        raise ValueError(
+            f"The parameter {name!r} should have the shape of {shape}, but got {value.shape}"
+        )
+    return value
+
+
+def check_responsibilities(name, value, shape):
+    """Return responsibilities (N, K) as float64, checked to be probabilities."""
+    resp = check_shape(name, value, shape)
+    sums = resp.sum(1)
+    if (resp < 0).any() or np.abs(sums - 1).max() > 1e-3:
+        raise ValueError(
+            f"Responsibilities given as {name!r} should be at least 0 and each row sum to 1, "
+            f"but the smallest is {resp.min():.6g} and sums range from {sums.min():.6g} to "
+            f"{sums.max():.6g}. Pass probabilities, not logarithms or labels."
+        )
+    return resp
+
+
+def check_partition(name, value, n_samples, n_clusters):
+    """Return responsibilities (N, K) from responsibilities or from cluster labels (N,)."""
+    if np.ndim(value) != 1:
+        return check_responsibilities(name, value, (n_samples, n_clusters))
+    return np.eye(n_clusters)[check_labels(name, value, n_samples, n_clusters, lowest=0)]
+
+
+# ---- weights
+
+
+def repeat_rows(weight, random_state, n_given):
+    """Return indices (M,) that repeat each sample as often as its weight (N,) says.
+
+    Whole weights are numbers of repetitions. If some are fractions, or if their sum exceeds
+    ``MOST_REPEATED * n_given``, ``n_given`` indices are sampled systematically.
+    """
+    if not (weight % 1).any() and weight.sum() <= MOST_REPEATED * n_given:
+        return np.repeat(np.arange(len(weight)), weight.astype(int))
+    return sample_systematically(weight, n_given, random_state.random_sample())
+
+
+def sample_systematically(weight, n_drawn, offset):
+    """Return sorted indices (n_drawn,) of samples, drawn in proportion to their weights (N,).
+
+    Sample n occurs n_drawn w_n / sum(w) times, rounded up or down. ``offset``, between 0 and 1,
+    is the position of the first draw.
+    """
+    ends = np.cumsum(weight)
+    places = (offset + np.arange(n_drawn)) / n_drawn * ends[-1]
+    return np.searchsorted(ends, places, side="right").clip(max=np.flatnonzero(weight)[-1])
+
+
+def find_offset(outlier_scores, noise, weights):
+    """Return minus the outlier score above which a share ``noise`` of the weights lies."""
+    if not noise:
+        return -np.inf
+    order = np.lexsort((weights, -outlier_scores))
+    sums = np.cumsum(weights[order])
+    most = noise * sums[-1] * (1 + ROUNDING)
+    first = order[np.searchsorted(sums[:-1], most, side="right")]
+    return -float(outlier_scores[first])
+
+
+def mark_noise(clusters, outlier_scores, offset):
+    """Return the cluster labels (N,), -1 where the outlier score exceeds ``-offset``."""
+    return np.where(-outlier_scores < offset, -1, clusters)
+
+
+# ---- reductions
+
+
+def cluster_means(resp, rows):
+    """Return the means (K, D) of samples (N, D) by responsibilities; zero for empty clusters."""
+    sizes = resp.sum(0)[:, None]
+    return resp.T @ rows / np.maximum(sizes, np.finfo(sizes.dtype).tiny)
+
+
+def indicate(labels, n_clusters):
+    """Return the one-hot labels (N, K) as a sparse array, with empty rows for labels of -1."""
+    rows = np.flatnonzero(labels >= 0)
+    entries = np.ones(len(rows)), (rows, labels[rows])
+    return sparse.csr_array(entries, shape=(len(labels), n_clusters))
+
+
+def normalize_rows(table):
+    """Divide each row of a table (N, K) by its sum; a row of zeros becomes uniform."""
+    total = table.sum(1, keepdims=True)
+    return np.where(total > 0, table / np.where(total > 0, total, 1), 1 / table.shape[1])
+
+
+def average_finite(values):
+    """Return the means (N,) of the finite values in each row (N, k); 0 if there are none."""
+    known = np.isfinite(values)
+    return np.where(known, values, 0).sum(1) / np.maximum(known.sum(1), 1)
+
+
+def mean_greatest_jaccard(labels, member_labels, n_clusters):
+    """Return the mean over partitions of each cluster's greatest Jaccard index with theirs, (K,).
+
+    The Jaccard index of two sets of samples is |A and B| / |A or B|; it is 0 for empty clusters.
+    ``member_labels`` has a partition in each column; -1 is no cluster.
+    """
+    own = indicate(labels, n_clusters)
+    best = []
+    for other in member_labels.T:
+        member = indicate(other, other.max(initial=0) + 1)
+        both = (own.T @ member).toarray()
+        either = own.sum(0)[:, None] + member.sum(0) - both
+        best.append((both / np.maximum(either, 1)).max(1))
+    return np.mean(best, 0)
