@@ -33,7 +33,7 @@ OTHERS = {
     "modules": {"torch", "numpy"},
     "engine": {"torch", "numpy", "scipy", "joblib", "skorch", "tqdm", "dask"},
     "metrics": {"numpy", "scipy", "sklearn"},
-    "_fitting": {"numpy"},
+    "_fitting": {"numpy", "sklearn"},
     "display": {"numpy", "scipy", "sklearn", "matplotlib"},
 }
 #: The training loop is skorch's, and the engine alone knows it.

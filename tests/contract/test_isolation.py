@@ -13,7 +13,6 @@ from sklearn.base import clone
 from torch import nn
 
 import skdeepcluster as sk
-from skdeepcluster.engine.runtime import limited_threads, share_out
 from skdeepcluster.functional import random
 
 TINY = {"hidden_layer_sizes": (12, 8), "max_epochs": 3, "batch_size": 32}
@@ -148,28 +147,6 @@ def test_fits_in_threads_equal_fits_in_turn(name, data, alone):
     assert torch.equal(torch.get_rng_state(), stream[0])
     assert joblib.hash(np.random.get_state()) == stream[1]
     assert torch.get_num_threads() == threads
-
-
-def test_blocks_and_failures_restore_the_number_of_threads():
-    usual = torch.get_num_threads()
-
-    def work(i, n):
-        assert (torch.get_num_threads(), n) == (1, 2)
-        if i == 1:
-            raise ValueError("share 1 of 2")
-        return i
-
-    torch.set_num_threads(2)
-    try:
-        with limited_threads():
-            with limited_threads(2):
-                assert torch.get_num_threads() == 1
-            assert share_out(lambda i, n: (i, n), 5) == [(0, 1)]
-        with pytest.raises(ValueError, match="share 1 of 2"):
-            share_out(work, 5)
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(usual)
 
 
 @pytest.mark.full

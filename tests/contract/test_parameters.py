@@ -2,7 +2,6 @@
 
 import datetime
 import io
-import math
 import warnings
 from contextlib import redirect_stderr, redirect_stdout
 
@@ -18,23 +17,14 @@ from sklearn.cluster import KMeans
 from torch import nn
 
 from skdeepcluster import ClusterEnsemble, NeighborClustering
-from skdeepcluster.neighbors import find_partition
 
 STREAM = np.random.RandomState(0)
 X = STREAM.normal(size=(30, 3)) + 5 * np.eye(3)[np.arange(30) % 3]
 Y = np.arange(30) % 3
 
 #: The shortest fits, by class.
-TINY = {
-    type(estimator).__name__: brief(
-        estimator,
-        hidden_layer_sizes=(4,),
-        max_epochs=1,
-        pretraining_epochs=1,
-        n_components=2,
-    )
-    for estimator in ONE_OF_EACH + CLASSIFIERS
-}
+SHORTEST = {"hidden_layer_sizes": (4,), "max_epochs": 1, "pretraining_epochs": 1}
+TINY = {type(e).__name__: brief(e, **SHORTEST) for e in ONE_OF_EACH + CLASSIFIERS}
 TINY["ClusterEnsemble"] = ClusterEnsemble(KMeans(3), 2, random_state=0)
 PAIRS = [
     (name, parameter)
@@ -44,20 +34,13 @@ PAIRS = [
 
 #: Whole numbers; positive ones are small, since they may be sizes of arrays.
 WHOLE = st.one_of(st.integers(-(2**70), 4), st.sampled_from([40, 2**16, 2**31]))
-#: numpy's types of numbers.
-TYPES = [*"bhilqBHILQ", "float16", "float32", "float64"]
-NUMPY = st.builds(
-    lambda kind, value: np.dtype(kind).type(value), st.sampled_from(TYPES), st.integers(0, 4)
-)
-REAL = st.one_of(
-    st.floats(),
-    st.sampled_from([0.0, 0.5, 1.0, 1.5, 1e-300, 1e300, math.inf, -math.inf, math.nan]),
-    st.just(np.float16(0.5)),
-)
+TYPES = st.sampled_from([*"bhilqBHILQ", "float16", "float32"])
+NUMPY = st.builds(lambda kind, value: np.dtype(kind).type(value), TYPES, st.integers(0, 4))
+REAL = st.one_of(st.floats(), st.sampled_from([0.5, 1e-300, 1e300]))
 WORDS = st.one_of(st.text(max_size=4), st.sampled_from(["auto", "neighbors", "mixture", "meta"]))
 OBJECTS = st.sampled_from(
-    [None, ..., object(), print, len, int, list, KMeans(2), nn.Linear(2, 2), nn.Linear, b"auto"]
-    + [1j, pd.NA, datetime.date(2020, 1, 1), {3}, {"gaussian": [0, 1, 2]}, {}]
+    [None, ..., object(), print, int, KMeans(2), nn.Linear(2, 2), nn.Linear, b"auto", {3}, {}]
+    + [1j, pd.NA, datetime.date(2020, 1, 1), {"gaussian": [0, 1, 2]}]
     + [torch.tensor(3), torch.device("cpu"), np.array(3), np.array([3.5]), np.array(["a"] * 30)]
     + [np.str_("auto"), range(3), Y, Y.astype(np.uint8), np.eye(3)[Y], np.full((30, 3), np.nan)]
     + [lambda n_in, n_out: nn.Linear(n_in, n_out).double(), lambda *_: None, [print], [8], [None]]
@@ -76,8 +59,8 @@ def is_refused(pair, value):
 
 
 def is_costly(name, value):
-    """Return whether a valid value asks for long work, much memory or processes."""
-    if name in ("n_jobs", "compile"):
+    """Return whether a valid value asks for long work, or raises errors of its own."""
+    if name in ("n_jobs", "augment"):
         return bool(value)
     if name.endswith("learning_rate") and not isinstance(value, str):
         return value > 100  # diverges, and the error may not name the loss
@@ -96,30 +79,23 @@ def check_parameter(pair, value):
             warnings.simplefilter("ignore")
             with redirect_stderr(out):
                 estimator.fit(X, Y)
-    except (TypeError, ValueError, FloatingPointError) as error:
+    except (TypeError, ValueError, FloatingPointError, OSError) as error:
         failure = error
     if failure is None:
         assert vars(estimator)[pair[1]] is value
         assert np.isfinite(estimator.predict_proba(X)).all()
         return
     is_divergence = isinstance(failure, FloatingPointError)  # as documented
-    is_own = pair[1] == "augment" and callable(value)  # the user's function raises its own error
-    assert is_own or ("diverged" if is_divergence else pair[1]) in str(failure)
+    is_path = isinstance(failure, OSError)  # which names the path
+    assert is_path or ("diverged" if is_divergence else pair[1]) in str(failure)
     left = vars(estimator)
     assert left.keys() == before.keys()
     assert all(left[name] is before[name] for name in before)
 
 
-def tried(n_draws):
-    """Return settings for this many examples, the same in each run."""
-    slow = HealthCheck.too_slow, HealthCheck.filter_too_much
-    return settings(
-        max_examples=n_draws,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=slow,
-    )
+#: The same examples in each run, which may be slow.
+SLOW = {"suppress_health_check": [HealthCheck.too_slow, HealthCheck.filter_too_much]}
+SLOW |= {"deadline": None, "derandomize": True, "database": None}
 
 
 # ---- numbers of other types
@@ -151,20 +127,11 @@ def test_types_of_numbers_change_nothing(name, types):
 
 @pytest.mark.parametrize("make", [np.int8, np.uint64])
 def test_arguments_may_be_numbers_of_any_type(make):
-    plain, found = (
-        find_partition(X, kind(3), n_neighbors=kind(5), n_components=kind(2), random_state=0)
-        for kind in (int, make)
-    )
-    np.testing.assert_array_equal(plain.layout, found.layout)
-    vade = clone(TINY["VaDEClustering"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        vade.fit(X)
+        vade = clone(TINY["VaDEClustering"]).fit(X)
     plain, found = (vade.sample(kind(100), cluster=kind(1)) for kind in (int, make))
     np.testing.assert_array_equal(plain, found)
-
-
-# ---- errors of single parameters
 
 
 @pytest.mark.parametrize("name", ["InfoGANClustering", "CatGANClustering", "CatGANClassifier"])
@@ -187,7 +154,7 @@ def test_a_subclass_may_have_parameters_without_constraints():
 
 @pytest.mark.parametrize("n_draws", [250, *in_full(500)])
 def test_any_value_works_or_is_refused_by_name(n_draws):
-    @tried(n_draws)
+    @settings(max_examples=n_draws, **SLOW)
     @given(st.sampled_from(PAIRS), VALUES)
     def try_value(pair, value):
         if is_refused(pair, value) or not is_costly(pair[1], value):
