@@ -571,7 +571,22 @@ class DeepEstimator(BaseEstimator, ABC):
         fitted = copy.copy(self).set_params(**self._fit_params)
         with forked(0), torch.device("cpu"):
             likelihood = restore_likelihood(own)
+            fitted._check_shapes(tensors, likelihood)
             self.model_ = fitted._build_from(tensors, likelihood).eval()
+
+    def _check_shapes(self, tensors, likelihood):
+        """Check that weights have the shapes of the networks, before these take memory."""
+        if self._brings_modules():
+            return
+        with torch.device("meta"):
+            model = self._build(self.n_features_in_, self.hidden_layer_sizes_, likelihood)
+        for name, tensor in model.state_dict().items():
+            found = tuple(tensors[name].shape) if name in tensors else None
+            if found != tuple(tensor.shape):
+                raise ValueError(
+                    f"The model's {name} has shape {found}, but the parameters ask for "
+                    f"{tuple(tensor.shape)}."
+                )
 
     def _build_from(self, tensors, likelihood):
         """Build a model by the current parameters and load its weights from a state dict."""

@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from sklearn.cluster import DBSCAN, KMeans
+from sklearn.cluster import KMeans
 from skorch.callbacks import EarlyStopping
 from torch import nn
 
@@ -82,16 +82,6 @@ MISTAKES = {
         lambda: display.EmbeddingDisplay.from_estimator(KMeans, X),
         TypeError,
         "KMeans'> is a class, not an instance",
-    ),
-    "the width of an image": (
-        lambda: report(GRAPH, images=8),
-        ValueError,
-        r"image_shape=8 does not fit samples of 4 features: give \(height, width\)",
-    ),
-    "a report of labels": (
-        lambda: report(DBSCAN(eps=3).fit(X), X[:9]),
-        ValueError,
-        "DBSCAN has no predict.*Give the samples of the fit",
     ),
 }
 

@@ -10,7 +10,6 @@ from estimators import in_full
 from scipy import sparse
 from scipy.special import xlogy
 from sklearn.base import clone
-from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import adjusted_rand_score
@@ -169,27 +168,6 @@ def test_more_initial_mixtures_are_at_least_as_good(X):
     assert five.lower_bound_ == five.lower_bounds_[-1]
 
 
-def test_k_means_centers_are_the_means_of_their_rows():
-    lattice = torch.cartesian_prod(*[torch.arange(5.0, dtype=torch.float64)] * 2)
-    weight = torch.arange(1.0, 26.0, dtype=torch.float64)
-    generator = torch.Generator().manual_seed(0)
-    centers = initialization.kmeans(lattice, weight, 4, generator, n_restarts=5)
-    distances = torch.cdist(centers, lattice)
-    share = torch.isclose(distances, distances.amin(0)).double()
-    share = share / share.sum(0) * weight
-    torch.testing.assert_close(share @ lattice / share.sum(1, keepdim=True), centers)
-
-
-def test_k_means_is_as_good_as_scikit_learn(X):
-    generator = torch.Generator().manual_seed(0)
-    x = torch.from_numpy(X)
-    centers = initialization.kmeans(
-        x, torch.ones(len(x), dtype=x.dtype), 5, generator, n_restarts=10
-    )
-    inertia = float(torch.cdist(centers, x).square().amin(0).sum())
-    assert inertia <= KMeans(5, n_init=10, random_state=0).fit(X).inertia_ * 1.01
-
-
 def test_responsibilities_are_an_initialization(X):
     resp = np.random.RandomState(0).dirichlet(np.ones(K), size=len(X))
     with warnings.catch_warnings():
@@ -258,10 +236,8 @@ def test_a_fit_that_goes_on_keeps_number_and_type(X, covariance_type, step):
 def test_a_stream_of_small_batches_is_learned():
     X, y = make_blobs(1500, centers=4, n_features=3, cluster_std=0.7, random_state=5)
     mixture = GaussianMixtureEM(4, random_state=0)
-    mixture.partial_fit(X[:10])
-    with pytest.raises(NotFittedError):
-        mixture.predict(X)
-    for i in range(10, 1500, 10):
+    mixture.partial_fit(X[:50])
+    for i in range(50, 1500, 10):
         mixture.partial_fit(X[i : i + 10])
     assert adjusted_rand_score(y, mixture.predict(X)) > 0.99
     whole = GaussianMixtureEM(4, random_state=0).fit(X)
@@ -271,11 +247,7 @@ def test_a_stream_of_small_batches_is_learned():
 def test_every_batch_has_labels_of_its_own_samples(X):
     mixture = GaussianMixtureEM(K, random_state=0)
     for start in (0, 20):
-        mixture.partial_fit(X[start : start + 20])
-        assert mixture.labels_.tolist() == [-1] * 20
-        assert mixture.probabilities_.tolist() == [0] * 20
-    for start in (40, 50):
-        batch = X[start : start + 10]
+        batch = X[start : start + 20]
         np.testing.assert_array_equal(mixture.partial_fit(batch).labels_, mixture.predict(batch))
         expected = mixture.predict_proba(batch).max(1)
         np.testing.assert_allclose(mixture.probabilities_, expected)

@@ -110,9 +110,7 @@ def test_random_state_decides_what_is_drawn(augment, blobs):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-@pytest.mark.parametrize(
-    "augment", [lambda rows: rows[:-1], lambda rows: rows.numpy(), lambda rows: None]
-)
+@pytest.mark.parametrize("augment", [lambda rows: rows[:-1], lambda rows: rows[:, 1:]])
 def test_what_is_no_version_of_the_rows_is_refused(augment, blobs):
     with pytest.raises(ValueError, match="augment must return a tensor of the shape"):
         brief(InfoGANClustering(3, random_state=0), augment=augment).fit(blobs[0])

@@ -319,9 +319,9 @@ def test_what_does_not_fit_is_refused(estimator, options, message):
 def test_errors_about_estimators_and_labels():
     with pytest.raises(NotFittedError):
         report(KMeans(3))
-    with pytest.raises(ValueError, match="number of a cluster for each row"):
+    with pytest.raises(ValueError, match="labels"):
         compare_features(X, Y[:5])
-    with pytest.raises(ValueError, match="number of a cluster for each row"):
+    with pytest.raises(ValueError, match="labels"):
         find_medoids(X, Y.astype(str))
 
 

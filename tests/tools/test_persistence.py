@@ -248,17 +248,12 @@ def point_outside(fitted):
     fitted.graph_.indices[0] = 10**6
 
 
-def lose_the_mean(fitted):
-    fitted.mixture_.means[0] = np.nan
-
-
 UNSOUND = [
     ("vade", set_fitted(n_clusters=10**9), r"prior.logits has shape \(3,\), .* \(1000000000,\)"),
     ("vade", set_fitted(n_components=10**8), "has shape .* but the parameters ask for"),
     ("vade", lambda fitted: vars(fitted).update(n_features_in_=10**9), "the parameters ask for"),
     ("vade", set_fitted(activation="os.system"), "os.system"),
     ("neighbors", point_outside, "ind"),
-    ("mixture", lose_the_mean, "No mixture"),
 ]
 
 

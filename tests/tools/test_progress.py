@@ -56,17 +56,19 @@ def test_lines_name_the_phases_where_no_terminal_is(name, capsys):
     estimator, y, phases = PHASES[name]
     clone(estimator).set_params(**SMALL, verbose=1).fit(X, y)
     lines = capsys.readouterr().err.splitlines()
-    kind = type(estimator).__name__
-    assert [line.split(",")[0] for line in lines] == [f"{kind}: {phase}" for phase in phases]
+    assert all(line.startswith(f"{type(estimator).__name__}: ") for line in lines)
+    shown = [phase for line in lines for phase in phases if f", {phase}" in line]
+    assert list(dict.fromkeys(shown)) == phases
 
 
 def test_long_phases_have_lines_of_steps_and_loss(capsys, monkeypatch):
     monkeypatch.setattr("skdeepcluster.engine.progress.INTERVAL", 0.0)
     clone(VADE).set_params(verbose=1).fit(X)
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "VaDEClustering: pretraining, step 0 of 12"
-    assert re.fullmatch(r"VaDEClustering: pretraining, step 3 of 12, loss=[\d.]+", lines[1])
-    assert "training, step 12 of 12, loss=" in lines[-2]
+    text = capsys.readouterr().err
+    assert "\r" not in text
+    assert re.search(
+        r"^VaDEClustering: .*/12 .*, training, loss=-?[\d.e+]+\]$", text, re.MULTILINE
+    )
 
 
 @pytest.mark.parametrize("n_init", [1, 2])
