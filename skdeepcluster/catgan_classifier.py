@@ -45,8 +45,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Activation of the hidden layers of both networks, which are normalized by batch.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
         Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
-        scaled inside, with a learned noise level for each. "auto": "bernoulli" for data in [0, 1]
-        that vary like probabilities, else "gaussian". A dict gives the columns of each kind,
+        with learned noise levels. "auto": chosen by the values. A dict gives columns by kind:
         ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
     standardize : "auto" or bool, default="auto"
         Whether Gaussian features are divided by their own standard deviations (True) or all by one
@@ -54,22 +53,20 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     n_noise : int, default=64
         Number of inputs of the generator, drawn from N(0, I).
     layer_noise : float, default=0.0
-        Standard deviation of the noise added to the input of every layer of the discriminator in
-        training; 0.3 and more in the paper.
+        Standard deviation of noise added to the discriminator's layers; 0.3 or more in the paper.
     label_weight : float, default=1.0
         Weight of the cross-entropy of labeled samples.
     balance_weight : float, default=1.0
         Weight of the entropy of the mean prediction of a batch; 1 in the paper.
     fake_weight : float, default=0.3
-        Weight of the entropy of predictions for generated samples in the discriminator's loss; 1
-        in the paper.
+        Weight of the entropy of predictions for generated samples, in D's loss; 1 in the paper.
     class_prior : None, "estimated" or array-like of shape (n_classes,), default=None
         Shares that the classes should have. None: equal shares. "estimated": those of the initial
         classes.
     init : {"neighbors"} or None, default="neighbors"
-        Initial classes. "neighbors": the likeliest class of each sample by the labels in the
-        neighbor graph of the standardized samples, or of the codes of an autoencoder with
-        ``pretraining_epochs``. None: none, as published, and no terms that need them.
+        Initial classes. "neighbors": the likeliest class of each sample by the labels in a
+        neighbor graph of X as it is, or standardized if ``standardize_``; with
+        ``pretraining_epochs``, of codes of X. None: none, as published.
     start_weight : float, default=1.0
         Weight of the cross-entropy between the initial classes and the predictions; fades linearly
         to 0. An addition of this package.
@@ -78,11 +75,9 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         within a short step (virtual adversarial training [2]_). An addition of this package. 1
         suits data that are all labeled.
     pretraining_epochs : int or "auto", default="auto"
-        Number of epochs of a denoising autoencoder whose codes are clustered in place of the
-        samples. "auto" and 0: none.
+        Epochs of a denoising autoencoder whose codes are clustered instead of X. "auto", 0: none.
     max_epochs : int or "auto", default="auto"
-        Number of epochs after pretraining. "auto": ``12 * max(sqrt(n_samples), n_clusters)``
-        steps.
+        Epochs after pretraining. "auto": ``12 * max(sqrt(n_samples), n_clusters)`` steps.
     learning_rate : float or "auto", default="auto"
         Peak of the one-cycle schedule of AdamW. "auto": ``3e-3 * 500 / w`` with w the width of the
         first hidden layer, and ``3e-3`` for the generator.
@@ -113,8 +108,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     verbose : int, default=0
         1: a progress bar over all phases. 2: a table with a line per epoch.
     accept_sparse : bool, default=False
-        Whether sparse X is accepted. Batches are made dense one at a time; the search for an
-        initial partition makes all of X dense.
+        Whether sparse X is accepted. The search for an initial partition makes all of it dense.
     random_state : int, RandomState instance or None, default=None
         Decides everything random. An int gives the same result on every call.
 
@@ -126,7 +120,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Initial classes. None with init=None.
     generator_distance_ : float
         Median distance of generated samples to the nearest sample of X: 0 is the distance between
-        nearest samples of X, 1 that between any two. An opponent's samples are far from X.
+        nearest samples of X, 1 the distance between any two. Large values are usual.
     generator_coverage_ : float
         Share of the clusters of X that generated samples fall into.
     class_prior_ : ndarray of shape (n_classes,)
@@ -144,7 +138,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     temperature_ : float
         1.
     hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_ : numbers
-        Values used, as given or as "auto" chose.
+        Values used.
     device_, precision_ : str
         Device and precision of training.
     n_features_in_ : int

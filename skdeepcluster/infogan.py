@@ -237,8 +237,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         Activation of the discriminator and of Q.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
         Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
-        scaled inside, with a learned noise level for each. "auto": "bernoulli" for data in [0, 1]
-        that vary like probabilities, else "gaussian". A dict gives the columns of each kind,
+        with learned noise levels. "auto": chosen by the values. A dict gives columns by kind:
         ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
     standardize : "auto" or bool, default="auto"
         Whether Gaussian features are divided by their own standard deviations (True) or all by one
@@ -251,18 +250,17 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         Standard deviation of the noise added to the inputs of the discriminator and Q. An addition
         of this package; 0 is the published objective.
     init : {"neighbors", "mixture"}, clusterer, array-like or None, default="neighbors"
-        Initial partition. "neighbors": :class:`NeighborClustering` of the standardized samples, or
-        of the codes of an autoencoder with ``pretraining_epochs``. "mixture": a Gaussian mixture
-        of the same. A scikit-learn clusterer: a clone of it with this ``n_clusters`` and
-        ``random_state``. An array: clusters (n_samples,) or responsibilities (n_samples,
-        n_clusters). None: none, as published.
+        Initial partition. "neighbors": :class:`NeighborClustering`. "mixture": a Gaussian mixture.
+        A scikit-learn clusterer: a clone of it with this ``n_clusters`` and ``random_state``. All
+        cluster X as it is, or standardized if ``standardize_``; with ``pretraining_epochs``, codes
+        of X. An array: clusters (n_samples,) or responsibilities (n_samples, n_clusters). None:
+        none, as published.
     noise : float, default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
         ``outlier_scores_`` get the label -1.
     use_labels : bool, default=False
-        Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
-        where unknown. The initial partition follows them, and training holds these samples to them
-        by ``start_weight``. ``labels_`` are predictions and may differ.
+        Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
+        contains them, and training keeps them by ``start_weight``. ``labels_`` may differ.
     start_weight : float, default=20.0
         Weight of the cross-entropy between the initial partition and Q's predictions for samples
         of X; half of it moves to Q's own clusters in training. An addition of this package.
@@ -276,11 +274,9 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         Weight of the squared error between samples of X and what the generator makes of their
         clusters and ranks; fades linearly to 0. An addition of this package.
     pretraining_epochs : int or "auto", default="auto"
-        Number of epochs of a denoising autoencoder whose codes are clustered in place of the
-        samples. "auto" and 0: none.
+        Epochs of a denoising autoencoder whose codes are clustered instead of X. "auto", 0: none.
     max_epochs : int or "auto", default="auto"
-        Number of epochs after pretraining. "auto": ``10 * max(sqrt(n_samples), n_clusters)``
-        steps.
+        Epochs after pretraining. "auto": ``10 * max(sqrt(n_samples), n_clusters)`` steps.
     learning_rate : float or "auto", default="auto"
         Peak of the one-cycle schedule of AdamW for discriminator and Q. "auto": ``2e-3 * 500 / w``
         with w the width of the first hidden layer.
@@ -314,8 +310,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     verbose : int, default=0
         1: a progress bar over all phases. 2: a table with a line per epoch.
     accept_sparse : bool, default=False
-        Whether sparse X is accepted. Batches are made dense one at a time; the search for an
-        initial partition makes all of X dense.
+        Whether sparse X is accepted. The search for an initial partition makes all of it dense.
     random_state : int, RandomState instance or None, default=None
         Decides everything random. An int gives the same result on every call.
 
@@ -326,8 +321,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     probabilities_ : ndarray of shape (n_samples,)
         Probability of the most probable cluster of each sample.
     outlier_scores_ : ndarray of shape (n_samples,)
-        Mahalanobis distance of each sample to the nearest cluster mean, by the covariance within
-        clusters, or its diagonal with more than 1,000 features [3]_.
+        Mahalanobis distance of each sample to the nearest cluster mean [3]_.
     offset_ : float
         Samples whose outlier score exceeds ``-offset_`` are noise.
     start_labels_ : ndarray of shape (n_samples,) or None
@@ -340,7 +334,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         Shares of the clusters in generated samples.
     generator_distance_ : float
         Median distance of generated samples to the nearest sample of X: 0 is the distance between
-        nearest samples of X, 1 that between any two. Above 1/3 the fit warns.
+        nearest samples of X, 1 the distance between any two. Above 1/3 the fit warns.
     generator_coverage_ : float
         Share of the clusters of X that generated samples fall into; below 0.5 the fit warns.
     model_ : InfoGAN
@@ -360,10 +354,9 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     standardize_ : bool
         Whether features are divided by their own standard deviations.
     temperature_ : float
-        Log-probabilities are divided by this number, at least 1, so that ``predict_proba`` is as
-        calibrated as the initial partition (temperature scaling).
+        Log-probabilities are divided by this number, at least 1, to calibrate ``predict_proba``.
     hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_ : numbers
-        Values used, as given or as "auto" chose.
+        Values used.
     device_, precision_ : str
         Device and precision of training.
     n_features_in_ : int
@@ -401,8 +394,8 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
        Interpretable Representation Learning by Information Maximizing Generative Adversarial
        Nets", NeurIPS 2016.
     .. [2] T. Miyato et al., "Virtual Adversarial Training", IEEE TPAMI 2018.
-    .. [3] K. Lee, K. Lee, H. Lee, J. Shin, "A Simple Unified Framework for Detecting
-       Out-of-Distribution Samples and Adversarial Attacks", NeurIPS 2018 (the outlier score).
+    .. [3] K. Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples
+       and Adversarial Attacks", NeurIPS 2018.
 
     Examples
     --------
