@@ -117,6 +117,8 @@ class DeepEstimator(BaseEstimator, ABC):
 
     def _find_partition(self, fit, find_points):
         """Return the initial partition in the points (N, ...) that a function returns."""
+        if self.init is None:
+            return Partition()
 
         def find():
             counts = self._count_clusters(), fit.random_state, fit.labels

@@ -92,10 +92,8 @@ class CatGAN(AdversarialModel):
 
     def imbalance(self, log_p) -> Tensor:
         """-H[p_bar], or the cross-entropy between class prior and p_bar."""
-        log_mean = marginal(log_p)
-        if self.log_prior is None:
-            return -entropy(log_mean)
-        return cross_entropy(self.log_prior, log_mean)
+        mean, prior = marginal(log_p), self.log_prior
+        return -entropy(mean) if prior is None else cross_entropy(prior, mean)
 
     @torch.no_grad()
     def set_prior(self, p) -> None:
@@ -125,8 +123,7 @@ class CatGAN(AdversarialModel):
             both = self.log_resp_standardized(torch.cat([x_std, known]))
             log_p, log_known = both.split([len(x_std), len(known)])
             terms["labels"] = self.label_weight * nll_loss(log_known, batch.target)
-            # The smoothness compares predictions that are normalized without labeled samples.
-            log_p_alone = None
+            log_p_alone = None  # smoothness normalizes by the batch without labeled samples
         terms["certainty"] = entropy(log_p).mean()
         terms["balance"] = self.balance_weight * self.imbalance(log_p)
         with keep_running_statistics(self.discriminator):
@@ -135,9 +132,8 @@ class CatGAN(AdversarialModel):
                     fake = self.generate(len(x_std))
                 log_fake = self.log_resp_standardized(fake)
                 terms["fake"] = -self.fake_weight * entropy(log_fake).mean()
-            terms |= self.regularizer.terms(
-                self.log_resp_standardized, x_std, batch.anchor, log_p_alone
-            )
+            predict = self.log_resp_standardized
+            terms |= self.regularizer.terms(predict, x_std, batch.anchor, log_p_alone)
         if "start" in terms:
             terms["start"] = (1 - self.progress) * terms["start"]
         return terms
@@ -150,23 +146,20 @@ class CatGAN(AdversarialModel):
 
     def players(self) -> tuple[Player, ...]:
         """Discriminator, then generator."""
-        return (
-            Player("discriminator", [self.discriminator], self.discriminator_loss),
-            Player("generator", [self.generator], self.generator_loss),
-        )
+        first = Player("discriminator", [self.discriminator], self.discriminator_loss)
+        return first, Player("generator", [self.generator], self.generator_loss)
 
 
 class CatGANEstimator(AdversarialEstimator):
-    """What clusterer and classifier share: the model, its class prior, sampling."""
+    """Base of clusterer and classifier: the model, its class prior, and samples."""
 
     _parameter_constraints = {
         **DeepEstimator._parameter_constraints,
         **ADVERSARIAL_CONSTRAINTS,
         "n_noise": [Interval(Integral, 1, None, closed="left")],
-        **dict.fromkeys(
-            ("layer_noise", "balance_weight", "fake_weight"),
-            [Interval(Real, 0, None, closed="left")],
-        ),
+        "layer_noise": [Interval(Real, 0, None, closed="left")],
+        "balance_weight": [Interval(Real, 0, None, closed="left")],
+        "fake_weight": [Interval(Real, 0, None, closed="left")],
         "class_prior": [StrOptions({"estimated"}), "array-like", None],
     }
 
@@ -175,9 +168,8 @@ class CatGANEstimator(AdversarialEstimator):
     def _build(self, n_features, widths, likelihood):
         n_classes, widths = self._count_clusters(), widths[:2]
         make = partial(normalized_mlp, activation=self.activation)
-        discriminator = self.discriminator or partial(
-            make, hidden_layer_sizes=widths, noise=self.layer_noise
-        )
+        body = partial(make, hidden_layer_sizes=widths, noise=self.layer_noise)
+        discriminator = self.discriminator or body
         generator = self.generator or partial(make, hidden_layer_sizes=widths[::-1])
         return CatGAN(
             build_network("discriminator", discriminator, n_features, n_classes),
@@ -194,19 +186,15 @@ class CatGANEstimator(AdversarialEstimator):
         if self.learning_rate == "auto":
             # At the rates of narrow networks, generated samples leave the range of the data.
             model.rates = {"generator.*": self._recipe.rate / fit.settings.learning_rate}
-        prior = self.class_prior
-        if isinstance(prior, str) and prior == "auto":
-            prior = None if self.init is None else "estimated"
-        is_estimated = isinstance(prior, str)
-        if not is_estimated:
+        partition, prior = super()._initialize(model, fit), self.class_prior
+        if not isinstance(prior, str):
             model.set_prior(None if prior is None else self._check_prior(prior))
-        partition = super()._initialize(model, fit)
-        if is_estimated and not self._continues():
-            if partition.anchor is None:
-                raise ValueError(
-                    "class_prior='estimated' needs an initial partition, but init=None has none. "
-                    "Give the prior as an array, or choose another init."
-                )
+        elif partition.anchor is None and prior == "estimated":
+            raise ValueError(
+                "class_prior='estimated' needs an initial partition, but init=None has none. "
+                "Give the prior as an array, or choose another init."
+            )
+        elif partition.anchor is not None and not self._continues():
             share = partition.anchor.mean(0, dtype=np.float64)
             model.set_prior(np.maximum(share, 0.5 / fit.n_samples))
         return partition
@@ -224,8 +212,7 @@ class CatGANEstimator(AdversarialEstimator):
     def sample(self, n_samples: int = 1) -> Reals:
         """Generate samples.
 
-        They show where the discriminator was certain in the last epochs, and do not look like X.
-        For samples like those of X, use :class:`~skdeepcluster.InfoGANClustering`.
+        They do not look like X; :class:`~skdeepcluster.InfoGANClustering` generates such samples.
 
         Parameters
         ----------
@@ -257,8 +244,8 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
     Parameters
     ----------
     n_clusters : int or "auto", default=8
-        Number of clusters. More clusters than there are kinds of samples are common for this
-        method. "auto": the number that :func:`~skdeepcluster.neighbors.count_clusters` finds.
+        Number of clusters. "auto": the number that
+        :func:`~skdeepcluster.neighbors.count_clusters` finds.
     n_components : int, default=10
         Size of the code of the autoencoder, if ``pretraining_epochs`` asks for one.
     hidden_layer_sizes : array-like of int or "auto", default="auto"
@@ -283,9 +270,8 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
     fake_weight : float, default=0.3
         Weight of the entropy of predictions for generated samples, in D's loss; 1 in the paper.
     class_prior : {"auto", "estimated"}, array-like of shape (n_clusters,) or None, default="auto"
-        Shares that the clusters should have. "estimated": those of the initial partition. None:
-        equal shares, as published, which splits large clusters and merges small ones. "auto":
-        "estimated" unless init=None.
+        Shares that the clusters should have. "estimated": the shares in the initial partition.
+        None: equal shares, as published. "auto": "estimated" unless init=None.
     init : {"neighbors", "mixture"}, clusterer, array-like or None, default="neighbors"
         Initial partition. "neighbors": :class:`NeighborClustering`. "mixture": a Gaussian mixture.
         A scikit-learn clusterer: a clone of it with this ``n_clusters`` and ``random_state``. All
@@ -299,11 +285,10 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
         Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
         contains them, and training keeps them by ``start_weight``. ``labels_`` may differ.
     start_weight : float, default=1.0
-        Weight of the cross-entropy between the initial partition and the predictions; fades
-        linearly to 0. An addition of this package.
+        Weight of the cross-entropy between initial partition and predictions; fades linearly to 0.
     smoothness_weight : float, default=2.0
-        Weight of the divergence between the predictions for a sample and for its worst neighbor
-        within a short step (virtual adversarial training [2]_). An addition of this package.
+        Weight of the divergence between predictions for a sample and for its worst neighbor within
+        a short step (virtual adversarial training [2]_).
     pretraining_epochs : int or "auto", default="auto"
         Epochs of a denoising autoencoder whose codes are clustered instead of X. "auto", 0: none.
     max_epochs : int or "auto", default="auto"
@@ -403,11 +388,10 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
         H[E_x p(y | x)] - E_x H[p(y | x)] + E_z H[p(y | G(z))], \quad
         E_z H[p(y | G(z))] - H[E_z p(y | G(z))]
 
-    Many balanced partitions satisfy this, by style as well as by class; D keeps the partition it
-    begins with and sharpens it. The initial partition, its weight and the smoothness [2]_ are
-    additions of this package. The generator counts less than in the paper, and the cross-entropy
+    Many balanced partitions satisfy this, by style as well as by class. Two additions of this
+    package, the initial partition and the smoothness [2]_, decide among them. The cross-entropy
     between the initial cluster sizes and E_x p(y | x) replaces -H[E_x p(y | x)].
-    ``init=None, fake_weight=1`` is the published objective.
+    ``init=None, fake_weight=1, smoothness_weight=0`` is the published objective.
 
     ``score`` is the mutual information between samples and clusters, at most log K.
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -23,8 +23,8 @@ from .engine.runtime import draw_generator, isolated, restore_on_failure, store_
 from .modules.model import Augmentation
 from .neighbors import partition_by_labels
 
-#: Parameters of the clusterer that the classifier does not have.
-CLUSTERING = {"n_clusters", "noise", "use_labels"}
+#: Parameters of both estimators: the classifier counts classes, and its labels are not noise.
+SHARED = CatGANEstimator._parameter_constraints.keys() - {"n_clusters", "noise", "use_labels"}
 
 
 class CatGANClassifier(ClassifierMixin, CatGANEstimator):
@@ -61,19 +61,16 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     fake_weight : float, default=0.3
         Weight of the entropy of predictions for generated samples, in D's loss; 1 in the paper.
     class_prior : None, "estimated" or array-like of shape (n_classes,), default=None
-        Shares that the classes should have. None: equal shares. "estimated": those of the initial
-        classes.
+        Shares that the classes should have. None: equal. "estimated": by the initial classes.
     init : {"neighbors"} or None, default="neighbors"
         Initial classes. "neighbors": the likeliest class of each sample by the labels in a
         neighbor graph of X as it is, or standardized if ``standardize_``; with
         ``pretraining_epochs``, of codes of X. None: none, as published.
     start_weight : float, default=1.0
-        Weight of the cross-entropy between the initial classes and the predictions; fades linearly
-        to 0. An addition of this package.
+        Weight of the cross-entropy between initial classes and predictions; fades linearly to 0.
     smoothness_weight : float, default=4.0
-        Weight of the divergence between the predictions for a sample and for its worst neighbor
-        within a short step (virtual adversarial training [2]_). An addition of this package. 1
-        suits data that are all labeled.
+        Weight of the divergence between predictions for a sample and for its worst neighbor within
+        a short step (virtual adversarial training [2]_). 1 suits data that are all labeled.
     pretraining_epochs : int or "auto", default="auto"
         Epochs of a denoising autoencoder whose codes are clustered instead of X. "auto", 0: none.
     max_epochs : int or "auto", default="auto"
@@ -153,8 +150,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
     Notes
     -----
-    The objective is that of :class:`CatGANClustering`, plus the cross-entropy of the labeled
-    samples in the discriminator's loss [1]_; every batch comes with labeled samples.
+    The discriminator's loss is the one of :class:`CatGANClustering` plus the cross-entropy of
+    labeled samples [1]_; every batch comes with some of them.
 
     References
     ----------
@@ -175,11 +172,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     """
 
     _parameter_constraints = {
-        **{
-            name: constraint
-            for name, constraint in CatGANEstimator._parameter_constraints.items()
-            if name not in CLUSTERING
-        },
+        **{name: CatGANEstimator._parameter_constraints[name] for name in SHARED},
         "init": [StrOptions({"neighbors"}), None],
         "label_weight": [Interval(Real, 0, None, closed="left")],
     }
@@ -229,11 +222,11 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples. Sparse only with ``accept_sparse=True``.
         y : array-like of shape (n_samples,)
-            Labels, numbers or strings. Samples without one have -1, None, nan (also as strings)
-            or ``pandas.NA``. If -1 and 1 are the only values, they are two classes.
+            Labels, numbers or strings. -1, None, nan or ``pandas.NA`` where there is none. If -1
+            and 1 are the only values, they are two classes.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples, at least 0. Whole weights count as repetitions. With other
-            weights, or a sum above 10 ``n_samples``, samples are drawn in proportion to them.
+            Weights of the samples, at least 0. Whole weights count as repetitions; samples are
+            chosen at random in proportion to other weights.
 
         Returns
         -------
@@ -248,9 +241,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
             If a loss or a weight is not finite.
         """
         if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
+            raise ValueError("CatGANClassifier requires y to be passed, but it is None.")
         check_consistent_length(X, y)
         classes, targets = _encode_labels(y)
         if self._continues() and not np.array_equal(self.classes_, classes):
@@ -271,14 +262,14 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
     def _find_partition(self, fit, find_points):
         """Return the likeliest classes by the neighbor graph."""
+        targets, n_classes = fit.labels, len(self.classes_)
+        if (targets >= 0).all() or self.init is None:
+            return Partition(np.eye(n_classes)[targets])
 
         def find():
-            n_classes, targets = len(self.classes_), fit.labels
-            if (targets < 0).any() and self._has_anchor(fit.init):
-                options = {"random_state": fit.random_state, "n_jobs": torch.get_num_threads()}
-                resp = partition_by_labels(find_points(), targets, n_classes, **options)
-                targets = resp.argmax(1)
-            return Partition(np.eye(n_classes)[targets])
+            options = {"random_state": fit.random_state, "n_jobs": torch.get_num_threads()}
+            resp = partition_by_labels(find_points(), targets, n_classes, **options)
+            return Partition(np.eye(n_classes)[resp.argmax(1)])
 
         return fit.search("initial partition", find)
 
@@ -289,17 +280,16 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         super()._check_enough(X, labels)
         if labels.max() < 0:
             raise ValueError(
-                "No labeled sample is among those drawn by sample_weight, but a classifier learns "
-                "from labeled samples. Give some of them a larger weight, or use a clusterer."
+                "sample_weight selects no labeled sample. Give labeled samples larger weights, or "
+                "use a clusterer."
             )
 
     def _set_labels(self, labels, probabilities, start_labels, fit):
         self.start_labels_ = None if start_labels is None else self.classes_[start_labels]
         if len(self.classes_) > 1 and (labels == labels[0]).all():
             warnings.warn(
-                f"All samples are classified as {self.classes_[labels[0]]}. Give more labels of "
-                "each class, train longer (max_epochs), scale the features to a common range, or "
-                "give the shares of the classes as class_prior.",
+                f"All samples are classified as {self.classes_[labels[0]]}. Give more labels, "
+                "train longer (max_epochs), scale the features, or give class_prior.",
                 ConvergenceWarning,
                 stacklevel=5,
             )
@@ -325,8 +315,6 @@ def _encode_labels(y):
     """Return the sorted classes, and the index of each sample's class, -1 without a label."""
     # As an array of strings, a list would lose the types of None, nan and -1.
     y = column_or_1d(np.array(y, dtype=object) if isinstance(y, list | tuple) else y, warn=True)
-    if y.dtype.kind == "f":
-        assert_all_finite(y, allow_nan=True, input_name="y")
     labels = y.tolist()
     is_known = np.array([not _is_missing(label) for label in labels], dtype=bool)
     if set(labels) in ({-1, 1}, {"-1", "1"}):  # two classes
@@ -334,14 +322,12 @@ def _encode_labels(y):
     if not is_known.any():
         raise ValueError(
             "No sample has a label: all of y is -1 or missing. Give at least one label of each "
-            "class, or use CatGANClustering, which needs none."
+            "class, or use CatGANClustering."
         )
     known = y[is_known]
     if y.dtype.kind == "O":
         if len({isinstance(label, str) for label in known}) > 1:
-            raise ValueError(
-                "y mixes strings and numbers. Make all labels strings, or all of them numbers."
-            )
+            raise ValueError("y mixes strings and numbers. Make all labels the same type.")
         known = np.array(known.tolist())
     check_classification_targets(known)
     classes, numbers = np.unique(known, return_inverse=True)

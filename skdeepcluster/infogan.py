@@ -23,7 +23,7 @@ from torch.optim.swa_utils import update_bn
 
 from ._adversarial import FAR, FEW, AdversarialEstimator
 from ._base import DeepEstimator
-from ._checks import Auto, LabeledClusterMixin
+from ._checks import Auto, LabeledClusterMixin, check_finite
 from ._disentanglement import report
 from ._embedding import EmbeddingMixin
 from ._init import ADVERSARIAL_CONSTRAINTS
@@ -47,6 +47,8 @@ OWN_SHARE = 0.5
 NOISE_DIRECTIONS = 8
 #: Values of a continuous code in a traversal, as in the paper.
 SWEEP = np.linspace(-2, 2, 9)
+#: Parameters of :class:`InfoGAN` that weight its losses and noise, at least 0.
+WEIGHTS = "mi_weight continuous_weight instance_noise style_weight reconstruction_weight".split()
 
 
 class InfoGAN(AdversarialModel):
@@ -135,15 +137,10 @@ class InfoGAN(AdversarialModel):
         x_std = self.standardize(batch.x)
         with torch.no_grad():
             fake, codes = self.generate(len(batch.x))
-        real_hidden = self.body(self.add_noise(x_std))
-        fake_hidden = self.body(self.add_noise(fake))
-        terms = {
-            "real": called_real(self.critic(real_hidden)),
-            "fake": called_fake(self.critic(fake_hidden)),
-        }
-        if not self.mi_weight:
-            fake_hidden = fake_hidden.detach()
-        terms |= self.information_loss(fake_hidden, codes, self.mi_weight or 1.0)
+        real, fake = (self.body(self.add_noise(rows)) for rows in (x_std, fake))
+        terms = {"real": called_real(self.critic(real)), "fake": called_fake(self.critic(fake))}
+        hidden = fake if self.mi_weight else fake.detach()
+        terms |= self.information_loss(hidden, codes, self.mi_weight or 1.0)
         return terms if batch.anchor is None else terms | self.hold(x_std, batch)
 
     def hold(self, x_std, batch) -> dict[str, Tensor]:
@@ -153,8 +150,7 @@ class InfoGAN(AdversarialModel):
         terms = self.regularizer.terms(log_resp, x_std, batch.anchor, log_p, self.progress)
         if self.style_weight and batch.style is not None:
             style = batch.style[:, : self.latent.n_continuous]
-            if style.shape[1]:
-                terms["style"] = self.style_weight * self.latent.continuous_loss(reading, style)
+            terms["style"] = self.style_weight * self.latent.continuous_loss(reading, style)
         return terms
 
     def generator_loss(self, batch) -> dict[str, Tensor]:
@@ -190,9 +186,8 @@ class InfoGAN(AdversarialModel):
 
     def add_noise(self, x_std) -> Tensor:
         """Add instance noise to standardized samples."""
-        if not self.instance_noise:
-            return x_std
-        return x_std + self.instance_noise * random.randn_like(x_std)
+        std = self.instance_noise
+        return x_std + std * random.randn_like(x_std) if std else x_std
 
     def information_loss(self, hidden, codes, weight) -> dict[str, Tensor]:
         """Weighted losses of Q's reading of the codes: -lambda L_I without the constant H(c)."""
@@ -203,10 +198,8 @@ class InfoGAN(AdversarialModel):
     def players(self) -> tuple[Player, ...]:
         """Discriminator with Q, then generator."""
         own = [self.body, self.critic, self.reader]
-        return (
-            Player("discriminator", own, self.discriminator_loss),
-            Player("generator", [self.generator], self.generator_loss),
-        )
+        first = Player("discriminator", own, self.discriminator_loss)
+        return first, Player("generator", [self.generator], self.generator_loss)
 
 
 class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimator):
@@ -247,8 +240,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     continuous_weight : float, default=0.5
         Weight of the continuous codes in the information term.
     instance_noise : float, default=0.1
-        Standard deviation of the noise added to the inputs of the discriminator and Q. An addition
-        of this package; 0 is the published objective.
+        Standard deviation of noise added to the inputs of the discriminator; 0 as published.
     init : {"neighbors", "mixture"}, clusterer, array-like or None, default="neighbors"
         Initial partition. "neighbors": :class:`NeighborClustering`. "mixture": a Gaussian mixture.
         A scikit-learn clusterer: a clone of it with this ``n_clusters`` and ``random_state``. All
@@ -262,17 +254,17 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
         contains them, and training keeps them by ``start_weight``. ``labels_`` may differ.
     start_weight : float, default=20.0
-        Weight of the cross-entropy between the initial partition and Q's predictions for samples
-        of X; half of it moves to Q's own clusters in training. An addition of this package.
+        Weight of the cross-entropy between the initial partition and Q's predictions for X; half
+        of it moves to Q's own clusters in training.
     smoothness_weight : float, default=20.0
-        Weight of the divergence between the predictions for a sample and for its worst neighbor
-        within a short step (virtual adversarial training [2]_). An addition of this package.
+        Weight of the divergence between predictions for a sample and for its worst neighbor within
+        a short step (virtual adversarial training [2]_).
     style_weight : float, default=1.0
         Weight of Q's reading, in samples of X, of continuous codes that are ranks along the
-        principal directions within clusters. An addition of this package.
+        principal directions within clusters.
     reconstruction_weight : float, default=100.0
         Weight of the squared error between samples of X and what the generator makes of their
-        clusters and ranks; fades linearly to 0. An addition of this package.
+        clusters and ranks; fades linearly to 0.
     pretraining_epochs : int or "auto", default="auto"
         Epochs of a denoising autoencoder whose codes are clustered instead of X. "auto", 0: none.
     max_epochs : int or "auto", default="auto"
@@ -283,12 +275,10 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     generator_learning_rate : float, default=1e-2
         Peak of the generator's schedule.
     generator : callable, default=None
-        ``generator(n_in, n_out)`` returns the generator, ``n_in`` the number of noise variables,
-        values of categories and continuous codes. None: a multilayer perceptron.
+        ``generator(n_in, n_out)`` returns the generator. None: a multilayer perceptron.
     discriminator : callable, default=None
-        ``discriminator(n_in, n_out)`` returns the body that discriminator and Q share, ``n_out``
-        the second of ``hidden_layer_sizes``. None: a multilayer perceptron.
-        ``skdeepcluster.modules.networks`` has the paper's convolutional pair.
+        ``discriminator(n_in, n_out)`` returns the body that discriminator and Q share. None: a
+        multilayer perceptron. ``skdeepcluster.modules.networks`` has the convolutional pair.
     batch_size : int or "auto", default="auto"
         Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
     n_init : int, default=1
@@ -329,7 +319,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     moved_ : float or None
         Share of the samples whose cluster differs from ``start_labels_``.
     code_names_ : list of str
-        Names of the codes: "cluster", "category1", ..., "continuous0", ...
+        "cluster", "category1", ..., "continuous0", ...
     weights_ : ndarray of shape (n_clusters,)
         Shares of the clusters in generated samples.
     generator_distance_ : float
@@ -379,7 +369,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         L_I = E_{c, x \sim G(z, c)}[\log Q(c | x)] + H(c) \leq I(c; G(z, c))
 
     with the generator's loss -log D(G). The information term is in the losses of both, because Q
-    shares the discriminator's body. Four terms of this package use samples of X: "start",
+    shares the discriminator's body. Four additions of this package use samples of X: "start",
     "smoothness" and "style" train Q, "reconstruction" trains the generator.
 
     The published method is ``init=None, instance_noise=0, continuous_weight=0.1,
@@ -417,11 +407,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         "n_noise": [Interval(Integral, 0, None, closed="left")],
         "n_continuous": [Interval(Integral, 0, None, closed="left")],
         "other_categories": ["array-like"],
-        **dict.fromkeys(
-            ("mi_weight", "continuous_weight", "style_weight", "reconstruction_weight"),
-            [Interval(Real, 0, None, closed="left")],
-        ),
-        "instance_noise": [Interval(Real, 0, None, closed="left")],
+        **dict.fromkeys(WEIGHTS, [Interval(Real, 0, None, closed="left")]),
         "generator_learning_rate": [Interval(Real, 0, None, closed="neither")],
     }
 
@@ -475,30 +461,23 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         sizes = check_widths("other_categories", self.other_categories)
         latent = LatentSpace(self.n_noise, [self._count_clusters(), *sizes], self.n_continuous)
         mirror = partial(normalized_mlp, hidden_layer_sizes=widths[::-1], activation="relu")
-        generator = self.generator or mirror
         perceptron = partial(mlp, hidden_layer_sizes=widths[:-1], activation=activation)
-        body = self.discriminator or perceptron
+        generator, body = self.generator or mirror, self.discriminator or perceptron
+        generator = build_network("generator", generator, latent.n_inputs, n_features)
+        body = build_network("discriminator", body, n_features, n_hidden)
         return InfoGAN(
-            build_network("generator", generator, latent.n_inputs, n_features),
-            nn.Sequential(
-                build_network("discriminator", body, n_features, n_hidden),
-                ACTIVATIONS[activation](),
-            ),
+            generator,
+            nn.Sequential(body, ACTIVATIONS[activation]()),
             mlp(n_hidden, 1, ()),
             mlp(n_hidden, latent.n_readings, (READER_WIDTH,), activation),
             latent,
             likelihood,
-            self.mi_weight,
-            self.continuous_weight,
-            self.instance_noise,
-            self.style_weight,
-            self.reconstruction_weight,
-            Regularizer(self.start_weight, self.smoothness_weight, OWN_SHARE),
+            **{name: getattr(self, name) for name in WEIGHTS},
+            regularizer=Regularizer(self.start_weight, self.smoothness_weight, OWN_SHARE),
         )
 
     def _initialize(self, model, fit):
-        rate = self.generator_learning_rate / fit.settings.learning_rate
-        model.rates = {"generator.*": rate}
+        model.rates = {"generator.*": self.generator_learning_rate / fit.settings.learning_rate}
         partition = super()._initialize(model, fit)
         if partition.anchor is not None and not self._continues():
             shares = torch.from_numpy(partition.anchor.mean(0, dtype="float64"))
@@ -526,8 +505,8 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         super()._set_fitted_attributes(run, fit)
         if self.generator_distance_ > FAR or self.generator_coverage_ < FEW:
             warnings.warn(
-                "The generator has not learned to generate samples like those of X: "
-                f"generator_distance_ = {self.generator_distance_:.2f}, generator_coverage_ = "
+                "Generated samples are unlike those of X: generator_distance_ = "
+                f"{self.generator_distance_:.2f}, generator_coverage_ = "
                 f"{self.generator_coverage_:.2f}. Train longer (max_epochs), or raise "
                 "reconstruction_weight or generator_learning_rate. labels_ do not depend on it.",
                 ConvergenceWarning,
@@ -576,9 +555,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         """
         check_is_fitted(self)
         n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
-        codes = {} if codes is None else dict(codes)
-        if cluster is not None:
-            codes["cluster"] = cluster
+        codes = (codes or {}) | ({} if cluster is None else {"cluster": cluster})
         return self._render(_set_codes(self.model_.latent, self._draw(n_samples), codes))
 
     def traverse(
@@ -609,9 +586,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         if values is None:
             index = latent.find(code)
             values = np.arange(latent.sizes[index]) if index < len(latent.sizes) else SWEEP
-        swept = [_set_codes(latent, drawn, {code: value}) for value in np.ravel(values)]
-        if not swept:
-            raise ValueError("values is empty: give at least one value for the code.")
+        swept = (_set_codes(latent, drawn, {code: value}) for value in np.ravel(values))
         return np.stack([self._render(codes) for codes in swept], 1)
 
     def code_report(self, n_samples: int = 1000) -> Any:
@@ -626,11 +601,10 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         -------
         report : DataFrame with a row for each code, or dict of lists without pandas
             "change": root mean square change of the features, relative to unrelated samples;
-            "n_features" that share the change (by entropy), and "where" it is largest;
-            "keeps_cluster": share of samples whose cluster stays; "moves_others": maximum share
-            of the variance of another code's reading that this code explains; "read_back": share
-            of the code that Q reads back; "information" between code and samples, at least, in
-            nats; "distance": ``generator_distance_``.
+            "n_features" that share it, and "where" it is largest; "keeps_cluster": share of
+            samples whose cluster stays; "moves_others": maximum share of another code's variance
+            that this code explains; "read_back": share of the code that Q reads back;
+            "information": lower bound in nats; "distance": ``generator_distance_``.
         """
         check_is_fitted(self)
         return report(self, check_scalar(n_samples, "n_samples", Integral, min_val=2))
@@ -647,8 +621,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
 
     def _draw(self, n_samples, random_state=None):
         """Sample codes on the CPU; an int ``random_state`` gives the same ones on every call."""
-        stream = random_stream(self.random_state) if random_state is None else random_state
-        with seeded(draw_seed(stream)):
+        with seeded(draw_seed(random_state or random_stream(self.random_state))):
             return self.model_.latent.draw(n_samples, self.model_.log_prior.cpu())
 
     def _render(self, codes):
@@ -659,22 +632,16 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
 def _set_codes(latent, codes, values):
     """Return Codes with some of them replaced by numbers or arrays (N,), given by name."""
     categories, continuous = codes.categories.clone(), codes.continuous.clone()
-    n_samples, n_categories = categories.shape
+    columns = [*categories.T, *continuous.T]
     for name, given in values.items():
-        index, value = latent.find(name), np.asarray(given)
-        if value.shape not in ((), (n_samples,)) or value.dtype.kind not in "biuf":
+        index, value = latent.find(name), check_finite(name, given)
+        if value.shape not in ((), codes.categories.shape[:1]):
             raise ValueError(
-                f"Code {name!r} must be a number or have shape ({n_samples},), got shape "
-                f"{value.shape} of {value.dtype}."
+                f"Code {name!r} must be a number or have shape ({len(categories)},), got shape "
+                f"{value.shape}."
             )
-        if index < n_categories:
-            size = latent.sizes[index]
-            is_valid, expected = np.isin(value, range(size)), f"whole numbers from 0 to {size - 1}"
-            columns = categories[:, index]
-        else:
-            is_valid, expected = np.isfinite(value), "finite"
-            columns = continuous[:, index - n_categories]
-        if not is_valid.all():
-            raise ValueError(f"Code {name!r} must be {expected}, got {value}.")
-        columns.copy_(torch.as_tensor(value, device="cpu"))
-    return Codes(codes.noise, categories, continuous)
+        if index < len(latent.sizes) and not np.isin(value, range(latent.sizes[index])).all():
+            last = latent.sizes[index] - 1
+            raise ValueError(f"Code {name!r} must be whole numbers from 0 to {last}, got {value}.")
+        columns[index].copy_(torch.as_tensor(value, device="cpu"))
+    return codes._replace(categories=categories, continuous=continuous)
