@@ -48,7 +48,10 @@ NOISE_DIRECTIONS = 8
 #: Values of a continuous code in a traversal, as in the paper.
 SWEEP = np.linspace(-2, 2, 9)
 #: Parameters of :class:`InfoGAN` that weight its losses and noise, at least 0.
-WEIGHTS = "mi_weight continuous_weight instance_noise style_weight reconstruction_weight".split()
+WEIGHTS = (
+    *("mi_weight", "continuous_weight", "instance_noise"),
+    *("style_weight", "reconstruction_weight"),
+)
 
 
 class InfoGAN(AdversarialModel):
@@ -634,11 +637,10 @@ def _set_codes(latent, codes, values):
     categories, continuous = codes.categories.clone(), codes.continuous.clone()
     columns = [*categories.T, *continuous.T]
     for name, given in values.items():
-        index, value = latent.find(name), check_finite(name, given)
-        if value.shape not in ((), codes.categories.shape[:1]):
+        index, value = latent.find(name), check_finite(name, np.ravel(given))
+        if len(value) not in (1, len(categories)):
             raise ValueError(
-                f"Code {name!r} must be a number or have shape ({len(categories)},), got shape "
-                f"{value.shape}."
+                f"Code {name!r} must be a number or have shape ({len(categories)},), got {value}."
             )
         if index < len(latent.sizes) and not np.isin(value, range(latent.sizes[index])).all():
             last = latent.sizes[index] - 1

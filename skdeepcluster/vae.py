@@ -1,7 +1,7 @@
 """VAEEmbedding: auto-encoding variational Bayes (Kingma & Welling, 2014).
 
-In the paper's notation, mu and sigma are ``mean, std = encoder(x)``, epsilon is ``noise``,
-log p(x|z) ``likelihood.log_prob(x, decoder(z))``, and J is ``n_components``, L here.
+In the paper's notation, mu and sigma are ``mean, std = encoder(x)``, epsilon is ``noise``, and J
+is ``n_components``, L here.
 """
 
 import math
@@ -89,11 +89,8 @@ class VAE(CodeModel):
         regularizer=NO_REGULARIZER,
     ) -> None:
         super().__init__(encoder, decoder, likelihood)
-        self.regularizer = regularizer
-        self.classifier = None
-        self._is_collapsed = False
-        self.kl_warm_up = kl_warm_up
-        self.binarize = binarize
+        self.regularizer, self.classifier = regularizer, None
+        self.kl_warm_up, self.binarize = kl_warm_up, binarize
         self.covariance_type = covariance_type
 
     def loss(self, batch) -> dict[str, Tensor]:
@@ -112,8 +109,8 @@ class VAE(CodeModel):
         """Create the classifier, with equal probabilities."""
         shape = n_components, n_clusters
         self.classifier = skip_init(nn.Linear, *shape, device=device, dtype=torch.float32)
-        nn.init.zeros_(self.classifier.weight)
-        nn.init.zeros_(self.classifier.bias)
+        for parameter in self.classifier.parameters():
+            nn.init.zeros_(parameter)
 
     def classify(self, z) -> Tensor:
         """Log p(c | z) of codes by the classifier, (N, K)."""
@@ -126,9 +123,8 @@ class VAE(CodeModel):
     def importance_bound(self, x, n_samples) -> Tensor:
         """E[log mean_s p(x, z_s) / q(z_s|x)] over ``n_samples`` samples of q(z|x), (N,).
 
-        The expectation is the mean over sets of quasi-random points that a hash of the sample
-        shifts modulo one. The outermost points are moved inward, because the ratio is unbounded
-        where q is narrower than the posterior; this lowers the bound a little.
+        The mean is over sets of quasi-random points that a hash of the sample shifts modulo one.
+        The outermost are moved inward: the ratio is unbounded where q is too narrow.
         """
         x_std = self.standardize(x)
         mean, std = self.encoder(x_std)
@@ -167,10 +163,7 @@ class VAE(CodeModel):
 
     def players(self) -> tuple[Player, ...]:
         """One loss for all parameters."""
-        networks = [self.encoder, self.decoder, self.likelihood]
-        if self.classifier is not None:
-            networks.append(self.classifier)
-        return (Player("vae", networks, self.loss),)
+        return (Player("vae", [self], self.loss),)
 
 
 class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
@@ -182,7 +175,7 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
     Parameters
     ----------
     n_clusters : int or "auto", default=8
-        Number of components of the mixture on the codes. "auto": the number that
+        Number of clusters. "auto": the number that
         :func:`~skdeepcluster.neighbors.count_clusters` finds.
     n_components : int, default=10
         Size of the code.
@@ -214,16 +207,14 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         Covariances of the mixture on the codes.
     start_weight : float, default=0.5
         Weight, times sqrt(n_features), of the cross-entropy between the initial partition and what
-        a linear classifier reads from z. Keeps codes of similar clusters apart. An addition of
-        this package; 0 is the published objective.
+        a linear classifier reads from z. Keeps clusters apart in the codes; 0 as published.
     max_epochs : int or "auto", default="auto"
         Number of epochs. "auto": ``20 * sqrt(n_samples)`` steps.
     learning_rate : float or "auto", default="auto"
         Peak of the one-cycle schedule of AdamW. "auto": ``5e-4 * 500 / w`` with w the width of the
         first hidden layer.
     kl_warm_up : float, default=0.5
-        Share of training in which the weight of the KL term rises from 0 to 1, against posterior
-        collapse; 0 is the published objective.
+        Share of training in which the weight of the KL term rises from 0 to 1; 0 as published.
     encoder : callable, default=None
         ``encoder(n_in, n_out)`` returns the encoder, ``n_out = 2 * n_components``. None: a
         multilayer perceptron. Default networks start as probabilistic PCA (see Notes).
@@ -314,19 +305,13 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
               q(z|x) = N(\mu(x), \mathrm{diag} \, \sigma(x)^2),
 
     with one sample of z in each step. With an initial partition, an addition of this package,
-    training also maximizes
+    training also maximizes :math:`w \sqrt{D} \, E_{q(z|x)}[\log p(c|z)]` with w =
+    ``start_weight``, c the initial cluster and p(c|z) a softmax of z. The mixture is fitted after
+    training; with an initial partition it is the M-step of its clusters.
 
-    .. math:: w \sqrt{D} \, E_{q(z|x)}[\log p(c|z)]
-
-    with w = ``start_weight``, c the initial cluster and p(c|z) a softmax of z. The mixture is
-    fitted after training; with an initial partition it is the M-step of its clusters.
-
-    Default networks begin as probabilistic PCA, the optimum of linear ones [4]_. A
-    ConvergenceWarning is given if no code is active [2]_: no mean E[z_d|x] has a variance above
-    0.01 over the samples.
-
-    Labels are nearly those of the initial partition. For labels alone, NeighborClustering is
-    faster.
+    Default networks begin as probabilistic PCA, the optimum of linear networks [4]_. A
+    ConvergenceWarning is given if no mean E[z_d|x] has a variance above 0.01 over the samples
+    [2]_. Labels are close to the initial partition.
 
     References
     ----------
@@ -400,8 +385,8 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         make = partial(make_network, widths=widths, activation=self.activation)
         if self.binarize and not isinstance(likelihood, Bernoulli):
             raise ValueError(
-                "binarize=True needs the likelihood 'bernoulli', but it is "
-                f"{likelihood.describe()}. Scale X to [0, 1] or set binarize=False."
+                f"binarize=True needs the likelihood 'bernoulli', not {likelihood.describe()}. "
+                "Scale X to [0, 1] or set binarize=False."
             )
         return VAE(
             GaussianEncoder(make("encoder", self.encoder, n_features, 2 * self.n_components)),
@@ -417,7 +402,7 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         if self._continues():
             partition = self._keep_partition(model, fit)
         else:
-            partition = Partition() if fit.partition is None else fit.partition
+            partition = fit.partition or Partition()
             if self.encoder is None and self.decoder is None:
                 self._start_networks(model, fit)
         if partition.anchor is not None and self.start_weight:
@@ -445,21 +430,17 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         model.to(fit.device)
 
     def _after_training(self, model, fit, partition):
-        model.classifier = None
-        codes = self._apply(model, model.encode, fit.X)
-        model._is_collapsed = not (codes.var(0) > ACTIVE).any()
-        n_clusters = self._count_clusters()
+        model.classifier, kind = None, self.covariance_type
+        codes, n_clusters = self._apply(model, model.encode, fit.X), self._count_clusters()
         if partition.anchor is None:
-            counts = n_clusters, fit.random_state
-            divide = partial(fit_mixture, codes, *counts, self.covariance_type)
+            divide = partial(fit_mixture, codes, n_clusters, fit.random_state)
         else:
-            resp = np.eye(n_clusters)[partition.labels]
-            divide = partial(mixture_of_partition, codes, resp, self.covariance_type)
-        model.set_mixture(fit.search("mixture", divide))
+            divide = partial(mixture_of_partition, codes, np.eye(n_clusters)[partition.labels])
+        model.set_mixture(fit.search("mixture", partial(divide, covariance_type=kind)))
 
     def _set_fitted_attributes(self, run, fit):
         super()._set_fitted_attributes(run, fit)
-        if run.model._is_collapsed:
+        if self._apply(run.model, run.model.encode, fit.X).var(0).max() <= ACTIVE:
             warnings.warn(
                 f"Posterior collapse: no dimension of the codes has a variance above {ACTIVE}. "
                 "Train longer (max_epochs), raise kl_warm_up, start_weight or n_components, or "
@@ -476,13 +457,13 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples to score.
         n_importance_samples : int, default=None
-            None: the evidence lower bound. An int: the importance-weighted bound with this many
-            samples of z, tighter the more there are; 5000 is usual in publications.
+            None: the evidence lower bound. An int: the tighter importance-weighted bound with this
+            many samples of z; publications use 5000.
 
         Returns
         -------
         log_prob : ndarray of shape (n_samples,), float64
-            The bounds average over fixed points. A single sample may exceed log p(x).
+            Means over fixed points of z.
         """
         check_is_fitted(self)
         if n_importance_samples is None:

@@ -209,9 +209,9 @@ def test_sampling_with_all_codes_given_is_traversing(fitted):
     ("call", "message"),
     [
         (lambda gan: gan.traverse("style"), "No code 'style'; there are cluster, continuous0"),
-        (lambda gan: gan.sample(2, codes={"cluster": 7}), "whole numbers from 0 to 2, got 7"),
-        (lambda gan: gan.sample(2, codes={"cluster": 0.5}), "whole numbers from 0 to 2, got 0.5"),
-        (lambda gan: gan.sample(2, cluster=3), "whole numbers from 0 to 2, got 3"),
+        (lambda gan: gan.sample(2, codes={"cluster": 7}), "whole numbers from 0 to 2"),
+        (lambda gan: gan.sample(2, codes={"cluster": 0.5}), "whole numbers from 0 to 2"),
+        (lambda gan: gan.sample(2, cluster=3), "whole numbers from 0 to 2"),
         (lambda gan: gan.sample(2, codes={"continuous0": [1, 2, 3]}), r"shape \(2,\)"),
         (lambda gan: gan.sample(2, codes={"continuous0": np.nan}), "should hold finite numbers"),
         (lambda gan: gan.sample(0), "n_samples"),
