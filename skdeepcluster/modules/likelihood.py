@@ -78,10 +78,6 @@ class Bernoulli(Likelihood):
         """Return the probabilities."""
         return decoded.float().sigmoid()
 
-    def standardized_mean(self, decoded: Tensor) -> Tensor:
-        """Return the probabilities."""
-        return self.mean(decoded)
-
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits, and 1 / (p (1 - p))."""
         p = mean.clamp(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
@@ -92,8 +88,7 @@ class Gaussian(Likelihood):
     """Real features; the decoder gives means of standardized features.
 
     ``shift`` (D,) are the means of the features; ``scale`` are their standard deviations (D,), or
-    one number () for all. Both have the precision of the data, so that data far from the origin
-    lose no digits. The noise variance of each feature is learned within bounds.
+    one number () for all. Both have the precision of the data. The noise variances are learned.
     """
 
     name = "gaussian"
@@ -190,13 +185,7 @@ class ColumnLikelihood(Likelihood):
         Indices of the columns with values in [0, 1].
     categorical : iterable of iterables of int, default=()
         Indices of the one-hot columns of each categorical feature. A sample has a single 1 in each
-        group, or the group's weight, the same in all samples. It has only zeros where its category
-        is missing; the group then adds nothing to log p(x).
-
-    Raises
-    ------
-    ValueError
-        If columns are no whole numbers from 0 on or given twice, or groups of less than two.
+        group, or the group's weight, or only zeros if its category is missing.
 
     Examples
     --------
@@ -231,7 +220,7 @@ class ColumnLikelihood(Likelihood):
         if sizes:
             self.parts["categorical"] = Categorical(sizes)
         self.lengths = [n for n in (n_gaussian, n_bernoulli, sum(sizes)) if n]
-        # All columns, part by part, and the numbers of columns of the two parts and of the groups.
+        # All columns, part by part, and the numbers of columns of the parts and groups.
         self.register_buffer("columns", torch.tensor(columns))
         self.register_buffer("sizes", torch.tensor([n_gaussian, n_bernoulli, *sizes]))
         self.register_buffer("position", self.columns.argsort(), persistent=False)
@@ -321,8 +310,7 @@ def _check_columns(groups: Sequence[Sequence[Any]]) -> list[int]:
         raise ValueError(f"Every column has one likelihood, but {twice} are given twice.")
     if any(len(group) < 2 for group in groups[2:]):
         raise ValueError(
-            "A categorical feature has a one-hot column for each category, but the groups are "
-            f"{groups[2:]}. Give two or more columns for each group, and a single column of zeros "
-            "and ones as 'bernoulli'."
+            "A categorical feature needs two or more one-hot columns, but the groups are "
+            f"{groups[2:]}. Give a single column of zeros and ones as 'bernoulli'."
         )
     return [int(column) for column in columns]

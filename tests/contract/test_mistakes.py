@@ -104,7 +104,7 @@ MISTAKES = {
     "a network for a builder": (
         lambda _: vade(encoder=nn.Linear(2, 2)).fit(X),
         ValueError,
-        "encoder must be a function.*got a network itself, Linear. Put it into a function",
+        "encoder must be a function.*got the network Linear. Put it into a function",
     ),
     "a builder of one argument": (
         lambda _: vade(encoder=lambda n_in: None).fit(X),
@@ -114,7 +114,7 @@ MISTAKES = {
     "a network that gives two": (
         lambda _: vade(encoder=Tuple).fit(X),
         ValueError,
-        "output is not a tensor, but tuple. Have Tuple.forward return one tensor",
+        "but its output is tuple",
     ),
     "a network that gives float64": (
         lambda _: vade(encoder=Double).fit(X),
