@@ -33,7 +33,7 @@ from .engine.runtime import (
     broadcast_object,
     broadcast_weights,
     building,
-    check_same,
+    current_process,
     draw_generator,
     draw_seed,
     end_interrupted_member,
@@ -187,7 +187,7 @@ class DeepEstimator(BaseEstimator, ABC):
             for name in ("n_clusters_", "n_clusters_curve_", "hidden_layer_sizes_"):
                 vars(self).pop(name, None)
         X = self._check_rows(X, reset=True)
-        check_same("shape of X", X.shape)
+        current_process().check_same("shape of X", X.shape)
         random_state = broadcast_object(partial(random_stream, self.random_state))
         labels = self._find_labels(y, X) if targets is None else targets
         index = choose_samples(X, labels, sample_weight, random_state)

@@ -367,16 +367,15 @@ def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Modu
     shape, dtype = getattr(found, "shape", None), getattr(found, "dtype", None)
     if shape != (2, n_out) or dtype != torch.float32:
         raise ValueError(
-            f"{asked} must return a network from float32 samples of shape (2, {n_in}) to a float32 "
-            f"tensor of shape (2, {n_out}), but its output is {type(found).__name__} of shape "
-            f"{shape} and {dtype}."
+            f"{asked} must return a network from float32 samples of shape (2, {n_in}) to a float32"
+            f" tensor of shape (2, {n_out}), but got {type(found).__name__}, {shape}, {dtype}."
         )
     return network
 
 
 def check_widths(name: str, values: Sequence[Any]) -> list[int]:
     """Return the values as a list of int; raise unless they are positive whole numbers."""
-    widths = list(values) if getattr(values, "ndim", 1) else [values]
+    widths: list[Any] = list(values) if getattr(values, "ndim", 1) else [values]
     if not all(isinstance(width, Integral) and int(width) > 0 for width in widths):
         raise ValueError(f"{name} must be positive whole numbers, got {widths}.")
     return [int(width) for width in widths]

@@ -114,12 +114,12 @@ MISTAKES = {
     "a network that gives two": (
         lambda _: vade(encoder=Tuple).fit(X),
         ValueError,
-        "but its output is tuple",
+        "but got tuple",
     ),
     "a network that gives float64": (
         lambda _: vade(encoder=Double).fit(X),
         ValueError,
-        r"encoder\(n_in=4, n_out=4\) must return.*from float32 .* is torch.float64",
+        r"encoder\(n_in=4, n_out=4\) must return.*from float32 .* torch.float64",
     ),
     "a network of float64": (
         lambda _: vade(encoder=double).fit(X),
