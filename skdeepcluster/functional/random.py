@@ -85,4 +85,4 @@ def multinomial(p: Tensor, n_samples: int) -> Tensor:
 
 def bernoulli(p: Tensor) -> Tensor:
     """Draw zeros and ones with probabilities ``p``."""
-    return torch.bernoulli(p, generator=_generator(p.device))
+    return (rand_like(p) < p).to(p.dtype)

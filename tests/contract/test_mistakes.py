@@ -139,7 +139,7 @@ MISTAKES = {
     "a callback that watches validation": (
         lambda _: vade(callbacks=[EarlyStopping]).fit(X),
         ValueError,
-        "'valid_loss' was not found.*All samples are trained on.*monitor 'train_loss'",
+        "'valid_loss' was not found.*no validation set.*monitor 'train_loss'",
     ),
     # ---- selection and ensembles
     "a class for a clusterer": (
