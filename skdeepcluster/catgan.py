@@ -237,9 +237,8 @@ class CatGANEstimator(AdversarialEstimator):
 class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
     r"""Categorical generative adversarial network.
 
-    A classifier trained without labels: its predictions are certain for every sample, use all
-    clusters, and are uncertain for generated samples. By default it begins with a partition found
-    without labels, and its predictions are kept smooth.
+    A classifier trained without labels: its predictions are certain for samples, use all clusters,
+    and are uncertain for generated samples.
 
     Parameters
     ----------

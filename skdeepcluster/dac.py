@@ -58,8 +58,7 @@ class DAC(PriorModel):
         masking=0.0,
     ) -> None:
         super().__init__(encoder, decoder, likelihood, prior, regularizer, masking)
-        self.critic = critic
-        self.weights = weights
+        self.critic, self.weights = critic, weights
 
     def log_joint(self, code, mixture) -> Tensor:
         """Log p(E(x), k), (N, K)."""
@@ -157,11 +156,10 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
         Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
         contains them, and training keeps them by ``start_weight``. ``labels_`` may differ.
     start_weight : float, default=50.0
-        Weight of the cross-entropy between the initial partition and the predictions. An addition
-        of this package; 0 is the published objective.
+        Weight of the cross-entropy between the initial partition and the predictions.
     smoothness_weight : float, default=10.0
-        Weight of the divergence between the predictions for a sample and for its worst neighbor
-        within a short step (virtual adversarial training [2]_). An addition of this package.
+        Weight of the divergence between predictions for a sample and for its worst neighbor within
+        a short step (virtual adversarial training [2]_).
     masking : float, default=0.25
         Share of the features set to zero in the reconstruction terms, unless init="mixture".
     pretraining_epochs : int or "auto", default="auto"
@@ -268,12 +266,12 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
 
     the mixture maximizes the likelihood of the codes, and the critic A learns to tell samples of
     the mixture from codes. Variances of the mixture stay above a hundredth of their initial mean,
-    because likelihood alone would let codes and mixture collapse to points. With init="mixture"
-    codes may still shrink in long trainings until clusters get lost; ``fit`` warns of it.
+    because codes and mixture would otherwise collapse to points. The initial partition and the two
+    terms that keep it are additions of this package.
 
-    ``score`` is the mean of log p(x | G(z)) + log p(z) at z = E(x), which is not a bound and
-    depends on the scale of the codes. Training changes few labels of the default initial
-    partition: what the model adds are codes that follow a mixture, and samples from each cluster.
+    ``score`` is the mean of log p(x | G(z)) + log p(z) at z = E(x), which depends on the scale of
+    the codes. Training changes few labels of the default initial partition: the model adds codes
+    that follow a mixture, and samples from each cluster.
 
     References
     ----------
@@ -363,9 +361,9 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
         # A single cluster has its own warning.
         if separation < MIN_SEPARATION and np.ptp(self.labels_):
             warnings.warn(
-                "The codes have shrunk until clusters overlap: the means of the mixture make up "
-                f"{separation:.1%} of the variance of a code, at most. Train shorter "
-                "(max_epochs), lower mixture_weight, or use init='neighbors' with start_weight.",
+                "Clusters overlap in the codes: the means of the mixture make up at most "
+                f"{separation:.1%} of the variance of a code. Train shorter (max_epochs), lower "
+                "mixture_weight, or use init='neighbors' with start_weight.",
                 ConvergenceWarning,
                 stacklevel=4,
             )

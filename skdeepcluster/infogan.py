@@ -62,10 +62,8 @@ class InfoGAN(AdversarialModel):
     generator : Module, (N, latent.n_inputs) -> (N, D)
     body : Module, (N, D) -> (N, H)
         Shared by D and Q.
-    critic : Module, (N, H) -> (N, 1)
-        Logits of "real".
-    reader : Module, (N, H) -> (N, latent.n_readings)
-        Q's own layers.
+    critic, reader : Module, (N, H) -> (N, 1) and (N, H) -> (N, latent.n_readings)
+        Logits of "real", and Q's own layers.
     latent : LatentSpace
     likelihood : Likelihood
     mi_weight, continuous_weight, instance_noise, style_weight, reconstruction_weight : float
@@ -103,17 +101,13 @@ class InfoGAN(AdversarialModel):
         """Q(c|x) of standardized samples."""
         return self.latent.read(self.reader(self.body(x_std)))
 
-    def read(self, x) -> Reading:
-        """Q(c|x) of samples."""
-        return self.read_standardized(self.standardize(x))
-
     def log_resp_standardized(self, x_std) -> Tensor:
         """Log Q(k|x) of the cluster, (N, K)."""
         return self.read_standardized(x_std).log_probs[0]
 
     def encode(self, x) -> Tensor:
         """Posterior of all codes: probabilities of the categories, continuous means."""
-        reading = self.read(x)
+        reading = self.read_standardized(self.standardize(x))
         return torch.cat([*(log_p.exp() for log_p in reading.log_probs), reading.mean], 1)
 
     def decode(self, code) -> Tensor:
@@ -208,9 +202,8 @@ class InfoGAN(AdversarialModel):
 class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimator):
     r"""Information maximizing generative adversarial network (InfoGAN).
 
-    A generator makes samples from noise and codes, a discriminator judges them, and Q, which
-    shares the discriminator's body, reads the codes back. One code has ``n_clusters`` values: what
-    Q reads in a sample is its cluster. Other codes describe what else varies.
+    A generator makes samples from noise and codes, a discriminator judges them, and Q reads the
+    codes back. One code has ``n_clusters`` values: what Q reads in a sample is its cluster.
 
     Parameters
     ----------
@@ -273,8 +266,8 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     max_epochs : int or "auto", default="auto"
         Epochs after pretraining. "auto": ``10 * max(sqrt(n_samples), n_clusters)`` steps.
     learning_rate : float or "auto", default="auto"
-        Peak of the one-cycle schedule of AdamW for discriminator and Q. "auto": ``2e-3 * 500 / w``
-        with w the width of the first hidden layer.
+        Peak of the one-cycle schedule of AdamW. "auto": ``2e-3 * 500 / w`` with w the width of the
+        first hidden layer.
     generator_learning_rate : float, default=1e-2
         Peak of the generator's schedule.
     generator : callable, default=None
@@ -375,11 +368,10 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     shares the discriminator's body. Four additions of this package use samples of X: "start",
     "smoothness" and "style" train Q, "reconstruction" trains the generator.
 
-    The published method is ``init=None, instance_noise=0, continuous_weight=0.1,
-    learning_rate=2e-4, generator_learning_rate=1e-3`` with the convolutional pair.
-
-    Clusters are nearly those of the default initial partition. The model adds continuous codes for
-    what else varies, and samples by code.
+    As published: ``init=None, instance_noise=0, continuous_weight=0.1, learning_rate=2e-4,
+    generator_learning_rate=1e-3`` with the convolutional pair.
+    Training changes few labels of the default initial partition: the model adds continuous codes
+    for what else varies, and samples by code.
 
     References
     ----------
@@ -493,13 +485,14 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         n_codes = self.n_continuous + min(self.n_noise, NOISE_DIRECTIONS)
         standardize = fit.likelihood.standardize
         style = find_style(standardize, fit.X, partition.anchor, n_codes, fit.random_state)
-        if self._continues():
+        if self._continues():  # Q keeps its continuous codes
             own = style[:, : self.n_continuous]
-            own[:] = self._apply(model, lambda x: model.read(x).mean, fit.X)[:, : own.shape[1]]
+            codes = self._apply(model, model.encode, fit.X)[:, sum(model.latent.sizes) :]
+            own[:] = codes[:, : own.shape[1]]
         return Rows(fit.X, anchor=self._find_anchor(partition, fit), style=style)
 
     def _after_training(self, model, fit, partition):
-        blocks = batches(fit.X, max(2, fit.settings.batch_size))
+        blocks = batches(fit.X, fit.settings.batch_size)
         x_std = (model.standardize(x.to(fit.device)) for x in blocks if len(x) > 1)
         update_bn(x_std, model.body)  # running statistics of samples of X alone
         super()._after_training(model, fit, partition)
@@ -524,7 +517,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Checked against the features seen in fit, and not used otherwise.
+            Checked, and not used otherwise.
 
         Returns
         -------
@@ -533,10 +526,9 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         """
         check_is_fitted(self)
         _check_feature_names_in(self, input_features)
-        latent = self.model_.latent
-        categories = zip(latent.names, latent.sizes, strict=False)
-        names = [f"{name}_{value}" for name, size in categories for value in range(size)]
-        return np.array([*names, *latent.names[len(latent.sizes) :]], dtype=object)
+        names, sizes = self.model_.latent.names, self.model_.latent.sizes
+        hot = [f"{names[a]}_{value}" for a, size in enumerate(sizes) for value in range(size)]
+        return np.array([*hot, *names[len(sizes) :]], dtype=object)
 
     def sample(self, n_samples: int = 1, cluster: int | None = None, codes=None) -> Reals:
         """Generate samples from noise and codes.

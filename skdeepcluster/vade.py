@@ -145,11 +145,10 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
         contains them, and training keeps them by ``start_weight``. ``labels_`` may differ.
     start_weight : float, default=50.0
         Weight of the cross-entropy between the initial partition and the predictions. In training
-        the model's own clusters gradually replace the initial ones (hard bootstrapping). An
-        addition of this package; 0 is the published objective.
+        the model's own clusters gradually replace the initial ones (hard bootstrapping).
     smoothness_weight : float, default=50.0
-        Weight of the divergence between the predictions for a sample and for its worst neighbor
-        within a short step (virtual adversarial training [2]_). An addition of this package.
+        Weight of the divergence between predictions for a sample and for its worst neighbor within
+        a short step (virtual adversarial training [2]_).
     masking : float, default=0.25
         Share of the features set to zero in the reconstruction terms, unless init="mixture".
     pretraining_epochs : int or "auto", default="auto"
@@ -157,9 +156,8 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
     max_epochs : int or "auto", default="auto"
         Number of epochs after pretraining. "auto": ``6 * sqrt(n_samples)`` steps.
     learning_rate : float or "auto", default="auto"
-        Peak of the one-cycle schedule of AdamW; ten times as large for the prior, unless
-        ``objective="published"``. "auto": ``1e-3 * 500 / w`` with w the width of the first hidden
-        layer.
+        Peak of the one-cycle schedule of AdamW; ten times as large for the prior. "auto":
+        ``1e-3 * 500 / w`` with w the width of the first hidden layer.
     encoder : callable, default=None
         ``encoder(n_in, n_out)`` returns the encoder, ``n_out = 2 * n_components``. None: a
         multilayer perceptron.
@@ -254,10 +252,9 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
     ``predict_proba`` is this :math:`\gamma` for every objective, because it depends on the sample
     alone.
 
-    A higher bound does not mean better clusters. The initial partition and the two terms that keep
-    it are additions of this package; ``score`` is the bound without them. Training changes few
-    labels of the default initial partition: what the model adds is a density, codes, and samples
-    from each cluster.
+    The initial partition and the two terms that keep it are additions of this package; ``score``
+    is the bound without them. Training changes few labels of the default initial partition: the
+    model adds a density, codes, and samples from each cluster.
 
     References
     ----------
