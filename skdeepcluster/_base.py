@@ -128,7 +128,7 @@ class DeepEstimator(BaseEstimator, ABC):
 
     def _keep_partition(self, model, fit):
         """Return the partition of a fitted model that is trained further."""
-        resp = self._apply(model, model.own_resp, fit.X)
+        resp = self._apply(model, lambda x: model.log_resp(x).exp().float(), fit.X)
         return Partition(hold_labels(resp, fit.labels))
 
     def _has_anchor(self, init):

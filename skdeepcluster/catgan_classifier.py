@@ -30,8 +30,7 @@ SHARED = CatGANEstimator._parameter_constraints.keys() - {"n_clusters", "noise",
 class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     """Categorical generative adversarial network for few labels and many samples.
 
-    Learns from labeled and unlabeled samples: its predictions are certain for all of them, use all
-    classes, are uncertain for generated samples, and are smooth.
+    Its predictions are certain for labeled and unlabeled samples and uncertain for generated ones.
 
     Parameters
     ----------
@@ -114,7 +113,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     start_labels_ : ndarray of shape (n_samples,) or None
-        Initial classes. None with init=None.
+        Initial classes.
     generator_distance_ : float
         Median distance of generated samples to the nearest sample of X: 0 is the distance between
         nearest samples of X, 1 the distance between any two. Large values are usual.
@@ -247,7 +246,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         if self._continues() and not np.array_equal(self.classes_, classes):
             raise ValueError(
                 f"warm_start=True goes on with the classes {self.classes_}, but y has {classes}. "
-                "Give labels of all classes, or set warm_start=False."
+                "Set warm_start=False."
             )
         with isolated(), restore_on_failure(self):
             self.classes_ = classes

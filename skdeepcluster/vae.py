@@ -63,8 +63,8 @@ class VAE(CodeModel):
     Parameters
     ----------
     encoder : GaussianEncoder, (N, D) -> (N, L), (N, L)
-    decoder, likelihood
-        As in :class:`~skdeepcluster.modules.model.CodeModel`.
+    decoder : Module, (N, L) -> (N, D)
+    likelihood : Likelihood
     kl_warm_up, binarize, covariance_type
         As in :class:`VAEEmbedding`.
     regularizer : Regularizer, default=NO_REGULARIZER
@@ -99,10 +99,8 @@ class VAE(CodeModel):
         mean, std = self.posterior(x)
         z = mean + std * random.randn_like(std)
         weight = (self.progress / max(self.kl_warm_up, 1e-6)).clamp(max=1.0)
-        terms = {
-            "reconstruction": -self.log_prob(x, z).mean(),
-            "kl": weight * standard_kl(mean, std).mean(),
-        }
+        kl = weight * standard_kl(mean, std).mean()
+        terms = {"reconstruction": -self.log_prob(x, z).mean(), "kl": kl}
         return terms | self.regularizer.terms(self.classify, z, batch.anchor)
 
     def set_classifier(self, n_components, n_clusters, device) -> None:
@@ -169,8 +167,8 @@ class VAE(CodeModel):
 class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
     r"""Variational autoencoder as an embedding, with a Gaussian mixture on its codes.
 
-    Learns codes of ``n_components`` numbers by maximizing the evidence lower bound, then divides
-    the codes into ``n_clusters`` with a Gaussian mixture (VAE + GMM).
+    Learns codes by maximizing the evidence lower bound, then divides them into ``n_clusters`` with
+    a Gaussian mixture (VAE + GMM).
 
     Parameters
     ----------
@@ -469,8 +467,7 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         if n_importance_samples is None:
             return super().score_samples(X)
         n_samples = check_scalar(n_importance_samples, "n_importance_samples", Integral, min_val=1)
-        model = self.model_
-        return self._map(lambda x: model.importance_bound(x, n_samples), X)
+        return self._map(lambda x: self.model_.importance_bound(x, n_samples), X)
 
     def sample(self, n_samples: int = 1) -> Reals:
         """Sample codes from N(0, I) and decode them.
@@ -483,8 +480,8 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            E[x|z] of the codes, in the units of the training data. An int ``random_state`` gives
-            the same samples on every call.
+            E[x|z] of the codes, in the units of X. An int ``random_state`` gives the same samples
+            on every call.
         """
         check_is_fitted(self)
         n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))

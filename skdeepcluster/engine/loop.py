@@ -184,10 +184,7 @@ class Net(NeuralNet):
             "history": [epoch | {"batches": []} for epoch in self.history],
             "weights": self.module_.state_dict(),
             "optimizer": self.optimizer_.state_dict(),
-            "schedules": [
-                (schedule.lr_scheduler_.state_dict(), schedule.batch_idx_)
-                for schedule in self._schedules()
-            ],
+            "schedules": [(s.lr_scheduler_.state_dict(), s.batch_idx_) for s in self._schedules()],
             "generators": [generator.get_state() for generator in self.generators],
         }
 
@@ -232,7 +229,7 @@ class KeepState(Callback):
 
 
 def check_callbacks(callbacks: Any) -> None:
-    """Check that callbacks are skorch's: instances, classes, or pairs of a name and one."""
+    """Check that callbacks are skorch's."""
     for item in callbacks or ():
         if not issubclass(_find_kind(item), Callback):
             raise TypeError(
@@ -260,33 +257,13 @@ def train(
     resume: bool = False,
     callbacks: Sequence[Any] = (),
 ) -> tuple[list[dict[str, float]], bool]:
-    """Train a model in place, with AdamW on the model's device.
+    """Train a model in place by AdamW; return the history, and whether Ctrl-C stopped it.
 
-    Parameters
-    ----------
-    model : TrainableModel
-    rows : Rows
-        The samples.
-    max_epochs, batch_size : int
-    learning_rate : float
-        Peak of the learning rate, which ``model.rates`` scales by parameter name. The rate rises
-        over the first tenth of the steps and falls to zero along a cosine, unless ``callbacks``
-        contains an ``LRScheduler``.
-    generator : torch.Generator
-        Decides the order of the samples.
-    augment, callbacks
-        As in the estimators.
-    bfloat16 : bool, default=False
-        Compute the losses under autocast.
-    resume : bool, default=False
-        Train a trained model further: its ``progress`` stays at 1.
-
-    Returns
-    -------
-    history : list of dict
-        "epoch", "dur" (seconds), "train_loss" and every loss term of each finished epoch.
-    interrupted : bool
-        Whether the user stopped the training by Ctrl-C.
+    The learning rate, which ``model.rates`` scales by parameter name, rises to its peak over the
+    first tenth of the steps and falls to zero along a cosine, unless ``callbacks`` contain an
+    ``LRScheduler``. ``generator`` decides the order of the samples. With ``resume``, a trained
+    model is trained further: its ``progress`` stays at 1. The history has "epoch", "dur"
+    (seconds), "train_loss" and every loss term of each finished epoch.
     """
     n_steps = max_epochs * count_batches(len(rows), batch_size)
     has_schedule = any(issubclass(_find_kind(item), LRScheduler) for item in callbacks)

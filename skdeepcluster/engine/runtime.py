@@ -60,7 +60,6 @@ def draw_generator(random_state: np.random.RandomState) -> torch.Generator:
     return generator(draw_seed(random_state))
 
 
-#: Held while torch's global generators are forked.
 _fork_lock = threading.RLock()
 
 
@@ -200,10 +199,7 @@ def is_main_process() -> bool:
 def broadcast_object(
     make: Callable[[], Any], random_state: np.random.RandomState | None = None
 ) -> Any:
-    """Return the result of ``make``, which only the main process calls.
-
-    Other processes receive the result and the state of ``random_state`` after it.
-    """
+    """Return the result of ``make`` in the main process, and set ``random_state`` as there."""
     process = current_process()
     if random_state is None:
         return process.broadcast_object(make)

@@ -1,7 +1,6 @@
 """Distributions of x given the decoder's output: Bernoulli, Gaussian, or one for each column.
 
-A likelihood is the only part of a model that knows the units of X. The networks see
-``standardize(x)``; densities and means are in the units of X.
+The networks see ``standardize(x)``; densities and means are in the units of X.
 """
 
 from abc import ABC, abstractmethod
@@ -57,10 +56,7 @@ class Likelihood(nn.Module, ABC):
 
 
 class Bernoulli(Likelihood):
-    """Features in [0, 1], taken as probabilities; the decoder gives logits.
-
-    New samples are clipped to [0, 1].
-    """
+    """Features clipped to [0, 1], taken as probabilities; the decoder gives logits."""
 
     name = "bernoulli"
 
@@ -104,7 +100,7 @@ class Gaussian(Likelihood):
         super().__init__()
         self.register_buffer("shift", shift)
         self.register_buffer("scale", scale)
-        # Log-variances. From those of the features (0), the decoder would not learn to use codes.
+        # Log-variances; at 0, as of the features, the decoder would not learn to use codes.
         self.noise = nn.Parameter(torch.full(shift.shape, -2.0, dtype=torch.float32))
 
     @property
@@ -136,10 +132,7 @@ class Gaussian(Likelihood):
 
 
 class Categorical(Likelihood):
-    """One-hot features in groups of given ``sizes``; the decoder gives logits of the categories.
-
-    ``weight`` (D,) stands for 1 in the columns of a group; values are clipped to [0, weight].
-    """
+    """One-hot features in groups of ``sizes``, times ``weight`` (D,); the decoder gives logits."""
 
     weight: Tensor
 
@@ -175,7 +168,7 @@ class Categorical(Likelihood):
 class ColumnLikelihood(Likelihood):
     """Independent likelihoods of columns: Gaussian, Bernoulli and categorical ones.
 
-    An estimator takes a copy, whose scales and weights it finds in the data.
+    An estimator sets scales and weights of a copy.
 
     Parameters
     ----------

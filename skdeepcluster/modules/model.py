@@ -134,10 +134,6 @@ class ClusterModel(TrainableModel):
         """Log p(k | x) by the objective, (N, K)."""
         return self.log_resp_standardized(self.standardize(x))
 
-    def own_resp(self, x: Tensor) -> Tensor:
-        """p(k | x) by the objective, without temperature, (N, K), float32."""
-        return self.log_resp(x).exp().float()
-
     def calibrated_log_resp(self, x: Tensor) -> Tensor:
         """Logarithm of p(k | x)^(1 / temperature), normalized, (N, K)."""
         return (self.log_resp(x) / self.temperature).log_softmax(-1)
@@ -198,10 +194,7 @@ class AdversarialModel(ClusterModel):
 
 
 class GaussianEncoder(nn.Module):
-    """q(z | x) = N(mean(x), diag std(x)^2), from a network (N, D) -> (N, 2 L).
-
-    The first L outputs are the means, the others plus ``LOG_VAR`` the log-variances.
-    """
+    """q(z | x) = N(mean(x), diag std(x)^2), from a network (N, D) -> (N, 2 L)."""
 
     #: Added to the network's log-variances: at unit variance, noise would exceed the differences
     #: between the pretrained means.
@@ -238,11 +231,9 @@ class PointEncoder(nn.Module):
 
 
 class Autoencoder(TrainableModel):
-    """Denoising autoencoder: reconstruct x from a code of x with some features set to zero.
+    """Denoising autoencoder (Vincent et al., ICML 2008), by the means of a GaussianEncoder.
 
-    Minimizes -E log p(x | decoder(encoder(mask * x_std))), mask ~ Bernoulli(1 - masking) (Vincent
-    et al., "Extracting and composing robust features with denoising autoencoders", ICML 2008).
-    Only the means of a GaussianEncoder are trained.
+    Minimizes -E log p(x | decoder(encoder(mask * x_std))), mask ~ Bernoulli(1 - masking).
     """
 
     rates = {"likelihood.*": 10.0}
@@ -256,8 +247,8 @@ class Autoencoder(TrainableModel):
         masking: float = 0.25,
     ) -> None:
         super().__init__()
-        self.encoder, self.decoder, self.likelihood = encoder, decoder, likelihood
-        self.masking = masking
+        self.encoder, self.decoder = encoder, decoder
+        self.likelihood, self.masking = likelihood, masking
 
     def encode(self, x: Tensor) -> Tensor:
         """Code of each sample, or the mean of its posterior, (N, L)."""
@@ -279,14 +270,7 @@ def mask(x_std: Tensor, masking: float) -> Tensor:
 
 
 class CodeModel(ClusterModel):
-    """A model that encodes samples and decodes codes.
-
-    Parameters
-    ----------
-    encoder : GaussianEncoder or PointEncoder, of standardized samples
-    decoder : Module, (N, L) -> (N, D)
-    likelihood : Likelihood
-    """
+    """A model that encodes standardized samples, and decodes codes (N, L) to (N, D)."""
 
     rates = {"likelihood.*": 10.0}
 
@@ -483,8 +467,9 @@ class PriorModel(CodeModel):
 
     Parameters
     ----------
-    encoder, decoder, likelihood
-        As in :class:`CodeModel`.
+    encoder : GaussianEncoder or PointEncoder, of standardized samples
+    decoder : Module, (N, L) -> (N, D)
+    likelihood : Likelihood
     prior : MixturePrior
     regularizer : Regularizer, default=NO_REGULARIZER
         Terms that keep the assignment near an anchor.
