@@ -222,8 +222,7 @@ class CatGANEstimator(AdversarialEstimator):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            In the units of the training data. An int ``random_state`` gives the same samples on
-            every call.
+            In the units of X. An int ``random_state`` gives the same samples on every call.
         """
         check_is_fitted(self)
         n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))

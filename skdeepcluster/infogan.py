@@ -141,7 +141,7 @@ class InfoGAN(AdversarialModel):
         return terms if batch.anchor is None else terms | self.hold(x_std, batch)
 
     def hold(self, x_std, batch) -> dict[str, Tensor]:
-        """Terms of the regularizer, and of Q's reading of the style of samples of X."""
+        """Terms of the regularizer, and of Q's reading of the style."""
         reading = self.read_standardized(x_std)
         log_resp, log_p = self.log_resp_standardized, reading.log_probs[0]
         terms = self.regularizer.terms(log_resp, x_std, batch.anchor, log_p, self.progress)
@@ -165,8 +165,7 @@ class InfoGAN(AdversarialModel):
     def reconstruction_loss(self, batch) -> Tensor:
         """Mean squared error, standardized, of samples generated from the codes of the batch.
 
-        The anchor gives the clusters, the style continuous codes and then noise variables; all
-        others are random.
+        The anchor gives clusters, the style continuous codes, then noise; others are random.
         """
         codes = self.latent.draw(len(batch.x), self.log_prior)
         codes.categories[:, 0] = batch.anchor.argmax(1)
@@ -322,7 +321,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         Median distance of generated samples to the nearest sample of X: 0 is the distance between
         nearest samples of X, 1 the distance between any two. Above 1/3 the fit warns.
     generator_coverage_ : float
-        Share of the clusters of X that generated samples fall into; below 0.5 the fit warns.
+        Share of the clusters of X in generated samples; below 0.5 the fit warns.
     model_ : InfoGAN
         The trained torch module.
     history_ : list of dict
@@ -538,15 +537,14 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         n_samples : int, default=1
             Number of samples.
         cluster : int, default=None
-            Cluster to generate from. None: all clusters, by their weights.
+            None: all clusters, by their weights.
         codes : mapping of str to number or array of shape (n_samples,), default=None
             Values of codes by their names in ``code_names_``; the others are random.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            In the units of the training data. An int ``random_state`` gives the same samples on
-            every call.
+            In the units of X. An int ``random_state`` gives the same samples on every call.
         """
         check_is_fitted(self)
         n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
@@ -563,7 +561,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         code : str
             One of ``code_names_``.
         values : array-like of shape (n_values,), default=None
-            Values of the code. None: all of a categorical code, else nine from -2 to 2.
+            None: all values of a categorical code, else nine from -2 to 2.
         n_samples : int, default=1
             Number of samples of the noise and of the other codes.
         cluster : int, default=None
