@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -314,6 +314,8 @@ def _encode_labels(y):
     """Return the sorted classes, and the index of each sample's class, -1 without a label."""
     # As an array of strings, a list would lose the types of None, nan and -1.
     y = column_or_1d(np.array(y, dtype=object) if isinstance(y, list | tuple) else y, warn=True)
+    if y.dtype.kind == "f":
+        assert_all_finite(y, allow_nan=True, input_name="y")
     labels = y.tolist()
     is_known = np.array([not _is_missing(label) for label in labels], dtype=bool)
     if set(labels) in ({-1, 1}, {"-1", "1"}):  # two classes

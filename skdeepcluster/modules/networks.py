@@ -364,7 +364,7 @@ def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Modu
             found = network.eval()(torch.zeros(2, n_in, dtype=torch.float32))
     except Exception as error:
         raise ValueError(f"{asked} gave no network that takes samples: {error}") from error
-    shape, dtype = getattr(found, "shape", None), getattr(found, "dtype", None)
+    shape, dtype = tuple(getattr(found, "shape", ())), getattr(found, "dtype", None)
     if shape != (2, n_out) or dtype != torch.float32:
         raise ValueError(
             f"{asked} must return a network from float32 samples of shape (2, {n_in}) to a float32"
