@@ -58,7 +58,7 @@ class AdversarialEstimator(DeepEstimator):
         return is_asked and super()._pretrains(fit)
 
     def _after_training(self, model, fit, partition):
-        log_p = torch.from_numpy(self._apply(model, model.log_resp, fit.X)).double()
+        log_p = torch.as_tensor(self._apply(model, model.log_resp, fit.X), device="cpu").double()
         model.log_marginal.copy_(marginal(log_p))
 
     def _set_fitted_attributes(self, run, fit):
@@ -92,7 +92,7 @@ class AdversarialEstimator(DeepEstimator):
         score : float
             In nats, between 0 and log ``n_clusters``; higher is better.
         """
-        log_p = torch.from_numpy(self._map("log_resp", X)).double()
+        log_p = torch.as_tensor(self._map("log_resp", X), device="cpu").double()
         return float(mutual_information(log_p))
 
 

@@ -33,7 +33,7 @@ from .engine.runtime import (
     broadcast_object,
     broadcast_weights,
     building,
-    check_same,
+    current_process,
     draw_generator,
     draw_seed,
     end_interrupted_member,
@@ -117,6 +117,8 @@ class DeepEstimator(BaseEstimator, ABC):
 
     def _find_partition(self, fit, find_points):
         """Return the initial partition in the points (N, ...) that a function returns."""
+        if self.init is None:
+            return Partition()
 
         def find():
             counts = self._count_clusters(), fit.random_state, fit.labels
@@ -126,7 +128,7 @@ class DeepEstimator(BaseEstimator, ABC):
 
     def _keep_partition(self, model, fit):
         """Return the partition of a fitted model that is trained further."""
-        resp = self._apply(model, model.own_resp, fit.X)
+        resp = self._apply(model, lambda x: model.log_resp(x).exp().float(), fit.X)
         return Partition(hold_labels(resp, fit.labels))
 
     def _has_anchor(self, init):
@@ -185,7 +187,7 @@ class DeepEstimator(BaseEstimator, ABC):
             for name in ("n_clusters_", "n_clusters_curve_", "hidden_layer_sizes_"):
                 vars(self).pop(name, None)
         X = self._check_rows(X, reset=True)
-        check_same("shape of X", X.shape)
+        current_process().check_same("shape of X", X.shape)
         random_state = broadcast_object(partial(random_stream, self.random_state))
         labels = self._find_labels(y, X) if targets is None else targets
         index = choose_samples(X, labels, sample_weight, random_state)

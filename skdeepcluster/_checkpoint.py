@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from ._init import Partition
-from .engine.runtime import check_same, is_main_process
+from .engine.runtime import current_process, is_main_process
 from .functional.gaussian import Mixture
 
 #: Seconds between two states of a training.
@@ -46,7 +46,7 @@ class Checkpoint:
         if path is not None:
             if os.path.exists(path):
                 self._steps = _read(path, identity)
-            check_same("checkpoint", len(self._steps))
+            current_process().check_same("checkpoint", len(self._steps))
 
     def remember(self, make, random_state):
         """Return the result of ``make``, which draws from ``random_state``, or the stored one."""

@@ -92,10 +92,8 @@ class CatGAN(AdversarialModel):
 
     def imbalance(self, log_p) -> Tensor:
         """-H[p_bar], or the cross-entropy between class prior and p_bar."""
-        log_mean = marginal(log_p)
-        if self.log_prior is None:
-            return -entropy(log_mean)
-        return cross_entropy(self.log_prior, log_mean)
+        mean, prior = marginal(log_p), self.log_prior
+        return -entropy(mean) if prior is None else cross_entropy(prior, mean)
 
     @torch.no_grad()
     def set_prior(self, p) -> None:
@@ -125,8 +123,7 @@ class CatGAN(AdversarialModel):
             both = self.log_resp_standardized(torch.cat([x_std, known]))
             log_p, log_known = both.split([len(x_std), len(known)])
             terms["labels"] = self.label_weight * nll_loss(log_known, batch.target)
-            # The smoothness compares predictions that are normalized without labeled samples.
-            log_p_alone = None
+            log_p_alone = None  # smoothness normalizes by the batch without labeled samples
         terms["certainty"] = entropy(log_p).mean()
         terms["balance"] = self.balance_weight * self.imbalance(log_p)
         with keep_running_statistics(self.discriminator):
@@ -135,9 +132,8 @@ class CatGAN(AdversarialModel):
                     fake = self.generate(len(x_std))
                 log_fake = self.log_resp_standardized(fake)
                 terms["fake"] = -self.fake_weight * entropy(log_fake).mean()
-            terms |= self.regularizer.terms(
-                self.log_resp_standardized, x_std, batch.anchor, log_p_alone
-            )
+            predict = self.log_resp_standardized
+            terms |= self.regularizer.terms(predict, x_std, batch.anchor, log_p_alone)
         if "start" in terms:
             terms["start"] = (1 - self.progress) * terms["start"]
         return terms
@@ -150,23 +146,20 @@ class CatGAN(AdversarialModel):
 
     def players(self) -> tuple[Player, ...]:
         """Discriminator, then generator."""
-        return (
-            Player("discriminator", [self.discriminator], self.discriminator_loss),
-            Player("generator", [self.generator], self.generator_loss),
-        )
+        first = Player("discriminator", [self.discriminator], self.discriminator_loss)
+        return first, Player("generator", [self.generator], self.generator_loss)
 
 
 class CatGANEstimator(AdversarialEstimator):
-    """What clusterer and classifier share: the model, its class prior, sampling."""
+    """Base of clusterer and classifier: the model, its class prior, and samples."""
 
     _parameter_constraints = {
         **DeepEstimator._parameter_constraints,
         **ADVERSARIAL_CONSTRAINTS,
         "n_noise": [Interval(Integral, 1, None, closed="left")],
-        **dict.fromkeys(
-            ("layer_noise", "balance_weight", "fake_weight"),
-            [Interval(Real, 0, None, closed="left")],
-        ),
+        "layer_noise": [Interval(Real, 0, None, closed="left")],
+        "balance_weight": [Interval(Real, 0, None, closed="left")],
+        "fake_weight": [Interval(Real, 0, None, closed="left")],
         "class_prior": [StrOptions({"estimated"}), "array-like", None],
     }
 
@@ -175,9 +168,8 @@ class CatGANEstimator(AdversarialEstimator):
     def _build(self, n_features, widths, likelihood):
         n_classes, widths = self._count_clusters(), widths[:2]
         make = partial(normalized_mlp, activation=self.activation)
-        discriminator = self.discriminator or partial(
-            make, hidden_layer_sizes=widths, noise=self.layer_noise
-        )
+        body = partial(make, hidden_layer_sizes=widths, noise=self.layer_noise)
+        discriminator = self.discriminator or body
         generator = self.generator or partial(make, hidden_layer_sizes=widths[::-1])
         return CatGAN(
             build_network("discriminator", discriminator, n_features, n_classes),
@@ -194,19 +186,15 @@ class CatGANEstimator(AdversarialEstimator):
         if self.learning_rate == "auto":
             # At the rates of narrow networks, generated samples leave the range of the data.
             model.rates = {"generator.*": self._recipe.rate / fit.settings.learning_rate}
-        prior = self.class_prior
-        if isinstance(prior, str) and prior == "auto":
-            prior = None if self.init is None else "estimated"
-        is_estimated = isinstance(prior, str)
-        if not is_estimated:
+        partition, prior = super()._initialize(model, fit), self.class_prior
+        if not isinstance(prior, str):
             model.set_prior(None if prior is None else self._check_prior(prior))
-        partition = super()._initialize(model, fit)
-        if is_estimated and not self._continues():
-            if partition.anchor is None:
-                raise ValueError(
-                    "class_prior='estimated' needs an initial partition, but init=None has none. "
-                    "Give the prior as an array, or choose another init."
-                )
+        elif partition.anchor is None and prior == "estimated":
+            raise ValueError(
+                "class_prior='estimated' needs an initial partition, but init=None has none. "
+                "Give the prior as an array, or choose another init."
+            )
+        elif partition.anchor is not None and not self._continues():
             share = partition.anchor.mean(0, dtype=np.float64)
             model.set_prior(np.maximum(share, 0.5 / fit.n_samples))
         return partition
@@ -224,8 +212,7 @@ class CatGANEstimator(AdversarialEstimator):
     def sample(self, n_samples: int = 1) -> Reals:
         """Generate samples.
 
-        They show where the discriminator was certain in the last epochs, and do not look like X.
-        For samples like those of X, use :class:`~skdeepcluster.InfoGANClustering`.
+        They do not look like X; :class:`~skdeepcluster.InfoGANClustering` generates such samples.
 
         Parameters
         ----------
@@ -235,8 +222,7 @@ class CatGANEstimator(AdversarialEstimator):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            In the units of the training data. An int ``random_state`` gives the same samples on
-            every call.
+            In the units of X. An int ``random_state`` gives the same samples on every call.
         """
         check_is_fitted(self)
         n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
@@ -250,15 +236,14 @@ class CatGANEstimator(AdversarialEstimator):
 class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
     r"""Categorical generative adversarial network.
 
-    A classifier trained without labels: its predictions are certain for every sample, use all
-    clusters, and are uncertain for generated samples. By default it begins with a partition found
-    without labels, and its predictions are kept smooth.
+    A classifier trained without labels: its predictions are certain for samples, use all clusters,
+    and are uncertain for generated samples.
 
     Parameters
     ----------
     n_clusters : int or "auto", default=8
-        Number of clusters. More clusters than there are kinds of samples are common for this
-        method. "auto": the number that :func:`~skdeepcluster.neighbors.count_clusters` finds.
+        Number of clusters. "auto": the number that
+        :func:`~skdeepcluster.neighbors.count_clusters` finds.
     n_components : int, default=10
         Size of the code of the autoencoder, if ``pretraining_epochs`` asks for one.
     hidden_layer_sizes : array-like of int or "auto", default="auto"
@@ -266,12 +251,10 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
         generator mirrors. "auto": (w, w, 4 w), w =
         ``max(500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25, 128)``.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
-        Activation of the hidden layers of discriminator and generator, which are normalized by
-        batch.
+        Activation of the hidden layers of both networks, which are normalized by batch.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
         Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
-        scaled inside, with a learned noise level for each. "auto": "bernoulli" for data in [0, 1]
-        that vary like probabilities, else "gaussian". A dict gives the columns of each kind,
+        with learned noise levels. "auto": chosen by the values. A dict gives columns by kind:
         ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
     standardize : "auto" or bool, default="auto"
         Whether Gaussian features are divided by their own standard deviations (True) or all by one
@@ -279,42 +262,35 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
     n_noise : int, default=64
         Number of inputs of the generator, drawn from N(0, I).
     layer_noise : float, default=0.0
-        Standard deviation of the noise added to the input of every layer of the discriminator in
-        training; 0.3 and more in the paper.
+        Standard deviation of noise added to the discriminator's layers; 0.3 or more in the paper.
     balance_weight : float, default=1.0
         Weight of the entropy of the mean prediction of a batch; 1 in the paper.
     fake_weight : float, default=0.3
-        Weight of the entropy of predictions for generated samples in the discriminator's loss; 1
-        in the paper.
+        Weight of the entropy of predictions for generated samples, in D's loss; 1 in the paper.
     class_prior : {"auto", "estimated"}, array-like of shape (n_clusters,) or None, default="auto"
-        Shares that the clusters should have. "estimated": those of the initial partition. None:
-        equal shares, as published, which splits large clusters and merges small ones. "auto":
-        "estimated" unless init=None.
+        Shares that the clusters should have. "estimated": the shares in the initial partition.
+        None: equal shares, as published. "auto": "estimated" unless init=None.
     init : {"neighbors", "mixture"}, clusterer, array-like or None, default="neighbors"
-        Initial partition. "neighbors": :class:`NeighborClustering` of the standardized samples, or
-        of the codes of an autoencoder with ``pretraining_epochs``. "mixture": a Gaussian mixture
-        of the same. A scikit-learn clusterer: a clone of it with this ``n_clusters`` and
-        ``random_state``. An array: clusters (n_samples,) or responsibilities (n_samples,
-        n_clusters). None: none, as published.
+        Initial partition. "neighbors": :class:`NeighborClustering`. "mixture": a Gaussian mixture.
+        A scikit-learn clusterer: a clone of it with this ``n_clusters`` and ``random_state``. All
+        cluster X as it is, or standardized if ``standardize_``; with ``pretraining_epochs``, codes
+        of X. An array: clusters (n_samples,) or responsibilities (n_samples, n_clusters). None:
+        none, as published.
     noise : float, default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
         ``outlier_scores_`` get the label -1.
     use_labels : bool, default=False
-        Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
-        where unknown. The initial partition follows them, and training holds these samples to them
-        by ``start_weight``. ``labels_`` are predictions and may differ.
+        Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
+        contains them, and training keeps them by ``start_weight``. ``labels_`` may differ.
     start_weight : float, default=1.0
-        Weight of the cross-entropy between the initial partition and the predictions; fades
-        linearly to 0. An addition of this package.
+        Weight of the cross-entropy between initial partition and predictions; fades linearly to 0.
     smoothness_weight : float, default=2.0
-        Weight of the divergence between the predictions for a sample and for its worst neighbor
-        within a short step (virtual adversarial training [2]_). An addition of this package.
+        Weight of the divergence between predictions for a sample and for its worst neighbor within
+        a short step (virtual adversarial training [2]_).
     pretraining_epochs : int or "auto", default="auto"
-        Number of epochs of a denoising autoencoder whose codes are clustered in place of the
-        samples. "auto" and 0: none.
+        Epochs of a denoising autoencoder whose codes are clustered instead of X. "auto", 0: none.
     max_epochs : int or "auto", default="auto"
-        Number of epochs after pretraining. "auto": ``12 * max(sqrt(n_samples), n_clusters)``
-        steps.
+        Epochs after pretraining. "auto": ``12 * max(sqrt(n_samples), n_clusters)`` steps.
     learning_rate : float or "auto", default="auto"
         Peak of the one-cycle schedule of AdamW. "auto": ``3e-3 * 500 / w`` with w the width of the
         first hidden layer, and ``3e-3`` for the generator.
@@ -345,8 +321,7 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
     verbose : int, default=0
         1: a progress bar over all phases. 2: a table with a line per epoch.
     accept_sparse : bool, default=False
-        Whether sparse X is accepted. Batches are made dense one at a time; the search for an
-        initial partition makes all of X dense.
+        Whether sparse X is accepted. The search for an initial partition makes all of it dense.
     random_state : int, RandomState instance or None, default=None
         Decides everything random. An int gives the same result on every call.
 
@@ -357,8 +332,7 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
     probabilities_ : ndarray of shape (n_samples,)
         Probability of the most probable cluster of each sample.
     outlier_scores_ : ndarray of shape (n_samples,)
-        Mahalanobis distance of each sample to the nearest cluster mean, by the covariance within
-        clusters, or its diagonal with more than 1,000 features [3]_.
+        Mahalanobis distance of each sample to the nearest cluster mean [3]_.
     offset_ : float
         Samples whose outlier score exceeds ``-offset_`` are noise.
     start_labels_ : ndarray of shape (n_samples,) or None
@@ -367,7 +341,7 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
         Share of the samples whose cluster differs from ``start_labels_``.
     generator_distance_ : float
         Median distance of generated samples to the nearest sample of X: 0 is the distance between
-        nearest samples of X, 1 that between any two. An opponent's samples are far from X.
+        nearest samples of X, 1 the distance between any two. Large values are usual.
     generator_coverage_ : float
         Share of the clusters of X that generated samples fall into.
     class_prior_ : ndarray of shape (n_clusters,)
@@ -389,10 +363,9 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
     standardize_ : bool
         Whether features are divided by their own standard deviations.
     temperature_ : float
-        Log-probabilities are divided by this number, at least 1, so that ``predict_proba`` is as
-        calibrated as the initial partition (temperature scaling).
+        Log-probabilities are divided by this number, at least 1, to calibrate ``predict_proba``.
     hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_ : numbers
-        Values used, as given or as "auto" chose.
+        Values used.
     device_, precision_ : str
         Device and precision of training.
     n_features_in_ : int
@@ -413,11 +386,10 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
         H[E_x p(y | x)] - E_x H[p(y | x)] + E_z H[p(y | G(z))], \quad
         E_z H[p(y | G(z))] - H[E_z p(y | G(z))]
 
-    Many balanced partitions satisfy this, by style as well as by class; D keeps the partition it
-    begins with and sharpens it. The initial partition, its weight and the smoothness [2]_ are
-    additions of this package. The generator counts less than in the paper, and the cross-entropy
+    Many balanced partitions satisfy this, by style as well as by class. Two additions of this
+    package, the initial partition and the smoothness [2]_, decide among them. The cross-entropy
     between the initial cluster sizes and E_x p(y | x) replaces -H[E_x p(y | x)].
-    ``init=None, fake_weight=1`` is the published objective.
+    ``init=None, fake_weight=1, smoothness_weight=0`` is the published objective.
 
     ``score`` is the mutual information between samples and clusters, at most log K.
 
@@ -426,8 +398,8 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
     .. [1] J. T. Springenberg, "Unsupervised and Semi-supervised Learning with Categorical
        Generative Adversarial Networks", ICLR 2016.
     .. [2] T. Miyato et al., "Virtual Adversarial Training", IEEE TPAMI 2018.
-    .. [3] K. Lee, K. Lee, H. Lee, J. Shin, "A Simple Unified Framework for Detecting
-       Out-of-Distribution Samples and Adversarial Attacks", NeurIPS 2018 (the outlier score).
+    .. [3] K. Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples
+       and Adversarial Attacks", NeurIPS 2018.
 
     Examples
     --------

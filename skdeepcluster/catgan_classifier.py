@@ -23,15 +23,14 @@ from .engine.runtime import draw_generator, isolated, restore_on_failure, store_
 from .modules.model import Augmentation
 from .neighbors import partition_by_labels
 
-#: Parameters of the clusterer that the classifier does not have.
-CLUSTERING = {"n_clusters", "noise", "use_labels"}
+#: Parameters of both estimators: the classifier counts classes, and its labels are not noise.
+SHARED = CatGANEstimator._parameter_constraints.keys() - {"n_clusters", "noise", "use_labels"}
 
 
 class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     """Categorical generative adversarial network for few labels and many samples.
 
-    Learns from labeled and unlabeled samples: its predictions are certain for all of them, use all
-    classes, are uncertain for generated samples, and are smooth.
+    Its predictions are certain for labeled and unlabeled samples and uncertain for generated ones.
 
     Parameters
     ----------
@@ -45,8 +44,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Activation of the hidden layers of both networks, which are normalized by batch.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
         Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
-        scaled inside, with a learned noise level for each. "auto": "bernoulli" for data in [0, 1]
-        that vary like probabilities, else "gaussian". A dict gives the columns of each kind,
+        with learned noise levels. "auto": chosen by the values. A dict gives columns by kind:
         ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
     standardize : "auto" or bool, default="auto"
         Whether Gaussian features are divided by their own standard deviations (True) or all by one
@@ -54,35 +52,28 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     n_noise : int, default=64
         Number of inputs of the generator, drawn from N(0, I).
     layer_noise : float, default=0.0
-        Standard deviation of the noise added to the input of every layer of the discriminator in
-        training; 0.3 and more in the paper.
+        Standard deviation of noise added to the discriminator's layers; 0.3 or more in the paper.
     label_weight : float, default=1.0
         Weight of the cross-entropy of labeled samples.
     balance_weight : float, default=1.0
         Weight of the entropy of the mean prediction of a batch; 1 in the paper.
     fake_weight : float, default=0.3
-        Weight of the entropy of predictions for generated samples in the discriminator's loss; 1
-        in the paper.
+        Weight of the entropy of predictions for generated samples, in D's loss; 1 in the paper.
     class_prior : None, "estimated" or array-like of shape (n_classes,), default=None
-        Shares that the classes should have. None: equal shares. "estimated": those of the initial
-        classes.
+        Shares that the classes should have. None: equal. "estimated": by the initial classes.
     init : {"neighbors"} or None, default="neighbors"
-        Initial classes. "neighbors": the likeliest class of each sample by the labels in the
-        neighbor graph of the standardized samples, or of the codes of an autoencoder with
-        ``pretraining_epochs``. None: none, as published, and no terms that need them.
+        Initial classes. "neighbors": the likeliest class of each sample by the labels in a
+        neighbor graph of X as it is, or standardized if ``standardize_``; with
+        ``pretraining_epochs``, of codes of X. None: none, as published.
     start_weight : float, default=1.0
-        Weight of the cross-entropy between the initial classes and the predictions; fades linearly
-        to 0. An addition of this package.
+        Weight of the cross-entropy between initial classes and predictions; fades linearly to 0.
     smoothness_weight : float, default=4.0
-        Weight of the divergence between the predictions for a sample and for its worst neighbor
-        within a short step (virtual adversarial training [2]_). An addition of this package. 1
-        suits data that are all labeled.
+        Weight of the divergence between predictions for a sample and for its worst neighbor within
+        a short step (virtual adversarial training [2]_). 1 suits data that are all labeled.
     pretraining_epochs : int or "auto", default="auto"
-        Number of epochs of a denoising autoencoder whose codes are clustered in place of the
-        samples. "auto" and 0: none.
+        Epochs of a denoising autoencoder whose codes are clustered instead of X. "auto", 0: none.
     max_epochs : int or "auto", default="auto"
-        Number of epochs after pretraining. "auto": ``12 * max(sqrt(n_samples), n_clusters)``
-        steps.
+        Epochs after pretraining. "auto": ``12 * max(sqrt(n_samples), n_clusters)`` steps.
     learning_rate : float or "auto", default="auto"
         Peak of the one-cycle schedule of AdamW. "auto": ``3e-3 * 500 / w`` with w the width of the
         first hidden layer, and ``3e-3`` for the generator.
@@ -113,8 +104,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     verbose : int, default=0
         1: a progress bar over all phases. 2: a table with a line per epoch.
     accept_sparse : bool, default=False
-        Whether sparse X is accepted. Batches are made dense one at a time; the search for an
-        initial partition makes all of X dense.
+        Whether sparse X is accepted. The search for an initial partition makes all of it dense.
     random_state : int, RandomState instance or None, default=None
         Decides everything random. An int gives the same result on every call.
 
@@ -123,10 +113,10 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     start_labels_ : ndarray of shape (n_samples,) or None
-        Initial classes. None with init=None.
+        Initial classes.
     generator_distance_ : float
         Median distance of generated samples to the nearest sample of X: 0 is the distance between
-        nearest samples of X, 1 that between any two. An opponent's samples are far from X.
+        nearest samples of X, 1 the distance between any two. Large values are usual.
     generator_coverage_ : float
         Share of the clusters of X that generated samples fall into.
     class_prior_ : ndarray of shape (n_classes,)
@@ -144,7 +134,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     temperature_ : float
         1.
     hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_ : numbers
-        Values used, as given or as "auto" chose.
+        Values used.
     device_, precision_ : str
         Device and precision of training.
     n_features_in_ : int
@@ -159,8 +149,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
     Notes
     -----
-    The objective is that of :class:`CatGANClustering`, plus the cross-entropy of the labeled
-    samples in the discriminator's loss [1]_; every batch comes with labeled samples.
+    The discriminator's loss is the one of :class:`CatGANClustering` plus the cross-entropy of
+    labeled samples [1]_; every batch comes with some of them.
 
     References
     ----------
@@ -181,11 +171,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     """
 
     _parameter_constraints = {
-        **{
-            name: constraint
-            for name, constraint in CatGANEstimator._parameter_constraints.items()
-            if name not in CLUSTERING
-        },
+        **{name: CatGANEstimator._parameter_constraints[name] for name in SHARED},
         "init": [StrOptions({"neighbors"}), None],
         "label_weight": [Interval(Real, 0, None, closed="left")],
     }
@@ -235,11 +221,11 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples. Sparse only with ``accept_sparse=True``.
         y : array-like of shape (n_samples,)
-            Labels, numbers or strings. Samples without one have -1, None, nan (also as strings)
-            or ``pandas.NA``. If -1 and 1 are the only values, they are two classes.
+            Labels, numbers or strings. -1, None, nan or ``pandas.NA`` where there is none. If -1
+            and 1 are the only values, they are two classes.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples, at least 0. Whole weights count as repetitions. With other
-            weights, or a sum above 10 ``n_samples``, samples are drawn in proportion to them.
+            Weights of the samples, at least 0. Whole weights count as repetitions; samples are
+            chosen at random in proportion to other weights.
 
         Returns
         -------
@@ -254,15 +240,13 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
             If a loss or a weight is not finite.
         """
         if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
+            raise ValueError("CatGANClassifier requires y to be passed, but it is None.")
         check_consistent_length(X, y)
         classes, targets = _encode_labels(y)
         if self._continues() and not np.array_equal(self.classes_, classes):
             raise ValueError(
                 f"warm_start=True goes on with the classes {self.classes_}, but y has {classes}. "
-                "Give labels of all classes, or set warm_start=False."
+                "Set warm_start=False."
             )
         with isolated(), restore_on_failure(self):
             self.classes_ = classes
@@ -277,14 +261,14 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
     def _find_partition(self, fit, find_points):
         """Return the likeliest classes by the neighbor graph."""
+        targets, n_classes = fit.labels, len(self.classes_)
+        if (targets >= 0).all() or self.init is None:
+            return Partition(np.eye(n_classes)[targets])
 
         def find():
-            n_classes, targets = len(self.classes_), fit.labels
-            if (targets < 0).any() and self._has_anchor(fit.init):
-                options = {"random_state": fit.random_state, "n_jobs": torch.get_num_threads()}
-                resp = partition_by_labels(find_points(), targets, n_classes, **options)
-                targets = resp.argmax(1)
-            return Partition(np.eye(n_classes)[targets])
+            options = {"random_state": fit.random_state, "n_jobs": torch.get_num_threads()}
+            resp = partition_by_labels(find_points(), targets, n_classes, **options)
+            return Partition(np.eye(n_classes)[resp.argmax(1)])
 
         return fit.search("initial partition", find)
 
@@ -295,17 +279,16 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         super()._check_enough(X, labels)
         if labels.max() < 0:
             raise ValueError(
-                "No labeled sample is among those drawn by sample_weight, but a classifier learns "
-                "from labeled samples. Give some of them a larger weight, or use a clusterer."
+                "sample_weight selects no labeled sample. Give labeled samples larger weights, or "
+                "use a clusterer."
             )
 
     def _set_labels(self, labels, probabilities, start_labels, fit):
         self.start_labels_ = None if start_labels is None else self.classes_[start_labels]
         if len(self.classes_) > 1 and (labels == labels[0]).all():
             warnings.warn(
-                f"All samples are classified as {self.classes_[labels[0]]}. Give more labels of "
-                "each class, train longer (max_epochs), scale the features to a common range, or "
-                "give the shares of the classes as class_prior.",
+                f"All samples are classified as {self.classes_[labels[0]]}. Give more labels, "
+                "train longer (max_epochs), scale the features, or give class_prior.",
                 ConvergenceWarning,
                 stacklevel=5,
             )
@@ -340,14 +323,12 @@ def _encode_labels(y):
     if not is_known.any():
         raise ValueError(
             "No sample has a label: all of y is -1 or missing. Give at least one label of each "
-            "class, or use CatGANClustering, which needs none."
+            "class, or use CatGANClustering."
         )
     known = y[is_known]
     if y.dtype.kind == "O":
         if len({isinstance(label, str) for label in known}) > 1:
-            raise ValueError(
-                "y mixes strings and numbers. Make all labels strings, or all of them numbers."
-            )
+            raise ValueError("y mixes strings and numbers. Make all labels the same type.")
         known = np.array(known.tolist())
     check_classification_targets(known)
     classes, numbers = np.unique(known, return_inverse=True)

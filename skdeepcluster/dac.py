@@ -58,8 +58,7 @@ class DAC(PriorModel):
         masking=0.0,
     ) -> None:
         super().__init__(encoder, decoder, likelihood, prior, regularizer, masking)
-        self.critic = critic
-        self.weights = weights
+        self.critic, self.weights = critic, weights
 
     def log_joint(self, code, mixture) -> Tensor:
         """Log p(E(x), k), (N, K)."""
@@ -133,8 +132,7 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
         Activation of the hidden layers.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
         Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
-        scaled inside, with a learned noise level for each. "auto": "bernoulli" for data in [0, 1]
-        that vary like probabilities, else "gaussian". A dict gives the columns of each kind,
+        with learned noise levels. "auto": chosen by the values. A dict gives columns by kind:
         ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
     standardize : "auto" or bool, default="auto"
         Whether Gaussian features are divided by their own standard deviations (True) or all by one
@@ -146,24 +144,22 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
     adversarial_weight : float, default=1.0
         Weight of the encoder's loss against the critic.
     init : {"neighbors", "mixture"}, clusterer or array-like, default="neighbors"
-        Initial partition, which training stays near. "neighbors": :class:`NeighborClustering` of
-        the standardized samples. A scikit-learn clusterer: a clone of it with this ``n_clusters``
-        and ``random_state``. An array: clusters (n_samples,) or responsibilities (n_samples,
-        n_clusters). "mixture": a Gaussian mixture fitted to the pretrained codes, as published,
-        without ``start_weight`` and ``smoothness_weight``.
+        Initial partition, which training stays near. "neighbors": :class:`NeighborClustering`. A
+        scikit-learn clusterer: a clone of it with this ``n_clusters`` and ``random_state``. Both
+        cluster X as it is, or standardized if ``standardize_``. An array: clusters (n_samples,) or
+        responsibilities (n_samples, n_clusters). "mixture": a Gaussian mixture of the pretrained
+        codes, as published, without ``start_weight`` and ``smoothness_weight``.
     noise : float, default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
         ``outlier_scores_`` get the label -1.
     use_labels : bool, default=False
-        Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
-        where unknown. The initial partition follows them, and training holds these samples to them
-        by ``start_weight``. ``labels_`` are predictions and may differ.
+        Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
+        contains them, and training keeps them by ``start_weight``. ``labels_`` may differ.
     start_weight : float, default=50.0
-        Weight of the cross-entropy between the initial partition and the predictions. An addition
-        of this package; 0 is the published objective.
+        Weight of the cross-entropy between the initial partition and the predictions.
     smoothness_weight : float, default=10.0
-        Weight of the divergence between the predictions for a sample and for its worst neighbor
-        within a short step (virtual adversarial training [2]_). An addition of this package.
+        Weight of the divergence between predictions for a sample and for its worst neighbor within
+        a short step (virtual adversarial training [2]_).
     masking : float, default=0.25
         Share of the features set to zero in the reconstruction terms, unless init="mixture".
     pretraining_epochs : int or "auto", default="auto"
@@ -202,8 +198,7 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
     verbose : int, default=0
         1: a progress bar over all phases. 2: a table with a line per epoch.
     accept_sparse : bool, default=False
-        Whether sparse X is accepted. Batches are made dense one at a time; the search for an
-        initial partition makes all of X dense.
+        Whether sparse X is accepted. The search for an initial partition makes all of it dense.
     random_state : int, RandomState instance or None, default=None
         Decides everything random. An int gives the same result on every call.
 
@@ -214,8 +209,7 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
     probabilities_ : ndarray of shape (n_samples,)
         Probability of the most probable cluster of each sample.
     outlier_scores_ : ndarray of shape (n_samples,)
-        Mahalanobis distance of each sample to the nearest cluster mean, by the covariance within
-        clusters, or its diagonal with more than 1,000 features [3]_.
+        Mahalanobis distance of each sample to the nearest cluster mean [3]_.
     offset_ : float
         Samples whose outlier score exceeds ``-offset_`` are noise.
     start_labels_ : ndarray of shape (n_samples,)
@@ -246,10 +240,9 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
     standardize_ : bool
         Whether features are divided by their own standard deviations.
     temperature_ : float
-        Log-probabilities are divided by this number, at least 1, so that ``predict_proba`` is as
-        calibrated as the initial partition (temperature scaling).
+        Log-probabilities are divided by this number, at least 1, to calibrate ``predict_proba``.
     hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_ : numbers
-        Values used, as given or as "auto" chose.
+        Values used.
     device_, precision_ : str
         Device and precision of training.
     n_features_in_ : int
@@ -273,20 +266,20 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
 
     the mixture maximizes the likelihood of the codes, and the critic A learns to tell samples of
     the mixture from codes. Variances of the mixture stay above a hundredth of their initial mean,
-    because likelihood alone would let codes and mixture collapse to points. With init="mixture"
-    codes may still shrink in long trainings until clusters get lost; ``fit`` warns of it.
+    because codes and mixture would otherwise collapse to points. The initial partition and the two
+    terms that keep it are additions of this package.
 
-    ``score`` is the mean of log p(x | G(z)) + log p(z) at z = E(x), which is not a bound and
-    depends on the scale of the codes. Training changes few labels of the default initial
-    partition: what the model adds are codes that follow a mixture, and samples from each cluster.
+    ``score`` is the mean of log p(x | G(z)) + log p(z) at z = E(x), which depends on the scale of
+    the codes. Training changes few labels of the default initial partition: the model adds codes
+    that follow a mixture, and samples from each cluster.
 
     References
     ----------
     .. [1] W. Harchaoui, P.-A. Mattei, C. Bouveyron, "Deep Adversarial Gaussian Mixture
        Auto-Encoder for Clustering", ICLR workshop 2017.
     .. [2] T. Miyato et al., "Virtual Adversarial Training", IEEE TPAMI 2018.
-    .. [3] K. Lee, K. Lee, H. Lee, J. Shin, "A Simple Unified Framework for Detecting
-       Out-of-Distribution Samples and Adversarial Attacks", NeurIPS 2018 (the outlier score).
+    .. [3] K. Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples
+       and Adversarial Attacks", NeurIPS 2018.
 
     Examples
     --------
@@ -368,9 +361,9 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
         # A single cluster has its own warning.
         if separation < MIN_SEPARATION and np.ptp(self.labels_):
             warnings.warn(
-                "The codes have shrunk until clusters overlap: the means of the mixture make up "
-                f"{separation:.1%} of the variance of a code, at most. Train shorter "
-                "(max_epochs), lower mixture_weight, or use init='neighbors' with start_weight.",
+                "Clusters overlap in the codes: the means of the mixture make up at most "
+                f"{separation:.1%} of the variance of a code. Train shorter (max_epochs), lower "
+                "mixture_weight, or use init='neighbors' with start_weight.",
                 ConvergenceWarning,
                 stacklevel=4,
             )

@@ -23,7 +23,7 @@ from torch.optim.swa_utils import update_bn
 
 from ._adversarial import FAR, FEW, AdversarialEstimator
 from ._base import DeepEstimator
-from ._checks import Auto, LabeledClusterMixin
+from ._checks import Auto, LabeledClusterMixin, check_finite
 from ._disentanglement import report
 from ._embedding import EmbeddingMixin
 from ._init import ADVERSARIAL_CONSTRAINTS
@@ -47,6 +47,11 @@ OWN_SHARE = 0.5
 NOISE_DIRECTIONS = 8
 #: Values of a continuous code in a traversal, as in the paper.
 SWEEP = np.linspace(-2, 2, 9)
+#: Parameters of :class:`InfoGAN` that weight its losses and noise, at least 0.
+WEIGHTS = (
+    *("mi_weight", "continuous_weight", "instance_noise"),
+    *("style_weight", "reconstruction_weight"),
+)
 
 
 class InfoGAN(AdversarialModel):
@@ -57,10 +62,8 @@ class InfoGAN(AdversarialModel):
     generator : Module, (N, latent.n_inputs) -> (N, D)
     body : Module, (N, D) -> (N, H)
         Shared by D and Q.
-    critic : Module, (N, H) -> (N, 1)
-        Logits of "real".
-    reader : Module, (N, H) -> (N, latent.n_readings)
-        Q's own layers.
+    critic, reader : Module, (N, H) -> (N, 1) and (N, H) -> (N, latent.n_readings)
+        Logits of "real", and Q's own layers.
     latent : LatentSpace
     likelihood : Likelihood
     mi_weight, continuous_weight, instance_noise, style_weight, reconstruction_weight : float
@@ -98,17 +101,13 @@ class InfoGAN(AdversarialModel):
         """Q(c|x) of standardized samples."""
         return self.latent.read(self.reader(self.body(x_std)))
 
-    def read(self, x) -> Reading:
-        """Q(c|x) of samples."""
-        return self.read_standardized(self.standardize(x))
-
     def log_resp_standardized(self, x_std) -> Tensor:
         """Log Q(k|x) of the cluster, (N, K)."""
         return self.read_standardized(x_std).log_probs[0]
 
     def encode(self, x) -> Tensor:
         """Posterior of all codes: probabilities of the categories, continuous means."""
-        reading = self.read(x)
+        reading = self.read_standardized(self.standardize(x))
         return torch.cat([*(log_p.exp() for log_p in reading.log_probs), reading.mean], 1)
 
     def decode(self, code) -> Tensor:
@@ -135,26 +134,20 @@ class InfoGAN(AdversarialModel):
         x_std = self.standardize(batch.x)
         with torch.no_grad():
             fake, codes = self.generate(len(batch.x))
-        real_hidden = self.body(self.add_noise(x_std))
-        fake_hidden = self.body(self.add_noise(fake))
-        terms = {
-            "real": called_real(self.critic(real_hidden)),
-            "fake": called_fake(self.critic(fake_hidden)),
-        }
-        if not self.mi_weight:
-            fake_hidden = fake_hidden.detach()
-        terms |= self.information_loss(fake_hidden, codes, self.mi_weight or 1.0)
+        real, fake = (self.body(self.add_noise(rows)) for rows in (x_std, fake))
+        terms = {"real": called_real(self.critic(real)), "fake": called_fake(self.critic(fake))}
+        hidden = fake if self.mi_weight else fake.detach()
+        terms |= self.information_loss(hidden, codes, self.mi_weight or 1.0)
         return terms if batch.anchor is None else terms | self.hold(x_std, batch)
 
     def hold(self, x_std, batch) -> dict[str, Tensor]:
-        """Terms of the regularizer, and of Q's reading of the style of samples of X."""
+        """Terms of the regularizer, and of Q's reading of the style."""
         reading = self.read_standardized(x_std)
         log_resp, log_p = self.log_resp_standardized, reading.log_probs[0]
         terms = self.regularizer.terms(log_resp, x_std, batch.anchor, log_p, self.progress)
         if self.style_weight and batch.style is not None:
             style = batch.style[:, : self.latent.n_continuous]
-            if style.shape[1]:
-                terms["style"] = self.style_weight * self.latent.continuous_loss(reading, style)
+            terms["style"] = self.style_weight * self.latent.continuous_loss(reading, style)
         return terms
 
     def generator_loss(self, batch) -> dict[str, Tensor]:
@@ -172,8 +165,7 @@ class InfoGAN(AdversarialModel):
     def reconstruction_loss(self, batch) -> Tensor:
         """Mean squared error, standardized, of samples generated from the codes of the batch.
 
-        The anchor gives the clusters, the style continuous codes and then noise variables; all
-        others are random.
+        The anchor gives clusters, the style continuous codes, then noise; others are random.
         """
         codes = self.latent.draw(len(batch.x), self.log_prior)
         codes.categories[:, 0] = batch.anchor.argmax(1)
@@ -190,9 +182,8 @@ class InfoGAN(AdversarialModel):
 
     def add_noise(self, x_std) -> Tensor:
         """Add instance noise to standardized samples."""
-        if not self.instance_noise:
-            return x_std
-        return x_std + self.instance_noise * random.randn_like(x_std)
+        std = self.instance_noise
+        return x_std + std * random.randn_like(x_std) if std else x_std
 
     def information_loss(self, hidden, codes, weight) -> dict[str, Tensor]:
         """Weighted losses of Q's reading of the codes: -lambda L_I without the constant H(c)."""
@@ -203,18 +194,15 @@ class InfoGAN(AdversarialModel):
     def players(self) -> tuple[Player, ...]:
         """Discriminator with Q, then generator."""
         own = [self.body, self.critic, self.reader]
-        return (
-            Player("discriminator", own, self.discriminator_loss),
-            Player("generator", [self.generator], self.generator_loss),
-        )
+        first = Player("discriminator", own, self.discriminator_loss)
+        return first, Player("generator", [self.generator], self.generator_loss)
 
 
 class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimator):
     r"""Information maximizing generative adversarial network (InfoGAN).
 
-    A generator makes samples from noise and codes, a discriminator judges them, and Q, which
-    shares the discriminator's body, reads the codes back. One code has ``n_clusters`` values: what
-    Q reads in a sample is its cluster. Other codes describe what else varies.
+    A generator makes samples from noise and codes, a discriminator judges them, and Q reads the
+    codes back. One code has ``n_clusters`` values: what Q reads in a sample is its cluster.
 
     Parameters
     ----------
@@ -237,8 +225,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         Activation of the discriminator and of Q.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
         Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
-        scaled inside, with a learned noise level for each. "auto": "bernoulli" for data in [0, 1]
-        that vary like probabilities, else "gaussian". A dict gives the columns of each kind,
+        with learned noise levels. "auto": chosen by the values. A dict gives columns by kind:
         ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
     standardize : "auto" or bool, default="auto"
         Whether Gaussian features are divided by their own standard deviations (True) or all by one
@@ -248,51 +235,45 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     continuous_weight : float, default=0.5
         Weight of the continuous codes in the information term.
     instance_noise : float, default=0.1
-        Standard deviation of the noise added to the inputs of the discriminator and Q. An addition
-        of this package; 0 is the published objective.
+        Standard deviation of noise added to the inputs of the discriminator; 0 as published.
     init : {"neighbors", "mixture"}, clusterer, array-like or None, default="neighbors"
-        Initial partition. "neighbors": :class:`NeighborClustering` of the standardized samples, or
-        of the codes of an autoencoder with ``pretraining_epochs``. "mixture": a Gaussian mixture
-        of the same. A scikit-learn clusterer: a clone of it with this ``n_clusters`` and
-        ``random_state``. An array: clusters (n_samples,) or responsibilities (n_samples,
-        n_clusters). None: none, as published.
+        Initial partition. "neighbors": :class:`NeighborClustering`. "mixture": a Gaussian mixture.
+        A scikit-learn clusterer: a clone of it with this ``n_clusters`` and ``random_state``. All
+        cluster X as it is, or standardized if ``standardize_``; with ``pretraining_epochs``, codes
+        of X. An array: clusters (n_samples,) or responsibilities (n_samples, n_clusters). None:
+        none, as published.
     noise : float, default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
         ``outlier_scores_`` get the label -1.
     use_labels : bool, default=False
-        Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
-        where unknown. The initial partition follows them, and training holds these samples to them
-        by ``start_weight``. ``labels_`` are predictions and may differ.
+        Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
+        contains them, and training keeps them by ``start_weight``. ``labels_`` may differ.
     start_weight : float, default=20.0
-        Weight of the cross-entropy between the initial partition and Q's predictions for samples
-        of X; half of it moves to Q's own clusters in training. An addition of this package.
+        Weight of the cross-entropy between the initial partition and Q's predictions for X; half
+        of it moves to Q's own clusters in training.
     smoothness_weight : float, default=20.0
-        Weight of the divergence between the predictions for a sample and for its worst neighbor
-        within a short step (virtual adversarial training [2]_). An addition of this package.
+        Weight of the divergence between predictions for a sample and for its worst neighbor within
+        a short step (virtual adversarial training [2]_).
     style_weight : float, default=1.0
         Weight of Q's reading, in samples of X, of continuous codes that are ranks along the
-        principal directions within clusters. An addition of this package.
+        principal directions within clusters.
     reconstruction_weight : float, default=100.0
         Weight of the squared error between samples of X and what the generator makes of their
-        clusters and ranks; fades linearly to 0. An addition of this package.
+        clusters and ranks; fades linearly to 0.
     pretraining_epochs : int or "auto", default="auto"
-        Number of epochs of a denoising autoencoder whose codes are clustered in place of the
-        samples. "auto" and 0: none.
+        Epochs of a denoising autoencoder whose codes are clustered instead of X. "auto", 0: none.
     max_epochs : int or "auto", default="auto"
-        Number of epochs after pretraining. "auto": ``10 * max(sqrt(n_samples), n_clusters)``
-        steps.
+        Epochs after pretraining. "auto": ``10 * max(sqrt(n_samples), n_clusters)`` steps.
     learning_rate : float or "auto", default="auto"
-        Peak of the one-cycle schedule of AdamW for discriminator and Q. "auto": ``2e-3 * 500 / w``
-        with w the width of the first hidden layer.
+        Peak of the one-cycle schedule of AdamW. "auto": ``2e-3 * 500 / w`` with w the width of the
+        first hidden layer.
     generator_learning_rate : float, default=1e-2
         Peak of the generator's schedule.
     generator : callable, default=None
-        ``generator(n_in, n_out)`` returns the generator, ``n_in`` the number of noise variables,
-        values of categories and continuous codes. None: a multilayer perceptron.
+        ``generator(n_in, n_out)`` returns the generator. None: a multilayer perceptron.
     discriminator : callable, default=None
-        ``discriminator(n_in, n_out)`` returns the body that discriminator and Q share, ``n_out``
-        the second of ``hidden_layer_sizes``. None: a multilayer perceptron.
-        ``skdeepcluster.modules.networks`` has the paper's convolutional pair.
+        ``discriminator(n_in, n_out)`` returns the body that discriminator and Q share. None: a
+        multilayer perceptron. ``skdeepcluster.modules.networks`` has the convolutional pair.
     batch_size : int or "auto", default="auto"
         Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
     n_init : int, default=1
@@ -314,8 +295,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     verbose : int, default=0
         1: a progress bar over all phases. 2: a table with a line per epoch.
     accept_sparse : bool, default=False
-        Whether sparse X is accepted. Batches are made dense one at a time; the search for an
-        initial partition makes all of X dense.
+        Whether sparse X is accepted. The search for an initial partition makes all of it dense.
     random_state : int, RandomState instance or None, default=None
         Decides everything random. An int gives the same result on every call.
 
@@ -326,8 +306,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     probabilities_ : ndarray of shape (n_samples,)
         Probability of the most probable cluster of each sample.
     outlier_scores_ : ndarray of shape (n_samples,)
-        Mahalanobis distance of each sample to the nearest cluster mean, by the covariance within
-        clusters, or its diagonal with more than 1,000 features [3]_.
+        Mahalanobis distance of each sample to the nearest cluster mean [3]_.
     offset_ : float
         Samples whose outlier score exceeds ``-offset_`` are noise.
     start_labels_ : ndarray of shape (n_samples,) or None
@@ -335,14 +314,14 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     moved_ : float or None
         Share of the samples whose cluster differs from ``start_labels_``.
     code_names_ : list of str
-        Names of the codes: "cluster", "category1", ..., "continuous0", ...
+        "cluster", "category1", ..., "continuous0", ...
     weights_ : ndarray of shape (n_clusters,)
         Shares of the clusters in generated samples.
     generator_distance_ : float
         Median distance of generated samples to the nearest sample of X: 0 is the distance between
-        nearest samples of X, 1 that between any two. Above 1/3 the fit warns.
+        nearest samples of X, 1 the distance between any two. Above 1/3 the fit warns.
     generator_coverage_ : float
-        Share of the clusters of X that generated samples fall into; below 0.5 the fit warns.
+        Share of the clusters of X in generated samples; below 0.5 the fit warns.
     model_ : InfoGAN
         The trained torch module.
     history_ : list of dict
@@ -360,10 +339,9 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     standardize_ : bool
         Whether features are divided by their own standard deviations.
     temperature_ : float
-        Log-probabilities are divided by this number, at least 1, so that ``predict_proba`` is as
-        calibrated as the initial partition (temperature scaling).
+        Log-probabilities are divided by this number, at least 1, to calibrate ``predict_proba``.
     hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_ : numbers
-        Values used, as given or as "auto" chose.
+        Values used.
     device_, precision_ : str
         Device and precision of training.
     n_features_in_ : int
@@ -386,14 +364,13 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         L_I = E_{c, x \sim G(z, c)}[\log Q(c | x)] + H(c) \leq I(c; G(z, c))
 
     with the generator's loss -log D(G). The information term is in the losses of both, because Q
-    shares the discriminator's body. Four terms of this package use samples of X: "start",
+    shares the discriminator's body. Four additions of this package use samples of X: "start",
     "smoothness" and "style" train Q, "reconstruction" trains the generator.
 
-    The published method is ``init=None, instance_noise=0, continuous_weight=0.1,
-    learning_rate=2e-4, generator_learning_rate=1e-3`` with the convolutional pair.
-
-    Clusters are nearly those of the default initial partition. The model adds continuous codes for
-    what else varies, and samples by code.
+    As published: ``init=None, instance_noise=0, continuous_weight=0.1, learning_rate=2e-4,
+    generator_learning_rate=1e-3`` with the convolutional pair.
+    Training changes few labels of the default initial partition: the model adds continuous codes
+    for what else varies, and samples by code.
 
     References
     ----------
@@ -401,8 +378,8 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
        Interpretable Representation Learning by Information Maximizing Generative Adversarial
        Nets", NeurIPS 2016.
     .. [2] T. Miyato et al., "Virtual Adversarial Training", IEEE TPAMI 2018.
-    .. [3] K. Lee, K. Lee, H. Lee, J. Shin, "A Simple Unified Framework for Detecting
-       Out-of-Distribution Samples and Adversarial Attacks", NeurIPS 2018 (the outlier score).
+    .. [3] K. Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples
+       and Adversarial Attacks", NeurIPS 2018.
 
     Examples
     --------
@@ -424,11 +401,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         "n_noise": [Interval(Integral, 0, None, closed="left")],
         "n_continuous": [Interval(Integral, 0, None, closed="left")],
         "other_categories": ["array-like"],
-        **dict.fromkeys(
-            ("mi_weight", "continuous_weight", "style_weight", "reconstruction_weight"),
-            [Interval(Real, 0, None, closed="left")],
-        ),
-        "instance_noise": [Interval(Real, 0, None, closed="left")],
+        **dict.fromkeys(WEIGHTS, [Interval(Real, 0, None, closed="left")]),
         "generator_learning_rate": [Interval(Real, 0, None, closed="neither")],
     }
 
@@ -482,30 +455,23 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         sizes = check_widths("other_categories", self.other_categories)
         latent = LatentSpace(self.n_noise, [self._count_clusters(), *sizes], self.n_continuous)
         mirror = partial(normalized_mlp, hidden_layer_sizes=widths[::-1], activation="relu")
-        generator = self.generator or mirror
         perceptron = partial(mlp, hidden_layer_sizes=widths[:-1], activation=activation)
-        body = self.discriminator or perceptron
+        generator, body = self.generator or mirror, self.discriminator or perceptron
+        generator = build_network("generator", generator, latent.n_inputs, n_features)
+        body = build_network("discriminator", body, n_features, n_hidden)
         return InfoGAN(
-            build_network("generator", generator, latent.n_inputs, n_features),
-            nn.Sequential(
-                build_network("discriminator", body, n_features, n_hidden),
-                ACTIVATIONS[activation](),
-            ),
+            generator,
+            nn.Sequential(body, ACTIVATIONS[activation]()),
             mlp(n_hidden, 1, ()),
             mlp(n_hidden, latent.n_readings, (READER_WIDTH,), activation),
             latent,
             likelihood,
-            self.mi_weight,
-            self.continuous_weight,
-            self.instance_noise,
-            self.style_weight,
-            self.reconstruction_weight,
-            Regularizer(self.start_weight, self.smoothness_weight, OWN_SHARE),
+            **{name: getattr(self, name) for name in WEIGHTS},
+            regularizer=Regularizer(self.start_weight, self.smoothness_weight, OWN_SHARE),
         )
 
     def _initialize(self, model, fit):
-        rate = self.generator_learning_rate / fit.settings.learning_rate
-        model.rates = {"generator.*": rate}
+        model.rates = {"generator.*": self.generator_learning_rate / fit.settings.learning_rate}
         partition = super()._initialize(model, fit)
         if partition.anchor is not None and not self._continues():
             shares = torch.from_numpy(partition.anchor.mean(0, dtype="float64"))
@@ -518,13 +484,14 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         n_codes = self.n_continuous + min(self.n_noise, NOISE_DIRECTIONS)
         standardize = fit.likelihood.standardize
         style = find_style(standardize, fit.X, partition.anchor, n_codes, fit.random_state)
-        if self._continues():
+        if self._continues():  # Q keeps its continuous codes
             own = style[:, : self.n_continuous]
-            own[:] = self._apply(model, lambda x: model.read(x).mean, fit.X)[:, : own.shape[1]]
+            codes = self._apply(model, model.encode, fit.X)[:, sum(model.latent.sizes) :]
+            own[:] = codes[:, : own.shape[1]]
         return Rows(fit.X, anchor=self._find_anchor(partition, fit), style=style)
 
     def _after_training(self, model, fit, partition):
-        blocks = batches(fit.X, max(2, fit.settings.batch_size))
+        blocks = batches(fit.X, fit.settings.batch_size)
         x_std = (model.standardize(x.to(fit.device)) for x in blocks if len(x) > 1)
         update_bn(x_std, model.body)  # running statistics of samples of X alone
         super()._after_training(model, fit, partition)
@@ -533,8 +500,8 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         super()._set_fitted_attributes(run, fit)
         if self.generator_distance_ > FAR or self.generator_coverage_ < FEW:
             warnings.warn(
-                "The generator has not learned to generate samples like those of X: "
-                f"generator_distance_ = {self.generator_distance_:.2f}, generator_coverage_ = "
+                "Generated samples are unlike those of X: generator_distance_ = "
+                f"{self.generator_distance_:.2f}, generator_coverage_ = "
                 f"{self.generator_coverage_:.2f}. Train longer (max_epochs), or raise "
                 "reconstruction_weight or generator_learning_rate. labels_ do not depend on it.",
                 ConvergenceWarning,
@@ -549,7 +516,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Checked against the features seen in fit, and not used otherwise.
+            Checked, and not used otherwise.
 
         Returns
         -------
@@ -558,10 +525,9 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         """
         check_is_fitted(self)
         _check_feature_names_in(self, input_features)
-        latent = self.model_.latent
-        categories = zip(latent.names, latent.sizes, strict=False)
-        names = [f"{name}_{value}" for name, size in categories for value in range(size)]
-        return np.array([*names, *latent.names[len(latent.sizes) :]], dtype=object)
+        names, sizes = self.model_.latent.names, self.model_.latent.sizes
+        hot = [f"{names[a]}_{value}" for a, size in enumerate(sizes) for value in range(size)]
+        return np.array([*hot, *names[len(sizes) :]], dtype=object)
 
     def sample(self, n_samples: int = 1, cluster: int | None = None, codes=None) -> Reals:
         """Generate samples from noise and codes.
@@ -571,21 +537,18 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         n_samples : int, default=1
             Number of samples.
         cluster : int, default=None
-            Cluster to generate from. None: all clusters, by their weights.
+            None: all clusters, by their weights.
         codes : mapping of str to number or array of shape (n_samples,), default=None
             Values of codes by their names in ``code_names_``; the others are random.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            In the units of the training data. An int ``random_state`` gives the same samples on
-            every call.
+            In the units of X. An int ``random_state`` gives the same samples on every call.
         """
         check_is_fitted(self)
         n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
-        codes = {} if codes is None else dict(codes)
-        if cluster is not None:
-            codes["cluster"] = cluster
+        codes = (codes or {}) | ({} if cluster is None else {"cluster": cluster})
         return self._render(_set_codes(self.model_.latent, self._draw(n_samples), codes))
 
     def traverse(
@@ -598,7 +561,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         code : str
             One of ``code_names_``.
         values : array-like of shape (n_values,), default=None
-            Values of the code. None: all of a categorical code, else nine from -2 to 2.
+            None: all values of a categorical code, else nine from -2 to 2.
         n_samples : int, default=1
             Number of samples of the noise and of the other codes.
         cluster : int, default=None
@@ -616,9 +579,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         if values is None:
             index = latent.find(code)
             values = np.arange(latent.sizes[index]) if index < len(latent.sizes) else SWEEP
-        swept = [_set_codes(latent, drawn, {code: value}) for value in np.ravel(values)]
-        if not swept:
-            raise ValueError("values is empty: give at least one value for the code.")
+        swept = (_set_codes(latent, drawn, {code: value}) for value in np.ravel(values))
         return np.stack([self._render(codes) for codes in swept], 1)
 
     def code_report(self, n_samples: int = 1000) -> Any:
@@ -633,11 +594,10 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         -------
         report : DataFrame with a row for each code, or dict of lists without pandas
             "change": root mean square change of the features, relative to unrelated samples;
-            "n_features" that share the change (by entropy), and "where" it is largest;
-            "keeps_cluster": share of samples whose cluster stays; "moves_others": maximum share
-            of the variance of another code's reading that this code explains; "read_back": share
-            of the code that Q reads back; "information" between code and samples, at least, in
-            nats; "distance": ``generator_distance_``.
+            "n_features" that share it, and "where" it is largest; "keeps_cluster": share of
+            samples whose cluster stays; "moves_others": maximum share of another code's variance
+            that this code explains; "read_back": share of the code that Q reads back;
+            "information": lower bound in nats; "distance": ``generator_distance_``.
         """
         check_is_fitted(self)
         return report(self, check_scalar(n_samples, "n_samples", Integral, min_val=2))
@@ -654,8 +614,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
 
     def _draw(self, n_samples, random_state=None):
         """Sample codes on the CPU; an int ``random_state`` gives the same ones on every call."""
-        stream = random_stream(self.random_state) if random_state is None else random_state
-        with seeded(draw_seed(stream)):
+        with seeded(draw_seed(random_state or random_stream(self.random_state))):
             return self.model_.latent.draw(n_samples, self.model_.log_prior.cpu())
 
     def _render(self, codes):
@@ -666,22 +625,15 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
 def _set_codes(latent, codes, values):
     """Return Codes with some of them replaced by numbers or arrays (N,), given by name."""
     categories, continuous = codes.categories.clone(), codes.continuous.clone()
-    n_samples, n_categories = categories.shape
+    columns = [*categories.T, *continuous.T]
     for name, given in values.items():
-        index, value = latent.find(name), np.asarray(given)
-        if value.shape not in ((), (n_samples,)) or value.dtype.kind not in "biuf":
+        index, value = latent.find(name), check_finite(name, np.ravel(given))
+        if len(value) not in (1, len(categories)):
             raise ValueError(
-                f"Code {name!r} must be a number or have shape ({n_samples},), got shape "
-                f"{value.shape} of {value.dtype}."
+                f"Code {name!r} must be a number or have shape ({len(categories)},), got {value}."
             )
-        if index < n_categories:
-            size = latent.sizes[index]
-            is_valid, expected = np.isin(value, range(size)), f"whole numbers from 0 to {size - 1}"
-            columns = categories[:, index]
-        else:
-            is_valid, expected = np.isfinite(value), "finite"
-            columns = continuous[:, index - n_categories]
-        if not is_valid.all():
-            raise ValueError(f"Code {name!r} must be {expected}, got {value}.")
-        columns.copy_(torch.as_tensor(value, device="cpu"))
-    return Codes(codes.noise, categories, continuous)
+        if index < len(latent.sizes) and not np.isin(value, range(latent.sizes[index])).all():
+            last = latent.sizes[index] - 1
+            raise ValueError(f"Code {name!r} must be whole numbers from 0 to {last}, got {value}.")
+        columns[index].copy_(torch.as_tensor(value, device="cpu"))
+    return codes._replace(categories=categories, continuous=continuous)

@@ -122,8 +122,7 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
         Activation of the hidden layers.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
         Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
-        scaled inside, with a learned noise level for each. "auto": "bernoulli" for data in [0, 1]
-        that vary like probabilities, else "gaussian". A dict gives the columns of each kind,
+        with learned noise levels. "auto": chosen by the values. A dict gives columns by kind:
         ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
     standardize : "auto" or bool, default="auto"
         Whether Gaussian features are divided by their own standard deviations (True) or all by one
@@ -133,25 +132,23 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
         under the expectation over z. "published": p(c|z) of one sample z, with one learning rate
         for networks and prior.
     init : {"neighbors", "mixture"}, clusterer or array-like, default="neighbors"
-        Initial partition, which training stays near. "neighbors": :class:`NeighborClustering` of
-        the standardized samples. A scikit-learn clusterer: a clone of it with this ``n_clusters``
-        and ``random_state``. An array: clusters (n_samples,) or responsibilities (n_samples,
-        n_clusters). "mixture": a Gaussian mixture fitted to the pretrained codes, as published,
-        without ``start_weight`` and ``smoothness_weight``.
+        Initial partition, which training stays near. "neighbors": :class:`NeighborClustering`. A
+        scikit-learn clusterer: a clone of it with this ``n_clusters`` and ``random_state``. Both
+        cluster X as it is, or standardized if ``standardize_``. An array: clusters (n_samples,) or
+        responsibilities (n_samples, n_clusters). "mixture": a Gaussian mixture of the pretrained
+        codes, as published, without ``start_weight`` and ``smoothness_weight``.
     noise : float, default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
         ``outlier_scores_`` get the label -1.
     use_labels : bool, default=False
-        Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
-        where unknown. The initial partition follows them, and training holds these samples to them
-        by ``start_weight``. ``labels_`` are predictions and may differ.
+        Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
+        contains them, and training keeps them by ``start_weight``. ``labels_`` may differ.
     start_weight : float, default=50.0
         Weight of the cross-entropy between the initial partition and the predictions. In training
-        the model's own clusters gradually replace the initial ones (hard bootstrapping). An
-        addition of this package; 0 is the published objective.
+        the model's own clusters gradually replace the initial ones (hard bootstrapping).
     smoothness_weight : float, default=50.0
-        Weight of the divergence between the predictions for a sample and for its worst neighbor
-        within a short step (virtual adversarial training [2]_). An addition of this package.
+        Weight of the divergence between predictions for a sample and for its worst neighbor within
+        a short step (virtual adversarial training [2]_).
     masking : float, default=0.25
         Share of the features set to zero in the reconstruction terms, unless init="mixture".
     pretraining_epochs : int or "auto", default="auto"
@@ -159,9 +156,8 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
     max_epochs : int or "auto", default="auto"
         Number of epochs after pretraining. "auto": ``6 * sqrt(n_samples)`` steps.
     learning_rate : float or "auto", default="auto"
-        Peak of the one-cycle schedule of AdamW; ten times as large for the prior, unless
-        ``objective="published"``. "auto": ``1e-3 * 500 / w`` with w the width of the first hidden
-        layer.
+        Peak of the one-cycle schedule of AdamW; ten times as large for the prior. "auto":
+        ``1e-3 * 500 / w`` with w the width of the first hidden layer.
     encoder : callable, default=None
         ``encoder(n_in, n_out)`` returns the encoder, ``n_out = 2 * n_components``. None: a
         multilayer perceptron.
@@ -188,8 +184,7 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
     verbose : int, default=0
         1: a progress bar over all phases. 2: a table with a line per epoch.
     accept_sparse : bool, default=False
-        Whether sparse X is accepted. Batches are made dense one at a time; the search for an
-        initial partition makes all of X dense.
+        Whether sparse X is accepted. The search for an initial partition makes all of it dense.
     random_state : int, RandomState instance or None, default=None
         Decides everything random. An int gives the same result on every call.
 
@@ -200,8 +195,7 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
     probabilities_ : ndarray of shape (n_samples,)
         Probability of the most probable cluster of each sample.
     outlier_scores_ : ndarray of shape (n_samples,)
-        Mahalanobis distance of each sample to the nearest cluster mean, by the covariance within
-        clusters, or its diagonal with more than 1,000 features [3]_.
+        Mahalanobis distance of each sample to the nearest cluster mean [3]_.
     offset_ : float
         Samples whose outlier score exceeds ``-offset_`` are noise.
     start_labels_ : ndarray of shape (n_samples,)
@@ -230,10 +224,9 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
     standardize_ : bool
         Whether features are divided by their own standard deviations.
     temperature_ : float
-        Log-probabilities are divided by this number, at least 1, so that ``predict_proba`` is as
-        calibrated as the initial partition (temperature scaling).
+        Log-probabilities are divided by this number, at least 1, to calibrate ``predict_proba``.
     hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_ : numbers
-        Values used, as given or as "auto" chose.
+        Values used.
     device_, precision_ : str
         Device and precision of training.
     n_features_in_ : int
@@ -259,18 +252,17 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
     ``predict_proba`` is this :math:`\gamma` for every objective, because it depends on the sample
     alone.
 
-    A higher bound does not mean better clusters. The initial partition and the two terms that keep
-    it are additions of this package; ``score`` is the bound without them. Training changes few
-    labels of the default initial partition: what the model adds is a density, codes, and samples
-    from each cluster.
+    The initial partition and the two terms that keep it are additions of this package; ``score``
+    is the bound without them. Training changes few labels of the default initial partition: the
+    model adds a density, codes, and samples from each cluster.
 
     References
     ----------
     .. [1] Z. Jiang, Y. Zheng, H. Tan, B. Tang, H. Zhou, "Variational Deep Embedding: An
        Unsupervised and Generative Approach to Clustering", IJCAI 2017, arXiv:1611.05148.
     .. [2] T. Miyato et al., "Virtual Adversarial Training", IEEE TPAMI 2018.
-    .. [3] K. Lee, K. Lee, H. Lee, J. Shin, "A Simple Unified Framework for Detecting
-       Out-of-Distribution Samples and Adversarial Attacks", NeurIPS 2018 (the outlier score).
+    .. [3] K. Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples
+       and Adversarial Attacks", NeurIPS 2018.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """VAEEmbedding: auto-encoding variational Bayes (Kingma & Welling, 2014).
 
-In the paper's notation, mu and sigma are ``mean, std = encoder(x)``, epsilon is ``noise``,
-log p(x|z) ``likelihood.log_prob(x, decoder(z))``, and J is ``n_components``, L here.
+In the paper's notation, mu and sigma are ``mean, std = encoder(x)``, epsilon is ``noise``, and J
+is ``n_components``, L here.
 """
 
 import math
@@ -63,8 +63,8 @@ class VAE(CodeModel):
     Parameters
     ----------
     encoder : GaussianEncoder, (N, D) -> (N, L), (N, L)
-    decoder, likelihood
-        As in :class:`~skdeepcluster.modules.model.CodeModel`.
+    decoder : Module, (N, L) -> (N, D)
+    likelihood : Likelihood
     kl_warm_up, binarize, covariance_type
         As in :class:`VAEEmbedding`.
     regularizer : Regularizer, default=NO_REGULARIZER
@@ -89,11 +89,8 @@ class VAE(CodeModel):
         regularizer=NO_REGULARIZER,
     ) -> None:
         super().__init__(encoder, decoder, likelihood)
-        self.regularizer = regularizer
-        self.classifier = None
-        self._is_collapsed = False
-        self.kl_warm_up = kl_warm_up
-        self.binarize = binarize
+        self.regularizer, self.classifier = regularizer, None
+        self.kl_warm_up, self.binarize = kl_warm_up, binarize
         self.covariance_type = covariance_type
 
     def loss(self, batch) -> dict[str, Tensor]:
@@ -102,18 +99,16 @@ class VAE(CodeModel):
         mean, std = self.posterior(x)
         z = mean + std * random.randn_like(std)
         weight = (self.progress / max(self.kl_warm_up, 1e-6)).clamp(max=1.0)
-        terms = {
-            "reconstruction": -self.log_prob(x, z).mean(),
-            "kl": weight * standard_kl(mean, std).mean(),
-        }
+        kl = weight * standard_kl(mean, std).mean()
+        terms = {"reconstruction": -self.log_prob(x, z).mean(), "kl": kl}
         return terms | self.regularizer.terms(self.classify, z, batch.anchor)
 
     def set_classifier(self, n_components, n_clusters, device) -> None:
         """Create the classifier, with equal probabilities."""
         shape = n_components, n_clusters
         self.classifier = skip_init(nn.Linear, *shape, device=device, dtype=torch.float32)
-        nn.init.zeros_(self.classifier.weight)
-        nn.init.zeros_(self.classifier.bias)
+        for parameter in self.classifier.parameters():
+            nn.init.zeros_(parameter)
 
     def classify(self, z) -> Tensor:
         """Log p(c | z) of codes by the classifier, (N, K)."""
@@ -126,9 +121,8 @@ class VAE(CodeModel):
     def importance_bound(self, x, n_samples) -> Tensor:
         """E[log mean_s p(x, z_s) / q(z_s|x)] over ``n_samples`` samples of q(z|x), (N,).
 
-        The expectation is the mean over sets of quasi-random points that a hash of the sample
-        shifts modulo one. The outermost points are moved inward, because the ratio is unbounded
-        where q is narrower than the posterior; this lowers the bound a little.
+        The mean is over sets of quasi-random points that a hash of the sample shifts modulo one.
+        The outermost are moved inward: the ratio is unbounded where q is too narrow.
         """
         x_std = self.standardize(x)
         mean, std = self.encoder(x_std)
@@ -167,22 +161,19 @@ class VAE(CodeModel):
 
     def players(self) -> tuple[Player, ...]:
         """One loss for all parameters."""
-        networks = [self.encoder, self.decoder, self.likelihood]
-        if self.classifier is not None:
-            networks.append(self.classifier)
-        return (Player("vae", networks, self.loss),)
+        return (Player("vae", [self], self.loss),)
 
 
 class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
     r"""Variational autoencoder as an embedding, with a Gaussian mixture on its codes.
 
-    Learns codes of ``n_components`` numbers by maximizing the evidence lower bound, then divides
-    the codes into ``n_clusters`` with a Gaussian mixture (VAE + GMM).
+    Learns codes by maximizing the evidence lower bound, then divides them into ``n_clusters`` with
+    a Gaussian mixture (VAE + GMM).
 
     Parameters
     ----------
     n_clusters : int or "auto", default=8
-        Number of components of the mixture on the codes. "auto": the number that
+        Number of clusters. "auto": the number that
         :func:`~skdeepcluster.neighbors.count_clusters` finds.
     n_components : int, default=10
         Size of the code.
@@ -193,38 +184,35 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         Activation of the hidden layers.
     likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
         Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
-        scaled inside, with a learned noise level for each. "auto": "bernoulli" for data in [0, 1]
-        that vary like probabilities, else "gaussian". A dict gives the columns of each kind,
+        with learned noise levels. "auto": chosen by the values. A dict gives columns by kind:
         ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
     standardize : "auto" or bool, default="auto"
         Whether Gaussian features are divided by their own standard deviations (True) or all by one
         number (False). "auto": False for features of comparable scales or principal components.
     init : {"neighbors", "mixture"}, clusterer or array-like, default="neighbors"
         Initial partition, whose M-step on the codes gives the mixture. "neighbors":
-        :class:`NeighborClustering` of the standardized samples. A scikit-learn clusterer: a clone
-        of it with this ``n_clusters`` and ``random_state``. An array: clusters (n_samples,) or
-        responsibilities (n_samples, n_clusters). "mixture": none, EM fits the mixture.
+        :class:`NeighborClustering`. A scikit-learn clusterer: a clone of it with this
+        ``n_clusters`` and ``random_state``. Both cluster X as it is, or standardized if
+        ``standardize_``. An array: clusters (n_samples,) or responsibilities (n_samples,
+        n_clusters). "mixture": none, EM fits the mixture.
     noise : float, default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
         ``outlier_scores_`` get the label -1.
     use_labels : bool, default=False
-        Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
-        where unknown. The initial partition follows them, and training holds these samples to them
-        by ``start_weight``. ``labels_`` are predictions and may differ.
+        Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
+        contains them, and training keeps them by ``start_weight``. ``labels_`` may differ.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
         Covariances of the mixture on the codes.
     start_weight : float, default=0.5
         Weight, times sqrt(n_features), of the cross-entropy between the initial partition and what
-        a linear classifier reads from z. Keeps codes of similar clusters apart. An addition of
-        this package; 0 is the published objective.
+        a linear classifier reads from z. Keeps clusters apart in the codes; 0 as published.
     max_epochs : int or "auto", default="auto"
         Number of epochs. "auto": ``20 * sqrt(n_samples)`` steps.
     learning_rate : float or "auto", default="auto"
         Peak of the one-cycle schedule of AdamW. "auto": ``5e-4 * 500 / w`` with w the width of the
         first hidden layer.
     kl_warm_up : float, default=0.5
-        Share of training in which the weight of the KL term rises from 0 to 1, against posterior
-        collapse; 0 is the published objective.
+        Share of training in which the weight of the KL term rises from 0 to 1; 0 as published.
     encoder : callable, default=None
         ``encoder(n_in, n_out)`` returns the encoder, ``n_out = 2 * n_components``. None: a
         multilayer perceptron. Default networks start as probabilistic PCA (see Notes).
@@ -253,8 +241,7 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
     verbose : int, default=0
         1: a progress bar over all phases. 2: a table with a line per epoch.
     accept_sparse : bool, default=False
-        Whether sparse X is accepted. Batches are made dense one at a time; the search for an
-        initial partition makes all of X dense.
+        Whether sparse X is accepted. The search for an initial partition makes all of it dense.
     random_state : int, RandomState instance or None, default=None
         Decides everything random. An int gives the same result on every call.
 
@@ -269,8 +256,7 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
     moved_ : float or None
         Share of the samples whose cluster differs from ``start_labels_``.
     outlier_scores_ : ndarray of shape (n_samples,)
-        Mahalanobis distance of each sample to the nearest cluster mean, by the covariance within
-        clusters, or its diagonal with more than 1,000 features [3]_.
+        Mahalanobis distance of each sample to the nearest cluster mean [3]_.
     offset_ : float
         Samples whose outlier score exceeds ``-offset_`` are noise.
     model_ : VAE
@@ -295,10 +281,9 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
     standardize_ : bool
         Whether features are divided by their own standard deviations.
     temperature_ : float
-        Log-probabilities are divided by this number, at least 1, so that ``predict_proba`` is as
-        calibrated as the initial partition (temperature scaling).
+        Log-probabilities are divided by this number, at least 1, to calibrate ``predict_proba``.
     hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_ : numbers
-        Values used, as given or as "auto" chose.
+        Values used.
     device_, precision_ : str
         Device and precision of training.
     n_features_in_ : int
@@ -318,26 +303,20 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
               q(z|x) = N(\mu(x), \mathrm{diag} \, \sigma(x)^2),
 
     with one sample of z in each step. With an initial partition, an addition of this package,
-    training also maximizes
+    training also maximizes :math:`w \sqrt{D} \, E_{q(z|x)}[\log p(c|z)]` with w =
+    ``start_weight``, c the initial cluster and p(c|z) a softmax of z. The mixture is fitted after
+    training; with an initial partition it is the M-step of its clusters.
 
-    .. math:: w \sqrt{D} \, E_{q(z|x)}[\log p(c|z)]
-
-    with w = ``start_weight``, c the initial cluster and p(c|z) a softmax of z. The mixture is
-    fitted after training; with an initial partition it is the M-step of its clusters.
-
-    Default networks begin as probabilistic PCA, the optimum of linear ones [4]_. A
-    ConvergenceWarning is given if no code is active [2]_: no mean E[z_d|x] has a variance above
-    0.01 over the samples.
-
-    Labels are nearly those of the initial partition. For labels alone, NeighborClustering is
-    faster.
+    Default networks begin as probabilistic PCA, the optimum of linear networks [4]_. A
+    ConvergenceWarning is given if no mean E[z_d|x] has a variance above 0.01 over the samples
+    [2]_. Labels are close to the initial partition.
 
     References
     ----------
     .. [1] D. P. Kingma, M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014.
     .. [2] Y. Burda, R. Grosse, R. Salakhutdinov, "Importance Weighted Autoencoders", ICLR 2016.
-    .. [3] K. Lee, K. Lee, H. Lee, J. Shin, "A Simple Unified Framework for Detecting
-       Out-of-Distribution Samples and Adversarial Attacks", NeurIPS 2018 (the outlier score).
+    .. [3] K. Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples
+       and Adversarial Attacks", NeurIPS 2018.
     .. [4] J. Lucas, G. Tucker, R. Grosse, M. Norouzi, "Don't blame the ELBO! A linear VAE
        perspective on posterior collapse", NeurIPS 2019, arXiv:1911.02469.
 
@@ -404,8 +383,8 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         make = partial(make_network, widths=widths, activation=self.activation)
         if self.binarize and not isinstance(likelihood, Bernoulli):
             raise ValueError(
-                "binarize=True needs the likelihood 'bernoulli', but it is "
-                f"{likelihood.describe()}. Scale X to [0, 1] or set binarize=False."
+                f"binarize=True needs the likelihood 'bernoulli', not {likelihood.describe()}. "
+                "Scale X to [0, 1] or set binarize=False."
             )
         return VAE(
             GaussianEncoder(make("encoder", self.encoder, n_features, 2 * self.n_components)),
@@ -421,7 +400,7 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         if self._continues():
             partition = self._keep_partition(model, fit)
         else:
-            partition = Partition() if fit.partition is None else fit.partition
+            partition = fit.partition or Partition()
             if self.encoder is None and self.decoder is None:
                 self._start_networks(model, fit)
         if partition.anchor is not None and self.start_weight:
@@ -449,21 +428,17 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         model.to(fit.device)
 
     def _after_training(self, model, fit, partition):
-        model.classifier = None
-        codes = self._apply(model, model.encode, fit.X)
-        model._is_collapsed = not (codes.var(0) > ACTIVE).any()
-        n_clusters = self._count_clusters()
+        model.classifier, kind = None, self.covariance_type
+        codes, n_clusters = self._apply(model, model.encode, fit.X), self._count_clusters()
         if partition.anchor is None:
-            counts = n_clusters, fit.random_state
-            divide = partial(fit_mixture, codes, *counts, self.covariance_type)
+            divide = partial(fit_mixture, codes, n_clusters, fit.random_state)
         else:
-            resp = np.eye(n_clusters)[partition.labels]
-            divide = partial(mixture_of_partition, codes, resp, self.covariance_type)
-        model.set_mixture(fit.search("mixture", divide))
+            divide = partial(mixture_of_partition, codes, np.eye(n_clusters)[partition.labels])
+        model.set_mixture(fit.search("mixture", partial(divide, covariance_type=kind)))
 
     def _set_fitted_attributes(self, run, fit):
         super()._set_fitted_attributes(run, fit)
-        if run.model._is_collapsed:
+        if self._apply(run.model, run.model.encode, fit.X).var(0).max() <= ACTIVE:
             warnings.warn(
                 f"Posterior collapse: no dimension of the codes has a variance above {ACTIVE}. "
                 "Train longer (max_epochs), raise kl_warm_up, start_weight or n_components, or "
@@ -480,20 +455,19 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples to score.
         n_importance_samples : int, default=None
-            None: the evidence lower bound. An int: the importance-weighted bound with this many
-            samples of z, tighter the more there are; 5000 is usual in publications.
+            None: the evidence lower bound. An int: the tighter importance-weighted bound with this
+            many samples of z; publications use 5000.
 
         Returns
         -------
         log_prob : ndarray of shape (n_samples,), float64
-            The bounds average over fixed points. A single sample may exceed log p(x).
+            Means over fixed points of z.
         """
         check_is_fitted(self)
         if n_importance_samples is None:
             return super().score_samples(X)
         n_samples = check_scalar(n_importance_samples, "n_importance_samples", Integral, min_val=1)
-        model = self.model_
-        return self._map(lambda x: model.importance_bound(x, n_samples), X)
+        return self._map(lambda x: self.model_.importance_bound(x, n_samples), X)
 
     def sample(self, n_samples: int = 1) -> Reals:
         """Sample codes from N(0, I) and decode them.
@@ -506,8 +480,8 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            E[x|z] of the codes, in the units of the training data. An int ``random_state`` gives
-            the same samples on every call.
+            E[x|z] of the codes, in the units of X. An int ``random_state`` gives the same samples
+            on every call.
         """
         check_is_fitted(self)
         n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))

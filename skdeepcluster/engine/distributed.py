@@ -1,8 +1,7 @@
 """Data parallelism: each process computes on a part of a batch, and all take the same step.
 
-The step equals the step of one process with the whole batch, up to rounding. Every process draws
-random numbers for the whole batch and keeps its part. Batch normalization and losses that compare
-samples use the whole batch. Losses and gradients are averaged (S. Li et al., VLDB 2020).
+The step equals the step of one process, up to rounding. Every process draws random numbers for the
+whole batch and keeps its part; batch normalization and losses that compare samples use all parts.
 """
 
 from collections.abc import Callable, Iterator

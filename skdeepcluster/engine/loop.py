@@ -35,8 +35,7 @@ class Net(NeuralNet):
     """skorch's net that trains a :class:`TrainableModel` with one optimizer for all players.
 
     The history has every loss term as ``<player>_<term>``, averaged over the samples of the epoch;
-    ``train_loss`` is the sum of all terms. The parameters are those of :func:`train`, the
-    generators that the training draws from, and those of skorch's net.
+    ``train_loss`` is the sum of all terms. ``generators`` are all that the training uses.
     """
 
     def __init__(
@@ -88,8 +87,8 @@ class Net(NeuralNet):
         if bad:
             raise FloatingPointError(
                 f"Training diverged: {', '.join(bad)} is not finite in epoch {len(self.history)}. "
-                "Lower learning_rate, scale the features to a common range, or clip gradients "
-                "with callbacks=[skorch.callbacks.GradientNormClipping(1.0)]."
+                "Lower learning_rate, scale the features, or clip gradients with "
+                "callbacks=[skorch.callbacks.GradientNormClipping(1.0)]."
             )
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
@@ -100,8 +99,8 @@ class Net(NeuralNet):
             if "was not found in history" not in str(error):
                 raise
             raise ValueError(
-                f"A callback reads a missing loss: {error.args[0]} All samples are trained on, so "
-                "there is no validation loss. Have it monitor 'train_loss' or a term of history_."
+                f"A callback reads a missing loss: {error.args[0]} There is no validation set. "
+                "Have it monitor 'train_loss' or a term of history_."
             ) from error
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> "Net":
@@ -119,14 +118,12 @@ class Net(NeuralNet):
         self.module_.progress.fill_(min(1.0, self._n_steps / self._n_all))
         found = {}
         for player, parameters in self._players:
-            learned = [p for p in parameters if p.requires_grad]  # callbacks may freeze some
-            for _step in range(player.steps if learned else 0):
+            if learned := [p for p in parameters if p.requires_grad]:  # callbacks may freeze some
                 names, losses = self._update(player, learned, batch)
                 found[names] = losses.float()
         if not found:
             raise ValueError(
-                "All parameters are frozen (requires_grad=False): nothing is left to train. Have "
-                "the callbacks freeze fewer of them."
+                "All parameters are frozen (requires_grad=False). Have callbacks freeze fewer."
             )
         self._n_rows += len(batch.x)
         for names, losses in found.items():
@@ -137,16 +134,14 @@ class Net(NeuralNet):
         self, player: Player, parameters: list[nn.Parameter], batch: Batch
     ) -> tuple[tuple[str, ...], Tensor]:
         """Make one gradient step of a player; return names and values of its loss terms."""
-        # The optimizer's zero_grad also records an event for the profiler, which takes a quarter
-        # of a step of small networks.
+        # The optimizer's zero_grad takes a quarter of a step of small networks.
         for parameter in self._all_parameters:
             parameter.grad = None
         autocast = torch.autocast(self._device.type, torch.bfloat16, enabled=self.bfloat16)
         with autocast, self._process.step(len(batch.x)):
             terms = player.loss(batch)
         if self.bfloat16:
-            # Casts of the weights are kept until the outermost autocast block ends, which
-            # is not this one.
+            # Otherwise casts of old weights are kept until the outermost autocast block ends.
             torch.clear_autocast_cache()
         losses = torch.stack(list(terms.values()))
         losses.sum().backward(inputs=parameters)
@@ -162,7 +157,7 @@ class Net(NeuralNet):
         return tuple(f"{player.name}_{name}" for name in terms), losses
 
     def _augmented(self, batch: Batch) -> Batch:
-        """Replace samples by other versions of them, if the user says how."""
+        """Replace samples by the other versions that the user's function returns."""
         if self.augment is None:
             return batch
         with self._process.step(len(batch.x)):
@@ -189,10 +184,7 @@ class Net(NeuralNet):
             "history": [epoch | {"batches": []} for epoch in self.history],
             "weights": self.module_.state_dict(),
             "optimizer": self.optimizer_.state_dict(),
-            "schedules": [
-                (schedule.lr_scheduler_.state_dict(), schedule.batch_idx_)
-                for schedule in self._schedules()
-            ],
+            "schedules": [(s.lr_scheduler_.state_dict(), s.batch_idx_) for s in self._schedules()],
             "generators": [generator.get_state() for generator in self.generators],
         }
 
@@ -214,10 +206,7 @@ class Net(NeuralNet):
 
 
 class KeepState(Callback):
-    """Restores the state of a training from a checkpoint and updates it; the last callback.
-
-    ``store`` is a :class:`~skdeepcluster._checkpoint.Checkpoint`.
-    """
+    """Restores the state of a training from a Checkpoint and updates it; the last callback."""
 
     def __init__(self, store: Any) -> None:
         self.store = store
@@ -240,13 +229,12 @@ class KeepState(Callback):
 
 
 def check_callbacks(callbacks: Any) -> None:
-    """Check that callbacks are skorch's: instances, classes, or pairs of a name and one."""
+    """Check that callbacks are skorch's."""
     for item in callbacks or ():
         if not issubclass(_find_kind(item), Callback):
             raise TypeError(
-                f"callbacks must hold skorch callbacks, objects of a subclass of "
-                f"skorch.callbacks.Callback, but got {item!r}. Put a function into the method "
-                "on_epoch_end of such a class."
+                f"callbacks must hold skorch callbacks, but got {item!r}. Put a function into the "
+                "method on_epoch_end of a subclass of skorch.callbacks.Callback."
             )
 
 
@@ -269,35 +257,13 @@ def train(
     resume: bool = False,
     callbacks: Sequence[Any] = (),
 ) -> tuple[list[dict[str, float]], bool]:
-    """Train a model in place, with AdamW on the model's device.
+    """Train a model in place by AdamW; return the history, and whether Ctrl-C stopped it.
 
-    Parameters
-    ----------
-    model : TrainableModel
-    rows : Rows
-        The samples.
-    max_epochs, batch_size : int
-    learning_rate : float
-        Peak of the learning rate, which ``model.rates`` scales by parameter name. The rate rises
-        over the first tenth of the steps and falls to zero along a cosine, unless ``callbacks``
-        contains an ``LRScheduler``.
-    generator : torch.Generator
-        Decides the order of the samples.
-    augment : callable, default=None
-        Returns other versions of the samples of a step.
-    bfloat16 : bool, default=False
-        Compute the losses under autocast.
-    resume : bool, default=False
-        Train a trained model further: its ``progress`` stays at 1.
-    callbacks : sequence of skorch callbacks, default=()
-        Called in this order.
-
-    Returns
-    -------
-    history : list of dict
-        Has "epoch", "dur" (seconds), "train_loss" and every loss term of each finished epoch.
-    interrupted : bool
-        Whether the user stopped the training by Ctrl-C.
+    The learning rate, which ``model.rates`` scales by parameter name, rises to its peak over the
+    first tenth of the steps and falls to zero along a cosine, unless ``callbacks`` contain an
+    ``LRScheduler``. ``generator`` decides the order of the samples. With ``resume``, a trained
+    model is trained further: its ``progress`` stays at 1. The history has "epoch", "dur"
+    (seconds), "train_loss" and every loss term of each finished epoch.
     """
     n_steps = max_epochs * count_batches(len(rows), batch_size)
     has_schedule = any(issubclass(_find_kind(item), LRScheduler) for item in callbacks)

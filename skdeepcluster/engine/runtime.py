@@ -1,7 +1,4 @@
-"""What a fit runs in: device, precision, random generators, threads and processes.
-
-The global state of numpy and torch is restored after use.
-"""
+"""What a fit runs in: device, precision, random generators, threads and processes."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -40,10 +37,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
-    """Return a precision; "auto" is "bfloat16" where the hardware accelerates it.
-
-    CPUs need AMX tiles: with AVX-512's dot product alone bfloat16 may be slower than float32.
-    """
+    """Return a precision; "auto" is "bfloat16" on GPUs with it and on CPUs with AMX tiles."""
     if precision != "auto":
         return precision
     if device.type == "cuda":
@@ -66,16 +60,12 @@ def draw_generator(random_state: np.random.RandomState) -> torch.Generator:
     return generator(draw_seed(random_state))
 
 
-#: Held while torch's global generators are forked.
 _fork_lock = threading.RLock()
 
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Within the block, torch's gradients and autocast and numpy's errors are as by default.
-
-    The package names the dtype, the device and the generator of every tensor it makes.
-    """
+    """Within the block, torch's gradients and autocast and numpy's errors are as by default."""
     with (
         np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"),
         torch.inference_mode(False),
@@ -95,10 +85,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 @contextmanager
 def forked(seed: int) -> Iterator[None]:
-    """Within the block all code draws from torch's global generators, seeded, then restored.
-
-    One thread at a time executes such a block.
-    """
+    """Within the block, in one thread at a time, torch's global generators are seeded."""
     uses_gpu = torch.cuda.is_initialized()
     gpus = list(range(torch.cuda.device_count())) if uses_gpu else []
     with _fork_lock, torch.random.fork_rng(devices=gpus), drawing_from(None):
@@ -119,7 +106,7 @@ def building() -> Iterator[None]:
 # ---- threads
 
 #: Minimum number of multiplications (samples times weights) of a pass through a network that a
-#: second thread speeds up. With fewer, threads wait for each other longer than they compute.
+#: second thread speeds up.
 MANY_PRODUCTS = 2**24
 
 
@@ -144,7 +131,7 @@ def share_out(work: Callable[[int, int], Any], max_workers: int) -> list[Any]:
     """Return [work(i, n) for i < n], each call in a thread of its own.
 
     ``work(i, n)`` does every n-th task from task i on. n is the number of torch's threads, at most
-    ``max_workers``. The threads synchronize once, at the end, instead of after each operation.
+    ``max_workers``.
     """
     n = min(max_workers, torch.get_num_threads())
     if n == 1:
@@ -153,7 +140,7 @@ def share_out(work: Callable[[int, int], Any], max_workers: int) -> list[Any]:
         return list(pool.map(work, range(n), [n] * n))
 
 
-# ---- processes that train one model together, see ``distributed``
+# ---- processes that train one model together
 
 
 class Process:
@@ -209,21 +196,14 @@ def is_main_process() -> bool:
     return current_process().rank == 0
 
 
-def check_same(name: str, value: Any) -> None:
-    """Check that all processes have the same value; otherwise they would deadlock."""
-    current_process().check_same(name, value)
-
-
 def broadcast_object(
     make: Callable[[], Any], random_state: np.random.RandomState | None = None
 ) -> Any:
-    """Return the result of ``make``, which only the main process calls.
-
-    Other processes receive the result and the state of ``random_state`` after it.
-    """
+    """Return the result of ``make`` in the main process, and set ``random_state`` as there."""
+    process = current_process()
     if random_state is None:
-        return current_process().broadcast_object(make)
-    made, state = current_process().broadcast_object(lambda: (make(), random_state.get_state()))
+        return process.broadcast_object(make)
+    made, state = process.broadcast_object(lambda: (make(), random_state.get_state()))
     random_state.set_state(state)
     return made
 

@@ -1,7 +1,6 @@
 """Distributions of x given the decoder's output: Bernoulli, Gaussian, or one for each column.
 
-A likelihood is the only part of a model that knows the units of X. The networks see
-``standardize(x)``; densities and means are in the units of X.
+The networks see ``standardize(x)``; densities and means are in the units of X.
 """
 
 from abc import ABC, abstractmethod
@@ -57,10 +56,7 @@ class Likelihood(nn.Module, ABC):
 
 
 class Bernoulli(Likelihood):
-    """Features in [0, 1], taken as probabilities; the decoder gives logits.
-
-    New samples are clipped to [0, 1].
-    """
+    """Features clipped to [0, 1], taken as probabilities; the decoder gives logits."""
 
     name = "bernoulli"
 
@@ -78,10 +74,6 @@ class Bernoulli(Likelihood):
         """Return the probabilities."""
         return decoded.float().sigmoid()
 
-    def standardized_mean(self, decoded: Tensor) -> Tensor:
-        """Return the probabilities."""
-        return self.mean(decoded)
-
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits, and 1 / (p (1 - p))."""
         p = mean.clamp(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
@@ -92,8 +84,7 @@ class Gaussian(Likelihood):
     """Real features; the decoder gives means of standardized features.
 
     ``shift`` (D,) are the means of the features; ``scale`` are their standard deviations (D,), or
-    one number () for all. Both have the precision of the data, so that data far from the origin
-    lose no digits. The noise variance of each feature is learned within bounds.
+    one number () for all. Both have the precision of the data. The noise variances are learned.
     """
 
     name = "gaussian"
@@ -109,7 +100,7 @@ class Gaussian(Likelihood):
         super().__init__()
         self.register_buffer("shift", shift)
         self.register_buffer("scale", scale)
-        # Log-variances. From those of the features (0), the decoder would not learn to use codes.
+        # Log-variances; at 0, as of the features, the decoder would not learn to use codes.
         self.noise = nn.Parameter(torch.full(shift.shape, -2.0, dtype=torch.float32))
 
     @property
@@ -141,10 +132,7 @@ class Gaussian(Likelihood):
 
 
 class Categorical(Likelihood):
-    """One-hot features in groups of given ``sizes``; the decoder gives logits of the categories.
-
-    ``weight`` (D,) stands for 1 in the columns of a group; values are clipped to [0, weight].
-    """
+    """One-hot features in groups of ``sizes``, times ``weight`` (D,); the decoder gives logits."""
 
     weight: Tensor
 
@@ -180,7 +168,7 @@ class Categorical(Likelihood):
 class ColumnLikelihood(Likelihood):
     """Independent likelihoods of columns: Gaussian, Bernoulli and categorical ones.
 
-    An estimator takes a copy, whose scales and weights it finds in the data.
+    An estimator sets scales and weights of a copy.
 
     Parameters
     ----------
@@ -190,13 +178,7 @@ class ColumnLikelihood(Likelihood):
         Indices of the columns with values in [0, 1].
     categorical : iterable of iterables of int, default=()
         Indices of the one-hot columns of each categorical feature. A sample has a single 1 in each
-        group, or the group's weight, the same in all samples. It has only zeros where its category
-        is missing; the group then adds nothing to log p(x).
-
-    Raises
-    ------
-    ValueError
-        If columns are no whole numbers from 0 on or given twice, or groups of less than two.
+        group, or the group's weight, or only zeros if its category is missing.
 
     Examples
     --------
@@ -231,7 +213,7 @@ class ColumnLikelihood(Likelihood):
         if sizes:
             self.parts["categorical"] = Categorical(sizes)
         self.lengths = [n for n in (n_gaussian, n_bernoulli, sum(sizes)) if n]
-        # All columns, part by part, and the numbers of columns of the two parts and of the groups.
+        # All columns, part by part, and the numbers of columns of the parts and groups.
         self.register_buffer("columns", torch.tensor(columns))
         self.register_buffer("sizes", torch.tensor([n_gaussian, n_bernoulli, *sizes]))
         self.register_buffer("position", self.columns.argsort(), persistent=False)
@@ -321,8 +303,7 @@ def _check_columns(groups: Sequence[Sequence[Any]]) -> list[int]:
         raise ValueError(f"Every column has one likelihood, but {twice} are given twice.")
     if any(len(group) < 2 for group in groups[2:]):
         raise ValueError(
-            "A categorical feature has a one-hot column for each category, but the groups are "
-            f"{groups[2:]}. Give two or more columns for each group, and a single column of zeros "
-            "and ones as 'bernoulli'."
+            "A categorical feature needs two or more one-hot columns, but the groups are "
+            f"{groups[2:]}. Give a single column of zeros and ones as 'bernoulli'."
         )
     return [int(column) for column in columns]

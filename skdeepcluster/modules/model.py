@@ -64,7 +64,7 @@ Loss = Callable[[Batch], dict[str, Tensor]]
 
 @dataclass(frozen=True)
 class Player:
-    """A loss with its own parameters, on which each batch makes gradient steps."""
+    """A loss with its own parameters, which every batch updates by a gradient step."""
 
     #: Prefix of the loss terms in the history.
     name: str
@@ -72,8 +72,6 @@ class Player:
     modules: Sequence[nn.Module]
     #: From a :class:`Batch` to named scalar terms, whose sum is minimized.
     loss: Loss
-    #: Number of gradient steps per batch.
-    steps: int = 1
 
     def parameters(self) -> list[nn.Parameter]:
         """Return the trainable parameters of the modules, each once."""
@@ -95,9 +93,8 @@ class TrainableModel(nn.Module, ABC):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer(
-            "progress", torch.ones((), dtype=torch.float32, device="cpu"), persistent=False
-        )
+        one = torch.ones((), dtype=torch.float32, device="cpu")
+        self.register_buffer("progress", one, persistent=False)
 
     @abstractmethod
     def players(self) -> tuple[Player, ...]:
@@ -109,8 +106,8 @@ class ClusterModel(TrainableModel):
 
     #: Log-responsibilities of a trained model are divided by this number to calibrate them.
     temperature: Tensor
-    #: Whitening of standardized samples within clusters, (D, D) or (D,), and the whitened means of
-    #: the clusters (K, D), float64; None before the end of a fit.
+    #: Whitening of standardized samples within clusters, (D, D) or (D,), and the whitened cluster
+    #: means (K, D), float64; None before the end of a fit.
     whitening: Tensor | None
     whitened_means: Tensor | None
 
@@ -136,10 +133,6 @@ class ClusterModel(TrainableModel):
     def log_resp(self, x: Tensor) -> Tensor:
         """Log p(k | x) by the objective, (N, K)."""
         return self.log_resp_standardized(self.standardize(x))
-
-    def own_resp(self, x: Tensor) -> Tensor:
-        """p(k | x) by the objective, without temperature, (N, K), float32."""
-        return self.log_resp(x).exp().float()
 
     def calibrated_log_resp(self, x: Tensor) -> Tensor:
         """Logarithm of p(k | x)^(1 / temperature), normalized, (N, K)."""
@@ -189,9 +182,8 @@ class AdversarialModel(ClusterModel):
 
     def __init__(self, likelihood: Likelihood, n_clusters: int) -> None:
         super().__init__(likelihood)
-        self.register_buffer(
-            "log_marginal", torch.zeros(n_clusters, dtype=torch.float32).log_softmax(0)
-        )
+        uniform = torch.zeros(n_clusters, dtype=torch.float32).log_softmax(0)
+        self.register_buffer("log_marginal", uniform)
 
     def criterion(self, x: Tensor) -> Tensor:
         """KL(p(k | x) || p(k)), (N,), whose mean is the mutual information."""
@@ -202,13 +194,10 @@ class AdversarialModel(ClusterModel):
 
 
 class GaussianEncoder(nn.Module):
-    """q(z | x) = N(mean(x), diag std(x)^2), from a network (N, D) -> (N, 2 L).
+    """q(z | x) = N(mean(x), diag std(x)^2), from a network (N, D) -> (N, 2 L)."""
 
-    The first L outputs are the means, the others plus ``LOG_VAR`` the log-variances.
-    """
-
-    #: Added to the network's log-variances. At unit variance, the noise of z would exceed the
-    #: differences between the means that pretraining has learned.
+    #: Added to the network's log-variances: at unit variance, noise would exceed the differences
+    #: between the pretrained means.
     LOG_VAR = -4.0
 
     def __init__(self, network: nn.Module) -> None:
@@ -242,11 +231,9 @@ class PointEncoder(nn.Module):
 
 
 class Autoencoder(TrainableModel):
-    """Denoising autoencoder: reconstruct x from a code of x with some features set to zero.
+    """Denoising autoencoder (Vincent et al., ICML 2008), by the means of a GaussianEncoder.
 
-    Minimizes -E log p(x | decoder(encoder(mask * x_std))), mask ~ Bernoulli(1 - masking) (Vincent
-    et al., "Extracting and composing robust features with denoising autoencoders", ICML 2008).
-    Only the means of a GaussianEncoder are trained.
+    Minimizes -E log p(x | decoder(encoder(mask * x_std))), mask ~ Bernoulli(1 - masking).
     """
 
     rates = {"likelihood.*": 10.0}
@@ -260,8 +247,8 @@ class Autoencoder(TrainableModel):
         masking: float = 0.25,
     ) -> None:
         super().__init__()
-        self.encoder, self.decoder, self.likelihood = encoder, decoder, likelihood
-        self.masking = masking
+        self.encoder, self.decoder = encoder, decoder
+        self.likelihood, self.masking = likelihood, masking
 
     def encode(self, x: Tensor) -> Tensor:
         """Code of each sample, or the mean of its posterior, (N, L)."""
@@ -283,14 +270,7 @@ def mask(x_std: Tensor, masking: float) -> Tensor:
 
 
 class CodeModel(ClusterModel):
-    """A model that encodes samples and decodes codes.
-
-    Parameters
-    ----------
-    encoder : GaussianEncoder or PointEncoder, of standardized samples
-    decoder : Module, (N, L) -> (N, D)
-    likelihood : Likelihood
-    """
+    """A model that encodes standardized samples, and decodes codes (N, L) to (N, D)."""
 
     rates = {"likelihood.*": 10.0}
 
@@ -298,8 +278,7 @@ class CodeModel(ClusterModel):
         self, encoder: GaussianEncoder | PointEncoder, decoder: nn.Module, likelihood: Likelihood
     ) -> None:
         super().__init__(likelihood)
-        self.encoder = encoder
-        self.decoder = decoder
+        self.encoder, self.decoder = encoder, decoder
 
     def encode(self, x: Tensor) -> Tensor:
         """Code of each sample, or the mean of its posterior, (N, L)."""
@@ -330,8 +309,7 @@ def start_as_pca(
 
     With W = axes^T (variances - noise)^(1/2), the decoder gives W z + mean, and the encoder the
     exact posterior N(W^T (x_std - mean) / variances, noise / variances); the remaining codes begin
-    as their prior. Logits follow to first order (M. Tipping, C. Bishop, "Probabilistic principal
-    component analysis", JRSS B 1999; J. Lucas et al., "Don't blame the ELBO!", NeurIPS 2019).
+    as their prior (M. Tipping, C. Bishop, "Probabilistic PCA", JRSS B 1999).
     """
     encoder, decoder = cast(nn.Sequential, model.encoder.network), model.decoder
     q, n_codes = len(axes), cast(nn.Linear, encoder[-1]).out_features // 2
@@ -367,8 +345,8 @@ def evidence_bound(
 ) -> Tensor:
     """ELBO of each sample, (N,), float64: E_q[log p(x | z)] - divergence(mean, std) of q(z | x).
 
-    The expectation is the mean over z = mean + std * noise, with noise (S, L), by default
-    :func:`balanced_points`, so that the bound is a function of the sample alone.
+    The expectation is the mean over z = mean + std * noise, with noise (S, L), by default fixed
+    :func:`balanced_points`.
     """
     mean, std = model.posterior(x)
     if noise is None:
@@ -413,9 +391,8 @@ class CodeMixture(nn.Module):
 class MixturePrior(nn.Module):
     """Mixture of diagonal Gaussians over codes, learned by gradient: Cat(pi), N(mu_c, diag s_c^2).
 
-    All K = ``n_clusters`` components start as N(0, I) of L = ``n_components`` dimensions;
-    :meth:`set` copies a mixture found by EM. Variances stay above ``floor`` times their mean in
-    that mixture, because codes trained toward the means would otherwise collapse onto them.
+    All components begin as N(0, I); :meth:`set` copies a mixture found by EM. Variances stay above
+    ``floor`` times their mean in that mixture, because codes would otherwise collapse onto means.
     """
 
     least: Tensor
@@ -449,7 +426,7 @@ class MixturePrior(nn.Module):
 
     @torch.no_grad()
     def separation(self) -> float:
-        """Largest share of a code's variance that is between components, over its dimensions."""
+        """Maximum share of the variance between components, over the dimensions of the codes."""
         mixture = self.mixture
         within = (mixture.log_weights.exp()[:, None] * mixture.covariances()).sum(0)
         _, variance = _moments(mixture)
@@ -490,14 +467,15 @@ class PriorModel(CodeModel):
 
     Parameters
     ----------
-    encoder, decoder, likelihood
-        As in :class:`CodeModel`.
+    encoder : GaussianEncoder or PointEncoder, of standardized samples
+    decoder : Module, (N, L) -> (N, D)
+    likelihood : Likelihood
     prior : MixturePrior
     regularizer : Regularizer, default=NO_REGULARIZER
         Terms that keep the assignment near an anchor.
     masking : float, default=0.0
         Share of the features set to zero where samples are reconstructed, if there is an anchor.
-        The regularizer uses all features, since few columns may be all that separates clusters.
+        The regularizer uses all features, because a few of them may separate clusters.
     """
 
     rates = CodeModel.rates | {"prior.*": 10.0}
@@ -512,9 +490,7 @@ class PriorModel(CodeModel):
         masking: float = 0.0,
     ) -> None:
         super().__init__(encoder, decoder, likelihood)
-        self.prior = prior
-        self.regularizer = regularizer
-        self.masking = masking
+        self.prior, self.regularizer, self.masking = prior, regularizer, masking
 
     def set_mixture(self, mixture: Mixture) -> None:
         """Set the prior to a mixture of codes."""
@@ -542,10 +518,9 @@ class PriorModel(CodeModel):
     def regularize(
         self, x_std: Tensor, anchor: Tensor | None, log_joint: Tensor, mixture: Mixture
     ) -> dict[str, Tensor]:
-        """Terms of the regularizer; ``log_joint`` ends with the rows of ``x_std``."""
-        log_resp, log_p = partial(self.log_resp_standardized, mixture=mixture), None
-        if anchor is not None:
-            log_p = log_joint[-len(x_std) :].log_softmax(-1)
+        """Terms of the regularizer; ``log_joint`` ends with the samples ``x_std``."""
+        log_resp = partial(self.log_resp_standardized, mixture=mixture)
+        log_p = log_joint[-len(x_std) :].log_softmax(-1)
         return self.regularizer.terms(log_resp, x_std, anchor, log_p, self.progress)
 
     def fitted_attributes(self) -> dict[str, Tensor]:

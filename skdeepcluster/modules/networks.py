@@ -1,8 +1,8 @@
 """Default networks, and builders to pass as ``encoder``, ``decoder``, ``generator``, ....
 
-An estimator calls a builder as ``builder(n_in, n_out)`` with numbers of features. Samples are
-flat, (N, n_in) -> (N, n_out). The convolutional generator and discriminator follow A. Radford, L.
-Metz, S. Chintala, "Unsupervised Representation Learning with Deep Convolutional GANs", ICLR 2016.
+An estimator calls a builder as ``builder(n_in, n_out)``; samples are flat, (N, n_in) -> (N,
+n_out). The convolutional generator and discriminator follow A. Radford, L. Metz, S. Chintala,
+"Unsupervised Representation Learning with Deep Convolutional GANs", ICLR 2016.
 """
 
 import math
@@ -92,11 +92,6 @@ def normalized_mlp(
     Returns
     -------
     Sequential
-
-    Examples
-    --------
-    >>> [type(layer).__name__ for layer in normalized_mlp(4, 2, (8,), noise=0.1)]
-    ['GaussianNoise', 'Linear', 'BatchNorm1d', 'LeakyReLU', 'GaussianNoise', 'Linear']
     """
     widths = [n_in, *hidden_layer_sizes]
     noises = [GaussianNoise(noise)] if noise else []
@@ -124,11 +119,10 @@ class GaussianNoise(nn.Module):
 def set_linear(network: nn.Sequential, reduce: Tensor, expand: Tensor, bias: Tensor) -> None:
     """Initialize a perceptron of :func:`mlp` to the map x -> expand @ (reduce @ x) + bias.
 
-    ``reduce`` is (q, n_in), ``expand`` (n_out, q), ``bias`` (n_out,). Two units of each hidden
-    layer, which must be at least 2 q wide, carry each of the numbers ``reduce @ x``, one of them
-    negated: for the activation a, a(t) - a(-t) is t times a constant, exactly for rectifiers and
-    "gelu", nearly for "tanh" ("looks-linear" initialization: D. Balduzzi et al., "The shattered
-    gradients problem", ICML 2017). Other units keep their weights but do not affect the output.
+    ``reduce`` is (q, n_in), ``expand`` (n_out, q), ``bias`` (n_out,); hidden layers are at least
+    2 q wide. Two units of each carry each of the numbers ``reduce @ x``, one of them negated,
+    because a(t) - a(-t) is t times a constant for rectifiers and "gelu", nearly for "tanh"
+    ("looks-linear": D. Balduzzi et al., "The shattered gradients problem", ICML 2017).
     """
     *hidden, last = (layer for layer in network if isinstance(layer, nn.Linear))
     q, read = len(reduce), reduce
@@ -196,10 +190,8 @@ def conv_decoder(
 
     Parameters
     ----------
-    n_in, n_out : int
-        Numbers of features; the estimator gives them.
-    image_shape, channels, n_hidden
-        As given to the encoder.
+    n_in, n_out, image_shape, channels, n_hidden
+        As in :func:`conv_encoder`.
 
     Returns
     -------
@@ -221,9 +213,7 @@ def conv_discriminator(
 
     Parameters
     ----------
-    n_in, n_out : int
-        Numbers of features; the estimator gives them.
-    image_shape, channels
+    n_in, n_out, image_shape, channels
         As in :func:`conv_encoder`.
 
     Returns
@@ -249,12 +239,8 @@ def conv_generator(
 
     Parameters
     ----------
-    n_in, n_out : int
-        Numbers of features; the estimator gives them.
-    image_shape, channels
-        As given to the discriminator.
-    n_hidden : int, default=1024
-        Width of the hidden linear layer.
+    n_in, n_out, image_shape, channels, n_hidden
+        As in :func:`conv_encoder`; ``channels`` as given to the discriminator.
 
     Returns
     -------
@@ -311,8 +297,7 @@ def _shape_after_stages(
     if len(image_shape) != 3 or size != n_features:
         raise ValueError(
             f"image_shape={tuple(image_shape)} has {size} values, but the samples have "
-            f"{n_features} features. Give (channels, height, width) of the images in X, "
-            "(1, height, width) for gray ones."
+            f"{n_features} features. Give (channels, height, width) of the images in X."
         )
     _, height, width = image_shape
     factor = 2 ** len(channels)
@@ -328,12 +313,10 @@ def _initialize(network: nn.Sequential, gain: float = 2.0) -> nn.Sequential:
     """Set weights to samples of N(0, gain / fan_in), so that layers keep their inputs' variance.
 
     ``gain`` makes up for the variance that the activation removes: 2 for rectifiers (He et al.,
-    2015). With torch's smaller default weights, a deep decoder learns to ignore the code.
+    2015). With torch's smaller default weights, deep decoders ignore the code.
     """
     for layer in network:
-        if isinstance(layer, nn.Linear):
-            fan_in = float(layer.in_features)
-        elif isinstance(layer, nn.Conv2d):
+        if isinstance(layer, nn.Linear | nn.Conv2d):
             fan_in = float(layer.weight[0].numel())
         elif isinstance(layer, nn.ConvTranspose2d):
             fan_in = layer.weight[:, 0].numel() / math.prod(layer.stride)
@@ -371,8 +354,8 @@ def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Modu
     """Call a builder; raise unless its network maps (N, n_in) to (N, n_out), float32."""
     if isinstance(builder, nn.Module):
         raise ValueError(
-            f"{role} must be a function (n_in, n_out) that returns a new network for every fit, "
-            f"but got a network itself, {type(builder).__name__}. Put it into a function."
+            f"{role} must be a function (n_in, n_out) that returns a new network, but got the "
+            f"network {type(builder).__name__}. Put it into a function."
         )
     asked = f"{role}(n_in={n_in}, n_out={n_out})"
     try:
@@ -381,26 +364,18 @@ def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Modu
             found = network.eval()(torch.zeros(2, n_in, dtype=torch.float32))
     except Exception as error:
         raise ValueError(f"{asked} gave no network that takes samples: {error}") from error
-    if not isinstance(found, Tensor):
+    shape, dtype = tuple(getattr(found, "shape", ())), getattr(found, "dtype", None)
+    if shape != (2, n_out) or dtype != torch.float32:
         raise ValueError(
-            f"{asked} gave a network whose output is not a tensor, but {type(found).__name__}. "
-            f"Have {type(network).__name__}.forward return one tensor."
-        )
-    if found.shape != (2, n_out) or found.dtype != torch.float32:
-        raise ValueError(
-            f"{asked} must return a network from float32 samples of shape (2, {n_in}) to float32 "
-            f"outputs of shape (2, {n_out}), but its output has shape {tuple(found.shape)} and is "
-            f"{found.dtype}."
+            f"{asked} must return a network from float32 samples of shape (2, {n_in}) to a float32"
+            f" tensor of shape (2, {n_out}), but got {type(found).__name__}, {shape}, {dtype}."
         )
     return network
 
 
 def check_widths(name: str, values: Sequence[Any]) -> list[int]:
     """Return the values as a list of int; raise unless they are positive whole numbers."""
-    try:
-        widths = list(values)
-    except TypeError:  # an array without dimensions
-        widths = [values]
+    widths: list[Any] = list(values) if getattr(values, "ndim", 1) else [values]
     if not all(isinstance(width, Integral) and int(width) > 0 for width in widths):
         raise ValueError(f"{name} must be positive whole numbers, got {widths}.")
     return [int(width) for width in widths]
@@ -408,10 +383,7 @@ def check_widths(name: str, values: Sequence[Any]) -> list[int]:
 
 @contextmanager
 def keep_running_statistics(network: nn.Module) -> Iterator[None]:
-    """Within the block, batch normalization does not update its running statistics.
-
-    Batches are normalized by their own statistics.
-    """
+    """Within the block, batch normalization does not update its running statistics."""
     norms = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
     tracking = [layer for layer in norms if layer.track_running_stats]
     for layer in tracking:

@@ -56,12 +56,12 @@ MISTAKES = {
     "a network for a builder": (
         lambda: fit(encoder=nn.Linear(2, 2)),
         ValueError,
-        "encoder must be a function.*got a network itself, Linear. Put it into a function",
+        "encoder must be a function.*got the network Linear. Put it into a function",
     ),
     "a network that returns two outputs": (
         lambda: fit(encoder=Tuple),
         ValueError,
-        "output is not a tensor, but tuple. Have Tuple.forward return one tensor",
+        "but got tuple",
     ),
     "a function as callback": (
         lambda: fit(callbacks=[print]),
@@ -71,7 +71,7 @@ MISTAKES = {
     "a callback that watches validation": (
         lambda: fit(callbacks=[EarlyStopping]),
         ValueError,
-        "'valid_loss' was not found.*All samples are trained on.*monitor 'train_loss'",
+        "'valid_loss' was not found.*no validation set.*monitor 'train_loss'",
     ),
     "a class for a clusterer": (
         lambda: select_n_clusters(X, [2, 3], estimator=KMeans),

@@ -259,7 +259,7 @@ def test_one_class_for_all_samples_is_a_warning(rows):
 def test_labels_without_weight_are_none(blobs):
     X, y = blobs
     some = np.where(np.arange(len(X)) % 10 == 0, y, -1)
-    with pytest.raises(ValueError, match="No labeled sample is among those drawn"):
+    with pytest.raises(ValueError, match="sample_weight selects no labeled sample"):
         CatGANClassifier(**CLASSIFIER).fit(X, some, sample_weight=some < 0)
 
 

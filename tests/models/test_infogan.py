@@ -213,9 +213,8 @@ def test_sampling_with_all_codes_given_is_traversing(fitted):
         (lambda gan: gan.sample(2, codes={"cluster": 0.5}), "whole numbers from 0 to 2"),
         (lambda gan: gan.sample(2, cluster=3), "whole numbers from 0 to 2"),
         (lambda gan: gan.sample(2, codes={"continuous0": [1, 2, 3]}), r"shape \(2,\)"),
-        (lambda gan: gan.sample(2, codes={"continuous0": np.nan}), "must be finite"),
+        (lambda gan: gan.sample(2, codes={"continuous0": np.nan}), "should hold finite numbers"),
         (lambda gan: gan.sample(0), "n_samples"),
-        (lambda gan: gan.traverse("continuous0", []), "values is empty"),
         (lambda gan: gan.inverse_transform(np.ones((2, 4))), r"\(n_samples, 5\)"),
     ],
 )

@@ -110,7 +110,7 @@ def test_clusters_are_those_of_the_mixture_of_the_codes(vae):
     vae.set_mixture(Mixture(log_weights, means, means.abs() + 0.1))
     densities = Independent(Normal(means, means.abs() + 0.1), 1)
     joint = densities.log_prob(vae.posterior(x)[0][:, None]) + log_weights
-    torch.testing.assert_close(vae.own_resp(x), joint.softmax(1))
+    torch.testing.assert_close(vae.log_resp(x).exp(), joint.softmax(1))
 
 
 def test_a_classifier_of_codes_adds_its_cross_entropy(vae):
