@@ -291,6 +291,13 @@ def compact_scales(scales: Tensor, covariance_type: str) -> Tensor:
     return (scales[:, 0] if covariance_type == "spherical" else scales).clone()
 
 
+def expand_scales(compact: Tensor, covariance_type: str) -> Tensor:
+    """Invert :func:`compact_scales`."""
+    if covariance_type == "tied":
+        return compact.unsqueeze(0)
+    return compact.unsqueeze(1) if covariance_type == "spherical" else compact
+
+
 # ---- expectation maximization: sufficient statistics, and the mixture that maximizes them
 
 
@@ -335,15 +342,17 @@ def _sum_terms(
         s2 = weights @ terms[1]
     elif covariance_type == "tied":
         s2 = ((x.T * weights.sum(0)) @ x).unsqueeze(0)
-    elif x.device.type == "cpu" and _is_sparse(weights):
-        s2 = _sum_sparse_squares(x, weights)
     else:
-        s2 = _sum_squares(x.T.contiguous(), weights)
+        s2 = _sum_squares(x, weights)
     return SufficientStatistics(weights.sum(1), weights @ x, s2)
 
 
 def _sum_squares(x: Tensor, weights: Tensor) -> Tensor:
-    """Return sum_n w_kn x_n x_n^T, of shape (K, D, D), for columns x_n (D, N)."""
+    """Return sum_n w_kn x_n x_n^T, of shape (K, D, D)."""
+    if x.device.type == "cpu" and int(weights.count_nonzero()) < MAX_DENSITY * weights.numel():
+        own = ((w[w > 0], x[w > 0]) for w in weights)
+        return torch.stack([(w * rows.T) @ rows for w, rows in own])
+    x = x.T.contiguous()
     s2 = x.new_empty(len(weights), len(x), len(x))
     for first, end in triangular_blocks(len(x)):
         weighted = (weights.unsqueeze(1) * x[first:end]).flatten(0, 1)
@@ -351,20 +360,6 @@ def _sum_squares(x: Tensor, weights: Tensor) -> Tensor:
         s2[:, :end, first:end] = block.transpose(0, 1)
         s2[:, first:end, :end] = block.permute(1, 2, 0)
     return s2
-
-
-def _is_sparse(weights: Tensor) -> bool:
-    """Return whether gathering the samples of nonzero weight is faster."""
-    return int(weights.count_nonzero()) < MAX_DENSITY * weights.numel()
-
-
-def _sum_sparse_squares(x: Tensor, weights: Tensor) -> Tensor:
-    """Return :func:`_sum_squares` of samples x (N, D), skipping weights of zero."""
-    component, row = weights.nonzero(as_tuple=True)
-    x, sizes = x.index_select(0, row), component.bincount(minlength=len(weights)).tolist()
-    weighted = x * weights[component, row].unsqueeze(1)
-    parts = zip(weighted.split(sizes), x.split(sizes), strict=True)
-    return torch.stack([w.T @ x for w, x in parts])
 
 
 def expected_statistics(
