@@ -12,9 +12,9 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
-from sklearn.utils import assert_all_finite, check_scalar
+from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import HasMethods, Hidden, Interval, StrOptions
-from sklearn.utils.validation import _check_n_features, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ._checks import (
     LARGEST,
@@ -121,10 +121,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         (n_clusters, n_features) diag, (n_clusters,) spherical.
     mixture_ : skdeepcluster.functional.gaussian.Mixture
         The mixture as torch tensors, float64, on the CPU.
-    labels_ : ndarray of shape (n_samples,)
-        Component of each sample of X, or of the last batch of ``partial_fit``.
-    probabilities_ : ndarray of shape (n_samples,)
-        Probability of this component.
+    labels_, probabilities_ : ndarray of shape (n_samples,)
+        Component of each sample of X or the last batch of ``partial_fit``, and its probability.
     converged_ : bool
         Whether the best run reached ``tol``.
     n_clusters_ : int
@@ -132,16 +130,12 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     n_clusters_curve_ : Bunch
         The arrays of :func:`~skdeepcluster.neighbors.count_clusters`. Only with
         ``n_clusters="auto"``.
-    n_iter_ : int
-        Number of iterations of the best run (after ``partial_fit``: of steps).
+    n_iter_, n_batch_iter_ : int
+        Number of iterations of the best run, and of steps of ``partial_fit`` since the last fit.
     lower_bound_, lower_bounds_ : float and list of float
         Mean log-likelihood in the last and in each E-step of the best run.
-    n_batch_iter_ : int
-        Number of steps of ``partial_fit`` since the last fit.
-    batch_size_ : int
-        Samples per batch.
-    device_ : str
-        Where EM ran.
+    batch_size_, device_ : int and str
+        Samples per batch, and where EM ran.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -282,12 +276,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         -------
         self : object
             Fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If ``n_clusters`` or ``covariance_type`` differ from the fitted mixture, or if the
-            first batch has fewer samples than clusters.
         """
         with restore_on_failure(self):
             continues = self.__sklearn_is_fitted__()
@@ -393,7 +381,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     # ---- results of a fit
 
     def _set_labels(self, rows):
-        """Set ``labels_``. Empty components go last, so labels have no gaps."""
+        """Set ``labels_``, with components that have no samples last."""
         self.labels_, self.probabilities_ = self._assign(rows)
         empty = np.bincount(self.labels_, rows.weight, self.n_clusters_) == 0
         if empty.any():
@@ -406,8 +394,10 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     def _warn(self):
         """Warn about missing convergence and empty components."""
         if not self.converged_ and self.max_iter > 0:
-            message = "EM did not converge in {} iterations. Increase max_iter or tol."
-            warnings.warn(message.format(self.n_iter_), ConvergenceWarning, stacklevel=4)
+            message = (
+                f"EM did not converge in {self.n_iter_} iterations. Increase max_iter or tol."
+            )
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
         n_found = len(np.unique(self.labels_))
         if n_found < self.n_clusters_:
             message = (
@@ -461,7 +451,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             Natural logarithm of the density.
         """
-        return self._apply(_log_likelihood, self._check_fitted(X))
+        return self._apply(lambda joint: joint.logsumexp(1), self._check_fitted(X))
 
     def score(self, X, y=None, sample_weight=None) -> float:
         """Return the mean log-likelihood of the samples; higher is better.
@@ -480,7 +470,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         float
             Weighted mean of ``score_samples(X)``.
         """
-        return self._average(_log_likelihood, self._check_fitted(X, sample_weight))
+        rows = self._check_fitted(X, sample_weight)
+        return self._average(lambda joint: joint.logsumexp(1), rows)
 
     def bic(self, X, sample_weight=None) -> float:
         """Return Bayes' information criterion; lower is better.
@@ -507,8 +498,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     def icl(self, X, sample_weight=None) -> float:
         """Return the integrated completed likelihood; see ``bic`` for the parameters.
 
-        It is BIC + 2 sum_n H(r_n), with the entropies of the responsibilities r_n, so overlapping
-        components cost more. Lower is better.
+        It adds twice the entropies of all responsibilities to BIC. Lower is better.
         """
         rows = self._check_fitted(X, sample_weight)
         mean_entropy = self._average(lambda joint: losses.entropy(joint.log_softmax(1)), rows)
@@ -547,7 +537,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     def _check_rows(self, X, sample_weight=None, reset=False, enough=1, learns=True):
         """Check X and its weights. X is neither copied nor cast; training values are bounded."""
         if dask_rows.is_dask(X):
-            X, values = self._check_dask(X, reset)
+            X, values = dask_rows.check(self, X, reset)
         else:
             data.refuse_sparse(self, X)
             accept_sparse = "csr" if self.accept_sparse else False
@@ -564,35 +554,17 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             return dask_rows.DaskRows(X, weight, int(size))
         return em.WeightedRows(X, weight, int(size), runtime.resolve_device(self.device))
 
-    def _check_dask(self, X, reset):
-        """Check a Dask array; return it in blocks with all features, and its largest value."""
-        if not (hasattr(X, "to_delayed") and getattr(X, "ndim", 0) == 2 and hasattr(X, "chunks")):
-            raise ValueError(
-                f"Expected a Dask array of two dimensions, got {type(X).__name__}. Convert a Dask "
-                "DataFrame by X.to_dask_array(lengths=True)."
-            )
-        if np.isnan(X.shape[0]):
-            X = X.compute_chunk_sizes()
-        _check_n_features(self, X, reset=reset)
-        check_enough(X.shape[0], 1)
-        X = X.rechunk((tuple(n for n in X.chunks[0] if n), -1))
-        largest = np.atleast_1d(abs(X).max().compute())
-        assert_all_finite(largest, estimator_name=type(self).__name__, input_name="X")
-        return X, largest
-
     def _apply(self, function, rows):
-        """Apply a function of the log-joint (N, K) to all samples; check that results are finite.
-
-        Values are clipped to ``LARGEST``, so their squares are finite.
-        """
+        """Apply a function of the log-joint (N, K) to all samples; check the results."""
         log_joint = gaussian.joint_density(self.mixture_.to(rows.device))
+        # Squares of clipped values are finite.
         found = rows.map(lambda x: function(log_joint(x.clamp(-LARGEST, LARGEST))))
         return check_answers(found, rows.X)
 
     def _assign(self, rows):
         """Return the most probable component of each sample, and its probability, (N,) each."""
-        answers = self._apply(_assign_surely, rows)
-        return answers[:, 0].astype(np.int64), answers[:, 1].copy()
+        found = self._apply(_assign_surely, rows)
+        return found[:, 0].astype(np.int64), found[:, 1].copy()
 
     def _average(self, function, rows):
         """Return the weighted mean of a function of the log-joint."""
@@ -604,7 +576,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         scales = self.mixture_.scales
         per_scale = n_features * (n_features + 1) // 2 if scales.ndim == 3 else scales.shape[1]
         n_parameters = len(scales) * per_scale + n_clusters * n_features + n_clusters - 1
-        return -2 * self._average(_log_likelihood, rows) * rows.total + n_parameters * penalty
+        mean = self._average(lambda joint: joint.logsumexp(1), rows)
+        return -2 * mean * rows.total + n_parameters * penalty
 
     def _set_mixture(self, mixture):
         """Set the mixture as tensors and in scikit-learn's shapes."""
@@ -639,7 +612,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.estimator_type = "clusterer"
         tags.input_tags.sparse = bool(self.accept_sparse)
         return tags
 
@@ -648,11 +620,6 @@ def _assign_surely(joint):
     """Return the most probable component of each sample and its probability, (N, 2)."""
     best, label = joint.max(1)
     return torch.stack([label.double(), (best - joint.logsumexp(1)).exp()], 1)
-
-
-def _log_likelihood(joint):
-    """Return the log-likelihood of each sample, from the log-joint (N, K)."""
-    return joint.logsumexp(1)
 
 
 def _check_weights(weights):
