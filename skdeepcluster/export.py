@@ -18,11 +18,11 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
+from torch.nn.functional import normalize
 
 from ._checkpoint import replace_atomically
 from .functional.gaussian import joint_density
 from .neighbor_clustering import NeighborClustering
-from .neighbors.partition import Reference
 
 
 def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
@@ -40,11 +40,9 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     TypeError
-        When the estimator has nothing to export, or a step of a Pipeline cannot be converted.
+        If the estimator has nothing to export, or a step of a Pipeline cannot be converted.
     ImportError
-        When a package of the extra is not installed.
-    OSError
-        When the file cannot be written.
+        If a package of the extra is not installed.
 
     See Also
     --------
@@ -57,8 +55,8 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
     of shape (n_samples, 1) for each column that is used: text if its categories are text, else
     float32. Characters of a name other than letters and digits become underscores.
 
-    The outputs are "labels", int64, as those of ``predict``, or positions in ``classes_`` for a
-    classifier; "probabilities", float32 of shape (n_samples, n_clusters); and, if the estimator
+    The outputs are "labels", int64, equal to ``predict`` (positions in ``classes_`` for a
+    classifier); "probabilities", float32 of shape (n_samples, n_clusters); and, if the estimator
     has ``transform``, its result "codes", float32.
 
     Examples
@@ -129,13 +127,12 @@ def _prepend(steps, model):
 
 
 def _describe_inputs(steps):
-    """Return the steps of a Pipeline with resolved columns, and names and types of its inputs."""
+    """Return the steps of a Pipeline with named columns, and names and types of its inputs."""
     types = importlib.import_module("skl2onnx.common.data_types")
     first = steps[0]
     names = getattr(first, "feature_names_in_", None)
-    whole = [("X", types.FloatTensorType([None, steps.n_features_in_]))]
-    if not isinstance(first, ColumnTransformer):
-        return steps, whole
+    if not isinstance(first, ColumnTransformer) or names is None:
+        return steps, [("X", types.FloatTensorType([None, steps.n_features_in_]))]
     resolved, used, texts = copy.copy(first), set(), set()
     resolved.transformers_ = []
     for name, part, _ in first.transformers_:
@@ -147,13 +144,10 @@ def _describe_inputs(steps):
         categories = [own for step in parts for own in getattr(step, "categories_", [])]
         if any(own.dtype.kind in "OU" for own in categories):
             texts.update(columns)
-        columns = columns if names is None else names[columns].tolist()
-        resolved.transformers_.append((name, part, columns))
-    steps = make_pipeline(resolved, *steps[1:])
-    if names is None:
-        return steps, whole
+        resolved.transformers_.append((name, part, names[columns].tolist()))
     kinds = {i: types.StringTensorType if i in texts else types.FloatTensorType for i in used}
-    return steps, [(names[i], kinds[i]([None, 1])) for i in sorted(used)]
+    inputs = [(names[i], kinds[i]([None, 1])) for i in sorted(used)]
+    return make_pipeline(resolved, *steps[1:]), inputs
 
 
 def _list_steps(estimator):
@@ -182,8 +176,7 @@ def _build_module(estimator):
     if not hasattr(estimator, "model_"):
         raise TypeError(
             f"{type(estimator).__name__} has neither a network nor a mixture to export. Export "
-            "the members of an ensemble one by one (estimators_), and estimators of scikit-learn "
-            "with skl2onnx."
+            "the members of an ensemble one by one (estimators_)."
         )
     model = copy.deepcopy(estimator.model_).cpu()
     encode = model.encode if hasattr(estimator, "transform") else None
@@ -237,32 +230,29 @@ class _NeighborPredictions(nn.Module):
 
     def __init__(self, estimator):
         super().__init__()
-        reference = Reference(**estimator._reference)
-        rows, metric = reference.rows, reference.metric
+        reference = estimator._reference
+        rows, metric = reference["rows"], reference["metric"]
         if metric not in ("euclidean", "cosine") or sparse.issparse(rows):
             raise TypeError(
                 "Only a NeighborClustering fitted to dense samples with metric='euclidean' or "
                 f"'cosine' can be exported, but got metric={metric!r} and {type(rows).__name__}."
             )
         self.is_cosine, self.offset = metric == "cosine", estimator.offset_
-        self.k = min(reference.n_neighbors, len(rows))
+        self.k = min(reference["n_neighbors"], len(rows))
         rows = torch.tensor(rows, dtype=torch.float64)
         # Distances are found from products, which are rounded less around the mean.
-        center = torch.zeros_like(rows[0]) if self.is_cosine else rows.mean(0)
-        self.register_buffer("center", center)
+        self.register_buffer("center", rows.mean(0))
         self.register_buffer("rows", self.prepare(rows))
         values = estimator.responsibilities_, estimator.layout_
-        for name, value in zip(("resp", "layout"), values, strict=True):
-            self.register_buffer(name, torch.tensor(value[reference.kept]).double())
-        self.register_buffer("spacing", torch.tensor(reference.spacing).double()[:, None])
+        resp, layout = (value[reference["kept"]] for value in values)
+        values = {"resp": resp, "layout": layout, "spacing": reference["spacing"][:, None]}
+        for name, value in values.items():
+            self.register_buffer(name, torch.tensor(value).double())
 
     def prepare(self, x):
         """Return samples relative to the mean, or scaled to unit length."""
-        x = x.double() - self.center
-        if not self.is_cosine:
-            return x
-        length = x.norm(dim=-1, keepdim=True)
-        return x / torch.where(length > 0, length, 1.0)
+        x = x.double()
+        return normalize(x, eps=1e-300) if self.is_cosine else x - self.center
 
     def forward(self, x):
         x = self.prepare(x)
