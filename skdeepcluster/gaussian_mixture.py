@@ -69,8 +69,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         Number of components. "auto" takes the number of clusters that
         :func:`~skdeepcluster.neighbors.count_clusters` finds.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
-        One covariance matrix per component, one for all components, one variance per component
-        and feature, or one variance per component.
+        One covariance matrix per component, one for all, or variances per feature or component.
     tol : float, default=1e-3
         EM stops when the mean log-likelihood rises by less than this.
     reg_covar : float, default=1e-6
@@ -91,7 +90,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         Call t of ``partial_fit`` gives the statistics of the batch the weight
         ``(learning_offset + t - 1) ** -learning_decay``; 0 forgets earlier batches.
     learning_offset : float, default=10.0
-        Larger values make the first steps of ``partial_fit`` smaller. At least 1.
+        Larger values make the first steps of ``partial_fit`` smaller.
     batch_size : int or "auto", default="auto"
         Samples per batch of an EM iteration. It changes time and memory, not results.
     accept_sparse : bool, default=False
@@ -143,7 +142,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     See Also
     --------
-    select_n_clusters : Choose the number of components.
     sklearn.mixture.GaussianMixture : The same model for unweighted arrays in memory.
 
     Notes
@@ -152,9 +150,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     sample of weight 2 equals two samples, in the initialization too. Components that are not the
     most probable one of any sample are placed last, with a warning, so labels have no gaps.
 
-    ``partial_fit`` is stepwise EM [2]_. The first batch gives the initial mixture, so it should
-    have many samples per cluster. A component with less than one effective sample is replaced by
-    half of the heaviest component.
+    ``partial_fit`` is stepwise EM [2]_. Its first batch should have many samples per cluster. A
+    component with less than one effective sample is replaced by half of the heaviest component.
 
     References
     ----------
@@ -259,9 +256,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None) -> Self:
-        """Take one step of stepwise EM on a batch.
-
-        The initial mixture and the number of clusters for "auto" are found in the first batch.
+        """Take one step of stepwise EM on a batch; the first batch gives the initial mixture.
 
         Parameters
         ----------
@@ -364,7 +359,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         if "log_weights" in given:
             given["log_weights"] = _check_weights(given["log_weights"]).log()
         if "scales" in given:
-            given["scales"] = _find_scales(gaussian.expand_scales(given["scales"], kind))
+            given["scales"] = _find_scales(given["scales"], kind)
         return given
 
     def _check_continuity(self):
@@ -449,7 +444,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples,)
-            Natural logarithm of the density.
+            Logarithm of the density.
         """
         return self._apply(lambda joint: joint.logsumexp(1), self._check_fitted(X))
 
@@ -535,7 +530,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         return self._check_rows(X, sample_weight, learns=False)
 
     def _check_rows(self, X, sample_weight=None, reset=False, enough=1, learns=True):
-        """Check X and its weights. X is neither copied nor cast; training values are bounded."""
+        """Return X and its weights, checked, as rows of EM; X is neither copied nor cast."""
         if dask_rows.is_dask(X):
             X, values = dask_rows.check(self, X, reset)
         else:
@@ -572,8 +567,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     def _penalize(self, rows, penalty):
         """Return -2 l + p penalty for the log-likelihood l and p free parameters."""
-        n_clusters, n_features = self.means_.shape
-        scales = self.mixture_.scales
+        scales, (n_clusters, n_features) = self.mixture_.scales, self.means_.shape
         per_scale = n_features * (n_features + 1) // 2 if scales.ndim == 3 else scales.shape[1]
         n_parameters = len(scales) * per_scale + n_clusters * n_features + n_clusters - 1
         mean = self._average(lambda joint: joint.logsumexp(1), rows)
@@ -632,10 +626,12 @@ def _check_weights(weights):
     return weights
 
 
-def _find_scales(precisions):
+def _find_scales(precisions, covariance_type):
     """Return the scales for ``precisions_init``, checked."""
-    is_matrix = precisions.ndim == 3
-    if not ((torch.linalg.eigvalsh(precisions) if is_matrix else precisions) > 0).all():
+    expanded = {"tied": precisions[None], "spherical": precisions[:, None]}
+    precisions = expanded.get(covariance_type, precisions)
+    values = torch.linalg.eigvalsh(precisions) if precisions.ndim == 3 else precisions
+    if not (values > 0).all():
         raise ValueError(
             "The parameter 'precisions_init' should be positive, or positive definite if it has "
             "matrices. Pass inverse covariances."

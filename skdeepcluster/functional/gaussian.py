@@ -283,13 +283,6 @@ def compact_scales(scales: Tensor, covariance_type: str) -> Tensor:
     return (scales[:, 0] if covariance_type == "spherical" else scales).clone()
 
 
-def expand_scales(compact: Tensor, covariance_type: str) -> Tensor:
-    """Invert :func:`compact_scales`."""
-    if covariance_type == "tied":
-        return compact.unsqueeze(0)
-    return compact.unsqueeze(1) if covariance_type == "spherical" else compact
-
-
 # ---- expectation maximization: sufficient statistics, and the mixture that maximizes them
 
 
