@@ -63,6 +63,10 @@ def information_content(log_p: Tensor) -> Tensor:
     Tensor of the same shape
         At least 0. Adds up over independent events.
 
+    See Also
+    --------
+    entropy : Mean information content.
+
     Examples
     --------
     >>> import torch
@@ -84,6 +88,10 @@ def entropy(log_p: Tensor) -> Tensor:
     -------
     Tensor of shape (...)
         Between 0 (certain) and log K (uniform).
+
+    See Also
+    --------
+    mutual_information : Information that samples and clusters share.
 
     Examples
     --------
@@ -107,6 +115,10 @@ def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
     -------
     Tensor of shape (...)
         At least 0; infinite where q excludes an outcome that p allows.
+
+    See Also
+    --------
+    entropy : Uncertainty of one distribution.
 
     Examples
     --------
@@ -138,6 +150,10 @@ def mutual_information(log_p: Tensor) -> Tensor:
     Tensor of shape ()
         Between 0 (y ignores x) and log K (every y certain, all outcomes equally frequent).
 
+    See Also
+    --------
+    entropy : The two terms of the difference.
+
     Examples
     --------
     >>> import torch
@@ -161,9 +177,7 @@ def marginal(log_p: Tensor) -> Tensor:
     return log_mean.masked_fill(never, -math.inf)
 
 
-# ---- generative adversarial losses, on a discriminator's logits of "real"
-# I. Goodfellow et al., Generative Adversarial Nets, NeurIPS 2014, section 3: the generator
-# minimizes -log D, whose gradients do not vanish.
+# ---- losses of logits of "real" (I. Goodfellow et al., Generative Adversarial Nets, NeurIPS 2014)
 
 
 def called_real(logits: Tensor) -> Tensor:
