@@ -6,6 +6,7 @@ Needs the extra ``onnx``: onnx, onnxscript and, for a Pipeline, skl2onnx.
 import copy
 import importlib
 import logging
+import math
 import os
 import warnings
 from contextlib import ExitStack
@@ -17,11 +18,11 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
+from torch.nn.functional import normalize
 
 from ._checkpoint import replace_atomically
 from .functional.gaussian import joint_density
 from .neighbor_clustering import NeighborClustering
-from .neighbors.search import EXTRA
 
 
 def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
@@ -39,11 +40,9 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     TypeError
-        When the estimator has nothing to export, or a step of a Pipeline cannot be converted.
+        If the estimator has nothing to export, or a step of a Pipeline cannot be converted.
     ImportError
-        When a package of the extra is not installed.
-    OSError
-        When the file cannot be written.
+        If a package of the extra is not installed.
 
     See Also
     --------
@@ -56,11 +55,9 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
     of shape (n_samples, 1) for each column that is used: text if its categories are text, else
     float32. Characters of a name other than letters and digits become underscores.
 
-    The outputs are "labels", int64: the most probable clusters, without the label -1 of ``noise``,
-    or positions in ``classes_`` for a classifier; "probabilities", float32 of shape (n_samples,
-    n_clusters); and, if the estimator has ``transform``, its result "codes", float32.
-
-    Comments that exporters add, such as paths and source code, are removed.
+    The outputs are "labels", int64, equal to ``predict`` (positions in ``classes_`` for a
+    classifier); "probabilities", float32 of shape (n_samples, n_clusters); and, if the estimator
+    has ``transform``, its result "codes", float32.
 
     Examples
     --------
@@ -130,13 +127,12 @@ def _prepend(steps, model):
 
 
 def _describe_inputs(steps):
-    """Return the steps of a Pipeline with resolved columns, and names and types of its inputs."""
+    """Return the steps of a Pipeline with named columns, and names and types of its inputs."""
     types = importlib.import_module("skl2onnx.common.data_types")
     first = steps[0]
     names = getattr(first, "feature_names_in_", None)
-    whole = [("X", types.FloatTensorType([None, steps.n_features_in_]))]
-    if not isinstance(first, ColumnTransformer):
-        return steps, whole
+    if not isinstance(first, ColumnTransformer) or names is None:
+        return steps, [("X", types.FloatTensorType([None, steps.n_features_in_]))]
     resolved, used, texts = copy.copy(first), set(), set()
     resolved.transformers_ = []
     for name, part, _ in first.transformers_:
@@ -148,13 +144,10 @@ def _describe_inputs(steps):
         categories = [own for step in parts for own in getattr(step, "categories_", [])]
         if any(own.dtype.kind in "OU" for own in categories):
             texts.update(columns)
-        columns = columns if names is None else names[columns].tolist()
-        resolved.transformers_.append((name, part, columns))
-    steps = make_pipeline(resolved, *steps[1:])
-    if names is None:
-        return steps, whole
+        resolved.transformers_.append((name, part, names[columns].tolist()))
     kinds = {i: types.StringTensorType if i in texts else types.FloatTensorType for i in used}
-    return steps, [(names[i], kinds[i]([None, 1])) for i in sorted(used)]
+    inputs = [(names[i], kinds[i]([None, 1])) for i in sorted(used)]
+    return make_pipeline(resolved, *steps[1:]), inputs
 
 
 def _list_steps(estimator):
@@ -183,29 +176,36 @@ def _build_module(estimator):
     if not hasattr(estimator, "model_"):
         raise TypeError(
             f"{type(estimator).__name__} has neither a network nor a mixture to export. Export "
-            "the members of an ensemble one by one (estimators_), and estimators of scikit-learn "
-            "with skl2onnx."
+            "the members of an ensemble one by one (estimators_)."
         )
     model = copy.deepcopy(estimator.model_).cpu()
     encode = model.encode if hasattr(estimator, "transform") else None
     log_resp = model.calibrated_log_resp
     if hasattr(model, "mixture"):
         log_resp = _MixtureAssignment(model.mixture.mixture, encode, model.temperature)
-    return _Predictions(log_resp, encode, model)
+    return _Predictions(log_resp, encode, model, getattr(estimator, "offset_", -math.inf))
+
+
+def _mark_noise(labels, outlier_scores, offset):
+    """Return the labels, -1 where the outlier score exceeds ``-offset``."""
+    return torch.where(-outlier_scores < offset, -1, labels)
 
 
 class _Predictions(nn.Module):
     """Labels, probabilities and codes of samples."""
 
-    def __init__(self, log_resp, encode=None, model=None):
+    def __init__(self, log_resp, encode=None, model=None, offset=-math.inf):
         super().__init__()
-        self.log_resp, self.encode = log_resp, encode
+        self.log_resp, self.encode, self.offset = log_resp, encode, offset
         self.model = model  # registers the parameters of the two methods
         self.names = ["labels", "probabilities", *(["codes"] if encode else [])]
 
     def forward(self, x):
         log_resp = self.log_resp(x)
-        found = log_resp.argmax(-1), log_resp.exp().float()
+        labels = log_resp.argmax(-1)
+        if self.offset > -math.inf:
+            labels = _mark_noise(labels, self.model.outlier_scores(x), self.offset)
+        found = labels, log_resp.exp().float()
         return found if self.encode is None else (*found, self.encode(x).float())
 
 
@@ -226,53 +226,49 @@ class _MixtureAssignment(nn.Module):
 class _NeighborPredictions(nn.Module):
     """Labels, probabilities and layout of samples, interpolated between their neighbors."""
 
+    names = "labels", "probabilities", "codes"
+
     def __init__(self, estimator):
         super().__init__()
         reference = estimator._reference
-        metric, rows, k = (reference[name] for name in ("metric", "rows", "n_neighbors"))
+        rows, metric = reference["rows"], reference["metric"]
         if metric not in ("euclidean", "cosine") or sparse.issparse(rows):
             raise TypeError(
-                f"A NeighborClustering with metric={metric!r} and samples of the type "
-                f"{type(rows).__name__} cannot be exported. Fit it to dense samples with "
-                "metric='euclidean' or 'cosine'."
+                "Only a NeighborClustering fitted to dense samples with metric='euclidean' or "
+                f"'cosine' can be exported, but got metric={metric!r} and {type(rows).__name__}."
             )
-        self.names = ["labels", "probabilities", "codes"]
-        self.is_cosine = metric == "cosine"
-        self.k, self.wide = (min(n, len(rows)) for n in (k, k + EXTRA))
+        self.is_cosine, self.offset = metric == "cosine", estimator.offset_
+        self.k = min(reference["n_neighbors"], len(rows))
         rows = torch.tensor(rows, dtype=torch.float64)
-        # Distances are computed from products, which are rounded less around the mean.
-        center = torch.zeros_like(rows[0]) if self.is_cosine else rows.mean(0)
-        self.register_buffer("center", center)
+        # Distances are found from products, which are rounded less around the mean.
+        self.register_buffer("center", rows.mean(0))
         self.register_buffer("rows", self.prepare(rows))
-        values = {"resp": estimator.responsibilities_, "layout": estimator.layout_}
+        values = estimator.responsibilities_, estimator.layout_
+        resp, layout = (value[reference["kept"]] for value in values)
+        values = {"resp": resp, "layout": layout, "spacing": reference["spacing"][:, None]}
         for name, value in values.items():
-            self.register_buffer(name, torch.tensor(value[reference["kept"]]).double())
+            self.register_buffer(name, torch.tensor(value).double())
 
     def prepare(self, x):
         """Return samples relative to the mean, or scaled to unit length."""
-        x = x.double() - self.center
-        if not self.is_cosine:
-            return x
-        length = x.norm(dim=-1, keepdim=True)
-        return x / torch.where(length > 0, length, 1.0)
+        x = x.double()
+        return normalize(x, eps=1e-300) if self.is_cosine else x - self.center
 
     def forward(self, x):
-        x, rows = self.prepare(x), self.rows
-        near = x.square().sum(1, keepdim=True) - 2 * x @ rows.T + rows.square().sum(1)
-        found = near.topk(self.wide, dim=1, largest=False).indices
-        # Distances to the nearest are computed again from differences, without that rounding.
-        distances = (x[:, None] - rows[found]).square().sum(2)
+        x = self.prepare(x)
+        near = x @ self.rows.T - (0.0 if self.is_cosine else self.rows.square().sum(1) / 2)
+        found = near.topk(self.k, dim=1).indices
+        x, neighbors = x[:, None], self.rows[found]
         if self.is_cosine:
-            # A sample of zeros is at distance 1 from all others.
-            lost = rows[found].any(2) != x.any(1, keepdim=True)
-            distances = torch.where(lost, 1.0, distances / 2)
-        distances, order = distances.topk(self.k, dim=1, largest=False)
-        found = found.gather(1, order)
-        distances = distances if self.is_cosine else distances.sqrt()
-        nearest = distances[:, :1]
-        relative = nearest / torch.where(distances > 0, distances, 1.0)
-        weights = torch.where(nearest > 0, relative, (distances == 0).double())
+            distances = 1 - (x * neighbors).sum(2)
+        else:
+            distances = (x - neighbors).square().sum(2).sqrt()
+        equal = (x == neighbors).all(2)
+        is_known = equal.any(1, keepdim=True)
+        weights = torch.where(is_known, equal.double(), 1 / distances.clamp_min(1e-300))
         weights = (weights / weights.sum(1, keepdim=True))[:, :, None]
-        resp = (weights * self.resp[found]).sum(1)
-        layout = (weights * self.layout[found]).sum(1)
-        return resp.argmax(1), resp.float(), layout.float()
+        values = self.resp, self.layout, self.spacing
+        resp, layout, spacing = ((weights * value[found]).sum(1) for value in values)
+        scores = torch.where(is_known, spacing, distances.mean(1, keepdim=True)).squeeze(1)
+        labels = _mark_noise(resp.argmax(1), scores, self.offset)
+        return labels, resp.float(), layout.float()

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
-from sklearn.utils import assert_all_finite, check_scalar
+from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import HasMethods, Hidden, Interval, StrOptions
-from sklearn.utils.validation import _check_n_features, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ._checks import (
     LARGEST,
@@ -27,12 +27,7 @@ from ._checks import (
     check_sample_weight,
     check_shape,
 )
-from ._fitting import (
-    end_interrupted_member,
-    random_stream,
-    restore_on_failure,
-    store_parameters,
-)
+from ._fitting import random_stream, restore_on_failure, store_parameters
 from ._typing import ClusterMixin, Labels, fit_context
 from .neighbors import count_clusters
 
@@ -59,7 +54,6 @@ else:
         _Lazy(f".mixture.{name}") for name in ("dask_rows", "em", "initialization")
     )
 
-COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 #: Share of the mean weight below which partial_fit replaces a component.
 STARVED = 0.01
 
@@ -75,8 +69,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         Number of components. "auto" takes the number of clusters that
         :func:`~skdeepcluster.neighbors.count_clusters` finds.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
-        One covariance matrix per component, one for all components, one variance per component
-        and feature, or one variance per component.
+        One covariance matrix per component, one for all, or variances per feature or component.
     tol : float, default=1e-3
         EM stops when the mean log-likelihood rises by less than this.
     reg_covar : float, default=1e-6
@@ -86,24 +79,20 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     n_init : int, default=1
         Number of initializations. The run with the highest lower bound is kept.
     init_params : str or array-like of shape (n_samples, n_clusters), default="kmeans"
-        How the initial mixture is found: the M-step of k-means labels ("kmeans"; the best of 10
-        runs, divided among the initializations), of single samples far apart ("k-means++"), of
-        random responsibilities ("random"), of random samples ("random_from_data"), or of given
-        responsibilities. k-means sees at most 25,000 distinct samples.
-    weights_init : array-like of shape (n_clusters,), default=None
-        Initial weights. They replace the weights of ``init_params``.
-    means_init : array-like of shape (n_clusters, n_features), default=None
-        Initial means. They replace the means of ``init_params``.
+        The initial mixture is the M-step of the best of 10 runs of k-means ("kmeans"; the runs
+        are divided among the initializations), of samples far apart ("k-means++"), of random
+        samples ("random_from_data"), or of random ("random") or given responsibilities.
+    weights_init, means_init : array-like, default=None
+        Initial weights and means. They replace the result of ``init_params``.
     precisions_init : array-like, default=None
         Initial inverse covariances, in the shape of ``precisions_``.
     learning_decay : float, default=0.7
         Call t of ``partial_fit`` gives the statistics of the batch the weight
         ``(learning_offset + t - 1) ** -learning_decay``; 0 forgets earlier batches.
     learning_offset : float, default=10.0
-        Larger values make the first steps of ``partial_fit`` smaller. At least 1.
+        Larger values make the first steps of ``partial_fit`` smaller.
     batch_size : int or "auto", default="auto"
-        Samples per batch of an EM iteration. It changes time and memory, not results. "auto"
-        lets the largest intermediate tensor take 4 MiB.
+        Samples per batch of an EM iteration. It changes time and memory, not results.
     accept_sparse : bool, default=False
         Accept sparse X, which is made dense one batch at a time.
     device : str or torch.device, default="auto"
@@ -131,10 +120,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         (n_clusters, n_features) diag, (n_clusters,) spherical.
     mixture_ : skdeepcluster.functional.gaussian.Mixture
         The mixture as torch tensors, float64, on the CPU.
-    labels_ : ndarray of shape (n_samples,)
-        Component of each sample of X, or of the last batch of ``partial_fit``.
-    probabilities_ : ndarray of shape (n_samples,)
-        Probability of this component.
+    labels_, probabilities_ : ndarray of shape (n_samples,)
+        Component of each sample of X or the last batch of ``partial_fit``, and its probability.
     converged_ : bool
         Whether the best run reached ``tol``.
     n_clusters_ : int
@@ -142,16 +129,12 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     n_clusters_curve_ : Bunch
         The arrays of :func:`~skdeepcluster.neighbors.count_clusters`. Only with
         ``n_clusters="auto"``.
-    n_iter_ : int
-        Number of iterations of the best run (after ``partial_fit``: of steps).
+    n_iter_, n_batch_iter_ : int
+        Number of iterations of the best run, and of steps of ``partial_fit`` since the last fit.
     lower_bound_, lower_bounds_ : float and list of float
         Mean log-likelihood in the last and in each E-step of the best run.
-    n_batch_iter_ : int
-        Number of steps of ``partial_fit`` since the last fit.
-    batch_size_ : int
-        Samples per batch.
-    device_ : str
-        Where EM ran.
+    batch_size_, device_ : int and str
+        Samples per batch, and where EM ran.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -159,7 +142,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     See Also
     --------
-    select_n_clusters : Choose the number of components.
     sklearn.mixture.GaussianMixture : The same model for unweighted arrays in memory.
 
     Notes
@@ -168,9 +150,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     sample of weight 2 equals two samples, in the initialization too. Components that are not the
     most probable one of any sample are placed last, with a warning, so labels have no gaps.
 
-    ``partial_fit`` is stepwise EM [2]_: it averages the sufficient statistics of the mixture and
-    the batch. The first batch gives the initial mixture: it should have many samples per cluster.
-    A component with less than one effective sample is replaced by half of the heaviest component.
+    ``partial_fit`` is stepwise EM [2]_. Its first batch should have many samples per cluster. A
+    component with less than one effective sample is replaced by half of the heaviest component.
 
     References
     ----------
@@ -187,8 +168,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     >>> mixture = GaussianMixtureEM(2, random_state=0).fit(X)
     >>> np.sort(mixture.means_[:, 0])
     array([ 1., 10.])
-    >>> mixture.predict([[0, 0]]) == mixture.labels_[0]
-    array([ True])
     """
 
     _parameter_constraints = {
@@ -253,40 +232,31 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a value exceeds 1e100 or double precision cannot hold it along with the others, or
-            if samples are too few or too similar for a covariance.
+            If a value exceeds 1e100, or samples are too few or too similar for a covariance.
         """
         with restore_on_failure(self):
-            continues = self._continues()
-            if continues:
-                self._check_continuity()
-            else:
-                self._choose_number(X, sample_weight)
-            rows = self._check_rows(X, sample_weight, not continues, max(2, self.n_clusters_))
+            continues = self.warm_start and self.__sklearn_is_fitted__()
+            rows = self._begin(X, sample_weight, continues, n_least=2)
             run = em.fit(
                 rows,
-                self._initial_mixtures(rows, random_stream(self.random_state)),
-                self._m_step(),
+                self._initial_mixtures(rows, random_stream(self.random_state), continues),
+                em.MStep(self.covariance_type, self.reg_covar),
                 max_iter=self.max_iter,
                 tol=self.tol,
                 bound=self.lower_bound_ if continues else -np.inf,
                 report=self._report,
             )
-            end_interrupted_member(run.interrupted)
             self._set_mixture(run.mixture)
             self._set_labels(rows)
-            self.batch_size_, self.device_ = rows.batch_size, str(rows.device)
             self.lower_bound_, self.lower_bounds_ = run.bound, run.bounds
             self.n_iter_, self.converged_ = len(run.bounds), run.converged
             self.n_batch_iter_ = 0
-        self._warn(run.interrupted)
+        self._warn()
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None) -> Self:
-        """Take one step of stepwise EM on a batch.
-
-        The initial mixture and the number of clusters for "auto" are found in the first batch.
+        """Take one step of stepwise EM on a batch; the first batch gives the initial mixture.
 
         Parameters
         ----------
@@ -301,36 +271,33 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         -------
         self : object
             Fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If ``n_clusters`` or ``covariance_type`` differ from the fitted mixture, or if the
-            first batch has fewer samples than clusters.
         """
         with restore_on_failure(self):
-            is_fitted = self.__sklearn_is_fitted__()
-            if is_fitted:
-                self._check_continuity()
-            else:
-                self._choose_number(X, sample_weight)
-            enough = 1 if is_fitted else self.n_clusters_
-            rows = self._check_rows(X, sample_weight, not is_fitted, enough)
+            continues = self.__sklearn_is_fitted__()
+            rows = self._begin(X, sample_weight, continues, n_least=1)
             stream = random_stream(self.random_state)
-            if is_fitted:
-                mixture = self.mixture_.to(rows.device)
-            else:
-                mixture = next(self._initial_mixtures(rows, stream))
+            mixture = next(self._initial_mixtures(rows, stream, continues))
             step = getattr(self, "n_batch_iter_", 0) + 1
             rate = (self.learning_offset + step - 1) ** -self.learning_decay
-            mixture, bound = em.step(rows, mixture, self._m_step(), rate)
+            m_step = em.MStep(self.covariance_type, self.reg_covar)
+            mixture, bound = em.step(rows, mixture, m_step, rate)
             least = min(rate / rows.X.shape[0], STARVED / self.n_clusters_)
             self._set_mixture(em.reseed_starved(mixture, least, runtime.draw_generator(stream)))
             self.labels_, self.probabilities_ = self._assign(rows)
-            self.batch_size_, self.device_ = rows.batch_size, str(rows.device)
             self.n_batch_iter_ = self.n_iter_ = step
             self.lower_bound_, self.lower_bounds_, self.converged_ = bound, [bound], False
         return self
+
+    def _begin(self, X, sample_weight, continues, n_least):
+        """Set the number of components, and return X and its weights, checked."""
+        if continues:
+            self._check_continuity()
+        else:
+            self._choose_number(X, sample_weight)
+            n_least = max(n_least, self.n_clusters_)
+        rows = self._check_rows(X, sample_weight, not continues, n_least)
+        self.batch_size_, self.device_ = rows.batch_size, str(rows.device)
+        return rows
 
     def _choose_number(self, X, sample_weight):
         """Set the number of components."""
@@ -348,9 +315,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         self.n_clusters_curve_ = count_clusters(X, random_state=self.random_state, **options)
         self.n_clusters_ = self.n_clusters_curve_.pop("best_n_clusters")
 
-    def _m_step(self):
-        return em.MStep(self.covariance_type, self.reg_covar)
-
     def _report(self, start, i, bound, change):
         """Print a line per initialization and interval, as ``verbose`` asks."""
         if self.verbose and i == 0:
@@ -361,17 +325,18 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     # ---- initialization
 
-    def _initial_mixtures(self, rows, random_state):
+    def _initial_mixtures(self, rows, random_state, continues):
         """Yield the initial mixtures of EM."""
-        if self._continues():
+        if continues:
             yield self.mixture_.to(rows.device)
             return
-        given = self._given_fields(rows.X.shape[1], rows.device)
+        given = self._given_fields(rows)
         if len(given) == len(gaussian.Mixture._fields):
             yield gaussian.Mixture(**given)
             return
         seed = runtime.draw_generator(random_state)
-        initializer = initialization.Initializer(rows, self.n_clusters_, self._m_step(), seed)
+        m_step = em.MStep(self.covariance_type, self.reg_covar)
+        initializer = initialization.Initializer(rows, self.n_clusters_, m_step, seed)
         if isinstance(self.init_params, str):
             for _ in range(self.n_init):
                 yield initializer.initialize(self.init_params, self.n_init)._replace(**given)
@@ -381,50 +346,37 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         resp = torch.tensor(resp, device=rows.device)
         yield initializer.maximize(lambda where, _: resp[where])._replace(**given)
 
-    def _given_fields(self, n_features, device):
+    def _given_fields(self, rows):
         """Return the fields of Mixture given as ``weights_init``, ``means_init``, ..."""
-        k, kind, given = self.n_clusters_, self.covariance_type, {}
-        if self.weights_init is not None:
-            weights = check_shape("weights_init", self.weights_init, (k,))
-            if (weights < 0).any() or abs(weights.sum() - 1) > 1e-6:
-                raise ValueError(
-                    "The parameter 'weights_init' should be at least 0 and sum to 1, but the "
-                    f"minimum is {weights.min():.6g} and the sum {weights.sum():.6g}. Divide the "
-                    "weights by their sum."
-                )
-            given["log_weights"] = torch.tensor(weights, device=device).log()
-        if self.means_init is not None:
-            means = check_shape("means_init", self.means_init, (k, n_features))
-            given["means"] = torch.tensor(means, device=device)
-        if self.precisions_init is not None:
-            shape = _scale_shape(kind, k, n_features)
-            compact = {"tied": shape[1:], "spherical": shape[:1]}.get(kind, shape)
-            precisions = check_shape("precisions_init", self.precisions_init, compact)
-            precisions = torch.tensor(precisions, device=device).reshape(shape)
-            given["scales"] = _scales_from_precisions(precisions, kind)
+        kind, k, d = self.covariance_type, self.n_clusters_, rows.X.shape[1]
+        square = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}
+        shapes = {"weights_init": (k,), "means_init": (k, d), "precisions_init": square[kind]}
+        given = {}
+        for field, (name, shape) in zip(gaussian.Mixture._fields, shapes.items(), strict=True):
+            if getattr(self, name) is not None:
+                value = check_shape(name, getattr(self, name), shape)
+                given[field] = torch.tensor(value, device=rows.device)
+        if "log_weights" in given:
+            given["log_weights"] = _check_weights(given["log_weights"]).log()
+        if "scales" in given:
+            given["scales"] = _find_scales(given["scales"], kind)
         return given
-
-    def _continues(self):
-        """Return whether ``fit`` continues from the fitted mixture."""
-        return self.warm_start and self.__sklearn_is_fitted__()
 
     def _check_continuity(self):
         """Check that parameters agree with the fitted mixture."""
-        shape, scales = self.means_.shape, tuple(self.mixture_.scales.shape)
-        types = [kind for kind in COVARIANCE_TYPES if _scale_shape(kind, *shape) == scales]
-        known = {"n_clusters": [shape[0], "auto"], "covariance_type": types}
-        for name, values in known.items():
-            if getattr(self, name) not in values:
+        self.n_clusters_ = len(self.means_)
+        known = {"n_clusters": self.n_clusters_, "covariance_type": self._covariance_type}
+        for name, value in known.items():
+            if getattr(self, name) not in (value, "auto"):
                 raise ValueError(
-                    f"The fit continues from a mixture with {name}={values[0]!r}, but now "
+                    f"The fit continues from a mixture with {name}={value!r}, but now "
                     f"{name}={getattr(self, name)!r}. Keep it, or call fit with warm_start=False."
                 )
-        self.n_clusters_ = shape[0]
 
     # ---- results of a fit
 
     def _set_labels(self, rows):
-        """Set ``labels_``. Empty components go last, so labels have no gaps."""
+        """Set ``labels_``, with components that have no samples last."""
         self.labels_, self.probabilities_ = self._assign(rows)
         empty = np.bincount(self.labels_, rows.weight, self.n_clusters_) == 0
         if empty.any():
@@ -434,25 +386,19 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             self._set_mixture(gaussian.Mixture(log_weights[order], means[order], scales))
             self.labels_, self.probabilities_ = self._assign(rows)
 
-    def _warn(self, interrupted):
-        """Warn about interruption, missing convergence and empty components."""
-        messages = []
-        n_found = len(np.unique(self.labels_))
-        if interrupted:
-            messages.append(
-                f"EM was interrupted after {self.n_iter_} iterations. The mixture found so far is "
-                "kept. To continue, call fit with warm_start=True."
-            )
-        elif not self.converged_ and self.max_iter > 0:
-            messages.append(
+    def _warn(self):
+        """Warn about missing convergence and empty components."""
+        if not self.converged_ and self.max_iter > 0:
+            message = (
                 f"EM did not converge in {self.n_iter_} iterations. Increase max_iter or tol."
             )
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
+        n_found = len(np.unique(self.labels_))
         if n_found < self.n_clusters_:
-            messages.append(
+            message = (
                 f"Only {n_found} of n_clusters={self.n_clusters_} components have samples. "
                 "Decrease n_clusters or reg_covar, or scale X."
             )
-        for message in messages:
             warnings.warn(message, ConvergenceWarning, stacklevel=4)
 
     # ---- predictions
@@ -498,9 +444,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples,)
-            Natural logarithm of the density.
+            Logarithm of the density.
         """
-        return self._apply(_log_likelihood, self._check_fitted(X))
+        return self._apply(lambda joint: joint.logsumexp(1), self._check_fitted(X))
 
     def score(self, X, y=None, sample_weight=None) -> float:
         """Return the mean log-likelihood of the samples; higher is better.
@@ -519,7 +465,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         float
             Weighted mean of ``score_samples(X)``.
         """
-        return self._average(_log_likelihood, self._check_fitted(X, sample_weight))
+        rows = self._check_fitted(X, sample_weight)
+        return self._average(lambda joint: joint.logsumexp(1), rows)
 
     def bic(self, X, sample_weight=None) -> float:
         """Return Bayes' information criterion; lower is better.
@@ -546,8 +493,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     def icl(self, X, sample_weight=None) -> float:
         """Return the integrated completed likelihood; see ``bic`` for the parameters.
 
-        It is BIC + 2 sum_n H(r_n), with the entropies of the responsibilities r_n, so overlapping
-        components cost more. Lower is better.
+        It adds twice the entropies of all responsibilities to BIC. Lower is better.
         """
         rows = self._check_fitted(X, sample_weight)
         mean_entropy = self._average(lambda joint: losses.entropy(joint.log_softmax(1)), rows)
@@ -584,9 +530,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         return self._check_rows(X, sample_weight, learns=False)
 
     def _check_rows(self, X, sample_weight=None, reset=False, enough=1, learns=True):
-        """Check X and its weights. X is neither copied nor cast; training values are bounded."""
+        """Return X and its weights, checked, as rows of EM; X is neither copied nor cast."""
         if dask_rows.is_dask(X):
-            X, values = self._check_dask(X, reset)
+            X, values = dask_rows.check(self, X, reset)
         else:
             data.refuse_sparse(self, X)
             accept_sparse = "csr" if self.accept_sparse else False
@@ -603,35 +549,17 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             return dask_rows.DaskRows(X, weight, int(size))
         return em.WeightedRows(X, weight, int(size), runtime.resolve_device(self.device))
 
-    def _check_dask(self, X, reset):
-        """Check a Dask array; return it in blocks with all features, and its largest value."""
-        if not (hasattr(X, "to_delayed") and getattr(X, "ndim", 0) == 2 and hasattr(X, "chunks")):
-            raise ValueError(
-                f"Expected a Dask array of two dimensions, got {type(X).__name__}. Convert a Dask "
-                "DataFrame by X.to_dask_array(lengths=True)."
-            )
-        if np.isnan(X.shape[0]):
-            X = X.compute_chunk_sizes()
-        _check_n_features(self, X, reset=reset)
-        check_enough(X.shape[0], 1)
-        X = X.rechunk((tuple(n for n in X.chunks[0] if n), -1))
-        largest = np.atleast_1d(abs(X).max().compute())
-        assert_all_finite(largest, estimator_name=type(self).__name__, input_name="X")
-        return X, largest
-
     def _apply(self, function, rows):
-        """Apply a function of the log-joint (N, K) to all samples; check that results are finite.
-
-        Values are clipped to ``LARGEST``, so their squares are finite.
-        """
+        """Apply a function of the log-joint (N, K) to all samples; check the results."""
         log_joint = gaussian.joint_density(self.mixture_.to(rows.device))
+        # Squares of clipped values are finite.
         found = rows.map(lambda x: function(log_joint(x.clamp(-LARGEST, LARGEST))))
         return check_answers(found, rows.X)
 
     def _assign(self, rows):
         """Return the most probable component of each sample, and its probability, (N,) each."""
-        answers = self._apply(_assign_surely, rows)
-        return answers[:, 0].astype(np.int64), answers[:, 1].copy()
+        found = self._apply(_assign_surely, rows)
+        return found[:, 0].astype(np.int64), found[:, 1].copy()
 
     def _average(self, function, rows):
         """Return the weighted mean of a function of the log-joint."""
@@ -639,16 +567,17 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     def _penalize(self, rows, penalty):
         """Return -2 l + p penalty for the log-likelihood l and p free parameters."""
-        n_clusters, n_features = self.means_.shape
-        scales = self.mixture_.scales
+        scales, (n_clusters, n_features) = self.mixture_.scales, self.means_.shape
         per_scale = n_features * (n_features + 1) // 2 if scales.ndim == 3 else scales.shape[1]
         n_parameters = len(scales) * per_scale + n_clusters * n_features + n_clusters - 1
-        return -2 * self._average(_log_likelihood, rows) * rows.total + n_parameters * penalty
+        mean = self._average(lambda joint: joint.logsumexp(1), rows)
+        return -2 * mean * rows.total + n_parameters * penalty
 
     def _set_mixture(self, mixture):
         """Set the mixture as tensors and in scikit-learn's shapes."""
         # Contiguous as in pickled copies, because rounding may depend on the memory layout.
         self.mixture_ = gaussian.Mixture(*(field.contiguous() for field in mixture.to("cpu")))
+        self._covariance_type = self.covariance_type
         self.weights_ = self.mixture_.log_weights.exp().numpy()
         self.means_ = self.mixture_.means.clone().numpy()
         factors = self.mixture_.precision_factors()
@@ -677,7 +606,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.estimator_type = "clusterer"
         tags.input_tags.sparse = bool(self.accept_sparse)
         return tags
 
@@ -688,31 +616,24 @@ def _assign_surely(joint):
     return torch.stack([label.double(), (best - joint.logsumexp(1)).exp()], 1)
 
 
-def _log_likelihood(joint):
-    """Return the log-likelihood of each sample, from the log-joint (N, K)."""
-    return joint.logsumexp(1)
-
-
-def _scale_shape(covariance_type, n_clusters, n_features):
-    """Return the shape of the scales of a :class:`~skdeepcluster.functional.gaussian.Mixture`."""
-    return {
-        "full": (n_clusters, n_features, n_features),
-        "tied": (1, n_features, n_features),
-        "diag": (n_clusters, n_features),
-        "spherical": (n_clusters, 1),
-    }[covariance_type]
-
-
-def _scales_from_precisions(precisions, covariance_type):
-    """Return the scales of a mixture with given precisions, checked, in the shape of scales."""
-    wanted, sound = "positive", bool((precisions > 0).all())
-    if covariance_type in gaussian.MATRIX:
-        wanted = "symmetric and positive definite"
-        positive = (torch.linalg.eigvalsh(precisions) > 0).all()
-        sound = bool(positive) and torch.allclose(precisions, precisions.mT)
-    if not sound:
+def _check_weights(weights):
+    """Return ``weights_init``, checked."""
+    if weights.min() < 0 or not math.isclose(weights.sum(), 1, abs_tol=1e-6):
         raise ValueError(
-            f"The parameter 'precisions_init' should be {wanted} for "
-            f"covariance_type={covariance_type!r}. Pass inverse covariances."
+            "The parameter 'weights_init' should be at least 0 and sum to 1, but the minimum is "
+            f"{float(weights.min()):.6g} and the sum {float(weights.sum()):.6g}."
+        )
+    return weights
+
+
+def _find_scales(precisions, covariance_type):
+    """Return the scales for ``precisions_init``, checked."""
+    expanded = {"tied": precisions[None], "spherical": precisions[:, None]}
+    precisions = expanded.get(covariance_type, precisions)
+    values = torch.linalg.eigvalsh(precisions) if precisions.ndim == 3 else precisions
+    if not (values > 0).all():
+        raise ValueError(
+            "The parameter 'precisions_init' should be positive, or positive definite if it has "
+            "matrices. Pass inverse covariances."
         )
     return gaussian.scales_from_precisions(precisions)

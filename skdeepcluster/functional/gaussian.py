@@ -19,8 +19,7 @@ MATRIX = ("full", "tied")
 MIN_BLOCK_ROWS = 12
 #: Maximum number of blocks of a triangular matrix.
 MAX_BLOCKS = 4
-#: Responsibilities below eps^3 are set to zero. ``maximize`` adds 10 eps of the mean count to
-#: every count; the dropped responsibilities add up to less than K eps^2 / 10 of that.
+#: Responsibilities below eps^3 are set to zero.
 NEGLIGIBLE = torch.finfo(torch.float64).eps ** 3
 #: With ``reg_covar=0``, variances below this multiple of eps times the squares count as zero.
 ROUNDING = 1000.0
@@ -147,7 +146,7 @@ def _make_full_density(means: Tensor, scales: Tensor, constant: Tensor) -> _Dens
 def triangular_blocks(n_features: int) -> list[tuple[int, int]]:
     """Return the first and last row of each block of rows of a lower triangular matrix.
 
-    Entries to the right of a block's end are zero, so products skip them.
+    Entries to the right of the end of a block are zero, so products skip them.
     """
     n_blocks = min(max(n_features // MIN_BLOCK_ROWS, 1), MAX_BLOCKS)
     return list(pairwise(n_features * i // n_blocks for i in range(n_blocks + 1)))
@@ -170,10 +169,7 @@ def _make_vector_density(means: Tensor, stds: Tensor, constant: Tensor) -> _Dens
 
 
 def joint_density(mixture: Mixture) -> Callable[[Tensor], Tensor]:
-    """Return x -> log_joint(x, mixture). Terms that depend on the mixture alone are computed once.
-
-    Data far from the origin are centered, so they lose no digits.
-    """
+    """Return x -> log_joint(x, mixture), with terms of the mixture computed once."""
     log_weights, means, scales = mixture
     kind = "diag"
     if scales.ndim == 3:
@@ -188,10 +184,7 @@ def joint_density(mixture: Mixture) -> Callable[[Tensor], Tensor]:
 
 
 def is_separated(mixture: Mixture) -> bool:
-    """Return whether squares about a common shift would cancel too many digits of a component.
-
-    Only double precision is checked.
-    """
+    """Return whether squares about a common shift lose too many digits, in double precision."""
     if mixture.means.dtype != torch.float64:
         return False
     scales = mixture.scales.detach()
@@ -209,7 +202,7 @@ def log_joint(x: Tensor, mixture: Mixture) -> Tensor:
 
 
 def sample(mixture: Mixture, counts: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Draw ``counts[k]`` samples from each component in turn; return (counts.sum(), D)."""
+    """Generate ``counts[k]`` samples of each component in turn, (counts.sum(), D)."""
     _, means, scales = mixture
     sizes = counts.tolist()
     shape = sum(sizes), means.shape[1]
@@ -223,10 +216,10 @@ def sample(mixture: Mixture, counts: Tensor, generator: torch.Generator | None =
 def confident_sample(
     mixture: Mixture, counts: Tensor, confidence: float, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Draw samples as :func:`sample` does, under the condition p(k | x) >= confidence.
+    """Generate samples as :func:`sample` does, under the condition p(k | x) >= confidence.
 
-    Rejected samples are drawn again ``REDRAWS`` times, then moved halfway to the mean of their
-    component until they are accepted.
+    Rejected samples are generated again ``REDRAWS`` times, then moved halfway to the mean of
+    their component until they are accepted.
     """
     own = torch.arange(len(counts), device="cpu").repeat_interleave(counts)
 
@@ -278,10 +271,9 @@ def expected_log_joint(mean: Tensor, std: Tensor, mixture: Mixture) -> Tensor:
     """E[log p(z, c) - log q(z)] for q = N(mean_n, diag std_n^2): log pi_c - KL_c, (N, K).
 
     Its softmax over c is the q(c) that minimizes KL(q(z) q(c) || p(z, c)); its logsumexp is minus
-    that minimum. The mixture's covariances are diagonal.
+    this minimum. Covariances are diagonal.
     """
-    log_weights, means, stds = mixture
-    return log_weights - kl_diag(mean, std, means, stds)
+    return mixture.log_weights - kl_diag(mean, std, mixture.means, mixture.scales)
 
 
 def compact_scales(scales: Tensor, covariance_type: str) -> Tensor:
@@ -299,7 +291,7 @@ class SufficientStatistics(NamedTuple):
 
     s0 = sum_n r_nk, of shape (K,); s1 = sum_n r_nk (x_n - a), of shape (K, D); s2 the sums of
     squares: (K, D, D) full, (1, D, D) tied (summed over k), else their diagonals (K, D). The shift
-    is common, (D,), or one per component, (K, D). Statistics about the same shift add up.
+    is common, (D,), or one per component, (K, D).
     """
 
     s0: Tensor
@@ -314,10 +306,7 @@ class SufficientStatistics(NamedTuple):
 def sufficient_statistics(
     x: Tensor, resp: Tensor, about: Tensor, covariance_type: str
 ) -> SufficientStatistics:
-    """Return the statistics of samples x (N, D) about a shift (D,) or (K, D).
-
-    ``resp`` (N, K) are responsibilities, times sample weights if there are any.
-    """
+    """Return the statistics of samples x (N, D) with responsibilities times weights (N, K)."""
     if about.ndim == 2:
         each = zip(resp.split(1, 1), about, strict=True)
         parts = [sufficient_statistics(x, r, shift, covariance_type) for r, shift in each]
@@ -335,15 +324,17 @@ def _sum_terms(
         s2 = weights @ terms[1]
     elif covariance_type == "tied":
         s2 = ((x.T * weights.sum(0)) @ x).unsqueeze(0)
-    elif x.device.type == "cpu" and _is_sparse(weights):
-        s2 = _sum_sparse_squares(x, weights)
     else:
-        s2 = _sum_squares(x.T.contiguous(), weights)
+        s2 = _sum_squares(x, weights)
     return SufficientStatistics(weights.sum(1), weights @ x, s2)
 
 
 def _sum_squares(x: Tensor, weights: Tensor) -> Tensor:
-    """Return sum_n w_kn x_n x_n^T, of shape (K, D, D), for columns x_n (D, N)."""
+    """Return sum_n w_kn x_n x_n^T, of shape (K, D, D)."""
+    if x.device.type == "cpu" and int(weights.count_nonzero()) < MAX_DENSITY * weights.numel():
+        own = ((w[w > 0], x[w > 0]) for w in weights)
+        return torch.stack([(w * rows.T) @ rows for w, rows in own])
+    x = x.T.contiguous()
     s2 = x.new_empty(len(weights), len(x), len(x))
     for first, end in triangular_blocks(len(x)):
         weighted = (weights.unsqueeze(1) * x[first:end]).flatten(0, 1)
@@ -353,27 +344,10 @@ def _sum_squares(x: Tensor, weights: Tensor) -> Tensor:
     return s2
 
 
-def _is_sparse(weights: Tensor) -> bool:
-    """Return whether gathering the samples of nonzero weight is faster."""
-    return int(weights.count_nonzero()) < MAX_DENSITY * weights.numel()
-
-
-def _sum_sparse_squares(x: Tensor, weights: Tensor) -> Tensor:
-    """Return :func:`_sum_squares` of samples x (N, D), skipping weights of zero."""
-    component, row = weights.nonzero(as_tuple=True)
-    x, sizes = x.index_select(0, row), component.bincount(minlength=len(weights)).tolist()
-    weighted = x * weights[component, row].unsqueeze(1)
-    parts = zip(weighted.split(sizes), x.split(sizes), strict=True)
-    return torch.stack([w.T @ x for w, x in parts])
-
-
 def expected_statistics(
     mixture: Mixture, about: Tensor, covariance_type: str
 ) -> Callable[[Tensor, Tensor], tuple[SufficientStatistics, Tensor]]:
-    """Return the E-step: (x, w) -> the statistics of r_nk w_n and sum_n w_n log p(x_n).
-
-    r_nk is the posterior p(k | x_n). Uses double precision and no gradients.
-    """
+    """Return the E-step: (x, w) -> the statistics of p(k | x_n) w_n and sum_n w_n log p(x_n)."""
     means, scales = mixture.means - about, mixture.scales
     constant = log_constant(scales, means.shape[1]) + mixture.log_weights
     separate = about.ndim == 2
@@ -434,9 +408,8 @@ def maximize(
     """Return the M-step: the mixture with the highest expected log-likelihood.
 
     n_k = s0_k, pi_k = n_k / sum n, mu_k = a + s1_k / n_k, and the covariance
-    s2_k / n_k - (mu_k - a)(mu_k - a)^T + reg_covar I, restricted to its type. ValueError is
-    raised if a covariance is not positive definite. With ``reg_covar=0``, covariances that may
-    be rounding error alone count as such.
+    s2_k / n_k - (mu_k - a)(mu_k - a)^T + reg_covar I, restricted to its type. Raises ValueError
+    if a covariance is not positive definite, with ``reg_covar=0`` beyond rounding errors.
     """
     n, means, squares, of_means = _moments(stats, covariance_type)
     noise = 0.0 if reg_covar else ROUNDING * torch.finfo(n.dtype).eps
@@ -467,18 +440,15 @@ def _explain_singular(stats: SufficientStatistics, covariance_type: str, k: int)
     simpler = "use covariance_type='diag', " if covariance_type in MATRIX else ""
     return (
         f"{found}, too few or too similar for a positive definite {covariance_type!r} covariance "
-        f"of {n_features} features (for instance single, repeated or constant samples). Try to "
-        f"{simpler}increase reg_covar, decrease the number of clusters, or scale the input data."
+        f"of {n_features} features. Try to {simpler}increase reg_covar, decrease the number of "
+        "clusters, or scale X."
     )
 
 
 def implied_statistics(
     mixture: Mixture, about: Tensor, covariance_type: str, reg_covar: float = 0.0
 ) -> SufficientStatistics:
-    """Return the statistics whose M-step is this mixture, with s0 that sums to one.
-
-    It inverts :func:`maximize`, which adds ``reg_covar``.
-    """
+    """Invert :func:`maximize`: return the statistics of a mixture, with s0 that sums to one."""
     n, shift, covariance = mixture.log_weights.exp(), mixture.means - about, mixture.covariances()
     if covariance_type in MATRIX:
         eye = torch.eye(shift.shape[1], dtype=shift.dtype, device=shift.device)

@@ -19,7 +19,6 @@ from torch.nn.functional import softplus
 #: subnormal gradients slow down matrix products.
 LEAST_PROBABILITY = 1e-30
 
-
 _split: ContextVar[Any] = ContextVar("split", default=None)
 
 
@@ -34,16 +33,13 @@ def split_by(split: Any) -> Iterator[None]:
 
 
 def all_rows(x: Tensor) -> Tensor:
-    """Gather the whole batch, (N, ...), from the samples of each process.
-
-    Gradients flow back to the process that owns the sample. Without processes, return ``x``.
-    """
+    """Gather the whole batch, (N, ...), from all processes, if there are several."""
     split = _split.get()
     return x if split is None else split.all_rows(x)
 
 
 def own_rows(whole: Tensor) -> Tensor:
-    """Keep the samples of this process from the whole batch; without processes, all."""
+    """Keep the samples of this process from the whole batch, if there are several processes."""
     split = _split.get()
     return whole if split is None else split.own_rows(whole)
 
@@ -55,7 +51,7 @@ def _expect(log_p: Tensor, value: Tensor) -> Tensor:
 
 
 def information_content(log_p: Tensor) -> Tensor:
-    """I = -log p, in nats, elementwise: how surprising an outcome is.
+    """I = -log p, in nats, elementwise.
 
     Parameters
     ----------
@@ -136,10 +132,7 @@ def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
 
 
 def cross_entropy(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """H(p, q) = -sum_k p_k log q_k = H(p) + KL(p || q), in nats, of shape (...).
-
-    Broadcasts; infinite where q excludes an outcome that p allows.
-    """
+    """H(p, q) = -sum_k p_k log q_k = H(p) + KL(p || q), in nats, of shape (...)."""
     log_p, log_q = torch.broadcast_tensors(log_p, log_q)
     return _expect(log_p, -log_q)
 
@@ -150,17 +143,12 @@ def mutual_information(log_p: Tensor) -> Tensor:
     Parameters
     ----------
     log_p : Tensor of shape (N, K)
-        Row n holds log p(y | x_n); the samples are equally likely.
+        Row n holds log p(y | x_n).
 
     Returns
     -------
     Tensor of shape ()
         Between 0 (y ignores x) and log K (every y certain, all outcomes equally frequent).
-
-    Raises
-    ------
-    ValueError
-        If ``log_p`` does not have two dimensions.
 
     See Also
     --------
@@ -174,9 +162,8 @@ def mutual_information(log_p: Tensor) -> Tensor:
     """
     if log_p.ndim != 2:
         raise ValueError(
-            "mutual_information needs log p(y | x_n) of several samples, of shape (N, K), but got "
-            f"the shape {tuple(log_p.shape)}. Stack one distribution per sample, or use entropy "
-            "for a single distribution."
+            "mutual_information needs log p(y | x_n) of shape (N, K), but got the shape "
+            f"{tuple(log_p.shape)}. Stack one distribution per sample."
         )
     return entropy(marginal(log_p)) - entropy(log_p).mean()
 
@@ -190,9 +177,7 @@ def marginal(log_p: Tensor) -> Tensor:
     return log_mean.masked_fill(never, -math.inf)
 
 
-# ---- generative adversarial losses, on a discriminator's logits of "real"
-# I. Goodfellow et al., Generative Adversarial Nets, NeurIPS 2014, section 3: the generator
-# minimizes -log D, whose gradients do not vanish.
+# ---- losses of logits of "real" (I. Goodfellow et al., Generative Adversarial Nets, NeurIPS 2014)
 
 
 def called_real(logits: Tensor) -> Tensor:

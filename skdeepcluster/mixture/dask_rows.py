@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import assert_all_finite
+from sklearn.utils.validation import _check_n_features
 from torch import Tensor
 
+from .._checks import check_enough
 from ..engine.data import to_tensor
 from ..engine.runtime import limited_threads
 from .em import Batch, Sums, WeightedRows, add
@@ -16,6 +19,23 @@ from .em import Batch, Sums, WeightedRows, add
 def is_dask(X: Any) -> bool:
     """Return whether X is a Dask collection, without importing Dask."""
     return type(X).__module__.split(".")[0].startswith("dask")
+
+
+def check(estimator: Any, X: Any, reset: bool) -> tuple[Any, np.ndarray]:
+    """Check a Dask array; return it in blocks with all features, and its largest magnitude."""
+    if not (hasattr(X, "to_delayed") and getattr(X, "ndim", 0) == 2 and hasattr(X, "chunks")):
+        raise ValueError(
+            f"Expected a Dask array of two dimensions, got {type(X).__name__}. Convert a Dask "
+            "DataFrame by X.to_dask_array(lengths=True)."
+        )
+    if np.isnan(X.shape[0]):
+        X = X.compute_chunk_sizes()
+    _check_n_features(estimator, X, reset=reset)
+    check_enough(X.shape[0], 1)
+    X = X.rechunk((tuple(n for n in X.chunks[0] if n), -1))
+    largest = np.atleast_1d(abs(X).max().compute())
+    assert_all_finite(largest, estimator_name=type(estimator).__name__, input_name="X")
+    return X, largest
 
 
 class DaskRows(WeightedRows):

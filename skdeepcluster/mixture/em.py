@@ -151,7 +151,7 @@ def step(
     """Return the next mixture, and the mean log-likelihood under the one before.
 
     With a learning rate below one (stepwise EM), the statistics of the samples are averaged with
-    the statistics that imply the mixture.
+    the statistics of the mixture.
     """
     bound = torch.zeros(())
 
@@ -181,13 +181,12 @@ def step(
 
 @dataclass
 class Run:
-    """One EM run: the last mixture, the bound of each iteration, and why it ended."""
+    """One EM run: the last mixture, the bound of each iteration, and whether it converged."""
 
     mixture: Mixture
     bound: float = -math.inf
     bounds: list[float] = field(default_factory=list)
     converged: bool = False
-    interrupted: bool = False
 
     def beats(self, other: "Run") -> bool:
         """Return whether the bound is higher by more than rounding."""
@@ -208,35 +207,16 @@ def fit(
 
     A run converges when the mean log-likelihood, the bound, changes by less than ``tol``.
     ``bound`` is the last bound of a run that this run continues. ``report`` is called with the
-    number of the run, the iteration, the bound and its change. Ctrl-C ends the fit and keeps the
-    mixture found so far; without a mixture it is raised.
+    number of the run, the iteration, the bound and its change.
     """
     best = None
-    try:
-        for i, start in enumerate(starts):
-            report(i, 0, bound, math.inf)
-            run = _run(rows, start, m_step, max_iter, tol, bound, partial(report, i))
-            if best is None or run.beats(best):
-                best = run
-            if run.interrupted:
-                best.interrupted = True
-                break
-    except KeyboardInterrupt:  # during an initialization
-        if best is None:
-            raise
-        best.interrupted = True
+    for i, start in enumerate(starts):
+        report(i, 0, bound, math.inf)
+        run = _run(rows, start, m_step, max_iter, tol, bound, partial(report, i))
+        if best is None or run.beats(best):
+            best = run
     assert best is not None, "starts must not be empty"
     return best
-
-
-def fit_to_the_end(
-    rows: WeightedRows, starts: Iterable[Mixture], m_step: MStep, *, max_iter: int, tol: float
-) -> Mixture:
-    """Return the mixture of :func:`fit`, but raise Ctrl-C."""
-    run = fit(rows, starts, m_step, max_iter=max_iter, tol=tol)
-    if run.interrupted:
-        raise KeyboardInterrupt
-    return run.mixture
 
 
 def _run(
@@ -250,17 +230,14 @@ def _run(
 ) -> Run:
     """Run EM from one mixture."""
     run = Run(mixture, bound)
-    try:
-        for i in range(1, max_iter + 1):
-            run.mixture, bound = step(rows, run.mixture, m_step)
-            change, run.bound = bound - run.bound, bound
-            run.bounds.append(bound)
-            report(i, bound, change)
-            if abs(change) < tol:
-                run.converged = True
-                break
-    except KeyboardInterrupt:
-        run.interrupted = True
+    for i in range(1, max_iter + 1):
+        run.mixture, bound = step(rows, run.mixture, m_step)
+        change, run.bound = bound - run.bound, bound
+        run.bounds.append(bound)
+        report(i, bound, change)
+        if abs(change) < tol:
+            run.converged = True
+            break
     return run
 
 
@@ -289,7 +266,7 @@ def posterior(X: np.ndarray, mixture: Mixture) -> np.ndarray:
 def reseed_starved(mixture: Mixture, least: float, generator: torch.Generator) -> Mixture:
     """Replace each component whose weight is below ``least`` by part of the heaviest component.
 
-    It takes half of that component's weight, its covariance, and a mean drawn from it.
+    It takes half of its weight, its covariance, and one of its samples as the mean.
     """
     weights, means, scales = mixture.log_weights.exp(), *(field.clone() for field in mixture[1:])
     for k in (weights < least).nonzero().squeeze(1).tolist():

@@ -23,7 +23,7 @@ from .em import MStep, Responsibilities, WeightedRows, maximize
 MAX_DISTINCT_ROWS = 25_000
 #: k-means runs, divided among the initializations of a fit (at least one each).
 KMEANS_RUNS = 10
-#: Number of samples for medians and quantiles.
+#: Number of samples for medians.
 SPREAD_ROWS = 1000
 
 
@@ -69,7 +69,6 @@ class Initializer:
         self.generator = generator
         self.x, self.weight = unique_rows(rows, generator)
         self.about = average(self.x, self.weight / self.weight.sum())
-        self._check_spread()
 
     def initialize(self, method: str, n_init: int) -> Mixture:
         """Return the M-step of "kmeans", "k-means++", "random" or "random_from_data".
@@ -95,23 +94,6 @@ class Initializer:
     def maximize(self, resp: Responsibilities) -> Mixture:
         """Return the M-step over all samples of given responsibilities."""
         return maximize(self.rows, resp, self.about, self.m_step)
-
-    def _check_spread(self) -> None:
-        """Check that no value is so large that double precision cannot hold the others with it."""
-        some = _some(self.x)
-        median = some.median(0).values
-        spread = (some - median).abs().sort(0).values[int(0.9 * (len(some) - 1))]
-        gap = (self.about - median).abs() * gaussian.ROUNDING * torch.finfo(torch.float64).eps
-        lost = (spread > 0) & (gap > spread)
-        if lost.any():
-            column = int(lost.nonzero()[0, 0])
-            far = float(self.x[(self.x[:, column] - median[column]).abs().argmax(), column])
-            raise ValueError(
-                f"Column {column} of X has the value {far:.6g}, which is too large: most other "
-                f"values are within {float(spread[column]):.3g} of {float(median[column]):.6g}, "
-                "and double precision has no digits left for them. Correct or leave out such "
-                "samples, or transform the column."
-            )
 
     def _find_centers(self, n_runs: int) -> Tensor:
         """Return the centers (K, D) with the lowest inertia among ``n_runs`` runs of k-means."""

@@ -154,8 +154,7 @@ class ClusterModel(TrainableModel):
         assert self.whitened_means is not None
         white = whiten(self.standardize(x).double(), self.whitening)
         # Expanding the square would lose digits of clusters that are tight and far apart.
-        exact = "donot_use_mm_for_euclid_dist"
-        return torch.cdist(white, self.whitened_means, compute_mode=exact).amin(1)
+        return torch.stack([(white - mean).norm(dim=1) for mean in self.whitened_means]).amin(0)
 
     def fitted_attributes(self) -> dict[str, Tensor]:
         """Return the estimator's fitted attributes that the trained model determines."""

@@ -332,42 +332,11 @@ def test_components_without_samples_go_last_and_are_reported():
     assert mixture.weights_[3:].max() < 1e-10
 
 
-def test_ctrl_c_keeps_what_was_learned_and_progress_is_printed(X, monkeypatch, capsys):
-    report = GaussianMixtureEM._report
-
-    def interrupt(self, start, i, *args):
-        report(self, start, i, *args)
-        if i == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(GaussianMixtureEM, "_report", interrupt)
-    mixture = GaussianMixtureEM(K, random_state=0, n_init=3, verbose=2, verbose_interval=1)
-    with pytest.warns(ConvergenceWarning, match="interrupted after 2 iterations"):
-        mixture.fit(X)
-    assert mixture.n_iter_ == 2
-    np.testing.assert_array_equal(mixture.labels_, mixture.predict(X))
+def test_progress_is_printed(X, capsys):
+    GaussianMixtureEM(K, random_state=0, verbose=2, verbose_interval=1).fit(X)
     printed = capsys.readouterr().out
     assert "Initialization 0" in printed
     assert "Iteration 1\t lower bound" in printed
-
-
-def test_ctrl_c_during_a_later_start_keeps_the_runs_before(X, monkeypatch):
-    initialize, calls = initialization.Initializer.initialize, []
-
-    def interrupted(self, *args):
-        calls.append(args)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return initialize(self, *args)
-
-    expected = GaussianMixtureEM(K, random_state=0).fit(X)
-    monkeypatch.setattr(initialization.Initializer, "initialize", interrupted)
-    with pytest.warns(ConvergenceWarning, match="interrupted"):
-        mixture = GaussianMixtureEM(K, random_state=0, n_init=3).fit(X)
-    np.testing.assert_array_equal(mixture.means_, expected.means_)
-    calls[:] = [None]
-    with pytest.raises(KeyboardInterrupt):
-        GaussianMixtureEM(K, random_state=0).fit(X)
 
 
 @pytest.mark.parametrize("value", [1.7e18 + 12345, -1e30])
@@ -404,8 +373,8 @@ def test_threads_change_no_prediction(X, covariance_type):
         ({"weights_init": [1.5, 0.5, -1.0]}, "at least 0.*minimum is -1"),
         ({"means_init": np.zeros((2, D))}, r"'means_init' should have the shape of \(3, 4\)"),
         ({"means_init": np.full((K, D), np.nan)}, "means_init contains NaN"),
-        ({"precisions_init": -np.stack([np.eye(D)] * K)}, "symmetric and positive definite"),
-        ({"precisions_init": np.arange(K * D * D).reshape(K, D, D)}, "symmetric"),
+        ({"precisions_init": -np.stack([np.eye(D)] * K)}, "positive definite"),
+        ({"precisions_init": np.arange(K * D * D).reshape(K, D, D)}, "positive definite"),
         ({"covariance_type": "spherical", "precisions_init": [1, 0, 1]}, "should be positive"),
         ({"init_params": np.ones((300, K))}, "each row sum to 1"),
         ({"device": "abacus"}, "device='abacus'"),
@@ -450,17 +419,13 @@ def test_a_sample_far_away_belongs_to_the_widest_component():
         np.testing.assert_allclose(mixture.predict_proba(distance * far).max(1), 1)
 
 
-@pytest.mark.parametrize("place", [0, 7])
-@pytest.mark.parametrize(("offset", "value"), [(0, 1e20), (1e6, 1e16), (0, 1e160), (0, -1e300)])
-def test_values_too_large_beside_others_are_named(X, offset, value, place):
-    broken = X + offset
-    broken[place, 2] = value
+def test_values_too_large_are_named(X):
+    broken = np.where(np.arange(len(X))[:, None] == 7, -1e300, X)
     for rows in (broken, sparse.csr_array(broken)):
-        with pytest.raises(ValueError, match=r"value.* 1e\+.*too large"):
-            GaussianMixtureEM(K, accept_sparse=True, random_state=0).fit(rows)
-    if abs(value) > 1e100:
-        with pytest.raises(ValueError, match="too large"):
-            GaussianMixtureEM(K).partial_fit(broken)
+        with pytest.raises(ValueError, match="value of magnitude 1e[+]300, which is too large"):
+            GaussianMixtureEM(K, accept_sparse=True).fit(rows)
+    with pytest.raises(ValueError, match="too large"):
+        GaussianMixtureEM(K).partial_fit(broken)
 
 
 def test_bad_weights_and_sparse_samples_are_refused(X):
