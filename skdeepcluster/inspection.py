@@ -22,8 +22,8 @@ from sklearn.utils import Bunch, check_array, check_consistent_length
 from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import _num_features, check_is_fitted
 
-from ._checks import check_cluster_numbers, cluster_means, indicate
-from .display.base import import_matplotlib, name_features, predict_rows, take_last_step
+from ._checks import check_labels, cluster_means, indicate, predict_samples
+from .display.base import import_matplotlib, name_features, take_last_step
 from .display.samples import find_white, make_mosaic
 from .engine.runtime import random_stream
 from .neighbors.search import has_distances
@@ -338,7 +338,7 @@ class ClusterReport(Bunch):
 def _assign(estimator, X):
     """Return cluster positions (N,), -1 for noise, probabilities (N, K) or None, and K."""
     check_is_fitted(estimator)
-    labels, resp = predict_rows(estimator, X), None
+    labels, resp = predict_samples(estimator, X), None
     if hasattr(estimator, "classes_"):
         labels = np.searchsorted(estimator.classes_, labels)
     n_clusters = max(labels.max(initial=-1) + 1, len(getattr(estimator, "cluster_centers_", ())))
@@ -395,7 +395,7 @@ def _pick(order, labels, n_clusters, n_rows):
 def _check_samples(X, labels):
     """Return X as float64, dense or CSR, and the labels, checked."""
     X = check_array(X, accept_sparse="csr", dtype=np.float64)
-    return X, check_cluster_numbers(labels, X.shape[0])
+    return X, check_labels("labels", labels, X.shape[0])
 
 
 def _name_features(X, *names):

@@ -5,7 +5,7 @@ from importlib import import_module
 
 import numpy as np
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 # Ten colors with a CIELAB difference of at least 38 in normal vision, and of 27 under protanopia,
 # deuteranopia and tritanopia (severity 1 of G. M. Machado, M. M. Oliveira, L. A. F. Fernandes, "A
@@ -94,19 +94,6 @@ def check_has(estimator, remedy, *names):
     if missing:
         kind = type(estimator).__name__
         raise ValueError(f"{kind} has no {' and no '.join(missing)}. {remedy}")
-
-
-def predict_rows(estimator, X):
-    """Return the label of each sample: by ``predict``, or the ``labels_`` of the fit."""
-    if hasattr(estimator, "predict"):
-        return np.asarray(estimator.predict(X))
-    check_has(estimator, "It has no predict either: give a fitted clusterer.", "labels_")
-    if len(estimator.labels_) != _num_samples(X):
-        raise ValueError(
-            f"{type(estimator).__name__} has no predict, and its {len(estimator.labels_)} labels_ "
-            f"do not fit the {_num_samples(X)} samples of X. Give the samples of the fit."
-        )
-    return np.asarray(estimator.labels_)
 
 
 def check_shape(name, values, *shape, dtype=None):

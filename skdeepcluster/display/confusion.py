@@ -10,8 +10,9 @@ from sklearn.metrics.cluster import contingency_matrix
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_array, check_consistent_length
 
+from .._checks import predict_samples
 from ..metrics import read_labels
-from .base import Display, check_shape, predict_rows, take_last_step
+from .base import Display, check_shape, take_last_step
 
 #: Maximum number of clusters or classes for which counts are written by default.
 MAX_WRITTEN = 15
@@ -76,7 +77,7 @@ class ClusterConfusionDisplay(Display):
         A clusterer without ``predict`` has to be fitted to X: its ``labels_`` are drawn.
         """
         _, name = take_last_step(estimator, name)
-        return cls.from_predictions(y, predict_rows(estimator, X), name=name, ax=ax, **kwargs)
+        return cls.from_predictions(y, predict_samples(estimator, X), name=name, ax=ax, **kwargs)
 
     def plot(self, ax=None, *, include_values: bool | None = None, **kwargs) -> Self:
         """Draw by ``Axes.imshow``, which takes ``kwargs``, for instance ``cmap``.

@@ -9,8 +9,9 @@ from scipy.sparse import issparse
 from sklearn.decomposition import PCA
 from sklearn.utils import check_array
 
+from .._checks import predict_samples
 from ..neighbors import neighbor_graph, neighbor_layout
-from .base import Display, choose_colors, draw_legend, group_rows, predict_rows, take_last_step
+from .base import Display, choose_colors, draw_legend, group_rows, take_last_step
 
 #: Projections of more than two columns.
 METHODS = "auto", "pca", "neighbors"
@@ -85,7 +86,7 @@ class EmbeddingDisplay(Display):
         """
         _, name = take_last_step(estimator, name)
         embedding = estimator.transform(X) if hasattr(estimator, "transform") else X
-        labels = predict_rows(estimator, X) if labels is None else labels
+        labels = predict_samples(estimator, X) if labels is None else labels
         display = cls(embedding, labels, method=method, name=name)
         if hasattr(estimator, "layout_") and display._choose_method(len(labels)) == "neighbors":
             display.embedding, display.metric = X, estimator.metric

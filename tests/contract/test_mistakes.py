@@ -145,7 +145,7 @@ MISTAKES = {
     "a class for a clusterer": (
         lambda _: select_n_clusters(X, [2, 3], estimator=KMeans),
         TypeError,
-        r"KMeans'> is no clusterer. Give an instance, such as KMeans\(\)",
+        "an instance of scikit-learn estimator instead of a class",
     ),
     "names for clusters": (
         lambda _: cluster_stability(fit("means"), X, np.array(["a", "b", "c"])[Y]),
