@@ -104,8 +104,8 @@ def check_magnitude(values):
     largest = max(float(np.max(values, initial=0)), -float(np.min(values, initial=0)))
     if largest > LARGEST:
         raise ValueError(
-            f"X has a value of magnitude {largest:.3g}. Expected are magnitudes of at most "
-            f"{LARGEST:.0e}, whose squares fit double precision. Scale X, or correct such samples."
+            f"X has a value of magnitude {largest:.3g}, which is too large: expected are at most "
+            f"{LARGEST:.0e}. Scale X, or correct or leave out such samples."
         )
 
 

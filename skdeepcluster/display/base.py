@@ -7,9 +7,8 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-# Ten colors with a CIELAB difference of at least 38 in normal vision, and of 27 under protanopia,
-# deuteranopia and tritanopia (severity 1 of G. M. Machado, M. M. Oliveira, L. A. F. Fernandes, "A
-# Physiologically-based Model for Simulation of Color Vision Deficiency", 2009).
+# Ten colors that differ by at least 38 in CIELAB, and by 27 for color-blind people (Machado,
+# Oliveira, Fernandes, "A Physiologically-based Model for Simulation of Color Vision Deficiency").
 COLORS = (
     *("#3084fc", "#783018", "#78e4cc", "#f06c78", "#60249c"),
     *("#788400", "#f0cc78", "#244848", "#c0c0fc", "#a8609c"),
@@ -52,12 +51,12 @@ class Display:
         return ax
 
     def _open_panels(self, ax, size, n_panels, max_columns):
-        """Divide axes into panels of a size in inches and return them."""
+        """Return panels, of a size in inches, in place of the axes."""
         n_rows = -(-n_panels // max_columns)
         n_columns = -(-n_panels // n_rows)
         ax = self._open(ax, (size[0] * n_columns, size[1] * n_rows + 0.4))
         ax.set_axis_off()
-        # The title has a row of its own, or it would overlap the titles of the panels.
+        # The title has a row of its own, where it does not overlap the titles of the panels.
         heights = [0.001, *[1] * n_rows]
         grid = ax.get_subplotspec().subgridspec(n_rows + 1, n_columns, height_ratios=heights)
         title = ax.figure.add_subplot(grid[0, :])
@@ -77,10 +76,7 @@ def import_matplotlib(module):
 
 
 def take_last_step(estimator, name=None):
-    """Return a fitted estimator, or the last step of a Pipeline, and a title.
-
-    The title is ``name``, or if it is None the class of the estimator.
-    """
+    """Return the last step of a fitted Pipeline, or the estimator, and ``name`` or its class."""
     if hasattr(estimator, "fit"):
         check_is_fitted(estimator)
     while isinstance(estimator, Pipeline):
@@ -126,8 +122,7 @@ def group_rows(labels, n_samples):
 def choose_colors(names):
     """Return the color and the marker of each label from `group_rows`.
 
-    Cluster k has color k, also where other clusters are absent, and noise, -1, is gray. Other
-    labels are colored in their order.
+    Cluster k always has color k, noise is gray, and other labels are colored in their order.
     """
     places = np.arange(len(names))
     if names.dtype.kind in "iu" and names[0] >= -1 and names[-1] < 2 * len(names):

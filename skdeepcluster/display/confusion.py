@@ -22,9 +22,8 @@ MAX_WRITTEN = 15
 class ClusterConfusionDisplay(Display):
     """Table of classes and clusters, with the matching clusters on the diagonal.
 
-    The clusters keep their numbers. They are ordered by the best one-to-one matching with the
-    classes (Hungarian algorithm); clusters without a class come last. Unlike the table of
-    scikit-learn's ConfusionMatrixDisplay, this one need not be square.
+    The clusters are ordered by the best one-to-one matching with the classes (Hungarian
+    algorithm); clusters without a class come last.
 
     Parameters
     ----------
@@ -39,7 +38,7 @@ class ClusterConfusionDisplay(Display):
     order_ : ndarray of shape (n_clusters,)
         Columns of ``confusion`` from left to right.
     accuracy_ : float
-        Share of the samples that are in the cluster matched with their class.
+        Share of the samples in the cluster that matches their class.
     im_ : matplotlib AxesImage
         The table, as shares of each class.
 
@@ -72,15 +71,12 @@ class ClusterConfusionDisplay(Display):
 
     @classmethod
     def from_estimator(cls, estimator, X, y, *, name=None, ax=None, **kwargs) -> Self:
-        """Draw the table of the classes y and the clusters that a fitted clusterer predicts.
-
-        A clusterer without ``predict`` has to be fitted to X: its ``labels_`` are drawn.
-        """
+        """Draw the table of the classes y and the clusters that a fitted clusterer predicts."""
         _, name = take_last_step(estimator, name)
         return cls.from_predictions(y, predict_samples(estimator, X), name=name, ax=ax, **kwargs)
 
     def plot(self, ax=None, *, include_values: bool | None = None, **kwargs) -> Self:
-        """Draw by ``Axes.imshow``, which takes ``kwargs``, for instance ``cmap``.
+        """Draw by ``Axes.imshow``, which takes ``kwargs``.
 
         By default, `include_values` writes the counts of at most 15 classes and clusters.
         """

@@ -30,17 +30,16 @@ class EmbeddingDisplay(Display):
     Parameters
     ----------
     embedding : {array-like, sparse matrix} of shape (n_samples, n_components)
-        Two columns are drawn as they are, and a single one is spread out vertically. More columns
-        are projected, and drawn with the same scale on both axes.
+        Two columns are drawn as they are, a single one is spread out vertically, and more columns
+        are projected.
     labels : array-like of shape (n_samples,), default=None
         Clusters or classes, numbers or strings.
     method : {"auto", "pca", "neighbors"}, default="auto"
-        Projection of more than two columns. ``"neighbors"`` is the
-        :func:`~skdeepcluster.neighbors.neighbor_layout` of the graph of nearest neighbors. It
-        shows which samples are close; distances between clusters mean little. ``"auto"`` takes it
-        for up to 5,000 samples, and PCA for more.
+        Projection of more than two columns. ``"neighbors"`` is a
+        :func:`~skdeepcluster.neighbors.neighbor_layout`, in which distances between clusters mean
+        little. ``"auto"`` takes it for up to 5,000 samples, and PCA for more.
     metric : str or callable, default="euclidean"
-        Metric of the neighbors, see :func:`~skdeepcluster.neighbors.neighbor_graph`.
+        Metric of :func:`~skdeepcluster.neighbors.neighbor_graph`.
     random_state : int, RandomState instance or None, default=0
         Random state of the projection.
     name : str, default=None
@@ -79,9 +78,8 @@ class EmbeddingDisplay(Display):
     def from_estimator(
         cls, estimator, X, *, labels=None, method: str = "auto", name=None, ax=None, **kwargs
     ) -> Self:
-        """Draw ``transform(X)`` of a fitted estimator, colored by its predictions or `labels`.
+        """Draw ``transform(X)`` of a fitted estimator, or X, colored by its clusters or `labels`.
 
-        Without ``transform`` the embedding is X; without ``predict`` the labels are ``labels_``.
         A NeighborClustering, whose ``transform`` is a layout, gets a two-dimensional one of X.
         """
         _, name = take_last_step(estimator, name)

@@ -22,8 +22,7 @@ class HistoryDisplay(Display):
     Parameters
     ----------
     history : list of dict
-        One record per epoch, with the loss terms by name. A record may lack terms, as in a second
-        phase of training. Values that are not numbers are not drawn.
+        One record per epoch, with the loss terms by name. A record may lack terms.
     name : str, default=None
 
     Attributes

@@ -24,8 +24,7 @@ from .base import (
 MAX_COLUMNS = 5
 #: Width and height of an image in inches.
 IMAGE_SIZE = 0.55
-#: Factor of the number of samples if ``sample`` draws the clusters, too, so that small clusters
-#: get enough samples.
+#: Factor of the number of generated samples, so that small clusters get enough.
 OVERSAMPLING = 5
 
 
@@ -87,8 +86,7 @@ class SamplesDisplay(Display):
     ) -> Self:
         """Draw samples that a fitted estimator generates by ``sample``.
 
-        They are drawn by cluster if ``sample`` takes ``cluster`` or returns samples and labels.
-        Then very small clusters may have less than `n_per_cluster` samples.
+        Very small clusters may get less than `n_per_cluster` samples.
         """
         _, name = take_last_step(estimator, name)
         check_has(estimator, "Pass samples to SamplesDisplay(samples, labels).", "sample")
@@ -101,8 +99,7 @@ class SamplesDisplay(Display):
     def plot(self, ax=None, *, n_columns: int = 10, **kwargs) -> Self:
         """Draw by ``Axes.imshow`` for images or ``Axes.plot`` for profiles, with ``kwargs``.
 
-        A row has at most `n_columns` images, and a panel as many profiles. With labels, further
-        samples of a cluster are left out.
+        A row has at most `n_columns` images, and a panel as many profiles.
         """
         samples = self.samples.toarray() if issparse(self.samples) else self.samples
         samples = check_shape("samples", samples, "n_samples", "n_features")
@@ -182,9 +179,8 @@ def _to_images(samples, image_shape):
     has_channels = len(shape) == 3 and not {shape[0], shape[2]}.isdisjoint({1, 3})
     if not (len(shape) == 2 or has_channels) or math.prod(shape) != samples.shape[1]:
         raise ValueError(
-            f"image_shape={image_shape} does not fit samples of {samples.shape[1]} features: give "
-            "(height, width), (channels, height, width) or (height, width, channels), with 1 or "
-            "3 channels."
+            f"image_shape={image_shape} does not fit samples of {samples.shape[1]} features. Give "
+            "the height and the width, and before or after them 1 or 3 channels."
         )
     tiles = samples.reshape(-1, *shape)
     if not has_channels:

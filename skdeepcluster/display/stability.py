@@ -8,26 +8,24 @@ from numpy.typing import ArrayLike
 
 from .base import COLORS, Display, check_has, check_shape, draw_legend, take_last_step
 
-#: Stability below which a cluster should not be trusted (C. Hennig, manual of fpc's clusterboot).
-DOUBTFUL = 0.6
-#: Stability above which a cluster is highly stable (same source).
-STABLE = 0.85
+#: Levels of stability (C. Hennig, manual of clusterboot in the R package fpc).
+DOUBTFUL, STABLE = 0.6, 0.85
 
 
 @dataclass(eq=False, repr=False)
 class StabilityDisplay(Display):
-    """Bars of the stability of each cluster, with two levels for reading them [1]_.
+    """Bars of the stability of each cluster, with the levels of [1]_.
 
     Parameters
     ----------
     stability : array-like of shape (n_clusters,)
-        Stability of each cluster between 0 and 1, as ``ClusterEnsemble.cluster_stability_``.
+        Stability of each cluster between 0 and 1.
     name : str, default=None
 
     Attributes
     ----------
     bars_ : matplotlib BarContainer
-        One bar for each cluster, in the color that it has in the other displays.
+        One bar for each cluster, in its color in the other displays.
 
     See Also
     --------

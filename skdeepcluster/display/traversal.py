@@ -17,15 +17,15 @@ SWEEP = np.linspace(-2, 2, 9)
 
 @dataclass(eq=False, repr=False)
 class TraversalDisplay(Display):
-    """Grids of generated samples: a row for each cluster, along which a code changes.
+    """Grids of generated samples: one row per cluster, along which a code changes.
 
     Parameters
     ----------
     grids : dict of str to array-like of shape (n_rows, n_columns, n_features)
         Samples of each panel, by its title.
     image_shape : tuple of int, default=None
-        Shape of an image, see `SamplesDisplay`. None draws profiles: value against feature,
-        averaged over the rows of a grid, one line per column.
+        Shape of an image, see `SamplesDisplay`. None draws one profile per column, averaged over
+        the rows of a grid.
     feature_names : array-like of str of shape (n_features,), default=None
         Names below the profiles.
     name : str, default=None
@@ -69,10 +69,9 @@ class TraversalDisplay(Display):
         ax=None,
         **kwargs,
     ) -> Self:
-        """Draw each cluster of an InfoGANClustering with several noise vectors, and its codes.
+        """Draw each cluster of an InfoGANClustering with `n_noise` noise vectors, and its `codes`.
 
-        The clusters share `n_noise` noise vectors. The names in `codes`, by default the continuous
-        ones, are drawn with one noise vector; continuous ones take nine `values` from -2 to 2.
+        By default these are the continuous codes, with nine `values` from -2 to 2.
         """
         _, name = take_last_step(estimator, name)
         check_has(estimator, "Pass grids of samples to TraversalDisplay(grids).", "traverse")

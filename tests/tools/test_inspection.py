@@ -308,7 +308,7 @@ def test_distances_have_no_features():
         (FIT, {"row_names": ["a", "b"]}, "inconsistent numbers of samples"),
         (FIT, {"images": (3, 3)}, r"\(3, 3\) does not fit samples of 4 features"),
         (PCA(2).fit(X), {}, "PCA has no predict"),
-        (DBSCAN(eps=1e-6).fit(X), {}, "noise only"),
+        (DBSCAN(eps=1e-6).fit(X), {}, "finds no cluster"),
     ],
 )
 def test_what_does_not_fit_is_refused(estimator, options, message):
