@@ -187,8 +187,8 @@ def _scale_columns(likelihood, standardize, X):
         low, high = features.low[column], features.high[column]
         if not are_probabilities(low, high, X.dtype):
             raise ValueError(
-                f"The 'bernoulli' column {column} has values from {low:.6g} to {high:.6g}. Scale "
-                "it to [0, 1] (MinMaxScaler), or give it as 'gaussian'."
+                f"Column {column} is 'bernoulli', but has values from {low:.6g} to {high:.6g}. "
+                "Scale it to [0, 1] (MinMaxScaler), or give it as 'gaussian'."
             )
     if layout["gaussian"]:
         own = Features(*(values[layout["gaussian"]] for values in features))

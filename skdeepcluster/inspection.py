@@ -220,8 +220,8 @@ class ClusterReport(Bunch):
         values, labels = _check_samples(X, labels)
         member = indicate(labels, n_clusters).toarray()
         codes = _find_codes(estimator, X, resp)
-        centers = euclidean_distances(codes, cluster_means(member, codes))
-        distances = np.where(member.any(0), centers, np.inf)
+        distances = euclidean_distances(codes, cluster_means(member, codes))
+        distances[:, ~member.any(0)] = np.inf
         runner_up, margin = _find_runner_up(labels, resp, distances)
         features = _compare(values, member, names, n_features)
         report = cls(

@@ -14,7 +14,7 @@ from .._checks import predict_samples
 from ..metrics import read_labels
 from .base import Display, check_shape, take_last_step
 
-#: Maximum number of clusters or classes for which counts are written by default.
+#: Maximum number of clusters or classes whose counts are written by default.
 MAX_WRITTEN = 15
 
 
@@ -30,7 +30,7 @@ class ClusterConfusionDisplay(Display):
     confusion : array-like of shape (n_classes, n_clusters)
         Number of samples of each class in each cluster.
     classes, clusters : array-like, default=None
-        Names of the rows and columns; None numbers them from 0.
+        Names of the classes and the clusters; None numbers them from 0.
     name : str, default=None
 
     Attributes

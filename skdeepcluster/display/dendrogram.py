@@ -68,9 +68,8 @@ class DendrogramDisplay(Display):
         remedy = "Fit NeighborClustering, or AgglomerativeClustering with compute_distances=True."
         check_has(estimator, remedy, "children_", "distances_")
         n_leaves, counts = len(estimator.children_) + 1, None
-        if hasattr(estimator, "leaves_"):
-            leaves = np.asarray(estimator.leaves_)
-            counts = np.bincount(leaves[leaves >= 0], minlength=n_leaves)
+        if hasattr(estimator, "leaves_"):  # -1 for noise
+            counts = np.bincount(np.asarray(estimator.leaves_) + 1, minlength=n_leaves + 1)[1:]
         if n_clusters is None and hasattr(estimator, "n_clusters_"):
             n_clusters = min(estimator.n_clusters_, n_leaves)  # clusters may be empty
         tree = estimator.children_, estimator.distances_, counts

@@ -17,7 +17,7 @@ from .base import Display, choose_colors, draw_legend, group_rows, take_last_ste
 METHODS = "auto", "pca", "neighbors"
 #: Properties of axes with one scale.
 EQUAL = {"aspect": "equal", "adjustable": "datalim"}
-#: Maximum number of samples for which "auto" computes a neighbor layout, about two seconds.
+#: Maximum number of samples for which "auto" computes a neighbor layout.
 MAX_LAYOUT = 5000
 #: Maximum number of labels that are written next to their points.
 MAX_NUMBERED = 50
@@ -49,7 +49,7 @@ class EmbeddingDisplay(Display):
     points_ : ndarray of shape (n_samples, 2)
         Points that are drawn.
     projection_ : PCA or None
-        The fitted projection, if it is linear.
+        The fitted projection by PCA.
     scatter_ : list of matplotlib PathCollection
         The points, one collection per marker.
     legend_ : matplotlib Legend or None

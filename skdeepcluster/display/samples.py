@@ -149,7 +149,7 @@ def _generate(estimator, n_per_cluster):
 
 
 def draw_images(ax, samples, image_shape, rows, names, kwargs):
-    """Draw rows of images, given by positions among the samples, with the name of each row."""
+    """Draw rows of images, given by their positions in ``samples``, with a name for each row."""
     picture, height = make_mosaic(samples, image_shape, rows)
     image = ax.imshow(picture, **{"cmap": "gray_r", **kwargs})
     ax.set_xticks([])
@@ -180,7 +180,7 @@ def _to_images(samples, image_shape):
     if not (len(shape) == 2 or has_channels) or math.prod(shape) != samples.shape[1]:
         raise ValueError(
             f"image_shape={image_shape} does not fit samples of {samples.shape[1]} features. Give "
-            "the height and the width, and before or after them 1 or 3 channels."
+            "(height, width), with 1 or 3 channels before or after them for color."
         )
     tiles = samples.reshape(-1, *shape)
     if not has_channels:
@@ -192,5 +192,5 @@ def _to_images(samples, image_shape):
 
 
 def find_white(samples):
-    """Return the value of full brightness in samples of color images, 255 or 1."""
+    """Return the value of white in color images, 255 or 1."""
     return 255 if samples.max() > 2 else 1

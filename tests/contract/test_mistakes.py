@@ -83,7 +83,7 @@ MISTAKES = {
     "a likelihood with an unknown column": (
         lambda _: vade(likelihood={"gaussian": [0, 1, 2, 9]}).fit(X),
         ValueError,
-        r"0 to 3, but \[3\] are missing and there are no columns \[9\]",
+        r"0 to 3, but \[3, 9\] are missing or not in X",
     ),
     "a width": (
         lambda _: vade(hidden_layer_sizes=np.array(3)).fit(X),
@@ -178,17 +178,17 @@ MISTAKES = {
     "the width of an image": (
         lambda _: ClusterReport.from_estimator(fit("neighbors"), X, images=8),
         ValueError,
-        r"image_shape=8 does not fit rows of 4 features: give \(height, width\)",
+        r"image_shape=8 does not fit samples of 4 features. Give \(height, width\)",
     ),
     "names of some features": (
         lambda _: ClusterReport.from_estimator(fit("neighbors"), X, feature_names=["a", "b"]),
         ValueError,
-        r"feature_names must hold 4 names.*shape \(2,\)",
+        r"feature_names must have shape \(4,\), got \(2,\)",
     ),
     "a report of labels": (
         lambda _: ClusterReport.from_estimator(DBSCAN(eps=3).fit(X), X[:9]),
         ValueError,
-        "DBSCAN has no predict.*Give the rows of the fit",
+        "DBSCAN has no predict.*Give the samples of the fit",
     ),
 }
 
