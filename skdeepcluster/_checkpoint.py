@@ -1,7 +1,6 @@
 """Checkpoints: resume an interrupted fit bit for bit.
 
-A fit is a sequence of searches and trainings. The same call of ``fit`` takes the finished ones
-from the file and continues the interrupted one.
+The same call of ``fit`` takes finished searches and trainings from the file and continues.
 """
 
 import copy
@@ -45,7 +44,7 @@ class Checkpoint:
             check_same("checkpoint", len(self._steps))
 
     def remember(self, make, random_state):
-        """Return the result of ``make``, which draws from ``random_state``, or the stored one."""
+        """Return the result of ``make``, which uses ``random_state``, or the stored one."""
         if self.path is None:
             return make()
         step = self.begin_training()
@@ -94,7 +93,7 @@ def identify(estimator, X, *others):
 
 
 def _describe(value):
-    """Return a parameter as data that compare equal in another process; functions by name."""
+    """Return a parameter as data that are equal in another process; functions by name."""
     if isinstance(value, np.random.RandomState):
         return "RandomState"
     if isinstance(value, partial):

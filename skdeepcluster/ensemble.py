@@ -36,9 +36,9 @@ from .neighbors.candidates import agglomerate
 
 #: Maximum number of iterations of matching members to their consensus.
 MAX_ITER = 20
-#: Maximum number of label combinations that co-association agglomerates: the most frequent ones.
+#: Maximum number of label combinations that co-association agglomerates.
 MAX_COMBINATIONS = 2000
-#: Number of decimals of memberships that count in comparisons; the others are rounding errors.
+#: Number of decimals of memberships that are compared; the others are rounding errors.
 DECIMALS = 12
 
 
@@ -86,11 +86,11 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     n_clusters_ : int
         Number of clusters of the consensus.
     tables_ : list of ndarray of shape (n_clusters of the member, n_clusters)
-        Maps of the members' clusters to the consensus; rows sum to one.
+        Maps of the members' clusters to the consensus.
     agreement_ : ndarray of shape (n_estimators,)
         Share of the samples that a member assigns as the consensus does.
     row_agreement_ : ndarray of shape (n_samples,)
-        Share of the members that assign a sample as the consensus does; low for doubtful labels.
+        Share of the members that assign a sample as the consensus does.
     cluster_stability_ : ndarray of shape (n_clusters,)
         Mean over members of the greatest Jaccard index of each cluster with a cluster of the
         member [4]_. Clusters above 0.85 are stable; do not trust those below 0.6.
@@ -311,9 +311,9 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        for member in self._list_templates()[:1]:
-            if hasattr(member, "fit_predict"):
-                tags.input_tags = get_tags(member).input_tags
+        first = self._list_templates()[:1]
+        if first and hasattr(first[0], "fit_predict"):
+            tags.input_tags = get_tags(first[0]).input_tags
         tags.input_tags.sparse = bool(self.accept_sparse)
         return tags
 

@@ -61,7 +61,7 @@ def find_medoids(X, labels, *, random_state=None) -> npt.NDArray[np.intp]:
 
     See Also
     --------
-    ClusterReport : Also finds the samples of each cluster with the greatest probability.
+    ClusterReport : Also lists typical and doubtful samples.
 
     References
     ----------
@@ -398,13 +398,13 @@ def _name_features(X, *names):
 def _find_medoids(X, labels, n_clusters, random_state):
     """Return the medoids (K,) of checked samples."""
     stream, medoids = random_stream(random_state), np.full(n_clusters, -1)
+    average = {"reduce_func": lambda distances, start: distances.mean(1)}
     for k in np.unique(labels[labels >= 0]):
         rows = others = np.flatnonzero(labels == k)
         if len(rows) > MEDOID_SAMPLES:
             others = stream.choice(rows, MEDOID_SAMPLES, False)
-        average = {"reduce_func": lambda distances, start: distances.mean(1)}
-        distances = pairwise_distances_chunked(X[rows], X[others], **average)
-        medoids[k] = rows[np.concatenate(list(distances)).argmin()]
+        means = pairwise_distances_chunked(X[rows], X[others], **average)
+        medoids[k] = rows[np.concatenate(list(means)).argmin()]
     return medoids
 
 

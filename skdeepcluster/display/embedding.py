@@ -149,8 +149,9 @@ class EmbeddingDisplay(Display):
         """Return the projection that "auto" stands for, or the given one."""
         if self.method not in METHODS:
             raise ValueError(f"method must be one of {METHODS}, got {self.method!r}.")
-        best = "neighbors" if n_samples <= MAX_LAYOUT else "pca"
-        return best if self.method == "auto" else self.method
+        if self.method != "auto":
+            return self.method
+        return "neighbors" if n_samples <= MAX_LAYOUT else "pca"
 
     def _write_label(self, text, points, color):
         """Write a label beside the point nearest to the median of its points."""

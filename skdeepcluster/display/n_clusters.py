@@ -38,7 +38,7 @@ class NumberOfClustersDisplay(Display):
 
     See Also
     --------
-    skdeepcluster.select_n_clusters : Computes what is drawn.
+    skdeepcluster.select_n_clusters : Chooses the number of clusters.
 
     Examples
     --------

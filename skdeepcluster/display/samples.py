@@ -109,11 +109,10 @@ class SamplesDisplay(Display):
         return self
 
     def _plot_images(self, ax, samples, names, index, n_columns, kwargs):
+        rows = [np.flatnonzero(index == k)[:n_columns] for k in range(len(names))]
         if self.labels is None:
             names = []
             rows = np.split(np.arange(len(samples)), range(n_columns, len(samples), n_columns))
-        else:
-            rows = [np.flatnonzero(index == k)[:n_columns] for k in range(len(names))]
         size = IMAGE_SIZE * max(map(len, rows)) + 0.8, IMAGE_SIZE * len(rows) + 0.5
         self.axes_ = [self._open(ax, size)]
         self.image_ = draw_images(self.ax_, samples, self.image_shape, rows, names, kwargs)

@@ -14,7 +14,7 @@ DOUBTFUL, STABLE = 0.6, 0.85
 
 @dataclass(eq=False, repr=False)
 class StabilityDisplay(Display):
-    """Bars of the stability of each cluster, with the levels of [1]_.
+    """Bars of the stability of each cluster, with two levels for reading them.
 
     Parameters
     ----------
@@ -25,16 +25,11 @@ class StabilityDisplay(Display):
     Attributes
     ----------
     bars_ : matplotlib BarContainer
-        One bar for each cluster, in its color in the other displays.
+        One bar for each cluster.
 
     See Also
     --------
-    skdeepcluster.stability.cluster_stability : Computes what is drawn.
-
-    References
-    ----------
-    .. [1] C. Hennig, "Cluster-wise assessment of cluster stability", Computational Statistics &
-       Data Analysis 52, 2007.
+    skdeepcluster.stability.cluster_stability : Stability of any clusterer.
 
     Examples
     --------
@@ -55,12 +50,10 @@ class StabilityDisplay(Display):
         """Draw the stability of the clusters of a fitted estimator."""
         estimator, name = take_last_step(estimator, name)
         if hasattr(estimator, "cluster_stability"):
-            stability = estimator.cluster_stability()
-        else:
-            remedy = "Draw StabilityDisplay(cluster_stability(estimator, X))."
-            check_has(estimator, remedy, "cluster_stability_")
-            stability = estimator.cluster_stability_
-        return cls(stability, name=name).plot(ax, **kwargs)
+            return cls(estimator.cluster_stability(), name=name).plot(ax, **kwargs)
+        remedy = "Draw StabilityDisplay(cluster_stability(estimator, X))."
+        check_has(estimator, remedy, "cluster_stability_")
+        return cls(estimator.cluster_stability_, name=name).plot(ax, **kwargs)
 
     def plot(self, ax=None, **kwargs) -> Self:
         """Draw by ``Axes.bar``, which takes ``kwargs``."""

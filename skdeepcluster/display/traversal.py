@@ -37,7 +37,6 @@ class TraversalDisplay(Display):
 
     See Also
     --------
-    SamplesDisplay : Samples of every cluster.
     skdeepcluster.InfoGANClustering.code_report : What each code changes, in numbers.
 
     Examples
@@ -75,8 +74,8 @@ class TraversalDisplay(Display):
         """
         _, name = take_last_step(estimator, name)
         check_has(estimator, "Pass grids of samples to TraversalDisplay(grids).", "traverse")
-        known = estimator.code_names_
-        codes = [c for c in known if c.startswith("continuous")] if codes is None else codes
+        if codes is None:
+            codes = [code for code in estimator.code_names_ if code.startswith("continuous")]
         grid = estimator.traverse("cluster", n_samples=n_noise)
         clusters, order = range(grid.shape[1]), "dark to light"
         titles = {"cluster": f"cluster, {order}"}
