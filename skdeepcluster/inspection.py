@@ -347,7 +347,7 @@ def _assign(estimator, X):
 
 def _find_codes(estimator, X, resp):
     """Return codes, or comparable samples, between which distances are measured."""
-    if resp is not None and hasattr(estimator, "transform"):  # that of KMeans returns distances
+    if resp is not None and hasattr(estimator, "transform"):  # KMeans returns distances
         X = estimator.transform(X)
     elif resp is not None and not sparse.issparse(X):
         X = StandardScaler().fit_transform(X)

@@ -136,7 +136,9 @@ def match_labels(labels_true, labels_pred) -> npt.NDArray[Any]:
     clusters, index = np.unique(pred, return_inverse=True)
     rows, columns = linear_sum_assignment(table, maximize=True)
     unmatched = np.setdiff1d(np.arange(len(clusters)), columns)
-    new = _name_clusters(clusters[unmatched], classes)
+    new = np.array([f"cluster {cluster}" for cluster in clusters[unmatched]], dtype=str)
+    if classes.dtype.kind == "i":
+        new = classes[-1] + 1 + np.arange(len(unmatched))
     names = np.empty(len(clusters), dtype=np.result_type(classes, new))
     names[columns] = classes[rows]
     names[unmatched] = new
@@ -242,16 +244,6 @@ def _check_confidence(right, confidence):
         checked.append(values.clip(0, 1))
     check_consistent_length(*checked)
     return checked
-
-
-def _name_clusters(clusters, classes):
-    """Return names of clusters that are not names of classes."""
-    if classes.dtype.kind == "i":
-        return classes[-1] + 1 + np.arange(len(clusters))
-    names = np.array([f"cluster {cluster}" for cluster in clusters], dtype=str)
-    while np.isin(names, classes).any():
-        names = np.char.add(names, "'")
-    return names
 
 
 def _tabulate(labels_true, labels_pred):

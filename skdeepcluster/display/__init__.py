@@ -1,4 +1,4 @@
-"""Displays of clusterings, used as those of scikit-learn.
+"""Displays of clusterings, in the style of scikit-learn.
 
 ``from_estimator`` computes what is drawn, the constructor takes it as arrays, and ``plot(ax)``
 draws it with matplotlib and returns the display. Read ``base`` first.

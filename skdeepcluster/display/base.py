@@ -84,10 +84,9 @@ def take_last_step(estimator, name=None):
     return estimator, type(estimator).__name__ if name is None else name
 
 
-def check_has(estimator, remedy, *names):
+def check_has(estimator, *names, remedy="Pass arrays to the display instead."):
     """Raise ValueError if an estimator lacks an attribute."""
-    missing = [name for name in names if not hasattr(estimator, name)]
-    if missing:
+    if missing := [name for name in names if not hasattr(estimator, name)]:
         kind = type(estimator).__name__
         raise ValueError(f"{kind} has no {' and no '.join(missing)}. {remedy}")
 

@@ -66,7 +66,7 @@ class DendrogramDisplay(Display):
         """
         estimator, name = take_last_step(estimator, name)
         remedy = "Fit NeighborClustering, or AgglomerativeClustering with compute_distances=True."
-        check_has(estimator, remedy, "children_", "distances_")
+        check_has(estimator, "children_", "distances_", remedy=remedy)
         n_leaves, counts = len(estimator.children_) + 1, None
         if hasattr(estimator, "leaves_"):  # -1 for noise
             counts = np.bincount(np.asarray(estimator.leaves_) + 1, minlength=n_leaves + 1)[1:]

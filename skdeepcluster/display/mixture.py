@@ -64,8 +64,7 @@ class MixtureDisplay(Display):
         The default of `labels` is ``predict(X)``.
         """
         _, name = take_last_step(estimator, name)
-        remedy = "Draw clusters that are no mixture by EmbeddingDisplay."
-        check_has(estimator, remedy, "means_", "covariances_")
+        check_has(estimator, "means_", "covariances_", remedy="Use EmbeddingDisplay.")
         display = cls(
             estimator.transform(X) if hasattr(estimator, "transform") else X,
             estimator.means_,

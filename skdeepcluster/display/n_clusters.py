@@ -62,8 +62,7 @@ class NumberOfClustersDisplay(Display):
     def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs) -> Self:
         """Draw how a clusterer fitted with ``n_clusters="auto"`` chose its number of clusters."""
         estimator, name = take_last_step(estimator, name)
-        remedy = "Fit it with n_clusters='auto', or pass select_n_clusters(...) to from_selection."
-        check_has(estimator, remedy, "n_clusters_curve_")
+        check_has(estimator, "n_clusters_curve_", remedy="Fit it with n_clusters='auto'.")
         display = cls(**estimator.n_clusters_curve_, chosen=estimator.n_clusters_, name=name)
         return display.plot(ax, **kwargs)
 

@@ -78,8 +78,7 @@ class ReliabilityDisplay(Display):
     ) -> Self:
         """Draw the reliability of ``predict_proba(X)`` of a fitted clusterer for classes y."""
         options = {"n_bins": n_bins, "name": take_last_step(estimator, name)[1], "ax": ax}
-        remedy = "Pass numbers to ReliabilityDisplay(confidence, agreement)."
-        check_has(estimator, remedy, "predict_proba")
+        check_has(estimator, "predict_proba")
         return cls.from_predictions(y, estimator.predict_proba(X), **options, **kwargs)
 
     def plot(self, ax=None, **kwargs) -> Self:

@@ -89,7 +89,7 @@ class SamplesDisplay(Display):
         Very small clusters may get less than `n_per_cluster` samples.
         """
         _, name = take_last_step(estimator, name)
-        check_has(estimator, "Pass samples to SamplesDisplay(samples, labels).", "sample")
+        check_has(estimator, "sample")
         samples, labels = _generate(estimator, n_per_cluster)
         if feature_names is None:
             feature_names = getattr(estimator, "feature_names_in_", None)

@@ -52,7 +52,7 @@ class StabilityDisplay(Display):
         if hasattr(estimator, "cluster_stability"):
             return cls(estimator.cluster_stability(), name=name).plot(ax, **kwargs)
         remedy = "Draw StabilityDisplay(cluster_stability(estimator, X))."
-        check_has(estimator, remedy, "cluster_stability_")
+        check_has(estimator, "cluster_stability_", remedy=remedy)
         return cls(estimator.cluster_stability_, name=name).plot(ax, **kwargs)
 
     def plot(self, ax=None, **kwargs) -> Self:

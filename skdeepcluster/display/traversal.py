@@ -73,7 +73,7 @@ class TraversalDisplay(Display):
         By default these are the continuous codes, with nine `values` from -2 to 2.
         """
         _, name = take_last_step(estimator, name)
-        check_has(estimator, "Pass grids of samples to TraversalDisplay(grids).", "traverse")
+        check_has(estimator, "traverse")
         if codes is None:
             codes = [code for code in estimator.code_names_ if code.startswith("continuous")]
         grid = estimator.traverse("cluster", n_samples=n_noise)

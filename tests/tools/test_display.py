@@ -569,7 +569,7 @@ def test_number_of_clusters_of_a_selection_has_its_criterion():
 
 
 def test_bars_are_the_stability_of_the_clusters():
-    ensemble = ClusterEnsemble(KMeans(4), 5, max_samples=0.5, random_state=0).fit(X)
+    ensemble = ClusterEnsemble(KMeans(4), 5, random_state=0).fit(X)
     display = StabilityDisplay.from_estimator(ensemble)
     heights = [bar.get_height() for bar in display.bars_]
     np.testing.assert_allclose(heights, ensemble.cluster_stability_)
