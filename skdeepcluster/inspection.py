@@ -30,7 +30,7 @@ from .neighbors.search import has_distances
 
 __all__ = ["ClusterReport", "compare_features", "find_medoids"]
 
-#: Maximum number of samples of a cluster over which distances to its medoid are averaged.
+#: Maximum number of samples over which the distances to a medoid are averaged.
 MEDOID_SAMPLES = 2000
 #: Maximum standard deviation of a constant feature, from rounding, as a share of its mean.
 ROUNDING = 1e-14
@@ -155,7 +155,7 @@ class ClusterReport(Bunch):
     border_rows : list of ndarray
         Positions of the samples of each cluster with the least margins.
     features : list of Bunch
-        See `compare_features`; empty for an estimator of precomputed distances.
+        See `compare_features`; empty for precomputed distances.
     feature_names, row_names : ndarray
         Names of the features and of the samples, or None.
     pictures : list of dict
