@@ -1,7 +1,6 @@
 """Checkpoints: resume an interrupted fit bit for bit.
 
-A fit is a sequence of searches and trainings. The same call of ``fit`` takes the finished ones
-from the file and continues the interrupted one.
+The same call of ``fit`` takes finished searches and trainings from the file and continues.
 """
 
 import copy
@@ -26,7 +25,7 @@ INTERVAL = 60.0
 HASHED_ROWS = 100_000
 #: Parameters that may differ when a fit is resumed.
 IDLE = {"verbose", "callbacks", "checkpoint"}
-#: What a file may contain besides tensors and plain data: arrays, and the types of results.
+#: Types that a file may contain besides tensors and plain data.
 TYPES = [
     *(np.ndarray, np.dtype, *{type(np.dtype(code)) for code in np.typecodes["All"]}),
     *(np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0]),
@@ -35,21 +34,17 @@ TYPES = [
 
 
 class Checkpoint:
-    """The steps of a fit, stored in the file ``path``; without a path nothing is stored.
-
-    ``identity`` is what :func:`identify` returns for the fit.
-    """
+    """The steps of the fit ``identity``, stored in the file ``path`` if there is one."""
 
     def __init__(self, path=None, identity=""):
         self.path, self.identity = path, identity
         self._steps, self._n_taken, self._written = [], 0, time.monotonic()
         if path is not None:
-            if os.path.exists(path):
-                self._steps = _read(path, identity)
+            self._steps = _read(path, identity) if os.path.exists(path) else []
             current_process().check_same("checkpoint", len(self._steps))
 
     def remember(self, make, random_state):
-        """Return the result of ``make``, which draws from ``random_state``, or the stored one."""
+        """Return the result of ``make``, which uses ``random_state``, or the stored one."""
         if self.path is None:
             return make()
         step = self.begin_training()
@@ -89,7 +84,7 @@ class Checkpoint:
 
 
 def identify(estimator, X, *others):
-    """Return a text that tells fits apart by parameters, data and ``others``."""
+    """Return a text that identifies a fit by its parameters, data and ``others``."""
     params = estimator.get_params(deep=False)
     described = {name: _describe(value) for name, value in params.items() if name not in IDLE}
     samples = X[:: max(1, X.shape[0] // HASHED_ROWS)]
@@ -98,7 +93,7 @@ def identify(estimator, X, *others):
 
 
 def _describe(value):
-    """Return a parameter as data that compare equal in another process; functions by name."""
+    """Return a parameter as data that are equal in another process; functions by name."""
     if isinstance(value, np.random.RandomState):
         return "RandomState"
     if isinstance(value, partial):
@@ -119,13 +114,13 @@ def _read(path, identity):
             found, steps = content["fit"], content["steps"]
         except Exception as error:
             raise ValueError(
-                f"checkpoint={path} cannot be read as a checkpoint. Remove the file, or name "
-                f"another one. {type(error).__name__}: {error}"
+                f"checkpoint={path} cannot be read. Remove the file, or name another one. "
+                f"{type(error).__name__}: {error}"
             ) from error
     if found != identity:
         raise ValueError(
-            f"checkpoint={path} is of another fit: parameters or data differ. Repeat that fit, "
-            "remove the file, or name another one."
+            f"checkpoint={path} belongs to another fit: parameters or data differ. Remove the "
+            "file, or name another one."
         )
     return steps
 

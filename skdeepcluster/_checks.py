@@ -1,14 +1,12 @@
-"""Checks that all estimators share, and sums over samples by labels, weights or clusters.
-
-Labels are (N,), responsibilities (N, K) and weights (N,) for N samples and K clusters.
-"""
+"""Checks that estimators share, and sums over N samples by labels, weights or K clusters."""
 
 from typing import Literal
 
 import numpy as np
 from scipy import sparse
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array, column_or_1d
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
 
 from ._typing import ClusterMixin, Labels
 
@@ -39,7 +37,7 @@ class LabeledClusterMixin(ClusterMixin):
         y : array-like of shape (n_samples,), default=None
             Known clusters with ``use_labels=True``, ignored otherwise.
         **kwargs : dict
-            Further arguments of ``fit``, for instance ``sample_weight``.
+            Further arguments of ``fit``.
 
         Returns
         -------
@@ -60,10 +58,7 @@ class LabeledClusterMixin(ClusterMixin):
 
 
 def check_rows(estimator, X, reset, **options):
-    """Return X, checked by ``validate_data``, in its own precision unless longer than float64.
-
-    Duplicate entries of sparse arrays are summed.
-    """
+    """Return X, checked by ``validate_data``; duplicate entries of sparse arrays are summed."""
     X = validate_data(estimator, X, reset=reset, dtype=DTYPES, **options)
     if sparse.issparse(X) and not X.has_canonical_format:
         X = X.copy()
@@ -77,6 +72,21 @@ def check_sample_weight(sample_weight, X):
     if not weight.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weight
+
+
+def predict_samples(estimator, X):
+    """Return the label of each sample: by ``predict``, or the ``labels_`` of the fit."""
+    if hasattr(estimator, "predict"):
+        return np.asarray(estimator.predict(X))
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    labels = np.asarray(getattr(last, "labels_", ()))
+    if len(labels) != _num_samples(X):
+        raise ValueError(
+            f"{type(last).__name__} has no predict, and its {len(labels)} labels_ do not fit the "
+            f"{_num_samples(X)} samples of X. Give the samples of the fit, and NoSplit() to "
+            "searches."
+        )
+    return labels
 
 
 def check_enough(n_samples, n_clusters):
@@ -94,9 +104,8 @@ def check_magnitude(values):
     largest = max(float(np.max(values, initial=0)), -float(np.min(values, initial=0)))
     if largest > LARGEST:
         raise ValueError(
-            f"X has a value of magnitude {largest:.3g}, which is too large: its square exceeds "
-            f"double precision. Expected are magnitudes of at most {LARGEST:.0e}. Scale X, or "
-            "correct or leave out such samples."
+            f"X has a value of magnitude {largest:.3g}, which is too large: expected are at most "
+            f"{LARGEST:.0e}. Scale X, or correct or leave out such samples."
         )
 
 
@@ -105,8 +114,8 @@ def check_answers(answers, X, source=""):
     is_finite = np.isfinite(answers).reshape(len(answers), -1).all(1)
     if not is_finite.all():
         raise ValueError(
-            f"There is no finite prediction{source} for sample {is_finite.argmin()}. Expected are "
-            "values as in the fit. Correct or leave out this sample."
+            f"There is no finite prediction{source} for sample {is_finite.argmin()}. Correct or "
+            "leave out this sample."
         )
     return answers
 
@@ -138,11 +147,6 @@ def check_labels(name, value, n_samples, n_clusters=None, lowest=-1):
     return labels.astype(np.int64)
 
 
-def check_cluster_numbers(labels, n_rows):
-    """Return cluster labels (N,), checked; -1 is noise."""
-    return check_labels("labels", labels, n_rows)
-
-
 def check_finite(name, value):
     """Return an array as float64, checked to hold finite numbers."""
     try:
@@ -169,9 +173,8 @@ def check_responsibilities(name, value, shape):
     sums = resp.sum(1)
     if (resp < 0).any() or np.abs(sums - 1).max() > 1e-3:
         raise ValueError(
-            f"Responsibilities given as {name!r} should be at least 0 and each row sum to 1, "
-            f"but the smallest is {resp.min():.6g} and sums range from {sums.min():.6g} to "
-            f"{sums.max():.6g}. Pass probabilities, not logarithms or labels."
+            f"The rows of {name!r} should be probabilities that sum to 1, but the smallest value "
+            f"is {resp.min():.6g} and sums range from {sums.min():.6g} to {sums.max():.6g}."
         )
     return resp
 
@@ -189,8 +192,8 @@ def check_partition(name, value, n_samples, n_clusters):
 def repeat_rows(weight, random_state, n_given):
     """Return indices (M,) that repeat each sample as often as its weight (N,) says.
 
-    Whole weights are numbers of repetitions. If some are fractions, or if their sum exceeds
-    ``MOST_REPEATED * n_given``, ``n_given`` indices are sampled systematically.
+    If some weights are fractions, or if their sum exceeds ``MOST_REPEATED * n_given``,
+    ``n_given`` indices are sampled systematically.
     """
     if not (weight % 1).any() and weight.sum() <= MOST_REPEATED * n_given:
         return np.repeat(np.arange(len(weight)), weight.astype(int))
@@ -198,10 +201,9 @@ def repeat_rows(weight, random_state, n_given):
 
 
 def sample_systematically(weight, n_drawn, offset):
-    """Return sorted indices (n_drawn,) of samples, drawn in proportion to their weights (N,).
+    """Return sorted indices (n_drawn,) of samples, chosen in proportion to their weights (N,).
 
-    Sample n occurs n_drawn w_n / sum(w) times, rounded up or down. ``offset``, between 0 and 1,
-    is the position of the first draw.
+    ``offset``, between 0 and 1, is the position of the first one.
     """
     ends = np.cumsum(weight)
     places = (offset + np.arange(n_drawn)) / n_drawn * ends[-1]
@@ -255,8 +257,8 @@ def average_finite(values):
 def mean_greatest_jaccard(labels, member_labels, n_clusters):
     """Return the mean over partitions of each cluster's greatest Jaccard index with theirs, (K,).
 
-    The Jaccard index of two sets of samples is |A and B| / |A or B|; it is 0 for empty clusters.
-    ``member_labels`` has a partition in each column; -1 is no cluster.
+    The Jaccard index of sets A and B is |A and B| / |A or B|. Each column of ``member_labels`` is
+    a partition; -1 is no cluster.
     """
     own = indicate(labels, n_clusters)
     best = []

@@ -15,7 +15,7 @@ from .modules.likelihood import Bernoulli, ColumnLikelihood, Gaussian
 #: Values may leave [0, 1] by this many eps of their type, as after MinMaxScaler.
 ROUNDING = 4
 #: Minimum variance of values that "auto" takes for probabilities, relative to zeros and ones of
-#: the same means. Bernoulli log-likelihoods hardly differ between samples that vary less.
+#: the same means.
 LEAST_VARIATION = 0.01
 #: Number of samples in a block when X is measured.
 CHUNK = 4096
@@ -35,10 +35,7 @@ class Features(NamedTuple):
 
 
 def choose_likelihood(likelihood, standardize, X, names=None):
-    """Return a new likelihood by the parameters of an estimator, scaled by X, (N, D).
-
-    ``names`` are the feature names, if there are any.
-    """
+    """Return a new likelihood, scaled by X (N, D); ``names`` are the feature names, if any."""
     if isinstance(likelihood, dict):
         likelihood = _read_columns(likelihood, names)
     if isinstance(likelihood, ColumnLikelihood):
@@ -79,7 +76,7 @@ def measure_features(X, groups=()):
     for start in range(0, X.shape[0], CHUNK):
         rows = X[start : start + CHUNK]
         check_magnitude(rows)
-        with np.errstate(over="ignore", invalid="ignore"):  # tiny values are refused below
+        with np.errstate(over="ignore", invalid="ignore"):  # tiny values raise below
             scaler.partial_fit(rows)
         low = np.minimum(low, _to_dense(rows.min(axis=0)))
         high = np.maximum(high, _to_dense(rows.max(axis=0)))
@@ -99,19 +96,18 @@ def _to_dense(values):
 
 
 def _check_one_hot(rows, group, start, weight):
-    """Check that samples, numbered from ``start``, have a single common weight or zeros.
+    """Return the single nonzero value of one-hot columns, checked; 0 if it is not known yet.
 
-    Returns the weight, 0 if it is not known yet.
+    The samples are numbered from ``start`` and may have zeros alone.
     """
     weight = weight or rows.max()
     wrong = np.isin(rows, (0, weight), invert=True).any(1) | (np.count_nonzero(rows, axis=1) > 1)
     if wrong.any():
         i = int(wrong.argmax())
         raise ValueError(
-            f"The likelihood of columns {group} is categorical: each sample must have a single 1, "
-            "or another number that is the same for all, and zeros elsewhere, or zeros alone. "
-            f"Sample {start + i} has {rows[i].tolist()}. Encode the category by OneHotEncoder and "
-            "do not standardize it, or give these columns as 'gaussian'."
+            f"The categorical columns {group} must have a single 1, or zeros alone, but sample "
+            f"{start + i} has {rows[i].tolist()}. Encode the category by OneHotEncoder and do not "
+            "standardize it, or give these columns as 'gaussian'."
         )
     return weight
 
@@ -133,8 +129,7 @@ def _choose_scaling(features, standardize, X):
 def are_comparable(deviations):
     """Return whether features with these standard deviations, (D,), need no scales of their own.
 
-    They do if a few have much larger units and dominate. Many small ones, such as rare pixels, do
-    no harm. Principal components, whose standard deviations fall, keep their scales.
+    They do if a few dominate. Principal components, whose deviations fall, keep their scales.
     """
     if deviations.size < 2:
         return True
@@ -149,22 +144,14 @@ def are_comparable(deviations):
 def _read_columns(columns, names):
     """Return the ColumnLikelihood of a dict of columns, by indices or names."""
     kinds = "gaussian", "bernoulli", "categorical"
-    unknown = [kind for kind in columns if kind not in kinds]
-    if unknown:
-        raise ValueError(
-            f"likelihood has the key {unknown[0]!r}, but keys are 'gaussian', 'bernoulli' and "
-            "'categorical'."
-        )
+    if unknown := sorted(columns.keys() - kinds):
+        raise ValueError(f"likelihood has the keys {unknown}, but expected are some of {kinds}.")
     index = {} if names is None else {name: i for i, name in enumerate(names)}
-    read = {kind: _find_columns(kind, columns.get(kind, ()), index) for kind in kinds[:2]}
-    groups = _check_list("categorical", columns.get("categorical", ()))
-    read["categorical"] = [_find_columns("categorical", group, index) for group in groups]
-    return ColumnLikelihood(**read)
-
-
-def _find_columns(kind, columns, index):
-    """Return the indices of columns that are given by their indices or names."""
-    return [_find_column(column, index) for column in _check_list(kind, columns)]
+    read = {kind: _check_list(kind, own) for kind, own in columns.items()}
+    groups = read.pop("categorical", ())
+    categorical = [_find_columns(_check_list("categorical", group), index) for group in groups]
+    simple = {kind: _find_columns(own, index) for kind, own in read.items()}
+    return ColumnLikelihood(**simple, categorical=categorical)
 
 
 def _check_list(kind, columns):
@@ -175,31 +162,33 @@ def _check_list(kind, columns):
     return columns
 
 
-def _find_column(column, index):
-    """Return the index of a column given by its index or its name."""
-    if not isinstance(column, str):
-        return column
-    if column not in index:
-        known = f"the columns are {', '.join(index)}" if index else "X has no names of columns"
-        raise ValueError(
-            f"likelihood names the column {column!r}, but {known}. Pass a DataFrame with this "
-            "column, or give the column by its index."
-        )
-    return index[column]
+def _find_columns(columns, index):
+    """Return the indices of columns that are given by their indices or names."""
+    for column in columns:
+        if isinstance(column, str) and column not in index:
+            known = f"the columns are {', '.join(index)}" if index else "X has no column names"
+            raise ValueError(
+                f"likelihood names the column {column!r}, but {known}. Give an index instead."
+            )
+    return [index[column] if isinstance(column, str) else column for column in columns]
 
 
 def _scale_columns(likelihood, standardize, X):
     """Check X by the likelihood of its columns, and set the scale of the Gaussian ones."""
     layout = likelihood.layout
-    _check_all_given(set(likelihood.columns.tolist()), set(range(X.shape[1])))
+    given = set(likelihood.columns.tolist())
+    if wrong := given ^ set(range(X.shape[1])):
+        raise ValueError(
+            f"likelihood must give every column of X, 0 to {X.shape[1] - 1}, but {sorted(wrong)} "
+            "are missing or not in X."
+        )
     features = measure_features(X, layout["categorical"])
     for column in layout["bernoulli"]:
         low, high = features.low[column], features.high[column]
         if not are_probabilities(low, high, X.dtype):
             raise ValueError(
-                f"The likelihood of column {column} is 'bernoulli', which needs values between 0 "
-                f"and 1, but the column has {low:.6g} to {high:.6g}. Scale it to [0, 1] "
-                "(MinMaxScaler), or give it as 'gaussian'."
+                f"Column {column} is 'bernoulli', but has values from {low:.6g} to {high:.6g}. "
+                "Scale it to [0, 1] (MinMaxScaler), or give it as 'gaussian'."
             )
     if layout["gaussian"]:
         own = Features(*(values[layout["gaussian"]] for values in features))
@@ -208,15 +197,3 @@ def _scale_columns(likelihood, standardize, X):
         weights = [features.high[group].max() or 1.0 for group in layout["categorical"]]
         likelihood.set_weights(torch.as_tensor(weights, dtype=to_tensor(X[:1]).dtype))
     return likelihood
-
-
-def _check_all_given(given, there):
-    """Check that all columns of X are given, and no others."""
-    if given != there:
-        faults = ("{} are missing", there - given), ("there are no columns {}", given - there)
-        wrong = " and ".join(text.format(sorted(own)) for text, own in faults if own)
-        raise ValueError(
-            f"likelihood must give every column of X, 0 to {len(there) - 1}, but {wrong}. Columns "
-            "of numbers are 'gaussian', of zeros and ones 'bernoulli', groups of one-hot columns "
-            "'categorical'."
-        )

@@ -1,8 +1,7 @@
-r"""ClusterEnsemble: one partition from several fits of any clusterer.
+"""ClusterEnsemble: one partition from several fits of any clusterer.
 
 N samples, M members, K clusters of the consensus, K_m clusters of member m. Memberships P_m
-(N, K_m) are probabilities or one-hot labels. Tables A_m (K_m, K), whose rows sum to one, map the
-clusters of the members to the consensus.
+(N, K_m) are probabilities or one-hot labels. Tables A_m (K_m, K) map them to the consensus.
 """
 
 import warnings
@@ -37,16 +36,15 @@ from .neighbors.candidates import agglomerate
 
 #: Maximum number of iterations of matching members to their consensus.
 MAX_ITER = 20
-#: Maximum number of label combinations that co-association agglomerates: the most frequent ones.
+#: Maximum number of label combinations that co-association agglomerates.
 MAX_COMBINATIONS = 2000
-#: Number of decimals of memberships that count in comparisons; the others are rounding errors.
+#: Number of decimals of memberships that are compared; the others are rounding errors.
 DECIMALS = 12
 
 
 def _members_predict(ensemble):
     """Return whether all members have ``predict``."""
-    members = getattr(ensemble, "estimators_", None) or ensemble._list_templates()
-    return all(hasattr(member, "predict") for member in members)
+    return all(hasattr(member, "predict") for member in ensemble._list_templates())
 
 
 class ClusterEnsemble(ClusterMixin, BaseEstimator):
@@ -58,14 +56,14 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     Parameters
     ----------
     estimator : clusterer or list of clusterers, default=None
-        Objects with ``fit_predict``, whose clones are the members; a list takes turns. None is
-        :class:`~sklearn.cluster.KMeans`. Every ``random_state`` is set to a new seed.
+        The members are clones of it, with new seeds; a list takes turns. None is
+        :class:`~sklearn.cluster.KMeans`.
     n_estimators : int, default=10
         Number of members.
     consensus : {"soft_vote", "co_association"}, default="soft_vote"
-        "soft_vote" alternates between matching the clusters of the members to the consensus
-        (Hungarian algorithm) and averaging the memberships [1]_. "co_association" applies average
-        linkage to the share of members that assign two samples to the same cluster [2]_.
+        "soft_vote" matches the clusters of the members (Hungarian algorithm) and averages the
+        memberships, in turns [1]_. "co_association" applies average linkage to the share of
+        members that assign two samples to the same cluster [2]_.
     n_clusters : int, default=None
         Number of clusters of the consensus; None is the number that most members found.
     accept_sparse : bool, default=False
@@ -78,8 +76,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,)
-        Cluster labels, -1 for samples that no member assigns. Equal to ``predict(X)`` if the
-        members can predict.
+        Cluster labels, -1 for samples that no member assigns.
     probabilities_ : ndarray of shape (n_samples,)
         Membership in the assigned cluster; 0 for label -1.
     estimators_ : list of estimators
@@ -89,14 +86,14 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     n_clusters_ : int
         Number of clusters of the consensus.
     tables_ : list of ndarray of shape (n_clusters of the member, n_clusters)
-        Maps of the members' clusters to the consensus; rows sum to one.
+        Maps of the members' clusters to the consensus.
     agreement_ : ndarray of shape (n_estimators,)
         Share of the samples that a member assigns as the consensus does.
     row_agreement_ : ndarray of shape (n_samples,)
-        Share of the members that assign a sample as the consensus does; low for doubtful labels.
+        Share of the members that assign a sample as the consensus does.
     cluster_stability_ : ndarray of shape (n_clusters,)
-        Mean over members of the greatest Jaccard index of each cluster of the consensus with a
-        cluster of the member [4]_. Do not trust clusters below .6; above .85 they are stable.
+        Mean over members of the greatest Jaccard index of each cluster with a cluster of the
+        member [4]_. Clusters above 0.85 are stable; do not trust those below 0.6.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -104,20 +101,14 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
     See Also
     --------
-    NeighborClustering : A single fit whose probabilities say how sure it is.
     skdeepcluster.stability.cluster_stability : Stability of the clusters of one clusterer.
 
     Notes
     -----
-    The result does not depend on how members number their clusters. An unmatched cluster of a
-    member joins the cluster of the consensus with which it shares most samples.
-
-    Co-association agglomerates the 2,000 most frequent combinations of labels; other samples join
-    the most similar one. The partition by "soft_vote" is taken instead if it has more nonempty
-    clusters or, if it has as many, a higher mean normalized mutual information with the members
-    [3]_.
-
-    Ctrl-C stops the members that are being fitted; the completed ones give the consensus.
+    An unmatched cluster of a member joins the cluster of the consensus with which it shares most
+    samples. Co-association agglomerates the 2,000 most frequent combinations of labels, and
+    falls back on "soft_vote" if this gives more clusters or a higher mean normalized mutual
+    information with the members [3]_. After Ctrl-C, the completed members give the consensus.
 
     References
     ----------
@@ -138,8 +129,6 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     >>> ensemble = ClusterEnsemble(KMeans(3), n_estimators=5, random_state=0).fit(X)
     >>> [len(set(ensemble.labels_[y == k])) for k in range(3)]
     [1, 1, 1]
-    >>> ensemble.agreement_
-    array([1., 1., 1., 1., 1.])
     """
 
     _parameter_constraints = {
@@ -184,12 +173,14 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             The fitted ensemble.
         """
         with restore_on_failure(self):
-            X = self._check_rows(X, reset=True)
+            X = self._check_samples(X, reset=True)
             fits = self._run(self._prepare_fits(X))
             self.estimators_ = [member for member, _ in fits]
             memberships = [_compute_memberships(*fit, X) for fit in fits]
             self.member_labels_ = np.stack([_label(P) for P in memberships], 1)
-            self.n_clusters_ = self.n_clusters or _find_usual_number(self.member_labels_)
+            found = [len(np.unique(own[own >= 0])) for own in self.member_labels_.T]
+            usual = int(np.bincount(found).argmax())  # the smallest number of a tie
+            self.n_clusters_ = self.n_clusters or max(1, usual)
             check_enough(len(self.member_labels_), self.n_clusters_)
             self.tables_ = _find_consensus(memberships, self.n_clusters_, self.consensus)
             resp = _average(memberships, self.tables_)
@@ -197,28 +188,24 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             self.probabilities_ = np.where(self.labels_ < 0, 0.0, normalize_rows(resp).max(1))
             agree = _compare_members(memberships, self.tables_, self.labels_)
             self.agreement_, self.row_agreement_ = agree.mean(0), agree.mean(1)
-            found = self.labels_, self.member_labels_, self.n_clusters_
-            self.cluster_stability_ = mean_greatest_jaccard(*found)
-        self._warn_of_empty_clusters()
-        return self
-
-    def _warn_of_empty_clusters(self):
-        """Warn of clusters without samples."""
+            self.cluster_stability_ = mean_greatest_jaccard(
+                self.labels_, self.member_labels_, self.n_clusters_
+            )
         n_found = len(np.unique(self.labels_[self.labels_ >= 0]))
         if n_found < self.n_clusters_:
-            warnings.warn(
+            message = (
                 f"Only {n_found} of n_clusters={self.n_clusters_} clusters of the consensus have "
-                "samples. Decrease n_clusters or increase n_estimators.",
-                ConvergenceWarning,
-                stacklevel=3,
+                "samples. Decrease n_clusters or increase n_estimators."
             )
+            warnings.warn(message, ConvergenceWarning, stacklevel=2)
+        return self
 
-    def _check_rows(self, X, reset=False):
+    def _check_samples(self, X, reset=False):
         """Check the shape and the feature names of X; the members check its values."""
         if sparse.issparse(X) and not self.accept_sparse:
             raise TypeError(
-                "ClusterEnsemble got sparse data, but takes dense arrays by default. Set "
-                "accept_sparse=True if the members take it, or pass X.toarray()."
+                "ClusterEnsemble got sparse data. Set accept_sparse=True if the members take it, "
+                "or pass X.toarray()."
             )
         if np.ndim(X) != 2:
             check_array(X, dtype=None)  # raises scikit-learn's error
@@ -235,10 +222,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         """Return the fits of the members, to be executed by joblib."""
         templates, stream = self._list_templates(), random_stream(self.random_state)
         if not templates or not all(hasattr(member, "fit_predict") for member in templates):
-            raise TypeError(
-                "A list of estimators should hold clusterers, objects with a fit_predict method. "
-                f"Got {templates}."
-            )
+            raise TypeError(f"estimator must list objects with fit_predict. Got {templates}.")
         fits = []
         for i, template in enumerate(islice(cycle(templates), self.n_estimators)):
             own = draw_seeds(template, stream)
@@ -258,12 +242,8 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             end_interrupted_member(True)  # this ensemble may itself be a member
             if not fitted:
                 raise
-            warnings.warn(
-                f"The fit was interrupted: the consensus combines {len(fitted)} of {len(fits)} "
-                "members that were complete.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
+            message = f"The fit was interrupted: {len(fitted)} of {len(fits)} members are used."
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
         return fitted
 
     # ---- predictions
@@ -282,8 +262,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         resp : ndarray of shape (n_samples, n_clusters)
             Rows sum to one; uniform for samples that no member assigns.
         """
-        memberships = self._assign(X)
-        return normalize_rows(_average(memberships, self.tables_))
+        return normalize_rows(_average(self._assign(X), self.tables_))
 
     @available_if(_members_predict)
     def predict(self, X) -> Labels:
@@ -299,8 +278,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         labels : ndarray of shape (n_samples,)
             -1 for samples that no member assigns.
         """
-        memberships = self._assign(X)
-        return _label(_average(memberships, self.tables_))
+        return _label(_average(self._assign(X), self.tables_))
 
     @available_if(_members_predict)
     def score(self, X, y=None) -> float:
@@ -316,8 +294,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         Returns
         -------
         agreement : float
-            Share of the pairs of a sample and a member in which the member assigns the sample as
-            the consensus does.
+            Mean over members of the share of samples that they assign as the consensus does.
         """
         memberships = self._assign(X)
         labels = _label(_average(memberships, self.tables_))
@@ -326,7 +303,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     def _assign(self, X):
         """Return the members' memberships of new samples."""
         check_is_fitted(self)
-        X = self._check_rows(X)
+        X = self._check_samples(X)
         return [
             _compute_memberships(member, None, X, len(A))
             for member, A in zip(self.estimators_, self.tables_, strict=True)
@@ -334,9 +311,9 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        for member in self._list_templates()[:1]:
-            if hasattr(member, "fit_predict"):
-                tags.input_tags = get_tags(member).input_tags
+        first = self._list_templates()[:1]
+        if first and hasattr(first[0], "fit_predict"):
+            tags.input_tags = get_tags(first[0]).input_tags
         tags.input_tags.sparse = bool(self.accept_sparse)
         return tags
 
@@ -351,10 +328,9 @@ def _fit(member, X):
 
 
 def _compute_memberships(member, labels, X, n_clusters=None):
-    """Return P (N, K_m) of a member: its probabilities, or else its one-hot labels.
+    """Return P (N, K_m) of a member, zero for label -1: probabilities or one-hot labels.
 
-    Memberships of samples without a cluster (label -1) are zero. Members without
-    ``predict`` need the labels (N,) of their fit.
+    Members without ``predict`` need the labels (N,) of their fit.
     """
     labels = np.asarray(member.predict(X) if hasattr(member, "predict") else labels)
     if hasattr(member, "predict_proba"):
@@ -366,12 +342,6 @@ def _compute_memberships(member, labels, X, n_clusters=None):
     return (labels[:, None] == np.arange(size)).astype(np.float64)
 
 
-def _find_usual_number(member_labels):
-    """Return the number of clusters that most members found, the smallest one of a tie."""
-    numbers = [len(np.unique(own[own >= 0])) for own in member_labels.T]
-    return max(1, int(np.bincount(numbers).argmax()))
-
-
 def _average(memberships, tables):
     """Return the mean of P_m A_m, (N, K); zero for samples that no member assigns."""
     return sum(P @ A for P, A in zip(memberships, tables, strict=True)) / len(tables)
@@ -380,7 +350,7 @@ def _average(memberships, tables):
 def _label(memberships):
     """Return the most probable clusters (N,), -1 where all memberships are 0.
 
-    Memberships equal up to rounding are a tie: sums depend on how members number their clusters.
+    Memberships equal up to rounding are a tie.
     """
     return np.where(memberships.any(1), memberships.round(DECIMALS).argmax(1), -1)
 
@@ -397,8 +367,8 @@ def _compare_members(memberships, tables, labels):
 def _find_consensus(memberships, n_clusters, method):
     """Return the tables A_m of the consensus by "soft_vote" or "co_association".
 
-    The order of clusters resolves ties. It must not depend on how members number their clusters,
-    so clusters are sorted by their memberships of the first sample, then the second, and so on.
+    The order of clusters resolves ties. Clusters are sorted by their memberships, so that ties
+    do not depend on how members number their clusters.
     """
     orders = [np.lexsort(-P[::-1]) for P in memberships]
     ordered = [P[:, order] for P, order in zip(memberships, orders, strict=True)]
@@ -413,7 +383,9 @@ def _soft_vote(memberships, n_clusters):
     Matching and averaging alternate, beginning with the member that agrees most with the others.
     If it has more than K clusters, average linkage agglomerates them.
     """
-    first = memberships[_find_medoid(memberships)]
+    overlaps = ([P.T @ Q for Q in memberships] for P in memberships)
+    common = [sum((table * _match(table)).sum() for table in own) for own in overlaps]
+    first = memberships[int(np.argmax(common))]
     first = first[:, first.any(0)]
     if first.shape[1] > n_clusters:
         overlaps = [first.T @ P for P in memberships]
@@ -431,19 +403,10 @@ def _soft_vote(memberships, n_clusters):
     return tables
 
 
-def _find_medoid(memberships):
-    """Return the index of the member whose matched partition agrees most with the others."""
-    common = np.zeros(len(memberships))
-    for m, P in enumerate(memberships):
-        for overlap in (P.T @ Q for Q in memberships):
-            common[m] += (overlap * _match(overlap)).sum()
-    return int(common.argmax())
-
-
 def _match(overlap):
-    """Return the table (K_m, K) of the best one-to-one match by the number of shared samples.
+    """Return the table (K_m, K) that matches clusters by the number of shared samples.
 
-    Unmatched clusters are mapped to the cluster with which they share most samples.
+    The match is one-to-one; the other clusters of the member are mapped to the most similar one.
     """
     table = np.zeros_like(overlap)
     rows, columns = linear_sum_assignment(overlap, maximize=True)
@@ -454,16 +417,11 @@ def _match(overlap):
 
 
 def _co_association(memberships, n_clusters):
-    """Return tables p(cluster | member's cluster) by average linkage or :func:`_soft_vote`.
-
-    The partition with more nonempty clusters is taken or, in a tie, the one with the higher mean
-    normalized mutual information with the members.
-    """
+    """Return tables p(cluster | member's cluster) by average linkage or :func:`_soft_vote`."""
     members = np.stack([_label(P) for P in memberships], 1)
-    linked = _link(members, n_clusters)
     voted = _label(_average(memberships, _soft_vote(memberships, n_clusters)))
     candidates = []
-    for labels in (linked, voted):
+    for labels in (_link(members, n_clusters), voted):
         consensus = indicate(labels, n_clusters).toarray()
         tables = [normalize_rows(P.T @ consensus) for P in memberships]
         found = _label(_average(memberships, tables))
@@ -473,25 +431,19 @@ def _co_association(memberships, n_clusters):
 
 
 def _link(member_labels, n_clusters):
-    """Return clusters (N,) by average linkage on the share of members with equal labels.
-
-    They are -1 for samples that no member assigns.
-    """
-    labels = np.full(len(member_labels), -1)
-    assigned = (member_labels >= 0).any(1)
+    """Return clusters (N,) by average linkage on the share of members with equal labels."""
+    labels, assigned = np.full(len(member_labels), -1), (member_labels >= 0).any(1)
     if not assigned.any():
         return labels
-    combinations, which, sizes = np.unique(
-        member_labels[assigned], axis=0, return_inverse=True, return_counts=True
-    )
+    counts = {"axis": 0, "return_inverse": True, "return_counts": True}
+    combinations, which, sizes = np.unique(member_labels[assigned], **counts)
     frequent = np.sort(np.argsort(-sizes, kind="stable")[:MAX_COMBINATIONS])
     kept, kept_sizes = combinations[frequent], sizes[frequent]
     edges = _compare(kept, kept) * np.outer(kept_sizes, kept_sizes)
     groups = agglomerate(edges, kept_sizes, min(n_clusters, len(kept)))
     groups.sort(key=lambda points: -kept_sizes[points].sum())  # cluster 0 is the largest
     numbers = np.empty(len(kept), dtype=np.int64)
-    for number, points in enumerate(groups):
-        numbers[points] = number
+    numbers[np.concatenate(groups)] = np.repeat(np.arange(len(groups)), [*map(len, groups)])
     parts = np.array_split(combinations, len(combinations) // 4096 + 1)  # bounds the memory
     nearest = np.concatenate([_compare(part, kept).argmax(1) for part in parts])
     labels[assigned] = numbers[nearest][which.reshape(-1)]

@@ -1,7 +1,7 @@
-"""What clusters consist of: medoids, typical and doubtful samples, features that set them apart.
+"""Descriptions of clusters: medoids, typical and doubtful samples, features that differ.
 
-`find_medoids` and `compare_features` take samples and labels. `ClusterReport` takes any fitted
-clusterer and adds what its predictions tell, as a text and as a page of HTML.
+`find_medoids` and `compare_features` take samples and labels. `ClusterReport` describes any
+fitted clusterer, as a text and as a page of HTML.
 """
 
 import base64
@@ -22,26 +22,28 @@ from sklearn.utils import Bunch, check_array, check_consistent_length
 from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import _num_features, check_is_fitted
 
-from ._checks import check_cluster_numbers, cluster_means, indicate
-from .display.base import import_matplotlib, name_features, predict_rows, take_last_step
+from ._checks import check_labels, cluster_means, indicate, predict_samples
+from .display.base import import_matplotlib, name_features, take_last_step
 from .display.samples import find_white, make_mosaic
 from .engine.runtime import random_stream
 from .neighbors.search import has_distances
 
 __all__ = ["ClusterReport", "compare_features", "find_medoids"]
 
-#: Maximum number of samples of a cluster over which distances to its medoid are averaged.
+#: Maximum number of samples over which the distances to a medoid are averaged.
 MEDOID_SAMPLES = 2000
 #: Maximum standard deviation of a constant feature, from rounding, as a share of its mean.
 ROUNDING = 1e-14
-#: Margin from which a sample is not listed as near a border.
+#: Minimum margin of samples that are not listed as near a border.
 SURE = 0.995
 #: Maximum length of a line of text.
 MAX_LINE = 80
+#: Titles of the pictures of a cluster.
+PICTURES = "medoid", "typical samples", "nearest to a border"
 
 
 def find_medoids(X, labels, *, random_state=None) -> npt.NDArray[np.intp]:
-    """Find the medoid of each cluster: the sample with the least mean distance to the others [1]_.
+    """Find the medoid of each cluster, the sample with the least mean distance to the others [1]_.
 
     Parameters
     ----------
@@ -50,7 +52,7 @@ def find_medoids(X, labels, *, random_state=None) -> npt.NDArray[np.intp]:
     labels : array-like of shape (n_samples,)
         Clusters from 0 on, -1 for noise.
     random_state : int, RandomState instance or None, default=None
-        Draws 2,000 samples of each larger cluster, to which distances are measured.
+        Determines the 2,000 samples of each larger cluster to which distances are measured.
 
     Returns
     -------
@@ -59,7 +61,7 @@ def find_medoids(X, labels, *, random_state=None) -> npt.NDArray[np.intp]:
 
     See Also
     --------
-    ClusterReport : Also finds the samples of each cluster with the greatest probability.
+    ClusterReport : Also lists typical and doubtful samples.
 
     References
     ----------
@@ -79,8 +81,7 @@ def compare_features(X, labels, *, feature_names=None, n_features: int | None = 
     """Find the features that set each cluster apart, by standardized mean differences [1]_.
 
     The difference is the mean in the cluster minus the mean in all other samples, noise included,
-    in standard deviations of the feature. Times sqrt(p (1 - p)), with the share p of the samples
-    in the cluster, it is the correlation of the feature with membership.
+    in standard deviations of the feature.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ def compare_features(X, labels, *, feature_names=None, n_features: int | None = 
     labels : array-like of shape (n_samples,)
         Clusters from 0 on, -1 for noise.
     feature_names : array-like of shape (n_features,), default=None
-        Names; None takes the columns of a DataFrame, or "x0", "x1" and so on.
+        Names; None means the columns of a DataFrame, or "x0", "x1" and so on.
     n_features : int, default=5
         Number of features of each cluster; None means all.
 
@@ -96,18 +97,17 @@ def compare_features(X, labels, *, feature_names=None, n_features: int | None = 
     -------
     list of Bunch
         For each cluster arrays ``names``, ``differences``, ``means`` and ``other_means``, the
-        largest difference first. They are empty for a cluster of no samples or all. For sparse X,
-        such as counts of words, they have only features with a greater mean in the cluster.
+        largest difference first. For sparse X, such as counts of words, they have only features
+        with a greater mean in the cluster.
 
     See Also
     --------
-    sklearn.inspection.permutation_importance : With ``estimator.predict(X)`` as y and
-        ``scoring="accuracy"``, the share of samples that change their cluster.
+    ClusterReport : Also describes the samples of each cluster.
 
     References
     ----------
     .. [1] J. Cohen, "Statistical Power Analysis for the Behavioral Sciences", 2nd edition, 1988,
-       chapter 2 (with standard deviations within groups, which gives the same order).
+       chapter 2.
 
     Examples
     --------
@@ -125,9 +125,9 @@ def compare_features(X, labels, *, feature_names=None, n_features: int | None = 
 
 
 class ClusterReport(Bunch):
-    """Summary of each cluster: arrays, a text, and a page of HTML.
+    """Summary of each cluster, made by `from_estimator`.
 
-    `from_estimator` makes it. ``print(report)`` writes the text, and notebooks show the page.
+    ``print(report)`` writes a text, and notebooks show a page of HTML.
 
     Attributes
     ----------
@@ -138,27 +138,26 @@ class ClusterReport(Bunch):
     labels : ndarray of shape (n_samples,)
         Position in ``clusters`` of the cluster of each sample, -1 for noise.
     sizes, medoids : ndarray of shape (n_clusters,)
-        Numbers of samples, and positions of the medoids (see `find_medoids`).
+        Numbers of samples, and positions of the medoids.
     probabilities : ndarray of shape (n_clusters,) or None
         Mean probability of each cluster over its samples.
     stability : ndarray of shape (n_clusters,) or None
-        The ``cluster_stability_`` of the estimator. Assign
-        :func:`~skdeepcluster.stability.cluster_stability` to show it for others.
+        The ``cluster_stability_`` of the estimator; it may be assigned.
     typical_rows : list of ndarray
-        Positions of the most typical samples of each cluster: those with the greatest probability,
-        to two decimals, and among equal ones the least distance to the mean of the cluster.
+        Positions of the samples of each cluster with the greatest probability, to two decimals.
+        Among ties, those nearest to the mean of the cluster come first.
     runner_up : ndarray of shape (n_samples,)
         The most probable other cluster of each sample; -1 if there is none.
     margin : ndarray of shape (n_samples,)
         Probability of the cluster minus probability of the runner-up. Without ``predict_proba``
-        it is the simplified silhouette (b - a) / max(a, b) [1]_, with the distances a to the mean
-        of the cluster and b to the nearest other mean.
+        the simplified silhouette, (b - a) / max(a, b), with the distances a to the mean of the
+        cluster and b to the nearest other mean [1]_.
     border_rows : list of ndarray
         Positions of the samples of each cluster with the least margins.
     features : list of Bunch
-        See `compare_features`; empty for an estimator of precomputed distances.
+        See `compare_features`; empty for precomputed distances.
     feature_names, row_names : ndarray
-        Names of the features and of the samples; None for unnamed samples.
+        Names of the features and of the samples, or None.
     pictures : list of dict
         PNG images of each cluster as bytes, by their titles; empty without ``images``.
 
@@ -181,7 +180,7 @@ class ClusterReport(Bunch):
     >>> report = ClusterReport.from_estimator(fit, iris.data, feature_names=iris.feature_names)
     >>> print(report.to_text().splitlines()[0])
     GaussianMixtureEM: 150 samples in 3 clusters
-    >>> page = report.to_html()  # to_html("clusters.html") also writes a file
+    >>> page = report.to_html()
     """
 
     @classmethod
@@ -205,15 +204,15 @@ class ClusterReport(Bunch):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples; the samples of the fit for a clusterer without ``predict`` (DBSCAN).
         feature_names : array-like of shape (n_features,), default=None
-            Names; None takes the names in X or in the fit, or "x0", "x1" and so on.
+            Names; None means those in X or in the fit, or "x0", "x1" and so on.
         row_names : array-like of shape (n_samples,), default=None
             Names of the samples, shown instead of their positions.
         images : tuple of int, default=None
-            Draw pictures with this ``image_shape`` of `skdeepcluster.display.SamplesDisplay`.
+            The ``image_shape`` of `skdeepcluster.display.SamplesDisplay`; None draws none.
         n_rows, n_features : int, default=5
             Number of typical and of doubtful samples of each cluster, and of features.
         random_state : int, RandomState instance or None, default=None
-            Random state of the medoids, see `find_medoids`.
+            See `find_medoids`.
         """
         labels, resp, n_clusters = _assign(estimator, X)
         names = _name_features(X, feature_names, getattr(estimator, "feature_names_in_", None))
@@ -221,8 +220,8 @@ class ClusterReport(Bunch):
         values, labels = _check_samples(X, labels)
         member = indicate(labels, n_clusters).toarray()
         codes = _find_codes(estimator, X, resp)
-        centers = euclidean_distances(codes, cluster_means(member, codes))
-        distances = np.where(member.any(0), centers, np.inf)
+        distances = euclidean_distances(codes, cluster_means(member, codes))
+        distances[:, ~member.any(0)] = np.inf
         runner_up, margin = _find_runner_up(labels, resp, distances)
         features = _compare(values, member, names, n_features)
         report = cls(
@@ -325,12 +324,8 @@ class ClusterReport(Bunch):
         style = {"cmap": "gray_r", "vmin": values.min(), "vmax": values.max()}
         pictures = [{} for _ in self.clusters]
         for k in np.flatnonzero(self.sizes):
-            shown = {
-                "medoid": self.medoids[[k]],
-                "typical samples": self.typical_rows[k],
-                "nearest to a border": self.border_rows[k],
-            }
-            for title, rows in shown.items():
+            shown = self.medoids[[k]], self.typical_rows[k], self.border_rows[k]
+            for title, rows in zip(PICTURES, shown, strict=True):
                 pictures[k][title] = _to_png(values[rows], images, style)
         return pictures
 
@@ -338,7 +333,7 @@ class ClusterReport(Bunch):
 def _assign(estimator, X):
     """Return cluster positions (N,), -1 for noise, probabilities (N, K) or None, and K."""
     check_is_fitted(estimator)
-    labels, resp = predict_rows(estimator, X), None
+    labels, resp = predict_samples(estimator, X), None
     if hasattr(estimator, "classes_"):
         labels = np.searchsorted(estimator.classes_, labels)
     n_clusters = max(labels.max(initial=-1) + 1, len(getattr(estimator, "cluster_centers_", ())))
@@ -346,16 +341,13 @@ def _assign(estimator, X):
         resp = np.asarray(estimator.predict_proba(X), dtype=np.float64)
         n_clusters = resp.shape[1]
     if not n_clusters:
-        raise ValueError(f"{type(estimator).__name__} finds noise only, but no cluster.")
+        raise ValueError(f"{type(estimator).__name__} finds no cluster: all samples are noise.")
     return np.maximum(labels, -1), resp, n_clusters
 
 
 def _find_codes(estimator, X, resp):
-    """Return codes, or comparable samples, between which distances are measured.
-
-    Without ``predict_proba`` they are X, as ``transform`` of KMeans returns distances.
-    """
-    if resp is not None and hasattr(estimator, "transform"):
+    """Return codes, or comparable samples, between which distances are measured."""
+    if resp is not None and hasattr(estimator, "transform"):  # KMeans returns distances
         X = estimator.transform(X)
     elif resp is not None and not sparse.issparse(X):
         X = StandardScaler().fit_transform(X)
@@ -380,7 +372,7 @@ def _find_runner_up(labels, resp, distances):
 
 
 def _rank_typical(labels, resp, distances):
-    """Return the order of all samples by probability, and among equal ones by distance."""
+    """Return the order of all samples by probability, and among ties by distance."""
     rows, own = np.arange(len(labels)), np.maximum(labels, 0)
     probability = np.zeros(len(labels)) if resp is None else resp[rows, own].round(2)
     return np.lexsort((distances[rows, own], -probability))
@@ -388,14 +380,13 @@ def _rank_typical(labels, resp, distances):
 
 def _pick(order, labels, n_clusters, n_rows):
     """Return the first ``n_rows`` samples of each cluster in an order of all samples."""
-    owners = labels[order]
-    return [order[owners == k][:n_rows] for k in range(n_clusters)]
+    return [order[labels[order] == k][:n_rows] for k in range(n_clusters)]
 
 
 def _check_samples(X, labels):
     """Return X as float64, dense or CSR, and the labels, checked."""
     X = check_array(X, accept_sparse="csr", dtype=np.float64)
-    return X, check_cluster_numbers(labels, X.shape[0])
+    return X, check_labels("labels", labels, X.shape[0])
 
 
 def _name_features(X, *names):
@@ -407,13 +398,13 @@ def _name_features(X, *names):
 def _find_medoids(X, labels, n_clusters, random_state):
     """Return the medoids (K,) of checked samples."""
     stream, medoids = random_stream(random_state), np.full(n_clusters, -1)
+    average = {"reduce_func": lambda distances, start: distances.mean(1)}
     for k in np.unique(labels[labels >= 0]):
         rows = others = np.flatnonzero(labels == k)
         if len(rows) > MEDOID_SAMPLES:
             others = stream.choice(rows, MEDOID_SAMPLES, False)
-        average = {"reduce_func": lambda distances, start: distances.mean(1)}
-        distances = pairwise_distances_chunked(X[rows], X[others], **average)
-        medoids[k] = rows[np.concatenate(list(distances)).argmin()]
+        means = pairwise_distances_chunked(X[rows], X[others], **average)
+        medoids[k] = rows[np.concatenate(list(means)).argmin()]
     return medoids
 
 

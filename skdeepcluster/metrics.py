@@ -28,9 +28,8 @@ ROUNDING = 1e-5
 def clustering_accuracy(labels_true, labels_pred) -> float:
     """Share of samples in the right cluster under the best one-to-one map of clusters to classes.
 
-    ``ACC = max_m (1/N) #{i : labels_true[i] = m(labels_pred[i])}``, where ``m`` runs over all
-    one-to-one maps of clusters to classes (Hungarian algorithm). Clusters beyond the number of
-    classes have no class, and their samples count as wrong.
+    ``ACC = max_m (1/N) #{i : labels_true[i] = m(labels_pred[i])}`` over all one-to-one maps ``m``
+    of clusters to classes (Hungarian algorithm). Samples of clusters without a class are wrong.
 
     Parameters
     ----------
@@ -61,8 +60,6 @@ def clustering_accuracy(labels_true, labels_pred) -> float:
     1.0
     >>> clustering_accuracy(["cat", "cat", "dog", "dog"], [0, 0, 0, 1])
     0.75
-
-    ``sklearn.metrics.make_scorer(clustering_accuracy)`` is a scorer for searches.
     """
     table = _tabulate(labels_true, labels_pred)[2]
     return float(table[linear_sum_assignment(table, maximize=True)].sum() / table.sum())
@@ -93,7 +90,7 @@ def majority_accuracy(labels_true, labels_pred) -> float:
     References
     ----------
     J. T. Springenberg, "Unsupervised and Semi-supervised Learning with Categorical Generative
-    Adversarial Networks", ICLR 2016 (20 clusters for the 10 digits).
+    Adversarial Networks", ICLR 2016.
 
     Examples
     --------
@@ -110,9 +107,6 @@ def majority_accuracy(labels_true, labels_pred) -> float:
 
 def match_labels(labels_true, labels_pred) -> npt.NDArray[Any]:
     """Rename clusters after classes, one-to-one, so that as many samples agree as possible.
-
-    `clustering_accuracy` is the share of samples that agree. Different clusters get different
-    names.
 
     Parameters
     ----------
@@ -134,8 +128,6 @@ def match_labels(labels_true, labels_pred) -> npt.NDArray[Any]:
     Examples
     --------
     >>> from skdeepcluster.metrics import match_labels
-    >>> match_labels([0, 0, 1, 1, 1], [7, 7, 3, 3, 7])
-    array([0, 0, 1, 1, 0])
     >>> match_labels([0, 0, 1, 1, 1], [2, 2, 0, 0, 1])
     array([0, 0, 1, 1, 2])
     """
@@ -144,7 +136,9 @@ def match_labels(labels_true, labels_pred) -> npt.NDArray[Any]:
     clusters, index = np.unique(pred, return_inverse=True)
     rows, columns = linear_sum_assignment(table, maximize=True)
     unmatched = np.setdiff1d(np.arange(len(clusters)), columns)
-    new = _name_clusters(clusters[unmatched], classes)
+    new = np.array([f"cluster {cluster}" for cluster in clusters[unmatched]], dtype=str)
+    if classes.dtype.kind == "i":
+        new = classes[-1] + 1 + np.arange(len(unmatched))
     names = np.empty(len(clusters), dtype=np.result_type(classes, new))
     names[columns] = classes[rows]
     names[unmatched] = new
@@ -162,7 +156,7 @@ def expected_calibration_error(right, confidence, *, n_bins: int = 10) -> float:
     right : array-like of shape (n_samples,)
         Whether each sample is in the cluster of its class: booleans, or shares in [0, 1].
     confidence : array-like of shape (n_samples,)
-        Probability of the cluster that each sample is assigned to, in [0, 1].
+        Probability of the cluster of each sample, in [0, 1].
     n_bins : int, default=10
         Number of bins.
 
@@ -195,16 +189,13 @@ def expected_calibration_error(right, confidence, *, n_bins: int = 10) -> float:
 
 
 def bin_by_confidence(right, confidence, n_bins: int) -> tuple[npt.NDArray[np.float64], ...]:
-    """Return counts, mean confidences and shares right (B,) of bins of equal count.
-
-    Samples of equal confidence count with their mean of ``right``.
-    """
+    """Return counts, mean confidences and shares right (B,) of bins of equal count."""
     right, confidence = _check_confidence(right, confidence)
     check_scalar(n_bins, "n_bins", Integral, min_val=1)
     _, index, counts = np.unique(confidence, return_inverse=True, return_counts=True)
     common = (np.bincount(index, right) / counts)[index]
     bins = np.array_split(np.argsort(confidence, kind="stable"), min(n_bins, len(confidence)))
-    means = [(len(rows), confidence[rows].mean(), common[rows].mean()) for rows in bins]
+    means = [(len(own), confidence[own].mean(), common[own].mean()) for own in bins]
     return tuple(np.array(column) for column in zip(*means, strict=True))
 
 
@@ -218,19 +209,16 @@ def error_auc(right, confidence) -> float:
     right : array-like of shape (n_samples,)
         Whether each sample is in the cluster of its class: booleans, or 0 and 1.
     confidence : array-like of shape (n_samples,)
-        Probability of the cluster that each sample is assigned to, or another certainty in
-        [0, 1], such as the agreement of an ensemble.
+        Probability of the cluster of each sample, or another certainty in [0, 1].
 
     Returns
     -------
     auc : float
-        1 if all wrong samples have lower confidences than all right ones, .5 by chance, NaN if
-        all samples are right or all are wrong.
+        0.5 by chance; NaN if all samples are right or all are wrong.
 
     See Also
     --------
     expected_calibration_error : Whether confidences are right on average.
-    sklearn.metrics.roc_auc_score : The same for any classes and scores.
 
     Examples
     --------
@@ -258,18 +246,8 @@ def _check_confidence(right, confidence):
     return checked
 
 
-def _name_clusters(clusters, classes):
-    """Return names of clusters that are not names of classes."""
-    if classes.dtype.kind == "i":
-        return classes[-1] + 1 + np.arange(len(clusters))
-    names = np.array([f"cluster {cluster}" for cluster in clusters], dtype=str)
-    while np.isin(names, classes).any():
-        names = np.char.add(names, "'")
-    return names
-
-
 def _tabulate(labels_true, labels_pred):
-    """Return both arrays of labels (N,), and how many samples share a class and a cluster."""
+    """Return both arrays of labels (N,) and their contingency table."""
     true, pred = read_labels(labels_true, "labels_true"), read_labels(labels_pred, "labels_pred")
     check_consistent_length(true, pred)
     return true, pred, contingency_matrix(true, pred)

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from inspect import signature
 from numbers import Integral
 
 import numpy as np
@@ -12,10 +11,10 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import calinski_harabasz_score, silhouette_score
-from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples
 
+from ._checks import predict_samples
 from .neighbors import count_clusters
 from .neighbors.number import take_number
 from .neighbors.search import has_distances
@@ -50,14 +49,13 @@ def select_n_clusters(
         Numbers of clusters to try.
     criterion : {"expected_score", "bic", "icl", "aic", "silhouette", "calinski_harabasz"}, \
 default="expected_score"
-        "expected_score" is computed by :func:`~skdeepcluster.neighbors.count_clusters`; the
-        estimator is fitted once. The others need a fit for each number. "bic", "icl" and "aic"
-        are criteria of mixtures and minimized: "bic" estimates the number of Gaussians, "icl" the
-        number of separate clusters, "aic" the density that predicts best. "silhouette" and
+        "expected_score" is computed by :func:`~skdeepcluster.neighbors.count_clusters` and needs
+        a single fit. "bic" (number of Gaussians), "icl" (number of separate clusters) and "aic"
+        (density that predicts best) are minimized and need mixtures. "silhouette" and
         "calinski_harabasz" are maximized and not defined for one cluster.
     estimator : clusterer, default=None
-        Clusterer with a parameter ``n_clusters``, or mixture with ``n_components``, whose clones
-        are fitted; None is :class:`~skdeepcluster.GaussianMixtureEM`.
+        Clusterer with a parameter ``n_clusters``, or mixture with ``n_components``; None is
+        :class:`~skdeepcluster.GaussianMixtureEM`. Its clones are fitted.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the samples for fits and information criteria.
     **params
@@ -74,14 +72,13 @@ default="expected_score"
     TypeError
         If ``n_clusters`` is a single number, or the estimator has no such parameter.
     ValueError
-        If the criterion is unknown or not defined for the estimator, or there are no numbers of
-        clusters to try, or some below 1.
+        If the criterion is unknown or not defined for the estimator.
 
     Warns
     -----
     UserWarning
-        If the best number is the smallest or the largest of those tried. With "expected_score",
-        if numbers are left out since there are too few distinct samples.
+        If the best number is at an edge of those tried, or if "expected_score" has too few
+        distinct samples for some numbers.
 
     See Also
     --------
@@ -101,9 +98,9 @@ default="expected_score"
         from .gaussian_mixture import GaussianMixtureEM  # needs torch
 
         estimator = GaussianMixtureEM()
-    numbers, name = _check_numbers(n_clusters), _find_parameter(estimator)
-    _check_criterion(criterion, estimator)
     base = clone(estimator).set_params(**params)
+    numbers, name = _check_numbers(n_clusters), _find_parameter(base)
+    _check_criterion(criterion, base)
     given = {} if sample_weight is None else {"sample_weight": sample_weight}
 
     def fit(n_clusters):
@@ -142,33 +139,26 @@ def _check_numbers(n_clusters):
 
 def _find_parameter(estimator):
     """Return the name of the parameter that is the number of clusters."""
-    if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
-        raise TypeError(
-            f"estimator={estimator!r} is no clusterer. Give an instance, such as KMeans()."
-        )
     for name in ("n_clusters", "n_components"):
         if name in estimator.get_params() and (name == "n_clusters" or hasattr(estimator, "bic")):
             return name
-    raise TypeError(
-        f"{type(estimator).__name__} has no parameter n_clusters. Give a clusterer whose number "
-        "of clusters can be set."
-    )
+    raise TypeError(f"{type(estimator).__name__} has no parameter n_clusters to choose.")
 
 
 def _check_criterion(criterion, estimator):
     """Check that the criterion is known and can be computed."""
     if getattr(estimator, "affinity", None) == "precomputed":
         raise ValueError(
-            f"{type(estimator).__name__}(affinity='precomputed') takes similarities, for which no "
-            "criterion is defined. Give features, or distances with metric='precomputed'."
+            f"No criterion is defined for the similarities of {type(estimator).__name__}"
+            "(affinity='precomputed'). Give features, or distances with metric='precomputed'."
         )
     known = ("expected_score", *CRITERIA, *MEASURES)
     if criterion not in known:
         raise ValueError(f"criterion={criterion!r} is unknown. Use one of {known}.")
     if criterion in CRITERIA and not hasattr(estimator, criterion):
         raise ValueError(
-            f"criterion={criterion!r} needs a mixture such as GaussianMixtureEM, and "
-            f"{type(estimator).__name__} has no method {criterion}."
+            f"criterion={criterion!r} needs a mixture such as GaussianMixtureEM, but got "
+            f"{type(estimator).__name__}."
         )
 
 
@@ -184,15 +174,12 @@ def _count(X, numbers, estimator, given):
     known = curve.n_clusters[index]
     if not len(known):
         raise ValueError(
-            f"n_clusters asks for {min(numbers)} or more clusters, but there are too few distinct "
-            "samples (five for a cluster). Give smaller numbers."
+            f"{min(numbers)} or more clusters need more distinct samples (five for a cluster). "
+            "Give smaller numbers as n_clusters."
         )
     if len(known) < len(set(numbers)):
-        warnings.warn(
-            f"Numbers above {known.max()} are left out: there are too few distinct samples.",
-            UserWarning,
-            stacklevel=3,
-        )
+        message = f"Numbers above {known.max()} are left out: too few samples are distinct."
+        warnings.warn(message, UserWarning, stacklevel=3)
     scores, stability = curve.criterion[index], curve.stability[index]
     results = {"n_clusters": known, "expected_score": scores, "stability": stability}
     return take_number(known, scores), results
@@ -202,29 +189,24 @@ def _measure(fit, criterion, X, given):
     """Return an information criterion of a mixture, or a measure of separation."""
     if criterion in MEASURES:
         return _measure_separation(fit, X, measure=criterion)
-    method = getattr(fit, criterion)
-    takes_weight = "sample_weight" in signature(method).parameters
-    return method(X, **(given if takes_weight else {}))
+    return getattr(fit, criterion)(X, **given)
 
 
 def _warn_of_edges(numbers, best, criterion):
     """Warn if the best number is at an edge of those tried; measures need two clusters."""
     smallest, largest = min(numbers), max(numbers)
-    at_start = best == smallest > (2 if criterion in MEASURES else 1)
-    at_end = best == largest
-    if smallest == largest or not (at_start or at_end):
-        return
-    edge, remedy = ("largest", "larger") if at_end else ("smallest", "smaller")
-    warnings.warn(
-        f"The best number of clusters by {criterion}, {best}, is the {edge} of those tried, "
-        f"{smallest} to {largest}. Give {remedy} numbers as n_clusters, too.",
-        UserWarning,
-        stacklevel=3,
-    )
+    at_edge = best == largest or best == smallest > (2 if criterion in MEASURES else 1)
+    if at_edge and smallest < largest:
+        edge, more = ("largest", "larger") if best == largest else ("smallest", "smaller")
+        message = (
+            f"The best number of clusters by {criterion}, {best}, is the {edge} of those "
+            f"tried, {smallest} to {largest}. Give {more} numbers as n_clusters, too."
+        )
+        warnings.warn(message, UserWarning, stacklevel=3)
 
 
 class NoSplit:
-    """Cross-validator with one split, in which all samples are both fitted and scored.
+    """Cross-validator that fits and scores all samples, in one split.
 
     Pass it as ``cv`` to scikit-learn's searches: a small cluster may be missing from a fold.
 
@@ -257,15 +239,12 @@ class NoSplit:
         """Return 1."""
         return 1
 
-    def __repr__(self):
-        return "NoSplit()"
-
 
 def label_free_scorer(measure: str = "silhouette") -> Callable[..., float]:
     """Make a scorer for searches that measures the separation of the clusters.
 
-    Samples with label -1 (noise) are left out. For a single cluster the score is the lowest
-    value. The silhouette of more than 5,000 samples is computed on a fixed random part of them.
+    Noise, labeled -1, is left out. The score of a single cluster is the lowest value. The
+    silhouette of more than 5,000 samples is computed on a fixed random part of them.
 
     Parameters
     ----------
@@ -279,8 +258,7 @@ def label_free_scorer(measure: str = "silhouette") -> Callable[..., float]:
 
     See Also
     --------
-    NoSplit : Fits and scores all samples in a search.
-    skdeepcluster.select_n_clusters : Chooses the number of clusters.
+    NoSplit : Fits and scores all samples in a search, with an example.
 
     Examples
     --------
@@ -299,7 +277,7 @@ def label_free_scorer(measure: str = "silhouette") -> Callable[..., float]:
 def _measure_separation(estimator, X, y=None, *, measure):
     """Return the measure of the cluster labels of X."""
     function, lowest = MEASURES[measure]
-    labels = _find_labels(estimator, X)
+    labels = predict_samples(estimator, X)
     kept = np.flatnonzero(labels != -1)
     if measure == "silhouette" and len(kept) > MAX_SILHOUETTE_ROWS:
         kept = np.sort(np.random.RandomState(0).permutation(kept)[:MAX_SILHOUETTE_ROWS])
@@ -310,23 +288,8 @@ def _measure_separation(estimator, X, y=None, *, measure):
         return float(function(_safe_indexing(X, kept), labels))
     if measure != "silhouette" or sparse.issparse(X) or X.shape[0] != X.shape[1]:
         raise ValueError(
-            f"measure={measure!r} of precomputed distances is not defined for X of shape "
-            f"{X.shape}. Use measure='silhouette', dense distances of all samples to all samples, "
-            "and cv=NoSplit()."
+            f"measure={measure!r} is not defined for distances of shape {X.shape}. Use "
+            "measure='silhouette', dense square distances and cv=NoSplit()."
         )
     distances = np.asarray(X)[np.ix_(kept, kept)]
     return float(silhouette_score(distances, labels, metric="precomputed"))
-
-
-def _find_labels(estimator, X):
-    """Return the cluster labels of X: predicted, or found by the fit."""
-    if hasattr(estimator, "predict"):
-        return np.asarray(estimator.predict(X))
-    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-    labels = np.asarray(getattr(last, "labels_", ()))
-    if len(labels) != _num_samples(X):
-        raise TypeError(
-            f"{type(last).__name__} has no predict, and its labels_ do not belong to X. Score the "
-            "samples that it is fitted to: search with cv=NoSplit()."
-        )
-    return labels

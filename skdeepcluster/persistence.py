@@ -31,16 +31,14 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     estimator : estimator
-        An estimator of this package or of scikit-learn, for example a Pipeline.
+        Estimator of this package or of scikit-learn, for example a Pipeline.
     path : str or path-like
-        The file to write. An existing file is replaced once the new one is complete.
+        File to write. An existing file is replaced once the new one is complete.
 
     Raises
     ------
     TypeError
-        When ``estimator`` is no estimator, or skops cannot store one of its attributes.
-    OSError
-        When the file cannot be written.
+        If skops cannot store ``estimator``.
 
     See Also
     --------
@@ -49,8 +47,7 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
 
     Notes
     -----
-    Functions, such as a custom ``encoder``, are stored by module and name only. joblib and pickle
-    also work, but reading their files can run any code.
+    Functions, such as a custom ``encoder``, are stored by name only.
 
     Examples
     --------
@@ -68,18 +65,11 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
     """
     if not isinstance(estimator, BaseEstimator):
         raise TypeError(
-            f"save() takes a fitted estimator and a path, but the first is of type "
-            f"{type(estimator).__name__}. Save each estimator in its own file."
+            f"save() takes an estimator and a path, but the first is a {type(estimator).__name__}."
         )
     skops = _import_skops()
-    try:
-        with replace_atomically(path) as file:
-            skops.dump(estimator, file)
-    except RecursionError as error:
-        raise TypeError(
-            "skops cannot store an attribute that contains itself, such as the metadata requests "
-            "of set_fit_request(). Use joblib for this estimator."
-        ) from error
+    with replace_atomically(path) as file:
+        skops.dump(estimator, file)
 
 
 def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstimator:
@@ -91,8 +81,7 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstim
         The file.
     trusted : list of str, default=()
         Full names of further types and functions that the file may contain, for example
-        ``["my_package.build_encoder"]``. The types of this package and those that skops trusts
-        need not be listed.
+        ``["my_package.build_encoder"]``.
 
     Returns
     -------
@@ -102,9 +91,9 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstim
     Raises
     ------
     ValueError
-        When the file is not one of :func:`save`, is damaged, or expands far beyond its size.
+        If the file was not written by :func:`save`, is damaged, or expands far beyond its size.
     TypeError
-        When the file contains types that are not trusted. The error names them.
+        If the file contains types that are not trusted. The error names them.
 
     See Also
     --------

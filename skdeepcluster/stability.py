@@ -10,7 +10,7 @@ from sklearn.utils import _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples
 from tqdm.auto import tqdm
 
-from ._checks import average_finite, check_cluster_numbers, mean_greatest_jaccard
+from ._checks import average_finite, check_labels, mean_greatest_jaccard
 from ._fitting import draw_seeds, random_stream
 from .neighbors.search import has_distances
 
@@ -30,7 +30,7 @@ def cluster_stability(
 
     A clone of the clusterer is fitted to each subset. Each cluster is compared with the most
     similar cluster of the clone by the Jaccard index (samples in both / samples in either).
-    Clusters above 0.85 are very stable; clusters below 0.6 should not be trusted.
+    Clusters above 0.85 are stable; do not trust those below 0.6.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def cluster_stability(
     labels : array-like of shape (n_samples,), default=None
         Clusters from 0 on, -1 for noise; None takes the ``labels_`` of the estimator.
     n_resamples : int, default=10
-        Number of subsets, drawn without replacement.
+        Number of subsets.
     share : float, default=0.5
         Share of the samples in a subset, in (0, 1); a subset has at least one per cluster.
     max_samples : int, default=None
@@ -49,7 +49,7 @@ def cluster_stability(
     verbose : int, default=0
         1 shows a progress bar.
     random_state : int, RandomState instance or None, default=None
-        Decides the subsets and the ``random_state`` of the clones.
+        Determines the subsets and the seeds of the clones.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def cluster_stability(
 
     See Also
     --------
-    skdeepcluster.display.StabilityDisplay : Draws it.
+    skdeepcluster.display.StabilityDisplay : Plot of the result.
     skdeepcluster.ClusterEnsemble : Combines several fits.
 
     References
@@ -79,13 +79,10 @@ def cluster_stability(
     check_scalar(n_resamples, "n_resamples", Integral, min_val=1)
     check_scalar(share, "share", Real, min_val=0, max_val=1, include_boundaries="neither")
     n_samples = _num_samples(X)
-    name = type(estimator).__name__
-    if not hasattr(estimator, "fit_predict"):
-        raise TypeError(f"{name} is no clusterer: it has no fit_predict.")
     if labels is None and not hasattr(estimator, "labels_"):
-        raise ValueError(f"{name} has no labels_. Pass the labels of X, or a fitted clusterer.")
+        raise ValueError("The estimator has no labels_. Pass labels, or a fitted clusterer.")
     labels = estimator.labels_ if labels is None else labels
-    labels = check_cluster_numbers(labels, n_samples)
+    labels = check_labels("labels", labels, n_samples)
     n_clusters = labels.max(initial=-1) + 1
     n_drawn = int(max(share * n_samples, n_clusters, 1))
     if max_samples is not None:  # each cluster needs a sample
@@ -100,19 +97,18 @@ def cluster_stability(
         model.set_params(**draw_seeds(model, stream))
         subset = _safe_indexing(X, rows)
         if has_distances(estimator):
-            drawn = _fit_linked(model, _safe_indexing(subset, rows, axis=1), n_clusters)
+            own = _fit_linked(model, _safe_indexing(subset, rows, axis=1), n_clusters)
         else:
-            drawn = model.fit_predict(subset)
+            own = model.fit_predict(subset)
         present = np.setdiff1d(labels[rows], -1)
-        found[present] = mean_greatest_jaccard(labels[rows], drawn[:, None], n_clusters)[present]
+        found[present] = mean_greatest_jaccard(labels[rows], own[:, None], n_clusters)[present]
     return average_finite(indices.T)
 
 
 def _fit_linked(model, distances, n_clusters):
     """Return the labels of a matrix of distances (N, N), -1 for samples that have no neighbor.
 
-    Neighbors in a sparse matrix may be missing from a subset, and samples without any cannot be
-    fitted. If fewer than ``n_clusters`` samples have neighbors, none is fitted.
+    Samples without a stored distance to another one of the subset cannot be fitted.
     """
     if not sparse.issparse(distances):
         return model.fit_predict(distances)

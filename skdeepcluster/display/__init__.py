@@ -1,8 +1,7 @@
-"""Displays of a clustering, in the manner of scikit-learn's.
+"""Displays of clusterings, in the style of scikit-learn.
 
 ``from_estimator`` computes what is drawn, the constructor takes it as arrays, and ``plot(ax)``
-draws it and returns the display with ``ax_`` and ``figure_``. Only ``plot`` imports matplotlib.
-Read ``base`` first: it has the parameters that all displays share.
+draws it with matplotlib and returns the display. Read ``base`` first.
 """
 
 from .confusion import ClusterConfusionDisplay

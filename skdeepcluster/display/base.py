@@ -5,11 +5,10 @@ from importlib import import_module
 
 import numpy as np
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-# Ten colors with a CIELAB difference of at least 38 in normal vision, and of 27 under protanopia,
-# deuteranopia and tritanopia (severity 1 of G. M. Machado, M. M. Oliveira, L. A. F. Fernandes, "A
-# Physiologically-based Model for Simulation of Color Vision Deficiency", 2009).
+# Ten colors that differ by at least 38 in CIELAB, and by 27 for color-blind people (Machado,
+# Oliveira, Fernandes, "A Physiologically-based Model for Simulation of Color Vision Deficiency").
 COLORS = (
     *("#3084fc", "#783018", "#78e4cc", "#f06c78", "#60249c"),
     *("#788400", "#f0cc78", "#244848", "#c0c0fc", "#a8609c"),
@@ -52,12 +51,12 @@ class Display:
         return ax
 
     def _open_panels(self, ax, size, n_panels, max_columns):
-        """Divide axes into panels of a size in inches and return them."""
+        """Return panels, of a size in inches, in place of the axes."""
         n_rows = -(-n_panels // max_columns)
         n_columns = -(-n_panels // n_rows)
         ax = self._open(ax, (size[0] * n_columns, size[1] * n_rows + 0.4))
         ax.set_axis_off()
-        # The title has a row of its own, or it would overlap the titles of the panels.
+        # The title has a row of its own, where it does not overlap the titles of the panels.
         heights = [0.001, *[1] * n_rows]
         grid = ax.get_subplotspec().subgridspec(n_rows + 1, n_columns, height_ratios=heights)
         title = ax.figure.add_subplot(grid[0, :])
@@ -77,10 +76,7 @@ def import_matplotlib(module):
 
 
 def take_last_step(estimator, name=None):
-    """Return a fitted estimator, or the last step of a Pipeline, and a title.
-
-    The title is ``name``, or if it is None the class of the estimator.
-    """
+    """Return the last step of a fitted Pipeline, or the estimator, and ``name`` or its class."""
     if hasattr(estimator, "fit"):
         check_is_fitted(estimator)
     while isinstance(estimator, Pipeline):
@@ -88,25 +84,11 @@ def take_last_step(estimator, name=None):
     return estimator, type(estimator).__name__ if name is None else name
 
 
-def check_has(estimator, remedy, *names):
+def check_has(estimator, *names, remedy="Pass arrays to the display instead."):
     """Raise ValueError if an estimator lacks an attribute."""
-    missing = [name for name in names if not hasattr(estimator, name)]
-    if missing:
+    if missing := [name for name in names if not hasattr(estimator, name)]:
         kind = type(estimator).__name__
         raise ValueError(f"{kind} has no {' and no '.join(missing)}. {remedy}")
-
-
-def predict_rows(estimator, X):
-    """Return the label of each sample: by ``predict``, or the ``labels_`` of the fit."""
-    if hasattr(estimator, "predict"):
-        return np.asarray(estimator.predict(X))
-    check_has(estimator, "It has no predict either: give a fitted clusterer.", "labels_")
-    if len(estimator.labels_) != _num_samples(X):
-        raise ValueError(
-            f"{type(estimator).__name__} has no predict, and its {len(estimator.labels_)} labels_ "
-            f"do not fit the {_num_samples(X)} samples of X. Give the samples of the fit."
-        )
-    return np.asarray(estimator.labels_)
 
 
 def check_shape(name, values, *shape, dtype=None):
@@ -139,8 +121,7 @@ def group_rows(labels, n_samples):
 def choose_colors(names):
     """Return the color and the marker of each label from `group_rows`.
 
-    Cluster k has color k, also where other clusters are absent, and noise, -1, is gray. Other
-    labels are colored in their order.
+    Cluster k always has color k, noise is gray, and other labels are colored in their order.
     """
     places = np.arange(len(names))
     if names.dtype.kind in "iu" and names[0] >= -1 and names[-1] < 2 * len(names):

@@ -10,10 +10,11 @@ from sklearn.metrics.cluster import contingency_matrix
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_array, check_consistent_length
 
+from .._checks import predict_samples
 from ..metrics import read_labels
-from .base import Display, check_shape, predict_rows, take_last_step
+from .base import Display, check_shape, take_last_step
 
-#: Maximum number of clusters or classes for which counts are written by default.
+#: Maximum number of clusters or classes whose counts are written by default.
 MAX_WRITTEN = 15
 
 
@@ -21,16 +22,15 @@ MAX_WRITTEN = 15
 class ClusterConfusionDisplay(Display):
     """Table of classes and clusters, with the matching clusters on the diagonal.
 
-    The clusters keep their numbers. They are ordered by the best one-to-one matching with the
-    classes (Hungarian algorithm); clusters without a class come last. Unlike the table of
-    scikit-learn's ConfusionMatrixDisplay, this one need not be square.
+    The clusters are ordered by the best one-to-one matching with the classes (Hungarian
+    algorithm); clusters without a class come last.
 
     Parameters
     ----------
     confusion : array-like of shape (n_classes, n_clusters)
         Number of samples of each class in each cluster.
     classes, clusters : array-like, default=None
-        Names of the rows and columns; None numbers them from 0.
+        Names of the classes and the clusters; None numbers them from 0.
     name : str, default=None
 
     Attributes
@@ -38,7 +38,7 @@ class ClusterConfusionDisplay(Display):
     order_ : ndarray of shape (n_clusters,)
         Columns of ``confusion`` from left to right.
     accuracy_ : float
-        Share of the samples that are in the cluster matched with their class.
+        Share of the samples in the cluster that matches their class.
     im_ : matplotlib AxesImage
         The table, as shares of each class.
 
@@ -71,15 +71,12 @@ class ClusterConfusionDisplay(Display):
 
     @classmethod
     def from_estimator(cls, estimator, X, y, *, name=None, ax=None, **kwargs) -> Self:
-        """Draw the table of the classes y and the clusters that a fitted clusterer predicts.
-
-        A clusterer without ``predict`` has to be fitted to X: its ``labels_`` are drawn.
-        """
+        """Draw the table of the classes y and the clusters that a fitted clusterer predicts."""
         _, name = take_last_step(estimator, name)
-        return cls.from_predictions(y, predict_rows(estimator, X), name=name, ax=ax, **kwargs)
+        return cls.from_predictions(y, predict_samples(estimator, X), name=name, ax=ax, **kwargs)
 
     def plot(self, ax=None, *, include_values: bool | None = None, **kwargs) -> Self:
-        """Draw by ``Axes.imshow``, which takes ``kwargs``, for instance ``cmap``.
+        """Draw by ``Axes.imshow``, which takes ``kwargs``.
 
         By default, `include_values` writes the counts of at most 15 classes and clusters.
         """

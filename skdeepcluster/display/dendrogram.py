@@ -1,4 +1,4 @@
-"""DendrogramDisplay: the order in which groups of samples were merged."""
+"""DendrogramDisplay: the tree of merges of an agglomerative clustering."""
 
 from dataclasses import KW_ONLY, dataclass
 from typing import Self
@@ -20,15 +20,13 @@ class DendrogramDisplay(Display):
     Parameters
     ----------
     children : array-like of shape (n_leaves - 1, 2)
-        Nodes that each merge joins, as ``AgglomerativeClustering.children_``: numbers below
-        n_leaves are leaves, n_leaves + i is the result of merge i.
+        Nodes that each merge joins, as ``AgglomerativeClustering.children_``.
     distances : array-like of shape (n_leaves - 1,)
         Heights of the merges.
     counts : array-like of shape (n_leaves,), default=None
-        Number of samples at each leaf; None means one.
+        Number of samples at each leaf; None means 1.
     n_clusters : int, default=None
-        Number of clusters. The cut undoes the last ``n_clusters - 1`` merges, and the clusters
-        below it are colored. None draws no cut.
+        Number of clusters below the cut; None draws no cut.
     name : str, default=None
 
     Attributes
@@ -64,16 +62,14 @@ class DendrogramDisplay(Display):
     ) -> Self:
         """Draw the ``children_`` and ``distances_`` of a fitted clusterer.
 
-        Its ``leaves_`` are the leaf of each sample; without it each sample is a leaf. The default
-        of `n_clusters` is its ``n_clusters_``.
+        The default of `n_clusters` is its ``n_clusters_``.
         """
         estimator, name = take_last_step(estimator, name)
         remedy = "Fit NeighborClustering, or AgglomerativeClustering with compute_distances=True."
-        check_has(estimator, remedy, "children_", "distances_")
+        check_has(estimator, "children_", "distances_", remedy=remedy)
         n_leaves, counts = len(estimator.children_) + 1, None
-        if hasattr(estimator, "leaves_"):
-            leaves = np.asarray(estimator.leaves_)
-            counts = np.bincount(leaves[leaves >= 0], minlength=n_leaves)
+        if hasattr(estimator, "leaves_"):  # -1 for noise
+            counts = np.bincount(np.asarray(estimator.leaves_) + 1, minlength=n_leaves + 1)[1:]
         if n_clusters is None and hasattr(estimator, "n_clusters_"):
             n_clusters = min(estimator.n_clusters_, n_leaves)  # clusters may be empty
         tree = estimator.children_, estimator.distances_, counts
@@ -82,15 +78,14 @@ class DendrogramDisplay(Display):
     def plot(self, ax=None, *, max_leaves: int = 40, **kwargs) -> Self:
         """Draw by ``scipy.cluster.hierarchy.dendrogram``, which takes ``kwargs``.
 
-        The first merges are left out, so that at most `max_leaves` groups, but no fewer than
-        ``n_clusters``, are at the bottom.
+        At most `max_leaves` groups, or ``n_clusters`` if there are more, are at the bottom.
         """
         self.linkage_, totals = self._build_linkage()
         n_leaves, n_clusters = len(totals) // 2 + 1, self.n_clusters
         if n_clusters is not None and not 1 <= n_clusters <= n_leaves:
             raise ValueError(f"n_clusters={n_clusters} must be from 1 to the {n_leaves} leaves.")
         heights = np.r_[0, self.linkage_[:, 2], 1.1 * self.linkage_[-1, 2]]
-        # Halfway between the last merge that is kept and the first one that is undone.
+        # Halfway between the last merge below the cut and the first one above it.
         cut = heights[n_leaves - (n_clusters or 1) :][:2].mean()
         shown = min(n_leaves, max(max_leaves, n_clusters or 2, 2))
         ax = self._open(ax, (float(np.clip(0.2 * shown, 4.5, 9)), 3.8))

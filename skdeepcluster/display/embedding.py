@@ -9,14 +9,15 @@ from scipy.sparse import issparse
 from sklearn.decomposition import PCA
 from sklearn.utils import check_array
 
+from .._checks import predict_samples
 from ..neighbors import neighbor_graph, neighbor_layout
-from .base import Display, choose_colors, draw_legend, group_rows, predict_rows, take_last_step
+from .base import Display, choose_colors, draw_legend, group_rows, take_last_step
 
 #: Projections of more than two columns.
 METHODS = "auto", "pca", "neighbors"
 #: Properties of axes with one scale.
 EQUAL = {"aspect": "equal", "adjustable": "datalim"}
-#: Maximum number of samples for which "auto" computes a neighbor layout, about two seconds.
+#: Maximum number of samples for which "auto" computes a neighbor layout.
 MAX_LAYOUT = 5000
 #: Maximum number of labels that are written next to their points.
 MAX_NUMBERED = 50
@@ -29,17 +30,16 @@ class EmbeddingDisplay(Display):
     Parameters
     ----------
     embedding : {array-like, sparse matrix} of shape (n_samples, n_components)
-        Two columns are drawn as they are, and a single one is spread out vertically. More columns
-        are projected, and drawn with the same scale on both axes.
+        Two columns are drawn as they are, a single one is spread out vertically, and more columns
+        are projected.
     labels : array-like of shape (n_samples,), default=None
         Clusters or classes, numbers or strings.
     method : {"auto", "pca", "neighbors"}, default="auto"
-        Projection of more than two columns. ``"neighbors"`` is the
-        :func:`~skdeepcluster.neighbors.neighbor_layout` of the graph of nearest neighbors. It
-        shows which samples are close; distances between clusters mean little. ``"auto"`` takes it
-        for up to 5,000 samples, and PCA for more.
+        Projection of more than two columns. ``"neighbors"`` is a
+        :func:`~skdeepcluster.neighbors.neighbor_layout`, in which distances between clusters mean
+        little. ``"auto"`` takes it for up to 5,000 samples, and PCA for more.
     metric : str or callable, default="euclidean"
-        Metric of the neighbors, see :func:`~skdeepcluster.neighbors.neighbor_graph`.
+        Metric of :func:`~skdeepcluster.neighbors.neighbor_graph`.
     random_state : int, RandomState instance or None, default=0
         Random state of the projection.
     name : str, default=None
@@ -49,7 +49,7 @@ class EmbeddingDisplay(Display):
     points_ : ndarray of shape (n_samples, 2)
         Points that are drawn.
     projection_ : PCA or None
-        The fitted projection, if it is linear.
+        The fitted projection by PCA.
     scatter_ : list of matplotlib PathCollection
         The points, one collection per marker.
     legend_ : matplotlib Legend or None
@@ -78,14 +78,13 @@ class EmbeddingDisplay(Display):
     def from_estimator(
         cls, estimator, X, *, labels=None, method: str = "auto", name=None, ax=None, **kwargs
     ) -> Self:
-        """Draw ``transform(X)`` of a fitted estimator, colored by its predictions or `labels`.
+        """Draw ``transform(X)`` of a fitted estimator, or X, colored by its clusters or `labels`.
 
-        Without ``transform`` the embedding is X; without ``predict`` the labels are ``labels_``.
         A NeighborClustering, whose ``transform`` is a layout, gets a two-dimensional one of X.
         """
         _, name = take_last_step(estimator, name)
         embedding = estimator.transform(X) if hasattr(estimator, "transform") else X
-        labels = predict_rows(estimator, X) if labels is None else labels
+        labels = predict_samples(estimator, X) if labels is None else labels
         display = cls(embedding, labels, method=method, name=name)
         if hasattr(estimator, "layout_") and display._choose_method(len(labels)) == "neighbors":
             display.embedding, display.metric = X, estimator.metric
@@ -150,8 +149,9 @@ class EmbeddingDisplay(Display):
         """Return the projection that "auto" stands for, or the given one."""
         if self.method not in METHODS:
             raise ValueError(f"method must be one of {METHODS}, got {self.method!r}.")
-        best = "neighbors" if n_samples <= MAX_LAYOUT else "pca"
-        return best if self.method == "auto" else self.method
+        if self.method != "auto":
+            return self.method
+        return "neighbors" if n_samples <= MAX_LAYOUT else "pca"
 
     def _write_label(self, text, points, color):
         """Write a label beside the point nearest to the median of its points."""

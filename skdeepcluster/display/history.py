@@ -22,8 +22,7 @@ class HistoryDisplay(Display):
     Parameters
     ----------
     history : list of dict
-        One record per epoch, with the loss terms by name. A record may lack terms, as in a second
-        phase of training. Values that are not numbers are not drawn.
+        One record per epoch, with the loss terms by name. A record may lack terms.
     name : str, default=None
 
     Attributes
@@ -51,7 +50,7 @@ class HistoryDisplay(Display):
         estimator, name = take_last_step(estimator, name)
         if hasattr(estimator, "history_"):
             return cls(estimator.history_, name=name).plot(ax, **kwargs)
-        check_has(estimator, "Pass records to HistoryDisplay(history).", "lower_bounds_")
+        check_has(estimator, "lower_bounds_")
         bounds = [{"lower bound": value} for value in estimator.lower_bounds_]
         return cls(bounds, name=name).plot(ax, **kwargs)
 

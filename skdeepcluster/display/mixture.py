@@ -15,8 +15,7 @@ from .embedding import EmbeddingDisplay
 class MixtureDisplay(Display):
     """Ellipses of the components of a mixture, with the samples.
 
-    Samples and components of more than two dimensions are projected on the first two principal
-    components of the samples. The projection of a Gaussian is a Gaussian.
+    More than two dimensions are projected on the first two principal components of the samples.
 
     Parameters
     ----------
@@ -24,7 +23,7 @@ class MixtureDisplay(Display):
         Samples, or their codes.
     means : array-like of shape (n_clusters, n_components)
     covariances : array-like
-        With the shape that scikit-learn has for this ``covariance_type``.
+        Covariances in scikit-learn's shape for this ``covariance_type``.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
     labels : array-like of shape (n_samples,), default=None
         Clusters of the points, which set their colors.
@@ -62,12 +61,10 @@ class MixtureDisplay(Display):
     def from_estimator(cls, estimator, X, *, labels=None, name=None, ax=None, **kwargs) -> Self:
         """Draw the mixture of a fitted estimator, in its codes if it has ``transform``.
 
-        This may be a GaussianMixtureEM, scikit-learn's GaussianMixture, VAEEmbedding,
-        VaDEClustering or DACClustering. The default of `labels` is ``predict(X)``.
+        The default of `labels` is ``predict(X)``.
         """
         _, name = take_last_step(estimator, name)
-        remedy = "Draw clusters that are no mixture by EmbeddingDisplay."
-        check_has(estimator, remedy, "means_", "covariances_")
+        check_has(estimator, "means_", "covariances_", remedy="Use EmbeddingDisplay.")
         display = cls(
             estimator.transform(X) if hasattr(estimator, "transform") else X,
             estimator.means_,
@@ -81,7 +78,7 @@ class MixtureDisplay(Display):
     def plot(self, ax=None, *, n_std=(1.0, 2.0), **kwargs) -> Self:
         """Draw ellipses at `n_std` standard deviations from the mean, one number or several.
 
-        The samples are drawn by :meth:`EmbeddingDisplay.plot`, which takes ``kwargs``.
+        :meth:`EmbeddingDisplay.plot` draws the samples with ``kwargs``.
         """
         points = self.points.toarray() if issparse(self.points) else self.points
         means = check_shape("means", self.means, "n_clusters", np.shape(points)[1], dtype=float)

@@ -20,7 +20,7 @@ class NumberOfClustersDisplay(Display):
     criterion : array-like of shape (n_numbers,)
         Criterion of each; NaN where it is not defined.
     stability : array-like of shape (n_numbers,), default=None
-        Stability of each partition, drawn on a second vertical axis from 0 to 1.
+        Stability of each partition, on a second vertical axis.
     chosen : int, default=None
         The chosen number.
     criterion_name : str, default="criterion"
@@ -38,7 +38,7 @@ class NumberOfClustersDisplay(Display):
 
     See Also
     --------
-    skdeepcluster.select_n_clusters : Computes what is drawn.
+    skdeepcluster.select_n_clusters : Chooses the number of clusters.
 
     Examples
     --------
@@ -62,8 +62,7 @@ class NumberOfClustersDisplay(Display):
     def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs) -> Self:
         """Draw how a clusterer fitted with ``n_clusters="auto"`` chose its number of clusters."""
         estimator, name = take_last_step(estimator, name)
-        remedy = "Fit it with n_clusters='auto', or pass select_n_clusters(...) to from_selection."
-        check_has(estimator, remedy, "n_clusters_curve_")
+        check_has(estimator, "n_clusters_curve_", remedy="Fit it with n_clusters='auto'.")
         display = cls(**estimator.n_clusters_curve_, chosen=estimator.n_clusters_, name=name)
         return display.plot(ax, **kwargs)
 
@@ -93,19 +92,15 @@ class NumberOfClustersDisplay(Display):
         self.stability_ax_ = self.stability_line_ = self.chosen_line_ = None
         if self.stability is not None:
             stability = check_shape("stability", self.stability, len(numbers))
-            self._draw_stability(numbers[order], stability[order])
+            self.stability_ax_ = ax.twinx()
+            style = {"color": COLORS[1], "marker": "s", "ms": 4, "lw": 1}
+            (self.stability_line_,) = self.stability_ax_.plot(
+                numbers[order], stability[order], **style
+            )
+            self.stability_ax_.set(ylim=(0, 1.02))
+            self.stability_ax_.set_ylabel("stability", color=COLORS[1])
         if self.chosen is not None:
             style = {"color": "0.4", "ls": "--", "lw": 1, "zorder": 0}
             self.chosen_line_ = ax.axvline(self.chosen, **style, label=f"chosen: {self.chosen}")
             ax.legend(frameon=False)
         return self
-
-    def _draw_stability(self, numbers, stability):
-        """Draw the stability on an axis of its own; each axis has the color of its curve."""
-        self.stability_ax_, color = self.ax_.twinx(), COLORS[1]
-        style = {"color": color, "marker": "s", "ms": 4, "lw": 1}
-        (self.stability_line_,) = self.stability_ax_.plot(numbers, stability, **style)
-        self.stability_ax_.set(ylim=(0, 1.02), ylabel="stability")
-        for ax, line in ((self.ax_, self.line_), (self.stability_ax_, self.stability_line_)):
-            ax.yaxis.label.set_color(line.get_color())
-            ax.tick_params(axis="y", colors=line.get_color())

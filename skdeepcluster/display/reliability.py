@@ -1,4 +1,4 @@
-"""ReliabilityDisplay: whether probabilities of clusters tell which samples are right."""
+"""ReliabilityDisplay: the calibration of cluster probabilities."""
 
 from dataclasses import KW_ONLY, dataclass
 from typing import Self
@@ -19,8 +19,7 @@ from .base import COLORS, Display, check_has, check_shape, take_last_step
 class ReliabilityDisplay(Display):
     """Reliability diagram: the share of samples that are right against their probability.
 
-    Samples are sorted by the probability of their cluster and divided into bins of equal size.
-    Points below the diagonal are overconfident.
+    Bins have equal numbers of samples. Points below the diagonal are overconfident.
 
     Parameters
     ----------
@@ -66,8 +65,8 @@ class ReliabilityDisplay(Display):
     ) -> Self:
         """Draw how often the most probable cluster is the one matched with the class.
 
-        Clusters and classes are matched one-to-one (Hungarian algorithm). Samples of clusters
-        without a class are wrong. The shape of `probabilities` is (n_samples, n_clusters).
+        The shape of `probabilities` is (n_samples, n_clusters). See
+        :func:`~skdeepcluster.metrics.match_labels` for the matching.
         """
         probabilities = check_shape("probabilities", probabilities, "n_samples", "n_clusters")
         right = match_labels(y, probabilities.argmax(1)) == read_labels(y, "y")
@@ -79,8 +78,7 @@ class ReliabilityDisplay(Display):
     ) -> Self:
         """Draw the reliability of ``predict_proba(X)`` of a fitted clusterer for classes y."""
         options = {"n_bins": n_bins, "name": take_last_step(estimator, name)[1], "ax": ax}
-        remedy = "Pass numbers to ReliabilityDisplay(confidence, agreement)."
-        check_has(estimator, remedy, "predict_proba")
+        check_has(estimator, "predict_proba")
         return cls.from_predictions(y, estimator.predict_proba(X), **options, **kwargs)
 
     def plot(self, ax=None, **kwargs) -> Self:

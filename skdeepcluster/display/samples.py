@@ -24,8 +24,7 @@ from .base import (
 MAX_COLUMNS = 5
 #: Width and height of an image in inches.
 IMAGE_SIZE = 0.55
-#: Factor of the number of samples if ``sample`` draws the clusters, too, so that small clusters
-#: get enough samples.
+#: Factor of the number of generated samples, so that small clusters get enough.
 OVERSAMPLING = 5
 
 
@@ -87,11 +86,10 @@ class SamplesDisplay(Display):
     ) -> Self:
         """Draw samples that a fitted estimator generates by ``sample``.
 
-        They are drawn by cluster if ``sample`` takes ``cluster`` or returns samples and labels.
-        Then very small clusters may have less than `n_per_cluster` samples.
+        Very small clusters may get less than `n_per_cluster` samples.
         """
         _, name = take_last_step(estimator, name)
-        check_has(estimator, "Pass samples to SamplesDisplay(samples, labels).", "sample")
+        check_has(estimator, "sample")
         samples, labels = _generate(estimator, n_per_cluster)
         if feature_names is None:
             feature_names = getattr(estimator, "feature_names_in_", None)
@@ -101,8 +99,7 @@ class SamplesDisplay(Display):
     def plot(self, ax=None, *, n_columns: int = 10, **kwargs) -> Self:
         """Draw by ``Axes.imshow`` for images or ``Axes.plot`` for profiles, with ``kwargs``.
 
-        A row has at most `n_columns` images, and a panel as many profiles. With labels, further
-        samples of a cluster are left out.
+        A row has at most `n_columns` images, and a panel as many profiles.
         """
         samples = self.samples.toarray() if issparse(self.samples) else self.samples
         samples = check_shape("samples", samples, "n_samples", "n_features")
@@ -112,11 +109,10 @@ class SamplesDisplay(Display):
         return self
 
     def _plot_images(self, ax, samples, names, index, n_columns, kwargs):
+        rows = [np.flatnonzero(index == k)[:n_columns] for k in range(len(names))]
         if self.labels is None:
             names = []
             rows = np.split(np.arange(len(samples)), range(n_columns, len(samples), n_columns))
-        else:
-            rows = [np.flatnonzero(index == k)[:n_columns] for k in range(len(names))]
         size = IMAGE_SIZE * max(map(len, rows)) + 0.8, IMAGE_SIZE * len(rows) + 0.5
         self.axes_ = [self._open(ax, size)]
         self.image_ = draw_images(self.ax_, samples, self.image_shape, rows, names, kwargs)
@@ -152,7 +148,7 @@ def _generate(estimator, n_per_cluster):
 
 
 def draw_images(ax, samples, image_shape, rows, names, kwargs):
-    """Draw rows of images, given by positions among the samples, with the name of each row."""
+    """Draw rows of images, given by their positions in ``samples``, with a name for each row."""
     picture, height = make_mosaic(samples, image_shape, rows)
     image = ax.imshow(picture, **{"cmap": "gray_r", **kwargs})
     ax.set_xticks([])
@@ -182,9 +178,8 @@ def _to_images(samples, image_shape):
     has_channels = len(shape) == 3 and not {shape[0], shape[2]}.isdisjoint({1, 3})
     if not (len(shape) == 2 or has_channels) or math.prod(shape) != samples.shape[1]:
         raise ValueError(
-            f"image_shape={image_shape} does not fit samples of {samples.shape[1]} features: give "
-            "(height, width), (channels, height, width) or (height, width, channels), with 1 or "
-            "3 channels."
+            f"image_shape={image_shape} does not fit samples of {samples.shape[1]} features. Give "
+            "(height, width), with 1 or 3 channels before or after them for color."
         )
     tiles = samples.reshape(-1, *shape)
     if not has_channels:
@@ -196,5 +191,5 @@ def _to_images(samples, image_shape):
 
 
 def find_white(samples):
-    """Return the value of full brightness in samples of color images, 255 or 1."""
+    """Return the value of white in color images, 255 or 1."""
     return 255 if samples.max() > 2 else 1

@@ -8,35 +8,28 @@ from numpy.typing import ArrayLike
 
 from .base import COLORS, Display, check_has, check_shape, draw_legend, take_last_step
 
-#: Stability below which a cluster should not be trusted (C. Hennig, manual of fpc's clusterboot).
-DOUBTFUL = 0.6
-#: Stability above which a cluster is highly stable (same source).
-STABLE = 0.85
+#: Levels of stability (C. Hennig, manual of clusterboot in the R package fpc).
+DOUBTFUL, STABLE = 0.6, 0.85
 
 
 @dataclass(eq=False, repr=False)
 class StabilityDisplay(Display):
-    """Bars of the stability of each cluster, with two levels for reading them [1]_.
+    """Bars of the stability of each cluster, with two levels for reading them.
 
     Parameters
     ----------
     stability : array-like of shape (n_clusters,)
-        Stability of each cluster between 0 and 1, as ``ClusterEnsemble.cluster_stability_``.
+        Stability of each cluster between 0 and 1.
     name : str, default=None
 
     Attributes
     ----------
     bars_ : matplotlib BarContainer
-        One bar for each cluster, in the color that it has in the other displays.
+        One bar for each cluster.
 
     See Also
     --------
-    skdeepcluster.stability.cluster_stability : Computes what is drawn.
-
-    References
-    ----------
-    .. [1] C. Hennig, "Cluster-wise assessment of cluster stability", Computational Statistics &
-       Data Analysis 52, 2007.
+    skdeepcluster.stability.cluster_stability : Stability of any clusterer.
 
     Examples
     --------
@@ -57,12 +50,10 @@ class StabilityDisplay(Display):
         """Draw the stability of the clusters of a fitted estimator."""
         estimator, name = take_last_step(estimator, name)
         if hasattr(estimator, "cluster_stability"):
-            stability = estimator.cluster_stability()
-        else:
-            remedy = "Draw StabilityDisplay(cluster_stability(estimator, X))."
-            check_has(estimator, remedy, "cluster_stability_")
-            stability = estimator.cluster_stability_
-        return cls(stability, name=name).plot(ax, **kwargs)
+            return cls(estimator.cluster_stability(), name=name).plot(ax, **kwargs)
+        remedy = "Draw StabilityDisplay(cluster_stability(estimator, X))."
+        check_has(estimator, "cluster_stability_", remedy=remedy)
+        return cls(estimator.cluster_stability_, name=name).plot(ax, **kwargs)
 
     def plot(self, ax=None, **kwargs) -> Self:
         """Draw by ``Axes.bar``, which takes ``kwargs``."""

@@ -17,15 +17,15 @@ SWEEP = np.linspace(-2, 2, 9)
 
 @dataclass(eq=False, repr=False)
 class TraversalDisplay(Display):
-    """Grids of generated samples: a row for each cluster, along which a code changes.
+    """Grids of generated samples: one row per cluster, along which a code changes.
 
     Parameters
     ----------
     grids : dict of str to array-like of shape (n_rows, n_columns, n_features)
         Samples of each panel, by its title.
     image_shape : tuple of int, default=None
-        Shape of an image, see `SamplesDisplay`. None draws profiles: value against feature,
-        averaged over the rows of a grid, one line per column.
+        Shape of an image, see `SamplesDisplay`. None draws one profile per column, averaged over
+        the rows of a grid.
     feature_names : array-like of str of shape (n_features,), default=None
         Names below the profiles.
     name : str, default=None
@@ -37,7 +37,6 @@ class TraversalDisplay(Display):
 
     See Also
     --------
-    SamplesDisplay : Samples of every cluster.
     skdeepcluster.InfoGANClustering.code_report : What each code changes, in numbers.
 
     Examples
@@ -69,15 +68,14 @@ class TraversalDisplay(Display):
         ax=None,
         **kwargs,
     ) -> Self:
-        """Draw each cluster of an InfoGANClustering with several noise vectors, and its codes.
+        """Draw each cluster of an InfoGANClustering with `n_noise` noise vectors, and its `codes`.
 
-        The clusters share `n_noise` noise vectors. The names in `codes`, by default the continuous
-        ones, are drawn with one noise vector; continuous ones take nine `values` from -2 to 2.
+        By default these are the continuous codes, with nine `values` from -2 to 2.
         """
         _, name = take_last_step(estimator, name)
-        check_has(estimator, "Pass grids of samples to TraversalDisplay(grids).", "traverse")
-        known = estimator.code_names_
-        codes = [c for c in known if c.startswith("continuous")] if codes is None else codes
+        check_has(estimator, "traverse")
+        if codes is None:
+            codes = [code for code in estimator.code_names_ if code.startswith("continuous")]
         grid = estimator.traverse("cluster", n_samples=n_noise)
         clusters, order = range(grid.shape[1]), "dark to light"
         titles = {"cluster": f"cluster, {order}"}

@@ -125,9 +125,9 @@ def test_a_checkpoint_of_another_fit_is_refused(path):
         {"n_components": 3},
         {"augment": replace(move, degrees=1.0)},
     ):
-        with pytest.raises(ValueError, match="is of another fit"):
+        with pytest.raises(ValueError, match="belongs to another fit"):
             clone(vae).set_params(**other).fit(X, Y)
-    with pytest.raises(ValueError, match="is of another fit"):
+    with pytest.raises(ValueError, match="belongs to another fit"):
         clone(vae).fit(X + 1e-6, Y)
     clone(vae).set_params(verbose=0).fit(X, Y)
     assert not path.exists()

@@ -46,7 +46,7 @@ MISTAKES = {
     "a likelihood with an unknown column": (
         lambda: fit(likelihood={"gaussian": [0, 1, 2, 9]}),
         ValueError,
-        r"0 to 3, but \[3\] are missing and there are no columns \[9\]",
+        r"0 to 3, but \[3, 9\] are missing or not in X",
     ),
     "a device that is not there": (
         lambda: fit(device="mps"),
@@ -76,7 +76,7 @@ MISTAKES = {
     "a class for a clusterer": (
         lambda: select_n_clusters(X, [2, 3], estimator=KMeans),
         TypeError,
-        r"KMeans'> is no clusterer. Give an instance, such as KMeans\(\)",
+        "an instance of scikit-learn estimator instead of a class",
     ),
     "a plot of a class": (
         lambda: display.EmbeddingDisplay.from_estimator(KMeans, X),

@@ -166,11 +166,11 @@ def test_indices_names_a_ready_likelihood_and_sparse_agree(standardize):
     [
         ({"gaussian": [0]}, r"\[1\] are missing"),
         ({"bernoulli": [2, 1]}, r"\[1\] .*twice"),
-        ({"gaussian": [0], "bernoulli": [2, 1]}, "column 1 is 'bernoulli'"),
+        ({"gaussian": [0], "bernoulli": [2, 1]}, "Column 1 is 'bernoulli'"),
         ({"bernoulli": [], "categorical": [[3, 4], [5, 6, 7, 2]]}, r"\[5, 6, 7, 2\].* 0"),
         ({"poisson": [0]}, "'poisson'"),
         ({"gaussian": 0}, "list of columns, got 0"),
-        ({"gaussian": ["a", 1]}, "'a'.* no names"),
+        ({"gaussian": ["a", 1]}, "'a'.* no column names"),
     ],
     ids=str,
 )

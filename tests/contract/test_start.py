@@ -75,7 +75,7 @@ def test_an_initial_partition_that_is_not_learned_is_warned_of(blobs):
         (lambda n: np.zeros(n + 1), "init has the shape"),
         (lambda n: np.full(n, 3), "init has 3 for sample 0.* from 0 to n_clusters - 1 = 2"),
         (lambda n: np.full(n, 0.5), "whole numbers"),
-        (lambda n: np.full((n, 3), 1.0), "each row sum to 1"),
+        (lambda n: np.full((n, 3), 1.0), "that sum to 1"),
         (lambda n: np.full((n, 2), 0.5), "should have the shape"),
         (lambda n: np.full(n, np.nan), "init has nan"),
     ],

@@ -376,7 +376,7 @@ def test_threads_change_no_prediction(X, covariance_type):
         ({"precisions_init": -np.stack([np.eye(D)] * K)}, "positive definite"),
         ({"precisions_init": np.arange(K * D * D).reshape(K, D, D)}, "positive definite"),
         ({"covariance_type": "spherical", "precisions_init": [1, 0, 1]}, "should be positive"),
-        ({"init_params": np.ones((300, K))}, "each row sum to 1"),
+        ({"init_params": np.ones((300, K))}, "that sum to 1"),
         ({"device": "abacus"}, "device='abacus'"),
         ({"n_clusters": 301}, "n_samples=300 should be >= n_clusters=301"),
     ],

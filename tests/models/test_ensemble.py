@@ -295,8 +295,8 @@ class Unsure(KMeans):
 @pytest.mark.parametrize(
     ("members", "error", "message"),
     [
-        ([], TypeError, "should hold clusterers"),
-        ([KMeans(2), StandardScaler()], TypeError, "should hold clusterers"),
+        ([], TypeError, "objects with fit_predict"),
+        ([KMeans(2), StandardScaler()], TypeError, "objects with fit_predict"),
         (Unsure(3), ValueError, "prediction of the member Unsure for sample 4"),
     ],
 )
@@ -349,7 +349,7 @@ class CtrlC(Callback):
 def test_ctrl_c_keeps_the_members_that_were_complete(press, blobs):
     member = VaDEClustering(3, hidden_layer_sizes=(4,), pretraining_epochs=1, init=blobs[1])
     member.set_params(max_epochs=2, callbacks=[CtrlC()])
-    with pytest.warns(ConvergenceWarning, match="2 of 5 members that were complete"):
+    with pytest.warns(ConvergenceWarning, match="2 of 5 members are used"):
         ensemble = ClusterEnsemble(member, 5, random_state=0).fit(blobs[0])
     assert [fitted.n_iter_ for fitted in ensemble.estimators_] == [2, 2]
     assert ensemble.member_labels_.shape == (180, 2)
@@ -360,7 +360,7 @@ def test_ctrl_c_stops_a_mixture_that_is_a_member(press):
     X, _ = make_blobs(300, centers=3, cluster_std=3, random_state=0)
     endless = ClusterEnsemble([KMeans(3), ENDLESS], 2)
     press(0.2)
-    with pytest.warns(ConvergenceWarning, match="1 of 2 members that were complete"):
+    with pytest.warns(ConvergenceWarning, match="1 of 2 members are used"):
         ensemble = ClusterEnsemble([KMeans(3), endless], 2).fit(X)
     assert perf_counter() - press.at < 1
     assert [type(fitted).__name__ for fitted in ensemble.estimators_] == ["KMeans"]

@@ -293,7 +293,7 @@ ERRORS = [
     (lambda: ClusterConfusionDisplay([[1, 2]], clusters=["a"]).plot(), "clusters must have shape"),
     (
         lambda: ClusterConfusionDisplay.from_predictions([0, 1, np.nan], [0, 1, 1]),
-        "y_true",
+        "y_true contains NaN",
     ),
     (lambda: MixtureDisplay.from_estimator(MEANS, X), "KMeans has no means_ and no covariances_"),
     (lambda: MixtureDisplay(X, np.zeros((2, 3)), np.ones((2, 3))).plot(), "means must have shape"),

@@ -51,7 +51,7 @@ def test_scores_are_those_of_the_clusterer_itself():
     np.testing.assert_array_equal(found.results["stability"], curve.stability)
     with pytest.warns(UserWarning, match="Give larger"):
         assert select_n_clusters(X, [2, 3], random_state=0).best_n_clusters == 3
-    with pytest.raises(ValueError, match="30 or more clusters.*too few distinct"):
+    with pytest.raises(ValueError, match="30 or more clusters.*more distinct"):
         select_n_clusters(X[:20], [30, 40], random_state=0)
 
 
@@ -78,7 +78,7 @@ def test_separation_by_distances_is_that_of_the_distances():
         ("silhouette", distances[:50]),
         ("silhouette", sparse.csr_array(distances)),
     ):
-        with pytest.raises(ValueError, match="of precomputed distances is not defined for"):
+        with pytest.raises(ValueError, match="is not defined for distances"):
             label_free_scorer(measure)(fit, given)
 
 
@@ -156,7 +156,7 @@ def test_weights_are_passed_only_if_given():
         (
             {"criterion": "bic", "estimator": KMeans()},
             ValueError,
-            "'bic' needs a mixture such as GaussianMixtureEM, and KMeans has no method bic",
+            "'bic' needs a mixture such as GaussianMixtureEM, but got KMeans",
         ),
         ({"estimator": DBSCAN()}, TypeError, "DBSCAN has no parameter n_clusters"),
         ({"estimator": PCA()}, TypeError, "PCA has no parameter n_clusters"),
@@ -171,5 +171,5 @@ def test_errors_say_what_to_do(given, error, message):
 def test_similarities_are_refused(criterion):
     spectral = SpectralClustering(affinity="precomputed")
     similarities = np.exp(-pairwise_distances(X))
-    with pytest.raises(ValueError, match="takes similarities"):
+    with pytest.raises(ValueError, match="the similarities of SpectralClustering"):
         select_n_clusters(similarities, [2, 3], criterion=criterion, estimator=spectral)

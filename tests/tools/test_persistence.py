@@ -16,7 +16,6 @@ import pandas as pd
 import pytest
 import torch
 from scipy import sparse
-from sklearn import config_context
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
@@ -274,14 +273,10 @@ def test_states_that_no_fit_has_are_refused(name, edit, reason, tmp_path):
 
 def test_what_cannot_be_saved_is_refused(tmp_path):
     (tmp_path / "fit.skops").write_text("old")
-    with pytest.raises(TypeError, match="the first is of type dict. Save each estimator"):
+    with pytest.raises(TypeError, match="the first is a dict"):
         save({"a": fit("mixture")}, tmp_path / "fit.skops")
     odd = copy.deepcopy(fit("mixture"))
     odd.note = (i for i in range(3))
     with pytest.raises(TypeError, match="generator"):
         save(odd, tmp_path / "fit.skops")
-    with config_context(enable_metadata_routing=True):
-        routed = GaussianMixtureEM().set_fit_request(sample_weight=True)
-    with pytest.raises(TypeError, match=r"metadata requests of set_fit_request\(\). Use joblib"):
-        save(routed, tmp_path / "fit.skops")
     assert [file.read_text() for file in tmp_path.iterdir()] == ["old"]

@@ -106,9 +106,7 @@ def test_what_cannot_be_meant_is_refused_by_name():
             cluster_stability(KMeans(3), X, Y, max_samples=wrong)
     with pytest.raises(ValueError, match="max_samples == 2, must be >= 3"):
         cluster_stability(KMeans(3), X, Y, max_samples=2)
-    with pytest.raises(TypeError, match="StandardScaler is no clusterer"):
-        cluster_stability(StandardScaler(), X, Y)
     with pytest.raises(ValueError, match="labels has -2"):
         cluster_stability(KMeans(3), X, Y - 2)
-    with pytest.raises(ValueError, match="has no labels_. Pass the labels of X"):
+    with pytest.raises(ValueError, match="has no labels_. Pass labels"):
         cluster_stability(KMeans(3), X)
