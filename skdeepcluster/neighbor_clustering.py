@@ -18,7 +18,7 @@ from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import VALID_METRICS
-from sklearn.utils import check_array, check_scalar
+from sklearn.utils import Bunch, check_array, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -36,7 +36,7 @@ from ._fitting import restore_on_failure, store_parameters
 from ._typing import Labels, TransformerMixin, fit_context
 from .neighbors import Reference, find_partition, interpolate
 from .neighbors.number import cut_tree
-from .neighbors.partition import describe_curve, warn_of_edge
+from .neighbors.partition import warn_of_edge
 from .neighbors.search import check_distances, is_precomputed
 from .stability import cluster_stability
 
@@ -294,7 +294,7 @@ class NeighborClustering(
         self.graph_indices_, self.graph_ = reference.kept[order], samples.graph[order][:, order]
         vars(self).pop("n_clusters_curve_", None)
         if found.curve is not None:
-            self.n_clusters_curve_ = describe_curve(found.curve)
+            self.n_clusters_curve_ = Bunch(**found.curve._asdict())
         tree = found.grow_tree()
         self.children_, self.distances_ = tree.children, tree.distances
         self.n_leaves_, self._leaf_clusters = len(tree.clusters), tree.clusters

@@ -223,12 +223,12 @@ def order_rows(X):
     """Return the order (N,) of samples by their values, whatever their order in X.
 
     It is the order of their projections on a fixed random direction. Features are scaled by their
-    ranges, so their units do not matter.
+    ranges, and constant features are left out.
     """
     least, largest = find_ranges(X)
     direction = np.random.RandomState(0).standard_normal(X.shape[1])
-    direction /= np.where(largest > least, np.maximum(largest - least, 1e-300), 1)
-    return np.argsort(project_rows(X, direction), kind="stable")
+    scale = np.maximum(largest - least, 1e-300)
+    return np.argsort(project_rows(X, direction * (largest > least) / scale), kind="stable")
 
 
 def project_rows(X, direction):
