@@ -36,6 +36,8 @@ CLIP = 4.0
 STEPS_PER_EPOCH = 5
 #: Number of links that attract each sample in one step.
 ATTRACTIONS = 2
+#: Number of random samples that repel each sample in one step.
+REPULSIONS = 5
 #: Number of links sampled at once for each sample.
 DRAWS = 64
 #: Number of times that each sampled link is used.
@@ -193,7 +195,6 @@ def neighbor_layout(
     n_components=5,
     *,
     n_epochs: int = 150,
-    n_negative: int = 5,
     random_state=None,
     n_jobs: int | None = None,
 ) -> npt.NDArray[np.float32]:
@@ -211,8 +212,6 @@ def neighbor_layout(
         Number of dimensions L.
     n_epochs : int, default=150
         Number of epochs; 0 gives the spectral layout.
-    n_negative : int, default=5
-        Number of random samples that repel each sample in a step.
     random_state : int, RandomState instance or None, default=None
         Seed of all random numbers.
     n_jobs : int, default=None
@@ -225,8 +224,7 @@ def neighbor_layout(
 
     References
     ----------
-    .. [1] L. McInnes, J. Healy, J. Melville, "UMAP: Uniform Manifold Approximation and
-       Projection for Dimension Reduction", 2018, arXiv:1802.03426.
+    .. [1] L. McInnes, J. Healy, J. Melville, "UMAP", 2018, arXiv:1802.03426.
     .. [2] M. Belkin, P. Niyogi, "Laplacian Eigenmaps for Dimensionality Reduction and Data
        Representation", Neural Computation 15, 2003.
 
@@ -240,20 +238,14 @@ def neighbor_layout(
     """
     check_scalar(n_components, "n_components", Integral, min_val=1)
     check_scalar(n_epochs, "n_epochs", Integral, min_val=0)
-    check_scalar(n_negative, "n_negative", Integral, min_val=0)
     graph = sparse.csr_matrix(check_array(graph, accept_sparse="csr", dtype=np.float32))
-    if graph.shape[0] != graph.shape[1]:
-        raise ValueError(
-            f"graph has shape {graph.shape}; expected a square matrix of link weights, "
-            "as neighbor_graph returns."
-        )
     random = np.random.default_rng(draw_seed(random_stream(random_state)))
     # After a permutation, a cyclic shift pairs each sample with a random one.
     order = random.permutation(graph.shape[0])
     graph = graph[order][:, order]
     start = _embed_spectrally(graph, n_components, random)
     layout = np.empty_like(start)
-    layout[order] = _optimize(graph, start, n_epochs, n_negative, random, n_jobs)
+    layout[order] = _optimize(graph, start, n_epochs, random, n_jobs)
     return layout
 
 
@@ -308,7 +300,7 @@ def _draw_links(graph, random):
     return np.ascontiguousarray(random.permuted(linked, axis=1).T)
 
 
-def _optimize(graph, start, n_epochs, n_negative, random, n_jobs):
+def _optimize(graph, start, n_epochs, random, n_jobs):
     """Return the layout after stochastic gradient ascent on the log-likelihood of the links."""
     n_rows = graph.shape[0]
     y = np.ascontiguousarray(start.T)
@@ -323,7 +315,7 @@ def _optimize(graph, start, n_epochs, n_negative, random, n_jobs):
             if t % n_subsets == 0:
                 subsets = random.permutation(DRAWS).reshape(n_subsets, ATTRACTIONS)
             linked = drawn[subsets[t % n_subsets]]
-            shifts = random.integers(1, n_rows, n_negative)
+            shifts = random.integers(1, n_rows, REPULSIONS)
             rate = np.float32(1 - t / n_moves)
             move = partial(_step_block, y, np.concatenate([y, y], axis=1), linked, shifts, rate)
             y = np.concatenate(list(threads.map(move, blocks)), axis=1)
