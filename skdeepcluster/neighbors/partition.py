@@ -16,7 +16,7 @@ from scipy.special import softmax
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import normalize
-from sklearn.utils import Bunch, check_array, check_scalar, gen_batches
+from sklearn.utils import Bunch, check_array, check_scalar
 
 from .._checks import (
     LARGEST,
@@ -59,8 +59,6 @@ EPOCHS = 50
 MIN_PARTS = 200
 #: Number of mixtures that smooth a few given labels.
 MIXTURES = 5
-#: Maximum number of new samples that are searched at once.
-BLOCK = 16_384
 
 
 class Settings(NamedTuple):
@@ -255,15 +253,14 @@ def partition_by_labels(
 def _spread(samples, counts, n_jobs):
     """Return class probabilities (M, K) by spreading ``counts`` (M, K) of labels on the graph.
 
-    Components of the graph without labels get the mean of the nearest samples of the others.
+    In components of the graph without labels, each sample follows the nearest other sample.
     """
-    spread, reference = spread_along(samples.graph, counts), samples.reference
+    spread, rows = spread_along(samples.graph, counts), samples.reference.rows
     piece = connected_components(samples.graph, directed=False)[1]
     known = np.isin(piece, piece[counts.any(1)])
     if known.any() and not known.all():
-        own = ("rows", "keys", "kept", "spacing")
-        near = reference._replace(**{name: getattr(reference, name)[known] for name in own})
-        (spread[~known],), _ = interpolate(near, reference.rows[~known], [spread[known]], n_jobs)
+        nearest = NeighborIndex(rows[known], n_jobs=n_jobs).query(rows[~known], 1)[1]
+        spread[~known] = spread[known][nearest[:, 0]]
     return spread
 
 
@@ -503,21 +500,16 @@ def interpolate(reference, X, values, n_jobs=None) -> tuple[list[np.ndarray], np
     others = np.flatnonzero(equal < 0)
     if not len(others):
         return predicted, spacing
-    k = reference.n_neighbors
-    if reference.rows is not None:
+    if reference.rows is None:
+        near = nearest_entries(X[others][:, reference.kept], reference.n_neighbors, own=False)
+    else:
         index = NeighborIndex(reference.rows, reference.metric, n_jobs)
-    for part in gen_batches(len(others), BLOCK):
-        rows = others[part]
-        if reference.rows is None:
-            near = nearest_entries(X[rows][:, reference.kept], k, own=False)
-        else:
-            near = index.query(X[rows], k)
-        distances, neighbors = near
-        undefined = np.isnan(distances).any(1)
-        spacing[rows] = np.where(undefined, np.nan, average_finite(distances))
-        weights = _weigh(distances)[:, :, None]
-        for column, value in zip(predicted, values, strict=True):
-            column[rows] = (weights * value[neighbors]).sum(1)
+        near = index.query(X[others], reference.n_neighbors)
+    undefined = np.isnan(near[0]).any(1)
+    spacing[others] = np.where(undefined, np.nan, average_finite(near[0]))
+    weights, neighbors = _weigh(near[0]).T[:, :, None], near[1].T
+    for column, value in zip(predicted, values, strict=True):
+        column[others] = sum(w * value[j] for w, j in zip(weights, neighbors, strict=True))
     return predicted, check_answers(spacing, X, f" by metric={reference.metric!r}")
 
 
