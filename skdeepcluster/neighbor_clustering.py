@@ -140,8 +140,8 @@ class NeighborClustering(
 
     Notes
     -----
-    Graph and layouts are computed as in UMAP [1]_. ``n_clusters="auto"`` takes the smallest number
-    whose best candidate is within 5 % of the largest prediction, and 1 if none is above 0.3.
+    Graph and layouts are computed as in UMAP [1]_. "auto" takes the smallest number whose best
+    candidate is within 5 % of the largest prediction, and 1 if none is above 0.3.
 
     A sample of weight 2 equals two samples. The order of the samples and features, copies of all
     samples and constant features do not change a cluster.
@@ -230,11 +230,6 @@ class NeighborClustering(
         -------
         self : object
             The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If there are fewer samples than clusters, or X, ``y`` or the weights are not valid.
         """
         with restore_on_failure(self):
             X = self._check_rows(X, reset=True)

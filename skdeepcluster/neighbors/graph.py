@@ -108,10 +108,9 @@ def link_neighbors(distances, neighbors):
     Missing neighbors have distance infinity.
     """
     n_rows, k = distances.shape
-    weights = _smooth_weights(distances).astype(np.float32) if k else distances
+    weights = (_smooth_weights(distances) if k else distances).astype(np.float32)
     starts = np.arange(n_rows + 1) * k
     one_way = sparse.csr_matrix((weights.ravel(), neighbors.ravel(), starts), (n_rows, n_rows))
-    one_way = one_way.astype(np.float32)
     one_way.sum_duplicates()
     back = one_way.T.tocsr()
     graph = (one_way + back - one_way.multiply(back)).tocsr()

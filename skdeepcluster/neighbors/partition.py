@@ -290,8 +290,8 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, labels=None) ->
     if precomputed:
         check_square(X)
         check_distances(X)
-    weights = _scale_weights(check_sample_weight(sample_weight, X))
-    columns, *distinct = _find_distinct(X, weights, metric)
+    weights = check_sample_weight(sample_weight, X)
+    columns, *distinct = _find_distinct(X, weights / weights.max(), metric)
     if len(distinct[0]) > settings.max_samples and not (precomputed and sparse.issparse(X)):
         distinct = _draw_samples(*distinct, settings.max_samples, stream, labels)
     kept, inverse, weights = distinct
@@ -336,8 +336,8 @@ def _find_distinct(X, weights, metric):
     Their order depends on values only. Samples with sparse distances are all distinct.
     """
     if is_precomputed(metric) and sparse.issparse(X):
-        kept, inverse = np.flatnonzero(weights > 0), np.full(len(weights), -1)
-        inverse[kept] = np.arange(len(kept))
+        kept = np.flatnonzero(weights)
+        inverse = np.where(weights > 0, np.cumsum(weights > 0) - 1, -1)
         return None, kept, inverse, weights[kept]
     kept, inverse, weights = unique_rows(X, weights)
     rows = X if len(kept) == X.shape[0] else X[kept]
@@ -347,14 +347,7 @@ def _find_distinct(X, weights, metric):
     direction[own] = np.random.default_rng(0).standard_normal(len(own))
     order = np.argsort(project_rows(X, direction)[kept], kind="stable")
     inverse = np.append(np.argsort(order), -1)[inverse]
-    return columns, kept[order], inverse, _scale_weights(weights)[order]
-
-
-def _scale_weights(weights):
-    """Return ones for equal weights, else weights times a power of two, at most 2."""
-    if weights.min() == weights.max():
-        return np.ones_like(weights)
-    return np.ldexp(weights, 1 - np.frexp(weights.max())[1])
+    return columns, kept[order], inverse, (weights / weights.max())[order]
 
 
 def _draw_samples(kept, inverse, weights, n_drawn, stream, labels):
@@ -434,12 +427,11 @@ def _whiten_within(points, white, views, n_clusters, stream):
 
 def _view_layouts(layouts, graph, weights, stream):
     """Return the :class:`Views` of layouts, with samples drawn by their weights."""
-    n_samples = len(weights)
     if (weights == weights[0]).all():
-        drawn = stream.permutation(n_samples)[:FITTED]
+        drawn = stream.permutation(len(weights))[:FITTED]
     else:
-        size, shares = min(FITTED, n_samples), weights / weights.sum()
-        drawn = stream.choice(n_samples, size, replace=False, p=shares)
+        size, shares = min(FITTED, len(weights)), weights / weights.sum()
+        drawn = stream.choice(len(weights), size, replace=False, p=shares)
     return Views(layouts[0], layouts[0], layouts, graph, weights, drawn, has_features=False)
 
 
@@ -458,12 +450,12 @@ def _project(points, drawn, n_components):
     """Return points on at most ``n_components`` principal axes of some of them."""
     if points.shape[1] <= n_components:
         return points.toarray() if sparse.issparse(points) else points
-    some = points[np.sort(drawn[:FITTED])]
-    n_components = min(n_components, len(drawn[:FITTED]) - 1)
+    n_components = min(n_components, len(drawn) - 1)
     if n_components < 1:
         return np.zeros((points.shape[0], 1))
     solver = "arpack" if sparse.issparse(points) else "auto"
-    return PCA(n_components, svd_solver=solver, random_state=0).fit(some).transform(points)
+    pca = PCA(n_components, svd_solver=solver, random_state=0)
+    return pca.fit(points[np.sort(drawn)]).transform(points)
 
 
 def _scale(points):
@@ -514,7 +506,7 @@ def interpolate(reference, X, values, n_jobs=None) -> tuple[list[np.ndarray], np
 
 
 def _match_form(X, rows):
-    """Return X, dense or sparse as the fitted samples, clipped so that distances are finite."""
+    """Return X, dense or sparse as the fitted samples, clipped to keep distances finite."""
     if sparse.issparse(rows):
         return sparse.csr_matrix(X)
     X, most = X.toarray() if sparse.issparse(X) else X, min(LARGEST, float(np.finfo(X.dtype).max))
@@ -523,11 +515,9 @@ def _match_form(X, rows):
 
 def _find_equal(reference, X):
     """Return the position (N,) of each sample of X in the reference, or -1."""
-    keys = hash_rows(X, stored_zeros=reference.rows is None)
-    order = np.argsort(reference.keys, kind="stable")
-    place = np.searchsorted(reference.keys, keys, sorter=order)
-    found = order[np.minimum(place, len(order) - 1)]
-    return np.where(reference.keys[found] == keys, found, -1)
+    places = {key: place for place, key in enumerate(reference.keys.tolist())}
+    keys = hash_rows(X, stored_zeros=reference.rows is None).tolist()
+    return np.array([places.get(key, -1) for key in keys])
 
 
 def _weigh(distances):
