@@ -18,7 +18,7 @@ from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import VALID_METRICS
-from sklearn.utils import Bunch, check_array, check_scalar
+from sklearn.utils import Bunch, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -120,12 +120,11 @@ class NeighborClustering(
     offset_ : float
         Samples whose outlier score exceeds ``-offset_`` are noise.
     leaves_ : ndarray of shape (n_samples,)
-        Leaf of each sample in the tree of clusters. A leaf is a part of a cluster.
+        Leaf of each sample in the tree of clusters: a part of its cluster.
     n_leaves_ : int
         Number of leaves.
     children_ : ndarray of shape (`n_leaves_` - 1, 2)
-        The two nodes of each merge, as in :class:`sklearn.cluster.AgglomerativeClustering`. Parts
-        of a cluster are merged first.
+        Nodes of each merge, as in :class:`sklearn.cluster.AgglomerativeClustering`.
     distances_ : ndarray of shape (`n_leaves_` - 1,)
         Ward's distance of each merge in the layout, ascending.
     n_features_in_ : int
@@ -384,8 +383,8 @@ class NeighborClustering(
         Returns
         -------
         float
-            Mean of (b - a) / max(a, b), with a the distance of a sample to the center of its
-            cluster and b to the nearest other center; 0 for one cluster.
+            Mean of (b - a) / max(a, b), with the distances a to the center of the cluster and b
+            to the nearest other center; 0 for one cluster.
         """
         resp, layout, _ = self._interpolate(X, "responsibilities_", "layout_")
         rows, labels = np.arange(len(resp)), resp.argmax(1)
@@ -441,8 +440,7 @@ class NeighborClustering(
                 "accept_sparse=True, or pass X.toarray()."
             )
         X = check_rows(self, X, reset=reset, accept_sparse=accepts)
-        types = {"dtype": [np.float64, np.float32], "ensure_all_finite": False}
-        return check_array(X, accept_sparse="csr", **types)
+        return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
 
     def _interpolate(self, X, *names):
         """Return the values of fitted attributes (N, C) for samples X, and outlier scores (N,)."""

@@ -18,6 +18,8 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import pairwise_distances_argmin
 
+from .._checks import indicate
+from .._fitting import draw_seed
 from .search import TREE_FEATURES, NeighborIndex, single_threaded, single_threaded_blas
 
 #: Maximum number of samples that k-means and mixtures are fitted to.
@@ -213,12 +215,11 @@ def _find_in_layout(layout, views, tree, n_clusters, stream):
 
 def run_kmeans(points, views, n_clusters, stream, n_init=KMEANS_RUNS):
     """Return the labels (M,) of k-means fitted to points (M, D)."""
-    seed = int(stream.randint(np.iinfo(np.int32).max))
-    options = {"n_init": n_init, "max_iter": KMEANS_ITERATIONS, "random_state": seed}
+    options = {"max_iter": KMEANS_ITERATIONS, "random_state": draw_seed(stream)}
+    kmeans = KMeans(n_clusters, n_init=n_init, **options)
     fitted = views.draw(FITTED)
     with warnings.catch_warnings(), single_threaded():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct points than K
-        kmeans = KMeans(n_clusters, **options)
         kmeans.fit(points[fitted], sample_weight=views.weights[fitted])
         return kmeans.labels_ if len(fitted) == len(points) else kmeans.predict(points)
 
@@ -303,7 +304,7 @@ def merge_mixture(layout, views, n_clusters, stream):
     used, component = np.unique(component, return_inverse=True)
     if len(used) <= n_clusters:
         return component
-    member = sparse.csr_array((np.ones(len(component)), (np.arange(len(component)), component)))
+    member = indicate(component, len(used))
     edges = (member.T @ (views.graph @ member)).toarray()
     cluster = np.empty(len(used), dtype=np.int64)
     for k, group in enumerate(agglomerate(edges, np.bincount(component), n_clusters)):

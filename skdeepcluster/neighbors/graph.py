@@ -13,7 +13,7 @@ import numpy.typing as npt
 from joblib import effective_n_jobs
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackNoConvergence, aslinearoperator, eigsh
 from sklearn.utils import check_array, check_scalar, gen_batches
 
 from .._fitting import draw_seed, random_stream
@@ -255,18 +255,14 @@ def _embed_spectrally(graph, n_components, random):
     scale = sparse.diags(degree**-0.5)
     trivial = np.sqrt(degree / degree.sum())
     similarity = (scale @ graph @ scale + sparse.eye(n_rows)).tocsr()
-
-    def deflate(x):
-        return similarity @ x - 2 * trivial * (trivial @ x)
-
-    start = np.zeros((n_rows, n_components))
-    wanted = min(n_components, n_rows - 1)
+    start, wanted = np.zeros((n_rows, n_components)), min(n_components, n_rows - 1)
     with single_threaded_blas():
         if n_rows <= max(DENSE_ROWS, 4 * n_components):
             dense = similarity.toarray() - 2 * np.outer(trivial, trivial)
             values, vectors = np.linalg.eigh(dense)
         else:
-            operator = LinearOperator((n_rows, n_rows), deflate, dtype=np.float64)
+            remove = aslinearoperator(trivial[:, None])
+            operator = aslinearoperator(similarity) - 2 * (remove @ remove.H)
             first = random.standard_normal(n_rows)
             try:
                 values, vectors = eigsh(operator, wanted, which="LA", v0=first, tol=1e-5)

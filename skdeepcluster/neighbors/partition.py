@@ -237,8 +237,13 @@ def partition_by_labels(
     stream = random_stream(random_state)
     settings = Settings(n_neighbors, max_samples=X.shape[0], n_jobs=n_jobs)
     samples = connect(X, n_classes, settings, stream)
-    graph, weights = samples.graph, samples.weights
-    spread = _spread(samples, count_labels(targets, n_classes, samples.inverse), n_jobs)
+    graph, weights, rows = samples.graph, samples.weights, samples.reference.rows
+    counts = count_labels(targets, n_classes, samples.inverse)
+    spread, piece = spread_along(graph, counts), connected_components(graph, directed=False)[1]
+    known = np.isin(piece, piece[counts.any(1)])
+    if known.any() and not known.all():  # components without labels follow the nearest samples
+        nearest = NeighborIndex(rows[known], n_jobs=n_jobs).query(rows[~known], 1)[1]
+        spread[~known] = spread[known][nearest[:, 0]]
     layout = _scale(neighbor_layout(graph, random_state=stream, n_jobs=n_jobs))
     views = _view_layouts([layout], graph, weights, stream)
     smooth, n_components = np.zeros_like(spread), min(COMPONENTS * n_classes, len(layout))
@@ -248,20 +253,6 @@ def partition_by_labels(
         resp = softmax(densities, axis=1)
         smooth += resp @ cluster_means(resp * weights[:, None], spread) / MIXTURES
     return ((spread + smooth) / 2)[samples.inverse]
-
-
-def _spread(samples, counts, n_jobs):
-    """Return class probabilities (M, K) by spreading ``counts`` (M, K) of labels on the graph.
-
-    In components of the graph without labels, each sample follows the nearest other sample.
-    """
-    spread, rows = spread_along(samples.graph, counts), samples.reference.rows
-    piece = connected_components(samples.graph, directed=False)[1]
-    known = np.isin(piece, piece[counts.any(1)])
-    if known.any() and not known.all():
-        nearest = NeighborIndex(rows[known], n_jobs=n_jobs).query(rows[~known], 1)[1]
-        spread[~known] = spread[known][nearest[:, 0]]
-    return spread
 
 
 def warn_of_edge(curve, max_clusters, n_samples, stacklevel):
@@ -376,8 +367,8 @@ def _find_by_distances(distances, n_neighbors):
 
     Also returns the distances and the positions in this order of their neighbors, (M, k) each.
     """
-    distances, neighbors = nearest_entries(distances, n_neighbors, own=True)
     # Only sorted distances do not depend on the order of the columns.
+    distances, neighbors = nearest_entries(distances, n_neighbors, own=True)
     direction = np.random.default_rng(0).standard_normal(distances.shape[1])
     known = np.where(np.isfinite(distances), distances, 0)
     order = np.argsort(project_rows(known, direction), kind="stable")

@@ -308,9 +308,7 @@ def compare(labels, n_clusters):
     """Return the adjusted Rand index of each pair of candidates, labels (C, M), as (C, C)."""
     labels = np.asarray(labels)
     n_candidates, n_samples = labels.shape
-    member = np.zeros((n_samples, n_candidates * n_clusters), dtype=np.float32)
-    for c, own in enumerate(labels):
-        member[np.arange(n_samples), c * n_clusters + own] = 1
+    member = np.hstack([np.eye(n_clusters, dtype=np.float32)[own] for own in labels])
     with single_threaded_blas():
         tables = (member.T @ member).astype(np.float64)
     tables = tables.reshape(n_candidates, n_clusters, n_candidates, n_clusters)
