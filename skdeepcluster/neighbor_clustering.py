@@ -18,7 +18,7 @@ from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import VALID_METRICS
-from sklearn.utils import check_array, check_scalar
+from sklearn.utils import Bunch, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -36,18 +36,14 @@ from ._fitting import restore_on_failure, store_parameters
 from ._typing import Labels, TransformerMixin, fit_context
 from .neighbors import Reference, find_partition, interpolate
 from .neighbors.number import cut_tree
-from .neighbors.partition import describe_curve, warn_of_edge
+from .neighbors.partition import warn_of_edge
 from .neighbors.search import check_distances, is_precomputed
 from .stability import cluster_stability
 
 #: Names of metrics, including "precomputed".
 METRICS = set(chain(*VALID_METRICS.values()))
-#: Position of the centers of empty clusters.
+#: Distance to the centers of empty clusters.
 NOWHERE = 1e150
-#: Maximum number of samples in a draw of ``cluster_stability``, unless there are many clusters.
-STABILITY_SAMPLES = 1000
-#: Maximum number of samples for each cluster in such a draw.
-STABILITY_SAMPLES_PER_CLUSTER = 50
 
 
 class NeighborClustering(
@@ -60,55 +56,51 @@ class NeighborClustering(
 
     K-means, Gaussian mixtures, hierarchical methods and others find about twenty candidate
     partitions, in the samples and in layouts of their neighbor graph. A criterion, learned on
-    simulated data sets with known clusters, predicts the adjusted Rand index of each candidate
-    without labels. The candidates vote on the cluster of each sample, with more weight for higher
-    predictions.
+    simulated data sets, predicts the adjusted Rand index of each candidate without labels. The
+    candidates vote on the cluster of each sample by these predictions.
 
     Parameters
     ----------
     n_clusters : int or "auto", default=8
         Number of clusters. "auto" chooses at most ``max_clusters``, see Notes.
     n_neighbors : int, default=15
-        Number of neighbors of each sample in the graph. It is reduced to the average number of
-        other distinct samples in a cluster.
+        Number of neighbors of each sample in the graph, at most the average number of other
+        distinct samples in a cluster.
     metric : str or callable, default="euclidean"
         As in :class:`sklearn.neighbors.NearestNeighbors`; "cosine" suits text and embeddings. With
-        "precomputed", X has the distances between all samples, or is a sparse graph of neighbors
-        as :class:`~sklearn.neighbors.KNeighborsTransformer` with ``mode="distance"`` returns.
+        "precomputed", X has the distances between all samples, or is a sparse graph of them as
+        :class:`~sklearn.neighbors.KNeighborsTransformer` with ``mode="distance"`` returns.
     n_components : int, default=5
         Number of dimensions of the layouts.
     max_samples : int, default=70_000
         Maximum number of distinct samples in the graph. The others are predicted like new ones.
-        It does not apply to sparse distances.
+        Graphs of sparse distances have all samples.
     max_clusters : int, default=60
-        Maximum number of clusters for ``n_clusters="auto"``; it is also at most a fifth of the
-        distinct samples.
+        Maximum for ``n_clusters="auto"``, which also needs five distinct samples per cluster.
     accept_sparse : bool, default=False
         Whether X may be a sparse matrix of features. Sparse distances are always accepted.
     noise : float, default=0.0
-        Share of the samples, by weight, that are noise, in [0, 1): the samples with the largest
-        ``outlier_scores_`` get the label -1, and keep their probabilities.
+        Share of the samples to label as noise, in [0, 1): those with the highest
+        ``outlier_scores_`` get the label -1.
     use_labels : bool, default=False
-        Take ``y`` of ``fit`` as known clusters: numbers from 0 to ``n_clusters - 1``, and -1 for
-        samples whose cluster is not known. Some clusters may have no labeled samples. With
-        ``n_clusters="auto"`` there are at least as many clusters as there are labels.
+        Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
+        where unknown. ``n_clusters="auto"`` then finds at least as many clusters.
     n_jobs : int, default=None
         Number of threads, as in scikit-learn; no result depends on it.
     verbose : int, default=0
         1 prints the seconds of each stage and shows the progress of :meth:`cluster_stability`.
     random_state : int, RandomState instance or None, default=None
-        Decides everything random; an int gives the same result on every call.
+        Decides everything random. An int gives the same result on every call.
 
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,)
         Cluster of each sample, -1 for noise; equal to ``predict(X)``.
     expected_score_ : float
-        Mean adjusted Rand index with the true clusters that partitions with this criterion had on
-        simulated data sets, in [0, 1], if the number of clusters is right. With "auto", it is at
-        most the largest ``criterion`` of ``n_clusters_curve_``.
+        Expected adjusted Rand index with the true clusters, in [0, 1], learned on simulated data
+        sets. With "auto", it is at most the largest ``criterion`` of ``n_clusters_curve_``.
     probabilities_ : ndarray of shape (n_samples,)
-        Probability of the cluster of each sample, the maximum of ``responsibilities_``.
+        Maximum of the ``responsibilities_`` of each sample.
     responsibilities_ : ndarray of shape (n_samples, n_clusters)
         p(cluster | sample), equal to ``predict_proba(X)``.
     layout_ : ndarray of shape (n_samples, n_components), float32
@@ -120,21 +112,19 @@ class NeighborClustering(
     n_clusters_ : int
         Number of clusters.
     n_clusters_curve_ : Bunch
-        Arrays over the numbers that ``n_clusters="auto"`` tried, ``n_clusters``: ``criterion`` is
-        the expected score of the best candidate (for one cluster, the score that more clusters
-        have to exceed), ``stability`` the mean adjusted Rand index between candidates.
+        With "auto", arrays over ``n_clusters`` tried: ``criterion``, the expected score of the
+        best candidate (0.3 for one cluster), and ``stability``, the mean adjusted Rand index
+        between candidates.
     outlier_scores_ : ndarray of shape (n_samples,)
-        Mean distance from each sample to its nearest other samples in the graph; equal to
-        ``-score_samples(X)``.
+        Mean distance from each sample to its nearest others in the graph.
     offset_ : float
-        Samples with a smaller ``score_samples`` are noise.
+        Samples whose outlier score exceeds ``-offset_`` are noise.
     leaves_ : ndarray of shape (n_samples,)
-        Leaf of each sample in the tree of clusters. A leaf is a part of a cluster.
+        Leaf of each sample in the tree of clusters: a part of its cluster.
     n_leaves_ : int
         Number of leaves.
     children_ : ndarray of shape (`n_leaves_` - 1, 2)
-        The two nodes of each merge, as in :class:`sklearn.cluster.AgglomerativeClustering`. Parts
-        of a cluster are merged first.
+        Nodes of each merge, as in :class:`sklearn.cluster.AgglomerativeClustering`.
     distances_ : ndarray of shape (`n_leaves_` - 1,)
         Ward's distance of each merge in the layout, ascending.
     n_features_in_ : int
@@ -149,18 +139,16 @@ class NeighborClustering(
 
     Notes
     -----
-    Graph and layouts are computed as in UMAP [1]_. ``n_clusters="auto"`` takes the smallest number
-    whose best candidate is within 5 % of the largest prediction, and 1 if none is above 0.3.
+    Graph and layouts are computed as in UMAP [1]_. "auto" takes the smallest number whose best
+    candidate is within 5 % of the largest prediction, and 1 if none is above 0.3.
 
     A sample of weight 2 equals two samples. The order of the samples and features, copies of all
     samples and constant features do not change a cluster.
 
-    With ``use_labels=True``, labels name the clusters found without them, and move samples between
-    clusters along the graph [2]_. Labeled samples keep their clusters, unless equal samples have
-    others or ``max_samples`` leaves them out.
+    With ``use_labels=True``, labels name the clusters and move samples between them along the
+    graph [2]_.
 
-    New samples get the mean of their nearest samples in the graph, weighted by 1 / distance; a
-    sample equal to one of X gets exactly the values of that sample.
+    New samples get the mean of their nearest samples in the graph, weighted by 1 / distance.
 
     References
     ----------
@@ -233,7 +221,7 @@ class NeighborClustering(
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples, or the distances between them.
         y : array-like of shape (n_samples,), default=None
-            Known clusters with ``use_labels=True``, -1 where not known; otherwise ignored.
+            Known clusters with ``use_labels=True``, -1 where unknown; otherwise ignored.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples. Samples of weight 0 are predicted like new ones.
 
@@ -241,12 +229,6 @@ class NeighborClustering(
         -------
         self : object
             The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If there are fewer samples than clusters, or X, weights, labels or distances are not
-            valid.
         """
         with restore_on_failure(self):
             X = self._check_rows(X, reset=True)
@@ -268,21 +250,17 @@ class NeighborClustering(
             weights = check_sample_weight(sample_weight, X)
             self.offset_ = find_offset(self.outlier_scores_, self.noise, weights)
             self._set_fitted_attributes(found, resp)
-        self._warn_of_number(found.curve)
-        return self
-
-    def _warn_of_number(self, curve):
-        """Warn of empty clusters, and if the largest number of clusters is the best."""
-        n_found = len(np.unique(self.responsibilities_.argmax(1)))
+        n_found = len(np.unique(resp.argmax(1)))
         if n_found < self.n_clusters_:
             warnings.warn(
                 f"Only {n_found} of n_clusters={self.n_clusters_} clusters have samples, possibly "
                 "due to duplicate points in X. Decrease n_clusters.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
-        if curve is not None:
-            warn_of_edge(curve, self.max_clusters, len(self.graph_indices_), stacklevel=4)
+        if found.curve is not None:
+            warn_of_edge(found.curve, self.max_clusters, len(self.graph_indices_), stacklevel=3)
+        return self
 
     def _set_fitted_attributes(self, found, resp):
         """Set attributes from a ``Partition`` and the responsibilities of all samples."""
@@ -294,7 +272,7 @@ class NeighborClustering(
         self.graph_indices_, self.graph_ = reference.kept[order], samples.graph[order][:, order]
         vars(self).pop("n_clusters_curve_", None)
         if found.curve is not None:
-            self.n_clusters_curve_ = describe_curve(found.curve)
+            self.n_clusters_curve_ = Bunch(**found.curve._asdict())
         tree = found.grow_tree()
         self.children_, self.distances_ = tree.children, tree.distances
         self.n_leaves_, self._leaf_clusters = len(tree.clusters), tree.clusters
@@ -317,8 +295,7 @@ class NeighborClustering(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples; with ``metric="precomputed"`` their distances to the samples of ``fit``, of
-            shape (n_samples, n_samples_fit).
+            Samples; with ``metric="precomputed"`` their distances to the samples of ``fit``.
 
         Returns
         -------
@@ -338,7 +315,7 @@ class NeighborClustering(
         Returns
         -------
         ndarray of shape (n_samples,)
-            Clusters from 0 to ``n_clusters_ - 1``, or -1.
+            Clusters.
         """
         resp, outlier_scores = self._interpolate(X, "responsibilities_")
         return mark_noise(resp.argmax(1), outlier_scores, self.offset_)
@@ -364,8 +341,7 @@ class NeighborClustering(
         Parameters
         ----------
         n_clusters : int
-            From 1 to ``n_leaves_``. Fewer than ``n_clusters_`` merge whole clusters, more divide
-            them; ``n_clusters_`` gives ``labels_``.
+            From 1 to ``n_leaves_``. Fewer than ``n_clusters_`` merge clusters, more divide them.
 
         Returns
         -------
@@ -373,7 +349,6 @@ class NeighborClustering(
             Clusters from 0 to ``n_clusters - 1``, or -1 for noise.
         """
         check_is_fitted(self)
-        check_scalar(n_clusters, "n_clusters", Integral)
         if n_clusters == self.n_clusters_:  # also where some clusters have no leaf
             return self.labels_.copy()
         check_scalar(n_clusters, "n_clusters", Integral, min_val=1, max_val=self.n_leaves_)
@@ -408,8 +383,8 @@ class NeighborClustering(
         Returns
         -------
         float
-            Mean of (b - a) / max(a, b), with a the distance of a sample to the center of its
-            cluster and b to the nearest other center; 0 for one cluster.
+            Mean of (b - a) / max(a, b), with the distances a to the center of the cluster and b
+            to the nearest other center; 0 for one cluster.
         """
         resp, layout, _ = self._interpolate(X, "responsibilities_", "layout_")
         rows, labels = np.arange(len(resp)), resp.argmax(1)
@@ -417,7 +392,7 @@ class NeighborClustering(
         if hard.any(0).sum() < 2:
             return 0.0
         centers = cluster_means(hard, self.layout_.astype(np.float64))
-        distances = cdist(layout, np.where(hard.any(0)[:, None], centers, NOWHERE))
+        distances = np.where(hard.any(0), cdist(layout, centers), NOWHERE)
         own = distances[rows, labels]
         distances[rows, labels] = np.inf
         other = distances.min(1)
@@ -427,19 +402,15 @@ class NeighborClustering(
     def cluster_stability(self, n_draws: int = 10) -> npt.NDArray[np.float64]:
         """Return how well each cluster is found again in random halves of the samples.
 
-        A clone is fitted to each draw, without labels. A draw has at most 1,000 samples, or 50
-        per cluster.
-
         Parameters
         ----------
         n_draws : int, default=10
-            Number of draws.
+            Number of halves, of at most 1,000 samples, or 50 per cluster.
 
         Returns
         -------
         ndarray of shape (n_clusters,)
-            Mean of the largest Jaccard index of each cluster with one found again, see
-            :func:`~skdeepcluster.stability.cluster_stability`; 0 for an empty cluster.
+            As in :func:`~skdeepcluster.stability.cluster_stability`; 0 for an empty cluster.
         """
         check_is_fitted(self)
         reference = Reference(**self._reference)
@@ -451,13 +422,11 @@ class NeighborClustering(
         n_found = len(np.unique(labels))
         params = {"n_neighbors": reference.n_neighbors, "metric": reference.metric, "noise": 0.0}
         model = clone(self).set_params(**params, n_clusters=n_found, accept_sparse=True, verbose=0)
-        most = max(STABILITY_SAMPLES, STABILITY_SAMPLES_PER_CLUSTER * n_found)
-        options = {"n_resamples": n_draws, "max_samples": most, "verbose": self.verbose}
+        options = {"n_resamples": n_draws, "max_samples": max(1000, 50 * n_found)}
+        options |= {"verbose": self.verbose, "random_state": self.random_state}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            found = cluster_stability(
-                model, rows, labels, random_state=self.random_state, **options
-            )
+            found = cluster_stability(model, rows, labels, **options)
         return np.pad(found, (0, self.n_clusters_ - len(found)))
 
     # ---- checks and state
@@ -467,13 +436,11 @@ class NeighborClustering(
         accepts = "csr" if self.accept_sparse or is_precomputed(self.metric) else False
         if sparse.issparse(X) and not accepts:
             raise TypeError(
-                "NeighborClustering got sparse data, but expects dense arrays by default. Set "
+                "NeighborClustering got sparse data, but expects dense arrays. Set "
                 "accept_sparse=True, or pass X.toarray()."
             )
         X = check_rows(self, X, reset=reset, accept_sparse=accepts)
-        # check_rows has refused numbers as text; other dtypes become float64 here.
-        types = {"dtype": [np.float64, np.float32], "ensure_all_finite": False}
-        return check_array(X, accept_sparse="csr", **types)
+        return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
 
     def _interpolate(self, X, *names):
         """Return the values of fitted attributes (N, C) for samples X, and outlier scores (N,)."""
@@ -490,7 +457,7 @@ class NeighborClustering(
         return self.layout_.shape[1]
 
     def __setstate__(self, state):
-        """Restore the state; sparse matrices are checked, because compiled code trusts them."""
+        """Restore the state and check sparse matrices, because compiled code trusts them."""
         super().__setstate__(state)
         for value in (*vars(self).values(), *vars(self).get("_reference", {}).values()):
             if sparse.issparse(value):

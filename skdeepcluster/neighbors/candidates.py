@@ -1,4 +1,4 @@
-"""Candidate partitions by several families of methods; each succeeds where others fail.
+"""Find candidate partitions by several families of methods.
 
 M distinct samples, F of them fitted, D features, L dimensions, K clusters, P groups.
 """
@@ -18,15 +18,17 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import pairwise_distances_argmin
 
+from .._checks import indicate
+from .._fitting import draw_seed
 from .search import TREE_FEATURES, NeighborIndex, single_threaded, single_threaded_blas
 
 #: Maximum number of samples that k-means and mixtures are fitted to.
 FITTED = 10_000
 #: Maximum number of samples that Genie links.
 LINKED = 10_000
-#: Maximum number of samples that Ward's method and average linkage merge: they compare all pairs.
+#: Maximum number of samples that Ward's method and average linkage merge.
 MERGED = 1_500
-#: Number of runs of k-means. The run with the lowest inertia is kept.
+#: Number of runs of k-means.
 KMEANS_RUNS = 3
 #: Maximum number of Lloyd iterations in a run of k-means.
 KMEANS_ITERATIONS = 50
@@ -36,13 +38,13 @@ EM_ITERATIONS = 60
 EM_TOLERANCE = 1e-3
 #: Added to the variances of a mixture of the samples, as a share of their mean variance.
 REGULARIZATION = 1e-3
-#: The same for a mixture of a layout, whose clusters are dense.
+#: The same for a mixture of a layout.
 LAYOUT_REGULARIZATION = 1e-4
 #: Number of gradient steps of the linear head.
 HEAD_STEPS = 50
-#: Number of steps of the classifier that learns its clusters, in each of its steps.
+#: Number of gradient steps of the classifier in each of them.
 CLASSIFIER_STEPS = 6
-#: Number of samples in each step.
+#: Number of samples in a step.
 HEAD_BATCH = 1_000
 #: Learning rate of the head and the classifier.
 HEAD_RATE = 2e-3
@@ -73,9 +75,9 @@ class Views(NamedTuple):
     graph: sparse.csr_matrix
     #: Weights (M,) of the samples.
     weights: np.ndarray
-    #: Positions of samples in random order; the first ones are fitted, linked, merged and judged.
+    #: Positions of samples in random order; methods use the first ones.
     drawn: np.ndarray
-    #: Whether ``wide`` has features. For distances, it is the first layout.
+    #: Whether ``wide`` has features; for distances, it is the first layout.
     has_features: bool
     #: Samples (M, D) scaled to a mean square of one; None unless all have the same length.
     unit: np.ndarray | None = None
@@ -134,8 +136,8 @@ class _MergeTrees:
     def cut_fairly(self, n_clusters):
         """Return the labels (M,) of a cut of Ward's tree without small clusters, or None.
 
-        From the root on, the last merge is undone until there are enough clusters. Samples of
-        smaller halves get the label of the nearest labeled sample.
+        The last merge is undone until there are enough clusters. Small halves are left out, and
+        their samples get the nearest label.
         """
         tree, n_samples = self.trees["ward"], len(self.merged)
         sizes = np.concatenate([np.ones(n_samples), tree[:, 3]])
@@ -156,7 +158,7 @@ class _MergeTrees:
         return self._extend(labels[:n_samples][inside], self.merged[inside])
 
     def _extend(self, labels, known):
-        """Return labels (M,); unknown samples get the label of the nearest known sample."""
+        """Return labels (M,): each sample gets the label of the nearest known sample."""
         points, key = self.points, known.tobytes()
         if len(known) == len(points):
             return labels
@@ -169,10 +171,7 @@ class _MergeTrees:
 
 
 def find_candidates(views, n_clusters, stream, trees=None, brief=False):
-    """Yield a :class:`Candidate` of each family with ``n_clusters`` clusters.
-
-    ``brief`` leaves out the families that seldom help to find the number of clusters.
-    """
+    """Yield candidates; ``brief`` leaves out those that seldom help to find ``n_clusters``."""
     trees = trees or Trees(views)
     if views.has_features:
         yield from _find_in_samples(views, trees.samples, n_clusters, stream, brief)
@@ -216,12 +215,11 @@ def _find_in_layout(layout, views, tree, n_clusters, stream):
 
 def run_kmeans(points, views, n_clusters, stream, n_init=KMEANS_RUNS):
     """Return the labels (M,) of k-means fitted to points (M, D)."""
-    seed = int(stream.randint(np.iinfo(np.int32).max))
-    options = {"n_init": n_init, "max_iter": KMEANS_ITERATIONS, "random_state": seed}
+    options = {"max_iter": KMEANS_ITERATIONS, "random_state": draw_seed(stream)}
+    kmeans = KMeans(n_clusters, n_init=n_init, **options)
     fitted = views.draw(FITTED)
     with warnings.catch_warnings(), single_threaded():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct points than K
-        kmeans = KMeans(n_clusters, **options)
         kmeans.fit(points[fitted], sample_weight=views.weights[fitted])
         return kmeans.labels_ if len(fitted) == len(points) else kmeans.predict(points)
 
@@ -230,9 +228,9 @@ def run_kmeans(points, views, n_clusters, stream, n_init=KMEANS_RUNS):
 
 
 def make_monomials(points, kind):
-    """Return the monomials (M, F) whose sums are the sufficient statistics of a Gaussian.
+    """Return the products (squares if ``kind`` is "diag") of points (M, D), points, and ones.
 
-    The order is products (only squares if ``kind`` is "diag"), then points (M, D), then ones.
+    Their weighted sums are the sufficient statistics of a Gaussian.
     """
     ones = np.ones((len(points), 1))
     if kind == "diag":
@@ -242,10 +240,7 @@ def make_monomials(points, kind):
 
 
 def estimate_gaussians(resp, monomials, n_features, kind):
-    """Return the sizes (K,), means (K, D) and covariances (K, D, D) of clusters.
-
-    ``resp`` (M, K) are weighted responsibilities. All covariances are equal if ``kind`` is "tied".
-    """
+    """Return sizes (K,), means (K, D) and covariances (K, D, D) by weighted ``resp`` (M, K)."""
     sums = resp.T @ monomials
     sizes = np.maximum(sums[:, -1], 1e-10)
     means = sums[:, -1 - n_features : -1] / sizes[:, None]
@@ -309,11 +304,10 @@ def merge_mixture(layout, views, n_clusters, stream):
     used, component = np.unique(component, return_inverse=True)
     if len(used) <= n_clusters:
         return component
-    member = sparse.csr_array((np.ones(len(component)), (np.arange(len(component)), component)))
+    member = indicate(component, len(used))
     edges = (member.T @ (views.graph @ member)).toarray()
-    groups = agglomerate(edges, np.bincount(component), n_clusters)
     cluster = np.empty(len(used), dtype=np.int64)
-    for k, group in enumerate(groups):
+    for k, group in enumerate(agglomerate(edges, np.bincount(component), n_clusters)):
         cluster[group] = k
     return cluster[component]
 
@@ -321,9 +315,9 @@ def merge_mixture(layout, views, n_clusters, stream):
 def agglomerate(edges, sizes, n_groups):
     """Merge the two groups of highest average linkage until ``n_groups`` are left.
 
-    Each point represents ``sizes`` (P,) samples. ``edges`` (P, P), symmetric, are the sums of the
-    weights of the edges between these samples. Groups without edges to others are merged last, the
-    smallest first. Returns lists of the points of each group, in the order of their first points.
+    ``edges`` (P, P), symmetric, are sums of edge weights between points of ``sizes`` (P,) samples.
+    Groups without edges are merged last, the smallest first. Returns a list of the points of each
+    group, in the order of their first points.
     """
     n_points = len(sizes)
     edges = np.maximum(edges, 1e-9 * max(edges.sum(), 1.0) / n_points**2)
@@ -348,10 +342,9 @@ def agglomerate(edges, sizes, n_groups):
 def learn_head(points, labels, n_clusters, stream):
     """Return the labels (M,) by a linear head whose clusters a new linear classifier learns well.
 
-    In each step, a classifier takes a few Adam steps toward the head's probabilities on a batch.
-    The head minimizes the classifier's cross-entropy minus BALANCE times the entropy of the mean
-    probabilities (A. Gadetsky, Y. Jiang, M. Brbic, "Let Go of Your Labels with Unsupervised
-    Transfer", ICML 2024).
+    In each step, a classifier learns the head's probabilities on a batch. The head minimizes its
+    cross-entropy minus BALANCE times the entropy of the mean probabilities (A. Gadetsky, Y. Jiang,
+    M. Brbic, "Let Go of Your Labels with Unsupervised Transfer", ICML 2024).
     """
     points = points.astype(np.float32)
     member = np.eye(n_clusters, dtype=np.float32)[labels]
@@ -405,8 +398,7 @@ def cut_tree(tree, n_clusters):
 def spanning_tree(points):
     """Return the edges (i, j, length) of a spanning tree of points (F, D), shortest first.
 
-    It is the minimum spanning tree of the neighbor graph after its components have been joined by
-    the shortest edges between them.
+    It spans the neighbor graph with its components joined by the shortest edges between them.
     """
     n_points = len(points)
     distances, neighbors = NeighborIndex(points).query_self(GENIE_NEIGHBORS)
@@ -441,9 +433,8 @@ def _join_piece(points, inside):
 def link_fairly(tree, n_points):
     """Return the merges (F - 1, 2) of Genie along a spanning tree, as in scipy's ``linkage``.
 
-    Genie is single linkage, except that every merge must join a smallest cluster while the Gini
-    index of the cluster sizes is above GINI (M. Gagolewski, M. Bartoszuk, A. Cena, "Genie",
-    Information Sciences 363, 2016).
+    Genie is single linkage, but merges a smallest cluster while the Gini index of the sizes is
+    above GINI (M. Gagolewski, M. Bartoszuk, A. Cena, "Genie", Information Sciences 363, 2016).
     """
     edges, merges = _OpenEdges(*tree[:2], n_points), []
     counts, gap = Counter({1: n_points}), 0  # gap is the sum of |s_i - s_j| over pairs of clusters
@@ -451,10 +442,7 @@ def link_fairly(tree, n_points):
         is_fair = gap <= GINI * n_points * (n_clusters - 1)
         i, j = edges.take(0 if is_fair else min(counts))
         a, b = edges.sizes[i], edges.sizes[j]
-        for size in (a, b):
-            counts[size] -= 1
-            if not counts[size]:
-                del counts[size]
+        counts -= Counter((a, b))
         gap += sum(n * (abs(a + b - s) - abs(a - s) - abs(b - s)) for s, n in counts.items())
         gap -= abs(a - b)
         counts[a + b] += 1
@@ -464,7 +452,7 @@ def link_fairly(tree, n_points):
 
 
 class _OpenEdges:
-    """The edges of a spanning tree that no merge has used yet, and the clusters at their ends."""
+    """The unused edges of a spanning tree, and the clusters at their ends."""
 
     def __init__(self, rows, columns, n_points):
         self.ends = list(zip(rows.tolist(), columns.tolist(), strict=True))
@@ -488,7 +476,7 @@ class _OpenEdges:
         self.sizes.append(self.sizes[i] + self.sizes[j])
 
     def take(self, size):
-        """Return the clusters that the shortest edge joins, one of them of this size unless 0."""
+        """Return the clusters at the shortest edge; one has this ``size`` unless it is 0."""
         edge = self.resume[size]
         while not (self.is_open[edge] and self._touches(edge, size)):
             edge += 1

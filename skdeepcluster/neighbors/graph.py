@@ -13,7 +13,7 @@ import numpy.typing as npt
 from joblib import effective_n_jobs
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackNoConvergence, aslinearoperator, eigsh
 from sklearn.utils import check_array, check_scalar, gen_batches
 
 from .._fitting import draw_seed, random_stream
@@ -28,28 +28,27 @@ from .search import (
 
 #: Number of bisection steps for the widths sigma_i, on a logarithmic scale.
 BISECTIONS = 40
-#: Parameter a of the similarity 1 / (1 + a d^(2b)) at distance d in the layout.
-CURVE_A = 1.929
-#: Parameter b of this similarity.
-CURVE_B = 0.7915
+#: Parameters a and b of the similarity 1 / (1 + a d^(2b)) at distance d in the layout.
+CURVE_A, CURVE_B = 1.929, 0.7915
 #: Maximum absolute value of a gradient component.
 CLIP = 4.0
 #: Number of gradient steps of every sample in an epoch.
 STEPS_PER_EPOCH = 5
-#: Number of links of each sample that attract it in one step.
+#: Number of links that attract each sample in one step.
 ATTRACTIONS = 2
-#: Number of links drawn at once for every sample, by systematic sampling.
+#: Number of random samples that repel each sample in one step.
+REPULSIONS = 5
+#: Number of links sampled at once for each sample.
 DRAWS = 64
-#: Number of times that each drawn link is used before new ones are drawn.
+#: Number of times that each sampled link is used.
 USES_PER_DRAW = 4
 #: Maximum number of samples for which a dense solver finds the eigenvectors.
 DENSE_ROWS = 500
-#: Number of samples in a task of a thread; fixed, so results do not depend on ``n_jobs``.
+#: Number of samples in a task of a thread.
 BLOCK = 8192
-#: Added to the eigenvalues of the scatter, as a share of their mean, so that a direction in which
-#: neighbors hardly differ does not outweigh all others.
+#: Added to the eigenvalues of the scatter, as a share of their mean.
 REGULARIZATION = 0.1
-#: Number of times that the scatter is computed, each time in the metric found before.
+#: Number of times that the scatter is computed, each time with neighbors in the last metric.
 WHITENINGS = 2
 
 
@@ -60,17 +59,15 @@ def neighbor_graph(
     metric: str | Callable[..., float] = "euclidean",
     n_jobs: int | None = None,
 ) -> sparse.csr_matrix:
-    r"""Return the fuzzy graph of nearest neighbors, W = V + V^T - V * V^T, of shape (N, N).
+    """Return the fuzzy graph of nearest neighbors, W = V + V^T - V * V^T, of shape (N, N).
 
-    Sample i gives its neighbor j the weight v_ij = exp(-max(0, d_ij - rho_i) / sigma_i), with
-    rho_i its smallest positive distance and sigma_i such that sum_j v_ij = log2(k + 1). Every
-    sample has at least one link of weight 1, whatever the density around it [1]_.
+    The weight of neighbor j of sample i is v_ij = exp(-max(0, d_ij - rho_i) / sigma_i), with the
+    smallest positive distance rho_i, and sigma_i such that sum_j v_ij = log2(k + 1) [1]_.
 
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (N, D)
-        Samples; with ``metric="precomputed"`` their distances (N, N), or a sparse graph of
-        distances as :class:`sklearn.neighbors.KNeighborsTransformer` returns.
+        Samples; with ``metric="precomputed"`` their distances (N, N), or a sparse graph of them.
     n_neighbors : int, default=15
         Number of neighbors k, at most N - 1.
     metric : str or callable, default="euclidean"
@@ -81,7 +78,7 @@ def neighbor_graph(
     Returns
     -------
     CSR matrix of shape (N, N)
-        Symmetric, float32, with weights in (0, 1] and without links of a sample to itself.
+        Symmetric, float32, with weights in (0, 1] and an empty diagonal.
 
     References
     ----------
@@ -111,10 +108,9 @@ def link_neighbors(distances, neighbors):
     Missing neighbors have distance infinity.
     """
     n_rows, k = distances.shape
-    weights = _smooth_weights(distances).astype(np.float32) if k else distances
+    weights = (_smooth_weights(distances) if k else distances).astype(np.float32)
     starts = np.arange(n_rows + 1) * k
     one_way = sparse.csr_matrix((weights.ravel(), neighbors.ravel(), starts), (n_rows, n_rows))
-    one_way = one_way.astype(np.float32)
     one_way.sum_duplicates()
     back = one_way.T.tocsr()
     graph = (one_way + back - one_way.multiply(back)).tocsr()
@@ -134,7 +130,7 @@ def _smooth_weights(distances):
     positive = np.where(distances > 0, distances, np.inf).min(1, keepdims=True)
     beyond = np.maximum(distances - np.where(np.isinf(positive), 0, positive), 0)
     target = np.log2(count + 1)
-    # Without a lower bound, sigma would converge to zero if most distances are equal.
+    # If most distances are equal, sigma would converge to zero.
     floor = np.maximum(1e-3 * finite.sum(1, keepdims=True) / count, 1e-100)
     low, high = floor, np.maximum(1e3 * finite.max(1, keepdims=True), floor)
     for _ in range(BISECTIONS):
@@ -155,12 +151,10 @@ def make_walk(graph):
 
 
 def whiten(points, graph, n_neighbors, n_jobs=None):
-    """Return points (N, D) whitened by the scatter between neighbors.
+    """Return points (N, D) whitened by the scatter between neighbors in a ``graph`` (N, N).
 
-    Neighbors mostly belong to one cluster, so this scatter estimates the covariance within
-    clusters before any cluster is known (D. Art, R. Gnanadesikan, J. R. Kettenring, "Data-based
-    metrics for cluster analysis", Utilitas Mathematica 21A, 1982). The first scatter uses the
-    ``graph`` (N, N) of the points, the second the graph of the whitened points.
+    It estimates the covariance within clusters (D. Art, R. Gnanadesikan, J. R. Kettenring,
+    "Data-based metrics for cluster analysis", Utilitas Mathematica 21A, 1982).
     """
     whitened = points
     for iteration in range(WHITENINGS):
@@ -177,9 +171,8 @@ def whiten(points, graph, n_neighbors, n_jobs=None):
 def whitening_matrix(scatter, n_samples):
     """Return A (D, D) with A A^T the inverse of a regularized scatter (D, D).
 
-    The scatter of few samples is shrunk toward a multiple of the identity (Y. Chen, A. Wiesel,
-    Y. C. Eldar, A. O. Hero, "Shrinkage algorithms for MMSE covariance estimation", IEEE
-    Transactions on Signal Processing 58, 2010, eq. 23).
+    The scatter is shrunk toward a multiple of the identity (Y. Chen, A. Wiesel, Y. C. Eldar,
+    A. O. Hero, "Shrinkage algorithms for MMSE covariance estimation", IEEE TSP 58, 2010, eq. 23).
     """
     values, vectors = np.linalg.eigh((scatter + scatter.T) / 2)
     values = np.maximum(values, 0)
@@ -201,16 +194,14 @@ def neighbor_layout(
     n_components=5,
     *,
     n_epochs: int = 150,
-    n_negative: int = 5,
     random_state=None,
     n_jobs: int | None = None,
 ) -> npt.NDArray[np.float32]:
-    r"""Place the samples of a graph in few dimensions: linked samples near, others apart.
+    """Place the samples of a graph in few dimensions: linked samples near, others apart.
 
-    Stochastic gradient ascent on the similarity q(d) = 1 / (1 + a d^(2b)): sample i follows the
-    gradient of log q(d_ij) for random links j and of log(1 - q(d_ij)) for random samples j [1]_.
-    The learning rate falls linearly from 1 to 0. The initial positions are eigenvectors of the
-    normalized Laplacian [2]_.
+    With the similarity q(d) = 1 / (1 + a d^(2b)), sample i follows the gradient of log q(d_ij)
+    for random links j and of log(1 - q(d_ij)) for random samples j [1]_. The learning rate falls
+    from 1 to 0. The initial positions are eigenvectors of the normalized Laplacian [2]_.
 
     Parameters
     ----------
@@ -220,8 +211,6 @@ def neighbor_layout(
         Number of dimensions L.
     n_epochs : int, default=150
         Number of epochs; 0 gives the spectral layout.
-    n_negative : int, default=5
-        Number of random samples that repel a sample in a step; two linked samples attract it.
     random_state : int, RandomState instance or None, default=None
         Seed of all random numbers.
     n_jobs : int, default=None
@@ -234,8 +223,7 @@ def neighbor_layout(
 
     References
     ----------
-    .. [1] L. McInnes, J. Healy, J. Melville, "UMAP: Uniform Manifold Approximation and
-       Projection for Dimension Reduction", 2018, arXiv:1802.03426.
+    .. [1] L. McInnes, J. Healy, J. Melville, "UMAP", 2018, arXiv:1802.03426.
     .. [2] M. Belkin, P. Niyogi, "Laplacian Eigenmaps for Dimensionality Reduction and Data
        Representation", Neural Computation 15, 2003.
 
@@ -249,21 +237,14 @@ def neighbor_layout(
     """
     check_scalar(n_components, "n_components", Integral, min_val=1)
     check_scalar(n_epochs, "n_epochs", Integral, min_val=0)
-    check_scalar(n_negative, "n_negative", Integral, min_val=0)
     graph = sparse.csr_matrix(check_array(graph, accept_sparse="csr", dtype=np.float32))
-    if graph.shape[0] != graph.shape[1]:
-        raise ValueError(
-            f"graph has shape {graph.shape}; expected a square matrix of link weights, "
-            "as neighbor_graph returns."
-        )
     random = np.random.default_rng(draw_seed(random_stream(random_state)))
-    # After a permutation, a cyclic shift pairs each sample with a random one. This saves negative
-    # sampling the random numbers for each sample.
+    # After a permutation, a cyclic shift pairs each sample with a random one.
     order = random.permutation(graph.shape[0])
     graph = graph[order][:, order]
     start = _embed_spectrally(graph, n_components, random)
     layout = np.empty_like(start)
-    layout[order] = _optimize(graph, start, n_epochs, n_negative, random, n_jobs)
+    layout[order] = _optimize(graph, start, n_epochs, random, n_jobs)
     return layout
 
 
@@ -274,18 +255,14 @@ def _embed_spectrally(graph, n_components, random):
     scale = sparse.diags(degree**-0.5)
     trivial = np.sqrt(degree / degree.sum())
     similarity = (scale @ graph @ scale + sparse.eye(n_rows)).tocsr()
-
-    def deflate(x):
-        return similarity @ x - 2 * trivial * (trivial @ x)
-
-    start = np.zeros((n_rows, n_components))
-    wanted = min(n_components, n_rows - 1)
+    start, wanted = np.zeros((n_rows, n_components)), min(n_components, n_rows - 1)
     with single_threaded_blas():
         if n_rows <= max(DENSE_ROWS, 4 * n_components):
             dense = similarity.toarray() - 2 * np.outer(trivial, trivial)
             values, vectors = np.linalg.eigh(dense)
         else:
-            operator = LinearOperator((n_rows, n_rows), deflate, dtype=np.float64)
+            remove = aslinearoperator(trivial[:, None])
+            operator = aslinearoperator(similarity) - 2 * (remove @ remove.H)
             first = random.standard_normal(n_rows)
             try:
                 values, vectors = eigsh(operator, wanted, which="LA", v0=first, tol=1e-5)
@@ -294,20 +271,17 @@ def _embed_spectrally(graph, n_components, random):
     vectors = vectors[:, np.argsort(-values)[:wanted]] / np.sqrt(degree)[:, None]
     start[:, : vectors.shape[1]] = vectors - vectors.mean(0)
     start *= 10 / max(np.abs(start).max(), 1e-12)
-    n_components_found, component = connected_components(graph, directed=False)
-    # Every component has a trivial eigenvector, and the solver may miss some of them, so the
-    # components are placed apart at random.
-    if n_components_found > 1:
-        start += 10 * random.standard_normal((n_components_found, n_components))[component]
+    n_pieces, piece = connected_components(graph, directed=False)
+    if n_pieces > 1:  # the solver may miss trivial eigenvectors, which separate the components
+        start += 10 * random.standard_normal((n_pieces, n_components))[piece]
     # Samples at the same position do not repel each other.
     return (start + 1e-4 * random.standard_normal(start.shape)).astype(np.float32)
 
 
 def _draw_links(graph, random):
-    """Draw linked samples by weight, (DRAWS, N); a sample without links is linked to itself.
+    """Return linked samples (DRAWS, N), systematically sampled by weight.
 
-    Systematic sampling draws a link with share p of the weights DRAWS * p times, rounded up or
-    down at random.
+    A sample without links is linked to itself.
     """
     n_rows = graph.shape[0]
     ends = np.concatenate([[0.0], np.cumsum(graph.data, dtype=np.float64)])
@@ -321,7 +295,7 @@ def _draw_links(graph, random):
     return np.ascontiguousarray(random.permuted(linked, axis=1).T)
 
 
-def _optimize(graph, start, n_epochs, n_negative, random, n_jobs):
+def _optimize(graph, start, n_epochs, random, n_jobs):
     """Return the layout after stochastic gradient ascent on the log-likelihood of the links."""
     n_rows = graph.shape[0]
     y = np.ascontiguousarray(start.T)
@@ -336,7 +310,7 @@ def _optimize(graph, start, n_epochs, n_negative, random, n_jobs):
             if t % n_subsets == 0:
                 subsets = random.permutation(DRAWS).reshape(n_subsets, ATTRACTIONS)
             linked = drawn[subsets[t % n_subsets]]
-            shifts = random.integers(1, n_rows, n_negative)
+            shifts = random.integers(1, n_rows, REPULSIONS)
             rate = np.float32(1 - t / n_moves)
             move = partial(_step_block, y, np.concatenate([y, y], axis=1), linked, shifts, rate)
             y = np.concatenate(list(threads.map(move, blocks)), axis=1)
@@ -346,7 +320,7 @@ def _optimize(graph, start, n_epochs, n_negative, random, n_jobs):
 def _step_block(y, twice, linked, shifts, rate, rows):
     """Return the positions (L, block) of a block of samples after a gradient step.
 
-    ``twice`` is y concatenated with itself, so that a cyclic shift of the samples is a slice.
+    ``twice`` is y concatenated with itself: a slice of it is a cyclic shift.
     """
     a, b = CURVE_A, CURVE_B
     here = y[:, rows]

@@ -1,6 +1,6 @@
-"""Known labels of some samples: label spreading, and clusters named and changed by labels.
+"""Spread known labels, and name and change clusters by them.
 
-N samples, M distinct samples, D features, K clusters and as many classes, some with labels.
+N samples, M distinct samples, D features, K clusters and as many classes.
 """
 
 import numpy as np
@@ -16,11 +16,10 @@ RESIDUAL = 1e-9
 MAX_STEPS = 2000
 #: Smallest denominator.
 TINY = np.finfo(np.float64).tiny
-#: Weight of ending a walk at a sample, relative to its edges, in the cluster of a class without
-#: labels; it is divided by 1 + n for a class with n labels.
+#: Weight of ending a walk at a sample, relative to its edges, divided by 1 + n for a class with n
+#: labels.
 STOPS = 0.3
-#: Weight of distances in the matching of classes and clusters, so small that they only decide
-#: between clusters with equally many labels of a class.
+#: Weight of distances in the matching of classes and clusters; they only decide ties of labels.
 DISTANCE_SHARE = 1e-3
 #: Weight of the labels in the votes, relative to the responsibilities found without them.
 LABEL_SHARE = 0.5
@@ -36,9 +35,9 @@ def hold_labels(resp, labels):
 def name_clusters(found, labels, rows):
     """Return the class (K,) of each cluster, one-to-one.
 
-    ``found`` (M, K) is one-hot, ``labels`` (M, K) are counts, ``rows`` (M, D) are samples. They
-    are matched by the share of the labels of a class in the cluster, and in case of doubt by the
-    distance between their means. Other clusters get the other classes in order.
+    ``found`` (M, K) is one-hot, ``labels`` (M, K) are counts, ``rows`` (M, D) are samples. A class
+    and a cluster match if the cluster has a large share of its labels, or else by the distance
+    between their means. Other clusters get the other classes in order.
     """
     n_clusters = found.shape[1]
     known = np.flatnonzero(labels.any(0))
@@ -59,8 +58,7 @@ def follow_labels(resp, labels, graph, weights, layout):
     """Return responsibilities (M, K) matched with and changed by ``labels`` (M, K), counts.
 
     Each class has one more label, spread over its cluster. A walk from each sample ends at a
-    labeled sample, or on its way with the class of the cluster there; it ends sooner if this class
-    has few labels.
+    labeled sample, or sooner with the class of a cluster, above all if this class has few labels.
     """
     known = labels.any(1)
     if not known.any():
@@ -134,8 +132,7 @@ def absorb_walk(graph, labels, votes, stops):
 def _solve_spread(links, labels):
     """Solve F = links F + labels, (M, K), by the conjugate gradient method.
 
-    F is small for samples far from all labels, so the method is restarted until the residual is
-    small relative to F for every sample.
+    The method is restarted until the residual is small relative to F for every sample.
     """
     found, n_steps = np.zeros_like(labels), 0
     while n_steps < MAX_STEPS:

@@ -18,10 +18,9 @@ MIN_SAMPLES = 5
 ALL_UP_TO = 12
 #: Ratio of successive numbers above.
 RATIO = 1.1
-#: Minimum expected score of two or more clusters; below it, all samples are one cluster. The score
-#: is the mean of the adjusted Rand index and the closeness to the right number.
+#: Minimum expected score of two or more clusters; below it, all samples are one cluster.
 MIN_SCORE = 0.3
-#: Share by which the score of a smaller number may be below the highest one.
+#: Share by which the score of the chosen number may be below the highest score.
 TOLERANCE = 0.05
 
 
@@ -33,12 +32,15 @@ class Curve(NamedTuple):
     criterion: np.ndarray
     #: Mean adjusted Rand index of the candidates with each other.
     stability: np.ndarray
-    #: The chosen number.
-    best: int
+
+    @property
+    def best(self):
+        """The chosen number."""
+        return take_number(self.n_clusters, self.criterion)
 
 
 def take_number(numbers, scores):
-    """Return the smallest of ascending numbers whose score is about the highest."""
+    """Return the smallest number, in ascending order, whose score is about the highest."""
     return int(numbers[np.argmax(scores >= (1 - TOLERANCE) * np.max(scores))])
 
 
@@ -51,9 +53,9 @@ def list_numbers(max_clusters):
 
 
 def judge_numbers(views, n_features, numbers, stream, refine=False):
-    """Return a list of (number, candidates on the judged samples, their features), ascending.
+    """Return (number, candidates on the judged samples, their features) for numbers above 1.
 
-    Numbers below 2 are left out. ``refine`` adds all numbers between those next to the best one.
+    ``refine`` adds all numbers between the neighbors of the best one.
     """
     drawn, found = views.draw(MERGED), []
     numbers = sorted({k for k in numbers if 1 < k <= len(drawn) // MIN_SAMPLES})
@@ -83,14 +85,14 @@ def choose_number(views, n_features, numbers, stream, refine=True):
 
 
 def _draw_curve(found):
-    """Return the :class:`Curve` of what :func:`judge_numbers` has found."""
+    """Return the :class:`Curve` of the results of :func:`judge_numbers`."""
     if not found:
-        return Curve(np.ones(1, dtype=np.int64), np.ones(1), np.ones(1), 1)
+        return Curve(np.ones(1, dtype=np.int64), np.ones(1), np.ones(1))
     tables = [table for *_, table in found]
     scores = np.array([MIN_SCORE, *(own.max() for own in predict_scores(tables, "number"))])
     tried = np.array([1, *(number for number, *_ in found)])
     agreement = np.array([1.0, *(table["mean agreement"][0] for table in tables)])
-    return Curve(tried, scores, agreement, take_number(tried, scores))
+    return Curve(tried, scores, agreement)
 
 
 # ---- the tree of clusters
@@ -109,9 +111,9 @@ class ClusterTree(NamedTuple):
     distances: np.ndarray
 
     def find_leaves(self, layout, labels):
-        """Return the nearest leaf (N,) of the cluster of each sample of a layout (N, L).
+        """Return the nearest leaf (N,) of each sample of a layout (N, L) in its cluster.
 
-        For a cluster without leaves, it is the nearest of all leaves.
+        A sample of a cluster without leaves gets the nearest leaf of all.
         """
         leaves = np.empty(len(labels), dtype=np.int64)
         for cluster in np.unique(labels):
@@ -139,10 +141,9 @@ def cut_tree(children, clusters, n_clusters):
 def grow_tree(layout, labels, weights, parts):
     """Return the :class:`ClusterTree` of samples with a ``layout`` (M, L) and ``weights`` (M,).
 
-    Its leaves are the intersections of clusters, ``labels`` (M,), and ``parts`` (M,). The merge
-    that increases the sum of squares within groups least comes first. The increase is
-    |m_i - m_j|^2 n_i n_j / (n_i + n_j), half the square of Ward's distance, with means m and
-    sizes n.
+    Its leaves are the intersections of clusters, ``labels`` (M,), and ``parts`` (M,). The first
+    merge increases the sum of squares within groups least, by |m_i - m_j|^2 n_i n_j / (n_i + n_j)
+    with means m and sizes n, half the square of Ward's distance.
     """
     pairs, leaves = np.unique(np.column_stack([labels, parts]), axis=0, return_inverse=True)
     resp = np.zeros((len(labels), len(pairs)))

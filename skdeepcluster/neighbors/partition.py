@@ -1,6 +1,4 @@
-"""The partition of a data set: distinct samples, their graph, views and clusters.
-
-Clusters of the distinct samples are then extended to all samples, and to new ones.
+"""Partition a data set: find distinct samples, their graph, views and clusters.
 
 N samples, M distinct samples in the graph; D features, L layout dimensions, K clusters.
 """
@@ -18,7 +16,7 @@ from scipy.special import softmax
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import normalize
-from sklearn.utils import Bunch, check_array, check_scalar, gen_batches
+from sklearn.utils import Bunch, check_array, check_scalar
 
 from .._checks import (
     LARGEST,
@@ -49,20 +47,18 @@ from .selection import choose_partition
 
 #: Maximum number of principal components in which samples are compared.
 WIDE = 50
-#: Maximum number of those in which covariances are full.
+#: Maximum number of principal components in which covariances are full.
 NARROW = 10
-#: Maximum number of features that are whitened: whitening more would mostly raise noise.
+#: Maximum number of features that are whitened; in more features, whitening amplifies noise.
 MAX_WHITENED = 100
-#: Maximum number of samples that have a second layout, which takes as long as the first.
+#: Maximum number of samples with a second layout.
 MAX_SECOND = 20_000
-#: Epochs of a layout in which clusters are found: more change little.
+#: Number of epochs of a layout.
 EPOCHS = 50
-#: Minimum number of parts of clusters, with at least three samples each on average.
+#: Minimum number of leaves of the tree, if each has three samples on average.
 MIN_PARTS = 200
-#: Mixtures fitted where a few labels are given.
+#: Number of mixtures that smooth a few given labels.
 MIXTURES = 5
-#: Maximum number of new samples that are searched at once.
-BLOCK = 16_384
 
 
 class Settings(NamedTuple):
@@ -82,7 +78,7 @@ class Reference(NamedTuple):
     rows: Any
     #: Hashes (M,) of these samples, or of their distances to all samples.
     keys: np.ndarray
-    #: Their positions (M,) among all samples, which are columns of precomputed distances.
+    #: Positions (M,) among all samples.
     kept: np.ndarray
     metric: Any
     n_neighbors: int
@@ -112,25 +108,19 @@ class Partition(NamedTuple):
     resp: np.ndarray
     #: Layout (M, L).
     layout: np.ndarray
-    #: Mean ARI with the true clusters that partitions of this criterion had on drawn data sets.
+    #: Expected adjusted Rand index with the true clusters.
     expected_score: float
-    #: Score of each number of clusters that was tried, with ``n_clusters="auto"``.
+    #: Scores of numbers of clusters with ``n_clusters="auto"``.
     curve: Curve | None = None
 
     def extend(self, X, n_jobs=None) -> list[np.ndarray]:
         """Return responsibilities (N, K), layout (N, L) and spacing (N,) of all samples of X."""
-        values, reference = (self.resp, self.layout), self.samples.reference
-        inverse = self.samples.inverse
-        found = [value[np.maximum(inverse, 0)] for value in (*values, reference.spacing)]
-        others = np.flatnonzero(inverse < 0)
-        if len(others):
-            predicted, spacing = interpolate(reference, X[others], values, n_jobs)
-            for column, value in zip(found, (*predicted, spacing), strict=True):
-                column[others] = value
-        return found
+        values = [self.resp, self.layout]
+        values, spacing = interpolate(self.samples.reference, X, values, n_jobs)
+        return [*values, spacing]
 
     def grow_tree(self) -> ClusterTree:
-        """Return the :class:`ClusterTree` of the clusters and their parts in the layout."""
+        """Return the :class:`ClusterTree` of the clusters in the layout."""
         stream, weights = np.random.RandomState(0), self.samples.weights
         layout, labels = self.layout.astype(np.float64), self.resp.argmax(1)
         n_parts = max(MIN_PARTS, COMPONENTS * self.resp.shape[1])
@@ -151,11 +141,10 @@ def find_partition(
     report=nullcontext,
     **settings,
 ) -> Partition:
-    """Return the :class:`Partition` of X (N, D) into ``n_clusters``, or as many as are found.
+    """Return the :class:`Partition` of X (N, D), see :class:`~skdeepcluster.NeighborClustering`.
 
-    For the parameters see :class:`~skdeepcluster.NeighborClustering`, for ``settings``
-    :class:`Settings`; ``labels`` (N,) are clusters from 0 on, or -1 where unknown.
-    ``report(stage)`` is a context in which each stage runs.
+    ``labels`` (N,) are clusters from 0 on, -1 where unknown. ``settings`` are fields of
+    :class:`Settings`. Each stage runs in the context ``report(stage)``.
     """
     stream, settings = random_stream(random_state), Settings(**settings)
     n_clusters = n_clusters if n_clusters == "auto" else int(n_clusters)
@@ -194,23 +183,18 @@ def count_clusters(
 ) -> Bunch:
     """Find the number of clusters of X without labels.
 
-    The learned criterion of :class:`~skdeepcluster.NeighborClustering` compares candidate
-    partitions into several numbers of clusters.
+    The criterion of :class:`~skdeepcluster.NeighborClustering` compares candidate partitions.
 
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Samples, or their distances with ``metric="precomputed"``.
-    n_neighbors, metric, n_components, random_state, n_jobs
+    n_neighbors, metric, max_clusters, n_components, max_samples, random_state, n_jobs
         As in :class:`~skdeepcluster.NeighborClustering`.
     sample_weight : array-like of shape (n_samples,), default=None
-        How often each sample occurs.
-    max_clusters : int, default=60
-        Maximum number considered; it is also at most a fifth of the distinct samples.
+        Weights of the samples.
     numbers : iterable of int, default=None
         Numbers to try; None tries numbers up to ``max_clusters``.
-    max_samples : int, default=20_000
-        Maximum number of distinct samples in the graph.
 
     Returns
     -------
@@ -238,29 +222,28 @@ def count_clusters(
     tried = list_numbers(max_clusters) if numbers is None else numbers
     curve = choose_number(views, X.shape[1], tried, stream, refine=numbers is None)
     warn_of_edge(curve, max_clusters, len(samples.weights), stacklevel=3)
-    return Bunch(best_n_clusters=curve.best, **describe_curve(curve))
-
-
-def describe_curve(curve):
-    """Return the arrays of a :class:`Curve` as a Bunch."""
-    return Bunch(**{name: getattr(curve, name) for name in curve._fields if name != "best"})
+    return Bunch(best_n_clusters=curve.best, **curve._asdict())
 
 
 def partition_by_labels(
     X, targets, n_classes, *, n_neighbors=15, random_state=None, n_jobs=None
 ) -> np.ndarray:
-    """Return class probabilities (N, K) from a few labels, by the graph and by mixtures.
+    """Return class probabilities (N, K) from a few ``targets`` (N,), -1 for none.
 
-    ``targets`` (N,) are classes from 0 on, or -1 for samples without a label. The result is the
-    mean of labels spread along the neighbor graph, and of mixtures of 2 K components fitted to a
-    layout. Each component has the mean class probabilities of its samples.
+    They are the mean of two estimates. The first spreads the labels along the neighbor graph. The
+    second fits mixtures of 2 K components to the layout and averages the first by component.
     """
     X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
     stream = random_stream(random_state)
     settings = Settings(n_neighbors, max_samples=X.shape[0], n_jobs=n_jobs)
     samples = connect(X, n_classes, settings, stream)
-    graph, weights = samples.graph, samples.weights
-    spread = _spread(samples, count_labels(targets, n_classes, samples.inverse), n_jobs)
+    graph, weights, rows = samples.graph, samples.weights, samples.reference.rows
+    counts = count_labels(targets, n_classes, samples.inverse)
+    spread, piece = spread_along(graph, counts), connected_components(graph, directed=False)[1]
+    known = np.isin(piece, piece[counts.any(1)])
+    if known.any() and not known.all():  # components without labels follow the nearest samples
+        nearest = NeighborIndex(rows[known], n_jobs=n_jobs).query(rows[~known], 1)[1]
+        spread[~known] = spread[known][nearest[:, 0]]
     layout = _scale(neighbor_layout(graph, random_state=stream, n_jobs=n_jobs))
     views = _view_layouts([layout], graph, weights, stream)
     smooth, n_components = np.zeros_like(spread), min(COMPONENTS * n_classes, len(layout))
@@ -272,28 +255,12 @@ def partition_by_labels(
     return ((spread + smooth) / 2)[samples.inverse]
 
 
-def _spread(samples, counts, n_jobs):
-    """Return class probabilities (M, K) by spreading the ``counts`` (M, K) of labels on the graph.
-
-    Pieces of the graph without labels get the mean of the nearest samples of the others.
-    """
-    spread, reference = spread_along(samples.graph, counts), samples.reference
-    piece = connected_components(samples.graph, directed=False)[1]
-    known = np.isin(piece, piece[counts.any(1)])
-    if known.any() and not known.all():
-        own = ("rows", "keys", "kept", "spacing")
-        near = reference._replace(**{name: getattr(reference, name)[known] for name in own})
-        (spread[~known],), _ = interpolate(near, reference.rows[~known], [spread[known]], n_jobs)
-    return spread
-
-
 def warn_of_edge(curve, max_clusters, n_samples, stacklevel):
-    """Warn if the largest number of clusters is the best; ``n_samples`` are distinct."""
+    """Warn if the largest number of clusters is the best."""
     if curve.best == curve.n_clusters[-1] and n_samples > 1:
         warnings.warn(
-            f"n_clusters='auto' chose {curve.best}, the largest number considered. Raise "
-            f"max_clusters={max_clusters} (at most a fifth of the distinct samples are "
-            "considered), or set n_clusters.",
+            f"n_clusters='auto' chose {curve.best}, the largest number tried. Raise max_clusters="
+            f"{max_clusters} (at most a fifth of the distinct samples), or set n_clusters.",
             ConvergenceWarning,
             stacklevel=stacklevel + 1,
         )
@@ -308,10 +275,14 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, labels=None) ->
     A sample has no more neighbors than the average cluster has other samples.
     """
     metric, n_neighbors = settings.metric, int(settings.n_neighbors)
-    _check(X, n_clusters, settings)
-    weights = _scale_weights(check_sample_weight(sample_weight, X))
-    columns, *distinct = _find_distinct(X, weights, metric)
-    precomputed = is_precomputed(metric)
+    least, precomputed = 1 if n_clusters == "auto" else n_clusters, is_precomputed(metric)
+    check_enough(X.shape[0], least)
+    check_scalar(settings.max_samples, "max_samples", Integral, min_val=least)
+    if precomputed:
+        check_square(X)
+        check_distances(X)
+    weights = check_sample_weight(sample_weight, X)
+    columns, *distinct = _find_distinct(X, weights / weights.max(), metric)
     if len(distinct[0]) > settings.max_samples and not (precomputed and sparse.issparse(X)):
         distinct = _draw_samples(*distinct, settings.max_samples, stream, labels)
     kept, inverse, weights = distinct
@@ -319,8 +290,8 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, labels=None) ->
         n_neighbors = min(n_neighbors, max(1, len(kept) // n_clusters - 1))
     if precomputed:
         order, *found = _find_by_distances(X[kept][:, kept], n_neighbors)
-        place = np.append(_invert(order), -1)
-        kept, weights, inverse = kept[order], weights[order], place[inverse]
+        kept, weights = kept[order], weights[order]
+        inverse = np.append(np.argsort(order), -1)[inverse]
         rows, keys = None, hash_rows(X, stored_zeros=True)[kept]
     else:
         rows = X[kept].sorted_indices() if sparse.issparse(X) else np.ascontiguousarray(X[kept])
@@ -331,20 +302,10 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, labels=None) ->
     return Samples(reference, columns, link_neighbors(*found), weights, inverse)
 
 
-def _check(X, n_clusters, settings):
-    """Check that there are enough samples, and that distances are distances."""
-    least = 1 if n_clusters == "auto" else n_clusters
-    check_enough(X.shape[0], least)
-    check_scalar(settings.max_samples, "max_samples", Integral, min_val=least)
-    if is_precomputed(settings.metric):
-        check_square(X)
-        check_distances(X)
-
-
 def order_columns(X):
     """Return the positions of the features of X (M, D) that vary, ordered by their values.
 
-    Neither the order of the samples, nor their unit or a shift changes the order of the features.
+    The order depends neither on the order of the samples nor on their unit or a shift.
     """
     least, largest = find_ranges(X)
     varying = largest > least
@@ -356,43 +317,36 @@ def order_columns(X):
 
 
 def take_columns(X, columns):
-    """Return some features of X, in rows that are contiguous, which a search reads faster."""
+    """Return some features of X, with contiguous samples."""
     return X[:, columns] if sparse.issparse(X) else np.take(X, columns, axis=1)
 
 
 def _find_distinct(X, weights, metric):
     """Return (columns, kept, inverse, weights) of the distinct samples with a positive weight.
 
-    Their order depends on values only. Rows of a sparse matrix of distances are all distinct.
+    Their order depends on values only. Samples with sparse distances are all distinct.
     """
     if is_precomputed(metric) and sparse.issparse(X):
-        kept, inverse = np.flatnonzero(weights > 0), np.full(len(weights), -1)
-        inverse[kept] = np.arange(len(kept))
+        kept = np.flatnonzero(weights)
+        inverse = np.where(weights > 0, np.cumsum(weights > 0) - 1, -1)
         return None, kept, inverse, weights[kept]
     kept, inverse, weights = unique_rows(X, weights)
-    columns, direction = None, np.zeros(X.shape[1])
-    if metric in ("euclidean", "cosine"):
-        columns = order_columns(X if len(kept) == X.shape[0] else X[kept])
-    own = slice(None) if columns is None else columns
-    direction[own] = np.random.default_rng(0).standard_normal(direction[own].shape)
+    rows = X if len(kept) == X.shape[0] else X[kept]
+    columns = order_columns(rows) if metric in ("euclidean", "cosine") else None
+    own = np.flatnonzero(np.subtract(*find_ranges(rows))) if columns is None else columns
+    direction = np.zeros(X.shape[1])
+    direction[own] = np.random.default_rng(0).standard_normal(len(own))
     order = np.argsort(project_rows(X, direction)[kept], kind="stable")
-    inverse = np.append(_invert(order), -1)[inverse]
-    return columns, kept[order], inverse, _scale_weights(weights)[order]
-
-
-def _scale_weights(weights):
-    """Return ones for equal weights, else weights times a power of two, the largest in [1, 2)."""
-    if weights.min() == weights.max():
-        return np.ones_like(weights)
-    return np.ldexp(weights, 1 - np.frexp(weights.max())[1])
+    inverse = np.append(np.argsort(order), -1)[inverse]
+    return columns, kept[order], inverse, (weights / weights.max())[order]
 
 
 def _draw_samples(kept, inverse, weights, n_drawn, stream, labels):
-    """Return (kept, inverse, weights) of a draw of the distinct samples.
+    """Return (kept, inverse, weights) of a random subset of the distinct samples.
 
     Priority sampling (N. Duffield, C. Lund, M. Thorup, Journal of the ACM 54, 2007) keeps the
-    largest w / u, u uniform, with weights max(w, t), t the largest w / u of the others. All
-    samples with ``labels`` (N,) are drawn, unless they are more than half.
+    largest w / u, u uniform, with weights max(w, t), t the largest w / u of the others. Samples
+    with ``labels`` (N,) are all kept, unless they are more than half.
     """
     priority = weights / (1 - stream.uniform(size=len(kept)))
     if labels is not None:
@@ -409,23 +363,16 @@ def _draw_samples(kept, inverse, weights, n_drawn, stream, labels):
 
 
 def _find_by_distances(distances, n_neighbors):
-    """Return an order (M,) of samples by their distances (M, M), and their neighbors in it.
+    """Return an order (M,) of samples by their distances (M, M).
 
-    These are distances and positions, (M, k) each.
+    Also returns the distances and the positions in this order of their neighbors, (M, k) each.
     """
+    # Only sorted distances do not depend on the order of the columns.
     distances, neighbors = nearest_entries(distances, n_neighbors, own=True)
-    # Only these values do not depend on the order of the columns.
     direction = np.random.default_rng(0).standard_normal(distances.shape[1])
     known = np.where(np.isfinite(distances), distances, 0)
     order = np.argsort(project_rows(known, direction), kind="stable")
-    return order, distances[order], _invert(order)[neighbors[order]]
-
-
-def _invert(order):
-    """Return the position of each number in a permutation."""
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    return place
+    return order, distances[order], np.argsort(order)[neighbors[order]]
 
 
 # ---- views
@@ -434,8 +381,7 @@ def _invert(order):
 def make_views(samples, n_clusters, settings, stream) -> Views:
     """Return the :class:`Views` of the samples of a graph.
 
-    The second layout places whitened samples. With too many features to whiten, it is another
-    layout of the same graph.
+    The second layout places whitened samples, or the same graph if there are too many features.
     """
     reference, columns, graph, weights, _ = samples
     options = {"n_epochs": EPOCHS, "random_state": stream, "n_jobs": settings.n_jobs}
@@ -471,18 +417,17 @@ def _whiten_within(points, white, views, n_clusters, stream):
 
 
 def _view_layouts(layouts, graph, weights, stream):
-    """Return the :class:`Views` of layouts, with samples drawn in proportion to their weights."""
-    n_samples = len(weights)
+    """Return the :class:`Views` of layouts, with samples drawn by their weights."""
     if (weights == weights[0]).all():
-        drawn = stream.permutation(n_samples)[:FITTED]
+        drawn = stream.permutation(len(weights))[:FITTED]
     else:
-        size, shares = min(FITTED, n_samples), weights / weights.sum()
-        drawn = stream.choice(n_samples, size, replace=False, p=shares)
+        size, shares = min(FITTED, len(weights)), weights / weights.sum()
+        drawn = stream.choice(len(weights), size, replace=False, p=shares)
     return Views(layouts[0], layouts[0], layouts, graph, weights, drawn, has_features=False)
 
 
 def _take_points(reference, columns):
-    """Return the samples as points of a Euclidean space, at most 1 in magnitude."""
+    """Return the samples as points of a Euclidean space with values in [-1, 1]."""
     points = take_columns(reference.rows, columns)
     if reference.metric == "cosine":
         points = normalize(points)
@@ -496,12 +441,12 @@ def _project(points, drawn, n_components):
     """Return points on at most ``n_components`` principal axes of some of them."""
     if points.shape[1] <= n_components:
         return points.toarray() if sparse.issparse(points) else points
-    some = points[np.sort(drawn[:FITTED])]
-    n_components = min(n_components, len(drawn[:FITTED]) - 1)
+    n_components = min(n_components, len(drawn) - 1)
     if n_components < 1:
         return np.zeros((points.shape[0], 1))
     solver = "arpack" if sparse.issparse(points) else "auto"
-    return PCA(n_components, svd_solver=solver, random_state=0).fit(some).transform(points)
+    pca = PCA(n_components, svd_solver=solver, random_state=0)
+    return pca.fit(points[np.sort(drawn)]).transform(points)
 
 
 def _scale(points):
@@ -524,13 +469,12 @@ def _scale_to_unit(points):
 
 
 def interpolate(reference, X, values, n_jobs=None) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return the values of samples X (N, D) by the ``values`` of the reference, arrays (M, C).
+    """Return the values of samples X (N, D) and their mean distances (N,) to their neighbors.
 
-    A sample equal to one of the reference gets exactly its value. The others get the mean of
-    their k nearest, weighted by 1 / distance (D. Shepard, "A two-dimensional interpolation
-    function for irregularly-spaced data", ACM National Conference 1968). With precomputed
-    distances X has the distances (N, columns) to all samples of the fit. Also returns the mean
-    distance (N,) of each sample to its neighbors.
+    A sample equal to one of the reference gets its value from ``values``, arrays (M, C). Others
+    get the mean of their k nearest, weighted by 1 / distance (D. Shepard, "A two-dimensional
+    interpolation function for irregularly-spaced data", ACM National Conference 1968).
+    Precomputed distances in X are to all samples of the fit.
     """
     if reference.rows is not None:
         X = _match_form(X, reference.rows)
@@ -539,26 +483,21 @@ def interpolate(reference, X, values, n_jobs=None) -> tuple[list[np.ndarray], np
     others = np.flatnonzero(equal < 0)
     if not len(others):
         return predicted, spacing
-    k = reference.n_neighbors
-    if reference.rows is not None:
+    if reference.rows is None:
+        near = nearest_entries(X[others][:, reference.kept], reference.n_neighbors, own=False)
+    else:
         index = NeighborIndex(reference.rows, reference.metric, n_jobs)
-    for part in gen_batches(len(others), BLOCK):
-        rows = others[part]
-        if reference.rows is None:
-            found = nearest_entries(X[rows][:, reference.kept], k, own=False)
-        else:
-            found = index.query(X[rows], k)
-        distances, neighbors = found
-        undefined = np.isnan(distances).any(1)
-        spacing[rows] = np.where(undefined, np.nan, average_finite(distances))
-        weights = _weigh(distances)[:, :, None]
-        for column, value in zip(predicted, values, strict=True):
-            column[rows] = (weights * value[neighbors]).sum(1)
+        near = index.query(X[others], reference.n_neighbors)
+    undefined = np.isnan(near[0]).any(1)
+    spacing[others] = np.where(undefined, np.nan, average_finite(near[0]))
+    weights, neighbors = _weigh(near[0]).T[:, :, None], near[1].T
+    for column, value in zip(predicted, values, strict=True):
+        column[others] = sum(w * value[j] for w, j in zip(weights, neighbors, strict=True))
     return predicted, check_answers(spacing, X, f" by metric={reference.metric!r}")
 
 
 def _match_form(X, rows):
-    """Return X dense or sparse as the samples fitted, with distances that do not overflow."""
+    """Return X, dense or sparse as the fitted samples, clipped to keep distances finite."""
     if sparse.issparse(rows):
         return sparse.csr_matrix(X)
     X, most = X.toarray() if sparse.issparse(X) else X, min(LARGEST, float(np.finfo(X.dtype).max))
@@ -566,18 +505,15 @@ def _match_form(X, rows):
 
 
 def _find_equal(reference, X):
-    """Return the position in the reference of the equal of each sample of X, (N,), or -1."""
-    keys = hash_rows(X, stored_zeros=reference.rows is None)
-    order = np.argsort(reference.keys, kind="stable")
-    place = np.searchsorted(reference.keys, keys, sorter=order)
-    found = order[np.minimum(place, len(order) - 1)]
-    return np.where(reference.keys[found] == keys, found, -1)
+    """Return the position (N,) of each sample of X in the reference, or -1."""
+    places = {key: place for place, key in enumerate(reference.keys.tolist())}
+    keys = hash_rows(X, stored_zeros=reference.rows is None).tolist()
+    return np.array([places.get(key, -1) for key in keys])
 
 
 def _weigh(distances):
     """Return weights (N, k) proportional to 1 / distance, for distances in ascending order."""
     nearest = distances[:, :1]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # Relative to the nearest, so that none overflows.
+    with np.errstate(divide="ignore", invalid="ignore"):  # a ratio does not overflow
         weights = np.where(nearest > 0, nearest / distances, distances == 0)
     return weights / weights.sum(1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Search for nearest neighbors, precomputed distances, and the order and equality of samples.
+"""Search for nearest neighbors, check distances, and sort and compare samples.
 
 N samples, D features, M queries, k neighbors.
 """
@@ -20,13 +20,13 @@ from sklearn.utils.sparsefuncs import min_max_axis
 from sklearn.utils.validation import check_non_negative
 from threadpoolctl import ThreadpoolController
 
-#: Number of neighbors searched beyond k, because a search may choose freely among ties.
+#: Number of neighbors searched beyond k, because of ties.
 EXTRA = 5
 #: Maximum number of features for which a k-d tree is faster than matrix products.
 TREE_FEATURES = 10
 #: Number of samples from which the center is estimated.
 SAMPLED = 1000
-#: Of more samples, neighbors are searched among this many principal components first.
+#: Number of samples above which this many principal components are searched first.
 MANY, COMPONENTS = 5_000, 50
 #: Number of neighbors searched among the components, relative to k.
 WIDER = 3
@@ -41,13 +41,9 @@ CACHED_ELEMENTS = 2**16
 class NeighborIndex:
     """Samples X, an ndarray or CSR matrix (N, D), prepared for the search of nearest neighbors.
 
-    :class:`sklearn.neighbors.NearestNeighbors` finds a few more than k neighbors. For the metrics
-    "euclidean" and "cosine", distances are computed again from differences, so equal samples have
-    distance 0. Among equal distances the lower index is first. Of more than MANY samples of many
-    features, candidates are found among principal components.
-
-    >>> NeighborIndex(np.array([[0.0], [1.0], [5.0]])).query(np.array([[4.0]]), 2)
-    (array([[1., 3.]]), array([[2, 1]]))
+    :class:`sklearn.neighbors.NearestNeighbors` finds a few more than k neighbors, in principal
+    components if samples and features are many. For "euclidean" and "cosine", distances are then
+    computed from differences, so equal samples have distance 0. Ties go to the lower index.
     """
 
     def __init__(self, X, metric="euclidean", n_jobs=None):
@@ -68,7 +64,7 @@ class NeighborIndex:
         self.library = library.fit(self._project(self.X))
 
     def _project(self, X):
-        """Return samples about the center, of many their principal components in float32."""
+        """Return centered samples, or their principal components in float32."""
         if self.axes is None:
             return X - self.center
         parts = (((X[part] - self.center) @ self.axes) for part in split_rows(*X.shape))
@@ -100,7 +96,7 @@ class NeighborIndex:
                 distances[found == own[part, None]] = np.inf
             nearest[0][part], nearest[1][part] = sort_nearest(distances, found, k)
 
-        # Several OpenMP threads would choose among equal distances in a different way.
+        # Several OpenMP threads would choose differently among equal distances.
         pool = ThreadPoolExecutor(self.n_jobs, initializer=single_threaded, initargs=("openmp",))
         with single_threaded_blas(), pool:
             list(pool.map(work, gen_batches(X.shape[0], QUERIES)))
@@ -108,10 +104,7 @@ class NeighborIndex:
 
 
 def _unit_rows(X):
-    """Return samples of unit length and a last feature: 1 for samples of zeros, else 0.
-
-    A sample of zeros then has the cosine distance 1 to all others.
-    """
+    """Return samples of unit length, with a last feature that is 1 for samples of zeros."""
     is_zero = (row_norms(X, squared=True) == 0).astype(X.dtype)[:, None]
     if sparse.issparse(X):
         return sparse.hstack([normalize(X), sparse.csr_array(is_zero)], format="csr")
@@ -169,9 +162,8 @@ def check_square(X):
 def nearest_entries(X, k, *, own):
     """Return distances and columns of the nearest entries of each row, (N, k), nearest first.
 
-    With ``own``, column i is sample i itself and not its neighbor. The neighbors in a sparse
-    matrix are its stored entries, including zeros. A row with fewer than k of them ends with
-    distances of infinity to column i, or to column 0 without ``own``.
+    With ``own``, column i is sample i itself and not its neighbor. Neighbors in a sparse matrix
+    are its stored entries, including zeros; missing ones have the distance infinity.
     """
     if own and X.shape[0] == 1:
         return np.zeros((1, 0)), np.zeros((1, 0), dtype=np.int64)
@@ -198,8 +190,8 @@ def _nearest_stored(X, k, own):
         columns, values = columns[chosen], values[chosen]
         if not len(columns):
             raise ValueError(
-                f"Row {row} of the precomputed graph has no neighbor among the samples fitted "
-                "(with a positive weight). Compute the graph with more neighbors, or drop the row."
+                f"Row {row} of the precomputed graph has no neighbor among the fitted samples. "
+                "Compute the graph with more neighbors, or drop the row."
             )
         neighbors[row, : len(columns)], distances[row, : len(columns)] = columns, values
     return distances, neighbors
@@ -209,7 +201,7 @@ def _nearest_stored(X, k, own):
 
 
 def split_rows(n_rows, n_columns):
-    """Return the slices of rows that are processed at once, which bounds memory."""
+    """Return slices of rows to process one at a time in little memory."""
     return list(gen_batches(n_rows, max(1, BLOCK_ELEMENTS // max(1, n_columns))))
 
 
@@ -220,15 +212,14 @@ def find_ranges(X):
 
 
 def order_rows(X):
-    """Return the order (N,) of samples by their values, whatever their order in X.
+    """Return the order (N,) of samples by their projections on a fixed direction.
 
-    It is the order of their projections on a fixed random direction. Features are scaled by their
-    ranges, so their units do not matter.
+    Features are scaled by their ranges, and constant features are left out.
     """
     least, largest = find_ranges(X)
     direction = np.random.RandomState(0).standard_normal(X.shape[1])
-    direction /= np.where(largest > least, np.maximum(largest - least, 1e-300), 1)
-    return np.argsort(project_rows(X, direction), kind="stable")
+    scale = np.maximum(largest - least, 1e-300)
+    return np.argsort(project_rows(X, direction * (largest > least) / scale), kind="stable")
 
 
 def project_rows(X, direction):
@@ -241,10 +232,9 @@ def project_rows(X, direction):
 
 
 def hash_rows(X, stored_zeros=False):
-    """Return 64 bits of the BLAKE2 hash of each sample, as integers (N,).
+    """Return 64 bits of the BLAKE2 hash of each sample, as integers (N,), in any precision.
 
-    Equal samples have equal hashes in any precision. With ``stored_zeros``, stored zeros of a
-    sparse matrix differ from entries that are not stored.
+    With ``stored_zeros``, zeros stored in a sparse matrix differ from entries not stored.
     """
     if sparse.issparse(X):
         X = X.sorted_indices()
@@ -264,9 +254,8 @@ def unique_rows(X, weights):
     """Return (kept, inverse, weights) of the distinct samples of X with a positive weight.
 
     ``kept`` (M,) are their first positions in X, in an order that depends on values only.
-    ``inverse`` (N,) is the position of each sample in ``kept``, or -1 for samples without weight.
-    ``weights`` (M,) are sums over equal samples. Copies would be each other's nearest neighbors
-    and linked to no other sample.
+    ``inverse`` (N,) are positions in ``kept``, or -1 for samples without weight. ``weights`` (M,)
+    are sums over equal samples.
     """
     hashes, kept, inverse = np.unique(hash_rows(X), return_index=True, return_inverse=True)
     # Added by weight: sums then have the same rounding in every order of the samples.
@@ -277,17 +266,14 @@ def unique_rows(X, weights):
     return kept[present], place[inverse], total[present]
 
 
-#: The loaded libraries that have threads, found once per process because this reads files.
+#: The loaded libraries with threads, found once per process.
 _libraries = functools.cache(ThreadpoolController)
 
 
 def single_threaded(user_api=None):
-    """Return a context in which neither BLAS nor OpenMP runs on several threads.
-
-    The threads of scikit-learn's k-means add up their sums in the order in which they end.
-    """
+    """Return a context in which BLAS and OpenMP run on one thread, which fixes the rounding."""
     return _libraries().limit(limits=1, user_api=user_api)
 
 
-#: The same for BLAS only, which splits sums by the number of threads and rounds differently.
+#: The same for BLAS only.
 single_threaded_blas = functools.partial(single_threaded, "blas")

@@ -1,7 +1,7 @@
-"""The choice among candidate partitions, by a criterion learned on simulated data sets.
+"""Choose among candidate partitions by a criterion learned on simulated data sets.
 
-The criterion predicts the adjusted Rand index with the true clusters from features of a candidate.
-``benchmarks/criterion.py`` simulates the data sets and fits it.
+It predicts the adjusted Rand index with the true clusters from features of a candidate
+(``benchmarks/criterion.py`` simulates the data sets and fits it).
 
 M samples (at most ``candidates.MERGED`` are judged), D features, C candidates, K clusters.
 """
@@ -18,13 +18,7 @@ from scipy.special import entr, expit, logit
 from scipy.stats import rankdata
 
 from .._checks import normalize_rows
-from .candidates import (
-    MERGED,
-    estimate_gaussians,
-    find_candidates,
-    make_monomials,
-    spanning_tree,
-)
+from .candidates import MERGED, estimate_gaussians, find_candidates, make_monomials, spanning_tree
 from .graph import link_neighbors, make_walk
 from .search import NeighborIndex, single_threaded_blas
 
@@ -36,13 +30,13 @@ FAMILIES = (
 )
 #: Families whose agreement with a candidate is a feature.
 WITNESSES = "kmeans", "white kmeans", "full", "genie", "layout ward", "layout merged"
-#: Number of neighbors of each sample that are compared with it.
+#: Number of neighbors compared with each sample.
 N_NEIGHBORS = 15
-#: Number of eigenvectors by which steps of the walk on the graph are computed.
+#: Number of eigenvectors that represent the walk on the graph.
 N_EIGENVECTORS = 50
 #: Numbers of steps of this walk.
 STEPS = 4, 16, 64
-#: Even numbers of steps that are taken one by one if the number of clusters is known.
+#: Even numbers of steps taken one by one if the number of clusters is known.
 SHORT_STEPS = 2, 6, 12
 #: Ridge penalty of the linear classifier, relative to the variance of the samples.
 PENALTY = 0.1
@@ -50,7 +44,7 @@ PENALTY = 0.1
 DECIMALS = 5
 #: Difference of expected scores at which a candidate has 1 / e of the votes of another.
 TOLERANCE = 0.1
-#: Number of steps of the walk over which votes are averaged.
+#: Number of steps of the walk that averages votes.
 VOTE_STEPS = 2
 #: Minimum vote for each other cluster.
 EVEN = 1e-3
@@ -59,7 +53,7 @@ LEAD = 1e-6
 
 
 class Judged(NamedTuple):
-    """What is computed once of the judged samples, for all candidates."""
+    """Values of the judged samples that all candidates share."""
 
     #: Points (M, D), monomials (M, F), covariance (D, D), for narrow views and each layout.
     spaces: list
@@ -80,8 +74,7 @@ class Judged(NamedTuple):
 def prepare(views, n_features):
     """Return :class:`Judged` for the judged samples of :class:`Views`."""
     n_given, chosen = len(views.wide), views.draw(MERGED)
-    if n_given > len(chosen):
-        views = views.take(chosen)
+    views = views.take(chosen) if n_given > len(chosen) else views
     wide, n_samples = views.wide, len(views.wide)
     distances, neighbors = NeighborIndex(wide).query_self(N_NEIGHBORS)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -139,8 +132,7 @@ def _solve_ridge(wide):
 
 def describe(judged, labels, n_clusters):
     """Return the features of a candidate, labels (M,), by name."""
-    member = np.zeros((len(labels), n_clusters))
-    member[np.arange(len(labels)), labels] = 1
+    member = np.eye(n_clusters)[labels]
     sizes = member.sum(0)
     shares = sizes / len(labels)
     found = {
@@ -242,11 +234,10 @@ def _describe_walk(judged, member, sizes):
 
 
 def _describe_ends(ends, steps):
-    """Return the mutual information of the clusters (K, K) at the ends of a walk, in nats.
+    """Return the information I(c_0; c_t) of clusters (K, K), its share of H(c_0), their product.
 
-    I(c_0; c_t), its share of H(c_0), and their product (M. Faccin, M. T. Schaub, J.-C. Delvenne,
-    "Entrograms and coarse graining of dynamics on complex networks", Journal of Complex Networks
-    2018).
+    M. Faccin, M. T. Schaub, J.-C. Delvenne, "Entrograms and coarse graining of dynamics on complex
+    networks", Journal of Complex Networks, 2018.
     """
     ends = np.maximum(ends, 0)
     ends = ends / max(ends.sum(), 1e-12)
@@ -260,8 +251,7 @@ def _describe_ends(ends, steps):
 def describe_short_walks(judged, labels, n_clusters):
     """Return the features of :func:`_describe_ends` for walks of a few steps.
 
-    With P the transition matrix, D the degrees and A (M, K) the clusters, the joint distribution
-    of the clusters at the ends of a walk of 2 s steps is (P^s A)^T D (P^s A).
+    The joint distribution of clusters A at the ends of 2 s steps P is (P^s A)^T D (P^s A).
     """
     steps, degree = make_walk(judged.graph)
     after, found = np.eye(n_clusters, dtype=np.float32)[labels], {}
@@ -289,7 +279,7 @@ def _describe_neighbors(judged, labels, member, sizes):
 
 
 def _describe_tree(tree, labels, shares):
-    """Return how long the edges of the spanning tree between clusters are, against the others."""
+    """Return the lengths of edges of the spanning tree between clusters relative to the others."""
     i, j, lengths, reach = tree
     crossing = labels[i] != labels[j]
     names = "tree gap", "tree rank", "reach gap", "reach rank", "density", "least density"
@@ -318,9 +308,7 @@ def compare(labels, n_clusters):
     """Return the adjusted Rand index of each pair of candidates, labels (C, M), as (C, C)."""
     labels = np.asarray(labels)
     n_candidates, n_samples = labels.shape
-    member = np.zeros((n_samples, n_candidates * n_clusters), dtype=np.float32)
-    for c, own in enumerate(labels):
-        member[np.arange(n_samples), c * n_clusters + own] = 1
+    member = np.hstack([np.eye(n_clusters, dtype=np.float32)[own] for own in labels])
     with single_threaded_blas():
         tables = (member.T @ member).astype(np.float64)
     tables = tables.reshape(n_candidates, n_clusters, n_candidates, n_clusters)
@@ -335,7 +323,7 @@ def compare(labels, n_clusters):
 def describe_all(judged, candidates, n_clusters, known=False):
     """Return the features of candidates with one number of clusters, arrays (C,) by name.
 
-    ``known`` adds features that take longer, for the few candidates with a known number.
+    ``known`` adds short walks, which take longer.
     """
     labels = np.stack([candidate.labels for candidate in candidates])
     rows = [describe(judged, own, n_clusters) for own in labels]
@@ -358,13 +346,12 @@ def describe_all(judged, candidates, n_clusters, known=False):
 
 
 def tabulate(tables):
-    """Return the features (C, F) of all candidates, and their names.
+    """Return features (C, F) and their names: values, z-scores and ranks among all candidates.
 
-    ``tables`` come from :func:`describe_all` for each number of clusters. The features of a
-    candidate are values, z-scores among all candidates, and ranks.
+    ``tables`` come from :func:`describe_all` for each number of clusters.
     """
     names = list(tables[0])
-    # Rounded, so that rounding errors of sums decide no comparison.
+    # Rounding errors of sums should decide no comparison.
     parts = [np.column_stack(list(table.values())) for table in tables]
     values = np.nan_to_num(np.concatenate(parts).round(DECIMALS))
     n_own = names.index("log n")
@@ -389,9 +376,8 @@ def load_criterion():
 def predict_scores(tables, purpose):
     """Return the expected adjusted Rand index of candidates, an array (C,) for each table.
 
-    ``purpose`` is "partition" if the number of clusters is known, else "number". The prediction is
-    a sum of regression trees. The nodes of all trees are numbered together; a leaf is its own left
-    and right child.
+    ``purpose`` is "partition" if the number of clusters is known, else "number". Regression trees
+    add up. Their nodes are numbered together; a leaf is its own left and right child.
     """
     features, _ = tabulate(tables)
     prefix = f"{purpose} "
@@ -416,10 +402,9 @@ def choose_partition(views, n_features, n_clusters, stream):
 
 
 def vote(views, n_features, n_clusters, stream):
-    """Return the labels (M,) for which the candidates vote, and how sure they are.
+    """Return the labels (M,) for which the candidates vote.
 
-    These are votes (M, K) averaged over a short walk, the stability (K,) of each cluster and the
-    expected score.
+    Also returns votes (M, K), the stability (K,) of each cluster and the expected score.
     """
     candidates = list(find_candidates(views, n_clusters, stream))
     n_found = [len(np.unique(own.labels)) for own in candidates]
@@ -448,8 +433,8 @@ def count_votes(labels, ballots, best, weights, n_clusters):
     """Return the share (M, K) of votes for each cluster, and the stability (K,) of clusters.
 
     The candidates (C, M) vote in proportion to their ``ballots`` (C,). Their clusters are matched
-    one-to-one with clusters of the best candidate by the sum of ``weights`` (M,) in common. The
-    stability is the mean Jaccard index of a cluster with the matched ones of other candidates.
+    with clusters of the best candidate by the sum of common ``weights`` (M,). The stability is the
+    mean Jaccard index of matched clusters.
     """
     rows, votes = np.arange(labels.shape[1]), np.zeros((labels.shape[1], n_clusters))
     stability, shares = np.zeros(n_clusters), ballots / ballots.sum()
@@ -466,8 +451,7 @@ def count_votes(labels, ballots, best, weights, n_clusters):
 
 def spread_votes(votes, graph):
     """Return the mean votes (M, K) at the end of a walk of VOTE_STEPS steps from each sample."""
-    steps, degree = make_walk(graph)
-    resp = votes
+    (steps, degree), resp = make_walk(graph), votes
     for _ in range(VOTE_STEPS):
         resp = steps @ resp
     return np.where(degree[:, None] > 0, resp, votes)
@@ -476,8 +460,7 @@ def spread_votes(votes, graph):
 def calibrate(resp, labels, stability, expected_score):
     """Return responsibilities (M, K) whose maxima are probabilities that the labels are right.
 
-    A logistic regression on simulated data sets predicts them. Each label remains the most
-    probable cluster.
+    A logistic regression, fitted to simulated data sets, predicts them.
     """
     rows, n_clusters = np.arange(len(labels)), resp.shape[1]
     inputs = describe_labels(resp, labels, stability, expected_score)
@@ -485,10 +468,10 @@ def calibrate(resp, labels, stability, expected_score):
     probability = np.maximum(probability, (1 + LEAD) / n_clusters)
     others = resp.copy()
     others[rows, labels] = 0
-    others = normalize_rows(others + EVEN * (np.arange(n_clusters) != labels[:, None]))
+    is_other = np.arange(n_clusters) != labels[:, None]
+    others, even = normalize_rows(others + EVEN * is_other), is_other / (n_clusters - 1)
     # Mix the others with equal shares where one of them would be as probable as the label.
     ceiling = probability / (1 + LEAD) / np.maximum(1 - probability, 1e-12)
-    even = (np.arange(n_clusters) != labels[:, None]) / (n_clusters - 1)
     excess = np.maximum(others.max(1) - 1 / (n_clusters - 1), 1e-12)
     share = np.clip((ceiling - 1 / (n_clusters - 1)) / excess, 0, 1)[:, None]
     resp = (1 - probability)[:, None] * (even + share * (others - even))

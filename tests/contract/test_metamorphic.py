@@ -130,6 +130,14 @@ def test_the_order_of_features_changes_no_partition(name, order):
         assert_same_partition(name, found.labels_, expected.labels_)
 
 
+@over(["neighbors", *NETWORKS])
+def test_a_large_constant_feature_changes_no_partition(name):
+    X = np.c_[data(), np.full(N, 3 * 2.0**50)]
+    model, moved = fit(name, X), fit(name, X[ORDERS[0]])
+    assert_same_partition(name, model.labels_, fitted(name).labels_)
+    np.testing.assert_array_equal(moved.predict_proba(X), model.predict_proba(X))
+
+
 @over(ESTIMATORS)
 def test_repeated_samples_change_no_partition(name):
     found = fit(name, data().repeat(2, axis=0)).labels_
