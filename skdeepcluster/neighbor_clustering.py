@@ -230,7 +230,7 @@ class NeighborClustering(
         self : object
             The fitted estimator.
         """
-        with restore_on_failure(self):
+        with np.errstate(under="ignore"), restore_on_failure(self):
             X = self._check_rows(X, reset=True)
             check_magnitude(X)
             most = X.shape[0] if self.n_clusters == "auto" else self.n_clusters

@@ -6,6 +6,7 @@ from sklearn.metrics.pairwise import cosine_distances
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
+from skdeepcluster import NeighborClustering
 from skdeepcluster.neighbors.search import NeighborIndex
 
 
@@ -108,3 +109,19 @@ def test_few_samples_have_few_neighbors(n_features):
     assert NeighborIndex(X[:1]).query_self(9)[0].shape == (1, 0)
     assert NeighborIndex(X[:1]).query(X, 1)[1].tolist() == [[0], [0], [0]]
     assert (NeighborIndex(np.zeros((50, n_features))).query_self(3)[0] == 0).all()
+
+
+def test_a_graph_without_entries_is_refused():
+    with pytest.raises(ValueError, match="no entries"):
+        NeighborClustering(3, metric="precomputed").fit(sparse.csr_array((30, 30)))
+
+
+def test_many_samples_of_many_features_have_nearly_exact_neighbors():
+    X = np.random.default_rng(0).normal(size=(6000, 6)) @ np.random.default_rng(1).normal(
+        size=(6, 120)
+    )
+    distances, found = NeighborIndex(X).query_self(5)
+    exact = NearestNeighbors(n_neighbors=5, algorithm="brute").fit(X).kneighbors()
+    shared = [len(set(a) & set(b)) for a, b in zip(found, exact[1], strict=True)]
+    assert np.mean(shared) > 4.9
+    np.testing.assert_allclose(distances[:, 0], exact[0][:, 0], rtol=1e-6)

@@ -280,3 +280,9 @@ def test_what_cannot_be_saved_is_refused(tmp_path):
     with pytest.raises(TypeError, match="generator"):
         save(odd, tmp_path / "fit.skops")
     assert [file.read_text() for file in tmp_path.iterdir()] == ["old"]
+
+
+def test_only_regular_files_are_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="no regular file"):
+        save(fit("vade"), tmp_path / "pipe")
