@@ -130,7 +130,7 @@ def replace_atomically(path):
     """Yield a new binary file that replaces ``path`` if the block completes."""
     path = os.path.realpath(path)
     if os.path.exists(path) and not os.path.isfile(path):
-        raise ValueError(f"{path} exists and is no regular file. Give another name.")
+        raise OSError(f"{path} exists and is no regular file. Give another name.")
     temporary = f"{path}.{secrets.token_hex(4)}.tmp"
     try:
         with open(temporary, "xb") as file:

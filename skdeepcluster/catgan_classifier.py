@@ -240,7 +240,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
             If a loss or a weight is not finite.
         """
         if y is None:
-            raise ValueError("CatGANClassifier requires y to be passed, but it is None.")
+            raise ValueError("requires y to be passed, but the target y is None")
         check_consistent_length(X, y)
         classes, targets = _encode_labels(y)
         if self._continues() and not np.array_equal(self.classes_, classes):

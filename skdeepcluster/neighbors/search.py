@@ -181,9 +181,9 @@ def nearest_entries(X, k, *, own):
 
 def _nearest_stored(X, k, own):
     """Return :func:`nearest_entries` of a sparse matrix."""
-    if not X.nnz:
-        raise ValueError("The precomputed graph has no entries. Compute it with neighbors.")
-    graph = sort_graph_by_row_values(X.tocsr(), copy=True, warn_when_not_sorted=False)
+    graph = X.tocsr()
+    if graph.nnz:
+        graph = sort_graph_by_row_values(graph, copy=True, warn_when_not_sorted=False)
     distances = np.full((graph.shape[0], k), np.inf)
     neighbors = np.repeat(np.arange(graph.shape[0])[:, None] * own, k, axis=1)
     for row, (first, last) in enumerate(pairwise(graph.indptr)):

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "engine": {"functional", "modules", "_fitting"},
     "metrics": set(),
     "_fitting": set(),
-    "display": {"metrics", "neighbors"},
+    "display": {"metrics", "neighbors", "_checks"},
 }
 #: Parts that nothing imports, except that reports draw.
 ON_TOP = {"persistence", "export", "parallel", "presets", "inspection", "display"}

@@ -150,7 +150,7 @@ def test_label_free_scorers_take_labels_without_predict():
     scorer = label_free_scorer()
     fitted = make_pipeline(StandardScaler(), AgglomerativeClustering(3)).fit(X)
     assert scorer(fitted, X) == silhouette_score(X, fitted[-1].labels_)
-    with pytest.raises(TypeError, match="AgglomerativeClustering has no predict.*NoSplit"):
+    with pytest.raises(ValueError, match="AgglomerativeClustering has no predict.*NoSplit"):
         scorer(fitted, X[:9])
 
 

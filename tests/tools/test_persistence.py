@@ -284,5 +284,5 @@ def test_what_cannot_be_saved_is_refused(tmp_path):
 
 def test_only_regular_files_are_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ValueError, match="no regular file"):
+    with pytest.raises(OSError, match="no regular file"):
         save(fit("vade"), tmp_path / "pipe")
