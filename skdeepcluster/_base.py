@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._checkpoint import Checkpoint, identify
 from ._checks import check_answers, check_enough, check_rows, find_offset, mark_noise
 from ._fit import Fit, Run, choose_samples, divergence_explained
+from ._fitting import draw_seed, end_interrupted_member, random_stream, restore_on_failure
 from ._init import Partition, find_temperature, resolve_init
 from ._likelihood_choice import choose_likelihood
 from ._outliers import fit_cluster_space
@@ -35,14 +36,10 @@ from .engine.runtime import (
     building,
     current_process,
     draw_generator,
-    draw_seed,
-    end_interrupted_member,
     forked,
     is_main_process,
     isolated,
-    random_stream,
     resolve_device,
-    restore_on_failure,
     seeded,
     threads_by_size,
 )

@@ -10,9 +10,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import DeepEstimator
 from ._embedding import EmbeddingMixin
+from ._fitting import random_stream
 from ._init import CODE_CONSTRAINTS, Partition, fit_mixture, mixture_of_partition
 from ._typing import Reals
-from .engine.runtime import draw_generator, isolated, random_stream
+from .engine.runtime import draw_generator, isolated
 from .functional.gaussian import confident_sample
 from .mixture import em
 

@@ -20,10 +20,10 @@ from torch.nn.functional import nll_loss
 from ._adversarial import AdversarialEstimator
 from ._base import DeepEstimator
 from ._checks import Auto, LabeledClusterMixin, check_finite
+from ._fitting import random_stream, store_parameters
 from ._init import ADVERSARIAL_CONSTRAINTS
 from ._settings import Recipe
 from ._typing import Reals
-from .engine.runtime import random_stream, store_parameters
 from .functional import random
 from .functional.losses import cross_entropy, entropy, marginal
 from .modules.model import AdversarialModel, Augmentation, Player

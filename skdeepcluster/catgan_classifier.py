@@ -15,11 +15,12 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
 from ._checks import Auto, is_missing
+from ._fitting import restore_on_failure, store_parameters
 from ._init import Partition
 from ._typing import fit_context
 from .catgan import CatGANEstimator
 from .engine.data import LabeledRows
-from .engine.runtime import draw_generator, isolated, restore_on_failure, store_parameters
+from .engine.runtime import draw_generator, isolated
 from .modules.model import Augmentation
 from .neighbors import partition_by_labels
 

@@ -17,9 +17,9 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from ._checks import Auto, LabeledClusterMixin
+from ._fitting import store_parameters
 from ._prior import PriorEstimator
 from ._settings import Recipe
-from .engine.runtime import store_parameters
 from .functional.gaussian import log_joint
 from .functional.losses import called_fake, called_real
 from .modules.model import Augmentation, MixturePrior, Player, PointEncoder, PriorModel

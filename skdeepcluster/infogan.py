@@ -26,12 +26,13 @@ from ._base import DeepEstimator
 from ._checks import Auto, LabeledClusterMixin, check_finite
 from ._disentanglement import report
 from ._embedding import EmbeddingMixin
+from ._fitting import draw_seed, random_stream, store_parameters
 from ._init import ADVERSARIAL_CONSTRAINTS
 from ._settings import Recipe
 from ._style import find_style
 from ._typing import Reals
 from .engine.data import Rows, batches
-from .engine.runtime import draw_seed, random_stream, seeded, store_parameters
+from .engine.runtime import seeded
 from .functional import random
 from .functional.losses import called_fake, called_real
 from .modules.latent import Codes, LatentSpace, Reading

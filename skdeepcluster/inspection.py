@@ -23,9 +23,9 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import _num_features, check_is_fitted
 
 from ._checks import check_labels, cluster_means, indicate, predict_samples
+from ._fitting import random_stream
 from .display.base import import_matplotlib, name_features, take_last_step
 from .display.samples import find_white, make_mosaic
-from .engine.runtime import random_stream
 from .neighbors.search import has_distances
 
 __all__ = ["ClusterReport", "compare_features", "find_medoids"]

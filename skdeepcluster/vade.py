@@ -12,9 +12,9 @@ from sklearn.utils._param_validation import StrOptions
 from torch import Tensor
 
 from ._checks import Auto, LabeledClusterMixin
+from ._fitting import store_parameters
 from ._prior import PriorEstimator
 from ._settings import Recipe
-from .engine.runtime import store_parameters
 from .functional import random
 from .functional.gaussian import expected_log_joint, log_joint, log_prob_diag
 from .modules.model import (

@@ -25,10 +25,11 @@ from torch.nn.utils import skip_init
 from ._base import DeepEstimator
 from ._checks import Auto, LabeledClusterMixin
 from ._embedding import EmbeddingMixin
+from ._fitting import random_stream, store_parameters
 from ._init import CONSTRAINTS, Partition, fit_mixture, mixture_of_partition
 from ._settings import Recipe
 from ._typing import Reals
-from .engine.runtime import broadcast_object, random_stream, store_parameters
+from .engine.runtime import broadcast_object
 from .functional import random
 from .functional.gaussian import Mixture, standard_kl
 from .functional.points import hash_rows, normal_quantiles, uniform_points

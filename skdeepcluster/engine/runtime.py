@@ -12,13 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._fitting import draw_seed as draw_seed
-from .._fitting import draw_seeds as draw_seeds
-from .._fitting import end_interrupted_member as end_interrupted_member
-from .._fitting import fitting_member as fitting_member
-from .._fitting import random_stream as random_stream
-from .._fitting import restore_on_failure as restore_on_failure
-from .._fitting import store_parameters as store_parameters
+from .._fitting import draw_seed
 from ..functional.random import Stream, drawing_from, randint
 
 # ---- device and precision
