@@ -113,15 +113,11 @@ class DeepEstimator(BaseEstimator, ABC):
         return fit.init.from_codes
 
     def _find_partition(self, fit, find_points):
-        """Return the initial partition in the points (N, ...) that a function returns."""
+        """Return the initial partition in the points (N, D) that a function returns."""
         if self.init is None:
             return Partition()
-
-        def find():
-            counts = self._count_clusters(), fit.random_state, fit.labels
-            return fit.init.find(find_points(), *counts)
-
-        return fit.search("initial partition", find)
+        counts = self._count_clusters(), fit.random_state, fit.labels
+        return fit.search("initial partition", partial(fit.init.find, find_points, *counts))
 
     def _keep_partition(self, model, fit):
         """Return the partition of a fitted model that is trained further."""
@@ -254,7 +250,7 @@ class DeepEstimator(BaseEstimator, ABC):
         if not self._seeks_number():
             self.n_clusters_ = self._count_clusters()
             return
-        count = partial(fit.init.count, fit.points(), fit.random_state)
+        count = partial(fit.init.count, fit.points, fit.random_state)
         found, curve = fit.search("number of clusters", count)
         least = 1 if fit.labels is None else int(fit.labels.max()) + 1
         self.n_clusters_ = max(found, least)

@@ -73,17 +73,21 @@ class Partition(NamedTuple):
 
 
 class NoInit:
-    """``init=None``: training starts from nothing."""
+    """``init=None``: training starts from nothing.
+
+    ``find_points`` returns the samples or codes (N, D) in which clusters are sought, so that they
+    take memory only where they are needed.
+    """
 
     is_searched = has_anchor = from_codes = False
 
-    def find(self, x_std, n_clusters, random_state, labels=None):
+    def find(self, find_points, n_clusters, random_state, labels=None):
         """Return an empty :class:`Partition`."""
         return Partition()
 
-    def count(self, x_std, random_state):
-        """Return the number of clusters of samples (N, D), and the curve it was chosen from."""
-        curve = dict(count_clusters(x_std, random_state=random_state))
+    def count(self, find_points, random_state):
+        """Return the number of clusters, and the curve it was chosen from."""
+        curve = dict(count_clusters(find_points(), random_state=random_state))
         return curve.pop("best_n_clusters"), curve
 
 
@@ -92,10 +96,11 @@ class MixtureInit(NoInit):
 
     is_searched = from_codes = True
 
-    def find(self, x_std, n_clusters, random_state, labels=None):
+    def find(self, find_points, n_clusters, random_state, labels=None):
         """Return the :class:`Partition` by the likeliest of several mixtures."""
-        resp = em.posterior(x_std, fit_mixture(x_std, n_clusters, random_state))
-        return Partition(_follow_labels(resp, labels, x_std))
+        points = find_points()
+        resp = em.posterior(points, fit_mixture(points, n_clusters, random_state))
+        return Partition(_follow_labels(resp, labels, points))
 
 
 class ClustererInit(NoInit):
@@ -106,10 +111,11 @@ class ClustererInit(NoInit):
     def __init__(self, clusterer):
         self.clusterer = clusterer
 
-    def find(self, x_std, n_clusters, random_state, labels=None):
+    def find(self, find_points, n_clusters, random_state, labels=None):
         """Return the :class:`Partition` of a clone with ``n_clusters`` clusters."""
-        fitted = self._fit(x_std, random_state, labels, n_clusters)
-        found = self._read_labels(fitted, x_std)
+        points = find_points()
+        fitted = self._fit(points, random_state, labels, n_clusters)
+        found = self._read_labels(fitted, points)
         n_found = int(found.max()) + 1
         if n_found > n_clusters:
             raise ValueError(
@@ -120,16 +126,17 @@ class ClustererInit(NoInit):
         anchor = np.eye(n_clusters)[found]
         if isinstance(fitted, NeighborClustering):
             return Partition(hold_labels(anchor, labels), fitted.responsibilities_)
-        return Partition(_follow_labels(anchor, labels, x_std))
+        return Partition(_follow_labels(anchor, labels, points))
 
-    def count(self, x_std, random_state):
+    def count(self, find_points, random_state):
         """Return the number of clusters that a clone finds, and its curve or None."""
-        fitted = self._fit(x_std, random_state, n_clusters="auto")
-        n_clusters = int(self._read_labels(fitted, x_std).max()) + 1
+        points = find_points()
+        fitted = self._fit(points, random_state, n_clusters="auto")
+        n_clusters = int(self._read_labels(fitted, points).max()) + 1
         curve = getattr(fitted, "n_clusters_curve_", None)
         return n_clusters, None if curve is None else dict(curve)
 
-    def _fit(self, x_std, random_state, labels=None, n_clusters=None):
+    def _fit(self, points, random_state, labels=None, n_clusters=None):
         """Return a fitted clone; it keeps its own n_clusters if it has no "auto"."""
         fitted = clone(self.clusterer)
         own, given = fitted.get_params(deep=False), {"random_state": random_state}
@@ -139,19 +146,19 @@ class ClustererInit(NoInit):
         if n_clusters != "auto" or is_ours:
             given["n_clusters" if "n_clusters" in own else "n_components"] = n_clusters
         fitted.set_params(**{name: value for name, value in given.items() if name in own})
-        return fitted.fit(x_std, labels) if is_ours else fitted.fit(x_std)
+        return fitted.fit(points, labels) if is_ours else fitted.fit(points)
 
-    def _read_labels(self, fitted, x_std):
+    def _read_labels(self, fitted, points):
         """Return the clusters (N,) of a fitted clusterer; noise goes to the nearest mean."""
         labels = getattr(fitted, "labels_", None)
-        labels = np.array(fitted.predict(x_std) if labels is None else labels)
+        labels = np.array(fitted.predict(points) if labels is None else labels)
         is_noise = labels < 0
         if is_noise.all():
             raise ValueError(f"init={self.clusterer!r} labels every sample as noise.")
         _, labels[~is_noise] = np.unique(labels[~is_noise], return_inverse=True)
         if is_noise.any():
-            means = cluster_means(np.eye(labels.max() + 1)[labels[~is_noise]], x_std[~is_noise])
-            labels[is_noise] = pairwise_distances_argmin(x_std[is_noise], means)
+            means = cluster_means(np.eye(labels.max() + 1)[labels[~is_noise]], points[~is_noise])
+            labels[is_noise] = pairwise_distances_argmin(points[is_noise], means)
         return labels
 
 
@@ -163,13 +170,13 @@ class GivenInit(NoInit):
     def __init__(self, values, n_samples, index):
         self.values, self.n_samples, self.index = values, n_samples, index
 
-    def find(self, x_std, n_clusters, random_state, labels=None):
+    def find(self, find_points, n_clusters, random_state, labels=None):
         """Return the given :class:`Partition`, checked."""
         anchor = check_partition("init", self.values, self.n_samples, n_clusters)
         anchor = anchor if self.index is None else anchor[self.index]
         return Partition(hold_labels(anchor, labels))
 
-    def count(self, x_std, random_state):
+    def count(self, find_points, random_state):
         """Return the number of clusters that are given, and no curve."""
         values = check_finite("init", self.values)
         n_clusters = int(values.max()) + 1 if values.ndim == 1 else values.shape[1]
@@ -197,12 +204,12 @@ def resolve_init(init, n_samples, index=None):
     return ClustererInit(init)
 
 
-def _follow_labels(resp, labels, x_std):
+def _follow_labels(resp, labels, points):
     """Return responsibilities (N, K) numbered like the known labels (N,), which are kept."""
     if labels is None:
         return resp
     counts = hold_labels(np.zeros_like(resp), labels)
-    names = name_clusters(np.eye(resp.shape[1])[resp.argmax(1)], counts, x_std)
+    names = name_clusters(np.eye(resp.shape[1])[resp.argmax(1)], counts, points)
     return hold_labels(resp[:, np.argsort(names)], labels)
 
 
