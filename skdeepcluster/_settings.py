@@ -10,8 +10,12 @@ from .engine.data import count_batches
 from .engine.runtime import resolve_precision
 from .modules.networks import check_widths
 
-#: Samples and features of MNIST, and the width of the first hidden layer in the papers.
-MNIST_SAMPLES, MNIST_FEATURES, MNIST_WIDTH = 70_000, 784, 500
+#: Number of samples of MNIST.
+MNIST_SAMPLES = 70_000
+#: Number of features of MNIST.
+MNIST_FEATURES = 784
+#: Width of the first hidden layer for MNIST in the papers.
+MNIST_WIDTH = 500
 #: Width of the third hidden layer, relative to the first.
 THIRD = 4
 #: Minimum width of a hidden layer.

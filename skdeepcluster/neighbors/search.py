@@ -26,8 +26,10 @@ EXTRA = 5
 TREE_FEATURES = 10
 #: Number of samples from which the center is estimated.
 SAMPLED = 1000
-#: Number of samples above which this many principal components are searched first.
-MANY, COMPONENTS = 5_000, 50
+#: Number of samples above which neighbors are searched among principal components first.
+MANY = 5_000
+#: Number of these components.
+COMPONENTS = 50
 #: Number of neighbors searched among the components, relative to k.
 WIDER = 3
 #: Number of queries that a thread searches at once.
