@@ -18,18 +18,23 @@ from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ._checkpoint import Checkpoint, identify
-from ._checks import check_answers, check_enough, check_rows, find_offset, mark_noise
-from ._fit import Fit, Run, choose_samples, divergence_explained
-from ._fitting import draw_seed, end_interrupted_member, random_stream, restore_on_failure
+from ._checks import (
+    check_answers,
+    check_enough,
+    check_rows,
+    draw_seed,
+    end_interrupted_member,
+    find_offset,
+    mark_noise,
+    random_stream,
+    restore_on_failure,
+)
+from ._fit import Checkpoint, Fit, Run, choose_samples, divergence_explained, identify
 from ._init import Partition, find_temperature, resolve_init
-from ._likelihood_choice import choose_likelihood
-from ._outliers import fit_cluster_space
-from ._settings import Recipe, choose_settings
+from ._settings import Recipe, choose_likelihood, choose_settings
 from ._typing import Labels, fit_context
 from .engine.data import BLOCK, Rows, map_rows, refuse_sparse
-from .engine.loop import KeepState, check_callbacks, train
-from .engine.progress import Progress, epoch_table
+from .engine.loop import KeepState, Progress, check_callbacks, epoch_table, train
 from .engine.runtime import (
     broadcast_object,
     broadcast_weights,
@@ -378,8 +383,7 @@ class DeepEstimator(BaseEstimator, ABC):
             self.moved_ = float(np.mean(fit.take(labels != start_labels)))
         self._warn_of_lost_clusters(fit.take(labels), fit)
         model, taken = self.model_, fit.take(np.arange(len(labels)))
-        space = fit_cluster_space(model.standardize, fit.X, labels[taken], fit.device)
-        model.whitening, model.whitened_means = space
+        model.fit_outliers(partial(fit.blocks, labels[taken]))
         self.outlier_scores_ = self._apply(model, model.outlier_scores, fit.X_given)
         weight = np.bincount(taken, minlength=len(labels)).astype(np.float64)
         self.offset_ = find_offset(self.outlier_scores_, self.noise, weight)

@@ -1,12 +1,22 @@
-"""Codes of samples and samples from codes, for estimators whose models have both."""
+"""Estimators whose models encode samples and decode codes, which may have a learned prior."""
+
+from functools import partial
+from numbers import Integral, Real
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
+from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from ._checks import check_finite
+from ._base import DeepEstimator
+from ._checks import check_finite, random_stream
+from ._init import CODE_CONSTRAINTS, Partition, fit_mixture, mixture_of_partition
 from ._typing import Reals, TransformerMixin
+from .engine.runtime import draw_generator, isolated
+from .functional.gaussian import confident_sample
+from .mixture import em
 
 
 class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
@@ -59,3 +69,76 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+class PriorEstimator(EmbeddingMixin, DeepEstimator):
+    """An estimator that trains a :class:`~skdeepcluster.modules.model.PriorModel`."""
+
+    _parameter_constraints = {**DeepEstimator._parameter_constraints, **CODE_CONSTRAINTS}
+
+    def _initialize(self, model, fit):
+        """Pretrain the networks of a new model, and set its prior.
+
+        The prior begins as the M-step on the pretrained codes. With ``init="mixture"`` it is a
+        mixture fitted to the codes, and training is not regularized toward its clusters.
+        """
+        if self._continues():
+            return self._keep_partition(model, fit)
+        self._pretrain(model.encoder, model.decoder, model.likelihood, fit)
+        codes = self._apply(model, model.encode, fit.X)
+        if fit.partition is None:
+            counts = self._count_clusters(), fit.random_state
+            mixture = fit.search("mixture", partial(fit_mixture, codes, *counts))
+            partition = Partition(em.posterior(codes, mixture))
+        else:
+            partition = fit.partition
+            divide = partial(mixture_of_partition, codes, partition.anchor)
+            mixture = fit.search("mixture", divide)
+        model.set_mixture(mixture)
+        return partition
+
+    def sample(
+        self, n_samples: int = 1, cluster: int | None = None, *, min_confidence: float = 0.0
+    ) -> Reals:
+        """Draw codes from the mixture, or from one of its clusters, and decode them.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of samples.
+        cluster : int, default=None
+            Cluster to draw from. None: all clusters, by their weights.
+        min_confidence : float, default=0.0
+            Minimum probability p(c | z) of the own cluster of a code; 0.999 in the paper's
+            figures. Codes that fall short after several draws are moved toward the mean of their
+            cluster.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            E[x|z] of the codes, in the units of the training data. An int ``random_state`` gives
+            the same samples on every call.
+
+        Raises
+        ------
+        ValueError
+            If even the mean of a cluster falls short of ``min_confidence``.
+        """
+        check_is_fitted(self)
+        n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
+        check_scalar(min_confidence, "min_confidence", Real, min_val=0, max_val=1)
+        random_state = random_stream(self.random_state)
+        if cluster is None:
+            weights = self.weights_.astype(np.float64)
+            counts = random_state.multinomial(n_samples, weights / weights.sum())
+        else:
+            n_clusters = len(self.weights_)
+            check_scalar(cluster, "cluster", Integral, min_val=0, max_val=n_clusters - 1)
+            counts = n_samples * np.eye(n_clusters, dtype=int)[cluster]
+        with isolated(), torch.no_grad():
+            mixture = self.model_.prior.mixture.to("cpu")
+            counts = torch.as_tensor(counts, device="cpu")
+            draws = draw_generator(random_state)
+            Z = confident_sample(mixture, counts, min_confidence, draws)
+        Z = Z.float().numpy()[random_state.permutation(n_samples)]
+        return self._apply(self.model_, self.model_.decode, Z)

@@ -19,8 +19,7 @@ from torch.nn.functional import nll_loss
 
 from ._adversarial import AdversarialEstimator
 from ._base import DeepEstimator
-from ._checks import Auto, LabeledClusterMixin, check_finite
-from ._fitting import random_stream, store_parameters
+from ._checks import Auto, LabeledClusterMixin, check_finite, random_stream, store_parameters
 from ._init import ADVERSARIAL_CONSTRAINTS
 from ._settings import Recipe
 from ._typing import Reals

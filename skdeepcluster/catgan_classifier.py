@@ -14,8 +14,7 @@ from sklearn.utils import assert_all_finite, check_consistent_length, column_or_
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
-from ._checks import Auto, is_missing
-from ._fitting import restore_on_failure, store_parameters
+from ._checks import Auto, is_missing, restore_on_failure, store_parameters
 from ._init import Partition
 from ._typing import fit_context
 from .catgan import CatGANEstimator

@@ -16,9 +16,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
-from ._checks import Auto, LabeledClusterMixin
-from ._fitting import store_parameters
-from ._prior import PriorEstimator
+from ._checks import Auto, LabeledClusterMixin, store_parameters
+from ._embedding import PriorEstimator
 from ._settings import Recipe
 from .functional.gaussian import log_joint
 from .functional.losses import called_fake, called_real

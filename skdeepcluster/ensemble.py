@@ -22,11 +22,15 @@ from sklearn.utils import check_array, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._checks import check_answers, check_enough, indicate, mean_greatest_jaccard, normalize_rows
-from ._fitting import (
+from ._checks import (
+    check_answers,
+    check_enough,
     draw_seeds,
     end_interrupted_member,
     fitting_member,
+    indicate,
+    mean_greatest_jaccard,
+    normalize_rows,
     random_stream,
     restore_on_failure,
     store_parameters,

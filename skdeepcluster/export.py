@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.nn.functional import normalize
 
-from ._checkpoint import replace_atomically
+from ._fit import replace_atomically
 from .functional.gaussian import joint_density
 from .neighbor_clustering import NeighborClustering
 

@@ -26,8 +26,10 @@ from ._checks import (
     check_rows,
     check_sample_weight,
     check_shape,
+    random_stream,
+    restore_on_failure,
+    store_parameters,
 )
-from ._fitting import random_stream, restore_on_failure, store_parameters
 from ._typing import ClusterMixin, Labels, fit_context
 from .neighbors import count_clusters
 

@@ -23,10 +23,16 @@ from torch.optim.swa_utils import update_bn
 
 from ._adversarial import FAR, FEW, AdversarialEstimator
 from ._base import DeepEstimator
-from ._checks import Auto, LabeledClusterMixin, check_finite
+from ._checks import (
+    Auto,
+    LabeledClusterMixin,
+    check_finite,
+    draw_seed,
+    random_stream,
+    store_parameters,
+)
 from ._disentanglement import report
 from ._embedding import EmbeddingMixin
-from ._fitting import draw_seed, random_stream, store_parameters
 from ._init import ADVERSARIAL_CONSTRAINTS
 from ._settings import Recipe
 from ._style import find_style

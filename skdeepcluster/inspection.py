@@ -22,8 +22,7 @@ from sklearn.utils import Bunch, check_array, check_consistent_length
 from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import _num_features, check_is_fitted
 
-from ._checks import check_labels, cluster_means, indicate, predict_samples
-from ._fitting import random_stream
+from ._checks import check_labels, cluster_means, indicate, predict_samples, random_stream
 from .display.base import import_matplotlib, name_features, take_last_step
 from .display.samples import find_white, make_mosaic
 from .neighbors.search import has_distances

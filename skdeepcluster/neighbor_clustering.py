@@ -31,8 +31,9 @@ from ._checks import (
     cluster_means,
     find_offset,
     mark_noise,
+    restore_on_failure,
+    store_parameters,
 )
-from ._fitting import restore_on_failure, store_parameters
 from ._typing import Labels, TransformerMixin, fit_context
 from .neighbors import Reference, find_partition, interpolate
 from .neighbors.number import cut_tree

@@ -10,8 +10,7 @@ from sklearn.utils import _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples
 from tqdm.auto import tqdm
 
-from ._checks import average_finite, check_labels, mean_greatest_jaccard
-from ._fitting import draw_seeds, random_stream
+from ._checks import average_finite, check_labels, draw_seeds, mean_greatest_jaccard, random_stream
 from .neighbors.search import has_distances
 
 

@@ -11,9 +11,8 @@ from typing import Any
 from sklearn.utils._param_validation import StrOptions
 from torch import Tensor
 
-from ._checks import Auto, LabeledClusterMixin
-from ._fitting import store_parameters
-from ._prior import PriorEstimator
+from ._checks import Auto, LabeledClusterMixin, store_parameters
+from ._embedding import PriorEstimator
 from ._settings import Recipe
 from .functional import random
 from .functional.gaussian import expected_log_joint, log_joint, log_prob_diag

@@ -23,9 +23,8 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from ._base import DeepEstimator
-from ._checks import Auto, LabeledClusterMixin
+from ._checks import Auto, LabeledClusterMixin, random_stream, store_parameters
 from ._embedding import EmbeddingMixin
-from ._fitting import random_stream, store_parameters
 from ._init import CONSTRAINTS, Partition, fit_mixture, mixture_of_partition
 from ._settings import Recipe
 from ._typing import Reals

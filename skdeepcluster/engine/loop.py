@@ -1,5 +1,9 @@
-"""The training loop: skorch's, with a step in which every player updates its parameters."""
+"""The training loop: skorch's, with a step in which every player updates its parameters.
 
+Its progress is a bar over the steps of all phases of a fit, or a table of epochs.
+"""
+
+import sys
 from collections.abc import Sequence
 from functools import partial
 from inspect import unwrap
@@ -8,10 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, LRScheduler
+from skorch.callbacks import Callback, LRScheduler, PrintLog
 from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
+from tqdm.auto import tqdm
 
 from ..functional.random import current_stream
 from ..modules.model import Augmentation, Batch, Player, TrainableModel
@@ -20,6 +25,8 @@ from .runtime import current_process, threads_by_size
 
 #: Share of the steps in which the learning rate grows to its peak.
 WARM_UP = 0.1
+#: Minimum number of seconds between two lines if there is no terminal.
+INTERVAL = 5.0
 
 
 class AdamW(torch.optim.AdamW):
@@ -203,6 +210,66 @@ class Net(NeuralNet):
 
     def _schedules(self) -> list[LRScheduler]:
         return [callback for _, callback in self.callbacks_ if isinstance(callback, LRScheduler)]
+
+
+def epoch_table() -> PrintLog:
+    """Return a callback that prints a table with a line per epoch."""
+    return PrintLog(sink=partial(print))  # with print itself, only a verbose net would print
+
+
+class _Lines:
+    """Standard error, on which tqdm writes lines instead of redrawing one."""
+
+    def write(self, text: str) -> None:
+        if text := text.strip():
+            sys.stderr.write(f"{text}\n")
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+class Progress(Callback):
+    """A bar that shows the phases of a fit and counts training steps.
+
+    The fit runs within this context. It calls :meth:`plan` when the number of steps is known and
+    :meth:`begin` at each phase; its trainings have this object among their callbacks.
+    """
+
+    def __init__(self, title: str = "", is_shown: bool = False) -> None:
+        options = {} if sys.stderr.isatty() else {"file": _Lines(), "mininterval": INTERVAL}
+        self.bar = tqdm(desc=title, unit="step", disable=not is_shown, **options)
+        self._phase, self._n_begun = "", 0
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._end_phase()
+        self.bar.close()
+
+    def plan(self, n_steps: int) -> None:
+        """Set the number of training steps of the fit."""
+        self.bar.total = n_steps
+
+    def begin(self, phase: str, n_steps: int = 0) -> None:
+        """Begin a phase with this many training steps; the steps of earlier phases are over."""
+        self._end_phase()
+        self._phase, self._n_begun = phase, self._n_begun + n_steps
+        self.bar.set_postfix_str(phase)
+
+    def on_batch_end(self, net: NeuralNet, **_: object) -> None:
+        """Count a step."""
+        self.bar.update()
+
+    def on_epoch_end(self, net: NeuralNet, **_: object) -> None:
+        """Show the loss."""
+        loss = net.history[-1, "train_loss"]
+        self.bar.set_postfix_str(f"{self._phase}, loss={loss:.4g}", refresh=False)
+
+    def _end_phase(self) -> None:
+        """Count the steps that the phase has left out."""
+        self.bar.update(self._n_begun - self.bar.n)
 
 
 class KeepState(Callback):

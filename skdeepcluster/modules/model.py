@@ -27,6 +27,12 @@ SAMPLES_AT_ONCE = 16
 PAIRS_PER_DIMENSION = 4
 #: Minimum number of these pairs.
 MIN_PAIRS = 32
+#: Maximum number of features whose full covariance outlier scores use; beyond, the variances.
+MAX_FULL = 1000
+#: Added to these variances, as a share of their mean: features may be constant within clusters.
+REG_COVAR = 1e-3
+#: Added to these variances, so that distances to clusters of equal samples stay finite.
+LEAST_VARIANCE = 1e-280
 
 #: From samples (N, D) in the units of the data to other versions of them.
 Augmentation = Callable[[Tensor], Tensor]
@@ -147,6 +153,32 @@ class ClusterModel(TrainableModel):
         log_resp = self.log_resp(x)
         log_p = (log_resp / self.temperature).log_softmax(-1).amax(-1)
         return torch.stack([log_resp.argmax(-1).double(), log_p.double().exp()], -1)
+
+    @torch.inference_mode()
+    def fit_outliers(self, blocks: Callable[[], Iterable[tuple[Tensor, Tensor]]]) -> None:
+        """Set the whitening of outlier scores, and the whitened means of the clusters.
+
+        ``blocks`` returns the samples (n, D) of each block with their one-hot clusters (n, K). The
+        whitening is U with U U^T the inverse of the pooled covariance within clusters, (D, D), or
+        the inverse standard deviations (D,).
+        """
+
+        def add_up(summarize: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+            parts = ((self.standardize(x).double(), member.double()) for x, member in blocks())
+            return cast(Tensor, sum(summarize(*part) for part in parts))
+
+        def square(gaps: Tensor) -> Tensor:
+            return gaps.T @ gaps if gaps.shape[1] <= MAX_FULL else gaps.square().sum(0)
+
+        sizes = add_up(lambda x_std, member: member.sum(0))
+        means = add_up(lambda x_std, member: member.T @ x_std) / sizes[:, None]
+        covariance = add_up(lambda x_std, member: square(x_std - member @ means)) / sizes.sum()
+        variances = covariance.diagonal() if covariance.ndim == 2 else covariance
+        variances += REG_COVAR * variances.mean() + LEAST_VARIANCE
+        is_full = covariance.ndim == 2
+        scales = torch.linalg.cholesky(covariance) if is_full else variances.sqrt()
+        self.whitening = Mixture(sizes.log(), means, scales[None]).precision_factors()[0]
+        self.whitened_means = whiten(means, self.whitening)
 
     def outlier_scores(self, x: Tensor) -> Tensor:
         """Mahalanobis distance to the nearest cluster mean, (N,), float64."""

@@ -18,8 +18,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import pairwise_distances_argmin
 
-from .._checks import indicate
-from .._fitting import draw_seed
+from .._checks import draw_seed, indicate
 from .search import TREE_FEATURES, NeighborIndex, single_threaded, single_threaded_blas
 
 #: Maximum number of samples that k-means and mixtures are fitted to.

@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import ArpackNoConvergence, aslinearoperator, eigsh
 from sklearn.utils import check_array, check_scalar, gen_batches
 
-from .._fitting import draw_seed, random_stream
+from .._checks import draw_seed, random_stream
 from .search import (
     NeighborIndex,
     check_distances,

@@ -25,8 +25,8 @@ from .._checks import (
     check_enough,
     check_sample_weight,
     cluster_means,
+    random_stream,
 )
-from .._fitting import random_stream
 from .candidates import COMPONENTS, FITTED, LAYOUT_REGULARIZATION, Views, fit_mixture, run_kmeans
 from .graph import link_neighbors, neighbor_layout, whiten, whitening_matrix
 from .labels import count_labels, follow_labels, spread_along

@@ -19,9 +19,9 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 MAY_IMPORT = {
     "functional": set(),
     "modules": {"functional"},
-    "engine": {"functional", "modules", "_fitting"},
+    "engine": {"functional", "modules", "_checks"},
     "metrics": set(),
-    "_fitting": set(),
+    "_checks": {"_typing"},
     "display": {"metrics", "neighbors", "_checks"},
 }
 #: Parts that nothing imports, except that reports draw.
@@ -33,7 +33,7 @@ OTHERS = {
     "modules": {"torch", "numpy"},
     "engine": {"torch", "numpy", "scipy", "joblib", "skorch", "tqdm", "dask"},
     "metrics": {"numpy", "scipy", "sklearn"},
-    "_fitting": {"numpy", "sklearn"},
+    "_checks": {"numpy", "scipy", "sklearn"},
     "display": {"numpy", "scipy", "sklearn", "matplotlib"},
 }
 #: The training loop is skorch's, and the engine alone knows it.

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 import skdeepcluster as sk
-from skdeepcluster import _checkpoint
+from skdeepcluster import _fit
 from skdeepcluster._init import ClustererInit
 from skdeepcluster.modules.augmentation import RandomAffine
 
@@ -53,7 +53,7 @@ class CrashAfter(skorch.callbacks.Callback):
 
 @pytest.fixture(autouse=True)
 def _keep_every_epoch(monkeypatch):
-    monkeypatch.setattr(_checkpoint, "INTERVAL", 0.0)
+    monkeypatch.setattr(_fit, "INTERVAL", 0.0)
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_lines_name_the_phases_where_no_terminal_is(name, capsys):
 
 
 def test_long_phases_have_lines_of_steps_and_loss(capsys, monkeypatch):
-    monkeypatch.setattr("skdeepcluster.engine.progress.INTERVAL", 0.0)
+    monkeypatch.setattr("skdeepcluster.engine.loop.INTERVAL", 0.0)
     clone(VADE).set_params(verbose=1).fit(X)
     text = capsys.readouterr().err
     assert "\r" not in text
