@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from sklearn.metrics import pairwise_distances, pairwise_distances_argmin_min
 
-from ._base import DeepEstimator
+from ._base import DeepEstimator, keep_partition
+from ._fit import apply, assign
 from ._init import Partition
 from .engine.runtime import building
 from .functional.losses import marginal, mutual_information
@@ -27,18 +28,14 @@ FEW = 0.5
 class AdversarialEstimator(DeepEstimator):
     """An estimator that trains an :class:`~skdeepcluster.modules.model.AdversarialModel`."""
 
-    def _has_anchor(self, init):
-        return init.has_anchor or init.from_codes
-
-    def _finds_in_codes(self, fit):
-        return bool(fit.settings.pretraining_epochs)
+    _without_codes = True
 
     def _initialize(self, model, fit):
         """Return the initial partition, for a resumed model its own."""
-        if not self._has_anchor(fit.init):
+        if not fit.init.has_anchor:
             return Partition()
         if self._continues():
-            return self._keep_partition(model, fit)
+            return keep_partition(model, fit)
         if fit.partition is None:
             codes = self._encode(fit)
             return self._find_partition(fit, lambda: codes)
@@ -50,15 +47,15 @@ class AdversarialEstimator(DeepEstimator):
         with building():
             encoder = PointEncoder(mlp(n_features, self.n_components, widths))
             decoder = mlp(self.n_components, n_features, widths[::-1])
-        autoencoder = self._pretrain(encoder, decoder, copy.deepcopy(fit.likelihood), fit)
-        return self._apply(autoencoder, autoencoder.encode, fit.X)
+        autoencoder = fit.pretrain(encoder, decoder, copy.deepcopy(fit.likelihood))
+        return apply(autoencoder, autoencoder.encode, fit.X)
 
     def _pretrains(self, fit):
         is_asked = fit.init.is_searched and self.pretraining_epochs not in ("auto", 0)
         return is_asked and super()._pretrains(fit)
 
     def _after_training(self, model, fit, partition):
-        log_p = torch.as_tensor(self._apply(model, model.log_resp, fit.X), device="cpu").double()
+        log_p = torch.as_tensor(apply(model, model.log_resp, fit.X), device="cpu").double()
         model.log_marginal.copy_(marginal(log_p))
 
     def _set_fitted_attributes(self, run, fit):
@@ -66,9 +63,9 @@ class AdversarialEstimator(DeepEstimator):
         n_judged = min(JUDGED[1], max(JUDGED[0], ELEMENTS // fit.X.shape[1]))
         some = np.sort(fit.random_state.permutation(fit.n_samples)[:n_judged])
         both = self._generate(n_judged, fit.random_state), fit.X[some]
-        seen = [self._apply(run.model, run.model.standardize, x) for x in both]
+        seen = [apply(run.model, run.model.standardize, x) for x in both]
         self.generator_distance_ = relative_distance(*seen)
-        generated, real = (np.unique(self._assign(run.model, x)[0]) for x in both)
+        generated, real = (np.unique(assign(run.model, x)[0]) for x in both)
         self.generator_coverage_ = float(np.isin(real, generated).mean())
 
     @abstractmethod

@@ -19,37 +19,32 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._checks import (
-    check_answers,
     check_enough,
     check_rows,
     draw_seed,
-    end_interrupted_member,
     find_offset,
     mark_noise,
     random_stream,
     restore_on_failure,
 )
-from ._fit import Checkpoint, Fit, Run, choose_samples, divergence_explained, identify
+from ._fit import Checkpoint, Fit, Run, apply, assign, choose_samples, identify
 from ._init import Partition, find_temperature, resolve_init
 from ._settings import Recipe, choose_likelihood, choose_settings
 from ._typing import Labels, fit_context
-from .engine.data import BLOCK, Rows, map_rows, refuse_sparse
-from .engine.loop import KeepState, Progress, check_callbacks, epoch_table, train
+from .engine.data import Rows, refuse_sparse
+from .engine.loop import Progress, check_callbacks
 from .engine.runtime import (
     broadcast_object,
     broadcast_weights,
     building,
     current_process,
-    draw_generator,
     forked,
     is_main_process,
     isolated,
     resolve_device,
     seeded,
-    threads_by_size,
 )
 from .modules.likelihood import ColumnLikelihood, restore_likelihood
-from .modules.model import Autoencoder
 from .modules.networks import ACTIVATIONS
 from .neighbors.labels import hold_labels
 
@@ -60,8 +55,6 @@ ARCHITECTURE = (
     *("n_clusters", "n_components", "n_noise", "n_continuous", "other_categories"),
     *("hidden_layer_sizes", "activation", "covariance_type", "standardize", *BUILDERS),
 )
-#: Peak learning rate of the autoencoder that pretrains networks.
-PRETRAINING_RATE = 2e-3
 #: Maximum share of the samples that leave their initial clusters without a warning.
 MAX_MOVED = 0.25
 
@@ -100,6 +93,8 @@ class DeepEstimator(BaseEstimator, ABC):
     # ---- what a subclass defines
 
     _recipe: Recipe
+    #: Whether the model has no codes of its own, so that partitions are found in samples.
+    _without_codes = False
 
     @abstractmethod
     def _build(self, n_features, widths, likelihood):
@@ -113,10 +108,6 @@ class DeepEstimator(BaseEstimator, ABC):
         """Return the number of clusters, or classes; 1 where it is not known yet."""
         return getattr(self, "n_clusters_", 1) if self.n_clusters == "auto" else self.n_clusters
 
-    def _finds_in_codes(self, fit):
-        """Return whether the initial partition is found in codes, not in the samples."""
-        return fit.init.from_codes
-
     def _find_partition(self, fit, find_points):
         """Return the initial partition in the points (N, D) that a function returns."""
         if self.init is None:
@@ -124,23 +115,9 @@ class DeepEstimator(BaseEstimator, ABC):
         counts = self._count_clusters(), fit.random_state, fit.labels
         return fit.search("initial partition", partial(fit.init.find, find_points, *counts))
 
-    def _keep_partition(self, model, fit):
-        """Return the partition of a fitted model that is trained further."""
-        resp = self._apply(model, lambda x: model.log_resp(x).exp().float(), fit.X)
-        return Partition(hold_labels(resp, fit.labels))
-
-    def _has_anchor(self, init):
-        """Return whether training is regularized toward the partition that ``init`` finds."""
-        return init.has_anchor
-
     def _make_rows(self, model, partition, fit):
         """Return the data set of training."""
-        return Rows(fit.X, anchor=self._find_anchor(partition, fit))
-
-    def _find_anchor(self, partition, fit):
-        """Return what training is regularized toward, (N, K), float32, or None."""
-        has_none = partition.anchor is None or not self._has_anchor(fit.init)
-        return None if has_none else partition.anchor.astype(np.float32)
+        return Rows(fit.X, anchor=fit.anchor(partition))
 
     def _after_training(self, model, fit, partition):
         """Complete a trained model before it predicts; nothing by default."""
@@ -187,16 +164,17 @@ class DeepEstimator(BaseEstimator, ABC):
         X = self._check_rows(X, reset=True)
         current_process().check_same("shape of X", X.shape)
         random_state = broadcast_object(partial(random_stream, self.random_state))
-        labels = self._find_labels(y, X) if targets is None else targets
+        labels = find_labels(self, y, X.shape[0]) if targets is None else targets
         index = choose_samples(X, labels, sample_weight, random_state)
         fit = self._collect(X, y, index, labels, random_state)
         with fit.progress:
-            if "n_clusters" in self.get_params(deep=False):
+            if targets is None:
                 self._choose_n_clusters(fit)
             n_clusters, pretrains = self._count_clusters(), self._pretrains(fit)
             settings = choose_settings(self, fit.X.shape, n_clusters, fit.device, pretrains)
             fit = replace(fit, settings=settings)
-            if not self._continues() and not self._finds_in_codes(fit):
+            in_codes = self._without_codes and settings.pretraining_epochs
+            if not self._continues() and not (in_codes or fit.init.from_codes):
                 fit = replace(fit, partition=self._find_partition(fit, fit.points))
             run = self._best_run(fit)
             found = run.history, run.start_labels
@@ -210,7 +188,7 @@ class DeepEstimator(BaseEstimator, ABC):
         """Return the :class:`Fit` of samples X, of which ``index`` selects those to train on."""
         chosen = X if index is None else X[index]
         labels = labels if labels is None or index is None else labels[index]
-        self._check_enough(chosen, labels)
+        check_enough(chosen.shape[0], self._count_clusters(), is_weighted=index is not None)
         past = self.history_ if self._continues() else None
         checkpoint = Checkpoint()
         if self.checkpoint is not None:
@@ -224,35 +202,19 @@ class DeepEstimator(BaseEstimator, ABC):
             X_given=X,
             index=index,
             labels=labels,
-            init=resolve_init(getattr(self, "init", None), X.shape[0], index),
+            init=resolve_init(self.init, X.shape[0], index, self._without_codes),
             likelihood=likelihood,
             random_state=random_state,
             checkpoint=checkpoint,
             progress=Progress(type(self).__name__, self.verbose == 1 and is_main_process()),
+            augment=self.augment,
+            is_tabulated=self.verbose > 1 and is_main_process(),
             device=resolve_device(self.device),
         )
 
-    def _find_labels(self, y, X):
-        """Return the known clusters (N,) of the samples, -1 where unknown, or None."""
-        if not getattr(self, "use_labels", False):
-            return None
-        n_clusters = X.shape[0] if self._seeks_number() else self._count_clusters()
-        labels = self._read_labels(y, X.shape[0], n_clusters)
-        if labels is not None and not self._has_anchor(resolve_init(self.init, X.shape[0])):
-            raise ValueError(
-                f"use_labels=True needs an initial partition that labels are part of, but "
-                f"init={self.init!r} has none. Use init='neighbors' or use_labels=False."
-            )
-        return labels
-
-    def _seeks_number(self):
-        """Return whether this fit has to find the number of clusters."""
-        is_auto = getattr(self, "n_clusters", None) == "auto"
-        return is_auto and not hasattr(self, "n_clusters_")
-
     def _choose_n_clusters(self, fit):
         """Set the number of clusters, for "auto" the one that ``init`` finds."""
-        if not self._seeks_number():
+        if not seeks_number(self):
             self.n_clusters_ = self._count_clusters()
             return
         count = partial(fit.init.count, fit.points, fit.random_state)
@@ -272,7 +234,7 @@ class DeepEstimator(BaseEstimator, ABC):
         n_epochs = fit.settings.max_epochs + fit.settings.pretraining_epochs
         fit.progress.plan(n_runs * n_epochs * fit.n_batches)
         for _ in range(n_runs):
-            drawing = forked if self._brings_modules() else seeded
+            drawing = forked if brings_modules(self) else seeded
             with drawing(draw_seed(fit.random_state)):
                 runs.append(self._run(fit))
             if runs[-1].interrupted:
@@ -291,7 +253,7 @@ class DeepEstimator(BaseEstimator, ABC):
         past = list(self.history_) if self._continues() else []
         with building():
             if past:
-                model = self._resume(fit)
+                model = resume(self, fit)
             else:
                 likelihood = copy.deepcopy(fit.likelihood)
                 widths = fit.settings.hidden_layer_sizes
@@ -299,11 +261,10 @@ class DeepEstimator(BaseEstimator, ABC):
         model.to(fit.device)
         partition = self._initialize(model, fit)
         rows, settings = self._make_rows(model, partition, fit), fit.settings
-        history, interrupted = self._train(
+        history, interrupted = fit.train(
             "training",
             model,
             rows,
-            fit,
             max_epochs=settings.max_epochs,
             learning_rate=settings.learning_rate,
             callbacks=self.callbacks or (),
@@ -314,53 +275,21 @@ class DeepEstimator(BaseEstimator, ABC):
         self._after_training(model, fit, partition)
         fit.progress.begin("predictions")
         if partition.calibrated is not None:
-            log_resp = self._apply(model, model.log_resp, fit.X).astype(np.float64)
+            log_resp = apply(model, model.log_resp, fit.X).astype(np.float64)
             model.temperature.fill_(find_temperature(log_resp, partition.calibrated))
         run = Run(model, past + history, interrupted, partition.labels)
         if self.n_init > 1:
-            run.criterion = float(np.mean(self._apply(model, model.criterion, fit.X)))
+            run.criterion = float(np.mean(apply(model, model.criterion, fit.X)))
         return run
-
-    def _train(self, phase, model, rows, fit, *, max_epochs, callbacks=(), **options):
-        """Run the training loop; return the history, and whether the user interrupted it."""
-        fit.progress.begin(phase, max_epochs * fit.n_batches)
-        callbacks = [fit.progress, *callbacks]
-        if self.verbose > 1 and is_main_process():
-            callbacks.append(epoch_table())
-        if fit.checkpoint.path is not None:
-            callbacks.append(KeepState(fit.checkpoint))
-        with divergence_explained(model):
-            history, interrupted = train(
-                model,
-                rows,
-                max_epochs=max_epochs,
-                batch_size=fit.settings.batch_size,
-                generator=draw_generator(fit.random_state),
-                augment=self.augment,
-                bfloat16=fit.settings.precision == "bfloat16",
-                callbacks=callbacks,
-                **options,
-            )
-        end_interrupted_member(interrupted)
-        return history, interrupted
-
-    def _pretrain(self, encoder, decoder, likelihood, fit):
-        """Train networks as a denoising autoencoder, which is returned."""
-        autoencoder = Autoencoder(encoder, decoder, likelihood).to(fit.device)
-        epochs, rate = fit.settings.pretraining_epochs, PRETRAINING_RATE
-        options = {"max_epochs": epochs, "learning_rate": rate}
-        if self._train("pretraining", autoencoder, Rows(fit.X), fit, **options)[1]:
-            raise KeyboardInterrupt
-        return autoencoder
 
     def _set_fitted_attributes(self, run, fit):
         """Set what has been learned, and what each "auto" stood for."""
-        labels, probabilities = self._assign(run.model, fit.X_given)
+        labels, probabilities = assign(run.model, fit.X_given)
         attributes = fit.settings.attributes()
         if not hasattr(self, "pretraining_epochs"):
             del attributes["pretraining_epochs_"]
         vars(self).update(attributes)
-        self._fit_params = self._resolve_params()
+        self._fit_params = resolve_params(self)
         self.model_, self.history_, self.n_iter_ = run.model, run.history, len(run.history)
         self.likelihood_ = run.model.likelihood.name
         self.standardize_ = run.model.likelihood.standardizes
@@ -381,47 +310,13 @@ class DeepEstimator(BaseEstimator, ABC):
         self.start_labels_, self.moved_ = start_labels, None
         if start_labels is not None:
             self.moved_ = float(np.mean(fit.take(labels != start_labels)))
-        self._warn_of_lost_clusters(fit.take(labels), fit)
+        warn_of_lost_clusters(self, fit.take(labels), fit)
         model, taken = self.model_, fit.take(np.arange(len(labels)))
         model.fit_outliers(partial(fit.blocks, labels[taken]))
-        self.outlier_scores_ = self._apply(model, model.outlier_scores, fit.X_given)
+        self.outlier_scores_ = apply(model, model.outlier_scores, fit.X_given)
         weight = np.bincount(taken, minlength=len(labels)).astype(np.float64)
         self.offset_ = find_offset(self.outlier_scores_, self.noise, weight)
         self.labels_ = mark_noise(labels, self.outlier_scores_, self.offset_)
-
-    def _warn_of_lost_clusters(self, labels, fit):
-        """Warn of clusters that are empty, or that many samples have left."""
-        n_found = len(np.unique(labels))
-        if n_found < self.n_clusters_:
-            found = f"Only {n_found} of {self.n_clusters_} clusters have samples"
-            is_wide = fit.X.shape[1] > fit.n_samples
-            lower = "Take principal components first (PCA), lower" if is_wide else "Lower"
-            message = (
-                f"{'All samples fell into one cluster' if n_found == 1 else found}. {lower} "
-                "n_clusters, train longer (max_epochs), scale the features to a common range, or "
-                "increase n_init."
-            )
-        elif self._has_anchor(fit.init) and self.start_weight and (self.moved_ or 0) > MAX_MOVED:
-            message = (
-                f"{self.moved_:.0%} of the samples left their initial clusters, start_labels_, "
-                "which the network does not tell apart. Train longer (max_epochs), raise "
-                "start_weight, or use start_labels_."
-            )
-        else:
-            return
-        warnings.warn(message, ConvergenceWarning, stacklevel=6)
-
-    def _resolve_params(self):
-        """Return the parameters that predictions need, with the values of "auto"."""
-        params = self.get_params(deep=False)
-        for name in ("callbacks", "augment", "checkpoint", "init"):
-            params.pop(name, None)
-        resolved = {}
-        if isinstance(self.hidden_layer_sizes, str):
-            resolved["hidden_layer_sizes"] = list(self.hidden_layer_sizes_)
-        if "n_clusters" in params:
-            resolved["n_clusters"] = self._count_clusters()
-        return params | resolved
 
     # ---- checks of X
 
@@ -436,36 +331,13 @@ class DeepEstimator(BaseEstimator, ABC):
             ensure_min_samples=2 if reset else 1,
         )
 
-    def _check_enough(self, X, labels):
-        """Check that there are at least two samples, and one for each cluster."""
-        if X.shape[0] < 2:
-            raise ValueError(
-                f"sample_weight leaves n_samples={X.shape[0]} to train on, but 2 are needed. Give "
-                "larger weights: a sample of weight 2 counts as two."
-            )
-        check_enough(X.shape[0], self._count_clusters())
-
     # ---- predictions
 
     def _map(self, function, X):
         """Validate X and apply a method of the model, by name, or a function of tensors to it."""
         check_is_fitted(self)
         function = getattr(self.model_, function) if isinstance(function, str) else function
-        return self._apply(self.model_, function, self._check_rows(X))
-
-    @staticmethod
-    def _apply(model, function, X):
-        """Apply a function to fixed blocks of X, so that no result depends on other samples.
-
-        ValueError names the first sample whose result is not finite.
-        """
-        with isolated(), threads_by_size(model, BLOCK):
-            return check_answers(map_rows(function, X, next(model.parameters()).device), X)
-
-    def _assign(self, model, X):
-        """Return the most probable cluster of each sample, and its probability, (N,) each."""
-        found = self._apply(model, model.assign_surely, X)
-        return found[:, 0].astype(np.int64), found[:, 1].copy()
+        return apply(self.model_, function, self._check_rows(X))
 
     def predict_proba(self, X) -> npt.NDArray[np.float32]:
         """Probability of each cluster, given the sample.
@@ -497,10 +369,10 @@ class DeepEstimator(BaseEstimator, ABC):
         """
         check_is_fitted(self)
         X = self._check_rows(X)
-        clusters = self._assign(self.model_, X)[0]
+        clusters = assign(self.model_, X)[0]
         if not self._fit_params.get("noise"):
             return clusters
-        scores = self._apply(self.model_, self.model_.outlier_scores, X)
+        scores = apply(self.model_, self.model_.outlier_scores, X)
         return mark_noise(clusters, scores, self.offset_)
 
     def score_samples(self, X) -> npt.NDArray[np.float64]:
@@ -551,11 +423,11 @@ class DeepEstimator(BaseEstimator, ABC):
 
     def __getstate__(self):
         """Return the state as arrays and plain objects, so that it loads without a GPU."""
-        state = _make_plain(super().__getstate__())
+        state = make_plain(super().__getstate__())
         if "model_" in state:
             tensors = state["model_"].state_dict()
             state["model_"] = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
-            state["_fit_params"] = _make_plain(state["_fit_params"])
+            state["_fit_params"] = make_plain(state["_fit_params"])
         return state
 
     def __setstate__(self, state):
@@ -570,64 +442,67 @@ class DeepEstimator(BaseEstimator, ABC):
         fitted = copy.copy(self).set_params(**self._fit_params)
         with forked(0), torch.device("cpu"):
             likelihood = restore_likelihood(own)
-            fitted._check_shapes(tensors, likelihood)
-            self.model_ = fitted._build_from(tensors, likelihood).eval()
-
-    def _check_shapes(self, tensors, likelihood):
-        """Check that weights have the shapes of the networks, before these take memory."""
-        if self._brings_modules():
-            return
-        with torch.device("meta"):
-            model = self._build(self.n_features_in_, self.hidden_layer_sizes_, likelihood)
-        for name, tensor in model.state_dict().items():
-            found = tuple(tensors[name].shape) if name in tensors else None
-            if found != tuple(tensor.shape):
-                raise ValueError(
-                    f"The model's {name} has shape {found}, but the parameters ask for "
-                    f"{tuple(tensor.shape)}."
-                )
-
-    def _build_from(self, tensors, likelihood):
-        """Build a model by the current parameters and load its weights from a state dict."""
-        model = self._build(self.n_features_in_, self.hidden_layer_sizes_, likelihood)
-        model.restore_buffers(tensors)
-        model.load_state_dict(tensors)
-        return model
-
-    def _brings_modules(self):
-        """Return whether networks or the augmentation are the user's, which draw by themselves."""
-        return any(getattr(self, name, None) is not None for name in (*BUILDERS, "augment"))
+            check_shapes(fitted, tensors, likelihood)
+            self.model_ = build_from(fitted, tensors, likelihood).eval()
 
     def _continues(self):
         """Return whether ``fit`` goes on with the fitted model."""
         return self.warm_start and self.__sklearn_is_fitted__()
 
-    def _resume(self, fit):
-        """Return a model with the weights learned so far, by the current parameters."""
-        asked = self._resolve_params()
-        for name in ARCHITECTURE:
-            before, now = self._fit_params.get(name), asked.get(name)
-            if before is not now and not np.array_equal(before, now):
-                raise ValueError(
-                    f"warm_start=True goes on with the fitted model, made with {name}={before}, "
-                    f"but now {name}={now}. Keep it, or set warm_start=False."
-                )
-        kept, asked = self.model_.likelihood, fit.likelihood
-        if kept.describe() != asked.describe():
-            raise ValueError(
-                "warm_start=True goes on with a model whose likelihood is "
-                f"{kept.describe()}, but X and the parameters ask for {asked.describe()}. Scale X "
-                "as before, or set warm_start=False."
-            )
-        tensors = {name: tensor.cpu() for name, tensor in self.model_.state_dict().items()}
-        model = self._build_from(tensors, copy.deepcopy(kept).cpu())
-        if hasattr(model, "regularizer"):
-            # The clusters learned so far are an anchor that does not give way.
-            model.regularizer = replace(model.regularizer, own_share=0.0)
-        return model
+
+def seeks_number(estimator):
+    """Return whether a fit has to find the number of clusters."""
+    return estimator.n_clusters == "auto" and not hasattr(estimator, "n_clusters_")
 
 
-def _make_plain(params):
+def find_labels(estimator, y, n_samples):
+    """Return the known clusters (N,) of the samples, -1 where unknown, or None."""
+    if not estimator.use_labels:
+        return None
+    n_clusters = n_samples if seeks_number(estimator) else estimator._count_clusters()
+    labels = estimator._read_labels(y, n_samples, n_clusters)
+    init = resolve_init(estimator.init, n_samples, without_codes=estimator._without_codes)
+    if labels is not None and not init.has_anchor:
+        raise ValueError(
+            "use_labels=True needs an initial partition that labels are part of, but "
+            f"init={estimator.init!r} has none. Use init='neighbors' or use_labels=False."
+        )
+    return labels
+
+
+def keep_partition(model, fit):
+    """Return the partition of a fitted model that is trained further."""
+    resp = apply(model, lambda x: model.log_resp(x).exp().float(), fit.X)
+    return Partition(hold_labels(resp, fit.labels))
+
+
+def warn_of_lost_clusters(estimator, labels, fit):
+    """Warn of clusters that are empty, or that many samples have left."""
+    n_found, n_clusters = len(np.unique(labels)), estimator.n_clusters_
+    if n_found < n_clusters:
+        found = f"Only {n_found} of {n_clusters} clusters have samples"
+        is_wide = fit.X.shape[1] > fit.n_samples
+        lower = "Take principal components first (PCA), lower" if is_wide else "Lower"
+        message = (
+            f"{'All samples fell into one cluster' if n_found == 1 else found}. {lower} "
+            "n_clusters, train longer (max_epochs), scale the features to a common range, or "
+            "increase n_init."
+        )
+    elif fit.init.has_anchor and estimator.start_weight and (estimator.moved_ or 0) > MAX_MOVED:
+        message = (
+            f"{estimator.moved_:.0%} of the samples left their initial clusters, start_labels_, "
+            "which the network does not tell apart. Train longer (max_epochs), raise "
+            "start_weight, or use start_labels_."
+        )
+    else:
+        return
+    warnings.warn(message, ConvergenceWarning, stacklevel=6)
+
+
+# ---- state
+
+
+def make_plain(params):
     """Return parameters with plain values for a ColumnLikelihood, a device and a path."""
     plain = {}
     for name, value in params.items():
@@ -637,3 +512,69 @@ def _make_plain(params):
             value = str(value)
         plain[name] = value
     return plain
+
+
+def resolve_params(estimator):
+    """Return the parameters that predictions need, with the values of "auto"."""
+    params = estimator.get_params(deep=False)
+    for name in ("callbacks", "augment", "checkpoint", "init"):
+        params.pop(name, None)
+    if isinstance(estimator.hidden_layer_sizes, str):
+        params["hidden_layer_sizes"] = list(estimator.hidden_layer_sizes_)
+    if "n_clusters" in params:
+        params["n_clusters"] = estimator._count_clusters()
+    return params
+
+
+def brings_modules(estimator):
+    """Return whether networks or the augmentation are the user's, which draw by themselves."""
+    return any(getattr(estimator, name, None) is not None for name in (*BUILDERS, "augment"))
+
+
+def build_from(estimator, tensors, likelihood):
+    """Return the model of the current parameters with the weights of a state dict."""
+    model = estimator._build(estimator.n_features_in_, estimator.hidden_layer_sizes_, likelihood)
+    model.restore_buffers(tensors)
+    model.load_state_dict(tensors)
+    return model
+
+
+def check_shapes(estimator, tensors, likelihood):
+    """Check that weights have the shapes of the networks, before these take memory."""
+    if brings_modules(estimator):
+        return
+    sizes = estimator.n_features_in_, estimator.hidden_layer_sizes_
+    with torch.device("meta"):
+        model = estimator._build(*sizes, likelihood)
+    for name, tensor in model.state_dict().items():
+        found = tuple(tensors[name].shape) if name in tensors else None
+        if found != tuple(tensor.shape):
+            raise ValueError(
+                f"The model's {name} has shape {found}, but the parameters ask for "
+                f"{tuple(tensor.shape)}."
+            )
+
+
+def resume(estimator, fit):
+    """Return a model with the weights learned so far, by the current parameters."""
+    asked = resolve_params(estimator)
+    for name in ARCHITECTURE:
+        before, now = estimator._fit_params.get(name), asked.get(name)
+        if before is not now and not np.array_equal(before, now):
+            raise ValueError(
+                f"warm_start=True goes on with the fitted model, made with {name}={before}, "
+                f"but now {name}={now}. Keep it, or set warm_start=False."
+            )
+    kept, asked = estimator.model_.likelihood, fit.likelihood
+    if kept.describe() != asked.describe():
+        raise ValueError(
+            "warm_start=True goes on with a model whose likelihood is "
+            f"{kept.describe()}, but X and the parameters ask for {asked.describe()}. Scale X "
+            "as before, or set warm_start=False."
+        )
+    tensors = {name: tensor.cpu() for name, tensor in estimator.model_.state_dict().items()}
+    model = build_from(estimator, tensors, copy.deepcopy(kept).cpu())
+    if hasattr(model, "regularizer"):
+        # The clusters learned so far are an anchor that does not give way.
+        model.regularizer = replace(model.regularizer, own_share=0.0)
+    return model

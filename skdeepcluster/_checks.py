@@ -97,8 +97,13 @@ def predict_samples(estimator, X):
     return labels
 
 
-def check_enough(n_samples, n_clusters):
-    """Check that there are at least as many samples as clusters."""
+def check_enough(n_samples, n_clusters, is_weighted=False):
+    """Check that there are at least as many samples as clusters, and two if they are weighted."""
+    if is_weighted and n_samples < 2:
+        raise ValueError(
+            f"sample_weight leaves n_samples={n_samples} to train on, but 2 are needed. Give "
+            "larger weights: a sample of weight 2 counts as two."
+        )
     if n_samples < n_clusters:
         raise ValueError(
             f"n_samples={n_samples} should be >= n_clusters={n_clusters}. Pass more samples or "

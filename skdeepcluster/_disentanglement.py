@@ -5,6 +5,8 @@ import torch
 from scipy.special import entr
 from sklearn.metrics import mutual_info_score
 
+from ._fit import apply
+
 #: Number of features listed under "where".
 FEATURES = 3
 
@@ -40,7 +42,7 @@ def report(gan, n_samples):
 def _read(gan, codes):
     """Return the samples generated from codes, as float64, and the Reading of them by Q."""
     rows, model = gan._render(codes), gan.model_
-    readings = gan._apply(model, lambda x: model.reader(model.body(model.standardize(x))), rows)
+    readings = apply(model, lambda x: model.reader(model.body(model.standardize(x))), rows)
     return rows.astype(np.float64), model.latent.read(torch.from_numpy(readings))
 
 

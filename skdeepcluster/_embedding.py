@@ -10,8 +10,9 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import DeepEstimator
+from ._base import DeepEstimator, keep_partition
 from ._checks import check_finite, random_stream
+from ._fit import apply
 from ._init import CODE_CONSTRAINTS, Partition, fit_mixture, mixture_of_partition
 from ._typing import Reals, TransformerMixin
 from .engine.runtime import draw_generator, isolated
@@ -59,7 +60,7 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                 f"Codes must have shape (n_samples, {self._n_features_out}) and finite float32 "
                 f"values, got {Z.shape}. Pass what transform() returns."
             )
-        return self._apply(self.model_, self.model_.decode, Z)
+        return apply(self.model_, self.model_.decode, Z)
 
     @property
     def _n_features_out(self):
@@ -83,9 +84,9 @@ class PriorEstimator(EmbeddingMixin, DeepEstimator):
         mixture fitted to the codes, and training is not regularized toward its clusters.
         """
         if self._continues():
-            return self._keep_partition(model, fit)
-        self._pretrain(model.encoder, model.decoder, model.likelihood, fit)
-        codes = self._apply(model, model.encode, fit.X)
+            return keep_partition(model, fit)
+        fit.pretrain(model.encoder, model.decoder, model.likelihood)
+        codes = apply(model, model.encode, fit.X)
         if fit.partition is None:
             counts = self._count_clusters(), fit.random_state
             mixture = fit.search("mixture", partial(fit_mixture, codes, *counts))
@@ -141,4 +142,4 @@ class PriorEstimator(EmbeddingMixin, DeepEstimator):
             draws = draw_generator(random_state)
             Z = confident_sample(mixture, counts, min_confidence, draws)
         Z = Z.float().numpy()[random_state.permutation(n_samples)]
-        return self._apply(self.model_, self.model_.decode, Z)
+        return apply(self.model_, self.model_.decode, Z)

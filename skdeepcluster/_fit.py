@@ -18,17 +18,27 @@ import torch
 from scipy import sparse
 from torch.nn.functional import one_hot
 
-from ._checks import check_sample_weight, repeat_rows
+from ._checks import check_answers, check_sample_weight, end_interrupted_member, repeat_rows
 from ._init import NoInit, Partition
 from ._settings import Settings
-from .engine.data import BLOCK, batches, count_batches, map_rows
-from .engine.loop import Progress
-from .engine.runtime import broadcast_object, current_process, is_main_process
+from .engine.data import BLOCK, Rows, batches, count_batches, map_rows
+from .engine.loop import KeepState, Progress, epoch_table, train
+from .engine.runtime import (
+    broadcast_object,
+    current_process,
+    draw_generator,
+    is_main_process,
+    isolated,
+    threads_by_size,
+)
 from .functional.gaussian import Mixture
+from .modules.model import Augmentation, Autoencoder
 from .neighbors.search import order_rows
 
 #: Maximum size of X, in bytes, that is copied and sorted. Larger arrays are used in place.
 MAX_ORDERED = 2**26
+#: Peak learning rate of the autoencoder that pretrains networks.
+PRETRAINING_RATE = 2e-3
 #: Seconds between two states of a training.
 INTERVAL = 60.0
 #: Maximum number of samples whose values identify the data.
@@ -170,6 +180,9 @@ class Fit:
     random_state: np.random.RandomState
     checkpoint: Checkpoint
     progress: Progress
+    augment: Augmentation | None = None
+    #: Whether a table with a line per epoch is printed.
+    is_tabulated: bool = False
     settings: Settings | None = None
     #: The initial partition; None if it is to be found in codes, or is the fitted model's own.
     partition: Partition | None = None
@@ -206,6 +219,11 @@ class Fit:
         for x, block in zip(batches(self.X, BLOCK), own.split(BLOCK), strict=True):
             yield x.to(self.device), one_hot(block.to(self.device), n_clusters)
 
+    def anchor(self, partition):
+        """Return what training is regularized toward, (N, K), float32, or None."""
+        is_used = partition.anchor is not None and self.init.has_anchor
+        return partition.anchor.astype(np.float32) if is_used else None
+
     def search(self, name, make):
         """Return the result of a search, which draws from ``random_state``.
 
@@ -214,6 +232,40 @@ class Fit:
         self.progress.begin(name)
         make = partial(broadcast_object, make, self.random_state)
         return self.checkpoint.remember(make, self.random_state)
+
+    def train(self, phase, model, rows, *, max_epochs, callbacks=(), **options):
+        """Run the training loop; return the history, and whether the user interrupted it."""
+        self.progress.begin(phase, max_epochs * self.n_batches)
+        callbacks = [self.progress, *callbacks]
+        if self.is_tabulated:
+            callbacks.append(epoch_table())
+        if self.checkpoint.path is not None:
+            callbacks.append(KeepState(self.checkpoint))
+        with divergence_explained(model):
+            history, interrupted = train(
+                model,
+                rows,
+                max_epochs=max_epochs,
+                batch_size=self.settings.batch_size,
+                generator=draw_generator(self.random_state),
+                augment=self.augment,
+                bfloat16=self.settings.precision == "bfloat16",
+                callbacks=callbacks,
+                **options,
+            )
+        end_interrupted_member(interrupted)
+        return history, interrupted
+
+    def pretrain(self, encoder, decoder, likelihood):
+        """Train networks as a denoising autoencoder, which is returned."""
+        autoencoder = Autoencoder(encoder, decoder, likelihood).to(self.device)
+        options = {
+            "max_epochs": self.settings.pretraining_epochs,
+            "learning_rate": PRETRAINING_RATE,
+        }
+        if self.train("pretraining", autoencoder, Rows(self.X), **options)[1]:
+            raise KeyboardInterrupt
+        return autoencoder
 
 
 @dataclass
@@ -260,3 +312,21 @@ def choose_samples(X, labels, sample_weight, random_state):
     if weight is None:
         return chosen
     return chosen[repeat_rows(weight[chosen], random_state, X.shape[0])]
+
+
+# ---- predictions
+
+
+def apply(model, function, X):
+    """Apply a function to fixed blocks of X, so that no result depends on other samples.
+
+    ValueError names the first sample whose result is not finite.
+    """
+    with isolated(), threads_by_size(model, BLOCK):
+        return check_answers(map_rows(function, X, next(model.parameters()).device), X)
+
+
+def assign(model, X):
+    """Return the most probable cluster of each sample, and its probability, (N,) each."""
+    found = apply(model, model.assign_surely, X)
+    return found[:, 0].astype(np.int64), found[:, 1].copy()

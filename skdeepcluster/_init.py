@@ -92,9 +92,15 @@ class NoInit:
 
 
 class MixtureInit(NoInit):
-    """``init="mixture"``: the posterior of a Gaussian mixture of samples or codes."""
+    """``init="mixture"``: the posterior of a Gaussian mixture.
 
-    is_searched = from_codes = True
+    Of codes, which then follow this mixture; of samples for networks ``without_codes``.
+    """
+
+    is_searched = True
+
+    def __init__(self, without_codes):
+        self.has_anchor, self.from_codes = without_codes, not without_codes
 
     def find(self, find_points, n_clusters, random_state, labels=None):
         """Return the :class:`Partition` by the likeliest of several mixtures."""
@@ -183,8 +189,8 @@ class GivenInit(NoInit):
         return max(n_clusters, 1), None
 
 
-def resolve_init(init, n_samples, index=None):
-    """Return the object that ``init`` stands for.
+def resolve_init(init, n_samples, index=None, without_codes=False):
+    """Return the object that ``init`` stands for, to a network with or ``without_codes``.
 
     A given array has ``n_samples`` entries, of which ``index`` selects the ones to train on.
     """
@@ -193,7 +199,7 @@ def resolve_init(init, n_samples, index=None):
     if isinstance(init, str):
         threads = torch.get_num_threads()
         own = {"neighbors": ClustererInit(NeighborClustering(n_jobs=threads))}
-        return own.get(init) or MixtureInit()
+        return own.get(init) or MixtureInit(without_codes)
     if not isinstance(init, BaseEstimator) and not hasattr(init, "fit"):
         return GivenInit(init, n_samples, index)
     if is_precomputed(getattr(init, "metric", None)):

@@ -20,6 +20,7 @@ from torch.nn.functional import nll_loss
 from ._adversarial import AdversarialEstimator
 from ._base import DeepEstimator
 from ._checks import Auto, LabeledClusterMixin, check_finite, random_stream, store_parameters
+from ._fit import apply
 from ._init import ADVERSARIAL_CONSTRAINTS
 from ._settings import Recipe
 from ._typing import Reals
@@ -229,7 +230,7 @@ class CatGANEstimator(AdversarialEstimator):
 
     def _generate(self, n_samples, random_state):
         Z = random_state.standard_normal((n_samples, self.model_.n_noise)).astype(np.float32)
-        return self._apply(self.model_, self.model_.decode, Z)
+        return apply(self.model_, self.model_.decode, Z)
 
 
 class CatGANClustering(LabeledClusterMixin, CatGANEstimator):

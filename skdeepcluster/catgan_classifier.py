@@ -256,7 +256,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         return len(self.classes_)
 
     def _make_rows(self, model, partition, fit):
-        generator, anchor = draw_generator(fit.random_state), self._find_anchor(partition, fit)
+        generator, anchor = draw_generator(fit.random_state), fit.anchor(partition)
         return LabeledRows(fit.X, fit.labels, generator, anchor=anchor)
 
     def _find_partition(self, fit, find_points):
@@ -275,13 +275,14 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     def _pretrains(self, fit):
         return bool((fit.labels < 0).any()) and super()._pretrains(fit)
 
-    def _check_enough(self, X, labels):
-        super()._check_enough(X, labels)
-        if labels.max() < 0:
+    def _collect(self, *given):
+        fit = super()._collect(*given)
+        if fit.labels.max() < 0:
             raise ValueError(
                 "sample_weight selects no labeled sample. Give labeled samples larger weights, or "
                 "use a clusterer."
             )
+        return fit
 
     def _set_labels(self, labels, probabilities, start_labels, fit):
         self.start_labels_ = None if start_labels is None else self.classes_[start_labels]

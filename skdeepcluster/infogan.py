@@ -33,6 +33,7 @@ from ._checks import (
 )
 from ._disentanglement import report
 from ._embedding import EmbeddingMixin
+from ._fit import apply
 from ._init import ADVERSARIAL_CONSTRAINTS
 from ._settings import Recipe
 from ._style import find_style
@@ -493,9 +494,9 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         style = find_style(standardize, fit.X, partition.anchor, n_codes, fit.random_state)
         if self._continues():  # Q keeps its continuous codes
             own = style[:, : self.n_continuous]
-            codes = self._apply(model, model.encode, fit.X)[:, sum(model.latent.sizes) :]
+            codes = apply(model, model.encode, fit.X)[:, sum(model.latent.sizes) :]
             own[:] = codes[:, : own.shape[1]]
-        return Rows(fit.X, anchor=self._find_anchor(partition, fit), style=style)
+        return Rows(fit.X, anchor=fit.anchor(partition), style=style)
 
     def _after_training(self, model, fit, partition):
         blocks = batches(fit.X, fit.settings.batch_size)
@@ -626,7 +627,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
 
     def _render(self, codes):
         inputs = self.model_.latent.inputs(codes).numpy()
-        return self._apply(self.model_, self.model_.render, inputs)
+        return apply(self.model_, self.model_.render, inputs)
 
 
 def _set_codes(latent, codes, values):

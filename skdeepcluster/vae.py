@@ -22,9 +22,10 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-from ._base import DeepEstimator
+from ._base import DeepEstimator, keep_partition
 from ._checks import Auto, LabeledClusterMixin, random_stream, store_parameters
 from ._embedding import EmbeddingMixin
+from ._fit import apply
 from ._init import CONSTRAINTS, Partition, fit_mixture, mixture_of_partition
 from ._settings import Recipe
 from ._typing import Reals
@@ -398,7 +399,7 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
 
     def _initialize(self, model, fit):
         if self._continues():
-            partition = self._keep_partition(model, fit)
+            partition = keep_partition(model, fit)
         else:
             partition = fit.partition or Partition()
             if self.encoder is None and self.decoder is None:
@@ -407,13 +408,10 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
             model.set_classifier(self.n_components, self._count_clusters(), fit.device)
         return partition
 
-    def _find_anchor(self, partition, fit):
-        return super()._find_anchor(partition, fit) if self.start_weight else None
-
     def _start_networks(self, model, fit):
         """Initialize the networks to probabilistic PCA of the standardized samples."""
         every = -(-fit.n_samples // PCA_SAMPLES)
-        x_std = self._apply(model, model.standardize, fit.X[::every])
+        x_std = apply(model, model.standardize, fit.X[::every])
         widths = fit.settings.hidden_layer_sizes
         widest = min((width // 2 for width in widths), default=self.n_components)
         q = min(self.n_components, widest, x_std.shape[1], len(x_std) - 1)
@@ -429,7 +427,7 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
 
     def _after_training(self, model, fit, partition):
         model.classifier, kind = None, self.covariance_type
-        codes, n_clusters = self._apply(model, model.encode, fit.X), self._count_clusters()
+        codes, n_clusters = apply(model, model.encode, fit.X), self._count_clusters()
         if partition.anchor is None:
             divide = partial(fit_mixture, codes, n_clusters, fit.random_state)
         else:
@@ -438,7 +436,7 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
 
     def _set_fitted_attributes(self, run, fit):
         super()._set_fitted_attributes(run, fit)
-        if self._apply(run.model, run.model.encode, fit.X).var(0).max() <= ACTIVE:
+        if apply(run.model, run.model.encode, fit.X).var(0).max() <= ACTIVE:
             warnings.warn(
                 f"Posterior collapse: no dimension of the codes has a variance above {ACTIVE}. "
                 "Train longer (max_epochs), raise kl_warm_up, start_weight or n_components, or "
@@ -487,4 +485,4 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
         stream = random_stream(self.random_state)
         Z = stream.standard_normal((n_samples, self._n_features_out)).astype(np.float32)
-        return self._apply(self.model_, self.model_.decode, Z)
+        return apply(self.model_, self.model_.decode, Z)

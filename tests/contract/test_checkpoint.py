@@ -141,10 +141,10 @@ def test_functions_and_estimators_are_told_apart(path):
     init = sk.NeighborClustering(metric=np.dot)
     kinds = [{}, {"encoder": build}, {"encoder": partial(build, width=9)}, {"init": init}]
     kinds += [{"init": clone(init).set_params(metric="cosine")}]
-    found = [_checkpoint.identify(sk.VaDEClustering(3, **kind), X) for kind in kinds]
+    found = [_fit.identify(sk.VaDEClustering(3, **kind), X) for kind in kinds]
     assert len(set(found)) == len(kinds)
     same = {"encoder": partial(build, width=9)}, {"init": clone(init)}
-    assert [_checkpoint.identify(sk.VaDEClustering(3, **kind), X) for kind in same] == found[2:4]
+    assert [_fit.identify(sk.VaDEClustering(3, **kind), X) for kind in same] == found[2:4]
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "weights", "code"])
