@@ -81,7 +81,7 @@ def test_an_initial_partition_that_is_not_learned_is_warned_of(blobs):
     ],
 )
 def test_invalid_partitions_are_refused_before_training(rows, init, message, monkeypatch):
-    monkeypatch.setattr(VaDEClustering, "_pretrain", None)
+    monkeypatch.setattr("skdeepcluster._fit.train", None)
     with pytest.raises(ValueError, match=message):
         brief(VaDEClustering, init=init(len(rows))).fit(rows)
 
