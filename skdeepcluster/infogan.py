@@ -31,6 +31,7 @@ from ._checks import (
     random_stream,
     store_parameters,
 )
+from ._disentanglement import report
 from ._embedding import EmbeddingMixin
 from ._fit import apply
 from ._init import ADVERSARIAL_CONSTRAINTS
@@ -588,6 +589,26 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
             values = np.arange(latent.sizes[index]) if index < len(latent.sizes) else SWEEP
         swept = (_set_codes(latent, drawn, {code: value}) for value in np.ravel(values))
         return np.stack([self._render(codes) for codes in swept], 1)
+
+    def code_report(self, n_samples: int = 1000) -> Any:
+        """Measure what each code does in generated samples.
+
+        Parameters
+        ----------
+        n_samples : int, default=1000
+            Number of generated samples.
+
+        Returns
+        -------
+        report : DataFrame with a row for each code, or dict of lists without pandas
+            "change": root mean square change of the features, relative to unrelated samples;
+            "n_features" that share it, and "where" it is largest; "keeps_cluster": share of
+            samples whose cluster stays; "moves_others": maximum share of another code's variance
+            that this code explains; "read_back": share of the code that Q reads back;
+            "information": lower bound in nats; "distance": ``generator_distance_``.
+        """
+        check_is_fitted(self)
+        return report(self, check_scalar(n_samples, "n_samples", Integral, min_val=2))
 
     # ---- codes
 

@@ -37,7 +37,7 @@ class TraversalDisplay(Display):
 
     See Also
     --------
-    skdeepcluster.InfoGANClustering.traverse : The samples that are drawn.
+    skdeepcluster.InfoGANClustering.code_report : What each code changes, in numbers.
 
     Examples
     --------

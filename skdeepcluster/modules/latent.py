@@ -4,6 +4,7 @@ Letters: N samples, Z noise variables, A categorical codes of K_a values, C cont
 generator's inputs are noise, one-hot categories and continuous codes, (N, Z + sum K_a + C).
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from torch.nn.functional import nll_loss, one_hot
 
 from ..functional import random
 from ..functional.gaussian import log_prob_diag
+from ..functional.losses import entropy
 
 #: Bounds of the log-standard-deviations of continuous codes by Q. The loss grows with the square
 #: of an error in standard deviations, so smaller ones would let it explode.
@@ -101,3 +103,15 @@ class LatentSpace:
         first = slice(continuous.shape[1])
         mean, log_var = reading.mean[:, first], 2 * reading.log_std[:, first]
         return -log_prob_diag(continuous, mean, log_var).mean()
+
+    def information(self, reading: Reading, codes: Codes, log_prior: Tensor) -> Tensor:
+        """Lower bounds H(c) + E log Q(c|x) on the information I(c; x), in nats, (A + C,)."""
+        uniform = [reading.mean.new_tensor(n).log() for n in self.sizes[1:]]
+        entropies, columns = [entropy(log_prior), *uniform], codes.categories.T
+        pairs = zip(entropies, reading.log_probs, columns, strict=True)
+        bounds = [h - nll_loss(log_p, column) for h, log_p, column in pairs]
+        for j in range(self.n_continuous):
+            mean, log_var = reading.mean[:, j, None], 2 * reading.log_std[:, j, None]
+            log_q = log_prob_diag(codes.continuous[:, j, None], mean, log_var).mean()
+            bounds.append(math.log(2) + log_q)
+        return torch.stack(bounds)

@@ -249,14 +249,22 @@ def planted(rows):
 
 
 @brief
-def test_a_traversal_changes_what_its_code_does(rows):
-    gan = planted(rows)
-    clusters, swept, still = (gan.traverse(code) for code in gan.code_names_)
-    np.testing.assert_allclose(clusters[0, :, :3], 10 * np.eye(3))
-    assert (clusters[0, :, 3] == clusters[0, 0, 3]).all()
-    np.testing.assert_allclose(swept[0, :, 3], np.linspace(-2, 2, 9), rtol=1e-6)
-    assert (swept[0, :, :3] == swept[0, 0, :3]).all()
-    assert (still == still[:, :1]).all()
+def test_the_report_finds_what_planted_codes_do(rows):
+    report = planted(rows).code_report(500).set_index("code")
+    assert list(report.index) == ["cluster", "continuous0", "continuous1"]
+    assert list(report["kind"]) == ["categorical", "continuous", "continuous"]
+    # Unrelated rows: 2/3 have other clusters, 200 apart; feature 3 differs by 2/3 on average.
+    unrelated = 200 * 2 / 3 + 2 / 3
+    expected = np.sqrt(np.array([200, 4, 0]) / unrelated)
+    np.testing.assert_allclose(report["change"], expected, rtol=0.05)
+    assert report["n_features"]["cluster"] == pytest.approx(3, rel=0.01)
+    assert report["n_features"]["continuous0"] == pytest.approx(1)
+    assert set(report["where"]["cluster"]) == {0, 1, 2}
+    assert report["where"]["continuous0"][0] == 3
+    assert list(report["keeps_cluster"]) == [0, 1, 1]
+    np.testing.assert_allclose(report["read_back"], [1, 1, 0], atol=0.02)
+    np.testing.assert_allclose(report["moves_others"], 0, atol=0.02)
+    assert report["information"]["cluster"] == pytest.approx(math.log(3), abs=1e-3)
 
 
 @pytest.mark.full
@@ -265,10 +273,12 @@ def test_a_generator_that_learned_nothing_is_a_warning(digits):
     gan = InfoGANClustering(10, **recipe).fit(X)
     assert gan.generator_distance_ < 0.15
     assert gan.generator_coverage_ == 1
+    assert set(gan.code_report(20)["distance"]) == {gan.generator_distance_}
     untaught = {"reconstruction_weight": 0, "generator_learning_rate": 1e-3}
     with pytest.warns(ConvergenceWarning, match=r"unlike those of X.*max_epochs"):
         gan = InfoGANClustering(10, **recipe, **untaught, init=gan.labels_).fit(X)
     assert gan.generator_distance_ > 0.4
+    assert set(gan.code_report(20)["distance"]) == {gan.generator_distance_}
 
 
 def test_a_generator_without_variety_is_a_warning(rows, blobs):
