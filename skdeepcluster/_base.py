@@ -419,6 +419,7 @@ class DeepEstimator(BaseEstimator, ABC):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = bool(self.accept_sparse)
+        tags.input_tags.allow_nan = True
         return tags
 
     def __getstate__(self):

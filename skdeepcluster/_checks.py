@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy import sparse
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_array, check_random_state, column_or_1d
+from sklearn.utils import check_array, check_random_state, column_or_1d, get_tags
 from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
 
 from ._typing import ClusterMixin, Labels
@@ -66,12 +66,29 @@ class LabeledClusterMixin(ClusterMixin):
 
 
 def check_rows(estimator, X, reset, **options):
-    """Return X, checked by ``validate_data``; duplicate entries of sparse arrays are summed."""
-    X = validate_data(estimator, X, reset=reset, dtype=DTYPES, **options)
+    """Return X, checked by ``validate_data``; duplicate entries of sparse arrays are summed.
+
+    Dense X may miss values, nan, if the estimator allows it, but in a fit no whole column.
+    """
+    allows = get_tags(estimator).input_tags.allow_nan and not sparse.issparse(X)
+    finite = "allow-nan" if allows else True
+    options = {"dtype": DTYPES, "ensure_all_finite": finite} | options
+    X = validate_data(estimator, X, reset=reset, **options)
+    if reset and misses_values(X):
+        empty = np.flatnonzero(np.isnan(X).all(0)).tolist()
+        if empty:
+            names = getattr(estimator, "feature_names_in_", None)
+            names = empty if names is None else names[empty].tolist()
+            raise ValueError(f"X has no values in the columns {names}. Leave these columns out.")
     if sparse.issparse(X) and not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
     return X
+
+
+def misses_values(X):
+    """Return whether X misses values, nan."""
+    return not sparse.issparse(X) and X.dtype.kind == "f" and bool(np.isnan(np.min(X, initial=0)))
 
 
 def check_sample_weight(sample_weight, X):
@@ -114,7 +131,8 @@ def check_enough(n_samples, n_clusters, is_weighted=False):
 def check_magnitude(values):
     """Check that the magnitude of values to fit, dense or sparse, is at most ``LARGEST``."""
     values = values.data if sparse.issparse(values) else values
-    largest = max(float(np.max(values, initial=0)), -float(np.min(values, initial=0)))
+    bounds = (reduce(values, axis=None, initial=0) for reduce in (np.fmax.reduce, np.fmin.reduce))
+    largest = max(abs(float(bound)) for bound in bounds)
     if largest > LARGEST:
         raise ValueError(
             f"X has a value of magnitude {largest:.3g}, which is too large: expected are at most "

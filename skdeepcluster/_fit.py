@@ -18,7 +18,13 @@ import torch
 from scipy import sparse
 from torch.nn.functional import one_hot
 
-from ._checks import check_answers, check_sample_weight, end_interrupted_member, repeat_rows
+from ._checks import (
+    check_answers,
+    check_sample_weight,
+    end_interrupted_member,
+    misses_values,
+    repeat_rows,
+)
 from ._init import NoInit, Partition
 from ._settings import Settings
 from .engine.data import BLOCK, Rows, batches, count_batches, map_rows
@@ -205,7 +211,10 @@ class Fit:
         so that a clusterer finds the same partition as by itself.
         """
         if self.likelihood.standardizes:
-            return map_rows(self.likelihood.standardize, self.X)
+            points = map_rows(self.likelihood.standardize, self.X)
+            if misses_values(self.X):
+                points[np.isnan(self.X)] = np.nan
+            return points
         return self.X.toarray() if sparse.issparse(self.X) else self.X
 
     def take(self, column):
@@ -308,7 +317,8 @@ def choose_samples(X, labels, sample_weight, random_state):
     chosen = np.arange(X.shape[0]) if weight is None else np.flatnonzero(weight)
     if labels is not None:
         chosen = chosen[np.argsort(labels[chosen], kind="stable")]
-    chosen = chosen[order_rows(X[chosen])]
+    rows = np.nan_to_num(X[chosen]) if misses_values(X) else X[chosen]
+    chosen = chosen[order_rows(rows)]
     if weight is None:
         return chosen
     return chosen[repeat_rows(weight[chosen], random_state, X.shape[0])]

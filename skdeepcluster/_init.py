@@ -11,10 +11,12 @@ import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, clone
+from sklearn.impute import SimpleImputer
 from sklearn.metrics import pairwise_distances_argmin
+from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from ._checks import check_finite, check_partition, cluster_means
+from ._checks import check_finite, check_partition, cluster_means, misses_values
 from .engine.runtime import draw_generator
 from .mixture import em
 from .mixture.initialization import Initializer
@@ -87,7 +89,7 @@ class NoInit:
 
     def count(self, find_points, random_state):
         """Return the number of clusters, and the curve it was chosen from."""
-        curve = dict(count_clusters(find_points(), random_state=random_state))
+        curve = dict(count_clusters(fill_means(find_points()), random_state=random_state))
         return curve.pop("best_n_clusters"), curve
 
 
@@ -104,7 +106,7 @@ class MixtureInit(NoInit):
 
     def find(self, find_points, n_clusters, random_state, labels=None):
         """Return the :class:`Partition` by the likeliest of several mixtures."""
-        points = find_points()
+        points = fill_means(find_points())
         resp = em.posterior(points, fit_mixture(points, n_clusters, random_state))
         return Partition(_follow_labels(resp, labels, points))
 
@@ -119,7 +121,7 @@ class ClustererInit(NoInit):
 
     def find(self, find_points, n_clusters, random_state, labels=None):
         """Return the :class:`Partition` of a clone with ``n_clusters`` clusters."""
-        points = find_points()
+        points = self._complete(find_points())
         fitted = self._fit(points, random_state, labels, n_clusters)
         found = self._read_labels(fitted, points)
         n_found = int(found.max()) + 1
@@ -136,11 +138,15 @@ class ClustererInit(NoInit):
 
     def count(self, find_points, random_state):
         """Return the number of clusters that a clone finds, and its curve or None."""
-        points = find_points()
+        points = self._complete(find_points())
         fitted = self._fit(points, random_state, n_clusters="auto")
         n_clusters = int(self._read_labels(fitted, points).max()) + 1
         curve = getattr(fitted, "n_clusters_curve_", None)
         return n_clusters, None if curve is None else dict(curve)
+
+    def _complete(self, points):
+        """Return points without missing values, if the clusterer refuses these."""
+        return points if get_tags(self.clusterer).input_tags.allow_nan else fill_means(points)
 
     def _fit(self, points, random_state, labels=None, n_clusters=None):
         """Return a fitted clone; it keeps its own n_clusters if it has no "auto"."""
@@ -187,6 +193,11 @@ class GivenInit(NoInit):
         values = check_finite("init", self.values)
         n_clusters = int(values.max()) + 1 if values.ndim == 1 else values.shape[1]
         return max(n_clusters, 1), None
+
+
+def fill_means(points):
+    """Replace missing values of points (N, D) by the means of their features."""
+    return SimpleImputer().fit_transform(points) if misses_values(points) else points
 
 
 def resolve_init(init, n_samples, index=None, without_codes=False):

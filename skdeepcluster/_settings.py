@@ -186,7 +186,8 @@ def vary_as_probabilities(features):
 
 def measure_features(X, groups=()):
     """Measure the features of X in one pass with float64 sums; check groups of one-hot columns."""
-    scaler = StandardScaler(with_mean=not sparse.issparse(X))
+    is_sparse = sparse.issparse(X)
+    scaler = StandardScaler(with_mean=not is_sparse)
     low, high = np.inf, -np.inf
     weights = [0.0] * len(groups)
     for start in range(0, X.shape[0], CHUNK):
@@ -194,10 +195,11 @@ def measure_features(X, groups=()):
         check_magnitude(rows)
         with np.errstate(over="ignore", invalid="ignore"):  # tiny values raise below
             scaler.partial_fit(rows)
-        low = np.minimum(low, _to_dense(rows.min(axis=0)))
-        high = np.maximum(high, _to_dense(rows.max(axis=0)))
+        low = np.fmin(low, _to_dense(rows.min(axis=0)) if is_sparse else np.fmin.reduce(rows))
+        high = np.fmax(high, _to_dense(rows.max(axis=0)) if is_sparse else np.fmax.reduce(rows))
         for i, group in enumerate(groups):
-            weights[i] = _check_one_hot(_to_dense(rows[:, group]), group, start, weights[i])
+            columns = np.nan_to_num(_to_dense(rows[:, group]))
+            weights[i] = _check_one_hot(columns, group, start, weights[i])
     largest = max(np.max(high), -np.min(low))
     if 0 < largest < SMALLEST:
         raise ValueError(

@@ -26,7 +26,7 @@ from ._settings import Recipe
 from ._typing import Reals
 from .functional import random
 from .functional.losses import cross_entropy, entropy, marginal
-from .modules.model import AdversarialModel, Augmentation, Player
+from .modules.model import AdversarialModel, Augmentation, Player, observed
 from .modules.networks import build_network, keep_running_statistics, normalized_mlp
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
@@ -129,7 +129,7 @@ class CatGAN(AdversarialModel):
         with keep_running_statistics(self.discriminator):
             if self.fake_weight:
                 with torch.no_grad():
-                    fake = self.generate(len(x_std))
+                    fake = observed(self.generate(len(x_std)), batch.x)
                 log_fake = self.log_resp_standardized(fake)
                 terms["fake"] = -self.fake_weight * entropy(log_fake).mean()
             predict = self.log_resp_standardized
@@ -141,7 +141,7 @@ class CatGAN(AdversarialModel):
     def generator_loss(self, batch) -> dict[str, Tensor]:
         """Entropies of D's predictions for generated samples, and of their mean."""
         with keep_running_statistics(self.discriminator):
-            log_p = self.log_resp_standardized(self.generate(len(batch.x)))
+            log_p = self.log_resp_standardized(observed(self.generate(len(batch.x)), batch.x))
         return {"certainty": entropy(log_p).mean(), "balance": -entropy(marginal(log_p))}
 
     def players(self) -> tuple[Player, ...]:

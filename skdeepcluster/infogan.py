@@ -43,7 +43,7 @@ from .engine.runtime import seeded
 from .functional import random
 from .functional.losses import called_fake, called_real
 from .modules.latent import Codes, LatentSpace, Reading
-from .modules.model import AdversarialModel, Augmentation, Player
+from .modules.model import AdversarialModel, Augmentation, Player, observed
 from .modules.networks import ACTIVATIONS, build_network, check_widths, mlp, normalized_mlp
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
@@ -142,6 +142,7 @@ class InfoGAN(AdversarialModel):
         x_std = self.standardize(batch.x)
         with torch.no_grad():
             fake, codes = self.generate(len(batch.x))
+            fake = observed(fake, batch.x)
         real, fake = (self.body(self.add_noise(rows)) for rows in (x_std, fake))
         terms = {"real": called_real(self.critic(real)), "fake": called_fake(self.critic(fake))}
         hidden = fake if self.mi_weight else fake.detach()
@@ -161,7 +162,7 @@ class InfoGAN(AdversarialModel):
     def generator_loss(self, batch) -> dict[str, Tensor]:
         """G's non-saturating loss -log D(G), and -lambda L_I."""
         fake, codes = self.generate(len(batch.x))
-        hidden = self.body(self.add_noise(fake))
+        hidden = self.body(self.add_noise(observed(fake, batch.x)))
         terms = {"adversarial": called_real(self.critic(hidden))}
         if self.mi_weight:
             terms |= self.information_loss(hidden, codes, self.mi_weight)
@@ -181,7 +182,8 @@ class InfoGAN(AdversarialModel):
             style, noise = batch.style.tensor_split([self.latent.n_continuous], 1)
             codes.continuous[:, : style.shape[1]] = style
             codes.noise[:, : noise.shape[1]] = noise
-        return mse_loss(self.render_standardized(codes), self.standardize(batch.x))
+        rendered = observed(self.render_standardized(codes), batch.x)
+        return mse_loss(rendered, self.standardize(batch.x))
 
     def generate(self, n_samples) -> tuple[Tensor, Codes]:
         """Return standardized samples (N, D) generated from random codes, and the codes."""

@@ -96,7 +96,9 @@ class VAE(CodeModel):
 
     def loss(self, batch) -> dict[str, Tensor]:
         """Negative ELBO, eq. 10 with one sample of z, and the term of the regularizer."""
-        x = random.bernoulli(batch.x.float()) if self.binarize else batch.x
+        x = batch.x
+        if self.binarize:
+            x = torch.where(x.isnan(), x, random.bernoulli(x.float()))
         mean, std = self.posterior(x)
         z = mean + std * random.randn_like(std)
         weight = (self.progress / max(self.kl_warm_up, 1e-6)).clamp(max=1.0)

@@ -1,8 +1,10 @@
 """Distributions of x given the decoder's output: Bernoulli, Gaussian, or one for each column.
 
-The networks see ``standardize(x)``; densities and means are in the units of X.
+The networks see ``standardize(x)``; densities and means are in the units of X. Missing values are
+nan.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,8 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
-
-from ..functional.gaussian import log_prob_diag
 
 #: Minimum probability in :meth:`Likelihood.link`, whose derivative is 1 / p.
 LEAST_PROBABILITY = 0.02
@@ -36,11 +36,18 @@ class Likelihood(nn.Module, ABC):
 
     @abstractmethod
     def standardize(self, x: Tensor) -> Tensor:
-        """Return float32 inputs of the networks, (N, D), for samples in the units of the data."""
+        """Return float32 inputs of the networks, (N, D), for samples in the units of the data.
+
+        Missing values, nan, become 0, like features that are masked.
+        """
 
     @abstractmethod
+    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
+        """Log p(x_d | decoded) of each feature in nats, (N, D); any number for missing values."""
+
     def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
-        """Log p(x | decoded) in nats, (N,), or (S, N) for outputs (S, N, D)."""
+        """Log p(x | decoded) of the observed features, (N,), or (S, N) for outputs (S, N, D)."""
+        return self.log_probs(x, decoded).masked_fill(x.isnan(), 0.0).sum(-1)
 
     @abstractmethod
     def mean(self, decoded: Tensor) -> Tensor:
@@ -63,12 +70,12 @@ class Bernoulli(Likelihood):
     def standardize(self, x: Tensor) -> Tensor:
         """Float32, clipped to [0, 1]."""
         # Integer bounds would be cast in an exported graph, which breaks its optimizer.
-        return x.float().clamp(0.0, 1.0)
+        return fill_missing(x.float().clamp(0.0, 1.0))
 
-    def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
-        """sum_d [x_d log p_d + (1 - x_d) log(1 - p_d)] with p = sigmoid(decoded)."""
+    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
+        """x_d log p_d + (1 - x_d) log(1 - p_d) with p = sigmoid(decoded)."""
         x, decoded = self.standardize(x).expand_as(decoded), decoded.float()
-        return -binary_cross_entropy_with_logits(decoded, x, reduction="none").sum(-1)
+        return -binary_cross_entropy_with_logits(decoded, x, reduction="none")
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the probabilities."""
@@ -110,13 +117,14 @@ class Gaussian(Likelihood):
 
     def standardize(self, x: Tensor) -> Tensor:
         """(x - shift) / scale within ``LIMIT``, in the precision of the shift, then float32."""
-        return ((x - self.shift) / self.scale).clamp(-self.LIMIT, self.LIMIT).float()
+        x_std = ((x - self.shift) / self.scale).clamp(-self.LIMIT, self.LIMIT)
+        return fill_missing(x_std.float())
 
-    def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
-        """Log N(standardize(x); decoded, exp noise) - sum_d log scale_d."""
+    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
+        """Log N(standardize(x)_d; decoded_d, exp noise_d) - log scale_d."""
         log_var = self.noise.clamp(*self.LOG_VAR)
-        volume = self.scale.log().expand_as(self.shift).sum().float()
-        return log_prob_diag(self.standardize(x), decoded.float(), log_var) - volume
+        squares = (self.standardize(x) - decoded.float()) ** 2 * (-log_var).exp()
+        return -0.5 * (math.log(2 * math.pi) + log_var + squares) - self.scale.log().float()
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return decoded * scale + shift."""
@@ -143,12 +151,12 @@ class Categorical(Likelihood):
 
     def standardize(self, x: Tensor) -> Tensor:
         """Float32, clipped to [0, weight]."""
-        return x.clamp(self.weight.new_zeros(()), self.weight).float()
+        return fill_missing(x.clamp(self.weight.new_zeros(()), self.weight).float())
 
-    def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
-        """sum_g log softmax(decoded_g) of the category; a group of zeros adds nothing."""
+    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
+        """Log softmax(decoded_g) of the category; a group of zeros adds nothing."""
         share = self.standardize(x) / self.weight.float()
-        return (share * self._log_softmax(decoded)).sum(-1)
+        return share * self._log_softmax(decoded)
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the probabilities times the weights."""
@@ -245,10 +253,10 @@ class ColumnLikelihood(Likelihood):
         """Return the inputs of each part, in the order of the columns."""
         return self._join([part.standardize(own) for part, own in self._split(x)])
 
-    def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
-        """Sum of the parts' log p, (N,)."""
+    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
+        """Log p of the parts, (N, D)."""
         pairs = zip(self._split(x), self._split(decoded), strict=True)
-        return torch.stack([part.log_prob(own, out) for (part, own), (_, out) in pairs]).sum(0)
+        return self._join([part.log_probs(own, out) for (part, own), (_, out) in pairs])
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the means of the parts, (N, D)."""
@@ -271,6 +279,11 @@ class ColumnLikelihood(Likelihood):
     def _join(self, values: Sequence[Tensor]) -> Tensor:
         """Return the values of all parts in the order of the columns."""
         return torch.cat(list(values), -1).index_select(-1, self.position)
+
+
+def fill_missing(x: Tensor) -> Tensor:
+    """Replace missing values, nan, by 0."""
+    return torch.where(x.isnan(), 0.0, x)
 
 
 def restore_likelihood(state: Mapping[str, Tensor]) -> Likelihood:

@@ -198,6 +198,11 @@ class ClusterModel(TrainableModel):
         self.whitened_means = tensors.get("whitened_means")
 
 
+def observed(generated: Tensor, x: Tensor) -> Tensor:
+    """Set generated samples (N, D), standardized, to 0 where those of X miss values."""
+    return torch.where(x.isnan(), 0.0, generated)
+
+
 def whiten(x_std: Tensor, whitening: Tensor) -> Tensor:
     """Apply a whitening (D, D), or inverse standard deviations (D,), to samples (N, D)."""
     return x_std @ whitening if whitening.ndim == 2 else x_std * whitening
