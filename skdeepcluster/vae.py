@@ -6,7 +6,7 @@ is ``n_components``, L here.
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from numbers import Integral, Real
 from typing import Any
@@ -124,24 +124,44 @@ class VAE(CodeModel):
     def importance_bound(self, x, n_samples) -> Tensor:
         """E[log mean_s p(x, z_s) / q(z_s|x)] over ``n_samples`` samples of q(z|x), (N,).
 
-        The mean is over sets of quasi-random points that a hash of the sample shifts modulo one.
-        The outermost are moved inward: the ratio is unbounded where q is too narrow.
+        The mean is over sets of ``n_samples`` of at least ``MIN_POINTS`` codes.
+        """
+        n_points = n_samples * -(-MIN_POINTS // n_samples)
+        log_ratios = [log_ratio for _, log_ratio in self.weigh_codes(x, n_points)]
+        sets = torch.cat(log_ratios).unflatten(0, (-1, n_samples))
+        return sets.logsumexp(1).mean(0) - math.log(n_samples)
+
+    def impute(self, x) -> Tensor:
+        """Replace missing values by E[x_d | observed features], (N, D).
+
+        The expectation is over codes z, in proportion to p(x, z) / q(z|x) (P.-A. Mattei,
+        J. Frellsen, "MIWAE", ICML 2019).
+        """
+        codes, log_ratios = zip(*self.weigh_codes(x, MIN_POINTS), strict=True)
+        weights = torch.cat(log_ratios).softmax(0).split(SAMPLES_AT_ONCE)
+        expected = torch.zeros_like(x, dtype=torch.float64)
+        for z, weight in zip(codes, weights, strict=True):
+            decoded = self.decode(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+            expected += (weight.unsqueeze(-1) * decoded).sum(0)
+        return torch.where(x.isnan(), expected.to(x.dtype), x)
+
+    def weigh_codes(self, x, n_points) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield codes of q(z|x), (S, N, L), and their log p(x, z) / q(z|x), (S, N), in blocks.
+
+        The codes are quasi-random points that a hash of the sample shifts modulo one. The
+        outermost are moved inward: the ratio is unbounded where q is too narrow.
         """
         x_std = self.standardize(x)
         mean, std = self.encoder(x_std)
         log_std, shift = std.double().log().sum(-1), hash_rows(x_std, mean.shape[1])
-        n_points = n_samples * -(-MIN_POINTS // n_samples)
         points = uniform_points(n_points, mean.shape[1]).to(x.device)
         blocks = points[:, None].split(SAMPLES_AT_ONCE)
         least = 0.25 / n_points
         noise = (normal_quantiles((some + shift).remainder(1.0), least) for some in blocks)
-        log_ratios = []
         for some, z, log_x in decode_samples(self, x, mean, std, noise):
             # log p(z) - log q(z|x), both normal densities, whose constants cancel.
             log_prior = 0.5 * (some.square() - z.double().square()).sum(-1) + log_std
-            log_ratios.append(log_x.double() + log_prior)
-        sets = torch.cat(log_ratios).unflatten(0, (-1, n_samples))
-        return sets.logsumexp(1).mean(0) - math.log(n_samples)
+            yield z, log_x.double() + log_prior
 
     def log_resp_standardized(self, x_std) -> Tensor:
         """Log p(k | z = mean of q(z|x)), (N, K), by the mixture."""
@@ -468,6 +488,21 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
             return super().score_samples(X)
         n_samples = check_scalar(n_importance_samples, "n_importance_samples", Integral, min_val=1)
         return self._map(lambda x: self.model_.importance_bound(x, n_samples), X)
+
+    def impute(self, X) -> npt.NDArray[np.floating[Any]]:
+        """Replace missing values by their conditional means, given the observed features.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples, with nan for missing values.
+
+        Returns
+        -------
+        X_imputed : ndarray of shape (n_samples, n_features)
+            E[x | observed features] by the model, in the units of X; observed values unchanged.
+        """
+        return self._map("impute", X)
 
     def sample(self, n_samples: int = 1) -> Reals:
         """Sample codes from N(0, I) and decode them.
