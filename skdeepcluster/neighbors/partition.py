@@ -34,10 +34,8 @@ from .number import ClusterTree, Curve, choose_number, grow_tree, list_numbers
 from .search import (
     NeighborIndex,
     check_distances,
-    check_square,
     find_ranges,
     hash_rows,
-    is_precomputed,
     nearest_entries,
     project_rows,
     single_threaded_blas,
@@ -275,14 +273,13 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, labels=None) ->
     A sample has no more neighbors than the average cluster has other samples.
     """
     metric, n_neighbors = settings.metric, int(settings.n_neighbors)
-    least, precomputed = 1 if n_clusters == "auto" else n_clusters, is_precomputed(metric)
+    least, precomputed = 1 if n_clusters == "auto" else n_clusters, metric == "precomputed"
     check_enough(X.shape[0], least)
     check_scalar(settings.max_samples, "max_samples", Integral, min_val=least)
     if precomputed:
-        check_square(X)
         check_distances(X)
-    weights = check_sample_weight(sample_weight, X)
-    columns, *distinct = _find_distinct(X, weights / weights.max(), metric)
+    weights, hashes = check_sample_weight(sample_weight, X), hash_rows(X, stored_zeros=precomputed)
+    columns, *distinct = _find_distinct(X, hashes, weights / weights.max(), metric)
     if len(distinct[0]) > settings.max_samples and not (precomputed and sparse.issparse(X)):
         distinct = _draw_samples(*distinct, settings.max_samples, stream, labels)
     kept, inverse, weights = distinct
@@ -292,13 +289,13 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, labels=None) ->
         order, *found = _find_by_distances(X[kept][:, kept], n_neighbors)
         kept, weights = kept[order], weights[order]
         inverse = np.append(np.argsort(order), -1)[inverse]
-        rows, keys = None, hash_rows(X, stored_zeros=True)[kept]
+        rows = None
     else:
         rows = X[kept].sorted_indices() if sparse.issparse(X) else np.ascontiguousarray(X[kept])
-        keys, compared = hash_rows(rows), rows if columns is None else take_columns(rows, columns)
+        compared = rows if columns is None else take_columns(rows, columns)
         found = NeighborIndex(compared, metric, settings.n_jobs).query_self(n_neighbors)
     spacing = average_finite(found[0])
-    reference = Reference(rows, keys, kept, metric, n_neighbors, spacing)
+    reference = Reference(rows, hashes[kept], kept, metric, n_neighbors, spacing)
     return Samples(reference, columns, link_neighbors(*found), weights, inverse)
 
 
@@ -321,16 +318,16 @@ def take_columns(X, columns):
     return X[:, columns] if sparse.issparse(X) else np.take(X, columns, axis=1)
 
 
-def _find_distinct(X, weights, metric):
+def _find_distinct(X, hashes, weights, metric):
     """Return (columns, kept, inverse, weights) of the distinct samples with a positive weight.
 
     Their order depends on values only. Samples with sparse distances are all distinct.
     """
-    if is_precomputed(metric) and sparse.issparse(X):
+    if metric == "precomputed" and sparse.issparse(X):
         kept = np.flatnonzero(weights)
         inverse = np.where(weights > 0, np.cumsum(weights > 0) - 1, -1)
         return None, kept, inverse, weights[kept]
-    kept, inverse, weights = unique_rows(X, weights)
+    kept, inverse, weights = unique_rows(hashes, weights)
     rows = X if len(kept) == X.shape[0] else X[kept]
     columns = order_columns(rows) if metric in ("euclidean", "cosine") else None
     own = np.flatnonzero(np.subtract(*find_ranges(rows))) if columns is None else columns
