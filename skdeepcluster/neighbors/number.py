@@ -13,12 +13,6 @@ from .candidates import MERGED, Trees, find_candidates
 from .candidates import cut_tree as find_groups
 from .selection import describe_all, predict_scores, prepare
 
-#: Minimum mean number of samples in a cluster.
-MIN_SAMPLES = 5
-#: All numbers up to this one are tried.
-ALL_UP_TO = 12
-#: Ratio of successive numbers above.
-RATIO = 1.1
 #: Minimum expected score of two or more clusters; below it, all samples are one cluster.
 MIN_SCORE = 0.3
 #: Share by which the score of the chosen number may be below the highest score.
@@ -46,20 +40,20 @@ def take_number(numbers, scores):
 
 
 def list_numbers(max_clusters):
-    """Return the numbers of clusters that are tried, ascending."""
-    numbers = list(range(1, ALL_UP_TO + 1))
+    """Return the numbers of clusters that are tried: all up to 12, then in steps of 10 %."""
+    numbers = list(range(1, 13))
     while numbers[-1] < max_clusters:
-        numbers.append(min(int(np.ceil(RATIO * numbers[-1])), max_clusters))
+        numbers.append(min(int(np.ceil(1.1 * numbers[-1])), max_clusters))
     return [number for number in numbers if number <= max_clusters]
 
 
 def judge_numbers(views, n_features, numbers, stream, refine=False):
     """Return (number, candidates on the judged samples, their features) for numbers above 1.
 
-    ``refine`` adds all numbers between the neighbors of the best one.
+    Clusters have 5 samples or more on average. ``refine`` adds the numbers around the best one.
     """
     drawn, found = views.draw(MERGED), []
-    numbers = sorted({k for k in numbers if 1 < k <= len(drawn) // MIN_SAMPLES})
+    numbers = sorted({k for k in numbers if 1 < k <= len(drawn) // 5})
     if not numbers:
         return found
     views = views.take(drawn) if len(views.wide) > len(drawn) else views

@@ -51,10 +51,6 @@ NARROW = 10
 MAX_WHITENED = 100
 #: Maximum number of samples with a second layout.
 MAX_SECOND = 20_000
-#: Number of epochs of a layout.
-EPOCHS = 50
-#: Minimum number of leaves of the tree, if each has three samples on average.
-MIN_PARTS = 200
 #: Number of mixtures that smooth a few given labels.
 MIXTURES = 5
 
@@ -121,8 +117,8 @@ class Partition(NamedTuple):
         """Return the :class:`ClusterTree` of the clusters in the layout."""
         stream, weights = np.random.RandomState(0), self.samples.weights
         layout, labels = self.layout.astype(np.float64), self.resp.argmax(1)
-        n_parts = max(MIN_PARTS, COMPONENTS * self.resp.shape[1])
-        n_parts = min(n_parts, max(len(layout) // 3, 1))
+        n_parts = max(200, 2 * self.resp.shape[1])
+        n_parts = min(n_parts, max(len(layout) // 3, 1))  # three samples or more on average
         views = _view_layouts([layout], self.samples.graph, weights, stream)
         parts = run_kmeans(layout, views, n_parts, stream, n_init=1)
         return grow_tree(layout, labels, weights, parts)
@@ -381,7 +377,7 @@ def make_views(samples, n_clusters, settings, stream) -> Views:
     The second layout places whitened samples, or the same graph if there are too many features.
     """
     reference, columns, graph, weights, _ = samples
-    options = {"n_epochs": EPOCHS, "random_state": stream, "n_jobs": settings.n_jobs}
+    options = {"n_epochs": 50, "random_state": stream, "n_jobs": settings.n_jobs}
     layouts = [_scale(neighbor_layout(graph, settings.n_components, **options))]
     views = _view_layouts(layouts, graph, weights, stream)
     if columns is None:

@@ -30,8 +30,6 @@ FAMILIES = (
 )
 #: Families whose agreement with a candidate is a feature.
 WITNESSES = "kmeans", "white kmeans", "full", "genie", "layout ward", "layout merged"
-#: Number of neighbors compared with each sample.
-N_NEIGHBORS = 15
 #: Number of eigenvectors that represent the walk on the graph.
 N_EIGENVECTORS = 50
 #: Numbers of steps of this walk.
@@ -40,14 +38,10 @@ STEPS = 4, 16, 64
 SHORT_STEPS = 2, 6, 12
 #: Ridge penalty of the linear classifier, relative to the variance of the samples.
 PENALTY = 0.1
-#: Decimals of the features.
-DECIMALS = 5
 #: Difference of expected scores at which a candidate has 1 / e of the votes of another.
 TOLERANCE = 0.1
 #: Number of steps of the walk that averages votes.
 VOTE_STEPS = 2
-#: Minimum vote for each other cluster.
-EVEN = 1e-3
 #: Minimum share by which the largest responsibility exceeds the others.
 LEAD = 1e-6
 
@@ -76,11 +70,11 @@ def prepare(views, n_features):
     n_given, chosen = len(views.wide), views.draw(MERGED)
     views = views.take(chosen) if n_given > len(chosen) else views
     wide, n_samples = views.wide, len(views.wide)
-    distances, neighbors = NeighborIndex(wide).query_self(N_NEIGHBORS)
+    distances, neighbors = NeighborIndex(wide).query_self(15)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.log(distances[:, -1:] / distances[:, :-1])
     ratios = ratios[np.isfinite(ratios)]
-    i, j, lengths = spanning_tree(wide)
+    i, j, lengths = spanning_tree(wide, (distances, neighbors))
     core = distances[:, min(4, distances.shape[1] - 1)]
     reach = np.maximum(np.maximum(lengths, core[i]), core[j])
     tiny = np.finfo(np.float64).tiny
@@ -351,9 +345,8 @@ def tabulate(tables):
     ``tables`` come from :func:`describe_all` for each number of clusters.
     """
     names = list(tables[0])
-    # Rounding errors of sums should decide no comparison.
     parts = [np.column_stack(list(table.values())) for table in tables]
-    values = np.nan_to_num(np.concatenate(parts).round(DECIMALS))
+    values = np.nan_to_num(np.concatenate(parts).round(5))  # hides rounding errors of sums
     n_own = names.index("log n")
     own, compared = values[:, :n_own], names[:n_own]
     scale = own.std(0)
@@ -469,7 +462,7 @@ def calibrate(resp, labels, stability, expected_score):
     others = resp.copy()
     others[rows, labels] = 0
     is_other = np.arange(n_clusters) != labels[:, None]
-    others, even = normalize_rows(others + EVEN * is_other), is_other / (n_clusters - 1)
+    others, even = normalize_rows(others + 1e-3 * is_other), is_other / (n_clusters - 1)
     # Mix the others with equal shares where one of them would be as probable as the label.
     ceiling = probability / (1 + LEAD) / np.maximum(1 - probability, 1e-12)
     excess = np.maximum(others.max(1) - 1 / (n_clusters - 1), 1e-12)
