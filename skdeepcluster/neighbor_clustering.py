@@ -40,9 +40,6 @@ from .neighbors.partition import warn_of_edge
 from .neighbors.search import check_distances
 from .stability import cluster_stability
 
-#: Names of metrics, including "precomputed".
-METRICS = set(chain(*VALID_METRICS.values()))
-
 
 class NeighborClustering(
     LabeledClusterMixin,
@@ -180,7 +177,7 @@ class NeighborClustering(
     _parameter_constraints = {
         "n_clusters": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
-        "metric": [StrOptions(METRICS), callable],
+        "metric": [StrOptions(set(chain(*VALID_METRICS.values()))), callable],
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "max_samples": [Interval(Integral, 1, None, closed="left")],
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
@@ -447,8 +444,7 @@ class NeighborClustering(
         if reference.rows is None:
             check_distances(X, square=False)
         values = [getattr(self, name)[reference.kept] for name in names]
-        predicted, outlier_scores = interpolate(reference, X, values, self.n_jobs)
-        return *predicted, outlier_scores
+        return interpolate(reference, X, values, self.n_jobs)
 
     @property
     def _n_features_out(self):

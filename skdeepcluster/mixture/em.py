@@ -56,10 +56,7 @@ class WeightedRows:
         self.total = float(weight.sum())
 
     def batches(self, first: int, every: int) -> Iterator[Batch]:
-        """Yield every ``every``-th batch from batch ``first`` on.
-
-        Batches are in double precision and may be views of X.
-        """
+        """Yield every ``every``-th batch from ``first`` on, in double precision, maybe views."""
         for start in range(first * self.batch_size, self.X.shape[0], every * self.batch_size):
             where = slice(start, start + self.batch_size)
             x, weight = self._tensor(self.X[where]), self._tensor(self.weight[where])
@@ -188,10 +185,6 @@ class Run:
     bounds: list[float] = field(default_factory=list)
     converged: bool = False
 
-    def beats(self, other: "Run") -> bool:
-        """Return whether the bound is higher by more than rounding."""
-        return self.bound - other.bound > 1e-9 * abs(other.bound)
-
 
 def fit(
     rows: WeightedRows,
@@ -213,7 +206,8 @@ def fit(
     for i, start in enumerate(starts):
         report(i, 0, bound, math.inf)
         run = _run(rows, start, m_step, max_iter, tol, bound, partial(report, i))
-        if best is None or run.beats(best):
+        # Rounding must not decide between runs that found the same mixture.
+        if best is None or run.bound - best.bound > 1e-9 * abs(best.bound):
             best = run
     assert best is not None, "starts must not be empty"
     return best

@@ -330,7 +330,7 @@ def learn_head(points, labels, n_clusters, stream):
 
     In each of 50 steps, a classifier learns the head's probabilities on a batch. The head
     minimizes its cross-entropy minus BALANCE times the entropy of the mean probabilities
-    (A. Gadetsky, Y. Jiang, M. Brbic, "Let Go of Your Labels with Unsupervised Transfer", ICML 2024).
+    (A. Gadetsky et al., "Let Go of Your Labels with Unsupervised Transfer", ICML 2024).
     """
     points = points.astype(np.float32)
     member = np.eye(n_clusters, dtype=np.float32)[labels]
@@ -408,9 +408,6 @@ def spanning_tree(points, nearest=None):
 def _join_piece(points, inside):
     """Return the shortest edge (i, j, length) from a piece of the points to the others."""
     own, others = np.flatnonzero(inside), np.flatnonzero(~inside)
-    if len(own) > len(others):
-        j, i, length = _join_piece(points, ~inside)
-        return i, j, length
     distances, nearest = NeighborIndex(points[others]).query(points[own], 1)
     first = distances[:, 0].argmin()
     return own[first], others[nearest[first, 0]], distances[first, 0]

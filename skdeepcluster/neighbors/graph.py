@@ -28,8 +28,6 @@ from .search import (
 CURVE_A = 1.929
 #: Parameter b of the similarity.
 CURVE_B = 0.7915
-#: Maximum absolute value of a gradient component.
-CLIP = 4.0
 #: Number of gradient steps of every sample in an epoch.
 STEPS_PER_EPOCH = 5
 #: Number of links that attract each sample in one step.
@@ -38,8 +36,6 @@ ATTRACTIONS = 2
 REPULSIONS = 5
 #: Number of links sampled at once for each sample.
 DRAWS = 64
-#: Number of times that each sampled link is used.
-USES_PER_DRAW = 4
 #: Number of times that the scatter is computed, each time with neighbors in the last metric.
 WHITENINGS = 2
 
@@ -94,10 +90,7 @@ def neighbor_graph(
 
 
 def link_neighbors(distances, neighbors):
-    """Return the graph of samples with k nearest neighbors, (N, k), nearest first.
-
-    Missing neighbors have distance infinity.
-    """
+    """Return the graph of samples with nearest neighbors, (N, k), missing ones at infinity."""
     n_rows, k = distances.shape
     weights = (_smooth_weights(distances) if k else distances).astype(np.float32)
     starts = np.arange(n_rows + 1) * k
@@ -270,10 +263,7 @@ def _embed_spectrally(graph, n_components, random):
 
 
 def _draw_links(graph, random):
-    """Return linked samples (DRAWS, N), systematically sampled by weight.
-
-    A sample without links is linked to itself.
-    """
+    """Return linked samples (DRAWS, N), by weight; a sample without links is linked to itself."""
     n_rows = graph.shape[0]
     ends = np.concatenate([[0.0], np.cumsum(graph.data, dtype=np.float64)])
     first, last = graph.indptr[:-1, None], graph.indptr[1:, None]
@@ -296,7 +286,7 @@ def _optimize(graph, start, n_epochs, random, n_jobs):
     n_threads = min(effective_n_jobs(n_jobs), len(blocks))
     with ThreadPoolExecutor(n_threads) as threads:
         for t in range(n_moves):
-            if t % (n_subsets * USES_PER_DRAW) == 0:
+            if t % (4 * n_subsets) == 0:  # each sampled link is used four times
                 drawn = _draw_links(graph, random)
             if t % n_subsets == 0:
                 subsets = random.permutation(DRAWS).reshape(n_subsets, ATTRACTIONS)
@@ -326,7 +316,7 @@ def _step_block(y, twice, linked, shifts, rate, rows):
     pushes *= 2 * b / ((1e-3 + square) * (1 + a * np.exp(b * np.log(square))))
     step = np.zeros_like(here)
     for gradients in (pulls, pushes):
-        np.clip(gradients, -CLIP, CLIP, out=gradients)
+        np.clip(gradients, -4, 4, out=gradients)
         for j in range(gradients.shape[1]):
             step += gradients[:, j]
     return here + rate * step

@@ -106,10 +106,7 @@ class ClusterTree(NamedTuple):
     distances: np.ndarray
 
     def find_leaves(self, layout, labels):
-        """Return the nearest leaf (N,) of each sample of a layout (N, L) in its cluster.
-
-        A sample of a cluster without leaves gets the nearest leaf of all.
-        """
+        """Return the nearest leaf (N,) of each sample in its cluster, or of all if it has none."""
         leaves = np.empty(len(labels), dtype=np.int64)
         for cluster in np.unique(labels):
             rows, is_own = labels == cluster, self.clusters == cluster

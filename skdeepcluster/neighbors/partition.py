@@ -109,9 +109,7 @@ class Partition(NamedTuple):
 
     def extend(self, X, n_jobs=None) -> list[np.ndarray]:
         """Return responsibilities (N, K), layout (N, L) and spacing (N,) of all samples of X."""
-        values = [self.resp, self.layout]
-        values, spacing = interpolate(self.samples.reference, X, values, n_jobs)
-        return [*values, spacing]
+        return interpolate(self.samples.reference, X, [self.resp, self.layout], n_jobs)
 
     def grow_tree(self) -> ClusterTree:
         """Return the :class:`ClusterTree` of the clusters in the layout."""
@@ -264,10 +262,7 @@ def warn_of_edge(curve, max_clusters, n_samples, stacklevel):
 
 
 def connect(X, n_clusters, settings, stream, sample_weight=None, labels=None) -> Samples:
-    """Return the distinct :class:`Samples` of X and their neighbor graph.
-
-    A sample has no more neighbors than the average cluster has other samples.
-    """
+    """Return the distinct :class:`Samples` of X and their neighbor graph."""
     metric, n_neighbors = settings.metric, int(settings.n_neighbors)
     least, precomputed = 1 if n_clusters == "auto" else n_clusters, metric == "precomputed"
     check_enough(X.shape[0], least)
@@ -296,10 +291,7 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, labels=None) ->
 
 
 def order_columns(X):
-    """Return the positions of the features of X (M, D) that vary, ordered by their values.
-
-    The order depends neither on the order of the samples nor on their unit or a shift.
-    """
+    """Return positions of the features that vary, in an order that no unit or shift changes."""
     least, largest = find_ranges(X)
     varying = largest > least
     unit = np.ldexp(1.0, -np.frexp(max(-least.min(), largest.max()))[1])
@@ -338,8 +330,7 @@ def _draw_samples(kept, inverse, weights, n_drawn, stream, labels):
     """Return (kept, inverse, weights) of a random subset of the distinct samples.
 
     Priority sampling (N. Duffield, C. Lund, M. Thorup, Journal of the ACM 54, 2007) keeps the
-    largest w / u, u uniform, with weights max(w, t), t the largest w / u of the others. Samples
-    with ``labels`` (N,) are all kept, unless they are more than half.
+    largest w / u, u uniform, and samples with ``labels`` (N,), unless they are more than half.
     """
     priority = weights / (1 - stream.uniform(size=len(kept)))
     if labels is not None:
@@ -356,10 +347,7 @@ def _draw_samples(kept, inverse, weights, n_drawn, stream, labels):
 
 
 def _find_by_distances(distances, n_neighbors):
-    """Return an order (M,) of samples by their distances (M, M).
-
-    Also returns the distances and the positions in this order of their neighbors, (M, k) each.
-    """
+    """Return an order (M,) of samples, and the distances and places in it of their neighbors."""
     # Only sorted distances do not depend on the order of the columns.
     distances, neighbors = nearest_entries(distances, n_neighbors, own=True)
     direction = np.random.default_rng(0).standard_normal(distances.shape[1])
@@ -461,21 +449,22 @@ def _scale_to_unit(points):
 # ---- all samples
 
 
-def interpolate(reference, X, values, n_jobs=None) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return the values of samples X (N, D) and their mean distances (N,) to their neighbors.
+def interpolate(reference, X, values, n_jobs=None) -> list[np.ndarray]:
+    """Return the values of samples X (N, D), and last their mean distances (N,) to neighbors.
 
     A sample equal to one of the reference gets its value from ``values``, arrays (M, C). Others
     get the mean of their k nearest, weighted by 1 / distance (D. Shepard, "A two-dimensional
     interpolation function for irregularly-spaced data", ACM National Conference 1968).
-    Precomputed distances in X are to all samples of the fit.
     """
     if reference.rows is not None:
         X = _match_form(X, reference.rows)
-    found = np.maximum(equal := _find_equal(reference, X), 0)
-    predicted, spacing = [value[found] for value in values], reference.spacing[found]
-    others = np.flatnonzero(equal < 0)
+    places = {key: place for place, key in enumerate(reference.keys.tolist())}
+    keys = hash_rows(X, stored_zeros=reference.rows is None).tolist()
+    equal = np.array([places.get(key, -1) for key in keys])
+    found, others = np.maximum(equal, 0), np.flatnonzero(equal < 0)
+    *predicted, spacing = [value[found] for value in (*values, reference.spacing)]
     if not len(others):
-        return predicted, spacing
+        return [*predicted, spacing]
     if reference.rows is None:
         near = nearest_entries(X[others][:, reference.kept], reference.n_neighbors, own=False)
     else:
@@ -486,7 +475,7 @@ def interpolate(reference, X, values, n_jobs=None) -> tuple[list[np.ndarray], np
     weights, neighbors = _weigh(near[0]).T[:, :, None], near[1].T
     for column, value in zip(predicted, values, strict=True):
         column[others] = sum(w * value[j] for w, j in zip(weights, neighbors, strict=True))
-    return predicted, check_answers(spacing, X, f" by metric={reference.metric!r}")
+    return [*predicted, check_answers(spacing, X, f" by metric={reference.metric!r}")]
 
 
 def _match_form(X, rows):
@@ -495,13 +484,6 @@ def _match_form(X, rows):
         return sparse.csr_matrix(X)
     X, most = X.toarray() if sparse.issparse(X) else X, min(LARGEST, float(np.finfo(X.dtype).max))
     return np.clip(X, -most, most)
-
-
-def _find_equal(reference, X):
-    """Return the position (N,) of each sample of X in the reference, or -1."""
-    places = {key: place for place, key in enumerate(reference.keys.tolist())}
-    keys = hash_rows(X, stored_zeros=reference.rows is None).tolist()
-    return np.array([places.get(key, -1) for key in keys])
 
 
 def _weigh(distances):

@@ -194,10 +194,7 @@ def find_ranges(X):
 
 
 def order_rows(X):
-    """Return the order (N,) of samples by their projections on a fixed direction.
-
-    Features are scaled by their ranges, and constant features are left out.
-    """
+    """Return the order (N,) of samples by projections of scaled features on a direction."""
     least, largest = find_ranges(X)
     direction = np.random.RandomState(0).standard_normal(X.shape[1])
     scale = np.maximum(largest - least, 1e-300)

@@ -315,10 +315,7 @@ def compare(labels, n_clusters):
 
 
 def describe_all(judged, candidates, n_clusters, known=False):
-    """Return the features of candidates with one number of clusters, arrays (C,) by name.
-
-    ``known`` adds short walks, which take longer.
-    """
+    """Return the features of candidates, arrays (C,) by name; ``known`` adds short, slow walks."""
     labels = np.stack([candidate.labels for candidate in candidates])
     rows = [describe(judged, own, n_clusters) for own in labels]
     if known:
@@ -340,10 +337,7 @@ def describe_all(judged, candidates, n_clusters, known=False):
 
 
 def tabulate(tables):
-    """Return features (C, F) and their names: values, z-scores and ranks among all candidates.
-
-    ``tables`` come from :func:`describe_all` for each number of clusters.
-    """
+    """Return features (C, F) and their names: values, z-scores and ranks in all tables."""
     names = list(tables[0])
     parts = [np.column_stack(list(table.values())) for table in tables]
     values = np.nan_to_num(np.concatenate(parts).round(5))  # hides rounding errors of sums
@@ -395,10 +389,7 @@ def choose_partition(views, n_features, n_clusters, stream):
 
 
 def vote(views, n_features, n_clusters, stream):
-    """Return the labels (M,) for which the candidates vote.
-
-    Also returns votes (M, K), the stability (K,) of each cluster and the expected score.
-    """
+    """Return labels (M,), votes (M, K), the stability (K,) of clusters and the expected score."""
     candidates = list(find_candidates(views, n_clusters, stream))
     n_found = [len(np.unique(own.labels)) for own in candidates]
     candidates = [own for own, n in zip(candidates, n_found, strict=True) if n == max(n_found)]
@@ -451,10 +442,7 @@ def spread_votes(votes, graph):
 
 
 def calibrate(resp, labels, stability, expected_score):
-    """Return responsibilities (M, K) whose maxima are probabilities that the labels are right.
-
-    A logistic regression, fitted to simulated data sets, predicts them.
-    """
+    """Return responsibilities (M, K) whose maxima are learned probabilities of right labels."""
     rows, n_clusters = np.arange(len(labels)), resp.shape[1]
     inputs = describe_labels(resp, labels, stability, expected_score)
     probability = expit(inputs @ load_criterion()["calibration"])
