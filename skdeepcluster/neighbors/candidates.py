@@ -5,6 +5,8 @@ M distinct samples, F of them fitted, D features, L dimensions, K clusters, P gr
 
 import warnings
 from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -46,7 +48,8 @@ FAIR_SIZE = 0.25
 COMPONENTS = 2
 
 
-class Views(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Views:
     """Coordinates in which candidates are found and judged, with a mean variance of one."""
 
     #: Samples, or at most WIDE principal components of them, (M, D).
@@ -73,13 +76,25 @@ class Views(NamedTuple):
         return np.sort(self.drawn[:n_samples])
 
     def take(self, chosen):
-        """Return the views of some samples."""
+        """Return the views of some samples, or these if all are chosen."""
+        if len(chosen) == len(self.wide):
+            return self
         names = "wide", "narrow", "weights", "unit", "white"
         parts = {name: getattr(self, name) for name in names}
         parts = {name: part[chosen] for name, part in parts.items() if part is not None}
         layouts = [layout[chosen] for layout in self.layouts]
         graph, drawn = self.graph[chosen][:, chosen], np.arange(len(chosen))
-        return self._replace(layouts=layouts, graph=graph, drawn=drawn, **parts)
+        return replace(self, layouts=layouts, graph=graph, drawn=drawn, **parts)
+
+    @cached_property
+    def sample_trees(self):
+        """The merge trees of the samples, built once for all numbers of clusters."""
+        return _MergeTrees(self.wide, self)
+
+    @cached_property
+    def layout_trees(self):
+        """The merge trees of each layout."""
+        return [_MergeTrees(points, self) for points in self.layouts]
 
 
 class Candidate(NamedTuple):
@@ -88,14 +103,6 @@ class Candidate(NamedTuple):
     family: str
     #: Cluster (M,) of each sample.
     labels: np.ndarray
-
-
-class Trees:
-    """The merge trees of each view, built once for all numbers of clusters."""
-
-    def __init__(self, views):
-        self.layouts = [_MergeTrees(points, views) for points in views.layouts]
-        self.samples = _MergeTrees(views.wide, views) if views.has_features else None
 
 
 class _MergeTrees:
@@ -154,19 +161,18 @@ class _MergeTrees:
         return labels[self.nearest[key]]
 
 
-def find_candidates(views, n_clusters, stream, trees=None, brief=False):
+def find_candidates(views, n_clusters, stream, brief=False):
     """Yield candidates; ``brief`` leaves out those that seldom help to find ``n_clusters``."""
-    trees = trees or Trees(views)
     if views.has_features:
-        yield from _find_in_samples(views, trees.samples, n_clusters, stream, brief)
-    for layout, tree in zip(views.layouts, trees.layouts, strict=True):
+        yield from _find_in_samples(views, n_clusters, stream, brief)
+    for layout, tree in zip(views.layouts, views.layout_trees, strict=True):
         for method in ("ward", "average", "genie"):
             yield Candidate(f"layout {method}", tree.cut(method, n_clusters))
         if not brief:
             yield from _find_in_layout(layout, views, tree, n_clusters, stream)
 
 
-def _find_in_samples(views, tree, n_clusters, stream, brief):
+def _find_in_samples(views, n_clusters, stream, brief):
     """Yield the candidates found in the samples."""
     n_init = 1 if brief else KMEANS_RUNS
     means = run_kmeans(views.wide, views, n_clusters, stream, n_init)
@@ -179,8 +185,8 @@ def _find_in_samples(views, tree, n_clusters, stream, brief):
         yield Candidate("white kmeans", labels)
     if views.unit is not None and not brief:
         yield Candidate("head", learn_head(views.unit, means, n_clusters, stream))
-    yield Candidate("genie", tree.cut("genie", n_clusters))
-    yield Candidate("ward", tree.cut("ward", n_clusters))
+    yield Candidate("genie", views.sample_trees.cut("genie", n_clusters))
+    yield Candidate("ward", views.sample_trees.cut("ward", n_clusters))
 
 
 def _find_in_layout(layout, views, tree, n_clusters, stream):

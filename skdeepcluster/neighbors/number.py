@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics import pairwise_distances_argmin
 
 from .._checks import cluster_means, indicate
-from .candidates import MERGED, Trees, find_candidates
+from .candidates import MERGED, find_candidates
 from .candidates import cut_tree as find_groups
 from .selection import describe_all, predict_scores, prepare
 
@@ -56,11 +56,11 @@ def judge_numbers(views, n_features, numbers, stream, refine=False):
     numbers = sorted({k for k in numbers if 1 < k <= len(drawn) // 5})
     if not numbers:
         return found
-    views = views.take(drawn) if len(views.wide) > len(drawn) else views
-    trees, judged = Trees(views), prepare(views, n_features)
+    views = views.take(drawn)
+    judged = prepare(views, n_features)
     while numbers:
         for number in numbers:
-            candidates = list(find_candidates(views, number, stream, trees, brief=True))
+            candidates = list(find_candidates(views, number, stream, brief=True))
             found.append((number, candidates, describe_all(judged, candidates, number)))
         numbers = _list_between(_draw_curve(found)) if refine else []
         refine = False

@@ -6,6 +6,7 @@ N samples, M distinct samples in the graph; D features, L layout dimensions, K c
 import warnings
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -373,7 +374,7 @@ def make_views(samples, n_clusters, settings, stream) -> Views:
     points = _take_points(reference, columns)
     wide = _project(points, views.drawn, WIDE)
     narrow, unit = _scale(_project(wide, views.drawn, NARROW)), _scale_to_unit(points)
-    views = views._replace(wide=_scale(wide), narrow=narrow, unit=unit, has_features=True)
+    views = replace(views, wide=_scale(wide), narrow=narrow, unit=unit, has_features=True)
     if points.shape[0] > MAX_SECOND:
         return views
     if 1 < points.shape[1] <= MAX_WHITENED and not sparse.issparse(points):
@@ -381,9 +382,9 @@ def make_views(samples, n_clusters, settings, stream) -> Views:
         if n_clusters != "auto":
             white = _whiten_within(points, white, views, n_clusters, stream)
         found = NeighborIndex(white, n_jobs=settings.n_jobs).query_self(reference.n_neighbors)
-        views, graph = views._replace(white=white), link_neighbors(*found)
+        views, graph = replace(views, white=white), link_neighbors(*found)
     second = _scale(neighbor_layout(graph, settings.n_components, **options))
-    return views._replace(layouts=[*layouts, second])
+    return replace(views, layouts=[*layouts, second])
 
 
 def _whiten_within(points, white, views, n_clusters, stream):

@@ -67,8 +67,7 @@ class Judged(NamedTuple):
 
 def prepare(views, n_features):
     """Return :class:`Judged` for the judged samples of :class:`Views`."""
-    n_given, chosen = len(views.wide), views.draw(MERGED)
-    views = views.take(chosen) if n_given > len(chosen) else views
+    n_given, views = len(views.wide), views.take(views.draw(MERGED))
     wide, n_samples = views.wide, len(views.wide)
     distances, neighbors = NeighborIndex(wide).query_self(15)
     with np.errstate(divide="ignore", invalid="ignore"):
