@@ -37,9 +37,6 @@ from .mixture import dask_rows, em
 from .mixture.initialization import Initializer
 from .neighbors import count_clusters
 
-#: Share of the mean weight below which partial_fit replaces a component.
-STARVED = 0.01
-
 
 class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     r"""Gaussian mixture by EM over batches, for any size of X and weighted samples.
@@ -264,7 +261,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             rate = (self.learning_offset + step - 1) ** -self.learning_decay
             m_step = em.MStep(self.covariance_type, self.reg_covar)
             mixture, bound = em.step(rows, mixture, m_step, rate)
-            least = min(rate / rows.X.shape[0], STARVED / self.n_clusters_)
+            least = min(rate / rows.X.shape[0], 0.01 / self.n_clusters_)
             self._set_mixture(em.reseed_starved(mixture, least, draw_generator(stream)))
             self.labels_, self.probabilities_ = self._assign(rows)
             self.n_batch_iter_ = self.n_iter_ = step

@@ -29,8 +29,6 @@ Sums = tuple[Tensor, ...]
 
 #: Number of elements of the largest intermediate tensor of a batch: 4 MiB fit a processor's cache.
 BATCH_ELEMENTS = 2**19
-#: Maximum number of passes that refine means.
-MAX_REFINEMENTS = 3
 
 
 def choose_batch_size(n_clusters: int, n_features: int, covariance_type: str) -> int:
@@ -120,7 +118,7 @@ def _sum_and_maximize(
 ) -> Mixture:
     """Return the M-step. Where squares about the shift cancel, sum about each mean instead."""
     stats = sums(about)
-    for _ in range(MAX_REFINEMENTS):
+    for _ in range(3):
         shift = gaussian.own_shift(stats, about, *m_step)
         if shift is None:
             break

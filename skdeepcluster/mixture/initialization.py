@@ -21,8 +21,6 @@ from .em import MStep, Responsibilities, WeightedRows, maximize
 
 #: Maximum number of distinct samples for k-means, k-means++ and draws of single samples.
 MAX_DISTINCT_ROWS = 25_000
-#: k-means runs, divided among the initializations of a fit (at least one each).
-KMEANS_RUNS = 10
 
 
 def unique_rows(rows: WeightedRows, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -65,14 +63,14 @@ class Initializer:
     def initialize(self, method: str, n_init: int) -> Mixture:
         """Return the M-step of "kmeans", "k-means++", "random" or "random_from_data".
 
-        "kmeans" takes the lowest inertia of the k-means runs of one of ``n_init`` initializations.
+        "kmeans" is the best of 10 runs, divided among ``n_init`` initializations.
         """
         if method == "random":
             return self.maximize(self._draw_responsibilities())
         if len(self.x) <= self.n_clusters:
             seeds = self.x[torch.arange(self.n_clusters) % len(self.x)]
         elif method == "kmeans":
-            seeds = self._find_centers(max(1, KMEANS_RUNS // n_init))
+            seeds = self._find_centers(max(1, 10 // n_init))
         elif method == "k-means++":
             seeds = self.x[self._find_seeds()]
         else:

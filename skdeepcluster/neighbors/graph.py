@@ -28,8 +28,6 @@ from .search import (
 CURVE_A = 1.929
 #: Parameter b of the similarity.
 CURVE_B = 0.7915
-#: Number of gradient steps of every sample in an epoch.
-STEPS_PER_EPOCH = 5
 #: Number of links that attract each sample in one step.
 ATTRACTIONS = 2
 #: Number of random samples that repel each sample in one step.
@@ -194,7 +192,7 @@ def neighbor_layout(
     n_components : int, default=5
         Number of dimensions L.
     n_epochs : int, default=150
-        Number of epochs; 0 gives the spectral layout.
+        Number of epochs of five gradient steps; 0 gives the spectral layout.
     random_state : int, RandomState instance or None, default=None
         Seed of all random numbers.
     n_jobs : int, default=None
@@ -280,7 +278,7 @@ def _optimize(graph, start, n_epochs, random, n_jobs):
     """Return the layout after stochastic gradient ascent on the log-likelihood of the links."""
     n_rows = graph.shape[0]
     y = np.ascontiguousarray(start.T)
-    n_moves = n_epochs * STEPS_PER_EPOCH if n_rows > 1 else 0
+    n_moves = 5 * n_epochs if n_rows > 1 else 0
     blocks = list(gen_batches(n_rows, 8192))  # tasks of threads
     n_subsets = DRAWS // ATTRACTIONS
     n_threads = min(effective_n_jobs(n_jobs), len(blocks))
