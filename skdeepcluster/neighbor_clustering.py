@@ -17,6 +17,7 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.impute import KNNImputer
 from sklearn.neighbors import VALID_METRICS
 from sklearn.utils import Bunch, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -31,6 +32,7 @@ from ._checks import (
     cluster_means,
     find_offset,
     mark_noise,
+    misses_values,
     restore_on_failure,
     store_parameters,
 )
@@ -40,6 +42,9 @@ from .neighbors.number import cut_tree
 from .neighbors.partition import warn_of_edge
 from .neighbors.search import check_distances
 from .stability import cluster_stability
+
+#: Maximum number of samples among which the nearest ones fill missing values.
+MAX_DONORS = 5000
 
 
 class NeighborClustering(
@@ -436,7 +441,17 @@ class NeighborClustering(
                 "accept_sparse=True, or pass X.toarray()."
             )
         X = check_rows(self, X, reset=reset, accept_sparse=accepts)
-        return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
+        X = X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
+        if reset:
+            self._imputer = self._fit_imputer(X) if misses_values(X) else None
+        if not misses_values(X):
+            return X
+        return (self._imputer or self._fit_imputer(self._reference["rows"])).transform(X)
+
+    def _fit_imputer(self, rows):
+        """Return what fills missing values by means over the nearest samples that have them."""
+        donors = rows[:: -(-len(rows) // MAX_DONORS)]
+        return KNNImputer(n_neighbors=self.n_neighbors, keep_empty_features=True).fit(donors)
 
     def _interpolate(self, X, *names):
         """Return the values of fitted attributes (N, C) for samples X, and outlier scores (N,)."""
@@ -463,5 +478,6 @@ class NeighborClustering(
         is_given = self.metric == "precomputed"
         tags.input_tags.sparse = bool(self.accept_sparse) or is_given
         tags.input_tags.pairwise = tags.input_tags.positive_only = is_given
+        tags.input_tags.allow_nan = not is_given
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
