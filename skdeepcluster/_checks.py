@@ -55,11 +55,30 @@ class LabeledClusterMixin(ClusterMixin):
         return self.fit(X, y, **kwargs).labels_
 
     def _read_labels(self, y, n_rows, n_clusters):
-        """Return the known clusters (N,), -1 for none; None if no cluster is known."""
+        """Return the known clusters (N,), -1 for none; None if no cluster is known.
+
+        Numbers are those of clusters. Other labels are numbered in order, as in ``classes_``.
+        """
+        vars(self).pop("classes_", None)
         if not self.use_labels or y is None:
             return None
-        labels = check_labels("y", y, n_rows, n_clusters)
-        return labels if (labels >= 0).any() else None
+        labels, is_known = read_labels(y)
+        if not is_known.any():
+            return None
+        if all(isinstance(label, int | float) for label in labels[is_known].tolist()):
+            numbers = np.where(is_known, labels, -1)
+            numbers = check_labels("y", numbers, n_rows, n_clusters)
+            classes = np.arange(numbers.max() + 1)
+        else:
+            classes, numbers = encode_labels(labels, is_known)
+            numbers = check_labels("y", numbers, n_rows, max(n_clusters, len(classes)))
+        if len(classes) > n_clusters:
+            raise ValueError(
+                f"y has {len(classes)} labels, {', '.join(map(str, classes))}, but "
+                f"n_clusters={n_clusters}. Raise n_clusters, or use n_clusters='auto'."
+            )
+        self.classes_ = classes
+        return numbers
 
 
 # ---- samples and predictions
@@ -157,6 +176,28 @@ def is_missing(value):
 
 
 # ---- labels and parameters
+
+
+def read_labels(y):
+    """Return labels as an array (N,), and which are known: not -1, None or nan, nor these as text.
+
+    As an array of strings, a list would lose the types of None, nan and -1.
+    """
+    y = column_or_1d(np.array(y, dtype=object) if isinstance(y, list | tuple) else y, warn=True)
+    unknown = -1, "-1", "-1.0", "nan"
+    return y, np.array([not is_missing(v) and v not in unknown for v in y.tolist()], dtype=bool)
+
+
+def encode_labels(y, is_known):
+    """Return the sorted classes, and the index (N,) of each sample's class, -1 if not known."""
+    known = y[is_known]
+    if y.dtype.kind == "O":
+        if len({isinstance(label, str) for label in known}) > 1:
+            raise ValueError("y mixes strings and numbers. Make all labels the same type.")
+        known = np.array(known.tolist())
+    targets = np.full(len(y), -1, dtype=np.int64)
+    classes, targets[is_known] = np.unique(known, return_inverse=True)
+    return classes, targets
 
 
 def check_labels(name, value, n_samples, n_clusters=None, lowest=-1):

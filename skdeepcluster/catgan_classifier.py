@@ -10,11 +10,11 @@ import numpy.typing as npt
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils import assert_all_finite, check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
-from ._checks import Auto, is_missing, restore_on_failure, store_parameters
+from ._checks import Auto, encode_labels, read_labels, restore_on_failure, store_parameters
 from ._init import Partition
 from ._typing import fit_context
 from .catgan import CatGANEstimator
@@ -313,31 +313,16 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
 def _encode_labels(y):
     """Return the sorted classes, and the index of each sample's class, -1 without a label."""
-    # As an array of strings, a list would lose the types of None, nan and -1.
-    y = column_or_1d(np.array(y, dtype=object) if isinstance(y, list | tuple) else y, warn=True)
+    y, is_known = read_labels(y)
     if y.dtype.kind == "f":
         assert_all_finite(y, allow_nan=True, input_name="y")
-    labels = y.tolist()
-    is_known = np.array([not _is_missing(label) for label in labels], dtype=bool)
-    if set(labels) in ({-1, 1}, {"-1", "1"}):  # two classes
+    if set(y.tolist()) in ({-1, 1}, {"-1", "1"}):  # two classes
         is_known[:] = True
     if not is_known.any():
         raise ValueError(
             "No sample has a label: all of y is -1 or missing. Give at least one label of each "
             "class, or use CatGANClustering."
         )
-    known = y[is_known]
-    if y.dtype.kind == "O":
-        if len({isinstance(label, str) for label in known}) > 1:
-            raise ValueError("y mixes strings and numbers. Make all labels the same type.")
-        known = np.array(known.tolist())
-    check_classification_targets(known)
-    classes, numbers = np.unique(known, return_inverse=True)
-    targets = np.full(len(y), -1, dtype=np.int64)
-    targets[is_known] = numbers
+    classes, targets = encode_labels(y, is_known)
+    check_classification_targets(classes)
     return classes, targets
-
-
-def _is_missing(label):
-    """Return whether a label says that there is none; numpy makes strings of -1 and nan."""
-    return is_missing(label) or label in (-1, "-1", "-1.0", "nan")
