@@ -21,7 +21,6 @@ from .mixture.initialization import Initializer
 from .neighbor_clustering import NeighborClustering
 from .neighbors import count_clusters
 from .neighbors.labels import hold_labels, name_clusters
-from .neighbors.search import is_precomputed
 
 CLUSTERER = HasMethods(["fit", "get_params", "set_params"])
 #: Constraints on the parameters of all networks with an initial partition.
@@ -202,7 +201,7 @@ def resolve_init(init, n_samples, index=None, without_codes=False):
         return own.get(init) or MixtureInit(without_codes)
     if not isinstance(init, BaseEstimator) and not hasattr(init, "fit"):
         return GivenInit(init, n_samples, index)
-    if is_precomputed(getattr(init, "metric", None)):
+    if getattr(init, "metric", None) == "precomputed":
         raise ValueError(
             "init compares standardized samples, but its metric asks for precomputed distances. "
             "Name a metric of features, or pass labels_ of a NeighborClustering as init."

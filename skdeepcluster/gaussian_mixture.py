@@ -3,17 +3,17 @@
 import math
 import warnings
 from functools import partial
-from importlib import import_module
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.utils import check_scalar
-from sklearn.utils._param_validation import HasMethods, Hidden, Interval, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._checks import (
@@ -31,33 +31,13 @@ from ._checks import (
     store_parameters,
 )
 from ._typing import ClusterMixin, Labels, fit_context
+from .engine.data import refuse_sparse
+from .engine.runtime import draw_generator, resolve_device
+from .functional import gaussian
+from .functional.losses import entropy
+from .mixture import dask_rows, em
+from .mixture.initialization import Initializer
 from .neighbors import count_clusters
-
-if TYPE_CHECKING:
-    import torch
-
-    from .engine import data, runtime
-    from .functional import gaussian, losses
-    from .mixture import dask_rows, em, initialization
-else:
-
-    class _Lazy:
-        """A module that is imported when an attribute of it is first read, and torch with it."""
-
-        def __init__(self, name):
-            self._name = name
-
-        def __getattr__(self, name):
-            return getattr(import_module(self._name, __package__), name)
-
-    torch, data, runtime = map(_Lazy, ("torch", ".engine.data", ".engine.runtime"))
-    gaussian, losses = map(_Lazy, (".functional.gaussian", ".functional.losses"))
-    dask_rows, em, initialization = (
-        _Lazy(f".mixture.{name}") for name in ("dask_rows", "em", "initialization")
-    )
-
-#: Share of the mean weight below which partial_fit replaces a component.
-STARVED = 0.01
 
 
 class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
@@ -181,7 +161,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         "learning_offset": [Interval(Real, 1.0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "accept_sparse": ["boolean"],
-        "device": [str, Hidden(HasMethods("__enter__"))],  # torch.device, without importing torch
+        "device": [str, torch.device],
     }
     del _parameter_constraints["n_components"]
 
@@ -246,14 +226,14 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
                 max_iter=self.max_iter,
                 tol=self.tol,
                 bound=self.lower_bound_ if continues else -np.inf,
-                report=self._report,
+                report=partial(_report, self.verbose, self.verbose_interval),
             )
             self._set_mixture(run.mixture)
             self._set_labels(rows)
             self.lower_bound_, self.lower_bounds_ = run.bound, run.bounds
             self.n_iter_, self.converged_ = len(run.bounds), run.converged
             self.n_batch_iter_ = 0
-        self._warn()
+        _warn(self)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -283,8 +263,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             rate = (self.learning_offset + step - 1) ** -self.learning_decay
             m_step = em.MStep(self.covariance_type, self.reg_covar)
             mixture, bound = em.step(rows, mixture, m_step, rate)
-            least = min(rate / rows.X.shape[0], STARVED / self.n_clusters_)
-            self._set_mixture(em.reseed_starved(mixture, least, runtime.draw_generator(stream)))
+            least = min(rate / rows.X.shape[0], 0.01 / self.n_clusters_)
+            self._set_mixture(em.reseed_starved(mixture, least, draw_generator(stream)))
             self.labels_, self.probabilities_ = self._assign(rows)
             self.n_batch_iter_ = self.n_iter_ = step
             self.lower_bound_, self.lower_bounds_, self.converged_ = bound, [bound], False
@@ -293,52 +273,37 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     def _begin(self, X, sample_weight, continues, n_least):
         """Set the number of components, and return X and its weights, checked."""
         if continues:
-            self._check_continuity()
+            self.n_clusters_ = len(self.means_)
+            _check_continuity(self)
         else:
-            self._choose_number(X, sample_weight)
+            vars(self).pop("n_clusters_curve_", None)
+            self.n_clusters_ = self.n_clusters
+            if self.n_clusters == "auto":
+                if dask_rows.is_dask(X):
+                    raise ValueError(
+                        "n_clusters='auto' compares all samples, but X is a Dask array. Pass a "
+                        "number, for instance n_clusters_ of a fit to some of the samples."
+                    )
+                refuse_sparse(self, X)
+                options = {"sample_weight": sample_weight, "max_clusters": self.max_clusters}
+                curve = count_clusters(X, random_state=self.random_state, **options)
+                self.n_clusters_, self.n_clusters_curve_ = curve.pop("best_n_clusters"), curve
             n_least = max(n_least, self.n_clusters_)
         rows = self._check_rows(X, sample_weight, not continues, n_least)
         self.batch_size_, self.device_ = rows.batch_size, str(rows.device)
         return rows
-
-    def _choose_number(self, X, sample_weight):
-        """Set the number of components."""
-        vars(self).pop("n_clusters_curve_", None)
-        if self.n_clusters != "auto":
-            self.n_clusters_ = self.n_clusters
-            return
-        if dask_rows.is_dask(X):
-            raise ValueError(
-                "n_clusters='auto' compares all samples, but X is a Dask array. Pass a number, "
-                "for instance n_clusters_ of a fit to some of the samples."
-            )
-        data.refuse_sparse(self, X)
-        options = {"sample_weight": sample_weight, "max_clusters": self.max_clusters}
-        self.n_clusters_curve_ = count_clusters(X, random_state=self.random_state, **options)
-        self.n_clusters_ = self.n_clusters_curve_.pop("best_n_clusters")
-
-    def _report(self, start, i, bound, change):
-        """Print a line per initialization and interval, as ``verbose`` asks."""
-        if self.verbose and i == 0:
-            print(f"Initialization {start}")
-        elif self.verbose and i % self.verbose_interval == 0:
-            detail = f"\t lower bound {bound:.6f}\t change {change:.6f}"
-            print(f"  Iteration {i}{detail if self.verbose > 1 else ''}")
-
-    # ---- initialization
 
     def _initial_mixtures(self, rows, random_state, continues):
         """Yield the initial mixtures of EM."""
         if continues:
             yield self.mixture_.to(rows.device)
             return
-        given = self._given_fields(rows)
+        given = _read_initial(self, rows)
         if len(given) == len(gaussian.Mixture._fields):
             yield gaussian.Mixture(**given)
             return
-        seed = runtime.draw_generator(random_state)
         m_step = em.MStep(self.covariance_type, self.reg_covar)
-        initializer = initialization.Initializer(rows, self.n_clusters_, m_step, seed)
+        initializer = Initializer(rows, self.n_clusters_, m_step, draw_generator(random_state))
         if isinstance(self.init_params, str):
             for _ in range(self.n_init):
                 yield initializer.initialize(self.init_params, self.n_init)._replace(**given)
@@ -347,33 +312,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         resp = check_responsibilities("init_params", self.init_params, shape)
         resp = torch.tensor(resp, device=rows.device)
         yield initializer.maximize(lambda where, _: resp[where])._replace(**given)
-
-    def _given_fields(self, rows):
-        """Return the fields of Mixture given as ``weights_init``, ``means_init``, ..."""
-        kind, k, d = self.covariance_type, self.n_clusters_, rows.X.shape[1]
-        square = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}
-        shapes = {"weights_init": (k,), "means_init": (k, d), "precisions_init": square[kind]}
-        given = {}
-        for field, (name, shape) in zip(gaussian.Mixture._fields, shapes.items(), strict=True):
-            if getattr(self, name) is not None:
-                value = check_shape(name, getattr(self, name), shape)
-                given[field] = torch.tensor(value, device=rows.device)
-        if "log_weights" in given:
-            given["log_weights"] = _check_weights(given["log_weights"]).log()
-        if "scales" in given:
-            given["scales"] = _find_scales(given["scales"], kind)
-        return given
-
-    def _check_continuity(self):
-        """Check that parameters agree with the fitted mixture."""
-        self.n_clusters_ = len(self.means_)
-        known = {"n_clusters": self.n_clusters_, "covariance_type": self._covariance_type}
-        for name, value in known.items():
-            if getattr(self, name) not in (value, "auto"):
-                raise ValueError(
-                    f"The fit continues from a mixture with {name}={value!r}, but now "
-                    f"{name}={getattr(self, name)!r}. Keep it, or call fit with warm_start=False."
-                )
 
     # ---- results of a fit
 
@@ -387,21 +325,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             scales = scales[order] if len(scales) == len(means) else scales
             self._set_mixture(gaussian.Mixture(log_weights[order], means[order], scales))
             self.labels_, self.probabilities_ = self._assign(rows)
-
-    def _warn(self):
-        """Warn about missing convergence and empty components."""
-        if not self.converged_ and self.max_iter > 0:
-            message = (
-                f"EM did not converge in {self.n_iter_} iterations. Increase max_iter or tol."
-            )
-            warnings.warn(message, ConvergenceWarning, stacklevel=4)
-        n_found = len(np.unique(self.labels_))
-        if n_found < self.n_clusters_:
-            message = (
-                f"Only {n_found} of n_clusters={self.n_clusters_} components have samples. "
-                "Decrease n_clusters or reg_covar, or scale X."
-            )
-            warnings.warn(message, ConvergenceWarning, stacklevel=4)
 
     # ---- predictions
 
@@ -498,7 +421,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         It adds twice the entropies of all responsibilities to BIC. Lower is better.
         """
         rows = self._check_fitted(X, sample_weight)
-        mean_entropy = self._average(lambda joint: losses.entropy(joint.log_softmax(1)), rows)
+        mean_entropy = self._average(lambda joint: entropy(joint.log_softmax(1)), rows)
         return self._penalize(rows, math.log(rows.total)) + 2 * mean_entropy * rows.total
 
     def sample(self, n_samples: int = 1) -> tuple[npt.NDArray[np.float64], Labels]:
@@ -520,7 +443,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         random_state = random_stream(self.random_state)
         counts = random_state.multinomial(n_samples, self.weights_ / self.weights_.sum())
-        stream = runtime.draw_generator(random_state)
+        stream = draw_generator(random_state)
         X = gaussian.sample(self.mixture_, torch.from_numpy(counts), stream)
         return X.numpy(), np.repeat(np.arange(len(counts)), counts)
 
@@ -536,7 +459,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         if dask_rows.is_dask(X):
             X, values = dask_rows.check(self, X, reset)
         else:
-            data.refuse_sparse(self, X)
+            refuse_sparse(self, X)
             accept_sparse = "csr" if self.accept_sparse else False
             options = {"accept_sparse": accept_sparse, "ensure_min_samples": min(2, enough)}
             X = values = check_rows(self, X, reset=reset, **options)
@@ -549,7 +472,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             size = em.choose_batch_size(n_clusters, X.shape[1], self.covariance_type)
         if dask_rows.is_dask(X):
             return dask_rows.DaskRows(X, weight, int(size))
-        return em.WeightedRows(X, weight, int(size), runtime.resolve_device(self.device))
+        return em.WeightedRows(X, weight, int(size), resolve_device(self.device))
 
     def _apply(self, function, rows):
         """Apply a function of the log-joint (N, K) to all samples; check the results."""
@@ -618,14 +541,63 @@ def _assign_surely(joint):
     return torch.stack([label.double(), (best - joint.logsumexp(1)).exp()], 1)
 
 
-def _check_weights(weights):
-    """Return ``weights_init``, checked."""
-    if weights.min() < 0 or not math.isclose(weights.sum(), 1, abs_tol=1e-6):
-        raise ValueError(
-            "The parameter 'weights_init' should be at least 0 and sum to 1, but the minimum is "
-            f"{float(weights.min()):.6g} and the sum {float(weights.sum()):.6g}."
+def _report(verbose, interval, start, i, bound, change):
+    """Print a line per initialization and interval."""
+    if verbose and i == 0:
+        print(f"Initialization {start}")
+    elif verbose and i % interval == 0:
+        detail = f"\t lower bound {bound:.6f}\t change {change:.6f}"
+        print(f"  Iteration {i}{detail if verbose > 1 else ''}")
+
+
+def _warn(mixture):
+    """Warn about missing convergence and empty components."""
+    n_found, messages = len(np.unique(mixture.labels_)), []
+    if not mixture.converged_ and mixture.max_iter > 0:
+        messages.append(
+            f"EM did not converge in {mixture.n_iter_} iterations. Increase max_iter or tol."
         )
-    return weights
+    if n_found < mixture.n_clusters_:
+        messages.append(
+            f"Only {n_found} of n_clusters={mixture.n_clusters_} components have samples. "
+            "Decrease n_clusters or reg_covar, or scale X."
+        )
+    for message in messages:
+        warnings.warn(message, ConvergenceWarning, stacklevel=4)
+
+
+def _check_continuity(mixture):
+    """Check that parameters agree with the fitted mixture."""
+    known = {"n_clusters": mixture.n_clusters_, "covariance_type": mixture._covariance_type}
+    for name, value in known.items():
+        if getattr(mixture, name) not in (value, "auto"):
+            raise ValueError(
+                f"The fit continues from a mixture with {name}={value!r}, but now "
+                f"{name}={getattr(mixture, name)!r}. Keep it, or call fit with warm_start=False."
+            )
+
+
+def _read_initial(mixture, rows):
+    """Return the fields of ``Mixture`` given as parameters, checked."""
+    kind, k, d = mixture.covariance_type, mixture.n_clusters_, rows.X.shape[1]
+    square = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}
+    shapes = {"weights_init": (k,), "means_init": (k, d), "precisions_init": square[kind]}
+    given = {}
+    for field, (name, shape) in zip(gaussian.Mixture._fields, shapes.items(), strict=True):
+        if getattr(mixture, name) is not None:
+            value = check_shape(name, getattr(mixture, name), shape)
+            given[field] = torch.tensor(value, device=rows.device)
+    if "log_weights" in given:
+        weights = given["log_weights"]
+        if weights.min() < 0 or not math.isclose(weights.sum(), 1, abs_tol=1e-6):
+            raise ValueError(
+                "The parameter 'weights_init' should be at least 0 and sum to 1, but the minimum "
+                f"is {float(weights.min()):.6g} and the sum {float(weights.sum()):.6g}."
+            )
+        given["log_weights"] = weights.log()
+    if "scales" in given:
+        given["scales"] = _find_scales(given["scales"], kind)
+    return given
 
 
 def _find_scales(precisions, covariance_type):

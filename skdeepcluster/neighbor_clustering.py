@@ -38,13 +38,8 @@ from ._typing import Labels, TransformerMixin, fit_context
 from .neighbors import Reference, find_partition, interpolate
 from .neighbors.number import cut_tree
 from .neighbors.partition import warn_of_edge
-from .neighbors.search import check_distances, is_precomputed
+from .neighbors.search import check_distances
 from .stability import cluster_stability
-
-#: Names of metrics, including "precomputed".
-METRICS = set(chain(*VALID_METRICS.values()))
-#: Distance to the centers of empty clusters.
-NOWHERE = 1e150
 
 
 class NeighborClustering(
@@ -183,7 +178,7 @@ class NeighborClustering(
     _parameter_constraints = {
         "n_clusters": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
-        "metric": [StrOptions(METRICS), callable],
+        "metric": [StrOptions(set(chain(*VALID_METRICS.values()))), callable],
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "max_samples": [Interval(Integral, 1, None, closed="left")],
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
@@ -388,12 +383,12 @@ class NeighborClustering(
             to the nearest other center; 0 for one cluster.
         """
         resp, layout, _ = self._interpolate(X, "responsibilities_", "layout_")
-        rows, labels = np.arange(len(resp)), resp.argmax(1)
-        hard = np.eye(self.n_clusters_)[self.responsibilities_.argmax(1)]
-        if hard.any(0).sum() < 2:
+        clusters, fitted = np.unique(self.responsibilities_.argmax(1), return_inverse=True)
+        if len(clusters) < 2:
             return 0.0
-        centers = cluster_means(hard, self.layout_.astype(np.float64))
-        distances = np.where(hard.any(0), cdist(layout, centers), NOWHERE)
+        centers = cluster_means(np.eye(len(clusters))[fitted], self.layout_.astype(np.float64))
+        rows, labels = np.arange(len(resp)), resp[:, clusters].argmax(1)
+        distances = cdist(layout, centers)
         own = distances[rows, labels]
         distances[rows, labels] = np.inf
         other = distances.min(1)
@@ -434,7 +429,7 @@ class NeighborClustering(
 
     def _check_rows(self, X, reset=False):
         """Check X and its number of features."""
-        accepts = "csr" if self.accept_sparse or is_precomputed(self.metric) else False
+        accepts = "csr" if self.accept_sparse or self.metric == "precomputed" else False
         if sparse.issparse(X) and not accepts:
             raise TypeError(
                 "NeighborClustering got sparse data, but expects dense arrays. Set "
@@ -448,10 +443,9 @@ class NeighborClustering(
         check_is_fitted(self)
         X, reference = self._check_rows(X), Reference(**self._reference)
         if reference.rows is None:
-            check_distances(X)
+            check_distances(X, square=False)
         values = [getattr(self, name)[reference.kept] for name in names]
-        predicted, outlier_scores = interpolate(reference, X, values, self.n_jobs)
-        return *predicted, outlier_scores
+        return interpolate(reference, X, values, self.n_jobs)
 
     @property
     def _n_features_out(self):
@@ -466,7 +460,7 @@ class NeighborClustering(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        is_given = is_precomputed(self.metric)
+        is_given = self.metric == "precomputed"
         tags.input_tags.sparse = bool(self.accept_sparse) or is_given
         tags.input_tags.pairwise = tags.input_tags.positive_only = is_given
         tags.transformer_tags.preserves_dtype = ["float32"]

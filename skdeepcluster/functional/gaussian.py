@@ -17,16 +17,12 @@ from torch import Tensor
 MATRIX = ("full", "tied")
 #: Minimum rows of a block of a triangular matrix: smaller blocks cost more than they save.
 MIN_BLOCK_ROWS = 12
-#: Maximum number of blocks of a triangular matrix.
-MAX_BLOCKS = 4
 #: Responsibilities below eps^3 are set to zero.
 NEGLIGIBLE = torch.finfo(torch.float64).eps ** 3
 #: With ``reg_covar=0``, variances below this multiple of eps times the squares count as zero.
 ROUNDING = 1000.0
 #: Ratio of a variance to squares about the shift below which squares cancel too many digits.
 CANCELLATION = 1e-9
-#: Share of nonzero weights below which sums of squares gather the samples of each component.
-MAX_DENSITY = 0.25
 #: Rounds of rejection sampling in :func:`confident_sample`, and of halving afterwards.
 REDRAWS = 20
 #: The densities (K, N) of the terms of samples that ``_expand`` returns.
@@ -148,7 +144,7 @@ def triangular_blocks(n_features: int) -> list[tuple[int, int]]:
 
     Entries to the right of the end of a block are zero, so products skip them.
     """
-    n_blocks = min(max(n_features // MIN_BLOCK_ROWS, 1), MAX_BLOCKS)
+    n_blocks = min(max(n_features // MIN_BLOCK_ROWS, 1), 4)
     return list(pairwise(n_features * i // n_blocks for i in range(n_blocks + 1)))
 
 
@@ -331,7 +327,8 @@ def _sum_terms(
 
 def _sum_squares(x: Tensor, weights: Tensor) -> Tensor:
     """Return sum_n w_kn x_n x_n^T, of shape (K, D, D)."""
-    if x.device.type == "cpu" and int(weights.count_nonzero()) < MAX_DENSITY * weights.numel():
+    # If most weights are zero, gathering the samples of each component is faster.
+    if x.device.type == "cpu" and 4 * int(weights.count_nonzero()) < weights.numel():
         own = ((w[w > 0], x[w > 0]) for w in weights)
         return torch.stack([(w * rows.T) @ rows for w, rows in own])
     x = x.T.contiguous()

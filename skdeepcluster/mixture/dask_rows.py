@@ -39,10 +39,7 @@ def check(estimator: Any, X: Any, reset: bool) -> tuple[Any, np.ndarray]:
 
 
 class DaskRows(WeightedRows):
-    """Samples of a Dask array (N, D) and their weights (N,).
-
-    Blocks are not empty and hold all features.
-    """
+    """Samples of a Dask array (N, D) with blocks of all features, and their weights (N,)."""
 
     def __init__(self, X: Any, weight: np.ndarray, batch_size: int) -> None:
         super().__init__(X, weight, batch_size)
@@ -78,13 +75,10 @@ class DaskRows(WeightedRows):
         return torch.from_numpy(rows)
 
 
-def _to_tensor(block: Any) -> Tensor:
-    return to_tensor(np.asarray(block), double=True)
-
-
 def _map_block(function: Callable[[Tensor], Tensor], block: Any, size: int) -> np.ndarray:
+    rows = to_tensor(np.asarray(block), double=True)
     with limited_threads():
-        return np.concatenate([function(x).numpy() for x in _to_tensor(block).split(size)])
+        return np.concatenate([function(x).numpy() for x in rows.split(size)])
 
 
 def _sum_block(
@@ -94,7 +88,7 @@ def _sum_block(
     first: int,
     size: int,
 ) -> Sums:
-    rows, weights = _to_tensor(block), torch.as_tensor(weight, dtype=torch.float64, device="cpu")
+    rows, weights = (to_tensor(np.asarray(part), double=True) for part in (block, weight))
     starts = range(first, first + len(rows), size)
     batches = (
         (slice(start, start + len(x)), x, w)

@@ -29,8 +29,6 @@ Sums = tuple[Tensor, ...]
 
 #: Number of elements of the largest intermediate tensor of a batch: 4 MiB fit a processor's cache.
 BATCH_ELEMENTS = 2**19
-#: Maximum number of passes that refine means.
-MAX_REFINEMENTS = 3
 
 
 def choose_batch_size(n_clusters: int, n_features: int, covariance_type: str) -> int:
@@ -56,10 +54,7 @@ class WeightedRows:
         self.total = float(weight.sum())
 
     def batches(self, first: int, every: int) -> Iterator[Batch]:
-        """Yield every ``every``-th batch from batch ``first`` on.
-
-        Batches are in double precision and may be views of X.
-        """
+        """Yield every ``every``-th batch from ``first`` on, in double precision, maybe views."""
         for start in range(first * self.batch_size, self.X.shape[0], every * self.batch_size):
             where = slice(start, start + self.batch_size)
             x, weight = self._tensor(self.X[where]), self._tensor(self.weight[where])
@@ -123,7 +118,7 @@ def _sum_and_maximize(
 ) -> Mixture:
     """Return the M-step. Where squares about the shift cancel, sum about each mean instead."""
     stats = sums(about)
-    for _ in range(MAX_REFINEMENTS):
+    for _ in range(3):
         shift = gaussian.own_shift(stats, about, *m_step)
         if shift is None:
             break
@@ -188,10 +183,6 @@ class Run:
     bounds: list[float] = field(default_factory=list)
     converged: bool = False
 
-    def beats(self, other: "Run") -> bool:
-        """Return whether the bound is higher by more than rounding."""
-        return self.bound - other.bound > 1e-9 * abs(other.bound)
-
 
 def fit(
     rows: WeightedRows,
@@ -213,7 +204,8 @@ def fit(
     for i, start in enumerate(starts):
         report(i, 0, bound, math.inf)
         run = _run(rows, start, m_step, max_iter, tol, bound, partial(report, i))
-        if best is None or run.beats(best):
+        # Rounding must not decide between runs that found the same mixture.
+        if best is None or run.bound - best.bound > 1e-9 * abs(best.bound):
             best = run
     assert best is not None, "starts must not be empty"
     return best

@@ -21,18 +21,13 @@ from .em import MStep, Responsibilities, WeightedRows, maximize
 
 #: Maximum number of distinct samples for k-means, k-means++ and draws of single samples.
 MAX_DISTINCT_ROWS = 25_000
-#: k-means runs, divided among the initializations of a fit (at least one each).
-KMEANS_RUNS = 10
-#: Number of samples for medians.
-SPREAD_ROWS = 1000
 
 
 def unique_rows(rows: WeightedRows, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Return distinct samples, sorted by a random projection, and their weights.
 
-    Equal samples are merged and their weights added, so the result does not depend on the order
-    of the samples, on repeating a sample instead of weighting it, or on weights of zero. If there
-    are more than ``MAX_DISTINCT_ROWS``, a systematic sample in proportion to weight is returned.
+    Equal samples are merged, so the result depends neither on the order of the samples nor on
+    repeating a sample instead of weighting it. More than ``MAX_DISTINCT_ROWS`` are sampled.
     """
     shape = (rows.X.shape[1] + 1,)
     draws = torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu")
@@ -40,7 +35,7 @@ def unique_rows(rows: WeightedRows, generator: torch.Generator) -> tuple[Tensor,
     order = np.flatnonzero(rows.weight > 0)
     # Subtracting the median keeps the digits of small differences. Sums over each sample, unlike
     # matrix products, round equal samples equally.
-    origin = _some(rows.take(order[:: max(1, len(order) // SPREAD_ROWS)])).median(0).values
+    origin = rows.take(order[:: max(1, len(order) // 1000)]).median(0).values
     projection = rows.map(lambda x: ((x - origin) * direction).sum(1))
     order = order[np.argsort(projection[order], kind="stable")]
     first = np.flatnonzero(np.diff(projection[order], prepend=-np.inf))
@@ -50,11 +45,6 @@ def unique_rows(rows: WeightedRows, generator: torch.Generator) -> tuple[Tensor,
         drawn, count = np.unique(places, return_counts=True)
         index, weight = index[drawn], count.astype(np.float64)
     return rows.take(index), torch.tensor(weight, device=rows.device)
-
-
-def _some(x: Tensor) -> Tensor:
-    """Return about ``SPREAD_ROWS`` of the samples."""
-    return x[:: max(1, len(x) // SPREAD_ROWS)]
 
 
 class Initializer:
@@ -73,18 +63,20 @@ class Initializer:
     def initialize(self, method: str, n_init: int) -> Mixture:
         """Return the M-step of "kmeans", "k-means++", "random" or "random_from_data".
 
-        "kmeans" takes the lowest inertia of the k-means runs of one of ``n_init`` initializations.
+        "kmeans" is the best of 10 runs, divided among ``n_init`` initializations.
         """
         if method == "random":
             return self.maximize(self._draw_responsibilities())
         if len(self.x) <= self.n_clusters:
             seeds = self.x[torch.arange(self.n_clusters) % len(self.x)]
         elif method == "kmeans":
-            seeds = self._find_centers(max(1, KMEANS_RUNS // n_init))
+            seeds = self._find_centers(max(1, 10 // n_init))
         elif method == "k-means++":
             seeds = self.x[self._find_seeds()]
         else:
-            seeds = self._draw_rows()
+            seeds = self.x[
+                self.weight.cpu().multinomial(self.n_clusters, generator=self.generator)
+            ]
         if method == "kmeans":
             return self.maximize(self._assign_to_nearest(seeds))
         eye = torch.eye(self.n_clusters, dtype=self.x.dtype, device=self.x.device)
@@ -151,8 +143,3 @@ class Initializer:
             return fractions / fractions.sum(1, keepdim=True)
 
         return resp
-
-    def _draw_rows(self) -> Tensor:
-        """Draw K samples by weight, without replacement."""
-        index = self.weight.cpu().multinomial(self.n_clusters, generator=self.generator)
-        return self.x[index]

@@ -1,7 +1,6 @@
 """Partitions found in neighbor graphs, without labels or from a few: the front door."""
 
 from .graph import neighbor_graph, neighbor_layout
-from .partition import Partition as Partition
 from .partition import Reference as Reference
 from .partition import count_clusters
 from .partition import find_partition as find_partition

@@ -5,6 +5,8 @@ M distinct samples, F of them fitted, D features, L dimensions, K clusters, P gr
 
 import warnings
 from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -29,39 +31,24 @@ LINKED = 10_000
 MERGED = 1_500
 #: Number of runs of k-means.
 KMEANS_RUNS = 3
-#: Maximum number of Lloyd iterations in a run of k-means.
-KMEANS_ITERATIONS = 50
 #: Maximum number of EM iterations of a mixture.
 EM_ITERATIONS = 60
 #: EM stops when the mean log-likelihood rises by less than this, in nats.
 EM_TOLERANCE = 1e-3
-#: Added to the variances of a mixture of the samples, as a share of their mean variance.
-REGULARIZATION = 1e-3
-#: The same for a mixture of a layout.
+#: Added to the variances of a mixture of a layout, as a share of their mean variance.
 LAYOUT_REGULARIZATION = 1e-4
-#: Number of gradient steps of the linear head.
-HEAD_STEPS = 50
-#: Number of gradient steps of the classifier in each of them.
-CLASSIFIER_STEPS = 6
-#: Number of samples in a step.
-HEAD_BATCH = 1_000
-#: Learning rate of the head and the classifier.
-HEAD_RATE = 2e-3
 #: Weight of the entropy of the head's mean probabilities in its loss.
 BALANCE = 10.0
 #: Gini index of the cluster sizes above which Genie merges the smallest clusters only.
 GINI = 0.3
-#: Number of neighbors in the graph whose spanning tree Genie follows.
-GENIE_NEIGHBORS = 15
 #: Minimum size of a cluster in a fair cut of Ward's tree, relative to the mean size.
 FAIR_SIZE = 0.25
 #: Number of components of a merged mixture, per cluster.
 COMPONENTS = 2
-#: Number of merged mixtures in each layout.
-MERGED_RUNS = 2
 
 
-class Views(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Views:
     """Coordinates in which candidates are found and judged, with a mean variance of one."""
 
     #: Samples, or at most WIDE principal components of them, (M, D).
@@ -88,13 +75,25 @@ class Views(NamedTuple):
         return np.sort(self.drawn[:n_samples])
 
     def take(self, chosen):
-        """Return the views of some samples."""
+        """Return the views of some samples, or these if all are chosen."""
+        if len(chosen) == len(self.wide):
+            return self
         names = "wide", "narrow", "weights", "unit", "white"
         parts = {name: getattr(self, name) for name in names}
         parts = {name: part[chosen] for name, part in parts.items() if part is not None}
         layouts = [layout[chosen] for layout in self.layouts]
         graph, drawn = self.graph[chosen][:, chosen], np.arange(len(chosen))
-        return self._replace(layouts=layouts, graph=graph, drawn=drawn, **parts)
+        return replace(self, layouts=layouts, graph=graph, drawn=drawn, **parts)
+
+    @cached_property
+    def sample_trees(self):
+        """The merge trees of the samples, built once for all numbers of clusters."""
+        return _MergeTrees(self.wide, self)
+
+    @cached_property
+    def layout_trees(self):
+        """The merge trees of each layout."""
+        return [_MergeTrees(points, self) for points in self.layouts]
 
 
 class Candidate(NamedTuple):
@@ -103,14 +102,6 @@ class Candidate(NamedTuple):
     family: str
     #: Cluster (M,) of each sample.
     labels: np.ndarray
-
-
-class Trees:
-    """The merge trees of each view, built once for all numbers of clusters."""
-
-    def __init__(self, views):
-        self.layouts = [_MergeTrees(points, views) for points in views.layouts]
-        self.samples = _MergeTrees(views.wide, views) if views.has_features else None
 
 
 class _MergeTrees:
@@ -169,19 +160,18 @@ class _MergeTrees:
         return labels[self.nearest[key]]
 
 
-def find_candidates(views, n_clusters, stream, trees=None, brief=False):
+def find_candidates(views, n_clusters, stream, brief=False):
     """Yield candidates; ``brief`` leaves out those that seldom help to find ``n_clusters``."""
-    trees = trees or Trees(views)
     if views.has_features:
-        yield from _find_in_samples(views, trees.samples, n_clusters, stream, brief)
-    for layout, tree in zip(views.layouts, trees.layouts, strict=True):
+        yield from _find_in_samples(views, n_clusters, stream, brief)
+    for layout, tree in zip(views.layouts, views.layout_trees, strict=True):
         for method in ("ward", "average", "genie"):
             yield Candidate(f"layout {method}", tree.cut(method, n_clusters))
         if not brief:
             yield from _find_in_layout(layout, views, tree, n_clusters, stream)
 
 
-def _find_in_samples(views, tree, n_clusters, stream, brief):
+def _find_in_samples(views, n_clusters, stream, brief):
     """Yield the candidates found in the samples."""
     n_init = 1 if brief else KMEANS_RUNS
     means = run_kmeans(views.wide, views, n_clusters, stream, n_init)
@@ -194,8 +184,8 @@ def _find_in_samples(views, tree, n_clusters, stream, brief):
         yield Candidate("white kmeans", labels)
     if views.unit is not None and not brief:
         yield Candidate("head", learn_head(views.unit, means, n_clusters, stream))
-    yield Candidate("genie", tree.cut("genie", n_clusters))
-    yield Candidate("ward", tree.cut("ward", n_clusters))
+    yield Candidate("genie", views.sample_trees.cut("genie", n_clusters))
+    yield Candidate("ward", views.sample_trees.cut("ward", n_clusters))
 
 
 def _find_in_layout(layout, views, tree, n_clusters, stream):
@@ -208,14 +198,13 @@ def _find_in_layout(layout, views, tree, n_clusters, stream):
         ward = tree.cut("ward", n_clusters)
         densities = fit_mixture(views.narrow, views, ward, n_clusters, "full")
         yield Candidate("full ward", densities.argmax(1))
-    for _ in range(MERGED_RUNS):
+    for _ in range(2):
         yield Candidate("layout merged", merge_mixture(layout, views, n_clusters, stream))
 
 
 def run_kmeans(points, views, n_clusters, stream, n_init=KMEANS_RUNS):
     """Return the labels (M,) of k-means fitted to points (M, D)."""
-    options = {"max_iter": KMEANS_ITERATIONS, "random_state": draw_seed(stream)}
-    kmeans = KMeans(n_clusters, n_init=n_init, **options)
+    kmeans = KMeans(n_clusters, n_init=n_init, max_iter=50, random_state=draw_seed(stream))
     fitted = views.draw(FITTED)
     with warnings.catch_warnings(), single_threaded():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct points than K
@@ -271,8 +260,11 @@ def measure_log_densities(monomials, sizes, means, covariances, kind):
     return monomials @ np.hstack([quadratic, linear, constant[:, None]]).T
 
 
-def fit_mixture(points, views, labels, n_components, kind, reg=REGULARIZATION):
-    """Return the log densities (M, P) of a mixture of points (M, D), by EM from labels (M,)."""
+def fit_mixture(points, views, labels, n_components, kind, reg=1e-3):
+    """Return the log densities (M, P) of a mixture of points (M, D), by EM from labels (M,).
+
+    Variances are raised by ``reg`` times their mean.
+    """
     n_features, fitted = points.shape[1], views.draw(FITTED)
     all_monomials = make_monomials(points, kind)
     monomials, weights = all_monomials[fitted], views.weights[fitted, None]
@@ -341,9 +333,9 @@ def agglomerate(edges, sizes, n_groups):
 def learn_head(points, labels, n_clusters, stream):
     """Return the labels (M,) by a linear head whose clusters a new linear classifier learns well.
 
-    In each step, a classifier learns the head's probabilities on a batch. The head minimizes its
-    cross-entropy minus BALANCE times the entropy of the mean probabilities (A. Gadetsky, Y. Jiang,
-    M. Brbic, "Let Go of Your Labels with Unsupervised Transfer", ICML 2024).
+    In each of 50 steps, a classifier learns the head's probabilities on a batch. The head
+    minimizes its cross-entropy minus BALANCE times the entropy of the mean probabilities
+    (A. Gadetsky et al., "Let Go of Your Labels with Unsupervised Transfer", ICML 2024).
     """
     points = points.astype(np.float32)
     member = np.eye(n_clusters, dtype=np.float32)[labels]
@@ -351,14 +343,14 @@ def learn_head(points, labels, n_clusters, stream):
     head /= max((points @ head).std(), 1e-12)
     improve = _Adam(head)
     with single_threaded_blas():
-        for _ in range(HEAD_STEPS):
-            batch = points[stream.permutation(len(points))[:HEAD_BATCH]]
+        for _ in range(50):
+            batch = points[stream.permutation(len(points))[:1000]]
             target = softmax(batch @ head, axis=1)
             classifier = np.zeros_like(head)
             learn = _Adam(classifier)
-            for _ in range(CLASSIFIER_STEPS):
+            for _ in range(6):
                 learn(batch.T @ (softmax(batch @ classifier, axis=1) - target) / len(batch))
-            loss = BALANCE * np.log(target.mean(0) + 1e-12)
+            loss = BALANCE * np.log(np.maximum(target.mean(0), np.finfo(np.float32).tiny))
             loss = loss - log_softmax(batch @ classifier, axis=1)
             slope = target * (loss - (target * loss).sum(1, keepdims=True))
             improve(batch.T @ slope / len(batch))
@@ -366,7 +358,7 @@ def learn_head(points, labels, n_clusters, stream):
 
 
 class _Adam:
-    """Adam steps on weights, in place (D. P. Kingma, J. Ba, ICLR 2015)."""
+    """Adam steps on weights, in place, of rate 0.002 (D. P. Kingma, J. Ba, ICLR 2015)."""
 
     def __init__(self, weights):
         self.weights, self.n_steps = weights, 0
@@ -377,7 +369,7 @@ class _Adam:
         self.mean += 0.1 * (gradient - self.mean)
         self.square += 0.001 * (gradient**2 - self.square)
         scale = np.sqrt(self.square / (1 - 0.999**self.n_steps)) + 1e-8
-        self.weights -= HEAD_RATE * self.mean / (1 - 0.9**self.n_steps) / scale
+        self.weights -= 2e-3 * self.mean / (1 - 0.9**self.n_steps) / scale
 
 
 # ---- merge trees
@@ -394,13 +386,13 @@ def cut_tree(tree, n_clusters):
     return np.unique(parents[:n_samples], return_inverse=True)[1]
 
 
-def spanning_tree(points):
+def spanning_tree(points, nearest=None):
     """Return the edges (i, j, length) of a spanning tree of points (F, D), shortest first.
 
-    It spans the neighbor graph with its components joined by the shortest edges between them.
+    It spans the graph of 15 neighbors, ``nearest``, with its components joined by short edges.
     """
     n_points = len(points)
-    distances, neighbors = NeighborIndex(points).query_self(GENIE_NEIGHBORS)
+    distances, neighbors = nearest or NeighborIndex(points).query_self(15)
     floor = max(1e-12 * distances.max(initial=0), np.finfo(np.float64).tiny)
     starts = np.arange(n_points + 1) * distances.shape[1]
     links = np.maximum(distances, floor).ravel(), neighbors.ravel(), starts
@@ -421,9 +413,6 @@ def spanning_tree(points):
 def _join_piece(points, inside):
     """Return the shortest edge (i, j, length) from a piece of the points to the others."""
     own, others = np.flatnonzero(inside), np.flatnonzero(~inside)
-    if len(own) > len(others):
-        j, i, length = _join_piece(points, ~inside)
-        return i, j, length
     distances, nearest = NeighborIndex(points[others]).query(points[own], 1)
     first = distances[:, 0].argmin()
     return own[first], others[nearest[first, 0]], distances[first, 0]
@@ -435,54 +424,36 @@ def link_fairly(tree, n_points):
     Genie is single linkage, but merges a smallest cluster while the Gini index of the sizes is
     above GINI (M. Gagolewski, M. Bartoszuk, A. Cena, "Genie", Information Sciences 363, 2016).
     """
-    edges, merges = _OpenEdges(*tree[:2], n_points), []
+    edges, parents, sizes = (
+        np.column_stack(tree[:2]).tolist(),
+        list(range(n_points)),
+        [1] * n_points,
+    )
+    is_open, merges = [True] * len(edges), []
+    first = defaultdict(int)  # for each size, the first edge that may touch a cluster of this size
     counts, gap = Counter({1: n_points}), 0  # gap is the sum of |s_i - s_j| over pairs of clusters
-    for n_clusters in range(n_points, 1, -1):
-        is_fair = gap <= GINI * n_points * (n_clusters - 1)
-        i, j = edges.take(0 if is_fair else min(counts))
-        a, b = edges.sizes[i], edges.sizes[j]
-        counts -= Counter((a, b))
-        gap += sum(n * (abs(a + b - s) - abs(a - s) - abs(b - s)) for s, n in counts.items())
-        gap -= abs(a - b)
-        counts[a + b] += 1
-        merges.append((i, j))
-        edges.join(i, j)
-    return np.array(merges, dtype=np.int64).reshape(-1, 2)
 
-
-class _OpenEdges:
-    """The unused edges of a spanning tree, and the clusters at their ends."""
-
-    def __init__(self, rows, columns, n_points):
-        self.ends = list(zip(rows.tolist(), columns.tolist(), strict=True))
-        self.is_open = [True] * len(self.ends)
-        self.parents, self.sizes = list(range(n_points)), [1] * n_points
-        # For each size, the first edge that may touch a smallest cluster of this size.
-        self.resume = defaultdict(int)
-
-    def find(self, point):
-        """Return the cluster of a point."""
-        parents = self.parents
+    def find(point):
         while parents[point] != point:
             parents[point] = parents[parents[point]]
             point = parents[point]
         return point
 
-    def join(self, i, j):
-        """Join two clusters into a new one."""
-        self.parents[i] = self.parents[j] = len(self.parents)
-        self.parents.append(len(self.parents))
-        self.sizes.append(self.sizes[i] + self.sizes[j])
-
-    def take(self, size):
-        """Return the clusters at the shortest edge; one has this ``size`` unless it is 0."""
-        edge = self.resume[size]
-        while not (self.is_open[edge] and self._touches(edge, size)):
+    for n_clusters in range(n_points, 1, -1):
+        is_fair = gap <= GINI * n_points * (n_clusters - 1)
+        size = 0 if is_fair else min(counts)
+        edge = first[size]
+        while not is_open[edge] or not (is_fair or size in [sizes[find(k)] for k in edges[edge]]):
             edge += 1
-        self.resume[size], self.is_open[edge] = edge, False
-        i, j = self.ends[edge]
-        return self.find(i), self.find(j)
-
-    def _touches(self, edge, size):
-        i, j = self.ends[edge]
-        return not size or size in (self.sizes[self.find(i)], self.sizes[self.find(j)])
+        first[size], is_open[edge] = edge, False
+        i, j = map(find, edges[edge])
+        a, b = sizes[i], sizes[j]
+        counts -= Counter((a, b))
+        gap += sum(n * (abs(a + b - s) - abs(a - s) - abs(b - s)) for s, n in counts.items())
+        gap -= abs(a - b)
+        counts[a + b] += 1
+        merges.append((i, j))
+        parents[i] = parents[j] = len(parents)
+        parents.append(len(parents))
+        sizes.append(a + b)
+    return np.array(merges, dtype=np.int64).reshape(-1, 2)

@@ -20,34 +20,20 @@ from .._checks import draw_seed, random_stream
 from .search import (
     NeighborIndex,
     check_distances,
-    check_square,
-    is_precomputed,
     nearest_entries,
     single_threaded_blas,
 )
 
-#: Number of bisection steps for the widths sigma_i, on a logarithmic scale.
-BISECTIONS = 40
-#: Parameters a and b of the similarity 1 / (1 + a d^(2b)) at distance d in the layout.
-CURVE_A, CURVE_B = 1.929, 0.7915
-#: Maximum absolute value of a gradient component.
-CLIP = 4.0
-#: Number of gradient steps of every sample in an epoch.
-STEPS_PER_EPOCH = 5
+#: Parameter a of the similarity 1 / (1 + a d^(2b)) at distance d in the layout.
+CURVE_A = 1.929
+#: Parameter b of the similarity.
+CURVE_B = 0.7915
 #: Number of links that attract each sample in one step.
 ATTRACTIONS = 2
 #: Number of random samples that repel each sample in one step.
 REPULSIONS = 5
 #: Number of links sampled at once for each sample.
 DRAWS = 64
-#: Number of times that each sampled link is used.
-USES_PER_DRAW = 4
-#: Maximum number of samples for which a dense solver finds the eigenvectors.
-DENSE_ROWS = 500
-#: Number of samples in a task of a thread.
-BLOCK = 8192
-#: Added to the eigenvalues of the scatter, as a share of their mean.
-REGULARIZATION = 0.1
 #: Number of times that the scatter is computed, each time with neighbors in the last metric.
 WHITENINGS = 2
 
@@ -95,18 +81,14 @@ def neighbor_graph(
     """
     check_scalar(n_neighbors, "n_neighbors", Integral, min_val=1)
     X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
-    if is_precomputed(metric):
-        check_square(X)
+    if metric == "precomputed":
         check_distances(X)
         return link_neighbors(*nearest_entries(X, n_neighbors, own=True))
     return link_neighbors(*NeighborIndex(X, metric, n_jobs).query_self(n_neighbors))
 
 
 def link_neighbors(distances, neighbors):
-    """Return the graph of samples with k nearest neighbors, (N, k), nearest first.
-
-    Missing neighbors have distance infinity.
-    """
+    """Return the graph of samples with nearest neighbors, (N, k), missing ones at infinity."""
     n_rows, k = distances.shape
     weights = (_smooth_weights(distances) if k else distances).astype(np.float32)
     starts = np.arange(n_rows + 1) * k
@@ -133,7 +115,7 @@ def _smooth_weights(distances):
     # If most distances are equal, sigma would converge to zero.
     floor = np.maximum(1e-3 * finite.sum(1, keepdims=True) / count, 1e-100)
     low, high = floor, np.maximum(1e3 * finite.max(1, keepdims=True), floor)
-    for _ in range(BISECTIONS):
+    for _ in range(40):  # bisection on a logarithmic scale
         sigma = np.sqrt(low * high)
         too_wide = np.exp(-beyond / sigma).sum(1, keepdims=True) > target
         low, high = np.where(too_wide, low, sigma), np.where(too_wide, sigma, high)
@@ -182,7 +164,7 @@ def whitening_matrix(scatter, n_samples):
     excess = (n_samples + 1 - 2 * share) * (squares - square * share)
     wanted = (1 - 2 * share) * squares + square
     shrinkage = wanted / max(wanted, excess, np.finfo(float).tiny)
-    values += shrinkage * (mean - values) + REGULARIZATION * mean
+    values += shrinkage * (mean - values) + 0.1 * mean
     return vectors / np.sqrt(values)
 
 
@@ -210,7 +192,7 @@ def neighbor_layout(
     n_components : int, default=5
         Number of dimensions L.
     n_epochs : int, default=150
-        Number of epochs; 0 gives the spectral layout.
+        Number of epochs of five gradient steps; 0 gives the spectral layout.
     random_state : int, RandomState instance or None, default=None
         Seed of all random numbers.
     n_jobs : int, default=None
@@ -257,7 +239,7 @@ def _embed_spectrally(graph, n_components, random):
     similarity = (scale @ graph @ scale + sparse.eye(n_rows)).tocsr()
     start, wanted = np.zeros((n_rows, n_components)), min(n_components, n_rows - 1)
     with single_threaded_blas():
-        if n_rows <= max(DENSE_ROWS, 4 * n_components):
+        if n_rows <= max(500, 4 * n_components):
             dense = similarity.toarray() - 2 * np.outer(trivial, trivial)
             values, vectors = np.linalg.eigh(dense)
         else:
@@ -279,10 +261,7 @@ def _embed_spectrally(graph, n_components, random):
 
 
 def _draw_links(graph, random):
-    """Return linked samples (DRAWS, N), systematically sampled by weight.
-
-    A sample without links is linked to itself.
-    """
+    """Return linked samples (DRAWS, N), by weight; a sample without links is linked to itself."""
     n_rows = graph.shape[0]
     ends = np.concatenate([[0.0], np.cumsum(graph.data, dtype=np.float64)])
     first, last = graph.indptr[:-1, None], graph.indptr[1:, None]
@@ -299,13 +278,13 @@ def _optimize(graph, start, n_epochs, random, n_jobs):
     """Return the layout after stochastic gradient ascent on the log-likelihood of the links."""
     n_rows = graph.shape[0]
     y = np.ascontiguousarray(start.T)
-    n_moves = n_epochs * STEPS_PER_EPOCH if n_rows > 1 else 0
-    blocks = list(gen_batches(n_rows, BLOCK))
+    n_moves = 5 * n_epochs if n_rows > 1 else 0
+    blocks = list(gen_batches(n_rows, 8192))  # tasks of threads
     n_subsets = DRAWS // ATTRACTIONS
     n_threads = min(effective_n_jobs(n_jobs), len(blocks))
     with ThreadPoolExecutor(n_threads) as threads:
         for t in range(n_moves):
-            if t % (n_subsets * USES_PER_DRAW) == 0:
+            if t % (4 * n_subsets) == 0:  # each sampled link is used four times
                 drawn = _draw_links(graph, random)
             if t % n_subsets == 0:
                 subsets = random.permutation(DRAWS).reshape(n_subsets, ATTRACTIONS)
@@ -335,7 +314,7 @@ def _step_block(y, twice, linked, shifts, rate, rows):
     pushes *= 2 * b / ((1e-3 + square) * (1 + a * np.exp(b * np.log(square))))
     step = np.zeros_like(here)
     for gradients in (pulls, pushes):
-        np.clip(gradients, -CLIP, CLIP, out=gradients)
+        np.clip(gradients, -4, 4, out=gradients)
         for j in range(gradients.shape[1]):
             step += gradients[:, j]
     return here + rate * step

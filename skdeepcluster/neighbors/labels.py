@@ -19,8 +19,6 @@ TINY = np.finfo(np.float64).tiny
 #: Weight of ending a walk at a sample, relative to its edges, divided by 1 + n for a class with n
 #: labels.
 STOPS = 0.3
-#: Weight of distances in the matching of classes and clusters; they only decide ties of labels.
-DISTANCE_SHARE = 1e-3
 #: Weight of the labels in the votes, relative to the responsibilities found without them.
 LABEL_SHARE = 0.5
 
@@ -35,9 +33,8 @@ def hold_labels(resp, labels):
 def name_clusters(found, labels, rows):
     """Return the class (K,) of each cluster, one-to-one.
 
-    ``found`` (M, K) is one-hot, ``labels`` (M, K) are counts, ``rows`` (M, D) are samples. A class
-    and a cluster match if the cluster has a large share of its labels, or else by the distance
-    between their means. Other clusters get the other classes in order.
+    ``found`` (M, K) is one-hot, ``labels`` (M, K) are counts, ``rows`` (M, D) are samples. Classes
+    without labels are given to the other clusters in order.
     """
     n_clusters = found.shape[1]
     known = np.flatnonzero(labels.any(0))
@@ -45,8 +42,9 @@ def name_clusters(found, labels, rows):
     shares = found.T @ labels[:, known] / labels[:, known].sum(0)
     gaps = cluster_means(found, rows)[:, None] - cluster_means(labels[:, known], rows)
     distances = np.square(gaps).sum(2)
-    nearness = DISTANCE_SHARE * distances / max(distances.max(initial=0), np.finfo(float).tiny)
-    clusters, classes = linear_sum_assignment(nearness - shares)
+    # Distances only decide ties of labels.
+    distances = 1e-3 * distances / max(distances.max(initial=0), TINY)
+    clusters, classes = linear_sum_assignment(distances - shares)
     names = np.empty(n_clusters, dtype=np.int64)
     names[clusters] = known[classes]
     others = np.setdiff1d(np.arange(n_clusters), clusters)
@@ -57,8 +55,7 @@ def name_clusters(found, labels, rows):
 def follow_labels(resp, labels, graph, weights, layout):
     """Return responsibilities (M, K) matched with and changed by ``labels`` (M, K), counts.
 
-    Each class has one more label, spread over its cluster. A walk from each sample ends at a
-    labeled sample, or sooner with the class of a cluster, above all if this class has few labels.
+    A walk from each sample ends at a labeled sample, or sooner with the class of its cluster.
     """
     known = labels.any(1)
     if not known.any():
@@ -69,20 +66,14 @@ def follow_labels(resp, labels, graph, weights, layout):
     counts = labels.sum(0)
     # p(class | cluster) with one more label for each class, in its cluster.
     by_cluster = normalize_rows((found.T @ labels + np.eye(len(names))[names]) / (1 + counts))
-    graph = weigh_edges(graph, weights)
+    if (weights != weights[0]).any():
+        scale = sparse.diags(weights / weights.mean())
+        graph = (scale @ graph @ scale).tocsr()
     spread = absorb_walk(graph, labels, found @ by_cluster, found @ (STOPS / (1 + counts[names])))
     votes = LABEL_SHARE * np.eye(len(names))[spread.argmax(1)]
     resp = spread_votes(votes + (1 - LABEL_SHARE) * resp @ by_cluster, graph)
     resp[np.arange(len(resp)), spread.argmax(1)] = (1 + LEAD) * resp.max(1)
     return np.where(known[:, None], normalize_rows(labels), normalize_rows(resp))
-
-
-def weigh_edges(graph, weights):
-    """Return the graph with each edge multiplied by the weights (M,) of its two samples."""
-    if (weights == weights[0]).all():
-        return graph
-    scale = sparse.diags(weights / weights.mean())
-    return (scale @ graph @ scale).tocsr()
 
 
 def count_labels(targets, n_classes, inverse, weights=None):
@@ -130,10 +121,7 @@ def absorb_walk(graph, labels, votes, stops):
 
 
 def _solve_spread(links, labels):
-    """Solve F = links F + labels, (M, K), by the conjugate gradient method.
-
-    The method is restarted until the residual is small relative to F for every sample.
-    """
+    """Solve F = links F + labels, (M, K), by conjugate gradients, restarted until precise."""
     found, n_steps = np.zeros_like(labels), 0
     while n_steps < MAX_STEPS:
         rest = labels + links @ found - found

@@ -8,16 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.metrics import pairwise_distances_argmin
 
-from .._checks import cluster_means
-from .candidates import MERGED, Trees, find_candidates
+from .._checks import cluster_means, indicate
+from .candidates import MERGED, find_candidates
+from .candidates import cut_tree as find_groups
 from .selection import describe_all, predict_scores, prepare
 
-#: Minimum mean number of samples in a cluster.
-MIN_SAMPLES = 5
-#: All numbers up to this one are tried.
-ALL_UP_TO = 12
-#: Ratio of successive numbers above.
-RATIO = 1.1
 #: Minimum expected score of two or more clusters; below it, all samples are one cluster.
 MIN_SCORE = 0.3
 #: Share by which the score of the chosen number may be below the highest score.
@@ -45,27 +40,27 @@ def take_number(numbers, scores):
 
 
 def list_numbers(max_clusters):
-    """Return the numbers of clusters that are tried, ascending."""
-    numbers = list(range(1, ALL_UP_TO + 1))
+    """Return the numbers of clusters that are tried: all up to 12, then in steps of 10 %."""
+    numbers = list(range(1, 13))
     while numbers[-1] < max_clusters:
-        numbers.append(min(int(np.ceil(RATIO * numbers[-1])), max_clusters))
+        numbers.append(min(int(np.ceil(1.1 * numbers[-1])), max_clusters))
     return [number for number in numbers if number <= max_clusters]
 
 
 def judge_numbers(views, n_features, numbers, stream, refine=False):
     """Return (number, candidates on the judged samples, their features) for numbers above 1.
 
-    ``refine`` adds all numbers between the neighbors of the best one.
+    Clusters have 5 samples or more on average. ``refine`` adds the numbers around the best one.
     """
     drawn, found = views.draw(MERGED), []
-    numbers = sorted({k for k in numbers if 1 < k <= len(drawn) // MIN_SAMPLES})
+    numbers = sorted({k for k in numbers if 1 < k <= len(drawn) // 5})
     if not numbers:
         return found
-    views = views.take(drawn) if len(views.wide) > len(drawn) else views
-    trees, judged = Trees(views), prepare(views, n_features)
+    views = views.take(drawn)
+    judged = prepare(views, n_features)
     while numbers:
         for number in numbers:
-            candidates = list(find_candidates(views, number, stream, trees, brief=True))
+            candidates = list(find_candidates(views, number, stream, brief=True))
             found.append((number, candidates, describe_all(judged, candidates, number)))
         numbers = _list_between(_draw_curve(found)) if refine else []
         refine = False
@@ -111,10 +106,7 @@ class ClusterTree(NamedTuple):
     distances: np.ndarray
 
     def find_leaves(self, layout, labels):
-        """Return the nearest leaf (N,) of each sample of a layout (N, L) in its cluster.
-
-        A sample of a cluster without leaves gets the nearest leaf of all.
-        """
+        """Return the nearest leaf (N,) of each sample in its cluster, or of all if it has none."""
         leaves = np.empty(len(labels), dtype=np.int64)
         for cluster in np.unique(labels):
             rows, is_own = labels == cluster, self.clusters == cluster
@@ -129,13 +121,10 @@ def cut_tree(children, clusters, n_clusters):
 
     Clusters are numbered by the first of the given ``clusters`` (P,), or the first leaf, in them.
     """
-    groups = np.arange(len(clusters))
-    for t, pair in enumerate(children[: len(groups) - n_clusters]):
-        groups[np.isin(groups, pair)] = len(groups) + t
+    groups = find_groups(children, n_clusters)
     order = np.argsort(clusters, kind="stable")
-    names, first = np.unique(groups[order], return_index=True)
-    rank = np.argsort(np.argsort(first))
-    return rank[np.searchsorted(names, groups)]
+    _, first = np.unique(groups[order], return_index=True)
+    return np.argsort(np.argsort(first))[groups]
 
 
 def grow_tree(layout, labels, weights, parts):
@@ -146,27 +135,27 @@ def grow_tree(layout, labels, weights, parts):
     with means m and sizes n, half the square of Ward's distance.
     """
     pairs, leaves = np.unique(np.column_stack([labels, parts]), axis=0, return_inverse=True)
-    resp = np.zeros((len(labels), len(pairs)))
-    resp[np.arange(len(labels)), leaves.ravel()] = weights
-    means = centers = cluster_means(resp, layout.astype(np.float64))
-    means, sizes, clusters = means.copy(), resp.sum(0), pairs[:, 0].copy()
-    numbers, children, distances = np.arange(len(pairs)), [], []
-    for t in range(len(pairs) - 1):
-        both = np.maximum(sizes[:, None] + sizes, np.finfo(np.float64).tiny)
-        growth = np.square(means[:, None] - means).sum(2) * sizes[:, None] * sizes / both
-        apart = clusters[:, None] != clusters
-        growth[np.tril_indices(len(means))] = np.inf
-        within = np.where(apart, np.inf, growth)
-        growth = growth if np.isinf(within).all() else within
-        i, j = np.unravel_index(growth.argmin(), growth.shape)
+    resp, n_leaves, clusters = indicate(leaves.ravel(), len(pairs)), len(pairs), pairs[:, 0]
+    resp.data[:] = weights
+    centers, sizes, numbers = cluster_means(resp, layout), resp.sum(0), np.arange(n_leaves)
+    means, children, distances = centers.copy(), [], []
+
+    def measure(i):
+        total = np.maximum(sizes[i] + sizes, np.finfo(np.float64).tiny)
+        return np.square(means[i] - means).sum(1) * (sizes[i] * sizes / total)
+
+    growth = np.stack([measure(i) for i in range(n_leaves)])
+    np.fill_diagonal(growth, np.inf)
+    within = np.where(clusters[:, None] == clusters, growth, np.inf)
+    for t in range(n_leaves - 1):
+        least = growth if np.isinf(within).all() else within
+        i, j = np.unravel_index(least.argmin(), least.shape)
         children.append((numbers[i], numbers[j]))
         distances.append(np.sqrt(2 * growth[i, j]))
-        total = max(sizes[i] + sizes[j], np.finfo(np.float64).tiny)
-        means[i] += (means[j] - means[i]) * (sizes[j] / total)
-        sizes[i], numbers[i] = sizes[i] + sizes[j], len(pairs) + t
-        means, sizes, numbers, clusters = (
-            np.delete(part, j, axis=0) for part in (means, sizes, numbers, clusters)
-        )
+        sizes[i], numbers[i] = sizes[i] + sizes[j], n_leaves + t
+        means[i] += (means[j] - means[i]) * (sizes[j] / max(sizes[i], np.finfo(np.float64).tiny))
+        for table in (growth, within):
+            table[j] = table[:, j] = np.inf
+            table[i] = table[:, i] = np.where(np.isinf(table[i]), np.inf, measure(i))
     children = np.array(children, dtype=np.int64).reshape(-1, 2)
-    distances = np.maximum.accumulate(np.array(distances))
-    return ClusterTree(centers, pairs[:, 0], children, distances)
+    return ClusterTree(centers, clusters, children, np.maximum.accumulate(np.array(distances)))

@@ -6,6 +6,7 @@ N samples, M distinct samples in the graph; D features, L layout dimensions, K c
 import warnings
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -34,10 +35,8 @@ from .number import ClusterTree, Curve, choose_number, grow_tree, list_numbers
 from .search import (
     NeighborIndex,
     check_distances,
-    check_square,
     find_ranges,
     hash_rows,
-    is_precomputed,
     nearest_entries,
     project_rows,
     single_threaded_blas,
@@ -53,10 +52,6 @@ NARROW = 10
 MAX_WHITENED = 100
 #: Maximum number of samples with a second layout.
 MAX_SECOND = 20_000
-#: Number of epochs of a layout.
-EPOCHS = 50
-#: Minimum number of leaves of the tree, if each has three samples on average.
-MIN_PARTS = 200
 #: Number of mixtures that smooth a few given labels.
 MIXTURES = 5
 
@@ -115,16 +110,14 @@ class Partition(NamedTuple):
 
     def extend(self, X, n_jobs=None) -> list[np.ndarray]:
         """Return responsibilities (N, K), layout (N, L) and spacing (N,) of all samples of X."""
-        values = [self.resp, self.layout]
-        values, spacing = interpolate(self.samples.reference, X, values, n_jobs)
-        return [*values, spacing]
+        return interpolate(self.samples.reference, X, [self.resp, self.layout], n_jobs)
 
     def grow_tree(self) -> ClusterTree:
         """Return the :class:`ClusterTree` of the clusters in the layout."""
         stream, weights = np.random.RandomState(0), self.samples.weights
         layout, labels = self.layout.astype(np.float64), self.resp.argmax(1)
-        n_parts = max(MIN_PARTS, COMPONENTS * self.resp.shape[1])
-        n_parts = min(n_parts, max(len(layout) // 3, 1))
+        n_parts = max(200, 2 * self.resp.shape[1])
+        n_parts = min(n_parts, max(len(layout) // 3, 1))  # three samples or more on average
         views = _view_layouts([layout], self.samples.graph, weights, stream)
         parts = run_kmeans(layout, views, n_parts, stream, n_init=1)
         return grow_tree(layout, labels, weights, parts)
@@ -270,19 +263,15 @@ def warn_of_edge(curve, max_clusters, n_samples, stacklevel):
 
 
 def connect(X, n_clusters, settings, stream, sample_weight=None, labels=None) -> Samples:
-    """Return the distinct :class:`Samples` of X and their neighbor graph.
-
-    A sample has no more neighbors than the average cluster has other samples.
-    """
+    """Return the distinct :class:`Samples` of X and their neighbor graph."""
     metric, n_neighbors = settings.metric, int(settings.n_neighbors)
-    least, precomputed = 1 if n_clusters == "auto" else n_clusters, is_precomputed(metric)
+    least, precomputed = 1 if n_clusters == "auto" else n_clusters, metric == "precomputed"
     check_enough(X.shape[0], least)
     check_scalar(settings.max_samples, "max_samples", Integral, min_val=least)
     if precomputed:
-        check_square(X)
         check_distances(X)
-    weights = check_sample_weight(sample_weight, X)
-    columns, *distinct = _find_distinct(X, weights / weights.max(), metric)
+    weights, hashes = check_sample_weight(sample_weight, X), hash_rows(X, stored_zeros=precomputed)
+    columns, *distinct = _find_distinct(X, hashes, weights / weights.max(), metric)
     if len(distinct[0]) > settings.max_samples and not (precomputed and sparse.issparse(X)):
         distinct = _draw_samples(*distinct, settings.max_samples, stream, labels)
     kept, inverse, weights = distinct
@@ -292,21 +281,18 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, labels=None) ->
         order, *found = _find_by_distances(X[kept][:, kept], n_neighbors)
         kept, weights = kept[order], weights[order]
         inverse = np.append(np.argsort(order), -1)[inverse]
-        rows, keys = None, hash_rows(X, stored_zeros=True)[kept]
+        rows = None
     else:
         rows = X[kept].sorted_indices() if sparse.issparse(X) else np.ascontiguousarray(X[kept])
-        keys, compared = hash_rows(rows), rows if columns is None else take_columns(rows, columns)
+        compared = rows if columns is None else take_columns(rows, columns)
         found = NeighborIndex(compared, metric, settings.n_jobs).query_self(n_neighbors)
     spacing = average_finite(found[0])
-    reference = Reference(rows, keys, kept, metric, n_neighbors, spacing)
+    reference = Reference(rows, hashes[kept], kept, metric, n_neighbors, spacing)
     return Samples(reference, columns, link_neighbors(*found), weights, inverse)
 
 
 def order_columns(X):
-    """Return the positions of the features of X (M, D) that vary, ordered by their values.
-
-    The order depends neither on the order of the samples nor on their unit or a shift.
-    """
+    """Return positions of the features that vary, in an order that no unit or shift changes."""
     least, largest = find_ranges(X)
     varying = largest > least
     unit = np.ldexp(1.0, -np.frexp(max(-least.min(), largest.max()))[1])
@@ -321,16 +307,16 @@ def take_columns(X, columns):
     return X[:, columns] if sparse.issparse(X) else np.take(X, columns, axis=1)
 
 
-def _find_distinct(X, weights, metric):
+def _find_distinct(X, hashes, weights, metric):
     """Return (columns, kept, inverse, weights) of the distinct samples with a positive weight.
 
     Their order depends on values only. Samples with sparse distances are all distinct.
     """
-    if is_precomputed(metric) and sparse.issparse(X):
+    if metric == "precomputed" and sparse.issparse(X):
         kept = np.flatnonzero(weights)
         inverse = np.where(weights > 0, np.cumsum(weights > 0) - 1, -1)
         return None, kept, inverse, weights[kept]
-    kept, inverse, weights = unique_rows(X, weights)
+    kept, inverse, weights = unique_rows(hashes, weights)
     rows = X if len(kept) == X.shape[0] else X[kept]
     columns = order_columns(rows) if metric in ("euclidean", "cosine") else None
     own = np.flatnonzero(np.subtract(*find_ranges(rows))) if columns is None else columns
@@ -345,8 +331,7 @@ def _draw_samples(kept, inverse, weights, n_drawn, stream, labels):
     """Return (kept, inverse, weights) of a random subset of the distinct samples.
 
     Priority sampling (N. Duffield, C. Lund, M. Thorup, Journal of the ACM 54, 2007) keeps the
-    largest w / u, u uniform, with weights max(w, t), t the largest w / u of the others. Samples
-    with ``labels`` (N,) are all kept, unless they are more than half.
+    largest w / u, u uniform, and samples with ``labels`` (N,), unless they are more than half.
     """
     priority = weights / (1 - stream.uniform(size=len(kept)))
     if labels is not None:
@@ -363,10 +348,7 @@ def _draw_samples(kept, inverse, weights, n_drawn, stream, labels):
 
 
 def _find_by_distances(distances, n_neighbors):
-    """Return an order (M,) of samples by their distances (M, M).
-
-    Also returns the distances and the positions in this order of their neighbors, (M, k) each.
-    """
+    """Return an order (M,) of samples, and the distances and places in it of their neighbors."""
     # Only sorted distances do not depend on the order of the columns.
     distances, neighbors = nearest_entries(distances, n_neighbors, own=True)
     direction = np.random.default_rng(0).standard_normal(distances.shape[1])
@@ -384,7 +366,7 @@ def make_views(samples, n_clusters, settings, stream) -> Views:
     The second layout places whitened samples, or the same graph if there are too many features.
     """
     reference, columns, graph, weights, _ = samples
-    options = {"n_epochs": EPOCHS, "random_state": stream, "n_jobs": settings.n_jobs}
+    options = {"n_epochs": 50, "random_state": stream, "n_jobs": settings.n_jobs}
     layouts = [_scale(neighbor_layout(graph, settings.n_components, **options))]
     views = _view_layouts(layouts, graph, weights, stream)
     if columns is None:
@@ -392,7 +374,7 @@ def make_views(samples, n_clusters, settings, stream) -> Views:
     points = _take_points(reference, columns)
     wide = _project(points, views.drawn, WIDE)
     narrow, unit = _scale(_project(wide, views.drawn, NARROW)), _scale_to_unit(points)
-    views = views._replace(wide=_scale(wide), narrow=narrow, unit=unit, has_features=True)
+    views = replace(views, wide=_scale(wide), narrow=narrow, unit=unit, has_features=True)
     if points.shape[0] > MAX_SECOND:
         return views
     if 1 < points.shape[1] <= MAX_WHITENED and not sparse.issparse(points):
@@ -400,9 +382,9 @@ def make_views(samples, n_clusters, settings, stream) -> Views:
         if n_clusters != "auto":
             white = _whiten_within(points, white, views, n_clusters, stream)
         found = NeighborIndex(white, n_jobs=settings.n_jobs).query_self(reference.n_neighbors)
-        views, graph = views._replace(white=white), link_neighbors(*found)
+        views, graph = replace(views, white=white), link_neighbors(*found)
     second = _scale(neighbor_layout(graph, settings.n_components, **options))
-    return views._replace(layouts=[*layouts, second])
+    return replace(views, layouts=[*layouts, second])
 
 
 def _whiten_within(points, white, views, n_clusters, stream):
@@ -468,21 +450,22 @@ def _scale_to_unit(points):
 # ---- all samples
 
 
-def interpolate(reference, X, values, n_jobs=None) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return the values of samples X (N, D) and their mean distances (N,) to their neighbors.
+def interpolate(reference, X, values, n_jobs=None) -> list[np.ndarray]:
+    """Return the values of samples X (N, D), and last their mean distances (N,) to neighbors.
 
     A sample equal to one of the reference gets its value from ``values``, arrays (M, C). Others
     get the mean of their k nearest, weighted by 1 / distance (D. Shepard, "A two-dimensional
     interpolation function for irregularly-spaced data", ACM National Conference 1968).
-    Precomputed distances in X are to all samples of the fit.
     """
     if reference.rows is not None:
         X = _match_form(X, reference.rows)
-    found = np.maximum(equal := _find_equal(reference, X), 0)
-    predicted, spacing = [value[found] for value in values], reference.spacing[found]
-    others = np.flatnonzero(equal < 0)
+    places = {key: place for place, key in enumerate(reference.keys.tolist())}
+    keys = hash_rows(X, stored_zeros=reference.rows is None).tolist()
+    equal = np.array([places.get(key, -1) for key in keys])
+    found, others = np.maximum(equal, 0), np.flatnonzero(equal < 0)
+    *predicted, spacing = [value[found] for value in (*values, reference.spacing)]
     if not len(others):
-        return predicted, spacing
+        return [*predicted, spacing]
     if reference.rows is None:
         near = nearest_entries(X[others][:, reference.kept], reference.n_neighbors, own=False)
     else:
@@ -493,7 +476,7 @@ def interpolate(reference, X, values, n_jobs=None) -> tuple[list[np.ndarray], np
     weights, neighbors = _weigh(near[0]).T[:, :, None], near[1].T
     for column, value in zip(predicted, values, strict=True):
         column[others] = sum(w * value[j] for w, j in zip(weights, neighbors, strict=True))
-    return predicted, check_answers(spacing, X, f" by metric={reference.metric!r}")
+    return [*predicted, check_answers(spacing, X, f" by metric={reference.metric!r}")]
 
 
 def _match_form(X, rows):
@@ -502,13 +485,6 @@ def _match_form(X, rows):
         return sparse.csr_matrix(X)
     X, most = X.toarray() if sparse.issparse(X) else X, min(LARGEST, float(np.finfo(X.dtype).max))
     return np.clip(X, -most, most)
-
-
-def _find_equal(reference, X):
-    """Return the position (N,) of each sample of X in the reference, or -1."""
-    places = {key: place for place, key in enumerate(reference.keys.tolist())}
-    keys = hash_rows(X, stored_zeros=reference.rows is None).tolist()
-    return np.array([places.get(key, -1) for key in keys])
 
 
 def _weigh(distances):

@@ -20,24 +20,12 @@ from sklearn.utils.sparsefuncs import min_max_axis
 from sklearn.utils.validation import check_non_negative
 from threadpoolctl import ThreadpoolController
 
-#: Number of neighbors searched beyond k, because of ties.
-EXTRA = 5
 #: Maximum number of features for which a k-d tree is faster than matrix products.
 TREE_FEATURES = 10
-#: Number of samples from which the center is estimated.
-SAMPLED = 1000
 #: Number of samples above which neighbors are searched among principal components first.
 MANY = 5_000
 #: Number of these components.
 COMPONENTS = 50
-#: Number of neighbors searched among the components, relative to k.
-WIDER = 3
-#: Number of queries that a thread searches at once.
-QUERIES = 1024
-#: Maximum number of elements in memory at once (32 MB in float64).
-BLOCK_ELEMENTS = 2**22
-#: Number of elements that fit into the cache of a processor.
-CACHED_ELEMENTS = 2**16
 
 
 class NeighborIndex:
@@ -51,18 +39,16 @@ class NeighborIndex:
     def __init__(self, X, metric="euclidean", n_jobs=None):
         self.is_cosine, self.is_measured = metric == "cosine", metric in ("euclidean", "cosine")
         self.X, self.n_jobs = _unit_rows(X) if self.is_cosine else X, effective_n_jobs(n_jobs)
-        algorithm, self.center = "auto", 0
+        metric, algorithm = "euclidean" if self.is_cosine else metric, "auto"
+        self.center, self.axes = 0, None
         if self.is_measured and not sparse.issparse(X):
             algorithm = "kd_tree" if X.shape[1] <= TREE_FEATURES else "brute"
         if algorithm == "brute":  # matrix products round less around the center
-            self.center = np.median(self.X[:: 1 + len(X) // SAMPLED], axis=0)
-        self.axes = None
-        if algorithm == "brute" and len(X) > MANY and X.shape[1] > 2 * COMPONENTS:
-            some = self.X[:: 1 + len(X) // MANY] - self.center
-            self.axes = PCA(COMPONENTS, random_state=0).fit(some).components_.T
-        library = NearestNeighbors(
-            algorithm=algorithm, metric="euclidean" if self.is_cosine else metric
-        )
+            self.center = np.median(self.X[:: 1 + len(X) // 1000], axis=0)
+            if len(X) > MANY and X.shape[1] > 2 * COMPONENTS:
+                some = self.X[:: 1 + len(X) // MANY] - self.center
+                self.axes = PCA(COMPONENTS, random_state=0).fit(some).components_.T
+        library = NearestNeighbors(algorithm=algorithm, metric=metric)
         self.library = library.fit(self._project(self.X))
 
     def _project(self, X):
@@ -84,7 +70,8 @@ class NeighborIndex:
         """Return distances and indices of the k samples nearest to X, except ``own`` (M,)."""
         n_rows = self.X.shape[0]
         k = min(k, n_rows - (own is not None))
-        wide = min(k * (1 if self.axes is None else WIDER) + EXTRA + 1, n_rows)
+        # More are searched because of ties, and because components only estimate distances.
+        wide = min(k * (1 if self.axes is None else 3) + 6, n_rows)
         nearest = np.empty((X.shape[0], k)), np.empty((X.shape[0], k), dtype=np.int64)
 
         def work(part):
@@ -101,7 +88,7 @@ class NeighborIndex:
         # Several OpenMP threads would choose differently among equal distances.
         pool = ThreadPoolExecutor(self.n_jobs, initializer=single_threaded, initargs=("openmp",))
         with single_threaded_blas(), pool:
-            list(pool.map(work, gen_batches(X.shape[0], QUERIES)))
+            list(pool.map(work, gen_batches(X.shape[0], 1024)))
         return nearest
 
 
@@ -118,8 +105,8 @@ def _square_gaps(rows, X, found):
     if sparse.issparse(X):
         gaps = (X.astype(np.float64) - rows[column] for column in found.T)
         return np.stack([row_norms(gap, squared=True) for gap in gaps], 1)
-    squares = np.empty(found.shape)
-    for part in gen_batches(len(X), max(1, CACHED_ELEMENTS // (found.shape[1] * X.shape[1]))):
+    squares, n_elements = np.empty(found.shape), found.shape[1] * X.shape[1]
+    for part in gen_batches(len(X), max(1, 2**16 // n_elements)):  # these fit into the cache
         gaps = rows.take(found[part], axis=0)
         gaps = np.subtract(gaps, X[part, None], out=gaps).astype(np.float64, copy=False)
         np.matmul(gaps[..., None, :], gaps[..., None], out=squares[part][..., None, None])
@@ -135,30 +122,21 @@ def sort_nearest(distances, neighbors, k):
 # ---- precomputed distances
 
 
-def is_precomputed(metric):
-    """Return whether a metric stands for precomputed distances."""
-    return isinstance(metric, str) and metric == "precomputed"
-
-
 def has_distances(estimator):
     """Return whether an estimator takes distances, not features."""
     # AgglomerativeClustering has the parameter, but not the tag.
-    given = is_precomputed(getattr(estimator, "metric", None))
+    given = getattr(estimator, "metric", None) == "precomputed"
     return given or get_tags(estimator).input_tags.pairwise
 
 
-def check_distances(X):
-    """Check that distances are at least 0."""
-    check_non_negative(X, "precomputed distances: of similarities s in [0, 1] pass 1 - s")
-
-
-def check_square(X):
-    """Check that a matrix of distances is square."""
-    if X.shape[0] != X.shape[1]:
+def check_distances(X, square=True):
+    """Check that distances are at least 0, and those between all samples a square matrix."""
+    if square and X.shape[0] != X.shape[1]:
         raise ValueError(
             f"Precomputed distances should be a square matrix of shape (n_samples, n_samples), "
             f"got {X.shape}. Pass the distances between all samples, or another metric."
         )
+    check_non_negative(X, "precomputed distances: of similarities s in [0, 1] pass 1 - s")
 
 
 def nearest_entries(X, k, *, own):
@@ -205,8 +183,8 @@ def _nearest_stored(X, k, own):
 
 
 def split_rows(n_rows, n_columns):
-    """Return slices of rows to process one at a time in little memory."""
-    return list(gen_batches(n_rows, max(1, BLOCK_ELEMENTS // max(1, n_columns))))
+    """Return slices of rows with at most 32 MB in float64 each, unless a row has more."""
+    return list(gen_batches(n_rows, max(1, 2**22 // max(1, n_columns))))
 
 
 def find_ranges(X):
@@ -216,10 +194,7 @@ def find_ranges(X):
 
 
 def order_rows(X):
-    """Return the order (N,) of samples by their projections on a fixed direction.
-
-    Features are scaled by their ranges, and constant features are left out.
-    """
+    """Return the order (N,) of samples by projections of scaled features on a direction."""
     least, largest = find_ranges(X)
     direction = np.random.RandomState(0).standard_normal(X.shape[1])
     scale = np.maximum(largest - least, 1e-300)
@@ -254,14 +229,13 @@ def hash_rows(X, stored_zeros=False):
     return np.frombuffer(hashes, dtype="<i8").astype(np.int64)
 
 
-def unique_rows(X, weights):
-    """Return (kept, inverse, weights) of the distinct samples of X with a positive weight.
+def unique_rows(hashes, weights):
+    """Return (kept, inverse, weights) of the distinct samples with a positive weight.
 
-    ``kept`` (M,) are their first positions in X, in an order that depends on values only.
-    ``inverse`` (N,) are positions in ``kept``, or -1 for samples without weight. ``weights`` (M,)
-    are sums over equal samples.
+    ``kept`` (M,) are their first positions, ordered by hash. ``inverse`` (N,) are positions in
+    ``kept``, or -1 for samples without weight. ``weights`` (M,) are sums over equal samples.
     """
-    hashes, kept, inverse = np.unique(hash_rows(X), return_index=True, return_inverse=True)
+    hashes, kept, inverse = np.unique(hashes, return_index=True, return_inverse=True)
     # Added by weight: sums then have the same rounding in every order of the samples.
     order = np.argsort(weights, kind="stable")
     total = np.bincount(inverse[order], weights[order], len(hashes))

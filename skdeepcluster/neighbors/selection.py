@@ -30,8 +30,6 @@ FAMILIES = (
 )
 #: Families whose agreement with a candidate is a feature.
 WITNESSES = "kmeans", "white kmeans", "full", "genie", "layout ward", "layout merged"
-#: Number of neighbors compared with each sample.
-N_NEIGHBORS = 15
 #: Number of eigenvectors that represent the walk on the graph.
 N_EIGENVECTORS = 50
 #: Numbers of steps of this walk.
@@ -40,14 +38,10 @@ STEPS = 4, 16, 64
 SHORT_STEPS = 2, 6, 12
 #: Ridge penalty of the linear classifier, relative to the variance of the samples.
 PENALTY = 0.1
-#: Decimals of the features.
-DECIMALS = 5
 #: Difference of expected scores at which a candidate has 1 / e of the votes of another.
 TOLERANCE = 0.1
 #: Number of steps of the walk that averages votes.
 VOTE_STEPS = 2
-#: Minimum vote for each other cluster.
-EVEN = 1e-3
 #: Minimum share by which the largest responsibility exceeds the others.
 LEAD = 1e-6
 
@@ -73,14 +67,13 @@ class Judged(NamedTuple):
 
 def prepare(views, n_features):
     """Return :class:`Judged` for the judged samples of :class:`Views`."""
-    n_given, chosen = len(views.wide), views.draw(MERGED)
-    views = views.take(chosen) if n_given > len(chosen) else views
+    n_given, views = len(views.wide), views.take(views.draw(MERGED))
     wide, n_samples = views.wide, len(views.wide)
-    distances, neighbors = NeighborIndex(wide).query_self(N_NEIGHBORS)
+    distances, neighbors = NeighborIndex(wide).query_self(15)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.log(distances[:, -1:] / distances[:, :-1])
     ratios = ratios[np.isfinite(ratios)]
-    i, j, lengths = spanning_tree(wide)
+    i, j, lengths = spanning_tree(wide, (distances, neighbors))
     core = distances[:, min(4, distances.shape[1] - 1)]
     reach = np.maximum(np.maximum(lengths, core[i]), core[j])
     tiny = np.finfo(np.float64).tiny
@@ -321,10 +314,7 @@ def compare(labels, n_clusters):
 
 
 def describe_all(judged, candidates, n_clusters, known=False):
-    """Return the features of candidates with one number of clusters, arrays (C,) by name.
-
-    ``known`` adds short walks, which take longer.
-    """
+    """Return the features of candidates, arrays (C,) by name; ``known`` adds short, slow walks."""
     labels = np.stack([candidate.labels for candidate in candidates])
     rows = [describe(judged, own, n_clusters) for own in labels]
     if known:
@@ -346,14 +336,10 @@ def describe_all(judged, candidates, n_clusters, known=False):
 
 
 def tabulate(tables):
-    """Return features (C, F) and their names: values, z-scores and ranks among all candidates.
-
-    ``tables`` come from :func:`describe_all` for each number of clusters.
-    """
+    """Return features (C, F) and their names: values, z-scores and ranks in all tables."""
     names = list(tables[0])
-    # Rounding errors of sums should decide no comparison.
     parts = [np.column_stack(list(table.values())) for table in tables]
-    values = np.nan_to_num(np.concatenate(parts).round(DECIMALS))
+    values = np.nan_to_num(np.concatenate(parts).round(5))  # hides rounding errors of sums
     n_own = names.index("log n")
     own, compared = values[:, :n_own], names[:n_own]
     scale = own.std(0)
@@ -402,10 +388,7 @@ def choose_partition(views, n_features, n_clusters, stream):
 
 
 def vote(views, n_features, n_clusters, stream):
-    """Return the labels (M,) for which the candidates vote.
-
-    Also returns votes (M, K), the stability (K,) of each cluster and the expected score.
-    """
+    """Return labels (M,), votes (M, K), the stability (K,) of clusters and the expected score."""
     candidates = list(find_candidates(views, n_clusters, stream))
     n_found = [len(np.unique(own.labels)) for own in candidates]
     candidates = [own for own, n in zip(candidates, n_found, strict=True) if n == max(n_found)]
@@ -458,10 +441,7 @@ def spread_votes(votes, graph):
 
 
 def calibrate(resp, labels, stability, expected_score):
-    """Return responsibilities (M, K) whose maxima are probabilities that the labels are right.
-
-    A logistic regression, fitted to simulated data sets, predicts them.
-    """
+    """Return responsibilities (M, K) whose maxima are learned probabilities of right labels."""
     rows, n_clusters = np.arange(len(labels)), resp.shape[1]
     inputs = describe_labels(resp, labels, stability, expected_score)
     probability = expit(inputs @ load_criterion()["calibration"])
@@ -469,7 +449,7 @@ def calibrate(resp, labels, stability, expected_score):
     others = resp.copy()
     others[rows, labels] = 0
     is_other = np.arange(n_clusters) != labels[:, None]
-    others, even = normalize_rows(others + EVEN * is_other), is_other / (n_clusters - 1)
+    others, even = normalize_rows(others + 1e-3 * is_other), is_other / (n_clusters - 1)
     # Mix the others with equal shares where one of them would be as probable as the label.
     ceiling = probability / (1 + LEAD) / np.maximum(1 - probability, 1e-12)
     excess = np.maximum(others.max(1) - 1 / (n_clusters - 1), 1e-12)

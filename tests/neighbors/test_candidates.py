@@ -12,7 +12,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
 from skdeepcluster.neighbors import candidates, neighbor_graph
-from skdeepcluster.neighbors.candidates import Trees, Views, agglomerate, cut_tree, fit_mixture
+from skdeepcluster.neighbors.candidates import Views, agglomerate, cut_tree, fit_mixture
 from skdeepcluster.neighbors.selection import FAMILIES
 
 X, Y = make_blobs(240, n_features=3, centers=4, cluster_std=1.5, random_state=1)
@@ -92,13 +92,13 @@ def test_spanning_tree_has_the_length_of_that_of_scipy(kind):
 
 def test_fair_cuts_have_no_small_clusters():
     points = np.r_[X, 40 * NORMAL[:6]]
-    tree = Trees(look(points)).samples
+    tree = look(points).sample_trees
     for n_clusters in (2, 4, 9):
         found = np.bincount(tree.cut_fairly(n_clusters), minlength=n_clusters)
         assert found.min() >= candidates.FAIR_SIZE * len(points) / n_clusters
     assert adjusted_rand_score(tree.cut_fairly(4)[:240], Y) > 0.95
     # Each merge of these points adds one of them, so a fair cut has two clusters at most.
-    chain = Trees(look(3.0 ** np.arange(13)[:, None])).samples
+    chain = look(3.0 ** np.arange(13)[:, None]).sample_trees
     assert set(chain.cut_fairly(2)) == {0, 1}
     assert chain.cut_fairly(3) is None
 
@@ -148,8 +148,8 @@ def test_labels_are_extended_to_all_samples(rows, monkeypatch):
     for candidate in list_candidates(views, 4):
         assert adjusted_rand_score(Y, candidate.labels) > 0.9, candidate.family
     for method, n_known in (("ward", 60), ("genie", 80)):
-        labels, known = Trees(views).samples.cut(method, 9), views.draw(n_known)
+        labels, known = views.sample_trees.cut(method, 9), views.draw(n_known)
         nearest = known[cKDTree(rows[known]).query(rows)[1]]
         np.testing.assert_array_equal(labels, labels[nearest])
-        alone = Trees(look(rows[known])).samples.cut(method, 9)
+        alone = look(rows[known]).sample_trees.cut(method, 9)
         assert adjusted_rand_score(alone, labels[known]) == 1
