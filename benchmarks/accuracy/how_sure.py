@@ -28,12 +28,7 @@ from lib.synthetic import blobs
 from lib.tables import as_frame, pivot
 
 from skdeepcluster import ClusterEnsemble, NeighborClustering
-from skdeepcluster.metrics import (
-    clustering_accuracy,
-    error_auc,
-    expected_calibration_error,
-    match_labels,
-)
+from skdeepcluster.metrics import clustering_accuracy, error_auc, expected_calibration_error
 
 MAX_SAMPLES = 5000  # of networks
 #: Outliers added, as a share of the samples; sides of their box, relative to that of the samples.
@@ -52,14 +47,12 @@ def calibration(method, data, seed):
     make = ensemble if method == "ClusterEnsemble" else METHODS[method]
     model = make(data, data.n_clusters, seed).fit(data.X)
     probabilities = np.asarray(model.predict_proba(data.X), dtype=np.float64)
-    right = match_labels(data.y, probabilities.argmax(1)) == data.y
-    confidence = probabilities.max(1)
-    auc = error_auc(right, confidence)
+    auc = error_auc(data.y, probabilities)
     return {
-        "acc": float(right.mean()),
-        "ece": expected_calibration_error(right, confidence),
+        "acc": clustering_accuracy(data.y, probabilities.argmax(1)),
+        "ece": expected_calibration_error(data.y, probabilities),
         "auc": None if math.isnan(auc) else auc,
-        "confidence": float(confidence.mean()),
+        "confidence": float(probabilities.max(1).mean()),
     }
 
 
