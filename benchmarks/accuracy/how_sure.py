@@ -21,7 +21,7 @@ from sklearn.utils import Bunch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib.methods import METHODS, NETWORKS, precision
-from lib.options import chosen, parse, parse_seeds, parser
+from lib.options import chosen, parse, parser
 from lib.records import complete, described
 from lib.sets import SETS, load_sets
 from lib.synthetic import blobs
@@ -131,19 +131,14 @@ PARTS = {
 
 def parsed(arguments=None):
     """Read the command line."""
-    made = parser(__doc__)
+    made = parser(__doc__, seeds="0-2")
     made.add_argument("part", choices=PARTS, help="what is measured")
     made.add_argument("--sets", nargs="+", help="names (those of RESULTS.md)")
     made.add_argument("--methods", nargs="+", help="names (all of the part)")
-    made.add_argument(
-        "--seeds", default="0-2", help='"0-4", "0,2,7", or a count "3" (%(default)s)'
-    )
-    options = parse(made, arguments, seeds=parse_seeds)
-    _, methods, sets, _ = PARTS[options.part]
-    known = CASES if options.part == "stability" else SETS
+    _, methods, sets, _ = PARTS[made.parse_args(arguments).part]
     readers = {"methods": partial(chosen, known=methods)}
-    readers["sets"] = lambda names: chosen(names or sets, known, "--sets")
-    return parse(made, arguments, seeds=parse_seeds, **readers)
+    readers["sets"] = lambda names: chosen(names or sets, {**SETS, **CASES}, "--sets")
+    return parse(made, arguments, **readers)
 
 
 def run(measure, method, data, seed):

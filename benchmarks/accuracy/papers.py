@@ -21,8 +21,8 @@ from torch.optim.lr_scheduler import ConstantLR, StepLR
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib.datasets import draw_labels, load
-from lib.options import chosen, parse, parse_seeds, parser
-from lib.records import judged, keep, precision_of, read
+from lib.options import chosen, parse, parser
+from lib.records import judged, keep, read
 from lib.tables import as_frame
 
 import skdeepcluster
@@ -206,7 +206,7 @@ def run(name, seed, options, data):
         found |= {"published": paper.published, "chosen": paper.chosen}
         found |= paper.judge(model, data)
         found["seconds"] = round(time.perf_counter() - began, 1)
-        keep(found, precision_of(estimator, known), options.out)
+        keep(found, options.precision, options.out)
 
     schedule = [paper.schedule()] if paper.schedule else []
     estimator.set_params(callbacks=[*schedule, Curve(record, n_epochs)])
@@ -238,15 +238,13 @@ def draw(records):
 
 def parsed(arguments=None):
     """Read the command line."""
-    made = parser(__doc__)
+    made = parser(__doc__, seeds="0-0")
     made.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PAPERS)}")
-    made.add_argument("--seeds", default="0-0", help='"0-4", "0,2,7", or a count (%(default)s)')
     made.add_argument("--share", type=float, default=1.0, help="of the epochs (%(default)s)")
     made.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "auto"])
     made.add_argument("--checkpoints", type=Path, metavar="FOLDER", help="to resume from")
     made.add_argument("--picture", type=Path, help="file for the curves of --out")
-    readers = {"names": lambda names: chosen(names, PAPERS, "NAME"), "seeds": parse_seeds}
-    options = parse(made, arguments, **readers)
+    options = parse(made, arguments, names=lambda names: chosen(names, PAPERS, "NAME"))
     if options.picture and not options.out:
         made.error("--picture draws the records of --out: name that file.")
     return options

@@ -126,10 +126,8 @@ def arrange(rng, parts, gap):
         part, near, reach = part * np.exp(2j * np.pi * rng.random()), 0, 0.3
         while near < gap:
             moved = part + rng.choice(others) + reach * rng.normal(size=2) @ [1, 1j]
-            apart = cdist(
-                moved[:: len(part) // 90 + 1, None].view(float), others[:, None].view(float)
-            )
-            near, reach = apart.min(), reach * 1.2
+            some = moved[:: len(part) // 90 + 1, None].view(float)
+            near, reach = cdist(some, others[:, None].view(float)).min(), reach * 1.2
         placed = [*placed, moved]
     return placed
 
@@ -344,17 +342,8 @@ KINDS = {
     "one_embedding": partial(embeddings, k=(1, 1, 1)),
 }
 SHAPES = ("regions", "curves", "stripes", "spirals", "rings", "compound", "one_curve", "one_ring")
-COLUMNS = (
-    "skewed",
-    "stretched",
-    "answers",
-    "tables",
-    "rounded",
-    "images",
-    "series",
-    "digits",
-)  # not turned
-ONE_CLUSTER = tuple(kind for kind in KINDS if kind.startswith("one_"))
+#: Kinds whose columns have a meaning: the sets are not rotated.
+COLUMNS = {"skewed", "stretched", "answers", "tables", "rounded", "images", "series", "digits"}
 
 
 def draw(kind, seed):

@@ -38,11 +38,6 @@ def described(data):
     return {"data": data.name, **sizes}
 
 
-def precision_of(estimator, X):
-    """Return the precision of training; for methods without networks, the dtype of X."""
-    return estimator.get_params().get("precision") or str(X.dtype)
-
-
 @cache
 def machine():
     """Return the commit and the processor, as far as the system tells them."""

@@ -17,9 +17,9 @@ import numpy as np
 from sklearn.utils import Bunch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
-from lib.methods import METHODS
+from lib.methods import METHODS, precision
 from lib.options import parser
-from lib.records import keep, precision_of
+from lib.records import keep
 from lib.tables import as_frame
 
 from skdeepcluster.metrics import clustering_accuracy
@@ -79,7 +79,7 @@ def fit(method, path):
     peak.join()
     np.save(f"{path}.labels.npy", labels)
     found = {"seconds": round(seconds, 2), "memory": round(peak.most - peak.before, 2)}
-    print(json.dumps(found | {"precision": precision_of(estimator, X)}))
+    print(json.dumps(found | {"precision": precision(method, Bunch(X=X))}))
 
 
 def measured(method, path, y):

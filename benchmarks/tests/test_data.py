@@ -113,7 +113,7 @@ def test_seeds_and_names_are_read():
         (lambda path: datasets.load(path), "Column 'b' of .* holds text or missing values"),
         (lambda path: parse_seeds("a-b"), "--seeds a-b: expected a range"),
         (lambda path: chosen(["Magic"], ["KMeans"]), "Magic not among KMeans"),
-        (lambda path: sets.parse_sets(["cifar"]), "cifar not among the groups eleven"),
+        (lambda path: sets.parse_sets(["cifar"]), "cifar not among eleven"),
     ],
 )
 def test_errors_say_what_was_expected(tmp_path, call, message):
