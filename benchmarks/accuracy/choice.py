@@ -13,11 +13,9 @@ and not scored. Labels judge and do nothing else.
 
 import json
 import sys
-import warnings
 from functools import partial
 from itertools import combinations, product
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -29,7 +27,7 @@ from sklearn.utils import Bunch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib.options import parse, parser
-from lib.records import complete, judged, read
+from lib.records import complete, judged, read, timed
 from lib.sets import GROUPS, load_set
 from lib.tables import RIGHT, as_frame
 
@@ -64,13 +62,11 @@ def load_all(battery):
 
 
 def fit(X, n_clusters, seed):
-    """Return a fit of NeighborClustering, and its number of clusters, score and seconds."""
-    start = perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        made = NeighborClustering(n_clusters, accept_sparse=True, random_state=seed).fit(X)
-    record = {"found": made.n_clusters_, "expected": made.expected_score_}
-    return made.labels_, record | {"seconds": perf_counter() - start}
+    """Return the labels of NeighborClustering, and its number of clusters, score and seconds."""
+    clusterer = NeighborClustering(n_clusters, accept_sparse=True, random_state=seed)
+    made, seconds = timed(clusterer.fit, X)
+    record = {"found": made.n_clusters_, "expected": made.expected_score_, "seconds": seconds}
+    return made.labels_, record
 
 
 def partition(data, seed):

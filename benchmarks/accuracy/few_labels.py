@@ -5,7 +5,6 @@ training images of MNIST, fits to all of them, and judges on the 10,000 test ima
 """
 
 import sys
-import time
 from pathlib import Path
 
 from sklearn.decomposition import PCA
@@ -15,7 +14,7 @@ from sklearn.semi_supervised import LabelSpreading
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib.datasets import draw_labels, load
 from lib.options import chosen, parse, parse_seeds, parser
-from lib.records import keep
+from lib.records import keep, timed
 
 from skdeepcluster import CatGANClassifier
 from skdeepcluster.modules.augmentation import RandomAffine
@@ -38,10 +37,8 @@ def measure(name, data, draw, per_class, n_train=N_TRAIN):
     """Fit a classifier to a draw of labels; return its record."""
     X, y = data.X[:n_train], data.y[:n_train]
     some, classifier = draw_labels(y, per_class, draw), CLASSIFIERS[name](draw)
-    started = time.perf_counter()
-    classifier.fit(X, some)
-    record = {"row": name, "draw": draw, "labels": int((some >= 0).sum())}
-    record["seconds"] = time.perf_counter() - started
+    _, seconds = timed(classifier.fit, X, some)
+    record = {"row": name, "draw": draw, "labels": int((some >= 0).sum()), "seconds": seconds}
     record["error"] = float(1 - classifier.score(data.X[n_train:], data.y[n_train:]))
     if name.startswith("CatGAN"):
         record["start_error"] = float((classifier.start_labels_ != y).mean())

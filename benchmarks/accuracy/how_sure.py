@@ -8,8 +8,6 @@ a table. Fits that the file holds are not run again.
 
 import math
 import sys
-import time
-import warnings
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +20,7 @@ from sklearn.utils import Bunch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib.methods import METHODS, NETWORKS, precision
 from lib.options import chosen, parse, parser
-from lib.records import complete, described
+from lib.records import complete, described, timed
 from lib.sets import SETS, load_sets
 from lib.synthetic import blobs
 from lib.tables import as_frame, pivot
@@ -115,16 +113,12 @@ def stability(method, data, seed):
 FOUR = ["digits", "iris", "wine", "breast_cancer"]
 DRAWN = ["sizes_2d", "density_8d", "moons", "correlated_5d", "tails_10d"]
 OURS = ["NeighborClustering", *NETWORKS]
-DETECTORS = ["LocalOutlierFactor", "IsolationForest"]
+JUDGED = ["GaussianMixtureEM", "ClusterEnsemble", *OURS]
+DETECTORS = [*OURS, "LocalOutlierFactor", "IsolationForest"]
 #: Part -> function, methods, sets and the values that are printed.
 PARTS = {
-    "calibration": (
-        calibration,
-        ["GaussianMixtureEM", "ClusterEnsemble", *OURS],
-        [*FOUR, "d31", "searchsnippets"],
-        "acc;ece;auc",
-    ),
-    "outliers": (outliers, [*OURS, *DETECTORS], [*FOUR, "statlog", "yeast", "d31", *DRAWN], "auc"),
+    "calibration": (calibration, JUDGED, [*FOUR, "d31", "searchsnippets"], "acc;ece;auc"),
+    "outliers": (outliers, DETECTORS, [*FOUR, "statlog", "yeast", "d31", *DRAWN], "auc"),
     "stability": (stability, OURS[:1], list(CASES), "least;mean"),
 }
 
@@ -143,11 +137,8 @@ def parsed(arguments=None):
 
 def run(measure, method, data, seed):
     """Return the record of a fit, with its seconds."""
-    started = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        record = measure(method, data, seed)
-    return record | {"seconds": round(time.perf_counter() - started, 3)}
+    record, seconds = timed(measure, method, data, seed)
+    return record | {"seconds": seconds}
 
 
 def tasks(options):

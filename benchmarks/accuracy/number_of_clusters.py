@@ -7,8 +7,6 @@ each fit is appended as it ends. Fits that the file holds are not run again.
 """
 
 import sys
-import time
-import warnings
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -22,7 +20,7 @@ from sklearn.mixture import GaussianMixture
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib import clusterers
 from lib.options import chosen, parse, parser
-from lib.records import complete, described
+from lib.records import complete, described, timed
 from lib.sets import load_sets, parse_sets
 from lib.tables import as_frame, numbers
 
@@ -99,11 +97,7 @@ def count(data, subsample, seed, method):
     if subsample:
         kept = np.random.default_rng(seed).permutation(len(X))[: int(SHARE * len(X))]
         X, y = X[np.sort(kept)], y[np.sort(kept)]
-    started = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        found, find_best = METHODS[method](X, y, seed)
-    seconds = round(time.perf_counter() - started, 3)
+    (found, find_best), seconds = timed(METHODS[method], X, y, seed)
     return {"found": int(found), "best": find_best and find_best(), "seconds": seconds}
 
 

@@ -3,6 +3,8 @@
 import json
 import platform
 import subprocess
+import time
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -48,6 +50,14 @@ def machine():
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     processor = f"{names[0]}, {len(names)} cores" if names else platform.processor()
     return {"commit": done.stdout.strip() or None, "processor": processor}
+
+
+def timed(function, *arguments):
+    """Return what a function returns, called without warnings, and its seconds."""
+    started = time.perf_counter()
+    with warnings.catch_warnings(action="ignore"):
+        found = function(*arguments)
+    return found, round(time.perf_counter() - started, 3)
 
 
 def environment(precision):
