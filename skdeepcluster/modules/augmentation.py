@@ -104,4 +104,4 @@ def move_images(
     )
     images = x.view(-1, channels, height, width)
     moved = grid_sample(images, places, padding_mode="border", align_corners=False)
-    return moved.reshape(len(x), -1)
+    return moved.flatten(1)
