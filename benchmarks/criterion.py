@@ -3,12 +3,12 @@
     python benchmarks/criterion.py --seeds 0-99 --jobs 2
     python benchmarks/criterion.py --seeds 0-99 --leave-one-out
 
-Every kind of ``lib/drawn.py`` is drawn with every seed, as often as WEIGHTS says. Candidates and
-features are those of the package. Gradient boosting learns the adjusted Rand index with the known
-clusters from the features. What is drawn is kept in ``build/criterion`` and not drawn again. The
-criterion is written to ``skdeepcluster/neighbors/criterion.npz``, and what each feature is worth
-to ``results/criterion.json``. ``--leave-one-out`` judges kinds by a criterion that has not seen
-them, and writes nothing.
+Every kind of ``lib/drawn.py`` is drawn with every seed, as often as WEIGHTS says, and kept in
+``build/criterion``. Gradient boosting learns the adjusted Rand index with the known clusters from
+the package's features of its candidates. The criterion is written to
+``skdeepcluster/neighbors/criterion.npz``, and what each feature is worth to
+``results/criterion.json``. ``--leave-one-out`` judges kinds by a criterion that has not seen them,
+and writes nothing.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """The three pictures of the project's README, written to benchmarks/results.
 
-Labels of classes are used only for the accuracies, which are those of ``clusterers.jsonl``.
+Labels of classes are used only for the accuracies, which come from ``clusterers.jsonl``.
 """
 
 import argparse

@@ -68,13 +68,6 @@ default="expected_score"
         ``best_estimator`` (fitted), ``best_n_clusters``, ``criterion`` and ``results``, a dict of
         arrays: "n_clusters", the criterion and, with "expected_score", "stability".
 
-    Raises
-    ------
-    TypeError
-        If ``n_clusters`` is a single number, or the estimator has no such parameter.
-    ValueError
-        If the criterion is unknown or not defined for the estimator.
-
     Warns
     -----
     UserWarning

@@ -1,7 +1,7 @@
 """Ensembles compared with the single fits that they consist of.
 
 ``python benchmarks/accuracy/ensembles.py --data digits`` fits every method with every seed and
-combines the fits of each method, and those of all networks ("all"), by ClusterEnsemble.
+combines the fits of each method, and of all networks ("all"), by ClusterEnsemble.
 """
 
 import itertools

@@ -29,10 +29,14 @@ from skdeepcluster import ClusterEnsemble, NeighborClustering
 from skdeepcluster.metrics import clustering_accuracy, error_auc, expected_calibration_error
 
 MAX_SAMPLES = 5000  # of networks
-#: Outliers added, as a share of the samples; sides of their box, relative to that of the samples.
-SHARE, WIDER = 0.05, 1.5
-#: Samples of the sets of stability; minimum distance of planted centers in standard deviations.
-N_SAMPLES, GAP = 600, 8.0
+#: Number of outliers, as a share of the samples.
+SHARE = 0.05
+#: Length of the sides of their box, as a multiple of the range of the samples.
+WIDER = 1.5
+#: Number of samples of the sets of stability.
+N_SAMPLES = 600
+#: Minimum distance of planted centers, in standard deviations.
+GAP = 8.0
 
 
 def ensemble(data, n_clusters, seed):
@@ -127,7 +131,7 @@ def parsed(arguments=None):
     """Read the command line."""
     made = parser(__doc__, seeds="0-2")
     made.add_argument("part", choices=PARTS, help="what is measured")
-    made.add_argument("--sets", nargs="+", help="names (those of RESULTS.md)")
+    made.add_argument("--sets", nargs="+", help="names (as in RESULTS.md)")
     made.add_argument("--methods", nargs="+", help="names (all of the part)")
     _, methods, sets, _ = PARTS[made.parse_args(arguments).part]
     readers = {"methods": partial(chosen, known=methods)}

@@ -86,8 +86,7 @@ METHODS = {"ours": ours, "BIC": bic, "silhouette": silhouette, "HDBSCAN": hdbsca
 def parsed(arguments=None):
     """Read the command line."""
     made = parser(__doc__, seeds="0-4", sets=["eleven", "synthetic", "counted"])
-    default = list(METHODS)[:-1]
-    made.add_argument("--methods", nargs="+", default=default, help="names (%(default)s)")
+    made.add_argument("--methods", nargs="+", default=[*METHODS][:-1], help="names (%(default)s)")
     return parse(made, arguments, sets=parse_sets, methods=partial(chosen, known=METHODS))
 
 

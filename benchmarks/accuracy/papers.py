@@ -86,24 +86,22 @@ class Paper(NamedTuple):
     settings: dict = {}
 
 
-CONSTANT_RATE = partial(LRScheduler, ConstantLR, factor=1.0)
+CONSTANT = partial(LRScheduler, ConstantLR, factor=1.0)
 DECAY = partial(LRScheduler, StepLR, step_size=10, gamma=0.9)
 LONG = {"pretraining_epochs": 20}
-UNREAD = {"mi_weight": 0.0}
-TWENTY = {"n_clusters": 20}
 PAPERS = {
     # Jiang et al. 2017, section 4
     "VaDE": Paper("VaDEClustering", 300, accuracy, 0.9446, DECAY, LONG),
     # Harchaoui et al. 2017
     "DAC": Paper("DACClustering", 100, accuracy, 0.9408, None, LONG),
     # Chen et al. 2016, appendix C.1, then figures 1 and 2b
-    "InfoGAN": Paper("InfoGANClustering", 10, accuracy, 0.95, CONSTANT_RATE),
+    "InfoGAN": Paper("InfoGANClustering", 10, accuracy, 0.95, CONSTANT),
     "InfoGAN without information": Paper(
-        "InfoGANClustering", 10, accuracy, np.nan, CONSTANT_RATE, UNREAD
+        "InfoGANClustering", 10, accuracy, np.nan, CONSTANT, {"mi_weight": 0.0}
     ),
     # Springenberg 2016, section 4, networks of linear layers
-    "CatGAN": Paper("CatGANClustering", 100, majority_error, 0.097, CONSTANT_RATE, TWENTY),
-    "CatGAN, 100 labels": Paper("CatGANClassifier", 100, test_error, 0.0191, CONSTANT_RATE),
+    "CatGAN": Paper("CatGANClustering", 100, majority_error, 0.097, CONSTANT, {"n_clusters": 20}),
+    "CatGAN, 100 labels": Paper("CatGANClassifier", 100, test_error, 0.0191, CONSTANT),
     # Kingma and Welling 2014, section 5, 500 hidden units and 20 codes
     "VAE": Paper("VAEEmbedding", 1667, test_bound, -100.0),
 }

@@ -11,15 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.base import ClusterMixin
 
-from skdeepcluster.display import (
-    ClusterConfusionDisplay,
-    EmbeddingDisplay,
-    HistoryDisplay,
-    ReliabilityDisplay,
-    SamplesDisplay,
-    StabilityDisplay,
-    TraversalDisplay,
-)
+from skdeepcluster import display
 from skdeepcluster.metrics import match_labels
 
 TEMPLATE = Path(__file__).with_name("report.html")
@@ -91,12 +83,12 @@ def _embedding(fit, data):
     X = data.X[rows]
     embedding = fit.estimator.transform(X) if hasattr(fit.estimator, "transform") else X
     if data.y is None:
-        return EmbeddingDisplay(embedding, fit.labels[rows], method="neighbors").plot().figure_
+        return display.EmbeddingDisplay(embedding, fit.labels[rows], method="neighbors").plot().figure_
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.3), layout="constrained")
     panels = {"clusters": match_labels(data.y, fit.labels), "classes": data.y}
     for ax, (name, labels) in zip(axes, panels.items(), strict=True):
         shown = _named(labels[rows], data)
-        EmbeddingDisplay(embedding, shown, method="neighbors", name=name).plot(ax)
+        display.EmbeddingDisplay(embedding, shown, method="neighbors", name=name).plot(ax)
     return figure
 
 
@@ -106,21 +98,21 @@ def _pictures(fit, data):
     form = {"image_shape": data.image_shape, "feature_names": data.feature_names}
     drawn = {"Embedding by neighbors": lambda: _embedding(fit, data)}
 
-    def add(caption, display, *arguments, **options):
-        drawn[caption] = lambda: display(*arguments, **options).figure_
+    def add(caption, draw, *arguments, **options):
+        drawn[caption] = lambda: draw(*arguments, **options).figure_
 
     if hasattr(estimator, "sample"):
-        add("Generated samples", SamplesDisplay.from_estimator, estimator, **form)
+        add("Generated samples", display.SamplesDisplay.from_estimator, estimator, **form)
     if hasattr(estimator, "traverse"):
-        add("What the codes change", TraversalDisplay.from_estimator, estimator, **form)
+        add("What the codes change", display.TraversalDisplay.from_estimator, estimator, **form)
     if y is not None:
         given = _named(y, data), fit.labels
-        add("Clusters and classes", ClusterConfusionDisplay.from_predictions, *given)
+        add("Clusters and classes", display.ClusterConfusionDisplay.from_predictions, *given)
     if y is not None and hasattr(estimator, "predict_proba"):
         given = estimator, data.X, y
-        add("Reliability of the probabilities", ReliabilityDisplay.from_estimator, *given)
+        add("Reliability of the probabilities", display.ReliabilityDisplay.from_estimator, *given)
     if hasattr(estimator, "cluster_stability"):
-        add("Stability of the clusters", StabilityDisplay.from_estimator, estimator)
+        add("Stability of the clusters", display.StabilityDisplay.from_estimator, estimator)
     if getattr(estimator, "history_", None) or hasattr(estimator, "lower_bounds_"):
-        add("Training", HistoryDisplay.from_estimator, estimator)
+        add("Training", display.HistoryDisplay.from_estimator, estimator)
     return drawn

@@ -119,10 +119,9 @@ class GaussianNoise(nn.Module):
 def set_linear(network: nn.Sequential, reduce: Tensor, expand: Tensor, bias: Tensor) -> None:
     """Initialize a perceptron of :func:`mlp` to the map x -> expand @ (reduce @ x) + bias.
 
-    ``reduce`` is (q, n_in), ``expand`` (n_out, q), ``bias`` (n_out,); hidden layers are at least
-    2 q wide. Two units of each carry each of the numbers ``reduce @ x``, one of them negated,
-    because a(t) - a(-t) is t times a constant for rectifiers and "gelu", nearly for "tanh"
-    ("looks-linear": D. Balduzzi et al., "The shattered gradients problem", ICML 2017).
+    ``reduce`` is (q, n_in). Hidden layers, at least 2 q wide, carry ``reduce @ x`` and its
+    negation, because a(t) - a(-t) is about t times a constant for all activations ("looks-linear":
+    D. Balduzzi et al., "The shattered gradients problem", ICML 2017).
     """
     *hidden, last = (layer for layer in network if isinstance(layer, nn.Linear))
     q, read = len(reduce), reduce
