@@ -83,7 +83,8 @@ def _embedding(fit, data):
     X = data.X[rows]
     embedding = fit.estimator.transform(X) if hasattr(fit.estimator, "transform") else X
     if data.y is None:
-        return display.EmbeddingDisplay(embedding, fit.labels[rows], method="neighbors").plot().figure_
+        drawn = display.EmbeddingDisplay(embedding, fit.labels[rows], method="neighbors")
+        return drawn.plot().figure_
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.3), layout="constrained")
     panels = {"clusters": match_labels(data.y, fit.labels), "classes": data.y}
     for ax, (name, labels) in zip(axes, panels.items(), strict=True):
