@@ -299,7 +299,7 @@ ERRORS = [
     (lambda: MixtureDisplay(X, np.zeros((2, 3)), np.ones((2, 3))).plot(), "means must have shape"),
     (lambda: MixtureDisplay(X, *FULL, covariance_type="diag").plot(), r"\(2, 64\), got \(2, 3\)"),
     (lambda: ReliabilityDisplay([0.5], [1, 0]).plot(), "inconsistent numbers of samples"),
-    (lambda: ReliabilityDisplay.from_predictions(Y, Y), "probabilities must have shape"),
+    (lambda: ReliabilityDisplay.from_predictions(Y, Y), "y_prob must hold numbers between 0"),
     (lambda: ReliabilityDisplay.from_estimator(MEANS, X, Y), "KMeans has no predict_proba"),
     (lambda: NumberOfClustersDisplay([2, 3], [1]).plot(), r"criterion must have shape \(2,\)"),
     (lambda: NumberOfClustersDisplay.from_estimator(MEANS), "KMeans has no n_clusters_curve_"),

@@ -182,16 +182,30 @@ def test_error_auc_is_the_share_of_pairs_in_the_right_order():
 
 
 @pytest.mark.parametrize("metric", [expected_calibration_error, error_auc])
+@pytest.mark.parametrize("names", [[0, 1, 2], [7, 3, 5], ["c", "a", "b"]])
+@pytest.mark.parametrize("n_clusters", [2, 3, 5])
+def test_probabilities_are_judged_after_matching(metric, names, n_clusters):
+    stream = np.random.RandomState(n_clusters)
+    classes = np.array(names)[stream.randint(3, size=50)]
+    probabilities = stream.dirichlet(np.ones(n_clusters), 50)
+    right = match_labels(classes, probabilities.argmax(1)) == classes
+    expected = metric(right, probabilities.max(1))
+    assert metric(classes, probabilities) == expected
+    assert metric(classes, probabilities[:, ::-1].astype(np.float32)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("metric", [expected_calibration_error, error_auc])
 @pytest.mark.parametrize(
     ("right", "confidence", "message"),
     [
         ([], [], "minimum of 1 is required"),
-        ([1], [[0.5, 0.5]], "should be a 1d array"),
+        ([1], [[0.5, 0.4]], "must sum to 1 over the clusters, but .* from 0.9 to 0.9"),
         ([1, 0], [0.5], r"inconsistent numbers of samples: \[2, 1\]"),
-        ([1, 0], [0.5, 1.2], "confidence must hold numbers between 0 and 1, got 1.2"),
-        ([1, 0], [0.5, np.nan], "confidence contains NaN"),
-        (["a", "b"], [0.5, 0.5], "could not convert string"),
-        ([3, 0], [0.5, 0.5], "right must hold numbers between 0 and 1, got 3"),
+        ([1, 0], [0.5, 1.2], "y_prob must hold numbers between 0 and 1, got 1.2"),
+        ([1, 0], [0.5, np.nan], "y_prob contains NaN"),
+        (["a", "b"], [0.5, 0.5], "could not convert string.* give the probabilities"),
+        ([3, 0], [0.5, 0.5], r"y_true must hold .* between 0 and 1, got 3\.0.* probabilities"),
+        ([[1, 0]], [0.5], "should be a 1d array"),
     ],
 )
 def test_errors_of_confidences_say_what_was_found(metric, right, confidence, message):
