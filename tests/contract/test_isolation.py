@@ -13,7 +13,6 @@ from sklearn.base import clone
 from torch import nn
 
 import skdeepcluster as sk
-from skdeepcluster.functional import random
 
 TINY = {"hidden_layer_sizes": (12, 8), "max_epochs": 3, "batch_size": 32}
 START = TINY | {"pretraining_epochs": 2}
@@ -35,14 +34,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:.* samples left their initial cl
 
 #: What is tried in every run.
 SOME = {"mixture", "vade", "catgan"}
-
-
-def test_a_gpu_has_one_generator_by_either_of_its_names(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
-    monkeypatch.setattr(torch, "Generator", lambda device: torch.default_generator.clone_state())
-    stream = random.Stream(3)
-    assert stream.on("cuda") is stream.on("cuda:0")
-    assert stream.on("cuda:1") is not stream.on("cuda:0")
 
 
 #: Those beyond ``SOME`` are tried in .ci/full.

@@ -77,15 +77,6 @@ def test_permuted_numbers_permute_the_clusters():
         assert adjusted_rand_score(labels, moved) == 1
 
 
-def test_equal_samples_with_other_labels_may_change_places(blobs):
-    X, truth = (np.repeat(part[::3], 2, axis=0) for part in blobs)
-    order = np.arange(len(X)) ^ 1  # the two of each pair change places
-    y = np.where(np.arange(len(X)) % 8 == 1, (truth + 1) % 3, truth)
-    vade = short(VaDEClustering(3, n_components=2, random_state=0), use_labels=True)
-    fits = [clone(vade).fit(X, known) for known in (y, y[order])]
-    np.testing.assert_array_equal(fits[0].predict_proba(X), fits[1].predict_proba(X))
-
-
 def test_weights_are_repetitions_and_no_weight_is_no_label():
     known, weight = some(SIDE, 9), np.random.default_rng(2).integers(1, 4, len(BANDS))
     weighted = clone(GRAPH).fit(BANDS, known, sample_weight=weight).responsibilities_

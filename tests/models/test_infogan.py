@@ -19,8 +19,6 @@ from skdeepcluster.modules.networks import mlp
 from skdeepcluster.modules.regularization import Regularizer
 
 SMALL = {"n_noise": 4, "n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
-#: For tests of what is generated: a good generator takes longer than good clusters.
-LONG = SMALL | {"max_epochs": 60}
 brief = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
@@ -51,7 +49,8 @@ def rows(blobs):
 
 @pytest.fixture(scope="module")
 def fitted(rows):
-    return InfoGANClustering(3, **LONG).fit(rows)
+    # A good generator takes longer than good clusters.
+    return InfoGANClustering(3, max_epochs=60, **SMALL).fit(rows)
 
 
 # ---- the codes
@@ -200,8 +199,6 @@ def test_sampling_with_all_codes_given_is_traversing(fitted):
     for j, value in enumerate(values):
         alone = fitted.sample(5, cluster=2, codes={"continuous1": value})
         np.testing.assert_allclose(swept[:, j], alone, rtol=1e-5)
-    with_array = fitted.sample(5, cluster=2, codes={"continuous1": np.full(5, 2.0)})
-    np.testing.assert_allclose(swept[:, 2], with_array, rtol=1e-5)
     assert fitted.traverse("cluster").shape == (1, 3, 4)
 
 
@@ -210,11 +207,9 @@ def test_sampling_with_all_codes_given_is_traversing(fitted):
     [
         (lambda gan: gan.traverse("style"), "No code 'style'; there are cluster, continuous0"),
         (lambda gan: gan.sample(2, codes={"cluster": 7}), "whole numbers from 0 to 2"),
-        (lambda gan: gan.sample(2, codes={"cluster": 0.5}), "whole numbers from 0 to 2"),
         (lambda gan: gan.sample(2, cluster=3), "whole numbers from 0 to 2"),
         (lambda gan: gan.sample(2, codes={"continuous0": [1, 2, 3]}), r"shape \(2,\)"),
         (lambda gan: gan.sample(2, codes={"continuous0": np.nan}), "should hold finite numbers"),
-        (lambda gan: gan.sample(0), "n_samples"),
         (lambda gan: gan.inverse_transform(np.ones((2, 4))), r"\(n_samples, 5\)"),
     ],
 )
@@ -273,7 +268,6 @@ def test_a_generator_that_learned_nothing_is_a_warning(digits):
     gan = InfoGANClustering(10, **recipe).fit(X)
     assert gan.generator_distance_ < 0.15
     assert gan.generator_coverage_ == 1
-    assert set(gan.code_report(20)["distance"]) == {gan.generator_distance_}
     untaught = {"reconstruction_weight": 0, "generator_learning_rate": 1e-3}
     with pytest.warns(ConvergenceWarning, match=r"generator has not learned.*max_epochs"):
         gan = InfoGANClustering(10, **recipe, **untaught, init=gan.labels_).fit(X)

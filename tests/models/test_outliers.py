@@ -12,9 +12,8 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
 
-from skdeepcluster import ClusterEnsemble, VaDEClustering, VAEEmbedding
+from skdeepcluster import VaDEClustering, VAEEmbedding
 from skdeepcluster.persistence import load, save
-from skdeepcluster.stability import cluster_stability
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 RNG = np.random.default_rng(0)
@@ -158,21 +157,3 @@ def test_clusters_are_counted_before_samples_are_marked():
     two = noisy_vade(init=TRUE % 2, learning_rate=1e-30)
     with pytest.warns(ConvergenceWarning, match="Only 2 of 3 clusters"):
         assert set(two.fit(PLANTED).labels_) == {-1, 0, 1}
-
-
-# ---- what reads labels
-
-
-@pytest.mark.parametrize("consensus", ["soft_vote", "co_association"])
-def test_ensembles_and_stability_count_no_cluster_of_noise(consensus, vade):
-    members = ClusterEnsemble(noisy_vade(), n_estimators=3, consensus=consensus, random_state=0)
-    both = members.fit(PLANTED)
-    assert both.n_clusters_ == 3
-    assert (both.member_labels_ == -1).sum(0).tolist() == [9] * 3
-    nowhere = (both.member_labels_ == -1).all(1)
-    np.testing.assert_array_equal(both.labels_ == -1, nowhere)
-    np.testing.assert_array_equal(both.predict(PLANTED), both.labels_)
-    drawn = noisy_vade(init="mixture")
-    found = cluster_stability(drawn, PLANTED, vade.labels_, n_resamples=2, random_state=0)
-    assert found.shape == (3,)
-    assert (found > 0).all()
