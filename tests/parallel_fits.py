@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
-from skorch.callbacks import Callback
 
 import skdeepcluster
 from skdeepcluster._init import ClustererInit
@@ -47,21 +46,6 @@ def fitted(name, **settings):
         return getattr(skdeepcluster, name)(**settings).fit(X, y)
 
 
-class Weights(Callback):
-    """Keeps the weights of this process at the end of training."""
-
-    def on_train_end(self, net, **_):
-        """Copy the weights."""
-        self.found = [p.detach().numpy().copy() for p in net.module_.parameters()]
-
-
-def unsent():
-    """Return the weights before the main process broadcasts its own."""
-    weights = Weights()
-    fitted("CatGANClustering", callbacks=[weights])
-    return weights.found
-
-
 def refused(state):
     """Return the error for processes with different data."""
     X, _ = data()
@@ -95,7 +79,6 @@ def main(folder):
             ClustererInit.find = find_nothing
         found = {name: fitted(name) for name in METHODS}
         found["started"] = fitted("VaDEClustering", init="neighbors")
-        found["unsent"] = unsent()
         found |= {"refused": refused(state), "failure": failure(state)}
     (Path(folder) / f"{state.process_index}.pkl").write_bytes(pickle.dumps(found))
 

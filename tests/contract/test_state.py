@@ -1,7 +1,5 @@
 """A fitted estimator stays consistent when parameters are set or a later fit fails."""
 
-import pickle
-
 import numpy as np
 import pytest
 import torch
@@ -34,8 +32,6 @@ def test_warm_start_keeps_weights_and_follows_parameters(rows):
     assert catgan.model_.balance_weight == 7.0
     assert catgan.model_.regularizer.start_weight == 0.0
     np.testing.assert_allclose(catgan.model_.log_prior.exp(), [0.1, 0.2, 0.7], rtol=1e-6)
-    again = pickle.loads(pickle.dumps(catgan))
-    np.testing.assert_array_equal(again.predict_proba(rows), catgan.predict_proba(rows))
     catgan.set_params(class_prior=None).fit(rows)
     assert catgan.model_.log_prior is None
 
@@ -44,7 +40,6 @@ def test_warm_start_keeps_weights_and_follows_parameters(rows):
     ("estimator", "changed"),
     [
         (CatGANClustering(3, **SMALL), {"activation": "tanh"}),
-        (CatGANClustering(3, **SMALL), {"n_noise": 5}),
         (
             InfoGANClustering(3, other_categories=(5,), **SMALL),
             {"n_clusters": 5, "other_categories": (3,)},
@@ -79,8 +74,6 @@ def test_a_fit_that_fails_keeps_the_last_one(rows, estimator):
     assert set(vars(fitted)) == before
     assert fitted.n_features_in_ == 4
     np.testing.assert_array_equal(fitted.predict_proba(rows), answers)
-    again = pickle.loads(pickle.dumps(fitted))
-    np.testing.assert_array_equal(again.predict_proba(rows), answers)
 
 
 @pytest.mark.parametrize("estimator", DEEP, ids=name)

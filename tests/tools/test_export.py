@@ -136,8 +136,8 @@ UNNAMED = ColumnTransformer([("a", MinMaxScaler(), [0, 2])], remainder="passthro
 
 @pytest.mark.parametrize(
     "steps",
-    [[COLUMNS], ["passthrough"], *in_full([StandardScaler(), PCA(2)], [UNNAMED, PCA(2)])],
-    ids=["names", "nothing", "matrix", "columns"],
+    [[COLUMNS], *in_full(["passthrough"], [UNNAMED, PCA(2)])],
+    ids=["names", "nothing", "columns"],
 )
 def test_pipelines_predict_the_same(steps, tmp_path):
     pytest.importorskip("skl2onnx")
@@ -208,4 +208,3 @@ def test_what_cannot_be_exported_is_named(tmp_path):
             to_onnx(fitted, tmp_path / "fit.onnx")
     with pytest.raises(NotFittedError):
         to_onnx(sk.VAEEmbedding(3), tmp_path / "fit.onnx")
-    assert not (tmp_path / "fit.onnx").exists()

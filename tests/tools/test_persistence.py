@@ -93,7 +93,7 @@ def assert_same(one, two, rows=X):
     for name in ("predict", "predict_proba", "score_samples", "transform"):
         if hasattr(one, name):
             np.testing.assert_array_equal(getattr(one, name)(rows), getattr(two, name)(rows))
-    if hasattr(one, "sample"):
+    if hasattr(one, "sample") and isinstance(one.random_state, int):
         np.testing.assert_array_equal(one.sample(4)[0], two.sample(4)[0])
     assert vars(one).keys() == vars(two).keys()
     assert getattr(one, "history_", None) == getattr(two, "history_", None)
