@@ -10,7 +10,6 @@ import torch
 from sklearn.datasets import load_digits
 
 import skdeepcluster
-from skdeepcluster._init import ClustererInit
 from skdeepcluster.modules.augmentation import RandomAffine
 from skdeepcluster.parallel import data_parallel
 
@@ -56,14 +55,14 @@ def refused(state):
     return "nothing"
 
 
-def find_nothing(*_):
+def find_nothing(*_, **__):
     """Stand in for the search of an initial partition, which is the main process's task."""
     raise TypeError("no initial partition")
 
 
 def failure(state):
     """Return the error if the main process finds no initial partition."""
-    ClustererInit.find = find_nothing
+    skdeepcluster.NeighborClustering.fit = find_nothing
     try:
         fitted("VaDEClustering", init="neighbors")
     except TypeError as error:
@@ -76,7 +75,7 @@ def main(folder):
     torch.set_num_threads(1)
     with data_parallel() as state:
         if not state.is_main_process:
-            ClustererInit.find = find_nothing
+            skdeepcluster.NeighborClustering.fit = find_nothing
         found = {name: fitted(name) for name in METHODS}
         found["started"] = fitted("VaDEClustering", init="neighbors")
         found |= {"refused": refused(state), "failure": failure(state)}

@@ -13,11 +13,11 @@ from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.compose import make_column_transformer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import silhouette_score
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, VaDEClustering, VAEEmbedding
+from skdeepcluster import ClusterEnsemble, VaDEClustering
 from skdeepcluster.model_selection import NoSplit, label_free_scorer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -91,27 +91,6 @@ def test_two_jobs_and_two_dask_workers_find_the_same():
         )
 
 
-@pytest.mark.full
-def test_partial_training_for_pruning_searches():
-    optuna = pytest.importorskip("optuna")
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-    def objective(trial):
-        size = trial.suggest_int("n_components", 1, 3)
-        small = {"hidden_layer_sizes": (16,), "max_epochs": 2, "random_state": 0}
-        vae = VAEEmbedding(3, n_components=size, warm_start=True, **small)
-        for step in range(3):
-            trial.report(vae.fit(X).score(X), step)
-            if trial.should_prune():
-                raise optuna.TrialPruned
-        assert vae.n_iter_ == 6
-        return vae.score(X)
-
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
-    study.optimize(objective, n_trials=3)
-    assert study.best_params["n_components"] in (1, 2, 3)
-
-
 def test_ensembles_in_a_search_keep_their_members_parameters():
     grid = {"estimator__n_components": [1, 2]}
     search = GridSearchCV(ClusterEnsemble(vade(), 2), grid, cv=NoSplit()).fit(X)
@@ -151,9 +130,3 @@ def test_label_free_scorers_draw_from_many_samples_once():
     assert label_free_scorer()(apart, lone) >= -1
     with pytest.raises(ValueError, match="measure='nearness' is unknown"):
         label_free_scorer("nearness")
-
-
-def test_no_split_scores_the_samples_it_fits():
-    scores = cross_val_score(GaussianMixtureEM(3, random_state=0), X, cv=NoSplit())
-    assert scores.tolist() == [GaussianMixtureEM(3, random_state=0).fit(X).score(X)]
-    assert NoSplit().get_n_splits() == 1

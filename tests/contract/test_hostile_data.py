@@ -132,9 +132,3 @@ def test_what_cannot_be_clustered_is_explained(estimator, case):
     assert vars(estimator) == before
     with pytest.raises(NotFittedError):
         estimator.predict(GOOD)
-
-
-@pytest.mark.parametrize("estimator", [MIXTURE, VADE], ids=lambda e: str(e)[:8])
-def test_long_numbers_are_double_precision(estimator):
-    a, b = (clone(estimator).fit(X).predict_proba(X) for X in (GOOD, GOOD.astype(np.longdouble)))
-    np.testing.assert_array_equal(a, b)

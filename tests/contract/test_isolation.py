@@ -1,8 +1,7 @@
 """Fits and predictions neither depend on global settings of torch and numpy nor change them."""
 
-import itertools
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import joblib
 import numpy as np
@@ -138,21 +137,6 @@ def test_fits_in_threads_equal_fits_in_turn(name, data, alone):
     assert torch.equal(torch.get_rng_state(), stream[0])
     assert joblib.hash(np.random.get_state()) == stream[1]
     assert torch.get_num_threads() == threads
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("backend", ["threading", "loky", "dask"])
-def test_fits_of_joblib_equal_fits_in_turn(backend, data, alone):
-    jobs = list(itertools.product(["vade", "catgan"], [0, 1]))
-    with ExitStack() as stack:
-        if backend == "dask":
-            client = pytest.importorskip("distributed").Client
-            stack.enter_context(client(processes=False, n_workers=1, threads_per_worker=2))
-        stack.enter_context(joblib.parallel_config(backend, n_jobs=2))
-        run = joblib.Parallel()
-        found = run(joblib.delayed(fit)(ESTIMATORS[name], *data, seed) for name, seed in jobs)
-    for job, one in zip(jobs, found, strict=True):
-        assert_same(one, alone(*job))
 
 
 @pytest.mark.full

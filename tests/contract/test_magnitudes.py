@@ -7,7 +7,6 @@ import pytest
 import torch
 from estimators import CLASSIFIERS, DEEP, ONE_OF_EACH, brief, name
 from scipy.sparse import csr_array
-from sklearn.mixture import GaussianMixture
 from skorch.callbacks import Callback
 
 from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, VAEEmbedding
@@ -102,11 +101,3 @@ def test_a_sample_without_a_finite_prediction_is_named(form, unit):
     for method in (vae.predict, vae.predict_proba, vae.transform, vae.score_samples):
         with pytest.raises(ValueError, match="no finite prediction for sample 7"):
             method(form(far))
-
-
-def test_an_ensemble_names_what_its_members_cannot_predict(unit):
-    both = ClusterEnsemble(GaussianMixture(2), n_estimators=2, random_state=0).fit(unit[0])
-    far = unit[0][:5].copy()
-    far[4] = 1e300
-    with np.errstate(all="ignore"), pytest.raises(ValueError, match="no finite.* 4"):
-        both.predict_proba(far)

@@ -117,15 +117,6 @@ def test_types_of_numbers_change_nothing(name):
     assert all(vars(other)[key] is value for key, value in given.items())
 
 
-@pytest.mark.parametrize("make", [np.int8, np.uint64])
-def test_arguments_may_be_numbers_of_any_type(make):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        vade = clone(TINY["VaDEClustering"]).fit(X)
-    plain, found = (vade.sample(kind(100), cluster=kind(1)) for kind in (int, make))
-    np.testing.assert_array_equal(plain, found)
-
-
 @pytest.mark.parametrize("name", ["InfoGANClustering", "CatGANClustering", "CatGANClassifier"])
 def test_batch_normalization_needs_two_samples(name):
     with pytest.raises(ValueError, match="batch_size"):

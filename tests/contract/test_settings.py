@@ -119,10 +119,3 @@ def test_pretraining_epochs_are_those_of_this_fit():
     vade = VaDEClustering(3, **few, init=Y, warm_start=True)
     assert vade.fit(X).pretraining_epochs_ == 3
     assert vade.fit(X).pretraining_epochs_ == 0, "the model goes on"
-
-
-def test_moved_is_the_share_of_samples_that_left_their_cluster():
-    settings = TINY | {"max_epochs": 3, "learning_rate": 0.1}
-    fit = VaDEClustering(3, **settings, init=Y).fit(X)
-    assert fit.moved_ == np.mean(fit.labels_ != fit.start_labels_) > 0
-    assert CatGANClustering(3, **TINY, init=None).fit(X).moved_ is None

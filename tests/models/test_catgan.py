@@ -130,7 +130,7 @@ def test_score_is_the_mutual_information_of_the_rows_of_fit(rows):
     np.testing.assert_allclose(each, (p * np.log(p / mean)).sum(1)[:5], rtol=1e-3)
 
 
-UNEQUAL = make_blobs([400, 50, 50], centers=[[0, 0], [6, 0], [0, 6]], random_state=0)
+UNEQUAL = make_blobs([240, 30, 30], centers=[[0, 0], [6, 0], [0, 6]], random_state=0)
 
 
 def test_large_groups_stay_whole_unless_shares_are_equal():

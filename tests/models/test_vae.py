@@ -217,8 +217,6 @@ def test_codes_of_the_wrong_kind_are_explained(digits):
     fitted = VAEEmbedding(3, **QUICK, max_epochs=1).fit(digits)
     with pytest.raises(ValueError, match=r"\(n_samples, 2\).*got \(5, 3\)"):
         fitted.inverse_transform(np.zeros((5, 3)))
-    with pytest.raises(ValueError, match="finite|NaN"):
-        fitted.inverse_transform([[np.nan, 0.0]])
     with pytest.raises(ValueError, match="n_samples == 0"):
         fitted.sample(0)
     with pytest.raises(ValueError, match="n_importance_samples"):

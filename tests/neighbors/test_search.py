@@ -53,8 +53,8 @@ def test_matrix_products_far_from_zero_mislead_no_query(dtype):
     np.testing.assert_allclose(found, np.sort(gaps)[:, :10], rtol=1e-6)
 
 
-@pytest.mark.parametrize("n_features", [4, 30, 80])
-@pytest.mark.parametrize("exponent", [-400, 7, 300])
+@pytest.mark.parametrize("n_features", [4, 30])
+@pytest.mark.parametrize("exponent", [-400, 300])
 def test_power_of_two_changes_no_index(n_features, exponent):
     X = mixture(700, n_features)
     distances, indices = NeighborIndex(X).query_self(6)

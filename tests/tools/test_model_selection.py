@@ -16,7 +16,7 @@ from skdeepcluster import (
     NeighborClustering,
     select_n_clusters,
 )
-from skdeepcluster.model_selection import MAX_SILHOUETTE_ROWS, label_free_scorer
+from skdeepcluster.model_selection import label_free_scorer
 
 X, Y = make_blobs(120, centers=[[0, 0], [9, 0], [0, 9], [9, 9]], random_state=0)
 
@@ -86,15 +86,6 @@ def test_numbers_with_too_few_samples_are_left_out():
     with pytest.warns(UserWarning, match="Numbers above 5 are left out"):
         found = select_n_clusters(X, [3, 4, 5, 90], random_state=0)
     np.testing.assert_array_equal(found.results["n_clusters"], [3, 4, 5])
-
-
-@pytest.mark.full
-def test_separation_of_many_samples_is_that_of_a_part():
-    many = np.repeat(X, MAX_SILHOUETTE_ROWS // len(X) + 2, axis=0)
-    kmeans = KMeans(random_state=0)
-    found = select_n_clusters(many, [3, 4, 5], estimator=kmeans, criterion="silhouette")
-    assert found.best_n_clusters == 4
-    assert found.results["silhouette"][1] == pytest.approx(silhouette_score(X, Y), abs=0.02)
 
 
 @pytest.mark.parametrize(
