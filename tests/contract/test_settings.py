@@ -9,12 +9,7 @@ from estimators import CLASSIFIERS, DEEP, brief, name
 from sklearn.datasets import load_iris, make_blobs
 from sklearn.metrics import adjusted_rand_score
 
-from skdeepcluster import (
-    CatGANClassifier,
-    CatGANClustering,
-    InfoGANClustering,
-    VaDEClustering,
-)
+from skdeepcluster import CatGANClassifier, CatGANClustering, InfoGANClustering, VaDEClustering
 from skdeepcluster._settings import choose_settings
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -56,12 +56,6 @@ def test_warm_start_refuses_other_networks(rows, estimator, changed):
     np.testing.assert_array_equal(fitted.predict_proba(rows), answers)
 
 
-def test_warm_start_refuses_data_of_another_kind(rows):
-    fitted = VaDEClustering(3, **SMALL, warm_start=True).fit(rows)
-    with pytest.raises(ValueError, match="likelihood is bernoulli, .* ask for gaussian"):
-        fitted.fit(10 * rows)
-
-
 @pytest.mark.parametrize("estimator", ONE_OF_EACH, ids=name)
 def test_a_fit_that_fails_keeps_the_last_one(rows, estimator):
     fitted = brief(estimator).fit(rows)

@@ -131,31 +131,6 @@ def test_em_never_lowers_the_likelihood(X, covariance_type, init_params):
     assert mixture.score(X) >= bounds[-1] - 1e-6
 
 
-@pytest.mark.parametrize("covariance_type", TYPES)
-def test_one_component_is_mean_and_covariance(X, covariance_type):
-    mixture = GaussianMixtureEM(1, covariance_type=covariance_type, reg_covar=0).fit(X)
-    covariance = np.cov(X.T, ddof=0)
-    expected = {
-        "full": covariance[None],
-        "tied": covariance,
-        "diag": np.diag(covariance)[None],
-        "spherical": [np.trace(covariance) / D],
-    }[covariance_type]
-    np.testing.assert_allclose(mixture.means_, [X.mean(0)])
-    np.testing.assert_allclose(mixture.covariances_, expected)
-    np.testing.assert_allclose(mixture.weights_, [1])
-    assert mixture.converged_
-
-
-@no_convergence
-def test_more_initial_mixtures_are_at_least_as_good(X):
-    settings = {"init_params": "random_from_data", "max_iter": 50, "random_state": 3}
-    one = GaussianMixtureEM(6, **settings).fit(X)
-    five = GaussianMixtureEM(6, n_init=5, **settings).fit(X)
-    assert five.lower_bound_ >= one.lower_bound_
-    assert five.lower_bound_ == five.lower_bounds_[-1]
-
-
 def test_responsibilities_are_an_initialization(X):
     resp = np.random.RandomState(0).dirichlet(np.ones(K), size=len(X))
     with warnings.catch_warnings():

@@ -21,11 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skdeepcluster import (
-    ClusterEnsemble,
-    GaussianMixtureEM,
-    NeighborClustering,
-)
+from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, NeighborClustering
 
 CONSENSUS = pytest.mark.parametrize("consensus", ["soft_vote", "co_association"])
 BLOBS, Y = make_blobs(150, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
@@ -40,17 +36,6 @@ class Given(ClusterMixin, BaseEstimator):
     def fit(self, X, y=None):
         self.labels_ = np.asarray(self.labels)
         return self
-
-
-class Echo(Given):
-    """A member that labels each sample by its value."""
-
-    def fit(self, X, y=None):
-        self.labels_ = self.predict(X)
-        return self
-
-    def predict(self, X):
-        return np.asarray(X)[:, 0].astype(int)
 
 
 def combine(partitions, consensus="soft_vote", **options):
@@ -70,10 +55,7 @@ def noisy_labels(n_samples=300, n_clusters=4, n_members=7, errors=0.15, seed=0):
 
 
 @parametrize_with_checks(
-    [
-        ClusterEnsemble(),
-        ClusterEnsemble(KMeans(3), n_estimators=2, consensus="co_association"),
-    ]
+    [ClusterEnsemble(), ClusterEnsemble(KMeans(3), n_estimators=2, consensus="co_association")]
 )
 def test_scikit_learn_checks(estimator, check):
     with warnings.catch_warnings():
@@ -242,12 +224,6 @@ def test_noise_of_all_members_is_noise(consensus):
     np.testing.assert_array_equal(ensemble.labels_, -1)
 
 
-def test_a_cluster_without_samples_in_the_fit_has_no_vote():
-    ensemble = ClusterEnsemble(Echo(), 2).fit(np.repeat([[0], [1]], 5, 0))
-    np.testing.assert_allclose(ensemble.predict_proba([[7]]), [[0.5, 0.5]])
-    assert ensemble.predict([[1]]) != ensemble.predict([[0]])
-
-
 def test_noise_of_members_with_probabilities_is_noise():
     X, _ = make_blobs(120, centers=[[0, 0], [9, 0]], random_state=0)
     X[0] = 100.0
@@ -263,13 +239,6 @@ def test_noise_of_members_with_probabilities_is_noise():
 
 
 # ---- warnings and errors
-
-
-@CONSENSUS
-def test_clusters_without_samples_are_reported(consensus):
-    with pytest.warns(ConvergenceWarning, match="Only 2 of n_clusters=4"):
-        ensemble = combine([np.repeat([0, 1], 6)] * 2, consensus, n_clusters=4)
-    np.testing.assert_array_equal(np.sort(ensemble.cluster_stability_), [0, 0, 1, 1])
 
 
 def test_a_failed_fit_keeps_the_fit_before():

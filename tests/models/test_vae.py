@@ -86,8 +86,7 @@ def test_loss_is_the_negative_elbo_written_out(vae):
     x = torch.rand(500, 6)
     mean, std = vae.posterior(x)
     kl = kl_divergence(
-        Independent(Normal(mean, std), 1),
-        Independent(Normal(torch.zeros(2), torch.ones(2)), 1),
+        Independent(Normal(mean, std), 1), Independent(Normal(torch.zeros(2), torch.ones(2)), 1)
     )
     with torch.random.fork_rng():
         torch.manual_seed(3)

@@ -14,11 +14,7 @@ WEIGHT = np.random.RandomState(0).randint(0, 4, size=900).astype(float)
 
 @pytest.mark.parametrize(
     ("covariance_type", "chunks"),
-    [
-        ("full", ((1, 0, 500, 399), 5)),
-        ("tied", (77, 2)),
-        ("diag", (250, 5)),
-    ],
+    [("full", ((1, 0, 500, 399), 5)), ("tied", (77, 2)), ("diag", (250, 5))],
 )
 def test_any_blocks_give_the_same_mixture(covariance_type, chunks):
     params = {"covariance_type": covariance_type, "random_state": 0, "tol": 1e-6}

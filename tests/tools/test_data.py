@@ -7,14 +7,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from skdeepcluster.engine.data import (
-    BLOCK,
-    LabeledRows,
-    Rows,
-    ShuffledBatches,
-    batches,
-    map_rows,
-)
+from skdeepcluster.engine.data import BLOCK, LabeledRows, Rows, ShuffledBatches, batches, map_rows
 from skdeepcluster.engine.runtime import generator
 from skdeepcluster.functional.points import normal_points, normal_quantiles
 

@@ -315,19 +315,6 @@ def test_traversals_are_clusters_with_noise_and_codes():
     assert drawn[6 + 1, 6 + 0] == 2  # third cluster, third value: feature 2, a tile of two rows
 
 
-def test_traversals_of_profiles_have_a_line_for_each_value():
-    options = {"codes": ["cluster", "continuous0"], "values": [-1, 3]}
-    display = TraversalDisplay.from_estimator(Coded(), feature_names=[*"abcd"], **options)
-    assert list(display.axes_) == ["cluster", "continuous0"]
-    lines = display.axes_["continuous0"].lines
-    np.testing.assert_array_equal(
-        [line.get_ydata() for line in lines], [[1, -1, 0, 0], [1, 3, 0, 0]]
-    )
-    clusters = display.axes_["cluster"].lines
-    np.testing.assert_array_equal([line.get_ydata()[0] for line in clusters], [0, 1, 2])
-    assert texts(display.axes_["cluster"].get_xticklabels()) == [*"abcd"]
-
-
 # ---- confusion of classes and clusters
 
 

@@ -19,7 +19,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, NeighborClustering, inspection
+from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, NeighborClustering
 from skdeepcluster.inspection import ClusterReport, compare_features, find_medoids
 from skdeepcluster.stability import cluster_stability
 
@@ -46,16 +46,6 @@ def test_medoids_have_the_least_mean_distance_in_their_cluster():
         rows = np.flatnonzero(labels == k)
         assert medoids[k] == rows[pairwise_distances(X[rows]).sum(1).argmin()]
     np.testing.assert_array_equal(find_medoids(sparse.csr_array(X), labels), medoids)
-
-
-def test_medoids_of_many_samples_are_found_by_distances_to_some(monkeypatch):
-    monkeypatch.setattr(inspection, "MEDOID_SAMPLES", 20)
-    medoids = find_medoids(X, Y, random_state=0)
-    np.testing.assert_array_equal(find_medoids(X, Y, random_state=0), medoids)
-    for k in range(3):
-        rows = np.flatnonzero(k == Y)
-        means = pairwise_distances(X[rows]).mean(1)
-        assert means[rows == medoids[k]] < np.quantile(means, 0.2)
 
 
 def test_typical_samples_are_the_most_probable_then_the_nearest():

@@ -11,11 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import calinski_harabasz_score, pairwise_distances, silhouette_score
 from sklearn.mixture import GaussianMixture
 
-from skdeepcluster import (
-    GaussianMixtureEM,
-    NeighborClustering,
-    select_n_clusters,
-)
+from skdeepcluster import GaussianMixtureEM, NeighborClustering, select_n_clusters
 from skdeepcluster.model_selection import label_free_scorer
 
 X, Y = make_blobs(120, centers=[[0, 0], [9, 0], [0, 9], [9, 9]], random_state=0)

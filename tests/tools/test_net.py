@@ -1,8 +1,5 @@
 """The training loop: one optimizer equals one per player, history, callbacks, and stopping."""
 
-import sys
-
-import estimators
 import numpy as np
 import pytest
 import torch
@@ -16,7 +13,6 @@ from skorch.callbacks import (
 )
 from torch import nn
 
-from skdeepcluster import VAEEmbedding
 from skdeepcluster.engine.data import Rows, ShuffledBatches
 from skdeepcluster.engine.loop import train
 from skdeepcluster.engine.runtime import generator, resolve_precision
@@ -201,11 +197,6 @@ def test_bfloat16_computes_losses_under_autocast(rows):
     fit(model, rows, bfloat16=True)
     assert kinds == {torch.bfloat16}
     assert model.left.weight.dtype == torch.float32
-
-
-def test_a_fit_does_not_wait_for_the_import_of_the_compiler(blobs, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch._dynamo", None)
-    estimators.brief(VAEEmbedding(3, **estimators.SMALL)).fit(blobs[0])
 
 
 @pytest.mark.parametrize("tiles", [False, True])
