@@ -51,7 +51,7 @@ def rows(blobs):
 @pytest.fixture(scope="module")
 def fitted(rows):
     # A good generator takes longer than good clusters.
-    return InfoGANClustering(3, max_epochs=60, **SMALL).fit(rows)
+    return InfoGANClustering(3, max_epochs=40, **SMALL).fit(rows)
 
 
 # ---- the codes

@@ -158,10 +158,9 @@ def test_pipelines_predict_the_same(steps, tmp_path):
     "columns",
     [
         make_column_selector(dtype_include="number"),
-        slice("one", "two"),
         np.array([False, True, True]),
     ],
-    ids=["selector", "slice", "mask"],
+    ids=["selector", "mask"],
 )
 def test_only_chosen_columns_are_inputs(columns, tmp_path):
     pytest.importorskip("skl2onnx")
