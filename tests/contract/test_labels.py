@@ -45,7 +45,7 @@ def start_of(fit):
 
 @each
 def test_without_labels_nothing_changes(estimator, blobs):
-    X, y = blobs
+    X, y = (part[::3] for part in blobs)
     fit = short(estimator).fit(X)
     for use_labels, labels in ((False, y), (True, None), (True, np.full(len(X), -1))):
         other = short(estimator, use_labels=use_labels).fit(X, labels)
@@ -67,7 +67,7 @@ def test_labels_of_all_samples_are_the_partition(estimator, blobs):
 
 
 def test_permuted_numbers_permute_the_clusters():
-    for known in (some(SIDE, 9), some(SIDE, 1), some(SIDE, 9, [1])):
+    for known in (some(SIDE, 9), some(SIDE, 9, [1])):
         labels = clone(GRAPH).set_params(n_clusters=4).fit_predict(BANDS, known)
         moved = clone(GRAPH).set_params(n_clusters=4)
         moved = moved.fit_predict(BANDS, np.where(known >= 0, 3 - known, -1))

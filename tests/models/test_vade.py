@@ -204,15 +204,3 @@ def test_ctrl_c_keeps_the_epochs_that_were_complete(rows):
         vade.fit(rows)
     assert vade.n_iter_ == 2
     np.testing.assert_array_equal(vade.predict(rows), vade.labels_)
-
-
-@pytest.mark.filterwarnings("ignore:(Only . of 3|.* left their initial clusters)")
-def test_ctrl_c_in_the_pretraining_leaves_the_fit_before(rows):
-    def interrupt(x):
-        raise KeyboardInterrupt
-
-    vade = VaDEClustering(3, **SMALL, init="mixture", max_epochs=2, pretraining_epochs=1)
-    before = dict(vars(vade.fit(rows).set_params(augment=interrupt)))
-    with pytest.raises(KeyboardInterrupt):
-        vade.fit(rows)
-    assert vars(vade) == before

@@ -30,7 +30,7 @@ def test_separate_groups_are_counted(n_clusters):
 
 
 @pytest.mark.parametrize(
-    ("draw", "shape"), [("normal", (100, 8)), ("uniform", (200, 1)), ("uniform", (200, 5))]
+    ("draw", "shape"), [("normal", (100, 8)), ("uniform", (300, 1)), ("uniform", (300, 5))]
 )
 def test_one_normal_or_uniform_cluster_is_one(draw, shape):
     rows = getattr(np.random.RandomState(0), draw)(size=shape)

@@ -1,3 +1,5 @@
+"""The nearest samples, against distances of all pairs and scikit-learn."""
+
 import numpy as np
 import pytest
 from scipy import sparse

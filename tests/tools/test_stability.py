@@ -57,9 +57,9 @@ def test_the_index_is_the_mean_of_the_greatest_jaccard():
     rows = np.r_[np.zeros((60, 1)), np.ones((40, 1))]
     labels = np.r_[np.zeros(50, dtype=int), np.ones(50, dtype=int)]
     index = cluster_stability(
-        Fixed(2), rows, labels, n_resamples=2000, share=0.9, random_state=np.random.RandomState(0)
+        Fixed(2), rows, labels, n_resamples=600, share=0.9, random_state=np.random.RandomState(0)
     )
-    np.testing.assert_allclose(index, [50 / 60, 40 / 50], atol=0.01)
+    np.testing.assert_allclose(index, [50 / 60, 40 / 50], atol=0.02)
 
 
 def test_noise_and_the_stream():
