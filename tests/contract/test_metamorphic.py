@@ -13,9 +13,7 @@ import skdeepcluster as sk
 TINY = {"hidden_layer_sizes": (16, 8), "max_epochs": 40, "batch_size": 32, "random_state": 0}
 NETWORKS = {
     "vae": sk.VAEEmbedding(3, n_components=3, **TINY),
-    "vade": sk.VaDEClustering(
-        3, n_components=3, pretraining_epochs=5, **TINY | {"max_epochs": 20}
-    ),
+    "vade": sk.VaDEClustering(3, n_components=3, pretraining_epochs=5, **TINY),
     "dac": sk.DACClustering(3, n_components=3, pretraining_epochs=5, **TINY),
     "infogan": sk.InfoGANClustering(3, **TINY),
     "catgan": sk.CatGANClustering(3, **TINY),
