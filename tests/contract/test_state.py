@@ -50,16 +50,16 @@ def test_warm_start_keeps_weights_and_follows_parameters(rows):
 )
 def test_warm_start_refuses_other_networks(rows, estimator, changed):
     fitted = clone(estimator).set_params(warm_start=True).fit(rows)
-    answers = fitted.predict_proba(rows)
+    found = fitted.predict_proba(rows)
     with pytest.raises(ValueError, match="warm_start=True goes on with the fitted model"):
         fitted.set_params(**changed).fit(rows)
-    np.testing.assert_array_equal(fitted.predict_proba(rows), answers)
+    np.testing.assert_array_equal(fitted.predict_proba(rows), found)
 
 
 @pytest.mark.parametrize("estimator", ONE_OF_EACH, ids=name)
 def test_a_fit_that_fails_keeps_the_last_one(rows, estimator):
     fitted = brief(estimator).fit(rows)
-    before, answers = set(vars(fitted)), fitted.predict_proba(rows)
+    before, found = set(vars(fitted)), fitted.predict_proba(rows)
     bad = (
         {"likelihood": "bernoulli"} if "likelihood" in fitted.get_params() else {"n_clusters": 99}
     )
@@ -67,7 +67,7 @@ def test_a_fit_that_fails_keeps_the_last_one(rows, estimator):
         fitted.set_params(**bad).fit(10 * rows[:, :3] if "likelihood" in bad else rows[:9, :3])
     assert set(vars(fitted)) == before
     assert fitted.n_features_in_ == 4
-    np.testing.assert_array_equal(fitted.predict_proba(rows), answers)
+    np.testing.assert_array_equal(fitted.predict_proba(rows), found)
 
 
 @pytest.mark.parametrize("estimator", DEEP, ids=name)

@@ -118,7 +118,7 @@ def test_a_graph_without_entries_is_refused():
         NeighborClustering(3, metric="precomputed").fit(sparse.csr_array((30, 30)))
 
 
-def test_many_samples_of_many_features_have_nearly_exact_neighbors():
+def test_many_samples_have_nearly_exact_neighbors():
     X = np.random.default_rng(0).normal(size=(6000, 6)) @ np.random.default_rng(1).normal(
         size=(6, 120)
     )

@@ -200,7 +200,7 @@ def test_bfloat16_computes_losses_under_autocast(rows):
 
 
 @pytest.mark.parametrize("tiles", [False, True])
-def test_auto_is_bfloat16_on_a_cpu_with_tiles_and_a_name_is_what_it_says(monkeypatch, tiles):
+def test_auto_is_bfloat16_on_a_cpu_with_tiles(monkeypatch, tiles):
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
     cpu = torch.device("cpu")
     assert (resolve_precision("auto", cpu) == "bfloat16") is tiles
