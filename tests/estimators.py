@@ -93,6 +93,16 @@ def short(estimator, **settings):
     return brief(estimator, **fast | settings)
 
 
+def check_players(model, batch):
+    """Check that the loss of each player has gradients for its own modules alone."""
+    for player in model.players():
+        model.zero_grad()
+        sum(player.loss(batch).values()).backward(inputs=player.parameters())
+        own = {id(p) for p in player.parameters()}
+        for p in model.parameters():
+            assert (p.grad is not None and p.grad.abs().sum() > 0) == (id(p) in own)
+
+
 @contextmanager
 def briefly():
     """Within the block networks train for two epochs by default."""
