@@ -8,13 +8,12 @@ Labels only score. Pictures show the seed with the best ``score``, the method's 
 
 import argparse
 import json
-import math
 import shlex
 import sys
 import time
 import warnings
-from contextlib import nullcontext
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +22,9 @@ import sklearn
 import torch
 from lib import report
 from lib.datasets import NAMES, load
-from lib.methods import METHODS
-from lib.options import chosen, parse, parse_seeds
-from lib.records import described, environment, judged, precision_of
+from lib.methods import METHODS, precision
+from lib.options import chosen, parse
+from lib.records import described, environment, judged
 from scipy.sparse import issparse
 
 import skdeepcluster
@@ -46,7 +45,7 @@ COLUMNS = {
 
 def fit(data, method, seed):
     """Fit once; return the record, and the estimator and labels, None after a failure."""
-    record = {"method": method, "seed": seed, **described(data)}
+    record = {"method": method, "seed": seed, **described(data), "error": None}
     # scikit-learn's mixture takes no sparse samples.
     X = data.X.toarray() if issparse(data.X) and method == "GaussianMixture" else data.X
     fitted = None
@@ -59,7 +58,7 @@ def fit(data, method, seed):
             record["seconds"] = time.perf_counter() - started
             record |= {"score": float(estimator.score(X)), "found": len(np.unique(labels))}
             record |= {"moved": getattr(estimator, "moved_", None)}
-            record |= environment(precision_of(estimator, X))
+            record |= environment(precision(method, data))
             if data.y is not None:
                 record |= judged(data.y, labels)
                 record["majority"] = majority_accuracy(data.y, labels)
@@ -73,27 +72,24 @@ def fit(data, method, seed):
 def run(data, methods, seeds, results=None):
     """Fit every method with every seed; return all records, and the best fit of each method."""
     records, best = [], {}
-    # The file is opened first, so that a wrong path is found before the fits.
-    with open(results, "a", encoding="utf-8") if results else nullcontext() as file:
-        for method in methods:
-            for seed in seeds:
-                record, fitted = fit(data, method, seed)
-                records.append(record)
-                print(progress(record), flush=True)
-                if file:
-                    print(json.dumps(record), file=file, flush=True)
-                if fitted is None:
-                    continue
-                score = record["score"] if math.isfinite(record["score"]) else -math.inf
-                if method not in best or score > best[method].score:
-                    best[method] = report.Fit(method, seed, score, *fitted)
-    return records, best
+    for method, seed in product(methods, seeds):
+        record, fitted = fit(data, method, seed)
+        records.append(record)
+        print(progress(record), flush=True)
+        if results:
+            with results.open("a") as file:
+                file.write(json.dumps(record) + "\n")
+        if fitted:
+            score = float(np.nan_to_num(record["score"], nan=-np.inf))
+            if method not in best or score > best[method].score:
+                best[method] = report.Fit(method, seed, score, *fitted)
+    return records, best.values()
 
 
 def progress(record):
     """Return a line for a finished fit."""
     head = f"{record['method']}, seed {record['seed']}: "
-    if "error" in record:
+    if record["error"]:
         return head + f"FAILED, {record['error'].splitlines()[0]}"
     acc = f"ACC {record['acc']:.3f}, " if "acc" in record else ""
     return head + f"{acc}{record['seconds']:.1f} s"
@@ -101,27 +97,24 @@ def progress(record):
 
 def summarize(records):
     """Return a table with a line for each method: means and deviations over seeds."""
-    frame = pd.DataFrame(records)
-    lines = []
-    for method, own in frame.groupby("method", sort=False):
-        failed = own["error"].notna().sum() if "error" in own else 0
-        line = {"method": method, "fits": f"{len(own) - failed} of {len(own)}"}
-        for name, (column, form) in COLUMNS.items():
-            if name in frame:
-                values = own[name].dropna().astype(float)
-                parts = [form.format(values.mean())] if len(values) else []
-                parts += [form.format(values.std())] if len(values) > 1 else []
-                line[column] = " ± ".join(parts)
-        lines.append(line)
-    return pd.DataFrame(lines)
+    frame = pd.DataFrame(records).assign(fits=lambda found: found.error.isna())
+    names = [name for name in COLUMNS if name in frame]
+    groups = frame.astype(dict.fromkeys(names, float)).groupby("method", sort=False)
+    table = pd.DataFrame({"fits": groups.fits.agg(lambda done: f"{done.sum()} of {len(done)}")})
+    for name in names:
+        column, form = COLUMNS[name]
+        pairs = groups[name].agg(["mean", "std"]).to_numpy()
+        cells = [[form.format(value) for value in pair if not np.isnan(value)] for pair in pairs]
+        table[column] = [" ± ".join(pair) for pair in cells]
+    return table.reset_index()
 
 
 def complaints(records):
     """Return each error and warning with its method and seeds."""
     found = {}
     for record in records:
-        for text in [record["error"]] if "error" in record else record["warnings"]:
-            verb = "failed" if "error" in record else "warned"
+        verb = "failed" if record["error"] else "warned"
+        for text in [record["error"]] if record["error"] else record["warnings"]:
             found.setdefault((record["method"], verb, text), []).append(str(record["seed"]))
     return [f"{m} {verb}, seed {', '.join(s)}: {text}" for (m, verb, text), s in found.items()]
 
@@ -138,9 +131,9 @@ def parsed(arguments):
     add("--seeds", default="0-2", help='a range "0-4", a list "0,2,7" or a count "3" (0, 1, 2)')
     add("--n-samples", type=int, help="a random subsample (the same for all methods and seeds)")
     add("--out", default="report.html", help="the HTML report (%(default)s)")
-    add("--results", help="append a JSON line per fit to this file")
+    add("--results", type=Path, help="append a JSON line per fit to this file")
     add("--download", action="store_true", help="fetch missing mnist, fashion_mnist from openml")
-    options = parse(made, arguments, methods=partial(chosen, known=METHODS), seeds=parse_seeds)
+    options = parse(made, arguments, methods=partial(chosen, known=METHODS))
     try:
         options.data = load(options.data, options.n_samples, download=options.download)
     except (ValueError, OSError) as error:
@@ -168,7 +161,7 @@ def main(arguments=None):
         options.out,
         table,
         errors,
-        best.values(),
+        best,
         data,
         title=f"Clustering of {data.name}",
         description=description,
@@ -176,7 +169,7 @@ def main(arguments=None):
         command=shlex.join(["python", "benchmarks/compare.py", *(arguments or sys.argv[1:])]),
     )
     print(f"Report: {Path(options.out).resolve()}")
-    return int(any("error" in record for record in records))
+    return int(any(record["error"] for record in records))
 
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
     python benchmarks/criterion.py --seeds 0-99 --jobs 2
     python benchmarks/criterion.py --seeds 0-99 --leave-one-out
 
-Every kind of ``lib/drawn.py`` is drawn with every seed, as often as WEIGHTS says. Candidates and
-features are those of the package. Gradient boosting learns the adjusted Rand index with the known
-clusters from the features. What is drawn is kept in ``build/criterion`` and not drawn again. The
-criterion is written to ``skdeepcluster/neighbors/criterion.npz``, and what each feature is worth
-to ``results/criterion.json``. ``--leave-one-out`` judges kinds by a criterion that has not seen
-them, and writes nothing.
+Every kind of ``lib/drawn.py`` is drawn with every seed, as often as WEIGHTS says, and kept in
+``build/criterion``. Gradient boosting learns the adjusted Rand index with the known clusters from
+the package's features of its candidates. The criterion is written to
+``skdeepcluster/neighbors/criterion.npz``, and what each feature is worth to
+``results/criterion.json``. ``--leave-one-out`` judges kinds by a criterion that has not seen them,
+and writes nothing.
 """
 
 import argparse
@@ -16,8 +16,9 @@ import json
 import pickle
 import sys
 import warnings
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -38,16 +39,16 @@ from skdeepcluster.neighbors.partition import Settings, connect, make_views
 ROOT = Path(__file__).resolve().parents[1]
 REPORT = ROOT / "benchmarks" / "results" / "criterion.json"
 FILE = ROOT / "skdeepcluster" / "neighbors" / "criterion.npz"
-#: How often a kind is drawn for each seed; kinds that are not named once.
+#: How often a kind is drawn for each seed; once if it is not named.
 WEIGHTS = {"tables": 5, "embeddings": 5, "images": 3, "digits": 3, "factors": 2, "one_table": 2}
-#: Every how many draws the number of clusters is varied, too; not even, so that it happens to
-#: draws of which few samples are judged as well.
+#: The number of clusters varies, too, in every fifth draw; odd, because few samples are judged in
+#: every second one.
 VARIED = 5
-#: Samples that are judged of every other draw.
+#: Number of samples that are judged in every second draw.
 FEW_JUDGED = 500
-#: Largest number of clusters tried then.
+#: Maximum number of clusters that is tried.
 MAX_CLUSTERS = 60
-#: Seeds of the data sets on which probabilities are calibrated are larger by this.
+#: Offset of the seeds of the data sets on which probabilities are calibrated.
 FRESH = 100_000
 #: Settings of the boosted trees.
 BOOSTING = {
@@ -64,9 +65,9 @@ SIZES = {
 }
 
 
-def find_views(data, n_clusters, stream, n_neighbors=15):
-    """Return the views of a data set, the positions of their samples, and the stream."""
-    settings = Settings(n_neighbors)
+def find_views(data, n_clusters, stream):
+    """Return the views of a data set, and the classes of their samples."""
+    settings = Settings(n_neighbors=15)
     samples = connect(data.X, n_clusters, settings, stream)
     views = make_views(samples, n_clusters, settings, stream)
     return views, data.y[samples.reference.kept]
@@ -76,8 +77,7 @@ def tabulate(kind, seed):
     """Return the features and scores of the candidates of a drawn data set.
 
     Every other draw is judged by few of its samples, as large data sets are. "partition" has the
-    candidates with the right number of clusters, "number" those of many numbers: the numbers, the
-    families, the features and the scores.
+    candidates with the right number of clusters, "number" those of many numbers, see `arrange`.
     """
     data, stream = draw(kind, seed), np.random.RandomState(seed)
     k, n_features, found = data.n_clusters, data.X.shape[1], {}
@@ -101,24 +101,20 @@ def tabulate(kind, seed):
 @contextmanager
 def few_judged():
     """Within the block few samples are judged, merged, linked and fitted."""
-    limits = {name: getattr(candidates, name) for name in ("MERGED", "LINKED", "FITTED")}
-    try:
+    with ExitStack() as stack:
         for module in (candidates, selection, number):
-            module.MERGED = FEW_JUDGED
-        candidates.LINKED, candidates.FITTED = 2 * FEW_JUDGED, 3 * FEW_JUDGED
+            stack.enter_context(patch.object(module, "MERGED", FEW_JUDGED))
+        stack.enter_context(patch.object(candidates, "LINKED", 2 * FEW_JUDGED))
+        stack.enter_context(patch.object(candidates, "FITTED", 3 * FEW_JUDGED))
         yield
-    finally:
-        for module in (candidates, selection, number):
-            module.MERGED = limits["MERGED"]
-        candidates.LINKED, candidates.FITTED = limits["LINKED"], limits["FITTED"]
 
 
 def arrange(entries, y):
-    """Return numbers of clusters, families, features and scores of candidates, (C,) or (C, F)."""
-    features, _ = selection.tabulate([table for *_, table in entries])
+    """Return the arrays of candidates: numbers of clusters, families, features, scores, names."""
+    features, names = selection.tabulate([table for *_, table in entries])
     parts = [(k, own) for k, proposed, _ in entries for own in proposed]
     scores = np.array([adjusted_rand_score(y, own.labels) for _, own in parts])
-    return [k for k, _ in parts], [own.family for _, own in parts], features, scores
+    return [k for k, _ in parts], [own.family for _, own in parts], features, scores, names
 
 
 def tabulate_seed(seed, folder):
@@ -126,8 +122,7 @@ def tabulate_seed(seed, folder):
     path = folder / f"{seed}.pkl"
     if path.exists():
         return pickle.loads(path.read_bytes())
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with threadpool_limits(1), warnings.catch_warnings(action="ignore"):
         draws = [(kind, 1000 * i + seed) for kind in KINDS for i in range(WEIGHTS.get(kind, 1))]
         tables = [tabulate(*each) for each in draws]
     path.write_bytes(pickle.dumps(tables))
@@ -159,9 +154,7 @@ def stack(tables, purpose):
 
 def rate_numbers(numbers, k):
     """Return how near numbers of clusters (C,) are to k: 1 if equal, 1 / e at a ratio of 1.35."""
-    return (
-        np.exp(-np.abs(np.log(np.array(numbers) / k)) / 0.3) if k > 1 else np.zeros(len(numbers))
-    )
+    return (k > 1) * np.exp(-np.abs(np.log(np.array(numbers) / k)) / 0.3)
 
 
 def fit(tables, purpose):
@@ -210,7 +203,7 @@ def judge(tables, predict):
     rows = []
     for table in tables:
         if "partition" in table:
-            _, families, features, scores = table["partition"]
+            _, families, features, scores, _ = table["partition"]
             own = {"choice": scores[predict(features).argmax()], "best": scores.max()}
             rows.append(own | {family: scores[families.index(family)] for family in set(families)})
     names = sorted({name for row in rows for name in row} - {"head"})
@@ -228,7 +221,7 @@ def leave_out(tables):
 # ---- probabilities
 
 
-def describe_answers(kind, seed):
+def describe_predictions(kind, seed):
     """Return the inputs of the calibration for the samples of a drawn set, and which are right."""
     data, stream = draw(kind, seed), np.random.RandomState(seed)
     views, y = find_views(data, data.n_clusters, stream)
@@ -240,10 +233,9 @@ def describe_answers(kind, seed):
 
 def calibrate(seeds):
     """Return the coefficients of the logistic regression of right labels, (4,)."""
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with threadpool_limits(1), warnings.catch_warnings(action="ignore"):
         kinds = [kind for kind in KINDS if not kind.startswith("one_")]
-        parts = [describe_answers(kind, FRESH + seed) for seed in seeds for kind in kinds]
+        parts = [describe_predictions(kind, FRESH + seed) for seed in seeds for kind in kinds]
     inputs, is_right = (np.concatenate(part) for part in zip(*parts, strict=True))
     weights = np.concatenate([np.full(len(part), 1 / len(part)) for _, part in parts])
     regression = LogisticRegression(fit_intercept=False, C=1e3)
@@ -281,20 +273,10 @@ def main(options):
     report |= {"calibration": arrays["calibration"].tolist()}
     report |= {"scores": judge(tables, forests["partition"].predict)}
     for purpose, trees in forests.items():
-        report |= {purpose: measure_gains(trees, name_features(purpose))}
+        names = next(table[purpose][-1] for table in tables if purpose in table)
+        report |= {purpose: measure_gains(trees, names)}
     REPORT.write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps(report, indent=1))
-
-
-def name_features(purpose):
-    """Return the names of the features for a purpose."""
-    data, stream = draw("blobs", 0), np.random.RandomState(0)
-    views, _ = find_views(data, data.n_clusters, stream)
-    proposed = list(candidates.find_candidates(views, data.n_clusters, stream))
-    judged = selection.prepare(views, data.X.shape[1])
-    known = purpose == "partition"
-    table = selection.describe_all(judged, proposed, data.n_clusters, known)
-    return selection.tabulate([table])[1]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The three pictures of the project's README, written to benchmarks/results.
 
-Labels of classes are used only for the accuracies, which are those of ``clusterers.jsonl``.
+Labels of classes are used only for the accuracies, which come from ``clusterers.jsonl``.
 """
 
 import argparse
@@ -17,16 +17,11 @@ from sklearn.preprocessing import StandardScaler
 from skdeepcluster import DACClustering, NeighborClustering
 from skdeepcluster.display import EmbeddingDisplay, NumberOfClustersDisplay, SamplesDisplay
 
-#: Methods of other libraries in the picture, and on which side of its point a name stands.
-OTHERS = {
-    "KMeans": "left",
-    "GaussianMixture": "left",
-    "Ward": "left",
-    "SpectralClustering": "left",
-    "HDBSCAN": "left",
-    "umap-learn + GMM": "right",
-    "EVoC": "left",
-}
+#: Methods of other libraries in the picture.
+OTHERS = ["KMeans", "GaussianMixture", "Ward", "SpectralClustering", "HDBSCAN", "EVoC"]
+OTHERS += ["umap-learn + GMM"]
+#: Methods whose name ends at their point; the names of the others begin there.
+ENDING = "umap-learn + GMM", "NeighborClustering"
 #: Minimum accuracy that is drawn to scale; methods below it stand there, with their number.
 MIN_ACC = 0.68
 
@@ -72,7 +67,8 @@ def draw_accuracy_and_seconds(frame):
     """Draw the mean accuracy of every method against its mean seconds."""
     acc, seconds, sets = average(frame)
     figure, ax = plt.subplots(figsize=(7.4, 4.2), layout="constrained")
-    for method, side in {**OTHERS, "NeighborClustering": "right"}.items():
+    for method in [*OTHERS, "NeighborClustering"]:
+        side = "right" if method in ENDING else "left"
         low, is_ours = acc[method] < MIN_ACC, method not in OTHERS
         point, color = (seconds[method], max(acc[method], MIN_ACC)), "C0" if is_ours else "0.45"
         ax.plot(*point, "o" if is_ours else "v" if low else "s", color=color, ms=8)

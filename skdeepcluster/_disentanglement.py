@@ -5,6 +5,7 @@ import torch
 from scipy.special import entr
 from sklearn.metrics import mutual_info_score
 
+from ._checks import normalize_rows
 from ._fit import apply
 
 #: Number of features listed under "where".
@@ -36,7 +37,12 @@ def report(gan, n_samples):
                 "distance": getattr(gan, "generator_distance_", np.nan),
             }
         )
-    return _make_table(records)
+    columns = {name: [record[name] for record in records] for name in records[0]}
+    try:
+        import pandas as pd
+    except ImportError:
+        return columns
+    return pd.DataFrame(columns)
 
 
 def _read(gan, codes):
@@ -47,10 +53,7 @@ def _read(gan, codes):
 
 
 def _set_two_values(drawn, index, latent):
-    """Return the drawn codes with code ``index`` at two values.
-
-    These are -1 and 1 for a continuous code, the drawn and another category for a categorical one.
-    """
+    """Return the codes with code ``index`` at -1 and 1, or at its category and at another one."""
     if index < len(latent.sizes):
         size, other = latent.sizes[index], drawn.categories.clone()
         shift = 1 + torch.arange(len(other), device=other.device) % max(1, size - 1)
@@ -63,8 +66,7 @@ def _set_two_values(drawn, index, latent):
 
 def _locate(change, gan):
     """Return the effective number of features of a squared change (D,), and the largest ones."""
-    total = change.sum()
-    shares = change / total if total > 0 else np.full(len(change), 1 / len(change))
+    shares = normalize_rows(change[None])[0]
     n_features = float(np.exp(entr(shares).sum()))
     names = getattr(gan, "feature_names_in_", np.arange(len(change)))
     largest = np.argsort(-shares, kind="stable")[:FEATURES]
@@ -79,10 +81,10 @@ def _explain_others(index, drawn, reading, latent):
     for j in range(latent.n_continuous):
         if j + n_categories == index:
             continue
-        if index < n_categories:
+        if index < n_categories:  # the mean of each category
             groups = drawn.categories[:, index].numpy()
             sums, sizes = np.bincount(groups, means[:, j]), np.bincount(groups)
-            own = (sums / np.maximum(sizes, 1))[groups]
+            own = sums[groups] / sizes[groups]
         else:
             own = drawn.continuous[:, index - n_categories].numpy()
         shares.append(_squared_correlation(own, means[:, j]))
@@ -108,13 +110,3 @@ def _squared_correlation(a, b):
 def _ratio(part, whole):
     """Return part / whole, 0 if the whole is 0."""
     return float(part / whole) if whole > 0 else 0.0
-
-
-def _make_table(records):
-    """Return a DataFrame of records, or a dict of lists without pandas."""
-    columns = {name: [record[name] for record in records] for name in records[0]}
-    try:
-        import pandas as pd
-    except ImportError:
-        return columns
-    return pd.DataFrame(columns)

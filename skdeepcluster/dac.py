@@ -120,8 +120,7 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
     Parameters
     ----------
     n_clusters : int or "auto", default=8
-        Number of clusters. "auto": the number that ``init`` finds, see
-        :func:`~skdeepcluster.neighbors.count_clusters`.
+        Number of clusters. "auto": the number that ``init`` finds.
     n_components : int, default=10
         Size of the code.
     hidden_layer_sizes : array-like of int or "auto", default="auto"
@@ -188,8 +187,8 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
     callbacks : list of skorch callbacks, default=None
         Used in training, not in pretraining: ``[EarlyStopping(monitor="train_loss")]``.
     checkpoint : str or path-like, default=None
-        File for the state of a running fit, written every minute. After a crash, the same call
-        resumes from it and gives the same result bit for bit. It is removed at the end.
+        File for the state of a running fit, removed at its end. After a crash, the same call
+        resumes from it and gives the same result bit for bit.
     device : str or torch.device, default="auto"
         "auto": a GPU if there is one, else the CPU.
     warm_start : bool, default=False

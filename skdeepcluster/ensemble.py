@@ -332,10 +332,7 @@ def _fit(member, X):
 
 
 def _compute_memberships(member, labels, X, n_clusters=None):
-    """Return P (N, K_m) of a member, zero for label -1: probabilities or one-hot labels.
-
-    Members without ``predict`` need the labels (N,) of their fit.
-    """
+    """Return P (N, K_m) of a member, zero for label -1; without ``predict`` by its labels (N,)."""
     labels = np.asarray(member.predict(X) if hasattr(member, "predict") else labels)
     if hasattr(member, "predict_proba"):
         resp = np.array(member.predict_proba(X), dtype=np.float64)
@@ -352,10 +349,7 @@ def _average(memberships, tables):
 
 
 def _label(memberships):
-    """Return the most probable clusters (N,), -1 where all memberships are 0.
-
-    Memberships equal up to rounding are a tie.
-    """
+    """Return the most probable clusters (N,), -1 where all memberships are 0."""
     return np.where(memberships.any(1), memberships.round(DECIMALS).argmax(1), -1)
 
 
@@ -369,11 +363,7 @@ def _compare_members(memberships, tables, labels):
 
 
 def _find_consensus(memberships, n_clusters, method):
-    """Return the tables A_m of the consensus by "soft_vote" or "co_association".
-
-    The order of clusters resolves ties. Clusters are sorted by their memberships, so that ties
-    do not depend on how members number their clusters.
-    """
+    """Return the tables A_m of the consensus, sorted so that numberings do not decide ties."""
     orders = [np.lexsort(-P[::-1]) for P in memberships]
     ordered = [P[:, order] for P, order in zip(memberships, orders, strict=True)]
     find = _soft_vote if method == "soft_vote" else _co_association
@@ -382,10 +372,9 @@ def _find_consensus(memberships, n_clusters, method):
 
 
 def _soft_vote(memberships, n_clusters):
-    """Return tables that match clusters one-to-one with the mean of the memberships.
+    """Return tables by matching and averaging in turns, from the member that agrees most.
 
-    Matching and averaging alternate, beginning with the member that agrees most with the others.
-    If it has more than K clusters, average linkage agglomerates them.
+    If this member has more than K clusters, average linkage agglomerates them.
     """
     overlaps = ([P.T @ Q for Q in memberships] for P in memberships)
     common = [sum((table * _match(table)).sum() for table in own) for own in overlaps]
@@ -408,10 +397,7 @@ def _soft_vote(memberships, n_clusters):
 
 
 def _match(overlap):
-    """Return the table (K_m, K) that matches clusters by the number of shared samples.
-
-    The match is one-to-one; the other clusters of the member are mapped to the most similar one.
-    """
+    """Return the table (K_m, K) of a one-to-one match, and of the most similar for the others."""
     table = np.zeros_like(overlap)
     rows, columns = linear_sum_assignment(overlap, maximize=True)
     table[rows, columns] = 1

@@ -186,11 +186,6 @@ def _build_module(estimator):
     return _Predictions(log_resp, encode, model, getattr(estimator, "offset_", -math.inf))
 
 
-def _mark_noise(labels, outlier_scores, offset):
-    """Return the labels, -1 where the outlier score exceeds ``-offset``."""
-    return torch.where(-outlier_scores < offset, -1, labels)
-
-
 class _Predictions(nn.Module):
     """Labels, probabilities and codes of samples."""
 
@@ -204,7 +199,7 @@ class _Predictions(nn.Module):
         log_resp = self.log_resp(x)
         labels = log_resp.argmax(-1)
         if self.offset > -math.inf:
-            labels = _mark_noise(labels, self.model.outlier_scores(x), self.offset)
+            labels = torch.where(-self.model.outlier_scores(x) < self.offset, -1, labels)
         found = labels, log_resp.exp().float()
         return found if self.encode is None else (*found, self.encode(x).float())
 
@@ -270,5 +265,5 @@ class _NeighborPredictions(nn.Module):
         values = self.resp, self.layout, self.spacing
         resp, layout, spacing = ((weights * value[found]).sum(1) for value in values)
         scores = torch.where(is_known, spacing, distances.mean(1, keepdim=True)).squeeze(1)
-        labels = _mark_noise(resp.argmax(1), scores, self.offset)
+        labels = torch.where(-scores < self.offset, -1, resp.argmax(1))
         return labels, resp.float(), layout.float()

@@ -73,7 +73,15 @@ def find_medoids(X, labels, *, random_state=None) -> npt.NDArray[np.intp]:
     array([1, 3])
     """
     X, labels = _check_samples(X, labels)
-    return _find_medoids(X, labels, labels.max(initial=-1) + 1, random_state)
+    stream, medoids = random_stream(random_state), np.full(labels.max(initial=-1) + 1, -1)
+    average = {"reduce_func": lambda distances, start: distances.mean(1)}
+    for k in np.unique(labels[labels >= 0]):
+        rows = others = np.flatnonzero(labels == k)
+        if len(rows) > MEDOID_SAMPLES:
+            others = stream.choice(rows, MEDOID_SAMPLES, False)
+        means = pairwise_distances_chunked(X[rows], X[others], **average)
+        medoids[k] = rows[np.concatenate(list(means)).argmin()]
+    return medoids
 
 
 def compare_features(X, labels, *, feature_names=None, n_features: int | None = 5) -> list[Bunch]:
@@ -223,6 +231,7 @@ class ClusterReport(Bunch):
         distances[:, ~member.any(0)] = np.inf
         runner_up, margin = _find_runner_up(labels, resp, distances)
         features = _compare(values, member, names, n_features)
+        medoids = find_medoids(codes, labels, random_state=random_state)
         report = cls(
             name=take_last_step(estimator)[1],
             clusters=getattr(estimator, "classes_", np.arange(n_clusters)),
@@ -230,7 +239,7 @@ class ClusterReport(Bunch):
             sizes=member.sum(0).astype(int),
             probabilities=None if resp is None else cluster_means(member, resp).diagonal().copy(),
             stability=getattr(estimator, "cluster_stability_", None),
-            medoids=_find_medoids(codes, labels, n_clusters, random_state),
+            medoids=np.pad(medoids, (0, n_clusters - len(medoids)), constant_values=-1),
             typical_rows=_pick(_rank_typical(labels, resp, distances), labels, n_clusters, n_rows),
             border_rows=_pick(margin.argsort(kind="stable"), labels, n_clusters, n_rows),
             runner_up=runner_up,
@@ -259,11 +268,10 @@ class ClusterReport(Bunch):
         """Return the summary as a page of HTML with its pictures, and write it to a path."""
         clusters = ""
         for k in range(len(self.clusters)):
-            title, figures = self._name_cluster(k), ""
+            title, text, figures = self._name_cluster(k), "\n".join(self._describe(k)), ""
             for caption, png in (self.pictures[k] if self.pictures else {}).items():
                 code = base64.b64encode(png).decode()
                 figures += _fill("figure", {"png": code}, caption=caption, title=title)
-            text = "\n".join(self._describe(k))
             clusters += _fill("cluster", {"figures": figures}, title=title, text=text)
         page = _fill("report", {"clusters": clusters}, title=self._title())
         if path is not None:
@@ -392,19 +400,6 @@ def _name_features(X, *names):
     """Return the first given names of the features (D,), the columns of X, or "x0", "x1" etc."""
     numbered = [f"x{i}" for i in range(_num_features(X))]
     return np.array(name_features(len(numbered), *names, getattr(X, "columns", None), numbered))
-
-
-def _find_medoids(X, labels, n_clusters, random_state):
-    """Return the medoids (K,) of checked samples."""
-    stream, medoids = random_stream(random_state), np.full(n_clusters, -1)
-    average = {"reduce_func": lambda distances, start: distances.mean(1)}
-    for k in np.unique(labels[labels >= 0]):
-        rows = others = np.flatnonzero(labels == k)
-        if len(rows) > MEDOID_SAMPLES:
-            others = stream.choice(rows, MEDOID_SAMPLES, False)
-        means = pairwise_distances_chunked(X[rows], X[others], **average)
-        medoids[k] = rows[np.concatenate(list(means)).argmin()]
-    return medoids
 
 
 def _compare(X, member, names, n_features):

@@ -21,7 +21,7 @@ __all__ = [
     "match_labels",
 ]
 
-#: Tolerance of probabilities outside [0, 1]: sums of float32 are not exact.
+#: Tolerance of probabilities, as sums of float32 are not exact.
 ROUNDING = 1e-5
 
 
@@ -145,7 +145,7 @@ def match_labels(labels_true, labels_pred) -> npt.NDArray[Any]:
     return names[index]
 
 
-def expected_calibration_error(right, confidence, *, n_bins: int = 10) -> float:
+def expected_calibration_error(y_true, y_prob, *, n_bins: int = 10) -> float:
     """Mean difference between the confidence and the share of samples that are right.
 
     ``ECE = sum_b (n_b / N) |mean right_b - mean confidence_b|`` over bins of equal count of the
@@ -153,10 +153,13 @@ def expected_calibration_error(right, confidence, *, n_bins: int = 10) -> float:
 
     Parameters
     ----------
-    right : array-like of shape (n_samples,)
-        Whether each sample is in the cluster of its class: booleans, or shares in [0, 1].
-    confidence : array-like of shape (n_samples,)
-        Probability of the cluster of each sample, in [0, 1].
+    y_true : array-like of shape (n_samples,)
+        Classes, under any names. Clusters are matched with them as in :func:`match_labels`; a
+        sample is right if its most probable cluster is the one of its class.
+    y_prob : array-like of shape (n_samples, n_clusters) or (n_samples,)
+        Probabilities of the clusters, as ``predict_proba`` returns them. If only the confidences
+        are given, (n_samples,), ``y_true`` says whether each sample is right: booleans, or shares
+        in [0, 1].
     n_bins : int, default=10
         Number of bins.
 
@@ -178,19 +181,20 @@ def expected_calibration_error(right, confidence, *, n_bins: int = 10) -> float:
     Examples
     --------
     >>> from skdeepcluster.metrics import expected_calibration_error
-    >>> right, confidence = [True, True, False, True], [0.75, 0.75, 0.75, 0.75]
-    >>> expected_calibration_error(right, confidence)
+    >>> classes = ["cat", "cat", "dog", "dog"]
+    >>> probabilities = [[0.25, 0.75], [0.25, 0.75], [0.75, 0.25], [0.25, 0.75]]
+    >>> expected_calibration_error(classes, probabilities)
     0.0
-    >>> expected_calibration_error(right, [1.0, 1.0, 1.0, 1.0])
+    >>> expected_calibration_error([True, True, True, False], [1.0, 1.0, 1.0, 1.0])
     0.25
     """
-    counts, confidences, shares = bin_by_confidence(right, confidence, n_bins)
+    counts, confidences, shares = bin_by_confidence(y_true, y_prob, n_bins)
     return float(counts @ np.abs(shares - confidences) / counts.sum())
 
 
-def bin_by_confidence(right, confidence, n_bins: int) -> tuple[npt.NDArray[np.float64], ...]:
+def bin_by_confidence(y_true, y_prob, n_bins: int) -> tuple[npt.NDArray[np.float64], ...]:
     """Return counts, mean confidences and shares right (B,) of bins of equal count."""
-    right, confidence = _check_confidence(right, confidence)
+    right, confidence = read_confidence(y_true, y_prob)
     check_scalar(n_bins, "n_bins", Integral, min_val=1)
     _, index, counts = np.unique(confidence, return_inverse=True, return_counts=True)
     common = (np.bincount(index, right) / counts)[index]
@@ -199,17 +203,18 @@ def bin_by_confidence(right, confidence, n_bins: int) -> tuple[npt.NDArray[np.fl
     return tuple(np.array(column) for column in zip(*means, strict=True))
 
 
-def error_auc(right, confidence) -> float:
+def error_auc(y_true, y_prob) -> float:
     """Area under the ROC curve for detecting wrong samples by their low confidence.
 
     The probability that a wrong sample has a lower confidence than a right one; ties count half.
 
     Parameters
     ----------
-    right : array-like of shape (n_samples,)
-        Whether each sample is in the cluster of its class: booleans, or 0 and 1.
-    confidence : array-like of shape (n_samples,)
-        Probability of the cluster of each sample, or another certainty in [0, 1].
+    y_true : array-like of shape (n_samples,)
+        Classes, matched with the clusters as in :func:`match_labels`.
+    y_prob : array-like of shape (n_samples, n_clusters) or (n_samples,)
+        Probabilities of the clusters. If only the confidences in [0, 1] are given, (n_samples,),
+        ``y_true`` says whether each sample is right.
 
     Returns
     -------
@@ -226,24 +231,44 @@ def error_auc(right, confidence) -> float:
     >>> error_auc([True, True, False], [0.9, 0.5, 0.5])
     0.75
     """
-    right, confidence = _check_confidence(right, confidence)
+    right, confidence = read_confidence(y_true, y_prob)
     if len(np.unique(right)) < 2:
         return float("nan")
     return float(roc_auc_score(right, confidence))
 
 
-def _check_confidence(right, confidence):
-    """Return both as float64 arrays (N,) of numbers in [0, 1]."""
-    checked = []
-    for name, values in (("right", right), ("confidence", confidence)):
-        values = check_array(values, dtype=np.float64, ensure_2d=False, input_name=name)
-        values = column_or_1d(values)
-        outside = values[(values < -ROUNDING) | (values > 1 + ROUNDING)]
-        if outside.size:
-            raise ValueError(f"{name} must hold numbers between 0 and 1, got {outside[0]}.")
-        checked.append(values.clip(0, 1))
-    check_consistent_length(*checked)
-    return checked
+def read_confidence(y_true, y_prob) -> tuple[np.ndarray, np.ndarray]:
+    """Return whether each sample is right and its confidence, as float64 (N,) in [0, 1].
+
+    These are given, or computed from classes (N,) and probabilities (N, K).
+    """
+    y_prob = _check_shares("y_prob", y_prob)
+    check_consistent_length(y_true, y_prob)
+    if y_prob.ndim == 2:
+        sums = y_prob.sum(1)
+        if np.abs(sums - 1).max() > ROUNDING * y_prob.shape[1]:
+            raise ValueError(
+                "The probabilities y_prob must sum to 1 over the clusters, but their sums range "
+                f"from {sums.min():.6g} to {sums.max():.6g}. Give confidences as (n_samples,)."
+            )
+        right = match_labels(y_true, y_prob.argmax(1)) == read_labels(y_true, "y_true")
+        return right.astype(np.float64), y_prob.max(1)
+    try:
+        return column_or_1d(_check_shares("y_true", y_true)), y_prob
+    except ValueError as error:
+        raise ValueError(
+            f"{error} With confidences (n_samples,), y_true says whether each sample is right. "
+            "With classes, give the probabilities (n_samples, n_clusters)."
+        ) from error
+
+
+def _check_shares(name, values):
+    """Return an array of numbers in [0, 1] as float64."""
+    values = check_array(values, dtype=np.float64, ensure_2d=False, input_name=name)
+    outside = values[(values < -ROUNDING) | (values > 1 + ROUNDING)]
+    if outside.size:
+        raise ValueError(f"{name} must hold numbers between 0 and 1, got {outside[0]}.")
+    return values.clip(0, 1)
 
 
 def _tabulate(labels_true, labels_pred):

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from numbers import Integral
+from operator import methodcaller
 
 import numpy as np
 import numpy.typing as npt
@@ -67,13 +68,6 @@ default="expected_score"
         ``best_estimator`` (fitted), ``best_n_clusters``, ``criterion`` and ``results``, a dict of
         arrays: "n_clusters", the criterion and, with "expected_score", "stability".
 
-    Raises
-    ------
-    TypeError
-        If ``n_clusters`` is a single number, or the estimator has no such parameter.
-    ValueError
-        If the criterion is unknown or not defined for the estimator.
-
     Warns
     -----
     UserWarning
@@ -111,7 +105,10 @@ default="expected_score"
         best, results = _count(X, numbers, base, given)
     else:
         fits = {number: fit(number) for number in numbers}
-        values = np.array([_measure(fitted, criterion, X, given) for fitted in fits.values()])
+        measure = methodcaller(criterion, X, **given)
+        if criterion in MEASURES:
+            measure = partial(_measure_separation, X=X, measure=criterion)
+        values = np.array([measure(fitted) for fitted in fits.values()])
         results = {"n_clusters": np.array(list(fits)), criterion: values}
         index = values.argmin() if criterion in CRITERIA else values.argmax()
         best = list(fits)[index]
@@ -183,13 +180,6 @@ def _count(X, numbers, estimator, given):
     scores, stability = curve.criterion[index], curve.stability[index]
     results = {"n_clusters": known, "expected_score": scores, "stability": stability}
     return take_number(known, scores), results
-
-
-def _measure(fit, criterion, X, given):
-    """Return an information criterion of a mixture, or a measure of separation."""
-    if criterion in MEASURES:
-        return _measure_separation(fit, X, measure=criterion)
-    return getattr(fit, criterion)(X, **given)
 
 
 def _warn_of_edges(numbers, best, criterion):

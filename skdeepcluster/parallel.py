@@ -33,17 +33,14 @@ def data_parallel() -> Iterator[Any]:
 
     Notes
     -----
-    A step equals that of one process with the same ``batch_size``, up to rounding. Every process
-    takes an equal part of the batch, and gradients are averaged. Batch normalization, losses that
-    compare samples and random numbers are those of the whole batch, except dropout and
-    ``torch.randn_like``, which draw the same numbers in every part. Samples that do not divide
-    equally are left out of the step; all processes take batches that have fewer samples than there
-    are processes.
+    A step equals a step of one process with the same ``batch_size``, up to rounding. Every process
+    takes an equal part of the batch and drops the remainder; gradients are averaged. Batch
+    normalization, losses that compare samples and random numbers are computed for the whole batch,
+    except dropout and ``torch.randn_like``, which draw the same numbers in every part.
 
-    Only training is parallel: the main process computes initial partitions and mixtures and
-    broadcasts them. After a fit every process has the same estimator; save it in one of them. With
-    ``device="auto"`` each process has its own GPU if there are GPUs. Every process fits methods
-    without networks alone.
+    Only the training of networks is parallel: the main process computes initial partitions and
+    mixtures and broadcasts them. After a fit every process has the same estimator; save it in one
+    of them. With ``device="auto"`` each process has its own GPU if there are GPUs.
 
     Examples
     --------
@@ -57,14 +54,10 @@ def data_parallel() -> Iterator[Any]:
 
     In a file ``fit.py``, started by ``torchrun --nproc_per_node 2 fit.py``::
 
-        import joblib
-        from skdeepcluster import VaDEClustering
-        from skdeepcluster.parallel import data_parallel
-
         with data_parallel() as state:
             vade = VaDEClustering(10, random_state=0).fit(X)
         if state.is_main_process:
-            joblib.dump(vade, "vade.joblib")
+            skdeepcluster.persistence.save(vade, "vade.skops")
     """
     try:
         from accelerate import PartialState

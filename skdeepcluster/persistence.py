@@ -101,7 +101,10 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstim
     """
     skops = _import_skops()
     try:
-        _check_size(path)
+        with ZipFile(path) as file:
+            size = sum(part.file_size for part in file.infolist())
+        if size > MAX_EXPANSION * os.path.getsize(path):
+            raise ValueError(f"its content would take {size} bytes, far more than the file")
         estimator = skops.load(path, trusted=[*TRUSTED, *trusted])
     except OSError:
         raise
@@ -116,14 +119,6 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstim
     if not isinstance(estimator, BaseEstimator):
         raise ValueError(f"{path} contains a {type(estimator).__name__}, not an estimator.")
     return estimator
-
-
-def _check_size(path):
-    """Check the declared size of the content before it is read."""
-    with ZipFile(path) as file:
-        size = sum(part.file_size for part in file.infolist())
-    if size > MAX_EXPANSION * os.path.getsize(path):
-        raise ValueError(f"its content would take {size} bytes, far more than the file")
 
 
 def _import_skops():

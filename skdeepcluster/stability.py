@@ -105,10 +105,7 @@ def cluster_stability(
 
 
 def _fit_linked(model, distances, n_clusters):
-    """Return the labels of a matrix of distances (N, N), -1 for samples that have no neighbor.
-
-    Samples without a stored distance to another one of the subset cannot be fitted.
-    """
+    """Return the labels of a matrix of distances (N, N), -1 for samples without a neighbor."""
     if not sparse.issparse(distances):
         return model.fit_predict(distances)
     kept, labels = np.arange(distances.shape[0]), np.full(distances.shape[0], -1)

@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
-from skorch.callbacks import Callback
 
 import skdeepcluster
-from skdeepcluster._init import ClustererInit
 from skdeepcluster.modules.augmentation import RandomAffine
 from skdeepcluster.parallel import data_parallel
 
@@ -47,21 +45,6 @@ def fitted(name, **settings):
         return getattr(skdeepcluster, name)(**settings).fit(X, y)
 
 
-class Weights(Callback):
-    """Keeps the weights of this process at the end of training."""
-
-    def on_train_end(self, net, **_):
-        """Copy the weights."""
-        self.found = [p.detach().numpy().copy() for p in net.module_.parameters()]
-
-
-def unsent():
-    """Return the weights before the main process broadcasts its own."""
-    weights = Weights()
-    fitted("CatGANClustering", callbacks=[weights])
-    return weights.found
-
-
 def refused(state):
     """Return the error for processes with different data."""
     X, _ = data()
@@ -72,14 +55,14 @@ def refused(state):
     return "nothing"
 
 
-def find_nothing(*_):
+def find_nothing(*_, **__):
     """Stand in for the search of an initial partition, which is the main process's task."""
     raise TypeError("no initial partition")
 
 
 def failure(state):
     """Return the error if the main process finds no initial partition."""
-    ClustererInit.find = find_nothing
+    skdeepcluster.NeighborClustering.fit = find_nothing
     try:
         fitted("VaDEClustering", init="neighbors")
     except TypeError as error:
@@ -92,10 +75,9 @@ def main(folder):
     torch.set_num_threads(1)
     with data_parallel() as state:
         if not state.is_main_process:
-            ClustererInit.find = find_nothing
+            skdeepcluster.NeighborClustering.fit = find_nothing
         found = {name: fitted(name) for name in METHODS}
         found["started"] = fitted("VaDEClustering", init="neighbors")
-        found["unsent"] = unsent()
         found |= {"refused": refused(state), "failure": failure(state)}
     (Path(folder) / f"{state.process_index}.pkl").write_bytes(pickle.dumps(found))
 

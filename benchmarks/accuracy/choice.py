@@ -6,19 +6,16 @@ r"""What the learned choice of a partition is worth, on sets that it was not tra
 
 Parts: "sets", the partition of real sets with K given, beside KMeans; "numbers", the number of
 clusters found; "one", the number found in samples without clusters; "overlap", how far seeds agree
-on overlapping blobs. A JSON line for each fit is appended to the file as it ends. Fits that the
-file holds are not run again. Then the summaries are printed. FOLDER is a checkout of the
-battery gagolews/clustering-data-v1. Its sets in BATTERY are read and standardized; noise points
-are fitted and not scored. Labels judge and do nothing else.
+on overlapping blobs. Fits that the file holds are not run again. FOLDER is a checkout of the
+battery gagolews/clustering-data-v1. Its sets in BATTERY are standardized; noise points are fitted
+and not scored. Labels judge and do nothing else.
 """
 
-import argparse
 import json
 import sys
-import warnings
+from functools import partial
 from itertools import combinations, product
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -26,11 +23,13 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Bunch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
-from lib.options import parse_seeds
-from lib.records import judged, keep, read
+from lib.options import parse, parser
+from lib.records import complete, judged, read, timed
 from lib.sets import GROUPS, load_set
+from lib.tables import RIGHT, as_frame
 
 from skdeepcluster import NeighborClustering
 
@@ -51,154 +50,115 @@ PARTS = ("sets", "numbers", "one", "overlap")
 
 
 def load_all(battery):
-    """Yield group, name, X, classes (-1 for noise that is not scored) and their number."""
+    """Yield groups and sets; classes of -1 are noise that is not scored."""
     for name in GROUPS["eleven"]:
-        data = load_set(name)
-        yield "eleven", name, data.X, data.y, data.n_clusters
+        yield "eleven", load_set(name)
     for folder, names in BATTERY.items() if battery else ():
         for name in names.split():
             path = battery / folder / name
-            X = np.loadtxt(f"{path}.data.gz", ndmin=2)
+            X = StandardScaler().fit_transform(np.loadtxt(f"{path}.data.gz", ndmin=2))
             y = np.loadtxt(f"{path}.labels0.gz", dtype=int) - 1
-            yield "battery", name, StandardScaler().fit_transform(X), y, int(y.max()) + 1
+            yield "battery", Bunch(X=X, y=y, n_clusters=int(y.max()) + 1, name=name)
 
 
 def fit(X, n_clusters, seed):
-    """Return a fit of NeighborClustering and its seconds."""
-    start = perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        found = NeighborClustering(n_clusters, accept_sparse=True, random_state=seed).fit(X)
-    return found, perf_counter() - start
+    """Return the labels of NeighborClustering, and its number of clusters, score and seconds."""
+    clusterer = NeighborClustering(n_clusters, accept_sparse=True, random_state=seed)
+    made, seconds = timed(clusterer.fit, X)
+    record = {"found": made.n_clusters_, "expected": made.expected_score_, "seconds": seconds}
+    return made.labels_, record
 
 
 def partition(data, seed):
     """Return the record of a partition with K given, and of KMeans."""
-    _, _, X, y, k = data
-    found, seconds = fit(X, k, seed)
-    means = KMeans(k, n_init=10, random_state=seed).fit_predict(X)
-    known = y >= 0
-    record = judged(y[known], found.labels_[known]) | {"seconds": seconds}
-    record |= {f"kmeans_{key}": value for key, value in judged(y[known], means[known]).items()}
-    return record | {"expected": found.expected_score_}
+    labels, record = fit(data.X, data.n_clusters, seed)
+    means = KMeans(data.n_clusters, n_init=10, random_state=seed).fit_predict(data.X)
+    known = data.y >= 0
+    theirs = judged(data.y[known], means[known])
+    record |= {f"kmeans_{key}": value for key, value in theirs.items()}
+    return record | judged(data.y[known], labels[known])
 
 
 def count(data, seed):
     """Return the record of a number of clusters that was found."""
-    _, _, X, y, k = data
-    found, seconds = fit(X, "auto", seed)
-    known = y >= 0
-    record = {"classes": k, "found": found.n_clusters_, "seconds": seconds}
-    return record | judged(y[known], found.labels_[known]) | {"expected": found.expected_score_}
+    labels, record = fit(data.X, "auto", seed)
+    known = data.y >= 0
+    return record | {"classes": data.n_clusters} | judged(data.y[known], labels[known])
 
 
-def draw_one(distribution, n_features, seed):
-    """Draw 300 samples without clusters."""
+def one(distribution, n_features, seed):
+    """Return the record of the number of clusters found in 300 samples without clusters."""
     random = np.random.default_rng([WITHOUT.index(distribution), n_features, seed])
-    return getattr(random, distribution)(size=(300, n_features))
+    return fit(getattr(random, distribution)(size=(300, n_features)), "auto", 0)[1]
 
 
 def overlap(draw, seeds):
     """Return the record of the agreement of seeds on blobs that overlap."""
     options = {"centers": 4, "cluster_std": 2, "center_box": (-5, 5), "random_state": draw}
     X, y = make_blobs(240, 4, **options)
-    labels = [fit(X, 4, seed)[0].labels_ for seed in seeds]
+    labels = [fit(X, 4, seed)[0] for seed in seeds]
     agreement = [adjusted_rand_score(*pair) for pair in combinations(labels, 2)]
     return judged(y, labels[0]) | {"agreement": float(np.mean(agreement))}
 
 
 def tasks(options):
-    """Yield the keys of all records asked for, and functions that make them."""
-    for part in ("sets", "numbers"):
-        for data in load_all(options.battery) if part in options.parts else ():
-            make = partition if part == "sets" else count
+    """Yield what tells records apart, and functions that make them."""
+    for part, measure in (("sets", partition), ("numbers", count)):
+        for group, data in load_all(options.battery) if part in options.parts else ():
             for seed in options.seeds if part == "sets" else options.seeds[:1]:
-                yield (part, data[0], data[1], seed), lambda m=make, d=data, s=seed: m(d, s)
-    for name, d, seed in product(WITHOUT, FEATURES, options.seeds):
-        if "one" in options.parts:
-
-            def make(name=name, d=d, seed=seed):
-                found, _ = fit(draw_one(name, d, seed), "auto", 0)
-                return {"found": found.n_clusters_, "expected": found.expected_score_}
-
-            yield ("one", name, str(d), seed), make
-    for draw in range(10) if "overlap" in options.parts else ():
-        yield ("overlap", "blobs", "overlapping", draw), lambda d=draw: overlap(d, options.seeds)
-
-
-def key(record):
-    """Return what tells records apart."""
-    return tuple(record[name] for name in ("part", "group", "data", "seed"))
-
-
-def mean(records, name):
-    """Return the mean over seeds, then over sets."""
-    by_set = {}
-    for record in records:
-        by_set.setdefault(record["data"], []).append(record[name])
-    return float(np.mean([np.mean(values) for values in by_set.values()]))
-
-
-def summarize_sets(records, group):
-    """Yield the means of a group of sets, and those of each set."""
-    by_set = {}
-    for record in records:
-        by_set.setdefault(record["data"], []).append(record)
-    names = "acc", "ari", "kmeans_acc", "kmeans_ari", "expected"
-    if records:
-        yield {"row": f"mean of the {group}"} | {name: mean(records, name) for name in names}
-    for data, own in by_set.items():
-        yield {"row": data} | {name: mean(own, name) for name in names}
-
-
-def summarize_numbers(records, group):
-    """Yield how many numbers of clusters are right."""
-    if records:
-        classes, found = (np.array([r[name] for r in records]) for name in ("classes", "found"))
-        near = float(np.mean(np.abs(found - classes) <= 0.25 * classes))
-        exact = float(np.mean(found == classes))
-        yield {"row": f"numbers of the {group}", "within 25 %": near, "exact": exact}
+                yield (part, group, data.name, seed), partial(measure, data, seed)
+    if "one" in options.parts:
+        for name, d, seed in product(WITHOUT, FEATURES, options.seeds):
+            yield ("one", name, str(d), seed), partial(one, name, d, seed)
+    if "overlap" in options.parts:
+        for draw in range(10):
+            yield ("overlap", "blobs", "overlapping", draw), partial(overlap, draw, options.seeds)
 
 
 def summarize(records):
-    """Yield the summaries."""
-    of = {part: [r for r in records if r["part"] == part] for part in PARTS}
+    """Yield the summaries: means over seeds, then over sets."""
+    frame = as_frame(records)
+    of = {part: frame[frame.part == part] for part in PARTS}
+    names = ["acc", "ari", "kmeans_acc", "kmeans_ari", "expected"]
     for group in ("eleven", "battery"):
-        yield from summarize_sets([r for r in of["sets"] if r["group"] == group], group)
-        yield from summarize_numbers([r for r in of["numbers"] if r["group"] == group], group)
-    if of["sets"]:
-        expected, ari = (np.array([r[name] for r in of["sets"]]) for name in ("expected", "ari"))
-        rank, error = spearmanr(expected, ari).statistic, np.abs(expected - ari).mean()
-        yield {"row": "expected score", "rank correlation": float(rank), "error": float(error)}
-    for name in WITHOUT if of["one"] else ():
-        own = [r["found"] == 1 for r in of["one"] if r["group"] == name]
-        yield {"row": f"one cluster, {name}", "right": float(np.mean(own)), "draws": len(own)}
-    if of["overlap"]:
-        yield {"row": "agreement of seeds"} | {"agreement": mean(of["overlap"], "agreement")}
+        own = of["sets"][of["sets"].group == group]
+        if len(own):
+            means = own.groupby("data", sort=False)[names].mean()
+            yield {"row": f"mean of the {group}"} | means.mean().to_dict()
+            yield from means.rename_axis("row").reset_index().to_dict("records")
+        own = of["numbers"][of["numbers"].group == group]
+        if len(own):
+            near = (own.found - own.classes).abs() <= RIGHT * own.classes
+            shares = {"within 25 %": near.mean(), "exact": (own.found == own.classes).mean()}
+            yield {"row": f"numbers of the {group}"} | shares
+    if len(own := of["sets"]):
+        rank = spearmanr(own.expected, own.ari).statistic
+        error = (own.expected - own.ari).abs().mean()
+        yield {"row": "expected score", "rank correlation": float(rank), "error": error}
+    for name, own in of["one"].groupby("group", sort=False):
+        yield {"row": f"one cluster, {name}", "right": (own.found == 1).mean(), "draws": len(own)}
+    if len(own := of["overlap"]):
+        yield {"row": "agreement of seeds", "agreement": own.agreement.mean()}
 
 
 def parsed(arguments=None):
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--seeds", default="0-4", help="as 0-4 or 3 (%(default)s)")
-    parser.add_argument("--battery", type=Path, help="folder of the battery")
-    parser.add_argument("--out", type=Path, help="file to append JSON lines to")
-    parser.add_argument("--summary", type=Path, help="file to write the summaries to")
-    options = parser.parse_args(arguments)
-    options.seeds = parse_seeds(options.seeds)
-    return options
+    made = parser(__doc__, seeds="0-4")
+    made.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    made.add_argument("--battery", type=Path, help="folder of the battery")
+    made.add_argument("--summary", type=Path, help="file to write the summaries to")
+    return parse(made, arguments)
 
 
 def main(options):
     """Run what is missing, then print the summaries."""
-    found = {key(record): record for record in read(options.out)}
-    for own, make in tasks(options):
-        if own not in found:
-            part, group, data, seed = own
-            record = {"row": part, "part": part, "group": group, "data": data, "seed": seed}
-            found[own] = keep(record | make(), "float64", options.out)
-    lines = [json.dumps(row) + "\n" for row in summarize(list(found.values()))]
+    keys = ("part", "group", "data", "seed")
+    heads = (
+        ({"row": own[0]} | dict(zip(keys, own, strict=True)), measure, "float64")
+        for own, measure in tasks(options)
+    )
+    records = complete(options.out, keys, heads)
+    lines = [json.dumps(row) + "\n" for row in summarize(read(options.out) or records)]
     print(*lines, sep="")
     if options.summary:
         options.summary.write_text("".join(lines))

@@ -13,23 +13,17 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib.clusterers import METHODS, installed, measured, versions
 from lib.methods import precision
-from lib.options import chosen, parse, parse_seeds, parser
+from lib.options import chosen, parse, parser
 from lib.records import complete, described
-from lib.sets import GROUPS, load_sets, parse_sets
+from lib.sets import load_sets, parse_sets
 from lib.tables import as_frame, pivot
 
 
 def parsed(arguments=None):
     """Read the command line."""
-    made = parser(__doc__)
-    groups = ", ".join(GROUPS)
-    made.add_argument("--sets", nargs="+", default=["eleven"], help=f"names, or {groups}")
+    made = parser(__doc__, seeds="0-2", sets=["eleven"])
     made.add_argument("--methods", nargs="+", help=f"of {', '.join(METHODS)} (all)")
-    made.add_argument(
-        "--seeds", default="0-2", help='"0-4", "0,2,7", or a count "3" (%(default)s)'
-    )
-    methods = partial(chosen, known=METHODS)
-    return parse(made, arguments, sets=parse_sets, methods=methods, seeds=parse_seeds)
+    return parse(made, arguments, sets=parse_sets, methods=partial(chosen, known=METHODS))
 
 
 def is_fitted(method, data):
@@ -49,11 +43,8 @@ def tasks(options):
             for method in own:
                 if METHODS[method].is_random or seed == options.seeds[0]:
                     head = {"row": method, "seed": seed, "versions": versions(), **described(data)}
-                    yield (
-                        head,
-                        partial(measured, method, data, seed, done),
-                        precision(method, data),
-                    )
+                    measure = partial(measured, method, data, seed, done)
+                    yield head, measure, precision(method, data)
 
 
 def main(options):

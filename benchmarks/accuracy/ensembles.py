@@ -1,7 +1,7 @@
 """Ensembles compared with the single fits that they consist of.
 
 ``python benchmarks/accuracy/ensembles.py --data digits`` fits every method with every seed and
-combines the fits of each method, and those of all networks ("all"), by ClusterEnsemble.
+combines the fits of each method, and of all networks ("all"), by ClusterEnsemble.
 """
 
 import itertools
@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, ClusterMixin
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib.datasets import load
 from lib.methods import METHODS, NETWORKS, precision
-from lib.options import chosen, parse, parse_seeds, parser
+from lib.options import chosen, parse, parser
 from lib.records import described, judged, keep
 
 from skdeepcluster import ClusterEnsemble
@@ -84,17 +84,11 @@ def records(data, methods, seeds):
 
 def main(arguments=None):
     """Run all methods."""
-    made = parser(__doc__)
-    made.add_argument(
-        "--data", default="digits", help="a name, FILE.npz or FILE.csv (%(default)s)"
-    )
-    made.add_argument("--n-samples", type=int, help="size of a random subsample")
+    made = parser(__doc__, seeds="0-4")
+    made.add_argument("--data", default="digits", help="a name or a file (%(default)s)")
     made.add_argument("--methods", nargs="+", help=f"of {', '.join(COMPARED)} (all)")
-    made.add_argument(
-        "--seeds", default="0-4", help='"0-4", "0,2,7", or a count "3" (%(default)s)'
-    )
-    options = parse(made, arguments, methods=lambda m: chosen(m, COMPARED), seeds=parse_seeds)
-    data = load(options.data, options.n_samples)
+    options = parse(made, arguments, methods=lambda m: chosen(m, COMPARED))
+    data = load(options.data)
     warnings.simplefilter("ignore")
     for record in records(data, options.methods, options.seeds):
         method = record["row"].split(",")[0]

@@ -8,8 +8,6 @@ a table. Fits that the file holds are not run again.
 
 import math
 import sys
-import time
-import warnings
 from functools import partial
 from pathlib import Path
 
@@ -21,25 +19,24 @@ from sklearn.utils import Bunch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib.methods import METHODS, NETWORKS, precision
-from lib.options import chosen, parse, parse_seeds, parser
-from lib.records import complete, described
+from lib.options import chosen, parse, parser
+from lib.records import complete, described, timed
 from lib.sets import SETS, load_sets
 from lib.synthetic import blobs
 from lib.tables import as_frame, pivot
 
 from skdeepcluster import ClusterEnsemble, NeighborClustering
-from skdeepcluster.metrics import (
-    clustering_accuracy,
-    error_auc,
-    expected_calibration_error,
-    match_labels,
-)
+from skdeepcluster.metrics import clustering_accuracy, error_auc, expected_calibration_error
 
 MAX_SAMPLES = 5000  # of networks
-#: Outliers added, as a share of the samples; sides of their box, relative to that of the samples.
-SHARE, WIDER = 0.05, 1.5
-#: Samples of the sets of stability; minimum distance of planted centers in standard deviations.
-N_SAMPLES, GAP = 600, 8.0
+#: Number of outliers, as a share of the samples.
+SHARE = 0.05
+#: Length of the sides of their box, as a multiple of the range of the samples.
+WIDER = 1.5
+#: Number of samples of the sets of stability.
+N_SAMPLES = 600
+#: Minimum distance of planted centers, in standard deviations.
+GAP = 8.0
 
 
 def ensemble(data, n_clusters, seed):
@@ -52,14 +49,12 @@ def calibration(method, data, seed):
     make = ensemble if method == "ClusterEnsemble" else METHODS[method]
     model = make(data, data.n_clusters, seed).fit(data.X)
     probabilities = np.asarray(model.predict_proba(data.X), dtype=np.float64)
-    right = match_labels(data.y, probabilities.argmax(1)) == data.y
-    confidence = probabilities.max(1)
-    auc = error_auc(right, confidence)
+    auc = error_auc(data.y, probabilities)
     return {
-        "acc": float(right.mean()),
-        "ece": expected_calibration_error(right, confidence),
+        "acc": clustering_accuracy(data.y, probabilities.argmax(1)),
+        "ece": expected_calibration_error(data.y, probabilities),
         "auc": None if math.isnan(auc) else auc,
-        "confidence": float(confidence.mean()),
+        "confidence": float(probabilities.max(1).mean()),
     }
 
 
@@ -122,44 +117,32 @@ def stability(method, data, seed):
 FOUR = ["digits", "iris", "wine", "breast_cancer"]
 DRAWN = ["sizes_2d", "density_8d", "moons", "correlated_5d", "tails_10d"]
 OURS = ["NeighborClustering", *NETWORKS]
-DETECTORS = ["LocalOutlierFactor", "IsolationForest"]
+JUDGED = ["GaussianMixtureEM", "ClusterEnsemble", *OURS]
+DETECTORS = [*OURS, "LocalOutlierFactor", "IsolationForest"]
 #: Part -> function, methods, sets and the values that are printed.
 PARTS = {
-    "calibration": (
-        calibration,
-        ["GaussianMixtureEM", "ClusterEnsemble", *OURS],
-        [*FOUR, "d31", "searchsnippets"],
-        "acc;ece;auc",
-    ),
-    "outliers": (outliers, [*OURS, *DETECTORS], [*FOUR, "statlog", "yeast", "d31", *DRAWN], "auc"),
+    "calibration": (calibration, JUDGED, [*FOUR, "d31", "searchsnippets"], "acc;ece;auc"),
+    "outliers": (outliers, DETECTORS, [*FOUR, "statlog", "yeast", "d31", *DRAWN], "auc"),
     "stability": (stability, OURS[:1], list(CASES), "least;mean"),
 }
 
 
 def parsed(arguments=None):
     """Read the command line."""
-    made = parser(__doc__)
+    made = parser(__doc__, seeds="0-2")
     made.add_argument("part", choices=PARTS, help="what is measured")
-    made.add_argument("--sets", nargs="+", help="names (those of RESULTS.md)")
+    made.add_argument("--sets", nargs="+", help="names (as in RESULTS.md)")
     made.add_argument("--methods", nargs="+", help="names (all of the part)")
-    made.add_argument(
-        "--seeds", default="0-2", help='"0-4", "0,2,7", or a count "3" (%(default)s)'
-    )
-    options = parse(made, arguments, seeds=parse_seeds)
-    _, methods, sets, _ = PARTS[options.part]
-    known = CASES if options.part == "stability" else SETS
+    _, methods, sets, _ = PARTS[made.parse_args(arguments).part]
     readers = {"methods": partial(chosen, known=methods)}
-    readers["sets"] = lambda names: chosen(names or sets, known, "--sets")
-    return parse(made, arguments, seeds=parse_seeds, **readers)
+    readers["sets"] = lambda names: chosen(names or sets, {**SETS, **CASES}, "--sets")
+    return parse(made, arguments, **readers)
 
 
 def run(measure, method, data, seed):
     """Return the record of a fit, with its seconds."""
-    started = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        record = measure(method, data, seed)
-    return record | {"seconds": round(time.perf_counter() - started, 3)}
+    record, seconds = timed(measure, method, data, seed)
+    return record | {"seconds": seconds}
 
 
 def tasks(options):

@@ -7,9 +7,8 @@ each fit is appended as it ends. Fits that the file holds are not run again.
 """
 
 import sys
-import time
-import warnings
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +19,9 @@ from sklearn.mixture import GaussianMixture
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib import clusterers
-from lib.options import chosen, parse, parse_seeds, parser
-from lib.records import complete, described
-from lib.sets import GROUPS, load_sets, parse_sets
+from lib.options import chosen, parse, parser
+from lib.records import complete, described, timed
+from lib.sets import load_sets, parse_sets
 from lib.tables import as_frame, numbers
 
 from skdeepcluster import NeighborClustering
@@ -71,19 +70,14 @@ def silhouette(X, y, seed):
     return tried[int(np.argmax([silhouette_score(X, fit, **options) for fit in fits]))], None
 
 
-def without_noise(labels):
-    """Return the number of clusters in labels; noise is not a cluster."""
-    return len(set(labels) - {-1}), None
-
-
 def hdbscan(X, y, seed):
-    """HDBSCAN."""
-    return without_noise(clusterers.hdbscan(reduce(X, seed), None, seed))
+    """HDBSCAN; noise is not a cluster."""
+    return len(set(clusterers.hdbscan(reduce(X, seed), None, seed)) - {-1}), None
 
 
 def evoc(X, y, seed):
-    """EVoC at its defaults."""
-    return without_noise(clusterers.evoc(X, None, seed))
+    """EVoC at its defaults; noise is not a cluster."""
+    return len(set(clusterers.evoc(X, None, seed)) - {-1}), None
 
 
 METHODS = {"ours": ours, "BIC": bic, "silhouette": silhouette, "HDBSCAN": hdbscan, "EVoC": evoc}
@@ -91,42 +85,27 @@ METHODS = {"ours": ours, "BIC": bic, "silhouette": silhouette, "HDBSCAN": hdbsca
 
 def parsed(arguments=None):
     """Read the command line."""
-    made = parser(__doc__)
-    default = ["eleven", "synthetic", "counted"]
-    made.add_argument("--sets", nargs="+", default=default, help=f"names, or {', '.join(GROUPS)}")
-    made.add_argument(
-        "--methods", nargs="+", default=list(METHODS)[:-1], help="names (%(default)s)"
-    )
-    made.add_argument(
-        "--seeds", default="0-4", help='"0-4", "0,2,7", or a count "3" (%(default)s)'
-    )
-    methods = partial(chosen, known=METHODS)
-    return parse(made, arguments, sets=parse_sets, methods=methods, seeds=parse_seeds)
+    made = parser(__doc__, seeds="0-4", sets=["eleven", "synthetic", "counted"])
+    made.add_argument("--methods", nargs="+", default=[*METHODS][:-1], help="names (%(default)s)")
+    return parse(made, arguments, sets=parse_sets, methods=partial(chosen, known=METHODS))
 
 
-def count(method, data, seed, subsample):
+def count(data, subsample, seed, method):
     """Return how many clusters a method finds."""
     X, y = np.asarray(data.X), np.asarray(data.y)
     if subsample:
         kept = np.random.default_rng(seed).permutation(len(X))[: int(SHARE * len(X))]
         X, y = X[np.sort(kept)], y[np.sort(kept)]
-    started = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        found, find_best = METHODS[method](X, y, seed)
-    seconds = round(time.perf_counter() - started, 3)
+    (found, find_best), seconds = timed(METHODS[method], X, y, seed)
     return {"found": int(found), "best": find_best and find_best(), "seconds": seconds}
 
 
 def tasks(options):
     """Yield all fits."""
     for data in load_sets(options.sets):
-        for subsample in (False, True):
-            for seed in options.seeds:
-                for method in options.methods:
-                    head = {"row": method, "seed": seed, "subsample": subsample}
-                    measure = partial(count, method, data, seed, subsample)
-                    yield head | described(data), measure, str(data.X.dtype)
+        for own in product((False, True), options.seeds, options.methods):
+            head = dict(zip(("subsample", "seed", "row"), own, strict=True))
+            yield head | described(data), partial(count, data, *own), str(data.X.dtype)
 
 
 def main(options):

@@ -21,8 +21,8 @@ from torch.optim.lr_scheduler import ConstantLR, StepLR
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib.datasets import draw_labels, load
-from lib.options import chosen, parse, parse_seeds, parser
-from lib.records import judged, keep, precision_of, read
+from lib.options import chosen, parse, parser
+from lib.records import judged, keep, read
 from lib.tables import as_frame
 
 import skdeepcluster
@@ -30,7 +30,7 @@ from skdeepcluster.metrics import majority_accuracy
 from skdeepcluster.presets import PAPERS as PRESETS
 
 N_POINTS = 40  # of a curve
-CONSTANT_RATE = partial(LRScheduler, ConstantLR, factor=1.0)
+PER_CLASS = 10  # labels that a classifier gets
 N_TRAIN = 60_000  # images of MNIST before its test images
 LABELS = {"acc": "accuracy (ACC)", "error": "error", "bound": "bound on log p(x), nats"}
 
@@ -70,96 +70,65 @@ def test_bound(model, data):
     return {"bound": float(evaluated(model, model.criterion, data.X[N_TRAIN:]).mean())}
 
 
+#: What a judge's main entry of a record is called.
+ENTRIES = {accuracy: "acc", majority_error: "error", test_error: "error", test_bound: "bound"}
+
+
 class Paper(NamedTuple):
     """An experiment: what to fit, for how long, how it is judged, and what was published."""
 
     estimator: str
     epochs: int
-    #: Entry of the records, and its published value.
-    entry: str
-    value: float
-    published: str
-    #: What the text leaves open, or cannot be had here.
-    chosen: str
-    judge: Callable = accuracy
-    settings: dict = {}
+    judge: Callable
+    published: float
     #: Makes the callback that sets the learning rate; None: one cycle.
     schedule: Callable | None = None
-    n_clusters: int = 10
-    #: Labels of each class that a classifier gets.
-    labels_per_class: int = 0
+    settings: dict = {}
 
 
+CONSTANT = partial(LRScheduler, ConstantLR, factor=1.0)
+DECAY = partial(LRScheduler, StepLR, step_size=10, gamma=0.9)
+LONG = {"pretraining_epochs": 20}
 PAPERS = {
-    "VaDE": Paper(  # Jiang et al. 2017, section 4
-        "VaDEClustering",
-        300,
-        "acc",
-        0.9446,
+    # Jiang et al. 2017, section 4
+    "VaDE": Paper("VaDEClustering", 300, accuracy, 0.9446, DECAY, LONG),
+    # Harchaoui et al. 2017
+    "DAC": Paper("DACClustering", 100, accuracy, 0.9408, None, LONG),
+    # Chen et al. 2016, appendix C.1, then figures 1 and 2b
+    "InfoGAN": Paper("InfoGANClustering", 10, accuracy, 0.95, CONSTANT),
+    "InfoGAN without information": Paper(
+        "InfoGANClustering", 10, accuracy, np.nan, CONSTANT, {"mi_weight": 0.0}
+    ),
+    # Springenberg 2016, section 4, networks of linear layers
+    "CatGAN": Paper("CatGANClustering", 100, majority_error, 0.097, CONSTANT, {"n_clusters": 20}),
+    "CatGAN, 100 labels": Paper("CatGANClassifier", 100, test_error, 0.0191, CONSTANT),
+    # Kingma and Welling 2014, section 5, 500 hidden units and 20 codes
+    "VAE": Paper("VAEEmbedding", 1667, test_bound, -100.0),
+}
+#: What was published, and what the text leaves open or cannot be had here.
+TEXTS = {
+    "VaDE": (
         "ACC .9446",
         "The weights of the layer-wise pretraining were never published: 20 epochs of a denoising "
         "autoencoder instead. The authors' code trains ten times as long, 3,000 epochs.",
-        settings={"pretraining_epochs": 20},
-        schedule=partial(LRScheduler, StepLR, step_size=10, gamma=0.9),
     ),
-    "DAC": Paper(  # Harchaoui et al. 2017
-        "DACClustering",
-        100,
-        "acc",
-        0.9408,
+    "DAC": (
         "ACC .9408, the median, as others cite it",
         "The abstract gives neither optimizer nor length: AdamW, one cycle, 20 and 100 epochs.",
-        settings={"pretraining_epochs": 20},
     ),
-    "InfoGAN": Paper(  # Chen et al. 2016, appendix C.1
-        "InfoGANClustering",
-        10,
-        "acc",
-        0.95,
-        "ACC .95, protocol not given",
-        "5,000 steps of 128 rows are 9.1 epochs: 10.",
-        schedule=CONSTANT_RATE,
-    ),
-    "InfoGAN without information": Paper(  # Chen et al. 2016, figures 1 and 2b
-        "InfoGANClustering",
-        10,
-        "acc",
-        np.nan,
+    "InfoGAN": ("ACC .95, protocol not given", "5,000 steps of 128 rows are 9.1 epochs: 10."),
+    "InfoGAN without information": (
         "codes mean nothing, no number",
         "As InfoGAN, but its generator is not asked to be read.",
-        settings={"mi_weight": 0.0},
-        schedule=CONSTANT_RATE,
     ),
-    "CatGAN": Paper(  # Springenberg 2016, section 4, networks of linear layers
-        "CatGANClustering",
-        100,
-        "error",
-        0.097,
-        "majority error .0970 with 20 clusters",
-        "The length is not given: 100 epochs.",
-        majority_error,
-        schedule=CONSTANT_RATE,
-        n_clusters=20,
-    ),
-    "CatGAN, 100 labels": Paper(  # Springenberg 2016, section 4, networks of linear layers
-        "CatGANClassifier",
-        100,
-        "error",
-        0.0191,
+    "CatGAN": ("majority error .0970 with 20 clusters", "The length is not given: 100 epochs."),
+    "CatGAN, 100 labels": (
         "test error .0191, mean of ten draws",
         "The length is not given: 100 epochs.",
-        test_error,
-        schedule=CONSTANT_RATE,
-        labels_per_class=10,
     ),
-    "VAE": Paper(  # Kingma and Welling 2014, section 5, 500 hidden units and 20 codes
-        "VAEEmbedding",
-        1667,
-        "bound",
-        -100.0,
+    "VAE": (
         "a curve: about -100 nats after 1e8 training images",
         "AdamW with one cycle for Adagrad at a rate that is chosen by its first steps.",
-        test_bound,
     ),
 }
 
@@ -178,17 +147,12 @@ class Curve(Callback):
             self.record(net.module_.eval(), n_epochs)
 
 
-def row_of(name, share):
-    """Return the name of a row, which says whether the training is shorter than the paper's."""
-    return name if share == 1 else f"{name}, shortened, {share:g} of the steps"
-
-
-def estimator_of(paper, seed, n_epochs, options):
+def estimator_of(paper, seed, n_epochs, precision):
     """Return the estimator of an experiment, not fitted."""
-    settings = PRESETS[paper.estimator.replace("Classifier", "Clustering")] | paper.settings
+    settings = {"max_epochs": n_epochs, "precision": precision, "random_state": seed}
+    settings |= PRESETS[paper.estimator.replace("Classifier", "Clustering")] | settings
     if paper.estimator != "CatGANClassifier":
-        settings["n_clusters"] = paper.n_clusters
-    settings |= {"max_epochs": n_epochs, "precision": options.precision, "random_state": seed}
+        settings |= {"n_clusters": 10} | paper.settings
     return getattr(skdeepcluster, paper.estimator)(**settings)
 
 
@@ -196,57 +160,58 @@ def run(name, seed, options, data):
     """Fit an experiment; keep records of its curve and of its end."""
     paper, began = PAPERS[name], time.perf_counter()
     n_epochs = max(1, round(options.share * paper.epochs))
-    estimator = estimator_of(paper, seed, n_epochs, options)
+    estimator = estimator_of(paper, seed, n_epochs, options.precision)
     known = data.X if paper.judge in (accuracy, majority_error) else data.X[:N_TRAIN]
-    y = draw_labels(data.y[:N_TRAIN], paper.labels_per_class, seed)
+    y = draw_labels(data.y[:N_TRAIN], PER_CLASS, seed) if paper.judge is test_error else None
+    row = name if options.share == 1 else f"{name}, shortened, {options.share:g} of the steps"
 
     def record(model, epoch):
-        found = {"row": row_of(name, options.share), "data": data.name, "seed": seed}
+        found = {"row": row, "data": data.name, "seed": seed}
         found |= {"n_samples": len(known), "epoch": epoch, "epochs": n_epochs}
-        found |= {"published": paper.published, "chosen": paper.chosen}
+        found |= dict(zip(("published", "chosen"), TEXTS[name], strict=True))
         found |= paper.judge(model, data)
         found["seconds"] = round(time.perf_counter() - began, 1)
-        keep(found, precision_of(estimator, known), options.out)
+        keep(found, options.precision, options.out)
 
     schedule = [paper.schedule()] if paper.schedule else []
     estimator.set_params(callbacks=[*schedule, Curve(record, n_epochs)])
     if options.checkpoints:
         options.checkpoints.mkdir(parents=True, exist_ok=True)
         estimator.set_params(checkpoint=options.checkpoints / f"{name}_{seed}")
-    estimator.fit(known, y if paper.labels_per_class else None)
+    estimator.fit(known, y)
     record(estimator.model_, estimator.n_iter_)
 
 
 def draw(records):
     """Draw the curves of all experiments that have records, with what was published."""
     rows = as_frame(records).groupby("row", sort=False)
-    n_columns = min(len(rows), 4)
-    style = {"figsize": (3.2 * n_columns, 2.8 * -(-len(rows) // n_columns))}
-    figure = plt.figure(layout="constrained", **style)
-    for place, (row, curves) in enumerate(rows, start=1):
-        ax = figure.add_subplot(-(-len(rows) // n_columns), n_columns, place)
+    shape = -(-len(rows) // 4), min(len(rows), 4)
+    size = 3.2 * shape[1], 2.8 * shape[0]
+    figure, axes = plt.subplots(*shape, figsize=size, squeeze=False, layout="constrained")
+    for ax in axes.flat[len(rows) :]:
+        ax.remove()
+    for ax, (row, curves) in zip(axes.flat, rows, strict=False):
         paper = PAPERS[row.partition(", shortened")[0]]
+        entry = ENTRIES[paper.judge]
         for seed, curve in curves.groupby("seed"):
-            ax.plot(curve.epoch, curve[paper.entry], label=f"seed {seed}")
-        if np.isfinite(paper.value):
-            ax.axhline(paper.value, color="0.4", ls="--", label="published")
+            ax.plot(curve.epoch, curve[entry], label=f"seed {seed}")
+        if np.isfinite(paper.published):
+            ax.axhline(paper.published, color="0.4", ls="--", label="published")
         ax.set_title(row, fontsize="small")
-        ax.set(xlabel="epoch", ylabel=LABELS[paper.entry])
+        ax.set(xlabel="epoch", ylabel=LABELS[entry])
         ax.legend(fontsize="x-small")
     return figure
 
 
 def parsed(arguments=None):
     """Read the command line."""
-    made = parser(__doc__)
+    made = parser(__doc__, seeds="0-0")
     made.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PAPERS)}")
-    made.add_argument("--seeds", default="0-0", help='"0-4", "0,2,7", or a count (%(default)s)')
     made.add_argument("--share", type=float, default=1.0, help="of the epochs (%(default)s)")
     made.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "auto"])
     made.add_argument("--checkpoints", type=Path, metavar="FOLDER", help="to resume from")
     made.add_argument("--picture", type=Path, help="file for the curves of --out")
-    readers = {"names": lambda names: chosen(names, PAPERS, "NAME"), "seeds": parse_seeds}
-    options = parse(made, arguments, **readers)
+    options = parse(made, arguments, names=lambda names: chosen(names, PAPERS, "NAME"))
     if options.picture and not options.out:
         made.error("--picture draws the records of --out: name that file.")
     return options

@@ -3,7 +3,6 @@
 Their settings are described in docs/benchmarks.md, "Settings of the methods".
 """
 
-import importlib
 import math
 import time
 import warnings
@@ -78,37 +77,38 @@ def hdbscan(X, n_clusters, seed):
     if X.shape[1] > MAX_FEATURES:
         reduction = TruncatedSVD if issparse(X) else PCA
         X = reduction(MAX_FEATURES, random_state=0).fit_transform(X)
-    made = HDBSCAN(min_cluster_size=15, n_jobs=N_THREADS, copy=True)
-    return made.fit_predict(X)
+    return HDBSCAN(min_cluster_size=15, n_jobs=N_THREADS, copy=True).fit_predict(X)
 
 
 def umap_then(cluster, X, n_clusters, seed):
     """umap-learn's layout, and clusters in it."""
+    from umap import UMAP
+
     # With a seed umap-learn runs on one thread.
     settings = {"random_state": seed if N_THREADS == 1 else None, "n_jobs": N_THREADS}
-    kind = importlib.import_module("umap").UMAP
-    layout = kind(n_components=10, n_neighbors=15, min_dist=0, **settings).fit_transform(X)
+    layout = UMAP(n_components=10, n_neighbors=15, min_dist=0, **settings).fit_transform(X)
     return cluster(layout, n_clusters, seed)
 
 
 def evoc(X, n_clusters, seed):
     """Embedding vector oriented clustering."""
+    from evoc import EVoC
+
     settings = {"node_embedding_dim": X.shape[1]} if X.shape[1] < EVOC_FEATURES else {}
-    kind = importlib.import_module("evoc").EVoC
-    made = kind(approx_n_clusters=n_clusters, random_state=seed, **settings)
-    return made.fit_predict(X)
+    return EVoC(approx_n_clusters=n_clusters, random_state=seed, **settings).fit_predict(X)
 
 
 def clustpy(name, X, n_clusters, seed):
     """Fit a network of ClustPy."""
-    kind = getattr(importlib.import_module("clustpy.deep"), name)
-    return kind(n_clusters, random_state=seed).fit_predict(minmax_scale(X).clip(0, 1))
+    from clustpy import deep
+
+    made = getattr(deep, name)(n_clusters, random_state=seed)
+    return made.fit_predict(minmax_scale(X).clip(0, 1))
 
 
 def neighbor_clustering(X, n_clusters, seed):
     """NeighborClustering of this package."""
-    settings = {"random_state": seed, "n_jobs": N_THREADS}
-    return skdeepcluster.NeighborClustering(n_clusters, **settings).fit_predict(X)
+    return network("NeighborClustering", X, n_clusters, seed, n_jobs=N_THREADS).labels_
 
 
 def network(name, X, n_clusters, seed, **settings):
@@ -124,38 +124,32 @@ def augmented_network(name, X, n_clusters, seed):
 
 def network_from_catgan(name, X, n_clusters, seed):
     """Fit a network of this package that begins with the clusters of CatGANClustering."""
-    return network(
-        name, X, n_clusters, seed, init=network("CatGANClustering", X, n_clusters, seed).labels_
-    )
+    labels = network("CatGANClustering", X, n_clusters, seed).labels_
+    return network(name, X, n_clusters, seed, init=labels)
 
 
 gmm = partial(mixture, GaussianMixture)
-UMAP = {"needs": "umap", "is_dense": True, "is_compiled": True}
+DENSE = partial(Method, is_dense=True)
+UMAP = partial(DENSE, needs="umap", is_compiled=True)
 METHODS = {
     "KMeans": Method(kmeans),
-    "GaussianMixture": Method(gmm, is_dense=True),
-    "Ward": Method(ward, max_samples=MAX_SAMPLES, is_dense=True, is_random=False),
+    "GaussianMixture": DENSE(gmm),
+    "Ward": DENSE(ward, max_samples=MAX_SAMPLES, is_random=False),
     "SpectralClustering": Method(spectral, max_samples=MAX_SAMPLES),
     "HDBSCAN": Method(hdbscan, is_random=False),
-    "umap-learn + GMM": Method(partial(umap_then, gmm), **UMAP),
-    "umap-learn + HDBSCAN": Method(partial(umap_then, hdbscan), **UMAP),
-    "EVoC": Method(evoc, needs="evoc", is_dense=True, is_compiled=True),
-    "ClustPy VaDE": Method(partial(clustpy, "VaDE"), needs="clustpy", is_dense=True),
-    "ClustPy DEC": Method(partial(clustpy, "DEC"), needs="clustpy", is_dense=True),
+    "umap-learn + GMM": UMAP(partial(umap_then, gmm)),
+    "umap-learn + HDBSCAN": UMAP(partial(umap_then, hdbscan)),
+    "EVoC": DENSE(evoc, needs="evoc", is_compiled=True),
+    "ClustPy VaDE": DENSE(partial(clustpy, "VaDE"), needs="clustpy"),
+    "ClustPy DEC": DENSE(partial(clustpy, "DEC"), needs="clustpy"),
     "NeighborClustering": Method(neighbor_clustering),
-    "GaussianMixtureEM": Method(partial(mixture, skdeepcluster.GaussianMixtureEM), is_dense=True),
-    **{name: Method(partial(network, name), is_dense=True) for name in NETWORKS},
-    **{
-        f"{name} augmented": Method(
-            partial(augmented_network, name), is_dense=True, needs_images=True
-        )
-        for name in NETWORKS
-    },
-    **{
-        f"{name} from CatGAN": Method(partial(network_from_catgan, name), is_dense=True)
-        for name in ("VaDEClustering", "DACClustering", "InfoGANClustering")
-    },
+    "GaussianMixtureEM": DENSE(partial(mixture, skdeepcluster.GaussianMixtureEM)),
 }
+for name in NETWORKS:
+    METHODS[name] = DENSE(partial(network, name))
+    METHODS[f"{name} augmented"] = DENSE(partial(augmented_network, name), needs_images=True)
+for name in ("VaDEClustering", "DACClustering", "InfoGANClustering"):
+    METHODS[f"{name} from CatGAN"] = DENSE(partial(network_from_catgan, name))
 
 
 def installed(methods):
@@ -181,8 +175,7 @@ def as_needed(method, X):
 def fit(method, X, n_clusters, seed):
     """Fit a method without warnings; return its labels, or a fitted network."""
     torch.set_num_threads(N_THREADS)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         return METHODS[method].fit(as_needed(method, X), n_clusters, seed)
 
 
@@ -241,14 +234,9 @@ def control(network, X, seed):
     """
     model = network.model_
     with torch.inference_mode():
-        seen = torch.as_tensor(X, dtype=torch.float32, device=next(model.parameters()).device)
-        seen = model.likelihood.standardize(seen).cpu().numpy()
-    classifier = MLPClassifier(
-        network.hidden_layer_sizes_[:2],
-        batch_size=min(network.batch_size_, len(seen)),
-        max_iter=12,
-        random_state=seed,
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return classifier.fit(seen, network.start_labels_).predict(seen)
+        x = torch.as_tensor(X, dtype=torch.float32, device=next(model.parameters()).device)
+        x_std = model.likelihood.standardize(x).cpu().numpy()
+    settings = {"batch_size": min(network.batch_size_, len(x_std)), "random_state": seed}
+    classifier = MLPClassifier(network.hidden_layer_sizes_[:2], max_iter=12, **settings)
+    with warnings.catch_warnings(action="ignore"):
+        return classifier.fit(x_std, network.start_labels_).predict(x_std)

@@ -3,7 +3,6 @@
 The sets, and where their files are looked for, are described in benchmarks/README.md.
 """
 
-import math
 import os
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from pandas.api.types import is_numeric_dtype
 from scipy.sparse import csr_array
 from sklearn.datasets import fetch_openml, load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch
 
 BUNDLED = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_cancer}
 TABLES = ("statlog", "yeast", "d31")
@@ -26,23 +25,13 @@ DEFAULT_N_CLUSTERS = 8  # as KMeans, for data without classes
 SHARES = (0.02, 0.03, 0.04, 0.05, 0.07, 0.09, 0.12, 0.15, 0.18, 0.25)
 
 
-def load(name, n_samples=None, random_state=0, download=False):
-    """Load a data set by its name or from a file.
+def load(name, n_samples=None, download=False):
+    """Load a data set by one of `NAMES` or from a file, or a random subsample of it.
 
     Images of uint8 become float32 in [0, 1]; other numbers float32 (float64 stays). Arrays with
     more than two axes are flattened and keep their shape as ``image_shape``. In a CSV file the
     labels are the column called label, labels, y, target or class, else the last column if it
-    holds text.
-
-    Parameters
-    ----------
-    name : str or Path
-        One of `NAMES`, or a file ending in .npz or .csv.
-    n_samples : int, default=None
-        Size of a random subsample, which `random_state` draws; all samples if None.
-    random_state : int, RandomState instance or None, default=0
-    download : bool, default=False
-        Fetch mnist or fashion_mnist from openml.org if the file is missing.
+    holds text. `download` fetches mnist or fashion_mnist from openml.org if the file is missing.
     """
     name, path = str(name), Path(name)
     if name == "digits":
@@ -61,17 +50,21 @@ def load(name, n_samples=None, random_state=0, download=False):
             f"Unknown data {name!r}: expected {', '.join(NAMES)}, or a .npz or .csv file."
         )
     data.name = name if name in NAMES else path.name
-    return data if n_samples is None else _subsample(data, n_samples, random_state)
+    if n_samples is None:
+        return data
+    n_all = data.X.shape[0]
+    if not 1 <= n_samples <= n_all:
+        raise ValueError(f"n_samples={n_samples}: expected 1 to {n_all} samples of {name}.")
+    return _take(data, np.random.RandomState(0).permutation(n_all)[:n_samples])
 
 
 def draw_unbalanced(data, n_samples, seed):
     """Draw a subsample in which the classes, in their order, have the shares `SHARES`."""
     _, index = np.unique(data.y, return_inverse=True)
     sizes = np.diff(np.rint(np.cumsum((0, *SHARES)) * n_samples).astype(int))
-    order = check_random_state(seed).permutation(len(index))
+    order = np.random.RandomState(seed).permutation(len(index))
     chosen = [order[index[order] == k][:size] for k, size in enumerate(sizes)]
-    rows = order[np.isin(order, np.concatenate(chosen))]
-    return Bunch(**data | {"X": data.X[rows], "y": data.y[rows]})
+    return _take(data, order[np.isin(order, np.concatenate(chosen))])
 
 
 def draw_labels(y, per_class, seed):
@@ -82,11 +75,7 @@ def draw_labels(y, per_class, seed):
     return some
 
 
-def _subsample(data, n_samples, random_state):
-    n_all = data.X.shape[0]
-    if not 1 <= n_samples <= n_all:
-        raise ValueError(f"n_samples={n_samples}: expected 1 to {n_all} samples of {data.name}.")
-    rows = check_random_state(random_state).permutation(n_all)[:n_samples]
+def _take(data, rows):
     return Bunch(**data | {"X": data.X[rows], "y": None if data.y is None else data.y[rows]})
 
 
@@ -120,8 +109,6 @@ def _read_npz(path, prefix=""):
         )
     shape = X.shape[1:] if X.ndim > 2 else IMAGE_SHAPE if path.stem in OPENML else None
     X = X.reshape(len(X), -1) if X.ndim > 2 else X
-    if shape is not None and math.prod(shape) != X.shape[1]:
-        shape = None
     if X.dtype == np.uint8:
         X = X.astype(np.float32) / 255
     elif X.dtype != np.float64:
@@ -131,7 +118,7 @@ def _read_npz(path, prefix=""):
 
 def _read_csv(path):
     table = pd.read_csv(path)
-    if not any(map(_is_text, table.columns)):
+    if pd.to_numeric(table.columns, errors="coerce").notna().all():
         table = pd.read_csv(path, header=None)
     named = [column for column in table if str(column).strip().lower() in LABEL_COLUMNS]
     if not named and not is_numeric_dtype(table.iloc[:, -1]):
@@ -145,10 +132,6 @@ def _read_csv(path):
             )
     names = None if table.columns.dtype.kind == "i" else table.columns.tolist()
     return _bunch(table.to_numpy(dtype=np.float64), y, feature_names=names)
-
-
-def _is_text(name):
-    return pd.isna(pd.to_numeric(name, errors="coerce"))
 
 
 def _bunch(X, y, image_shape=None, target_names=None, feature_names=None):

@@ -62,7 +62,7 @@ def clouds(
     rng, k=(2, 12, 30), dims=(2, 30), forms=("round",), tails=("normal",) * 4 + ("uniform",),
     apart=(1.6, 6.5), contrast=(0, 0.2, 0.6), levels=1, sizes=None,
 ):  # fmt: skip
-    """Draw clouds around centers, alike or not: round, diagonal, full, shared or flat."""
+    """Draw clouds around centers: round, diagonal, full, shared or flat."""
     y = classes(rng, *k, sizes)
     k, d, form = y[-1] + 1, int(log_uniform(rng, dims[0], dims[1] + 1)), rng.choice(forms)
     variances = log_uniform(rng, 1 / log_uniform(rng, 1, 100), 1, (k, d)) ** (form != "round")
@@ -126,16 +126,14 @@ def arrange(rng, parts, gap):
         part, near, reach = part * np.exp(2j * np.pi * rng.random()), 0, 0.3
         while near < gap:
             moved = part + rng.choice(others) + reach * rng.normal(size=2) @ [1, 1j]
-            apart = cdist(
-                moved[:: len(part) // 90 + 1, None].view(float), others[:, None].view(float)
-            )
-            near, reach = apart.min(), reach * 1.2
+            some = moved[:: len(part) // 90 + 1, None].view(float)
+            near, reach = cdist(some, others[:, None].view(float)).min(), reach * 1.2
         placed = [*placed, moved]
     return placed
 
 
 def separate(rng, shapes, gap, k=(2, 7, 12)):
-    """Draw filled shapes or curves, all alike or not, touching or apart, at times in space."""
+    """Draw filled shapes or curves, of one kind or several, touching or apart, at times in 3-D."""
     y, width = classes(rng, *k), log_uniform(rng, 0.01, 0.09) * (shapes is CURVES)
     shapes = [shapes[rng.integers(len(shapes))]] if rng.random() < 0.4 else shapes
     parts = [shape(rng, m, shapes, width) for m in np.bincount(y)]
@@ -218,7 +216,7 @@ def wide(rng, factors):
 
 
 def answers(rng):
-    """Draw yes or no, counts, one-hot categories and numbers by the class: all alike or mixed."""
+    """Draw yes or no, counts, one-hot categories and numbers by the class: one kind or all."""
     y, agree, parts = classes(rng, 2, 8, 12), log_uniform(rng, 0.5, 3), []
     n, k = len(y), y[-1] + 1
     forms = rng.integers(0, 4, 20) if rng.random() < 0.3 else [rng.integers(3)] * 20
@@ -243,7 +241,7 @@ MEASURES = [  # columns of a table: as they are, skewed, saturated, censored, ro
 
 
 def tables(rng, k=(2, 10, 15)):
-    """Draw measurements of unlike columns, few of which tell, of classes with several parts."""
+    """Draw measurements in columns of many kinds, few informative, of classes with parts."""
     y, d, q = classes(rng, *k), int(log_uniform(rng, 4, 40)), rng.integers(2, 7)
     n, k, r = len(y), y[-1] + 1, rng.integers(0, 4)
     part = 3 * y + rng.integers(0, rng.integers(1, 4, k)[y])
@@ -276,7 +274,7 @@ def embeddings(rng, k=(4, 15, 30)):
 
 
 def manifolds(rng, pixels):
-    """Draw images or spectra of which each class is a smooth manifold, at times of two parts."""
+    """Draw images or spectra; each class is a smooth manifold, at times of two parts."""
     y, p, q = classes(rng, 2, 10, 15), rng.integers(30, 101), rng.integers(1, 4)
     n, k, smooth = len(y), y[-1] + 1, rng.uniform(1, 5)
     t = rng.normal(size=(n, q)) + 3 * (rng.random((n, 1)) < 0.5 * (rng.random((k, 1)) < 0.2)[y])
@@ -344,17 +342,8 @@ KINDS = {
     "one_embedding": partial(embeddings, k=(1, 1, 1)),
 }
 SHAPES = ("regions", "curves", "stripes", "spirals", "rings", "compound", "one_curve", "one_ring")
-COLUMNS = (
-    "skewed",
-    "stretched",
-    "answers",
-    "tables",
-    "rounded",
-    "images",
-    "series",
-    "digits",
-)  # not turned
-ONE_CLUSTER = tuple(kind for kind in KINDS if kind.startswith("one_"))
+#: Kinds whose columns have a meaning: the sets are not rotated.
+COLUMNS = {"skewed", "stretched", "answers", "tables", "rounded", "images", "series", "digits"}
 
 
 def draw(kind, seed):

@@ -4,16 +4,29 @@ import argparse
 from pathlib import Path
 
 
-def parser(doc):
-    """Return a parser with ``--out``, described by the first line of a docstring."""
+def parser(doc, seeds=None, sets=None):
+    """Return a parser with ``--out``, and with ``--seeds`` and ``--sets`` if they have a default.
+
+    The first line of a docstring describes it.
+    """
     made = argparse.ArgumentParser(description=doc.splitlines()[0])
     made.add_argument("--out", type=Path, help="file to append JSON lines to")
+    if seeds:
+        text = 'a range "0-4", a list "0,2,7" or a count "3" (%(default)s)'
+        made.add_argument("--seeds", default=seeds, help=text)
+    if sets:
+        text = "names, or eleven, synthetic, large, parts, counted (%(default)s)"
+        made.add_argument("--sets", nargs="+", default=sets, help=text)
     return made
 
 
 def parse(parser, arguments, **readers):
-    """Parse arguments and read options by functions; a ValueError becomes a usage error."""
+    """Parse arguments and read options by functions; a ValueError becomes a usage error.
+
+    Seeds are read by `parse_seeds`.
+    """
     options = parser.parse_args(arguments)
+    readers |= {"seeds": parse_seeds} if hasattr(options, "seeds") else {}
     try:
         for name, read in readers.items():
             setattr(options, name, read(getattr(options, name)))
@@ -27,11 +40,10 @@ def parse_seeds(text):
     try:
         if "-" in text:
             first, last = map(int, text.split("-"))
-            seeds = list(range(first, last + 1))
-        elif "," in text:
-            seeds = [int(part) for part in text.split(",") if part.strip()]
+            seeds = range(first, last + 1)
         else:
-            seeds = list(range(int(text)))
+            seeds = map(int, text.split(",")) if "," in text else range(int(text))
+        seeds = list(seeds)
     except ValueError:
         seeds = []
     if not seeds:

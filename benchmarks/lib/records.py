@@ -3,6 +3,8 @@
 import json
 import platform
 import subprocess
+import time
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -38,11 +40,6 @@ def described(data):
     return {"data": data.name, **sizes}
 
 
-def precision_of(estimator, X):
-    """Return the precision of training; for methods without networks, the dtype of X."""
-    return estimator.get_params().get("precision") or str(X.dtype)
-
-
 @cache
 def machine():
     """Return the commit and the processor, as far as the system tells them."""
@@ -53,6 +50,14 @@ def machine():
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     processor = f"{names[0]}, {len(names)} cores" if names else platform.processor()
     return {"commit": done.stdout.strip() or None, "processor": processor}
+
+
+def timed(function, *arguments):
+    """Return what a function returns, called without warnings, and its seconds."""
+    started = time.perf_counter()
+    with warnings.catch_warnings(action="ignore"):
+        found = function(*arguments)
+    return found, round(time.perf_counter() - started, 3)
 
 
 def environment(precision):

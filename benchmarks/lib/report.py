@@ -11,15 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.base import ClusterMixin
 
-from skdeepcluster.display import (
-    ClusterConfusionDisplay,
-    EmbeddingDisplay,
-    HistoryDisplay,
-    ReliabilityDisplay,
-    SamplesDisplay,
-    StabilityDisplay,
-    TraversalDisplay,
-)
+from skdeepcluster import display
 from skdeepcluster.metrics import match_labels
 
 TEMPLATE = Path(__file__).with_name("report.html")
@@ -37,22 +29,10 @@ class Fit(NamedTuple):
 
 
 def write(path, table, errors, best, data, **texts):
-    """Write the report.
+    """Write the report to an HTML file.
 
-    Parameters
-    ----------
-    path : str or Path
-        The HTML file.
-    table : DataFrame
-        A line for each method.
-    errors : list of str
-        Errors and warnings of the fits.
-    best : iterable of Fit
-        The fits that are drawn.
-    data : Bunch
-        The data, see ``lib/datasets.py``.
-    **texts : str
-        Fields "title", "description", "versions" and "command" of the template.
+    `table` is a DataFrame with a line for each method, `errors` a list of str, `best` the fits
+    that are drawn; "title", "description", "versions" and "command" are fields of the template.
     """
     page = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         {name: html.escape(text) for name, text in texts.items()},
@@ -64,16 +44,15 @@ def write(path, table, errors, best, data, **texts):
 
 
 def _section(fit, data):
-    seed = f"Seed {fit.seed}, the best of the seeds by score ({fit.score:.5g})."
     pictures = []
-    for caption, draw in PICTURES.items():
+    for caption, draw in _pictures(fit, data).items():
         try:
-            figure = draw(fit, data)
-            pictures.append(_image(figure, caption) if figure else "")
+            pictures.append(_image(draw(), caption))
         except Exception as error:  # the other pictures and the table are still written
             text = f"{caption} could not be drawn: {type(error).__name__}: {error}"
             pictures.append(f'<p class="error">{html.escape(text)}</p>')
         plt.close("all")
+    seed = f"Seed {fit.seed}, the best of the seeds by score ({fit.score:.5g})."
     return (
         f'<section><h2>{html.escape(fit.method)}</h2><p class="note">{seed}</p>'
         f'<div class="pictures">{"".join(pictures)}</div></section>'
@@ -104,62 +83,37 @@ def _embedding(fit, data):
     X = data.X[rows]
     embedding = fit.estimator.transform(X) if hasattr(fit.estimator, "transform") else X
     if data.y is None:
-        return EmbeddingDisplay(embedding, fit.labels[rows], method="neighbors").plot().figure_
+        drawn = display.EmbeddingDisplay(embedding, fit.labels[rows], method="neighbors")
+        return drawn.plot().figure_
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.3), layout="constrained")
     panels = {"clusters": match_labels(data.y, fit.labels), "classes": data.y}
     for ax, (name, labels) in zip(axes, panels.items(), strict=True):
         shown = _named(labels[rows], data)
-        EmbeddingDisplay(embedding, shown, method="neighbors", name=name).plot(ax)
+        display.EmbeddingDisplay(embedding, shown, method="neighbors", name=name).plot(ax)
     return figure
 
 
-def _form(data):
-    return {"image_shape": data.image_shape, "feature_names": data.feature_names}
+def _pictures(fit, data):
+    """Return functions that draw a figure, by caption, for all that the estimator offers."""
+    estimator, y = fit.estimator, data.y
+    form = {"image_shape": data.image_shape, "feature_names": data.feature_names}
+    drawn = {"Embedding by neighbors": lambda: _embedding(fit, data)}
 
+    def add(caption, draw, *arguments, **options):
+        drawn[caption] = lambda: draw(*arguments, **options).figure_
 
-def _samples(fit, data):
-    if not hasattr(fit.estimator, "sample"):
-        return None
-    return SamplesDisplay.from_estimator(fit.estimator, **_form(data)).figure_
-
-
-def _codes(fit, data):
-    if not hasattr(fit.estimator, "traverse"):
-        return None
-    return TraversalDisplay.from_estimator(fit.estimator, **_form(data)).figure_
-
-
-def _confusion(fit, data):
-    if data.y is None:
-        return None
-    return ClusterConfusionDisplay.from_predictions(_named(data.y, data), fit.labels).figure_
-
-
-def _reliability(fit, data):
-    if data.y is None or not hasattr(fit.estimator, "predict_proba"):
-        return None
-    return ReliabilityDisplay.from_estimator(fit.estimator, data.X, data.y).figure_
-
-
-def _stability(fit, data):
-    if not hasattr(fit.estimator, "cluster_stability"):
-        return None
-    return StabilityDisplay.from_estimator(fit.estimator).figure_
-
-
-def _training(fit, data):
-    if not (getattr(fit.estimator, "history_", None) or hasattr(fit.estimator, "lower_bounds_")):
-        return None
-    return HistoryDisplay.from_estimator(fit.estimator).figure_
-
-
-#: Caption -> function of a fit and the data that returns a figure, or None.
-PICTURES = {
-    "Embedding by neighbors": _embedding,
-    "Generated samples": _samples,
-    "What the codes change": _codes,
-    "Clusters and classes": _confusion,
-    "Reliability of the probabilities": _reliability,
-    "Stability of the clusters": _stability,
-    "Training": _training,
-}
+    if hasattr(estimator, "sample"):
+        add("Generated samples", display.SamplesDisplay.from_estimator, estimator, **form)
+    if hasattr(estimator, "traverse"):
+        add("What the codes change", display.TraversalDisplay.from_estimator, estimator, **form)
+    if y is not None:
+        given = _named(y, data), fit.labels
+        add("Clusters and classes", display.ClusterConfusionDisplay.from_predictions, *given)
+    if y is not None and hasattr(estimator, "predict_proba"):
+        given = estimator, data.X, y
+        add("Reliability of the probabilities", display.ReliabilityDisplay.from_estimator, *given)
+    if hasattr(estimator, "cluster_stability"):
+        add("Stability of the clusters", display.StabilityDisplay.from_estimator, estimator)
+    if getattr(estimator, "history_", None) or hasattr(estimator, "lower_bounds_"):
+        add("Training", display.HistoryDisplay.from_estimator, estimator)
+    return drawn

@@ -13,6 +13,7 @@ from sklearn.utils import Bunch
 
 from . import synthetic
 from .datasets import draw_unbalanced, load
+from .options import chosen
 
 
 def digits():
@@ -24,18 +25,20 @@ def digits():
 def part(name, n_samples):
     """Draw samples of one of the eleven, the same for all seeds, and their classes."""
     data = ELEVEN[name]()
-    chosen = np.random.default_rng(n_samples).permutation(len(data.y))[:n_samples]
-    classes, y = np.unique(data.y[chosen], return_inverse=True)
-    return Bunch(X=data.X[chosen], y=y, n_clusters=len(classes))
+    rows = np.random.default_rng(n_samples).permutation(len(data.y))[:n_samples]
+    classes, y = np.unique(data.y[rows], return_inverse=True)
+    return Bunch(X=data.X[rows], y=y, n_clusters=len(classes))
+
+
+def loaders(*names):
+    """Return a function for each named set that loads it."""
+    return {name: partial(load, name) for name in names}
 
 
 TEXTS = ("stackoverflow", "searchsnippets")
 ELEVEN = {
     "digits": digits,
-    **{
-        name: partial(load, name)
-        for name in ("iris", "wine", "breast_cancer", "statlog", "yeast", "d31", *TEXTS)
-    },
+    **loaders("iris", "wine", "breast_cancer", "statlog", "yeast", "d31", *TEXTS),
     "mnist_10k": partial(load, "mnist", 10_000),
     "fashion_10k": partial(load, "fashion_mnist", 10_000),
 }
@@ -43,7 +46,7 @@ GROUPS = {
     "eleven": ELEVEN,
     "synthetic": {name: partial(synthetic.drawn, name) for name in synthetic.SETS},
     "large": {
-        **{name: partial(load, name) for name in ("mnist", "fashion_mnist", "reuters8")},
+        **loaders("mnist", "fashion_mnist", "reuters8"),
         "mnist_unbalanced": lambda: draw_unbalanced(load("mnist"), 20_000, seed=0),
     },
     "parts": {
@@ -59,13 +62,8 @@ SETS = {name: make for group in GROUPS.values() for name, make in group.items()}
 
 def parse_sets(asked):
     """Return names of `SETS`, from a list of names and of `GROUPS`."""
-    unknown = [name for name in asked if name not in GROUPS and name not in SETS]
-    if unknown:
-        raise ValueError(
-            f"--sets: {', '.join(unknown)} not among the groups {', '.join(GROUPS)} and the sets "
-            f"{', '.join(SETS)}."
-        )
-    return list(dict.fromkeys(name for one in asked for name in GROUPS.get(one, [one])))
+    found = chosen(asked, [*GROUPS, *SETS], "--sets")
+    return list(dict.fromkeys(name for one in found for name in GROUPS.get(one, [one])))
 
 
 def load_set(name):

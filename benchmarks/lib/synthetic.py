@@ -53,48 +53,36 @@ def line(stream, sizes, *, places, stds):
 
 
 def curves(stream, sizes, *, shapes, noise):
-    """Draw rows along curves: each shape maps numbers in [0, 1] to points."""
+    """Draw samples along curves, tuples of a function of numbers in [0, 1] and its options."""
     parts = []
-    for size, shape in zip(sizes, shapes, strict=True):
-        points = np.stack(shape(stream.uniform(0, 1, size)), axis=1)
+    for size, (shape, *options) in zip(sizes, shapes, strict=True):
+        points = np.stack(shape(stream.uniform(0, 1, size), *options), axis=1)
         parts.append(points + noise * stream.standard_normal(points.shape))
     return parts
 
 
-def arc(radius, first=0.0, last=2.0, x=0.0, y=0.0):
-    """Return an arc about (x, y), its angles in units of pi."""
-
-    def shape(t):
-        angle = np.pi * (first + (last - first) * t)
-        return x + radius * np.cos(angle), y + radius * np.sin(angle)
-
-    return shape
+def arc(t, radius, first=0.0, last=2.0, x=0.0, y=0.0):
+    """Return points of an arc about (x, y), its angles in units of pi."""
+    angle = np.pi * (first + (last - first) * t)
+    return x + radius * np.cos(angle), y + radius * np.sin(angle)
 
 
-def spiral(turn, turns=1.5):
-    """Return an arm of a spiral, rotated by a part of a circle; rows lie evenly on its length."""
-
-    def shape(t):
-        radius = 0.15 + 0.85 * np.sqrt(t)
-        angle = 2 * np.pi * (turn + turns * radius)
-        return radius * np.cos(angle), radius * np.sin(angle)
-
-    return shape
+def spiral(t, turn, turns=1.5):
+    """Return points of an arm of a spiral, spaced evenly, rotated by a part of a circle."""
+    radius = 0.15 + 0.85 * np.sqrt(t)
+    angle = 2 * np.pi * (turn + turns * radius)
+    return radius * np.cos(angle), radius * np.sin(angle)
 
 
-def segment(x, y, x_end, y_end):
-    """Return a straight line between two points."""
-    return lambda t: (x + (x_end - x) * t, y + (y_end - y) * t)
+def segment(t, x, y, x_end, y_end):
+    """Return points of a straight line between two points."""
+    return x + (x_end - x) * t, y + (y_end - y) * t
 
 
-def link(is_upright):
-    """Return a ring of a chain of two in space."""
-
-    def shape(t):
-        a, b = np.cos(2 * np.pi * t), np.sin(2 * np.pi * t)
-        return (a + 1, 0 * b, b) if is_upright else (a, b, 0 * b)
-
-    return shape
+def link(t, is_upright):
+    """Return points of a ring of a chain of two in space."""
+    a, b = np.cos(2 * np.pi * t), np.sin(2 * np.pi * t)
+    return (a + 1, 0 * b, b) if is_upright else (a, b, 0 * b)
 
 
 def squares(stream, sizes, *, width):
@@ -120,75 +108,70 @@ def turned(stream, sizes, kind, n_features, noise):
     return [(part + noise * stream.standard_normal(part.shape)) @ turn for part in wide]
 
 
-MOONS = partial(curves, shapes=[arc(1, 0, 1), arc(1, 1, 2, 1, 0.4)], noise=0.07)
-SIX_MOONS = [arc(1, k % 2, 1 + k % 2, 3.6 * (k // 2) + k % 2, 0.4 * (k % 2)) for k in range(6)]
-FACE = [arc(3), arc(1.8, 1.15, 1.85), arc(0.25, x=-1, y=0.8), arc(0.25, x=1, y=0.8)]
-STICKS = [segment(0.3 * k, y, 6 + 0.3 * k, y) for k, y in enumerate((0, 1, 2, 3))]
-CROSS = [segment(-4, 0, -1, 0), segment(1, 0, 4, 0), segment(0, 1, 0, 4), segment(0, -4, 0, -1)]
+def around(n_features, **options):
+    """Return a function that draws clusters about centers, see `blobs`."""
+    return partial(blobs, n_features=n_features, **options)
 
-#: name -> the number of rows of each cluster, and what draws them (stream, sizes)
+
+MOONS = partial(curves, shapes=[(arc, 1, 0, 1), (arc, 1, 1, 2, 1, 0.4)], noise=0.07)
+SIX_MOONS = [(arc, 1, k % 2, 1 + k % 2, 3.6 * (k // 2) + k % 2, 0.4 * (k % 2)) for k in range(6)]
+RINGS = [(arc, radius) for radius in (0.6, 1.8, 3, 4.2)]
+FACE = [(arc, 3), (arc, 1.8, 1.15, 1.85), *((arc, 0.25, 0, 2, x, 0.8) for x in (-1, 1))]
+STICKS = [(segment, 0.3 * k, y, 6 + 0.3 * k, y) for k, y in enumerate((0, 1, 2, 3))]
+CROSS = [(segment, *own) for own in ((-4, 0, -1, 0), (1, 0, 4, 0), (0, 1, 0, 4), (0, -4, 0, -1))]
+SPIRALS = [(spiral, k / 3) for k in range(3)]
+
+#: name -> the number of samples of each cluster, and what draws them (stream, sizes)
 SETS = {
     # unequal sizes
-    "sizes_2d": ([1200, 400, 150, 50], partial(blobs, n_features=2)),
-    "sizes_5d_rare": ([1900, 100], partial(blobs, n_features=5, gap=5)),
-    "sizes_10d": ([1600, 800, 400, 200, 100, 60, 40], partial(blobs, n_features=10)),
+    "sizes_2d": ([1200, 400, 150, 50], around(2)),
+    "sizes_5d_rare": ([1900, 100], around(5, gap=5)),
+    "sizes_10d": ([1600, 800, 400, 200, 100, 60, 40], around(10)),
     # unequal densities
-    "density_2d": ([500] * 3, partial(blobs, n_features=2, gap=8, stds=[0.3, 1, 2])),
-    "density_3d_sizes": (
-        [1500, 700, 80, 80],
-        partial(blobs, n_features=3, stds=[1.2, 0.8, 0.2, 0.2]),
-    ),
-    "density_8d": ([300] * 6, partial(blobs, n_features=8, gap=8, stds=np.geomspace(0.3, 1.8, 6))),
+    "density_2d": ([500] * 3, around(2, gap=8, stds=[0.3, 1, 2])),
+    "density_3d_sizes": ([1500, 700, 80, 80], around(3, stds=[1.2, 0.8, 0.2, 0.2])),
+    "density_8d": ([300] * 6, around(8, gap=8, stds=np.geomspace(0.3, 1.8, 6))),
     # no convex shape
     "moons": ([600] * 2, MOONS),
     "moons_six": ([250] * 6, partial(curves, shapes=SIX_MOONS, noise=0.07)),
     "moons_10d": ([500] * 2, partial(turned, kind=MOONS, n_features=10, noise=0.07)),
-    "circles": ([700, 350], partial(curves, shapes=[arc(1), arc(0.45)], noise=0.06)),
-    "rings": (
-        [200, 500, 800, 1100],
-        partial(curves, shapes=[arc(r) for r in (0.6, 1.8, 3, 4.2)], noise=0.12),
-    ),
-    "spirals": ([500] * 3, partial(curves, shapes=[spiral(k / 3) for k in range(3)], noise=0.015)),
+    "circles": ([700, 350], partial(curves, shapes=[(arc, 1), (arc, 0.45)], noise=0.06)),
+    "rings": ([200, 500, 800, 1100], partial(curves, shapes=RINGS, noise=0.12)),
+    "spirals": ([500] * 3, partial(curves, shapes=SPIRALS, noise=0.015)),
     "face": ([1200, 350, 150, 150], partial(curves, shapes=FACE, noise=0.08)),
-    "chain_3d": ([600] * 2, partial(curves, shapes=[link(False), link(True)], noise=0.08)),
+    "chain_3d": ([600] * 2, partial(curves, shapes=[(link, False), (link, True)], noise=0.08)),
     "squares": ([150] * 9, partial(squares, width=0.8)),
     # correlated features
-    "correlated_2d": ([400] * 3, partial(blobs, n_features=2, gap=7, condition=6)),
-    "correlated_5d": ([300] * 6, partial(blobs, n_features=5, gap=7, condition=8)),
-    "correlated_15d": ([250] * 10, partial(blobs, n_features=15, gap=8, condition=10)),
+    "correlated_2d": ([400] * 3, around(2, gap=7, condition=6)),
+    "correlated_5d": ([300] * 6, around(5, gap=7, condition=8)),
+    "correlated_15d": ([250] * 10, around(15, gap=8, condition=10)),
     "correlated_sticks": ([300] * 4, partial(curves, shapes=STICKS, noise=0.13)),
     "correlated_cross": ([200, 400, 600, 300], partial(curves, shapes=CROSS, noise=0.2)),
     # heavy tails
-    "tails_2d": ([400] * 3, partial(blobs, n_features=2, gap=9, df=2)),
-    "tails_5d_sizes": ([800, 400, 200, 100, 100], partial(blobs, n_features=5, gap=9, df=2)),
-    "tails_10d": ([250] * 8, partial(blobs, n_features=10, gap=8, df=3)),
+    "tails_2d": ([400] * 3, around(2, gap=9, df=2)),
+    "tails_5d_sizes": ([800, 400, 200, 100, 100], around(5, gap=9, df=2)),
+    "tails_10d": ([250] * 8, around(10, gap=8, df=3)),
     # features of noise
-    "noise_2_of_10": (
-        [300] * 4,
-        partial(with_noise, kind=partial(blobs, n_features=2), n_noise=8, scale=0.4),
-    ),
-    "noise_5_of_20": (
-        [250] * 6,
-        partial(with_noise, kind=partial(blobs, n_features=5), n_noise=15, scale=0.5),
-    ),
+    "noise_2_of_10": ([300] * 4, partial(with_noise, kind=around(2), n_noise=8, scale=0.4)),
+    "noise_5_of_20": ([250] * 6, partial(with_noise, kind=around(5), n_noise=15, scale=0.5)),
     "noise_3_of_12_sizes": (
         [800, 400, 200, 100, 50],
-        partial(with_noise, kind=partial(blobs, n_features=3), n_noise=9, scale=0.4),
+        partial(with_noise, kind=around(3), n_noise=9, scale=0.4),
     ),
     # many clusters
-    "many_20_2d": ([100] * 20, partial(blobs, n_features=2)),
-    "many_30_5d": ([80] * 30, partial(blobs, n_features=5)),
-    "many_40_3d_sizes": ([*range(30, 150, 3)], partial(blobs, n_features=3)),
-    "many_50_2d": ([60] * 50, partial(blobs, n_features=2, gap=5.5)),
-    "many_50_10d": ([60] * 50, partial(blobs, n_features=10, gap=6)),
+    "many_20_2d": ([100] * 20, around(2)),
+    "many_30_5d": ([80] * 30, around(5)),
+    "many_40_3d_sizes": ([*range(30, 150, 3)], around(3)),
+    "many_50_2d": ([60] * 50, around(2, gap=5.5)),
+    "many_50_10d": ([60] * 50, around(10, gap=6)),
     # few features, two clusters
     "two_1d": ([600, 400], partial(line, places=[0, 5], stds=[1.2, 0.6])),
     "five_1d": (
         [300] * 5,
         partial(line, places=[0, 4, 7, 12, 15], stds=[0.7, 0.5, 0.5, 0.9, 0.4]),
     ),
-    "two_2d_near": ([500] * 2, partial(blobs, n_features=2, gap=4)),
-    "two_20d": ([500] * 2, partial(blobs, n_features=20, gap=5)),
+    "two_2d_near": ([500] * 2, around(2, gap=4)),
+    "two_20d": ([500] * 2, around(20, gap=5)),
 }
 
 
@@ -205,7 +188,7 @@ def drawn(name):
 #: Numbers of clusters of the sets on which they are counted, and of their features.
 COUNTS, FEATURES = (1, 1, 2, 3, 4, 5, 7, 10, 14, 20, 28, 40), (2, 3, 5, 10, 20)
 #: Sets on which clusters are counted.
-COUNTED = tuple(f"counted_{number}" for number in range(60))
+COUNTED = [f"counted_{number}" for number in range(60)]
 
 
 def counted(name):

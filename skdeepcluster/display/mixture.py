@@ -116,14 +116,10 @@ class MixtureDisplay(Display):
 
 def expand_covariances(covariances, covariance_type, n_clusters, n_features):
     """Return covariances of any type as matrices, (n_clusters, n_features, n_features)."""
-    shapes = {
-        "full": (n_clusters, n_features, n_features),
-        "tied": (n_features, n_features),
-        "diag": (n_clusters, n_features),
-        "spherical": (n_clusters,),
-    }
+    full = n_clusters, n_features, n_features
+    shape = {"full": full, "tied": full[1:], "diag": full[:2], "spherical": full[:1]}
     name = f"covariances of type {covariance_type!r}"
-    covariances = check_shape(name, covariances, *shapes[covariance_type], dtype=float)
+    covariances = check_shape(name, covariances, *shape[covariance_type], dtype=float)
     if covariance_type in ("full", "tied"):
-        return np.broadcast_to(covariances, shapes["full"])
+        return np.broadcast_to(covariances, full)
     return covariances.reshape(n_clusters, -1, 1) * np.eye(n_features)

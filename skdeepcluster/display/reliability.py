@@ -5,14 +5,8 @@ from typing import Self
 
 from numpy.typing import ArrayLike
 
-from ..metrics import (
-    bin_by_confidence,
-    error_auc,
-    expected_calibration_error,
-    match_labels,
-    read_labels,
-)
-from .base import COLORS, Display, check_has, check_shape, take_last_step
+from ..metrics import bin_by_confidence, error_auc, expected_calibration_error, read_confidence
+from .base import COLORS, Display, check_has, take_last_step
 
 
 @dataclass(eq=False, repr=False)
@@ -68,9 +62,8 @@ class ReliabilityDisplay(Display):
         The shape of `probabilities` is (n_samples, n_clusters). See
         :func:`~skdeepcluster.metrics.match_labels` for the matching.
         """
-        probabilities = check_shape("probabilities", probabilities, "n_samples", "n_clusters")
-        right = match_labels(y, probabilities.argmax(1)) == read_labels(y, "y")
-        return cls(probabilities.max(1), right, n_bins=n_bins, name=name).plot(ax, **kwargs)
+        right, confidence = read_confidence(y, probabilities)
+        return cls(confidence, right, n_bins=n_bins, name=name).plot(ax, **kwargs)
 
     @classmethod
     def from_estimator(

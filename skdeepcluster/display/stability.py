@@ -8,8 +8,10 @@ from numpy.typing import ArrayLike
 
 from .base import COLORS, Display, check_has, check_shape, draw_legend, take_last_step
 
-#: Levels of stability (C. Hennig, manual of clusterboot in the R package fpc).
-DOUBTFUL, STABLE = 0.6, 0.85
+#: Stability below which a cluster is doubtful (C. Hennig, clusterboot in the R package fpc).
+DOUBTFUL = 0.6
+#: Stability above which a cluster is stable (same source).
+STABLE = 0.85
 
 
 @dataclass(eq=False, repr=False)

@@ -101,11 +101,11 @@ class TraversalDisplay(Display):
         """Draw by ``Axes.imshow`` for images or ``Axes.plot`` for profiles, with ``kwargs``."""
         shape = "n_rows", "n_columns", "n_features"
         grids = {t: check_shape(f"grid {t!r}", grid, *shape) for t, grid in self.grids.items()}
-        draw = self._plot_profiles if self.image_shape is None else self._plot_images
-        size = 5.0, 3.6
-        if self.image_shape is not None:  # images of a readable size
+        draw, size = self._plot_profiles, (5.0, 3.6)
+        if self.image_shape is not None:
             n_rows, n_columns, _ = np.max([grid.shape for grid in grids.values()], axis=0)
             size = max(IMAGE_SIZE * n_columns + 0.8, 4.2), IMAGE_SIZE * n_rows + 0.6
+            draw = self._plot_images
         panels = self._open_panels(ax, size, len(grids), MAX_COLUMNS)
         self.axes_ = dict(zip(grids, panels, strict=True))
         for title, grid in grids.items():

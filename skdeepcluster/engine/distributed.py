@@ -104,11 +104,7 @@ class _WholeBatch(TorchFunctionMode):
         self.processes, self.n_rows = processes, n_rows
 
     def __torch_function__(
-        self,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
         if args and func in SHAPE_AT and len(args) > SHAPE_AT[func]:

@@ -37,7 +37,7 @@ class RandomAffine:
     -----
     It suits :class:`~skdeepcluster.CatGANClustering` and
     :class:`~skdeepcluster.InfoGANClustering`, whose networks classify samples. The density of
-    :class:`~skdeepcluster.VaDEClustering` becomes that of the changed images.
+    :class:`~skdeepcluster.VaDEClustering` becomes the density of the changed images.
 
     Examples
     --------
@@ -83,16 +83,6 @@ def move_images(
 
     Angles (N,) are in radians, counterclockwise; sizes (N,) are factors; shifts (N, 2) to the
     right and down are shares of width and height.
-
-    Examples
-    --------
-    >>> import torch
-    >>> one = torch.ones(1)
-    >>> image = torch.tensor([[1.0, 2, 3, 4]])
-    >>> turned = move_images(image, (1, 2, 2), torch.pi / 2 * one, one, torch.zeros(1, 2))
-    >>> turned.round().view(2, 2)
-    tensor([[2., 4.],
-            [1., 3.]])
     """
     channels, height, width = image_shape
     # The place in the old image of each pixel of the new one, in half widths from the center.
@@ -104,4 +94,4 @@ def move_images(
     )
     images = x.view(-1, channels, height, width)
     moved = grid_sample(images, places, padding_mode="border", align_corners=False)
-    return moved.reshape(len(x), -1)
+    return moved.flatten(1)

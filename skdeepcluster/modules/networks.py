@@ -30,16 +30,16 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 FLOAT = torch.float32
 
 Builder = Callable[[int, int], nn.Module]
+Sizes = Sequence[int]
+#: (channels, height, width).
+Shape = tuple[int, int, int]
 
 
 # ---- perceptrons
 
 
 def mlp(
-    n_in: int,
-    n_out: int,
-    hidden_layer_sizes: Sequence[int] = (500, 500, 2000),
-    activation: str = "relu",
+    n_in: int, n_out: int, hidden_layer_sizes: Sizes = (500, 500, 2000), activation: str = "relu"
 ) -> nn.Sequential:
     """Multilayer perceptron: linear layers with an activation between them.
 
@@ -119,10 +119,9 @@ class GaussianNoise(nn.Module):
 def set_linear(network: nn.Sequential, reduce: Tensor, expand: Tensor, bias: Tensor) -> None:
     """Initialize a perceptron of :func:`mlp` to the map x -> expand @ (reduce @ x) + bias.
 
-    ``reduce`` is (q, n_in), ``expand`` (n_out, q), ``bias`` (n_out,); hidden layers are at least
-    2 q wide. Two units of each carry each of the numbers ``reduce @ x``, one of them negated,
-    because a(t) - a(-t) is t times a constant for rectifiers and "gelu", nearly for "tanh"
-    ("looks-linear": D. Balduzzi et al., "The shattered gradients problem", ICML 2017).
+    ``reduce`` is (q, n_in). Hidden layers, at least 2 q wide, carry ``reduce @ x`` and its
+    negation, because a(t) - a(-t) is about t times a constant for all activations ("looks-linear":
+    D. Balduzzi et al., "The shattered gradients problem", ICML 2017).
     """
     *hidden, last = (layer for layer in network if isinstance(layer, nn.Linear))
     q, read = len(reduce), reduce
@@ -141,11 +140,7 @@ def set_linear(network: nn.Sequential, reduce: Tensor, expand: Tensor, bias: Ten
 
 
 def conv_encoder(
-    n_in: int,
-    n_out: int,
-    image_shape: tuple[int, int, int],
-    channels: Sequence[int] = (32, 64),
-    n_hidden: int = 256,
+    n_in: int, n_out: int, image_shape: Shape, channels: Sizes = (32, 64), n_hidden: int = 256
 ) -> nn.Sequential:
     """Convolutional encoder for images stored as flat samples.
 
@@ -173,18 +168,14 @@ def conv_encoder(
     >>> conv_encoder(784, 20, image_shape=(1, 28, 28))(torch.zeros(3, 784)).shape
     torch.Size([3, 20])
     """
-    stages, n_flat = _stages(n_in, image_shape, channels, nn.ReLU, normalized=False)
+    stages, n_flat = _stages(n_in, image_shape, channels, "relu", normalized=False)
     hidden = nn.Linear(n_flat, n_hidden, dtype=FLOAT)
     linear = nn.Linear(n_hidden, n_out, dtype=FLOAT)
     return _initialize(nn.Sequential(*stages, hidden, nn.ReLU(), linear))
 
 
 def conv_decoder(
-    n_in: int,
-    n_out: int,
-    image_shape: tuple[int, int, int],
-    channels: Sequence[int] = (32, 64),
-    n_hidden: int = 256,
+    n_in: int, n_out: int, image_shape: Shape, channels: Sizes = (32, 64), n_hidden: int = 256
 ) -> nn.Sequential:
     """Mirror image of ``conv_encoder``, from a code to a flat image.
 
@@ -201,10 +192,7 @@ def conv_decoder(
 
 
 def conv_discriminator(
-    n_in: int,
-    n_out: int,
-    image_shape: tuple[int, int, int],
-    channels: Sequence[int] = (64, 128),
+    n_in: int, n_out: int, image_shape: Shape, channels: Sizes = (64, 128)
 ) -> nn.Sequential:
     """Convolutional discriminator without its last layer, as InfoGAN's for MNIST.
 
@@ -220,17 +208,13 @@ def conv_discriminator(
     -------
     Sequential
     """
-    stages, n_flat = _stages(n_in, image_shape, channels, ACTIVATIONS["leaky_relu"], True)
+    stages, n_flat = _stages(n_in, image_shape, channels, "leaky_relu", True)
     linear = nn.Linear(n_flat, n_out, dtype=FLOAT)
     return _initialize(nn.Sequential(*stages, linear, nn.BatchNorm1d(n_out, dtype=FLOAT)))
 
 
 def conv_generator(
-    n_in: int,
-    n_out: int,
-    image_shape: tuple[int, int, int],
-    channels: Sequence[int] = (64, 128),
-    n_hidden: int = 1024,
+    n_in: int, n_out: int, image_shape: Shape, channels: Sizes = (64, 128), n_hidden: int = 1024
 ) -> nn.Sequential:
     """Convolutional generator, the mirror image of ``conv_discriminator``.
 
@@ -250,11 +234,7 @@ def conv_generator(
 
 
 def _stages(
-    n_in: int,
-    image_shape: tuple[int, int, int],
-    channels: Sequence[int],
-    activation: Callable[[], nn.Module],
-    normalized: bool,
+    n_in: int, image_shape: Shape, channels: Sizes, activation: str, normalized: bool
 ) -> tuple[list[nn.Module], int]:
     """Return layers that halve an image for each of the channels, and the size of their output."""
     height, width = _shape_after_stages(n_in, image_shape, channels)
@@ -264,17 +244,12 @@ def _stages(
         layers.append(nn.Conv2d(maps_in, maps_out, 4, stride=2, padding=1, dtype=FLOAT))
         if normalized and stage:
             layers.append(nn.BatchNorm2d(maps_out, dtype=FLOAT))
-        layers.append(activation())
+        layers.append(ACTIVATIONS[activation]())
     return [*layers, nn.Flatten()], maps[-1] * height * width
 
 
 def _mirror(
-    n_in: int,
-    n_out: int,
-    image_shape: tuple[int, int, int],
-    channels: Sequence[int],
-    n_hidden: int,
-    normalized: bool,
+    n_in: int, n_out: int, image_shape: Shape, channels: Sizes, n_hidden: int, normalized: bool
 ) -> nn.Sequential:
     """Return two linear layers, and layers that double an image for each channel, last first."""
     height, width = _shape_after_stages(n_out, image_shape, channels)
@@ -289,9 +264,7 @@ def _mirror(
     return _initialize(nn.Sequential(*layers, nn.Flatten()))
 
 
-def _shape_after_stages(
-    n_features: int, image_shape: Sequence[int], channels: Sequence[int]
-) -> tuple[int, int]:
+def _shape_after_stages(n_features: int, image_shape: Sizes, channels: Sizes) -> tuple[int, int]:
     """Return height and width after the last stage; raise if they cannot be halved so often."""
     size = math.prod(image_shape)
     if len(image_shape) != 3 or size != n_features:
@@ -310,10 +283,10 @@ def _shape_after_stages(
 
 
 def _initialize(network: nn.Sequential, gain: float = 2.0) -> nn.Sequential:
-    """Set weights to samples of N(0, gain / fan_in), so that layers keep their inputs' variance.
+    """Draw weights from N(0, gain / fan_in), so that layers keep the variance of their inputs.
 
-    ``gain`` makes up for the variance that the activation removes: 2 for rectifiers (He et al.,
-    2015). With torch's smaller default weights, deep decoders ignore the code.
+    The gain is 2 for rectifiers (He et al., 2015). With torch's smaller weights, deep decoders
+    ignore the code.
     """
     for layer in network:
         if isinstance(layer, nn.Linear | nn.Conv2d):
@@ -332,17 +305,11 @@ def _initialize(network: nn.Sequential, gain: float = 2.0) -> nn.Sequential:
 
 
 def make_network(
-    role: str,
-    builder: Builder | None,
-    n_in: int,
-    n_out: int,
-    widths: Sequence[int],
-    activation: str,
+    role: str, builder: Builder | None, n_in: int, n_out: int, widths: Sizes, activation: str
 ) -> nn.Module:
-    """Return the network of the user's builder, by default a perceptron.
+    """Return the network of the user's builder, by default a perceptron of these widths.
 
-    The hidden layers have ``widths``, in reverse for a "decoder", the first two for a
-    "discriminator".
+    A "decoder" has them in reverse, a "discriminator" has the first two.
     """
     if builder is not None:
         return build_network(role, builder, n_in, n_out)

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import skdeepcluster
+from skdeepcluster._adversarial import AdversarialEstimator
+from skdeepcluster._embedding import PriorEstimator
 
 PACKAGE = Path(skdeepcluster.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -89,9 +91,9 @@ def test_functions_are_short():
 PROMISED = [getattr(skdeepcluster, name) for name in skdeepcluster.__all__]
 ESTIMATORS = [thing for thing in PROMISED if inspect.isclass(thing)]
 NETWORKS = [thing for thing in ESTIMATORS if "max_epochs" in inspect.signature(thing).parameters]
-PRIOR = [skdeepcluster.VaDEClustering, skdeepcluster.DACClustering]
-CODES = [skdeepcluster.VAEEmbedding, *PRIOR]
-ADVERSARIAL = [thing for thing in NETWORKS if thing not in CODES]
+PRIOR = [thing for thing in NETWORKS if issubclass(thing, PriorEstimator)]
+ADVERSARIAL = [thing for thing in NETWORKS if issubclass(thing, AdversarialEstimator)]
+CODES = [thing for thing in NETWORKS if thing not in ADVERSARIAL]
 CLUSTERERS = [*CODES, *ADVERSARIAL[1:]]
 
 

@@ -30,11 +30,9 @@ DATA = {
     "one feature": GOOD[:, :1],
     "one sample": GOOD[:1],
     "as many samples as clusters": GOOD[:3],
-    "one sample more than clusters": GOOD[:4],
     "zeros": np.zeros((48, 4)),
     "two distinct samples": np.repeat(GOOD[:2], 24, 0),
     "one sample unlike the others": np.r_[np.zeros((47, 4)), np.ones((1, 4))],
-    "1e-30": GOOD * 1e-30,
     "denormals": GOOD * 1e-310,
     "1e30": GOOD * 1e30,
     "1e160": GOOD * 1e160,
@@ -46,13 +44,11 @@ DATA = {
     "heavy tails": RNG.standard_cauchy((48, 4)),
     "bytes": (GOOD * 10 + 100).clip(0, 255).astype(np.uint8),
     "largest integers": np.where(GOOD > 3, np.uint64(2**64 - 1), np.uint64(0)),
-    "booleans": GOOD > 3,
     "half precision": GOOD.astype(np.float16),
     "long precision": GOOD.astype(np.longdouble),
     "big-endian": GOOD.astype(">f8"),
     "strides": GOOD.repeat(2, 1)[::-2, ::2],
     "broadcast": np.broadcast_to(GOOD[:, :1], (48, 4)),
-    "lists": GOOD.tolist(),
     "frame": FRAME.assign(whole=pd.array([1, 2, 3] * 16, dtype="Int64"), flag=True),
     "more features than samples": RNG.normal(size=(20, 60)),
     "collinear": np.c_[GOOD, GOOD @ RNG.normal(size=(4, 6))],
@@ -115,10 +111,8 @@ def test_predictions_are_finite_or_there_is_an_error(estimator, case):
 # ---- errors
 
 REFUSED = {
-    "three-dimensional": (GOOD[None], "array with dim 3"),
     "fewer samples than clusters": (GOOD[:2], "n_samples=2 .* n_clusters=3"),
     "text": (FRAME.assign(sex=["m", "f"] * 24), "could not convert string to float: 'm'"),
-    "gap": (FRAME.assign(b=[np.nan] + [1.0] * 47), "contains NaN"),
     "NA": (FRAME.assign(b=pd.array([None] + [1] * 47, dtype="Int64")), "contains NaN"),
 }
 
@@ -134,9 +128,3 @@ def test_what_cannot_be_clustered_is_explained(estimator, case):
     assert vars(estimator) == before
     with pytest.raises(NotFittedError):
         estimator.predict(GOOD)
-
-
-@pytest.mark.parametrize("estimator", [MIXTURE, VADE], ids=lambda e: str(e)[:8])
-def test_long_numbers_are_double_precision(estimator):
-    a, b = (clone(estimator).fit(X).predict_proba(X) for X in (GOOD, GOOD.astype(np.longdouble)))
-    np.testing.assert_array_equal(a, b)

@@ -7,7 +7,6 @@ import pytest
 import torch
 from estimators import CLASSIFIERS, DEEP, ONE_OF_EACH, brief, name
 from scipy.sparse import csr_array
-from sklearn.mixture import GaussianMixture
 from skorch.callbacks import Callback
 
 from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, VAEEmbedding
@@ -44,17 +43,6 @@ def test_finite_samples_get_finite_predictions(estimator, likelihood, unit):
         np.testing.assert_array_equal(labels, resp.argmax(1))
         for method in ("score_samples", "transform"):
             assert np.isfinite(getattr(fit, method, len)(far)).all()
-
-
-@over_networks
-def test_samples_outside_the_unit_interval_are_clipped(estimator, unit):
-    X, y = unit
-    fit = brief(estimator).fit(X, y)
-    assert fit.likelihood_ == "bernoulli"
-    outside = X + np.linspace(-1, 1, 60)[:, None]
-    for method in {"predict_proba", "score_samples", "transform"} & set(dir(fit)):
-        predict = getattr(fit, method)
-        np.testing.assert_allclose(predict(outside), predict(outside.clip(0, 1)), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -102,11 +90,3 @@ def test_a_sample_without_a_finite_prediction_is_named(form, unit):
     for method in (vae.predict, vae.predict_proba, vae.transform, vae.score_samples):
         with pytest.raises(ValueError, match="no finite prediction for sample 7"):
             method(form(far))
-
-
-def test_an_ensemble_names_what_its_members_cannot_predict(unit):
-    both = ClusterEnsemble(GaussianMixture(2), n_estimators=2, random_state=0).fit(unit[0])
-    far = unit[0][:5].copy()
-    far[4] = 1e300
-    with np.errstate(all="ignore"), pytest.raises(ValueError, match="no finite.* 4"):
-        both.predict_proba(far)

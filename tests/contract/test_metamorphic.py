@@ -31,7 +31,7 @@ ROUNDING = 0.02
 MIN_AGREEMENT = 0.95
 N = 120
 RNG = np.random.default_rng(7)
-ORDERS = [RNG.permutation(N), np.arange(N)[::-1]]
+ORDER = RNG.permutation(N)
 
 
 def over(names):
@@ -72,26 +72,23 @@ def assert_close(name, found, expected):
 
 
 @over(ESTIMATORS)
-@pytest.mark.parametrize("method", ["predict_proba", "transform", "score_samples"])
-def test_predictions_depend_on_the_sample_alone(name, method):
-    predict, X = getattr(fitted(name), method, None), data()
-    if predict is None:
-        pytest.skip(f"{name} has no {method}")
-    # The mixture's products of matrices, in float64, round differently at other positions.
-    exact = method == "predict_proba" and name not in ("mixture", "ensemble")
-    tolerance = {"rtol": 0 if exact else 1e-5, "atol": 0 if exact else 1e-12}
-    expected = predict(X)
-    for order in (*ORDERS, RNG.permutation(N)[:7]):
-        np.testing.assert_allclose(predict(X[order]), expected[order], **tolerance)
-    parts = np.concatenate([predict(part) for part in np.split(X, [1, 38, 101])])
-    np.testing.assert_allclose(parts, expected, **tolerance)
+def test_predictions_depend_on_the_sample_alone(name):
+    X = data()
+    for method in {"predict_proba", "transform", "score_samples"} & set(dir(fitted(name))):
+        predict = getattr(fitted(name), method)
+        # The mixture's products of matrices, in float64, round differently at other positions.
+        exact = method == "predict_proba" and name not in ("mixture", "ensemble")
+        tolerance = {"rtol": 0 if exact else 1e-5, "atol": 0 if exact else 1e-12}
+        expected = predict(X)
+        np.testing.assert_allclose(predict(X[ORDER]), expected[ORDER], **tolerance)
+        parts = np.concatenate([predict(part) for part in np.split(X, [1, 38, 101])])
+        np.testing.assert_allclose(parts, expected, **tolerance)
 
 
 @over(ESTIMATORS)
-@pytest.mark.parametrize("order", ORDERS, ids=["random", "reversed"])
-def test_the_order_of_samples_does_not_matter(name, order):
-    model = fit(name, data()[order])
-    assert_same_partition(name, model.labels_, fitted(name).labels_[order])
+def test_the_order_of_samples_does_not_matter(name):
+    model = fit(name, data()[ORDER])
+    assert_same_partition(name, model.labels_, fitted(name).labels_[ORDER])
     if name in NETWORKS:
         np.testing.assert_array_equal(
             model.predict_proba(data()), fitted(name).predict_proba(data())
@@ -112,7 +109,7 @@ def test_whole_weights_are_repetitions(name):
 
 @over(["vade"])
 def test_fractional_weights_belong_to_samples_and_have_no_unit(name):
-    X, weights, order = data(), RNG.uniform(0.1, 2, N), ORDERS[0]
+    X, weights, order = data(), RNG.uniform(0.1, 2, N), ORDER
     expected = fit(name, X, weights).predict_proba(X)
     for other in (fit(name, X[order], weights[order]), fit(name, X, weights * 7)):
         np.testing.assert_array_equal(other.predict_proba(X), expected)
@@ -120,9 +117,8 @@ def test_fractional_weights_belong_to_samples_and_have_no_unit(name):
 
 
 @over(ESTIMATORS)
-@pytest.mark.parametrize("order", [[5, 4, 3, 2, 1, 0], [2, 5, 0, 3, 1, 4]], ids=["back", "mixed"])
-def test_the_order_of_features_changes_no_partition(name, order):
-    expected, found = fitted(name), fit(name, data()[:, order])
+def test_the_order_of_features_changes_no_partition(name):
+    expected, found = fitted(name), fit(name, data()[:, [2, 5, 0, 3, 1, 4]])
     if name in NETWORKS:  # the initial partition is the same; training moves a few samples
         assert adjusted_rand_score(expected.start_labels_, found.start_labels_) == 1
         assert adjusted_rand_score(expected.labels_, found.labels_) > 0.9
@@ -133,7 +129,7 @@ def test_the_order_of_features_changes_no_partition(name, order):
 @over(["neighbors", *NETWORKS])
 def test_a_large_constant_feature_changes_no_partition(name):
     X = np.c_[data(), np.full(N, 3 * 2.0**50)]
-    model, moved = fit(name, X), fit(name, X[ORDERS[0]])
+    model, moved = fit(name, X), fit(name, X[ORDER])
     assert_same_partition(name, model.labels_, fitted(name).labels_)
     np.testing.assert_array_equal(moved.predict_proba(X), model.predict_proba(X))
 
@@ -157,9 +153,8 @@ def test_powers_of_two_are_exact_with_standardize(name):
 
 
 @over(ESTIMATORS)
-@pytest.mark.parametrize("shift", [-700.0, 1000 / 3])
-def test_a_shift_changes_probabilities_by_rounding_only(name, shift):
-    found = fit(name, data() + shift).predict_proba(data() + shift)
+def test_a_shift_changes_probabilities_by_rounding_only(name):
+    found = fit(name, data() + 1000 / 3).predict_proba(data() + 1000 / 3)
     assert_close(name, found, fitted(name).predict_proba(data()))
 
 

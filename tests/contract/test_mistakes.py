@@ -8,7 +8,7 @@ from sklearn.cluster import KMeans
 from skorch.callbacks import EarlyStopping
 from torch import nn
 
-from skdeepcluster import NeighborClustering, VaDEClustering, display, select_n_clusters
+from skdeepcluster import NeighborClustering, VaDEClustering, display
 from skdeepcluster.inspection import ClusterReport
 from skdeepcluster.parallel import data_parallel
 
@@ -43,11 +43,6 @@ MISTAKES = {
         ValueError,
         "init has 'a' for sample 0.*LabelEncoder",
     ),
-    "a likelihood with an unknown column": (
-        lambda: fit(likelihood={"gaussian": [0, 1, 2, 9]}),
-        ValueError,
-        r"0 to 3, but \[3, 9\] are missing or not in X",
-    ),
     "a device that is not there": (
         lambda: fit(device="mps"),
         ValueError,
@@ -72,11 +67,6 @@ MISTAKES = {
         lambda: fit(callbacks=[EarlyStopping]),
         ValueError,
         "'valid_loss' was not found.*no validation set.*monitor 'train_loss'",
-    ),
-    "a class for a clusterer": (
-        lambda: select_n_clusters(X, [2, 3], estimator=KMeans),
-        TypeError,
-        "an instance of scikit-learn estimator instead of a class",
     ),
     "a plot of a class": (
         lambda: display.EmbeddingDisplay.from_estimator(KMeans, X),

@@ -100,18 +100,10 @@ SLOW |= {"deadline": None, "derandomize": True, "database": None}
 
 # ---- numbers of other types
 
-#: Types of whole numbers, real numbers and switches.
-TYPES_OF_NUMBERS = {
-    "narrow": (np.uint8, np.float64, np.bool_),
-    "wide": (np.uint64, np.float64, np.bool_),
-}
 
-
-@pytest.mark.parametrize("types", TYPES_OF_NUMBERS.values(), ids=TYPES_OF_NUMBERS)
 @pytest.mark.parametrize("name", TINY)
-def test_types_of_numbers_change_nothing(name, types):
-    wholes, reals, switches = types
-    make = {int: wholes, float: reals, bool: switches}
+def test_types_of_numbers_change_nothing(name):
+    make = {int: np.uint8, float: np.float64, bool: np.bool_}
     plain = clone(TINY[name])
     if "batch_size" in plain.get_params():
         plain.set_params(batch_size=7)
@@ -123,15 +115,6 @@ def test_types_of_numbers_change_nothing(name, types):
         expected, found = (fit.fit(X, Y).predict_proba(X) for fit in (plain, other))
     np.testing.assert_array_equal(found, expected)
     assert all(vars(other)[key] is value for key, value in given.items())
-
-
-@pytest.mark.parametrize("make", [np.int8, np.uint64])
-def test_arguments_may_be_numbers_of_any_type(make):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        vade = clone(TINY["VaDEClustering"]).fit(X)
-    plain, found = (vade.sample(kind(100), cluster=kind(1)) for kind in (int, make))
-    np.testing.assert_array_equal(plain, found)
 
 
 @pytest.mark.parametrize("name", ["InfoGANClustering", "CatGANClustering", "CatGANClassifier"])
@@ -152,7 +135,7 @@ def test_a_subclass_may_have_parameters_without_constraints():
     assert Named(2, title="pairs").fit([[0.0], [1.0], [9.0], [10.0]]).title == "pairs"
 
 
-@pytest.mark.parametrize("n_draws", [250, *in_full(500)])
+@pytest.mark.parametrize("n_draws", [100, *in_full(500)])
 def test_any_value_works_or_is_refused_by_name(n_draws):
     @settings(max_examples=n_draws, **SLOW)
     @given(st.sampled_from(PAIRS), VALUES)

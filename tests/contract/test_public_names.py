@@ -86,6 +86,7 @@ WITHOUT_TORCH = """
 import sys
 from sklearn.cluster import KMeans
 from skdeepcluster import ClusterEnsemble, NeighborClustering, metrics, select_n_clusters
+import skdeepcluster.display
 X = [[0.0], [0.1], [0.2], [0.3], [5.0], [5.1], [5.2], [5.3]]
 labels = NeighborClustering(2, random_state=0).fit_predict(X)
 assert metrics.clustering_accuracy([0, 0, 0, 0, 1, 1, 1, 1], labels) == 1

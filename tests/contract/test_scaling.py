@@ -1,7 +1,5 @@
 """Scales of features: likelihood and standardization by "auto", and tables of mixed columns."""
 
-import pickle
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,12 +8,10 @@ from estimators import CLASSIFIERS, DEEP, brief, name
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
-from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler, minmax_scale
 
 from skdeepcluster import VaDEClustering, VAEEmbedding
 from skdeepcluster.modules.likelihood import ColumnLikelihood
-from skdeepcluster.persistence import load, save
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 TINY = {"n_components": 2, "hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0}
@@ -53,7 +49,6 @@ def test_small_units_change_no_cluster(estimator):
         (0.3 * minmax_scale(CANCER), "bernoulli"),
         (0.01 * minmax_scale(CANCER), "gaussian"),
         (minmax_scale(CANCER) * (1 + 1e-14), "gaussian"),
-        (np.eye(30, dtype=int)[np.arange(300) % 30], "bernoulli"),
         (np.full((9, 2), 0.5), "bernoulli"),
     ],
 )
@@ -71,13 +66,11 @@ RARE = np.eye(3)[np.random.default_rng(0).choice(3, 178, p=[0.01, 0.19, 0.8])]
     [
         (IRIS, False),
         (WEIGHTED, False),
-        (PCA().fit_transform(StandardScaler().fit_transform(CANCER)), False),
         (np.hstack([WEIGHTED, RARE]), False),
         (np.hstack([IRIS, np.full((150, 1), 1e6)]), False),
         (WINE, True),
-        (IRIS[:, :2] * [1, 1000], True),
     ],
-    ids=["iris", "weighted", "components", "rare", "constant", "wine", "two"],
+    ids=["iris", "weighted", "rare", "constant", "wine"],
 )
 def test_auto_standardizes_features_whose_units_differ(X, expected):
     fit = clone(VAE).set_params(likelihood="gaussian").fit(X)
@@ -103,19 +96,12 @@ def test_networks_get_standardized_samples(tmp_path):
         np.testing.assert_allclose(scaled[:, :4], gaps / ratio, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("standardize", [True, False])
-def test_the_bound_is_in_the_units_of_x(standardize):
-    X = IRIS[::3] - 5
-    vade = clone(VADE).set_params(standardize=standardize)
-    here, there = clone(vade).fit(X), clone(vade).fit(1024 * X)
-    expected = here.score_samples(X) - 4 * np.log(1024)
-    np.testing.assert_allclose(there.score_samples(1024 * X), expected, atol=1e-3)
-
-
 def test_a_warm_start_keeps_its_scales_and_columns():
     X, vae = IRIS[::3], clone(VAE).set_params(warm_start=True)
     assert (vae.fit(X).likelihood_, vae.standardize_) == ("gaussian", False)
     assert vae.fit(X * [1, 1000, 1, 1]).standardize_ is False
+    with pytest.raises(ValueError, match="likelihood is gaussian, .* ask for bernoulli"):
+        vae.fit(X / 10)
     with pytest.raises(ValueError, match="standardize=auto.*standardize=True"):
         vae.set_params(standardize=True).fit(X)
     assert clone(vae).fit(X).standardize_ is True
@@ -129,7 +115,7 @@ def test_a_warm_start_keeps_its_scales_and_columns():
 
 
 @over_networks
-def test_a_mixed_table_is_fitted_sampled_and_kept(estimator, tmp_path):
+def test_a_mixed_table_is_fitted_and_sampled(estimator):
     X, y = draw_table(weight=0.5)
     init = "mixture" if "n_clusters" in estimator.get_params() else None
     fitted = brief(estimator, likelihood=KINDS, init=init).fit(X, y)
@@ -138,26 +124,20 @@ def test_a_mixed_table_is_fitted_sampled_and_kept(estimator, tmp_path):
     np.testing.assert_allclose(drawn[:, 3:5].sum(1), 0.5, rtol=1e-5)
     np.testing.assert_allclose(drawn[:, 5:8].sum(1), 0.5, rtol=1e-5)
     assert ((drawn[:, 2:] >= 0) & (drawn[:, 2:] <= 1)).all()
-    save(fitted, tmp_path / "fit")
-    for copy in (pickle.loads(pickle.dumps(fitted)), load(tmp_path / "fit")):
-        np.testing.assert_array_equal(copy.predict_proba(X), fitted.predict_proba(X))
-        np.testing.assert_array_equal(copy.sample(6), drawn)
 
 
-@pytest.mark.parametrize("standardize", [True, False])
-def test_indices_names_a_ready_likelihood_and_sparse_agree(standardize):
+def test_indices_names_a_ready_likelihood_and_sparse_agree():
     X, _ = draw_table()
     frame = pd.DataFrame(X, columns=list("abcdefgh"))
     named = {"gaussian": ["a", "b"], "categorical": [["d", "e"], list("fgh")]}
     named["bernoulli"] = frame.columns[2:3]
-    expected = clone(VADE).set_params(likelihood=KINDS, standardize=standardize).fit(X)
+    expected = clone(VADE).set_params(likelihood=KINDS, standardize=True).fit(X)
     for ways, rows in (
         ({"likelihood": named}, frame),
         ({"likelihood": ColumnLikelihood(**KINDS)}, X),
         ({"accept_sparse": True}, csr_array(X)),
     ):
         fit = clone(expected).set_params(**ways).fit(rows)
-        assert fit.standardize_ is standardize
         np.testing.assert_allclose(fit.predict_proba(rows), expected.predict_proba(X), atol=1e-5)
 
 
@@ -166,10 +146,8 @@ def test_indices_names_a_ready_likelihood_and_sparse_agree(standardize):
     [
         ({"gaussian": [0]}, r"\[1\] are missing"),
         ({"bernoulli": [2, 1]}, r"\[1\] .*twice"),
-        ({"gaussian": [0], "bernoulli": [2, 1]}, "Column 1 is 'bernoulli'"),
         ({"bernoulli": [], "categorical": [[3, 4], [5, 6, 7, 2]]}, r"\[5, 6, 7, 2\].* 0"),
         ({"poisson": [0]}, "'poisson'"),
-        ({"gaussian": 0}, "list of columns, got 0"),
         ({"gaussian": ["a", 1]}, "'a'.* no column names"),
     ],
     ids=str,

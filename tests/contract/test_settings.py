@@ -8,24 +8,15 @@ import torch
 from estimators import CLASSIFIERS, DEEP, brief, name
 from sklearn.datasets import load_iris, make_blobs
 from sklearn.metrics import adjusted_rand_score
-from torch import nn
 
-from skdeepcluster import (
-    CatGANClassifier,
-    CatGANClustering,
-    ClusterEnsemble,
-    GaussianMixtureEM,
-    InfoGANClustering,
-    VaDEClustering,
-)
+from skdeepcluster import CatGANClassifier, CatGANClustering, InfoGANClustering, VaDEClustering
 from skdeepcluster._settings import choose_settings
-from skdeepcluster.engine.runtime import MANY_PRODUCTS, threads_by_size
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 TINY = {"n_components": 2, "hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0}
 X, Y = np.random.RandomState(0).uniform(size=(30, 4)), np.arange(30) % 3
 GAN_AND_VADE = CatGANClustering, VaDEClustering
-SHAPES = [(n, d) for n in (2, 150, 1797, 20_000, 70_000, 10**6) for d in (1, 64, 784, 20_000)]
+SHAPES = [(n, d) for n in (2, 150, 20_000, 10**6) for d in (1, 64, 784)]
 
 # ---- rules
 
@@ -48,7 +39,7 @@ def test_widths_grow_smoothly_to_the_papers_at_mnist(shape):
 
 
 @pytest.mark.parametrize("estimator", DEEP, ids=name)
-@pytest.mark.parametrize("n", [2, 33, 150, 3999, 4000, 70_000, 10**6])
+@pytest.mark.parametrize("n", [2, 33, 150, 4000, 10**6])
 def test_steps_grow_with_the_root_of_the_samples(n, estimator):
     found, steps = settings(estimator, n), estimator._recipe.steps
     assert min(n, 32) <= found.batch_size <= 256
@@ -79,20 +70,6 @@ def test_many_small_clusters_are_learned(method):
     X, y = make_blobs(200, 2, centers=40, center_box=(-40, 40), random_state=0)
     fit = method(40, init=y, random_state=0).fit(X)
     assert adjusted_rand_score(y, fit.labels_) > 0.8
-
-
-def test_small_networks_train_on_one_thread(monkeypatch):
-    before, seen = torch.get_num_threads(), []
-    torch.set_num_threads(2)
-    monkeypatch.setattr("joblib.cpu_count", lambda: 2)
-    try:
-        for width in (8, MANY_PRODUCTS // 100):
-            with threads_by_size(nn.Linear(1, width, bias=False), 128):
-                seen.append(torch.get_num_threads())
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
-    assert seen == [1, 2]
 
 
 # ---- fitted attributes
@@ -137,19 +114,3 @@ def test_pretraining_epochs_are_those_of_this_fit():
     vade = VaDEClustering(3, **few, init=Y, warm_start=True)
     assert vade.fit(X).pretraining_epochs_ == 3
     assert vade.fit(X).pretraining_epochs_ == 0, "the model goes on"
-
-
-def test_moved_is_the_share_of_samples_that_left_their_cluster():
-    settings = TINY | {"max_epochs": 3, "learning_rate": 0.1}
-    fit = VaDEClustering(3, **settings, init=Y).fit(X)
-    assert fit.moved_ == np.mean(fit.labels_ != fit.start_labels_) > 0
-    assert CatGANClustering(3, **TINY, init=None).fit(X).moved_ is None
-
-
-def test_probabilities_of_batches_and_of_a_consensus():
-    batches = GaussianMixtureEM(2, random_state=0).partial_fit(X)
-    members = [GaussianMixtureEM(2, covariance_type="diag")]
-    both = ClusterEnsemble(members, n_estimators=3, random_state=0).fit(X)
-    for fit in (batches, both):
-        np.testing.assert_allclose(fit.probabilities_, fit.predict_proba(X).max(1))
-    assert both.n_clusters_ == 2

@@ -75,7 +75,7 @@ def test_an_anchor_yields_to_probable_clusters():
 
 @pytest.mark.parametrize("n_rows", [1, 2, 16, 512])
 def test_steps_scale_with_nearest_distances(n_rows, stream):
-    """Of fewer than 256 rows the nearest is farther, by the square root of their share."""
+    """Among fewer than 256 samples the nearest is farther, by the root of their share."""
     network = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.LogSoftmax(-1))
     x, anchor = torch.randn(n_rows, 3), torch.full((n_rows, 2), 0.5)
     gaps = torch.cdist(x, x).fill_diagonal_(torch.inf).amin(1, keepdim=True)

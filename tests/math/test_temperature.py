@@ -1,4 +1,4 @@
-"""Temperatures of probabilities: known answers, and what they leave as it is."""
+"""Temperatures of probabilities: known values, and what they leave as it is."""
 
 import numpy as np
 import pytest

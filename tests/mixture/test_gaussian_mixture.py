@@ -1,13 +1,11 @@
 """GaussianMixtureEM against scikit-learn's, against its own laws, and its errors."""
 
-import pickle
 import warnings
 
 import numpy as np
 import pytest
 import torch
 from estimators import in_full
-from scipy import sparse
 from scipy.special import xlogy
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
@@ -21,17 +19,8 @@ from skdeepcluster.mixture import initialization
 K, D = 3, 4
 TYPES = ["full", "tied", "diag", "spherical"]
 INITS = ["kmeans", "k-means++", "random", "random_from_data"]
-FITTED = [
-    "weights_",
-    "means_",
-    "covariances_",
-    "precisions_",
-    "precisions_cholesky_",
-    "lower_bound_",
-    "lower_bounds_",
-    "n_iter_",
-    "converged_",
-]
+FITTED = ["weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"]
+FITTED += ["lower_bound_", "lower_bounds_", "n_iter_", "converged_"]
 no_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
@@ -71,8 +60,7 @@ def assert_same(first, second, rtol=1e-6, atol=1e-9):
 
 
 @pytest.mark.parametrize("covariance_type", TYPES)
-@pytest.mark.parametrize("offset", [0.0, 1e4])
-@pytest.mark.parametrize("batch_size", ["auto", 64, 7])
+@pytest.mark.parametrize(("offset", "batch_size"), [(0.0, "auto"), (1e4, 7)])
 def test_equals_scikit_learn(X, covariance_type, offset, batch_size):
     # scikit-learn itself loses digits far from the origin, so its reference stays there.
     settings = start(X, covariance_type)
@@ -143,31 +131,6 @@ def test_em_never_lowers_the_likelihood(X, covariance_type, init_params):
     assert mixture.score(X) >= bounds[-1] - 1e-6
 
 
-@pytest.mark.parametrize("covariance_type", TYPES)
-def test_one_component_is_mean_and_covariance(X, covariance_type):
-    mixture = GaussianMixtureEM(1, covariance_type=covariance_type, reg_covar=0).fit(X)
-    covariance = np.cov(X.T, ddof=0)
-    expected = {
-        "full": covariance[None],
-        "tied": covariance,
-        "diag": np.diag(covariance)[None],
-        "spherical": [np.trace(covariance) / D],
-    }[covariance_type]
-    np.testing.assert_allclose(mixture.means_, [X.mean(0)])
-    np.testing.assert_allclose(mixture.covariances_, expected)
-    np.testing.assert_allclose(mixture.weights_, [1])
-    assert mixture.converged_
-
-
-@no_convergence
-def test_more_initial_mixtures_are_at_least_as_good(X):
-    settings = {"init_params": "random_from_data", "max_iter": 50, "random_state": 3}
-    one = GaussianMixtureEM(6, **settings).fit(X)
-    five = GaussianMixtureEM(6, n_init=5, **settings).fit(X)
-    assert five.lower_bound_ >= one.lower_bound_
-    assert five.lower_bound_ == five.lower_bounds_[-1]
-
-
 def test_responsibilities_are_an_initialization(X):
     resp = np.random.RandomState(0).dirichlet(np.ones(K), size=len(X))
     with warnings.catch_warnings():
@@ -184,22 +147,6 @@ def test_responsibilities_are_an_initialization(X):
 
 
 @pytest.mark.parametrize("covariance_type", TYPES)
-def test_the_torch_mixture_is_the_same_mixture(X, covariance_type):
-    mixture = GaussianMixtureEM(K, covariance_type=covariance_type, random_state=0, tol=0.01).fit(
-        X
-    )
-    log_weights, means, scales = mixture.mixture_
-    assert {log_weights.dtype, means.dtype, scales.dtype} == {torch.float64}
-    np.testing.assert_allclose(log_weights.exp(), mixture.weights_)
-    np.testing.assert_allclose(means, mixture.means_)
-    np.testing.assert_allclose(
-        mixture.mixture_.covariances().squeeze(0).squeeze(-1), mixture.covariances_
-    )
-    mixture_again = pickle.loads(pickle.dumps(mixture))
-    np.testing.assert_array_equal(mixture_again.predict_proba(X), mixture.predict_proba(X))
-
-
-@pytest.mark.parametrize("covariance_type", TYPES)
 @no_convergence
 def test_a_whole_step_of_partial_fit_is_a_step_of_em(X, covariance_type):
     settings = {"covariance_type": covariance_type, "random_state": 0, "learning_decay": 0.0}
@@ -211,7 +158,8 @@ def test_a_whole_step_of_partial_fit_is_a_step_of_em(X, covariance_type):
     np.testing.assert_allclose(stepwise.covariances_, batch.covariances_)
     assert stepwise.lower_bound_ == pytest.approx(batch.lower_bound_)
     assert stepwise.n_batch_iter_ == 4
-    np.testing.assert_array_equal(stepwise.labels_, stepwise.predict(X))
+    np.testing.assert_array_equal(stepwise.partial_fit(X[:20]).labels_, stepwise.predict(X[:20]))
+    np.testing.assert_allclose(stepwise.probabilities_, stepwise.predict_proba(X[:20]).max(1))
 
 
 @pytest.mark.parametrize("covariance_type", TYPES)
@@ -242,16 +190,6 @@ def test_a_stream_of_small_batches_is_learned():
     assert adjusted_rand_score(y, mixture.predict(X)) > 0.99
     whole = GaussianMixtureEM(4, random_state=0).fit(X)
     assert mixture.score(X) == pytest.approx(whole.score(X), abs=0.1)
-
-
-def test_every_batch_has_labels_of_its_own_samples(X):
-    mixture = GaussianMixtureEM(K, random_state=0)
-    for start in (0, 20):
-        batch = X[start : start + 20]
-        np.testing.assert_array_equal(mixture.partial_fit(batch).labels_, mixture.predict(batch))
-        expected = mixture.predict_proba(batch).max(1)
-        np.testing.assert_allclose(mixture.probabilities_, expected)
-    assert mixture.n_batch_iter_ == 2
 
 
 @pytest.mark.parametrize("covariance_type", ["full", *in_full("tied", "diag", "spherical")])
@@ -296,8 +234,6 @@ def test_sample_follows_the_mixture(X):
     np.testing.assert_array_equal(mixture.sample(5)[0], mixture.sample(5)[0])
     with pytest.raises(ValueError, match="n_samples == 0"):
         mixture.sample(0)
-    with pytest.raises(TypeError, match="n_samples must be an instance of"):
-        mixture.sample(2.5)
 
 
 def test_icl_is_bic_plus_doubt(X):
@@ -307,7 +243,7 @@ def test_icl_is_bic_plus_doubt(X):
 
 
 @pytest.mark.parametrize("covariance_type", TYPES)
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e7])
+@pytest.mark.parametrize("scale", [1e-3, 1e7])
 def test_copies_have_no_covariance_of_their_own(covariance_type, scale):
     rows = np.array([[0.1, 0.7, -0.3], [2.3, 1.1, 0.9], [5.7, -2.1, 3.3]])
     copies = scale * np.repeat(rows, [301, 177, 99], axis=0)
@@ -373,12 +309,10 @@ def test_threads_change_no_prediction(X, covariance_type):
         ({"weights_init": [1.5, 0.5, -1.0]}, "at least 0.*minimum is -1"),
         ({"means_init": np.zeros((2, D))}, r"'means_init' should have the shape of \(3, 4\)"),
         ({"means_init": np.full((K, D), np.nan)}, "means_init contains NaN"),
-        ({"precisions_init": -np.stack([np.eye(D)] * K)}, "positive definite"),
         ({"precisions_init": np.arange(K * D * D).reshape(K, D, D)}, "positive definite"),
         ({"covariance_type": "spherical", "precisions_init": [1, 0, 1]}, "should be positive"),
         ({"init_params": np.ones((300, K))}, "that sum to 1"),
         ({"device": "abacus"}, "device='abacus'"),
-        ({"n_clusters": 301}, "n_samples=300 should be >= n_clusters=301"),
     ],
 )
 def test_mistakes_are_explained_and_leave_nothing_behind(X, settings, message):
@@ -394,7 +328,7 @@ def test_mistakes_are_explained_and_leave_nothing_behind(X, settings, message):
 
 
 @pytest.mark.parametrize("covariance_type", TYPES)
-@pytest.mark.parametrize("value", [1e20, -1e39, 1e150, -1e300, np.finfo(float).max, 5e-324])
+@pytest.mark.parametrize("value", [-1e39, np.finfo(float).max, 5e-324])
 def test_every_finite_sample_gets_finite_predictions(X, covariance_type, value):
     mixture = GaussianMixtureEM(K, covariance_type=covariance_type, random_state=0, tol=0.1)
     mixture.fit(X)
@@ -417,26 +351,3 @@ def test_a_sample_far_away_belongs_to_the_widest_component():
     for distance in (10.0, 1e20, 1e300):
         np.testing.assert_array_equal(mixture.predict(distance * far), [0, 1, 0, 1])
         np.testing.assert_allclose(mixture.predict_proba(distance * far).max(1), 1)
-
-
-def test_values_too_large_are_named(X):
-    broken = np.where(np.arange(len(X))[:, None] == 7, -1e300, X)
-    for rows in (broken, sparse.csr_array(broken)):
-        with pytest.raises(ValueError, match="value of magnitude 1e[+]300, which is too large"):
-            GaussianMixtureEM(K, accept_sparse=True).fit(rows)
-    with pytest.raises(ValueError, match="too large"):
-        GaussianMixtureEM(K).partial_fit(broken)
-
-
-def test_bad_weights_and_sparse_samples_are_refused(X):
-    mixture = GaussianMixtureEM(K)
-    with pytest.raises(ValueError, match="Negative values in data passed to .sample_weight"):
-        mixture.fit(X, sample_weight=np.r_[-1, np.ones(len(X) - 1)])
-    with pytest.raises(ValueError, match="non-zero"):
-        mixture.fit(X, sample_weight=np.zeros(len(X)))
-    with pytest.raises(TypeError, match="accept_sparse=True"):
-        mixture.fit(sparse.csr_array(X))
-    broken = sparse.csr_array(X)
-    broken.data[5] = np.inf
-    with pytest.raises(ValueError, match="infinity"):
-        GaussianMixtureEM(K, accept_sparse=True).fit(broken)

@@ -20,14 +20,8 @@ from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from skorch.callbacks import Callback
 
-from skdeepcluster import (
-    ClusterEnsemble,
-    GaussianMixtureEM,
-    NeighborClustering,
-    VaDEClustering,
-)
+from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, NeighborClustering
 
 CONSENSUS = pytest.mark.parametrize("consensus", ["soft_vote", "co_association"])
 BLOBS, Y = make_blobs(150, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
@@ -42,17 +36,6 @@ class Given(ClusterMixin, BaseEstimator):
     def fit(self, X, y=None):
         self.labels_ = np.asarray(self.labels)
         return self
-
-
-class Echo(Given):
-    """A member that labels each sample by its value."""
-
-    def fit(self, X, y=None):
-        self.labels_ = self.predict(X)
-        return self
-
-    def predict(self, X):
-        return np.asarray(X)[:, 0].astype(int)
 
 
 def combine(partitions, consensus="soft_vote", **options):
@@ -72,11 +55,7 @@ def noisy_labels(n_samples=300, n_clusters=4, n_members=7, errors=0.15, seed=0):
 
 
 @parametrize_with_checks(
-    [
-        ClusterEnsemble(),
-        ClusterEnsemble(KMeans(3), n_estimators=3, consensus="co_association"),
-        ClusterEnsemble(GaussianMixtureEM(2), n_estimators=2),
-    ]
+    [ClusterEnsemble(), ClusterEnsemble(KMeans(3), n_estimators=2, consensus="co_association")]
 )
 def test_scikit_learn_checks(estimator, check):
     with warnings.catch_warnings():
@@ -88,7 +67,7 @@ def test_scikit_learn_checks(estimator, check):
 
 
 @CONSENSUS
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_numbering_does_not_matter(consensus, seed):
     """Four partitions of eight samples: most decisions are ties."""
     stream = np.random.RandomState(seed)
@@ -120,7 +99,7 @@ def test_co_association_equals_linkage_over_all_pairs():
     assert adjusted_rand_score(shares.argmax(1), ensemble.labels_) > 0.95
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_soft_votes_end_at_a_fixed_point(seed):
     stream = np.random.RandomState(seed)
     partitions = stream.randint(5, size=(4, 80))
@@ -142,7 +121,7 @@ def test_a_single_member_is_the_consensus(consensus):
 
 
 @CONSENSUS
-@pytest.mark.parametrize("sizes", [[3, 4, 5], [4], [9], [12]])
+@pytest.mark.parametrize("sizes", [[3, 4, 5], [12]])
 def test_members_may_have_other_numbers_of_clusters(consensus, sizes):
     members = [KMeans(n_clusters) for n_clusters in sizes]
     ensemble = ClusterEnsemble(members, 8, consensus, n_clusters=3, random_state=0).fit(BLOBS)
@@ -185,7 +164,9 @@ def test_new_samples_are_assigned_when_members_can(member, consensus):
     ensemble = ClusterEnsemble(member, 4, consensus, random_state=0).fit(BLOBS[:100])
     np.testing.assert_array_equal(ensemble.predict(BLOBS[:100]), ensemble.labels_)
     assert adjusted_rand_score(Y[100:], ensemble.predict(BLOBS[100:])) > 0.9
-    np.testing.assert_allclose(ensemble.predict_proba(BLOBS).sum(1), 1)
+    resp = ensemble.predict_proba(BLOBS)
+    np.testing.assert_allclose(resp.sum(1), 1)
+    np.testing.assert_allclose(ensemble.probabilities_, resp[:100].max(1))
     assert 0 < ensemble.score(BLOBS) <= 1
 
 
@@ -243,12 +224,6 @@ def test_noise_of_all_members_is_noise(consensus):
     np.testing.assert_array_equal(ensemble.labels_, -1)
 
 
-def test_a_cluster_without_samples_in_the_fit_has_no_vote():
-    ensemble = ClusterEnsemble(Echo(), 2).fit(np.repeat([[0], [1]], 5, 0))
-    np.testing.assert_allclose(ensemble.predict_proba([[7]]), [[0.5, 0.5]])
-    assert ensemble.predict([[1]]) != ensemble.predict([[0]])
-
-
 def test_noise_of_members_with_probabilities_is_noise():
     X, _ = make_blobs(120, centers=[[0, 0], [9, 0]], random_state=0)
     X[0] = 100.0
@@ -266,21 +241,10 @@ def test_noise_of_members_with_probabilities_is_noise():
 # ---- warnings and errors
 
 
-@CONSENSUS
-def test_clusters_without_samples_are_reported(consensus):
-    with pytest.warns(ConvergenceWarning, match="Only 2 of n_clusters=4"):
-        ensemble = combine([np.repeat([0, 1], 6)] * 2, consensus, n_clusters=4)
-    np.testing.assert_array_equal(np.sort(ensemble.cluster_stability_), [0, 0, 1, 1])
-
-
 def test_a_failed_fit_keeps_the_fit_before():
-    fresh = ClusterEnsemble(KMeans(3), 2, n_clusters=151)
-    with pytest.raises(ValueError, match="n_samples=150 should be >= n_clusters=151"):
-        fresh.fit(BLOBS)
-    assert not [name for name in vars(fresh) if name.endswith("_")]
     ensemble = ClusterEnsemble(KMeans(3), 2, random_state=0).fit(BLOBS)
     before = dict(vars(ensemble))
-    with pytest.raises(ValueError, match="n_samples"):
+    with pytest.raises(ValueError, match="n_samples=2 should be >= n_clusters=3"):
         ensemble.fit(np.ones((2, 5)))
     assert vars(ensemble) == before
 
@@ -332,30 +296,6 @@ def press():
     signal.signal(signal.SIGINT, before)
 
 
-class CtrlC(Callback):
-    """Presses Ctrl-C in a step of the third member."""
-
-    trainings = 0
-
-    def on_train_begin(self, net, **_):
-        CtrlC.trainings += 1
-
-    def on_batch_end(self, net, **_):
-        if CtrlC.trainings == 3:
-            os.kill(os.getpid(), signal.SIGINT)
-
-
-@pytest.mark.filterwarnings("ignore:Only . of 3 clusters have samples")
-def test_ctrl_c_keeps_the_members_that_were_complete(press, blobs):
-    member = VaDEClustering(3, hidden_layer_sizes=(4,), pretraining_epochs=1, init=blobs[1])
-    member.set_params(max_epochs=2, callbacks=[CtrlC()])
-    with pytest.warns(ConvergenceWarning, match="2 of 5 members are used"):
-        ensemble = ClusterEnsemble(member, 5, random_state=0).fit(blobs[0])
-    assert [fitted.n_iter_ for fitted in ensemble.estimators_] == [2, 2]
-    assert ensemble.member_labels_.shape == (180, 2)
-    np.testing.assert_array_equal(ensemble.predict(blobs[0]), ensemble.labels_)
-
-
 def test_ctrl_c_stops_a_mixture_that_is_a_member(press):
     X, _ = make_blobs(300, centers=3, cluster_std=3, random_state=0)
     endless = ClusterEnsemble([KMeans(3), ENDLESS], 2)
@@ -363,6 +303,7 @@ def test_ctrl_c_stops_a_mixture_that_is_a_member(press):
     with pytest.warns(ConvergenceWarning, match="1 of 2 members are used"):
         ensemble = ClusterEnsemble([KMeans(3), endless], 2).fit(X)
     assert perf_counter() - press.at < 1
+    np.testing.assert_array_equal(ensemble.predict(X), ensemble.labels_)
     assert [type(fitted).__name__ for fitted in ensemble.estimators_] == ["KMeans"]
 
 

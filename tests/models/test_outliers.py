@@ -1,20 +1,16 @@
 """Outlier scores are distances to clusters, and the share ``noise`` of samples is in none."""
 
-import pickle
 import warnings
 
 import numpy as np
 import pytest
 from estimators import DEEP, brief, name, some_of
-from scipy import sparse
 from scipy.spatial.distance import mahalanobis
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
 
-from skdeepcluster import ClusterEnsemble, VaDEClustering, VAEEmbedding
-from skdeepcluster.persistence import load, save
-from skdeepcluster.stability import cluster_stability
+from skdeepcluster import VaDEClustering, VAEEmbedding
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 RNG = np.random.default_rng(0)
@@ -31,11 +27,6 @@ OUTSIDE = [[500.0, 500.0, 500.0]]
 def noisy_vade(**settings):
     plain = {"init": TRUE, "noise": 0.05, "pretraining_epochs": 1}
     return VaDEClustering(3, **FEW | plain | settings)
-
-
-@pytest.fixture(scope="module")
-def vade():
-    return noisy_vade().fit(PLANTED)
 
 
 # ---- the score
@@ -62,7 +53,7 @@ def test_the_score_is_the_least_mahalanobis_distance(n_features):
     np.testing.assert_allclose(fit.outlier_scores_, expected, rtol=1e-3)
 
 
-@pytest.mark.parametrize("scale", [2.0**-66, 2.0**30, 2.0**66])
+@pytest.mark.parametrize("scale", [2.0**-66, 2.0**66])
 def test_scores_have_no_unit_and_no_order(scale):
     X = np.c_[PLANTED, np.zeros(180)]  # one feature is constant
     settings = {"standardize": True, "likelihood": "gaussian", "init": "mixture"}
@@ -79,9 +70,7 @@ def test_equal_samples_are_near_and_all_others_far():
     np.testing.assert_array_equal(fit.predict([[0.5, 0.5], [0.25, 0.5]]) < 0, [True, False])
 
 
-@pytest.mark.parametrize(
-    ("noise", "n_marked"), [(0.0, 0), (0.005, 0), (0.0056, 1), (0.25, 45), (0.999, 179)]
-)
+@pytest.mark.parametrize(("noise", "n_marked"), [(0.0, 0), (0.005, 0), (0.0056, 1), (0.999, 179)])
 def test_the_offset_leaves_the_share_asked_for(noise, n_marked):
     fit = noisy_vade(noise=noise, max_epochs=1).fit(PLANTED)
     marked = fit.labels_ < 0
@@ -115,27 +104,10 @@ def test_planted_outliers_are_noise_and_nothing_else_changes(estimator):
     assert plain.offset_ == -np.inf
 
 
-def test_sparse_matrices_and_memory_maps_are_dense_arrays(tmp_path):
-    rows = PLANTED * (RNG.random(PLANTED.shape) < 0.7)
-    np.save(tmp_path / "X.npy", rows)
-    dense, takes = noisy_vade().fit(rows), noisy_vade(accept_sparse=True)
-    assert (dense.labels_ == -1).any()
-    for X in (sparse.csr_matrix(rows), np.load(tmp_path / "X.npy", mmap_mode="r")):
-        found = takes.fit(X)
-        np.testing.assert_allclose(found.outlier_scores_, dense.outlier_scores_, rtol=1e-4)
-        np.testing.assert_array_equal(found.labels_, dense.labels_)
-        np.testing.assert_array_equal(found.predict(X), found.labels_)
-
-
-def test_noise_survives_copies_and_parameters_set_since(vade, tmp_path):
-    rows = np.r_[PLANTED, OUTSIDE]
-    save(vade, tmp_path / "fit")
-    labels = vade.predict(rows)
-    assert labels[-1] == -1
-    for again in (pickle.loads(pickle.dumps(vade)), load(tmp_path / "fit")):
-        np.testing.assert_array_equal(again.predict(rows), labels)
-        assert again.offset_ == vade.offset_
-        np.testing.assert_array_equal(again.set_params(noise=0.0).predict(rows), labels)
+def test_noise_survives_parameters_set_since():
+    vade = noisy_vade().fit(PLANTED)
+    labels = vade.predict(PLANTED)
+    np.testing.assert_array_equal(vade.set_params(noise=0.0).predict(PLANTED), labels)
 
 
 def test_a_fit_that_goes_on_measures_anew():
@@ -158,21 +130,3 @@ def test_clusters_are_counted_before_samples_are_marked():
     two = noisy_vade(init=TRUE % 2, learning_rate=1e-30)
     with pytest.warns(ConvergenceWarning, match="Only 2 of 3 clusters"):
         assert set(two.fit(PLANTED).labels_) == {-1, 0, 1}
-
-
-# ---- what reads labels
-
-
-@pytest.mark.parametrize("consensus", ["soft_vote", "co_association"])
-def test_ensembles_and_stability_count_no_cluster_of_noise(consensus, vade):
-    members = ClusterEnsemble(noisy_vade(), n_estimators=3, consensus=consensus, random_state=0)
-    both = members.fit(PLANTED)
-    assert both.n_clusters_ == 3
-    assert (both.member_labels_ == -1).sum(0).tolist() == [9] * 3
-    nowhere = (both.member_labels_ == -1).all(1)
-    np.testing.assert_array_equal(both.labels_ == -1, nowhere)
-    np.testing.assert_array_equal(both.predict(PLANTED), both.labels_)
-    drawn = noisy_vade(init="mixture")
-    found = cluster_stability(drawn, PLANTED, vade.labels_, n_resamples=2, random_state=0)
-    assert found.shape == (3,)
-    assert (found > 0).all()

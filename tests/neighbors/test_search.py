@@ -1,3 +1,5 @@
+"""The nearest samples, against distances of all pairs and scikit-learn."""
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -53,8 +55,8 @@ def test_matrix_products_far_from_zero_mislead_no_query(dtype):
     np.testing.assert_allclose(found, np.sort(gaps)[:, :10], rtol=1e-6)
 
 
-@pytest.mark.parametrize("n_features", [4, 30, 80])
-@pytest.mark.parametrize("exponent", [-400, 7, 300])
+@pytest.mark.parametrize("n_features", [4, 30])
+@pytest.mark.parametrize("exponent", [-400, 300])
 def test_power_of_two_changes_no_index(n_features, exponent):
     X = mixture(700, n_features)
     distances, indices = NeighborIndex(X).query_self(6)
@@ -116,7 +118,7 @@ def test_a_graph_without_entries_is_refused():
         NeighborClustering(3, metric="precomputed").fit(sparse.csr_array((30, 30)))
 
 
-def test_many_samples_of_many_features_have_nearly_exact_neighbors():
+def test_many_samples_have_nearly_exact_neighbors():
     X = np.random.default_rng(0).normal(size=(6000, 6)) @ np.random.default_rng(1).normal(
         size=(6, 120)
     )

@@ -26,11 +26,10 @@ def image():
 # ---- images
 
 
-@pytest.mark.parametrize("turns", [1, 2, 3])
-def test_quarter_turns_are_those_of_torch(turns):
+def test_a_quarter_turn_is_that_of_torch():
     square = torch.arange(32.0).view(1, 32)
-    found = move_images(square, (2, 4, 4), turns * torch.pi / 2 * ONE, ONE, STILL)
-    expected = torch.rot90(square.view(2, 4, 4), turns, (1, 2)).reshape(1, -1)
+    found = move_images(square, (2, 4, 4), torch.pi / 2 * ONE, ONE, STILL)
+    expected = torch.rot90(square.view(2, 4, 4), 1, (1, 2)).reshape(1, -1)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
 
 

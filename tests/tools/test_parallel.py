@@ -61,12 +61,6 @@ def test_all_processes_end_with_the_same_estimator(processes, name):
 
 
 @pytest.mark.full
-def test_processes_take_the_same_steps(processes):
-    for first, second in zip(*(found["unsent"] for found in processes), strict=True):
-        np.testing.assert_array_equal(first, second)
-
-
-@pytest.mark.full
 def test_processes_with_different_data_are_refused(processes):
     for found in processes:
         assert "same shape of X" in found["refused"]

@@ -1,7 +1,6 @@
 """Estimators survive every way of storing them, and files that are not sound are refused."""
 
 import copy
-import io
 import os
 import pickle
 import tracemalloc
@@ -18,8 +17,7 @@ import torch
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.cluster import KMeans
-from sklearn.compose import ColumnTransformer
-from sklearn.decomposition import PCA
+from sklearn.compose import make_column_transformer
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
@@ -31,18 +29,7 @@ from sklearn.preprocessing import (
 )
 from torch import nn
 
-import skdeepcluster
-from skdeepcluster import (
-    CatGANClassifier,
-    CatGANClustering,
-    ClusterEnsemble,
-    DACClustering,
-    GaussianMixtureEM,
-    InfoGANClustering,
-    NeighborClustering,
-    VaDEClustering,
-    VAEEmbedding,
-)
+import skdeepcluster as sk
 from skdeepcluster.modules.augmentation import RandomAffine
 from skdeepcluster.persistence import load, save
 from skdeepcluster.presets import PAPERS
@@ -54,18 +41,19 @@ X = np.concatenate([RANDOM.normal(size=(40, 3)) + place for place in (0.0, 6.0, 
 X = (X - X.min()) / np.ptp(X)
 Y = np.where(np.arange(120) % 10 == 0, np.repeat([0, 1, 2], 40), -1)
 SMALL = {"hidden_layer_sizes": (8, 8), "max_epochs": 2, "random_state": 0}
+COLUMNS = {"gaussian": [0, 1], "bernoulli": [2]}
 FROM_EM = SMALL | {"init": "mixture", "pretraining_epochs": 2}
 ESTIMATORS = {
-    "mixture": GaussianMixtureEM(3, random_state=0),
-    "tied": GaussianMixtureEM(2, covariance_type="tied", random_state=np.random.RandomState(3)),
-    "neighbors": NeighborClustering(3, metric="cosine", random_state=0),
-    "vae": VAEEmbedding(3, init="mixture", **SMALL),
-    "vade": VaDEClustering(3, noise=0.1, likelihood="gaussian", **FROM_EM),
-    "dac": DACClustering("auto", **SMALL),
-    "infogan": InfoGANClustering(3, other_categories=(2,), **FROM_EM),
-    "catgan": CatGANClustering(3, class_prior="estimated", **FROM_EM),
-    "classifier": CatGANClassifier(**SMALL),
-    "ensemble": ClusterEnsemble([GaussianMixtureEM(3), VaDEClustering(3, **FROM_EM)], 2),
+    "mixture": sk.GaussianMixtureEM(3, random_state=0),
+    "tied": sk.GaussianMixtureEM(2, covariance_type="tied", random_state=np.random.RandomState(3)),
+    "neighbors": sk.NeighborClustering(3, metric="cosine", random_state=0),
+    "vae": sk.VAEEmbedding(3, init="mixture", **SMALL),
+    "vade": sk.VaDEClustering(3, noise=0.1, likelihood=COLUMNS, **FROM_EM),
+    "dac": sk.DACClustering("auto", **SMALL),
+    "infogan": sk.InfoGANClustering(3, other_categories=(2,), **FROM_EM),
+    "catgan": sk.CatGANClustering(3, class_prior="estimated", **FROM_EM),
+    "classifier": sk.CatGANClassifier(**SMALL),
+    "ensemble": sk.ClusterEnsemble([sk.GaussianMixtureEM(3), KMeans(3)], 2),
 }
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -78,11 +66,9 @@ def fit(name):
         return clone(ESTIMATORS[name]).fit(X, Y)
 
 
-def through_joblib(estimator):
-    file = io.BytesIO()
-    joblib.dump(estimator, file)
-    file.seek(0)
-    return joblib.load(file)
+def through_joblib(estimator, folder):
+    joblib.dump(estimator, folder / "fit.joblib")
+    return joblib.load(folder / "fit.joblib", mmap_mode="r")
 
 
 def through_skops(estimator):
@@ -107,13 +93,15 @@ def assert_same(one, two, rows=X):
     for name in ("predict", "predict_proba", "score_samples", "transform"):
         if hasattr(one, name):
             np.testing.assert_array_equal(getattr(one, name)(rows), getattr(two, name)(rows))
+    if hasattr(one, "sample") and isinstance(one.random_state, int):
+        np.testing.assert_array_equal(one.sample(4)[0], two.sample(4)[0])
     assert vars(one).keys() == vars(two).keys()
     assert getattr(one, "history_", None) == getattr(two, "history_", None)
 
 
 def test_every_estimator_is_tried():
     tried = {type(estimator).__name__ for estimator in ESTIMATORS.values()}
-    assert tried == set(skdeepcluster.__all__) - {"select_n_clusters"}
+    assert tried == set(sk.__all__) - {"select_n_clusters"}
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
@@ -124,7 +112,7 @@ def test_copies_predict_the_same(name, tmp_path):
     assert b"torch" not in pickle.dumps(one)
     for two in (
         pickle.loads(pickle.dumps(one)),
-        through_joblib(one),
+        through_joblib(one, tmp_path),
         through_skops(one),
         through_file(one, tmp_path),
     ):
@@ -133,48 +121,42 @@ def test_copies_predict_the_same(name, tmp_path):
 
 def test_parameters_are_stored_as_plain_data(tmp_path):
     augment = RandomAffine((1, 1, 3))
-    one = CatGANClustering(3, augment=augment, device=torch.device("cpu"), **FROM_EM).fit(X)
+    one = sk.CatGANClustering(3, augment=augment, device=torch.device("cpu"), **FROM_EM).fit(X)
     two = through_file(one.set_params(checkpoint=Path("fit")), tmp_path)
     assert_same(one, two)
     assert (two.device, two.checkpoint, two.augment) == ("cpu", "fit", augment)
 
 
 def test_training_continues_after_reading(tmp_path):
-    vade = VaDEClustering(3, warm_start=True, **FROM_EM).fit(X)
+    vade = sk.VaDEClustering(3, warm_start=True, **FROM_EM).fit(X)
     read = through_file(vade, tmp_path)
     np.testing.assert_array_equal(vade.fit(X).predict_proba(X), read.fit(X).predict_proba(X))
 
 
 def test_partial_fit_continues_after_reading(tmp_path):
-    mixture = GaussianMixtureEM(3, random_state=0).partial_fit(X[:5])
+    mixture = sk.GaussianMixtureEM(3, random_state=0).partial_fit(X[:5])
     read = through_file(mixture, tmp_path).partial_fit(X[5:])
     np.testing.assert_array_equal(read.means_, mixture.partial_fit(X[5:]).means_)
 
 
-@pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csr_array])
-def test_sparse_samples_come_back(container, tmp_path):
-    one = NeighborClustering(3, n_neighbors=5, accept_sparse=True, random_state=0).fit(
-        container(X)
-    )
-    two = through_file(one, tmp_path)
-    assert_same(one, two, container(X + 1))
+def test_sparse_samples_come_back(tmp_path):
+    one = sk.NeighborClustering(3, n_neighbors=5, accept_sparse=True, random_state=0)
+    two = through_file(one.fit(sparse.csr_matrix(X)), tmp_path)
+    assert_same(one, two, sparse.csr_array(X + 1))
     assert (two.graph_ != one.graph_).nnz == 0
 
 
 TABLE = pd.DataFrame({"kind": ["a", "b", np.nan] * 40, "one": X[:, 0], "two": X[:, 1]})
 TABLE.loc[3, "one"] = np.nan
-ENCODE = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder())
-IMPUTE = make_pipeline(SimpleImputer(add_indicator=True), PowerTransformer())
-COLUMNS = ColumnTransformer(
-    [("kind", ENCODE, ["kind"]), ("one", IMPUTE, ["one"])], remainder="passthrough"
+PREPARE = make_column_transformer(
+    (make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder()), ["kind"]),
+    (make_pipeline(SimpleImputer(add_indicator=True), PowerTransformer()), ["one"]),
+    remainder="passthrough",
 )
+STEPS = make_pipeline(StandardScaler(), sk.GaussianMixtureEM(3))
 PIPELINES = {
-    "pca": (make_pipeline(StandardScaler(), PCA(2), GaussianMixtureEM(3, random_state=0)), X),
-    "table": (make_pipeline(COLUMNS, VAEEmbedding(3, init="mixture", **SMALL)), TABLE),
-    "members": (
-        ClusterEnsemble([KMeans(3), make_pipeline(StandardScaler(), GaussianMixtureEM(3))], 2),
-        X,
-    ),
+    "table": (make_pipeline(PREPARE, sk.VAEEmbedding(3, init="mixture", **SMALL)), TABLE),
+    "members": (sk.ClusterEnsemble([KMeans(3), STEPS], 2), X),
 }
 
 
@@ -194,7 +176,7 @@ def build_encoder(n_in, n_out):
 
 
 def test_functions_need_trust(tmp_path):
-    one = VAEEmbedding(3, encoder=build_encoder, **SMALL).fit(X)
+    one = sk.VAEEmbedding(3, encoder=build_encoder, **SMALL).fit(X)
     save(one, tmp_path / "fit.skops")
     name = f"{__name__}.build_encoder"
     with pytest.raises(TypeError, match=f"fit.skops: Untrusted types .*'{name}'.*trusted="):
@@ -204,7 +186,7 @@ def test_functions_need_trust(tmp_path):
 
 def test_networks_of_the_package_are_trusted(tmp_path):
     preset = PAPERS["CatGANClustering"] | {"max_epochs": 1, "random_state": 0}
-    one = CatGANClustering(3, **preset).fit(X)
+    one = sk.CatGANClustering(3, **preset).fit(X)
     assert_same(one, through_file(one, tmp_path))
 
 
@@ -224,7 +206,6 @@ def write_zip(path, **files):
 
 NO_FILE = {
     "text": (lambda path: path.write_text("no model"), "BadZipFile"),
-    "another zip": (lambda path: write_zip(path, a_txt="a"), "schema.json"),
     "no schema": (lambda path: write_zip(path, schema_json="{}"), "protocol"),
     "no estimator": (lambda path: skops.dump({"a": 1}, path), "contains a dict, not an estimator"),
     "a bomb": (lambda path: write_zip(path, schema_json=b" " * 10**7), "would take 10000000 byte"),
@@ -249,7 +230,6 @@ def point_outside(fitted):
 
 UNSOUND = [
     ("vade", set_fitted(n_clusters=10**9), r"prior.logits has shape \(3,\), .* \(1000000000,\)"),
-    ("vade", set_fitted(n_components=10**8), "has shape .* but the parameters ask for"),
     ("vade", lambda fitted: vars(fitted).update(n_features_in_=10**9), "the parameters ask for"),
     ("vade", set_fitted(activation="os.system"), "os.system"),
     ("neighbors", point_outside, "ind"),
