@@ -131,8 +131,8 @@ class DeepEstimator(BaseEstimator, ABC):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples. Sparse only with ``accept_sparse=True``. Their order does not matter up to a
-            size of 64 MiB.
+            Samples, nan where values are missing. Sparse only with ``accept_sparse=True``. Their
+            order does not matter up to a size of 64 MiB.
         y : array-like of shape (n_samples,), default=None
             With ``use_labels=True`` the cluster of each sample, -1 where it is unknown; ignored
             otherwise.

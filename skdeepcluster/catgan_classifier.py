@@ -219,7 +219,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples. Sparse only with ``accept_sparse=True``.
+            Samples, nan where values are missing. Sparse only with ``accept_sparse=True``.
         y : array-like of shape (n_samples,)
             Labels, numbers or strings. -1, None, nan or ``pandas.NA`` where there is none. If -1
             and 1 are the only values, they are two classes.

@@ -57,7 +57,8 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
 
     The outputs are "labels", int64, equal to ``predict`` (positions in ``classes_`` for a
     classifier); "probabilities", float32 of shape (n_samples, n_clusters); and, if the estimator
-    has ``transform``, its result "codes", float32.
+    has ``transform``, its result "codes", float32. Networks take missing values; of other
+    estimators, samples that miss values have nan probabilities.
 
     Examples
     --------
@@ -265,5 +266,7 @@ class _NeighborPredictions(nn.Module):
         values = self.resp, self.layout, self.spacing
         resp, layout, spacing = ((weights * value[found]).sum(1) for value in values)
         scores = torch.where(is_known, spacing, distances.mean(1, keepdim=True)).squeeze(1)
-        labels = torch.where(-scores < self.offset, -1, resp.argmax(1))
+        # Values are not filled in a file; such samples get no cluster and no probabilities.
+        is_refused = (-scores < self.offset) | resp.isnan().any(1)
+        labels = torch.where(is_refused, -1, resp.argmax(1))
         return labels, resp.float(), layout.float()

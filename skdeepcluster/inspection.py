@@ -357,7 +357,7 @@ def _find_codes(estimator, X, resp):
     if resp is not None and hasattr(estimator, "transform"):  # KMeans returns distances
         X = estimator.transform(X)
     elif resp is not None and not sparse.issparse(X):
-        X = StandardScaler().fit_transform(X)
+        X = np.nan_to_num(StandardScaler().fit_transform(X))
     return check_array(X, accept_sparse="csr", dtype=np.float64)
 
 
@@ -391,8 +391,9 @@ def _pick(order, labels, n_clusters, n_rows):
 
 
 def _check_samples(X, labels):
-    """Return X as float64, dense or CSR, and the labels, checked."""
-    X = check_array(X, accept_sparse="csr", dtype=np.float64)
+    """Return X as float64, dense with nan for missing values or CSR, and the labels, checked."""
+    finite = True if sparse.issparse(X) else "allow-nan"
+    X = check_array(X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=finite)
     return X, check_labels("labels", labels, X.shape[0])
 
 
@@ -402,11 +403,21 @@ def _name_features(X, *names):
     return np.array(name_features(len(numbered), *names, getattr(X, "columns", None), numbered))
 
 
+def _average(member, X):
+    """Return the means (K, D) of the observed values in each cluster."""
+    if sparse.issparse(X):
+        return cluster_means(member, X)
+    known = ~np.isnan(X)
+    return member.T @ np.where(known, X, 0) / np.maximum(member.T @ known, 1)
+
+
 def _compare(X, member, names, n_features):
     """Return the first features of each cluster, see `compare_features`."""
-    means, others = cluster_means(member, X), cluster_means(1 - member, X)
+    means, others = _average(member, X), _average(1 - member, X)
     is_sparse = sparse.issparse(X)
-    center, variance = mean_variance_axis(X, 0) if is_sparse else (X.mean(0), X.var(0))
+    center, variance = (
+        mean_variance_axis(X, 0) if is_sparse else (np.nanmean(X, 0), np.nanvar(X, 0))
+    )
     deviation = np.sqrt(variance)
     known = np.outer(member.any(0) & ~member.all(0), deviation > ROUNDING * np.abs(center))
     differences = np.zeros(means.shape)

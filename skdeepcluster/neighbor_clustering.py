@@ -220,7 +220,7 @@ class NeighborClustering(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples, or the distances between them.
+            Samples, nan where values are missing, or the distances between samples.
         y : array-like of shape (n_samples,), default=None
             Known clusters with ``use_labels=True``, -1 where unknown; otherwise ignored.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -1,0 +1,127 @@
+"""Missing values: nan in X, in fits and in predictions of every estimator."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from estimators import CLASSIFIERS, DEEP, brief, name, some_of
+from sklearn.impute import SimpleImputer
+from sklearn.metrics import adjusted_rand_score
+from sklearn.pipeline import make_pipeline
+
+from skdeepcluster import NeighborClustering, VAEEmbedding
+from skdeepcluster.inspection import ClusterReport
+from skdeepcluster.modules.likelihood import Bernoulli, ColumnLikelihood, Gaussian
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+ESTIMATORS = [NeighborClustering(3, random_state=0), *DEEP, *CLASSIFIERS]
+
+
+@pytest.fixture(scope="module")
+def incomplete():
+    """Three groups in six features that a sixth of the entries is missing from."""
+    random_state = np.random.RandomState(0)
+    y = np.arange(150) % 3
+    X = random_state.standard_normal((150, 6)) + 5 * np.eye(6)[y]
+    return np.where(random_state.uniform(size=X.shape) < 1 / 6, np.nan, X), y
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=name)
+def test_predictions_are_finite_and_those_of_the_fit(estimator, incomplete):
+    X, y = incomplete
+    fitted = brief(estimator).fit(X, y)
+    resp = fitted.predict_proba(X)
+    assert np.isfinite(resp).all()
+    labels = fitted.predict(X)
+    if hasattr(fitted, "labels_"):
+        np.testing.assert_array_equal(labels, fitted.labels_)
+    # The other samples of a call change nothing.
+    np.testing.assert_allclose(fitted.predict_proba(X[:7]), resp[:7], rtol=1e-5, atol=1e-6)
+    assert fitted.__sklearn_tags__().input_tags.allow_nan
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=name)
+def test_estimators_of_complete_samples_predict_incomplete_ones(estimator, incomplete):
+    X, y = incomplete
+    fitted = brief(estimator).fit(np.nan_to_num(X), y)
+    assert np.isfinite(fitted.predict_proba(X)).all()
+
+
+def test_missing_values_are_better_left_than_filled_by_means(incomplete):
+    X, y = incomplete
+    found = NeighborClustering(3, random_state=0)
+    filled = make_pipeline(SimpleImputer(), NeighborClustering(3, random_state=0))
+    own, means = (adjusted_rand_score(y, way.fit_predict(X)) for way in (found, filled))
+    assert own > means + 0.1
+
+
+@pytest.mark.parametrize("estimator", some_of(ESTIMATORS), ids=name)
+def test_columns_without_values_are_refused_by_name(estimator, incomplete):
+    X, y = incomplete
+    table = pd.DataFrame(X, columns=list("abcdef")).assign(c=np.nan)
+    with pytest.raises(ValueError, match=r"no values in the columns \['c'\]"):
+        brief(estimator).fit(table, y)
+    with pytest.raises(ValueError, match="infinity"):
+        brief(estimator).fit(np.where(np.isnan(X), np.inf, X), y)
+
+
+@pytest.mark.parametrize("estimator", [NeighborClustering(3, random_state=0), DEEP[1]], ids=name)
+def test_pandas_missing_values_are_missing(estimator, incomplete):
+    X, y = incomplete
+    X = np.round(10 * X)
+    whole = pd.DataFrame(X).astype("Int64")
+    objects = pd.DataFrame(X).astype(object).where(~np.isnan(X), None)
+    expected = brief(estimator).fit(X).labels_
+    for table in (whole, objects):
+        np.testing.assert_array_equal(brief(estimator).fit(table).labels_, expected)
+
+
+def test_precomputed_distances_may_not_miss_any():
+    distances = np.full((9, 9), np.nan)
+    with pytest.raises(ValueError, match="contains NaN"):
+        NeighborClustering(3, metric="precomputed").fit(distances)
+
+
+@pytest.mark.parametrize(
+    "likelihood",
+    [
+        Bernoulli(),
+        Gaussian(torch.zeros(5), torch.ones(5)),
+        ColumnLikelihood(gaussian=[0], bernoulli=[1, 2], categorical=[[3, 4]]),
+    ],
+    ids=lambda likelihood: likelihood.name,
+)
+def test_densities_are_those_of_the_observed_features(likelihood):
+    draws = torch.Generator().manual_seed(0)
+    x, decoded = torch.rand((8, 5), generator=draws), torch.randn((8, 5), generator=draws)
+    x[:, 3:] = torch.tensor([0.0, 1.0])
+    missing = torch.zeros(8, 5, dtype=torch.bool)
+    missing[::2, 1:3], missing[1::2, 0] = True, True
+    found = likelihood.log_prob(x.masked_fill(missing, torch.nan), decoded)
+    expected = likelihood.log_probs(x, decoded)[~missing]
+    assert found.sum().item() == pytest.approx(expected.sum().item(), rel=1e-5)
+    x_std = likelihood.standardize(x.masked_fill(missing, torch.nan))
+    assert (x_std[missing] == 0).all()
+
+
+def test_reports_leave_missing_values_out(incomplete):
+    X, y = incomplete
+    fitted = NeighborClustering(3, random_state=0).fit(X)
+    report = ClusterReport.from_estimator(fitted, X, feature_names=list("abcdef"))
+    for k, feature in enumerate(report.features):
+        column = X[fitted.labels_ == k, "abcdef".index(feature["names"][0])]
+        assert feature["means"][0] == pytest.approx(np.nanmean(column))
+
+
+def test_imputed_values_are_conditional_means():
+    # Two features that are nearly equal: one is known by the other.
+    random_state = np.random.RandomState(0)
+    both = random_state.standard_normal((400, 1)) + 0.1 * random_state.standard_normal((400, 2))
+    vae = VAEEmbedding(1, n_components=1, init="mixture", max_epochs=40, random_state=0).fit(both)
+    X = both.copy()
+    X[::2, 1] = np.nan
+    filled = vae.impute(X)
+    np.testing.assert_array_equal(filled[~np.isnan(X)], X[~np.isnan(X)])
+    error = np.sqrt(np.mean((filled - both)[::2, 1] ** 2))
+    assert error < 0.4  # the mean has an error of 1, the best prediction .14
