@@ -57,7 +57,7 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
 
     The outputs are "labels", int64, equal to ``predict`` (positions in ``classes_`` for a
     classifier); "probabilities", float32 of shape (n_samples, n_clusters); and, if the estimator
-    has ``transform``, its result "codes", float32.
+    has ``transform``, its result "codes", float32. Mixtures give nan for missing values.
 
     Examples
     --------
