@@ -164,3 +164,10 @@ def test_columns_without_values_and_infinities_are_refused():
     for predict in (make().fit, make().fit(X).predict, make().fit(X).impute):
         with pytest.raises(ValueError, match="infinity"):
             predict(infinite)
+
+
+def test_dask_arrays_give_the_same():
+    blocks = pytest.importorskip("dask.array").from_array(X, chunks=(40, 4))
+    whole, parts = make(max_iter=5).fit(X), make(max_iter=5).fit(blocks)
+    np.testing.assert_allclose(parts.means_, whole.means_, rtol=1e-8)
+    np.testing.assert_allclose(parts.impute(blocks), whole.impute(X), rtol=1e-8)
