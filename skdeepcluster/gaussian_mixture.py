@@ -33,7 +33,7 @@ from ._checks import (
 from ._typing import ClusterMixin, Labels, fit_context
 from .engine.data import refuse_sparse
 from .engine.runtime import draw_generator, resolve_device
-from .functional import gaussian
+from .functional import gaussian, missing
 from .functional.losses import entropy
 from .mixture import dask_rows, em
 from .mixture.initialization import Initializer
@@ -132,6 +132,10 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     sample of weight 2 equals two samples, in the initialization too. Components that are not the
     most probable one of any sample are placed last, with a warning, so labels have no gaps.
 
+    Values that are nan are missing: a sample counts by the density of its observed features, in
+    fits and in predictions, which is exact if values are missing at random [3]_. Initial
+    mixtures take the mean of the feature. Sparse X and ``n_clusters="auto"`` need all values.
+
     ``partial_fit`` is stepwise EM [2]_. Its first batch should have many samples per cluster. A
     component with less than one effective sample is replaced by half of the heaviest component.
 
@@ -141,6 +145,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
        the EM Algorithm", J. R. Stat. Soc. B, 1977.
     .. [2] O. Cappe, E. Moulines, "On-line Expectation-Maximization Algorithm for Latent Data
        Models", J. R. Stat. Soc. B, 2009.
+    .. [3] Z. Ghahramani, M. I. Jordan, "Supervised Learning from Incomplete Data via an EM
+       Approach", NIPS, 1994.
 
     Examples
     --------
@@ -200,7 +206,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data. Memory maps and Dask arrays are read in batches.
+            Training data. Memory maps and Dask arrays are read in batches. Missing values are nan.
         y : Ignored
             Present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -424,6 +430,24 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         mean_entropy = self._average(lambda joint: entropy(joint.log_softmax(1)), rows)
         return self._penalize(rows, math.log(rows.total)) + 2 * mean_entropy * rows.total
 
+    def impute(self, X) -> npt.NDArray[np.float64]:
+        """Replace missing values by their conditional means, given the observed features.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples, with nan for missing values.
+
+        Returns
+        -------
+        X_imputed : ndarray of shape (n_samples, n_features)
+            E[x | observed features] by the mixture; observed values unchanged.
+        """
+        rows = self._check_fitted(X)
+        expect = missing.expectation(self.mixture_.to(rows.device))
+        found = rows.map(lambda x: torch.where(x.isnan(), expect(x.clamp(-LARGEST, LARGEST)), x))
+        return check_answers(found, rows.X)
+
     def sample(self, n_samples: int = 1) -> tuple[npt.NDArray[np.float64], Labels]:
         """Generate samples from the mixture.
 
@@ -476,7 +500,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     def _apply(self, function, rows):
         """Apply a function of the log-joint (N, K) to all samples; check the results."""
-        log_joint = gaussian.joint_density(self.mixture_.to(rows.device))
+        log_joint = missing.joint_density(self.mixture_.to(rows.device))
         # Squares of clipped values are finite.
         found = rows.map(lambda x: function(log_joint(x.clamp(-LARGEST, LARGEST))))
         return check_answers(found, rows.X)
@@ -532,6 +556,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = bool(self.accept_sparse)
+        tags.input_tags.allow_nan = True
         return tags
 
 

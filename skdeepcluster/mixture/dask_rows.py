@@ -33,7 +33,7 @@ def check(estimator: Any, X: Any, reset: bool) -> tuple[Any, np.ndarray]:
     _check_n_features(estimator, X, reset=reset)
     check_enough(X.shape[0], 1)
     X = X.rechunk((tuple(n for n in X.chunks[0] if n), -1))
-    largest = np.atleast_1d(abs(X).max().compute())
+    largest = np.atleast_1d(np.fmax(abs(X), 0).max().compute())
     assert_all_finite(largest, estimator_name=type(estimator).__name__, input_name="X")
     return X, largest
 

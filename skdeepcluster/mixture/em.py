@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..engine.data import to_tensor
 from ..engine.runtime import share_out
-from ..functional import gaussian
+from ..functional import gaussian, missing
 from ..functional.gaussian import Mixture, SufficientStatistics
 
 #: The positions of a batch among all samples, the batch (N, D) and its weights (N,).
@@ -127,13 +127,14 @@ def _sum_and_maximize(
 
 
 def maximize(rows: WeightedRows, resp: Responsibilities, about: Tensor, m_step: MStep) -> Mixture:
-    """Return the M-step over all samples of given responsibilities."""
+    """Return the M-step over all samples of given responsibilities; ``about`` fills gaps."""
 
-    def sums(about: Tensor) -> SufficientStatistics:
+    def sums(shift: Tensor) -> SufficientStatistics:
         def summarize(batch: Batch) -> Sums:
             where, x, weight = batch
+            x = torch.where(x.isnan(), about, x)
             weighted = resp(where, x) * weight.unsqueeze(1)
-            return gaussian.sufficient_statistics(x, weighted, about, m_step.covariance_type)
+            return gaussian.sufficient_statistics(x, weighted, shift, m_step.covariance_type)
 
         return SufficientStatistics(*rows.sums(lambda: summarize))
 
@@ -154,7 +155,7 @@ def step(
         nonlocal bound
 
         def make() -> Callable[[Batch], Sums]:
-            expect = gaussian.expected_statistics(mixture, about, m_step.covariance_type)
+            expect = missing.expected_statistics(mixture, about, m_step.covariance_type)
 
             def summarize(batch: Batch) -> Sums:
                 stats, log_likelihood = expect(*batch[1:])

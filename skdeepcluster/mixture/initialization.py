@@ -28,6 +28,7 @@ def unique_rows(rows: WeightedRows, generator: torch.Generator) -> tuple[Tensor,
 
     Equal samples are merged, so the result depends neither on the order of the samples nor on
     repeating a sample instead of weighting it. More than ``MAX_DISTINCT_ROWS`` are sampled.
+    Missing values become the means of their features.
     """
     shape = (rows.X.shape[1] + 1,)
     draws = torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu")
@@ -35,16 +36,34 @@ def unique_rows(rows: WeightedRows, generator: torch.Generator) -> tuple[Tensor,
     order = np.flatnonzero(rows.weight > 0)
     # Subtracting the median keeps the digits of small differences. Sums over each sample, unlike
     # matrix products, round equal samples equally.
-    origin = rows.take(order[:: max(1, len(order) // 1000)]).median(0).values
-    projection = rows.map(lambda x: ((x - origin) * direction).sum(1))
-    order = order[np.argsort(projection[order], kind="stable")]
-    first = np.flatnonzero(np.diff(projection[order], prepend=-np.inf))
+    origin = rows.take(order[:: max(1, len(order) // 1000)]).nanmedian(0).values.nan_to_num(0.0)
+
+    def project(x: Tensor) -> Tensor:
+        parts = (x - origin).nan_to_num(0.0), x.isnan()
+        return torch.stack([(part * direction).sum(1) for part in parts], 1)
+
+    projection = rows.map(project)
+    order = order[np.lexsort(projection[order].T)]
+    first = np.flatnonzero(np.diff(projection[order], axis=0, prepend=-np.inf).any(1))
     index, weight = order[first], np.add.reduceat(rows.weight[order], first)
     if len(index) > MAX_DISTINCT_ROWS:
         places = sample_systematically(weight, MAX_DISTINCT_ROWS, offset)
         drawn, count = np.unique(places, return_counts=True)
         index, weight = index[drawn], count.astype(np.float64)
-    return rows.take(index), torch.tensor(weight, device=rows.device)
+    weights = torch.tensor(weight, device=rows.device)
+    return _fill(rows.take(index), weights), weights
+
+
+def _fill(x: Tensor, weight: Tensor) -> Tensor:
+    """Return samples with the weighted mean of each feature for its missing values."""
+    counts = weight @ (~x.isnan()).to(x.dtype)
+    if not counts.all():
+        empty = (counts == 0).nonzero().squeeze(1).tolist()
+        raise ValueError(
+            f"The {len(x)} distinct samples of positive weight that initialize the mixture have "
+            f"no values in the columns {empty}. Leave these columns out."
+        )
+    return torch.where(x.isnan(), (weight @ x.nan_to_num(0.0)) / counts, x)
 
 
 class Initializer:

@@ -1,0 +1,173 @@
+"""GaussianMixtureEM on samples with missing values: marginal densities, exact EM, imputation."""
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+from sklearn.datasets import load_iris
+
+from skdeepcluster import GaussianMixtureEM
+
+TYPES = ["full", "tied", "diag", "spherical"]
+INITS = ["kmeans", "k-means++", "random", "random_from_data"]
+K = 3
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def remove(X, share=0.3, seed=0):
+    """Return X with a share of its values missing; the first sample misses all of them."""
+    X = np.array(X, dtype=float)
+    X[np.random.RandomState(seed).random_sample(X.shape) < share] = np.nan
+    X[0] = np.nan
+    return X
+
+
+X = remove(load_iris().data)
+
+
+def make(kind="full", **options):
+    return GaussianMixtureEM(K, covariance_type=kind, **{"random_state": 0, **options})
+
+
+def covariances(mixture):
+    """Return the covariance matrix of each component."""
+    found, d = mixture.covariances_, mixture.n_features_in_
+    if mixture.covariance_type in ("full", "tied"):
+        return np.broadcast_to(found, (K, d, d))
+    return np.stack([variance * np.eye(d) for variance in found])
+
+
+def log_joint(mixture, X):
+    """Return log pi_k + log N(observed x_n | k) by scipy, one sample at a time."""
+    joint = np.tile(np.log(mixture.weights_), (len(X), 1))
+    for n, k in np.ndindex(joint.shape):
+        o = np.flatnonzero(~np.isnan(X[n]))
+        if len(o):
+            own = mixture.means_[k][o], covariances(mixture)[k][np.ix_(o, o)]
+            joint[n, k] += multivariate_normal.logpdf(X[n, o], *own)
+    return joint
+
+
+@pytest.mark.parametrize("far", [0, 1e7])
+@pytest.mark.parametrize("kind", TYPES)
+def test_densities_are_those_of_the_observed_features(kind, far):
+    precisions = {
+        "full": np.stack([np.eye(4) + 0.2 * k for k in range(K)]),
+        "tied": np.eye(4) + 0.3,
+        "diag": np.linspace(0.5, 2, K * 4).reshape(K, 4),
+        "spherical": np.linspace(0.5, 2, K),
+    }[kind]
+    means = np.arange(K * 4.0).reshape(K, 4) / 4 + far * np.arange(K)[:, None]
+    given = {"weights_init": [0.2, 0.3, 0.5], "means_init": means, "precisions_init": precisions}
+    mixture = make(kind, max_iter=0, **given).fit(X)
+    near = X + far * (np.arange(len(X)) % K)[:, None]
+    expected = log_joint(mixture, near)
+    found = mixture.score_samples(near)
+    np.testing.assert_allclose(found, logsumexp(expected, 1), rtol=1e-10, atol=1e-10)
+    resp = np.exp(expected - logsumexp(expected, 1, keepdims=True))
+    np.testing.assert_allclose(mixture.predict_proba(near), resp, atol=1e-9)
+    np.testing.assert_allclose(mixture.predict_proba(X[:1]), [mixture.weights_], rtol=1e-12)
+
+
+@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize("kind", TYPES)
+def test_bounds_never_fall(kind, init):
+    mixture = make(kind, init_params=init, tol=1e-8, max_iter=500, n_init=2, batch_size=64)
+    mixture.fit(X)
+    assert np.diff(mixture.lower_bounds_).min() > -1e-9
+    assert mixture.score(X) == pytest.approx(mixture.lower_bound_, abs=1e-7)
+    assert mixture.converged_
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_incomplete_samples_of_weight_zero_change_nothing(kind):
+    complete = load_iris().data
+    mixture = make(kind, max_iter=3).fit(complete)
+    more = np.r_[complete, X]
+    weight = np.repeat([1.0, 0.0], len(X))
+    with_more = make(kind, max_iter=3).fit(more, sample_weight=weight)
+    np.testing.assert_allclose(with_more.means_, mixture.means_, rtol=1e-9)
+    np.testing.assert_allclose(with_more.covariances_, mixture.covariances_, atol=1e-9)
+    assert np.array_equal(with_more.labels_[: len(X)], mixture.labels_)
+
+
+def test_imputation_is_the_conditional_mean():
+    random_state = np.random.RandomState(1)
+    covariance = np.array([[2, 1.2, 0.4], [1.2, 1, 0.3], [0.4, 0.3, 0.5]])
+    complete = random_state.multivariate_normal([1, 2, 3], covariance, 20_000)
+    given = remove(complete, 0.2)
+    mixture = GaussianMixtureEM(1, tol=1e-9, max_iter=500).fit(given)
+    np.testing.assert_allclose(mixture.means_[0], [1, 2, 3], atol=0.03)
+    np.testing.assert_allclose(mixture.covariances_[0], covariance, atol=0.06)
+    found = mixture.impute(given)
+    assert np.array_equal(found[~np.isnan(given)], given[~np.isnan(given)])
+    mean, fitted = mixture.means_[0], mixture.covariances_[0]
+    for x, filled in zip(given[:50], found, strict=False):
+        o, m = np.flatnonzero(~np.isnan(x)), np.flatnonzero(np.isnan(x))
+        slope = fitted[np.ix_(m, o)] @ np.linalg.inv(fitted[np.ix_(o, o)])
+        np.testing.assert_allclose(filled[m], mean[m] + slope @ (x[o] - mean[o]), rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_imputation_averages_over_the_components(kind):
+    mixture = make(kind).fit(X)
+    resp, expected = mixture.predict_proba(X), np.zeros_like(X)
+    for n, k in np.ndindex(resp.shape):
+        o, m = np.flatnonzero(~np.isnan(X[n])), np.flatnonzero(np.isnan(X[n]))
+        mean, covariance = mixture.means_[k], covariances(mixture)[k]
+        slope = covariance[np.ix_(m, o)] @ np.linalg.inv(covariance[np.ix_(o, o)])
+        expected[n, m] += resp[n, k] * (mean[m] + slope @ (X[n, o] - mean[o]))
+    np.testing.assert_allclose(
+        mixture.impute(X), np.where(np.isnan(X), expected, X), rtol=1e-8, atol=1e-8
+    )
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_weights_are_repetitions(kind):
+    weight = np.random.RandomState(0).randint(0, 3, len(X))
+    once = make(kind, max_iter=5).fit(X, sample_weight=weight)
+    repeated = make(kind, max_iter=5).fit(np.repeat(X, weight, 0))
+    np.testing.assert_allclose(once.means_, repeated.means_, rtol=1e-8)
+    np.testing.assert_allclose(once.covariances_, repeated.covariances_, atol=1e-8)
+    assert once.bic(X, weight) == pytest.approx(repeated.bic(np.repeat(X, weight, 0)))
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_batches_and_memory_maps_give_the_same(kind, tmp_path):
+    stored = np.memmap(tmp_path / "X", mode="w+", dtype=X.dtype, shape=X.shape)
+    stored[:] = X
+    whole = make(kind, max_iter=5).fit(X)
+    batches = make(kind, max_iter=5, batch_size=32).fit(stored)
+    np.testing.assert_allclose(batches.means_, whole.means_, rtol=1e-8)
+    np.testing.assert_allclose(batches.covariances_, whole.covariances_, atol=1e-8)
+
+
+def test_partial_fit_takes_missing_values():
+    stream = make(learning_decay=0.0)
+    mixture = make(max_iter=1).fit(X)
+    stream.partial_fit(X)  # without decay a step is one of EM
+    np.testing.assert_allclose(stream.means_, mixture.means_, rtol=1e-10)
+    without_first = X.copy()
+    without_first[:, 0] = np.nan
+    bound = stream.partial_fit(without_first).lower_bound_
+    assert np.isfinite(bound)
+    assert np.isfinite(stream.means_).all()
+
+
+def test_columns_without_values_and_infinities_are_refused():
+    empty, infinite = X.copy(), X.copy()
+    empty[:, 2], infinite[3, 1] = np.nan, np.inf
+    with pytest.raises(ValueError, match=r"no values in the columns \[2\]"):
+        make().fit(empty)
+    with pytest.raises(ValueError, match=r"no values in the columns \[2\]"):
+        make().fit(X, sample_weight=np.isnan(X[:, 2]))
+    for predict in (make().fit, make().fit(X).predict, make().fit(X).impute):
+        with pytest.raises(ValueError, match="infinity"):
+            predict(infinite)
+
+
+def test_dask_arrays_give_the_same():
+    blocks = pytest.importorskip("dask.array").from_array(X, chunks=(40, 4))
+    whole, parts = make(max_iter=5).fit(X), make(max_iter=5).fit(blocks)
+    np.testing.assert_allclose(parts.means_, whole.means_, rtol=1e-8)
+    np.testing.assert_allclose(parts.impute(blocks), whole.impute(X), rtol=1e-8)
