@@ -20,7 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import KNNImputer
 from sklearn.neighbors import VALID_METRICS
 from sklearn.utils import Bunch, check_scalar
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._checks import (
@@ -48,7 +48,7 @@ MAX_DONORS = 5000
 #: Constraint on the size of a cluster: a number, or a share of the samples.
 SIZE = [
     Interval(Integral, 1, None, closed="left"),
-    Interval(Real, 0, 1, closed="neither"),
+    Interval(RealNotInt, 0, 1, closed="neither"),
     None,
 ]
 
