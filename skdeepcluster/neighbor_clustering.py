@@ -124,7 +124,8 @@ class NeighborClustering(
         Number of clusters.
     n_clusters_curve_ : Bunch
         With "auto", arrays over ``n_clusters`` tried: ``criterion``, the expected score of the
-        best candidate (0.3 for one cluster), and ``stability``, the mean adjusted Rand index
+        best candidate (0.3 for one cluster, at most 0.01 out of the bounds on sizes), and
+        ``stability``, the mean adjusted Rand index
         between candidates.
     outlier_scores_ : ndarray of shape (n_samples,)
         Mean distance from each sample to its nearest others in the graph.

@@ -11,7 +11,6 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse.csgraph import breadth_first_order, connected_components
-from scipy.special import softmax
 
 from .._checks import cluster_means, indicate, normalize_rows
 from .selection import LEAD
@@ -22,16 +21,8 @@ PAIRS = 50
 MISSED = 2.0
 #: Score of a candidate whose sizes are out of bounds, times the share of samples that may stay.
 BROKEN = 0.01
-#: Number of unknowns (groups times clusters) of a first and of a second integer program.
-UNKNOWNS = 4_000, 16_000
-#: Maximum number of nodes of the search for integers.
-NODES = 1_000
-#: Temperatures of soft choices, in nats, and number of steps at each.
-TEMPERATURES, STEPS = (1.0, 0.3, 0.1), 30
-#: Cost of a move between clusters that are equally likely, in nats.
-MOVE = 1e-3
-#: Smallest responsibility.
-SMALLEST = 1e-6
+#: Number of unknowns (groups times clusters) of the integer program that makes sizes exact.
+UNKNOWNS = 5_000
 #: Tolerance of sums of weights, relative to the sum of all.
 RESIDUAL = 1e-9
 
@@ -127,23 +118,22 @@ class Constraints(NamedTuple):
 # ---- what the user asks for
 
 
-def read_pairs(name, pairs, n_samples):
-    """Return pairs (P, 2) of positions of samples, checked."""
-    pairs = np.empty((0, 2), dtype=np.int64) if pairs is None else np.asarray(pairs)
-    if pairs.size == 0:
-        return np.empty((0, 2), dtype=np.int64)
-    if pairs.dtype.kind not in "iu" or pairs.ndim != 2 or pairs.shape[1] != 2:
-        raise ValueError(
-            f"{name} has shape {pairs.shape} and dtype {pairs.dtype}, but expects integers of "
-            "shape (n_pairs, 2). Give the positions in X of two samples per pair."
-        )
-    wrong = pairs[(pairs < 0) | (pairs >= n_samples)]
-    if len(wrong):
-        raise ValueError(
-            f"{name} names sample {wrong[0]}, but X has the samples 0 to {n_samples - 1}. Give "
-            "positions in X, not names of an index."
-        )
-    return pairs.astype(np.int64)
+def read_pairs(n_samples, **named):
+    """Return pairs (P, 2) of positions of samples for each name, checked."""
+    for name, given in named.items():
+        pairs = np.empty((0, 2), dtype=np.int64)
+        pairs = pairs if given is None or not len(given) else np.asarray(given)
+        if pairs.dtype.kind not in "iu" or pairs.ndim != 2 or pairs.shape[1] != 2:
+            raise ValueError(
+                f"{name} has shape {pairs.shape} and dtype {pairs.dtype}, but expects integers of "
+                "shape (n_pairs, 2). Give the positions in X of two samples per pair."
+            )
+        for sample in pairs[(pairs < 0) | (pairs >= n_samples)]:
+            raise ValueError(
+                f"{name} names sample {sample}, but X has the samples 0 to {n_samples - 1}. Give "
+                "positions in X, not names of an index."
+            )
+        yield pairs.astype(np.int64)
 
 
 def constrain(samples, weights, sizes, must_link, cannot_link, labels=None):
@@ -233,8 +223,8 @@ def _find_exclusive(cannot_link, group):
 def _assign(limits, resp, layout, known=None):
     """Return the labels (M,) that keep the constraints at about the least cost, or None.
 
-    Groups take the cheapest cluster by prices, then move until the sizes keep their bounds. An
-    integer program chooses again for the groups in doubt and those that break a pair.
+    Cheap moves make the sizes keep their bounds. Then an integer program chooses again for the
+    groups in doubt and for those that break a pair.
     """
     groups, n_clusters = limits.groups, resp.shape[1]
     member = indicate(groups, groups.max() + 1)
@@ -243,11 +233,8 @@ def _assign(limits, resp, layout, known=None):
     if known is not None:
         labels = member.T @ known
         costs[labels < labels.max(1, keepdims=True)] = np.inf
-    is_sized, priced = limits.least > 0 or limits.most < 1, costs
-    if is_sized:
-        priced = costs + _find_prices(costs, mass, limits)
-    found = _move(priced, mass, limits)
-    doubt = np.subtract(*np.partition(priced, 1, axis=1)[:, 1::-1].T)
+    found = _move(costs, mass, limits)
+    doubt = np.subtract(*np.partition(costs, 1, axis=1)[:, 1::-1].T)
     apart = groups[limits.split]
     links = sparse.csr_array((np.ones(len(apart)), apart.T), (len(mass), len(mass)))
     piece, broken = (
@@ -257,13 +244,13 @@ def _assign(limits, resp, layout, known=None):
     doubt[apart] = np.inf
     doubt[np.isin(piece, piece[broken])] = -1
     order, n_broken = np.argsort(doubt, kind="stable"), (doubt < 0).sum()
-    for unknowns in UNKNOWNS:
-        free = np.sort(order[: max(unknowns // n_clusters if is_sized else 0, n_broken)])
-        best = _solve(costs, mass, found, free, apart, limits)
-        if best is not None:
-            found[free] = best
-            return found[groups]
-    return None
+    n_free = UNKNOWNS // n_clusters if limits.least > 0 or limits.most < 1 else 0
+    free = np.sort(order[: max(n_free, n_broken)])
+    best = _solve(costs, mass, found, free, apart, limits)
+    if best is None:
+        return None
+    found[free] = best
+    return found[groups]
 
 
 def _measure_moves(resp, layout):
@@ -275,27 +262,10 @@ def _measure_moves(resp, layout):
     means = cluster_means(np.eye(resp.shape[1])[labels], layout)
     squares = np.stack([np.square(layout - mean).sum(1) for mean in means], axis=1)
     variance = max(squares[rows, labels].mean() / layout.shape[1], 1e-12)
-    costs = squares / (2 * variance) - np.log(np.maximum(resp, SMALLEST))
-    costs = MOVE + np.maximum(costs - costs[rows, labels][:, None], 0)
+    costs = squares / (2 * variance) - np.log(np.maximum(resp, LEAD))
+    costs = np.maximum(costs - costs[rows, labels][:, None], LEAD)
     costs[rows, labels] = 0
     return costs
-
-
-def _find_prices(costs, mass, limits):
-    """Return prices (K,) of clusters with which the cheapest choices about keep the sizes.
-
-    Sinkhorn's algorithm for transport with bounds, at falling temperatures: a cluster that is too
-    large becomes dearer, and one that is too small cheaper.
-    """
-    prices, tiny = np.zeros(costs.shape[1]), RESIDUAL
-    for temperature in TEMPERATURES:
-        for _ in range(STEPS):
-            shares = softmax(-(costs + prices) / temperature, axis=1)
-            sizes = np.maximum(mass @ shares, tiny)
-            above = prices + temperature * np.log(sizes / limits.most)
-            below = prices + temperature * np.log(sizes / max(limits.least, tiny))
-            prices = np.maximum(above, 0) + np.minimum(below, 0)
-    return prices
 
 
 def _move(costs, mass, limits):
@@ -303,20 +273,24 @@ def _move(costs, mass, limits):
     found, rows = costs.argmin(1), np.arange(len(costs))
     sizes = np.bincount(found, mass, costs.shape[1])
     while True:
-        above, below = sizes > limits.most + RESIDUAL, sizes < limits.least - RESIDUAL
-        gives = sizes[found] - mass >= limits.least - RESIDUAL
-        takes = sizes + mass[:, None] <= limits.most + RESIDUAL
-        is_useful = above[found][:, None] | below
-        moves = np.where(
-            gives[:, None] & takes & is_useful, costs - costs[rows, found][:, None], np.inf
-        )
+        excess, deficit = sizes - limits.most, limits.least - sizes
+        gives = (deficit[found] + mass <= RESIDUAL)[:, None]
+        takes = excess + mass[:, None] <= RESIDUAL
+        is_useful = (excess > RESIDUAL)[found][:, None] | (deficit > RESIDUAL)
+        extra = costs - costs[rows, found][:, None]
+        moves = np.where(gives & takes & is_useful, extra, np.inf)
         moves[rows, found] = np.inf
-        row, cluster = np.unravel_index(moves.argmin(), moves.shape)
-        if not np.isfinite(moves[row, cluster]):
+        row, new = np.unravel_index(moves.argmin(), moves.shape)
+        if np.isinf(moves[row, new]):
             return found
-        sizes[found[row]] -= mass[row]
-        sizes[cluster] += mass[row]
-        found[row] = cluster
+        old = found[row]
+        # Many groups move at once, an eighth of what is missing.
+        most = min(max(excess[old], deficit[new]), -excess[new], -deficit[old]) / 8
+        own = np.flatnonzero((found == old) & np.isfinite(moves[:, new]))
+        own = own[np.argsort(moves[own, new], kind="stable")]
+        own = own[: max(1, np.searchsorted(np.cumsum(mass[own]), most, side="right"))]
+        found[own] = new
+        sizes = np.bincount(found, mass, len(sizes))
 
 
 def _solve(costs, mass, found, free, apart, limits):
@@ -350,6 +324,6 @@ def _solve(costs, mass, found, free, apart, limits):
         integrality=1,
         bounds=Bounds(0, is_open[free].ravel().astype(float)),
         constraints=rules,
-        options={"node_limit": NODES, "mip_rel_gap": 1e-3},
+        options={"node_limit": 1000, "mip_rel_gap": 1e-3},
     ).x
     return None if best is None else best.reshape(values.shape).argmax(1)

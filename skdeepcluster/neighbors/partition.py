@@ -146,10 +146,7 @@ def find_partition(
     """
     stream, settings = random_stream(random_state), Settings(**settings)
     n_clusters = n_clusters if n_clusters == "auto" else int(n_clusters)
-    pairs = [
-        read_pairs(name, given, X.shape[0])
-        for name, given in (("must_link", must_link), ("cannot_link", cannot_link))
-    ]
+    pairs = list(read_pairs(X.shape[0], must_link=must_link, cannot_link=cannot_link))
     with report("graph"):
         named = np.concatenate(pairs).ravel()
         samples = connect(X, n_clusters, settings, stream, sample_weight, labels, named)
