@@ -152,7 +152,7 @@ def constrain(samples, weights, sizes, must_link, cannot_link, labels=None):
     _check_in_graph(inverse, needed)
     if labels is not None and (len(must_link) or len(cannot_link)):
         must_link, cannot_link = _add_labels(labels, inverse, must_link, cannot_link)
-    # Equal samples have equal keys, and are predicted alike.
+    # Equal samples have equal keys and the same predictions.
     _, first, equal = np.unique(samples.reference.keys, return_index=True, return_inverse=True)
     rows = np.flatnonzero(inverse >= 0)
     links = np.column_stack([rows, kept[first][equal[inverse[rows]]]])
