@@ -20,7 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import KNNImputer
 from sklearn.neighbors import VALID_METRICS
 from sklearn.utils import Bunch, check_scalar
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._checks import (
@@ -45,6 +45,12 @@ from .stability import cluster_stability
 
 #: Maximum number of samples among which the nearest ones fill missing values.
 MAX_DONORS = 5000
+#: Constraint on the size of a cluster: a number, or a share of the samples.
+SIZE = [
+    Interval(Integral, 1, None, closed="left"),
+    Interval(RealNotInt, 0, 1, closed="neither"),
+    None,
+]
 
 
 class NeighborClustering(
@@ -78,6 +84,10 @@ class NeighborClustering(
         Graphs of sparse distances have all samples.
     max_clusters : int, default=60
         Maximum for ``n_clusters="auto"``, which also needs five distinct samples per cluster.
+    min_cluster_size, max_cluster_size : int or float, default=None
+        Bounds on the size of every cluster: a number, or a share in (0, 1), of the samples (of
+        their weight, if they have weights). Samples move to near clusters until ``labels_``,
+        before ``noise``, keep them. "auto" chooses a number of clusters that need no such move.
     accept_sparse : bool, default=False
         Whether X may be a sparse matrix of features. Sparse distances are always accepted.
     noise : float, default=0.0
@@ -114,7 +124,8 @@ class NeighborClustering(
         Number of clusters.
     n_clusters_curve_ : Bunch
         With "auto", arrays over ``n_clusters`` tried: ``criterion``, the expected score of the
-        best candidate (0.3 for one cluster), and ``stability``, the mean adjusted Rand index
+        best candidate (0.3 for one cluster, at most 0.01 out of the bounds on sizes), and
+        ``stability``, the mean adjusted Rand index
         between candidates.
     outlier_scores_ : ndarray of shape (n_samples,)
         Mean distance from each sample to its nearest others in the graph.
@@ -148,6 +159,10 @@ class NeighborClustering(
 
     With ``use_labels=True``, labels name the clusters and move samples between them along the
     graph [2]_.
+
+    Linked pairs of ``fit`` raise the votes of the candidates that keep them. Then the samples that
+    bounds or pairs require move, at the least sum of log ratios of responsibilities and of
+    Gaussians in the layout, by transport and integer programs.
 
     New samples get the mean of their nearest samples in the graph, weighted by 1 / distance.
 
@@ -187,6 +202,8 @@ class NeighborClustering(
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "max_samples": [Interval(Integral, 1, None, closed="left")],
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
+        "min_cluster_size": SIZE,
+        "max_cluster_size": SIZE,
         "accept_sparse": ["boolean"],
         "noise": [Interval(Real, 0, 1, closed="left")],
         "use_labels": ["boolean"],
@@ -204,6 +221,8 @@ class NeighborClustering(
         n_components=5,
         max_samples=70_000,
         max_clusters=60,
+        min_cluster_size=None,
+        max_cluster_size=None,
         accept_sparse=False,
         noise=0.0,
         use_labels=False,
@@ -214,7 +233,7 @@ class NeighborClustering(
         store_parameters(locals())
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None) -> Self:
+    def fit(self, X, y=None, sample_weight=None, must_link=None, cannot_link=None) -> Self:
         """Find the clusters of X.
 
         Parameters
@@ -225,6 +244,8 @@ class NeighborClustering(
             Known clusters with ``use_labels=True``, -1 where unknown; otherwise ignored.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples. Samples of weight 0 are predicted like new ones.
+        must_link, cannot_link : array-like of shape (n_pairs, 2), default=None
+            Positions in X of pairs of samples in one cluster, and of pairs in different clusters.
 
         Returns
         -------
@@ -242,6 +263,9 @@ class NeighborClustering(
                 sample_weight=sample_weight,
                 labels=self._read_labels(y, X.shape[0], most),
                 max_clusters=self.max_clusters,
+                sizes=(self.min_cluster_size, self.max_cluster_size),
+                must_link=must_link,
+                cannot_link=cannot_link,
                 random_state=self.random_state,
                 report=self._report,
                 **{name: getattr(self, name) for name in settings},
@@ -422,6 +446,7 @@ class NeighborClustering(
         labels = self.responsibilities_[indices].argmax(1)
         n_found = len(np.unique(labels))
         params = {"n_neighbors": reference.n_neighbors, "metric": reference.metric, "noise": 0.0}
+        params |= {"min_cluster_size": None, "max_cluster_size": None}
         model = clone(self).set_params(**params, n_clusters=n_found, accept_sparse=True, verbose=0)
         options = {"n_resamples": n_draws, "max_samples": max(1000, 50 * n_found)}
         options |= {"verbose": self.verbose, "random_state": self.random_state}

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics import pairwise_distances_argmin
 
 from .._checks import cluster_means, indicate
-from .candidates import MERGED, find_candidates
+from .candidates import MERGED, Candidate, find_candidates
 from .candidates import cut_tree as find_groups
 from .selection import describe_all, predict_scores, prepare
 
@@ -47,10 +47,11 @@ def list_numbers(max_clusters):
     return [number for number in numbers if number <= max_clusters]
 
 
-def judge_numbers(views, n_features, numbers, stream, refine=False):
+def judge_numbers(views, n_features, numbers, stream, refine=False, limits=None):
     """Return (number, candidates on the judged samples, their features) for numbers above 1.
 
     Clusters have 5 samples or more on average. ``refine`` adds the numbers around the best one.
+    ``limits``, ``Constraints`` or None, exclude numbers.
     """
     drawn, found = views.draw(MERGED), []
     numbers = sorted({k for k in numbers if 1 < k <= len(drawn) // 5})
@@ -59,10 +60,10 @@ def judge_numbers(views, n_features, numbers, stream, refine=False):
     views = views.take(drawn)
     judged = prepare(views, n_features)
     while numbers:
-        for number in numbers:
+        for number in numbers if limits is None else filter(limits.allows, numbers):
             candidates = list(find_candidates(views, number, stream, brief=True))
             found.append((number, candidates, describe_all(judged, candidates, number)))
-        numbers = _list_between(_draw_curve(found)) if refine else []
+        numbers = _list_between(_draw_curve(found, views, limits)) if refine else []
         refine = False
     return sorted(found, key=lambda entry: entry[0])
 
@@ -74,17 +75,23 @@ def _list_between(curve):
     return sorted(set(range(around[0], around[-1])) - set(curve.n_clusters.tolist()))
 
 
-def choose_number(views, n_features, numbers, stream, refine=True):
+def choose_number(views, n_features, numbers, stream, refine=True, limits=None):
     """Return the :class:`Curve` of some numbers of clusters, see :func:`judge_numbers`."""
-    return _draw_curve(judge_numbers(views, n_features, numbers, stream, refine))
+    found = judge_numbers(views, n_features, numbers, stream, refine, limits)
+    return _draw_curve(found, views.take(views.draw(MERGED)), limits)
 
 
-def _draw_curve(found):
+def _draw_curve(found, views, limits):
     """Return the :class:`Curve` of the results of :func:`judge_numbers`."""
     if not found:
         return Curve(np.ones(1, dtype=np.int64), np.ones(1), np.ones(1))
     tables = [table for *_, table in found]
-    scores = np.array([MIN_SCORE, *(own.max() for own in predict_scores(tables, "number"))])
+    scores = [np.array([MIN_SCORE]), *predict_scores(tables, "number")]
+    if limits is not None:
+        one = 1, [Candidate("one", np.zeros(len(views.weights), dtype=np.int64))]
+        for own, (number, candidates, *_) in zip(scores, [one, *found], strict=True):
+            own[:] = limits.lower(own, [c.labels for c in candidates], views.weights, number)
+    scores = np.array([own.max() for own in scores])
     tried = np.array([1, *(number for number, *_ in found)])
     agreement = np.array([1.0, *(table["mean agreement"][0] for table in tables)])
     return Curve(tried, scores, agreement)

@@ -29,6 +29,7 @@ from .._checks import (
     random_stream,
 )
 from .candidates import COMPONENTS, FITTED, LAYOUT_REGULARIZATION, Views, fit_mixture, run_kmeans
+from .constraints import constrain, read_pairs
 from .graph import link_neighbors, neighbor_layout, whiten, whitening_matrix
 from .labels import count_labels, follow_labels, spread_along
 from .number import ClusterTree, Curve, choose_number, grow_tree, list_numbers
@@ -130,32 +131,48 @@ def find_partition(
     sample_weight=None,
     labels=None,
     max_clusters=60,
+    sizes=(None, None),
+    must_link=None,
+    cannot_link=None,
     random_state=None,
     report=nullcontext,
     **settings,
 ) -> Partition:
     """Return the :class:`Partition` of X (N, D), see :class:`~skdeepcluster.NeighborClustering`.
 
-    ``labels`` (N,) are clusters from 0 on, -1 where unknown. ``settings`` are fields of
-    :class:`Settings`. Each stage runs in the context ``report(stage)``.
+    ``labels`` (N,) are clusters from 0 on, -1 where unknown, and ``sizes`` the minimum and maximum
+    size of a cluster. ``settings`` are fields of :class:`Settings`. Each stage runs in the context
+    ``report(stage)``.
     """
     stream, settings = random_stream(random_state), Settings(**settings)
     n_clusters = n_clusters if n_clusters == "auto" else int(n_clusters)
+    pairs = list(read_pairs(X.shape[0], must_link=must_link, cannot_link=cannot_link))
     with report("graph"):
-        samples = connect(X, n_clusters, settings, stream, sample_weight, labels)
+        named = np.concatenate(pairs).ravel()
+        samples = connect(X, n_clusters, settings, stream, sample_weight, labels, named)
+    weights = check_sample_weight(sample_weight, X)
+    limits = constrain(samples, weights, sizes, *pairs, labels)
+    if limits is not None and n_clusters != "auto":
+        limits.check(n_clusters)
     with report("layout"):
         views = make_views(samples, n_clusters, settings, stream)
     curve, n_features = None, X.shape[1]
     if n_clusters == "auto":
         with report("number"):
-            curve = choose_number(views, n_features, list_numbers(max_clusters), stream)
+            tried = list_numbers(max_clusters)
+            curve = choose_number(views, n_features, tried, stream, limits=limits)
         n_clusters = max(curve.best, 1 if labels is None else labels.max() + 1)
+        if limits is not None:
+            n_clusters = max(n_clusters, len(limits.exclusive))
+            limits.check(n_clusters)
     with report("partition"):
-        resp, expected = choose_partition(views, n_features, n_clusters, stream)
+        resp, expected = choose_partition(views, n_features, n_clusters, stream, limits)
+    known = None
     if labels is not None:
-        weights = check_sample_weight(sample_weight, X)
         known = count_labels(labels, n_clusters, samples.inverse, weights)
         resp = follow_labels(resp, known, samples.graph, samples.weights, views.layouts[0])
+    if limits is not None:
+        resp = limits.impose(resp, views.layouts[0], known)
     if curve is not None:
         expected = min(expected, float(np.clip(curve.criterion.max(), 0, 1)))
     return Partition(samples, resp, views.layouts[0].astype(np.float32), expected, curve)
@@ -262,7 +279,7 @@ def warn_of_edge(curve, max_clusters, n_samples, stacklevel):
 # ---- distinct samples and their graph
 
 
-def connect(X, n_clusters, settings, stream, sample_weight=None, labels=None) -> Samples:
+def connect(X, n_clusters, settings, stream, sample_weight=None, labels=None, named=()) -> Samples:
     """Return the distinct :class:`Samples` of X and their neighbor graph."""
     metric, n_neighbors = settings.metric, int(settings.n_neighbors)
     least, precomputed = 1 if n_clusters == "auto" else n_clusters, metric == "precomputed"
@@ -273,7 +290,7 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, labels=None) ->
     weights, hashes = check_sample_weight(sample_weight, X), hash_rows(X, stored_zeros=precomputed)
     columns, *distinct = _find_distinct(X, hashes, weights / weights.max(), metric)
     if len(distinct[0]) > settings.max_samples and not (precomputed and sparse.issparse(X)):
-        distinct = _draw_samples(*distinct, settings.max_samples, stream, labels)
+        distinct = _draw_samples(*distinct, settings.max_samples, stream, labels, named)
     kept, inverse, weights = distinct
     if n_clusters != "auto":
         n_neighbors = min(n_neighbors, max(1, len(kept) // n_clusters - 1))
@@ -327,15 +344,18 @@ def _find_distinct(X, hashes, weights, metric):
     return columns, kept[order], inverse, (weights / weights.max())[order]
 
 
-def _draw_samples(kept, inverse, weights, n_drawn, stream, labels):
+def _draw_samples(kept, inverse, weights, n_drawn, stream, labels, named):
     """Return (kept, inverse, weights) of a random subset of the distinct samples.
 
     Priority sampling (N. Duffield, C. Lund, M. Thorup, Journal of the ACM 54, 2007) keeps the
-    largest w / u, u uniform, and samples with ``labels`` (N,), unless they are more than half.
+    largest w / u, u uniform, and samples that are ``named`` or have ``labels`` (N,), unless they
+    are more than half.
     """
     priority = weights / (1 - stream.uniform(size=len(kept)))
-    if labels is not None:
-        known = np.unique(inverse[(labels >= 0) & (inverse >= 0)])
+    if labels is not None or len(named):
+        known = np.flatnonzero(labels >= 0) if labels is not None else []
+        known = inverse[np.append(known, named).astype(np.int64)]
+        known = np.unique(known[known >= 0])
         if len(known) <= n_drawn // 2:
             priority[known] = np.inf
     order = np.argsort(-priority, kind="stable")

@@ -378,29 +378,33 @@ def predict_scores(tables, purpose):
     return np.split(scores, np.cumsum([len(table["entropy"]) for table in tables])[:-1])
 
 
-def choose_partition(views, n_features, n_clusters, stream):
+def choose_partition(views, n_features, n_clusters, stream, limits=None):
     """Return the responsibilities (M, K) and the expected score of the best partition."""
     n_samples = len(views.wide)
     if n_samples <= n_clusters or n_clusters == 1:
         return np.eye(n_clusters)[np.arange(n_samples) % n_clusters], 1.0
-    labels, votes, stability, expected = vote(views, n_features, n_clusters, stream)
+    labels, votes, stability, expected = vote(views, n_features, n_clusters, stream, limits)
     return calibrate(votes, labels, stability, expected), expected
 
 
-def vote(views, n_features, n_clusters, stream):
-    """Return labels (M,), votes (M, K), the stability (K,) of clusters and the expected score."""
+def vote(views, n_features, n_clusters, stream, limits=None):
+    """Return labels (M,), votes (M, K), the stability (K,) of clusters and the expected score.
+
+    ``limits``, ``Constraints`` or None, change the scores by which candidates vote.
+    """
     candidates = list(find_candidates(views, n_clusters, stream))
     n_found = [len(np.unique(own.labels)) for own in candidates]
     candidates = [own for own, n in zip(candidates, n_found, strict=True) if n == max(n_found)]
     judged, drawn = prepare(views, n_features), views.draw(MERGED)
     seen = [candidate._replace(labels=candidate.labels[drawn]) for candidate in candidates]
     (scores,) = predict_scores([describe_all(judged, seen, n_clusters, known=True)], "partition")
-    ballots = np.exp((scores - scores.max()) / TOLERANCE)
+    labels = np.stack([candidate.labels for candidate in candidates])
+    rated = scores if limits is None else scores + limits.rate(labels, n_clusters)
+    ballots = np.exp((rated - rated.max()) / TOLERANCE)
     # Near-ties are decided by agreement with the other good candidates.
     agreement = compare([own.labels for own in seen], n_clusters)
     best = int((agreement @ ballots).argmax())
     expected = float(np.clip(scores[best], 0, 1))
-    labels = np.stack([candidate.labels for candidate in candidates])
     votes, stability = count_votes(labels, ballots, best, views.weights, n_clusters)
     votes = spread_votes(votes, views.graph)
     chosen = votes.argmax(1)
