@@ -11,7 +11,6 @@ import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, clone
-from sklearn.impute import SimpleImputer
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -23,6 +22,7 @@ from .mixture.initialization import Initializer
 from .neighbor_clustering import NeighborClustering
 from .neighbors import count_clusters
 from .neighbors.labels import hold_labels, name_clusters
+from .neighbors.search import fit_imputer
 
 CLUSTERER = HasMethods(["fit", "get_params", "set_params"])
 #: Constraints on the parameters of all networks with an initial partition.
@@ -88,7 +88,7 @@ class NoInit:
 
     def count(self, find_points, random_state):
         """Return the number of clusters, and the curve it was chosen from."""
-        curve = dict(count_clusters(fill_means(find_points()), random_state=random_state))
+        curve = dict(count_clusters(find_points(), random_state=random_state))
         return curve.pop("best_n_clusters"), curve
 
 
@@ -105,7 +105,7 @@ class MixtureInit(NoInit):
 
     def find(self, find_points, n_clusters, random_state, labels=None):
         """Return the :class:`Partition` by the likeliest of several mixtures."""
-        points = fill_means(find_points())
+        points = fill_missing(find_points())
         resp = em.posterior(points, fit_mixture(points, n_clusters, random_state))
         return Partition(_follow_labels(resp, labels, points))
 
@@ -145,7 +145,7 @@ class ClustererInit(NoInit):
 
     def _complete(self, points):
         """Return points without missing values, if the clusterer refuses these."""
-        return points if get_tags(self.clusterer).input_tags.allow_nan else fill_means(points)
+        return points if get_tags(self.clusterer).input_tags.allow_nan else fill_missing(points)
 
     def _fit(self, points, random_state, labels=None, n_clusters=None):
         """Return a fitted clone; it keeps its own n_clusters if it has no "auto"."""
@@ -194,9 +194,9 @@ class GivenInit(NoInit):
         return max(n_clusters, 1), None
 
 
-def fill_means(points):
-    """Replace missing values of points (N, D) by the means of their features."""
-    return SimpleImputer().fit_transform(points) if misses_values(points) else points
+def fill_missing(points):
+    """Replace missing values of points (N, D) by means over the nearest ones that have them."""
+    return fit_imputer(points).transform(points) if misses_values(points) else points
 
 
 def resolve_init(init, n_samples, index=None, without_codes=False):

@@ -134,7 +134,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     Values that are nan are missing: a sample counts by the density of its observed features, in
     fits and in predictions, which is exact if values are missing at random [3]_. Initial
-    mixtures take the mean of the feature. Sparse X and ``n_clusters="auto"`` need all values.
+    mixtures take the mean of the feature. Sparse X needs all values.
 
     ``partial_fit`` is stepwise EM [2]_. Its first batch should have many samples per cluster. A
     component with less than one effective sample is replaced by half of the heaviest component.

@@ -17,7 +17,6 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.impute import KNNImputer
 from sklearn.neighbors import VALID_METRICS
 from sklearn.utils import Bunch, check_scalar
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
@@ -40,11 +39,9 @@ from ._typing import Labels, TransformerMixin, fit_context
 from .neighbors import Reference, find_partition, interpolate
 from .neighbors.number import cut_tree
 from .neighbors.partition import warn_of_edge
-from .neighbors.search import check_distances
+from .neighbors.search import check_distances, fit_imputer
 from .stability import cluster_stability
 
-#: Maximum number of samples among which the nearest ones fill missing values.
-MAX_DONORS = 5000
 #: Constraint on the size of a cluster: a number, or a share of the samples.
 SIZE = [
     Interval(Integral, 1, None, closed="left"),
@@ -468,15 +465,11 @@ class NeighborClustering(
         X = check_rows(self, X, reset=reset, accept_sparse=accepts)
         X = X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
         if reset:
-            self._imputer = self._fit_imputer(X) if misses_values(X) else None
+            self._imputer = fit_imputer(X, self.n_neighbors) if misses_values(X) else None
         if not misses_values(X):
             return X
-        return (self._imputer or self._fit_imputer(self._reference["rows"])).transform(X)
-
-    def _fit_imputer(self, rows):
-        """Return what fills missing values by means over the nearest samples that have them."""
-        donors = rows[:: -(-len(rows) // MAX_DONORS)]
-        return KNNImputer(n_neighbors=self.n_neighbors, keep_empty_features=True).fit(donors)
+        imputer = self._imputer or fit_imputer(self._reference["rows"], self.n_neighbors)
+        return imputer.transform(X)
 
     def _interpolate(self, X, *names):
         """Return the values of fitted attributes (N, C) for samples X, and outlier scores (N,)."""

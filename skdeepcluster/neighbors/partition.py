@@ -26,6 +26,7 @@ from .._checks import (
     check_enough,
     check_sample_weight,
     cluster_means,
+    misses_values,
     random_stream,
 )
 from .candidates import COMPONENTS, FITTED, LAYOUT_REGULARIZATION, Views, fit_mixture, run_kmeans
@@ -37,6 +38,7 @@ from .search import (
     NeighborIndex,
     check_distances,
     find_ranges,
+    fit_imputer,
     hash_rows,
     nearest_entries,
     project_rows,
@@ -224,7 +226,10 @@ def count_clusters(
     >>> count_clusters(X, random_state=0).best_n_clusters
     3
     """
-    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
+    options = {"dtype": [np.float64, np.float32], "input_name": "X"}
+    finite = True if sparse.issparse(X) else "allow-nan"
+    X = check_array(X, accept_sparse="csr", ensure_all_finite=finite, **options)
+    X = fit_imputer(X, n_neighbors).transform(X) if misses_values(X) else X
     stream = random_stream(random_state)
     settings = Settings(n_neighbors, metric, n_components, max_samples, n_jobs)
     samples = connect(X, "auto", settings, stream, sample_weight)
@@ -243,7 +248,10 @@ def partition_by_labels(
     They are the mean of two estimates. The first spreads the labels along the neighbor graph. The
     second fits mixtures of 2 K components to the layout and averages the first by component.
     """
-    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
+    options = {"dtype": [np.float64, np.float32], "input_name": "X"}
+    finite = True if sparse.issparse(X) else "allow-nan"
+    X = check_array(X, accept_sparse="csr", ensure_all_finite=finite, **options)
+    X = fit_imputer(X, n_neighbors).transform(X) if misses_values(X) else X
     stream = random_stream(random_state)
     settings = Settings(n_neighbors, max_samples=X.shape[0], n_jobs=n_jobs)
     samples = connect(X, n_classes, settings, stream)

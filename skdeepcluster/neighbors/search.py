@@ -12,6 +12,7 @@ import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
 from sklearn.decomposition import PCA
+from sklearn.impute import KNNImputer
 from sklearn.neighbors import NearestNeighbors, sort_graph_by_row_values
 from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches, get_tags
@@ -26,6 +27,8 @@ TREE_FEATURES = 10
 MANY = 5_000
 #: Number of these components.
 COMPONENTS = 50
+#: Maximum number of samples among which the nearest ones fill missing values.
+MAX_DONORS = 5_000
 
 
 class NeighborIndex:
@@ -191,6 +194,12 @@ def find_ranges(X):
     """Return the minimum and the maximum of each feature, float64 (D,)."""
     ends = min_max_axis(X, 0) if sparse.issparse(X) else (X.min(0), X.max(0))
     return [end.astype(np.float64) for end in ends]
+
+
+def fit_imputer(X, n_neighbors=15):
+    """Return what fills missing values by means over the nearest samples of X that have them."""
+    donors = X[:: -(-len(X) // MAX_DONORS)]
+    return KNNImputer(n_neighbors=n_neighbors, keep_empty_features=True).fit(donors)
 
 
 def order_rows(X):
