@@ -237,10 +237,8 @@ def _assign(limits, resp, layout, known=None):
     doubt = np.subtract(*np.partition(costs, 1, axis=1)[:, 1::-1].T)
     apart = groups[limits.split]
     links = sparse.csr_array((np.ones(len(apart)), apart.T), (len(mass), len(mass)))
-    piece, broken = (
-        connected_components(links, directed=False)[1],
-        apart[np.ptp(found[apart], axis=1) == 0],
-    )
+    piece = connected_components(links, directed=False)[1]
+    broken = apart[np.ptp(found[apart], axis=1) == 0]
     doubt[apart] = np.inf
     doubt[np.isin(piece, piece[broken])] = -1
     order, n_broken = np.argsort(doubt, kind="stable"), (doubt < 0).sum()
