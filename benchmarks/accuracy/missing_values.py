@@ -37,7 +37,7 @@ def remove(X, share, seed):
     draws = np.random.RandomState(seed).uniform(size=X.shape)
     if share is not None:
         return np.where(draws < share, np.nan, X)
-    is_large = X > np.quantile(X, 2 / 3, axis=0)
+    is_large = np.quantile(X, 2 / 3, axis=0) < X
     is_large[:, 1::2] = False
     return np.where(is_large & (draws < 0.5), np.nan, X)
 

@@ -142,10 +142,10 @@ def constrain(samples, weights, sizes, must_link, cannot_link, labels=None):
     ``weights`` (N,) are those of the samples, ``sizes`` the minimum and maximum size of a cluster,
     ``must_link`` and ``cannot_link`` pairs (P, 2), ``labels`` (N,) known clusters, or -1.
     """
-    total, inverse, kept = weights.sum(), samples.inverse, samples.reference.kept
-    shares = [size / total if isinstance(size, Integral) else size for size in sizes]
     if sizes == (None, None) and not len(must_link) and not len(cannot_link):
         return None
+    total, inverse, kept = weights.sum(), samples.inverse, samples.reference.kept
+    shares = [size / total if isinstance(size, Integral) else size for size in sizes]
     needed = np.append(must_link, cannot_link)
     if sizes != (None, None):
         needed = np.append(needed, np.flatnonzero(weights))

@@ -113,7 +113,6 @@ def test_predictions_are_finite_or_there_is_an_error(estimator, case):
 REFUSED = {
     "fewer samples than clusters": (GOOD[:2], "n_samples=2 .* n_clusters=3"),
     "text": (FRAME.assign(sex=["m", "f"] * 24), "could not convert string to float: 'm'"),
-    "NA": (FRAME.assign(b=pd.array([None] + [1] * 47, dtype="Int64")), "contains NaN"),
 }
 
 
