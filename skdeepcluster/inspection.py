@@ -16,6 +16,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from sklearn.base import is_classifier
 from sklearn.metrics import euclidean_distances, pairwise_distances_chunked
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch, check_array, check_consistent_length
@@ -39,6 +40,11 @@ SURE = 0.995
 MAX_LINE = 80
 #: Titles of the pictures of a cluster.
 PICTURES = "medoid", "typical samples", "nearest to a border"
+#: Between the name of a column and a category, in the name of a share.
+SHARE = " = "
+#: Number of features that name a cluster, and their minimum difference in standard deviations.
+N_TRAITS = 2
+LARGE = 0.5
 
 
 def find_medoids(X, labels, *, random_state=None) -> npt.NDArray[np.intp]:
@@ -125,6 +131,7 @@ def compare_features(X, labels, *, feature_names=None, n_features: int | None = 
     >>> print(setosa.names[0], setosa.means[0].round(2), setosa.other_means[0].round(2))
     petal length (cm) 1.46 4.91
     """
+    X = _count_categories(X)
     names = _name_features(X, feature_names)
     X, labels = _check_samples(X, labels)
     member = indicate(labels, labels.max(initial=-1) + 1).toarray()
@@ -141,7 +148,7 @@ class ClusterReport(Bunch):
     name : str
         Class of the estimator.
     clusters : ndarray of shape (n_clusters,)
-        Numbers of the clusters, or classes of a classifier.
+        Numbers of the clusters, or their names in ``classes_``.
     labels : ndarray of shape (n_samples,)
         Position in ``clusters`` of the cluster of each sample, -1 for noise.
     sizes, medoids : ndarray of shape (n_clusters,)
@@ -209,7 +216,9 @@ class ClusterReport(Bunch):
         ----------
         estimator : fitted clusterer of this package or of scikit-learn
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples; the samples of the fit for a clusterer without ``predict`` (DBSCAN).
+            Samples; the samples of the fit for a clusterer without ``predict`` (DBSCAN). With a
+            Pipeline, the table that it takes: features are reported in its units, categories of
+            a DataFrame as shares ("site = north"), and missing values are left out.
         feature_names : array-like of shape (n_features,), default=None
             Names; None means those in X or in the fit, or "x0", "x1" and so on.
         row_names : array-like of shape (n_samples,), default=None
@@ -222,11 +231,13 @@ class ClusterReport(Bunch):
             See `find_medoids`.
         """
         labels, resp, n_clusters = _assign(estimator, X)
-        names = _name_features(X, feature_names, getattr(estimator, "feature_names_in_", None))
         check_consistent_length(X, row_names)
-        values, labels = _check_samples(X, labels)
+        table = _count_categories(X)
+        fitted_names = getattr(estimator, "feature_names_in_", None) if table is X else None
+        names = _name_features(table, feature_names, fitted_names)
+        values, labels = _check_samples(table, labels)
         member = indicate(labels, n_clusters).toarray()
-        codes = _find_codes(estimator, X, resp)
+        codes = _find_codes(estimator, X, values, resp)
         distances = euclidean_distances(codes, cluster_means(member, codes))
         distances[:, ~member.any(0)] = np.inf
         runner_up, margin = _find_runner_up(labels, resp, distances)
@@ -234,7 +245,7 @@ class ClusterReport(Bunch):
         medoids = find_medoids(codes, labels, random_state=random_state)
         report = cls(
             name=take_last_step(estimator)[1],
-            clusters=getattr(estimator, "classes_", np.arange(n_clusters)),
+            clusters=_name_clusters(estimator, n_clusters),
             labels=labels,
             sizes=member.sum(0).astype(int),
             probabilities=None if resp is None else cluster_means(member, resp).diagonal().copy(),
@@ -286,12 +297,24 @@ class ClusterReport(Bunch):
         return f"{self.name}: {len(self.labels):,} samples in {len(self.clusters)} clusters{noise}"
 
     def _name_cluster(self, k):
-        share = self.sizes[k] / len(self.labels)
-        name = f"cluster {self.clusters[k]}: {self.sizes[k]:,} samples ({share:.1%})"
+        share, traits = self.sizes[k] / len(self.labels), self._list_traits(k)
+        name = f"cluster {self.clusters[k]}{f' ({traits})' if traits else ''}"
+        name += f": {self.sizes[k]:,} samples ({share:.1%})"
         for title, values in (("stability", "stability"), ("mean probability", "probabilities")):
             if self[values] is not None and self.sizes[k]:
                 name += f", {title} {self[values][k]:.2f}"
         return name
+
+    def _list_traits(self, k):
+        """Return the two features that set a cluster apart most, as a name for it."""
+        if not self.features or not self.sizes[k]:
+            return ""
+        names, differences = self.features[k]["names"], self.features[k]["differences"]
+        traits = []
+        for name, gap in zip(names[:N_TRAITS], differences, strict=False):
+            low, high = ("not ", "") if SHARE in name else ("low ", "high ")
+            traits += [(high if gap > 0 else low) + name] if abs(gap) >= LARGE else []
+        return ", ".join(traits)
 
     def _describe(self, k):
         """Return lines about the samples and the features of a cluster."""
@@ -312,8 +335,9 @@ class ClusterReport(Bunch):
             ]
         if self.features:
             facts["set apart by"] = [
-                f"{name}: {mean:.3g}, elsewhere {other:.3g} ({difference:+.2f} SD)"
+                f"{name}: {mean:{form}}, elsewhere {other:{form}} ({difference:+.2f} SD)"
                 for name, difference, mean, other in zip(*self.features[k].values(), strict=True)
+                for form in [".0%" if SHARE in name else ".3g"]
             ]
         lines = []
         for title, items in facts.items():
@@ -341,7 +365,7 @@ def _assign(estimator, X):
     """Return cluster positions (N,), -1 for noise, probabilities (N, K) or None, and K."""
     check_is_fitted(estimator)
     labels, resp = predict_samples(estimator, X), None
-    if hasattr(estimator, "classes_"):
+    if is_classifier(estimator):
         labels = np.searchsorted(estimator.classes_, labels)
     n_clusters = max(labels.max(initial=-1) + 1, len(getattr(estimator, "cluster_centers_", ())))
     if hasattr(estimator, "predict_proba"):
@@ -352,12 +376,33 @@ def _assign(estimator, X):
     return np.maximum(labels, -1), resp, n_clusters
 
 
-def _find_codes(estimator, X, resp):
+def _name_clusters(estimator, n_clusters):
+    """Return the names (K,) of the clusters: first those in ``classes_``, then numbers."""
+    known = list(getattr(estimator, "classes_", ()))
+    return np.array([*known, *range(len(known), n_clusters)], dtype=object if known else None)
+
+
+def _count_categories(X):
+    """Return a DataFrame with a column of zeros and ones for each category; others as they are."""
+    if all(dtype.kind in "iuf" for dtype in getattr(X, "dtypes", ())):
+        return X
+    columns = {}
+    for name, column in X.items():
+        if column.dtype.kind in "iuf":
+            columns[name] = column
+            continue
+        known = column.notna()
+        for value in sorted(column[known].unique(), key=str):
+            columns[f"{name}{SHARE}{value}"] = (column == value).astype(float).where(known)
+    return type(X)(columns)
+
+
+def _find_codes(estimator, X, values, resp):
     """Return codes, or comparable samples, between which distances are measured."""
     if resp is not None and hasattr(estimator, "transform"):  # KMeans returns distances
         X = estimator.transform(X)
     elif resp is not None and not sparse.issparse(X):
-        X = np.nan_to_num(StandardScaler().fit_transform(X))
+        X = np.nan_to_num(StandardScaler().fit_transform(values))
     return check_array(X, accept_sparse="csr", dtype=np.float64)
 
 

@@ -6,18 +6,20 @@ from html.parser import HTMLParser
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from estimators import CLASSIFIERS, ONE_OF_EACH, brief
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import pairwise_distances
 from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, NeighborClustering
 from skdeepcluster.inspection import ClusterReport, compare_features, find_medoids
@@ -309,3 +311,38 @@ def test_numpys_random_stream_is_left_alone_without_a_seed():
     cluster_stability(fit, samples[:50], fit.labels_[:50], n_resamples=2)
     ClusterReport.from_estimator(fit, samples)
     assert joblib.hash(np.random.get_state()) == before
+
+
+def test_a_table_is_reported_in_its_own_units():
+    draws = np.random.RandomState(0)
+    side = np.repeat(["left", "right"], 60)
+    table = pd.DataFrame({"size": 100.0 + 50 * (side == "right") + draws.normal(size=120)})
+    table["site"] = np.where(draws.uniform(size=120) < 0.9, side, None)
+    table.loc[::7, "size"] = np.nan
+    parts = make_column_transformer(
+        (StandardScaler(), ["size"]), (OneHotEncoder(sparse_output=False), ["site"])
+    )
+    fitted = make_pipeline(parts, GaussianMixtureEM(2, random_state=0)).fit(table)
+    report = ClusterReport.from_estimator(fitted, table)
+    right = int(fitted.predict(table)[-1])
+    found = dict(
+        zip(report.features[right]["names"], report.features[right]["means"], strict=True)
+    )
+    own = table[fitted.predict(table) == right]
+    assert found["size"] == pytest.approx(own["size"].mean())
+    assert found["site = right"] == pytest.approx((own["site"].dropna() == "right").mean())
+    title = next(line for line in report.to_text().splitlines() if f"cluster {right} (" in line)
+    assert "high size" in title or "site = right" in title
+    assert "site = right: 100%, elsewhere 0%" in report.to_text()
+
+
+def test_clusters_have_the_names_of_their_labels():
+    X = np.repeat([[0.0, 0.0], [9.0, 9.0]], 30, axis=0) + np.random.RandomState(0).normal(
+        size=(60, 2)
+    )
+    y = np.full(60, None, dtype=object)
+    y[[0, -1]] = "near", "far"
+    fitted = NeighborClustering(2, use_labels=True, random_state=0).fit(X, y)
+    text = ClusterReport.from_estimator(fitted, X).to_text()
+    assert "cluster far (high x" in text
+    assert "cluster near (low x" in text
