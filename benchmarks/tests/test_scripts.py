@@ -7,7 +7,15 @@ import compare
 import numpy as np
 import pictures
 import pytest
-from accuracy import clusterers, ensembles, few_labels, how_sure, number_of_clusters, papers
+from accuracy import (
+    clusterers,
+    ensembles,
+    few_labels,
+    how_sure,
+    missing_values,
+    number_of_clusters,
+    papers,
+)
 from lib import clusterers as called
 from lib import methods, sets
 from lib.datasets import load
@@ -201,6 +209,18 @@ def test_default_fits_and_em_are_timed(tmp_path, dense):
     assert found["seconds"] == np.median(found["repeats"])
     arguments = "--samples", "5000", "--repeats", "1", "--iterations", "2"
     assert all(record["same_bound"] for record in run(em_against_sklearn, tmp_path, *arguments))
+
+
+def test_missing_values_are_removed_and_clustered(tmp_path):
+    X = np.random.RandomState(0).normal(size=(1000, 4))
+    assert np.isnan(missing_values.remove(X, 0.15, 0)).mean() == pytest.approx(0.15, abs=0.02)
+    largest = np.isnan(missing_values.remove(X, None, 0))
+    assert not largest[:, 1::2].any()
+    assert X[:, 0][largest[:, 0]].min() > np.median(X[:, 0])
+    arguments = "--sets", "iris", "--seeds", "1", "--methods", "GaussianMixtureEM"
+    found = run(missing_values, tmp_path, *arguments)
+    assert len(found) == 1 + 4 * 4
+    assert all(record["acc"] > 0.3 for record in found)
 
 
 def compared(tmp_path, *arguments):
