@@ -443,6 +443,7 @@ class NeighborClustering(
         labels = self.responsibilities_[indices].argmax(1)
         n_found = len(np.unique(labels))
         params = {"n_neighbors": reference.n_neighbors, "metric": reference.metric, "noise": 0.0}
+        params |= {"n_components": self.layout_.shape[1], "max_samples": len(indices)}
         params |= {"min_cluster_size": None, "max_cluster_size": None}
         model = clone(self).set_params(**params, n_clusters=n_found, accept_sparse=True, verbose=0)
         options = {"n_resamples": n_draws, "max_samples": max(1000, 50 * n_found)}
