@@ -169,7 +169,7 @@ class DeepEstimator(BaseEstimator, ABC):
         fit = self._collect(X, y, index, labels, random_state)
         with fit.progress:
             if targets is None:
-                self._choose_n_clusters(fit)
+                choose_n_clusters(self, fit)
             n_clusters, pretrains = self._count_clusters(), self._pretrains(fit)
             settings = choose_settings(self, fit.X.shape, n_clusters, fit.device, pretrains)
             fit = replace(fit, settings=settings)
@@ -211,18 +211,6 @@ class DeepEstimator(BaseEstimator, ABC):
             is_tabulated=self.verbose > 1 and is_main_process(),
             device=resolve_device(self.device),
         )
-
-    def _choose_n_clusters(self, fit):
-        """Set the number of clusters, for "auto" the one that ``init`` finds."""
-        if not seeks_number(self):
-            self.n_clusters_ = self._count_clusters()
-            return
-        count = partial(fit.init.count, fit.points, fit.random_state)
-        found, curve = fit.search("number of clusters", count)
-        least = 1 if fit.labels is None else int(fit.labels.max()) + 1
-        self.n_clusters_ = max(found, least)
-        if curve is not None:
-            self.n_clusters_curve_ = Bunch(**curve)
 
     def _pretrains(self, fit):
         """Return whether this fit trains an autoencoder first."""
@@ -454,6 +442,19 @@ class DeepEstimator(BaseEstimator, ABC):
 def seeks_number(estimator):
     """Return whether a fit has to find the number of clusters."""
     return estimator.n_clusters == "auto" and not hasattr(estimator, "n_clusters_")
+
+
+def choose_n_clusters(estimator, fit):
+    """Set the number of clusters, for "auto" the one that ``init`` finds."""
+    if not seeks_number(estimator):
+        estimator.n_clusters_ = estimator._count_clusters()
+        return
+    count = partial(fit.init.count, fit.points, fit.random_state)
+    found, curve = fit.search("number of clusters", count)
+    least = 1 if fit.labels is None else int(fit.labels.max()) + 1
+    estimator.n_clusters_ = max(found, least)
+    if curve is not None:
+        estimator.n_clusters_curve_ = Bunch(**curve)
 
 
 def find_labels(estimator, y, n_samples):

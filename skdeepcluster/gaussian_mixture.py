@@ -415,11 +415,11 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             -2 l + p log N, for the log-likelihood l of all samples and p free parameters.
         """
         rows = self._check_fitted(X, sample_weight)
-        return self._penalize(rows, math.log(rows.total))
+        return _penalize(self, rows, math.log(rows.total))
 
     def aic(self, X, sample_weight=None) -> float:
         """Return Akaike's information criterion, -2 l + 2 p; see ``bic`` for the parameters."""
-        return self._penalize(self._check_fitted(X, sample_weight), 2)
+        return _penalize(self, self._check_fitted(X, sample_weight), 2)
 
     def icl(self, X, sample_weight=None) -> float:
         """Return the integrated completed likelihood; see ``bic`` for the parameters.
@@ -428,7 +428,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """
         rows = self._check_fitted(X, sample_weight)
         mean_entropy = self._average(lambda joint: entropy(joint.log_softmax(1)), rows)
-        return self._penalize(rows, math.log(rows.total)) + 2 * mean_entropy * rows.total
+        return _penalize(self, rows, math.log(rows.total)) + 2 * mean_entropy * rows.total
 
     def impute(self, X) -> npt.NDArray[np.float64]:
         """Replace missing values by their conditional means, given the observed features.
@@ -514,14 +514,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """Return the weighted mean of a function of the log-joint."""
         return float(rows.weight @ self._apply(function, rows)) / rows.total
 
-    def _penalize(self, rows, penalty):
-        """Return -2 l + p penalty for the log-likelihood l and p free parameters."""
-        scales, (n_clusters, n_features) = self.mixture_.scales, self.means_.shape
-        per_scale = n_features * (n_features + 1) // 2 if scales.ndim == 3 else scales.shape[1]
-        n_parameters = len(scales) * per_scale + n_clusters * n_features + n_clusters - 1
-        mean = self._average(lambda joint: joint.logsumexp(1), rows)
-        return -2 * mean * rows.total + n_parameters * penalty
-
     def _set_mixture(self, mixture):
         """Set the mixture as tensors and in scikit-learn's shapes."""
         # Contiguous as in pickled copies, because rounding may depend on the memory layout.
@@ -573,6 +565,15 @@ def _report(verbose, interval, start, i, bound, change):
     elif verbose and i % interval == 0:
         detail = f"\t lower bound {bound:.6f}\t change {change:.6f}"
         print(f"  Iteration {i}{detail if verbose > 1 else ''}")
+
+
+def _penalize(mixture, rows, penalty):
+    """Return -2 l + p penalty for the log-likelihood l and p free parameters."""
+    scales, (n_clusters, n_features) = mixture.mixture_.scales, mixture.means_.shape
+    per_scale = n_features * (n_features + 1) // 2 if scales.ndim == 3 else scales.shape[1]
+    n_parameters = len(scales) * per_scale + n_clusters * n_features + n_clusters - 1
+    mean = mixture._average(lambda joint: joint.logsumexp(1), rows)
+    return -2 * mean * rows.total + n_parameters * penalty
 
 
 def _warn(mixture):
