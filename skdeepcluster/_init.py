@@ -15,14 +15,14 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from ._checks import check_finite, check_partition, cluster_means, misses_values
+from ._checks import check_finite, check_partition, cluster_means
 from .engine.runtime import draw_generator
 from .mixture import em
 from .mixture.initialization import Initializer
 from .neighbor_clustering import NeighborClustering
 from .neighbors import count_clusters
 from .neighbors.labels import hold_labels, name_clusters
-from .neighbors.search import fit_imputer
+from .neighbors.search import fill_missing
 
 CLUSTERER = HasMethods(["fit", "get_params", "set_params"])
 #: Constraints on the parameters of all networks with an initial partition.
@@ -192,11 +192,6 @@ class GivenInit(NoInit):
         values = check_finite("init", self.values)
         n_clusters = int(values.max()) + 1 if values.ndim == 1 else values.shape[1]
         return max(n_clusters, 1), None
-
-
-def fill_missing(points):
-    """Replace missing values of points (N, D) by means over the nearest ones that have them."""
-    return fit_imputer(points).transform(points) if misses_values(points) else points
 
 
 def resolve_init(init, n_samples, index=None, without_codes=False):

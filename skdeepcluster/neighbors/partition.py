@@ -26,7 +26,6 @@ from .._checks import (
     check_enough,
     check_sample_weight,
     cluster_means,
-    misses_values,
     random_stream,
 )
 from .candidates import COMPONENTS, FITTED, LAYOUT_REGULARIZATION, Views, fit_mixture, run_kmeans
@@ -37,8 +36,8 @@ from .number import ClusterTree, Curve, choose_number, grow_tree, list_numbers
 from .search import (
     NeighborIndex,
     check_distances,
+    fill_missing,
     find_ranges,
-    fit_imputer,
     hash_rows,
     nearest_entries,
     project_rows,
@@ -226,10 +225,7 @@ def count_clusters(
     >>> count_clusters(X, random_state=0).best_n_clusters
     3
     """
-    options = {"dtype": [np.float64, np.float32], "input_name": "X"}
-    finite = True if sparse.issparse(X) else "allow-nan"
-    X = check_array(X, accept_sparse="csr", ensure_all_finite=finite, **options)
-    X = fit_imputer(X, n_neighbors).transform(X) if misses_values(X) else X
+    X = _check_samples(X, n_neighbors)
     stream = random_stream(random_state)
     settings = Settings(n_neighbors, metric, n_components, max_samples, n_jobs)
     samples = connect(X, "auto", settings, stream, sample_weight)
@@ -240,6 +236,14 @@ def count_clusters(
     return Bunch(best_n_clusters=curve.best, **curve._asdict())
 
 
+def _check_samples(X, n_neighbors):
+    """Return samples X (N, D), checked, with missing values filled."""
+    options = {"dtype": [np.float64, np.float32], "input_name": "X"}
+    finite = True if sparse.issparse(X) else "allow-nan"
+    X = check_array(X, accept_sparse="csr", ensure_all_finite=finite, **options)
+    return fill_missing(X, n_neighbors)
+
+
 def partition_by_labels(
     X, targets, n_classes, *, n_neighbors=15, random_state=None, n_jobs=None
 ) -> np.ndarray:
@@ -248,10 +252,7 @@ def partition_by_labels(
     They are the mean of two estimates. The first spreads the labels along the neighbor graph. The
     second fits mixtures of 2 K components to the layout and averages the first by component.
     """
-    options = {"dtype": [np.float64, np.float32], "input_name": "X"}
-    finite = True if sparse.issparse(X) else "allow-nan"
-    X = check_array(X, accept_sparse="csr", ensure_all_finite=finite, **options)
-    X = fit_imputer(X, n_neighbors).transform(X) if misses_values(X) else X
+    X = _check_samples(X, n_neighbors)
     stream = random_stream(random_state)
     settings = Settings(n_neighbors, max_samples=X.shape[0], n_jobs=n_jobs)
     samples = connect(X, n_classes, settings, stream)

@@ -21,6 +21,8 @@ from sklearn.utils.sparsefuncs import min_max_axis
 from sklearn.utils.validation import check_non_negative
 from threadpoolctl import ThreadpoolController
 
+from .._checks import misses_values
+
 #: Maximum number of features for which a k-d tree is faster than matrix products.
 TREE_FEATURES = 10
 #: Number of samples above which neighbors are searched among principal components first.
@@ -200,6 +202,11 @@ def fit_imputer(X, n_neighbors=15):
     """Return what fills missing values by means over the nearest samples of X that have them."""
     donors = X[:: -(-len(X) // MAX_DONORS)]
     return KNNImputer(n_neighbors=n_neighbors, keep_empty_features=True).fit(donors)
+
+
+def fill_missing(X, n_neighbors=15):
+    """Return X with its missing values filled by :func:`fit_imputer`; X itself without any."""
+    return fit_imputer(X, n_neighbors).transform(X) if misses_values(X) else X
 
 
 def order_rows(X):

@@ -8,7 +8,7 @@ import pytest
 from scipy.cluster.hierarchy import fcluster
 from scipy.sparse import csr_array
 from sklearn.cluster import AgglomerativeClustering, KMeans
-from sklearn.datasets import load_digits, make_blobs
+from sklearn.datasets import load_digits, load_iris, make_blobs
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import KernelDensity
@@ -166,6 +166,18 @@ def test_a_layout_of_samples_is_drawn_not_that_of_a_layout():
     np.testing.assert_array_equal(EmbeddingDisplay.from_estimator(fit, X).points_, expected)
     components = EmbeddingDisplay.from_estimator(fit, X, method="pca")
     np.testing.assert_array_equal(components.embedding, fit.layout_)
+
+
+def test_a_layout_takes_frames_lists_and_missing_values():
+    X = load_iris(as_frame=True).data[::3]
+    gaps = X.mask(np.random.RandomState(0).uniform(size=X.shape) < 0.1)
+    points = []
+    for samples in (X.to_numpy(), X, X.to_numpy().tolist(), gaps):
+        fit = NeighborClustering(3, random_state=0).fit(samples)
+        points.append(EmbeddingDisplay.from_estimator(fit, samples).points_)
+    np.testing.assert_array_equal(points[1], points[0])
+    np.testing.assert_array_equal(points[2], points[0])
+    assert np.isfinite(points[3]).all()
 
 
 # ---- what all displays share
