@@ -28,14 +28,19 @@ _Function = Callable[[Tensor], Tensor]
 _Expectation = Callable[[Tensor, Tensor], tuple[SufficientStatistics, Tensor]]
 
 
+def misses_values(x: Tensor) -> bool:
+    """Return whether samples miss values; one sum, so that complete batches stay fast."""
+    return bool(x.sum().isnan())
+
+
 def joint_density(mixture: Mixture) -> _Function:
     """Return x -> log pi_k + log N(observed x_n | k), of shape (N, K)."""
     complete, gaps = gaussian.joint_density(mixture), _Gaps(mixture)
 
     def joint(x: Tensor) -> Tensor:
-        partial = x.isnan().any(1)
-        if not partial.any():
+        if not misses_values(x):
             return complete(x)
+        partial = x.isnan().any(1)
         found = x.new_empty(len(x), len(mixture.means))
         found[~partial], found[partial] = complete(x[~partial]), gaps.joint(x[partial])
         return found
@@ -52,9 +57,9 @@ def expected_statistics(mixture: Mixture, about: Tensor, covariance_type: str) -
     gaps = _Gaps(mixture)
 
     def expect(x: Tensor, weight: Tensor) -> tuple[SufficientStatistics, Tensor]:
-        partial = x.isnan().any(1)
-        if not partial.any():
+        if not misses_values(x):
             return complete(x, weight)
+        partial = x.isnan().any(1)
         stats, evidence = complete(x[~partial], weight[~partial])
         for more, log_likelihood in gaps.expect(x[partial], weight[partial], about):
             stats = SufficientStatistics(*(a + b for a, b in zip(stats, more, strict=True)))

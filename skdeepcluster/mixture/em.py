@@ -132,7 +132,7 @@ def maximize(rows: WeightedRows, resp: Responsibilities, about: Tensor, m_step: 
     def sums(shift: Tensor) -> SufficientStatistics:
         def summarize(batch: Batch) -> Sums:
             where, x, weight = batch
-            x = torch.where(x.isnan(), about, x)
+            x = torch.where(x.isnan(), about, x) if missing.misses_values(x) else x
             weighted = resp(where, x) * weight.unsqueeze(1)
             return gaussian.sufficient_statistics(x, weighted, shift, m_step.covariance_type)
 
