@@ -465,9 +465,10 @@ class NeighborClustering(
             )
         X = check_rows(self, X, reset=reset, accept_sparse=accepts)
         X = X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
+        misses = misses_values(X)
         if reset:
-            self._imputer = fit_imputer(X, self.n_neighbors) if misses_values(X) else None
-        if not misses_values(X):
+            self._imputer = fit_imputer(X, self.n_neighbors) if misses else None
+        if not misses:
             return X
         imputer = self._imputer or fit_imputer(self._reference["rows"], self.n_neighbors)
         return imputer.transform(X)
