@@ -58,7 +58,7 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
     The outputs are "labels", int64, equal to ``predict`` (positions in ``classes_`` for a
     classifier); "probabilities", float32 of shape (n_samples, n_clusters); and, if the estimator
     has ``transform``, its result "codes", float32. Networks take missing values; of other
-    estimators, samples that miss values have nan probabilities.
+    estimators, samples that miss values have the label -1 and nan probabilities.
 
     Examples
     --------
@@ -198,7 +198,7 @@ class _Predictions(nn.Module):
 
     def forward(self, x):
         log_resp = self.log_resp(x)
-        labels = log_resp.argmax(-1)
+        labels = torch.where(log_resp.isnan().any(-1), -1, log_resp.argmax(-1))
         if self.offset > -math.inf:
             labels = torch.where(-self.model.outlier_scores(x) < self.offset, -1, labels)
         found = labels, log_resp.exp().float()

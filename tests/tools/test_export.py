@@ -118,6 +118,30 @@ def test_noise_is_labeled(estimator, tmp_path):
     assert 7 <= (labels == -1).sum() < 30
 
 
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        sk.GaussianMixtureEM(3, random_state=0),
+        sk.NeighborClustering(3, random_state=0),
+        sk.VAEEmbedding(3, **FROM_EM),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_missing_values_are_never_a_silent_cluster(estimator, tmp_path):
+    rows = (RANDOM.normal(size=(60, 3)) + 6 * (np.arange(60)[:, None] % 3)).astype(np.float32)
+    to_onnx(estimator.fit(rows), tmp_path / "fit.onnx")
+    rows[::4, 1] = np.nan
+    names = ["labels", "probabilities"]
+    labels, resp = onnxruntime.InferenceSession(tmp_path / "fit.onnx").run(names, {"X": rows})
+    expected, gaps = estimator.predict(rows), np.isnan(rows).any(1)
+    np.testing.assert_array_equal(labels[~gaps], expected[~gaps])
+    if hasattr(estimator, "model_"):
+        np.testing.assert_array_equal(labels, expected)
+    else:
+        assert (labels[gaps] == -1).all()
+        assert np.isnan(resp[gaps]).all()
+
+
 NAMED = pd.DataFrame(
     {"kind": np.repeat(["a", "b", "c"], 40), "one": X[:, 0] - 100, "two": X[:, 1] - 100}
 )
