@@ -378,13 +378,15 @@ def _assign(estimator, X):
 
 def _name_clusters(estimator, n_clusters):
     """Return the names (K,) of the clusters: first those in ``classes_``, then numbers."""
-    known = list(getattr(estimator, "classes_", ()))
-    return np.array([*known, *range(len(known), n_clusters)], dtype=object if known else None)
+    known = getattr(estimator, "classes_", np.arange(n_clusters))
+    if len(known) == n_clusters:
+        return known
+    return np.array([*known, *range(len(known), n_clusters)], dtype=object)
 
 
 def _count_categories(X):
-    """Return a DataFrame with a column of zeros and ones for each category; others as they are."""
-    if all(dtype.kind in "iuf" for dtype in getattr(X, "dtypes", ())):
+    """Return a pandas DataFrame with zeros and ones for each category; others as they are."""
+    if not hasattr(X, "iloc") or all(dtype.kind in "iuf" for dtype in X.dtypes):
         return X
     columns = {}
     for name, column in X.items():
