@@ -156,7 +156,7 @@ class DeepEstimator(BaseEstimator, ABC):
             return self._fit(X, y, sample_weight)
 
     def _fit(self, X, y, sample_weight, targets=None):
-        """Train on X, of which a classifier knows some targets."""
+        """Train on X; a classifier gives the targets that it knows."""
         check_callbacks(self.callbacks)
         if not self._continues():
             for name in ("n_clusters_", "n_clusters_curve_", "hidden_layer_sizes_"):
@@ -185,7 +185,7 @@ class DeepEstimator(BaseEstimator, ABC):
         return self
 
     def _collect(self, X, y, index, labels, random_state):
-        """Return the :class:`Fit` of samples X, of which ``index`` selects those to train on."""
+        """Return the :class:`Fit` of samples X; ``index`` selects the samples to train on."""
         chosen = X if index is None else X[index]
         labels = labels if labels is None or index is None else labels[index]
         check_enough(chosen.shape[0], self._count_clusters(), is_weighted=index is not None)

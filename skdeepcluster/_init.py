@@ -76,7 +76,7 @@ class Partition(NamedTuple):
 class NoInit:
     """``init=None``: training starts from nothing.
 
-    ``find_points`` returns the samples or codes (N, D) in which clusters are sought, so that they
+    ``find_points`` returns the samples or codes (N, D) to find clusters in, so that they
     take memory only where they are needed.
     """
 
@@ -95,7 +95,7 @@ class NoInit:
 class MixtureInit(NoInit):
     """``init="mixture"``: the posterior of a Gaussian mixture.
 
-    Of codes, which then follow this mixture; of samples for networks ``without_codes``.
+    It is fitted to codes, which then follow it, or to samples for networks ``without_codes``.
     """
 
     is_searched = True
@@ -197,7 +197,7 @@ class GivenInit(NoInit):
 def resolve_init(init, n_samples, index=None, without_codes=False):
     """Return the object that ``init`` stands for, to a network with or ``without_codes``.
 
-    A given array has ``n_samples`` entries, of which ``index`` selects the ones to train on.
+    A given array has ``n_samples`` entries; ``index`` selects the ones to train on.
     """
     if init is None:
         return NoInit()

@@ -40,7 +40,7 @@ class Constraints(NamedTuple):
     #: Positions (P, 2) of samples that are linked and that are apart.
     joined: np.ndarray
     split: np.ndarray
-    #: Samples of X, no two of which are in one cluster.
+    #: Samples of X that must be in different clusters.
     exclusive: list
 
     def allows(self, n_clusters):
@@ -139,7 +139,7 @@ def read_pairs(n_samples, **named):
 def constrain(samples, weights, sizes, must_link, cannot_link, labels=None):
     """Return the :class:`Constraints` on the distinct ``samples``, checked, or None for none.
 
-    ``weights`` (N,) are those of the samples, ``sizes`` the minimum and maximum size of a cluster,
+    ``weights`` (N,) belong to the samples, ``sizes`` are the minimum and maximum size of a cluster,
     ``must_link`` and ``cannot_link`` pairs (P, 2), ``labels`` (N,) known clusters, or -1.
     """
     if sizes == (None, None) and not len(must_link) and not len(cannot_link):
@@ -206,7 +206,7 @@ def _check_apart(cannot_link, group, graph):
 
 
 def _find_exclusive(cannot_link, group):
-    """Return samples of which no two are in one cluster, found greedily."""
+    """Return samples that must all be in different clusters, found greedily."""
     ends = group[cannot_link]
     sample = dict(zip(ends.ravel().tolist(), cannot_link.ravel().tolist(), strict=True))
     apart = set(map(tuple, np.vstack([ends, ends[:, ::-1]]).tolist()))
@@ -294,7 +294,7 @@ def _move(costs, mass, limits):
 def _solve(costs, mass, found, free, apart, limits):
     """Return the clusters (F,) of the ``free`` groups at the least cost, or None.
 
-    ``costs`` (G, K), ``mass`` (G,) and the clusters ``found`` (G,) are those of all groups, and
+    ``costs`` (G, K), ``mass`` (G,) and the clusters ``found`` (G,) describe all groups;
     ``apart`` (P, 2) are pairs of groups in different clusters.
     """
     if not len(free):

@@ -46,9 +46,9 @@ from .search import (
 )
 from .selection import choose_partition
 
-#: Maximum number of principal components in which samples are compared.
+#: Maximum number of principal components that samples are compared by.
 WIDE = 50
-#: Maximum number of principal components in which covariances are full.
+#: Maximum number of principal components with full covariances.
 NARROW = 10
 #: Maximum number of features that are whitened; in more features, whitening amplifies noise.
 MAX_WHITENED = 100
@@ -98,7 +98,7 @@ class Samples(NamedTuple):
 
 
 class Partition(NamedTuple):
-    """Clusters of the N samples of X, and the graph and layout in which they were found."""
+    """Clusters of the N samples of X, and the graph and layout that show them."""
 
     samples: Samples
     #: Responsibilities (M, K).
