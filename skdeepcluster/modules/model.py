@@ -199,7 +199,7 @@ class ClusterModel(TrainableModel):
 
 
 def observed(generated: Tensor, x: Tensor) -> Tensor:
-    """Set generated samples (N, D), standardized, to 0 where the samples x of the data miss values."""
+    """Set generated samples (N, D), standardized, to 0 where the data x miss values."""
     return torch.where(x.isnan(), 0.0, generated)
 
 

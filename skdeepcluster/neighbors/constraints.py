@@ -139,7 +139,7 @@ def read_pairs(n_samples, **named):
 def constrain(samples, weights, sizes, must_link, cannot_link, labels=None):
     """Return the :class:`Constraints` on the distinct ``samples``, checked, or None for none.
 
-    ``weights`` (N,) belong to the samples, ``sizes`` are the minimum and maximum size of a cluster,
+    ``weights`` (N,) belong to the samples; ``sizes`` are the least and greatest of a cluster,
     ``must_link`` and ``cannot_link`` pairs (P, 2), ``labels`` (N,) known clusters, or -1.
     """
     if sizes == (None, None) and not len(must_link) and not len(cannot_link):
