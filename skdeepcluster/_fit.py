@@ -26,6 +26,7 @@ from ._checks import (
     repeat_rows,
 )
 from ._init import NoInit, Partition
+from ._scaling import find_factors, scale_features
 from ._settings import Settings
 from .engine.data import BLOCK, Rows, batches, count_batches, map_rows
 from .engine.loop import KeepState, Progress, epoch_table, train
@@ -38,6 +39,7 @@ from .engine.runtime import (
     threads_by_size,
 )
 from .functional.gaussian import Mixture
+from .modules.likelihood import ColumnLikelihood
 from .modules.model import Augmentation, Autoencoder
 from .neighbors.search import order_rows
 
@@ -207,15 +209,16 @@ class Fit:
     def points(self):
         """Return the samples in which clusters are sought, (N, D).
 
-        They are standardized if features have scales of their own. Otherwise they are those of X,
-        so that a clusterer finds the same partition as by itself.
+        They are standardized if features have scales of their own, as NeighborClustering does, so
+        that it finds the same partition by itself.
         """
-        if self.likelihood.standardizes:
-            points = map_rows(self.likelihood.standardize, self.X)
-            if misses_values(self.X):
-                points[np.isnan(self.X)] = np.nan
-            return points
-        return self.X.toarray() if sparse.issparse(self.X) else self.X
+        X = self.X.toarray() if sparse.issparse(self.X) else self.X
+        if not self.likelihood.standardizes or self.init.takes_given:
+            return X
+        factors = find_factors(self.X, standardize=True)
+        if isinstance(self.likelihood, ColumnLikelihood):
+            factors[np.setdiff1d(np.arange(len(factors)), self.likelihood.layout["gaussian"])] = 1
+        return scale_features(X, factors)
 
     def take(self, column):
         """Return the entries for the samples trained on of a column of the given samples."""

@@ -81,6 +81,8 @@ class NoInit:
     """
 
     is_searched = has_anchor = from_codes = False
+    #: Whether samples are compared as they are given, never standardized.
+    takes_given = False
 
     def find(self, find_points, n_clusters, random_state, labels=None):
         """Return an empty :class:`Partition`."""
@@ -117,6 +119,8 @@ class ClustererInit(NoInit):
 
     def __init__(self, clusterer):
         self.clusterer = clusterer
+        is_ours = isinstance(clusterer, NeighborClustering)
+        self.takes_given = is_ours and clusterer.metric != "euclidean"
 
     def find(self, find_points, n_clusters, random_state, labels=None):
         """Return the :class:`Partition` of a clone with ``n_clusters`` clusters."""
@@ -153,7 +157,7 @@ class ClustererInit(NoInit):
         own, given = fitted.get_params(deep=False), {"random_state": random_state}
         is_ours = isinstance(fitted, NeighborClustering)
         if is_ours:
-            given |= {"noise": 0.0, "use_labels": labels is not None}
+            given |= {"noise": 0.0, "use_labels": labels is not None, "standardize": False}
         if n_clusters != "auto" or is_ours:
             given["n_clusters" if "n_clusters" in own else "n_components"] = n_clusters
         fitted.set_params(**{name: value for name, value in given.items() if name in own})

@@ -6,14 +6,18 @@ Every rule is a smooth function of the shape of X and has the papers' values for
 import copy
 from dataclasses import asdict, dataclass
 from math import ceil, sqrt
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy import sparse
-from sklearn.preprocessing import StandardScaler
 
-from ._checks import SMALLEST, check_magnitude
+from ._checks import SMALLEST
+from ._scaling import (
+    Features,
+    are_comparable,
+    are_probabilities,
+    look_like_probabilities,
+    measure_features,
+)
 from .engine.data import count_batches, to_tensor
 from .engine.runtime import resolve_precision
 from .modules.likelihood import Bernoulli, ColumnLikelihood, Gaussian
@@ -31,17 +35,6 @@ THIRD = 4
 MIN_WIDTH = 128
 #: Minimum and maximum batch size.
 BATCH_SIZES = 32, 256
-#: Values may leave [0, 1] by this many eps of their type, as after MinMaxScaler.
-ROUNDING = 4
-#: Minimum variance of values that "auto" takes for probabilities, relative to zeros and ones of
-#: the same means.
-LEAST_VARIATION = 0.01
-#: Number of samples in a block when X is measured.
-CHUNK = 4096
-#: Scales are comparable if the largest standard deviation is at most this many times the median.
-MOST_SPREAD = 10.0
-#: Minimum number of features whose falling standard deviations look like principal components.
-LEAST_COMPONENTS = 5
 
 
 @dataclass(frozen=True)
@@ -141,98 +134,40 @@ def choose_epochs(epochs, n_steps, n_batches):
 # ---- the likelihood
 
 
-class Features(NamedTuple):
-    """Mean, standard deviation (1 for a constant), minimum and maximum of each feature, (D,)."""
-
-    mean: np.ndarray
-    scale: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-
-
 def choose_likelihood(likelihood, standardize, X, names=None):
     """Return a new likelihood, scaled by X (N, D); ``names`` are the feature names, if any."""
     if isinstance(likelihood, dict):
         likelihood = _read_columns(likelihood, names)
     if isinstance(likelihood, ColumnLikelihood):
         return _scale_columns(copy.deepcopy(likelihood).cpu(), standardize, X)
-    features = measure_features(X)
+    features = _measure(X)
     low, high = features.low.min(), features.high.max()
-    within = are_probabilities(low, high, X.dtype)
-    if likelihood == "bernoulli" and not within:
+    if likelihood == "bernoulli" and not are_probabilities(low, high, X.dtype):
         raise ValueError(
             f"likelihood='bernoulli' needs values between 0 and 1, but X has {low:.6g} to "
             f"{high:.6g}. Scale X to [0, 1] (MinMaxScaler) or use likelihood='gaussian'."
         )
-    if likelihood == "bernoulli" or (
-        likelihood == "auto" and within and vary_as_probabilities(features)
-    ):
+    is_auto = likelihood == "auto"
+    if likelihood == "bernoulli" or (is_auto and look_like_probabilities(features, X.dtype)):
         return Bernoulli()
     return Gaussian(*_choose_scaling(features, standardize, X))
 
 
-def are_probabilities(low, high, dtype):
-    """Return whether values from ``low`` to ``high`` are within [0, 1] up to rounding."""
-    margin = ROUNDING * np.finfo(dtype).eps if np.issubdtype(dtype, np.floating) else 0.0
-    return low >= -margin and high <= 1 + margin
-
-
-def vary_as_probabilities(features):
-    """Return whether features in [0, 1] vary enough for probabilities, or are all constant."""
-    varies = features.high > features.low
-    mean, scale = features.mean[varies], features.scale[varies]
-    return np.square(scale).sum() >= LEAST_VARIATION * (mean * (1 - mean)).sum()
-
-
-def measure_features(X, groups=()):
-    """Measure the features of X in one pass with float64 sums; check groups of one-hot columns."""
-    is_sparse = sparse.issparse(X)
-    scaler = StandardScaler(with_mean=not is_sparse)
-    low, high = np.inf, -np.inf
-    weights = [0.0] * len(groups)
-    for start in range(0, X.shape[0], CHUNK):
-        rows = X[start : start + CHUNK]
-        check_magnitude(rows)
-        with np.errstate(over="ignore", invalid="ignore"):  # tiny values raise below
-            scaler.partial_fit(rows)
-        low = np.fmin(low, _to_dense(rows.min(axis=0)) if is_sparse else np.fmin.reduce(rows))
-        high = np.fmax(high, _to_dense(rows.max(axis=0)) if is_sparse else np.fmax.reduce(rows))
-        for i, group in enumerate(groups):
-            columns = np.nan_to_num(_to_dense(rows[:, group]))
-            weights[i] = _check_one_hot(columns, group, start, weights[i])
-    largest = max(np.max(high), -np.min(low))
+def _measure(X, groups=()):
+    """Return the :class:`Features` of X, checked to be large enough."""
+    features = measure_features(X, groups)
+    largest = max(np.max(features.high), -np.min(features.low))
     if 0 < largest < SMALLEST:
         raise ValueError(
             f"The largest magnitude of X is {largest:.3g}, but at least {SMALLEST:.0e} is needed "
             "for double precision. Scale X."
         )
-    return Features(scaler.mean_, scaler.scale_, low.ravel(), high.ravel())
-
-
-def _to_dense(values):
-    return values.toarray() if sparse.issparse(values) else np.asarray(values)
-
-
-def _check_one_hot(rows, group, start, weight):
-    """Return the single nonzero value of one-hot columns, checked; 0 if it is not known yet.
-
-    The samples are numbered from ``start`` and may have zeros alone.
-    """
-    weight = weight or rows.max()
-    wrong = np.isin(rows, (0, weight), invert=True).any(1) | (np.count_nonzero(rows, axis=1) > 1)
-    if wrong.any():
-        i = int(wrong.argmax())
-        raise ValueError(
-            f"The categorical columns {group} must have a single 1, or zeros alone, but sample "
-            f"{start + i} has {rows[i].tolist()}. Encode the category by OneHotEncoder and do not "
-            "standardize it, or give these columns as 'gaussian'."
-        )
-    return weight
+    return features
 
 
 def _choose_scaling(features, standardize, X):
     """Return shift, (D,), and scale, (D,) or (), of features, in the precision of X."""
-    deviations = features.scale[features.high > features.low]
+    deviations = features.deviations
     if standardize == "auto":
         standardize = not are_comparable(deviations)
     scale = features.scale
@@ -242,18 +177,6 @@ def _choose_scaling(features, standardize, X):
     shift = np.where(features.high > features.low, features.mean, features.low)
     dtype = to_tensor(X[:1]).dtype
     return torch.as_tensor(shift, dtype=dtype), torch.as_tensor(scale, dtype=dtype)
-
-
-def are_comparable(deviations):
-    """Return whether features with these standard deviations, (D,), need no scales of their own.
-
-    They do if a few dominate. Principal components, whose deviations fall, keep their scales.
-    """
-    if deviations.size < 2:
-        return True
-    largest, median = deviations.max(), np.sort(deviations)[(len(deviations) - 1) // 2]
-    fall = len(deviations) >= LEAST_COMPONENTS and (np.diff(deviations) <= 1e-6 * largest).all()
-    return bool(fall or largest <= MOST_SPREAD * median)
 
 
 # ---- columns
@@ -300,7 +223,7 @@ def _scale_columns(likelihood, standardize, X):
             f"likelihood must give every column of X, 0 to {X.shape[1] - 1}, but {sorted(wrong)} "
             "are missing or not in X."
         )
-    features = measure_features(X, layout["categorical"])
+    features = _measure(X, layout["categorical"])
     for column in layout["bernoulli"]:
         low, high = features.low[column], features.high[column]
         if not are_probabilities(low, high, X.dtype):

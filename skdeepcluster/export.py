@@ -233,8 +233,12 @@ class _NeighborPredictions(nn.Module):
                 "Only a NeighborClustering fitted to dense samples with metric='euclidean' or "
                 f"'cosine' can be exported, but got metric={metric!r} and {type(rows).__name__}."
             )
-        self.is_cosine, self.offset = metric == "cosine", estimator.offset_
+        self.is_cosine = metric == "cosine"
+        # A number in the graph would be rounded to float32.
+        self.register_buffer("offset", torch.tensor(estimator.offset_, dtype=torch.float64))
         self.k = min(reference["n_neighbors"], len(rows))
+        factors = 1.0 if estimator._factors is None else estimator._factors
+        self.register_buffer("factors", torch.tensor(factors, dtype=torch.float64))
         rows = torch.tensor(rows, dtype=torch.float64)
         # Distances are found from products, which are rounded less around the mean.
         self.register_buffer("center", rows.mean(0))
@@ -246,12 +250,11 @@ class _NeighborPredictions(nn.Module):
             self.register_buffer(name, torch.tensor(value).double())
 
     def prepare(self, x):
-        """Return samples relative to the mean, or scaled to unit length."""
-        x = x.double()
+        """Return scaled samples relative to the mean, or of unit length."""
         return normalize(x, eps=1e-300) if self.is_cosine else x - self.center
 
     def forward(self, x):
-        x = self.prepare(x)
+        x = self.prepare(x.double() * self.factors)
         near = x @ self.rows.T - (0.0 if self.is_cosine else self.rows.square().sum(1) / 2)
         found = near.topk(self.k, dim=1).indices
         x, neighbors = x[:, None], self.rows[found]

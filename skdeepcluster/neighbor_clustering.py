@@ -35,6 +35,7 @@ from ._checks import (
     restore_on_failure,
     store_parameters,
 )
+from ._scaling import find_factors, scale_features
 from ._typing import Labels, TransformerMixin, fit_context
 from .neighbors import Reference, find_partition, interpolate
 from .neighbors.number import cut_tree
@@ -74,6 +75,10 @@ class NeighborClustering(
         As in :class:`sklearn.neighbors.NearestNeighbors`; "cosine" suits text and embeddings. With
         "precomputed", X has the distances between all samples, or is a sparse graph of them as
         :class:`~sklearn.neighbors.KNeighborsTransformer` with ``mode="distance"`` returns.
+    standardize : "auto" or bool, default="auto"
+        Whether features are divided by their own standard deviations. "auto", by the rule of the
+        networks: only with the metric "euclidean", and not for features of comparable scales,
+        probabilities, or principal components.
     n_components : int, default=5
         Number of dimensions of the layouts.
     max_samples : int, default=70_000
@@ -117,6 +122,8 @@ class NeighborClustering(
         Link weights, see :func:`~skdeepcluster.neighbors.neighbor_graph`.
     graph_indices_ : ndarray of shape (n_graph_samples,)
         Positions in X of the samples in the graph, ascending: the first of equal samples.
+    standardize_ : bool
+        Whether features are divided by their own standard deviations.
     n_clusters_ : int
         Number of clusters.
     n_clusters_curve_ : Bunch
@@ -125,7 +132,8 @@ class NeighborClustering(
         ``stability``, the mean adjusted Rand index
         between candidates.
     outlier_scores_ : ndarray of shape (n_samples,)
-        Mean distance from each sample to its nearest others in the graph.
+        Mean distance from each sample to its nearest others in the graph, between standardized
+        samples if ``standardize_``.
     offset_ : float
         Samples whose outlier score exceeds ``-offset_`` are noise.
     leaves_ : ndarray of shape (n_samples,)
@@ -196,6 +204,7 @@ class NeighborClustering(
         "n_clusters": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "metric": [StrOptions(set(chain(*VALID_METRICS.values()))), callable],
+        "standardize": [StrOptions({"auto"}), "boolean"],
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "max_samples": [Interval(Integral, 1, None, closed="left")],
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
@@ -215,6 +224,7 @@ class NeighborClustering(
         *,
         n_neighbors=15,
         metric: str | Callable[..., float] = "euclidean",
+        standardize: bool | Auto = "auto",
         n_components=5,
         max_samples=70_000,
         max_clusters=60,
@@ -250,8 +260,7 @@ class NeighborClustering(
             The fitted estimator.
         """
         with np.errstate(under="ignore"), restore_on_failure(self):
-            X = self._check_rows(X, reset=True)
-            check_magnitude(X)
+            X = self._read_rows(X, sample_weight)
             most = X.shape[0] if self.n_clusters == "auto" else self.n_clusters
             settings = ("n_neighbors", "metric", "n_components", "max_samples", "n_jobs")
             found = find_partition(
@@ -444,7 +453,7 @@ class NeighborClustering(
         n_found = len(np.unique(labels))
         params = {"n_neighbors": reference.n_neighbors, "metric": reference.metric, "noise": 0.0}
         params |= {"n_components": self.layout_.shape[1], "max_samples": len(indices)}
-        params |= {"min_cluster_size": None, "max_cluster_size": None}
+        params |= {"min_cluster_size": None, "max_cluster_size": None, "standardize": False}
         model = clone(self).set_params(**params, n_clusters=n_found, accept_sparse=True, verbose=0)
         options = {"n_resamples": n_draws, "max_samples": max(1000, 50 * n_found)}
         options |= {"verbose": self.verbose, "random_state": self.random_state}
@@ -464,11 +473,31 @@ class NeighborClustering(
                 "accept_sparse=True, or pass X.toarray()."
             )
         X = check_rows(self, X, reset=reset, accept_sparse=accepts)
-        X = X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
-        misses = misses_values(X)
-        if reset:
-            self._imputer = fit_imputer(X, self.n_neighbors) if misses else None
-        if not misses:
+        return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
+
+    def _read_rows(self, X, sample_weight):
+        """Return X of a fit, checked, scaled and filled."""
+        X = self._check_rows(X, reset=True)
+        check_magnitude(X)
+        standardize = self.standardize
+        if standardize == "auto":
+            standardize = "auto" if self.metric == "euclidean" else False
+        elif standardize and self.metric == "precomputed":
+            raise ValueError(
+                "standardize=True needs features, but metric='precomputed' takes distances. Set "
+                "standardize='auto', or name a metric of features."
+            )
+        weights = None if sample_weight is None else check_sample_weight(sample_weight, X)
+        self._factors = find_factors(X, standardize, weights)
+        self.standardize_ = self._factors is not None
+        X = scale_features(X, self._factors)
+        self._imputer = fit_imputer(X, self.n_neighbors) if misses_values(X) else None
+        return X if self._imputer is None else self._imputer.transform(X)
+
+    def _scale_rows(self, X):
+        """Return new samples X, checked, scaled and filled as in the fit."""
+        X = scale_features(self._check_rows(X), self._factors)
+        if not misses_values(X):
             return X
         imputer = self._imputer or fit_imputer(self._reference["rows"], self.n_neighbors)
         return imputer.transform(X)
@@ -476,7 +505,7 @@ class NeighborClustering(
     def _interpolate(self, X, *names):
         """Return the values of fitted attributes (N, C) for samples X, and outlier scores (N,)."""
         check_is_fitted(self)
-        X, reference = self._check_rows(X), Reference(**self._reference)
+        X, reference = self._scale_rows(X), Reference(**self._reference)
         if reference.rows is None:
             check_distances(X, square=False)
         values = [getattr(self, name)[reference.kept] for name in names]

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.preprocessing import StandardScaler, minmax_scale
 
-from skdeepcluster import VaDEClustering, VAEEmbedding
+from skdeepcluster import NeighborClustering, VaDEClustering, VAEEmbedding
 from skdeepcluster.modules.likelihood import ColumnLikelihood
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -75,6 +75,62 @@ RARE = np.eye(3)[np.random.default_rng(0).choice(3, 178, p=[0.01, 0.19, 0.8])]
 def test_auto_standardizes_features_whose_units_differ(X, expected):
     fit = clone(VAE).set_params(likelihood="gaussian").fit(X)
     assert fit.standardize_ is expected
+
+
+NEIGHBORS = NeighborClustering(3, random_state=0)
+
+
+@pytest.mark.parametrize(
+    ("X", "expected"),
+    [(IRIS, False), (WINE, True), (WINE.astype(np.float32), True), (minmax_scale(WINE), False)],
+    ids=["iris", "wine", "float32", "shares"],
+)
+def test_networks_begin_with_the_partition_of_neighbor_clustering(X, expected):
+    found, network = clone(NEIGHBORS).fit(X), clone(VAE).set_params(n_clusters=3, init="neighbors")
+    assert found.standardize_ is network.fit(X).standardize_ is expected
+    np.testing.assert_array_equal(network.start_labels_, found.labels_)
+    network.set_params(standardize=not expected, likelihood="gaussian").fit(X)
+    found.set_params(standardize=not expected).fit(X)
+    np.testing.assert_array_equal(network.start_labels_, found.labels_)
+
+
+def test_another_metric_compares_samples_as_they_are():
+    cosine = NeighborClustering(3, metric="cosine", random_state=0)
+    network = clone(VAE).set_params(n_clusters=3, init=cosine).fit(WINE)
+    assert network.standardize_ is True
+    labels = cosine.fit_predict(WINE)
+    assert cosine.standardize_ is False
+    np.testing.assert_array_equal(network.start_labels_, labels)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_standardized_fits_equal_fits_to_standardized_samples(missing):
+    X, new = np.split(np.random.default_rng(0).permutation(WINE), [140])
+    X = np.where(np.random.default_rng(1).uniform(size=X.shape) < 0.1 * missing, np.nan, X)
+    factors = 1 / StandardScaler().fit(X).scale_.astype(np.float32).astype(np.float64)
+    found, expected = clone(NEIGHBORS).fit(X), clone(NEIGHBORS).fit(X * factors)
+    assert (found.standardize_, expected.standardize_) == (True, False)
+    for rows in (X, new):
+        for method in ("predict_proba", "score_samples", "transform"):
+            values, same = getattr(found, method)(rows), getattr(expected, method)(rows * factors)
+            np.testing.assert_array_equal(values, same)
+    np.testing.assert_allclose(found.cluster_stability(2), expected.cluster_stability(2))
+
+
+def test_weights_and_sparse_samples_scale_alike():
+    weights = np.random.default_rng(0).integers(0, 3, len(WINE))
+    expected = clone(NEIGHBORS).fit(WINE.repeat(weights, axis=0)).predict(WINE)
+    found = clone(NEIGHBORS).fit(WINE, sample_weight=weights)
+    np.testing.assert_array_equal(found.predict(WINE), expected)
+    rows = csr_array(WINE)
+    found = clone(NEIGHBORS).set_params(accept_sparse=True).fit(rows)
+    assert found.standardize_ is True
+    np.testing.assert_array_equal(found.labels_, found.predict(rows))
+
+
+def test_distances_have_no_scales_of_features():
+    with pytest.raises(ValueError, match="standardize=True needs features.*standardize='auto'"):
+        NeighborClustering(2, metric="precomputed", standardize=True).fit(1 - np.eye(9))
 
 
 def test_networks_get_standardized_samples(tmp_path):

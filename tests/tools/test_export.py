@@ -104,7 +104,7 @@ def test_predictions_are_the_same(case, tmp_path):
     "estimator",
     [
         sk.VAEEmbedding(3, noise=0.05, **FROM_EM),
-        sk.NeighborClustering(3, noise=0.05, random_state=0),
+        sk.NeighborClustering(3, noise=0.05, standardize=True, random_state=0),
     ],
     ids=lambda estimator: type(estimator).__name__,
 )
