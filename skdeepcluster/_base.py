@@ -18,9 +18,9 @@ from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from ._categories import CATEGORICAL, count_inputs, list_groups, read_table
 from ._checks import (
     check_enough,
-    check_rows,
     draw_seed,
     find_offset,
     mark_noise,
@@ -29,7 +29,7 @@ from ._checks import (
 )
 from ._fit import Checkpoint, Fit, Run, apply, assign, choose_samples, identify
 from ._init import Partition, find_temperature, resolve_init
-from ._settings import Recipe, choose_likelihood, choose_settings
+from ._settings import Recipe, choose_factors, choose_likelihood, choose_settings
 from ._typing import Labels, fit_context
 from .engine.data import Rows, refuse_sparse
 from .engine.loop import Progress, check_callbacks
@@ -53,7 +53,8 @@ BUILDERS = ("encoder", "decoder", "generator", "discriminator")
 #: Parameters that determine the networks and what they see, which ``warm_start`` needs unchanged.
 ARCHITECTURE = (
     *("n_clusters", "n_components", "n_noise", "n_continuous", "other_categories"),
-    *("hidden_layer_sizes", "activation", "covariance_type", "standardize", *BUILDERS),
+    *("hidden_layer_sizes", "activation", "covariance_type", "standardize"),
+    *("categorical_features", *BUILDERS),
 )
 #: Maximum share of the samples that leave their initial clusters without a warning.
 MAX_MOVED = 0.25
@@ -75,6 +76,7 @@ class DeepEstimator(BaseEstimator, ABC):
         "activation": [StrOptions(set(ACTIVATIONS))],
         "likelihood": [StrOptions({"auto", "bernoulli", "gaussian"}), dict, ColumnLikelihood],
         "standardize": [StrOptions({"auto"}), "boolean"],
+        "categorical_features": CATEGORICAL,
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
@@ -195,8 +197,9 @@ class DeepEstimator(BaseEstimator, ABC):
             checkpoint = Checkpoint(self.checkpoint, identify(self, chosen, y, index, past))
             checkpoint.remember(lambda: None, random_state)
         names = getattr(self, "feature_names_in_", None)
+        groups, standardize = list_groups(self), self.standardize
         with torch.device("cpu"):
-            likelihood = choose_likelihood(self.likelihood, self.standardize, chosen, names)
+            likelihood = choose_likelihood(self.likelihood, standardize, chosen, names, groups)
         return Fit(
             X=chosen,
             X_given=X,
@@ -209,6 +212,7 @@ class DeepEstimator(BaseEstimator, ABC):
             progress=Progress(type(self).__name__, self.verbose == 1 and is_main_process()),
             augment=self.augment,
             is_tabulated=self.verbose > 1 and is_main_process(),
+            factors=choose_factors(likelihood, standardize, chosen, groups),
             device=resolve_device(self.device),
         )
 
@@ -311,7 +315,7 @@ class DeepEstimator(BaseEstimator, ABC):
     def _check_rows(self, X, reset=False):
         """Validate X without copying, casting or centering it."""
         refuse_sparse(self, X)
-        return check_rows(
+        return read_table(
             self,
             X,
             reset=reset and not self._continues(),
@@ -535,7 +539,7 @@ def brings_modules(estimator):
 
 def build_from(estimator, tensors, likelihood):
     """Return the model of the current parameters with the weights of a state dict."""
-    model = estimator._build(estimator.n_features_in_, estimator.hidden_layer_sizes_, likelihood)
+    model = estimator._build(count_inputs(estimator), estimator.hidden_layer_sizes_, likelihood)
     model.restore_buffers(tensors)
     model.load_state_dict(tensors)
     return model
@@ -545,7 +549,7 @@ def check_shapes(estimator, tensors, likelihood):
     """Check that weights have the shapes of the networks, before these take memory."""
     if brings_modules(estimator):
         return
-    sizes = estimator.n_features_in_, estimator.hidden_layer_sizes_
+    sizes = count_inputs(estimator), estimator.hidden_layer_sizes_
     with torch.device("meta"):
         model = estimator._build(*sizes, likelihood)
     for name, tensor in model.state_dict().items():

@@ -95,14 +95,18 @@ def check_rows(estimator, X, reset, **options):
     X = validate_data(estimator, X, reset=reset, **options)
     if reset and misses_values(X):
         empty = np.flatnonzero(np.isnan(X).all(0)).tolist()
-        if empty:
-            names = getattr(estimator, "feature_names_in_", None)
-            names = empty if names is None else names[empty].tolist()
-            raise ValueError(f"X has no values in the columns {names}. Leave these columns out.")
+        refuse_empty(empty, getattr(estimator, "feature_names_in_", None))
     if sparse.issparse(X) and not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
     return X
+
+
+def refuse_empty(columns, names=None):
+    """Raise ValueError if there are columns, given by their indices, that have no values."""
+    if columns:
+        names = columns if names is None else [names[i] for i in columns]
+        raise ValueError(f"X has no values in the columns {names}. Leave these columns out.")
 
 
 def misses_values(X):

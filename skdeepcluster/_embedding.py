@@ -11,6 +11,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import DeepEstimator, keep_partition
+from ._categories import restore_table
 from ._checks import check_finite, random_stream
 from ._fit import apply
 from ._init import CODE_CONSTRAINTS, Partition, fit_mixture, mixture_of_partition
@@ -60,7 +61,7 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                 f"Codes must have shape (n_samples, {self._n_features_out}) and finite float32 "
                 f"values, got {Z.shape}. Pass what transform() returns."
             )
-        return apply(self.model_, self.model_.decode, Z)
+        return restore_table(self, apply(self.model_, self.model_.decode, Z))
 
     @property
     def _n_features_out(self):
@@ -142,4 +143,4 @@ class PriorEstimator(EmbeddingMixin, DeepEstimator):
             draws = draw_generator(random_state)
             Z = confident_sample(mixture, counts, min_confidence, draws)
         Z = Z.float().numpy()[random_state.permutation(n_samples)]
-        return apply(self.model_, self.model_.decode, Z)
+        return restore_table(self, apply(self.model_, self.model_.decode, Z))

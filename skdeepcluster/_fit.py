@@ -26,7 +26,7 @@ from ._checks import (
     repeat_rows,
 )
 from ._init import NoInit, Partition
-from ._scaling import find_factors, scale_features
+from ._scaling import scale_features
 from ._settings import Settings
 from .engine.data import BLOCK, Rows, batches, count_batches, map_rows
 from .engine.loop import KeepState, Progress, epoch_table, train
@@ -39,7 +39,6 @@ from .engine.runtime import (
     threads_by_size,
 )
 from .functional.gaussian import Mixture
-from .modules.likelihood import ColumnLikelihood
 from .modules.model import Augmentation, Autoencoder
 from .neighbors.search import order_rows
 
@@ -191,6 +190,8 @@ class Fit:
     augment: Augmentation | None = None
     #: Whether a table with a line per epoch is printed.
     is_tabulated: bool = False
+    #: What samples are multiplied by before clusterers compare them, (D,), or None.
+    factors: np.ndarray | None = None
     settings: Settings | None = None
     #: The initial partition; None if it is to be found in codes, or is the fitted model's own.
     partition: Partition | None = None
@@ -213,12 +214,7 @@ class Fit:
         that it finds the same partition by itself.
         """
         X = self.X.toarray() if sparse.issparse(self.X) else self.X
-        if not self.likelihood.standardizes or self.init.takes_given:
-            return X
-        factors = find_factors(self.X, standardize=True)
-        if isinstance(self.likelihood, ColumnLikelihood):
-            factors[np.setdiff1d(np.arange(len(factors)), self.likelihood.layout["gaussian"])] = 1
-        return scale_features(X, factors)
+        return X if self.init.takes_given else scale_features(X, self.factors)
 
     def take(self, column):
         """Return the entries for the samples trained on of a column of the given samples."""

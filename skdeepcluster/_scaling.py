@@ -3,6 +3,7 @@
 N samples, D features.
 """
 
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -106,22 +107,25 @@ def are_comparable(deviations):
     return bool(fall or largest <= MOST_SPREAD * median)
 
 
-def find_factors(X, standardize="auto", sample_weight=None):
+def find_factors(X, standardize="auto", sample_weight=None, groups=()):
     """Return the factors (D,) that standardize X, or None if features keep their scales.
 
-    "auto" is the rule of networks whose likelihood is "auto".
+    "auto" is the rule of networks whose likelihood is "auto". Beside categories, it standardizes
+    the numbers. ``groups`` of one-hot columns stay zeros and ones.
     """
-    if not standardize:
+    if not standardize and not groups:
         return None
     if sample_weight is not None:
         X, sample_weight = X[sample_weight > 0], sample_weight[sample_weight > 0]
         sample_weight = sample_weight / sample_weight.max()
     features = measure_features(X, sample_weight=sample_weight)
     keeps = look_like_probabilities(features, X.dtype) or are_comparable(features.deviations)
-    if standardize == "auto" and keeps:
+    if standardize == "auto" and keeps and not groups:
         return None
+    scale = features.scale if standardize else np.ones(X.shape[1])
+    scale[list(chain(*groups))] = 1
     # Single precision hides how sums are rounded in another order of the samples.
-    mantissa, exponent = np.frexp(features.scale)
+    mantissa, exponent = np.frexp(scale)
     return 1 / np.ldexp(mantissa.astype(np.float32).astype(np.float64), exponent)
 
 

@@ -15,6 +15,7 @@ from ._scaling import (
     Features,
     are_comparable,
     are_probabilities,
+    find_factors,
     look_like_probabilities,
     measure_features,
 )
@@ -134,8 +135,13 @@ def choose_epochs(epochs, n_steps, n_batches):
 # ---- the likelihood
 
 
-def choose_likelihood(likelihood, standardize, X, names=None):
-    """Return a new likelihood, scaled by X (N, D); ``names`` are the feature names, if any."""
+def choose_likelihood(likelihood, standardize, X, names=None, groups=()):
+    """Return a new likelihood, scaled by X (N, D); ``names`` are the feature names, if any.
+
+    ``groups`` are the one-hot columns of categories, after the numbers.
+    """
+    if groups:
+        return _join_categories(likelihood, standardize, X, groups)
     if isinstance(likelihood, dict):
         likelihood = _read_columns(likelihood, names)
     if isinstance(likelihood, ColumnLikelihood):
@@ -151,6 +157,32 @@ def choose_likelihood(likelihood, standardize, X, names=None):
     if likelihood == "bernoulli" or (is_auto and look_like_probabilities(features, X.dtype)):
         return Bernoulli()
     return Gaussian(*_choose_scaling(features, standardize, X))
+
+
+def _join_categories(likelihood, standardize, X, groups):
+    """Return the likelihood of numbers followed by one-hot columns."""
+    if not isinstance(likelihood, str):
+        raise ValueError(
+            f"likelihood={likelihood!r} gives columns, and so does categorical_features. Set "
+            "likelihood to 'auto', 'gaussian' or 'bernoulli', which is that of the numbers."
+        )
+    n_numbers, kinds = groups[0][0], {"gaussian": [], "bernoulli": []}
+    if n_numbers:
+        name = choose_likelihood(likelihood, standardize, X[:, :n_numbers]).name
+        kinds[name] += range(n_numbers)
+    kinds["bernoulli"] += [group[0] for group in groups if len(group) == 1]
+    made = ColumnLikelihood(**kinds, categorical=[group for group in groups if len(group) > 1])
+    return _scale_columns(made, bool(standardize), X)
+
+
+def choose_factors(likelihood, standardize, X, groups=()):
+    """Return what samples are multiplied by before clusterers compare them, (D,), or None."""
+    if groups or not likelihood.standardizes:
+        return find_factors(X, groups and standardize, groups=groups)
+    factors = find_factors(X, standardize=True)
+    if isinstance(likelihood, ColumnLikelihood):
+        factors[np.setdiff1d(np.arange(len(factors)), likelihood.layout["gaussian"])] = 1
+    return factors
 
 
 def _measure(X, groups=()):

@@ -170,6 +170,11 @@ def _strip(message):
 
 def _build_module(estimator):
     """Return the module that computes the predictions of an estimator."""
+    if hasattr(estimator, "_table"):
+        raise TypeError(
+            "A fit with categorical_features cannot be exported. Encode the categories by a "
+            "ColumnTransformer with OneHotEncoder in a Pipeline, and export the Pipeline."
+        )
     if isinstance(estimator, NeighborClustering):
         return _NeighborPredictions(estimator)
     if hasattr(estimator, "mixture_"):

