@@ -179,15 +179,14 @@ def test_networks_decode_to_the_table(network, tmp_path):
 
 
 def test_imputed_tables_keep_what_is_observed():
-    table = TABLE.astype({"site": object})
-    table.loc[::5, "site"], table.loc[::7, "age"] = None, np.nan
-    vae = clone(VAE).set_params(max_epochs=60, learning_rate=0.01)
+    whole = pd.DataFrame({"age": 100.0 * Y, "site": np.array(["x", "y", "z"], dtype=object)[Y]})
+    table = whole.copy()
+    table.loc[::5, "site"], table.loc[1::5, "age"] = None, np.nan
+    vae = clone(VAE).set_params(max_epochs=60, learning_rate=0.01, hidden_layer_sizes=(16,))
     found = vae.fit(table).impute(table)
-    known = table.notna()
-    assert (found[known] == table[known].astype(object)).sum().sum() == known.sum().sum()
-    assert found.notna().all().all()
-    filled = found["site"][::5]
-    assert (filled == np.array(["north", "south", "west"])[Y[::5]]).mean() > 0.6
+    known = table.notna().to_numpy()
+    assert (found.to_numpy() == whole.to_numpy())[known].all()
+    assert (found["site"] == whole["site"]).all()
 
 
 def test_arrays_decode_to_arrays():
