@@ -25,15 +25,7 @@ LIBRARIES = "pandas", "polars"
 
 
 class TableEncoder(BaseEstimator):
-    """Numbers as they are, then one-hot columns of each category; all nan where it is missing.
-
-    Categories that the fit did not see are missing.
-
-    Parameters
-    ----------
-    categorical_features : array-like or "from_dtype"
-        As in :class:`~skdeepcluster.NeighborClustering`.
-    """
+    """Numbers as they are, then one-hot columns, nan for missing and unseen categories."""
 
     def __init__(self, categorical_features="from_dtype"):
         self.categorical_features = categorical_features
@@ -41,18 +33,15 @@ class TableEncoder(BaseEstimator):
     def fit(self, X):
         """Find the categories of a table X (N, D)."""
         self.names_ = list(getattr(X, "columns", range(X.shape[1])))
-        library = type(X).__module__.split(".")[0]
-        self.library_ = library if library in LIBRARIES else None
+        self.library_ = type(X).__module__.split(".")[0]
         self.categorical_ = sorted(set(self._find_columns(X)))
         self.numeric_ = [i for i in range(X.shape[1]) if i not in self.categorical_]
         values = self._read_categories(X)
-        pairs = zip(self.categorical_, values.T, strict=True)
-        levels = [self._list_levels(i, own) for i, own in pairs]
+        levels = list(map(self._list_levels, self.categorical_, values.T))
         empty = [i for i, own in zip(self.categorical_, levels, strict=True) if not len(own)]
         refuse_empty(empty, self.names_)
-        self.encoder_ = OneHotEncoder(
-            categories=levels, handle_unknown="ignore", sparse_output=False
-        )
+        options = {"handle_unknown": "ignore", "sparse_output": False}
+        self.encoder_ = OneHotEncoder(categories=levels, **options)
         if levels:
             self.encoder_.fit(values)
         ends = np.cumsum([len(self.numeric_), *map(len, levels)]).tolist()
@@ -62,15 +51,8 @@ class TableEncoder(BaseEstimator):
 
     def _find_columns(self, X):
         """Return the indices of the categorical columns."""
-        given = self.categorical_features
-        if not isinstance(given, str):
-            given = np.asarray(given).tolist()
-            if given and isinstance(given[0], bool) and len(given) != X.shape[1]:
-                raise ValueError(
-                    f"categorical_features is a mask of {len(given)} columns, but X has "
-                    f"{X.shape[1]}. Give a value for each column, or indices."
-                )
-            return _get_column_indices(X, given)
+        if not isinstance(self.categorical_features, str):
+            return _get_column_indices(X, np.asarray(self.categorical_features).tolist())
         return [i for i, kind in enumerate(getattr(X, "dtypes", ())) if not _is_number(kind)]
 
     def _read_categories(self, X):
@@ -82,21 +64,14 @@ class TableEncoder(BaseEstimator):
         return values
 
     def _list_levels(self, i, values):
-        """Return the categories of column i, ascending."""
-        found = set(values.tolist()) - {None}
-        if len(found) > MAX_CATEGORIES:
+        """Return the categories of column i, in order."""
+        levels = sorted(set(values.tolist()) - {None}, key=lambda own: (type(own).__name__, own))
+        if len(levels) > MAX_CATEGORIES:
             raise ValueError(
-                f"Column {self.names_[i]} has {len(found)} categories, but at most "
-                f"{MAX_CATEGORIES} are allowed. Leave it out, join categories, or give it as "
-                "numbers."
+                f"Column {self.names_[i]} has {len(levels)} categories, but at most "
+                f"{MAX_CATEGORIES} are allowed. Leave it out, or join categories."
             )
-        try:
-            return np.array(sorted(found), dtype=object)
-        except TypeError as error:
-            raise TypeError(
-                f"Column {self.names_[i]} mixes categories of types that have no order: {error}. "
-                "Make all its categories strings, or all numbers."
-            ) from error
+        return np.array(levels, dtype=object)
 
     def transform(self, X):
         """Return X (N, D) as numbers and one-hot columns (N, E)."""
@@ -119,12 +94,10 @@ class TableEncoder(BaseEstimator):
 
     def inverse_transform(self, X):
         """Return encoded samples (N, E) as a table (N, D) with the most probable categories."""
-        table = np.empty((len(X), len(self.names_)), dtype=object)
-        table[:, self.numeric_] = X[:, : len(self.numeric_)]
+        n_numbers, table = len(self.numeric_), np.empty((len(X), len(self.names_)), dtype=object)
+        table[:, self.numeric_] = X[:, :n_numbers]
         if self.categorical_:
-            table[:, self.categorical_] = self.encoder_.inverse_transform(
-                X[:, len(self.numeric_) :]
-            )
+            table[:, self.categorical_] = self.encoder_.inverse_transform(X[:, n_numbers:])
         columns = [np.array(column.tolist()) for column in table.T]
         if self.library_ in LIBRARIES:
             library = importlib.import_module(self.library_)
@@ -134,9 +107,8 @@ class TableEncoder(BaseEstimator):
 
 
 def _is_number(dtype):
-    """Return whether a column of a DataFrame has numbers, by its type."""
-    own = getattr(dtype, "is_numeric", None)  # of polars
-    return dtype.kind in "iuf" if own is None else own()
+    """Return whether a column of a DataFrame of pandas or polars has numbers."""
+    return dtype.kind in "iuf" if hasattr(dtype, "kind") else dtype.is_numeric()
 
 
 def read_table(estimator, X, reset, **options):
@@ -168,9 +140,8 @@ def list_groups(estimator):
 
 def count_inputs(estimator):
     """Return the number of features that the model of a fitted estimator takes."""
-    return (
-        estimator._table.n_encoded_ if hasattr(estimator, "_table") else estimator.n_features_in_
-    )
+    table = getattr(estimator, "_table", None)
+    return estimator.n_features_in_ if table is None else table.n_encoded_
 
 
 def restore_table(estimator, X):

@@ -136,9 +136,8 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
         Whether Gaussian features are divided by their own standard deviations (True) or all by one
         number (False). "auto": False for features of comparable scales or principal components.
     categorical_features : array-like or "from_dtype", default=None
-        Columns of categories: indices, names, a mask, or "from_dtype" for all columns of a
-        DataFrame that are not numbers. They get the categorical likelihood, missing and unseen
-        categories none. Decoded samples have the columns of X and the most probable categories.
+        Columns of categories, as in :class:`NeighborClustering`. They get the categorical
+        likelihood, and decoded samples are tables like X, with the most probable categories.
     reconstruction_weight : float, default=1.0
         Weight of the reconstruction.
     mixture_weight : float, default=1.0

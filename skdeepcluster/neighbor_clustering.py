@@ -76,9 +76,9 @@ class NeighborClustering(
         "precomputed", X has the distances between all samples, or is a sparse graph of them as
         :class:`~sklearn.neighbors.KNeighborsTransformer` with ``mode="distance"`` returns.
     standardize : "auto" or bool, default="auto"
-        Whether features are divided by their own standard deviations. "auto", by the rule of the
-        networks: only with the metric "euclidean", and not for features of comparable scales,
-        probabilities, or principal components. Numbers beside categories are standardized.
+        Whether features are divided by their own standard deviations. "auto": False for metrics
+        except "euclidean", comparable scales, probabilities, and principal components, but True
+        for numbers beside categories. Networks have the same rule.
     categorical_features : array-like or "from_dtype", default=None
         Columns of categories: indices, names, a mask, or "from_dtype" for all columns of a
         DataFrame that are not numbers. Categories that ``fit`` did not see are missing.
@@ -135,8 +135,7 @@ class NeighborClustering(
         ``stability``, the mean adjusted Rand index
         between candidates.
     outlier_scores_ : ndarray of shape (n_samples,)
-        Mean distance from each sample to its nearest others in the graph, between standardized
-        samples if ``standardize_``.
+        Mean distance, standardized if ``standardize_``, from each sample to its nearest others.
     offset_ : float
         Samples whose outlier score exceeds ``-offset_`` are noise.
     leaves_ : ndarray of shape (n_samples,)
@@ -493,8 +492,7 @@ class NeighborClustering(
         standardize, groups = self.standardize, list_groups(self)
         if groups and self.metric != "euclidean":
             raise ValueError(
-                f"categorical_features needs metric='euclidean', but got {self.metric!r}. Set "
-                "this metric, or encode the categories before."
+                f"categorical_features needs metric='euclidean', got {self.metric!r}. Set it."
             )
         if standardize == "auto":
             standardize = "auto" if self.metric == "euclidean" else False

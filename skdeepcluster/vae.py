@@ -214,9 +214,8 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         Whether Gaussian features are divided by their own standard deviations (True) or all by one
         number (False). "auto": False for features of comparable scales or principal components.
     categorical_features : array-like or "from_dtype", default=None
-        Columns of categories: indices, names, a mask, or "from_dtype" for all columns of a
-        DataFrame that are not numbers. They get the categorical likelihood, missing and unseen
-        categories none. Decoded samples have the columns of X and the most probable categories.
+        Columns of categories, as in :class:`NeighborClustering`. They get the categorical
+        likelihood, and decoded samples are tables like X, with the most probable categories.
     init : {"neighbors", "mixture"}, clusterer or array-like, default="neighbors"
         Initial partition, whose M-step on the codes gives the mixture. "neighbors":
         :class:`NeighborClustering`. A scikit-learn clusterer: a clone of it with this
