@@ -182,7 +182,7 @@ def main(arguments=None):
     found = complete(options.out, ("data", "row", "way", "seed"), tasks(options))
     frame = as_frame(found)
     frame["row"] = frame["row"] + ", " + frame["way"]
-    print(pivot(frame, "ari", columns="data"))
+    print(pivot(frame, "ari"))
 
 
 if __name__ == "__main__":

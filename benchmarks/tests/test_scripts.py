@@ -2,9 +2,11 @@
 
 import json
 import re
+import sys
 
 import compare
 import numpy as np
+import pandas as pd
 import pictures
 import pytest
 from accuracy import (
@@ -13,6 +15,7 @@ from accuracy import (
     few_labels,
     how_sure,
     missing_values,
+    mixed_tables,
     number_of_clusters,
     papers,
 )
@@ -221,6 +224,24 @@ def test_missing_values_are_removed_and_clustered(tmp_path):
     found = run(missing_values, tmp_path, *arguments)
     assert len(found) == 1 + 4 * 4
     assert all(record["acc"] > 0.3 for record in found)
+
+
+def test_mixed_tables_are_clustered(tmp_path, monkeypatch, capsys):
+    y = np.arange(60) % 2
+    numbers = np.random.RandomState(0).normal(size=60) + 9 * y
+    X = pd.DataFrame({"number": numbers, "letter": np.array(["a", "b"], dtype=object)[y]})
+    X.loc[::9, "letter"], X.loc[::8, "number"] = None, np.nan
+    with monkeypatch.context() as patch:
+        data = Bunch(X=X, y=y, n_clusters=2, name="crabs")
+        patch.setattr(mixed_tables, "load_table", lambda name: data)
+        patch.setattr(mixed_tables, "OURS", ["NeighborClustering"])
+        patch.setattr(mixed_tables, "OTHERS", {"Gower": mixed_tables.gower})
+        found = run(mixed_tables, tmp_path, "--tables", "crabs", "--seeds", "1")
+    assert len(found) == 6
+    assert min(record["acc"] for record in found) > 0.9
+    monkeypatch.setitem(sys.modules, "palmerpenguins", None)
+    assert not list(mixed_tables.tasks(Bunch(tables=["penguins"], seeds=[0])))
+    assert "pip install palmerpenguins" in capsys.readouterr().out
 
 
 def compared(tmp_path, *arguments):

@@ -5,6 +5,7 @@ import importlib.util
 import numpy as np
 import pandas as pd
 import pytest
+from estimators import name, some_of
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.metrics import adjusted_rand_score
@@ -23,7 +24,7 @@ NEIGHBORS = NeighborClustering(3, categorical_features="from_dtype", random_stat
 VAE = VAEEmbedding(3, categorical_features="from_dtype", **TINY)
 CODES = [cls(3, pretraining_epochs=1, **TINY) for cls in (VaDEClustering, DACClustering)]
 CODES = [VAE, *(own.set_params(categorical_features="from_dtype") for own in CODES)]
-over_networks = pytest.mark.parametrize("network", CODES, ids=lambda own: type(own).__name__)
+over_networks = pytest.mark.parametrize("network", some_of(CODES), ids=name)
 
 
 def draw_table(n_samples=60):
@@ -117,7 +118,7 @@ def test_other_metrics_and_likelihoods_are_refused(tmp_path, fitted):
 # ---- missing and unseen categories
 
 
-@pytest.mark.parametrize("estimator", [NEIGHBORS, *CODES], ids=lambda own: type(own).__name__)
+@pytest.mark.parametrize("estimator", some_of([NEIGHBORS, *CODES]), ids=name)
 def test_missing_and_unseen_categories_are_one(estimator):
     table = TABLE.astype({"grade": object, "site": object})
     table.loc[::5, "site"], table.loc[::7, "age"] = None, np.nan
@@ -186,6 +187,7 @@ def test_imputed_tables_keep_what_is_observed():
     known = table.notna().to_numpy()
     assert (found.to_numpy() == whole.to_numpy())[known].all()
     assert (found["site"] == whole["site"]).all()
+    assert vae.sample(3)["site"].isin(["x", "y", "z"]).all()
 
 
 def test_arrays_decode_to_arrays():
