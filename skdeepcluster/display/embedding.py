@@ -11,7 +11,6 @@ from sklearn.utils import check_array
 
 from .._checks import predict_samples
 from ..neighbors import neighbor_graph, neighbor_layout
-from ..neighbors.search import fill_missing
 from .base import Display, choose_colors, draw_legend, group_rows, take_last_step
 
 #: Projections of more than two columns.
@@ -88,8 +87,7 @@ class EmbeddingDisplay(Display):
         labels = predict_samples(estimator, X) if labels is None else labels
         display = cls(embedding, labels, method=method, name=name)
         if hasattr(estimator, "layout_") and display._choose_method(len(labels)) == "neighbors":
-            samples = check_array(X, accept_sparse=True, ensure_all_finite="allow-nan")
-            display.embedding = fill_missing(samples, estimator.n_neighbors)
+            display.embedding = estimator._scale_rows(X)
             display.metric = estimator.metric
         return display.plot(ax, **kwargs)
 

@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from skdeepcluster import DACClustering, NeighborClustering, VaDEClustering, VAEEmbedding
+from skdeepcluster.display import EmbeddingDisplay
 from skdeepcluster.export import to_onnx
 from skdeepcluster.inspection import ClusterReport
 from skdeepcluster.persistence import load, save
@@ -69,6 +70,7 @@ def test_fits_keep_what_the_table_says(fitted):
     assert fitted.feature_names_in_.tolist() == list(TABLE)
     assert adjusted_rand_score(Y, fitted.labels_) > 0.5
     assert "site = " in str(ClusterReport.from_estimator(fitted, TABLE))
+    assert EmbeddingDisplay.from_estimator(fitted, TABLE).points_.shape == (60, 2)
     frame = fitted.set_output(transform="pandas").transform(TABLE)
     assert frame.columns.tolist() == fitted.get_feature_names_out().tolist()
     with pytest.raises(ValueError, match="feature names"):
