@@ -18,7 +18,7 @@ from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ._categories import CATEGORICAL, count_inputs, list_groups, read_table
+from ._categories import count_inputs, list_groups, read_table
 from ._checks import (
     check_enough,
     draw_seed,
@@ -76,7 +76,6 @@ class DeepEstimator(BaseEstimator, ABC):
         "activation": [StrOptions(set(ACTIVATIONS))],
         "likelihood": [StrOptions({"auto", "bernoulli", "gaussian"}), dict, ColumnLikelihood],
         "standardize": [StrOptions({"auto"}), "boolean"],
-        "categorical_features": CATEGORICAL,
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],

@@ -15,6 +15,7 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from ._categories import CATEGORICAL
 from ._checks import check_finite, check_partition, cluster_means
 from .engine.runtime import draw_generator
 from .mixture import em
@@ -34,6 +35,7 @@ CONSTRAINTS = {
 }
 #: Constraints of networks whose codes follow a mixture.
 CODE_CONSTRAINTS = CONSTRAINTS | {
+    "categorical_features": CATEGORICAL,
     "encoder": [callable, None],
     "decoder": [callable, None],
     "masking": [Interval(Real, 0, 1, closed="left")],

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from ._base import DeepEstimator, keep_partition
-from ._categories import restore_table
+from ._categories import CATEGORICAL, restore_table
 from ._checks import Auto, LabeledClusterMixin, random_stream, store_parameters
 from ._embedding import EmbeddingMixin
 from ._fit import apply
@@ -364,6 +364,7 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         "encoder": [callable, None],
         "decoder": [callable, None],
         "init": CONSTRAINTS["init"],
+        "categorical_features": CATEGORICAL,
         "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
         "start_weight": [Interval(Real, 0, None, closed="left")],
         "kl_warm_up": [Interval(Real, 0, 1, closed="both")],
