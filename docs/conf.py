@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from sphinx_gallery.sorting import FileNameSortKey
+
 import skdeepcluster
 
 #: The project's folder.
@@ -19,20 +21,46 @@ extensions = [
     "myst_parser",
     "numpydoc",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
 ]
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 templates_path = ["templates"]
-exclude_patterns = ["templates"]
+exclude_patterns = ["templates", "examples"]
+html_title = project
 html_theme = "pydata_sphinx_theme"
-html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
+html_theme_options = {
+    "header_links_before_dropdown": 6,
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": False,
+}
+html_context = {"default_mode": "auto"}
+html_sidebars = {
+    page: [] for page in ("start", "how_it_works", "results", "benchmarks", "glossary", "changes")
+} | {"contributing": []}
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_copy_source = html_show_sourcelink = False
 add_module_names = False
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # docstrings have the types
 autosummary_generate = True
 numpydoc_show_class_members = False
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"sklearn\..*")]
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"\.py$",
+    "within_subsection_order": FileNameSortKey,
+    "image_srcset": ["2x"],
+    "download_all_examples": False,
+    "show_memory": False,
+    "remove_config_comments": True,
+    "only_warn_on_example_error": False,
+    "abort_on_example_error": True,
+}
 
 
 def is_foreign(app, what, name, thing, skip, options):

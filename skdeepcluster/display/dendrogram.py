@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import dendrogram, is_valid_linkage
 
-from .base import Display, check_has, check_shape, draw_legend, take_last_step
+from .base import COLORS, Display, check_has, check_shape, draw_legend, take_last_step
 
 #: Color of the merges above the cut, and of the cut itself.
 ABOVE = "0.45"
+#: Colors of the displays for those of scipy.
+PALETTE = {f"C{k}": color for k, color in enumerate(COLORS, start=1)}
 
 
 @dataclass(eq=False, repr=False)
@@ -92,7 +94,12 @@ class DendrogramDisplay(Display):
         style = {"truncate_mode": "lastp", "p": shown, "leaf_rotation": 90 if shown > 10 else 0}
         style |= {"color_threshold": cut, "above_threshold_color": ABOVE}
         style |= {"leaf_label_func": lambda node: f"{totals[node]:,}", **kwargs}
+        first = len(ax.collections)
         self.tree_ = dendrogram(self.linkage_, ax=ax, **style)
+        found = dict.fromkeys(self.tree_["color_list"])
+        found.pop(style["above_threshold_color"], None)
+        for lines, color in zip(ax.collections[first:], found, strict=False):
+            lines.set_color(PALETTE.get(color, color))
         self.cut_ = None if n_clusters is None else float(cut)
         if n_clusters is not None:
             label = f"{n_clusters} cluster" + "s" * (n_clusters > 1)

@@ -11,7 +11,15 @@ from sklearn.utils import check_array
 
 from .._checks import predict_samples
 from ..neighbors import neighbor_graph, neighbor_layout
-from .base import Display, choose_colors, draw_legend, group_rows, take_last_step
+from .base import (
+    NOISE,
+    Display,
+    choose_colors,
+    draw_legend,
+    group_rows,
+    import_matplotlib,
+    take_last_step,
+)
 
 #: Projections of more than two columns.
 METHODS = "auto", "pca", "neighbors"
@@ -21,6 +29,9 @@ EQUAL = {"aspect": "equal", "adjustable": "datalim"}
 MAX_LAYOUT = 5000
 #: Maximum number of labels that are written next to their points.
 MAX_NUMBERED = 50
+#: Directions from a cluster to its label, and the distance as a share of the larger axis.
+SIDES = np.array([[np.cos(a), np.sin(a)] for a in np.arange(8) * np.pi / 4])
+LABEL_GAP = 0.04
 
 
 @dataclass(eq=False, repr=False)
@@ -92,22 +103,26 @@ class EmbeddingDisplay(Display):
         return display.plot(ax, **kwargs)
 
     def plot(self, ax=None, **kwargs) -> Self:
-        """Draw by ``Axes.scatter``, which takes ``kwargs``, with at most 50 labels written."""
+        """Draw by ``Axes.scatter``, which takes ``kwargs``.
+
+        Up to 50 labels are written beside their points, and noise is named in the legend only.
+        """
         self.points_, axes = self._project()
         names, index = group_rows(self.labels, len(self.points_))
         if self.points_.shape[1] == 1:  # a jittered strip for each label
             heights = np.random.RandomState(0).uniform(-0.3, 0.3, size=len(index)) - index
             self.points_ = np.column_stack([self.points_, heights])
             axes |= {"ylabel": "spread at random", "yticks": []}
-        self._open(ax, (6.4, 4.8)).set(**axes)
+        self._open(ax, (6.4, 4.8)).set(**axes, xmargin=0.08, ymargin=0.08)
         looks = choose_colors(names)
         self._scatter(looks, index, kwargs)
         self.legend_ = None
         if self.labels is not None:
             for k, (group, color, marker) in enumerate(zip(names, *looks, strict=True)):
-                self.ax_.plot([], [], ls="", marker=marker, color=color, label=str(group))
-                if len(names) <= MAX_NUMBERED:
-                    self._write_label(str(group), self.points_[index == k], color)
+                text = "noise" if color == NOISE else str(group)
+                self.ax_.plot([], [], ls="", marker=marker, color=color, label=text)
+                if len(names) <= MAX_NUMBERED and color != NOISE:
+                    self._write_label(text, index == k)
             self.legend_ = draw_legend(self.ax_)
         return self
 
@@ -154,9 +169,18 @@ class EmbeddingDisplay(Display):
             return self.method
         return "neighbors" if n_samples <= MAX_LAYOUT else "pca"
 
-    def _write_label(self, text, points, color):
-        """Write a label beside the point nearest to the median of its points."""
-        place = points[np.abs(points - np.median(points, axis=0)).sum(1).argmin()]
-        frame = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": color, "alpha": 0.85}
-        style = {"ha": "center", "va": "center", "fontsize": 9, "bbox": frame}
-        self.ax_.annotate(text, place, xytext=(10, 8), textcoords="offset points", **style)
+    def _write_label(self, text, members):
+        """Write a label beside its points, on that side of them where fewest points are."""
+        scale = np.ptp(self.points_, axis=0).max() or 1.0
+        points = (self.points_ - np.median(self.points_[members], axis=0)) / scale
+        core = points[members]
+        core = core[np.argsort(np.abs(core).sum(1))[: max(1, int(0.9 * len(core)))]]
+        edges = core[(core @ SIDES.T).argmax(0)]  # a cluster's outermost points, one per side
+        places = edges + LABEL_GAP * SIDES
+        crowd = [(np.abs(points - place).max(1) < LABEL_GAP).sum() for place in places]
+        side = int(np.argmin(crowd))
+        place = self.points_[members][np.abs(points[members] - edges[side]).sum(1).argmin()]
+        halo = import_matplotlib("patheffects").withStroke(linewidth=2.5, foreground="white")
+        style = {"ha": "center", "va": "center", "fontsize": 10, "weight": "bold"}
+        offset = {"xytext": 10 * SIDES[side], "textcoords": "offset points"}
+        self.ax_.annotate(text, place, **offset, **style, path_effects=[halo])

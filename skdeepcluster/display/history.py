@@ -13,6 +13,14 @@ from .base import COLORS, Display, check_has, take_last_step
 MAX_COLUMNS = 4
 #: Numbers in a record that are not drawn by default.
 OTHERS = "epoch", "dur", "training"
+#: Plain names of terms, without the network that they belong to.
+WORDS = {
+    "fake": "generated samples",
+    "kl": "KL divergence",
+    "loss": "total",
+    "real": "real samples",
+    "start": "initial partition",
+}
 
 
 @dataclass(eq=False, repr=False)
@@ -69,7 +77,9 @@ class HistoryDisplay(Display):
             known = np.isfinite(values)
             style = {"color": COLORS[0], "marker": "o" if known.sum() == 1 else "", **kwargs}
             panel.plot(steps[known], values[known], **style)
-            panel.set_title(term.replace("_", " "), fontsize="medium")
+            network, _, word = term.partition("_")
+            title = f"{network}: {WORDS.get(word, word)}" if word else term
+            panel.set_title(title.replace("_", " "), fontsize="medium")
             panel.grid(alpha=0.3)
             panel.set_xlim(0.5, len(steps) + 0.5)
             panel.locator_params(axis="x", nbins=5, integer=True)

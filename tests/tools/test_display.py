@@ -147,7 +147,7 @@ def test_clusters_keep_their_colors_and_noise_is_gray():
 
     clusters = look(np.arange(10))
     assert len(set(clusters.values())) == 10
-    assert look([-1, 0, 2]) == {"-1": "0.6", "0": clusters["0"], "2": clusters["2"]}
+    assert look([-1, 0, 2]) == {"noise": "0.6", "0": clusters["0"], "2": clusters["2"]}
     for names in ([10, 20, 30], ["a", "b", "c"], [-7, 0, 1]):
         assert list(look(names).values()) == list(clusters.values())[:3]
 
@@ -248,7 +248,7 @@ def test_errors_say_what_is_expected(draw, message):
 def test_history_draws_each_term():
     display = HistoryDisplay(HISTORY).plot()
     assert list(display.axes_) == ["loss", "vae_kl"]
-    assert display.axes_["vae_kl"].get_title() == "vae kl"
+    assert display.axes_["vae_kl"].get_title() == "vae: KL divergence"
     steps, values = display.axes_["vae_kl"].lines[0].get_data()
     np.testing.assert_array_equal(steps, [1, 2, 3, 4, 5])
     np.testing.assert_array_equal(values, [1, 2, 3, 4, 5])
