@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-from sphinx_gallery.sorting import FileNameSortKey
-
 import skdeepcluster
 
 #: The project's folder.
@@ -53,7 +51,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"\.py$",
-    "within_subsection_order": FileNameSortKey,
+    "within_subsection_order": "FileNameSortKey",
     "image_srcset": ["2x"],
     "download_all_examples": False,
     "show_memory": False,

@@ -4,13 +4,10 @@
 fitted clusterer, as a text and as a page of HTML.
 """
 
-import base64
-import html
 import os
-from importlib import resources
+from base64 import b64encode
 from io import BytesIO
 from pathlib import Path
-from string import Template
 from typing import Self
 
 import numpy as np
@@ -24,8 +21,10 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import _num_features, check_is_fitted
 
 from ._checks import check_labels, cluster_means, indicate, predict_samples, random_stream
-from .display.base import import_matplotlib, name_features, take_last_step
+from .display.base import COLORS, import_matplotlib, name_features, take_last_step
+from .display.embedding import find_samples
 from .display.samples import find_white, make_mosaic
+from .neighbors import neighbor_graph, neighbor_layout
 from .neighbors.search import has_distances
 
 __all__ = ["ClusterReport", "compare_features", "find_medoids"]
@@ -40,6 +39,8 @@ SURE = 0.995
 MAX_LINE = 80
 #: Titles of the pictures of a cluster.
 PICTURES = "medoid", "typical samples", "nearest to a border"
+#: Maximum number of samples in the map of a page.
+MAX_MAP = 1000
 #: Between the name of a column and a category, in the name of a share.
 SHARE = " = "
 #: Number of features that name a cluster, and their minimum difference in standard deviations.
@@ -149,6 +150,8 @@ class ClusterReport(Bunch):
         Class of the estimator.
     clusters : ndarray of shape (n_clusters,)
         Numbers of the clusters, or their names in ``classes_``.
+    samples, metric : {ndarray, sparse matrix} of shape (n_samples, n_columns), str or callable
+        Samples as the clusterer gets them, or their codes, and the metric of the map of a page.
     labels : ndarray of shape (n_samples,)
         Position in ``clusters`` of the cluster of each sample, -1 for noise.
     sizes, medoids : ndarray of shape (n_clusters,)
@@ -242,10 +245,15 @@ class ClusterReport(Bunch):
         distances[:, ~member.any(0)] = np.inf
         runner_up, margin = _find_runner_up(labels, resp, distances)
         features = _compare(values, member, names, n_features)
+        seen = codes, "euclidean"
+        if not has_distances(estimator):
+            seen = find_samples(estimator, X, codes)
         medoids = find_medoids(codes, labels, random_state=random_state)
         report = cls(
             name=take_last_step(estimator)[1],
             clusters=_name_clusters(estimator, n_clusters),
+            samples=seen[0],
+            metric=seen[1],
             labels=labels,
             sizes=member.sum(0).astype(int),
             probabilities=None if resp is None else cluster_means(member, resp).diagonal().copy(),
@@ -270,21 +278,26 @@ class ClusterReport(Bunch):
     def to_text(self) -> str:
         """Return the summary as a text, with a paragraph for each cluster."""
         clusters = range(len(self.clusters))
-        paragraphs = ["\n".join([self._name_cluster(k), *self._describe(k)]) for k in clusters]
+        paragraphs = ["\n".join([self._name_cluster(k), *self._write(k)]) for k in clusters]
         return "\n\n".join([self._title(), *paragraphs])
 
     __str__ = to_text
 
     def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the summary as a page of HTML with its pictures, and write it to a path."""
-        clusters = ""
-        for k in range(len(self.clusters)):
-            title, text, figures = self._name_cluster(k), "\n".join(self._describe(k)), ""
-            for caption, png in (self.pictures[k] if self.pictures else {}).items():
-                code = base64.b64encode(png).decode()
-                figures += _fill("figure", {"png": code}, caption=caption, title=title)
-            clusters += _fill("cluster", {"figures": figures}, title=title, text=text)
-        page = _fill("report", {"clusters": clusters}, title=self._title())
+        from jinja2 import Environment, PackageLoader
+
+        pages = Environment(loader=PackageLoader(__package__), autoescape=True, trim_blocks=True)
+        pages.filters["base64"] = lambda png: b64encode(png).decode()
+        rows = np.linspace(0, len(self.labels) - 1, MAX_MAP).astype(int)
+        rows = np.union1d(rows, self.medoids[self.medoids >= 0])
+        graph = neighbor_graph(self.samples[rows], metric=self.metric)
+        places = neighbor_layout(graph, 2, random_state=0)
+        places = (places - places.min(0)) / (np.ptp(places, axis=0).max() or 1.0)
+        spots = list(zip(rows.tolist(), self.labels[rows].tolist(), places.round(3), strict=True))
+        gaps = [np.abs(found.differences).max(initial=0) for found in self.features]
+        parts = {"colors": COLORS, "spots": spots, "widest": max(gaps, default=0)}
+        page = pages.get_template("report.html").render(report=self, **parts)
         if path is not None:
             Path(path).write_text(page, encoding="utf-8")
         return page
@@ -317,9 +330,9 @@ class ClusterReport(Bunch):
         return ", ".join(traits)
 
     def _describe(self, k):
-        """Return lines about the samples and the features of a cluster."""
+        """Return texts about the samples and the features of a cluster, by their titles."""
         if not self.sizes[k]:
-            return []
+            return {}
         facts = {"medoid": [self._name_sample(self.medoids[k])]}
         facts["typical samples"] = [self._name_sample(row) for row in self.typical_rows[k]]
         others = self.runner_up[self.labels == k]
@@ -337,10 +350,14 @@ class ClusterReport(Bunch):
             facts["set apart by"] = [
                 f"{name}: {mean:{form}}, elsewhere {other:{form}} ({difference:+.2f} SD)"
                 for name, difference, mean, other in zip(*self.features[k].values(), strict=True)
-                for form in [".0%" if SHARE in name else ".3g"]
+                for form in [".0%" if SHARE in name else ",.0f" if abs(mean) >= 1000 else ".3g"]
             ]
+        return facts
+
+    def _write(self, k):
+        """Return lines about a cluster."""
         lines = []
-        for title, items in facts.items():
+        for title, items in self._describe(k).items():
             is_short = sum(map(len, items)) <= MAX_LINE
             listed = " " + "; ".join(items) if is_short else "\n    ".join(["", *items])
             lines += [f"  {title}:{listed}"] if items else []
@@ -485,10 +502,3 @@ def _to_png(rows, images, style):
     picture, _ = make_mosaic(rows, images, [np.arange(len(rows))])
     import_matplotlib("image").imsave(file, picture, format="png", **style)
     return file.getvalue()
-
-
-def _fill(name, parts, **texts):
-    """Return a template of this package, filled with parts of HTML and with texts."""
-    template = resources.files(__package__).joinpath(f"templates/{name}.html").read_text("utf-8")
-    escaped = {key: html.escape(text) for key, text in texts.items()}
-    return Template(template).substitute(parts, **escaped)

@@ -7,19 +7,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.decomposition import PCA
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 
 from .._checks import predict_samples
 from ..neighbors import neighbor_graph, neighbor_layout
-from .base import (
-    NOISE,
-    Display,
-    choose_colors,
-    draw_legend,
-    group_rows,
-    import_matplotlib,
-    take_last_step,
-)
+from .base import NOISE, Display, choose_colors, draw_legend, group_rows, take_last_step
 
 #: Projections of more than two columns.
 METHODS = "auto", "pca", "neighbors"
@@ -97,16 +90,12 @@ class EmbeddingDisplay(Display):
         embedding = estimator.transform(X) if hasattr(estimator, "transform") else X
         labels = predict_samples(estimator, X) if labels is None else labels
         display = cls(embedding, labels, method=method, name=name)
-        if hasattr(estimator, "layout_") and display._choose_method(len(labels)) == "neighbors":
-            display.embedding = estimator._scale_rows(X)
-            display.metric = estimator.metric
+        if display._choose_method(len(labels)) == "neighbors":
+            display.embedding, display.metric = find_samples(estimator, X, embedding)
         return display.plot(ax, **kwargs)
 
     def plot(self, ax=None, **kwargs) -> Self:
-        """Draw by ``Axes.scatter``, which takes ``kwargs``.
-
-        Up to 50 labels are written beside their points, and noise is named in the legend only.
-        """
+        """Draw by ``Axes.scatter``, which takes ``kwargs``, with at most 50 labels written."""
         self.points_, axes = self._project()
         names, index = group_rows(self.labels, len(self.points_))
         if self.points_.shape[1] == 1:  # a jittered strip for each label
@@ -171,16 +160,23 @@ class EmbeddingDisplay(Display):
 
     def _write_label(self, text, members):
         """Write a label beside its points, on that side of them where fewest points are."""
-        scale = np.ptp(self.points_, axis=0).max() or 1.0
-        points = (self.points_ - np.median(self.points_[members], axis=0)) / scale
-        core = points[members]
-        core = core[np.argsort(np.abs(core).sum(1))[: max(1, int(0.9 * len(core)))]]
-        edges = core[(core @ SIDES.T).argmax(0)]  # a cluster's outermost points, one per side
-        places = edges + LABEL_GAP * SIDES
-        crowd = [(np.abs(points - place).max(1) < LABEL_GAP).sum() for place in places]
-        side = int(np.argmin(crowd))
-        place = self.points_[members][np.abs(points[members] - edges[side]).sum(1).argmin()]
-        halo = import_matplotlib("patheffects").withStroke(linewidth=2.5, foreground="white")
+        points = self.points_ - np.median(self.points_[members], axis=0)
+        gaps = LABEL_GAP * (np.ptp(points, axis=0).max() or 1.0) * SIDES
+        inner = np.flatnonzero(members)[np.abs(points[members]).sum(1).argsort()]
+        inner = inner[: -(-9 * len(inner) // 10)]  # without outliers
+        edges = inner[(points[inner] @ SIDES.T).argmax(0)]  # the outermost sample on each side
+        away = np.abs(points[:, None] - points[edges] - gaps).max(2)
+        side = int((away < np.abs(gaps).max()).sum(0).argmin())
         style = {"ha": "center", "va": "center", "fontsize": 10, "weight": "bold"}
-        offset = {"xytext": 10 * SIDES[side], "textcoords": "offset points"}
-        self.ax_.annotate(text, place, **offset, **style, path_effects=[halo])
+        style["bbox"] = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.6}
+        style |= {"xytext": 10 * SIDES[side], "textcoords": "offset points"}
+        self.ax_.annotate(text, self.points_[edges[side]], **style)
+
+
+def find_samples(estimator, X, codes):
+    """Return what a NeighborClustering or its Pipeline lays out, else codes, and the metric."""
+    while isinstance(estimator, Pipeline):
+        X, estimator = estimator[:-1].transform(X) if len(estimator) > 1 else X, estimator[-1]
+    if not hasattr(estimator, "layout_"):
+        return codes, "euclidean"
+    return estimator._scale_rows(X), estimator.metric

@@ -14,13 +14,7 @@ MAX_COLUMNS = 4
 #: Numbers in a record that are not drawn by default.
 OTHERS = "epoch", "dur", "training"
 #: Plain names of terms, without the network that they belong to.
-WORDS = {
-    "fake": "generated samples",
-    "kl": "KL divergence",
-    "loss": "total",
-    "real": "real samples",
-    "start": "initial partition",
-}
+WORDS = {"fake": "generated", "kl": "KL divergence", "loss": "total", "start": "initial partition"}
 
 
 @dataclass(eq=False, repr=False)

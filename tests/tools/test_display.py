@@ -131,6 +131,20 @@ def test_no_cluster_is_hidden_under_its_label():
         assert near < 60
 
 
+def test_a_pipeline_is_drawn_like_its_last_step():
+    scaled = MinMaxScaler().fit_transform(X)
+    pipeline = make_pipeline(MinMaxScaler(), NeighborClustering(3, random_state=0)).fit(X)
+    drawn = EmbeddingDisplay.from_estimator(pipeline, X).points_
+    expected = EmbeddingDisplay.from_estimator(pipeline[-1], scaled).points_
+    np.testing.assert_allclose(drawn, expected)
+
+
+def test_noise_is_named_in_the_legend_only():
+    display = EmbeddingDisplay(X[:, :2], np.where(np.arange(120) < 20, -1, Y)).plot()
+    assert texts(display.legend_.get_texts())[0] == "noise"
+    assert {"noise", "-1"}.isdisjoint(texts(display.ax_.texts))
+
+
 def test_each_label_has_its_own_look_and_legend_entry():
     display = EmbeddingDisplay(X[:, :2], np.arange(120) % 23).plot()
     handles = display.legend_.legend_handles

@@ -1,6 +1,7 @@
 """What clusters consist of: typical and doubtful samples, features, and the report."""
 
 import io
+import re
 import sys
 from html.parser import HTMLParser
 
@@ -243,6 +244,31 @@ def test_the_page_is_whole_and_holds_its_pictures(tmp_path):
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     assert "<weight>" in page.text
     assert names[found.medoids[0]] in page.text
+
+
+def test_the_page_has_a_map_and_bars_of_features():
+    class Drawn(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            seen.append((tag, dict(attrs).get("style", "")))
+
+    for found, n_bars in ((report(n_features=2), 6), (report(images=(2, 2), n_features=3), 9)):
+        seen = []
+        Drawn().feed(found.to_html())
+        tags = [tag for tag, _ in seen]
+        assert tags.count("circle") == len(X)
+        assert tags.count("text") == 3
+        bars = [re.findall(r"[\d.]+(?=%)", style) for tag, style in seen if "width" in style]
+        assert len(bars) == n_bars
+        differences = np.concatenate([own.differences for own in found.features])
+        left, width = np.array(bars, dtype=float).T
+        np.testing.assert_allclose(width, 50 * np.abs(differences) / np.abs(differences).max())
+        np.testing.assert_allclose(left, np.where(differences < 0, 50 - width, 50))
+
+
+def test_a_page_maps_at_most_a_thousand_samples_and_all_medoids():
+    many = make_blobs(3_000, centers=3, random_state=0)[0]
+    found = report(KMeans(3, n_init=1, random_state=0).fit(many), many)
+    assert 1000 <= found.to_html().count("<circle") <= 1003
 
 
 def test_stability_is_shown_if_known():
