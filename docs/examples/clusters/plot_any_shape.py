@@ -51,6 +51,7 @@ for column, (name, (X, y)) in enumerate(data.items()):
         labels = clusterer.fit_predict(X)
         display = EmbeddingDisplay(X, labels).plot(ax, s=8)
         display.legend_.remove()
+        ax.margins(0.15)
         score = adjusted_rand_score(y, labels)
         ax.set_title(f"{name}: {max(score, 0):.2f}")
         ax.set(xticks=[], yticks=[], xlabel="", ylabel="", aspect="equal", adjustable="datalim")
