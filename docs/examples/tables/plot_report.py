@@ -18,10 +18,11 @@ from skdeepcluster.inspection import ClusterReport, compare_features
 table = load_wine(as_frame=True).data
 clusterer = make_pipeline(StandardScaler(), NeighborClustering(3, random_state=0)).fit(table)
 report = ClusterReport.from_estimator(clusterer, table, random_state=0)
-print(report)
+report
 
 # %%
-# ``report.to_html("clusters.html")`` writes a page. The same numbers make a picture of one's own.
+# ``print(report)`` writes the same as text, and ``report.to_html("clusters.html")`` a page. The
+# numbers make a picture of one's own, too.
 
 figure, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained", sharex=True)
 for k, (ax, found) in enumerate(zip(axes, compare_features(table, report.labels), strict=True)):
