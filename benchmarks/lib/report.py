@@ -34,10 +34,12 @@ def write(path, table, errors, best, data, **texts):
     `table` is a DataFrame with a line for each method, `errors` a list of str, `best` the fits
     that are drawn; "title", "description", "versions" and "command" are fields of the template.
     """
+    names = [html.escape(fit.method) for fit in best]
     page = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         {name: html.escape(text) for name, text in texts.items()},
         table=table.to_html(index=False, border=0),
         errors="".join(f'<p class="error">{html.escape(text)}</p>' for text in errors),
+        links="".join(f'<a href="#{name}">{name}</a>' for name in names),
         sections="".join(_section(fit, data) for fit in best),
     )
     Path(path).write_text(page, encoding="utf-8")
@@ -53,8 +55,9 @@ def _section(fit, data):
             pictures.append(f'<p class="error">{html.escape(text)}</p>')
         plt.close("all")
     seed = f"Seed {fit.seed}, the best of the seeds by score ({fit.score:.5g})."
+    name = html.escape(fit.method)
     return (
-        f'<section><h2>{html.escape(fit.method)}</h2><p class="note">{seed}</p>'
+        f'<section id="{name}"><h2>{name}</h2><p class="note">{seed}</p>'
         f'<div class="pictures">{"".join(pictures)}</div></section>'
     )
 

@@ -258,7 +258,9 @@ def test_comparison_writes_a_table_and_a_self_contained_report(tmp_path, capsys)
     assert code == 0
     acc = [record["acc"] for record in found[:2]]
     assert f"{np.mean(acc):.3f} ± {np.std(acc, ddof=1):.3f}" in capsys.readouterr().out
-    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert re.findall(r'href="#([^"]*)"', page) == re.findall(r'id="([^"]*)"', page)
+    sources = re.findall(r'src="([^"]*)"|href="(?!#)([^"]*)"', page)
+    sources = [source or link for source, link in sources]
     assert len(sources) > 8
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert not re.search(r"https?://|url\(|<script|could not be drawn|\$", page)
