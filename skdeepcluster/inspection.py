@@ -277,9 +277,14 @@ class ClusterReport(Bunch):
 
     def to_text(self) -> str:
         """Return the summary as a text, with a paragraph for each cluster."""
-        clusters = range(len(self.clusters))
-        paragraphs = ["\n".join([self._name_cluster(k), *self._write(k)]) for k in clusters]
-        return "\n\n".join([self._title(), *paragraphs])
+        text = self._title()
+        for k in range(len(self.clusters)):
+            text += f"\n\n{self._name_cluster(k)}"
+            for title, items in self._describe(k).items():
+                is_short = sum(map(len, items)) <= MAX_LINE
+                listed = " " + "; ".join(items) if is_short else "\n    ".join(["", *items])
+                text += f"\n  {title}:{listed}" if items else ""
+        return text
 
     __str__ = to_text
 
@@ -353,15 +358,6 @@ class ClusterReport(Bunch):
                 for form in [".0%" if SHARE in name else ",.0f" if abs(mean) >= 1000 else ".3g"]
             ]
         return facts
-
-    def _write(self, k):
-        """Return lines about a cluster."""
-        lines = []
-        for title, items in self._describe(k).items():
-            is_short = sum(map(len, items)) <= MAX_LINE
-            listed = " " + "; ".join(items) if is_short else "\n    ".join(["", *items])
-            lines += [f"  {title}:{listed}"] if items else []
-        return lines
 
     def _name_sample(self, row):
         return str(row if self.row_names is None else self.row_names[row])

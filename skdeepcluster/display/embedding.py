@@ -167,9 +167,10 @@ class EmbeddingDisplay(Display):
         edges = inner[(points[inner] @ SIDES.T).argmax(0)]  # the outermost sample on each side
         away = np.abs(points[:, None] - points[edges] - gaps).max(2)
         side = int((away < np.abs(gaps).max()).sum(0).argmin())
-        style = {"ha": "center", "va": "center", "fontsize": 10, "weight": "bold"}
+        across, up = np.sign(SIDES[side].round(9)).astype(int)
+        style = {"ha": ("center", "left", "right")[across], "va": ("center", "bottom", "top")[up]}
         style["bbox"] = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.6}
-        style |= {"xytext": 10 * SIDES[side], "textcoords": "offset points"}
+        style |= {"xytext": 5 * SIDES[side], "textcoords": "offset points", "weight": "bold"}
         self.ax_.annotate(text, self.points_[edges[side]], **style)
 
 

@@ -14,7 +14,8 @@ MAX_COLUMNS = 4
 #: Numbers in a record that are not drawn by default.
 OTHERS = "epoch", "dur", "training"
 #: Plain names of terms, without the network that they belong to.
-WORDS = {"fake": "generated", "kl": "KL divergence", "loss": "total", "start": "initial partition"}
+WORDS = {"fake": "generated", "kl": "KL divergence", "start": "initial partition"}
+WORDS |= {"train_loss": "total loss"}
 
 
 @dataclass(eq=False, repr=False)
@@ -72,7 +73,7 @@ class HistoryDisplay(Display):
             style = {"color": COLORS[0], "marker": "o" if known.sum() == 1 else "", **kwargs}
             panel.plot(steps[known], values[known], **style)
             network, _, word = term.partition("_")
-            title = f"{network}: {WORDS.get(word, word)}" if word else term
+            title = WORDS.get(term, f"{network}: {WORDS.get(word, word)}" if word else term)
             panel.set_title(title.replace("_", " "), fontsize="medium")
             panel.grid(alpha=0.3)
             panel.set_xlim(0.5, len(steps) + 0.5)
