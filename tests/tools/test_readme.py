@@ -1,4 +1,4 @@
-"""Every Python block of the README and of the user guide runs, in a folder of its own."""
+"""Every Python block of the README, "Start here" and the guide runs, in a folder of its own."""
 
 import re
 import warnings
@@ -14,11 +14,20 @@ import skdeepcluster
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-BLOCKS = [
-    pytest.param(block, id=page.stem)
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
-    for block in re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "docs" / "start.md",
+    *sorted((ROOT / "docs" / "guide").glob("*.md")),
 ]
+
+
+def find_blocks(page):
+    """Return the Python blocks of a page; those of "Start here" go on with the first one."""
+    blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    return ["\n".join(blocks)] if page.stem == "start" else blocks
+
+
+BLOCKS = [pytest.param(block, id=page.stem) for page in PAGES for block in find_blocks(page)]
 #: Words of a block -> the optional package that it needs.
 NEEDS = {"bertopic": "bertopic", "scanpy": "scanpy", "dask": "dask", "to_onnx": "onnxscript"}
 

@@ -1,9 +1,9 @@
 """
-Which clusters are alike? A tree
-================================
+A tree of clusters
+==================
 
 :class:`~skdeepcluster.NeighborClustering` keeps a tree of small groups of samples, and ``cut``
-divides it into any number of clusters without a new fit. Digits that look alike meet early in the
+divides it into any number of clusters without a new fit. Similar digits meet early in the
 tree. Below each group is its medoid, its most typical sample.
 """
 

@@ -34,7 +34,7 @@ plt.show()
 
 # %%
 # The labels come in at the end, to check the result: a row for each digit and a column for each
-# cluster. Most ones share a cluster with the eights: in 8 x 8 pixels they look alike.
+# cluster. Most ones share a cluster with the eights: in 8 x 8 pixels they look the same.
 
 ClusterConfusionDisplay.from_predictions(y, clusters.labels_, name="digits and clusters")
 plt.show()

@@ -2,7 +2,7 @@
 Steps from one digit to another
 ===============================
 
-A network's codes form a space in which one can walk. Each row leads from one real digit to
+The codes of a network form a space. Each row leads from one real digit to
 another one: the images between them are decoded from points on the straight line between both
 codes.
 """

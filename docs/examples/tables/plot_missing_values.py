@@ -22,7 +22,7 @@ print(f"{table.isna().any(axis=1).mean():.0%} of the samples miss a value")
 clusterer = make_pipeline(StandardScaler(), NeighborClustering(3, random_state=0))
 
 # %%
-# White cells are missing. The clusters found without them are nearly those of the whole table.
+# White cells are missing. The clusters without them are nearly the same as in the whole table.
 
 whole = clusterer.fit_predict(wine.data)
 labels = clusterer.fit_predict(table)
