@@ -59,6 +59,7 @@ sphinx_gallery_conf = {
     "image_srcset": ["2x"],
     "download_all_examples": False,
     "show_memory": False,
+    "write_computation_times": False,
     "remove_config_comments": True,
     "only_warn_on_example_error": False,
     "abort_on_example_error": True,

@@ -2,7 +2,7 @@
 Sizes of clusters, and pairs of samples
 =======================================
 
-You may know that no cluster has fewer than 40 samples, or that two samples belong together.
+You may know that no cluster has more than 50 samples, or that two samples belong together.
 ``min_cluster_size`` and ``max_cluster_size`` bound the sizes. ``must_link`` and ``cannot_link``
 take pairs of samples, and move their neighbors along.
 """
@@ -19,7 +19,7 @@ from skdeepcluster.display import EmbeddingDisplay
 X, y = load_iris(return_X_y=True)
 points = PCA(2).fit_transform(X)
 plain = NeighborClustering(3, random_state=0).fit(X)
-sized = NeighborClustering(3, max_cluster_size=52, random_state=0).fit(X)
+sized = NeighborClustering(3, max_cluster_size=50, random_state=0).fit(X)
 
 # %%
 # An expert says about 60 pairs near the border whether both flowers are of one species.
@@ -32,7 +32,7 @@ linked = NeighborClustering(3, random_state=0)
 linked.fit(X, must_link=pairs[same], cannot_link=pairs[~same])
 
 figure, axes = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
-fits = {"plain": plain, "at most 52 samples": sized, "with pairs": linked}
+fits = {"plain": plain, "at most 50 samples": sized, "with pairs": linked}
 for ax, (name, fit) in zip(axes, fits.items(), strict=True):
     EmbeddingDisplay(points, fit.labels_).plot(ax).legend_.remove()
     sizes = ", ".join(map(str, np.bincount(fit.labels_)))

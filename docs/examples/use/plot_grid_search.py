@@ -33,7 +33,7 @@ figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 image = ax.imshow(scores, cmap="viridis", aspect="auto")
 for (row, column), score in np.ndenumerate(scores):
     shade = "black" if image.norm(score) > 0.6 else "white"
-    ax.text(column, row, f"{score:.2f}", ha="center", va="center", color=shade)
+    ax.text(column, row, f"{score:z.2f}", ha="center", va="center", color=shade)
 row, column = np.unravel_index(scores.argmax(), scores.shape)
 frame = {"fill": False, "edgecolor": "black", "lw": 3}
 ax.add_patch(plt.Rectangle((column - 0.5, row - 0.5), 1, 1, **frame))
