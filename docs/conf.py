@@ -51,6 +51,8 @@ nitpick_ignore_regex = [("py:.*", r"sklearn\..*")]
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "gallery",
+    "backreferences_dir": "gallery/backreferences",
+    "doc_module": ("skdeepcluster",),
     "filename_pattern": r"\.py$",
     "subsection_order": [
         f"examples/{part}" for part in ("clusters", "trust", "tables", "networks", "use")
