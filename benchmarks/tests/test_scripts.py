@@ -26,6 +26,7 @@ from lib.records import read
 from scipy.sparse import csr_array
 from sklearn.utils import Bunch
 from speed import default_fits, em_against_sklearn, growth, prediction
+from trust import laws
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -242,6 +243,22 @@ def test_mixed_tables_are_clustered(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "palmerpenguins", None)
     assert not list(mixed_tables.tasks(Bunch(tables=["penguins"], seeds=[0])))
     assert "pip install palmerpenguins" in capsys.readouterr().out
+
+
+def test_laws_hold_for_separate_clusters(tmp_path):
+    found = run(laws, tmp_path, "--seeds", "1", "--methods", "KMeans", "GaussianMixtureEM")
+    assert len(found) == 2 * len(laws.LAWS)
+    assert all(r["separate"] == 0 for r in found if r["law"] != "an outlier")
+    assert 0 < max(r["overlapping"] for r in found) < 0.75
+    assert all(record["found"] == [4, 4] for record in found)
+
+
+def test_samples_are_compared_where_they_came_to_stand():
+    X, labels = laws.draw("separate", 0), np.arange(laws.N) % laws.K
+    for law in ("order of samples", "every sample twice", "10 % of samples removed"):
+        changed, where = laws.LAWS[law](X, labels, np.random.default_rng(0))
+        pair = (X[where], changed) if len(changed) < laws.N else (X, changed[where])
+        np.testing.assert_array_equal(*pair)
 
 
 def compared(tmp_path, *arguments):
