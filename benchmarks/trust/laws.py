@@ -89,7 +89,7 @@ LAWS = {
     "one sample twice": lambda X, labels, rng: (np.r_[X, X[rng.integers(N, size=1)]], EVERY),
     "samples at the means": lambda X, labels, rng: (np.r_[X, means(X, labels)], EVERY),
     "samples within clusters": add_between_pairs,
-    "an outlier": lambda X, labels, rng: (np.r_[X, X[:1] + rng.normal(scale=40, size=(1, 6))], EVERY),
+    "an outlier": lambda X, labels, rng: (np.r_[X, X[:1] + rng.normal(scale=40, size=6)], EVERY),
     "10 % of samples removed": lambda X, labels, rng: drop(X, rng.permutation(N) >= N // 10),
     "a cluster removed": lambda X, labels, rng: drop(X, labels != rng.choice(labels)),
     "one cluster shrunk": shrink_one,
