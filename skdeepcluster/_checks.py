@@ -348,14 +348,19 @@ def sample_systematically(weight, n_drawn, offset):
 
 
 def find_offset(outlier_scores, noise, weights):
-    """Return minus the outlier score above which a share ``noise`` of the weights lies."""
+    """Return minus the outlier score above which a share ``noise`` of the weights lies.
+
+    It is halfway to the next score, so that no label depends on rounding, as in other runtimes.
+    """
     if not noise:
         return -np.inf
     order = np.lexsort((weights, -outlier_scores))
     sums = np.cumsum(weights[order])
     most = noise * sums[-1] * (1 + ROUNDING)
-    first = order[np.searchsorted(sums[:-1], most, side="right")]
-    return -float(outlier_scores[first])
+    last = outlier_scores[order[np.searchsorted(sums[:-1], most, side="right")]]
+    above = outlier_scores[outlier_scores > last].min(initial=np.inf)
+    halfway = last + (above - last) / 2
+    return -float(halfway if last < halfway < above else last)
 
 
 def mark_noise(clusters, outlier_scores, offset):

@@ -18,11 +18,11 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
-from torch.nn.functional import normalize
 
 from ._fit import replace_atomically
 from .functional.gaussian import joint_density
 from .neighbor_clustering import NeighborClustering
+from .neighbors import partition
 
 
 def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
@@ -245,6 +245,7 @@ class _NeighborPredictions(nn.Module):
         factors = 1.0 if estimator._factors is None else estimator._factors
         self.register_buffer("factors", torch.tensor(factors, dtype=torch.float64))
         rows = torch.tensor(rows, dtype=torch.float64)
+        self.limit = float(partition.find_limit(rows.numpy(), metric))
         # Distances are found from products, which are rounded less around the mean.
         self.register_buffer("center", rows.mean(0))
         self.register_buffer("rows", self.prepare(rows))
@@ -255,21 +256,24 @@ class _NeighborPredictions(nn.Module):
             self.register_buffer(name, torch.tensor(value).double())
 
     def prepare(self, x):
-        """Return scaled samples relative to the mean, or of unit length."""
-        return normalize(x, eps=1e-300) if self.is_cosine else x - self.center
+        """Return scaled samples relative to the mean, or of unit length as in ``NeighborIndex``."""
+        x = x.clamp(-self.limit, self.limit)
+        if not self.is_cosine:
+            return x - self.center
+        length = x.norm(dim=1, keepdim=True)
+        is_zero = (length == 0).double()
+        return torch.cat([x / (length + is_zero), is_zero], 1)
 
     def forward(self, x):
         x = self.prepare(x.double() * self.factors)
-        near = x @ self.rows.T - (0.0 if self.is_cosine else self.rows.square().sum(1) / 2)
+        near = x @ self.rows.T - self.rows.square().sum(1) / 2
         found = near.topk(self.k, dim=1).indices
         x, neighbors = x[:, None], self.rows[found]
-        if self.is_cosine:
-            distances = 1 - (x * neighbors).sum(2)
-        else:
-            distances = (x - neighbors).square().sum(2).sqrt()
-        equal = (x == neighbors).all(2)
-        is_known = equal.any(1, keepdim=True)
-        weights = torch.where(is_known, equal.double(), 1 / distances.clamp_min(1e-300))
+        squares = (x - neighbors).square().sum(2)
+        distances = squares / 2 if self.is_cosine else squares.sqrt()
+        is_known = (x == neighbors).all(2).any(1, keepdim=True)
+        nearest = distances.amin(1, keepdim=True)
+        weights = torch.where(nearest > 0, nearest / distances, (distances == 0).double())
         weights = (weights / weights.sum(1, keepdim=True))[:, :, None]
         values = self.resp, self.layout, self.spacing
         resp, layout, spacing = ((weights * value[found]).sum(1) for value in values)

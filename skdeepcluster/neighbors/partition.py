@@ -54,6 +54,9 @@ NARROW = 10
 MAX_WHITENED = 100
 #: Maximum number of samples with a second layout.
 MAX_SECOND = 20_000
+#: Largest multiple of the fitted values that samples are compared at: of values farther away,
+#: rounding makes all distances equal.
+FAR = 1e6
 #: Number of mixtures that smooth a few given labels.
 MIXTURES = 5
 
@@ -487,7 +490,7 @@ def interpolate(reference, X, values, n_jobs=None) -> list[np.ndarray]:
     interpolation function for irregularly-spaced data", ACM National Conference 1968).
     """
     if reference.rows is not None:
-        X = _match_form(X, reference.rows)
+        X = _match_form(X, reference)
     places = {key: place for place, key in enumerate(reference.keys.tolist())}
     keys = hash_rows(X, stored_zeros=reference.rows is None).tolist()
     equal = np.array([places.get(key, -1) for key in keys])
@@ -508,12 +511,19 @@ def interpolate(reference, X, values, n_jobs=None) -> list[np.ndarray]:
     return [*predicted, check_answers(spacing, X, f" by metric={reference.metric!r}")]
 
 
-def _match_form(X, rows):
-    """Return X, dense or sparse as the fitted samples, clipped to keep distances finite."""
-    if sparse.issparse(rows):
+def _match_form(X, reference):
+    """Return X, dense or sparse as the fitted samples, without values that are too large."""
+    if sparse.issparse(reference.rows):
         return sparse.csr_matrix(X)
-    X, most = X.toarray() if sparse.issparse(X) else X, min(LARGEST, float(np.finfo(X.dtype).max))
-    return np.clip(X, -most, most)
+    limit = find_limit(reference.rows, reference.metric)
+    X, limit = X.toarray() if sparse.issparse(X) else X, min(limit, float(np.finfo(X.dtype).max))
+    return np.clip(X, -limit, limit)
+
+
+def find_limit(rows, metric):
+    """Return where values are clipped, so that distances differ and are finite."""
+    largest = max(rows.max(initial=0), -rows.min(initial=0)) if metric == "euclidean" else 0
+    return min(FAR * float(largest) or LARGEST, LARGEST)
 
 
 def _weigh(distances):

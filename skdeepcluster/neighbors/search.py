@@ -99,9 +99,14 @@ class NeighborIndex:
 
 def _unit_rows(X):
     """Return samples of unit length, with a last feature that is 1 for samples of zeros."""
-    is_zero = (row_norms(X, squared=True) == 0).astype(X.dtype)[:, None]
     if sparse.issparse(X):
+        is_zero = (row_norms(X, squared=True) == 0).astype(X.dtype)[:, None]
         return sparse.hstack([normalize(X), sparse.csr_array(is_zero)], format="csr")
+    lengths, largest = row_norms(X), np.abs(X).max(axis=1, initial=0)
+    # Squares of large values overflow, and ``normalize`` leaves short samples as they are.
+    is_lost = np.isinf(lengths) | (lengths < 10 * np.finfo(X.dtype).eps)
+    X = X / np.where(is_lost & (largest > 0), largest, 1)[:, None] if is_lost.any() else X
+    is_zero = (largest == 0).astype(X.dtype)[:, None]
     return np.hstack([normalize(X), is_zero])
 
 

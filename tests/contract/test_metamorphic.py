@@ -244,3 +244,12 @@ def test_a_shift_changes_probabilities_by_rounding_only(name):
 def test_float32_changes_probabilities_by_rounding_only(name):
     X = data().astype(np.float32)
     assert_close(name, fit(name, X).predict_proba(X), fitted(name).predict_proba(data()))
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e-30])
+def test_angles_have_no_unit(scale):
+    X = data().astype(np.float32)
+    model = fit("neighbors", X, metric="cosine")
+    X = X * np.float32(scale)
+    np.testing.assert_array_equal(model.predict(X), model.labels_)
+    assert_same_partition("neighbors", fit("neighbors", X, metric="cosine").labels_, model.labels_)
