@@ -544,6 +544,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         if "mixture_" in state:
             fields = (torch.tensor(field, device="cpu") for field in state["mixture_"])
             self.mixture_ = gaussian.Mixture(*fields)
+            if not self.mixture_.is_sound():
+                raise ValueError("The mixture has wrong weights, means or covariances. Fit it again.")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

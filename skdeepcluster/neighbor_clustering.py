@@ -535,6 +535,8 @@ class NeighborClustering(
         for value in (*vars(self).values(), *vars(self).get("_reference", {}).values()):
             if sparse.issparse(value):
                 value.check_format()
+        if not np.allclose(state.get("responsibilities_", np.ones((1, 1))).sum(1), 1):
+            raise ValueError("The responsibilities do not sum to one. Fit the estimator again.")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

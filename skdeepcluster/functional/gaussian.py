@@ -58,6 +58,13 @@ class Mixture(NamedTuple):
             return self.scales.reciprocal()
         return _invert(self.scales).mT
 
+    def is_sound(self) -> bool:
+        """Return whether weights sum to one, means are finite and scales finite and positive."""
+        stds = self.scales.diagonal(dim1=-2, dim2=-1) if self.scales.ndim == 3 else self.scales
+        is_finite = bool(self.means.isfinite().all() and self.scales.isfinite().all())
+        total = float(self.log_weights.exp().sum())
+        return is_finite and bool((stds > 0).all()) and math.isclose(total, 1, abs_tol=1e-6)
+
     def center(self) -> Tensor:
         """sum_k pi_k mu_k, of shape (D,)."""
         return average(self.means, self.log_weights.exp())

@@ -228,11 +228,19 @@ def point_outside(fitted):
     fitted.graph_.indices[0] = 10**6
 
 
+def double_responsibilities(fitted):
+    fitted.responsibilities_ *= 2
+
+
 UNSOUND = [
     ("vade", set_fitted(n_clusters=10**9), r"prior.logits has shape \(3,\), .* \(1000000000,\)"),
     ("vade", lambda fitted: vars(fitted).update(n_features_in_=10**9), "the parameters ask for"),
     ("vade", set_fitted(activation="os.system"), "os.system"),
     ("neighbors", point_outside, "ind"),
+    ("neighbors", double_responsibilities, "responsibilities do not sum to one"),
+    ("mixture", lambda fitted: fitted.mixture_.means.fill_(np.nan), "wrong weights, means"),
+    ("mixture", lambda fitted: fitted.mixture_.log_weights.add_(1), "wrong weights, means"),
+    ("tied", lambda fitted: fitted.mixture_.scales.neg_(), "wrong weights, means"),
 ]
 
 
