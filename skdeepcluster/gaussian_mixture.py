@@ -545,7 +545,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             fields = (torch.tensor(field, device="cpu") for field in state["mixture_"])
             self.mixture_ = gaussian.Mixture(*fields)
             if not self.mixture_.is_sound():
-                raise ValueError("The mixture has wrong weights, means or covariances. Fit it again.")
+                raise ValueError("The mixture has wrong weights, means or scales. Fit it again.")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

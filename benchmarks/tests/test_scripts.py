@@ -26,7 +26,7 @@ from lib.records import read
 from scipy.sparse import csr_array
 from sklearn.utils import Bunch
 from speed import default_fits, em_against_sklearn, growth, prediction
-from trust import laws
+from trust import laws, separations
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -251,6 +251,13 @@ def test_laws_hold_for_separate_clusters(tmp_path):
     assert all(r["separate"] == 0 for r in found if r["law"] != "an outlier")
     assert 0 < max(r["overlapping"] for r in found) < 0.75
     assert all(record["found"] == [4, 4] for record in found)
+
+
+def test_separations_are_compared_with_variances_within(tmp_path):
+    found = run(separations, tmp_path, "--seeds", "1")
+    ours = [r for r in found if r["row"] == "GaussianMixtureEM" and r["gap"] != "1e+00"]
+    assert len(ours) == 4 * 10
+    assert all(r["acc"] == 1 and r["variance"] < 1e-4 and r["rises"] for r in ours)
 
 
 def test_samples_are_compared_where_they_came_to_stand():
