@@ -206,3 +206,14 @@ def test_hashes_are_uniform_and_belong_to_samples():
     assert ((found.sort(0).values - ends[:, None]).abs() < 0.06).all(), "Kolmogorov and Smirnov"
     assert found.T.corrcoef().fill_diagonal_(0).abs().max() < 0.1
     close(points.hash_rows(rows.flip(0).double(), 3).flip(0), found)
+
+
+def test_rejected_samples_move_toward_their_mean_until_accepted():
+    means = torch.tensor([[-4.0], [0.0], [4.0]], dtype=torch.float64)
+    mixture = Mixture(torch.zeros(3).double().log_softmax(0), means, torch.ones_like(means))
+    log_p = gaussian.log_joint(means, mixture).log_softmax(1)
+    confidence = float(log_p[1, 1].exp()) * 0.9999  # of a narrow interval around zero
+    counts, stream = torch.tensor([0, 300, 0]), torch.Generator().manual_seed(0)
+    x = gaussian.confident_sample(mixture, counts, confidence, stream)
+    assert len(x.unique()) == 300
+    assert 0 < x.abs().min() < x.abs().max() < 0.2

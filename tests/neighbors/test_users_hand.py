@@ -6,6 +6,7 @@ from sklearn.datasets import load_iris, make_blobs
 from sklearn.metrics import adjusted_rand_score
 
 from skdeepcluster import NeighborClustering
+from skdeepcluster.neighbors.constraints import PAIRS, Constraints
 
 X, Y = load_iris(return_X_y=True)
 
@@ -142,3 +143,17 @@ ODD = np.repeat([0.0, 1.0, 2.0, 3.0], [1, 1, 1, 9])[:, None]
 def test_contradictions_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         fit(**options)
+
+
+def test_candidates_are_rated_by_the_pairs_that_they_keep():
+    pairs, weights = (
+        {"joined": np.array([[0, 1], [2, 3]]), "split": np.array([[1, 2]])},
+        np.full(4, 0.25),
+    )
+    limits = Constraints(np.arange(4), weights, least=0.0, most=1.0, exclusive=[], **pairs)
+    labels = np.array([[0, 0, 1, 1], [0, 1, 1, 1], [0, 1, 1, 0], [0, 0, 0, 0]])
+    np.testing.assert_allclose(limits.rate(labels, 2) * PAIRS, [3, 1, 0, 2])
+    halves = limits._replace(most=0.5)
+    np.testing.assert_allclose(
+        halves.rate(labels, 2) * PAIRS, np.array([3, 1, 0, 2]) - [0, 25, 0, 50]
+    )
