@@ -59,7 +59,11 @@ class Mixture(NamedTuple):
         return _invert(self.scales).mT
 
     def is_sound(self) -> bool:
-        """Return whether weights sum to one, means are finite and scales finite and positive."""
+        """Return whether shapes agree, weights sum to one and scales are positive and finite."""
+        k, d = self.means.shape
+        shapes = {(k, d, d), (1, d, d), (k, d), (k, 1)}
+        if self.log_weights.shape != (k,) or self.scales.shape not in shapes:
+            return False
         stds = self.scales.diagonal(dim1=-2, dim2=-1) if self.scales.ndim == 3 else self.scales
         is_finite = bool(self.means.isfinite().all() and self.scales.isfinite().all())
         total = float(self.log_weights.exp().sum())

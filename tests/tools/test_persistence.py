@@ -232,6 +232,10 @@ def double_responsibilities(fitted):
     fitted.responsibilities_ *= 2
 
 
+def drop_a_mean(fitted):
+    fitted.mixture_ = fitted.mixture_._replace(means=fitted.mixture_.means[:1])
+
+
 UNSOUND = [
     ("vade", set_fitted(n_clusters=10**9), r"prior.logits has shape \(3,\), .* \(1000000000,\)"),
     ("vade", lambda fitted: vars(fitted).update(n_features_in_=10**9), "the parameters ask for"),
@@ -241,6 +245,7 @@ UNSOUND = [
     ("mixture", lambda fitted: fitted.mixture_.means.fill_(np.nan), "wrong weights, means"),
     ("mixture", lambda fitted: fitted.mixture_.log_weights.add_(1), "wrong weights, means"),
     ("tied", lambda fitted: fitted.mixture_.scales.neg_(), "wrong weights, means"),
+    ("mixture", drop_a_mean, "wrong weights, means"),
 ]
 
 
