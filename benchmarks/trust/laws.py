@@ -32,7 +32,7 @@ COMPARED = [
     *("SpectralClustering", "HDBSCAN", "EVoC", "umap-learn + GMM", "ClustPy VaDE"),
 ]
 #: Maximum number of seeds of methods that take long.
-FEW_SEEDS = dict.fromkeys(NETWORKS, 2) | {"ClustPy VaDE": 1}
+FEW_SEEDS = dict.fromkeys([*NETWORKS, "ClustPy VaDE"], 1)
 EVERY = np.arange(N)
 
 

@@ -14,6 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
 from skdeepcluster.gaussian_mixture import GaussianMixtureEM
+from skdeepcluster.metrics import clustering_accuracy
 from skdeepcluster.mixture import initialization
 
 K, D = 3, 4
@@ -351,3 +352,21 @@ def test_a_sample_far_away_belongs_to_the_widest_component():
     for distance in (10.0, 1e20, 1e300):
         np.testing.assert_array_equal(mixture.predict(distance * far), [0, 1, 0, 1])
         np.testing.assert_allclose(mixture.predict_proba(distance * far).max(1), 1)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_codes_for_missing_values_are_one_cluster(covariance_type):
+    rng, y = np.random.default_rng(0), np.arange(600) % 3
+    X = rng.normal(size=(600, 4)) + 8 * np.eye(4)[y]
+    is_coded = rng.uniform(size=600) < 0.05
+    X[is_coded, 2], y[is_coded] = 999_999_999, 3
+    fit = GaussianMixtureEM(4, covariance_type=covariance_type, random_state=0).fit(X)
+    assert fit.converged_
+    assert clustering_accuracy(y, fit.labels_) > 0.99
+    assert np.diff(fit.lower_bounds_).min() > -1e-9
+
+
+def test_reg_covar_is_named_where_units_are_small():
+    X = np.random.default_rng(0).normal(size=(90, 3)) + 6 * np.eye(3)[np.arange(90) % 3]
+    with pytest.warns(ConvergenceWarning, match="Decrease n_clusters or reg_covar, or scale X"):
+        GaussianMixtureEM(3, random_state=0).fit(X * 1e-4)
