@@ -109,6 +109,7 @@ def test_whole_weights_are_repetitions(name):
     assert weighted.moved_ == repeated.moved_
 
 
+@pytest.mark.full
 @over(["vade"])
 def test_fractional_weights_belong_to_samples_and_have_no_unit(name):
     X, weights, order = data(), RNG.uniform(0.1, 2, N), ORDER
@@ -202,7 +203,7 @@ def remove_samples(X, labels, rng):
 
 
 def add_samples_within(X, labels, rng):
-    one, other = (rng.integers(40, size=30) * 3 + labels[:3].argmax() for _ in "ab")
+    one, other = (rng.integers(N // 3, size=30) * 3 + labels[:3].argmax() for _ in "ab")
     between = (X[one] + X[other]) / 2
     return np.r_[X, between], np.r_[labels, labels[one]]
 
@@ -219,16 +220,24 @@ CHANGES = [
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        *product(["mixture", "neighbors"], CHANGES),
-        *product(["vade"], CHANGES[3:9:2]),
-        *(pytest.param(*case, marks=pytest.mark.full) for case in product(FULL, CHANGES)),
+        *product(["mixture"], CHANGES),
+        *product(["neighbors"], CHANGES[::2]),
+        *product(["vade"], CHANGES[7:8]),
+        *(
+            pytest.param(*case, marks=pytest.mark.full)
+            for case in [
+                *product(["neighbors"], CHANGES[1::2]),
+                *product(["vade"], CHANGES[:7] + CHANGES[8:]),
+                *product(FULL, CHANGES),
+            ]
+        ),
     ],
     ids=lambda case: getattr(case, "__name__", None),
 )
 def test_separate_clusters_stay_as_they_are(name, change):
     X, labels = data(), np.arange(N) % 3
     regular = {"reg_covar": 1e-6} if name == "mixture" else {}
-    for seed in range(4 if name == "mixture" else 1):
+    for seed in range(3 if name == "mixture" else 1):
         changed, expected = change(X, labels, np.random.default_rng(seed))
         found = fit(name, changed, n_clusters=len(np.unique(expected)), **regular).labels_
         assert_same_partition(name, found, expected)
@@ -246,7 +255,7 @@ def test_float32_changes_probabilities_by_rounding_only(name):
     assert_close(name, fit(name, X).predict_proba(X), fitted(name).predict_proba(data()))
 
 
-@pytest.mark.parametrize("scale", [1e-8, 1e-30])
+@pytest.mark.parametrize("scale", [1e-30, pytest.param(1e-8, marks=pytest.mark.full)])
 def test_angles_have_no_unit(scale):
     X = data().astype(np.float32)
     model = fit("neighbors", X, metric="cosine")
