@@ -256,7 +256,7 @@ class _NeighborPredictions(nn.Module):
             self.register_buffer(name, torch.tensor(value).double())
 
     def prepare(self, x):
-        """Return scaled samples relative to the mean, or of unit length as in ``NeighborIndex``."""
+        """Return samples relative to the mean, or of unit length as in ``NeighborIndex``."""
         x = x.clamp(-self.limit, self.limit)
         if not self.is_cosine:
             return x - self.center
