@@ -20,6 +20,8 @@ OPENML = {"mnist": "mnist_784", "fashion_mnist": "Fashion-MNIST"}
 NAMES = ("digits", *BUNDLED, *OPENML, "reuters8", "stackoverflow", "searchsnippets", *TABLES)
 IMAGE_SHAPE = (28, 28)
 LABEL_COLUMNS = ("label", "labels", "y", "target", "class")
+#: Arrays that are read from a file; others, such as names of features, may be of any type.
+ENTRIES = ("X", "data", "indices", "indptr", "shape", "y", "target_names")
 DEFAULT_N_CLUSTERS = 8  # as KMeans, for data without classes
 #: Shares of the classes in an unbalanced sample.
 SHARES = (0.02, 0.03, 0.04, 0.05, 0.07, 0.09, 0.12, 0.15, 0.18, 0.25)
@@ -97,14 +99,15 @@ def _read_named(name, download):
 
 def _read_npz(path, prefix=""):
     with np.load(path, allow_pickle=False) as file:
-        found = {key.removeprefix(prefix): file[key] for key in file if key.startswith(prefix)}
+        known = {name: f"{prefix}{name}" for name in ENTRIES}
+        found = {name: file[key] for name, key in known.items() if key in file}
     if "X" in found:
         X = found["X"]
     elif {"data", "indices", "indptr", "shape"} <= set(found):
         X = csr_array((found["data"], found["indices"], found["indptr"]), shape=found["shape"])
     else:
         raise ValueError(
-            f"{path} holds {sorted(found)}; X, or data, indices, indptr and shape of a CSR "
+            f"{path} has no samples: X, or data, indices, indptr and shape of a CSR "
             "matrix, are expected."
         )
     shape = X.shape[1:] if X.ndim > 2 else IMAGE_SHAPE if path.stem in OPENML else None

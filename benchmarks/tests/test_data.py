@@ -35,6 +35,13 @@ def test_npz_of_images_keeps_their_shape(tmp_path):
     assert (data.image_shape, data.n_clusters, data.name) == ((3, 4), 2, "images.npz")
 
 
+def test_sparse_npz_may_hold_names_of_features_as_objects(tmp_path):
+    parts = {"data": [3.0, 4.0], "indices": [1, 0], "indptr": [0, 1, 2], "shape": [2, 2]}
+    names = np.array(["one", "two"], dtype=object)
+    np.savez(tmp_path / "words.npz", **parts, y=[0, 1], feature_names=names)
+    assert datasets.load(tmp_path / "words.npz").X.toarray().tolist() == [[0, 3], [4, 0]]
+
+
 @pytest.mark.parametrize(
     ("text", "y"),
     [
