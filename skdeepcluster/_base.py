@@ -53,7 +53,7 @@ BUILDERS = ("encoder", "decoder", "generator", "discriminator")
 #: Parameters that determine the networks and what they see, which ``warm_start`` needs unchanged.
 ARCHITECTURE = (
     *("n_clusters", "n_components", "n_noise", "n_continuous", "other_categories"),
-    *("hidden_layer_sizes", "activation", "covariance_type", "standardize"),
+    *("hidden_layer_sizes", "activation", "covariance_type", "standardize", "image_shape"),
     *("categorical_features", *BUILDERS),
 )
 #: Maximum share of the samples that leave their initial clusters without a warning.
@@ -74,6 +74,7 @@ class DeepEstimator(BaseEstimator, ABC):
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "hidden_layer_sizes": [StrOptions({"auto"}), "array-like"],
         "activation": [StrOptions(set(ACTIVATIONS))],
+        "image_shape": ["array-like", None],
         "likelihood": [StrOptions({"auto", "bernoulli", "gaussian"}), dict, ColumnLikelihood],
         "standardize": [StrOptions({"auto"}), "boolean"],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],

@@ -1,11 +1,11 @@
-"""Measures of what each code of a generator changes, for ``InfoGANClustering.code_report``."""
+"""Codes of a generator: set their values, and measure what each of them changes."""
 
 import numpy as np
 import torch
 from scipy.special import entr
 from sklearn.metrics import mutual_info_score
 
-from ._checks import normalize_rows
+from ._checks import check_finite, normalize_rows
 from ._fit import apply
 
 #: Number of features listed under "where".
@@ -110,3 +110,20 @@ def _squared_correlation(a, b):
 def _ratio(part, whole):
     """Return part / whole, 0 if the whole is 0."""
     return float(part / whole) if whole > 0 else 0.0
+
+
+def set_codes(latent, codes, values):
+    """Return Codes with some of them replaced by numbers or arrays (N,), given by name."""
+    categories, continuous = codes.categories.clone(), codes.continuous.clone()
+    columns = [*categories.T, *continuous.T]
+    for name, given in values.items():
+        index, value = latent.find(name), check_finite(name, np.ravel(given))
+        if len(value) not in (1, len(categories)):
+            raise ValueError(
+                f"Code {name!r} must be a number or have shape ({len(categories)},), got {value}."
+            )
+        if index < len(latent.sizes) and not np.isin(value, range(latent.sizes[index])).all():
+            last = latent.sizes[index] - 1
+            raise ValueError(f"Code {name!r} must be whole numbers from 0 to {last}, got {value}.")
+        columns[index].copy_(torch.as_tensor(value, device="cpu"))
+    return codes._replace(categories=categories, continuous=continuous)

@@ -27,7 +27,12 @@ from ._typing import Reals
 from .functional import random
 from .functional.losses import cross_entropy, entropy, marginal
 from .modules.model import AdversarialModel, Augmentation, Player, observed
-from .modules.networks import build_network, keep_running_statistics, normalized_mlp
+from .modules.networks import (
+    build_network,
+    choose_builder,
+    keep_running_statistics,
+    normalized_mlp,
+)
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
 
@@ -169,7 +174,8 @@ class CatGANEstimator(AdversarialEstimator):
         n_classes, widths = self._count_clusters(), widths[:2]
         make = partial(normalized_mlp, activation=self.activation)
         body = partial(make, hidden_layer_sizes=widths, noise=self.layer_noise)
-        discriminator = self.discriminator or body
+        given = choose_builder(self.discriminator, "classifier", self.image_shape)
+        discriminator = given or body
         generator = self.generator or partial(make, hidden_layer_sizes=widths[::-1])
         return CatGAN(
             build_network("discriminator", discriminator, n_features, n_classes),
@@ -294,6 +300,9 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
     learning_rate : float or "auto", default="auto"
         Peak of the one-cycle schedule of AdamW. "auto": ``3e-3 * 500 / w`` with w the width of the
         first hidden layer, and ``3e-3`` for the generator.
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of images whose pixels are the features;
+        the discriminator is then convolutional by default.
     generator : callable, default=None
         ``generator(n_in, n_out)`` returns the generator, ``n_in = n_noise``. None: a multilayer
         perceptron.
@@ -440,6 +449,7 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
         pretraining_epochs: int | Auto = "auto",
         max_epochs: int | Auto = "auto",
         learning_rate: float | Auto = "auto",
+        image_shape=None,
         generator=None,
         discriminator=None,
         batch_size: int | Auto = "auto",

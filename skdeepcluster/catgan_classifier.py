@@ -77,6 +77,9 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     learning_rate : float or "auto", default="auto"
         Peak of the one-cycle schedule of AdamW. "auto": ``3e-3 * 500 / w`` with w the width of the
         first hidden layer, and ``3e-3`` for the generator.
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of images whose pixels are the features;
+        the discriminator is then convolutional by default.
     generator : callable, default=None
         ``generator(n_in, n_out)`` returns the generator, ``n_in = n_noise``. None: a multilayer
         perceptron.
@@ -196,6 +199,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         pretraining_epochs: int | Auto = "auto",
         max_epochs: int | Auto = "auto",
         learning_rate: float | Auto = "auto",
+        image_shape=None,
         generator=None,
         discriminator=None,
         batch_size: int | Auto = "auto",

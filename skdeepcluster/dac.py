@@ -170,6 +170,9 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
     learning_rate : float or "auto", default="auto"
         Peak of the one-cycle schedule of AdamW; ten times as large for the prior. "auto":
         ``5e-4 * 500 / w`` with w the width of the first hidden layer.
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of images whose pixels are the features;
+        the encoder or decoder is then convolutional by default.
     encoder : callable, default=None
         ``encoder(n_in, n_out)`` returns the encoder, ``n_out = n_components``. None: a multilayer
         perceptron.
@@ -327,6 +330,7 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
         pretraining_epochs: int | Auto = "auto",
         max_epochs: int | Auto = "auto",
         learning_rate: float | Auto = "auto",
+        image_shape=None,
         encoder=None,
         decoder=None,
         discriminator=None,
@@ -345,11 +349,12 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
         store_parameters(locals())
 
     def _build(self, n_features, widths, likelihood):
-        make = partial(make_network, widths=widths, activation=self.activation)
+        options = {"activation": self.activation, "image_shape": self.image_shape}
+        make = partial(make_network, widths=widths, **options)
         return DAC(
             PointEncoder(make("encoder", self.encoder, n_features, self.n_components)),
             make("decoder", self.decoder, self.n_components, n_features),
-            make("discriminator", self.discriminator, self.n_components, 1),
+            make("discriminator", self.discriminator, self.n_components, 1, image_shape=None),
             likelihood,
             MixturePrior(self._count_clusters(), self.n_components, FLOOR),
             (self.reconstruction_weight, self.mixture_weight, self.adversarial_weight),

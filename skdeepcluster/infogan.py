@@ -26,12 +26,11 @@ from ._base import DeepEstimator
 from ._checks import (
     Auto,
     LabeledClusterMixin,
-    check_finite,
     draw_seed,
     random_stream,
     store_parameters,
 )
-from ._disentanglement import report
+from ._disentanglement import report, set_codes
 from ._embedding import EmbeddingMixin
 from ._fit import apply
 from ._init import ADVERSARIAL_CONSTRAINTS
@@ -44,7 +43,14 @@ from .functional import random
 from .functional.losses import called_fake, called_real
 from .modules.latent import Codes, LatentSpace, Reading
 from .modules.model import AdversarialModel, Augmentation, Player, observed
-from .modules.networks import ACTIVATIONS, build_network, check_widths, mlp, normalized_mlp
+from .modules.networks import (
+    ACTIVATIONS,
+    build_network,
+    check_widths,
+    choose_builder,
+    mlp,
+    normalized_mlp,
+)
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
 #: Width of the hidden layer of Q's own part, as in the paper.
@@ -279,6 +285,9 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         first hidden layer.
     generator_learning_rate : float, default=1e-2
         Peak of the generator's schedule.
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of images whose pixels are the features;
+        generator and discriminator are then convolutional by default.
     generator : callable, default=None
         ``generator(n_in, n_out)`` returns the generator. None: a multilayer perceptron.
     discriminator : callable, default=None
@@ -443,6 +452,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         max_epochs: int | Auto = "auto",
         learning_rate: float | Auto = "auto",
         generator_learning_rate=1e-2,
+        image_shape=None,
         generator=None,
         discriminator=None,
         batch_size: int | Auto = "auto",
@@ -466,7 +476,9 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         latent = LatentSpace(self.n_noise, [self._count_clusters(), *sizes], self.n_continuous)
         mirror = partial(normalized_mlp, hidden_layer_sizes=widths[::-1], activation="relu")
         perceptron = partial(mlp, hidden_layer_sizes=widths[:-1], activation=activation)
-        generator, body = self.generator or mirror, self.discriminator or perceptron
+        make = partial(choose_builder, image_shape=self.image_shape)
+        generator = make(self.generator, "generator") or mirror
+        body = make(self.discriminator, "discriminator") or perceptron
         generator = build_network("generator", generator, latent.n_inputs, n_features)
         body = build_network("discriminator", body, n_features, n_hidden)
         return InfoGAN(
@@ -559,7 +571,7 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         check_is_fitted(self)
         n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
         codes = (codes or {}) | ({} if cluster is None else {"cluster": cluster})
-        return self._render(_set_codes(self.model_.latent, self._draw(n_samples), codes))
+        return self._render(set_codes(self.model_.latent, self._draw(n_samples), codes))
 
     def traverse(
         self, code: str, values=None, *, n_samples: int = 1, cluster: int | None = None
@@ -585,11 +597,11 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         check_is_fitted(self)
         n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
         latent, fixed = self.model_.latent, {} if cluster is None else {"cluster": cluster}
-        drawn = _set_codes(latent, self._draw(n_samples), fixed)
+        drawn = set_codes(latent, self._draw(n_samples), fixed)
         if values is None:
             index = latent.find(code)
             values = np.arange(latent.sizes[index]) if index < len(latent.sizes) else SWEEP
-        swept = (_set_codes(latent, drawn, {code: value}) for value in np.ravel(values))
+        swept = (set_codes(latent, drawn, {code: value}) for value in np.ravel(values))
         return np.stack([self._render(codes) for codes in swept], 1)
 
     def code_report(self, n_samples: int = 1000) -> Any:
@@ -630,20 +642,3 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     def _render(self, codes):
         inputs = self.model_.latent.inputs(codes).numpy()
         return apply(self.model_, self.model_.render, inputs)
-
-
-def _set_codes(latent, codes, values):
-    """Return Codes with some of them replaced by numbers or arrays (N,), given by name."""
-    categories, continuous = codes.categories.clone(), codes.continuous.clone()
-    columns = [*categories.T, *continuous.T]
-    for name, given in values.items():
-        index, value = latent.find(name), check_finite(name, np.ravel(given))
-        if len(value) not in (1, len(categories)):
-            raise ValueError(
-                f"Code {name!r} must be a number or have shape ({len(categories)},), got {value}."
-            )
-        if index < len(latent.sizes) and not np.isin(value, range(latent.sizes[index])).all():
-            last = latent.sizes[index] - 1
-            raise ValueError(f"Code {name!r} must be whole numbers from 0 to {last}, got {value}.")
-        columns[index].copy_(torch.as_tensor(value, device="cpu"))
-    return codes._replace(categories=categories, continuous=continuous)

@@ -159,6 +159,9 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
     learning_rate : float or "auto", default="auto"
         Peak of the one-cycle schedule of AdamW; ten times as large for the prior. "auto":
         ``1e-3 * 500 / w`` with w the width of the first hidden layer.
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of images whose pixels are the features;
+        the encoder or decoder is then convolutional by default.
     encoder : callable, default=None
         ``encoder(n_in, n_out)`` returns the encoder, ``n_out = 2 * n_components``. None: a
         multilayer perceptron.
@@ -304,6 +307,7 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
         pretraining_epochs: int | Auto = "auto",
         max_epochs: int | Auto = "auto",
         learning_rate: float | Auto = "auto",
+        image_shape=None,
         encoder=None,
         decoder=None,
         batch_size: int | Auto = "auto",
@@ -321,7 +325,8 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
         store_parameters(locals())
 
     def _build(self, n_features, widths, likelihood):
-        make = partial(make_network, widths=widths, activation=self.activation)
+        options = {"activation": self.activation, "image_shape": self.image_shape}
+        make = partial(make_network, widths=widths, **options)
         return VaDE(
             GaussianEncoder(make("encoder", self.encoder, n_features, 2 * self.n_components)),
             make("decoder", self.decoder, self.n_components, n_features),

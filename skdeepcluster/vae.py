@@ -240,6 +240,9 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         first hidden layer.
     kl_warm_up : float, default=0.5
         Share of training in which the weight of the KL term rises from 0 to 1; 0 as published.
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of images whose pixels are the features;
+        the encoder or decoder is then convolutional by default.
     encoder : callable, default=None
         ``encoder(n_in, n_out)`` returns the encoder, ``n_out = 2 * n_components``. None: a
         multilayer perceptron. Default networks start as probabilistic PCA (see Notes).
@@ -391,6 +394,7 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         max_epochs: int | Auto = "auto",
         learning_rate: float | Auto = "auto",
         kl_warm_up=0.5,
+        image_shape=None,
         encoder=None,
         decoder=None,
         binarize=False,
@@ -409,7 +413,8 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         store_parameters(locals())
 
     def _build(self, n_features, widths, likelihood):
-        make = partial(make_network, widths=widths, activation=self.activation)
+        options = {"activation": self.activation, "image_shape": self.image_shape}
+        make = partial(make_network, widths=widths, **options)
         if self.binarize and not isinstance(likelihood, Bernoulli):
             raise ValueError(
                 f"binarize=True needs the likelihood 'bernoulli', not {likelihood.describe()}. "
@@ -430,7 +435,7 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
             partition = keep_partition(model, fit)
         else:
             partition = fit.partition or Partition()
-            if self.encoder is None and self.decoder is None:
+            if self.encoder is self.decoder is self.image_shape is None:
                 self._start_networks(model, fit)
         if partition.anchor is not None and self.start_weight:
             model.set_classifier(self.n_components, self._count_clusters(), fit.device)

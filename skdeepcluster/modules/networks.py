@@ -8,6 +8,7 @@ n_out). The convolutional generator and discriminator follow A. Radford, L. Metz
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from numbers import Integral
 from typing import Any
@@ -233,6 +234,34 @@ def conv_generator(
     return _mirror(n_in, n_out, image_shape, channels, n_hidden, normalized=True)
 
 
+def conv_classifier(
+    n_in: int, n_out: int, image_shape: Shape, channels: Sizes = (32, 64), n_hidden: int = 256
+) -> nn.Sequential:
+    """Convolutional classifier with batch normalization and leaky rectifiers.
+
+    Parameters
+    ----------
+    n_in, n_out, image_shape, channels, n_hidden
+        As in :func:`conv_encoder`.
+
+    Returns
+    -------
+    Sequential
+    """
+    body = conv_discriminator(n_in, n_hidden, image_shape, channels)
+    return nn.Sequential(body, ACTIVATIONS["leaky_relu"](), mlp(n_hidden, n_out, ()))
+
+
+#: Convolutional networks by their kinds.
+CONVOLUTIONAL: dict[str, Callable[..., nn.Module]] = {
+    "encoder": conv_encoder,
+    "decoder": conv_decoder,
+    "classifier": conv_classifier,
+    "discriminator": partial(conv_discriminator, channels=(32, 64)),
+    "generator": partial(conv_generator, channels=(32, 64), n_hidden=256),
+}
+
+
 def _stages(
     n_in: int, image_shape: Shape, channels: Sizes, activation: str, normalized: bool
 ) -> tuple[list[nn.Module], int]:
@@ -304,13 +333,34 @@ def _initialize(network: nn.Sequential, gain: float = 2.0) -> nn.Sequential:
 # ---- networks of the users
 
 
+def choose_builder(
+    builder: Builder | None, kind: str, image_shape: Sizes | None
+) -> Builder | None:
+    """Return the user's builder, or a convolutional one of a kind for images that have a shape.
+
+    ``image_shape`` is (height, width) or (channels, height, width).
+    """
+    if builder is not None or image_shape is None:
+        return builder
+    shape = check_widths("image_shape", image_shape)
+    return partial(CONVOLUTIONAL[kind], image_shape=tuple([1] * (3 - len(shape)) + shape))
+
+
 def make_network(
-    role: str, builder: Builder | None, n_in: int, n_out: int, widths: Sizes, activation: str
+    role: str,
+    builder: Builder | None,
+    n_in: int,
+    n_out: int,
+    widths: Sizes,
+    activation: str,
+    image_shape: Sizes | None = None,
 ) -> nn.Module:
     """Return the network of the user's builder, by default a perceptron of these widths.
 
-    A "decoder" has them in reverse, a "discriminator" has the first two.
+    A "decoder" has them in reverse, a "discriminator" has the first two. With ``image_shape``,
+    the default is convolutional.
     """
+    builder = choose_builder(builder, role, image_shape)
     if builder is not None:
         return build_network(role, builder, n_in, n_out)
     widths = {"decoder": widths[::-1], "discriminator": widths[:2]}.get(role, widths)

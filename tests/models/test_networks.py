@@ -1,11 +1,15 @@
 """Networks: what goes in and out, and errors of shape."""
 
 import math
+import pickle
 
+import numpy as np
 import pytest
 import torch
+from estimators import CLASSIFIERS, DEEP, brief, name
 from torch import nn
 
+from skdeepcluster import CatGANClustering
 from skdeepcluster.modules.model import GaussianEncoder
 from skdeepcluster.modules.networks import (
     ACTIVATIONS,
@@ -18,6 +22,8 @@ from skdeepcluster.modules.networks import (
     normalized_mlp,
     set_linear,
 )
+
+ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 @pytest.mark.parametrize("activation", ["relu", "gelu", "leaky_relu"])
@@ -105,3 +111,38 @@ def test_perceptrons_train_and_normalized_ones_whiten(activation):
     for trained in (plain, network):
         trained(torch.randn(5, 3)).square().sum().backward()
         assert all(p.grad.abs().sum() > 0 for p in trained.parameters())
+
+
+def _convolutions(network):
+    return sum(isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) for layer in network.modules())
+
+
+@ignore_convergence
+@pytest.mark.parametrize("estimator", [*DEEP, *CLASSIFIERS], ids=name)
+def test_an_image_shape_makes_networks_convolutional(estimator, digits):
+    X, y = digits[:60], np.arange(60) % 3
+    fit = brief(estimator, image_shape=(8, 8), max_epochs=1)
+    predicted = fit.fit(X, y).predict(X)
+    parts = dict(fit.model_.named_children())
+    images = {"encoder", "decoder", "body", "generator", "discriminator"} & set(parts)
+    if "Cat" in type(fit).__name__:
+        images.remove("generator")  # its samples do not look like images
+    elif "encoder" in images:
+        images.discard("discriminator")  # of codes
+    assert all(_convolutions(parts[name]) for name in images)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(fit)).predict(X), predicted)
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "message"),
+    [((7, 8), "56 values, but the samples have 64"), ((2.0, 32), "positive whole numbers")],
+)
+def test_an_image_shape_must_fit_the_features(image_shape, message, digits):
+    with pytest.raises(ValueError, match=message):
+        CatGANClustering(2, image_shape=image_shape).fit(digits[:20])
+
+
+@ignore_convergence
+def test_a_given_builder_of_images_is_used(digits):
+    fit = CatGANClustering(2, image_shape=(8, 8), discriminator=mlp, max_epochs=1)
+    assert not _convolutions(fit.fit(digits[:60]).model_.discriminator)
