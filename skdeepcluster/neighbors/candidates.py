@@ -15,7 +15,7 @@ from scipy.cluster.hierarchy import linkage
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import pdist
-from scipy.special import log_softmax, softmax
+from scipy.special import entr, log_softmax, softmax
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import pairwise_distances_argmin
@@ -297,8 +297,9 @@ def merge_mixture(layout, views, n_clusters, stream):
         return component
     member = indicate(component, len(used))
     edges = (member.T @ (views.graph @ member)).toarray()
-    cluster = np.empty(len(used), dtype=np.int64)
-    for k, group in enumerate(agglomerate(edges, np.bincount(component), n_clusters)):
+    cluster, sizes = np.empty(len(used), dtype=np.int64), np.bincount(component)
+    groups = regroup(edges, sizes, agglomerate(edges, sizes, n_clusters))
+    for k, group in enumerate(groups):
         cluster[group] = k
     return cluster[component]
 
@@ -328,6 +329,51 @@ def agglomerate(edges, sizes, n_groups):
         linkages[i] = linkages[:, i] = row
         linkages[j] = linkages[:, j] = -np.inf
     return [groups[i] for i in np.flatnonzero(alive)]
+
+
+def regroup(edges, sizes, groups):
+    """Divide a group of points and join two others, as long as this raises I^2 / H.
+
+    I is the information of a group about the next one on a walk along the edges (P, P), and H the
+    entropy of groups (M. Faccin et al., "Entrograms and coarse graining of dynamics on complex
+    networks", Journal of Complex Networks, 2018). A group is divided by :func:`agglomerate`.
+    """
+    edges, best = edges / max(edges.sum(), 1e-12), -np.inf
+    while True:
+        found = best, groups
+        for k, group in enumerate(groups):
+            if len(group) < 2:
+                continue
+            halves = agglomerate(edges[np.ix_(group, group)], sizes[group], 2)
+            halves = [[group[i] for i in half] for half in halves]
+            tried = [*groups[:k], *groups[k + 1 :], *halves]
+            score, i, j = _find_merge(edges, tried)
+            if score > found[0] + 1e-9:
+                others = [own for place, own in enumerate(tried) if place not in (i, j)]
+                found = score, [*others, tried[i] + tried[j]]
+        if found[0] == best:
+            return groups
+        best, groups = found
+
+
+def _find_merge(edges, groups):
+    """Return the highest I^2 / H after joining two groups, and their positions."""
+    member = np.zeros((len(edges), len(groups)))
+    for k, group in enumerate(groups):
+        member[group, k] = 1
+    joint = member.T @ edges @ member
+    i, j = np.triu_indices(len(groups), 1)
+    shares, parts = joint.sum(0), entr(joint)
+    entropy = entr(shares).sum() + entr(shares[i] + shares[j]) - entr(shares[i]) - entr(shares[j])
+    # Rows and columns i and j are taken out, and their sum is put in.
+    rows, joined, pairs = parts.sum(1), entr(joint[i] + joint[j]), np.arange(len(i))
+    beside = joined.sum(1) - joined[pairs, i] - joined[pairs, j]
+    inside = entr(joint[i, i] + joint[j, j] + 2 * joint[i, j])
+    both = parts.sum() - 2 * (rows[i] + rows[j]) + parts[i, i] + parts[j, j] + 2 * parts[i, j]
+    both += 2 * beside + inside
+    scores = (2 * entropy - both) ** 2 / np.maximum(entropy, 1e-12)
+    place = scores.argmax()
+    return scores[place], i[place], j[place]
 
 
 def learn_head(points, labels, n_clusters, stream):

@@ -1,5 +1,7 @@
 """Candidate partitions, each family against an independent implementation."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -7,12 +9,19 @@ from scipy.cluster import hierarchy
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import pdist, squareform
+from scipy.special import entr
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
 from skdeepcluster.neighbors import candidates, neighbor_graph
-from skdeepcluster.neighbors.candidates import Views, agglomerate, cut_tree, fit_mixture
+from skdeepcluster.neighbors.candidates import (
+    Views,
+    agglomerate,
+    cut_tree,
+    fit_mixture,
+    regroup,
+)
 from skdeepcluster.neighbors.selection import FAMILIES
 
 X, Y = make_blobs(240, n_features=3, centers=4, cluster_std=1.5, random_state=1)
@@ -153,3 +162,39 @@ def test_labels_are_extended_to_all_samples(rows, monkeypatch):
         np.testing.assert_array_equal(labels, labels[nearest])
         alone = look(rows[known]).sample_trees.cut(method, 9)
         assert adjusted_rand_score(alone, labels[known]) == 1
+
+
+def _criterion(edges, groups):
+    """I^2 / H of groups, from their joint distribution."""
+    member = np.array([[point in group for group in groups] for point in range(len(edges))], float)
+    joint = member.T @ edges @ member / edges.sum()
+    entropy = entr(joint.sum(0)).sum()
+    return (2 * entropy - entr(joint).sum()) ** 2 / entropy
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_split_and_merge_improves_regrouped_points(seed):
+    stream = np.random.RandomState(seed)
+    edges = np.triu(stream.uniform(size=(9, 9)) ** 4)
+    edges, sizes = edges + edges.T, np.ones(9)
+    groups = [sorted(group) for group in np.array_split(stream.permutation(9), 3)]
+    found = regroup(edges, sizes, groups)
+    assert sorted(sum(found, [])) == list(range(9))
+    assert len(found) == 3
+    best = _criterion(edges, found)
+    assert best >= _criterion(edges, groups)
+    for group in found:
+        if len(group) > 1:
+            halves = agglomerate(edges[np.ix_(group, group)], sizes[group], 2)
+            parts = [own for own in found if own != group]
+            parts += [[group[i] for i in half] for half in halves]
+            for i, j in combinations(range(4), 2):
+                others = [own for k, own in enumerate(parts) if k not in (i, j)]
+                assert _criterion(edges, [*others, parts[i] + parts[j]]) <= best + 1e-8
+
+
+def test_regrouping_undoes_a_wrong_merge():
+    blocks = np.kron(np.eye(3), np.ones((4, 4))) + 1e-3
+    wrong = [[0, 1], [2, 3], list(range(4, 12))]
+    found = regroup(blocks, np.ones(12), wrong)
+    assert sorted(map(sorted, found)) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
