@@ -145,8 +145,7 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
         Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
         contains them, and training keeps them by ``start_weight``. ``labels_`` may differ.
     start_weight : float, default=50.0
-        Weight of the cross-entropy between the initial partition and the predictions. In training
-        the model's own clusters gradually replace the initial ones (hard bootstrapping).
+        Weight of the cross-entropy between the initial partition and the predictions.
     smoothness_weight : float, default=50.0
         Weight of the divergence between predictions for a sample and for its worst neighbor within
         a short step (virtual adversarial training [2]_).
@@ -333,6 +332,6 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
             likelihood,
             MixturePrior(self._count_clusters(), self.n_components),
             self.objective,
-            Regularizer(self.start_weight, self.smoothness_weight, own_share=1.0),
+            Regularizer(self.start_weight, self.smoothness_weight),
             self.masking,
         )
