@@ -39,7 +39,9 @@ SHORT_STEPS = 2, 6, 12
 #: Ridge penalty of the linear classifier, relative to the variance of the samples.
 PENALTY = 0.1
 #: Difference of expected scores at which a candidate has 1 / e of the votes of another.
-TOLERANCE = 0.1
+TOLERANCE = 0.05
+#: Power of the agreement of two candidates that is their share in the same vote.
+SHARING = 20
 #: Number of steps of the walk that averages votes.
 VOTE_STEPS = 2
 #: Minimum share by which the largest responsibility exceeds the others.
@@ -400,9 +402,10 @@ def vote(views, n_features, n_clusters, stream, limits=None):
     (scores,) = predict_scores([describe_all(judged, seen, n_clusters, known=True)], "partition")
     labels = np.stack([candidate.labels for candidate in candidates])
     rated = scores if limits is None else scores + limits.rate(labels, n_clusters)
-    ballots = np.exp((rated - rated.max()) / TOLERANCE)
-    # Near-ties are decided by agreement with the other good candidates.
     agreement = compare([own.labels for own in seen], n_clusters)
+    # Candidates that are nearly equal share one vote, and near-ties are decided by agreement.
+    ballots = np.exp((rated - rated.max()) / TOLERANCE)
+    ballots /= (np.maximum(agreement, 0) ** SHARING).sum(1)
     best = int((agreement @ ballots).argmax())
     expected = float(np.clip(scores[best], 0, 1))
     votes, stability = count_votes(labels, ballots, best, views.weights, n_clusters)
