@@ -91,6 +91,7 @@ def test_pairs_of_distances_hold():
     assert np.ptp(labels[must], axis=1).max() == 0 < np.ptp(labels[cannot], axis=1).min()
 
 
+@pytest.mark.full
 def test_more_pairs_find_more():
     rows, classes = make_blobs(
         300, 5, centers=5, cluster_std=3, center_box=(-5, 5), random_state=3

@@ -154,7 +154,7 @@ def test_noise_ties_and_extremes_get_the_same_labels(estimator, tmp_path):
     [
         sk.GaussianMixtureEM(3, random_state=0),
         sk.NeighborClustering(3, random_state=0),
-        sk.VAEEmbedding(3, **FROM_EM),
+        *in_full(sk.VAEEmbedding(3, **FROM_EM)),
     ],
     ids=lambda estimator: type(estimator).__name__,
 )
