@@ -172,7 +172,7 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
         ``5e-4 * 500 / w`` with w the width of the first hidden layer.
     image_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of images whose pixels are the features;
-        the encoder or decoder is then convolutional by default.
+        encoder and decoder are then convolutional by default.
     encoder : callable, default=None
         ``encoder(n_in, n_out)`` returns the encoder, ``n_out = n_components``. None: a multilayer
         perceptron.

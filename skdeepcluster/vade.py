@@ -160,7 +160,7 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
         ``1e-3 * 500 / w`` with w the width of the first hidden layer.
     image_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of images whose pixels are the features;
-        the encoder or decoder is then convolutional by default.
+        encoder and decoder are then convolutional by default.
     encoder : callable, default=None
         ``encoder(n_in, n_out)`` returns the encoder, ``n_out = 2 * n_components``. None: a
         multilayer perceptron.

@@ -242,7 +242,7 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         Share of training in which the weight of the KL term rises from 0 to 1; 0 as published.
     image_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of images whose pixels are the features;
-        the encoder or decoder is then convolutional by default.
+        encoder and decoder are then convolutional by default.
     encoder : callable, default=None
         ``encoder(n_in, n_out)`` returns the encoder, ``n_out = 2 * n_components``. None: a
         multilayer perceptron. Default networks start as probabilistic PCA (see Notes).

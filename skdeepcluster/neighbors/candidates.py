@@ -297,11 +297,9 @@ def merge_mixture(layout, views, n_clusters, stream):
         return component
     member = indicate(component, len(used))
     edges = (member.T @ (views.graph @ member)).toarray()
-    cluster, sizes = np.empty(len(used), dtype=np.int64), np.bincount(component)
+    sizes = np.bincount(component)
     groups = regroup(edges, sizes, agglomerate(edges, sizes, n_clusters))
-    for k, group in enumerate(groups):
-        cluster[group] = k
-    return cluster[component]
+    return label_points(groups)[component]
 
 
 def agglomerate(edges, sizes, n_groups):
@@ -331,6 +329,14 @@ def agglomerate(edges, sizes, n_groups):
     return [groups[i] for i in np.flatnonzero(alive)]
 
 
+def label_points(groups):
+    """Return the group (P,) of each point."""
+    labels = np.empty(sum(map(len, groups)), dtype=np.int64)
+    for k, group in enumerate(groups):
+        labels[group] = k
+    return labels
+
+
 def regroup(edges, sizes, groups):
     """Divide a group of points and join two others, as long as this raises I^2 / H.
 
@@ -358,9 +364,7 @@ def regroup(edges, sizes, groups):
 
 def _find_merge(edges, groups):
     """Return the highest I^2 / H after joining two groups, and their positions."""
-    member = np.zeros((len(edges), len(groups)))
-    for k, group in enumerate(groups):
-        member[group, k] = 1
+    member = np.eye(len(groups))[label_points(groups)]
     joint = member.T @ edges @ member
     i, j = np.triu_indices(len(groups), 1)
     shares, parts = joint.sum(0), entr(joint)
