@@ -92,6 +92,7 @@ def test_what_auto_took_is_shown_and_what_was_given(estimator):
     assert {key: getattr(fit, f"{key}_") for key in GIVEN} == GIVEN
 
 
+@pytest.mark.full
 def test_a_fit_that_goes_on_keeps_its_widths():
     wide = np.repeat(load_iris().data, 100, axis=0)  # a new fit takes wider networks
     few = {"max_epochs": 1, "pretraining_epochs": 1, "init": "mixture", "random_state": 0}

@@ -1,24 +1,23 @@
-"""Every Python block of the README, "Start here" and the guide runs, in a folder of its own."""
+"""Every Python block of the README, "Start here" and the guide runs, in a folder of its own.
+
+Those of the guide take minutes and belong to the full tier.
+"""
 
 import re
 import warnings
-from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from estimators import briefly, in_full
+from estimators import briefly
 from sklearn.exceptions import ConvergenceWarning
 
 import skdeepcluster
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-PAGES = [
-    ROOT / "README.md",
-    ROOT / "docs" / "start.md",
-    *sorted((ROOT / "docs" / "guide").glob("*.md")),
-]
+FIRST_PAGES = [ROOT / "README.md", ROOT / "docs" / "start.md"]
+GUIDE = sorted((ROOT / "docs" / "guide").glob("*.md"))
 
 
 def find_blocks(page):
@@ -27,21 +26,36 @@ def find_blocks(page):
     return ["\n".join(blocks)] if page.stem == "start" else blocks
 
 
-BLOCKS = [pytest.param(block, id=page.stem) for page in PAGES for block in find_blocks(page)]
+def name_blocks(pages):
+    """Return a parameter for each block of the pages."""
+    return [pytest.param(block, id=page.stem) for page in pages for block in find_blocks(page)]
+
+
 #: Words of a block -> the optional package that it needs.
 NEEDS = {"bertopic": "bertopic", "scanpy": "scanpy", "dask": "dask", "to_onnx": "onnxscript"}
 
 
-@pytest.mark.parametrize("pace", [briefly, *in_full(nullcontext)], ids=lambda pace: pace.__name__)
-@pytest.mark.parametrize("block", BLOCKS)
-def test_block_runs(block, pace, tmp_path, monkeypatch):
+def run(block, folder, monkeypatch):
+    """Run a block in a folder, or skip the test for want of a package."""
     absent = [name for word, name in NEEDS.items() if word in block and not find_spec(name)]
     if absent:
         pytest.skip(f"needs {', '.join(absent)}")
-    monkeypatch.chdir(tmp_path)
-    with pace(), warnings.catch_warnings():
+    monkeypatch.chdir(folder)
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # short training may lose clusters
         exec(compile(block, "example", "exec"), {"__name__": "example"})
+
+
+@pytest.mark.parametrize("block", name_blocks(FIRST_PAGES))
+def test_block_runs_briefly(block, tmp_path, monkeypatch):
+    with briefly():
+        run(block, tmp_path, monkeypatch)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("block", name_blocks(FIRST_PAGES + GUIDE))
+def test_block_runs(block, tmp_path, monkeypatch):
+    run(block, tmp_path, monkeypatch)
 
 
 def test_the_page_is_short_and_cites_this_version():
