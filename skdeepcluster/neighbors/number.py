@@ -134,18 +134,19 @@ def cut_tree(children, clusters, n_clusters):
     return np.argsort(np.argsort(first))[groups]
 
 
-def grow_tree(layout, labels, weights, parts):
+def grow_tree(layout, places, labels, weights, parts):
     """Return the :class:`ClusterTree` of samples with a ``layout`` (M, L) and ``weights`` (M,).
 
     Its leaves are the intersections of clusters, ``labels`` (M,), and ``parts`` (M,). The first
-    merge increases the sum of squares within groups least, by |m_i - m_j|^2 n_i n_j / (n_i + n_j)
-    with means m and sizes n, half the square of Ward's distance.
+    merge increases the sum of squares of ``places`` (M, P) within groups least, by
+    |m_i - m_j|^2 n_i n_j / (n_i + n_j) with means m and sizes n, half the square of Ward's
+    distance.
     """
     pairs, leaves = np.unique(np.column_stack([labels, parts]), axis=0, return_inverse=True)
     resp, n_leaves, clusters = indicate(leaves.ravel(), len(pairs)), len(pairs), pairs[:, 0]
     resp.data[:] = weights
-    centers, sizes, numbers = cluster_means(resp, layout), resp.sum(0), np.arange(n_leaves)
-    means, children, distances = centers.copy(), [], []
+    centers, means = cluster_means(resp, layout), cluster_means(resp, places)
+    sizes, numbers, children, distances = resp.sum(0), np.arange(n_leaves), [], []
 
     def measure(i):
         total = np.maximum(sizes[i] + sizes, np.finfo(np.float64).tiny)

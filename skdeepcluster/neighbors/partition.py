@@ -16,6 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.special import softmax
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 from sklearn.utils import Bunch, check_array, check_scalar
 
@@ -26,6 +27,7 @@ from .._checks import (
     check_enough,
     check_sample_weight,
     cluster_means,
+    indicate,
     random_stream,
 )
 from .candidates import COMPONENTS, FITTED, LAYOUT_REGULARIZATION, Views, fit_mixture, run_kmeans
@@ -125,7 +127,8 @@ class Partition(NamedTuple):
         n_parts = min(n_parts, max(len(layout) // 3, 1))  # three samples or more on average
         views = _view_layouts([layout], self.samples.graph, weights, stream)
         parts = run_kmeans(layout, views, n_parts, stream, n_init=1)
-        return grow_tree(layout, labels, weights, parts)
+        places = _place_components(layout, self.samples, views)
+        return grow_tree(layout, places, labels, weights, parts)
 
 
 def find_partition(
@@ -438,6 +441,23 @@ def _view_layouts(layouts, graph, weights, stream):
         size, shares = min(FITTED, len(weights)), weights / weights.sum()
         drawn = stream.choice(len(weights), size, replace=False, p=shares)
     return Views(layouts[0], layouts[0], layouts, graph, weights, drawn, has_features=False)
+
+
+def _place_components(layout, samples, views):
+    """Return a layout (M, L) whose components are as far apart as in the data, where known.
+
+    A layout places the connected components of a graph anywhere. Additional coordinates are the
+    component's mean in the data; nearest means are twice as far apart as a component is wide.
+    """
+    n_pieces, piece = connected_components(samples.graph, directed=False)
+    if n_pieces == 1 or samples.columns is None:
+        return layout
+    points = _project(_take_points(samples.reference, samples.columns), views.drawn, WIDE)
+    resp = indicate(piece, n_pieces)
+    means, within = cluster_means(resp, points), layout - cluster_means(resp, layout)[piece]
+    gaps = NearestNeighbors(n_neighbors=1).fit(means).kneighbors()[0]
+    means *= 4 * np.abs(within).max() / max(np.median(gaps), 1e-9)
+    return np.column_stack([within, means[piece]])
 
 
 def _take_points(reference, columns):

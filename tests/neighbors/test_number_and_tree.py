@@ -64,10 +64,10 @@ def test_clusters_of_distances_are_counted():
 def test_tree_of_parts_is_wards_tree():
     points, weights = np.random.default_rng(0).normal(size=(30, 3)), np.arange(30) % 3 + 1
     labels, parts = np.zeros(30, dtype=int), np.arange(30)
-    tree, expected = grow_tree(points, labels, np.ones(30), parts), linkage(points, "ward")
+    tree, expected = grow_tree(points, points, labels, np.ones(30), parts), linkage(points, "ward")
     np.testing.assert_array_equal(np.sort(tree.children, 1), expected[:, :2])
     np.testing.assert_allclose(tree.distances, expected[:, 2])
-    weighted = cut_tree(grow_tree(points, labels, weights, parts).children, labels, 5)
+    weighted = cut_tree(grow_tree(points, points, labels, weights, parts).children, labels, 5)
     copies = fcluster(linkage(np.repeat(points, weights, axis=0), "ward"), 5, "maxclust")
     assert adjusted_rand_score(np.repeat(weighted, weights), copies) == 1
 
@@ -75,7 +75,7 @@ def test_tree_of_parts_is_wards_tree():
 def test_clusters_are_merged_after_all_their_parts():
     layout = np.random.default_rng(0).normal(size=(200, 2))
     labels = (layout[:, 0] > 0) + 2 * (layout[:, 1] > 1)
-    tree = grow_tree(layout, labels, np.ones(200), np.arange(200) % 9)
+    tree = grow_tree(layout, layout, labels, np.ones(200), np.arange(200) % 9)
     assert (np.diff(tree.distances) >= 0).all()
     np.testing.assert_array_equal(cut_tree(tree.children, tree.clusters, 4), tree.clusters)
     finer = np.arange(len(tree.clusters))
@@ -98,6 +98,15 @@ def test_cuts_of_a_fit(auto):
     with pytest.warns(ConvergenceWarning, match="Only 1 of"):
         equal = NeighborClustering(2, random_state=0).fit(np.ones((9, 2)))
     assert not equal.cut(1).any()
+
+
+def test_groups_without_common_neighbors_are_cut_apart():
+    near = np.array([[0, 0], [12, 0], [0, 12]])
+    centers = np.concatenate([far + near for far in 8 * near])
+    labels = np.arange(270) // 30
+    rows = centers[labels] + np.random.default_rng(0).normal(size=(270, 2))
+    cut = NeighborClustering(9, random_state=0).fit(rows).cut(3)
+    assert adjusted_rand_score(labels // 3, cut) == 1
 
 
 def test_share_asked_for_is_noise():
