@@ -25,7 +25,7 @@ from lib.datasets import load
 from lib.records import read
 from scipy.sparse import csr_array
 from sklearn.utils import Bunch
-from speed import default_fits, em_against_sklearn, growth, prediction
+from speed import bare_loop, default_fits, em_against_sklearn, growth, prediction
 from trust import laws, separations
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -213,6 +213,15 @@ def test_default_fits_and_em_are_timed(tmp_path, dense):
     assert found["seconds"] == np.median(found["repeats"])
     arguments = "--samples", "5000", "--repeats", "1", "--iterations", "2"
     assert all(record["same_bound"] for record in run(em_against_sklearn, tmp_path, *arguments))
+
+
+def test_the_steps_of_a_fit_are_made_bare(tmp_path):
+    arguments = "--sets", "iris", "--methods", "DACClustering", "--seeds", "1"
+    (found,) = run(bare_loop, tmp_path, *arguments)
+    assert found["fit"] > found["initial"] > 0
+    assert found["overhead"] == pytest.approx(
+        (found["fit"] - found["initial"]) / found["bare"], rel=0.05
+    )
 
 
 def test_missing_values_are_removed_and_clustered(tmp_path):
