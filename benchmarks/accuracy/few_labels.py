@@ -27,6 +27,9 @@ CLASSIFIERS = {
     "CatGAN augmented": lambda seed: CatGANClassifier(
         augment=RandomAffine((1, 28, 28)), random_state=seed
     ),
+    "CatGAN convolutional": lambda seed: CatGANClassifier(
+        augment=RandomAffine((1, 28, 28)), image_shape=(1, 28, 28), random_state=seed
+    ),
     "LabelSpreading": lambda seed: make_pipeline(
         PCA(50, random_state=seed), LabelSpreading(**SPREADING)
     ),

@@ -116,10 +116,11 @@ def network(name, X, n_clusters, seed, **settings):
     return getattr(skdeepcluster, name)(n_clusters, random_state=seed, **settings).fit(X)
 
 
-def augmented_network(name, X, n_clusters, seed):
+def augmented_network(name, X, n_clusters, seed, is_convolutional=False):
     """Fit a network of this package to augmented square images."""
-    side = math.isqrt(X.shape[1])
-    return network(name, X, n_clusters, seed, augment=RandomAffine((1, side, side)))
+    shape = (1, *[math.isqrt(X.shape[1])] * 2)
+    settings = {"image_shape": shape} if is_convolutional else {}
+    return network(name, X, n_clusters, seed, augment=RandomAffine(shape), **settings)
 
 
 def network_from_catgan(name, X, n_clusters, seed):
@@ -148,6 +149,9 @@ METHODS = {
 for name in NETWORKS:
     METHODS[name] = DENSE(partial(network, name))
     METHODS[f"{name} augmented"] = DENSE(partial(augmented_network, name), needs_images=True)
+    METHODS[f"{name} convolutional"] = DENSE(
+        partial(augmented_network, name, is_convolutional=True), needs_images=True
+    )
 for name in ("VaDEClustering", "DACClustering", "InfoGANClustering"):
     METHODS[f"{name} from CatGAN"] = DENSE(partial(network_from_catgan, name))
 
