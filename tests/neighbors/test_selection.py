@@ -1,10 +1,13 @@
 """The choice of a partition: features by other means, the criterion, and probabilities."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial.distance import cdist
-from scipy.stats import multivariate_normal
+from scipy.stats import entropy, multivariate_normal
 from sklearn.datasets import make_blobs, make_circles, make_moons
 from sklearn.linear_model import Ridge
 from sklearn.metrics import adjusted_rand_score, calinski_harabasz_score, jaccard_score
@@ -201,3 +204,100 @@ def test_probabilities_rise_with_votes_and_stability(n_clusters, monkeypatch):
     assert (stable >= resp[own]).all()
     assert stable.mean() > resp[own].mean()
     assert (np.diff(stable[np.argsort(votes[own])]) > -1e-5).all()
+
+
+def test_features_of_sizes_borders_and_the_graph():
+    found, graph = describe_points(X, NAMES), neighbor_graph(X).toarray().astype(float)
+    centers = np.stack([X[NAMES == k].mean(0) for k in range(3)])
+    distances = cdist(X, centers)
+    other = np.where(MEMBER > 0, np.inf, distances).argmin(1)
+    step = centers[other] - centers[NAMES]
+    # Position along the line from the own center (0) to the nearest other one (1).
+    place = ((X - centers[NAMES]) * step).sum(1) / np.square(step).sum(1)
+    border, core = (place > 0.4).mean(), (np.abs(place) < 0.1).mean()
+    shares, volumes = MEMBER.mean(0), MEMBER.T @ graph.sum(1)
+    inside = np.array([graph[np.ix_(NAMES == k, NAMES == k)].sum() for k in range(3)])
+    same = NAMES[cdist(X, X).argsort(1)[:, 1:16]] == NAMES[:, None]
+    squares = np.square(distances[MEMBER > 0]).mean() / X.var(0).sum()
+    expected = {
+        "entropy": entropy(shares, base=3),
+        "smallest": np.log((shares.min() * 120 + 0.5) / 40),
+        "largest": 3 * shares.max(),
+        "empty": 0,
+        "points misplaced": (distances.argmin(1) != NAMES).mean(),
+        "points border": border,
+        "points valley": np.log((border + 1e-3) / (core + 1e-3)),
+        "points within": np.log(squares),
+        "cut": np.log(1 - inside.sum() / graph.sum() + 1e-3),
+        "modularity": inside.sum() / graph.sum() - np.square(volumes / graph.sum()).sum(),
+        "conductance": np.mean(1 - inside / volumes),
+        "worst conductance": np.max(1 - inside / volumes),
+        "purity": same.mean(),
+        "nearest purity": same[:, :5].mean(),
+        "least purity": min(same[NAMES == k].mean() for k in range(3)),
+    }
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, abs=1e-6), name
+
+
+def test_features_of_a_spanning_tree_of_many_features():
+    found, distances = describe_points(X, NAMES), cdist(X, X)
+    edges = minimum_spanning_tree(distances).tocoo()
+    core = np.sort(distances)[:, 5]
+    reach = np.maximum(edges.data, np.maximum(core[edges.row], core[edges.col]))
+    crosses = NAMES[edges.row] != NAMES[edges.col]
+    inner, outer = np.zeros(120), np.full(120, np.inf)
+    for a, b, length, is_out in zip(edges.row, edges.col, reach, crosses, strict=True):
+        for end in (a, b):
+            if is_out:
+                outer[end] = min(outer[end], length)
+    for k in range(3):
+        inner[k] = reach[~crosses & (NAMES[edges.row] == k)].max()
+    outer = np.array([outer[NAMES == k].min() for k in range(3)])
+    density = np.log(outer / inner[:3])
+    expected = {
+        "crossings": np.log((crosses.sum() + 1) / 3),
+        "least density": density.min(),
+        "density": MEMBER.mean(0) @ density,
+    }
+    for name, values in (("tree", edges.data), ("reach", reach)):
+        logs = np.log(values)
+        expected[f"{name} gap"] = logs[crosses].mean() - logs[~crosses].mean()
+        ranks = [(values < own).mean() for own in values[crosses]]
+        expected[f"{name} rank"] = np.mean(ranks)
+    for key, value in expected.items():
+        assert found[key] == pytest.approx(value), key
+
+
+def test_an_empty_cluster_is_a_feature_and_nothing_else():
+    views = prepare(look(X), 4)
+    found, more = describe(views, NAMES, 3), describe(views, NAMES, 4)
+    assert more["empty"] == 0.25
+    assert more["smallest"] == pytest.approx(np.log(0.5 / 30))
+    assert more["entropy"] == pytest.approx(found["entropy"] * np.log(3) / np.log(4))
+    names = "purity", "least purity", "cut", "conductance", "worst conductance", "density"
+    for name in names:
+        assert more[name] == pytest.approx(found[name]), name
+
+
+def test_features_of_the_data():
+    data = prepare(look(X), 7).data
+    distances = np.sort(cdist(X, X))[:, 1:16]
+    # Levina and Bickel's estimate of the intrinsic dimension.
+    dimension = 1 / np.log(distances[:, -1:] / distances[:, :-1]).mean()
+    logs = {"log n": 120, "log N": 120, "log D": 7}
+    expected = {name: np.log(n) for name, n in logs.items()} | {"dimension": dimension}
+    for name, value in (expected | {"narrow share": 1}).items():
+        assert data[name] == pytest.approx(value), name
+    views = replace(look(X), narrow=X[:, :2])
+    share = X[:, :2].var(0).sum() / X.var(0).sum()
+    assert prepare(views, 4).data["narrow share"] == pytest.approx(share)
+
+
+def test_near_agreement_is_the_mean_of_the_best_five():
+    labels = np.random.default_rng(1).integers(0, 3, (8, 120))
+    found = [Candidate("ward", own) for own in labels]
+    table = selection.describe_all(prepare(look(X), 4), found, 3)
+    scores = [[adjusted_rand_score(a, b) for b in labels] for a in labels]
+    best = np.sort(np.where(np.eye(8), 0, scores), 1)[:, -5:].mean(1)
+    np.testing.assert_allclose(table["best agreement"], best, atol=1e-9)
