@@ -400,7 +400,7 @@ def _moments(
 
 
 def own_shift(
-    stats: SufficientStatistics, about: Tensor, covariance_type: str, reg_covar: float = 0.0
+    stats: SufficientStatistics, about: Tensor, covariance_type: str, reg_covar: float
 ) -> Tensor | None:
     """Return the means (K, D) as a shift for the statistics if squares about this one cancel."""
     _, means, squares, of_means = _moments(stats, covariance_type)

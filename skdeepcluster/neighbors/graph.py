@@ -125,8 +125,8 @@ def _smooth_weights(distances):
 def make_walk(graph):
     """Return the transition matrix P = D^{-1} G (M, M) of a graph, and the degrees D (M,)."""
     degree = np.asarray(graph.sum(1), dtype=np.float32).ravel()
-    scale = np.where(degree > 0, 1 / np.maximum(degree, np.finfo(np.float32).tiny), 0)
-    return (sparse.diags(scale.astype(np.float32)) @ graph).tocsr(), degree
+    scale = 1 / np.maximum(degree, np.finfo(np.float32).tiny)
+    return (sparse.diags(scale) @ graph).tocsr(), degree
 
 
 # ---- whitening
@@ -268,7 +268,7 @@ def _draw_links(graph, random):
     at = (np.arange(DRAWS) + random.random((n_rows, 1))) / DRAWS
     at = ends[first] + at * (ends[last] - ends[first])
     place = np.searchsorted(ends, at.ravel(), side="right").reshape(n_rows, DRAWS) - 1
-    place = np.clip(place, first, np.maximum(last - 1, first))
+    place = np.clip(place, first, last - 1)  # against rounding
     linked = np.append(graph.indices, 0)[place]
     linked = np.where(first == last, np.arange(n_rows)[:, None], linked)
     return np.ascontiguousarray(random.permuted(linked, axis=1).T)

@@ -10,7 +10,8 @@ from estimators import CLASSIFIERS, DEEP, brief, name
 from torch import nn
 
 from skdeepcluster import CatGANClustering
-from skdeepcluster.modules.model import GaussianEncoder
+from skdeepcluster.functional.gaussian import Mixture
+from skdeepcluster.modules.model import GaussianEncoder, MixturePrior
 from skdeepcluster.modules.networks import (
     ACTIVATIONS,
     conv_decoder,
@@ -146,3 +147,51 @@ def test_an_image_shape_must_fit_the_features(image_shape, message, digits):
 def test_a_given_builder_of_images_is_used(digits):
     fit = CatGANClustering(2, image_shape=(8, 8), discriminator=mlp, max_epochs=1)
     assert not _convolutions(fit.fit(digits[:60]).model_.discriminator)
+
+
+@pytest.fixture
+def codes():
+    """A prior of three components, and the mixture that it was set to."""
+    stream = np.random.default_rng(0)
+    parts = np.log([0.2, 0.3, 0.5]), 3 * stream.normal(size=(3, 2)), stream.uniform(1, 2, (3, 2))
+    mixture = Mixture(*(torch.from_numpy(part).float() for part in parts))
+    prior = MixturePrior(3, 2)
+    prior.set(mixture)
+    return prior, mixture
+
+
+def test_a_prior_is_the_mixture_that_it_was_set_to(codes):
+    prior, mixture = codes
+    for own, given in zip(prior.mixture, mixture, strict=True):
+        torch.testing.assert_close(own, given)
+    fresh = MixturePrior(4, 2).mixture
+    torch.testing.assert_close(fresh.log_weights.exp(), torch.full((4,), 0.25))
+    assert not fresh.means.any()
+    assert (fresh.scales == 1).all()
+
+
+def test_variances_of_a_prior_are_bounded(codes):
+    floored = MixturePrior(3, 2, floor=0.5)
+    floored.set(codes[1])
+    for prior, least in ((codes[0], np.exp(-12)), (floored, 0.5 * codes[1].scales.square().mean())):
+        for value, bound in ((-99.0, least), (99.0, np.exp(12))):
+            with torch.no_grad():
+                prior.log_vars.fill_(value)
+            variances = prior.mixture.scales.square()
+            torch.testing.assert_close(variances, torch.full((3, 2), float(bound)), rtol=1e-5, atol=0)
+
+
+def test_draws_of_a_prior_have_its_moments(codes):
+    prior, mixture = codes
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        drawn = prior.draw(mixture, 20_000)
+    white = prior.whiten(mixture, drawn)
+    torch.testing.assert_close(white.mean(0), torch.zeros(2), atol=0.03, rtol=0)
+    torch.testing.assert_close(white.std(0), torch.ones(2), atol=0.03, rtol=0)
+    within = (torch.tensor([0.2, 0.3, 0.5])[:, None] * mixture.scales.square()).sum(0)
+    expected = (1 - within / drawn.var(0)).max()
+    assert prior.separation() == pytest.approx(float(expected), abs=0.02)
+    # Codes near the components, not between them.
+    nearest = torch.cdist(drawn, mixture.means).argmin(1)
+    assert np.bincount(nearest) / 20_000 == pytest.approx([0.2, 0.3, 0.5], abs=0.15)

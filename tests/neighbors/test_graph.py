@@ -101,3 +101,25 @@ def test_threads_change_nothing_and_seeds_do():
     two = neighbor_layout(graph, n_epochs=1, random_state=3, n_jobs=2)
     np.testing.assert_array_equal(one, two)
     assert np.any(one != neighbor_layout(graph, n_epochs=1, random_state=4))
+
+
+@pytest.mark.parametrize("n_samples", [3, 40])
+def test_whitening_shrinks_the_scatter_as_published(n_samples):
+    scatter, share = np.cov((NORMAL[:9] * [1, 2, 3, 4, 5, 6]).T), 1 / 6
+    trace, squares = np.trace(scatter), np.trace(scatter @ scatter)
+    wanted = (1 - 2 * share) * squares + trace**2
+    rho = min(wanted / ((n_samples + 1 - 2 * share) * (squares - trace**2 * share)), 1)
+    assert (rho == 1) == (n_samples == 3)
+    expected = (1 - rho) * scatter + (rho + 0.1) * trace / 6 * np.eye(6)
+    found = module.whitening_matrix(scatter, n_samples)
+    np.testing.assert_allclose(np.linalg.inv(found @ found.T), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_a_walk_follows_the_weights_and_stays_without_links():
+    graph = sparse.block_diag([neighbor_graph(NORMAL[:30], 5), np.zeros((2, 2))], "csr")
+    steps, degree = module.make_walk(graph.astype(np.float32))
+    weights = graph.toarray()
+    np.testing.assert_allclose(degree, weights.sum(1), rtol=1e-6)
+    expected = weights[:30] / weights[:30].sum(1, keepdims=True)
+    np.testing.assert_allclose(steps.toarray()[:30], expected, rtol=1e-6)
+    assert not steps[30:].nnz

@@ -7,7 +7,7 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.neighbors import count_clusters, find_partition
+from skdeepcluster.neighbors import count_clusters, find_partition, neighbor_layout
 from skdeepcluster.neighbors.graph import neighbor_graph
 
 X, Y = make_blobs(240, n_features=6, centers=4, random_state=1)
@@ -66,6 +66,8 @@ def test_each_cluster_has_a_sample_when_there_are_few(n_samples):
     [
         (lambda: neighbor_graph(X, 0), "n_neighbors == 0"),
         (lambda: neighbor_graph(X, metric="precomputed"), r"square matrix.*got \(240, 6\)"),
+        (lambda: neighbor_layout(np.eye(9), 0), "n_components == 0"),
+        (lambda: neighbor_layout(np.eye(9), n_epochs=-1), "n_epochs == -1"),
         (lambda: count_clusters(-np.eye(9), metric="precomputed"), "Negative values in data"),
     ],
 )
