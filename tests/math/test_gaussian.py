@@ -217,3 +217,29 @@ def test_rejected_samples_move_toward_their_mean_until_accepted():
     x = gaussian.confident_sample(mixture, counts, confidence, stream)
     assert len(x.unique()) == 300
     assert 0 < x.abs().min() < x.abs().max() < 0.2
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_single_precision_separates_far_components(covariance_type):
+    mixture = make_mixture(covariance_type, torch.float32)
+    mixture = mixture._replace(means=300 * mixture.means)
+    noise = torch.randn(10 * K, D, generator=torch.Generator().manual_seed(0))
+    x, own = noise + mixture.means.repeat(10, 1), torch.arange(10 * K) % K
+    exact = gaussian.log_joint(x.double(), mixture.to(torch.float64)).gather(1, own[:, None])
+    found = gaussian.log_joint(x, mixture).gather(1, own[:, None])
+    close(found.double(), exact, atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_a_mixture_with_one_flaw_is_unsound(covariance_type):
+    mixture = make_mixture(covariance_type)
+    assert mixture.is_sound()
+    means, scales = mixture.means.clone(), mixture.scales.clone()
+    means[0, 1], scales[..., -1, -1] = torch.nan, 0
+    infinite = torch.where(mixture.scales > 0.5, torch.inf, mixture.scales)
+    flaws = [{"means": means}, {"scales": scales}, {"scales": infinite}]
+    flaws += [{"scales": mixture.scales[..., :-1]}, {"log_weights": mixture.log_weights[:2]}]
+    flaws += [{"log_weights": mixture.log_weights + shift} for shift in (1e-5, -1e-5, torch.nan)]
+    for flaw in flaws[: 3 + (covariance_type != "spherical")] + flaws[4:]:
+        assert not mixture._replace(**flaw).is_sound(), flaw
+    assert mixture._replace(log_weights=mixture.log_weights + 1e-8).is_sound()

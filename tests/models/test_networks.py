@@ -34,6 +34,8 @@ def test_a_perceptron_starts_as_a_linear_map(activation, widths):
         torch.manual_seed(0)  # units of other weights may be dead
         network, x = mlp(3, 5, widths, activation), torch.randn(20, 3)
         reduce, expand, bias = torch.randn(2, 3), torch.randn(5, 2), torch.randn(5)
+    for layer in network[:-1:2]:
+        nn.init.ones_(layer.bias)
     set_linear(network, reduce, expand, bias)
     torch.testing.assert_close(network(x), x @ reduce.T @ expand.T + bias)
     network(x).square().sum().backward()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import sparse
+from scipy.optimize import brentq
 from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import NearestNeighbors
 
@@ -123,3 +124,14 @@ def test_a_walk_follows_the_weights_and_stays_without_links():
     expected = weights[:30] / weights[:30].sum(1, keepdims=True)
     np.testing.assert_allclose(steps.toarray()[:30], expected, rtol=1e-6)
     assert not steps[30:].nnz
+
+
+def test_weights_are_those_of_umap():
+    distances, v = pairwise_distances(NORMAL[:40]), np.zeros((40, 40))
+    for i, row in enumerate(distances):
+        near = row.argsort()[1:7]
+        beyond = row[near] - row[near[0]]
+        sigma = brentq(lambda s, beyond=beyond: np.exp(-beyond / s).sum() - np.log2(7), 1e-3, 1e3)
+        v[i, near] = np.exp(-beyond / sigma)
+    expected = v + v.T - v * v.T
+    np.testing.assert_allclose(neighbor_graph(NORMAL[:40], 6).toarray(), expected, atol=1e-5)

@@ -8,8 +8,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.neighbors import count_clusters, neighbor_graph
-from skdeepcluster.neighbors.number import MIN_SCORE, cut_tree, grow_tree, list_numbers
+from skdeepcluster.neighbors import count_clusters, neighbor_graph, partition
+from skdeepcluster.neighbors.number import (
+    MIN_SCORE,
+    choose_number,
+    cut_tree,
+    grow_tree,
+    list_numbers,
+    take_number,
+)
 
 X, _ = make_blobs(300, centers=[[0, 0], [8, 0], [0, 8], [8, 8]], random_state=0)
 
@@ -123,3 +130,28 @@ def test_share_asked_for_is_noise():
     np.testing.assert_array_equal(noisy.predict(rows), expected)
     assert (noisy.cut(2)[worst] == -1).all()
     assert noisy.predict([[100.0, 100.0]])[0] == -1
+
+
+def test_numbers_around_the_best_are_tried_afterwards():
+    stream, settings = np.random.RandomState(0), partition.Settings()
+    samples = partition.connect(X[:50], "auto", settings, stream)
+    views = partition.make_views(samples, "auto", settings, stream)
+    curve = choose_number(views, 2, [2, 5, 7, 9], stream)
+    assert curve.n_clusters.tolist() == [1, 2, 3, 4, 5, 6, 7, 9]
+
+
+def test_numbers_and_ties():
+    assert list_numbers(1) == [1]
+    assert list_numbers(12) == list(range(1, 13))
+    numbers = list_numbers(60)
+    assert numbers[12:] == [14, 16, 18, 20, 22, 25, 28, 31, 35, 39, 43, 48, 53, 59, 60]
+    assert take_number(np.array([1, 2, 3]), np.array([0.3, 0.955, 1.0])) == 2
+    assert take_number(np.array([1, 2, 3]), np.array([0.3, 0.945, 1.0])) == 3
+
+
+def test_a_leaf_is_the_nearest_of_its_cluster():
+    layout = np.array([[0.0], [1.0], [5.0], [6.0]])
+    tree = grow_tree(layout, np.array([0, 0, 1, 1]), np.ones(4), np.arange(4))
+    points, labels = np.array([[0.4], [0.6], [0.6], [9.0], [5.4]]), np.array([0, 0, 1, 1, 7])
+    centers = tree.centers[tree.find_leaves(points, labels)][:, 0]
+    np.testing.assert_array_equal(centers, [0, 1, 5, 6, 5])

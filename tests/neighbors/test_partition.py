@@ -7,8 +7,8 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.neighbors import count_clusters, find_partition, neighbor_layout
-from skdeepcluster.neighbors.graph import neighbor_graph
+from skdeepcluster.neighbors import count_clusters, find_partition, neighbor_layout, partition
+from skdeepcluster.neighbors.graph import neighbor_graph, whitening_matrix
 
 X, Y = make_blobs(240, n_features=6, centers=4, random_state=1)
 RANDOM = np.random.default_rng(0)
@@ -74,3 +74,40 @@ def test_each_cluster_has_a_sample_when_there_are_few(n_samples):
 def test_errors_say_what_was_found(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_views_are_scaled_and_whitened_within_clusters():
+    # Long clusters beside each other, with weights that change their shape.
+    stream, labels = np.random.default_rng(0), np.arange(300) % 3
+    rows = stream.normal(size=(300, 2)) * [1, 6] + 14.0 * labels[:, None] * [1, 0]
+    weights = np.where(rows[:, 1] > 0, 1, 9)
+    settings, random = partition.Settings(), np.random.RandomState(0)
+    samples = partition.connect(rows, 3, settings, random, weights)
+    views = partition.make_views(samples, 3, settings, random)
+    for points in (views.wide, views.narrow, *views.layouts):
+        np.testing.assert_allclose(points.mean(0), 0, atol=1e-9)
+        assert points.var(0).mean() == pytest.approx(1)
+    assert len(views.layouts) == 2
+    order, points = samples.reference.kept, samples.reference.rows / abs(rows).max()
+    own, weights = labels[order], weights[order]
+    scatter = sum(
+        np.cov(points[own == k].T, aweights=weights[own == k], ddof=0) * weights[own == k].sum()
+        for k in range(3)
+    )
+    expected = points @ whitening_matrix(scatter / weights.sum(), 297)
+    distances = pairwise_distances(expected)
+    np.testing.assert_allclose(pairwise_distances(views.white), distances, atol=1e-6)
+
+
+def test_views_need_features_and_two_of_them_to_whiten():
+    settings = partition.Settings()
+    for rows, metric, n_layouts, is_whitened in (
+        (X[:40], "euclidean", 2, True),
+        (X[:40, :1], "euclidean", 2, False),
+        (NORMAL[:40].repeat(9, axis=1), "euclidean", 2, False),
+        (pairwise_distances(NORMAL), "precomputed", 1, False),
+    ):
+        random, own = np.random.RandomState(0), settings._replace(metric=metric)
+        views = partition.make_views(partition.connect(rows, 4, own, random), 4, own, random)
+        assert views.has_features == (metric == "euclidean")
+        assert (len(views.layouts), views.white is not None) == (n_layouts, is_whitened)

@@ -9,7 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.neighbors.search import NeighborIndex
+from skdeepcluster.neighbors.search import NeighborIndex, hash_rows, unique_rows
 
 
 def mixture(n_rows, n_features, n_clusters=50, spread=2.0, seed=0):
@@ -127,3 +127,28 @@ def test_many_samples_have_nearly_exact_neighbors():
     shared = [len(set(a) & set(b)) for a, b in zip(found, exact[1], strict=True)]
     assert np.mean(shared) > 4.9
     np.testing.assert_allclose(distances[:, 0], exact[0][:, 0], rtol=1e-6)
+
+
+def test_hashes_differ_by_values_not_by_how_they_are_stored():
+    X = np.random.default_rng(0).integers(-2, 3, (200, 4)).astype(np.float64)
+    hashes, stored = hash_rows(X), sparse.csr_array(X)
+    same = (X[:, None] == X).all(2)
+    np.testing.assert_array_equal(hashes[:, None] == hashes, same)
+    np.testing.assert_array_equal(hash_rows(-(-X).astype(np.float32)), hashes)
+    full = stored.copy()
+    full.data[::2] = 0
+    lean = full.copy()
+    lean.eliminate_zeros()
+    np.testing.assert_array_equal(hash_rows(full), hash_rows(lean))
+    assert full.nnz == stored.nnz, "the argument is not changed"
+    given = hash_rows(full, stored_zeros=True)
+    differs = np.diff(full.indptr) != np.diff(lean.indptr)
+    np.testing.assert_array_equal(given != hash_rows(lean, stored_zeros=True), differs)
+
+
+def test_distinct_samples_have_the_weights_of_their_copies():
+    hashes, weights = np.array([7, 3, 7, 5, 3, 9]), np.array([1.0, 2, 4, 0, 8, 16])
+    kept, inverse, total = unique_rows(hashes, weights)
+    assert kept.tolist() == [1, 0, 5]
+    assert inverse.tolist() == [1, 0, 1, -1, 0, 2]
+    assert total.tolist() == [10, 5, 16]

@@ -301,3 +301,29 @@ def test_near_agreement_is_the_mean_of_the_best_five():
     scores = [[adjusted_rand_score(a, b) for b in labels] for a in labels]
     best = np.sort(np.where(np.eye(8), 0, scores), 1)[:, -5:].mean(1)
     np.testing.assert_allclose(table["best agreement"], best, atol=1e-9)
+
+
+def test_eigenvalues_are_those_of_the_walk_except_negative_ones():
+    graph = neighbor_graph(X[:40]).toarray().astype(float)
+    values = prepare(look(X[:40]), 4).spectrum[0]
+    expected = np.linalg.eigvals(graph / graph.sum(1, keepdims=True)).real
+    assert expected.min() < -0.1
+    np.testing.assert_allclose(np.sort(values), np.sort(expected.clip(0)), atol=1e-6)
+
+
+def test_inputs_of_the_calibration_are_bounded_logits():
+    resp, labels = np.array([[1.0, 0.0], [0.3, 0.7], [0.0, 1.0]]), np.array([0, 1, 0])
+    found = selection.describe_labels(resp, labels, np.array([0.6, 1.0]), 0.4)
+    values = np.array([[0.99, 0.6, 0.4], [0.7, 0.99, 0.4], [0.01, 0.6, 0.4]])
+    np.testing.assert_allclose(found, np.c_[np.log(values / (1 - values)), np.ones(3)])
+
+
+@pytest.mark.parametrize(("score", "expected"), [(1.5, 1), (-0.5, 0), (0.7, 0.7)])
+def test_expected_scores_are_between_zero_and_one(score, expected, monkeypatch):
+    def predict(tables, purpose):
+        return [np.full(len(tables[0]["entropy"]), score)]
+
+    monkeypatch.setattr(selection, "predict_scores", predict)
+    resp, found = selection.choose_partition(look(X[:40]), 4, 2, np.random.RandomState(0))
+    assert found == expected
+    np.testing.assert_allclose(resp.sum(1), 1)
