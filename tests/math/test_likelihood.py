@@ -191,3 +191,18 @@ def test_the_link_inverts_the_mean(kind):
     torch.testing.assert_close(likelihood.standardize(likelihood.mean(decoded)), mean)
     torch.testing.assert_close(likelihood.standardized_mean(decoded), mean)
     torch.testing.assert_close(torch.autograd.grad(decoded.sum(), mean)[0], slope)
+
+
+def test_bounds_of_noise_and_probabilities():
+    module = Gaussian(torch.zeros(1), torch.ones(1))
+    with torch.no_grad():
+        module.noise.fill_(1e6)
+    one = module.log_prob(torch.tensor([[3.0]]), torch.zeros(1, 1)).item()
+    assert one == pytest.approx(stats.norm.logpdf(3, scale=np.exp(2)), rel=1e-5)
+    ends, least = torch.tensor([0.0, 1.0]), torch.tensor([0.02, 0.98])
+    for found, expected in zip(Bernoulli().link(ends), Bernoulli().link(least), strict=True):
+        torch.testing.assert_close(found, expected)
+    assert Bernoulli().link(least)[0].tolist() == pytest.approx(np.log([0.02 / 0.98, 49]))
+    assert Categorical([2]).link(ends)[0].tolist() == pytest.approx([np.log(0.02), 0])
+    standardized = module.standardized_mean(torch.tensor([[-1e9, 5.0, 1e9]]))
+    assert standardized.tolist() == [[-1e6, 5, 1e6]]

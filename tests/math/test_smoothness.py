@@ -88,3 +88,20 @@ def test_steps_scale_with_nearest_distances(n_rows, stream):
     step = adversarial_step(network, x, network(x).detach(), radius)
     expected = 2 * kl_divergence(network(x), network(x + step)).mean()
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-8)
+
+
+def test_terms_of_weight_zero_are_left_out():
+    anchor, x = torch.tensor([[0.3, 0.7]]), torch.zeros(1, 1)
+
+    def log_resp(rows):
+        return torch.tensor([[0.4, 0.6]]).log()
+
+    assert Regularizer(start_weight=1.0).terms(log_resp, x, None) == {}
+    assert Regularizer().terms(log_resp, x, anchor) == {}
+    start = Regularizer(start_weight=1.0).terms(log_resp, x, anchor)
+    assert set(start) == {"start"}
+    given = torch.tensor([[0.1, 0.9]]).log()
+    known = Regularizer(start_weight=1.0).terms(log_resp, x, anchor, given)
+    assert known["start"].item() == pytest.approx(-(0.3 * given[0, 0] + 0.7 * given[0, 1]).item())
+    whole = Regularizer(start_weight=1.0, own_share=1.0).terms(log_resp, x, anchor)
+    assert whole["start"].item() == pytest.approx(-torch.tensor(0.6).log().item())

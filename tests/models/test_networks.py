@@ -1,7 +1,9 @@
 """Networks: what goes in and out, and errors of shape."""
 
+import inspect
 import math
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from torch import nn
 
 from skdeepcluster import CatGANClustering
 from skdeepcluster.functional.gaussian import Mixture
+from skdeepcluster.modules.augmentation import RandomAffine
 from skdeepcluster.modules.model import GaussianEncoder, MixturePrior
 from skdeepcluster.modules.networks import (
     ACTIVATIONS,
@@ -23,6 +26,7 @@ from skdeepcluster.modules.networks import (
     normalized_mlp,
     set_linear,
 )
+from skdeepcluster.neighbors import neighbor_graph, neighbor_layout
 
 ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -175,12 +179,17 @@ def test_a_prior_is_the_mixture_that_it_was_set_to(codes):
 def test_variances_of_a_prior_are_bounded(codes):
     floored = MixturePrior(3, 2, floor=0.5)
     floored.set(codes[1])
-    for prior, least in ((codes[0], np.exp(-12)), (floored, 0.5 * codes[1].scales.square().mean())):
+    for prior, least in (
+        (codes[0], np.exp(-12)),
+        (floored, 0.5 * codes[1].scales.square().mean()),
+    ):
         for value, bound in ((-99.0, least), (99.0, np.exp(12))):
             with torch.no_grad():
                 prior.log_vars.fill_(value)
             variances = prior.mixture.scales.square()
-            torch.testing.assert_close(variances, torch.full((3, 2), float(bound)), rtol=1e-5, atol=0)
+            torch.testing.assert_close(
+                variances, torch.full((3, 2), float(bound)), rtol=1e-5, atol=0
+            )
 
 
 def test_draws_of_a_prior_have_its_moments(codes):
@@ -197,3 +206,37 @@ def test_draws_of_a_prior_have_its_moments(codes):
     # Codes near the components, not between them.
     nearest = torch.cdist(drawn, mixture.means).argmin(1)
     assert np.bincount(nearest) / 20_000 == pytest.approx([0.2, 0.3, 0.5], abs=0.15)
+
+
+DOCUMENTED = [mlp, normalized_mlp, conv_encoder, RandomAffine, neighbor_graph, neighbor_layout]
+
+
+@pytest.mark.parametrize("function", DOCUMENTED)
+def test_defaults_are_the_documented_ones(function):
+    documented = re.findall(r"^    (\w[\w, ]*) : .*default=(.+)$", function.__doc__, re.MULTILINE)
+    documented = {name: value for names, value in documented for name in names.split(", ")}
+    defaults = inspect.signature(function).parameters.values()
+    actual = {p.name: repr(p.default) for p in defaults if p.default is not p.empty}
+    assert {n: v.replace('"', "'") for n, v in documented.items()} == actual
+
+
+@pytest.mark.parametrize(
+    "builder",
+    [conv_encoder, conv_decoder, conv_discriminator, conv_generator, normalized_mlp, mlp],
+)
+def test_layers_keep_the_variance_of_their_inputs(builder):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        images = {} if "mlp" in builder.__name__ else {"image_shape": (2, 16, 16)}
+        for layer in builder(512, 512, **images):
+            if not isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+                continue
+            size = (
+                (layer.in_features,)
+                if isinstance(layer, nn.Linear)
+                else (layer.in_channels, 16, 16)
+            )
+            y = layer(torch.randn(60, *size))
+            inner = y[..., 2:-2, 2:-2] if y.ndim == 4 else y  # far from the border
+            assert inner.var().item() == pytest.approx(2, rel=0.2)
+            assert layer.bias is None or not layer.bias.any()

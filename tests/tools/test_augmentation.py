@@ -11,6 +11,7 @@ from torch import Tensor
 
 from skdeepcluster import CatGANClustering, InfoGANClustering
 from skdeepcluster.functional.random import Stream, drawing_from
+from skdeepcluster.modules import augmentation
 from skdeepcluster.modules.augmentation import RandomAffine, move_images
 
 SHAPE = (2, 6, 9)  # not square, two channels
@@ -113,3 +114,37 @@ def test_random_state_decides_what_is_drawn(augment, blobs):
 def test_what_is_no_version_of_the_rows_is_refused(augment, blobs):
     with pytest.raises(ValueError, match="augment must return a tensor of the shape"):
         brief(InfoGANClustering(3, random_state=0), augment=augment).fit(blobs[0])
+
+
+def test_a_plane_is_turned_sized_and_shifted():
+    # Linear interpolation of a plane is exact, far from the border.
+    height, width, angle, size = 24, 40, 0.3, 1.3
+    down, right = torch.meshgrid(torch.arange(24) - 11.5, torch.arange(40) - 19.5, indexing="ij")
+    u, v = right - 0.05 * width, down - 0.1 * height
+    old_right = (math.cos(angle) * u - math.sin(angle) * v) / size
+    old_down = (math.sin(angle) * u + math.cos(angle) * v) / size
+    planes = torch.stack([right, down]).reshape(1, -1)
+    found = move_images(
+        planes, (2, height, width), angle * ONE, size * ONE, torch.tensor([[0.05, 0.1]])
+    ).view(2, height, width)
+    inner = (slice(8, 16), slice(12, 28))
+    for image, expected in zip(found, (old_right, old_down), strict=True):
+        torch.testing.assert_close(image[inner], expected[inner], rtol=0, atol=1e-4)
+
+
+def test_moves_are_uniform_within_their_limits(monkeypatch):
+    def keep(x, image_shape, *moves):
+        seen.extend(moves)
+        return x
+
+    seen = []
+    monkeypatch.setattr(augmentation, "move_images", keep)
+    with drawing_from(Stream(0)):
+        RandomAffine((1, 1, 1), degrees=90, translate=0.2, scale=0.3)(torch.zeros(4000, 1))
+    angle, size, shift = seen
+    half = torch.pi / 2
+    for moves, least, most in ((angle, -half, half), (size, 0.7, 1.3), (shift, -0.2, 0.2)):
+        shares = (moves - least) / (most - least)
+        for share in shares.reshape(4000, -1).T:
+            ends = torch.arange(1, 4001) / 4000
+            assert (share.sort().values - ends).abs().max() < 0.03, "Kolmogorov and Smirnov"
