@@ -142,8 +142,9 @@ def test_samples_have_the_moments_of_components(covariance_type):
 
 
 @pytest.mark.parametrize("covariance_type", TYPES)
-def test_a_singular_component_is_named(covariance_type):
-    x = torch.ones(5, D, dtype=torch.float64)
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_singular_component_is_named(covariance_type, value):
+    x = torch.full((5, D), value, dtype=torch.float64)
     resp = torch.eye(K, dtype=torch.float64)[[0, 0, 0, 1, 1]]
     stats = gaussian.sufficient_statistics(x, resp, x[0], covariance_type)
     tied = "components together cover samples of weight 5"

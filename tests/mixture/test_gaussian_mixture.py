@@ -8,6 +8,7 @@ import torch
 from estimators import in_full
 from scipy.special import xlogy
 from sklearn.base import clone
+from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import adjusted_rand_score
@@ -15,7 +16,7 @@ from sklearn.mixture import GaussianMixture
 
 from skdeepcluster.gaussian_mixture import GaussianMixtureEM
 from skdeepcluster.metrics import clustering_accuracy
-from skdeepcluster.mixture import initialization
+from skdeepcluster.mixture import em, initialization
 
 K, D = 3, 4
 TYPES = ["full", "tied", "diag", "spherical"]
@@ -370,3 +371,114 @@ def test_reg_covar_is_named_where_units_are_small():
     X = np.random.default_rng(0).normal(size=(90, 3)) + 6 * np.eye(3)[np.arange(90) % 3]
     with pytest.warns(ConvergenceWarning, match="Decrease n_clusters or reg_covar, or scale X"):
         GaussianMixtureEM(3, random_state=0).fit(X * 1e-4)
+
+
+def make_rows(X, weight=None):
+    weight = np.ones(len(X)) if weight is None else weight
+    return em.WeightedRows(X, weight, batch_size=64)
+
+
+@pytest.mark.parametrize(("n_init", "n_runs"), [(1, 10), (3, 3), (25, 1)])
+def test_runs_of_k_means_are_divided_among_initializations(X, n_init, n_runs, monkeypatch):
+    class Counted(KMeans):
+        def fit(self, *args, **options):
+            fits.append(self.n_init)
+            return super().fit(*args, **options)
+
+    fits, step = [], em.MStep("diag", 0.0)
+    monkeypatch.setattr(initialization, "KMeans", Counted)
+    initializer = initialization.Initializer(make_rows(X), K, step, torch.Generator())
+    initializer.initialize("kmeans", n_init)
+    assert fits == [1] * n_runs
+
+
+@pytest.mark.parametrize("init_params", INITS)
+def test_samples_of_weight_zero_are_no_initial_means(X, init_params):
+    weight = np.r_[np.ones(3), np.zeros(297)]
+    mixture = GaussianMixtureEM(4, init_params=init_params, max_iter=1, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        alone = clone(mixture).fit(np.r_[X[:3], X[:1]], sample_weight=[1, 1, 1, 0])
+        assert_same(mixture.fit(X, sample_weight=weight), alone)
+
+
+def test_seeds_of_k_means_are_far_apart(X):
+    corners = 100.0 * np.stack(np.meshgrid(*[[0, 1]] * 4), -1).reshape(16, 4)
+    rows = make_rows(np.repeat(corners, 20, axis=0) + np.tile(X[:20], (16, 1)) / 20)
+    step = em.MStep("diag", 0.1)
+    generator = torch.Generator().manual_seed(0)
+    initializer = initialization.Initializer(rows, 16, step, generator)
+    for method in ("k-means++", "kmeans"):
+        means = initializer.initialize(method, 10).means.numpy()
+        assert len({tuple(mean > 50) for mean in means}) == 16, method
+
+
+def test_random_responsibilities_hash_samples(X):
+    rows, step, generator = make_rows(X), em.MStep("full", 0.0), torch.Generator()
+    initializer = initialization.Initializer(rows, 2, step, generator)
+    mixture = initializer.initialize("random", 1)
+    # Whatever its values, a sample gets responsibilities with means of one half.
+    standard_error = X.std(0) / np.sqrt(len(X))
+    assert (abs(mixture.means.numpy() - X.mean(0)) < 3 * standard_error).all()
+    np.testing.assert_allclose(mixture.log_weights.exp(), 0.5, atol=0.1)
+    assert (mixture.means[0] != mixture.means[1]).all()
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("rate", [0.25, 1.0])
+def test_a_part_of_a_step_averages_statistics(X, covariance_type, rate):
+    start = GaussianMixtureEM(K, covariance_type=covariance_type, max_iter=5, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        start.fit(X)
+    past = initialization.Mixture(
+        torch.from_numpy(start.weights_).log(),
+        torch.from_numpy(start.means_),
+        torch.from_numpy(start.covariances_).sqrt(),
+    )
+    if covariance_type in ("full", "tied"):
+        scales = torch.linalg.cholesky(torch.from_numpy(start.covariances_))
+        past = past._replace(scales=scales.reshape(-1, D, D))
+    elif covariance_type == "spherical":
+        past = past._replace(scales=past.scales[:, None])
+    batch, weight = X[:100], np.linspace(1, 3, 100)
+    found, bound = em.step(make_rows(batch, weight), past, em.MStep(covariance_type, 0.0), rate)
+    resp = start.predict_proba(batch) * (weight / weight.sum())[:, None]
+    assert bound == pytest.approx(np.average(start.score_samples(batch), weights=weight))
+    weights = (1 - rate) * start.weights_ + rate * resp.sum(0)
+    np.testing.assert_allclose(found.log_weights.exp(), weights)
+    sums = (1 - rate) * start.weights_[:, None] * start.means_ + rate * resp.T @ batch
+    means = sums / weights[:, None]
+    np.testing.assert_allclose(found.means, means)
+    own = past.covariances().numpy()
+    if own.ndim == 2:
+        own = np.stack([np.diag(np.broadcast_to(row, D)) for row in own])
+    squares = (own + np.einsum("ki,kj->kij", start.means_, start.means_)) * (1 - rate)
+    squares = squares * start.weights_[:, None, None]
+    squares += rate * np.einsum("nk,ni,nj->kij", resp, batch, batch)
+    expected = squares / weights[:, None, None] - np.einsum("ki,kj->kij", means, means)
+    if covariance_type == "tied":
+        expected = np.einsum("k,kij->ij", weights, expected)[None]
+    elif covariance_type != "full":
+        expected = np.einsum("kii->ki", expected)
+        if covariance_type == "spherical":
+            expected = expected.mean(1, keepdims=True)
+    np.testing.assert_allclose(found.covariances(), expected, atol=1e-9)
+
+
+def test_a_starved_component_takes_half_of_the_heaviest():
+    weights = torch.tensor([0.001, 0.6, 0.399]).double()
+    means = torch.tensor([[1e6, 0.0], [5, 5], [-5, -5]]).double()
+    scales = torch.stack([size * torch.eye(2) for size in (9.0, 1e-3, 2.0)]).double()
+    mixture = initialization.Mixture(weights.log(), means, scales)
+    generator = torch.Generator().manual_seed(0)
+    found = em.reseed_starved(mixture, 0.01, generator)
+    expected = np.array([0.3, 0.3, 0.399]) / 0.999
+    np.testing.assert_allclose(found.log_weights.exp(), expected)
+    np.testing.assert_array_equal(found.scales, scales[[1, 1, 2]])
+    np.testing.assert_array_equal(found.means[1:], means[1:])
+    assert 0 < abs(found.means[0] - 5).max() < 0.01
+    assert mixture.means[0, 0] == 1e6, "the argument is not changed"
+    same = em.reseed_starved(mixture, 0.001 - 1e-9, generator)
+    np.testing.assert_allclose(same.log_weights, mixture.log_weights)
+    np.testing.assert_array_equal(same.means, means)
