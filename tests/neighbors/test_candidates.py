@@ -198,3 +198,16 @@ def test_regrouping_undoes_a_wrong_merge():
     wrong = [[0, 1], [2, 3], list(range(4, 12))]
     found = regroup(blocks, np.ones(12), wrong)
     assert sorted(map(sorted, found)) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+
+
+def test_steps_of_the_head_are_those_of_adam():
+    stream, weights = np.random.default_rng(0), np.ones((3, 2))
+    gradients = stream.normal(size=(20, 3, 2)) * 10 ** stream.uniform(-9, 1, (20, 1, 1))
+    own, expected = candidates._Adam(weights), np.ones((3, 2))
+    for t in range(1, 21):
+        own(gradients[t - 1])
+        ages = np.arange(t)[::-1]
+        mean = np.average(gradients[:t], axis=0, weights=0.9**ages)
+        square = np.average(gradients[:t] ** 2, axis=0, weights=0.999**ages)
+        expected -= 0.002 * mean / (np.sqrt(square) + 1e-8)
+    np.testing.assert_allclose(weights, expected)

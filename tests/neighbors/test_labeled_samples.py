@@ -63,3 +63,68 @@ def test_classes_of_few_samples():
     np.testing.assert_allclose(partition_by_labels(rows, np.minimum(targets, 0), 1), 1)
     np.testing.assert_allclose(partition_by_labels(rows, np.full(4, -1), 2), 0.5)
     np.testing.assert_allclose(partition_by_labels(np.ones((4, 2)), targets, 2), 0.5)
+
+
+def test_walks_end_at_labels_or_with_votes():
+    stream = np.random.default_rng(0)
+    graph = np.triu(stream.random((30, 30)) * (stream.random((30, 30)) < 0.2), 1)
+    graph += graph.T
+    graph[:, 29] = graph[29] = 0  # no edges: the votes stay
+    labels, votes = np.zeros((30, 2)), stream.dirichlet(np.ones(2), 30)
+    labels[[0, 1, 2]], stops = [[3, 0], [1, 1], [0, 2]], stream.random(30)
+    found = module.absorb_walk(sparse.csr_matrix(graph), labels, votes, stops)
+    ends = np.where(labels.any(1)[:, None], labels / np.maximum(labels.sum(1), 1)[:, None], votes)
+    expected, steps = ends.copy(), graph[:29] / graph[:29].sum(1, keepdims=True)
+    for _ in range(2000):
+        walked = (steps @ expected + stops[:29, None] * votes[:29]) / (1 + stops[:29, None])
+        expected[3:29] = walked[3:]
+    np.testing.assert_allclose(found, expected, atol=1e-7)
+
+
+def test_clusters_are_named_by_labels_then_by_distances():
+    found = np.eye(4)[np.repeat([0, 1, 2, 3], 3)]
+    rows = np.repeat([0.0, 10, 20, 31], 3)[:, None] + 1e6
+    labels = np.zeros((12, 4))
+    labels[[0, 1, 3], [2, 2, 2]] = 1  # most of class 2 are in the first cluster
+    labels[[2, 4, 5], [0, 0, 0]] = 1
+    names = module.name_clusters(found, labels, rows)
+    assert names.tolist() == [2, 0, 1, 3]
+    tie = np.zeros((12, 4))
+    tie[[0, 6], 3] = tie[[7, 9], 1] = 1  # class 1 has one label in each of two clusters
+    for last, expected in ((40, [3, 0, 1, 2]), (22, [3, 0, 2, 1])):
+        rows[11] = 1e6 + last  # moves the center of the last cluster
+        assert module.name_clusters(found, tie, rows).tolist() == expected
+
+
+def test_labels_change_the_clusters_as_documented():
+    stream, graph = np.random.default_rng(0), neighbor_graph(X[:60], 6)
+    resp, weights = stream.dirichlet(np.ones(3), 60), stream.integers(1, 4, 60).astype(float)
+    labels = np.zeros((60, 3))
+    labels[[4, 9, 14, 20], [0, 1, 2, 2]] = [1, 1, 1, 3]
+    known, n = labels.any(1), labels * 4 / 6
+    found = np.eye(3)[resp.argmax(1)]
+    names = module.name_clusters(found, n, X[:60])
+    own = (found.T @ n + np.eye(3)[names]) / (1 + n.sum(0))
+    own /= own.sum(1, keepdims=True)
+    scale = weights / weights.mean()
+    scaled = sparse.csr_matrix(graph.toarray() * scale[:, None] * scale)
+    stops = module.STOPS / (1 + n.sum(0)[names])
+    spread = module.absorb_walk(scaled, n, found @ own, found @ stops)
+    votes = 0.5 * np.eye(3)[spread.argmax(1)] + 0.5 * resp @ own
+    steps = scaled.toarray() / scaled.toarray().sum(1, keepdims=True)
+    expected = steps @ steps @ votes
+    largest = expected.max(1)
+    expected[np.arange(60), spread.argmax(1)] = largest * (1 + 1e-6)
+    expected /= expected.sum(1, keepdims=True)
+    expected[known] = n[known] / n[known].sum(1, keepdims=True)
+    np.testing.assert_allclose(
+        module.follow_labels(resp, labels, graph, weights, X[:60]), expected, atol=1e-5
+    )
+
+
+def test_labels_are_counted_by_distinct_sample():
+    targets, inverse = np.array([0, 1, 1, -1, 2, 1]), np.array([0, 0, 2, 1, -1, 2])
+    counts = module.count_labels(targets, 3, inverse)
+    np.testing.assert_array_equal(counts, [[1, 1, 0], [0, 0, 0], [0, 2, 0]])
+    weighted = module.count_labels(targets, 3, inverse, np.arange(1.0, 7))
+    np.testing.assert_array_equal(weighted, [[1, 2, 0], [0, 0, 0], [0, 9, 0]])

@@ -111,3 +111,51 @@ def test_views_need_features_and_two_of_them_to_whiten():
         views = partition.make_views(partition.connect(rows, 4, own, random), 4, own, random)
         assert views.has_features == (metric == "euclidean")
         assert (len(views.layouts), views.white is not None) == (n_layouts, is_whitened)
+
+
+def test_values_far_from_the_fitted_ones_are_clipped():
+    rows = np.array([[-3.0, 2.0], [1.0, 0.0]])
+    assert partition.find_limit(rows, "euclidean") == 3e6
+    assert partition.find_limit(-rows, "euclidean") == 3e6
+    largest = partition.find_limit(rows, "manhattan")
+    assert largest >= 1e100
+    assert partition.find_limit(0 * rows, "euclidean") == largest
+    assert partition.find_limit(1e300 * rows, "euclidean") == largest
+
+
+def test_new_samples_get_means_weighted_by_inverse_distances():
+    samples = partition.connect(X, 4, partition.Settings(n_neighbors=5), np.random.RandomState(0))
+    reference, values = samples.reference, RANDOM.random((240, 3))
+    new = np.r_[X[reference.kept[:2]], X[:5] + 0.3]
+    found, spacing = partition.interpolate(reference, new, [values])
+    distances = pairwise_distances(new, reference.rows)
+    near = distances.argsort(1)[:, :5]
+    gaps = np.take_along_axis(distances, near, 1)
+    expected = np.stack(
+        [
+            np.average(values[j], axis=0, weights=1 / g)
+            for j, g in zip(near[2:], gaps[2:], strict=True)
+        ]
+    )
+    np.testing.assert_allclose(found, np.r_[values[:2], expected])
+    others = np.sort(distances[:2], 1)[:, 1:6]
+    np.testing.assert_allclose(spacing, np.r_[others, gaps[2:]].mean(1))
+    stored = reference._replace(rows=sparse.csr_matrix(reference.rows))
+    np.testing.assert_allclose(partition.interpolate(stored, new, [values])[0], found)
+
+
+def test_samples_of_equal_length_have_a_unit_view():
+    settings = partition.Settings()
+    equal = 7 * NORMAL[:40] / np.linalg.norm(NORMAL[:40], axis=1, keepdims=True)
+    for rows, has_unit in (
+        (equal, True),
+        (NORMAL[:40], False),
+        (1.01 ** (ROWS[:40, None] == 3) * equal, False),
+    ):
+        random = np.random.RandomState(0)
+        unit = partition.make_views(
+            partition.connect(rows, 2, settings, random), 2, settings, random
+        ).unit
+        assert (unit is not None) == has_unit
+        if has_unit:
+            np.testing.assert_allclose(np.square(unit).mean(1), 1, rtol=1e-5)

@@ -327,3 +327,20 @@ def test_expected_scores_are_between_zero_and_one(score, expected, monkeypatch):
     resp, found = selection.choose_partition(look(X[:40]), 4, 2, np.random.RandomState(0))
     assert found == expected
     np.testing.assert_allclose(resp.sum(1), 1)
+
+
+def test_other_clusters_keep_their_votes_below_the_label(monkeypatch):
+    monkeypatch.setattr(selection, "load_criterion", lambda: {"calibration": [1, 0.5, 0.5, 0]})
+    votes, labels = np.random.default_rng(0).dirichlet(np.ones(4), 200), np.arange(200) % 4
+    resp, is_own = calibrate(votes, labels, np.full(4, 0.3), 0.4), np.eye(4, dtype=bool)[labels]
+    top, others = resp[is_own], resp[~is_own].reshape(200, 3)
+    rest = votes[~is_own].reshape(200, 3) + 1e-3
+    rest *= (1 - top[:, None]) / rest.sum(1, keepdims=True)
+    kept = rest.max(1) * (1 + selection.LEAD) <= top
+    assert 10 < kept.sum() < 190
+    np.testing.assert_allclose(others[kept], rest[kept])
+    # Else they move toward equal shares until the largest one is just below the label.
+    np.testing.assert_allclose(others[~kept].max(1), top[~kept] / (1 + selection.LEAD))
+    even = (1 - top[~kept, None]) / 3
+    ratios = (others[~kept] - even) / (rest[~kept] - even)
+    np.testing.assert_allclose(ratios, ratios[:, :1].repeat(3, 1), rtol=1e-6)
