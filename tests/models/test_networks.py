@@ -10,10 +10,12 @@ import pytest
 import torch
 from estimators import CLASSIFIERS, DEEP, brief, name
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from skdeepcluster import CatGANClustering
 from skdeepcluster.functional.gaussian import Mixture
 from skdeepcluster.modules.augmentation import RandomAffine
+from skdeepcluster.modules.latent import LatentSpace
 from skdeepcluster.modules.model import GaussianEncoder, MixturePrior
 from skdeepcluster.modules.networks import (
     ACTIVATIONS,
@@ -22,6 +24,7 @@ from skdeepcluster.modules.networks import (
     conv_encoder,
     conv_generator,
     keep_running_statistics,
+    make_network,
     mlp,
     normalized_mlp,
     set_linear,
@@ -240,3 +243,76 @@ def test_layers_keep_the_variance_of_their_inputs(builder):
             inner = y[..., 2:-2, 2:-2] if y.ndim == 4 else y  # far from the border
             assert inner.var().item() == pytest.approx(2, rel=0.2)
             assert layer.bias is None or not layer.bias.any()
+
+
+LAYERS = {
+    conv_encoder: "Unflatten Conv2d:32 ReLU Conv2d:64 ReLU Flatten Linear:256 ReLU Linear:9",
+    conv_decoder: "Linear:256 ReLU Linear:1024 Unflatten ReLU ConvTranspose2d:32 ReLU "
+    "ConvTranspose2d:2 Flatten",
+    conv_discriminator: "Unflatten Conv2d:64 LeakyReLU Conv2d:128 BatchNorm2d LeakyReLU Flatten "
+    "Linear:9 BatchNorm1d",
+    conv_generator: "Linear:1024 BatchNorm1d ReLU Linear:2048 Unflatten BatchNorm2d ReLU "
+    "ConvTranspose2d:64 BatchNorm2d ReLU ConvTranspose2d:2 Flatten",
+}
+
+
+@pytest.mark.parametrize("builder", LAYERS)
+def test_convolutional_networks_have_the_documented_layers(builder):
+    reads = builder in (conv_encoder, conv_discriminator)
+    n_in, n_out = (512, 9) if reads else (9, 512)
+    found = []
+    for layer in builder(n_in, n_out, image_shape=(2, 16, 16)):
+        width = getattr(layer, "out_features", getattr(layer, "out_channels", None))
+        found.append(type(layer).__name__ + (f":{width}" if width else ""))
+    assert found == LAYERS[builder].split()
+
+
+@pytest.mark.parametrize("role", ["encoder", "decoder", "discriminator", "classifier"])
+def test_roles_have_their_widths(role):
+    network = make_network(role, None, 4, 3, (8, 7, 6), "relu")
+    widths = [layer.out_features for layer in network if isinstance(layer, nn.Linear)]
+    expected = {"decoder": [6, 7, 8, 3], "discriminator": [8, 7, 3]}
+    assert widths == expected.get(role, [8, 7, 6, 3])
+
+
+def test_codes_of_an_infogan_are_drawn_and_joined():
+    latent, prior = LatentSpace(3, [4, 2], 2), torch.tensor([0.1, 0.2, 0.3, 0.4])
+    assert (latent.n_inputs, latent.n_readings) == (11, 10)
+    assert latent.names == ["cluster", "category1", "continuous0", "continuous1"]
+    assert latent.find("continuous1") == 3
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        codes = latent.draw(8000, prior.log())
+    shares = np.bincount(codes.categories[:, 0]) / 8000
+    np.testing.assert_allclose(shares, prior, atol=0.02)
+    np.testing.assert_allclose(np.bincount(codes.categories[:, 1]) / 8000, [0.5, 0.5], atol=0.02)
+    for values in (codes.noise, codes.continuous):
+        assert -1 <= values.min() < -0.99
+        assert 0.99 < values.max() <= 1
+        np.testing.assert_allclose(values.mean(0), 0, atol=0.03)
+    inputs = latent.inputs(codes)
+    expected = [codes.noise, np.eye(4)[codes.categories[:, 0]], np.eye(2)[codes.categories[:, 1]]]
+    np.testing.assert_allclose(inputs, np.hstack([*expected, codes.continuous]))
+
+
+def test_readings_are_scored_by_densities_in_nats():
+    latent, prior = LatentSpace(3, [4, 2], 2), torch.tensor([0.1, 0.2, 0.3, 0.4])
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        codes, readings = latent.draw(50, prior.log()), 2 * torch.randn(50, 10)
+    reading = latent.read(readings)
+    first, second, mean, log_std = readings.split([4, 2, 2, 2], 1)
+    densities = torch.distributions.Normal(mean, log_std.clamp(-3, 2).exp())
+    log_q = [
+        -cross_entropy(first, codes.categories[:, 0]),
+        -cross_entropy(second, codes.categories[:, 1]),
+        *densities.log_prob(codes.continuous).mean(0),
+    ]
+    entropies = torch.stack([-(prior * prior.log()).sum(), *torch.tensor([2.0, 2.0, 2.0]).log()])
+    bounds = latent.information(reading, codes, prior.log())
+    torch.testing.assert_close(bounds, entropies + torch.stack(log_q))
+    losses = latent.reading_loss(reading, codes)
+    torch.testing.assert_close(losses["category"], -log_q[0] - log_q[1])
+    torch.testing.assert_close(losses["continuous"], -log_q[2] - log_q[3])
+    one = latent.continuous_loss(reading, codes.continuous[:, :1])
+    torch.testing.assert_close(one, -log_q[2])
