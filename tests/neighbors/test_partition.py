@@ -159,3 +159,44 @@ def test_samples_of_equal_length_have_a_unit_view():
         assert (unit is not None) == has_unit
         if has_unit:
             np.testing.assert_allclose(np.square(unit).mean(1), 1, rtol=1e-5)
+
+
+def test_drawn_samples_have_unbiased_weights():
+    weights, totals, settings = WEIGHTS / WEIGHTS.max(), [], partition.Settings(max_samples=30)
+    labels, named = np.where(ROWS < 5, 0, -1), np.array([7, 110])
+    for seed in range(60):
+        random = np.random.RandomState(seed)
+        given = labels, named if seed % 2 else ()
+        samples = partition.connect(NORMAL, 3, settings, random, WEIGHTS, *given)
+        kept, inverse = samples.reference.kept, samples.inverse
+        assert len(set(kept)) == len(kept) == 30
+        expected = {*range(5), *given[1]}
+        assert expected <= set(kept)
+        assert {w for i, w in zip(kept, samples.weights, strict=True) if i in expected} <= {
+            *weights[list(expected)]
+        }
+        assert (samples.weights >= weights[kept]).all()
+        np.testing.assert_array_equal(inverse[kept], np.arange(30))
+        assert (inverse >= 0).sum() == 30
+        totals.append(samples.weights.sum())
+    error = np.std(totals) / np.sqrt(60)
+    assert np.mean(totals) == pytest.approx(weights.sum(), abs=4 * error)
+    # More than half cannot all be kept: they are drawn like the others.
+    half = partition.connect(NORMAL, 3, settings, random, None, np.where(ROWS < 16, 0, -1))
+    assert not set(range(16)) <= set(half.reference.kept)
+
+
+def test_distinct_samples_of_positive_weight_are_linked():
+    rows = np.r_[NORMAL[:50], NORMAL[:20], 9 + NORMAL[:5]]
+    weight = np.r_[np.arange(1.0, 71), np.zeros(5)]
+    samples = partition.connect(
+        rows, "auto", partition.Settings(), np.random.RandomState(0), weight
+    )
+    assert samples.graph.shape == (50, 50)
+    np.testing.assert_array_equal(samples.inverse[:20], samples.inverse[50:70])
+    assert (samples.inverse[70:] == -1).all()
+    total = np.bincount(samples.inverse[:70], weight[:70])
+    np.testing.assert_allclose(samples.weights, total / total.max())
+    np.testing.assert_array_equal(samples.reference.rows[samples.inverse[:70]], rows[:70])
+    distances = np.sort(pairwise_distances(samples.reference.rows), 1)[:, 1:16]
+    np.testing.assert_allclose(samples.reference.spacing, distances.mean(1))

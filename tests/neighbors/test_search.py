@@ -9,7 +9,14 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.neighbors.search import NeighborIndex, hash_rows, unique_rows
+from skdeepcluster.neighbors.search import (
+    NeighborIndex,
+    fill_missing,
+    hash_rows,
+    nearest_entries,
+    order_rows,
+    unique_rows,
+)
 
 
 def mixture(n_rows, n_features, n_clusters=50, spread=2.0, seed=0):
@@ -152,3 +159,46 @@ def test_distinct_samples_have_the_weights_of_their_copies():
     assert kept.tolist() == [1, 0, 5]
     assert inverse.tolist() == [1, 0, 1, -1, 0, 2]
     assert total.tolist() == [10, 5, 16]
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_nearest_entries_are_those_of_sorted_rows(own):
+    distances = np.random.default_rng(0).integers(0, 9, (12, 12)) / 4.0
+    found, columns = nearest_entries(distances, 5, own=own)
+    allowed = np.where(own & np.eye(12, dtype=bool), np.inf, distances)
+    expected = np.argsort(allowed, axis=1, kind="stable")[:, :5]
+    np.testing.assert_array_equal(found, np.take_along_axis(allowed, expected, 1))
+    np.testing.assert_array_equal(np.take_along_axis(allowed, columns, 1), found)
+    assert all(len(set(row)) == 5 for row in columns)
+    # Stored entries only; missing ones are infinitely far.
+    distances[0] = 0
+    distances[0, [0, 3]] = 0.5, 2.0
+    found, columns = nearest_entries(sparse.csr_array(distances), 5, own=own)
+    assert found[0].tolist() == [2.0, *[np.inf] * 4] if own else [0.5, 2.0, *[np.inf] * 3]
+    assert columns[0].tolist() == [3, 0, 0, 0, 0] if own else [0, 3, 0, 0, 0]
+    for row in range(1, 12):
+        others = np.flatnonzero((distances[row] > 0) & ~(own & (np.arange(12) == row)))
+        nearest = np.sort(distances[row, others])[:5]
+        np.testing.assert_array_equal(found[row, : len(nearest)], nearest)
+        np.testing.assert_array_equal(distances[row, columns[row, : len(nearest)]], nearest)
+
+
+def test_missing_values_are_means_over_the_nearest_samples():
+    X = np.array([[0.0, 1.0], [1.0, 3.0], [9.0, 50.0], [0.4, np.nan], [np.nan, np.nan]])
+    filled = fill_missing(X, n_neighbors=2)
+    assert filled[3].tolist() == [0.4, 2.0]
+    np.testing.assert_array_equal(filled[:3], X[:3])
+    assert np.isfinite(filled).all()
+    assert fill_missing(X[:3]) is not None
+    assert fill_missing(X[:3]) is X[:3] or np.shares_memory(fill_missing(X[:3]), X)
+
+
+def test_order_of_samples_depends_on_values_alone():
+    X, order = mixture(50, 4), np.random.default_rng(1).permutation(50)
+    X[:, 2] = 7.0
+    expected = X[order_rows(X)]
+    for same in (X[order], X * 1.0 + 0):
+        np.testing.assert_array_equal(same[order_rows(same)], expected)
+    scaled = 1024 * X
+    np.testing.assert_array_equal(scaled[order_rows(scaled)], 1024 * expected)
+    assert len(set(order_rows(X))) == 50
