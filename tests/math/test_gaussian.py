@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from scipy.stats import multivariate_normal
+from scipy.stats import kstest, multivariate_normal, norm
 from torch.distributions import Independent, Normal, kl_divergence
 
-from skdeepcluster.functional import gaussian, points
+from skdeepcluster.functional import gaussian, points, random
 from skdeepcluster.functional.gaussian import Mixture
 
 K, D = 3, 4
@@ -244,3 +244,37 @@ def test_a_mixture_with_one_flaw_is_unsound(covariance_type):
     for flaw in flaws[: 3 + (covariance_type != "spherical")] + flaws[4:]:
         assert not mixture._replace(**flaw).is_sound(), flaw
     assert mixture._replace(log_weights=mixture.log_weights + 1e-8).is_sound()
+
+
+@pytest.mark.parametrize("n_dimensions", [1, 5])
+def test_quasi_random_points_have_one_in_each_interval(n_dimensions):
+    uniform = points.uniform_points(64, n_dimensions)
+    assert uniform.dtype == torch.float64
+    places = (64 * uniform).floor().sort(0).values
+    close(places, torch.arange(64.0).double()[:, None].expand(64, n_dimensions), rtol=0, atol=0)
+    close(points.normal_points(64, n_dimensions), torch.from_numpy(norm.ppf(uniform)))
+    ends = points.normal_quantiles(torch.tensor([0.0, 0.5, 1.0]).double(), 0.01)
+    close(ends, torch.tensor([norm.ppf(0.01), 0.0, norm.ppf(0.99)]).double())
+
+
+def test_random_numbers_follow_their_distributions_and_streams():
+    device, n = torch.device("cpu"), 20_000
+    with random.drawing_from(random.Stream(3)):
+        normal, uniform = random.randn((n,), device), random.rand((n,), device)
+        coins = random.bernoulli(torch.full((n,), 0.3).double())
+        classes = random.multinomial(torch.tensor([0.2, 0.0, 0.8]), n)
+        whole = random.randint(5, (n,), device)
+    for found, distribution in ((normal, "norm"), (uniform, "uniform")):
+        assert found.dtype == torch.float32
+        assert kstest(found.numpy(), distribution).statistic < 0.02
+    assert coins.dtype == torch.float64
+    assert coins.mean().item() == pytest.approx(0.3, abs=0.02)
+    shares = [np.bincount(found) / n for found in (classes, whole)]
+    np.testing.assert_allclose(shares[0], [0.2, 0, 0.8], atol=0.02)
+    np.testing.assert_allclose(shares[1], [0.2] * 5, atol=0.02)
+    with random.drawing_from(random.Stream(3)):
+        close(random.randn_like(normal), normal, rtol=0, atol=0)
+        with random.drawing_from(random.Stream(3)):
+            close(random.randn_like(normal), normal, rtol=0, atol=0)
+        assert random.current_stream().seed == 3
+    assert random.current_stream() is None

@@ -7,6 +7,7 @@ from scipy.stats import multivariate_normal
 from sklearn.datasets import load_iris
 
 from skdeepcluster import GaussianMixtureEM
+from skdeepcluster.functional import missing
 
 TYPES = ["full", "tied", "diag", "spherical"]
 INITS = ["kmeans", "k-means++", "random", "random_from_data"]
@@ -169,3 +170,21 @@ def test_dask_arrays_give_the_same():
     whole, parts = make(max_iter=5).fit(X), make(max_iter=5).fit(blocks)
     np.testing.assert_allclose(parts.means_, whole.means_, rtol=1e-8)
     np.testing.assert_allclose(parts.impute(blocks), whole.impute(X), rtol=1e-8)
+
+
+@pytest.mark.parametrize("kind", ["full", "diag"])
+@pytest.mark.parametrize("limit", [1, 2**20])
+def test_patterns_of_many_features_are_kept_apart(kind, limit, monkeypatch):
+    monkeypatch.setattr(missing, "MAX_ELEMENTS", limit)
+    stream = np.random.default_rng(0)
+    rows = stream.normal(size=(24, 40))
+    for i in range(20):  # pairs of patterns differ in a feature among the first or the last ones
+        rows[i, [20, [0, 1, 31, 32, 39][i // 4], 33 + i % 2]] = np.nan
+    given = {"weights_init": [0.2, 0.3, 0.5], "means_init": stream.normal(size=(3, 40))}
+    precisions = (
+        np.stack([np.eye(40) + 0.02 * k for k in range(3)]) if kind == "full" else np.ones((3, 40))
+    )
+    mixture = make(kind, max_iter=0, precisions_init=precisions, **given).fit(
+        stream.normal(size=(50, 40))
+    )
+    np.testing.assert_allclose(mixture.score_samples(rows), logsumexp(log_joint(mixture, rows), 1))
