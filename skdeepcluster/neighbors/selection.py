@@ -126,12 +126,12 @@ def _solve_ridge(wide):
 
 
 def describe(judged, labels, n_clusters):
-    """Return the features of a candidate, labels (M,), by name."""
+    """Return the features of a candidate of two clusters or more, labels (M,), by name."""
     member = np.eye(n_clusters)[labels]
     sizes = member.sum(0)
     shares = sizes / len(labels)
     found = {
-        "entropy": entr(shares).sum() / np.log(max(n_clusters, 2)),
+        "entropy": entr(shares).sum() / np.log(n_clusters),
         "smallest": np.log((sizes.min() + 0.5) * n_clusters / len(labels)),
         "largest": shares.max() * n_clusters,
         "empty": (sizes == 0).mean(),
@@ -177,8 +177,8 @@ def _describe_centers(points, member, sizes, labels):
         "misplaced": (silhouettes < 0).mean(),
         "border": border,
         "valley": np.log((border + 1e-3) / (core + 1e-3)),
-        "calinski": np.log(variances * max(n_samples - n_clusters, 1) / max(n_clusters - 1, 1)),
-        "davies": np.log(max(ratios.max(1).mean(), 1e-12)) if n_clusters > 1 else 0.0,
+        "calinski": np.log(variances * max(n_samples - n_clusters, 1) / (n_clusters - 1)),
+        "davies": np.log(max(ratios.max(1).mean(), 1e-12)),
         "within": np.log(max(within / max(total, 1e-12), 1e-12)),
     }
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy.stats import kstest, multivariate_normal, norm
+from scipy.stats import multivariate_normal, norm
 from torch.distributions import Independent, Normal, kl_divergence
 
 from skdeepcluster.functional import gaussian, points, random
@@ -264,9 +264,11 @@ def test_random_numbers_follow_their_distributions_and_streams():
         coins = random.bernoulli(torch.full((n,), 0.3).double())
         classes = random.multinomial(torch.tensor([0.2, 0.0, 0.8]), n)
         whole = random.randint(5, (n,), device)
-    for found, distribution in ((normal, "norm"), (uniform, "uniform")):
-        assert found.dtype == torch.float32
-        assert kstest(found.numpy(), distribution).statistic < 0.02
+    assert normal.dtype == uniform.dtype == torch.float32
+    for levels in (norm.cdf(normal.numpy()), uniform.numpy()):
+        gaps = np.sort(levels) - np.arange(1, n + 1) / n
+        assert abs(gaps).max() < 0.02, "Kolmogorov and Smirnov"
+    assert coins.dtype == random.randn_like(coins).dtype == random.rand_like(coins).dtype
     assert coins.dtype == torch.float64
     assert coins.mean().item() == pytest.approx(0.3, abs=0.02)
     shares = [np.bincount(found) / n for found in (classes, whole)]

@@ -200,3 +200,15 @@ def test_distinct_samples_of_positive_weight_are_linked():
     np.testing.assert_array_equal(samples.reference.rows[samples.inverse[:70]], rows[:70])
     distances = np.sort(pairwise_distances(samples.reference.rows), 1)[:, 1:16]
     np.testing.assert_allclose(samples.reference.spacing, distances.mean(1))
+
+
+def test_sparse_distances_leave_out_samples_without_weight():
+    stored, weight = neighbor_graph(NORMAL, 8), np.where(ROWS % 5 == 0, 0, 2.0)
+    random, settings = np.random.RandomState(0), partition.Settings(metric="precomputed")
+    samples = partition.connect(stored.astype(np.float64), 3, settings, random, weight)
+    assert (samples.inverse[weight == 0] == -1).all()
+    assert (samples.weights == 1).all()
+    np.testing.assert_array_equal(np.sort(samples.reference.kept), np.flatnonzero(weight))
+    np.testing.assert_array_equal(
+        samples.reference.kept[samples.inverse[weight > 0]], ROWS[weight > 0]
+    )

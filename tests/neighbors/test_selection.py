@@ -344,3 +344,22 @@ def test_other_clusters_keep_their_votes_below_the_label(monkeypatch):
     even = (1 - top[~kept, None]) / 3
     ratios = (others[~kept] - even) / (rest[~kept] - even)
     np.testing.assert_allclose(ratios, ratios[:, :1].repeat(3, 1), rtol=1e-6)
+
+
+def test_gains_of_few_samples_shrink_covariances():
+    found, sizes = describe_points(X, NAMES), np.bincount(NAMES)
+    own = np.stack([np.cov(X[NAMES == k].T, bias=True) for k in range(3)])
+    whole, shares = np.cov(X.T, bias=True), sizes / 120
+    noise = 1e-3 * np.trace(whole) / 4 * (1 + 4e-6) * np.eye(4)
+    pooled = np.average(own, axis=0, weights=sizes) + noise
+    shrunk = (sizes[:, None, None] * own + 5 * pooled) / (sizes + 5)[:, None, None]
+    base = np.linalg.slogdet(whole + 1e-6 * np.trace(whole) * np.eye(4))[1] / 2 - entropy(shares)
+    gains = {
+        "full": base - shares @ np.linalg.slogdet(shrunk)[1] / 2,
+        "tied": base - np.linalg.slogdet(pooled)[1] / 2,
+        "diag": base - shares @ [np.log(np.diag(s)).sum() for s in shrunk] / 2,
+    }
+    for kind, n_parameters in (("full", 15), ("tied", 5), ("diag", 9)):
+        price = np.log(120) / 240 * 2 * n_parameters
+        assert found[f"points {kind}"] == pytest.approx(gains[kind], rel=1e-9)
+        assert found[f"points {kind} bic"] == pytest.approx(gains[kind] - price, rel=1e-9)
