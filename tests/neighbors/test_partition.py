@@ -186,6 +186,13 @@ def test_drawn_samples_have_unbiased_weights():
     assert not set(range(16)) <= set(half.reference.kept)
 
 
+@pytest.mark.parametrize(("n_clusters", "n_neighbors"), [(2, 15), (10, 4), (40, 1), ("auto", 15)])
+def test_small_clusters_have_few_neighbors(n_clusters, n_neighbors):
+    given = partition.Settings(), np.random.RandomState(0)
+    reference = partition.connect(NORMAL[:50], n_clusters, *given).reference
+    assert reference.n_neighbors == n_neighbors
+
+
 def test_distinct_samples_of_positive_weight_are_linked():
     rows = np.r_[NORMAL[:50], NORMAL[:20], 9 + NORMAL[:5]]
     weight = np.r_[np.arange(1.0, 71), np.zeros(5)]

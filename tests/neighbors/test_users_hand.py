@@ -136,6 +136,10 @@ ODD = np.repeat([0.0, 1.0, 2.0, 3.0], [1, 1, 1, 9])[:, None]
         ({"must_link": [(0, 60)], "y": Y, "use_labels": True}, "or y separates .* join"),
         ({"cannot_link": [(0, 1)], "y": Y, "use_labels": True}, "join 0 - 1"),
         ({"min_cluster_size": 51}, "min_cluster_size gives .* 1.02 times .* Decrease"),
+        (
+            {"min_cluster_size": 60, "n_clusters": "auto", "y": Y, "use_labels": True},
+            "min_cluster_size gives n_clusters=3 .* 1.2 times",
+        ),
         ({"max_cluster_size": 0.3}, "max_cluster_size gives .* 0.9 times .* Raise"),
         ({"X": ODD, "min_cluster_size": 4}, "Found no partition .* up to 0.75 of all"),
         ({"max_samples": 99, "max_cluster_size": 60}, "max_samples=150"),
