@@ -211,3 +211,9 @@ def test_steps_of_the_head_are_those_of_adam():
         square = np.average(gradients[:t] ** 2, axis=0, weights=0.999**ages)
         expected -= 0.002 * mean / (np.sqrt(square) + 1e-8)
     np.testing.assert_allclose(weights, expected)
+
+
+def test_regrouping_divides_pairs():
+    blocks = np.kron(np.eye(3), np.ones((2, 2))) + 1e-3
+    found = regroup(blocks, np.ones(6), [[0, 2], [1, 3], [4, 5]])
+    assert sorted(map(sorted, found)) == [[0, 1], [2, 3], [4, 5]]

@@ -1,5 +1,7 @@
 """The number of clusters, the tree of clusters, noise and outlier scores."""
 
+import inspect
+
 import numpy as np
 import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
@@ -60,6 +62,21 @@ def test_number_is_chosen_among_those_given():
         NeighborClustering("auto", max_clusters=4, random_state=0).fit(X)
     with pytest.warns(ConvergenceWarning, match="chose 1, the largest.*a fifth of the distinct"):
         assert count_clusters(np.repeat(X[:3], 50, axis=0)).best_n_clusters == 1
+
+
+def test_equal_samples_are_one_cluster_without_a_warning():
+    assert count_clusters(np.ones((9, 2))).best_n_clusters == 1
+
+
+def test_defaults_are_those_of_the_clusterer():
+    params = NeighborClustering(2).get_params()
+    counted = inspect.signature(count_clusters).parameters
+    for name in ("n_neighbors", "metric", "max_clusters", "n_components", "n_jobs"):
+        assert counted[name].default == params[name]
+    for name, default in partition.Settings()._asdict().items():
+        assert default == params[name]
+    found = inspect.signature(partition.find_partition).parameters
+    assert found["max_clusters"].default == params["max_clusters"]
 
 
 def test_clusters_of_distances_are_counted():
