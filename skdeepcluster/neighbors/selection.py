@@ -116,7 +116,7 @@ def _find_spectrum(graph):
 def _solve_ridge(wide):
     """Return samples and a constant, the solution of ridge regression, and the leverages."""
     points = np.hstack([wide / max(np.sqrt(wide.var(0).sum()), 1e-12), np.ones((len(wide), 1))])
-    penalty = PENALTY * len(wide) / 100 / max(wide.shape[1], 1) * np.eye(points.shape[1])
+    penalty = PENALTY * len(wide) / 100 / wide.shape[1] * np.eye(points.shape[1])
     with single_threaded_blas():
         solution = np.linalg.solve(points.T @ points + penalty, points.T)
     return points, solution, np.einsum("ij,ji->i", points, solution)

@@ -77,12 +77,13 @@ def link_by_definition(points):
         yield labels
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_genie_merges_as_by_its_definition(seed):
-    points = np.random.default_rng(seed).normal(size=(70, 2)) ** 3
-    merges = candidates.link_fairly(candidates.spanning_tree(points), 70)
-    for step, expected in enumerate(link_by_definition(points), 1):
-        assert adjusted_rand_score(expected, cut_tree(merges, 70 - step)) == 1
+@pytest.mark.parametrize(("n_points", "n_sets"), [(70, 3), (20, 5)])
+def test_genie_merges_as_by_its_definition(n_points, n_sets):
+    for seed in range(n_sets):
+        points = np.random.default_rng(seed).normal(size=(n_points, 2)) ** 3
+        merges = candidates.link_fairly(candidates.spanning_tree(points), n_points)
+        for step, expected in enumerate(link_by_definition(points), 1):
+            assert adjusted_rand_score(expected, cut_tree(merges, n_points - step)) == 1
 
 
 @pytest.mark.parametrize("kind", ["connected", "separate", "copies"])

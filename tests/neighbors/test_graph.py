@@ -135,3 +135,21 @@ def test_weights_are_those_of_umap():
         v[i, near] = np.exp(-beyond / sigma)
     expected = v + v.T - v * v.T
     np.testing.assert_allclose(neighbor_graph(NORMAL[:40], 6).toarray(), expected, atol=1e-5)
+
+
+def test_layout_of_a_complete_graph_leaves_out_the_constant_vector():
+    layout = neighbor_layout(np.ones((20, 20)) - np.eye(20), 2, n_epochs=0, random_state=0)
+    assert abs(layout).max() == pytest.approx(10, abs=1e-3)
+    assert (layout.std(0) > 0.1).all()
+
+
+def test_links_are_drawn_in_proportion_to_their_weights():
+    pieces = sparse.block_diag([neighbor_graph(NORMAL, 5), np.zeros((1, 1))], "csr")
+    drawn = module._draw_links(pieces.astype(np.float32), np.random.default_rng(0))
+    assert drawn.shape == (module.DRAWS, 151)
+    weights = pieces.toarray()
+    weights[150, 150] = 1  # without links, a sample is linked to itself
+    expected = module.DRAWS * weights / weights.sum(1, keepdims=True)
+    counts = np.stack([np.bincount(own, minlength=151) for own in drawn.T])
+    assert abs(counts - expected).max() < 1 + 1e-4
+    assert (np.diff(drawn[:, :150], axis=0) < 0).any(0).all(), "in random order"

@@ -363,3 +363,18 @@ def test_gains_of_few_samples_shrink_covariances():
         price = np.log(120) / 240 * 2 * n_parameters
         assert found[f"points {kind}"] == pytest.approx(gains[kind], rel=1e-9)
         assert found[f"points {kind} bic"] == pytest.approx(gains[kind] - price, rel=1e-9)
+
+
+def test_short_walks_are_powers_of_the_walk():
+    found = selection.describe_short_walks(prepare(look(X), 4), NAMES, 3)
+    graph = neighbor_graph(X).toarray().astype(float)
+    degree = graph.sum(1)
+    for n_steps in selection.SHORT_STEPS:
+        steps = np.linalg.matrix_power(graph / degree[:, None], n_steps)
+        joint = MEMBER.T @ (degree[:, None] * (steps @ MEMBER)) / degree.sum()
+        shares = joint.sum(1)
+        information = (joint * np.log(joint / np.outer(shares, shares))).sum()
+        expected = information, information / entropy(shares), information**2 / entropy(shares)
+        for name, value in zip(("information", "remembered", "criterion"), expected, strict=True):
+            assert found[f"{name} {n_steps}"] == pytest.approx(value, rel=1e-4), name
+    assert len(found) == 9
