@@ -485,3 +485,18 @@ def test_a_starved_component_takes_half_of_the_heaviest():
     same = em.reseed_starved(mixture, 0.001 - 1e-9, generator)
     np.testing.assert_allclose(same.log_weights, mixture.log_weights)
     np.testing.assert_array_equal(same.means, means)
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("gap", [1e5, 1e9])
+def test_m_step_of_clusters_far_apart_keeps_digits(X, covariance_type, gap):
+    labels = np.arange(len(X)) % 2
+    far = X + gap * labels[:, None] + 2 * gap
+    own = [np.cov(far[labels == k].T, bias=True) for k in range(2)]
+    if covariance_type == "tied":
+        own = [np.mean(own, axis=0)]
+    elif covariance_type != "full":
+        own = [np.diag(covariance) for covariance in own]
+        own = own if covariance_type == "diag" else [[variances.mean()] for variances in own]
+    found = em.m_step(far, np.eye(2)[labels], covariance_type, 0.0)
+    np.testing.assert_allclose(found.covariances(), own, rtol=1e-4, atol=1e-4)

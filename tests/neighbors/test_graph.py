@@ -114,6 +114,8 @@ def test_whitening_shrinks_the_scatter_as_published(n_samples):
     expected = (1 - rho) * scatter + (rho + 0.1) * trace / 6 * np.eye(6)
     found = module.whitening_matrix(scatter, n_samples)
     np.testing.assert_allclose(np.linalg.inv(found @ found.T), expected, rtol=1e-9, atol=1e-12)
+    tiny = module.whitening_matrix(scatter * 2.0**-90, n_samples)
+    np.testing.assert_allclose(abs(tiny), abs(found) * 2.0**45)
 
 
 def test_a_walk_follows_the_weights_and_stays_without_links():

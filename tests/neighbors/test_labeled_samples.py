@@ -65,6 +65,14 @@ def test_classes_of_few_samples():
     np.testing.assert_allclose(partition_by_labels(np.ones((4, 2)), targets, 2), 0.5)
 
 
+def test_pieces_without_labels_follow_the_nearest_sample():
+    rows = np.repeat([0.0, 10.0, 10.9], 30)[:, None] + np.linspace(0, 0.1, 90)[:, None] ** 2
+    targets = np.full(90, -1)
+    targets[[0, 40]] = 0, 1
+    found = partition_by_labels(rows, targets, 2, n_neighbors=3, random_state=0)
+    np.testing.assert_array_equal(found.argmax(1), np.repeat([0, 1, 1], 30))
+
+
 def test_walks_end_at_labels_or_with_votes():
     stream = np.random.default_rng(0)
     graph = np.triu(stream.random((30, 30)) * (stream.random((30, 30)) < 0.2), 1)

@@ -243,3 +243,13 @@ def test_sizes_may_be_exact():
     assert not limit(weights, 0.26, 1.0).allows(4)
     assert not limit(weights, 0.0, 0.24).allows(4)
     assert limit(weights, 0.26, 1.0).lower(np.ones(1), labels[None], weights, 4) == [0]
+
+
+@pytest.mark.parametrize("seed", [16, 199, 204])
+def test_pairs_hold_where_one_of_them_is_fixed(seed, monkeypatch):
+    monkeypatch.setattr(constraints, "UNKNOWNS", 12)  # six of nine samples may move
+    stream = np.random.default_rng(seed)
+    resp, layout = stream.dirichlet(np.ones(2), 9), stream.normal(size=(9, 2))
+    limits = limit(np.full(9, 1 / 9), 0.2, 0.6, split=[(0, 1), (2, 3), (4, 5), (1, 2)])
+    assert not limits.keep(resp.argmax(1), 2)
+    assert limits.keep(limits.impose(resp, layout).argmax(1), 2)
