@@ -98,7 +98,6 @@ def link_neighbors(distances, neighbors):
     graph = (one_way + back - one_way.multiply(back)).tocsr()
     np.minimum(graph.data, 1, out=graph.data)
     graph.eliminate_zeros()
-    graph.sort_indices()
     return graph
 
 

@@ -181,7 +181,7 @@ def find_partition(
     if limits is not None:
         resp = limits.impose(resp, views.layouts[0], known)
     if curve is not None:
-        expected = min(expected, float(np.clip(curve.criterion.max(), 0, 1)))
+        expected = min(expected, float(curve.criterion.max()))
     return Partition(samples, resp, views.layouts[0].astype(np.float32), expected, curve)
 
 

@@ -123,6 +123,10 @@ def test_implied_statistics_give_the_mixture_back(covariance_type):
     mixture, about = make_mixture(covariance_type), torch.ones(D, dtype=torch.float64)
     stats = gaussian.implied_statistics(mixture, about, covariance_type, 0.01)
     close(stats.s0.sum(), torch.tensor(1.0).double())
+    x = torch.zeros(2, D, dtype=torch.float64)
+    resp = torch.ones(2, K, dtype=torch.float64)
+    known = gaussian.sufficient_statistics(x, resp, about, covariance_type)
+    assert [field.shape for field in stats] == [field.shape for field in known]
     for found, expected in zip(
         gaussian.maximize(stats.times(50.0), about, covariance_type, 0.01), mixture, strict=True
     ):
@@ -280,3 +284,12 @@ def test_random_numbers_follow_their_distributions_and_streams():
             close(random.randn_like(normal), normal, rtol=0, atol=0)
         assert random.current_stream().seed == 3
     assert random.current_stream() is None
+
+
+def test_separation_is_judged_by_the_variance_of_each_feature():
+    means = torch.tensor([[0.0, 0.0], [1.0, 0.0]]).double()
+    scales = torch.tensor([[[1e-6, 0], [1, 1e-6]]]).double()  # variances 1e-12 and 1
+    weights = torch.tensor([0.5, 0.5]).double().log()
+    assert gaussian.is_separated(Mixture(weights, means, scales))
+    assert not gaussian.is_separated(Mixture(weights, means.flip(1), scales))
+    assert not gaussian.is_separated(Mixture(weights, means / 1e3, scales))

@@ -18,6 +18,7 @@ def assert_graph(graph, n_samples):
     """Square, symmetric, weights in (0, 1], no loops."""
     assert (graph.format, graph.shape, graph.dtype) == ("csr", (n_samples, n_samples), np.float32)
     assert (graph != graph.T).nnz == 0
+    assert graph.has_canonical_format
     assert np.all((graph.data > 0) & (graph.data <= 1))
     assert not graph.diagonal().any()
 

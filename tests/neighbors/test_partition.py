@@ -99,6 +99,16 @@ def test_views_are_scaled_and_whitened_within_clusters():
     np.testing.assert_allclose(pairwise_distances(views.white), distances, atol=1e-6)
 
 
+def test_few_features_are_their_own_narrow_view():
+    settings, random = partition.Settings(), np.random.RandomState(0)
+    samples = partition.connect(NORMAL[:40, :10], 2, settings, random)
+    views = partition.make_views(samples, 2, settings, random)
+    np.testing.assert_allclose(views.narrow, views.wide)
+    assert partition.make_views(
+        partition.connect(NORMAL[:40], 2, settings, random), 2, settings, random
+    ).narrow.shape == (40, 10)
+
+
 def test_views_need_features_and_two_of_them_to_whiten():
     settings = partition.Settings()
     for rows, metric, n_layouts, is_whitened in (
