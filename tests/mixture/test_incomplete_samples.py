@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from sklearn.datasets import load_iris
 
 from skdeepcluster import GaussianMixtureEM
 from skdeepcluster.functional import missing
+from skdeepcluster.functional.gaussian import Mixture
 
 TYPES = ["full", "tied", "diag", "spherical"]
 INITS = ["kmeans", "k-means++", "random", "random_from_data"]
@@ -188,3 +190,11 @@ def test_patterns_of_many_features_are_kept_apart(kind, limit, monkeypatch):
         stream.normal(size=(50, 40))
     )
     np.testing.assert_allclose(mixture.score_samples(rows), logsumexp(log_joint(mixture, rows), 1))
+
+
+def test_features_equal_up_to_rounding_have_no_conditional_covariance():
+    scales = torch.tensor([[[1.0, 0, 0], [1, 1e-9, 0], [0, 0, 1]]]).double()
+    mixture = Mixture(torch.zeros(1).double(), torch.zeros(1, 3).double(), scales)
+    gap = torch.tensor([[torch.nan, torch.nan, 0.0]]).double()
+    with pytest.raises(ValueError, match="no conditional covariance.*Increase reg_covar"):
+        missing.joint_density(mixture)(gap)

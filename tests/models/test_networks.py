@@ -4,6 +4,7 @@ import inspect
 import math
 import pickle
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from skdeepcluster import CatGANClustering
-from skdeepcluster.functional.gaussian import Mixture
+from skdeepcluster.functional.gaussian import Mixture, standard_kl
 from skdeepcluster.modules.augmentation import RandomAffine
 from skdeepcluster.modules.latent import LatentSpace
-from skdeepcluster.modules.model import GaussianEncoder, MixturePrior
+from skdeepcluster.modules.likelihood import Gaussian
+from skdeepcluster.modules.model import GaussianEncoder, MixturePrior, evidence_bound
 from skdeepcluster.modules.networks import (
     ACTIVATIONS,
     conv_decoder,
@@ -103,7 +105,12 @@ def test_convolutional_pairs_mirror_shapes_and_train(reader, writer, image_shape
     rebuilt.square().mean(1).prod().backward()
     for network in (read, write):
         assert all(p.grad is not None for p in network.parameters())
-    for n_pixels, shape, message in [(784, (1, 14, 14), "196"), (49, (1, 7, 7), "halved")]:
+    for n_pixels, shape, message in [
+        (784, (1, 14, 14), "196"),
+        (49, (1, 7, 7), "halved"),
+        (48, (1, 8, 6), "halved"),
+        (48, (1, 6, 8), "halved"),
+    ]:
         with pytest.raises(ValueError, match=message):
             reader(n_pixels, 4, shape)
         with pytest.raises(ValueError, match=message):
@@ -316,3 +323,21 @@ def test_readings_are_scored_by_densities_in_nats():
     torch.testing.assert_close(losses["continuous"], -log_q[2] - log_q[3])
     one = latent.continuous_loss(reading, codes.continuous[:, :1])
     torch.testing.assert_close(one, -log_q[2])
+
+
+@pytest.mark.parametrize("n_codes", [2, 40])
+def test_bound_of_a_linear_decoder_is_exact(n_codes):
+    """E |x - W z - b|^2 = |x - W m - b|^2 + sum_l s_l^2 |w_l|^2 for z ~ N(m, diag s^2)."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        x, mean = torch.randn(6, 3), torch.randn(6, n_codes)
+        std, decoder = torch.rand(6, n_codes), nn.Linear(n_codes, 3)
+    likelihood = Gaussian(torch.zeros(3), torch.ones(3))
+    parts = {"posterior": lambda x: (mean, std), "decoder": decoder, "likelihood": likelihood}
+    found = evidence_bound(SimpleNamespace(**parts), x, standard_kl)
+    squares = (x - decoder(mean)).square().sum(1)
+    squares = squares + std.square() @ decoder.weight.square().sum(0)
+    expected = -0.5 * (3 * (math.log(2 * math.pi) - 2) + squares * math.exp(2))
+    torch.testing.assert_close(
+        found.float(), expected - standard_kl(mean, std), rtol=1e-4, atol=1e-4
+    )

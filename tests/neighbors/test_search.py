@@ -171,6 +171,9 @@ def test_nearest_entries_are_those_of_sorted_rows(own):
     np.testing.assert_array_equal(np.take_along_axis(allowed, columns, 1), found)
     assert all(len(set(row)) == 5 for row in columns)
     assert nearest_entries(distances, 20, own=own)[1].shape == (12, 12 - own)
+    assert [found.shape for found in nearest_entries(np.zeros((1, 1)), 5, own=True)] == [
+        (1, 0)
+    ] * 2
     # Stored entries only; missing ones are infinitely far.
     distances[0] = 0
     distances[0, [0, 3]] = 0.5, 2.0
