@@ -402,16 +402,16 @@ def test_samples_of_weight_zero_are_no_initial_means(X, init_params):
         assert_same(mixture.fit(X, sample_weight=weight), alone)
 
 
-@pytest.mark.parametrize("offset", [0, 1e12])
-def test_seeds_of_k_means_are_far_apart(X, offset):
+@pytest.mark.parametrize(("offset", "size"), [(0, 1.0), (1e12, 1.0), (0, 1e-5)])
+def test_seeds_of_k_means_are_far_apart(X, offset, size):
     corners = 100.0 * np.stack(np.meshgrid(*[[0, 1]] * 4), -1).reshape(16, 4)
-    rows = make_rows(np.repeat(corners, 20, axis=0) + np.tile(X[:20], (16, 1)) / 20 + offset)
-    step = em.MStep("diag", 0.1)
+    parts = np.repeat(corners, 20, axis=0) + np.tile(X[:20], (16, 1)) / 20
+    rows, step = make_rows(size * parts + offset), em.MStep("diag", 0.1 * size**2)
     generator = torch.Generator().manual_seed(0)
     initializer = initialization.Initializer(rows, 16, step, generator)
     for method in ("k-means++", "kmeans"):
         means = initializer.initialize(method, 10).means.numpy()
-        assert len({tuple(mean - offset > 50) for mean in means}) == 16, method
+        assert len({tuple(mean - offset > 50 * size) for mean in means}) == 16, method
 
 
 @pytest.mark.parametrize("offset", [0, 1e9])
