@@ -172,6 +172,7 @@ def test_dask_arrays_give_the_same():
     whole, parts = make(max_iter=5).fit(X), make(max_iter=5).fit(blocks)
     np.testing.assert_allclose(parts.means_, whole.means_, rtol=1e-8)
     np.testing.assert_allclose(parts.impute(blocks), whole.impute(X), rtol=1e-8)
+    np.testing.assert_array_equal(parts.predict(blocks[5:6]), whole.predict(X[5:6]))
 
 
 @pytest.mark.parametrize("kind", ["full", "diag"])

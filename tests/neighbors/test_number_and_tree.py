@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.neighbors import count_clusters, neighbor_graph, partition
+from skdeepcluster.neighbors import count_clusters, neighbor_graph, partition, partition_by_labels
 from skdeepcluster.neighbors.number import (
     MIN_SCORE,
     choose_number,
@@ -77,6 +77,8 @@ def test_defaults_are_those_of_the_clusterer():
         assert default == params[name]
     found = inspect.signature(partition.find_partition).parameters
     assert found["max_clusters"].default == params["max_clusters"]
+    by_labels = inspect.signature(partition_by_labels).parameters
+    assert by_labels["n_neighbors"].default == params["n_neighbors"]
 
 
 def test_clusters_of_distances_are_counted():
