@@ -264,7 +264,6 @@ def _describe_neighbors(judged, labels, member, sizes):
     by_cluster = (member.T @ same.mean(1)) / np.maximum(sizes, 1)
     points, solution, leverages = judged.ridge
     left_out = points @ (solution @ member) - leverages[:, None] * member
-    left_out /= np.maximum(1 - leverages, 1e-3)[:, None]
     return {
         "purity": same.mean(),
         "nearest purity": same[:, :5].mean(),

@@ -9,7 +9,7 @@ from scipy.cluster import hierarchy
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import pdist, squareform
-from scipy.special import entr
+from scipy.special import entr, softmax
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
@@ -59,6 +59,22 @@ def test_mixture_is_that_of_scikit_learn(kind, rows, start, monkeypatch):
         densities = np.log(known.predict_proba(rows)) + known.score_samples(rows)[:, None]
     gaps = (found - densities)[densities > densities.max(1, keepdims=True) - 20]
     np.testing.assert_allclose(gaps, 1.5 * np.log(2 * np.pi), atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:.*did not converge")
+def test_em_stops_where_that_of_scikit_learn_does():
+    rows, start, weights = NORMAL, Y[:90] % 2, np.arange(90) % 3 + 1
+    copies, names = np.repeat(rows, weights, axis=0), np.repeat(start, weights)
+    reg, own = 1e-3 * rows.var(0).mean(), [copies[names == k] for k in range(2)]
+    precisions = [np.linalg.inv(np.cov(part.T, bias=True) + reg * np.eye(3)) for part in own]
+    options = {"means_init": [part.mean(0) for part in own], "precisions_init": precisions}
+    options |= {"weights_init": np.bincount(names) / len(copies), "reg_covar": reg}
+    known = GaussianMixture(2, tol=candidates.EM_TOLERANCE, **options).fit(copies)
+    assert 3 < known.n_iter_ < candidates.EM_ITERATIONS - 3
+    # Their last M-step comes after the last likelihood, ours before.
+    known = GaussianMixture(2, tol=0, max_iter=known.n_iter_ - 1, **options).fit(copies)
+    found = softmax(fit_mixture(rows, look(rows, weights), start, 2, "full", 1e-3), axis=1)
+    np.testing.assert_allclose(found, known.predict_proba(rows), atol=1e-9)
 
 
 def link_by_definition(points):
