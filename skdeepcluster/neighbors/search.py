@@ -100,7 +100,7 @@ class NeighborIndex:
 def _unit_rows(X):
     """Return samples of unit length, with a last feature that is 1 for samples of zeros."""
     if sparse.issparse(X):
-        is_zero = (row_norms(X, squared=True) == 0).astype(X.dtype)[:, None]
+        is_zero = (row_norms(X) == 0).astype(X.dtype)[:, None]
         return sparse.hstack([normalize(X), sparse.csr_array(is_zero)], format="csr")
     lengths, largest = row_norms(X), np.abs(X).max(axis=1, initial=0)
     # Squares of large values overflow, and ``normalize`` leaves short samples as they are.

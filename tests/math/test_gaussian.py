@@ -293,3 +293,14 @@ def test_separation_is_judged_by_the_variance_of_each_feature():
     assert gaussian.is_separated(Mixture(weights, means, scales))
     assert not gaussian.is_separated(Mixture(weights, means.flip(1), scales))
     assert not gaussian.is_separated(Mixture(weights, means / 1e3, scales))
+    assert not gaussian.is_separated(Mixture(weights, means, scales).to(torch.float32))
+
+
+@pytest.mark.parametrize("n_features", [1, 5, 12, 23, 24, 40, 200])
+def test_blocks_of_a_triangle_are_few_and_not_small(n_features):
+    blocks = gaussian.triangular_blocks(n_features)
+    assert [first for first, _ in blocks] == [0, *(end for _, end in blocks[:-1])]
+    assert blocks[-1][1] == n_features
+    least = min(end - first for first, end in blocks)
+    assert len(blocks) == min(max(n_features // 12, 1), 4)
+    assert least >= 12 or len(blocks) == 1

@@ -173,6 +173,8 @@ def test_dask_arrays_give_the_same():
     np.testing.assert_allclose(parts.means_, whole.means_, rtol=1e-8)
     np.testing.assert_allclose(parts.impute(blocks), whole.impute(X), rtol=1e-8)
     np.testing.assert_array_equal(parts.predict(blocks[5:6]), whole.predict(X[5:6]))
+    single = make(max_iter=5).fit(blocks.astype("float32"))
+    np.testing.assert_allclose(single.means_, make(max_iter=5).fit(X.astype("float32")).means_)
 
 
 @pytest.mark.parametrize("kind", ["full", "diag"])

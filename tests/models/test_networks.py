@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from skdeepcluster import CatGANClustering
 from skdeepcluster.functional.gaussian import Mixture, standard_kl
+from skdeepcluster.modules import model
 from skdeepcluster.modules.augmentation import RandomAffine
 from skdeepcluster.modules.latent import LatentSpace
 from skdeepcluster.modules.likelihood import Gaussian
@@ -341,3 +342,14 @@ def test_bound_of_a_linear_decoder_is_exact(n_codes):
     torch.testing.assert_close(
         found.float(), expected - standard_kl(mean, std), rtol=1e-4, atol=1e-4
     )
+
+
+@pytest.mark.parametrize(("limit", "shape"), [(3, (3, 3)), (2, (3,))])
+def test_features_up_to_a_limit_have_a_full_whitening(limit, shape, monkeypatch):
+    monkeypatch.setattr(model, "MAX_FULL", limit)
+    found = SimpleNamespace(standardize=lambda x: x)
+    member = nn.functional.one_hot(torch.arange(30) % 2)
+    with torch.random.fork_rng():
+        model.ClusterModel.fit_outliers(found, lambda: [(torch.randn(30, 3), member)])
+    assert found.whitening.shape == shape
+    assert found.whitened_means.shape == (2, 3)

@@ -156,3 +156,18 @@ def test_links_are_drawn_in_proportion_to_their_weights():
     counts = np.stack([np.bincount(own, minlength=151) for own in drawn.T])
     assert abs(counts - expected).max() < 1 + 1e-4
     assert (np.diff(drawn[:, :150], axis=0) < 0).any(0).all(), "in random order"
+
+
+def test_drawn_links_are_used_four_times(monkeypatch):
+    def count(*given):
+        calls.append(1)
+        return draw(*given)
+
+    calls, draw = [], module._draw_links
+    monkeypatch.setattr(module, "_draw_links", count)
+    neighbor_layout(neighbor_graph(NORMAL[:20], 3), n_epochs=30, random_state=0)
+    n_steps = 4 * module.DRAWS // module.ATTRACTIONS
+    assert len(calls) == -(-5 * 30 // n_steps)
+    calls.clear()
+    neighbor_layout(neighbor_graph(NORMAL[:20], 3), n_epochs=25, random_state=0)
+    assert len(calls) == 1

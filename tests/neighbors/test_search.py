@@ -9,12 +9,14 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
 from skdeepcluster import NeighborClustering
+from skdeepcluster.neighbors import search
 from skdeepcluster.neighbors.search import (
     NeighborIndex,
     fill_missing,
     hash_rows,
     nearest_entries,
     order_rows,
+    split_rows,
     unique_rows,
 )
 
@@ -206,3 +208,19 @@ def test_order_of_samples_depends_on_values_alone():
     scaled = 1024 * X
     np.testing.assert_array_equal(scaled[order_rows(scaled)], 1024 * expected)
     assert len(set(order_rows(X))) == 50
+
+
+def test_blocks_have_a_row_at_least_and_32_megabytes_at_most():
+    for n_columns, n_rows in ((2**23, 1), (2**22, 1), (2**21, 2), (1, 2**22), (0, 2**22)):
+        parts = split_rows(3 * n_rows, n_columns)
+        assert [part.stop - part.start for part in parts] == [n_rows] * 3
+    X = np.random.default_rng(0).normal(size=(12, 9000))
+    np.testing.assert_allclose(NeighborIndex(X).query_self(1)[0][:, 0], np.sort(cdist(X, X))[:, 1])
+
+
+def test_more_than_100_features_of_many_samples_are_projected(monkeypatch):
+    monkeypatch.setattr(search, "MANY", 120)
+    X = np.random.default_rng(0).normal(size=(150, 101))
+    assert NeighborIndex(X[:, :100]).axes is None
+    assert NeighborIndex(X[:120]).axes is None
+    assert NeighborIndex(X).axes.shape == (101, 50)

@@ -208,7 +208,7 @@ def test_probabilities_rise_with_votes_and_stability(n_clusters, monkeypatch):
 
 def test_features_of_sizes_borders_and_the_graph():
     found, graph = describe_points(X, NAMES), neighbor_graph(X).toarray().astype(float)
-    centers = np.stack([X[NAMES == k].mean(0) for k in range(3)])
+    centers = np.stack([X[k == NAMES].mean(0) for k in range(3)])
     distances = cdist(X, centers)
     other = np.where(MEMBER > 0, np.inf, distances).argmin(1)
     step = centers[other] - centers[NAMES]
@@ -216,7 +216,7 @@ def test_features_of_sizes_borders_and_the_graph():
     place = ((X - centers[NAMES]) * step).sum(1) / np.square(step).sum(1)
     border, core = (place > 0.4).mean(), (np.abs(place) < 0.1).mean()
     shares, volumes = MEMBER.mean(0), MEMBER.T @ graph.sum(1)
-    inside = np.array([graph[np.ix_(NAMES == k, NAMES == k)].sum() for k in range(3)])
+    inside = np.array([graph[np.ix_(k == NAMES, k == NAMES)].sum() for k in range(3)])
     same = NAMES[cdist(X, X).argsort(1)[:, 1:16]] == NAMES[:, None]
     squares = np.square(distances[MEMBER > 0]).mean() / X.var(0).sum()
     expected = {
@@ -234,7 +234,7 @@ def test_features_of_sizes_borders_and_the_graph():
         "worst conductance": np.max(1 - inside / volumes),
         "purity": same.mean(),
         "nearest purity": same[:, :5].mean(),
-        "least purity": min(same[NAMES == k].mean() for k in range(3)),
+        "least purity": min(same[k == NAMES].mean() for k in range(3)),
     }
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, abs=1e-6), name
@@ -253,7 +253,7 @@ def test_features_of_a_spanning_tree_of_many_features():
                 outer[end] = min(outer[end], length)
     for k in range(3):
         inner[k] = reach[~crosses & (NAMES[edges.row] == k)].max()
-    outer = np.array([outer[NAMES == k].min() for k in range(3)])
+    outer = np.array([outer[k == NAMES].min() for k in range(3)])
     density = np.log(outer / inner[:3])
     expected = {
         "crossings": np.log((crosses.sum() + 1) / 3),
@@ -348,7 +348,7 @@ def test_other_clusters_keep_their_votes_below_the_label(monkeypatch):
 
 def test_gains_of_few_samples_shrink_covariances():
     found, sizes = describe_points(X, NAMES), np.bincount(NAMES)
-    own = np.stack([np.cov(X[NAMES == k].T, bias=True) for k in range(3)])
+    own = np.stack([np.cov(X[k == NAMES].T, bias=True) for k in range(3)])
     whole, shares = np.cov(X.T, bias=True), sizes / 120
     noise = 1e-3 * np.trace(whole) / 4 * (1 + 4e-6) * np.eye(4)
     pooled = np.average(own, axis=0, weights=sizes) + noise
