@@ -378,3 +378,11 @@ def test_short_walks_are_powers_of_the_walk():
         for name, value in zip(("information", "remembered", "criterion"), expected, strict=True):
             assert found[f"{name} {n_steps}"] == pytest.approx(value, rel=1e-4), name
     assert len(found) == 9
+
+
+def test_a_cluster_of_one_sample_counts():
+    labels = NAMES.copy()
+    labels[7] = 3
+    found = describe_points(X, labels)
+    assert found["worst conductance"] == pytest.approx(1)
+    assert found["least purity"] == 0
