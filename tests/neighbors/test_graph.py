@@ -171,3 +171,13 @@ def test_drawn_links_are_used_four_times(monkeypatch):
     calls.clear()
     neighbor_layout(neighbor_graph(NORMAL[:20], 3), n_epochs=25, random_state=0)
     assert len(calls) == 1
+
+
+def test_layout_starts_from_eigenvectors_of_the_normalized_laplacian():
+    graph = neighbor_graph(NORMAL[:50], 5).toarray().astype(float)
+    degree = graph.sum(1)
+    _, vectors = np.linalg.eigh(graph / np.sqrt(np.outer(degree, degree)))
+    expected = vectors[:, -2:-4:-1] / np.sqrt(degree)[:, None]
+    layout = neighbor_layout(graph, 2, n_epochs=0, random_state=0)
+    for found, vector in zip(layout.T, expected.T, strict=True):
+        assert abs(np.corrcoef(found, vector)[0, 1]) > 1 - 1e-6
