@@ -181,7 +181,7 @@ def limit(weights, least=0.0, most=1.0, groups=None, split=()):
     return Constraints(groups, weights, least, most, joined, split, [])
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_labels_that_keep_the_constraints_cost_least(seed):
     stream = np.random.default_rng(seed)
     resp, layout = stream.dirichlet(np.ones(3), 9), stream.normal(size=(9, 2))
