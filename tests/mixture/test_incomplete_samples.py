@@ -195,7 +195,7 @@ def test_patterns_of_many_features_are_kept_apart(kind, limit, monkeypatch):
     np.testing.assert_allclose(mixture.score_samples(rows), logsumexp(log_joint(mixture, rows), 1))
 
 
-def test_features_equal_up_to_rounding_have_no_conditional_covariance():
+def test_equal_features_have_no_conditional_covariance():
     scales = torch.tensor([[[1.0, 0, 0], [1, 1e-9, 0], [0, 0, 1]]]).double()
     mixture = Mixture(torch.zeros(1).double(), torch.zeros(1, 3).double(), scales)
     gap = torch.tensor([[torch.nan, torch.nan, 0.0]]).double()

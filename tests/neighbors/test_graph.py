@@ -140,7 +140,7 @@ def test_weights_are_those_of_umap():
     np.testing.assert_allclose(neighbor_graph(NORMAL[:40], 6).toarray(), expected, atol=1e-5)
 
 
-def test_layout_of_a_complete_graph_leaves_out_the_constant_vector():
+def test_layout_leaves_out_the_constant_vector():
     layout = neighbor_layout(np.ones((20, 20)) - np.eye(20), 2, n_epochs=0, random_state=0)
     assert abs(layout).max() == pytest.approx(10, abs=1e-3)
     assert (layout.std(0) > 0.1).all()
@@ -173,7 +173,7 @@ def test_drawn_links_are_used_four_times(monkeypatch):
     assert len(calls) == 1
 
 
-def test_layout_starts_from_eigenvectors_of_the_normalized_laplacian():
+def test_layout_starts_from_eigenvectors_of_the_laplacian():
     graph = neighbor_graph(NORMAL[:50], 5).toarray().astype(float)
     degree = graph.sum(1)
     _, vectors = np.linalg.eigh(graph / np.sqrt(np.outer(degree, degree)))
