@@ -170,7 +170,7 @@ def test_numbers_and_ties():
 
 def test_a_leaf_is_the_nearest_of_its_cluster():
     layout = np.array([[0.0], [1.0], [5.0], [6.0]])
-    tree = grow_tree(layout, np.array([0, 0, 1, 1]), np.ones(4), np.arange(4))
+    tree = grow_tree(layout, layout, np.array([0, 0, 1, 1]), np.ones(4), np.arange(4))
     points, labels = np.array([[0.4], [0.6], [0.6], [9.0], [5.4]]), np.array([0, 0, 1, 1, 7])
     centers = tree.centers[tree.find_leaves(points, labels)][:, 0]
     np.testing.assert_array_equal(centers, [0, 1, 5, 6, 5])
