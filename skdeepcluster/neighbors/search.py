@@ -4,6 +4,7 @@ N samples, D features, M queries, k neighbors.
 """
 
 import functools
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from itertools import pairwise
@@ -140,13 +141,39 @@ def has_distances(estimator):
 
 
 def check_distances(X, square=True):
-    """Check that distances are at least 0, and those between all samples a square matrix."""
+    """Check that distances are at least 0, and those between all samples a square matrix.
+
+    Similarities are largest on the diagonal. Without a diagonal, a warning recognizes the links of
+    UMAP: links to nearest neighbors have the weight 1.
+    """
     if square and X.shape[0] != X.shape[1]:
         raise ValueError(
             f"Precomputed distances should be a square matrix of shape (n_samples, n_samples), "
             f"got {X.shape}. Pass the distances between all samples, or another metric."
         )
     check_non_negative(X, "precomputed distances: of similarities s in [0, 1] pass 1 - s")
+    values = X.data if sparse.issparse(X) else X
+    if not square or not values.size:
+        return
+    own, mean = X.diagonal().mean(dtype=np.float64), values.mean(dtype=np.float64)
+    if own > mean:
+        raise ValueError(
+            f"X has the mean {mean:.3g}, but {own:.3g} on the diagonal, as similarities have. "
+            "metric='precomputed' takes distances: of similarities s in [0, 1] pass 1 - s."
+        )
+    if sparse.issparse(X) and values.min() < 1 and _is_linked_by_one(X):
+        warnings.warn(
+            "X is symmetric and the maximum of each row is 1, as in graphs of similarities "
+            "(scanpy's 'connectivities'). metric='precomputed' takes distances: pass a graph of "
+            "distances (scanpy's 'distances').",
+            stacklevel=2,
+        )
+
+
+def _is_linked_by_one(graph):
+    """Return whether a sparse graph is symmetric and 1 is the maximum of each row."""
+    largest = graph.max(axis=1).toarray()
+    return np.allclose(largest, 1, rtol=0, atol=1e-6) and (graph != graph.T).nnz == 0
 
 
 def nearest_entries(X, k, *, own):

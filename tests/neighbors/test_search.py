@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 from scipy import sparse
 from scipy.spatial.distance import cdist
+from sklearn.datasets import make_blobs
 from sklearn.metrics.pairwise import cosine_distances
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.neighbors import search
+from skdeepcluster.neighbors import neighbor_graph, search
 from skdeepcluster.neighbors.search import (
     NeighborIndex,
+    check_distances,
     fill_missing,
     hash_rows,
     nearest_entries,
@@ -19,6 +21,8 @@ from skdeepcluster.neighbors.search import (
     split_rows,
     unique_rows,
 )
+
+GROUPS = make_blobs(60, random_state=0)[0]
 
 
 def mixture(n_rows, n_features, n_clusters=50, spread=2.0, seed=0):
@@ -125,6 +129,31 @@ def test_few_samples_have_few_neighbors(n_features):
 def test_a_graph_without_entries_is_refused():
     with pytest.raises(ValueError, match="Row 0 .* has no neighbor"):
         NeighborClustering(3, metric="precomputed").fit(sparse.csr_array((30, 30)))
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_similarities_with_a_diagonal_are_refused(form):
+    similarities = form(np.exp(-cdist(GROUPS, GROUPS)))
+    with pytest.raises(ValueError, match="but 1 on the diagonal, as similarities have"):
+        NeighborClustering(3, metric="precomputed").fit(similarities)
+
+
+def test_links_given_as_distances_are_told():
+    with pytest.warns(UserWarning, match="takes distances.*scanpy's 'distances'"):
+        NeighborClustering(3, metric="precomputed").fit(neighbor_graph(GROUPS))
+
+
+@pytest.mark.filterwarnings("error")
+def test_distances_of_any_scale_are_no_similarities():
+    distances = cdist(GROUPS, GROUPS)
+    hops = NearestNeighbors(n_neighbors=9).fit(GROUPS).kneighbors_graph()
+    graph = NearestNeighbors(n_neighbors=9).fit(GROUPS).kneighbors_graph(mode="distance")
+    by_row = graph.multiply(1 / graph.max(axis=1).toarray()).tocsr()
+    rounded = distances / distances.max() + 1e-3 * np.eye(len(GROUPS))
+    zeros = np.zeros_like(distances)
+    for given in (rounded, rounded > 0.3, zeros, hops, hops.maximum(hops.T), by_row):
+        check_distances(given * 1.0)
+        check_distances(sparse.csr_array(given * 1.0))
 
 
 def test_many_samples_have_nearly_exact_neighbors():
