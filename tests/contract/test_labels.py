@@ -66,6 +66,15 @@ def test_labels_of_all_samples_are_the_partition(estimator, blobs):
     np.testing.assert_array_equal(start_of(fit), labels)
 
 
+@each
+def test_names_are_clusters_in_alphabetical_order(estimator, blobs):
+    names, known = np.array(["cat", "dog", "owl"]), some(blobs[1], 2)
+    y = np.where(known < 0, None, names[known])
+    fit = short(estimator, use_labels=True).fit(blobs[0], y)
+    np.testing.assert_array_equal(names[start_of(fit)], names[blobs[1]])
+    np.testing.assert_array_equal(fit.classes_, names)
+
+
 def test_permuted_numbers_permute_the_clusters():
     for known in (some(SIDE, 9), some(SIDE, 9, [1])):
         labels = clone(GRAPH).set_params(n_clusters=4).fit_predict(BANDS, known)
