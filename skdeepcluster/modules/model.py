@@ -4,6 +4,7 @@ Letters: N samples, D features, K clusters, L code length, S samples of z. ``x``
 the data, ``x_std`` is standardized by the likelihood for the networks.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -218,7 +219,7 @@ class AdversarialModel(ClusterModel):
 
     def __init__(self, likelihood: Likelihood, n_clusters: int) -> None:
         super().__init__(likelihood)
-        uniform = torch.zeros(n_clusters, dtype=torch.float32).log_softmax(0)
+        uniform = torch.full((n_clusters,), -math.log(n_clusters), dtype=torch.float32)
         self.register_buffer("log_marginal", uniform)
 
     def criterion(self, x: Tensor) -> Tensor:

@@ -324,7 +324,8 @@ def _initialize(network: nn.Sequential, gain: float = 2.0) -> nn.Sequential:
             fan_in = layer.weight[:, 0].numel() / math.prod(layer.stride)
         else:
             continue
-        nn.init.normal_(layer.weight, std=math.sqrt(gain / fan_in))
+        if not layer.weight.is_meta:  # where torch would import its compiler, for seconds
+            nn.init.normal_(layer.weight, std=math.sqrt(gain / fan_in))
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
     return network
@@ -377,6 +378,8 @@ def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Modu
     asked = f"{role}(n_in={n_in}, n_out={n_out})"
     try:
         network = builder(n_in, n_out)
+        if torch.get_default_device().type == "meta":  # only shapes of weights are asked for
+            return network
         with torch.no_grad():
             found = network.eval()(torch.zeros(2, n_in, dtype=torch.float32))
     except Exception as error:

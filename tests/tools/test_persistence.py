@@ -3,6 +3,8 @@
 import copy
 import os
 import pickle
+import subprocess
+import sys
 import tracemalloc
 import warnings
 from functools import cache
@@ -125,6 +127,24 @@ def test_parameters_are_stored_as_plain_data(tmp_path):
     two = through_file(one.set_params(checkpoint=Path("fit")), tmp_path)
     assert_same(one, two)
     assert (two.device, two.checkpoint, two.augment) == ("cpu", "fit", augment)
+
+
+IN_SECONDS = """
+import sys
+from skdeepcluster.persistence import load
+for path in sys.argv[1:]:
+    load(path)
+assert "torch._dynamo" not in sys.modules
+"""
+
+
+@pytest.mark.full
+def test_reading_does_not_import_the_compiler_of_torch(tmp_path):
+    for name in ESTIMATORS:
+        save(fit(name), tmp_path / name)
+    command = [sys.executable, "-c", IN_SECONDS, *tmp_path.iterdir()]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
 
 
 def test_training_continues_after_reading(tmp_path):
