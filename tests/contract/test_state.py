@@ -6,7 +6,14 @@ import torch
 from estimators import DEEP, ONE_OF_EACH, brief, name
 from sklearn.base import clone
 
-from skdeepcluster import CatGANClustering, DACClustering, InfoGANClustering, VaDEClustering
+from skdeepcluster import (
+    CatGANClustering,
+    DACClustering,
+    GaussianMixtureEM,
+    InfoGANClustering,
+    VaDEClustering,
+)
+from skdeepcluster.mixture import em
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (16,), "max_epochs": 2, "random_state": 0}
 
@@ -68,6 +75,21 @@ def test_a_fit_that_fails_keeps_the_last_one(rows, estimator):
     assert set(vars(fitted)) == before
     assert fitted.n_features_in_ == 4
     np.testing.assert_array_equal(fitted.predict_proba(rows), found)
+
+
+def test_an_interrupted_mixture_keeps_the_last_fit(rows, monkeypatch):
+    mixture, fresh = GaussianMixtureEM(3, random_state=0).fit(rows), GaussianMixtureEM(3)
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(em, "step", interrupt)
+    for method in (mixture.fit, mixture.partial_fit, fresh.fit, fresh.partial_fit):
+        before = dict(vars(method.__self__))
+        with pytest.raises(KeyboardInterrupt):
+            method(rows[:50])
+        assert vars(method.__self__).keys() == before.keys()
+        assert all(vars(method.__self__)[key] is before[key] for key in before)
 
 
 @pytest.mark.parametrize("estimator", DEEP, ids=name)
