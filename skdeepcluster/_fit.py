@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, is_dataclass
 from functools import partial
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import joblib
 import numpy as np
@@ -137,8 +138,15 @@ def _read(path, identity):
     """Return the steps of a checkpoint of this fit."""
     with open(path, "rb") as file, torch.serialization.safe_globals(TYPES):
         try:
+            if ZipFile(file).testzip() is not None:  # torch does not compare checksums
+                raise BadZipFile("A checksum is wrong.")
+            file.seek(0)
             content = torch.load(file, map_location="cpu", weights_only=True)
             found, steps = content["fit"], content["steps"]
+            searches = [step for step in steps if "weights" not in step]
+            # Beyond its 624 numbers, numpy's generator would read memory of others.
+            if not all("result" in s and 0 <= s["random_state"][2] <= 624 for s in searches):
+                raise ValueError("A step is incomplete.")
         except Exception as error:
             raise ValueError(
                 f"checkpoint={path} cannot be read. Remove the file, or name another one. "

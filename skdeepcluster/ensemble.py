@@ -313,6 +313,12 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             for member, A in zip(self.estimators_, self.tables_, strict=True)
         ]
 
+    def __setstate__(self, state):
+        """Restore the state, and check the tables of the members."""
+        super().__setstate__(state)
+        for table in state.get("tables_", ()):
+            check_array(table, ensure_non_negative=True, input_name="tables_")
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         first = self._list_templates()[:1]

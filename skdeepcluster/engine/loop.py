@@ -201,6 +201,11 @@ class Net(NeuralNet):
         self.history.extend(state["history"])
         self.module_.load_state_dict(state["weights"])
         self.optimizer_.load_state_dict(state["optimizer"])
+        for parameter, found in self.optimizer_.state.items():
+            for name, value in found.items():  # compiled code trusts their shapes
+                if value.shape != (() if name == "step" else parameter.shape):
+                    raise ValueError(f"{name} of a parameter has the shape {value.shape}")
+                found[name] = value.contiguous()
         schedules = zip(self._schedules(), state["schedules"], strict=True)
         for schedule, (found, n_batches) in schedules:
             schedule.lr_scheduler_.load_state_dict(found)
@@ -282,7 +287,13 @@ class KeepState(Callback):
         """Restore the state, if there is one."""
         state = self.store.begin_training()
         if state is not None:
-            net.set_state(state)
+            try:
+                net.set_state(state)
+            except Exception as error:
+                raise ValueError(
+                    "The checkpoint has no state of this training. Remove the file, or name "
+                    f"another one. {type(error).__name__}: {error}"
+                ) from error
 
     def on_epoch_end(self, net: Net, **_: Any) -> None:
         """Keep the state, if it is due."""

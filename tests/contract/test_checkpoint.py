@@ -137,18 +137,43 @@ def test_a_checkpoint_of_another_fit_is_refused(path):
     assert not path.exists()
 
 
-@pytest.mark.parametrize("damage", ["cut", "weights", "code"])
+def edit(change):
+    """Return what changes the content of a checkpoint and signs it anew."""
+
+    def write(path, content):
+        stored = torch.load(path, weights_only=False)
+        change(stored["steps"])
+        torch.save(stored, path)
+
+    return write
+
+
+def shorten_a_moment(steps):
+    steps[-1]["optimizer"]["state"][0]["exp_avg"] = torch.zeros(1)
+
+
+def read_beyond(steps):
+    steps[0]["random_state"] = (*steps[0]["random_state"][:2], 10**7, 0, 0.0)
+
+
+DAMAGE = {
+    "cut": lambda path, content: path.write_bytes(content[:200]),
+    "bit": lambda path, content: path.write_bytes(content.replace(b"\x3f", b"\x3e")),
+    "weights": lambda path, _: torch.save({"weight": torch.zeros(3)}, path),
+    "code": lambda path, _: torch.save({"fit": print, "steps": []}, path),
+    "result": edit(lambda steps: steps[0].pop("result")),
+    "random_state": edit(read_beyond),
+    "moment": edit(shorten_a_moment),
+    "epochs": edit(lambda steps: steps[-1].pop("n_steps")),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
 def test_damaged_checkpoints_are_refused_by_name(damage, path):
     vae = sk.VAEEmbedding(3, random_state=0, checkpoint=path, **TINY)
     crash(vae, 1)
-    content = path.read_bytes()
-    if damage == "weights":
-        torch.save({"weight": torch.zeros(3)}, path)
-    elif damage == "code":
-        torch.save({"fit": print, "steps": []}, path)
-    else:
-        path.write_bytes(content[:200])
-    with pytest.raises(ValueError, match=f"checkpoint={path} cannot be read.*Remove the file"):
+    DAMAGE[damage](path, path.read_bytes())
+    with pytest.raises(ValueError, match="checkpoint.*(\n.*)*Remove the file"):
         clone(vae).fit(X, Y)
 
 

@@ -264,6 +264,8 @@ UNSOUND = [
     ("neighbors", double_responsibilities, "responsibilities do not sum to one"),
     ("mixture", lambda fitted: fitted.mixture_.means.fill_(np.nan), "wrong weights, means"),
     ("mixture", lambda fitted: fitted.mixture_.log_weights.add_(1), "wrong weights, means"),
+    ("ensemble", lambda fitted: fitted.tables_[1].fill(np.nan), "tables_ contains NaN"),
+    ("ensemble", lambda fitted: np.negative(*2 * [fitted.tables_[0]]), "Negative values in data"),
     ("tied", lambda fitted: fitted.mixture_.scales.neg_(), "wrong weights, means"),
     ("mixture", drop_a_mean, "wrong weights, means"),
 ]
