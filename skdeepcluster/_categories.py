@@ -52,7 +52,10 @@ class TableEncoder(BaseEstimator):
     def _find_columns(self, X):
         """Return the indices of the categorical columns."""
         if not isinstance(self.categorical_features, str):
-            return _get_column_indices(X, np.asarray(self.categorical_features).tolist())
+            try:
+                return _get_column_indices(X, np.asarray(self.categorical_features).tolist())
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"categorical_features are no columns of X: {error}") from error
         return [i for i, kind in enumerate(getattr(X, "dtypes", ())) if not _is_number(kind)]
 
     def _read_categories(self, X):

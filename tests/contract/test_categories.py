@@ -93,9 +93,11 @@ def test_order_of_columns_and_names_of_categories_do_not_matter(fitted):
 @pytest.mark.parametrize(
     ("columns", "table", "error", "message"),
     [
-        ([True, False], TABLE, ValueError, "must be in"),
-        (["place"], TABLE, ValueError, "place"),
-        ([7], TABLE, ValueError, "features"),
+        ([True, False], TABLE, ValueError, "^categorical_features .*must be in"),
+        (["place"], TABLE, ValueError, "^categorical_features .*place"),
+        ([7], TABLE, ValueError, "^categorical_features .*features"),
+        ([0.5], TABLE, ValueError, "^categorical_features are no columns of X"),
+        ([[0]], TABLE, ValueError, "^categorical_features are no columns of X"),
         (["site"], TABLE.to_numpy(dtype=object), ValueError, "only supported for dataframes"),
         ([0], np.arange(600.0).reshape(300, 2), ValueError, "0 has 300 categories.* 255"),
         ([1], TABLE.assign(site=None), ValueError, r"no values in the columns \['site'\]"),
