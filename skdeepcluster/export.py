@@ -58,7 +58,8 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
     The outputs are "labels", int64, equal to ``predict`` (positions in ``classes_`` for a
     classifier); "probabilities", float32 of shape (n_samples, n_clusters); and, if the estimator
     has ``transform``, its result "codes", float32. Networks take missing values; of other
-    estimators, samples that miss values have the label -1 and nan probabilities.
+    estimators, samples that miss values have the label -1 and nan probabilities. If more than six
+    samples are as far as the last neighbor, a NeighborClustering may take others of them.
 
     Examples
     --------
@@ -267,9 +268,13 @@ class _NeighborPredictions(nn.Module):
     def forward(self, x):
         x = self.prepare(x.double() * self.factors)
         near = x @ self.rows.T - self.rows.square().sum(1) / 2
-        found = near.topk(self.k, dim=1).indices
-        x, neighbors = x[:, None], self.rows[found]
-        squares = (x - neighbors).square().sum(2)
+        # As in ``NeighborIndex``, more are searched, and ties go to the lower index.
+        found = near.topk(min(self.k + 6, len(self.rows)), dim=1).indices.sort(1).values
+        x = x[:, None]
+        squares = (x - self.rows[found]).square().sum(2)
+        squares, order = squares.topk(self.k, dim=1, largest=False)
+        found = found.gather(1, order)
+        neighbors = self.rows[found]
         distances = squares / 2 if self.is_cosine else squares.sqrt()
         is_known = (x == neighbors).all(2).any(1, keepdim=True)
         nearest = distances.amin(1, keepdim=True)

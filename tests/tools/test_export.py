@@ -149,6 +149,16 @@ def test_noise_ties_and_extremes_get_the_same_labels(estimator, tmp_path):
         assert 25 <= (estimator.labels_ == -1).sum() <= 50
 
 
+def test_the_last_neighbor_among_equally_near_samples_is_the_same(tmp_path):
+    rows = (np.arange(60) + 20 * (np.arange(60) // 20))[:, None].astype(np.float32) / 7
+    fit = sk.NeighborClustering(3, n_neighbors=3, random_state=0).fit(rows)
+    to_onnx(fit, tmp_path / "fit.onnx")
+    between = (rows[1:] + rows[:-1]) / 2
+    session = onnxruntime.InferenceSession(tmp_path / "fit.onnx")
+    codes = session.run(["codes"], {"X": between})[0]
+    np.testing.assert_allclose(codes, fit.transform(between), rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     "estimator",
     [
