@@ -37,9 +37,9 @@ RNG = np.random.default_rng(7)
 ORDER = RNG.permutation(N)
 
 
-def over(names):
-    """Parametrize a law: VaDE stands for the other networks in the quick tier."""
-    marked = [pytest.param(n, marks=[pytest.mark.full] if n in FULL else []) for n in names]
+def over(names, full=FULL):
+    """Parametrize a law: VaDE stands for the other networks where its results are exact."""
+    marked = [pytest.param(n, marks=[pytest.mark.full] if n in full else []) for n in names]
     return pytest.mark.parametrize("name", marked)
 
 
@@ -119,7 +119,7 @@ def test_fractional_weights_belong_to_samples_and_have_no_unit(name):
     assert (fitted(name).predict_proba(X) != expected).any()
 
 
-@over(ESTIMATORS)
+@over(ESTIMATORS, full=["vade", *FULL])
 def test_the_order_of_features_changes_no_partition(name):
     expected, found = fitted(name), fit(name, data()[:, [2, 5, 0, 3, 1, 4]])
     if name in NETWORKS:  # the initial partition is the same; training moves a few samples
@@ -137,7 +137,7 @@ def test_a_large_constant_feature_changes_no_partition(name):
     np.testing.assert_array_equal(moved.predict_proba(X), model.predict_proba(X))
 
 
-@over(ESTIMATORS)
+@over(ESTIMATORS, full=["vade", *FULL])
 def test_repeated_samples_change_no_partition(name):
     found = fit(name, data().repeat(2, axis=0)).labels_
     np.testing.assert_array_equal(found[::2], found[1::2])
@@ -221,12 +221,12 @@ CHANGES = [
     ("name", "change"),
     [
         *product(["mixture"], CHANGES),
-        *product(["neighbors"], CHANGES[::2]),
+        *product(["neighbors"], CHANGES[::3]),
         *product(["vade"], CHANGES[7:8]),
         *(
             pytest.param(*case, marks=pytest.mark.full)
             for case in [
-                *product(["neighbors"], CHANGES[1::2]),
+                *product(["neighbors"], CHANGES[1::3] + CHANGES[2::3]),
                 *product(["vade"], CHANGES[:7] + CHANGES[8:]),
                 *product(FULL, CHANGES),
             ]
@@ -243,13 +243,13 @@ def test_separate_clusters_stay_as_they_are(name, change):
         assert_same_partition(name, found, expected)
 
 
-@over(ESTIMATORS)
+@over(ESTIMATORS, full=["vade", *FULL])
 def test_a_shift_changes_probabilities_by_rounding_only(name):
     found = fit(name, data() + 1000 / 3).predict_proba(data() + 1000 / 3)
     assert_close(name, found, fitted(name).predict_proba(data()))
 
 
-@over(ESTIMATORS)
+@over(ESTIMATORS, full=["vade", *FULL])
 def test_float32_changes_probabilities_by_rounding_only(name):
     X = data().astype(np.float32)
     assert_close(name, fit(name, X).predict_proba(X), fitted(name).predict_proba(data()))
