@@ -291,8 +291,7 @@ class KeepState(Callback):
                 net.set_state(state)
             except Exception as error:
                 raise ValueError(
-                    "The checkpoint has no state of this training. Remove the file, or name "
-                    f"another one. {type(error).__name__}: {error}"
+                    f"The checkpoint has no state of this training ({error!r}). Remove the file."
                 ) from error
 
     def on_epoch_end(self, net: Net, **_: Any) -> None:

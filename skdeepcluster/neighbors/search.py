@@ -141,11 +141,7 @@ def has_distances(estimator):
 
 
 def check_distances(X, square=True):
-    """Check that distances are at least 0, and those between all samples a square matrix.
-
-    Similarities are largest on the diagonal. Without a diagonal, a warning recognizes the links of
-    UMAP: links to nearest neighbors have the weight 1.
-    """
+    """Check that distances are at least 0, and between all samples square and no similarities."""
     if square and X.shape[0] != X.shape[1]:
         raise ValueError(
             f"Precomputed distances should be a square matrix of shape (n_samples, n_samples), "
@@ -171,7 +167,7 @@ def check_distances(X, square=True):
 
 
 def _is_linked_by_one(graph):
-    """Return whether a sparse graph is symmetric and 1 is the maximum of each row."""
+    """Return whether a sparse graph is symmetric with maxima 1 in all rows, as UMAP's links."""
     largest = graph.max(axis=1).toarray()
     return np.allclose(largest, 1, rtol=0, atol=1e-6) and (graph != graph.T).nnz == 0
 
