@@ -192,7 +192,8 @@ def warm_up(method, X, done):
     if kind in done:
         return
     for n_samples in WARM_UP[METHODS[method].is_compiled]:
-        n_features = min(X.shape[1], 2 * MAX_FEATURES)
+        is_whole = METHODS[method].needs_images
+        n_features = X.shape[1] if is_whole else min(X.shape[1], 2 * MAX_FEATURES)
         drawn, _ = make_blobs(n_samples, n_features, centers=5, random_state=0)
         drawn = drawn.astype(X.dtype)
         fit(method, csr_array(drawn.clip(0)) if issparse(X) else drawn, 5, 0)
