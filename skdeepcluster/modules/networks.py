@@ -378,8 +378,8 @@ def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Modu
     asked = f"{role}(n_in={n_in}, n_out={n_out})"
     try:
         network = builder(n_in, n_out)
-        if torch.get_default_device().type == "meta":  # only shapes of weights are asked for
-            return network
+        if any(parameter.is_meta for parameter in network.parameters()):
+            return network  # only shapes of weights are asked for
         with torch.no_grad():
             found = network.eval()(torch.zeros(2, n_in, dtype=torch.float32))
     except Exception as error:

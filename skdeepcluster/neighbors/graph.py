@@ -282,6 +282,8 @@ def _optimize(graph, start, n_epochs, random, n_jobs):
     n_subsets = DRAWS // ATTRACTIONS
     n_threads = min(effective_n_jobs(n_jobs), len(blocks))
     with ThreadPoolExecutor(n_threads) as threads:
+        # Handing over a single block takes longer than most of its moves.
+        do_each = map if n_threads == 1 else threads.map
         for t in range(n_moves):
             if t % (4 * n_subsets) == 0:  # each sampled link is used four times
                 drawn = _draw_links(graph, random)
@@ -291,7 +293,7 @@ def _optimize(graph, start, n_epochs, random, n_jobs):
             shifts = random.integers(1, n_rows, REPULSIONS)
             rate = np.float32(1 - t / n_moves)
             move = partial(_step_block, y, np.concatenate([y, y], axis=1), linked, shifts, rate)
-            y = np.concatenate(list(threads.map(move, blocks)), axis=1)
+            y = np.concatenate(list(do_each(move, blocks)), axis=1)
     return y.T
 
 
