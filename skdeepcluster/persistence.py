@@ -21,6 +21,7 @@ TRUSTED = [
     *(f"{PACKAGE.__name__}._categories.TableEncoder", "functools.partial", "numpy.dtype"),
     *("sklearn.utils._bunch.Bunch", "scipy.sparse._csr.csr_array"),
     "scipy.sparse._csr.csr_matrix",
+    "sklearn.compose._column_transformer._RemainderColsList",  # of scikit-learn 1.6
 ]
 #: Maximum size of the content, as a multiple of the file's size: ``save`` does not compress.
 MAX_EXPANSION = 10

@@ -31,6 +31,7 @@ import skdeepcluster as sk
 from skdeepcluster import export
 from skdeepcluster.export import to_onnx
 
+pytest.importorskip("torch", "2.7")  # as the extra "onnx" says
 pytest.importorskip("onnxscript")
 onnxruntime = pytest.importorskip("onnxruntime")
 
