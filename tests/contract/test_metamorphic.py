@@ -15,7 +15,7 @@ TINY = {"hidden_layer_sizes": (16, 8), "max_epochs": 5, "batch_size": 32, "rando
 LONG = TINY | {"max_epochs": 40}
 NETWORKS = {
     "vae": sk.VAEEmbedding(3, n_components=3, **TINY),
-    "vade": sk.VaDEClustering(3, n_components=3, pretraining_epochs=5, **TINY),
+    "vade": sk.VaDEClustering(3, n_components=3, pretraining_epochs=5, **LONG),
     "dac": sk.DACClustering(3, n_components=3, pretraining_epochs=5, **LONG),
     "infogan": sk.InfoGANClustering(3, **LONG),
     "catgan": sk.CatGANClustering(3, **LONG),
