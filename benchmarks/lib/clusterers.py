@@ -108,7 +108,8 @@ def clustpy(name, X, n_clusters, seed):
 
 def neighbor_clustering(X, n_clusters, seed):
     """NeighborClustering of this package."""
-    return network("NeighborClustering", X, n_clusters, seed, n_jobs=N_THREADS).labels_
+    settings = {"n_jobs": N_THREADS, "accept_sparse": issparse(X)}
+    return network("NeighborClustering", X, n_clusters, seed, **settings).labels_
 
 
 def network(name, X, n_clusters, seed, **settings):
