@@ -174,8 +174,7 @@ class CatGANEstimator(AdversarialEstimator):
         n_classes, widths = self._count_clusters(), widths[:2]
         make = partial(normalized_mlp, activation=self.activation)
         body = partial(make, hidden_layer_sizes=widths, noise=self.layer_noise)
-        given = choose_builder(self.discriminator, "classifier", self.image_shape)
-        discriminator = given or body
+        discriminator = choose_builder(self.discriminator, "classifier", self.image_shape) or body
         generator = self.generator or partial(make, hidden_layer_sizes=widths[::-1])
         return CatGAN(
             build_network("discriminator", discriminator, n_features, n_classes),

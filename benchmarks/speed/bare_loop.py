@@ -22,17 +22,14 @@ from torch.optim.lr_scheduler import OneCycleLR
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib.methods import METHODS, NETWORKS, precision
 from lib.options import chosen, parse, parser
-from lib.records import described, keep
+from lib.records import described, keep, timed
 from lib.sets import SETS, load_set
 
 from skdeepcluster import _fit
 from skdeepcluster.modules.model import Batch
 
-
-def timed(function, *arguments, **options):
-    """Return what a function returns, and its processor seconds."""
-    started = time.process_time()
-    return function(*arguments, **options), time.process_time() - started
+#: Calls a function and returns its processor seconds, too.
+measured = partial(timed, clock=time.process_time)
 
 
 def train_bare(model, rows, *, max_epochs, batch_size, learning_rate, augment):
@@ -66,7 +63,7 @@ def measure(method, data, seed):
         return train(model, rows, **options)
 
     def search_timed(*arguments):
-        found, own = timed(search, *arguments)
+        found, own = measured(search, *arguments)
         seconds["initial"] += own
         return found
 
@@ -74,9 +71,9 @@ def measure(method, data, seed):
         mock.patch.object(_fit, "train", remember),
         mock.patch.object(_fit.Fit, "search", search_timed),
     ):
-        _, whole = timed(METHODS[method](data, data.n_clusters, seed).fit, data.X)
+        _, whole = measured(METHODS[method](data, data.n_clusters, seed).fit, data.X)
     for model, rows, options in trainings:
-        seconds["bare"] += timed(train_bare, model, rows, **options)[1]
+        seconds["bare"] += measured(partial(train_bare, model, rows, **options))[1]
     overhead = (whole - seconds["initial"]) / seconds["bare"]
     found = {"fit": whole} | seconds | {"overhead": overhead}
     return {"row": method, "seed": seed} | {name: round(own, 3) for name, own in found.items()}

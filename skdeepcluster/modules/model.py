@@ -558,7 +558,7 @@ class PriorModel(CodeModel):
         """Terms of the regularizer; ``log_joint`` ends with the samples ``x_std``."""
         log_resp = partial(self.log_resp_standardized, mixture=mixture)
         log_p = log_joint[-len(x_std) :].log_softmax(-1)
-        return self.regularizer.terms(log_resp, x_std, anchor, log_p, self.progress)
+        return self.regularizer.terms(log_resp, x_std, anchor, log_p)
 
     def fitted_attributes(self) -> dict[str, Tensor]:
         """Weights, means and variances of the prior, and its decoded means."""
