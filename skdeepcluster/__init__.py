@@ -53,7 +53,9 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    globals()[name] = value = getattr(
+        import_module(f".{_MODULES[name]}", __name__), name
+    )
     return value
 
 

@@ -55,7 +55,9 @@ class AdversarialEstimator(DeepEstimator):
         return is_asked and super()._pretrains(fit)
 
     def _after_training(self, model, fit, partition):
-        log_p = torch.as_tensor(apply(model, model.log_resp, fit.X), device="cpu").double()
+        log_p = torch.as_tensor(
+            apply(model, model.log_resp, fit.X), device="cpu"
+        ).double()
         model.log_marginal.copy_(marginal(log_p))
 
     def _set_fitted_attributes(self, run, fit):

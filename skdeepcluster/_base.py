@@ -19,16 +19,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._categories import count_inputs, list_groups, read_table
-from ._checks import (
-    check_enough,
-    draw_seed,
-    find_offset,
-    mark_noise,
-    random_stream,
-    restore_on_failure,
-)
+from ._checks import check_enough, restore_on_failure
 from ._fit import Checkpoint, Fit, Run, apply, assign, choose_samples, identify
 from ._init import Partition, find_temperature, resolve_init
+from ._labels import find_offset, mark_noise
+from ._random import draw_seed, random_stream
 from ._settings import Recipe, choose_factors, choose_likelihood, choose_settings
 from ._typing import Labels, fit_context
 from .engine.data import Rows, refuse_sparse
@@ -53,7 +48,13 @@ BUILDERS = ("encoder", "decoder", "generator", "discriminator")
 #: Parameters that determine the networks and what they see, which ``warm_start`` needs unchanged.
 ARCHITECTURE = (
     *("n_clusters", "n_components", "n_noise", "n_continuous", "other_categories"),
-    *("hidden_layer_sizes", "activation", "covariance_type", "standardize", "image_shape"),
+    *(
+        "hidden_layer_sizes",
+        "activation",
+        "covariance_type",
+        "standardize",
+        "image_shape",
+    ),
     *("categorical_features", *BUILDERS),
 )
 #: Maximum share of the samples that leave their initial clusters without a warning.
@@ -68,18 +69,34 @@ class DeepEstimator(BaseEstimator, ABC):
     """
 
     _parameter_constraints = {
-        "n_clusters": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "n_clusters": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "noise": [Interval(Real, 0, 1, closed="left")],
         "use_labels": ["boolean"],
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "hidden_layer_sizes": [StrOptions({"auto"}), "array-like"],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "image_shape": ["array-like", None],
-        "likelihood": [StrOptions({"auto", "bernoulli", "gaussian"}), dict, ColumnLikelihood],
+        "likelihood": [
+            StrOptions({"auto", "bernoulli", "gaussian"}),
+            dict,
+            ColumnLikelihood,
+        ],
         "standardize": [StrOptions({"auto"}), "boolean"],
-        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "max_epochs": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "batch_size": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "learning_rate": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+        ],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "augment": [callable, None],
         "precision": [StrOptions({"float32", "bfloat16", "auto"})],
@@ -108,14 +125,20 @@ class DeepEstimator(BaseEstimator, ABC):
 
     def _count_clusters(self):
         """Return the number of clusters, or classes; 1 where it is not known yet."""
-        return getattr(self, "n_clusters_", 1) if self.n_clusters == "auto" else self.n_clusters
+        return (
+            getattr(self, "n_clusters_", 1)
+            if self.n_clusters == "auto"
+            else self.n_clusters
+        )
 
     def _find_partition(self, fit, find_points):
         """Return the initial partition in the points (N, D) that a function returns."""
         if self.init is None:
             return Partition()
         counts = self._count_clusters(), fit.random_state, fit.labels
-        return fit.search("initial partition", partial(fit.init.find, find_points, *counts))
+        return fit.search(
+            "initial partition", partial(fit.init.find, find_points, *counts)
+        )
 
     def _make_rows(self, model, partition, fit):
         """Return the data set of training."""
@@ -173,7 +196,9 @@ class DeepEstimator(BaseEstimator, ABC):
             if targets is None:
                 choose_n_clusters(self, fit)
             n_clusters, pretrains = self._count_clusters(), self._pretrains(fit)
-            settings = choose_settings(self, fit.X.shape, n_clusters, fit.device, pretrains)
+            settings = choose_settings(
+                self, fit.X.shape, n_clusters, fit.device, pretrains
+            )
             fit = replace(fit, settings=settings)
             in_codes = self._without_codes and settings.pretraining_epochs
             if not self._continues() and not (in_codes or fit.init.from_codes):
@@ -190,16 +215,22 @@ class DeepEstimator(BaseEstimator, ABC):
         """Return the :class:`Fit` of samples X; ``index`` selects the samples to train on."""
         chosen = X if index is None else X[index]
         labels = labels if labels is None or index is None else labels[index]
-        check_enough(chosen.shape[0], self._count_clusters(), is_weighted=index is not None)
+        check_enough(
+            chosen.shape[0], self._count_clusters(), is_weighted=index is not None
+        )
         past = self.history_ if self._continues() else None
         checkpoint = Checkpoint()
         if self.checkpoint is not None:
-            checkpoint = Checkpoint(self.checkpoint, identify(self, chosen, y, index, past))
+            checkpoint = Checkpoint(
+                self.checkpoint, identify(self, chosen, y, index, past)
+            )
             checkpoint.remember(lambda: None, random_state)
         names = getattr(self, "feature_names_in_", None)
         groups, standardize = list_groups(self), self.standardize
         with torch.device("cpu"):
-            likelihood = choose_likelihood(self.likelihood, standardize, chosen, names, groups)
+            likelihood = choose_likelihood(
+                self.likelihood, standardize, chosen, names, groups
+            )
         return Fit(
             X=chosen,
             X_given=X,
@@ -209,7 +240,9 @@ class DeepEstimator(BaseEstimator, ABC):
             likelihood=likelihood,
             random_state=random_state,
             checkpoint=checkpoint,
-            progress=Progress(type(self).__name__, self.verbose == 1 and is_main_process()),
+            progress=Progress(
+                type(self).__name__, self.verbose == 1 and is_main_process()
+            ),
             augment=self.augment,
             is_tabulated=self.verbose > 1 and is_main_process(),
             factors=choose_factors(likelihood, standardize, chosen, groups),
@@ -282,7 +315,11 @@ class DeepEstimator(BaseEstimator, ABC):
             del attributes["pretraining_epochs_"]
         vars(self).update(attributes)
         self._fit_params = resolve_params(self)
-        self.model_, self.history_, self.n_iter_ = run.model, run.history, len(run.history)
+        self.model_, self.history_, self.n_iter_ = (
+            run.model,
+            run.history,
+            len(run.history),
+        )
         self.likelihood_ = run.model.likelihood.name
         self.standardize_ = run.model.likelihood.standardizes
         self.temperature_ = float(run.model.temperature)
@@ -328,7 +365,9 @@ class DeepEstimator(BaseEstimator, ABC):
     def _map(self, function, X):
         """Validate X and apply a method of the model, by name, or a function of tensors to it."""
         check_is_fitted(self)
-        function = getattr(self.model_, function) if isinstance(function, str) else function
+        function = (
+            getattr(self.model_, function) if isinstance(function, str) else function
+        )
         return apply(self.model_, function, self._check_rows(X))
 
     def predict_proba(self, X) -> npt.NDArray[np.float32]:
@@ -419,19 +458,29 @@ class DeepEstimator(BaseEstimator, ABC):
         state = make_plain(super().__getstate__())
         if "model_" in state:
             tensors = state["model_"].state_dict()
-            state["model_"] = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+            state["model_"] = {
+                name: tensor.cpu().numpy() for name, tensor in tensors.items()
+            }
             state["_fit_params"] = make_plain(state["_fit_params"])
         return state
 
     def __setstate__(self, state):
         """Restore the state; the model is rebuilt with the parameters of the fit."""
         arrays = state.get("model_")
-        super().__setstate__({name: value for name, value in state.items() if name != "model_"})
+        super().__setstate__(
+            {name: value for name, value in state.items() if name != "model_"}
+        )
         if arrays is None:
             return
-        tensors = {name: torch.tensor(array, device="cpu") for name, array in arrays.items()}
+        tensors = {
+            name: torch.tensor(array, device="cpu") for name, array in arrays.items()
+        }
         prefix = "likelihood."
-        own = {name.removeprefix(prefix): t for name, t in tensors.items() if prefix in name[:11]}
+        own = {
+            name.removeprefix(prefix): t
+            for name, t in tensors.items()
+            if prefix in name[:11]
+        }
         fitted = copy.copy(self).set_params(**self._fit_params)
         with forked(0), torch.device("cpu"):
             likelihood = restore_likelihood(own)
@@ -467,7 +516,9 @@ def find_labels(estimator, y, n_samples):
         return None
     n_clusters = n_samples if seeks_number(estimator) else estimator._count_clusters()
     labels = estimator._read_labels(y, n_samples, n_clusters)
-    init = resolve_init(estimator.init, n_samples, without_codes=estimator._without_codes)
+    init = resolve_init(
+        estimator.init, n_samples, without_codes=estimator._without_codes
+    )
     if labels is not None and not init.has_anchor:
         raise ValueError(
             "use_labels=True needs an initial partition that labels are part of, but "
@@ -494,7 +545,11 @@ def warn_of_lost_clusters(estimator, labels, fit):
             "n_clusters, train longer (max_epochs), scale the features to a common range, or "
             "increase n_init."
         )
-    elif fit.init.has_anchor and estimator.start_weight and (estimator.moved_ or 0) > MAX_MOVED:
+    elif (
+        fit.init.has_anchor
+        and estimator.start_weight
+        and (estimator.moved_ or 0) > MAX_MOVED
+    ):
         message = (
             f"{estimator.moved_:.0%} of the samples left their initial clusters, start_labels_, "
             "which the network does not tell apart. Train longer (max_epochs), raise "
@@ -534,12 +589,16 @@ def resolve_params(estimator):
 
 def brings_modules(estimator):
     """Return whether networks or the augmentation are the user's, which draw by themselves."""
-    return any(getattr(estimator, name, None) is not None for name in (*BUILDERS, "augment"))
+    return any(
+        getattr(estimator, name, None) is not None for name in (*BUILDERS, "augment")
+    )
 
 
 def build_from(estimator, tensors, likelihood):
     """Return the model of the current parameters with the weights of a state dict."""
-    model = estimator._build(count_inputs(estimator), estimator.hidden_layer_sizes_, likelihood)
+    model = estimator._build(
+        count_inputs(estimator), estimator.hidden_layer_sizes_, likelihood
+    )
     model.restore_buffers(tensors)
     model.load_state_dict(tensors)
     return model
@@ -578,7 +637,9 @@ def resume(estimator, fit):
             f"{kept.describe()}, but X and the parameters ask for {asked.describe()}. Scale X "
             "as before, or set warm_start=False."
         )
-    tensors = {name: tensor.cpu() for name, tensor in estimator.model_.state_dict().items()}
+    tensors = {
+        name: tensor.cpu() for name, tensor in estimator.model_.state_dict().items()
+    }
     model = build_from(estimator, tensors, copy.deepcopy(kept).cpu())
     if hasattr(model, "regularizer"):
         # The clusters learned so far are an anchor that does not give way.

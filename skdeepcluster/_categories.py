@@ -14,7 +14,8 @@ from sklearn.utils._indexing import _get_column_indices
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 
-from ._checks import check_rows, is_missing, refuse_empty
+from ._checks import check_rows, refuse_empty
+from ._labels import is_missing
 
 #: Constraint on the parameter ``categorical_features``.
 CATEGORICAL = ["array-like", StrOptions({"from_dtype"}), None]
@@ -38,7 +39,9 @@ class TableEncoder(BaseEstimator):
         self.numeric_ = [i for i in range(X.shape[1]) if i not in self.categorical_]
         values = self._read_categories(X)
         levels = list(map(self._list_levels, self.categorical_, values.T))
-        empty = [i for i, own in zip(self.categorical_, levels, strict=True) if not len(own)]
+        empty = [
+            i for i, own in zip(self.categorical_, levels, strict=True) if not len(own)
+        ]
         refuse_empty(empty, self.names_)
         options = {"handle_unknown": "ignore", "sparse_output": False}
         self.encoder_ = OneHotEncoder(categories=levels, **options)
@@ -53,22 +56,32 @@ class TableEncoder(BaseEstimator):
         """Return the indices of the categorical columns."""
         if not isinstance(self.categorical_features, str):
             try:
-                return _get_column_indices(X, np.asarray(self.categorical_features).tolist())
+                return _get_column_indices(
+                    X, np.asarray(self.categorical_features).tolist()
+                )
             except (TypeError, ValueError) as error:
-                raise ValueError(f"categorical_features are no columns of X: {error}") from error
-        return [i for i, kind in enumerate(getattr(X, "dtypes", ())) if not _is_number(kind)]
+                raise ValueError(
+                    f"categorical_features are no columns of X: {error}"
+                ) from error
+        return [
+            i for i, kind in enumerate(getattr(X, "dtypes", ())) if not _is_number(kind)
+        ]
 
     def _read_categories(self, X):
         """Return the values of the categorical columns, None where they are missing."""
         values = np.empty((X.shape[0], len(self.categorical_)), dtype=object)
         for place, i in enumerate(self.categorical_):
             column = np.asarray(_safe_indexing(X, i, axis=1), dtype=object).tolist()
-            values[:, place] = [None if is_missing(value) else value for value in column]
+            values[:, place] = [
+                None if is_missing(value) else value for value in column
+            ]
         return values
 
     def _list_levels(self, i, values):
         """Return the categories of column i, in order."""
-        levels = sorted(set(values.tolist()) - {None}, key=lambda own: (type(own).__name__, own))
+        levels = sorted(
+            set(values.tolist()) - {None}, key=lambda own: (type(own).__name__, own)
+        )
         if len(levels) > MAX_CATEGORIES:
             raise ValueError(
                 f"Column {self.names_[i]} has {len(levels)} categories, but at most "
@@ -81,7 +94,11 @@ class TableEncoder(BaseEstimator):
         parts = []
         if self.numeric_:
             numbers = _safe_indexing(X, self.numeric_, axis=1)
-            options = {"dtype": np.float64, "ensure_all_finite": "allow-nan", "input_name": "X"}
+            options = {
+                "dtype": np.float64,
+                "ensure_all_finite": "allow-nan",
+                "input_name": "X",
+            }
             try:
                 parts.append(check_array(numbers, **options))
             except (TypeError, ValueError) as error:
@@ -97,10 +114,15 @@ class TableEncoder(BaseEstimator):
 
     def inverse_transform(self, X):
         """Return encoded samples (N, E) as a table (N, D) with the most probable categories."""
-        n_numbers, table = len(self.numeric_), np.empty((len(X), len(self.names_)), dtype=object)
+        n_numbers, table = (
+            len(self.numeric_),
+            np.empty((len(X), len(self.names_)), dtype=object),
+        )
         table[:, self.numeric_] = X[:, :n_numbers]
         if self.categorical_:
-            table[:, self.categorical_] = self.encoder_.inverse_transform(X[:, n_numbers:])
+            table[:, self.categorical_] = self.encoder_.inverse_transform(
+                X[:, n_numbers:]
+            )
         columns = [np.array(column.tolist()) for column in table.T]
         if self.library_ in LIBRARIES:
             library = importlib.import_module(self.library_)
@@ -131,7 +153,9 @@ def read_table(estimator, X, reset, **options):
     encoded = table.transform(X)
     if reset:
         is_empty = np.isnan(encoded[:, : len(table.numeric_)]).all(0)
-        refuse_empty(np.array(table.numeric_, dtype=int)[is_empty].tolist(), table.names_)
+        refuse_empty(
+            np.array(table.numeric_, dtype=int)[is_empty].tolist(), table.names_
+        )
     least = options.get("ensure_min_samples", 1)
     return check_array(encoded, ensure_all_finite="allow-nan", ensure_min_samples=least)
 

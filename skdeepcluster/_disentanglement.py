@@ -5,8 +5,9 @@ import torch
 from scipy.special import entr
 from sklearn.metrics import mutual_info_score
 
-from ._checks import check_finite, normalize_rows
+from ._checks import check_finite
 from ._fit import apply
+from ._labels import normalize_rows
 
 #: Number of features listed under "where".
 FEATURES = 3
@@ -16,7 +17,9 @@ def report(gan, n_samples):
     """Return the report as a DataFrame if pandas is installed, else as a dict of lists."""
     latent, drawn = gan.model_.latent, gan._draw(n_samples)
     rendered, reading = _read(gan, drawn)
-    unrelated = np.square(rendered - np.roll(rendered, 1, 0)).mean(0)  # samples are independent
+    unrelated = np.square(rendered - np.roll(rendered, 1, 0)).mean(
+        0
+    )  # samples are independent
     bounds = latent.information(reading, drawn, gan.model_.log_prior.cpu()).numpy()
     records = []
     for index, name in enumerate(gan.code_names_):
@@ -48,7 +51,9 @@ def report(gan, n_samples):
 def _read(gan, codes):
     """Return the samples generated from codes, as float64, and the Reading of them by Q."""
     rows, model = gan._render(codes), gan.model_
-    readings = apply(model, lambda x: model.reader(model.body(model.standardize(x))), rows)
+    readings = apply(
+        model, lambda x: model.reader(model.body(model.standardize(x))), rows
+    )
     return rows.astype(np.float64), model.latent.read(torch.from_numpy(readings))
 
 
@@ -96,8 +101,13 @@ def _read_back(index, drawn, reading, latent):
     n_categories = len(latent.sizes)
     if index >= n_categories:
         j = index - n_categories
-        return _squared_correlation(drawn.continuous[:, j].numpy(), reading.mean[:, j].numpy())
-    value, read = drawn.categories[:, index].numpy(), reading.log_probs[index].argmax(1).numpy()
+        return _squared_correlation(
+            drawn.continuous[:, j].numpy(), reading.mean[:, j].numpy()
+        )
+    value, read = (
+        drawn.categories[:, index].numpy(),
+        reading.log_probs[index].argmax(1).numpy(),
+    )
     return _ratio(mutual_info_score(value, read), mutual_info_score(value, value))
 
 
@@ -122,8 +132,13 @@ def set_codes(latent, codes, values):
             raise ValueError(
                 f"Code {name!r} must be a number or have shape ({len(categories)},), got {value}."
             )
-        if index < len(latent.sizes) and not np.isin(value, range(latent.sizes[index])).all():
+        if (
+            index < len(latent.sizes)
+            and not np.isin(value, range(latent.sizes[index])).all()
+        ):
             last = latent.sizes[index] - 1
-            raise ValueError(f"Code {name!r} must be whole numbers from 0 to {last}, got {value}.")
+            raise ValueError(
+                f"Code {name!r} must be whole numbers from 0 to {last}, got {value}."
+            )
         columns[index].copy_(torch.as_tensor(value, device="cpu"))
     return codes._replace(categories=categories, continuous=continuous)

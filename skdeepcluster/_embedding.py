@@ -12,9 +12,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import DeepEstimator, keep_partition
 from ._categories import restore_table
-from ._checks import check_finite, random_stream
+from ._checks import check_finite
 from ._fit import apply
 from ._init import CODE_CONSTRAINTS, Partition, fit_mixture, mixture_of_partition
+from ._random import random_stream
 from ._typing import Reals, TransformerMixin
 from .engine.runtime import draw_generator, isolated
 from .functional.gaussian import confident_sample
@@ -56,7 +57,11 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         check_is_fitted(self)
         with np.errstate(over="ignore"):
             Z = check_finite("X", X).astype(np.float32)
-        if Z.ndim != 2 or Z.shape[1] != self._n_features_out or not np.isfinite(Z).all():
+        if (
+            Z.ndim != 2
+            or Z.shape[1] != self._n_features_out
+            or not np.isfinite(Z).all()
+        ):
             raise ValueError(
                 f"Codes must have shape (n_samples, {self._n_features_out}) and finite float32 "
                 f"values, got {Z.shape}. Pass what transform() returns."
@@ -76,7 +81,10 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 class PriorEstimator(EmbeddingMixin, DeepEstimator):
     """An estimator that trains a :class:`~skdeepcluster.modules.model.PriorModel`."""
 
-    _parameter_constraints = {**DeepEstimator._parameter_constraints, **CODE_CONSTRAINTS}
+    _parameter_constraints = {
+        **DeepEstimator._parameter_constraints,
+        **CODE_CONSTRAINTS,
+    }
 
     def _initialize(self, model, fit):
         """Pretrain the networks of a new model, and set its prior.
@@ -100,7 +108,11 @@ class PriorEstimator(EmbeddingMixin, DeepEstimator):
         return partition
 
     def sample(
-        self, n_samples: int = 1, cluster: int | None = None, *, min_confidence: float = 0.0
+        self,
+        n_samples: int = 1,
+        cluster: int | None = None,
+        *,
+        min_confidence: float = 0.0,
     ) -> Reals:
         """Draw codes from the mixture, or from one of its clusters, and decode them.
 
@@ -135,7 +147,9 @@ class PriorEstimator(EmbeddingMixin, DeepEstimator):
             counts = random_state.multinomial(n_samples, weights / weights.sum())
         else:
             n_clusters = len(self.weights_)
-            check_scalar(cluster, "cluster", Integral, min_val=0, max_val=n_clusters - 1)
+            check_scalar(
+                cluster, "cluster", Integral, min_val=0, max_val=n_clusters - 1
+            )
             counts = n_samples * np.eye(n_clusters, dtype=int)[cluster]
         with isolated(), torch.no_grad():
             mixture = self.model_.prior.mixture.to("cpu")

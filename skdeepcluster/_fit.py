@@ -24,9 +24,9 @@ from ._checks import (
     check_sample_weight,
     end_interrupted_member,
     misses_values,
-    repeat_rows,
 )
 from ._init import NoInit, Partition
+from ._random import sample_systematically
 from ._scaling import scale_features
 from ._settings import Settings
 from .engine.data import BLOCK, Rows, batches, count_batches, map_rows
@@ -43,6 +43,8 @@ from .functional.gaussian import Mixture
 from .modules.model import Augmentation, Autoencoder
 from .neighbors.search import order_rows
 
+#: Maximum number of samples after repetition, as a multiple of the number of samples.
+MOST_REPEATED = 10
 #: Maximum size of X, in bytes, that is copied and sorted. Larger arrays are used in place.
 MAX_ORDERED = 2**26
 #: Peak learning rate of the autoencoder that pretrains networks.
@@ -85,7 +87,11 @@ class Checkpoint:
     def begin_training(self):
         """Return the stored state of the next step, or None if it has not begun."""
         self._n_taken += 1
-        return self._steps[self._n_taken - 1] if self._n_taken <= len(self._steps) else None
+        return (
+            self._steps[self._n_taken - 1]
+            if self._n_taken <= len(self._steps)
+            else None
+        )
 
     def is_due(self):
         """Return whether it is time to store the state of the training."""
@@ -94,7 +100,9 @@ class Checkpoint:
     def keep_training(self, state):
         """Store the state of the current training in place of an earlier one."""
         if self.path is not None:
-            self._keep(copy.deepcopy(state))  # a later training may change the same weights
+            self._keep(
+                copy.deepcopy(state)
+            )  # a later training may change the same weights
 
     def remove(self):
         """Remove the file at the end of the fit."""
@@ -114,7 +122,9 @@ class Checkpoint:
 def identify(estimator, X, *others):
     """Return a text that identifies a fit by its parameters, data and ``others``."""
     params = estimator.get_params(deep=False)
-    described = {name: _describe(value) for name, value in params.items() if name not in IDLE}
+    described = {
+        name: _describe(value) for name, value in params.items() if name not in IDLE
+    }
     samples = X[:: max(1, X.shape[0] // HASHED_ROWS)]
     digest = joblib.hash((described, X.shape, str(X.dtype), samples, others))
     return f"{type(estimator).__name__} {digest}"
@@ -131,7 +141,11 @@ def _describe(value):
         return type(value).__name__, {name: _describe(own) for name, own in params}
     if is_dataclass(value):  # an augmentation
         return repr(value)
-    return getattr(value, "__qualname__", type(value).__name__) if callable(value) else value
+    return (
+        getattr(value, "__qualname__", type(value).__name__)
+        if callable(value)
+        else value
+    )
 
 
 def _read(path, identity):
@@ -145,7 +159,9 @@ def _read(path, identity):
             found, steps = content["fit"], content["steps"]
             searches = [step for step in steps if "weights" not in step]
             # Beyond its 624 numbers, numpy's generator would read memory of others.
-            if not all("result" in s and 0 <= s["random_state"][2] <= 624 for s in searches):
+            if not all(
+                "result" in s and 0 <= s["random_state"][2] <= 624 for s in searches
+            ):
                 raise ValueError("A step is incomplete.")
         except Exception as error:
             raise ValueError(
@@ -329,6 +345,17 @@ def choose_samples(X, labels, sample_weight, random_state):
     if weight is None:
         return chosen
     return chosen[repeat_rows(weight[chosen], random_state, X.shape[0])]
+
+
+def repeat_rows(weight, random_state, n_given):
+    """Return indices (M,) that repeat each sample as often as its weight (N,) says.
+
+    If some weights are fractions, or if their sum exceeds ``MOST_REPEATED * n_given``,
+    ``n_given`` indices are sampled systematically.
+    """
+    if not (weight % 1).any() and weight.sum() <= MOST_REPEATED * n_given:
+        return np.repeat(np.arange(len(weight)), weight.astype(int))
+    return sample_systematically(weight, n_given, random_state.random_sample())
 
 
 # ---- predictions

@@ -16,7 +16,8 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from ._categories import CATEGORICAL
-from ._checks import check_finite, check_partition, cluster_means
+from ._checks import check_finite, check_responsibilities
+from ._labels import check_labels, cluster_means
 from .engine.runtime import draw_generator
 from .mixture import em
 from .mixture.initialization import Initializer
@@ -31,7 +32,10 @@ CONSTRAINTS = {
     "init": [StrOptions({"neighbors", "mixture"}), CLUSTERER, "array-like"],
     "start_weight": [Interval(Real, 0, None, closed="left")],
     "smoothness_weight": [Interval(Real, 0, None, closed="left")],
-    "pretraining_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+    "pretraining_epochs": [
+        Interval(Integral, 1, None, closed="left"),
+        StrOptions({"auto"}),
+    ],
 }
 #: Constraints of networks whose codes follow a mixture.
 CODE_CONSTRAINTS = CONSTRAINTS | {
@@ -45,7 +49,10 @@ ADVERSARIAL_CONSTRAINTS = CONSTRAINTS | {
     "init": [*CONSTRAINTS["init"], None],
     "generator": [callable, None],
     "discriminator": [callable, None],
-    "pretraining_epochs": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+    "pretraining_epochs": [
+        Interval(Integral, 0, None, closed="left"),
+        StrOptions({"auto"}),
+    ],
     # Batch normalization needs two samples.
     "batch_size": [Interval(Integral, 2, None, closed="left"), StrOptions({"auto"})],
 }
@@ -151,7 +158,11 @@ class ClustererInit(NoInit):
 
     def _complete(self, points):
         """Return points without missing values, if the clusterer refuses these."""
-        return points if get_tags(self.clusterer).input_tags.allow_nan else fill_missing(points)
+        return (
+            points
+            if get_tags(self.clusterer).input_tags.allow_nan
+            else fill_missing(points)
+        )
 
     def _fit(self, points, random_state, labels=None, n_clusters=None):
         """Return a fitted clone; it keeps its own n_clusters if it has no "auto"."""
@@ -159,10 +170,16 @@ class ClustererInit(NoInit):
         own, given = fitted.get_params(deep=False), {"random_state": random_state}
         is_ours = isinstance(fitted, NeighborClustering)
         if is_ours:
-            given |= {"noise": 0.0, "use_labels": labels is not None, "standardize": False}
+            given |= {
+                "noise": 0.0,
+                "use_labels": labels is not None,
+                "standardize": False,
+            }
         if n_clusters != "auto" or is_ours:
             given["n_clusters" if "n_clusters" in own else "n_components"] = n_clusters
-        fitted.set_params(**{name: value for name, value in given.items() if name in own})
+        fitted.set_params(
+            **{name: value for name, value in given.items() if name in own}
+        )
         return fitted.fit(points, labels) if is_ours else fitted.fit(points)
 
     def _read_labels(self, fitted, points):
@@ -174,7 +191,9 @@ class ClustererInit(NoInit):
             raise ValueError(f"init={self.clusterer!r} labels every sample as noise.")
         _, labels[~is_noise] = np.unique(labels[~is_noise], return_inverse=True)
         if is_noise.any():
-            means = cluster_means(np.eye(labels.max() + 1)[labels[~is_noise]], points[~is_noise])
+            means = cluster_means(
+                np.eye(labels.max() + 1)[labels[~is_noise]], points[~is_noise]
+            )
             labels[is_noise] = pairwise_distances_argmin(points[is_noise], means)
         return labels
 
@@ -219,6 +238,15 @@ def resolve_init(init, n_samples, index=None, without_codes=False):
             "Name a metric of features, or pass labels_ of a NeighborClustering as init."
         )
     return ClustererInit(init)
+
+
+def check_partition(name, value, n_samples, n_clusters):
+    """Return responsibilities (N, K) from responsibilities or from cluster labels (N,)."""
+    if np.ndim(value) != 1:
+        return check_responsibilities(name, value, (n_samples, n_clusters))
+    return np.eye(n_clusters)[
+        check_labels(name, value, n_samples, n_clusters, lowest=0)
+    ]
 
 
 def _follow_labels(resp, labels, points):
@@ -268,5 +296,7 @@ def find_temperature(log_resp, calibrated):
         log_p = log_softmax(log_resp / np.exp(log_temperature), axis=1)
         return -(calibrated * log_p).sum(1).mean()
 
-    best = minimize_scalar(cross_entropy, bounds=(0, np.log(MAX_TEMPERATURE)), method="bounded")
+    best = minimize_scalar(
+        cross_entropy, bounds=(0, np.log(MAX_TEMPERATURE)), method="bounded"
+    )
     return float(np.exp(best.x)) if best.fun < cross_entropy(0.0) else 1.0

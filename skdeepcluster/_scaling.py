@@ -49,10 +49,16 @@ def measure_features(X, groups=(), sample_weight=None):
         part = slice(start, start + CHUNK)
         rows, own = X[part], None if sample_weight is None else sample_weight[part]
         check_magnitude(rows)
-        with np.errstate(over="ignore", invalid="ignore"):  # variances of tiny values become 0
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # variances of tiny values become 0
             scaler.partial_fit(rows, sample_weight=own)
-        low = np.fmin(low, _to_dense(rows.min(axis=0)) if is_sparse else np.fmin.reduce(rows))
-        high = np.fmax(high, _to_dense(rows.max(axis=0)) if is_sparse else np.fmax.reduce(rows))
+        low = np.fmin(
+            low, _to_dense(rows.min(axis=0)) if is_sparse else np.fmin.reduce(rows)
+        )
+        high = np.fmax(
+            high, _to_dense(rows.max(axis=0)) if is_sparse else np.fmax.reduce(rows)
+        )
         for i, group in enumerate(groups):
             columns = np.nan_to_num(_to_dense(rows[:, group]))
             weights[i] = _check_one_hot(columns, group, start, weights[i])
@@ -69,7 +75,9 @@ def _check_one_hot(rows, group, start, weight):
     The samples are numbered from ``start`` and may have zeros alone.
     """
     weight = weight or rows.max()
-    wrong = np.isin(rows, (0, weight), invert=True).any(1) | (np.count_nonzero(rows, axis=1) > 1)
+    wrong = np.isin(rows, (0, weight), invert=True).any(1) | (
+        np.count_nonzero(rows, axis=1) > 1
+    )
     if wrong.any():
         i = int(wrong.argmax())
         raise ValueError(
@@ -82,7 +90,9 @@ def _check_one_hot(rows, group, start, weight):
 
 def are_probabilities(low, high, dtype):
     """Return whether values from ``low`` to ``high`` are within [0, 1] up to rounding."""
-    margin = ROUNDING * np.finfo(dtype).eps if np.issubdtype(dtype, np.floating) else 0.0
+    margin = (
+        ROUNDING * np.finfo(dtype).eps if np.issubdtype(dtype, np.floating) else 0.0
+    )
     return low >= -margin and high <= 1 + margin
 
 
@@ -103,7 +113,10 @@ def are_comparable(deviations):
     if deviations.size < 2:
         return True
     largest, median = deviations.max(), np.sort(deviations)[(len(deviations) - 1) // 2]
-    fall = len(deviations) >= LEAST_COMPONENTS and (np.diff(deviations) <= 1e-6 * largest).all()
+    fall = (
+        len(deviations) >= LEAST_COMPONENTS
+        and (np.diff(deviations) <= 1e-6 * largest).all()
+    )
     return bool(fall or largest <= MOST_SPREAD * median)
 
 
@@ -119,7 +132,9 @@ def find_factors(X, standardize="auto", sample_weight=None, groups=()):
         X, sample_weight = X[sample_weight > 0], sample_weight[sample_weight > 0]
         sample_weight = sample_weight / sample_weight.max()
     features = measure_features(X, sample_weight=sample_weight)
-    keeps = look_like_probabilities(features, X.dtype) or are_comparable(features.deviations)
+    keeps = look_like_probabilities(features, X.dtype) or are_comparable(
+        features.deviations
+    )
     if standardize == "auto" and keeps and not groups:
         return None
     scale = features.scale if standardize else np.ones(X.shape[1])

@@ -10,7 +10,6 @@ from math import ceil, sqrt
 import numpy as np
 import torch
 
-from ._checks import SMALLEST
 from ._scaling import (
     Features,
     are_comparable,
@@ -24,6 +23,8 @@ from .engine.runtime import resolve_precision
 from .modules.likelihood import Bernoulli, ColumnLikelihood, Gaussian
 from .modules.networks import check_widths
 
+#: Minimum of the largest magnitude: squares of smaller values lose digits in double precision.
+SMALLEST = 1e-150
 #: Number of samples of MNIST.
 MNIST_SAMPLES = 70_000
 #: Number of features of MNIST.
@@ -104,7 +105,10 @@ def choose_widths(hidden_layer_sizes, n_samples, n_features):
     """
     if not isinstance(hidden_layer_sizes, str):
         return tuple(check_widths("hidden_layer_sizes", hidden_layer_sizes))
-    share = sqrt(min(n_features / MNIST_FEATURES, 1)) * min(n_samples / MNIST_SAMPLES, 1) ** 0.25
+    share = (
+        sqrt(min(n_features / MNIST_FEATURES, 1))
+        * min(n_samples / MNIST_SAMPLES, 1) ** 0.25
+    )
     width = max(round(MNIST_WIDTH * share), MIN_WIDTH)
     return width, width, THIRD * width
 
@@ -124,7 +128,9 @@ def choose_learning_rate(learning_rate, recipe, widths):
     """
     if learning_rate != "auto":
         return learning_rate
-    return recipe.rate * MNIST_WIDTH / max(widths[0], MIN_WIDTH) if widths else recipe.rate
+    return (
+        recipe.rate * MNIST_WIDTH / max(widths[0], MIN_WIDTH) if widths else recipe.rate
+    )
 
 
 def choose_epochs(epochs, n_steps, n_batches):
@@ -154,7 +160,9 @@ def choose_likelihood(likelihood, standardize, X, names=None, groups=()):
             f"{high:.6g}. Scale X to [0, 1] (MinMaxScaler) or use likelihood='gaussian'."
         )
     is_auto = likelihood == "auto"
-    if likelihood == "bernoulli" or (is_auto and look_like_probabilities(features, X.dtype)):
+    if likelihood == "bernoulli" or (
+        is_auto and look_like_probabilities(features, X.dtype)
+    ):
         return Bernoulli()
     return Gaussian(*_choose_scaling(features, standardize, X))
 
@@ -171,7 +179,9 @@ def _join_categories(likelihood, standardize, X, groups):
         name = choose_likelihood(likelihood, standardize, X[:, :n_numbers]).name
         kinds[name] += range(n_numbers)
     kinds["bernoulli"] += [group[0] for group in groups if len(group) == 1]
-    made = ColumnLikelihood(**kinds, categorical=[group for group in groups if len(group) > 1])
+    made = ColumnLikelihood(
+        **kinds, categorical=[group for group in groups if len(group) > 1]
+    )
     return _scale_columns(made, bool(standardize), X)
 
 
@@ -181,7 +191,9 @@ def choose_factors(likelihood, standardize, X, groups=()):
         return find_factors(X, groups and standardize, groups=groups)
     factors = find_factors(X, standardize=True)
     if isinstance(likelihood, ColumnLikelihood):
-        factors[np.setdiff1d(np.arange(len(factors)), likelihood.layout["gaussian"])] = 1
+        factors[
+            np.setdiff1d(np.arange(len(factors)), likelihood.layout["gaussian"])
+        ] = 1
     return factors
 
 
@@ -218,11 +230,15 @@ def _read_columns(columns, names):
     """Return the ColumnLikelihood of a dict of columns, by indices or names."""
     kinds = "gaussian", "bernoulli", "categorical"
     if unknown := sorted(columns.keys() - kinds):
-        raise ValueError(f"likelihood has the keys {unknown}, but expected are some of {kinds}.")
+        raise ValueError(
+            f"likelihood has the keys {unknown}, but expected are some of {kinds}."
+        )
     index = {} if names is None else {name: i for i, name in enumerate(names)}
     read = {kind: _check_list(kind, own) for kind, own in columns.items()}
     groups = read.pop("categorical", ())
-    categorical = [_find_columns(_check_list("categorical", group), index) for group in groups]
+    categorical = [
+        _find_columns(_check_list("categorical", group), index) for group in groups
+    ]
     simple = {kind: _find_columns(own, index) for kind, own in read.items()}
     return ColumnLikelihood(**simple, categorical=categorical)
 
@@ -230,8 +246,14 @@ def _read_columns(columns, names):
 def _check_list(kind, columns):
     """Return columns, or groups of columns, checked to be a list."""
     if isinstance(columns, str) or not np.iterable(columns):
-        inner = "a list of columns for each category" if kind == "categorical" else "columns"
-        raise ValueError(f"likelihood[{kind!r}] must be a list of {inner}, got {columns!r}.")
+        inner = (
+            "a list of columns for each category"
+            if kind == "categorical"
+            else "columns"
+        )
+        raise ValueError(
+            f"likelihood[{kind!r}] must be a list of {inner}, got {columns!r}."
+        )
     return columns
 
 
@@ -239,7 +261,11 @@ def _find_columns(columns, index):
     """Return the indices of columns that are given by their indices or names."""
     for column in columns:
         if isinstance(column, str) and column not in index:
-            known = f"the columns are {', '.join(index)}" if index else "X has no column names"
+            known = (
+                f"the columns are {', '.join(index)}"
+                if index
+                else "X has no column names"
+            )
             raise ValueError(
                 f"likelihood names the column {column!r}, but {known}. Give an index instead."
             )

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import rankdata
 from sklearn.utils.extmath import randomized_svd, svd_flip
 
-from ._checks import cluster_means
+from ._labels import cluster_means
 from .engine.data import map_rows
 
 #: Maximum number of matrix elements (samples times features) of the subsample whose principal

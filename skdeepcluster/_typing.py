@@ -1,10 +1,12 @@
 """Types of arrays, and the types of what scikit-learn leaves untyped."""
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+#: Type of parameters that a fit may choose.
+Auto: TypeAlias = Literal["auto"]
 #: Cluster labels (N,).
 Labels: TypeAlias = npt.NDArray[np.int64]
 #: Real numbers in the precision of the data.
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 
     Method = TypeVar("Method", bound=Callable[..., Any])
 
-    def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]: ...
+    def fit_context(
+        *, prefer_skip_nested_validation: bool
+    ) -> Callable[[Method], Method]: ...
 
     def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]: ...
 
@@ -42,6 +46,7 @@ else:
 
 
 __all__ = [
+    "Auto",
     "ClusterMixin",
     "Labels",
     "Reals",

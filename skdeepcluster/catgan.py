@@ -19,11 +19,13 @@ from torch.nn.functional import nll_loss
 
 from ._adversarial import AdversarialEstimator
 from ._base import DeepEstimator
-from ._checks import Auto, LabeledClusterMixin, check_finite, random_stream, store_parameters
+from ._checks import check_finite, store_parameters
 from ._fit import apply
 from ._init import ADVERSARIAL_CONSTRAINTS
+from ._labels import LabeledClusterMixin
+from ._random import random_stream
 from ._settings import Recipe
-from ._typing import Reals
+from ._typing import Auto, Reals
 from .functional import random
 from .functional.losses import cross_entropy, entropy, marginal
 from .modules.model import AdversarialModel, Augmentation, Player, observed
@@ -77,7 +79,11 @@ class CatGAN(AdversarialModel):
         label_weight=1.0,
     ) -> None:
         super().__init__(likelihood, n_classes)
-        self.discriminator, self.generator, self.n_noise = discriminator, generator, n_noise
+        self.discriminator, self.generator, self.n_noise = (
+            discriminator,
+            generator,
+            n_noise,
+        )
         self.balance_weight, self.fake_weight = weights
         self.regularizer, self.label_weight = regularizer, label_weight
         self.register_buffer("log_prior", None)
@@ -111,7 +117,11 @@ class CatGAN(AdversarialModel):
     def fitted_attributes(self) -> dict[str, Tensor]:
         """Return the class prior."""
         uniform = torch.zeros_like(self.log_marginal).log_softmax(0)
-        return {"class_prior_": (uniform if self.log_prior is None else self.log_prior).exp()}
+        return {
+            "class_prior_": (
+                uniform if self.log_prior is None else self.log_prior
+            ).exp()
+        }
 
     def restore_buffers(self, tensors) -> None:
         """Create the class prior, if there is one."""
@@ -128,7 +138,9 @@ class CatGAN(AdversarialModel):
             both = self.log_resp_standardized(torch.cat([x_std, known]))
             log_p, log_known = both.split([len(x_std), len(known)])
             terms["labels"] = self.label_weight * nll_loss(log_known, batch.target)
-            log_p_alone = None  # smoothness normalizes by the batch without labeled samples
+            log_p_alone = (
+                None  # smoothness normalizes by the batch without labeled samples
+            )
         terms["certainty"] = entropy(log_p).mean()
         terms["balance"] = self.balance_weight * self.imbalance(log_p)
         with keep_running_statistics(self.discriminator):
@@ -146,8 +158,13 @@ class CatGAN(AdversarialModel):
     def generator_loss(self, batch) -> dict[str, Tensor]:
         """Entropies of D's predictions for generated samples, and of their mean."""
         with keep_running_statistics(self.discriminator):
-            log_p = self.log_resp_standardized(observed(self.generate(len(batch.x)), batch.x))
-        return {"certainty": entropy(log_p).mean(), "balance": -entropy(marginal(log_p))}
+            log_p = self.log_resp_standardized(
+                observed(self.generate(len(batch.x)), batch.x)
+            )
+        return {
+            "certainty": entropy(log_p).mean(),
+            "balance": -entropy(marginal(log_p)),
+        }
 
     def players(self) -> tuple[Player, ...]:
         """Discriminator, then generator."""
@@ -174,7 +191,9 @@ class CatGANEstimator(AdversarialEstimator):
         n_classes, widths = self._count_clusters(), widths[:2]
         make = partial(normalized_mlp, activation=self.activation)
         body = partial(make, hidden_layer_sizes=widths, noise=self.layer_noise)
-        discriminator = choose_builder(self.discriminator, "classifier", self.image_shape) or body
+        discriminator = (
+            choose_builder(self.discriminator, "classifier", self.image_shape) or body
+        )
         generator = self.generator or partial(make, hidden_layer_sizes=widths[::-1])
         return CatGAN(
             build_network("discriminator", discriminator, n_features, n_classes),
@@ -190,7 +209,9 @@ class CatGANEstimator(AdversarialEstimator):
     def _initialize(self, model, fit):
         if self.learning_rate == "auto":
             # At the rates of narrow networks, generated samples leave the range of the data.
-            model.rates = {"generator.*": self._recipe.rate / fit.settings.learning_rate}
+            model.rates = {
+                "generator.*": self._recipe.rate / fit.settings.learning_rate
+            }
         partition, prior = super()._initialize(model, fit), self.class_prior
         if not isinstance(prior, str):
             model.set_prior(None if prior is None else self._check_prior(prior))
@@ -234,7 +255,9 @@ class CatGANEstimator(AdversarialEstimator):
         return self._generate(n_samples, random_stream(self.random_state))
 
     def _generate(self, n_samples, random_state):
-        Z = random_state.standard_normal((n_samples, self.model_.n_noise)).astype(np.float32)
+        Z = random_state.standard_normal((n_samples, self.model_.n_noise)).astype(
+            np.float32
+        )
         return apply(self.model_, self.model_.decode, Z)
 
 

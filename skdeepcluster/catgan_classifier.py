@@ -14,9 +14,10 @@ from sklearn.utils import assert_all_finite, check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
-from ._checks import Auto, encode_labels, read_labels, restore_on_failure, store_parameters
+from ._checks import restore_on_failure, store_parameters
 from ._init import Partition
-from ._typing import fit_context
+from ._labels import encode_labels, read_labels
+from ._typing import Auto, fit_context
 from .catgan import CatGANEstimator
 from .engine.data import LabeledRows
 from .engine.runtime import draw_generator, isolated
@@ -24,7 +25,11 @@ from .modules.model import Augmentation
 from .neighbors import partition_by_labels
 
 #: Parameters of both estimators: the classifier counts classes, and its labels are not noise.
-SHARED = CatGANEstimator._parameter_constraints.keys() - {"n_clusters", "noise", "use_labels"}
+SHARED = CatGANEstimator._parameter_constraints.keys() - {
+    "n_clusters",
+    "noise",
+    "use_labels",
+}
 
 
 class CatGANClassifier(ClassifierMixin, CatGANEstimator):
@@ -270,7 +275,10 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
             return Partition(np.eye(n_classes)[targets])
 
         def find():
-            options = {"random_state": fit.random_state, "n_jobs": torch.get_num_threads()}
+            options = {
+                "random_state": fit.random_state,
+                "n_jobs": torch.get_num_threads(),
+            }
             resp = partition_by_labels(find_points(), targets, n_classes, **options)
             return Partition(np.eye(n_classes)[resp.argmax(1)])
 
@@ -289,7 +297,9 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         return fit
 
     def _set_labels(self, labels, probabilities, start_labels, fit):
-        self.start_labels_ = None if start_labels is None else self.classes_[start_labels]
+        self.start_labels_ = (
+            None if start_labels is None else self.classes_[start_labels]
+        )
         if len(self.classes_) > 1 and (labels == labels[0]).all():
             warnings.warn(
                 f"All samples are classified as {self.classes_[labels[0]]}. Give more labels, "

@@ -16,9 +16,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
-from ._checks import Auto, LabeledClusterMixin, store_parameters
+from ._checks import store_parameters
 from ._embedding import PriorEstimator
+from ._labels import LabeledClusterMixin
 from ._settings import Recipe
+from ._typing import Auto
 from .functional.gaussian import log_joint
 from .functional.losses import called_fake, called_real
 from .modules.model import Augmentation, MixturePrior, Player, PointEncoder, PriorModel
@@ -98,7 +100,10 @@ class DAC(PriorModel):
             "mixture": -own.logsumexp(-1).mean(),
             "adversarial": called_real(self.judge(code, mixture)),
         }
-        terms = {n: w * loss for w, (n, loss) in zip(self.weights, losses.items(), strict=True)}
+        terms = {
+            n: w * loss
+            for w, (n, loss) in zip(self.weights, losses.items(), strict=True)
+        }
         return terms | self.regularize(x_std, batch.anchor, joint, mixture)
 
     def players(self) -> tuple[Player, ...]:
@@ -106,7 +111,9 @@ class DAC(PriorModel):
         return (
             Player("critic", [self.critic], self.critic_loss),
             Player("mixture", [self.prior], self.mixture_loss),
-            Player("autoencoder", [self.encoder, self.decoder, self.likelihood], self.loss),
+            Player(
+                "autoencoder", [self.encoder, self.decoder, self.likelihood], self.loss
+            ),
         )
 
 
@@ -354,7 +361,13 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
         return DAC(
             PointEncoder(make("encoder", self.encoder, n_features, self.n_components)),
             make("decoder", self.decoder, self.n_components, n_features),
-            make("discriminator", self.discriminator, self.n_components, 1, image_shape=None),
+            make(
+                "discriminator",
+                self.discriminator,
+                self.n_components,
+                1,
+                image_shape=None,
+            ),
             likelihood,
             MixturePrior(self._count_clusters(), self.n_components, FLOOR),
             (self.reconstruction_weight, self.mixture_weight, self.adversarial_weight),

@@ -25,16 +25,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._checks import (
     check_answers,
     check_enough,
-    draw_seeds,
     end_interrupted_member,
     fitting_member,
-    indicate,
-    mean_greatest_jaccard,
-    normalize_rows,
-    random_stream,
     restore_on_failure,
     store_parameters,
 )
+from ._labels import indicate, mean_greatest_jaccard, normalize_rows
+from ._random import draw_seeds, random_stream
 from ._typing import ClusterMixin, Labels, available_if, fit_context
 from .neighbors.candidates import agglomerate
 
@@ -186,10 +183,14 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             usual = int(np.bincount(found).argmax())  # the smallest number of a tie
             self.n_clusters_ = self.n_clusters or max(1, usual)
             check_enough(len(self.member_labels_), self.n_clusters_)
-            self.tables_ = _find_consensus(memberships, self.n_clusters_, self.consensus)
+            self.tables_ = _find_consensus(
+                memberships, self.n_clusters_, self.consensus
+            )
             resp = _average(memberships, self.tables_)
             self.labels_ = _label(resp)
-            self.probabilities_ = np.where(self.labels_ < 0, 0.0, normalize_rows(resp).max(1))
+            self.probabilities_ = np.where(
+                self.labels_ < 0, 0.0, normalize_rows(resp).max(1)
+            )
             agree = _compare_members(memberships, self.tables_, self.labels_)
             self.agreement_, self.row_agreement_ = agree.mean(0), agree.mean(1)
             self.cluster_stability_ = mean_greatest_jaccard(
@@ -225,8 +226,12 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     def _prepare_fits(self, X):
         """Return the fits of the members, to be executed by joblib."""
         templates, stream = self._list_templates(), random_stream(self.random_state)
-        if not templates or not all(hasattr(member, "fit_predict") for member in templates):
-            raise TypeError(f"estimator must list objects with fit_predict. Got {templates}.")
+        if not templates or not all(
+            hasattr(member, "fit_predict") for member in templates
+        ):
+            raise TypeError(
+                f"estimator must list objects with fit_predict. Got {templates}."
+            )
         fits = []
         for i, template in enumerate(islice(cycle(templates), self.n_estimators)):
             own = draw_seeds(template, stream)
@@ -391,7 +396,9 @@ def _soft_vote(memberships, n_clusters):
         edges = sum(overlap @ overlap.T for overlap in overlaps) / len(overlaps)
         groups = agglomerate(edges, first.sum(0), n_clusters)
         first = np.stack([first[:, group].sum(1) for group in groups], 1)
-    first = first[:, np.argsort(-first.sum(0), kind="stable")]  # cluster 0 is the largest
+    first = first[
+        :, np.argsort(-first.sum(0), kind="stable")
+    ]  # cluster 0 is the largest
     consensus = np.pad(first, ((0, 0), (0, n_clusters - first.shape[1])))
     tables = None
     for _ in range(MAX_ITER):
@@ -421,7 +428,9 @@ def _co_association(memberships, n_clusters):
         consensus = indicate(labels, n_clusters).toarray()
         tables = [normalize_rows(P.T @ consensus) for P in memberships]
         found = _label(_average(memberships, tables))
-        shared = np.mean([normalized_mutual_info_score(own, found) for own in members.T])
+        shared = np.mean(
+            [normalized_mutual_info_score(own, found) for own in members.T]
+        )
         candidates.append((len(np.unique(found)), shared, tables))
     return max(candidates, key=lambda candidate: candidate[:2])[2]
 
@@ -437,10 +446,16 @@ def _link(member_labels, n_clusters):
     kept, kept_sizes = combinations[frequent], sizes[frequent]
     edges = _compare(kept, kept) * np.outer(kept_sizes, kept_sizes)
     groups = agglomerate(edges, kept_sizes, min(n_clusters, len(kept)))
-    groups.sort(key=lambda points: -kept_sizes[points].sum())  # cluster 0 is the largest
+    groups.sort(
+        key=lambda points: -kept_sizes[points].sum()
+    )  # cluster 0 is the largest
     numbers = np.empty(len(kept), dtype=np.int64)
-    numbers[np.concatenate(groups)] = np.repeat(np.arange(len(groups)), [*map(len, groups)])
-    parts = np.array_split(combinations, len(combinations) // 4096 + 1)  # bounds the memory
+    numbers[np.concatenate(groups)] = np.repeat(
+        np.arange(len(groups)), [*map(len, groups)]
+    )
+    parts = np.array_split(
+        combinations, len(combinations) // 4096 + 1
+    )  # bounds the memory
     nearest = np.concatenate([_compare(part, kept).argmax(1) for part in parts])
     labels[assigned] = numbers[nearest][which.reshape(-1)]
     return labels

@@ -75,7 +75,9 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
     *before, last = _list_steps(estimator)
     for name in ("onnx", "onnxscript", "skl2onnx")[: 3 if before else 2]:
         if find_spec(name) is None:
-            raise ImportError(f"to_onnx needs {name}: pip install onnx onnxscript skl2onnx.")
+            raise ImportError(
+                f"to_onnx needs {name}: pip install onnx onnxscript skl2onnx."
+            )
     check_is_fitted(estimator)
     with warnings.catch_warnings(), ExitStack() as stack:
         # The exporters report on their own code and on packages that are not needed.
@@ -113,14 +115,18 @@ def _prepend(steps, model):
     opsets = {"": version, "ai.onnx.ml": 3}
     try:
         steps, inputs = _describe_inputs(steps)
-        first = skl2onnx.convert_sklearn(steps, initial_types=inputs, target_opset=opsets)
+        first = skl2onnx.convert_sklearn(
+            steps, initial_types=inputs, target_opset=opsets
+        )
         # The converter writes the lowest version in which its operators are the same.
         first.ir_version = model.ir_version
         for own in first.opset_import:
             own.version = opsets[own.domain]
         kept = {"rename_inputs": False, "rename_outputs": False}
         first = compose.add_prefix(first, "prepare/", **kept)
-        return compose.merge_models(first, model, [(first.graph.output[0].name, "prepared")])
+        return compose.merge_models(
+            first, model, [(first.graph.output[0].name, "prepared")]
+        )
     except Exception as error:
         raise TypeError(
             f"The steps before the last of a Pipeline cannot be exported: {error} Export the last "
@@ -147,7 +153,9 @@ def _describe_inputs(steps):
         if any(own.dtype.kind in "OU" for own in categories):
             texts.update(columns)
         resolved.transformers_.append((name, part, names[columns].tolist()))
-    kinds = {i: types.StringTensorType if i in texts else types.FloatTensorType for i in used}
+    kinds = {
+        i: types.StringTensorType if i in texts else types.FloatTensorType for i in used
+    }
     inputs = [(names[i], kinds[i]([None, 1])) for i in sorted(used)]
     return make_pipeline(resolved, *steps[1:]), inputs
 
@@ -190,7 +198,9 @@ def _build_module(estimator):
     log_resp = model.calibrated_log_resp
     if hasattr(model, "mixture"):
         log_resp = _MixtureAssignment(model.mixture.mixture, encode, model.temperature)
-    return _Predictions(log_resp, encode, model, getattr(estimator, "offset_", -math.inf))
+    return _Predictions(
+        log_resp, encode, model, getattr(estimator, "offset_", -math.inf)
+    )
 
 
 class _Predictions(nn.Module):
@@ -206,7 +216,9 @@ class _Predictions(nn.Module):
         log_resp = self.log_resp(x)
         labels = torch.where(log_resp.isnan().any(-1), -1, log_resp.argmax(-1))
         if self.offset > -math.inf:
-            labels = torch.where(-self.model.outlier_scores(x) < self.offset, -1, labels)
+            labels = torch.where(
+                -self.model.outlier_scores(x) < self.offset, -1, labels
+            )
         found = labels, log_resp.exp().float()
         return found if self.encode is None else (*found, self.encode(x).float())
 
@@ -241,7 +253,9 @@ class _NeighborPredictions(nn.Module):
             )
         self.is_cosine = metric == "cosine"
         # A number in the graph would be rounded to float32.
-        self.register_buffer("offset", torch.tensor(estimator.offset_, dtype=torch.float64))
+        self.register_buffer(
+            "offset", torch.tensor(estimator.offset_, dtype=torch.float64)
+        )
         self.k = min(reference["n_neighbors"], len(rows))
         factors = 1.0 if estimator._factors is None else estimator._factors
         self.register_buffer("factors", torch.tensor(factors, dtype=torch.float64))
@@ -252,7 +266,11 @@ class _NeighborPredictions(nn.Module):
         self.register_buffer("rows", self.prepare(rows))
         values = estimator.responsibilities_, estimator.layout_
         resp, layout = (value[reference["kept"]] for value in values)
-        values = {"resp": resp, "layout": layout, "spacing": reference["spacing"][:, None]}
+        values = {
+            "resp": resp,
+            "layout": layout,
+            "spacing": reference["spacing"][:, None],
+        }
         for name, value in values.items():
             self.register_buffer(name, torch.tensor(value).double())
 
@@ -278,11 +296,15 @@ class _NeighborPredictions(nn.Module):
         distances = squares / 2 if self.is_cosine else squares.sqrt()
         is_known = (x == neighbors).all(2).any(1, keepdim=True)
         nearest = distances.amin(1, keepdim=True)
-        weights = torch.where(nearest > 0, nearest / distances, (distances == 0).double())
+        weights = torch.where(
+            nearest > 0, nearest / distances, (distances == 0).double()
+        )
         weights = (weights / weights.sum(1, keepdim=True))[:, :, None]
         values = self.resp, self.layout, self.spacing
         resp, layout, spacing = ((weights * value[found]).sum(1) for value in values)
-        scores = torch.where(is_known, spacing, distances.mean(1, keepdim=True)).squeeze(1)
+        scores = torch.where(
+            is_known, spacing, distances.mean(1, keepdim=True)
+        ).squeeze(1)
         # Values are not filled in a file; such samples get no cluster and no probabilities.
         is_refused = (-scores < self.offset) | resp.isnan().any(1)
         labels = torch.where(is_refused, -1, resp.argmax(1))

@@ -18,7 +18,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._checks import (
     LARGEST,
-    Auto,
     check_answers,
     check_enough,
     check_magnitude,
@@ -26,11 +25,11 @@ from ._checks import (
     check_rows,
     check_sample_weight,
     check_shape,
-    random_stream,
     restore_on_failure,
     store_parameters,
 )
-from ._typing import ClusterMixin, Labels, fit_context
+from ._random import random_stream
+from ._typing import Auto, ClusterMixin, Labels, fit_context
 from .engine.data import refuse_sparse
 from .engine.runtime import draw_generator, resolve_device
 from .functional import gaussian, missing
@@ -160,12 +159,21 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     _parameter_constraints = {
         **GaussianMixture._parameter_constraints,
-        "n_clusters": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "n_clusters": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
-        "init_params": [*GaussianMixture._parameter_constraints["init_params"], "array-like"],
+        "init_params": [
+            *GaussianMixture._parameter_constraints["init_params"],
+            "array-like",
+        ],
         "learning_decay": [Interval(Real, 0.0, 1.0, closed="both")],
         "learning_offset": [Interval(Real, 1.0, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "batch_size": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "accept_sparse": ["boolean"],
         "device": [str, torch.device],
     }
@@ -227,7 +235,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             rows = self._begin(X, sample_weight, continues, n_least=2)
             run = em.fit(
                 rows,
-                self._initial_mixtures(rows, random_stream(self.random_state), continues),
+                self._initial_mixtures(
+                    rows, random_stream(self.random_state), continues
+                ),
                 em.MStep(self.covariance_type, self.reg_covar),
                 max_iter=self.max_iter,
                 tol=self.tol,
@@ -273,7 +283,11 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             self._set_mixture(em.reseed_starved(mixture, least, draw_generator(stream)))
             self.labels_, self.probabilities_ = self._assign(rows)
             self.n_batch_iter_ = self.n_iter_ = step
-            self.lower_bound_, self.lower_bounds_, self.converged_ = bound, [bound], False
+            self.lower_bound_, self.lower_bounds_, self.converged_ = (
+                bound,
+                [bound],
+                False,
+            )
         return self
 
     def _begin(self, X, sample_weight, continues, n_least):
@@ -291,9 +305,15 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
                         "number, for instance n_clusters_ of a fit to some of the samples."
                     )
                 refuse_sparse(self, X)
-                options = {"sample_weight": sample_weight, "max_clusters": self.max_clusters}
+                options = {
+                    "sample_weight": sample_weight,
+                    "max_clusters": self.max_clusters,
+                }
                 curve = count_clusters(X, random_state=self.random_state, **options)
-                self.n_clusters_, self.n_clusters_curve_ = curve.pop("best_n_clusters"), curve
+                self.n_clusters_, self.n_clusters_curve_ = (
+                    curve.pop("best_n_clusters"),
+                    curve,
+                )
             n_least = max(n_least, self.n_clusters_)
         rows = self._check_rows(X, sample_weight, not continues, n_least)
         self.batch_size_, self.device_ = rows.batch_size, str(rows.device)
@@ -309,10 +329,14 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             yield gaussian.Mixture(**given)
             return
         m_step = em.MStep(self.covariance_type, self.reg_covar)
-        initializer = Initializer(rows, self.n_clusters_, m_step, draw_generator(random_state))
+        initializer = Initializer(
+            rows, self.n_clusters_, m_step, draw_generator(random_state)
+        )
         if isinstance(self.init_params, str):
             for _ in range(self.n_init):
-                yield initializer.initialize(self.init_params, self.n_init)._replace(**given)
+                yield initializer.initialize(self.init_params, self.n_init)._replace(
+                    **given
+                )
             return
         shape = (rows.X.shape[0], self.n_clusters_)
         resp = check_responsibilities("init_params", self.init_params, shape)
@@ -329,7 +353,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             order = np.argsort(empty, kind="stable")
             log_weights, means, scales = self.mixture_
             scales = scales[order] if len(scales) == len(means) else scales
-            self._set_mixture(gaussian.Mixture(log_weights[order], means[order], scales))
+            self._set_mixture(
+                gaussian.Mixture(log_weights[order], means[order], scales)
+            )
             self.labels_, self.probabilities_ = self._assign(rows)
 
     # ---- predictions
@@ -428,7 +454,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """
         rows = self._check_fitted(X, sample_weight)
         mean_entropy = self._average(lambda joint: entropy(joint.log_softmax(1)), rows)
-        return _penalize(self, rows, math.log(rows.total)) + 2 * mean_entropy * rows.total
+        return (
+            _penalize(self, rows, math.log(rows.total)) + 2 * mean_entropy * rows.total
+        )
 
     def impute(self, X) -> npt.NDArray[np.float64]:
         """Replace missing values by their conditional means, given the observed features.
@@ -445,7 +473,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """
         rows = self._check_fitted(X)
         expect = missing.expectation(self.mixture_.to(rows.device))
-        found = rows.map(lambda x: torch.where(x.isnan(), expect(x.clamp(-LARGEST, LARGEST)), x))
+        found = rows.map(
+            lambda x: torch.where(x.isnan(), expect(x.clamp(-LARGEST, LARGEST)), x)
+        )
         return check_answers(found, rows.X)
 
     def sample(self, n_samples: int = 1) -> tuple[npt.NDArray[np.float64], Labels]:
@@ -466,7 +496,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         random_state = random_stream(self.random_state)
-        counts = random_state.multinomial(n_samples, self.weights_ / self.weights_.sum())
+        counts = random_state.multinomial(
+            n_samples, self.weights_ / self.weights_.sum()
+        )
         stream = draw_generator(random_state)
         X = gaussian.sample(self.mixture_, torch.from_numpy(counts), stream)
         return X.numpy(), np.repeat(np.arange(len(counts)), counts)
@@ -485,7 +517,10 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         else:
             refuse_sparse(self, X)
             accept_sparse = "csr" if self.accept_sparse else False
-            options = {"accept_sparse": accept_sparse, "ensure_min_samples": min(2, enough)}
+            options = {
+                "accept_sparse": accept_sparse,
+                "ensure_min_samples": min(2, enough),
+            }
             X = values = check_rows(self, X, reset=reset, **options)
         check_enough(X.shape[0], enough)
         if learns:
@@ -517,7 +552,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     def _set_mixture(self, mixture):
         """Set the mixture as tensors and in scikit-learn's shapes."""
         # Contiguous as in pickled copies, because rounding may depend on the memory layout.
-        self.mixture_ = gaussian.Mixture(*(field.contiguous() for field in mixture.to("cpu")))
+        self.mixture_ = gaussian.Mixture(
+            *(field.contiguous() for field in mixture.to("cpu"))
+        )
         self._covariance_type = self.covariance_type
         self.weights_ = self.mixture_.log_weights.exp().numpy()
         self.means_ = self.mixture_.means.clone().numpy()
@@ -536,7 +573,10 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         state = super().__getstate__()
         if "mixture_" not in state:
             return state
-        return {**state, "mixture_": tuple(field.numpy() for field in state["mixture_"])}
+        return {
+            **state,
+            "mixture_": tuple(field.numpy() for field in state["mixture_"]),
+        }
 
     def __setstate__(self, state):
         """Restore the state, with the mixture's arrays as tensors."""
@@ -545,7 +585,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             fields = (torch.tensor(field, device="cpu") for field in state["mixture_"])
             self.mixture_ = gaussian.Mixture(*fields)
             if not self.mixture_.is_sound():
-                raise ValueError("The mixture has wrong weights, means or scales. Fit it again.")
+                raise ValueError(
+                    "The mixture has wrong weights, means or scales. Fit it again."
+                )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -572,7 +614,9 @@ def _report(verbose, interval, start, i, bound, change):
 def _penalize(mixture, rows, penalty):
     """Return -2 l + p penalty for the log-likelihood l and p free parameters."""
     scales, (n_clusters, n_features) = mixture.mixture_.scales, mixture.means_.shape
-    per_scale = n_features * (n_features + 1) // 2 if scales.ndim == 3 else scales.shape[1]
+    per_scale = (
+        n_features * (n_features + 1) // 2 if scales.ndim == 3 else scales.shape[1]
+    )
     n_parameters = len(scales) * per_scale + n_clusters * n_features + n_clusters - 1
     mean = mixture._average(lambda joint: joint.logsumexp(1), rows)
     return -2 * mean * rows.total + n_parameters * penalty
@@ -596,7 +640,10 @@ def _warn(mixture):
 
 def _check_continuity(mixture):
     """Check that parameters agree with the fitted mixture."""
-    known = {"n_clusters": mixture.n_clusters_, "covariance_type": mixture._covariance_type}
+    known = {
+        "n_clusters": mixture.n_clusters_,
+        "covariance_type": mixture._covariance_type,
+    }
     for name, value in known.items():
         if getattr(mixture, name) not in (value, "auto"):
             raise ValueError(
@@ -609,9 +656,15 @@ def _read_initial(mixture, rows):
     """Return the fields of ``Mixture`` given as parameters, checked."""
     kind, k, d = mixture.covariance_type, mixture.n_clusters_, rows.X.shape[1]
     square = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}
-    shapes = {"weights_init": (k,), "means_init": (k, d), "precisions_init": square[kind]}
+    shapes = {
+        "weights_init": (k,),
+        "means_init": (k, d),
+        "precisions_init": square[kind],
+    }
     given = {}
-    for field, (name, shape) in zip(gaussian.Mixture._fields, shapes.items(), strict=True):
+    for field, (name, shape) in zip(
+        gaussian.Mixture._fields, shapes.items(), strict=True
+    ):
         if getattr(mixture, name) is not None:
             value = check_shape(name, getattr(mixture, name), shape)
             given[field] = torch.tensor(value, device=rows.device)

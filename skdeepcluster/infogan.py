@@ -23,20 +23,16 @@ from torch.optim.swa_utils import update_bn
 
 from ._adversarial import FAR, FEW, AdversarialEstimator
 from ._base import DeepEstimator
-from ._checks import (
-    Auto,
-    LabeledClusterMixin,
-    draw_seed,
-    random_stream,
-    store_parameters,
-)
+from ._checks import store_parameters
 from ._disentanglement import report, set_codes
 from ._embedding import EmbeddingMixin
 from ._fit import apply
 from ._init import ADVERSARIAL_CONSTRAINTS
+from ._labels import LabeledClusterMixin
+from ._random import draw_seed, random_stream
 from ._settings import Recipe
 from ._style import find_style
-from ._typing import Reals
+from ._typing import Auto, Reals
 from .engine.data import Rows, batches
 from .engine.runtime import seeded
 from .functional import random
@@ -102,7 +98,12 @@ class InfoGAN(AdversarialModel):
         regularizer=NO_REGULARIZER,
     ) -> None:
         super().__init__(likelihood, latent.sizes[0])
-        self.generator, self.body, self.critic, self.reader = generator, body, critic, reader
+        self.generator, self.body, self.critic, self.reader = (
+            generator,
+            body,
+            critic,
+            reader,
+        )
         self.latent, self.regularizer = latent, regularizer
         self.mi_weight, self.continuous_weight = mi_weight, continuous_weight
         self.instance_noise, self.style_weight = instance_noise, style_weight
@@ -122,7 +123,9 @@ class InfoGAN(AdversarialModel):
     def encode(self, x) -> Tensor:
         """Posterior of all codes: probabilities of the categories, continuous means."""
         reading = self.read_standardized(self.standardize(x))
-        return torch.cat([*(log_p.exp() for log_p in reading.log_probs), reading.mean], 1)
+        return torch.cat(
+            [*(log_p.exp() for log_p in reading.log_probs), reading.mean], 1
+        )
 
     def decode(self, code) -> Tensor:
         """Generate samples for codes in the layout of ``encode``, with noise variables at zero."""
@@ -135,7 +138,9 @@ class InfoGAN(AdversarialModel):
 
     def render_standardized(self, codes) -> Tensor:
         """Generate standardized samples for Codes, (N, D)."""
-        return self.likelihood.standardized_mean(self.generator(self.latent.inputs(codes)))
+        return self.likelihood.standardized_mean(
+            self.generator(self.latent.inputs(codes))
+        )
 
     def fitted_attributes(self) -> dict[str, Any]:
         """Names of the codes, and the probabilities of the clusters in generated samples."""
@@ -150,7 +155,10 @@ class InfoGAN(AdversarialModel):
             fake, codes = self.generate(len(batch.x))
             fake = observed(fake, batch.x)
         real, fake = (self.body(self.add_noise(rows)) for rows in (x_std, fake))
-        terms = {"real": called_real(self.critic(real)), "fake": called_fake(self.critic(fake))}
+        terms = {
+            "real": called_real(self.critic(real)),
+            "fake": called_fake(self.critic(fake)),
+        }
         hidden = fake if self.mi_weight else fake.detach()
         terms |= self.information_loss(hidden, codes, self.mi_weight or 1.0)
         return terms if batch.anchor is None else terms | self.hold(x_std, batch)
@@ -159,10 +167,14 @@ class InfoGAN(AdversarialModel):
         """Terms of the regularizer, and of Q's reading of the style."""
         reading = self.read_standardized(x_std)
         log_resp, log_p = self.log_resp_standardized, reading.log_probs[0]
-        terms = self.regularizer.terms(log_resp, x_std, batch.anchor, log_p, self.progress)
+        terms = self.regularizer.terms(
+            log_resp, x_std, batch.anchor, log_p, self.progress
+        )
         if self.style_weight and batch.style is not None:
             style = batch.style[:, : self.latent.n_continuous]
-            terms["style"] = self.style_weight * self.latent.continuous_loss(reading, style)
+            terms["style"] = self.style_weight * self.latent.continuous_loss(
+                reading, style
+            )
         return terms
 
     def generator_loss(self, batch) -> dict[str, Tensor]:
@@ -473,8 +485,12 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         widths = widths[:2]
         n_hidden, activation = widths[-1] if widths else n_features, self.activation
         sizes = check_widths("other_categories", self.other_categories)
-        latent = LatentSpace(self.n_noise, [self._count_clusters(), *sizes], self.n_continuous)
-        mirror = partial(normalized_mlp, hidden_layer_sizes=widths[::-1], activation="relu")
+        latent = LatentSpace(
+            self.n_noise, [self._count_clusters(), *sizes], self.n_continuous
+        )
+        mirror = partial(
+            normalized_mlp, hidden_layer_sizes=widths[::-1], activation="relu"
+        )
         perceptron = partial(mlp, hidden_layer_sizes=widths[:-1], activation=activation)
         make = partial(choose_builder, image_shape=self.image_shape)
         generator = make(self.generator, "generator") or mirror
@@ -489,11 +505,15 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
             latent,
             likelihood,
             **{name: getattr(self, name) for name in WEIGHTS},
-            regularizer=Regularizer(self.start_weight, self.smoothness_weight, OWN_SHARE),
+            regularizer=Regularizer(
+                self.start_weight, self.smoothness_weight, OWN_SHARE
+            ),
         )
 
     def _initialize(self, model, fit):
-        model.rates = {"generator.*": self.generator_learning_rate / fit.settings.learning_rate}
+        model.rates = {
+            "generator.*": self.generator_learning_rate / fit.settings.learning_rate
+        }
         partition = super()._initialize(model, fit)
         if partition.anchor is not None and not self._continues():
             shares = torch.from_numpy(partition.anchor.mean(0, dtype="float64"))
@@ -505,7 +525,9 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
             return super()._make_rows(model, partition, fit)
         n_codes = self.n_continuous + min(self.n_noise, NOISE_DIRECTIONS)
         standardize = fit.likelihood.standardize
-        style = find_style(standardize, fit.X, partition.anchor, n_codes, fit.random_state)
+        style = find_style(
+            standardize, fit.X, partition.anchor, n_codes, fit.random_state
+        )
         if self._continues():  # Q keeps its continuous codes
             own = style[:, : self.n_continuous]
             codes = apply(model, model.encode, fit.X)[:, sum(model.latent.sizes) :]
@@ -548,10 +570,16 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         check_is_fitted(self)
         _check_feature_names_in(self, input_features)
         names, sizes = self.model_.latent.names, self.model_.latent.sizes
-        hot = [f"{names[a]}_{value}" for a, size in enumerate(sizes) for value in range(size)]
+        hot = [
+            f"{names[a]}_{value}"
+            for a, size in enumerate(sizes)
+            for value in range(size)
+        ]
         return np.array([*hot, *names[len(sizes) :]], dtype=object)
 
-    def sample(self, n_samples: int = 1, cluster: int | None = None, codes=None) -> Reals:
+    def sample(
+        self, n_samples: int = 1, cluster: int | None = None, codes=None
+    ) -> Reals:
         """Generate samples from noise and codes.
 
         Parameters
@@ -596,11 +624,16 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         """
         check_is_fitted(self)
         n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
-        latent, fixed = self.model_.latent, {} if cluster is None else {"cluster": cluster}
+        latent, fixed = (
+            self.model_.latent,
+            {} if cluster is None else {"cluster": cluster},
+        )
         drawn = set_codes(latent, self._draw(n_samples), fixed)
         if values is None:
             index = latent.find(code)
-            values = np.arange(latent.sizes[index]) if index < len(latent.sizes) else SWEEP
+            values = (
+                np.arange(latent.sizes[index]) if index < len(latent.sizes) else SWEEP
+            )
         swept = (set_codes(latent, drawn, {code: value}) for value in np.ravel(values))
         return np.stack([self._render(codes) for codes in swept], 1)
 

@@ -20,7 +20,8 @@ from sklearn.utils import Bunch, check_array, check_consistent_length
 from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import _num_features, check_is_fitted
 
-from ._checks import check_labels, cluster_means, indicate, predict_samples, random_stream
+from ._labels import check_labels, cluster_means, indicate, predict_samples
+from ._random import random_stream
 from .display.base import COLORS, import_matplotlib, name_features, take_last_step
 from .display.embedding import find_samples
 from .display.samples import find_white, make_mosaic
@@ -80,7 +81,10 @@ def find_medoids(X, labels, *, random_state=None) -> npt.NDArray[np.intp]:
     array([1, 3])
     """
     X, labels = _check_samples(X, labels)
-    stream, medoids = random_stream(random_state), np.full(labels.max(initial=-1) + 1, -1)
+    stream, medoids = (
+        random_stream(random_state),
+        np.full(labels.max(initial=-1) + 1, -1),
+    )
     average = {"reduce_func": lambda distances, start: distances.mean(1)}
     for k in np.unique(labels[labels >= 0]):
         rows = others = np.flatnonzero(labels == k)
@@ -91,7 +95,9 @@ def find_medoids(X, labels, *, random_state=None) -> npt.NDArray[np.intp]:
     return medoids
 
 
-def compare_features(X, labels, *, feature_names=None, n_features: int | None = 5) -> list[Bunch]:
+def compare_features(
+    X, labels, *, feature_names=None, n_features: int | None = 5
+) -> list[Bunch]:
     """Find the features that set each cluster apart, by standardized mean differences [1]_.
 
     The difference is the mean in the cluster minus the mean in all other samples, noise included,
@@ -236,7 +242,9 @@ class ClusterReport(Bunch):
         labels, resp, n_clusters = _assign(estimator, X)
         check_consistent_length(X, row_names)
         table = _count_categories(X)
-        fitted_names = getattr(estimator, "feature_names_in_", None) if table is X else None
+        fitted_names = (
+            getattr(estimator, "feature_names_in_", None) if table is X else None
+        )
         names = _name_features(table, feature_names, fitted_names)
         values, labels = _check_samples(table, labels)
         member = indicate(labels, n_clusters).toarray()
@@ -256,11 +264,17 @@ class ClusterReport(Bunch):
             metric=seen[1],
             labels=labels,
             sizes=member.sum(0).astype(int),
-            probabilities=None if resp is None else cluster_means(member, resp).diagonal().copy(),
+            probabilities=None
+            if resp is None
+            else cluster_means(member, resp).diagonal().copy(),
             stability=getattr(estimator, "cluster_stability_", None),
             medoids=np.pad(medoids, (0, n_clusters - len(medoids)), constant_values=-1),
-            typical_rows=_pick(_rank_typical(labels, resp, distances), labels, n_clusters, n_rows),
-            border_rows=_pick(margin.argsort(kind="stable"), labels, n_clusters, n_rows),
+            typical_rows=_pick(
+                _rank_typical(labels, resp, distances), labels, n_clusters, n_rows
+            ),
+            border_rows=_pick(
+                margin.argsort(kind="stable"), labels, n_clusters, n_rows
+            ),
             runner_up=runner_up,
             margin=margin,
             features=[] if has_distances(estimator) else features,
@@ -282,7 +296,9 @@ class ClusterReport(Bunch):
             text += f"\n\n{self._name_cluster(k)}"
             for title, items in self._describe(k).items():
                 is_short = sum(map(len, items)) <= MAX_LINE
-                listed = " " + "; ".join(items) if is_short else "\n    ".join(["", *items])
+                listed = (
+                    " " + "; ".join(items) if is_short else "\n    ".join(["", *items])
+                )
                 text += f"\n  {title}:{listed}" if items else ""
         return text
 
@@ -292,14 +308,18 @@ class ClusterReport(Bunch):
         """Return the summary as a page of HTML with its pictures, and write it to a path."""
         from jinja2 import Environment, PackageLoader
 
-        pages = Environment(loader=PackageLoader(__package__), autoescape=True, trim_blocks=True)
+        pages = Environment(
+            loader=PackageLoader(__package__), autoescape=True, trim_blocks=True
+        )
         pages.filters["base64"] = lambda png: b64encode(png).decode()
         rows = np.linspace(0, len(self.labels) - 1, MAX_MAP).astype(int)
         rows = np.union1d(rows, self.medoids[self.medoids >= 0])
         graph = neighbor_graph(self.samples[rows], metric=self.metric)
         places = neighbor_layout(graph, 2, random_state=0)
         places = (places - places.min(0)) / (np.ptp(places, axis=0).max() or 1.0)
-        spots = list(zip(rows.tolist(), self.labels[rows].tolist(), places.round(3), strict=True))
+        spots = list(
+            zip(rows.tolist(), self.labels[rows].tolist(), places.round(3), strict=True)
+        )
         gaps = [np.abs(found.differences).max(initial=0) for found in self.features]
         parts = {"colors": COLORS, "spots": spots, "widest": max(gaps, default=0)}
         page = pages.get_template("report.html").render(report=self, **parts)
@@ -318,7 +338,10 @@ class ClusterReport(Bunch):
         share, traits = self.sizes[k] / len(self.labels), self._list_traits(k)
         name = f"cluster {self.clusters[k]}{f' ({traits})' if traits else ''}"
         name += f": {self.sizes[k]:,} samples ({share:.1%})"
-        for title, values in (("stability", "stability"), ("mean probability", "probabilities")):
+        for title, values in (
+            ("stability", "stability"),
+            ("mean probability", "probabilities"),
+        ):
             if self[values] is not None and self.sizes[k]:
                 name += f", {title} {self[values][k]:.2f}"
         return name
@@ -339,7 +362,9 @@ class ClusterReport(Bunch):
         if not self.sizes[k]:
             return {}
         facts = {"medoid": [self._name_sample(self.medoids[k])]}
-        facts["typical samples"] = [self._name_sample(row) for row in self.typical_rows[k]]
+        facts["typical samples"] = [
+            self._name_sample(row) for row in self.typical_rows[k]
+        ]
         others = self.runner_up[self.labels == k]
         if others.max() >= 0:
             count = np.bincount(others)
@@ -354,8 +379,12 @@ class ClusterReport(Bunch):
         if self.features:
             facts["set apart by"] = [
                 f"{name}: {mean:{form}}, elsewhere {other:{form}} ({difference:+.2f} SD)"
-                for name, difference, mean, other in zip(*self.features[k].values(), strict=True)
-                for form in [".0%" if SHARE in name else ",.0f" if abs(mean) >= 1000 else ".3g"]
+                for name, difference, mean, other in zip(
+                    *self.features[k].values(), strict=True
+                )
+                for form in [
+                    ".0%" if SHARE in name else ",.0f" if abs(mean) >= 1000 else ".3g"
+                ]
             ]
         return facts
 
@@ -380,12 +409,16 @@ def _assign(estimator, X):
     labels, resp = predict_samples(estimator, X), None
     if is_classifier(estimator):
         labels = np.searchsorted(estimator.classes_, labels)
-    n_clusters = max(labels.max(initial=-1) + 1, len(getattr(estimator, "cluster_centers_", ())))
+    n_clusters = max(
+        labels.max(initial=-1) + 1, len(getattr(estimator, "cluster_centers_", ()))
+    )
     if hasattr(estimator, "predict_proba"):
         resp = np.asarray(estimator.predict_proba(X), dtype=np.float64)
         n_clusters = resp.shape[1]
     if not n_clusters:
-        raise ValueError(f"{type(estimator).__name__} finds no cluster: all samples are noise.")
+        raise ValueError(
+            f"{type(estimator).__name__} finds no cluster: all samples are noise."
+        )
     return np.maximum(labels, -1), resp, n_clusters
 
 
@@ -408,7 +441,9 @@ def _count_categories(X):
             continue
         known = column.notna()
         for value in sorted(column[known].unique(), key=str):
-            columns[f"{name}{SHARE}{value}"] = (column == value).astype(float).where(known)
+            columns[f"{name}{SHARE}{value}"] = (
+                (column == value).astype(float).where(known)
+            )
     return type(X)(columns)
 
 
@@ -432,7 +467,9 @@ def _find_runner_up(labels, resp, distances):
     second = closeness[rows, runner_up]
     if resp is None:
         near, far = np.minimum(-best, -second), np.maximum(-best, -second)
-        margin = np.sign(best - second) * (1 - near / np.maximum(far, np.finfo(float).tiny))
+        margin = np.sign(best - second) * (
+            1 - near / np.maximum(far, np.finfo(float).tiny)
+        )
     else:
         margin = best - np.maximum(second, 0)
     return np.where(np.isinf(second), -1, runner_up), margin
@@ -460,7 +497,9 @@ def _check_samples(X, labels):
 def _name_features(X, *names):
     """Return the first given names of the features (D,), the columns of X, or "x0", "x1" etc."""
     numbered = [f"x{i}" for i in range(_num_features(X))]
-    return np.array(name_features(len(numbered), *names, getattr(X, "columns", None), numbered))
+    return np.array(
+        name_features(len(numbered), *names, getattr(X, "columns", None), numbered)
+    )
 
 
 def _average(member, X):
@@ -479,7 +518,9 @@ def _compare(X, member, names, n_features):
         mean_variance_axis(X, 0) if is_sparse else (np.nanmean(X, 0), np.nanvar(X, 0))
     )
     deviation = np.sqrt(variance)
-    known = np.outer(member.any(0) & ~member.all(0), deviation > ROUNDING * np.abs(center))
+    known = np.outer(
+        member.any(0) & ~member.all(0), deviation > ROUNDING * np.abs(center)
+    )
     differences = np.zeros(means.shape)
     np.divide(means - others, deviation, out=differences, where=known)
     features = []
@@ -487,7 +528,12 @@ def _compare(X, member, names, n_features):
         strength = difference if is_sparse else np.abs(difference)
         order = np.argsort(-strength, kind="stable")[:n_features]
         order = order[strength[order] > 0]
-        found = {"names": names, "differences": difference, "means": mean, "other_means": other}
+        found = {
+            "names": names,
+            "differences": difference,
+            "means": mean,
+            "other_means": other,
+        }
         features.append(Bunch(**{key: values[order] for key, values in found.items()}))
     return features
 

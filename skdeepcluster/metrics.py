@@ -11,7 +11,12 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics.cluster import contingency_matrix
-from sklearn.utils import check_array, check_consistent_length, check_scalar, column_or_1d
+from sklearn.utils import (
+    check_array,
+    check_consistent_length,
+    check_scalar,
+    column_or_1d,
+)
 
 __all__ = [
     "clustering_accuracy",
@@ -192,13 +197,17 @@ def expected_calibration_error(y_true, y_prob, *, n_bins: int = 10) -> float:
     return float(counts @ np.abs(shares - confidences) / counts.sum())
 
 
-def bin_by_confidence(y_true, y_prob, n_bins: int) -> tuple[npt.NDArray[np.float64], ...]:
+def bin_by_confidence(
+    y_true, y_prob, n_bins: int
+) -> tuple[npt.NDArray[np.float64], ...]:
     """Return counts, mean confidences and shares right (B,) of bins of equal count."""
     right, confidence = read_confidence(y_true, y_prob)
     check_scalar(n_bins, "n_bins", Integral, min_val=1)
     _, index, counts = np.unique(confidence, return_inverse=True, return_counts=True)
     common = (np.bincount(index, right) / counts)[index]
-    bins = np.array_split(np.argsort(confidence, kind="stable"), min(n_bins, len(confidence)))
+    bins = np.array_split(
+        np.argsort(confidence, kind="stable"), min(n_bins, len(confidence))
+    )
     means = [(len(own), confidence[own].mean(), common[own].mean()) for own in bins]
     return tuple(np.array(column) for column in zip(*means, strict=True))
 
@@ -273,17 +282,24 @@ def _check_shares(name, values):
 
 def _tabulate(labels_true, labels_pred):
     """Return both arrays of labels (N,) and their contingency table."""
-    true, pred = read_labels(labels_true, "labels_true"), read_labels(labels_pred, "labels_pred")
+    true, pred = (
+        read_labels(labels_true, "labels_true"),
+        read_labels(labels_pred, "labels_pred"),
+    )
     check_consistent_length(true, pred)
     return true, pred, contingency_matrix(true, pred)
 
 
 def read_labels(labels, name) -> np.ndarray:
     """Return labels (N,) as integers of 64 bits, or as strings."""
-    labels = column_or_1d(check_array(labels, dtype=None, ensure_2d=False, input_name=name))
+    labels = column_or_1d(
+        check_array(labels, dtype=None, ensure_2d=False, input_name=name)
+    )
     if labels.dtype.kind not in "biufU":
         labels = np.array(labels.tolist())
-    if labels.dtype.kind not in "biufU" or (labels.dtype.kind != "U" and (labels % 1).any()):
+    if labels.dtype.kind not in "biufU" or (
+        labels.dtype.kind != "U" and (labels % 1).any()
+    ):
         raise ValueError(
             f"{name} must hold integers or strings, got {labels.dtype} such as {labels[0]!r}."
         )

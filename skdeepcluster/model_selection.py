@@ -15,7 +15,7 @@ from sklearn.metrics import calinski_harabasz_score, silhouette_score
 from sklearn.utils import Bunch, _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples
 
-from ._checks import predict_samples
+from ._labels import predict_samples
 from .neighbors import count_clusters
 from .neighbors.number import take_number
 from .neighbors.search import has_distances
@@ -128,18 +128,26 @@ def _check_numbers(n_clusters):
             f"n_clusters={n_clusters!r} is a single value. Give several numbers of clusters to "
             "compare, e.g. range(1, 11)."
         )
-    numbers = [int(check_scalar(k, "n_clusters", Integral, min_val=1)) for k in n_clusters]
+    numbers = [
+        int(check_scalar(k, "n_clusters", Integral, min_val=1)) for k in n_clusters
+    ]
     if not numbers:
-        raise ValueError("n_clusters is empty: give at least one number of clusters to try.")
+        raise ValueError(
+            "n_clusters is empty: give at least one number of clusters to try."
+        )
     return numbers
 
 
 def _find_parameter(estimator):
     """Return the name of the parameter that is the number of clusters."""
     for name in ("n_clusters", "n_components"):
-        if name in estimator.get_params() and (name == "n_clusters" or hasattr(estimator, "bic")):
+        if name in estimator.get_params() and (
+            name == "n_clusters" or hasattr(estimator, "bic")
+        ):
             return name
-    raise TypeError(f"{type(estimator).__name__} has no parameter n_clusters to choose.")
+    raise TypeError(
+        f"{type(estimator).__name__} has no parameter n_clusters to choose."
+    )
 
 
 def _check_criterion(criterion, estimator):
@@ -165,7 +173,9 @@ def _count(X, numbers, estimator, given):
     names = "metric", "n_neighbors", "random_state"
     options = {name: params[name] for name in names if params.get(name) is not None}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # _warn_of_edges warns instead
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # _warn_of_edges warns instead
         curve = count_clusters(X, numbers=numbers, **options, **given)
     index = np.flatnonzero(np.isin(curve.n_clusters, numbers))
     known = curve.n_clusters[index]
@@ -175,7 +185,9 @@ def _count(X, numbers, estimator, given):
             "Give smaller numbers as n_clusters."
         )
     if len(known) < len(set(numbers)):
-        message = f"Numbers above {known.max()} are left out: too few samples are distinct."
+        message = (
+            f"Numbers above {known.max()} are left out: too few samples are distinct."
+        )
         warnings.warn(message, UserWarning, stacklevel=3)
     scores, stability = curve.criterion[index], curve.stability[index]
     results = {"n_clusters": known, "expected_score": scores, "stability": stability}
@@ -187,7 +199,9 @@ def _warn_of_edges(numbers, best, criterion):
     smallest, largest = min(numbers), max(numbers)
     at_edge = best == largest or best == smallest > (2 if criterion in MEASURES else 1)
     if at_edge and smallest < largest:
-        edge, more = ("largest", "larger") if best == largest else ("smallest", "smaller")
+        edge, more = (
+            ("largest", "larger") if best == largest else ("smallest", "smaller")
+        )
         message = (
             f"The best number of clusters by {criterion}, {best}, is the {edge} of those "
             f"tried, {smallest} to {largest}. Give {more} numbers as n_clusters, too."
@@ -259,7 +273,9 @@ def label_free_scorer(measure: str = "silhouette") -> Callable[..., float]:
     0.87
     """
     if measure not in MEASURES:
-        raise ValueError(f"measure={measure!r} is unknown. Use one of {', '.join(MEASURES)}.")
+        raise ValueError(
+            f"measure={measure!r} is unknown. Use one of {', '.join(MEASURES)}."
+        )
     # A closure could not be pickled for joblib's workers.
     return partial(_measure_separation, measure=measure)
 

@@ -24,19 +24,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._categories import CATEGORICAL, list_groups, read_table
 from ._checks import (
-    Auto,
-    LabeledClusterMixin,
     check_magnitude,
     check_sample_weight,
-    cluster_means,
-    find_offset,
-    mark_noise,
     misses_values,
     restore_on_failure,
     store_parameters,
 )
+from ._labels import LabeledClusterMixin, cluster_means, find_offset, mark_noise
 from ._scaling import find_factors, scale_features
-from ._typing import Labels, TransformerMixin, fit_context
+from ._typing import Auto, Labels, TransformerMixin, fit_context
 from .neighbors import Reference, find_partition, interpolate
 from .neighbors.number import cut_tree
 from .neighbors.partition import warn_of_edge
@@ -208,7 +204,10 @@ class NeighborClustering(
     """
 
     _parameter_constraints = {
-        "n_clusters": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "n_clusters": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "metric": [StrOptions(set(chain(*VALID_METRICS.values()))), callable],
         "standardize": [StrOptions({"auto"}), "boolean"],
@@ -249,7 +248,9 @@ class NeighborClustering(
         store_parameters(locals())
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None, must_link=None, cannot_link=None) -> Self:
+    def fit(
+        self, X, y=None, sample_weight=None, must_link=None, cannot_link=None
+    ) -> Self:
         """Find the clusters of X.
 
         Parameters
@@ -271,7 +272,13 @@ class NeighborClustering(
         with np.errstate(under="ignore"), restore_on_failure(self):
             X = self._read_rows(X, sample_weight)
             most = X.shape[0] if self.n_clusters == "auto" else self.n_clusters
-            settings = ("n_neighbors", "metric", "n_components", "max_samples", "n_jobs")
+            settings = (
+                "n_neighbors",
+                "metric",
+                "n_components",
+                "max_samples",
+                "n_jobs",
+            )
             found = find_partition(
                 X,
                 self.n_clusters,
@@ -299,17 +306,26 @@ class NeighborClustering(
                 stacklevel=3,
             )
         if found.curve is not None:
-            warn_of_edge(found.curve, self.max_clusters, len(self.graph_indices_), stacklevel=3)
+            warn_of_edge(
+                found.curve, self.max_clusters, len(self.graph_indices_), stacklevel=3
+            )
         return self
 
     def _set_fitted_attributes(self, found, resp):
         """Set attributes from a ``Partition`` and the responsibilities of all samples."""
-        clusters, samples, reference = resp.argmax(1), found.samples, found.samples.reference
+        clusters, samples, reference = (
+            resp.argmax(1),
+            found.samples,
+            found.samples.reference,
+        )
         self.responsibilities_, self.probabilities_ = resp, resp.max(1)
         self.labels_ = mark_noise(clusters, self.outlier_scores_, self.offset_)
         self.n_clusters_, self.expected_score_ = resp.shape[1], found.expected_score
         order = np.argsort(reference.kept)
-        self.graph_indices_, self.graph_ = reference.kept[order], samples.graph[order][:, order]
+        self.graph_indices_, self.graph_ = (
+            reference.kept[order],
+            samples.graph[order][:, order],
+        )
         vars(self).pop("n_clusters_curve_", None)
         if found.curve is not None:
             self.n_clusters_curve_ = Bunch(**found.curve._asdict())
@@ -391,7 +407,9 @@ class NeighborClustering(
         check_is_fitted(self)
         if n_clusters == self.n_clusters_:  # also where some clusters have no leaf
             return self.labels_.copy()
-        check_scalar(n_clusters, "n_clusters", Integral, min_val=1, max_val=self.n_leaves_)
+        check_scalar(
+            n_clusters, "n_clusters", Integral, min_val=1, max_val=self.n_leaves_
+        )
         groups = cut_tree(self.children_, self._leaf_clusters, n_clusters)
         return mark_noise(groups[self.leaves_], self.outlier_scores_, self.offset_)
 
@@ -427,10 +445,14 @@ class NeighborClustering(
             to the nearest other center; 0 for one cluster.
         """
         resp, layout, _ = self._interpolate(X, "responsibilities_", "layout_")
-        clusters, fitted = np.unique(self.responsibilities_.argmax(1), return_inverse=True)
+        clusters, fitted = np.unique(
+            self.responsibilities_.argmax(1), return_inverse=True
+        )
         if len(clusters) < 2:
             return 0.0
-        centers = cluster_means(np.eye(len(clusters))[fitted], self.layout_.astype(np.float64))
+        centers = cluster_means(
+            np.eye(len(clusters))[fitted], self.layout_.astype(np.float64)
+        )
         rows, labels = np.arange(len(resp)), resp[:, clusters].argmax(1)
         distances = cdist(layout, centers)
         own = distances[rows, labels]
@@ -460,11 +482,17 @@ class NeighborClustering(
             rows.data = 1 - np.log(rows.data)
         labels = self.responsibilities_[indices].argmax(1)
         n_found = len(np.unique(labels))
-        params = {"n_neighbors": reference.n_neighbors, "metric": reference.metric, "noise": 0.0}
+        params = {
+            "n_neighbors": reference.n_neighbors,
+            "metric": reference.metric,
+            "noise": 0.0,
+        }
         params |= {"n_components": self.layout_.shape[1], "max_samples": len(indices)}
         params |= {"min_cluster_size": None, "max_cluster_size": None}
         params |= {"standardize": False, "categorical_features": None}
-        model = clone(self).set_params(**params, n_clusters=n_found, accept_sparse=True, verbose=0)
+        model = clone(self).set_params(
+            **params, n_clusters=n_found, accept_sparse=True, verbose=0
+        )
         options = {"n_resamples": n_draws, "max_samples": max(1000, 50 * n_found)}
         options |= {"verbose": self.verbose, "random_state": self.random_state}
         with warnings.catch_warnings():
@@ -501,7 +529,9 @@ class NeighborClustering(
                 "standardize=True needs features, but metric='precomputed' takes distances. Set "
                 "standardize='auto', or name a metric of features."
             )
-        weights = None if sample_weight is None else check_sample_weight(sample_weight, X)
+        weights = (
+            None if sample_weight is None else check_sample_weight(sample_weight, X)
+        )
         self._factors = find_factors(X, standardize, weights, groups)
         self.standardize_ = self._factors is not None and bool(standardize)
         X = scale_features(X, self._factors)
@@ -513,7 +543,9 @@ class NeighborClustering(
         X = scale_features(self._check_rows(X), self._factors)
         if not misses_values(X):
             return X
-        imputer = self._imputer or fit_imputer(self._reference["rows"], self.n_neighbors)
+        imputer = self._imputer or fit_imputer(
+            self._reference["rows"], self.n_neighbors
+        )
         return imputer.transform(X)
 
     def _interpolate(self, X, *names):
@@ -536,7 +568,9 @@ class NeighborClustering(
             if sparse.issparse(value):
                 value.check_format()
         if not np.allclose(state.get("responsibilities_", np.ones((1, 1))).sum(1), 1):
-            raise ValueError("The responsibilities do not sum to one. Fit the estimator again.")
+            raise ValueError(
+                "The responsibilities do not sum to one. Fit the estimator again."
+            )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

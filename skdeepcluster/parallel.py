@@ -62,7 +62,9 @@ def data_parallel() -> Iterator[Any]:
     try:
         from accelerate import PartialState
     except ImportError as error:
-        raise ImportError("data_parallel needs accelerate: pip install accelerate.") from error
+        raise ImportError(
+            "data_parallel needs accelerate: pip install accelerate."
+        ) from error
     state = PartialState(cpu=not torch.cuda.is_available())
     processes = Processes(state.process_index, state.num_processes, state.device)
     with training_together(processes) if state.num_processes > 1 else nullcontext():

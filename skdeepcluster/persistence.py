@@ -17,8 +17,16 @@ ESTIMATORS = [own for name in PACKAGE.__all__ if isclass(own := getattr(PACKAGE,
 #: Types and functions that a file may contain besides those that skops trusts.
 TRUSTED = [
     *(f"{own.__module__}.{own.__qualname__}" for own in (*ESTIMATORS, RandomAffine)),
-    *(f"{networks.__name__}.{name}" for name, own in vars(networks).items() if isfunction(own)),
-    *(f"{PACKAGE.__name__}._categories.TableEncoder", "functools.partial", "numpy.dtype"),
+    *(
+        f"{networks.__name__}.{name}"
+        for name, own in vars(networks).items()
+        if isfunction(own)
+    ),
+    *(
+        f"{PACKAGE.__name__}._categories.TableEncoder",
+        "functools.partial",
+        "numpy.dtype",
+    ),
     *("sklearn.utils._bunch.Bunch", "scipy.sparse._csr.csr_array"),
     "scipy.sparse._csr.csr_matrix",
     "sklearn.compose._column_transformer._RemainderColsList",  # of scikit-learn 1.6
@@ -106,7 +114,9 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstim
         with ZipFile(path) as file:
             size = sum(part.file_size for part in file.infolist())
         if size > MAX_EXPANSION * os.path.getsize(path):
-            raise ValueError(f"its content would take {size} bytes, far more than the file")
+            raise ValueError(
+                f"its content would take {size} bytes, far more than the file"
+            )
         estimator = skops.load(path, trusted=[*TRUSTED, *trusted])
     except OSError:
         raise
@@ -119,7 +129,9 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstim
             f"{path} cannot be read as a file of save(): {type(error).__name__}: {error}"
         ) from error
     if not isinstance(estimator, BaseEstimator):
-        raise ValueError(f"{path} contains a {type(estimator).__name__}, not an estimator.")
+        raise ValueError(
+            f"{path} contains a {type(estimator).__name__}, not an estimator."
+        )
     return estimator
 
 
@@ -127,4 +139,6 @@ def _import_skops():
     try:
         return importlib.import_module("skops.io")
     except ImportError as error:
-        raise ImportError("Files of estimators need skops: pip install skops.") from error
+        raise ImportError(
+            "Files of estimators need skops: pip install skops."
+        ) from error

@@ -10,7 +10,8 @@ from sklearn.utils import _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples
 from tqdm.auto import tqdm
 
-from ._checks import average_finite, check_labels, draw_seeds, mean_greatest_jaccard, random_stream
+from ._labels import average_finite, check_labels, mean_greatest_jaccard
+from ._random import draw_seeds, random_stream
 from .neighbors.search import has_distances
 
 
@@ -76,10 +77,14 @@ def cluster_stability(
     True
     """
     check_scalar(n_resamples, "n_resamples", Integral, min_val=1)
-    check_scalar(share, "share", Real, min_val=0, max_val=1, include_boundaries="neither")
+    check_scalar(
+        share, "share", Real, min_val=0, max_val=1, include_boundaries="neither"
+    )
     n_samples = _num_samples(X)
     if labels is None and not hasattr(estimator, "labels_"):
-        raise ValueError("The estimator has no labels_. Pass labels, or a fitted clusterer.")
+        raise ValueError(
+            "The estimator has no labels_. Pass labels, or a fitted clusterer."
+        )
     labels = estimator.labels_ if labels is None else labels
     labels = check_labels("labels", labels, n_samples)
     n_clusters = labels.max(initial=-1) + 1
@@ -100,7 +105,9 @@ def cluster_stability(
         else:
             own = model.fit_predict(subset)
         present = np.setdiff1d(labels[rows], -1)
-        found[present] = mean_greatest_jaccard(labels[rows], own[:, None], n_clusters)[present]
+        found[present] = mean_greatest_jaccard(labels[rows], own[:, None], n_clusters)[
+            present
+        ]
     return average_finite(indices.T)
 
 

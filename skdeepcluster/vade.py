@@ -11,9 +11,11 @@ from typing import Any
 from sklearn.utils._param_validation import StrOptions
 from torch import Tensor
 
-from ._checks import Auto, LabeledClusterMixin, store_parameters
+from ._checks import store_parameters
 from ._embedding import PriorEstimator
+from ._labels import LabeledClusterMixin
 from ._settings import Recipe
+from ._typing import Auto
 from .functional import random
 from .functional.gaussian import expected_log_joint, log_joint, log_prob_diag
 from .modules.model import (
@@ -327,7 +329,9 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
         options = {"activation": self.activation, "image_shape": self.image_shape}
         make = partial(make_network, widths=widths, **options)
         return VaDE(
-            GaussianEncoder(make("encoder", self.encoder, n_features, 2 * self.n_components)),
+            GaussianEncoder(
+                make("encoder", self.encoder, n_features, 2 * self.n_components)
+            ),
             make("decoder", self.decoder, self.n_components, n_features),
             likelihood,
             MixturePrior(self._count_clusters(), self.n_components),

@@ -24,12 +24,14 @@ from torch.nn.utils import skip_init
 
 from ._base import DeepEstimator, keep_partition
 from ._categories import CATEGORICAL, restore_table
-from ._checks import Auto, LabeledClusterMixin, random_stream, store_parameters
+from ._checks import store_parameters
 from ._embedding import EmbeddingMixin
 from ._fit import apply
 from ._init import CONSTRAINTS, Partition, fit_mixture, mixture_of_partition
+from ._labels import LabeledClusterMixin
+from ._random import random_stream
 from ._settings import Recipe
-from ._typing import Reals
+from ._typing import Auto, Reals
 from .engine.runtime import broadcast_object
 from .functional import random
 from .functional.gaussian import Mixture, standard_kl
@@ -110,7 +112,9 @@ class VAE(CodeModel):
     def set_classifier(self, n_components, n_clusters, device) -> None:
         """Create the classifier, with equal probabilities."""
         shape = n_components, n_clusters
-        self.classifier = skip_init(nn.Linear, *shape, device=device, dtype=torch.float32)
+        self.classifier = skip_init(
+            nn.Linear, *shape, device=device, dtype=torch.float32
+        )
         for parameter in self.classifier.parameters():
             nn.init.zeros_(parameter)
 
@@ -158,7 +162,9 @@ class VAE(CodeModel):
         points = uniform_points(n_points, mean.shape[1]).to(x.device)
         blocks = points[:, None].split(SAMPLES_AT_ONCE)
         least = 0.25 / n_points
-        noise = (normal_quantiles((some + shift).remainder(1.0), least) for some in blocks)
+        noise = (
+            normal_quantiles((some + shift).remainder(1.0), least) for some in blocks
+        )
         for some, z, log_x in decode_samples(self, x, mean, std, noise):
             # log p(z) - log q(z|x), both normal densities, whose constants cancel.
             log_prior = 0.5 * (some.square() - z.double().square()).sum(-1) + log_std
@@ -421,7 +427,9 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
                 "Scale X to [0, 1] or set binarize=False."
             )
         return VAE(
-            GaussianEncoder(make("encoder", self.encoder, n_features, 2 * self.n_components)),
+            GaussianEncoder(
+                make("encoder", self.encoder, n_features, 2 * self.n_components)
+            ),
             make("decoder", self.decoder, self.n_components, n_features),
             likelihood,
             self.kl_warm_up,
@@ -464,7 +472,9 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         if partition.anchor is None:
             divide = partial(fit_mixture, codes, n_clusters, fit.random_state)
         else:
-            divide = partial(mixture_of_partition, codes, np.eye(n_clusters)[partition.labels])
+            divide = partial(
+                mixture_of_partition, codes, np.eye(n_clusters)[partition.labels]
+            )
         model.set_mixture(fit.search("mixture", partial(divide, covariance_type=kind)))
 
     def _set_fitted_attributes(self, run, fit):
@@ -478,7 +488,9 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
                 stacklevel=4,
             )
 
-    def score_samples(self, X, n_importance_samples: int | None = None) -> npt.NDArray[np.float64]:
+    def score_samples(
+        self, X, n_importance_samples: int | None = None
+    ) -> npt.NDArray[np.float64]:
         """Lower bound on log p(x) of each sample, in nats and in the units of X.
 
         Parameters
@@ -497,7 +509,9 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         check_is_fitted(self)
         if n_importance_samples is None:
             return super().score_samples(X)
-        n_samples = check_scalar(n_importance_samples, "n_importance_samples", Integral, min_val=1)
+        n_samples = check_scalar(
+            n_importance_samples, "n_importance_samples", Integral, min_val=1
+        )
         return self._map(lambda x: self.model_.importance_bound(x, n_samples), X)
 
     def impute(self, X) -> npt.NDArray[np.floating[Any]]:

@@ -45,7 +45,9 @@ class Display:
     def _open(self, ax, size):
         """Set and return the axes: the given ones, or new ones of a size in inches."""
         if ax is None:
-            ax = import_matplotlib("pyplot").subplots(figsize=size, layout="constrained")[1]
+            ax = import_matplotlib("pyplot").subplots(
+                figsize=size, layout="constrained"
+            )[1]
         self.figure_, self.ax_ = ax.figure, ax
         ax.set_title(self.name or "")
         return ax
@@ -58,7 +60,9 @@ class Display:
         ax.set_axis_off()
         # The title has a row of its own, where it does not overlap the titles of the panels.
         heights = [0.001, *[1] * n_rows]
-        grid = ax.get_subplotspec().subgridspec(n_rows + 1, n_columns, height_ratios=heights)
+        grid = ax.get_subplotspec().subgridspec(
+            n_rows + 1, n_columns, height_ratios=heights
+        )
         title = ax.figure.add_subplot(grid[0, :])
         title.set_axis_off()
         title.set_title(ax.get_title())
@@ -72,7 +76,9 @@ def import_matplotlib(module):
     try:
         return import_module(f"matplotlib.{module}")
     except ImportError as error:
-        raise ImportError("Pictures need matplotlib: pip install matplotlib.") from error
+        raise ImportError(
+            "Pictures need matplotlib: pip install matplotlib."
+        ) from error
 
 
 def take_last_step(estimator, name=None):
@@ -135,7 +141,10 @@ def name_features(n_features, *sources):
     names = next((names for names in sources if names is not None), None)
     if names is None:
         return None
-    return [str(name) for name in check_shape("feature_names", names, n_features, dtype=object)]
+    return [
+        str(name)
+        for name in check_shape("feature_names", names, n_features, dtype=object)
+    ]
 
 
 def label_features(ax, names):

@@ -10,7 +10,7 @@ from sklearn.metrics.cluster import contingency_matrix
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_array, check_consistent_length
 
-from .._checks import predict_samples
+from .._labels import predict_samples
 from ..metrics import read_labels
 from .base import Display, check_shape, take_last_step
 
@@ -67,20 +67,26 @@ class ClusterConfusionDisplay(Display):
             read_labels(given, kind)  # raises for missing values; the names are kept
         check_consistent_length(y_true, labels)
         names = {"classes": np.unique(y_true), "clusters": np.unique(labels)}
-        return cls(contingency_matrix(y_true, labels), **names, name=name).plot(ax, **kwargs)
+        return cls(contingency_matrix(y_true, labels), **names, name=name).plot(
+            ax, **kwargs
+        )
 
     @classmethod
     def from_estimator(cls, estimator, X, y, *, name=None, ax=None, **kwargs) -> Self:
         """Draw the table of the classes y and the clusters that a fitted clusterer predicts."""
         _, name = take_last_step(estimator, name)
-        return cls.from_predictions(y, predict_samples(estimator, X), name=name, ax=ax, **kwargs)
+        return cls.from_predictions(
+            y, predict_samples(estimator, X), name=name, ax=ax, **kwargs
+        )
 
     def plot(self, ax=None, *, include_values: bool | None = None, **kwargs) -> Self:
         """Draw by ``Axes.imshow``, which takes ``kwargs``.
 
         By default, `include_values` writes the counts of at most 15 classes and clusters.
         """
-        table = check_array(self.confusion, ensure_non_negative=True, input_name="confusion")
+        table = check_array(
+            self.confusion, ensure_non_negative=True, input_name="confusion"
+        )
         classes, clusters = map(np.arange, table.shape)
         if self.classes is not None:
             classes = check_shape("classes", self.classes, len(classes))
@@ -98,7 +104,9 @@ class ClusterConfusionDisplay(Display):
         ax.set_xticks(np.arange(len(clusters)), clusters[self.order_])
         ax.set_yticks(np.arange(len(classes)), classes)
         ax.set(xlabel="cluster", ylabel="class")
-        if include_values or (include_values is None and max(table.shape) <= MAX_WRITTEN):
+        if include_values or (
+            include_values is None and max(table.shape) <= MAX_WRITTEN
+        ):
             self._write_counts(table)
         return self
 

@@ -71,7 +71,9 @@ class DendrogramDisplay(Display):
         check_has(estimator, "children_", "distances_", remedy=remedy)
         n_leaves, counts = len(estimator.children_) + 1, None
         if hasattr(estimator, "leaves_"):  # -1 for noise
-            counts = np.bincount(np.asarray(estimator.leaves_) + 1, minlength=n_leaves + 1)[1:]
+            counts = np.bincount(
+                np.asarray(estimator.leaves_) + 1, minlength=n_leaves + 1
+            )[1:]
         if n_clusters is None and hasattr(estimator, "n_clusters_"):
             n_clusters = min(estimator.n_clusters_, n_leaves)  # clusters may be empty
         tree = estimator.children_, estimator.distances_, counts
@@ -85,13 +87,19 @@ class DendrogramDisplay(Display):
         self.linkage_, totals = self._build_linkage()
         n_leaves, n_clusters = len(totals) // 2 + 1, self.n_clusters
         if n_clusters is not None and not 1 <= n_clusters <= n_leaves:
-            raise ValueError(f"n_clusters={n_clusters} must be from 1 to the {n_leaves} leaves.")
+            raise ValueError(
+                f"n_clusters={n_clusters} must be from 1 to the {n_leaves} leaves."
+            )
         heights = np.r_[0, self.linkage_[:, 2], 1.1 * self.linkage_[-1, 2]]
         # Halfway between the last merge below the cut and the first one above it.
         cut = heights[n_leaves - (n_clusters or 1) :][:2].mean()
         shown = min(n_leaves, max(max_leaves, n_clusters or 2, 2))
         ax = self._open(ax, (float(np.clip(0.2 * shown, 4.5, 9)), 3.8))
-        style = {"truncate_mode": "lastp", "p": shown, "leaf_rotation": 90 if shown > 10 else 0}
+        style = {
+            "truncate_mode": "lastp",
+            "p": shown,
+            "leaf_rotation": 90 if shown > 10 else 0,
+        }
         style |= {"color_threshold": cut, "above_threshold_color": ABOVE}
         style |= {"leaf_label_func": lambda node: f"{totals[node]:,}", **kwargs}
         first = len(ax.collections)

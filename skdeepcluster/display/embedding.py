@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 
-from .._checks import predict_samples
+from .._labels import predict_samples
 from ..neighbors import neighbor_graph, neighbor_layout
 from .base import NOISE, Display, choose_colors, draw_legend, group_rows, take_last_step
 
@@ -80,7 +80,15 @@ class EmbeddingDisplay(Display):
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, *, labels=None, method: str = "auto", name=None, ax=None, **kwargs
+        cls,
+        estimator,
+        X,
+        *,
+        labels=None,
+        method: str = "auto",
+        name=None,
+        ax=None,
+        **kwargs,
     ) -> Self:
         """Draw ``transform(X)`` of a fitted estimator, or X, colored by its clusters or `labels`.
 
@@ -99,7 +107,9 @@ class EmbeddingDisplay(Display):
         self.points_, axes = self._project()
         names, index = group_rows(self.labels, len(self.points_))
         if self.points_.shape[1] == 1:  # a jittered strip for each label
-            heights = np.random.RandomState(0).uniform(-0.3, 0.3, size=len(index)) - index
+            heights = (
+                np.random.RandomState(0).uniform(-0.3, 0.3, size=len(index)) - index
+            )
             self.points_ = np.column_stack([self.points_, heights])
             axes |= {"ylabel": "spread at random", "yticks": []}
         self._open(ax, (6.4, 4.8)).set(**axes, xmargin=0.08, ymargin=0.08)
@@ -129,20 +139,28 @@ class EmbeddingDisplay(Display):
 
     def _project(self):
         """Return the points in two columns, or in one, and properties of the axes."""
-        embedding = check_array(self.embedding, accept_sparse=True, input_name="embedding")
+        embedding = check_array(
+            self.embedding, accept_sparse=True, input_name="embedding"
+        )
         n_samples, n_columns = embedding.shape
         method, self.projection_ = self._choose_method(n_samples), None
         if n_columns < 3:
-            columns = getattr(self.embedding, "columns", [f"column {k}" for k in range(n_columns)])
+            columns = getattr(
+                self.embedding, "columns", [f"column {k}" for k in range(n_columns)]
+            )
             points = embedding.toarray() if issparse(embedding) else embedding
-            return points, dict(zip(("xlabel", "ylabel"), map(str, columns), strict=False))
+            return points, dict(
+                zip(("xlabel", "ylabel"), map(str, columns), strict=False)
+            )
         if method == "neighbors":
             graph = neighbor_graph(embedding, metric=self.metric)
             axes = {"xlabel": "neighbor layout 1", "ylabel": "neighbor layout 2"}
             axes |= EQUAL | {"xticks": [], "yticks": []}  # a layout has no unit
             return neighbor_layout(graph, 2, random_state=self.random_state), axes
         self.projection_ = PCA(min(2, n_samples), random_state=self.random_state)
-        with np.errstate(divide="ignore", invalid="ignore"):  # equal samples have no variance
+        with np.errstate(
+            divide="ignore", invalid="ignore"
+        ):  # equal samples have no variance
             points = self.projection_.fit_transform(embedding)
         axes = EQUAL.copy()
         shares = np.nan_to_num(self.projection_.explained_variance_ratio_)
@@ -164,20 +182,37 @@ class EmbeddingDisplay(Display):
         gaps = LABEL_GAP * (np.ptp(points, axis=0).max() or 1.0) * SIDES
         inner = np.flatnonzero(members)[np.abs(points[members]).sum(1).argsort()]
         inner = inner[: -(-9 * len(inner) // 10)]  # without outliers
-        edges = inner[(points[inner] @ SIDES.T).argmax(0)]  # the outermost sample on each side
+        edges = inner[
+            (points[inner] @ SIDES.T).argmax(0)
+        ]  # the outermost sample on each side
         away = np.abs(points[:, None] - points[edges] - gaps).max(2)
         side = int((away < np.abs(gaps).max()).sum(0).argmin())
         across, up = np.sign(SIDES[side].round(9)).astype(int)
-        style = {"ha": ("center", "left", "right")[across], "va": ("center", "bottom", "top")[up]}
-        style["bbox"] = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.6}
-        style |= {"xytext": 5 * SIDES[side], "textcoords": "offset points", "weight": "bold"}
+        style = {
+            "ha": ("center", "left", "right")[across],
+            "va": ("center", "bottom", "top")[up],
+        }
+        style["bbox"] = {
+            "boxstyle": "round,pad=0.1",
+            "fc": "white",
+            "ec": "none",
+            "alpha": 0.6,
+        }
+        style |= {
+            "xytext": 5 * SIDES[side],
+            "textcoords": "offset points",
+            "weight": "bold",
+        }
         self.ax_.annotate(text, self.points_[edges[side]], **style)
 
 
 def find_samples(estimator, X, codes):
     """Return what a NeighborClustering or its Pipeline lays out, else codes, and the metric."""
     while isinstance(estimator, Pipeline):
-        X, estimator = estimator[:-1].transform(X) if len(estimator) > 1 else X, estimator[-1]
+        X, estimator = (
+            estimator[:-1].transform(X) if len(estimator) > 1 else X,
+            estimator[-1],
+        )
     if not hasattr(estimator, "layout_"):
         return codes, "euclidean"
     return estimator._scale_rows(X), estimator.metric

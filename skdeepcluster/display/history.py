@@ -61,19 +61,31 @@ class HistoryDisplay(Display):
         """Draw the `terms`, by default all except "dur" and "training", by ``Axes.plot``."""
         keys = dict.fromkeys(key for record in self.history for key in record)
         found = [key for key in keys if np.isfinite(self._read(key)).any()]
-        terms = [term for term in found if term not in OTHERS] if terms is None else list(terms)
+        terms = (
+            [term for term in found if term not in OTHERS]
+            if terms is None
+            else list(terms)
+        )
         if not terms or set(terms) - set(found):
-            raise ValueError(f"There are no terms {terms} to draw. The history has {found}.")
+            raise ValueError(
+                f"There are no terms {terms} to draw. The history has {found}."
+            )
         panels = self._open_panels(ax, (3.2, 2.5), len(terms), MAX_COLUMNS)
         self.axes_ = dict(zip(terms, panels, strict=True))
         steps = np.arange(1, len(self.history) + 1)
         for term, panel in self.axes_.items():
             values = self._read(term)
             known = np.isfinite(values)
-            style = {"color": COLORS[0], "marker": "o" if known.sum() == 1 else "", **kwargs}
+            style = {
+                "color": COLORS[0],
+                "marker": "o" if known.sum() == 1 else "",
+                **kwargs,
+            }
             panel.plot(steps[known], values[known], **style)
             network, _, word = term.partition("_")
-            title = WORDS.get(term, f"{network}: {WORDS.get(word, word)}" if word else term)
+            title = WORDS.get(
+                term, f"{network}: {WORDS.get(word, word)}" if word else term
+            )
             panel.set_title(title.replace("_", " "), fontsize="medium")
             panel.grid(alpha=0.3)
             panel.set_xlim(0.5, len(steps) + 0.5)

@@ -58,7 +58,9 @@ class MixtureDisplay(Display):
     labels: ArrayLike | None = None
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, labels=None, name=None, ax=None, **kwargs) -> Self:
+    def from_estimator(
+        cls, estimator, X, *, labels=None, name=None, ax=None, **kwargs
+    ) -> Self:
         """Draw the mixture of a fitted estimator, in its codes if it has ``transform``.
 
         The default of `labels` is ``predict(X)``.
@@ -81,10 +83,16 @@ class MixtureDisplay(Display):
         :meth:`EmbeddingDisplay.plot` draws the samples with ``kwargs``.
         """
         points = self.points.toarray() if issparse(self.points) else self.points
-        means = check_shape("means", self.means, "n_clusters", np.shape(points)[1], dtype=float)
-        covariances = expand_covariances(self.covariances, self.covariance_type, *means.shape)
+        means = check_shape(
+            "means", self.means, "n_clusters", np.shape(points)[1], dtype=float
+        )
+        covariances = expand_covariances(
+            self.covariances, self.covariance_type, *means.shape
+        )
         if means.shape[1] == 1:
-            raise ValueError("points has one column, but ellipses need two. Draw a histogram.")
+            raise ValueError(
+                "points has one column, but ellipses need two. Draw a histogram."
+            )
         embedding = EmbeddingDisplay(points, self.labels, method="pca", name=self.name)
         embedding.plot(ax, **{"alpha": 0.5, **kwargs})
         self.figure_, self.ax_ = embedding.figure_, embedding.ax_
@@ -93,7 +101,9 @@ class MixtureDisplay(Display):
             view, means = pca.components_, pca.transform(means)
         n_std = np.atleast_1d(n_std)
         self.ellipses_ = [
-            self._draw_ellipse(COLORS[k % len(COLORS)], mean, view @ covariance @ view.T, n)
+            self._draw_ellipse(
+                COLORS[k % len(COLORS)], mean, view @ covariance @ view.T, n
+            )
             for k, (mean, covariance) in enumerate(zip(means, covariances, strict=True))
             for n in n_std
         ]

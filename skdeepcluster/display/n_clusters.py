@@ -62,8 +62,12 @@ class NumberOfClustersDisplay(Display):
     def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs) -> Self:
         """Draw how a clusterer fitted with ``n_clusters="auto"`` chose its number of clusters."""
         estimator, name = take_last_step(estimator, name)
-        check_has(estimator, "n_clusters_curve_", remedy="Fit it with n_clusters='auto'.")
-        display = cls(**estimator.n_clusters_curve_, chosen=estimator.n_clusters_, name=name)
+        check_has(
+            estimator, "n_clusters_curve_", remedy="Fit it with n_clusters='auto'."
+        )
+        display = cls(
+            **estimator.n_clusters_curve_, chosen=estimator.n_clusters_, name=name
+        )
         return display.plot(ax, **kwargs)
 
     @classmethod
@@ -101,6 +105,8 @@ class NumberOfClustersDisplay(Display):
             self.stability_ax_.set_ylabel("stability", color=COLORS[1])
         if self.chosen is not None:
             style = {"color": "0.4", "ls": "--", "lw": 1, "zorder": 0}
-            self.chosen_line_ = ax.axvline(self.chosen, **style, label=f"chosen: {self.chosen}")
+            self.chosen_line_ = ax.axvline(
+                self.chosen, **style, label=f"chosen: {self.chosen}"
+            )
             ax.legend(frameon=False)
         return self

@@ -5,7 +5,12 @@ from typing import Self
 
 from numpy.typing import ArrayLike
 
-from ..metrics import bin_by_confidence, error_auc, expected_calibration_error, read_confidence
+from ..metrics import (
+    bin_by_confidence,
+    error_auc,
+    expected_calibration_error,
+    read_confidence,
+)
 from .base import COLORS, Display, check_has, take_last_step
 
 
@@ -70,7 +75,11 @@ class ReliabilityDisplay(Display):
         cls, estimator, X, y, *, n_bins: int = 10, name=None, ax=None, **kwargs
     ) -> Self:
         """Draw the reliability of ``predict_proba(X)`` of a fitted clusterer for classes y."""
-        options = {"n_bins": n_bins, "name": take_last_step(estimator, name)[1], "ax": ax}
+        options = {
+            "n_bins": n_bins,
+            "name": take_last_step(estimator, name)[1],
+            "ax": ax,
+        }
         check_has(estimator, "predict_proba")
         return cls.from_predictions(y, estimator.predict_proba(X), **options, **kwargs)
 
@@ -84,9 +93,18 @@ class ReliabilityDisplay(Display):
         label += f"\nAUC of finding errors {self.error_auc_:.3f}"
         ax = self._open(ax, (4.8, 4.8))
         ax.plot([0, 1], [0, 1], color="0.6", ls="--", lw=1, label="calibrated")
-        style = {"color": COLORS[0], "marker": "o", "label": label, "clip_on": False, **kwargs}
+        style = {
+            "color": COLORS[0],
+            "marker": "o",
+            "label": label,
+            "clip_on": False,
+            **kwargs,
+        }
         (self.line_,) = ax.plot(confidences, shares, **style)
         ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-        ax.set(xlabel="probability of the cluster", ylabel="share of samples that are right")
+        ax.set(
+            xlabel="probability of the cluster",
+            ylabel="share of samples that are right",
+        )
         self.legend_ = ax.legend(loc="best", frameon=False)
         return self

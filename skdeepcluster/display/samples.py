@@ -93,7 +93,11 @@ class SamplesDisplay(Display):
         samples, labels = _generate(estimator, n_per_cluster)
         if feature_names is None:
             feature_names = getattr(estimator, "feature_names_in_", None)
-        form = {"image_shape": image_shape, "feature_names": feature_names, "name": name}
+        form = {
+            "image_shape": image_shape,
+            "feature_names": feature_names,
+            "name": name,
+        }
         return cls(samples, labels, **form).plot(ax, n_columns=n_per_cluster, **kwargs)
 
     def plot(self, ax=None, *, n_columns: int = 10, **kwargs) -> Self:
@@ -112,22 +116,38 @@ class SamplesDisplay(Display):
         rows = [np.flatnonzero(index == k)[:n_columns] for k in range(len(names))]
         if self.labels is None:
             names = []
-            rows = np.split(np.arange(len(samples)), range(n_columns, len(samples), n_columns))
+            rows = np.split(
+                np.arange(len(samples)), range(n_columns, len(samples), n_columns)
+            )
         size = IMAGE_SIZE * max(map(len, rows)) + 0.8, IMAGE_SIZE * len(rows) + 0.5
         self.axes_ = [self._open(ax, size)]
-        self.image_ = draw_images(self.ax_, samples, self.image_shape, rows, names, kwargs)
+        self.image_ = draw_images(
+            self.ax_, samples, self.image_shape, rows, names, kwargs
+        )
 
     def _plot_profiles(self, ax, samples, names, index, n_lines, kwargs):
         columns = getattr(self.samples, "columns", None)
         feature_names = name_features(samples.shape[1], self.feature_names, columns)
         self.image_, size = None, (2.6, 2.0 if feature_names is None else 2.4)
         self.axes_ = self._open_panels(ax, size, len(names), MAX_COLUMNS)
-        style = {"alpha": 0.5, "lw": 0.8, "marker": "o" if samples.shape[1] == 1 else "", **kwargs}
-        for k, (panel, color) in enumerate(zip(self.axes_, choose_colors(names)[0], strict=True)):
+        style = {
+            "alpha": 0.5,
+            "lw": 0.8,
+            "marker": "o" if samples.shape[1] == 1 else "",
+            **kwargs,
+        }
+        for k, (panel, color) in enumerate(
+            zip(self.axes_, choose_colors(names)[0], strict=True)
+        ):
             members = samples[index == k]
             panel.sharey(self.axes_[0])
             panel.plot(members[:n_lines].T, **{"color": color, **style})
-            panel.plot(members.mean(axis=0), color="black", marker=style["marker"], label="mean")
+            panel.plot(
+                members.mean(axis=0),
+                color="black",
+                marker=style["marker"],
+                label="mean",
+            )
             title = "" if self.labels is None else f"cluster {names[k]}"
             panel.set_title(title, fontsize="medium")
             panel.set_ylabel("value")
@@ -138,7 +158,9 @@ class SamplesDisplay(Display):
 
 def _generate(estimator, n_per_cluster):
     """Return generated samples, and their clusters if the estimator gives them, or None."""
-    n_clusters = getattr(estimator, "n_clusters_", getattr(estimator, "n_components", 1))
+    n_clusters = getattr(
+        estimator, "n_clusters_", getattr(estimator, "n_components", 1)
+    )
     if "cluster" in inspect.signature(estimator.sample).parameters:
         drawn = [estimator.sample(n_per_cluster, cluster=k) for k in range(n_clusters)]
         return np.concatenate(drawn), np.repeat(np.arange(n_clusters), n_per_cluster)

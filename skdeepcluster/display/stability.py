@@ -63,10 +63,17 @@ class StabilityDisplay(Display):
         numbers = np.arange(len(stability))
         ax = self._open(ax, (float(np.clip(0.45 * len(numbers), 3, 9)) + 2, 3.6))
         colors = [COLORS[k % len(COLORS)] for k in numbers]
-        self.bars_ = ax.bar(numbers, stability, **{"color": colors, "width": 0.7, **kwargs})
-        for level, ls, text in ((STABLE, "--", "stable above"), (DOUBTFUL, ":", "doubtful below")):
+        self.bars_ = ax.bar(
+            numbers, stability, **{"color": colors, "width": 0.7, **kwargs}
+        )
+        for level, ls, text in (
+            (STABLE, "--", "stable above"),
+            (DOUBTFUL, ":", "doubtful below"),
+        ):
             ax.axhline(level, color="0.3", ls=ls, lw=1, label=f"{text} {level}")
         draw_legend(ax)
-        ax.set(xlabel="cluster", ylabel="stability (mean Jaccard index)", ylim=(0, 1.04))
+        ax.set(
+            xlabel="cluster", ylabel="stability (mean Jaccard index)", ylim=(0, 1.04)
+        )
         ax.xaxis.get_major_locator().set_params(integer=True)
         return self

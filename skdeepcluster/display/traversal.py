@@ -6,7 +6,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .base import Display, check_has, check_shape, label_features, name_features, take_last_step
+from .base import (
+    Display,
+    check_has,
+    check_shape,
+    label_features,
+    name_features,
+    take_last_step,
+)
 from .samples import IMAGE_SIZE, draw_images
 
 #: Maximum number of panels side by side.
@@ -75,11 +82,15 @@ class TraversalDisplay(Display):
         _, name = take_last_step(estimator, name)
         check_has(estimator, "traverse")
         if codes is None:
-            codes = [code for code in estimator.code_names_ if code.startswith("continuous")]
+            codes = [
+                code for code in estimator.code_names_ if code.startswith("continuous")
+            ]
         grid = estimator.traverse("cluster", n_samples=n_noise)
         clusters, order = range(grid.shape[1]), "dark to light"
         titles = {"cluster": f"cluster, {order}"}
-        if image_shape is not None:  # a row for each cluster, a column for each noise vector
+        if (
+            image_shape is not None
+        ):  # a row for each cluster, a column for each noise vector
             grid, order = np.swapaxes(grid, 0, 1), "left to right"
             titles = {"cluster": "cluster, one column per noise vector"}
         grids = {"cluster": grid}
@@ -91,7 +102,11 @@ class TraversalDisplay(Display):
             grids[code], titles[code] = np.stack(samples), f"{code}, {ends}, {order}"
         if feature_names is None:
             feature_names = getattr(estimator, "feature_names_in_", None)
-        form = {"image_shape": image_shape, "feature_names": feature_names, "name": name}
+        form = {
+            "image_shape": image_shape,
+            "feature_names": feature_names,
+            "name": name,
+        }
         display = cls(grids, **form).plot(ax, **kwargs)
         for code, title in titles.items():
             display.axes_[code].set_title(title, fontsize="medium")
@@ -100,10 +115,15 @@ class TraversalDisplay(Display):
     def plot(self, ax=None, **kwargs) -> Self:
         """Draw by ``Axes.imshow`` for images or ``Axes.plot`` for profiles, with ``kwargs``."""
         shape = "n_rows", "n_columns", "n_features"
-        grids = {t: check_shape(f"grid {t!r}", grid, *shape) for t, grid in self.grids.items()}
+        grids = {
+            t: check_shape(f"grid {t!r}", grid, *shape)
+            for t, grid in self.grids.items()
+        }
         draw, size = self._plot_profiles, (5.0, 3.6)
         if self.image_shape is not None:
-            n_rows, n_columns, _ = np.max([grid.shape for grid in grids.values()], axis=0)
+            n_rows, n_columns, _ = np.max(
+                [grid.shape for grid in grids.values()], axis=0
+            )
             size = max(IMAGE_SIZE * n_columns + 0.8, 4.2), IMAGE_SIZE * n_rows + 0.6
             draw = self._plot_images
         panels = self._open_panels(ax, size, len(grids), MAX_COLUMNS)

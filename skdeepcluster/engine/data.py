@@ -25,7 +25,11 @@ def to_tensor(rows: Any, double: bool = False) -> Tensor:
     Types that float32 cannot represent, and all types with ``double=True``, become float64.
     """
     dense = rows.toarray() if sparse.issparse(rows) else rows
-    kind = np.float32 if np.can_cast(dense.dtype, np.float32) and not double else np.float64
+    kind = (
+        np.float32
+        if np.can_cast(dense.dtype, np.float32) and not double
+        else np.float64
+    )
     # torch cannot wrap read-only memory or some dtypes; the cast makes the one copy needed.
     return torch.from_numpy(np.array(dense, dtype=kind, order="C"))
 
@@ -51,7 +55,9 @@ class Rows(Dataset[Any]):
 
     def __init__(self, X: Any, **columns: np.ndarray | None) -> None:
         self.X = X
-        self.columns = {name: column for name, column in columns.items() if column is not None}
+        self.columns = {
+            name: column for name, column in columns.items() if column is not None
+        }
 
     def __len__(self) -> int:
         return self.X.shape[0]
@@ -59,7 +65,10 @@ class Rows(Dataset[Any]):
     def take(self, index: Tensor) -> Batch:
         """Return the batch of the samples with these indices."""
         chosen = index.numpy()
-        columns = {name: torch.from_numpy(column[chosen]) for name, column in self.columns.items()}
+        columns = {
+            name: torch.from_numpy(column[chosen])
+            for name, column in self.columns.items()
+        }
         return Batch(to_tensor(self.X[chosen]), **columns)
 
 
@@ -70,7 +79,11 @@ class LabeledRows(Rows):
     """
 
     def __init__(
-        self, X: Any, targets: np.ndarray, generator: torch.Generator, **columns: np.ndarray | None
+        self,
+        X: Any,
+        targets: np.ndarray,
+        generator: torch.Generator,
+        **columns: np.ndarray | None,
     ) -> None:
         super().__init__(X, **columns)
         self.targets = targets
@@ -81,9 +94,14 @@ class LabeledRows(Rows):
     def take(self, index: Tensor) -> Batch:
         """Return the batch with these indices, with labeled samples and their classes."""
         batch = super().take(index)
-        order = torch.randperm(len(self.known), generator=self.generator, device="cpu").numpy()
+        order = torch.randperm(
+            len(self.known), generator=self.generator, device="cpu"
+        ).numpy()
         chosen = np.sort(self.known[order[: len(batch.x)]])
-        labeled, target = to_tensor(self.X[chosen]), torch.from_numpy(self.targets[chosen])
+        labeled, target = (
+            to_tensor(self.X[chosen]),
+            torch.from_numpy(self.targets[chosen]),
+        )
         return batch._replace(labeled=labeled, target=target)
 
 
@@ -98,14 +116,18 @@ class ShuffledBatches:
     A single last sample joins the batch before it, because batch normalization needs two.
     """
 
-    def __init__(self, dataset: Rows, batch_size: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, dataset: Rows, batch_size: int, generator: torch.Generator
+    ) -> None:
         self.dataset, self.batch_size, self.generator = dataset, batch_size, generator
 
     def __len__(self) -> int:
         return count_batches(len(self.dataset), self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        order = torch.randperm(len(self.dataset), generator=self.generator, device="cpu")
+        order = torch.randperm(
+            len(self.dataset), generator=self.generator, device="cpu"
+        )
         n_batches = len(self)
         for i in range(n_batches):
             stop = (i + 1) * self.batch_size if i + 1 < n_batches else len(order)

@@ -20,7 +20,12 @@ from ..modules.model import Batch
 from .runtime import Process
 
 #: Functions that draw random numbers, and the position of the argument with the shape.
-SHAPE_AT: dict[Any, int] = {torch.randn: 0, torch.rand: 0, torch.randint: -1, torch.multinomial: 1}
+SHAPE_AT: dict[Any, int] = {
+    torch.randn: 0,
+    torch.rand: 0,
+    torch.randint: -1,
+    torch.multinomial: 1,
+}
 
 
 class Processes(Process):
@@ -42,7 +47,11 @@ class Processes(Process):
 
         def take(column: Tensor) -> Tensor:
             n_rows = len(column) // self.n
-            return column[self.rank * n_rows : (self.rank + 1) * n_rows] if n_rows else column
+            return (
+                column[self.rank * n_rows : (self.rank + 1) * n_rows]
+                if n_rows
+                else column
+            )
 
         return batch.map(take)
 
@@ -104,7 +113,11 @@ class _WholeBatch(TorchFunctionMode):
         self.processes, self.n_rows = processes, n_rows
 
     def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Any,
+        types: Any,
+        args: Any = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
         if args and func in SHAPE_AT and len(args) > SHAPE_AT[func]:

@@ -66,16 +66,23 @@ class Net(NeuralNet):
         """Whether the user stopped within an epoch; callbacks stop at the end of one."""
         return bool(self.history) and "train_loss" not in self.history[-1]
 
-    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+    def on_train_begin(
+        self, net: Any, X: Any = None, y: Any = None, **kwargs: Any
+    ) -> None:
         """Collect the players and their parameters."""
         super().on_train_begin(net, X=X, y=y, **kwargs)
         self.is_over = False
         self._process = current_process()
         n_batches = count_batches(len(X), self.batch_size)
-        self._n_steps, self._n_all = 0, 1 if self.resume else self.max_epochs * n_batches
+        self._n_steps, self._n_all = (
+            0,
+            1 if self.resume else self.max_epochs * n_batches,
+        )
         self._all_parameters = list(self.module_.parameters())
         self._device = self._all_parameters[0].device
-        self._players = [(player, player.parameters()) for player in self.module_.players()]
+        self._players = [
+            (player, player.parameters()) for player in self.module_.players()
+        ]
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Reset the sums of the epoch."""
@@ -110,7 +117,9 @@ class Net(NeuralNet):
                 "Have it monitor 'train_loss' or a term of history_."
             ) from error
 
-    def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> "Net":
+    def fit_loop(
+        self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any
+    ) -> "Net":
         """Train the epochs that are left."""
         epochs = 0 if self.is_over else self.max_epochs - len(self.history)
         return super().fit_loop(X, y, epochs=epochs, **kwargs)
@@ -125,7 +134,9 @@ class Net(NeuralNet):
         self.module_.progress.fill_(min(1.0, self._n_steps / self._n_all))
         found = {}
         for player, parameters in self._players:
-            if learned := [p for p in parameters if p.requires_grad]:  # callbacks may freeze some
+            if learned := [
+                p for p in parameters if p.requires_grad
+            ]:  # callbacks may freeze some
                 names, losses = self._update(player, learned, batch)
                 found[names] = losses.float()
         if not found:
@@ -144,7 +155,9 @@ class Net(NeuralNet):
         # The optimizer's zero_grad takes a quarter of a step of small networks.
         for parameter in self._all_parameters:
             parameter.grad = None
-        autocast = torch.autocast(self._device.type, torch.bfloat16, enabled=self.bfloat16)
+        autocast = torch.autocast(
+            self._device.type, torch.bfloat16, enabled=self.bfloat16
+        )
         with autocast, self._process.step(len(batch.x)):
             terms = player.loss(batch)
         if self.bfloat16:
@@ -191,7 +204,9 @@ class Net(NeuralNet):
             "history": [epoch | {"batches": []} for epoch in self.history],
             "weights": self.module_.state_dict(),
             "optimizer": self.optimizer_.state_dict(),
-            "schedules": [(s.lr_scheduler_.state_dict(), s.batch_idx_) for s in self._schedules()],
+            "schedules": [
+                (s.lr_scheduler_.state_dict(), s.batch_idx_) for s in self._schedules()
+            ],
             "generators": [generator.get_state() for generator in self.generators],
         }
 
@@ -204,7 +219,9 @@ class Net(NeuralNet):
         for parameter, found in self.optimizer_.state.items():
             for name, value in found.items():  # compiled code trusts their shapes
                 if value.shape != (() if name == "step" else parameter.shape):
-                    raise ValueError(f"{name} of a parameter has the shape {value.shape}")
+                    raise ValueError(
+                        f"{name} of a parameter has the shape {value.shape}"
+                    )
                 found[name] = value.contiguous()
         schedules = zip(self._schedules(), state["schedules"], strict=True)
         for schedule, (found, n_batches) in schedules:
@@ -214,12 +231,18 @@ class Net(NeuralNet):
             generator.set_state(found)
 
     def _schedules(self) -> list[LRScheduler]:
-        return [callback for _, callback in self.callbacks_ if isinstance(callback, LRScheduler)]
+        return [
+            callback
+            for _, callback in self.callbacks_
+            if isinstance(callback, LRScheduler)
+        ]
 
 
 def epoch_table() -> PrintLog:
     """Return a callback that prints a table with a line per epoch."""
-    return PrintLog(sink=partial(print))  # with print itself, only a verbose net would print
+    return PrintLog(
+        sink=partial(print)
+    )  # with print itself, only a verbose net would print
 
 
 class _Lines:
@@ -241,7 +264,9 @@ class Progress(Callback):
     """
 
     def __init__(self, title: str = "", is_shown: bool = False) -> None:
-        options = {} if sys.stderr.isatty() else {"file": _Lines(), "mininterval": INTERVAL}
+        options = (
+            {} if sys.stderr.isatty() else {"file": _Lines(), "mininterval": INTERVAL}
+        )
         self.bar = tqdm(desc=title, unit="step", disable=not is_shown, **options)
         self._phase, self._n_begun = "", 0
 
@@ -354,7 +379,8 @@ def train(
         generators=[generator, *rows.generators, *_current_generators(device)],
         optimizer=AdamW,
         optimizer__param_groups=[
-            (pattern, {"lr": learning_rate * factor}) for pattern, factor in model.rates.items()
+            (pattern, {"lr": learning_rate * factor})
+            for pattern, factor in model.rates.items()
         ],
         optimizer__weight_decay=model.weight_decay,
         optimizer__betas=model.betas,
@@ -391,7 +417,8 @@ def _select_numbers(epoch: dict[str, Any]) -> dict[str, float]:
     return {
         name: value.item() if isinstance(value, np.generic) else value
         for name, value in epoch.items()
-        if isinstance(value, int | float) and not name.endswith(("_best", "_batch_count"))
+        if isinstance(value, int | float)
+        and not name.endswith(("_best", "_batch_count"))
     }
 
 

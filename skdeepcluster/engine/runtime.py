@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._checks import draw_seed
+from .._random import draw_seed
 from ..functional.random import Stream, drawing_from, randint
 
 # ---- device and precision

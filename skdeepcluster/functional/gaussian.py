@@ -50,7 +50,11 @@ class Mixture(NamedTuple):
 
     def covariances(self) -> Tensor:
         """S_k S_k^T or s_k^2, in the shape of ``scales``."""
-        return self.scales @ self.scales.mT if self.scales.ndim == 3 else self.scales.square()
+        return (
+            self.scales @ self.scales.mT
+            if self.scales.ndim == 3
+            else self.scales.square()
+        )
 
     def precision_factors(self) -> Tensor:
         """U_k = S_k^-T, so that U_k U_k^T is the inverse covariance, or 1 / s_k."""
@@ -64,10 +68,18 @@ class Mixture(NamedTuple):
         shapes = {(k, d, d), (1, d, d), (k, d), (k, 1)}
         if self.log_weights.shape != (k,) or self.scales.shape not in shapes:
             return False
-        stds = self.scales.diagonal(dim1=-2, dim2=-1) if self.scales.ndim == 3 else self.scales
+        stds = (
+            self.scales.diagonal(dim1=-2, dim2=-1)
+            if self.scales.ndim == 3
+            else self.scales
+        )
         is_finite = bool(self.means.isfinite().all() and self.scales.isfinite().all())
         total = float(self.log_weights.exp().sum())
-        return is_finite and bool((stds > 0).all()) and math.isclose(total, 1, abs_tol=1e-6)
+        return (
+            is_finite
+            and bool((stds > 0).all())
+            and math.isclose(total, 1, abs_tol=1e-6)
+        )
 
     def center(self) -> Tensor:
         """sum_k pi_k mu_k, of shape (D,)."""
@@ -115,7 +127,9 @@ def _make_density(mixture: Mixture, constant: Tensor, covariance_type: str) -> _
     if covariance_type != "tied":
         return _make_vector_density(means, scales, constant)
     whiten = _invert(scales)[0].T
-    spherical = _make_vector_density(means @ whiten, torch.ones_like(means[:1, :1]), constant)
+    spherical = _make_vector_density(
+        means @ whiten, torch.ones_like(means[:1, :1]), constant
+    )
     return lambda x: spherical(*_expand(x @ whiten, "spherical"))
 
 
@@ -124,12 +138,19 @@ def _make_separate_density(
 ) -> Callable[[Tensor], Tensor]:
     """Return samples -> the densities (K, N) from differences to each mean, which keep digits."""
     log_weights, means, scales = mixture
-    scales, constant = scales.expand(len(means), *scales.shape[1:]), constant.expand(len(means))
+    scales, constant = (
+        scales.expand(len(means), *scales.shape[1:]),
+        constant.expand(len(means)),
+    )
     parts = []
     for k, mean in enumerate(means):
         centered = Mixture(log_weights, torch.zeros_like(means[:1]), scales[k : k + 1])
-        parts.append((mean, _make_density(centered, constant[k : k + 1], covariance_type)))
-    return lambda x: torch.cat([density(*_expand(x - m, covariance_type)) for m, density in parts])
+        parts.append(
+            (mean, _make_density(centered, constant[k : k + 1], covariance_type))
+        )
+    return lambda x: torch.cat(
+        [density(*_expand(x - m, covariance_type)) for m, density in parts]
+    )
 
 
 def _make_full_density(means: Tensor, scales: Tensor, constant: Tensor) -> _Density:
@@ -144,7 +165,9 @@ def _make_full_density(means: Tensor, scales: Tensor, constant: Tensor) -> _Dens
         log_prob = constant.unsqueeze(1)
         for block in blocks:
             roots = block @ rows[:, : block.shape[1]].T
-            log_prob = log_prob - roots.square_().unflatten(0, (means.shape[0], -1)).sum(1)
+            log_prob = log_prob - roots.square_().unflatten(
+                0, (means.shape[0], -1)
+            ).sum(1)
         return log_prob
 
     return density
@@ -170,7 +193,9 @@ def _make_vector_density(means: Tensor, stds: Tensor, constant: Tensor) -> _Dens
     offset = constant - 0.5 * (linear * means).sum(1, keepdim=True)
 
     def density(x: Tensor, square: Tensor) -> Tensor:
-        return torch.addmm(torch.addmm(offset, linear, x.T), precisions, square.T, alpha=-0.5)
+        return torch.addmm(
+            torch.addmm(offset, linear, x.T), precisions, square.T, alpha=-0.5
+        )
 
     return density
 
@@ -208,7 +233,9 @@ def log_joint(x: Tensor, mixture: Mixture) -> Tensor:
     return joint_density(mixture)(x)
 
 
-def sample(mixture: Mixture, counts: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def sample(
+    mixture: Mixture, counts: Tensor, generator: torch.Generator | None = None
+) -> Tensor:
     """Generate ``counts[k]`` samples of each component in turn, (counts.sum(), D)."""
     _, means, scales = mixture
     sizes = counts.tolist()
@@ -217,11 +244,16 @@ def sample(mixture: Mixture, counts: Tensor, generator: torch.Generator | None =
     scales = scales.expand(len(means), *scales.shape[1:])
     parts = zip(means, scales, noise.to(means.device).split(sizes), strict=True)
     matrix = scales.ndim == 3
-    return torch.cat([m + (z @ scale.T if matrix else z * scale) for m, scale, z in parts])
+    return torch.cat(
+        [m + (z @ scale.T if matrix else z * scale) for m, scale, z in parts]
+    )
 
 
 def confident_sample(
-    mixture: Mixture, counts: Tensor, confidence: float, generator: torch.Generator | None = None
+    mixture: Mixture,
+    counts: Tensor,
+    confidence: float,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     """Generate samples as :func:`sample` does, under the condition p(k | x) >= confidence.
 
@@ -266,7 +298,9 @@ def kl_diag(mean: Tensor, std: Tensor, means: Tensor, stds: Tensor) -> Tensor:
 
 def log_prob_diag(x: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
     """Log N(x_n; mean_n, diag exp log_var_n), of shape (N,)."""
-    return -0.5 * (math.log(2 * math.pi) + log_var + (x - mean) ** 2 * (-log_var).exp()).sum(-1)
+    return -0.5 * (
+        math.log(2 * math.pi) + log_var + (x - mean) ** 2 * (-log_var).exp()
+    ).sum(-1)
 
 
 def standard_kl(mean: Tensor, std: Tensor) -> Tensor:
@@ -316,9 +350,13 @@ def sufficient_statistics(
     """Return the statistics of samples x (N, D) with responsibilities times weights (N, K)."""
     if about.ndim == 2:
         each = zip(resp.split(1, 1), about, strict=True)
-        parts = [sufficient_statistics(x, r, shift, covariance_type) for r, shift in each]
+        parts = [
+            sufficient_statistics(x, r, shift, covariance_type) for r, shift in each
+        ]
         s0, s1, s2 = map(torch.cat, zip(*parts, strict=True))
-        return SufficientStatistics(s0, s1, s2.sum(0, True) if covariance_type == "tied" else s2)
+        return SufficientStatistics(
+            s0, s1, s2.sum(0, True) if covariance_type == "tied" else s2
+        )
     return _sum_terms(_expand(x - about, covariance_type), resp.T, covariance_type)
 
 
@@ -362,7 +400,9 @@ def expected_statistics(
     if separate:
         density = _make_separate_density(mixture, constant, covariance_type)
     else:
-        density = _make_density(mixture._replace(means=means), constant, covariance_type)
+        density = _make_density(
+            mixture._replace(means=means), constant, covariance_type
+        )
 
     def expect(x: Tensor, weight: Tensor) -> tuple[SufficientStatistics, Tensor]:
         terms = (x,) if separate else _expand(x - about, covariance_type)
@@ -396,7 +436,12 @@ def _moments(
     outer = means.unsqueeze(-1) * means.unsqueeze(-2)
     if covariance_type == "full":
         return n, means, stats.s2 / n[:, None, None], outer
-    return n, means, stats.s2 / n.sum(), (n[:, None, None] * outer).sum(0, keepdim=True) / n.sum()
+    return (
+        n,
+        means,
+        stats.s2 / n.sum(),
+        (n[:, None, None] * outer).sum(0, keepdim=True) / n.sum(),
+    )
 
 
 def own_shift(
@@ -411,7 +456,10 @@ def own_shift(
 
 
 def maximize(
-    stats: SufficientStatistics, about: Tensor, covariance_type: str, reg_covar: float = 0.0
+    stats: SufficientStatistics,
+    about: Tensor,
+    covariance_type: str,
+    reg_covar: float = 0.0,
 ) -> Mixture:
     """Return the M-step: the mixture with the highest expected log-likelihood.
 
@@ -426,7 +474,10 @@ def maximize(
         covariance = squares - of_means
         covariance.diagonal(dim1=-2, dim2=-1).add_(reg_covar)
         scales, failed = torch.linalg.cholesky_ex(covariance)
-        pivots, squares = scales.diagonal(dim1=-2, dim2=-1).square(), squares.diagonal(0, -2, -1)
+        pivots, squares = (
+            scales.diagonal(dim1=-2, dim2=-1).square(),
+            squares.diagonal(0, -2, -1),
+        )
         lost = lost.amax(0) if covariance_type == "tied" else lost
     else:
         pivots = (squares - of_means).clamp_min(0) + reg_covar
@@ -434,7 +485,9 @@ def maximize(
         lost = lost.mean(-1, keepdim=True) if covariance_type == "spherical" else lost
     singular = (failed != 0) | ~(pivots > noise * squares + lost).all(-1)
     if bool(singular.any()):
-        raise ValueError(_explain_singular(stats, covariance_type, int(singular.nonzero()[0, 0])))
+        raise ValueError(
+            _explain_singular(stats, covariance_type, int(singular.nonzero()[0, 0]))
+        )
     return Mixture((n / n.sum()).log(), about + means, scales)
 
 
@@ -457,7 +510,11 @@ def implied_statistics(
     mixture: Mixture, about: Tensor, covariance_type: str, reg_covar: float = 0.0
 ) -> SufficientStatistics:
     """Invert :func:`maximize`: return the statistics of a mixture, with s0 that sums to one."""
-    n, shift, covariance = mixture.log_weights.exp(), mixture.means - about, mixture.covariances()
+    n, shift, covariance = (
+        mixture.log_weights.exp(),
+        mixture.means - about,
+        mixture.covariances(),
+    )
     if covariance_type in MATRIX:
         eye = torch.eye(shift.shape[1], dtype=shift.dtype, device=shift.device)
         outer = shift.unsqueeze(-1) * shift.unsqueeze(-2)

@@ -48,7 +48,9 @@ def joint_density(mixture: Mixture) -> _Function:
     return joint
 
 
-def expected_statistics(mixture: Mixture, about: Tensor, covariance_type: str) -> _Expectation:
+def expected_statistics(
+    mixture: Mixture, about: Tensor, covariance_type: str
+) -> _Expectation:
     """Return the E-step, as :func:`gaussian.expected_statistics`, for the observed features.
 
     Missing values enter by their conditional means and covariances, given k and the observed ones.
@@ -62,7 +64,9 @@ def expected_statistics(mixture: Mixture, about: Tensor, covariance_type: str) -
         partial = x.isnan().any(1)
         stats, evidence = complete(x[~partial], weight[~partial])
         for more, log_likelihood in gaps.expect(x[partial], weight[partial], about):
-            stats = SufficientStatistics(*(a + b for a, b in zip(stats, more, strict=True)))
+            stats = SufficientStatistics(
+                *(a + b for a, b in zip(stats, more, strict=True))
+            )
             evidence = evidence + log_likelihood
         return stats, evidence
 
@@ -130,7 +134,10 @@ class _Gaps:
         if not self.is_matrix:
             joint = _vector_joint(x, self.mixture)
             resp = joint.softmax(1) * weight.unsqueeze(1)
-            yield _vector_statistics(x, resp, self.mixture, about), weight @ joint.logsumexp(1)
+            yield (
+                _vector_statistics(x, resp, self.mixture, about),
+                weight @ joint.logsumexp(1),
+            )
             return
         shift = (self.mixture.means - about).unsqueeze(1)
         for part in self._complete(x):
@@ -145,8 +152,14 @@ class _Gaps:
         if len(part.lower) < len(s2):
             s2, shares = s2.sum(0, keepdim=True), shares.sum(0, keepdim=True)
         k, pattern = (shares > gaussian.NEGLIGIBLE).nonzero(as_tuple=True)
-        spread = torch.cholesky_inverse(part.lower[k, pattern]) * shares[k, pattern, None, None]
-        places = _find_places(part.columns, n_features)[pattern] + k[:, None, None] * n_features**2
+        spread = (
+            torch.cholesky_inverse(part.lower[k, pattern])
+            * shares[k, pattern, None, None]
+        )
+        places = (
+            _find_places(part.columns, n_features)[pattern]
+            + k[:, None, None] * n_features**2
+        )
         s2.view(-1).index_add_(0, places.flatten(), spread.flatten())
         return SufficientStatistics(resp.sum(1), weighted.sum(1), s2)
 
@@ -175,9 +188,13 @@ class _Gaps:
             y = (x[rows.flatten()] - means.unsqueeze(1)).nan_to_num(0.0)
             where = columns.unsqueeze(1).expand(*shape, n_missing)
             pulls = (y @ precisions).view(*shape, -1).gather(-1, where)
-            y.view(*shape, -1).scatter_(-1, where, -torch.cholesky_solve(pulls.mT, lower).mT)
+            y.view(*shape, -1).scatter_(
+                -1, where, -torch.cholesky_solve(pulls.mT, lower).mT
+            )
             log_prob = 0.5 * n_missing * math.log(2 * math.pi)
-            log_prob = log_prob - lower.diagonal(dim1=-2, dim2=-1).log().sum(-1, keepdim=True)
+            log_prob = log_prob - lower.diagonal(dim1=-2, dim2=-1).log().sum(
+                -1, keepdim=True
+            )
             log_prob = log_prob - 0.5 * (y @ factors).square().sum(-1).view(shape)
             joint = constant.unsqueeze(1) + log_prob.flatten(1)
             yield _Completed(rows.flatten(), columns, joint, y, lower)
@@ -195,7 +212,9 @@ def _group_patterns(gaps: Tensor, n_clusters: int) -> Iterator[tuple[Tensor, Ten
     """
     own = torch.zeros(len(gaps), dtype=torch.long, device=gaps.device)
     for bits in gaps.double().split(32, 1):
-        word = bits @ 2.0 ** torch.arange(bits.shape[1], dtype=bits.dtype, device=bits.device)
+        word = bits @ 2.0 ** torch.arange(
+            bits.shape[1], dtype=bits.dtype, device=bits.device
+        )
         keys = own * 2**32 + word.long()
         _, own, sizes = keys.unique(return_inverse=True, return_counts=True)
     order, first = own.argsort(stable=True), sizes.cumsum(0) - sizes

@@ -14,7 +14,9 @@ def uniform_points(n_points: int, n_dimensions: int) -> Tensor:
     return uniform
 
 
-def normal_quantiles(uniform: Tensor, least: float = torch.finfo(torch.float32).eps) -> Tensor:
+def normal_quantiles(
+    uniform: Tensor, least: float = torch.finfo(torch.float32).eps
+) -> Tensor:
     """Return the quantiles of N(0, 1), clipped to the levels ``least`` and 1 - ``least``."""
     return torch.special.ndtri(uniform.clamp(least, 1 - least))
 

@@ -51,13 +51,17 @@ def _generator(device: torch.device) -> torch.Generator | None:
     return None if stream is None else stream.on(device)
 
 
-def randn(shape: Sequence[int], device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
+def randn(
+    shape: Sequence[int], device: torch.device, dtype: torch.dtype | None = None
+) -> Tensor:
     """Draw from N(0, 1), in float32 by default."""
     dtype = dtype or torch.float32
     return torch.randn(shape, generator=_generator(device), device=device, dtype=dtype)
 
 
-def rand(shape: Sequence[int], device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
+def rand(
+    shape: Sequence[int], device: torch.device, dtype: torch.dtype | None = None
+) -> Tensor:
     """Draw uniformly from [0, 1), in float32 by default."""
     dtype = dtype or torch.float32
     return torch.rand(shape, generator=_generator(device), device=device, dtype=dtype)

@@ -23,7 +23,9 @@ def is_dask(X: Any) -> bool:
 
 def check(estimator: Any, X: Any, reset: bool) -> tuple[Any, np.ndarray]:
     """Check a Dask array; return it in blocks with all features, and its largest magnitude."""
-    if not (hasattr(X, "to_delayed") and getattr(X, "ndim", 0) == 2 and hasattr(X, "chunks")):
+    if not (
+        hasattr(X, "to_delayed") and getattr(X, "ndim", 0) == 2 and hasattr(X, "chunks")
+    ):
         raise ValueError(
             f"Expected a Dask array of two dimensions, got {type(X).__name__}. Convert a Dask "
             "DataFrame by X.to_dask_array(lengths=True)."
@@ -51,7 +53,9 @@ class DaskRows(WeightedRows):
         from dask import compute, delayed
 
         task = delayed(_map_block, pure=False)
-        return np.concatenate(compute(*(task(function, b, self.batch_size) for b in self.blocks)))
+        return np.concatenate(
+            compute(*(task(function, b, self.batch_size) for b in self.blocks))
+        )
 
     def sums(self, make: Callable[[], Callable[[Batch], Sums]]) -> Sums:
         """Sum a function over the batches, as a binary tree over the blocks."""
@@ -59,12 +63,18 @@ class DaskRows(WeightedRows):
 
         weights = np.split(self.weight, self.starts[1:])
         parts = [
-            delayed(_sum_block, pure=False)(make, block, weight, int(start), self.batch_size)
-            for block, weight, start in zip(self.blocks, weights, self.starts, strict=True)
+            delayed(_sum_block, pure=False)(
+                make, block, weight, int(start), self.batch_size
+            )
+            for block, weight, start in zip(
+                self.blocks, weights, self.starts, strict=True
+            )
         ]
         while len(parts) > 1:
             pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
-            parts = [delayed(add, pure=False)(*p) if len(p) == 2 else p[0] for p in pairs]
+            parts = [
+                delayed(add, pure=False)(*p) if len(p) == 2 else p[0] for p in pairs
+            ]
         return compute(parts[0])[0]
 
     def take(self, index: np.ndarray) -> Tensor:
@@ -75,7 +85,9 @@ class DaskRows(WeightedRows):
         return torch.from_numpy(rows)
 
 
-def _map_block(function: Callable[[Tensor], Tensor], block: Any, size: int) -> np.ndarray:
+def _map_block(
+    function: Callable[[Tensor], Tensor], block: Any, size: int
+) -> np.ndarray:
     rows = to_tensor(np.asarray(block), double=True)
     with limited_threads():
         return np.concatenate([function(x).numpy() for x in rows.split(size)])
@@ -88,11 +100,15 @@ def _sum_block(
     first: int,
     size: int,
 ) -> Sums:
-    rows, weights = (to_tensor(np.asarray(part), double=True) for part in (block, weight))
+    rows, weights = (
+        to_tensor(np.asarray(part), double=True) for part in (block, weight)
+    )
     starts = range(first, first + len(rows), size)
     batches = (
         (slice(start, start + len(x)), x, w)
-        for start, x, w in zip(starts, rows.split(size), weights.split(size), strict=True)
+        for start, x, w in zip(
+            starts, rows.split(size), weights.split(size), strict=True
+        )
     )
     with limited_threads():
         return functools.reduce(add, map(make(), batches))

@@ -34,7 +34,9 @@ BATCH_ELEMENTS = 2**19
 def choose_batch_size(n_clusters: int, n_features: int, covariance_type: str) -> int:
     """Return the batch size for which the largest intermediate tensor fits the cache."""
     if covariance_type == "full":
-        widest = max(end - first for first, end in gaussian.triangular_blocks(n_features))
+        widest = max(
+            end - first for first, end in gaussian.triangular_blocks(n_features)
+        )
         per_row = n_clusters * widest
     else:
         per_row = max(2 * n_features, n_clusters)
@@ -45,7 +47,11 @@ class WeightedRows:
     """Samples X (N, D), an array, memory map or CSR matrix, and their weights (N,)."""
 
     def __init__(
-        self, X: Any, weight: np.ndarray, batch_size: int, device: torch.device | str = "cpu"
+        self,
+        X: Any,
+        weight: np.ndarray,
+        batch_size: int,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.X = X
         self.weight = weight
@@ -55,7 +61,9 @@ class WeightedRows:
 
     def batches(self, first: int, every: int) -> Iterator[Batch]:
         """Yield every ``every``-th batch from ``first`` on, in double precision, maybe views."""
-        for start in range(first * self.batch_size, self.X.shape[0], every * self.batch_size):
+        for start in range(
+            first * self.batch_size, self.X.shape[0], every * self.batch_size
+        ):
             where = slice(start, start + self.batch_size)
             x, weight = self._tensor(self.X[where]), self._tensor(self.weight[where])
             yield where, x.to(self.device), weight.to(self.device)
@@ -63,11 +71,15 @@ class WeightedRows:
     @property
     def max_workers(self) -> int:
         """Maximum number of threads that have a batch each; one on a GPU."""
-        return -(-self.X.shape[0] // self.batch_size) if self.device.type == "cpu" else 1
+        return (
+            -(-self.X.shape[0] // self.batch_size) if self.device.type == "cpu" else 1
+        )
 
     def _tensor(self, rows: Any) -> Tensor:
         """Return rows as a tensor, without a copy if they are in double precision."""
-        plain = isinstance(rows, np.ndarray) and rows.flags.carray and min(rows.strides) > 0
+        plain = (
+            isinstance(rows, np.ndarray) and rows.flags.carray and min(rows.strides) > 0
+        )
         if plain and rows.dtype == np.float64:
             return torch.from_numpy(rows)
         return to_tensor(rows, double=True)
@@ -126,7 +138,9 @@ def _sum_and_maximize(
     return m_step(stats, about)
 
 
-def maximize(rows: WeightedRows, resp: Responsibilities, about: Tensor, m_step: MStep) -> Mixture:
+def maximize(
+    rows: WeightedRows, resp: Responsibilities, about: Tensor, m_step: MStep
+) -> Mixture:
     """Return the M-step over all samples of given responsibilities; ``about`` fills gaps."""
 
     def sums(shift: Tensor) -> SufficientStatistics:
@@ -134,7 +148,9 @@ def maximize(rows: WeightedRows, resp: Responsibilities, about: Tensor, m_step: 
             where, x, weight = batch
             x = torch.where(x.isnan(), about, x) if missing.misses_values(x) else x
             weighted = resp(where, x) * weight.unsqueeze(1)
-            return gaussian.sufficient_statistics(x, weighted, shift, m_step.covariance_type)
+            return gaussian.sufficient_statistics(
+                x, weighted, shift, m_step.covariance_type
+            )
 
         return SufficientStatistics(*rows.sums(lambda: summarize))
 
@@ -167,7 +183,9 @@ def step(
         stats = SufficientStatistics(*found)
         if learning_rate == 1:
             return stats
-        past = gaussian.implied_statistics(mixture, about, *m_step).times(1 - learning_rate)
+        past = gaussian.implied_statistics(mixture, about, *m_step).times(
+            1 - learning_rate
+        )
         return SufficientStatistics(*add(stats.times(learning_rate / rows.total), past))
 
     about = mixture.means if gaussian.is_separated(mixture) else mixture.center()
@@ -240,12 +258,16 @@ def as_rows(X: np.ndarray, n_clusters: int, covariance_type: str) -> WeightedRow
     return WeightedRows(X, np.ones(len(X)), batch_size)
 
 
-def m_step(X: np.ndarray, resp: np.ndarray, covariance_type: str, reg_covar: float) -> Mixture:
+def m_step(
+    X: np.ndarray, resp: np.ndarray, covariance_type: str, reg_covar: float
+) -> Mixture:
     """Return the M-step over samples X (N, D) and responsibilities (N, K), on the CPU."""
     given = torch.as_tensor(resp, dtype=torch.float64, device="cpu")
     about = torch.from_numpy(X.mean(0, dtype=np.float64))
     rows = as_rows(X, resp.shape[1], covariance_type)
-    return maximize(rows, lambda where, _: given[where], about, MStep(covariance_type, reg_covar))
+    return maximize(
+        rows, lambda where, _: given[where], about, MStep(covariance_type, reg_covar)
+    )
 
 
 def posterior(X: np.ndarray, mixture: Mixture) -> np.ndarray:
@@ -256,17 +278,24 @@ def posterior(X: np.ndarray, mixture: Mixture) -> np.ndarray:
     return rows.map(lambda x: log_joint(x).softmax(1))
 
 
-def reseed_starved(mixture: Mixture, least: float, generator: torch.Generator) -> Mixture:
+def reseed_starved(
+    mixture: Mixture, least: float, generator: torch.Generator
+) -> Mixture:
     """Replace each component whose weight is below ``least`` by part of the heaviest component.
 
     It takes half of its weight, its covariance, and one of its samples as the mean.
     """
-    weights, means, scales = mixture.log_weights.exp(), *(field.clone() for field in mixture[1:])
+    weights, means, scales = (
+        mixture.log_weights.exp(),
+        *(field.clone() for field in mixture[1:]),
+    )
     for k in (weights < least).nonzero().squeeze(1).tolist():
         heavy = int(weights.argmax())
         counts = torch.zeros(len(weights), dtype=torch.long, device="cpu")
         counts[heavy] = 1
-        means[k] = gaussian.sample(Mixture(weights, means, scales), counts, generator)[0]
+        means[k] = gaussian.sample(Mixture(weights, means, scales), counts, generator)[
+            0
+        ]
         weights[[k, heavy]] = weights[heavy] / 2
         if len(scales) == len(weights):
             scales[k] = scales[heavy]

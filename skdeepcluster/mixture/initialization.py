@@ -14,7 +14,7 @@ from sklearn.metrics import euclidean_distances
 from sklearn.utils.extmath import row_norms
 from torch import Tensor
 
-from .._checks import sample_systematically
+from .._random import sample_systematically
 from ..functional import gaussian
 from ..functional.gaussian import Mixture, average
 from .em import MStep, Responsibilities, WeightedRows, maximize
@@ -23,7 +23,9 @@ from .em import MStep, Responsibilities, WeightedRows, maximize
 MAX_DISTINCT_ROWS = 25_000
 
 
-def unique_rows(rows: WeightedRows, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def unique_rows(
+    rows: WeightedRows, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Return distinct samples, sorted by a random projection, and their weights.
 
     Equal samples are merged, so the result depends neither on the order of the samples nor on
@@ -36,7 +38,11 @@ def unique_rows(rows: WeightedRows, generator: torch.Generator) -> tuple[Tensor,
     order = np.flatnonzero(rows.weight > 0)
     # Subtracting the median keeps the digits of small differences. Sums over each sample, unlike
     # matrix products, round equal samples equally.
-    origin = rows.take(order[:: max(1, len(order) // 1000)]).nanmedian(0).values.nan_to_num(0.0)
+    origin = (
+        rows.take(order[:: max(1, len(order) // 1000)])
+        .nanmedian(0)
+        .values.nan_to_num(0.0)
+    )
 
     def project(x: Tensor) -> Tensor:
         parts = (x - origin).nan_to_num(0.0), x.isnan()
@@ -70,7 +76,11 @@ class Initializer:
     """Makes the initial mixtures of EM, all from one set of distinct samples."""
 
     def __init__(
-        self, rows: WeightedRows, n_clusters: int, m_step: MStep, generator: torch.Generator
+        self,
+        rows: WeightedRows,
+        n_clusters: int,
+        m_step: MStep,
+        generator: torch.Generator,
     ) -> None:
         self.rows = rows
         self.n_clusters = n_clusters
@@ -100,7 +110,9 @@ class Initializer:
             return self.maximize(self._assign_to_nearest(seeds))
         eye = torch.eye(self.n_clusters, dtype=self.x.dtype, device=self.x.device)
         kind = self.m_step.covariance_type
-        return self.m_step(gaussian.sufficient_statistics(seeds, eye, seeds, kind), seeds)
+        return self.m_step(
+            gaussian.sufficient_statistics(seeds, eye, seeds, kind), seeds
+        )
 
     def maximize(self, resp: Responsibilities) -> Mixture:
         """Return the M-step over all samples of given responsibilities."""
@@ -112,7 +124,9 @@ class Initializer:
         centers, least = x[: self.n_clusters], math.inf
         for _ in range(n_runs):
             seeds = x[self._find_seeds()]
-            run = KMeans(self.n_clusters, init=seeds, n_init=1).fit(x, sample_weight=weight)
+            run = KMeans(self.n_clusters, init=seeds, n_init=1).fit(
+                x, sample_weight=weight
+            )
             # Rounding must not decide between runs that found the same clusters.
             if run.inertia_ < least * (1 - 1e-9):
                 centers, least = run.cluster_centers_, run.inertia_
@@ -129,10 +143,16 @@ class Initializer:
         chosen, nearest = [], np.full(len(x), np.inf)
         for k in range(self.n_clusters):
             n_drawn = 2 + int(math.log(self.n_clusters)) if k else 1
-            u = torch.rand(n_drawn, generator=self.generator, dtype=torch.float64, device="cpu")
+            u = torch.rand(
+                n_drawn, generator=self.generator, dtype=torch.float64, device="cpu"
+            )
             ends = np.cumsum(weight * nearest if k else weight)
-            drawn = ends.searchsorted(u.numpy() * ends[-1], side="right").clip(max=len(x) - 1)
-            distances = euclidean_distances(x[drawn], x, Y_norm_squared=norms, squared=True)
+            drawn = ends.searchsorted(u.numpy() * ends[-1], side="right").clip(
+                max=len(x) - 1
+            )
+            distances = euclidean_distances(
+                x[drawn], x, Y_norm_squared=norms, squared=True
+            )
             distances = np.minimum(distances, nearest)
             best = (distances @ weight).argmin()
             nearest = distances[best]

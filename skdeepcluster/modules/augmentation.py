@@ -73,11 +73,17 @@ class RandomAffine:
         uniform = 2 * random.rand((len(x), 4), x.device, x.dtype) - 1
         angle = math.radians(self.degrees) * uniform[:, 0]
         size = 1 + self.scale * uniform[:, 1]
-        return move_images(x, self.image_shape, angle, size, self.translate * uniform[:, 2:])
+        return move_images(
+            x, self.image_shape, angle, size, self.translate * uniform[:, 2:]
+        )
 
 
 def move_images(
-    x: Tensor, image_shape: tuple[int, int, int], angle: Tensor, size: Tensor, shift: Tensor
+    x: Tensor,
+    image_shape: tuple[int, int, int],
+    angle: Tensor,
+    size: Tensor,
+    shift: Tensor,
 ) -> Tensor:
     """Rotate flat images (N, D) about their center, scale and shift them, (N, D).
 
@@ -87,10 +93,14 @@ def move_images(
     channels, height, width = image_shape
     # The place in the old image of each pixel of the new one, in half widths from the center.
     cos, sin = angle.cos() / size, angle.sin() / size
-    turn = torch.stack([cos, -sin * height / width, sin * width / height, cos], 1).view(-1, 2, 2)
+    turn = torch.stack([cos, -sin * height / width, sin * width / height, cos], 1).view(
+        -1, 2, 2
+    )
     origin = -2 * turn @ shift[:, :, None]
     places = affine_grid(
-        torch.cat([turn, origin], 2), [len(x), channels, height, width], align_corners=False
+        torch.cat([turn, origin], 2),
+        [len(x), channels, height, width],
+        align_corners=False,
     )
     images = x.view(-1, channels, height, width)
     moved = grid_sample(images, places, padding_mode="border", align_corners=False)

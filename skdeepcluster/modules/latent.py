@@ -57,7 +57,11 @@ class LatentSpace:
     def names(self) -> list[str]:
         """Names of the codes."""
         others = [f"category{a}" for a in range(1, len(self.sizes))]
-        return ["cluster", *others, *(f"continuous{j}" for j in range(self.n_continuous))]
+        return [
+            "cluster",
+            *others,
+            *(f"continuous{j}" for j in range(self.n_continuous)),
+        ]
 
     def find(self, name: str) -> int:
         """Return the position of a code among all codes."""

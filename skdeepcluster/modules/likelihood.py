@@ -124,7 +124,10 @@ class Gaussian(Likelihood):
         """Log N(standardize(x)_d; decoded_d, exp noise_d) - log scale_d."""
         log_var = self.noise.clamp(*self.LOG_VAR)
         squares = (self.standardize(x) - decoded.float()) ** 2 * (-log_var).exp()
-        return -0.5 * (math.log(2 * math.pi) + log_var + squares) - self.scale.log().float()
+        return (
+            -0.5 * (math.log(2 * math.pi) + log_var + squares)
+            - self.scale.log().float()
+        )
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return decoded * scale + shift."""
@@ -209,7 +212,11 @@ class ColumnLikelihood(Likelihood):
         categorical: Iterable[Iterable[int]] = (),
     ) -> None:
         super().__init__()
-        groups = [list(gaussian), list(bernoulli), *(list(group) for group in categorical)]
+        groups = [
+            list(gaussian),
+            list(bernoulli),
+            *(list(group) for group in categorical),
+        ]
         columns = _check_columns(groups)
         n_gaussian, n_bernoulli, *sizes = map(len, groups)
         self.parts = nn.ModuleDict()
@@ -238,7 +245,9 @@ class ColumnLikelihood(Likelihood):
 
     def describe(self) -> str:
         """Return the name and the columns of each part."""
-        parts = (f"{part} {columns}" for part, columns in self.layout.items() if columns)
+        parts = (
+            f"{part} {columns}" for part, columns in self.layout.items() if columns
+        )
         return f"{self.name} ({', '.join(parts)})"
 
     def set_scale(self, shift: Tensor, scale: Tensor) -> None:
@@ -264,11 +273,15 @@ class ColumnLikelihood(Likelihood):
 
     def standardized_mean(self, decoded: Tensor) -> Tensor:
         """Return the standardized means of the parts, (N, D)."""
-        return self._join([part.standardized_mean(out) for part, out in self._split(decoded)])
+        return self._join(
+            [part.standardized_mean(out) for part, out in self._split(decoded)]
+        )
 
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return the links of the parts."""
-        outputs, slopes = zip(*(part.link(own) for part, own in self._split(mean)), strict=True)
+        outputs, slopes = zip(
+            *(part.link(own) for part, own in self._split(mean)), strict=True
+        )
         return self._join(outputs), self._join(slopes)
 
     def _split(self, values: Tensor) -> Iterator[tuple[Any, Tensor]]:
@@ -289,7 +302,11 @@ def fill_missing(x: Tensor) -> Tensor:
 def restore_likelihood(state: Mapping[str, Tensor]) -> Likelihood:
     """Build the likelihood that has a given state dict; a :class:`Bernoulli` has no state."""
     if "columns" not in state:
-        return Gaussian(state["shift"], state["scale"]) if "shift" in state else Bernoulli()
+        return (
+            Gaussian(state["shift"], state["scale"])
+            if "shift" in state
+            else Bernoulli()
+        )
     restored = ColumnLikelihood(**_split_layout(state["columns"], state["sizes"]))
     if "gaussian" in restored.parts:
         restored.set_scale(state["parts.gaussian.shift"], state["parts.gaussian.scale"])
@@ -300,7 +317,9 @@ def restore_likelihood(state: Mapping[str, Tensor]) -> Likelihood:
 
 def _split_layout(columns: Tensor, sizes: Tensor) -> dict[str, list[Any]]:
     """Return the parameters of a :class:`ColumnLikelihood` from its buffers."""
-    gaussian, bernoulli, *groups = (own.tolist() for own in columns.split(sizes.tolist()))
+    gaussian, bernoulli, *groups = (
+        own.tolist() for own in columns.split(sizes.tolist())
+    )
     return {"gaussian": gaussian, "bernoulli": bernoulli, "categorical": groups}
 
 
@@ -308,12 +327,18 @@ def _check_columns(groups: Sequence[Sequence[Any]]) -> list[int]:
     """Return the columns of all groups, whole numbers from 0 on that are given once."""
     columns = [column for group in groups for column in group]
     if not columns:
-        raise ValueError("A likelihood of columns (ColumnLikelihood) needs columns, got none.")
+        raise ValueError(
+            "A likelihood of columns (ColumnLikelihood) needs columns, got none."
+        )
     for c in columns:
         if isinstance(c, bool) or not isinstance(c, Integral) or c < 0:
-            raise ValueError(f"Columns are given by whole numbers from 0 on, got {c!r}.")
+            raise ValueError(
+                f"Columns are given by whole numbers from 0 on, got {c!r}."
+            )
     if twice := sorted(int(column) for column, n in Counter(columns).items() if n > 1):
-        raise ValueError(f"Every column has one likelihood, but {twice} are given twice.")
+        raise ValueError(
+            f"Every column has one likelihood, but {twice} are given twice."
+        )
     if any(len(group) < 2 for group in groups[2:]):
         raise ValueError(
             "A categorical feature needs two or more one-hot columns, but the groups are "

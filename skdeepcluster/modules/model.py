@@ -121,7 +121,9 @@ class ClusterModel(TrainableModel):
     def __init__(self, likelihood: Likelihood) -> None:
         super().__init__()
         self.likelihood = likelihood
-        self.register_buffer("temperature", torch.ones((), dtype=torch.float32, device="cpu"))
+        self.register_buffer(
+            "temperature", torch.ones((), dtype=torch.float32, device="cpu")
+        )
         self.register_buffer("whitening", None)
         self.register_buffer("whitened_means", None)
 
@@ -156,7 +158,9 @@ class ClusterModel(TrainableModel):
         return torch.stack([log_resp.argmax(-1).double(), log_p.double().exp()], -1)
 
     @torch.inference_mode()
-    def fit_outliers(self, blocks: Callable[[], Iterable[tuple[Tensor, Tensor]]]) -> None:
+    def fit_outliers(
+        self, blocks: Callable[[], Iterable[tuple[Tensor, Tensor]]]
+    ) -> None:
         """Set the whitening of outlier scores, and the whitened means of the clusters.
 
         ``blocks`` returns the samples (n, D) of each block with their one-hot clusters (n, K). The
@@ -165,7 +169,10 @@ class ClusterModel(TrainableModel):
         """
 
         def add_up(summarize: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-            parts = ((self.standardize(x).double(), member.double()) for x, member in blocks())
+            parts = (
+                (self.standardize(x).double(), member.double())
+                for x, member in blocks()
+            )
             return cast(Tensor, sum(summarize(*part) for part in parts))
 
         def square(gaps: Tensor) -> Tensor:
@@ -173,12 +180,16 @@ class ClusterModel(TrainableModel):
 
         sizes = add_up(lambda x_std, member: member.sum(0))
         means = add_up(lambda x_std, member: member.T @ x_std) / sizes[:, None]
-        covariance = add_up(lambda x_std, member: square(x_std - member @ means)) / sizes.sum()
+        covariance = (
+            add_up(lambda x_std, member: square(x_std - member @ means)) / sizes.sum()
+        )
         variances = covariance.diagonal() if covariance.ndim == 2 else covariance
         variances += REG_COVAR * variances.mean() + LEAST_VARIANCE
         is_full = covariance.ndim == 2
         scales = torch.linalg.cholesky(covariance) if is_full else variances.sqrt()
-        self.whitening = Mixture(sizes.log(), means, scales[None]).precision_factors()[0]
+        self.whitening = Mixture(sizes.log(), means, scales[None]).precision_factors()[
+            0
+        ]
         self.whitened_means = whiten(means, self.whitening)
 
     def outlier_scores(self, x: Tensor) -> Tensor:
@@ -187,7 +198,9 @@ class ClusterModel(TrainableModel):
         assert self.whitened_means is not None
         white = whiten(self.standardize(x).double(), self.whitening)
         # Expanding the square would lose digits of clusters that are tight and far apart.
-        return torch.stack([(white - mean).norm(dim=1) for mean in self.whitened_means]).amin(0)
+        return torch.stack(
+            [(white - mean).norm(dim=1) for mean in self.whitened_means]
+        ).amin(0)
 
     def fitted_attributes(self) -> dict[str, Tensor]:
         """Return the estimator's fitted attributes that the trained model determines."""
@@ -293,8 +306,14 @@ class Autoencoder(TrainableModel):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Mean negative log-likelihood of the reconstructed samples."""
-        code = self.encoder.mean(mask(self.likelihood.standardize(batch.x), self.masking))
-        return {"reconstruction": -self.likelihood.log_prob(batch.x, self.decoder(code)).mean()}
+        code = self.encoder.mean(
+            mask(self.likelihood.standardize(batch.x), self.masking)
+        )
+        return {
+            "reconstruction": -self.likelihood.log_prob(
+                batch.x, self.decoder(code)
+            ).mean()
+        }
 
     def players(self) -> tuple[Player, ...]:
         """One loss for all parameters."""
@@ -312,7 +331,10 @@ class CodeModel(ClusterModel):
     rates = {"likelihood.*": 10.0}
 
     def __init__(
-        self, encoder: GaussianEncoder | PointEncoder, decoder: nn.Module, likelihood: Likelihood
+        self,
+        encoder: GaussianEncoder | PointEncoder,
+        decoder: nn.Module,
+        likelihood: Likelihood,
     ) -> None:
         super().__init__(likelihood)
         self.encoder, self.decoder = encoder, decoder
@@ -378,7 +400,10 @@ def decode_samples(
 
 
 def evidence_bound(
-    model: CodeModel, x: Tensor, divergence: Callable[..., Tensor], noise: Tensor | None = None
+    model: CodeModel,
+    x: Tensor,
+    divergence: Callable[..., Tensor],
+    noise: Tensor | None = None,
 ) -> Tensor:
     """ELBO of each sample, (N,), float64: E_q[log p(x | z)] - divergence(mean, std) of q(z | x).
 
@@ -390,7 +415,9 @@ def evidence_bound(
         n_pairs = max(MIN_PAIRS, PAIRS_PER_DIMENSION * mean.shape[1])
         noise = balanced_points(n_pairs, mean.shape[1]).to(mean.device)
     total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
-    for _, _, log_x in decode_samples(model, x, mean, std, noise[:, None].split(SAMPLES_AT_ONCE)):
+    for _, _, log_x in decode_samples(
+        model, x, mean, std, noise[:, None].split(SAMPLES_AT_ONCE)
+    ):
         total += log_x.double().sum(0)
     return total / len(noise) - divergence(mean.double(), std.double())
 
@@ -440,10 +467,16 @@ class MixturePrior(nn.Module):
     def __init__(self, n_clusters: int, n_components: int, floor: float = 0.0) -> None:
         super().__init__()
         self.floor = floor
-        self.register_buffer("least", torch.tensor(self.LOG_VAR[0], dtype=torch.float32))
+        self.register_buffer(
+            "least", torch.tensor(self.LOG_VAR[0], dtype=torch.float32)
+        )
         self.logits = nn.Parameter(torch.zeros(n_clusters, dtype=torch.float32))
-        self.means = nn.Parameter(torch.zeros(n_clusters, n_components, dtype=torch.float32))
-        self.log_vars = nn.Parameter(torch.zeros(n_clusters, n_components, dtype=torch.float32))
+        self.means = nn.Parameter(
+            torch.zeros(n_clusters, n_components, dtype=torch.float32)
+        )
+        self.log_vars = nn.Parameter(
+            torch.zeros(n_clusters, n_components, dtype=torch.float32)
+        )
 
     @torch.no_grad()
     def set(self, mixture: Mixture) -> None:
@@ -537,7 +570,9 @@ class PriorModel(CodeModel):
     def log_joint(self, posterior: Any, mixture: Mixture) -> Tensor:
         """Logits of p(k | x), (N, K), from the output of the encoder."""
 
-    def log_resp_standardized(self, x_std: Tensor, mixture: Mixture | None = None) -> Tensor:
+    def log_resp_standardized(
+        self, x_std: Tensor, mixture: Mixture | None = None
+    ) -> Tensor:
         """Log p(k | x), (N, K), by the prior's mixture, which may be passed if it is known."""
         mixture = self.prior.mixture if mixture is None else mixture
         return self.log_joint(self.encoder(x_std), mixture).log_softmax(-1)

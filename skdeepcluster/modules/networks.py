@@ -40,7 +40,10 @@ Shape = tuple[int, int, int]
 
 
 def mlp(
-    n_in: int, n_out: int, hidden_layer_sizes: Sizes = (500, 500, 2000), activation: str = "relu"
+    n_in: int,
+    n_out: int,
+    hidden_layer_sizes: Sizes = (500, 500, 2000),
+    activation: str = "relu",
 ) -> nn.Sequential:
     """Multilayer perceptron: linear layers with an activation between them.
 
@@ -65,9 +68,14 @@ def mlp(
     widths = [n_in, *hidden_layer_sizes]
     layers: list[nn.Module] = []
     for width_in, width_out in pairwise(widths):
-        layers += [nn.Linear(width_in, width_out, dtype=FLOAT), ACTIVATIONS[activation]()]
+        layers += [
+            nn.Linear(width_in, width_out, dtype=FLOAT),
+            ACTIVATIONS[activation](),
+        ]
     gain = 1.0 if activation == "tanh" else 2.0
-    return _initialize(nn.Sequential(*layers, nn.Linear(widths[-1], n_out, dtype=FLOAT)), gain)
+    return _initialize(
+        nn.Sequential(*layers, nn.Linear(widths[-1], n_out, dtype=FLOAT)), gain
+    )
 
 
 def normalized_mlp(
@@ -101,7 +109,9 @@ def normalized_mlp(
         linear = nn.Linear(width_in, width_out, bias=False, dtype=FLOAT)
         normalize = nn.BatchNorm1d(width_out, dtype=FLOAT)
         layers += [*noises, linear, normalize, ACTIVATIONS[activation]()]
-    return _initialize(nn.Sequential(*layers, *noises, nn.Linear(widths[-1], n_out, dtype=FLOAT)))
+    return _initialize(
+        nn.Sequential(*layers, *noises, nn.Linear(widths[-1], n_out, dtype=FLOAT))
+    )
 
 
 class GaussianNoise(nn.Module):
@@ -117,7 +127,9 @@ class GaussianNoise(nn.Module):
 
 
 @torch.no_grad()
-def set_linear(network: nn.Sequential, reduce: Tensor, expand: Tensor, bias: Tensor) -> None:
+def set_linear(
+    network: nn.Sequential, reduce: Tensor, expand: Tensor, bias: Tensor
+) -> None:
     """Initialize a perceptron of :func:`mlp` to the map x -> expand @ (reduce @ x) + bias.
 
     ``reduce`` is (q, n_in). Hidden layers, at least 2 q wide, carry ``reduce @ x`` and its
@@ -141,7 +153,11 @@ def set_linear(network: nn.Sequential, reduce: Tensor, expand: Tensor, bias: Ten
 
 
 def conv_encoder(
-    n_in: int, n_out: int, image_shape: Shape, channels: Sizes = (32, 64), n_hidden: int = 256
+    n_in: int,
+    n_out: int,
+    image_shape: Shape,
+    channels: Sizes = (32, 64),
+    n_hidden: int = 256,
 ) -> nn.Sequential:
     """Convolutional encoder for images stored as flat samples.
 
@@ -176,7 +192,11 @@ def conv_encoder(
 
 
 def conv_decoder(
-    n_in: int, n_out: int, image_shape: Shape, channels: Sizes = (32, 64), n_hidden: int = 256
+    n_in: int,
+    n_out: int,
+    image_shape: Shape,
+    channels: Sizes = (32, 64),
+    n_hidden: int = 256,
 ) -> nn.Sequential:
     """Mirror image of ``conv_encoder``, from a code to a flat image.
 
@@ -211,11 +231,17 @@ def conv_discriminator(
     """
     stages, n_flat = _stages(n_in, image_shape, channels, "leaky_relu", True)
     linear = nn.Linear(n_flat, n_out, dtype=FLOAT)
-    return _initialize(nn.Sequential(*stages, linear, nn.BatchNorm1d(n_out, dtype=FLOAT)))
+    return _initialize(
+        nn.Sequential(*stages, linear, nn.BatchNorm1d(n_out, dtype=FLOAT))
+    )
 
 
 def conv_generator(
-    n_in: int, n_out: int, image_shape: Shape, channels: Sizes = (64, 128), n_hidden: int = 1024
+    n_in: int,
+    n_out: int,
+    image_shape: Shape,
+    channels: Sizes = (64, 128),
+    n_hidden: int = 1024,
 ) -> nn.Sequential:
     """Convolutional generator, the mirror image of ``conv_discriminator``.
 
@@ -235,7 +261,11 @@ def conv_generator(
 
 
 def conv_classifier(
-    n_in: int, n_out: int, image_shape: Shape, channels: Sizes = (32, 64), n_hidden: int = 256
+    n_in: int,
+    n_out: int,
+    image_shape: Shape,
+    channels: Sizes = (32, 64),
+    n_hidden: int = 256,
 ) -> nn.Sequential:
     """Convolutional classifier with batch normalization and leaky rectifiers.
 
@@ -278,22 +308,39 @@ def _stages(
 
 
 def _mirror(
-    n_in: int, n_out: int, image_shape: Shape, channels: Sizes, n_hidden: int, normalized: bool
+    n_in: int,
+    n_out: int,
+    image_shape: Shape,
+    channels: Sizes,
+    n_hidden: int,
+    normalized: bool,
 ) -> nn.Sequential:
     """Return two linear layers, and layers that double an image for each channel, last first."""
     height, width = _shape_after_stages(n_out, image_shape, channels)
     maps = [image_shape[0], *channels][::-1]
     layers: list[nn.Module] = [nn.Linear(n_in, n_hidden, dtype=FLOAT)]
-    layers += [nn.BatchNorm1d(n_hidden, dtype=FLOAT), nn.ReLU()] if normalized else [nn.ReLU()]
+    layers += (
+        [nn.BatchNorm1d(n_hidden, dtype=FLOAT), nn.ReLU()]
+        if normalized
+        else [nn.ReLU()]
+    )
     layers += [nn.Linear(n_hidden, maps[0] * height * width, dtype=FLOAT)]
     layers += [nn.Unflatten(1, (maps[0], height, width))]
     for maps_in, maps_out in pairwise(maps):
-        layers += [nn.BatchNorm2d(maps_in, dtype=FLOAT), nn.ReLU()] if normalized else [nn.ReLU()]
-        layers += [nn.ConvTranspose2d(maps_in, maps_out, 4, stride=2, padding=1, dtype=FLOAT)]
+        layers += (
+            [nn.BatchNorm2d(maps_in, dtype=FLOAT), nn.ReLU()]
+            if normalized
+            else [nn.ReLU()]
+        )
+        layers += [
+            nn.ConvTranspose2d(maps_in, maps_out, 4, stride=2, padding=1, dtype=FLOAT)
+        ]
     return _initialize(nn.Sequential(*layers, nn.Flatten()))
 
 
-def _shape_after_stages(n_features: int, image_shape: Sizes, channels: Sizes) -> tuple[int, int]:
+def _shape_after_stages(
+    n_features: int, image_shape: Sizes, channels: Sizes
+) -> tuple[int, int]:
     """Return height and width after the last stage; raise if they cannot be halved so often."""
     size = math.prod(image_shape)
     if len(image_shape) != 3 or size != n_features:
@@ -324,7 +371,9 @@ def _initialize(network: nn.Sequential, gain: float = 2.0) -> nn.Sequential:
             fan_in = layer.weight[:, 0].numel() / math.prod(layer.stride)
         else:
             continue
-        if not layer.weight.is_meta:  # where torch would import its compiler, for seconds
+        if (
+            not layer.weight.is_meta
+        ):  # where torch would import its compiler, for seconds
             nn.init.normal_(layer.weight, std=math.sqrt(gain / fan_in))
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
@@ -344,7 +393,9 @@ def choose_builder(
     if builder is not None or image_shape is None:
         return builder
     shape = check_widths("image_shape", image_shape)
-    return partial(CONVOLUTIONAL[kind], image_shape=tuple([1] * (3 - len(shape)) + shape))
+    return partial(
+        CONVOLUTIONAL[kind], image_shape=tuple([1] * (3 - len(shape)) + shape)
+    )
 
 
 def make_network(
@@ -383,7 +434,9 @@ def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Modu
         with torch.no_grad():
             found = network.eval()(torch.zeros(2, n_in, dtype=torch.float32))
     except Exception as error:
-        raise ValueError(f"{asked} gave no network that takes samples: {error}") from error
+        raise ValueError(
+            f"{asked} gave no network that takes samples: {error}"
+        ) from error
     shape, dtype = tuple(getattr(found, "shape", ())), getattr(found, "dtype", None)
     if shape != (2, n_out) or dtype != torch.float32:
         raise ValueError(

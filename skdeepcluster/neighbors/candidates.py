@@ -20,7 +20,8 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import pairwise_distances_argmin
 
-from .._checks import draw_seed, indicate
+from .._labels import indicate
+from .._random import draw_seed
 from .search import TREE_FEATURES, NeighborIndex, single_threaded, single_threaded_blas
 
 #: Maximum number of samples that k-means and mixtures are fitted to.
@@ -138,7 +139,9 @@ class _MergeTrees:
                 return None
             halves = children[last - n_samples]
             least = min(FAIR_SIZE * n_samples / n_clusters, sizes[halves].max())
-            groups = groups - {last} | {int(half) for half in halves if sizes[half] >= least}
+            groups = groups - {last} | {
+                int(half) for half in halves if sizes[half] >= least
+            }
         labels = np.full(len(sizes), -1)
         labels[sorted(groups)] = np.arange(n_clusters)
         for t in range(n_samples - 2, -1, -1):
@@ -199,15 +202,21 @@ def _find_in_layout(layout, views, tree, n_clusters, stream):
         densities = fit_mixture(views.narrow, views, ward, n_clusters, "full")
         yield Candidate("full ward", densities.argmax(1))
     for _ in range(2):
-        yield Candidate("layout merged", merge_mixture(layout, views, n_clusters, stream))
+        yield Candidate(
+            "layout merged", merge_mixture(layout, views, n_clusters, stream)
+        )
 
 
 def run_kmeans(points, views, n_clusters, stream, n_init=KMEANS_RUNS):
     """Return the labels (M,) of k-means fitted to points (M, D)."""
-    kmeans = KMeans(n_clusters, n_init=n_init, max_iter=50, random_state=draw_seed(stream))
+    kmeans = KMeans(
+        n_clusters, n_init=n_init, max_iter=50, random_state=draw_seed(stream)
+    )
     fitted = views.draw(FITTED)
     with warnings.catch_warnings(), single_threaded():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct points than K
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # fewer distinct points than K
         kmeans.fit(points[fitted], sample_weight=views.weights[fitted])
         return kmeans.labels_ if len(fitted) == len(points) else kmeans.predict(points)
 
@@ -272,7 +281,9 @@ def fit_mixture(points, views, labels, n_components, kind, reg=1e-3):
     resp, last = np.eye(n_components)[labels[fitted]], -np.inf
     with single_threaded_blas():
         for _ in range(EM_ITERATIONS):
-            *given, covariances = estimate_gaussians(resp * weights, monomials, n_features, kind)
+            *given, covariances = estimate_gaussians(
+                resp * weights, monomials, n_features, kind
+            )
             given = *given, covariances + variance, kind
             densities = measure_log_densities(monomials, *given)
             highest = densities.max(1, keepdims=True)
@@ -311,7 +322,10 @@ def agglomerate(edges, sizes, n_groups):
     """
     n_points = len(sizes)
     edges = np.maximum(edges, 1e-9 * max(edges.sum(), 1.0) / n_points**2)
-    sizes, groups = np.array(sizes, dtype=np.float64), [[point] for point in range(n_points)]
+    sizes, groups = (
+        np.array(sizes, dtype=np.float64),
+        [[point] for point in range(n_points)],
+    )
     alive = np.ones(n_points, dtype=bool)
     linkages = edges / (sizes[:, None] * sizes)
     np.fill_diagonal(linkages, -np.inf)
@@ -368,12 +382,23 @@ def _find_merge(edges, groups):
     joint = member.T @ edges @ member
     i, j = np.triu_indices(len(groups), 1)
     shares, parts = joint.sum(0), entr(joint)
-    entropy = entr(shares).sum() + entr(shares[i] + shares[j]) - entr(shares[i]) - entr(shares[j])
+    entropy = (
+        entr(shares).sum()
+        + entr(shares[i] + shares[j])
+        - entr(shares[i])
+        - entr(shares[j])
+    )
     # Rows and columns i and j are taken out, and their sum is put in.
     rows, joined, pairs = parts.sum(1), entr(joint[i] + joint[j]), np.arange(len(i))
     beside = joined.sum(1) - joined[pairs, i] - joined[pairs, j]
     inside = entr(joint[i, i] + joint[j, j] + 2 * joint[i, j])
-    both = parts.sum() - 2 * (rows[i] + rows[j]) + parts[i, i] + parts[j, j] + 2 * parts[i, j]
+    both = (
+        parts.sum()
+        - 2 * (rows[i] + rows[j])
+        + parts[i, i]
+        + parts[j, j]
+        + 2 * parts[i, j]
+    )
     both += 2 * beside + inside
     scores = (2 * entropy - both) ** 2 / np.maximum(entropy, 1e-12)
     place = scores.argmax()
@@ -389,7 +414,9 @@ def learn_head(points, labels, n_clusters, stream):
     """
     points = points.astype(np.float32)
     member = np.eye(n_clusters, dtype=np.float32)[labels]
-    head = ((member.T @ points) / np.maximum(member.sum(0), 1)[:, None] - points.mean(0)).T
+    head = (
+        (member.T @ points) / np.maximum(member.sum(0), 1)[:, None] - points.mean(0)
+    ).T
     head /= max((points @ head).std(), 1e-12)
     improve = _Adam(head)
     with single_threaded_blas():
@@ -399,8 +426,14 @@ def learn_head(points, labels, n_clusters, stream):
             classifier = np.zeros_like(head)
             learn = _Adam(classifier)
             for _ in range(6):
-                learn(batch.T @ (softmax(batch @ classifier, axis=1) - target) / len(batch))
-            loss = BALANCE * np.log(np.maximum(target.mean(0), np.finfo(np.float32).tiny))
+                learn(
+                    batch.T
+                    @ (softmax(batch @ classifier, axis=1) - target)
+                    / len(batch)
+                )
+            loss = BALANCE * np.log(
+                np.maximum(target.mean(0), np.finfo(np.float32).tiny)
+            )
             loss = loss - log_softmax(batch @ classifier, axis=1)
             slope = target * (loss - (target * loss).sum(1, keepdims=True))
             improve(batch.T @ slope / len(batch))
@@ -480,8 +513,13 @@ def link_fairly(tree, n_points):
         [1] * n_points,
     )
     is_open, merges = [True] * len(edges), []
-    first = defaultdict(int)  # for each size, the first edge that may touch a cluster of this size
-    counts, gap = Counter({1: n_points}), 0  # gap is the sum of |s_i - s_j| over pairs of clusters
+    first = defaultdict(
+        int
+    )  # for each size, the first edge that may touch a cluster of this size
+    counts, gap = (
+        Counter({1: n_points}),
+        0,
+    )  # gap is the sum of |s_i - s_j| over pairs of clusters
 
     def find(point):
         while parents[point] != point:
@@ -493,13 +531,17 @@ def link_fairly(tree, n_points):
         is_fair = gap <= GINI * n_points * (n_clusters - 1)
         size = 0 if is_fair else min(counts)
         edge = first[size]
-        while not is_open[edge] or not (is_fair or size in [sizes[find(k)] for k in edges[edge]]):
+        while not is_open[edge] or not (
+            is_fair or size in [sizes[find(k)] for k in edges[edge]]
+        ):
             edge += 1
         first[size], is_open[edge] = edge, False
         i, j = map(find, edges[edge])
         a, b = sizes[i], sizes[j]
         counts -= Counter((a, b))
-        gap += sum(n * (abs(a + b - s) - abs(a - s) - abs(b - s)) for s, n in counts.items())
+        gap += sum(
+            n * (abs(a + b - s) - abs(a - s) - abs(b - s)) for s, n in counts.items()
+        )
         gap -= abs(a - b)
         counts[a + b] += 1
         merges.append((i, j))

@@ -12,7 +12,7 @@ from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
-from .._checks import cluster_means, indicate, normalize_rows
+from .._labels import cluster_means, indicate, normalize_rows
 from .selection import LEAD
 
 #: Number of kept pairs that raises the score of a candidate by one.
@@ -46,7 +46,11 @@ class Constraints(NamedTuple):
     def allows(self, n_clusters):
         """Return whether the constraints do not exclude this number of clusters at once."""
         least, most = n_clusters * self.least, n_clusters * self.most
-        return least <= 1 + RESIDUAL and most >= 1 - RESIDUAL and len(self.exclusive) <= n_clusters
+        return (
+            least <= 1 + RESIDUAL
+            and most >= 1 - RESIDUAL
+            and len(self.exclusive) <= n_clusters
+        )
 
     def check(self, n_clusters):
         """Raise an error if this number of clusters is excluded."""
@@ -60,7 +64,12 @@ class Constraints(NamedTuple):
             )
         name, bound, share, change = "max_cluster_size", "most", self.most, "Raise"
         if n_clusters * self.least > 1 + RESIDUAL:
-            name, bound, share, change = "min_cluster_size", "least", self.least, "Decrease"
+            name, bound, share, change = (
+                "min_cluster_size",
+                "least",
+                self.least,
+                "Decrease",
+            )
         raise ValueError(
             f"{name} gives n_clusters={n_clusters} clusters at {bound} {n_clusters * share:.4g} "
             f"times the weight of all samples together. {change} {name} or n_clusters."
@@ -76,7 +85,9 @@ class Constraints(NamedTuple):
         """Return what the constraints add to the scores of candidates (C, M), an array (C,)."""
         missed = [self.miss(own, self.weights, n_clusters) for own in labels]
         (a, b), (c, d) = self.joined.T, self.split.T
-        kept = (labels[:, a] == labels[:, b]).sum(1) + (labels[:, c] != labels[:, d]).sum(1)
+        kept = (labels[:, a] == labels[:, b]).sum(1) + (
+            labels[:, c] != labels[:, d]
+        ).sum(1)
         return kept / PAIRS - MISSED * np.array(missed)
 
     def lower(self, scores, labels, weights, n_clusters):
@@ -88,7 +99,10 @@ class Constraints(NamedTuple):
     def keep(self, labels, n_clusters):
         """Return whether ``labels`` (M,) keep the constraints."""
         head = np.unique(self.groups, return_index=True)[1][self.groups]
-        (a, b), missed = labels[self.split].T, self.miss(labels, self.weights, n_clusters)
+        (a, b), missed = (
+            labels[self.split].T,
+            self.miss(labels, self.weights, n_clusters),
+        )
         return missed == 0 and (a != b).all() and (labels == labels[head]).all()
 
     def impose(self, resp, layout, known=None):
@@ -153,11 +167,15 @@ def constrain(samples, weights, sizes, must_link, cannot_link, labels=None):
     if labels is not None and (len(must_link) or len(cannot_link)):
         must_link, cannot_link = _add_labels(labels, inverse, must_link, cannot_link)
     # Equal samples have equal keys and the same predictions.
-    _, first, equal = np.unique(samples.reference.keys, return_index=True, return_inverse=True)
+    _, first, equal = np.unique(
+        samples.reference.keys, return_index=True, return_inverse=True
+    )
     rows = np.flatnonzero(inverse >= 0)
     links = np.column_stack([rows, kept[first][equal[inverse[rows]]]])
     links = np.vstack([must_link, links])
-    graph = sparse.csr_array((np.ones(len(links)), links.T), (len(inverse), len(inverse)))
+    graph = sparse.csr_array(
+        (np.ones(len(links)), links.T), (len(inverse), len(inverse))
+    )
     group = connected_components(graph, directed=False)[1]
     _check_apart(cannot_link, group, graph)
     return Constraints(
@@ -229,7 +247,11 @@ def _assign(limits, resp, layout, known=None):
     groups, n_clusters = limits.groups, resp.shape[1]
     member = indicate(groups, groups.max() + 1)
     mass = member.T @ limits.weights
-    costs = member.T @ (limits.weights[:, None] * _measure_moves(resp, layout)) / mass[:, None]
+    costs = (
+        member.T
+        @ (limits.weights[:, None] * _measure_moves(resp, layout))
+        / mass[:, None]
+    )
     if known is not None:
         labels = member.T @ known
         costs[labels < labels.max(1, keepdims=True)] = np.inf

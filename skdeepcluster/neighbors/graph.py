@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import ArpackNoConvergence, aslinearoperator, eigsh
 from sklearn.utils import check_array, check_scalar, gen_batches
 
-from .._checks import draw_seed, random_stream
+from .._random import draw_seed, random_stream
 from .search import (
     NeighborIndex,
     check_distances,
@@ -80,7 +80,9 @@ def neighbor_graph(
            [0., 1., 0.]], dtype=float32)
     """
     check_scalar(n_neighbors, "n_neighbors", Integral, min_val=1)
-    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
+    X = check_array(
+        X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X"
+    )
     if metric == "precomputed":
         check_distances(X)
         return link_neighbors(*nearest_entries(X, n_neighbors, own=True))
@@ -92,7 +94,9 @@ def link_neighbors(distances, neighbors):
     n_rows, k = distances.shape
     weights = (_smooth_weights(distances) if k else distances).astype(np.float32)
     starts = np.arange(n_rows + 1) * k
-    one_way = sparse.csr_matrix((weights.ravel(), neighbors.ravel(), starts), (n_rows, n_rows))
+    one_way = sparse.csr_matrix(
+        (weights.ravel(), neighbors.ravel(), starts), (n_rows, n_rows)
+    )
     one_way.sum_duplicates()
     back = one_way.T.tocsr()
     graph = (one_way + back - one_way.multiply(back)).tocsr()
@@ -145,7 +149,9 @@ def whiten(points, graph, n_neighbors, n_jobs=None):
         degree = np.asarray(graph.sum(1), dtype=np.float64).ravel()
         with single_threaded_blas():
             gaps = degree[:, None] * points - graph @ points
-            whitened = points @ whitening_matrix(points.T @ gaps / degree.sum(), len(points))
+            whitened = points @ whitening_matrix(
+                points.T @ gaps / degree.sum(), len(points)
+            )
     return whitened
 
 
@@ -246,14 +252,18 @@ def _embed_spectrally(graph, n_components, random):
             operator = aslinearoperator(similarity) - 2 * (remove @ remove.H)
             first = random.standard_normal(n_rows)
             try:
-                values, vectors = eigsh(operator, wanted, which="LA", v0=first, tol=1e-5)
+                values, vectors = eigsh(
+                    operator, wanted, which="LA", v0=first, tol=1e-5
+                )
             except ArpackNoConvergence as error:
                 values, vectors = error.eigenvalues, error.eigenvectors
     vectors = vectors[:, np.argsort(-values)[:wanted]] / np.sqrt(degree)[:, None]
     start[:, : vectors.shape[1]] = vectors - vectors.mean(0)
     start *= 10 / max(np.abs(start).max(), 1e-12)
     n_pieces, piece = connected_components(graph, directed=False)
-    if n_pieces > 1:  # the solver may miss trivial eigenvectors, which separate the components
+    if (
+        n_pieces > 1
+    ):  # the solver may miss trivial eigenvectors, which separate the components
         start += 10 * random.standard_normal((n_pieces, n_components))[piece]
     # Samples at the same position do not repel each other.
     return (start + 1e-4 * random.standard_normal(start.shape)).astype(np.float32)
@@ -292,7 +302,9 @@ def _optimize(graph, start, n_epochs, random, n_jobs):
             linked = drawn[subsets[t % n_subsets]]
             shifts = random.integers(1, n_rows, REPULSIONS)
             rate = np.float32(1 - t / n_moves)
-            move = partial(_step_block, y, np.concatenate([y, y], axis=1), linked, shifts, rate)
+            move = partial(
+                _step_block, y, np.concatenate([y, y], axis=1), linked, shifts, rate
+            )
             y = np.concatenate(list(do_each(move, blocks)), axis=1)
     return y.T
 
@@ -310,7 +322,9 @@ def _step_block(y, twice, linked, shifts, rate, rows):
     pulls *= 2 * a * b * power / (1 + a * square * power)
     pushes = np.empty((len(here), len(shifts), here.shape[1]), here.dtype)
     for j, shift in enumerate(shifts):
-        np.subtract(here, twice[:, rows.start + shift : rows.stop + shift], out=pushes[:, j])
+        np.subtract(
+            here, twice[:, rows.start + shift : rows.stop + shift], out=pushes[:, j]
+        )
     square = _square_norms(pushes)
     pushes *= 2 * b / ((1e-3 + square) * (1 + a * np.exp(b * np.log(square))))
     step = np.zeros_like(here)

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
-from .._checks import cluster_means, normalize_rows
+from .._labels import cluster_means, normalize_rows
 from .selection import LEAD, spread_votes
 
 #: Maximum residual of a sample when labels are spread, relative to its solution.
@@ -65,11 +65,15 @@ def follow_labels(resp, labels, graph, weights, layout):
     names = name_clusters(found, labels, layout)
     counts = labels.sum(0)
     # p(class | cluster) with one more label for each class, in its cluster.
-    by_cluster = normalize_rows((found.T @ labels + np.eye(len(names))[names]) / (1 + counts))
+    by_cluster = normalize_rows(
+        (found.T @ labels + np.eye(len(names))[names]) / (1 + counts)
+    )
     if (weights != weights[0]).any():
         scale = sparse.diags(weights / weights.mean())
         graph = (scale @ graph @ scale).tocsr()
-    spread = absorb_walk(graph, labels, found @ by_cluster, found @ (STOPS / (1 + counts[names])))
+    spread = absorb_walk(
+        graph, labels, found @ by_cluster, found @ (STOPS / (1 + counts[names]))
+    )
     votes = LABEL_SHARE * np.eye(len(names))[spread.argmax(1)]
     resp = spread_votes(votes + (1 - LABEL_SHARE) * resp @ by_cluster, graph)
     resp[np.arange(len(resp)), spread.argmax(1)] = (1 + LEAD) * resp.max(1)
@@ -83,7 +87,11 @@ def count_labels(targets, n_classes, inverse, weights=None):
     """
     known = np.flatnonzero((targets >= 0) & (inverse >= 0))
     labels = np.zeros((inverse.max() + 1, n_classes))
-    np.add.at(labels, (inverse[known], targets[known]), 1 if weights is None else weights[known])
+    np.add.at(
+        labels,
+        (inverse[known], targets[known]),
+        1 if weights is None else weights[known],
+    )
     return labels
 
 
@@ -110,7 +118,10 @@ def absorb_walk(graph, labels, votes, stops):
     fields and harmonic functions", ICML 2003, with an external classifier).
     """
     degree = np.asarray(graph.sum(1), dtype=np.float64).ravel()
-    known, found = labels.any(1), np.where(labels.any(1)[:, None], normalize_rows(labels), votes)
+    known, found = (
+        labels.any(1),
+        np.where(labels.any(1)[:, None], normalize_rows(labels), votes),
+    )
     free = np.flatnonzero(~known & (degree > 0))
     edges, root = graph[free], np.sqrt(degree * (1 + stops))[free]
     ends = edges[:, known] @ found[known] + (degree * stops)[free, None] * votes[free]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.metrics import pairwise_distances_argmin
 
-from .._checks import cluster_means, indicate
+from .._labels import cluster_means, indicate
 from .candidates import MERGED, Candidate, find_candidates
 from .candidates import cut_tree as find_groups
 from .selection import describe_all, predict_scores, prepare
@@ -90,7 +90,9 @@ def _draw_curve(found, views, limits):
     if limits is not None:
         one = 1, [Candidate("one", np.zeros(len(views.weights), dtype=np.int64))]
         for own, (number, candidates, *_) in zip(scores, [one, *found], strict=True):
-            own[:] = limits.lower(own, [c.labels for c in candidates], views.weights, number)
+            own[:] = limits.lower(
+                own, [c.labels for c in candidates], views.weights, number
+            )
     scores = np.array([own.max() for own in scores])
     tried = np.array([1, *(number for number, *_ in found)])
     agreement = np.array([1.0, *(table["mean agreement"][0] for table in tables)])
@@ -142,8 +144,14 @@ def grow_tree(layout, places, labels, weights, parts):
     |m_i - m_j|^2 n_i n_j / (n_i + n_j) with means m and sizes n, half the square of Ward's
     distance.
     """
-    pairs, leaves = np.unique(np.column_stack([labels, parts]), axis=0, return_inverse=True)
-    resp, n_leaves, clusters = indicate(leaves.ravel(), len(pairs)), len(pairs), pairs[:, 0]
+    pairs, leaves = np.unique(
+        np.column_stack([labels, parts]), axis=0, return_inverse=True
+    )
+    resp, n_leaves, clusters = (
+        indicate(leaves.ravel(), len(pairs)),
+        len(pairs),
+        pairs[:, 0],
+    )
     resp.data[:] = weights
     centers, means = cluster_means(resp, layout), cluster_means(resp, places)
     sizes, numbers, children, distances = resp.sum(0), np.arange(n_leaves), [], []
@@ -161,9 +169,13 @@ def grow_tree(layout, places, labels, weights, parts):
         children.append((numbers[i], numbers[j]))
         distances.append(np.sqrt(2 * growth[i, j]))
         sizes[i], numbers[i] = sizes[i] + sizes[j], n_leaves + t
-        means[i] += (means[j] - means[i]) * (sizes[j] / max(sizes[i], np.finfo(np.float64).tiny))
+        means[i] += (means[j] - means[i]) * (
+            sizes[j] / max(sizes[i], np.finfo(np.float64).tiny)
+        )
         for table in (growth, within):
             table[j] = table[:, j] = np.inf
             table[i] = table[:, i] = np.where(np.isinf(table[i]), np.inf, measure(i))
     children = np.array(children, dtype=np.int64).reshape(-1, 2)
-    return ClusterTree(centers, clusters, children, np.maximum.accumulate(np.array(distances)))
+    return ClusterTree(
+        centers, clusters, children, np.maximum.accumulate(np.array(distances))
+    )

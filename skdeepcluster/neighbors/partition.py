@@ -20,17 +20,17 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 from sklearn.utils import Bunch, check_array, check_scalar
 
-from .._checks import (
-    LARGEST,
-    average_finite,
-    check_answers,
-    check_enough,
-    check_sample_weight,
-    cluster_means,
-    indicate,
-    random_stream,
+from .._checks import LARGEST, check_answers, check_enough, check_sample_weight
+from .._labels import average_finite, cluster_means, indicate
+from .._random import random_stream
+from .candidates import (
+    COMPONENTS,
+    FITTED,
+    LAYOUT_REGULARIZATION,
+    Views,
+    fit_mixture,
+    run_kmeans,
 )
-from .candidates import COMPONENTS, FITTED, LAYOUT_REGULARIZATION, Views, fit_mixture, run_kmeans
 from .constraints import constrain, read_pairs
 from .graph import link_neighbors, neighbor_layout, whiten, whitening_matrix
 from .labels import count_labels, follow_labels, spread_along
@@ -124,7 +124,9 @@ class Partition(NamedTuple):
         stream, weights = np.random.RandomState(0), self.samples.weights
         layout, labels = self.layout.astype(np.float64), self.resp.argmax(1)
         n_parts = max(200, 2 * self.resp.shape[1])
-        n_parts = min(n_parts, max(len(layout) // 3, 1))  # three samples or more on average
+        n_parts = min(
+            n_parts, max(len(layout) // 3, 1)
+        )  # three samples or more on average
         views = _view_layouts([layout], self.samples.graph, weights, stream)
         parts = run_kmeans(layout, views, n_parts, stream, n_init=1)
         places = _place_components(layout, self.samples, views)
@@ -177,12 +179,16 @@ def find_partition(
     known = None
     if labels is not None:
         known = count_labels(labels, n_clusters, samples.inverse, weights)
-        resp = follow_labels(resp, known, samples.graph, samples.weights, views.layouts[0])
+        resp = follow_labels(
+            resp, known, samples.graph, samples.weights, views.layouts[0]
+        )
     if limits is not None:
         resp = limits.impose(resp, views.layouts[0], known)
     if curve is not None:
         expected = min(expected, float(curve.criterion.max()))
-    return Partition(samples, resp, views.layouts[0].astype(np.float32), expected, curve)
+    return Partition(
+        samples, resp, views.layouts[0].astype(np.float32), expected, curve
+    )
 
 
 def count_clusters(
@@ -264,17 +270,27 @@ def partition_by_labels(
     samples = connect(X, n_classes, settings, stream)
     graph, weights, rows = samples.graph, samples.weights, samples.reference.rows
     counts = count_labels(targets, n_classes, samples.inverse)
-    spread, piece = spread_along(graph, counts), connected_components(graph, directed=False)[1]
+    spread, piece = (
+        spread_along(graph, counts),
+        connected_components(graph, directed=False)[1],
+    )
     known = np.isin(piece, piece[counts.any(1)])
-    if known.any() and not known.all():  # components without labels follow the nearest samples
+    if (
+        known.any() and not known.all()
+    ):  # components without labels follow the nearest samples
         nearest = NeighborIndex(rows[known], n_jobs=n_jobs).query(rows[~known], 1)[1]
         spread[~known] = spread[known][nearest[:, 0]]
     layout = _scale(neighbor_layout(graph, random_state=stream, n_jobs=n_jobs))
     views = _view_layouts([layout], graph, weights, stream)
-    smooth, n_components = np.zeros_like(spread), min(COMPONENTS * n_classes, len(layout))
+    smooth, n_components = (
+        np.zeros_like(spread),
+        min(COMPONENTS * n_classes, len(layout)),
+    )
     for _ in range(MIXTURES):
         labels = run_kmeans(layout, views, n_components, stream, n_init=1)
-        densities = fit_mixture(layout, views, labels, n_components, "full", LAYOUT_REGULARIZATION)
+        densities = fit_mixture(
+            layout, views, labels, n_components, "full", LAYOUT_REGULARIZATION
+        )
         resp = softmax(densities, axis=1)
         smooth += resp @ cluster_means(resp * weights[:, None], spread) / MIXTURES
     return ((spread + smooth) / 2)[samples.inverse]
@@ -294,17 +310,27 @@ def warn_of_edge(curve, max_clusters, n_samples, stacklevel):
 # ---- distinct samples and their graph
 
 
-def connect(X, n_clusters, settings, stream, sample_weight=None, labels=None, named=()) -> Samples:
+def connect(
+    X, n_clusters, settings, stream, sample_weight=None, labels=None, named=()
+) -> Samples:
     """Return the distinct :class:`Samples` of X and their neighbor graph."""
     metric, n_neighbors = settings.metric, int(settings.n_neighbors)
-    least, precomputed = 1 if n_clusters == "auto" else n_clusters, metric == "precomputed"
+    least, precomputed = (
+        1 if n_clusters == "auto" else n_clusters,
+        metric == "precomputed",
+    )
     check_enough(X.shape[0], least)
     check_scalar(settings.max_samples, "max_samples", Integral, min_val=least)
     if precomputed:
         check_distances(X)
-    weights, hashes = check_sample_weight(sample_weight, X), hash_rows(X, stored_zeros=precomputed)
+    weights, hashes = (
+        check_sample_weight(sample_weight, X),
+        hash_rows(X, stored_zeros=precomputed),
+    )
     columns, *distinct = _find_distinct(X, hashes, weights / weights.max(), metric)
-    if len(distinct[0]) > settings.max_samples and not (precomputed and sparse.issparse(X)):
+    if len(distinct[0]) > settings.max_samples and not (
+        precomputed and sparse.issparse(X)
+    ):
         distinct = _draw_samples(*distinct, settings.max_samples, stream, labels, named)
     kept, inverse, weights = distinct
     if n_clusters != "auto":
@@ -315,7 +341,11 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, labels=None, na
         inverse = np.append(np.argsort(order), -1)[inverse]
         rows = None
     else:
-        rows = X[kept].sorted_indices() if sparse.issparse(X) else np.ascontiguousarray(X[kept])
+        rows = (
+            X[kept].sorted_indices()
+            if sparse.issparse(X)
+            else np.ascontiguousarray(X[kept])
+        )
         compared = rows if columns is None else take_columns(rows, columns)
         found = NeighborIndex(compared, metric, settings.n_jobs).query_self(n_neighbors)
     spacing = average_finite(found[0])
@@ -351,7 +381,9 @@ def _find_distinct(X, hashes, weights, metric):
     kept, inverse, weights = unique_rows(hashes, weights)
     rows = X if len(kept) == X.shape[0] else X[kept]
     columns = order_columns(rows) if metric in ("euclidean", "cosine") else None
-    own = np.flatnonzero(np.subtract(*find_ranges(rows))) if columns is None else columns
+    own = (
+        np.flatnonzero(np.subtract(*find_ranges(rows))) if columns is None else columns
+    )
     direction = np.zeros(X.shape[1])
     direction[own] = np.random.default_rng(0).standard_normal(len(own))
     order = np.argsort(project_rows(X, direction)[kept], kind="stable")
@@ -409,14 +441,18 @@ def make_views(samples, n_clusters, settings, stream) -> Views:
     points = _take_points(reference, columns)
     wide = _project(points, views.drawn, WIDE)
     narrow, unit = _scale(_project(wide, views.drawn, NARROW)), _scale_to_unit(points)
-    views = replace(views, wide=_scale(wide), narrow=narrow, unit=unit, has_features=True)
+    views = replace(
+        views, wide=_scale(wide), narrow=narrow, unit=unit, has_features=True
+    )
     if points.shape[0] > MAX_SECOND:
         return views
     if 1 < points.shape[1] <= MAX_WHITENED and not sparse.issparse(points):
         white = whiten(points, graph, reference.n_neighbors, settings.n_jobs)
         if n_clusters != "auto":
             white = _whiten_within(points, white, views, n_clusters, stream)
-        found = NeighborIndex(white, n_jobs=settings.n_jobs).query_self(reference.n_neighbors)
+        found = NeighborIndex(white, n_jobs=settings.n_jobs).query_self(
+            reference.n_neighbors
+        )
         views, graph = replace(views, white=white), link_neighbors(*found)
     second = _scale(neighbor_layout(graph, settings.n_components, **options))
     return replace(views, layouts=[*layouts, second])
@@ -440,7 +476,9 @@ def _view_layouts(layouts, graph, weights, stream):
     else:
         size, shares = min(FITTED, len(weights)), weights / weights.sum()
         drawn = stream.choice(len(weights), size, replace=False, p=shares)
-    return Views(layouts[0], layouts[0], layouts, graph, weights, drawn, has_features=False)
+    return Views(
+        layouts[0], layouts[0], layouts, graph, weights, drawn, has_features=False
+    )
 
 
 def _place_components(layout, samples, views):
@@ -452,9 +490,14 @@ def _place_components(layout, samples, views):
     n_pieces, piece = connected_components(samples.graph, directed=False)
     if n_pieces == 1 or samples.columns is None:
         return layout
-    points = _project(_take_points(samples.reference, samples.columns), views.drawn, WIDE)
+    points = _project(
+        _take_points(samples.reference, samples.columns), views.drawn, WIDE
+    )
     resp = indicate(piece, n_pieces)
-    means, within = cluster_means(resp, points), layout - cluster_means(resp, layout)[piece]
+    means, within = (
+        cluster_means(resp, points),
+        layout - cluster_means(resp, layout)[piece],
+    )
     gaps = NearestNeighbors(n_neighbors=1).fit(means).kneighbors()[0]
     means *= 4 * np.abs(within).max() / max(np.median(gaps), 1e-9)
     return np.column_stack([within, means[piece]])
@@ -519,7 +562,9 @@ def interpolate(reference, X, values, n_jobs=None) -> list[np.ndarray]:
     if not len(others):
         return [*predicted, spacing]
     if reference.rows is None:
-        near = nearest_entries(X[others][:, reference.kept], reference.n_neighbors, own=False)
+        near = nearest_entries(
+            X[others][:, reference.kept], reference.n_neighbors, own=False
+        )
     else:
         index = NeighborIndex(reference.rows, reference.metric, n_jobs)
         near = index.query(X[others], reference.n_neighbors)
@@ -527,7 +572,9 @@ def interpolate(reference, X, values, n_jobs=None) -> list[np.ndarray]:
     spacing[others] = np.where(undefined, np.nan, average_finite(near[0]))
     weights, neighbors = _weigh(near[0]).T[:, :, None], near[1].T
     for column, value in zip(predicted, values, strict=True):
-        column[others] = sum(w * value[j] for w, j in zip(weights, neighbors, strict=True))
+        column[others] = sum(
+            w * value[j] for w, j in zip(weights, neighbors, strict=True)
+        )
     return [*predicted, check_answers(spacing, X, f" by metric={reference.metric!r}")]
 
 
@@ -536,13 +583,18 @@ def _match_form(X, reference):
     if sparse.issparse(reference.rows):
         return sparse.csr_matrix(X)
     limit = find_limit(reference.rows, reference.metric)
-    X, limit = X.toarray() if sparse.issparse(X) else X, min(limit, float(np.finfo(X.dtype).max))
+    X, limit = (
+        X.toarray() if sparse.issparse(X) else X,
+        min(limit, float(np.finfo(X.dtype).max)),
+    )
     return np.clip(X, -limit, limit)
 
 
 def find_limit(rows, metric):
     """Return where values are clipped, so that distances differ and are finite."""
-    largest = max(rows.max(initial=0), -rows.min(initial=0)) if metric == "euclidean" else 0
+    largest = (
+        max(rows.max(initial=0), -rows.min(initial=0)) if metric == "euclidean" else 0
+    )
     return min(FAR * float(largest) or LARGEST, LARGEST)
 
 

@@ -43,8 +43,14 @@ class NeighborIndex:
     """
 
     def __init__(self, X, metric="euclidean", n_jobs=None):
-        self.is_cosine, self.is_measured = metric == "cosine", metric in ("euclidean", "cosine")
-        self.X, self.n_jobs = _unit_rows(X) if self.is_cosine else X, effective_n_jobs(n_jobs)
+        self.is_cosine, self.is_measured = (
+            metric == "cosine",
+            metric in ("euclidean", "cosine"),
+        )
+        self.X, self.n_jobs = (
+            _unit_rows(X) if self.is_cosine else X,
+            effective_n_jobs(n_jobs),
+        )
         metric, algorithm = "euclidean" if self.is_cosine else metric, "auto"
         self.center, self.axes = 0, None
         if self.is_measured and not sparse.issparse(X):
@@ -92,7 +98,9 @@ class NeighborIndex:
             nearest[0][part], nearest[1][part] = sort_nearest(distances, found, k)
 
         # Several OpenMP threads would choose differently among equal distances.
-        pool = ThreadPoolExecutor(self.n_jobs, initializer=single_threaded, initargs=("openmp",))
+        pool = ThreadPoolExecutor(
+            self.n_jobs, initializer=single_threaded, initargs=("openmp",)
+        )
         with single_threaded_blas(), pool:
             list(pool.map(work, gen_batches(X.shape[0], 1024)))
         return nearest
@@ -106,7 +114,11 @@ def _unit_rows(X):
     lengths, largest = row_norms(X), np.abs(X).max(axis=1, initial=0)
     # Squares of large values overflow, and ``normalize`` leaves short samples as they are.
     is_lost = np.isinf(lengths) | (lengths < 10 * np.finfo(X.dtype).eps)
-    X = X / np.where(is_lost & (largest > 0), largest, 1)[:, None] if is_lost.any() else X
+    X = (
+        X / np.where(is_lost & (largest > 0), largest, 1)[:, None]
+        if is_lost.any()
+        else X
+    )
     is_zero = (largest == 0).astype(X.dtype)[:, None]
     return np.hstack([normalize(X), is_zero])
 
@@ -117,17 +129,23 @@ def _square_gaps(rows, X, found):
         gaps = (X.astype(np.float64) - rows[column] for column in found.T)
         return np.stack([row_norms(gap, squared=True) for gap in gaps], 1)
     squares, n_elements = np.empty(found.shape), found.shape[1] * X.shape[1]
-    for part in gen_batches(len(X), max(1, 2**16 // n_elements)):  # these fit into the cache
+    for part in gen_batches(
+        len(X), max(1, 2**16 // n_elements)
+    ):  # these fit into the cache
         gaps = rows.take(found[part], axis=0)
         gaps = np.subtract(gaps, X[part, None], out=gaps).astype(np.float64, copy=False)
-        np.matmul(gaps[..., None, :], gaps[..., None], out=squares[part][..., None, None])
+        np.matmul(
+            gaps[..., None, :], gaps[..., None], out=squares[part][..., None, None]
+        )
     return squares
 
 
 def sort_nearest(distances, neighbors, k):
     """Return the k nearest of the neighbors found, (M, k). Ties go to the lower index."""
     order = np.lexsort((neighbors, distances))[:, :k]
-    return np.take_along_axis(distances, order, 1), np.take_along_axis(neighbors, order, 1)
+    return np.take_along_axis(distances, order, 1), np.take_along_axis(
+        neighbors, order, 1
+    )
 
 
 # ---- precomputed distances
@@ -147,7 +165,9 @@ def check_distances(X, square=True):
             f"Precomputed distances should be a square matrix of shape (n_samples, n_samples), "
             f"got {X.shape}. Pass the distances between all samples, or another metric."
         )
-    check_non_negative(X, "precomputed distances: of similarities s in [0, 1] pass 1 - s")
+    check_non_negative(
+        X, "precomputed distances: of similarities s in [0, 1] pass 1 - s"
+    )
     values = X.data if sparse.issparse(X) else X
     if not square or not values.size:
         return
@@ -242,7 +262,9 @@ def order_rows(X):
     least, largest = find_ranges(X)
     direction = np.random.RandomState(0).standard_normal(X.shape[1])
     scale = np.maximum(largest - least, 1e-300)
-    return np.argsort(project_rows(X, direction * (largest > least) / scale), kind="stable")
+    return np.argsort(
+        project_rows(X, direction * (largest > least) / scale), kind="stable"
+    )
 
 
 def project_rows(X, direction):
@@ -264,10 +286,14 @@ def hash_rows(X, stored_zeros=False):
         if not stored_zeros:
             X.eliminate_zeros()
         places, values = X.indices.astype(np.int64), X.data.astype(np.float64) + 0.0
-        rows = (places[i:j].tobytes() + values[i:j].tobytes() for i, j in pairwise(X.indptr))
+        rows = (
+            places[i:j].tobytes() + values[i:j].tobytes() for i, j in pairwise(X.indptr)
+        )
     else:
         # Adding zero makes negative zeros positive.
-        blocks = (np.asarray(X[part], np.float64, "C") + 0.0 for part in split_rows(*X.shape))
+        blocks = (
+            np.asarray(X[part], np.float64, "C") + 0.0 for part in split_rows(*X.shape)
+        )
         rows = (row for block in blocks for row in block)
     hashes = b"".join(blake2b(row, digest_size=8).digest() for row in rows)
     return np.frombuffer(hashes, dtype="<i8").astype(np.int64)

@@ -17,8 +17,14 @@ from scipy.sparse.linalg import eigsh
 from scipy.special import entr, expit, logit
 from scipy.stats import rankdata
 
-from .._checks import normalize_rows
-from .candidates import MERGED, estimate_gaussians, find_candidates, make_monomials, spanning_tree
+from .._labels import normalize_rows
+from .candidates import (
+    MERGED,
+    estimate_gaussians,
+    find_candidates,
+    make_monomials,
+    spanning_tree,
+)
 from .graph import link_neighbors, make_walk
 from .search import NeighborIndex, single_threaded_blas
 
@@ -84,7 +90,9 @@ def prepare(views, n_features):
     for points in (views.narrow, *views.layouts):
         covariance = np.cov(points.T, bias=True).reshape(points.shape[1], -1)
         covariance = covariance + 1e-6 * np.eye(len(covariance)) * np.trace(covariance)
-        spaces.append((points - points.mean(0), make_monomials(points, "full"), covariance))
+        spaces.append(
+            (points - points.mean(0), make_monomials(points, "full"), covariance)
+        )
     data = {
         "log n": np.log(n_samples),
         "log N": np.log(n_given),
@@ -109,13 +117,17 @@ def _find_spectrum(graph):
             values, vectors = values[-N_EIGENVECTORS:], vectors[:, -N_EIGENVECTORS:]
         else:
             first = np.ones(n_samples)
-            values, vectors = eigsh(steps, N_EIGENVECTORS, which="LA", v0=first, tol=1e-3)
+            values, vectors = eigsh(
+                steps, N_EIGENVECTORS, which="LA", v0=first, tol=1e-3
+            )
     return np.clip(values, 0, 1), vectors * np.sqrt(degrees / degrees.sum())[:, None]
 
 
 def _solve_ridge(wide):
     """Return samples and a constant, the solution of ridge regression, and the leverages."""
-    points = np.hstack([wide / max(np.sqrt(wide.var(0).sum()), 1e-12), np.ones((len(wide), 1))])
+    points = np.hstack(
+        [wide / max(np.sqrt(wide.var(0).sum()), 1e-12), np.ones((len(wide), 1))]
+    )
     penalty = PENALTY * len(wide) / 100 / wide.shape[1] * np.eye(points.shape[1])
     with single_threaded_blas():
         solution = np.linalg.solve(points.T @ points + penalty, points.T)
@@ -137,7 +149,10 @@ def describe(judged, labels, n_clusters):
         "empty": (sizes == 0).mean(),
     }
     spaces = [
-        {**_describe_centers(points, member, sizes, labels), **_describe_gaussians(*rest, member)}
+        {
+            **_describe_centers(points, member, sizes, labels),
+            **_describe_gaussians(*rest, member),
+        }
         for points, *rest in judged.spaces
     ]
     found |= {f"points {name}": value for name, value in spaces[0].items()}
@@ -177,7 +192,9 @@ def _describe_centers(points, member, sizes, labels):
         "misplaced": (silhouettes < 0).mean(),
         "border": border,
         "valley": np.log((border + 1e-3) / (core + 1e-3)),
-        "calinski": np.log(variances * max(n_samples - n_clusters, 1) / (n_clusters - 1)),
+        "calinski": np.log(
+            variances * max(n_samples - n_clusters, 1) / (n_clusters - 1)
+        ),
         "davies": np.log(max(ratios.max(1).mean(), 1e-12)),
         "within": np.log(max(within / max(total, 1e-12), 1e-12)),
     }
@@ -190,7 +207,10 @@ def _describe_gaussians(monomials, covariance, member):
     with single_threaded_blas():
         sizes, _, own = estimate_gaussians(member, monomials, n_features, "full")
     shares = sizes / sizes.sum()
-    pooled, noise = np.einsum("k,kij->ij", shares, own), np.trace(covariance) / n_features * 1e-3
+    pooled, noise = (
+        np.einsum("k,kij->ij", shares, own),
+        np.trace(covariance) / n_features * 1e-3,
+    )
     noise = noise * np.eye(n_features)
     shrunk = sizes[:, None, None] * own + (n_features + 1) * (pooled + noise)
     shrunk /= (sizes + n_features + 1)[:, None, None]
@@ -202,7 +222,10 @@ def _describe_gaussians(monomials, covariance, member):
         "diag": base - shares @ np.log(np.maximum(variances, 1e-300)).sum(1) / 2,
     }
     price = np.log(n_samples) / (2 * n_samples) * (n_clusters - 1)
-    n_parameters = {"full": n_features * (n_features + 3) // 2 + 1, "tied": n_features + 1}
+    n_parameters = {
+        "full": n_features * (n_features + 3) // 2 + 1,
+        "tied": n_features + 1,
+    }
     n_parameters["diag"] = 2 * n_features + 1
     bic = {f"{kind} bic": gains[kind] - price * n_parameters[kind] for kind in gains}
     return gains | bic
@@ -276,7 +299,14 @@ def _describe_tree(tree, labels, shares):
     """Return the lengths of edges of the spanning tree between clusters relative to the others."""
     i, j, lengths, reach = tree
     crossing = labels[i] != labels[j]
-    names = "tree gap", "tree rank", "reach gap", "reach rank", "density", "least density"
+    names = (
+        "tree gap",
+        "tree rank",
+        "reach gap",
+        "reach rank",
+        "density",
+        "least density",
+    )
     found = dict.fromkeys(names, 0.0)
     found["crossings"] = np.log(crossing.sum() + 1) - np.log(len(shares))
     if not crossing.any() or crossing.all():
@@ -311,7 +341,9 @@ def compare(labels, n_clusters):
     own = (sizes * (sizes - 1)).sum(1)
     chance = own[:, None] * own / max(n_samples * (n_samples - 1), 1)
     most = (own[:, None] + own) / 2
-    return np.where(most > chance, (together - chance) / np.maximum(most - chance, 1e-12), 1.0)
+    return np.where(
+        most > chance, (together - chance) / np.maximum(most - chance, 1e-12), 1.0
+    )
 
 
 def describe_all(judged, candidates, n_clusters, known=False):
@@ -329,7 +361,9 @@ def describe_all(judged, candidates, n_clusters, known=False):
     families = np.array([candidate.family for candidate in candidates])
     for family in WITNESSES:
         chosen = families == family
-        table[f"with {family}"] = agreement[:, chosen].mean(1) if chosen.any() else 0 * others[0]
+        table[f"with {family}"] = (
+            agreement[:, chosen].mean(1) if chosen.any() else 0 * others[0]
+        )
     whole = judged.data | {"log K": np.log(n_clusters)}
     whole["mean agreement"] = table["agreement"].mean()
     table |= {name: np.full(len(labels), value) for name, value in whole.items()}
@@ -340,7 +374,9 @@ def tabulate(tables):
     """Return features (C, F) and their names: values, z-scores and ranks in all tables."""
     names = list(tables[0])
     parts = [np.column_stack(list(table.values())) for table in tables]
-    values = np.nan_to_num(np.concatenate(parts).round(5))  # hides rounding errors of sums
+    values = np.nan_to_num(
+        np.concatenate(parts).round(5)
+    )  # hides rounding errors of sums
     n_own = names.index("log n")
     own, compared = values[:, :n_own], names[:n_own]
     scale = own.std(0)
@@ -356,7 +392,10 @@ def tabulate(tables):
 @cache
 def load_criterion():
     """Return the arrays of the criterion, by name."""
-    with (files(__package__) / "criterion.npz").open("rb") as file, np.load(file) as arrays:
+    with (
+        (files(__package__) / "criterion.npz").open("rb") as file,
+        np.load(file) as arrays,
+    ):
         return dict(arrays)
 
 
@@ -369,7 +408,11 @@ def predict_scores(tables, purpose):
     features, _ = tabulate(tables)
     prefix = f"{purpose} "
     arrays = load_criterion().items()
-    trees = {name.removeprefix(prefix): own for name, own in arrays if name.startswith(prefix)}
+    trees = {
+        name.removeprefix(prefix): own
+        for name, own in arrays
+        if name.startswith(prefix)
+    }
     nodes = np.tile(trees["roots"], (len(features), 1))
     rows = np.arange(len(features))[:, None]
     for _ in range(int(trees["depth"])):
@@ -384,7 +427,9 @@ def choose_partition(views, n_features, n_clusters, stream, limits=None):
     n_samples = len(views.wide)
     if n_samples <= n_clusters or n_clusters == 1:
         return np.eye(n_clusters)[np.arange(n_samples) % n_clusters], 1.0
-    labels, votes, stability, expected = vote(views, n_features, n_clusters, stream, limits)
+    labels, votes, stability, expected = vote(
+        views, n_features, n_clusters, stream, limits
+    )
     return calibrate(votes, labels, stability, expected), expected
 
 
@@ -395,10 +440,16 @@ def vote(views, n_features, n_clusters, stream, limits=None):
     """
     candidates = list(find_candidates(views, n_clusters, stream))
     n_found = [len(np.unique(own.labels)) for own in candidates]
-    candidates = [own for own, n in zip(candidates, n_found, strict=True) if n == max(n_found)]
+    candidates = [
+        own for own, n in zip(candidates, n_found, strict=True) if n == max(n_found)
+    ]
     judged, drawn = prepare(views, n_features), views.draw(MERGED)
-    seen = [candidate._replace(labels=candidate.labels[drawn]) for candidate in candidates]
-    (scores,) = predict_scores([describe_all(judged, seen, n_clusters, known=True)], "partition")
+    seen = [
+        candidate._replace(labels=candidate.labels[drawn]) for candidate in candidates
+    ]
+    (scores,) = predict_scores(
+        [describe_all(judged, seen, n_clusters, known=True)], "partition"
+    )
     labels = np.stack([candidate.labels for candidate in candidates])
     rated = scores if limits is None else scores + limits.rate(labels, n_clusters)
     agreement = compare([own.labels for own in seen], n_clusters)
@@ -428,12 +479,18 @@ def count_votes(labels, ballots, best, weights, n_clusters):
     rows, votes = np.arange(labels.shape[1]), np.zeros((labels.shape[1], n_clusters))
     stability, shares = np.zeros(n_clusters), ballots / ballots.sum()
     for candidate, share in zip(labels, shares, strict=True):
-        pairs = np.bincount(candidate * n_clusters + labels[best], weights, n_clusters**2)
+        pairs = np.bincount(
+            candidate * n_clusters + labels[best], weights, n_clusters**2
+        )
         pairs = pairs.reshape(n_clusters, n_clusters)
         _, match = linear_sum_assignment(pairs, maximize=True)
         votes[rows, match[candidate]] += share
-        either = pairs.sum(1) + pairs.sum(0)[match] - pairs[np.arange(n_clusters), match]
-        stability[match] += share * pairs[np.arange(n_clusters), match] / np.maximum(either, 1e-12)
+        either = (
+            pairs.sum(1) + pairs.sum(0)[match] - pairs[np.arange(n_clusters), match]
+        )
+        stability[match] += (
+            share * pairs[np.arange(n_clusters), match] / np.maximum(either, 1e-12)
+        )
     others = max(1 - shares[best], 1e-12)
     return votes, np.clip((stability - shares[best]) / others, 0, 1)
 

@@ -21,10 +21,12 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 MAY_IMPORT = {
     "functional": set(),
     "modules": {"functional"},
-    "engine": {"functional", "modules", "_checks"},
+    "engine": {"functional", "modules", "_checks", "_random"},
     "metrics": set(),
-    "_checks": {"_typing"},
-    "display": {"metrics", "neighbors", "_checks"},
+    "_checks": set(),
+    "_random": set(),
+    "_labels": {"_checks", "_random", "_typing"},
+    "display": {"metrics", "neighbors", "_checks", "_labels"},
 }
 #: Parts that nothing imports, except that reports draw.
 ON_TOP = {"persistence", "export", "parallel", "presets", "inspection", "display"}
@@ -36,6 +38,8 @@ OTHERS = {
     "engine": {"torch", "numpy", "scipy", "joblib", "skorch", "tqdm", "dask"},
     "metrics": {"numpy", "scipy", "sklearn"},
     "_checks": {"numpy", "scipy", "sklearn"},
+    "_random": {"numpy", "sklearn"},
+    "_labels": {"numpy", "scipy", "sklearn"},
     "display": {"numpy", "scipy", "sklearn", "matplotlib"},
 }
 #: The training loop is skorch's, and the engine alone knows it.

@@ -1,0 +1,44 @@
+"""Random generators of numpy, seeds drawn from them, and systematic samples."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+
+def random_stream(
+    random_state: int | np.random.RandomState | None,
+) -> np.random.RandomState:
+    """Return ``check_random_state(random_state)``, but a new generator for None."""
+    return (
+        np.random.RandomState()
+        if random_state is None
+        else check_random_state(random_state)
+    )
+
+
+def draw_seed(random_state: np.random.RandomState) -> int:
+    """Draw a seed from a generator of numpy."""
+    return int(random_state.randint(np.iinfo(np.int32).max))
+
+
+def draw_seeds(estimator: Any, random_state: np.random.RandomState) -> dict[str, int]:
+    """Draw a seed for every ``random_state`` among the parameters of an estimator."""
+    names = [
+        name
+        for name in estimator.get_params()
+        if name.split("__")[-1] == "random_state"
+    ]
+    return {name: draw_seed(random_state) for name in names}
+
+
+def sample_systematically(weight, n_drawn, offset):
+    """Return sorted indices (n_drawn,) of samples, chosen in proportion to their weights (N,).
+
+    ``offset``, between 0 and 1, is the position of the first one.
+    """
+    ends = np.cumsum(weight)
+    places = (offset + np.arange(n_drawn)) / n_drawn * ends[-1]
+    return np.searchsorted(ends, places, side="right").clip(
+        max=np.flatnonzero(weight)[-1]
+    )
