@@ -2,73 +2,106 @@
 
 import copy
 from abc import abstractmethod
+from numbers import Integral
 
 import numpy as np
 import torch
 from sklearn.metrics import pairwise_distances, pairwise_distances_argmin_min
+from sklearn.utils._param_validation import Interval, StrOptions
 
-from ._base import DeepEstimator, keep_partition
-from ._fit import apply, assign
-from ._init import Partition
+from ._base import DeepEstimator, apply, assign
+from ._start import CONSTRAINTS, Start, is_given
 from .engine.runtime import building
 from .functional.losses import marginal, mutual_information
 from .modules.model import PointEncoder
 from .modules.networks import mlp
 
-#: Minimum and maximum number of samples, generated and of X, that a generator is judged by.
-JUDGED = 100, 1000
+#: Minimum number of samples, generated and of X, that a generator is judged by.
+MIN_JUDGED = 100
+#: Maximum number of samples, generated and of X, that a generator is judged by.
+MAX_JUDGED = 1000
 #: Maximum number of matrix elements (samples times features) of either, within these bounds.
 ELEMENTS = 2**22
 #: Maximum :func:`relative_distance` of a generator that has learned to generate samples.
-FAR = 1 / 3
+FAR_FROM_DATA = 1 / 3
 #: Minimum share of the clusters of X that its samples fall into.
 FEW = 0.5
 
 
 class AdversarialEstimator(DeepEstimator):
-    """An estimator that trains an :class:`~skdeepcluster.modules.model.AdversarialModel`."""
+    """An estimator that trains an :class:`~skdeepcluster.modules.model.AdversarialModel`.
 
-    _without_codes = True
+    Its initial partition is found in samples, or in the codes of an autoencoder if
+    ``pretraining_epochs`` asks for one.
+    """
+
+    _parameter_constraints = {
+        **DeepEstimator._parameter_constraints,
+        **CONSTRAINTS,
+        "init": [*CONSTRAINTS["init"], None],
+        "generator": [callable, None],
+        "discriminator": [callable, None],
+        "pretraining_epochs": [
+            Interval(Integral, 0, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        # Batch normalization needs two samples.
+        "batch_size": [
+            Interval(Integral, 2, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+    }
+
+    _has_codes = False
+
+    def _find_start(self, data, random_state):
+        if self._pretrains(data) and self.n_clusters != "auto":
+            return Start(self.n_clusters)  # the clusters are found in codes
+        return super()._find_start(data, random_state)
 
     def _initialize(self, model, fit):
-        """Return the initial partition, for a resumed model its own."""
-        if not fit.init.has_anchor:
-            return Partition()
-        if self._continues():
-            return keep_partition(model, fit)
-        if fit.partition is None:
-            codes = self._encode(fit)
-            return self._find_partition(fit, lambda: codes)
-        return fit.partition
+        """Return the initial partition."""
+        if not fit.settings.pretraining_epochs:
+            return fit.start
+        codes = self._encode(fit)
+        fit.progress.begin("initial partition")
+        return self._search(codes, fit.data.labels, fit.random_state)
 
     def _encode(self, fit):
         """Return the codes (N, L) of a denoising autoencoder, which is then discarded."""
-        widths, n_features = fit.settings.hidden_layer_sizes, fit.X.shape[1]
+        widths = fit.settings.hidden_layer_sizes
+        n_features = fit.X.shape[1]
         with building():
             encoder = PointEncoder(mlp(n_features, self.n_components, widths))
             decoder = mlp(self.n_components, n_features, widths[::-1])
-        autoencoder = fit.pretrain(encoder, decoder, copy.deepcopy(fit.likelihood))
+        likelihood = copy.deepcopy(fit.likelihood)
+        autoencoder = fit.pretrain(encoder, decoder, likelihood)
         return apply(autoencoder, autoencoder.encode, fit.X)
 
-    def _pretrains(self, fit):
-        is_asked = fit.init.is_searched and self.pretraining_epochs not in ("auto", 0)
-        return is_asked and super()._pretrains(fit)
+    def _pretrains(self, data):
+        is_searched = self.init is not None and not is_given(self.init)
+        return is_searched and self.pretraining_epochs not in ("auto", 0)
 
-    def _after_training(self, model, fit, partition):
-        log_p = torch.as_tensor(
-            apply(model, model.log_resp, fit.X), device="cpu"
-        ).double()
+    def _after_training(self, model, fit, start):
+        log_p = apply(model, model.log_resp, fit.X)
+        log_p = torch.as_tensor(log_p, device="cpu").double()
         model.log_marginal.copy_(marginal(log_p))
 
     def _set_fitted_attributes(self, run, fit):
         super()._set_fitted_attributes(run, fit)
-        n_judged = min(JUDGED[1], max(JUDGED[0], ELEMENTS // fit.X.shape[1]))
-        some = np.sort(fit.random_state.permutation(fit.n_samples)[:n_judged])
-        both = self._generate(n_judged, fit.random_state), fit.X[some]
-        seen = [apply(run.model, run.model.standardize, x) for x in both]
-        self.generator_distance_ = relative_distance(*seen)
-        generated, real = (np.unique(assign(run.model, x)[0]) for x in both)
-        self.generator_coverage_ = float(np.isin(real, generated).mean())
+        model = run.model
+        n_judged = min(MAX_JUDGED, max(MIN_JUDGED, ELEMENTS // fit.X.shape[1]))
+        some = fit.random_state.permutation(fit.X.shape[0])[:n_judged]
+        generated = self._generate(n_judged, fit.random_state)
+        real = fit.X[np.sort(some)]
+
+        self.generator_distance_ = relative_distance(
+            apply(model, model.standardize, generated),
+            apply(model, model.standardize, real),
+        )
+        clusters = np.unique(assign(model, real)[0])
+        is_reached = np.isin(clusters, assign(model, generated)[0])
+        self.generator_coverage_ = float(is_reached.mean())
 
     @abstractmethod
     def _generate(self, n_samples, random_state):

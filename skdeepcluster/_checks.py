@@ -3,13 +3,17 @@
 N samples, K clusters.
 """
 
+import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import FrameType
 from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, get_tags
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
@@ -17,6 +21,9 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 DTYPES = [np.dtype(code) for code in "dfe?bhilqBHILQ"]
 #: Maximum magnitude of values in fits: sums of their squares stay in double precision.
 LARGEST = 1e100
+
+#: Packages whose lines are no user's.
+INTERNAL = {"skdeepcluster", "sklearn", "joblib", "contextlib"}
 
 _is_member: ContextVar[bool] = ContextVar("is_member", default=False)
 
@@ -146,6 +153,21 @@ def check_responsibilities(name, value, shape):
 
 
 # ---- fits
+
+
+def warn_user(message: str) -> None:
+    """Give a ConvergenceWarning at the line of the user that called the package."""
+    frame = sys._getframe()
+    level = 0
+    while frame is not None and _is_internal(frame):
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, ConvergenceWarning, stacklevel=level + 1)
+
+
+def _is_internal(frame: FrameType) -> bool:
+    """Return whether a frame belongs to the package, or to scikit-learn's wrappers."""
+    return str(frame.f_globals.get("__name__")).split(".")[0] in INTERNAL
 
 
 def store_parameters(parameters: dict[str, Any]) -> None:

@@ -5,8 +5,8 @@ import torch
 from scipy.special import entr
 from sklearn.metrics import mutual_info_score
 
+from ._base import apply
 from ._checks import check_finite
-from ._fit import apply
 from ._labels import normalize_rows
 
 #: Number of features listed under "where".

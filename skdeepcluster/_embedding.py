@@ -8,18 +8,19 @@ import numpy.typing as npt
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils import check_scalar
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import DeepEstimator, keep_partition
-from ._categories import restore_table
+from ._base import DeepClusterer, DeepEstimator, apply
+from ._categories import CATEGORICAL, restore_table
 from ._checks import check_finite
-from ._fit import apply
-from ._init import CODE_CONSTRAINTS, Partition, fit_mixture, mixture_of_partition
 from ._random import random_stream
+from ._start import CONSTRAINTS, fit_mixture, mixture_of_partition
 from ._typing import Reals, TransformerMixin
 from .engine.runtime import draw_generator, isolated
 from .functional.gaussian import confident_sample
 from .mixture import em
+from .modules.networks import make_network
 
 
 class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
@@ -68,6 +69,11 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             )
         return restore_table(self, apply(self.model_, self.model_.decode, Z))
 
+    def _network_maker(self, widths):
+        """Return ``make_network`` with the parameters of this estimator."""
+        options = {"activation": self.activation, "image_shape": self.image_shape}
+        return partial(make_network, widths=widths, **options)
+
     @property
     def _n_features_out(self):
         return self._fit_params["n_components"]
@@ -78,34 +84,51 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return tags
 
 
-class PriorEstimator(EmbeddingMixin, DeepEstimator):
-    """An estimator that trains a :class:`~skdeepcluster.modules.model.PriorModel`."""
+class CodeEstimator(EmbeddingMixin, DeepClusterer):
+    """An estimator that pretrains an autoencoder, and begins with a mixture of its codes.
+
+    Its model is a :class:`~skdeepcluster.modules.model.CodeModel` with a method
+    ``set_mixture``, which takes the mixture, or only its means, as its initial clusters.
+    """
 
     _parameter_constraints = {
         **DeepEstimator._parameter_constraints,
-        **CODE_CONSTRAINTS,
+        **DeepClusterer._parameter_constraints,
+        **CONSTRAINTS,
+        "pretraining_epochs": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "categorical_features": CATEGORICAL,
+        "encoder": [callable, None],
+        "decoder": [callable, None],
     }
 
     def _initialize(self, model, fit):
-        """Pretrain the networks of a new model, and set its prior.
+        """Pretrain the networks of a new model, and set its mixture.
 
-        The prior begins as the M-step on the pretrained codes. With ``init="mixture"`` it is a
-        mixture fitted to the codes, and training is not regularized toward its clusters.
+        It is the M-step on the pretrained codes. With ``init="mixture"`` it is fitted to the
+        codes, and training is not regularized toward its clusters.
         """
-        if self._continues():
-            return keep_partition(model, fit)
         fit.pretrain(model.encoder, model.decoder, model.likelihood)
         codes = apply(model, model.encode, fit.X)
-        if fit.partition is None:
-            counts = self._count_clusters(), fit.random_state
-            mixture = fit.search("mixture", partial(fit_mixture, codes, *counts))
-            partition = Partition(em.posterior(codes, mixture))
+        start = fit.start
+        if start.anchor is None:
+            mixture = fit_mixture(codes, start.n_clusters, fit.random_state)
+            start = start._replace(labels=em.posterior(codes, mixture).argmax(1))
         else:
-            partition = fit.partition
-            divide = partial(mixture_of_partition, codes, partition.anchor)
-            mixture = fit.search("mixture", divide)
+            mixture = mixture_of_partition(codes, start.anchor)
         model.set_mixture(mixture)
-        return partition
+        return start
+
+
+class PriorEstimator(CodeEstimator):
+    """An estimator that trains a :class:`~skdeepcluster.modules.model.PriorModel`."""
+
+    _parameter_constraints = {
+        **CodeEstimator._parameter_constraints,
+        "masking": [Interval(Real, 0, 1, closed="left")],
+    }
 
     def sample(
         self,

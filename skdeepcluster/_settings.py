@@ -47,8 +47,8 @@ class Recipe:
     rate: float
     #: Training steps, in units of sqrt(N).
     steps: float
-    #: Pretraining steps, in units of sqrt(N).
-    pretraining_steps: float = 6.0
+    #: Pretraining steps, in units of sqrt(N); 0 without pretraining by default.
+    pretraining_steps: float = 0.0
     #: Whether the unit of the training steps is K if this is larger than sqrt(N): networks
     #: without a mixture of codes learn each cluster from nothing.
     counts_clusters: bool = False
@@ -62,36 +62,40 @@ class Settings:
     batch_size: int
     max_epochs: int
     learning_rate: float
-    pretraining_epochs: int
+    #: None for an estimator without this parameter.
+    pretraining_epochs: int | None
     device: str
     precision: str
 
     def attributes(self):
         """Return the fitted attributes, by name."""
-        return {f"{name}_": value for name, value in asdict(self).items()}
+        known = {name: v for name, v in asdict(self).items() if v is not None}
+        return {f"{name}_": value for name, value in known.items()}
 
 
 def choose_settings(estimator, shape, n_clusters, device, pretrains):
-    """Return the :class:`Settings` of an estimator for (N, D) samples and K clusters.
-
-    A fit that continues keeps its widths.
-    """
-    n_samples, recipe = shape[0], estimator._recipe
-    sizes = getattr(estimator, "hidden_layer_sizes_", estimator.hidden_layer_sizes)
-    widths = choose_widths(sizes, *shape)
+    """Return the :class:`Settings` of an estimator for (N, D) samples and K clusters."""
+    n_samples, n_features = shape
+    recipe = estimator._recipe
+    widths = choose_widths(estimator.hidden_layer_sizes, n_samples, n_features)
     batch_size = choose_batch_size(estimator.batch_size, n_samples)
-    n_batches, root = count_batches(n_samples, batch_size), sqrt(n_samples)
+    n_batches = count_batches(n_samples, batch_size)
+
+    root = sqrt(n_samples)
     unit = max(root, n_clusters) if recipe.counts_clusters else root
-    epochs = 0
+    max_epochs = choose_epochs(estimator.max_epochs, recipe.steps * unit, n_batches)
+    pretraining_epochs = getattr(estimator, "pretraining_epochs", None)
     if pretrains:
-        steps = recipe.pretraining_steps * root
-        epochs = choose_epochs(estimator.pretraining_epochs, steps, n_batches)
+        n_steps = recipe.pretraining_steps * root
+        pretraining_epochs = choose_epochs(pretraining_epochs, n_steps, n_batches)
+    elif pretraining_epochs is not None:
+        pretraining_epochs = 0
     return Settings(
         hidden_layer_sizes=widths,
         batch_size=batch_size,
-        max_epochs=choose_epochs(estimator.max_epochs, recipe.steps * unit, n_batches),
+        max_epochs=max_epochs,
         learning_rate=choose_learning_rate(estimator.learning_rate, recipe, widths),
-        pretraining_epochs=epochs,
+        pretraining_epochs=pretraining_epochs,
         device=str(device),
         precision=resolve_precision(estimator.precision, device),
     )

@@ -18,11 +18,8 @@ from torch import Tensor
 from torch.nn.functional import nll_loss
 
 from ._adversarial import AdversarialEstimator
-from ._base import DeepEstimator
+from ._base import DeepClusterer, apply
 from ._checks import check_finite, store_parameters
-from ._fit import apply
-from ._init import ADVERSARIAL_CONSTRAINTS
-from ._labels import LabeledClusterMixin
 from ._random import random_stream
 from ._settings import Recipe
 from ._typing import Auto, Reals
@@ -79,13 +76,12 @@ class CatGAN(AdversarialModel):
         label_weight=1.0,
     ) -> None:
         super().__init__(likelihood, n_classes)
-        self.discriminator, self.generator, self.n_noise = (
-            discriminator,
-            generator,
-            n_noise,
-        )
+        self.discriminator = discriminator
+        self.generator = generator
+        self.n_noise = n_noise
         self.balance_weight, self.fake_weight = weights
-        self.regularizer, self.label_weight = regularizer, label_weight
+        self.regularizer = regularizer
+        self.label_weight = label_weight
         self.register_buffer("log_prior", None)
 
     def log_resp_standardized(self, x_std) -> Tensor:
@@ -103,8 +99,10 @@ class CatGAN(AdversarialModel):
 
     def imbalance(self, log_p) -> Tensor:
         """-H[p_bar], or the cross-entropy between class prior and p_bar."""
-        mean, prior = marginal(log_p), self.log_prior
-        return -entropy(mean) if prior is None else cross_entropy(prior, mean)
+        mean = marginal(log_p)
+        if self.log_prior is None:
+            return -entropy(mean)
+        return cross_entropy(self.log_prior, mean)
 
     @torch.no_grad()
     def set_prior(self, p) -> None:
@@ -116,12 +114,10 @@ class CatGAN(AdversarialModel):
 
     def fitted_attributes(self) -> dict[str, Tensor]:
         """Return the class prior."""
-        uniform = torch.zeros_like(self.log_marginal).log_softmax(0)
-        return {
-            "class_prior_": (
-                uniform if self.log_prior is None else self.log_prior
-            ).exp()
-        }
+        log_prior = self.log_prior
+        if log_prior is None:
+            log_prior = torch.zeros_like(self.log_marginal).log_softmax(0)
+        return {"class_prior_": log_prior.exp()}
 
     def restore_buffers(self, tensors) -> None:
         """Create the class prior, if there is one."""
@@ -158,9 +154,8 @@ class CatGAN(AdversarialModel):
     def generator_loss(self, batch) -> dict[str, Tensor]:
         """Entropies of D's predictions for generated samples, and of their mean."""
         with keep_running_statistics(self.discriminator):
-            log_p = self.log_resp_standardized(
-                observed(self.generate(len(batch.x)), batch.x)
-            )
+            fake = observed(self.generate(len(batch.x)), batch.x)
+            log_p = self.log_resp_standardized(fake)
         return {
             "certainty": entropy(log_p).mean(),
             "balance": -entropy(marginal(log_p)),
@@ -176,8 +171,7 @@ class CatGANEstimator(AdversarialEstimator):
     """Base of clusterer and classifier: the model, its class prior, and samples."""
 
     _parameter_constraints = {
-        **DeepEstimator._parameter_constraints,
-        **ADVERSARIAL_CONSTRAINTS,
+        **AdversarialEstimator._parameter_constraints,
         "n_noise": [Interval(Integral, 1, None, closed="left")],
         "layer_noise": [Interval(Real, 0, None, closed="left")],
         "balance_weight": [Interval(Real, 0, None, closed="left")],
@@ -188,15 +182,18 @@ class CatGANEstimator(AdversarialEstimator):
     _recipe = Recipe(rate=3e-3, steps=12, counts_clusters=True)
 
     def _build(self, n_features, widths, likelihood):
-        n_classes, widths = self._count_clusters(), widths[:2]
+        n_classes = self._n_clusters
+        widths = widths[:2]
         make = partial(normalized_mlp, activation=self.activation)
         body = partial(make, hidden_layer_sizes=widths, noise=self.layer_noise)
-        discriminator = (
-            choose_builder(self.discriminator, "classifier", self.image_shape) or body
+        discriminator = choose_builder(
+            self.discriminator, "classifier", self.image_shape
         )
         generator = self.generator or partial(make, hidden_layer_sizes=widths[::-1])
         return CatGAN(
-            build_network("discriminator", discriminator, n_features, n_classes),
+            build_network(
+                "discriminator", discriminator or body, n_features, n_classes
+            ),
             build_network("generator", generator, self.n_noise, n_features),
             likelihood,
             n_classes,
@@ -209,25 +206,33 @@ class CatGANEstimator(AdversarialEstimator):
     def _initialize(self, model, fit):
         if self.learning_rate == "auto":
             # At the rates of narrow networks, generated samples leave the range of the data.
-            model.rates = {
-                "generator.*": self._recipe.rate / fit.settings.learning_rate
-            }
-        partition, prior = super()._initialize(model, fit), self.class_prior
+            factor = self._recipe.rate / fit.settings.learning_rate
+            model.rates = {"generator.*": factor}
+        start = super()._initialize(model, fit)
+        model.set_prior(self._find_prior(start))
+        return start
+
+    def _find_prior(self, start):
+        """Return the class prior (K,) that training follows, or None if it is uniform."""
+        prior = self.class_prior
+        if prior is None:
+            return None
         if not isinstance(prior, str):
-            model.set_prior(None if prior is None else self._check_prior(prior))
-        elif partition.anchor is None and prior == "estimated":
+            return self._check_prior(prior)
+        if start.anchor is not None:
+            share = start.anchor.mean(0, dtype=np.float64)
+            return np.maximum(share, 0.5 / len(start.anchor))
+        if prior == "estimated":
             raise ValueError(
                 "class_prior='estimated' needs an initial partition, but init=None has none. "
                 "Give the prior as an array, or choose another init."
             )
-        elif partition.anchor is not None and not self._continues():
-            share = partition.anchor.mean(0, dtype=np.float64)
-            model.set_prior(np.maximum(share, 0.5 / fit.n_samples))
-        return partition
+        return None
 
     def _check_prior(self, prior):
         """Return a given class prior as an array of positive numbers."""
-        prior, n_classes = check_finite("class_prior", prior), self._count_clusters()
+        prior = check_finite("class_prior", prior)
+        n_classes = self._n_clusters
         if prior.shape != (n_classes,) or not (prior > 0).all():
             raise ValueError(
                 f"class_prior must be {n_classes} positive numbers, one for each class, got "
@@ -255,13 +260,11 @@ class CatGANEstimator(AdversarialEstimator):
         return self._generate(n_samples, random_stream(self.random_state))
 
     def _generate(self, n_samples, random_state):
-        Z = random_state.standard_normal((n_samples, self.model_.n_noise)).astype(
-            np.float32
-        )
-        return apply(self.model_, self.model_.decode, Z)
+        Z = random_state.standard_normal((n_samples, self.model_.n_noise))
+        return apply(self.model_, self.model_.decode, Z.astype(np.float32))
 
 
-class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
+class CatGANClustering(CatGANEstimator, DeepClusterer):
     r"""Categorical generative adversarial network.
 
     A classifier trained without labels: its predictions are certain for samples, use all clusters,
@@ -347,8 +350,6 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
         resumes from it and gives the same result bit for bit.
     device : str or torch.device, default="auto"
         "auto": a GPU if there is one, else the CPU.
-    warm_start : bool, default=False
-        Whether ``fit`` goes on training the fitted model, with a new cycle of the learning rate.
     verbose : int, default=0
         1: a progress bar over all phases. 2: a table with a line per epoch.
     accept_sparse : bool, default=False
@@ -446,6 +447,7 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
 
     _parameter_constraints = {
         **CatGANEstimator._parameter_constraints,
+        **DeepClusterer._parameter_constraints,
         "class_prior": [StrOptions({"auto", "estimated"}), "array-like", None],
     }
 
@@ -481,7 +483,6 @@ class CatGANClustering(LabeledClusterMixin, CatGANEstimator):
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",
-        warm_start=False,
         verbose=0,
         accept_sparse=False,
         random_state=None,

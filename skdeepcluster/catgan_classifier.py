@@ -1,6 +1,5 @@
 """CatGANClassifier: the categorical GAN with some labels (Springenberg, 2016)."""
 
-import warnings
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any, Self
@@ -9,27 +8,25 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.base import ClassifierMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import assert_all_finite, check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
 
-from ._checks import restore_on_failure, store_parameters
-from ._init import Partition
+from ._base import assign
+from ._checks import (
+    restore_on_failure,
+    store_parameters,
+    warn_user,
+)
 from ._labels import encode_labels, read_labels
+from ._start import Start, start_from
 from ._typing import Auto, fit_context
 from .catgan import CatGANEstimator
 from .engine.data import LabeledRows
 from .engine.runtime import draw_generator, isolated
 from .modules.model import Augmentation
 from .neighbors import partition_by_labels
-
-#: Parameters of both estimators: the classifier counts classes, and its labels are not noise.
-SHARED = CatGANEstimator._parameter_constraints.keys() - {
-    "n_clusters",
-    "noise",
-    "use_labels",
-}
 
 
 class CatGANClassifier(ClassifierMixin, CatGANEstimator):
@@ -107,8 +104,6 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         resumes from it and gives the same result bit for bit.
     device : str or torch.device, default="auto"
         "auto": a GPU if there is one, else the CPU.
-    warm_start : bool, default=False
-        Whether ``fit`` goes on training the fitted model, with a new cycle of the learning rate.
     verbose : int, default=0
         1: a progress bar over all phases. 2: a table with a line per epoch.
     accept_sparse : bool, default=False
@@ -179,7 +174,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     """
 
     _parameter_constraints = {
-        **{name: CatGANEstimator._parameter_constraints[name] for name in SHARED},
+        **CatGANEstimator._parameter_constraints,
         "init": [StrOptions({"neighbors"}), None],
         "label_weight": [Interval(Real, 0, None, closed="left")],
     }
@@ -214,7 +209,6 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",
-        warm_start=False,
         verbose=0,
         accept_sparse=False,
         random_state=None,
@@ -251,61 +245,61 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None")
         check_consistent_length(X, y)
-        classes, targets = _encode_labels(y)
-        if self._continues() and not np.array_equal(self.classes_, classes):
-            raise ValueError(
-                f"warm_start=True goes on with the classes {self.classes_}, but y has {classes}. "
-                "Set warm_start=False."
-            )
+        classes, targets = _encode_classes(y)
         with isolated(), restore_on_failure(self):
             self.classes_ = classes
-            return self._fit(X, y, sample_weight, targets)
+            X = self._check_rows(X, reset=True)
+            return self._fit(X, targets, sample_weight)
 
-    def _count_clusters(self):
+    @property
+    def _n_clusters(self):
         return len(self.classes_)
 
-    def _make_rows(self, model, partition, fit):
-        generator, anchor = draw_generator(fit.random_state), fit.anchor(partition)
-        return LabeledRows(fit.X, fit.labels, generator, anchor=anchor)
-
-    def _find_partition(self, fit, find_points):
+    def _find_start(self, data, random_state):
         """Return the likeliest classes by the neighbor graph."""
-        targets, n_classes = fit.labels, len(self.classes_)
-        if (targets >= 0).all() or self.init is None:
-            return Partition(np.eye(n_classes)[targets])
-
-        def find():
-            options = {
-                "random_state": fit.random_state,
-                "n_jobs": torch.get_num_threads(),
-            }
-            resp = partition_by_labels(find_points(), targets, n_classes, **options)
-            return Partition(np.eye(n_classes)[resp.argmax(1)])
-
-        return fit.search("initial partition", find)
-
-    def _pretrains(self, fit):
-        return bool((fit.labels < 0).any()) and super()._pretrains(fit)
-
-    def _collect(self, *given):
-        fit = super()._collect(*given)
-        if fit.labels.max() < 0:
+        if data.labels.max() < 0:
             raise ValueError(
                 "sample_weight selects no labeled sample. Give labeled samples larger weights, or "
                 "use a clusterer."
             )
-        return fit
+        n_classes = len(self.classes_)
+        if self.init is None:
+            return Start(n_classes)
+        if (data.labels >= 0).all():
+            return start_from(np.eye(n_classes)[data.labels])
+        if self._pretrains(data):
+            return Start(n_classes)  # classes are found in codes
+        points = data.compared_by(self.init)
+        return self._search(points, data.labels, random_state)
 
-    def _set_labels(self, labels, probabilities, start_labels, fit):
-        self.start_labels_ = (
-            None if start_labels is None else self.classes_[start_labels]
+    def _search(self, points, labels, random_state):
+        n_classes = len(self.classes_)
+        resp = partition_by_labels(
+            points,
+            labels,
+            n_classes,
+            random_state=random_state,
+            n_jobs=torch.get_num_threads(),
         )
+        return start_from(np.eye(n_classes)[resp.argmax(1)])
+
+    def _pretrains(self, data):
+        is_partial = bool((data.labels < 0).any())
+        return is_partial and super()._pretrains(data)
+
+    def _make_rows(self, model, start, fit):
+        generator = draw_generator(fit.random_state)
+        return LabeledRows(fit.X, fit.data.labels, generator, anchor=start.target)
+
+    def _set_labels(self, labels, probabilities, start, fit):
+        start_labels = fit.data.fill(start.labels, labels)
+        self.start_labels_ = None
+        if start_labels is not None:
+            self.start_labels_ = self.classes_[start_labels]
         if len(self.classes_) > 1 and (labels == labels[0]).all():
-            warnings.warn(
+            warn_user(
                 f"All samples are classified as {self.classes_[labels[0]]}. Give more labels, "
-                "train longer (max_epochs), scale the features, or give class_prior.",
-                ConvergenceWarning,
-                stacklevel=5,
+                "train longer (max_epochs), scale the features, or give class_prior."
             )
 
     def predict(self, X) -> npt.NDArray[Any]:
@@ -321,11 +315,11 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         y : ndarray of shape (n_samples,)
             Among ``classes_``.
         """
-        indices = super().predict(X)  # raises NotFittedError before classes_ is read
-        return self.classes_[indices]
+        check_is_fitted(self)
+        return self.classes_[assign(self.model_, self._check_rows(X))[0]]
 
 
-def _encode_labels(y):
+def _encode_classes(y):
     """Return the sorted classes, and the index of each sample's class, -1 without a label."""
     y, is_known = read_labels(y)
     if y.dtype.kind == "f":

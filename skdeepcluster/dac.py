@@ -4,27 +4,22 @@ In the paper's notation, E, G and A are ``encoder``, ``decoder`` and ``critic``,
 pi, mu_k and Sigma_k, here diagonal, ``prior.mixture``.
 """
 
-import warnings
 from collections.abc import Sequence
-from functools import partial
 from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
-from ._checks import store_parameters
+from ._checks import store_parameters, warn_user
 from ._embedding import PriorEstimator
-from ._labels import LabeledClusterMixin
 from ._settings import Recipe
 from ._typing import Auto
 from .functional.gaussian import log_joint
 from .functional.losses import called_fake, called_real
 from .modules.model import Augmentation, MixturePrior, Player, PointEncoder, PriorModel
-from .modules.networks import make_network
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
 #: Minimum variance of the mixture, relative to its initial mean variance.
@@ -117,7 +112,7 @@ class DAC(PriorModel):
         )
 
 
-class DACClustering(LabeledClusterMixin, PriorEstimator):
+class DACClustering(PriorEstimator):
     r"""Deep adversarial Gaussian mixture autoencoder.
 
     The initial partition is found without labels, and the networks are pretrained as a denoising
@@ -204,8 +199,6 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
         resumes from it and gives the same result bit for bit.
     device : str or torch.device, default="auto"
         "auto": a GPU if there is one, else the CPU.
-    warm_start : bool, default=False
-        Whether ``fit`` goes on training the fitted model, with a new cycle of the learning rate.
     verbose : int, default=0
         1: a progress bar over all phases. 2: a table with a line per epoch.
     accept_sparse : bool, default=False
@@ -313,7 +306,7 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
         "discriminator": [callable, None],
     }
 
-    _recipe = Recipe(rate=5e-4, steps=6)
+    _recipe = Recipe(rate=5e-4, steps=6, pretraining_steps=6)
 
     def __init__(
         self,
@@ -348,7 +341,6 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",
-        warm_start=False,
         verbose=0,
         accept_sparse=False,
         random_state=None,
@@ -356,20 +348,17 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
         store_parameters(locals())
 
     def _build(self, n_features, widths, likelihood):
-        options = {"activation": self.activation, "image_shape": self.image_shape}
-        make = partial(make_network, widths=widths, **options)
+        make = self._network_maker(widths)
+        n_codes = self.n_components
+        encoder = make("encoder", self.encoder, n_features, n_codes)
+        decoder = make("decoder", self.decoder, n_codes, n_features)
+        critic = make("discriminator", self.discriminator, n_codes, 1, image_shape=None)
         return DAC(
-            PointEncoder(make("encoder", self.encoder, n_features, self.n_components)),
-            make("decoder", self.decoder, self.n_components, n_features),
-            make(
-                "discriminator",
-                self.discriminator,
-                self.n_components,
-                1,
-                image_shape=None,
-            ),
+            PointEncoder(encoder),
+            decoder,
+            critic,
             likelihood,
-            MixturePrior(self._count_clusters(), self.n_components, FLOOR),
+            MixturePrior(self._n_clusters, n_codes, FLOOR),
             (self.reconstruction_weight, self.mixture_weight, self.adversarial_weight),
             Regularizer(self.start_weight, self.smoothness_weight),
             self.masking,
@@ -380,10 +369,8 @@ class DACClustering(LabeledClusterMixin, PriorEstimator):
         separation = run.model.prior.separation()
         # A single cluster has its own warning.
         if separation < MIN_SEPARATION and np.ptp(self.labels_):
-            warnings.warn(
+            warn_user(
                 "Clusters overlap in the codes: the means of the mixture make up at most "
                 f"{separation:.1%} of the variance of a code. Train shorter (max_epochs), lower "
-                "mixture_weight, or use init='neighbors' with start_weight.",
-                ConvergenceWarning,
-                stacklevel=4,
+                "mixture_weight, or use init='neighbors' with start_weight."
             )

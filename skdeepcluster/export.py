@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from ._fit import replace_atomically
+from .engine.checkpoint import replace_atomically
 from .functional.gaussian import joint_density
 from .neighbor_clustering import NeighborClustering
 from .neighbors import partition

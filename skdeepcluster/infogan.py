@@ -4,7 +4,6 @@ In the paper's notation, G is ``generator``, D ``critic`` of ``body``, Q ``reade
 ``Codes.noise``, c ``Codes.categories`` and ``Codes.continuous``, lambda ``mi_weight``.
 """
 
-import warnings
 from collections.abc import Sequence
 from functools import partial
 from numbers import Integral, Real
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
@@ -21,14 +19,11 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from torch.optim.swa_utils import update_bn
 
-from ._adversarial import FAR, FEW, AdversarialEstimator
-from ._base import DeepEstimator
-from ._checks import store_parameters
+from ._adversarial import FAR_FROM_DATA, FEW, AdversarialEstimator
+from ._base import DeepClusterer, apply
+from ._checks import store_parameters, warn_user
 from ._disentanglement import report, set_codes
 from ._embedding import EmbeddingMixin
-from ._fit import apply
-from ._init import ADVERSARIAL_CONSTRAINTS
-from ._labels import LabeledClusterMixin
 from ._random import draw_seed, random_stream
 from ._settings import Recipe
 from ._style import find_style
@@ -98,15 +93,16 @@ class InfoGAN(AdversarialModel):
         regularizer=NO_REGULARIZER,
     ) -> None:
         super().__init__(likelihood, latent.sizes[0])
-        self.generator, self.body, self.critic, self.reader = (
-            generator,
-            body,
-            critic,
-            reader,
-        )
-        self.latent, self.regularizer = latent, regularizer
-        self.mi_weight, self.continuous_weight = mi_weight, continuous_weight
-        self.instance_noise, self.style_weight = instance_noise, style_weight
+        self.generator = generator
+        self.body = body
+        self.critic = critic
+        self.reader = reader
+        self.latent = latent
+        self.regularizer = regularizer
+        self.mi_weight = mi_weight
+        self.continuous_weight = continuous_weight
+        self.instance_noise = instance_noise
+        self.style_weight = style_weight
         self.reconstruction_weight = reconstruction_weight
         self.register_buffer("log_prior", self.log_marginal.clone())
 
@@ -226,7 +222,7 @@ class InfoGAN(AdversarialModel):
         return first, Player("generator", [self.generator], self.generator_loss)
 
 
-class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimator):
+class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
     r"""Information maximizing generative adversarial network (InfoGAN).
 
     A generator makes samples from noise and codes, a discriminator judges them, and Q reads the
@@ -321,8 +317,6 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         resumes from it and gives the same result bit for bit.
     device : str or torch.device, default="auto"
         "auto": a GPU if there is one, else the CPU.
-    warm_start : bool, default=False
-        Whether ``fit`` goes on training the fitted model, with a new cycle of the learning rate.
     verbose : int, default=0
         1: a progress bar over all phases. 2: a table with a line per epoch.
     accept_sparse : bool, default=False
@@ -427,8 +421,8 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
     """
 
     _parameter_constraints = {
-        **DeepEstimator._parameter_constraints,
-        **ADVERSARIAL_CONSTRAINTS,
+        **AdversarialEstimator._parameter_constraints,
+        **DeepClusterer._parameter_constraints,
         "n_noise": [Interval(Integral, 0, None, closed="left")],
         "n_continuous": [Interval(Integral, 0, None, closed="left")],
         "other_categories": ["array-like"],
@@ -474,7 +468,6 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",
-        warm_start=False,
         verbose=0,
         accept_sparse=False,
         random_state=None,
@@ -483,20 +476,13 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
 
     def _build(self, n_features, widths, likelihood):
         widths = widths[:2]
-        n_hidden, activation = widths[-1] if widths else n_features, self.activation
+        n_hidden = widths[-1] if widths else n_features
         sizes = check_widths("other_categories", self.other_categories)
         latent = LatentSpace(
-            self.n_noise, [self._count_clusters(), *sizes], self.n_continuous
+            self.n_noise, [self._n_clusters, *sizes], self.n_continuous
         )
-        mirror = partial(
-            normalized_mlp, hidden_layer_sizes=widths[::-1], activation="relu"
-        )
-        perceptron = partial(mlp, hidden_layer_sizes=widths[:-1], activation=activation)
-        make = partial(choose_builder, image_shape=self.image_shape)
-        generator = make(self.generator, "generator") or mirror
-        body = make(self.discriminator, "discriminator") or perceptron
-        generator = build_network("generator", generator, latent.n_inputs, n_features)
-        body = build_network("discriminator", body, n_features, n_hidden)
+        generator, body = self._build_images(n_features, n_hidden, widths, latent)
+        activation = self.activation
         return InfoGAN(
             generator,
             nn.Sequential(body, ACTIVATIONS[activation]()),
@@ -510,46 +496,54 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
             ),
         )
 
-    def _initialize(self, model, fit):
-        model.rates = {
-            "generator.*": self.generator_learning_rate / fit.settings.learning_rate
-        }
-        partition = super()._initialize(model, fit)
-        if partition.anchor is not None and not self._continues():
-            shares = torch.from_numpy(partition.anchor.mean(0, dtype="float64"))
-            model.log_prior.copy_(shares.log().log_softmax(0))
-        return partition
+    def _build_images(self, n_features, n_hidden, widths, latent):
+        """Return the generator, and the body that D and Q share."""
+        mirror = partial(
+            normalized_mlp, hidden_layer_sizes=widths[::-1], activation="relu"
+        )
+        perceptron = partial(
+            mlp, hidden_layer_sizes=widths[:-1], activation=self.activation
+        )
+        find = partial(choose_builder, image_shape=self.image_shape)
+        generator = find(self.generator, "generator") or mirror
+        body = find(self.discriminator, "discriminator") or perceptron
+        return (
+            build_network("generator", generator, latent.n_inputs, n_features),
+            build_network("discriminator", body, n_features, n_hidden),
+        )
 
-    def _make_rows(self, model, partition, fit):
-        if partition.anchor is None:
-            return super()._make_rows(model, partition, fit)
+    def _initialize(self, model, fit):
+        factor = self.generator_learning_rate / fit.settings.learning_rate
+        model.rates = {"generator.*": factor}
+        start = super()._initialize(model, fit)
+        if start.anchor is not None:
+            shares = torch.from_numpy(start.anchor.mean(0, dtype="float64"))
+            model.log_prior.copy_(shares.log().log_softmax(0))
+        return start
+
+    def _make_rows(self, model, start, fit):
+        if start.anchor is None:
+            return super()._make_rows(model, start, fit)
         n_codes = self.n_continuous + min(self.n_noise, NOISE_DIRECTIONS)
         standardize = fit.likelihood.standardize
-        style = find_style(
-            standardize, fit.X, partition.anchor, n_codes, fit.random_state
-        )
-        if self._continues():  # Q keeps its continuous codes
-            own = style[:, : self.n_continuous]
-            codes = apply(model, model.encode, fit.X)[:, sum(model.latent.sizes) :]
-            own[:] = codes[:, : own.shape[1]]
-        return Rows(fit.X, anchor=fit.anchor(partition), style=style)
+        style = find_style(standardize, fit.X, start.anchor, n_codes, fit.random_state)
+        return Rows(fit.X, anchor=start.target, style=style)
 
-    def _after_training(self, model, fit, partition):
+    def _after_training(self, model, fit, start):
         blocks = batches(fit.X, fit.settings.batch_size)
         x_std = (model.standardize(x.to(fit.device)) for x in blocks if len(x) > 1)
         update_bn(x_std, model.body)  # running statistics of samples of X alone
-        super()._after_training(model, fit, partition)
+        super()._after_training(model, fit, start)
 
     def _set_fitted_attributes(self, run, fit):
         super()._set_fitted_attributes(run, fit)
-        if self.generator_distance_ > FAR or self.generator_coverage_ < FEW:
-            warnings.warn(
-                "Generated samples are unlike those of X: generator_distance_ = "
-                f"{self.generator_distance_:.2f}, generator_coverage_ = "
-                f"{self.generator_coverage_:.2f}. Train longer (max_epochs), or raise "
-                "reconstruction_weight or generator_learning_rate. labels_ do not depend on it.",
-                ConvergenceWarning,
-                stacklevel=4,
+        distance = self.generator_distance_
+        coverage = self.generator_coverage_
+        if distance > FAR_FROM_DATA or coverage < FEW:
+            warn_user(
+                f"Generated samples are unlike those of X: generator_distance_ = {distance:.2f}, "
+                f"generator_coverage_ = {coverage:.2f}. Train longer (max_epochs), or raise "
+                "reconstruction_weight or generator_learning_rate. labels_ do not depend on it."
             )
 
     # ---- predictions
@@ -569,13 +563,14 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         """
         check_is_fitted(self)
         _check_feature_names_in(self, input_features)
-        names, sizes = self.model_.latent.names, self.model_.latent.sizes
-        hot = [
+        names = self.model_.latent.names
+        sizes = self.model_.latent.sizes
+        one_hot = [
             f"{names[a]}_{value}"
             for a, size in enumerate(sizes)
             for value in range(size)
         ]
-        return np.array([*hot, *names[len(sizes) :]], dtype=object)
+        return np.array([*one_hot, *names[len(sizes) :]], dtype=object)
 
     def sample(
         self, n_samples: int = 1, cluster: int | None = None, codes=None
@@ -598,8 +593,11 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         """
         check_is_fitted(self)
         n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
-        codes = (codes or {}) | ({} if cluster is None else {"cluster": cluster})
-        return self._render(set_codes(self.model_.latent, self._draw(n_samples), codes))
+        codes = dict(codes or {})
+        if cluster is not None:
+            codes["cluster"] = cluster
+        drawn = self._draw(n_samples)
+        return self._render(set_codes(self.model_.latent, drawn, codes))
 
     def traverse(
         self, code: str, values=None, *, n_samples: int = 1, cluster: int | None = None
@@ -624,16 +622,14 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
         """
         check_is_fitted(self)
         n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
-        latent, fixed = (
-            self.model_.latent,
-            {} if cluster is None else {"cluster": cluster},
-        )
+        latent = self.model_.latent
+        fixed = {} if cluster is None else {"cluster": cluster}
         drawn = set_codes(latent, self._draw(n_samples), fixed)
         if values is None:
             index = latent.find(code)
-            values = (
-                np.arange(latent.sizes[index]) if index < len(latent.sizes) else SWEEP
-            )
+            is_categorical = index < len(latent.sizes)
+            values = np.arange(latent.sizes[index]) if is_categorical else SWEEP
+
         swept = (set_codes(latent, drawn, {code: value}) for value in np.ravel(values))
         return np.stack([self._render(codes) for codes in swept], 1)
 
@@ -669,7 +665,8 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
 
     def _draw(self, n_samples, random_state=None):
         """Sample codes on the CPU; an int ``random_state`` gives the same ones on every call."""
-        with seeded(draw_seed(random_state or random_stream(self.random_state))):
+        random_state = random_state or random_stream(self.random_state)
+        with seeded(draw_seed(random_state)):
             return self.model_.latent.draw(n_samples, self.model_.log_prior.cpu())
 
     def _render(self, codes):

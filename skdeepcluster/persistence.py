@@ -8,7 +8,7 @@ from zipfile import ZipFile
 
 from sklearn.base import BaseEstimator
 
-from ._fit import replace_atomically
+from .engine.checkpoint import replace_atomically
 from .modules import networks
 from .modules.augmentation import RandomAffine
 

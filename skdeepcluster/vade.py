@@ -5,7 +5,6 @@ In the paper's notation, mu~ and sigma~ are ``mean, std = encoder(x)``, pi, mu_c
 """
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from sklearn.utils._param_validation import StrOptions
@@ -13,7 +12,6 @@ from torch import Tensor
 
 from ._checks import store_parameters
 from ._embedding import PriorEstimator
-from ._labels import LabeledClusterMixin
 from ._settings import Recipe
 from ._typing import Auto
 from .functional import random
@@ -27,7 +25,6 @@ from .modules.model import (
     PriorModel,
     evidence_bound,
 )
-from .modules.networks import make_network
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
 
@@ -103,7 +100,7 @@ class VaDE(PriorModel):
         return (Player("vade", [self], self.loss),)
 
 
-class VaDEClustering(LabeledClusterMixin, PriorEstimator):
+class VaDEClustering(PriorEstimator):
     r"""Variational deep embedding: a variational autoencoder with a Gaussian mixture as prior.
 
     The initial partition is found without labels, the networks are pretrained as a denoising
@@ -184,8 +181,6 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
         resumes from it and gives the same result bit for bit.
     device : str or torch.device, default="auto"
         "auto": a GPU if there is one, else the CPU.
-    warm_start : bool, default=False
-        Whether ``fit`` goes on training the fitted model, with a new cycle of the learning rate.
     verbose : int, default=0
         1: a progress bar over all phases. 2: a table with a line per epoch.
     accept_sparse : bool, default=False
@@ -286,7 +281,7 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
         "objective": [StrOptions({"optimal", "sampled", "published"})],
     }
 
-    _recipe = Recipe(rate=1e-3, steps=6)
+    _recipe = Recipe(rate=1e-3, steps=6, pretraining_steps=6)
 
     def __init__(
         self,
@@ -318,7 +313,6 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",
-        warm_start=False,
         verbose=0,
         accept_sparse=False,
         random_state=None,
@@ -326,15 +320,13 @@ class VaDEClustering(LabeledClusterMixin, PriorEstimator):
         store_parameters(locals())
 
     def _build(self, n_features, widths, likelihood):
-        options = {"activation": self.activation, "image_shape": self.image_shape}
-        make = partial(make_network, widths=widths, **options)
+        make = self._network_maker(widths)
+        n_codes = self.n_components
         return VaDE(
-            GaussianEncoder(
-                make("encoder", self.encoder, n_features, 2 * self.n_components)
-            ),
-            make("decoder", self.decoder, self.n_components, n_features),
+            GaussianEncoder(make("encoder", self.encoder, n_features, 2 * n_codes)),
+            make("decoder", self.decoder, n_codes, n_features),
             likelihood,
-            MixturePrior(self._count_clusters(), self.n_components),
+            MixturePrior(self._n_clusters, n_codes),
             self.objective,
             Regularizer(self.start_weight, self.smoothness_weight),
             self.masking,

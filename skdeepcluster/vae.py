@@ -5,9 +5,7 @@ is ``n_components``, L here.
 """
 
 import math
-import warnings
 from collections.abc import Iterator, Sequence
-from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -15,24 +13,20 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.decomposition import PCA
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-from ._base import DeepEstimator, keep_partition
+from ._base import DeepClusterer, DeepEstimator, apply
 from ._categories import CATEGORICAL, restore_table
-from ._checks import store_parameters
+from ._checks import store_parameters, warn_user
 from ._embedding import EmbeddingMixin
-from ._fit import apply
-from ._init import CONSTRAINTS, Partition, fit_mixture, mixture_of_partition
-from ._labels import LabeledClusterMixin
 from ._random import random_stream
 from ._settings import Recipe
+from ._start import CONSTRAINTS, fit_mixture, mixture_of_partition
 from ._typing import Auto, Reals
-from .engine.runtime import broadcast_object
 from .functional import random
 from .functional.gaussian import Mixture, standard_kl
 from .functional.points import hash_rows, normal_quantiles, uniform_points
@@ -48,7 +42,6 @@ from .modules.model import (
     evidence_bound,
     start_as_pca,
 )
-from .modules.networks import make_network
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
 #: Minimum number of samples of z that an importance-weighted bound averages over.
@@ -93,9 +86,11 @@ class VAE(CodeModel):
         regularizer=NO_REGULARIZER,
     ) -> None:
         super().__init__(encoder, decoder, likelihood)
-        self.regularizer, self.classifier = regularizer, None
-        self.kl_warm_up, self.binarize = kl_warm_up, binarize
+        self.kl_warm_up = kl_warm_up
+        self.binarize = binarize
         self.covariance_type = covariance_type
+        self.regularizer = regularizer
+        self.classifier = None
 
     def loss(self, batch) -> dict[str, Tensor]:
         """Negative ELBO, eq. 10 with one sample of z, and the term of the regularizer."""
@@ -111,10 +106,8 @@ class VAE(CodeModel):
 
     def set_classifier(self, n_components, n_clusters, device) -> None:
         """Create the classifier, with equal probabilities."""
-        shape = n_components, n_clusters
-        self.classifier = skip_init(
-            nn.Linear, *shape, device=device, dtype=torch.float32
-        )
+        options = {"device": device, "dtype": torch.float32}
+        self.classifier = skip_init(nn.Linear, n_components, n_clusters, **options)
         for parameter in self.classifier.parameters():
             nn.init.zeros_(parameter)
 
@@ -158,13 +151,16 @@ class VAE(CodeModel):
         """
         x_std = self.standardize(x)
         mean, std = self.encoder(x_std)
-        log_std, shift = std.double().log().sum(-1), hash_rows(x_std, mean.shape[1])
-        points = uniform_points(n_points, mean.shape[1]).to(x.device)
+        log_std = std.double().log().sum(-1)
+        n_components = mean.shape[1]
+        shift = hash_rows(x_std, n_components)
+        points = uniform_points(n_points, n_components).to(x.device)
         blocks = points[:, None].split(SAMPLES_AT_ONCE)
         least = 0.25 / n_points
         noise = (
             normal_quantiles((some + shift).remainder(1.0), least) for some in blocks
         )
+
         for some, z, log_x in decode_samples(self, x, mean, std, noise):
             # log p(z) - log q(z|x), both normal densities, whose constants cancel.
             log_prior = 0.5 * (some.square() - z.double().square()).sum(-1) + log_std
@@ -194,7 +190,7 @@ class VAE(CodeModel):
         return (Player("vae", [self], self.loss),)
 
 
-class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
+class VAEEmbedding(EmbeddingMixin, DeepClusterer):
     r"""Variational autoencoder as an embedding, with a Gaussian mixture on its codes.
 
     Learns codes by maximizing the evidence lower bound, then divides them into ``n_clusters`` with
@@ -272,8 +268,6 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         resumes from it and gives the same result bit for bit.
     device : str or torch.device, default="auto"
         "auto": a GPU if there is one, else the CPU.
-    warm_start : bool, default=False
-        Whether ``fit`` goes on training the fitted model, with a new cycle of the learning rate.
     verbose : int, default=0
         1: a progress bar over all phases. 2: a table with a line per epoch.
     accept_sparse : bool, default=False
@@ -370,6 +364,7 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
 
     _parameter_constraints = {
         **DeepEstimator._parameter_constraints,
+        **DeepClusterer._parameter_constraints,
         "encoder": [callable, None],
         "decoder": [callable, None],
         "init": CONSTRAINTS["init"],
@@ -411,7 +406,6 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",
-        warm_start=False,
         verbose=0,
         accept_sparse=False,
         random_state=None,
@@ -419,18 +413,16 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         store_parameters(locals())
 
     def _build(self, n_features, widths, likelihood):
-        options = {"activation": self.activation, "image_shape": self.image_shape}
-        make = partial(make_network, widths=widths, **options)
         if self.binarize and not isinstance(likelihood, Bernoulli):
             raise ValueError(
                 f"binarize=True needs the likelihood 'bernoulli', not {likelihood.describe()}. "
                 "Scale X to [0, 1] or set binarize=False."
             )
+        make = self._network_maker(widths)
+        n_codes = self.n_components
         return VAE(
-            GaussianEncoder(
-                make("encoder", self.encoder, n_features, 2 * self.n_components)
-            ),
-            make("decoder", self.decoder, self.n_components, n_features),
+            GaussianEncoder(make("encoder", self.encoder, n_features, 2 * n_codes)),
+            make("decoder", self.decoder, n_codes, n_features),
             likelihood,
             self.kl_warm_up,
             self.binarize,
@@ -439,19 +431,16 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         )
 
     def _initialize(self, model, fit):
-        if self._continues():
-            partition = keep_partition(model, fit)
-        else:
-            partition = fit.partition or Partition()
-            if self.encoder is self.decoder is self.image_shape is None:
-                self._start_networks(model, fit)
-        if partition.anchor is not None and self.start_weight:
-            model.set_classifier(self.n_components, self._count_clusters(), fit.device)
-        return partition
+        if self.encoder is self.decoder is self.image_shape is None:
+            self._start_networks(model, fit)
+        start = fit.start
+        if start.anchor is not None and self.start_weight:
+            model.set_classifier(self.n_components, start.n_clusters, fit.device)
+        return start
 
     def _start_networks(self, model, fit):
         """Initialize the networks to probabilistic PCA of the standardized samples."""
-        every = -(-fit.n_samples // PCA_SAMPLES)
+        every = -(-fit.X.shape[0] // PCA_SAMPLES)
         x_std = apply(model, model.standardize, fit.X[::every])
         widths = fit.settings.hidden_layer_sizes
         widest = min((width // 2 for width in widths), default=self.n_components)
@@ -459,33 +448,34 @@ class VAEEmbedding(LabeledClusterMixin, EmbeddingMixin, DeepEstimator):
         spread = float(x_std.var(0).mean())
         if q < 1 or not spread:
             return
-        pca = broadcast_object(lambda: PCA(q, random_state=0).fit(x_std))
+
+        pca = PCA(q, random_state=0).fit(x_std)
         noise = max(float(pca.noise_variance_), MIN_NOISE * spread)
-        found = pca.mean_, pca.components_, pca.explained_variance_
+        found = (pca.mean_, pca.components_, pca.explained_variance_)
         arrays = (torch.as_tensor(x, dtype=torch.float32, device="cpu") for x in found)
         start_as_pca(model.cpu(), *arrays, noise)
         model.to(fit.device)
 
-    def _after_training(self, model, fit, partition):
-        model.classifier, kind = None, self.covariance_type
-        codes, n_clusters = apply(model, model.encode, fit.X), self._count_clusters()
-        if partition.anchor is None:
-            divide = partial(fit_mixture, codes, n_clusters, fit.random_state)
+    def _after_training(self, model, fit, start):
+        model.classifier = None
+        codes = apply(model, model.encode, fit.X)
+        n_clusters = start.n_clusters
+        kind = self.covariance_type
+        if start.anchor is None:
+            mixture = fit_mixture(codes, n_clusters, fit.random_state, kind)
         else:
-            divide = partial(
-                mixture_of_partition, codes, np.eye(n_clusters)[partition.labels]
-            )
-        model.set_mixture(fit.search("mixture", partial(divide, covariance_type=kind)))
+            resp = np.eye(n_clusters)[start.labels]
+            mixture = mixture_of_partition(codes, resp, kind)
+        model.set_mixture(mixture)
 
     def _set_fitted_attributes(self, run, fit):
         super()._set_fitted_attributes(run, fit)
-        if apply(run.model, run.model.encode, fit.X).var(0).max() <= ACTIVE:
-            warnings.warn(
+        codes = apply(run.model, run.model.encode, fit.X)
+        if codes.var(0).max() <= ACTIVE:
+            warn_user(
                 f"Posterior collapse: no dimension of the codes has a variance above {ACTIVE}. "
                 "Train longer (max_epochs), raise kl_warm_up, start_weight or n_components, or "
-                "use the default networks.",
-                ConvergenceWarning,
-                stacklevel=4,
+                "use the default networks."
             )
 
     def score_samples(

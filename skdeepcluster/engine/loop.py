@@ -26,7 +26,7 @@ from .runtime import current_process, threads_by_size
 #: Share of the steps in which the learning rate grows to its peak.
 WARM_UP = 0.1
 #: Minimum number of seconds between two lines if there is no terminal.
-INTERVAL = 5.0
+SECONDS_BETWEEN_LINES = 5.0
 
 
 class AdamW(torch.optim.AdamW):
@@ -51,12 +51,12 @@ class Net(NeuralNet):
         *,
         augment: Augmentation | None,
         bfloat16: bool,
-        resume: bool,
         generators: Sequence[torch.Generator],
         **kwargs: Any,
     ) -> None:
         self.augment: Any = augment
-        self.bfloat16, self.resume, self.generators = bfloat16, resume, generators
+        self.bfloat16 = bfloat16
+        self.generators = generators
         super().__init__(module, criterion=nn.Identity, **kwargs)
 
     # ---- events
@@ -73,16 +73,22 @@ class Net(NeuralNet):
         super().on_train_begin(net, X=X, y=y, **kwargs)
         self.is_over = False
         self._process = current_process()
+        self._process.share_weights(self.module_)
+
         n_batches = count_batches(len(X), self.batch_size)
-        self._n_steps, self._n_all = (
-            0,
-            1 if self.resume else self.max_epochs * n_batches,
-        )
+        self._n_all = self.max_epochs * n_batches
+        self._n_steps = 0
+
         self._all_parameters = list(self.module_.parameters())
         self._device = self._all_parameters[0].device
         self._players = [
             (player, player.parameters()) for player in self.module_.players()
         ]
+
+    def on_train_end(self, net: Any, *args: Any, **kwargs: Any) -> None:
+        """Take the main process's running statistics of batch normalization."""
+        super().on_train_end(net, *args, **kwargs)
+        self._process.share_weights(self.module_)
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Reset the sums of the epoch."""
@@ -96,6 +102,7 @@ class Net(NeuralNet):
         for names, totals in self._sums.items():
             for name, total in zip(names, totals.tolist(), strict=True):
                 self.history.record(name, total / self._n_rows)
+
         terms = [name for names in self._sums for name in names]
         bad = [name for name in terms if not np.isfinite(self.history[-1, name])]
         if bad:
@@ -129,20 +136,23 @@ class Net(NeuralNet):
     def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
         """Let every player step; one optimizer suffices, because others' gradients are None."""
         self._set_training(True)
-        batch = self._augmented(self._process.take_part(batch).to(self._device))
+        batch = self._process.take_part(batch)
+        batch = self._augmented(batch.to(self._device))
         self._n_steps += 1
         self.module_.progress.fill_(min(1.0, self._n_steps / self._n_all))
+
         found = {}
         for player, parameters in self._players:
-            if learned := [
-                p for p in parameters if p.requires_grad
-            ]:  # callbacks may freeze some
+            # Callbacks may freeze some parameters.
+            learned = [p for p in parameters if p.requires_grad]
+            if learned:
                 names, losses = self._update(player, learned, batch)
                 found[names] = losses.float()
         if not found:
             raise ValueError(
                 "All parameters are frozen (requires_grad=False). Have callbacks freeze fewer."
             )
+
         self._n_rows += len(batch.x)
         for names, losses in found.items():
             self._sums[names] = self._sums.get(names, 0) + len(batch.x) * losses
@@ -155,18 +165,18 @@ class Net(NeuralNet):
         # The optimizer's zero_grad takes a quarter of a step of small networks.
         for parameter in self._all_parameters:
             parameter.grad = None
-        autocast = torch.autocast(
-            self._device.type, torch.bfloat16, enabled=self.bfloat16
-        )
-        with autocast, self._process.step(len(batch.x)):
+        kind = self._device.type
+        with torch.autocast(kind, torch.bfloat16, enabled=self.bfloat16):
             terms = player.loss(batch)
         if self.bfloat16:
             # Otherwise casts of old weights are kept until the outermost autocast block ends.
             torch.clear_autocast_cache()
+
         losses = torch.stack(list(terms.values()))
         losses.sum().backward(inputs=parameters)
         losses = losses.detach()
         self._process.average(losses, parameters)
+
         self.notify(
             "on_grad_computed",
             named_parameters=TeeGenerator(self.get_all_learnable_params()),
@@ -180,9 +190,8 @@ class Net(NeuralNet):
         """Replace samples by the other versions that the user's function returns."""
         if self.augment is None:
             return batch
-        with self._process.step(len(batch.x)):
-            labeled = None if batch.labeled is None else self._augment(batch.labeled)
-            return batch._replace(x=self._augment(batch.x), labeled=labeled)
+        labeled = None if batch.labeled is None else self._augment(batch.labeled)
+        return batch._replace(x=self._augment(batch.x), labeled=labeled)
 
     def _augment(self, rows: Tensor) -> Tensor:
         """Return other versions of samples (N, D), checked."""
@@ -198,59 +207,66 @@ class Net(NeuralNet):
 
     def get_state(self, is_over: bool = False) -> dict[str, Any]:
         """Return all that the rest of the training depends on, as tensors and plain data."""
+        schedules = [
+            (schedule.lr_scheduler_.state_dict(), schedule.batch_idx_)
+            for schedule in self._schedules()
+        ]
         return {
             "is_over": is_over,
             "n_steps": self._n_steps,
             "history": [epoch | {"batches": []} for epoch in self.history],
             "weights": self.module_.state_dict(),
             "optimizer": self.optimizer_.state_dict(),
-            "schedules": [
-                (s.lr_scheduler_.state_dict(), s.batch_idx_) for s in self._schedules()
-            ],
+            "schedules": schedules,
             "generators": [generator.get_state() for generator in self.generators],
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore a state, once the other callbacks have begun."""
-        self.is_over, self._n_steps = state["is_over"], state["n_steps"]
+        self.is_over = state["is_over"]
+        self._n_steps = state["n_steps"]
         self.history.extend(state["history"])
         self.module_.load_state_dict(state["weights"])
         self.optimizer_.load_state_dict(state["optimizer"])
-        for parameter, found in self.optimizer_.state.items():
-            for name, value in found.items():  # compiled code trusts their shapes
-                if value.shape != (() if name == "step" else parameter.shape):
-                    raise ValueError(
-                        f"{name} of a parameter has the shape {value.shape}"
-                    )
-                found[name] = value.contiguous()
+        self._check_moments()
+
         schedules = zip(self._schedules(), state["schedules"], strict=True)
         for schedule, (found, n_batches) in schedules:
             schedule.lr_scheduler_.load_state_dict(found)
             schedule.batch_idx_ = n_batches
-        for generator, found in zip(self.generators, state["generators"], strict=True):
+        generators = zip(self.generators, state["generators"], strict=True)
+        for generator, found in generators:
             generator.set_state(found)
 
+    def _check_moments(self) -> None:
+        """Check the shapes of the optimizer's tensors, which compiled code trusts."""
+        for parameter, moments in self.optimizer_.state.items():
+            for name, value in moments.items():
+                expected = () if name == "step" else parameter.shape
+                if value.shape != expected:
+                    raise ValueError(
+                        f"{name} of a parameter has the shape {value.shape}"
+                    )
+                moments[name] = value.contiguous()
+
     def _schedules(self) -> list[LRScheduler]:
-        return [
-            callback
-            for _, callback in self.callbacks_
-            if isinstance(callback, LRScheduler)
-        ]
+        callbacks = [callback for _, callback in self.callbacks_]
+        return [own for own in callbacks if isinstance(own, LRScheduler)]
 
 
 def epoch_table() -> PrintLog:
     """Return a callback that prints a table with a line per epoch."""
-    return PrintLog(
-        sink=partial(print)
-    )  # with print itself, only a verbose net would print
+    # With print itself, only a verbose net would print.
+    return PrintLog(sink=partial(print))
 
 
 class _Lines:
     """Standard error, on which tqdm writes lines instead of redrawing one."""
 
     def write(self, text: str) -> None:
-        if text := text.strip():
-            sys.stderr.write(f"{text}\n")
+        line = text.strip()
+        if line:
+            sys.stderr.write(f"{line}\n")
 
     def flush(self) -> None:
         sys.stderr.flush()
@@ -264,11 +280,12 @@ class Progress(Callback):
     """
 
     def __init__(self, title: str = "", is_shown: bool = False) -> None:
-        options = (
-            {} if sys.stderr.isatty() else {"file": _Lines(), "mininterval": INTERVAL}
-        )
+        options: dict[str, Any] = {}
+        if not sys.stderr.isatty():
+            options = {"file": _Lines(), "mininterval": SECONDS_BETWEEN_LINES}
         self.bar = tqdm(desc=title, unit="step", disable=not is_shown, **options)
-        self._phase, self._n_begun = "", 0
+        self._phase = ""
+        self._n_begun = 0
 
     def __enter__(self) -> "Progress":
         return self
@@ -285,7 +302,8 @@ class Progress(Callback):
     def begin(self, phase: str, n_steps: int = 0) -> None:
         """Begin a phase with this many training steps; the steps of earlier phases are over."""
         self._end_phase()
-        self._phase, self._n_begun = phase, self._n_begun + n_steps
+        self._phase = phase
+        self._n_begun += n_steps
         self.bar.set_postfix_str(phase)
 
     def on_batch_end(self, net: NeuralNet, **_: object) -> None:
@@ -300,34 +318,6 @@ class Progress(Callback):
     def _end_phase(self) -> None:
         """Count the steps that the phase has left out."""
         self.bar.update(self._n_begun - self.bar.n)
-
-
-class KeepState(Callback):
-    """Restores the state of a training from a Checkpoint and updates it; the last callback."""
-
-    def __init__(self, store: Any) -> None:
-        self.store = store
-
-    def on_train_begin(self, net: Net, *_: Any, **__: Any) -> None:
-        """Restore the state, if there is one."""
-        state = self.store.begin_training()
-        if state is not None:
-            try:
-                net.set_state(state)
-            except Exception as error:
-                raise ValueError(
-                    f"The checkpoint has no state of this training ({error!r}). Remove the file."
-                ) from error
-
-    def on_epoch_end(self, net: Net, **_: Any) -> None:
-        """Keep the state, if it is due."""
-        if self.store.is_due():
-            self.store.keep_training(net.get_state())
-
-    def on_train_end(self, net: Net, *_: Any, **__: Any) -> None:
-        """Keep the state at the end of a training that the user has not interrupted."""
-        if not net.interrupted and not net.is_over:
-            self.store.keep_training(net.get_state(is_over=True))
 
 
 def check_callbacks(callbacks: Any) -> None:
@@ -356,32 +346,32 @@ def train(
     generator: torch.Generator,
     augment: Augmentation | None = None,
     bfloat16: bool = False,
-    resume: bool = False,
     callbacks: Sequence[Any] = (),
 ) -> tuple[list[dict[str, float]], bool]:
     """Train a model in place by AdamW; return the history, and whether Ctrl-C stopped it.
 
     The learning rate, which ``model.rates`` scales by parameter name, rises to its peak over the
     first tenth of the steps and falls to zero along a cosine, unless ``callbacks`` contain an
-    ``LRScheduler``. ``generator`` decides the order of the samples. With ``resume``, a trained
-    model is trained further: its ``progress`` stays at 1. The history has "epoch", "dur"
-    (seconds), "train_loss" and every loss term of each finished epoch.
+    ``LRScheduler``. ``generator`` decides the order of the samples. The history has "epoch",
+    "dur" (seconds), "train_loss" and every loss term of each finished epoch.
     """
-    n_steps = max_epochs * count_batches(len(rows), batch_size)
-    has_schedule = any(issubclass(_find_kind(item), LRScheduler) for item in callbacks)
-    own = [] if has_schedule else [_make_schedule(n_steps)]
     device = next(model.parameters()).device
+    generators = [generator, *rows.generators, *_current_generators(device)]
+    rates = [
+        (pattern, {"lr": learning_rate * factor})
+        for pattern, factor in model.rates.items()
+    ]
+    if not any(issubclass(_find_kind(item), LRScheduler) for item in callbacks):
+        n_steps = max_epochs * count_batches(len(rows), batch_size)
+        callbacks = [_make_schedule(n_steps), *callbacks]
+
     net = Net(
         model,
         augment=augment,
         bfloat16=bfloat16,
-        resume=resume,
-        generators=[generator, *rows.generators, *_current_generators(device)],
+        generators=generators,
         optimizer=AdamW,
-        optimizer__param_groups=[
-            (pattern, {"lr": learning_rate * factor})
-            for pattern, factor in model.rates.items()
-        ],
+        optimizer__param_groups=rates,
         optimizer__weight_decay=model.weight_decay,
         optimizer__betas=model.betas,
         optimizer__fused=True,
@@ -390,7 +380,7 @@ def train(
         batch_size=batch_size,
         iterator_train=partial(ShuffledBatches, generator=generator),
         train_split=None,
-        callbacks=[*own, *callbacks],
+        callbacks=callbacks,
         callbacks__print_log=None,
         verbose=0,
         device=None,
@@ -399,6 +389,7 @@ def train(
         net.fit(rows, None)
     model.eval()
     model.progress.fill_(1.0)
+
     history = [_select_numbers(epoch) for epoch in net.history if "train_loss" in epoch]
     return history, net.interrupted
 
@@ -414,12 +405,12 @@ def _current_generators(device: torch.device) -> list[torch.Generator]:
 
 def _select_numbers(epoch: dict[str, Any]) -> dict[str, float]:
     """Return the numbers of an epoch, without skorch's batches and bookkeeping."""
-    return {
-        name: value.item() if isinstance(value, np.generic) else value
-        for name, value in epoch.items()
-        if isinstance(value, int | float)
-        and not name.endswith(("_best", "_batch_count"))
-    }
+    numbers = {}
+    for name, value in epoch.items():
+        is_number = isinstance(value, int | float)
+        if is_number and not name.endswith(("_best", "_batch_count")):
+            numbers[name] = value.item() if isinstance(value, np.generic) else value
+    return numbers
 
 
 def _make_schedule(n_steps: int) -> LRScheduler:
@@ -429,6 +420,7 @@ def _make_schedule(n_steps: int) -> LRScheduler:
         share = (step + 1) / (n_steps + 1)
         if share < WARM_UP:
             return share / WARM_UP
-        return 0.5 * (1 + float(np.cos(np.pi * (share - WARM_UP) / (1 - WARM_UP))))
+        angle = np.pi * (share - WARM_UP) / (1 - WARM_UP)
+        return 0.5 * (1 + float(np.cos(angle)))
 
     return LRScheduler(LambdaLR, lr_lambda=factor, step_every="batch", event_name=None)

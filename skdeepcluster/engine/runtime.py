@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -140,7 +140,13 @@ def share_out(work: Callable[[int, int], Any], max_workers: int) -> list[Any]:
 class Process:
     """A process that trains alone; :class:`~.distributed.Processes` has the same methods."""
 
-    rank, n = 0, 1
+    rank = 0
+    n = 1
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process searches and reports for all processes."""
+        return self.rank == 0
 
     @property
     def device(self) -> torch.device:
@@ -151,16 +157,15 @@ class Process:
         """Return the samples of a batch that this process trains on."""
         return batch
 
-    def step(self, n_rows: int) -> AbstractContextManager[None]:
-        """Within the block, a batch of ``n_rows`` samples is this process's part of the batch."""
-        return nullcontext()
-
     def average(self, losses: Tensor, parameters: list[torch.nn.Parameter]) -> None:
         """Replace losses and gradients by their means over the processes."""
 
-    def broadcast_object(self, make: Callable[[], Any]) -> Any:
-        """Return what the main process makes."""
-        return make()
+    def share(self, value: Any) -> Any:
+        """Return the main process's value."""
+        return value
+
+    def share_weights(self, model: torch.nn.Module) -> None:
+        """Copy the weights and buffers of the main process to the model."""
 
     def check_same(self, name: str, value: Any) -> None:
         """Check that all processes have the same value; otherwise they would deadlock."""
@@ -183,30 +188,3 @@ def training_together(process: Process) -> Iterator[None]:
         yield
     finally:
         _process.reset(token)
-
-
-def is_main_process() -> bool:
-    """Return whether this process reports for all processes."""
-    return current_process().rank == 0
-
-
-def broadcast_object(
-    make: Callable[[], Any], random_state: np.random.RandomState | None = None
-) -> Any:
-    """Return the result of ``make`` in the main process, and set ``random_state`` as there."""
-    process = current_process()
-    if random_state is None:
-        return process.broadcast_object(make)
-    made, state = process.broadcast_object(lambda: (make(), random_state.get_state()))
-    random_state.set_state(state)
-    return made
-
-
-def broadcast_weights(model: torch.nn.Module, *values: Any) -> Any:
-    """Copy the weights of the main process to the model; return the main process's values."""
-    if current_process().n == 1:
-        return values
-    weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
-    weights, values = broadcast_object(lambda: (weights, values))
-    model.load_state_dict(weights)
-    return values

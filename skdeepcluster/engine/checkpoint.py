@@ -1,0 +1,177 @@
+"""Checkpoints: files from which the trainings of a fit resume bit for bit."""
+
+import copy
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import is_dataclass
+from functools import partial
+from typing import IO, Any
+from zipfile import BadZipFile, ZipFile
+
+import joblib
+import numpy as np
+import torch
+from skorch.callbacks import Callback
+
+from .loop import Net
+from .runtime import current_process
+
+#: Seconds between two states of a training.
+SECONDS_BETWEEN = 60.0
+#: Maximum number of samples whose values identify the data.
+HASHED_ROWS = 100_000
+#: Parameters that may differ when a fit is resumed.
+IDLE = {"verbose", "callbacks", "checkpoint"}
+#: Types that a file may contain besides tensors and plain data.
+TYPES = [
+    np.ndarray,
+    np.dtype,
+    *{type(np.dtype(code)) for code in np.typecodes["All"]},
+    np.empty(0).__reduce__()[0],  # what makes arrays
+    np.float64(0).__reduce__()[0],  # what makes numbers
+]
+
+
+class Checkpoint(Callback):
+    """Keeps the states of a fit's trainings in a file; the last callback of each training.
+
+    The file also has the random state that the fit began with: if the file exists,
+    ``random_state`` is set to it, and the fit repeats what it did before the training that
+    was interrupted.
+    """
+
+    def __init__(
+        self, path: Any, identity: str, random_state: np.random.RandomState
+    ) -> None:
+        self.path = path
+        self.identity = identity
+        self._trainings: list[dict[str, Any]] = []
+        self._n_begun = 0
+        self._written = time.monotonic()
+        if os.path.exists(path):
+            stored = _read(path, identity)
+            self._trainings = stored["trainings"]
+            random_state.set_state(stored["random_state"])
+        self._random_state = random_state.get_state()
+        current_process().check_same("checkpoint", len(self._trainings))
+
+    def on_train_begin(self, net: Net, *_: Any, **__: Any) -> None:
+        """Restore the state of the training, if there is one."""
+        self._n_begun += 1
+        if self._n_begun > len(self._trainings):
+            return
+        try:
+            net.set_state(self._trainings[self._n_begun - 1])
+        except Exception as error:
+            raise ValueError(
+                f"The checkpoint has no state of this training ({error!r}). Remove the file."
+            ) from error
+
+    def on_epoch_end(self, net: Net, **_: Any) -> None:
+        """Keep the state, if it is due."""
+        if time.monotonic() - self._written >= SECONDS_BETWEEN:
+            self._keep(net.get_state())
+
+    def on_train_end(self, net: Net, *_: Any, **__: Any) -> None:
+        """Keep the state at the end of a training that the user has not interrupted."""
+        if not net.interrupted and not net.is_over:
+            self._keep(net.get_state(is_over=True))
+
+    def remove(self) -> None:
+        """Remove the file at the end of the fit."""
+        if current_process().is_main:
+            with suppress(FileNotFoundError):
+                os.remove(self.path)
+
+    def _keep(self, state: dict[str, Any]) -> None:
+        """Replace the state of the current training, and write the file."""
+        # A copy, because a later training may change the same weights.
+        self._trainings[self._n_begun - 1 :] = [copy.deepcopy(state)]
+        content = {
+            "fit": self.identity,
+            "random_state": self._random_state,
+            "trainings": self._trainings,
+        }
+        if current_process().is_main:
+            with replace_atomically(self.path) as file:
+                torch.save(content, file)
+        self._written = time.monotonic()
+
+
+def _read(path: Any, identity: str) -> dict[str, Any]:
+    """Return the content of a checkpoint of this fit."""
+    with open(path, "rb") as file, torch.serialization.safe_globals(TYPES):
+        try:
+            if ZipFile(file).testzip() is not None:  # torch does not compare checksums
+                raise BadZipFile("A checksum is wrong.")
+            file.seek(0)
+            content = torch.load(file, map_location="cpu", weights_only=True)
+            found = content["fit"]
+            # A position above 624 makes numpy read out of bounds.
+            if not 0 <= content["random_state"][2] <= 624:
+                raise ValueError("The random state is damaged.")
+            if not all("weights" in state for state in content["trainings"]):
+                raise ValueError("A training is incomplete.")
+        except Exception as error:
+            raise ValueError(
+                f"checkpoint={path} cannot be read. Remove the file, or name another one. "
+                f"{type(error).__name__}: {error}"
+            ) from error
+    if found != identity:
+        raise ValueError(
+            f"checkpoint={path} belongs to another fit: parameters or data differ. Remove the "
+            "file, or name another one."
+        )
+    return content
+
+
+@contextmanager
+def replace_atomically(path: Any) -> Iterator[IO[bytes]]:
+    """Yield a new binary file that replaces ``path`` if the block completes."""
+    path = os.path.realpath(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(f"{path} exists and is no regular file. Give another name.")
+    temporary = f"{path}.{secrets.token_hex(4)}.tmp"
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.remove(temporary)
+        raise
+
+
+# ---- the identity of a fit
+
+
+def identify(estimator: Any, X: Any, *others: Any) -> str:
+    """Return a text that identifies a fit by its parameters, data and ``others``."""
+    params = estimator.get_params(deep=False)
+    described = {
+        name: _describe(value) for name, value in params.items() if name not in IDLE
+    }
+    samples = X[:: max(1, X.shape[0] // HASHED_ROWS)]
+    digest = joblib.hash((described, X.shape, str(X.dtype), samples, others))
+    return f"{type(estimator).__name__} {digest}"
+
+
+def _describe(value: Any) -> Any:
+    """Return a parameter as data that are equal in another process; functions by name."""
+    if isinstance(value, np.random.RandomState):
+        return "RandomState"
+    if isinstance(value, partial):
+        return _describe(value.func), value.args, value.keywords
+    if hasattr(value, "get_params"):
+        params = value.get_params(deep=False).items()
+        return type(value).__name__, {name: _describe(own) for name, own in params}
+    if is_dataclass(value):  # an augmentation
+        return repr(value)
+    if callable(value):
+        return getattr(value, "__qualname__", type(value).__name__)
+    return value
