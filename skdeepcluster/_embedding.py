@@ -112,6 +112,7 @@ class CodeEstimator(EmbeddingMixin, DeepClusterer):
         """
         fit.pretrain(model.encoder, model.decoder, model.likelihood)
         codes = apply(model, model.encode, fit.X)
+        fit.progress.begin("mixture")
         start = fit.start
         if start.anchor is None:
             mixture = fit_mixture(codes, start.n_clusters, fit.random_state)

@@ -33,13 +33,13 @@ def data_parallel() -> Iterator[Any]:
 
     Notes
     -----
-    A step equals a step of one process with the same ``batch_size``, up to rounding. Every process
-    takes an equal part of the batch and drops the remainder; gradients are averaged. Batch
-    normalization, losses that compare samples and random numbers are computed for the whole batch,
-    except dropout and ``torch.randn_like``, which draw the same numbers in every part.
+    Each process takes an equal part of every batch and drops the remainder; gradients are
+    averaged. As everywhere in torch, batch normalization and losses that compare samples see the
+    part of their process, and each process draws its own noise. Results therefore differ from
+    those of one process; to keep parts large, raise ``batch_size``.
 
-    Only the training of networks is parallel: the main process computes initial partitions and
-    mixtures and broadcasts them. After a fit every process has the same estimator; save it in one
+    Only the training of networks is parallel: the main process finds the initial partition and
+    sends it to the others. After a fit every process has the same estimator; save it in one
     of them. With ``device="auto"`` each process has its own GPU if there are GPUs.
 
     Examples

@@ -458,6 +458,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
 
     def _after_training(self, model, fit, start):
         model.classifier = None
+        fit.progress.begin("mixture")
         codes = apply(model, model.encode, fit.X)
         n_clusters = start.n_clusters
         kind = self.covariance_type

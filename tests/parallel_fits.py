@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
+from skorch.callbacks import Callback
 
 import skdeepcluster
+from skdeepcluster.functional import random
 from skdeepcluster.modules.augmentation import RandomAffine
 from skdeepcluster.parallel import data_parallel
 
@@ -60,14 +62,11 @@ def find_nothing(*_, **__):
     raise TypeError("no initial partition")
 
 
-def failure(state):
-    """Return the error if the main process finds no initial partition."""
-    skdeepcluster.NeighborClustering.fit = find_nothing
-    try:
-        fitted("VaDEClustering", init="neighbors")
-    except TypeError as error:
-        return str(error)
-    return "nothing"
+class DrawNoise(Callback):
+    """Draws from the generators of a training."""
+
+    def on_train_begin(self, net, **_):
+        self.noise = random.randn((5,), torch.device("cpu"))
 
 
 def main(folder):
@@ -78,7 +77,9 @@ def main(folder):
             skdeepcluster.NeighborClustering.fit = find_nothing
         found = {name: fitted(name) for name in METHODS}
         found["started"] = fitted("VaDEClustering", init="neighbors")
-        found |= {"refused": refused(state), "failure": failure(state)}
+        draw = DrawNoise()
+        fitted("VaDEClustering", callbacks=[draw])
+        found |= {"refused": refused(state), "noise": draw.noise}
     (Path(folder) / f"{state.process_index}.pkl").write_bytes(pickle.dumps(found))
 
 

@@ -205,14 +205,10 @@ def test_arrays_decode_to_arrays():
     assert drawn.dtype == object
 
 
-def test_warm_starts_and_checkpoints_keep_the_table(tmp_path):
+def test_a_checkpoint_changes_no_table(tmp_path):
     once = clone(VAE).fit(TABLE)
-    vae = clone(VAE).set_params(checkpoint=tmp_path / "fit.pt", warm_start=True).fit(TABLE)
+    vae = clone(VAE).set_params(checkpoint=tmp_path / "fit.pt").fit(TABLE)
     np.testing.assert_array_equal(vae.predict_proba(TABLE), once.predict_proba(TABLE))
-    vae.fit(TABLE[::-1].reset_index(drop=True))
-    assert len(vae.history_) == 2
-    with pytest.raises(ValueError, match="categorical_features"):
-        vae.set_params(categorical_features=[1, 3]).fit(TABLE)
 
 
 # ---- other packages

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 import skdeepcluster as sk
-from skdeepcluster import _fit
+from skdeepcluster.engine import checkpoint
 from skdeepcluster.modules.augmentation import RandomAffine
 
 TINY = {"hidden_layer_sizes": (8, 6), "max_epochs": 4, "batch_size": 20}
@@ -52,7 +52,7 @@ class CrashAfter(skorch.callbacks.Callback):
 
 @pytest.fixture(autouse=True)
 def _keep_every_epoch(monkeypatch):
-    monkeypatch.setattr(_fit, "INTERVAL", 0.0)
+    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN", 0.0)
 
 
 @pytest.fixture
@@ -89,27 +89,19 @@ def test_a_crashed_fit_resumes_to_the_same_bits(name, path):
     assert not path.exists()
 
 
-def test_searches_are_not_repeated(path, monkeypatch):
-    vade = sk.VaDEClustering("auto", random_state=0, **PRETRAINED)
-    expected = clone(vade).fit(X, Y)
-    vade.set_params(checkpoint=str(path))
-    crash(vade, 0)
-    monkeypatch.setattr(sk.NeighborClustering, "fit", lambda *_: pytest.fail("computed again"))
-    fitted = clone(vade).fit(X, Y)
-    assert_same(fitted, expected)
-    assert set(fitted.n_clusters_curve_) > {"n_clusters"}
-
-
 def test_a_fit_without_a_seed_resumes_its_random_state(path):
-    dac = sk.DACClustering(3, checkpoint=path, **PRETRAINED)
+    uniform = RNG.uniform(size=(60, 5))  # each seed has another partition
+    weight = RNG.uniform(size=60)  # by which samples are drawn
+    dac = sk.DACClustering(4, checkpoint=path, **PRETRAINED)
     losses = []
 
     class Look(skorch.callbacks.Callback):
         def on_epoch_end(self, net, **_):
             losses.append(net.history[-1, "train_loss"])
 
-    crash(dac, 2, Look())
-    fitted = clone(dac).fit(X, Y)
+    with pytest.raises(Crash):
+        clone(dac).set_params(callbacks=[Look(), CrashAfter(2)]).fit(uniform, None, weight)
+    fitted = clone(dac).fit(uniform, None, weight)
     assert [record["train_loss"] for record in fitted.history_][:2] == losses
 
 
@@ -142,29 +134,29 @@ def edit(change):
 
     def write(path, content):
         stored = torch.load(path, weights_only=False)
-        change(stored["steps"])
+        change(stored)
         torch.save(stored, path)
 
     return write
 
 
-def shorten_a_moment(steps):
-    steps[-1]["optimizer"]["state"][0]["exp_avg"] = torch.zeros(1)
+def shorten_a_moment(stored):
+    stored["trainings"][-1]["optimizer"]["state"][0]["exp_avg"] = torch.zeros(1)
 
 
-def read_beyond(steps):
-    steps[0]["random_state"] = (*steps[0]["random_state"][:2], 10**7, 0, 0.0)
+def read_beyond(stored):
+    stored["random_state"] = (*stored["random_state"][:2], 10**7, 0, 0.0)
 
 
 DAMAGE = {
     "cut": lambda path, content: path.write_bytes(content[:200]),
     "bit": lambda path, content: path.write_bytes(content.replace(b"\x3f", b"\x3e")),
     "weights": lambda path, _: torch.save({"weight": torch.zeros(3)}, path),
-    "code": lambda path, _: torch.save({"fit": print, "steps": []}, path),
-    "result": edit(lambda steps: steps[0].pop("result")),
+    "code": lambda path, _: torch.save({"fit": print, "trainings": []}, path),
+    "training": edit(lambda stored: stored["trainings"][0].pop("weights")),
     "random_state": edit(read_beyond),
     "moment": edit(shorten_a_moment),
-    "epochs": edit(lambda steps: steps[-1].pop("n_steps")),
+    "epochs": edit(lambda stored: stored["trainings"][-1].pop("n_steps")),
 }
 
 

@@ -152,21 +152,6 @@ def test_networks_get_standardized_samples(tmp_path):
         np.testing.assert_allclose(scaled[:, :4], gaps / ratio, rtol=1e-3, atol=1e-4)
 
 
-def test_a_warm_start_keeps_its_scales_and_columns():
-    X, vae = IRIS[::3], clone(VAE).set_params(warm_start=True)
-    assert (vae.fit(X).likelihood_, vae.standardize_) == ("gaussian", False)
-    assert vae.fit(X * [1, 1000, 1, 1]).standardize_ is False
-    with pytest.raises(ValueError, match="likelihood is gaussian, .* ask for bernoulli"):
-        vae.fit(X / 10)
-    with pytest.raises(ValueError, match="standardize=auto.*standardize=True"):
-        vae.set_params(standardize=True).fit(X)
-    assert clone(vae).fit(X).standardize_ is True
-    table = clone(VAE).set_params(warm_start=True, likelihood=KINDS).fit(draw_table()[0])
-    other = {**KINDS, "gaussian": [0, 1, 2], "bernoulli": []}
-    with pytest.raises(ValueError, match=r"gaussian \[0, 1\].*gaussian \[0, 1, 2\]"):
-        table.set_params(likelihood=other).fit(draw_table()[0])
-
-
 # ---- tables of mixed columns
 
 

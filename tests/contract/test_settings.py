@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 import torch
 from estimators import CLASSIFIERS, DEEP, brief, name
-from sklearn.datasets import load_iris, make_blobs
+from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 
-from skdeepcluster import CatGANClassifier, CatGANClustering, InfoGANClustering, VaDEClustering
+from skdeepcluster import (
+    CatGANClassifier,
+    CatGANClustering,
+    InfoGANClustering,
+    VaDEClustering,
+    VAEEmbedding,
+)
 from skdeepcluster._settings import choose_settings
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -92,18 +98,6 @@ def test_what_auto_took_is_shown_and_what_was_given(estimator):
     assert {key: getattr(fit, f"{key}_") for key in GIVEN} == GIVEN
 
 
-@pytest.mark.full
-def test_a_fit_that_goes_on_keeps_its_widths():
-    wide = np.repeat(load_iris().data, 100, axis=0)  # a new fit takes wider networks
-    few = {"max_epochs": 1, "pretraining_epochs": 1, "init": "mixture", "random_state": 0}
-    vade = VaDEClustering(3, warm_start=True, **few).fit(wide[::100])
-    for fit in (vade, vade.set_params(hidden_layer_sizes="auto").fit(wide)):
-        assert fit.hidden_layer_sizes_ == (128, 128, 512)
-        assert fit.model_.encoder.network[0].out_features == 128
-        assert fit.learning_rate_ == pytest.approx(1e-3 * 500 / 128)
-    assert vade.n_iter_ == 2
-
-
 def test_pretraining_epochs_are_those_of_this_fit():
     few = {**TINY, "pretraining_epochs": 3}
     for method in (InfoGANClustering, CatGANClustering):
@@ -112,6 +106,5 @@ def test_pretraining_epochs_are_those_of_this_fit():
     classifier = CatGANClassifier(**few)
     assert classifier.fit(X, Y).pretraining_epochs_ == 0
     assert classifier.fit(X, np.where(np.arange(30) < 9, Y, -1)).pretraining_epochs_ == 3
-    vade = VaDEClustering(3, **few, init=Y, warm_start=True)
-    assert vade.fit(X).pretraining_epochs_ == 3
-    assert vade.fit(X).pretraining_epochs_ == 0, "the model goes on"
+    assert VaDEClustering(3, **few, init=Y).fit(X).pretraining_epochs_ == 3
+    assert not hasattr(VAEEmbedding(3, **TINY, init=Y).fit(X), "pretraining_epochs_")

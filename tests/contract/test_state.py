@@ -2,15 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
 from estimators import DEEP, ONE_OF_EACH, brief, name
-from sklearn.base import clone
 
 from skdeepcluster import (
-    CatGANClustering,
     DACClustering,
     GaussianMixtureEM,
-    InfoGANClustering,
     VaDEClustering,
 )
 from skdeepcluster.mixture import em
@@ -24,43 +20,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 def rows(blobs):
     X = blobs[0]
     return (X - X.min()) / (X.max() - X.min())
-
-
-def weights(model):
-    return torch.cat([p.detach().flatten() for p in model.parameters()])
-
-
-def test_warm_start_keeps_weights_and_follows_parameters(rows):
-    catgan = CatGANClustering(3, **SMALL, warm_start=True).fit(rows)
-    before = weights(catgan.model_)
-    changed = {"balance_weight": 7.0, "start_weight": 0.0, "class_prior": [0.1, 0.2, 0.7]}
-    catgan.set_params(**changed, learning_rate=1e-30).fit(rows)
-    torch.testing.assert_close(weights(catgan.model_), before, rtol=0, atol=1e-6)
-    assert catgan.model_.balance_weight == 7.0
-    assert catgan.model_.regularizer.start_weight == 0.0
-    np.testing.assert_allclose(catgan.model_.log_prior.exp(), [0.1, 0.2, 0.7], rtol=1e-6)
-    catgan.set_params(class_prior=None).fit(rows)
-    assert catgan.model_.log_prior is None
-
-
-@pytest.mark.parametrize(
-    ("estimator", "changed"),
-    [
-        (CatGANClustering(3, **SMALL), {"activation": "tanh"}),
-        (
-            InfoGANClustering(3, other_categories=(5,), **SMALL),
-            {"n_clusters": 5, "other_categories": (3,)},
-        ),
-        (VaDEClustering(3, **SMALL), {"hidden_layer_sizes": (8,)}),
-    ],
-    ids=str,
-)
-def test_warm_start_refuses_other_networks(rows, estimator, changed):
-    fitted = clone(estimator).set_params(warm_start=True).fit(rows)
-    found = fitted.predict_proba(rows)
-    with pytest.raises(ValueError, match="warm_start=True goes on with the fitted model"):
-        fitted.set_params(**changed).fit(rows)
-    np.testing.assert_array_equal(fitted.predict_proba(rows), found)
 
 
 @pytest.mark.parametrize("estimator", ONE_OF_EACH, ids=name)

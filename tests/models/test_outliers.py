@@ -110,14 +110,6 @@ def test_noise_survives_parameters_set_since():
     np.testing.assert_array_equal(vade.set_params(noise=0.0).predict(PLANTED), labels)
 
 
-def test_a_fit_that_goes_on_measures_anew():
-    vade, rows = noisy_vade(init="mixture", warm_start=True).fit(PLANTED), 2 * PLANTED[80:]
-    vade.set_params(noise=0.1).fit(rows)
-    assert vade.outlier_scores_.shape == (100,)
-    assert (vade.labels_ == -1).sum() == 10
-    assert (vade.set_params(noise=0.0).fit(PLANTED).predict(PLANTED) >= 0).all()
-
-
 def test_clusters_are_counted_before_samples_are_marked():
     """A cluster with nothing but noise has samples."""
     vade = noisy_vade(noise=0.999)

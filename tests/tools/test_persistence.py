@@ -147,12 +147,6 @@ def test_reading_does_not_import_the_compiler_of_torch(tmp_path):
     assert run.returncode == 0, run.stderr
 
 
-def test_training_continues_after_reading(tmp_path):
-    vade = sk.VaDEClustering(3, warm_start=True, **FROM_EM).fit(X)
-    read = through_file(vade, tmp_path)
-    np.testing.assert_array_equal(vade.fit(X).predict_proba(X), read.fit(X).predict_proba(X))
-
-
 def test_partial_fit_continues_after_reading(tmp_path):
     mixture = sk.GaussianMixtureEM(3, random_state=0).partial_fit(X[:5])
     read = through_file(mixture, tmp_path).partial_fit(X[5:])

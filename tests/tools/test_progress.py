@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback, EarlyStopping
 
 from skdeepcluster import CatGANClassifier, VaDEClustering, VAEEmbedding
+from skdeepcluster.engine import runtime
 
 STREAM = np.random.RandomState(0)
 Y = np.repeat([0, 1, 2], 40)
@@ -37,9 +38,9 @@ PHASES = {
     "auto": (
         VaDEClustering("auto", pretraining_epochs=2),
         None,
-        ["number of clusters", FOUND, "pretraining", "mixture", *LAST],
+        [FOUND, "pretraining", "mixture", *LAST],
     ),
-    "classifier": (CatGANClassifier(pretraining_epochs=2), FEW, ["pretraining", FOUND, *LAST]),
+    "classifier": (CatGANClassifier(pretraining_epochs=2), FEW, [FOUND, "pretraining", *LAST]),
     "vae": (VAEEmbedding(3), None, [FOUND, "training", "mixture", "predictions"]),
 }
 
@@ -55,7 +56,7 @@ def test_lines_name_the_phases_where_no_terminal_is(name, capsys):
 
 
 def test_long_phases_have_lines_of_steps_and_loss(capsys, monkeypatch):
-    monkeypatch.setattr("skdeepcluster.engine.loop.INTERVAL", 0.0)
+    monkeypatch.setattr("skdeepcluster.engine.loop.SECONDS_BETWEEN_LINES", 0.0)
     clone(VADE).set_params(verbose=1).fit(X)
     text = capsys.readouterr().err
     assert "\r" not in text
@@ -69,12 +70,6 @@ def test_one_bar_counts_the_steps_of_all_runs(capsys):
     counts = find_counts(capsys.readouterr().err)
     assert counts == sorted(counts)
     assert counts[-1] == (24, 24)
-
-
-def test_a_warm_start_counts_training_alone(capsys):
-    vade = clone(VADE).set_params(warm_start=True, n_init=2).fit(X)
-    vade.set_params(verbose=1).fit(X)
-    assert find_counts(capsys.readouterr().err)[-1] == (6, 6)
 
 
 def test_a_training_that_stops_early_leaves_a_full_bar(capsys):
@@ -99,10 +94,15 @@ def test_an_exception_closes_the_bar_where_it_is(capsys):
 
 
 def test_of_several_processes_the_main_one_shows_progress(capsys, monkeypatch):
-    for is_main in (False, True):
-        monkeypatch.setattr("skdeepcluster._base.is_main_process", lambda told=is_main: told)
-        clone(VADE).set_params(verbose=1).fit(X)
-        assert ("training" in capsys.readouterr().err) == is_main
+    main = runtime.current_process()
+    other = runtime.Process()
+    other.rank = 1
+    other.share = lambda value: (main_start, value[1]) if isinstance(value, tuple) else value
+    main_start = clone(VADE)._find_start(None, None)
+    for process in (other, main):
+        with runtime.training_together(process):
+            clone(VADE).set_params(verbose=1).fit(X)
+        assert ("training" in capsys.readouterr().err) == process.is_main
 
 
 def test_nothing_is_shown_unasked_and_a_table_has_no_bar(capsys):
