@@ -35,8 +35,10 @@ MNIST_WIDTH = 500
 THIRD = 4
 #: Minimum width of a hidden layer.
 MIN_WIDTH = 128
-#: Minimum and maximum batch size.
-BATCH_SIZES = 32, 256
+#: Minimum batch size.
+MIN_BATCH = 32
+#: Maximum batch size.
+MAX_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -109,18 +111,18 @@ def choose_widths(hidden_layer_sizes, n_samples, n_features):
     """
     if not isinstance(hidden_layer_sizes, str):
         return tuple(check_widths("hidden_layer_sizes", hidden_layer_sizes))
-    share = (
-        sqrt(min(n_features / MNIST_FEATURES, 1))
-        * min(n_samples / MNIST_SAMPLES, 1) ** 0.25
-    )
+    features = min(n_features / MNIST_FEATURES, 1)
+    samples = min(n_samples / MNIST_SAMPLES, 1)
+    share = sqrt(features) * samples**0.25
     width = max(round(MNIST_WIDTH * share), MIN_WIDTH)
     return width, width, THIRD * width
 
 
 def choose_batch_size(batch_size, n_samples):
-    """Return the batch size: sqrt(N) within ``BATCH_SIZES``, at most N."""
+    """Return the batch size: sqrt(N) within bounds, at most N."""
     if batch_size == "auto":
-        batch_size = min(max(round(sqrt(n_samples)), BATCH_SIZES[0]), BATCH_SIZES[1])
+        batch_size = round(sqrt(n_samples))
+        batch_size = min(max(batch_size, MIN_BATCH), MAX_BATCH)
     return min(batch_size, n_samples)
 
 
@@ -132,14 +134,16 @@ def choose_learning_rate(learning_rate, recipe, widths):
     """
     if learning_rate != "auto":
         return learning_rate
-    return (
-        recipe.rate * MNIST_WIDTH / max(widths[0], MIN_WIDTH) if widths else recipe.rate
-    )
+    if not widths:
+        return recipe.rate
+    return recipe.rate * MNIST_WIDTH / max(widths[0], MIN_WIDTH)
 
 
 def choose_epochs(epochs, n_steps, n_batches):
     """Return the number of epochs that has at least ``n_steps`` steps."""
-    return max(1, ceil(n_steps / n_batches)) if epochs == "auto" else epochs
+    if epochs != "auto":
+        return epochs
+    return max(1, ceil(n_steps / n_batches))
 
 
 # ---- the likelihood
@@ -156,17 +160,19 @@ def choose_likelihood(likelihood, standardize, X, names=None, groups=()):
         likelihood = _read_columns(likelihood, names)
     if isinstance(likelihood, ColumnLikelihood):
         return _scale_columns(copy.deepcopy(likelihood).cpu(), standardize, X)
+
     features = _measure(X)
-    low, high = features.low.min(), features.high.max()
-    if likelihood == "bernoulli" and not are_probabilities(low, high, X.dtype):
+    low = features.low.min()
+    high = features.high.max()
+    if likelihood == "auto":
+        is_binary = look_like_probabilities(features, X.dtype)
+        likelihood = "bernoulli" if is_binary else "gaussian"
+    elif likelihood == "bernoulli" and not are_probabilities(low, high, X.dtype):
         raise ValueError(
             f"likelihood='bernoulli' needs values between 0 and 1, but X has {low:.6g} to "
             f"{high:.6g}. Scale X to [0, 1] (MinMaxScaler) or use likelihood='gaussian'."
         )
-    is_auto = likelihood == "auto"
-    if likelihood == "bernoulli" or (
-        is_auto and look_like_probabilities(features, X.dtype)
-    ):
+    if likelihood == "bernoulli":
         return Bernoulli()
     return Gaussian(*_choose_scaling(features, standardize, X))
 
@@ -178,14 +184,14 @@ def _join_categories(likelihood, standardize, X, groups):
             f"likelihood={likelihood!r} gives columns, and so does categorical_features. Set "
             "likelihood to 'auto', 'gaussian' or 'bernoulli', which is that of the numbers."
         )
-    n_numbers, kinds = groups[0][0], {"gaussian": [], "bernoulli": []}
+    kinds = {"gaussian": [], "bernoulli": []}
+    n_numbers = groups[0][0]
     if n_numbers:
         name = choose_likelihood(likelihood, standardize, X[:, :n_numbers]).name
         kinds[name] += range(n_numbers)
     kinds["bernoulli"] += [group[0] for group in groups if len(group) == 1]
-    made = ColumnLikelihood(
-        **kinds, categorical=[group for group in groups if len(group) > 1]
-    )
+    categories = [group for group in groups if len(group) > 1]
+    made = ColumnLikelihood(**kinds, categorical=categories)
     return _scale_columns(made, bool(standardize), X)
 
 
@@ -195,9 +201,8 @@ def choose_factors(likelihood, standardize, X, groups=()):
         return find_factors(X, groups and standardize, groups=groups)
     factors = find_factors(X, standardize=True)
     if isinstance(likelihood, ColumnLikelihood):
-        factors[
-            np.setdiff1d(np.arange(len(factors)), likelihood.layout["gaussian"])
-        ] = 1
+        columns = np.arange(len(factors))
+        factors[np.setdiff1d(columns, likelihood.layout["gaussian"])] = 1
     return factors
 
 
@@ -232,29 +237,30 @@ def _choose_scaling(features, standardize, X):
 
 def _read_columns(columns, names):
     """Return the ColumnLikelihood of a dict of columns, by indices or names."""
-    kinds = "gaussian", "bernoulli", "categorical"
-    if unknown := sorted(columns.keys() - kinds):
+    kinds = ("gaussian", "bernoulli", "categorical")
+    unknown = sorted(columns.keys() - kinds)
+    if unknown:
         raise ValueError(
             f"likelihood has the keys {unknown}, but expected are some of {kinds}."
         )
     index = {} if names is None else {name: i for i, name in enumerate(names)}
-    read = {kind: _check_list(kind, own) for kind, own in columns.items()}
-    groups = read.pop("categorical", ())
-    categorical = [
-        _find_columns(_check_list("categorical", group), index) for group in groups
-    ]
-    simple = {kind: _find_columns(own, index) for kind, own in read.items()}
-    return ColumnLikelihood(**simple, categorical=categorical)
+    found = {"categorical": []}
+    for kind, own in columns.items():
+        own = _check_list(kind, own)
+        if kind == "categorical":
+            groups = [_check_list(kind, group) for group in own]
+            found[kind] = [_find_columns(group, index) for group in groups]
+        else:
+            found[kind] = _find_columns(own, index)
+    return ColumnLikelihood(**found)
 
 
 def _check_list(kind, columns):
     """Return columns, or groups of columns, checked to be a list."""
     if isinstance(columns, str) or not np.iterable(columns):
-        inner = (
-            "a list of columns for each category"
-            if kind == "categorical"
-            else "columns"
-        )
+        inner = "columns"
+        if kind == "categorical":
+            inner = "a list of columns for each category"
         raise ValueError(
             f"likelihood[{kind!r}] must be a list of {inner}, got {columns!r}."
         )
@@ -265,11 +271,9 @@ def _find_columns(columns, index):
     """Return the indices of columns that are given by their indices or names."""
     for column in columns:
         if isinstance(column, str) and column not in index:
-            known = (
-                f"the columns are {', '.join(index)}"
-                if index
-                else "X has no column names"
-            )
+            known = "X has no column names"
+            if index:
+                known = f"the columns are {', '.join(index)}"
             raise ValueError(
                 f"likelihood names the column {column!r}, but {known}. Give an index instead."
             )
@@ -280,23 +284,28 @@ def _scale_columns(likelihood, standardize, X):
     """Check X by the likelihood of its columns, and set the scale of the Gaussian ones."""
     layout = likelihood.layout
     given = set(likelihood.columns.tolist())
-    if wrong := given ^ set(range(X.shape[1])):
+    wrong = given ^ set(range(X.shape[1]))
+    if wrong:
         raise ValueError(
             f"likelihood must give every column of X, 0 to {X.shape[1] - 1}, but {sorted(wrong)} "
             "are missing or not in X."
         )
+
     features = _measure(X, layout["categorical"])
     for column in layout["bernoulli"]:
-        low, high = features.low[column], features.high[column]
+        low = features.low[column]
+        high = features.high[column]
         if not are_probabilities(low, high, X.dtype):
             raise ValueError(
                 f"Column {column} is 'bernoulli', but has values from {low:.6g} to {high:.6g}. "
                 "Scale it to [0, 1] (MinMaxScaler), or give it as 'gaussian'."
             )
+
+    dtype = to_tensor(X[:1]).dtype
     if layout["gaussian"]:
         own = Features(*(values[layout["gaussian"]] for values in features))
         likelihood.set_scale(*_choose_scaling(own, standardize, X))
     if layout["categorical"]:
         weights = [features.high[group].max() or 1.0 for group in layout["categorical"]]
-        likelihood.set_weights(torch.as_tensor(weights, dtype=to_tensor(X[:1]).dtype))
+        likelihood.set_weights(torch.as_tensor(weights, dtype=dtype))
     return likelihood

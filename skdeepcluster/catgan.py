@@ -126,26 +126,27 @@ class CatGAN(AdversarialModel):
 
     def discriminator_loss(self, batch) -> dict[str, Tensor]:
         """-H[p_bar], entropies of real and generated samples, and cross-entropy of labels."""
-        x_std, terms = self.standardize(batch.x), {}
+        x_std = self.standardize(batch.x)
+        terms = {}
         if batch.labeled is None:
-            log_p = log_p_alone = self.log_resp_standardized(x_std)
+            log_p = self.log_resp_standardized(x_std)
+            log_p_alone = log_p
         else:
             known = self.standardize(batch.labeled)
             both = self.log_resp_standardized(torch.cat([x_std, known]))
             log_p, log_known = both.split([len(x_std), len(known)])
             terms["labels"] = self.label_weight * nll_loss(log_known, batch.target)
-            log_p_alone = (
-                None  # smoothness normalizes by the batch without labeled samples
-            )
+            # Smoothness normalizes by the batch without labeled samples.
+            log_p_alone = None
+
         terms["certainty"] = entropy(log_p).mean()
         terms["balance"] = self.balance_weight * self.imbalance(log_p)
+        predict = self.log_resp_standardized
         with keep_running_statistics(self.discriminator):
             if self.fake_weight:
                 with torch.no_grad():
                     fake = observed(self.generate(len(x_std)), batch.x)
-                log_fake = self.log_resp_standardized(fake)
-                terms["fake"] = -self.fake_weight * entropy(log_fake).mean()
-            predict = self.log_resp_standardized
+                terms["fake"] = -self.fake_weight * entropy(predict(fake)).mean()
             terms |= self.regularizer.terms(predict, x_std, batch.anchor, log_p_alone)
         if "start" in terms:
             terms["start"] = (1 - self.progress) * terms["start"]
@@ -163,8 +164,10 @@ class CatGAN(AdversarialModel):
 
     def players(self) -> tuple[Player, ...]:
         """Discriminator, then generator."""
-        first = Player("discriminator", [self.discriminator], self.discriminator_loss)
-        return first, Player("generator", [self.generator], self.generator_loss)
+        return (
+            Player("discriminator", [self.discriminator], self.discriminator_loss),
+            Player("generator", [self.generator], self.generator_loss),
+        )
 
 
 class CatGANEstimator(AdversarialEstimator):

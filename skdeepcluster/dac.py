@@ -54,7 +54,8 @@ class DAC(PriorModel):
         masking=0.0,
     ) -> None:
         super().__init__(encoder, decoder, likelihood, prior, regularizer, masking)
-        self.critic, self.weights = critic, weights
+        self.critic = critic
+        self.weights = weights
 
     def log_joint(self, code, mixture) -> Tensor:
         """Log p(E(x), k), (N, K)."""
@@ -69,7 +70,8 @@ class DAC(PriorModel):
     def critic_loss(self, batch) -> dict[str, Tensor]:
         """Cross-entropies of telling samples of the mixture ("real") from codes ("fake")."""
         with torch.no_grad():
-            mixture, code = self.prior.mixture, self.encode(batch.x)
+            mixture = self.prior.mixture
+            code = self.encode(batch.x)
             sampled = self.prior.draw(mixture, len(batch.x))
         real, fake = self.judge(torch.cat([sampled, code]), mixture).chunk(2)
         return {"mixture": called_real(real), "codes": called_fake(fake)}
@@ -86,29 +88,28 @@ class DAC(PriorModel):
 
     def loss(self, batch) -> dict[str, Tensor]:
         """Three weighted losses, and the terms of the regularizer."""
-        (x_std, corrupted), mixture = self.observe(batch), self.prior.mixture
+        x_std, corrupted = self.observe(batch)
+        mixture = self.prior.mixture
         codes = self.encoder(corrupted)
         joint = self.log_joint(codes, mixture)
-        code, own = codes[: len(x_std)], joint[: len(x_std)]
-        losses = {
-            "reconstruction": -self.log_prob(batch.x, code).mean(),
-            "mixture": -own.logsumexp(-1).mean(),
-            "adversarial": called_real(self.judge(code, mixture)),
-        }
+        code = codes[: len(x_std)]
+        own = joint[: len(x_std)]
+
+        reconstruction, density, adversarial = self.weights
         terms = {
-            n: w * loss
-            for w, (n, loss) in zip(self.weights, losses.items(), strict=True)
+            "reconstruction": -reconstruction * self.log_prob(batch.x, code).mean(),
+            "mixture": -density * own.logsumexp(-1).mean(),
+            "adversarial": adversarial * called_real(self.judge(code, mixture)),
         }
         return terms | self.regularize(x_std, batch.anchor, joint, mixture)
 
     def players(self) -> tuple[Player, ...]:
         """Critic, mixture (fitted to the codes), autoencoder."""
+        autoencoder = [self.encoder, self.decoder, self.likelihood]
         return (
             Player("critic", [self.critic], self.critic_loss),
             Player("mixture", [self.prior], self.mixture_loss),
-            Player(
-                "autoencoder", [self.encoder, self.decoder, self.likelihood], self.loss
-            ),
+            Player("autoencoder", autoencoder, self.loss),
         )
 
 

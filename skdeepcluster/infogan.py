@@ -54,8 +54,11 @@ NOISE_DIRECTIONS = 8
 SWEEP = np.linspace(-2, 2, 9)
 #: Parameters of :class:`InfoGAN` that weight its losses and noise, at least 0.
 WEIGHTS = (
-    *("mi_weight", "continuous_weight", "instance_noise"),
-    *("style_weight", "reconstruction_weight"),
+    "mi_weight",
+    "continuous_weight",
+    "instance_noise",
+    "style_weight",
+    "reconstruction_weight",
 )
 
 
@@ -119,9 +122,8 @@ class InfoGAN(AdversarialModel):
     def encode(self, x) -> Tensor:
         """Posterior of all codes: probabilities of the categories, continuous means."""
         reading = self.read_standardized(self.standardize(x))
-        return torch.cat(
-            [*(log_p.exp() for log_p in reading.log_probs), reading.mean], 1
-        )
+        probabilities = [log_p.exp() for log_p in reading.log_probs]
+        return torch.cat([*probabilities, reading.mean], 1)
 
     def decode(self, code) -> Tensor:
         """Generate samples for codes in the layout of ``encode``, with noise variables at zero."""
@@ -134,9 +136,8 @@ class InfoGAN(AdversarialModel):
 
     def render_standardized(self, codes) -> Tensor:
         """Generate standardized samples for Codes, (N, D)."""
-        return self.likelihood.standardized_mean(
-            self.generator(self.latent.inputs(codes))
-        )
+        output = self.generator(self.latent.inputs(codes))
+        return self.likelihood.standardized_mean(output)
 
     def fitted_attributes(self) -> dict[str, Any]:
         """Names of the codes, and the probabilities of the clusters in generated samples."""
@@ -150,27 +151,30 @@ class InfoGAN(AdversarialModel):
         with torch.no_grad():
             fake, codes = self.generate(len(batch.x))
             fake = observed(fake, batch.x)
-        real, fake = (self.body(self.add_noise(rows)) for rows in (x_std, fake))
+        real = self.body(self.add_noise(x_std))
+        fake = self.body(self.add_noise(fake))
         terms = {
             "real": called_real(self.critic(real)),
             "fake": called_fake(self.critic(fake)),
         }
+
         hidden = fake if self.mi_weight else fake.detach()
         terms |= self.information_loss(hidden, codes, self.mi_weight or 1.0)
-        return terms if batch.anchor is None else terms | self.hold(x_std, batch)
+        if batch.anchor is not None:
+            terms |= self.hold(x_std, batch)
+        return terms
 
     def hold(self, x_std, batch) -> dict[str, Tensor]:
         """Terms of the regularizer, and of Q's reading of the style."""
         reading = self.read_standardized(x_std)
-        log_resp, log_p = self.log_resp_standardized, reading.log_probs[0]
+        log_p = reading.log_probs[0]
         terms = self.regularizer.terms(
-            log_resp, x_std, batch.anchor, log_p, self.progress
+            self.log_resp_standardized, x_std, batch.anchor, log_p, self.progress
         )
         if self.style_weight and batch.style is not None:
             style = batch.style[:, : self.latent.n_continuous]
-            terms["style"] = self.style_weight * self.latent.continuous_loss(
-                reading, style
-            )
+            loss = self.latent.continuous_loss(reading, style)
+            terms["style"] = self.style_weight * loss
         return terms
 
     def generator_loss(self, batch) -> dict[str, Tensor]:
@@ -211,15 +215,18 @@ class InfoGAN(AdversarialModel):
 
     def information_loss(self, hidden, codes, weight) -> dict[str, Tensor]:
         """Weighted losses of Q's reading of the codes: -lambda L_I without the constant H(c)."""
-        losses = self.latent.reading_loss(self.latent.read(self.reader(hidden)), codes)
+        reading = self.latent.read(self.reader(hidden))
+        losses = self.latent.reading_loss(reading, codes)
         weights = {"category": weight, "continuous": weight * self.continuous_weight}
         return {name: weights[name] * loss for name, loss in losses.items()}
 
     def players(self) -> tuple[Player, ...]:
         """Discriminator with Q, then generator."""
         own = [self.body, self.critic, self.reader]
-        first = Player("discriminator", own, self.discriminator_loss)
-        return first, Player("generator", [self.generator], self.generator_loss)
+        return (
+            Player("discriminator", own, self.discriminator_loss),
+            Player("generator", [self.generator], self.generator_loss),
+        )
 
 
 class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):

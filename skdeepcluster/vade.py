@@ -76,10 +76,12 @@ class VaDE(PriorModel):
 
     def loss(self, batch) -> dict[str, Tensor]:
         """Negative bound, eq. 12 with one sample of z, and the terms of the regularizer."""
-        (x_std, corrupted), mixture = self.observe(batch), self.prior.mixture
+        x_std, corrupted = self.observe(batch)
+        mixture = self.prior.mixture
         posterior = self.encoder(corrupted)
         expected = self.log_joint(posterior, mixture)
         mean, std, own = (values[: len(x_std)] for values in (*posterior, expected))
+
         z = mean + std * random.randn_like(std)
         terms = {
             "reconstruction": -self.log_prob(batch.x, z).mean(),

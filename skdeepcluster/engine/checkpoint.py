@@ -26,7 +26,7 @@ HASHED_ROWS = 100_000
 #: Parameters that may differ when a fit is resumed.
 IDLE = {"verbose", "callbacks", "checkpoint"}
 #: Types that a file may contain besides tensors and plain data.
-TYPES = [
+TYPES: list[Any] = [
     np.ndarray,
     np.dtype,
     *{type(np.dtype(code)) for code in np.typecodes["All"]},

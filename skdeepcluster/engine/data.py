@@ -94,20 +94,19 @@ class LabeledRows(Rows):
     def take(self, index: Tensor) -> Batch:
         """Return the batch with these indices, with labeled samples and their classes."""
         batch = super().take(index)
-        order = torch.randperm(
-            len(self.known), generator=self.generator, device="cpu"
-        ).numpy()
+        n_known = len(self.known)
+        order = torch.randperm(n_known, generator=self.generator, device="cpu").numpy()
         chosen = np.sort(self.known[order[: len(batch.x)]])
-        labeled, target = (
-            to_tensor(self.X[chosen]),
-            torch.from_numpy(self.targets[chosen]),
-        )
+        labeled = to_tensor(self.X[chosen])
+        target = torch.from_numpy(self.targets[chosen])
         return batch._replace(labeled=labeled, target=target)
 
 
 def count_batches(n_rows: int, batch_size: int) -> int:
     """Return the number of :class:`ShuffledBatches` of an epoch."""
-    return max(1, -(-n_rows // batch_size) - (n_rows % batch_size == 1 and n_rows > 1))
+    n_batches = -(-n_rows // batch_size)
+    is_single = n_rows % batch_size == 1 and n_rows > 1
+    return max(1, n_batches - is_single)
 
 
 class ShuffledBatches:
@@ -119,18 +118,20 @@ class ShuffledBatches:
     def __init__(
         self, dataset: Rows, batch_size: int, generator: torch.Generator
     ) -> None:
-        self.dataset, self.batch_size, self.generator = dataset, batch_size, generator
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.generator = generator
 
     def __len__(self) -> int:
         return count_batches(len(self.dataset), self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        order = torch.randperm(
-            len(self.dataset), generator=self.generator, device="cpu"
-        )
+        n_rows = len(self.dataset)
+        order = torch.randperm(n_rows, generator=self.generator, device="cpu")
         n_batches = len(self)
         for i in range(n_batches):
-            stop = (i + 1) * self.batch_size if i + 1 < n_batches else len(order)
+            is_last = i + 1 == n_batches
+            stop = n_rows if is_last else (i + 1) * self.batch_size
             yield self.dataset.take(order[i * self.batch_size : stop])
 
 
