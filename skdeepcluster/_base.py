@@ -18,13 +18,13 @@ from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ._categories import count_inputs, list_groups, read_table
 from ._checks import check_enough, restore_on_failure
 from ._fit import Checkpoint, Fit, Run, apply, assign, choose_samples, identify
 from ._init import Partition, find_temperature, resolve_init
 from ._labels import find_offset, mark_noise
 from ._random import draw_seed, random_stream
 from ._settings import Recipe, choose_factors, choose_likelihood, choose_settings
+from ._tables import count_inputs, list_groups, read_table
 from ._typing import Labels, fit_context
 from .engine.data import Rows, refuse_sparse
 from .engine.loop import Progress, check_callbacks

@@ -11,11 +11,11 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import DeepEstimator, keep_partition
-from ._categories import restore_table
 from ._checks import check_finite
 from ._fit import apply
 from ._init import CODE_CONSTRAINTS, Partition, fit_mixture, mixture_of_partition
 from ._random import random_stream
+from ._tables import restore_table
 from ._typing import Reals, TransformerMixin
 from .engine.runtime import draw_generator, isolated
 from .functional.gaussian import confident_sample

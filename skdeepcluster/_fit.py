@@ -27,8 +27,8 @@ from ._checks import (
 )
 from ._init import NoInit, Partition
 from ._random import sample_systematically
-from ._scaling import scale_features
 from ._settings import Settings
+from ._tables import scale_features
 from .engine.data import BLOCK, Rows, batches, count_batches, map_rows
 from .engine.loop import KeepState, Progress, epoch_table, train
 from .engine.runtime import (

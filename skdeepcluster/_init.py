@@ -15,9 +15,9 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from ._categories import CATEGORICAL
 from ._checks import check_finite, check_responsibilities
 from ._labels import check_labels, cluster_means
+from ._tables import CATEGORICAL
 from .engine.runtime import draw_generator
 from .mixture import em
 from .mixture.initialization import Initializer

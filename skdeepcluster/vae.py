@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from ._base import DeepEstimator, keep_partition
-from ._categories import CATEGORICAL, restore_table
 from ._checks import store_parameters
 from ._embedding import EmbeddingMixin
 from ._fit import apply
@@ -31,6 +30,7 @@ from ._init import CONSTRAINTS, Partition, fit_mixture, mixture_of_partition
 from ._labels import LabeledClusterMixin
 from ._random import random_stream
 from ._settings import Recipe
+from ._tables import CATEGORICAL, restore_table
 from ._typing import Auto, Reals
 from .engine.runtime import broadcast_object
 from .functional import random
