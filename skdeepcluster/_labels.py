@@ -11,7 +11,7 @@ from sklearn.utils.validation import _num_samples
 
 from ._typing import ClusterMixin, Labels
 
-#: Labels of samples without a known label, besides None and nan.
+#: Labels that stand for no known label, besides None and nan.
 UNKNOWN = -1, "-1", "-1.0", "nan"
 #: Relative rounding error of a sum of weights.
 SUM_ERROR = 1e-12
@@ -45,7 +45,7 @@ class LabeledClusterMixin(ClusterMixin):
     def _read_labels(self, y, n_samples, n_clusters):
         """Return the known clusters (N,), -1 for none; None if no cluster is known.
 
-        Numbers are those of clusters. Other labels are numbered in order, as in ``classes_``.
+        Numbers are cluster labels; other labels are numbered in order, as in ``classes_``.
         """
         vars(self).pop("classes_", None)
         if not self.use_labels or y is None:
@@ -100,7 +100,8 @@ def encode_labels(y, is_known):
             )
         known = np.array(known.tolist())
     targets = np.full(len(y), -1, dtype=np.int64)
-    classes, targets[is_known] = np.unique(known, return_inverse=True)
+    classes, index = np.unique(known, return_inverse=True)
+    targets[is_known] = index
     return classes, targets
 
 
@@ -109,8 +110,8 @@ def check_labels(name, value, n_samples, n_clusters=None, lowest=-1):
     labels = column_or_1d(value)
     if len(labels) != n_samples:
         raise ValueError(
-            f"{name} has the shape {labels.shape}, but X has {n_samples} samples. "
-            "Give a cluster label for each sample."
+            f"{name} has the shape {labels.shape}, but X has {n_samples} "
+            "samples. Give a cluster label for each sample."
         )
     last = np.inf if n_clusters is None else n_clusters - 1
     for sample, label in enumerate(labels.tolist()):
@@ -118,9 +119,10 @@ def check_labels(name, value, n_samples, n_clusters=None, lowest=-1):
         if not (is_whole and lowest <= label <= last):
             noise = ", and -1 for no cluster" if lowest < 0 else ""
             raise ValueError(
-                f"{name} has {label!r} for sample {sample}. Expected are whole numbers "
-                f"from 0 to n_clusters - 1 = {last}{noise}. Encode names by "
-                "sklearn.preprocessing.LabelEncoder, or raise n_clusters."
+                f"{name} has {label!r} for sample {sample}. Expected are whole "
+                f"numbers from 0 to n_clusters - 1 = {last}{noise}. Encode "
+                "names by sklearn.preprocessing.LabelEncoder, or raise "
+                "n_clusters."
             )
     return labels.astype(np.int64)
 
@@ -137,9 +139,9 @@ def predict_samples(estimator, X):
     n_samples = _num_samples(X)
     if len(labels) != n_samples:
         raise ValueError(
-            f"{type(last).__name__} has no predict, and its {len(labels)} labels_ do "
-            f"not fit the {n_samples} samples of X. Give the samples of the fit, and "
-            "NoSplit() to searches."
+            f"{type(last).__name__} has no predict, and its {len(labels)} "
+            f"labels_ do not fit the {n_samples} samples of X. Give the "
+            "samples of the fit, and NoSplit() to searches."
         )
     return labels
 
@@ -159,12 +161,14 @@ def find_offset(outlier_scores, noise, weights):
 
     above = outlier_scores[outlier_scores > last].min(initial=np.inf)
     halfway = last + (above - last) / 2
-    return -float(halfway if last < halfway < above else last)
+    is_between = last < halfway < above
+    return -float(halfway if is_between else last)
 
 
 def mark_noise(clusters, outlier_scores, offset):
     """Return the cluster labels (N,), -1 where the outlier score exceeds ``-offset``."""
-    return np.where(-outlier_scores < offset, -1, clusters)
+    is_noise = -outlier_scores < offset
+    return np.where(is_noise, -1, clusters)
 
 
 # ---- sums over clusters
@@ -173,14 +177,16 @@ def mark_noise(clusters, outlier_scores, offset):
 def indicate(labels, n_clusters):
     """Return the one-hot labels (N, K) as a sparse array, with empty rows for labels of -1."""
     rows = np.flatnonzero(labels >= 0)
-    entries = np.ones(len(rows)), (rows, labels[rows])
-    return sparse.csr_array(entries, shape=(len(labels), n_clusters))
+    ones = np.ones(len(rows))
+    shape = len(labels), n_clusters
+    return sparse.csr_array((ones, (rows, labels[rows])), shape=shape)
 
 
 def cluster_means(resp, rows):
     """Return the means (K, D) of samples (N, D) by responsibilities; zero for empty clusters."""
     sizes = resp.sum(0)[:, None]
-    return resp.T @ rows / np.maximum(sizes, np.finfo(sizes.dtype).tiny)
+    tiny = np.finfo(sizes.dtype).tiny
+    return resp.T @ rows / np.maximum(sizes, tiny)
 
 
 def normalize_rows(table):

@@ -36,5 +36,6 @@ def sample_systematically(weight, n_drawn, offset):
     """
     ends = np.cumsum(weight)
     places = (offset + np.arange(n_drawn)) / n_drawn * ends[-1]
+    index = np.searchsorted(ends, places, side="right")
     last = np.flatnonzero(weight)[-1]
-    return np.searchsorted(ends, places, side="right").clip(max=last)
+    return index.clip(max=last)

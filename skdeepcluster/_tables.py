@@ -192,7 +192,9 @@ def read_table(estimator, X, reset, **options):
 
 def list_groups(estimator):
     """Return the one-hot columns of each category of the fit."""
-    return estimator._table.groups_ if hasattr(estimator, "_table") else []
+    if hasattr(estimator, "_table"):
+        return estimator._table.groups_
+    return []
 
 
 def count_inputs(estimator):
@@ -204,7 +206,9 @@ def count_inputs(estimator):
 
 def restore_table(estimator, X):
     """Return samples of a model (N, E) in the columns of the table of the fit."""
-    return estimator._table.inverse_transform(X) if hasattr(estimator, "_table") else X
+    if hasattr(estimator, "_table"):
+        return estimator._table.inverse_transform(X)
+    return X
 
 
 # ---- scales
@@ -240,7 +244,8 @@ def measure_features(X, groups=(), sample_weight=None):
         low = np.fmin(low, smallest)
         high = np.fmax(high, largest)
         for i, group in enumerate(groups):
-            weights[i] = _check_one_hot(rows[:, group], group, part.start, weights[i])
+            columns = rows[:, group]
+            weights[i] = _check_one_hot(columns, group, part.start, weights[i])
     return Features(scaler.mean_, scaler.scale_, low, high)
 
 
@@ -264,9 +269,10 @@ def _check_one_hot(columns, group, start, weight):
     if wrong.any():
         i = int(wrong.argmax())
         raise ValueError(
-            f"The categorical columns {group} must have a single 1, or zeros alone, but "
-            f"sample {start + i} has {rows[i].tolist()}. Encode the category by "
-            "OneHotEncoder and do not standardize it, or give these columns as 'gaussian'."
+            f"The categorical columns {group} must have a single 1, or zeros alone, "
+            f"but sample {start + i} has {rows[i].tolist()}. Encode the category by "
+            "OneHotEncoder and do not standardize it, or give these columns as "
+            "'gaussian'."
         )
     return weight
 

@@ -182,11 +182,12 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             self.estimators_ = self._fit_members(X)
             memberships = [_find_memberships(own, X) for own in self.estimators_]
             self._set_consensus(memberships)
-        n_found = _count_clusters(self.labels_)
+        n_found = _count_used(self.labels_)
         if n_found < self.n_clusters_:
             warnings.warn(
                 f"Only {n_found} of n_clusters={self.n_clusters_} clusters of the "
-                "consensus have samples. Decrease n_clusters or increase n_estimators.",
+                "consensus have samples. Decrease n_clusters or increase "
+                "n_estimators.",
                 ConvergenceWarning,
                 stacklevel=3,
             )
@@ -249,11 +250,15 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     def _set_consensus(self, memberships):
         """Set the fitted attributes of the consensus of the members."""
         self.member_labels_ = _label_each(memberships)
-        found = [_count_clusters(labels) for labels in self.member_labels_.T]
+        found = [_count_used(labels) for labels in self.member_labels_.T]
         usual = int(np.bincount(found).argmax())  # the smallest number of a tie
         self.n_clusters_ = self.n_clusters or max(1, usual)
         check_enough(len(self.member_labels_), self.n_clusters_)
-        self.tables_ = _find_consensus(memberships, self.n_clusters_, self.consensus)
+        self.tables_ = _find_consensus(
+            memberships,
+            self.n_clusters_,
+            self.consensus,
+        )
 
         mapped = _map_members(memberships, self.tables_)
         resp = mapped.mean(0)
@@ -265,7 +270,9 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         self.agreement_ = agree.mean(1)
         self.row_agreement_ = agree.mean(0)
         self.cluster_stability_ = mean_greatest_jaccard(
-            self.labels_, self.member_labels_, self.n_clusters_
+            self.labels_,
+            self.member_labels_,
+            self.n_clusters_,
         )
 
     # ---- predictions
@@ -325,8 +332,11 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         """Return P_m A_m of new samples, (M, N, K); the mean is zero where no member assigns."""
         check_is_fitted(self)
         X = self._check_samples(X)
-        members = zip(self.estimators_, self.tables_, strict=True)
-        return np.stack([_find_memberships(own, X, len(A)) @ A for own, A in members])
+        mapped = [
+            _find_memberships(member, X, len(A)) @ A
+            for member, A in zip(self.estimators_, self.tables_, strict=True)
+        ]
+        return np.stack(mapped)
 
     def __setstate__(self, state):
         """Restore the state, and check the tables of the members."""
@@ -381,7 +391,7 @@ def _label_each(memberships):
     return np.stack([_label(P) for P in memberships], 1)
 
 
-def _count_clusters(labels):
+def _count_used(labels):
     """Return the number of clusters that have samples."""
     return len(np.unique(labels[labels >= 0]))
 
@@ -392,10 +402,10 @@ def _count_clusters(labels):
 def _find_consensus(memberships, n_clusters, method):
     """Return the tables A_m of the consensus, sorted so that numberings do not decide ties."""
     orders = [np.lexsort(-P[::-1]) for P in memberships]
-    ordered = [P[:, order] for P, order in zip(memberships, orders, strict=True)]
+    ordered = [P[:, own] for P, own in zip(memberships, orders, strict=True)]
     find = _soft_vote if method == "soft_vote" else _co_association
     tables = find(ordered, n_clusters)
-    return [A[np.argsort(order)] for A, order in zip(tables, orders, strict=True)]
+    return [A[np.argsort(own)] for A, own in zip(tables, orders, strict=True)]
 
 
 def _soft_vote(memberships, n_clusters):
@@ -425,12 +435,13 @@ def _choose_first(memberships, n_clusters):
 
     if first.shape[1] > n_clusters:
         overlaps = [first.T @ P for P in memberships]
-        edges = sum(overlap @ overlap.T for overlap in overlaps) / len(overlaps)
+        edges = sum(own @ own.T for own in overlaps) / len(overlaps)
         groups = agglomerate(edges, first.sum(0), n_clusters)
-        first = np.stack([first[:, group].sum(1) for group in groups], 1)
+        first = np.stack([first[:, own].sum(1) for own in groups], 1)
 
     order = np.argsort(-first.sum(0), kind="stable")
-    return np.pad(first[:, order], ((0, 0), (0, n_clusters - len(order))))
+    n_empty = n_clusters - len(order)
+    return np.pad(first[:, order], ((0, 0), (0, n_empty)))
 
 
 def _match(overlap):

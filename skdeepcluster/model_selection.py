@@ -151,8 +151,8 @@ def _check_criterion(criterion, estimator):
     if getattr(estimator, "affinity", None) == "precomputed":
         raise ValueError(
             "No criterion is defined for the similarities of "
-            f"{type(estimator).__name__}(affinity='precomputed'). Give features, or "
-            "distances with metric='precomputed'."
+            f"{type(estimator).__name__}(affinity='precomputed'). Give "
+            "features, or distances with metric='precomputed'."
         )
     known = ("expected_score", *CRITERIA, *MEASURES)
     if criterion not in known:
@@ -214,8 +214,9 @@ def _warn_of_edges(numbers, best, criterion):
     edge = "largest" if best == largest else "smallest"
     more = "larger" if best == largest else "smaller"
     warnings.warn(
-        f"The best number of clusters by {criterion}, {best}, is the {edge} of those "
-        f"tried, {smallest} to {largest}. Give {more} numbers as n_clusters, too.",
+        f"The best number of clusters by {criterion}, {best}, is the {edge} of "
+        f"those tried, {smallest} to {largest}. Give {more} numbers as "
+        "n_clusters, too.",
         UserWarning,
         stacklevel=3,
     )
