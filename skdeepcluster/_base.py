@@ -16,7 +16,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import one_hot
 
-from ._categories import count_inputs, list_groups, read_table
 from ._checks import check_answers, check_enough, restore_on_failure, warn_user
 from ._fit import Data, Fit, choose_samples
 from ._labels import LabeledClusterMixin, find_offset, mark_noise
@@ -32,6 +31,7 @@ from ._start import (
     read_start,
     search_start,
 )
+from ._tables import count_inputs, list_groups, read_table
 from ._typing import Labels, fit_context
 from .engine.checkpoint import Checkpoint, identify
 from .engine.data import BLOCK, Rows, batches, map_rows, refuse_sparse

@@ -1,4 +1,4 @@
-"""Checks of samples and parameters, and what a failed fit leaves behind, without torch.
+"""Checks of samples and parameters, and what an interrupted fit leaves, without torch.
 
 N samples, K clusters.
 """
@@ -18,7 +18,7 @@ from sklearn.utils import check_array, get_tags
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 #: Types of numbers that X may have; others are converted to the first.
-DTYPES = [np.dtype(code) for code in "dfe?bhilqBHILQ"]
+DTYPES = list(map(np.dtype, "dfe?bhilqBHILQ"))
 #: Maximum magnitude of values in fits: sums of their squares stay in double precision.
 LARGEST = 1e100
 
@@ -36,10 +36,9 @@ def check_rows(estimator, X, reset, **options):
 
     Dense X may miss values, nan, if the estimator allows it, but in a fit no whole column.
     """
-    allows = get_tags(estimator).input_tags.allow_nan and not sparse.issparse(X)
-    finite = "allow-nan" if allows else True
-    options = {"dtype": DTYPES, "ensure_all_finite": finite} | options
-    X = validate_data(estimator, X, reset=reset, **options)
+    allows_nan = get_tags(estimator).input_tags.allow_nan and not sparse.issparse(X)
+    options["ensure_all_finite"] = "allow-nan" if allows_nan else True
+    X = validate_data(estimator, X, reset=reset, dtype=DTYPES, **options)
     if reset and misses_values(X):
         empty = np.flatnonzero(np.isnan(X).all(0)).tolist()
         refuse_empty(empty, getattr(estimator, "feature_names_in_", None))
@@ -60,11 +59,9 @@ def refuse_empty(columns, names=None):
 
 def misses_values(X):
     """Return whether X misses values, nan."""
-    return (
-        not sparse.issparse(X)
-        and X.dtype.kind == "f"
-        and bool(np.isnan(np.min(X, initial=0)))
-    )
+    if sparse.issparse(X) or X.dtype.kind != "f":
+        return False
+    return bool(np.isnan(np.min(X, initial=0)))
 
 
 def check_sample_weight(sample_weight, X):
@@ -81,28 +78,27 @@ def check_enough(n_samples, n_clusters, is_weighted=False):
     """Check that there are at least as many samples as clusters, and two if they are weighted."""
     if is_weighted and n_samples < 2:
         raise ValueError(
-            f"sample_weight leaves n_samples={n_samples} to train on, but 2 are needed. Give "
-            "larger weights: a sample of weight 2 counts as two."
+            f"sample_weight leaves n_samples={n_samples} to train on, but 2 are needed. "
+            "Give larger weights: a sample of weight 2 counts as two."
         )
     if n_samples < n_clusters:
         raise ValueError(
-            f"n_samples={n_samples} should be >= n_clusters={n_clusters}. Pass more samples or "
-            "ask for fewer clusters."
+            f"n_samples={n_samples} should be >= n_clusters={n_clusters}. Pass more "
+            "samples or ask for fewer clusters."
         )
 
 
 def check_magnitude(values):
     """Check that the magnitude of values to fit, dense or sparse, is at most ``LARGEST``."""
-    values = values.data if sparse.issparse(values) else values
-    bounds = (
-        reduce(values, axis=None, initial=0)
-        for reduce in (np.fmax.reduce, np.fmin.reduce)
-    )
-    largest = max(abs(float(bound)) for bound in bounds)
+    if sparse.issparse(values):
+        values = values.data
+    high = float(np.fmax.reduce(values, axis=None, initial=0))
+    low = float(np.fmin.reduce(values, axis=None, initial=0))
+    largest = max(high, -low)
     if largest > LARGEST:
         raise ValueError(
-            f"X has a value of magnitude {largest:.3g}, which is too large: expected are at most "
-            f"{LARGEST:.0e}. Scale X, or correct or leave out such samples."
+            f"X has a value of magnitude {largest:.3g}, but at most {LARGEST:.0e} is "
+            "allowed. Scale X, or correct or leave out such samples."
         )
 
 
@@ -172,10 +168,9 @@ def _is_internal(frame: FrameType) -> bool:
 
 def store_parameters(parameters: dict[str, Any]) -> None:
     """Set the parameters of an ``__init__``, its ``locals()``, as attributes."""
-    estimator = parameters["self"]
-    vars(estimator).update(
-        {name: v for name, v in parameters.items() if name != "self"}
-    )
+    values = dict(parameters)
+    estimator = values.pop("self")
+    vars(estimator).update(values)
 
 
 @contextmanager
@@ -184,20 +179,23 @@ def restore_on_failure(estimator: Any) -> Iterator[None]:
 
     Within the block numpy's numbers are Python's, because small integers of numpy overflow.
     """
-    before = dict(vars(estimator))
+    state = vars(estimator)
+    before = dict(state)
     numbers = {
-        name: own.item() for name, own in before.items() if isinstance(own, np.generic)
+        name: value.item()
+        for name, value in before.items()
+        if isinstance(value, np.generic)
     }
-    vars(estimator).update(numbers)
+    state.update(numbers)
     try:
         yield
     except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
+        state.clear()
+        state.update(before)
         raise
     for name, number in numbers.items():
-        if vars(estimator).get(name) is number:
-            vars(estimator)[name] = before[name]
+        if state.get(name) is number:
+            state[name] = before[name]
 
 
 @contextmanager

@@ -12,10 +12,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import DeepClusterer, DeepEstimator, apply
-from ._categories import CATEGORICAL, restore_table
 from ._checks import check_finite
 from ._random import random_stream
 from ._start import CONSTRAINTS, fit_mixture, mixture_of_partition
+from ._tables import CATEGORICAL, restore_table
 from ._typing import Reals, TransformerMixin
 from .engine.runtime import draw_generator, isolated
 from .functional.gaussian import confident_sample

@@ -13,9 +13,9 @@ from scipy import sparse
 
 from ._checks import check_sample_weight, end_interrupted_member, misses_values
 from ._random import sample_systematically
-from ._scaling import scale_features
 from ._settings import Settings
 from ._start import NeighborClustering, Start
+from ._tables import scale_features
 from .engine.checkpoint import Checkpoint
 from .engine.data import Rows, count_batches
 from .engine.loop import Progress, epoch_table, train

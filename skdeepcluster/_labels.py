@@ -1,4 +1,4 @@
-"""Labels and responsibilities as arrays: known ones, noise, and what clusters share.
+"""Labels and responsibilities as arrays: known labels, predictions, sums over clusters.
 
 N samples, K clusters.
 """
@@ -11,8 +11,13 @@ from sklearn.utils.validation import _num_samples
 
 from ._typing import ClusterMixin, Labels
 
-#: Relative rounding error of a share of the weights.
-ROUNDING = 1e-12
+#: Labels that stand for no known label, besides None and nan.
+UNKNOWN = -1, "-1", "-1.0", "nan"
+#: Relative rounding error of a sum of weights.
+SUM_ERROR = 1e-12
+
+
+# ---- known labels
 
 
 class LabeledClusterMixin(ClusterMixin):
@@ -37,10 +42,10 @@ class LabeledClusterMixin(ClusterMixin):
         """
         return self.fit(X, y, **kwargs).labels_
 
-    def _read_labels(self, y, n_rows, n_clusters):
+    def _read_labels(self, y, n_samples, n_clusters):
         """Return the known clusters (N,), -1 for none; None if no cluster is known.
 
-        Numbers are those of clusters. Other labels are numbered in order, as in ``classes_``.
+        Numbers are cluster labels; other labels are numbered in order, as in ``classes_``.
         """
         vars(self).pop("classes_", None)
         if not self.use_labels or y is None:
@@ -48,57 +53,41 @@ class LabeledClusterMixin(ClusterMixin):
         labels, is_known = read_labels(y)
         if not is_known.any():
             return None
-        if all(isinstance(label, int | float) for label in labels[is_known].tolist()):
+
+        known = labels[is_known].tolist()
+        if all(isinstance(label, int | float) for label in known):
             numbers = np.where(is_known, labels, -1)
-            numbers = check_labels("y", numbers, n_rows, n_clusters)
+            numbers = check_labels("y", numbers, n_samples, n_clusters)
             classes = np.arange(numbers.max() + 1)
         else:
             classes, numbers = encode_labels(labels, is_known)
-            numbers = check_labels("y", numbers, n_rows, max(n_clusters, len(classes)))
+            numbers = check_labels("y", numbers, n_samples)
         if len(classes) > n_clusters:
             raise ValueError(
                 f"y has {len(classes)} labels, {', '.join(map(str, classes))}, but "
-                f"n_clusters={n_clusters}. Raise n_clusters, or use n_clusters='auto'."
+                f"n_clusters={n_clusters}. Raise n_clusters, or use 'auto'."
             )
         self.classes_ = classes
         return numbers
 
 
-def predict_samples(estimator, X):
-    """Return the label of each sample: by ``predict``, or the ``labels_`` of the fit."""
-    if hasattr(estimator, "predict"):
-        return np.asarray(estimator.predict(X))
-    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-    labels = np.asarray(getattr(last, "labels_", ()))
-    if len(labels) != _num_samples(X):
-        raise ValueError(
-            f"{type(last).__name__} has no predict, and its {len(labels)} labels_ do not fit the "
-            f"{_num_samples(X)} samples of X. Give the samples of the fit, and NoSplit() to "
-            "searches."
-        )
-    return labels
+def read_labels(y):
+    """Return labels as an array (N,), and which are known: not ``UNKNOWN``, None or nan.
+
+    Lists become arrays of objects, because strings would lose the types of None, nan and -1.
+    """
+    if isinstance(y, list | tuple):
+        y = np.array(y, dtype=object)
+    y = column_or_1d(y, warn=True)
+    is_unknown = [is_missing(own) or own in UNKNOWN for own in y.tolist()]
+    return y, ~np.array(is_unknown, dtype=bool)
 
 
 def is_missing(value):
     """Return whether a value is None, nan, NaT or pandas.NA."""
-    return value is None or type(value).__name__ == "NAType" or bool(value != value)
-
-
-# ---- known labels
-
-
-def read_labels(y):
-    """Return labels as an array (N,), and which are known: not -1, None or nan, nor these as text.
-
-    As an array of strings, a list would lose the types of None, nan and -1.
-    """
-    y = column_or_1d(
-        np.array(y, dtype=object) if isinstance(y, list | tuple) else y, warn=True
-    )
-    unknown = -1, "-1", "-1.0", "nan"
-    return y, np.array(
-        [not is_missing(v) and v not in unknown for v in y.tolist()], dtype=bool
-    )
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    return bool(value != value)
 
 
 def encode_labels(y, is_known):
@@ -111,7 +100,8 @@ def encode_labels(y, is_known):
             )
         known = np.array(known.tolist())
     targets = np.full(len(y), -1, dtype=np.int64)
-    classes, targets[is_known] = np.unique(known, return_inverse=True)
+    classes, index = np.unique(known, return_inverse=True)
+    targets[is_known] = index
     return classes, targets
 
 
@@ -120,25 +110,40 @@ def check_labels(name, value, n_samples, n_clusters=None, lowest=-1):
     labels = column_or_1d(value)
     if len(labels) != n_samples:
         raise ValueError(
-            f"{name} has the shape {labels.shape}, but X has {n_samples} samples. Give a cluster "
-            "label for each sample."
+            f"{name} has the shape {labels.shape}, but X has {n_samples} "
+            "samples. Give a cluster label for each sample."
         )
     last = np.inf if n_clusters is None else n_clusters - 1
     for sample, label in enumerate(labels.tolist()):
-        if (
-            not isinstance(label, int | float)
-            or label % 1
-            or not lowest <= label <= last
-        ):
+        is_whole = isinstance(label, int | float) and label % 1 == 0
+        if not (is_whole and lowest <= label <= last):
+            noise = ", and -1 for no cluster" if lowest < 0 else ""
             raise ValueError(
-                f"{name} has {label!r} for sample {sample}. Expected are whole numbers from 0 to "
-                f"n_clusters - 1 = {last}{', and -1 for no cluster' * (lowest < 0)}. Encode names "
-                "by sklearn.preprocessing.LabelEncoder, or raise n_clusters."
+                f"{name} has {label!r} for sample {sample}. Expected are whole "
+                f"numbers from 0 to n_clusters - 1 = {last}{noise}. Encode "
+                "names by sklearn.preprocessing.LabelEncoder, or raise "
+                "n_clusters."
             )
     return labels.astype(np.int64)
 
 
-# ---- noise
+# ---- predictions and noise
+
+
+def predict_samples(estimator, X):
+    """Return the label of each sample: by ``predict``, or the ``labels_`` of the fit."""
+    if hasattr(estimator, "predict"):
+        return np.asarray(estimator.predict(X))
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    labels = np.asarray(getattr(last, "labels_", ()))
+    n_samples = _num_samples(X)
+    if len(labels) != n_samples:
+        raise ValueError(
+            f"{type(last).__name__} has no predict, and its {len(labels)} "
+            f"labels_ do not fit the {n_samples} samples of X. Give the "
+            "samples of the fit, and NoSplit() to searches."
+        )
+    return labels
 
 
 def find_offset(outlier_scores, noise, weights):
@@ -150,46 +155,53 @@ def find_offset(outlier_scores, noise, weights):
         return -np.inf
     order = np.lexsort((weights, -outlier_scores))
     sums = np.cumsum(weights[order])
-    most = noise * sums[-1] * (1 + ROUNDING)
-    last = outlier_scores[order[np.searchsorted(sums[:-1], most, side="right")]]
+    limit = noise * sums[-1] * (1 + SUM_ERROR)
+    place = np.searchsorted(sums[:-1], limit, side="right")
+    last = outlier_scores[order[place]]
+
     above = outlier_scores[outlier_scores > last].min(initial=np.inf)
     halfway = last + (above - last) / 2
-    return -float(halfway if last < halfway < above else last)
+    is_between = last < halfway < above
+    return -float(halfway if is_between else last)
 
 
 def mark_noise(clusters, outlier_scores, offset):
     """Return the cluster labels (N,), -1 where the outlier score exceeds ``-offset``."""
-    return np.where(-outlier_scores < offset, -1, clusters)
+    is_noise = -outlier_scores < offset
+    return np.where(is_noise, -1, clusters)
 
 
 # ---- sums over clusters
 
 
-def cluster_means(resp, rows):
-    """Return the means (K, D) of samples (N, D) by responsibilities; zero for empty clusters."""
-    sizes = resp.sum(0)[:, None]
-    return resp.T @ rows / np.maximum(sizes, np.finfo(sizes.dtype).tiny)
-
-
 def indicate(labels, n_clusters):
     """Return the one-hot labels (N, K) as a sparse array, with empty rows for labels of -1."""
     rows = np.flatnonzero(labels >= 0)
-    entries = np.ones(len(rows)), (rows, labels[rows])
-    return sparse.csr_array(entries, shape=(len(labels), n_clusters))
+    ones = np.ones(len(rows))
+    shape = len(labels), n_clusters
+    return sparse.csr_array((ones, (rows, labels[rows])), shape=shape)
+
+
+def cluster_means(resp, rows):
+    """Return the means (K, D) of samples (N, D) by responsibilities; zero for empty clusters."""
+    sizes = resp.sum(0)[:, None]
+    tiny = np.finfo(sizes.dtype).tiny
+    return resp.T @ rows / np.maximum(sizes, tiny)
 
 
 def normalize_rows(table):
     """Divide each row of a table (N, K) by its sum; a row of zeros becomes uniform."""
     total = table.sum(1, keepdims=True)
-    return np.where(
-        total > 0, table / np.where(total > 0, total, 1), 1 / table.shape[1]
-    )
+    is_positive = total > 0
+    shares = table / np.where(is_positive, total, 1)
+    return np.where(is_positive, shares, 1 / table.shape[1])
 
 
 def average_finite(values):
     """Return the means (N,) of the finite values in each row (N, k); 0 if there are none."""
     known = np.isfinite(values)
-    return np.where(known, values, 0).sum(1) / np.maximum(known.sum(1), 1)
+    total = np.where(known, values, 0).sum(1)
+    return total / np.maximum(known.sum(1), 1)
 
 
 def mean_greatest_jaccard(labels, member_labels, n_clusters):
@@ -199,10 +211,11 @@ def mean_greatest_jaccard(labels, member_labels, n_clusters):
     a partition; -1 is no cluster.
     """
     own = indicate(labels, n_clusters)
-    best = []
+    greatest = []
     for other in member_labels.T:
         member = indicate(other, other.max(initial=0) + 1)
         both = (own.T @ member).toarray()
         either = own.sum(0)[:, None] + member.sum(0) - both
-        best.append((both / np.maximum(either, 1)).max(1))
-    return np.mean(best, 0)
+        jaccard = both / np.maximum(either, 1)
+        greatest.append(jaccard.max(1))
+    return np.mean(greatest, 0)

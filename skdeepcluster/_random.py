@@ -9,12 +9,10 @@ from sklearn.utils import check_random_state
 def random_stream(
     random_state: int | np.random.RandomState | None,
 ) -> np.random.RandomState:
-    """Return ``check_random_state(random_state)``, but a new generator for None."""
-    return (
-        np.random.RandomState()
-        if random_state is None
-        else check_random_state(random_state)
-    )
+    """Return ``check_random_state(random_state)``, except a new generator for None."""
+    if random_state is None:
+        return np.random.RandomState()
+    return check_random_state(random_state)
 
 
 def draw_seed(random_state: np.random.RandomState) -> int:
@@ -24,12 +22,11 @@ def draw_seed(random_state: np.random.RandomState) -> int:
 
 def draw_seeds(estimator: Any, random_state: np.random.RandomState) -> dict[str, int]:
     """Draw a seed for every ``random_state`` among the parameters of an estimator."""
-    names = [
-        name
+    return {
+        name: draw_seed(random_state)
         for name in estimator.get_params()
         if name.split("__")[-1] == "random_state"
-    ]
-    return {name: draw_seed(random_state) for name in names}
+    }
 
 
 def sample_systematically(weight, n_drawn, offset):
@@ -39,6 +36,6 @@ def sample_systematically(weight, n_drawn, offset):
     """
     ends = np.cumsum(weight)
     places = (offset + np.arange(n_drawn)) / n_drawn * ends[-1]
-    return np.searchsorted(ends, places, side="right").clip(
-        max=np.flatnonzero(weight)[-1]
-    )
+    index = np.searchsorted(ends, places, side="right")
+    last = np.flatnonzero(weight)[-1]
+    return index.clip(max=last)

@@ -10,7 +10,7 @@ from math import ceil, sqrt
 import numpy as np
 import torch
 
-from ._scaling import (
+from ._tables import (
     Features,
     are_comparable,
     are_probabilities,

@@ -5,7 +5,6 @@ N samples, M members, K clusters of the consensus, K_m clusters of member m. Mem
 """
 
 import warnings
-from itertools import cycle, islice
 from numbers import Integral
 from typing import Self
 
@@ -18,7 +17,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import normalized_mutual_info_score
-from sklearn.utils import check_array, get_tags
+from sklearn.utils import check_array, gen_batches, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -30,22 +29,27 @@ from ._checks import (
     restore_on_failure,
     store_parameters,
 )
-from ._labels import indicate, mean_greatest_jaccard, normalize_rows
+from ._labels import indicate, mean_greatest_jaccard, normalize_rows, predict_samples
 from ._random import draw_seeds, random_stream
 from ._typing import ClusterMixin, Labels, available_if, fit_context
 from .neighbors.candidates import agglomerate
 
 #: Maximum number of iterations of matching members to their consensus.
-MAX_ITER = 20
-#: Maximum number of label combinations that co-association agglomerates.
+MAX_MATCHINGS = 20
+#: Maximum number of label combinations that co-association agglomerates, and compares at a time.
 MAX_COMBINATIONS = 2000
 #: Number of decimals of memberships that are compared; the others are rounding errors.
 DECIMALS = 12
 
 
+def _all_have(method, members):
+    """Return whether all members have a method."""
+    return all(hasattr(member, method) for member in members)
+
+
 def _members_predict(ensemble):
     """Return whether all members have ``predict``."""
-    return all(hasattr(member, "predict") for member in ensemble._list_templates())
+    return _all_have("predict", ensemble._list_templates())
 
 
 class ClusterEnsemble(ClusterMixin, BaseEstimator):
@@ -175,42 +179,26 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         """
         with restore_on_failure(self):
             X = self._check_samples(X, reset=True)
-            fits = self._run(self._prepare_fits(X))
-            self.estimators_ = [member for member, _ in fits]
-            memberships = [_compute_memberships(*fit, X) for fit in fits]
-            self.member_labels_ = np.stack([_label(P) for P in memberships], 1)
-            found = [len(np.unique(own[own >= 0])) for own in self.member_labels_.T]
-            usual = int(np.bincount(found).argmax())  # the smallest number of a tie
-            self.n_clusters_ = self.n_clusters or max(1, usual)
-            check_enough(len(self.member_labels_), self.n_clusters_)
-            self.tables_ = _find_consensus(
-                memberships, self.n_clusters_, self.consensus
-            )
-            resp = _average(memberships, self.tables_)
-            self.labels_ = _label(resp)
-            self.probabilities_ = np.where(
-                self.labels_ < 0, 0.0, normalize_rows(resp).max(1)
-            )
-            agree = _compare_members(memberships, self.tables_, self.labels_)
-            self.agreement_, self.row_agreement_ = agree.mean(0), agree.mean(1)
-            self.cluster_stability_ = mean_greatest_jaccard(
-                self.labels_, self.member_labels_, self.n_clusters_
-            )
-        n_found = len(np.unique(self.labels_[self.labels_ >= 0]))
+            self.estimators_ = self._fit_members(X)
+            memberships = [_find_memberships(own, X) for own in self.estimators_]
+            self._set_consensus(memberships)
+        n_found = _count_used(self.labels_)
         if n_found < self.n_clusters_:
-            message = (
-                f"Only {n_found} of n_clusters={self.n_clusters_} clusters of the consensus have "
-                "samples. Decrease n_clusters or increase n_estimators."
+            warnings.warn(
+                f"Only {n_found} of n_clusters={self.n_clusters_} clusters of the "
+                "consensus have samples. Decrease n_clusters or increase "
+                "n_estimators.",
+                ConvergenceWarning,
+                stacklevel=3,
             )
-            warnings.warn(message, ConvergenceWarning, stacklevel=2)
         return self
 
     def _check_samples(self, X, reset=False):
         """Check the shape and the feature names of X; the members check its values."""
         if sparse.issparse(X) and not self.accept_sparse:
             raise TypeError(
-                "ClusterEnsemble got sparse data. Set accept_sparse=True if the members take it, "
-                "or pass X.toarray()."
+                "ClusterEnsemble got sparse data. Set accept_sparse=True if the "
+                "members take it, or pass X.toarray()."
             )
         if np.ndim(X) != 2:
             check_array(X, dtype=None)  # raises scikit-learn's error
@@ -219,41 +207,73 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
     def _list_templates(self):
         """Return the estimators that the members are clones of."""
-        if self.estimator is None:
-            return [KMeans()]
-        return self.estimator if isinstance(self.estimator, list) else [self.estimator]
+        if isinstance(self.estimator, list):
+            return self.estimator
+        return [KMeans() if self.estimator is None else self.estimator]
 
-    def _prepare_fits(self, X):
-        """Return the fits of the members, to be executed by joblib."""
-        templates, stream = self._list_templates(), random_stream(self.random_state)
-        if not templates or not all(
-            hasattr(member, "fit_predict") for member in templates
-        ):
+    def _make_members(self):
+        """Return the members, with seeds and checkpoints of their own."""
+        templates = self._list_templates()
+        if not templates or not _all_have("fit_predict", templates):
             raise TypeError(
                 f"estimator must list objects with fit_predict. Got {templates}."
             )
-        fits = []
-        for i, template in enumerate(islice(cycle(templates), self.n_estimators)):
+        stream = random_stream(self.random_state)
+        members = []
+        for i in range(self.n_estimators):
+            template = templates[i % len(templates)]
             own = draw_seeds(template, stream)
             for name, value in template.get_params().items():
                 if name.split("__")[-1] == "checkpoint" and value is not None:
                     own[name] = f"{value}.{i}"
-            fits.append(delayed(_fit)(clone(template).set_params(**own), X))
-        return fits
+            members.append(clone(template).set_params(**own))
+        return members
 
-    def _run(self, fits):
-        """Return the members and their labels, after an interruption the completed ones."""
+    def _fit_members(self, X):
+        """Return the fitted members, after an interruption the completed ones."""
+        fits = [delayed(_fit_member)(member, X) for member in self._make_members()]
         fitted = []
         try:
-            for fit in Parallel(n_jobs=self.n_jobs, return_as="generator")(fits):
-                fitted.append(fit)
+            for member in Parallel(n_jobs=self.n_jobs, return_as="generator")(fits):
+                fitted.append(member)
         except KeyboardInterrupt:
             end_interrupted_member(True)  # this ensemble may itself be a member
             if not fitted:
                 raise
-            message = f"The fit was interrupted: {len(fitted)} of {len(fits)} members are used."
-            warnings.warn(message, ConvergenceWarning, stacklevel=4)
+            warnings.warn(
+                f"The fit was interrupted: {len(fitted)} of {len(fits)} members are used.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
         return fitted
+
+    def _set_consensus(self, memberships):
+        """Set the fitted attributes of the consensus of the members."""
+        self.member_labels_ = _label_each(memberships)
+        found = [_count_used(labels) for labels in self.member_labels_.T]
+        usual = int(np.bincount(found).argmax())  # the smallest number of a tie
+        self.n_clusters_ = self.n_clusters or max(1, usual)
+        check_enough(len(self.member_labels_), self.n_clusters_)
+        self.tables_ = _find_consensus(
+            memberships,
+            self.n_clusters_,
+            self.consensus,
+        )
+
+        mapped = _map_members(memberships, self.tables_)
+        resp = mapped.mean(0)
+        self.labels_ = _label(resp)
+        greatest = normalize_rows(resp).max(1)
+        self.probabilities_ = np.where(self.labels_ < 0, 0.0, greatest)
+
+        agree = _label(mapped) == self.labels_
+        self.agreement_ = agree.mean(1)
+        self.row_agreement_ = agree.mean(0)
+        self.cluster_stability_ = mean_greatest_jaccard(
+            self.labels_,
+            self.member_labels_,
+            self.n_clusters_,
+        )
 
     # ---- predictions
 
@@ -271,7 +291,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         resp : ndarray of shape (n_samples, n_clusters)
             Rows sum to one; uniform for samples that no member assigns.
         """
-        return normalize_rows(_average(self._assign(X), self.tables_))
+        return normalize_rows(self._assign(X).mean(0))
 
     @available_if(_members_predict)
     def predict(self, X) -> Labels:
@@ -287,7 +307,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         labels : ndarray of shape (n_samples,)
             -1 for samples that no member assigns.
         """
-        return _label(_average(self._assign(X), self.tables_))
+        return _label(self._assign(X).mean(0))
 
     @available_if(_members_predict)
     def score(self, X, y=None) -> float:
@@ -305,18 +325,18 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         agreement : float
             Mean over members of the share of samples that they assign as the consensus does.
         """
-        memberships = self._assign(X)
-        labels = _label(_average(memberships, self.tables_))
-        return float(_compare_members(memberships, self.tables_, labels).mean())
+        mapped = self._assign(X)
+        return float((_label(mapped) == _label(mapped.mean(0))).mean())
 
     def _assign(self, X):
-        """Return the members' memberships of new samples."""
+        """Return P_m A_m of new samples, (M, N, K); the mean is zero where no member assigns."""
         check_is_fitted(self)
         X = self._check_samples(X)
-        return [
-            _compute_memberships(member, None, X, len(A))
+        mapped = [
+            _find_memberships(member, X, len(A)) @ A
             for member, A in zip(self.estimators_, self.tables_, strict=True)
         ]
+        return np.stack(mapped)
 
     def __setstate__(self, state):
         """Restore the state, and check the tables of the members."""
@@ -327,7 +347,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         first = self._list_templates()[:1]
-        if first and hasattr(first[0], "fit_predict"):
+        if first and _all_have("fit_predict", first):
             tags.input_tags = get_tags(first[0]).input_tags
         tags.input_tags.sparse = bool(self.accept_sparse)
         return tags
@@ -336,38 +356,44 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 # ---- members
 
 
-def _fit(member, X):
-    """Fit a member; return it and its labels."""
+def _fit_member(member, X):
+    """Fit a member and return it."""
     with fitting_member():
-        return member, member.fit_predict(X)
+        member.fit_predict(X)
+    return member
 
 
-def _compute_memberships(member, labels, X, n_clusters=None):
-    """Return P (N, K_m) of a member, zero for label -1; without ``predict`` by its labels (N,)."""
-    labels = np.asarray(member.predict(X) if hasattr(member, "predict") else labels)
+def _find_memberships(member, X, n_clusters=None):
+    """Return the memberships P (N, K_m) of samples by a fitted member, zero for label -1."""
+    labels = predict_samples(member, X)
     if hasattr(member, "predict_proba"):
         resp = np.array(member.predict_proba(X), dtype=np.float64)
         check_answers(resp, X, f" of the member {type(member).__name__}")
         resp[labels < 0] = 0
         return resp
-    size = n_clusters or max(int(labels.max(initial=0)) + 1, 1)
+    size = n_clusters or labels.max(initial=0) + 1
     return (labels[:, None] == np.arange(size)).astype(np.float64)
 
 
-def _average(memberships, tables):
-    """Return the mean of P_m A_m, (N, K); zero for samples that no member assigns."""
-    return sum(P @ A for P, A in zip(memberships, tables, strict=True)) / len(tables)
+def _map_members(memberships, tables):
+    """Return P_m A_m of all members, (M, N, K)."""
+    return np.stack(list(map(np.matmul, memberships, tables)))
 
 
 def _label(memberships):
-    """Return the most probable clusters (N,), -1 where all memberships are 0."""
-    return np.where(memberships.any(1), memberships.round(DECIMALS).argmax(1), -1)
+    """Return the most probable clusters (..., N), -1 where all memberships are 0."""
+    most_probable = memberships.round(DECIMALS).argmax(-1)
+    return np.where(memberships.any(-1), most_probable, -1)
 
 
-def _compare_members(memberships, tables, labels):
-    """Return whether members, by their tables, assign samples as ``labels`` do, (N, M)."""
-    mapped = [_label(P @ A) for P, A in zip(memberships, tables, strict=True)]
-    return np.stack(mapped, 1) == labels[:, None]
+def _label_each(memberships):
+    """Return the labels by each member, (N, M)."""
+    return np.stack([_label(P) for P in memberships], 1)
+
+
+def _count_used(labels):
+    """Return the number of clusters that have samples."""
+    return len(np.unique(labels[labels >= 0]))
 
 
 # ---- consensus
@@ -376,37 +402,46 @@ def _compare_members(memberships, tables, labels):
 def _find_consensus(memberships, n_clusters, method):
     """Return the tables A_m of the consensus, sorted so that numberings do not decide ties."""
     orders = [np.lexsort(-P[::-1]) for P in memberships]
-    ordered = [P[:, order] for P, order in zip(memberships, orders, strict=True)]
+    ordered = [P[:, own] for P, own in zip(memberships, orders, strict=True)]
     find = _soft_vote if method == "soft_vote" else _co_association
     tables = find(ordered, n_clusters)
-    return [A[np.argsort(order)] for A, order in zip(tables, orders, strict=True)]
+    return [A[np.argsort(own)] for A, own in zip(tables, orders, strict=True)]
 
 
 def _soft_vote(memberships, n_clusters):
-    """Return tables by matching and averaging in turns, from the member that agrees most.
+    """Return tables by matching and averaging in turns, from the member that agrees most."""
+    consensus = _choose_first(memberships, n_clusters)
+    tables = None
+    for _ in range(MAX_MATCHINGS):
+        before = tables
+        tables = [_match(P.T @ consensus) for P in memberships]
+        if before and all(map(np.array_equal, before, tables)):
+            break
+        consensus = normalize_rows(_map_members(memberships, tables).mean(0))
+    return tables
+
+
+def _choose_first(memberships, n_clusters):
+    """Return the memberships (N, K) by the member that agrees most, the largest cluster first.
 
     If this member has more than K clusters, average linkage agglomerates them.
     """
-    overlaps = ([P.T @ Q for Q in memberships] for P in memberships)
-    common = [sum((table * _match(table)).sum() for table in own) for own in overlaps]
-    first = memberships[int(np.argmax(common))]
+    agreement = []
+    for P in memberships:
+        overlaps = [P.T @ Q for Q in memberships]
+        agreement.append(sum((own * _match(own)).sum() for own in overlaps))
+    first = memberships[int(np.argmax(agreement))]
     first = first[:, first.any(0)]
+
     if first.shape[1] > n_clusters:
         overlaps = [first.T @ P for P in memberships]
-        edges = sum(overlap @ overlap.T for overlap in overlaps) / len(overlaps)
+        edges = sum(own @ own.T for own in overlaps) / len(overlaps)
         groups = agglomerate(edges, first.sum(0), n_clusters)
-        first = np.stack([first[:, group].sum(1) for group in groups], 1)
-    first = first[
-        :, np.argsort(-first.sum(0), kind="stable")
-    ]  # cluster 0 is the largest
-    consensus = np.pad(first, ((0, 0), (0, n_clusters - first.shape[1])))
-    tables = None
-    for _ in range(MAX_ITER):
-        before, tables = tables, [_match(P.T @ consensus) for P in memberships]
-        if before and all(map(np.array_equal, before, tables)):
-            break
-        consensus = normalize_rows(_average(memberships, tables))
-    return tables
+        first = np.stack([first[:, own].sum(1) for own in groups], 1)
+
+    order = np.argsort(-first.sum(0), kind="stable")
+    n_empty = n_clusters - len(order)
+    return np.pad(first[:, order], ((0, 0), (0, n_empty)))
 
 
 def _match(overlap):
@@ -421,47 +456,62 @@ def _match(overlap):
 
 def _co_association(memberships, n_clusters):
     """Return tables p(cluster | member's cluster) by average linkage or :func:`_soft_vote`."""
-    members = np.stack([_label(P) for P in memberships], 1)
-    voted = _label(_average(memberships, _soft_vote(memberships, n_clusters)))
+    members = _label_each(memberships)
+
+    def vote(tables):
+        return _label(_map_members(memberships, tables).mean(0))
+
+    def rate(tables):
+        found = vote(tables)
+        shared = [normalized_mutual_info_score(own, found) for own in members.T]
+        return len(np.unique(found)), np.mean(shared)
+
+    linked = _link(members, n_clusters)
+    voted = vote(_soft_vote(memberships, n_clusters))
     candidates = []
-    for labels in (_link(members, n_clusters), voted):
+    for labels in (linked, voted):
         consensus = indicate(labels, n_clusters).toarray()
-        tables = [normalize_rows(P.T @ consensus) for P in memberships]
-        found = _label(_average(memberships, tables))
-        shared = np.mean(
-            [normalized_mutual_info_score(own, found) for own in members.T]
-        )
-        candidates.append((len(np.unique(found)), shared, tables))
-    return max(candidates, key=lambda candidate: candidate[:2])[2]
+        candidates.append([normalize_rows(P.T @ consensus) for P in memberships])
+    return max(candidates, key=rate)
 
 
 def _link(member_labels, n_clusters):
     """Return clusters (N,) by average linkage on the share of members with equal labels."""
-    labels, assigned = np.full(len(member_labels), -1), (member_labels >= 0).any(1)
+    labels = np.full(len(member_labels), -1)
+    assigned = (member_labels >= 0).any(1)
     if not assigned.any():
         return labels
-    counts = {"axis": 0, "return_inverse": True, "return_counts": True}
-    combinations, which, sizes = np.unique(member_labels[assigned], **counts)
-    frequent = np.sort(np.argsort(-sizes, kind="stable")[:MAX_COMBINATIONS])
-    kept, kept_sizes = combinations[frequent], sizes[frequent]
-    edges = _compare(kept, kept) * np.outer(kept_sizes, kept_sizes)
-    groups = agglomerate(edges, kept_sizes, min(n_clusters, len(kept)))
-    groups.sort(
-        key=lambda points: -kept_sizes[points].sum()
-    )  # cluster 0 is the largest
-    numbers = np.empty(len(kept), dtype=np.int64)
-    numbers[np.concatenate(groups)] = np.repeat(
-        np.arange(len(groups)), [*map(len, groups)]
+    combinations, which, sizes = np.unique(
+        member_labels[assigned],
+        axis=0,
+        return_inverse=True,
+        return_counts=True,
     )
-    parts = np.array_split(
-        combinations, len(combinations) // 4096 + 1
-    )  # bounds the memory
-    nearest = np.concatenate([_compare(part, kept).argmax(1) for part in parts])
-    labels[assigned] = numbers[nearest][which.reshape(-1)]
+    frequent = np.sort(np.argsort(-sizes, kind="stable")[:MAX_COMBINATIONS])
+    kept = combinations[frequent]
+    clusters = _link_combinations(kept, sizes[frequent], n_clusters)
+
+    nearest = [
+        _share_equal(combinations[part], kept).argmax(1)
+        for part in gen_batches(len(combinations), MAX_COMBINATIONS)
+    ]
+    labels[assigned] = clusters[np.concatenate(nearest)][which.reshape(-1)]
     return labels
 
 
-def _compare(a, b):
+def _link_combinations(combinations, sizes, n_clusters):
+    """Return the clusters of label combinations of ``sizes`` samples, the largest first."""
+    edges = _share_equal(combinations, combinations) * np.outer(sizes, sizes)
+    groups = agglomerate(edges, sizes, min(n_clusters, len(sizes)))
+    groups.sort(key=lambda group: -sizes[group].sum())
+    clusters = np.empty(len(sizes), dtype=np.int64)
+    for k, group in enumerate(groups):
+        clusters[group] = k
+    return clusters
+
+
+def _share_equal(a, b):
     """Return the share of members with equal labels, other than -1, (A, B)."""
-    columns = zip(a.T[:, :, None], b.T[:, None], strict=True)
-    return sum((one == two) & (one >= 0) for one, two in columns) / a.shape[1]
+    pairs = zip(a.T[:, :, None], b.T[:, None], strict=True)
+    n_equal = sum((own == other) & (own >= 0) for own, other in pairs)
+    return n_equal / a.shape[1]

@@ -26,8 +26,8 @@ __all__ = [
     "match_labels",
 ]
 
-#: Tolerance of probabilities, as sums of float32 are not exact.
-ROUNDING = 1e-5
+#: Maximum error of probabilities: sums of float32 are not exact.
+SHARE_ERROR = 1e-5
 
 
 def clustering_accuracy(labels_true, labels_pred) -> float:
@@ -66,8 +66,9 @@ def clustering_accuracy(labels_true, labels_pred) -> float:
     >>> clustering_accuracy(["cat", "cat", "dog", "dog"], [0, 0, 0, 1])
     0.75
     """
-    table = _tabulate(labels_true, labels_pred)[2]
-    return float(table[linear_sum_assignment(table, maximize=True)].sum() / table.sum())
+    table = contingency_matrix(*_read_pair(labels_true, labels_pred))
+    matched = linear_sum_assignment(table, maximize=True)
+    return float(table[matched].sum() / table.sum())
 
 
 def majority_accuracy(labels_true, labels_pred) -> float:
@@ -106,7 +107,7 @@ def majority_accuracy(labels_true, labels_pred) -> float:
     >>> round(clustering_accuracy(classes, clusters), 3)
     0.667
     """
-    table = _tabulate(labels_true, labels_pred)[2]
+    table = contingency_matrix(*_read_pair(labels_true, labels_pred))
     return float(table.max(axis=0).sum() / table.sum())
 
 
@@ -136,14 +137,17 @@ def match_labels(labels_true, labels_pred) -> npt.NDArray[Any]:
     >>> match_labels([0, 0, 1, 1, 1], [2, 2, 0, 0, 1])
     array([0, 0, 1, 1, 2])
     """
-    true, pred, table = _tabulate(labels_true, labels_pred)
+    true, pred = _read_pair(labels_true, labels_pred)
     classes = np.unique(true)
     clusters, index = np.unique(pred, return_inverse=True)
+    table = contingency_matrix(true, pred)
     rows, columns = linear_sum_assignment(table, maximize=True)
+
     unmatched = np.setdiff1d(np.arange(len(clusters)), columns)
-    new = np.array([f"cluster {cluster}" for cluster in clusters[unmatched]], dtype=str)
     if classes.dtype.kind == "i":
         new = classes[-1] + 1 + np.arange(len(unmatched))
+    else:
+        new = np.array([f"cluster {own}" for own in clusters[unmatched]], dtype=str)
     names = np.empty(len(clusters), dtype=np.result_type(classes, new))
     names[columns] = classes[rows]
     names[unmatched] = new
@@ -197,19 +201,21 @@ def expected_calibration_error(y_true, y_prob, *, n_bins: int = 10) -> float:
     return float(counts @ np.abs(shares - confidences) / counts.sum())
 
 
-def bin_by_confidence(
-    y_true, y_prob, n_bins: int
-) -> tuple[npt.NDArray[np.float64], ...]:
-    """Return counts, mean confidences and shares right (B,) of bins of equal count."""
+def bin_by_confidence(y_true, y_prob, n_bins):
+    """Return counts, mean confidences and shares right, (B,), of bins of equal count."""
     right, confidence = read_confidence(y_true, y_prob)
     check_scalar(n_bins, "n_bins", Integral, min_val=1)
-    _, index, counts = np.unique(confidence, return_inverse=True, return_counts=True)
-    common = (np.bincount(index, right) / counts)[index]
-    bins = np.array_split(
-        np.argsort(confidence, kind="stable"), min(n_bins, len(confidence))
+    _, index = np.unique(confidence, return_inverse=True)
+    shares = np.bincount(index, right) / np.bincount(index)
+    shares = shares[index]
+
+    order = np.argsort(confidence, kind="stable")
+    bins = np.array_split(order, min(n_bins, len(order)))
+    return (
+        np.array([len(own) for own in bins]),
+        np.array([confidence[own].mean() for own in bins]),
+        np.array([shares[own].mean() for own in bins]),
     )
-    means = [(len(own), confidence[own].mean(), common[own].mean()) for own in bins]
-    return tuple(np.array(column) for column in zip(*means, strict=True))
 
 
 def error_auc(y_true, y_prob) -> float:
@@ -246,7 +252,7 @@ def error_auc(y_true, y_prob) -> float:
     return float(roc_auc_score(right, confidence))
 
 
-def read_confidence(y_true, y_prob) -> tuple[np.ndarray, np.ndarray]:
+def read_confidence(y_true, y_prob):
     """Return whether each sample is right and its confidence, as float64 (N,) in [0, 1].
 
     These are given, or computed from classes (N,) and probabilities (N, K).
@@ -255,52 +261,63 @@ def read_confidence(y_true, y_prob) -> tuple[np.ndarray, np.ndarray]:
     check_consistent_length(y_true, y_prob)
     if y_prob.ndim == 2:
         sums = y_prob.sum(1)
-        if np.abs(sums - 1).max() > ROUNDING * y_prob.shape[1]:
+        if np.abs(sums - 1).max() > SHARE_ERROR * y_prob.shape[1]:
             raise ValueError(
-                "The probabilities y_prob must sum to 1 over the clusters, but their sums range "
-                f"from {sums.min():.6g} to {sums.max():.6g}. Give confidences as (n_samples,)."
+                "y_prob must sum to 1 over the clusters, but has sums from "
+                f"{sums.min():.6g} to {sums.max():.6g}. Give confidences as "
+                "(n_samples,)."
             )
-        right = match_labels(y_true, y_prob.argmax(1)) == read_labels(y_true, "y_true")
+        matched = match_labels(y_true, y_prob.argmax(1))
+        right = matched == check_discrete(y_true, "y_true")
         return right.astype(np.float64), y_prob.max(1)
+
     try:
         return column_or_1d(_check_shares("y_true", y_true)), y_prob
     except ValueError as error:
         raise ValueError(
-            f"{error} With confidences (n_samples,), y_true says whether each sample is right. "
-            "With classes, give the probabilities (n_samples, n_clusters)."
+            f"{error} With confidences (n_samples,), y_true says whether each sample "
+            "is right. With classes, give the probabilities (n_samples, n_clusters)."
         ) from error
 
 
 def _check_shares(name, values):
     """Return an array of numbers in [0, 1] as float64."""
-    values = check_array(values, dtype=np.float64, ensure_2d=False, input_name=name)
-    outside = values[(values < -ROUNDING) | (values > 1 + ROUNDING)]
+    values = check_array(
+        values,
+        dtype=np.float64,
+        ensure_2d=False,
+        input_name=name,
+    )
+    shares = values.clip(0, 1)
+    outside = values[np.abs(values - shares) > SHARE_ERROR]
     if outside.size:
         raise ValueError(f"{name} must hold numbers between 0 and 1, got {outside[0]}.")
-    return values.clip(0, 1)
+    return shares
 
 
-def _tabulate(labels_true, labels_pred):
-    """Return both arrays of labels (N,) and their contingency table."""
-    true, pred = (
-        read_labels(labels_true, "labels_true"),
-        read_labels(labels_pred, "labels_pred"),
-    )
+def _read_pair(labels_true, labels_pred):
+    """Return classes and clusters, (N,), checked."""
+    true = check_discrete(labels_true, "labels_true")
+    pred = check_discrete(labels_pred, "labels_pred")
     check_consistent_length(true, pred)
-    return true, pred, contingency_matrix(true, pred)
+    return true, pred
 
 
-def read_labels(labels, name) -> np.ndarray:
+def check_discrete(labels, name):
     """Return labels (N,) as integers of 64 bits, or as strings."""
-    labels = column_or_1d(
-        check_array(labels, dtype=None, ensure_2d=False, input_name=name)
+    labels = check_array(
+        labels,
+        dtype=None,
+        ensure_2d=False,
+        input_name=name,
     )
-    if labels.dtype.kind not in "biufU":
-        labels = np.array(labels.tolist())
-    if labels.dtype.kind not in "biufU" or (
-        labels.dtype.kind != "U" and (labels % 1).any()
-    ):
+    labels = np.array(column_or_1d(labels).tolist())
+    kind = labels.dtype.kind
+    if kind == "U":
+        return labels
+    if kind not in "biuf" or (labels % 1).any():
         raise ValueError(
-            f"{name} must hold integers or strings, got {labels.dtype} such as {labels[0]!r}."
+            f"{name} must hold integers or strings, got {labels.dtype} such as "
+            f"{labels[0]!r}."
         )
-    return labels if labels.dtype.kind == "U" else labels.astype(np.int64)
+    return labels.astype(np.int64)

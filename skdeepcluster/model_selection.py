@@ -4,10 +4,8 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from numbers import Integral
-from operator import methodcaller
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -22,13 +20,13 @@ from .neighbors.search import has_distances
 
 #: Information criteria, which are methods of mixtures; lower is better.
 CRITERIA = ("bic", "icl", "aic")
-#: Measures of separation, and their value for partitions for which they are not defined.
+#: Measures of separation, and their values where they are not defined.
 MEASURES = {
     "silhouette": (silhouette_score, -1.0),
     "calinski_harabasz": (calinski_harabasz_score, 0.0),
 }
 #: Maximum number of samples of the silhouette, which compares all pairs.
-MAX_SILHOUETTE_ROWS = 5000
+MAX_SILHOUETTE_SAMPLES = 5000
 
 
 def select_n_clusters(
@@ -93,28 +91,28 @@ default="expected_score"
 
         estimator = GaussianMixtureEM()
     base = clone(estimator).set_params(**params)
-    numbers, name = _check_numbers(n_clusters), _find_parameter(base)
+    numbers = _check_numbers(n_clusters)
+    name = _find_parameter(base)
     _check_criterion(criterion, base)
-    given = {} if sample_weight is None else {"sample_weight": sample_weight}
+    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
 
-    def fit(n_clusters):
-        return clone(base).set_params(**{name: n_clusters}).fit(X, **given)
+    def fit(number):
+        return clone(base).set_params(**{name: number}).fit(X, **weights)
 
-    fits = {}
     if criterion == "expected_score":
-        best, results = _count(X, numbers, base, given)
+        best, results = _count(X, numbers, base, weights)
+        fitted = fit(best)
     else:
-        fits = {number: fit(number) for number in numbers}
-        measure = methodcaller(criterion, X, **given)
-        if criterion in MEASURES:
-            measure = partial(_measure_separation, X=X, measure=criterion)
-        values = np.array([measure(fitted) for fitted in fits.values()])
-        results = {"n_clusters": np.array(list(fits)), criterion: values}
-        index = values.argmin() if criterion in CRITERIA else values.argmax()
-        best = list(fits)[index]
+        fits = [fit(number) for number in numbers]
+        scores = np.array([_score(own, X, criterion, weights) for own in fits])
+        results = {"n_clusters": np.array(numbers), criterion: scores}
+        index = scores.argmin() if criterion in CRITERIA else scores.argmax()
+        best = numbers[index]
+        fitted = fits[index]
+
     _warn_of_edges(results["n_clusters"].tolist(), best, criterion)
     return Bunch(
-        best_estimator=fits[best] if fits else fit(best),
+        best_estimator=fitted,
         best_n_clusters=best,
         criterion=criterion,
         results=results,
@@ -122,29 +120,27 @@ default="expected_score"
 
 
 def _check_numbers(n_clusters):
-    """Return the numbers of clusters to try as a list of int."""
+    """Return the numbers of clusters to try as a list of int, each once."""
     if isinstance(n_clusters, str) or not isinstance(n_clusters, Iterable):
         raise TypeError(
-            f"n_clusters={n_clusters!r} is a single value. Give several numbers of clusters to "
+            f"n_clusters={n_clusters!r} is a single value. Give several numbers to "
             "compare, e.g. range(1, 11)."
         )
     numbers = [
         int(check_scalar(k, "n_clusters", Integral, min_val=1)) for k in n_clusters
     ]
     if not numbers:
-        raise ValueError(
-            "n_clusters is empty: give at least one number of clusters to try."
-        )
-    return numbers
+        raise ValueError("n_clusters is empty. Give numbers of clusters to try.")
+    return list(dict.fromkeys(numbers))
 
 
 def _find_parameter(estimator):
     """Return the name of the parameter that is the number of clusters."""
-    for name in ("n_clusters", "n_components"):
-        if name in estimator.get_params() and (
-            name == "n_clusters" or hasattr(estimator, "bic")
-        ):
-            return name
+    params = estimator.get_params()
+    if "n_clusters" in params:
+        return "n_clusters"
+    if "n_components" in params and hasattr(estimator, "bic"):
+        return "n_components"
     raise TypeError(
         f"{type(estimator).__name__} has no parameter n_clusters to choose."
     )
@@ -154,59 +150,76 @@ def _check_criterion(criterion, estimator):
     """Check that the criterion is known and can be computed."""
     if getattr(estimator, "affinity", None) == "precomputed":
         raise ValueError(
-            f"No criterion is defined for the similarities of {type(estimator).__name__}"
-            "(affinity='precomputed'). Give features, or distances with metric='precomputed'."
+            "No criterion is defined for the similarities of "
+            f"{type(estimator).__name__}(affinity='precomputed'). Give "
+            "features, or distances with metric='precomputed'."
         )
     known = ("expected_score", *CRITERIA, *MEASURES)
     if criterion not in known:
         raise ValueError(f"criterion={criterion!r} is unknown. Use one of {known}.")
     if criterion in CRITERIA and not hasattr(estimator, criterion):
         raise ValueError(
-            f"criterion={criterion!r} needs a mixture such as GaussianMixtureEM, but got "
-            f"{type(estimator).__name__}."
+            f"criterion={criterion!r} needs a mixture such as GaussianMixtureEM, but "
+            f"got {type(estimator).__name__}."
         )
 
 
-def _count(X, numbers, estimator, given):
+def _score(estimator, X, criterion, weights):
+    """Return the value of a criterion for a fitted estimator."""
+    if criterion in MEASURES:
+        return _measure_separation(estimator, X, measure=criterion)
+    return getattr(estimator, criterion)(X, **weights)
+
+
+def _count(X, numbers, estimator, weights):
     """Return the best number of clusters by the expected score, and the results."""
     params = estimator.get_params(deep=False)
     names = "metric", "n_neighbors", "random_state"
     options = {name: params[name] for name in names if params.get(name) is not None}
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ConvergenceWarning
-        )  # _warn_of_edges warns instead
-        curve = count_clusters(X, numbers=numbers, **options, **given)
-    index = np.flatnonzero(np.isin(curve.n_clusters, numbers))
-    known = curve.n_clusters[index]
+        warnings.simplefilter("ignore", ConvergenceWarning)  # edges are warned of below
+        curve = count_clusters(X, numbers=numbers, **options, **weights)
+
+    is_asked = np.isin(curve.n_clusters, numbers)
+    known = curve.n_clusters[is_asked]
     if not len(known):
         raise ValueError(
-            f"{min(numbers)} or more clusters need more distinct samples (five for a cluster). "
-            "Give smaller numbers as n_clusters."
+            f"{min(numbers)} or more clusters need more distinct samples (five for a "
+            "cluster). Give smaller numbers as n_clusters."
         )
-    if len(known) < len(set(numbers)):
-        message = (
-            f"Numbers above {known.max()} are left out: too few samples are distinct."
+    if len(known) < len(numbers):
+        warnings.warn(
+            f"Numbers above {known.max()} are left out: too few samples are distinct.",
+            UserWarning,
+            stacklevel=3,
         )
-        warnings.warn(message, UserWarning, stacklevel=3)
-    scores, stability = curve.criterion[index], curve.stability[index]
-    results = {"n_clusters": known, "expected_score": scores, "stability": stability}
+    scores = curve.criterion[is_asked]
+    results = {
+        "n_clusters": known,
+        "expected_score": scores,
+        "stability": curve.stability[is_asked],
+    }
     return take_number(known, scores), results
 
 
 def _warn_of_edges(numbers, best, criterion):
     """Warn if the best number is at an edge of those tried; measures need two clusters."""
-    smallest, largest = min(numbers), max(numbers)
-    at_edge = best == largest or best == smallest > (2 if criterion in MEASURES else 1)
-    if at_edge and smallest < largest:
-        edge, more = (
-            ("largest", "larger") if best == largest else ("smallest", "smaller")
-        )
-        message = (
-            f"The best number of clusters by {criterion}, {best}, is the {edge} of those "
-            f"tried, {smallest} to {largest}. Give {more} numbers as n_clusters, too."
-        )
-        warnings.warn(message, UserWarning, stacklevel=3)
+    smallest = min(numbers)
+    largest = max(numbers)
+    least = 2 if criterion in MEASURES else 1
+    at_edge = best == largest or best == smallest > least
+    if smallest == largest or not at_edge:
+        return
+
+    edge = "largest" if best == largest else "smallest"
+    more = "larger" if best == largest else "smaller"
+    warnings.warn(
+        f"The best number of clusters by {criterion}, {best}, is the {edge} of "
+        f"those tried, {smallest} to {largest}. Give {more} numbers as "
+        "n_clusters, too.",
+        UserWarning,
+        stacklevel=3,
+    )
 
 
 class NoSplit:
@@ -232,9 +245,7 @@ class NoSplit:
     {'n_clusters': 3}
     """
 
-    def split(
-        self, X, y=None, groups=None
-    ) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+    def split(self, X, y=None, groups=None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the indices of all samples for training and for testing."""
         samples = np.arange(_num_samples(X))
         yield samples, samples
@@ -285,8 +296,9 @@ def _measure_separation(estimator, X, y=None, *, measure):
     function, lowest = MEASURES[measure]
     labels = predict_samples(estimator, X)
     kept = np.flatnonzero(labels != -1)
-    if measure == "silhouette" and len(kept) > MAX_SILHOUETTE_ROWS:
-        kept = np.sort(np.random.RandomState(0).permutation(kept)[:MAX_SILHOUETTE_ROWS])
+    if measure == "silhouette" and len(kept) > MAX_SILHOUETTE_SAMPLES:
+        order = np.random.RandomState(0).permutation(kept)
+        kept = np.sort(order[:MAX_SILHOUETTE_SAMPLES])
     labels = labels[kept]
     if not 1 < len(np.unique(labels)) < len(labels):
         return lowest
@@ -294,8 +306,8 @@ def _measure_separation(estimator, X, y=None, *, measure):
         return float(function(_safe_indexing(X, kept), labels))
     if measure != "silhouette" or sparse.issparse(X) or X.shape[0] != X.shape[1]:
         raise ValueError(
-            f"measure={measure!r} is not defined for distances of shape {X.shape}. Use "
-            "measure='silhouette', dense square distances and cv=NoSplit()."
+            f"measure={measure!r} is not defined for distances of shape {X.shape}. "
+            "Use measure='silhouette', dense square distances and cv=NoSplit()."
         )
     distances = np.asarray(X)[np.ix_(kept, kept)]
     return float(silhouette_score(distances, labels, metric="precomputed"))

@@ -22,7 +22,6 @@ from sklearn.utils import Bunch, check_scalar
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ._categories import CATEGORICAL, list_groups, read_table
 from ._checks import (
     check_magnitude,
     check_sample_weight,
@@ -31,7 +30,13 @@ from ._checks import (
     store_parameters,
 )
 from ._labels import LabeledClusterMixin, cluster_means, find_offset, mark_noise
-from ._scaling import find_factors, scale_features
+from ._tables import (
+    CATEGORICAL,
+    find_factors,
+    list_groups,
+    read_table,
+    scale_features,
+)
 from ._typing import Auto, Labels, TransformerMixin, fit_context
 from .neighbors import Reference, find_partition, interpolate
 from .neighbors.number import cut_tree

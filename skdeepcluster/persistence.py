@@ -3,33 +3,29 @@
 import importlib
 import os
 from collections.abc import Sequence
-from inspect import isclass, isfunction
+from inspect import getmembers, isclass, isfunction
 from zipfile import ZipFile
 
 from sklearn.base import BaseEstimator
 
+from ._tables import TableEncoder
 from .engine.checkpoint import replace_atomically
 from .modules import networks
 from .modules.augmentation import RandomAffine
 
 PACKAGE = importlib.import_module(__package__)
-ESTIMATORS = [own for name in PACKAGE.__all__ if isclass(own := getattr(PACKAGE, name))]
+EXPORTED = [getattr(PACKAGE, name) for name in PACKAGE.__all__]
+CLASSES = [*filter(isclass, EXPORTED), RandomAffine, TableEncoder]
 #: Types and functions that a file may contain besides those that skops trusts.
 TRUSTED = [
-    *(f"{own.__module__}.{own.__qualname__}" for own in (*ESTIMATORS, RandomAffine)),
-    *(
-        f"{networks.__name__}.{name}"
-        for name, own in vars(networks).items()
-        if isfunction(own)
-    ),
-    *(
-        f"{PACKAGE.__name__}._categories.TableEncoder",
-        "functools.partial",
-        "numpy.dtype",
-    ),
-    *("sklearn.utils._bunch.Bunch", "scipy.sparse._csr.csr_array"),
+    *(f"{own.__module__}.{own.__qualname__}" for own in CLASSES),
+    *(f"{networks.__name__}.{name}" for name, _ in getmembers(networks, isfunction)),
+    "functools.partial",
+    "numpy.dtype",
+    "scipy.sparse._csr.csr_array",
     "scipy.sparse._csr.csr_matrix",
     "sklearn.compose._column_transformer._RemainderColsList",  # of scikit-learn 1.6
+    "sklearn.utils._bunch.Bunch",
 ]
 #: Maximum size of the content, as a multiple of the file's size: ``save`` does not compress.
 MAX_EXPANSION = 10

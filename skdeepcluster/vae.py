@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from ._base import DeepClusterer, DeepEstimator, apply
-from ._categories import CATEGORICAL, restore_table
 from ._checks import store_parameters, warn_user
 from ._embedding import EmbeddingMixin
 from ._random import random_stream
 from ._settings import Recipe
 from ._start import CONSTRAINTS, fit_mixture, mixture_of_partition
+from ._tables import CATEGORICAL, restore_table
 from ._typing import Auto, Reals
 from .functional import random
 from .functional.gaussian import Mixture, standard_kl

@@ -11,7 +11,7 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import check_array, check_consistent_length
 
 from .._labels import predict_samples
-from ..metrics import read_labels
+from ..metrics import check_discrete
 from .base import Display, check_shape, take_last_step
 
 #: Maximum number of clusters or classes whose counts are written by default.
@@ -64,7 +64,7 @@ class ClusterConfusionDisplay(Display):
     def from_predictions(cls, y_true, labels, *, name=None, ax=None, **kwargs) -> Self:
         """Draw the table of the classes and clusters of samples, (n_samples,) each."""
         for given, kind in ((y_true, "y_true"), (labels, "labels")):
-            read_labels(given, kind)  # raises for missing values; the names are kept
+            check_discrete(given, kind)  # raises for missing values; the names are kept
         check_consistent_length(y_true, labels)
         names = {"classes": np.unique(y_true), "clusters": np.unique(labels)}
         return cls(contingency_matrix(y_true, labels), **names, name=name).plot(

@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "_checks": set(),
     "_random": set(),
     "_labels": {"_checks", "_random", "_typing"},
+    "_tables": {"_checks", "_labels"},
     "display": {"metrics", "neighbors", "_checks", "_labels"},
 }
 #: Parts that nothing imports, except that reports draw.
@@ -40,6 +41,7 @@ OTHERS = {
     "_checks": {"numpy", "scipy", "sklearn"},
     "_random": {"numpy", "sklearn"},
     "_labels": {"numpy", "scipy", "sklearn"},
+    "_tables": {"numpy", "scipy", "sklearn"},
     "display": {"numpy", "scipy", "sklearn", "matplotlib"},
 }
 #: The training loop is skorch's, and the engine alone knows it.

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from estimators import name, some_of
 from sklearn.base import clone
-from sklearn.compose import make_column_transformer
 from sklearn.metrics import adjusted_rand_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
@@ -222,11 +221,3 @@ def test_skrub_vectorizes_tables():
     table.loc[::9, "age"] = np.nan
     steps = make_pipeline(TableVectorizer(), NeighborClustering(3, random_state=0)).fit(table)
     assert adjusted_rand_score(Y, steps.predict(table)) > 0.5
-
-
-def test_pipelines_may_prepare_numbers_before():
-    steps = make_column_transformer(
-        ("passthrough", ["age", "site", "treated"]), verbose_feature_names_out=False
-    ).set_output(transform="pandas")
-    pipeline = make_pipeline(steps, clone(NEIGHBORS)).fit(TABLE)
-    assert "site = " in str(ClusterReport.from_estimator(pipeline, TABLE))

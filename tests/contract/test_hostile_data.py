@@ -25,8 +25,6 @@ def changed(rows, columns, value):
 
 DATA = {
     "constant column": changed(slice(None), 1, 7.0),
-    "constant columns but one": changed(slice(None), slice(1, None), 0.0),
-    "every sample twelve times": np.repeat(GOOD[:4], 12, 0),
     "one feature": GOOD[:, :1],
     "one sample": GOOD[:1],
     "as many samples as clusters": GOOD[:3],
@@ -47,8 +45,6 @@ DATA = {
     "half precision": GOOD.astype(np.float16),
     "long precision": GOOD.astype(np.longdouble),
     "big-endian": GOOD.astype(">f8"),
-    "strides": GOOD.repeat(2, 1)[::-2, ::2],
-    "broadcast": np.broadcast_to(GOOD[:, :1], (48, 4)),
     "frame": FRAME.assign(whole=pd.array([1, 2, 3] * 16, dtype="Int64"), flag=True),
     "more features than samples": RNG.normal(size=(20, 60)),
     "collinear": np.c_[GOOD, GOOD @ RNG.normal(size=(4, 6))],

@@ -241,14 +241,6 @@ def test_noise_of_members_with_probabilities_is_noise():
 # ---- warnings and errors
 
 
-def test_a_failed_fit_keeps_the_fit_before():
-    ensemble = ClusterEnsemble(KMeans(3), 2, random_state=0).fit(BLOBS)
-    before = dict(vars(ensemble))
-    with pytest.raises(ValueError, match="n_samples=2 should be >= n_clusters=3"):
-        ensemble.fit(np.ones((2, 5)))
-    assert vars(ensemble) == before
-
-
 class Unsure(KMeans):
     """A member without probabilities for a sample."""
 

@@ -73,18 +73,6 @@ def through_joblib(estimator, folder):
     return joblib.load(folder / "fit.joblib", mmap_mode="r")
 
 
-def through_skops(estimator):
-    """Copy an estimator by skops, which has to trust classes of this package only."""
-    content = skops.dumps(estimator)
-    unknown = skops.get_untrusted_types(data=content)
-    own = [name for name in unknown if name.startswith("skdeepcluster.")]
-    assert set(unknown) - set(own) <= {
-        "scipy.sparse._csr.csr_matrix",
-        "sklearn.utils._bunch.Bunch",
-    }
-    return skops.loads(content, trusted=unknown)
-
-
 def through_file(estimator, folder):
     save(estimator, folder / "fit.skops")
     return load(folder / "fit.skops")
@@ -115,7 +103,6 @@ def test_copies_predict_the_same(name, tmp_path):
     for two in (
         pickle.loads(pickle.dumps(one)),
         through_joblib(one, tmp_path),
-        through_skops(one),
         through_file(one, tmp_path),
     ):
         assert_same(fit(name), two)
