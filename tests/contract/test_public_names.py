@@ -50,6 +50,25 @@ def test_every_public_object_has_a_page():
     assert public <= set(LISTED.values())
 
 
+METHODS = [
+    name
+    for name in skdeepcluster.__all__
+    if hasattr(getattr(skdeepcluster, name), "fit")
+]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_has_a_page_a_row_and_a_place_in_the_chart(name):
+    pages = ROOT / "docs" / "methods"
+    titles = {path.stem: path.read_text().partition("\n")[0] for path in pages.glob("*.md")}
+    shown = [page for page, title in titles.items() if name in title]
+    listed = re.findall(r"^(\w+)$", (pages / "index.md").read_text(), re.MULTILINE)
+    assert set(shown) & set(listed), "no page in docs/methods"
+    assert f"\n| `{name}` |" in (ROOT / "README.md").read_text(), "no row in README.md"
+    chart = (ROOT / "docs" / "templates" / "which_method.html").read_text()
+    assert f">{name}<" in chart, "not in docs/templates/which_method.html"
+
+
 # ---- types
 
 
