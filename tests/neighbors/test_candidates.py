@@ -22,7 +22,7 @@ from skdeepcluster.neighbors.candidates import (
     regroup,
     run_em,
 )
-from skdeepcluster.neighbors.selection import FAMILIES
+from skdeepcluster.neighbors.features import FAMILIES
 
 X, Y = make_blobs(240, n_features=3, centers=4, cluster_std=1.5, random_state=1)
 NORMAL = np.random.default_rng(0).normal(size=(90, 3))
