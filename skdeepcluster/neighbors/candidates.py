@@ -22,7 +22,12 @@ from sklearn.metrics import pairwise_distances_argmin
 
 from .._labels import cluster_means, indicate
 from .._random import draw_seed
-from .search import TREE_FEATURES, NeighborIndex, single_threaded, single_threaded_blas
+from .search import (
+    TREE_FEATURES,
+    NeighborIndex,
+    single_threaded,
+    single_threaded_blas,
+)
 
 #: Maximum number of samples that k-means and mixtures are fitted to.
 FITTED = 10_000
@@ -249,7 +254,9 @@ def run_kmeans(points, views, n_clusters, stream, n_init=KMEANS_RUNS):
     quiet = warnings.catch_warnings(action="ignore", category=ConvergenceWarning)
     with quiet, single_threaded():
         kmeans.fit(points[fitted], sample_weight=views.weights[fitted])
-        return kmeans.labels_ if len(fitted) == len(points) else kmeans.predict(points)
+        if len(fitted) == len(points):
+            return kmeans.labels_
+        return kmeans.predict(points)
 
 
 def make_monomials(points, kind):
@@ -289,7 +296,8 @@ def measure_log_densities(monomials, sizes, means, covariances, kind):
     """Return log(weight_k N(x; mean_k, covariance_k)) up to one constant, (M, K)."""
     precisions = np.linalg.inv(covariances)
     linear = np.einsum("kij,kj->ki", precisions, means)
-    constant = np.einsum("ki,ki->k", linear, means) + np.linalg.slogdet(covariances)[1]
+    constant = np.einsum("ki,ki->k", linear, means)
+    constant += np.linalg.slogdet(covariances)[1]
     constant = np.log(sizes / sizes.sum()) - constant / 2
     if kind == "diag":
         quadratic = -np.einsum("kii->ki", precisions) / 2
@@ -316,7 +324,10 @@ def run_em(points, views, labels, n_components, kind, reg=1e-3):
     with single_threaded_blas():
         for _ in range(EM_ITERATIONS):
             sizes, means, covariances = estimate_gaussians(
-                resp * weights, monomials, n_features, kind
+                resp * weights,
+                monomials,
+                n_features,
+                kind,
             )
             mixture = sizes, means, covariances + variance, kind
             densities = measure_log_densities(monomials, *mixture)
@@ -342,7 +353,7 @@ def agglomerate(edges, sizes, n_groups):
     group, in the order of their first points.
     """
     n_points = len(sizes)
-    edges = np.maximum(edges, 1e-9 * max(edges.sum(), 1.0) / n_points**2)
+    edges = edges.clip(1e-9 * max(edges.sum(), 1.0) / n_points**2)
     sizes = np.array(sizes, dtype=np.float64)
     groups = {point: [point] for point in range(n_points)}
     linkages = edges / (sizes[:, None] * sizes)
@@ -418,11 +429,12 @@ def _join(edges, groups):
     both = both + parts[i, i] + parts[j, j] + 2 * parts[i, j]
     both += 2 * beside + inside
 
-    scores = (2 * entropy - both) ** 2 / np.maximum(entropy, 1e-12)
+    scores = (2 * entropy - both) ** 2 / entropy.clip(1e-12)
     place = scores.argmax()
-    pair = i[place], j[place]
-    others = [group for k, group in enumerate(groups) if k not in pair]
-    return scores[place], [*others, groups[pair[0]] + groups[pair[1]]]
+    groups = list(groups)
+    second = groups.pop(j[place])
+    first = groups.pop(i[place])
+    return scores[place], [*groups, first + second]
 
 
 # ---- a linear head
@@ -440,12 +452,14 @@ def learn_head(points, labels, n_clusters, stream):
     head = (cluster_means(member, points) - points.mean(0)).T
     head /= max((points @ head).std(), 1e-12)
     improve = _Adam(head)
+    tiny = np.finfo(np.float32).tiny
+
     with single_threaded_blas():
         for _ in range(50):
             batch = points[stream.permutation(len(points))[:1000]]
             target = softmax(batch @ head, axis=1)
             classifier = _learn_classifier(batch, target)
-            loss = BALANCE * np.log(target.mean(0).clip(np.finfo(np.float32).tiny))
+            loss = BALANCE * np.log(target.mean(0).clip(tiny))
             loss = loss - log_softmax(batch @ classifier, axis=1)
             slope = target * (loss - (target * loss).sum(1, keepdims=True))
             improve(batch.T @ slope / len(batch))

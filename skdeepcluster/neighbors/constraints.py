@@ -3,7 +3,7 @@
 N samples, M distinct samples in the graph, G groups of them, K clusters, C candidates, P pairs.
 """
 
-from collections import Counter
+from collections import defaultdict
 from numbers import Integral
 from typing import NamedTuple
 
@@ -45,22 +45,27 @@ class Constraints(NamedTuple):
 
     def refuse(self, n_clusters):
         """Return why this number of clusters is excluded at once, or None."""
-        given = f"gives n_clusters={n_clusters} clusters at"
-        whole = "times the weight of all samples together."
+        given = f"n_clusters={n_clusters}"
+        whole = "times the weight of all samples together"
         least = n_clusters * self.least
         most = n_clusters * self.most
+
         if len(self.exclusive) > n_clusters:
             names = ", ".join(map(str, self.exclusive))
             return (
-                f"cannot_link separates the samples {names} from each other, but there are "
-                f"n_clusters={n_clusters}. Raise n_clusters, or remove pairs."
+                f"cannot_link separates the samples {names} from each other, but there "
+                f"are {given}. Raise n_clusters, or remove pairs."
             )
         if least > 1 + RESIDUAL:
-            change = "Decrease min_cluster_size or n_clusters."
-            return f"min_cluster_size {given} least {least:.4g} {whole} {change}"
+            return (
+                f"min_cluster_size gives {given} clusters at least {least:.4g} {whole}. "
+                "Decrease min_cluster_size or n_clusters."
+            )
         if most < 1 - RESIDUAL:
-            change = "Raise max_cluster_size or n_clusters."
-            return f"max_cluster_size {given} most {most:.4g} {whole} {change}"
+            return (
+                f"max_cluster_size gives {given} clusters at most {most:.4g} {whole}. "
+                "Raise max_cluster_size or n_clusters."
+            )
         return None
 
     def allows(self, n_clusters):
@@ -83,7 +88,8 @@ class Constraints(NamedTuple):
     def rate(self, labels, n_clusters):
         """Return what the constraints add to the scores of candidates (C, M), an array (C,)."""
         missed = [self.miss(own, self.weights, n_clusters) for own in labels]
-        kept = _agree(labels, self.joined).sum(1) + (~_agree(labels, self.split)).sum(1)
+        kept = _agree(labels, self.joined).sum(1)
+        kept += (~_agree(labels, self.split)).sum(1)
         return kept / PAIRS - MISSED * np.array(missed)
 
     def lower(self, scores, labels, weights, n_clusters):
@@ -111,6 +117,7 @@ class Constraints(NamedTuple):
         labels = resp.argmax(1)
         if self.keep(labels, n_clusters):
             return resp
+
         found = _relabel(self, resp, layout, known)
         if found is None or not self.keep(found, n_clusters):
             heaviest = np.bincount(self.groups, self.weights).max()
@@ -120,6 +127,7 @@ class Constraints(NamedTuple):
                 f"samples stay together, up to {heaviest:.4g} of all. Widen the sizes, remove "
                 "pairs, or change n_clusters."
             )
+
         moved = np.flatnonzero(found != labels)
         resp = resp.copy()
         resp[moved, found[moved]] = (1 + LEAD) * resp[moved].max(1)
@@ -140,20 +148,30 @@ def read_pairs(n_samples, **named):
     for name, given in named.items():
         is_empty = given is None or not len(given)
         pairs = np.empty((0, 2), dtype=np.int64) if is_empty else np.asarray(given)
+
         if pairs.dtype.kind not in "iu" or pairs.ndim != 2 or pairs.shape[1] != 2:
             raise ValueError(
                 f"{name} has shape {pairs.shape} and dtype {pairs.dtype}, but expects integers of "
                 "shape (n_pairs, 2). Give the positions in X of two samples per pair."
             )
+
         for sample in pairs[(pairs < 0) | (pairs >= n_samples)]:
             raise ValueError(
                 f"{name} names sample {sample}, but X has the samples 0 to {n_samples - 1}. Give "
                 "positions in X, not names of an index."
             )
+
         yield pairs.astype(np.int64)
 
 
-def constrain(samples, weights, sizes, must_link, cannot_link, labels=None):
+def constrain(
+    samples,
+    weights,
+    sizes,
+    must_link,
+    cannot_link,
+    labels=None,
+):
     """Return the :class:`Constraints` on the distinct ``samples``, checked, or None for none.
 
     ``weights`` (N,) belong to the samples; ``sizes`` are the least and greatest of a cluster,
@@ -163,11 +181,13 @@ def constrain(samples, weights, sizes, must_link, cannot_link, labels=None):
     has_pairs = len(must_link) + len(cannot_link) > 0
     if not has_sizes and not has_pairs:
         return None
+
     inverse = samples.inverse
     needed = np.append(must_link, cannot_link)
     if has_sizes:
         needed = np.append(needed, np.flatnonzero(weights))
     _check_in_graph(inverse, needed)
+
     if labels is not None and has_pairs:
         must_link, cannot_link = _add_labels(labels, inverse, must_link, cannot_link)
 
@@ -207,6 +227,7 @@ def _add_labels(labels, inverse, must_link, cannot_link):
     known = np.flatnonzero((labels >= 0) & (inverse >= 0))
     _, first, classes = np.unique(labels[known], return_index=True, return_inverse=True)
     heads = known[first]
+
     links = np.column_stack([known, heads[classes]])
     apart = heads[np.column_stack(np.triu_indices(len(heads), 1))]
     return np.vstack([must_link, links]), np.vstack([cannot_link, apart])
@@ -219,8 +240,10 @@ def _link_equal(samples):
     """
     reference = samples.reference
     _, first, equal = np.unique(reference.keys, return_index=True, return_inverse=True)
+    firsts = reference.kept[first][equal]
+
     rows = np.flatnonzero(samples.inverse >= 0)
-    return np.column_stack([rows, reference.kept[first][equal[samples.inverse[rows]]]])
+    return np.column_stack([rows, firsts[samples.inverse[rows]]])
 
 
 def _connect(pairs, n_nodes):
@@ -233,11 +256,13 @@ def _check_apart(cannot_link, group, graph):
     joined = cannot_link[_agree(group, cannot_link)]
     if not len(joined):
         return
+
     first, last = joined[0].tolist()
     before = breadth_first_order(graph, last, directed=False)[1]
     chain = [first]
     while chain[-1] != last:
         chain.append(int(before[chain[-1]]))
+
     raise ValueError(
         f"cannot_link or y separates the samples {first} and {last}, but must_link, y or equal "
         f"values join {' - '.join(map(str, chain))}. Remove one of these pairs."
@@ -246,12 +271,17 @@ def _check_apart(cannot_link, group, graph):
 
 def _find_exclusive(cannot_link, group):
     """Return samples that must all be in different clusters, found greedily."""
-    ends = group[cannot_link]
-    sample = dict(zip(ends.ravel().tolist(), cannot_link.ravel().tolist(), strict=True))
-    apart = set(map(tuple, np.vstack([ends, ends[:, ::-1]]).tolist()))
+    apart = defaultdict(set)
+    sample = {}
+    for pair in cannot_link.tolist():
+        first, last = group[pair].tolist()
+        apart[first].add(last)
+        apart[last].add(first)
+        sample |= {first: pair[0], last: pair[1]}
+
     found: list[int] = []
-    for own, _ in Counter(first for first, _ in sorted(apart)).most_common():
-        if all((own, other) in apart for other in found):
+    for own in sorted(apart, key=lambda own: (-len(apart[own]), own)):
+        if apart[own].issuperset(found):
             found.append(own)
     return sorted(sample[own] for own in found)
 
@@ -281,18 +311,27 @@ def _relabel(limits, resp, layout, known):
     groups = limits.groups
     member = indicate(groups, groups.max() + 1)
     mass = member.T @ limits.weights
+
     costs = limits.weights[:, None] * _measure_moves(resp, layout)
     costs = member.T @ costs / mass[:, None]
     if known is not None:
         labels = member.T @ known
         costs[labels < labels.max(1, keepdims=True)] = np.inf
 
-    moves = Moves(costs, mass, groups[limits.split], limits.least, limits.most)
+    moves = Moves(
+        costs,
+        mass,
+        groups[limits.split],
+        limits.least,
+        limits.most,
+    )
+
     found = _move(moves)
     free = _find_free(moves, found)
     best = _solve(moves, found, free)
     if best is None:
         return None
+
     found[free] = best
     return found[groups]
 
@@ -306,6 +345,7 @@ def _measure_moves(resp, layout):
     means = cluster_means(is_own.astype(float), layout)
     squares = np.stack([np.square(layout - mean).sum(1) for mean in means], axis=1)
     variance = max(squares[is_own].mean() / layout.shape[1], 1e-12)
+
     costs = squares / (2 * variance) - np.log(resp.clip(LEAD))
     costs = (costs - costs[is_own][:, None]).clip(LEAD)
     return np.where(is_own, 0, costs)
@@ -316,16 +356,21 @@ def _move(moves):
     costs, mass, _, least, most = moves
     rows = np.arange(len(costs))
     found = costs.argmin(1)
+
     while True:
         sizes = np.bincount(found, mass, costs.shape[1])
         excess = sizes - most
         deficit = least - sizes
+
         gives = deficit[found] + mass <= RESIDUAL
         takes = excess + mass[:, None] <= RESIDUAL
-        is_useful = (excess > RESIDUAL)[found][:, None] | (deficit > RESIDUAL)
+        is_large = excess[found] > RESIDUAL
+        is_useful = is_large[:, None] | (deficit > RESIDUAL)
+
         extra = costs - costs[rows, found][:, None]
         extra[~(gives[:, None] & takes & is_useful)] = np.inf
         extra[rows, found] = np.inf
+
         row, new = np.unravel_index(extra.argmin(), extra.shape)
         if np.isinf(extra[row, new]):
             return found
@@ -334,6 +379,7 @@ def _move(moves):
         old = found[row]
         missing = max(excess[old], deficit[new])
         missing = min(missing, -excess[new], -deficit[old]) / 8
+
         own = np.flatnonzero((found == old) & np.isfinite(extra[:, new]))
         own = own[np.argsort(extra[own, new], kind="stable")]
         n_moved = np.searchsorted(np.cumsum(mass[own]), missing, side="right")
@@ -343,11 +389,15 @@ def _move(moves):
 def _find_free(moves, found):
     """Return the groups that may move again: those that break a pair, and those in doubt."""
     n_groups, n_clusters = moves.costs.shape
+    apart = moves.apart
+
     first, second = np.partition(moves.costs, 1, axis=1)[:, :2].T
     doubt = second - first
-    doubt[moves.apart] = np.inf
-    piece = connected_components(_connect(moves.apart, n_groups), directed=False)[1]
-    broken = moves.apart[_agree(found, moves.apart)]
+    doubt[apart] = np.inf
+
+    graph = _connect(apart, n_groups)
+    piece = connected_components(graph, directed=False)[1]
+    broken = apart[_agree(found, apart)]
     is_broken = np.isin(piece, piece[broken])
     doubt[is_broken] = -1
 
@@ -366,9 +416,11 @@ def _solve(moves, found, free):
     n_clusters = costs.shape[1]
     if not len(free):
         return free
+
     place = np.full(len(mass), -1)
     place[free] = np.arange(len(free))
     fixed = place < 0
+
     is_open = np.isfinite(costs)
     pairs = np.vstack([apart, apart[:, ::-1]])
     own, other = pairs[fixed[pairs[:, 1]]].T
@@ -377,7 +429,8 @@ def _solve(moves, found, free):
     # Each group is in one cluster, and the sizes are in their bounds.
     scale = mass[free].mean()
     unit = sparse.eye_array(n_clusters)
-    once = sparse.kron(sparse.eye_array(len(free)), np.ones((1, n_clusters)))
+    each = sparse.eye_array(len(free))
+    once = sparse.kron(each, np.ones((1, n_clusters)))
     sizes = sparse.kron(mass[free][None] / scale, unit)
     taken = np.bincount(found[fixed], mass[fixed], n_clusters)
     least = (least - taken - RESIDUAL) / scale
@@ -386,12 +439,16 @@ def _solve(moves, found, free):
         LinearConstraint(once.tocsr(), 1, 1),
         LinearConstraint(sizes.tocsr(), least, most),
     ]
+
     edges = place[apart[~fixed[apart].any(1)]]
     if len(edges):
-        both = indicate(edges[:, 0], len(free)) + indicate(edges[:, 1], len(free))
-        rules.append(LinearConstraint(sparse.kron(both, unit).tocsr(), 0, 1))
+        first, second = (indicate(ends, len(free)) for ends in edges.T)
+        pairs = sparse.kron(first + second, unit)
+        rules.append(LinearConstraint(pairs.tocsr(), 0, 1))
 
-    values = np.where(is_open, costs, 0)[free] * mass[free][:, None] / scale
+    values = np.where(is_open, costs, 0)[free]
+    values = values * mass[free][:, None] / scale
+
     best = milp(
         values.ravel(),
         integrality=1,
@@ -399,4 +456,6 @@ def _solve(moves, found, free):
         constraints=rules,
         options={"node_limit": 1000, "mip_rel_gap": 1e-3},
     ).x
-    return None if best is None else best.reshape(values.shape).argmax(1)
+    if best is None:
+        return None
+    return best.reshape(values.shape).argmax(1)

@@ -15,7 +15,12 @@ from scipy.special import entr
 from scipy.stats import rankdata
 
 from .._labels import cluster_means
-from .candidates import MERGED, estimate_gaussians, make_monomials, spanning_tree
+from .candidates import (
+    MERGED,
+    estimate_gaussians,
+    make_monomials,
+    spanning_tree,
+)
 from .graph import link_neighbors, make_walk
 from .search import NeighborIndex, single_threaded_blas
 
@@ -153,6 +158,7 @@ def _estimate_dimension(distances):
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.log(distances[:, -1:] / distances[:, :-1])
+
     ratios = ratios[np.isfinite(ratios)]
     return 1 / max(ratios.mean(), 1e-2) if len(ratios) else 1.0
 
@@ -162,6 +168,7 @@ def _make_space(points):
     n_features = points.shape[1]
     covariance = np.cov(points.T, bias=True).reshape(n_features, -1)
     covariance = covariance + 1e-6 * np.eye(n_features) * np.trace(covariance)
+
     monomials = make_monomials(points, "full")
     return Space(points - points.mean(0), monomials, covariance)
 
@@ -205,6 +212,7 @@ def _solve_ridge(wide):
 
     with single_threaded_blas():
         solution = np.linalg.solve(points.T @ points + penalty, points.T)
+
     return Ridge(points, solution, np.einsum("ij,ji->i", points, solution))
 
 
@@ -224,9 +232,11 @@ def describe_candidate(judged, labels, n_clusters, known=False):
         found[f"points {name}"] = spaces[0][name]
     for name in spaces[0]:
         found[f"layout {name}"] = np.mean([space[name] for space in spaces[1:]])
+
     found |= _describe_walk(judged, member)
     found |= _describe_neighbors(judged, labels, member)
     found |= _describe_edges(judged.edges, labels, member)
+
     if known:
         found |= _describe_short_walks(judged.graph, member)
     return found
@@ -237,6 +247,7 @@ def _describe_sizes(member):
     n_samples, n_clusters = member.shape
     sizes = member.sum(0)
     shares = member.mean(0)
+
     return {
         "entropy": entr(shares).sum() / np.log(n_clusters),
         "smallest": np.log((sizes.min() + 0.5) * n_clusters / n_samples),
@@ -249,7 +260,9 @@ def _describe_space(space, labels, member):
     """Return features of the distances to the centers of clusters, and of Gaussians."""
     points = space.points
     centers = cluster_means(member, points)
-    squares = np.square(points).sum(1)[:, None] - 2 * points @ centers.T
+
+    squares = np.square(points).sum(1)[:, None]
+    squares = squares - 2 * points @ centers.T
     squares = (squares + np.square(centers).sum(1)).clip(0)
 
     is_own = member > 0
@@ -261,11 +274,13 @@ def _describe_space(space, labels, member):
 
     silhouettes = (far - near) / np.maximum(near, far).clip(1e-12)
     by_cluster = _average(silhouettes, member)[member.any(0)]
+
     # Position along the line from the own center (0) to the nearest other one (1).
     gaps = np.square(centers[labels] - centers[other]).sum(1).clip(1e-12)
     place = 0.5 + (near**2 - far**2) / (2 * gaps)
     border = (place > 0.4).mean()
     core = (np.abs(place) < 0.1).mean()
+
     return {
         "silhouette": silhouettes.mean(),
         "least silhouette": by_cluster.min(),
@@ -294,6 +309,7 @@ def _describe_spread(points, own, centers, member):
     between = np.square(centers[:, None] - centers).sum(2)
     np.fill_diagonal(between, np.inf)
     ratios = (spread[:, None] + spread) / np.sqrt(between.clip(1e-24))
+
     return {
         "calinski": np.log(ratio),
         "davies": np.log(max(ratios.max(1).mean(), 1e-12)),
@@ -307,19 +323,24 @@ def _describe_gaussians(space, member):
     n_features = len(space.covariance)
     with single_threaded_blas():
         sizes, _, own = estimate_gaussians(member, space.monomials, n_features, "full")
+
     shares = sizes / sizes.sum()
     pooled = np.einsum("k,kij->ij", shares, own)
     noise = np.trace(space.covariance) / n_features * 1e-3
     pooled = pooled + noise * np.eye(n_features)
+
     shrunk = sizes[:, None, None] * own + (n_features + 1) * pooled
     shrunk /= (sizes + n_features + 1)[:, None, None]
 
     slogdet = np.linalg.slogdet
-    base = slogdet(space.covariance)[1] / 2 - entr(shares).sum()
+    base = slogdet(space.covariance)[1] / 2
+    base = base - entr(shares).sum()
     variances = np.einsum("kii->ki", shrunk).clip(1e-300)
+
     full = base - shares @ slogdet(shrunk)[1] / 2
     tied = base - slogdet(pooled)[1] / 2
     diag = base - shares @ np.log(variances).sum(1) / 2
+
     price = np.log(n_samples) / (2 * n_samples) * (n_clusters - 1)
     return {
         "full": full,
@@ -336,6 +357,7 @@ def _describe_walk(judged, member):
     joint = member.T @ (judged.graph @ member)
     volumes = joint.sum(1)
     inside = np.diag(joint)
+
     is_used = volumes > 0
     leaving = 1 - inside[is_used] / volumes[is_used]
     cut = 1 - inside.sum() / joint.sum()
@@ -363,9 +385,11 @@ def _describe_ends(ends, steps):
     """
     ends = ends.clip(0)
     ends = ends / ends.sum()
+
     entropy = entr(ends.sum(0)).sum()
     information = 2 * entropy - entr(ends).sum()
     share = information / max(entropy, 1e-9)
+
     return {
         f"information {steps}": information,
         f"remembered {steps}": share,
@@ -381,6 +405,7 @@ def _describe_short_walks(graph, member):
     steps, degree = make_walk(graph)
     after = member.astype(np.float32)
     found = {}
+
     for taken in range(2, SHORT_STEPS[-1] + 1, 2):
         after = steps @ after
         if taken in SHORT_STEPS:
@@ -396,6 +421,7 @@ def _describe_neighbors(judged, labels, member):
 
     points, solution, leverages = judged.ridge
     left_out = points @ (solution @ member) - leverages[:, None] * member
+
     return {
         "purity": same.mean(),
         "nearest purity": same[:, :5].mean(),
@@ -409,6 +435,7 @@ def _describe_edges(edges, labels, member):
     n_clusters = member.shape[1]
     crossing = labels[edges.i] != labels[edges.j]
     density = _find_densities(edges, labels, crossing, n_clusters)
+
     return {
         **_compare_lengths("tree", edges.lengths, crossing),
         **_compare_lengths("reach", edges.reach, crossing),
@@ -430,11 +457,12 @@ def _compare_lengths(name, lengths, crossing):
 
 def _find_densities(edges, labels, crossing, n_clusters):
     """Return, for each cluster, its shortest crossing edge minus its longest inner one, (K,)."""
+    reach = edges.reach
     inner = np.full(n_clusters, -np.inf)
     outer = np.full(n_clusters, np.inf)
-    np.maximum.at(inner, labels[edges.i][~crossing], edges.reach[~crossing])
+    np.maximum.at(inner, labels[edges.i][~crossing], reach[~crossing])
     for ends in (edges.i, edges.j):
-        np.minimum.at(outer, labels[ends][crossing], edges.reach[crossing])
+        np.minimum.at(outer, labels[ends][crossing], reach[crossing])
 
     known = np.isfinite(inner) & np.isfinite(outer)
     density = np.zeros(n_clusters)
@@ -448,7 +476,9 @@ def _find_densities(edges, labels, crossing, n_clusters):
 def measure_agreement(labels, n_clusters):
     """Return the adjusted Rand index of each pair of candidates, labels (C, M), as (C, C)."""
     n_candidates, n_samples = labels.shape
-    member = np.eye(n_clusters, dtype=np.float32)[labels.T].reshape(n_samples, -1)
+
+    member = np.eye(n_clusters, dtype=np.float32)[labels.T]
+    member = member.reshape(n_samples, -1)
     with single_threaded_blas():
         tables = (member.T @ member).astype(np.float64)
     tables = tables.reshape(2 * (n_candidates, n_clusters))
@@ -456,6 +486,7 @@ def measure_agreement(labels, n_clusters):
     together = (tables * (tables - 1)).sum((1, 3))
     sizes = np.einsum("ckck->ck", tables)
     own = (sizes * (sizes - 1)).sum(1)
+
     chance = own[:, None] * own / (n_samples * (n_samples - 1))
     most = (own[:, None] + own) / 2
     index = (together - chance) / (most - chance).clip(1e-12)
@@ -464,7 +495,8 @@ def measure_agreement(labels, n_clusters):
 
 def describe_all(judged, candidates, n_clusters, known=False):
     """Return the features of candidates, arrays (C,) by name; ``known`` adds short, slow walks."""
-    labels = np.stack([candidate.labels for candidate in candidates])
+    families, labels = map(np.array, zip(*candidates, strict=True))
+
     rows = [describe_candidate(judged, own, n_clusters, known) for own in labels]
     table = {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
@@ -472,7 +504,7 @@ def describe_all(judged, candidates, n_clusters, known=False):
     others = agreement - np.eye(len(labels)) * agreement
     table["agreement"] = others.sum(1) / max(len(labels) - 1, 1)
     table["best agreement"] = np.sort(others, 1)[:, -5:].mean(1)
-    families = np.array([candidate.family for candidate in candidates])
+
     for family in WITNESSES:
         found = agreement[:, families == family]
         table[f"with {family}"] = found.sum(1) / max(found.shape[1], 1)
@@ -483,13 +515,14 @@ def describe_all(judged, candidates, n_clusters, known=False):
         table[name] = np.full(len(labels), value)
     for family in FAMILIES:
         table[family] = (families == family).astype(float)
+
     return table
 
 
 def join_tables(tables):
     """Return features (C, F) and their names: values, z-scores and ranks in all tables."""
     names = list(tables[0])
-    parts = [np.column_stack(list(table.values())) for table in tables]
+    parts = [np.column_stack([*table.values()]) for table in tables]
     # Rounding hides the rounding errors of sums.
     values = np.nan_to_num(np.concatenate(parts).round(5))
 

@@ -16,7 +16,12 @@ from scipy.special import expit, logit
 
 from .._labels import normalize_rows
 from .candidates import MERGED, find_candidates
-from .features import describe_all, join_tables, measure_agreement, prepare
+from .features import (
+    describe_all,
+    join_tables,
+    measure_agreement,
+    prepare,
+)
 from .graph import make_walk
 
 #: Decrease of the score that divides the votes of a candidate by e.
@@ -54,7 +59,8 @@ class Trees(NamedTuple):
 @cache
 def load_criterion():
     """Return the arrays of the criterion, by name."""
-    with np.load(Path(__file__).with_name("criterion.npz")) as arrays:
+    path = Path(__file__).with_name("criterion.npz")
+    with np.load(path) as arrays:
         return dict(arrays)
 
 
@@ -70,7 +76,8 @@ def predict_scores(tables, purpose):
     rows = np.arange(len(features))[:, None]
     nodes = trees.roots
     for _ in range(trees.depth):
-        goes_left = features[rows, trees.feature[nodes]] <= trees.threshold[nodes]
+        values = features[rows, trees.feature[nodes]]
+        goes_left = values <= trees.threshold[nodes]
         nodes = np.where(goes_left, trees.left[nodes], trees.right[nodes])
     scores = trees.base + trees.value[nodes].sum(1, dtype=np.float64)
 
@@ -94,16 +101,30 @@ class Vote(NamedTuple):
     expected_score: float
 
 
-def choose_partition(views, n_features, n_clusters, stream, limits=None):
+def choose_partition(
+    views,
+    n_features,
+    n_clusters,
+    stream,
+    limits=None,
+):
     """Return the responsibilities (M, K) and the expected score of the best partition."""
     n_samples = len(views.wide)
     if n_samples <= n_clusters or n_clusters == 1:
-        return np.eye(n_clusters)[np.arange(n_samples) % n_clusters], 1.0
+        labels = np.arange(n_samples) % n_clusters
+        return np.eye(n_clusters)[labels], 1.0
+
     result = vote(views, n_features, n_clusters, stream, limits)
     return calibrate(result), result.expected_score
 
 
-def vote(views, n_features, n_clusters, stream, limits=None):
+def vote(
+    views,
+    n_features,
+    n_clusters,
+    stream,
+    limits=None,
+):
     """Return the :class:`Vote` of the candidates with the most clusters.
 
     ``limits``, ``Constraints`` or None, change the scores by which candidates vote.
@@ -118,6 +139,7 @@ def vote(views, n_features, n_clusters, stream, limits=None):
     judged = prepare(views, n_features)
     table = describe_all(judged, seen, n_clusters, known=True)
     scores = predict_scores([table], "partition")[0]
+
     rated = scores
     if limits is not None:
         rated = scores + limits.rate(labels, n_clusters)
@@ -129,7 +151,13 @@ def vote(views, n_features, n_clusters, stream, limits=None):
     best = (agreement @ ballots).argmax()
     expected = float(scores[best].clip(0, 1))
 
-    shares, stability = count_votes(labels, ballots, best, views.weights, n_clusters)
+    shares, stability = count_votes(
+        labels,
+        ballots,
+        best,
+        views.weights,
+        n_clusters,
+    )
     shares = spread_votes(shares, views.graph)
     chosen = shares.argmax(1)
     # Small clusters may lose every vote.
@@ -155,6 +183,7 @@ def count_votes(labels, ballots, best, weights, n_clusters):
         pairs = own * n_clusters + labels[best]
         common = np.bincount(pairs, weights, n_clusters**2)
         common = common.reshape(n_clusters, n_clusters)
+
         _, match = linear_sum_assignment(common, maximize=True)
         both = common[clusters, match]
         either = common.sum(1) + common.sum(0)[match] - both
@@ -169,8 +198,10 @@ def spread_votes(votes, graph):
     """Return the mean votes (M, K) at the end of a walk of VOTE_STEPS steps from each sample."""
     steps, degree = make_walk(graph)
     spread = votes
+
     for _ in range(VOTE_STEPS):
         spread = steps @ spread
+
     return np.where(degree[:, None] > 0, spread, votes)
 
 
@@ -181,14 +212,17 @@ def calibrate(vote):
     """Return responsibilities (M, K) whose maxima are learned probabilities of right labels."""
     n_clusters = vote.shares.shape[1]
     inputs = describe_labels(vote)
-    probability = expit(inputs @ load_criterion()["calibration"])[:, None]
+    coefficients = load_criterion()["calibration"]
+    probability = expit(inputs @ coefficients)[:, None]
     probability = probability.clip((1 + LEAD) / n_clusters)
 
     is_other = np.arange(n_clusters) != vote.labels[:, None]
     others = normalize_rows(np.where(is_other, vote.shares + 1e-3, 0))
     # Mix the others with equal shares where one of them would be as probable as the label.
     mean = 1 / (n_clusters - 1)
-    ceiling = probability / (1 + LEAD) / (1 - probability).clip(1e-12)
+    ceiling = probability / (1 + LEAD)
+    ceiling = ceiling / (1 - probability).clip(1e-12)
+
     excess = (others.max(1, keepdims=True) - mean).clip(1e-12)
     kept = ((ceiling - mean) / excess).clip(0, 1)
     rest = (1 - probability) * (mean + kept * (others - mean))
@@ -198,7 +232,9 @@ def calibrate(vote):
 def describe_labels(vote):
     """Return the inputs (M, 4) of the calibration."""
     rows = np.arange(len(vote.labels))
-    votes = vote.shares[rows, vote.labels]
-    values = votes, vote.stability[vote.labels], vote.expected_score
-    inputs = [logit(np.clip(value, 0.01, 0.99)) for value in values]
-    return np.column_stack(np.broadcast_arrays(*inputs, np.ones(len(rows))))
+    inputs = np.ones((len(rows), 4))
+    inputs[:, 0] = vote.shares[rows, vote.labels]
+    inputs[:, 1] = vote.stability[vote.labels]
+    inputs[:, 2] = vote.expected_score
+    inputs[:, :3] = logit(inputs[:, :3].clip(0.01, 0.99))
+    return inputs
