@@ -24,7 +24,7 @@ BROKEN = 0.01
 #: Number of unknowns (groups times clusters) of the integer program that makes sizes exact.
 UNKNOWNS = 5_000
 #: Tolerance of sums of weights, relative to the sum of all.
-RESIDUAL = 1e-9
+SLACK = 1e-9
 
 
 class Constraints(NamedTuple):
@@ -56,12 +56,12 @@ class Constraints(NamedTuple):
                 f"cannot_link separates the samples {names} from each other, but there "
                 f"are {given}. Raise n_clusters, or remove pairs."
             )
-        if least > 1 + RESIDUAL:
+        if least > 1 + SLACK:
             return (
                 f"min_cluster_size gives {given} clusters at least {least:.4g} {whole}. "
                 "Decrease min_cluster_size or n_clusters."
             )
-        if most < 1 - RESIDUAL:
+        if most < 1 - SLACK:
             return (
                 f"max_cluster_size gives {given} clusters at most {most:.4g} {whole}. "
                 "Raise max_cluster_size or n_clusters."
@@ -81,8 +81,8 @@ class Constraints(NamedTuple):
     def miss(self, labels, weights, n_clusters):
         """Return the share of the weight that must move for ``labels`` to keep the sizes."""
         sizes = np.bincount(labels, weights, n_clusters) / weights.sum()
-        above = (sizes - self.most - RESIDUAL).clip(0).sum()
-        below = (self.least - sizes - RESIDUAL).clip(0).sum()
+        above = (sizes - self.most - SLACK).clip(0).sum()
+        below = (self.least - sizes - SLACK).clip(0).sum()
         return max(above, below)
 
     def rate(self, labels, n_clusters):
@@ -192,7 +192,7 @@ def constrain(
         must_link, cannot_link = _add_labels(labels, inverse, must_link, cannot_link)
 
     links = np.vstack([must_link, _link_equal(samples)])
-    graph = _connect(links, len(inverse))
+    graph = _link_nodes(links, len(inverse))
     group = connected_components(graph, directed=False)[1]
     _check_apart(cannot_link, group, graph)
 
@@ -246,7 +246,7 @@ def _link_equal(samples):
     return np.column_stack([rows, firsts[samples.inverse[rows]]])
 
 
-def _connect(pairs, n_nodes):
+def _link_nodes(pairs, n_nodes):
     """Return the graph with edges ``pairs`` (P, 2)."""
     return sparse.csr_array((np.ones(len(pairs)), pairs.T), (n_nodes, n_nodes))
 
@@ -362,10 +362,10 @@ def _move(moves):
         excess = sizes - most
         deficit = least - sizes
 
-        gives = deficit[found] + mass <= RESIDUAL
-        takes = excess + mass[:, None] <= RESIDUAL
-        is_large = excess[found] > RESIDUAL
-        is_useful = is_large[:, None] | (deficit > RESIDUAL)
+        gives = deficit[found] + mass <= SLACK
+        takes = excess + mass[:, None] <= SLACK
+        is_large = excess[found] > SLACK
+        is_useful = is_large[:, None] | (deficit > SLACK)
 
         extra = costs - costs[rows, found][:, None]
         extra[~(gives[:, None] & takes & is_useful)] = np.inf
@@ -395,7 +395,7 @@ def _find_free(moves, found):
     doubt = second - first
     doubt[apart] = np.inf
 
-    graph = _connect(apart, n_groups)
+    graph = _link_nodes(apart, n_groups)
     piece = connected_components(graph, directed=False)[1]
     broken = apart[_agree(found, apart)]
     is_broken = np.isin(piece, piece[broken])
@@ -412,29 +412,46 @@ def _solve(moves, found, free):
 
     The others stay in the clusters ``found`` (G,).
     """
-    costs, mass, apart, least, most = moves
-    n_clusters = costs.shape[1]
     if not len(free):
         return free
 
-    place = np.full(len(mass), -1)
-    place[free] = np.arange(len(free))
-    fixed = place < 0
-
+    costs, mass, apart, *_ = moves
+    is_fixed = ~np.isin(np.arange(len(mass)), free)
     is_open = np.isfinite(costs)
     pairs = np.vstack([apart, apart[:, ::-1]])
-    own, other = pairs[fixed[pairs[:, 1]]].T
+    own, other = pairs[is_fixed[pairs[:, 1]]].T
     is_open[own, found[other]] = False
 
-    # Each group is in one cluster, and the sizes are in their bounds.
     scale = mass[free].mean()
+    values = np.where(is_open, costs, 0)[free]
+    values = values * mass[free][:, None] / scale
+    best = milp(
+        values.ravel(),
+        integrality=1,
+        bounds=Bounds(0, is_open[free].ravel().astype(float)),
+        constraints=_list_rules(moves, found, free, scale),
+        options={"node_limit": 1000, "mip_rel_gap": 1e-3},
+    ).x
+    if best is None:
+        return None
+    return best.reshape(values.shape).argmax(1)
+
+
+def _list_rules(moves, found, free, scale):
+    """Return the rules: one cluster per group, sizes in their bounds, and pairs apart."""
+    _, mass, apart, least, most = moves
+    n_clusters = moves.costs.shape[1]
+    n_free = len(free)
+    place = np.full(len(mass), -1)
+    place[free] = np.arange(n_free)
+    fixed = place < 0
+
     unit = sparse.eye_array(n_clusters)
-    each = sparse.eye_array(len(free))
-    once = sparse.kron(each, np.ones((1, n_clusters)))
+    once = sparse.kron(sparse.eye_array(n_free), np.ones((1, n_clusters)))
     sizes = sparse.kron(mass[free][None] / scale, unit)
     taken = np.bincount(found[fixed], mass[fixed], n_clusters)
-    least = (least - taken - RESIDUAL) / scale
-    most = (most - taken + RESIDUAL) / scale
+    least = (least - taken - SLACK) / scale
+    most = (most - taken + SLACK) / scale
     rules = [
         LinearConstraint(once.tocsr(), 1, 1),
         LinearConstraint(sizes.tocsr(), least, most),
@@ -442,20 +459,7 @@ def _solve(moves, found, free):
 
     edges = place[apart[~fixed[apart].any(1)]]
     if len(edges):
-        first, second = (indicate(ends, len(free)) for ends in edges.T)
+        first, second = (indicate(ends, n_free) for ends in edges.T)
         pairs = sparse.kron(first + second, unit)
         rules.append(LinearConstraint(pairs.tocsr(), 0, 1))
-
-    values = np.where(is_open, costs, 0)[free]
-    values = values * mass[free][:, None] / scale
-
-    best = milp(
-        values.ravel(),
-        integrality=1,
-        bounds=Bounds(0, is_open[free].ravel().astype(float)),
-        constraints=rules,
-        options={"node_limit": 1000, "mip_rel_gap": 1e-3},
-    ).x
-    if best is None:
-        return None
-    return best.reshape(values.shape).argmax(1)
+    return rules

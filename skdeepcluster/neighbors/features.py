@@ -273,7 +273,7 @@ def _describe_space(space, labels, member):
     far = np.sqrt(squares.min(1))
 
     silhouettes = (far - near) / np.maximum(near, far).clip(1e-12)
-    by_cluster = _average(silhouettes, member)[member.any(0)]
+    by_cluster = _average_by_cluster(silhouettes, member)[member.any(0)]
 
     # Position along the line from the own center (0) to the nearest other one (1).
     gaps = np.square(centers[labels] - centers[other]).sum(1).clip(1e-12)
@@ -292,7 +292,7 @@ def _describe_space(space, labels, member):
     }
 
 
-def _average(values, member):
+def _average_by_cluster(values, member):
     """Return the means (K,) of values (M,) in clusters, zero for empty ones."""
     return (member * values[:, None]).sum(0) / member.sum(0).clip(1)
 
@@ -305,7 +305,7 @@ def _describe_spread(points, own, centers, member):
     ratio = max(total - within, 1e-12) / max(within, 1e-12)
     ratio = ratio * max(n_samples - n_clusters, 1) / (n_clusters - 1)
 
-    spread = np.sqrt(_average(own, member))
+    spread = np.sqrt(_average_by_cluster(own, member))
     between = np.square(centers[:, None] - centers).sum(2)
     np.fill_diagonal(between, np.inf)
     ratios = (spread[:, None] + spread) / np.sqrt(between.clip(1e-24))

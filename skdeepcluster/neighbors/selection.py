@@ -24,7 +24,7 @@ from .features import (
 )
 from .graph import make_walk
 
-#: Decrease of the score that divides the votes of a candidate by e.
+#: A candidate whose score is lower by this much gets 1 / e of the votes.
 TOLERANCE = 0.05
 #: Power of the agreement of two candidates that is their share in the same vote.
 SHARING = 20
