@@ -32,7 +32,7 @@ from lib.drawn import KINDS, draw
 from lib.options import parse_seeds
 
 from skdeepcluster.metrics import match_labels
-from skdeepcluster.neighbors import candidates, number, selection
+from skdeepcluster.neighbors import candidates, features, number, selection
 from skdeepcluster.neighbors.number import judge_numbers, list_numbers
 from skdeepcluster.neighbors.partition import Settings, connect, make_views
 
@@ -87,8 +87,8 @@ def tabulate(kind, seed):
             drawn = views.draw(candidates.MERGED)
             proposed = list(candidates.find_candidates(views, k, stream))
             seen = [own._replace(labels=own.labels[drawn]) for own in proposed]
-            judged = selection.prepare(views, n_features)
-            table = selection.describe_all(judged, seen, k, known=True)
+            judged = features.prepare(views, n_features)
+            table = features.describe_all(judged, seen, k, known=True)
             found["partition"] = arrange([(k, proposed, table)], y)
         if seed % (2 if k == 1 else VARIED) == 0:
             views, y = find_views(data, "auto", stream)
@@ -102,7 +102,7 @@ def tabulate(kind, seed):
 def few_judged():
     """Within the block few samples are judged, merged, linked and fitted."""
     with ExitStack() as stack:
-        for module in (candidates, selection, number):
+        for module in (candidates, features, selection, number):
             stack.enter_context(patch.object(module, "MERGED", FEW_JUDGED))
         stack.enter_context(patch.object(candidates, "LINKED", 2 * FEW_JUDGED))
         stack.enter_context(patch.object(candidates, "FITTED", 3 * FEW_JUDGED))
@@ -111,10 +111,10 @@ def few_judged():
 
 def arrange(entries, y):
     """Return the arrays of candidates: numbers of clusters, families, features, scores, names."""
-    features, names = selection.tabulate([table for *_, table in entries])
+    values, names = features.join_tables([table for *_, table in entries])
     parts = [(k, own) for k, proposed, _ in entries for own in proposed]
     scores = np.array([adjusted_rand_score(y, own.labels) for _, own in parts])
-    return [k for k, _ in parts], [own.family for _, own in parts], features, scores, names
+    return [k for k, _ in parts], [own.family for _, own in parts], values, scores, names
 
 
 def tabulate_seed(seed, folder):
@@ -226,9 +226,9 @@ def describe_predictions(kind, seed):
     data, stream = draw(kind, seed), np.random.RandomState(seed)
     views, y = find_views(data, data.n_clusters, stream)
     given = views, data.X.shape[1], data.n_clusters, stream
-    labels, votes, stability, expected = selection.vote(*given)
-    is_right = match_labels(y, labels) == y
-    return selection.describe_labels(votes, labels, stability, expected), is_right
+    vote = selection.vote(*given)
+    is_right = match_labels(y, vote.labels) == y
+    return selection.describe_labels(vote), is_right
 
 
 def calibrate(seeds):

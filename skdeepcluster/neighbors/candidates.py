@@ -5,13 +5,13 @@ M distinct samples, F of them fitted, D features, L dimensions, K clusters, P gr
 
 import warnings
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from scipy.cluster.hierarchy import linkage
+from scipy.cluster.hierarchy import DisjointSet, linkage, to_tree
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import pdist
@@ -20,9 +20,14 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import pairwise_distances_argmin
 
-from .._labels import indicate
+from .._labels import cluster_means, indicate
 from .._random import draw_seed
-from .search import TREE_FEATURES, NeighborIndex, single_threaded, single_threaded_blas
+from .search import (
+    TREE_FEATURES,
+    NeighborIndex,
+    single_threaded,
+    single_threaded_blas,
+)
 
 #: Maximum number of samples that k-means and mixtures are fitted to.
 FITTED = 10_000
@@ -79,22 +84,27 @@ class Views:
         """Return the views of some samples, or these if all are chosen."""
         if len(chosen) == len(self.wide):
             return self
-        names = "wide", "narrow", "weights", "unit", "white"
-        parts = {name: getattr(self, name) for name in names}
-        parts = {name: part[chosen] for name, part in parts.items() if part is not None}
-        layouts = [layout[chosen] for layout in self.layouts]
-        graph, drawn = self.graph[chosen][:, chosen], np.arange(len(chosen))
-        return replace(self, layouts=layouts, graph=graph, drawn=drawn, **parts)
+        return replace(
+            self,
+            wide=self.wide[chosen],
+            narrow=self.narrow[chosen],
+            layouts=[layout[chosen] for layout in self.layouts],
+            graph=self.graph[chosen][:, chosen],
+            weights=self.weights[chosen],
+            drawn=np.arange(len(chosen)),
+            unit=None if self.unit is None else self.unit[chosen],
+            white=None if self.white is None else self.white[chosen],
+        )
 
     @cached_property
     def sample_trees(self):
         """The merge trees of the samples, built once for all numbers of clusters."""
-        return _MergeTrees(self.wide, self)
+        return MergeTrees(self.wide, self)
 
     @cached_property
     def layout_trees(self):
         """The merge trees of each layout."""
-        return [_MergeTrees(points, self) for points in self.layouts]
+        return [MergeTrees(layout, self) for layout in self.layouts]
 
 
 class Candidate(NamedTuple):
@@ -104,124 +114,149 @@ class Candidate(NamedTuple):
     #: Cluster (M,) of each sample.
     labels: np.ndarray
 
+    @property
+    def n_clusters(self):
+        """The number of clusters with samples."""
+        return len(np.unique(self.labels))
 
-class _MergeTrees:
-    """The trees of Ward's method, average linkage and Genie, of points (M, D)."""
 
-    def __init__(self, points, views):
-        self.points, self.nearest = points, {}
-        self.merged, self.linked = views.draw(MERGED), views.draw(LINKED)
-        distances = pdist(points[self.merged])
-        spanning = spanning_tree(points[self.linked])
-        self.trees = {
-            "ward": linkage(distances, "ward"),
-            "average": linkage(distances, "average"),
-            "genie": link_fairly(spanning, len(self.linked)),
-        }
+# ---- what is tried
 
-    def cut(self, method, n_clusters):
-        """Return the labels (M,) of a cut of the tree of a method."""
-        known = self.linked if method == "genie" else self.merged
-        return self._extend(cut_tree(self.trees[method], n_clusters), known)
 
-    def cut_fairly(self, n_clusters):
-        """Return the labels (M,) of a cut of Ward's tree without small clusters, or None.
+@dataclass
+class Search:
+    """A search for clusters of the samples or of a layout.
 
-        The last merge is undone until there are enough clusters. Small halves are left out, and
-        their samples get the nearest label.
-        """
-        tree, n_samples = self.trees["ward"], len(self.merged)
-        sizes = np.concatenate([np.ones(n_samples), tree[:, 3]])
-        children, groups = tree[:, :2].astype(int), {2 * n_samples - 2}
-        while len(groups) < n_clusters:
-            last = max(groups)
-            if last < n_samples:
-                return None
-            halves = children[last - n_samples]
-            least = min(FAIR_SIZE * n_samples / n_clusters, sizes[halves].max())
-            groups = groups - {last} | {
-                int(half) for half in halves if sizes[half] >= least
-            }
-        labels = np.full(len(sizes), -1)
-        labels[sorted(groups)] = np.arange(n_clusters)
-        for t in range(n_samples - 2, -1, -1):
-            if labels[n_samples + t] >= 0:
-                labels[children[t]] = labels[n_samples + t]
-        inside = labels[:n_samples] >= 0
-        return self._extend(labels[:n_samples][inside], self.merged[inside])
+    Each method finds the labels (M,) of a candidate, or None.
+    """
 
-    def _extend(self, labels, known):
-        """Return labels (M,): each sample gets the label of the nearest known sample."""
-        points, key = self.points, known.tobytes()
-        if len(known) == len(points):
-            return labels
-        if key not in self.nearest and points.shape[1] <= TREE_FEATURES:
-            self.nearest[key] = cKDTree(points[known]).query(points)[1]
-        elif key not in self.nearest:
-            with single_threaded():
-                self.nearest[key] = pairwise_distances_argmin(points, points[known])
-        return labels[self.nearest[key]]
+    views: Views
+    trees: "MergeTrees"
+    n_clusters: int
+    stream: np.random.RandomState
+    brief: bool
+    #: Labels (M,) found before, by family.
+    found: dict = field(default_factory=dict)
+
+    def find(self, methods):
+        """Yield the candidates of a table of methods."""
+        for family, method, *given in methods:
+            if self.brief and family in SELDOM:
+                continue
+            labels = method(self, *given)
+            if labels is not None:
+                self.found[family] = labels
+                yield Candidate(family, labels)
+
+    def run_kmeans(self, whitened=False):
+        """Run k-means."""
+        points = self.views.white if whitened else self.trees.points
+        if points is None:
+            return None
+        n_init = 1 if self.brief else KMEANS_RUNS
+        return run_kmeans(points, self.views, self.n_clusters, self.stream, n_init)
+
+    def fit_mixture(self, kind, start):
+        """Fit a mixture to the narrow views, from the labels of another family."""
+        views = self.views
+        if not views.has_features:
+            return None
+        labels = self.found[start]
+        return run_em(views.narrow, views, labels, self.n_clusters, kind).argmax(1)
+
+    def learn_head(self):
+        """Learn a linear head if all samples have the same length."""
+        unit = self.views.unit
+        if unit is None:
+            return None
+        return learn_head(unit, self.found["kmeans"], self.n_clusters, self.stream)
+
+    def cut(self, method):
+        """Cut a merge tree."""
+        return self.trees.cut(method, self.n_clusters)
+
+    def cut_fairly(self):
+        """Cut Ward's tree without small clusters."""
+        return self.trees.cut_fairly(self.n_clusters)
+
+    def merge_mixture(self):
+        """Merge the components of a mixture, more than clusters, by the edges between them."""
+        views = self.views
+        points = self.trees.points
+        n_components = COMPONENTS * self.n_clusters
+        n_components = min(n_components, len(views.draw(FITTED)))
+        start = run_kmeans(points, views, n_components, self.stream, n_init=1)
+        given = n_components, "full", LAYOUT_REGULARIZATION
+        densities = run_em(points, views, start, *given)
+        used, component = np.unique(densities.argmax(1), return_inverse=True)
+        if len(used) <= self.n_clusters:
+            return component
+
+        member = indicate(component, len(used))
+        edges = (member.T @ (views.graph @ member)).toarray()
+        sizes = np.bincount(component)
+        groups = agglomerate(edges, sizes, self.n_clusters)
+        return label_points(regroup(edges, sizes, groups))[component]
+
+
+#: Families tried in the samples, in this order, with their methods.
+IN_SAMPLES = (
+    ("kmeans", Search.run_kmeans),
+    ("full", Search.fit_mixture, "full", "kmeans"),
+    ("tied", Search.fit_mixture, "tied", "kmeans"),
+    ("diag", Search.fit_mixture, "diag", "kmeans"),
+    ("white kmeans", Search.run_kmeans, True),
+    ("head", Search.learn_head),
+    ("genie", Search.cut, "genie"),
+    ("ward", Search.cut, "ward"),
+)
+#: Families tried in each layout.
+IN_LAYOUT = (
+    ("layout ward", Search.cut, "ward"),
+    ("layout average", Search.cut, "average"),
+    ("layout genie", Search.cut, "genie"),
+    ("layout fair", Search.cut_fairly),
+    ("layout kmeans", Search.run_kmeans),
+    ("full ward", Search.fit_mixture, "full", "layout ward"),
+    ("layout merged", Search.merge_mixture),
+    ("layout merged", Search.merge_mixture),
+)
+#: Families that a brief search leaves out.
+SELDOM = {
+    "tied",
+    "diag",
+    "head",
+    "layout fair",
+    "layout kmeans",
+    "full ward",
+    "layout merged",
+}
 
 
 def find_candidates(views, n_clusters, stream, brief=False):
     """Yield candidates; ``brief`` leaves out those that seldom help to find ``n_clusters``."""
+    given = n_clusters, stream, brief
     if views.has_features:
-        yield from _find_in_samples(views, n_clusters, stream, brief)
-    for layout, tree in zip(views.layouts, views.layout_trees, strict=True):
-        for method in ("ward", "average", "genie"):
-            yield Candidate(f"layout {method}", tree.cut(method, n_clusters))
-        if not brief:
-            yield from _find_in_layout(layout, views, tree, n_clusters, stream)
+        yield from Search(views, views.sample_trees, *given).find(IN_SAMPLES)
+    for trees in views.layout_trees:
+        yield from Search(views, trees, *given).find(IN_LAYOUT)
 
 
-def _find_in_samples(views, n_clusters, stream, brief):
-    """Yield the candidates found in the samples."""
-    n_init = 1 if brief else KMEANS_RUNS
-    means = run_kmeans(views.wide, views, n_clusters, stream, n_init)
-    yield Candidate("kmeans", means)
-    for kind in ("full",) if brief else ("full", "tied", "diag"):
-        densities = fit_mixture(views.narrow, views, means, n_clusters, kind)
-        yield Candidate(kind, densities.argmax(1))
-    if views.white is not None:
-        labels = run_kmeans(views.white, views, n_clusters, stream, n_init)
-        yield Candidate("white kmeans", labels)
-    if views.unit is not None and not brief:
-        yield Candidate("head", learn_head(views.unit, means, n_clusters, stream))
-    yield Candidate("genie", views.sample_trees.cut("genie", n_clusters))
-    yield Candidate("ward", views.sample_trees.cut("ward", n_clusters))
-
-
-def _find_in_layout(layout, views, tree, n_clusters, stream):
-    """Yield the candidates of a layout that ``brief`` leaves out."""
-    fair = tree.cut_fairly(n_clusters)
-    if fair is not None:
-        yield Candidate("layout fair", fair)
-    yield Candidate("layout kmeans", run_kmeans(layout, views, n_clusters, stream))
-    if views.has_features:
-        ward = tree.cut("ward", n_clusters)
-        densities = fit_mixture(views.narrow, views, ward, n_clusters, "full")
-        yield Candidate("full ward", densities.argmax(1))
-    for _ in range(2):
-        yield Candidate(
-            "layout merged", merge_mixture(layout, views, n_clusters, stream)
-        )
+# ---- k-means and mixtures
 
 
 def run_kmeans(points, views, n_clusters, stream, n_init=KMEANS_RUNS):
     """Return the labels (M,) of k-means fitted to points (M, D)."""
-    kmeans = KMeans(
-        n_clusters, n_init=n_init, max_iter=50, random_state=draw_seed(stream)
-    )
+    seed = draw_seed(stream)
+    kmeans = KMeans(n_clusters, n_init=n_init, max_iter=50, random_state=seed)
     fitted = views.draw(FITTED)
-    with warnings.catch_warnings(), single_threaded():
-        warnings.simplefilter(
-            "ignore", ConvergenceWarning
-        )  # fewer distinct points than K
+    # There may be fewer distinct points than clusters.
+    quiet = warnings.catch_warnings(action="ignore", category=ConvergenceWarning)
+    with quiet, single_threaded():
         kmeans.fit(points[fitted], sample_weight=views.weights[fitted])
-        return kmeans.labels_ if len(fitted) == len(points) else kmeans.predict(points)
-
-
-# ---- Gaussian mixtures
+        if len(fitted) == len(points):
+            return kmeans.labels_
+        return kmeans.predict(points)
 
 
 def make_monomials(points, kind):
@@ -239,15 +274,17 @@ def make_monomials(points, kind):
 def estimate_gaussians(resp, monomials, n_features, kind):
     """Return sizes (K,), means (K, D) and covariances (K, D, D) by weighted ``resp`` (M, K)."""
     sums = resp.T @ monomials
-    sizes = np.maximum(sums[:, -1], 1e-10)
+    sizes = sums[:, -1].clip(1e-10)
     means = sums[:, -1 - n_features : -1] / sizes[:, None]
     seconds = sums[:, : -1 - n_features] / sizes[:, None]
     if kind == "diag":
-        variances = np.maximum(seconds - means**2, 0)
+        variances = (seconds - means**2).clip(0)
         return sizes, means, variances[:, :, None] * np.eye(n_features)
+
     i, j = np.triu_indices(n_features)
     covariances = np.empty((len(sizes), n_features, n_features))
-    covariances[:, i, j] = covariances[:, j, i] = seconds
+    covariances[:, i, j] = seconds
+    covariances[:, j, i] = seconds
     covariances -= means[:, :, None] * means[:, None]
     if kind == "tied":
         pooled = np.average(covariances, axis=0, weights=sizes)
@@ -259,7 +296,8 @@ def measure_log_densities(monomials, sizes, means, covariances, kind):
     """Return log(weight_k N(x; mean_k, covariance_k)) up to one constant, (M, K)."""
     precisions = np.linalg.inv(covariances)
     linear = np.einsum("kij,kj->ki", precisions, means)
-    constant = np.einsum("ki,ki->k", linear, means) + np.linalg.slogdet(covariances)[1]
+    constant = np.einsum("ki,ki->k", linear, means)
+    constant += np.linalg.slogdet(covariances)[1]
     constant = np.log(sizes / sizes.sum()) - constant / 2
     if kind == "diag":
         quadratic = -np.einsum("kii->ki", precisions) / 2
@@ -269,23 +307,30 @@ def measure_log_densities(monomials, sizes, means, covariances, kind):
     return monomials @ np.hstack([quadratic, linear, constant[:, None]]).T
 
 
-def fit_mixture(points, views, labels, n_components, kind, reg=1e-3):
+def run_em(points, views, labels, n_components, kind, reg=1e-3):
     """Return the log densities (M, P) of a mixture of points (M, D), by EM from labels (M,).
 
     Variances are raised by ``reg`` times their mean.
     """
-    n_features, fitted = points.shape[1], views.draw(FITTED)
+    n_features = points.shape[1]
+    fitted = views.draw(FITTED)
     all_monomials = make_monomials(points, kind)
-    monomials, weights = all_monomials[fitted], views.weights[fitted, None]
+    monomials = all_monomials[fitted]
+    weights = views.weights[fitted, None]
     variance = max(reg * points.var(0).mean(), 1e-12) * np.eye(n_features)
-    resp, last = np.eye(n_components)[labels[fitted]], -np.inf
+    resp = np.eye(n_components)[labels[fitted]]
+    last = -np.inf
+
     with single_threaded_blas():
         for _ in range(EM_ITERATIONS):
-            *given, covariances = estimate_gaussians(
-                resp * weights, monomials, n_features, kind
+            sizes, means, covariances = estimate_gaussians(
+                resp * weights,
+                monomials,
+                n_features,
+                kind,
             )
-            given = *given, covariances + variance, kind
-            densities = measure_log_densities(monomials, *given)
+            mixture = sizes, means, covariances + variance, kind
+            densities = measure_log_densities(monomials, *mixture)
             highest = densities.max(1, keepdims=True)
             resp = np.exp(densities - highest)
             total = resp.sum(1, keepdims=True)
@@ -294,23 +339,10 @@ def fit_mixture(points, views, labels, n_components, kind, reg=1e-3):
             if likelihood - last < EM_TOLERANCE:
                 break
             last = likelihood
-        return measure_log_densities(all_monomials, *given)
+        return measure_log_densities(all_monomials, *mixture)
 
 
-def merge_mixture(layout, views, n_clusters, stream):
-    """Return the labels (M,) of a mixture with more components than clusters, merged by edges."""
-    n_components = min(COMPONENTS * n_clusters, len(views.draw(FITTED)))
-    start = run_kmeans(layout, views, n_components, stream, n_init=1)
-    given = start, n_components, "full", LAYOUT_REGULARIZATION
-    component = fit_mixture(layout, views, *given).argmax(1)
-    used, component = np.unique(component, return_inverse=True)
-    if len(used) <= n_clusters:
-        return component
-    member = indicate(component, len(used))
-    edges = (member.T @ (views.graph @ member)).toarray()
-    sizes = np.bincount(component)
-    groups = regroup(edges, sizes, agglomerate(edges, sizes, n_clusters))
-    return label_points(groups)[component]
+# ---- groups of points, merged by the edges between them
 
 
 def agglomerate(edges, sizes, n_groups):
@@ -321,26 +353,21 @@ def agglomerate(edges, sizes, n_groups):
     group, in the order of their first points.
     """
     n_points = len(sizes)
-    edges = np.maximum(edges, 1e-9 * max(edges.sum(), 1.0) / n_points**2)
-    sizes, groups = (
-        np.array(sizes, dtype=np.float64),
-        [[point] for point in range(n_points)],
-    )
-    alive = np.ones(n_points, dtype=bool)
+    edges = edges.clip(1e-9 * max(edges.sum(), 1.0) / n_points**2)
+    sizes = np.array(sizes, dtype=np.float64)
+    groups = {point: [point] for point in range(n_points)}
     linkages = edges / (sizes[:, None] * sizes)
     np.fill_diagonal(linkages, -np.inf)
-    for _ in range(n_points - n_groups):
+    while len(groups) > n_groups:
         i, j = sorted(np.unravel_index(linkages.argmax(), linkages.shape))
-        groups[i] += groups[j]
+        groups[i] += groups.pop(j)
         edges[i] += edges[j]
         edges[:, i] += edges[:, j]
         sizes[i] += sizes[j]
-        alive[j] = False
-        row = np.where(alive, edges[i] / (sizes * sizes[i]), -np.inf)
-        row[i] = -np.inf
+        row = np.where(np.isinf(linkages[i]), -np.inf, edges[i] / (sizes * sizes[i]))
         linkages[i] = linkages[:, i] = row
         linkages[j] = linkages[:, j] = -np.inf
-    return [groups[i] for i in np.flatnonzero(alive)]
+    return list(groups.values())
 
 
 def label_points(groups):
@@ -358,51 +385,59 @@ def regroup(edges, sizes, groups):
     entropy of groups (M. Faccin et al., "Entrograms and coarse graining of dynamics on complex
     networks", Journal of Complex Networks, 2018). A group is divided by :func:`agglomerate`.
     """
-    edges, best = edges / max(edges.sum(), 1e-12), -np.inf
+    edges = edges / max(edges.sum(), 1e-12)
+    best = -np.inf
     while True:
-        found = best, groups
-        for k, group in enumerate(groups):
-            if len(group) < 2:
-                continue
+        score = best
+        for divided in _divide_each(edges, sizes, groups):
+            joined_score, joined = _join(edges, divided)
+            if joined_score > score + 1e-9:
+                score = joined_score
+                found = joined
+        if score == best:
+            return groups
+        best = score
+        groups = found
+
+
+def _divide_each(edges, sizes, groups):
+    """Yield the groups with one of them divided."""
+    for k, group in enumerate(groups):
+        if len(group) > 1:
             halves = agglomerate(edges[np.ix_(group, group)], sizes[group], 2)
             halves = [[group[i] for i in half] for half in halves]
-            tried = [*groups[:k], *groups[k + 1 :], *halves]
-            score, i, j = _find_merge(edges, tried)
-            if score > found[0] + 1e-9:
-                others = [own for place, own in enumerate(tried) if place not in (i, j)]
-                found = score, [*others, tried[i] + tried[j]]
-        if found[0] == best:
-            return groups
-        best, groups = found
+            yield [*groups[:k], *groups[k + 1 :], *halves]
 
 
-def _find_merge(edges, groups):
-    """Return the highest I^2 / H after joining two groups, and their positions."""
+def _join(edges, groups):
+    """Return the highest I^2 / H after joining two groups, and the groups."""
     member = np.eye(len(groups))[label_points(groups)]
     joint = member.T @ edges @ member
+    shares = joint.sum(0)
+    parts = entr(joint)
+    rows = parts.sum(1)
+
     i, j = np.triu_indices(len(groups), 1)
-    shares, parts = joint.sum(0), entr(joint)
-    entropy = (
-        entr(shares).sum()
-        + entr(shares[i] + shares[j])
-        - entr(shares[i])
-        - entr(shares[j])
-    )
+    pairs = np.arange(len(i))
+    entropy = entr(shares).sum() + entr(shares[i] + shares[j])
+    entropy = entropy - entr(shares[i]) - entr(shares[j])
     # Rows and columns i and j are taken out, and their sum is put in.
-    rows, joined, pairs = parts.sum(1), entr(joint[i] + joint[j]), np.arange(len(i))
+    joined = entr(joint[i] + joint[j])
     beside = joined.sum(1) - joined[pairs, i] - joined[pairs, j]
     inside = entr(joint[i, i] + joint[j, j] + 2 * joint[i, j])
-    both = (
-        parts.sum()
-        - 2 * (rows[i] + rows[j])
-        + parts[i, i]
-        + parts[j, j]
-        + 2 * parts[i, j]
-    )
+    both = parts.sum() - 2 * (rows[i] + rows[j])
+    both = both + parts[i, i] + parts[j, j] + 2 * parts[i, j]
     both += 2 * beside + inside
-    scores = (2 * entropy - both) ** 2 / np.maximum(entropy, 1e-12)
+
+    scores = (2 * entropy - both) ** 2 / entropy.clip(1e-12)
     place = scores.argmax()
-    return scores[place], i[place], j[place]
+    groups = list(groups)
+    second = groups.pop(j[place])
+    first = groups.pop(i[place])
+    return scores[place], [*groups, first + second]
+
+
+# ---- a linear head
 
 
 def learn_head(points, labels, n_clusters, stream):
@@ -414,38 +449,41 @@ def learn_head(points, labels, n_clusters, stream):
     """
     points = points.astype(np.float32)
     member = np.eye(n_clusters, dtype=np.float32)[labels]
-    head = (
-        (member.T @ points) / np.maximum(member.sum(0), 1)[:, None] - points.mean(0)
-    ).T
+    head = (cluster_means(member, points) - points.mean(0)).T
     head /= max((points @ head).std(), 1e-12)
     improve = _Adam(head)
+    tiny = np.finfo(np.float32).tiny
+
     with single_threaded_blas():
         for _ in range(50):
             batch = points[stream.permutation(len(points))[:1000]]
             target = softmax(batch @ head, axis=1)
-            classifier = np.zeros_like(head)
-            learn = _Adam(classifier)
-            for _ in range(6):
-                learn(
-                    batch.T
-                    @ (softmax(batch @ classifier, axis=1) - target)
-                    / len(batch)
-                )
-            loss = BALANCE * np.log(
-                np.maximum(target.mean(0), np.finfo(np.float32).tiny)
-            )
+            classifier = _learn_classifier(batch, target)
+            loss = BALANCE * np.log(target.mean(0).clip(tiny))
             loss = loss - log_softmax(batch @ classifier, axis=1)
             slope = target * (loss - (target * loss).sum(1, keepdims=True))
             improve(batch.T @ slope / len(batch))
     return (points @ head).argmax(1)
 
 
+def _learn_classifier(batch, target):
+    """Return the coefficients (D, K) of a classifier after six steps."""
+    classifier = np.zeros((batch.shape[1], target.shape[1]), dtype=np.float32)
+    learn = _Adam(classifier)
+    for _ in range(6):
+        gap = softmax(batch @ classifier, axis=1) - target
+        learn(batch.T @ gap / len(batch))
+    return classifier
+
+
 class _Adam:
     """Adam steps on weights, in place, of rate 0.002 (D. P. Kingma, J. Ba, ICLR 2015)."""
 
     def __init__(self, weights):
-        self.weights, self.n_steps = weights, 0
-        self.mean, self.square = np.zeros_like(weights), np.zeros_like(weights)
+        self.weights = weights
+        self.n_steps = 0
+        self.mean = np.zeros_like(weights)
+        self.square = np.zeros_like(weights)
 
     def __call__(self, gradient):
         self.n_steps += 1
@@ -458,14 +496,73 @@ class _Adam:
 # ---- merge trees
 
 
+class MergeTrees:
+    """The trees of Ward's method, average linkage and Genie, of points (M, D)."""
+
+    def __init__(self, points, views):
+        self.points = points
+        self.merged = views.draw(MERGED)
+        self.linked = views.draw(LINKED)
+        distances = pdist(points[self.merged])
+        edges = spanning_tree(points[self.linked])
+        self.trees = {
+            "ward": linkage(distances, "ward"),
+            "average": linkage(distances, "average"),
+            "genie": link_fairly(edges, len(self.linked)),
+        }
+
+    def cut(self, method, n_clusters):
+        """Return the labels (M,) of a cut of the tree of a method."""
+        known = self.linked if method == "genie" else self.merged
+        return self._extend(cut_tree(self.trees[method], n_clusters), known)
+
+    def cut_fairly(self, n_clusters):
+        """Return the labels (M,) of a cut of Ward's tree without small clusters, or None.
+
+        The last merge is undone until there are enough clusters. Small halves are left out, and
+        their samples get the nearest label.
+        """
+        root = to_tree(self.trees["ward"])
+        groups = {root.id: root}
+        while len(groups) < n_clusters:
+            last = groups.pop(max(groups))
+            if last.is_leaf():
+                return None
+            halves = last.left, last.right
+            least = FAIR_SIZE * root.count / n_clusters
+            least = min(least, max(half.count for half in halves))
+            groups |= {half.id: half for half in halves if half.count >= least}
+
+        labels = np.full(root.count, -1)
+        for k, node in enumerate(sorted(groups)):
+            labels[groups[node].pre_order()] = k
+        inside = labels >= 0
+        return self._extend(labels[inside], self.merged[inside])
+
+    def _extend(self, labels, known):
+        """Return labels (M,): each sample gets the label of the nearest known sample."""
+        points = self.points
+        if len(known) == len(points):
+            return labels
+        if points.shape[1] <= TREE_FEATURES:
+            nearest = cKDTree(points[known]).query(points)[1]
+        else:
+            with single_threaded():
+                nearest = pairwise_distances_argmin(points, points[known])
+        return labels[nearest]
+
+
 def cut_tree(tree, n_clusters):
     """Return the labels (F,) of a cut of a tree of scipy's ``linkage`` into ``n_clusters``."""
     n_samples = len(tree) + 1
-    parents = np.arange(2 * n_samples - 1)
     n_merges = n_samples - n_clusters
-    parents[tree[:n_merges, :2].astype(int)] = n_samples + np.arange(n_merges)[:, None]
-    while not np.array_equal(parents, above := parents[parents]):
+    parents = np.arange(2 * n_samples - 1)
+    merged = tree[:n_merges, :2].astype(int)
+    parents[merged] = n_samples + np.arange(n_merges)[:, None]
+    above = parents[parents]
+    while (above != parents).any():
         parents = above
+        above = parents[parents]
     return np.unique(parents[:n_samples], return_inverse=True)[1]
 
 
@@ -478,16 +575,18 @@ def spanning_tree(points, nearest=None):
     distances, neighbors = nearest or NeighborIndex(points).query_self(15)
     floor = max(1e-12 * distances.max(initial=0), np.finfo(np.float64).tiny)
     starts = np.arange(n_points + 1) * distances.shape[1]
-    links = np.maximum(distances, floor).ravel(), neighbors.ravel(), starts
+    links = distances.clip(floor).ravel(), neighbors.ravel(), starts
     graph = sparse.csr_matrix(links, (n_points, n_points))
     graph = graph.maximum(graph.T)
-    n_pieces, piece = connected_components(graph, directed=False)
-    while n_pieces > 1:
-        joints = [_join_piece(points, piece == number) for number in range(n_pieces)]
-        i, j, lengths = map(np.array, zip(*joints, strict=True))
-        bridge = sparse.csr_matrix((np.maximum(lengths, floor), (i, j)), graph.shape)
-        graph = graph.maximum(bridge.maximum(bridge.T))
+    while True:
         n_pieces, piece = connected_components(graph, directed=False)
+        if n_pieces == 1:
+            break
+        joints = [_join_piece(points, piece == k) for k in range(n_pieces)]
+        i, j, lengths = map(np.array, zip(*joints, strict=True))
+        bridges = sparse.csr_matrix((lengths.clip(floor), (i, j)), graph.shape)
+        graph = graph.maximum(bridges.maximum(bridges.T))
+
     tree = minimum_spanning_tree(graph).tocoo()
     order = np.argsort(tree.data, kind="stable")
     return tree.row[order], tree.col[order], tree.data[order]
@@ -495,7 +594,8 @@ def spanning_tree(points, nearest=None):
 
 def _join_piece(points, inside):
     """Return the shortest edge (i, j, length) from a piece of the points to the others."""
-    own, others = np.flatnonzero(inside), np.flatnonzero(~inside)
+    own = np.flatnonzero(inside)
+    others = np.flatnonzero(~inside)
     distances, nearest = NeighborIndex(points[others]).query(points[own], 1)
     first = distances[:, 0].argmin()
     return own[first], others[nearest[first, 0]], distances[first, 0]
@@ -507,45 +607,37 @@ def link_fairly(tree, n_points):
     Genie is single linkage, but merges a smallest cluster while the Gini index of the sizes is
     above GINI (M. Gagolewski, M. Bartoszuk, A. Cena, "Genie", Information Sciences 363, 2016).
     """
-    edges, parents, sizes = (
-        np.column_stack(tree[:2]).tolist(),
-        list(range(n_points)),
-        [1] * n_points,
-    )
-    is_open, merges = [True] * len(edges), []
-    first = defaultdict(
-        int
-    )  # for each size, the first edge that may touch a cluster of this size
-    counts, gap = (
-        Counter({1: n_points}),
-        0,
-    )  # gap is the sum of |s_i - s_j| over pairs of clusters
-
-    def find(point):
-        while parents[point] != point:
-            parents[point] = parents[parents[point]]
-            point = parents[point]
-        return point
+    edges = np.column_stack(tree[:2]).tolist()
+    is_open = [True] * len(edges)
+    clusters = DisjointSet(range(n_points))
+    names = list(range(n_points))
+    merges = []
+    counts = Counter({1: n_points})
+    # Sum of |s_i - s_j| over pairs of clusters.
+    gap = 0
+    # For each size, the first edge that may touch a cluster of this size.
+    first = defaultdict(int)
 
     for n_clusters in range(n_points, 1, -1):
         is_fair = gap <= GINI * n_points * (n_clusters - 1)
         size = 0 if is_fair else min(counts)
         edge = first[size]
         while not is_open[edge] or not (
-            is_fair or size in [sizes[find(k)] for k in edges[edge]]
+            is_fair or size in map(clusters.subset_size, edges[edge])
         ):
             edge += 1
-        first[size], is_open[edge] = edge, False
-        i, j = map(find, edges[edge])
-        a, b = sizes[i], sizes[j]
+        first[size] = edge
+        is_open[edge] = False
+
+        i, j = edges[edge]
+        a = clusters.subset_size(i)
+        b = clusters.subset_size(j)
+        merges.append((names[clusters[i]], names[clusters[j]]))
+        clusters.merge(i, j)
+        names[clusters[i]] = 2 * n_points - n_clusters
         counts -= Counter((a, b))
-        gap += sum(
-            n * (abs(a + b - s) - abs(a - s) - abs(b - s)) for s, n in counts.items()
-        )
+        for s, n in counts.items():
+            gap += n * (abs(a + b - s) - abs(a - s) - abs(b - s))
         gap -= abs(a - b)
         counts[a + b] += 1
-        merges.append((i, j))
-        parents[i] = parents[j] = len(parents)
-        parents.append(len(parents))
-        sizes.append(a + b)
     return np.array(merges, dtype=np.int64).reshape(-1, 2)

@@ -11,7 +11,8 @@ from sklearn.metrics import pairwise_distances_argmin
 from .._labels import cluster_means, indicate
 from .candidates import MERGED, Candidate, find_candidates
 from .candidates import cut_tree as find_groups
-from .selection import describe_all, predict_scores, prepare
+from .features import describe_all, prepare
+from .selection import predict_scores
 
 #: Minimum expected score of two or more clusters; below it, all samples are one cluster.
 MIN_SCORE = 0.3

@@ -28,7 +28,7 @@ from .candidates import (
     FITTED,
     LAYOUT_REGULARIZATION,
     Views,
-    fit_mixture,
+    run_em,
     run_kmeans,
 )
 from .constraints import constrain, read_pairs
@@ -288,7 +288,7 @@ def partition_by_labels(
     )
     for _ in range(MIXTURES):
         labels = run_kmeans(layout, views, n_components, stream, n_init=1)
-        densities = fit_mixture(
+        densities = run_em(
             layout, views, labels, n_components, "full", LAYOUT_REGULARIZATION
         )
         resp = softmax(densities, axis=1)

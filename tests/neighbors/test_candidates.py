@@ -19,10 +19,10 @@ from skdeepcluster.neighbors.candidates import (
     Views,
     agglomerate,
     cut_tree,
-    fit_mixture,
     regroup,
+    run_em,
 )
-from skdeepcluster.neighbors.selection import FAMILIES
+from skdeepcluster.neighbors.features import FAMILIES
 
 X, Y = make_blobs(240, n_features=3, centers=4, cluster_std=1.5, random_state=1)
 NORMAL = np.random.default_rng(0).normal(size=(90, 3))
@@ -53,7 +53,7 @@ def test_mixture_is_that_of_scikit_learn(kind, rows, start, monkeypatch):
     options |= {"weights_init": shares / len(copies), "reg_covar": reg, "tol": 0}
     options |= {"covariance_type": kind, "max_iter": candidates.EM_ITERATIONS - 1}
     known = GaussianMixture(len(own), **options).fit(copies)
-    found = fit_mixture(rows, look(rows, weights), start, len(own), kind, 1e-3)
+    found = run_em(rows, look(rows, weights), start, len(own), kind, 1e-3)
     np.testing.assert_array_equal(found.argmax(1), known.predict(rows))
     with np.errstate(divide="ignore"):
         densities = np.log(known.predict_proba(rows)) + known.score_samples(rows)[:, None]
@@ -73,7 +73,7 @@ def test_em_stops_where_that_of_scikit_learn_does():
     assert 3 < known.n_iter_ < candidates.EM_ITERATIONS - 3
     # Their last M-step comes after the last likelihood, ours before.
     known = GaussianMixture(2, tol=0, max_iter=known.n_iter_ - 1, **options).fit(copies)
-    found = softmax(fit_mixture(rows, look(rows, weights), start, 2, "full", 1e-3), axis=1)
+    found = softmax(run_em(rows, look(rows, weights), start, 2, "full", 1e-3), axis=1)
     np.testing.assert_allclose(found, known.predict_proba(rows), atol=1e-9)
 
 

@@ -7,15 +7,16 @@ import pytest
 from scipy import sparse
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial.distance import cdist
-from scipy.stats import entropy, multivariate_normal
+from scipy.stats import entropy
 from sklearn.datasets import make_blobs, make_circles, make_moons
 from sklearn.linear_model import Ridge
 from sklearn.metrics import adjusted_rand_score, calinski_harabasz_score, jaccard_score
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.neighbors import neighbor_graph, selection
+from skdeepcluster.neighbors import features, neighbor_graph, selection
 from skdeepcluster.neighbors.candidates import Candidate, Views
-from skdeepcluster.neighbors.selection import calibrate, compare, describe, prepare
+from skdeepcluster.neighbors.features import describe_candidate, prepare
+from skdeepcluster.neighbors.selection import Vote, calibrate
 
 X, _ = make_blobs(120, n_features=4, centers=3, cluster_std=2, random_state=0)
 NAMES = X[:, :3].argmax(1)
@@ -29,8 +30,9 @@ def look(points, layout=None):
     return Views(points, points, [points if layout is None else layout], *given)
 
 
-def describe_points(points, labels, layout=None):
-    return describe(prepare(look(points, layout), points.shape[1]), labels, labels.max() + 1)
+def describe_points(points, labels, layout=None, **options):
+    judged = prepare(look(points, layout), points.shape[1])
+    return describe_candidate(judged, labels, labels.max() + 1, **options)
 
 
 @pytest.mark.parametrize("space", ["points", "layout"])
@@ -53,26 +55,8 @@ def test_features_of_centers(space):
         assert found[f"{space} {name}"] == pytest.approx(value), name
 
 
-def test_gains_are_those_of_gaussian_densities():
-    sizes, kinds = [700, 500, 300], {}
-    points, labels = make_blobs(sizes, centers=[[0, 0], [3, 1], [1, 4]], random_state=3)
-    found, own = describe_points(points, labels), [points[labels == k] for k in range(3)]
-    kinds["full"] = [np.cov(part.T, bias=True) for part in own]
-    kinds["tied"] = [np.average(kinds["full"], axis=0, weights=sizes)] * 3
-    kinds["diag"] = [np.diag(np.diag(covariance)) for covariance in kinds["full"]]
-    one = multivariate_normal(points.mean(0), np.cov(points.T, bias=True)).logpdf(points)
-    for kind, n_parameters in (("full", 6), ("tied", 3), ("diag", 5)):
-        gain = -one.mean()
-        for part, covariance in zip(own, kinds[kind], strict=True):
-            density = multivariate_normal(part.mean(0), covariance).logpdf(part)
-            gain += np.sum(density + np.log(len(part) / 1500)) / 1500
-        assert found[f"points {kind}"] == pytest.approx(gain, abs=5e-3)
-        price = np.log(1500) / 3000 * 2 * n_parameters
-        assert found[f"points {kind} bic"] == pytest.approx(gain - price, abs=5e-3)
-
-
 def test_information_is_that_of_powers_of_the_walk(monkeypatch):
-    monkeypatch.setattr(selection, "N_EIGENVECTORS", 120)
+    monkeypatch.setattr(features, "N_EIGENVECTORS", 120)
     found, graph = describe_points(X, NAMES), neighbor_graph(X).toarray().astype(float)
     degree = graph.sum(1)
     # Negative eigenvalues, which are small, are left out.
@@ -86,7 +70,7 @@ def test_information_is_that_of_powers_of_the_walk(monkeypatch):
 
 def test_linear_accuracy_is_that_without_each_sample():
     points, right = np.c_[X / np.sqrt(X.var(0).sum()), np.ones(120)], 0
-    ridge = Ridge(alpha=selection.PENALTY * 120 / 100 / 4, fit_intercept=False)
+    ridge = Ridge(alpha=features.PENALTY * 120 / 100 / 4, fit_intercept=False)
     for i, kept in enumerate(~np.eye(120, dtype=bool)):
         fitted = ridge.fit(points[kept], MEMBER[kept])
         right += fitted.predict(points[[i]]).argmax() == NAMES[i]
@@ -114,40 +98,44 @@ def test_features_of_the_tree_of_a_line():
 def test_table_has_agreement_and_no_names_of_clusters():
     labels = np.random.default_rng(0).integers(0, 3, (5, 120))
     labels[1, :80], labels[2], labels[3] = labels[0, :80], 2 - labels[0], 0
-    agreement = compare(labels, 3)
+    agreement = features.measure_agreement(labels, 3)
     expected = [[adjusted_rand_score(one, other) for other in labels] for one in labels]
     np.testing.assert_allclose(agreement, expected, atol=1e-9)
     found = [*map(Candidate, ("kmeans", "genie", "ward", "genie", "head"), labels)]
-    described = selection.describe_all(prepare(look(X), 4), found, 3)
-    table, names = selection.tabulate([described])
+    described = features.describe_all(prepare(look(X), 4), found, 3)
+    table, names = features.join_tables([described])
     assert table.shape == (5, len(set(names)))
     agreements = table[:, [names.index("agreement"), names.index("with genie")]]
     expected = np.c_[(agreement.sum(1) - 1) / 4, agreement[:, [1, 3]].mean(1)]
     np.testing.assert_allclose(agreements, expected, atol=1e-4)
     # Candidates that differ in names only have the same features, except their families.
-    own = [i for i, name in enumerate(names) if name not in selection.FAMILIES]
+    own = [i for i, name in enumerate(names) if name not in features.FAMILIES]
     np.testing.assert_allclose(table[0, own], table[2, own], atol=1e-4)
     # Values are compared among all candidates, whatever their number of clusters.
-    both = selection.tabulate([described, described])[0]
+    both = features.join_tables([described, described])[0]
     np.testing.assert_allclose(both[:5, : len(described)], table[:, : len(described)])
     standard = both[:, names.index("cut, standardized")]
     np.testing.assert_allclose([standard.mean(), standard.std()], [0, 1], atol=1e-4)
 
 
 @pytest.mark.parametrize("purpose", ["partition", "number"])
-def test_scores_are_sums_of_regression_trees(purpose, monkeypatch):
-    arrays = selection.load_criterion().items()
-    trees = {n.split()[1]: own for n, own in arrays if n.startswith(purpose)}
-    features = np.random.default_rng(0).normal(size=(20, trees["feature"].max() + 1))
-    monkeypatch.setattr(selection, "tabulate", lambda tables: (features, []))
+def test_scores_are_sums_of_regression_trees(purpose):
+    trees = {
+        n.partition(" ")[2]: own
+        for n, own in selection.load_criterion().items()
+        if n.startswith(purpose)
+    }
+    labels = np.random.default_rng(0).integers(0, 3, (20, 120))
+    found = [Candidate("kmeans", own) for own in labels]
+    judged, known = prepare(look(X), 4), purpose == "partition"
+    tables = [features.describe_all(judged, part, 3, known) for part in (found[:7], found[7:])]
     expected = np.full(20, float(trees["base"]))
-    for i, row in enumerate(features):
+    for i, row in enumerate(features.join_tables(tables)[0]):
         for node in trees["roots"]:
             while trees["left"][node] != node:
                 goes_left = row[trees["feature"][node]] <= trees["threshold"][node]
                 node = trees["left" if goes_left else "right"][node]
             expected[i] += trees["value"][node]
-    tables = [{"entropy": np.zeros(7)}, {"entropy": np.zeros(13)}]
     one, other = selection.predict_scores(tables, purpose)
     np.testing.assert_allclose(np.r_[one, other], expected)
     assert len(one) == 7
@@ -197,10 +185,10 @@ def test_probabilities_rise_with_votes_and_stability(n_clusters, monkeypatch):
     votes = np.random.default_rng(0).dirichlet(np.ones(n_clusters), 60)
     labels, sure = np.arange(60) % n_clusters, np.full(n_clusters, 0.9)
     own = np.eye(n_clusters)[labels] > 0
-    resp = calibrate(votes, labels, np.linspace(0.2, 0.9, n_clusters), 0.7)
+    resp = calibrate(Vote(labels, votes, np.linspace(0.2, 0.9, n_clusters), 0.7))
     np.testing.assert_array_equal(resp.argmax(1), labels)
     np.testing.assert_allclose(resp.sum(1), 1)
-    stable = calibrate(votes, labels, sure, 0.7)[own]
+    stable = calibrate(Vote(labels, votes, sure, 0.7))[own]
     assert (stable >= resp[own]).all()
     assert stable.mean() > resp[own].mean()
     assert (np.diff(stable[np.argsort(votes[own])]) > -1e-5).all()
@@ -271,7 +259,7 @@ def test_features_of_a_spanning_tree_of_many_features():
 
 def test_an_empty_cluster_is_a_feature_and_nothing_else():
     views = prepare(look(X), 4)
-    found, more = describe(views, NAMES, 3), describe(views, NAMES, 4)
+    found, more = (describe_candidate(views, NAMES, n) for n in (3, 4))
     assert more["empty"] == 0.25
     assert more["smallest"] == pytest.approx(np.log(0.5 / 30))
     assert more["entropy"] == pytest.approx(found["entropy"] * np.log(3) / np.log(4))
@@ -294,45 +282,19 @@ def test_features_of_the_data():
     assert prepare(views, 4).data["narrow share"] == pytest.approx(share)
 
 
-def test_near_agreement_is_the_mean_of_the_best_five():
-    labels = np.random.default_rng(1).integers(0, 3, (8, 120))
-    found = [Candidate("ward", own) for own in labels]
-    table = selection.describe_all(prepare(look(X), 4), found, 3)
-    scores = [[adjusted_rand_score(a, b) for b in labels] for a in labels]
-    best = np.sort(np.where(np.eye(8), 0, scores), 1)[:, -5:].mean(1)
-    np.testing.assert_allclose(table["best agreement"], best, atol=1e-9)
-
-
 def test_eigenvalues_are_those_of_the_walk_except_negative_ones():
     graph = neighbor_graph(X[:40]).toarray().astype(float)
-    values = prepare(look(X[:40]), 4).spectrum[0]
+    values = prepare(look(X[:40]), 4).spectrum.values
     expected = np.linalg.eigvals(graph / graph.sum(1, keepdims=True)).real
     assert expected.min() < -0.1
     np.testing.assert_allclose(np.sort(values), np.sort(expected.clip(0)), atol=1e-6)
 
 
-def test_inputs_of_the_calibration_are_bounded_logits():
-    resp, labels = np.array([[1.0, 0.0], [0.3, 0.7], [0.0, 1.0]]), np.array([0, 1, 0])
-    found = selection.describe_labels(resp, labels, np.array([0.6, 1.0]), 0.4)
-    values = np.array([[0.99, 0.6, 0.4], [0.7, 0.99, 0.4], [0.01, 0.6, 0.4]])
-    np.testing.assert_allclose(found, np.c_[np.log(values / (1 - values)), np.ones(3)])
-
-
-@pytest.mark.parametrize(("score", "expected"), [(1.5, 1), (-0.5, 0), (0.7, 0.7)])
-def test_expected_scores_are_between_zero_and_one(score, expected, monkeypatch):
-    def predict(tables, purpose):
-        return [np.full(len(tables[0]["entropy"]), score)]
-
-    monkeypatch.setattr(selection, "predict_scores", predict)
-    resp, found = selection.choose_partition(look(X[:40]), 4, 2, np.random.RandomState(0))
-    assert found == expected
-    np.testing.assert_allclose(resp.sum(1), 1)
-
-
 def test_other_clusters_keep_their_votes_below_the_label(monkeypatch):
     monkeypatch.setattr(selection, "load_criterion", lambda: {"calibration": [1, 0.5, 0.5, 0]})
     votes, labels = np.random.default_rng(0).dirichlet(np.ones(4), 200), np.arange(200) % 4
-    resp, is_own = calibrate(votes, labels, np.full(4, 0.3), 0.4), np.eye(4, dtype=bool)[labels]
+    resp, is_own = calibrate(Vote(labels, votes, np.full(4, 0.3), 0.4)), np.eye(4) > 0
+    is_own = is_own[labels]
     top, others = resp[is_own], resp[~is_own].reshape(200, 3)
     rest = votes[~is_own].reshape(200, 3) + 1e-3
     rest *= (1 - top[:, None]) / rest.sum(1, keepdims=True)
@@ -366,10 +328,10 @@ def test_gains_of_few_samples_shrink_covariances():
 
 
 def test_short_walks_are_powers_of_the_walk():
-    found = selection.describe_short_walks(prepare(look(X), 4), NAMES, 3)
+    found = describe_points(X, NAMES, known=True)
     graph = neighbor_graph(X).toarray().astype(float)
     degree = graph.sum(1)
-    for n_steps in selection.SHORT_STEPS:
+    for n_steps in features.SHORT_STEPS:
         steps = np.linalg.matrix_power(graph / degree[:, None], n_steps)
         joint = MEMBER.T @ (degree[:, None] * (steps @ MEMBER)) / degree.sum()
         shares = joint.sum(1)
@@ -377,7 +339,6 @@ def test_short_walks_are_powers_of_the_walk():
         expected = information, information / entropy(shares), information**2 / entropy(shares)
         for name, value in zip(("information", "remembered", "criterion"), expected, strict=True):
             assert found[f"{name} {n_steps}"] == pytest.approx(value, rel=1e-4), name
-    assert len(found) == 9
 
 
 def test_a_cluster_of_one_sample_counts():
