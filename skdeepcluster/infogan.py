@@ -24,7 +24,7 @@ from torch.optim.swa_utils import update_bn
 from ._adversarial import FAR, FEW, AdversarialEstimator
 from ._base import DeepEstimator
 from ._checks import store_parameters
-from ._disentanglement import report, set_codes
+from ._disentanglement import report_codes, set_codes
 from ._embedding import EmbeddingMixin
 from ._fit import apply
 from ._init import ADVERSARIAL_CONSTRAINTS
@@ -655,7 +655,8 @@ class InfoGANClustering(LabeledClusterMixin, EmbeddingMixin, AdversarialEstimato
             "information": lower bound in nats; "distance": ``generator_distance_``.
         """
         check_is_fitted(self)
-        return report(self, check_scalar(n_samples, "n_samples", Integral, min_val=2))
+        check_scalar(n_samples, "n_samples", Integral, min_val=2)
+        return report_codes(self, self._draw(n_samples))
 
     # ---- codes
 
