@@ -13,132 +13,158 @@ from ._labels import normalize_rows
 FEATURES = 3
 
 
-def report(gan, n_samples):
-    """Return the report as a DataFrame if pandas is installed, else as a dict of lists."""
-    latent, drawn = gan.model_.latent, gan._draw(n_samples)
-    rendered, reading = _read(gan, drawn)
-    unrelated = np.square(rendered - np.roll(rendered, 1, 0)).mean(
-        0
-    )  # samples are independent
-    bounds = latent.information(reading, drawn, gan.model_.log_prior.cpu()).numpy()
+def set_codes(latent, codes, values):
+    """Return Codes with some of them replaced by numbers or arrays (N,), given by name."""
+    categories = codes.categories.clone()
+    continuous = codes.continuous.clone()
+    columns = [*categories.T, *continuous.T]
+    for name, given in values.items():
+        index = latent.find(name)
+        column = columns[index]
+        value = check_finite(name, np.ravel(given))
+        if len(value) not in (1, len(column)):
+            raise ValueError(
+                f"Code {name!r} must be a number "
+                f"or have shape ({len(column)},), got {value}."
+            )
+
+        if index < len(latent.sizes):
+            size = latent.sizes[index]
+            if not np.isin(value, range(size)).all():
+                raise ValueError(
+                    f"Code {name!r} must be whole numbers "
+                    f"from 0 to {size - 1}, got {value}."
+                )
+
+        column.copy_(torch.as_tensor(value, device="cpu"))
+    return codes._replace(categories=categories, continuous=continuous)
+
+
+def report_codes(gan, codes):
+    """Measure what each code does in samples generated from Codes.
+
+    Returns a DataFrame if pandas is installed, else a dict of lists.
+    """
+    model = gan.model_
+    latent = model.latent
+    x = _render(model, codes)
+    reading = _read_codes(model, x)
+    # Neighboring samples are independent.
+    unrelated = _mean_square(x, np.roll(x, 1, 0)).sum()
+    information = latent.information(reading, codes, model.log_prior.cpu())
+
     records = []
-    for index, name in enumerate(gan.code_names_):
-        low, high = _set_two_values(drawn, index, latent)
-        (before, read_before), (after, read_after) = _read(gan, low), _read(gan, high)
-        change = np.square(after - before).mean(0)
-        same = read_before.log_probs[0].argmax(1) == read_after.log_probs[0].argmax(1)
-        records.append(
-            {
-                "code": name,
-                "kind": "categorical" if index < len(latent.sizes) else "continuous",
-                "change": _ratio(change.sum(), unrelated.sum()) ** 0.5,
-                **_locate(change, gan),
-                "keeps_cluster": float(same.double().mean()),
-                "moves_others": _explain_others(index, drawn, reading, latent),
-                "read_back": _read_back(index, drawn, reading, latent),
-                "information": float(bounds[index]),
-                "distance": getattr(gan, "generator_distance_", np.nan),
-            }
-        )
-    columns = {name: [record[name] for record in records] for name in records[0]}
+    for index, name in enumerate(latent.names):
+        low, high = _contrast(latent, codes, index)
+        x_low = _render(model, low)
+        x_high = _render(model, high)
+        change = _mean_square(x_low, x_high)
+        keeps_cluster = _read_clusters(model, x_low) == _read_clusters(model, x_high)
+
+        record = {
+            "code": name,
+            "kind": "categorical" if index < len(latent.sizes) else "continuous",
+            "change": _ratio(change.sum(), unrelated) ** 0.5,
+            **_locate(change, gan),
+            "keeps_cluster": float(keeps_cluster.mean()),
+            **_read_back(codes, reading, index),
+            "information": float(information[index]),
+            "distance": gan.generator_distance_,
+        }
+        records.append(record)
+
     try:
         import pandas as pd
     except ImportError:
-        return columns
-    return pd.DataFrame(columns)
+        return {key: [record[key] for record in records] for key in records[0]}
+    return pd.DataFrame(records)
 
 
-def _read(gan, codes):
-    """Return the samples generated from codes, as float64, and the Reading of them by Q."""
-    rows, model = gan._render(codes), gan.model_
-    readings = apply(
-        model, lambda x: model.reader(model.body(model.standardize(x))), rows
-    )
-    return rows.astype(np.float64), model.latent.read(torch.from_numpy(readings))
+def _render(model, codes):
+    inputs = model.latent.inputs(codes).numpy()
+    return apply(model, model.render, inputs)
 
 
-def _set_two_values(drawn, index, latent):
-    """Return the codes with code ``index`` at -1 and 1, or at its category and at another one."""
-    if index < len(latent.sizes):
-        size, other = latent.sizes[index], drawn.categories.clone()
-        shift = 1 + torch.arange(len(other), device=other.device) % max(1, size - 1)
-        other[:, index] = (other[:, index] + shift) % size
-        return drawn, drawn._replace(categories=other)
-    low, high = drawn.continuous.clone(), drawn.continuous.clone()
-    low[:, index - len(latent.sizes)], high[:, index - len(latent.sizes)] = -1.0, 1.0
-    return drawn._replace(continuous=low), drawn._replace(continuous=high)
+def _read_codes(model, x):
+    """Return the Reading of samples by Q."""
+
+    def read(x):
+        return model.reader(model.body(model.standardize(x)))
+
+    readings = apply(model, read, x)
+    return model.latent.read(torch.from_numpy(readings))
+
+
+def _read_clusters(model, x):
+    return _read_codes(model, x).log_probs[0].argmax(1).numpy()
+
+
+def _contrast(latent, codes, index):
+    """Return Codes with a code at -1 and 1, or at its own category and at another one."""
+    name = latent.names[index]
+    if index >= len(latent.sizes):
+        return [set_codes(latent, codes, {name: value}) for value in (-1, 1)]
+
+    size = latent.sizes[index]
+    own = codes.categories[:, index].numpy()
+    shift = 1 + np.arange(len(own)) % max(1, size - 1)
+    return codes, set_codes(latent, codes, {name: (own + shift) % size})
 
 
 def _locate(change, gan):
     """Return the effective number of features of a squared change (D,), and the largest ones."""
     shares = normalize_rows(change[None])[0]
-    n_features = float(np.exp(entr(shares).sum()))
     names = getattr(gan, "feature_names_in_", np.arange(len(change)))
+
     largest = np.argsort(-shares, kind="stable")[:FEATURES]
-    return {"n_features": n_features, "where": tuple(names[largest].tolist())}
+    return {
+        "n_features": float(np.exp(entr(shares).sum())),
+        "where": tuple(names[largest].tolist()),
+    }
 
 
-def _explain_others(index, drawn, reading, latent):
-    """Return the maximum share of variance that a code explains in the reading of another."""
-    n_categories = len(latent.sizes)
-    means = reading.mean.double().numpy()
-    shares = [0.0]
-    for j in range(latent.n_continuous):
-        if j + n_categories == index:
+def _read_back(codes, reading, index):
+    """Return how much a code explains of the others in a Reading, and how well it is read back.
+
+    The former is the maximum share of variance, the latter I(c; c') / H(c) or R squared.
+    """
+    values = [*codes.categories.T.numpy(), *codes.continuous.T.numpy()][index]
+    means = reading.mean.T.numpy()
+    n_categories = len(reading.log_probs)
+
+    explained = [0.0]
+    for other, mean in enumerate(means, start=n_categories):
+        if other == index:
             continue
-        if index < n_categories:  # the mean of each category
-            groups = drawn.categories[:, index].numpy()
-            sums, sizes = np.bincount(groups, means[:, j]), np.bincount(groups)
-            own = sums[groups] / sizes[groups]
-        else:
-            own = drawn.continuous[:, index - n_categories].numpy()
-        shares.append(_squared_correlation(own, means[:, j]))
-    return max(shares)
+        mean = mean.astype(np.float64)
+        effect = values
+        if index < n_categories:
+            # The mean of each category.
+            sums = np.bincount(values, mean)
+            effect = sums[values] / np.bincount(values)[values]
+        explained.append(_squared_correlation(effect, mean))
+
+    if index < n_categories:
+        found = reading.log_probs[index].argmax(1).numpy()
+        information = mutual_info_score(values, found)
+        read_back = _ratio(information, mutual_info_score(values, values))
+    else:
+        read_back = _squared_correlation(values, means[index - n_categories])
+    return {"moves_others": max(explained), "read_back": read_back}
 
 
-def _read_back(index, drawn, reading, latent):
-    """Return how well Q reads a code back: I(c; c') / H(c), or the squared correlation."""
-    n_categories = len(latent.sizes)
-    if index >= n_categories:
-        j = index - n_categories
-        return _squared_correlation(
-            drawn.continuous[:, j].numpy(), reading.mean[:, j].numpy()
-        )
-    value, read = (
-        drawn.categories[:, index].numpy(),
-        reading.log_probs[index].argmax(1).numpy(),
-    )
-    return _ratio(mutual_info_score(value, read), mutual_info_score(value, value))
+def _mean_square(a, b):
+    """Return the mean squared difference of samples in each feature, (D,)."""
+    return np.square(a.astype(np.float64) - b).mean(0)
 
 
 def _squared_correlation(a, b):
     """Return the squared correlation of two arrays (N,), 0 if one is constant."""
-    a, b = a.astype(np.float64) - a.mean(), b.astype(np.float64) - b.mean()
+    a = a.astype(np.float64) - a.mean()
+    b = b.astype(np.float64) - b.mean()
     return _ratio((a @ b) ** 2, (a @ a) * (b @ b))
 
 
 def _ratio(part, whole):
     """Return part / whole, 0 if the whole is 0."""
     return float(part / whole) if whole > 0 else 0.0
-
-
-def set_codes(latent, codes, values):
-    """Return Codes with some of them replaced by numbers or arrays (N,), given by name."""
-    categories, continuous = codes.categories.clone(), codes.continuous.clone()
-    columns = [*categories.T, *continuous.T]
-    for name, given in values.items():
-        index, value = latent.find(name), check_finite(name, np.ravel(given))
-        if len(value) not in (1, len(categories)):
-            raise ValueError(
-                f"Code {name!r} must be a number or have shape ({len(categories)},), got {value}."
-            )
-        if (
-            index < len(latent.sizes)
-            and not np.isin(value, range(latent.sizes[index])).all()
-        ):
-            last = latent.sizes[index] - 1
-            raise ValueError(
-                f"Code {name!r} must be whole numbers from 0 to {last}, got {value}."
-            )
-        columns[index].copy_(torch.as_tensor(value, device="cpu"))
-    return codes._replace(categories=categories, continuous=continuous)

@@ -16,7 +16,13 @@ STYLE_ELEMENTS = 2**22
 STYLE_ROWS = 256
 
 
-def find_style(standardize, X, resp, n_codes, random_state) -> npt.NDArray[np.float32]:
+def find_style(
+    standardize,
+    X,
+    resp,
+    n_codes,
+    random_state,
+) -> npt.NDArray[np.float32]:
     """Find continuous codes of samples by within-cluster PCA, (N, at most n_codes), float32.
 
     The differences between standardized samples and their cluster means, by responsibilities
@@ -24,34 +30,42 @@ def find_style(standardize, X, resp, n_codes, random_state) -> npt.NDArray[np.fl
     cluster, scaled to [-1, 1]: uniform in every cluster and uncorrelated, like the generator's
     inputs. There are fewer than ``n_codes`` if the samples differ in fewer directions.
     """
-    n_rows = min(len(resp), max(STYLE_ROWS, STYLE_ELEMENTS // X.shape[1]))
-    some = np.sort(random_state.permutation(len(resp))[:n_rows])
-    x_std, shares = map_rows(standardize, X[some]), resp[some]
+    n_samples, n_features = X.shape
+    n_drawn = max(STYLE_ROWS, STYLE_ELEMENTS // n_features)
+    some = np.sort(random_state.permutation(n_samples)[:n_drawn])
+
+    x_std = map_rows(standardize, X[some])
+    shares = resp[some]
     means = cluster_means(shares, x_std)
-    directions = _principal_directions(x_std - shares @ means, n_codes, random_state)
-    toward = torch.from_numpy(directions.T.astype(np.float32))
-    along = map_rows(lambda x: standardize(x) @ toward, X)
-    along = along - resp @ (means @ directions.T)
+    centered = x_std - shares @ means
+    directions = _principal_directions(centered, n_codes, random_state)
+
+    projection = torch.from_numpy(directions.T.astype(np.float32))
+    codes = map_rows(lambda x: standardize(x) @ projection, X)
+    codes = codes - resp @ (means @ directions.T)
+
     labels = resp.argmax(1)
     for k in np.unique(labels):
-        along[labels == k] = _rank(along[labels == k])
-    return along.astype(np.float32)
+        own = labels == k
+        ranks = rankdata(codes[own], axis=0)  # equal values share their mean rank
+        codes[own] = (2 * ranks - 1) / own.sum() - 1
+    return codes.astype(np.float32)
 
 
-def _principal_directions(rows, n_codes, random_state):
-    """Return the principal directions of centered rows, (at most n_codes, D)."""
-    n_codes = min(n_codes, *rows.shape)
+def _principal_directions(centered, n_codes, random_state):
+    """Return the principal directions of centered samples, (at most n_codes, D)."""
+    n_codes = min(n_codes, *centered.shape)
     if not n_codes:
-        return np.empty((0, rows.shape[1]))
+        return np.empty((0, centered.shape[1]))
+
     u, lengths, directions = randomized_svd(
-        rows, n_codes, power_iteration_normalizer="QR", random_state=random_state
+        centered,
+        n_codes,
+        power_iteration_normalizer="QR",
+        random_state=random_state,
     )
+
     _, directions = svd_flip(u, directions, u_based_decision=False)
-    return directions[lengths > 1e-6 * np.linalg.norm(rows) + np.finfo(np.float32).tiny]
-
-
-def _rank(values):
-    """Return the ranks in each column, scaled to [-1, 1]; equal values share their mean rank."""
-    if not values.size:
-        return values
-    return (2 * rankdata(values, axis=0) - 1) / len(values) - 1
+    tiny = np.finfo(np.float32).tiny
+    least = 1e-6 * np.linalg.norm(centered) + tiny
+    return directions[lengths > least]

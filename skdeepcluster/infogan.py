@@ -22,7 +22,7 @@ from torch.optim.swa_utils import update_bn
 from ._adversarial import FAR_FROM_DATA, FEW, AdversarialEstimator
 from ._base import DeepClusterer, apply
 from ._checks import store_parameters, warn_user
-from ._disentanglement import report, set_codes
+from ._disentanglement import report_codes, set_codes
 from ._embedding import EmbeddingMixin
 from ._random import draw_seed, random_stream
 from ._settings import Recipe
@@ -658,7 +658,8 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
             "information": lower bound in nats; "distance": ``generator_distance_``.
         """
         check_is_fitted(self)
-        return report(self, check_scalar(n_samples, "n_samples", Integral, min_val=2))
+        check_scalar(n_samples, "n_samples", Integral, min_val=2)
+        return report_codes(self, self._draw(n_samples))
 
     # ---- codes
 

@@ -11,18 +11,24 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 from sklearn.base import is_classifier
 from sklearn.metrics import euclidean_distances, pairwise_distances_chunked
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch, check_array, check_consistent_length
 from sklearn.utils.sparsefuncs import mean_variance_axis
-from sklearn.utils.validation import _num_features, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ._labels import check_labels, cluster_means, indicate, predict_samples
 from ._random import random_stream
-from .display.base import COLORS, import_matplotlib, name_features, take_last_step
+from ._typing import Labels
+from .display.base import (
+    COLORS,
+    import_pyplot,
+    name_features,
+    take_last_step,
+    to_array,
+)
 from .display.embedding import find_samples
 from .display.samples import find_white, make_mosaic
 from .neighbors import neighbor_graph, neighbor_layout
@@ -33,23 +39,22 @@ __all__ = ["ClusterReport", "compare_features", "find_medoids"]
 #: Maximum number of samples over which the distances to a medoid are averaged.
 MEDOID_SAMPLES = 2000
 #: Maximum standard deviation of a constant feature, from rounding, as a share of its mean.
-ROUNDING = 1e-14
+DEVIATION_ROUNDING = 1e-14
 #: Minimum margin of samples that are not listed as near a border.
 SURE = 0.995
 #: Maximum length of a line of text.
 MAX_LINE = 80
-#: Titles of the pictures of a cluster.
-PICTURES = "medoid", "typical samples", "nearest to a border"
 #: Maximum number of samples in the map of a page.
 MAX_MAP = 1000
 #: Between the name of a column and a category, in the name of a share.
 SHARE = " = "
-#: Number of features that name a cluster, and their minimum difference in standard deviations.
+#: Maximum number of features that name a cluster.
 N_TRAITS = 2
+#: Minimum difference of these features, in standard deviations.
 LARGE = 0.5
 
 
-def find_medoids(X, labels, *, random_state=None) -> npt.NDArray[np.intp]:
+def find_medoids(X, labels, *, random_state=None) -> Labels:
     """Find the medoid of each cluster, the sample with the least mean distance to the others [1]_.
 
     Parameters
@@ -80,18 +85,21 @@ def find_medoids(X, labels, *, random_state=None) -> npt.NDArray[np.intp]:
     >>> find_medoids([[0.0], [1.0], [3.0], [9.0], [9.5]], [0, 0, 0, 1, -1])
     array([1, 3])
     """
-    X, labels = _check_samples(X, labels)
-    stream, medoids = (
-        random_stream(random_state),
-        np.full(labels.max(initial=-1) + 1, -1),
-    )
-    average = {"reduce_func": lambda distances, start: distances.mean(1)}
+    X, labels = _read_samples(X, labels)
+    stream = random_stream(random_state)
+    medoids = np.full(labels.max(initial=-1) + 1, -1)
     for k in np.unique(labels[labels >= 0]):
-        rows = others = np.flatnonzero(labels == k)
+        rows = np.flatnonzero(labels == k)
+        others = rows
         if len(rows) > MEDOID_SAMPLES:
-            others = stream.choice(rows, MEDOID_SAMPLES, False)
-        means = pairwise_distances_chunked(X[rows], X[others], **average)
-        medoids[k] = rows[np.concatenate(list(means)).argmin()]
+            others = stream.choice(rows, MEDOID_SAMPLES, replace=False)
+
+        parts = pairwise_distances_chunked(
+            X[rows],
+            X[others],
+            reduce_func=lambda part, start: part.mean(1),
+        )
+        medoids[k] = rows[np.concatenate(list(parts)).argmin()]
     return medoids
 
 
@@ -139,10 +147,10 @@ def compare_features(
     petal length (cm) 1.46 4.91
     """
     X = _count_categories(X)
-    names = _name_features(X, feature_names)
-    X, labels = _check_samples(X, labels)
+    names = _name_columns(X, feature_names)
+    X, labels = _read_samples(X, labels)
     member = indicate(labels, labels.max(initial=-1) + 1).toarray()
-    return _compare(X, member, names, n_features)
+    return _list_features(X, member, names, n_features)
 
 
 class ClusterReport(Bunch):
@@ -239,49 +247,41 @@ class ClusterReport(Bunch):
         random_state : int, RandomState instance or None, default=None
             See `find_medoids`.
         """
-        labels, resp, n_clusters = _assign(estimator, X)
+        labels, resp, n_clusters = _predict_clusters(estimator, X)
         check_consistent_length(X, row_names)
         table = _count_categories(X)
-        fitted_names = (
-            getattr(estimator, "feature_names_in_", None) if table is X else None
-        )
-        names = _name_features(table, feature_names, fitted_names)
-        values, labels = _check_samples(table, labels)
+        values, labels = _read_samples(table, labels)
         member = indicate(labels, n_clusters).toarray()
+        names = _name_columns(table, feature_names, estimator)
+
         codes = _find_codes(estimator, X, values, resp)
         distances = euclidean_distances(codes, cluster_means(member, codes))
         distances[:, ~member.any(0)] = np.inf
-        runner_up, margin = _find_runner_up(labels, resp, distances)
-        features = _compare(values, member, names, n_features)
-        seen = codes, "euclidean"
-        if not has_distances(estimator):
-            seen = find_samples(estimator, X, codes)
         medoids = find_medoids(codes, labels, random_state=random_state)
+
+        known = getattr(estimator, "classes_", ())
         report = cls(
             name=take_last_step(estimator)[1],
-            clusters=_name_clusters(estimator, n_clusters),
-            samples=seen[0],
-            metric=seen[1],
+            clusters=np.array([*known, *range(len(known), n_clusters)]),
+            samples=codes,
+            metric="euclidean",
             labels=labels,
             sizes=member.sum(0).astype(int),
             probabilities=None
             if resp is None
-            else cluster_means(member, resp).diagonal().copy(),
+            else cluster_means(member, resp).diagonal(),
             stability=getattr(estimator, "cluster_stability_", None),
             medoids=np.pad(medoids, (0, n_clusters - len(medoids)), constant_values=-1),
-            typical_rows=_pick(
-                _rank_typical(labels, resp, distances), labels, n_clusters, n_rows
-            ),
-            border_rows=_pick(
-                margin.argsort(kind="stable"), labels, n_clusters, n_rows
-            ),
-            runner_up=runner_up,
-            margin=margin,
-            features=[] if has_distances(estimator) else features,
+            features=[],
             feature_names=names,
             row_names=None if row_names is None else np.asarray(row_names),
             pictures=[],
+            **_rank_samples(labels, resp, distances, n_rows),
         )
+
+        if not has_distances(estimator):
+            report.samples, report.metric = find_samples(estimator, X, codes)
+            report.features = _list_features(values, member, names, n_features)
         if images is not None:
             report.pictures = report._draw(values, images)
         return report
@@ -295,11 +295,13 @@ class ClusterReport(Bunch):
         for k in range(len(self.clusters)):
             text += f"\n\n{self._name_cluster(k)}"
             for title, items in self._describe(k).items():
-                is_short = sum(map(len, items)) <= MAX_LINE
-                listed = (
-                    " " + "; ".join(items) if is_short else "\n    ".join(["", *items])
-                )
-                text += f"\n  {title}:{listed}" if items else ""
+                if not items:
+                    continue
+                text += f"\n  {title}:"
+                if sum(map(len, items)) <= MAX_LINE:
+                    text += " " + "; ".join(items)
+                else:
+                    text += "".join(f"\n    {item}" for item in items)
         return text
 
     __str__ = to_text
@@ -308,239 +310,273 @@ class ClusterReport(Bunch):
         """Return the summary as a page of HTML with its pictures, and write it to a path."""
         from jinja2 import Environment, PackageLoader
 
-        pages = Environment(
-            loader=PackageLoader(__package__), autoescape=True, trim_blocks=True
-        )
+        loader = PackageLoader(__package__)
+        pages = Environment(loader=loader, autoescape=True, trim_blocks=True)
         pages.filters["base64"] = lambda png: b64encode(png).decode()
-        rows = np.linspace(0, len(self.labels) - 1, MAX_MAP).astype(int)
-        rows = np.union1d(rows, self.medoids[self.medoids >= 0])
-        graph = neighbor_graph(self.samples[rows], metric=self.metric)
-        places = neighbor_layout(graph, 2, random_state=0)
-        places = (places - places.min(0)) / (np.ptp(places, axis=0).max() or 1.0)
-        spots = list(
-            zip(rows.tolist(), self.labels[rows].tolist(), places.round(3), strict=True)
-        )
+
         gaps = [np.abs(found.differences).max(initial=0) for found in self.features]
-        parts = {"colors": COLORS, "spots": spots, "widest": max(gaps, default=0)}
-        page = pages.get_template("report.html").render(report=self, **parts)
+        page = pages.get_template("report.html").render(
+            report=self,
+            colors=COLORS,
+            spots=self._find_spots(),
+            widest=max(gaps, default=0),
+        )
         if path is not None:
             Path(path).write_text(page, encoding="utf-8")
         return page
 
     _repr_html_ = to_html
 
+    def _find_spots(self):
+        """Return position, label and place in a map of at most `MAX_MAP` samples and medoids."""
+        rows = np.linspace(0, len(self.labels) - 1, MAX_MAP).astype(int)
+        rows = np.union1d(rows, self.medoids[self.medoids >= 0])
+
+        graph = neighbor_graph(self.samples[rows], metric=self.metric)
+        places = neighbor_layout(graph, 2, random_state=0)
+        places -= places.min(0)
+        places /= np.ptp(places, axis=0).max() or 1.0
+        labels = self.labels[rows].tolist()
+        return list(zip(rows.tolist(), labels, places.round(3), strict=True))
+
     def _title(self):
-        n_noise = np.count_nonzero(self.labels < 0)
-        noise = f", {n_noise:,} of them noise" if n_noise else ""
-        return f"{self.name}: {len(self.labels):,} samples in {len(self.clusters)} clusters{noise}"
+        title = f"{self.name}: {len(self.labels):,} samples "
+        title += f"in {len(self.clusters)} clusters"
+        n_noise = (self.labels < 0).sum()
+        return f"{title}, {n_noise:,} of them noise" if n_noise else title
 
     def _name_cluster(self, k):
-        share, traits = self.sizes[k] / len(self.labels), self._list_traits(k)
-        name = f"cluster {self.clusters[k]}{f' ({traits})' if traits else ''}"
-        name += f": {self.sizes[k]:,} samples ({share:.1%})"
-        for title, values in (
-            ("stability", "stability"),
-            ("mean probability", "probabilities"),
-        ):
-            if self[values] is not None and self.sizes[k]:
-                name += f", {title} {self[values][k]:.2f}"
+        name = f"cluster {self.clusters[k]}"
+        traits = self._list_traits(k)
+        if traits:
+            name += f" ({', '.join(traits)})"
+
+        size = self.sizes[k]
+        name += f": {size:,} samples ({size / len(self.labels):.1%})"
+        if size and self.stability is not None:
+            name += f", stability {self.stability[k]:.2f}"
+        if size and self.probabilities is not None:
+            name += f", mean probability {self.probabilities[k]:.2f}"
         return name
 
     def _list_traits(self, k):
-        """Return the two features that set a cluster apart most, as a name for it."""
-        if not self.features or not self.sizes[k]:
-            return ""
-        names, differences = self.features[k]["names"], self.features[k]["differences"]
+        """Return the features that set a cluster apart most, in words that name it."""
+        if not self.features:
+            return []
+        found = self.features[k]
+
         traits = []
-        for name, gap in zip(names[:N_TRAITS], differences, strict=False):
+        for name, gap in zip(found.names[:N_TRAITS], found.differences, strict=False):
             low, high = ("not ", "") if SHARE in name else ("low ", "high ")
-            traits += [(high if gap > 0 else low) + name] if abs(gap) >= LARGE else []
-        return ", ".join(traits)
+            if abs(gap) >= LARGE:
+                traits.append(f"{high if gap > 0 else low}{name}")
+        return traits
 
     def _describe(self, k):
         """Return texts about the samples and the features of a cluster, by their titles."""
         if not self.sizes[k]:
             return {}
-        facts = {"medoid": [self._name_sample(self.medoids[k])]}
-        facts["typical samples"] = [
-            self._name_sample(row) for row in self.typical_rows[k]
-        ]
+        facts = {
+            "medoid": [self._name_sample(self.medoids[k])],
+            "typical samples": list(map(self._name_sample, self.typical_rows[k])),
+        }
+
         others = self.runner_up[self.labels == k]
         if others.max() >= 0:
-            count = np.bincount(others)
-            usual = self.clusters[count.argmax()]
-            facts["usual runner-up"] = [f"cluster {usual}, of {count.max():,} samples"]
-            facts["nearest to a border"] = [
-                f"{self._name_sample(row)} (to {self.clusters[self.runner_up[row]]}, "
-                f"margin {self.margin[row]:.2f})"
-                for row in self.border_rows[k]
-                if self.margin[row] < SURE
-            ]
+            counts = np.bincount(others)
+            usual = self.clusters[counts.argmax()]
+            facts["usual runner-up"] = [f"cluster {usual}, of {counts.max():,} samples"]
+
+            rows = self.border_rows[k]
+            unsure = rows[self.margin[rows] < SURE]
+            facts["nearest to a border"] = list(map(self._describe_border, unsure))
+
         if self.features:
-            facts["set apart by"] = [
-                f"{name}: {mean:{form}}, elsewhere {other:{form}} ({difference:+.2f} SD)"
-                for name, difference, mean, other in zip(
-                    *self.features[k].values(), strict=True
-                )
-                for form in [
-                    ".0%" if SHARE in name else ",.0f" if abs(mean) >= 1000 else ".3g"
-                ]
-            ]
+            columns = self.features[k].values()
+            facts["set apart by"] = list(map(_describe_feature, *columns))
         return facts
+
+    def _describe_border(self, row):
+        cluster = self.clusters[self.runner_up[row]]
+        return f"{self._name_sample(row)} (to {cluster}, margin {self.margin[row]:.2f})"
 
     def _name_sample(self, row):
         return str(row if self.row_names is None else self.row_names[row])
 
     def _draw(self, values, images):
         """Return the pictures of each cluster, none of an empty one."""
-        values = values / (find_white(values) if np.size(images) == 3 else 1)
+        if np.size(images) == 3:
+            values = values / find_white(values)
+        shown = {
+            "medoid": self.medoids[:, None],
+            "typical samples": self.typical_rows,
+            "nearest to a border": self.border_rows,
+        }
         style = {"cmap": "gray_r", "vmin": values.min(), "vmax": values.max()}
         pictures = [{} for _ in self.clusters]
+
         for k in np.flatnonzero(self.sizes):
-            shown = self.medoids[[k]], self.typical_rows[k], self.border_rows[k]
-            for title, rows in zip(PICTURES, shown, strict=True):
-                pictures[k][title] = _to_png(values[rows], images, style)
+            for title, rows in shown.items():
+                samples = to_array(values[rows[k]])
+                picture, _ = make_mosaic(samples, images, [range(len(samples))])
+                file = BytesIO()
+                import_pyplot().imsave(file, picture, format="png", **style)
+                pictures[k][title] = file.getvalue()
         return pictures
 
 
-def _assign(estimator, X):
+def _describe_feature(name, difference, mean, other):
+    form = ",.0f" if abs(mean) >= 1000 else ".3g"
+    if SHARE in name:
+        form = ".0%"
+    return f"{name}: {mean:{form}}, elsewhere {other:{form}} ({difference:+.2f} SD)"
+
+
+# ---- what is described
+
+
+def _predict_clusters(estimator, X):
     """Return cluster positions (N,), -1 for noise, probabilities (N, K) or None, and K."""
     check_is_fitted(estimator)
-    labels, resp = predict_samples(estimator, X), None
+    labels = predict_samples(estimator, X)
     if is_classifier(estimator):
         labels = np.searchsorted(estimator.classes_, labels)
-    n_clusters = max(
-        labels.max(initial=-1) + 1, len(getattr(estimator, "cluster_centers_", ()))
-    )
+    labels = np.maximum(labels, -1)
+
     if hasattr(estimator, "predict_proba"):
         resp = np.asarray(estimator.predict_proba(X), dtype=np.float64)
-        n_clusters = resp.shape[1]
+        return labels, resp, resp.shape[1]
+
+    centers = getattr(estimator, "cluster_centers_", ())
+    n_clusters = max(labels.max() + 1, len(centers))
     if not n_clusters:
-        raise ValueError(
-            f"{type(estimator).__name__} finds no cluster: all samples are noise."
-        )
-    return np.maximum(labels, -1), resp, n_clusters
+        kind = type(estimator).__name__
+        raise ValueError(f"{kind} finds no cluster: all samples are noise.")
+    return labels, None, n_clusters
 
 
-def _name_clusters(estimator, n_clusters):
-    """Return the names (K,) of the clusters: first those in ``classes_``, then numbers."""
-    known = getattr(estimator, "classes_", np.arange(n_clusters))
-    if len(known) == n_clusters:
-        return known
-    return np.array([*known, *range(len(known), n_clusters)], dtype=object)
-
-
-def _count_categories(X):
-    """Return a pandas DataFrame with zeros and ones for each category; others as they are."""
-    if not hasattr(X, "iloc") or all(dtype.kind in "iuf" for dtype in X.dtypes):
-        return X
-    columns = {}
-    for name, column in X.items():
-        if column.dtype.kind in "iuf":
-            columns[name] = column
-            continue
-        known = column.notna()
-        for value in sorted(column[known].unique(), key=str):
-            columns[f"{name}{SHARE}{value}"] = (
-                (column == value).astype(float).where(known)
-            )
-    return type(X)(columns)
-
-
-def _find_codes(estimator, X, values, resp):
-    """Return codes, or comparable samples, between which distances are measured."""
-    if resp is not None and hasattr(estimator, "transform"):  # KMeans returns distances
-        X = estimator.transform(X)
-    elif resp is not None and not sparse.issparse(X):
-        X = np.nan_to_num(StandardScaler().fit_transform(values))
-    return check_array(X, accept_sparse="csr", dtype=np.float64)
-
-
-def _find_runner_up(labels, resp, distances):
-    """Return runners-up and margins, (N,) each."""
-    closeness = -distances if resp is None else resp.copy()
-    rows = np.arange(len(labels))
-    own = np.where(labels < 0, closeness.argmax(1), labels)
-    best = closeness[rows, own]
-    closeness[rows, own] = -np.inf
-    runner_up = closeness.argmax(1)
-    second = closeness[rows, runner_up]
-    if resp is None:
-        near, far = np.minimum(-best, -second), np.maximum(-best, -second)
-        margin = np.sign(best - second) * (
-            1 - near / np.maximum(far, np.finfo(float).tiny)
-        )
-    else:
-        margin = best - np.maximum(second, 0)
-    return np.where(np.isinf(second), -1, runner_up), margin
-
-
-def _rank_typical(labels, resp, distances):
-    """Return the order of all samples by probability, and among ties by distance."""
-    rows, own = np.arange(len(labels)), np.maximum(labels, 0)
-    probability = np.zeros(len(labels)) if resp is None else resp[rows, own].round(2)
-    return np.lexsort((distances[rows, own], -probability))
-
-
-def _pick(order, labels, n_clusters, n_rows):
-    """Return the first ``n_rows`` samples of each cluster in an order of all samples."""
-    return [order[labels[order] == k][:n_rows] for k in range(n_clusters)]
-
-
-def _check_samples(X, labels):
+def _read_samples(X, labels):
     """Return X as float64, dense with nan for missing values or CSR, and the labels, checked."""
     finite = True if sparse.issparse(X) else "allow-nan"
     X = check_array(X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=finite)
     return X, check_labels("labels", labels, X.shape[0])
 
 
-def _name_features(X, *names):
-    """Return the first given names of the features (D,), the columns of X, or "x0", "x1" etc."""
-    numbered = [f"x{i}" for i in range(_num_features(X))]
-    return np.array(
-        name_features(len(numbered), *names, getattr(X, "columns", None), numbered)
-    )
+def _count_categories(X):
+    """Return a pandas DataFrame with zeros and ones for each category; others as they are."""
+    if not hasattr(X, "iloc") or all(dtype.kind in "iuf" for dtype in X.dtypes):
+        return X
+
+    columns = {}
+    for name, column in X.items():
+        if column.dtype.kind in "iuf":
+            columns[name] = column
+            continue
+
+        known = column.notna()
+        for value in sorted(column[known].unique(), key=str):
+            share = (column == value).astype(float)
+            columns[f"{name}{SHARE}{value}"] = share.where(known)
+    return type(X)(columns)
 
 
-def _average(member, X):
-    """Return the means (K, D) of the observed values in each cluster."""
-    if sparse.issparse(X):
-        return cluster_means(member, X)
-    known = ~np.isnan(X)
-    return member.T @ np.where(known, X, 0) / np.maximum(member.T @ known, 1)
+def _name_columns(X, names, estimator=None):
+    """Return the given names (D,), those of X or of the fit, or "x0", "x1" etc."""
+    n_features = np.shape(X)[1]
+    columns = getattr(X, "columns", None)
+    fitted = getattr(estimator, "feature_names_in_", None)
+
+    numbered = [f"x{i}" for i in range(n_features)]
+    return np.array(name_features(n_features, names, columns, fitted, numbered))
 
 
-def _compare(X, member, names, n_features):
+def _find_codes(estimator, X, values, resp):
+    """Return codes, or comparable samples, between which distances are measured."""
+    # KMeans has no probabilities, and its transform returns distances.
+    if resp is not None and hasattr(estimator, "transform"):
+        X = estimator.transform(X)
+    elif resp is not None and not sparse.issparse(X):
+        X = np.nan_to_num(StandardScaler().fit_transform(values))
+    return check_array(X, accept_sparse="csr", dtype=np.float64)
+
+
+# ---- typical and doubtful samples
+
+
+def _rank_samples(labels, resp, distances, n_rows):
+    """Return runners-up, margins, and the typical and the doubtful samples of each cluster."""
+    n_samples, n_clusters = distances.shape
+    closeness = -distances if resp is None else resp.copy()
+    nearest = closeness.argmax(1)
+    own = np.arange(n_samples), np.where(labels < 0, nearest, labels)
+    best = closeness[own]
+    closeness[own] = -np.inf
+    second = closeness.max(1)
+    runner_up = closeness.argmax(1)
+    runner_up[np.isinf(second)] = -1
+
+    if resp is None:
+        probability = np.zeros(n_samples)
+        near = np.minimum(-best, -second)
+        far = np.maximum(-best, -second)
+        far = np.maximum(far, np.finfo(float).tiny)
+        margin = np.sign(best - second) * (1 - near / far)
+    else:
+        probability = best.round(2)
+        margin = best - np.maximum(second, 0)
+
+    def pick(order):
+        return [order[labels[order] == k][:n_rows] for k in range(n_clusters)]
+
+    return {
+        "runner_up": runner_up,
+        "margin": margin,
+        "typical_rows": pick(np.lexsort((distances[own], -probability))),
+        "border_rows": pick(margin.argsort(kind="stable")),
+    }
+
+
+# ---- features
+
+
+def _list_features(X, member, names, n_features):
     """Return the first features of each cluster, see `compare_features`."""
-    means, others = _average(member, X), _average(1 - member, X)
     is_sparse = sparse.issparse(X)
-    center, variance = (
-        mean_variance_axis(X, 0) if is_sparse else (np.nanmean(X, 0), np.nanvar(X, 0))
-    )
+    if is_sparse:
+        center, variance = mean_variance_axis(X, 0)
+    else:
+        center = np.nanmean(X, 0)
+        variance = np.nanvar(X, 0)
     deviation = np.sqrt(variance)
-    known = np.outer(
-        member.any(0) & ~member.all(0), deviation > ROUNDING * np.abs(center)
-    )
+    varies = deviation > DEVIATION_ROUNDING * np.abs(center)
+
+    means = _average_known(member, X)
+    others = _average_known(1 - member, X)
+    is_part = member.any(0) & ~member.all(0)
+    known = np.outer(is_part, varies)
     differences = np.zeros(means.shape)
     np.divide(means - others, deviation, out=differences, where=known)
+
+    strengths = differences if is_sparse else np.abs(differences)
     features = []
-    for difference, mean, other in zip(differences, means, others, strict=True):
-        strength = difference if is_sparse else np.abs(difference)
+    for k, strength in enumerate(strengths):
         order = np.argsort(-strength, kind="stable")[:n_features]
         order = order[strength[order] > 0]
-        found = {
-            "names": names,
-            "differences": difference,
-            "means": mean,
-            "other_means": other,
-        }
-        features.append(Bunch(**{key: values[order] for key, values in found.items()}))
+        features.append(
+            Bunch(
+                names=names[order],
+                differences=differences[k, order],
+                means=means[k, order],
+                other_means=others[k, order],
+            )
+        )
     return features
 
 
-def _to_png(rows, images, style):
-    """Return samples as a PNG of images side by side."""
-    rows, file = rows.toarray() if sparse.issparse(rows) else rows, BytesIO()
-    picture, _ = make_mosaic(rows, images, [np.arange(len(rows))])
-    import_matplotlib("image").imsave(file, picture, format="png", **style)
-    return file.getvalue()
+def _average_known(member, X):
+    """Return the means (K, D) of the observed values in each cluster."""
+    if sparse.issparse(X):
+        return cluster_means(member, X)
+
+    known = ~np.isnan(X)
+    return member.T @ np.where(known, X, 0) / np.maximum(member.T @ known, 1)

@@ -58,7 +58,6 @@ def cluster_stability(
 
     See Also
     --------
-    skdeepcluster.display.StabilityDisplay : Plot of the result.
     skdeepcluster.ClusterEnsemble : Combines several fits.
 
     References
@@ -77,21 +76,26 @@ def cluster_stability(
     True
     """
     check_scalar(n_resamples, "n_resamples", Integral, min_val=1)
-    check_scalar(
-        share, "share", Real, min_val=0, max_val=1, include_boundaries="neither"
-    )
+    is_open = {"min_val": 0, "max_val": 1, "include_boundaries": "neither"}
+    check_scalar(share, "share", Real, **is_open)
+    if labels is None:
+        if not hasattr(estimator, "labels_"):
+            raise ValueError(
+                "The estimator has no labels_. Pass labels, or a fitted clusterer."
+            )
+        labels = estimator.labels_
+
     n_samples = _num_samples(X)
-    if labels is None and not hasattr(estimator, "labels_"):
-        raise ValueError(
-            "The estimator has no labels_. Pass labels, or a fitted clusterer."
-        )
-    labels = estimator.labels_ if labels is None else labels
     labels = check_labels("labels", labels, n_samples)
+
+    # Each cluster needs a sample.
     n_clusters = labels.max(initial=-1) + 1
-    n_drawn = int(max(share * n_samples, n_clusters, 1))
-    if max_samples is not None:  # each cluster needs a sample
-        check_scalar(max_samples, "max_samples", Integral, min_val=max(n_clusters, 1))
+    n_least = max(n_clusters, 1)
+    n_drawn = int(max(share * n_samples, n_least))
+    if max_samples is not None:
+        check_scalar(max_samples, "max_samples", Integral, min_val=n_least)
         n_drawn = min(n_drawn, max_samples)
+
     X = X.tocsr() if sparse.issparse(X) else X
     stream = random_stream(random_state)
     indices = np.full((n_resamples, n_clusters), np.nan)
@@ -99,28 +103,33 @@ def cluster_stability(
         rows = np.sort(stream.permutation(n_samples)[:n_drawn])
         model = clone(estimator)
         model.set_params(**draw_seeds(model, stream))
-        subset = _safe_indexing(X, rows)
-        if has_distances(estimator):
-            own = _fit_linked(model, _safe_indexing(subset, rows, axis=1), n_clusters)
-        else:
-            own = model.fit_predict(subset)
-        present = np.setdiff1d(labels[rows], -1)
-        found[present] = mean_greatest_jaccard(labels[rows], own[:, None], n_clusters)[
-            present
-        ]
+
+        own = labels[rows]
+        others = _fit_subset(model, X, rows, n_least)
+        present = np.setdiff1d(own, -1)
+        jaccard = mean_greatest_jaccard(own, others[:, None], n_clusters)
+        found[present] = jaccard[present]
     return average_finite(indices.T)
 
 
-def _fit_linked(model, distances, n_clusters):
-    """Return the labels of a matrix of distances (N, N), -1 for samples without a neighbor."""
+def _fit_subset(model, X, rows, n_least):
+    """Return the labels of some samples, -1 for samples without a neighbor in a graph."""
+    subset = _safe_indexing(X, rows)
+    if not has_distances(model):
+        return model.fit_predict(subset)
+
+    distances = _safe_indexing(subset, rows, axis=1)
     if not sparse.issparse(distances):
         return model.fit_predict(distances)
-    kept, labels = np.arange(distances.shape[0]), np.full(distances.shape[0], -1)
-    while len(kept) >= max(n_clusters, 1):
+
+    labels = np.full(distances.shape[0], -1)
+    kept = np.arange(len(labels))
+    while len(kept) >= n_least:
         part = distances[kept][:, kept]
+        # Stored zeros are distances of equal samples.
         entries = part.tocoo()
-        linked = np.isin(np.arange(len(kept)), entries.row[entries.row != entries.col])
-        if linked.all():
+        linked = np.unique(entries.row[entries.row != entries.col])
+        if len(linked) == len(kept):
             labels[kept] = model.fit_predict(part)
             break
         kept = kept[linked]

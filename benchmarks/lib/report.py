@@ -115,8 +115,6 @@ def _pictures(fit, data):
     if y is not None and hasattr(estimator, "predict_proba"):
         given = estimator, data.X, y
         add("Reliability of the probabilities", display.ReliabilityDisplay.from_estimator, *given)
-    if hasattr(estimator, "cluster_stability"):
-        add("Stability of the clusters", display.StabilityDisplay.from_estimator, estimator)
     if getattr(estimator, "history_", None) or hasattr(estimator, "lower_bounds_"):
         add("Training", display.HistoryDisplay.from_estimator, estimator)
     return drawn

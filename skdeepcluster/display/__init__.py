@@ -5,15 +5,10 @@ draws it with matplotlib and returns the display. Read ``base`` first.
 """
 
 from .confusion import ClusterConfusionDisplay
+from .curves import HistoryDisplay, NumberOfClustersDisplay, ReliabilityDisplay
 from .dendrogram import DendrogramDisplay
-from .embedding import EmbeddingDisplay
-from .history import HistoryDisplay
-from .mixture import MixtureDisplay
-from .n_clusters import NumberOfClustersDisplay
-from .reliability import ReliabilityDisplay
-from .samples import SamplesDisplay
-from .stability import StabilityDisplay
-from .traversal import TraversalDisplay
+from .embedding import EmbeddingDisplay, MixtureDisplay
+from .samples import SamplesDisplay, TraversalDisplay
 
 __all__ = [
     "ClusterConfusionDisplay",
@@ -24,6 +19,5 @@ __all__ = [
     "NumberOfClustersDisplay",
     "ReliabilityDisplay",
     "SamplesDisplay",
-    "StabilityDisplay",
     "TraversalDisplay",
 ]

@@ -12,7 +12,7 @@ from sklearn.utils import check_array, check_consistent_length
 
 from .._labels import predict_samples
 from ..metrics import check_discrete
-from .base import Display, check_shape, take_last_step
+from .base import Display, read_array, take_last_step
 
 #: Maximum number of clusters or classes whose counts are written by default.
 MAX_WRITTEN = 15
@@ -63,21 +63,25 @@ class ClusterConfusionDisplay(Display):
     @classmethod
     def from_predictions(cls, y_true, labels, *, name=None, ax=None, **kwargs) -> Self:
         """Draw the table of the classes and clusters of samples, (n_samples,) each."""
-        for given, kind in ((y_true, "y_true"), (labels, "labels")):
-            check_discrete(given, kind)  # raises for missing values; the names are kept
+        # Raises for missing values; the names stay as they are given.
+        check_discrete(y_true, "y_true")
+        check_discrete(labels, "labels")
         check_consistent_length(y_true, labels)
-        names = {"classes": np.unique(y_true), "clusters": np.unique(labels)}
-        return cls(contingency_matrix(y_true, labels), **names, name=name).plot(
-            ax, **kwargs
+
+        display = cls(
+            contingency_matrix(y_true, labels),
+            classes=np.unique(y_true),
+            clusters=np.unique(labels),
+            name=name,
         )
+        return display.plot(ax, **kwargs)
 
     @classmethod
     def from_estimator(cls, estimator, X, y, *, name=None, ax=None, **kwargs) -> Self:
         """Draw the table of the classes y and the clusters that a fitted clusterer predicts."""
         _, name = take_last_step(estimator, name)
-        return cls.from_predictions(
-            y, predict_samples(estimator, X), name=name, ax=ax, **kwargs
-        )
+        labels = predict_samples(estimator, X)
+        return cls.from_predictions(y, labels, name=name, ax=ax, **kwargs)
 
     def plot(self, ax=None, *, include_values: bool | None = None, **kwargs) -> Self:
         """Draw by ``Axes.imshow``, which takes ``kwargs``.
@@ -87,32 +91,46 @@ class ClusterConfusionDisplay(Display):
         table = check_array(
             self.confusion, ensure_non_negative=True, input_name="confusion"
         )
-        classes, clusters = map(np.arange, table.shape)
+        n_classes, n_clusters = table.shape
+
+        classes = np.arange(n_classes)
         if self.classes is not None:
-            classes = check_shape("classes", self.classes, len(classes))
+            classes = read_array("classes", self.classes, n_classes)
+
+        clusters = np.arange(n_clusters)
         if self.clusters is not None:
-            clusters = check_shape("clusters", self.clusters, len(clusters))
+            clusters = read_array("clusters", self.clusters, n_clusters)
+
         rows, columns = linear_sum_assignment(table, maximize=True)
-        rest = np.setdiff1d(np.arange(table.shape[1]), columns)
+        rest = np.setdiff1d(np.arange(n_clusters), columns)
         self.order_ = np.concatenate([columns, rest])
         self.accuracy_ = float(table[rows, columns].sum() / max(table.sum(), 1))
         table = table[:, self.order_]
+
         height, width = np.clip(0.42 * np.array(table.shape) + 1.2, 3.5, 9)
         ax = self._open(ax, (width, height))
         style = {"cmap": "Blues", "vmin": 0, "vmax": 1, "aspect": "auto", **kwargs}
         self.im_ = ax.imshow(normalize(table, "l1"), **style)
-        ax.set_xticks(np.arange(len(clusters)), clusters[self.order_])
-        ax.set_yticks(np.arange(len(classes)), classes)
+
+        ax.set_xticks(range(n_clusters), clusters[self.order_])
+        ax.set_yticks(range(n_classes), classes)
         ax.set(xlabel="cluster", ylabel="class")
-        if include_values or (
-            include_values is None and max(table.shape) <= MAX_WRITTEN
-        ):
+
+        if include_values is None:
+            include_values = max(table.shape) <= MAX_WRITTEN
+        if include_values:
             self._write_counts(table)
         return self
 
     def _write_counts(self, table):
         shades = self.im_.norm(self.im_.get_array())
         for (row, column), count in np.ndenumerate(table):
-            color = self.im_.cmap(float(shades[row, column] <= 0.5))
-            style = {"ha": "center", "va": "center", "fontsize": 8, "color": color}
-            self.ax_.text(column, row, f"{count:g}", **style)
+            self.ax_.text(
+                column,
+                row,
+                f"{count:g}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color=self.im_.cmap(float(shades[row, column] <= 0.5)),
+            )

@@ -7,7 +7,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import dendrogram, is_valid_linkage
 
-from .base import COLORS, Display, check_has, check_shape, draw_legend, take_last_step
+from .base import (
+    COLORS,
+    Display,
+    check_has,
+    draw_legend,
+    read_array,
+    take_last_step,
+)
 
 #: Color of the merges above the cut, and of the cut itself.
 ABOVE = "0.45"
@@ -60,74 +67,119 @@ class DendrogramDisplay(Display):
 
     @classmethod
     def from_estimator(
-        cls, estimator, *, n_clusters: int | None = None, name=None, ax=None, **kwargs
+        cls,
+        estimator,
+        *,
+        n_clusters: int | None = None,
+        name=None,
+        ax=None,
+        **kwargs,
     ) -> Self:
         """Draw the ``children_`` and ``distances_`` of a fitted clusterer.
 
         The default of `n_clusters` is its ``n_clusters_``.
         """
         estimator, name = take_last_step(estimator, name)
-        remedy = "Fit NeighborClustering, or AgglomerativeClustering with compute_distances=True."
-        check_has(estimator, "children_", "distances_", remedy=remedy)
-        n_leaves, counts = len(estimator.children_) + 1, None
-        if hasattr(estimator, "leaves_"):  # -1 for noise
-            counts = np.bincount(
-                np.asarray(estimator.leaves_) + 1, minlength=n_leaves + 1
-            )[1:]
+        check_has(
+            estimator,
+            "children_",
+            "distances_",
+            remedy="Fit NeighborClustering, or AgglomerativeClustering with "
+            "compute_distances=True.",
+        )
+
+        n_leaves = len(estimator.children_) + 1
+        counts = None
+        if hasattr(estimator, "leaves_"):
+            leaves = np.asarray(estimator.leaves_)
+            counts = np.bincount(leaves[leaves >= 0], minlength=n_leaves)
+
         if n_clusters is None and hasattr(estimator, "n_clusters_"):
-            n_clusters = min(estimator.n_clusters_, n_leaves)  # clusters may be empty
-        tree = estimator.children_, estimator.distances_, counts
-        return cls(*tree, n_clusters=n_clusters, name=name).plot(ax, **kwargs)
+            # Some clusters may be empty.
+            n_clusters = min(estimator.n_clusters_, n_leaves)
+
+        display = cls(
+            estimator.children_,
+            estimator.distances_,
+            counts,
+            n_clusters=n_clusters,
+            name=name,
+        )
+        return display.plot(ax, **kwargs)
 
     def plot(self, ax=None, *, max_leaves: int = 40, **kwargs) -> Self:
         """Draw by ``scipy.cluster.hierarchy.dendrogram``, which takes ``kwargs``.
 
         At most `max_leaves` groups, or ``n_clusters`` if there are more, are at the bottom.
         """
-        self.linkage_, totals = self._build_linkage()
-        n_leaves, n_clusters = len(totals) // 2 + 1, self.n_clusters
-        if n_clusters is not None and not 1 <= n_clusters <= n_leaves:
-            raise ValueError(
-                f"n_clusters={n_clusters} must be from 1 to the {n_leaves} leaves."
-            )
-        heights = np.r_[0, self.linkage_[:, 2], 1.1 * self.linkage_[-1, 2]]
-        # Halfway between the last merge below the cut and the first one above it.
-        cut = heights[n_leaves - (n_clusters or 1) :][:2].mean()
-        shown = min(n_leaves, max(max_leaves, n_clusters or 2, 2))
-        ax = self._open(ax, (float(np.clip(0.2 * shown, 4.5, 9)), 3.8))
+        self.linkage_, n_samples = self._build_linkage()
+        n_leaves = len(self.linkage_) + 1
+        n_clusters = 1 if self.n_clusters is None else self.n_clusters
+        cut = self._find_cut(n_clusters)
+
+        shown = min(n_leaves, max(max_leaves, n_clusters, 2))
+        ax = self._open(ax, (np.clip(0.2 * shown, 4.5, 9), 3.8))
         style = {
             "truncate_mode": "lastp",
             "p": shown,
             "leaf_rotation": 90 if shown > 10 else 0,
+            "leaf_label_func": lambda node: f"{n_samples[node]:,}",
+            "color_threshold": cut,
+            "above_threshold_color": ABOVE,
+            **kwargs,
         }
-        style |= {"color_threshold": cut, "above_threshold_color": ABOVE}
-        style |= {"leaf_label_func": lambda node: f"{totals[node]:,}", **kwargs}
-        first = len(ax.collections)
+
+        n_before = len(ax.collections)
         self.tree_ = dendrogram(self.linkage_, ax=ax, **style)
-        found = dict.fromkeys(self.tree_["color_list"])
-        found.pop(style["above_threshold_color"], None)
-        for lines, color in zip(ax.collections[first:], found, strict=False):
+        # Merges above the cut are drawn last.
+        colors = dict.fromkeys(self.tree_["color_list"])
+        colors.pop(style["above_threshold_color"], None)
+        for lines, color in zip(ax.collections[n_before:], colors, strict=False):
             lines.set_color(PALETTE.get(color, color))
-        self.cut_ = None if n_clusters is None else float(cut)
-        if n_clusters is not None:
+
+        self.cut_ = None
+        if self.n_clusters is not None:
+            self.cut_ = cut
             label = f"{n_clusters} cluster" + "s" * (n_clusters > 1)
             ax.axhline(cut, color=ABOVE, ls="--", lw=1, label=label)
             draw_legend(ax)
+
         ax.set(xlabel="number of samples in each group", ylabel="distance")
         ax.set_ylim(bottom=0)
         return self
 
     def _build_linkage(self):
         """Return the linkage matrix, and the number of samples in each node."""
-        children = check_shape("children", self.children, "n_leaves - 1", 2)
-        n_leaves = len(children) + 1
-        heights = check_shape("distances", self.distances, n_leaves - 1, dtype=float)
-        linkage = np.column_stack([children, heights, np.ones(n_leaves - 1)])
+        children = read_array("children", self.children, "n_leaves - 1", 2)
+        n_merges = len(children)
+        n_leaves = n_merges + 1
+        heights = read_array("distances", self.distances, n_merges)
+        linkage = np.column_stack([children, heights, np.ones(n_merges)])
         is_valid_linkage(linkage, throw=True, name="children and distances")
-        totals = np.ones((2 * n_leaves - 1, 2), dtype=int)  # samples, leaves
+
+        counts = np.ones(n_leaves, dtype=int)
+        linkage[:, 3] = _add_up(children, counts)[n_leaves:]
         if self.counts is not None:
-            totals[:n_leaves, 0] = check_shape("counts", self.counts, n_leaves)
-        for node, pair in enumerate(children, start=n_leaves):
-            totals[node] = totals[pair].sum(0)
-        linkage[:, 3] = totals[n_leaves:, 1]
-        return linkage, totals[:, 0]
+            counts = read_array("counts", self.counts, n_leaves)
+        return linkage, _add_up(children, counts)
+
+    def _find_cut(self, n_clusters):
+        """Return the height halfway between the last merge below the cut and the next one."""
+        merges = self.linkage_[:, 2]
+        n_leaves = len(merges) + 1
+        if not 1 <= n_clusters <= n_leaves:
+            raise ValueError(
+                f"n_clusters={n_clusters} must be from 1 to the {n_leaves} leaves."
+            )
+
+        heights = [0, *merges, 1.1 * merges[-1]]
+        below = n_leaves - n_clusters
+        return float(np.mean(heights[below : below + 2]))
+
+
+def _add_up(children, counts):
+    """Return the counts of all nodes, given those of the leaves."""
+    counts = list(counts)
+    for left, right in children:
+        counts.append(counts[left] + counts[right])
+    return counts

@@ -1,18 +1,27 @@
-"""EmbeddingDisplay: samples in the plane, colored by cluster."""
+"""EmbeddingDisplay and MixtureDisplay: samples in the plane, and the components of a mixture."""
 
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import issparse
 from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 
 from .._labels import predict_samples
 from ..neighbors import neighbor_graph, neighbor_layout
-from .base import NOISE, Display, choose_colors, draw_legend, group_rows, take_last_step
+from .base import (
+    NOISE,
+    Display,
+    check_has,
+    choose_color,
+    draw_legend,
+    group_samples,
+    read_array,
+    take_last_step,
+    to_array,
+)
 
 #: Projections of more than two columns.
 METHODS = "auto", "pca", "neighbors"
@@ -22,8 +31,9 @@ EQUAL = {"aspect": "equal", "adjustable": "datalim"}
 MAX_LAYOUT = 5000
 #: Maximum number of labels that are written next to their points.
 MAX_NUMBERED = 50
-#: Directions from a cluster to its label, and the distance as a share of the larger axis.
+#: Directions from a cluster to its label.
 SIDES = np.array([[np.cos(a), np.sin(a)] for a in np.arange(8) * np.pi / 4])
+#: Distance from a cluster to its label, as a share of the larger axis.
 LABEL_GAP = 0.04
 
 
@@ -95,42 +105,53 @@ class EmbeddingDisplay(Display):
         A NeighborClustering, whose ``transform`` is a layout, gets a two-dimensional one of X.
         """
         _, name = take_last_step(estimator, name)
-        embedding = estimator.transform(X) if hasattr(estimator, "transform") else X
-        labels = predict_samples(estimator, X) if labels is None else labels
-        display = cls(embedding, labels, method=method, name=name)
+        if labels is None:
+            labels = predict_samples(estimator, X)
+
+        codes = estimator.transform(X) if hasattr(estimator, "transform") else X
+        display = cls(codes, labels, method=method, name=name)
         if display._choose_method(len(labels)) == "neighbors":
-            display.embedding, display.metric = find_samples(estimator, X, embedding)
+            display.embedding, display.metric = find_samples(estimator, X, codes)
         return display.plot(ax, **kwargs)
 
     def plot(self, ax=None, **kwargs) -> Self:
         """Draw by ``Axes.scatter``, which takes ``kwargs``, with at most 50 labels written."""
-        self.points_, axes = self._project()
-        names, index = group_rows(self.labels, len(self.points_))
-        if self.points_.shape[1] == 1:  # a jittered strip for each label
-            heights = (
-                np.random.RandomState(0).uniform(-0.3, 0.3, size=len(index)) - index
-            )
-            self.points_ = np.column_stack([self.points_, heights])
+        points, axes = self._project()
+        names, index, colors, markers = group_samples(self.labels, len(points))
+
+        if points.shape[1] == 1:
+            # A jittered strip for each label.
+            jitter = np.random.RandomState(0).uniform(-0.3, 0.3, len(index))
+            points = np.column_stack([points, jitter - index])
             axes |= {"ylabel": "spread at random", "yticks": []}
-        self._open(ax, (6.4, 4.8)).set(**axes, xmargin=0.08, ymargin=0.08)
-        looks = choose_colors(names)
-        self._scatter(looks, index, kwargs)
+
+        self.points_ = points
+        ax = self._open(ax, (6.4, 4.8))
+        ax.set(**axes, xmargin=0.08, ymargin=0.08)
+
+        self._scatter(np.array(colors)[index], np.array(markers)[index], kwargs)
         self.legend_ = None
-        if self.labels is not None:
-            for k, (group, color, marker) in enumerate(zip(names, *looks, strict=True)):
-                text = "noise" if color == NOISE else str(group)
-                self.ax_.plot([], [], ls="", marker=marker, color=color, label=text)
-                if len(names) <= MAX_NUMBERED and color != NOISE:
-                    self._write_label(text, index == k)
-            self.legend_ = draw_legend(self.ax_)
+        if self.labels is None:
+            return self
+
+        for k, color in enumerate(colors):
+            text = "noise" if color == NOISE else str(names[k])
+            ax.plot([], [], ls="", marker=markers[k], color=color, label=text)
+            if color != NOISE and len(names) <= MAX_NUMBERED:
+                self._write_label(text, index == k)
+        self.legend_ = draw_legend(ax)
         return self
 
-    def _scatter(self, looks, index, kwargs):
+    def _scatter(self, colors, markers, kwargs):
         """Draw the points in a random order, so that no cluster lies on top of the others."""
-        size = float(np.clip(14000 / len(index), 2, 30))
-        style = {"s": size, "alpha": 0.85, "linewidths": 0.3, "rasterized": True}
-        order = np.random.RandomState(0).permutation(len(index))
-        colors, markers = (np.array(look)[index] for look in looks)
+        style = {
+            "s": np.clip(14000 / len(colors), 2, 30),
+            "alpha": 0.85,
+            "linewidths": 0.3,
+            "rasterized": True,
+        }
+
+        order = np.random.RandomState(0).permutation(len(colors))
         self.scatter_ = []
         for marker in dict.fromkeys(markers):
             some = order[markers[order] == marker]
@@ -142,31 +163,36 @@ class EmbeddingDisplay(Display):
         embedding = check_array(
             self.embedding, accept_sparse=True, input_name="embedding"
         )
+
         n_samples, n_columns = embedding.shape
-        method, self.projection_ = self._choose_method(n_samples), None
+        method = self._choose_method(n_samples)
+        self.projection_ = None
         if n_columns < 3:
-            columns = getattr(
-                self.embedding, "columns", [f"column {k}" for k in range(n_columns)]
-            )
-            points = embedding.toarray() if issparse(embedding) else embedding
-            return points, dict(
-                zip(("xlabel", "ylabel"), map(str, columns), strict=False)
-            )
-        if method == "neighbors":
+            points = to_array(embedding)
+            numbered = [f"column {k}" for k in range(n_columns)]
+            names = map(str, getattr(self.embedding, "columns", numbered))
+            axes = {}
+        elif method == "neighbors":
             graph = neighbor_graph(embedding, metric=self.metric)
-            axes = {"xlabel": "neighbor layout 1", "ylabel": "neighbor layout 2"}
-            axes |= EQUAL | {"xticks": [], "yticks": []}  # a layout has no unit
-            return neighbor_layout(graph, 2, random_state=self.random_state), axes
-        self.projection_ = PCA(min(2, n_samples), random_state=self.random_state)
-        with np.errstate(
-            divide="ignore", invalid="ignore"
-        ):  # equal samples have no variance
-            points = self.projection_.fit_transform(embedding)
-        axes = EQUAL.copy()
-        shares = np.nan_to_num(self.projection_.explained_variance_ratio_)
-        for label, k, share in zip(("xlabel", "ylabel"), (1, 2), shares, strict=False):
-            axes[label] = f"component {k} ({share:.0%} of the variance)"
-        return points, axes
+            points = neighbor_layout(graph, 2, random_state=self.random_state)
+            names = "neighbor layout 1", "neighbor layout 2"
+            # A layout has no unit.
+            axes = EQUAL | {"xticks": [], "yticks": []}
+        else:
+            pca = PCA(min(2, n_samples), random_state=self.random_state)
+            # Equal samples have no variance.
+            with np.errstate(divide="ignore", invalid="ignore"):
+                points = pca.fit_transform(embedding)
+            shares = np.nan_to_num(pca.explained_variance_ratio_)
+            names = [
+                f"component {k} ({share:.0%} of the variance)"
+                for k, share in enumerate(shares, start=1)
+            ]
+            axes = EQUAL
+            self.projection_ = pca
+
+        labels = zip(("xlabel", "ylabel"), names, strict=False)
+        return points, dict(labels) | axes
 
     def _choose_method(self, n_samples):
         """Return the projection that "auto" stands for, or the given one."""
@@ -177,42 +203,189 @@ class EmbeddingDisplay(Display):
         return "neighbors" if n_samples <= MAX_LAYOUT else "pca"
 
     def _write_label(self, text, members):
-        """Write a label beside its points, on that side of them where fewest points are."""
+        """Write a label beside its points, on their emptiest side."""
         points = self.points_ - np.median(self.points_[members], axis=0)
         gaps = LABEL_GAP * (np.ptp(points, axis=0).max() or 1.0) * SIDES
-        inner = np.flatnonzero(members)[np.abs(points[members]).sum(1).argsort()]
-        inner = inner[: -(-9 * len(inner) // 10)]  # without outliers
-        edges = inner[
-            (points[inner] @ SIDES.T).argmax(0)
-        ]  # the outermost sample on each side
-        away = np.abs(points[:, None] - points[edges] - gaps).max(2)
-        side = int((away < np.abs(gaps).max()).sum(0).argmin())
+
+        own = np.flatnonzero(members)
+        by_distance = own[np.abs(points[own]).sum(1).argsort()]
+        # A tenth of the samples may be outliers.
+        inner = by_distance[: len(own) - len(own) // 10]
+        edges = inner[(points[inner] @ SIDES.T).argmax(0)]
+
+        distances = np.abs(points[:, None] - points[edges] - gaps).max(2)
+        side = (distances < np.abs(gaps).max()).sum(0).argmin()
+
         across, up = np.sign(SIDES[side].round(9)).astype(int)
-        style = {
-            "ha": ("center", "left", "right")[across],
-            "va": ("center", "bottom", "top")[up],
-        }
-        style["bbox"] = {
-            "boxstyle": "round,pad=0.1",
-            "fc": "white",
-            "ec": "none",
-            "alpha": 0.6,
-        }
-        style |= {
-            "xytext": 5 * SIDES[side],
-            "textcoords": "offset points",
-            "weight": "bold",
-        }
-        self.ax_.annotate(text, self.points_[edges[side]], **style)
+        self.ax_.annotate(
+            text,
+            self.points_[edges[side]],
+            xytext=5 * SIDES[side],
+            textcoords="offset points",
+            ha=("center", "left", "right")[across],
+            va=("center", "bottom", "top")[up],
+            weight="bold",
+            bbox={
+                "boxstyle": "round,pad=0.1",
+                "fc": "white",
+                "ec": "none",
+                "alpha": 0.6,
+            },
+        )
 
 
 def find_samples(estimator, X, codes):
     """Return what a NeighborClustering or its Pipeline lays out, else codes, and the metric."""
     while isinstance(estimator, Pipeline):
-        X, estimator = (
-            estimator[:-1].transform(X) if len(estimator) > 1 else X,
-            estimator[-1],
-        )
+        if len(estimator) > 1:
+            X = estimator[:-1].transform(X)
+        estimator = estimator[-1]
+
     if not hasattr(estimator, "layout_"):
         return codes, "euclidean"
     return estimator._scale_rows(X), estimator.metric
+
+
+@dataclass(eq=False, repr=False)
+class MixtureDisplay(Display):
+    """Ellipses of the components of a mixture, with the samples.
+
+    More than two dimensions are projected on the first two principal components of the samples.
+
+    Parameters
+    ----------
+    points : array-like of shape (n_samples, n_components)
+        Samples, or their codes.
+    means : array-like of shape (n_clusters, n_components)
+    covariances : array-like
+        Covariances in scikit-learn's shape for this ``covariance_type``.
+    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+    labels : array-like of shape (n_samples,), default=None
+        Clusters of the points, which set their colors.
+    name : str, default=None
+
+    Attributes
+    ----------
+    ellipses_ : list of matplotlib Ellipse
+        For each component and each number of standard deviations.
+    legend_ : matplotlib Legend
+
+    See Also
+    --------
+    EmbeddingDisplay : The samples alone, with other projections.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from skdeepcluster import GaussianMixtureEM
+    >>> from skdeepcluster.display import MixtureDisplay
+    >>> X, _ = make_blobs(100, n_features=5, random_state=0)
+    >>> mixture = GaussianMixtureEM(3, random_state=0).fit(X)
+    >>> len(MixtureDisplay.from_estimator(mixture, X).ellipses_)
+    6
+    """
+
+    points: Any
+    means: ArrayLike
+    covariances: ArrayLike
+    _: KW_ONLY
+    covariance_type: str = "full"
+    labels: ArrayLike | None = None
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, *, labels=None, name=None, ax=None, **kwargs
+    ) -> Self:
+        """Draw the mixture of a fitted estimator, in its codes if it has ``transform``.
+
+        The default of `labels` is ``predict(X)``.
+        """
+        _, name = take_last_step(estimator, name)
+        check_has(estimator, "means_", "covariances_", remedy="Use EmbeddingDisplay.")
+        display = cls(
+            estimator.transform(X) if hasattr(estimator, "transform") else X,
+            estimator.means_,
+            estimator.covariances_,
+            covariance_type=getattr(estimator, "covariance_type", "diag"),
+            labels=estimator.predict(X) if labels is None else labels,
+            name=name,
+        )
+        return display.plot(ax, **kwargs)
+
+    def plot(self, ax=None, *, n_std=(1.0, 2.0), **kwargs) -> Self:
+        """Draw ellipses at `n_std` standard deviations from the mean, one number or several.
+
+        :meth:`EmbeddingDisplay.plot` draws the samples with ``kwargs``.
+        """
+        points = to_array(self.points)
+        n_features = np.shape(points)[1]
+        means = read_array("means", self.means, "n_clusters", n_features)
+        covariances = self._expand_covariances(*means.shape)
+        if n_features == 1:
+            raise ValueError(
+                "points has one column, but ellipses need two. Draw a histogram."
+            )
+
+        embedding = EmbeddingDisplay(points, self.labels, method="pca", name=self.name)
+        embedding.plot(ax, **{"alpha": 0.5, **kwargs})
+        self.ax_ = embedding.ax_
+        self.figure_ = embedding.figure_
+
+        pca = embedding.projection_
+        if pca is not None:
+            means = pca.transform(means)
+            covariances = pca.components_ @ covariances @ pca.components_.T
+
+        n_std = np.atleast_1d(n_std)
+        self.ellipses_ = []
+        for k, mean in enumerate(means):
+            for n in n_std:
+                self._draw_ellipse(k, mean, covariances[k], n)
+
+        numbers = ", ".join(f"{n:g}" for n in n_std)
+        self.ax_.plot(
+            [],
+            [],
+            ls="",
+            marker="o",
+            ms=9,
+            mfc="none",
+            color="0.2",
+            label=f"component:\n{numbers} standard\ndeviations",
+        )
+        self.legend_ = draw_legend(self.ax_)
+        self.ax_.autoscale_view()
+        return self
+
+    def _draw_ellipse(self, k, mean, covariance, n_std):
+        from matplotlib.patches import Ellipse
+
+        values, vectors = np.linalg.eigh(covariance)
+        width, height = 2 * n_std * np.sqrt(np.maximum(values, 0))
+        ellipse = Ellipse(
+            mean,
+            width,
+            height,
+            angle=np.degrees(np.arctan2(vectors[1, 0], vectors[0, 0])),
+            fill=False,
+            edgecolor=choose_color(k),
+            linewidth=1.8,
+        )
+        self.ellipses_.append(self.ax_.add_patch(ellipse))
+
+    def _expand_covariances(self, n_clusters, n_features):
+        """Return the covariances as matrices, (n_clusters, n_features, n_features)."""
+        kind = self.covariance_type
+        full = n_clusters, n_features, n_features
+        shapes = {
+            "full": full,
+            "tied": full[1:],
+            "diag": full[:2],
+            "spherical": full[:1],
+        }
+
+        name = f"covariances of type {kind!r}"
+        covariances = read_array(name, self.covariances, *shapes[kind])
+        if kind in ("full", "tied"):
+            return np.broadcast_to(covariances, full)
+        return covariances.reshape(n_clusters, -1, 1) * np.eye(n_features)

@@ -1,4 +1,4 @@
-"""SamplesDisplay: samples of each cluster, as images or profiles."""
+"""SamplesDisplay and TraversalDisplay: samples as images or profiles."""
 
 import inspect
 import math
@@ -7,25 +7,25 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import issparse
 
 from .base import (
     Display,
     check_has,
-    check_shape,
-    choose_colors,
-    group_rows,
-    label_features,
+    group_samples,
+    import_pyplot,
+    label_profiles,
     name_features,
+    read_array,
     take_last_step,
+    to_array,
 )
 
-#: Maximum number of panels of profiles side by side.
-MAX_COLUMNS = 5
 #: Width and height of an image in inches.
 IMAGE_SIZE = 0.55
 #: Factor of the number of generated samples, so that small clusters get enough.
 OVERSAMPLING = 5
+#: Values of continuous codes by default.
+CODE_VALUES = np.linspace(-2, 2, 9)
 
 
 @dataclass(eq=False, repr=False)
@@ -90,83 +90,217 @@ class SamplesDisplay(Display):
         """
         _, name = take_last_step(estimator, name)
         check_has(estimator, "sample")
-        samples, labels = _generate(estimator, n_per_cluster)
         if feature_names is None:
             feature_names = getattr(estimator, "feature_names_in_", None)
-        form = {
-            "image_shape": image_shape,
-            "feature_names": feature_names,
-            "name": name,
-        }
-        return cls(samples, labels, **form).plot(ax, n_columns=n_per_cluster, **kwargs)
+
+        display = cls(
+            *_generate(estimator, n_per_cluster),
+            image_shape=image_shape,
+            feature_names=feature_names,
+            name=name,
+        )
+        return display.plot(ax, n_columns=n_per_cluster, **kwargs)
 
     def plot(self, ax=None, *, n_columns: int = 10, **kwargs) -> Self:
         """Draw by ``Axes.imshow`` for images or ``Axes.plot`` for profiles, with ``kwargs``.
 
         A row has at most `n_columns` images, and a panel as many profiles.
         """
-        samples = self.samples.toarray() if issparse(self.samples) else self.samples
-        samples = check_shape("samples", samples, "n_samples", "n_features")
-        names, index = group_rows(self.labels, len(samples))
+        samples = to_array(self.samples)
+        samples = read_array("samples", samples, "n_samples", "n_features")
+
         draw = self._plot_profiles if self.image_shape is None else self._plot_images
-        draw(ax, samples, names, index, n_columns, kwargs)
+        draw(ax, samples, n_columns, kwargs)
         return self
 
-    def _plot_images(self, ax, samples, names, index, n_columns, kwargs):
-        rows = [np.flatnonzero(index == k)[:n_columns] for k in range(len(names))]
+    def _plot_images(self, ax, samples, n_columns, kwargs):
+        names, index, *_ = group_samples(self.labels, len(samples))
         if self.labels is None:
             names = []
-            rows = np.split(
-                np.arange(len(samples)), range(n_columns, len(samples), n_columns)
-            )
-        size = IMAGE_SIZE * max(map(len, rows)) + 0.8, IMAGE_SIZE * len(rows) + 0.5
-        self.axes_ = [self._open(ax, size)]
-        self.image_ = draw_images(
-            self.ax_, samples, self.image_shape, rows, names, kwargs
-        )
+            index = np.arange(len(samples)) // n_columns
 
-    def _plot_profiles(self, ax, samples, names, index, n_lines, kwargs):
+        rows = [np.flatnonzero(index == k)[:n_columns] for k in np.unique(index)]
+
+        width = IMAGE_SIZE * max(map(len, rows)) + 0.8
+        height = IMAGE_SIZE * len(rows) + 0.5
+        ax = self._open(ax, (width, height))
+        self.axes_ = [ax]
+        self.image_ = draw_images(ax, samples, self.image_shape, rows, names, kwargs)
+
+    def _plot_profiles(self, ax, samples, n_lines, kwargs):
+        n_samples, n_features = samples.shape
         columns = getattr(self.samples, "columns", None)
-        feature_names = name_features(samples.shape[1], self.feature_names, columns)
-        self.image_, size = None, (2.6, 2.0 if feature_names is None else 2.4)
-        self.axes_ = self._open_panels(ax, size, len(names), MAX_COLUMNS)
-        style = {
-            "alpha": 0.5,
-            "lw": 0.8,
-            "marker": "o" if samples.shape[1] == 1 else "",
-            **kwargs,
-        }
-        for k, (panel, color) in enumerate(
-            zip(self.axes_, choose_colors(names)[0], strict=True)
-        ):
+        feature_names = name_features(n_features, self.feature_names, columns)
+        names, index, colors, _ = group_samples(self.labels, n_samples)
+        titles = {name: f"cluster {name}" for name in names}
+        if self.labels is None:
+            titles = {"": ""}
+
+        size = 2.6, 2.0 if feature_names is None else 2.4
+        marker = "o" if n_features == 1 else ""
+        style = {"alpha": 0.5, "lw": 0.8, "marker": marker, **kwargs}
+
+        self.image_ = None
+        panels = self._open_panels(ax, size, titles, max_columns=5)
+        self.axes_ = list(panels.values())
+
+        for k, panel in enumerate(self.axes_):
             members = samples[index == k]
             panel.sharey(self.axes_[0])
-            panel.plot(members[:n_lines].T, **{"color": color, **style})
-            panel.plot(
-                members.mean(axis=0),
-                color="black",
-                marker=style["marker"],
-                label="mean",
-            )
-            title = "" if self.labels is None else f"cluster {names[k]}"
-            panel.set_title(title, fontsize="medium")
-            panel.set_ylabel("value")
-            label_features(panel, feature_names)
+            panel.plot(members[:n_lines].T, **{"color": colors[k], **style})
+            mean = members.mean(axis=0)
+            panel.plot(mean, color="black", marker=style["marker"], label="mean")
+            label_profiles(panel, feature_names)
             panel.label_outer()
         self.axes_[0].legend(fontsize="small", frameon=False, handlelength=1)
 
 
 def _generate(estimator, n_per_cluster):
     """Return generated samples, and their clusters if the estimator gives them, or None."""
-    n_clusters = getattr(
-        estimator, "n_clusters_", getattr(estimator, "n_components", 1)
-    )
+    n_clusters = getattr(estimator, "n_components", 1)
+    n_clusters = getattr(estimator, "n_clusters_", n_clusters)
     if "cluster" in inspect.signature(estimator.sample).parameters:
-        drawn = [estimator.sample(n_per_cluster, cluster=k) for k in range(n_clusters)]
-        return np.concatenate(drawn), np.repeat(np.arange(n_clusters), n_per_cluster)
+        clusters = range(n_clusters)
+        drawn = [estimator.sample(n_per_cluster, cluster=k) for k in clusters]
+        return np.concatenate(drawn), np.repeat(clusters, n_per_cluster)
+
     n_samples = n_per_cluster * n_clusters
     drawn = estimator.sample(OVERSAMPLING * n_samples)
     return drawn if isinstance(drawn, tuple) else (drawn[:n_samples], None)
+
+
+@dataclass(eq=False, repr=False)
+class TraversalDisplay(Display):
+    """Grids of generated samples: one row per cluster, along which a code changes.
+
+    Parameters
+    ----------
+    grids : dict of str to array-like of shape (n_rows, n_columns, n_features)
+        Samples of each panel, by its title.
+    image_shape : tuple of int, default=None
+        Shape of an image, see `SamplesDisplay`. None draws one profile per column, averaged over
+        the rows of a grid.
+    feature_names : array-like of str of shape (n_features,), default=None
+        Names below the profiles.
+    name : str, default=None
+
+    Attributes
+    ----------
+    axes_ : dict of str to matplotlib Axes
+        The panel of each grid.
+
+    See Also
+    --------
+    skdeepcluster.InfoGANClustering.code_report : What each code changes, in numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdeepcluster.display import TraversalDisplay
+    >>> grid = np.random.default_rng(0).uniform(size=(3, 5, 64))
+    >>> display = TraversalDisplay({"continuous0": grid}, image_shape=(8, 8)).plot()
+    >>> list(display.axes_)
+    ['continuous0']
+    """
+
+    grids: Any
+    _: KW_ONLY
+    image_shape: tuple[int, ...] | None = None
+    feature_names: ArrayLike | None = None
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        *,
+        codes=None,
+        values=CODE_VALUES,
+        n_noise: int = 10,
+        image_shape: tuple[int, ...] | None = None,
+        feature_names=None,
+        name=None,
+        ax=None,
+        **kwargs,
+    ) -> Self:
+        """Draw each cluster of an InfoGANClustering with `n_noise` noise vectors, and its `codes`.
+
+        By default these are the continuous codes, with nine `values` from -2 to 2.
+        """
+        _, name = take_last_step(estimator, name)
+        check_has(estimator, "traverse")
+        if codes is None:
+            codes = [c for c in estimator.code_names_ if c.startswith("continuous")]
+        if feature_names is None:
+            feature_names = getattr(estimator, "feature_names_in_", None)
+
+        grid = estimator.traverse("cluster", n_samples=n_noise)
+        clusters = range(grid.shape[1])
+        order = "dark to light"
+        titles = {"cluster": f"cluster, {order}"}
+        if image_shape is not None:
+            # A row for each cluster, a column for each noise vector.
+            grid = np.swapaxes(grid, 0, 1)
+            order = "left to right"
+            titles = {"cluster": "cluster, one column per noise vector"}
+
+        grids = {"cluster": grid}
+        for code in codes:
+            if code == "cluster":
+                continue
+            swept = None
+            ends = "categories"
+            if code.startswith("continuous"):
+                swept = values
+                ends = f"{values[0]:g} to {values[-1]:g}"
+            rows = [estimator.traverse(code, swept, cluster=k)[0] for k in clusters]
+            grids[code] = np.stack(rows)
+            titles[code] = f"{code}, {ends}, {order}"
+
+        form = {"image_shape": image_shape, "feature_names": feature_names}
+        display = cls(grids, **form, name=name).plot(ax, **kwargs)
+        for code, title in titles.items():
+            display.axes_[code].set_title(title, fontsize="medium")
+        return display
+
+    def plot(self, ax=None, **kwargs) -> Self:
+        """Draw by ``Axes.imshow`` for images or ``Axes.plot`` for profiles, with ``kwargs``."""
+        shape = "n_rows", "n_columns", "n_features"
+        grids = {
+            title: read_array(f"grid {title!r}", grid, *shape)
+            for title, grid in self.grids.items()
+        }
+
+        draw = self._plot_profiles
+        size = 5.0, 3.6
+        if self.image_shape is not None:
+            draw = self._plot_images
+            shapes = [grid.shape for grid in grids.values()]
+            n_rows, n_columns, _ = np.max(shapes, axis=0)
+            width = max(IMAGE_SIZE * n_columns + 0.8, 4.2)
+            size = width, IMAGE_SIZE * n_rows + 0.6
+
+        titles = {title: title for title in grids}
+        self.axes_ = self._open_panels(ax, size, titles, max_columns=2)
+        for title, grid in grids.items():
+            draw(self.axes_[title], grid, kwargs)
+        return self
+
+    def _plot_images(self, panel, grid, kwargs):
+        n_rows, n_columns, n_features = grid.shape
+        samples = grid.reshape(-1, n_features)
+        rows = np.arange(len(samples)).reshape(n_rows, n_columns)
+        draw_images(panel, samples, self.image_shape, rows, range(n_rows), kwargs)
+
+    def _plot_profiles(self, panel, grid, kwargs):
+        profiles = grid.mean(axis=0)
+        cmap = import_pyplot().get_cmap("viridis")
+        shades = np.linspace(0, 0.9, len(profiles))
+        for k, profile in enumerate(profiles):
+            panel.plot(profile, **{"color": cmap(shades[k]), "lw": 1.0, **kwargs})
+        label_profiles(panel, name_features(grid.shape[2], self.feature_names))
+
+
+# ---- images
 
 
 def draw_images(ax, samples, image_shape, rows, names, kwargs):
@@ -184,29 +318,36 @@ def draw_images(ax, samples, image_shape, rows, names, kwargs):
 def make_mosaic(samples, image_shape, rows):
     """Return rows of images as one masked picture, and the height of a row in pixels."""
     tiles = _to_images(samples, image_shape)
-    height, width = tiles.shape[1] + 1, tiles.shape[2] + 1
-    shape = len(rows) * height - 1, max(map(len, rows)) * width - 1, *tiles.shape[3:]
+    _, height, width, *channels = tiles.shape
+    down = height + 1
+    right = width + 1
+
+    n_columns = max(map(len, rows))
+    shape = len(rows) * down - 1, n_columns * right - 1, *channels
     grid = np.ma.array(np.zeros(shape), mask=True)
-    for r, row in enumerate(rows):
-        for c, tile in enumerate(tiles[row]):
-            top, left = r * height, c * width
-            grid[top : top + height - 1, left : left + width - 1] = tile
-    return grid.filled(1.0) if grid.ndim == 3 else grid, height
+    for i, row in enumerate(rows):
+        for j, tile in enumerate(tiles[row]):
+            grid[i * down :, j * right :][:height, :width] = tile
+    return grid.filled(1.0) if channels else grid, down
 
 
 def _to_images(samples, image_shape):
     """Return samples as images, (height, width) or (height, width, 3) in [0, 1]."""
-    shape = tuple(np.atleast_1d(image_shape).tolist())
+    shape = np.atleast_1d(image_shape).tolist()
+    if len(shape) == 2:
+        shape = [1, *shape]
+
+    n_features = samples.shape[1]
     has_channels = len(shape) == 3 and not {shape[0], shape[2]}.isdisjoint({1, 3})
-    if not (len(shape) == 2 or has_channels) or math.prod(shape) != samples.shape[1]:
+    if not has_channels or math.prod(shape) != n_features:
         raise ValueError(
-            f"image_shape={image_shape} does not fit samples of {samples.shape[1]} features. Give "
+            f"image_shape={image_shape} does not fit samples of {n_features} features. Give "
             "(height, width), with 1 or 3 channels before or after them for color."
         )
+
     tiles = samples.reshape(-1, *shape)
-    if not has_channels:
-        return tiles
-    tiles = np.moveaxis(tiles, 1, -1) if shape[0] in (1, 3) else tiles
+    if shape[0] in (1, 3):
+        tiles = np.moveaxis(tiles, 1, -1)
     if tiles.shape[-1] == 1:
         return tiles[..., 0]
     return np.clip(tiles / find_white(samples), 0, 1)

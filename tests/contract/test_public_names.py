@@ -50,11 +50,7 @@ def test_every_public_object_has_a_page():
     assert public <= set(LISTED.values())
 
 
-METHODS = [
-    name
-    for name in skdeepcluster.__all__
-    if hasattr(getattr(skdeepcluster, name), "fit")
-]
+METHODS = [name for name in skdeepcluster.__all__ if hasattr(getattr(skdeepcluster, name), "fit")]
 
 
 @pytest.mark.parametrize("name", METHODS)

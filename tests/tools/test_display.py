@@ -17,7 +17,6 @@ from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils import Bunch
 
 from skdeepcluster import (
-    ClusterEnsemble,
     GaussianMixtureEM,
     NeighborClustering,
     VAEEmbedding,
@@ -32,7 +31,6 @@ from skdeepcluster.display import (
     NumberOfClustersDisplay,
     ReliabilityDisplay,
     SamplesDisplay,
-    StabilityDisplay,
     TraversalDisplay,
 )
 from skdeepcluster.metrics import clustering_accuracy, error_auc, expected_calibration_error
@@ -218,9 +216,6 @@ def test_the_last_step_of_a_pipeline_is_drawn():
     mixture = make_pipeline(MinMaxScaler(), GaussianMixtureEM(2, random_state=0)).fit(Z)
     (line,) = HistoryDisplay.from_estimator(mixture).axes_["lower bound"].lines
     np.testing.assert_array_equal(line.get_ydata(), mixture[-1].lower_bounds_)
-    members = ClusterEnsemble(KMeans(3), n_estimators=2, random_state=0)
-    shown = StabilityDisplay.from_estimator(make_pipeline(MinMaxScaler(), members).fit(Z))
-    np.testing.assert_array_equal(shown.stability, members.cluster_stability_)
 
 
 CHAIN, RISING = [[0, 1], [2, 3]], [1.0, 2.0]
@@ -246,7 +241,7 @@ ERRORS = [
     (lambda: NumberOfClustersDisplay([2, 3], [1]).plot(), r"criterion must have shape \(2,\)"),
     (lambda: DendrogramDisplay([[0, 1], [0, 3]], RISING).plot(), "children and distances"),
     (lambda: DendrogramDisplay(CHAIN, RISING, n_clusters=4).plot(), "n_clusters=4 must be"),
-    (lambda: StabilityDisplay([]).plot(), "stability must have shape"),
+    (lambda: NumberOfClustersDisplay([], []).plot(), r"n_clusters must have shape \(n_numbers,\)"),
 ]
 
 
@@ -415,7 +410,7 @@ def test_ellipses_have_the_colors_of_their_points_and_a_legend():
     assert len(display.plot(n_std=2).ellipses_) == 3
 
 
-# ---- reliability, number of clusters, stability
+# ---- reliability, number of clusters
 
 
 def test_reliability_is_the_share_right_in_bins_of_equal_count():
@@ -463,15 +458,6 @@ def test_number_of_clusters_of_a_selection_has_its_criterion():
     assert display.ax_.get_ylabel() == "BIC"
     assert display.chosen == found.best_n_clusters
     assert display.stability_ax_ is None
-
-
-def test_bars_are_the_stability_of_the_clusters():
-    ensemble = ClusterEnsemble(KMeans(4), 5, random_state=0).fit(X)
-    display = StabilityDisplay.from_estimator(ensemble)
-    heights = [bar.get_height() for bar in display.bars_]
-    np.testing.assert_allclose(heights, ensemble.cluster_stability_)
-    assert len({bar.get_facecolor() for bar in display.bars_}) == 4
-    assert sorted(line.get_ydata()[0] for line in display.ax_.lines) == [0.6, 0.85]
 
 
 # ---- dendrograms

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
 
-from skdeepcluster.display import EmbeddingDisplay, StabilityDisplay
+from skdeepcluster.display import EmbeddingDisplay
 from skdeepcluster.stability import cluster_stability
 
 centers = [[0, 0], [7, 0], [0, 7], [8, 8]]
@@ -22,7 +22,11 @@ stability = cluster_stability(clusterer, X, random_state=0)
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
 EmbeddingDisplay(X, clusterer.labels_).plot(axes[0])
-StabilityDisplay(stability).plot(axes[1])
+axes[1].bar(range(6), stability)
+axes[1].axhline(0.85, color="0.3", ls="--", label="stable above 0.85")
+axes[1].axhline(0.6, color="0.3", ls=":", label="doubtful below 0.6")
+axes[1].set(xlabel="cluster", ylabel="stability (mean Jaccard index)")
+axes[1].legend()
 plt.show()
 
 # %%
