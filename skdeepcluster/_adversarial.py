@@ -12,7 +12,7 @@ from ._fit import apply, assign
 from ._init import Partition
 from .engine.runtime import building
 from .functional.losses import marginal, mutual_information
-from .modules.model import PointEncoder
+from .modules.codes import PointEncoder
 from .modules.networks import mlp
 
 #: Minimum and maximum number of samples, generated and of X, that a generator is judged by.

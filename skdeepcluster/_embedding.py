@@ -79,7 +79,7 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
 
 class PriorEstimator(EmbeddingMixin, DeepEstimator):
-    """An estimator that trains a :class:`~skdeepcluster.modules.model.PriorModel`."""
+    """An estimator that trains a :class:`~skdeepcluster.modules.codes.PriorModel`."""
 
     _parameter_constraints = {
         **DeepEstimator._parameter_constraints,

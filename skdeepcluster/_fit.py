@@ -40,7 +40,8 @@ from .engine.runtime import (
     threads_by_size,
 )
 from .functional.gaussian import Mixture
-from .modules.model import Augmentation, Autoencoder
+from .modules.codes import Autoencoder
+from .modules.model import Augmentation
 from .neighbors.search import order_rows
 
 #: Maximum number of samples after repetition, as a multiple of the number of samples.

@@ -131,13 +131,14 @@ class CatGAN(AdversarialModel):
     def discriminator_loss(self, batch) -> dict[str, Tensor]:
         """-H[p_bar], entropies of real and generated samples, and cross-entropy of labels."""
         x_std, terms = self.standardize(batch.x), {}
-        if batch.labeled is None:
+        if batch.extra is None:
             log_p = log_p_alone = self.log_resp_standardized(x_std)
         else:
-            known = self.standardize(batch.labeled)
+            known = self.standardize(batch.extra.x)
             both = self.log_resp_standardized(torch.cat([x_std, known]))
             log_p, log_known = both.split([len(x_std), len(known)])
-            terms["labels"] = self.label_weight * nll_loss(log_known, batch.target)
+            target = batch.extra.columns["target"]
+            terms["labels"] = self.label_weight * nll_loss(log_known, target)
             log_p_alone = (
                 None  # smoothness normalizes by the batch without labeled samples
             )

@@ -27,13 +27,20 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "leaky_relu": lambda: nn.LeakyReLU(0.1),
 }
 
-#: Dtype of the networks, whatever torch's default is.
-FLOAT = torch.float32
-
 Builder = Callable[[int, int], nn.Module]
 Sizes = Sequence[int]
 #: (channels, height, width).
 Shape = tuple[int, int, int]
+
+# Layers in single precision, whatever torch's default is.
+_linear = partial(nn.Linear, dtype=torch.float32)
+_norm = partial(nn.BatchNorm1d, dtype=torch.float32)
+_norm_maps = partial(nn.BatchNorm2d, dtype=torch.float32)
+# Convolutions that halve height and width, and that double them.
+_scaling: dict[str, Any] = {"kernel_size": 4, "stride": 2, "padding": 1}
+_scaling["dtype"] = torch.float32
+_halve: Callable[..., nn.Module] = partial(nn.Conv2d, **_scaling)
+_double: Callable[..., nn.Module] = partial(nn.ConvTranspose2d, **_scaling)
 
 
 # ---- perceptrons
@@ -68,20 +75,17 @@ def mlp(
     widths = [n_in, *hidden_layer_sizes]
     layers: list[nn.Module] = []
     for width_in, width_out in pairwise(widths):
-        layers += [
-            nn.Linear(width_in, width_out, dtype=FLOAT),
-            ACTIVATIONS[activation](),
-        ]
+        layers += [_linear(width_in, width_out), ACTIVATIONS[activation]()]
+    layers.append(_linear(widths[-1], n_out))
+
     gain = 1.0 if activation == "tanh" else 2.0
-    return _initialize(
-        nn.Sequential(*layers, nn.Linear(widths[-1], n_out, dtype=FLOAT)), gain
-    )
+    return _initialize(layers, gain)
 
 
 def normalized_mlp(
     n_in: int,
     n_out: int,
-    hidden_layer_sizes: Sequence[int] = (500, 500),
+    hidden_layer_sizes: Sizes = (500, 500),
     activation: str = "leaky_relu",
     noise: float = 0.0,
 ) -> nn.Sequential:
@@ -106,12 +110,10 @@ def normalized_mlp(
     noises = [GaussianNoise(noise)] if noise else []
     layers: list[nn.Module] = []
     for width_in, width_out in pairwise(widths):
-        linear = nn.Linear(width_in, width_out, bias=False, dtype=FLOAT)
-        normalize = nn.BatchNorm1d(width_out, dtype=FLOAT)
-        layers += [*noises, linear, normalize, ACTIVATIONS[activation]()]
-    return _initialize(
-        nn.Sequential(*layers, *noises, nn.Linear(widths[-1], n_out, dtype=FLOAT))
-    )
+        linear = _linear(width_in, width_out, bias=False)
+        layers += [*noises, linear, _norm(width_out), ACTIVATIONS[activation]()]
+    layers += [*noises, _linear(widths[-1], n_out)]
+    return _initialize(layers)
 
 
 class GaussianNoise(nn.Module):
@@ -124,29 +126,6 @@ class GaussianNoise(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Add the noise."""
         return x + self.std * random.randn_like(x) if self.training else x
-
-
-@torch.no_grad()
-def set_linear(
-    network: nn.Sequential, reduce: Tensor, expand: Tensor, bias: Tensor
-) -> None:
-    """Initialize a perceptron of :func:`mlp` to the map x -> expand @ (reduce @ x) + bias.
-
-    ``reduce`` is (q, n_in). Hidden layers, at least 2 q wide, carry ``reduce @ x`` and its
-    negation, because a(t) - a(-t) is about t times a constant for all activations ("looks-linear":
-    D. Balduzzi et al., "The shattered gradients problem", ICML 2017).
-    """
-    *hidden, last = (layer for layer in network if isinstance(layer, nn.Linear))
-    q, read = len(reduce), reduce
-    for i, layer in enumerate(hidden):
-        layer.weight[: 2 * q] = torch.cat([read, -read])
-        layer.bias[: 2 * q] = 0
-        one = network[2 * i + 1](reduce.new_tensor([1.0, -1.0]))
-        unit = torch.eye(q, layer.out_features, dtype=read.dtype, device=read.device)
-        unit = unit / (one[0] - one[1])
-        read = unit - unit.roll(q, 1)
-    last.weight.copy_(expand @ read)
-    last.bias.copy_(bias)
 
 
 # ---- convolutional networks
@@ -185,10 +164,9 @@ def conv_encoder(
     >>> conv_encoder(784, 20, image_shape=(1, 28, 28))(torch.zeros(3, 784)).shape
     torch.Size([3, 20])
     """
-    stages, n_flat = _stages(n_in, image_shape, channels, "relu", normalized=False)
-    hidden = nn.Linear(n_flat, n_hidden, dtype=FLOAT)
-    linear = nn.Linear(n_hidden, n_out, dtype=FLOAT)
-    return _initialize(nn.Sequential(*stages, hidden, nn.ReLU(), linear))
+    stages, n_flat = _stages(n_in, image_shape, channels, normalized=False)
+    hidden = _linear(n_flat, n_hidden)
+    return _initialize([*stages, hidden, nn.ReLU(), _linear(n_hidden, n_out)])
 
 
 def conv_decoder(
@@ -229,11 +207,8 @@ def conv_discriminator(
     -------
     Sequential
     """
-    stages, n_flat = _stages(n_in, image_shape, channels, "leaky_relu", True)
-    linear = nn.Linear(n_flat, n_out, dtype=FLOAT)
-    return _initialize(
-        nn.Sequential(*stages, linear, nn.BatchNorm1d(n_out, dtype=FLOAT))
-    )
+    stages, n_flat = _stages(n_in, image_shape, channels, normalized=True)
+    return _initialize([*stages, _linear(n_flat, n_out), _norm(n_out)])
 
 
 def conv_generator(
@@ -279,7 +254,8 @@ def conv_classifier(
     Sequential
     """
     body = conv_discriminator(n_in, n_hidden, image_shape, channels)
-    return nn.Sequential(body, ACTIVATIONS["leaky_relu"](), mlp(n_hidden, n_out, ()))
+    last = mlp(n_hidden, n_out, ())
+    return nn.Sequential(body, ACTIVATIONS["leaky_relu"](), last)
 
 
 #: Convolutional networks by their kinds.
@@ -293,17 +269,18 @@ CONVOLUTIONAL: dict[str, Callable[..., nn.Module]] = {
 
 
 def _stages(
-    n_in: int, image_shape: Shape, channels: Sizes, activation: str, normalized: bool
+    n_in: int, image_shape: Shape, channels: Sizes, normalized: bool
 ) -> tuple[list[nn.Module], int]:
     """Return layers that halve an image for each of the channels, and the size of their output."""
     height, width = _shape_after_stages(n_in, image_shape, channels)
     maps = [image_shape[0], *channels]
+    activation = ACTIVATIONS["leaky_relu" if normalized else "relu"]
     layers: list[nn.Module] = [nn.Unflatten(1, image_shape)]
     for stage, (maps_in, maps_out) in enumerate(pairwise(maps)):
-        layers.append(nn.Conv2d(maps_in, maps_out, 4, stride=2, padding=1, dtype=FLOAT))
+        layers.append(_halve(maps_in, maps_out))
         if normalized and stage:
-            layers.append(nn.BatchNorm2d(maps_out, dtype=FLOAT))
-        layers.append(ACTIVATIONS[activation]())
+            layers.append(_norm_maps(maps_out))
+        layers.append(activation())
     return [*layers, nn.Flatten()], maps[-1] * height * width
 
 
@@ -316,26 +293,20 @@ def _mirror(
     normalized: bool,
 ) -> nn.Sequential:
     """Return two linear layers, and layers that double an image for each channel, last first."""
+
+    def rectify(norm: nn.Module) -> list[nn.Module]:
+        return [norm, nn.ReLU()] if normalized else [nn.ReLU()]
+
     height, width = _shape_after_stages(n_out, image_shape, channels)
     maps = [image_shape[0], *channels][::-1]
-    layers: list[nn.Module] = [nn.Linear(n_in, n_hidden, dtype=FLOAT)]
-    layers += (
-        [nn.BatchNorm1d(n_hidden, dtype=FLOAT), nn.ReLU()]
-        if normalized
-        else [nn.ReLU()]
-    )
-    layers += [nn.Linear(n_hidden, maps[0] * height * width, dtype=FLOAT)]
-    layers += [nn.Unflatten(1, (maps[0], height, width))]
+    layers: list[nn.Module] = [_linear(n_in, n_hidden)]
+    layers += rectify(_norm(n_hidden))
+    layers.append(_linear(n_hidden, maps[0] * height * width))
+    layers.append(nn.Unflatten(1, (maps[0], height, width)))
     for maps_in, maps_out in pairwise(maps):
-        layers += (
-            [nn.BatchNorm2d(maps_in, dtype=FLOAT), nn.ReLU()]
-            if normalized
-            else [nn.ReLU()]
-        )
-        layers += [
-            nn.ConvTranspose2d(maps_in, maps_out, 4, stride=2, padding=1, dtype=FLOAT)
-        ]
-    return _initialize(nn.Sequential(*layers, nn.Flatten()))
+        layers += rectify(_norm_maps(maps_in))
+        layers.append(_double(maps_in, maps_out))
+    return _initialize([*layers, nn.Flatten()])
 
 
 def _shape_after_stages(
@@ -358,26 +329,25 @@ def _shape_after_stages(
     return height // factor, width // factor
 
 
-def _initialize(network: nn.Sequential, gain: float = 2.0) -> nn.Sequential:
-    """Draw weights from N(0, gain / fan_in), so that layers keep the variance of their inputs.
+def _initialize(layers: list[nn.Module], gain: float = 2.0) -> nn.Sequential:
+    """Return a network with weights from N(0, gain / fan_in), which keep variances of inputs.
 
     The gain is 2 for rectifiers (He et al., 2015). With torch's smaller weights, deep decoders
     ignore the code.
     """
-    for layer in network:
+    for layer in layers:
         if isinstance(layer, nn.Linear | nn.Conv2d):
             fan_in = float(layer.weight[0].numel())
         elif isinstance(layer, nn.ConvTranspose2d):
             fan_in = layer.weight[:, 0].numel() / math.prod(layer.stride)
         else:
             continue
-        if (
-            not layer.weight.is_meta
-        ):  # where torch would import its compiler, for seconds
+        # On the meta device, torch would import its compiler, which takes seconds.
+        if not layer.weight.is_meta:
             nn.init.normal_(layer.weight, std=math.sqrt(gain / fan_in))
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
-    return network
+    return nn.Sequential(*layers)
 
 
 # ---- networks of the users
@@ -393,9 +363,9 @@ def choose_builder(
     if builder is not None or image_shape is None:
         return builder
     shape = check_widths("image_shape", image_shape)
-    return partial(
-        CONVOLUTIONAL[kind], image_shape=tuple([1] * (3 - len(shape)) + shape)
-    )
+    if len(shape) == 2:
+        shape = [1, *shape]
+    return partial(CONVOLUTIONAL[kind], image_shape=tuple(shape))
 
 
 def make_network(
@@ -415,8 +385,8 @@ def make_network(
     builder = choose_builder(builder, role, image_shape)
     if builder is not None:
         return build_network(role, builder, n_in, n_out)
-    widths = {"decoder": widths[::-1], "discriminator": widths[:2]}.get(role, widths)
-    return mlp(n_in, n_out, widths, activation)
+    own = {"decoder": widths[::-1], "discriminator": widths[:2]}
+    return mlp(n_in, n_out, own.get(role, widths), activation)
 
 
 def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Module:
@@ -429,15 +399,16 @@ def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Modu
     asked = f"{role}(n_in={n_in}, n_out={n_out})"
     try:
         network = builder(n_in, n_out)
-        if any(parameter.is_meta for parameter in network.parameters()):
-            return network  # only shapes of weights are asked for
+        if any(weight.is_meta for weight in network.parameters()):
+            return network  # only the shapes of weights are needed
         with torch.no_grad():
             found = network.eval()(torch.zeros(2, n_in, dtype=torch.float32))
     except Exception as error:
-        raise ValueError(
-            f"{asked} gave no network that takes samples: {error}"
-        ) from error
-    shape, dtype = tuple(getattr(found, "shape", ())), getattr(found, "dtype", None)
+        message = f"{asked} gave no network that takes samples: {error}"
+        raise ValueError(message) from error
+
+    shape = tuple(getattr(found, "shape", ()))
+    dtype = getattr(found, "dtype", None)
     if shape != (2, n_out) or dtype != torch.float32:
         raise ValueError(
             f"{asked} must return a network from float32 samples of shape (2, {n_in}) to a float32"

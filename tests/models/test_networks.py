@@ -17,9 +17,9 @@ from skdeepcluster import CatGANClustering
 from skdeepcluster.functional.gaussian import Mixture, standard_kl
 from skdeepcluster.modules import model
 from skdeepcluster.modules.augmentation import RandomAffine
+from skdeepcluster.modules.codes import GaussianEncoder, MixturePrior, evidence_bound
 from skdeepcluster.modules.latent import LatentSpace
 from skdeepcluster.modules.likelihood import Gaussian
-from skdeepcluster.modules.model import GaussianEncoder, MixturePrior, evidence_bound
 from skdeepcluster.modules.networks import (
     ACTIVATIONS,
     conv_decoder,
@@ -30,8 +30,8 @@ from skdeepcluster.modules.networks import (
     make_network,
     mlp,
     normalized_mlp,
-    set_linear,
 )
+from skdeepcluster.modules.pca import set_linear
 from skdeepcluster.neighbors import neighbor_graph, neighbor_layout
 
 ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
