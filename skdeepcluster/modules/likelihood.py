@@ -7,9 +7,10 @@ nan.
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from numbers import Integral
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -70,11 +71,12 @@ class Bernoulli(Likelihood):
     def standardize(self, x: Tensor) -> Tensor:
         """Float32, clipped to [0, 1]."""
         # Integer bounds would be cast in an exported graph, which breaks its optimizer.
-        return fill_missing(x.float().clamp(0.0, 1.0))
+        return x.float().clamp(0.0, 1.0).nan_to_num(0.0)
 
     def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
         """x_d log p_d + (1 - x_d) log(1 - p_d) with p = sigmoid(decoded)."""
-        x, decoded = self.standardize(x).expand_as(decoded), decoded.float()
+        x = self.standardize(x).expand_as(decoded)
+        decoded = decoded.float()
         return -binary_cross_entropy_with_logits(decoded, x, reduction="none")
 
     def mean(self, decoded: Tensor) -> Tensor:
@@ -118,16 +120,15 @@ class Gaussian(Likelihood):
     def standardize(self, x: Tensor) -> Tensor:
         """(x - shift) / scale within ``LIMIT``, in the precision of the shift, then float32."""
         x_std = ((x - self.shift) / self.scale).clamp(-self.LIMIT, self.LIMIT)
-        return fill_missing(x_std.float())
+        return x_std.float().nan_to_num(0.0)
 
     def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
         """Log N(standardize(x)_d; decoded_d, exp noise_d) - log scale_d."""
         log_var = self.noise.clamp(*self.LOG_VAR)
-        squares = (self.standardize(x) - decoded.float()) ** 2 * (-log_var).exp()
-        return (
-            -0.5 * (math.log(2 * math.pi) + log_var + squares)
-            - self.scale.log().float()
-        )
+        gaps = self.standardize(x) - decoded.float()
+        squares = gaps**2 * (-log_var).exp()
+        log_scale = self.scale.log().float()
+        return -0.5 * (math.log(2 * math.pi) + log_var + squares) - log_scale
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return decoded * scale + shift."""
@@ -154,7 +155,8 @@ class Categorical(Likelihood):
 
     def standardize(self, x: Tensor) -> Tensor:
         """Float32, clipped to [0, weight]."""
-        return fill_missing(x.clamp(self.weight.new_zeros(()), self.weight).float())
+        zero = self.weight.new_zeros(())
+        return x.clamp(zero, self.weight).float().nan_to_num(0.0)
 
     def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
         """Log softmax(decoded_g) of the category; a group of zeros adds nothing."""
@@ -212,13 +214,12 @@ class ColumnLikelihood(Likelihood):
         categorical: Iterable[Iterable[int]] = (),
     ) -> None:
         super().__init__()
-        groups = [
-            list(gaussian),
-            list(bernoulli),
-            *(list(group) for group in categorical),
-        ]
+        groups = [list(gaussian), list(bernoulli), *map(list, categorical)]
         columns = _check_columns(groups)
         n_gaussian, n_bernoulli, *sizes = map(len, groups)
+        lengths = (n_gaussian, n_bernoulli, sum(sizes))
+        self.lengths = [length for length in lengths if length]
+
         self.parts = nn.ModuleDict()
         if n_gaussian:
             zeros = torch.zeros(n_gaussian, dtype=torch.float32)
@@ -227,7 +228,7 @@ class ColumnLikelihood(Likelihood):
             self.parts["bernoulli"] = Bernoulli()
         if sizes:
             self.parts["categorical"] = Categorical(sizes)
-        self.lengths = [n for n in (n_gaussian, n_bernoulli, sum(sizes)) if n]
+
         # All columns, part by part, and the numbers of columns of the parts and groups.
         self.register_buffer("columns", torch.tensor(columns))
         self.register_buffer("sizes", torch.tensor([n_gaussian, n_bernoulli, *sizes]))
@@ -241,18 +242,19 @@ class ColumnLikelihood(Likelihood):
     @property
     def standardizes(self) -> bool:
         """Whether there is a scale for each Gaussian column."""
-        return any(bool(part.standardizes) for part in self.parts.values())
+        return any(part.standardizes for part in self._parts)
 
     def describe(self) -> str:
         """Return the name and the columns of each part."""
-        parts = (
-            f"{part} {columns}" for part, columns in self.layout.items() if columns
-        )
+        layout = self.layout.items()
+        parts = [f"{part} {columns}" for part, columns in layout if columns]
         return f"{self.name} ({', '.join(parts)})"
 
     def set_scale(self, shift: Tensor, scale: Tensor) -> None:
         """Set shift and scale of the Gaussian columns."""
-        self.parts["gaussian"].shift, self.parts["gaussian"].scale = shift, scale
+        gaussian = self.parts["gaussian"]
+        gaussian.shift = shift
+        gaussian.scale = scale
 
     def set_weights(self, weights: Tensor) -> None:
         """Set the weight of each group of one-hot columns."""
@@ -260,53 +262,51 @@ class ColumnLikelihood(Likelihood):
 
     def standardize(self, x: Tensor) -> Tensor:
         """Return the inputs of each part, in the order of the columns."""
-        return self._join([part.standardize(own) for part, own in self._split(x)])
+        return self._map("standardize", x)
 
     def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
         """Log p of the parts, (N, D)."""
-        pairs = zip(self._split(x), self._split(decoded), strict=True)
-        return self._join([part.log_probs(own, out) for (part, own), (_, out) in pairs])
+        return self._map("log_probs", x, decoded)
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the means of the parts, (N, D)."""
-        return self._join([part.mean(out) for part, out in self._split(decoded)])
+        return self._map("mean", decoded)
 
     def standardized_mean(self, decoded: Tensor) -> Tensor:
         """Return the standardized means of the parts, (N, D)."""
-        return self._join(
-            [part.standardized_mean(out) for part, out in self._split(decoded)]
-        )
+        return self._map("standardized_mean", decoded)
 
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return the links of the parts."""
-        outputs, slopes = zip(
-            *(part.link(own) for part, own in self._split(mean)), strict=True
-        )
+        pairs = zip(self._parts, self._split(mean), strict=True)
+        outputs, slopes = zip(*(part.link(own) for part, own in pairs), strict=True)
         return self._join(outputs), self._join(slopes)
 
-    def _split(self, values: Tensor) -> Iterator[tuple[Any, Tensor]]:
-        """Yield each part and its columns of the values."""
-        columns = values.index_select(-1, self.columns).split(self.lengths, -1)
-        return zip(self.parts.values(), columns, strict=True)
+    @property
+    def _parts(self) -> list[Likelihood]:
+        return cast(list[Likelihood], list(self.parts.values()))
+
+    def _map(self, method: str, *values: Tensor) -> Tensor:
+        """Call a method of each part with its columns, and join the results."""
+        columns = map(self._split, values)
+        parts = zip(self._parts, *columns, strict=True)
+        return self._join([getattr(part, method)(*own) for part, *own in parts])
+
+    def _split(self, values: Tensor) -> Sequence[Tensor]:
+        """Return the columns of each part."""
+        return values.index_select(-1, self.columns).split(self.lengths, -1)
 
     def _join(self, values: Sequence[Tensor]) -> Tensor:
         """Return the values of all parts in the order of the columns."""
         return torch.cat(list(values), -1).index_select(-1, self.position)
 
 
-def fill_missing(x: Tensor) -> Tensor:
-    """Replace missing values, nan, by 0."""
-    return torch.where(x.isnan(), 0.0, x)
-
-
 def restore_likelihood(state: Mapping[str, Tensor]) -> Likelihood:
     """Build the likelihood that has a given state dict; a :class:`Bernoulli` has no state."""
+    if "shift" in state:
+        return Gaussian(state["shift"], state["scale"])
     if "columns" not in state:
-        return (
-            Gaussian(state["shift"], state["scale"])
-            if "shift" in state
-            else Bernoulli()
-        )
+        return Bernoulli()
     restored = ColumnLikelihood(**_split_layout(state["columns"], state["sizes"]))
     if "gaussian" in restored.parts:
         restored.set_scale(state["parts.gaussian.shift"], state["parts.gaussian.scale"])
@@ -317,15 +317,13 @@ def restore_likelihood(state: Mapping[str, Tensor]) -> Likelihood:
 
 def _split_layout(columns: Tensor, sizes: Tensor) -> dict[str, list[Any]]:
     """Return the parameters of a :class:`ColumnLikelihood` from its buffers."""
-    gaussian, bernoulli, *groups = (
-        own.tolist() for own in columns.split(sizes.tolist())
-    )
-    return {"gaussian": gaussian, "bernoulli": bernoulli, "categorical": groups}
+    groups = [own.tolist() for own in columns.split(sizes.tolist())]
+    return {"gaussian": groups[0], "bernoulli": groups[1], "categorical": groups[2:]}
 
 
 def _check_columns(groups: Sequence[Sequence[Any]]) -> list[int]:
     """Return the columns of all groups, whole numbers from 0 on that are given once."""
-    columns = [column for group in groups for column in group]
+    columns = list(chain.from_iterable(groups))
     if not columns:
         raise ValueError(
             "A likelihood of columns (ColumnLikelihood) needs columns, got none."
@@ -335,7 +333,9 @@ def _check_columns(groups: Sequence[Sequence[Any]]) -> list[int]:
             raise ValueError(
                 f"Columns are given by whole numbers from 0 on, got {c!r}."
             )
-    if twice := sorted(int(column) for column, n in Counter(columns).items() if n > 1):
+    columns = [int(column) for column in columns]
+    twice = sorted(column for column, n in Counter(columns).items() if n > 1)
+    if twice:
         raise ValueError(
             f"Every column has one likelihood, but {twice} are given twice."
         )
@@ -344,4 +344,4 @@ def _check_columns(groups: Sequence[Sequence[Any]]) -> list[int]:
             "A categorical feature needs two or more one-hot columns, but the groups are "
             f"{groups[2:]}. Give a single column of zeros and ones as 'bernoulli'."
         )
-    return [int(column) for column in columns]
+    return columns
