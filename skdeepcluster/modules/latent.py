@@ -48,35 +48,35 @@ class LatentSpace:
         self.n_noise = n_noise
         self.sizes = list(sizes)
         self.n_continuous = n_continuous
+        n_values = sum(self.sizes)
         #: Number of the generator's inputs.
-        self.n_inputs = n_noise + sum(self.sizes) + n_continuous
+        self.n_inputs = n_noise + n_values + n_continuous
         #: Number of Q's outputs: logits, means, log-standard-deviations.
-        self.n_readings = sum(self.sizes) + 2 * n_continuous
+        self.n_readings = n_values + 2 * n_continuous
 
     @property
     def names(self) -> list[str]:
         """Names of the codes."""
-        others = [f"category{a}" for a in range(1, len(self.sizes))]
-        return [
-            "cluster",
-            *others,
-            *(f"continuous{j}" for j in range(self.n_continuous)),
-        ]
+        categories = [f"category{a}" for a in range(1, len(self.sizes))]
+        continuous = [f"continuous{j}" for j in range(self.n_continuous)]
+        return ["cluster", *categories, *continuous]
 
     def find(self, name: str) -> int:
         """Return the position of a code among all codes."""
-        if name not in self.names:
-            raise ValueError(f"No code {name!r}; there are {', '.join(self.names)}.")
-        return self.names.index(name)
+        names = self.names
+        if name not in names:
+            raise ValueError(f"No code {name!r}; there are {', '.join(names)}.")
+        return names.index(name)
 
     def draw(self, n_samples: int, log_prior: Tensor) -> Codes:
         """Sample codes: the cluster from its prior (K,), all others uniformly."""
         device = log_prior.device
-        first = random.multinomial(log_prior.exp(), n_samples)
-        others = [random.randint(size, (n_samples,), device) for size in self.sizes[1:]]
-        noise = random.rand((n_samples, self.n_noise), device) * 2 - 1
-        continuous = random.rand((n_samples, self.n_continuous), device) * 2 - 1
-        return Codes(noise, torch.stack([first, *others], 1), continuous)
+        categories = [random.multinomial(log_prior.exp(), n_samples)]
+        for size in self.sizes[1:]:
+            categories.append(random.randint(size, (n_samples,), device))
+        noise = random.rand((n_samples, self.n_noise), device)
+        continuous = random.rand((n_samples, self.n_continuous), device)
+        return Codes(noise * 2 - 1, torch.stack(categories, 1), continuous * 2 - 1)
 
     def inputs(self, codes: Codes) -> Tensor:
         """Return the generator's inputs for codes, (N, n_inputs)."""
@@ -96,26 +96,39 @@ class LatentSpace:
 
         "category" is the sum over the categorical codes, "continuous" that over continuous codes.
         """
-        columns = zip(reading.log_probs, codes.categories.T, strict=True)
-        losses = {"category": torch.stack([nll_loss(p, c) for p, c in columns]).sum()}
+        categories = torch.stack(_category_losses(reading, codes))
+        losses = {"category": categories.sum()}
         if self.n_continuous:
             losses["continuous"] = self.continuous_loss(reading, codes.continuous)
         return losses
 
     def continuous_loss(self, reading: Reading, continuous: Tensor) -> Tensor:
         """Mean Gaussian negative log-likelihood of the first continuous codes, (N, <= C)."""
-        first = slice(continuous.shape[1])
-        mean, log_var = reading.mean[:, first], 2 * reading.log_std[:, first]
-        return -log_prob_diag(continuous, mean, log_var).mean()
+        return _code_loss(reading, continuous, slice(continuous.shape[1]))
 
     def information(self, reading: Reading, codes: Codes, log_prior: Tensor) -> Tensor:
         """Lower bounds H(c) + E log Q(c|x) on the information I(c; x), in nats, (A + C,)."""
-        uniform = [reading.mean.new_tensor(n).log() for n in self.sizes[1:]]
-        entropies, columns = [entropy(log_prior), *uniform], codes.categories.T
-        pairs = zip(entropies, reading.log_probs, columns, strict=True)
-        bounds = [h - nll_loss(log_p, column) for h, log_p, column in pairs]
+        entropies = [entropy(log_prior)]
+        for size in self.sizes[1:]:
+            entropies.append(log_prior.new_tensor(size).log())
+        losses = _category_losses(reading, codes)
+        bounds = [h - loss for h, loss in zip(entropies, losses, strict=True)]
+
         for j in range(self.n_continuous):
-            mean, log_var = reading.mean[:, j, None], 2 * reading.log_std[:, j, None]
-            log_q = log_prob_diag(codes.continuous[:, j, None], mean, log_var).mean()
-            bounds.append(math.log(2) + log_q)
+            one = slice(j, j + 1)
+            loss = _code_loss(reading, codes.continuous[:, one], one)
+            bounds.append(math.log(2) - loss)
         return torch.stack(bounds)
+
+
+def _category_losses(reading: Reading, codes: Codes) -> list[Tensor]:
+    """-log Q of each categorical code, mean over the samples."""
+    pairs = zip(reading.log_probs, codes.categories.T, strict=True)
+    return [nll_loss(log_p, category) for log_p, category in pairs]
+
+
+def _code_loss(reading: Reading, continuous: Tensor, columns: slice) -> Tensor:
+    """-log Q of continuous codes (N, n), which Q reads in these columns, mean over the samples."""
+    mean = reading.mean[:, columns]
+    log_var = 2 * reading.log_std[:, columns]
+    return -log_prob_diag(continuous, mean, log_var).mean()
