@@ -10,6 +10,7 @@ import os
 import warnings
 from contextlib import ExitStack
 from importlib.util import find_spec
+from itertools import chain
 
 import torch
 from scipy import sparse
@@ -123,7 +124,8 @@ def _strip(message):
         if field.name in ("doc_string", "metadata_props"):
             message.ClearField(field.name)
         elif field.message_type is not None:
-            for part in [value] if hasattr(value, "ListFields") else value:
+            is_single = hasattr(value, "ListFields")
+            for part in [value] if is_single else value:
                 _strip(part)
 
 
@@ -133,7 +135,8 @@ def _strip(message):
 def _list_steps(estimator):
     """List the steps of nested Pipelines without "passthrough"."""
     if isinstance(estimator, Pipeline):
-        return [own for _, step in estimator.steps for own in _list_steps(step)]
+        nested = [_list_steps(step) for _, step in estimator.steps]
+        return list(chain.from_iterable(nested))
     return [] if estimator in ("passthrough", None) else [estimator]
 
 
@@ -142,11 +145,11 @@ def _prepend(steps, model):
     from onnx import compose
     from skl2onnx import convert_sklearn
 
-    version = next(own.version for own in model.opset_import if not own.domain)
-    opsets = {"": version, "ai.onnx.ml": 3}
+    versions = {own.domain: own.version for own in model.opset_import}
+    opsets = {"": versions[""], "ai.onnx.ml": 3}
     try:
         steps, inputs = _describe_inputs(steps)
-        first = convert_sklearn(steps, initial_types=inputs, target_opset=opsets)
+        first = convert_sklearn(steps, None, inputs, target_opset=opsets)
         # The converter writes the lowest version in which its operators are the same.
         first.ir_version = model.ir_version
         for own in first.opset_import:
@@ -158,8 +161,8 @@ def _prepend(steps, model):
         return compose.merge_models(first, model, [(prepared, "prepared")])
     except Exception as error:
         raise TypeError(
-            f"The steps before the last of a Pipeline cannot be exported: {error} Export the last "
-            "step, pipeline[-1], and apply pipeline[:-1] before."
+            f"The steps before the last of a Pipeline cannot be exported: {error} "
+            "Export the last step, pipeline[-1], and apply pipeline[:-1] before."
         ) from error
 
 
@@ -170,7 +173,8 @@ def _describe_inputs(steps):
     first = steps[0]
     names = getattr(first, "feature_names_in_", None)
     if not isinstance(first, ColumnTransformer) or names is None:
-        return steps, [("X", FloatTensorType([None, steps.n_features_in_]))]
+        shape = [None, steps.n_features_in_]
+        return steps, [("X", FloatTensorType(shape))]
 
     named = []
     used = set()
@@ -181,8 +185,10 @@ def _describe_inputs(steps):
         columns = list(first._transformer_to_input_indices[name])
         named.append((name, part, names[columns].tolist()))
         used.update(columns)
-        if _takes_text(part):
-            texts.update(columns)
+        for step in _list_steps(part):
+            for categories in getattr(step, "categories_", []):
+                if categories.dtype.kind in "OU":
+                    texts.update(columns)
 
     inputs = []
     for i in sorted(used):
@@ -193,15 +199,6 @@ def _describe_inputs(steps):
     return make_pipeline(resolved, *steps[1:]), inputs
 
 
-def _takes_text(transformer):
-    """Return whether a transformer encodes categories that are text."""
-    for step in _list_steps(transformer):
-        categories = getattr(step, "categories_", [])
-        if any(own.dtype.kind in "OU" for own in categories):
-            return True
-    return False
-
-
 # ---- predictions
 
 
@@ -209,8 +206,8 @@ def _build_module(estimator):
     """Return the module that computes the predictions of an estimator."""
     if hasattr(estimator, "_table"):
         raise TypeError(
-            "A fit with categorical_features cannot be exported. Encode the categories by a "
-            "ColumnTransformer with OneHotEncoder in a Pipeline, and export the Pipeline."
+            "A fit with categorical_features cannot be exported. Encode the categories "
+            "in a Pipeline (ColumnTransformer, OneHotEncoder), and export the Pipeline."
         )
     if isinstance(estimator, NeighborClustering):
         return _NeighborPredictions(estimator)
@@ -218,15 +215,16 @@ def _build_module(estimator):
         return _Predictions(_MixtureAssignment(estimator.mixture_))
     if not hasattr(estimator, "model_"):
         raise TypeError(
-            f"{type(estimator).__name__} has neither a network nor a mixture to export. Export "
-            "the members of an ensemble one by one (estimators_)."
+            f"{type(estimator).__name__} has neither a network nor a mixture to export. "
+            "Export the members of an ensemble one by one (estimators_)."
         )
 
     model = copy.deepcopy(estimator.model_).cpu()
     encode = model.encode if hasattr(estimator, "transform") else None
     log_resp = model.calibrated_log_resp
     if hasattr(model, "mixture"):
-        log_resp = _MixtureAssignment(model.mixture.mixture, encode, model.temperature)
+        mixture = model.mixture.mixture
+        log_resp = _MixtureAssignment(mixture, encode, model.temperature)
     offset = getattr(estimator, "offset_", -math.inf)
     return _Predictions(log_resp, encode, model, offset)
 
@@ -251,8 +249,10 @@ class _Predictions(nn.Module):
             is_refused |= -self.model.outlier_scores(x) < self.offset
         labels = torch.where(is_refused, -1, log_resp.argmax(-1))
 
-        found = (labels, log_resp.exp().float())
-        return found if self.encode is None else (*found, self.encode(x).float())
+        found = [labels, log_resp.exp().float()]
+        if self.encode is not None:
+            found.append(self.encode(x).float())
+        return tuple(found)
 
 
 class _MixtureAssignment(nn.Module):
@@ -267,7 +267,8 @@ class _MixtureAssignment(nn.Module):
     def forward(self, x):
         """Return log-responsibilities (N, K)."""
         z = x if self.encode is None else self.encode(x)
-        return (self.log_joint(z.double()) / self.temperature).log_softmax(-1)
+        log_joint = self.log_joint(z.double())
+        return (log_joint / self.temperature).log_softmax(-1)
 
 
 class _NeighborPredictions(nn.Module):
@@ -285,8 +286,9 @@ class _NeighborPredictions(nn.Module):
         metric = reference.metric
         if metric not in ("euclidean", "cosine") or sparse.issparse(rows):
             raise TypeError(
-                "Only a NeighborClustering fitted to dense samples with metric='euclidean' or "
-                f"'cosine' can be exported, but got metric={metric!r} and {type(rows).__name__}."
+                "Only a NeighborClustering fitted to dense samples with metric='euclidean' "
+                "or 'cosine' can be exported, but got "
+                f"metric={metric!r} and {type(rows).__name__}."
             )
         self.is_cosine = metric == "cosine"
         self.limit = find_limit(rows, metric)
@@ -294,10 +296,11 @@ class _NeighborPredictions(nn.Module):
 
         # Numbers in the graph, unlike buffers, would be rounded to float32.
         factors = estimator._factors
+        kept = reference.kept
         self._keep("factors", 1.0 if factors is None else factors)
         self._keep("offset", estimator.offset_)
-        self._keep("resp", estimator.responsibilities_[reference.kept])
-        self._keep("layout", estimator.layout_[reference.kept])
+        self._keep("resp", estimator.responsibilities_[kept])
+        self._keep("layout", estimator.layout_[kept])
         self._keep("spacing", reference.spacing[:, None])
         self._keep("rows", rows)
         # Products of samples are rounded less around the mean.
@@ -306,7 +309,8 @@ class _NeighborPredictions(nn.Module):
 
     def _keep(self, name, value):
         """Register a buffer in double precision."""
-        self.register_buffer(name, torch.as_tensor(value, dtype=torch.float64))
+        tensor = torch.as_tensor(value, dtype=torch.float64)
+        self.register_buffer(name, tensor)
 
     def _prepare(self, x):
         """Return samples relative to the mean, or of unit length as in ``NeighborIndex``."""
@@ -321,10 +325,11 @@ class _NeighborPredictions(nn.Module):
         """Return distances and indices of the nearest samples; ties go to the lower index."""
         near = x @ self.rows.T - self.rows.square().sum(1) / 2
         n_searched = min(self.n_neighbors + 6, len(self.rows))
-        found = near.topk(n_searched, dim=1).indices.sort(1).values
+        found = near.topk(n_searched).indices.sort(1).values
 
-        squares = (x[:, None] - self.rows[found]).square().sum(2)
-        squares, order = squares.topk(self.n_neighbors, dim=1, largest=False)
+        gaps = x[:, None] - self.rows[found]
+        squares = gaps.square().sum(2)
+        squares, order = squares.topk(self.n_neighbors, largest=False)
         distances = squares / 2 if self.is_cosine else squares.sqrt()
         return distances, found.gather(1, order)
 
@@ -341,10 +346,12 @@ class _NeighborPredictions(nn.Module):
         def average(values):
             return (weights[:, :, None] * values[found]).sum(1)
 
-        mean_distance = distances.mean(1, keepdim=True)
-        scores = torch.where(is_known, average(self.spacing), mean_distance)
         resp = average(self.resp)
+        layout = average(self.layout)
+        spacing = average(self.spacing)
+        mean_distance = distances.mean(1, keepdim=True)
+        score = torch.where(is_known, spacing, mean_distance)[:, 0]
         # Missing values are not filled in a file, so such samples get no cluster.
-        is_refused = (-scores[:, 0] < self.offset) | resp.isnan().any(1)
+        is_refused = (-score < self.offset) | resp.isnan().any(1)
         labels = torch.where(is_refused, -1, resp.argmax(1))
-        return labels, resp.float(), average(self.layout).float()
+        return labels, resp.float(), layout.float()

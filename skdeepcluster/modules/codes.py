@@ -33,7 +33,7 @@ MIN_PAIRS = 32
 class Encoder(nn.Module):
     """Codes of standardized samples, by a network."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: Any) -> None:
         super().__init__()
         self.network = network
 
@@ -59,7 +59,8 @@ class GaussianEncoder(Encoder):
 
     def forward(self, x_std: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the code, (N, L) each."""
-        mean, log_var = self.network(x_std).float().chunk(2, dim=-1)
+        output = self.network(x_std).float()
+        mean, log_var = output.chunk(2, dim=-1)
         log_var = (log_var + self.LOG_VAR).clamp(-16.0, 16.0)
         return mean, (0.5 * log_var).exp()
 
@@ -74,9 +75,11 @@ class GaussianEncoder(Encoder):
 class Autoencoder(TrainableModel):
     """Denoising autoencoder (Vincent et al., ICML 2008), by the means of an encoder.
 
-    Minimizes -E log p(x | decoder(encoder(mask * x_std))), mask ~ Bernoulli(1 - masking).
+    Minimizes -E log p(x | decoder(encoder(mask * x_std))), mask ~ Bernoulli(1 - MASKING).
     """
 
+    #: Share of the features that are set to zero.
+    MASKING = 0.25
     rates = {"likelihood.*": 10.0}
     weight_decay = 1e-4
 
@@ -85,13 +88,11 @@ class Autoencoder(TrainableModel):
         encoder: Encoder,
         decoder: nn.Module,
         likelihood: Likelihood,
-        masking: float = 0.25,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihood
-        self.masking = masking
 
     def encode(self, x: Tensor) -> Tensor:
         """Code of each sample, or the mean of its posterior, (N, L)."""
@@ -100,8 +101,9 @@ class Autoencoder(TrainableModel):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Mean negative log-likelihood of the reconstructed samples."""
         x_std = self.likelihood.standardize(batch.x)
-        code = self.encoder.mean(mask(x_std, self.masking))
-        log_x = self.likelihood.log_prob(batch.x, self.decoder(code))
+        code = self.encoder.mean(mask(x_std, self.MASKING))
+        decoded = self.decoder(code)
+        log_x = self.likelihood.log_prob(batch.x, decoded)
         return {"reconstruction": -log_x.mean()}
 
     def players(self) -> tuple[Player, ...]:
@@ -111,7 +113,9 @@ class Autoencoder(TrainableModel):
 
 def mask(x_std: Tensor, masking: float) -> Tensor:
     """Set each feature of each sample to zero with probability ``masking``, (N, D)."""
-    return x_std * (random.rand_like(x_std) >= masking) if masking else x_std
+    if not masking:
+        return x_std
+    return x_std * (random.rand_like(x_std) >= masking)
 
 
 class CodeModel(ClusterModel):
@@ -120,7 +124,10 @@ class CodeModel(ClusterModel):
     rates = {"likelihood.*": 10.0}
 
     def __init__(
-        self, encoder: Encoder, decoder: nn.Module, likelihood: Likelihood
+        self,
+        encoder: Encoder,
+        decoder: nn.Module,
+        likelihood: Likelihood,
     ) -> None:
         super().__init__(likelihood)
         self.encoder = encoder
@@ -147,7 +154,11 @@ class CodeModel(ClusterModel):
 
 
 def decode_samples(
-    model: CodeModel, x: Tensor, mean: Tensor, std: Tensor, noise: Iterable[Tensor]
+    model: CodeModel,
+    x: Tensor,
+    mean: Tensor,
+    std: Tensor,
+    noise: Iterable[Tensor],
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield blocks of noise (S, 1 or N, L), z = mean + std * noise, and log p(x | z) (S, N).
 
@@ -155,7 +166,8 @@ def decode_samples(
     """
     for some in noise:
         z = mean + std * some.float()
-        decoded = model.decoder(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+        decoded = model.decoder(z.flatten(0, 1))
+        decoded = decoded.unflatten(0, z.shape[:2])
         yield some, z, model.likelihood.log_prob(x, decoded)
 
 
@@ -177,10 +189,11 @@ def evidence_bound(
         noise = balanced_points(n_pairs, n_codes).to(mean.device)
 
     blocks = noise[:, None].split(SAMPLES_AT_ONCE)
-    total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
+    total = x.new_zeros(len(x), dtype=torch.float64)
     for _, _, log_x in decode_samples(model, x, mean, std, blocks):
         total += log_x.double().sum(0)
-    return total / len(noise) - divergence(mean.double(), std.double())
+    expected = total / len(noise)
+    return expected - divergence(mean.double(), std.double())
 
 
 # ---- mixtures of codes
@@ -197,7 +210,8 @@ class CodeMixture(nn.Module):
         super().__init__()
         self.covariance_type = covariance_type
         for name, value in mixture._asdict().items():
-            self.register_buffer(name, torch.as_tensor(value, device="cpu"))
+            tensor = torch.as_tensor(value, device="cpu")
+            self.register_buffer(name, tensor)
 
     @property
     def mixture(self) -> Mixture:
@@ -206,7 +220,8 @@ class CodeMixture(nn.Module):
 
     def log_resp(self, z: Tensor) -> Tensor:
         """Log p(k | z), (N, K)."""
-        return log_joint(z.to(self.means.dtype), self.mixture).log_softmax(-1)
+        z = z.to(self.means.dtype)
+        return log_joint(z, self.mixture).log_softmax(-1)
 
     def fitted_attributes(self) -> dict[str, Tensor]:
         """Weights, means and covariances of the mixture."""
@@ -226,14 +241,20 @@ class MixturePrior(nn.Module):
     #: Bounds of the log-variances.
     LOG_VAR = (-12.0, 12.0)
 
-    def __init__(self, n_clusters: int, n_components: int, floor: float = 0.0) -> None:
+    def __init__(
+        self,
+        n_clusters: int,
+        n_components: int,
+        floor: float = 0.0,
+    ) -> None:
         super().__init__()
         zeros = partial(torch.zeros, dtype=torch.float32)
+        shape = (n_clusters, n_components)
         self.floor = floor
         self.register_buffer("least", zeros(()) + self.LOG_VAR[0])
         self.logits = nn.Parameter(zeros(n_clusters))
-        self.means = nn.Parameter(zeros(n_clusters, n_components))
-        self.log_vars = nn.Parameter(zeros(n_clusters, n_components))
+        self.means = nn.Parameter(zeros(shape))
+        self.log_vars = nn.Parameter(zeros(shape))
 
     @torch.no_grad()
     def set(self, mixture: Mixture) -> None:
@@ -247,9 +268,10 @@ class MixturePrior(nn.Module):
     @property
     def mixture(self) -> Mixture:
         """Log-weights, means and standard deviations, as functions of the parameters."""
-        log_vars = torch.maximum(self.log_vars, self.least).clamp_max(self.LOG_VAR[1])
-        stds = (0.5 * log_vars).exp()
-        return Mixture(self.logits.log_softmax(-1), self.means, stds)
+        log_vars = torch.maximum(self.log_vars, self.least)
+        stds = (0.5 * log_vars.clamp_max(self.LOG_VAR[1])).exp()
+        log_weights = self.logits.log_softmax(-1)
+        return Mixture(log_weights, self.means, stds)
 
     @torch.no_grad()
     def separation(self) -> float:
@@ -279,16 +301,18 @@ def _center_and_variance(mixture: Mixture) -> tuple[Tensor, Tensor]:
     """Mean and variances of a whole mixture, (L,) each."""
     center = mixture.center()
     weights = mixture.log_weights.exp()[:, None]
-    around = mixture.covariances() + (mixture.means - center).square()
+    squares = (mixture.means - center).square()
+    around = mixture.covariances() + squares
     return center, (weights * around).sum(0)
 
 
 def _mixture_attributes(mixture: Mixture, covariance_type: str) -> dict[str, Tensor]:
     """Weights, means and covariances in scikit-learn's shapes, by attribute."""
+    covariances = mixture.covariances()
     return {
         "weights_": mixture.log_weights.exp(),
         "means_": mixture.means.clone(),
-        "covariances_": compact_scales(mixture.covariances(), covariance_type),
+        "covariances_": compact_scales(covariances, covariance_type),
     }
 
 
@@ -336,7 +360,8 @@ class PriorModel(CodeModel):
         self, x_std: Tensor, mixture: Mixture | None = None
     ) -> Tensor:
         """Log p(k | x), (N, K), by the prior's mixture, which may be passed if it is known."""
-        mixture = self.prior.mixture if mixture is None else mixture
+        if mixture is None:
+            mixture = self.prior.mixture
         return self.log_joint(self.encoder(x_std), mixture).log_softmax(-1)
 
     def observe(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -347,10 +372,15 @@ class PriorModel(CodeModel):
         x_std = self.standardize(batch.x)
         if batch.anchor is None or not self.masking:
             return x_std, x_std
-        return x_std, torch.cat([mask(x_std, self.masking), x_std])
+        corrupted = mask(x_std, self.masking)
+        return x_std, torch.cat([corrupted, x_std])
 
     def regularize(
-        self, x_std: Tensor, anchor: Tensor | None, log_joint: Tensor, mixture: Mixture
+        self,
+        x_std: Tensor,
+        anchor: Tensor | None,
+        log_joint: Tensor,
+        mixture: Mixture,
     ) -> dict[str, Tensor]:
         """Terms of the regularizer; ``log_joint`` ends with the samples ``x_std``."""
         log_resp = partial(self.log_resp_standardized, mixture=mixture)
@@ -359,5 +389,6 @@ class PriorModel(CodeModel):
 
     def fitted_attributes(self) -> dict[str, Tensor]:
         """Weights, means and variances of the prior, and its decoded means."""
-        attributes = _mixture_attributes(self.prior.mixture, "diag")
-        return attributes | {"cluster_centers_": self.decode(self.prior.means)}
+        found = _mixture_attributes(self.prior.mixture, "diag")
+        found["cluster_centers_"] = self.decode(self.prior.means)
+        return found

@@ -4,7 +4,6 @@ Letters: N samples, Z noise variables, A categorical codes of K_a values, C cont
 generator's inputs are noise, one-hot categories and continuous codes, (N, Z + sum K_a + C).
 """
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -44,7 +43,12 @@ class LatentSpace:
     [-1, 1], and categorical codes with ``sizes`` values; the first one is the cluster.
     """
 
-    def __init__(self, n_noise: int, sizes: Sequence[int], n_continuous: int) -> None:
+    def __init__(
+        self,
+        n_noise: int,
+        sizes: Sequence[int],
+        n_continuous: int,
+    ) -> None:
         self.n_noise = n_noise
         self.sizes = list(sizes)
         self.n_continuous = n_continuous
@@ -71,23 +75,34 @@ class LatentSpace:
     def draw(self, n_samples: int, log_prior: Tensor) -> Codes:
         """Sample codes: the cluster from its prior (K,), all others uniformly."""
         device = log_prior.device
-        categories = [random.multinomial(log_prior.exp(), n_samples)]
+        cluster = random.multinomial(log_prior.exp(), n_samples)
+        categories = [cluster]
         for size in self.sizes[1:]:
-            categories.append(random.randint(size, (n_samples,), device))
-        noise = random.rand((n_samples, self.n_noise), device)
-        continuous = random.rand((n_samples, self.n_continuous), device)
-        return Codes(noise * 2 - 1, torch.stack(categories, 1), continuous * 2 - 1)
+            category = random.randint(size, (n_samples,), device)
+            categories.append(category)
+
+        def uniform(n_codes: int) -> Tensor:
+            return random.rand((n_samples, n_codes), device) * 2 - 1
+
+        return Codes(
+            uniform(self.n_noise),
+            torch.stack(categories, 1),
+            uniform(self.n_continuous),
+        )
 
     def inputs(self, codes: Codes) -> Tensor:
         """Return the generator's inputs for codes, (N, n_inputs)."""
-        columns = zip(codes.categories.T, self.sizes, strict=True)
-        hot = [one_hot(column, size).to(codes.noise) for column, size in columns]
-        return torch.cat([codes.noise, *hot, codes.continuous], 1)
+        inputs = [codes.noise]
+        for category, size in zip(codes.categories.T, self.sizes, strict=True):
+            inputs.append(one_hot(category, size).to(codes.noise))
+        inputs.append(codes.continuous)
+        return torch.cat(inputs, 1)
 
     def read(self, readings: Tensor) -> Reading:
         """Split Q's output (N, n_readings) into the parameters of Q(c|x), in float32."""
         n = self.n_continuous
-        *logits, mean, log_std = readings.float().split([*self.sizes, n, n], 1)
+        parts = readings.float().split([*self.sizes, n, n], 1)
+        *logits, mean, log_std = parts
         log_probs = [values.log_softmax(-1) for values in logits]
         return Reading(log_probs, mean, log_std.clamp(*LOG_STD))
 
@@ -99,26 +114,32 @@ class LatentSpace:
         categories = torch.stack(_category_losses(reading, codes))
         losses = {"category": categories.sum()}
         if self.n_continuous:
-            losses["continuous"] = self.continuous_loss(reading, codes.continuous)
+            continuous = self.continuous_loss(reading, codes.continuous)
+            losses["continuous"] = continuous
         return losses
 
     def continuous_loss(self, reading: Reading, continuous: Tensor) -> Tensor:
         """Mean Gaussian negative log-likelihood of the first continuous codes, (N, <= C)."""
         return _code_loss(reading, continuous, slice(continuous.shape[1]))
 
-    def information(self, reading: Reading, codes: Codes, log_prior: Tensor) -> Tensor:
+    def information(
+        self,
+        reading: Reading,
+        codes: Codes,
+        log_prior: Tensor,
+    ) -> Tensor:
         """Lower bounds H(c) + E log Q(c|x) on the information I(c; x), in nats, (A + C,)."""
         entropies = [entropy(log_prior)]
         for size in self.sizes[1:]:
             entropies.append(log_prior.new_tensor(size).log())
         losses = _category_losses(reading, codes)
-        bounds = [h - loss for h, loss in zip(entropies, losses, strict=True)]
 
         for j in range(self.n_continuous):
             one = slice(j, j + 1)
-            loss = _code_loss(reading, codes.continuous[:, one], one)
-            bounds.append(math.log(2) - loss)
-        return torch.stack(bounds)
+            code = codes.continuous[:, one]
+            entropies.append(log_prior.new_tensor(2).log())
+            losses.append(_code_loss(reading, code, one))
+        return torch.stack(entropies) - torch.stack(losses)
 
 
 def _category_losses(reading: Reading, codes: Codes) -> list[Tensor]:

@@ -7,10 +7,10 @@ nan.
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from numbers import Integral
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +48,8 @@ class Likelihood(nn.Module, ABC):
 
     def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
         """Log p(x | decoded) of the observed features, (N,), or (S, N) for outputs (S, N, D)."""
-        return self.log_probs(x, decoded).masked_fill(x.isnan(), 0.0).sum(-1)
+        log_p = self.log_probs(x, decoded)
+        return log_p.masked_fill(x.isnan(), 0.0).sum(-1)
 
     @abstractmethod
     def mean(self, decoded: Tensor) -> Tensor:
@@ -110,7 +111,8 @@ class Gaussian(Likelihood):
         self.register_buffer("shift", shift)
         self.register_buffer("scale", scale)
         # Log-variances; at 0, as of the features, the decoder would not learn to use codes.
-        self.noise = nn.Parameter(torch.full(shift.shape, -2.0, dtype=torch.float32))
+        noise = torch.full(shift.shape, -2.0, dtype=torch.float32)
+        self.noise = nn.Parameter(noise)
 
     @property
     def standardizes(self) -> bool:
@@ -119,7 +121,8 @@ class Gaussian(Likelihood):
 
     def standardize(self, x: Tensor) -> Tensor:
         """(x - shift) / scale within ``LIMIT``, in the precision of the shift, then float32."""
-        x_std = ((x - self.shift) / self.scale).clamp(-self.LIMIT, self.LIMIT)
+        x_std = (x - self.shift) / self.scale
+        x_std = x_std.clamp(-self.LIMIT, self.LIMIT)
         return x_std.float().nan_to_num(0.0)
 
     def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
@@ -128,7 +131,8 @@ class Gaussian(Likelihood):
         gaps = self.standardize(x) - decoded.float()
         squares = gaps**2 * (-log_var).exp()
         log_scale = self.scale.log().float()
-        return -0.5 * (math.log(2 * math.pi) + log_var + squares) - log_scale
+        constant = math.log(2 * math.pi)
+        return -0.5 * (constant + log_var + squares) - log_scale
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return decoded * scale + shift."""
@@ -151,7 +155,8 @@ class Categorical(Likelihood):
     def __init__(self, sizes: Iterable[int]) -> None:
         super().__init__()
         self.sizes = list(sizes)
-        self.register_buffer("weight", torch.ones(sum(self.sizes), dtype=torch.float32))
+        ones = torch.ones(sum(self.sizes), dtype=torch.float32)
+        self.register_buffer("weight", ones)
 
     def standardize(self, x: Tensor) -> Tensor:
         """Float32, clipped to [0, weight]."""
@@ -175,7 +180,8 @@ class Categorical(Likelihood):
     def _log_softmax(self, decoded: Tensor) -> Tensor:
         """Log-probabilities of the categories of each group, (N, D)."""
         groups = decoded.float().split(self.sizes, -1)
-        return torch.cat([logits.log_softmax(-1) for logits in groups], -1)
+        log_p = [logits.log_softmax(-1) for logits in groups]
+        return torch.cat(log_p, -1)
 
 
 class ColumnLikelihood(Likelihood):
@@ -203,6 +209,7 @@ class ColumnLikelihood(Likelihood):
     """
 
     name = "columns"
+    parts: Any
     columns: Tensor
     sizes: Tensor
     position: Tensor
@@ -214,11 +221,17 @@ class ColumnLikelihood(Likelihood):
         categorical: Iterable[Iterable[int]] = (),
     ) -> None:
         super().__init__()
-        groups = [list(gaussian), list(bernoulli), *map(list, categorical)]
-        columns = _check_columns(groups)
-        n_gaussian, n_bernoulli, *sizes = map(len, groups)
-        lengths = (n_gaussian, n_bernoulli, sum(sizes))
+        groups = _check_columns([gaussian, bernoulli, *categorical])
+        sizes = [len(group) for group in groups]
+        n_gaussian, n_bernoulli, *n_categories = sizes
+        lengths = (n_gaussian, n_bernoulli, sum(n_categories))
         self.lengths = [length for length in lengths if length]
+        #: The parameters, as lists.
+        self.layout: dict[str, list[Any]] = {
+            "gaussian": groups[0],
+            "bernoulli": groups[1],
+            "categorical": groups[2:],
+        }
 
         self.parts = nn.ModuleDict()
         if n_gaussian:
@@ -226,28 +239,24 @@ class ColumnLikelihood(Likelihood):
             self.parts["gaussian"] = Gaussian(zeros, zeros + 1)
         if n_bernoulli:
             self.parts["bernoulli"] = Bernoulli()
-        if sizes:
-            self.parts["categorical"] = Categorical(sizes)
+        if n_categories:
+            self.parts["categorical"] = Categorical(n_categories)
 
         # All columns, part by part, and the numbers of columns of the parts and groups.
-        self.register_buffer("columns", torch.tensor(columns))
-        self.register_buffer("sizes", torch.tensor([n_gaussian, n_bernoulli, *sizes]))
-        self.register_buffer("position", self.columns.argsort(), persistent=False)
-
-    @property
-    def layout(self) -> dict[str, list[Any]]:
-        """Columns of each part, as the parameters give them."""
-        return _split_layout(self.columns, self.sizes)
+        columns = torch.tensor(list(chain.from_iterable(groups)))
+        self.register_buffer("columns", columns)
+        self.register_buffer("sizes", torch.tensor(sizes))
+        self.register_buffer("position", columns.argsort(), persistent=False)
 
     @property
     def standardizes(self) -> bool:
         """Whether there is a scale for each Gaussian column."""
-        return any(part.standardizes for part in self._parts)
+        return any(part.standardizes for part in self.parts.values())
 
     def describe(self) -> str:
         """Return the name and the columns of each part."""
-        layout = self.layout.items()
-        parts = [f"{part} {columns}" for part, columns in layout if columns]
+        layout = self.layout
+        parts = [f"{part} {layout[part]}" for part in self.parts]
         return f"{self.name} ({', '.join(parts)})"
 
     def set_scale(self, shift: Tensor, scale: Tensor) -> None:
@@ -258,47 +267,42 @@ class ColumnLikelihood(Likelihood):
 
     def set_weights(self, weights: Tensor) -> None:
         """Set the weight of each group of one-hot columns."""
-        self.parts["categorical"].weight = weights.repeat_interleave(self.sizes[2:])
+        sizes = self.sizes[2:]
+        self.parts["categorical"].weight = weights.repeat_interleave(sizes)
 
     def standardize(self, x: Tensor) -> Tensor:
         """Return the inputs of each part, in the order of the columns."""
-        return self._map("standardize", x)
+        return self._join(self._call("standardize", x))
 
     def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
         """Log p of the parts, (N, D)."""
-        return self._map("log_probs", x, decoded)
+        return self._join(self._call("log_probs", x, decoded))
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the means of the parts, (N, D)."""
-        return self._map("mean", decoded)
+        return self._join(self._call("mean", decoded))
 
     def standardized_mean(self, decoded: Tensor) -> Tensor:
         """Return the standardized means of the parts, (N, D)."""
-        return self._map("standardized_mean", decoded)
+        return self._join(self._call("standardized_mean", decoded))
 
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return the links of the parts."""
-        pairs = zip(self._parts, self._split(mean), strict=True)
-        outputs, slopes = zip(*(part.link(own) for part, own in pairs), strict=True)
+        links = self._call("link", mean)
+        outputs = [output for output, _ in links]
+        slopes = [slope for _, slope in links]
         return self._join(outputs), self._join(slopes)
 
-    @property
-    def _parts(self) -> list[Likelihood]:
-        return cast(list[Likelihood], list(self.parts.values()))
+    def _call(self, method: str, *values: Tensor) -> list[Any]:
+        """Call a method of each part with its columns of the values."""
+        ordered = [value.index_select(-1, self.columns) for value in values]
+        split = [value.split(self.lengths, -1) for value in ordered]
+        parts = zip(self.parts.values(), *split, strict=True)
+        return [getattr(part, method)(*own) for part, *own in parts]
 
-    def _map(self, method: str, *values: Tensor) -> Tensor:
-        """Call a method of each part with its columns, and join the results."""
-        columns = map(self._split, values)
-        parts = zip(self._parts, *columns, strict=True)
-        return self._join([getattr(part, method)(*own) for part, *own in parts])
-
-    def _split(self, values: Tensor) -> Sequence[Tensor]:
-        """Return the columns of each part."""
-        return values.index_select(-1, self.columns).split(self.lengths, -1)
-
-    def _join(self, values: Sequence[Tensor]) -> Tensor:
+    def _join(self, values: list[Tensor]) -> Tensor:
         """Return the values of all parts in the order of the columns."""
-        return torch.cat(list(values), -1).index_select(-1, self.position)
+        return torch.cat(values, -1).index_select(-1, self.position)
 
 
 def restore_likelihood(state: Mapping[str, Tensor]) -> Likelihood:
@@ -307,34 +311,28 @@ def restore_likelihood(state: Mapping[str, Tensor]) -> Likelihood:
         return Gaussian(state["shift"], state["scale"])
     if "columns" not in state:
         return Bernoulli()
-    restored = ColumnLikelihood(**_split_layout(state["columns"], state["sizes"]))
+    columns = state["columns"].split(state["sizes"].tolist())
+    gaussian, bernoulli, *groups = (own.tolist() for own in columns)
+    restored = ColumnLikelihood(gaussian, bernoulli, groups)
     if "gaussian" in restored.parts:
-        restored.set_scale(state["parts.gaussian.shift"], state["parts.gaussian.scale"])
+        part = "parts.gaussian."
+        restored.set_scale(state[part + "shift"], state[part + "scale"])
     if "categorical" in restored.parts:
-        restored.parts["categorical"].to(state["parts.categorical.weight"].dtype)
+        weight = state["parts.categorical.weight"]
+        restored.parts["categorical"].to(weight.dtype)
     return restored
 
 
-def _split_layout(columns: Tensor, sizes: Tensor) -> dict[str, list[Any]]:
-    """Return the parameters of a :class:`ColumnLikelihood` from its buffers."""
-    groups = [own.tolist() for own in columns.split(sizes.tolist())]
-    return {"gaussian": groups[0], "bernoulli": groups[1], "categorical": groups[2:]}
-
-
-def _check_columns(groups: Sequence[Sequence[Any]]) -> list[int]:
-    """Return the columns of all groups, whole numbers from 0 on that are given once."""
+def _check_columns(given: Iterable[Iterable[Any]]) -> list[list[int]]:
+    """Return groups of columns as lists of whole numbers from 0 on, each given once."""
+    groups = [list(group) for group in given]
     columns = list(chain.from_iterable(groups))
     if not columns:
-        raise ValueError(
-            "A likelihood of columns (ColumnLikelihood) needs columns, got none."
-        )
+        raise ValueError("A ColumnLikelihood needs columns, got none.")
     for c in columns:
         if isinstance(c, bool) or not isinstance(c, Integral) or c < 0:
-            raise ValueError(
-                f"Columns are given by whole numbers from 0 on, got {c!r}."
-            )
-    columns = [int(column) for column in columns]
-    twice = sorted(column for column, n in Counter(columns).items() if n > 1)
+            raise ValueError(f"Columns are whole numbers from 0 on, got {c!r}.")
+    twice = sorted(int(c) for c, n in Counter(columns).items() if n > 1)
     if twice:
         raise ValueError(
             f"Every column has one likelihood, but {twice} are given twice."
@@ -344,4 +342,4 @@ def _check_columns(groups: Sequence[Sequence[Any]]) -> list[int]:
             "A categorical feature needs two or more one-hot columns, but the groups are "
             f"{groups[2:]}. Give a single column of zeros and ones as 'bernoulli'."
         )
-    return columns
+    return [[int(column) for column in group] for group in groups]

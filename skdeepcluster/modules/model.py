@@ -6,8 +6,7 @@ standardized by the likelihood for the networks.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -27,6 +26,8 @@ TINY_VARIANCE = 1e-280
 
 #: From samples (N, D) in the units of the data to other versions of them.
 Augmentation = Callable[[Tensor], Tensor]
+#: Returns the blocks of some samples (n, D), with their one-hot clusters (n, K).
+Blocks = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 
 
 # ---- what is trained
@@ -46,10 +47,11 @@ class Batch(NamedTuple):
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
         """Apply a function to every tensor."""
+        columns = self.columns.items()
         return Batch(
             function(self.x),
             None if self.anchor is None else function(self.anchor),
-            {name: function(column) for name, column in self.columns.items()},
+            {name: function(column) for name, column in columns},
             self.extra and self.extra.map(function),
         )
 
@@ -58,11 +60,7 @@ class Batch(NamedTuple):
         return self.map(lambda field: field.to(device, non_blocking=True))
 
 
-Loss = Callable[[Batch], dict[str, Tensor]]
-
-
-@dataclass(frozen=True)
-class Player:
+class Player(NamedTuple):
     """A loss with its own parameters, which every batch updates by a gradient step."""
 
     #: Prefix of the loss terms in the history.
@@ -70,7 +68,7 @@ class Player:
     #: The modules whose parameters are updated.
     modules: Sequence[nn.Module]
     #: From a :class:`Batch` to named scalar terms, whose sum is minimized.
-    loss: Loss
+    loss: Callable[[Batch], dict[str, Tensor]]
 
     def parameters(self) -> list[nn.Parameter]:
         """Return the trainable parameters of the modules, each once."""
@@ -114,10 +112,10 @@ class ClusterModel(TrainableModel):
     #: Log-responsibilities of a trained model are divided by this number to calibrate them.
     temperature: Tensor
     #: Whitening of standardized samples within clusters: a matrix (D, D) or inverse standard
-    #: deviations (D,), float64; None before the end of a fit.
-    whitening: Tensor | None
-    #: Whitened means of the clusters, (K, D), float64; None before the end of a fit.
-    whitened_means: Tensor | None
+    #: deviations (D,), float64. A fit sets it at its end.
+    whitening: Tensor
+    #: Whitened means of the clusters, (K, D), float64. A fit sets them at its end.
+    whitened_means: Tensor
 
     def __init__(self, likelihood: Likelihood) -> None:
         super().__init__()
@@ -144,7 +142,8 @@ class ClusterModel(TrainableModel):
 
     def calibrated_log_resp(self, x: Tensor) -> Tensor:
         """Logarithm of p(k | x)^(1 / temperature), normalized, (N, K)."""
-        return (self.log_resp(x) / self.temperature).log_softmax(-1)
+        log_resp = self.log_resp(x)
+        return (log_resp / self.temperature).log_softmax(-1)
 
     def resp(self, x: Tensor) -> Tensor:
         """Calibrated responsibilities, (N, K), float32."""
@@ -162,27 +161,21 @@ class ClusterModel(TrainableModel):
     # ---- outlier scores
 
     @torch.inference_mode()
-    def fit_outliers(
-        self, blocks: Callable[[], Iterable[tuple[Tensor, Tensor]]]
-    ) -> None:
+    def fit_outliers(self, blocks: Blocks) -> None:
         """Set the whitening of outlier scores, and the whitened means of the clusters.
 
-        ``blocks`` returns the samples (n, D) of each block with their one-hot clusters (n, K). The
-        whitening is U with U U^T the inverse of the pooled covariance within clusters, (D, D), or
-        the inverse standard deviations (D,).
+        The whitening is U with U U^T the inverse of the pooled covariance within clusters, (D, D),
+        or the inverse standard deviations (D,).
         """
-
-        def read() -> Iterator[tuple[Tensor, Tensor]]:
-            for x, member in blocks():
-                yield self.standardize(x).double(), member.double()
-
         sizes = totals = scatter = torch.zeros((), device="cpu")
-        for x_std, member in read():
-            sizes = sizes + member.sum(0)
-            totals = totals + member.T @ x_std
+        for x, member in blocks():
+            x_std = self.standardize(x).double()
+            sizes = sizes + member.double().sum(0)
+            totals = totals + member.double().T @ x_std
         means = totals / sizes[:, None]
-        for x_std, member in read():
-            scatter = scatter + _scatter(x_std - member @ means)
+        for x, member in blocks():
+            gaps = self.standardize(x).double() - member.double() @ means
+            scatter = scatter + _sum_products(gaps)
 
         scales = _regularized_scales(scatter / sizes.sum())
         mixture = Mixture(sizes.log(), means, scales[None])
@@ -191,12 +184,11 @@ class ClusterModel(TrainableModel):
 
     def outlier_scores(self, x: Tensor) -> Tensor:
         """Mahalanobis distance to the nearest cluster mean, (N,), float64."""
-        assert self.whitening is not None
-        assert self.whitened_means is not None
-        white = _apply_whitening(self.standardize(x).double(), self.whitening)
+        x_std = self.standardize(x).double()
+        white = _apply_whitening(x_std, self.whitening)
         # Expanding the square would lose digits of clusters that are tight and far apart.
-        distances = [(white - mean).norm(dim=1) for mean in self.whitened_means]
-        return torch.stack(distances).amin(0)
+        gaps = [white - mean for mean in self.whitened_means]
+        return torch.stack([gap.norm(dim=1) for gap in gaps]).amin(0)
 
     # ---- the fitted model
 
@@ -206,13 +198,15 @@ class ClusterModel(TrainableModel):
 
     def restore_buffers(self, tensors: dict[str, Tensor]) -> None:
         """Create the buffers that only a trained model has, before its state dict is loaded."""
-        self.whitening = tensors.get("whitening")
-        self.whitened_means = tensors.get("whitened_means")
+        for name in ("whitening", "whitened_means"):
+            self.register_buffer(name, tensors.get(name))
 
 
-def _scatter(gaps: Tensor) -> Tensor:
+def _sum_products(gaps: Tensor) -> Tensor:
     """Sum the products of features (D, D) over samples (n, D); for many features, squares (D,)."""
-    return gaps.T @ gaps if gaps.shape[1] <= MAX_FULL else gaps.square().sum(0)
+    if gaps.shape[1] > MAX_FULL:
+        return gaps.square().sum(0)
+    return gaps.T @ gaps
 
 
 def _regularized_scales(covariance: Tensor) -> Tensor:
@@ -225,7 +219,9 @@ def _regularized_scales(covariance: Tensor) -> Tensor:
 
 def _apply_whitening(x_std: Tensor, whitening: Tensor) -> Tensor:
     """Apply a whitening (D, D), or inverse standard deviations (D,), to samples (N, D)."""
-    return x_std @ whitening if whitening.ndim == 2 else x_std * whitening
+    if whitening.ndim == 1:
+        return x_std * whitening
+    return x_std @ whitening
 
 
 class AdversarialModel(ClusterModel):
@@ -238,12 +234,13 @@ class AdversarialModel(ClusterModel):
 
     def __init__(self, likelihood: Likelihood, n_clusters: int) -> None:
         super().__init__(likelihood)
-        uniform = torch.full((n_clusters,), -math.log(n_clusters), dtype=torch.float32)
+        uniform = _one().new_full((n_clusters,), -math.log(n_clusters))
         self.register_buffer("log_marginal", uniform)
 
     def criterion(self, x: Tensor) -> Tensor:
         """KL(p(k | x) || p(k)), (N,), whose mean is the mutual information."""
-        return kl_divergence(self.log_resp(x).double(), self.log_marginal.double())
+        log_p = self.log_resp(x).double()
+        return kl_divergence(log_p, self.log_marginal.double())
 
 
 def observed(generated: Tensor, x: Tensor) -> Tensor:

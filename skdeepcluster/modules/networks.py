@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
-from numbers import Integral
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -28,6 +28,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 
 Builder = Callable[[int, int], nn.Module]
+Layers = list[nn.Module]
 Sizes = Sequence[int]
 #: (channels, height, width).
 Shape = tuple[int, int, int]
@@ -73,9 +74,10 @@ def mlp(
     ['Linear', 'ReLU', 'Linear']
     """
     widths = [n_in, *hidden_layer_sizes]
-    layers: list[nn.Module] = []
-    for width_in, width_out in pairwise(widths):
-        layers += [_linear(width_in, width_out), ACTIVATIONS[activation]()]
+    layers: Layers = []
+    for width, next_width in pairwise(widths):
+        layers.append(_linear(width, next_width))
+        layers.append(ACTIVATIONS[activation]())
     layers.append(_linear(widths[-1], n_out))
 
     gain = 1.0 if activation == "tanh" else 2.0
@@ -108,10 +110,12 @@ def normalized_mlp(
     """
     widths = [n_in, *hidden_layer_sizes]
     noises = [GaussianNoise(noise)] if noise else []
-    layers: list[nn.Module] = []
-    for width_in, width_out in pairwise(widths):
-        linear = _linear(width_in, width_out, bias=False)
-        layers += [*noises, linear, _norm(width_out), ACTIVATIONS[activation]()]
+    layers: Layers = []
+    for width, next_width in pairwise(widths):
+        layers += noises
+        layers.append(_linear(width, next_width, bias=False))
+        layers.append(_norm(next_width))
+        layers.append(ACTIVATIONS[activation]())
     layers += [*noises, _linear(widths[-1], n_out)]
     return _initialize(layers)
 
@@ -164,9 +168,10 @@ def conv_encoder(
     >>> conv_encoder(784, 20, image_shape=(1, 28, 28))(torch.zeros(3, 784)).shape
     torch.Size([3, 20])
     """
-    stages, n_flat = _stages(n_in, image_shape, channels, normalized=False)
-    hidden = _linear(n_flat, n_hidden)
-    return _initialize([*stages, hidden, nn.ReLU(), _linear(n_hidden, n_out)])
+    layers, n_flat = _stages(n_in, image_shape, channels, False)
+    layers += [_linear(n_flat, n_hidden), nn.ReLU()]
+    layers.append(_linear(n_hidden, n_out))
+    return _initialize(layers)
 
 
 def conv_decoder(
@@ -187,11 +192,14 @@ def conv_decoder(
     -------
     Sequential
     """
-    return _mirror(n_in, n_out, image_shape, channels, n_hidden, normalized=False)
+    return _mirror(n_in, n_out, image_shape, channels, n_hidden, False)
 
 
 def conv_discriminator(
-    n_in: int, n_out: int, image_shape: Shape, channels: Sizes = (64, 128)
+    n_in: int,
+    n_out: int,
+    image_shape: Shape,
+    channels: Sizes = (64, 128),
 ) -> nn.Sequential:
     """Convolutional discriminator without its last layer, as InfoGAN's for MNIST.
 
@@ -207,8 +215,9 @@ def conv_discriminator(
     -------
     Sequential
     """
-    stages, n_flat = _stages(n_in, image_shape, channels, normalized=True)
-    return _initialize([*stages, _linear(n_flat, n_out), _norm(n_out)])
+    layers, n_flat = _stages(n_in, image_shape, channels, True)
+    layers += [_linear(n_flat, n_out), _norm(n_out)]
+    return _initialize(layers)
 
 
 def conv_generator(
@@ -232,7 +241,7 @@ def conv_generator(
     -------
     Sequential
     """
-    return _mirror(n_in, n_out, image_shape, channels, n_hidden, normalized=True)
+    return _mirror(n_in, n_out, image_shape, channels, n_hidden, True)
 
 
 def conv_classifier(
@@ -254,8 +263,8 @@ def conv_classifier(
     Sequential
     """
     body = conv_discriminator(n_in, n_hidden, image_shape, channels)
-    last = mlp(n_hidden, n_out, ())
-    return nn.Sequential(body, ACTIVATIONS["leaky_relu"](), last)
+    activation = ACTIVATIONS["leaky_relu"]()
+    return nn.Sequential(body, activation, mlp(n_hidden, n_out, ()))
 
 
 #: Convolutional networks by their kinds.
@@ -269,19 +278,24 @@ CONVOLUTIONAL: dict[str, Callable[..., nn.Module]] = {
 
 
 def _stages(
-    n_in: int, image_shape: Shape, channels: Sizes, normalized: bool
-) -> tuple[list[nn.Module], int]:
+    n_in: int,
+    image_shape: Shape,
+    channels: Sizes,
+    is_normalized: bool,
+) -> tuple[Layers, int]:
     """Return layers that halve an image for each of the channels, and the size of their output."""
-    height, width = _shape_after_stages(n_in, image_shape, channels)
-    maps = [image_shape[0], *channels]
-    activation = ACTIVATIONS["leaky_relu" if normalized else "relu"]
-    layers: list[nn.Module] = [nn.Unflatten(1, image_shape)]
-    for stage, (maps_in, maps_out) in enumerate(pairwise(maps)):
-        layers.append(_halve(maps_in, maps_out))
-        if normalized and stage:
-            layers.append(_norm_maps(maps_out))
-        layers.append(activation())
-    return [*layers, nn.Flatten()], maps[-1] * height * width
+    n_pixels = math.prod(_shape_after_stages(n_in, image_shape, channels))
+    activation = "leaky_relu" if is_normalized else "relu"
+    layers: Layers = [nn.Unflatten(1, image_shape)]
+    n_maps = image_shape[0]
+    for stage, n_next in enumerate(channels):
+        layers.append(_halve(n_maps, n_next))
+        if is_normalized and stage:
+            layers.append(_norm_maps(n_next))
+        layers.append(ACTIVATIONS[activation]())
+        n_maps = n_next
+    layers.append(nn.Flatten())
+    return layers, n_maps * n_pixels
 
 
 def _mirror(
@@ -290,46 +304,48 @@ def _mirror(
     image_shape: Shape,
     channels: Sizes,
     n_hidden: int,
-    normalized: bool,
+    is_normalized: bool,
 ) -> nn.Sequential:
     """Return two linear layers, and layers that double an image for each channel, last first."""
 
-    def rectify(norm: nn.Module) -> list[nn.Module]:
-        return [norm, nn.ReLU()] if normalized else [nn.ReLU()]
+    def rectify(norm: nn.Module) -> Layers:
+        return [norm, nn.ReLU()] if is_normalized else [nn.ReLU()]
 
-    height, width = _shape_after_stages(n_out, image_shape, channels)
+    size = _shape_after_stages(n_out, image_shape, channels)
     maps = [image_shape[0], *channels][::-1]
-    layers: list[nn.Module] = [_linear(n_in, n_hidden)]
+    shape = (maps[0], *size)
+    layers: Layers = [_linear(n_in, n_hidden)]
     layers += rectify(_norm(n_hidden))
-    layers.append(_linear(n_hidden, maps[0] * height * width))
-    layers.append(nn.Unflatten(1, (maps[0], height, width)))
-    for maps_in, maps_out in pairwise(maps):
-        layers += rectify(_norm_maps(maps_in))
-        layers.append(_double(maps_in, maps_out))
-    return _initialize([*layers, nn.Flatten()])
+    layers.append(_linear(n_hidden, math.prod(shape)))
+    layers.append(nn.Unflatten(1, shape))
+    for n_maps, n_next in pairwise(maps):
+        layers += rectify(_norm_maps(n_maps))
+        layers.append(_double(n_maps, n_next))
+    layers.append(nn.Flatten())
+    return _initialize(layers)
 
 
 def _shape_after_stages(
     n_features: int, image_shape: Sizes, channels: Sizes
 ) -> tuple[int, int]:
     """Return height and width after the last stage; raise if they cannot be halved so often."""
-    size = math.prod(image_shape)
-    if len(image_shape) != 3 or size != n_features:
+    n_values = math.prod(image_shape)
+    if len(image_shape) != 3 or n_values != n_features:
         raise ValueError(
-            f"image_shape={tuple(image_shape)} has {size} values, but the samples have "
-            f"{n_features} features. Give (channels, height, width) of the images in X."
+            f"image_shape={tuple(image_shape)} has {n_values} values, but the samples "
+            f"have {n_features} features. Give (channels, height, width) of the images."
         )
     _, height, width = image_shape
     factor = 2 ** len(channels)
     if height % factor or width % factor:
         raise ValueError(
-            f"Images of {height} x {width} cannot be halved {len(channels)} times. Use fewer "
-            f"channels than {tuple(channels)}, or pad the images to a multiple of {factor}."
+            f"Images of {height} x {width} cannot be halved {len(channels)} times. "
+            f"Give fewer channels, or pad the images to a multiple of {factor}."
         )
     return height // factor, width // factor
 
 
-def _initialize(layers: list[nn.Module], gain: float = 2.0) -> nn.Sequential:
+def _initialize(layers: Layers, gain: float = 2.0) -> nn.Sequential:
     """Return a network with weights from N(0, gain / fan_in), which keep variances of inputs.
 
     The gain is 2 for rectifiers (He et al., 2015). With torch's smaller weights, deep decoders
@@ -339,7 +355,8 @@ def _initialize(layers: list[nn.Module], gain: float = 2.0) -> nn.Sequential:
         if isinstance(layer, nn.Linear | nn.Conv2d):
             fan_in = float(layer.weight[0].numel())
         elif isinstance(layer, nn.ConvTranspose2d):
-            fan_in = layer.weight[:, 0].numel() / math.prod(layer.stride)
+            strides = math.prod(layer.stride)
+            fan_in = layer.weight[:, 0].numel() / strides
         else:
             continue
         # On the meta device, torch would import its compiler, which takes seconds.
@@ -354,7 +371,9 @@ def _initialize(layers: list[nn.Module], gain: float = 2.0) -> nn.Sequential:
 
 
 def choose_builder(
-    builder: Builder | None, kind: str, image_shape: Sizes | None
+    builder: Builder | None,
+    kind: str,
+    image_shape: Sizes | None,
 ) -> Builder | None:
     """Return the user's builder, or a convolutional one of a kind for images that have a shape.
 
@@ -393,8 +412,8 @@ def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Modu
     """Call a builder; raise unless its network maps (N, n_in) to (N, n_out), float32."""
     if isinstance(builder, nn.Module):
         raise ValueError(
-            f"{role} must be a function (n_in, n_out) that returns a new network, but got the "
-            f"network {type(builder).__name__}. Put it into a function."
+            f"{role} must be a function (n_in, n_out) that returns a new network, "
+            f"but got the network {type(builder).__name__}. Put it into a function."
         )
     asked = f"{role}(n_in={n_in}, n_out={n_out})"
     try:
@@ -402,34 +421,39 @@ def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Modu
         if any(weight.is_meta for weight in network.parameters()):
             return network  # only the shapes of weights are needed
         with torch.no_grad():
-            found = network.eval()(torch.zeros(2, n_in, dtype=torch.float32))
+            samples = torch.zeros(2, n_in, dtype=torch.float32)
+            found = network.eval()(samples)
     except Exception as error:
         message = f"{asked} gave no network that takes samples: {error}"
         raise ValueError(message) from error
 
     shape = tuple(getattr(found, "shape", ()))
-    dtype = getattr(found, "dtype", None)
-    if shape != (2, n_out) or dtype != torch.float32:
+    dtype = getattr(found, "dtype", type(found).__name__)
+    if (shape, dtype) != ((2, n_out), torch.float32):
         raise ValueError(
-            f"{asked} must return a network from float32 samples of shape (2, {n_in}) to a float32"
-            f" tensor of shape (2, {n_out}), but got {type(found).__name__}, {shape}, {dtype}."
+            f"{asked} must return a network from float32 samples of shape (2, {n_in}) to "
+            f"a float32 tensor of shape (2, {n_out}), but got {shape}, {dtype}."
         )
     return network
 
 
 def check_widths(name: str, values: Sequence[Any]) -> list[int]:
     """Return the values as a list of int; raise unless they are positive whole numbers."""
-    widths: list[Any] = list(values) if getattr(values, "ndim", 1) else [values]
-    if not all(isinstance(width, Integral) and int(width) > 0 for width in widths):
-        raise ValueError(f"{name} must be positive whole numbers, got {widths}.")
-    return [int(width) for width in widths]
+    widths: list[Any] = np.atleast_1d(values).tolist()
+    for width in widths:
+        if not isinstance(width, int) or width <= 0:
+            raise ValueError(f"{name} must be positive whole numbers, got {widths}.")
+    return widths
 
 
 @contextmanager
 def keep_running_statistics(network: nn.Module) -> Iterator[None]:
     """Within the block, batch normalization does not update its running statistics."""
-    norms = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
-    tracking = [layer for layer in norms if layer.track_running_stats]
+    tracking = [
+        layer
+        for layer in network.modules()
+        if isinstance(layer, _BatchNorm) and layer.track_running_stats
+    ]
     for layer in tracking:
         layer.track_running_stats = False
     try:

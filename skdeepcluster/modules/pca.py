@@ -1,16 +1,19 @@
 """Perceptrons that begin as linear maps, and autoencoders that begin as probabilistic PCA."""
 
-from typing import cast
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .codes import CodeModel, GaussianEncoder
 
 
 @torch.no_grad()
 def set_linear(
-    network: nn.Sequential, reduce: Tensor, expand: Tensor, bias: Tensor
+    network: Any,
+    reduce: Tensor,
+    expand: Tensor,
+    bias: Tensor,
 ) -> None:
     """Initialize a perceptron to the map x -> expand @ (reduce @ x) + bias.
 
@@ -18,25 +21,27 @@ def set_linear(
     negation, because a(t) - a(-t) is about t times a constant for all activations ("looks-linear":
     D. Balduzzi et al., "The shattered gradients problem", ICML 2017).
     """
-    *hidden, last = (layer for layer in network if isinstance(layer, nn.Linear))
     q = len(reduce)
     read = reduce
-    for i, layer in enumerate(hidden):
+    for layer, activation in zip(network[:-1:2], network[1::2], strict=True):
         layer.weight[: 2 * q] = torch.cat([read, -read])
         layer.bias[: 2 * q] = 0
 
-        activation = network[2 * i + 1]
         up, down = activation(reduce.new_tensor([1.0, -1.0]))
-        unit = reduce.new_zeros(q, layer.out_features).fill_diagonal_(1)
-        unit /= up - down
+        unit = reduce.new_zeros(q, layer.out_features)
+        unit = unit.fill_diagonal_(1) / (up - down)
         read = unit - unit.roll(q, 1)
-    last.weight.copy_(expand @ read)
-    last.bias.copy_(bias)
+    network[-1].weight.copy_(expand @ read)
+    network[-1].bias.copy_(bias)
 
 
 @torch.no_grad()
 def start_as_pca(
-    model: CodeModel, mean: Tensor, axes: Tensor, variances: Tensor, noise: float
+    model: CodeModel,
+    mean: Tensor,
+    axes: Tensor,
+    variances: Tensor,
+    noise: float,
 ) -> None:
     """Initialize perceptrons to probabilistic PCA, the optimum of linear networks.
 
@@ -48,16 +53,16 @@ def start_as_pca(
     exact posterior N(W^T (x_std - mean) / variances, noise / variances); the remaining codes begin
     as their prior (M. Tipping, C. Bishop, "Probabilistic PCA", JRSS B 1999).
     """
-    encoder = cast(nn.Sequential, model.encoder.network)
-    decoder = cast(nn.Sequential, model.decoder)
-    n_codes = cast(nn.Linear, encoder[-1]).out_features // 2
+    encoder = model.encoder.network
+    n_outputs = encoder[-1].out_features
+    n_codes = n_outputs // 2
     q = len(axes)
     stretch = (variances - noise).clamp_min(0).sqrt()
     variances = stretch.square() + noise
-    eye = torch.eye(2 * n_codes, q, dtype=mean.dtype, device=mean.device)
+    eye = mean.new_zeros(n_outputs, q).fill_diagonal_(1)
 
     reduce = (stretch / variances)[:, None] * axes
-    bias = mean.new_zeros(2 * n_codes)
+    bias = mean.new_zeros(n_outputs)
     bias[:q] = -reduce @ mean
     bias[n_codes : n_codes + q] = (noise / variances).log()
     bias[n_codes:] -= GaussianEncoder.LOG_VAR
@@ -65,4 +70,5 @@ def start_as_pca(
 
     output, slope = model.likelihood.link(mean)
     expand = slope.float()[:, None] * axes.T * stretch
-    set_linear(decoder, eye[:n_codes].T, expand, output.float())
+    reduce = eye[:n_codes].T
+    set_linear(model.decoder, reduce, expand, output.float())
