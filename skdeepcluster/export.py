@@ -91,11 +91,9 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
         logger = logging.getLogger("torch.onnx")
         stack.callback(logger.setLevel, logger.level)
         logger.setLevel(logging.ERROR)
+        model = _export(last, "prepared" if before else "X")
         if before:
-            model = _export(last, "prepared")
             model = _prepend(make_pipeline(*before), model)
-        else:
-            model = _export(last, "X")
     _strip(model)
     onnx.checker.check_model(model)
     with replace_atomically(path) as file:
@@ -232,7 +230,13 @@ def _build_module(estimator):
 class _Predictions(nn.Module):
     """Labels, probabilities and codes of samples."""
 
-    def __init__(self, log_resp, encode=None, model=None, offset=-math.inf):
+    def __init__(
+        self,
+        log_resp,
+        encode=None,
+        model=None,
+        offset=-math.inf,
+    ):
         super().__init__()
         self.log_resp = log_resp
         self.encode = encode
@@ -274,7 +278,7 @@ class _MixtureAssignment(nn.Module):
 class _NeighborPredictions(nn.Module):
     """Labels, probabilities and layout of samples, interpolated between their neighbors.
 
-    The steps are those of ``NeighborIndex`` and ``interpolate``, for one sample and one thread.
+    It repeats ``NeighborIndex.query`` and ``interpolate`` in torch.
     """
 
     names = ("labels", "probabilities", "codes")

@@ -109,7 +109,7 @@ class LatentSpace:
     def reading_loss(self, reading: Reading, codes: Codes) -> dict[str, Tensor]:
         """-log Q(c|x) of codes in nats, mean over the samples.
 
-        "category" is the sum over the categorical codes, "continuous" that over continuous codes.
+        "category" is the sum over categorical codes, "continuous" the sum over continuous codes.
         """
         categories = torch.stack(_category_losses(reading, codes))
         losses = {"category": categories.sum()}

@@ -43,7 +43,11 @@ class Likelihood(nn.Module, ABC):
         """
 
     @abstractmethod
-    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
+    def log_probs(
+        self,
+        x: Tensor,
+        decoded: Tensor,
+    ) -> Tensor:
         """Log p(x_d | decoded) of each feature in nats, (N, D); any number for missing values."""
 
     def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
@@ -74,7 +78,11 @@ class Bernoulli(Likelihood):
         # Integer bounds would be cast in an exported graph, which breaks its optimizer.
         return x.float().clamp(0.0, 1.0).nan_to_num(0.0)
 
-    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
+    def log_probs(
+        self,
+        x: Tensor,
+        decoded: Tensor,
+    ) -> Tensor:
         """x_d log p_d + (1 - x_d) log(1 - p_d) with p = sigmoid(decoded)."""
         x = self.standardize(x).expand_as(decoded)
         decoded = decoded.float()
@@ -125,7 +133,11 @@ class Gaussian(Likelihood):
         x_std = x_std.clamp(-self.LIMIT, self.LIMIT)
         return x_std.float().nan_to_num(0.0)
 
-    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
+    def log_probs(
+        self,
+        x: Tensor,
+        decoded: Tensor,
+    ) -> Tensor:
         """Log N(standardize(x)_d; decoded_d, exp noise_d) - log scale_d."""
         log_var = self.noise.clamp(*self.LOG_VAR)
         gaps = self.standardize(x) - decoded.float()
@@ -163,7 +175,11 @@ class Categorical(Likelihood):
         zero = self.weight.new_zeros(())
         return x.clamp(zero, self.weight).float().nan_to_num(0.0)
 
-    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
+    def log_probs(
+        self,
+        x: Tensor,
+        decoded: Tensor,
+    ) -> Tensor:
         """Log softmax(decoded_g) of the category; a group of zeros adds nothing."""
         share = self.standardize(x) / self.weight.float()
         return share * self._log_softmax(decoded)
@@ -274,7 +290,11 @@ class ColumnLikelihood(Likelihood):
         """Return the inputs of each part, in the order of the columns."""
         return self._join(self._call("standardize", x))
 
-    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
+    def log_probs(
+        self,
+        x: Tensor,
+        decoded: Tensor,
+    ) -> Tensor:
         """Log p of the parts, (N, D)."""
         return self._join(self._call("log_probs", x, decoded))
 
@@ -305,7 +325,9 @@ class ColumnLikelihood(Likelihood):
         return torch.cat(values, -1).index_select(-1, self.position)
 
 
-def restore_likelihood(state: Mapping[str, Tensor]) -> Likelihood:
+def restore_likelihood(
+    state: Mapping[str, Tensor],
+) -> Likelihood:
     """Build the likelihood that has a given state dict; a :class:`Bernoulli` has no state."""
     if "shift" in state:
         return Gaussian(state["shift"], state["scale"])

@@ -45,7 +45,10 @@ class Batch(NamedTuple):
     #: More samples, chosen independently of ``x``, or None.
     extra: "Batch | None" = None
 
-    def map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
+    def map(
+        self,
+        function: Callable[[Tensor], Tensor],
+    ) -> "Batch":
         """Apply a function to every tensor."""
         columns = self.columns.items()
         return Batch(
@@ -174,8 +177,9 @@ class ClusterModel(TrainableModel):
             totals = totals + member.double().T @ x_std
         means = totals / sizes[:, None]
         for x, member in blocks():
-            gaps = self.standardize(x).double() - member.double() @ means
-            scatter = scatter + _sum_products(gaps)
+            x_std = self.standardize(x).double()
+            own_means = member.double() @ means
+            scatter = scatter + _sum_products(x_std - own_means)
 
         scales = _regularized_scales(scatter / sizes.sum())
         mixture = Mixture(sizes.log(), means, scales[None])
@@ -188,7 +192,8 @@ class ClusterModel(TrainableModel):
         white = _apply_whitening(x_std, self.whitening)
         # Expanding the square would lose digits of clusters that are tight and far apart.
         gaps = [white - mean for mean in self.whitened_means]
-        return torch.stack([gap.norm(dim=1) for gap in gaps]).amin(0)
+        distances = [gap.norm(dim=1) for gap in gaps]
+        return torch.stack(distances).amin(0)
 
     # ---- the fitted model
 
@@ -196,7 +201,10 @@ class ClusterModel(TrainableModel):
         """Return the estimator's fitted attributes that the trained model determines."""
         return {}
 
-    def restore_buffers(self, tensors: dict[str, Tensor]) -> None:
+    def restore_buffers(
+        self,
+        tensors: dict[str, Tensor],
+    ) -> None:
         """Create the buffers that only a trained model has, before its state dict is loaded."""
         for name in ("whitening", "whitened_means"):
             self.register_buffer(name, tensors.get(name))
@@ -232,7 +240,11 @@ class AdversarialModel(ClusterModel):
     #: Logarithm of the mean of p(k | x) over the training data, (K,); uniform before a fit.
     log_marginal: Tensor
 
-    def __init__(self, likelihood: Likelihood, n_clusters: int) -> None:
+    def __init__(
+        self,
+        likelihood: Likelihood,
+        n_clusters: int,
+    ) -> None:
         super().__init__(likelihood)
         uniform = _one().new_full((n_clusters,), -math.log(n_clusters))
         self.register_buffer("log_marginal", uniform)
