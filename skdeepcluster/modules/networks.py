@@ -428,11 +428,12 @@ def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Modu
         raise ValueError(message) from error
 
     shape = tuple(getattr(found, "shape", ()))
-    dtype = getattr(found, "dtype", type(found).__name__)
+    dtype = getattr(found, "dtype", None)
     if (shape, dtype) != ((2, n_out), torch.float32):
         raise ValueError(
             f"{asked} must return a network from float32 samples of shape (2, {n_in}) to "
-            f"a float32 tensor of shape (2, {n_out}), but got {shape}, {dtype}."
+            f"a float32 tensor of shape (2, {n_out}), but got {type(found).__name__}, "
+            f"{shape}, {dtype}."
         )
     return network
 
