@@ -13,7 +13,7 @@ from ._base import DeepEstimator, apply, assign
 from ._start import CONSTRAINTS, Start, is_given
 from .engine.runtime import building
 from .functional.losses import marginal, mutual_information
-from .modules.model import PointEncoder
+from .modules.codes import PointEncoder
 from .modules.networks import mlp
 
 #: Minimum number of samples, generated and of X, that a generator is judged by.

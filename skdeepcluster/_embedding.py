@@ -87,7 +87,7 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 class CodeEstimator(EmbeddingMixin, DeepClusterer):
     """An estimator that pretrains an autoencoder, and begins with a mixture of its codes.
 
-    Its model is a :class:`~skdeepcluster.modules.model.CodeModel` with a method
+    Its model is a :class:`~skdeepcluster.modules.codes.CodeModel` with a method
     ``set_mixture``, which takes the mixture, or only its means, as its initial clusters.
     """
 
@@ -124,7 +124,7 @@ class CodeEstimator(EmbeddingMixin, DeepClusterer):
 
 
 class PriorEstimator(CodeEstimator):
-    """An estimator that trains a :class:`~skdeepcluster.modules.model.PriorModel`."""
+    """An estimator that trains a :class:`~skdeepcluster.modules.codes.PriorModel`."""
 
     _parameter_constraints = {
         **CodeEstimator._parameter_constraints,

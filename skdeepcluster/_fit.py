@@ -20,8 +20,9 @@ from .engine.checkpoint import Checkpoint
 from .engine.data import Rows, count_batches
 from .engine.loop import Progress, epoch_table, train
 from .engine.runtime import draw_generator
+from .modules.codes import Autoencoder
 from .modules.likelihood import Likelihood
-from .modules.model import Augmentation, Autoencoder
+from .modules.model import Augmentation
 from .neighbors.search import order_rows
 
 #: Maximum size of X, in bytes, that is copied and sorted. Larger arrays are used in place.

@@ -128,14 +128,15 @@ class CatGAN(AdversarialModel):
         """-H[p_bar], entropies of real and generated samples, and cross-entropy of labels."""
         x_std = self.standardize(batch.x)
         terms = {}
-        if batch.labeled is None:
+        if batch.extra is None:
             log_p = self.log_resp_standardized(x_std)
             log_p_alone = log_p
         else:
-            known = self.standardize(batch.labeled)
+            known = self.standardize(batch.extra.x)
             both = self.log_resp_standardized(torch.cat([x_std, known]))
             log_p, log_known = both.split([len(x_std), len(known)])
-            terms["labels"] = self.label_weight * nll_loss(log_known, batch.target)
+            target = batch.extra.columns["target"]
+            terms["labels"] = self.label_weight * nll_loss(log_known, target)
             # Smoothness normalizes by the batch without labeled samples.
             log_p_alone = None
 

@@ -19,7 +19,8 @@ from ._settings import Recipe
 from ._typing import Auto
 from .functional.gaussian import log_joint
 from .functional.losses import called_fake, called_real
-from .modules.model import Augmentation, MixturePrior, Player, PointEncoder, PriorModel
+from .modules.codes import MixturePrior, PointEncoder, PriorModel
+from .modules.model import Augmentation, Player
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
 #: Minimum variance of the mixture, relative to its initial mean variance.
@@ -39,7 +40,7 @@ class DAC(PriorModel):
     weights : (float, float, float), default=(1.0, 1.0, 1.0)
         Weights of reconstruction, mixture and adversarial loss, in the autoencoder's loss.
     decoder, likelihood, prior, regularizer, masking
-        As in :class:`~skdeepcluster.modules.model.PriorModel`.
+        As in :class:`~skdeepcluster.modules.codes.PriorModel`.
     """
 
     def __init__(

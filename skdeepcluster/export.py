@@ -4,13 +4,13 @@ Needs the extra ``onnx``: onnx, onnxscript and, for a Pipeline, skl2onnx.
 """
 
 import copy
-import importlib
 import logging
 import math
 import os
 import warnings
 from contextlib import ExitStack
 from importlib.util import find_spec
+from itertools import chain
 
 import torch
 from scipy import sparse
@@ -22,7 +22,11 @@ from torch import nn
 from .engine.checkpoint import replace_atomically
 from .functional.gaussian import joint_density
 from .neighbor_clustering import NeighborClustering
-from .neighbors import partition
+from .neighbors import Reference
+from .neighbors.partition import find_limit
+
+#: Packages of the extra; a Pipeline needs the last one.
+PACKAGES = ("onnx", "onnxscript", "skl2onnx")
 
 
 def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
@@ -73,22 +77,25 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
     ...     to_onnx(mixture, file.name)
     """
     *before, last = _list_steps(estimator)
-    for name in ("onnx", "onnxscript", "skl2onnx")[: 3 if before else 2]:
+    for name in PACKAGES if before else PACKAGES[:2]:
         if find_spec(name) is None:
             raise ImportError(
-                f"to_onnx needs {name}: pip install onnx onnxscript skl2onnx."
+                f"to_onnx needs {name}: pip install {' '.join(PACKAGES)}."
             )
     check_is_fitted(estimator)
-    with warnings.catch_warnings(), ExitStack() as stack:
+
+    import onnx
+
+    with warnings.catch_warnings(action="ignore"), ExitStack() as stack:
         # The exporters report on their own code and on packages that are not needed.
-        warnings.simplefilter("ignore")
         logger = logging.getLogger("torch.onnx")
         stack.callback(logger.setLevel, logger.level)
         logger.setLevel(logging.ERROR)
         model = _export(last, "prepared" if before else "X")
-        model = _prepend(make_pipeline(*before), model) if before else model
+        if before:
+            model = _prepend(make_pipeline(*before), model)
     _strip(model)
-    importlib.import_module("onnx").checker.check_model(model)
+    onnx.checker.check_model(model)
     with replace_atomically(path) as file:
         file.write(model.SerializeToString())
 
@@ -96,75 +103,17 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
 def _export(estimator, input_name):
     """Return the ONNX model of an estimator of this package."""
     predictions = _build_module(estimator).eval()
-    return torch.onnx.export(
+    samples = torch.zeros(2, estimator.n_features_in_)
+    program = torch.onnx.export(
         predictions,
-        (torch.zeros(2, estimator.n_features_in_),),
+        (samples,),
         dynamo=True,
         dynamic_shapes=({0: torch.export.Dim("n_samples")},),
         input_names=[input_name],
         output_names=predictions.names,
         verbose=False,
-    ).model_proto
-
-
-def _prepend(steps, model):
-    """Return the ONNX model of the steps of a Pipeline, followed by a model of its output."""
-    compose = importlib.import_module("onnx.compose")
-    skl2onnx = importlib.import_module("skl2onnx")
-    version = next(own.version for own in model.opset_import if not own.domain)
-    opsets = {"": version, "ai.onnx.ml": 3}
-    try:
-        steps, inputs = _describe_inputs(steps)
-        first = skl2onnx.convert_sklearn(
-            steps, initial_types=inputs, target_opset=opsets
-        )
-        # The converter writes the lowest version in which its operators are the same.
-        first.ir_version = model.ir_version
-        for own in first.opset_import:
-            own.version = opsets[own.domain]
-        kept = {"rename_inputs": False, "rename_outputs": False}
-        first = compose.add_prefix(first, "prepare/", **kept)
-        return compose.merge_models(
-            first, model, [(first.graph.output[0].name, "prepared")]
-        )
-    except Exception as error:
-        raise TypeError(
-            f"The steps before the last of a Pipeline cannot be exported: {error} Export the last "
-            "step, pipeline[-1], and apply pipeline[:-1] before."
-        ) from error
-
-
-def _describe_inputs(steps):
-    """Return the steps of a Pipeline with named columns, and names and types of its inputs."""
-    types = importlib.import_module("skl2onnx.common.data_types")
-    first = steps[0]
-    names = getattr(first, "feature_names_in_", None)
-    if not isinstance(first, ColumnTransformer) or names is None:
-        return steps, [("X", types.FloatTensorType([None, steps.n_features_in_]))]
-    resolved, used, texts = copy.copy(first), set(), set()
-    resolved.transformers_ = []
-    for name, part, _ in first.transformers_:
-        if part == "drop":
-            continue
-        columns = list(first._transformer_to_input_indices[name])
-        used.update(columns)
-        parts = part if isinstance(part, Pipeline) else [part]
-        categories = [own for step in parts for own in getattr(step, "categories_", [])]
-        if any(own.dtype.kind in "OU" for own in categories):
-            texts.update(columns)
-        resolved.transformers_.append((name, part, names[columns].tolist()))
-    kinds = {
-        i: types.StringTensorType if i in texts else types.FloatTensorType for i in used
-    }
-    inputs = [(names[i], kinds[i]([None, 1])) for i in sorted(used)]
-    return make_pipeline(resolved, *steps[1:]), inputs
-
-
-def _list_steps(estimator):
-    """List the steps of nested Pipelines without "passthrough"."""
-    if isinstance(estimator, Pipeline):
-        return [own for _, step in estimator.steps for own in _list_steps(step)]
-    return [] if estimator in ("passthrough", None) else [estimator]
+    )
+    return program.model_proto
 
 
 def _strip(message):
@@ -173,16 +122,90 @@ def _strip(message):
         if field.name in ("doc_string", "metadata_props"):
             message.ClearField(field.name)
         elif field.message_type is not None:
-            for part in [value] if hasattr(value, "ListFields") else value:
+            is_single = hasattr(value, "ListFields")
+            for part in [value] if is_single else value:
                 _strip(part)
+
+
+# ---- pipelines
+
+
+def _list_steps(estimator):
+    """List the steps of nested Pipelines without "passthrough"."""
+    if isinstance(estimator, Pipeline):
+        nested = [_list_steps(step) for _, step in estimator.steps]
+        return list(chain.from_iterable(nested))
+    return [] if estimator in ("passthrough", None) else [estimator]
+
+
+def _prepend(steps, model):
+    """Return the ONNX model of the steps of a Pipeline, followed by a model of its output."""
+    from onnx import compose
+    from skl2onnx import convert_sklearn
+
+    versions = {own.domain: own.version for own in model.opset_import}
+    opsets = {"": versions[""], "ai.onnx.ml": 3}
+    try:
+        steps, inputs = _describe_inputs(steps)
+        first = convert_sklearn(steps, None, inputs, target_opset=opsets)
+        # The converter writes the lowest version in which its operators are the same.
+        first.ir_version = model.ir_version
+        for own in first.opset_import:
+            own.version = opsets[own.domain]
+        first = compose.add_prefix(
+            first, "prepare/", rename_inputs=False, rename_outputs=False
+        )
+        prepared = first.graph.output[0].name
+        return compose.merge_models(first, model, [(prepared, "prepared")])
+    except Exception as error:
+        raise TypeError(
+            f"The steps before the last of a Pipeline cannot be exported: {error} "
+            "Export the last step, pipeline[-1], and apply pipeline[:-1] before."
+        ) from error
+
+
+def _describe_inputs(steps):
+    """Return the steps of a Pipeline with named columns, and names and types of its inputs."""
+    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+
+    first = steps[0]
+    names = getattr(first, "feature_names_in_", None)
+    if not isinstance(first, ColumnTransformer) or names is None:
+        shape = [None, steps.n_features_in_]
+        return steps, [("X", FloatTensorType(shape))]
+
+    named = []
+    used = set()
+    texts = set()
+    for name, part, _ in first.transformers_:
+        if part == "drop":
+            continue
+        columns = list(first._transformer_to_input_indices[name])
+        named.append((name, part, names[columns].tolist()))
+        used.update(columns)
+        for step in _list_steps(part):
+            for categories in getattr(step, "categories_", []):
+                if categories.dtype.kind in "OU":
+                    texts.update(columns)
+
+    inputs = []
+    for i in sorted(used):
+        kind = StringTensorType if i in texts else FloatTensorType
+        inputs.append((names[i], kind([None, 1])))
+    resolved = copy.copy(first)
+    resolved.transformers_ = named
+    return make_pipeline(resolved, *steps[1:]), inputs
+
+
+# ---- predictions
 
 
 def _build_module(estimator):
     """Return the module that computes the predictions of an estimator."""
     if hasattr(estimator, "_table"):
         raise TypeError(
-            "A fit with categorical_features cannot be exported. Encode the categories by a "
-            "ColumnTransformer with OneHotEncoder in a Pipeline, and export the Pipeline."
+            "A fit with categorical_features cannot be exported. Encode the categories "
+            "in a Pipeline (ColumnTransformer, OneHotEncoder), and export the Pipeline."
         )
     if isinstance(estimator, NeighborClustering):
         return _NeighborPredictions(estimator)
@@ -190,37 +213,50 @@ def _build_module(estimator):
         return _Predictions(_MixtureAssignment(estimator.mixture_))
     if not hasattr(estimator, "model_"):
         raise TypeError(
-            f"{type(estimator).__name__} has neither a network nor a mixture to export. Export "
-            "the members of an ensemble one by one (estimators_)."
+            f"{type(estimator).__name__} has neither a network nor a mixture to export. "
+            "Export the members of an ensemble one by one (estimators_)."
         )
+
     model = copy.deepcopy(estimator.model_).cpu()
     encode = model.encode if hasattr(estimator, "transform") else None
     log_resp = model.calibrated_log_resp
     if hasattr(model, "mixture"):
-        log_resp = _MixtureAssignment(model.mixture.mixture, encode, model.temperature)
-    return _Predictions(
-        log_resp, encode, model, getattr(estimator, "offset_", -math.inf)
-    )
+        mixture = model.mixture.mixture
+        log_resp = _MixtureAssignment(mixture, encode, model.temperature)
+    offset = getattr(estimator, "offset_", -math.inf)
+    return _Predictions(log_resp, encode, model, offset)
 
 
 class _Predictions(nn.Module):
     """Labels, probabilities and codes of samples."""
 
-    def __init__(self, log_resp, encode=None, model=None, offset=-math.inf):
+    def __init__(
+        self,
+        log_resp,
+        encode=None,
+        model=None,
+        offset=-math.inf,
+    ):
         super().__init__()
-        self.log_resp, self.encode, self.offset = log_resp, encode, offset
+        self.log_resp = log_resp
+        self.encode = encode
         self.model = model  # registers the parameters of the two methods
-        self.names = ["labels", "probabilities", *(["codes"] if encode else [])]
+        self.offset = offset
+        self.names = ["labels", "probabilities"]
+        if encode is not None:
+            self.names.append("codes")
 
     def forward(self, x):
         log_resp = self.log_resp(x)
-        labels = torch.where(log_resp.isnan().any(-1), -1, log_resp.argmax(-1))
+        is_refused = log_resp.isnan().any(-1)
         if self.offset > -math.inf:
-            labels = torch.where(
-                -self.model.outlier_scores(x) < self.offset, -1, labels
-            )
-        found = labels, log_resp.exp().float()
-        return found if self.encode is None else (*found, self.encode(x).float())
+            is_refused |= -self.model.outlier_scores(x) < self.offset
+        labels = torch.where(is_refused, -1, log_resp.argmax(-1))
+
+        found = [labels, log_resp.exp().float()]
+        if self.encode is not None:
+            found.append(self.encode(x).float())
+        return tuple(found)
 
 
 class _MixtureAssignment(nn.Module):
@@ -228,53 +264,59 @@ class _MixtureAssignment(nn.Module):
 
     def __init__(self, mixture, encode=None, temperature=1.0):
         super().__init__()
-        self.encode, self.temperature = encode, temperature
+        self.encode = encode
+        self.temperature = temperature
         self.log_joint = joint_density(mixture)
 
     def forward(self, x):
         """Return log-responsibilities (N, K)."""
-        x = x if self.encode is None else self.encode(x)
-        return (self.log_joint(x.double()) / self.temperature).log_softmax(-1)
+        z = x if self.encode is None else self.encode(x)
+        log_joint = self.log_joint(z.double())
+        return (log_joint / self.temperature).log_softmax(-1)
 
 
 class _NeighborPredictions(nn.Module):
-    """Labels, probabilities and layout of samples, interpolated between their neighbors."""
+    """Labels, probabilities and layout of samples, interpolated between their neighbors.
 
-    names = "labels", "probabilities", "codes"
+    It repeats ``NeighborIndex.query`` and ``interpolate`` in torch.
+    """
+
+    names = ("labels", "probabilities", "codes")
 
     def __init__(self, estimator):
         super().__init__()
-        reference = estimator._reference
-        rows, metric = reference["rows"], reference["metric"]
+        reference = Reference(**estimator._reference)
+        rows = reference.rows
+        metric = reference.metric
         if metric not in ("euclidean", "cosine") or sparse.issparse(rows):
             raise TypeError(
-                "Only a NeighborClustering fitted to dense samples with metric='euclidean' or "
-                f"'cosine' can be exported, but got metric={metric!r} and {type(rows).__name__}."
+                "Only a NeighborClustering fitted to dense samples with metric='euclidean' "
+                "or 'cosine' can be exported, but got "
+                f"metric={metric!r} and {type(rows).__name__}."
             )
         self.is_cosine = metric == "cosine"
-        # A number in the graph would be rounded to float32.
-        self.register_buffer(
-            "offset", torch.tensor(estimator.offset_, dtype=torch.float64)
-        )
-        self.k = min(reference["n_neighbors"], len(rows))
-        factors = 1.0 if estimator._factors is None else estimator._factors
-        self.register_buffer("factors", torch.tensor(factors, dtype=torch.float64))
-        rows = torch.tensor(rows, dtype=torch.float64)
-        self.limit = float(partition.find_limit(rows.numpy(), metric))
-        # Distances are found from products, which are rounded less around the mean.
-        self.register_buffer("center", rows.mean(0))
-        self.register_buffer("rows", self.prepare(rows))
-        values = estimator.responsibilities_, estimator.layout_
-        resp, layout = (value[reference["kept"]] for value in values)
-        values = {
-            "resp": resp,
-            "layout": layout,
-            "spacing": reference["spacing"][:, None],
-        }
-        for name, value in values.items():
-            self.register_buffer(name, torch.tensor(value).double())
+        self.limit = find_limit(rows, metric)
+        self.n_neighbors = min(reference.n_neighbors, len(rows))
 
-    def prepare(self, x):
+        # Numbers in the graph, unlike buffers, would be rounded to float32.
+        factors = estimator._factors
+        kept = reference.kept
+        self._keep("factors", 1.0 if factors is None else factors)
+        self._keep("offset", estimator.offset_)
+        self._keep("resp", estimator.responsibilities_[kept])
+        self._keep("layout", estimator.layout_[kept])
+        self._keep("spacing", reference.spacing[:, None])
+        self._keep("rows", rows)
+        # Products of samples are rounded less around the mean.
+        self._keep("center", self.rows.mean(0))
+        self.rows = self._prepare(self.rows)
+
+    def _keep(self, name, value):
+        """Register a buffer in double precision."""
+        tensor = torch.as_tensor(value, dtype=torch.float64)
+        self.register_buffer(name, tensor)
+
+    def _prepare(self, x):
         """Return samples relative to the mean, or of unit length as in ``NeighborIndex``."""
         x = x.clamp(-self.limit, self.limit)
         if not self.is_cosine:
@@ -283,29 +325,37 @@ class _NeighborPredictions(nn.Module):
         is_zero = (length == 0).double()
         return torch.cat([x / (length + is_zero), is_zero], 1)
 
-    def forward(self, x):
-        x = self.prepare(x.double() * self.factors)
+    def _find_neighbors(self, x):
+        """Return distances and indices of the nearest samples; ties go to the lower index."""
         near = x @ self.rows.T - self.rows.square().sum(1) / 2
-        # As in ``NeighborIndex``, more are searched, and ties go to the lower index.
-        found = near.topk(min(self.k + 6, len(self.rows)), dim=1).indices.sort(1).values
-        x = x[:, None]
-        squares = (x - self.rows[found]).square().sum(2)
-        squares, order = squares.topk(self.k, dim=1, largest=False)
-        found = found.gather(1, order)
-        neighbors = self.rows[found]
+        n_searched = min(self.n_neighbors + 6, len(self.rows))
+        found = near.topk(n_searched).indices.sort(1).values
+
+        gaps = x[:, None] - self.rows[found]
+        squares = gaps.square().sum(2)
+        squares, order = squares.topk(self.n_neighbors, largest=False)
         distances = squares / 2 if self.is_cosine else squares.sqrt()
-        is_known = (x == neighbors).all(2).any(1, keepdim=True)
-        nearest = distances.amin(1, keepdim=True)
-        weights = torch.where(
-            nearest > 0, nearest / distances, (distances == 0).double()
-        )
-        weights = (weights / weights.sum(1, keepdim=True))[:, :, None]
-        values = self.resp, self.layout, self.spacing
-        resp, layout, spacing = ((weights * value[found]).sum(1) for value in values)
-        scores = torch.where(
-            is_known, spacing, distances.mean(1, keepdim=True)
-        ).squeeze(1)
-        # Values are not filled in a file; such samples get no cluster and no probabilities.
-        is_refused = (-scores < self.offset) | resp.isnan().any(1)
+        return distances, found.gather(1, order)
+
+    def forward(self, x):
+        x = self._prepare(x.double() * self.factors)
+        distances, found = self._find_neighbors(x)
+        nearest = distances[:, :1]
+        is_known = nearest == 0
+
+        is_equal = (distances == 0).double()
+        weights = torch.where(is_known, is_equal, nearest / distances)
+        weights = weights / weights.sum(1, keepdim=True)
+
+        def average(values):
+            return (weights[:, :, None] * values[found]).sum(1)
+
+        resp = average(self.resp)
+        layout = average(self.layout)
+        spacing = average(self.spacing)
+        mean_distance = distances.mean(1, keepdim=True)
+        score = torch.where(is_known, spacing, mean_distance)[:, 0]
+        # Missing values are not filled in a file, so such samples get no cluster.
+        is_refused = (-score < self.offset) | resp.isnan().any(1)
         labels = torch.where(is_refused, -1, resp.argmax(1))
         return labels, resp.float(), layout.float()

@@ -171,8 +171,8 @@ class InfoGAN(AdversarialModel):
         terms = self.regularizer.terms(
             self.log_resp_standardized, x_std, batch.anchor, log_p, self.progress
         )
-        if self.style_weight and batch.style is not None:
-            style = batch.style[:, : self.latent.n_continuous]
+        if self.style_weight and "style" in batch.columns:
+            style = batch.columns["style"][:, : self.latent.n_continuous]
             loss = self.latent.continuous_loss(reading, style)
             terms["style"] = self.style_weight * loss
         return terms
@@ -196,8 +196,9 @@ class InfoGAN(AdversarialModel):
         """
         codes = self.latent.draw(len(batch.x), self.log_prior)
         codes.categories[:, 0] = batch.anchor.argmax(1)
-        if batch.style is not None:
-            style, noise = batch.style.tensor_split([self.latent.n_continuous], 1)
+        if "style" in batch.columns:
+            style = batch.columns["style"]
+            style, noise = style.tensor_split([self.latent.n_continuous], 1)
             codes.continuous[:, : style.shape[1]] = style
             codes.noise[:, : noise.shape[1]] = noise
         rendered = observed(self.render_standardized(codes), batch.x)

@@ -16,15 +16,14 @@ from ._settings import Recipe
 from ._typing import Auto
 from .functional import random
 from .functional.gaussian import expected_log_joint, log_joint, log_prob_diag
-from .modules.model import (
-    Augmentation,
+from .modules.codes import (
     CodeModel,
     GaussianEncoder,
     MixturePrior,
-    Player,
     PriorModel,
     evidence_bound,
 )
+from .modules.model import Augmentation, Player
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
 
@@ -37,7 +36,7 @@ class VaDE(PriorModel):
     objective : {"optimal", "sampled", "published"}, default="optimal"
         Form of the divergence, see :meth:`divergence`.
     decoder, likelihood, prior, regularizer, masking
-        As in :class:`~skdeepcluster.modules.model.PriorModel`.
+        As in :class:`~skdeepcluster.modules.codes.PriorModel`.
     """
 
     def __init__(

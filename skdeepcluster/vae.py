@@ -30,18 +30,17 @@ from ._typing import Auto, Reals
 from .functional import random
 from .functional.gaussian import Mixture, standard_kl
 from .functional.points import hash_rows, normal_quantiles, uniform_points
-from .modules.likelihood import Bernoulli
-from .modules.model import (
+from .modules.codes import (
     SAMPLES_AT_ONCE,
-    Augmentation,
     CodeMixture,
     CodeModel,
     GaussianEncoder,
-    Player,
     decode_samples,
     evidence_bound,
-    start_as_pca,
 )
+from .modules.likelihood import Bernoulli
+from .modules.model import Augmentation, Player
+from .modules.pca import start_as_pca
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
 #: Minimum number of samples of z that an importance-weighted bound averages over.

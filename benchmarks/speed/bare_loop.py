@@ -44,7 +44,8 @@ def train_bare(model, rows, *, max_epochs, batch_size, learning_rate, augment):
     for _ in range(max_epochs):
         for index in torch.randperm(len(X)).split(batch_size):
             x = X[index] if augment is None else augment(X[index])
-            batch = Batch(x, **{name: column[index] for name, column in columns.items()})
+            own = {name: column[index] for name, column in columns.items()}
+            batch = Batch(x, own.pop("anchor", None), own)
             for player, parameters in players:
                 optimizer.zero_grad()
                 sum(player.loss(batch).values()).backward(inputs=parameters)

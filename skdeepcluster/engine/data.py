@@ -46,8 +46,8 @@ def refuse_sparse(estimator: Any, X: Any) -> None:
 class Rows(Dataset[Any]):
     """X (N, D) as a torch data set that returns whole batches.
 
-    ``columns`` are arrays of length N, or None, for the fields "anchor" and "style" of
-    :class:`~skdeepcluster.modules.model.Batch`.
+    ``columns`` are arrays of length N, or None: the "anchor" of a
+    :class:`~skdeepcluster.modules.model.Batch`, and its other columns.
     """
 
     #: The generators that ``take`` draws from.
@@ -69,7 +69,8 @@ class Rows(Dataset[Any]):
             name: torch.from_numpy(column[chosen])
             for name, column in self.columns.items()
         }
-        return Batch(to_tensor(self.X[chosen]), **columns)
+        anchor = columns.pop("anchor", None)
+        return Batch(to_tensor(self.X[chosen]), anchor, columns)
 
 
 class LabeledRows(Rows):
@@ -97,9 +98,9 @@ class LabeledRows(Rows):
         n_known = len(self.known)
         order = torch.randperm(n_known, generator=self.generator, device="cpu").numpy()
         chosen = np.sort(self.known[order[: len(batch.x)]])
-        labeled = to_tensor(self.X[chosen])
         target = torch.from_numpy(self.targets[chosen])
-        return batch._replace(labeled=labeled, target=target)
+        extra = Batch(to_tensor(self.X[chosen]), columns={"target": target})
+        return batch._replace(extra=extra)
 
 
 def count_batches(n_rows: int, batch_size: int) -> int:

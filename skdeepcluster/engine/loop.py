@@ -190,8 +190,10 @@ class Net(NeuralNet):
         """Replace samples by the other versions that the user's function returns."""
         if self.augment is None:
             return batch
-        labeled = None if batch.labeled is None else self._augment(batch.labeled)
-        return batch._replace(x=self._augment(batch.x), labeled=labeled)
+        extra = batch.extra
+        if extra is not None:
+            extra = extra._replace(x=self._augment(extra.x))
+        return batch._replace(x=self._augment(batch.x), extra=extra)
 
     def _augment(self, rows: Tensor) -> Tensor:
         """Return other versions of samples (N, D), checked."""

@@ -57,25 +57,25 @@ class RandomAffine:
     def __post_init__(self) -> None:
         if len(self.image_shape) != 3:
             raise ValueError(
-                "image_shape must be (channels, height, width), such as (1, 28, 28), got "
-                f"{tuple(self.image_shape)}."
+                "image_shape must be (channels, height, width), such as (1, 28, 28), "
+                f"got {tuple(self.image_shape)}."
             )
         if not 0 <= self.scale < 1:
             raise ValueError(f"scale must be at least 0 and below 1, got {self.scale}.")
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return a random version of each image, (N, D)."""
-        if x.shape[1] != math.prod(self.image_shape):
+        n_values = math.prod(self.image_shape)
+        if x.shape[1] != n_values:
             raise ValueError(
-                f"X has {x.shape[1]} features, but RandomAffine expects images of shape "
-                f"{tuple(self.image_shape)}, which are {math.prod(self.image_shape)}."
+                f"X has {x.shape[1]} features, but RandomAffine expects images of "
+                f"shape {tuple(self.image_shape)}, which are {n_values}."
             )
         uniform = 2 * random.rand((len(x), 4), x.device, x.dtype) - 1
         angle = math.radians(self.degrees) * uniform[:, 0]
         size = 1 + self.scale * uniform[:, 1]
-        return move_images(
-            x, self.image_shape, angle, size, self.translate * uniform[:, 2:]
-        )
+        shift = self.translate * uniform[:, 2:]
+        return move_images(x, self.image_shape, angle, size, shift)
 
 
 def move_images(
@@ -90,18 +90,17 @@ def move_images(
     Angles (N,) are in radians, counterclockwise; sizes (N,) are factors; shifts (N, 2) to the
     right and down are shares of width and height.
     """
-    channels, height, width = image_shape
+    images = x.view(-1, *image_shape)
+    _, height, width = image_shape
+
     # The place in the old image of each pixel of the new one, in half widths from the center.
-    cos, sin = angle.cos() / size, angle.sin() / size
-    turn = torch.stack([cos, -sin * height / width, sin * width / height, cos], 1).view(
-        -1, 2, 2
-    )
+    cos = angle.cos() / size
+    sin = angle.sin() / size
+    entries = [cos, -sin * height / width, sin * width / height, cos]
+    turn = torch.stack(entries, 1).view(-1, 2, 2)
     origin = -2 * turn @ shift[:, :, None]
-    places = affine_grid(
-        torch.cat([turn, origin], 2),
-        [len(x), channels, height, width],
-        align_corners=False,
-    )
-    images = x.view(-1, channels, height, width)
+    maps = torch.cat([turn, origin], 2)
+    places = affine_grid(maps, list(images.shape), align_corners=False)
+
     moved = grid_sample(images, places, padding_mode="border", align_corners=False)
     return moved.flatten(1)

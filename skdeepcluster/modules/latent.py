@@ -4,7 +4,6 @@ Letters: N samples, Z noise variables, A categorical codes of K_a values, C cont
 generator's inputs are noise, one-hot categories and continuous codes, (N, Z + sum K_a + C).
 """
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -44,78 +43,113 @@ class LatentSpace:
     [-1, 1], and categorical codes with ``sizes`` values; the first one is the cluster.
     """
 
-    def __init__(self, n_noise: int, sizes: Sequence[int], n_continuous: int) -> None:
+    def __init__(
+        self,
+        n_noise: int,
+        sizes: Sequence[int],
+        n_continuous: int,
+    ) -> None:
         self.n_noise = n_noise
         self.sizes = list(sizes)
         self.n_continuous = n_continuous
+        n_values = sum(self.sizes)
         #: Number of the generator's inputs.
-        self.n_inputs = n_noise + sum(self.sizes) + n_continuous
+        self.n_inputs = n_noise + n_values + n_continuous
         #: Number of Q's outputs: logits, means, log-standard-deviations.
-        self.n_readings = sum(self.sizes) + 2 * n_continuous
+        self.n_readings = n_values + 2 * n_continuous
 
     @property
     def names(self) -> list[str]:
         """Names of the codes."""
-        others = [f"category{a}" for a in range(1, len(self.sizes))]
-        return [
-            "cluster",
-            *others,
-            *(f"continuous{j}" for j in range(self.n_continuous)),
-        ]
+        categories = [f"category{a}" for a in range(1, len(self.sizes))]
+        continuous = [f"continuous{j}" for j in range(self.n_continuous)]
+        return ["cluster", *categories, *continuous]
 
     def find(self, name: str) -> int:
         """Return the position of a code among all codes."""
-        if name not in self.names:
-            raise ValueError(f"No code {name!r}; there are {', '.join(self.names)}.")
-        return self.names.index(name)
+        names = self.names
+        if name not in names:
+            raise ValueError(f"No code {name!r}; there are {', '.join(names)}.")
+        return names.index(name)
 
     def draw(self, n_samples: int, log_prior: Tensor) -> Codes:
         """Sample codes: the cluster from its prior (K,), all others uniformly."""
         device = log_prior.device
-        first = random.multinomial(log_prior.exp(), n_samples)
-        others = [random.randint(size, (n_samples,), device) for size in self.sizes[1:]]
-        noise = random.rand((n_samples, self.n_noise), device) * 2 - 1
-        continuous = random.rand((n_samples, self.n_continuous), device) * 2 - 1
-        return Codes(noise, torch.stack([first, *others], 1), continuous)
+        cluster = random.multinomial(log_prior.exp(), n_samples)
+        categories = [cluster]
+        for size in self.sizes[1:]:
+            category = random.randint(size, (n_samples,), device)
+            categories.append(category)
+
+        def uniform(n_codes: int) -> Tensor:
+            return random.rand((n_samples, n_codes), device) * 2 - 1
+
+        return Codes(
+            uniform(self.n_noise),
+            torch.stack(categories, 1),
+            uniform(self.n_continuous),
+        )
 
     def inputs(self, codes: Codes) -> Tensor:
         """Return the generator's inputs for codes, (N, n_inputs)."""
-        columns = zip(codes.categories.T, self.sizes, strict=True)
-        hot = [one_hot(column, size).to(codes.noise) for column, size in columns]
-        return torch.cat([codes.noise, *hot, codes.continuous], 1)
+        inputs = [codes.noise]
+        for category, size in zip(codes.categories.T, self.sizes, strict=True):
+            inputs.append(one_hot(category, size).to(codes.noise))
+        inputs.append(codes.continuous)
+        return torch.cat(inputs, 1)
 
     def read(self, readings: Tensor) -> Reading:
         """Split Q's output (N, n_readings) into the parameters of Q(c|x), in float32."""
         n = self.n_continuous
-        *logits, mean, log_std = readings.float().split([*self.sizes, n, n], 1)
+        parts = readings.float().split([*self.sizes, n, n], 1)
+        *logits, mean, log_std = parts
         log_probs = [values.log_softmax(-1) for values in logits]
         return Reading(log_probs, mean, log_std.clamp(*LOG_STD))
 
     def reading_loss(self, reading: Reading, codes: Codes) -> dict[str, Tensor]:
         """-log Q(c|x) of codes in nats, mean over the samples.
 
-        "category" is the sum over the categorical codes, "continuous" that over continuous codes.
+        "category" is the sum over categorical codes, "continuous" the sum over continuous codes.
         """
-        columns = zip(reading.log_probs, codes.categories.T, strict=True)
-        losses = {"category": torch.stack([nll_loss(p, c) for p, c in columns]).sum()}
+        categories = torch.stack(_category_losses(reading, codes))
+        losses = {"category": categories.sum()}
         if self.n_continuous:
-            losses["continuous"] = self.continuous_loss(reading, codes.continuous)
+            continuous = self.continuous_loss(reading, codes.continuous)
+            losses["continuous"] = continuous
         return losses
 
     def continuous_loss(self, reading: Reading, continuous: Tensor) -> Tensor:
         """Mean Gaussian negative log-likelihood of the first continuous codes, (N, <= C)."""
-        first = slice(continuous.shape[1])
-        mean, log_var = reading.mean[:, first], 2 * reading.log_std[:, first]
-        return -log_prob_diag(continuous, mean, log_var).mean()
+        return _code_loss(reading, continuous, slice(continuous.shape[1]))
 
-    def information(self, reading: Reading, codes: Codes, log_prior: Tensor) -> Tensor:
+    def information(
+        self,
+        reading: Reading,
+        codes: Codes,
+        log_prior: Tensor,
+    ) -> Tensor:
         """Lower bounds H(c) + E log Q(c|x) on the information I(c; x), in nats, (A + C,)."""
-        uniform = [reading.mean.new_tensor(n).log() for n in self.sizes[1:]]
-        entropies, columns = [entropy(log_prior), *uniform], codes.categories.T
-        pairs = zip(entropies, reading.log_probs, columns, strict=True)
-        bounds = [h - nll_loss(log_p, column) for h, log_p, column in pairs]
+        entropies = [entropy(log_prior)]
+        for size in self.sizes[1:]:
+            entropies.append(log_prior.new_tensor(size).log())
+        losses = _category_losses(reading, codes)
+
         for j in range(self.n_continuous):
-            mean, log_var = reading.mean[:, j, None], 2 * reading.log_std[:, j, None]
-            log_q = log_prob_diag(codes.continuous[:, j, None], mean, log_var).mean()
-            bounds.append(math.log(2) + log_q)
-        return torch.stack(bounds)
+            one = slice(j, j + 1)
+            code = codes.continuous[:, one]
+            entropies.append(log_prior.new_tensor(2).log())
+            losses.append(_code_loss(reading, code, one))
+        return torch.stack(entropies) - torch.stack(losses)
+
+
+def _category_losses(reading: Reading, codes: Codes) -> list[Tensor]:
+    """-log Q of each categorical code, mean over the samples."""
+    pairs = zip(reading.log_probs, codes.categories.T, strict=True)
+    return [nll_loss(log_p, category) for log_p, category in pairs]
+
+
+def _code_loss(reading: Reading, continuous: Tensor, columns: slice) -> Tensor:
+    """-log Q of continuous codes (N, n), which Q reads in these columns, mean over the samples."""
+    mean = reading.mean[:, columns]
+    log_var = 2 * reading.log_std[:, columns]
+    return -log_prob_diag(continuous, mean, log_var).mean()

@@ -7,7 +7,8 @@ nan.
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from numbers import Integral
 from typing import Any
 
@@ -42,12 +43,17 @@ class Likelihood(nn.Module, ABC):
         """
 
     @abstractmethod
-    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
+    def log_probs(
+        self,
+        x: Tensor,
+        decoded: Tensor,
+    ) -> Tensor:
         """Log p(x_d | decoded) of each feature in nats, (N, D); any number for missing values."""
 
     def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
         """Log p(x | decoded) of the observed features, (N,), or (S, N) for outputs (S, N, D)."""
-        return self.log_probs(x, decoded).masked_fill(x.isnan(), 0.0).sum(-1)
+        log_p = self.log_probs(x, decoded)
+        return log_p.masked_fill(x.isnan(), 0.0).sum(-1)
 
     @abstractmethod
     def mean(self, decoded: Tensor) -> Tensor:
@@ -70,11 +76,16 @@ class Bernoulli(Likelihood):
     def standardize(self, x: Tensor) -> Tensor:
         """Float32, clipped to [0, 1]."""
         # Integer bounds would be cast in an exported graph, which breaks its optimizer.
-        return fill_missing(x.float().clamp(0.0, 1.0))
+        return x.float().clamp(0.0, 1.0).nan_to_num(0.0)
 
-    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
+    def log_probs(
+        self,
+        x: Tensor,
+        decoded: Tensor,
+    ) -> Tensor:
         """x_d log p_d + (1 - x_d) log(1 - p_d) with p = sigmoid(decoded)."""
-        x, decoded = self.standardize(x).expand_as(decoded), decoded.float()
+        x = self.standardize(x).expand_as(decoded)
+        decoded = decoded.float()
         return -binary_cross_entropy_with_logits(decoded, x, reduction="none")
 
     def mean(self, decoded: Tensor) -> Tensor:
@@ -108,7 +119,8 @@ class Gaussian(Likelihood):
         self.register_buffer("shift", shift)
         self.register_buffer("scale", scale)
         # Log-variances; at 0, as of the features, the decoder would not learn to use codes.
-        self.noise = nn.Parameter(torch.full(shift.shape, -2.0, dtype=torch.float32))
+        noise = torch.full(shift.shape, -2.0, dtype=torch.float32)
+        self.noise = nn.Parameter(noise)
 
     @property
     def standardizes(self) -> bool:
@@ -117,17 +129,22 @@ class Gaussian(Likelihood):
 
     def standardize(self, x: Tensor) -> Tensor:
         """(x - shift) / scale within ``LIMIT``, in the precision of the shift, then float32."""
-        x_std = ((x - self.shift) / self.scale).clamp(-self.LIMIT, self.LIMIT)
-        return fill_missing(x_std.float())
+        x_std = (x - self.shift) / self.scale
+        x_std = x_std.clamp(-self.LIMIT, self.LIMIT)
+        return x_std.float().nan_to_num(0.0)
 
-    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
+    def log_probs(
+        self,
+        x: Tensor,
+        decoded: Tensor,
+    ) -> Tensor:
         """Log N(standardize(x)_d; decoded_d, exp noise_d) - log scale_d."""
         log_var = self.noise.clamp(*self.LOG_VAR)
-        squares = (self.standardize(x) - decoded.float()) ** 2 * (-log_var).exp()
-        return (
-            -0.5 * (math.log(2 * math.pi) + log_var + squares)
-            - self.scale.log().float()
-        )
+        gaps = self.standardize(x) - decoded.float()
+        squares = gaps**2 * (-log_var).exp()
+        log_scale = self.scale.log().float()
+        constant = math.log(2 * math.pi)
+        return -0.5 * (constant + log_var + squares) - log_scale
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return decoded * scale + shift."""
@@ -150,13 +167,19 @@ class Categorical(Likelihood):
     def __init__(self, sizes: Iterable[int]) -> None:
         super().__init__()
         self.sizes = list(sizes)
-        self.register_buffer("weight", torch.ones(sum(self.sizes), dtype=torch.float32))
+        ones = torch.ones(sum(self.sizes), dtype=torch.float32)
+        self.register_buffer("weight", ones)
 
     def standardize(self, x: Tensor) -> Tensor:
         """Float32, clipped to [0, weight]."""
-        return fill_missing(x.clamp(self.weight.new_zeros(()), self.weight).float())
+        zero = self.weight.new_zeros(())
+        return x.clamp(zero, self.weight).float().nan_to_num(0.0)
 
-    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
+    def log_probs(
+        self,
+        x: Tensor,
+        decoded: Tensor,
+    ) -> Tensor:
         """Log softmax(decoded_g) of the category; a group of zeros adds nothing."""
         share = self.standardize(x) / self.weight.float()
         return share * self._log_softmax(decoded)
@@ -173,7 +196,8 @@ class Categorical(Likelihood):
     def _log_softmax(self, decoded: Tensor) -> Tensor:
         """Log-probabilities of the categories of each group, (N, D)."""
         groups = decoded.float().split(self.sizes, -1)
-        return torch.cat([logits.log_softmax(-1) for logits in groups], -1)
+        log_p = [logits.log_softmax(-1) for logits in groups]
+        return torch.cat(log_p, -1)
 
 
 class ColumnLikelihood(Likelihood):
@@ -201,6 +225,7 @@ class ColumnLikelihood(Likelihood):
     """
 
     name = "columns"
+    parts: Any
     columns: Tensor
     sizes: Tensor
     position: Tensor
@@ -212,130 +237,125 @@ class ColumnLikelihood(Likelihood):
         categorical: Iterable[Iterable[int]] = (),
     ) -> None:
         super().__init__()
-        groups = [
-            list(gaussian),
-            list(bernoulli),
-            *(list(group) for group in categorical),
-        ]
-        columns = _check_columns(groups)
-        n_gaussian, n_bernoulli, *sizes = map(len, groups)
+        groups = _check_columns([gaussian, bernoulli, *categorical])
+        sizes = [len(group) for group in groups]
+        n_gaussian, n_bernoulli, *n_categories = sizes
+        lengths = (n_gaussian, n_bernoulli, sum(n_categories))
+        self.lengths = [length for length in lengths if length]
+        #: The parameters, as lists.
+        self.layout: dict[str, list[Any]] = {
+            "gaussian": groups[0],
+            "bernoulli": groups[1],
+            "categorical": groups[2:],
+        }
+
         self.parts = nn.ModuleDict()
         if n_gaussian:
             zeros = torch.zeros(n_gaussian, dtype=torch.float32)
             self.parts["gaussian"] = Gaussian(zeros, zeros + 1)
         if n_bernoulli:
             self.parts["bernoulli"] = Bernoulli()
-        if sizes:
-            self.parts["categorical"] = Categorical(sizes)
-        self.lengths = [n for n in (n_gaussian, n_bernoulli, sum(sizes)) if n]
-        # All columns, part by part, and the numbers of columns of the parts and groups.
-        self.register_buffer("columns", torch.tensor(columns))
-        self.register_buffer("sizes", torch.tensor([n_gaussian, n_bernoulli, *sizes]))
-        self.register_buffer("position", self.columns.argsort(), persistent=False)
+        if n_categories:
+            self.parts["categorical"] = Categorical(n_categories)
 
-    @property
-    def layout(self) -> dict[str, list[Any]]:
-        """Columns of each part, as the parameters give them."""
-        return _split_layout(self.columns, self.sizes)
+        # All columns, part by part, and the numbers of columns of the parts and groups.
+        columns = torch.tensor(list(chain.from_iterable(groups)))
+        self.register_buffer("columns", columns)
+        self.register_buffer("sizes", torch.tensor(sizes))
+        self.register_buffer("position", columns.argsort(), persistent=False)
 
     @property
     def standardizes(self) -> bool:
         """Whether there is a scale for each Gaussian column."""
-        return any(bool(part.standardizes) for part in self.parts.values())
+        return any(part.standardizes for part in self.parts.values())
 
     def describe(self) -> str:
         """Return the name and the columns of each part."""
-        parts = (
-            f"{part} {columns}" for part, columns in self.layout.items() if columns
-        )
+        layout = self.layout
+        parts = [f"{part} {layout[part]}" for part in self.parts]
         return f"{self.name} ({', '.join(parts)})"
 
     def set_scale(self, shift: Tensor, scale: Tensor) -> None:
         """Set shift and scale of the Gaussian columns."""
-        self.parts["gaussian"].shift, self.parts["gaussian"].scale = shift, scale
+        gaussian = self.parts["gaussian"]
+        gaussian.shift = shift
+        gaussian.scale = scale
 
     def set_weights(self, weights: Tensor) -> None:
         """Set the weight of each group of one-hot columns."""
-        self.parts["categorical"].weight = weights.repeat_interleave(self.sizes[2:])
+        sizes = self.sizes[2:]
+        self.parts["categorical"].weight = weights.repeat_interleave(sizes)
 
     def standardize(self, x: Tensor) -> Tensor:
         """Return the inputs of each part, in the order of the columns."""
-        return self._join([part.standardize(own) for part, own in self._split(x)])
+        return self._join(self._call("standardize", x))
 
-    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
+    def log_probs(
+        self,
+        x: Tensor,
+        decoded: Tensor,
+    ) -> Tensor:
         """Log p of the parts, (N, D)."""
-        pairs = zip(self._split(x), self._split(decoded), strict=True)
-        return self._join([part.log_probs(own, out) for (part, own), (_, out) in pairs])
+        return self._join(self._call("log_probs", x, decoded))
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the means of the parts, (N, D)."""
-        return self._join([part.mean(out) for part, out in self._split(decoded)])
+        return self._join(self._call("mean", decoded))
 
     def standardized_mean(self, decoded: Tensor) -> Tensor:
         """Return the standardized means of the parts, (N, D)."""
-        return self._join(
-            [part.standardized_mean(out) for part, out in self._split(decoded)]
-        )
+        return self._join(self._call("standardized_mean", decoded))
 
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return the links of the parts."""
-        outputs, slopes = zip(
-            *(part.link(own) for part, own in self._split(mean)), strict=True
-        )
+        links = self._call("link", mean)
+        outputs = [output for output, _ in links]
+        slopes = [slope for _, slope in links]
         return self._join(outputs), self._join(slopes)
 
-    def _split(self, values: Tensor) -> Iterator[tuple[Any, Tensor]]:
-        """Yield each part and its columns of the values."""
-        columns = values.index_select(-1, self.columns).split(self.lengths, -1)
-        return zip(self.parts.values(), columns, strict=True)
+    def _call(self, method: str, *values: Tensor) -> list[Any]:
+        """Call a method of each part with its columns of the values."""
+        ordered = [value.index_select(-1, self.columns) for value in values]
+        split = [value.split(self.lengths, -1) for value in ordered]
+        parts = zip(self.parts.values(), *split, strict=True)
+        return [getattr(part, method)(*own) for part, *own in parts]
 
-    def _join(self, values: Sequence[Tensor]) -> Tensor:
+    def _join(self, values: list[Tensor]) -> Tensor:
         """Return the values of all parts in the order of the columns."""
-        return torch.cat(list(values), -1).index_select(-1, self.position)
+        return torch.cat(values, -1).index_select(-1, self.position)
 
 
-def fill_missing(x: Tensor) -> Tensor:
-    """Replace missing values, nan, by 0."""
-    return torch.where(x.isnan(), 0.0, x)
-
-
-def restore_likelihood(state: Mapping[str, Tensor]) -> Likelihood:
+def restore_likelihood(
+    state: Mapping[str, Tensor],
+) -> Likelihood:
     """Build the likelihood that has a given state dict; a :class:`Bernoulli` has no state."""
+    if "shift" in state:
+        return Gaussian(state["shift"], state["scale"])
     if "columns" not in state:
-        return (
-            Gaussian(state["shift"], state["scale"])
-            if "shift" in state
-            else Bernoulli()
-        )
-    restored = ColumnLikelihood(**_split_layout(state["columns"], state["sizes"]))
+        return Bernoulli()
+    columns = state["columns"].split(state["sizes"].tolist())
+    gaussian, bernoulli, *groups = (own.tolist() for own in columns)
+    restored = ColumnLikelihood(gaussian, bernoulli, groups)
     if "gaussian" in restored.parts:
-        restored.set_scale(state["parts.gaussian.shift"], state["parts.gaussian.scale"])
+        part = "parts.gaussian."
+        restored.set_scale(state[part + "shift"], state[part + "scale"])
     if "categorical" in restored.parts:
-        restored.parts["categorical"].to(state["parts.categorical.weight"].dtype)
+        weight = state["parts.categorical.weight"]
+        restored.parts["categorical"].to(weight.dtype)
     return restored
 
 
-def _split_layout(columns: Tensor, sizes: Tensor) -> dict[str, list[Any]]:
-    """Return the parameters of a :class:`ColumnLikelihood` from its buffers."""
-    gaussian, bernoulli, *groups = (
-        own.tolist() for own in columns.split(sizes.tolist())
-    )
-    return {"gaussian": gaussian, "bernoulli": bernoulli, "categorical": groups}
-
-
-def _check_columns(groups: Sequence[Sequence[Any]]) -> list[int]:
-    """Return the columns of all groups, whole numbers from 0 on that are given once."""
-    columns = [column for group in groups for column in group]
+def _check_columns(given: Iterable[Iterable[Any]]) -> list[list[int]]:
+    """Return groups of columns as lists of whole numbers from 0 on, each given once."""
+    groups = [list(group) for group in given]
+    columns = list(chain.from_iterable(groups))
     if not columns:
-        raise ValueError(
-            "A likelihood of columns (ColumnLikelihood) needs columns, got none."
-        )
+        raise ValueError("A ColumnLikelihood needs columns, got none.")
     for c in columns:
         if isinstance(c, bool) or not isinstance(c, Integral) or c < 0:
-            raise ValueError(
-                f"Columns are given by whole numbers from 0 on, got {c!r}."
-            )
-    if twice := sorted(int(column) for column, n in Counter(columns).items() if n > 1):
+            raise ValueError(f"Columns are whole numbers from 0 on, got {c!r}.")
+    twice = sorted(int(c) for c, n in Counter(columns).items() if n > 1)
+    if twice:
         raise ValueError(
             f"Every column has one likelihood, but {twice} are given twice."
         )
@@ -344,4 +364,4 @@ def _check_columns(groups: Sequence[Sequence[Any]]) -> list[int]:
             "A categorical feature needs two or more one-hot columns, but the groups are "
             f"{groups[2:]}. Give a single column of zeros and ones as 'bernoulli'."
         )
-    return [int(column) for column in columns]
+    return [[int(column) for column in group] for group in groups]

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
-from numbers import Integral
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -27,13 +27,21 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "leaky_relu": lambda: nn.LeakyReLU(0.1),
 }
 
-#: Dtype of the networks, whatever torch's default is.
-FLOAT = torch.float32
-
 Builder = Callable[[int, int], nn.Module]
+Layers = list[nn.Module]
 Sizes = Sequence[int]
 #: (channels, height, width).
 Shape = tuple[int, int, int]
+
+# Layers in single precision, whatever torch's default is.
+_linear = partial(nn.Linear, dtype=torch.float32)
+_norm = partial(nn.BatchNorm1d, dtype=torch.float32)
+_norm_maps = partial(nn.BatchNorm2d, dtype=torch.float32)
+# Convolutions that halve height and width, and that double them.
+_scaling: dict[str, Any] = {"kernel_size": 4, "stride": 2, "padding": 1}
+_scaling["dtype"] = torch.float32
+_halve: Callable[..., nn.Module] = partial(nn.Conv2d, **_scaling)
+_double: Callable[..., nn.Module] = partial(nn.ConvTranspose2d, **_scaling)
 
 
 # ---- perceptrons
@@ -66,22 +74,20 @@ def mlp(
     ['Linear', 'ReLU', 'Linear']
     """
     widths = [n_in, *hidden_layer_sizes]
-    layers: list[nn.Module] = []
-    for width_in, width_out in pairwise(widths):
-        layers += [
-            nn.Linear(width_in, width_out, dtype=FLOAT),
-            ACTIVATIONS[activation](),
-        ]
+    layers: Layers = []
+    for width, next_width in pairwise(widths):
+        layers.append(_linear(width, next_width))
+        layers.append(ACTIVATIONS[activation]())
+    layers.append(_linear(widths[-1], n_out))
+
     gain = 1.0 if activation == "tanh" else 2.0
-    return _initialize(
-        nn.Sequential(*layers, nn.Linear(widths[-1], n_out, dtype=FLOAT)), gain
-    )
+    return _initialize(layers, gain)
 
 
 def normalized_mlp(
     n_in: int,
     n_out: int,
-    hidden_layer_sizes: Sequence[int] = (500, 500),
+    hidden_layer_sizes: Sizes = (500, 500),
     activation: str = "leaky_relu",
     noise: float = 0.0,
 ) -> nn.Sequential:
@@ -104,14 +110,14 @@ def normalized_mlp(
     """
     widths = [n_in, *hidden_layer_sizes]
     noises = [GaussianNoise(noise)] if noise else []
-    layers: list[nn.Module] = []
-    for width_in, width_out in pairwise(widths):
-        linear = nn.Linear(width_in, width_out, bias=False, dtype=FLOAT)
-        normalize = nn.BatchNorm1d(width_out, dtype=FLOAT)
-        layers += [*noises, linear, normalize, ACTIVATIONS[activation]()]
-    return _initialize(
-        nn.Sequential(*layers, *noises, nn.Linear(widths[-1], n_out, dtype=FLOAT))
-    )
+    layers: Layers = []
+    for width, next_width in pairwise(widths):
+        layers += noises
+        layers.append(_linear(width, next_width, bias=False))
+        layers.append(_norm(next_width))
+        layers.append(ACTIVATIONS[activation]())
+    layers += [*noises, _linear(widths[-1], n_out)]
+    return _initialize(layers)
 
 
 class GaussianNoise(nn.Module):
@@ -124,29 +130,6 @@ class GaussianNoise(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Add the noise."""
         return x + self.std * random.randn_like(x) if self.training else x
-
-
-@torch.no_grad()
-def set_linear(
-    network: nn.Sequential, reduce: Tensor, expand: Tensor, bias: Tensor
-) -> None:
-    """Initialize a perceptron of :func:`mlp` to the map x -> expand @ (reduce @ x) + bias.
-
-    ``reduce`` is (q, n_in). Hidden layers, at least 2 q wide, carry ``reduce @ x`` and its
-    negation, because a(t) - a(-t) is about t times a constant for all activations ("looks-linear":
-    D. Balduzzi et al., "The shattered gradients problem", ICML 2017).
-    """
-    *hidden, last = (layer for layer in network if isinstance(layer, nn.Linear))
-    q, read = len(reduce), reduce
-    for i, layer in enumerate(hidden):
-        layer.weight[: 2 * q] = torch.cat([read, -read])
-        layer.bias[: 2 * q] = 0
-        one = network[2 * i + 1](reduce.new_tensor([1.0, -1.0]))
-        unit = torch.eye(q, layer.out_features, dtype=read.dtype, device=read.device)
-        unit = unit / (one[0] - one[1])
-        read = unit - unit.roll(q, 1)
-    last.weight.copy_(expand @ read)
-    last.bias.copy_(bias)
 
 
 # ---- convolutional networks
@@ -185,10 +168,10 @@ def conv_encoder(
     >>> conv_encoder(784, 20, image_shape=(1, 28, 28))(torch.zeros(3, 784)).shape
     torch.Size([3, 20])
     """
-    stages, n_flat = _stages(n_in, image_shape, channels, "relu", normalized=False)
-    hidden = nn.Linear(n_flat, n_hidden, dtype=FLOAT)
-    linear = nn.Linear(n_hidden, n_out, dtype=FLOAT)
-    return _initialize(nn.Sequential(*stages, hidden, nn.ReLU(), linear))
+    layers, n_flat = _stages(n_in, image_shape, channels, False)
+    layers += [_linear(n_flat, n_hidden), nn.ReLU()]
+    layers.append(_linear(n_hidden, n_out))
+    return _initialize(layers)
 
 
 def conv_decoder(
@@ -209,11 +192,14 @@ def conv_decoder(
     -------
     Sequential
     """
-    return _mirror(n_in, n_out, image_shape, channels, n_hidden, normalized=False)
+    return _mirror(n_in, n_out, image_shape, channels, n_hidden, False)
 
 
 def conv_discriminator(
-    n_in: int, n_out: int, image_shape: Shape, channels: Sizes = (64, 128)
+    n_in: int,
+    n_out: int,
+    image_shape: Shape,
+    channels: Sizes = (64, 128),
 ) -> nn.Sequential:
     """Convolutional discriminator without its last layer, as InfoGAN's for MNIST.
 
@@ -229,11 +215,9 @@ def conv_discriminator(
     -------
     Sequential
     """
-    stages, n_flat = _stages(n_in, image_shape, channels, "leaky_relu", True)
-    linear = nn.Linear(n_flat, n_out, dtype=FLOAT)
-    return _initialize(
-        nn.Sequential(*stages, linear, nn.BatchNorm1d(n_out, dtype=FLOAT))
-    )
+    layers, n_flat = _stages(n_in, image_shape, channels, True)
+    layers += [_linear(n_flat, n_out), _norm(n_out)]
+    return _initialize(layers)
 
 
 def conv_generator(
@@ -257,7 +241,7 @@ def conv_generator(
     -------
     Sequential
     """
-    return _mirror(n_in, n_out, image_shape, channels, n_hidden, normalized=True)
+    return _mirror(n_in, n_out, image_shape, channels, n_hidden, True)
 
 
 def conv_classifier(
@@ -279,7 +263,8 @@ def conv_classifier(
     Sequential
     """
     body = conv_discriminator(n_in, n_hidden, image_shape, channels)
-    return nn.Sequential(body, ACTIVATIONS["leaky_relu"](), mlp(n_hidden, n_out, ()))
+    activation = ACTIVATIONS["leaky_relu"]()
+    return nn.Sequential(body, activation, mlp(n_hidden, n_out, ()))
 
 
 #: Convolutional networks by their kinds.
@@ -293,18 +278,24 @@ CONVOLUTIONAL: dict[str, Callable[..., nn.Module]] = {
 
 
 def _stages(
-    n_in: int, image_shape: Shape, channels: Sizes, activation: str, normalized: bool
-) -> tuple[list[nn.Module], int]:
+    n_in: int,
+    image_shape: Shape,
+    channels: Sizes,
+    is_normalized: bool,
+) -> tuple[Layers, int]:
     """Return layers that halve an image for each of the channels, and the size of their output."""
-    height, width = _shape_after_stages(n_in, image_shape, channels)
-    maps = [image_shape[0], *channels]
-    layers: list[nn.Module] = [nn.Unflatten(1, image_shape)]
-    for stage, (maps_in, maps_out) in enumerate(pairwise(maps)):
-        layers.append(nn.Conv2d(maps_in, maps_out, 4, stride=2, padding=1, dtype=FLOAT))
-        if normalized and stage:
-            layers.append(nn.BatchNorm2d(maps_out, dtype=FLOAT))
+    n_pixels = math.prod(_shape_after_stages(n_in, image_shape, channels))
+    activation = "leaky_relu" if is_normalized else "relu"
+    layers: Layers = [nn.Unflatten(1, image_shape)]
+    n_maps = image_shape[0]
+    for stage, n_next in enumerate(channels):
+        layers.append(_halve(n_maps, n_next))
+        if is_normalized and stage:
+            layers.append(_norm_maps(n_next))
         layers.append(ACTIVATIONS[activation]())
-    return [*layers, nn.Flatten()], maps[-1] * height * width
+        n_maps = n_next
+    layers.append(nn.Flatten())
+    return layers, n_maps * n_pixels
 
 
 def _mirror(
@@ -313,78 +304,76 @@ def _mirror(
     image_shape: Shape,
     channels: Sizes,
     n_hidden: int,
-    normalized: bool,
+    is_normalized: bool,
 ) -> nn.Sequential:
     """Return two linear layers, and layers that double an image for each channel, last first."""
-    height, width = _shape_after_stages(n_out, image_shape, channels)
+
+    def rectify(norm: nn.Module) -> Layers:
+        return [norm, nn.ReLU()] if is_normalized else [nn.ReLU()]
+
+    size = _shape_after_stages(n_out, image_shape, channels)
     maps = [image_shape[0], *channels][::-1]
-    layers: list[nn.Module] = [nn.Linear(n_in, n_hidden, dtype=FLOAT)]
-    layers += (
-        [nn.BatchNorm1d(n_hidden, dtype=FLOAT), nn.ReLU()]
-        if normalized
-        else [nn.ReLU()]
-    )
-    layers += [nn.Linear(n_hidden, maps[0] * height * width, dtype=FLOAT)]
-    layers += [nn.Unflatten(1, (maps[0], height, width))]
-    for maps_in, maps_out in pairwise(maps):
-        layers += (
-            [nn.BatchNorm2d(maps_in, dtype=FLOAT), nn.ReLU()]
-            if normalized
-            else [nn.ReLU()]
-        )
-        layers += [
-            nn.ConvTranspose2d(maps_in, maps_out, 4, stride=2, padding=1, dtype=FLOAT)
-        ]
-    return _initialize(nn.Sequential(*layers, nn.Flatten()))
+    shape = (maps[0], *size)
+    layers: Layers = [_linear(n_in, n_hidden)]
+    layers += rectify(_norm(n_hidden))
+    layers.append(_linear(n_hidden, math.prod(shape)))
+    layers.append(nn.Unflatten(1, shape))
+    for n_maps, n_next in pairwise(maps):
+        layers += rectify(_norm_maps(n_maps))
+        layers.append(_double(n_maps, n_next))
+    layers.append(nn.Flatten())
+    return _initialize(layers)
 
 
 def _shape_after_stages(
     n_features: int, image_shape: Sizes, channels: Sizes
 ) -> tuple[int, int]:
     """Return height and width after the last stage; raise if they cannot be halved so often."""
-    size = math.prod(image_shape)
-    if len(image_shape) != 3 or size != n_features:
+    n_values = math.prod(image_shape)
+    if len(image_shape) != 3 or n_values != n_features:
         raise ValueError(
-            f"image_shape={tuple(image_shape)} has {size} values, but the samples have "
-            f"{n_features} features. Give (channels, height, width) of the images in X."
+            f"image_shape={tuple(image_shape)} has {n_values} values, but the samples "
+            f"have {n_features} features. Give (channels, height, width) of the images."
         )
     _, height, width = image_shape
     factor = 2 ** len(channels)
     if height % factor or width % factor:
         raise ValueError(
-            f"Images of {height} x {width} cannot be halved {len(channels)} times. Use fewer "
-            f"channels than {tuple(channels)}, or pad the images to a multiple of {factor}."
+            f"Images of {height} x {width} cannot be halved {len(channels)} times. "
+            f"Give fewer channels, or pad the images to a multiple of {factor}."
         )
     return height // factor, width // factor
 
 
-def _initialize(network: nn.Sequential, gain: float = 2.0) -> nn.Sequential:
-    """Draw weights from N(0, gain / fan_in), so that layers keep the variance of their inputs.
+def _initialize(layers: Layers, gain: float = 2.0) -> nn.Sequential:
+    """Return a network with weights from N(0, gain / fan_in), which keep variances of inputs.
 
     The gain is 2 for rectifiers (He et al., 2015). With torch's smaller weights, deep decoders
     ignore the code.
     """
-    for layer in network:
+    for layer in layers:
         if isinstance(layer, nn.Linear | nn.Conv2d):
             fan_in = float(layer.weight[0].numel())
         elif isinstance(layer, nn.ConvTranspose2d):
-            fan_in = layer.weight[:, 0].numel() / math.prod(layer.stride)
+            strides = math.prod(layer.stride)
+            fan_in = layer.weight[:, 0].numel() / strides
         else:
             continue
-        if (
-            not layer.weight.is_meta
-        ):  # where torch would import its compiler, for seconds
+        # On the meta device, torch would import its compiler, which takes seconds.
+        if not layer.weight.is_meta:
             nn.init.normal_(layer.weight, std=math.sqrt(gain / fan_in))
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
-    return network
+    return nn.Sequential(*layers)
 
 
 # ---- networks of the users
 
 
 def choose_builder(
-    builder: Builder | None, kind: str, image_shape: Sizes | None
+    builder: Builder | None,
+    kind: str,
+    image_shape: Sizes | None,
 ) -> Builder | None:
     """Return the user's builder, or a convolutional one of a kind for images that have a shape.
 
@@ -393,9 +382,9 @@ def choose_builder(
     if builder is not None or image_shape is None:
         return builder
     shape = check_widths("image_shape", image_shape)
-    return partial(
-        CONVOLUTIONAL[kind], image_shape=tuple([1] * (3 - len(shape)) + shape)
-    )
+    if len(shape) == 2:
+        shape = [1, *shape]
+    return partial(CONVOLUTIONAL[kind], image_shape=tuple(shape))
 
 
 def make_network(
@@ -415,50 +404,57 @@ def make_network(
     builder = choose_builder(builder, role, image_shape)
     if builder is not None:
         return build_network(role, builder, n_in, n_out)
-    widths = {"decoder": widths[::-1], "discriminator": widths[:2]}.get(role, widths)
-    return mlp(n_in, n_out, widths, activation)
+    own = {"decoder": widths[::-1], "discriminator": widths[:2]}
+    return mlp(n_in, n_out, own.get(role, widths), activation)
 
 
 def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Module:
     """Call a builder; raise unless its network maps (N, n_in) to (N, n_out), float32."""
     if isinstance(builder, nn.Module):
         raise ValueError(
-            f"{role} must be a function (n_in, n_out) that returns a new network, but got the "
-            f"network {type(builder).__name__}. Put it into a function."
+            f"{role} must be a function (n_in, n_out) that returns a new network, "
+            f"but got the network {type(builder).__name__}. Put it into a function."
         )
     asked = f"{role}(n_in={n_in}, n_out={n_out})"
     try:
         network = builder(n_in, n_out)
-        if any(parameter.is_meta for parameter in network.parameters()):
-            return network  # only shapes of weights are asked for
+        if any(weight.is_meta for weight in network.parameters()):
+            return network  # only the shapes of weights are needed
         with torch.no_grad():
-            found = network.eval()(torch.zeros(2, n_in, dtype=torch.float32))
+            samples = torch.zeros(2, n_in, dtype=torch.float32)
+            found = network.eval()(samples)
     except Exception as error:
+        message = f"{asked} gave no network that takes samples: {error}"
+        raise ValueError(message) from error
+
+    shape = tuple(getattr(found, "shape", ()))
+    dtype = getattr(found, "dtype", None)
+    if (shape, dtype) != ((2, n_out), torch.float32):
         raise ValueError(
-            f"{asked} gave no network that takes samples: {error}"
-        ) from error
-    shape, dtype = tuple(getattr(found, "shape", ())), getattr(found, "dtype", None)
-    if shape != (2, n_out) or dtype != torch.float32:
-        raise ValueError(
-            f"{asked} must return a network from float32 samples of shape (2, {n_in}) to a float32"
-            f" tensor of shape (2, {n_out}), but got {type(found).__name__}, {shape}, {dtype}."
+            f"{asked} must return a network from float32 samples of shape (2, {n_in}) to "
+            f"a float32 tensor of shape (2, {n_out}), but got {type(found).__name__}, "
+            f"{shape}, {dtype}."
         )
     return network
 
 
 def check_widths(name: str, values: Sequence[Any]) -> list[int]:
     """Return the values as a list of int; raise unless they are positive whole numbers."""
-    widths: list[Any] = list(values) if getattr(values, "ndim", 1) else [values]
-    if not all(isinstance(width, Integral) and int(width) > 0 for width in widths):
-        raise ValueError(f"{name} must be positive whole numbers, got {widths}.")
-    return [int(width) for width in widths]
+    widths: list[Any] = np.atleast_1d(values).tolist()
+    for width in widths:
+        if not isinstance(width, int) or width <= 0:
+            raise ValueError(f"{name} must be positive whole numbers, got {widths}.")
+    return widths
 
 
 @contextmanager
 def keep_running_statistics(network: nn.Module) -> Iterator[None]:
     """Within the block, batch normalization does not update its running statistics."""
-    norms = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
-    tracking = [layer for layer in norms if layer.track_running_stats]
+    tracking = [
+        layer
+        for layer in network.modules()
+        if isinstance(layer, _BatchNorm) and layer.track_running_stats
+    ]
     for layer in tracking:
         layer.track_running_stats = False
     try:

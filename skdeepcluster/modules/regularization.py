@@ -10,10 +10,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
+from torch.nn.functional import normalize, one_hot
 
 from ..functional import random
 from ..functional.losses import all_rows, kl_divergence, own_rows
+
+#: From standardized samples (N, D) to log p(k | x), (N, K).
+Assignment = Callable[[Tensor], Tensor]
 
 #: Length of the adversarial step, relative to the distance to the nearest other sample.
 RADIUS = 0.25
@@ -37,7 +40,7 @@ class Regularizer:
 
     def terms(
         self,
-        log_resp: Callable[[Tensor], Tensor],
+        log_resp: Assignment,
         x_std: Tensor,
         anchor: Tensor | None,
         log_p: Tensor | None = None,
@@ -49,20 +52,25 @@ class Regularizer:
         ``log_resp(x_std)`` if it is known; ``progress`` is the elapsed share of training.
         """
         terms: dict[str, Tensor] = {}
-        if anchor is None or not (self.start_weight or self.smoothness_weight):
+        weights = (self.start_weight, self.smoothness_weight)
+        if anchor is None or not any(weights):
             return terms
-        log_p = log_resp(x_std) if log_p is None else log_p
+        if log_p is None:
+            log_p = log_resp(x_std)
+
         if self.start_weight:
             if self.own_share:
                 anchor = bootstrap(anchor, log_p, self.own_share * progress)
-            terms["start"] = -self.start_weight * (anchor * log_p).sum(-1).mean()
+            agreement = (anchor * log_p).sum(-1).mean()
+            terms["start"] = -self.start_weight * agreement
         if self.smoothness_weight:
-            # On a two-dimensional manifold, neighbors are sqrt(256 / n) times as far apart.
             batch = all_rows(x_std)
-            scale = RADIUS * min(1.0, math.sqrt(len(batch) / REFERENCE_SIZE))
-            radius = own_rows(scale * nearest_distance(batch))
-            divergence = adversarial_divergence(log_resp, x_std, log_p.detach(), radius)
-            terms["smoothness"] = self.smoothness_weight * divergence.mean()
+            # On a two-dimensional manifold, neighbors are sqrt(256 / n) times as far apart.
+            density = min(1.0, math.sqrt(len(batch) / REFERENCE_SIZE))
+            radius = own_rows(RADIUS * density * nearest_distance(batch))
+            log_p = log_p.detach()
+            change = adversarial_divergence(log_resp, x_std, log_p, radius)
+            terms["smoothness"] = self.smoothness_weight * change.mean()
         return terms
 
 
@@ -70,7 +78,11 @@ class Regularizer:
 NO_REGULARIZER = Regularizer()
 
 
-def bootstrap(anchor: Tensor, log_p: Tensor, own_share: Tensor | float) -> Tensor:
+def bootstrap(
+    anchor: Tensor,
+    log_p: Tensor,
+    own_share: Tensor | float,
+) -> Tensor:
     """Mix an anchor (N, K) with the most probable clusters by ``log_p`` (N, K).
 
     This is hard bootstrapping (S. Reed et al., "Training deep neural networks on noisy labels with
@@ -99,29 +111,36 @@ def nearest_distance(x: Tensor) -> Tensor:
     if len(x) == 1:
         return torch.zeros_like(x[:, :1])
     itself = torch.eye(len(x), dtype=torch.bool, device=x.device)
-    return torch.cdist(x, x).masked_fill(itself, torch.inf).amin(1, keepdim=True)
+    distances = torch.cdist(x, x).masked_fill(itself, torch.inf)
+    return distances.amin(1, keepdim=True)
 
 
 def adversarial_step(
-    log_resp: Callable[[Tensor], Tensor], x: Tensor, log_p: Tensor, radius: Tensor
+    log_resp: Assignment,
+    x: Tensor,
+    log_p: Tensor,
+    radius: Tensor,
 ) -> Tensor:
     """Return the step (N, D) of length ``radius`` (N, 1) that changes an assignment most.
 
     The step is radius * g / |g|, without gradient, with g the gradient of KL(p || p(x + d)) at a
     small random d: one power iteration (eq. 10 and 11). ``log_p`` (N, K) is ``log_resp(x)``.
     """
-    probe = torch.nn.functional.normalize(random.randn_like(x))
+    probe = normalize(random.randn_like(x))
     probe = (PROBE * radius * probe).requires_grad_()
     divergence = kl_divergence(log_p, log_resp(x + probe)).sum()
     (gradient,) = torch.autograd.grad(divergence, probe)
     # Without this scaling, squares of tiny gradients would underflow.
     largest = gradient.abs().amax(1, keepdim=True)
     gradient = gradient / torch.where(largest > 0, largest, 1)
-    return radius * torch.nn.functional.normalize(gradient)
+    return radius * normalize(gradient)
 
 
 def adversarial_divergence(
-    log_resp: Callable[[Tensor], Tensor], x: Tensor, log_p: Tensor, radius: Tensor
+    log_resp: Assignment,
+    x: Tensor,
+    log_p: Tensor,
+    radius: Tensor,
 ) -> Tensor:
     """KL(p(x) || p(x + step)) for the :func:`adversarial_step` of each sample, in nats, (N,).
 

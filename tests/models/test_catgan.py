@@ -109,7 +109,7 @@ def test_labeled_samples_add_their_cross_entropy(x):
     catgan = model(label_weight=3.0)
     known, target = torch.rand(2, 6), torch.tensor([0, 2])
     both = torch.softmax(catgan.discriminator(torch.cat([x, known])), 1)
-    terms = catgan.discriminator_loss(Batch(x, labeled=known, target=target))
+    terms = catgan.discriminator_loss(Batch(x, extra=Batch(known, columns={"target": target})))
     expected = -3 * (both[50, 0].log() + both[51, 2].log()) / 2
     torch.testing.assert_close(terms["labels"], expected)
     torch.testing.assert_close(terms["certainty"], plain_entropy(both[:50]).mean())

@@ -11,8 +11,9 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Nor
 from skdeepcluster import DACClustering
 from skdeepcluster.dac import DAC, FLOOR
 from skdeepcluster.functional.gaussian import Mixture
+from skdeepcluster.modules.codes import MixturePrior, PointEncoder
 from skdeepcluster.modules.likelihood import Bernoulli
-from skdeepcluster.modules.model import Batch, MixturePrior, PointEncoder
+from skdeepcluster.modules.model import Batch
 from skdeepcluster.modules.networks import mlp
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}

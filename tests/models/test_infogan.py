@@ -141,17 +141,17 @@ def test_a_players_loss_reaches_its_own_modules(x):
 
 
 def test_own_terms_vanish_at_weight_zero_and_without_an_anchor(x):
-    start, style = torch.full((50, 3), 1 / 3), torch.zeros(50, 2)
+    batch = Batch(x, torch.full((50, 3), 1 / 3), {"style": torch.zeros(50, 2)})
     ours = game(style_weight=1.0, regularizer=Regularizer(1.0, 1.0))
     published = {"real", "fake", "category", "continuous"}
-    added = set(ours.discriminator_loss(Batch(x, start, style))) - published
+    added = set(ours.discriminator_loss(batch)) - published
     assert added == {"start", "smoothness", "style"}
     assert set(ours.discriminator_loss(Batch(x))) == published
-    assert set(game().discriminator_loss(Batch(x, start, style))) == published
+    assert set(game().discriminator_loss(batch)) == published
     ours, published = game(reconstruction_weight=1.0), {"adversarial", "category", "continuous"}
-    assert set(ours.generator_loss(Batch(x, start, style))) - published == {"reconstruction"}
+    assert set(ours.generator_loss(batch)) - published == {"reconstruction"}
     assert set(ours.generator_loss(Batch(x))) == published
-    assert set(game().generator_loss(Batch(x, start, style))) == published
+    assert set(game().generator_loss(batch)) == published
 
 
 def test_the_reconstruction_error_of_the_same_codes_fades(x):
@@ -164,7 +164,7 @@ def test_the_reconstruction_error_of_the_same_codes_fades(x):
     error = (model.generator(inputs).sigmoid() - x).square().mean()
     for progress in (0.0, 0.75, 1.0):
         model.progress.fill_(progress)
-        terms = model.generator_loss(Batch(x, anchor, style))
+        terms = model.generator_loss(Batch(x, anchor, {"style": style}))
         torch.testing.assert_close(terms["reconstruction"], 3 * (1 - progress) * error)
 
 

@@ -17,8 +17,9 @@ from skdeepcluster.functional.gaussian import (
 )
 from skdeepcluster.functional.points import normal_points
 from skdeepcluster.metrics import clustering_accuracy
+from skdeepcluster.modules.codes import GaussianEncoder, MixturePrior
 from skdeepcluster.modules.likelihood import Bernoulli
-from skdeepcluster.modules.model import Batch, GaussianEncoder, MixturePrior
+from skdeepcluster.modules.model import Batch
 from skdeepcluster.modules.networks import mlp
 from skdeepcluster.modules.regularization import Regularizer
 from skdeepcluster.vade import VaDE

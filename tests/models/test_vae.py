@@ -15,9 +15,11 @@ from skdeepcluster import NeighborClustering, VAEEmbedding
 from skdeepcluster.functional.gaussian import Mixture, standard_kl
 from skdeepcluster.functional.points import hash_rows, normal_points
 from skdeepcluster.metrics import clustering_accuracy
+from skdeepcluster.modules.codes import GaussianEncoder
 from skdeepcluster.modules.likelihood import Bernoulli, Gaussian
-from skdeepcluster.modules.model import Batch, GaussianEncoder, start_as_pca
+from skdeepcluster.modules.model import Batch
 from skdeepcluster.modules.networks import mlp
+from skdeepcluster.modules.pca import start_as_pca
 from skdeepcluster.modules.regularization import Regularizer
 from skdeepcluster.vae import VAE
 
