@@ -24,7 +24,7 @@ from .mixture.initialization import Initializer
 from .neighbor_clustering import NeighborClustering
 from .neighbors import count_clusters
 from .neighbors.labels import hold_labels, name_clusters
-from .neighbors.search import fill_missing
+from .neighbors.search import impute
 
 CLUSTERER = HasMethods(["fit", "get_params", "set_params"])
 #: Constraints on the parameters of all networks with an initial partition.
@@ -116,7 +116,7 @@ class MixtureInit(NoInit):
 
     def find(self, find_points, n_clusters, random_state, labels=None):
         """Return the :class:`Partition` by the likeliest of several mixtures."""
-        points = fill_missing(find_points())
+        points = impute(find_points())
         resp = em.posterior(points, fit_mixture(points, n_clusters, random_state))
         return Partition(_follow_labels(resp, labels, points))
 
@@ -161,7 +161,7 @@ class ClustererInit(NoInit):
         return (
             points
             if get_tags(self.clusterer).input_tags.allow_nan
-            else fill_missing(points)
+            else impute(points)
         )
 
     def _fit(self, points, random_state, labels=None, n_clusters=None):

@@ -22,7 +22,7 @@ from .catgan import CatGANEstimator
 from .engine.data import LabeledRows
 from .engine.runtime import draw_generator, isolated
 from .modules.model import Augmentation
-from .neighbors import partition_by_labels
+from .neighbors.partition import partition_by_labels
 
 #: Parameters of both estimators: the classifier counts classes, and its labels are not noise.
 SHARED = CatGANEstimator._parameter_constraints.keys() - {

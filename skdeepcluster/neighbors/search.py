@@ -28,8 +28,8 @@ from .._checks import misses_values
 TREE_FEATURES = 10
 #: Number of samples above which neighbors are searched among principal components first.
 MANY = 5_000
-#: Number of these components.
-COMPONENTS = 50
+#: Number of principal components in which neighbors are searched.
+SEARCH_COMPONENTS = 50
 #: Maximum number of samples among which the nearest ones fill missing values.
 MAX_DONORS = 5_000
 
@@ -43,32 +43,38 @@ class NeighborIndex:
     """
 
     def __init__(self, X, metric="euclidean", n_jobs=None):
-        self.is_cosine, self.is_measured = (
-            metric == "cosine",
-            metric in ("euclidean", "cosine"),
-        )
-        self.X, self.n_jobs = (
-            _unit_rows(X) if self.is_cosine else X,
-            effective_n_jobs(n_jobs),
-        )
-        metric, algorithm = "euclidean" if self.is_cosine else metric, "auto"
-        self.center, self.axes = 0, None
+        self.n_jobs = effective_n_jobs(n_jobs)
+        self.is_cosine = metric == "cosine"
+        self.is_measured = metric in ("euclidean", "cosine")
+        self.X = _unit_rows(X) if self.is_cosine else X
+        self.center = 0
+        self.axes = None
+
+        algorithm = "auto"
         if self.is_measured and not sparse.issparse(X):
             algorithm = "kd_tree" if X.shape[1] <= TREE_FEATURES else "brute"
-        if algorithm == "brute":  # matrix products round less around the center
-            self.center = np.median(self.X[:: 1 + len(X) // 1000], axis=0)
-            if len(X) > MANY and X.shape[1] > 2 * COMPONENTS:
-                some = self.X[:: 1 + len(X) // MANY] - self.center
-                self.axes = PCA(COMPONENTS, random_state=0).fit(some).components_.T
+        if algorithm == "brute":
+            self._find_axes()
+
+        metric = "euclidean" if self.is_cosine else metric
         library = NearestNeighbors(algorithm=algorithm, metric=metric)
         self.library = library.fit(self._project(self.X))
+
+    def _find_axes(self):
+        """Find the center, around which matrix products round less, and principal axes."""
+        n_rows, n_features = self.X.shape
+        self.center = np.median(self.X[:: 1 + n_rows // 1000], axis=0)
+        if n_rows > MANY and n_features - self.is_cosine > 2 * SEARCH_COMPONENTS:
+            some = self.X[:: 1 + n_rows // MANY] - self.center
+            pca = PCA(SEARCH_COMPONENTS, random_state=0).fit(some)
+            self.axes = pca.components_.T
 
     def _project(self, X):
         """Return centered samples, or their principal components in float32."""
         if self.axes is None:
             return X - self.center
-        parts = (((X[part] - self.center) @ self.axes) for part in split_rows(*X.shape))
-        return np.concatenate([part.astype(np.float32) for part in parts])
+        parts = [(X[part] - self.center) @ self.axes for part in split_rows(*X.shape)]
+        return np.concatenate(parts, dtype=np.float32, casting="same_kind")
 
     def query(self, X, k):
         """Return distances (float64) and indices of the k samples nearest to each of X, (M, k)."""
@@ -84,26 +90,35 @@ class NeighborIndex:
         k = min(k, n_rows - (own is not None))
         # More are searched because of ties, and because components only estimate distances.
         wide = min(k * (1 if self.axes is None else 3) + 6, n_rows)
-        nearest = np.empty((X.shape[0], k)), np.empty((X.shape[0], k), dtype=np.int64)
 
-        def work(part):
+        def search_part(part):
             distances, found = self.library.kneighbors(self._project(X[part]), wide)
             if self.is_measured:
-                squares = _square_gaps(self.X, X[part], found)
-                # For unit vectors |u - v|^2 / 2 = 1 - u v.
-                distances = squares / 2 if self.is_cosine else np.sqrt(squares)
-            distances = np.maximum(distances, 0)  # rounding may make a metric negative
+                distances = self._measure(X[part], found)
+            # Rounding may make a metric negative.
+            distances = np.maximum(distances, 0, dtype=np.float64)
             if own is not None:
                 distances[found == own[part, None]] = np.inf
-            nearest[0][part], nearest[1][part] = sort_nearest(distances, found, k)
+            return sort_nearest(distances, found, k)
 
         # Several OpenMP threads would choose differently among equal distances.
         pool = ThreadPoolExecutor(
             self.n_jobs, initializer=single_threaded, initargs=("openmp",)
         )
         with single_threaded_blas(), pool:
-            list(pool.map(work, gen_batches(X.shape[0], 1024)))
-        return nearest
+            return _stack(pool.map(search_part, gen_batches(X.shape[0], 1024)))
+
+    def _measure(self, X, found):
+        """Return the distances (M, n) of X to the samples found, from differences."""
+        squares = _square_gaps(self.X, X, found)
+        # For unit vectors |u - v|^2 / 2 = 1 - u v.
+        return squares / 2 if self.is_cosine else np.sqrt(squares)
+
+
+def _stack(parts):
+    """Return the distances and indices of all parts."""
+    distances, indices = zip(*parts, strict=True)
+    return np.concatenate(distances), np.concatenate(indices)
 
 
 def _unit_rows(X):
@@ -111,14 +126,12 @@ def _unit_rows(X):
     if sparse.issparse(X):
         is_zero = (row_norms(X) == 0).astype(X.dtype)[:, None]
         return sparse.hstack([normalize(X), sparse.csr_array(is_zero)], format="csr")
-    lengths, largest = row_norms(X), np.abs(X).max(axis=1, initial=0)
+
+    lengths = row_norms(X)
+    largest = np.abs(X).max(axis=1, initial=0)
     # Squares of large values overflow, and ``normalize`` leaves short samples as they are.
     is_lost = np.isinf(lengths) | (lengths < 10 * np.finfo(X.dtype).eps)
-    X = (
-        X / np.where(is_lost & (largest > 0), largest, 1)[:, None]
-        if is_lost.any()
-        else X
-    )
+    X = X / np.where(is_lost & (largest > 0), largest, 1)[:, None]
     is_zero = (largest == 0).astype(X.dtype)[:, None]
     return np.hstack([normalize(X), is_zero])
 
@@ -128,24 +141,22 @@ def _square_gaps(rows, X, found):
     if sparse.issparse(X):
         gaps = (X.astype(np.float64) - rows[column] for column in found.T)
         return np.stack([row_norms(gap, squared=True) for gap in gaps], 1)
-    squares, n_elements = np.empty(found.shape), found.shape[1] * X.shape[1]
-    for part in gen_batches(
-        len(X), max(1, 2**16 // n_elements)
-    ):  # these fit into the cache
+
+    parts = []
+    fits_cache = 2**16 // (found.shape[1] * X.shape[1])
+    for part in gen_batches(len(X), max(1, fits_cache)):
         gaps = rows.take(found[part], axis=0)
-        gaps = np.subtract(gaps, X[part, None], out=gaps).astype(np.float64, copy=False)
-        np.matmul(
-            gaps[..., None, :], gaps[..., None], out=squares[part][..., None, None]
-        )
-    return squares
+        gaps -= X[part, None]
+        gaps = gaps.astype(np.float64, copy=False)
+        parts.append(gaps[..., None, :] @ gaps[..., None])
+    return np.concatenate(parts)[..., 0, 0]
 
 
 def sort_nearest(distances, neighbors, k):
     """Return the k nearest of the neighbors found, (M, k). Ties go to the lower index."""
     order = np.lexsort((neighbors, distances))[:, :k]
-    return np.take_along_axis(distances, order, 1), np.take_along_axis(
-        neighbors, order, 1
-    )
+    nearest = np.take_along_axis(distances, order, 1)
+    return nearest, np.take_along_axis(neighbors, order, 1)
 
 
 # ---- precomputed distances
@@ -162,7 +173,7 @@ def check_distances(X, square=True):
     """Check that distances are at least 0, and between all samples square and no similarities."""
     if square and X.shape[0] != X.shape[1]:
         raise ValueError(
-            f"Precomputed distances should be a square matrix of shape (n_samples, n_samples), "
+            "Precomputed distances should be a square matrix of shape (n_samples, n_samples), "
             f"got {X.shape}. Pass the distances between all samples, or another metric."
         )
     check_non_negative(
@@ -171,7 +182,9 @@ def check_distances(X, square=True):
     values = X.data if sparse.issparse(X) else X
     if not square or not values.size:
         return
-    own, mean = X.diagonal().mean(dtype=np.float64), values.mean(dtype=np.float64)
+
+    own = X.diagonal().mean(dtype=np.float64)
+    mean = values.mean(dtype=np.float64)
     if own > mean:
         raise ValueError(
             f"X has the mean {mean:.3g}, but {own:.3g} on the diagonal, as similarities have. "
@@ -202,14 +215,17 @@ def nearest_entries(X, k, *, own):
         return np.zeros((1, 0)), np.zeros((1, 0), dtype=np.int64)
     if sparse.issparse(X):
         return _nearest_stored(X, k, own)
-    k, parts = min(k, X.shape[1] - own), []
+
+    k = min(k, X.shape[1] - own)
+    parts = []
     for part in split_rows(*X.shape):
         block = np.array(X[part], dtype=np.float64)
         if own:
             np.fill_diagonal(block[:, part.start :], np.inf)
         columns = np.argpartition(block, k - 1, axis=1)[:, :k]
-        parts.append(sort_nearest(np.take_along_axis(block, columns, 1), columns, k))
-    return tuple(map(np.concatenate, zip(*parts, strict=True)))
+        distances = np.take_along_axis(block, columns, 1)
+        parts.append(sort_nearest(distances, columns, k))
+    return _stack(parts)
 
 
 def _nearest_stored(X, k, own):
@@ -217,19 +233,37 @@ def _nearest_stored(X, k, own):
     graph = X.tocsr()
     if graph.nnz:
         graph = sort_graph_by_row_values(graph, copy=True, warn_when_not_sorted=False)
-    distances = np.full((graph.shape[0], k), np.inf)
-    neighbors = np.repeat(np.arange(graph.shape[0])[:, None] * own, k, axis=1)
-    for row, (first, last) in enumerate(pairwise(graph.indptr)):
-        columns, values = graph.indices[first:last], graph.data[first:last]
-        chosen = np.flatnonzero(columns != row)[:k] if own else slice(k)
-        columns, values = columns[chosen], values[chosen]
-        if not len(columns):
+
+    n_rows = graph.shape[0]
+    distances = np.full((n_rows, k), np.inf)
+    neighbors = np.repeat(np.arange(n_rows)[:, None] * own, k, axis=1)
+    for row, ends in enumerate(pairwise(graph.indptr)):
+        entries = np.arange(*ends)
+        if own:
+            entries = entries[graph.indices[entries] != row]
+        entries = entries[:k]
+        if not len(entries):
             raise ValueError(
                 f"Row {row} of the precomputed graph has no neighbor among the fitted samples. "
                 "Compute the graph with more neighbors, or drop the row."
             )
-        neighbors[row, : len(columns)], distances[row, : len(columns)] = columns, values
+        neighbors[row, : len(entries)] = graph.indices[entries]
+        distances[row, : len(entries)] = graph.data[entries]
     return distances, neighbors
+
+
+# ---- missing values
+
+
+def fit_imputer(X, n_neighbors=15):
+    """Return an imputer that fills missing values by means over the nearest samples of X."""
+    donors = X[:: -(-len(X) // MAX_DONORS)]
+    return KNNImputer(n_neighbors=n_neighbors, keep_empty_features=True).fit(donors)
+
+
+def impute(X, n_neighbors=15):
+    """Return X with its missing values filled by :func:`fit_imputer`; X itself without any."""
+    return fit_imputer(X, n_neighbors).transform(X) if misses_values(X) else X
 
 
 # ---- the order of samples, and equal samples
@@ -246,25 +280,13 @@ def find_ranges(X):
     return [end.astype(np.float64) for end in ends]
 
 
-def fit_imputer(X, n_neighbors=15):
-    """Return what fills missing values by means over the nearest samples of X that have them."""
-    donors = X[:: -(-len(X) // MAX_DONORS)]
-    return KNNImputer(n_neighbors=n_neighbors, keep_empty_features=True).fit(donors)
-
-
-def fill_missing(X, n_neighbors=15):
-    """Return X with its missing values filled by :func:`fit_imputer`; X itself without any."""
-    return fit_imputer(X, n_neighbors).transform(X) if misses_values(X) else X
-
-
 def order_rows(X):
     """Return the order (N,) of samples by projections of scaled features on a direction."""
     least, largest = find_ranges(X)
     direction = np.random.RandomState(0).standard_normal(X.shape[1])
     scale = np.maximum(largest - least, 1e-300)
-    return np.argsort(
-        project_rows(X, direction * (largest > least) / scale), kind="stable"
-    )
+    projections = project_rows(X, direction * (largest > least) / scale)
+    return np.argsort(projections, kind="stable")
 
 
 def project_rows(X, direction):
@@ -276,30 +298,34 @@ def project_rows(X, direction):
     return np.concatenate([(part * direction).sum(1) for part in parts])
 
 
-def hash_rows(X, stored_zeros=False):
+def hash_samples(X, stored_zeros=False):
     """Return 64 bits of the BLAKE2 hash of each sample, as integers (N,), in any precision.
 
     With ``stored_zeros``, zeros stored in a sparse matrix differ from entries not stored.
     """
-    if sparse.issparse(X):
-        X = X.sorted_indices()
-        if not stored_zeros:
-            X.eliminate_zeros()
-        places, values = X.indices.astype(np.int64), X.data.astype(np.float64) + 0.0
-        rows = (
-            places[i:j].tobytes() + values[i:j].tobytes() for i, j in pairwise(X.indptr)
-        )
-    else:
-        # Adding zero makes negative zeros positive.
-        blocks = (
-            np.asarray(X[part], np.float64, "C") + 0.0 for part in split_rows(*X.shape)
-        )
-        rows = (row for block in blocks for row in block)
+    rows = _list_stored(X, stored_zeros) if sparse.issparse(X) else _list_rows(X)
     hashes = b"".join(blake2b(row, digest_size=8).digest() for row in rows)
     return np.frombuffer(hashes, dtype="<i8").astype(np.int64)
 
 
-def unique_rows(hashes, weights):
+def _list_rows(X):
+    """Yield each sample, with positive zeros."""
+    for part in split_rows(*X.shape):
+        yield from np.asarray(X[part], np.float64, "C") + 0.0
+
+
+def _list_stored(X, stored_zeros):
+    """Yield the bytes of the columns and values stored for each sample, with positive zeros."""
+    X = X.sorted_indices()
+    if not stored_zeros:
+        X.eliminate_zeros()
+    columns = X.indices.astype(np.int64)
+    values = X.data.astype(np.float64) + 0.0
+    for first, last in pairwise(X.indptr):
+        yield columns[first:last].tobytes() + values[first:last].tobytes()
+
+
+def merge_equal(hashes, weights):
     """Return (kept, inverse, weights) of the distinct samples with a positive weight.
 
     ``kept`` (M,) are their first positions, ordered by hash. ``inverse`` (N,) are positions in
@@ -314,6 +340,8 @@ def unique_rows(hashes, weights):
     return kept[present], place[inverse], total[present]
 
 
+# ---- threads
+
 #: The loaded libraries with threads, found once per process.
 _libraries = functools.cache(ThreadpoolController)
 
@@ -323,5 +351,5 @@ def single_threaded(user_api=None):
     return _libraries().limit(limits=1, user_api=user_api)
 
 
-#: The same for BLAS only.
+#: Context in which BLAS runs on one thread.
 single_threaded_blas = functools.partial(single_threaded, "blas")
