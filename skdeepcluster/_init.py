@@ -159,9 +159,7 @@ class ClustererInit(NoInit):
     def _complete(self, points):
         """Return points without missing values, if the clusterer refuses these."""
         return (
-            points
-            if get_tags(self.clusterer).input_tags.allow_nan
-            else impute(points)
+            points if get_tags(self.clusterer).input_tags.allow_nan else impute(points)
         )
 
     def _fit(self, points, random_state, labels=None, n_clusters=None):

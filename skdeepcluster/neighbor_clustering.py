@@ -6,7 +6,6 @@ N samples, M distinct samples in the graph, D features, K clusters, L layout dim
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
-from itertools import chain
 from numbers import Integral, Real
 from time import perf_counter
 from typing import Any, Self
@@ -37,6 +36,7 @@ from ._typing import Auto, Labels, TransformerMixin, fit_context
 from .neighbors.partition import (
     find_partition,
     group_leaves,
+    grow_tree,
     interpolate,
     warn_of_edge,
 )
@@ -210,7 +210,7 @@ class NeighborClustering(
     _parameter_constraints = {
         "n_clusters": [POSITIVE, StrOptions({"auto"})],
         "n_neighbors": [POSITIVE],
-        "metric": [StrOptions(set(chain(*VALID_METRICS.values()))), callable],
+        "metric": [StrOptions(set().union(*VALID_METRICS.values())), callable],
         "standardize": [StrOptions({"auto"}), "boolean"],
         "categorical_features": CATEGORICAL,
         "n_components": [POSITIVE],
@@ -326,7 +326,7 @@ class NeighborClustering(
         self.graph_ = found.samples.graph[order][:, order]
         self._reference = reference._asdict()
 
-        tree = found.grow_tree()
+        tree = grow_tree(found)
         self.children_ = tree.children
         self.distances_ = tree.distances
         self.n_leaves_ = len(tree.clusters)
@@ -520,9 +520,8 @@ class NeighborClustering(
             )
         if reset:
             vars(self).pop("_table", None)
-        is_new_table = reset and self.categorical_features is not None
-        has_categories = is_new_table or hasattr(self, "_table")
-        read = read_table if has_categories else check_rows
+        encodes = reset and self.categorical_features is not None
+        read = read_table if encodes or hasattr(self, "_table") else check_rows
         return read(
             self,
             X,

@@ -34,8 +34,6 @@ ATTRACTIONS = 2
 REPULSIONS = 5
 #: Number of links sampled at once for each sample.
 DRAWS = 64
-#: Number of times that the scatter is computed, each time with neighbors in the last metric.
-WHITENINGS = 2
 
 
 def neighbor_graph(
@@ -138,7 +136,7 @@ def _smooth_weights(distances):
 
 def sum_links(graph):
     """Return the degrees of samples (N,): the sums of the weights of their links."""
-    return np.asarray(graph.sum(1), dtype=np.float64).ravel()
+    return np.asarray(graph.sum(1), dtype=float).ravel()
 
 
 def scale_links(graph, factors):
@@ -161,14 +159,12 @@ def whiten_by_graph(points, graph, n_neighbors, n_jobs=None):
     """Return points (N, D) whitened by the scatter between neighbors in a ``graph`` (N, N).
 
     It estimates the covariance within clusters (D. Art, R. Gnanadesikan, J. R. Kettenring,
-    "Data-based metrics for cluster analysis", Utilitas Mathematica 21A, 1982). The graph of the
-    whitened points then gives a better estimate.
+    "Data-based metrics for cluster analysis", Utilitas Mathematica 21A, 1982). Neighbors of the
+    whitened points give a second estimate.
     """
     whitened = _whiten_once(points, graph)
-    for _ in range(WHITENINGS - 1):
-        graph = neighbor_graph(whitened, n_neighbors, n_jobs=n_jobs)
-        whitened = _whiten_once(points, graph)
-    return whitened
+    graph = neighbor_graph(whitened, n_neighbors, n_jobs=n_jobs)
+    return _whiten_once(points, graph)
 
 
 def _whiten_once(points, graph):
@@ -268,21 +264,22 @@ def neighbor_layout(
 def _embed_spectrally(graph, n_components, random):
     """Return eigenvectors of the normalized Laplacian, smallest first, in [-10, 10]; (N, L)."""
     n_rows = graph.shape[0]
-    n_found = min(n_components, n_rows - 1)
+    start = np.zeros((n_rows, n_components))
     degree = np.maximum(sum_links(graph), 1e-12)
     similarity = scale_links(graph, degree**-0.5) + sparse.eye(n_rows)
     trivial = np.sqrt(degree / degree.sum())
     with single_threaded_blas():
         if n_rows <= max(500, 4 * n_components):
-            vectors = _solve_densely(similarity, trivial, n_found)
+            dense = similarity.toarray() - 2 * np.outer(trivial, trivial)
+            values, vectors = np.linalg.eigh(dense)
         else:
-            vectors = _solve_sparsely(similarity.tocsr(), trivial, n_found, random)
+            given = similarity, trivial, n_components, random
+            values, vectors = _find_eigenvectors(*given)
 
-    start = np.zeros((n_rows, n_components))
-    vectors = vectors / np.sqrt(degree)[:, None]
-    start[:, : vectors.shape[1]] = vectors - vectors.mean(0)
+    order = np.argsort(-values)[: min(n_components, n_rows - 1)]
+    vectors = vectors[:, order] / np.sqrt(degree)[:, None]
+    start[:, : len(order)] = vectors - vectors.mean(0)
     start *= 10 / max(np.abs(start).max(), 1e-12)
-
     # The solver may miss trivial eigenvectors, which separate the components.
     n_pieces, piece = connected_components(graph, directed=False)
     if n_pieces > 1:
@@ -292,28 +289,21 @@ def _embed_spectrally(graph, n_components, random):
     return start.astype(np.float32)
 
 
-def _solve_densely(similarity, trivial, n_found):
-    """Return eigenvectors (N, L) of a sparse matrix, largest first, without the trivial one."""
-    values, vectors = np.linalg.eigh(similarity - 2 * np.outer(trivial, trivial))
-    return vectors[:, np.argsort(-values)[:n_found]]
-
-
-def _solve_sparsely(similarity, trivial, n_found, random):
-    """Return the same eigenvectors by the Lanczos iteration, fewer if some do not converge."""
+def _find_eigenvectors(similarity, trivial, n_found, random):
+    """Return the largest eigenvalues and eigenvectors that converge, but not the trivial one."""
     remove = aslinearoperator(trivial[:, None])
-    operator = aslinearoperator(similarity) - 2 * (remove @ remove.H)
+    operator = aslinearoperator(similarity.tocsr()) - 2 * (remove @ remove.H)
     first = random.standard_normal(len(trivial))
     try:
-        values, vectors = eigsh(operator, n_found, which="LA", v0=first, tol=1e-5)
+        return eigsh(operator, n_found, which="LA", v0=first, tol=1e-5)
     except ArpackNoConvergence as error:
-        values, vectors = error.eigenvalues, error.eigenvectors
-    return vectors[:, np.argsort(-values)]
+        return error.eigenvalues, error.eigenvectors
 
 
 def _draw_links(graph, random):
     """Return linked samples (DRAWS, N), by weight; a sample without links is linked to itself."""
     n_rows = graph.shape[0]
-    ends = np.concatenate([[0.0], np.cumsum(graph.data, dtype=np.float64)])
+    ends = np.concatenate([[0.0], np.cumsum(graph.data, dtype=float)])
     first = graph.indptr[:-1, None]
     last = graph.indptr[1:, None]
 

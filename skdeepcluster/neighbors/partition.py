@@ -51,7 +51,7 @@ CLIP_FACTOR = 1e6
 #: Number of mixtures that smooth a few given labels.
 MIXTURES = 5
 #: Smallest denominator.
-TINY = np.finfo(np.float64).tiny
+TINY = np.finfo(float).tiny
 
 
 class Partition(NamedTuple):
@@ -66,24 +66,6 @@ class Partition(NamedTuple):
     expected_score: float
     #: Scores of numbers of clusters with ``n_clusters="auto"``.
     curve: Curve | None = None
-
-    def extend(self, X, n_jobs=None) -> list[np.ndarray]:
-        """Return responsibilities (N, K), layout (N, L) and spacing (N,) of all samples of X."""
-        values = [self.resp, self.layout]
-        return interpolate(self.samples.reference, X, values, n_jobs)
-
-    def grow_tree(self) -> "ClusterTree":
-        """Return the :class:`ClusterTree` of the clusters in the layout."""
-        stream = np.random.RandomState(0)
-        layout = self.layout.astype(np.float64)
-        views = view_layout(layout, self.samples, stream)
-        # Parts have three samples or more on average.
-        n_parts = max(200, 2 * self.resp.shape[1])
-        n_parts = min(n_parts, max(len(layout) // 3, 1))
-        parts = run_kmeans(layout, views, n_parts, stream, n_init=1)
-        places = _place_components(layout, self.samples, views.drawn)
-        labels = self.resp.argmax(1)
-        return grow_tree(layout, places, labels, self.samples.weights, parts)
 
 
 def find_partition(
@@ -109,10 +91,11 @@ def find_partition(
     stream = random_stream(random_state)
     weights = check_sample_weight(sample_weight, X)
     needed = [] if labels is None else np.flatnonzero(labels >= 0)
-    has_pairs = must_link is not None or cannot_link is not None
-    is_limited = has_pairs or sizes != (None, None)
+    pairs = {"must_link": must_link, "cannot_link": cannot_link}
+    is_limited = sizes != (None, None) or any(
+        given is not None for given in pairs.values()
+    )
     if is_limited:
-        pairs = {"must_link": must_link, "cannot_link": cannot_link}
         pairs = list(read_pairs(X.shape[0], **pairs))
         needed = np.append(needed, np.concatenate(pairs))
 
@@ -376,21 +359,40 @@ class ClusterTree(NamedTuple):
 
         If the cluster has no leaf, it is the nearest of all leaves.
         """
-        leaves = np.empty(len(labels), dtype=np.int64)
+        leaves = np.empty(len(labels), dtype=int)
         for cluster in np.unique(labels):
             rows = labels == cluster
             is_own = self.clusters == cluster
             own = np.flatnonzero(is_own if is_own.any() else ~is_own)
-            points = layout[rows].astype(np.float64)
+            points = layout[rows].astype(float)
             nearest = pairwise_distances_argmin(points, self.centers[own])
             leaves[rows] = own[nearest]
         return leaves
 
 
-def grow_tree(layout, places, labels, weights, parts):
+def grow_tree(partition):
+    """Return the :class:`ClusterTree` of the clusters of a :class:`Partition` in its layout.
+
+    The leaves are the intersections of clusters and of k-means clusters of the layout.
+    """
+    samples = partition.samples
+    layout = partition.layout.astype(float)
+    stream = np.random.RandomState(0)
+    views = view_layout(layout, samples, stream)
+    # K-means clusters have three samples or more on average.
+    n_parts = max(200, 2 * partition.resp.shape[1])
+    n_parts = min(n_parts, max(len(layout) // 3, 1))
+    parts = run_kmeans(layout, views, n_parts, stream, n_init=1)
+    places = _place_components(layout, samples, views.drawn)
+    labels = partition.resp.argmax(1)
+    return build_tree(layout, places, labels, samples.weights, parts)
+
+
+def build_tree(layout, places, labels, weights, parts):
     """Return the :class:`ClusterTree` of samples with a ``layout`` (M, L) and ``weights`` (M,).
 
-    Its leaves are the intersections of clusters, ``labels`` (M,), and ``parts`` (M,).
+    Its leaves are the intersections of clusters, ``labels`` (M,), and ``parts`` (M,), which are
+    merged by their ``places`` (M, P).
     """
     pairs = np.column_stack([labels, parts])
     pairs, leaves = np.unique(pairs, axis=0, return_inverse=True)
@@ -410,7 +412,7 @@ def _merge(means, sizes, clusters):
     """
     n_leaves = len(sizes)
     numbers = np.arange(n_leaves)
-    children = np.empty((n_leaves - 1, 2), dtype=np.int64)
+    children = np.empty((n_leaves - 1, 2), dtype=int)
     distances = np.empty(n_leaves - 1)
 
     def measure(i):
@@ -419,18 +421,20 @@ def _merge(means, sizes, clusters):
 
     growth = np.stack([measure(i) for i in range(n_leaves)])
     np.fill_diagonal(growth, np.inf)
-    within = np.where(clusters[:, None] == clusters, growth, np.inf)
+    is_inner = clusters[:, None] == clusters
     for t in range(n_leaves - 1):
-        least = growth if np.isinf(within).all() else within
+        inner = np.where(is_inner, growth, np.inf)
+        least = growth if np.isinf(inner).all() else inner
         i, j = np.unravel_index(least.argmin(), least.shape)
         children[t] = numbers[i], numbers[j]
         distances[t] = np.sqrt(2 * growth[i, j])
+
         numbers[i] = n_leaves + t
         sizes[i] += sizes[j]
         means[i] += (means[j] - means[i]) * (sizes[j] / max(sizes[i], TINY))
-        for table in (growth, within):
-            table[j] = table[:, j] = np.inf
-            table[i] = table[:, i] = np.where(np.isinf(table[i]), np.inf, measure(i))
+        growth[j] = growth[:, j] = np.inf
+        changed = np.where(np.isinf(growth[i]), np.inf, measure(i))
+        growth[i] = growth[:, i] = changed
     return children, np.maximum.accumulate(distances)
 
 

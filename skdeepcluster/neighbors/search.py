@@ -7,14 +7,14 @@ import functools
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
-from itertools import pairwise
+from itertools import chain
 
 import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
 from sklearn.decomposition import PCA
 from sklearn.impute import KNNImputer
-from sklearn.neighbors import NearestNeighbors, sort_graph_by_row_values
+from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches, get_tags
 from sklearn.utils.extmath import row_norms
@@ -46,39 +46,38 @@ class NeighborIndex:
         self.n_jobs = effective_n_jobs(n_jobs)
         self.is_cosine = metric == "cosine"
         self.is_measured = metric in ("euclidean", "cosine")
-        self.X = _unit_rows(X) if self.is_cosine else X
         self.center = 0
         self.axes = None
-
         algorithm = "auto"
         if self.is_measured and not sparse.issparse(X):
             algorithm = "kd_tree" if X.shape[1] <= TREE_FEATURES else "brute"
-        if algorithm == "brute":
-            self._find_axes()
+        is_large = X.shape[0] > MANY and X.shape[1] > 2 * SEARCH_COMPONENTS
 
+        self.X = X = self._prepare(X)
+        if algorithm == "brute":
+            # Matrix products round less around the center.
+            self.center = np.median(X[:: 1 + len(X) // 1000], axis=0)
+        if algorithm == "brute" and is_large:
+            some = X[:: 1 + len(X) // MANY] - self.center
+            pca = PCA(SEARCH_COMPONENTS, random_state=0)
+            self.axes = pca.fit(some).components_.T
         metric = "euclidean" if self.is_cosine else metric
         library = NearestNeighbors(algorithm=algorithm, metric=metric)
-        self.library = library.fit(self._project(self.X))
+        self.library = library.fit(self._project(X))
 
-    def _find_axes(self):
-        """Find the center, around which matrix products round less, and principal axes."""
-        n_rows, n_features = self.X.shape
-        self.center = np.median(self.X[:: 1 + n_rows // 1000], axis=0)
-        if n_rows > MANY and n_features - self.is_cosine > 2 * SEARCH_COMPONENTS:
-            some = self.X[:: 1 + n_rows // MANY] - self.center
-            pca = PCA(SEARCH_COMPONENTS, random_state=0).fit(some)
-            self.axes = pca.components_.T
+    def _prepare(self, X):
+        return _unit_rows(X) if self.is_cosine else X
 
     def _project(self, X):
         """Return centered samples, or their principal components in float32."""
         if self.axes is None:
             return X - self.center
-        parts = [(X[part] - self.center) @ self.axes for part in split_rows(*X.shape)]
-        return np.concatenate(parts, dtype=np.float32, casting="same_kind")
+        parts = [(X[part] - self.center) @ self.axes for part in split_rows(X)]
+        return np.concatenate(parts).astype(np.float32)
 
     def query(self, X, k):
         """Return distances (float64) and indices of the k samples nearest to each of X, (M, k)."""
-        return self._search(_unit_rows(X) if self.is_cosine else X, k)
+        return self._search(self._prepare(X), k)
 
     def query_self(self, k):
         """Return distances (float64) and indices of the k nearest others of each, (N, k)."""
@@ -89,30 +88,30 @@ class NeighborIndex:
         n_rows = self.X.shape[0]
         k = min(k, n_rows - (own is not None))
         # More are searched because of ties, and because components only estimate distances.
-        wide = min(k * (1 if self.axes is None else 3) + 6, n_rows)
+        factor = 1 if self.axes is None else 3
+        wide = min(k * factor + 6, n_rows)
 
         def search_part(part):
-            distances, found = self.library.kneighbors(self._project(X[part]), wide)
+            rows = self._project(X[part])
+            distances, found = self.library.kneighbors(rows, wide)
             if self.is_measured:
-                distances = self._measure(X[part], found)
+                squares = _square_gaps(self.X, X[part], found)
+                # For unit vectors |u - v|^2 / 2 = 1 - u v.
+                distances = squares / 2 if self.is_cosine else np.sqrt(squares)
             # Rounding may make a metric negative.
-            distances = np.maximum(distances, 0, dtype=np.float64)
+            distances = np.maximum(distances, 0, dtype=float)
             if own is not None:
                 distances[found == own[part, None]] = np.inf
             return sort_nearest(distances, found, k)
 
         # Several OpenMP threads would choose differently among equal distances.
-        pool = ThreadPoolExecutor(
-            self.n_jobs, initializer=single_threaded, initargs=("openmp",)
-        )
-        with single_threaded_blas(), pool:
-            return _stack(pool.map(search_part, gen_batches(X.shape[0], 1024)))
-
-    def _measure(self, X, found):
-        """Return the distances (M, n) of X to the samples found, from differences."""
-        squares = _square_gaps(self.X, X, found)
-        # For unit vectors |u - v|^2 / 2 = 1 - u v.
-        return squares / 2 if self.is_cosine else np.sqrt(squares)
+        start = {"initializer": single_threaded, "initargs": ("openmp",)}
+        with (
+            single_threaded_blas(),
+            ThreadPoolExecutor(self.n_jobs, **start) as pool,
+        ):
+            parts = gen_batches(X.shape[0], 1024)
+            return _stack(pool.map(search_part, parts))
 
 
 def _stack(parts):
@@ -124,22 +123,22 @@ def _stack(parts):
 def _unit_rows(X):
     """Return samples of unit length, with a last feature that is 1 for samples of zeros."""
     if sparse.issparse(X):
-        is_zero = (row_norms(X) == 0).astype(X.dtype)[:, None]
-        return sparse.hstack([normalize(X), sparse.csr_array(is_zero)], format="csr")
+        is_zero = sparse.csr_array((row_norms(X) == 0)[:, None], dtype=X.dtype)
+        return sparse.hstack([normalize(X), is_zero], format="csr")
 
     lengths = row_norms(X)
     largest = np.abs(X).max(axis=1, initial=0)
     # Squares of large values overflow, and ``normalize`` leaves short samples as they are.
     is_lost = np.isinf(lengths) | (lengths < 10 * np.finfo(X.dtype).eps)
-    X = X / np.where(is_lost & (largest > 0), largest, 1)[:, None]
-    is_zero = (largest == 0).astype(X.dtype)[:, None]
-    return np.hstack([normalize(X), is_zero])
+    is_zero = largest == 0
+    X = X / np.where(is_lost & ~is_zero, largest, 1)[:, None]
+    return np.column_stack([normalize(X), is_zero.astype(X.dtype)])
 
 
 def _square_gaps(rows, X, found):
     """Return the squared distances (M, n) of X to the samples found."""
     if sparse.issparse(X):
-        gaps = (X.astype(np.float64) - rows[column] for column in found.T)
+        gaps = (X.astype(float) - rows[column] for column in found.T)
         return np.stack([row_norms(gap, squared=True) for gap in gaps], 1)
 
     parts = []
@@ -147,7 +146,7 @@ def _square_gaps(rows, X, found):
     for part in gen_batches(len(X), max(1, fits_cache)):
         gaps = rows.take(found[part], axis=0)
         gaps -= X[part, None]
-        gaps = gaps.astype(np.float64, copy=False)
+        gaps = gaps.astype(float, copy=False)
         parts.append(gaps[..., None, :] @ gaps[..., None])
     return np.concatenate(parts)[..., 0, 0]
 
@@ -171,20 +170,20 @@ def has_distances(estimator):
 
 def check_distances(X, square=True):
     """Check that distances are at least 0, and between all samples square and no similarities."""
-    if square and X.shape[0] != X.shape[1]:
+    n_rows, n_columns = X.shape
+    if square and n_rows != n_columns:
         raise ValueError(
             "Precomputed distances should be a square matrix of shape (n_samples, n_samples), "
             f"got {X.shape}. Pass the distances between all samples, or another metric."
         )
-    check_non_negative(
-        X, "precomputed distances: of similarities s in [0, 1] pass 1 - s"
-    )
+    whom = "precomputed distances: of similarities s in [0, 1] pass 1 - s"
+    check_non_negative(X, whom)
     values = X.data if sparse.issparse(X) else X
     if not square or not values.size:
         return
 
-    own = X.diagonal().mean(dtype=np.float64)
-    mean = values.mean(dtype=np.float64)
+    own = X.diagonal().mean(dtype=float)
+    mean = values.mean(dtype=float)
     if own > mean:
         raise ValueError(
             f"X has the mean {mean:.3g}, but {own:.3g} on the diagonal, as similarities have. "
@@ -202,7 +201,8 @@ def check_distances(X, square=True):
 def _is_linked_by_one(graph):
     """Return whether a sparse graph is symmetric with maxima 1 in all rows, as UMAP's links."""
     largest = graph.max(axis=1).toarray()
-    return np.allclose(largest, 1, rtol=0, atol=1e-6) and (graph != graph.T).nnz == 0
+    is_one = np.allclose(largest, 1, rtol=0, atol=1e-6)
+    return is_one and (graph != graph.T).nnz == 0
 
 
 def nearest_entries(X, k, *, own):
@@ -212,14 +212,14 @@ def nearest_entries(X, k, *, own):
     are its stored entries, including zeros; missing ones have the distance infinity.
     """
     if own and X.shape[0] == 1:
-        return np.zeros((1, 0)), np.zeros((1, 0), dtype=np.int64)
+        return np.zeros((1, 0)), np.zeros((1, 0), dtype=int)
     if sparse.issparse(X):
         return _nearest_stored(X, k, own)
 
     k = min(k, X.shape[1] - own)
     parts = []
-    for part in split_rows(*X.shape):
-        block = np.array(X[part], dtype=np.float64)
+    for part in split_rows(X):
+        block = np.array(X[part], dtype=float)
         if own:
             np.fill_diagonal(block[:, part.start :], np.inf)
         columns = np.argpartition(block, k - 1, axis=1)[:, :k]
@@ -230,25 +230,26 @@ def nearest_entries(X, k, *, own):
 
 def _nearest_stored(X, k, own):
     """Return :func:`nearest_entries` of a sparse matrix."""
-    graph = X.tocsr()
-    if graph.nnz:
-        graph = sort_graph_by_row_values(graph, copy=True, warn_when_not_sorted=False)
+    n_rows = X.shape[0]
+    entries = X.tocsr().tocoo()
+    order = np.lexsort((entries.data, entries.row))
+    if own:
+        order = order[(entries.row != entries.col)[order]]
+    rows = entries.row[order]
+    counts = np.bincount(rows, minlength=n_rows)
+    if not counts.all():
+        raise ValueError(
+            f"Row {counts.argmin()} of the precomputed graph has no neighbor among the fitted "
+            "samples. Compute the graph with more neighbors, or drop the row."
+        )
 
-    n_rows = graph.shape[0]
+    rank = np.arange(len(rows)) - (np.cumsum(counts) - counts)[rows]
+    near = rank < k
+    places = rows[near], rank[near]
     distances = np.full((n_rows, k), np.inf)
+    distances[places] = entries.data[order[near]]
     neighbors = np.repeat(np.arange(n_rows)[:, None] * own, k, axis=1)
-    for row, ends in enumerate(pairwise(graph.indptr)):
-        entries = np.arange(*ends)
-        if own:
-            entries = entries[graph.indices[entries] != row]
-        entries = entries[:k]
-        if not len(entries):
-            raise ValueError(
-                f"Row {row} of the precomputed graph has no neighbor among the fitted samples. "
-                "Compute the graph with more neighbors, or drop the row."
-            )
-        neighbors[row, : len(entries)] = graph.indices[entries]
-        distances[row, : len(entries)] = graph.data[entries]
+    neighbors[places] = entries.col[order[near]]
     return distances, neighbors
 
 
@@ -269,24 +270,26 @@ def impute(X, n_neighbors=15):
 # ---- the order of samples, and equal samples
 
 
-def split_rows(n_rows, n_columns):
+def split_rows(X):
     """Return slices of rows with at most 32 MB in float64 each, unless a row has more."""
-    return list(gen_batches(n_rows, max(1, 2**22 // max(1, n_columns))))
+    n_rows, n_columns = X.shape
+    return gen_batches(n_rows, max(1, 2**22 // max(1, n_columns)))
 
 
 def find_ranges(X):
     """Return the minimum and the maximum of each feature, float64 (D,)."""
-    ends = min_max_axis(X, 0) if sparse.issparse(X) else (X.min(0), X.max(0))
-    return [end.astype(np.float64) for end in ends]
+    is_sparse = sparse.issparse(X)
+    ends = min_max_axis(X, 0) if is_sparse else (X.min(0), X.max(0))
+    return [end.astype(float) for end in ends]
 
 
 def order_rows(X):
     """Return the order (N,) of samples by projections of scaled features on a direction."""
     least, largest = find_ranges(X)
     direction = np.random.RandomState(0).standard_normal(X.shape[1])
-    scale = np.maximum(largest - least, 1e-300)
-    projections = project_rows(X, direction * (largest > least) / scale)
-    return np.argsort(projections, kind="stable")
+    ranges = np.maximum(largest - least, 1e-300)
+    direction *= largest > least
+    return np.argsort(project_rows(X, direction / ranges), kind="stable")
 
 
 def project_rows(X, direction):
@@ -294,7 +297,7 @@ def project_rows(X, direction):
     if sparse.issparse(X):
         return X @ direction
     # Summed row by row: a matrix product may round equal rows differently at other positions.
-    parts = (np.ascontiguousarray(X[part], np.float64) for part in split_rows(*X.shape))
+    parts = (np.asarray(X[part], float, "C") for part in split_rows(X))
     return np.concatenate([(part * direction).sum(1) for part in parts])
 
 
@@ -303,26 +306,25 @@ def hash_samples(X, stored_zeros=False):
 
     With ``stored_zeros``, zeros stored in a sparse matrix differ from entries not stored.
     """
-    rows = _list_stored(X, stored_zeros) if sparse.issparse(X) else _list_rows(X)
+    if sparse.issparse(X):
+        rows = _list_stored(X, stored_zeros)
+    else:
+        # Adding zero makes negative zeros positive.
+        parts = (np.asarray(X[part], float, "C") + 0.0 for part in split_rows(X))
+        rows = chain.from_iterable(parts)
     hashes = b"".join(blake2b(row, digest_size=8).digest() for row in rows)
-    return np.frombuffer(hashes, dtype="<i8").astype(np.int64)
-
-
-def _list_rows(X):
-    """Yield each sample, with positive zeros."""
-    for part in split_rows(*X.shape):
-        yield from np.asarray(X[part], np.float64, "C") + 0.0
+    return np.frombuffer(hashes, dtype="<i8").astype(int)
 
 
 def _list_stored(X, stored_zeros):
-    """Yield the bytes of the columns and values stored for each sample, with positive zeros."""
+    """Yield the bytes of the columns and values stored for each sample."""
     X = X.sorted_indices()
     if not stored_zeros:
         X.eliminate_zeros()
-    columns = X.indices.astype(np.int64)
-    values = X.data.astype(np.float64) + 0.0
-    for first, last in pairwise(X.indptr):
-        yield columns[first:last].tobytes() + values[first:last].tobytes()
+    columns = X.indices.astype(int)
+    values = X.data.astype(float) + 0.0
+    for part in map(slice, X.indptr[:-1], X.indptr[1:]):
+        yield columns[part].tobytes() + values[part].tobytes()
 
 
 def merge_equal(hashes, weights):

@@ -13,9 +13,9 @@ from skdeepcluster import NeighborClustering
 from skdeepcluster.neighbors import count_clusters, neighbor_graph
 from skdeepcluster.neighbors.number import MIN_SCORE, choose_number, list_numbers, take_number
 from skdeepcluster.neighbors.partition import (
+    build_tree,
     find_partition,
     group_leaves,
-    grow_tree,
     partition_by_labels,
 )
 from skdeepcluster.neighbors.samples import GraphSettings, connect, make_views
@@ -90,10 +90,13 @@ def test_clusters_of_distances_are_counted():
 def test_tree_of_parts_is_wards_tree():
     points, weights = np.random.default_rng(0).normal(size=(30, 3)), np.arange(30) % 3 + 1
     labels, parts = np.zeros(30, dtype=int), np.arange(30)
-    tree, expected = grow_tree(points, points, labels, np.ones(30), parts), linkage(points, "ward")
+    tree, expected = (
+        build_tree(points, points, labels, np.ones(30), parts),
+        linkage(points, "ward"),
+    )
     np.testing.assert_array_equal(np.sort(tree.children, 1), expected[:, :2])
     np.testing.assert_allclose(tree.distances, expected[:, 2])
-    weighted = group_leaves(grow_tree(points, points, labels, weights, parts).children, labels, 5)
+    weighted = group_leaves(build_tree(points, points, labels, weights, parts).children, labels, 5)
     copies = fcluster(linkage(np.repeat(points, weights, axis=0), "ward"), 5, "maxclust")
     assert adjusted_rand_score(np.repeat(weighted, weights), copies) == 1
 
@@ -101,7 +104,7 @@ def test_tree_of_parts_is_wards_tree():
 def test_clusters_are_merged_after_all_their_parts():
     layout = np.random.default_rng(0).normal(size=(200, 2))
     labels = (layout[:, 0] > 0) + 2 * (layout[:, 1] > 1)
-    tree = grow_tree(layout, layout, labels, np.ones(200), np.arange(200) % 9)
+    tree = build_tree(layout, layout, labels, np.ones(200), np.arange(200) % 9)
     assert (np.diff(tree.distances) >= 0).all()
     np.testing.assert_array_equal(group_leaves(tree.children, tree.clusters, 4), tree.clusters)
     finer = np.arange(len(tree.clusters))
@@ -170,7 +173,7 @@ def test_numbers_and_ties():
 
 def test_a_leaf_is_the_nearest_of_its_cluster():
     layout = np.array([[0.0], [1.0], [5.0], [6.0]])
-    tree = grow_tree(layout, layout, np.array([0, 0, 1, 1]), np.ones(4), np.arange(4))
+    tree = build_tree(layout, layout, np.array([0, 0, 1, 1]), np.ones(4), np.arange(4))
     points, labels = np.array([[0.4], [0.6], [0.6], [9.0], [5.4]]), np.array([0, 0, 1, 1, 7])
     centers = tree.centers[tree.find_leaves(points, labels)][:, 0]
     np.testing.assert_array_equal(centers, [0, 1, 5, 6, 5])
