@@ -58,8 +58,8 @@ def list_numbers(max_clusters):
 
 def choose_number(views, n_features, numbers, stream, refine=True, limits=None):
     """Return the :class:`Curve` of some numbers of clusters, see :func:`judge_numbers`."""
-    found = judge_numbers(views, n_features, numbers, stream, refine, limits)
-    return _draw_curve(found, views, limits)
+    given = views, n_features, numbers, stream, refine, limits
+    return _draw_curve(judge_numbers(*given), views, limits)
 
 
 def judge_numbers(views, n_features, numbers, stream, refine=False, limits=None):
@@ -68,27 +68,27 @@ def judge_numbers(views, n_features, numbers, stream, refine=False, limits=None)
     Clusters have 5 samples or more on average. ``refine`` adds the numbers around the best one.
     ``limits``, ``Constraints`` or None, exclude numbers.
     """
-    judged_views = views.take(views.draw(MERGED))
-    most = len(judged_views.weights) // 5
-    numbers = sorted({k for k in numbers if 1 < k <= most})
+    views = views.take(views.draw(MERGED))
+    most = len(views.weights) // 5
+    numbers = {k for k in numbers if 1 < k <= most}
     if not numbers:
         return []
 
-    judged = prepare(judged_views, n_features)
+    judged = prepare(views, n_features)
     found = []
 
-    def judge(numbers):
-        for number in numbers:
-            if limits is None or limits.allows(number):
-                proposed = find_candidates(judged_views, number, stream, brief=True)
-                proposed = list(proposed)
-                features = describe_all(judged, proposed, number)
-                found.append(Tried(number, proposed, features))
+    def judge(k):
+        if limits is None or limits.allows(k):
+            proposed = find_candidates(views, k, stream, brief=True)
+            proposed = list(proposed)
+            features = describe_all(judged, proposed, k)
+            found.append(Tried(k, proposed, features))
 
-    judge(numbers)
+    for k in sorted(numbers):
+        judge(k)
     if refine:
-        curve = _draw_curve(found, views, limits)
-        judge(_list_between(curve))
+        for k in _list_between(_draw_curve(found, views, limits)):
+            judge(k)
     return sorted(found, key=lambda tried: tried.n_clusters)
 
 
@@ -102,26 +102,29 @@ def _list_between(curve):
 
 def _draw_curve(found, views, limits):
     """Return the :class:`Curve` of the results of :func:`judge_numbers`."""
-    if not found:
-        return Curve(np.ones(1, dtype=np.int64), np.ones(1), np.ones(1))
-
     tables = [tried.features for tried in found]
+    if not tables:
+        return Curve(np.ones(1, dtype=int), np.ones(1), np.ones(1))
+
     scores = [np.array([MIN_SCORE]), *predict_scores(tables, "number")]
     if limits is not None:
         scores = _lower_scores(scores, found, views, limits)
+    agreement = [table["mean agreement"][0] for table in tables]
     return Curve(
         n_clusters=np.array([1, *(tried.n_clusters for tried in found)]),
         criterion=np.array([own.max() for own in scores]),
-        stability=np.array([1.0, *(table["mean agreement"][0] for table in tables)]),
+        stability=np.array([1.0, *agreement]),
     )
 
 
 def _lower_scores(scores, found, views, limits):
     """Return the scores, lower where candidates break the limits."""
     weights = views.weights[views.draw(MERGED)]
-    one = Candidate("one", np.zeros(len(weights), dtype=np.int64))
+    one = Candidate("one", np.zeros(len(weights), dtype=int))
+    found = [Tried(1, [one], {}), *found]
     lowered = []
-    for own, tried in zip(scores, [Tried(1, [one], {}), *found], strict=True):
+    for own, tried in zip(scores, found, strict=True):
         labels = [candidate.labels for candidate in tried.candidates]
-        lowered.append(limits.lower(own, labels, weights, tried.n_clusters))
+        own = limits.lower(own, labels, weights, tried.n_clusters)
+        lowered.append(own)
     return lowered

@@ -92,9 +92,8 @@ def find_partition(
     weights = check_sample_weight(sample_weight, X)
     needed = [] if labels is None else np.flatnonzero(labels >= 0)
     pairs = {"must_link": must_link, "cannot_link": cannot_link}
-    is_limited = sizes != (None, None) or any(
-        given is not None for given in pairs.values()
-    )
+    has_pairs = must_link is not None or cannot_link is not None
+    is_limited = has_pairs or sizes != (None, None)
     if is_limited:
         pairs = list(read_pairs(X.shape[0], **pairs))
         needed = np.append(needed, np.concatenate(pairs))
@@ -204,7 +203,7 @@ def _read_samples(X, n_neighbors):
     X = check_array(
         X,
         accept_sparse="csr",
-        dtype=[np.float64, np.float32],
+        dtype=[float, np.float32],
         ensure_all_finite=finite,
         input_name="X",
     )
@@ -285,20 +284,22 @@ def interpolate(reference, X, values, n_jobs=None) -> list[np.ndarray]:
     precomputed = reference.rows is None
     if not precomputed:
         X = _match_form(X, reference)
-    places = {key: place for place, key in enumerate(reference.keys.tolist())}
-    keys = hash_samples(X, stored_zeros=precomputed)
-    equal = np.array([places.get(key, -1) for key in keys.tolist()])
-    *found, spacing = [value[equal] for value in (*values, reference.spacing)]
-
+    keys = reference.keys.tolist()
+    places = dict(zip(keys, range(len(keys)), strict=True))
+    keys = hash_samples(X, stored_zeros=precomputed).tolist()
+    equal = np.array([places.get(key, -1) for key in keys])
     others = np.flatnonzero(equal < 0)
+    found = [value[equal] for value in values]
+    spacing = reference.spacing[equal]
+
     if len(others):
-        distances, neighbors = _find_nearest(reference, X[others], n_jobs)
-        undefined = np.isnan(distances).any(1)
-        spacing[others] = np.where(undefined, np.nan, average_finite(distances))
+        distances, nearest = _search(reference, X[others], n_jobs)
+        spacing[others] = average_finite(distances)
+        spacing[others[np.isnan(distances).any(1)]] = np.nan
         weights = _weigh(distances).T[:, :, None]
         for own, value in zip(found, values, strict=True):
-            pairs = zip(weights, neighbors.T, strict=True)
-            own[others] = sum(weight * value[column] for weight, column in pairs)
+            pairs = zip(weights, nearest.T, strict=True)
+            own[others] = sum(w * value[place] for w, place in pairs)
     check_answers(spacing, X, f" by metric={reference.metric!r}")
     return [*found, spacing]
 
@@ -322,20 +323,20 @@ def find_limit(rows, metric):
     return min(CLIP_FACTOR * largest or LARGEST, LARGEST)
 
 
-def _find_nearest(reference, X, n_jobs):
+def _search(reference, X, n_jobs):
     """Return the distances and places of the samples nearest to each of X, (N, k)."""
-    n_neighbors = reference.n_neighbors
-    if reference.rows is None:
-        return nearest_entries(X[:, reference.kept], n_neighbors, own=False)
-    index = NeighborIndex(reference.rows, reference.metric, n_jobs)
-    return index.query(X, n_neighbors)
+    rows, _, kept, metric, k, _ = reference
+    if rows is None:
+        return nearest_entries(X[:, kept], k, own=False)
+    return NeighborIndex(rows, metric, n_jobs).query(X, k)
 
 
 def _weigh(distances):
     """Return weights (N, k) proportional to 1 / distance, for distances in ascending order."""
     nearest = distances[:, :1]
-    with np.errstate(divide="ignore", invalid="ignore"):  # a ratio does not overflow
-        weights = np.where(nearest > 0, nearest / distances, distances == 0)
+    with np.errstate(all="ignore"):
+        ratios = nearest / distances  # does not overflow, unlike 1 / distance
+    weights = np.where(nearest > 0, ratios, distances == 0)
     return weights / weights.sum(1, keepdims=True)
 
 
@@ -417,7 +418,8 @@ def _merge(means, sizes, clusters):
 
     def measure(i):
         total = np.maximum(sizes[i] + sizes, TINY)
-        return np.square(means[i] - means).sum(1) * (sizes[i] * sizes / total)
+        squares = np.square(means[i] - means).sum(1)
+        return squares * (sizes[i] * sizes / total)
 
     growth = np.stack([measure(i) for i in range(n_leaves)])
     np.fill_diagonal(growth, np.inf)
@@ -431,7 +433,8 @@ def _merge(means, sizes, clusters):
 
         numbers[i] = n_leaves + t
         sizes[i] += sizes[j]
-        means[i] += (means[j] - means[i]) * (sizes[j] / max(sizes[i], TINY))
+        share = sizes[j] / max(sizes[i], TINY)
+        means[i] += share * (means[j] - means[i])
         growth[j] = growth[:, j] = np.inf
         changed = np.where(np.isinf(growth[i]), np.inf, measure(i))
         growth[i] = growth[:, i] = changed
@@ -450,7 +453,8 @@ def _place_components(layout, samples, drawn):
 
     member = indicate(piece, n_pieces)
     within = layout - cluster_means(member, layout)[piece]
-    means = cluster_means(member, project_points(take_points(samples), drawn, WIDE))
+    points = project_points(take_points(samples), drawn, WIDE)
+    means = cluster_means(member, points)
     gaps = NearestNeighbors(n_neighbors=1).fit(means).kneighbors()[0]
     means *= 4 * np.abs(within).max() / max(np.median(gaps), 1e-9)
     return np.column_stack([within, means[piece]])

@@ -83,23 +83,6 @@ class Samples(NamedTuple):
     inverse: np.ndarray
 
 
-class Distinct(NamedTuple):
-    """Distinct samples of a positive weight, in an order that depends on their values only."""
-
-    #: Positions (M,) in X.
-    kept: np.ndarray
-    #: Position (N,) of each sample of X among the M, or -1.
-    inverse: np.ndarray
-    weights: np.ndarray
-
-    def take(self, chosen):
-        """Return some of the samples, in the order of ``chosen``."""
-        place = np.full(len(self.kept) + 1, -1)
-        place[chosen] = np.arange(len(chosen))
-        kept = self.kept[chosen]
-        return Distinct(kept, place[self.inverse], self.weights[chosen])
-
-
 # ---- distinct samples and their graph
 
 
@@ -112,56 +95,56 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, needed=()) -> S
     precomputed = metric == "precomputed"
     least = 1 if n_clusters == "auto" else n_clusters
     check_enough(X.shape[0], least)
-    check_scalar(settings.max_samples, "max_samples", Integral, min_val=least)
+    largest = settings.max_samples
+    check_scalar(largest, "max_samples", Integral, min_val=least)
     if precomputed:
         check_distances(X)
 
+    keys = hash_samples(X, stored_zeros=precomputed)
     weights = check_sample_weight(sample_weight, X)
-    hashes = hash_samples(X, stored_zeros=precomputed)
-    distinct, columns = _find_distinct(X, hashes, weights / weights.max(), metric)
-    is_large = len(distinct.kept) > settings.max_samples
-    if is_large and not (precomputed and sparse.issparse(X)):
-        distinct = _draw_samples(distinct, settings.max_samples, stream, needed)
+    weights = weights / weights.max()
+    columns = None
+    if precomputed and sparse.issparse(X):  # all samples are distinct
+        distinct = merge_equal(np.arange(len(keys)), weights)
+    else:
+        distinct = merge_equal(keys, weights)
+        distinct, columns = _sort_distinct(X, distinct, metric)
+        if len(distinct.kept) > largest:
+            distinct = _draw_samples(distinct, largest, stream, needed)
 
-    n_neighbors = int(settings.n_neighbors)
+    k = int(settings.n_neighbors)
     if n_clusters != "auto":
-        mean_size = len(distinct.kept) // n_clusters
-        n_neighbors = min(n_neighbors, max(1, mean_size - 1))
+        k = min(k, max(1, len(distinct.kept) // n_clusters - 1))
     if precomputed:
         rows = None
-        distinct, *nearest = _search_distances(X, distinct, n_neighbors)
+        distinct, *nearest = _search_distances(X, distinct, k)
     else:
         rows = _take_rows(X, distinct.kept)
-        compared = rows if columns is None else take_columns(rows, columns)
-        index = NeighborIndex(compared, metric, settings.n_jobs)
-        nearest = index.query_self(n_neighbors)
+        nearest = _search_samples(rows, columns, k, settings)
 
     kept, inverse, weights = distinct
     spacing = average_finite(nearest[0])
-    reference = Reference(rows, hashes[kept], kept, metric, n_neighbors, spacing)
+    reference = Reference(rows, keys[kept], kept, metric, k, spacing)
     graph = link_neighbors(*nearest)
     return Samples(reference, columns, graph, weights, inverse)
 
 
-def _find_distinct(X, hashes, weights, metric):
-    """Return the :class:`Distinct` samples, and the features that vary.
-
-    Samples with sparse distances are all distinct.
-    """
-    if metric == "precomputed" and sparse.issparse(X):
-        return Distinct(*merge_equal(np.arange(len(weights)), weights)), None
-
-    kept, inverse, weights = merge_equal(hashes, weights)
+def _sort_distinct(X, distinct, metric):
+    """Return the samples in an order that depends on values only, and the features that vary."""
+    kept = distinct.kept
     rows = X if len(kept) == X.shape[0] else X[kept]
     if metric in ("euclidean", "cosine"):
-        varying = columns = order_columns(rows)
+        columns = order_columns(rows)
+        varying = columns
     else:
         columns = None
         varying = np.flatnonzero(np.subtract(*find_ranges(rows)))
+
     direction = np.zeros(X.shape[1])
     direction[varying] = _draw_direction(len(varying))
     order = np.argsort(project_rows(X, direction)[kept], kind="stable")
-    distinct = Distinct(kept, inverse, weights / weights.max())
+    weights = distinct.weights / distinct.weights.max()
+    distinct = distinct._replace(weights=weights)
     return distinct.take(order), columns
 
 
@@ -175,7 +158,7 @@ def order_columns(X):
     ranges = largest - least
     unit = np.ldexp(1.0, -np.frexp(max(-least.min(), largest.max()))[1])
     # Single precision hides how means are rounded in another order of the samples.
-    means = np.ravel(X.mean(0, dtype=np.float64)) - least
+    means = np.ravel(X.mean(0, dtype=float)) - least
     keys = [(unit * values).astype(np.float32) for values in (ranges, means)]
     order = np.lexsort(keys)
     varying = order[ranges[order] > 0]
@@ -184,12 +167,16 @@ def order_columns(X):
 
 def take_columns(X, columns):
     """Return some features of X, with contiguous samples."""
-    return X[:, columns] if sparse.issparse(X) else np.take(X, columns, axis=1)
+    if sparse.issparse(X):
+        return X[:, columns]
+    return np.take(X, columns, axis=1)
 
 
 def _take_rows(X, kept):
-    """Return some samples of X, in the canonical form of their kind."""
-    return X[kept].sorted_indices() if sparse.issparse(X) else np.take(X, kept, axis=0)
+    """Return some samples of X, contiguous or with sorted indices."""
+    if sparse.issparse(X):
+        return X[kept].sorted_indices()
+    return np.take(X, kept, axis=0)
 
 
 def _draw_samples(distinct, n_drawn, stream, needed):
@@ -200,29 +187,37 @@ def _draw_samples(distinct, n_drawn, stream, needed):
     """
     weights = distinct.weights
     priority = weights / (1 - stream.uniform(size=len(weights)))
-    needed = np.unique(distinct.inverse[np.array(needed, dtype=np.int64)])
+    needed = np.array(needed, dtype=int)
+    needed = np.unique(distinct.inverse[needed])
     needed = needed[needed >= 0]
     if len(needed) <= n_drawn // 2:
         priority[needed] = np.inf
 
     order = np.argsort(-priority, kind="stable")
+    raised = np.maximum(weights, priority[order[n_drawn]])
+    weights = np.where(np.isinf(priority), weights, raised)
     drawn = np.sort(order[:n_drawn])
-    threshold = priority[order[n_drawn]]
-    raised = np.maximum(weights, threshold)
-    raised[np.isinf(priority)] = weights[np.isinf(priority)]
-    return distinct._replace(weights=raised).take(drawn)
+    return distinct._replace(weights=weights).take(drawn)
 
 
-def _search_distances(X, distinct, n_neighbors):
+def _search_samples(rows, columns, k, settings):
+    """Return the distances and places of the neighbors of each sample."""
+    if columns is not None:
+        rows = take_columns(rows, columns)
+    index = NeighborIndex(rows, settings.metric, settings.n_jobs)
+    return index.query_self(k)
+
+
+def _search_distances(X, distinct, k):
     """Return the samples in another order, and the distances and places of their neighbors."""
-    own = X[distinct.kept][:, distinct.kept]
-    distances, neighbors = nearest_entries(own, n_neighbors, own=True)
+    X = X[distinct.kept][:, distinct.kept]
+    distances, neighbors = nearest_entries(X, k, own=True)
     # Only sorted distances do not depend on the order of the columns.
     known = np.where(np.isfinite(distances), distances, 0)
     direction = _draw_direction(known.shape[1])
     order = np.argsort(project_rows(known, direction), kind="stable")
-    neighbors = np.argsort(order)[neighbors[order]]
-    return distinct.take(order), distances[order], neighbors
+    places = np.argsort(order)[neighbors[order]]
+    return distinct.take(order), distances[order], places
 
 
 # ---- views
@@ -233,36 +228,40 @@ def make_views(samples, n_clusters, settings, stream) -> Views:
 
     The second layout places whitened samples, or the same graph if there are too many features.
     """
+    options = {"n_epochs": 50, "n_jobs": settings.n_jobs}
+    options |= {"n_components": settings.n_components}
 
     def place(graph):
-        options = {"n_epochs": 50, "random_state": stream, "n_jobs": settings.n_jobs}
-        return scale_points(neighbor_layout(graph, settings.n_components, **options))
+        layout = neighbor_layout(graph, random_state=stream, **options)
+        return scale_points(layout)
 
-    first = place(samples.graph)
+    graph = samples.graph
+    first = place(graph)
     views = view_layout(first, samples, stream)
     if samples.columns is None:
         return views
 
     points = take_points(samples)
+    n_samples, n_features = points.shape
     wide = project_points(points, views.drawn, WIDE)
+    narrow = project_points(wide, views.drawn, NARROW)
     views = replace(
         views,
         wide=scale_points(wide),
-        narrow=scale_points(project_points(wide, views.drawn, NARROW)),
+        narrow=scale_points(narrow),
         unit=_scale_to_unit(points),
         has_features=True,
     )
-    if len(samples.weights) > MAX_SECOND:
+    if n_samples > MAX_SECOND:
         return views
 
-    graph = samples.graph
-    if 1 < points.shape[1] <= MAX_WHITENED and not sparse.issparse(points):
-        n_neighbors = samples.reference.n_neighbors
-        white = whiten_by_graph(points, graph, n_neighbors, settings.n_jobs)
+    if 1 < n_features <= MAX_WHITENED and not sparse.issparse(points):
+        k = samples.reference.n_neighbors
+        white = whiten_by_graph(points, graph, k, settings.n_jobs)
         if n_clusters != "auto":
             white = _whiten_within(points, white, views, n_clusters, stream)
         views = replace(views, white=white)
-        graph = neighbor_graph(white, n_neighbors, n_jobs=settings.n_jobs)
+        graph = neighbor_graph(white, k, n_jobs=settings.n_jobs)
     return replace(views, layouts=[first, place(graph)])
 
 
@@ -276,12 +275,12 @@ def view_layout(layout, samples, stream):
         shares = weights / weights.sum()
         drawn = stream.choice(len(weights), size, replace=False, p=shares)
     return Views(
-        wide=layout,
-        narrow=layout,
-        layouts=[layout],
-        graph=samples.graph,
-        weights=weights,
-        drawn=drawn,
+        layout,
+        layout,
+        [layout],
+        samples.graph,
+        weights,
+        drawn,
         has_features=False,
     )
 
@@ -305,8 +304,8 @@ def take_points(samples):
         points = normalize(points)
     if sparse.issparse(points) and points.shape[1] <= MAX_WHITENED:
         points = points.toarray()
-    largest = max(abs(points).max(), np.finfo(np.float64).tiny)
-    return points.astype(np.float64) * (1 / largest)
+    largest = max(abs(points).max(), np.finfo(float).tiny)
+    return points.astype(float) * (1 / largest)
 
 
 def project_points(points, drawn, n_components):
@@ -323,7 +322,7 @@ def project_points(points, drawn, n_components):
 
 def scale_points(points):
     """Return points (M, D) centered and scaled to a mean variance of one, in double precision."""
-    points = points - points.mean(0, dtype=np.float64)
+    points = points - points.mean(0, dtype=float)
     return points / max(np.sqrt(points.var(0).mean()), 1e-300)
 
 

@@ -8,6 +8,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -327,19 +328,33 @@ def _list_stored(X, stored_zeros):
         yield columns[part].tobytes() + values[part].tobytes()
 
 
-def merge_equal(hashes, weights):
-    """Return (kept, inverse, weights) of the distinct samples with a positive weight.
+class Distinct(NamedTuple):
+    """Distinct samples of positive weight."""
 
-    ``kept`` (M,) are their first positions, ordered by hash. ``inverse`` (N,) are positions in
-    ``kept``, or -1 for samples without weight. ``weights`` (M,) are sums over equal samples.
-    """
-    hashes, kept, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    #: First position (M,) of each in X.
+    kept: np.ndarray
+    #: Position (N,) of each sample of X in ``kept``, or -1.
+    inverse: np.ndarray
+    #: Sums of the weights (M,) of equal samples.
+    weights: np.ndarray
+
+    def take(self, chosen):
+        """Return some of the samples, in the order of ``chosen``."""
+        place = np.full(len(self.kept) + 1, -1)
+        place[chosen] = np.arange(len(chosen))
+        kept = self.kept[chosen]
+        return Distinct(kept, place[self.inverse], self.weights[chosen])
+
+
+def merge_equal(keys, weights):
+    """Return the :class:`Distinct` samples, ordered by their ``keys``: hashes (N,)."""
+    found = np.unique(keys, return_index=True, return_inverse=True)
+    _, first, inverse = found
     # Added by weight: sums then have the same rounding in every order of the samples.
     order = np.argsort(weights, kind="stable")
-    total = np.bincount(inverse[order], weights[order], len(hashes))
-    present = total > 0
-    place = np.where(present, np.cumsum(present) - 1, -1)
-    return kept[present], place[inverse], total[present]
+    total = np.bincount(inverse[order], weights[order])
+    every = Distinct(first, inverse, total)
+    return every.take(np.flatnonzero(total))
 
 
 # ---- threads
