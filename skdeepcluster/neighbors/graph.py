@@ -78,14 +78,19 @@ def neighbor_graph(
            [0., 1., 0.]], dtype=float32)
     """
     check_scalar(n_neighbors, "n_neighbors", Integral, min_val=1)
-    dtypes = [np.float64, np.float32]
-    X = check_array(X, accept_sparse="csr", dtype=dtypes, input_name="X")
+    X = check_array(
+        X,
+        accept_sparse="csr",
+        dtype=[np.float64, np.float32],
+        input_name="X",
+    )
     if metric == "precomputed":
         check_distances(X)
-        found = nearest_entries(X, n_neighbors, own=True)
+        nearest = nearest_entries(X, n_neighbors, own=True)
     else:
-        found = NeighborIndex(X, metric, n_jobs).query_self(n_neighbors)
-    return link_neighbors(*found)
+        index = NeighborIndex(X, metric, n_jobs)
+        nearest = index.query_self(n_neighbors)
+    return link_neighbors(*nearest)
 
 
 def link_neighbors(distances, neighbors):
@@ -99,8 +104,8 @@ def link_neighbors(distances, neighbors):
     one_way.sum_duplicates()
 
     back = one_way.T.tocsr()
-    graph = one_way + back - one_way.multiply(back)
-    graph = graph.tocsr()
+    both = one_way.multiply(back)
+    graph = (one_way + back - both).tocsr()
     np.minimum(graph.data, 1, out=graph.data)
     graph.eliminate_zeros()
     return graph
@@ -110,8 +115,8 @@ def _smooth_weights(distances):
     """Return v_ij of :func:`neighbor_graph`, (N, k), with sigma by bisection."""
     known = np.isfinite(distances)
     count = known.sum(1, keepdims=True)
-    finite = np.where(known, distances, 0)
     # A power of two for each sample keeps the products of the bisection in range.
+    finite = np.where(known, distances, 0)
     exponent = np.frexp(finite.max(1, keepdims=True))[1]
     distances = np.ldexp(distances, -exponent)
     finite = np.ldexp(finite, -exponent)
@@ -120,17 +125,18 @@ def _smooth_weights(distances):
     nearest = positive.min(1, keepdims=True)
     nearest[np.isinf(nearest)] = 0
     beyond = np.maximum(distances - nearest, 0)
-    target = np.log2(count + 1)
 
     # If most distances are equal, sigma would converge to zero.
-    floor = 1e-3 * finite.sum(1, keepdims=True) / count
-    low = np.maximum(floor, 1e-100)
-    high = np.maximum(1e3 * finite.max(1, keepdims=True), low)
+    low = 1e-3 * finite.sum(1, keepdims=True) / count
+    low = np.maximum(low, 1e-100)
+    high = 1e3 * finite.max(1, keepdims=True)
+    high = np.maximum(high, low)
     for _ in range(40):  # bisection on a logarithmic scale
         sigma = np.sqrt(low * high)
         total = np.exp(-beyond / sigma).sum(1, keepdims=True)
-        low = np.where(total > target, low, sigma)
-        high = np.where(total > target, sigma, high)
+        is_wide = total > np.log2(count + 1)
+        low = np.where(is_wide, low, sigma)
+        high = np.where(is_wide, sigma, high)
     return np.exp(-beyond / high)
 
 
@@ -184,16 +190,17 @@ def whitening_matrix(scatter, n_samples):
     values, vectors = np.linalg.eigh((scatter + scatter.T) / 2)
     values = np.maximum(values, 0)
     mean = max(values.mean(), np.finfo(float).eps ** 2)
+    share = 1 / len(values)
 
     ratios = values / mean
-    share = 1 / len(values)
     squares = np.square(ratios).sum()
     square = ratios.sum() ** 2
-    excess = (n_samples + 1 - 2 * share) * (squares - square * share)
+    excess = squares - square * share
+    excess *= n_samples + 1 - 2 * share
     wanted = (1 - 2 * share) * squares + square
-    shrinkage = wanted / max(wanted, excess, np.finfo(float).tiny)
+    largest = max(wanted, excess, np.finfo(float).tiny)
 
-    values += shrinkage * (mean - values) + 0.1 * mean
+    values += wanted / largest * (mean - values) + 0.1 * mean
     return vectors / np.sqrt(values)
 
 
@@ -264,35 +271,40 @@ def neighbor_layout(
 def _embed_spectrally(graph, n_components, random):
     """Return eigenvectors of the normalized Laplacian, smallest first, in [-10, 10]; (N, L)."""
     n_rows = graph.shape[0]
-    start = np.zeros((n_rows, n_components))
+    shape = n_rows, n_components
     degree = np.maximum(sum_links(graph), 1e-12)
-    similarity = scale_links(graph, degree**-0.5) + sparse.eye(n_rows)
+    similarity = scale_links(graph, degree**-0.5)
+    similarity = similarity + sparse.eye(n_rows)
     trivial = np.sqrt(degree / degree.sum())
     with single_threaded_blas():
         if n_rows <= max(500, 4 * n_components):
-            dense = similarity.toarray() - 2 * np.outer(trivial, trivial)
-            values, vectors = np.linalg.eigh(dense)
+            known = 2 * np.outer(trivial, trivial)
+            found = np.linalg.eigh(similarity.toarray() - known)
         else:
-            given = similarity, trivial, n_components, random
-            values, vectors = _find_eigenvectors(*given)
+            given = similarity, trivial, n_components
+            found = _find_eigenvectors(*given, random)
 
+    values, vectors = found
     order = np.argsort(-values)[: min(n_components, n_rows - 1)]
     vectors = vectors[:, order] / np.sqrt(degree)[:, None]
+    start = np.zeros(shape)
     start[:, : len(order)] = vectors - vectors.mean(0)
     start *= 10 / max(np.abs(start).max(), 1e-12)
     # The solver may miss trivial eigenvectors, which separate the components.
     n_pieces, piece = connected_components(graph, directed=False)
     if n_pieces > 1:
-        start += 10 * random.standard_normal((n_pieces, n_components))[piece]
+        shifts = random.standard_normal((n_pieces, n_components))
+        start += 10 * shifts[piece]
     # Samples at the same position do not repel each other.
-    start += 1e-4 * random.standard_normal(start.shape)
+    start += 1e-4 * random.standard_normal(shape)
     return start.astype(np.float32)
 
 
 def _find_eigenvectors(similarity, trivial, n_found, random):
-    """Return the largest eigenvalues and eigenvectors that converge, but not the trivial one."""
-    remove = aslinearoperator(trivial[:, None])
-    operator = aslinearoperator(similarity.tocsr()) - 2 * (remove @ remove.H)
+    """Return the largest eigenvalues and eigenvectors that converge, except the trivial one."""
+    known = aslinearoperator(trivial[:, None])
+    similarity = aslinearoperator(similarity.tocsr())
+    operator = similarity - 2 * (known @ known.H)
     first = random.standard_normal(len(trivial))
     try:
         return eigsh(operator, n_found, which="LA", v0=first, tol=1e-5)
@@ -303,18 +315,21 @@ def _find_eigenvectors(similarity, trivial, n_found, random):
 def _draw_links(graph, random):
     """Return linked samples (DRAWS, N), by weight; a sample without links is linked to itself."""
     n_rows = graph.shape[0]
-    ends = np.concatenate([[0.0], np.cumsum(graph.data, dtype=float)])
+    sums = np.cumsum(graph.data, dtype=float)
+    sums = np.append(0.0, sums)
     first = graph.indptr[:-1, None]
     last = graph.indptr[1:, None]
 
-    share = (np.arange(DRAWS) + random.random((n_rows, 1))) / DRAWS
-    at = ends[first] + share * (ends[last] - ends[first])
-    place = np.searchsorted(ends, at.ravel(), side="right").reshape(at.shape) - 1
+    at = np.arange(DRAWS) + random.random((n_rows, 1))
+    at = sums[first] + at / DRAWS * (sums[last] - sums[first])
+    place = np.searchsorted(sums, at, side="right") - 1
     place = np.clip(place, first, last - 1)  # against rounding
 
     linked = np.append(graph.indices, 0)[place]
-    linked = np.where(first == last, np.arange(n_rows)[:, None], linked)
-    return np.ascontiguousarray(random.permuted(linked, axis=1).T)
+    own = np.arange(n_rows)[:, None]
+    linked = np.where(first == last, own, linked)
+    linked = random.permuted(linked, axis=1)
+    return np.ascontiguousarray(linked.T)
 
 
 def _optimize(graph, start, n_epochs, random, n_jobs):
@@ -332,7 +347,9 @@ def _optimize(graph, start, n_epochs, random, n_jobs):
             if t % (4 * n_subsets) == 0:  # each sampled link is used four times
                 drawn = _draw_links(graph, random)
             if t % n_subsets == 0:
-                subsets = random.permutation(DRAWS).reshape(n_subsets, ATTRACTIONS)
+                order = random.permutation(DRAWS)
+                subsets = order.reshape(n_subsets, ATTRACTIONS)
+
             linked = drawn[subsets[t % n_subsets]]
             shifts = random.integers(1, n_rows, REPULSIONS)
             rate = np.float32(1 - t / n_steps)
@@ -347,18 +364,22 @@ def _step_block(y, twice, linked, shifts, rate, rows):
 
     ``twice`` is y concatenated with itself: a slice of it is a cyclic shift.
     """
-    a, b = CURVE_A, CURVE_B
+    a = CURVE_A
+    b = CURVE_B
     here = y[:, rows]
 
+    # Gradients of log q, with similarity q(d) = 1 / (1 + a d^(2b)).
     pulls = np.take(y, linked[:, rows], axis=1) - here[:, None]
     square = _square_norms(pulls)
     power = np.exp((b - 1) * np.log(square))
     pulls *= 2 * a * b * power / (1 + a * square * power)
 
+    # Gradients of log(1 - q).
     shifted = [twice[:, rows.start + shift : rows.stop + shift] for shift in shifts]
     pushes = here[:, None] - np.stack(shifted, axis=1)
     square = _square_norms(pushes)
-    pushes *= 2 * b / ((1e-3 + square) * (1 + a * np.exp(b * np.log(square))))
+    power = a * np.exp(b * np.log(square))
+    pushes *= 2 * b / ((1e-3 + square) * (1 + power))
 
     step = np.zeros_like(here)
     for gradients in (pulls, pushes):
