@@ -29,7 +29,8 @@ def hold_labels(resp, labels):
     """Return responsibilities (N, K), which are zero or one where ``labels`` (N,) are not -1."""
     if labels is None:
         return resp
-    return np.where((labels >= 0)[:, None], np.eye(resp.shape[1])[labels], resp)
+    one_hot = np.eye(resp.shape[1])[labels]
+    return np.where((labels >= 0)[:, None], one_hot, resp)
 
 
 def count_labels(targets, n_classes, inverse, weights):
@@ -39,7 +40,8 @@ def count_labels(targets, n_classes, inverse, weights):
     """
     known = (targets >= 0) & (inverse >= 0)
     counts = np.zeros((inverse.max() + 1, n_classes))
-    np.add.at(counts, (inverse[known], targets[known]), weights[known])
+    entries = inverse[known], targets[known]
+    np.add.at(counts, entries, weights[known])
     return counts
 
 
@@ -61,16 +63,20 @@ def follow_labels(resp, labels, graph, weights, layout):
     found = one_hot[resp.argmax(1)]
     names = name_clusters(found, labels, layout)
     # p(class | cluster) with one more label for each class, in its cluster.
-    by_cluster = normalize_rows((found.T @ labels + one_hot[names]) / counts)
+    by_cluster = (found.T @ labels + one_hot[names]) / counts
+    by_cluster = normalize_rows(by_cluster)
 
     if (weights != weights[0]).any():
         graph = scale_links(graph, weights / weights.mean())
     stops = found @ (STOPS / counts[names])
-    ends = absorb_walk(graph, labels, found @ by_cluster, stops).argmax(1)
+    ends = absorb_walk(graph, labels, found @ by_cluster, stops)
+    ends = ends.argmax(1)
     votes = (1 - LABEL_SHARE) * resp @ by_cluster
-    resp = spread_votes(LABEL_SHARE * one_hot[ends] + votes, graph)
+    votes += LABEL_SHARE * one_hot[ends]
+    resp = spread_votes(votes, graph)
     resp[np.arange(len(resp)), ends] = (1 + LEAD) * resp.max(1)
-    return normalize_rows(np.where(known[:, None], labels, resp))
+    resp = np.where(known[:, None], labels, resp)
+    return normalize_rows(resp)
 
 
 def name_clusters(found, labels, rows):
@@ -82,10 +88,12 @@ def name_clusters(found, labels, rows):
     known = np.flatnonzero(labels.any(0))
     labels = labels[:, known]
     rows = rows - rows.mean(0, dtype=np.float64)
-    gaps = cluster_means(found, rows)[:, None] - cluster_means(labels, rows)
+    means = cluster_means(found, rows)[:, None]
+    gaps = means - cluster_means(labels, rows)
     distances = np.square(gaps).sum(2)
     # Distances only decide ties of labels.
-    costs = 1e-3 * distances / max(distances.max(initial=0), TINY)
+    largest = max(distances.max(initial=0), TINY)
+    costs = 1e-3 * distances / largest
     costs -= found.T @ labels / labels.sum(0)
     clusters, classes = linear_sum_assignment(costs)
 
@@ -114,7 +122,8 @@ def absorb_walk(graph, labels, votes, stops):
     own = (degree * stops)[free, None] * votes[free]
     ends = links[:, known] @ found[known] + own
     inner = scale_links(links[:, free], 1 / root)
-    found[free] = _solve_spread(inner, ends / root[:, None]) / root[:, None]
+    root = root[:, None]
+    found[free] = _solve_spread(inner, ends / root) / root
     return found
 
 
@@ -129,10 +138,12 @@ def spread_along(graph, labels):
     Consistency", NeurIPS 2003).
     """
     degree = sum_links(graph)
-    factors = np.where(degree > 0, 1 / np.sqrt(np.maximum(degree, 1e-12)), 0)
+    factors = 1 / np.sqrt(np.maximum(degree, 1e-12))
+    factors[degree == 0] = 0
     links = SPREAD_ALONG * scale_links(graph, factors)
     labels = labels / np.maximum(labels.sum(0), 1)
-    return normalize_rows(np.maximum(_solve_spread(links, labels), 0))
+    spread = _solve_spread(links, labels)
+    return normalize_rows(np.maximum(spread, 0))
 
 
 def _solve_spread(links, labels):
@@ -150,7 +161,8 @@ def _solve_spread(links, labels):
         least = SPREAD_TOLERANCE**2 * square
         while n_steps < MAX_STEPS and (square > least).any():
             change = step - links @ step
-            length = square / np.maximum((step * change).sum(0), TINY)
+            slope = (step * change).sum(0)
+            length = square / np.maximum(slope, TINY)
             found += length * step
             rest -= length * change
             before = square

@@ -113,21 +113,25 @@ def find_partition(
     if n_clusters == "auto":
         with report("number"):
             numbers = list_numbers(max_clusters)
-            curve = choose_number(views, n_features, numbers, stream, limits=limits)
+            given = views, n_features, numbers, stream
+            curve = choose_number(*given, limits=limits)
         n_clusters = _raise_number(curve.best, labels, limits)
     with report("partition"):
-        resp, expected = choose_partition(views, n_features, n_clusters, stream, limits)
+        given = views, n_features, n_clusters, stream, limits
+        resp, expected = choose_partition(*given)
 
     layout = views.layouts[0]
     known = None
     if labels is not None:
         known = count_labels(labels, n_clusters, samples.inverse, weights)
-        resp = follow_labels(resp, known, samples.graph, samples.weights, layout)
+        given = samples.graph, samples.weights, layout
+        resp = follow_labels(resp, known, *given)
     if limits is not None:
         resp = limits.impose(resp, layout, known)
     if curve is not None:
         expected = min(expected, float(curve.criterion.max()))
-    return Partition(samples, resp, layout.astype(np.float32), expected, curve)
+    layout = layout.astype(np.float32)
+    return Partition(samples, resp, layout, expected, curve)
 
 
 def _raise_number(n_clusters, labels, limits):
@@ -188,11 +192,20 @@ def count_clusters(
     """
     X = _read_samples(X, n_neighbors)
     stream = random_stream(random_state)
-    settings = GraphSettings(n_neighbors, metric, n_components, max_samples, n_jobs)
+    settings = GraphSettings(
+        n_neighbors,
+        metric,
+        n_components,
+        max_samples,
+        n_jobs,
+    )
     samples = connect(X, "auto", settings, stream, sample_weight)
     views = make_views(samples, "auto", settings, stream)
-    tried = list_numbers(max_clusters) if numbers is None else numbers
-    curve = choose_number(views, X.shape[1], tried, stream, refine=numbers is None)
+
+    refine = numbers is None
+    if refine:
+        numbers = list_numbers(max_clusters)
+    curve = choose_number(views, X.shape[1], numbers, stream, refine)
     warn_of_edge(curve, max_clusters, len(samples.weights))
     return Bunch(best_n_clusters=curve.best, **curve._asdict())
 
@@ -225,7 +238,13 @@ def warn_of_edge(curve, max_clusters, n_samples):
 
 
 def partition_by_labels(
-    X, targets, n_classes, *, n_neighbors=15, random_state=None, n_jobs=None
+    X,
+    targets,
+    n_classes,
+    *,
+    n_neighbors=15,
+    random_state=None,
+    n_jobs=None,
 ) -> np.ndarray:
     """Return class probabilities (N, K) from a few ``targets`` (N,), -1 for none.
 
@@ -236,37 +255,40 @@ def partition_by_labels(
     stream = random_stream(random_state)
     settings = GraphSettings(n_neighbors, max_samples=X.shape[0], n_jobs=n_jobs)
     samples = connect(X, n_classes, settings, stream)
+    graph = samples.graph
     weights = np.ones(X.shape[0])
     labels = count_labels(targets, n_classes, samples.inverse, weights)
-    spread = spread_along(samples.graph, labels)
+    spread = spread_along(graph, labels)
     _fill_components(spread, labels, samples, n_jobs)
 
-    layout = neighbor_layout(samples.graph, random_state=stream, n_jobs=n_jobs)
+    layout = neighbor_layout(graph, random_state=stream, n_jobs=n_jobs)
     smooth = _smooth(spread, scale_points(layout), samples, stream)
     return ((spread + smooth) / 2)[samples.inverse]
 
 
 def _fill_components(spread, labels, samples, n_jobs):
     """Give connected components without labels the probabilities of the nearest samples."""
-    piece = connected_components(samples.graph, directed=False)[1]
+    _, piece = connected_components(samples.graph, directed=False)
     known = np.isin(piece, piece[labels.any(1)])
     if known.any() and not known.all():
         rows = samples.reference.rows
         index = NeighborIndex(rows[known], n_jobs=n_jobs)
-        nearest = index.query(rows[~known], 1)[1][:, 0]
-        spread[~known] = spread[known][nearest]
+        _, nearest = index.query(rows[~known], 1)
+        spread[~known] = spread[known][nearest[:, 0]]
 
 
 def _smooth(spread, layout, samples, stream):
     """Return the mean probabilities (M, K) by component of mixtures fitted to the layout."""
     n_components = min(COMPONENTS * spread.shape[1], len(layout))
     views = view_layout(layout, samples, stream)
+    weights = samples.weights[:, None]
     smooth = np.zeros_like(spread)
     for _ in range(MIXTURES):
         labels = run_kmeans(layout, views, n_components, stream, n_init=1)
         given = labels, n_components, "full", LAYOUT_REGULARIZATION
-        resp = softmax(fit_mixture(layout, views, *given), axis=1)
-        means = cluster_means(resp * samples.weights[:, None], spread)
+        densities = fit_mixture(layout, views, *given)
+        resp = softmax(densities, axis=1)
+        means = cluster_means(resp * weights, spread)
         smooth += resp @ means / MIXTURES
     return smooth
 
@@ -401,7 +423,8 @@ def build_tree(layout, places, labels, weights, parts):
     member = indicate(leaves.ravel(), len(pairs))
     member.data[:] = weights
     centers = cluster_means(member, layout)
-    merges = _merge(cluster_means(member, places), member.sum(0), clusters)
+    means = cluster_means(member, places)
+    merges = _merge(means, member.sum(0), clusters)
     return ClusterTree(centers, clusters, *merges)
 
 
@@ -455,7 +478,8 @@ def _place_components(layout, samples, drawn):
     within = layout - cluster_means(member, layout)[piece]
     points = project_points(take_points(samples), drawn, WIDE)
     means = cluster_means(member, points)
-    gaps = NearestNeighbors(n_neighbors=1).fit(means).kneighbors()[0]
+    index = NearestNeighbors(n_neighbors=1).fit(means)
+    gaps, _ = index.kneighbors()
     means *= 4 * np.abs(within).max() / max(np.median(gaps), 1e-9)
     return np.column_stack([within, means[piece]])
 

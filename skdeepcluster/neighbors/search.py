@@ -49,19 +49,23 @@ class NeighborIndex:
         self.is_measured = metric in ("euclidean", "cosine")
         self.center = 0
         self.axes = None
+
+        n_rows, n_features = X.shape
         algorithm = "auto"
         if self.is_measured and not sparse.issparse(X):
-            algorithm = "kd_tree" if X.shape[1] <= TREE_FEATURES else "brute"
-        is_large = X.shape[0] > MANY and X.shape[1] > 2 * SEARCH_COMPONENTS
+            is_narrow = n_features <= TREE_FEATURES
+            algorithm = "kd_tree" if is_narrow else "brute"
+        is_large = n_rows > MANY and n_features > 2 * SEARCH_COMPONENTS
 
         self.X = X = self._prepare(X)
         if algorithm == "brute":
             # Matrix products round less around the center.
-            self.center = np.median(X[:: 1 + len(X) // 1000], axis=0)
+            self.center = np.median(X[:: 1 + n_rows // 1000], axis=0)
         if algorithm == "brute" and is_large:
-            some = X[:: 1 + len(X) // MANY] - self.center
+            some = X[:: 1 + n_rows // MANY] - self.center
             pca = PCA(SEARCH_COMPONENTS, random_state=0)
             self.axes = pca.fit(some).components_.T
+
         metric = "euclidean" if self.is_cosine else metric
         library = NearestNeighbors(algorithm=algorithm, metric=metric)
         self.library = library.fit(self._project(X))
@@ -82,7 +86,8 @@ class NeighborIndex:
 
     def query_self(self, k):
         """Return distances (float64) and indices of the k nearest others of each, (N, k)."""
-        return self._search(self.X, k, own=np.arange(self.X.shape[0]))
+        own = np.arange(self.X.shape[0])
+        return self._search(self.X, k, own)
 
     def _search(self, X, k, own=None):
         """Return distances and indices of the k samples nearest to X, except ``own`` (M,)."""
@@ -98,7 +103,8 @@ class NeighborIndex:
             if self.is_measured:
                 squares = _square_gaps(self.X, X[part], found)
                 # For unit vectors |u - v|^2 / 2 = 1 - u v.
-                distances = squares / 2 if self.is_cosine else np.sqrt(squares)
+                is_cosine = self.is_cosine
+                distances = squares / 2 if is_cosine else np.sqrt(squares)
             # Rounding may make a metric negative.
             distances = np.maximum(distances, 0, dtype=float)
             if own is not None:
@@ -106,11 +112,12 @@ class NeighborIndex:
             return sort_nearest(distances, found, k)
 
         # Several OpenMP threads would choose differently among equal distances.
-        start = {"initializer": single_threaded, "initargs": ("openmp",)}
-        with (
-            single_threaded_blas(),
-            ThreadPoolExecutor(self.n_jobs, **start) as pool,
-        ):
+        pool = ThreadPoolExecutor(
+            self.n_jobs,
+            initializer=single_threaded,
+            initargs=("openmp",),
+        )
+        with single_threaded_blas(), pool:
             parts = gen_batches(X.shape[0], 1024)
             return _stack(pool.map(search_part, parts))
 
@@ -123,24 +130,28 @@ def _stack(parts):
 
 def _unit_rows(X):
     """Return samples of unit length, with a last feature that is 1 for samples of zeros."""
-    if sparse.issparse(X):
-        is_zero = sparse.csr_array((row_norms(X) == 0)[:, None], dtype=X.dtype)
-        return sparse.hstack([normalize(X), is_zero], format="csr")
-
     lengths = row_norms(X)
+    if sparse.issparse(X):
+        is_zero = (lengths == 0).astype(X.dtype)[:, None]
+        parts = normalize(X), sparse.csr_array(is_zero)
+        return sparse.hstack(parts, format="csr")
+
     largest = np.abs(X).max(axis=1, initial=0)
     # Squares of large values overflow, and ``normalize`` leaves short samples as they are.
-    is_lost = np.isinf(lengths) | (lengths < 10 * np.finfo(X.dtype).eps)
+    is_short = lengths < 10 * np.finfo(X.dtype).eps
+    is_lost = np.isinf(lengths) | is_short
     is_zero = largest == 0
     X = X / np.where(is_lost & ~is_zero, largest, 1)[:, None]
-    return np.column_stack([normalize(X), is_zero.astype(X.dtype)])
+    is_zero = is_zero.astype(X.dtype)
+    return np.column_stack([normalize(X), is_zero])
 
 
 def _square_gaps(rows, X, found):
     """Return the squared distances (M, n) of X to the samples found."""
     if sparse.issparse(X):
-        gaps = (X.astype(float) - rows[column] for column in found.T)
-        return np.stack([row_norms(gap, squared=True) for gap in gaps], 1)
+        X = X.astype(float)
+        squares = [row_norms(X - rows[column], squared=True) for column in found.T]
+        return np.stack(squares, axis=1)
 
     parts = []
     fits_cache = 2**16 // (found.shape[1] * X.shape[1])
@@ -260,12 +271,15 @@ def _nearest_stored(X, k, own):
 def fit_imputer(X, n_neighbors=15):
     """Return an imputer that fills missing values by means over the nearest samples of X."""
     donors = X[:: -(-len(X) // MAX_DONORS)]
-    return KNNImputer(n_neighbors=n_neighbors, keep_empty_features=True).fit(donors)
+    imputer = KNNImputer(n_neighbors=n_neighbors, keep_empty_features=True)
+    return imputer.fit(donors)
 
 
 def impute(X, n_neighbors=15):
     """Return X with its missing values filled by :func:`fit_imputer`; X itself without any."""
-    return fit_imputer(X, n_neighbors).transform(X) if misses_values(X) else X
+    if not misses_values(X):
+        return X
+    return fit_imputer(X, n_neighbors).transform(X)
 
 
 # ---- the order of samples, and equal samples
@@ -279,8 +293,10 @@ def split_rows(X):
 
 def find_ranges(X):
     """Return the minimum and the maximum of each feature, float64 (D,)."""
-    is_sparse = sparse.issparse(X)
-    ends = min_max_axis(X, 0) if is_sparse else (X.min(0), X.max(0))
+    if sparse.issparse(X):
+        ends = min_max_axis(X, 0)
+    else:
+        ends = X.min(0), X.max(0)
     return [end.astype(float) for end in ends]
 
 
@@ -298,8 +314,12 @@ def project_rows(X, direction):
     if sparse.issparse(X):
         return X @ direction
     # Summed row by row: a matrix product may round equal rows differently at other positions.
-    parts = (np.asarray(X[part], float, "C") for part in split_rows(X))
-    return np.concatenate([(part * direction).sum(1) for part in parts])
+    parts = [(_to_doubles(X[part]) * direction).sum(1) for part in split_rows(X)]
+    return np.concatenate(parts)
+
+
+def _to_doubles(X):
+    return np.asarray(X, float, "C")
 
 
 def hash_samples(X, stored_zeros=False):
@@ -311,10 +331,10 @@ def hash_samples(X, stored_zeros=False):
         rows = _list_stored(X, stored_zeros)
     else:
         # Adding zero makes negative zeros positive.
-        parts = (np.asarray(X[part], float, "C") + 0.0 for part in split_rows(X))
-        rows = chain.from_iterable(parts)
-    hashes = b"".join(blake2b(row, digest_size=8).digest() for row in rows)
-    return np.frombuffer(hashes, dtype="<i8").astype(int)
+        parts = (X[part] + 0.0 for part in split_rows(X))
+        rows = chain.from_iterable(map(_to_doubles, parts))
+    hashes = [blake2b(row, digest_size=8).digest() for row in rows]
+    return np.frombuffer(b"".join(hashes), dtype="<i8").astype(int)
 
 
 def _list_stored(X, stored_zeros):
@@ -348,8 +368,8 @@ class Distinct(NamedTuple):
 
 def merge_equal(keys, weights):
     """Return the :class:`Distinct` samples, ordered by their ``keys``: hashes (N,)."""
-    found = np.unique(keys, return_index=True, return_inverse=True)
-    _, first, inverse = found
+    options = {"return_index": True, "return_inverse": True}
+    _, first, inverse = np.unique(keys, **options)
     # Added by weight: sums then have the same rounding in every order of the samples.
     order = np.argsort(weights, kind="stable")
     total = np.bincount(inverse[order], weights[order])
