@@ -41,7 +41,7 @@ from .neighbors.partition import (
     warn_of_edge,
 )
 from .neighbors.samples import GraphSettings, Reference
-from .neighbors.search import check_distances, fit_imputer
+from .neighbors.search import TINY, check_distances, fit_imputer
 from .stability import cluster_stability
 
 POSITIVE = Interval(Integral, 1, None, closed="left")
@@ -287,6 +287,7 @@ class NeighborClustering(
                 random_state=self.random_state,
                 report=self._report,
             )
+
             with self._report("assignment"):
                 values = interpolate(
                     found.samples.reference, X, [found.resp, found.layout], self.n_jobs
@@ -316,6 +317,7 @@ class NeighborClustering(
         self.labels_ = mark_noise(clusters, self.outlier_scores_, self.offset_)
         self.n_clusters_ = resp.shape[1]
         self.expected_score_ = found.expected_score
+
         vars(self).pop("n_clusters_curve_", None)
         if found.curve is not None:
             self.n_clusters_curve_ = Bunch(**found.curve._asdict())
@@ -451,10 +453,11 @@ class NeighborClustering(
         centers = cluster_means(member, self.layout_.astype(float))
         distances = cdist(layout, centers)
         own = np.arange(len(resp)), resp[:, present].argmax(1)
+
         a = distances[own]
         distances[own] = np.inf
         b = distances.min(1)
-        larger = np.maximum(np.maximum(a, b), np.finfo(float).tiny)
+        larger = np.maximum(np.maximum(a, b), TINY)
         return float(((b - a) / larger).mean())
 
     def cluster_stability(self, n_draws: int = 10) -> npt.NDArray[np.float64]:
@@ -484,17 +487,15 @@ class NeighborClustering(
         model = clone(self).set_params(
             n_clusters=n_found,
             n_neighbors=reference.n_neighbors,
-            metric=reference.metric,
-            n_components=self.layout_.shape[1],
             max_samples=len(indices),
             min_cluster_size=None,
             max_cluster_size=None,
             standardize=False,
             categorical_features=None,
-            accept_sparse=True,
             noise=0.0,
             verbose=0,
         )
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             found = cluster_stability(
@@ -518,6 +519,7 @@ class NeighborClustering(
                 "NeighborClustering got sparse data, but expects dense arrays. Set "
                 "accept_sparse=True, or pass X.toarray()."
             )
+
         if reset:
             vars(self).pop("_table", None)
         encodes = reset and self.categorical_features is not None
@@ -534,6 +536,7 @@ class NeighborClustering(
         """Return X of a fit, checked, scaled and filled."""
         X = self._check_rows(X, reset=True)
         check_magnitude(X)
+
         groups = self._table.groups_ if hasattr(self, "_table") else []
         standardize = self.standardize
         if groups and self.metric != "euclidean":
@@ -554,14 +557,19 @@ class NeighborClustering(
         self._factors = find_factors(X, standardize, weights, groups)
         self.standardize_ = self._factors is not None and bool(standardize)
         X = scale_features(X, self._factors)
-        self._imputer = fit_imputer(X, self.n_neighbors) if misses_values(X) else None
-        return X if self._imputer is None else self._imputer.transform(X)
+
+        self._imputer = None
+        if misses_values(X):
+            self._imputer = fit_imputer(X, self.n_neighbors)
+            X = self._imputer.transform(X)
+        return X
 
     def _scale_rows(self, X):
         """Return new samples X, checked, scaled and filled as in the fit."""
         X = scale_features(self._check_rows(X), self._factors)
         if not misses_values(X):
             return X
+
         rows = self._reference["rows"]
         imputer = self._imputer or fit_imputer(rows, self.n_neighbors)
         return imputer.transform(X)
@@ -583,10 +591,12 @@ class NeighborClustering(
     def __setstate__(self, state):
         """Restore the state and check sparse matrices, because compiled code trusts them."""
         super().__setstate__(state)
+
         reference = vars(self).get("_reference", {})
         values = [*vars(self).values(), *reference.values()]
         for value in filter(sparse.issparse, values):
             value.check_format()
+
         resp = vars(self).get("responsibilities_", np.ones((1, 1)))
         if not np.allclose(resp.sum(1), 1):
             raise ValueError(

@@ -18,6 +18,7 @@ from sklearn.utils import check_array, check_scalar, gen_batches
 
 from .._random import draw_seed, random_stream
 from .search import (
+    TINY,
     NeighborIndex,
     check_distances,
     nearest_entries,
@@ -131,6 +132,7 @@ def _smooth_weights(distances):
     low = np.maximum(low, 1e-100)
     high = 1e3 * finite.max(1, keepdims=True)
     high = np.maximum(high, low)
+
     for _ in range(40):  # bisection on a logarithmic scale
         sigma = np.sqrt(low * high)
         total = np.exp(-beyond / sigma).sum(1, keepdims=True)
@@ -154,8 +156,9 @@ def scale_links(graph, factors):
 def make_walk(graph):
     """Return the transition matrix P = D^{-1} G (M, M) of a graph, and the degrees D (M,)."""
     degree = sum_links(graph).astype(np.float32)
-    scale = 1 / np.maximum(degree, np.finfo(np.float32).tiny)
-    return (sparse.diags(scale) @ graph).tocsr(), degree
+    tiny = np.finfo(np.float32).tiny
+    scale = sparse.diags(1 / np.maximum(degree, tiny))
+    return (scale @ graph).tocsr(), degree
 
 
 # ---- whitening
@@ -198,7 +201,7 @@ def whitening_matrix(scatter, n_samples):
     excess = squares - square * share
     excess *= n_samples + 1 - 2 * share
     wanted = (1 - 2 * share) * squares + square
-    largest = max(wanted, excess, np.finfo(float).tiny)
+    largest = max(wanted, excess, TINY)
 
     values += wanted / largest * (mean - values) + 0.1 * mean
     return vectors / np.sqrt(values)
@@ -258,13 +261,16 @@ def neighbor_layout(
     graph = check_array(graph, accept_sparse="csr", dtype=np.float32)
     graph = sparse.csr_matrix(graph)
 
-    random = np.random.default_rng(draw_seed(random_stream(random_state)))
+    stream = random_stream(random_state)
+    random = np.random.default_rng(draw_seed(stream))
     # After a permutation, a cyclic shift pairs each sample with a random one.
     order = random.permutation(graph.shape[0])
     graph = graph[order][:, order]
+
     start = _embed_spectrally(graph, n_components, random)
     layout = np.empty_like(start)
-    layout[order] = _optimize(graph, start, n_epochs, random, n_jobs)
+    placed = _optimize(graph, start, n_epochs, random, n_jobs)
+    layout[order] = placed
     return layout
 
 
@@ -276,6 +282,7 @@ def _embed_spectrally(graph, n_components, random):
     similarity = scale_links(graph, degree**-0.5)
     similarity = similarity + sparse.eye(n_rows)
     trivial = np.sqrt(degree / degree.sum())
+
     with single_threaded_blas():
         if n_rows <= max(500, 4 * n_components):
             known = 2 * np.outer(trivial, trivial)
@@ -287,9 +294,11 @@ def _embed_spectrally(graph, n_components, random):
     values, vectors = found
     order = np.argsort(-values)[: min(n_components, n_rows - 1)]
     vectors = vectors[:, order] / np.sqrt(degree)[:, None]
+
     start = np.zeros(shape)
     start[:, : len(order)] = vectors - vectors.mean(0)
     start *= 10 / max(np.abs(start).max(), 1e-12)
+
     # The solver may miss trivial eigenvectors, which separate the components.
     n_pieces, piece = connected_components(graph, directed=False)
     if n_pieces > 1:
@@ -340,6 +349,7 @@ def _optimize(graph, start, n_epochs, random, n_jobs):
     n_subsets = DRAWS // ATTRACTIONS
     blocks = list(gen_batches(n_rows, 8192))  # tasks of threads
     n_threads = min(effective_n_jobs(n_jobs), len(blocks))
+
     with ThreadPoolExecutor(n_threads) as threads:
         # Handing over a single block takes longer than most of its steps.
         do_each = map if n_threads == 1 else threads.map
@@ -350,11 +360,14 @@ def _optimize(graph, start, n_epochs, random, n_jobs):
                 order = random.permutation(DRAWS)
                 subsets = order.reshape(n_subsets, ATTRACTIONS)
 
-            linked = drawn[subsets[t % n_subsets]]
-            shifts = random.integers(1, n_rows, REPULSIONS)
-            rate = np.float32(1 - t / n_steps)
-            twice = np.concatenate([y, y], axis=1)
-            step = partial(_step_block, y, twice, linked, shifts, rate)
+            step = partial(
+                _step_block,
+                y,
+                np.concatenate([y, y], axis=1),
+                drawn[subsets[t % n_subsets]],
+                random.integers(1, n_rows, REPULSIONS),
+                np.float32(1 - t / n_steps),
+            )
             y = np.concatenate(list(do_each(step, blocks)), axis=1)
     return y.T
 

@@ -8,14 +8,13 @@ from scipy.optimize import linear_sum_assignment
 
 from .._labels import cluster_means, normalize_rows
 from .graph import scale_links, sum_links
+from .search import TINY
 from .selection import LEAD, spread_votes
 
 #: Maximum residual of a sample when labels are spread, relative to its solution.
 SPREAD_TOLERANCE = 1e-9
 #: Maximum number of conjugate gradient steps.
 MAX_STEPS = 2000
-#: Smallest denominator.
-TINY = np.finfo(np.float64).tiny
 #: Weight of the links when labels are spread, relative to the labels.
 SPREAD_ALONG = 0.99
 #: Weight of ending a walk at a sample, relative to its links, divided by 1 + n for a class with n
@@ -87,7 +86,7 @@ def name_clusters(found, labels, rows):
     """
     known = np.flatnonzero(labels.any(0))
     labels = labels[:, known]
-    rows = rows - rows.mean(0, dtype=np.float64)
+    rows = rows - rows.mean(0, dtype=float)
     means = cluster_means(found, rows)[:, None]
     gaps = means - cluster_means(labels, rows)
     distances = np.square(gaps).sum(2)
@@ -114,7 +113,8 @@ def absorb_walk(graph, labels, votes, stops):
     """
     degree = sum_links(graph)
     known = labels.any(1)
-    found = np.where(known[:, None], normalize_rows(labels), votes)
+    shares = normalize_rows(labels)
+    found = np.where(known[:, None], shares, votes)
     free = np.flatnonzero(~known & (degree > 0))
     links = graph[free]
 
@@ -150,6 +150,7 @@ def _solve_spread(links, labels):
     """Solve F = links F + labels, (M, K), by conjugate gradients, restarted until precise."""
     found = np.zeros_like(labels)
     n_steps = 0
+
     while n_steps < MAX_STEPS:
         rest = labels + links @ found - found
         allowed = SPREAD_TOLERANCE * np.abs(found).sum(1)

@@ -58,8 +58,8 @@ def list_numbers(max_clusters):
 
 def choose_number(views, n_features, numbers, stream, refine=True, limits=None):
     """Return the :class:`Curve` of some numbers of clusters, see :func:`judge_numbers`."""
-    given = views, n_features, numbers, stream, refine, limits
-    return _draw_curve(judge_numbers(*given), views, limits)
+    found = judge_numbers(views, n_features, numbers, stream, refine, limits)
+    return _draw_curve(found, views, limits)
 
 
 def judge_numbers(views, n_features, numbers, stream, refine=False, limits=None):

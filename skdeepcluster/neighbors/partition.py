@@ -42,7 +42,7 @@ from .samples import (
     take_points,
     view_layout,
 )
-from .search import NeighborIndex, hash_samples, impute, nearest_entries
+from .search import TINY, NeighborIndex, hash_samples, impute, nearest_entries
 from .selection import choose_partition
 
 #: New values are clipped at this multiple of the largest fitted one: beyond, rounding makes all
@@ -50,8 +50,6 @@ from .selection import choose_partition
 CLIP_FACTOR = 1e6
 #: Number of mixtures that smooth a few given labels.
 MIXTURES = 5
-#: Smallest denominator.
-TINY = np.finfo(float).tiny
 
 
 class Partition(NamedTuple):
@@ -108,24 +106,21 @@ def find_partition(
     with report("layout"):
         views = make_views(samples, n_clusters, settings, stream)
 
-    n_features = X.shape[1]
     curve = None
+    n_features = X.shape[1]
     if n_clusters == "auto":
         with report("number"):
             numbers = list_numbers(max_clusters)
-            given = views, n_features, numbers, stream
-            curve = choose_number(*given, limits=limits)
+            curve = choose_number(views, n_features, numbers, stream, limits=limits)
         n_clusters = _raise_number(curve.best, labels, limits)
     with report("partition"):
-        given = views, n_features, n_clusters, stream, limits
-        resp, expected = choose_partition(*given)
+        resp, expected = choose_partition(views, n_features, n_clusters, stream, limits)
 
     layout = views.layouts[0]
     known = None
     if labels is not None:
         known = count_labels(labels, n_clusters, samples.inverse, weights)
-        given = samples.graph, samples.weights, layout
-        resp = follow_labels(resp, known, *given)
+        resp = follow_labels(resp, known, samples.graph, samples.weights, layout)
     if limits is not None:
         resp = limits.impose(resp, layout, known)
     if curve is not None:
@@ -285,8 +280,14 @@ def _smooth(spread, layout, samples, stream):
     smooth = np.zeros_like(spread)
     for _ in range(MIXTURES):
         labels = run_kmeans(layout, views, n_components, stream, n_init=1)
-        given = labels, n_components, "full", LAYOUT_REGULARIZATION
-        densities = fit_mixture(layout, views, *given)
+        densities = fit_mixture(
+            layout,
+            views,
+            labels,
+            n_components,
+            "full",
+            LAYOUT_REGULARIZATION,
+        )
         resp = softmax(densities, axis=1)
         means = cluster_means(resp * weights, spread)
         smooth += resp @ means / MIXTURES
@@ -310,6 +311,7 @@ def interpolate(reference, X, values, n_jobs=None) -> list[np.ndarray]:
     places = dict(zip(keys, range(len(keys)), strict=True))
     keys = hash_samples(X, stored_zeros=precomputed).tolist()
     equal = np.array([places.get(key, -1) for key in keys])
+
     others = np.flatnonzero(equal < 0)
     found = [value[equal] for value in values]
     spacing = reference.spacing[equal]
@@ -322,6 +324,7 @@ def interpolate(reference, X, values, n_jobs=None) -> list[np.ndarray]:
         for own, value in zip(found, values, strict=True):
             pairs = zip(weights, nearest.T, strict=True)
             own[others] = sum(w * value[place] for w, place in pairs)
+
     check_answers(spacing, X, f" by metric={reference.metric!r}")
     return [*found, spacing]
 
@@ -331,6 +334,7 @@ def _match_form(X, reference):
     rows = reference.rows
     if sparse.issparse(rows):
         return sparse.csr_matrix(X)
+
     X = X.toarray() if sparse.issparse(X) else X
     limit = find_limit(rows, reference.metric)
     limit = min(limit, float(np.finfo(X.dtype).max))
@@ -402,10 +406,12 @@ def grow_tree(partition):
     layout = partition.layout.astype(float)
     stream = np.random.RandomState(0)
     views = view_layout(layout, samples, stream)
+
     # K-means clusters have three samples or more on average.
     n_parts = max(200, 2 * partition.resp.shape[1])
     n_parts = min(n_parts, max(len(layout) // 3, 1))
     parts = run_kmeans(layout, views, n_parts, stream, n_init=1)
+
     places = _place_components(layout, samples, views.drawn)
     labels = partition.resp.argmax(1)
     return build_tree(layout, places, labels, samples.weights, parts)
@@ -420,8 +426,10 @@ def build_tree(layout, places, labels, weights, parts):
     pairs = np.column_stack([labels, parts])
     pairs, leaves = np.unique(pairs, axis=0, return_inverse=True)
     clusters = pairs[:, 0]
+
     member = indicate(leaves.ravel(), len(pairs))
     member.data[:] = weights
+
     centers = cluster_means(member, layout)
     means = cluster_means(member, places)
     merges = _merge(means, member.sum(0), clusters)
@@ -447,6 +455,7 @@ def _merge(means, sizes, clusters):
     growth = np.stack([measure(i) for i in range(n_leaves)])
     np.fill_diagonal(growth, np.inf)
     is_inner = clusters[:, None] == clusters
+
     for t in range(n_leaves - 1):
         inner = np.where(is_inner, growth, np.inf)
         least = growth if np.isinf(inner).all() else inner
@@ -458,6 +467,7 @@ def _merge(means, sizes, clusters):
         sizes[i] += sizes[j]
         share = sizes[j] / max(sizes[i], TINY)
         means[i] += share * (means[j] - means[i])
+
         growth[j] = growth[:, j] = np.inf
         changed = np.where(np.isinf(growth[i]), np.inf, measure(i))
         growth[i] = growth[:, i] = changed

@@ -24,6 +24,7 @@ from .graph import (
     whitening_matrix,
 )
 from .search import (
+    TINY,
     NeighborIndex,
     check_distances,
     find_ranges,
@@ -115,6 +116,7 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, needed=()) -> S
     k = int(settings.n_neighbors)
     if n_clusters != "auto":
         k = min(k, max(1, len(distinct.kept) // n_clusters - 1))
+
     if precomputed:
         rows = None
         distinct, *nearest = _search_distances(X, distinct, k)
@@ -187,6 +189,7 @@ def _draw_samples(distinct, n_drawn, stream, needed):
     """
     weights = distinct.weights
     priority = weights / (1 - stream.uniform(size=len(weights)))
+
     needed = np.array(needed, dtype=int)
     needed = np.unique(distinct.inverse[needed])
     needed = needed[needed >= 0]
@@ -212,6 +215,7 @@ def _search_distances(X, distinct, k):
     """Return the samples in another order, and the distances and places of their neighbors."""
     X = X[distinct.kept][:, distinct.kept]
     distances, neighbors = nearest_entries(X, k, own=True)
+
     # Only sorted distances do not depend on the order of the columns.
     known = np.where(np.isfinite(distances), distances, 0)
     direction = _draw_direction(known.shape[1])
@@ -288,8 +292,10 @@ def view_layout(layout, samples, stream):
 def _whiten_within(points, white, views, n_clusters, stream):
     """Return points (M, D) whitened by the scatter within k-means clusters of whitened ones."""
     n_clusters = min(n_clusters, len(points))
-    resp = np.eye(n_clusters)[run_kmeans(white, views, n_clusters, stream)]
+    labels = run_kmeans(white, views, n_clusters, stream)
+    resp = np.eye(n_clusters)[labels]
     weights = views.weights[:, None]
+
     with single_threaded_blas():
         gaps = points - resp @ cluster_means(resp * weights, points)
         scatter = gaps.T @ (gaps * weights) / weights.sum()
@@ -304,7 +310,8 @@ def take_points(samples):
         points = normalize(points)
     if sparse.issparse(points) and points.shape[1] <= MAX_WHITENED:
         points = points.toarray()
-    largest = max(abs(points).max(), np.finfo(float).tiny)
+
+    largest = max(abs(points).max(), TINY)
     return points.astype(float) * (1 / largest)
 
 
@@ -315,6 +322,7 @@ def project_points(points, drawn, n_components):
     n_components = min(n_components, len(drawn) - 1)
     if n_components < 1:
         return np.zeros((points.shape[0], 1))
+
     solver = "arpack" if sparse.issparse(points) else "auto"
     pca = PCA(n_components, svd_solver=solver, random_state=0)
     return pca.fit(points[np.sort(drawn)]).transform(points)
@@ -330,8 +338,11 @@ def _scale_to_unit(points):
     """Return points scaled to a mean square of one if all have the same length, else None."""
     if sparse.issparse(points) or points.shape[1] < NARROW:
         return None
+
     lengths = np.sqrt(np.square(points).sum(1))
     mean = lengths.mean()
     if np.ptp(lengths) > 1e-3 * mean:
         return None
-    return (points * (np.sqrt(points.shape[1]) / mean)).astype(np.float32)
+
+    factor = np.sqrt(points.shape[1]) / mean
+    return (points * factor).astype(np.float32)

@@ -33,6 +33,8 @@ MANY = 5_000
 SEARCH_COMPONENTS = 50
 #: Maximum number of samples among which the nearest ones fill missing values.
 MAX_DONORS = 5_000
+#: Smallest denominator.
+TINY = np.finfo(float).tiny
 
 
 class NeighborIndex:
@@ -101,10 +103,11 @@ class NeighborIndex:
             rows = self._project(X[part])
             distances, found = self.library.kneighbors(rows, wide)
             if self.is_measured:
-                squares = _square_gaps(self.X, X[part], found)
-                # For unit vectors |u - v|^2 / 2 = 1 - u v.
-                is_cosine = self.is_cosine
-                distances = squares / 2 if is_cosine else np.sqrt(squares)
+                distances = _square_gaps(self.X, X[part], found)
+            if self.is_cosine:
+                distances /= 2  # for unit vectors |u - v|^2 / 2 = 1 - u v
+            elif self.is_measured:
+                distances = np.sqrt(distances)
             # Rounding may make a metric negative.
             distances = np.maximum(distances, 0, dtype=float)
             if own is not None:
@@ -176,8 +179,9 @@ def sort_nearest(distances, neighbors, k):
 def has_distances(estimator):
     """Return whether an estimator takes distances, not features."""
     # AgglomerativeClustering has the parameter, but not the tag.
-    given = getattr(estimator, "metric", None) == "precomputed"
-    return given or get_tags(estimator).input_tags.pairwise
+    if getattr(estimator, "metric", None) == "precomputed":
+        return True
+    return get_tags(estimator).input_tags.pairwise
 
 
 def check_distances(X, square=True):
@@ -213,8 +217,9 @@ def check_distances(X, square=True):
 def _is_linked_by_one(graph):
     """Return whether a sparse graph is symmetric with maxima 1 in all rows, as UMAP's links."""
     largest = graph.max(axis=1).toarray()
-    is_one = np.allclose(largest, 1, rtol=0, atol=1e-6)
-    return is_one and (graph != graph.T).nnz == 0
+    if not np.allclose(largest, 1, rtol=0, atol=1e-6):
+        return False
+    return (graph != graph.T).nnz == 0
 
 
 def nearest_entries(X, k, *, own):
@@ -294,10 +299,11 @@ def split_rows(X):
 def find_ranges(X):
     """Return the minimum and the maximum of each feature, float64 (D,)."""
     if sparse.issparse(X):
-        ends = min_max_axis(X, 0)
+        least, largest = min_max_axis(X, 0)
     else:
-        ends = X.min(0), X.max(0)
-    return [end.astype(float) for end in ends]
+        least = X.min(0)
+        largest = X.max(0)
+    return least.astype(float), largest.astype(float)
 
 
 def order_rows(X):
