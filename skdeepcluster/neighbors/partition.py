@@ -88,19 +88,16 @@ def find_partition(
     """
     stream = random_stream(random_state)
     weights = check_sample_weight(sample_weight, X)
-    needed = [] if labels is None else np.flatnonzero(labels >= 0)
-    pairs = {"must_link": must_link, "cannot_link": cannot_link}
-    has_pairs = must_link is not None or cannot_link is not None
-    is_limited = has_pairs or sizes != (None, None)
-    if is_limited:
-        pairs = list(read_pairs(X.shape[0], **pairs))
-        needed = np.append(needed, np.concatenate(pairs))
+    pairs = []
+    if sizes != (None, None) or must_link is not None or cannot_link is not None:
+        given = {"must_link": must_link, "cannot_link": cannot_link}
+        pairs = list(read_pairs(X.shape[0], **given))
 
     with report("graph"):
+        needed = [] if labels is None else np.flatnonzero(labels >= 0)
+        needed = np.concatenate([needed, *map(np.ravel, pairs)])
         samples = connect(X, n_clusters, settings, stream, weights, needed)
-    limits = None
-    if is_limited:
-        limits = constrain(samples, weights, sizes, *pairs, labels)
+    limits = constrain(samples, weights, sizes, *pairs, labels) if pairs else None
     if limits is not None and n_clusters != "auto":
         limits.check(n_clusters)
     with report("layout"):
@@ -115,18 +112,24 @@ def find_partition(
         n_clusters = _raise_number(curve.best, labels, limits)
     with report("partition"):
         resp, expected = choose_partition(views, n_features, n_clusters, stream, limits)
+    if curve is not None:
+        expected = min(expected, float(curve.criterion.max()))
 
     layout = views.layouts[0]
+    resp = _keep_wishes(resp, layout, samples, weights, labels, limits)
+    layout = layout.astype(np.float32)
+    return Partition(samples, resp, layout, expected, curve)
+
+
+def _keep_wishes(resp, layout, samples, weights, labels, limits):
+    """Return responsibilities (M, K), changed where labels and limits need it."""
     known = None
     if labels is not None:
-        known = count_labels(labels, n_clusters, samples.inverse, weights)
+        known = count_labels(labels, resp.shape[1], samples.inverse, weights)
         resp = follow_labels(resp, known, samples.graph, samples.weights, layout)
     if limits is not None:
         resp = limits.impose(resp, layout, known)
-    if curve is not None:
-        expected = min(expected, float(curve.criterion.max()))
-    layout = layout.astype(np.float32)
-    return Partition(samples, resp, layout, expected, curve)
+    return resp
 
 
 def _raise_number(n_clusters, labels, limits):
