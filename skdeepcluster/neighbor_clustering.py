@@ -75,8 +75,8 @@ class NeighborClustering(
         :class:`~sklearn.neighbors.KNeighborsTransformer` with ``mode="distance"`` returns.
     standardize : "auto" or bool, default="auto"
         Whether features are divided by their own standard deviations. "auto": False for metrics
-        except "euclidean", comparable scales, probabilities, and principal components, but True
-        for numbers beside categories. Networks have the same rule.
+        except "euclidean", comparable scales, probabilities, and principal components; True for
+        the numbers of a table with categories. Networks have the same rule.
     categorical_features : array-like or "from_dtype", default=None
         Columns of categories: indices, names, a mask, or "from_dtype" for all columns of a
         DataFrame that are not numbers. Categories that ``fit`` did not see are missing.

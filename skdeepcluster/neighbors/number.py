@@ -12,7 +12,7 @@ from .selection import describe_all, predict_scores, prepare
 
 #: Minimum expected score of two or more clusters; below it, all samples are one cluster.
 MIN_SCORE = 0.3
-#: Share by which the score of the chosen number may be below the highest score.
+#: Maximum share of the highest score that the score of the chosen number may lack.
 NEAR_TIE = 0.05
 
 

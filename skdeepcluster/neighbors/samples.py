@@ -35,7 +35,7 @@ from .search import (
     single_threaded_blas,
 )
 
-#: Maximum number of principal components in which samples are compared.
+#: Maximum number of principal components of the samples that candidates are found in.
 WIDE = 50
 #: Maximum number of principal components with full covariances.
 NARROW = 10

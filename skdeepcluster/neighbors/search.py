@@ -29,7 +29,7 @@ from .._checks import misses_values
 TREE_FEATURES = 10
 #: Number of samples above which neighbors are searched among principal components first.
 MANY = 5_000
-#: Number of principal components in which neighbors are searched.
+#: Number of principal components that the search compares.
 SEARCH_COMPONENTS = 50
 #: Maximum number of samples among which the nearest ones fill missing values.
 MAX_DONORS = 5_000
@@ -390,9 +390,9 @@ _libraries = functools.cache(ThreadpoolController)
 
 
 def single_threaded(user_api=None):
-    """Return a context in which BLAS and OpenMP run on one thread, which fixes the rounding."""
+    """Return a context that limits BLAS and OpenMP to one thread, which fixes the rounding."""
     return _libraries().limit(limits=1, user_api=user_api)
 
 
-#: Context in which BLAS runs on one thread.
+#: Context that limits BLAS to one thread.
 single_threaded_blas = functools.partial(single_threaded, "blas")

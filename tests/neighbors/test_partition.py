@@ -30,6 +30,13 @@ def find(rows, n_clusters=4, sample_weight=None, **settings):
     return resp.argmax(1)
 
 
+def view(rows, n_clusters, weights=None, **settings):
+    """Return the distinct samples and their views."""
+    settings, random = GraphSettings(**settings), np.random.RandomState(0)
+    samples = connect(rows, n_clusters, settings, random, weights)
+    return samples, make_views(samples, n_clusters, settings, random)
+
+
 @pytest.mark.parametrize(("rows", "metric"), [(NORMAL, "cosine"), (WIDE, "euclidean")])
 def test_no_digit_depends_on_columns_order_and_copies(rows, metric):
     model, copies = NeighborClustering(4, metric=metric, random_state=0), np.repeat(ROWS, WEIGHTS)
@@ -84,9 +91,7 @@ def test_views_are_scaled_and_whitened_within_clusters():
     stream, labels = np.random.default_rng(0), np.arange(300) % 3
     rows = stream.normal(size=(300, 2)) * [1, 6] + 14.0 * labels[:, None] * [1, 0]
     weights = np.where(rows[:, 1] > 0, 1, 9)
-    settings, random = GraphSettings(), np.random.RandomState(0)
-    samples = connect(rows, 3, settings, random, weights)
-    views = make_views(samples, 3, settings, random)
+    samples, views = view(rows, 3, weights)
     for points in (views.wide, views.narrow, *views.layouts):
         np.testing.assert_allclose(points.mean(0), 0, atol=1e-9)
         assert points.var(0).mean() == pytest.approx(1)
@@ -103,25 +108,19 @@ def test_views_are_scaled_and_whitened_within_clusters():
 
 
 def test_few_features_are_their_own_narrow_view():
-    settings, random = GraphSettings(), np.random.RandomState(0)
-    samples = connect(NORMAL[:40, :10], 2, settings, random)
-    views = make_views(samples, 2, settings, random)
+    _, views = view(NORMAL[:40, :10], 2)
     np.testing.assert_allclose(views.narrow, views.wide)
-    assert make_views(
-        connect(NORMAL[:40], 2, settings, random), 2, settings, random
-    ).narrow.shape == (40, 10)
+    assert view(NORMAL[:40], 2)[1].narrow.shape == (40, 10)
 
 
 def test_views_need_features_and_two_of_them_to_whiten():
-    settings = GraphSettings()
     for rows, metric, n_layouts, is_whitened in (
         (X[:40], "euclidean", 2, True),
         (X[:40, :1], "euclidean", 2, False),
         (NORMAL[:40].repeat(9, axis=1), "euclidean", 2, False),
         (pairwise_distances(NORMAL), "precomputed", 1, False),
     ):
-        random, own = np.random.RandomState(0), settings._replace(metric=metric)
-        views = make_views(connect(rows, 4, own, random), 4, own, random)
+        _, views = view(rows, 4, metric=metric)
         assert views.has_features == (metric == "euclidean")
         assert (len(views.layouts), views.white is not None) == (n_layouts, is_whitened)
 
@@ -158,15 +157,13 @@ def test_new_samples_get_means_weighted_by_inverse_distances():
 
 
 def test_samples_of_equal_length_have_a_unit_view():
-    settings = GraphSettings()
     equal = 7 * NORMAL[:40] / np.linalg.norm(NORMAL[:40], axis=1, keepdims=True)
     for rows, has_unit in (
         (equal, True),
         (NORMAL[:40], False),
         (1.01 ** (ROWS[:40, None] == 3) * equal, False),
     ):
-        random = np.random.RandomState(0)
-        unit = make_views(connect(rows, 2, settings, random), 2, settings, random).unit
+        unit = view(rows, 2)[1].unit
         assert (unit is not None) == has_unit
         if has_unit:
             np.testing.assert_allclose(np.square(unit).mean(1), 1, rtol=1e-5)
