@@ -293,6 +293,7 @@ class NeighborClustering(
                     found.samples.reference, X, [found.resp, found.layout], self.n_jobs
                 )
                 resp, self.layout_, self.outlier_scores_ = values
+
             weights = check_sample_weight(sample_weight, X)
             self.offset_ = find_offset(self.outlier_scores_, self.noise, weights)
             self._set_fitted_attributes(found, resp)
@@ -312,6 +313,7 @@ class NeighborClustering(
     def _set_fitted_attributes(self, found, resp):
         """Set attributes from a ``Partition`` and the responsibilities of all samples."""
         clusters = resp.argmax(1)
+
         self.responsibilities_ = resp
         self.probabilities_ = resp.max(1)
         self.labels_ = mark_noise(clusters, self.outlier_scores_, self.offset_)
@@ -407,8 +409,10 @@ class NeighborClustering(
         check_is_fitted(self)
         if n_clusters == self.n_clusters_:  # also where some clusters have no leaf
             return self.labels_.copy()
+
         bounds = {"min_val": 1, "max_val": self.n_leaves_}
         check_scalar(n_clusters, "n_clusters", Integral, **bounds)
+
         groups = group_leaves(self.children_, self._leaf_clusters, n_clusters)
         return mark_noise(groups[self.leaves_], self.outlier_scores_, self.offset_)
 
@@ -543,6 +547,7 @@ class NeighborClustering(
             raise ValueError(
                 f"categorical_features needs metric='euclidean', got {self.metric!r}. Set it."
             )
+
         if standardize == "auto" and self.metric != "euclidean":
             standardize = False
         if standardize and self.metric == "precomputed":
@@ -554,6 +559,7 @@ class NeighborClustering(
         weights = sample_weight
         if weights is not None:
             weights = check_sample_weight(weights, X)
+
         self._factors = find_factors(X, standardize, weights, groups)
         self.standardize_ = self._factors is not None and bool(standardize)
         X = scale_features(X, self._factors)

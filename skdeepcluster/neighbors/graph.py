@@ -118,7 +118,7 @@ def _smooth_weights(distances):
     count = known.sum(1, keepdims=True)
     # A power of two for each sample keeps the products of the bisection in range.
     finite = np.where(known, distances, 0)
-    exponent = np.frexp(finite.max(1, keepdims=True))[1]
+    _, exponent = np.frexp(finite.max(1, keepdims=True))
     distances = np.ldexp(distances, -exponent)
     finite = np.ldexp(finite, -exponent)
 
@@ -156,9 +156,8 @@ def scale_links(graph, factors):
 def make_walk(graph):
     """Return the transition matrix P = D^{-1} G (M, M) of a graph, and the degrees D (M,)."""
     degree = sum_links(graph).astype(np.float32)
-    tiny = np.finfo(np.float32).tiny
-    scale = sparse.diags(1 / np.maximum(degree, tiny))
-    return (scale @ graph).tocsr(), degree
+    scale = 1 / np.maximum(degree, np.finfo(np.float32).tiny)
+    return (sparse.diags(scale) @ graph).tocsr(), degree
 
 
 # ---- whitening
@@ -269,8 +268,7 @@ def neighbor_layout(
 
     start = _embed_spectrally(graph, n_components, random)
     layout = np.empty_like(start)
-    placed = _optimize(graph, start, n_epochs, random, n_jobs)
-    layout[order] = placed
+    layout[order] = _optimize(graph, start, n_epochs, random, n_jobs)
     return layout
 
 
@@ -388,7 +386,7 @@ def _step_block(y, twice, linked, shifts, rate, rows):
     pulls *= 2 * a * b * power / (1 + a * square * power)
 
     # Gradients of log(1 - q).
-    shifted = [twice[:, rows.start + shift : rows.stop + shift] for shift in shifts]
+    shifted = [twice[:, rows.start + j : rows.stop + j] for j in shifts]
     pushes = here[:, None] - np.stack(shifted, axis=1)
     square = _square_norms(pushes)
     power = a * np.exp(b * np.log(square))

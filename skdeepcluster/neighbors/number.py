@@ -56,13 +56,27 @@ def list_numbers(max_clusters):
     return [number for number in numbers if number <= max_clusters]
 
 
-def choose_number(views, n_features, numbers, stream, refine=True, limits=None):
+def choose_number(
+    views,
+    n_features,
+    numbers,
+    stream,
+    refine=True,
+    limits=None,
+):
     """Return the :class:`Curve` of some numbers of clusters, see :func:`judge_numbers`."""
     found = judge_numbers(views, n_features, numbers, stream, refine, limits)
     return _draw_curve(found, views, limits)
 
 
-def judge_numbers(views, n_features, numbers, stream, refine=False, limits=None):
+def judge_numbers(
+    views,
+    n_features,
+    numbers,
+    stream,
+    refine=False,
+    limits=None,
+):
     """Return what is :class:`Tried` for each of the numbers above 1, in ascending order.
 
     Clusters have 5 samples or more on average. ``refine`` adds the numbers around the best one.

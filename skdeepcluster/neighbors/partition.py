@@ -90,14 +90,16 @@ def find_partition(
     weights = check_sample_weight(sample_weight, X)
     pairs = []
     if sizes != (None, None) or must_link is not None or cannot_link is not None:
-        given = {"must_link": must_link, "cannot_link": cannot_link}
-        pairs = list(read_pairs(X.shape[0], **given))
+        named = {"must_link": must_link, "cannot_link": cannot_link}
+        pairs = list(read_pairs(X.shape[0], **named))
 
     with report("graph"):
         needed = [] if labels is None else np.flatnonzero(labels >= 0)
         needed = np.concatenate([needed, *map(np.ravel, pairs)])
         samples = connect(X, n_clusters, settings, stream, weights, needed)
-    limits = constrain(samples, weights, sizes, *pairs, labels) if pairs else None
+    limits = None
+    if pairs:
+        limits = constrain(samples, weights, sizes, *pairs, labels)
     if limits is not None and n_clusters != "auto":
         limits.check(n_clusters)
     with report("layout"):
@@ -116,17 +118,22 @@ def find_partition(
         expected = min(expected, float(curve.criterion.max()))
 
     layout = views.layouts[0]
-    resp = _keep_wishes(resp, layout, samples, weights, labels, limits)
-    layout = layout.astype(np.float32)
-    return Partition(samples, resp, layout, expected, curve)
+    resp = _follow(resp, layout, samples, weights, labels, limits)
+    return Partition(samples, resp, layout.astype(np.float32), expected, curve)
 
 
-def _keep_wishes(resp, layout, samples, weights, labels, limits):
+def _follow(resp, layout, samples, weights, labels, limits):
     """Return responsibilities (M, K), changed where labels and limits need it."""
     known = None
     if labels is not None:
         known = count_labels(labels, resp.shape[1], samples.inverse, weights)
-        resp = follow_labels(resp, known, samples.graph, samples.weights, layout)
+        resp = follow_labels(
+            resp,
+            known,
+            samples.graph,
+            samples.weights,
+            layout,
+        )
     if limits is not None:
         resp = limits.impose(resp, layout, known)
     return resp
@@ -251,9 +258,14 @@ def partition_by_labels(
     """
     X = _read_samples(X, n_neighbors)
     stream = random_stream(random_state)
-    settings = GraphSettings(n_neighbors, max_samples=X.shape[0], n_jobs=n_jobs)
+    settings = GraphSettings(
+        n_neighbors,
+        max_samples=X.shape[0],
+        n_jobs=n_jobs,
+    )
     samples = connect(X, n_classes, settings, stream)
     graph = samples.graph
+
     weights = np.ones(X.shape[0])
     labels = count_labels(targets, n_classes, samples.inverse, weights)
     spread = spread_along(graph, labels)

@@ -122,7 +122,9 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, needed=()) -> S
         distinct, *nearest = _search_distances(X, distinct, k)
     else:
         rows = _take_rows(X, distinct.kept)
-        nearest = _search_samples(rows, columns, k, settings)
+        compared = rows if columns is None else take_columns(rows, columns)
+        index = NeighborIndex(compared, metric, settings.n_jobs)
+        nearest = index.query_self(k)
 
     kept, inverse, weights = distinct
     spacing = average_finite(nearest[0])
@@ -136,8 +138,7 @@ def _sort_distinct(X, distinct, metric):
     kept = distinct.kept
     rows = X if len(kept) == X.shape[0] else X[kept]
     if metric in ("euclidean", "cosine"):
-        columns = order_columns(rows)
-        varying = columns
+        varying = columns = order_columns(rows)
     else:
         columns = None
         varying = np.flatnonzero(np.subtract(*find_ranges(rows)))
@@ -201,14 +202,6 @@ def _draw_samples(distinct, n_drawn, stream, needed):
     weights = np.where(np.isinf(priority), weights, raised)
     drawn = np.sort(order[:n_drawn])
     return distinct._replace(weights=weights).take(drawn)
-
-
-def _search_samples(rows, columns, k, settings):
-    """Return the distances and places of the neighbors of each sample."""
-    if columns is not None:
-        rows = take_columns(rows, columns)
-    index = NeighborIndex(rows, settings.metric, settings.n_jobs)
-    return index.query_self(k)
 
 
 def _search_distances(X, distinct, k):

@@ -88,8 +88,7 @@ class NeighborIndex:
 
     def query_self(self, k):
         """Return distances (float64) and indices of the k nearest others of each, (N, k)."""
-        own = np.arange(self.X.shape[0])
-        return self._search(self.X, k, own)
+        return self._search(self.X, k, own=np.arange(self.X.shape[0]))
 
     def _search(self, X, k, own=None):
         """Return distances and indices of the k samples nearest to X, except ``own`` (M,)."""
@@ -135,17 +134,15 @@ def _unit_rows(X):
     """Return samples of unit length, with a last feature that is 1 for samples of zeros."""
     lengths = row_norms(X)
     if sparse.issparse(X):
-        is_zero = (lengths == 0).astype(X.dtype)[:, None]
-        parts = normalize(X), sparse.csr_array(is_zero)
-        return sparse.hstack(parts, format="csr")
+        is_zero = sparse.csr_array((lengths == 0)[:, None])
+        return sparse.hstack([normalize(X), is_zero], format="csr")
 
     largest = np.abs(X).max(axis=1, initial=0)
+    is_zero = largest == 0
     # Squares of large values overflow, and ``normalize`` leaves short samples as they are.
     is_short = lengths < 10 * np.finfo(X.dtype).eps
-    is_lost = np.isinf(lengths) | is_short
-    is_zero = largest == 0
-    X = X / np.where(is_lost & ~is_zero, largest, 1)[:, None]
-    is_zero = is_zero.astype(X.dtype)
+    is_lost = np.isinf(lengths) | is_short & ~is_zero
+    X = X / np.where(is_lost, largest, 1)[:, None]
     return np.column_stack([normalize(X), is_zero])
 
 
@@ -309,7 +306,8 @@ def find_ranges(X):
 def order_rows(X):
     """Return the order (N,) of samples by projections of scaled features on a direction."""
     least, largest = find_ranges(X)
-    direction = np.random.RandomState(0).standard_normal(X.shape[1])
+    stream = np.random.RandomState(0)
+    direction = stream.standard_normal(X.shape[1])
     ranges = np.maximum(largest - least, 1e-300)
     direction *= largest > least
     return np.argsort(project_rows(X, direction / ranges), kind="stable")
@@ -374,13 +372,15 @@ class Distinct(NamedTuple):
 
 def merge_equal(keys, weights):
     """Return the :class:`Distinct` samples, ordered by their ``keys``: hashes (N,)."""
-    options = {"return_index": True, "return_inverse": True}
-    _, first, inverse = np.unique(keys, **options)
+    _, first, inverse = np.unique(
+        keys,
+        return_index=True,
+        return_inverse=True,
+    )
     # Added by weight: sums then have the same rounding in every order of the samples.
     order = np.argsort(weights, kind="stable")
     total = np.bincount(inverse[order], weights[order])
-    every = Distinct(first, inverse, total)
-    return every.take(np.flatnonzero(total))
+    return Distinct(first, inverse, total).take(np.flatnonzero(total))
 
 
 # ---- threads
