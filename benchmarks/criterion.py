@@ -34,7 +34,7 @@ from lib.options import parse_seeds
 from skdeepcluster.metrics import match_labels
 from skdeepcluster.neighbors import candidates, features, number, selection
 from skdeepcluster.neighbors.number import judge_numbers, list_numbers
-from skdeepcluster.neighbors.partition import Settings, connect, make_views
+from skdeepcluster.neighbors.samples import GraphSettings, connect, make_views
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORT = ROOT / "benchmarks" / "results" / "criterion.json"
@@ -67,7 +67,7 @@ SIZES = {
 
 def find_views(data, n_clusters, stream):
     """Return the views of a data set, and the classes of their samples."""
-    settings = Settings(n_neighbors=15)
+    settings = GraphSettings(n_neighbors=15)
     samples = connect(data.X, n_clusters, settings, stream)
     views = make_views(samples, n_clusters, settings, stream)
     return views, data.y[samples.reference.kept]

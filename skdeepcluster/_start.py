@@ -23,7 +23,7 @@ from .mixture.initialization import Initializer
 from .neighbor_clustering import NeighborClustering
 from .neighbors import count_clusters
 from .neighbors.labels import hold_labels, name_clusters
-from .neighbors.search import fill_missing
+from .neighbors.search import impute
 
 CLUSTERER = HasMethods(["fit", "get_params", "set_params"])
 #: Constraints on the parameters of all networks with an initial partition.
@@ -139,7 +139,7 @@ def search_start(init, points, n_clusters, labels, random_state):
     if isinstance(init, str):
         init = NeighborClustering(n_jobs=torch.get_num_threads())
     if not get_tags(init).input_tags.allow_nan:
-        points = fill_missing(points)
+        points = impute(points)
 
     is_ours = isinstance(init, NeighborClustering)
     clusterer = _configure(init, n_clusters, labels, random_state)
@@ -176,7 +176,7 @@ def _start_by_mixture(points, n_clusters, labels, random_state):
     curve = None
     if n_clusters == "auto":
         n_clusters, *_, curve = find_number(points, labels, random_state)
-    points = fill_missing(points)
+    points = impute(points)
     mixture = fit_mixture(points, n_clusters, random_state)
     resp = em.posterior(points, mixture)
     return start_from(_follow_labels(resp, labels, points), curve=curve)

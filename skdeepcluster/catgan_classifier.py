@@ -26,7 +26,7 @@ from .catgan import CatGANEstimator
 from .engine.data import LabeledRows
 from .engine.runtime import draw_generator, isolated
 from .modules.model import Augmentation
-from .neighbors import partition_by_labels
+from .neighbors.partition import partition_by_labels
 
 
 class CatGANClassifier(ClassifierMixin, CatGANEstimator):

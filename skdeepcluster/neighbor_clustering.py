@@ -6,7 +6,6 @@ N samples, M distinct samples in the graph, D features, K clusters, L layout dim
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
-from itertools import chain
 from numbers import Integral, Real
 from time import perf_counter
 from typing import Any, Self
@@ -38,18 +37,20 @@ from ._tables import (
     scale_features,
 )
 from ._typing import Auto, Labels, TransformerMixin, fit_context
-from .neighbors import Reference, find_partition, interpolate
-from .neighbors.number import cut_tree
-from .neighbors.partition import warn_of_edge
-from .neighbors.search import check_distances, fit_imputer
+from .neighbors.partition import (
+    find_partition,
+    group_leaves,
+    grow_tree,
+    interpolate,
+    warn_of_edge,
+)
+from .neighbors.samples import GraphSettings, Reference
+from .neighbors.search import TINY, check_distances, fit_imputer
 from .stability import cluster_stability
 
-#: Constraint on the size of a cluster: a number, or a share of the samples.
-SIZE = [
-    Interval(Integral, 1, None, closed="left"),
-    Interval(RealNotInt, 0, 1, closed="neither"),
-    None,
-]
+POSITIVE = Interval(Integral, 1, None, closed="left")
+#: Bound on the size of a cluster: a number, or a share of the samples.
+SIZE = [POSITIVE, Interval(RealNotInt, 0, 1, closed="neither"), None]
 
 
 class NeighborClustering(
@@ -78,8 +79,8 @@ class NeighborClustering(
         :class:`~sklearn.neighbors.KNeighborsTransformer` with ``mode="distance"`` returns.
     standardize : "auto" or bool, default="auto"
         Whether features are divided by their own standard deviations. "auto": False for metrics
-        except "euclidean", comparable scales, probabilities, and principal components, but True
-        for numbers beside categories. Networks have the same rule.
+        except "euclidean", comparable scales, probabilities, and principal components; True for
+        the numbers of a table with categories. Networks have the same rule.
     categorical_features : array-like or "from_dtype", default=None
         Columns of categories: indices, names, a mask, or "from_dtype" for all columns of a
         DataFrame that are not numbers. Categories that ``fit`` did not see are missing.
@@ -91,9 +92,10 @@ class NeighborClustering(
     max_clusters : int, default=60
         Maximum for ``n_clusters="auto"``, which also needs five distinct samples per cluster.
     min_cluster_size, max_cluster_size : int or float, default=None
-        Bounds on the size of every cluster: a number, or a share in (0, 1), of the samples (of
-        their weight, if they have weights). Samples move to near clusters until ``labels_``,
-        before ``noise``, keep them. "auto" chooses a number of clusters that need no such move.
+        Bounds on the size of every cluster: a number, or a share in (0, 1), of the samples. With
+        ``sample_weight``, sizes are sums of weights. Samples change their cluster until all sizes
+        are within the bounds, the cheapest changes first (see Notes). ``noise`` is marked after
+        that. "auto" prefers numbers of clusters with a candidate partition within the bounds.
     accept_sparse : bool, default=False
         Whether X may be a sparse matrix of features. Sparse distances are always accepted.
     noise : float, default=0.0
@@ -131,10 +133,9 @@ class NeighborClustering(
     n_clusters_ : int
         Number of clusters.
     n_clusters_curve_ : Bunch
-        With "auto", arrays over ``n_clusters`` tried: ``criterion``, the expected score of the
-        best candidate (0.3 for one cluster, at most 0.01 out of the bounds on sizes), and
-        ``stability``, the mean adjusted Rand index
-        between candidates.
+        With "auto", arrays over the ``n_clusters`` that were tried. ``criterion`` is the expected
+        score of the best candidate: 0.3 for one cluster, at most 0.01 out of the bounds on sizes.
+        ``stability`` is the mean adjusted Rand index between candidates.
     outlier_scores_ : ndarray of shape (n_samples,)
         Mean distance, standardized if ``standardize_``, from each sample to its nearest others.
     offset_ : float
@@ -168,9 +169,11 @@ class NeighborClustering(
     With ``use_labels=True``, labels name the clusters and move samples between them along the
     graph [2]_.
 
-    Linked pairs of ``fit`` raise the votes of the candidates that keep them. Then the samples that
-    bounds or pairs require move, at the least sum of log ratios of responsibilities and of
-    Gaussians in the layout, by transport and integer programs.
+    Candidates that keep more of the linked pairs of ``fit`` get more votes. If the partition still
+    breaks a bound or a pair, samples change their cluster: first the cheapest ones, until all
+    sizes are within the bounds. Then an integer program chooses the clusters of samples in doubt
+    and of broken pairs. A change costs the log ratio of the responsibilities of the two clusters,
+    plus the log ratio of their Gaussian densities in the layout.
 
     Two different categories have the squared distance 2, the mean of two samples in a standardized
     number (k-prototypes [3]_ with gamma = 2).
@@ -209,16 +212,13 @@ class NeighborClustering(
     """
 
     _parameter_constraints = {
-        "n_clusters": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
-        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
-        "metric": [StrOptions(set(chain(*VALID_METRICS.values()))), callable],
+        "n_clusters": [POSITIVE, StrOptions({"auto"})],
+        "n_neighbors": [POSITIVE],
+        "metric": [StrOptions(set().union(*VALID_METRICS.values())), callable],
         "standardize": [StrOptions({"auto"}), "boolean"],
         "categorical_features": CATEGORICAL,
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "max_samples": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [POSITIVE],
+        "max_samples": [POSITIVE],
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
         "min_cluster_size": SIZE,
         "max_cluster_size": SIZE,
@@ -274,19 +274,14 @@ class NeighborClustering(
         self : object
             The fitted estimator.
         """
+        names = GraphSettings._fields
         with np.errstate(under="ignore"), restore_on_failure(self):
             X = self._read_rows(X, sample_weight)
             most = X.shape[0] if self.n_clusters == "auto" else self.n_clusters
-            settings = (
-                "n_neighbors",
-                "metric",
-                "n_components",
-                "max_samples",
-                "n_jobs",
-            )
             found = find_partition(
                 X,
                 self.n_clusters,
+                GraphSettings(*[getattr(self, name) for name in names]),
                 sample_weight=sample_weight,
                 labels=self._read_labels(y, X.shape[0], most),
                 max_clusters=self.max_clusters,
@@ -295,13 +290,18 @@ class NeighborClustering(
                 cannot_link=cannot_link,
                 random_state=self.random_state,
                 report=self._report,
-                **{name: getattr(self, name) for name in settings},
             )
+
             with self._report("assignment"):
-                resp, self.layout_, self.outlier_scores_ = found.extend(X, self.n_jobs)
+                values = interpolate(
+                    found.samples.reference, X, [found.resp, found.layout], self.n_jobs
+                )
+                resp, self.layout_, self.outlier_scores_ = values
+
             weights = check_sample_weight(sample_weight, X)
             self.offset_ = find_offset(self.outlier_scores_, self.noise, weights)
             self._set_fitted_attributes(found, resp)
+
         n_found = len(np.unique(resp.argmax(1)))
         if n_found < self.n_clusters_:
             warnings.warn(
@@ -311,34 +311,35 @@ class NeighborClustering(
                 stacklevel=3,
             )
         if found.curve is not None:
-            warn_of_edge(
-                found.curve, self.max_clusters, len(self.graph_indices_), stacklevel=3
-            )
+            warn_of_edge(found.curve, self.max_clusters, len(self.graph_indices_))
         return self
 
     def _set_fitted_attributes(self, found, resp):
         """Set attributes from a ``Partition`` and the responsibilities of all samples."""
-        clusters, samples, reference = (
-            resp.argmax(1),
-            found.samples,
-            found.samples.reference,
-        )
-        self.responsibilities_, self.probabilities_ = resp, resp.max(1)
+        clusters = resp.argmax(1)
+
+        self.responsibilities_ = resp
+        self.probabilities_ = resp.max(1)
         self.labels_ = mark_noise(clusters, self.outlier_scores_, self.offset_)
-        self.n_clusters_, self.expected_score_ = resp.shape[1], found.expected_score
-        order = np.argsort(reference.kept)
-        self.graph_indices_, self.graph_ = (
-            reference.kept[order],
-            samples.graph[order][:, order],
-        )
+        self.n_clusters_ = resp.shape[1]
+        self.expected_score_ = found.expected_score
+
         vars(self).pop("n_clusters_curve_", None)
         if found.curve is not None:
             self.n_clusters_curve_ = Bunch(**found.curve._asdict())
-        tree = found.grow_tree()
-        self.children_, self.distances_ = tree.children, tree.distances
-        self.n_leaves_, self._leaf_clusters = len(tree.clusters), tree.clusters
-        self.leaves_ = tree.find_leaves(self.layout_, clusters)
+
+        reference = found.samples.reference
+        order = np.argsort(reference.kept)
+        self.graph_indices_ = reference.kept[order]
+        self.graph_ = found.samples.graph[order][:, order]
         self._reference = reference._asdict()
+
+        tree = grow_tree(found)
+        self.children_ = tree.children
+        self.distances_ = tree.distances
+        self.n_leaves_ = len(tree.clusters)
+        self.leaves_ = tree.find_leaves(self.layout_, clusters)
+        self._leaf_clusters = tree.clusters
 
     @contextmanager
     def _report(self, stage):
@@ -412,10 +413,11 @@ class NeighborClustering(
         check_is_fitted(self)
         if n_clusters == self.n_clusters_:  # also where some clusters have no leaf
             return self.labels_.copy()
-        check_scalar(
-            n_clusters, "n_clusters", Integral, min_val=1, max_val=self.n_leaves_
-        )
-        groups = cut_tree(self.children_, self._leaf_clusters, n_clusters)
+
+        bounds = {"min_val": 1, "max_val": self.n_leaves_}
+        check_scalar(n_clusters, "n_clusters", Integral, **bounds)
+
+        groups = group_leaves(self.children_, self._leaf_clusters, n_clusters)
         return mark_noise(groups[self.leaves_], self.outlier_scores_, self.offset_)
 
     def transform(self, X) -> npt.NDArray[np.float32]:
@@ -450,21 +452,21 @@ class NeighborClustering(
             to the nearest other center; 0 for one cluster.
         """
         resp, layout, _ = self._interpolate(X, "responsibilities_", "layout_")
-        clusters, fitted = np.unique(
-            self.responsibilities_.argmax(1), return_inverse=True
-        )
-        if len(clusters) < 2:
+        clusters = self.responsibilities_.argmax(1)
+        present, places = np.unique(clusters, return_inverse=True)
+        if len(present) < 2:
             return 0.0
-        centers = cluster_means(
-            np.eye(len(clusters))[fitted], self.layout_.astype(np.float64)
-        )
-        rows, labels = np.arange(len(resp)), resp[:, clusters].argmax(1)
+
+        member = np.eye(len(present))[places]
+        centers = cluster_means(member, self.layout_.astype(float))
         distances = cdist(layout, centers)
-        own = distances[rows, labels]
-        distances[rows, labels] = np.inf
-        other = distances.min(1)
-        larger = np.maximum(np.maximum(own, other), np.finfo(float).tiny)
-        return float(((other - own) / larger).mean())
+        own = np.arange(len(resp)), resp[:, present].argmax(1)
+
+        a = distances[own]
+        distances[own] = np.inf
+        b = distances.min(1)
+        larger = np.maximum(np.maximum(a, b), TINY)
+        return float(((b - a) / larger).mean())
 
     def cluster_stability(self, n_draws: int = 10) -> npt.NDArray[np.float64]:
         """Return how well each cluster is found again in random halves of the samples.
@@ -481,82 +483,108 @@ class NeighborClustering(
         """
         check_is_fitted(self)
         reference = Reference(**self._reference)
-        rows, indices = reference.rows, reference.kept
+        rows = reference.rows
+        indices = reference.kept
         if rows is None:  # only the links of precomputed distances are kept
-            rows, indices = self.graph_.copy(), self.graph_indices_
+            rows = self.graph_.copy()
             rows.data = 1 - np.log(rows.data)
+            indices = self.graph_indices_
+
         labels = self.responsibilities_[indices].argmax(1)
         n_found = len(np.unique(labels))
-        params = {
-            "n_neighbors": reference.n_neighbors,
-            "metric": reference.metric,
-            "noise": 0.0,
-        }
-        params |= {"n_components": self.layout_.shape[1], "max_samples": len(indices)}
-        params |= {"min_cluster_size": None, "max_cluster_size": None}
-        params |= {"standardize": False, "categorical_features": None}
         model = clone(self).set_params(
-            **params, n_clusters=n_found, accept_sparse=True, verbose=0
+            n_clusters=n_found,
+            n_neighbors=reference.n_neighbors,
+            max_samples=len(indices),
+            min_cluster_size=None,
+            max_cluster_size=None,
+            standardize=False,
+            categorical_features=None,
+            noise=0.0,
+            verbose=0,
         )
-        options = {"n_resamples": n_draws, "max_samples": max(1000, 50 * n_found)}
-        options |= {"verbose": self.verbose, "random_state": self.random_state}
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            found = cluster_stability(model, rows, labels, **options)
+            found = cluster_stability(
+                model,
+                rows,
+                labels,
+                n_resamples=n_draws,
+                max_samples=max(1000, 50 * n_found),
+                verbose=self.verbose,
+                random_state=self.random_state,
+            )
         return np.pad(found, (0, self.n_clusters_ - len(found)))
 
     # ---- checks and state
 
     def _check_rows(self, X, reset=False):
-        """Check X and its number of features."""
-        accepts = "csr" if self.accept_sparse or self.metric == "precomputed" else False
-        if sparse.issparse(X) and not accepts:
+        """Check X and its number of features, and encode categories."""
+        takes_sparse = self.accept_sparse or self.metric == "precomputed"
+        if sparse.issparse(X) and not takes_sparse:
             raise TypeError(
                 "NeighborClustering got sparse data, but expects dense arrays. Set "
                 "accept_sparse=True, or pass X.toarray()."
             )
-        X = read_table(self, X, reset=reset, accept_sparse=accepts)
-        return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
+
+        return read_table(
+            self,
+            X,
+            reset=reset,
+            accept_sparse="csr" if takes_sparse else False,
+            dtype=[np.float64, np.float32],
+        )
 
     def _read_rows(self, X, sample_weight):
         """Return X of a fit, checked, scaled and filled."""
         X = self._check_rows(X, reset=True)
         check_magnitude(X)
-        standardize, groups = self.standardize, list_groups(self)
+
+        groups = list_groups(self)
+        standardize = self.standardize
         if groups and self.metric != "euclidean":
             raise ValueError(
                 f"categorical_features needs metric='euclidean', got {self.metric!r}. Set it."
             )
-        if standardize == "auto":
-            standardize = "auto" if self.metric == "euclidean" else False
-        elif standardize and self.metric == "precomputed":
+
+        if standardize == "auto" and self.metric != "euclidean":
+            standardize = False
+        if standardize and self.metric == "precomputed":
             raise ValueError(
                 "standardize=True needs features, but metric='precomputed' takes distances. Set "
                 "standardize='auto', or name a metric of features."
             )
-        weights = (
-            None if sample_weight is None else check_sample_weight(sample_weight, X)
-        )
+
+        weights = sample_weight
+        if weights is not None:
+            weights = check_sample_weight(weights, X)
+
         self._factors = find_factors(X, standardize, weights, groups)
         self.standardize_ = self._factors is not None and bool(standardize)
         X = scale_features(X, self._factors)
-        self._imputer = fit_imputer(X, self.n_neighbors) if misses_values(X) else None
-        return X if self._imputer is None else self._imputer.transform(X)
+
+        self._imputer = None
+        if misses_values(X):
+            self._imputer = fit_imputer(X, self.n_neighbors)
+            X = self._imputer.transform(X)
+        return X
 
     def _scale_rows(self, X):
         """Return new samples X, checked, scaled and filled as in the fit."""
         X = scale_features(self._check_rows(X), self._factors)
         if not misses_values(X):
             return X
-        imputer = self._imputer or fit_imputer(
-            self._reference["rows"], self.n_neighbors
-        )
+
+        rows = self._reference["rows"]
+        imputer = self._imputer or fit_imputer(rows, self.n_neighbors)
         return imputer.transform(X)
 
     def _interpolate(self, X, *names):
         """Return the values of fitted attributes (N, C) for samples X, and outlier scores (N,)."""
         check_is_fitted(self)
-        X, reference = self._scale_rows(X), Reference(**self._reference)
+        X = self._scale_rows(X)
+        reference = Reference(**self._reference)
         if reference.rows is None:
             check_distances(X, square=False)
         values = [getattr(self, name)[reference.kept] for name in names]
@@ -569,10 +597,14 @@ class NeighborClustering(
     def __setstate__(self, state):
         """Restore the state and check sparse matrices, because compiled code trusts them."""
         super().__setstate__(state)
-        for value in (*vars(self).values(), *vars(self).get("_reference", {}).values()):
-            if sparse.issparse(value):
-                value.check_format()
-        if not np.allclose(state.get("responsibilities_", np.ones((1, 1))).sum(1), 1):
+
+        reference = vars(self).get("_reference", {})
+        values = [*vars(self).values(), *reference.values()]
+        for value in filter(sparse.issparse, values):
+            value.check_format()
+
+        resp = vars(self).get("responsibilities_", np.ones((1, 1)))
+        if not np.allclose(resp.sum(1), 1):
             raise ValueError(
                 "The responsibilities do not sum to one. Fit the estimator again."
             )
@@ -581,7 +613,8 @@ class NeighborClustering(
         tags = super().__sklearn_tags__()
         is_given = self.metric == "precomputed"
         tags.input_tags.sparse = bool(self.accept_sparse) or is_given
-        tags.input_tags.pairwise = tags.input_tags.positive_only = is_given
+        tags.input_tags.pairwise = is_given
+        tags.input_tags.positive_only = is_given
         tags.input_tags.allow_nan = not is_given
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags

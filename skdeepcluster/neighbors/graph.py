@@ -18,6 +18,7 @@ from sklearn.utils import check_array, check_scalar, gen_batches
 
 from .._random import draw_seed, random_stream
 from .search import (
+    TINY,
     NeighborIndex,
     check_distances,
     nearest_entries,
@@ -34,8 +35,6 @@ ATTRACTIONS = 2
 REPULSIONS = 5
 #: Number of links sampled at once for each sample.
 DRAWS = 64
-#: Number of times that the scatter is computed, each time with neighbors in the last metric.
-WHITENINGS = 2
 
 
 def neighbor_graph(
@@ -81,25 +80,33 @@ def neighbor_graph(
     """
     check_scalar(n_neighbors, "n_neighbors", Integral, min_val=1)
     X = check_array(
-        X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X"
+        X,
+        accept_sparse="csr",
+        dtype=[np.float64, np.float32],
+        input_name="X",
     )
     if metric == "precomputed":
         check_distances(X)
-        return link_neighbors(*nearest_entries(X, n_neighbors, own=True))
-    return link_neighbors(*NeighborIndex(X, metric, n_jobs).query_self(n_neighbors))
+        nearest = nearest_entries(X, n_neighbors, own=True)
+    else:
+        index = NeighborIndex(X, metric, n_jobs)
+        nearest = index.query_self(n_neighbors)
+    return link_neighbors(*nearest)
 
 
 def link_neighbors(distances, neighbors):
     """Return the graph of samples with nearest neighbors, (N, k), missing ones at infinity."""
     n_rows, k = distances.shape
-    weights = (_smooth_weights(distances) if k else distances).astype(np.float32)
+    weights = _smooth_weights(distances) if k else distances
+    weights = weights.astype(np.float32).ravel()
     starts = np.arange(n_rows + 1) * k
-    one_way = sparse.csr_matrix(
-        (weights.ravel(), neighbors.ravel(), starts), (n_rows, n_rows)
-    )
+    entries = weights, neighbors.ravel(), starts
+    one_way = sparse.csr_matrix(entries, (n_rows, n_rows))
     one_way.sum_duplicates()
+
     back = one_way.T.tocsr()
-    graph = (one_way + back - one_way.multiply(back)).tocsr()
+    both = one_way.multiply(back)
+    graph = (one_way + back - both).tocsr()
     np.minimum(graph.data, 1, out=graph.data)
     graph.eliminate_zeros()
     return graph
@@ -108,26 +115,47 @@ def link_neighbors(distances, neighbors):
 def _smooth_weights(distances):
     """Return v_ij of :func:`neighbor_graph`, (N, k), with sigma by bisection."""
     known = np.isfinite(distances)
-    count, finite = known.sum(1, keepdims=True), np.where(known, distances, 0)
+    count = known.sum(1, keepdims=True)
     # A power of two for each sample keeps the products of the bisection in range.
-    exponent = np.frexp(finite.max(1, keepdims=True))[1]
-    distances, finite = np.ldexp(distances, -exponent), np.ldexp(finite, -exponent)
-    positive = np.where(distances > 0, distances, np.inf).min(1, keepdims=True)
-    beyond = np.maximum(distances - np.where(np.isinf(positive), 0, positive), 0)
-    target = np.log2(count + 1)
+    finite = np.where(known, distances, 0)
+    _, exponent = np.frexp(finite.max(1, keepdims=True))
+    distances = np.ldexp(distances, -exponent)
+    finite = np.ldexp(finite, -exponent)
+
+    positive = np.where(distances > 0, distances, np.inf)
+    nearest = positive.min(1, keepdims=True)
+    nearest[np.isinf(nearest)] = 0
+    beyond = np.maximum(distances - nearest, 0)
+
     # If most distances are equal, sigma would converge to zero.
-    floor = np.maximum(1e-3 * finite.sum(1, keepdims=True) / count, 1e-100)
-    low, high = floor, np.maximum(1e3 * finite.max(1, keepdims=True), floor)
+    low = 1e-3 * finite.sum(1, keepdims=True) / count
+    low = np.maximum(low, 1e-100)
+    high = 1e3 * finite.max(1, keepdims=True)
+    high = np.maximum(high, low)
+
     for _ in range(40):  # bisection on a logarithmic scale
         sigma = np.sqrt(low * high)
-        too_wide = np.exp(-beyond / sigma).sum(1, keepdims=True) > target
-        low, high = np.where(too_wide, low, sigma), np.where(too_wide, sigma, high)
+        total = np.exp(-beyond / sigma).sum(1, keepdims=True)
+        is_wide = total > np.log2(count + 1)
+        low = np.where(is_wide, low, sigma)
+        high = np.where(is_wide, sigma, high)
     return np.exp(-beyond / high)
+
+
+def sum_links(graph):
+    """Return the degrees of samples (N,): the sums of the weights of their links."""
+    return np.asarray(graph.sum(1), dtype=float).ravel()
+
+
+def scale_links(graph, factors):
+    """Return the graph with each link times the ``factors`` (N,) of both ends."""
+    scale = sparse.diags(factors)
+    return (scale @ graph @ scale).tocsr()
 
 
 def make_walk(graph):
     """Return the transition matrix P = D^{-1} G (M, M) of a graph, and the degrees D (M,)."""
-    degree = np.asarray(graph.sum(1), dtype=np.float32).ravel()
+    degree = sum_links(graph).astype(np.float32)
     scale = 1 / np.maximum(degree, np.finfo(np.float32).tiny)
     return (sparse.diags(scale) @ graph).tocsr(), degree
 
@@ -135,24 +163,24 @@ def make_walk(graph):
 # ---- whitening
 
 
-def whiten(points, graph, n_neighbors, n_jobs=None):
+def whiten_by_graph(points, graph, n_neighbors, n_jobs=None):
     """Return points (N, D) whitened by the scatter between neighbors in a ``graph`` (N, N).
 
     It estimates the covariance within clusters (D. Art, R. Gnanadesikan, J. R. Kettenring,
-    "Data-based metrics for cluster analysis", Utilitas Mathematica 21A, 1982).
+    "Data-based metrics for cluster analysis", Utilitas Mathematica 21A, 1982). Neighbors of the
+    whitened points give a second estimate.
     """
-    whitened = points
-    for iteration in range(WHITENINGS):
-        if iteration > 0:
-            found = NeighborIndex(whitened, n_jobs=n_jobs).query_self(n_neighbors)
-            graph = link_neighbors(*found)
-        degree = np.asarray(graph.sum(1), dtype=np.float64).ravel()
-        with single_threaded_blas():
-            gaps = degree[:, None] * points - graph @ points
-            whitened = points @ whitening_matrix(
-                points.T @ gaps / degree.sum(), len(points)
-            )
-    return whitened
+    whitened = _whiten_once(points, graph)
+    graph = neighbor_graph(whitened, n_neighbors, n_jobs=n_jobs)
+    return _whiten_once(points, graph)
+
+
+def _whiten_once(points, graph):
+    degree = sum_links(graph)
+    with single_threaded_blas():
+        gaps = degree[:, None] * points - graph @ points
+        scatter = points.T @ gaps / degree.sum()
+        return points @ whitening_matrix(scatter, len(points))
 
 
 def whitening_matrix(scatter, n_samples):
@@ -164,12 +192,17 @@ def whitening_matrix(scatter, n_samples):
     values, vectors = np.linalg.eigh((scatter + scatter.T) / 2)
     values = np.maximum(values, 0)
     mean = max(values.mean(), np.finfo(float).eps ** 2)
-    ratios, share = values / mean, 1 / len(values)
-    squares, square = np.square(ratios).sum(), ratios.sum() ** 2
-    excess = (n_samples + 1 - 2 * share) * (squares - square * share)
+    share = 1 / len(values)
+
+    ratios = values / mean
+    squares = np.square(ratios).sum()
+    square = ratios.sum() ** 2
+    excess = squares - square * share
+    excess *= n_samples + 1 - 2 * share
     wanted = (1 - 2 * share) * squares + square
-    shrinkage = wanted / max(wanted, excess, np.finfo(float).tiny)
-    values += shrinkage * (mean - values) + 0.1 * mean
+    largest = max(wanted, excess, TINY)
+
+    values += wanted / largest * (mean - values) + 0.1 * mean
     return vectors / np.sqrt(values)
 
 
@@ -224,11 +257,15 @@ def neighbor_layout(
     """
     check_scalar(n_components, "n_components", Integral, min_val=1)
     check_scalar(n_epochs, "n_epochs", Integral, min_val=0)
-    graph = sparse.csr_matrix(check_array(graph, accept_sparse="csr", dtype=np.float32))
-    random = np.random.default_rng(draw_seed(random_stream(random_state)))
+    graph = check_array(graph, accept_sparse="csr", dtype=np.float32)
+    graph = sparse.csr_matrix(graph)
+
+    stream = random_stream(random_state)
+    random = np.random.default_rng(draw_seed(stream))
     # After a permutation, a cyclic shift pairs each sample with a random one.
     order = random.permutation(graph.shape[0])
     graph = graph[order][:, order]
+
     start = _embed_spectrally(graph, n_components, random)
     layout = np.empty_like(start)
     layout[order] = _optimize(graph, start, n_epochs, random, n_jobs)
@@ -238,74 +275,98 @@ def neighbor_layout(
 def _embed_spectrally(graph, n_components, random):
     """Return eigenvectors of the normalized Laplacian, smallest first, in [-10, 10]; (N, L)."""
     n_rows = graph.shape[0]
-    degree = np.maximum(np.asarray(graph.sum(1), dtype=np.float64).ravel(), 1e-12)
-    scale = sparse.diags(degree**-0.5)
+    shape = n_rows, n_components
+    degree = np.maximum(sum_links(graph), 1e-12)
+    similarity = scale_links(graph, degree**-0.5)
+    similarity = similarity + sparse.eye(n_rows)
     trivial = np.sqrt(degree / degree.sum())
-    similarity = (scale @ graph @ scale + sparse.eye(n_rows)).tocsr()
-    start, wanted = np.zeros((n_rows, n_components)), min(n_components, n_rows - 1)
+
     with single_threaded_blas():
         if n_rows <= max(500, 4 * n_components):
-            dense = similarity.toarray() - 2 * np.outer(trivial, trivial)
-            values, vectors = np.linalg.eigh(dense)
+            known = 2 * np.outer(trivial, trivial)
+            found = np.linalg.eigh(similarity.toarray() - known)
         else:
-            remove = aslinearoperator(trivial[:, None])
-            operator = aslinearoperator(similarity) - 2 * (remove @ remove.H)
-            first = random.standard_normal(n_rows)
-            try:
-                values, vectors = eigsh(
-                    operator, wanted, which="LA", v0=first, tol=1e-5
-                )
-            except ArpackNoConvergence as error:
-                values, vectors = error.eigenvalues, error.eigenvectors
-    vectors = vectors[:, np.argsort(-values)[:wanted]] / np.sqrt(degree)[:, None]
-    start[:, : vectors.shape[1]] = vectors - vectors.mean(0)
+            given = similarity, trivial, n_components
+            found = _find_eigenvectors(*given, random)
+
+    values, vectors = found
+    order = np.argsort(-values)[: min(n_components, n_rows - 1)]
+    vectors = vectors[:, order] / np.sqrt(degree)[:, None]
+
+    start = np.zeros(shape)
+    start[:, : len(order)] = vectors - vectors.mean(0)
     start *= 10 / max(np.abs(start).max(), 1e-12)
+
+    # The solver may miss trivial eigenvectors, which separate the components.
     n_pieces, piece = connected_components(graph, directed=False)
-    if (
-        n_pieces > 1
-    ):  # the solver may miss trivial eigenvectors, which separate the components
-        start += 10 * random.standard_normal((n_pieces, n_components))[piece]
+    if n_pieces > 1:
+        shifts = random.standard_normal((n_pieces, n_components))
+        start += 10 * shifts[piece]
     # Samples at the same position do not repel each other.
-    return (start + 1e-4 * random.standard_normal(start.shape)).astype(np.float32)
+    start += 1e-4 * random.standard_normal(shape)
+    return start.astype(np.float32)
+
+
+def _find_eigenvectors(similarity, trivial, n_found, random):
+    """Return the largest eigenvalues and eigenvectors that converge, except the trivial one."""
+    known = aslinearoperator(trivial[:, None])
+    similarity = aslinearoperator(similarity.tocsr())
+    operator = similarity - 2 * (known @ known.H)
+    first = random.standard_normal(len(trivial))
+    try:
+        return eigsh(operator, n_found, which="LA", v0=first, tol=1e-5)
+    except ArpackNoConvergence as error:
+        return error.eigenvalues, error.eigenvectors
 
 
 def _draw_links(graph, random):
     """Return linked samples (DRAWS, N), by weight; a sample without links is linked to itself."""
     n_rows = graph.shape[0]
-    ends = np.concatenate([[0.0], np.cumsum(graph.data, dtype=np.float64)])
-    first, last = graph.indptr[:-1, None], graph.indptr[1:, None]
-    at = (np.arange(DRAWS) + random.random((n_rows, 1))) / DRAWS
-    at = ends[first] + at * (ends[last] - ends[first])
-    place = np.searchsorted(ends, at.ravel(), side="right").reshape(n_rows, DRAWS) - 1
+    sums = np.cumsum(graph.data, dtype=float)
+    sums = np.append(0.0, sums)
+    first = graph.indptr[:-1, None]
+    last = graph.indptr[1:, None]
+
+    at = np.arange(DRAWS) + random.random((n_rows, 1))
+    at = sums[first] + at / DRAWS * (sums[last] - sums[first])
+    place = np.searchsorted(sums, at, side="right") - 1
     place = np.clip(place, first, last - 1)  # against rounding
+
     linked = np.append(graph.indices, 0)[place]
-    linked = np.where(first == last, np.arange(n_rows)[:, None], linked)
-    return np.ascontiguousarray(random.permuted(linked, axis=1).T)
+    own = np.arange(n_rows)[:, None]
+    linked = np.where(first == last, own, linked)
+    linked = random.permuted(linked, axis=1)
+    return np.ascontiguousarray(linked.T)
 
 
 def _optimize(graph, start, n_epochs, random, n_jobs):
     """Return the layout after stochastic gradient ascent on the log-likelihood of the links."""
     n_rows = graph.shape[0]
     y = np.ascontiguousarray(start.T)
-    n_moves = 5 * n_epochs if n_rows > 1 else 0
-    blocks = list(gen_batches(n_rows, 8192))  # tasks of threads
+    n_steps = 5 * n_epochs if n_rows > 1 else 0
     n_subsets = DRAWS // ATTRACTIONS
+    blocks = list(gen_batches(n_rows, 8192))  # tasks of threads
     n_threads = min(effective_n_jobs(n_jobs), len(blocks))
+
     with ThreadPoolExecutor(n_threads) as threads:
-        # Handing over a single block takes longer than most of its moves.
+        # Handing over a single block takes longer than most of its steps.
         do_each = map if n_threads == 1 else threads.map
-        for t in range(n_moves):
+        for t in range(n_steps):
             if t % (4 * n_subsets) == 0:  # each sampled link is used four times
                 drawn = _draw_links(graph, random)
             if t % n_subsets == 0:
-                subsets = random.permutation(DRAWS).reshape(n_subsets, ATTRACTIONS)
-            linked = drawn[subsets[t % n_subsets]]
-            shifts = random.integers(1, n_rows, REPULSIONS)
-            rate = np.float32(1 - t / n_moves)
-            move = partial(
-                _step_block, y, np.concatenate([y, y], axis=1), linked, shifts, rate
+                order = random.permutation(DRAWS)
+                subsets = order.reshape(n_subsets, ATTRACTIONS)
+
+            step = partial(
+                _step_block,
+                y,
+                np.concatenate([y, y], axis=1),
+                drawn[subsets[t % n_subsets]],
+                random.integers(1, n_rows, REPULSIONS),
+                np.float32(1 - t / n_steps),
             )
-            y = np.concatenate(list(do_each(move, blocks)), axis=1)
+            y = np.concatenate(list(do_each(step, blocks)), axis=1)
     return y.T
 
 
@@ -314,19 +375,23 @@ def _step_block(y, twice, linked, shifts, rate, rows):
 
     ``twice`` is y concatenated with itself: a slice of it is a cyclic shift.
     """
-    a, b = CURVE_A, CURVE_B
+    a = CURVE_A
+    b = CURVE_B
     here = y[:, rows]
+
+    # Gradients of log q, with similarity q(d) = 1 / (1 + a d^(2b)).
     pulls = np.take(y, linked[:, rows], axis=1) - here[:, None]
     square = _square_norms(pulls)
     power = np.exp((b - 1) * np.log(square))
     pulls *= 2 * a * b * power / (1 + a * square * power)
-    pushes = np.empty((len(here), len(shifts), here.shape[1]), here.dtype)
-    for j, shift in enumerate(shifts):
-        np.subtract(
-            here, twice[:, rows.start + shift : rows.stop + shift], out=pushes[:, j]
-        )
+
+    # Gradients of log(1 - q).
+    shifted = [twice[:, rows.start + j : rows.stop + j] for j in shifts]
+    pushes = here[:, None] - np.stack(shifted, axis=1)
     square = _square_norms(pushes)
-    pushes *= 2 * b / ((1e-3 + square) * (1 + a * np.exp(b * np.log(square))))
+    power = a * np.exp(b * np.log(square))
+    pushes *= 2 * b / ((1e-3 + square) * (1 + power))
+
     step = np.zeros_like(here)
     for gradients in (pulls, pushes):
         np.clip(gradients, -4, 4, out=gradients)

@@ -7,14 +7,15 @@ import functools
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
-from itertools import pairwise
+from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
 from sklearn.decomposition import PCA
 from sklearn.impute import KNNImputer
-from sklearn.neighbors import NearestNeighbors, sort_graph_by_row_values
+from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches, get_tags
 from sklearn.utils.extmath import row_norms
@@ -28,10 +29,12 @@ from .._checks import misses_values
 TREE_FEATURES = 10
 #: Number of samples above which neighbors are searched among principal components first.
 MANY = 5_000
-#: Number of these components.
-COMPONENTS = 50
+#: Number of principal components that the search compares.
+SEARCH_COMPONENTS = 50
 #: Maximum number of samples among which the nearest ones fill missing values.
 MAX_DONORS = 5_000
+#: Smallest denominator.
+TINY = np.finfo(float).tiny
 
 
 class NeighborIndex:
@@ -43,36 +46,45 @@ class NeighborIndex:
     """
 
     def __init__(self, X, metric="euclidean", n_jobs=None):
-        self.is_cosine, self.is_measured = (
-            metric == "cosine",
-            metric in ("euclidean", "cosine"),
-        )
-        self.X, self.n_jobs = (
-            _unit_rows(X) if self.is_cosine else X,
-            effective_n_jobs(n_jobs),
-        )
-        metric, algorithm = "euclidean" if self.is_cosine else metric, "auto"
-        self.center, self.axes = 0, None
+        self.n_jobs = effective_n_jobs(n_jobs)
+        self.is_cosine = metric == "cosine"
+        self.is_measured = metric in ("euclidean", "cosine")
+        self.center = 0
+        self.axes = None
+
+        n_rows, n_features = X.shape
+        algorithm = "auto"
         if self.is_measured and not sparse.issparse(X):
-            algorithm = "kd_tree" if X.shape[1] <= TREE_FEATURES else "brute"
-        if algorithm == "brute":  # matrix products round less around the center
-            self.center = np.median(self.X[:: 1 + len(X) // 1000], axis=0)
-            if len(X) > MANY and X.shape[1] > 2 * COMPONENTS:
-                some = self.X[:: 1 + len(X) // MANY] - self.center
-                self.axes = PCA(COMPONENTS, random_state=0).fit(some).components_.T
+            is_narrow = n_features <= TREE_FEATURES
+            algorithm = "kd_tree" if is_narrow else "brute"
+        is_large = n_rows > MANY and n_features > 2 * SEARCH_COMPONENTS
+
+        self.X = X = self._prepare(X)
+        if algorithm == "brute":
+            # Matrix products round less around the center.
+            self.center = np.median(X[:: 1 + n_rows // 1000], axis=0)
+        if algorithm == "brute" and is_large:
+            some = X[:: 1 + n_rows // MANY] - self.center
+            pca = PCA(SEARCH_COMPONENTS, random_state=0)
+            self.axes = pca.fit(some).components_.T
+
+        metric = "euclidean" if self.is_cosine else metric
         library = NearestNeighbors(algorithm=algorithm, metric=metric)
-        self.library = library.fit(self._project(self.X))
+        self.library = library.fit(self._project(X))
+
+    def _prepare(self, X):
+        return _unit_rows(X) if self.is_cosine else X
 
     def _project(self, X):
         """Return centered samples, or their principal components in float32."""
         if self.axes is None:
             return X - self.center
-        parts = (((X[part] - self.center) @ self.axes) for part in split_rows(*X.shape))
-        return np.concatenate([part.astype(np.float32) for part in parts])
+        parts = [(X[part] - self.center) @ self.axes for part in split_rows(X)]
+        return np.concatenate(parts).astype(np.float32)
 
     def query(self, X, k):
         """Return distances (float64) and indices of the k samples nearest to each of X, (M, k)."""
-        return self._search(_unit_rows(X) if self.is_cosine else X, k)
+        return self._search(self._prepare(X), k)
 
     def query_self(self, k):
         """Return distances (float64) and indices of the k nearest others of each, (N, k)."""
@@ -83,69 +95,79 @@ class NeighborIndex:
         n_rows = self.X.shape[0]
         k = min(k, n_rows - (own is not None))
         # More are searched because of ties, and because components only estimate distances.
-        wide = min(k * (1 if self.axes is None else 3) + 6, n_rows)
-        nearest = np.empty((X.shape[0], k)), np.empty((X.shape[0], k), dtype=np.int64)
+        factor = 1 if self.axes is None else 3
+        wide = min(k * factor + 6, n_rows)
 
-        def work(part):
-            distances, found = self.library.kneighbors(self._project(X[part]), wide)
+        def search_part(part):
+            rows = self._project(X[part])
+            distances, found = self.library.kneighbors(rows, wide)
             if self.is_measured:
-                squares = _square_gaps(self.X, X[part], found)
-                # For unit vectors |u - v|^2 / 2 = 1 - u v.
-                distances = squares / 2 if self.is_cosine else np.sqrt(squares)
-            distances = np.maximum(distances, 0)  # rounding may make a metric negative
+                distances = _square_gaps(self.X, X[part], found)
+            if self.is_cosine:
+                distances /= 2  # for unit vectors |u - v|^2 / 2 = 1 - u v
+            elif self.is_measured:
+                distances = np.sqrt(distances)
+            # Rounding may make a metric negative.
+            distances = np.maximum(distances, 0, dtype=float)
             if own is not None:
                 distances[found == own[part, None]] = np.inf
-            nearest[0][part], nearest[1][part] = sort_nearest(distances, found, k)
+            return sort_nearest(distances, found, k)
 
         # Several OpenMP threads would choose differently among equal distances.
         pool = ThreadPoolExecutor(
-            self.n_jobs, initializer=single_threaded, initargs=("openmp",)
+            self.n_jobs,
+            initializer=single_threaded,
+            initargs=("openmp",),
         )
         with single_threaded_blas(), pool:
-            list(pool.map(work, gen_batches(X.shape[0], 1024)))
-        return nearest
+            parts = gen_batches(X.shape[0], 1024)
+            return _stack(pool.map(search_part, parts))
+
+
+def _stack(parts):
+    """Return the distances and indices of all parts."""
+    distances, indices = zip(*parts, strict=True)
+    return np.concatenate(distances), np.concatenate(indices)
 
 
 def _unit_rows(X):
     """Return samples of unit length, with a last feature that is 1 for samples of zeros."""
+    lengths = row_norms(X)
     if sparse.issparse(X):
-        is_zero = (row_norms(X) == 0).astype(X.dtype)[:, None]
-        return sparse.hstack([normalize(X), sparse.csr_array(is_zero)], format="csr")
-    lengths, largest = row_norms(X), np.abs(X).max(axis=1, initial=0)
+        is_zero = sparse.csr_array((lengths == 0)[:, None])
+        return sparse.hstack([normalize(X), is_zero], format="csr")
+
+    largest = np.abs(X).max(axis=1, initial=0)
+    is_zero = largest == 0
     # Squares of large values overflow, and ``normalize`` leaves short samples as they are.
-    is_lost = np.isinf(lengths) | (lengths < 10 * np.finfo(X.dtype).eps)
-    X = (
-        X / np.where(is_lost & (largest > 0), largest, 1)[:, None]
-        if is_lost.any()
-        else X
-    )
-    is_zero = (largest == 0).astype(X.dtype)[:, None]
-    return np.hstack([normalize(X), is_zero])
+    is_short = lengths < 10 * np.finfo(X.dtype).eps
+    is_lost = np.isinf(lengths) | is_short & ~is_zero
+    X = X / np.where(is_lost, largest, 1)[:, None]
+    return np.column_stack([normalize(X), is_zero])
 
 
 def _square_gaps(rows, X, found):
     """Return the squared distances (M, n) of X to the samples found."""
     if sparse.issparse(X):
-        gaps = (X.astype(np.float64) - rows[column] for column in found.T)
-        return np.stack([row_norms(gap, squared=True) for gap in gaps], 1)
-    squares, n_elements = np.empty(found.shape), found.shape[1] * X.shape[1]
-    for part in gen_batches(
-        len(X), max(1, 2**16 // n_elements)
-    ):  # these fit into the cache
+        X = X.astype(float)
+        squares = [row_norms(X - rows[column], squared=True) for column in found.T]
+        return np.stack(squares, axis=1)
+
+    parts = []
+    fits_cache = 2**16 // (found.shape[1] * X.shape[1])
+    for part in gen_batches(len(X), max(1, fits_cache)):
         gaps = rows.take(found[part], axis=0)
-        gaps = np.subtract(gaps, X[part, None], out=gaps).astype(np.float64, copy=False)
-        np.matmul(
-            gaps[..., None, :], gaps[..., None], out=squares[part][..., None, None]
-        )
-    return squares
+        gaps -= X[part, None]
+        gaps = gaps.astype(float, copy=False)
+        parts.append(gaps[..., None, :] @ gaps[..., None])
+    return np.concatenate(parts)[..., 0, 0]
 
 
 def sort_nearest(distances, neighbors, k):
     """Return the k nearest of the neighbors found, (M, k). Ties go to the lower index."""
     order = np.lexsort((neighbors, distances))[:, :k]
-    return np.take_along_axis(distances, order, 1), np.take_along_axis(
-        neighbors, order, 1
-    )
+    nearest = np.take_along_axis(distances, order, 1)
+    return nearest, np.take_along_axis(neighbors, order, 1)
 
 
 # ---- precomputed distances
@@ -154,24 +176,27 @@ def sort_nearest(distances, neighbors, k):
 def has_distances(estimator):
     """Return whether an estimator takes distances, not features."""
     # AgglomerativeClustering has the parameter, but not the tag.
-    given = getattr(estimator, "metric", None) == "precomputed"
-    return given or get_tags(estimator).input_tags.pairwise
+    if getattr(estimator, "metric", None) == "precomputed":
+        return True
+    return get_tags(estimator).input_tags.pairwise
 
 
 def check_distances(X, square=True):
     """Check that distances are at least 0, and between all samples square and no similarities."""
-    if square and X.shape[0] != X.shape[1]:
+    n_rows, n_columns = X.shape
+    if square and n_rows != n_columns:
         raise ValueError(
-            f"Precomputed distances should be a square matrix of shape (n_samples, n_samples), "
+            "Precomputed distances should be a square matrix of shape (n_samples, n_samples), "
             f"got {X.shape}. Pass the distances between all samples, or another metric."
         )
-    check_non_negative(
-        X, "precomputed distances: of similarities s in [0, 1] pass 1 - s"
-    )
+    whom = "precomputed distances: of similarities s in [0, 1] pass 1 - s"
+    check_non_negative(X, whom)
     values = X.data if sparse.issparse(X) else X
     if not square or not values.size:
         return
-    own, mean = X.diagonal().mean(dtype=np.float64), values.mean(dtype=np.float64)
+
+    own = X.diagonal().mean(dtype=float)
+    mean = values.mean(dtype=float)
     if own > mean:
         raise ValueError(
             f"X has the mean {mean:.3g}, but {own:.3g} on the diagonal, as similarities have. "
@@ -189,7 +214,9 @@ def check_distances(X, square=True):
 def _is_linked_by_one(graph):
     """Return whether a sparse graph is symmetric with maxima 1 in all rows, as UMAP's links."""
     largest = graph.max(axis=1).toarray()
-    return np.allclose(largest, 1, rtol=0, atol=1e-6) and (graph != graph.T).nnz == 0
+    if not np.allclose(largest, 1, rtol=0, atol=1e-6):
+        return False
+    return (graph != graph.T).nnz == 0
 
 
 def nearest_entries(X, k, *, own):
@@ -199,72 +226,91 @@ def nearest_entries(X, k, *, own):
     are its stored entries, including zeros; missing ones have the distance infinity.
     """
     if own and X.shape[0] == 1:
-        return np.zeros((1, 0)), np.zeros((1, 0), dtype=np.int64)
+        return np.zeros((1, 0)), np.zeros((1, 0), dtype=int)
     if sparse.issparse(X):
         return _nearest_stored(X, k, own)
-    k, parts = min(k, X.shape[1] - own), []
-    for part in split_rows(*X.shape):
-        block = np.array(X[part], dtype=np.float64)
+
+    k = min(k, X.shape[1] - own)
+    parts = []
+    for part in split_rows(X):
+        block = np.array(X[part], dtype=float)
         if own:
             np.fill_diagonal(block[:, part.start :], np.inf)
         columns = np.argpartition(block, k - 1, axis=1)[:, :k]
-        parts.append(sort_nearest(np.take_along_axis(block, columns, 1), columns, k))
-    return tuple(map(np.concatenate, zip(*parts, strict=True)))
+        distances = np.take_along_axis(block, columns, 1)
+        parts.append(sort_nearest(distances, columns, k))
+    return _stack(parts)
 
 
 def _nearest_stored(X, k, own):
     """Return :func:`nearest_entries` of a sparse matrix."""
-    graph = X.tocsr()
-    if graph.nnz:
-        graph = sort_graph_by_row_values(graph, copy=True, warn_when_not_sorted=False)
-    distances = np.full((graph.shape[0], k), np.inf)
-    neighbors = np.repeat(np.arange(graph.shape[0])[:, None] * own, k, axis=1)
-    for row, (first, last) in enumerate(pairwise(graph.indptr)):
-        columns, values = graph.indices[first:last], graph.data[first:last]
-        chosen = np.flatnonzero(columns != row)[:k] if own else slice(k)
-        columns, values = columns[chosen], values[chosen]
-        if not len(columns):
-            raise ValueError(
-                f"Row {row} of the precomputed graph has no neighbor among the fitted samples. "
-                "Compute the graph with more neighbors, or drop the row."
-            )
-        neighbors[row, : len(columns)], distances[row, : len(columns)] = columns, values
+    n_rows = X.shape[0]
+    entries = X.tocsr().tocoo()
+    order = np.lexsort((entries.data, entries.row))
+    if own:
+        order = order[(entries.row != entries.col)[order]]
+    rows = entries.row[order]
+    counts = np.bincount(rows, minlength=n_rows)
+    if not counts.all():
+        raise ValueError(
+            f"Row {counts.argmin()} of the precomputed graph has no neighbor among the fitted "
+            "samples. Compute the graph with more neighbors, or drop the row."
+        )
+
+    rank = np.arange(len(rows)) - (np.cumsum(counts) - counts)[rows]
+    near = rank < k
+    places = rows[near], rank[near]
+    distances = np.full((n_rows, k), np.inf)
+    distances[places] = entries.data[order[near]]
+    neighbors = np.repeat(np.arange(n_rows)[:, None] * own, k, axis=1)
+    neighbors[places] = entries.col[order[near]]
     return distances, neighbors
+
+
+# ---- missing values
+
+
+def fit_imputer(X, n_neighbors=15):
+    """Return an imputer that fills missing values by means over the nearest samples of X."""
+    donors = X[:: -(-len(X) // MAX_DONORS)]
+    imputer = KNNImputer(n_neighbors=n_neighbors, keep_empty_features=True)
+    return imputer.fit(donors)
+
+
+def impute(X, n_neighbors=15):
+    """Return X with its missing values filled by :func:`fit_imputer`; X itself without any."""
+    if not misses_values(X):
+        return X
+    return fit_imputer(X, n_neighbors).transform(X)
 
 
 # ---- the order of samples, and equal samples
 
 
-def split_rows(n_rows, n_columns):
+def split_rows(X):
     """Return slices of rows with at most 32 MB in float64 each, unless a row has more."""
-    return list(gen_batches(n_rows, max(1, 2**22 // max(1, n_columns))))
+    n_rows, n_columns = X.shape
+    return gen_batches(n_rows, max(1, 2**22 // max(1, n_columns)))
 
 
 def find_ranges(X):
     """Return the minimum and the maximum of each feature, float64 (D,)."""
-    ends = min_max_axis(X, 0) if sparse.issparse(X) else (X.min(0), X.max(0))
-    return [end.astype(np.float64) for end in ends]
-
-
-def fit_imputer(X, n_neighbors=15):
-    """Return what fills missing values by means over the nearest samples of X that have them."""
-    donors = X[:: -(-len(X) // MAX_DONORS)]
-    return KNNImputer(n_neighbors=n_neighbors, keep_empty_features=True).fit(donors)
-
-
-def fill_missing(X, n_neighbors=15):
-    """Return X with its missing values filled by :func:`fit_imputer`; X itself without any."""
-    return fit_imputer(X, n_neighbors).transform(X) if misses_values(X) else X
+    if sparse.issparse(X):
+        least, largest = min_max_axis(X, 0)
+    else:
+        least = X.min(0)
+        largest = X.max(0)
+    return least.astype(float), largest.astype(float)
 
 
 def order_rows(X):
     """Return the order (N,) of samples by projections of scaled features on a direction."""
     least, largest = find_ranges(X)
-    direction = np.random.RandomState(0).standard_normal(X.shape[1])
-    scale = np.maximum(largest - least, 1e-300)
-    return np.argsort(
-        project_rows(X, direction * (largest > least) / scale), kind="stable"
-    )
+    stream = np.random.RandomState(0)
+    direction = stream.standard_normal(X.shape[1])
+    ranges = np.maximum(largest - least, 1e-300)
+    direction *= largest > least
+    return np.argsort(project_rows(X, direction / ranges), kind="stable")
 
 
 def project_rows(X, direction):
@@ -272,56 +318,81 @@ def project_rows(X, direction):
     if sparse.issparse(X):
         return X @ direction
     # Summed row by row: a matrix product may round equal rows differently at other positions.
-    parts = (np.ascontiguousarray(X[part], np.float64) for part in split_rows(*X.shape))
-    return np.concatenate([(part * direction).sum(1) for part in parts])
+    parts = [(_to_doubles(X[part]) * direction).sum(1) for part in split_rows(X)]
+    return np.concatenate(parts)
 
 
-def hash_rows(X, stored_zeros=False):
+def _to_doubles(X):
+    return np.asarray(X, float, "C")
+
+
+def hash_samples(X, stored_zeros=False):
     """Return 64 bits of the BLAKE2 hash of each sample, as integers (N,), in any precision.
 
     With ``stored_zeros``, zeros stored in a sparse matrix differ from entries not stored.
     """
     if sparse.issparse(X):
-        X = X.sorted_indices()
-        if not stored_zeros:
-            X.eliminate_zeros()
-        places, values = X.indices.astype(np.int64), X.data.astype(np.float64) + 0.0
-        rows = (
-            places[i:j].tobytes() + values[i:j].tobytes() for i, j in pairwise(X.indptr)
-        )
+        rows = _list_stored(X, stored_zeros)
     else:
         # Adding zero makes negative zeros positive.
-        blocks = (
-            np.asarray(X[part], np.float64, "C") + 0.0 for part in split_rows(*X.shape)
-        )
-        rows = (row for block in blocks for row in block)
-    hashes = b"".join(blake2b(row, digest_size=8).digest() for row in rows)
-    return np.frombuffer(hashes, dtype="<i8").astype(np.int64)
+        parts = (X[part] + 0.0 for part in split_rows(X))
+        rows = chain.from_iterable(map(_to_doubles, parts))
+    hashes = [blake2b(row, digest_size=8).digest() for row in rows]
+    return np.frombuffer(b"".join(hashes), dtype="<i8").astype(int)
 
 
-def unique_rows(hashes, weights):
-    """Return (kept, inverse, weights) of the distinct samples with a positive weight.
+def _list_stored(X, stored_zeros):
+    """Yield the bytes of the columns and values stored for each sample."""
+    X = X.sorted_indices()
+    if not stored_zeros:
+        X.eliminate_zeros()
+    columns = X.indices.astype(int)
+    values = X.data.astype(float) + 0.0
+    for part in map(slice, X.indptr[:-1], X.indptr[1:]):
+        yield columns[part].tobytes() + values[part].tobytes()
 
-    ``kept`` (M,) are their first positions, ordered by hash. ``inverse`` (N,) are positions in
-    ``kept``, or -1 for samples without weight. ``weights`` (M,) are sums over equal samples.
-    """
-    hashes, kept, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+
+class Distinct(NamedTuple):
+    """Distinct samples of positive weight."""
+
+    #: First position (M,) of each in X.
+    kept: np.ndarray
+    #: Position (N,) of each sample of X in ``kept``, or -1.
+    inverse: np.ndarray
+    #: Sums of the weights (M,) of equal samples.
+    weights: np.ndarray
+
+    def take(self, chosen):
+        """Return some of the samples, in the order of ``chosen``."""
+        place = np.full(len(self.kept) + 1, -1)
+        place[chosen] = np.arange(len(chosen))
+        kept = self.kept[chosen]
+        return Distinct(kept, place[self.inverse], self.weights[chosen])
+
+
+def merge_equal(keys, weights):
+    """Return the :class:`Distinct` samples, ordered by their ``keys``: hashes (N,)."""
+    _, first, inverse = np.unique(
+        keys,
+        return_index=True,
+        return_inverse=True,
+    )
     # Added by weight: sums then have the same rounding in every order of the samples.
     order = np.argsort(weights, kind="stable")
-    total = np.bincount(inverse[order], weights[order], len(hashes))
-    present = total > 0
-    place = np.where(present, np.cumsum(present) - 1, -1)
-    return kept[present], place[inverse], total[present]
+    total = np.bincount(inverse[order], weights[order])
+    return Distinct(first, inverse, total).take(np.flatnonzero(total))
 
+
+# ---- threads
 
 #: The loaded libraries with threads, found once per process.
 _libraries = functools.cache(ThreadpoolController)
 
 
 def single_threaded(user_api=None):
-    """Return a context in which BLAS and OpenMP run on one thread, which fixes the rounding."""
+    """Return a context that limits BLAS and OpenMP to one thread, which fixes the rounding."""
     return _libraries().limit(limits=1, user_api=user_api)
 
 
-#: The same for BLAS only.
+#: Context that limits BLAS to one thread.
 single_threaded_blas = functools.partial(single_threaded, "blas")

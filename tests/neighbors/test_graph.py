@@ -52,13 +52,14 @@ def test_graphs_of_sparse_samples_and_distances():
         np.testing.assert_allclose(graph, expected, atol=1e-5)
 
 
-def test_whitening_uses_the_scatter_over_pairs(monkeypatch):
-    monkeypatch.setattr(module, "WHITENINGS", 1)
-    graph = neighbor_graph(NORMAL[:60], 4)
-    gaps, weights = NORMAL[:60, None] - NORMAL[:60], graph.toarray().astype(float)
-    scatter = np.einsum("ij,ijd,ije->de", weights, gaps, gaps) / (2 * weights.sum())
-    expected = NORMAL[:60] @ module.whitening_matrix(scatter, 60)
-    found = module.whiten(NORMAL[:60], graph, 4)
+def test_whitening_uses_the_scatter_over_pairs_of_two_graphs():
+    rows = expected = NORMAL[:60]
+    gaps = rows[:, None] - rows
+    for _ in range(2):
+        weights = neighbor_graph(expected, 4).toarray().astype(float)
+        scatter = np.einsum("ij,ijd,ije->de", weights, gaps, gaps) / (2 * weights.sum())
+        expected = rows @ module.whitening_matrix(scatter, 60)
+    found = module.whiten_by_graph(rows, neighbor_graph(rows, 4), 4)
     np.testing.assert_allclose(pairwise_distances(found), pairwise_distances(expected), rtol=1e-4)
 
 

@@ -6,7 +6,8 @@ from scipy import sparse
 from sklearn.datasets import make_blobs
 
 from skdeepcluster.neighbors import labels as module
-from skdeepcluster.neighbors import neighbor_graph, partition_by_labels
+from skdeepcluster.neighbors import neighbor_graph
+from skdeepcluster.neighbors.partition import partition_by_labels
 
 X, Y = make_blobs(240, n_features=6, centers=4, random_state=1)
 
@@ -34,7 +35,7 @@ def test_spreading_solves_the_equation_of_the_paper(name):
 def test_clusters_follow_labels():
     wrong = np.where(np.arange(240) % 10 == 0, (Y + 1) % 4, Y)
     resp = 0.9 * np.eye(4)[[2, 0, 3, 1]][wrong] + 0.025  # with other names
-    labels = module.count_labels(keep_some(Y, 3), 4, np.arange(240))
+    labels = module.count_labels(keep_some(Y, 3), 4, np.arange(240), np.ones(240))
     graph, weights = neighbor_graph(X), np.arange(1.0, 241)
     found = module.follow_labels(resp, labels, graph, weights, X)
     np.testing.assert_allclose(found.sum(1), 1)
@@ -132,7 +133,7 @@ def test_labels_change_the_clusters_as_documented():
 
 def test_labels_are_counted_by_distinct_sample():
     targets, inverse = np.array([0, 1, 1, -1, 2, 1]), np.array([0, 0, 2, 1, -1, 2])
-    counts = module.count_labels(targets, 3, inverse)
+    counts = module.count_labels(targets, 3, inverse, np.ones(6))
     np.testing.assert_array_equal(counts, [[1, 1, 0], [0, 0, 0], [0, 2, 0]])
     weighted = module.count_labels(targets, 3, inverse, np.arange(1.0, 7))
     np.testing.assert_array_equal(weighted, [[1, 2, 0], [0, 0, 0], [0, 9, 0]])

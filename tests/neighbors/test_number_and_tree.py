@@ -10,15 +10,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.neighbors import count_clusters, neighbor_graph, partition, partition_by_labels
-from skdeepcluster.neighbors.number import (
-    MIN_SCORE,
-    choose_number,
-    cut_tree,
-    grow_tree,
-    list_numbers,
-    take_number,
+from skdeepcluster.neighbors import count_clusters, neighbor_graph
+from skdeepcluster.neighbors.number import MIN_SCORE, choose_number, list_numbers, take_number
+from skdeepcluster.neighbors.partition import (
+    build_tree,
+    find_partition,
+    group_leaves,
+    partition_by_labels,
 )
+from skdeepcluster.neighbors.samples import GraphSettings, connect, make_views
 
 X, _ = make_blobs(300, centers=[[0, 0], [8, 0], [0, 8], [8, 8]], random_state=0)
 
@@ -73,9 +73,9 @@ def test_defaults_are_those_of_the_clusterer():
     counted = inspect.signature(count_clusters).parameters
     for name in ("n_neighbors", "metric", "max_clusters", "n_components", "n_jobs"):
         assert counted[name].default == params[name]
-    for name, default in partition.Settings()._asdict().items():
+    for name, default in GraphSettings()._asdict().items():
         assert default == params[name]
-    found = inspect.signature(partition.find_partition).parameters
+    found = inspect.signature(find_partition).parameters
     assert found["max_clusters"].default == params["max_clusters"]
     by_labels = inspect.signature(partition_by_labels).parameters
     assert by_labels["n_neighbors"].default == params["n_neighbors"]
@@ -90,10 +90,13 @@ def test_clusters_of_distances_are_counted():
 def test_tree_of_parts_is_wards_tree():
     points, weights = np.random.default_rng(0).normal(size=(30, 3)), np.arange(30) % 3 + 1
     labels, parts = np.zeros(30, dtype=int), np.arange(30)
-    tree, expected = grow_tree(points, points, labels, np.ones(30), parts), linkage(points, "ward")
+    tree, expected = (
+        build_tree(points, points, labels, np.ones(30), parts),
+        linkage(points, "ward"),
+    )
     np.testing.assert_array_equal(np.sort(tree.children, 1), expected[:, :2])
     np.testing.assert_allclose(tree.distances, expected[:, 2])
-    weighted = cut_tree(grow_tree(points, points, labels, weights, parts).children, labels, 5)
+    weighted = group_leaves(build_tree(points, points, labels, weights, parts).children, labels, 5)
     copies = fcluster(linkage(np.repeat(points, weights, axis=0), "ward"), 5, "maxclust")
     assert adjusted_rand_score(np.repeat(weighted, weights), copies) == 1
 
@@ -101,12 +104,12 @@ def test_tree_of_parts_is_wards_tree():
 def test_clusters_are_merged_after_all_their_parts():
     layout = np.random.default_rng(0).normal(size=(200, 2))
     labels = (layout[:, 0] > 0) + 2 * (layout[:, 1] > 1)
-    tree = grow_tree(layout, layout, labels, np.ones(200), np.arange(200) % 9)
+    tree = build_tree(layout, layout, labels, np.ones(200), np.arange(200) % 9)
     assert (np.diff(tree.distances) >= 0).all()
-    np.testing.assert_array_equal(cut_tree(tree.children, tree.clusters, 4), tree.clusters)
+    np.testing.assert_array_equal(group_leaves(tree.children, tree.clusters, 4), tree.clusters)
     finer = np.arange(len(tree.clusters))
     for n_clusters in range(len(tree.clusters), 0, -1):
-        cut = cut_tree(tree.children, tree.clusters, n_clusters)
+        cut = group_leaves(tree.children, tree.clusters, n_clusters)
         assert set(cut) == set(range(n_clusters))
         assert len(set(zip(finer, cut, strict=True))) == len(set(finer))  # cuts are nested
         finer = cut
@@ -152,9 +155,9 @@ def test_share_asked_for_is_noise():
 
 
 def test_numbers_around_the_best_are_tried_afterwards():
-    stream, settings = np.random.RandomState(0), partition.Settings()
-    samples = partition.connect(X[:50], "auto", settings, stream)
-    views = partition.make_views(samples, "auto", settings, stream)
+    stream, settings = np.random.RandomState(0), GraphSettings()
+    samples = connect(X[:50], "auto", settings, stream)
+    views = make_views(samples, "auto", settings, stream)
     curve = choose_number(views, 2, [2, 5, 7, 9], stream)
     assert curve.n_clusters.tolist() == [1, 2, 3, 4, 5, 6, 7, 9]
 
@@ -170,7 +173,7 @@ def test_numbers_and_ties():
 
 def test_a_leaf_is_the_nearest_of_its_cluster():
     layout = np.array([[0.0], [1.0], [5.0], [6.0]])
-    tree = grow_tree(layout, layout, np.array([0, 0, 1, 1]), np.ones(4), np.arange(4))
+    tree = build_tree(layout, layout, np.array([0, 0, 1, 1]), np.ones(4), np.arange(4))
     points, labels = np.array([[0.4], [0.6], [0.6], [9.0], [5.4]]), np.array([0, 0, 1, 1, 7])
     centers = tree.centers[tree.find_leaves(points, labels)][:, 0]
     np.testing.assert_array_equal(centers, [0, 1, 5, 6, 5])

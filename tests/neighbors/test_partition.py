@@ -7,8 +7,10 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.neighbors import count_clusters, find_partition, neighbor_layout, partition
-from skdeepcluster.neighbors.graph import neighbor_graph, whitening_matrix
+from skdeepcluster.neighbors import count_clusters, neighbor_graph, neighbor_layout
+from skdeepcluster.neighbors.graph import whitening_matrix
+from skdeepcluster.neighbors.partition import find_limit, find_partition, interpolate
+from skdeepcluster.neighbors.samples import GraphSettings, connect, make_views
 
 X, Y = make_blobs(240, n_features=6, centers=4, random_state=1)
 RANDOM = np.random.default_rng(0)
@@ -17,14 +19,22 @@ WIDE = RANDOM.normal(size=(120, 60)) + 2 * np.eye(60)[RANDOM.integers(0, 4, 120)
 ROWS, ORDER, WEIGHTS = np.arange(120), RANDOM.permutation(120), RANDOM.integers(1, 4, 120)
 
 
-def find(rows, n_clusters=4, **options):
+def find(rows, n_clusters=4, sample_weight=None, **settings):
     """Return the labels of all samples, with their responsibilities checked."""
-    partition = find_partition(rows, n_clusters, random_state=0, **options)
-    resp = partition.extend(rows)[0]
+    settings, options = GraphSettings(**settings), {"sample_weight": sample_weight}
+    partition = find_partition(rows, n_clusters, settings, random_state=0, **options)
+    resp, _ = interpolate(partition.samples.reference, rows, [partition.resp])
     assert resp.shape == (rows.shape[0], n_clusters)
     assert 0 <= partition.expected_score <= 1
     np.testing.assert_allclose(resp.sum(1), 1)
     return resp.argmax(1)
+
+
+def view(rows, n_clusters, weights=None, **settings):
+    """Return the distinct samples and their views."""
+    settings, random = GraphSettings(**settings), np.random.RandomState(0)
+    samples = connect(rows, n_clusters, settings, random, weights)
+    return samples, make_views(samples, n_clusters, settings, random)
 
 
 @pytest.mark.parametrize(("rows", "metric"), [(NORMAL, "cosine"), (WIDE, "euclidean")])
@@ -81,9 +91,7 @@ def test_views_are_scaled_and_whitened_within_clusters():
     stream, labels = np.random.default_rng(0), np.arange(300) % 3
     rows = stream.normal(size=(300, 2)) * [1, 6] + 14.0 * labels[:, None] * [1, 0]
     weights = np.where(rows[:, 1] > 0, 1, 9)
-    settings, random = partition.Settings(), np.random.RandomState(0)
-    samples = partition.connect(rows, 3, settings, random, weights)
-    views = partition.make_views(samples, 3, settings, random)
+    samples, views = view(rows, 3, weights)
     for points in (views.wide, views.narrow, *views.layouts):
         np.testing.assert_allclose(points.mean(0), 0, atol=1e-9)
         assert points.var(0).mean() == pytest.approx(1)
@@ -100,44 +108,38 @@ def test_views_are_scaled_and_whitened_within_clusters():
 
 
 def test_few_features_are_their_own_narrow_view():
-    settings, random = partition.Settings(), np.random.RandomState(0)
-    samples = partition.connect(NORMAL[:40, :10], 2, settings, random)
-    views = partition.make_views(samples, 2, settings, random)
+    _, views = view(NORMAL[:40, :10], 2)
     np.testing.assert_allclose(views.narrow, views.wide)
-    assert partition.make_views(
-        partition.connect(NORMAL[:40], 2, settings, random), 2, settings, random
-    ).narrow.shape == (40, 10)
+    assert view(NORMAL[:40], 2)[1].narrow.shape == (40, 10)
 
 
 def test_views_need_features_and_two_of_them_to_whiten():
-    settings = partition.Settings()
     for rows, metric, n_layouts, is_whitened in (
         (X[:40], "euclidean", 2, True),
         (X[:40, :1], "euclidean", 2, False),
         (NORMAL[:40].repeat(9, axis=1), "euclidean", 2, False),
         (pairwise_distances(NORMAL), "precomputed", 1, False),
     ):
-        random, own = np.random.RandomState(0), settings._replace(metric=metric)
-        views = partition.make_views(partition.connect(rows, 4, own, random), 4, own, random)
+        _, views = view(rows, 4, metric=metric)
         assert views.has_features == (metric == "euclidean")
         assert (len(views.layouts), views.white is not None) == (n_layouts, is_whitened)
 
 
 def test_values_far_from_the_fitted_ones_are_clipped():
     rows = np.array([[-3.0, 2.0], [1.0, 0.0]])
-    assert partition.find_limit(rows, "euclidean") == 3e6
-    assert partition.find_limit(-rows, "euclidean") == 3e6
-    largest = partition.find_limit(rows, "manhattan")
+    assert find_limit(rows, "euclidean") == 3e6
+    assert find_limit(-rows, "euclidean") == 3e6
+    largest = find_limit(rows, "manhattan")
     assert largest >= 1e100
-    assert partition.find_limit(0 * rows, "euclidean") == largest
-    assert partition.find_limit(1e300 * rows, "euclidean") == largest
+    assert find_limit(0 * rows, "euclidean") == largest
+    assert find_limit(1e300 * rows, "euclidean") == largest
 
 
 def test_new_samples_get_means_weighted_by_inverse_distances():
-    samples = partition.connect(X, 4, partition.Settings(n_neighbors=5), np.random.RandomState(0))
+    samples = connect(X, 4, GraphSettings(n_neighbors=5), np.random.RandomState(0))
     reference, values = samples.reference, RANDOM.random((240, 3))
     new = np.r_[X[reference.kept[:2]], X[:5] + 0.3]
-    found, spacing = partition.interpolate(reference, new, [values])
+    found, spacing = interpolate(reference, new, [values])
     distances = pairwise_distances(new, reference.rows)
     near = distances.argsort(1)[:, :5]
     gaps = np.take_along_axis(distances, near, 1)
@@ -151,36 +153,31 @@ def test_new_samples_get_means_weighted_by_inverse_distances():
     others = np.sort(distances[:2], 1)[:, 1:6]
     np.testing.assert_allclose(spacing, np.r_[others, gaps[2:]].mean(1))
     stored = reference._replace(rows=sparse.csr_matrix(reference.rows))
-    np.testing.assert_allclose(partition.interpolate(stored, new, [values])[0], found)
+    np.testing.assert_allclose(interpolate(stored, new, [values])[0], found)
 
 
 def test_samples_of_equal_length_have_a_unit_view():
-    settings = partition.Settings()
     equal = 7 * NORMAL[:40] / np.linalg.norm(NORMAL[:40], axis=1, keepdims=True)
     for rows, has_unit in (
         (equal, True),
         (NORMAL[:40], False),
         (1.01 ** (ROWS[:40, None] == 3) * equal, False),
     ):
-        random = np.random.RandomState(0)
-        unit = partition.make_views(
-            partition.connect(rows, 2, settings, random), 2, settings, random
-        ).unit
+        unit = view(rows, 2)[1].unit
         assert (unit is not None) == has_unit
         if has_unit:
             np.testing.assert_allclose(np.square(unit).mean(1), 1, rtol=1e-5)
 
 
 def test_drawn_samples_have_unbiased_weights():
-    weights, totals, settings = WEIGHTS / WEIGHTS.max(), [], partition.Settings(max_samples=30)
-    labels, named = np.where(ROWS < 5, 0, -1), np.array([7, 110])
+    weights, totals, settings = WEIGHTS / WEIGHTS.max(), [], GraphSettings(max_samples=30)
     for seed in range(60):
         random = np.random.RandomState(seed)
-        given = labels, named if seed % 2 else ()
-        samples = partition.connect(NORMAL, 3, settings, random, WEIGHTS, *given)
+        needed = [*range(5), 7, 110] if seed % 2 else [0, 1, 2, 3, 4, 4]
+        samples = connect(NORMAL, 3, settings, random, WEIGHTS, needed)
         kept, inverse = samples.reference.kept, samples.inverse
         assert len(set(kept)) == len(kept) == 30
-        expected = {*range(5), *given[1]}
+        expected = set(needed)
         assert expected <= set(kept)
         assert {w for i, w in zip(kept, samples.weights, strict=True) if i in expected} <= {
             *weights[list(expected)]
@@ -192,23 +189,21 @@ def test_drawn_samples_have_unbiased_weights():
     error = np.std(totals) / np.sqrt(60)
     assert np.mean(totals) == pytest.approx(weights.sum(), abs=4 * error)
     # More than half cannot all be kept: they are drawn like the others.
-    half = partition.connect(NORMAL, 3, settings, random, None, np.where(ROWS < 16, 0, -1))
+    half = connect(NORMAL, 3, settings, random, None, range(16))
     assert not set(range(16)) <= set(half.reference.kept)
 
 
 @pytest.mark.parametrize(("n_clusters", "n_neighbors"), [(2, 15), (10, 4), (40, 1), ("auto", 15)])
 def test_small_clusters_have_few_neighbors(n_clusters, n_neighbors):
-    given = partition.Settings(), np.random.RandomState(0)
-    reference = partition.connect(NORMAL[:50], n_clusters, *given).reference
+    given = GraphSettings(), np.random.RandomState(0)
+    reference = connect(NORMAL[:50], n_clusters, *given).reference
     assert reference.n_neighbors == n_neighbors
 
 
 def test_distinct_samples_of_positive_weight_are_linked():
     rows = np.r_[NORMAL[:50], NORMAL[:20], 9 + NORMAL[:5]]
     weight = np.r_[np.arange(1.0, 71), np.zeros(5)]
-    samples = partition.connect(
-        rows, "auto", partition.Settings(), np.random.RandomState(0), weight
-    )
+    samples = connect(rows, "auto", GraphSettings(), np.random.RandomState(0), weight)
     assert samples.graph.shape == (50, 50)
     np.testing.assert_array_equal(samples.inverse[:20], samples.inverse[50:70])
     assert (samples.inverse[70:] == -1).all()
@@ -222,8 +217,8 @@ def test_distinct_samples_of_positive_weight_are_linked():
 def test_sparse_distances_leave_out_samples_without_weight():
     stored, weight = neighbor_graph(NORMAL, 8), np.where(ROWS % 5 == 0, 0, 2.0)
     stored.data = 1 / stored.data
-    random, settings = np.random.RandomState(0), partition.Settings(metric="precomputed")
-    samples = partition.connect(stored.astype(np.float64), 3, settings, random, weight)
+    random, settings = np.random.RandomState(0), GraphSettings(metric="precomputed")
+    samples = connect(stored.astype(np.float64), 3, settings, random, weight)
     assert (samples.inverse[weight == 0] == -1).all()
     assert (samples.weights == 1).all()
     np.testing.assert_array_equal(np.sort(samples.reference.kept), np.flatnonzero(weight))

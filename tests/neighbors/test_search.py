@@ -14,12 +14,12 @@ from skdeepcluster.neighbors import neighbor_graph, search
 from skdeepcluster.neighbors.search import (
     NeighborIndex,
     check_distances,
-    fill_missing,
-    hash_rows,
+    hash_samples,
+    impute,
+    merge_equal,
     nearest_entries,
     order_rows,
     split_rows,
-    unique_rows,
 )
 
 GROUPS = make_blobs(60, random_state=0)[0]
@@ -169,24 +169,24 @@ def test_many_samples_have_nearly_exact_neighbors():
 
 def test_hashes_differ_by_values_not_by_how_they_are_stored():
     X = np.random.default_rng(0).integers(-2, 3, (200, 4)).astype(np.float64)
-    hashes, stored = hash_rows(X), sparse.csr_array(X)
+    hashes, stored = hash_samples(X), sparse.csr_array(X)
     same = (X[:, None] == X).all(2)
     np.testing.assert_array_equal(hashes[:, None] == hashes, same)
-    np.testing.assert_array_equal(hash_rows(-(-X).astype(np.float32)), hashes)
+    np.testing.assert_array_equal(hash_samples(-(-X).astype(np.float32)), hashes)
     full = stored.copy()
     full.data[::2] = 0
     lean = full.copy()
     lean.eliminate_zeros()
-    np.testing.assert_array_equal(hash_rows(full), hash_rows(lean))
+    np.testing.assert_array_equal(hash_samples(full), hash_samples(lean))
     assert full.nnz == stored.nnz, "the argument is not changed"
-    given = hash_rows(full, stored_zeros=True)
+    given = hash_samples(full, stored_zeros=True)
     differs = np.diff(full.indptr) != np.diff(lean.indptr)
-    np.testing.assert_array_equal(given != hash_rows(lean, stored_zeros=True), differs)
+    np.testing.assert_array_equal(given != hash_samples(lean, stored_zeros=True), differs)
 
 
 def test_distinct_samples_have_the_weights_of_their_copies():
     hashes, weights = np.array([7, 3, 7, 5, 3, 9]), np.array([1.0, 2, 4, 0, 8, 16])
-    kept, inverse, total = unique_rows(hashes, weights)
+    kept, inverse, total = merge_equal(hashes, weights)
     assert kept.tolist() == [1, 0, 5]
     assert inverse.tolist() == [1, 0, 1, -1, 0, 2]
     assert total.tolist() == [10, 5, 16]
@@ -220,12 +220,12 @@ def test_nearest_entries_are_those_of_sorted_rows(own):
 
 def test_missing_values_are_means_over_the_nearest_samples():
     X = np.array([[0.0, 1.0], [1.0, 3.0], [9.0, 50.0], [0.4, np.nan], [np.nan, np.nan]])
-    filled = fill_missing(X, n_neighbors=2)
+    filled = impute(X, n_neighbors=2)
     assert filled[3].tolist() == [0.4, 2.0]
     np.testing.assert_array_equal(filled[:3], X[:3])
     assert np.isfinite(filled).all()
-    assert fill_missing(X[:3]) is not None
-    assert fill_missing(X[:3]) is X[:3] or np.shares_memory(fill_missing(X[:3]), X)
+    assert impute(X[:3]) is not None
+    assert impute(X[:3]) is X[:3] or np.shares_memory(impute(X[:3]), X)
 
 
 def test_order_of_samples_depends_on_values_alone():
@@ -241,7 +241,7 @@ def test_order_of_samples_depends_on_values_alone():
 
 def test_blocks_have_a_row_at_least_and_32_megabytes_at_most():
     for n_columns, n_rows in ((2**23, 1), (2**22, 1), (2**21, 2), (1, 2**22), (0, 2**22)):
-        parts = split_rows(3 * n_rows, n_columns)
+        parts = split_rows(np.broadcast_to(0.0, (3 * n_rows, n_columns)))
         assert [part.stop - part.start for part in parts] == [n_rows] * 3
     X = np.random.default_rng(0).normal(size=(12, 10_000))
     np.testing.assert_allclose(NeighborIndex(X).query_self(1)[0][:, 0], np.sort(cdist(X, X))[:, 1])
