@@ -528,13 +528,9 @@ class NeighborClustering(
                 "accept_sparse=True, or pass X.toarray()."
             )
 
-        return read_table(
-            self,
-            X,
-            reset=reset,
-            accept_sparse="csr" if takes_sparse else False,
-            dtype=[np.float64, np.float32],
-        )
+        accepted = "csr" if takes_sparse else False
+        X = read_table(self, X, reset=reset, accept_sparse=accepted)
+        return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
 
     def _read_rows(self, X, sample_weight):
         """Return X of a fit, checked, scaled and filled."""
