@@ -83,10 +83,9 @@ def check_init(init):
 
 def is_given(init):
     """Return whether ``init`` is an array of clusters or responsibilities."""
-    is_name = init is None or isinstance(init, str)
-    return (
-        not is_name and not isinstance(init, BaseEstimator) and not hasattr(init, "fit")
-    )
+    if init is None or isinstance(init, str):
+        return False
+    return not isinstance(init, BaseEstimator) and not hasattr(init, "fit")
 
 
 def has_anchor(init, has_codes):
@@ -149,7 +148,7 @@ def search_start(init, points, n_clusters, labels, random_state):
         n_found = clusterer.n_clusters_
     else:
         clusterer.fit(points)
-        clusters = _read_clusters(clusterer, points)
+        clusters = _assign_all(clusterer, points)
         n_found = int(clusters.max()) + 1
 
     if n_clusters == "auto":
@@ -162,7 +161,7 @@ def search_start(init, points, n_clusters, labels, random_state):
     # One-hot: shared responsibilities would blur the clusters of the codes.
     anchor = np.eye(n_clusters)[clusters]
     if not is_ours:
-        return start_from(_follow_labels(anchor, labels, points))
+        return start_from(_match_labels(anchor, labels, points))
     curve = getattr(clusterer, "n_clusters_curve_", None)
     return start_from(
         _hold(anchor, labels),
@@ -179,7 +178,7 @@ def _start_by_mixture(points, n_clusters, labels, random_state):
     points = impute(points)
     mixture = fit_mixture(points, n_clusters, random_state)
     resp = em.posterior(points, mixture)
-    return start_from(_follow_labels(resp, labels, points), curve=curve)
+    return start_from(_match_labels(resp, labels, points), curve=curve)
 
 
 def _hold(resp, labels):
@@ -209,7 +208,7 @@ def _configure(clusterer, n_clusters, labels, random_state):
     return clone(clusterer).set_params(**known)
 
 
-def _read_clusters(clusterer, points):
+def _assign_all(clusterer, points):
     """Return the clusters (N,) of a fitted clusterer; noise goes to the nearest mean."""
     labels = getattr(clusterer, "labels_", None)
     if labels is None:
@@ -227,7 +226,7 @@ def _read_clusters(clusterer, points):
     return labels
 
 
-def _follow_labels(resp, labels, points):
+def _match_labels(resp, labels, points):
     """Return responsibilities (N, K) numbered like the known labels (N,), which are kept."""
     if labels is None:
         return resp

@@ -85,7 +85,7 @@ def find_medoids(X, labels, *, random_state=None) -> Labels:
     >>> find_medoids([[0.0], [1.0], [3.0], [9.0], [9.5]], [0, 0, 0, 1, -1])
     array([1, 3])
     """
-    X, labels = _read_samples(X, labels)
+    X, labels = _read_labeled(X, labels)
     stream = random_stream(random_state)
     medoids = np.full(labels.max(initial=-1) + 1, -1)
     for k in np.unique(labels[labels >= 0]):
@@ -148,7 +148,7 @@ def compare_features(
     """
     X = _count_categories(X)
     names = _name_columns(X, feature_names)
-    X, labels = _read_samples(X, labels)
+    X, labels = _read_labeled(X, labels)
     member = indicate(labels, labels.max(initial=-1) + 1).toarray()
     return _list_features(X, member, names, n_features)
 
@@ -250,7 +250,7 @@ class ClusterReport(Bunch):
         labels, resp, n_clusters = _predict_clusters(estimator, X)
         check_consistent_length(X, row_names)
         table = _count_categories(X)
-        values, labels = _read_samples(table, labels)
+        values, labels = _read_labeled(table, labels)
         member = indicate(labels, n_clusters).toarray()
         names = _name_columns(table, feature_names, estimator)
 
@@ -455,7 +455,7 @@ def _predict_clusters(estimator, X):
     return labels, None, n_clusters
 
 
-def _read_samples(X, labels):
+def _read_labeled(X, labels):
     """Return X as float64, dense with nan for missing values or CSR, and the labels, checked."""
     finite = True if sparse.issparse(X) else "allow-nan"
     X = check_array(X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=finite)
