@@ -151,14 +151,14 @@ def check_responsibilities(name, value, shape):
 # ---- fits
 
 
-def warn_user(message: str) -> None:
-    """Give a ConvergenceWarning at the line of the user that called the package."""
+def warn_user(message: str, category: type[UserWarning] = ConvergenceWarning) -> None:
+    """Give a warning at the line of the user that called the package."""
     frame = sys._getframe()
     level = 0
     while frame is not None and _is_internal(frame):
         frame = frame.f_back
         level += 1
-    warnings.warn(message, ConvergenceWarning, stacklevel=level + 1)
+    warnings.warn(message, category, stacklevel=level + 1)
 
 
 def _is_internal(frame: FrameType) -> bool:

@@ -4,7 +4,6 @@ N samples, M members, K clusters of the consensus, K_m clusters of member m. Mem
 (N, K_m) are probabilities or one-hot labels. Tables A_m (K_m, K) map them to the consensus.
 """
 
-import warnings
 from numbers import Integral
 from typing import Self
 
@@ -15,7 +14,6 @@ from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import normalized_mutual_info_score
 from sklearn.utils import check_array, gen_batches, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -28,6 +26,7 @@ from ._checks import (
     fitting_member,
     restore_on_failure,
     store_parameters,
+    warn_user,
 )
 from ._labels import indicate, mean_greatest_jaccard, normalize_rows, predict_samples
 from ._random import draw_seeds, random_stream
@@ -184,12 +183,10 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             self._set_consensus(memberships)
         n_found = _count_used(self.labels_)
         if n_found < self.n_clusters_:
-            warnings.warn(
+            warn_user(
                 f"Only {n_found} of n_clusters={self.n_clusters_} clusters of the "
                 "consensus have samples. Decrease n_clusters or increase "
                 "n_estimators.",
-                ConvergenceWarning,
-                stacklevel=3,
             )
         return self
 
@@ -240,10 +237,8 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             end_interrupted_member(True)  # this ensemble may itself be a member
             if not fitted:
                 raise
-            warnings.warn(
+            warn_user(
                 f"The fit was interrupted: {len(fitted)} of {len(fits)} members are used.",
-                ConvergenceWarning,
-                stacklevel=4,
             )
         return fitted
 

@@ -13,6 +13,7 @@ from sklearn.metrics import calinski_harabasz_score, silhouette_score
 from sklearn.utils import Bunch, _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples
 
+from ._checks import warn_user
 from ._labels import predict_samples
 from .neighbors import count_clusters
 from .neighbors.number import take_number
@@ -188,10 +189,9 @@ def _count(X, numbers, estimator, weights):
             "cluster). Give smaller numbers as n_clusters."
         )
     if len(known) < len(numbers):
-        warnings.warn(
+        warn_user(
             f"Numbers above {known.max()} are left out: too few samples are distinct.",
             UserWarning,
-            stacklevel=3,
         )
     scores = curve.criterion[is_asked]
     results = {
@@ -213,12 +213,11 @@ def _warn_of_edges(numbers, best, criterion):
 
     edge = "largest" if best == largest else "smallest"
     more = "larger" if best == largest else "smaller"
-    warnings.warn(
+    warn_user(
         f"The best number of clusters by {criterion}, {best}, is the {edge} of "
         f"those tried, {smallest} to {largest}. Give {more} numbers as "
         "n_clusters, too.",
         UserWarning,
-        stacklevel=3,
     )
 
 

@@ -27,6 +27,7 @@ from ._checks import (
     misses_values,
     restore_on_failure,
     store_parameters,
+    warn_user,
 )
 from ._labels import LabeledClusterMixin, cluster_means, find_offset, mark_noise
 from ._tables import (
@@ -304,11 +305,9 @@ class NeighborClustering(
 
         n_found = len(np.unique(resp.argmax(1)))
         if n_found < self.n_clusters_:
-            warnings.warn(
+            warn_user(
                 f"Only {n_found} of n_clusters={self.n_clusters_} clusters have samples, possibly "
                 "due to duplicate points in X. Decrease n_clusters.",
-                ConvergenceWarning,
-                stacklevel=3,
             )
         if found.curve is not None:
             warn_of_edge(found.curve, self.max_clusters, len(self.graph_indices_))

@@ -3,7 +3,6 @@
 N samples, M distinct samples in the graph; D features, L layout dimensions, K clusters, P leaves.
 """
 
-import warnings
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from typing import NamedTuple
@@ -12,12 +11,11 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.special import softmax
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import Bunch, check_array
 
-from .._checks import LARGEST, check_answers, check_sample_weight
+from .._checks import LARGEST, check_answers, check_sample_weight, warn_user
 from .._labels import average_finite, cluster_means, indicate
 from .._random import random_stream
 from .candidates import (
@@ -231,11 +229,9 @@ def _read_samples(X, n_neighbors):
 def warn_of_edge(curve, max_clusters, n_samples):
     """Warn the caller's caller if the largest number of clusters is the best."""
     if curve.best == curve.n_clusters[-1] and n_samples > 1:
-        warnings.warn(
+        warn_user(
             f"n_clusters='auto' chose {curve.best}, the largest number tried. Raise max_clusters="
             f"{max_clusters} (at most a fifth of the distinct samples), or set n_clusters.",
-            ConvergenceWarning,
-            stacklevel=4,
         )
 
 

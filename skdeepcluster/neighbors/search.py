@@ -4,7 +4,6 @@ N samples, D features, M queries, k neighbors.
 """
 
 import functools
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from itertools import chain
@@ -23,7 +22,7 @@ from sklearn.utils.sparsefuncs import min_max_axis
 from sklearn.utils.validation import check_non_negative
 from threadpoolctl import ThreadpoolController
 
-from .._checks import misses_values
+from .._checks import misses_values, warn_user
 
 #: Maximum number of features for which a k-d tree is faster than matrix products.
 TREE_FEATURES = 10
@@ -203,11 +202,11 @@ def check_distances(X, square=True):
             "metric='precomputed' takes distances: of similarities s in [0, 1] pass 1 - s."
         )
     if sparse.issparse(X) and values.min() < 1 and _is_linked_by_one(X):
-        warnings.warn(
+        warn_user(
             "X is symmetric and the maximum of each row is 1, as in graphs of similarities "
             "(scanpy's 'connectivities'). metric='precomputed' takes distances: pass a graph of "
             "distances (scanpy's 'distances').",
-            stacklevel=2,
+            UserWarning,
         )
 
 
