@@ -15,7 +15,6 @@ from torch.distributed.nn.functional import all_reduce
 from torch.nn.functional import batch_norm
 from torch.overrides import TorchFunctionMode
 
-from ..functional.losses import split_by
 from ..modules.model import Batch
 from .runtime import Process
 
@@ -58,7 +57,7 @@ class Processes(Process):
     @contextmanager
     def step(self, n_rows: int) -> Iterator[None]:
         """Within the block, a batch of ``n_rows`` samples is this process's part of the batch."""
-        with split_by(self), _WholeBatch(self, n_rows):
+        with _WholeBatch(self, n_rows):
             yield
 
     def average(self, losses: Tensor, parameters: list[torch.nn.Parameter]) -> None:

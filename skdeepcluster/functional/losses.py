@@ -6,10 +6,6 @@ Reference: T. M. Cover and J. A. Thomas, Elements of Information Theory, 2nd ed.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,37 +13,7 @@ from torch.nn.functional import softplus
 
 #: Lower bound on the probability of an outcome in divergences: 0 times infinity would be NaN, and
 #: subnormal gradients slow down matrix products.
-LEAST_PROBABILITY = 1e-30
-
-_split: ContextVar[Any] = ContextVar("split", default=None)
-
-
-@contextmanager
-def split_by(split: Any) -> Iterator[None]:
-    """Within the block, ``all_rows`` and ``own_rows`` of ``split`` divide batches by process."""
-    token = _split.set(split)
-    try:
-        yield
-    finally:
-        _split.reset(token)
-
-
-def all_rows(x: Tensor) -> Tensor:
-    """Gather the whole batch, (N, ...), from all processes, if there are several."""
-    split = _split.get()
-    return x if split is None else split.all_rows(x)
-
-
-def own_rows(whole: Tensor) -> Tensor:
-    """Keep the samples of this process from the whole batch, if there are several processes."""
-    split = _split.get()
-    return whole if split is None else split.own_rows(whole)
-
-
-def _expect(log_p: Tensor, value: Tensor) -> Tensor:
-    """sum_k p_k value_k, of shape (...); outcomes with p_k = 0 do not count."""
-    p = log_p.exp().clamp_min(max(LEAST_PROBABILITY, torch.finfo(log_p.dtype).tiny))
-    return (p * value.masked_fill(log_p == -math.inf, 0.0)).sum(-1)
+SMALLEST_PROBABILITY = 1e-30
 
 
 def information_content(log_p: Tensor) -> Tensor:
@@ -100,7 +66,8 @@ def entropy(log_p: Tensor) -> Tensor:
     tensor(4.)
     """
     # The clamp makes 0 log 0 equal 0.
-    return -(log_p.exp() * log_p.clamp_min(torch.finfo(log_p.dtype).min)).sum(-1)
+    finite = log_p.clamp_min(torch.finfo(log_p.dtype).min)
+    return -(log_p.exp() * finite).sum(-1)
 
 
 def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
@@ -137,6 +104,13 @@ def cross_entropy(log_p: Tensor, log_q: Tensor) -> Tensor:
     return _expect(log_p, -log_q)
 
 
+def _expect(log_p: Tensor, value: Tensor) -> Tensor:
+    """Return sum_k p_k value_k, of shape (...); outcomes with p_k = 0 add nothing."""
+    p = log_p.exp().clamp_min(SMALLEST_PROBABILITY)
+    value = value.masked_fill(log_p == -math.inf, 0.0)
+    return (p * value).sum(-1)
+
+
 def mutual_information(log_p: Tensor) -> Tensor:
     """I(x; y) = H[mean_n p(y|x_n)] - mean_n H[p(y|x_n)], in nats, a scalar.
 
@@ -169,11 +143,11 @@ def mutual_information(log_p: Tensor) -> Tensor:
 
 
 def marginal(log_p: Tensor) -> Tensor:
-    """Log mean_n p(y | x_n), of shape (K,), from conditionals of shape (N, K)."""
-    log_p = all_rows(log_p)
+    """Return log mean_n p(y | x_n), of shape (K,), from conditionals of shape (N, K)."""
     # logsumexp has no gradient where all terms are -inf.
     never = (log_p == -math.inf).all(0)
-    log_mean = log_p.masked_fill(never, 0.0).logsumexp(0) - math.log(log_p.shape[0])
+    log_sum = log_p.masked_fill(never, 0.0).logsumexp(0)
+    log_mean = log_sum - math.log(len(log_p))
     return log_mean.masked_fill(never, -math.inf)
 
 

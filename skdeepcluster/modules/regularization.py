@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from ..functional import random
-from ..functional.losses import all_rows, kl_divergence, own_rows
+from ..functional.losses import kl_divergence
 
 #: Length of the adversarial step, relative to the distance to the nearest other sample.
 RADIUS = 0.25
@@ -58,9 +58,8 @@ class Regularizer:
             terms["start"] = -self.start_weight * (anchor * log_p).sum(-1).mean()
         if self.smoothness_weight:
             # On a two-dimensional manifold, neighbors are sqrt(256 / n) times as far apart.
-            batch = all_rows(x_std)
-            scale = RADIUS * min(1.0, math.sqrt(len(batch) / REFERENCE_SIZE))
-            radius = own_rows(scale * nearest_distance(batch))
+            scale = RADIUS * min(1.0, math.sqrt(len(x_std) / REFERENCE_SIZE))
+            radius = scale * nearest_distance(x_std)
             divergence = adversarial_divergence(log_resp, x_std, log_p.detach(), radius)
             terms["smoothness"] = self.smoothness_weight * divergence.mean()
         return terms
