@@ -35,7 +35,7 @@ from ._typing import Auto, Reals
 from .engine.runtime import broadcast_object
 from .functional import random
 from .functional.gaussian import Mixture, standard_kl
-from .functional.points import hash_rows, normal_quantiles, uniform_points
+from .functional.points import normal_quantiles, random_shifts, uniform_points
 from .modules.likelihood import Bernoulli
 from .modules.model import (
     SAMPLES_AT_ONCE,
@@ -158,7 +158,7 @@ class VAE(CodeModel):
         """
         x_std = self.standardize(x)
         mean, std = self.encoder(x_std)
-        log_std, shift = std.double().log().sum(-1), hash_rows(x_std, mean.shape[1])
+        log_std, shift = std.double().log().sum(-1), random_shifts(x_std, mean.shape[1])
         points = uniform_points(n_points, mean.shape[1]).to(x.device)
         blocks = points[:, None].split(SAMPLES_AT_ONCE)
         least = 0.25 / n_points

@@ -205,12 +205,12 @@ def test_balanced_points_have_normal_moments(n_dimensions):
 
 def test_hashes_are_uniform_and_belong_to_samples():
     rows = torch.cartesian_prod(*[torch.arange(2.0)] * 10)
-    found = points.hash_rows(rows, 3)
+    found = points.random_shifts(rows, 3)
     assert ((found >= 0) & (found < 1)).all()
     ends = torch.arange(1, 1025).double() / 1024
     assert ((found.sort(0).values - ends[:, None]).abs() < 0.06).all(), "Kolmogorov and Smirnov"
     assert found.T.corrcoef().fill_diagonal_(0).abs().max() < 0.1
-    close(points.hash_rows(rows.flip(0).double(), 3).flip(0), found)
+    close(points.random_shifts(rows.flip(0).double(), 3).flip(0), found)
 
 
 def test_rejected_samples_move_toward_their_mean_until_accepted():
