@@ -2,7 +2,6 @@
 
 import math
 import warnings
-from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -233,21 +232,19 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         with restore_on_failure(self):
             continues = self.warm_start and self.__sklearn_is_fitted__()
             rows = self._begin(X, sample_weight, continues, n_least=2)
-            run = em.fit(
+            stream = random_stream(self.random_state)
+            run = em.run_em(
                 rows,
-                self._initial_mixtures(
-                    rows, random_stream(self.random_state), continues
-                ),
-                em.MStep(self.covariance_type, self.reg_covar),
+                self._initial_mixtures(rows, stream, continues),
+                self._m_step(),
                 max_iter=self.max_iter,
                 tol=self.tol,
                 bound=self.lower_bound_ if continues else -np.inf,
-                report=partial(_report, self.verbose, self.verbose_interval),
+                report=self._report,
             )
             self._set_mixture(run.mixture)
             self._set_labels(rows)
-            self.lower_bound_, self.lower_bounds_ = run.bound, run.bounds
-            self.n_iter_, self.converged_ = len(run.bounds), run.converged
+            self._set_run(run)
             self.n_batch_iter_ = 0
         _warn(self)
         return self
@@ -275,19 +272,17 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             rows = self._begin(X, sample_weight, continues, n_least=1)
             stream = random_stream(self.random_state)
             mixture = next(self._initial_mixtures(rows, stream, continues))
-            step = getattr(self, "n_batch_iter_", 0) + 1
-            rate = (self.learning_offset + step - 1) ** -self.learning_decay
-            m_step = em.MStep(self.covariance_type, self.reg_covar)
-            mixture, bound = em.step(rows, mixture, m_step, rate)
+
+            step = getattr(self, "n_batch_iter_", 0)
+            rate = (self.learning_offset + step) ** -self.learning_decay
+            mixture, bound = em.step(rows, mixture, self._m_step(), rate)
             least = min(rate / rows.X.shape[0], 0.01 / self.n_clusters_)
-            self._set_mixture(em.reseed_starved(mixture, least, draw_generator(stream)))
+            mixture = em.reseed_starved(mixture, least, draw_generator(stream))
+
+            self._set_mixture(mixture)
             self.labels_, self.probabilities_ = self._assign(rows)
-            self.n_batch_iter_ = self.n_iter_ = step
-            self.lower_bound_, self.lower_bounds_, self.converged_ = (
-                bound,
-                [bound],
-                False,
-            )
+            self._set_run(em.EMRun(mixture, bound, [bound]))
+            self.n_batch_iter_ = self.n_iter_ = step + 1
         return self
 
     def _begin(self, X, sample_weight, continues, n_least):
@@ -296,54 +291,79 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             self.n_clusters_ = len(self.means_)
             _check_continuity(self)
         else:
-            vars(self).pop("n_clusters_curve_", None)
-            self.n_clusters_ = self.n_clusters
-            if self.n_clusters == "auto":
-                if dask_rows.is_dask(X):
-                    raise ValueError(
-                        "n_clusters='auto' compares all samples, but X is a Dask array. Pass a "
-                        "number, for instance n_clusters_ of a fit to some of the samples."
-                    )
-                refuse_sparse(self, X)
-                options = {
-                    "sample_weight": sample_weight,
-                    "max_clusters": self.max_clusters,
-                }
-                curve = count_clusters(X, random_state=self.random_state, **options)
-                self.n_clusters_, self.n_clusters_curve_ = (
-                    curve.pop("best_n_clusters"),
-                    curve,
-                )
+            self._set_n_clusters(X, sample_weight)
             n_least = max(n_least, self.n_clusters_)
         rows = self._check_rows(X, sample_weight, not continues, n_least)
-        self.batch_size_, self.device_ = rows.batch_size, str(rows.device)
+        self.batch_size_ = rows.batch_size
+        self.device_ = str(rows.device)
         return rows
+
+    def _set_n_clusters(self, X, sample_weight):
+        """Set the number of components, counted if it is "auto"."""
+        vars(self).pop("n_clusters_curve_", None)
+        self.n_clusters_ = self.n_clusters
+        if self.n_clusters != "auto":
+            return
+
+        if dask_rows.is_dask(X):
+            raise ValueError(
+                "n_clusters='auto' compares all samples, but X is a Dask array. Pass a "
+                "number, for instance n_clusters_ of a fit to some of the samples."
+            )
+        refuse_sparse(self, X)
+        self.n_clusters_curve_ = count_clusters(
+            X,
+            sample_weight=sample_weight,
+            max_clusters=self.max_clusters,
+            random_state=self.random_state,
+        )
+        self.n_clusters_ = self.n_clusters_curve_.pop("best_n_clusters")
 
     def _initial_mixtures(self, rows, random_state, continues):
         """Yield the initial mixtures of EM."""
         if continues:
             yield self.mixture_.to(rows.device)
             return
+
         given = _read_initial(self, rows)
         if len(given) == len(gaussian.Mixture._fields):
             yield gaussian.Mixture(**given)
             return
-        m_step = em.MStep(self.covariance_type, self.reg_covar)
-        initializer = Initializer(
-            rows, self.n_clusters_, m_step, draw_generator(random_state)
-        )
+
+        generator = draw_generator(random_state)
+        initializer = Initializer(rows, self.n_clusters_, self._m_step(), generator)
         if isinstance(self.init_params, str):
             for _ in range(self.n_init):
-                yield initializer.initialize(self.init_params, self.n_init)._replace(
-                    **given
-                )
+                mixture = initializer.initialize(self.init_params, self.n_init)
+                yield mixture._replace(**given)
             return
+
         shape = (rows.X.shape[0], self.n_clusters_)
         resp = check_responsibilities("init_params", self.init_params, shape)
         resp = torch.tensor(resp, device=rows.device)
-        yield initializer.maximize(lambda where, _: resp[where])._replace(**given)
+        mixture = initializer.maximize(lambda batch: resp[batch.where])
+        yield mixture._replace(**given)
+
+    def _m_step(self):
+        return em.MStep(self.covariance_type, self.reg_covar)
+
+    def _report(self, number, run, change):
+        """Print a line per initialization and interval."""
+        i = len(run.bounds)
+        if self.verbose and i == 0:
+            print(f"Initialization {number}")
+        elif self.verbose and i % self.verbose_interval == 0:
+            detail = f"\t lower bound {run.bound:.6f}\t change {change:.6f}"
+            print(f"  Iteration {i}{detail if self.verbose > 1 else ''}")
 
     # ---- results of a fit
+
+    def _set_run(self, run):
+        """Set what is known of the iterations."""
+        self.n_iter_ = len(run.bounds)
+        self.converged_ = run.converged
+        self.lower_bound_ = run.bound
+        self.lower_bounds_ = run.bounds
 
     def _set_labels(self, rows):
         """Set ``labels_``, with components that have no samples last."""
@@ -353,10 +373,28 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             order = np.argsort(empty, kind="stable")
             log_weights, means, scales = self.mixture_
             scales = scales[order] if len(scales) == len(means) else scales
-            self._set_mixture(
-                gaussian.Mixture(log_weights[order], means[order], scales)
-            )
+            mixture = gaussian.Mixture(log_weights[order], means[order], scales)
+            self._set_mixture(mixture)
             self.labels_, self.probabilities_ = self._assign(rows)
+
+    def _set_mixture(self, mixture):
+        """Set the mixture as tensors and in scikit-learn's shapes."""
+        # Contiguous as in pickled copies, because rounding may depend on the memory layout.
+        fields = (field.contiguous() for field in mixture.to("cpu"))
+        mixture = gaussian.Mixture(*fields)
+        factors = mixture.precision_factors()
+        precisions = factors @ factors.mT if factors.ndim == 3 else factors.square()
+
+        self.mixture_ = mixture
+        self._covariance_type = self.covariance_type
+        self.weights_ = mixture.log_weights.exp().numpy()
+        self.means_ = mixture.means.clone().numpy()
+        self.covariances_ = self._compact(mixture.covariances())
+        self.precisions_cholesky_ = self._compact(factors)
+        self.precisions_ = self._compact(precisions)
+
+    def _compact(self, scales):
+        return gaussian.compact_scales(scales, self.covariance_type).numpy()
 
     # ---- predictions
 
@@ -403,7 +441,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             Logarithm of the density.
         """
-        return self._apply(lambda joint: joint.logsumexp(1), self._check_fitted(X))
+        return self._apply(_log_likelihood, self._check_fitted(X))
 
     def score(self, X, y=None, sample_weight=None) -> float:
         """Return the mean log-likelihood of the samples; higher is better.
@@ -422,8 +460,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         float
             Weighted mean of ``score_samples(X)``.
         """
-        rows = self._check_fitted(X, sample_weight)
-        return self._average(lambda joint: joint.logsumexp(1), rows)
+        return self._score(self._check_fitted(X, sample_weight))
 
     def bic(self, X, sample_weight=None) -> float:
         """Return Bayes' information criterion; lower is better.
@@ -441,11 +478,11 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             -2 l + p log N, for the log-likelihood l of all samples and p free parameters.
         """
         rows = self._check_fitted(X, sample_weight)
-        return _penalize(self, rows, math.log(rows.total))
+        return self._penalize(rows, math.log(rows.total))
 
     def aic(self, X, sample_weight=None) -> float:
         """Return Akaike's information criterion, -2 l + 2 p; see ``bic`` for the parameters."""
-        return _penalize(self, self._check_fitted(X, sample_weight), 2)
+        return self._penalize(self._check_fitted(X, sample_weight), 2)
 
     def icl(self, X, sample_weight=None) -> float:
         """Return the integrated completed likelihood; see ``bic`` for the parameters.
@@ -453,10 +490,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         It adds twice the entropies of all responsibilities to BIC. Lower is better.
         """
         rows = self._check_fitted(X, sample_weight)
+        bic = self._penalize(rows, math.log(rows.total))
         mean_entropy = self._average(lambda joint: entropy(joint.log_softmax(1)), rows)
-        return (
-            _penalize(self, rows, math.log(rows.total)) + 2 * mean_entropy * rows.total
-        )
+        return bic + 2 * mean_entropy * rows.total
 
     def impute(self, X) -> npt.NDArray[np.float64]:
         """Replace missing values by their conditional means, given the observed features.
@@ -473,10 +509,12 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """
         rows = self._check_fitted(X)
         expect = missing.expectation(self.mixture_.to(rows.device))
-        found = rows.map(
-            lambda x: torch.where(x.isnan(), expect(x.clamp(-LARGEST, LARGEST)), x)
-        )
-        return check_answers(found, rows.X)
+
+        def fill(x):
+            expected = expect(x.clamp(-LARGEST, LARGEST))
+            return torch.where(x.isnan(), expected, x)
+
+        return check_answers(rows.map(fill), rows.X)
 
     def sample(self, n_samples: int = 1) -> tuple[npt.NDArray[np.float64], Labels]:
         """Generate samples from the mixture.
@@ -496,11 +534,11 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         random_state = random_stream(self.random_state)
-        counts = random_state.multinomial(
-            n_samples, self.weights_ / self.weights_.sum()
-        )
-        stream = draw_generator(random_state)
-        X = gaussian.sample(self.mixture_, torch.from_numpy(counts), stream)
+        weights = self.weights_ / self.weights_.sum()
+        counts = random_state.multinomial(n_samples, weights)
+
+        generator = draw_generator(random_state)
+        X = gaussian.sample(self.mixture_, torch.from_numpy(counts), generator)
         return X.numpy(), np.repeat(np.arange(len(counts)), counts)
 
     # ---- checks
@@ -512,30 +550,39 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     def _check_rows(self, X, sample_weight=None, reset=False, enough=1, learns=True):
         """Return X and its weights, checked, as rows of EM; X is neither copied nor cast."""
-        if dask_rows.is_dask(X):
+        is_dask = dask_rows.is_dask(X)
+        if is_dask:
             X, values = dask_rows.check(self, X, reset)
         else:
             refuse_sparse(self, X)
-            accept_sparse = "csr" if self.accept_sparse else False
-            options = {
-                "accept_sparse": accept_sparse,
-                "ensure_min_samples": min(2, enough),
-            }
-            X = values = check_rows(self, X, reset=reset, **options)
+            X = values = check_rows(
+                self,
+                X,
+                reset=reset,
+                accept_sparse="csr" if self.accept_sparse else False,
+                ensure_min_samples=min(2, enough),
+            )
         check_enough(X.shape[0], enough)
         if learns:
             check_magnitude(values)
-        weight, size = check_sample_weight(sample_weight, X), self.batch_size
-        if size == "auto":
-            n_clusters = getattr(self, "n_clusters_", self.n_clusters)
-            size = em.choose_batch_size(n_clusters, X.shape[1], self.covariance_type)
-        if dask_rows.is_dask(X):
-            return dask_rows.DaskRows(X, weight, int(size))
-        return em.WeightedRows(X, weight, int(size), resolve_device(self.device))
+
+        weight = check_sample_weight(sample_weight, X)
+        size = self._choose_batch_size(X.shape[1])
+        if is_dask:
+            return dask_rows.DaskRows(X, weight, size)
+        return em.WeightedRows(X, weight, size, resolve_device(self.device))
+
+    def _choose_batch_size(self, n_features):
+        if self.batch_size != "auto":
+            return int(self.batch_size)
+        n_clusters = getattr(self, "n_clusters_", self.n_clusters)
+        return em.batch_size_for_cache(n_clusters, n_features, self.covariance_type)
+
+    # ---- functions of the log-joint
 
     def _apply(self, function, rows):
         """Apply a function of the log-joint (N, K) to all samples; check the results."""
-        log_joint = missing.joint_density(self.mixture_.to(rows.device))
+        log_joint = missing.observed_density(self.mixture_.to(rows.device))
         # Squares of clipped values are finite.
         found = rows.map(lambda x: function(log_joint(x.clamp(-LARGEST, LARGEST))))
         return check_answers(found, rows.X)
@@ -549,34 +596,33 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """Return the weighted mean of a function of the log-joint."""
         return float(rows.weight @ self._apply(function, rows)) / rows.total
 
-    def _set_mixture(self, mixture):
-        """Set the mixture as tensors and in scikit-learn's shapes."""
-        # Contiguous as in pickled copies, because rounding may depend on the memory layout.
-        self.mixture_ = gaussian.Mixture(
-            *(field.contiguous() for field in mixture.to("cpu"))
+    def _score(self, rows):
+        """Return the mean log-likelihood."""
+        return self._average(_log_likelihood, rows)
+
+    def _penalize(self, rows, penalty):
+        """Return -2 l + p penalty for the log-likelihood l and p free parameters."""
+        n_clusters, n_features = self.means_.shape
+        scales = self.mixture_.scales
+        per_scale = scales.shape[1]
+        if scales.ndim == 3:
+            per_scale = n_features * (n_features + 1) // 2
+        n_parameters = (
+            len(scales) * per_scale + n_clusters * n_features + n_clusters - 1
         )
-        self._covariance_type = self.covariance_type
-        self.weights_ = self.mixture_.log_weights.exp().numpy()
-        self.means_ = self.mixture_.means.clone().numpy()
-        factors = self.mixture_.precision_factors()
-        precisions = factors @ factors.mT if factors.ndim == 3 else factors.square()
-        compact = partial(gaussian.compact_scales, covariance_type=self.covariance_type)
-        self.covariances_ = compact(self.mixture_.covariances()).numpy()
-        self.precisions_cholesky_ = compact(factors).numpy()
-        self.precisions_ = compact(precisions).numpy()
+        return -2 * self._score(rows) * rows.total + n_parameters * penalty
+
+    # ---- scikit-learn's protocols
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "mixture_")
 
     def __getstate__(self):
         """Return the state with the mixture's tensors as arrays."""
-        state = super().__getstate__()
-        if "mixture_" not in state:
-            return state
-        return {
-            **state,
-            "mixture_": tuple(field.numpy() for field in state["mixture_"]),
-        }
+        state = dict(super().__getstate__())
+        if "mixture_" in state:
+            state["mixture_"] = tuple(field.numpy() for field in state["mixture_"])
+        return state
 
     def __setstate__(self, state):
         """Restore the state, with the mixture's arrays as tensors."""
@@ -596,35 +642,21 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         return tags
 
 
+def _log_likelihood(joint):
+    return joint.logsumexp(1)
+
+
 def _assign_surely(joint):
     """Return the most probable component of each sample and its probability, (N, 2)."""
     best, label = joint.max(1)
-    return torch.stack([label.double(), (best - joint.logsumexp(1)).exp()], 1)
-
-
-def _report(verbose, interval, start, i, bound, change):
-    """Print a line per initialization and interval."""
-    if verbose and i == 0:
-        print(f"Initialization {start}")
-    elif verbose and i % interval == 0:
-        detail = f"\t lower bound {bound:.6f}\t change {change:.6f}"
-        print(f"  Iteration {i}{detail if verbose > 1 else ''}")
-
-
-def _penalize(mixture, rows, penalty):
-    """Return -2 l + p penalty for the log-likelihood l and p free parameters."""
-    scales, (n_clusters, n_features) = mixture.mixture_.scales, mixture.means_.shape
-    per_scale = (
-        n_features * (n_features + 1) // 2 if scales.ndim == 3 else scales.shape[1]
-    )
-    n_parameters = len(scales) * per_scale + n_clusters * n_features + n_clusters - 1
-    mean = mixture._average(lambda joint: joint.logsumexp(1), rows)
-    return -2 * mean * rows.total + n_parameters * penalty
+    probability = (best - joint.logsumexp(1)).exp()
+    return torch.stack([label.double(), probability], 1)
 
 
 def _warn(mixture):
     """Warn about missing convergence and empty components."""
-    n_found, messages = len(np.unique(mixture.labels_)), []
+    n_found = len(np.unique(mixture.labels_))
+    messages = []
     if not mixture.converged_ and mixture.max_iter > 0:
         messages.append(
             f"EM did not converge in {mixture.n_iter_} iterations. Increase max_iter or tol."
@@ -645,46 +677,54 @@ def _check_continuity(mixture):
         "covariance_type": mixture._covariance_type,
     }
     for name, value in known.items():
-        if getattr(mixture, name) not in (value, "auto"):
+        now = getattr(mixture, name)
+        if now not in (value, "auto"):
             raise ValueError(
                 f"The fit continues from a mixture with {name}={value!r}, but now "
-                f"{name}={getattr(mixture, name)!r}. Keep it, or call fit with warm_start=False."
+                f"{name}={now!r}. Keep it, or call fit with warm_start=False."
             )
 
 
 def _read_initial(mixture, rows):
     """Return the fields of ``Mixture`` given as parameters, checked."""
-    kind, k, d = mixture.covariance_type, mixture.n_clusters_, rows.X.shape[1]
+    k = mixture.n_clusters_
+    d = rows.X.shape[1]
     square = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}
     shapes = {
         "weights_init": (k,),
         "means_init": (k, d),
-        "precisions_init": square[kind],
+        "precisions_init": square[mixture.covariance_type],
     }
     given = {}
-    for field, (name, shape) in zip(
-        gaussian.Mixture._fields, shapes.items(), strict=True
-    ):
-        if getattr(mixture, name) is not None:
-            value = check_shape(name, getattr(mixture, name), shape)
+    for field, name in zip(gaussian.Mixture._fields, shapes, strict=True):
+        value = getattr(mixture, name)
+        if value is not None:
+            value = check_shape(name, value, shapes[name])
             given[field] = torch.tensor(value, device=rows.device)
+
     if "log_weights" in given:
-        weights = given["log_weights"]
-        if weights.min() < 0 or not math.isclose(weights.sum(), 1, abs_tol=1e-6):
-            raise ValueError(
-                "The parameter 'weights_init' should be at least 0 and sum to 1, but the minimum "
-                f"is {float(weights.min()):.6g} and the sum {float(weights.sum()):.6g}."
-            )
-        given["log_weights"] = weights.log()
+        given["log_weights"] = _read_weights(given["log_weights"])
     if "scales" in given:
-        given["scales"] = _find_scales(given["scales"], kind)
+        given["scales"] = _read_precisions(given["scales"], mixture.covariance_type)
     return given
 
 
-def _find_scales(precisions, covariance_type):
+def _read_weights(weights):
+    """Return the logarithms of ``weights_init``, checked."""
+    if weights.min() < 0 or not math.isclose(weights.sum(), 1, abs_tol=1e-6):
+        raise ValueError(
+            "The parameter 'weights_init' should be at least 0 and sum to 1, but the minimum "
+            f"is {float(weights.min()):.6g} and the sum {float(weights.sum()):.6g}."
+        )
+    return weights.log()
+
+
+def _read_precisions(precisions, covariance_type):
     """Return the scales for ``precisions_init``, checked."""
-    expanded = {"tied": precisions[None], "spherical": precisions[:, None]}
-    precisions = expanded.get(covariance_type, precisions)
+    if covariance_type == "tied":
+        precisions = precisions[None]
+    if covariance_type == "spherical":
+        precisions = precisions[:, None]
     values = torch.linalg.eigvalsh(precisions) if precisions.ndim == 3 else precisions
     if not (values > 0).all():
         raise ValueError(

@@ -1,6 +1,5 @@
 """EM over a Dask array: each worker sums the statistics of its own blocks."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +10,9 @@ from sklearn.utils.validation import _check_n_features
 from torch import Tensor
 
 from .._checks import check_enough
-from ..engine.data import to_tensor
 from ..engine.runtime import limited_threads
-from .em import Batch, Sums, WeightedRows, add
+from ..functional.statistics import Sums, add
+from .em import Summary, WeightedBatch, WeightedRows
 
 
 def is_dask(X: Any) -> bool:
@@ -23,9 +22,7 @@ def is_dask(X: Any) -> bool:
 
 def check(estimator: Any, X: Any, reset: bool) -> tuple[Any, np.ndarray]:
     """Check a Dask array; return it in blocks with all features, and its largest magnitude."""
-    if not (
-        hasattr(X, "to_delayed") and getattr(X, "ndim", 0) == 2 and hasattr(X, "chunks")
-    ):
+    if not hasattr(X, "chunks") or X.ndim != 2:
         raise ValueError(
             f"Expected a Dask array of two dimensions, got {type(X).__name__}. Convert a Dask "
             "DataFrame by X.to_dask_array(lengths=True)."
@@ -34,7 +31,9 @@ def check(estimator: Any, X: Any, reset: bool) -> tuple[Any, np.ndarray]:
         X = X.compute_chunk_sizes()
     _check_n_features(estimator, X, reset=reset)
     check_enough(X.shape[0], 1)
-    X = X.rechunk((tuple(n for n in X.chunks[0] if n), -1))
+
+    lengths = tuple(n for n in X.chunks[0] if n)
+    X = X.rechunk((lengths, -1))
     largest = np.atleast_1d(np.fmax(abs(X), 0).max().compute())
     assert_all_finite(largest, estimator_name=type(estimator).__name__, input_name="X")
     return X, largest
@@ -53,29 +52,24 @@ class DaskRows(WeightedRows):
         from dask import compute, delayed
 
         task = delayed(_map_block, pure=False)
-        return np.concatenate(
-            compute(*(task(function, b, self.batch_size) for b in self.blocks))
-        )
+        parts = [task(function, block, self.batch_size) for block in self.blocks]
+        return np.concatenate(compute(*parts))
 
-    def sums(self, make: Callable[[], Callable[[Batch], Sums]]) -> Sums:
+    def sums(self, summarize: Summary) -> Sums:
         """Sum a function over the batches, as a binary tree over the blocks."""
-        from dask import compute, delayed
+        from dask import delayed
 
+        sum_block = delayed(_sum_block, pure=False)
+        add_two = delayed(add, pure=False)
         weights = np.split(self.weight, self.starts[1:])
-        parts = [
-            delayed(_sum_block, pure=False)(
-                make, block, weight, int(start), self.batch_size
-            )
-            for block, weight, start in zip(
-                self.blocks, weights, self.starts, strict=True
-            )
-        ]
+        each = zip(self.blocks, weights, self.starts.tolist(), strict=True)
+        parts = [sum_block(summarize, self.batch_size, *block) for block in each]
+
         while len(parts) > 1:
-            pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
-            parts = [
-                delayed(add, pure=False)(*p) if len(p) == 2 else p[0] for p in pairs
-            ]
-        return compute(parts[0])[0]
+            odd = parts[len(parts) // 2 * 2 :]
+            pairs = zip(parts[::2], parts[1::2], strict=False)
+            parts = [add_two(*pair) for pair in pairs] + odd
+        return parts[0].compute()
 
     def take(self, index: np.ndarray) -> Tensor:
         """Return the samples at the given positions."""
@@ -86,29 +80,26 @@ class DaskRows(WeightedRows):
 
 
 def _map_block(
-    function: Callable[[Tensor], Tensor], block: Any, size: int
+    function: Callable[[Tensor], Tensor],
+    block: Any,
+    batch_size: int,
 ) -> np.ndarray:
-    rows = to_tensor(np.asarray(block), double=True)
+    rows = WeightedRows(np.asarray(block), np.ones(len(block)), batch_size)
     with limited_threads():
-        return np.concatenate([function(x).numpy() for x in rows.split(size)])
+        return rows.map(function)
 
 
 def _sum_block(
-    make: Callable[[], Callable[[Batch], Sums]],
+    summarize: Summary,
+    batch_size: int,
     block: Any,
     weight: np.ndarray,
-    first: int,
-    size: int,
+    start: int,
 ) -> Sums:
-    rows, weights = (
-        to_tensor(np.asarray(part), double=True) for part in (block, weight)
-    )
-    starts = range(first, first + len(rows), size)
-    batches = (
-        (slice(start, start + len(x)), x, w)
-        for start, x, w in zip(
-            starts, rows.split(size), weights.split(size), strict=True
-        )
-    )
+    rows = WeightedRows(np.asarray(block), weight, batch_size)
+
+    def summarize_within(batch: WeightedBatch) -> Sums:
+        return summarize(batch._replace(start=start + batch.start))
+
     with limited_threads():
-        return functools.reduce(add, map(make(), batches))
+        return rows.sums(summarize_within)
