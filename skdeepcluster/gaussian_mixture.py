@@ -326,7 +326,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             return
 
         given = _read_initial(self, rows)
-        if len(given) == len(gaussian.Mixture._fields):
+        if len(given) == 3:
             yield gaussian.Mixture(**given)
             return
 
@@ -575,8 +575,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     def _choose_batch_size(self, n_features):
         if self.batch_size != "auto":
             return int(self.batch_size)
-        n_clusters = getattr(self, "n_clusters_", self.n_clusters)
-        return em.batch_size_for_cache(n_clusters, n_features, self.covariance_type)
+        shape = self.n_clusters_, n_features
+        return em.batch_size_for_cache(*shape, self.covariance_type)
 
     # ---- functions of the log-joint
 

@@ -8,7 +8,7 @@ factors (K, D, D) "full" or (1, D, D) "tied"; two mean standard deviations (K, D
 import math
 from collections.abc import Callable
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -32,7 +32,7 @@ class Mixture(NamedTuple):
     means: Tensor
     scales: Tensor
 
-    def to(self, like: Tensor | torch.device | str | torch.dtype) -> "Mixture":
+    def to(self, like: Any) -> "Mixture":
         """Return the mixture with another device or dtype."""
         return Mixture(*(field.to(like) for field in self))
 
@@ -89,11 +89,11 @@ def scales_from_precisions(precisions: Tensor) -> Tensor:
     return _invert(reversed_factor.flip(-2, -1).mT)
 
 
-def compact_scales(scales: Tensor, covariance_type: str) -> Tensor:
+def compact_scales(scales: Tensor, kind: str) -> Tensor:
     """Return scikit-learn's shapes: "tied" and "spherical" lose the axis of length one."""
-    if covariance_type == "tied":
+    if kind == "tied":
         return scales[0].contiguous()
-    if covariance_type == "spherical":
+    if kind == "spherical":
         scales = scales[:, 0]
     return scales.clone()
 
@@ -149,12 +149,12 @@ def log_constant(scales: Tensor, n_features: int) -> Tensor:
     return -log_stds.sum(-1) - 0.5 * n_features * math.log(2 * math.pi)
 
 
-def expand(x: Tensor, covariance_type: str) -> tuple[Tensor, ...]:
+def expand(x: Tensor, kind: str) -> tuple[Tensor, ...]:
     """Return the terms of shifted samples x (N, D) that densities and statistics share."""
-    if covariance_type == "full":
+    if kind == "full":
         one = torch.ones_like(x[:, :1])
         return (torch.cat([one, x], 1),)
-    if covariance_type == "tied":
+    if kind == "tied":
         return (x,)
     return x, x.square()
 
@@ -163,12 +163,12 @@ def make_density(
     means: Tensor,
     scales: Tensor,
     constant: Tensor,
-    covariance_type: str,
+    kind: str,
 ) -> Density:
     """Return terms -> constant_k - |S_k^-1 (x_n - mu_k)|^2 / 2, of shape (K, N)."""
-    if covariance_type == "full":
+    if kind == "full":
         return _make_full_density(means, scales, constant)
-    if covariance_type == "tied":
+    if kind == "tied":
         return _make_tied_density(means, scales, constant)
     return _make_vector_density(means, scales, constant)
 
@@ -177,18 +177,21 @@ def make_separate_density(
     means: Tensor,
     scales: Tensor,
     constant: Tensor,
-    covariance_type: str,
+    kind: str,
 ) -> Callable[[Tensor], Tensor]:
     """Return samples -> the densities (K, N) from differences to each mean, which keep digits."""
     origin = torch.zeros_like(means[:1])
     scales = scales.expand(len(means), *scales.shape[1:])
-    each = zip(scales.split(1), constant.expand(len(means)).split(1), strict=True)
-    densities = [make_density(origin, *own, covariance_type) for own in each]
+    constant = constant.expand(len(means))
+    densities = [
+        make_density(origin, scales[k : k + 1], constant[k : k + 1], kind)
+        for k in range(len(means))
+    ]
 
     def separate(x: Tensor) -> Tensor:
         parts = []
         for mean, density in zip(means, densities, strict=True):
-            terms = expand(x - mean, covariance_type)
+            terms = expand(x - mean, kind)
             parts.append(density(*terms))
         return torch.cat(parts)
 
@@ -198,7 +201,7 @@ def make_separate_density(
 def _make_full_density(means: Tensor, scales: Tensor, constant: Tensor) -> Density:
     whiten = _invert(scales)
     # One matrix product for all components: the column of ones multiplies the means.
-    offset = -whiten @ means.unsqueeze(-1)
+    offset = -whiten @ means[:, :, None]
     affine = torch.cat([offset, whiten], -1) * math.sqrt(0.5)
     n_clusters, n_features = means.shape
     blocks = [
@@ -207,7 +210,7 @@ def _make_full_density(means: Tensor, scales: Tensor, constant: Tensor) -> Densi
     ]
 
     def density(x: Tensor) -> Tensor:
-        log_prob = constant.unsqueeze(1)
+        log_prob = constant[:, None]
         for block in blocks:
             roots = block @ x[:, : block.shape[1]].T
             squares = roots.square_().unflatten(0, (n_clusters, -1))
@@ -240,11 +243,11 @@ def _make_tied_density(means: Tensor, scales: Tensor, constant: Tensor) -> Densi
 
 
 def _make_vector_density(means: Tensor, stds: Tensor, constant: Tensor) -> Density:
-    constant = constant.unsqueeze(1)
+    constant = constant[:, None]
     if means.dtype != torch.float64:  # the expanded square would cancel too many digits
         root = math.sqrt(0.5)
-        means = means.unsqueeze(1)
-        stds = stds.unsqueeze(1)
+        means = means[:, None]
+        stds = stds[:, None]
         return lambda x, _: constant - ((x - means) / stds * root).square().sum(-1)
 
     precisions = stds.pow(-2).expand_as(means)
@@ -297,7 +300,7 @@ def confident_sample(
 
     def reject(x: Tensor) -> Tensor:
         log_resp = log_joint(x, mixture).log_softmax(-1)
-        log_p = log_resp.gather(1, own[:, None]).squeeze(1)
+        log_p = log_resp.gather(1, own[:, None])[:, 0]
         return log_p.exp() < confidence
 
     hidden = own[reject(centers)]
@@ -309,9 +312,9 @@ def confident_sample(
 
     x = sample(mixture, counts, generator)
     for i in range(2 * REDRAWS):
-        rejected = reject(x).nonzero().squeeze(1)
-        if len(rejected) == 0:
-            return x
+        rejected = reject(x)
+        if not rejected.any():
+            break
         if i < REDRAWS:
             again = own[rejected].bincount(minlength=len(counts))
             x[rejected] = sample(mixture, again, generator)
@@ -328,8 +331,8 @@ def kl_diag(mean: Tensor, std: Tensor, means: Tensor, stds: Tensor) -> Tensor:
 
     ``mean`` and ``std`` are of shape (N, D), ``means`` (K, D), ``stds`` (K, D) or (K, 1).
     """
-    ratio = std.unsqueeze(1) / stds
-    apart = (mean.unsqueeze(1) - means) / stds
+    ratio = std[:, None] / stds
+    apart = (mean[:, None] - means) / stds
     squares = ratio.square() + apart.square()
     return (0.5 * (squares - 1) - ratio.log()).sum(-1)
 

@@ -33,21 +33,16 @@ SINGULAR = (
 )
 
 
-def is_incomplete(x: Tensor) -> bool:
-    """Return whether samples miss values; one sum, so that complete batches stay fast."""
-    return bool(x.sum().isnan())
-
-
 def observed_density(mixture: Mixture) -> Callable[[Tensor], Tensor]:
     """Return x -> log pi_k + log N(observed x_n | k), of shape (N, K)."""
     complete = joint_density(mixture)
     gaps = _find_gaps(mixture)
 
     def joint(x: Tensor) -> Tensor:
-        if not is_incomplete(x):
+        partial = x.isnan().any(1)
+        if not partial.any():
             return complete(x)
 
-        partial = x.isnan().any(1)
         found = x.new_empty(len(x), len(mixture.means))
         found[~partial] = complete(x[~partial])
         found[partial] = gaps.joint(x[partial])
@@ -56,21 +51,22 @@ def observed_density(mixture: Mixture) -> Callable[[Tensor], Tensor]:
     return joint
 
 
-def e_step(mixture: Mixture, about: Tensor, covariance_type: str) -> Expectation:
+def e_step(mixture: Mixture, about: Tensor, kind: str) -> Expectation:
     """Return the E-step, see :func:`expected_statistics`, for the observed features.
 
     Missing values enter by their conditional means and covariances, given k and the observed ones.
     """
-    complete = expected_statistics(mixture, about, covariance_type)
+    complete = expected_statistics(mixture, about, kind)
     gaps = _find_gaps(mixture)
 
     def expect(x: Tensor, weight: Tensor) -> Sums:
-        if not is_incomplete(x):
+        partial = x.isnan().any(1)
+        if not partial.any():
             return complete(x, weight)
 
-        partial = x.isnan().any(1)
         sums = complete(x[~partial], weight[~partial])
-        return reduce(add, gaps.expect(x[partial], weight[partial], about), sums)
+        parts = gaps.expect(x[partial], weight[partial], about)
+        return reduce(add, parts, sums)
 
     return expect
 
@@ -90,21 +86,36 @@ def expectation(mixture: Mixture) -> Callable[[Tensor], Tensor]:
 
 def _find_gaps(mixture: Mixture) -> "_VectorGaps | _MatrixGaps":
     """Return what a mixture says about incomplete samples."""
-    return (_MatrixGaps if mixture.scales.ndim == 3 else _VectorGaps)(mixture)
-
-
-# ---- standard deviations: features are independent
+    kind = _MatrixGaps if mixture.scales.ndim == 3 else _VectorGaps
+    return kind(mixture)
 
 
 class _VectorGaps:
-    """Incomplete samples x (N, D) under components with standard deviations."""
+    """Incomplete samples x (N, D) under components with standard deviations.
+
+    Missing features do not depend on the observed ones.
+    """
 
     def __init__(self, mixture: Mixture) -> None:
         self.mixture = mixture
 
     def joint(self, x: Tensor) -> Tensor:
         """Return the log-joint (N, K)."""
-        return _vector_joint(x, self.mixture)
+        if is_separated(self.mixture):
+            parts = [component.joint(x) for component in self._components()]
+            return torch.cat(parts, 1)
+
+        log_weights, means, scales = self.mixture
+        about = means.mean(0)
+        means = means - about
+        precisions = scales.pow(-2).expand_as(means)
+        linear = precisions * means
+        constant = -0.5 * (linear * means + math.log(2 * math.pi)) - scales.log()
+
+        observed = 1 - x.isnan().to(x.dtype)
+        x = (x - about).nan_to_num(0.0)
+        quadratic = x @ linear.T - 0.5 * x.square() @ precisions.T
+        return log_weights + observed @ constant.T + quadratic
 
     def expectation(self, x: Tensor) -> Tensor:
         """Return the expectations (N, D) of missing features; the others are arbitrary."""
@@ -113,74 +124,34 @@ class _VectorGaps:
     def expect(self, x: Tensor, weight: Tensor, about: Tensor) -> Iterator[Sums]:
         """Yield the expected statistics and the log-likelihood."""
         joint = self.joint(x)
-        resp = joint.softmax(1) * weight.unsqueeze(1)
-        stats = _vector_statistics(x, resp, self.mixture, about)
-        yield *stats, weight @ joint.logsumexp(1)
+        resp = joint.softmax(1) * weight[:, None]
+        yield *self._sum(x, resp, about), weight @ joint.logsumexp(1)
 
+    def _sum(self, x: Tensor, resp: Tensor, about: Tensor) -> SufficientStatistics:
+        if about.ndim == 2:
+            each = zip(self._components(), resp.split(1, 1), about, strict=True)
+            return join([component._sum(x, r, shift) for component, r, shift in each])
 
-def _vector_joint(x: Tensor, mixture: Mixture) -> Tensor:
-    if is_separated(mixture):
-        parts = [_vector_joint(x, component) for component in _components(mixture)]
-        return torch.cat(parts, 1)
+        missing = resp.T @ x.isnan().to(x.dtype)
+        x = (x - about).nan_to_num(0.0)
+        shift = self.mixture.means - about
+        s1 = resp.T @ x + missing * shift
+        squares = shift.square() + self.mixture.covariances()
+        s2 = resp.T @ x.square() + missing * squares
+        return SufficientStatistics(resp.sum(0), s1, s2)
 
-    log_weights, means, scales = mixture
-    about = means.mean(0)
-    means = means - about
-    precisions = scales.pow(-2).expand_as(means)
-    linear = precisions * means
-    constant = -0.5 * (linear * means + math.log(2 * math.pi)) - scales.log()
-
-    observed = 1 - x.isnan().to(x.dtype)
-    x = (x - about).nan_to_num(0.0)
-    quadratic = x @ linear.T - 0.5 * x.square() @ precisions.T
-    return log_weights + observed @ constant.T + quadratic
-
-
-def _vector_statistics(
-    x: Tensor,
-    resp: Tensor,
-    mixture: Mixture,
-    about: Tensor,
-) -> SufficientStatistics:
-    """Return the expected statistics of samples with responsibilities times weights (N, K)."""
-    if about.ndim == 2:
-        each = zip(resp.split(1, 1), _components(mixture), about, strict=True)
-        return join([_vector_statistics(x, *own) for own in each])
-
-    missing = resp.T @ x.isnan().to(x.dtype)
-    x = (x - about).nan_to_num(0.0)
-    shift = mixture.means - about
-    s1 = resp.T @ x + missing * shift
-    own_squares = shift.square() + mixture.covariances()
-    s2 = resp.T @ x.square() + missing * own_squares
-    return SufficientStatistics(resp.sum(0), s1, s2)
-
-
-def _components(mixture: Mixture) -> Iterator[Mixture]:
-    """Yield each component as a mixture."""
-    fields = (field.split(1) for field in mixture)
-    return (Mixture(*component) for component in zip(*fields, strict=True))
-
-
-# ---- matrices: missing features depend on the observed ones
-
-
-class _Group(NamedTuple):
-    """Incomplete samples with equal numbers of missing features and of samples per pattern.
-
-    rows (P, R): their positions; columns (P, M): the features that each pattern misses.
-    """
-
-    rows: Tensor
-    columns: Tensor
+    def _components(self) -> "list[_VectorGaps]":
+        fields = (field.split(1) for field in self.mixture)
+        each = zip(*fields, strict=True)
+        return [_VectorGaps(Mixture(*component)) for component in each]
 
 
 class _Completed(NamedTuple):
-    """Samples of a group, under each component.
+    """Incomplete samples of some patterns, under each component.
 
-    rows (N,): their positions; columns (P, M); joint (K, N): the log-joint; centered (K, N, D):
-    E[x | observed, k] - mu_k; lower (K, P, M, M), or (1, P, M, M) when tied: Cholesky factors of
-    the inverses of the conditional covariances.
+    rows (N,): their positions; columns (P, M): the features that each pattern misses; joint
+    (K, N): the log-joint; centered (K, N, D): E[x | observed, k] - mu_k; lower (K, P, M, M), or
+    (1, P, M, M) when tied: Cholesky factors of the inverses of the conditional covariances.
     """
 
     rows: Tensor
@@ -215,16 +186,16 @@ class _MatrixGaps:
 
     def expectation(self, x: Tensor) -> Tensor:
         """Return the expectations (N, D) of missing features; the others are arbitrary."""
-        means = self.mixture.means.unsqueeze(1)
+        means = self.mixture.means[:, None]
         found = torch.empty_like(x)
         for part in self._complete(x):
-            resp = part.joint.softmax(0).unsqueeze(-1)
+            resp = part.joint.softmax(0)[:, :, None]
             found[part.rows] = (resp * (part.centered + means)).sum(0)
         return found
 
     def expect(self, x: Tensor, weight: Tensor, about: Tensor) -> Iterator[Sums]:
-        """Yield the expected statistics and the log-likelihood of each group of samples."""
-        shift = (self.mixture.means - about).unsqueeze(1)
+        """Yield parts of the expected statistics and of the log-likelihood."""
+        shift = (self.mixture.means - about)[:, None]
         for part in self._complete(x):
             own = weight[part.rows]
             resp = part.joint.softmax(0) * own
@@ -232,47 +203,41 @@ class _MatrixGaps:
             yield *stats, own @ part.joint.logsumexp(0)
 
     def _complete(self, x: Tensor) -> Iterator[_Completed]:
-        for group in _group_patterns(x.isnan(), len(self.mixture.means)):
-            yield self._complete_group(x, group)
-
-    def _complete_group(self, x: Tensor, group: _Group) -> _Completed:
         """Complete samples by the precisions L: the covariance is L_mm^-1.
 
         The conditional mean of y = x - mu is -L_mm^-1 L_mo y_o, and the determinant of the
         observed covariance |Sigma| |L_mm|.
         """
         log_weights, means, scales = self.mixture
-        rows, columns = group
-        n_missing = columns.shape[1]
-        shape = (len(means), *rows.shape)
-
-        places = _find_places(columns, x.shape[1])
-        own = self.precisions.flatten(1).index_select(1, places.flatten())
-        lower, failed = torch.linalg.cholesky_ex(own.view(-1, *places.shape))
-        if failed.any():
-            raise ValueError(SINGULAR)
-
-        y = (x[rows.flatten()] - means.unsqueeze(1)).nan_to_num(0.0)
-        where = columns.unsqueeze(1).expand(*shape, n_missing)
-        pulls = (y @ self.precisions).view(*shape, -1).gather(-1, where)
-        expected = -torch.cholesky_solve(pulls.mT, lower).mT
-        y.view(*shape, -1).scatter_(-1, where, expected)
-
-        log_det = torch.linalg.diagonal(lower).log().sum(-1, keepdim=True)
-        squares = (y @ self.factors).square().sum(-1).view(shape)
-        log_prob = 0.5 * n_missing * math.log(2 * math.pi) - log_det - 0.5 * squares
         constant = log_weights + log_constant(scales, x.shape[1])
-        joint = constant.unsqueeze(1) + log_prob.flatten(1)
-        return _Completed(rows.flatten(), columns, joint, y, lower)
+        for rows, columns in _group_patterns(x.isnan(), len(means)):
+            n_missing = columns.shape[1]
+            shape = (len(means), *rows.shape)
+            places = _find_places(columns, x.shape[1])
+            own = self.precisions.flatten(1).index_select(1, places.flatten())
+            lower, failed = torch.linalg.cholesky_ex(own.view(-1, *places.shape))
+            if failed.any():
+                raise ValueError(SINGULAR)
+
+            y = (x[rows.flatten()] - means[:, None]).nan_to_num(0.0)
+            where = columns[:, None].expand(*shape, n_missing)
+            pulls = (y @ self.precisions).view(*shape, -1).gather(-1, where)
+            expected = -torch.cholesky_solve(pulls.mT, lower).mT
+            y.view(*shape, -1).scatter_(-1, where, expected)
+
+            log_det = torch.linalg.diagonal(lower).log().sum(-1, keepdim=True)
+            log_prob = 0.5 * n_missing * math.log(2 * math.pi) - log_det
+            squares = (y @ self.factors).square().sum(-1)
+            log_prob = log_prob - 0.5 * squares.view(shape)
+            joint = constant[:, None] + log_prob.flatten(1)
+            yield _Completed(rows.flatten(), columns, joint, y, lower)
 
 
 def _sum_completed(part: _Completed, resp: Tensor, x: Tensor) -> SufficientStatistics:
     """Return the statistics of completed samples (K, N, D), conditional covariances added."""
-    n_patterns = len(part.columns)
-    n_features = x.shape[-1]
-    weighted = resp.unsqueeze(-1) * x
+    weighted = resp[:, :, None] * x
     s2 = weighted.mT @ x
-    shares = resp.unflatten(1, (n_patterns, -1)).sum(-1)
+    shares = resp.unflatten(1, (len(part.columns), -1)).sum(-1)
     if len(part.lower) < len(s2):
         s2 = s2.sum(0, keepdim=True)
         shares = shares.sum(0, keepdim=True)
@@ -280,19 +245,22 @@ def _sum_completed(part: _Completed, resp: Tensor, x: Tensor) -> SufficientStati
     k, pattern = (shares > NEGLIGIBLE).nonzero(as_tuple=True)
     spread = torch.cholesky_inverse(part.lower[k, pattern])
     spread = spread * shares[k, pattern, None, None]
-    places = _find_places(part.columns, n_features)[pattern]
-    places = places + k[:, None, None] * n_features**2
+    places = _find_places(part.columns, x.shape[-1])[pattern]
+    places = places + k[:, None, None] * s2[0].numel()
     s2.view(-1).index_add_(0, places.flatten(), spread.flatten())
     return SufficientStatistics(resp.sum(1), weighted.sum(1), s2)
 
 
 def _find_places(columns: Tensor, n_features: int) -> Tensor:
     """Return the places (P, M, M) in flat (D, D) matrices of each pattern's submatrix."""
-    return columns.unsqueeze(2) * n_features + columns.unsqueeze(1)
+    return columns[:, :, None] * n_features + columns[:, None]
 
 
-def _group_patterns(gaps: Tensor, n_clusters: int) -> Iterator[_Group]:
-    """Yield the samples of each M and R; ``gaps`` (N, D) says what is missing."""
+def _group_patterns(gaps: Tensor, n_clusters: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the positions (P, R) and missing features (P, M) of samples, for each R and M.
+
+    ``gaps`` (N, D) says what is missing.
+    """
     own, sizes = _number_patterns(gaps)
     order = own.argsort(stable=True)
     first = sizes.cumsum(0) - sizes
@@ -305,9 +273,8 @@ def _group_patterns(gaps: Tensor, n_clusters: int) -> Iterator[_Group]:
         n_elements = n_clusters * (n_missing**2 + n_rows * gaps.shape[1])
         alike = (kinds == kind).nonzero().squeeze(1)
         for some in alike.split(max(1, MAX_ELEMENTS // n_elements)):
-            rows = order[first[some].unsqueeze(1) + steps]
             columns = patterns[some].nonzero()[:, 1]
-            yield _Group(rows, columns.view(-1, n_missing))
+            yield order[first[some, None] + steps], columns.view(-1, n_missing)
 
 
 def _number_patterns(gaps: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ Fits in several threads have generators of their own and do not disturb each oth
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,9 +49,11 @@ def current_stream() -> Stream | None:
     return _stream.get()
 
 
-def _current_generator(device: torch.device) -> torch.Generator | None:
+def _options(device: torch.device) -> dict[str, Any]:
+    """Return the device and its generator as options of torch's functions."""
     stream = current_stream()
-    return None if stream is None else stream.on(device)
+    generator = None if stream is None else stream.on(device)
+    return {"generator": generator, "device": device}
 
 
 def randn(
@@ -59,8 +62,7 @@ def randn(
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """Draw from N(0, 1)."""
-    generator = _current_generator(device)
-    return torch.randn(shape, generator=generator, device=device, dtype=dtype)
+    return torch.randn(shape, **_options(device), dtype=dtype)
 
 
 def rand(
@@ -69,8 +71,7 @@ def rand(
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """Draw uniformly from [0, 1)."""
-    generator = _current_generator(device)
-    return torch.rand(shape, generator=generator, device=device, dtype=dtype)
+    return torch.rand(shape, **_options(device), dtype=dtype)
 
 
 def randn_like(x: Tensor) -> Tensor:
@@ -85,13 +86,12 @@ def rand_like(x: Tensor) -> Tensor:
 
 def randint(high: int, shape: Sequence[int], device: torch.device) -> Tensor:
     """Draw integers below ``high`` uniformly."""
-    generator = _current_generator(device)
-    return torch.randint(high, shape, generator=generator, device=device)
+    return torch.randint(high, shape, **_options(device))
 
 
 def multinomial(p: Tensor, n_samples: int) -> Tensor:
     """Draw categories with probabilities ``p``, independently."""
-    generator = _current_generator(p.device)
+    generator = _options(p.device)["generator"]
     return torch.multinomial(p, n_samples, True, generator=generator)
 
 

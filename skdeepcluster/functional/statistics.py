@@ -63,27 +63,23 @@ def add(first: Sums, second: Sums) -> Sums:
 def expected_statistics(
     mixture: Mixture,
     about: Tensor,
-    covariance_type: str,
+    kind: str,
 ) -> Expectation:
     """Return the E-step of complete samples."""
-    _, means, scales = mixture
-    constant = log_constant(scales, means.shape[1]) + mixture.log_weights
-    if about.ndim == 2:
-        separate = make_separate_density(means, scales, constant, covariance_type)
-
-        def expect_each(x: Tensor, weight: Tensor) -> Sums:
-            resp, evidence = _weigh(separate(x), weight)
-            stats = sufficient_statistics(x, resp.T, about, covariance_type)
-            return *stats, evidence
-
-        return expect_each
-
-    density = make_density(means - about, scales, constant, covariance_type)
+    log_weights, means, scales = mixture
+    constant = log_constant(scales, means.shape[1]) + log_weights
+    separate = about.ndim == 2
+    if separate:
+        density = make_separate_density(means, scales, constant, kind)
+    else:
+        density = make_density(means - about, scales, constant, kind)
 
     def expect(x: Tensor, weight: Tensor) -> Sums:
-        terms = expand(x - about, covariance_type)
+        terms = (x,) if separate else expand(x - about, kind)
         resp, evidence = _weigh(density(*terms), weight)
-        return *_sum_terms(terms, resp, covariance_type), evidence
+        if separate:
+            return *sufficient_statistics(x, resp.T, about, kind), evidence
+        return *_sum_terms(terms, resp, kind), evidence
 
     return expect
 
@@ -105,17 +101,17 @@ def sufficient_statistics(
     x: Tensor,
     resp: Tensor,
     about: Tensor,
-    covariance_type: str,
+    kind: str,
 ) -> SufficientStatistics:
     """Return the statistics of samples x (N, D) with responsibilities times weights (N, K)."""
     if about.ndim == 1:
-        terms = expand(x - about, covariance_type)
-        return _sum_terms(terms, resp.T, covariance_type)
+        terms = expand(x - about, kind)
+        return _sum_terms(terms, resp.T, kind)
 
     each = zip(resp.split(1, 1), about, strict=True)
-    parts = [sufficient_statistics(x, *own, covariance_type) for own in each]
+    parts = [sufficient_statistics(x, *own, kind) for own in each]
     stats = join(parts)
-    if covariance_type == "tied":
+    if kind == "tied":
         stats = stats._replace(s2=stats.s2.sum(0, keepdim=True))
     return stats
 
@@ -128,15 +124,15 @@ def join(parts: list[SufficientStatistics]) -> SufficientStatistics:
 def _sum_terms(
     terms: tuple[Tensor, ...],
     weights: Tensor,
-    covariance_type: str,
+    kind: str,
 ) -> SufficientStatistics:
     """Return the statistics of terms, with responsibilities ``weights`` (K, N)."""
     x = terms[0]
-    if covariance_type == "full":
+    if kind == "full":
         x = x[:, 1:]  # without the column of ones
         s2 = _sum_squares(x, weights)
-    elif covariance_type == "tied":
-        s2 = ((x.T * weights.sum(0)) @ x).unsqueeze(0)
+    elif kind == "tied":
+        s2 = ((x.T * weights.sum(0)) @ x)[None]
     else:
         s2 = weights @ terms[1]
     return SufficientStatistics(weights.sum(1), weights @ x, s2)
@@ -152,7 +148,7 @@ def _sum_squares(x: Tensor, weights: Tensor) -> Tensor:
     x = x.T.contiguous()
     s2 = x.new_empty(len(weights), len(x), len(x))
     for first, end in triangular_blocks(len(x)):
-        weighted = (weights.unsqueeze(1) * x[first:end]).flatten(0, 1)
+        weighted = (weights[:, None] * x[first:end]).flatten(0, 1)
         block = (x[:end] @ weighted.T).unflatten(1, (len(weights), -1))
         s2[:, :end, first:end] = block.transpose(0, 1)
         s2[:, first:end, :end] = block.permute(1, 2, 0)
@@ -174,7 +170,7 @@ class _RawMoments(NamedTuple):
 def maximize(
     stats: SufficientStatistics,
     about: Tensor,
-    covariance_type: str,
+    kind: str,
     reg_covar: float = 0.0,
 ) -> Mixture:
     """Return the M-step: the mixture with the highest expected log-likelihood.
@@ -183,42 +179,43 @@ def maximize(
     s2_k / n_k - (mu_k - a)(mu_k - a)^T + reg_covar I, restricted to its type. Raises ValueError
     if a covariance is not positive definite, with ``reg_covar=0`` beyond rounding errors.
     """
-    n, means, squares, of_means = _raw_moments(stats, covariance_type)
+    n, means, squares, of_means = _raw_moments(stats, kind)
     scales, variances = _factorize(squares - of_means, reg_covar)
 
     noise = 0.0 if reg_covar else ZERO_VARIANCE * torch.finfo(n.dtype).eps
     lost = (noise * about.expand_as(means)).square()
-    if covariance_type == "tied":
+    if kind == "tied":
         lost = lost.amax(0)
-    if covariance_type == "spherical":
+    if kind == "spherical":
         lost = lost.mean(-1, keepdim=True)
 
     singular = ~(variances > noise * diagonals(squares) + lost).all(-1)
     if singular.any():
         first = int(singular.nonzero()[0, 0])
-        raise ValueError(_explain_singular(stats, covariance_type, first))
+        raise ValueError(_explain_singular(stats, kind, first))
     return Mixture((n / n.sum()).log(), about + means, scales)
 
 
-def _raw_moments(stats: SufficientStatistics, covariance_type: str) -> _RawMoments:
+def _raw_moments(stats: SufficientStatistics, kind: str) -> _RawMoments:
     # An empty component keeps a positive count, so its mean is defined: it is the shift.
     n = stats.s0 + 10 * torch.finfo(stats.s0.dtype).eps * stats.s0.mean()
-    means = stats.s1 / n.unsqueeze(-1)
-    if covariance_type in MATRIX:
-        counts = n[:, None, None]
-        squares = stats.s2
-        of_means = means.unsqueeze(-1) * means.unsqueeze(-2)
-        if covariance_type == "tied":
-            of_means = (counts * of_means).sum(0, keepdim=True) / n.sum()
-            counts = n.sum()
-        return _RawMoments(n, means, squares / counts, of_means)
+    means = stats.s1 / n[:, None]
+    counts = n[:, None, None] if kind in MATRIX else n[:, None]
+    of_means = _square(means, kind)
+    if kind == "tied":
+        of_means = (counts * of_means).sum(0, keepdim=True) / n.sum()
+        counts = n.sum()
 
-    squares = stats.s2 / n.unsqueeze(-1)
-    of_means = means.square()
-    if covariance_type == "spherical":
+    squares = stats.s2 / counts
+    if kind == "spherical":
         squares = squares.mean(-1, keepdim=True)
         of_means = of_means.mean(-1, keepdim=True)
     return _RawMoments(n, means, squares, of_means)
+
+
+def _square(means: Tensor, kind: str) -> Tensor:
+    """Return outer products (K, D, D) for matrices, or squares (K, D)."""
+    return means[:, :, None] * means[:, None] if kind in MATRIX else means.square()
 
 
 def _factorize(covariance: Tensor, reg_covar: float) -> tuple[Tensor, Tensor]:
@@ -234,16 +231,16 @@ def _factorize(covariance: Tensor, reg_covar: float) -> tuple[Tensor, Tensor]:
     return scales, pivots
 
 
-def _explain_singular(stats: SufficientStatistics, covariance_type: str, k: int) -> str:
+def _explain_singular(stats: SufficientStatistics, kind: str, k: int) -> str:
     """Say which component's covariance is not positive definite, and what to do."""
     n_features = stats.s1.shape[1]
-    if covariance_type == "tied":
+    if kind == "tied":
         found = f"The components together cover samples of weight {float(stats.s0.sum()):.4g}"
     else:
         found = f"Component {k} covers samples of weight {float(stats.s0[k]):.4g}"
-    simpler = "use covariance_type='diag', " if covariance_type in MATRIX else ""
+    simpler = "use covariance_type='diag', " if kind in MATRIX else ""
     return (
-        f"{found}, too few or too similar for a positive definite {covariance_type!r} covariance "
+        f"{found}, too few or too similar for a positive definite {kind!r} covariance "
         f"of {n_features} features. Try to {simpler}increase reg_covar, decrease the number of "
         "clusters, or scale X."
     )
@@ -252,11 +249,11 @@ def _explain_singular(stats: SufficientStatistics, covariance_type: str, k: int)
 def own_shift(
     stats: SufficientStatistics,
     about: Tensor,
-    covariance_type: str,
+    kind: str,
     reg_covar: float,
 ) -> Tensor | None:
     """Return the means (K, D) as a shift for the statistics if squares about this one cancel."""
-    moments = _raw_moments(stats, covariance_type)
+    moments = _raw_moments(stats, kind)
     of_means = diagonals(moments.of_means)
     variances = diagonals(moments.squares) - of_means + reg_covar
     cancels = variances < CANCELLATION * of_means
@@ -266,19 +263,17 @@ def own_shift(
 def implied_statistics(
     mixture: Mixture,
     about: Tensor,
-    covariance_type: str,
+    kind: str,
     reg_covar: float = 0.0,
 ) -> SufficientStatistics:
     """Invert :func:`maximize`: return the statistics of a mixture, with s0 that sums to one."""
     n = mixture.log_weights.exp()
     means = mixture.means - about
-    covariance = mixture.covariances()
-    if covariance_type in MATRIX:
-        eye = torch.eye(means.shape[1], dtype=means.dtype, device=means.device)
-        outer = means.unsqueeze(-1) * means.unsqueeze(-2)
-        s2 = n[:, None, None] * (covariance - reg_covar * eye + outer)
-        if covariance_type == "tied":
-            s2 = s2.sum(0, keepdim=True)
-    else:
-        s2 = n.unsqueeze(-1) * (covariance - reg_covar + means.square())
-    return SufficientStatistics(n, n.unsqueeze(-1) * means, s2)
+    squares = mixture.covariances()
+    diagonals(squares).sub_(reg_covar)
+    squares = squares + _square(means, kind)
+
+    s2 = n[:, None, None] * squares if kind in MATRIX else n[:, None] * squares
+    if kind == "tied":
+        s2 = s2.sum(0, keepdim=True)
+    return SufficientStatistics(n, n[:, None] * means, s2)

@@ -18,7 +18,12 @@ from ..engine.data import to_tensor
 from ..engine.runtime import share_out
 from ..functional import gaussian, missing, statistics
 from ..functional.gaussian import Mixture
-from ..functional.statistics import SufficientStatistics, Sums, add
+from ..functional.statistics import (
+    SufficientStatistics,
+    Sums,
+    add,
+    sufficient_statistics,
+)
 
 #: Number of elements of the largest intermediate tensor of a batch: 4 MiB fit a processor's cache.
 BATCH_ELEMENTS = 2**19
@@ -138,10 +143,6 @@ class MStep(NamedTuple):
     covariance_type: str
     reg_covar: float
 
-    def __call__(self, stats: SufficientStatistics, about: Tensor) -> Mixture:
-        """Return the mixture that maximizes the expected log-likelihood."""
-        return statistics.maximize(stats, about, *self)
-
 
 def step(
     rows: WeightedRows,
@@ -183,13 +184,9 @@ def fit_responsibilities(
 
     def sums(shift: Tensor) -> SufficientStatistics:
         def summarize(batch: WeightedBatch) -> Sums:
-            if missing.is_incomplete(batch.x):
-                filled = torch.where(batch.x.isnan(), about, batch.x)
-                batch = batch._replace(x=filled)
-            weighted = resp(batch) * batch.weight.unsqueeze(1)
-            return statistics.sufficient_statistics(
-                batch.x, weighted, shift, m_step.covariance_type
-            )
+            x = torch.where(batch.x.isnan(), about, batch.x)
+            weighted = resp(batch._replace(x=x)) * batch.weight[:, None]
+            return sufficient_statistics(x, weighted, shift, m_step.covariance_type)
 
         return SufficientStatistics(*rows.sums(summarize))
 
@@ -209,7 +206,7 @@ def _sum_and_maximize(
             break
         about = shift
         stats = sums(about)
-    return m_step(stats, about)
+    return statistics.maximize(stats, about, *m_step)
 
 
 def m_step(

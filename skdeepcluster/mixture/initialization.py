@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .._random import sample_systematically
 from ..functional.gaussian import Mixture, weighted_mean
-from ..functional.statistics import sufficient_statistics
+from ..functional.statistics import maximize, sufficient_statistics
 from .em import (
     MStep,
     Responsibilities,
@@ -123,7 +123,8 @@ class Initializer:
 
         resp = torch.eye(self.n_clusters, dtype=seeds.dtype, device=seeds.device)
         kind = self.m_step.covariance_type
-        return self.m_step(sufficient_statistics(seeds, resp, seeds, kind), seeds)
+        stats = sufficient_statistics(seeds, resp, seeds, kind)
+        return maximize(stats, seeds, *self.m_step)
 
     def maximize(self, resp: Responsibilities) -> Mixture:
         """Return the M-step over all samples of given responsibilities."""
