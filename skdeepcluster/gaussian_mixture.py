@@ -37,6 +37,9 @@ from .mixture import dask_rows, em
 from .mixture.initialization import Initializer
 from .neighbors import count_clusters
 
+#: Constraints of parameters that are positive integers or "auto".
+_COUNT = [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})]
+
 
 class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     r"""Gaussian mixture by EM over batches, for any size of X and weighted samples.
@@ -158,10 +161,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     _parameter_constraints = {
         **GaussianMixture._parameter_constraints,
-        "n_clusters": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
+        "n_clusters": _COUNT,
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
         "init_params": [
             *GaussianMixture._parameter_constraints["init_params"],
@@ -169,10 +169,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ],
         "learning_decay": [Interval(Real, 0.0, 1.0, closed="both")],
         "learning_offset": [Interval(Real, 1.0, None, closed="left")],
-        "batch_size": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
+        "batch_size": _COUNT,
         "accept_sparse": ["boolean"],
         "device": [str, torch.device],
     }

@@ -21,6 +21,10 @@ MIN_BLOCK_ROWS = 12
 CANCELLATION = 1e-9
 #: Rounds of rejection sampling in :func:`confident_sample`, and of halving afterwards.
 REDRAWS = 20
+LOG_2_PI = math.log(2 * math.pi)
+
+#: Maps samples (N, D) to a tensor.
+Function = Callable[[Tensor], Tensor]
 #: Maps the terms of samples, see :func:`expand`, to densities (K, N).
 Density = Callable[..., Tensor]
 
@@ -56,9 +60,12 @@ class Mixture(NamedTuple):
             return False
 
         total = float(self.log_weights.exp().sum())
-        is_finite = self.means.isfinite().all() and self.scales.isfinite().all()
-        is_positive = (diagonals(self.scales) > 0).all()
-        return bool(is_finite and is_positive) and math.isclose(total, 1, abs_tol=1e-6)
+        return (
+            math.isclose(total, 1, abs_tol=1e-6)
+            and bool(self.means.isfinite().all())
+            and bool(self.scales.isfinite().all())
+            and bool((diagonals(self.scales) > 0).all())
+        )
 
     def center(self) -> Tensor:
         """Return sum_k pi_k mu_k, of shape (D,)."""
@@ -85,8 +92,9 @@ def scales_from_precisions(precisions: Tensor) -> Tensor:
     """
     if precisions.ndim == 2:
         return precisions.rsqrt()
-    reversed_factor = torch.linalg.cholesky(precisions.flip(-2, -1))
-    return _invert(reversed_factor.flip(-2, -1).mT)
+    reverse = precisions.flip(-2, -1)
+    factor = torch.linalg.cholesky(reverse).flip(-2, -1)
+    return _invert(factor.mT)
 
 
 def compact_scales(scales: Tensor, kind: str) -> Tensor:
@@ -100,7 +108,7 @@ def compact_scales(scales: Tensor, kind: str) -> Tensor:
 
 def _invert(lower: Tensor) -> Tensor:
     """Invert lower triangular matrices."""
-    eye = torch.eye(lower.shape[-1], dtype=lower.dtype, device=lower.device)
+    eye = torch.eye(lower.shape[-1]).to(lower)
     return torch.linalg.solve_triangular(lower, eye.expand_as(lower), upper=False)
 
 
@@ -115,7 +123,7 @@ def log_joint(x: Tensor, mixture: Mixture) -> Tensor:
     return joint_density(mixture)(x)
 
 
-def joint_density(mixture: Mixture) -> Callable[[Tensor], Tensor]:
+def joint_density(mixture: Mixture) -> Function:
     """Return x -> log_joint(x, mixture), with terms of the mixture computed once."""
     log_weights, means, scales = mixture
     constant = log_constant(scales, means.shape[1])
@@ -129,7 +137,12 @@ def joint_density(mixture: Mixture) -> Callable[[Tensor], Tensor]:
 
     shift = means.detach().mean(0)
     density = make_density(means - shift, scales, constant, kind)
-    return lambda x: density(*expand(x - shift, kind)).T + log_weights
+
+    def joint(x: Tensor) -> Tensor:
+        terms = expand(x - shift, kind)
+        return density(*terms).T + log_weights
+
+    return joint
 
 
 def is_separated(mixture: Mixture) -> bool:
@@ -145,8 +158,9 @@ def is_separated(mixture: Mixture) -> bool:
 
 def log_constant(scales: Tensor, n_features: int) -> Tensor:
     """Return log N at the mean: -log det S_k - D/2 log 2 pi, of shape (K,), or (1,) when tied."""
-    log_stds = diagonals(scales).log().expand(-1, n_features)
-    return -log_stds.sum(-1) - 0.5 * n_features * math.log(2 * math.pi)
+    log_stds = diagonals(scales).log()
+    log_det = log_stds.expand(-1, n_features).sum(-1)
+    return -log_det - 0.5 * n_features * LOG_2_PI
 
 
 def expand(x: Tensor, kind: str) -> tuple[Tensor, ...]:
@@ -166,11 +180,12 @@ def make_density(
     kind: str,
 ) -> Density:
     """Return terms -> constant_k - |S_k^-1 (x_n - mu_k)|^2 / 2, of shape (K, N)."""
-    if kind == "full":
-        return _make_full_density(means, scales, constant)
-    if kind == "tied":
-        return _make_tied_density(means, scales, constant)
-    return _make_vector_density(means, scales, constant)
+    makers = {
+        "full": _make_full_density,
+        "tied": _make_tied_density,
+    }
+    make = makers.get(kind, _make_vector_density)
+    return make(means, scales, constant)
 
 
 def make_separate_density(
@@ -178,7 +193,7 @@ def make_separate_density(
     scales: Tensor,
     constant: Tensor,
     kind: str,
-) -> Callable[[Tensor], Tensor]:
+) -> Function:
     """Return samples -> the densities (K, N) from differences to each mean, which keep digits."""
     origin = torch.zeros_like(means[:1])
     scales = scales.expand(len(means), *scales.shape[1:])
@@ -252,7 +267,8 @@ def _make_vector_density(means: Tensor, stds: Tensor, constant: Tensor) -> Densi
 
     precisions = stds.pow(-2).expand_as(means)
     linear = precisions * means
-    offset = constant - 0.5 * (linear * means).sum(1, keepdim=True)
+    squares = (linear * means).sum(1, keepdim=True)
+    offset = constant - 0.5 * squares
 
     def density(x: Tensor, square: Tensor) -> Tensor:
         log_prob = torch.addmm(offset, linear, x.T)
@@ -295,7 +311,8 @@ def confident_sample(
     Rejected samples are generated again ``REDRAWS`` times, then moved halfway to the mean of
     their component until they are accepted.
     """
-    own = torch.arange(len(counts), device="cpu").repeat_interleave(counts)
+    components = torch.arange(len(counts), device="cpu")
+    own = components.repeat_interleave(counts)
     centers = mixture.means[own]
 
     def reject(x: Tensor) -> Tensor:
@@ -340,7 +357,7 @@ def kl_diag(mean: Tensor, std: Tensor, means: Tensor, stds: Tensor) -> Tensor:
 def log_prob_diag(x: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
     """Log N(x_n; mean_n, diag exp log_var_n), of shape (N,)."""
     squares = (x - mean) ** 2 * (-log_var).exp()
-    return -0.5 * (math.log(2 * math.pi) + log_var + squares).sum(-1)
+    return -0.5 * (LOG_2_PI + log_var + squares).sum(-1)
 
 
 def standard_kl(mean: Tensor, std: Tensor) -> Tensor:

@@ -67,7 +67,8 @@ def entropy(log_p: Tensor) -> Tensor:
     """
     # The clamp makes 0 log 0 equal 0.
     finite = log_p.clamp_min(torch.finfo(log_p.dtype).min)
-    return -(log_p.exp() * finite).sum(-1)
+    products = log_p.exp() * finite
+    return -products.sum(-1)
 
 
 def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
@@ -107,7 +108,8 @@ def cross_entropy(log_p: Tensor, log_q: Tensor) -> Tensor:
 def _expect(log_p: Tensor, value: Tensor) -> Tensor:
     """Return sum_k p_k value_k, of shape (...); outcomes with p_k = 0 add nothing."""
     p = log_p.exp().clamp_min(SMALLEST_PROBABILITY)
-    value = value.masked_fill(log_p == -math.inf, 0.0)
+    impossible = log_p == -math.inf
+    value = value.masked_fill(impossible, 0.0)
     return (p * value).sum(-1)
 
 
@@ -139,14 +141,16 @@ def mutual_information(log_p: Tensor) -> Tensor:
             "mutual_information needs log p(y | x_n) of shape (N, K), but got the shape "
             f"{tuple(log_p.shape)}. Stack one distribution per sample."
         )
-    return entropy(marginal(log_p)) - entropy(log_p).mean()
+    marginal_entropy = entropy(marginal(log_p))
+    return marginal_entropy - entropy(log_p).mean()
 
 
 def marginal(log_p: Tensor) -> Tensor:
     """Return log mean_n p(y | x_n), of shape (K,), from conditionals of shape (N, K)."""
     # logsumexp has no gradient where all terms are -inf.
     never = (log_p == -math.inf).all(0)
-    log_sum = log_p.masked_fill(never, 0.0).logsumexp(0)
+    masked = log_p.masked_fill(never, 0.0)
+    log_sum = masked.logsumexp(0)
     log_mean = log_sum - math.log(len(log_p))
     return log_mean.masked_fill(never, -math.inf)
 

@@ -5,15 +5,21 @@ M. I. Jordan, "Supervised learning from incomplete data via an EM approach", NIP
 Letters: N samples, D features, K clusters; P patterns of M missing features, R samples each.
 """
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property, reduce
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from .gaussian import Mixture, is_separated, joint_density, log_constant
+from .gaussian import (
+    LOG_2_PI,
+    Function,
+    Mixture,
+    is_separated,
+    joint_density,
+    log_constant,
+)
 from .statistics import (
     NEGLIGIBLE,
     Expectation,
@@ -33,7 +39,7 @@ SINGULAR = (
 )
 
 
-def observed_density(mixture: Mixture) -> Callable[[Tensor], Tensor]:
+def observed_density(mixture: Mixture) -> Function:
     """Return x -> log pi_k + log N(observed x_n | k), of shape (N, K)."""
     complete = joint_density(mixture)
     gaps = _find_gaps(mixture)
@@ -71,7 +77,7 @@ def e_step(mixture: Mixture, about: Tensor, kind: str) -> Expectation:
     return expect
 
 
-def expectation(mixture: Mixture) -> Callable[[Tensor], Tensor]:
+def expectation(mixture: Mixture) -> Function:
     """Return x -> sum_k p(k | observed x_n) E[x_n | observed x_n, k] of missing values, (N, D)."""
     gaps = _find_gaps(mixture)
 
@@ -110,7 +116,7 @@ class _VectorGaps:
         means = means - about
         precisions = scales.pow(-2).expand_as(means)
         linear = precisions * means
-        constant = -0.5 * (linear * means + math.log(2 * math.pi)) - scales.log()
+        constant = -0.5 * (linear * means + LOG_2_PI) - scales.log()
 
         observed = 1 - x.isnan().to(x.dtype)
         x = (x - about).nan_to_num(0.0)
@@ -125,12 +131,16 @@ class _VectorGaps:
         """Yield the expected statistics and the log-likelihood."""
         joint = self.joint(x)
         resp = joint.softmax(1) * weight[:, None]
-        yield *self._sum(x, resp, about), weight @ joint.logsumexp(1)
+        stats = self._sum(x, resp, about)
+        yield *stats, weight @ joint.logsumexp(1)
 
     def _sum(self, x: Tensor, resp: Tensor, about: Tensor) -> SufficientStatistics:
         if about.ndim == 2:
-            each = zip(self._components(), resp.split(1, 1), about, strict=True)
-            return join([component._sum(x, r, shift) for component, r, shift in each])
+            parts = [
+                component._sum(x, resp[:, k : k + 1], about[k])
+                for k, component in enumerate(self._components())
+            ]
+            return join(parts)
 
         missing = resp.T @ x.isnan().to(x.dtype)
         x = (x - about).nan_to_num(0.0)
@@ -190,7 +200,8 @@ class _MatrixGaps:
         found = torch.empty_like(x)
         for part in self._complete(x):
             resp = part.joint.softmax(0)[:, :, None]
-            found[part.rows] = (resp * (part.centered + means)).sum(0)
+            expected = part.centered + means
+            found[part.rows] = (resp * expected).sum(0)
         return found
 
     def expect(self, x: Tensor, weight: Tensor, about: Tensor) -> Iterator[Sums]:
@@ -214,23 +225,26 @@ class _MatrixGaps:
             n_missing = columns.shape[1]
             shape = (len(means), *rows.shape)
             places = _find_places(columns, x.shape[1])
-            own = self.precisions.flatten(1).index_select(1, places.flatten())
-            lower, failed = torch.linalg.cholesky_ex(own.view(-1, *places.shape))
+            own = self.precisions.flatten(1)[:, places]
+            lower, failed = torch.linalg.cholesky_ex(own)
             if failed.any():
                 raise ValueError(SINGULAR)
 
-            y = (x[rows.flatten()] - means[:, None]).nan_to_num(0.0)
+            rows = rows.flatten()
+            y = (x[rows] - means[:, None]).nan_to_num(0.0)
             where = columns[:, None].expand(*shape, n_missing)
-            pulls = (y @ self.precisions).view(*shape, -1).gather(-1, where)
+            pulls = y @ self.precisions
+            pulls = pulls.view(*shape, -1).gather(-1, where)
             expected = -torch.cholesky_solve(pulls.mT, lower).mT
             y.view(*shape, -1).scatter_(-1, where, expected)
 
-            log_det = torch.linalg.diagonal(lower).log().sum(-1, keepdim=True)
-            log_prob = 0.5 * n_missing * math.log(2 * math.pi) - log_det
+            log_stds = torch.linalg.diagonal(lower).log()
+            log_det = log_stds.sum(-1, keepdim=True)
             squares = (y @ self.factors).square().sum(-1)
+            log_prob = 0.5 * n_missing * LOG_2_PI - log_det
             log_prob = log_prob - 0.5 * squares.view(shape)
             joint = constant[:, None] + log_prob.flatten(1)
-            yield _Completed(rows.flatten(), columns, joint, y, lower)
+            yield _Completed(rows, columns, joint, y, lower)
 
 
 def _sum_completed(part: _Completed, resp: Tensor, x: Tensor) -> SufficientStatistics:
@@ -273,15 +287,16 @@ def _group_patterns(gaps: Tensor, n_clusters: int) -> Iterator[tuple[Tensor, Ten
         n_elements = n_clusters * (n_missing**2 + n_rows * gaps.shape[1])
         alike = (kinds == kind).nonzero().squeeze(1)
         for some in alike.split(max(1, MAX_ELEMENTS // n_elements)):
+            rows = order[first[some, None] + steps]
             columns = patterns[some].nonzero()[:, 1]
-            yield order[first[some, None] + steps], columns.view(-1, n_missing)
+            yield rows, columns.view(-1, n_missing)
 
 
 def _number_patterns(gaps: Tensor) -> tuple[Tensor, Tensor]:
     """Return the number (N,) of the pattern of each sample, and the samples per pattern."""
-    own = torch.zeros(len(gaps), dtype=torch.long, device=gaps.device)
+    own = gaps.new_zeros(len(gaps), dtype=torch.long)
     for bits in gaps.double().split(32, 1):  # 32 bits and a number fit an integer
-        exponents = torch.arange(bits.shape[1], dtype=bits.dtype, device=bits.device)
+        exponents = torch.arange(bits.shape[1]).to(bits)
         word = bits @ 2.0**exponents
         keys = own * 2**32 + word.long()
         _, own, sizes = keys.unique(return_inverse=True, return_counts=True)

@@ -59,8 +59,9 @@ def random_shifts(x: Tensor, n_dimensions: int) -> Tensor:
     """
     generator = torch.Generator().manual_seed(0)
     shape = x.shape[1], n_dimensions
-    directions = torch.empty(shape, dtype=torch.float64, device="cpu")
-    directions.normal_(generator=generator)
+    directions = torch.randn(
+        shape, generator=generator, dtype=torch.float64, device="cpu"
+    )
 
     projections = x.double() @ directions.to(x.device)
     return (1e4 * projections).remainder(1.0)

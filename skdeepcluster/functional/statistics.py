@@ -5,7 +5,9 @@ N samples, D features, K clusters. Reference: C. M. Bishop, Pattern Recognition 
 Learning, 9.2.
 """
 
+import operator
 from collections.abc import Callable
+from functools import reduce
 from typing import NamedTuple
 
 import torch
@@ -47,14 +49,10 @@ class SufficientStatistics(NamedTuple):
     s1: Tensor
     s2: Tensor
 
-    def times(self, factor: float) -> "SufficientStatistics":
-        """Return the statistics for sample weights times ``factor``."""
-        return SufficientStatistics(*(s * factor for s in self))
 
-
-def add(first: Sums, second: Sums) -> Sums:
+def add(*sums: Sums) -> Sums:
     """Add sums of the same kind."""
-    return tuple(a + b for a, b in zip(first, second, strict=True))
+    return tuple(reduce(operator.add, each) for each in zip(*sums, strict=True))
 
 
 # ---- E-step

@@ -1,6 +1,5 @@
 """EM over a Dask array: each worker sums the statistics of its own blocks."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from .._checks import check_enough
 from ..engine.runtime import limited_threads
+from ..functional.gaussian import Function
 from ..functional.statistics import Sums, add
 from .em import Summary, WeightedBatch, WeightedRows
 
@@ -35,7 +35,8 @@ def check(estimator: Any, X: Any, reset: bool) -> tuple[Any, np.ndarray]:
     lengths = tuple(n for n in X.chunks[0] if n)
     X = X.rechunk((lengths, -1))
     largest = np.atleast_1d(np.fmax(abs(X), 0).max().compute())
-    assert_all_finite(largest, estimator_name=type(estimator).__name__, input_name="X")
+    name = type(estimator).__name__
+    assert_all_finite(largest, estimator_name=name, input_name="X")
     return X, largest
 
 
@@ -47,12 +48,13 @@ class DaskRows(WeightedRows):
         self.starts = np.cumsum([0, *X.chunks[0][:-1]])
         self.blocks = X.to_delayed().ravel()
 
-    def map(self, function: Callable[[Tensor], Tensor]) -> np.ndarray:
+    def map(self, function: Function) -> np.ndarray:
         """Apply a row-wise function to all samples; return the results in their order."""
         from dask import compute, delayed
 
-        task = delayed(_map_block, pure=False)
-        parts = [task(function, block, self.batch_size) for block in self.blocks]
+        map_block = delayed(_map_block, pure=False)
+        size = self.batch_size
+        parts = [map_block(function, size, block) for block in self.blocks]
         return np.concatenate(compute(*parts))
 
     def sums(self, summarize: Summary) -> Sums:
@@ -60,15 +62,18 @@ class DaskRows(WeightedRows):
         from dask import delayed
 
         sum_block = delayed(_sum_block, pure=False)
-        add_two = delayed(add, pure=False)
+        add_blocks = delayed(add, pure=False)
+        size = self.batch_size
         weights = np.split(self.weight, self.starts[1:])
-        each = zip(self.blocks, weights, self.starts.tolist(), strict=True)
-        parts = [sum_block(summarize, self.batch_size, *block) for block in each]
+        starts = self.starts.tolist()
+        parts = [
+            sum_block(summarize, size, *own)
+            for own in zip(self.blocks, weights, starts, strict=True)
+        ]
 
         while len(parts) > 1:
-            odd = parts[len(parts) // 2 * 2 :]
-            pairs = zip(parts[::2], parts[1::2], strict=False)
-            parts = [add_two(*pair) for pair in pairs] + odd
+            pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
+            parts = [add_blocks(*pair) for pair in pairs]
         return parts[0].compute()
 
     def take(self, index: np.ndarray) -> Tensor:
@@ -80,11 +85,12 @@ class DaskRows(WeightedRows):
 
 
 def _map_block(
-    function: Callable[[Tensor], Tensor],
-    block: Any,
+    function: Function,
     batch_size: int,
+    block: Any,
 ) -> np.ndarray:
-    rows = WeightedRows(np.asarray(block), np.ones(len(block)), batch_size)
+    weight = np.ones(len(block))
+    rows = WeightedRows(np.asarray(block), weight, batch_size)
     with limited_threads():
         return rows.map(function)
 
@@ -99,7 +105,8 @@ def _sum_block(
     rows = WeightedRows(np.asarray(block), weight, batch_size)
 
     def summarize_within(batch: WeightedBatch) -> Sums:
-        return summarize(batch._replace(start=start + batch.start))
+        own = batch._replace(start=start + batch.start)
+        return summarize(own)
 
     with limited_threads():
         return rows.sums(summarize_within)

@@ -17,7 +17,7 @@ from torch import Tensor
 from ..engine.data import to_tensor
 from ..engine.runtime import share_out
 from ..functional import gaussian, missing, statistics
-from ..functional.gaussian import Mixture
+from ..functional.gaussian import Function, Mixture
 from ..functional.statistics import (
     SufficientStatistics,
     Sums,
@@ -64,7 +64,7 @@ class WeightedRows:
         self.device = torch.device(device)
         self.total = float(weight.sum())
 
-    def map(self, function: Callable[[Tensor], Tensor]) -> np.ndarray:
+    def map(self, function: Function) -> np.ndarray:
         """Apply a row-wise function to all samples; return the results in their order."""
         one = function(self._read(self.X[:1])).cpu().numpy()
         shape = (self.X.shape[0], *one.shape[1:])
@@ -84,8 +84,7 @@ class WeightedRows:
             batches = self._batches(first, every)
             return functools.reduce(add, map(summarize, batches))
 
-        parts = share_out(work, self._max_workers)
-        return functools.reduce(add, parts)
+        return add(*share_out(work, self._max_workers))
 
     def take(self, index: np.ndarray) -> Tensor:
         """Return the samples at the given positions."""
@@ -165,9 +164,11 @@ def step(
         if learning_rate == 1:
             return stats
 
-        now = stats.times(learning_rate / rows.total)
+        share = learning_rate / rows.total
         past = statistics.implied_statistics(mixture, about, *m_step)
-        return SufficientStatistics(*add(now, past.times(1 - learning_rate)))
+        each = zip(stats, past, strict=True)
+        blend = (share * now + (1 - learning_rate) * then for now, then in each)
+        return SufficientStatistics(*blend)
 
     about = mixture.means if gaussian.is_separated(mixture) else mixture.center()
     mixture_next = _sum_and_maximize(sums, about, m_step)

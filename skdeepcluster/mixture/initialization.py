@@ -45,9 +45,8 @@ def distinct_samples(
 
     order = np.flatnonzero(rows.weight > 0)
     projection = _project(rows, order, draws[1:].to(rows.device))
-    order = order[np.lexsort(projection[order].T)]
-    steps = np.diff(projection[order], axis=0, prepend=-np.inf)
-    first = np.flatnonzero(steps.any(1))
+    order = order[projection[order].argsort(kind="stable")]
+    first = np.flatnonzero(np.diff(projection[order], prepend=np.nan))
     index = order[first]
     weight = np.add.reduceat(rows.weight[order], first)
 
@@ -65,16 +64,16 @@ def _project(
     order: npt.NDArray[np.int64],
     direction: Tensor,
 ) -> np.ndarray:
-    """Return projections (N, 2) of the values of samples, and of what they miss."""
+    """Return complex projections (N,) of what samples miss, and of their values."""
     # Subtracting the median keeps the digits of small differences. Sums over each sample, unlike
     # matrix products, round equal samples equally.
     some = rows.take(order[:: max(1, len(order) // 1000)])
     origin = some.nanmedian(0).values.nan_to_num(0.0)
 
     def project(x: Tensor) -> Tensor:
-        values = (x - origin).nan_to_num(0.0)
-        parts = [(part * direction).sum(1) for part in (values, x.isnan())]
-        return torch.stack(parts, 1)
+        missing = x.isnan() * direction
+        values = (x - origin).nan_to_num(0.0) * direction
+        return torch.complex(missing.sum(1), values.sum(1))
 
     return rows.map(project)
 
@@ -121,7 +120,7 @@ class Initializer:
         if method == "kmeans":
             return self.maximize(self._assign_to_nearest(seeds))
 
-        resp = torch.eye(self.n_clusters, dtype=seeds.dtype, device=seeds.device)
+        resp = torch.eye(self.n_clusters).to(seeds)
         kind = self.m_step.covariance_type
         stats = sufficient_statistics(seeds, resp, seeds, kind)
         return maximize(stats, seeds, *self.m_step)
@@ -203,7 +202,7 @@ class Initializer:
 
     def _assign_to_nearest(self, centers: Tensor) -> Responsibilities:
         """Assign each sample to its nearest center."""
-        eye = torch.eye(self.n_clusters, dtype=centers.dtype, device=centers.device)
+        eye = torch.eye(self.n_clusters).to(centers)
         centers = centers - self.about
         norms = centers.square().sum(1)
 
@@ -220,8 +219,9 @@ class Initializer:
         They are fractional parts of large random projections: equal for equal samples.
         """
         shape = self.x.shape[1] + 1, self.n_clusters
-        draws = torch.empty(shape, dtype=torch.float64, device="cpu")
-        draws = draws.normal_(generator=self.generator).to(self.x)
+        draws = torch.randn(
+            shape, generator=self.generator, dtype=torch.float64, device="cpu"
+        ).to(self.x)
         largest = float((self.x - self.about).abs().max())
         directions = draws[1:] * (1e4 / largest if largest > 0 else 1.0)
 
