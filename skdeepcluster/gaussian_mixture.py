@@ -31,7 +31,13 @@ from ._random import random_stream
 from ._typing import Auto, ClusterMixin, Labels, fit_context
 from .engine.data import refuse_sparse
 from .engine.runtime import draw_generator, resolve_device
-from .functional import gaussian, missing
+from .functional import missing
+from .functional.gaussian import (
+    Mixture,
+    compact_scales,
+    sample,
+    scales_from_precisions,
+)
 from .functional.losses import entropy
 from .mixture import dask_rows, em
 from .mixture.initialization import Initializer
@@ -227,20 +233,21 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             If a value exceeds 1e100, or samples are too few or too similar for a covariance.
         """
         with restore_on_failure(self):
-            continues = self.warm_start and self.__sklearn_is_fitted__()
-            rows = self._begin(X, sample_weight, continues, n_least=2)
+            if not self.warm_start:
+                vars(self).pop("mixture_", None)
+            rows = self._begin(X, sample_weight, n_least=2)
             stream = random_stream(self.random_state)
             run = em.run_em(
                 rows,
-                self._initial_mixtures(rows, stream, continues),
+                self._initial_mixtures(rows, stream),
                 self._m_step(),
                 max_iter=self.max_iter,
                 tol=self.tol,
-                bound=self.lower_bound_ if continues else -np.inf,
+                bound=self.lower_bound_,
                 report=self._report,
             )
-            self._set_mixture(run.mixture)
-            self._set_labels(rows)
+            self._set_mixture(run.mixture, rows)
+            self._move_empty_components(rows)
             self._set_run(run)
             self.n_batch_iter_ = 0
         _warn(self)
@@ -265,10 +272,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             Fitted estimator.
         """
         with restore_on_failure(self):
-            continues = self.__sklearn_is_fitted__()
-            rows = self._begin(X, sample_weight, continues, n_least=1)
+            rows = self._begin(X, sample_weight, n_least=1)
             stream = random_stream(self.random_state)
-            mixture = next(self._initial_mixtures(rows, stream, continues))
+            mixture = next(self._initial_mixtures(rows, stream))
 
             step = getattr(self, "n_batch_iter_", 0)
             rate = (self.learning_offset + step) ** -self.learning_decay
@@ -276,18 +282,22 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             least = min(rate / rows.X.shape[0], 0.01 / self.n_clusters_)
             mixture = em.reseed_starved(mixture, least, draw_generator(stream))
 
-            self._set_mixture(mixture)
-            self.labels_, self.probabilities_ = self._assign(rows)
+            self._set_mixture(mixture, rows)
             self._set_run(em.EMRun(mixture, bound, [bound]))
             self.n_batch_iter_ = self.n_iter_ = step + 1
         return self
 
-    def _begin(self, X, sample_weight, continues, n_least):
-        """Set the number of components, and return X and its weights, checked."""
+    def _begin(self, X, sample_weight, n_least):
+        """Set the number of components, and return X and its weights, checked.
+
+        The fit continues if there is a mixture.
+        """
+        continues = self.__sklearn_is_fitted__()
         if continues:
             self.n_clusters_ = len(self.means_)
             _check_continuity(self)
         else:
+            self.lower_bound_ = -np.inf
             self._set_n_clusters(X, sample_weight)
             n_least = max(n_least, self.n_clusters_)
         rows = self._check_rows(X, sample_weight, not continues, n_least)
@@ -316,19 +326,20 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         )
         self.n_clusters_ = self.n_clusters_curve_.pop("best_n_clusters")
 
-    def _initial_mixtures(self, rows, random_state, continues):
+    def _initial_mixtures(self, rows, random_state):
         """Yield the initial mixtures of EM."""
-        if continues:
+        if self.__sklearn_is_fitted__():
             yield self.mixture_.to(rows.device)
             return
 
         given = _read_initial(self, rows)
         if len(given) == 3:
-            yield gaussian.Mixture(**given)
+            yield Mixture(**given)
             return
 
         generator = draw_generator(random_state)
-        initializer = Initializer(rows, self.n_clusters_, self._m_step(), generator)
+        options = self.n_clusters_, self._m_step(), generator
+        initializer = Initializer(rows, *options)
         if isinstance(self.init_params, str):
             for _ in range(self.n_init):
                 mixture = initializer.initialize(self.init_params, self.n_init)
@@ -362,25 +373,28 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         self.lower_bound_ = run.bound
         self.lower_bounds_ = run.bounds
 
-    def _set_labels(self, rows):
-        """Set ``labels_``, with components that have no samples last."""
-        self.labels_, self.probabilities_ = self._assign(rows)
+    def _move_empty_components(self, rows):
+        """Place components that have no samples last."""
         empty = np.bincount(self.labels_, rows.weight, self.n_clusters_) == 0
-        if empty.any():
-            order = np.argsort(empty, kind="stable")
-            log_weights, means, scales = self.mixture_
-            scales = scales[order] if len(scales) == len(means) else scales
-            mixture = gaussian.Mixture(log_weights[order], means[order], scales)
-            self._set_mixture(mixture)
-            self.labels_, self.probabilities_ = self._assign(rows)
+        if not empty.any():
+            return
 
-    def _set_mixture(self, mixture):
-        """Set the mixture as tensors and in scikit-learn's shapes."""
+        order = np.argsort(empty, kind="stable")
+        log_weights, means, scales = self.mixture_
+        if len(scales) == len(means):
+            scales = scales[order]
+        mixture = Mixture(log_weights[order], means[order], scales)
+        self._set_mixture(mixture, rows)
+
+    def _set_mixture(self, mixture, rows):
+        """Set the mixture, as tensors and in scikit-learn's shapes, and the labels."""
         # Contiguous as in pickled copies, because rounding may depend on the memory layout.
         fields = (field.contiguous() for field in mixture.to("cpu"))
-        mixture = gaussian.Mixture(*fields)
+        mixture = Mixture(*fields)
         factors = mixture.precision_factors()
-        precisions = factors @ factors.mT if factors.ndim == 3 else factors.square()
+        precisions = factors.square()
+        if factors.ndim == 3:
+            precisions = factors @ factors.mT
 
         self.mixture_ = mixture
         self._covariance_type = self.covariance_type
@@ -389,9 +403,10 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         self.covariances_ = self._compact(mixture.covariances())
         self.precisions_cholesky_ = self._compact(factors)
         self.precisions_ = self._compact(precisions)
+        self.labels_, self.probabilities_ = self._assign(rows)
 
     def _compact(self, scales):
-        return gaussian.compact_scales(scales, self.covariance_type).numpy()
+        return compact_scales(scales, self.covariance_type).numpy()
 
     # ---- predictions
 
@@ -488,7 +503,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """
         rows = self._check_fitted(X, sample_weight)
         bic = self._penalize(rows, math.log(rows.total))
-        mean_entropy = self._average(lambda joint: entropy(joint.log_softmax(1)), rows)
+        mean_entropy = self._average(_entropy, rows)
         return bic + 2 * mean_entropy * rows.total
 
     def impute(self, X) -> npt.NDArray[np.float64]:
@@ -535,7 +550,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         counts = random_state.multinomial(n_samples, weights)
 
         generator = draw_generator(random_state)
-        X = gaussian.sample(self.mixture_, torch.from_numpy(counts), generator)
+        X = sample(self.mixture_, torch.from_numpy(counts), generator)
         return X.numpy(), np.repeat(np.arange(len(counts)), counts)
 
     # ---- checks
@@ -556,7 +571,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
                 self,
                 X,
                 reset=reset,
-                accept_sparse="csr" if self.accept_sparse else False,
+                accept_sparse="csr",
                 ensure_min_samples=min(2, enough),
             )
         check_enough(X.shape[0], enough)
@@ -580,9 +595,12 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     def _apply(self, function, rows):
         """Apply a function of the log-joint (N, K) to all samples; check the results."""
         log_joint = missing.observed_density(self.mixture_.to(rows.device))
-        # Squares of clipped values are finite.
-        found = rows.map(lambda x: function(log_joint(x.clamp(-LARGEST, LARGEST))))
-        return check_answers(found, rows.X)
+
+        def answer(x):
+            # Squares of clipped values are finite.
+            return function(log_joint(x.clamp(-LARGEST, LARGEST)))
+
+        return check_answers(rows.map(answer), rows.X)
 
     def _assign(self, rows):
         """Return the most probable component of each sample, and its probability, (N,) each."""
@@ -604,9 +622,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         per_scale = scales.shape[1]
         if scales.ndim == 3:
             per_scale = n_features * (n_features + 1) // 2
-        n_parameters = (
-            len(scales) * per_scale + n_clusters * n_features + n_clusters - 1
-        )
+        n_parameters = len(scales) * per_scale + n_clusters * n_features
+        n_parameters += n_clusters - 1  # weights sum to one
         return -2 * self._score(rows) * rows.total + n_parameters * penalty
 
     # ---- scikit-learn's protocols
@@ -618,7 +635,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """Return the state with the mixture's tensors as arrays."""
         state = dict(super().__getstate__())
         if "mixture_" in state:
-            state["mixture_"] = tuple(field.numpy() for field in state["mixture_"])
+            fields = state["mixture_"]
+            state["mixture_"] = tuple(field.numpy() for field in fields)
         return state
 
     def __setstate__(self, state):
@@ -626,7 +644,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         super().__setstate__(state)
         if "mixture_" in state:
             fields = (torch.tensor(field, device="cpu") for field in state["mixture_"])
-            self.mixture_ = gaussian.Mixture(*fields)
+            self.mixture_ = Mixture(*fields)
             if not self.mixture_.is_sound():
                 raise ValueError(
                     "The mixture has wrong weights, means or scales. Fit it again."
@@ -641,6 +659,10 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
 def _log_likelihood(joint):
     return joint.logsumexp(1)
+
+
+def _entropy(joint):
+    return entropy(joint.log_softmax(1))
 
 
 def _assign_surely(joint):
@@ -686,14 +708,19 @@ def _read_initial(mixture, rows):
     """Return the fields of ``Mixture`` given as parameters, checked."""
     k = mixture.n_clusters_
     d = rows.X.shape[1]
-    square = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}
+    square = {
+        "full": (k, d, d),
+        "tied": (d, d),
+        "diag": (k, d),
+        "spherical": (k,),
+    }
     shapes = {
         "weights_init": (k,),
         "means_init": (k, d),
         "precisions_init": square[mixture.covariance_type],
     }
     given = {}
-    for field, name in zip(gaussian.Mixture._fields, shapes, strict=True):
+    for field, name in zip(Mixture._fields, shapes, strict=True):
         value = getattr(mixture, name)
         if value is not None:
             value = check_shape(name, value, shapes[name])
@@ -702,16 +729,19 @@ def _read_initial(mixture, rows):
     if "log_weights" in given:
         given["log_weights"] = _read_weights(given["log_weights"])
     if "scales" in given:
-        given["scales"] = _read_precisions(given["scales"], mixture.covariance_type)
+        kind = mixture.covariance_type
+        given["scales"] = _read_precisions(given["scales"], kind)
     return given
 
 
 def _read_weights(weights):
     """Return the logarithms of ``weights_init``, checked."""
-    if weights.min() < 0 or not math.isclose(weights.sum(), 1, abs_tol=1e-6):
+    least = float(weights.min())
+    total = float(weights.sum())
+    if least < 0 or not math.isclose(total, 1, abs_tol=1e-6):
         raise ValueError(
             "The parameter 'weights_init' should be at least 0 and sum to 1, but the minimum "
-            f"is {float(weights.min()):.6g} and the sum {float(weights.sum()):.6g}."
+            f"is {least:.6g} and the sum {total:.6g}."
         )
     return weights.log()
 
@@ -722,10 +752,12 @@ def _read_precisions(precisions, covariance_type):
         precisions = precisions[None]
     if covariance_type == "spherical":
         precisions = precisions[:, None]
-    values = torch.linalg.eigvalsh(precisions) if precisions.ndim == 3 else precisions
+    values = precisions
+    if precisions.ndim == 3:
+        values = torch.linalg.eigvalsh(precisions)
     if not (values > 0).all():
         raise ValueError(
             "The parameter 'precisions_init' should be positive, or positive definite if it has "
             "matrices. Pass inverse covariances."
         )
-    return gaussian.scales_from_precisions(precisions)
+    return scales_from_precisions(precisions)

@@ -96,10 +96,14 @@ def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
     tensor(0.)
     """
     log_p, log_q = torch.broadcast_tensors(log_p, log_q)
-    return _expect(log_p, log_p - log_q)
+    log_ratio = log_p - log_q
+    return _expect(log_p, log_ratio)
 
 
-def cross_entropy(log_p: Tensor, log_q: Tensor) -> Tensor:
+def cross_entropy(
+    log_p: Tensor,
+    log_q: Tensor,
+) -> Tensor:
     """H(p, q) = -sum_k p_k log q_k = H(p) + KL(p || q), in nats, of shape (...)."""
     log_p, log_q = torch.broadcast_tensors(log_p, log_q)
     return _expect(log_p, -log_q)
@@ -148,7 +152,8 @@ def mutual_information(log_p: Tensor) -> Tensor:
 def marginal(log_p: Tensor) -> Tensor:
     """Return log mean_n p(y | x_n), of shape (K,), from conditionals of shape (N, K)."""
     # logsumexp has no gradient where all terms are -inf.
-    never = (log_p == -math.inf).all(0)
+    impossible = log_p == -math.inf
+    never = impossible.all(0)
     masked = log_p.masked_fill(never, 0.0)
     log_sum = masked.logsumexp(0)
     log_mean = log_sum - math.log(len(log_p))

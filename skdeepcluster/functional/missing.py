@@ -92,8 +92,9 @@ def expectation(mixture: Mixture) -> Function:
 
 def _find_gaps(mixture: Mixture) -> "_VectorGaps | _MatrixGaps":
     """Return what a mixture says about incomplete samples."""
-    kind = _MatrixGaps if mixture.scales.ndim == 3 else _VectorGaps
-    return kind(mixture)
+    if mixture.scales.ndim == 3:
+        return _MatrixGaps(mixture)
+    return _VectorGaps(mixture)
 
 
 class _VectorGaps:

@@ -213,7 +213,9 @@ def _raw_moments(stats: SufficientStatistics, kind: str) -> _RawMoments:
 
 def _square(means: Tensor, kind: str) -> Tensor:
     """Return outer products (K, D, D) for matrices, or squares (K, D)."""
-    return means[:, :, None] * means[:, None] if kind in MATRIX else means.square()
+    if kind in MATRIX:
+        return means[:, :, None] * means[:, None]
+    return means.square()
 
 
 def _factorize(covariance: Tensor, reg_covar: float) -> tuple[Tensor, Tensor]:

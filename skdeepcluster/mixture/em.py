@@ -118,16 +118,16 @@ class WeightedRows:
         return read.to(self.device)
 
 
-def as_rows(X: np.ndarray, n_clusters: int, covariance_type: str) -> WeightedRows:
+def as_rows(X: np.ndarray, n_clusters: int, kind: str) -> WeightedRows:
     """Return samples of weight one. Arrays that are not float64 are converted in every pass."""
-    batch_size = batch_size_for_cache(n_clusters, X.shape[1], covariance_type)
+    batch_size = batch_size_for_cache(n_clusters, X.shape[1], kind)
     return WeightedRows(X, np.ones(len(X)), batch_size)
 
 
-def batch_size_for_cache(n_clusters: int, n_features: int, covariance_type: str) -> int:
+def batch_size_for_cache(n_clusters: int, n_features: int, kind: str) -> int:
     """Return the batch size for which the largest intermediate tensor fits the cache."""
     per_row = max(2 * n_features, n_clusters)
-    if covariance_type == "full":
+    if kind == "full":
         blocks = gaussian.triangular_blocks(n_features)
         per_row = n_clusters * max(end - first for first, end in blocks)
     return min(max(256, BATCH_ELEMENTS // per_row), 2**14)
@@ -213,22 +213,26 @@ def _sum_and_maximize(
 def m_step(
     X: np.ndarray,
     resp: np.ndarray,
-    covariance_type: str,
+    kind: str,
     reg_covar: float,
 ) -> Mixture:
     """Return the M-step over samples X (N, D) and responsibilities (N, K), on the CPU."""
     given = torch.as_tensor(resp, dtype=torch.float64, device="cpu")
     about = torch.from_numpy(X.mean(0, dtype=np.float64))
-    rows = as_rows(X, resp.shape[1], covariance_type)
-    options = MStep(covariance_type, reg_covar)
-    return fit_responsibilities(rows, lambda batch: given[batch.where], about, options)
+    rows = as_rows(X, resp.shape[1], kind)
+    options = MStep(kind, reg_covar)
+
+    def responsibilities(batch: WeightedBatch) -> Tensor:
+        return given[batch.where]
+
+    return fit_responsibilities(rows, responsibilities, about, options)
 
 
 def posterior(X: np.ndarray, mixture: Mixture) -> np.ndarray:
     """Return the responsibilities p(k | x_n) of a mixture, (N, K), float64."""
     log_joint = gaussian.joint_density(mixture)
-    covariance_type = "full" if mixture.scales.ndim == 3 else "diag"
-    rows = as_rows(X, len(mixture.means), covariance_type)
+    kind = "full" if mixture.scales.ndim == 3 else "diag"
+    rows = as_rows(X, len(mixture.means), kind)
     return rows.map(lambda x: log_joint(x).softmax(1))
 
 

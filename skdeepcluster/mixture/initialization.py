@@ -193,9 +193,11 @@ class Initializer:
 
     def _draw(self, ends: np.ndarray, n_drawn: int) -> npt.NDArray[np.int64]:
         """Draw indices in proportion to weights, given as their cumulated sums."""
-        shape = (n_drawn,)
         u = torch.rand(
-            shape, generator=self.generator, dtype=torch.float64, device="cpu"
+            n_drawn,
+            generator=self.generator,
+            dtype=torch.float64,
+            device="cpu",
         )
         drawn = ends.searchsorted(u.numpy() * ends[-1], side="right")
         return drawn.clip(max=len(ends) - 1)
@@ -220,7 +222,10 @@ class Initializer:
         """
         shape = self.x.shape[1] + 1, self.n_clusters
         draws = torch.randn(
-            shape, generator=self.generator, dtype=torch.float64, device="cpu"
+            shape,
+            generator=self.generator,
+            dtype=torch.float64,
+            device="cpu",
         ).to(self.x)
         largest = float((self.x - self.about).abs().max())
         directions = draws[1:] * (1e4 / largest if largest > 0 else 1.0)
