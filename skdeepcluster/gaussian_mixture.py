@@ -68,9 +68,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     n_init : int, default=1
         Number of initializations. The run with the highest lower bound is kept.
     init_params : str or array-like of shape (n_samples, n_clusters), default="kmeans"
-        The initial mixture is the M-step of the best of 10 runs of k-means ("kmeans"; the runs
-        are divided among the initializations), of samples far apart ("k-means++"), of random
-        samples ("random_from_data"), or of random ("random") or given responsibilities.
+        The initial mixture is an M-step: of the best of 10 runs of k-means ("kmeans"), of samples
+        far apart ("k-means++"), of random samples ("random_from_data"), or of random ("random")
+        or given responsibilities. The runs of k-means are divided among the initializations.
     weights_init, means_init : array-like, default=None
         Initial weights and means. They replace the result of ``init_params``.
     precisions_init : array-like, default=None
@@ -276,15 +276,16 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             stream = random_stream(self.random_state)
             mixture = next(self._initial_mixtures(rows, stream))
 
-            step = getattr(self, "n_batch_iter_", 0)
-            rate = (self.learning_offset + step) ** -self.learning_decay
+            step = getattr(self, "n_batch_iter_", 0) + 1
+            rate = (self.learning_offset + step - 1) ** -self.learning_decay
             mixture, bound = em.step(rows, mixture, self._m_step(), rate)
             least = min(rate / rows.X.shape[0], 0.01 / self.n_clusters_)
             mixture = em.reseed_starved(mixture, least, draw_generator(stream))
 
             self._set_mixture(mixture, rows)
             self._set_run(em.EMRun(mixture, bound, [bound]))
-            self.n_batch_iter_ = self.n_iter_ = step + 1
+            self.n_batch_iter_ = step
+            self.n_iter_ = step
         return self
 
     def _begin(self, X, sample_weight, n_least):
@@ -503,8 +504,11 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """
         rows = self._check_fitted(X, sample_weight)
         bic = self._penalize(rows, math.log(rows.total))
-        mean_entropy = self._average(_entropy, rows)
-        return bic + 2 * mean_entropy * rows.total
+
+        def entropies(joint):
+            return entropy(joint.log_softmax(1))
+
+        return bic + 2 * self._average(entropies, rows) * rows.total
 
     def impute(self, X) -> npt.NDArray[np.float64]:
         """Replace missing values by their conditional means, given the observed features.
@@ -659,10 +663,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
 def _log_likelihood(joint):
     return joint.logsumexp(1)
-
-
-def _entropy(joint):
-    return entropy(joint.log_softmax(1))
 
 
 def _assign_surely(joint):

@@ -65,10 +65,10 @@ def entropy(log_p: Tensor) -> Tensor:
     >>> entropy(torch.zeros(4).log_softmax(-1)).exp()
     tensor(4.)
     """
+    p = log_p.exp()
     # The clamp makes 0 log 0 equal 0.
-    finite = log_p.clamp_min(torch.finfo(log_p.dtype).min)
-    products = log_p.exp() * finite
-    return -products.sum(-1)
+    log_p = log_p.clamp_min(torch.finfo(log_p.dtype).min)
+    return -(p * log_p).sum(-1)
 
 
 def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:

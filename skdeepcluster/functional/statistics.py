@@ -74,7 +74,7 @@ def expected_statistics(
 
     def expect(x: Tensor, weight: Tensor) -> Sums:
         terms = (x,) if separate else expand(x - about, kind)
-        resp, evidence = _weigh(density(*terms), weight)
+        resp, evidence = _normalize(density(*terms), weight)
         if separate:
             return *sufficient_statistics(x, resp.T, about, kind), evidence
         return *_sum_terms(terms, resp, kind), evidence
@@ -82,7 +82,7 @@ def expected_statistics(
     return expect
 
 
-def _weigh(joint: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+def _normalize(joint: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Turn a log-joint (K, N) into responsibilities times weights; return the evidence, too."""
     top = joint.amax(0)
     # Clamped because the exponential is tens of times slower for denormal results.

@@ -44,7 +44,7 @@ def distinct_samples(
     offset = float(draws[0].sigmoid())
 
     order = np.flatnonzero(rows.weight > 0)
-    projection = _project(rows, order, draws[1:].to(rows.device))
+    projection = _project_samples(rows, order, draws[1:].to(rows.device))
     order = order[projection[order].argsort(kind="stable")]
     first = np.flatnonzero(np.diff(projection[order], prepend=np.nan))
     index = order[first]
@@ -59,7 +59,7 @@ def distinct_samples(
     return _fill(rows.take(index), weights), weights
 
 
-def _project(
+def _project_samples(
     rows: WeightedRows,
     order: npt.NDArray[np.int64],
     direction: Tensor,
